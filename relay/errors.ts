@@ -1,0 +1,235 @@
+/**
+ * The closed table of everything that can go wrong: a code, what the relay does about it, and what the operator
+ * should do. Every error that leaves a stage is a `RelayError` with one of these codes; drivers' errors become one by
+ * SQLSTATE or Kafka error type at the stage that met them, and stay reachable as `cause`.
+ */
+
+/**
+ * - `retry`: the outside world is failing; back off and try again, for ever. Nothing is skipped.
+ * - `quarantine`: this event can never be published as it is; it goes to `outbox.dead_letter`.
+ * - `stop`: going on could lose or double events, or cannot work; exit with `exitCode` and the hint.
+ */
+export type ErrorClass = 'retry' | 'quarantine' | 'stop';
+
+type ErrorEntry = { readonly class: ErrorClass; readonly hint: string };
+
+export const errorTable = {
+  // Postgres
+  POSTGRES_UNAVAILABLE: {
+    class: 'retry',
+    hint: 'Postgres cannot be reached or closed the connection; check that it runs and that DATABASE_URL is right.',
+  },
+  REPLICATION_STALLED: {
+    class: 'retry',
+    hint: 'Nothing arrived on the replication connection for longer than capture.watchdogMs; the connection is reopened.',
+  },
+  SLOT_IN_USE: {
+    class: 'retry',
+    hint: 'Another relay streams from this slot; this one waits in standby. `outbox-relay status` names the active one.',
+  },
+  SLOT_INVALIDATED: {
+    class: 'stop',
+    hint: 'Postgres invalidated the slot (see wal_status and invalidation_reason in pg_replication_slots); WAL that was not yet published may be gone. Run `outbox-relay verify` to see what is missing, drop the slot, then `outbox-relay adopt new-slot`.',
+  },
+  SLOT_MISSING: {
+    class: 'stop',
+    hint: 'The slot this relay had initialised no longer exists, so events may have been committed that it can never read. Run `outbox-relay verify`, then `outbox-relay adopt new-slot`.',
+  },
+  SLOT_WRONG_KIND: {
+    class: 'stop',
+    hint: 'A replication slot of this name exists, but it is not a pgoutput logical slot of this database; choose another `slot`, or drop that one.',
+  },
+  PUBLICATION_MISSING: {
+    class: 'stop',
+    hint: 'The publication does not exist or does not publish inserts of the outbox table; run `outbox-relay migrate`, then `outbox-relay check`.',
+  },
+  OUTBOX_TABLE_INVALID: {
+    class: 'stop',
+    hint: 'The outbox table, or one of the columns named under `outbox.columns`, does not exist; run `outbox-relay migrate` or correct the mapping.',
+  },
+  POSTGRES_UNAUTHORIZED: {
+    class: 'stop',
+    hint: 'Postgres refused the role: see `migrations/roles.sql` for what it needs, and `outbox-relay check` for what is missing.',
+  },
+  POSTGRES_UNSUITABLE: {
+    class: 'stop',
+    hint: 'The server cannot do logical replication for the relay: version 14 or newer, wal_level = logical and a free replication slot are needed; `outbox-relay check` lists them.',
+  },
+  MIGRATION_CONFLICT: {
+    class: 'stop',
+    hint: 'A migration that was already applied differs from its file, or is unknown to this release; deploy the release that matches the database.',
+  },
+  DECODE_FAILED: {
+    class: 'stop',
+    hint: 'The replication stream holds a message this release cannot read; nothing was skipped. Report it with the Postgres version.',
+  },
+
+  // lineage: which database positions belong to
+  LINEAGE_OTHER_DATABASE: {
+    class: 'stop',
+    hint: 'The progress in Kafka belongs to another Postgres cluster. Correct DATABASE_URL or kafka.progressTopic; if the move was meant, run `outbox-relay adopt database`.',
+  },
+  LINEAGE_REWOUND: {
+    class: 'stop',
+    hint: 'The database is behind what was published: it was restored from an earlier backup or lost its latest transactions. Run `outbox-relay verify` to see which events only Kafka has, then `outbox-relay adopt database`.',
+  },
+  LINEAGE_SLOT_AHEAD: {
+    class: 'stop',
+    hint: 'The slot starts after the progress: it was recreated or advanced by hand, and events in between were never read. Run `outbox-relay verify`, then `outbox-relay adopt slot`.',
+  },
+  LINEAGE_PROGRESS_LOST: {
+    class: 'stop',
+    hint: 'The slot has published before, but the progress topic holds no progress for it. Restore the topic or correct kafka.progressTopic; otherwise run `outbox-relay verify`, then `outbox-relay adopt progress`.',
+  },
+  PROGRESS_UNREADABLE: {
+    class: 'stop',
+    hint: 'The progress topic holds a record that this release cannot read, perhaps from a newer one; run that release, or `outbox-relay adopt progress`.',
+  },
+
+  // Kafka
+  KAFKA_UNAVAILABLE: {
+    class: 'retry',
+    hint: 'No broker answered, or no leader or coordinator is available; check KAFKA_BROKERS and the cluster.',
+  },
+  PUBLISH_UNCERTAIN: {
+    class: 'retry',
+    hint: 'The outcome of a Kafka transaction is not known; the relay fences its own producer, reads the progress and resends only what it does not cover.',
+  },
+  PRODUCER_FENCED: {
+    class: 'retry',
+    hint: 'Another relay with the same transactional id took over; this one goes back to standby.',
+  },
+  KAFKA_UNAUTHORIZED: {
+    class: 'stop',
+    hint: 'Kafka refused the credentials or a right is missing: see "Rights in Kafka" in the README, and `outbox-relay check`.',
+  },
+  KAFKA_UNSUITABLE: {
+    class: 'stop',
+    hint: 'The cluster cannot serve the relay as configured; `outbox-relay check` names the setting.',
+  },
+  TOPIC_NOT_ALLOWED: {
+    class: 'quarantine',
+    hint: 'The event routes to a topic that `topics.allow` does not list, or that is not a legal topic name.',
+  },
+  TOPIC_MISSING: {
+    class: 'quarantine',
+    hint: 'The topic does not exist and topics.create is off; create it, then resubmit the event.',
+  },
+  RECORD_TOO_LARGE: {
+    class: 'quarantine',
+    hint: 'The encoded event exceeds the limit of its topic (max.message.bytes) or publish.maxRecordBytes.',
+  },
+
+  // schemas and payloads
+  REGISTRY_UNAVAILABLE: {
+    class: 'retry',
+    hint: 'The schema registry cannot be reached, is slow or answers with an error; check SCHEMA_REGISTRY_URL. Events wait, none is skipped.',
+  },
+  REGISTRY_UNAUTHORIZED: {
+    class: 'stop',
+    hint: 'The schema registry refused the credentials; correct registry.username and registry.password.',
+  },
+  SCHEMA_MISSING: {
+    class: 'quarantine',
+    hint: 'The registry has no schema under the subject of this event; register it (`outbox-relay schemas register`), then resubmit the event.',
+  },
+  SCHEMA_INVALID: {
+    class: 'quarantine',
+    hint: 'The schema in the registry is not an Avro schema that can be used; correct it, then resubmit the event.',
+  },
+  SCHEMA_INCOMPATIBLE: {
+    class: 'stop',
+    hint: 'The registry refused the new version of a schema as incompatible with earlier ones.',
+  },
+  PAYLOAD_NOT_JSON: {
+    class: 'quarantine',
+    hint: 'The payload is NULL or not JSON; correct the event and resubmit it.',
+  },
+  PAYLOAD_INVALID: {
+    class: 'quarantine',
+    hint: 'The payload does not fit its Avro schema at the path given; correct the event or evolve the schema, then resubmit it.',
+  },
+  EVENT_INVALID: {
+    class: 'quarantine',
+    hint: 'A column of the event is missing or malformed (id, aggregatetype, aggregateid, type or headers).',
+  },
+
+  // the relay itself
+  CONFIG_INVALID: {
+    class: 'stop',
+    hint: 'Correct the settings listed; `outbox-relay config` shows where each value comes from.',
+  },
+  EVENT_REJECTED: {
+    class: 'stop',
+    hint: 'An event cannot be published and `deadLetters.policy` is `halt`; correct the event or the schema, then start again.',
+  },
+  SHUTDOWN_TIMEOUT: {
+    class: 'stop',
+    hint: 'Draining took longer than shutdownMs; nothing is lost, the next start resumes.',
+  },
+  INTERNAL: { class: 'stop', hint: 'A defect in the relay. Nothing was skipped; report it with the log.' },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** Process exit codes, closed: sysexits.h where one fits. */
+export const exitCodes = {
+  ok: 0,
+  /** The command ran and found what it looks for: a failed check, a missing event. */
+  findings: 1,
+  /** EX_USAGE: wrong arguments or configuration. */
+  usage: 64,
+  /** EX_UNAVAILABLE: a server a one-shot command needs did not answer. */
+  unavailable: 69,
+  /** EX_SOFTWARE: a defect in the relay. */
+  internal: 70,
+  /** EX_NOPERM: credentials or rights. */
+  unauthorized: 77,
+  /** EX_CONFIG: the relay stopped itself; the code and the hint say what to do. Restarting does not help. */
+  stopped: 78,
+} as const;
+
+/** Context that may be logged: identifiers and numbers, never a payload or a secret. */
+export type ErrorContext = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+export class RelayError extends Error {
+  override readonly name = 'RelayError';
+  readonly code: ErrorCode;
+  readonly context: ErrorContext;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; context?: ErrorContext } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.context = options.context ?? {};
+  }
+
+  get class(): ErrorClass {
+    return errorTable[this.code].class;
+  }
+
+  get hint(): string {
+    return errorTable[this.code].hint;
+  }
+}
+
+/** A `RelayError` as it is, anything else as `INTERNAL` with its cause: an unexpected error stops, it never drops. */
+export function asRelayError(error: unknown): RelayError {
+  if (error instanceof RelayError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new RelayError('INTERNAL', message, { cause: error });
+}
+
+export function exitCodeOf(error: RelayError): number {
+  switch (error.code) {
+    case 'CONFIG_INVALID':
+      return exitCodes.usage;
+    case 'INTERNAL':
+      return exitCodes.internal;
+    case 'POSTGRES_UNAUTHORIZED':
+    case 'KAFKA_UNAUTHORIZED':
+    case 'REGISTRY_UNAUTHORIZED':
+      return exitCodes.unauthorized;
+    default:
+      return error.class === 'retry' ? exitCodes.unavailable : exitCodes.stopped;
+  }
+}
