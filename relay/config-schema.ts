@@ -1,0 +1,326 @@
+/**
+ * Every setting: type, default, unit and description in one place. The README's table, `outbox-relay config`, the names
+ * of the environment variables and the validation all come from here.
+ */
+import { z } from 'zod';
+
+export type SettingMeta = {
+  readonly kind: 'string' | 'integer' | 'boolean' | 'list' | 'map';
+  readonly description: string;
+  /** Environment variable, where it is not the one derived from the path. */
+  readonly env?: string;
+  /** Shown as `***`; a URL keeps everything but its password. */
+  readonly secret?: 'whole' | 'url';
+};
+
+const text = (description: string, fallback: string, extra: Partial<SettingMeta> = {}) =>
+  z
+    .string()
+    .default(fallback)
+    .meta({ kind: 'string', description, ...extra });
+
+const optionalText = (description: string, extra: Partial<SettingMeta> = {}) =>
+  z
+    .string()
+    .min(1)
+    .optional()
+    .meta({ kind: 'string', description, ...extra });
+
+const integer = (description: string, fallback: number, minimum: number, maximum: number) =>
+  z.number().int().min(minimum).max(maximum).default(fallback).meta({ kind: 'integer', description });
+
+const flag = (description: string, fallback: boolean) =>
+  z.boolean().default(fallback).meta({ kind: 'boolean', description });
+
+const choice = <const T extends readonly [string, ...string[]]>(
+  description: string,
+  options: T,
+  fallback: T[number],
+) => z.enum(options).default(fallback).meta({ kind: 'string', description });
+
+/** A section takes its defaults from its keys, so that an absent section equals an empty one. */
+const section = <T extends z.ZodRawShape>(shape: T) => z.prefault(z.strictObject(shape), {} as never);
+
+const MiB = 1024 * 1024;
+
+export const configSchema = z.strictObject({
+  slot: z
+    .string()
+    .regex(/^[a-z0-9_]{1,63}$/, 'must be 1 to 63 of a-z, 0-9 and _, as Postgres asks of a slot name')
+    .default('outbox_relay')
+    .meta({
+      kind: 'string',
+      description:
+        'Name of the logical replication slot; also the key of the progress in Kafka. One slot, one stream.',
+    }),
+  publication: text('Name of the publication that covers the outbox table.', 'outbox_relay'),
+
+  database: section({
+    url: z
+      .string({ error: 'is required, for example postgres://relay@db.example:5432/shop' })
+      .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
+      .meta({
+        kind: 'string',
+        env: 'DATABASE_URL',
+        secret: 'url',
+        description:
+          'Connection string of the database that holds the outbox. Straight to Postgres, not through a pooler.',
+      }),
+    connectTimeoutMs: integer('How long opening a connection may take, in ms.', 10_000, 100, 600_000),
+    statementTimeoutMs: integer('How long one bookkeeping statement may take, in ms.', 15_000, 100, 600_000),
+  }),
+
+  outbox: section({
+    table: z
+      .string()
+      .regex(/^[^.]+\.[^.]+$/, 'must be schema.table')
+      .default('outbox.event')
+      .meta({ kind: 'string', description: 'The outbox table, as `schema.table`.' }),
+    columns: section({
+      id: text('Column of the event id (unique; travels as the header `id`).', 'id'),
+      aggregatetype: text('Column that chooses the topic.', 'aggregatetype'),
+      aggregateid: text('Column that becomes the record key; order holds per key.', 'aggregateid'),
+      type: text('Column that names the event type, and with it the schema.', 'type'),
+      payload: text('Column of the JSON payload (json, jsonb or text).', 'payload'),
+      headers: text(
+        'Column of the headers, a JSON object of strings; empty if the table has none.',
+        'headers',
+      ),
+      createdAt: text('Column of the time the event was written; empty if the table has none.', 'created_at'),
+    }),
+    partitionsDaysAhead: integer(
+      'How many daily partitions of outbox.event to keep ready; 0 if the table is not ours to partition.',
+      7,
+      0,
+      365,
+    ),
+  }),
+
+  kafka: section({
+    brokers: z
+      .array(z.string().regex(/^[^\s,]+:\d+$/, 'must be host:port'), {
+        error: 'is required, for example kafka-1:9092,kafka-2:9092',
+      })
+      .min(1)
+      .meta({
+        kind: 'list',
+        env: 'KAFKA_BROKERS',
+        description: 'Bootstrap brokers, `host:port`, separated by commas.',
+      }),
+    clientId: text('Client id shown in the logs and quotas of the brokers.', 'outbox-relay'),
+    transactionalIdPrefix: text('The transactional id is `<prefix>.<slot>`.', 'outbox-relay'),
+    progressTopic: text(
+      'Compacted topic of one partition that holds the progress; created if absent.',
+      'outbox-relay.progress',
+    ),
+    ssl: flag('Speak TLS to the brokers.', false),
+    sslCaFile: optionalText('File with the certificate authorities to trust, PEM.'),
+    sslCertFile: optionalText('File with the client certificate, PEM.'),
+    sslKeyFile: optionalText('File with the client key, PEM.'),
+    saslMechanism: z
+      .enum(['plain', 'scram-sha-256', 'scram-sha-512'])
+      .optional()
+      .meta({ kind: 'string', description: 'SASL mechanism: plain, scram-sha-256 or scram-sha-512.' }),
+    saslUsername: optionalText('SASL user.'),
+    saslPassword: optionalText('SASL password.', { secret: 'whole' }),
+    connectTimeoutMs: integer(
+      'How long opening a connection to a broker may take, in ms.',
+      5_000,
+      100,
+      600_000,
+    ),
+    requestTimeoutMs: integer(
+      'How long a broker may take to answer before the outcome counts as unknown, in ms.',
+      15_000,
+      1_000,
+      600_000,
+    ),
+    transactionTimeoutMs: integer(
+      'After how long the broker aborts a transaction whose relay went silent, in ms; consumers of its partitions wait that long if nobody takes over.',
+      60_000,
+      5_000,
+      900_000,
+    ),
+  }),
+
+  registry: section({
+    url: z
+      .string({ error: 'is required, for example http://registry:8081' })
+      .regex(/^https?:\/\//, 'must start with http:// or https://')
+      .meta({
+        kind: 'string',
+        env: 'SCHEMA_REGISTRY_URL',
+        secret: 'url',
+        description: 'Schema registry with the Confluent API.',
+      }),
+    username: optionalText('User for basic authentication.'),
+    password: optionalText('Password for basic authentication.', { secret: 'whole' }),
+    timeoutMs: integer('How long the registry may take to answer, in ms.', 5_000, 100, 600_000),
+    latestTtlMs: integer(
+      'For how long the latest version of a subject is kept before it is asked for again, in ms.',
+      60_000,
+      0,
+      86_400_000,
+    ),
+  }),
+
+  schemas: section({
+    directory: text('Directory of `.avsc` files for `outbox-relay schemas register`.', 'schemas'),
+    subjectStrategy: choice(
+      'Subject of an event: `topic` = `<topic>-value`, `record` = full record name, `topic-record` = `<topic>-<full record name>`.',
+      ['topic', 'record', 'topic-record'],
+      'topic-record',
+    ),
+    namespace: text('Namespace put before a `type` that has no dot, to give the full record name.', ''),
+  }),
+
+  topics: section({
+    template: text(
+      'Topic of an event; `{aggregatetype}` and `{type}` stand for the columns.',
+      'outbox.event.{aggregatetype}',
+    ),
+    allow: z.array(z.string().min(1)).min(1).default(['outbox.event.*']).meta({
+      kind: 'list',
+      description:
+        'Topics that events may go to; `*` stands for any characters. A row can never choose another.',
+    }),
+    create: flag('Create an allowed topic that does not exist, with the settings below.', true),
+    partitions: integer(
+      'Partitions of a topic the relay creates; -1 = the default of the broker.',
+      -1,
+      -1,
+      100_000,
+    ),
+    replicationFactor: integer(
+      'Replicas of a topic the relay creates; -1 = the default of the broker.',
+      -1,
+      -1,
+      100,
+    ),
+  }),
+
+  publish: section({
+    maxTransactionEvents: integer(
+      'Most events in one Kafka transaction; a larger Postgres transaction is split.',
+      10_000,
+      1,
+      1_000_000,
+    ),
+    maxTransactionBytes: integer(
+      'Most bytes in one Kafka transaction; a larger Postgres transaction is split.',
+      16 * MiB,
+      1_024,
+      1024 * MiB,
+    ),
+    lingerMs: integer(
+      'How long to wait for more events before a Kafka transaction is begun; 0 = not at all.',
+      2,
+      0,
+      10_000,
+    ),
+    maxRecordBytes: integer(
+      'Largest encoded event; anything over it is a dead letter.',
+      1_000_000,
+      1_024,
+      100 * MiB,
+    ),
+  }),
+
+  capture: section({
+    maxInFlightBytes: integer(
+      'Most bytes of events in memory; above it the relay stops reading from Postgres.',
+      64 * MiB,
+      64 * 1024,
+      4096 * MiB,
+    ),
+    walSenderTimeoutMs: integer(
+      'wal_sender_timeout of our own replication connection, in ms: after that long without a sign of life Postgres frees the slot for a standby.',
+      10_000,
+      3_000,
+      600_000,
+    ),
+    watchdogMs: integer(
+      'Reopen the replication connection when nothing arrived for this long, in ms.',
+      15_000,
+      3_000,
+      600_000,
+    ),
+    standbyPollMs: integer('How often a standby tries to take the slot, in ms.', 500, 50, 60_000),
+    heartbeatMs: integer(
+      'How often a heartbeat row is written: it moves the slot when only other tables are written and proves that the publication still works.',
+      10_000,
+      500,
+      3_600_000,
+    ),
+  }),
+
+  deadLetters: section({
+    policy: choice(
+      'What happens to an event that cannot be published: `dead-letter` sets it aside and goes on, `halt` stops the relay.',
+      ['dead-letter', 'halt'],
+      'dead-letter',
+    ),
+  }),
+
+  retry: section({
+    initialDelayMs: integer(
+      'First pause after a failure, in ms; doubled each time, with full jitter.',
+      100,
+      1,
+      60_000,
+    ),
+    maxDelayMs: integer('Longest pause after a failure, in ms.', 15_000, 10, 600_000),
+    notReadyAfterMs: integer('After how long of failing `/readyz` turns false, in ms.', 30_000, 0, 3_600_000),
+  }),
+
+  http: section({
+    host: text('Address of /livez, /readyz and /metrics.', '127.0.0.1'),
+    port: integer('Port of /livez, /readyz and /metrics; 0 = any free one.', 9465, 0, 65_535),
+  }),
+
+  log: section({
+    level: choice(
+      'Least severe level that is logged.',
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
+      'info',
+    ),
+  }),
+
+  shutdownMs: integer('How long draining may take after SIGTERM, in ms.', 8_000, 100, 600_000),
+});
+
+export type Config = z.output<typeof configSchema>;
+
+/** Rules between settings; each gives the key it concerns. */
+export const configRules: readonly ((config: Config) => { key: string; message: string } | undefined)[] = [
+  (config) =>
+    config.kafka.saslMechanism !== undefined &&
+    (config.kafka.saslUsername ?? config.kafka.saslPassword) === undefined
+      ? { key: 'kafka.saslMechanism', message: 'needs kafka.saslUsername and kafka.saslPassword' }
+      : undefined,
+  (config) =>
+    (config.kafka.sslCertFile === undefined) !== (config.kafka.sslKeyFile === undefined)
+      ? { key: 'kafka.sslCertFile', message: 'and kafka.sslKeyFile must be given together' }
+      : undefined,
+  (config) =>
+    config.publish.maxTransactionBytes > config.capture.maxInFlightBytes
+      ? { key: 'publish.maxTransactionBytes', message: 'must not exceed capture.maxInFlightBytes' }
+      : undefined,
+  (config) =>
+    config.capture.watchdogMs < config.capture.walSenderTimeoutMs
+      ? {
+          key: 'capture.watchdogMs',
+          message:
+            'must not be below capture.walSenderTimeoutMs, since a quiet server speaks only every half of that',
+        }
+      : undefined,
+  (config) =>
+    config.topics.allow.includes(config.kafka.progressTopic) ||
+    config.topics.template === config.kafka.progressTopic
+      ? { key: 'topics.allow', message: 'must not contain kafka.progressTopic' }
+      : undefined,
+  (config) =>
+    config.retry.initialDelayMs > config.retry.maxDelayMs
+      ? { key: 'retry.initialDelayMs', message: 'must not exceed retry.maxDelayMs' }
+      : undefined,
+];

@@ -1,0 +1,211 @@
+/**
+ * Reads the configuration: defaults, then `relay.yaml`, then the environment. It is validated as a whole, so that one
+ * run shows every fault with the key's name and what is allowed.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { type Config, configRules, configSchema, type SettingMeta } from './config-schema.ts';
+import { RelayError } from './errors.ts';
+
+export type { Config } from './config-schema.ts';
+
+/** One setting as documented: where it stands in `relay.yaml`, its environment variable, default and description. */
+export type Setting = SettingMeta & {
+  readonly path: readonly string[];
+  readonly env: string;
+  readonly default: unknown;
+};
+
+/** Where an effective value came from: `default`, `relay.yaml` (the file's name) or the environment variable's name. */
+export type Provenance = ReadonlyMap<string, string>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+type Tree = Record<string, unknown>;
+
+export const settings: readonly Setting[] = listSettings(configSchema, []);
+
+/**
+ * Loads and validates the configuration. `file` must exist when given; otherwise `relay.yaml` is read if present.
+ * @throws RelayError CONFIG_INVALID naming every faulty key.
+ */
+export function loadConfig(options: { file?: string | undefined; env?: Environment } = {}): {
+  config: Config;
+  provenance: Provenance;
+} {
+  const env = options.env ?? process.env;
+  const file =
+    options.file ?? env.OUTBOX_RELAY_CONFIG ?? (existsSync('relay.yaml') ? 'relay.yaml' : undefined);
+  const faults: string[] = [];
+  const tree = file === undefined ? {} : readTree(file, env, faults);
+  const provenance = new Map<string, string>();
+  for (const setting of settings) {
+    const key = setting.path.join('.');
+    const raw = env[setting.env];
+    if (raw !== undefined && raw !== '') {
+      setIn(tree, setting.path, fromEnvironment(setting, raw));
+      provenance.set(key, setting.env);
+    } else {
+      provenance.set(key, hasIn(tree, setting.path) ? file! : 'default');
+    }
+  }
+  const parsed = configSchema.safeParse(tree);
+  if (!parsed.success) faults.push(...parsed.error.issues.map(describeIssue));
+  else
+    for (const rule of configRules) {
+      const fault = rule(parsed.data);
+      if (fault !== undefined) faults.push(`${fault.key} ${fault.message}`);
+    }
+  if (faults.length > 0 || !parsed.success)
+    throw new RelayError(
+      'CONFIG_INVALID',
+      `the configuration has ${faults.length} fault(s):\n  ${faults.join('\n  ')}`,
+    );
+  return { config: parsed.data, provenance };
+}
+
+/** The effective value of every setting as text, secrets masked. */
+export function describeConfig(config: Config): { key: string; value: string }[] {
+  return settings.map((setting) => {
+    const value = getIn(config, setting.path);
+    return { key: setting.path.join('.'), value: value === undefined ? '' : mask(setting, value) };
+  });
+}
+
+function mask(setting: Setting, value: unknown): string {
+  const shown = Array.isArray(value) ? value.join(',') : String(value);
+  if (setting.secret === 'whole') return '***';
+  return setting.secret === 'url' ? maskUrl(shown) : shown;
+}
+
+/** A URL with its password as `***`. What cannot be read as a URL is masked whole. */
+export function maskUrl(text: string): string {
+  if (!URL.canParse(text)) return '***';
+  const url = new URL(text);
+  if (url.password !== '') url.password = '***';
+  if (url.searchParams.has('password')) url.searchParams.set('password', '***');
+  return url.toString();
+}
+
+function listSettings(schema: z.ZodType, path: string[]): Setting[] {
+  const inner = unwrap(schema);
+  if (inner instanceof z.ZodObject)
+    return Object.entries(inner.shape).flatMap(([key, child]) =>
+      listSettings(child as z.ZodType, [...path, key]),
+    );
+  const meta = schema.meta() as SettingMeta | undefined;
+  if (meta?.kind === undefined) throw new Error(`setting ${path.join('.')} is not described`);
+  const fallback = schema.safeParse(undefined);
+  return [
+    {
+      ...meta,
+      path,
+      env: meta.env ?? environmentName(path),
+      default: fallback.success ? fallback.data : undefined,
+    },
+  ];
+}
+
+function unwrap(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodPrefault ? unwrap(schema.unwrap() as z.ZodType) : schema;
+}
+
+/** `publish.lingerMs` is `OUTBOX_RELAY_PUBLISH_LINGER_MS`. */
+function environmentName(path: readonly string[]): string {
+  return `OUTBOX_RELAY_${path.map((part) => part.replace(/[A-Z]/g, '_$&')).join('_')}`.toUpperCase();
+}
+
+function fromEnvironment(setting: Setting, raw: string): unknown {
+  switch (setting.kind) {
+    case 'integer':
+      return /^-?\d+$/.test(raw) ? Number(raw) : raw;
+    case 'boolean':
+      return raw === 'true' ? true : raw === 'false' ? false : raw;
+    case 'list':
+      return raw
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== '');
+    default:
+      return raw;
+  }
+}
+
+function readTree(file: string, env: Environment, faults: string[]): Tree {
+  let source: string;
+  try {
+    source = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new RelayError('CONFIG_INVALID', `the configuration file ${file} cannot be read`, { cause });
+  }
+  const document = parseDocument(source);
+  // The parser's message may quote the line, and a line may hold a secret: only the place is told.
+  if (document.errors.length > 0) {
+    const line = document.errors[0]?.linePos?.[0].line;
+    throw new RelayError(
+      'CONFIG_INVALID',
+      `${file} is not valid YAML${line === undefined ? '' : ` at line ${line}`}`,
+    );
+  }
+  const tree: unknown = interpolate(document.toJS() ?? {}, env, faults, []);
+  if (!isTree(tree)) throw new RelayError('CONFIG_INVALID', `${file} must hold a mapping of settings`);
+  return tree;
+}
+
+/**
+ * `${NAME}` stands for an environment variable, `${NAME:-fallback}` for one with a fallback. A value that is nothing but
+ * one reference is read as the setting's kind asks, so that numbers can be interpolated too.
+ */
+function interpolate(value: unknown, env: Environment, faults: string[], path: readonly string[]): unknown {
+  if (Array.isArray(value)) return value.map((item) => interpolate(item, env, faults, path));
+  if (isTree(value))
+    return Object.fromEntries(
+      Object.entries(value).map(([key, child]) => [key, interpolate(child, env, faults, [...path, key])]),
+    );
+  if (typeof value !== 'string' || !value.includes('${')) return value;
+  const text = value.replace(
+    /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g,
+    (_, name: string, fallback?: string) => {
+      const found = env[name];
+      if (found !== undefined && found !== '') return found;
+      if (fallback === undefined) faults.push(`${path.join('.')} refers to ${name}, which is not set`);
+      return fallback ?? '';
+    },
+  );
+  const setting = settings.find((candidate) => candidate.path.join('.') === path.join('.'));
+  return setting === undefined ? text : fromEnvironment(setting, text);
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const key = issue.path.join('.');
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((name) => `${key === '' ? name : `${key}.${name}`} is not a setting`).join('\n  ');
+  const setting = settings.find((candidate) => key === candidate.path.join('.'));
+  return `${key} ${issue.message.replace(/^Invalid input: /, '')}${setting === undefined ? '' : ` (${setting.env})`}`;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function getIn(tree: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((node, key) => (isTree(node) ? node[key] : undefined), tree);
+}
+
+function hasIn(tree: unknown, path: readonly string[]): boolean {
+  return getIn(tree, path) !== undefined;
+}
+
+function setIn(tree: Tree, path: readonly string[], value: unknown): void {
+  let node = tree;
+  for (const key of path.slice(0, -1)) {
+    const child = node[key];
+    if (isTree(child)) node = child;
+    else {
+      const made: Tree = {};
+      node[key] = made;
+      node = made;
+    }
+  }
+  node[path.at(-1)!] = value;
+}
