@@ -1,0 +1,240 @@
+/** Owns a real Postgres server on a free loopback port, set up for logical replication, in a folder of its own. */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { appendFile, chmod, chown, cp, mkdir, mkdtemp, readFile, rename, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { freePort } from './port.ts';
+import { embeddedPostgres, postgresMajor } from './postgres-binaries.ts';
+import type { Progress } from './progress.ts';
+import { openRun, type Run, type Server, untilReady } from './run.ts';
+import { canEnter, serverUser, type User } from './server-user.ts';
+
+const execFileAsync = promisify(execFile);
+
+export type PostgresOptions = {
+  /** Folder of `initdb` and `postgres`; `POSTGRES_BIN_DIR` by default, else the npm package's. */
+  readonly binDir?: string;
+  /** Absolute path of a data folder to create or to start again; it is kept at stop. By default one in the run. */
+  readonly dataDir?: string;
+  /** Server settings as in postgresql.conf, over the ones below; `{ fsync: 'off' }` in tests. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+  readonly port?: number;
+  readonly onProgress?: Progress;
+  /** The run it belongs to; by default its own, which ends with `stop`. */
+  readonly run?: Run;
+};
+
+/** `fast` ends sessions and writes a checkpoint; `immediate` is a crash that the next start recovers from. */
+export type StopMode = 'fast' | 'immediate';
+
+export type Postgres = AsyncDisposable & {
+  /** Superuser on database `postgres`, password included. */
+  readonly url: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly binDir: string;
+  /** Of the postmaster; changes with `restart`. */
+  readonly pid: number;
+  stop(options?: { mode?: StopMode }): Promise<void>;
+  /** Starts again on the same port and data, after stopping if it still runs; resolves when it answers. */
+  restart(options?: { mode?: StopMode }): Promise<void>;
+  kill(signal: NodeJS.Signals): void;
+};
+
+const baseSettings = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  wal_level: 'logical',
+  max_wal_senders: 20,
+  max_replication_slots: 50,
+  max_prepared_transactions: 10,
+  max_connections: 200,
+  timezone: 'UTC',
+  log_timezone: 'UTC',
+} as const;
+
+const stopSignals = { fast: 'SIGINT', immediate: 'SIGQUIT' } as const;
+const passwordFile = 'superuser-password';
+const readyWithinMs = 60_000;
+
+/** Starts a server and resolves when it answers a query. @throws with the end of its log when it does not come up. */
+export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
+  const run = options.run ?? (await openRun());
+  const endOwnRun = async () => {
+    if (options.run === undefined) await run.end();
+  };
+  try {
+    return await start(options, run, endOwnRun);
+  } catch (error) {
+    await endOwnRun();
+    throw error;
+  }
+}
+
+async function start(options: PostgresOptions, run: Run, endOwnRun: () => Promise<void>): Promise<Postgres> {
+  const user = await serverUser();
+  const binDir = await usableBinDir(options.binDir ?? process.env.POSTGRES_BIN_DIR, user, run);
+  const dataDir = options.dataDir ?? (await ownDataDir(user, run));
+  const port = options.port ?? (await freePort());
+  const password = await prepareData(dataDir, binDir, user, options);
+
+  const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
+  const boot = async () => {
+    const server = run.start({
+      name: `postgres-${port}`,
+      command: path.join(binDir, 'postgres'),
+      args: ['-D', dataDir, '-p', String(port)],
+      cwd: dataDir,
+      user,
+      guardSignal: 'QUIT', // on SIGKILL the postmaster would leave its shared memory segment behind
+    });
+    await untilReady(server, () => answers(url), readyWithinMs);
+    return server;
+  };
+  return handle(await boot(), boot, { url, port, dataDir, binDir }, endOwnRun);
+}
+
+function handle(
+  first: Server,
+  boot: () => Promise<Server>,
+  facts: Pick<Postgres, 'url' | 'port' | 'dataDir' | 'binDir'>,
+  endOwnRun: () => Promise<void>,
+): Postgres {
+  let server = first;
+  const postgres: Postgres = {
+    url: facts.url,
+    port: facts.port,
+    dataDir: facts.dataDir,
+    binDir: facts.binDir,
+    get pid() {
+      return server.pid;
+    },
+    async stop({ mode = 'fast' } = {}) {
+      await server.end(stopSignals[mode]);
+      await endOwnRun();
+    },
+    async restart({ mode = 'fast' } = {}) {
+      await server.end(stopSignals[mode]);
+      server = await boot();
+    },
+    kill: (signal) => server.kill(signal),
+    [Symbol.asyncDispose]() {
+      return postgres.stop();
+    },
+  };
+  return postgres;
+}
+
+async function usableBinDir(given: string | undefined, user: User | undefined, run: Run): Promise<string> {
+  if (given !== undefined) return path.resolve(given);
+  const native = await embeddedPostgres();
+  if (native === undefined) {
+    const platform = `${process.platform}-${process.arch}`;
+    throw new Error(
+      `npm has no Postgres for ${platform}: install PostgreSQL 14 to 18 and set POSTGRES_BIN_DIR to its bin folder`,
+    );
+  }
+  if (user === undefined || (await canEnter(path.join(native, 'bin'), user))) return path.join(native, 'bin');
+  // The project lies in a folder that only root may enter: run a copy that the server's user can reach.
+  const copy = await temporaryFolder(user, run);
+  await cp(native, path.join(copy, 'native'), { recursive: true, verbatimSymlinks: true });
+  return path.join(copy, 'native', 'bin');
+}
+
+async function ownDataDir(user: User | undefined, run: Run): Promise<string> {
+  const parent =
+    user === undefined || (await canEnter(run.dir, user)) ? run.dir : await temporaryFolder(user, run);
+  return path.join(parent, `postgres-${randomBytes(4).toString('hex')}`);
+}
+
+async function temporaryFolder(user: User, run: Run): Promise<string> {
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'outbox-relay-'));
+  run.addFolder(folder);
+  await chown(folder, user.uid, user.gid);
+  return folder;
+}
+
+/** Creates the cluster unless there is one, and returns the superuser's password. */
+async function prepareData(
+  dataDir: string,
+  binDir: string,
+  user: User | undefined,
+  options: PostgresOptions,
+): Promise<string> {
+  const kept = await readFile(path.join(dataDir, passwordFile), 'utf8').catch(() => undefined);
+  const conf = path.join(dataDir, 'postgresql.conf');
+  if (kept !== undefined) {
+    await appendFile(conf, settingLines(options.settings ?? {}));
+    return kept;
+  }
+  options.onProgress?.('creating a Postgres cluster');
+  const password = randomBytes(16).toString('hex');
+  await initialise(dataDir, binDir, user, password, options.settings?.fsync !== 'off');
+  await appendFile(conf, settingLines({ ...baseSettings, ...options.settings }));
+  return password;
+}
+
+function settingLines(settings: Readonly<Record<string, string | number>>): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} = '${String(value).replaceAll("'", "''")}'\n`)
+    .join('');
+}
+
+async function initialise(
+  dataDir: string,
+  binDir: string,
+  user: User | undefined,
+  password: string,
+  durable: boolean,
+): Promise<void> {
+  await mkdir(dataDir, { recursive: true });
+  await chmod(dataDir, 0o700);
+  if (user) await chown(dataDir, user.uid, user.gid);
+  const pwfile = `${dataDir}.password`;
+  await writeFile(pwfile, password, { mode: 0o600 });
+  if (user) await chown(pwfile, user.uid, user.gid);
+  // From 17 on Postgres brings its own C.UTF-8; before, it would depend on the machine's locales.
+  const builtIn = ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+  const locale = (await postgresMajor(binDir)) >= 17 ? builtIn : [];
+  const args = [
+    '-D',
+    dataDir,
+    '-U',
+    'postgres',
+    '-A',
+    'scram-sha-256',
+    '-E',
+    'UTF8',
+    '--locale=C',
+    ...locale,
+  ];
+  // The password comes in a file, since it would be visible among the arguments.
+  args.push(`--pwfile=${pwfile}`, ...(durable ? [] : ['--no-sync']));
+  try {
+    await execFileAsync(path.join(binDir, 'initdb'), args, { cwd: dataDir, ...(user ?? {}) });
+  } catch (error) {
+    throw new Error(`initdb failed: ${stderrOf(error)}`, { cause: error });
+  }
+  await rename(pwfile, path.join(dataDir, passwordFile));
+}
+
+function stderrOf(error: unknown): string {
+  return error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error);
+}
+
+async function answers(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 2_000 });
+  client.on('error', () => {}); // counted as "not yet" below
+  try {
+    await client.connect();
+    await client.query('select 1');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
