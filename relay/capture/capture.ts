@@ -1,0 +1,252 @@
+/**
+ * The replication stream of one slot: whole transactions in commit order, never more bytes in memory than allowed, and
+ * nothing confirmed to Postgres but what `acknowledge` was given. One object is one connection; after a failure it is
+ * closed and another is made, since the library would resume after what it received, not after what was published.
+ */
+
+import type pg from 'pg';
+import { LogicalReplicationService } from 'pg-logical-replication';
+import type { Config } from '../config.ts';
+import { asRelayError, RelayError } from '../errors.ts';
+import { type Lsn, parseLsn } from '../position.ts';
+import { clientConfig, postgresError } from '../postgres.ts';
+import { Inbox } from './inbox.ts';
+import { TransactionAssembler } from './pgoutput.ts';
+import { heartbeatTable } from './slot.ts';
+import { encodeStatusUpdate } from './status-update.ts';
+
+/** Who the server is, as IDENTIFY_SYSTEM and TIMELINE_HISTORY tell. */
+export type SystemIdentity = {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly history: readonly { readonly timeline: number; readonly switchLsn: Lsn }[];
+};
+
+/** The parts of the driver's connection that the stream works on; the driver exports no type for them. */
+type Wire = {
+  readonly stream: { pause(): void; resume(): void; destroy(): void; readonly destroyed: boolean };
+  sendCopyFromChunk(chunk: Buffer): void;
+};
+
+/**
+ * Once a second: a crash then costs at most a second of WAL to be read and skipped again, and it stays far below the
+ * least wal_sender_timeout allowed (3 s), after a third of which the server must have heard from us.
+ */
+const statusIntervalMs = 1_000;
+
+export class Capture {
+  readonly inbox: Inbox;
+  readonly #config: Config;
+  readonly #service: LogicalReplicationService;
+  readonly #assembler: TransactionAssembler;
+  #wire: Wire | undefined;
+  #system: SystemIdentity | undefined;
+  #confirmedLsn: Lsn = 0n;
+  #serverLsn: Lsn = 0n;
+  #lastReceivedMs = performance.now();
+  #isPaused = false;
+  #isClosed = false;
+  #timer: NodeJS.Timeout | undefined;
+  #onKeepalive: (() => void) | undefined;
+
+  private constructor(config: Config) {
+    this.#config = config;
+    this.inbox = new Inbox(config.capture.maxInFlightBytes, () => this.#resume());
+    this.#assembler = new TransactionAssembler({
+      outboxTable: config.outbox.table,
+      columns: config.outbox.columns,
+      heartbeatTable,
+      slot: config.slot,
+      maxPartRows: config.publish.maxTransactionEvents,
+      maxPartBytes: config.publish.maxTransactionBytes,
+    });
+    const base = clientConfig(config);
+    this.#service = new LogicalReplicationService(
+      {
+        connectionString: base.connectionString,
+        connectionTimeoutMillis: base.connectionTimeoutMillis,
+        application_name: 'outbox-relay',
+        keepAlive: true,
+        options: `-c wal_sender_timeout=${config.capture.walSenderTimeoutMs} -c datestyle=ISO -c timezone=UTC -c lc_messages=C`,
+      } as pg.ClientConfig,
+      // The library would acknowledge what it received even with `auto: false`, unless its timer is off too.
+      { acknowledge: { auto: false, timeoutSeconds: 0 } },
+    );
+  }
+
+  /**
+   * Takes the slot and starts to stream, from the slot's own position.
+   * @throws RelayError SLOT_IN_USE while another relay has it; POSTGRES_*, SLOT_*
+   */
+  static async open(config: Config): Promise<Capture> {
+    const capture = new Capture(config);
+    try {
+      await capture.#start();
+      return capture;
+    } catch (error) {
+      await capture.close();
+      throw error;
+    }
+  }
+
+  get system(): SystemIdentity {
+    if (this.#system === undefined) throw new RelayError('INTERNAL', 'the stream was not started');
+    return this.#system;
+  }
+
+  /** WAL position of the server as of its latest message: where its stream has got to. */
+  get serverLsn(): Lsn {
+    return this.#serverLsn;
+  }
+
+  /** Postgres may forget everything before `lsn`: the end LSN of a committed progress, and nothing else. */
+  acknowledge(lsn: Lsn): void {
+    if (lsn > this.#confirmedLsn) this.#confirmedLsn = lsn;
+  }
+
+  /** Sends what was acknowledged and waits until the server answers, or the connection is gone, or `timeoutMs` is over. */
+  async flush(timeoutMs: number): Promise<void> {
+    if (this.#wire === undefined || this.#isClosed) return;
+    const answered = Promise.withResolvers<void>();
+    const timer = setTimeout(answered.resolve, timeoutMs);
+    this.#onKeepalive = answered.resolve;
+    this.#resume();
+    this.#sendStatus(true);
+    await Promise.race([answered.promise, this.inbox.failed]);
+    clearTimeout(timer);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    // A paused socket never ends: without this the library would wait for it for ever.
+    this.#wire?.stream.destroy();
+    await this.#service.destroy().catch(() => {});
+  }
+
+  async #start(): Promise<void> {
+    const started = Promise.withResolvers<void>();
+    this.#service.on('error', (error) => this.#fail(postgresError(error, 'replication')));
+    this.#service.on('start', started.resolve);
+    this.#service.on('heartbeat', (lsn, _timestamp, shouldRespond) =>
+      this.#keepalive(parseLsn(lsn), shouldRespond),
+    );
+    this.#service.subscribe(this.#plugin(), this.#config.slot, '0/0').then(
+      () => this.#fail(new RelayError('POSTGRES_UNAVAILABLE', 'the server ended the replication stream')),
+      (error: unknown) => this.#fail(replicationError(error)),
+    );
+    const failure = await Promise.race([started.promise, this.inbox.failed]);
+    if (failure !== undefined) throw failure;
+    this.#timer = setInterval(() => this.#tick(), statusIntervalMs);
+  }
+
+  #plugin() {
+    return {
+      name: 'pgoutput',
+      options: {},
+      start: (client: pg.Client) => this.#startReplication(client),
+      parse: (message: Buffer) => this.#receive(message),
+    };
+  }
+
+  async #startReplication(client: pg.Client): Promise<unknown> {
+    this.#wire = (client as unknown as { connection: Wire }).connection;
+    this.#system = await identifySystem(client);
+    const publication = this.#config.publication.replaceAll('"', '""').replaceAll("'", "''");
+    return client.query(
+      `START_REPLICATION SLOT "${this.#config.slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${publication}"')`,
+    );
+  }
+
+  /** Runs inside the socket's data event, so nothing may escape: an error here would be an uncaught exception. */
+  #receive(message: Buffer): void {
+    if (this.#isClosed) return;
+    this.#lastReceivedMs = performance.now();
+    try {
+      const transaction = this.#assembler.push(message);
+      if (transaction === undefined) return;
+      if (transaction.endLsn !== null && transaction.endLsn > this.#serverLsn)
+        this.#serverLsn = transaction.endLsn;
+      this.inbox.push(transaction);
+      if (this.inbox.isFull) this.#pause();
+    } catch (error) {
+      this.#fail(asRelayError(error));
+    }
+  }
+
+  #keepalive(lsn: Lsn, shouldRespond: boolean): void {
+    this.#lastReceivedMs = performance.now();
+    if (lsn > this.#serverLsn) this.#serverLsn = lsn;
+    if (shouldRespond) this.#sendStatus(false);
+    this.#onKeepalive?.();
+  }
+
+  #tick(): void {
+    const silentMs = this.#isPaused ? 0 : performance.now() - this.#lastReceivedMs;
+    if (silentMs > this.#config.capture.watchdogMs)
+      this.#fail(new RelayError('REPLICATION_STALLED', `nothing arrived for ${Math.round(silentMs)} ms`));
+    else this.#sendStatus(silentMs > this.#config.capture.watchdogMs / 3);
+  }
+
+  #sendStatus(replyRequested: boolean): void {
+    if (this.#isClosed || this.#wire === undefined || this.#wire.stream.destroyed) return;
+    this.#wire.sendCopyFromChunk(encodeStatusUpdate(this.#confirmedLsn, Date.now(), replyRequested));
+  }
+
+  #pause(): void {
+    if (this.#isPaused) return;
+    this.#isPaused = true;
+    this.#wire?.stream.pause();
+  }
+
+  #resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#lastReceivedMs = performance.now();
+    this.#wire?.stream.resume();
+  }
+
+  #fail(error: RelayError): void {
+    if (!this.#isClosed) this.inbox.fail(error);
+  }
+}
+
+async function identifySystem(client: pg.Client): Promise<SystemIdentity> {
+  const identified = await client.query<{ systemid: string; timeline: number | string }>('IDENTIFY_SYSTEM');
+  const row = identified.rows[0];
+  if (row === undefined) throw new RelayError('POSTGRES_UNSUITABLE', 'IDENTIFY_SYSTEM gave no answer');
+  const timeline = Number(row.timeline);
+  return {
+    systemIdentifier: row.systemid,
+    timeline,
+    history: timeline > 1 ? await readHistory(client, timeline) : [],
+  };
+}
+
+async function readHistory(client: pg.Client, timeline: number): Promise<SystemIdentity['history']> {
+  const answer = await client.query<{ content: Buffer | string }>(`TIMELINE_HISTORY ${timeline}`);
+  return parseTimelineHistory(answer.rows[0]?.content.toString() ?? '');
+}
+
+/** Lines of `timeline <tab> LSN of the switch <tab> reason`; comments and blank lines aside. */
+export function parseTimelineHistory(content: string): SystemIdentity['history'] {
+  return content.split('\n').flatMap((line) => {
+    const match = /^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/i.exec(line);
+    return match === null ? [] : [{ timeline: Number(match[1]), switchLsn: parseLsn(match[2]!) }];
+  });
+}
+
+/** Errors of START_REPLICATION and of the stream itself, where an SQLSTATE means something else than in a query. */
+function replicationError(error: unknown): RelayError {
+  const translated = postgresError(error, 'replication');
+  switch (translated.context.sqlState) {
+    case '42704': // undefined_object
+      return /publication/i.test(translated.message)
+        ? new RelayError('PUBLICATION_MISSING', translated.message, { cause: error })
+        : new RelayError('SLOT_MISSING', translated.message, { cause: error });
+    case '55000': // object_not_in_prerequisite_state
+      return new RelayError('SLOT_INVALIDATED', translated.message, { cause: error });
+    default:
+      return translated;
+  }
+}

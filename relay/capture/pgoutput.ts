@@ -1,0 +1,262 @@
+/**
+ * Reads pgoutput messages of just the outbox relation and puts whole transactions together. The library's own parser
+ * builds an object per row with every column converted (4.7 µs a row); text straight from the wire costs a third of that
+ * and loses no digit and no microsecond.
+ * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html (protocol version 1)
+ */
+import { RelayError } from '../errors.ts';
+import type { Lsn } from '../position.ts';
+import type { CommittedTransaction, OutboxRow } from './transaction.ts';
+
+/** Names of the outbox columns by their role; '' for a role the table has no column for. */
+export type OutboxColumns = { readonly [Role in keyof OutboxRow]: string };
+
+export type AssemblerOptions = {
+  /** `schema.table` of the outbox, under which its partitions are published. */
+  readonly outboxTable: string;
+  readonly columns: OutboxColumns;
+  /** `schema.table` of our heartbeat. */
+  readonly heartbeatTable: string;
+  readonly slot: string;
+  /** A transaction with more rows than this is cut into parts. */
+  readonly maxPartRows: number;
+  /** A transaction with more bytes than this is cut into parts. */
+  readonly maxPartBytes: number;
+};
+
+/** Microseconds between 1970-01-01 and Postgres's epoch, 2000-01-01. */
+const postgresEpochMicros = 946_684_800_000_000n;
+
+const roles = ['id', 'aggregatetype', 'aggregateid', 'type', 'payload', 'headers', 'createdAt'] as const;
+const optionalRoles: ReadonlySet<string> = new Set(['headers', 'createdAt']);
+
+type Relation =
+  | { readonly kind: 'outbox'; readonly roleOfColumn: readonly (keyof OutboxRow | undefined)[] }
+  | { readonly kind: 'heartbeat'; readonly slotColumn: number; readonly beatColumn: number }
+  | { readonly kind: 'other' };
+
+type OpenTransaction = {
+  commitLsn: Lsn;
+  xid: number;
+  committedAtMs: number;
+  nextOrdinal: number;
+  rows: OutboxRow[];
+  bytes: number;
+  beat: number | undefined;
+};
+
+type MutableRow = { -readonly [Role in keyof OutboxRow]: string | null };
+
+export class TransactionAssembler {
+  readonly #options: AssemblerOptions;
+  readonly #relations = new Map<number, Relation>();
+  #open: OpenTransaction | undefined;
+  #message: Buffer = Buffer.alloc(0);
+  #offset = 0;
+
+  constructor(options: AssemblerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes one pgoutput message; nothing of the buffer is kept. Gives a transaction, or a part of one, when it is complete.
+   * @throws RelayError DECODE_FAILED for a message that is not understood, OUTBOX_TABLE_INVALID for a missing column.
+   */
+  push(message: Buffer): CommittedTransaction | undefined {
+    this.#message = message;
+    this.#offset = 1;
+    switch (message[0]) {
+      case 0x49: // I
+        return this.#insert();
+      case 0x42: // B
+        return this.#begin();
+      case 0x43: // C
+        return this.#commit();
+      case 0x52: // R
+        return this.#relation();
+      // Type, origin, logical message, truncate, update, delete: nothing that an INSERT-only publication makes an event of.
+      case 0x59:
+      case 0x4f:
+      case 0x4d:
+      case 0x54:
+      case 0x55:
+      case 0x44:
+        return undefined;
+      default:
+        throw new RelayError('DECODE_FAILED', `unknown pgoutput message 0x${message[0]?.toString(16) ?? ''}`);
+    }
+  }
+
+  #begin(): undefined {
+    this.#need(20);
+    const commitLsn = this.#message.readBigUInt64BE(1);
+    const committedAtMicros = this.#message.readBigInt64BE(9) + postgresEpochMicros;
+    this.#open = {
+      commitLsn,
+      xid: this.#message.readUInt32BE(17),
+      committedAtMs: Number(committedAtMicros / 1000n),
+      nextOrdinal: 0,
+      rows: [],
+      bytes: 0,
+      beat: undefined,
+    };
+  }
+
+  #commit(): CommittedTransaction {
+    this.#need(25);
+    const open = this.#transaction();
+    if (this.#message.readBigUInt64BE(2) !== open.commitLsn)
+      throw new RelayError('DECODE_FAILED', 'a commit does not belong to the transaction that was begun');
+    this.#open = undefined;
+    return this.#part(open, this.#message.readBigUInt64BE(10));
+  }
+
+  #insert(): CommittedTransaction | undefined {
+    const open = this.#transaction();
+    this.#need(7);
+    const relation = this.#relations.get(this.#message.readUInt32BE(1));
+    if (relation === undefined)
+      throw new RelayError('DECODE_FAILED', 'a row of a relation that was never described');
+    this.#offset = 6;
+    if (relation.kind === 'outbox') return this.#outboxRow(open, relation.roleOfColumn);
+    if (relation.kind === 'heartbeat') this.#heartbeatRow(open, relation);
+    return undefined;
+  }
+
+  #outboxRow(
+    open: OpenTransaction,
+    roleOfColumn: readonly (keyof OutboxRow | undefined)[],
+  ): CommittedTransaction | undefined {
+    const row: MutableRow = {
+      id: null,
+      aggregatetype: null,
+      aggregateid: null,
+      type: null,
+      payload: null,
+      headers: null,
+      createdAt: null,
+    };
+    const columns = this.#uint16();
+    if (columns !== roleOfColumn.length)
+      throw new RelayError('DECODE_FAILED', 'a row has another number of columns than its relation');
+    for (let column = 0; column < columns; column++) {
+      const role = roleOfColumn[column];
+      const value = this.#column(role !== undefined);
+      if (role !== undefined) row[role] = value;
+    }
+    // A part is cut only when a row beyond it exists, so that a transaction of exactly the limit stays whole.
+    const cut =
+      open.rows.length >= this.#options.maxPartRows ||
+      (open.rows.length > 0 && open.bytes + this.#message.length > this.#options.maxPartBytes);
+    const part = cut ? this.#part(open, null) : undefined;
+    open.rows.push(row);
+    open.bytes += this.#message.length;
+    return part;
+  }
+
+  #heartbeatRow(open: OpenTransaction, relation: { slotColumn: number; beatColumn: number }): void {
+    const columns = this.#uint16();
+    let slot: string | null = null;
+    let beat: string | null = null;
+    for (let column = 0; column < columns; column++) {
+      const value = this.#column(true);
+      if (column === relation.slotColumn) slot = value;
+      if (column === relation.beatColumn) beat = value;
+    }
+    if (slot === this.#options.slot && beat !== null) open.beat = Number(beat);
+  }
+
+  #part(open: OpenTransaction, endLsn: Lsn | null): CommittedTransaction {
+    const part: CommittedTransaction = {
+      commitLsn: open.commitLsn,
+      endLsn,
+      xid: open.xid,
+      committedAtMs: open.committedAtMs,
+      firstOrdinal: open.nextOrdinal,
+      rows: open.rows,
+      bytes: open.bytes,
+      ...(open.beat === undefined ? {} : { beat: open.beat }),
+    };
+    open.nextOrdinal += open.rows.length;
+    open.rows = [];
+    open.bytes = 0;
+    return part;
+  }
+
+  #relation(): undefined {
+    this.#need(7);
+    const oid = this.#message.readUInt32BE(1);
+    this.#offset = 5;
+    const schema = this.#cstring() || 'pg_catalog';
+    const name = `${schema}.${this.#cstring()}`;
+    this.#need(this.#offset + 1);
+    this.#offset += 1;
+    const count = this.#uint16();
+    const columns: string[] = [];
+    for (let index = 0; index < count; index++) {
+      this.#offset += 1;
+      columns.push(this.#cstring());
+      this.#offset += 8;
+    }
+    this.#relations.set(oid, this.#describe(name, columns));
+  }
+
+  #describe(name: string, columns: readonly string[]): Relation {
+    if (name === this.#options.heartbeatTable)
+      return { kind: 'heartbeat', slotColumn: columns.indexOf('slot'), beatColumn: columns.indexOf('beat') };
+    if (name !== this.#options.outboxTable) return { kind: 'other' };
+    const wanted = this.#options.columns;
+    for (const role of roles) {
+      const column = wanted[role];
+      if (column === '' && optionalRoles.has(role)) continue;
+      if (!columns.includes(column))
+        throw new RelayError(
+          'OUTBOX_TABLE_INVALID',
+          `${name} has no column ${column} for outbox.columns.${role}`,
+        );
+    }
+    return {
+      kind: 'outbox',
+      roleOfColumn: columns.map((column) => roles.find((role) => wanted[role] === column)),
+    };
+  }
+
+  #transaction(): OpenTransaction {
+    if (this.#open === undefined)
+      throw new RelayError('DECODE_FAILED', 'a row or commit outside a transaction');
+    return this.#open;
+  }
+
+  #column(wanted: boolean): string | null {
+    this.#need(this.#offset + 1);
+    const kind = this.#message[this.#offset];
+    this.#offset += 1;
+    if (kind === 0x6e) return null; // n
+    if (kind !== 0x74) throw new RelayError('DECODE_FAILED', 'a column that is neither NULL nor text'); // t
+    this.#need(this.#offset + 4);
+    const start = this.#offset + 4;
+    const end = start + this.#message.readUInt32BE(this.#offset);
+    this.#need(end);
+    this.#offset = end;
+    return wanted ? this.#message.toString('utf8', start, end) : null;
+  }
+
+  #uint16(): number {
+    this.#need(this.#offset + 2);
+    const value = this.#message.readUInt16BE(this.#offset);
+    this.#offset += 2;
+    return value;
+  }
+
+  #cstring(): string {
+    const end = this.#message.indexOf(0, this.#offset);
+    if (end < 0) throw new RelayError('DECODE_FAILED', 'a relation message is cut short');
+    const text = this.#message.toString('utf8', this.#offset, end);
+    this.#offset = end + 1;
+    return text;
+  }
+
+  #need(end: number): void {
+    if (end > this.#message.length) throw new RelayError('DECODE_FAILED', 'a pgoutput message is cut short');
+  }
+}

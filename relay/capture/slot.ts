@@ -1,0 +1,131 @@
+/** What the relay asks Postgres about its slot, and how it makes one. */
+import pg from 'pg';
+import type { Config } from '../config.ts';
+import { RelayError } from '../errors.ts';
+import { type Lsn, parseLsn } from '../position.ts';
+import { query, quoteTable } from '../postgres.ts';
+
+export type SlotState = {
+  readonly isActive: boolean;
+  readonly activePid: number | null;
+  /** First byte Postgres would send. */
+  readonly confirmedLsn: Lsn;
+  /** Bytes of WAL that the slot keeps from being removed. */
+  readonly retainedBytes: number;
+  /** reserved, extended, unreserved or lost. */
+  readonly walStatus: string | null;
+};
+
+type SlotRow = {
+  plugin: string | null;
+  slot_type: string;
+  is_ours: boolean;
+  active: boolean;
+  active_pid: number | null;
+  confirmed_flush_lsn: string | null;
+  retained_bytes: string | null;
+  wal_status: string | null;
+  invalidation_reason: string | null;
+};
+
+/**
+ * The slot, or undefined where there is none.
+ * @throws RelayError SLOT_WRONG_KIND, SLOT_INVALIDATED
+ */
+export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Promise<SlotState | undefined> {
+  // invalidation_reason came with 17; to_jsonb reads it where it is, on every version.
+  const [row] = await query<SlotRow>(
+    pool,
+    'reading the replication slot',
+    `select plugin, slot_type, database = current_database() as is_ours, active, active_pid, confirmed_flush_lsn,
+            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) as retained_bytes, wal_status,
+            to_jsonb(s) ->> 'invalidation_reason' as invalidation_reason
+       from pg_replication_slots s where slot_name = $1`,
+    [slot],
+  );
+  if (row === undefined) return undefined;
+  if (row.slot_type !== 'logical' || row.plugin !== 'pgoutput' || !row.is_ours)
+    throw new RelayError(
+      'SLOT_WRONG_KIND',
+      `slot ${slot} is a ${row.slot_type} slot of ${row.plugin ?? 'no plugin'}`,
+    );
+  if (row.wal_status === 'lost' || row.invalidation_reason !== null || row.confirmed_flush_lsn === null)
+    throw new RelayError('SLOT_INVALIDATED', `slot ${slot} is lost`, {
+      context: { walStatus: row.wal_status, reason: row.invalidation_reason },
+    });
+  return {
+    isActive: row.active,
+    activePid: row.active_pid,
+    confirmedLsn: parseLsn(row.confirmed_flush_lsn),
+    retainedBytes: Number(row.retained_bytes ?? 0),
+    walStatus: row.wal_status,
+  };
+}
+
+/**
+ * Makes the slot. A relay that does so at the same time is no error: the slot is there, which was the aim.
+ * On 17 and newer it is a failover slot, so that a standby server can keep a copy of it.
+ */
+export async function createSlot(pool: pg.Pool, slot: string): Promise<void> {
+  const [server] = await query<{ version: number }>(
+    pool,
+    'reading the server version',
+    `select current_setting('server_version_num')::int as version`,
+  );
+  const failover = (server?.version ?? 0) >= 170_000 ? ', false, false, true' : '';
+  try {
+    await pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput'${failover})`, [slot]);
+  } catch (error) {
+    if (error instanceof pg.DatabaseError && error.code === '42710') return; // duplicate_object
+    throw createFailure(error);
+  }
+}
+
+function createFailure(error: unknown): unknown {
+  if (!(error instanceof pg.DatabaseError)) return error;
+  // object_not_in_prerequisite_state: wal_level; configuration_limit_exceeded: all slots are taken.
+  const unsuitable = error.code === '55000' || error.code === '53400';
+  return unsuitable
+    ? new RelayError('POSTGRES_UNSUITABLE', `creating the replication slot: ${error.message}`, {
+        cause: error,
+      })
+    : error;
+}
+
+/**
+ * Asserts that the publication covers the outbox and the heartbeat. From Postgres 18 on a missing publication is only a
+ * warning in the server's log: the stream would stay silent, and events would be passed over.
+ * @throws RelayError PUBLICATION_MISSING, OUTBOX_TABLE_INVALID
+ */
+export async function assertPublication(pool: pg.Pool, config: Config): Promise<void> {
+  const [found] = await query<{
+    outbox: string | null;
+    pubinsert: boolean | null;
+    pubviaroot: boolean | null;
+    tables: string[];
+  }>(
+    pool,
+    'reading the publication',
+    `select to_regclass($2) as outbox, p.pubinsert, p.pubviaroot,
+            coalesce((select array_agg(schemaname || '.' || tablename)
+                        from pg_publication_tables where pubname = $1), '{}') as tables
+       from (select 1) one left join pg_publication p on p.pubname = $1`,
+    [config.publication, quoteTable(config.outbox.table)],
+  );
+  if (found === undefined || found.outbox === null)
+    throw new RelayError('OUTBOX_TABLE_INVALID', `table ${config.outbox.table} does not exist`);
+  if (found.pubinsert !== true)
+    throw new RelayError(
+      'PUBLICATION_MISSING',
+      `publication ${config.publication} does not exist or does not publish inserts`,
+    );
+  for (const table of [config.outbox.table, heartbeatTable])
+    if (!found.tables.includes(table))
+      throw new RelayError(
+        'PUBLICATION_MISSING',
+        `publication ${config.publication} does not cover ${table}`,
+      );
+}
+
+/** Where heartbeats are written; part of our own migrations, whatever the outbox table is called. */
+export const heartbeatTable = 'outbox.heartbeat';

@@ -1,0 +1,20 @@
+/** Microseconds of 2000-01-01, Postgres's epoch, since 1970. */
+const postgresEpochMicros = 946_684_800_000_000n;
+
+/**
+ * A standby status update: what we have received, flushed and applied (one LSN, for we claim only what Kafka holds).
+ * The library's own `acknowledge` adds one to the LSN, and cannot say "nothing yet", which is LSN 0.
+ * @param lsn the first byte that Postgres must keep: the end LSN of the progress. 0 confirms nothing.
+ * @param replyRequested asks the server to answer, which shows that it is there.
+ * @see https://www.postgresql.org/docs/current/protocol-replication.html#PROTOCOL-REPLICATION-STANDBY-STATUS-UPDATE
+ */
+export function encodeStatusUpdate(lsn: bigint, nowMs: number, replyRequested: boolean): Buffer {
+  const message = Buffer.alloc(34);
+  message[0] = 0x72; // r
+  message.writeBigUInt64BE(lsn, 1);
+  message.writeBigUInt64BE(lsn, 9);
+  message.writeBigUInt64BE(lsn, 17);
+  message.writeBigInt64BE(BigInt(Math.trunc(nowMs)) * 1000n - postgresEpochMicros, 25);
+  message[33] = replyRequested ? 1 : 0;
+  return message;
+}

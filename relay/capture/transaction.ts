@@ -1,0 +1,35 @@
+/** What capture gives: the types that encode and the relay work on. */
+import type { Lsn } from '../position.ts';
+
+/** A row of the outbox table as text, exactly as Postgres printed it. `null` is SQL NULL. */
+export type OutboxRow = {
+  readonly id: string | null;
+  readonly aggregatetype: string | null;
+  readonly aggregateid: string | null;
+  readonly type: string | null;
+  readonly payload: string | null;
+  /** JSON text; null also where the table has no such column. */
+  readonly headers: string | null;
+  readonly createdAt: string | null;
+};
+
+/**
+ * A committed Postgres transaction, in commit order. One with more rows or bytes than capture's limit comes in several
+ * parts, which share `commitLsn` and follow each other with nothing in between.
+ */
+export type CommittedTransaction = {
+  /** LSN of the commit record: orders transactions. */
+  readonly commitLsn: Lsn;
+  /** First byte after the commit record; null while more parts are to come. */
+  readonly endLsn: Lsn | null;
+  readonly xid: number;
+  /** Commit time, ms since 1970 (Postgres keeps µs; Kafka's record timestamp is ms). */
+  readonly committedAtMs: number;
+  /** Ordinal of `rows[0]` in the transaction. */
+  readonly firstOrdinal: number;
+  readonly rows: readonly OutboxRow[];
+  /** Bytes that the rows took on the wire: what back-pressure counts. */
+  readonly bytes: number;
+  /** Number of our heartbeat, where this transaction is one. */
+  readonly beat?: number;
+};

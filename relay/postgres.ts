@@ -1,0 +1,89 @@
+/** How the relay connects to Postgres, and what its errors mean. */
+import pg from 'pg';
+import type { Config } from './config.ts';
+import { type ErrorCode, RelayError } from './errors.ts';
+
+/** Connection settings of every ordinary connection; text comes back in one form whatever the server's defaults are. */
+export function clientConfig(config: Config): pg.ClientConfig {
+  return {
+    connectionString: config.database.url,
+    connectionTimeoutMillis: config.database.connectTimeoutMs,
+    statement_timeout: config.database.statementTimeoutMs,
+    // The server gives up after statement_timeout; the client a little later, in case the server is gone.
+    query_timeout: config.database.statementTimeoutMs + 5_000,
+    application_name: 'outbox-relay',
+    keepAlive: true,
+  };
+}
+
+/** A small pool for bookkeeping. A broken idle connection is only discarded: the next query reports what is wrong. */
+export function createPool(config: Config): pg.Pool {
+  const pool = new pg.Pool({ ...clientConfig(config), max: 3, idleTimeoutMillis: 60_000 });
+  pool.on('error', () => {});
+  return pool;
+}
+
+/**
+ * SQLSTATEs with a meaning of their own; the rest of a class is found by its first two characters.
+ * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+const codeOfSqlState: Readonly<Record<string, ErrorCode>> = {
+  '28000': 'POSTGRES_UNAUTHORIZED',
+  '28P01': 'POSTGRES_UNAUTHORIZED',
+  '42501': 'POSTGRES_UNAUTHORIZED',
+  '3D000': 'POSTGRES_UNSUITABLE',
+  '55006': 'SLOT_IN_USE',
+  '42P01': 'OUTBOX_TABLE_INVALID',
+  '42703': 'OUTBOX_TABLE_INVALID',
+  '3F000': 'OUTBOX_TABLE_INVALID',
+  '42883': 'OUTBOX_TABLE_INVALID',
+};
+
+/** Connection lost, resources short, lock or statement timeout, shutdown, system error, serialisation: all pass. */
+const passingClasses: ReadonlySet<string> = new Set(['08', '25', '40', '53', '55', '57', '58', 'XX']);
+
+/** A driver's error as a `RelayError`. What has no SQLSTATE came from the socket, so the server is unavailable. */
+export function postgresError(error: unknown, doing: string): RelayError {
+  if (error instanceof RelayError) return error;
+  const { code, message } = describe(error);
+  const relayCode =
+    code === undefined || passingClasses.has(code.slice(0, 2))
+      ? (codeOfSqlState[code ?? ''] ?? 'POSTGRES_UNAVAILABLE')
+      : codeOfSqlState[code];
+  return new RelayError(relayCode ?? 'INTERNAL', `${doing}: ${message}`, {
+    cause: error,
+    context: { sqlState: code },
+  });
+}
+
+/** Runs a query whose failure leaves as a `RelayError`. */
+export async function query<Row extends pg.QueryResultRow>(
+  client: pg.Pool | pg.ClientBase,
+  doing: string,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row[]> {
+  try {
+    return (await client.query<Row>(text, [...values])).rows;
+  } catch (error) {
+    throw postgresError(error, doing);
+  }
+}
+
+const sqlStatePattern = /^[0-9A-Z]{5}$/;
+
+function describe(error: unknown): { code: string | undefined; message: string } {
+  if (!(error instanceof Error)) return { code: undefined, message: String(error) };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  // Node's errors carry codes such as ECONNREFUSED, and an AggregateError of several addresses has no message.
+  const isSqlState = code !== undefined && sqlStatePattern.test(code) && 'severity' in error;
+  return { code: isSqlState ? code : undefined, message: error.message || code || error.name };
+}
+
+/** `schema.table` as an SQL identifier. */
+export function quoteTable(table: string): string {
+  return table
+    .split('.')
+    .map((part) => pg.escapeIdentifier(part))
+    .join('.');
+}
