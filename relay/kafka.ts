@@ -1,0 +1,114 @@
+/** How the relay connects to Kafka, and what its errors mean. */
+import { readFileSync } from 'node:fs';
+import { Kafka, logLevel, type SASLOptions } from 'kafkajs';
+import type { Logger } from 'pino';
+import type { Config } from './config.ts';
+import { type ErrorCode, RelayError } from './errors.ts';
+
+/**
+ * A client of the cluster. Its own retries are short: whoever calls decides what a failure means.
+ * @throws RelayError CONFIG_INVALID when a certificate file cannot be read.
+ */
+export function createKafka(config: Config, log: Logger): Kafka {
+  const { kafka } = config;
+  const sasl = saslOptions(config);
+  return new Kafka({
+    clientId: kafka.clientId,
+    brokers: kafka.brokers,
+    connectionTimeout: kafka.connectTimeoutMs,
+    authenticationTimeout: kafka.connectTimeoutMs,
+    requestTimeout: kafka.requestTimeoutMs,
+    enforceRequestTimeout: true,
+    ssl: sslOptions(config),
+    ...(sasl === undefined ? {} : { sasl }),
+    // InitProducerId answers CONCURRENT_TRANSACTIONS while the predecessor's transaction is being aborted.
+    retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 },
+    logLevel: logLevel.INFO,
+    logCreator: () => (entry) => logKafka(log, entry.level, entry.namespace, entry.log),
+  });
+}
+
+/** kafkajs logs what it retries as errors; here they are details of something the relay reports itself. */
+function logKafka(
+  log: Logger,
+  level: logLevel,
+  namespace: string,
+  entry: { message: string; error?: unknown },
+): void {
+  const error = typeof entry.error === 'string' ? entry.error : undefined;
+  if (level <= logLevel.WARN) log.debug({ namespace, error }, entry.message);
+  else log.trace({ namespace }, entry.message);
+}
+
+function sslOptions({ kafka }: Config) {
+  if (!kafka.ssl) return false;
+  const read = (file: string | undefined) => (file === undefined ? undefined : readPem(file));
+  const ca = read(kafka.sslCaFile);
+  const cert = read(kafka.sslCertFile);
+  const key = read(kafka.sslKeyFile);
+  return {
+    rejectUnauthorized: true,
+    ...(ca === undefined ? {} : { ca: [ca] }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
+}
+
+function readPem(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new RelayError('CONFIG_INVALID', `the file ${file} cannot be read`, { cause });
+  }
+}
+
+function saslOptions({ kafka }: Config): SASLOptions | undefined {
+  if (kafka.saslMechanism === undefined) return undefined;
+  return {
+    mechanism: kafka.saslMechanism,
+    username: kafka.saslUsername ?? '',
+    password: kafka.saslPassword ?? '',
+  } as SASLOptions;
+}
+
+/** Kafka's error types that do not pass by waiting, and the one that says that another relay took over. */
+const codeOfType: Readonly<Record<string, ErrorCode>> = {
+  PRODUCER_FENCED: 'PRODUCER_FENCED',
+  INVALID_PRODUCER_EPOCH: 'PRODUCER_FENCED',
+  SASL_AUTHENTICATION_FAILED: 'KAFKA_UNAUTHORIZED',
+  TOPIC_AUTHORIZATION_FAILED: 'KAFKA_UNAUTHORIZED',
+  GROUP_AUTHORIZATION_FAILED: 'KAFKA_UNAUTHORIZED',
+  CLUSTER_AUTHORIZATION_FAILED: 'KAFKA_UNAUTHORIZED',
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: 'KAFKA_UNAUTHORIZED',
+  INVALID_TRANSACTION_TIMEOUT: 'KAFKA_UNSUITABLE',
+  UNSUPPORTED_VERSION: 'KAFKA_UNSUITABLE',
+  UNSUPPORTED_FOR_MESSAGE_FORMAT: 'KAFKA_UNSUITABLE',
+};
+
+/** The broker's error type at the bottom of kafkajs's wrappers, for example `CONCURRENT_TRANSACTIONS`. */
+export function kafkaErrorType(error: unknown): string | undefined {
+  for (
+    let current = error, depth = 0;
+    current instanceof Error && depth < 8;
+    current = current.cause, depth++
+  ) {
+    if ('type' in current && typeof current.type === 'string' && current.type !== '') return current.type;
+    if (current.name === 'KafkaJSSASLAuthenticationError') return 'SASL_AUTHENTICATION_FAILED';
+  }
+  return undefined;
+}
+
+/** A client's error as a `RelayError`; `otherwise` is the code of whatever has no meaning of its own. */
+export function kafkaError(
+  error: unknown,
+  doing: string,
+  otherwise: ErrorCode = 'KAFKA_UNAVAILABLE',
+): RelayError {
+  if (error instanceof RelayError) return error;
+  const type = kafkaErrorType(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return new RelayError(codeOfType[type ?? ''] ?? otherwise, `${doing}: ${message}`, {
+    cause: error,
+    context: { kafkaError: type },
+  });
+}
