@@ -2,9 +2,10 @@
 # writes one line for each thing that must not survive it; when the pipe ends without `done`, however that process
 # died (SIGKILL included), everything still listed is ended and removed here.
 #
-#   watch <signal> <pid>   forget <pid>   container <name>   folder <path>   done
+#   watch <signal> <pid>   forget <pid>   container <name>   network <name>   folder <path>   done
 pids=''
 containers=''
+networks=''
 folders=''
 newline='
 '
@@ -14,6 +15,7 @@ while read -r verb value; do
     watch) pids="$pids$value$newline" ;;
     forget) pids=$(printf '%s' "$pids" | grep -v " $value\$")$newline ;;
     container) containers="$containers $value" ;;
+    network) networks="$networks $value" ;;
     folder) folders="$folders$value$newline" ;;
     done) exit 0 ;;
   esac
@@ -43,6 +45,9 @@ printf '%s' "$pids" | while read -r signal pid; do
 done
 for name in $containers; do
   docker rm --force "$name" >/dev/null 2>&1
+done
+for name in $networks; do
+  docker network rm "$name" >/dev/null 2>&1
 done
 printf '%s' "$folders" | while read -r folder; do
   [ -n "$folder" ] && rm -rf -- "$folder"

@@ -2,13 +2,16 @@
  * Owns the processes and the folder of one run of the servers. The promise: whatever way this process ends, normally
  * or by SIGKILL, its servers end and its folders go. It rests on `guard.sh`, which holds the other end of a pipe.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFileSync, closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { cacheFolder } from './cache.ts';
+
+const execFileAsync = promisify(execFile);
 
 export type ServerSpec = {
   /** Also the name of the log file in the run's folder. */
@@ -42,8 +45,9 @@ export type Run = AsyncDisposable & {
   start(spec: ServerSpec): Server;
   /** Another folder that must not survive the run. */
   addFolder(folder: string): void;
-  /** A Docker container that must not survive the run. */
+  /** A Docker container, or network, that must not survive the run. */
   addContainer(name: string): void;
+  addNetwork(name: string): void;
   /** Kills what still runs, removes the folders, and lets the guard go. May be called twice. */
   end(): Promise<void>;
 };
@@ -66,8 +70,10 @@ export async function openRun(): Promise<Run> {
 
   const servers = new Set<Server>();
   const folders = [dir];
+  const docker: string[][] = [];
   const end = async () => {
     await Promise.all([...servers].map((server) => server.end('SIGKILL')));
+    for (const removal of docker) await execFileAsync('docker', removal).catch(() => {}); // it may be gone
     for (const folder of folders) await removeFolder(folder);
     if (guard.exitCode !== null) return;
     guard.ref();
@@ -90,7 +96,14 @@ export async function openRun(): Promise<Run> {
       appendFileSync(path.join(dir, foldersFile), `${folder}\n`);
       folders.push(folder);
     },
-    addContainer: (name) => void tell(`container ${name}`),
+    addContainer(name) {
+      tell(`container ${name}`);
+      docker.unshift(['rm', '--force', name]);
+    },
+    addNetwork(name) {
+      tell(`network ${name}`);
+      docker.push(['network', 'rm', name]);
+    },
     end() {
       ending ??= end();
       return ending;

@@ -1,0 +1,140 @@
+/**
+ * Owns fetching the Java servers: once per contents of `pom.xml`, into the cache folder, by Maven. A folder of the
+ * final name is always whole, since it is made elsewhere and renamed.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { cacheFolder } from './cache.ts';
+import { dockerRuns, missingJava, missingMaven } from './java.ts';
+import type { Progress } from './progress.ts';
+import { isAlive, openRun, type Run, startFailure } from './run.ts';
+
+/** Where the servers come from. `jars` are run by the machine's Java, `docker` stands for their public images. */
+export type ServerSource =
+  | { readonly kind: 'jars'; readonly kafkaClassPath: string; readonly registryJar: string }
+  | { readonly kind: 'docker' };
+
+const pomFile = path.join(import.meta.dirname, 'pom.xml');
+// Measured: Maven's own repository of it takes 214 MB, and what is taken out of there 199 MB.
+const expectedMegabytes = 410;
+
+let found: Promise<ServerSource> | undefined;
+
+/**
+ * Fetches the servers if they are not there yet. Calls within one process share one fetch.
+ * @throws with one line that says what to install when there is neither Java and Maven nor Docker.
+ */
+export function serverSource(onProgress?: Progress): Promise<ServerSource> {
+  found ??= find(onProgress).catch((error) => {
+    found = undefined;
+    throw error;
+  });
+  return found;
+}
+
+async function find(onProgress?: Progress): Promise<ServerSource> {
+  const pom = await readFile(pomFile);
+  const key = createHash('sha256').update(pom).digest('hex').slice(0, 12);
+  const folder = path.join(cacheFolder(), `servers-${key}`);
+  const missing =
+    (await missingJava()) ?? (existsSync(folder) ? undefined : ((await missingMaven()) ?? undefined));
+  if (missing === undefined) {
+    await fetchOnce(folder, onProgress);
+    return jarsIn(folder);
+  }
+  if (await dockerRuns()) return { kind: 'docker' };
+  throw new Error(`${missing}; or start a Docker engine`);
+}
+
+async function jarsIn(folder: string): Promise<ServerSource> {
+  const registry = path.join(folder, 'registry');
+  const runner = (await readdir(registry)).find((name) => name.endsWith('-runner.jar'));
+  if (runner === undefined) throw new Error(`no runner jar in ${registry}: delete ${folder} and start again`);
+  return {
+    kind: 'jars',
+    kafkaClassPath: path.join(folder, 'kafka', '*'),
+    registryJar: path.join(registry, runner),
+  };
+}
+
+async function fetchOnce(folder: string, onProgress?: Progress): Promise<void> {
+  if (existsSync(folder)) return;
+  await mkdir(path.dirname(folder), { recursive: true });
+  const unlock = await lock(`${folder}.lock`, onProgress);
+  try {
+    if (existsSync(folder)) return; // the one we waited for has fetched it
+    await using run = await openRun();
+    await fetch(run, folder, onProgress);
+  } finally {
+    await unlock();
+  }
+}
+
+async function fetch(run: Run, folder: string, onProgress?: Progress): Promise<void> {
+  const target = path.join(run.dir, 'fetched');
+  const properties = [`-Dmaven.repo.local=${path.join(run.dir, 'repository')}`, `-Dfetch.to=${target}`];
+  onProgress?.('fetching Kafka and the schema registry with Maven (first time only)');
+  const maven = run.start({
+    name: 'maven',
+    command: 'mvn',
+    args: ['-B', '-ntp', '-q', '-f', pomFile, ...properties, 'generate-resources'],
+  });
+  const timer = setInterval(() => void report(run.dir, onProgress), 2_000);
+  const how = await maven.exited;
+  clearInterval(timer);
+  if (how !== 'exit code 0')
+    throw startFailure(maven, `could not fetch Kafka and the schema registry (${how})`);
+  await rename(target, folder);
+  onProgress?.('fetched Kafka and the schema registry');
+}
+
+async function report(folder: string, onProgress?: Progress): Promise<void> {
+  const bytes = await sizeOf(folder).catch(() => undefined); // files move under our eyes
+  if (bytes === undefined) return;
+  const megabytes = Math.round(bytes / 1e6);
+  onProgress?.(`fetching Kafka and the schema registry: ${megabytes} of about ${expectedMegabytes} MB`);
+}
+
+async function sizeOf(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const sizes = await Promise.all(
+    files.map(async (file) => (await stat(path.join(file.parentPath, file.name))).size),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
+
+/**
+ * Saves a second download, no more: should two processes take over the lock of a dead one at the same instant, both
+ * fetch into folders of their own, and the rename of the second fails.
+ */
+async function lock(file: string, onProgress?: Progress): Promise<() => Promise<void>> {
+  let waiting = false;
+  for (;;) {
+    try {
+      const handle = await open(file, 'wx');
+      await handle.writeFile(String(process.pid));
+      await handle.close();
+      return () => rm(file, { force: true });
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    }
+    if (await isAbandoned(file)) await rm(file, { force: true });
+    else if (!waiting) onProgress?.('waiting for another process that fetches Kafka and the schema registry');
+    waiting = true;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+}
+
+async function isAbandoned(file: string): Promise<boolean> {
+  const owner = Number(await readFile(file, 'utf8').catch(() => ''));
+  if (owner > 0) return !isAlive(owner);
+  // Just made, and not yet written, or its owner died in between: an instant is long enough to tell.
+  const age = await stat(file).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs,
+    () => 0,
+  );
+  return age > 5_000;
+}

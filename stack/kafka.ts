@@ -1,0 +1,296 @@
+/** Owns a real Kafka cluster (KRaft) of one or three brokers on free loopback ports, in the run's folder. */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { type Admin, Kafka as KafkaClient, logLevel } from 'kafkajs';
+import { createContainer, createNetwork, uniqueName } from './container.ts';
+import { type ServerSource, serverSource } from './fetch.ts';
+import { javaCommand } from './java.ts';
+import { freePort } from './port.ts';
+import type { Progress } from './progress.ts';
+import { openRun, type Run, type Server, untilReady } from './run.ts';
+
+const execFileAsync = promisify(execFile);
+
+export type KafkaOptions = {
+  /** 1 (default), or 3 for replication: each is broker and controller. */
+  readonly brokers?: 1 | 3;
+  /** Heap of each broker; 512 for one, 300 each for three by default. */
+  readonly heapMb?: number;
+  /** Broker settings as in server.properties, over the ones below. */
+  readonly settings?: Readonly<Record<string, string | number | boolean>>;
+  /** Start faster and run slower (no optimising compiler): for tests, never for figures. */
+  readonly quickStart?: boolean;
+  readonly onProgress?: Progress;
+  /** The run it belongs to; by default its own, which ends with `stop`. */
+  readonly run?: Run;
+};
+
+export type KafkaNode = {
+  readonly id: number;
+  /** `127.0.0.1:port`; kept over restarts. */
+  readonly address: string;
+  /** Changes with `restart`. */
+  readonly pid: number;
+  kill(signal: NodeJS.Signals): void;
+  /** Starts it again with its data, after a clean stop if it still runs; resolves when the cluster has it back. */
+  restart(): Promise<void>;
+};
+
+export type Kafka = AsyncDisposable & {
+  readonly brokers: string[];
+  readonly nodes: KafkaNode[];
+  /** Runs one of Kafka's own command line classes, as `kafka.tools.DumpLogSegments`. @throws unless it exits with 0. */
+  tool(className: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }>;
+  stop(): Promise<void>;
+};
+
+type NodePlan = { readonly id: number; readonly port: number; readonly controllerPort: number };
+type Settings = Readonly<Record<string, string | number | boolean>>;
+type Cluster = {
+  readonly nodes: readonly NodePlan[];
+  readonly boot: (node: NodePlan) => Server;
+  readonly tool: Kafka['tool'];
+};
+
+// Each of three brokers on two cores may take this long when tests load the machine; one alone needs 4 s.
+const readyWithinMs = 90_000;
+const image = 'apache/kafka:4.1.0';
+
+/** Starts the cluster and resolves when every broker answers. @throws with the end of a broker's log otherwise. */
+export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
+  const source = await serverSource(options.onProgress);
+  const run = options.run ?? (await openRun());
+  try {
+    const nodes = await plan(options.brokers ?? 1);
+    options.onProgress?.(`starting Kafka (${nodes.length === 1 ? 'one broker' : `${nodes.length} brokers`})`);
+    const cluster = await (source.kind === 'jars'
+      ? jarCluster(nodes, source, run, options)
+      : containerCluster(nodes, run, options));
+    return await bootAll(cluster, run, options.run === undefined);
+  } catch (error) {
+    if (options.run === undefined) await run.end();
+    throw error;
+  }
+}
+
+async function plan(count: number): Promise<NodePlan[]> {
+  const nodes: NodePlan[] = [];
+  for (let id = 1; id <= count; id += 1) {
+    nodes.push({ id, port: await freePort(), controllerPort: await freePort() });
+  }
+  return nodes;
+}
+
+async function bootAll(cluster: Cluster, run: Run, ownsRun: boolean): Promise<Kafka> {
+  const servers = new Map<number, Server>();
+  const start = async (node: NodePlan) => {
+    const server = cluster.boot(node);
+    servers.set(node.id, server);
+    await untilReady(server, () => sees(addressOf(node), cluster.nodes.length, node.id), readyWithinMs);
+  };
+  await Promise.all(cluster.nodes.map(start));
+
+  const serverOf = (node: NodePlan): Server => {
+    const server = servers.get(node.id);
+    if (server === undefined) throw new Error(`Kafka node ${node.id} was never started`);
+    return server;
+  };
+  const kafka: Kafka = {
+    brokers: cluster.nodes.map(addressOf),
+    nodes: cluster.nodes.map((node) => ({
+      id: node.id,
+      address: addressOf(node),
+      get pid() {
+        return serverOf(node).pid;
+      },
+      kill: (signal) => serverOf(node).kill(signal),
+      async restart() {
+        await serverOf(node).end('SIGTERM', 30_000);
+        await start(node);
+      },
+    })),
+    tool: cluster.tool,
+    async stop() {
+      // Its data goes with it, so there is nothing to save by a clean stop, which takes seconds.
+      await Promise.all([...servers.values()].map((server) => server.end('SIGKILL')));
+      if (ownsRun) await run.end();
+    },
+    [Symbol.asyncDispose]() {
+      return kafka.stop();
+    },
+  };
+  return kafka;
+}
+
+function addressOf(node: NodePlan): string {
+  return `127.0.0.1:${node.port}`;
+}
+
+/** What every node has, whichever way it runs. */
+function baseSettings(count: number): Settings {
+  const replicas = count;
+  const minInSync = count === 1 ? 1 : 2;
+  return {
+    'process.roles': 'broker,controller',
+    'controller.listener.names': 'CONTROLLER',
+    'auto.create.topics.enable': false,
+    'num.partitions': 1,
+    'default.replication.factor': replicas,
+    'min.insync.replicas': minInSync,
+    // The defaults of 50 partitions each cost a second at the first transaction.
+    'offsets.topic.num.partitions': 5,
+    'offsets.topic.replication.factor': replicas,
+    'transaction.state.log.num.partitions': 5,
+    'transaction.state.log.replication.factor': replicas,
+    'transaction.state.log.min.isr': minInSync,
+    'share.coordinator.state.topic.replication.factor': replicas,
+    'share.coordinator.state.topic.min.isr': minInSync,
+    'group.initial.rebalance.delay.ms': 0,
+    // Default 10 s: how long after its timeout a dead producer's transaction still hides what follows it.
+    'transaction.abort.timed.out.transaction.cleanup.interval.ms': 500,
+    // Default 128 MB, of a heap of 300: progress topics are small.
+    'log.cleaner.dedupe.buffer.size': 16 * 1024 * 1024,
+  };
+}
+
+async function jarCluster(
+  nodes: readonly NodePlan[],
+  source: Extract<ServerSource, { kind: 'jars' }>,
+  run: Run,
+  options: KafkaOptions,
+): Promise<Cluster> {
+  const clusterId = randomBytes(16).toString('base64url');
+  const root = path.join(run.dir, `kafka-${nodes[0]?.port}`);
+  const config = (node: NodePlan) => path.join(root, `${node.id}.properties`);
+  const java = (jvmArgs: readonly string[], main: string, args: readonly string[]) =>
+    execFileAsync(javaCommand(), ['-cp', source.kafkaClassPath, ...logToStderr, ...jvmArgs, main, ...args], {
+      maxBuffer: 256 * 1024 * 1024,
+    });
+
+  await mkdir(root, { recursive: true });
+  const format = async (node: NodePlan) => {
+    await writeFile(config(node), properties(jarSettings(node, nodes, root, options.settings ?? {})));
+    await java(quickJvm, 'kafka.tools.StorageTool', ['format', '-t', clusterId, '-c', config(node)]);
+  };
+  await Promise.all(nodes.map(format));
+
+  const heapMb = options.heapMb ?? (nodes.length === 1 ? 512 : 300);
+  const jvm = [`-Xmx${heapMb}m`, `-Xms${heapMb}m`, ...logToStderr, ...(options.quickStart ? quickJvm : [])];
+  return {
+    nodes,
+    boot: (node) =>
+      run.start({
+        name: `kafka-${node.port}`,
+        command: javaCommand(),
+        args: ['-cp', source.kafkaClassPath, ...jvm, 'kafka.Kafka', config(node)],
+      }),
+    tool: (className, args) => java(quickJvm, className, args),
+  };
+}
+
+const quickJvm = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'];
+const logToStderr = [
+  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+  '-Dorg.slf4j.simpleLogger.showDateTime=true',
+];
+
+function jarSettings(node: NodePlan, nodes: readonly NodePlan[], root: string, own: Settings): Settings {
+  return {
+    ...baseSettings(nodes.length),
+    'node.id': node.id,
+    listeners: `PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${node.port}`,
+    'controller.quorum.voters': nodes
+      .map(({ id, controllerPort }) => `${id}@127.0.0.1:${controllerPort}`)
+      .join(','),
+    'log.dirs': path.join(root, `data-${node.id}`),
+    ...own,
+  };
+}
+
+function properties(settings: Settings): string {
+  return Object.entries(settings)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+}
+
+/** Clients come in by the published port, the nodes reach each other by name on a network of their own. */
+async function containerCluster(
+  nodes: readonly NodePlan[],
+  run: Run,
+  options: KafkaOptions,
+): Promise<Cluster> {
+  options.onProgress?.(`creating containers of ${image}`);
+  const clusterId = randomBytes(16).toString('base64url');
+  const network = await createNetwork(run);
+  const names = new Map(nodes.map((node) => [node.id, uniqueName(`kafka-${node.id}`)]));
+  const nameOf = (node: NodePlan) => names.get(node.id) ?? '';
+  const heapMb = options.heapMb ?? (nodes.length === 1 ? 512 : 300);
+  const boots = new Map<number, () => Server>();
+  for (const node of nodes) {
+    const settings: Settings = {
+      ...baseSettings(nodes.length),
+      'node.id': node.id,
+      listeners: `PLAINTEXT://:${node.port},INTERNAL://:9092,CONTROLLER://:9093`,
+      'advertised.listeners': `PLAINTEXT://127.0.0.1:${node.port},INTERNAL://${nameOf(node)}:9092`,
+      'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT',
+      'inter.broker.listener.name': 'INTERNAL',
+      'controller.quorum.voters': nodes.map((each) => `${each.id}@${nameOf(each)}:9093`).join(','),
+      ...options.settings,
+    };
+    const env = {
+      ...containerEnv(settings),
+      CLUSTER_ID: clusterId,
+      KAFKA_HEAP_OPTS: `-Xmx${heapMb}m -Xms${heapMb}m`,
+    };
+    const spec = { name: nameOf(node), image, network, ports: { [node.port]: node.port }, env };
+    boots.set(node.id, await createContainer(run, spec));
+  }
+  return {
+    nodes,
+    boot: (node) => boots.get(node.id)!(),
+    tool: (className, args) =>
+      execFileAsync('docker', [
+        'exec',
+        nameOf(nodes[0]!),
+        '/opt/kafka/bin/kafka-run-class.sh',
+        className,
+        ...args,
+      ]),
+  };
+}
+
+/** The image takes `log.dirs` as `KAFKA_LOG_DIRS`. */
+function containerEnv(settings: Settings): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [
+      `KAFKA_${name.toUpperCase().replaceAll('.', '_')}`,
+      String(value),
+    ]),
+  );
+}
+
+/** Whether the broker at the address answers, and knows itself and all the others as alive. */
+async function sees(address: string, count: number, self: number): Promise<boolean> {
+  const client = new KafkaClient({
+    clientId: 'outbox-relay-stack',
+    brokers: [address],
+    connectionTimeout: 1_000,
+    requestTimeout: 5_000,
+    retry: { retries: 0 },
+    logLevel: logLevel.NOTHING,
+  });
+  const admin: Admin = client.admin();
+  try {
+    await admin.connect();
+    const { brokers, controller } = await admin.describeCluster();
+    return brokers.length === count && brokers.some(({ nodeId }) => nodeId === self) && controller !== null;
+  } catch {
+    return false;
+  } finally {
+    await admin.disconnect().catch(() => {});
+  }
+}

@@ -1,0 +1,17 @@
+/** `npm run stack`: starts the three servers, prints where they are, and keeps them until Ctrl-C. */
+import { startStack } from './stack.ts';
+
+const stack = await startStack({ purpose: 'demo', onProgress: (line) => console.error(`# ${line}`) });
+
+console.log(`export DATABASE_URL='${stack.databaseUrl}'`);
+console.log(`export KAFKA_BROKERS='${stack.brokers.join(',')}'`);
+console.log(`export SCHEMA_REGISTRY_URL='${stack.registryUrl}'`);
+console.error('# running until Ctrl-C; nothing of it is kept');
+
+const keepAlive = setInterval(() => {}, 2 ** 30); // servers alone do not keep this process alive
+await new Promise<void>((resolve) => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+});
+clearInterval(keepAlive);
+console.error('# stopping');
+await stack.stop();

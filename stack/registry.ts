@@ -1,0 +1,104 @@
+/** Owns a real schema registry (Apicurio, in memory) that serves the Confluent API on a free loopback port. */
+import { createContainer, uniqueName } from './container.ts';
+import { serverSource } from './fetch.ts';
+import { javaCommand } from './java.ts';
+import { freePort } from './port.ts';
+import type { Progress } from './progress.ts';
+import { openRun, type Run, type Server, untilReady } from './run.ts';
+
+export type RegistryOptions = {
+  readonly port?: number;
+  /** Start faster and run slower (no optimising compiler): for tests, never for figures. */
+  readonly quickStart?: boolean;
+  readonly onProgress?: Progress;
+  /** The run it belongs to; by default its own, which ends with `stop`. */
+  readonly run?: Run;
+};
+
+export type Registry = AsyncDisposable & {
+  /** Base of the Confluent API: `http://127.0.0.1:port/apis/ccompat/v7`. */
+  readonly url: string;
+  readonly port: number;
+  /** Changes with `restart`. */
+  readonly pid: number;
+  stop(): Promise<void>;
+  /** Ends it if it runs and starts it again on the same port. It keeps schemas in memory: they are gone. */
+  restart(): Promise<void>;
+  /** `SIGSTOP` makes a registry that accepts connections and never answers; `SIGCONT` brings it back, schemas too. */
+  kill(signal: NodeJS.Signals): void;
+};
+
+const readyWithinMs = 90_000;
+const image = 'apicurio/apicurio-registry-mem:2.6.13.Final';
+
+/** Starts a registry and resolves when it answers. @throws with the end of its log when it does not come up. */
+export async function startRegistry(options: RegistryOptions = {}): Promise<Registry> {
+  const run = options.run ?? (await openRun());
+  const endOwnRun = async () => {
+    if (options.run === undefined) await run.end();
+  };
+  try {
+    return await start(options, run, endOwnRun);
+  } catch (error) {
+    await endOwnRun();
+    throw error;
+  }
+}
+
+async function start(options: RegistryOptions, run: Run, endOwnRun: () => Promise<void>): Promise<Registry> {
+  const port = options.port ?? (await freePort());
+  const url = `http://127.0.0.1:${port}/apis/ccompat/v7`;
+  const launch = await launcher(options, run, port);
+  options.onProgress?.('starting the schema registry');
+  const boot = async () => {
+    const started = launch();
+    await untilReady(started, () => answers(url), readyWithinMs);
+    return started;
+  };
+  let server = await boot();
+  const registry: Registry = {
+    url,
+    port,
+    get pid() {
+      return server.pid;
+    },
+    async stop() {
+      await server.end('SIGKILL'); // all it has is in memory
+      await endOwnRun();
+    },
+    async restart() {
+      await server.end('SIGKILL');
+      server = await boot();
+    },
+    kill: (signal) => server.kill(signal),
+    [Symbol.asyncDispose]() {
+      return registry.stop();
+    },
+  };
+  return registry;
+}
+
+async function launcher(options: RegistryOptions, run: Run, port: number): Promise<() => Server> {
+  const source = await serverSource(options.onProgress);
+  if (source.kind === 'docker') {
+    return createContainer(run, { name: uniqueName('registry'), image, ports: { 8080: port } });
+  }
+  const jvm = ['-Xmx256m', '-XX:+UseSerialGC', ...(options.quickStart ? ['-XX:TieredStopAtLevel=1'] : [])];
+  const settings = ['-Dquarkus.http.host=127.0.0.1', `-Dquarkus.http.port=${port}`];
+  return () =>
+    run.start({
+      name: `registry-${port}`,
+      command: javaCommand(),
+      args: [...jvm, ...settings, '-jar', source.registryJar],
+    });
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/subjects`, { signal: AbortSignal.timeout(5_000) });
+    await response.body?.cancel();
+    return response.ok;
+  } catch {
+    return false;
+  }
+}
