@@ -1,0 +1,51 @@
+/**
+ * Owns the servers that all test files share. They start when the first file asks, so that tests of pure code run
+ * without them; a file asks with `servers()`, over HTTP on loopback since it runs in another process.
+ */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { TestProject } from 'vitest/node';
+import { serverSource } from '../../stack/fetch.ts';
+import { type Stack, startStack } from '../../stack/stack.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Where to ask for the addresses of the shared servers; see `servers()`. */
+    serversUrl: string;
+  }
+}
+
+/** Of the shared servers. */
+export type ServerAddresses = { databaseUrl: string; brokers: string[]; registryUrl: string };
+
+const onProgress = (line: string) => console.error(`# ${line}`);
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  // The one step that may take minutes, once: not within the time limit of a test's hook. What is missing is said
+  // again to the first file that needs it.
+  await serverSource(onProgress).catch(() => {});
+
+  let stack: Promise<Stack> | undefined;
+  const secretPath = `/${randomBytes(16).toString('hex')}`; // the answer holds a password
+  const desk = createServer((request, response) => {
+    if (request.url !== secretPath) return void response.writeHead(404).end();
+    stack ??= startStack({ purpose: 'test', onProgress });
+    stack.then(
+      ({ databaseUrl, brokers, registryUrl }) =>
+        response.end(JSON.stringify({ databaseUrl, brokers, registryUrl } satisfies ServerAddresses)),
+      (error) => response.writeHead(500).end(String(error)),
+    );
+  });
+  desk.listen(0, '127.0.0.1');
+  await once(desk, 'listening');
+  const { port } = desk.address() as AddressInfo;
+  project.provide('serversUrl', `http://127.0.0.1:${port}${secretPath}`);
+
+  return async () => {
+    desk.close();
+    desk.closeAllConnections();
+    await (await stack?.catch(() => undefined))?.stop();
+  };
+}

@@ -1,0 +1,164 @@
+/** Owns a test's own view of Kafka: topics nobody else uses, and a `read_committed` reader apart from the relay. */
+import { type Admin, type IHeaders, Kafka, logLevel } from 'kafkajs';
+import { servers } from './servers.ts';
+import { unique } from './unique.ts';
+
+export type ReadRecord = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  readonly key: string | null;
+  readonly value: Buffer | null;
+  /** Decoded as UTF-8; of a header that occurs twice, the last. */
+  readonly headers: Readonly<Record<string, string>>;
+};
+
+export type ReadOptions = {
+  readonly topics: readonly string[];
+  /** Called with everything read so far, in the order of each partition; reading ends when it says true. */
+  readonly until: (records: readonly ReadRecord[]) => boolean;
+  /** How long to wait for that; 30 s by default. */
+  readonly timeoutMs?: number;
+  /** Other brokers than the shared ones. */
+  readonly brokers?: readonly string[];
+};
+
+/** A client of the shared brokers, or of others, that logs nothing. */
+export async function kafkaClient(brokers?: readonly string[]): Promise<Kafka> {
+  return new Kafka({
+    clientId: 'test',
+    brokers: [...(brokers ?? (await servers()).brokers)],
+    logLevel: logLevel.NOTHING,
+  });
+}
+
+/** Runs `work` with an admin connection and closes it. */
+export async function withAdmin<T>(
+  work: (admin: Admin) => Promise<T>,
+  brokers?: readonly string[],
+): Promise<T> {
+  const admin = (await kafkaClient(brokers)).admin();
+  await admin.connect();
+  try {
+    return await work(admin);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+/** Creates a topic of a unique name that starts with `name`, and returns that name. */
+export async function createTopic(
+  name: string,
+  partitions = 1,
+  brokers?: readonly string[],
+): Promise<string> {
+  const topic = unique(name);
+  const topics = [{ topic, numPartitions: partitions }];
+  await withAdmin((admin) => admin.createTopics({ topics, waitForLeaders: true }), brokers);
+  return topic;
+}
+
+/**
+ * Reads the topics from their beginning, committed records only, until `until` says true.
+ * @throws after `timeoutMs`, saying how many records were read of each topic.
+ */
+export async function readTopics(options: ReadOptions): Promise<ReadRecord[]> {
+  const { topics, until, timeoutMs = 30_000 } = options;
+  const client = await kafkaClient(options.brokers);
+  const consumer = client.consumer({
+    groupId: unique('reader'),
+    readUncommitted: false,
+    maxWaitTimeInMs: 50,
+  });
+  const records: ReadRecord[] = [];
+  let complete = until(records);
+  const end = Promise.withResolvers<void>();
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    if (!payload.restart) end.reject(payload.error);
+  });
+  const timer = setTimeout(() => {
+    const counts = topics.map(
+      (topic) => `${topic}: ${records.filter((record) => record.topic === topic).length}`,
+    );
+    end.reject(new Error(`not complete after ${timeoutMs} ms; records read of ${counts.join(', ')}`));
+  }, timeoutMs);
+  try {
+    if (complete) return records;
+    await consumer.connect();
+    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    await consumer.run({
+      autoCommit: false,
+      async eachMessage({ topic, partition, message }) {
+        if (complete) return;
+        const { key, value, offset, headers } = message;
+        const text = key === null ? null : key.toString('utf8');
+        records.push({
+          topic,
+          partition,
+          offset: BigInt(offset),
+          key: text,
+          value,
+          headers: textHeaders(headers),
+        });
+        complete = until(records);
+        if (complete) end.resolve();
+      },
+    });
+    await end.promise;
+    return records;
+  } finally {
+    clearTimeout(timer);
+    await consumer.disconnect();
+  }
+}
+
+/**
+ * Everything that is committed in the topics at this moment, nothing more and nothing less: writes a marker behind it
+ * in each partition and reads up to those. A transaction that is still open holds it up, as it does every reader.
+ * The markers stay in the topics (no value, header `test-marker`).
+ */
+export async function readCommitted(options: Omit<ReadOptions, 'until'>): Promise<ReadRecord[]> {
+  const marker = unique('marker');
+  const expected = await writeMarkers(options.topics, marker, options.brokers);
+  const isOwn = (record: ReadRecord) => record.headers[markerHeader] === marker;
+  const records = await readTopics({
+    ...options,
+    until: (read) => read.filter(isOwn).length === expected,
+  });
+  return records.filter((record) => record.headers[markerHeader] === undefined);
+}
+
+const markerHeader = 'test-marker';
+
+async function writeMarkers(
+  topics: readonly string[],
+  marker: string,
+  brokers: readonly string[] | undefined,
+): Promise<number> {
+  const metadata = await withAdmin((admin) => admin.fetchTopicMetadata({ topics: [...topics] }), brokers);
+  const producer = (await kafkaClient(brokers)).producer({ allowAutoTopicCreation: false });
+  await producer.connect();
+  try {
+    const topicMessages = metadata.topics.map(({ name, partitions }) => ({
+      topic: name,
+      messages: partitions.map(({ partitionId }) => ({
+        partition: partitionId,
+        value: null,
+        headers: { [markerHeader]: marker },
+      })),
+    }));
+    await producer.sendBatch({ acks: -1, topicMessages });
+    return topicMessages.reduce((sum, { messages }) => sum + messages.length, 0);
+  } finally {
+    await producer.disconnect();
+  }
+}
+
+function textHeaders(headers: IHeaders | undefined): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers ?? {}).map(([name, value]) => [
+      name,
+      String(Array.isArray(value) ? value.at(-1) : value),
+    ]),
+  );
+}
