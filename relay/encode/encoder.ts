@@ -1,0 +1,250 @@
+/**
+ * From a row to a record, or to the reason why it can never be one. An outage of the registry or of Kafka is never such a
+ * reason: it leaves as a `retry` error, and the transaction is encoded again later.
+ */
+import type { CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
+import type { Config } from '../config.ts';
+import type { ErrorCode } from '../errors.ts';
+import { ByteSink } from './avro/byte-sink.ts';
+import { parseLosslessJson } from './avro/json.ts';
+import { AvroMismatch } from './avro/writer.ts';
+import { buildHeaders, HeadersInvalid, positionHeaders } from './headers.ts';
+import { partitionOf } from './murmur2.ts';
+import type { EncodedTransaction, OutboundRecord, Rejection, TopicDirectory, TopicInfo } from './record.ts';
+import { Router } from './route.ts';
+import { isUsable, type SchemaSource, Schemas, type UsableSchema } from './schemas.ts';
+
+/**
+ * What a record takes in a batch beside key, value and headers: at most 35 bytes of varints and attributes, and at most
+ * 10 a header; the batch itself has 61.
+ * @see https://kafka.apache.org/documentation/#recordbatch
+ */
+const recordOverheadBytes = 35;
+const headerOverheadBytes = 10;
+const batchOverheadBytes = 61;
+
+/** A topic's partitions are looked at again after this long, as the Java client does (metadata.max.age.ms). */
+const topicTtlMs = 300_000;
+/** A topic that is missing is looked for again after this long. */
+const missingTopicTtlMs = 1_000;
+/** What is known of a kind of event is put together again after this long; only maps are asked, unless they are stale. */
+const targetTtlMs = 1_000;
+/** A refused event asks for a newer schema only if ours is older than this, so that bad events cannot flood the registry. */
+const refusedRefreshMs = 1_000;
+
+type Target = {
+  readonly topic: string;
+  readonly info: TopicInfo;
+  readonly subject: string;
+  readonly schema: UsableSchema;
+};
+
+/** Thrown inside this file only: an event that cannot be published as it is. */
+class Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly path: string | null;
+  readonly target: { topic?: string; subject?: string; schemaId?: number };
+
+  constructor(code: ErrorCode, message: string, target: Refusal['target'] = {}, path: string | null = null) {
+    this.code = code;
+    this.message = message;
+    this.path = path;
+    this.target = target;
+  }
+}
+
+export class Encoder {
+  readonly #router: Router;
+  readonly #schemas: Schemas;
+  readonly #topics: TopicDirectory;
+  readonly #maxRecordBytes: number;
+  readonly #sink = new ByteSink();
+  readonly #topicEntries = new Map<string, { info: TopicInfo | undefined; fetchedMs: number }>();
+  /** By aggregatetype and type: what is needed to encode, while all of it is fresh. */
+  readonly #targets = new Map<string, { target: Target; untilMs: number }>();
+
+  constructor(config: Config, registry: SchemaSource, topics: TopicDirectory) {
+    this.#router = new Router(config);
+    this.#schemas = new Schemas(registry, config.registry.latestTtlMs);
+    this.#topics = topics;
+    this.#maxRecordBytes = config.publish.maxRecordBytes;
+  }
+
+  /**
+   * Encodes the rows of a transaction from the `skip`-th on.
+   * @throws RelayError REGISTRY_* or KAFKA_* while something needed cannot be learned.
+   */
+  async encode(transaction: CommittedTransaction, skip: number): Promise<EncodedTransaction> {
+    const records: OutboundRecord[] = [];
+    const rejections: Rejection[] = [];
+    const positionOf = positionHeaders(transaction.commitLsn);
+    const { rows, firstOrdinal, committedAtMs } = transaction;
+    for (let index = skip; index < rows.length; index++) {
+      const row = rows[index]!;
+      const ordinal = firstOrdinal + index;
+      try {
+        const target = this.#freshTarget(row) ?? (await this.#findTarget(row));
+        const record = this.#encodeRow(row, target, positionOf(ordinal), committedAtMs);
+        records.push(record instanceof Promise ? await record : record);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        rejections.push(toRejection(error, transaction, row, ordinal));
+      }
+    }
+    return { records, rejections };
+  }
+
+  #encodeRow(
+    row: OutboxRow,
+    target: Target,
+    position: string,
+    timestampMs: number,
+  ): OutboundRecord | Promise<OutboundRecord> {
+    try {
+      return this.#toRecord(row, target, position, timestampMs);
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.code !== 'PAYLOAD_INVALID') throw error;
+      return this.#encodeWithNewer(row, target, position, timestampMs, error);
+    }
+  }
+
+  /** Its writer may be ahead of the schema we know: only what the latest one refuses too is refused. */
+  async #encodeWithNewer(
+    row: OutboxRow,
+    target: Target,
+    position: string,
+    timestampMs: number,
+    refusal: Refusal,
+  ) {
+    const newer = await this.#schemas.refresh(target.subject, refusedRefreshMs);
+    if (!isUsable(newer) || newer.id === target.schema.id) throw refusal;
+    this.#targets.clear();
+    return this.#toRecord(row, { ...target, schema: newer }, position, timestampMs);
+  }
+
+  #toRecord(row: OutboxRow, target: Target, position: string, timestampMs: number): OutboundRecord {
+    const names = { topic: target.topic, subject: target.subject, schemaId: target.schema.id };
+    const { id, type, aggregateid } = row;
+    if (id === null || id === '') throw new Refusal('EVENT_INVALID', 'id: must not be empty', names);
+    if (aggregateid === null) throw new Refusal('EVENT_INVALID', 'aggregateid: must not be NULL', names);
+    const headers = ownHeaders({ id, type: type ?? '', position }, row.headers, names);
+    const value = this.#encodePayload(row.payload, target, names);
+    const bytes = recordBytes(aggregateid, value, headers);
+    const limit = Math.min(this.#maxRecordBytes, target.info.maxMessageBytes - batchOverheadBytes);
+    if (bytes > limit) throw new Refusal('RECORD_TOO_LARGE', `${bytes} bytes, at most ${limit} fit`, names);
+    return {
+      topic: target.topic,
+      partition: partitionOf(aggregateid, target.info.partitions),
+      key: aggregateid,
+      value,
+      headers,
+      timestampMs,
+      bytes,
+    };
+  }
+
+  #encodePayload(payload: string | null, target: Target, names: Refusal['target']): Buffer {
+    if (payload === null) throw new Refusal('PAYLOAD_NOT_JSON', 'the payload is NULL', names);
+    const value = parsePayload(payload, names);
+    const sink = this.#sink;
+    sink.truncate(0);
+    sink.writeFixed(target.schema.framing);
+    try {
+      target.schema.write(value, sink);
+    } catch (error) {
+      if (!(error instanceof AvroMismatch)) throw error;
+      throw new Refusal(
+        'PAYLOAD_INVALID',
+        `expected ${error.expected}, found ${error.found}`,
+        names,
+        error.path,
+      );
+    }
+    return sink.copy(0);
+  }
+
+  #freshTarget(row: OutboxRow): Target | undefined {
+    const entry = this.#targets.get(targetKey(row));
+    return entry !== undefined && performance.now() < entry.untilMs ? entry.target : undefined;
+  }
+
+  async #findTarget(row: OutboxRow): Promise<Target> {
+    if (row.aggregatetype === null) throw new Refusal('EVENT_INVALID', 'aggregatetype: must not be NULL');
+    if (row.type === null || row.type === '') throw new Refusal('EVENT_INVALID', 'type: must not be empty');
+    const topic = this.#router.topic(row.aggregatetype, row.type);
+    if (topic === undefined)
+      throw new Refusal('TOPIC_NOT_ALLOWED', 'the topic of this aggregatetype is not on the allow-list');
+    const info = await this.#topic(topic);
+    if (info === undefined) throw new Refusal('TOPIC_MISSING', `topic ${topic} does not exist`, { topic });
+    const subject = this.#router.subject(topic, row.type);
+    const schema = await this.#schemas.get(subject);
+    if (!isUsable(schema))
+      throw new Refusal(schema.code, schema.message, {
+        topic,
+        subject,
+        ...(schema.id === null ? {} : { schemaId: schema.id }),
+      });
+    const target = { topic, info, subject, schema };
+    this.#targets.set(targetKey(row), { target, untilMs: performance.now() + targetTtlMs });
+    return target;
+  }
+
+  async #topic(topic: string): Promise<TopicInfo | undefined> {
+    const known = this.#topicEntries.get(topic);
+    const ttlMs = known?.info === undefined ? missingTopicTtlMs : topicTtlMs;
+    if (known !== undefined && performance.now() - known.fetchedMs < ttlMs) return known.info;
+    const info = await this.#topics.resolve(topic);
+    this.#topicEntries.set(topic, { info, fetchedMs: performance.now() });
+    return info;
+  }
+}
+
+/** NUL cannot occur in a text column, so the pair is never ambiguous. */
+function targetKey(row: OutboxRow): string {
+  return `${row.aggregatetype}\0${row.type}`;
+}
+
+function parsePayload(payload: string, names: Refusal['target']): unknown {
+  try {
+    return parseLosslessJson(payload);
+  } catch {
+    // Without the parser's message: it may quote the payload.
+    throw new Refusal('PAYLOAD_NOT_JSON', 'the payload is not JSON', names);
+  }
+}
+
+function ownHeaders(event: Parameters<typeof buildHeaders>[0], own: string | null, names: Refusal['target']) {
+  try {
+    return buildHeaders(event, own);
+  } catch (error) {
+    if (!(error instanceof HeadersInvalid)) throw error;
+    throw new Refusal('EVENT_INVALID', error.message, names);
+  }
+}
+
+function recordBytes(key: string, value: Buffer, headers: Readonly<Record<string, string>>): number {
+  let bytes = recordOverheadBytes + Buffer.byteLength(key) + value.length;
+  for (const name in headers)
+    bytes += headerOverheadBytes + Buffer.byteLength(name) + Buffer.byteLength(headers[name]!);
+  return bytes;
+}
+
+function toRejection(
+  refusal: Refusal,
+  transaction: CommittedTransaction,
+  row: OutboxRow,
+  ordinal: number,
+): Rejection {
+  return {
+    commitLsn: transaction.commitLsn,
+    ordinal,
+    row,
+    code: refusal.code,
+    message: refusal.message,
+    path: refusal.path,
+    topic: refusal.target.topic ?? null,
+    subject: refusal.target.subject ?? null,
+    schemaId: refusal.target.schemaId ?? null,
+  };
+}

@@ -1,0 +1,53 @@
+/** What encode gives: an event ready for Kafka, or the reason why it can never be. */
+import type { OutboxRow } from '../capture/transaction.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { Lsn } from '../position.ts';
+
+export type OutboundRecord = {
+  readonly topic: string;
+  readonly partition: number;
+  /** The `aggregateid`, UTF-8. */
+  readonly key: string;
+  /** Confluent framing: byte 0, schema id (4 bytes, big endian), Avro. */
+  readonly value: Buffer;
+  /** `id`, `type`, `position`, then the row's own. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Commit time in Postgres, ms since 1970; the record's timestamp. */
+  readonly timestampMs: number;
+  /** Upper bound of what the record takes in a Kafka record batch. */
+  readonly bytes: number;
+};
+
+/** An event set aside; `message` tells places and types, never a value of the payload. */
+export type Rejection = {
+  readonly commitLsn: Lsn;
+  readonly ordinal: number;
+  readonly row: OutboxRow;
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** JSON path in the payload, for example `$.lines[3].price`. */
+  readonly path: string | null;
+  readonly topic: string | null;
+  readonly subject: string | null;
+  readonly schemaId: number | null;
+};
+
+export type EncodedTransaction = {
+  readonly records: readonly OutboundRecord[];
+  readonly rejections: readonly Rejection[];
+};
+
+/** What encode must know of a topic; publish, which talks to the broker, provides it. */
+export type TopicInfo = {
+  readonly partitions: number;
+  /** Largest record batch the topic takes (max.message.bytes). */
+  readonly maxMessageBytes: number;
+};
+
+export interface TopicDirectory {
+  /**
+   * The topic, created if allowed; undefined when the cluster positively has none.
+   * @throws RelayError KAFKA_* when the cluster does not answer.
+   */
+  resolve(topic: string): Promise<TopicInfo | undefined>;
+}

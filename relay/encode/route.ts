@@ -1,0 +1,50 @@
+/** Where an event goes and under which subject its schema stands. Pure. */
+import type { Config } from '../config.ts';
+
+export type Route = { readonly topic: string; readonly subject: string };
+
+/** Kafka's rule for topic names. */
+const legalTopic = /^[a-zA-Z0-9._-]{1,249}$/;
+
+/** Routes events by template, and only to topics of the allow-list. */
+export class Router {
+  readonly #settings: Pick<Config, 'topics' | 'schemas'>;
+  readonly #allowed: RegExp;
+
+  constructor(config: Pick<Config, 'topics' | 'schemas' | 'kafka'>) {
+    this.#settings = config;
+    this.#allowed = allowList(config.topics.allow, config.kafka.progressTopic);
+  }
+
+  /** The topic, or undefined where the name is not legal or not allowed. */
+  topic(aggregatetype: string, type: string): string | undefined {
+    const topic = this.#settings.topics.template.replace(/\{(aggregatetype|type)\}/g, (_, name: string) =>
+      name === 'type' ? type : aggregatetype,
+    );
+    const isLegal = legalTopic.test(topic) && topic !== '.' && topic !== '..';
+    return isLegal && this.#allowed.test(topic) ? topic : undefined;
+  }
+
+  subject(topic: string, type: string): string {
+    const { subjectStrategy, namespace } = this.#settings.schemas;
+    const record = namespace === '' || type.includes('.') ? type : `${namespace}.${type}`;
+    switch (subjectStrategy) {
+      case 'topic':
+        return `${topic}-value`;
+      case 'record':
+        return record;
+      case 'topic-record':
+        return `${topic}-${record}`;
+    }
+  }
+}
+
+/** `*` stands for any characters. Kafka's internal topics and the progress topic are never matched. */
+export function allowList(patterns: readonly string[], progressTopic: string): RegExp {
+  const escaped = patterns.map((pattern) => pattern.split('*').map(literal).join('.*'));
+  return new RegExp(`^(?!__|${literal(progressTopic)}$)(?:${escaped.join('|')})$`);
+}
+
+function literal(text: string): string {
+  return text.replace(/[.+?^${}()|[\]\\]/g, '\\$&');
+}
