@@ -1,0 +1,212 @@
+/**
+ * The relay's metrics: one table of names, help texts and labels, and the few calls the stages make. Counters move once
+ * a batch, not once an event. Labels are bounded: states, codes and kinds are closed lists, topics are capped.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ErrorCode } from '../errors.ts';
+import type { Lsn } from '../position.ts';
+import { type RelayState, relayStates } from './state.ts';
+import { version } from './version.ts';
+
+const prefix = 'outbox_relay_';
+
+type Described = {
+  readonly help: string;
+  readonly labels?: readonly string[];
+  readonly buckets?: readonly number[];
+};
+
+const counters = {
+  events_published_total: { help: 'Events committed to Kafka.', labels: ['topic'] },
+  published_bytes_total: { help: 'Bytes of the encoded events committed to Kafka.' },
+  transactions_total: {
+    help: 'Kafka transactions committed: with events, or with a progress record only.',
+    labels: ['kind'],
+  },
+  split_transactions_total: {
+    help: 'Kafka transactions that ended within a Postgres transaction over the limit.',
+  },
+  state_changes_total: { help: 'Times a state was entered.', labels: ['state'] },
+  errors_total: { help: 'Errors by code; the table is in the README.', labels: ['code'] },
+  dead_letters_total: {
+    help: 'Events set aside in outbox.dead_letter, by code and the topic they were meant for.',
+    labels: ['code', 'topic'],
+  },
+  sessions_total: { help: 'Replication connections on which the relay began to stream.' },
+} as const satisfies Record<string, Described>;
+
+const gauges = {
+  replication_lag_bytes: { help: 'WAL bytes between the server’s position and the committed progress.' },
+  replication_lag_seconds: {
+    help: 'Age of the oldest transaction that is received and not committed to Kafka; 0 when none waits.',
+  },
+  in_flight_bytes: { help: 'Bytes of events in memory.' },
+  in_flight_bytes_limit: { help: 'capture.maxInFlightBytes: above it the relay stops reading.' },
+  state: { help: '1 for the state the relay is in, 0 for the others.', labels: ['state'] },
+  slot_retained_bytes: { help: 'WAL bytes the slot keeps the server from removing.' },
+  slot_wal_status: {
+    help: '1 for the wal_status of the slot, 0 for the others; lost means that events are gone.',
+    labels: ['status'],
+  },
+  progress_lsn: { help: 'LSN up to which everything is published, as a number of bytes.' },
+  heartbeat_round_trip_seconds: {
+    help: 'Time the last heartbeat took from its INSERT back to the relay through the stream.',
+  },
+  build_info: { help: 'Always 1; says which release runs.', labels: ['version', 'node'] },
+} as const satisfies Record<string, Described>;
+
+const histograms = {
+  publish_latency_seconds: {
+    help: 'From commit in Postgres to commit in Kafka, a transaction; clocks of both machines matter.',
+    // A quiet stream takes 3 to 10 ms; an outage of minutes needs no finer step than "over a minute".
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60],
+  },
+  kafka_commit_seconds: {
+    help: 'From the begin of a Kafka transaction to its commit.',
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15],
+  },
+  batch_events: {
+    help: 'Events in a Kafka transaction.',
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000],
+  },
+} as const satisfies Record<string, Described>;
+
+export type DocumentedMetric = {
+  readonly name: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly help: string;
+  readonly labels: readonly string[];
+};
+
+/** Every metric of our own, for the table in the README. prom-client's process metrics come on top. */
+export function documentedMetrics(): readonly DocumentedMetric[] {
+  const list = (type: DocumentedMetric['type'], table: Readonly<Record<string, Described>>) =>
+    Object.entries(table).map(([name, { help, labels }]) => ({
+      name: prefix + name,
+      type,
+      help,
+      labels: labels ?? [],
+    }));
+  return [...list('counter', counters), ...list('gauge', gauges), ...list('histogram', histograms)];
+}
+
+/** One committed Kafka transaction. */
+export type CommittedBatch = {
+  /** Events by topic; empty for a transaction that holds a progress record only. */
+  readonly events: ReadonlyMap<string, number>;
+  /** Bytes of the encoded events. */
+  readonly bytes: number;
+  /** How long the transaction took, begin to commit. */
+  readonly kafkaSeconds: number;
+  /** Whether it ended within a Postgres transaction. */
+  readonly isSplit: boolean;
+  /** Progress it committed. */
+  readonly endLsn: Lsn;
+};
+
+/** wal_status as pg_replication_slots has it. */
+const walStatuses = ['reserved', 'extended', 'unreserved', 'lost'] as const;
+
+/**
+ * Topics follow from rows where the allow-list holds a `*`, and each is a time series for ever. More topics than this
+ * are counted together.
+ */
+const topicsMax = 500;
+const otherTopics = '(other)';
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** @param options.process whether prom-client's process metrics are kept too; they install a GC observer. */
+export function createMetrics(options: { readonly process?: boolean } = {}) {
+  const registry = new Registry();
+  const counter = makeAll(counters, (settings) => new Counter({ ...settings, registers: [registry] }));
+  const gauge = makeAll(gauges, (settings) => new Gauge({ ...settings, registers: [registry] }));
+  const histogram = makeAll(histograms, ({ buckets = [], ...settings }) => {
+    return new Histogram({ ...settings, buckets: [...buckets], registers: [registry] });
+  });
+  if (options.process ?? true) collectDefaultMetrics({ register: registry });
+  gauge.build_info.set({ version, node: process.version }, 1);
+
+  const topics = new Set<string>();
+  const bounded = (topic: string): string => {
+    if (topics.has(topic)) return topic;
+    if (topics.size >= topicsMax) return otherTopics;
+    topics.add(topic);
+    return topic;
+  };
+
+  return {
+    registry,
+
+    /** After each committed Kafka transaction. */
+    observeBatch({ events, bytes, kafkaSeconds, isSplit, endLsn }: CommittedBatch): void {
+      let count = 0;
+      for (const [topic, published] of events) {
+        counter.events_published_total.inc({ topic: bounded(topic) }, published);
+        count += published;
+      }
+      counter.published_bytes_total.inc(bytes);
+      counter.transactions_total.inc({ kind: events.size > 0 ? 'events' : 'progress' });
+      if (isSplit) counter.split_transactions_total.inc();
+      histogram.kafka_commit_seconds.observe(kafkaSeconds);
+      if (events.size > 0) histogram.batch_events.observe(count);
+      gauge.progress_lsn.set(Number(endLsn));
+    },
+
+    /** A Postgres transaction is visible in Kafka, `seconds` after its commit. Clock skew may make that negative. */
+    observeLatency(seconds: number): void {
+      histogram.publish_latency_seconds.observe(Math.max(0, seconds));
+    },
+
+    setState(state: RelayState): void {
+      counter.state_changes_total.inc({ state });
+      for (const each of relayStates) gauge.state.set({ state: each }, each === state ? 1 : 0);
+    },
+
+    countError(code: ErrorCode): void {
+      counter.errors_total.inc({ code });
+    },
+
+    /** @param topic undefined where the event names none, or one it may not: such names are data. */
+    countDeadLetter(code: ErrorCode, topic: string | undefined): void {
+      const isOurs = topic !== undefined && code !== 'TOPIC_NOT_ALLOWED';
+      counter.dead_letters_total.inc({ code, topic: isOurs ? bounded(topic) : '' });
+    },
+
+    countSession(): void {
+      counter.sessions_total.inc();
+    },
+
+    setReplicationLag(bytes: number, seconds: number): void {
+      gauge.replication_lag_bytes.set(Math.max(0, bytes));
+      gauge.replication_lag_seconds.set(Math.max(0, seconds));
+    },
+
+    setInFlight(bytes: number, limitBytes: number): void {
+      gauge.in_flight_bytes.set(bytes);
+      gauge.in_flight_bytes_limit.set(limitBytes);
+    },
+
+    setSlot(retainedBytes: number, walStatus: string | null): void {
+      gauge.slot_retained_bytes.set(retainedBytes);
+      for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === walStatus ? 1 : 0);
+    },
+
+    setHeartbeatRoundTrip(seconds: number): void {
+      gauge.heartbeat_round_trip_seconds.set(seconds);
+    },
+  };
+}
+
+type Settings = { name: string; help: string; labelNames: string[]; buckets?: readonly number[] };
+
+function makeAll<Name extends string, Made>(
+  table: Readonly<Record<Name, Described>>,
+  make: (settings: Settings) => Made,
+): Record<Name, Made> {
+  const entries = (Object.entries(table) as [Name, Described][]).map(([name, { labels, ...rest }]) => [
+    name,
+    make({ name: prefix + name, labelNames: [...(labels ?? [])], ...rest }),
+  ]);
+  return Object.fromEntries(entries) as Record<Name, Made>;
+}

@@ -1,0 +1,84 @@
+import { beforeEach, expect, test } from 'vitest';
+import { RelayError } from '../../../relay/errors.ts';
+import { Health } from '../../../relay/observe/health.ts';
+
+let nowMs = 0;
+let health: Health;
+
+beforeEach(() => {
+  nowMs = Date.UTC(2026, 0, 1);
+  health = new Health({ notReadyAfterMs: 30_000, now: () => nowMs });
+});
+
+const outage = () => new RelayError('KAFKA_UNAVAILABLE', 'no broker answered');
+
+test('a relay that has not arrived anywhere yet is not ready', () => {
+  expect(health.ready()).toMatchObject({ ready: false, state: 'standby' });
+  health.enter('claiming');
+  expect(health.ready()).toMatchObject({ ready: false, state: 'claiming' });
+});
+
+test('a streaming relay is ready and says since when', () => {
+  nowMs += 5_000;
+  health.enter('streaming');
+  expect(health.ready()).toEqual({
+    ready: true,
+    state: 'streaming',
+    reason: 'streaming: publishing events',
+    since: '2026-01-01T00:00:05.000Z',
+  });
+});
+
+test('a standby behind an active relay is ready, so that a rolling deploy goes on', () => {
+  health.failing(new RelayError('SLOT_IN_USE', 'slot is active for PID 7'));
+  nowMs += 3_600_000;
+  health.failing(new RelayError('SLOT_IN_USE', 'slot is active for PID 7'));
+  expect(health.ready()).toMatchObject({ ready: true, reason: 'standby: another relay is active' });
+  expect(health.ready()).not.toHaveProperty('error');
+});
+
+test('a failure is shown at once but makes a relay unready only after the stated time', () => {
+  health.enter('streaming');
+  health.failing(outage());
+  health.enter('standby');
+  nowMs += 29_999;
+  health.failing(outage());
+  expect(health.ready()).toMatchObject({ ready: true, error: { code: 'KAFKA_UNAVAILABLE' } });
+  nowMs += 1;
+  const readiness = health.ready();
+  expect(readiness).toMatchObject({ ready: false, reason: 'failing: KAFKA_UNAVAILABLE' });
+  expect(readiness.error?.hint).toContain('KAFKA_BROKERS');
+  expect(readiness.error?.failingSince).toBe('2026-01-01T00:00:00.000Z');
+});
+
+test('streaming again ends a failure, and the next one counts from its own start', () => {
+  health.enter('streaming');
+  health.failing(outage());
+  nowMs += 60_000;
+  health.enter('streaming');
+  expect(health.ready()).not.toHaveProperty('error');
+  health.failing(outage());
+  expect(health.ready().ready).toBe(true);
+});
+
+test('a draining relay is not ready but alive', () => {
+  health.enter('streaming');
+  health.enter('draining');
+  expect(health.ready().ready).toBe(false);
+  expect(health.live()).toEqual({ live: true, reason: 'draining' });
+});
+
+test('an outage never makes a relay dead', () => {
+  health.failing(outage());
+  nowMs += 86_400_000;
+  expect(health.live().live).toBe(true);
+});
+
+test('a relay that stopped itself is neither alive nor ready, whatever comes after', () => {
+  health.enter('streaming');
+  health.stopped(new RelayError('SLOT_MISSING', 'slot is gone'));
+  health.enter('draining');
+  health.recovered();
+  expect(health.live()).toEqual({ live: false, reason: 'stopped: SLOT_MISSING' });
+  expect(health.ready()).toMatchObject({ ready: false, reason: 'stopped: SLOT_MISSING' });
+});

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { createMetrics, documentedMetrics } from '../../../relay/observe/metrics.ts';
+
+const create = () => createMetrics({ process: false });
+
+test('what is registered is what is documented, each with a help text', async () => {
+  const registered = await create().registry.getMetricsAsJSON();
+  const described = documentedMetrics();
+  expect(registered.map(({ name, help, type }) => ({ name, help, type }))).toEqual(
+    described.map(({ name, help, type }) => ({ name, help, type })),
+  );
+  for (const { name, help } of described) {
+    expect(name).toMatch(/^outbox_relay_[a-z_]+$/);
+    expect(help).toMatch(/\.$/);
+  }
+});
+
+test('a batch counts its events by topic, its bytes and itself', async () => {
+  const metrics = create();
+  const events = new Map([
+    ['outbox.event.order', 3],
+    ['outbox.event.payment', 2],
+  ]);
+  metrics.observeBatch({ events, bytes: 700, kafkaSeconds: 0.003, isSplit: true, endLsn: 0x16_0000_0000n });
+  metrics.observeBatch({ events: new Map(), bytes: 0, kafkaSeconds: 0.002, isSplit: false, endLsn: 1n });
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('outbox_relay_events_published_total{topic="outbox.event.order"} 3');
+  expect(text).toContain('outbox_relay_events_published_total{topic="outbox.event.payment"} 2');
+  expect(text).toContain('outbox_relay_published_bytes_total 700');
+  expect(text).toContain('outbox_relay_transactions_total{kind="events"} 1');
+  expect(text).toContain('outbox_relay_transactions_total{kind="progress"} 1');
+  expect(text).toContain('outbox_relay_split_transactions_total 1');
+  expect(text).toContain('outbox_relay_batch_events_sum 5');
+  expect(text).toContain('outbox_relay_batch_events_count 1');
+  expect(text).toContain('outbox_relay_kafka_commit_seconds_count 2');
+  expect(text).toContain('outbox_relay_progress_lsn 1');
+});
+
+test('topics beyond the bound share one time series, so that rows cannot make more', async () => {
+  const metrics = create();
+  for (let n = 0; n < 2_000; n++) {
+    const events = new Map([[`outbox.event.t${n}`, 1]]);
+    metrics.observeBatch({ events, bytes: 1, kafkaSeconds: 0, isSplit: false, endLsn: 1n });
+  }
+  const text = await metrics.registry.metrics();
+  expect(text.match(/^outbox_relay_events_published_total\{/gm)).toHaveLength(501);
+  expect(text).toContain('outbox_relay_events_published_total{topic="(other)"} 1500');
+});
+
+test('a dead letter names its topic only where the topic is one of ours', async () => {
+  const metrics = create();
+  metrics.countDeadLetter('PAYLOAD_INVALID', 'outbox.event.order');
+  metrics.countDeadLetter('TOPIC_NOT_ALLOWED', '__consumer_offsets');
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('dead_letters_total{code="PAYLOAD_INVALID",topic="outbox.event.order"} 1');
+  expect(text).toContain('dead_letters_total{code="TOPIC_NOT_ALLOWED",topic=""} 1');
+});
+
+test('exactly one state is 1', async () => {
+  const metrics = create();
+  metrics.setState('fencing');
+  metrics.setState('streaming');
+  const text = await metrics.registry.metrics();
+  expect(text.match(/^outbox_relay_state\{.*\} 1$/gm)).toEqual(['outbox_relay_state{state="streaming"} 1']);
+  expect(text.match(/^outbox_relay_state\{.*\} 0$/gm)).toHaveLength(4);
+  expect(text).toContain('outbox_relay_state_changes_total{state="fencing"} 1');
+});
+
+test('a lost slot shows', async () => {
+  const metrics = create();
+  metrics.setSlot(4096, 'lost');
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('outbox_relay_slot_retained_bytes 4096');
+  expect(text).toContain('outbox_relay_slot_wal_status{status="lost"} 1');
+  expect(text).toContain('outbox_relay_slot_wal_status{status="reserved"} 0');
+});
+
+test('a clock that is ahead gives no negative latency', async () => {
+  const metrics = create();
+  metrics.observeLatency(-0.2);
+  metrics.observeLatency(0.004);
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('outbox_relay_publish_latency_seconds_sum 0.004');
+  expect(text).toContain('outbox_relay_publish_latency_seconds_bucket{le="0.001"} 1');
+});
+
+test('process metrics come on top', async () => {
+  expect(await createMetrics().registry.metrics()).toContain('process_resident_memory_bytes');
+});
