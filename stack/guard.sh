@@ -12,7 +12,10 @@ newline='
 
 while read -r verb value; do
   case $verb in
-    watch) pids="$pids$value$newline" ;;
+    watch)
+      # To `kill`, 0 and negative numbers mean whole groups of processes.
+      case ${value#* } in '' | 0* | *[!0-9]*) ;; *) pids="$pids$value$newline" ;; esac
+      ;;
     forget) pids=$(printf '%s' "$pids" | grep -v " $value\$")$newline ;;
     container) containers="$containers $value" ;;
     network) networks="$networks $value" ;;

@@ -174,7 +174,9 @@ async function jarCluster(
   const format = async (node: NodePlan) => {
     const own = { ...(options.quickStart ? quickFailover : {}), ...options.settings };
     await writeFile(config(node), properties(jarSettings(node, nodes, root, own)));
-    await java(quickJvm, 'kafka.tools.StorageTool', ['format', '-t', clusterId, '-c', config(node)]);
+    // With `=`, since an id may begin with a dash.
+    const args = ['format', `--cluster-id=${clusterId}`, '--config', config(node)];
+    await java(quickJvm, 'kafka.tools.StorageTool', args);
   };
   await Promise.all(nodes.map(format));
 

@@ -89,7 +89,7 @@ async function start(options: PostgresOptions, run: Run, endOwnRun: () => Promis
       args: ['-D', dataDir, '-p', String(port)],
       cwd: dataDir,
       user,
-      guardSignal: 'QUIT', // on SIGKILL the postmaster would leave its shared memory segment behind
+      lastSignal: 'SIGQUIT', // on SIGKILL the postmaster would leave its shared memory segment behind
     });
     await untilReady(server, () => answers(url), readyWithinMs);
     return server;

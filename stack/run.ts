@@ -22,12 +22,13 @@ export type ServerSpec = {
   readonly env?: NodeJS.ProcessEnv;
   /** The user to run as; that of this process by default. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
-  /** What the guard sends when this process has died: `QUIT` where a server must clean up behind itself. */
-  readonly guardSignal?: 'KILL' | 'QUIT' | 'TERM';
+  /** What ends it when nobody else did: SIGQUIT where a server must clean up behind itself; SIGKILL by default. */
+  readonly lastSignal?: 'SIGKILL' | 'SIGQUIT';
 };
 
 export type Server = {
   readonly name: string;
+  /** 0 when it could not be started. */
   readonly pid: number;
   /** Resolves when the process has ended, with how: `exit code 1` or `signal SIGKILL`. Never rejects. */
   readonly exited: Promise<string>;
@@ -48,7 +49,7 @@ export type Run = AsyncDisposable & {
   /** A Docker container, or network, that must not survive the run. */
   addContainer(name: string): void;
   addNetwork(name: string): void;
-  /** Kills what still runs, removes the folders, and lets the guard go. May be called twice. */
+  /** Ends what still runs, removes the folders, and lets the guard go. May be called twice. */
   end(): Promise<void>;
 };
 
@@ -68,11 +69,11 @@ export async function openRun(): Promise<Run> {
   const tell = (line: string) => guard.stdin?.write(`${line}\n`);
   tell(`folder ${dir}`);
 
-  const servers = new Set<Server>();
+  const servers = new Map<Server, 'SIGKILL' | 'SIGQUIT'>();
   const folders = [dir];
   const docker: string[][] = [];
   const end = async () => {
-    await Promise.all([...servers].map((server) => server.end('SIGKILL')));
+    await Promise.all([...servers].map(([server, lastSignal]) => server.end(lastSignal)));
     for (const removal of docker) await execFileAsync('docker', removal).catch(() => {}); // it may be gone
     for (const folder of folders) await removeFolder(folder);
     if (guard.exitCode !== null) return;
@@ -86,8 +87,9 @@ export async function openRun(): Promise<Run> {
     dir,
     start(spec) {
       const server = startServer(spec, dir, (pid) => tell(`forget ${pid}`));
-      tell(`watch ${spec.guardSignal ?? 'KILL'} ${server.pid}`);
-      servers.add(server);
+      const { lastSignal = 'SIGKILL' } = spec;
+      if (server.pid > 0) tell(`watch ${lastSignal.slice('SIG'.length)} ${server.pid}`);
+      servers.set(server, lastSignal);
       void server.exited.then(() => servers.delete(server));
       return server;
     },
@@ -154,7 +156,7 @@ function startServer(spec: ServerSpec, dir: string, forget: (pid: number) => voi
   });
   return {
     name: spec.name,
-    pid: pid ?? -1,
+    pid: pid ?? 0,
     exited,
     logFile,
     get running() {
