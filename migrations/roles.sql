@@ -1,0 +1,76 @@
+-- The two roles around the outbox and exactly the rights they need. Not numbered: run it after the migrations, and
+-- again after each later one; it may be run any number of times and ends in the same state. Whoever runs it owns the
+-- schema `outbox` (or is superuser) and may create roles with REPLICATION: a superuser, or from PostgreSQL 16 on a
+-- role that has CREATEROLE and REPLICATION itself.
+--
+-- outbox_writer  a group without login. Grant it to each application that writes events:
+--                  grant outbox_writer to my_app;
+-- outbox_relay   the relay's login, since REPLICATION is an attribute that membership does not pass on. Made without a
+--                password; set one, or use certificates or GSSAPI:
+--                  alter role outbox_relay password '…';
+--                Where a managed service has a role in place of the attribute (as `rds_replication`), make the role
+--                outbox_relay with LOGIN beforehand and grant it that one: this file then leaves its attributes alone.
+--
+-- Neither role owns anything. No right is given to PUBLIC; the migrations revoke those that PostgreSQL gives.
+
+begin;
+
+-- A role that appears meanwhile was made from another database of this server.
+do $$
+begin
+  if to_regrole('outbox_writer') is null then
+    create role outbox_writer nologin;
+  end if;
+exception when duplicate_object or unique_violation then
+  null;
+end
+$$;
+
+do $$
+begin
+  if to_regrole('outbox_relay') is null then
+    create role outbox_relay login replication;
+  end if;
+exception when duplicate_object or unique_violation then
+  null;
+end
+$$;
+
+-- From nothing, so that a right an earlier release gave does not linger.
+revoke all on schema outbox from public, outbox_writer, outbox_relay;
+revoke all on all tables in schema outbox from public, outbox_writer, outbox_relay;
+revoke all on all functions in schema outbox from public, outbox_writer, outbox_relay;
+
+do $$
+begin
+  -- Both: CONNECT, which matters where it was revoked from PUBLIC.
+  execute format('grant connect on database %I to outbox_writer, outbox_relay', current_database());
+end
+$$;
+
+-- Both: to name objects in the schema.
+grant usage on schema outbox to outbox_writer, outbox_relay;
+
+-- The writer ----------------------------------------------------------------------------------------------------------
+-- Write events. On the root only: partitions are reached through it. No SELECT, UPDATE, DELETE or TRUNCATE.
+grant insert on outbox.event to outbox_writer;
+-- The same in one call; emit() runs with the caller's rights and so needs the INSERT above.
+grant execute on function outbox.emit(text, text, text, text, text) to outbox_writer;
+grant execute on function outbox.emit(text, text, text, json, json) to outbox_writer;
+grant execute on function outbox.emit(text, text, text, jsonb, jsonb) to outbox_writer;
+
+-- The relay -----------------------------------------------------------------------------------------------------------
+-- Streaming, and making its slot, come from REPLICATION. pg_replication_slots, pg_publication and
+-- pg_publication_tables are readable by everybody.
+-- `outbox-relay verify` compares the table with the topics.
+grant select on outbox.event to outbox_relay;
+-- Replace its own beat: DELETE … WHERE reads the row, hence SELECT.
+grant select, insert, delete on outbox.heartbeat to outbox_relay;
+-- Upsert the mark and the copy of the progress; `status` reads it. No DELETE: the mark must not be lost.
+grant select, insert, update on outbox.progress to outbox_relay;
+-- Upsert dead letters, list them and change their status. No DELETE: getting rid of evidence is the owner's.
+grant select, insert, update on outbox.dead_letter to outbox_relay;
+-- Make partitions ahead; the function runs with its owner's rights.
+grant execute on function outbox.ensure_partitions(int) to outbox_relay;
+
+commit;

@@ -1,0 +1,58 @@
+/** A fresh database with every migration and the roles applied, and connections as each of the parties. */
+import { readFile } from 'node:fs/promises';
+import pg from 'pg';
+import { migrate } from '../../relay/migrate.ts';
+import { createDatabase } from '../support/database.ts';
+
+export type Party = 'owner' | 'outbox_writer' | 'outbox_relay';
+
+export type Outbox = AsyncDisposable & {
+  readonly url: string;
+  /** With the rights of the party, as if it had logged in; closed with the outbox. */
+  connect(party: Party): Promise<pg.Client>;
+};
+
+const rolesFile = new URL('../../migrations/roles.sql', import.meta.url);
+
+export async function openOutbox(): Promise<Outbox> {
+  const database = await createDatabase();
+  const clients: pg.Client[] = [];
+  const connect = async (party: Party) => {
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    clients.push(client);
+    if (party !== 'owner') await client.query(`set session authorization ${party}`);
+    return client;
+  };
+  await migrate({ databaseUrl: database.url });
+  await applyRoles(await connect('owner'));
+  return {
+    url: database.url,
+    connect,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(clients.map((client) => client.end()));
+      await database.drop();
+    },
+  };
+}
+
+export async function applyRoles(client: pg.Client): Promise<void> {
+  await client.query(await readFile(rolesFile, 'utf8'));
+}
+
+/** The SQLSTATE with which the statement is refused; fails when it is not refused. */
+export async function refusalOf(statement: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await statement;
+  } catch (error) {
+    if (error instanceof pg.DatabaseError) return error.code;
+    throw error;
+  }
+  throw new Error('the statement was not refused');
+}
+
+export const insertEvent = `insert into outbox.event (aggregatetype, aggregateid, type, payload) values ('order', '1', 'OrderPlaced', '{}')`;
+
+/** An event whose `created_at` is noon UTC of the day so many days from today. */
+export const insertEventOfDay = `insert into outbox.event (aggregatetype, aggregateid, type, created_at)
+  values ('order', '1', 'OrderPlaced', date_trunc('day', now(), 'UTC') + make_interval(days => $1::int, hours => 12))`;

@@ -1,0 +1,173 @@
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { unique } from '../support/unique.ts';
+import { applyRoles, insertEvent, type Outbox, openOutbox, refusalOf } from './outbox.ts';
+
+let outbox: Outbox;
+let owner: pg.Client;
+
+beforeAll(async () => {
+  outbox = await openOutbox();
+  owner = await outbox.connect('owner');
+});
+afterAll(() => outbox?.[Symbol.asyncDispose]());
+
+/** Every right on the schema, its tables and functions, as `kind name grantee right`. */
+async function rights(): Promise<string[]> {
+  const { rows } = await owner.query<{ granted: string }>(`
+    select format('%s %s %s %s', kind, name, coalesce(nullif(grantee, 0)::regrole::text, 'public'), privilege_type) as granted
+    from (
+      select 'table' as kind, relname as name, relowner as owner, (aclexplode(relacl)).* from pg_class
+        where relnamespace = 'outbox'::regnamespace
+      union all select 'function', proname, proowner, (aclexplode(coalesce(proacl, acldefault('f', proowner)))).* from pg_proc
+        where pronamespace = 'outbox'::regnamespace
+      union all select 'schema', nspname, nspowner, (aclexplode(nspacl)).* from pg_namespace where nspname = 'outbox'
+    ) as acl
+    where grantee <> owner`);
+  return [...new Set(rows.map((row) => row.granted))].sort();
+}
+
+const expected = [
+  'function emit outbox_writer EXECUTE',
+  'function ensure_partitions outbox_relay EXECUTE',
+  'schema outbox outbox_relay USAGE',
+  'schema outbox outbox_writer USAGE',
+  'table dead_letter outbox_relay INSERT',
+  'table dead_letter outbox_relay SELECT',
+  'table dead_letter outbox_relay UPDATE',
+  'table event outbox_relay SELECT',
+  'table event outbox_writer INSERT',
+  'table heartbeat outbox_relay DELETE',
+  'table heartbeat outbox_relay INSERT',
+  'table heartbeat outbox_relay SELECT',
+  'table progress outbox_relay INSERT',
+  'table progress outbox_relay SELECT',
+  'table progress outbox_relay UPDATE',
+];
+
+test('nobody but the owner has more than the rights listed here', async () => {
+  expect(await rights()).toEqual(expected);
+});
+
+test('running the roles again ends in the same state and takes surplus rights away', async () => {
+  await owner.query('grant delete on outbox.event to outbox_writer; grant select on outbox.event to public');
+  await applyRoles(owner);
+  expect(await rights()).toEqual(expected);
+});
+
+test('the writer cannot log in and the relay may replicate, but is no superuser', async () => {
+  const { rows } = await owner.query(
+    `select rolname, rolcanlogin, rolreplication, rolsuper, rolbypassrls from pg_roles
+     where rolname in ('outbox_writer', 'outbox_relay') order by 1`,
+  );
+  expect(rows).toEqual([
+    {
+      rolname: 'outbox_relay',
+      rolcanlogin: true,
+      rolreplication: true,
+      rolsuper: false,
+      rolbypassrls: false,
+    },
+    {
+      rolname: 'outbox_writer',
+      rolcanlogin: false,
+      rolreplication: false,
+      rolsuper: false,
+      rolbypassrls: false,
+    },
+  ]);
+});
+
+describe('the writer', () => {
+  let writer: pg.Client;
+  beforeAll(async () => {
+    writer = await outbox.connect('outbox_writer');
+  });
+
+  test('inserts into today, into the default partition, both through the root', async () => {
+    expect((await writer.query(insertEvent)).rowCount).toBe(1);
+    const far = `insert into outbox.event (aggregatetype, aggregateid, type, created_at) values ('order', '1', 'A', '1999-01-01Z')`;
+    expect((await writer.query(far)).rowCount).toBe(1);
+  });
+
+  test.each([
+    'select from outbox.event',
+    `update outbox.event set type = 'Other'`,
+    'delete from outbox.event',
+    'truncate outbox.event',
+    `${insertEvent} returning id`,
+    `insert into outbox.event_default (aggregatetype, aggregateid, type) values ('order', '1', 'A')`,
+    'select from outbox.progress',
+    'select from outbox.dead_letter',
+    'select from outbox.heartbeat',
+    'select from outbox.migration',
+    'select outbox.ensure_partitions()',
+    'create table outbox.mine ()',
+  ])('is refused: %s', async (statement) => {
+    expect(await refusalOf(writer.query(statement))).toBe('42501');
+  });
+});
+
+describe('the relay', () => {
+  let relay: pg.Client;
+  beforeAll(async () => {
+    relay = await outbox.connect('outbox_relay');
+  });
+
+  test('makes its slot, sees its state and streams', async () => {
+    const slot = unique('roles_test');
+    await relay.query(`select pg_create_logical_replication_slot($1, 'pgoutput', true)`, [slot]);
+    await owner.query(insertEvent);
+    const changes = await relay.query(
+      `select from pg_logical_slot_get_binary_changes($1, null, null, 'proto_version', '1', 'publication_names', 'outbox_relay')`,
+      [slot],
+    );
+    expect(changes.rowCount).toBeGreaterThan(0);
+    const state = await relay.query(
+      'select plugin, wal_status from pg_replication_slots where slot_name = $1',
+      [slot],
+    );
+    expect(state.rows).toEqual([{ plugin: 'pgoutput', wal_status: 'reserved' }]);
+    await relay.query('select pg_drop_replication_slot($1)', [slot]);
+  });
+
+  test('reads events, upserts its mark and upserts dead letters', async () => {
+    await relay.query('select count(*) from outbox.event');
+    for (const count of [1, 2]) {
+      await relay.query(
+        `insert into outbox.progress (slot, initialised_at, end_lsn, event_count) values ('s', now(), '0/10', $1)
+         on conflict (slot) do update set end_lsn = excluded.end_lsn, event_count = excluded.event_count`,
+        [count],
+      );
+      await relay.query(
+        `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message) values ('s', '0/10', 0, 'PAYLOAD_INVALID', 'x')
+         on conflict (slot, commit_lsn, ordinal) do update set attempts = dead_letter.attempts + 1, last_seen = now()`,
+      );
+    }
+    expect((await relay.query('select event_count from outbox.progress')).rows).toEqual([
+      { event_count: '2' },
+    ]);
+    expect((await relay.query('select attempts, status, context from outbox.dead_letter')).rows).toEqual([
+      { attempts: 2, status: 'open', context: {} },
+    ]);
+  });
+
+  test('cannot give a dead letter a status that does not exist', async () => {
+    expect(await refusalOf(relay.query(`update outbox.dead_letter set status = 'lost'`))).toBe('23514');
+  });
+
+  test.each([
+    insertEvent,
+    `update outbox.event set type = 'Other'`,
+    'delete from outbox.event',
+    'truncate outbox.event',
+    'delete from outbox.progress',
+    'delete from outbox.dead_letter',
+    'update outbox.heartbeat set beat = 0',
+    `select outbox.emit('order', '1', 'A', '{}')`,
+    'drop publication outbox_relay',
+    'create table outbox.mine ()',
+  ])('is refused: %s', async (statement) => {
+    expect(await refusalOf(relay.query(statement))).toBe('42501');
+  });
+});

@@ -1,0 +1,58 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { migrateCommand } from '../../../relay/commands/migrate.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+
+let database: TestDatabase;
+
+beforeEach(async () => {
+  database = await createDatabase();
+});
+afterEach(() => database?.drop());
+
+/** Runs `outbox-relay migrate …` in this process and returns what it printed to standard output. */
+async function run(...args: string[]): Promise<string> {
+  let printed = '';
+  const command = migrateCommand(async () => database.url)
+    .configureOutput({ writeOut: (text) => (printed += text), writeErr: () => undefined })
+    .exitOverride();
+  await command.parseAsync(args, { from: 'user' });
+  return printed;
+}
+
+test('it prints a line a migration and a summary', async () => {
+  const lines = (await run()).trimEnd().split('\n');
+  expect(lines[0]).toMatch(/^applied 0001 event \(\d+ ms\)$/);
+  expect(lines.at(-1)).toBe('7 applied, 0 applied before');
+  expect(await run()).toBe('nothing to apply, 7 applied before\n');
+});
+
+test('a dry run prints what would be applied', async () => {
+  await run('--to', '0005');
+  expect(await run('--dry-run')).toBe('would apply 0006 progress\nwould apply 0007 dead_letter\n');
+});
+
+test('with --json it prints one object', async () => {
+  const printed = await run('--to', '2', '--json');
+  expect(printed.trimEnd().split('\n')).toHaveLength(1);
+  const result = JSON.parse(printed);
+  expect(result.applied.map((migration: { name: string }) => migration.name)).toEqual([
+    'event',
+    'partitions',
+  ]);
+  expect(result.pending).toHaveLength(5);
+  expect(result.already).toEqual([]);
+});
+
+test.each(['0', 'x', '-1', '1.5'])('--to %s is refused', async (value) => {
+  await expect(run('--to', value)).rejects.toMatchObject({ code: 'commander.invalidArgument' });
+});
+
+test('help needs no configuration and says which file holds the rights', async () => {
+  const command = migrateCommand(() => Promise.reject(new Error('configuration was read'))).exitOverride();
+  let printed = '';
+  command.configureOutput({ writeOut: (text) => (printed += text) });
+  await expect(command.parseAsync(['--help'], { from: 'user' })).rejects.toMatchObject({
+    code: 'commander.helpDisplayed',
+  });
+  expect(printed).toContain('migrations/roles.sql');
+});

@@ -1,0 +1,206 @@
+import { appendFile, cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { migrate } from '../../relay/migrate.ts';
+import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { unique } from '../support/unique.ts';
+
+const releaseDirectory = fileURLToPath(new URL('../../migrations/', import.meta.url));
+const releaseNumbers = [1, 2, 3, 4, 5, 6, 7];
+
+let database: TestDatabase;
+let client: pg.Client;
+let directory: string;
+
+beforeEach(async () => {
+  database = await createDatabase();
+  client = new pg.Client({ connectionString: database.url });
+  await client.connect();
+  directory = await mkdtemp(join(tmpdir(), 'outbox-migrations-'));
+  await cp(releaseDirectory, directory, { recursive: true });
+});
+afterEach(async () => {
+  await client?.end();
+  await database?.drop();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const numbers = (migrations: readonly { number: number }[]) =>
+  migrations.map((migration) => migration.number);
+
+async function recorded(): Promise<number[]> {
+  const { rows } = await client.query<{ number: number }>(
+    'select number from outbox.migration order by number',
+  );
+  return numbers(rows);
+}
+
+async function schemaExists(): Promise<boolean> {
+  const { rows } = await client.query(`select to_regnamespace('outbox') is not null as exists`);
+  return rows[0]?.exists;
+}
+
+test('a fresh database gets every migration once, and a second run finds nothing to do', async () => {
+  const seen: number[] = [];
+  const first = await migrate({
+    databaseUrl: database.url,
+    onProgress: (migration, elapsedMs) => {
+      expect(elapsedMs).toBeGreaterThan(0);
+      seen.push(migration.number);
+    },
+  });
+  expect(numbers(first.applied)).toEqual(releaseNumbers);
+  expect(first.applied[0]).toEqual({
+    number: 1,
+    name: 'event',
+    checksum: expect.stringMatching(/^[0-9a-f]{64}$/),
+  });
+  expect(seen).toEqual(releaseNumbers);
+  expect(await recorded()).toEqual(releaseNumbers);
+  const second = await migrate({ databaseUrl: database.url });
+  expect([numbers(second.applied), second.pending, numbers(second.already)]).toEqual([
+    [],
+    [],
+    releaseNumbers,
+  ]);
+});
+
+test('twenty runs at once apply each migration once', async () => {
+  const results = await Promise.all(Array.from({ length: 20 }, () => migrate({ databaseUrl: database.url })));
+  expect(results.flatMap((result) => numbers(result.applied))).toEqual(releaseNumbers);
+  expect(await recorded()).toEqual(releaseNumbers);
+});
+
+test('migrations alone let nobody but the owner call a function of the schema', async () => {
+  await migrate({ databaseUrl: database.url });
+  const { rows } = await client.query(
+    `select proname from pg_proc where pronamespace = 'outbox'::regnamespace
+     and exists (select from aclexplode(coalesce(proacl, acldefault('f', proowner))) where grantee = 0)`,
+  );
+  expect(rows).toEqual([]);
+});
+
+test('a dry run says what would run and changes nothing', async () => {
+  const result = await migrate({ databaseUrl: database.url, dryRun: true });
+  expect([result.applied, numbers(result.pending), result.already]).toEqual([[], releaseNumbers, []]);
+  expect(await schemaExists()).toBe(false);
+});
+
+test('a dry run with a target names what would run up to it', async () => {
+  await migrate({ databaseUrl: database.url, to: 1 });
+  const result = await migrate({ databaseUrl: database.url, dryRun: true, to: 3 });
+  expect(numbers(result.pending)).toEqual([2, 3]);
+  expect(await recorded()).toEqual([1]);
+});
+
+test('a target stops there, and the rest can follow', async () => {
+  const result = await migrate({ databaseUrl: database.url, to: 2 });
+  expect([numbers(result.applied), numbers(result.pending)]).toEqual([
+    [1, 2],
+    [3, 4, 5, 6, 7],
+  ]);
+  expect(numbers((await migrate({ databaseUrl: database.url })).applied)).toEqual([3, 4, 5, 6, 7]);
+});
+
+test('a target that names no migration is refused before any change', async () => {
+  await expect(migrate({ databaseUrl: database.url, to: 99 })).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+  });
+  expect(await schemaExists()).toBe(false);
+});
+
+test('a file that changed after it was applied is a conflict, and nothing more is applied', async () => {
+  await migrate({ databaseUrl: database.url, directory, to: 2 });
+  await appendFile(join(directory, '0001_event.sql'), '-- changed\n');
+  await expect(migrate({ databaseUrl: database.url, directory })).rejects.toMatchObject({
+    code: 'MIGRATION_CONFLICT',
+    context: { number: 1 },
+  });
+  expect(await recorded()).toEqual([1, 2]);
+});
+
+test('a dry run finds a conflict too', async () => {
+  await migrate({ databaseUrl: database.url, directory, to: 1 });
+  await appendFile(join(directory, '0001_event.sql'), '-- changed\n');
+  await expect(migrate({ databaseUrl: database.url, directory, dryRun: true })).rejects.toMatchObject({
+    code: 'MIGRATION_CONFLICT',
+  });
+});
+
+test('a migration from a newer release is a conflict', async () => {
+  await writeFile(join(directory, '0008_newer.sql'), 'create table outbox.newer ();');
+  await migrate({ databaseUrl: database.url, directory });
+  await expect(migrate({ databaseUrl: database.url })).rejects.toMatchObject({
+    code: 'MIGRATION_CONFLICT',
+    message: expect.stringContaining('0008 newer'),
+  });
+});
+
+test('objects that another tool made are a conflict', async () => {
+  await client.query('create schema outbox; create table outbox.event ()');
+  await expect(migrate({ databaseUrl: database.url })).rejects.toMatchObject({ code: 'MIGRATION_CONFLICT' });
+});
+
+test('a migration that fails leaves nothing of itself, and those before it stay', async () => {
+  await writeFile(join(directory, '0008_broken.sql'), 'create table outbox.half (); select 1 / 0;');
+  await expect(migrate({ databaseUrl: database.url, directory })).rejects.toMatchObject({
+    code: 'INTERNAL',
+    message: '0008 broken failed: division by zero',
+    cause: { code: '22012' },
+  });
+  expect(await recorded()).toEqual(releaseNumbers);
+  expect((await client.query(`select to_regclass('outbox.half') as half`)).rows).toEqual([{ half: null }]);
+});
+
+test('a migration that cannot be recorded is not applied', async () => {
+  const unrecordable = 'create table outbox.half (); alter table outbox.migration add check (number < 8);';
+  await writeFile(join(directory, '0008_unrecordable.sql'), unrecordable);
+  await expect(migrate({ databaseUrl: database.url, directory })).rejects.toMatchObject({
+    cause: { code: '23514' },
+  });
+  expect((await client.query(`select to_regclass('outbox.half') as half`)).rows).toEqual([{ half: null }]);
+});
+
+test('a role that may not create in the database is told so', async () => {
+  const role = unique('migrate_test');
+  await client.query(`create role ${role} login password 'secret'`);
+  try {
+    const url = new URL(database.url);
+    url.username = role;
+    url.password = 'secret';
+    await expect(migrate({ databaseUrl: url.href })).rejects.toMatchObject({
+      code: 'POSTGRES_UNAUTHORIZED',
+      cause: { code: '42501' },
+    });
+  } finally {
+    await client.query(`drop role ${role}`);
+  }
+});
+
+test('a role that does not exist is not authorised', async () => {
+  const url = new URL(database.url);
+  url.username = 'nobody_of_this_name';
+  await expect(migrate({ databaseUrl: url.href })).rejects.toMatchObject({ code: 'POSTGRES_UNAUTHORIZED' });
+});
+
+test('a server that does not answer is unavailable', async () => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  const port = typeof address === 'object' ? address?.port : undefined;
+  await expect(migrate({ databaseUrl: `postgres://nobody@127.0.0.1:${port}/none` })).rejects.toMatchObject({
+    code: 'POSTGRES_UNAVAILABLE',
+    cause: { code: 'ECONNREFUSED' },
+  });
+});
+
+test('a database that does not exist is unavailable', async () => {
+  const url = new URL(database.url);
+  url.pathname = '/no_such_database';
+  await expect(migrate({ databaseUrl: url.href })).rejects.toMatchObject({ code: 'POSTGRES_UNAVAILABLE' });
+});
