@@ -38,8 +38,7 @@ async function find(onProgress?: Progress): Promise<ServerSource> {
   const pom = await readFile(pomFile);
   const key = createHash('sha256').update(pom).digest('hex').slice(0, 12);
   const folder = path.join(cacheFolder(), `servers-${key}`);
-  const missing =
-    (await missingJava()) ?? (existsSync(folder) ? undefined : ((await missingMaven()) ?? undefined));
+  const missing = (await missingJava()) ?? (existsSync(folder) ? undefined : await missingMaven());
   if (missing === undefined) {
     await fetchOnce(folder, onProgress);
     return jarsIn(folder);
@@ -86,7 +85,9 @@ async function fetch(run: Run, folder: string, onProgress?: Progress): Promise<v
   clearInterval(timer);
   if (how !== 'exit code 0')
     throw startFailure(maven, `could not fetch Kafka and the schema registry (${how})`);
-  await rename(target, folder);
+  await rename(target, folder).catch((error) => {
+    if (!existsSync(folder)) throw error; // else another was faster, and its folder is as good as ours
+  });
   onProgress?.('fetched Kafka and the schema registry');
 }
 
@@ -108,7 +109,7 @@ async function sizeOf(folder: string): Promise<number> {
 
 /**
  * Saves a second download, no more: should two processes take over the lock of a dead one at the same instant, both
- * fetch into folders of their own, and the rename of the second fails.
+ * fetch into folders of their own, and the second throws its own away.
  */
 async function lock(file: string, onProgress?: Progress): Promise<() => Promise<void>> {
   let waiting = false;
@@ -121,8 +122,11 @@ async function lock(file: string, onProgress?: Progress): Promise<() => Promise<
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
     }
-    if (await isAbandoned(file)) await rm(file, { force: true });
-    else if (!waiting) onProgress?.('waiting for another process that fetches Kafka and the schema registry');
+    if (await isAbandoned(file)) {
+      await rm(file, { force: true });
+      continue;
+    }
+    if (!waiting) onProgress?.('waiting for another process that fetches Kafka and the schema registry');
     waiting = true;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
