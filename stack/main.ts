@@ -1,7 +1,11 @@
 /** `npm run stack`: starts the three servers, prints where they are, and keeps them until Ctrl-C. */
 import { startStack } from './stack.ts';
 
-const stack = await startStack({ purpose: 'demo', onProgress: (line) => console.error(`# ${line}`) });
+const onProgress = (line: string) => console.error(`# ${line}`);
+const stack = await startStack({ purpose: 'demo', onProgress }).catch((error: Error) => {
+  console.error(error.message);
+  process.exit(1);
+});
 
 console.log(`export DATABASE_URL='${stack.databaseUrl}'`);
 console.log(`export KAFKA_BROKERS='${stack.brokers.join(',')}'`);

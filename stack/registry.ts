@@ -81,6 +81,7 @@ async function start(options: RegistryOptions, run: Run, endOwnRun: () => Promis
 async function launcher(options: RegistryOptions, run: Run, port: number): Promise<() => Server> {
   const source = await serverSource(options.onProgress);
   if (source.kind === 'docker') {
+    options.onProgress?.(`creating a container of ${image}`);
     return createContainer(run, { name: uniqueName('registry'), image, ports: { 8080: port } });
   }
   const jvm = ['-Xmx256m', '-XX:+UseSerialGC', ...(options.quickStart ? ['-XX:TieredStopAtLevel=1'] : [])];
