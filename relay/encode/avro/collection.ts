@@ -1,0 +1,45 @@
+/** Owns arrays and maps: one block with all the items, and the empty block that ends it. */
+import type { ByteSink } from './byte-sink.ts';
+import { type Codec, isJsonObject, type TryWrite } from './codec.ts';
+import { AvroMismatch, describe, within } from './mismatch.ts';
+
+export function array(items: Codec): Codec {
+  const writeItem: TryWrite = items.tryWrite;
+  const tryWrite = (value: unknown, sink: ByteSink): boolean => {
+    if (!Array.isArray(value)) return false;
+    if (value.length > 0) sink.writeInt(value.length);
+    let index = 0;
+    try {
+      for (; index < value.length; index++) {
+        if (!writeItem(value[index], sink)) throw new AvroMismatch(items.expected, items.found(value[index]));
+      }
+    } catch (error) {
+      throw within(error, `[${index}]`);
+    }
+    sink.writeByte(0);
+    return true;
+  };
+  return { expected: 'array', takes: ['array'], tryWrite, found: describe, isContainer: true };
+}
+
+export function map(values: Codec): Codec {
+  const writeValue: TryWrite = values.tryWrite;
+  const tryWrite = (value: unknown, sink: ByteSink): boolean => {
+    if (!isJsonObject(value)) return false;
+    const keys = Object.keys(value);
+    if (keys.length > 0) sink.writeInt(keys.length);
+    try {
+      for (const key of keys) {
+        if (!sink.writeString(key)) throw new AvroMismatch('string', 'key with a lone surrogate');
+        const item = value[key];
+        if (!writeValue(item, sink)) throw new AvroMismatch(values.expected, values.found(item));
+      }
+    } catch (error) {
+      // The key is payload: it stays out of the path.
+      throw within(error, '[*]');
+    }
+    sink.writeByte(0);
+    return true;
+  };
+  return { expected: 'map', takes: ['object'], tryWrite, found: describe, isContainer: true };
+}

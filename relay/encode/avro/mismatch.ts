@@ -1,0 +1,48 @@
+/**
+ * Owns the refusal of a payload that does not fit its schema. The promise that no payload is ever shown rests on it:
+ * a mismatch names places and types, out of the schema, and never a value or a key that only the payload knows.
+ */
+import { ExactNumber } from './exact-number.ts';
+
+export class AvroMismatch extends Error {
+  override readonly name = 'AvroMismatch';
+  /** JSON path, `$.lines[3].price`; `[*]` stands for a map's key, which is payload. */
+  path = '$';
+  readonly expected: string;
+  /** The type of what was there, never its value. */
+  readonly found: string;
+
+  constructor(expected: string, found: string) {
+    super(`Expected ${expected}, found ${found} at $.`);
+    this.expected = expected;
+    this.found = found;
+  }
+
+  /** Called while unwinding, innermost first: the path costs nothing unless there is a mismatch. */
+  within(segment: string): this {
+    this.path = `$${segment}${this.path.slice(1)}`;
+    this.message = `Expected ${this.expected}, found ${this.found} at ${this.path}.`;
+    return this;
+  }
+}
+
+/** `error`, told one step of the path where it is a mismatch. */
+export function within(error: unknown, segment: string): unknown {
+  return error instanceof AvroMismatch ? error.within(segment) : error;
+}
+
+/** The JSON type of `value` in words. */
+export function describe(value: unknown): string {
+  if (value === undefined) return 'nothing';
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'array';
+  if (value instanceof ExactNumber) return 'number';
+  switch (typeof value) {
+    case 'bigint':
+      return 'integer';
+    case 'number':
+      return Number.isInteger(value) ? 'integer' : 'number with a fraction';
+    default:
+      return typeof value;
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Owns records: every declared field is there or has a default, and nothing undeclared is. The promise that no part
+ * of a payload is dropped in silence rests on the count of keys at the end.
+ */
+import type { ByteSink } from './byte-sink.ts';
+import { type Codec, isJsonObject, type JsonObject, type TryWrite } from './codec.ts';
+import { AvroMismatch, describe, within } from './mismatch.ts';
+import { enterRecord, leaveRecord } from './nesting.ts';
+
+export interface RecordField {
+  readonly name: string;
+  readonly codec: Codec;
+  /** Writes the default, where the schema has one. */
+  readonly writeDefault: ((sink: ByteSink) => void) | undefined;
+}
+
+/** `fields` is filled after the codec is made: a record may hold itself. */
+export function record(name: string, fields: readonly RecordField[]): Codec {
+  const tryWrite: TryWrite = (value, sink) => {
+    if (!isJsonObject(value)) return false;
+    enterRecord();
+    let present = 0;
+    let index = 0;
+    try {
+      for (; index < fields.length; index++) {
+        const field = fields[index]!;
+        const item = ownValue(value, field.name);
+        if (item === undefined) {
+          writeAbsent(field, sink);
+        } else {
+          if (!field.codec.tryWrite(item, sink))
+            throw new AvroMismatch(field.codec.expected, field.codec.found(item));
+          present++;
+        }
+      }
+    } catch (error) {
+      leaveRecord();
+      throw within(error, `.${fields[index]!.name}`);
+    }
+    leaveRecord();
+    if (countKeys(value) !== present) {
+      // Its name is payload as long as no schema declares it.
+      throw new AvroMismatch(`only fields of record ${name}`, 'an undeclared field');
+    }
+    return true;
+  };
+  return { expected: `record ${name}`, takes: ['object'], tryWrite, found: describe, isContainer: true };
+}
+
+/** A field may be called `constructor` or `toString`: what an object inherits is not in the payload. */
+function ownValue(value: JsonObject, name: string): unknown {
+  const item = value[name];
+  if ((typeof item === 'function' || item === Object.prototype) && !Object.hasOwn(value, name))
+    return undefined;
+  return item;
+}
+
+function writeAbsent(field: RecordField, sink: ByteSink): void {
+  if (field.writeDefault === undefined) throw new AvroMismatch(field.codec.expected, 'nothing');
+  field.writeDefault(sink);
+}
+
+function countKeys(value: JsonObject): number {
+  let count = 0;
+  // Cheaper than Object.keys, which makes an array. JSON objects inherit nothing enumerable.
+  for (const _ in value) count++;
+  return count;
+}

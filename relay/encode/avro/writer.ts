@@ -1,0 +1,164 @@
+/**
+ * Owns the compilation of a schema into a function that writes JSON values as Avro binary: strict, exact, once per
+ * schema. avsc reads the schema (`schema.ts`); the writing is ours, because avsc's accepts undeclared fields, NaN and
+ * lone surrogates, and refuses longs beyond 2^53. That what the header's schema names is what the value holds rests
+ * on this.
+ */
+import type avsc from 'avsc';
+import { RelayError } from '../../errors.ts';
+import { ByteSink } from './byte-sink.ts';
+import type { Codec, Form } from './codec.ts';
+import { array, map } from './collection.ts';
+import { int, long } from './integers.ts';
+import { logical } from './logical.ts';
+import { AvroMismatch } from './mismatch.ts';
+import { resetNesting } from './nesting.ts';
+import { boolean, bytes, double, enumeration, fixed, float, nothing, string } from './primitives.ts';
+import { type RecordField, record } from './record.ts';
+import { fieldDefaults, LogicalType } from './schema.ts';
+import { union } from './union.ts';
+
+export { AvroMismatch } from './mismatch.ts';
+export { parseAvroSchema } from './schema.ts';
+
+/**
+ * Appends `value`, as `parseLosslessJson` gives it, to `sink`. Throws `AvroMismatch` where it does not fit; what was
+ * written until then is the caller's to truncate.
+ */
+export type AvroWriter = (value: unknown, sink: ByteSink) => void;
+
+/** The writer for a type that `parseAvroSchema` made. Throws `SCHEMA_INVALID` where a default does not fit. */
+export function compileWriter(type: avsc.Type): AvroWriter {
+  const root = new Compiler().compile(type);
+  return (value, sink) => {
+    resetNesting();
+    if (!root.tryWrite(value, sink)) throw new AvroMismatch(root.expected, root.found(value));
+  };
+}
+
+class Compiler {
+  /** By type, so that a record that holds itself is compiled once. */
+  private readonly codecs: Record<Form, Map<avsc.Type, Codec>> = { payload: new Map(), default: new Map() };
+  /** Defaults are encoded when every type is there: one may be of a record that is still being compiled. */
+  private readonly pendingDefaults: (() => void)[] = [];
+
+  compile(type: avsc.Type): Codec {
+    const codec = this.codecOf(type, 'payload');
+    for (const encodeDefault of this.pendingDefaults) encodeDefault();
+    return codec;
+  }
+
+  private codecOf(type: avsc.Type, form: Form): Codec {
+    const known = this.codecs[form].get(type);
+    if (known !== undefined) return known;
+    const codec = this.make(type, form);
+    this.codecs[form].set(type, codec);
+    return codec;
+  }
+
+  private make(type: avsc.Type, form: Form): Codec {
+    if (type instanceof LogicalType) {
+      const underlying = type.underlyingType;
+      return (form === 'payload' ? logical(type, underlying) : undefined) ?? this.codecOf(underlying, form);
+    }
+    switch (type.typeName) {
+      case 'null':
+        return nothing;
+      case 'boolean':
+        return boolean;
+      case 'int':
+        return int;
+      case 'abstract:long':
+        return long;
+      case 'float':
+        return float;
+      case 'double':
+        return double;
+      case 'string':
+        return string;
+      case 'bytes':
+        return bytes(form);
+      case 'fixed':
+        return fixed(nameOf(type), (type as avsc.types.FixedType).size, form);
+      case 'enum':
+        return enumeration(nameOf(type), (type as avsc.types.EnumType).symbols);
+      case 'array':
+        return array(this.codecOf((type as avsc.types.ArrayType).itemsType, form));
+      case 'map':
+        return map(this.codecOf((type as avsc.types.MapType).valuesType, form));
+      case 'record':
+      case 'error':
+        return this.makeRecord(type as avsc.types.RecordType, form);
+      case 'union:wrapped':
+      case 'union:unwrapped':
+        return this.makeUnion(type as avsc.types.WrappedUnionType, form);
+      default:
+        throw new RelayError('SCHEMA_INVALID', `Avro has no type ${type.typeName}.`);
+    }
+  }
+
+  private makeUnion(type: avsc.types.WrappedUnionType, form: Form): Codec {
+    const branches = type.types.map((branch) => ({
+      name: branch.branchName ?? branch.typeName,
+      codec: this.codecOf(branch, form),
+    }));
+    return union(branches, form);
+  }
+
+  private makeRecord(type: avsc.types.RecordType, form: Form): Codec {
+    const fields: RecordField[] = [];
+    const codec = record(nameOf(type), fields);
+    this.codecs[form].set(type, codec);
+    const defaults = fieldDefaults(type);
+    for (const { name, type: fieldType } of type.fields) {
+      const value = defaults.get(name);
+      const writeDefault =
+        value === undefined
+          ? undefined
+          : this.defaultWriter(fieldType, value, form, `${nameOf(type)}.${name}`);
+      fields.push({ name, codec: this.codecOf(fieldType, form), writeDefault });
+    }
+    return codec;
+  }
+
+  /** For a payload the bytes are made once; within a default the value is written where it is missing. */
+  private defaultWriter(
+    type: avsc.Type,
+    value: unknown,
+    form: Form,
+    place: string,
+  ): NonNullable<RecordField['writeDefault']> {
+    const write: AvroWriter = (item, sink) => {
+      const codec = this.codecOf(type, 'default');
+      if (!codec.tryWrite(item, sink)) throw new AvroMismatch(codec.expected, codec.found(item));
+    };
+    if (form === 'default') return (sink) => write(value, sink);
+    let encoded: Buffer = Buffer.alloc(0);
+    this.pendingDefaults.push(() => {
+      encoded = encodeDefault(write, value, place);
+    });
+    return (sink) => sink.writeFixed(encoded);
+  }
+}
+
+function encodeDefault(write: AvroWriter, value: unknown, place: string): Buffer {
+  const sink = new ByteSink(64);
+  resetNesting();
+  try {
+    write(value, sink);
+  } catch (error) {
+    if (!(error instanceof AvroMismatch)) throw error;
+    throw new RelayError(
+      'SCHEMA_INVALID',
+      `The default of ${place} does not fit its type: ${error.message}`,
+      {
+        cause: error,
+      },
+    );
+  }
+  return sink.copy();
+}
+
+function nameOf(type: avsc.Type): string {
+  return type.name ?? 'without a name';
+}
