@@ -1,0 +1,238 @@
+/**
+ * The schema registry as the relay may trust it. Promise: only a positive answer counts. A subject is absent when the
+ * registry says so with its own error code; a refused connection, a proxy's 404, silence or a page of HTML is an
+ * outage, for which events wait.
+ *
+ * Plain HTTP rather than @kafkajs/confluent-schema-registry: of an answer that library keeps the status and a message,
+ * so its "no such subject" cannot be told from a proxy's 404, nor a bad request from a refused connection; it has no
+ * timeout, hides the text of a schema, and registering with it fails on a subject that has a compatibility level other
+ * than the one it would set.
+ */
+import { once } from 'node:events';
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { urlToHttpOptions } from 'node:url';
+import type { Config } from '../config.ts';
+import { RelayError } from '../errors.ts';
+import { version as release } from '../observe/version.ts';
+import type { RegisteredSchema, SchemaSource } from './schemas.ts';
+
+/** As the registry writes it: a version of another subject that a schema builds on. */
+type Reference = { readonly subject: string; readonly version: number };
+
+/** `body` is undefined where it was not a JSON object. */
+type Answer = { readonly status: number; readonly body: Readonly<Record<string, unknown>> | undefined };
+
+const mediaType = 'application/vnd.schemaregistry.v1+json';
+
+/**
+ * The registry's words for "there is none": subject, version or schema not found.
+ * @see https://docs.confluent.io/platform/current/schema-registry/develop/api.html
+ */
+const absentCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403]);
+
+/**
+ * What a topic and an Avro name can make up. Another subject cannot exist, and is not asked for: registries and proxies
+ * answer `%2F` or an endless path with an error, and one row would then look like an outage that never ends.
+ */
+const possibleSubject = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,1000}$/;
+
+/** A schema is some kilobytes; an answer that does not end is none. */
+const answerLengthMax = 16 * 1024 * 1024;
+
+export class RegistryClient implements SchemaSource {
+  readonly #base: URL;
+  readonly #credentials: Pick<RequestOptions, 'auth'>;
+  readonly #timeoutMs: number;
+
+  constructor(registry: Config['registry']) {
+    const { url, username, password, timeoutMs } = registry;
+    this.#base = new URL(url);
+    this.#timeoutMs = timeoutMs;
+    // Where both are given, these win over the ones in the URL.
+    this.#credentials = username === undefined ? {} : { auth: `${username}:${password ?? ''}` };
+  }
+
+  /**
+   * The newest version under a subject with all that it refers to, or undefined where the registry says that there is
+   * none. Not cached.
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED
+   */
+  async latest(subject: string): Promise<RegisteredSchema | undefined> {
+    if (!possibleSubject.test(subject)) return undefined;
+    const doing = `reading the latest schema of ${subject}`;
+    const answer = await this.#ask(doing, 'GET', `/subjects/${subject}/versions/latest`);
+    if (answer === undefined) return undefined;
+    return { id: readId(answer, doing), ...(await this.#resolve(answer, doing)) };
+  }
+
+  /**
+   * The schema of an id with all that it refers to, or undefined where there is none. An id never changes its meaning.
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED
+   */
+  async byId(id: number): Promise<RegisteredSchema | undefined> {
+    const doing = `reading schema ${id}`;
+    const answer = await this.#ask(doing, 'GET', `/schemas/ids/${id}`);
+    return answer === undefined ? undefined : { id, ...(await this.#resolve(answer, doing)) };
+  }
+
+  /**
+   * The id under which exactly this schema is registered for the subject, or undefined.
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, SCHEMA_INVALID
+   */
+  async find(subject: string, schemaText: string): Promise<number | undefined> {
+    const doing = `looking up a schema of ${subject}`;
+    const answer = await this.#ask(doing, 'POST', `/subjects/${encodeURIComponent(subject)}`, schemaText);
+    return answer === undefined ? undefined : readId(answer, doing);
+  }
+
+  /**
+   * Registers a schema under a subject, whose compatibility level stays as it is; registering it again gives the same id.
+   * @throws RelayError SCHEMA_INCOMPATIBLE and SCHEMA_INVALID with the registry's words, REGISTRY_UNAVAILABLE,
+   * REGISTRY_UNAUTHORIZED
+   */
+  async register(subject: string, schemaText: string): Promise<number> {
+    const doing = `registering a schema under ${subject}`;
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`;
+    const answer = await this.#ask(doing, 'POST', path, schemaText);
+    if (answer === undefined) throw unavailable(doing, 'status 404');
+    return readId(answer, doing);
+  }
+
+  /** Whether the registry answers. @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED */
+  async ping(): Promise<void> {
+    // Any subject will do: "there is none" is a positive answer.
+    await this.latest('outbox-relay-ping');
+  }
+
+  async #resolve(answer: Answer, doing: string): Promise<Omit<RegisteredSchema, 'id'>> {
+    const references: string[] = [];
+    await this.#collect(readReferences(answer), new Set(), references);
+    return { schemaText: readText(answer, doing), references };
+  }
+
+  /** The texts of what is referred to, each once, what it builds on before it. */
+  async #collect(references: readonly Reference[], seen: Set<string>, texts: string[]): Promise<void> {
+    for (const { subject, version } of references) {
+      const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`;
+      if (seen.has(path)) continue;
+      seen.add(path);
+      const doing = `reading version ${version} of ${subject}`;
+      const answer = await this.#ask(doing, 'GET', path);
+      // A reference into nothing makes the schema unusable, which its parser will say.
+      if (answer === undefined) continue;
+      await this.#collect(readReferences(answer), seen, texts);
+      texts.push(readText(answer, doing));
+    }
+  }
+
+  /** A success, or undefined for the registry's own "there is none"; everything else is thrown. */
+  async #ask(
+    doing: string,
+    method: 'GET' | 'POST',
+    path: string,
+    schemaText?: string,
+  ): Promise<Answer | undefined> {
+    // From the name's resolution to the last byte; when it strikes, the socket is closed.
+    const deadline = AbortSignal.timeout(this.#timeoutMs);
+    let answer: Answer;
+    try {
+      answer = await this.#exchange(deadline, method, path, schemaText);
+    } catch (error) {
+      const why = deadline.aborted ? `no answer within ${this.#timeoutMs} ms` : describe(error);
+      throw unavailable(doing, why, error);
+    }
+    return judge(answer, doing);
+  }
+
+  /** One request on a connection of its own: calls are minutes apart, a kept one would only be found dead. */
+  async #exchange(
+    deadline: AbortSignal,
+    method: string,
+    path: string,
+    schemaText: string | undefined,
+  ): Promise<Answer> {
+    const body = schemaText === undefined ? undefined : JSON.stringify({ schema: schemaText });
+    const send = this.#base.protocol === 'https:' ? httpsRequest : httpRequest;
+    const request = send({
+      ...urlToHttpOptions(this.#base),
+      ...this.#credentials,
+      agent: false,
+      method,
+      path: `${this.#base.pathname.replace(/\/+$/, '')}${path}`,
+      headers: {
+        accept: `${mediaType}, application/json`,
+        'user-agent': `outbox-relay/${release}`,
+        ...(body === undefined
+          ? {}
+          : { 'content-type': mediaType, 'content-length': Buffer.byteLength(body) }),
+      },
+      signal: deadline,
+    });
+    // A failure after the head of the answer is met while reading it.
+    request.on('error', () => {});
+    request.end(body);
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    return { status: response.statusCode ?? 0, body: parseObject(await readAll(response)) };
+  }
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // A host of several addresses that all refuse gives a list of errors and no message.
+  return error.message || ('code' in error ? String(error.code) : error.name);
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  let text = '';
+  response.setEncoding('utf8');
+  for await (const chunk of response) {
+    text += chunk;
+    if (text.length > answerLengthMax) throw new Error('the answer does not end');
+  }
+  return text;
+}
+
+function parseObject(text: string): Answer['body'] {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Answer['body']) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function judge(answer: Answer, doing: string): Answer | undefined {
+  const { status, body } = answer;
+  if (status === 200 && body !== undefined) return answer;
+  const errorCode = body?.error_code;
+  if (status === 404 && absentCodes.has(errorCode)) return undefined;
+  const context = { status, registryError: typeof errorCode === 'number' ? errorCode : undefined };
+  if (status === 401 || status === 403)
+    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing}: status ${status}`, { context });
+  const said = typeof body?.message === 'string' ? body.message.slice(0, 500) : 'no explanation';
+  // With a number of its own the registry speaks, and not something on the way to it.
+  if (status === 409 && errorCode !== undefined)
+    throw new RelayError('SCHEMA_INCOMPATIBLE', `${doing}: ${said}`, { context });
+  if (status === 422 && errorCode === 42201)
+    throw new RelayError('SCHEMA_INVALID', `${doing}: ${said}`, { context });
+  throw new RelayError('REGISTRY_UNAVAILABLE', `${doing}: status ${status}, ${said}`, { context });
+}
+
+function readText({ body }: Answer, doing: string): string {
+  if (typeof body?.schema !== 'string') throw unavailable(doing, 'the answer holds no schema');
+  return body.schema;
+}
+
+function readId({ body }: Answer, doing: string): number {
+  if (!Number.isInteger(body?.id)) throw unavailable(doing, 'the answer holds no id');
+  return body?.id as number;
+}
+
+function readReferences({ body }: Answer): readonly Reference[] {
+  return Array.isArray(body?.references) ? body.references : [];
+}
+
+function unavailable(doing: string, why: string, cause?: unknown): RelayError {
+  return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`, { cause });
+}
