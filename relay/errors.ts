@@ -43,6 +43,10 @@ export const errorTable = {
     class: 'stop',
     hint: 'The publication does not exist or does not publish inserts of the outbox table; run `outbox-relay migrate`, then `outbox-relay check`.',
   },
+  PUBLICATION_GAP: {
+    class: 'stop',
+    hint: 'The publication did not cover the outbox for a while, so events written then were never streamed. Run `outbox-relay verify` to see which are missing, then `outbox-relay adopt gap`.',
+  },
   OUTBOX_TABLE_INVALID: {
     class: 'stop',
     hint: 'The outbox table, or one of the columns named under `outbox.columns`, does not exist; run `outbox-relay migrate` or correct the mapping.',
@@ -162,10 +166,6 @@ export const errorTable = {
   EVENT_REJECTED: {
     class: 'stop',
     hint: 'An event cannot be published and `deadLetters.policy` is `halt`; correct the event or the schema, then start again.',
-  },
-  SHUTDOWN_TIMEOUT: {
-    class: 'stop',
-    hint: 'Draining took longer than shutdownMs; nothing is lost, the next start resumes.',
   },
   INTERNAL: { class: 'stop', hint: 'A defect in the relay. Nothing was skipped; report it with the log.' },
 } as const satisfies Record<string, ErrorEntry>;

@@ -43,6 +43,7 @@ export class Capture {
   #system: SystemIdentity | undefined;
   #confirmedLsn: Lsn = 0n;
   #serverLsn: Lsn = 0n;
+  #beat = 0;
   #lastReceivedMs = performance.now();
   #isPaused = false;
   #isClosed = false;
@@ -92,6 +93,11 @@ export class Capture {
   get system(): SystemIdentity {
     if (this.#system === undefined) throw new RelayError('INTERNAL', 'the stream was not started');
     return this.#system;
+  }
+
+  /** Number of the last heartbeat that the stream brought; 0 before the first. */
+  get beat(): number {
+    return this.#beat;
   }
 
   /** WAL position of the server as of its latest message: where its stream has got to. */
@@ -167,6 +173,7 @@ export class Capture {
       if (transaction === undefined) return;
       if (transaction.endLsn !== null && transaction.endLsn > this.#serverLsn)
         this.#serverLsn = transaction.endLsn;
+      if (transaction.beat !== undefined) this.#beat = transaction.beat;
       this.inbox.push(transaction);
       if (this.inbox.isFull) this.#pause();
     } catch (error) {

@@ -31,6 +31,11 @@ export class Inbox {
     return this.#bytes;
   }
 
+  /** Commit time, ms since 1970, of the first transaction in line. */
+  get oldestMs(): number | undefined {
+    return this.#queue[this.#head]?.committedAtMs;
+  }
+
   get isFull(): boolean {
     return this.#bytes >= this.#maxBytes;
   }
@@ -38,8 +43,7 @@ export class Inbox {
   push(transaction: CommittedTransaction): void {
     this.#queue.push(transaction);
     this.#bytes += transaction.bytes;
-    this.#waiting?.resolve();
-    this.#waiting = undefined;
+    this.wake();
   }
 
   /** Ends the inbox. What arrived and was not committed is dropped with it: the next connection reads it again. */
@@ -65,7 +69,13 @@ export class Inbox {
     }
   }
 
-  /** Resolves when `peek` has something; rejects with the failure of the stream. */
+  /** Ends a wait for arrival although nothing arrived. */
+  wake(): void {
+    this.#waiting?.resolve();
+    this.#waiting = undefined;
+  }
+
+  /** Resolves when `peek` has something, or on `wake`; rejects with the failure of the stream. */
   arrival(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#head < this.#queue.length) return Promise.resolve();

@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../position.ts';
-import { query, quoteTable } from '../postgres.ts';
+import { clientConfig, postgresError, query, quoteTable } from '../postgres.ts';
 
 export type SlotState = {
   readonly isActive: boolean;
@@ -64,32 +64,32 @@ export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Pro
 
 /**
  * Makes the slot. A relay that does so at the same time is no error: the slot is there, which was the aim.
- * On 17 and newer it is a failover slot, so that a standby server can keep a copy of it.
+ * On 17 and newer it is a failover slot, so that a standby server can keep a copy of it. Postgres waits for every
+ * transaction that is running now, so this has no time limit.
  */
-export async function createSlot(pool: pg.Pool, slot: string): Promise<void> {
-  const [server] = await query<{ version: number }>(
-    pool,
-    'reading the server version',
-    `select current_setting('server_version_num')::int as version`,
-  );
-  const failover = (server?.version ?? 0) >= 170_000 ? ', false, false, true' : '';
+export async function createSlot(config: Config): Promise<void> {
+  const client = new pg.Client({ ...clientConfig(config), statement_timeout: 0, query_timeout: 0 });
+  client.on('error', () => {});
   try {
-    await pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput'${failover})`, [slot]);
+    await client.connect();
+    const version = await client.query<{ version: number }>(
+      `select current_setting('server_version_num')::int as version`,
+    );
+    const failover = (version.rows[0]?.version ?? 0) >= 170_000 ? ', false, false, true' : '';
+    await client.query(`select pg_create_logical_replication_slot($1, 'pgoutput'${failover})`, [config.slot]);
   } catch (error) {
     if (error instanceof pg.DatabaseError && error.code === '42710') return; // duplicate_object
     throw createFailure(error);
+  } finally {
+    await client.end().catch(() => {});
   }
 }
 
-function createFailure(error: unknown): unknown {
-  if (!(error instanceof pg.DatabaseError)) return error;
+function createFailure(error: unknown): RelayError {
+  const failure = postgresError(error, 'creating the replication slot');
   // object_not_in_prerequisite_state: wal_level; configuration_limit_exceeded: all slots are taken.
-  const unsuitable = error.code === '55000' || error.code === '53400';
-  return unsuitable
-    ? new RelayError('POSTGRES_UNSUITABLE', `creating the replication slot: ${error.message}`, {
-        cause: error,
-      })
-    : error;
+  const isUnsuitable = failure.context.sqlState === '55000' || failure.context.sqlState === '53400';
+  return isUnsuitable ? new RelayError('POSTGRES_UNSUITABLE', failure.message, { cause: error }) : failure;
 }
 
 /**

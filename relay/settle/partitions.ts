@@ -1,5 +1,6 @@
 /** Keeps daily partitions of the outbox made ahead, so that rows land where cleanup can drop them by the day. */
-import type { ClientBase } from 'pg';
+import type pg from 'pg';
+import { query } from '../postgres.ts';
 
 /**
  * Makes the missing partitions from today to `daysAhead` days later (UTC) and returns their names. Safe to repeat and
@@ -7,11 +8,16 @@ import type { ClientBase } from 'pg';
  * may be repeated at leisure.
  *
  * @param daysAhead 0 to 366
- * @throws pg.DatabaseError as it is: 55P03 when a lock was not free for 1 s, 42501 without EXECUTE, 42883 when the
- * outbox table is not the one that `outbox-relay migrate` makes
+ * @throws RelayError POSTGRES_UNAVAILABLE also when a lock was not free for 1 s; POSTGRES_UNAUTHORIZED without EXECUTE;
+ * OUTBOX_TABLE_INVALID when the function is not there, because the outbox is not the one that `migrate` makes.
  */
-export async function ensurePartitions(client: ClientBase, daysAhead: number): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>(
+export async function ensurePartitions(
+  client: pg.Pool | pg.ClientBase,
+  daysAhead: number,
+): Promise<string[]> {
+  const rows = await query<{ name: string }>(
+    client,
+    'making partitions ahead',
     'select name from outbox.ensure_partitions($1) as name',
     [daysAhead],
   );

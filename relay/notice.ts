@@ -1,0 +1,27 @@
+/** One waiter, woken by whoever has news for it, or by the clock. News that came while nobody waited is not lost. */
+export class Notice {
+  #isGiven = false;
+  #wake: (() => void) | undefined;
+
+  give(): void {
+    this.#isGiven = true;
+    this.#wake?.();
+  }
+
+  /** Resolves at once if notice was given since the last wait, else when it is, or after `timeoutMs`. */
+  async wait(timeoutMs?: number): Promise<void> {
+    if (!this.#isGiven) await this.#sleep(timeoutMs);
+    this.#isGiven = false;
+  }
+
+  #sleep(timeoutMs: number | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = timeoutMs === undefined ? undefined : setTimeout(resolve, timeoutMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,312 @@
+/**
+ * The life of a relay, top to bottom. A session is one hold of the slot, one producer, one claim; whatever fails ends it,
+ * and the next one begins at standby and believes only what it reads from Kafka.
+ *
+ *   standby ──▶ fencing ──▶ claiming ──▶ streaming ──▶ draining
+ *      ▲           │            │            │
+ *      └───────────┴────────────┴────────────┘  any failure that can pass
+ *
+ * - standby: follow the progress topic, wait until the slot is free, take it. Postgres elects: a slot has one reader.
+ * - fencing: InitProducerId ends the predecessor's transaction and every later write of it.
+ * - claiming: write a claim, read it back; the last progress before it is the truth. Compare it with the database.
+ * - streaming: see `streaming.ts`.
+ */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Admin, Kafka } from 'kafkajs';
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import { backoffMs, pause } from './backoff.ts';
+import { Capture } from './capture/capture.ts';
+import { assertPublication, createSlot, readSlot } from './capture/slot.ts';
+import type { Config } from './config.ts';
+import { Encoder } from './encode/encoder.ts';
+import type { SchemaSource } from './encode/schemas.ts';
+import { asRelayError, RelayError } from './errors.ts';
+import { failpoint } from './failpoints.ts';
+import { createKafka, kafkaError } from './kafka.ts';
+import type { Health } from './observe/health.ts';
+import type { Metrics } from './observe/metrics.ts';
+import type { RelayState } from './observe/state.ts';
+import { formatLsn } from './position.ts';
+import { createPool } from './postgres.ts';
+import { checkLineage, type Progress } from './progress.ts';
+import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
+import { Publisher } from './publish/publisher.ts';
+import { Topics } from './publish/topics.ts';
+import { readMarks, storeProgress } from './settle/bookkeeping.ts';
+import { Streaming } from './streaming.ts';
+
+/** The ways between the states; each failure leads back to standby, each request to end leads to draining. */
+const transitions: Readonly<Record<RelayState, readonly RelayState[]>> = {
+  standby: ['standby', 'fencing', 'draining'],
+  fencing: ['claiming', 'standby', 'draining'],
+  claiming: ['streaming', 'standby', 'draining'],
+  streaming: ['standby', 'draining'],
+  draining: [],
+};
+
+export type RelayDependencies = {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  readonly registry: SchemaSource;
+};
+
+export class Relay {
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #health: Health;
+  readonly #instance = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+  readonly #pool: pg.Pool;
+  readonly #kafka: Kafka;
+  readonly #admin: Admin;
+  readonly #encoder: Encoder;
+  #tail: ProgressTail | undefined;
+  #state: RelayState = 'standby';
+  #capture: Capture | undefined;
+  #streaming: Streaming | undefined;
+  /** Failures since a session last reached streaming. */
+  #attempt = 0;
+
+  constructor({ config, log, metrics, health, registry }: RelayDependencies) {
+    this.#config = config;
+    this.#log = log.child({ slot: config.slot, instance: this.#instance });
+    this.#metrics = metrics;
+    this.#health = health;
+    this.#pool = createPool(config);
+    this.#kafka = createKafka(config, this.#log);
+    this.#admin = this.#kafka.admin();
+    this.#encoder = new Encoder(config, registry, new Topics(this.#admin, config.topics));
+  }
+
+  /**
+   * Runs until `signal`, through every failure that can pass.
+   * @throws RelayError of class `stop`: going on could lose or double events, or cannot work.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#metrics.setState('standby');
+    try {
+      while (!signal.aborted) await this.#attemptSession(signal);
+      if (this.#state !== 'draining') this.#enter('draining');
+    } catch (error) {
+      const failure = asRelayError(error);
+      this.#metrics.countError(failure.code);
+      this.#health.stopped(failure);
+      throw failure;
+    } finally {
+      await this.#close();
+    }
+  }
+
+  /** Brings the gauges up to date; called when somebody asks for them. */
+  sample(): void {
+    const { inbox, serverLsn } = this.#capture ?? { inbox: undefined, serverLsn: 0n };
+    this.#metrics.setInFlight(inbox?.bytes ?? 0, this.#config.capture.maxInFlightBytes);
+    const endLsn = this.#streaming?.progress.endLsn;
+    const lagBytes = endLsn === undefined ? 0 : Number(serverLsn - endLsn);
+    const oldestMs = this.#streaming?.oldestWaitingMs;
+    this.#metrics.setReplicationLag(lagBytes, oldestMs === undefined ? 0 : (Date.now() - oldestMs) / 1000);
+  }
+
+  async #attemptSession(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#session(signal);
+    } catch (error) {
+      const failure = asRelayError(error);
+      if (failure.class !== 'retry') throw failure;
+      // What could not be committed any more is published by the next start.
+      if (signal.aborted) return void this.#log.warn({ err: failure }, 'the session failed while draining');
+      await this.#retryLater(failure, signal);
+    }
+  }
+
+  async #retryLater(failure: RelayError, signal: AbortSignal): Promise<void> {
+    const retryInMs = backoffMs(this.#attempt, this.#config.retry);
+    this.#attempt += 1;
+    this.#metrics.countError(failure.code);
+    this.#health.failing(failure);
+    this.#log.warn({ err: failure, retryInMs }, 'session ended, the next one begins at standby');
+    this.#enter('standby');
+    await pause(retryInMs, signal);
+  }
+
+  async #session(signal: AbortSignal): Promise<void> {
+    const tail = await this.#followProgress();
+    const capture = await this.#takeSlot(signal);
+    if (capture === undefined) return;
+    this.#capture = capture;
+    let publisher: Publisher | undefined;
+    try {
+      this.#enter('fencing');
+      publisher = await Publisher.fence(this.#kafka, this.#config);
+      failpoint('PRODUCER_FENCED');
+      this.#enter('claiming');
+      const claimed = await publisher.claim(tail);
+      failpoint('CLAIM_READ');
+      const progress = await this.#resolveLineage(capture, publisher, claimed);
+      await this.#stream(capture, publisher, progress, signal);
+    } finally {
+      this.#capture = undefined;
+      this.#streaming = undefined;
+      await Promise.all([publisher?.close(), capture.close()]);
+    }
+  }
+
+  /** The tail outlives sessions, so that a standby has read the topic before its turn comes. */
+  async #followProgress(): Promise<ProgressTail> {
+    if (this.#tail !== undefined && this.#tail.crashed === undefined) return this.#tail;
+    await this.#tail?.stop();
+    this.#tail = undefined;
+    const { progressTopic } = this.#config.kafka;
+    try {
+      await this.#admin.connect();
+    } catch (error) {
+      throw kafkaError(error, 'connecting to Kafka');
+    }
+    await ensureProgressTopic(this.#admin, progressTopic);
+    const tail = new ProgressTail(this.#kafka, { topic: progressTopic, slot: this.#config.slot });
+    this.#tail = tail;
+    try {
+      await tail.start();
+    } catch (error) {
+      this.#tail = undefined;
+      await tail.stop();
+      throw error;
+    }
+    return tail;
+  }
+
+  /** Waits for the slot to be free, and takes it. undefined when asked to end meanwhile. */
+  async #takeSlot(signal: AbortSignal): Promise<Capture | undefined> {
+    while (!signal.aborted) {
+      if (this.#tail?.crashed !== undefined) throw this.#tail.crashed;
+      const capture = await this.#tryToTakeSlot();
+      if (capture !== undefined) return capture;
+      await pause(this.#config.capture.standbyPollMs, signal);
+    }
+    return undefined;
+  }
+
+  async #tryToTakeSlot(): Promise<Capture | undefined> {
+    const { slot } = this.#config;
+    const marks = await readMarks(this.#pool, slot);
+    if (marks.isInRecovery)
+      throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that was not promoted yet');
+    const found = await readSlot(this.#pool, slot);
+    if (found?.isActive === true) return this.#waitForPeer(found.activePid);
+    await assertPublication(this.#pool, this.#config);
+    if (found === undefined) await this.#createSlot(marks.initialised);
+    try {
+      return await Capture.open(this.#config);
+    } catch (error) {
+      // Another relay was quicker: no failure.
+      if (error instanceof RelayError && error.code === 'SLOT_IN_USE') return this.#waitForPeer(null);
+      throw error;
+    }
+  }
+
+  #waitForPeer(activePid: number | null): undefined {
+    const { reason } = this.#health.ready();
+    this.#health.failing(new RelayError('SLOT_IN_USE', 'another relay streams from the slot'));
+    if (this.#health.ready().reason !== reason)
+      this.#log.info({ activePid }, 'standby: another relay is active');
+    this.#attempt = 0;
+  }
+
+  async #createSlot(isInitialised: boolean): Promise<void> {
+    const { slot } = this.#config;
+    if (isInitialised)
+      throw new RelayError('SLOT_MISSING', `slot ${slot} was used before and does not exist any more`);
+    this.#log.info('creating the slot; Postgres waits for the transactions that run now');
+    await createSlot(this.#config);
+    failpoint('SLOT_CREATED');
+  }
+
+  /**
+   * On the first start the first progress is committed before the mark is set: so the mark without a progress means that
+   * the progress was lost, and a crash between the two leaves neither doubt nor work.
+   */
+  async #resolveLineage(capture: Capture, publisher: Publisher, claimed: Progress | null): Promise<Progress> {
+    const marks = await readMarks(this.#pool, this.#config.slot);
+    const slot = await readSlot(this.#pool, this.#config.slot);
+    if (slot === undefined) throw new RelayError('SLOT_MISSING', 'the slot vanished while it was held');
+    const database = { ...capture.system, ...marks, slotConfirmedLsn: slot.confirmedLsn };
+    const verdict = checkLineage(claimed, database);
+    const progress = claimed ?? this.#firstProgress(capture, slot.confirmedLsn, marks.beat);
+    if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
+    failpoint('FIRST_PROGRESS_COMMITTED');
+    await storeProgress(this.#pool, progress);
+    failpoint('SLOT_MARKED');
+    return progress;
+  }
+
+  #firstProgress({ system }: Capture, endLsn: bigint, beat: number): Progress {
+    return {
+      slot: this.#config.slot,
+      systemIdentifier: system.systemIdentifier,
+      timeline: system.timeline,
+      endLsn,
+      partial: null,
+      beat,
+      eventCount: 0,
+      instance: this.#instance,
+      time: new Date().toISOString(),
+    };
+  }
+
+  async #stream(
+    capture: Capture,
+    publisher: Publisher,
+    progress: Progress,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#enter('streaming', { from: formatLsn(progress.endLsn), events: progress.eventCount });
+    this.#metrics.countSession();
+    const streaming = new Streaming({
+      config: this.#config,
+      pool: this.#pool,
+      log: this.#log,
+      metrics: this.#metrics,
+      health: this.#health,
+      encoder: this.#encoder,
+      instance: this.#instance,
+      capture,
+      publisher,
+      progress,
+    });
+    this.#streaming = streaming;
+    const drain = () => {
+      this.#enter('draining');
+      failpoint('DRAINING');
+    };
+    signal.addEventListener('abort', drain, { once: true });
+    try {
+      if (signal.aborted) drain();
+      await streaming.run(signal);
+    } finally {
+      signal.removeEventListener('abort', drain);
+      // A session that fails before its first commit must not be followed by another at once, and so on for ever.
+      if (streaming.progress !== progress) this.#attempt = 0;
+    }
+    this.#log.info(
+      { until: formatLsn(streaming.progress.endLsn), events: streaming.progress.eventCount },
+      'drained',
+    );
+  }
+
+  #enter(state: RelayState, details: Readonly<Record<string, unknown>> = {}): void {
+    if (!transitions[this.#state].includes(state))
+      throw new RelayError('INTERNAL', `no way leads from ${this.#state} to ${state}`);
+    if (state !== this.#state) this.#log.info({ state, ...details }, state);
+    this.#state = state;
+    this.#health.enter(state);
+    this.#metrics.setState(state);
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled([this.#tail?.stop(), this.#admin.disconnect(), this.#pool.end()]);
+  }
+}

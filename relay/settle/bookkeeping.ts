@@ -1,0 +1,112 @@
+/**
+ * What the relay writes to Postgres beside dead letters: the mark that a slot was initialised, the copy of the progress
+ * for people, and the heartbeat. None of it decides what is published; the mark and the heartbeat help to notice when
+ * the database or the publication is no longer what the progress speaks of.
+ */
+import type pg from 'pg';
+import { formatLsn, type Lsn, parseLsn } from '../position.ts';
+import { postgresError, query } from '../postgres.ts';
+import type { Progress } from '../progress.ts';
+
+/** What lineage compares with the progress; taken when the slot is held and the predecessor fenced. */
+export type DatabaseMarks = {
+  readonly walLsn: Lsn;
+  readonly initialised: boolean;
+  readonly beat: number;
+  /** A standby server cannot be streamed from until it is promoted. */
+  readonly isInRecovery: boolean;
+};
+
+export async function readMarks(pool: pg.Pool, slot: string): Promise<DatabaseMarks> {
+  const [row] = await query<{ wal: string | null; initialised: boolean; beat: string; recovery: boolean }>(
+    pool,
+    'reading the marks of the slot',
+    `select pg_is_in_recovery() as recovery,
+            case when not pg_is_in_recovery() then pg_current_wal_lsn() end as wal,
+            exists (select from outbox.progress where slot = $1) as initialised,
+            (select coalesce(max(beat), 0) from outbox.heartbeat where slot = $1) as beat`,
+    [slot],
+  );
+  return {
+    walLsn: row?.wal == null ? 0n : parseLsn(row.wal),
+    initialised: row?.initialised === true,
+    beat: Number(row?.beat ?? 0),
+    isInRecovery: row?.recovery === true,
+  };
+}
+
+/** Writes the mark, if it is not there, and the copy of the progress. */
+export async function storeProgress(pool: pg.Pool, progress: Progress): Promise<void> {
+  await query(
+    pool,
+    'storing the copy of the progress',
+    `insert into outbox.progress (slot, initialised_at, system_identifier, timeline, end_lsn, partial_commit_lsn,
+                                  partial_ordinal, event_count, instance, published_at)
+     values ($1, now(), $2, $3, $4, $5, $6, $7, $8, $9)
+     on conflict (slot) do update set
+       system_identifier = excluded.system_identifier, timeline = excluded.timeline, end_lsn = excluded.end_lsn,
+       partial_commit_lsn = excluded.partial_commit_lsn, partial_ordinal = excluded.partial_ordinal,
+       event_count = excluded.event_count, instance = excluded.instance, published_at = excluded.published_at`,
+    [
+      progress.slot,
+      progress.systemIdentifier,
+      progress.timeline,
+      formatLsn(progress.endLsn),
+      progress.partial === null ? null : formatLsn(progress.partial.commitLsn),
+      progress.partial?.ordinal ?? null,
+      progress.eventCount,
+      progress.instance,
+      progress.time,
+    ],
+  );
+}
+
+/** A heartbeat that was written: once the stream has passed `lsn`, it must have brought `beat`. */
+export type Heartbeat = { readonly beat: number; readonly lsn: Lsn; readonly writtenMs: number };
+
+/**
+ * Writes the next heartbeat: the one after the greater of what the table holds and `floor`. The numbers have no gaps, so
+ * one that is missing in the stream shows that the publication was away for a while. The lock, taken in a statement of
+ * its own for the next one to see what its last holder wrote, keeps a relay that does not know yet that it was succeeded
+ * from writing the same number.
+ */
+export async function writeHeartbeat(pool: pg.Pool, slot: string, floor: number): Promise<Heartbeat> {
+  const writtenMs = performance.now();
+  const doing = 'writing the heartbeat';
+  const client = await connect(pool, doing);
+  let failure: Error | undefined;
+  try {
+    await query(client, doing, 'begin');
+    await query(
+      client,
+      doing,
+      `select pg_advisory_xact_lock(hashtextextended('outbox-relay heartbeat ' || $1, 0))`,
+      [slot],
+    );
+    const [written] = await query<{ beat: string }>(
+      client,
+      doing,
+      `with last as (delete from outbox.heartbeat where slot = $1 returning beat)
+       insert into outbox.heartbeat (slot, beat) select $1, greatest(coalesce(max(beat), 0), $2::bigint) + 1 from last
+       returning beat`,
+      [slot, floor],
+    );
+    await query(client, doing, 'commit');
+    const [after] = await query<{ lsn: string }>(client, doing, 'select pg_current_wal_insert_lsn() as lsn');
+    return { beat: Number(written?.beat), lsn: parseLsn(after?.lsn ?? '0/0'), writtenMs };
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    // A connection that failed half-way is closed, which rolls back.
+    client.release(failure);
+  }
+}
+
+async function connect(pool: pg.Pool, doing: string): Promise<pg.PoolClient> {
+  try {
+    return await pool.connect();
+  } catch (error) {
+    throw postgresError(error, doing);
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * What a streaming relay does every few seconds beside publishing: a heartbeat, the copy of the progress, partitions made
+ * ahead, a look at the slot. A failure is reported and tried again, unless its class is `stop`.
+ *
+ * Promise: a publication that went missing is noticed. Postgres 18 streams on without it and says nothing; but a stream
+ * that has passed the end of a heartbeat without bringing it shows it, and so does a heartbeat number left out.
+ */
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import { pause } from '../backoff.ts';
+import { readSlot } from '../capture/slot.ts';
+import type { Config } from '../config.ts';
+import { asRelayError, RelayError } from '../errors.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { Lsn } from '../position.ts';
+import type { Progress } from '../progress.ts';
+import { type Heartbeat, storeProgress, writeHeartbeat } from './bookkeeping.ts';
+import { ensurePartitions } from './partitions.ts';
+
+/** Partitions are made a week ahead, so looking once an hour leaves 167 more tries. */
+const partitionsIntervalMs = 3_600_000;
+
+export type HousekeepingDependencies = {
+  readonly config: Config;
+  readonly pool: pg.Pool;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly progress: () => Progress;
+  /** How far the stream has got, and the last heartbeat it brought. */
+  readonly stream: () => { readonly serverLsn: Lsn; readonly beat: number };
+};
+
+export class Housekeeping {
+  readonly #use: HousekeepingDependencies;
+  #pending: Heartbeat | undefined;
+  #partitionsMadeMs = Number.NEGATIVE_INFINITY;
+
+  constructor(dependencies: HousekeepingDependencies) {
+    this.#use = dependencies;
+  }
+
+  /** Runs until the signal. @throws RelayError of class `stop` */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const duty of [this.#heartbeat, this.#copyProgress, this.#watchSlot, this.#makePartitions])
+        await this.#attempt(duty);
+      await pause(this.#use.config.capture.heartbeatMs, signal);
+    }
+  }
+
+  /** To be told of each heartbeat as the stream brings it. @throws RelayError PUBLICATION_GAP */
+  returned(beat: number, before: number): void {
+    if (beat > before + 1)
+      throw new RelayError(
+        'PUBLICATION_GAP',
+        `heartbeat ${beat} came after ${before}: what lies between was not streamed`,
+      );
+    if (this.#pending?.beat !== beat) return;
+    this.#use.metrics.setHeartbeatRoundTrip((performance.now() - this.#pending.writtenMs) / 1000);
+  }
+
+  async #attempt(duty: () => Promise<void>): Promise<void> {
+    try {
+      await duty.call(this);
+    } catch (error) {
+      const failure = asRelayError(error);
+      if (failure.class === 'stop') throw failure;
+      this.#use.metrics.countError(failure.code);
+      this.#use.log.warn({ err: failure }, 'housekeeping failed, it will be tried again');
+    }
+  }
+
+  async #heartbeat(): Promise<void> {
+    const { config, pool, progress, stream } = this.#use;
+    const { serverLsn, beat } = stream();
+    const pending = this.#pending;
+    if (pending !== undefined && serverLsn > pending.lsn && beat < pending.beat)
+      throw new RelayError(
+        'PUBLICATION_MISSING',
+        `heartbeat ${pending.beat} did not come back although the stream has passed it`,
+      );
+    this.#pending = await writeHeartbeat(pool, config.slot, Math.max(beat, progress().beat));
+  }
+
+  async #copyProgress(): Promise<void> {
+    await storeProgress(this.#use.pool, this.#use.progress());
+  }
+
+  async #watchSlot(): Promise<void> {
+    const slot = await readSlot(this.#use.pool, this.#use.config.slot);
+    if (slot === undefined) throw new RelayError('SLOT_MISSING', `slot ${this.#use.config.slot} is gone`);
+    this.#use.metrics.setSlot(slot.retainedBytes, slot.walStatus);
+  }
+
+  async #makePartitions(): Promise<void> {
+    const daysAhead = this.#use.config.outbox.partitionsDaysAhead;
+    if (daysAhead === 0 || performance.now() - this.#partitionsMadeMs < partitionsIntervalMs) return;
+    const made = await ensurePartitions(this.#use.pool, daysAhead);
+    this.#partitionsMadeMs = performance.now();
+    if (made.length > 0) this.#use.log.info({ partitions: made.length }, 'made partitions ahead');
+  }
+}

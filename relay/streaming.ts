@@ -1,0 +1,267 @@
+/**
+ * The path of the data while the relay holds the slot: capture, encode, publish, settle. Two loops meet at one batch: one
+ * fills it, the other takes it as soon as the batch before is committed, so that a batch is filling while one is in
+ * flight. Everything ends with the first failure; the next session reads the progress and begins from there.
+ */
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import { backoffMs, pause } from './backoff.ts';
+import type { Capture } from './capture/capture.ts';
+import type { CommittedTransaction } from './capture/transaction.ts';
+import type { Config } from './config.ts';
+import type { Encoder } from './encode/encoder.ts';
+import type { EncodedTransaction } from './encode/record.ts';
+import { asRelayError, RelayError } from './errors.ts';
+import { failpoint } from './failpoints.ts';
+import { Filling } from './filling.ts';
+import { Notice } from './notice.ts';
+import type { Health } from './observe/health.ts';
+import type { Metrics } from './observe/metrics.ts';
+import { formatLsn } from './position.ts';
+import { advance, type Progress, publishedEvents } from './progress.ts';
+import type { Publisher } from './publish/publisher.ts';
+import { storeDeadLetters } from './settle/dead-letters.ts';
+import { Housekeeping } from './settle/housekeeping.ts';
+
+export type StreamingDependencies = {
+  readonly config: Config;
+  readonly pool: pg.Pool;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  readonly capture: Capture;
+  readonly encoder: Encoder;
+  readonly publisher: Publisher;
+  /** The progress as the claim found it, or the first one. */
+  readonly progress: Progress;
+  /** Names this process in the progress. */
+  readonly instance: string;
+};
+
+export class Streaming {
+  readonly #use: StreamingDependencies;
+  readonly #claimed: Progress;
+  readonly #housekeeping: Housekeeping;
+  /** Aborted when the loops must end: by request, or because one of them failed. */
+  readonly #ending = new AbortController();
+  readonly #content = new Notice();
+  readonly #room = new Notice();
+  #progress: Progress;
+  #filling: Filling;
+  #committing: Filling | undefined;
+  #isBlocked = false;
+  #beat: number;
+  #committedMs = performance.now();
+
+  constructor(dependencies: StreamingDependencies) {
+    this.#use = dependencies;
+    this.#claimed = dependencies.progress;
+    this.#progress = dependencies.progress;
+    this.#beat = dependencies.progress.beat;
+    this.#filling = new Filling(dependencies.publisher.newBatch());
+    const { capture } = dependencies;
+    this.#housekeeping = new Housekeeping({
+      ...dependencies,
+      progress: () => this.#progress,
+      stream: () => ({ serverLsn: capture.serverLsn, beat: capture.beat }),
+    });
+  }
+
+  /** What is committed so far. */
+  get progress(): Progress {
+    return this.#progress;
+  }
+
+  /** Commit time in Postgres, ms since 1970, of the oldest transaction that is received and not yet in Kafka. */
+  get oldestWaitingMs(): number | undefined {
+    return (
+      this.#committing?.committedAtMs[0] ?? this.#filling.committedAtMs[0] ?? this.#use.capture.inbox.oldestMs
+    );
+  }
+
+  /**
+   * Streams until `signal`; what is in flight then is still committed and acknowledged, what is only filling is not.
+   * @throws RelayError the first failure.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const end = () => this.#ending.abort();
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+    const ended = this.#ending.signal;
+    ended.addEventListener('abort', () => this.#wakeAll());
+    if (ended.aborted) this.#wakeAll();
+    try {
+      await this.#untilAllEnd([this.#fill(), this.#publish(), this.#housekeeping.run(ended)]);
+    } finally {
+      signal.removeEventListener('abort', end);
+    }
+    await this.#use.capture.flush(flushTimeoutMs);
+  }
+
+  #wakeAll(): void {
+    this.#use.capture.inbox.wake();
+    this.#content.give();
+    this.#room.give();
+  }
+
+  async #untilAllEnd(loops: readonly Promise<void>[]): Promise<void> {
+    const failures: unknown[] = [];
+    const watched = loops.map((loop) =>
+      loop.catch((error: unknown) => {
+        failures.push(error);
+        this.#ending.abort();
+      }),
+    );
+    await Promise.all(watched);
+    if (failures.length > 0) throw asRelayError(failures[0]);
+  }
+
+  /** Capture to batch. */
+  async #fill(): Promise<void> {
+    const { inbox } = this.#use.capture;
+    while (await this.#arrival()) {
+      for (let next = inbox.peek(); next !== undefined && !this.#isEnding; next = inbox.peek()) {
+        await this.#take(next);
+        inbox.shift();
+      }
+    }
+  }
+
+  get #isEnding(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  /** Whether there is something to take, as opposed to an end. @throws the failure of the stream */
+  async #arrival(): Promise<boolean> {
+    if (!this.#isEnding) await this.#use.capture.inbox.arrival();
+    return !this.#isEnding;
+  }
+
+  async #take(transaction: CommittedTransaction): Promise<void> {
+    const published = publishedEvents(this.#claimed, transaction.commitLsn) - transaction.firstOrdinal;
+    const skip = Math.max(0, Math.min(published, transaction.rows.length));
+    if (published === Number.POSITIVE_INFINITY) {
+      this.#use.capture.inbox.release(transaction.bytes);
+      return;
+    }
+    this.#heed(transaction);
+    const encoded = await this.#encode(transaction, skip);
+    while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
+      this.#isBlocked = true;
+      this.#content.give();
+      await this.#room.wait();
+    }
+    this.#isBlocked = false;
+    if (this.#isEnding) return;
+    this.#filling.add(transaction, encoded);
+    this.#content.give();
+  }
+
+  #heed({ beat }: CommittedTransaction): void {
+    if (beat === undefined) return;
+    this.#housekeeping.returned(beat, this.#beat);
+    this.#beat = beat;
+  }
+
+  /** An outage of the registry or of Kafka's metadata holds the stream here; nothing is skipped. */
+  async #encode(transaction: CommittedTransaction, skip: number): Promise<EncodedTransaction> {
+    const { encoder, config, health, metrics, log } = this.#use;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const encoded = await encoder.encode(transaction, skip);
+        if (attempt > 0) health.recovered();
+        this.#obeyPolicy(encoded);
+        failpoint('TRANSACTION_ENCODED');
+        return encoded;
+      } catch (error) {
+        const failure = asRelayError(error);
+        if (failure.class !== 'retry' || this.#isEnding) throw failure;
+        const retryInMs = backoffMs(attempt, config.retry);
+        health.failing(failure);
+        metrics.countError(failure.code);
+        log.warn({ err: failure, retryInMs }, 'encoding waits');
+        await pause(retryInMs, this.#ending.signal);
+      }
+    }
+  }
+
+  #obeyPolicy({ rejections: [first] }: EncodedTransaction): void {
+    if (first === undefined || this.#use.config.deadLetters.policy !== 'halt') return;
+    throw new RelayError('EVENT_REJECTED', `an event was refused: ${first.code} ${first.message}`, {
+      context: {
+        commitLsn: formatLsn(first.commitLsn),
+        ordinal: first.ordinal,
+        code: first.code,
+        path: first.path,
+      },
+    });
+  }
+
+  /** Batch to Kafka to Postgres. */
+  async #publish(): Promise<void> {
+    while (await this.#due()) {
+      const filled = this.#filling;
+      this.#filling = new Filling(this.#use.publisher.newBatch());
+      this.#room.give();
+      this.#committing = filled;
+      await this.#commit(filled);
+      this.#committing = undefined;
+    }
+  }
+
+  /** Waits until the batch should go. Events go after the linger, a progress without events only every so often. */
+  async #due(): Promise<boolean> {
+    const { publish, capture } = this.#use.config;
+    while (!this.#isEnding) {
+      const { hasEvents, covered, firstMs } = this.#filling;
+      if (hasEvents && this.#isBlocked) return true;
+      if (covered === undefined) await this.#content.wait();
+      else {
+        const dueMs = hasEvents ? firstMs + publish.lingerMs : this.#committedMs + capture.heartbeatMs;
+        const waitMs = dueMs - performance.now();
+        if (waitMs <= 0) return true;
+        await this.#content.wait(waitMs);
+      }
+    }
+    return false;
+  }
+
+  async #commit(filled: Filling): Promise<void> {
+    const { pool, publisher, capture, config, instance } = this.#use;
+    const { batch, covered, rejections } = filled;
+    if (covered === undefined) return;
+    await storeDeadLetters(pool, config.slot, rejections);
+    failpoint('DEAD_LETTERS_STORED');
+    const { timeline } = capture.system;
+    const writer = { instance, time: new Date().toISOString(), timeline };
+    const next = advance(this.#progress, covered, batch.events, writer);
+    const begunMs = performance.now();
+    await publisher.commit(batch, next);
+    failpoint('KAFKA_COMMITTED');
+    this.#progress = next;
+    this.#committedMs = performance.now();
+    // The one place where Postgres is told that it may forget: after Kafka has confirmed the progress that covers it.
+    capture.acknowledge(next.endLsn);
+    capture.inbox.release(filled.capturedBytes);
+    failpoint('ACKNOWLEDGED');
+    this.#report(filled, next, (this.#committedMs - begunMs) / 1000);
+  }
+
+  #report({ batch, rejections, committedAtMs }: Filling, progress: Progress, kafkaSeconds: number): void {
+    const { metrics } = this.#use;
+    const { endLsn, partial } = progress;
+    metrics.observeBatch({
+      events: batch.eventsByTopic(),
+      bytes: batch.bytes,
+      kafkaSeconds,
+      isSplit: partial !== null,
+      endLsn,
+    });
+    const nowMs = Date.now();
+    for (const timeMs of committedAtMs) metrics.observeLatency((nowMs - timeMs) / 1000);
+    for (const { code, topic } of rejections) metrics.countDeadLetter(code, topic ?? undefined);
+  }
+}
+
+/** For the last acknowledgement to arrive; without it the next start only reads a second of WAL again. */
+const flushTimeoutMs = 1_000;
