@@ -1,0 +1,184 @@
+/**
+ * Holds the relay to its promise: compares the events that are committed in the outbox table with what consumers see in
+ * Kafka. Sound on a running system, and the order of the steps is why:
+ *
+ * 1. a snapshot of the table, with its WAL position;
+ * 2. the progress, waited for until it is at that position: then everything in the snapshot has been published;
+ * 3. only now the ends of the topics, so that everything published so far lies before them; the topics are read up to
+ *    there under `read_committed`;
+ * 4. the dead letters, which are written before the progress that covers them;
+ * 5. a second look at the table for whatever is in Kafka and was not in the snapshot.
+ *
+ * What may be concluded from that, and what not, stands in `compare.ts`.
+ */
+import type { Admin, Kafka } from 'kafkajs';
+import type pg from 'pg';
+import type { Config } from '../config.ts';
+import { allowList, Router } from '../encode/route.ts';
+import { kafkaError } from '../kafka.ts';
+import { formatLsn } from '../position.ts';
+import { awaitProgress, isAt } from './await-progress.ts';
+import { Comparer, type Comparison } from './compare.ts';
+import { Decoder } from './decoder.ts';
+import { connectForAudit, findEvents, readDeadLetters, readTable, type Snapshot } from './read-table.ts';
+import { listTopics, offsetCount, readTopics, type TopicRecord, topicRanges } from './read-topics.ts';
+
+export type AuditOptions = {
+  readonly config: Config;
+  readonly kafka: Kafka;
+  /** How long the progress may take to reach the snapshot, in ms. */
+  readonly waitMs: number;
+  /** Most ids kept of each kind. */
+  readonly maxIds: number;
+  /** Nothing was ever removed from the table or the topics: count what cannot be judged for that reason as findings. */
+  readonly expectAll: boolean;
+  readonly onProgress?: (progress: AuditProgress) => void;
+};
+
+export type AuditProgress = {
+  readonly stage: 'table' | 'progress' | 'topics' | 'dead letters';
+  readonly done: number;
+  /** undefined where it is not known beforehand. */
+  readonly total?: number;
+};
+
+export type AuditReport = Comparison & {
+  /** No findings. */
+  readonly ok: boolean;
+  /** Of the table, and the position that the progress had to reach. */
+  readonly snapshot: { readonly lsn: string; readonly time: string };
+  /** As Kafka had it when the topics were read; null where there is none. */
+  readonly progress: {
+    readonly endLsn: string;
+    readonly time: string;
+    readonly isSameDatabase: boolean;
+  } | null;
+  /** Whether the progress was at the snapshot's position, so that absent events could be judged. */
+  readonly isCovered: boolean;
+  readonly topics: readonly string[];
+};
+
+/** Beyond the longest an abandoned transaction stays open; the broker looks for those every 10 s. */
+const stallMarginMs = 30_000;
+
+/** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID, KAFKA_*, REGISTRY_*, PROGRESS_UNREADABLE */
+export async function audit(options: AuditOptions): Promise<AuditReport> {
+  const admin = options.kafka.admin();
+  const client = await connectForAudit(options.config);
+  try {
+    await admin.connect().catch((error: unknown) => {
+      throw kafkaError(error, 'connecting to Kafka');
+    });
+    return await compareAll(options, admin, client);
+  } finally {
+    await Promise.allSettled([admin.disconnect(), client.end()]);
+  }
+}
+
+async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client): Promise<AuditReport> {
+  const { config, kafka, maxIds, expectAll } = options;
+  const stallMs = config.kafka.transactionTimeoutMs + stallMarginMs;
+  const comparer = new Comparer({ maxIds, expectAll });
+  const snapshot = await addEvents(options, client, comparer);
+  options.onProgress?.({ stage: 'progress', done: 0 });
+  const progress = await awaitProgress({
+    kafka,
+    admin,
+    stallMs,
+    topic: config.kafka.progressTopic,
+    slot: config.slot,
+    systemIdentifier: snapshot.systemIdentifier,
+    reach: snapshot.lsn,
+    waitMs: options.waitMs,
+  });
+  const topics = await addRecords(options, admin, comparer, stallMs);
+  options.onProgress?.({ stage: 'dead letters', done: 0 });
+  await readDeadLetters(client, config.slot, (rows) => {
+    for (const { id, status } of rows) comparer.addDeadLetter(id, status);
+  });
+  await findEvents(client, config, comparer.suspects(), (id) => comparer.confirm(id));
+  const isCovered =
+    progress !== null && isAt(progress, { reach: snapshot.lsn, systemIdentifier: snapshot.systemIdentifier });
+  const comparison = comparer.finish(isCovered);
+  return {
+    ok: Object.values(comparison.findings).every(({ count }) => count === 0),
+    snapshot: { lsn: formatLsn(snapshot.lsn), time: new Date(snapshot.atMs).toISOString() },
+    progress:
+      progress === null
+        ? null
+        : {
+            endLsn: formatLsn(progress.endLsn),
+            time: progress.time,
+            isSameDatabase: progress.systemIdentifier === snapshot.systemIdentifier,
+          },
+    isCovered,
+    topics,
+    ...comparison,
+  };
+}
+
+async function addEvents(options: AuditOptions, client: pg.Client, comparer: Comparer): Promise<Snapshot> {
+  const router = new Router(options.config);
+  let snapshot: Snapshot | undefined;
+  let done = 0;
+  await readTable(
+    client,
+    options.config,
+    (opened) => {
+      snapshot = opened;
+      comparer.setSnapshot(opened.lsn, opened.atMs);
+    },
+    (rows) => {
+      for (const { id, aggregatetype, type, createdAtMs } of rows)
+        comparer.addEvent({ id, topic: router.topic(aggregatetype, type), createdAtMs });
+      done += rows.length;
+      options.onProgress?.({ stage: 'table', done });
+    },
+  );
+  return snapshot!;
+}
+
+async function addRecords(
+  { config, kafka, onProgress }: AuditOptions,
+  admin: Admin,
+  comparer: Comparer,
+  stallMs: number,
+): Promise<string[]> {
+  const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
+  const topics = (await listTopics(admin)).filter((topic) => allowed.test(topic));
+  const ranges = await topicRanges(admin, topics);
+  for (const { topic, partition, low } of ranges) if (low > 0n) comparer.addTrimmed(topic, partition);
+  const decoder = new Decoder(config.registry);
+  const total = offsetCount(ranges);
+  await readTopics({
+    kafka,
+    ranges,
+    stallMs,
+    onProgress: (done) => onProgress?.({ stage: 'topics', done, total }),
+    onRecords: async (records) => {
+      await decoder.prepare(records.map(({ value }) => value));
+      for (const record of records) comparer.addRecord(auditedRecord(record, decoder));
+    },
+  });
+  return topics;
+}
+
+function auditedRecord(record: TopicRecord, decoder: Decoder) {
+  const { topic, partition, offset, timestampMs } = record;
+  return {
+    topic,
+    partition,
+    offset,
+    timestampMs,
+    key: record.key?.toString() ?? null,
+    id: headerOf(record, 'id'),
+    position: headerOf(record, 'position'),
+    fault: decoder.faultOf(record.value),
+  };
+}
+
+/** Of a header that occurs twice, the first: the relay's own come before a row's. */
+function headerOf({ headers }: TopicRecord, name: string): string | undefined {
+  const value = headers?.[name];
+  return (Array.isArray(value) ? value[0] : value)?.toString();
+}

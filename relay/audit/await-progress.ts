@@ -1,0 +1,50 @@
+/** Waits for the progress in Kafka, read with the audit's own consumer, to reach an LSN. */
+import type { Admin, Kafka } from 'kafkajs';
+import type { Lsn } from '../position.ts';
+import { type Progress, parseProgress } from '../progress.ts';
+import { listTopics, readTopics, topicRanges } from './read-topics.ts';
+
+export type AwaitProgressOptions = {
+  readonly kafka: Kafka;
+  readonly admin: Admin;
+  readonly topic: string;
+  readonly slot: string;
+  /** Only a progress of this database can be compared with `reach`. */
+  readonly systemIdentifier: string;
+  readonly reach: Lsn;
+  /** Reading what is in the topic already takes as long as it takes. */
+  readonly waitMs: number;
+  readonly stallMs: number;
+};
+
+/**
+ * The latest progress of the slot: as soon as it is at `reach`, else the one after `waitMs`; null where there is none,
+ * or the topic does not exist.
+ * @throws RelayError KAFKA_*, PROGRESS_UNREADABLE
+ */
+export async function awaitProgress(options: AwaitProgressOptions): Promise<Progress | null> {
+  const { kafka, topic, slot, stallMs, waitMs } = options;
+  if (!(await listTopics(options.admin)).includes(topic)) return null;
+  let latest: string | undefined;
+  let isReached = false;
+  await readTopics({
+    kafka,
+    ranges: await topicRanges(options.admin, [topic]),
+    stallMs,
+    onRecords: (records) => {
+      for (const { key, value } of records)
+        if (value !== null && key?.toString() === slot) latest = value.toString();
+      isReached = latest !== undefined && isAt(parseProgress(latest), options);
+    },
+    follow: { isDone: () => isReached, signal: AbortSignal.timeout(waitMs) },
+  });
+  return latest === undefined ? null : parseProgress(latest);
+}
+
+/** Whether everything that was committed before `reach` is published. */
+export function isAt(
+  progress: Progress,
+  { reach, systemIdentifier }: { readonly reach: Lsn; readonly systemIdentifier: string },
+): boolean {
+  return progress.systemIdentifier === systemIdentifier && progress.endLsn >= reach;
+}

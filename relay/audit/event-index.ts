@@ -1,0 +1,117 @@
+/**
+ * What the audit remembers of each event: one entry a distinct id, in a map and columns of numbers. Measured with
+ * 1,000,000 uuids: about 115 bytes an event, map included. V8 holds at most 16.7 million entries in a map.
+ */
+
+/** Small facts about an id, as bits. */
+export const flag = {
+  /** A dead letter that nobody resubmitted. */
+  deadLetter: 1,
+  /** A dead letter that was resubmitted: its event may be in Kafka, and may not be there yet. */
+  resubmitted: 2,
+  /** Committed after the snapshot of the table was taken, so the snapshot says nothing of it. */
+  newer: 4,
+} as const;
+
+const initialCapacity = 1_024;
+
+export class EventIndex {
+  readonly #slots = new Map<string, number>();
+  #capacity = initialCapacity;
+  /** Rows of the table with this id, and records in Kafka; both stop counting at 255. */
+  #rows = new Uint8Array(initialCapacity);
+  #records = new Uint8Array(initialCapacity);
+  #flags = new Uint8Array(initialCapacity);
+  /** Number of the topic, as the caller gives it. */
+  #topics = new Uint16Array(initialCapacity);
+  #timesMs = new Float64Array(initialCapacity);
+
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  find(id: string): number | undefined {
+    return this.#slots.get(pack(id));
+  }
+
+  /** The slot of an id, made with these values where it is new. */
+  add(id: string, topic: number, timeMs: number): number {
+    const key = pack(id);
+    const known = this.#slots.get(key);
+    if (known !== undefined) return known;
+    const slot = this.#slots.size;
+    if (slot === this.#capacity) this.#grow();
+    this.#slots.set(key, slot);
+    this.#topics[slot] = topic;
+    this.#timesMs[slot] = timeMs;
+    return slot;
+  }
+
+  addRow(slot: number): void {
+    this.#rows[slot] = Math.min(255, this.rows(slot) + 1);
+  }
+
+  addRecord(slot: number): void {
+    this.#records[slot] = Math.min(255, this.records(slot) + 1);
+  }
+
+  addFlag(slot: number, bit: number): void {
+    this.#flags[slot] = this.#flags[slot]! | bit;
+  }
+
+  rows(slot: number): number {
+    return this.#rows[slot]!;
+  }
+
+  records(slot: number): number {
+    return this.#records[slot]!;
+  }
+
+  has(slot: number, bit: number): boolean {
+    return (this.#flags[slot]! & bit) !== 0;
+  }
+
+  topic(slot: number): number {
+    return this.#topics[slot]!;
+  }
+
+  timeMs(slot: number): number {
+    return this.#timesMs[slot]!;
+  }
+
+  /** Slots in the order in which their ids were added. `id` is built when asked for. */
+  *entries(): Generator<{ readonly slot: number; readonly id: () => string }> {
+    for (const [key, slot] of this.#slots) yield { slot, id: () => unpack(key) };
+  }
+
+  #grow(): void {
+    this.#capacity *= 2;
+    this.#rows = copyInto(new Uint8Array(this.#capacity), this.#rows);
+    this.#records = copyInto(new Uint8Array(this.#capacity), this.#records);
+    this.#flags = copyInto(new Uint8Array(this.#capacity), this.#flags);
+    this.#topics = copyInto(new Uint16Array(this.#capacity), this.#topics);
+    this.#timesMs = copyInto(new Float64Array(this.#capacity), this.#timesMs);
+  }
+}
+
+function copyInto<T extends { set(source: T): void }>(target: T, source: T): T {
+  target.set(source);
+  return target;
+}
+
+const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** Before an id that is not a uuid in its usual form; no packed uuid begins with it, being above 0xff. */
+const plain = '\u0100';
+
+/** 16 one-byte characters for a uuid, a third of its text. */
+function pack(id: string): string {
+  if (id.length !== 36 || !uuidPattern.test(id)) return plain + id;
+  return Buffer.from(id.replaceAll('-', ''), 'hex').toString('latin1');
+}
+
+function unpack(key: string): string {
+  if (key.startsWith(plain)) return key.slice(1);
+  const hex = Buffer.from(key, 'latin1').toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}

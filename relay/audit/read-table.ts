@@ -1,0 +1,143 @@
+/**
+ * Reads the audit's side of Postgres: one snapshot of the outbox table, the dead letters, and a second look at single
+ * events. Rows come through a server-side cursor, so memory does not grow with the table.
+ */
+import pg from 'pg';
+import type { Config } from '../config.ts';
+import { type Lsn, parseLsn } from '../position.ts';
+import { clientConfig, postgresError, query, quoteTable } from '../postgres.ts';
+
+/** Rows of one FETCH: some 2 MB in the driver, and few enough round trips. */
+const fetchRows = 10_000;
+
+/** Whole scans, where `database.statementTimeoutMs` is meant for bookkeeping. */
+const scanTimeoutMs = 600_000;
+
+export type TableRow = {
+  readonly id: string;
+  readonly aggregatetype: string;
+  readonly type: string;
+  /** null where no such column is configured. */
+  readonly createdAtMs: number | null;
+};
+
+export type Snapshot = {
+  /** WAL insert position within the snapshot: every transaction it shows was committed below it. */
+  readonly lsn: Lsn;
+  /** Clock of the database, ms since 1970. */
+  readonly atMs: number;
+  readonly systemIdentifier: string;
+};
+
+/** A connection for the audit; it never writes. @throws RelayError POSTGRES_* */
+export async function connectForAudit(config: Config): Promise<pg.Client> {
+  const client = new pg.Client({
+    ...clientConfig(config),
+    application_name: 'outbox-relay verify',
+    statement_timeout: scanTimeoutMs,
+    query_timeout: scanTimeoutMs + 5_000,
+  });
+  client.on('error', () => {}); // the query under way, or the next one, says what is wrong
+  try {
+    await client.connect();
+  } catch (error) {
+    throw postgresError(error, 'connecting to Postgres');
+  }
+  return client;
+}
+
+/**
+ * Opens a snapshot, hands over every event in it (rows without an id excepted) and closes it.
+ * @param onSnapshot called before the first rows
+ */
+export async function readTable(
+  client: pg.Client,
+  config: Config,
+  onSnapshot: (snapshot: Snapshot) => void,
+  onRows: (rows: readonly TableRow[]) => void,
+): Promise<void> {
+  await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
+  try {
+    onSnapshot(await readSnapshot(client));
+    await readAll<TableRow>(client, 'reading the outbox table', selectEvents(config), [], onRows);
+  } finally {
+    await client.query('rollback').catch(() => {});
+  }
+}
+
+/** The first statement of the transaction: it takes the snapshot before it evaluates the position. */
+async function readSnapshot(client: pg.Client): Promise<Snapshot> {
+  const rows = await query<{ lsn: string; atMs: number; systemIdentifier: string }>(
+    client,
+    'reading the WAL position',
+    `select pg_current_wal_insert_lsn()::text as lsn,
+       (extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs",
+       (select system_identifier::text from pg_control_system()) as "systemIdentifier"`,
+  );
+  const { lsn, ...rest } = rows[0]!;
+  return { lsn: parseLsn(lsn), ...rest };
+}
+
+function selectEvents({ outbox }: Config): string {
+  const { id, aggregatetype, type, createdAt } = outbox.columns;
+  const column = pg.escapeIdentifier;
+  const createdAtMs = createdAt === '' ? 'null' : `(extract(epoch from ${column(createdAt)}) * 1000)::float8`;
+  return `select ${column(id)}::text as id, coalesce(${column(aggregatetype)}::text, '') as aggregatetype,
+      coalesce(${column(type)}::text, '') as type, ${createdAtMs} as "createdAtMs"
+    from ${quoteTable(outbox.table)} where ${column(id)} is not null`;
+}
+
+/** Dead letters of this slot that name an event, with their status. */
+export async function readDeadLetters(
+  client: pg.Client,
+  slot: string,
+  onRows: (rows: readonly { id: string; status: string }[]) => void,
+): Promise<void> {
+  await query(client, 'reading the dead letters', 'begin read only');
+  try {
+    const text =
+      'select event_id::text as id, status from outbox.dead_letter where slot = $1 and event_id is not null';
+    await readAll(client, 'reading the dead letters', text, [slot], onRows);
+  } finally {
+    await client.query('rollback').catch(() => {});
+  }
+}
+
+/** Those of the ids that the table holds now. One scan of the table for every 10,000. */
+export async function findEvents(
+  client: pg.Client,
+  config: Config,
+  ids: Iterable<string>,
+  onFound: (id: string) => void,
+): Promise<void> {
+  const id = `${pg.escapeIdentifier(config.outbox.columns.id)}::text`;
+  const text = `select distinct ${id} as id from ${quoteTable(config.outbox.table)} where ${id} = any($1)`;
+  const look = async (some: readonly string[]) => {
+    const rows = await query<{ id: string }>(client, 'looking for events in the outbox table', text, [some]);
+    for (const row of rows) onFound(row.id);
+  };
+  let some: string[] = [];
+  for (const each of ids) {
+    some.push(each);
+    if (some.length < fetchRows) continue;
+    await look(some);
+    some = [];
+  }
+  if (some.length > 0) await look(some);
+}
+
+/** Within a transaction: hands over the rows of a statement, `fetchRows` at a time. */
+async function readAll<Row extends pg.QueryResultRow>(
+  client: pg.Client,
+  doing: string,
+  text: string,
+  values: readonly unknown[],
+  onRows: (rows: readonly Row[]) => void,
+): Promise<void> {
+  await query(client, doing, `declare audit no scroll cursor for ${text}`, values);
+  for (;;) {
+    const rows = await query<Row>(client, doing, `fetch ${fetchRows} from audit`);
+    if (rows.length > 0) onRows(rows);
+    if (rows.length < fetchRows) return;
+  }
+}

@@ -1,0 +1,120 @@
+/** `outbox-relay verify`: the audit. */
+import { Command, InvalidArgumentError } from 'commander';
+import { createLogUpdate } from 'log-update';
+import pino from 'pino';
+import { type AuditProgress, audit } from '../audit/audit.ts';
+import { describeProgress, describeReport } from '../audit/describe.ts';
+import { type Config, loadConfig } from '../config.ts';
+import { exitCodes } from '../errors.ts';
+import { createKafka } from '../kafka.ts';
+
+type VerifyOptions = {
+  config?: string;
+  json?: boolean;
+  maxIds: number;
+  waitSeconds: number;
+  expectAll?: boolean;
+};
+
+const help = `
+Compares a snapshot of the outbox table with what read_committed consumers see in the topics of topics.allow. It only
+reads, and may run beside a working relay: it waits until the progress has reached the snapshot, reads the topics up to
+their ends as of then, and leaves newer events alone. Its consumer group is random and never commits an offset.
+
+Findings (exit code 1):
+  missing          in the table, covered by the progress, neither in Kafka nor a dead letter
+  duplicate        more often in Kafka than in the table
+  leaked           in Kafka, neither in the table nor a dead letter: of a rolled-back transaction or another database
+  out of order     a position that does not rise along the offsets of a key
+  undecodable      a header is missing, the schema is unknown, or the bytes do not fit it
+  dead letter, yet published
+
+Not judged (no findings):
+  not yet published       absent from Kafka, but the progress did not reach the snapshot in time; with a relay that
+                          does not run these are the events it has left
+  newer than the snapshot
+  older than the table    in Kafka only, from before the oldest row left
+  older than the topics   in the table only, from before the oldest record left
+
+An application that deletes its own rows leaves events that look leaked. Rows written before the slot was created were
+never streamed, and are missing.
+
+Takes about 120 bytes of memory for each distinct event and 150 for each distinct key (1,000,000 events of 100,000 keys:
+some 350 MB resident in all), and holds up to 16 million events.
+
+Exit codes: 0 no findings, 1 findings, others as for every command (a server does not answer: 69).
+
+Examples:
+  $ outbox-relay verify
+  $ outbox-relay verify --json | jq .findings.missing
+  $ outbox-relay verify --wait-seconds 0        # the relay is stopped: what is left?`;
+
+/** @param load called when the command runs, so that --help needs no configuration */
+export function verifyCommand(load: (command: Command) => Config = loadFromOption): Command {
+  return new Command('verify')
+    .description('audit: compare the outbox table with the topics')
+    .option('--config <file>', 'configuration file (default: relay.yaml if present)')
+    .option('--json', 'print the whole report as one JSON object')
+    .option('--max-ids <number>', 'most ids kept of each kind; without --json, 20 are shown', integer, 10_000)
+    .option('--wait-seconds <number>', 'how long the progress may take to reach the snapshot', integer, 30)
+    .option(
+      '--expect-all',
+      'nothing was ever removed: older than the table is leaked, than the topics missing',
+    )
+    .addHelpText('after', help)
+    .action(async (options: VerifyOptions, command: Command) => {
+      const config = load(command);
+      const indicator = progressIndicator(process.stderr);
+      const report = await audit({
+        config,
+        kafka: createKafka(config, pino({ level: config.log.level }, pino.destination(2))),
+        waitMs: options.waitSeconds * 1_000,
+        maxIds: options.maxIds,
+        expectAll: options.expectAll === true,
+        onProgress: indicator.show,
+      }).finally(indicator.end);
+      const lines = options.json ? [JSON.stringify(report)] : describeReport(report);
+      command.configureOutput().writeOut?.(`${lines.join('\n')}\n`);
+      if (!report.ok) process.exitCode = exitCodes.findings;
+    });
+}
+
+function loadFromOption(command: Command): Config {
+  return loadConfig({ file: command.optsWithGlobals<VerifyOptions>().config }).config;
+}
+
+function integer(value: string): number {
+  if (!/^\d{1,7}$/.test(value)) throw new InvalidArgumentError('expected a whole number from 0 to 9999999.');
+  return Number(value);
+}
+
+/** How often a terminal is redrawn. */
+const redrawMs = 100;
+
+/** One line that moves on a terminal; elsewhere a plain line for each stage. */
+function progressIndicator(stream: NodeJS.WriteStream) {
+  if (!stream.isTTY) {
+    let stage: string | undefined;
+    return {
+      show: (progress: AuditProgress) => {
+        if (progress.stage !== stage) stream.write(`${stageLine(progress)}\n`);
+        stage = progress.stage;
+      },
+      end: () => {},
+    };
+  }
+  const update = createLogUpdate(stream);
+  let drawnMs = Number.NEGATIVE_INFINITY;
+  return {
+    show: (progress: AuditProgress) => {
+      if (performance.now() - drawnMs < redrawMs && progress.stage !== 'progress') return;
+      drawnMs = performance.now();
+      update(describeProgress(progress));
+    },
+    end: () => update.clear(),
+  };
+}
+
+function stageLine({ stage }: AuditProgress): string {
+  return stage === 'progress' ? 'waiting for the progress to reach the snapshot' : `reading the ${stage}`;
+}

@@ -1,0 +1,288 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { type AuditedRecord, Comparer, type Comparison } from '../../../relay/audit/compare.ts';
+import { formatPosition } from '../../../relay/position.ts';
+
+const snapshotLsn = 1_000n;
+const snapshotMs = Date.UTC(2026, 0, 2);
+const rowMs = snapshotMs - 3_600_000;
+
+function comparer(options: { maxIds?: number; expectAll?: boolean } = {}): Comparer {
+  const made = new Comparer({ maxIds: 20, expectAll: false, ...options });
+  made.setSnapshot(snapshotLsn, snapshotMs);
+  return made;
+}
+
+const event = (id: string, createdAtMs: number | null = rowMs) => ({ id, topic: 't', createdAtMs });
+
+let nextOffset = 0n;
+function record(id: string | undefined, changes: Partial<AuditedRecord> = {}): AuditedRecord {
+  nextOffset += 1n;
+  return {
+    topic: 't',
+    partition: 0,
+    offset: nextOffset,
+    timestampMs: rowMs + 5,
+    key: id ?? null,
+    id,
+    position: formatPosition(nextOffset, 0),
+    fault: undefined,
+    ...changes,
+  };
+}
+
+/** Kinds that are not empty, with their counts. */
+function summary({ findings, unjudged }: Comparison): Record<string, number> {
+  const kinds = Object.entries({ ...findings, ...unjudged });
+  return Object.fromEntries(
+    kinds.filter(([, { count }]) => count > 0).map(([kind, { count }]) => [kind, count]),
+  );
+}
+
+describe('an event of the table', () => {
+  test('that is in Kafka once is no finding', () => {
+    const audited = comparer();
+    audited.addEvent(event('a'));
+    audited.addRecord(record('a'));
+    const result = audited.finish(true);
+    expect(summary(result)).toEqual({});
+    expect(result).toMatchObject({ events: 1, records: 1, deadLetters: 0 });
+  });
+
+  test('that Kafka lacks is missing when the progress covers the snapshot', () => {
+    const id = randomUUID();
+    const audited = comparer();
+    audited.addEvent(event(id));
+    expect(audited.finish(true).findings.missing).toEqual({ count: 1, first: [id] });
+  });
+
+  test('that Kafka lacks is not yet published when the progress does not cover the snapshot', () => {
+    const audited = comparer();
+    audited.addEvent(event('a'));
+    expect(summary(audited.finish(false))).toEqual({ notYetPublished: 1 });
+  });
+
+  test.each(['open', 'discarded', 'resubmitted'])('that is a dead letter (%s) is not missing', (status) => {
+    const audited = comparer();
+    audited.addEvent(event('a'));
+    audited.addDeadLetter('a', status);
+    expect(summary(audited.finish(true))).toEqual({});
+  });
+
+  test('that is a dead letter and in Kafka is a finding unless it was resubmitted', () => {
+    const audited = comparer();
+    for (const [id, status] of [
+      ['a', 'open'],
+      ['b', 'resubmitted'],
+    ] as const) {
+      audited.addEvent(event(id));
+      audited.addRecord(record(id));
+      audited.addDeadLetter(id, status);
+    }
+    expect(audited.finish(true).findings.deadLetterPublished).toEqual({ count: 1, first: ['a'] });
+  });
+
+  test('that is three times in Kafka is told once as duplicate, and not as out of order', () => {
+    const audited = comparer();
+    audited.addEvent(event('a'));
+    const once = record('a');
+    for (const offset of [7n, 8n, 9n]) audited.addRecord({ ...once, offset });
+    const { findings } = audited.finish(true);
+    expect(findings.duplicate).toEqual({ count: 1, first: ['a'] });
+    expect(findings.outOfOrder.count).toBe(0);
+  });
+
+  test('whose id the table holds twice must be in Kafka twice', () => {
+    const once = comparer();
+    const twice = comparer();
+    for (const audited of [once, twice]) {
+      audited.addEvent(event('a'));
+      audited.addEvent(event('a'));
+      audited.addRecord(record('a'));
+    }
+    twice.addRecord(record('a'));
+    expect(summary(once.finish(true))).toEqual({ missing: 1 });
+    expect(summary(twice.finish(true))).toEqual({});
+  });
+});
+
+describe('where Kafka removed the beginning of the topic', () => {
+  function trimmed(options: { expectAll?: boolean } = {}): Comparer {
+    const audited = comparer(options);
+    audited.addTrimmed('t', 0);
+    audited.addEvent(event('old', rowMs));
+    audited.addEvent(event('kept', rowMs + 10));
+    audited.addEvent(event('young', rowMs + 20));
+    audited.addRecord(record('kept', { timestampMs: rowMs + 12 }));
+    return audited;
+  }
+
+  test('an absent event is missing only if it is younger than the oldest record left', () => {
+    const { findings, unjudged } = trimmed().finish(true);
+    expect(unjudged.expired.first).toEqual(['old']);
+    expect(findings.missing.first).toEqual(['young']);
+  });
+
+  test('every absent event is missing with expectAll', () => {
+    expect(summary(trimmed({ expectAll: true }).finish(true))).toEqual({ missing: 2 });
+  });
+
+  test('no absent event is missing when the partition is empty', () => {
+    const audited = comparer();
+    audited.addTrimmed('t', 0);
+    audited.addEvent(event('a'));
+    expect(summary(audited.finish(true))).toEqual({ expired: 1 });
+  });
+
+  test('an absent event of another topic is missing', () => {
+    const audited = comparer();
+    audited.addTrimmed('other', 0);
+    audited.addEvent(event('a'));
+    expect(summary(audited.finish(true))).toEqual({ missing: 1 });
+  });
+});
+
+describe('a record whose event the table lacks', () => {
+  function withStranger(changes: Partial<AuditedRecord>, options: { expectAll?: boolean } = {}): Comparer {
+    const audited = comparer(options);
+    audited.addEvent(event('a'));
+    audited.addRecord(record('a'));
+    audited.addRecord(record('x', changes));
+    return audited;
+  }
+
+  test('is leaked', () => {
+    expect(withStranger({}).finish(true).findings.leaked).toEqual({ count: 1, first: ['x'] });
+  });
+
+  test('is newer when its position and its time are not below the snapshot', () => {
+    const newer = withStranger({ position: formatPosition(snapshotLsn, 0), timestampMs: snapshotMs });
+    expect(summary(newer.finish(true))).toEqual({ newer: 1 });
+  });
+
+  test('is leaked when only its position is beyond the snapshot, as with another database', () => {
+    const other = withStranger({ position: formatPosition(snapshotLsn + 5n, 0) });
+    expect(summary(other.finish(true))).toEqual({ leaked: 1 });
+  });
+
+  test('is leaked when only its time is beyond the snapshot', () => {
+    const late = withStranger({ position: formatPosition(snapshotLsn - 1n, 0), timestampMs: snapshotMs + 1 });
+    expect(summary(late.finish(true))).toEqual({ leaked: 1 });
+  });
+
+  test('is newer when the second look at the table finds it', () => {
+    const audited = withStranger({});
+    expect([...audited.suspects()]).toEqual(['x']);
+    audited.confirm('x');
+    expect(summary(audited.finish(true))).toEqual({ newer: 1 });
+  });
+
+  test('is unknown when it is older than the oldest row, and then no suspect', () => {
+    const audited = withStranger({ timestampMs: rowMs - 1 });
+    expect([...audited.suspects()]).toEqual([]);
+    expect(summary(audited.finish(true))).toEqual({ unknown: 1 });
+  });
+
+  test('is leaked when it is older than the oldest row and everything is expected', () => {
+    expect(summary(withStranger({ timestampMs: rowMs - 1 }, { expectAll: true }).finish(true))).toEqual({
+      leaked: 1,
+    });
+  });
+
+  test('is unknown when its transaction may have straddled the cut where older rows were removed', () => {
+    const audited = withStranger({ timestampMs: rowMs - 1 });
+    audited.addRecord(record('straddling', { timestampMs: rowMs + 1_000 }));
+    audited.addRecord(record('well after', { timestampMs: rowMs + 601_000 }));
+    const { findings, unjudged } = audited.finish(true);
+    expect(unjudged.unknown.first).toEqual(['x', 'straddling']);
+    expect(findings.leaked.first).toEqual(['well after']);
+  });
+
+  test('is judged by the oldest record of a row when the table has no times', () => {
+    const audited = comparer();
+    audited.addEvent(event('a', null));
+    audited.addRecord(record('old', { timestampMs: rowMs - 700_000 }));
+    audited.addRecord(record('a', { timestampMs: rowMs }));
+    audited.addRecord(record('new', { timestampMs: rowMs + 700_000 }));
+    const { findings, unjudged } = audited.finish(true);
+    expect(unjudged.unknown.first).toEqual(['old']);
+    expect(findings.leaked.first).toEqual(['new']);
+  });
+
+  test('is accounted for by a dead letter that was resubmitted', () => {
+    const audited = withStranger({});
+    audited.addDeadLetter('x', 'resubmitted');
+    expect(summary(audited.finish(true))).toEqual({});
+  });
+});
+
+describe('the order of a key', () => {
+  const at = (position: bigint, ordinal: number, changes: Partial<AuditedRecord> = {}) =>
+    record(randomUUID(), {
+      key: 'k',
+      position: formatPosition(position, ordinal),
+      timestampMs: rowMs - 1,
+      ...changes,
+    });
+
+  test.each([
+    ['falls', at(5n, 0), at(4n, 0)],
+    ['falls in its ordinal', at(5n, 1), at(5n, 0)],
+    ['stays', at(5n, 0), at(5n, 0)],
+  ])('is broken when the position %s', (_, first, second) => {
+    const audited = comparer();
+    audited.addRecord(first);
+    audited.addRecord(second);
+    expect(audited.finish(true).findings.outOfOrder).toEqual({
+      count: 1,
+      first: [
+        {
+          id: second.id,
+          topic: 't',
+          partition: 0,
+          offset: String(second.offset),
+          position: second.position,
+          after: first.position,
+        },
+      ],
+    });
+  });
+
+  test('holds across a digit more, and says nothing of other keys and partitions', () => {
+    const audited = comparer();
+    audited.addRecord(at(9n, 0));
+    audited.addRecord(at(10n, 0));
+    audited.addRecord(at(1n, 0, { key: 'other' }));
+    audited.addRecord(at(1n, 0, { partition: 1 }));
+    audited.addRecord(at(1n, 0, { topic: 'other' }));
+    expect(audited.finish(true).findings.outOfOrder.count).toBe(0);
+  });
+});
+
+describe('a record that cannot be used', () => {
+  test.each([
+    ['no header id', { id: undefined }],
+    ['no legal header position', { position: '5' }],
+    ['schema 9: unknown to the registry', { fault: 'schema 9: unknown to the registry' }],
+  ])('is undecodable: %s', (reason, changes) => {
+    const audited = comparer();
+    audited.addEvent(event('a'));
+    audited.addRecord(record('a', changes));
+    expect(audited.finish(false).findings.undecodable).toMatchObject({ count: 1, first: [{ reason }] });
+  });
+
+  test('is still there: its event is not missing', () => {
+    const audited = comparer();
+    audited.addEvent(event('a'));
+    audited.addRecord(record('a', { fault: 'schema 9: the bytes do not fit it' }));
+    expect(summary(audited.finish(true))).toEqual({ undecodable: 1 });
+  });
+});
+
+test('ids are kept up to the limit, and all are counted', () => {
+  const audited = comparer({ maxIds: 2 });
+  for (let n = 0; n < 5_000; n += 1) audited.addEvent(event(randomUUID()));
+  const { missing } = audited.finish(true).findings;
+  expect(missing.count).toBe(5_000);
+  expect(missing.first).toHaveLength(2);
+});
