@@ -68,6 +68,7 @@ export class Relay {
   #state: RelayState = 'standby';
   #capture: Capture | undefined;
   #streaming: Streaming | undefined;
+  #done = { events: 0, deadLetters: 0 };
   /** Failures since a session last reached streaming. */
   #attempt = 0;
 
@@ -103,12 +104,24 @@ export class Relay {
 
   /** Brings the gauges up to date; called when somebody asks for them. */
   sample(): void {
-    const { inbox, serverLsn } = this.#capture ?? { inbox: undefined, serverLsn: 0n };
-    this.#metrics.setInFlight(inbox?.bytes ?? 0, this.#config.capture.maxInFlightBytes);
-    const endLsn = this.#streaming?.progress.endLsn;
-    const lagBytes = endLsn === undefined ? 0 : Number(serverLsn - endLsn);
+    this.#metrics.setInFlight(this.#capture?.inbox.bytes ?? 0, this.#config.capture.maxInFlightBytes);
     const oldestMs = this.#streaming?.oldestWaitingMs;
-    this.#metrics.setReplicationLag(lagBytes, oldestMs === undefined ? 0 : (Date.now() - oldestMs) / 1000);
+    this.#metrics.setReplicationLag(
+      this.#lagBytes(),
+      oldestMs === undefined ? 0 : (Date.now() - oldestMs) / 1000,
+    );
+  }
+
+  /** What was done since the last call, for the log. */
+  work(): { state: RelayState; events: number; deadLetters: number; lagBytes: number } {
+    const { events, deadLetters } = this.#done;
+    this.#done = { events: 0, deadLetters: 0 };
+    return { state: this.#state, events, deadLetters, lagBytes: this.#lagBytes() };
+  }
+
+  #lagBytes(): number {
+    const endLsn = this.#streaming?.progress.endLsn;
+    return endLsn === undefined ? 0 : Math.max(0, Number((this.#capture?.serverLsn ?? endLsn) - endLsn));
   }
 
   async #attemptSession(signal: AbortSignal): Promise<void> {
@@ -273,6 +286,10 @@ export class Relay {
       health: this.#health,
       encoder: this.#encoder,
       instance: this.#instance,
+      onCommitted: (events, deadLetters) => {
+        this.#done.events += events;
+        this.#done.deadLetters += deadLetters;
+      },
       capture,
       publisher,
       progress,

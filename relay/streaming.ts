@@ -36,6 +36,8 @@ export type StreamingDependencies = {
   readonly progress: Progress;
   /** Names this process in the progress. */
   readonly instance: string;
+  /** Told of each committed batch. */
+  readonly onCommitted: (events: number, deadLetters: number) => void;
 };
 
 export class Streaming {
@@ -259,6 +261,7 @@ export class Streaming {
     });
     const nowMs = Date.now();
     for (const timeMs of committedAtMs) metrics.observeLatency((nowMs - timeMs) / 1000);
+    this.#use.onCommitted(batch.events, rejections.length);
     for (const { code, topic } of rejections) metrics.countDeadLetter(code, topic ?? undefined);
   }
 }
