@@ -73,6 +73,16 @@ test('a failed branch leaves no bytes behind', () => {
   expect(encode(type, '{"x":1,"y":"z"}').toString('hex')).toBe('02000202027a');
 });
 
+test('a long list may take the second branch for every element', () => {
+  const fields = (type: string) => [{ name: 'x', type }];
+  const items = [
+    { type: 'record', name: 'A', fields: fields('int') },
+    { type: 'record', name: 'B', fields: fields('string') },
+  ];
+  const json = `[${Array(20_000).fill('{"x":"b"}').join()}]`;
+  expect(refusal({ type: 'array', items }, json)).toBe('accepted');
+});
+
 describe('a refusal', () => {
   test.each<[union: unknown[], json: string, refused: string]>([
     [['null', 'string'], '1', '$: null or string <- integer'],

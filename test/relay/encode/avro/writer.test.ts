@@ -3,7 +3,7 @@ import { ByteSink } from '../../../../relay/encode/avro/byte-sink.ts';
 import { parseLosslessJson } from '../../../../relay/encode/avro/json.ts';
 import { depthMax } from '../../../../relay/encode/avro/nesting.ts';
 import { compileWriter } from '../../../../relay/encode/avro/writer.ts';
-import { refusal, roundTrip, typeOf } from './encoding.ts';
+import { encode, refusal, roundTrip, typeOf } from './encoding.ts';
 
 const suit = { type: 'enum', name: 'a.Suit', symbols: ['SPADES', 'HEARTS'] };
 const four = { type: 'fixed', name: 'a.Four', size: 4 };
@@ -154,6 +154,11 @@ describe('refused, with the place and the type and never the value', () => {
     expect(() => write(2 ** 60, new ByteSink())).toThrow('integer out of range');
     expect(() => compileWriter(typeOf('double'))(Number.NaN, new ByteSink())).toThrow('number out of range');
   });
+});
+
+test('a map keeps the key __proto__', () => {
+  const bytes = encode(typeOf({ type: 'map', values: 'int' }), '{"__proto__":1}');
+  expect(bytes.toString('latin1')).toBe('\x02\x12__proto__\x02\x00');
 });
 
 describe('bounds', () => {
