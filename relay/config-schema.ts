@@ -295,7 +295,7 @@ export type Config = z.output<typeof configSchema>;
 export const configRules: readonly ((config: Config) => { key: string; message: string } | undefined)[] = [
   (config) =>
     config.kafka.saslMechanism !== undefined &&
-    (config.kafka.saslUsername ?? config.kafka.saslPassword) === undefined
+    (config.kafka.saslUsername === undefined || config.kafka.saslPassword === undefined)
       ? { key: 'kafka.saslMechanism', message: 'needs kafka.saslUsername and kafka.saslPassword' }
       : undefined,
   (config) =>

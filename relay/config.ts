@@ -17,7 +17,10 @@ export type Setting = SettingMeta & {
   readonly default: unknown;
 };
 
-/** Where an effective value came from: `default`, `relay.yaml` (the file's name) or the environment variable's name. */
+/**
+ * Where an effective value came from: `default`, the file's name, the environment variable's name, or `not set` for a
+ * required value that the caller does not need.
+ */
 export type Provenance = ReadonlyMap<string, string>;
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -25,11 +28,29 @@ type Tree = Record<string, unknown>;
 
 export const settings: readonly Setting[] = listSettings(configSchema, []);
 
+/** A server that a command talks to; the settings that have no default are the addresses of these. */
+export type Need = 'database' | 'kafka' | 'registry';
+
+const allNeeds: readonly Need[] = ['database', 'kafka', 'registry'];
+
 /**
- * Loads and validates the configuration. `file` must exist when given; otherwise `relay.yaml` is read if present.
+ * Stands for an address that is not set and not needed. Names under `.invalid` never resolve (RFC 6761): a command that
+ * uses a server it did not ask for fails at once, and on every machine.
+ */
+const unsetAddresses: Readonly<Record<Need, { path: readonly string[]; value: unknown }>> = {
+  database: { path: ['database', 'url'], value: 'postgres://not-set.invalid/' },
+  kafka: { path: ['kafka', 'brokers'], value: ['not-set.invalid:9092'] },
+  registry: { path: ['registry', 'url'], value: 'http://not-set.invalid/' },
+};
+
+/**
+ * Loads and validates the configuration. `file` must exist when given; otherwise `relay.yaml` is read if present. A
+ * server that is not among `needs` may go without an address; by default all three are needed.
  * @throws RelayError CONFIG_INVALID naming every faulty key.
  */
-export function loadConfig(options: { file?: string | undefined; env?: Environment } = {}): {
+export function loadConfig(
+  options: { file?: string | undefined; env?: Environment; needs?: readonly Need[] } = {},
+): {
   config: Config;
   provenance: Provenance;
 } {
@@ -49,6 +70,7 @@ export function loadConfig(options: { file?: string | undefined; env?: Environme
       provenance.set(key, hasIn(tree, setting.path) ? file! : 'default');
     }
   }
+  fillUnneeded(tree, options.needs ?? allNeeds, provenance);
   const parsed = configSchema.safeParse(tree);
   if (!parsed.success) faults.push(...parsed.error.issues.map(describeIssue));
   else
@@ -64,11 +86,30 @@ export function loadConfig(options: { file?: string | undefined; env?: Environme
   return { config: parsed.data, provenance };
 }
 
+function fillUnneeded(tree: Tree, needs: readonly Need[], provenance: Map<string, string>): void {
+  for (const need of allNeeds) {
+    const { path, value } = unsetAddresses[need];
+    const section = getIn(tree, path.slice(0, -1));
+    // A section that is no mapping is a fault, which must not be written over.
+    if (needs.includes(need) || hasIn(tree, path) || !(section === undefined || isTree(section))) continue;
+    setIn(tree, path, value);
+    provenance.set(path.join('.'), notSet);
+  }
+}
+
+const notSet = 'not set';
+
 /** The effective value of every setting as text, secrets masked. */
-export function describeConfig(config: Config): { key: string; value: string }[] {
+export function describeConfig(
+  config: Config,
+  provenance: Provenance,
+): { key: string; value: string; source: string; env: string }[] {
   return settings.map((setting) => {
+    const key = setting.path.join('.');
     const value = getIn(config, setting.path);
-    return { key: setting.path.join('.'), value: value === undefined ? '' : mask(setting, value) };
+    const source = provenance.get(key) ?? 'default';
+    const isSet = value !== undefined && source !== notSet;
+    return { key, value: isSet ? mask(setting, value) : '', source, env: setting.env };
   });
 }
 
@@ -160,7 +201,10 @@ function interpolate(value: unknown, env: Environment, faults: string[], path: r
   if (Array.isArray(value)) return value.map((item) => interpolate(item, env, faults, path));
   if (isTree(value))
     return Object.fromEntries(
-      Object.entries(value).map(([key, child]) => [key, interpolate(child, env, faults, [...path, key])]),
+      Object.entries(value)
+        // A section whose keys are all commented out is null in YAML; it means what an absent one means.
+        .filter(([, child]) => child !== null)
+        .map(([key, child]) => [key, interpolate(child, env, faults, [...path, key])]),
     );
   if (typeof value !== 'string' || !value.includes('${')) return value;
   const text = value.replace(
