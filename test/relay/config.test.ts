@@ -1,0 +1,232 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describeConfig, loadConfig, maskUrl, settings } from '../../relay/config.ts';
+import { configRules } from '../../relay/config-schema.ts';
+import { RelayError } from '../../relay/errors.ts';
+
+const required = {
+  DATABASE_URL: 'postgres://relay:sesame@db:5432/shop',
+  KAFKA_BROKERS: 'kafka-1:9092, kafka-2:9092',
+  SCHEMA_REGISTRY_URL: 'http://relay:sesame@registry:8081',
+};
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'outbox-relay-config-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function yaml(text: string): string {
+  const file = join(folder, 'relay.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+const fromEnv = (env: Record<string, string> = {}) => loadConfig({ env: { ...required, ...env } }).config;
+
+/** The lines under the first one, each a fault. */
+function faults(options: Parameters<typeof loadConfig>[0]): string[] {
+  try {
+    loadConfig(options);
+  } catch (error) {
+    expect(error).toBeInstanceOf(RelayError);
+    expect(error).toMatchObject({ code: 'CONFIG_INVALID' });
+    return (error as RelayError).message
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim());
+  }
+  throw new Error('no fault was found');
+}
+
+describe('sources', () => {
+  test('three variables are enough', () => {
+    const config = fromEnv();
+    expect(config.database.url).toBe(required.DATABASE_URL);
+    expect(config.kafka.brokers).toEqual(['kafka-1:9092', 'kafka-2:9092']);
+    expect(config.slot).toBe('outbox_relay');
+  });
+
+  test('the environment wins over the file, and the file over the default', () => {
+    const file = yaml('slot: from_file\npublish:\n  lingerMs: 7\n');
+    const env = { ...required, OUTBOX_RELAY_PUBLISH_LINGER_MS: '9' };
+    const { config, provenance } = loadConfig({ file, env });
+    expect([config.slot, config.publish.lingerMs, config.http.port]).toEqual(['from_file', 9, 9465]);
+    expect(provenance.get('slot')).toBe(file);
+    expect(provenance.get('publish.lingerMs')).toBe('OUTBOX_RELAY_PUBLISH_LINGER_MS');
+    expect(provenance.get('http.port')).toBe('default');
+  });
+
+  test('every setting can be given by its environment variable', () => {
+    const names = settings.map((setting) => setting.env);
+    expect(new Set(names).size).toBe(names.length);
+    for (const { path, env, kind, default: fallback } of settings) {
+      if (fallback === undefined || env in required) continue;
+      const { provenance } = loadConfig({ env: { ...required, [env]: String(fallback) } });
+      // Some defaults are the empty string, which in the environment means "not given".
+      expect([path.join('.'), kind, provenance.get(path.join('.'))]).toEqual([
+        path.join('.'),
+        kind,
+        String(fallback) === '' ? 'default' : env,
+      ]);
+    }
+  });
+
+  test('every setting is described and its default is valid', () => {
+    for (const { path, description } of settings) expect(`${path}: ${description}`).toMatch(/: .+\.$/s);
+    expect(fromEnv()).toEqual(
+      fromEnv(Object.fromEntries(settings.map(({ env }) => [env, required[env as never] ?? '']))),
+    );
+  });
+
+  test('the file may be named by OUTBOX_RELAY_CONFIG', () => {
+    const file = yaml('slot: named\n');
+    expect(fromEnv({ OUTBOX_RELAY_CONFIG: file }).slot).toBe('named');
+  });
+
+  test('a variable is put in where the file refers to it, numbers too', () => {
+    const file = yaml(`slot: shop_\${STAGE}\nhttp:\n  port: \${PORT}\nlog:\n  level: \${LEVEL:-debug}\n`);
+    const { config } = loadConfig({ file, env: { ...required, STAGE: 'test', PORT: '8080' } });
+    expect([config.slot, config.http.port, config.log.level]).toEqual(['shop_test', 8080, 'debug']);
+  });
+
+  test('a section whose keys are all commented out is as if absent', () => {
+    const file = yaml('http:\n  # port: 1\nslot:\n');
+    expect(loadConfig({ file, env: required }).config).toEqual(fromEnv());
+  });
+
+  test('a file that is asked for must exist', () => {
+    expect(() => loadConfig({ file: join(folder, 'none.yaml'), env: required })).toThrow(/none\.yaml/);
+  });
+
+  test('YAML that cannot be read is told by its line and never quoted', () => {
+    const file = yaml('slot: a\ndatabase: {url: "postgres://u:sesame@h"\n');
+    const load = () => loadConfig({ file, env: required });
+    expect(load).toThrow(/line \d/);
+    expect(load).not.toThrow(/sesame/);
+  });
+});
+
+describe('faults', () => {
+  test('all are told at once, each with its key and its variable', () => {
+    const file = yaml('http:\n  port: 70000\ntypo: 1\nkafka:\n  retries: 3\n');
+    const found = faults({ file, env: { SCHEMA_REGISTRY_URL: 'ftp://x', OUTBOX_RELAY_SLOT: 'Über' } });
+    for (const [key, env] of [
+      ['database.url', 'DATABASE_URL'],
+      ['kafka.brokers', 'KAFKA_BROKERS'],
+      ['registry.url', 'SCHEMA_REGISTRY_URL'],
+      ['http.port', 'OUTBOX_RELAY_HTTP_PORT'],
+      ['slot', 'OUTBOX_RELAY_SLOT'],
+    ])
+      expect(found).toContainEqual(expect.stringMatching(new RegExp(`^${key} .*\\(${env}\\)$`)));
+    expect(found).toContain('typo is not a setting');
+    expect(found).toContain('kafka.retries is not a setting');
+    expect(found).toHaveLength(7);
+  });
+
+  test.each([
+    ['slot', 'Not-A-Slot'],
+    ['database.url', 'mysql://db/shop'],
+    ['outbox.table', 'event'],
+    ['kafka.brokers', 'kafka'],
+    ['kafka.saslMechanism', 'gssapi'],
+    ['registry.url', 'registry:8081'],
+    ['schemas.subjectStrategy', 'random'],
+    ['deadLetters.policy', 'drop'],
+    ['log.level', 'loud'],
+    ['kafka.ssl', 'yes'],
+    ['http.port', '65536'],
+    ['publish.lingerMs', '1.5'],
+    ['publish.lingerMs', 'soon'],
+  ])('%s refuses %s', (key, value) => {
+    const setting = settings.find(({ path }) => path.join('.') === key);
+    expect(faults({ env: { ...required, [setting!.env]: value } })).toEqual([
+      expect.stringMatching(new RegExp(`^${key.replace('.', '\\.')}(\\.0)? `)),
+    ]);
+  });
+
+  test('a reference to a variable that is not set names both', () => {
+    const file = yaml(`slot: \${STAGE}\n`);
+    expect(faults({ file, env: required })).toContain('slot refers to STAGE, which is not set');
+  });
+
+  test.each([
+    [
+      'kafka.saslMechanism',
+      { OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'plain', OUTBOX_RELAY_KAFKA_SASL_USERNAME: 'u' },
+    ],
+    [
+      'kafka.saslMechanism',
+      { OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'plain', OUTBOX_RELAY_KAFKA_SASL_PASSWORD: 'p' },
+    ],
+    ['kafka.sslCertFile', { OUTBOX_RELAY_KAFKA_SSL_CERT_FILE: 'client.pem' }],
+    ['publish.maxTransactionBytes', { OUTBOX_RELAY_CAPTURE_MAX_IN_FLIGHT_BYTES: '1048576' }],
+    ['capture.watchdogMs', { OUTBOX_RELAY_CAPTURE_WATCHDOG_MS: '5000' }],
+    ['topics.allow', { OUTBOX_RELAY_TOPICS_ALLOW: 'a,outbox-relay.progress' }],
+    ['retry.initialDelayMs', { OUTBOX_RELAY_RETRY_INITIAL_DELAY_MS: '20000' }],
+  ])('the rule at %s refuses what does not fit together', (key, env) => {
+    expect(faults({ env: { ...required, ...env } as Record<string, string> })).toEqual([
+      expect.stringContaining(`${key} `),
+    ]);
+  });
+
+  test('each rule between settings has its test above', () => {
+    expect(configRules).toHaveLength(6);
+  });
+});
+
+describe('what a command needs', () => {
+  test('a server that is not needed may go without an address', () => {
+    const env = { DATABASE_URL: required.DATABASE_URL };
+    const { config, provenance } = loadConfig({ env, needs: ['database'] });
+    expect(config.database.url).toBe(required.DATABASE_URL);
+    expect(new URL(config.registry.url).hostname).toMatch(/\.invalid$/);
+    expect(provenance.get('registry.url')).toBe('not set');
+    expect(describeConfig(config, provenance)).toContainEqual(
+      expect.objectContaining({ key: 'kafka.brokers', value: '', source: 'not set' }),
+    );
+  });
+
+  test('one that is needed may not', () => {
+    expect(faults({ env: {}, needs: ['kafka'] })).toEqual([
+      expect.stringMatching(/^kafka\.brokers is required/),
+    ]);
+  });
+
+  test('an address that is given is kept, and must be right, whether needed or not', () => {
+    const given = loadConfig({ env: required, needs: [] });
+    expect(given.config.registry.url).toBe(required.SCHEMA_REGISTRY_URL);
+    expect(faults({ env: { DATABASE_URL: 'oracle://x' }, needs: [] })).toHaveLength(1);
+    expect(faults({ file: yaml('kafka: here\n'), env: {}, needs: [] })).toHaveLength(1);
+  });
+});
+
+describe('secrets', () => {
+  test('passwords are masked wherever the configuration is shown', () => {
+    const { config, provenance } = loadConfig({
+      env: {
+        ...required,
+        OUTBOX_RELAY_REGISTRY_PASSWORD: 'sesame',
+        OUTBOX_RELAY_KAFKA_SASL_PASSWORD: 'sesame',
+      },
+    });
+    const shown = describeConfig(config, provenance);
+    expect(JSON.stringify(shown)).not.toContain('sesame');
+    expect(shown).toContainEqual(
+      expect.objectContaining({ key: 'database.url', value: 'postgres://relay:***@db:5432/shop' }),
+    );
+    expect(shown).toContainEqual(expect.objectContaining({ key: 'registry.password', value: '***' }));
+  });
+
+  test('a URL loses its password in the authority and in the query', () => {
+    expect(maskUrl('postgres://u:p@h/d?password=q&x=1')).toBe('postgres://u:***@h/d?password=***&x=1');
+    expect(maskUrl('postgres://u:p @ broken')).toBe('***');
+  });
+
+  test('a fault never quotes the value', () => {
+    const env = { ...required, DATABASE_URL: 'mysql://u:sesame@h', OUTBOX_RELAY_LOG_LEVEL: 'sesame' };
+    expect(faults({ env }).join()).not.toContain('sesame');
+  });
+});
