@@ -20,8 +20,9 @@ import { formatLsn } from '../position.ts';
 import { awaitProgress, isAt } from './await-progress.ts';
 import { Comparer, type Comparison } from './compare.ts';
 import { Decoder } from './decoder.ts';
+import { extendToHighWatermarks } from './high-watermarks.ts';
 import { connectForAudit, findEvents, readDeadLetters, readTable, type Snapshot } from './read-table.ts';
-import { listTopics, offsetCount, readTopics, type TopicRecord, topicRanges } from './read-topics.ts';
+import { listTopics, offsetCount, readTopics, stableRanges, type TopicRecord } from './read-topics.ts';
 
 export type AuditOptions = {
   readonly config: Config;
@@ -146,10 +147,11 @@ async function addRecords(
 ): Promise<string[]> {
   const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
   const topics = (await listTopics(admin)).filter((topic) => allowed.test(topic));
-  const ranges = await topicRanges(admin, topics);
+  const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
   for (const { topic, partition, low } of ranges) if (low > 0n) comparer.addTrimmed(topic, partition);
   const decoder = new Decoder(config.registry);
   const total = offsetCount(ranges);
+  onProgress?.({ stage: 'topics', done: 0, total });
   await readTopics({
     kafka,
     ranges,

@@ -2,7 +2,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type { Lsn } from '../position.ts';
 import { type Progress, parseProgress } from '../progress.ts';
-import { listTopics, readTopics, topicRanges } from './read-topics.ts';
+import { listTopics, readTopics, stableRanges } from './read-topics.ts';
 
 export type AwaitProgressOptions = {
   readonly kafka: Kafka;
@@ -29,7 +29,7 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
   let isReached = false;
   await readTopics({
     kafka,
-    ranges: await topicRanges(options.admin, [topic]),
+    ranges: await stableRanges(options.admin, [topic]),
     stallMs,
     onRecords: (records) => {
       for (const { key, value } of records)

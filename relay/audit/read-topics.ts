@@ -3,7 +3,7 @@
  * group, from the beginning, no offset ever committed. It shares no code with the relay's publishing, so that the audit,
  * the demo and the tests can hold the relay to account with it.
  *
- * Where is the end? The high watermark, not the last stable offset: Kafka answers a commit before it has written the
+ * Where is the end? For the audit the high watermark (`extendToHighWatermarks`), not the last stable offset: Kafka answers a commit before it has written the
  * markers that make the events visible, so the last stable offset may still lie before events of a transaction that is
  * already known to be committed. Transactions that are open at the watermark are waited for; the broker ends them
  * after their timeout at the latest.
@@ -17,7 +17,7 @@ import type { Admin, Batch, Consumer, IHeaders, Kafka } from 'kafkajs';
 import { RelayError } from '../errors.ts';
 import { kafkaError } from '../kafka.ts';
 
-/** Offsets of a partition: the first one kept, and the one after the last (high watermark). */
+/** Offsets of a partition: the first one kept, and the one after the last to be read. */
 export type PartitionRange = {
   readonly topic: string;
   readonly partition: number;
@@ -38,7 +38,7 @@ export type TopicRecord = {
 
 export type ReadTopicsOptions = {
   readonly kafka: Kafka;
-  /** What to read, as `topicRanges` gives it. */
+  /** What to read. */
   readonly ranges: readonly PartitionRange[];
   /** Called with one partition's records at a time, never concurrently; an error ends the reading and is thrown. */
   readonly onRecords: (records: readonly TopicRecord[]) => void | Promise<void>;
@@ -62,8 +62,11 @@ export async function listTopics(admin: Admin): Promise<string[]> {
   }
 }
 
-/** @throws RelayError KAFKA_* */
-export async function topicRanges(admin: Admin, topics: readonly string[]): Promise<PartitionRange[]> {
+/**
+ * The topics up to their last stable offsets: before the oldest transaction that is open, or whose markers are missing.
+ * @throws RelayError KAFKA_*
+ */
+export async function stableRanges(admin: Admin, topics: readonly string[]): Promise<PartitionRange[]> {
   const ranges: PartitionRange[] = [];
   for (const topic of topics) {
     try {
@@ -92,8 +95,6 @@ export async function readTopics(options: ReadTopicsOptions): Promise<void> {
     groupId: `outbox-relay-audit-${randomUUID()}`,
     readUncommitted: false,
     maxWaitTimeInMs: maxWaitMs,
-    // A restarted consumer would begin again; whoever called decides whether to.
-    retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8, restartOnFailure: async () => false },
   });
   const reading = new Reading(options, cursors, consumer);
   try {
@@ -111,6 +112,7 @@ class Reading {
   readonly #consumer: Consumer;
   readonly #end = Promise.withResolvers<void>();
   #isOver = false;
+  #lastCrash: Error | undefined;
 
   constructor(options: ReadTopicsOptions, cursors: Cursors, consumer: Consumer) {
     this.#options = options;
@@ -124,7 +126,11 @@ class Reading {
     const timer = setTimeout(() => this.#stalled(), stallMs);
     const onAbort = () => this.#check();
     follow?.signal.addEventListener('abort', onAbort);
-    consumer.on(consumer.events.CRASH, ({ payload }) => this.#fail(payload.error));
+    consumer.on(consumer.events.CRASH, ({ payload }) => {
+      this.#lastCrash = payload.error;
+      // kafkajs starts again after what may pass, such as a coordinator that is still loading.
+      if (!payload.restart) this.#fail(payload.error);
+    });
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
       if (this.#cursors.advance(payload.topic, payload.partition, BigInt(payload.lastOffset) + 1n))
         timer.refresh();
@@ -211,6 +217,7 @@ class Reading {
       new RelayError(
         'KAFKA_UNAVAILABLE',
         `${topic} partition ${partition} does not get past offset ${cursor.next} of ${end}: its leader is gone, or a transaction there stays open`,
+        { cause: this.#lastCrash },
       ),
     );
   }

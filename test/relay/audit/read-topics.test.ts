@@ -1,15 +1,19 @@
 import { expect, test } from 'vitest';
+import { extendToHighWatermarks } from '../../../relay/audit/high-watermarks.ts';
 import {
   offsetCount,
   type PartitionRange,
   readTopics,
+  stableRanges,
   type TopicRecord,
-  topicRanges,
 } from '../../../relay/audit/read-topics.ts';
 import { createTopic, kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { messages, openWriter } from './topics.ts';
 
-const rangesOf = (...topics: string[]) => withAdmin((admin) => topicRanges(admin, topics));
+async function rangesOf(...topics: string[]): Promise<PartitionRange[]> {
+  const stable = await withAdmin((admin) => stableRanges(admin, topics));
+  return extendToHighWatermarks(await kafkaClient(), stable, 30_000);
+}
 
 type Extra = { stallMs?: number; onRecords?: (records: readonly TopicRecord[]) => void };
 

@@ -1,0 +1,244 @@
+import { randomUUID } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { formatPosition } from '../../../relay/position.ts';
+import { applyRoles } from '../../migrations/outbox.ts';
+import { withAdmin } from '../../support/kafka.ts';
+import { openScene, type Scene, told } from './scene.ts';
+
+test('all is well when every committed event is in Kafka once, and nothing of an aborted or rolled-back transaction', async () => {
+  await using scene = await openScene();
+  const ids = await scene.insert(50);
+  const client = await scene.database.pool.connect();
+  await client.query('begin');
+  await client.query(
+    `insert into outbox.event (aggregatetype, aggregateid, type) values ('order', '1', 'OrderPlaced')`,
+  );
+  await client.query('rollback');
+  client.release();
+  const records = ids.map((id, n) => scene.record(id, { partition: n % 2 }));
+  await scene.writer.abort(scene.events(...records, scene.record(randomUUID())));
+  await scene.writer.commit(scene.events(...records), await scene.progress());
+  await scene.writer.abort(scene.events(scene.record(randomUUID())));
+  const report = await scene.audit();
+  expect(told(report)).toEqual({});
+  expect(report).toMatchObject({
+    ok: true,
+    isCovered: true,
+    events: 50,
+    records: 50,
+    topics: [scene.topic],
+    progress: { isSameDatabase: true },
+  });
+});
+
+test('an event that Kafka has only in an aborted transaction is missing', async () => {
+  await using scene = await openScene();
+  const [there, absent] = await scene.insert(2);
+  await scene.writer.abort(scene.events(scene.record(absent!)));
+  await scene.writer.commit(scene.events(scene.record(there!)), await scene.progress());
+  const report = await scene.audit();
+  expect(report.ok).toBe(false);
+  expect(told(report)).toEqual({ missing: [absent] });
+});
+
+test('an event that two committed transactions hold is a duplicate', async () => {
+  await using scene = await openScene();
+  const [id] = await scene.insert();
+  await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
+  await scene.writer.commit(scene.events(scene.record(id!)));
+  expect(told(await scene.audit())).toEqual({ duplicate: [id] });
+});
+
+test('an event of a transaction that was rolled back in Postgres is leaked', async () => {
+  await using scene = await openScene();
+  const [kept] = await scene.insert();
+  const client = await scene.database.pool.connect();
+  await client.query('begin');
+  const { rows } = await client.query<{ id: string }>(
+    `insert into outbox.event (aggregatetype, aggregateid, type) values ('order', '1', 'OrderPlaced') returning id`,
+  );
+  await client.query('rollback');
+  client.release();
+  const leaked = rows[0]!.id;
+  await scene.writer.commit(scene.events(scene.record(kept!), scene.record(leaked)), await scene.progress());
+  expect(told(await scene.audit())).toEqual({ leaked: [leaked] });
+});
+
+test('a record from before the oldest row is unknown, and leaked with expectAll', async () => {
+  await using scene = await openScene();
+  const [id] = await scene.insert();
+  const old = randomUUID();
+  const record = scene.record(old, { timestamp: String(Date.now() - 86_400_000) });
+  await scene.writer.commit(scene.events(record, scene.record(id!)), await scene.progress());
+  const report = await scene.audit();
+  expect(told(report)).toEqual({ unknown: [old] });
+  expect(report.ok).toBe(true);
+  expect(told(await scene.audit({ expectAll: true }))).toEqual({ leaked: [old] });
+});
+
+test('a position that falls along the offsets of a key is out of order', async () => {
+  await using scene = await openScene();
+  const [first, second] = await scene.insert(2);
+  const earlier = scene.record(first!, { key: 'k' });
+  const later = scene.record(second!, { key: 'k' });
+  await scene.writer.commit(scene.events(later, earlier), await scene.progress());
+  const { findings } = await scene.audit();
+  expect(findings.outOfOrder).toMatchObject({
+    count: 1,
+    first: [{ id: first, topic: scene.topic, partition: 0, offset: '1' }],
+  });
+});
+
+test('records that no consumer can decode are told with the reason, and never with their bytes', async () => {
+  await using scene = await openScene();
+  const ids = await scene.insert(4);
+  const values = [
+    scene.value(Buffer.from([2]), 987_654),
+    scene.value(Buffer.from([2, 2])),
+    scene.value(Buffer.alloc(0)),
+    Buffer.from('{"total":1}'),
+  ];
+  const records = values.map((value, n) => scene.record(ids[n]!, { value }));
+  await scene.writer.commit(scene.events(...records), await scene.progress());
+  const report = await scene.audit();
+  expect(told(report)).toEqual({ undecodable: ids });
+  expect(
+    report.findings.undecodable.first.map(({ reason }) => reason.replace(/schema \d+/, 'schema')),
+  ).toEqual([
+    'schema: unknown to the registry',
+    'schema: the bytes do not fit it',
+    'schema: the bytes do not fit it',
+    'no Confluent framing',
+  ]);
+});
+
+describe('dead letters', () => {
+  test('account for events that Kafka lacks', async () => {
+    await using scene = await openScene();
+    const [dead] = await scene.insert();
+    await scene.deadLetter(dead!);
+    await scene.writer.commit(await scene.progress());
+    const report = await scene.audit();
+    expect(told(report)).toEqual({});
+    expect(report.deadLetters).toBe(1);
+  });
+
+  test('that were published as well are a finding, unless they were resubmitted', async () => {
+    await using scene = await openScene();
+    const [open, resubmitted] = await scene.insert(2);
+    await scene.deadLetter(open!);
+    await scene.deadLetter(resubmitted!, 'resubmitted');
+    await scene.writer.commit(
+      scene.events(scene.record(open!), scene.record(resubmitted!)),
+      await scene.progress(),
+    );
+    expect(told(await scene.audit())).toEqual({ deadLetterPublished: [open] });
+  });
+});
+
+describe('on a running system', () => {
+  test('events that are committed and published after the snapshot are newer, and no finding', async () => {
+    await using scene = await openScene();
+    const [id] = await scene.insert();
+    await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
+    const newer = randomUUID();
+    const beyond = { position: formatPosition(1n << 59n, 0) };
+    await scene.writer.commit(scene.events(scene.record(newer, { headers: beyond })));
+    expect(told(await scene.audit())).toEqual({ newer: [newer] });
+  });
+
+  test('an event that shows in the table only after the snapshot is newer, whatever its position', async () => {
+    await using scene = await openScene();
+    await scene.insert(); // so that the table covers what comes later
+    await scene.writer.commit(await scene.progress({ endLsn: 1n }));
+    const late = randomUUID();
+    const report = await auditWhile(scene, async () => {
+      await scene.database.pool.query(
+        `insert into outbox.event (id, aggregatetype, aggregateid, type) values ($1, 'order', '1', 'OrderPlaced')`,
+        [late],
+      );
+      await scene.writer.commit(scene.events(scene.record(late)), await scene.progress());
+    });
+    expect(report.unjudged.newer.first).toEqual([late]);
+    expect(report.findings.leaked.count).toBe(0);
+  });
+
+  test('the progress is waited for, and what it covers is read although it was published after the snapshot', async () => {
+    await using scene = await openScene();
+    const [id] = await scene.insert();
+    await scene.writer.commit(await scene.progress({ endLsn: 1n }));
+    const report = await auditWhile(scene, async () => {
+      await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
+    });
+    expect(told(report)).toEqual({});
+    expect(report).toMatchObject({ isCovered: true, records: 1 });
+  });
+
+  test.each([
+    ['does not reach the snapshot', { endLsn: 1n }, { isSameDatabase: true }],
+    ['is of another database', { systemIdentifier: '42' }, { isSameDatabase: false }],
+  ])('absent events are not yet published when the progress %s', async (_, changes, progress) => {
+    await using scene = await openScene();
+    const [there, absent] = await scene.insert(2);
+    await scene.writer.commit(scene.events(scene.record(there!)), await scene.progress(changes));
+    const report = await scene.audit();
+    expect(told(report)).toEqual({ notYetPublished: [absent] });
+    expect(report).toMatchObject({ ok: true, isCovered: false, progress });
+  });
+
+  test('absent events are not yet published when no relay ever ran', async () => {
+    await using scene = await openScene();
+    const [absent] = await scene.insert();
+    const report = await scene.audit();
+    expect(told(report)).toEqual({ notYetPublished: [absent] });
+    expect(report.progress).toBeNull();
+  });
+});
+
+test('events that Kafka removed with the beginning of the topic are expired', async () => {
+  await using scene = await openScene({ partitions: 1 });
+  const [removed, kept] = await scene.insert(2);
+  await scene.writer.commit(scene.events(scene.record(removed!)));
+  await scene.writer.commit(scene.events(scene.record(kept!)), await scene.progress());
+  await withAdmin(async (admin) => {
+    await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
+    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '2' }] });
+  });
+  expect(told(await scene.audit())).toEqual({ expired: [removed] });
+  expect(told(await scene.audit({ expectAll: true }))).toEqual({ missing: [removed] });
+});
+
+test('a table of more rows than one fetch of the cursor is read whole', async () => {
+  await using scene = await openScene();
+  await scene.insert(25_001);
+  const report = await scene.audit({ maxIds: 3 });
+  expect(report.events).toBe(25_001);
+  expect(report.unjudged.notYetPublished.count).toBe(25_001);
+  expect(report.unjudged.notYetPublished.first).toHaveLength(3);
+});
+
+test('the role of the relay has every right that the audit needs', async () => {
+  await using scene = await openScene();
+  const client = await scene.database.pool.connect();
+  await applyRoles(client).finally(() => client.release());
+  const [dead] = await scene.insert();
+  await scene.deadLetter(dead!);
+  await scene.writer.commit(scene.events(scene.record(randomUUID())), await scene.progress());
+  const url = new URL(scene.config.database.url);
+  url.searchParams.set('options', '-c role=outbox_relay');
+  const config = { ...scene.config, database: { ...scene.config.database, url: url.href } };
+  expect(await scene.audit({ config })).toMatchObject({ events: 1, deadLetters: 1, isCovered: true });
+});
+
+/** Audits, and works when the snapshot has been closed and the audit waits for the progress. */
+async function auditWhile(scene: Scene, work: () => Promise<void>) {
+  let working: Promise<void> | undefined;
+  const report = await scene.audit({
+    waitMs: 30_000,
+    onProgress: ({ stage }) => {
+      if (stage === 'progress') working = work();
+    },
+  });
+  await working;
+  return report;
+}

@@ -1,0 +1,155 @@
+/** An outbox, its topics and its progress on the shared servers, written by hand in place of a relay. */
+import type { Message } from 'kafkajs';
+import pino from 'pino';
+import { type AuditOptions, type AuditReport, audit } from '../../../relay/audit/audit.ts';
+import { type Config, configSchema } from '../../../relay/config-schema.ts';
+import { createKafka } from '../../../relay/kafka.ts';
+import { migrate } from '../../../relay/migrate.ts';
+import { formatLsn, formatPosition } from '../../../relay/position.ts';
+import { serializeProgress } from '../../../relay/progress.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { withAdmin } from '../../support/kafka.ts';
+import { registerSchema } from '../../support/registry.ts';
+import { servers } from '../../support/servers.ts';
+import { unique } from '../../support/unique.ts';
+import { openWriter, type TransactionalWriter, type Writing } from './topics.ts';
+
+const schema = { type: 'record', name: 'OrderPlaced', fields: [{ name: 'total', type: 'long' }] };
+/** A long of 2^54, zigzag and variable length: what decodes it must not give up beyond 2^53. */
+const payload = Buffer.from([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40]);
+
+/** Positions below every snapshot: the first segment of a cluster's WAL is past by the time it runs. */
+let nextLsn = 0x1000n;
+
+export type RecordChanges = Partial<Pick<Message, 'key' | 'value' | 'timestamp' | 'partition'>> & {
+  readonly headers?: Record<string, string>;
+};
+
+export class Scene implements AsyncDisposable {
+  readonly config: Config;
+  readonly topic: string;
+  readonly database: TestDatabase;
+  readonly writer: TransactionalWriter;
+  readonly #schemaId: number;
+
+  constructor(parts: Pick<Scene, 'config' | 'topic' | 'database' | 'writer'> & { schemaId: number }) {
+    this.config = parts.config;
+    this.topic = parts.topic;
+    this.database = parts.database;
+    this.writer = parts.writer;
+    this.#schemaId = parts.schemaId;
+  }
+
+  /** Commits events and returns their ids. */
+  async insert(count = 1): Promise<string[]> {
+    const { rows } = await this.database.pool.query<{ id: string }>(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+       select 'order', n::text, 'OrderPlaced', '{"total":1}' from generate_series(1, $1) n returning id`,
+      [count],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** A record as the relay writes it, at a position of its own unless said otherwise. */
+  record(id: string, { headers, ...changes }: RecordChanges = {}): Message {
+    nextLsn += 16n;
+    return {
+      key: id,
+      value: this.value(payload),
+      partition: 0,
+      timestamp: String(Date.now()),
+      headers: { id, type: 'OrderPlaced', position: formatPosition(nextLsn, 0), ...headers },
+      ...changes,
+    };
+  }
+
+  value(avro: Buffer, schemaId = this.#schemaId): Buffer {
+    const framing = Buffer.alloc(5);
+    framing.writeInt32BE(schemaId, 1);
+    return Buffer.concat([framing, avro]);
+  }
+
+  events(...messages: Message[]): Writing {
+    return { topic: this.topic, messages };
+  }
+
+  /** The progress after everything that is committed now, and WAL beyond it. */
+  async progress(changes: { endLsn?: bigint; systemIdentifier?: string } = {}): Promise<Writing> {
+    const { rows } = await this.database.pool.query<{ systemIdentifier: string }>(
+      'select system_identifier::text as "systemIdentifier" from pg_control_system()',
+    );
+    const value = serializeProgress({
+      slot: this.config.slot,
+      systemIdentifier: rows[0]!.systemIdentifier,
+      timeline: 1,
+      endLsn: 1n << 60n,
+      partial: null,
+      beat: 0,
+      eventCount: 0,
+      instance: 'test',
+      time: new Date().toISOString(),
+      ...changes,
+    });
+    return {
+      topic: this.config.kafka.progressTopic,
+      messages: [{ key: this.config.slot, value, partition: 0 }],
+    };
+  }
+
+  async deadLetter(eventId: string, status = 'open'): Promise<void> {
+    nextLsn += 16n;
+    await this.database.pool.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, code, message, status)
+       values ($1, $2, 0, $3, 'PAYLOAD_INVALID', 'made by a test', $4)`,
+      [this.config.slot, formatLsn(nextLsn), eventId, status],
+    );
+  }
+
+  audit(options: Partial<AuditOptions> = {}): Promise<AuditReport> {
+    const kafka = createKafka(this.config, pino({ level: 'silent' }));
+    return audit({ config: this.config, kafka, waitMs: 0, maxIds: 100, expectAll: false, ...options });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.writer[Symbol.asyncDispose]();
+    await this.database.drop();
+  }
+}
+
+export async function openScene(settings: { partitions?: number } = {}): Promise<Scene> {
+  const { brokers, registryUrl } = await servers();
+  const database = await createDatabase();
+  await migrate({ databaseUrl: database.url });
+  const prefix = unique('audit');
+  const topic = `${prefix}.order`;
+  const config = configSchema.parse({
+    slot: prefix,
+    database: { url: database.url },
+    kafka: { brokers, progressTopic: `${prefix}.progress`, transactionTimeoutMs: 5_000 },
+    registry: { url: registryUrl },
+    // The allow-list matches the progress topic, which must be left out all the same.
+    topics: { template: `${prefix}.{aggregatetype}`, allow: [`${prefix}.*`] },
+  });
+  await withAdmin((admin) =>
+    admin.createTopics({
+      waitForLeaders: true,
+      topics: [
+        { topic, numPartitions: settings.partitions ?? 2 },
+        { topic: config.kafka.progressTopic, numPartitions: 1 },
+      ],
+    }),
+  );
+  const schemaId = await registerSchema(`${topic}-OrderPlaced`, schema);
+  return new Scene({ config, topic, database, writer: await openWriter(), schemaId });
+}
+
+/** Kinds of findings and of what was not judged that are not empty, each with its ids. */
+export function told({ findings, unjudged }: AuditReport): Record<string, (string | null)[]> {
+  const kinds = Object.entries({ ...findings, ...unjudged }).filter(([, { count }]) => count > 0);
+  return Object.fromEntries(
+    kinds.map(([kind, { first }]) => [
+      kind,
+      first.map((item) => (typeof item === 'string' ? item : item.id)),
+    ]),
+  );
+}

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import { Command } from 'commander';
+import { afterEach, expect, test } from 'vitest';
+import type { AuditReport } from '../../../relay/audit/audit.ts';
+import { verifyCommand } from '../../../relay/commands/verify.ts';
+import type { Config } from '../../../relay/config.ts';
+import { exitCodes } from '../../../relay/errors.ts';
+import { openScene } from '../audit/scene.ts';
+
+afterEach(() => {
+  process.exitCode = undefined; // the command sets it, and this process is the test's
+});
+
+async function run(config: Config, ...args: string[]) {
+  let output = '';
+  const command = verifyCommand(() => config).configureOutput({
+    writeOut: (text) => {
+      output += text;
+    },
+  });
+  await new Command().addCommand(command).parseAsync(['verify', ...args], { from: 'user' });
+  return { output, exitCode: process.exitCode };
+}
+
+test('verify prints a report and leaves the exit code alone when there are no findings', async () => {
+  await using scene = await openScene();
+  const [id] = await scene.insert();
+  await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
+  const { output, exitCode } = await run(scene.config);
+  expect(output).toMatch(/^missing +0$/m);
+  expect(output).toMatch(/^events in the table +1 /m);
+  expect(output).toContain('ok: every event');
+  expect(exitCode).toBeUndefined();
+});
+
+test('verify names the first twenty ids of a kind, says how many more there are, and exits with 1', async () => {
+  await using scene = await openScene();
+  const ids = await scene.insert(23);
+  await scene.writer.commit(await scene.progress());
+  const { output, exitCode } = await run(scene.config);
+  expect(ids.filter((id) => output.includes(id))).toHaveLength(20);
+  expect(output).toContain('and 3 more');
+  expect(output).toContain('FOUND: 23 missing');
+  expect(exitCode).toBe(exitCodes.findings);
+});
+
+test('verify --json prints one object with up to --max-ids ids of each kind', async () => {
+  await using scene = await openScene();
+  await scene.insert(3);
+  const leaked = randomUUID();
+  await scene.writer.commit(scene.events(scene.record(leaked)), await scene.progress());
+  const { output, exitCode } = await run(scene.config, '--json', '--max-ids', '2', '--expect-all');
+  const report: AuditReport = JSON.parse(output);
+  expect(report.ok).toBe(false);
+  expect(report.findings.missing.count).toBe(3);
+  expect(report.findings.missing.first).toHaveLength(2);
+  expect(report.findings.leaked).toEqual({ count: 1, first: [leaked] });
+  expect(exitCode).toBe(exitCodes.findings);
+});
+
+test('verify says that events wait, and that this is no error, when the progress does not get there', async () => {
+  await using scene = await openScene();
+  await scene.insert(2);
+  const { output, exitCode } = await run(scene.config, '--wait-seconds', '0');
+  expect(output).toContain('2 events wait to be published, which is no error');
+  expect(exitCode).toBeUndefined();
+});
+
+test('verify fails with KAFKA_UNAVAILABLE when no broker answers', async () => {
+  await using scene = await openScene();
+  const config = { ...scene.config, kafka: { ...scene.config.kafka, brokers: ['127.0.0.1:1'] } };
+  await expect(run(config)).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
+});
