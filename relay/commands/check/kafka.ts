@@ -1,0 +1,234 @@
+/** What the relay needs of Kafka. Writes nothing: topics are validated, the transaction is empty. */
+import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
+import type { Config } from '../../config.ts';
+import { allowList } from '../../encode/route.ts';
+import { kafkaError, kafkaErrorType } from '../../kafka.ts';
+import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
+
+export type KafkaContext = { readonly kafka: Kafka; readonly admin: Admin; readonly config: Config };
+
+type KafkaCheck = Check<KafkaContext>;
+
+/** ConfigResourceTypes.TOPIC of the protocol. */
+const topicResource = 2;
+
+/** Three copies of which two must agree: one broker may be lost without losing data or stopping. */
+const safeReplicas = 3;
+const safeInsync = 2;
+
+const brokers: KafkaCheck = {
+  name: 'brokers',
+  async run({ admin }) {
+    try {
+      await admin.connect();
+      const { brokers } = await admin.describeCluster();
+      const found = `${brokers.length} (${brokers.map(({ host, port }) => `${host}:${port}`).join(', ')})`;
+      if (brokers.length >= safeReplicas) return ok(found);
+      return warn(found, 'Fewer than three brokers cannot keep events through the loss of one.');
+    } catch (error) {
+      throw kafkaError(error, 'connecting');
+    }
+  },
+};
+
+const progressTopic: KafkaCheck = {
+  name: 'progress topic',
+  async run(context) {
+    const name = context.config.kafka.progressTopic;
+    const [topic] = await describeTopics(context, [name]);
+    if (topic === undefined) return mayCreate(context, name);
+    const settings = await readSettings(context, [name]);
+    const { 'cleanup.policy': policy, 'min.insync.replicas': insync } = settings.get(name) ?? {};
+    if (topic.partitions.length !== 1)
+      return fail(
+        `${name} has ${topic.partitions.length} partitions`,
+        'It must have one: choose another kafka.progressTopic.',
+      );
+    if (policy !== undefined && policy !== 'compact')
+      return fail(
+        `${name} has cleanup.policy=${policy}: the progress would be deleted`,
+        `kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=compact`,
+      );
+    return judgeDurability([{ topic, insync }], `${name}: compacted, 1 partition`);
+  },
+};
+
+/** Asks the broker to check the creation and not to do it. */
+async function mayCreate({ admin }: KafkaContext, topic: string): Promise<Verdict> {
+  try {
+    await admin.createTopics({
+      validateOnly: true,
+      waitForLeaders: false,
+      topics: [
+        {
+          topic,
+          numPartitions: 1,
+          replicationFactor: -1,
+          configEntries: [{ name: 'cleanup.policy', value: 'compact' }],
+        },
+      ],
+    });
+    return ok(`${topic} is absent; the first start creates it`);
+  } catch (error) {
+    const failure = kafkaError(error, `asking whether ${topic} may be created`);
+    if (failure.code !== 'KAFKA_UNAUTHORIZED') throw failure;
+    return fail(
+      `${topic} is absent and may not be created`,
+      'Create it (1 partition, cleanup.policy=compact), or grant Create on it.',
+    );
+  }
+}
+
+const eventTopics: KafkaCheck = {
+  name: 'event topics',
+  async run(context) {
+    const { config } = context;
+    const topics = await findEventTopics(context);
+    if (topics.length === 0) {
+      const found = `none yet among ${config.topics.allow.join(', ')}`;
+      if (config.topics.create) return ok(`${found}; made when the first event needs one`);
+      return fail(found, 'Create them, or set topics.create to true.');
+    }
+    const settings = await readSettings(
+      context,
+      topics.map(({ name }) => name),
+    );
+    return judgeDurability(
+      topics.map((topic) => ({ topic, insync: settings.get(topic.name)?.['min.insync.replicas'] })),
+      `${topics.length} among ${config.topics.allow.join(', ')}`,
+    );
+  },
+};
+
+const recordSize: KafkaCheck = {
+  name: 'record size',
+  async run(context) {
+    const { maxRecordBytes } = context.config.publish;
+    const names = (await findEventTopics(context)).map(({ name }) => name);
+    const settings = await readSettings(context, names);
+    const small = names.filter((name) => Number(settings.get(name)?.['max.message.bytes']) < maxRecordBytes);
+    if (small.length === 0) return ok(`publish.maxRecordBytes ${maxRecordBytes} fits every topic`);
+    return warn(
+      `max.message.bytes is below publish.maxRecordBytes ${maxRecordBytes} on ${few(small)}`,
+      'Raise it there, or lower publish.maxRecordBytes; an event in between becomes a dead letter.',
+    );
+  },
+};
+
+/** With an id beside the relay's own, so that a relay that runs is not fenced. */
+const transactions: KafkaCheck = {
+  name: 'transactions',
+  async run({ kafka, config }) {
+    const relayId = `${config.kafka.transactionalIdPrefix}.${config.slot}`;
+    const producer = kafka.producer({
+      transactionalId: `${relayId}.check`,
+      transactionTimeout: config.kafka.transactionTimeoutMs,
+      maxInFlightRequests: 1,
+      idempotent: true,
+    });
+    try {
+      await producer.connect();
+      const transaction = await producer.transaction();
+      await transaction.abort();
+      return ok(`a producer with transactional.id ${relayId}.check was admitted`);
+    } catch (error) {
+      const failure = kafkaError(error, 'beginning a transaction');
+      if (failure.code === 'KAFKA_UNAUTHORIZED')
+        return fail(
+          failure.message,
+          `Grant Write and Describe on the transactional ids with the prefix ${relayId}.`,
+        );
+      if (kafkaErrorType(error) === 'INVALID_TRANSACTION_TIMEOUT')
+        return fail(
+          failure.message,
+          'Lower kafka.transactionTimeoutMs to the brokers’ transaction.max.timeout.ms.',
+        );
+      throw failure;
+    } finally {
+      void producer.disconnect().catch(() => {});
+    }
+  },
+};
+
+async function describeTopics({ admin }: KafkaContext, topics: string[]): Promise<ITopicMetadata[]> {
+  try {
+    const existing = new Set(await admin.listTopics());
+    const wanted = topics.filter((topic) => existing.has(topic));
+    // Asked for by none, kafkajs describes all.
+    return wanted.length === 0 ? [] : (await admin.fetchTopicMetadata({ topics: wanted })).topics;
+  } catch (error) {
+    throw kafkaError(error, 'describing topics');
+  }
+}
+
+async function findEventTopics(context: KafkaContext): Promise<ITopicMetadata[]> {
+  const { admin, config } = context;
+  const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
+  try {
+    return await describeTopics(
+      context,
+      (await admin.listTopics()).filter((topic) => allowed.test(topic)),
+    );
+  } catch (error) {
+    throw kafkaError(error, 'listing topics');
+  }
+}
+
+type TopicSettings = Readonly<Partial<Record<string, string>>>;
+
+const settingNames = ['cleanup.policy', 'min.insync.replicas', 'max.message.bytes'];
+
+/** Empty where the right to read them is missing: the relay itself does without. */
+async function readSettings({ admin }: KafkaContext, topics: string[]): Promise<Map<string, TopicSettings>> {
+  if (topics.length === 0) return new Map();
+  try {
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: topics.map((name) => ({ type: topicResource, name, configNames: settingNames })),
+    });
+    return new Map(
+      resources.map(({ resourceName, configEntries }) => [
+        resourceName,
+        Object.fromEntries(configEntries.map(({ configName, configValue }) => [configName, configValue])),
+      ]),
+    );
+  } catch (error) {
+    const failure = kafkaError(error, 'reading the settings of topics');
+    if (failure.code === 'KAFKA_UNAUTHORIZED') return new Map();
+    throw failure;
+  }
+}
+
+function judgeDurability(
+  topics: readonly { topic: ITopicMetadata; insync: string | undefined }[],
+  found: string,
+): Verdict {
+  const replicas = (topic: ITopicMetadata) =>
+    Math.min(...topic.partitions.map((partition) => partition.replicas.length));
+  const thin = topics.filter(({ topic }) => replicas(topic) < safeReplicas).map(({ topic }) => topic.name);
+  const loose = topics.filter(({ insync }) => Number(insync) < safeInsync).map(({ topic }) => topic.name);
+  const faults = [
+    ...(thin.length > 0 ? [`fewer than ${safeReplicas} replicas: ${few(thin)}`] : []),
+    ...(loose.length > 0 ? [`min.insync.replicas below ${safeInsync}: ${few(loose)}`] : []),
+  ];
+  if (faults.length === 0) return ok(found);
+  return warn(
+    `${found}; ${faults.join('; ')}`,
+    `With less than ${safeReplicas} replicas and min.insync.replicas=${safeInsync}, losing one broker can lose committed events.`,
+  );
+}
+
+/** As many names as a line holds. */
+function few(names: readonly string[]): string {
+  const shown = 5;
+  const rest = names.length - shown;
+  return names.slice(0, shown).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+
+export const kafkaChecks: readonly KafkaCheck[] = [
+  brokers,
+  progressTopic,
+  eventTopics,
+  recordSize,
+  transactions,
+];

@@ -1,0 +1,258 @@
+/** What the relay needs of Postgres. One question a function. */
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { assertPublication, heartbeatTable, readSlot } from '../../capture/slot.ts';
+import type { Config } from '../../config.ts';
+import { errorTable } from '../../errors.ts';
+import { planMigrations, readMigrations } from '../../migrate/plan.ts';
+import { clientConfig, postgresError, query, quoteTable } from '../../postgres.ts';
+import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
+
+export type PostgresContext = { readonly pool: pg.Pool; readonly config: Config };
+
+type PostgresCheck = Check<PostgresContext>;
+
+const migrations = fileURLToPath(new URL('../../../migrations/', import.meta.url));
+
+async function one<Row extends pg.QueryResultRow>(
+  { pool }: PostgresContext,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row> {
+  const [row] = await query<Row>(pool, 'asking Postgres', text, values);
+  return row as Row;
+}
+
+const server: PostgresCheck = {
+  name: 'server',
+  async run(context) {
+    const { number, version, database, role } = await one<{
+      number: number;
+      version: string;
+      database: string;
+      role: string;
+    }>(
+      context,
+      `select current_setting('server_version_num')::int as number, current_setting('server_version') as version,
+              current_database() as database, current_user as role`,
+    );
+    const found = `PostgreSQL ${version}, database ${database}, role ${role}`;
+    return number >= 140_000 ? ok(found) : fail(found, 'Version 14 or newer is needed.');
+  },
+};
+
+const primary: PostgresCheck = {
+  name: 'primary',
+  async run(context) {
+    const { standby } = await one<{ standby: boolean }>(context, 'select pg_is_in_recovery() as standby');
+    if (!standby) return ok('not in recovery');
+    return fail('the server is a standby', 'Point DATABASE_URL at the primary.');
+  },
+};
+
+const walLevel: PostgresCheck = {
+  name: 'wal_level',
+  async run(context) {
+    const { level } = await one<{ level: string }>(context, `select current_setting('wal_level') as level`);
+    if (level === 'logical') return ok(level);
+    return fail(level, `ALTER SYSTEM SET wal_level = 'logical'; then restart Postgres.`);
+  },
+};
+
+const freeSlot: PostgresCheck = {
+  name: 'replication slots',
+  async run(context) {
+    const { used, max, exists } = await one<{ used: number; max: number; exists: boolean }>(
+      context,
+      `select count(*)::int as used, current_setting('max_replication_slots')::int as max,
+              coalesce(bool_or(slot_name = $1), false) as exists from pg_replication_slots`,
+      [context.config.slot],
+    );
+    const found = `${used} of ${max} in use`;
+    if (exists || used < max) return ok(exists ? `${found}, ours among them` : found);
+    return fail(found, 'Drop one that is not needed, or raise max_replication_slots and restart Postgres.');
+  },
+};
+
+const freeSender: PostgresCheck = {
+  name: 'WAL senders',
+  async run(context) {
+    const { used, max } = await one<{ used: number; max: number }>(
+      context,
+      // Not pg_stat_activity: who may not see the others' sessions counts none of them there.
+      `select count(*)::int as used, current_setting('max_wal_senders')::int as max from pg_stat_replication`,
+    );
+    const found = `${used} of ${max} in use`;
+    if (used < max) return ok(found);
+    return fail(found, 'Raise max_wal_senders and restart Postgres; each relay needs one, a standby too.');
+  },
+};
+
+/** Asked by opening such a connection: the role's attribute, pg_hba.conf and a pooler in between all count. */
+const mayReplicate: PostgresCheck = {
+  name: 'replication right',
+  async run({ config }) {
+    const url = new URL(config.database.url);
+    url.searchParams.set('replication', 'database');
+    const client = new pg.Client({ ...clientConfig(config), connectionString: url.href });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await client.query('IDENTIFY_SYSTEM');
+      return ok('a replication connection can be opened');
+    } catch (error) {
+      const failure = postgresError(error, 'opening a replication connection');
+      return fail(
+        failure.message,
+        'ALTER ROLE … REPLICATION (on managed services: grant their replication role), and let pg_hba.conf admit it.',
+      );
+    } finally {
+      // A server that hangs does not say goodbye either; this check's own time limit has passed by then.
+      await client.end().catch(() => {});
+    }
+  },
+};
+
+const migrated: PostgresCheck = {
+  name: 'migrations',
+  async run({ pool }) {
+    const files = await readMigrations(migrations);
+    try {
+      const { rows } = await pool.query<{ number: number; name: string; checksum: string }>(
+        'select number, name, checksum from outbox.migration',
+      );
+      const { already, next } = planMigrations(files, rows, undefined);
+      if (next.length === 0) return ok(`all ${already.length} applied`);
+      return fail(`${next.length} of ${files.length} not applied`, 'Run `outbox-relay migrate`.');
+    } catch (error) {
+      return migrationsUnknown(error);
+    }
+  },
+};
+
+function migrationsUnknown(error: unknown): Verdict {
+  const state = error instanceof pg.DatabaseError ? error.code : undefined;
+  // roles.sql lets the relay read only what it works with; what the migrations make is asked for below.
+  if (state === '42501')
+    return ok(
+      'recorded in outbox.migration, which this role may not read; `migrate --dry-run` tells its owner',
+    );
+  if (state === '42P01' || state === '3F000')
+    return warn(
+      'outbox.migration does not exist',
+      'Run `outbox-relay migrate`, unless another tool applies migrations/.',
+    );
+  throw postgresError(error, 'reading outbox.migration');
+}
+
+const outboxTable: PostgresCheck = {
+  name: 'outbox table',
+  async run(context) {
+    const { table, columns } = context.config.outbox;
+    const { found } = await one<{ found: string[] | null }>(
+      context,
+      `select case when to_regclass($1) is not null then array(
+                select attname::text from pg_attribute
+                 where attrelid = to_regclass($1) and attnum > 0 and not attisdropped) end as found`,
+      [quoteTable(table)],
+    );
+    if (found === null)
+      return fail(`${table} does not exist`, 'Run `outbox-relay migrate`, or correct outbox.table.');
+    const missing = Object.values(columns).filter((column) => column !== '' && !found.includes(column));
+    if (missing.length === 0) return ok(`${table} with all mapped columns`);
+    return fail(`${table} has no column ${missing.join(', ')}`, 'Correct outbox.columns.');
+  },
+};
+
+const publication: PostgresCheck = {
+  name: 'publication',
+  async run(context) {
+    const { pool, config } = context;
+    await assertPublication(pool, config);
+    const { root, more, partitioned } = await one<{ root: boolean; more: boolean; partitioned: boolean }>(
+      context,
+      `select pubviaroot as root, pubupdate or pubdelete or pubtruncate as more,
+              (select relkind = 'p' from pg_class where oid = to_regclass($2)) as partitioned
+         from pg_publication where pubname = $1`,
+      [config.publication, quoteTable(config.outbox.table)],
+    );
+    if (partitioned && !root)
+      return fail(
+        `${config.publication} publishes partitions under their own names`,
+        `ALTER PUBLICATION ${config.publication} SET (publish_via_partition_root = true);`,
+      );
+    if (more)
+      return warn(
+        `${config.publication} publishes more than inserts`,
+        `ALTER PUBLICATION ${config.publication} SET (publish = 'insert'); the rest is decoded for nothing.`,
+      );
+    return ok(`${config.publication} covers ${config.outbox.table} and ${heartbeatTable}, inserts only`);
+  },
+};
+
+/** What migrations/roles.sql grants to the relay: relation and rights, or a function. */
+const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] }[] => [
+  { on: quoteTable(config.outbox.table), rights: ['select'] },
+  { on: heartbeatTable, rights: ['select', 'insert', 'delete'] },
+  { on: 'outbox.progress', rights: ['select', 'insert', 'update'] },
+  { on: 'outbox.dead_letter', rights: ['select', 'insert', 'update'] },
+];
+
+const rights: PostgresCheck = {
+  name: 'rights',
+  async run(context) {
+    const { pool, config } = context;
+    const wanted = rightsOfRelay(config).flatMap(({ on, rights }) => rights.map((right) => ({ on, right })));
+    const rows = await query<{ on: string; right: string; granted: boolean | null }>(
+      pool,
+      'reading the rights of the role',
+      `select t.on, t.right, has_table_privilege(to_regclass(t.on), t.right) as granted
+         from unnest($1::text[], $2::text[]) as t("on", "right")`,
+      [wanted.map(({ on }) => on), wanted.map(({ right }) => right)],
+    );
+    const missing = rows
+      .filter(({ granted }) => granted !== true)
+      .map(({ on, right, granted }) => (granted === null ? `${on} (does not exist)` : `${right} on ${on}`));
+    if (config.outbox.partitionsDaysAhead > 0 && !(await mayMakePartitions(context)))
+      missing.push('execute on outbox.ensure_partitions(int)');
+    if (missing.length === 0) return ok('all that migrations/roles.sql grants to the relay');
+    return fail(
+      `missing: ${[...new Set(missing)].join(', ')}`,
+      'Run migrations/roles.sql as the owner and connect as a role that has outbox_relay’s rights.',
+    );
+  },
+};
+
+async function mayMakePartitions(context: PostgresContext): Promise<boolean> {
+  const { granted } = await one<{ granted: boolean | null }>(
+    context,
+    `select has_function_privilege(to_regprocedure('outbox.ensure_partitions(int)'), 'execute') as granted`,
+  );
+  return granted === true;
+}
+
+const slot: PostgresCheck = {
+  name: 'slot',
+  async run({ pool, config }) {
+    const found = await readSlot(pool, config.slot);
+    if (found === undefined) return ok(`${config.slot} is absent; the first start makes it`);
+    const state = found.isActive ? `a relay streams (walsender ${found.activePid})` : 'no relay streams';
+    const described = `${config.slot}: ${state}, wal_status ${found.walStatus ?? 'unknown'}`;
+    if (found.walStatus !== 'unreserved') return ok(described);
+    return warn(described, `About to be lost: ${errorTable.SLOT_INVALIDATED.hint}`);
+  },
+};
+
+export const postgresChecks: readonly PostgresCheck[] = [
+  server,
+  primary,
+  walLevel,
+  freeSlot,
+  freeSender,
+  mayReplicate,
+  migrated,
+  outboxTable,
+  publication,
+  rights,
+  slot,
+];

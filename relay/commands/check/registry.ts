@@ -1,0 +1,43 @@
+/** What the relay needs of the schema registry. */
+import { existsSync } from 'node:fs';
+import type { Config } from '../../config.ts';
+import type { RegistryClient } from '../../encode/registry-client.ts';
+import { readSchemaFiles } from '../schemas/files.ts';
+import { type Check, fail, ok, warn } from './finding.ts';
+
+export type RegistryContext = { readonly client: RegistryClient; readonly config: Config };
+
+type RegistryCheck = Check<RegistryContext>;
+
+const registry: RegistryCheck = {
+  name: 'registry',
+  async run({ client }) {
+    await client.ping();
+    return ok('answers');
+  },
+};
+
+const subjects: RegistryCheck = {
+  name: 'subjects',
+  async run({ client, config }) {
+    const { directory } = config.schemas;
+    if (!existsSync(directory)) return ok(`no directory ${directory}: the schemas are kept elsewhere`);
+    const files = await readSchemaFiles(config);
+    const missing: string[] = [];
+    const differing: string[] = [];
+    for (const { subject, schemaText } of files) {
+      if ((await client.latest(subject)) === undefined) missing.push(subject);
+      else if ((await client.find(subject, schemaText)) === undefined) differing.push(subject);
+    }
+    if (missing.length > 0)
+      return fail(`not registered: ${missing.join(', ')}`, 'Run `outbox-relay schemas register`.');
+    if (differing.length > 0)
+      return warn(
+        `the file is not a registered version of ${differing.join(', ')}`,
+        'Run `outbox-relay schemas register`.',
+      );
+    return ok(`${files.length} of ${files.length} schemas in ${directory} are registered`);
+  },
+};
+
+export const registryChecks: readonly RegistryCheck[] = [registry, subjects];

@@ -1,0 +1,98 @@
+/** The command line: which commands there are, and how an error leaves the process. */
+import { Command, CommanderError } from 'commander';
+import { type Config, loadConfig, type Need, type Provenance } from '../config.ts';
+import { asRelayError, exitCodeOf, exitCodes, type RelayError } from '../errors.ts';
+import { version } from '../observe/version.ts';
+import { checkCommand } from './check.ts';
+import { configCommand } from './config.ts';
+import { migrateCommand } from './migrate.ts';
+import { runCommand } from './run.ts';
+import { schemasCommand } from './schemas.ts';
+import { statusCommand } from './status.ts';
+import { verifyCommand } from './verify.ts';
+
+/** Loads the configuration for a command, which says which servers it needs; called when it runs, not for --help. */
+export type Load = (
+  command: Command,
+  needs?: readonly Need[],
+) => { readonly config: Config; readonly provenance: Provenance };
+
+const load: Load = (command, needs) => {
+  const { config } = command.optsWithGlobals<{ config?: string }>();
+  return loadConfig({ file: config, ...(needs === undefined ? {} : { needs }) });
+};
+
+const createCommands = (): Command[] => {
+  const migrate = migrateCommand(async () => load(migrate, ['database']).config.database.url);
+  return [
+    migrate,
+    checkCommand(load),
+    schemasCommand(load),
+    runCommand(),
+    statusCommand(load),
+    verifyCommand((command) => load(command).config),
+    configCommand(load),
+  ];
+};
+
+const help = `
+Settings: defaults, then the file (relay.yaml, or -c, or OUTBOX_RELAY_CONFIG), then the environment, which wins.
+DATABASE_URL, KAFKA_BROKERS and SCHEMA_REGISTRY_URL are enough to start; \`outbox-relay config\` shows all.
+
+Exit codes: 0 done · 1 it ran and found something · 64 wrong arguments or configuration · 69 a server did not answer ·
+70 a defect of the relay · 77 credentials or rights · 78 the relay refuses to go on; the message says what to do
+
+First steps:
+  $ outbox-relay migrate
+  $ outbox-relay schemas register
+  $ outbox-relay check
+  $ outbox-relay run`;
+
+export function createProgram(): Command {
+  const program = new Command('outbox-relay')
+    .description('Streams a Postgres outbox table to Kafka, Avro-encoded, exactly once.')
+    .version(version)
+    .option('-c, --config <file>', 'configuration file (default: relay.yaml if present)')
+    .addHelpText('after', help);
+  for (const command of createCommands()) program.addCommand(command);
+  everyCommand(program, (command) => command.exitOverride().showHelpAfterError('(--help shows the options)'));
+  return program;
+}
+
+/** The names of the commands, for whoever checks that a text names only real ones. */
+export function documentedCommands(): readonly string[] {
+  return createProgram().commands.map((command) => command.name());
+}
+
+/**
+ * Runs one command line (without `node` and the script).
+ * @returns the exit code, one of `exitCodes`; errors are on stderr by then
+ */
+export async function runProgram(argv: readonly string[]): Promise<number> {
+  process.exitCode = undefined;
+  try {
+    await createProgram().parseAsync([...argv], { from: 'user' });
+    // A command that found something has said so there.
+    return Number(process.exitCode ?? exitCodes.ok);
+  } catch (error) {
+    // Commander has printed its message, or the help or version that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    const failure = asRelayError(error);
+    process.stderr.write(describeFailure(failure));
+    return exitCodeOf(failure);
+  }
+}
+
+/** One message, one next step; a stack only where a developer asks for it. */
+function describeFailure(failure: RelayError): string {
+  const lines = [`error ${failure.code}: ${failure.message}`, `  ${failure.hint}`];
+  const isVerbose = /^(debug|trace)$/.test(process.env.OUTBOX_RELAY_LOG_LEVEL ?? '');
+  if (failure.code === 'INTERNAL' && isVerbose && failure.cause instanceof Error)
+    lines.push(failure.cause.stack ?? '');
+  return `${lines.join('\n')}\n`;
+}
+
+function everyCommand(command: Command, apply: (command: Command) => void): void {
+  apply(command);
+  for (const child of command.commands) everyCommand(child, apply);
+}

@@ -1,0 +1,101 @@
+/** `outbox-relay schemas`: the repository's schema files and the registry. */
+import { Command } from 'commander';
+import { RegistryClient } from '../encode/registry-client.ts';
+import { RelayError } from '../errors.ts';
+import type { Load } from './program.ts';
+import { readSchemaFiles, type SchemaFile } from './schemas/files.ts';
+import { formatTable } from './table.ts';
+
+type RegisterOptions = { dryRun?: boolean; json?: boolean };
+
+/** `pending` in a dry run: it would be registered. */
+type Outcome = Pick<SchemaFile, 'file' | 'subject'> & {
+  readonly status: 'registered' | 'unchanged' | 'pending' | 'refused';
+  readonly id: number | null;
+  readonly message?: string;
+};
+
+const help = `
+Reads <schemas.directory>/<aggregatetype>/<any name>.avsc, one record a file. The folder gives the topic by
+topics.template; the subject follows from schemas.subjectStrategy:
+  topic-record   <topic>-<full name of the record>   (default)
+  record         <full name of the record>; the folder does not matter
+  topic          <topic>-value; one file a folder
+
+Only adds versions: the compatibility level of a subject stays as it is, nothing is removed. All files are checked
+before the first is registered; run twice, the second run changes nothing. SCHEMA_REGISTRY_URL wins over registry.url.
+
+Exit codes: 0 all are registered · 64 a file is wrong, all faults are listed · 69 the registry does not answer ·
+77 it refuses the credentials · 78 it refuses a schema as incompatible (the others are registered)
+
+Examples:
+  $ outbox-relay schemas register --dry-run
+  $ outbox-relay schemas register
+  $ outbox-relay schemas register --json | jq -r '.[] | "\\(.id) \\(.subject)"'`;
+
+export function schemasCommand(load: Load): Command {
+  const register = new Command('register')
+    .description('register the schema files of schemas.directory')
+    .option('--dry-run', 'show what would be registered and change nothing')
+    .option('--json', 'print a JSON array of {file, subject, status, id}')
+    .addHelpText('after', help)
+    .action(async (options: RegisterOptions, command: Command) => {
+      const { config } = load(command, ['registry']);
+      const files = await readSchemaFiles(config);
+      const client = new RegistryClient(config.registry);
+      const outcomes: Outcome[] = [];
+      for (const file of files) outcomes.push(await registerFile(client, file, options.dryRun === true));
+      command
+        .configureOutput()
+        .writeOut?.(`${options.json ? JSON.stringify(outcomes) : describe(outcomes)}\n`);
+      refuseIfRefused(outcomes);
+    });
+  return new Command('schemas').description('work with the schemas of the events').addCommand(register);
+}
+
+async function registerFile(
+  client: RegistryClient,
+  { file, subject, schemaText }: SchemaFile,
+  isDryRun: boolean,
+): Promise<Outcome> {
+  const known = await client.find(subject, schemaText);
+  if (known !== undefined) return { file, subject, status: 'unchanged', id: known };
+  if (isDryRun) return { file, subject, status: 'pending', id: null };
+  try {
+    return { file, subject, status: 'registered', id: await client.register(subject, schemaText) };
+  } catch (error) {
+    const isRefusal =
+      error instanceof RelayError &&
+      (error.code === 'SCHEMA_INCOMPATIBLE' || error.code === 'SCHEMA_INVALID');
+    // One schema is refused, the next may be fine; an outage concerns them all.
+    if (!isRefusal) throw error;
+    return { file, subject, status: 'refused', id: null, message: error.message };
+  }
+}
+
+function describe(outcomes: readonly Outcome[]): string {
+  if (outcomes.length === 0) return 'no .avsc files';
+  const words = {
+    registered: 'registered',
+    unchanged: 'unchanged',
+    pending: 'would register',
+    refused: 'refused',
+  };
+  return formatTable(
+    outcomes.map(({ status, id, subject, file }) => [
+      words[status],
+      id === null ? '' : `id ${id}`,
+      subject,
+      file,
+    ]),
+  );
+}
+
+function refuseIfRefused(outcomes: readonly Outcome[]): void {
+  const refused = outcomes.filter(({ status }) => status === 'refused');
+  if (refused.length === 0) return;
+  throw new RelayError(
+    'SCHEMA_INCOMPATIBLE',
+    `${refused.length} of ${outcomes.length} schemas refused:\n  ${refused.map(({ message }) => message).join('\n  ')}`,
+  );
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+/** The entry: runs one command and ends with its exit code. */
+import { runProgram } from './commands/program.ts';
+
+// `outbox-relay status | head`: whoever reads has seen enough.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
+// kafkajs 2.2.4 waits for times that have passed, which Node 24 remarks upon; it means nothing to an operator.
+const { emitWarning } = process;
+process.emitWarning = (...warning: unknown[]) => {
+  if (warning[1] !== 'TimeoutNegativeWarning') Reflect.apply(emitWarning, process, warning);
+};
+
+/** A server that hangs can keep a socket of ours open after the command has given up on it. */
+const lingerMs = 500;
+
+process.exitCode = await runProgram(process.argv.slice(2));
+setTimeout(() => process.exit(), lingerMs).unref();
