@@ -1,0 +1,27 @@
+/** Runs the command line as a process of its own, as a person or a script does. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+
+const entry = fileURLToPath(new URL('../../../bin/outbox-relay.js', import.meta.url));
+
+export type CliResult = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
+
+/** @param env all that the process knows besides PATH; nothing of the machine's own settings leaks in */
+export function runCli(args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
+  const child = spawn(process.execPath, [entry, ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const read = async (stream: NodeJS.ReadableStream) => {
+    let text = '';
+    for await (const chunk of stream) text += chunk;
+    return text;
+  };
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  return Promise.all([exited, read(child.stdout), read(child.stderr)]).then(([code, stdout, stderr]) => {
+    // No secret of a URL in any output, whatever the test is about.
+    expect(`${stdout}${stderr}`).not.toContain('sesame');
+    return { code, stdout, stderr };
+  });
+}

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createProgram, documentedCommands } from '../../../relay/commands/program.ts';
+import { freePort } from '../../../stack/port.ts';
+import { runCli } from './cli.ts';
+
+test('the version is that of the package', async () => {
+  const { default: manifest } = await import('../../../package.json', { with: { type: 'json' } });
+  expect(await runCli(['--version'])).toEqual({ code: 0, stdout: `${manifest.version}\n`, stderr: '' });
+});
+
+test('every command explains itself without a configuration', async () => {
+  expect(documentedCommands()).toEqual(
+    expect.arrayContaining(['migrate', 'check', 'schemas', 'run', 'status', 'verify', 'config']),
+  );
+  for (const name of documentedCommands()) {
+    let printed = '';
+    const command = createProgram().commands.find((each) => each.name() === name);
+    command?.configureOutput({ writeOut: (text) => (printed += text) });
+    await expect(command?.parseAsync(['--help'], { from: 'user' })).rejects.toMatchObject({ exitCode: 0 });
+    expect(printed).toContain(`Usage: outbox-relay ${name}`);
+  }
+});
+
+test.each([[['chekc']], [['check', '--jsno']], [['status', '--watch', 'often']], [['schemas', 'regster']]])(
+  'arguments that are wrong end with 64: %s',
+  async (args) => {
+    const { code, stdout, stderr } = await runCli(args);
+    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+    expect(stderr).toMatch(/^error: /);
+  },
+);
+
+test('a fault of the configuration ends with 64 and one message that names the variable', async () => {
+  const { code, stderr } = await runCli(['status']);
+  expect(code).toBe(64);
+  expect(stderr).toMatch(/^error CONFIG_INVALID: .*\n {2}database\.url is required.*DATABASE_URL/);
+  expect(stderr).not.toContain('KAFKA_BROKERS');
+  expect(stderr).not.toMatch(/\n\s+at /);
+});
+
+test('a server that is not there ends with 69, its code and what to do', async () => {
+  const { code, stderr } = await runCli(['status'], {
+    DATABASE_URL: `postgres://relay:sesame@127.0.0.1:${await freePort()}/shop`,
+  });
+  expect(code).toBe(69);
+  expect(stderr).toMatch(/^error POSTGRES_UNAVAILABLE: .*ECONNREFUSED.*\n {2}Postgres cannot be reached/);
+});
+
+test('a server that accepts and never answers does not keep the process', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const hung = new Set<{ destroy(): void }>();
+  server.on('connection', (socket) => hung.add(socket.on('error', () => {})));
+  try {
+    const { code, stdout } = await runCli(['check', '--timeout', '0.5', '--json'], {
+      DATABASE_URL: `postgres://relay:sesame@127.0.0.1:${port}/shop`,
+      KAFKA_BROKERS: `127.0.0.1:${port}`,
+      SCHEMA_REGISTRY_URL: `http://relay:sesame@127.0.0.1:${port}`,
+    });
+    expect(code).toBe(1);
+    const { ok, checks } = JSON.parse(stdout);
+    expect(ok).toBe(false);
+    const failed = checks.filter(({ status }: { status: string }) => status === 'fail');
+    expect(failed.map(({ server, name }: Record<string, string>) => `${server} ${name}`)).toEqual([
+      'postgres server',
+      'kafka brokers',
+      'registry registry',
+    ]);
+    for (const { message } of failed) expect(message).toContain('no answer within 0.5 s');
+    for (const { status } of checks) expect(['fail', 'skipped']).toContain(status);
+  } finally {
+    for (const socket of hung) socket.destroy();
+    server.close();
+  }
+});
+
+test('-c names the file, before or after the command', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'outbox-relay-cli-'));
+  const file = join(folder, 'shop.yaml');
+  try {
+    await writeFile(file, 'slot: from_shop_yaml\n');
+    for (const args of [
+      ['-c', file, 'config', '--json'],
+      ['config', '--json', '--config', file],
+    ]) {
+      const { code, stdout } = await runCli(args);
+      expect(code).toBe(0);
+      expect(JSON.parse(stdout)[0]).toMatchObject({ key: 'slot', value: 'from_shop_yaml', source: file });
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a reader that goes away is no error', async () => {
+  const { spawn } = await import('node:child_process');
+  const script = `"$0" bin/outbox-relay.js config --defaults | true; echo "\${PIPESTATUS[0]}"`;
+  const child = spawn('bash', ['-c', script, process.execPath], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [code] = (await once(child.stdout, 'data')) as [Buffer];
+  expect(code.toString().trim()).toBe('0');
+});

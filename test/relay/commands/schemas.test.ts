@@ -1,0 +1,148 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readSchemaFiles } from '../../../relay/commands/schemas/files.ts';
+import { loadConfig } from '../../../relay/config.ts';
+import { servers } from '../../support/servers.ts';
+import { unique } from '../../support/unique.ts';
+import { type CliResult, runCli } from './cli.ts';
+
+const placed = {
+  type: 'record',
+  name: 'OrderPlaced',
+  namespace: 'shop',
+  fields: [{ name: 'id', type: 'string' }],
+};
+const withField = (field: object) => ({ ...placed, fields: [...placed.fields, field] });
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'outbox-relay-schemas-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+async function write(file: string, schema: unknown): Promise<void> {
+  await mkdir(dirname(join(directory, file)), { recursive: true });
+  await writeFile(join(directory, file), typeof schema === 'string' ? schema : JSON.stringify(schema));
+}
+
+describe('files', () => {
+  const read = (settings: Record<string, string> = {}) => {
+    const env: Record<string, string> = { OUTBOX_RELAY_SCHEMAS_DIRECTORY: directory };
+    for (const [name, value] of Object.entries(settings)) env[`OUTBOX_RELAY_${name}`] = value;
+    return readSchemaFiles(loadConfig({ env, needs: [] }).config);
+  };
+
+  test.each([
+    ['topic-record', 'outbox.event.order-shop.OrderPlaced'],
+    ['record', 'shop.OrderPlaced'],
+    ['topic', 'outbox.event.order-value'],
+  ])('the strategy %s gives the subject %s', async (strategy, subject) => {
+    await write('order/OrderPlaced.avsc', placed);
+    const files = await read({ SCHEMAS_SUBJECT_STRATEGY: strategy });
+    expect(files).toMatchObject([{ file: 'order/OrderPlaced.avsc', name: 'shop.OrderPlaced', subject }]);
+  });
+
+  test('all faults are told at once, each with its file', async () => {
+    await write('Loose.avsc', { ...placed, name: 'Loose' });
+    await write('order/Twice.avsc', placed);
+    await write('order/OrderPlaced.avsc', placed);
+    await write('order/broken.avsc', '{');
+    await write('order/unknown.avsc', withField({ name: 'total', type: 'strnig' }));
+    await write('order/enum.avsc', { type: 'enum', name: 'E', symbols: ['A'] });
+    await write('ord er/OrderPlaced.avsc', { ...placed, name: 'Spaced' });
+    await write('order/README.md', 'not a schema');
+    const error = await read().catch((cause) => cause);
+    expect(error).toMatchObject({ code: 'CONFIG_INVALID' });
+    for (const fault of [
+      'Loose.avsc: it must lie in a folder',
+      'order/Twice.avsc: its subject outbox.event.order-shop.OrderPlaced is that of order/OrderPlaced.avsc',
+      'order/broken.avsc: ',
+      'order/unknown.avsc: ',
+      'order/enum.avsc: it describes no record',
+      'ord er/OrderPlaced.avsc: its folder ord er gives no topic',
+    ])
+      expect(error.message).toContain(fault);
+    expect(error.message).toContain('6 fault(s)');
+  });
+
+  test('two files of one topic are refused where the topic is the subject', async () => {
+    await write('order/A.avsc', { ...placed, name: 'A' });
+    await write('order/B.avsc', { ...placed, name: 'B' });
+    await expect(read({ SCHEMAS_SUBJECT_STRATEGY: 'topic' })).rejects.toThrow(/B\.avsc.*A\.avsc/);
+    expect(await read()).toHaveLength(2);
+  });
+
+  test('a directory that is not there is named', async () => {
+    await expect(read({ SCHEMAS_DIRECTORY: join(directory, 'none') })).rejects.toThrow(/none/);
+  });
+
+  test('the schemas of this repository are in order', async () => {
+    const files = await read({ SCHEMAS_DIRECTORY: new URL('../../../schemas', import.meta.url).pathname });
+    expect(files.map(({ name }) => name)).toEqual([
+      'shop.order.OrderCancelled',
+      'shop.order.OrderPlaced',
+      'shop.payment.PaymentCaptured',
+      'shop.shipment.ShipmentDispatched',
+    ]);
+  });
+});
+
+describe('register', () => {
+  let registryUrl: string;
+  let aggregatetype: string;
+  beforeEach(async () => {
+    ({ registryUrl } = await servers());
+    aggregatetype = unique('order');
+    await write(`${aggregatetype}/OrderPlaced.avsc`, placed);
+  });
+
+  const register = (...args: string[]): Promise<CliResult> =>
+    runCli(['schemas', 'register', ...args], {
+      SCHEMA_REGISTRY_URL: registryUrl,
+      OUTBOX_RELAY_SCHEMAS_DIRECTORY: directory,
+    });
+  const subject = () => `outbox.event.${aggregatetype}-shop.OrderPlaced`;
+  const versions = async () => (await fetch(`${registryUrl}/subjects/${subject()}/versions`)).json();
+
+  test('a dry run changes nothing, the first run registers, the second leaves it', async () => {
+    expect((await register('--dry-run')).stdout).toContain(`would register    ${subject()}`);
+    expect(await versions()).toMatchObject({ error_code: 40401 });
+    const [first] = JSON.parse((await register('--json')).stdout);
+    expect(first).toMatchObject({ subject: subject(), status: 'registered', id: expect.any(Number) });
+    const [second] = JSON.parse((await register('--json')).stdout);
+    expect(second).toEqual({ ...first, status: 'unchanged' });
+    expect(await versions()).toEqual([1]);
+  });
+
+  test('a compatible change becomes a new version, a breaking one is refused and ends with 78', async () => {
+    await register();
+    await fetch(`${registryUrl}/config/${subject()}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: '{"compatibility":"BACKWARD"}',
+    });
+    await write(
+      `${aggregatetype}/OrderPlaced.avsc`,
+      withField({ name: 'note', type: 'string', default: '' }),
+    );
+    expect((await register()).code).toBe(0);
+    expect(await versions()).toEqual([1, 2]);
+    await write(`${aggregatetype}/OrderPlaced.avsc`, withField({ name: 'total', type: 'long' }));
+    await write(`${aggregatetype}/Other.avsc`, { ...placed, name: 'Other' });
+    const { code, stdout, stderr } = await register();
+    expect(code).toBe(78);
+    expect(stderr).toMatch(/^error SCHEMA_INCOMPATIBLE: 1 of 2 schemas refused/);
+    expect(stdout).toMatch(/^refused .*OrderPlaced/m);
+    expect(stdout).toMatch(/^registered .*Other/m);
+    expect(await versions()).toEqual([1, 2]);
+  });
+
+  test('a registry that does not answer ends with 69', async () => {
+    registryUrl = 'http://127.0.0.1:1';
+    const { code, stderr } = await register();
+    expect(code).toBe(69);
+    expect(stderr).toMatch(/^error REGISTRY_UNAVAILABLE/);
+  });
+});
