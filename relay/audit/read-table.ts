@@ -53,12 +53,12 @@ export async function connectForAudit(config: Config): Promise<pg.Client> {
 export async function readTable(
   client: pg.Client,
   config: Config,
-  onSnapshot: (snapshot: Snapshot) => void,
+  onSnapshot: (snapshot: Snapshot) => void | Promise<void>,
   onRows: (rows: readonly TableRow[]) => void,
 ): Promise<void> {
   await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
   try {
-    onSnapshot(await readSnapshot(client));
+    await onSnapshot(await readSnapshot(client));
     await readAll<TableRow>(client, 'reading the outbox table', selectEvents(config), [], onRows);
   } finally {
     await client.query('rollback').catch(() => {});

@@ -4,6 +4,7 @@ import { formatPosition } from '../../../relay/position.ts';
 import { applyRoles } from '../../migrations/outbox.ts';
 import { withAdmin } from '../../support/kafka.ts';
 import { openScene, type Scene, told } from './scene.ts';
+import { openWriter } from './topics.ts';
 
 test('all is well when every committed event is in Kafka once, and nothing of an aborted or rolled-back transaction', async () => {
   await using scene = await openScene();
@@ -170,6 +171,23 @@ describe('on a running system', () => {
     const report = await auditWhile(scene, async () => {
       await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
     });
+    expect(told(report)).toEqual({});
+    expect(report).toMatchObject({ isCovered: true, records: 1 });
+  });
+
+  test('a transaction that is committed, but not visible yet when the ends are taken, is waited for', async () => {
+    await using scene = await openScene();
+    await using slow = await openWriter();
+    const [id] = await scene.insert();
+    const commit = await slow.open(scene.events(scene.record(id!)));
+    await scene.writer.commit(await scene.progress());
+    let committing: Promise<void> | undefined;
+    const report = await scene.audit({
+      onProgress: ({ stage }) => {
+        if (stage === 'topics') committing ??= commit();
+      },
+    });
+    await committing;
     expect(told(report)).toEqual({});
     expect(report).toMatchObject({ isCovered: true, records: 1 });
   });

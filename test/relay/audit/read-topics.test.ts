@@ -137,6 +137,39 @@ test('following goes on past the end until told to stop', async () => {
   expect(values).toEqual(['a', 'b']);
 });
 
+test('a reader that has to join its group again hands nothing over twice', async () => {
+  const topic = await createTopic('rejoin');
+  await using first = await openWriter();
+  await using second = await openWriter();
+  await first.commit({ topic, messages: messages('before') });
+  const commit = await second.open({ topic, messages: messages('held') });
+  const seenBefore = Promise.withResolvers<void>();
+  const reading = read(await rangesOf(topic), { onRecords: () => seenBefore.resolve() });
+  await seenBefore.promise;
+  const intruder = (await kafkaClient()).consumer({ groupId: await groupReading(topic) });
+  const joined = new Promise<void>(
+    (resolve) => void intruder.on(intruder.events.GROUP_JOIN, () => resolve()),
+  );
+  await intruder.connect();
+  await intruder.subscribe({ topics: [topic] });
+  await Promise.all([joined, intruder.run({ autoCommit: false, eachBatch: async () => {} })]);
+  await intruder.disconnect();
+  await commit();
+  expect(await reading).toEqual(['before', 'held']);
+});
+
+/** The group with a member that subscribes to the topic. */
+function groupReading(topic: string): Promise<string> {
+  return withAdmin(async (admin) => {
+    const listed = await admin.listGroups();
+    const { groups } = await admin.describeGroups(listed.groups.map(({ groupId }) => groupId));
+    const group = groups.find(({ members }) =>
+      members.some(({ memberMetadata }) => memberMetadata.includes(topic)),
+    );
+    return group!.groupId;
+  });
+}
+
 test('no offset is committed: the cluster knows no group of the reader afterwards that has one', async () => {
   const topic = await createTopic('group');
   await using writer = await openWriter();

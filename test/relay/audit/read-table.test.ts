@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { connectForAudit, findEvents, readTable } from '../../../relay/audit/read-table.ts';
+import { parseLsn } from '../../../relay/position.ts';
+import { openScene, type Scene } from './scene.ts';
+
+test('rows that are committed after the position was read are not in the snapshot', async () => {
+  await using scene = await openScene();
+  const before = await scene.insert(2);
+  const client = await connectForAudit(scene.config);
+  const seen: string[] = [];
+  await readTable(
+    client,
+    scene.config,
+    async ({ lsn }) => {
+      await scene.insert();
+      expect(lsn).toBeLessThan(await insertLsn(scene));
+    },
+    (rows) => void seen.push(...rows.map(({ id }) => id)),
+  );
+  await client.end();
+  expect(seen.sort()).toEqual(before.sort());
+});
+
+test('every row of the snapshot was committed below its position', async () => {
+  await using scene = await openScene();
+  await scene.insert();
+  const committed = await insertLsn(scene);
+  const client = await connectForAudit(scene.config);
+  await readTable(
+    client,
+    scene.config,
+    ({ lsn }) => expect(lsn).toBeGreaterThanOrEqual(committed),
+    () => {},
+  );
+  await client.end();
+});
+
+test('of many ids exactly those that the table holds are found', async () => {
+  await using scene = await openScene();
+  const held = await scene.insert(3);
+  const client = await connectForAudit(scene.config);
+  const found: string[] = [];
+  const strangers = Array.from({ length: 10_000 }, () => randomUUID());
+  await findEvents(client, scene.config, [held[0]!, ...strangers, held[1]!], (id) => found.push(id));
+  await client.end();
+  expect(found.sort()).toEqual(held.slice(0, 2).sort());
+});
+
+async function insertLsn(scene: Scene): Promise<bigint> {
+  const { rows } = await scene.database.pool.query<{ lsn: string }>(
+    'select pg_current_wal_insert_lsn()::text as lsn',
+  );
+  return parseLsn(rows[0]!.lsn);
+}
