@@ -212,6 +212,18 @@ export const configSchema = z.strictObject({
       1_024,
       1024 * MiB,
     ),
+    batchEvents: integer(
+      'A Kafka transaction takes in no further Postgres transactions once it holds this many events.',
+      2_000,
+      1,
+      1_000_000,
+    ),
+    batchBytes: integer(
+      'A Kafka transaction takes in no further Postgres transactions once it holds this many bytes.',
+      MiB,
+      1_024,
+      1024 * MiB,
+    ),
     lingerMs: integer(
       'How long to wait for more events before a Kafka transaction is begun; 0 = not at all.',
       2,
@@ -229,7 +241,7 @@ export const configSchema = z.strictObject({
   capture: section({
     maxInFlightBytes: integer(
       'Most bytes of events in memory; above it the relay stops reading from Postgres.',
-      64 * MiB,
+      32 * MiB,
       64 * 1024,
       4096 * MiB,
     ),
@@ -301,6 +313,14 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
   (config) =>
     (config.kafka.sslCertFile === undefined) !== (config.kafka.sslKeyFile === undefined)
       ? { key: 'kafka.sslCertFile', message: 'and kafka.sslKeyFile must be given together' }
+      : undefined,
+  (config) =>
+    config.publish.batchEvents > config.publish.maxTransactionEvents
+      ? { key: 'publish.batchEvents', message: 'must not exceed publish.maxTransactionEvents' }
+      : undefined,
+  (config) =>
+    config.publish.batchBytes > config.publish.maxTransactionBytes
+      ? { key: 'publish.batchBytes', message: 'must not exceed publish.maxTransactionBytes' }
       : undefined,
   (config) =>
     config.publish.maxTransactionBytes > config.capture.maxInFlightBytes

@@ -5,6 +5,7 @@
 import type { CommittedTransaction } from './capture/transaction.ts';
 import type { Config } from './config.ts';
 import type { EncodedTransaction, Rejection } from './encode/record.ts';
+import type { Lsn } from './position.ts';
 import type { Covered } from './progress.ts';
 import type { BatchBuilder } from './publish/batch.ts';
 
@@ -41,12 +42,16 @@ export class Filling {
     return this.#firstMs;
   }
 
-  /** Whether a transaction can be added without exceeding what one Kafka transaction may hold. An empty batch takes any. */
+  /**
+   * Whether a transaction may be added. An empty batch takes any; one that is large enough to be efficient takes no more,
+   * and none may grow beyond what one Kafka transaction may hold.
+   */
   takes(transaction: CommittedTransaction, limits: Config['publish']): boolean {
     if (!this.hasEvents) return true;
-    const events = this.batch.events + this.rejections.length + transaction.rows.length;
+    const held = this.batch.events + this.rejections.length;
+    if (held >= limits.batchEvents || this.batch.bytes >= limits.batchBytes) return false;
     return (
-      events <= limits.maxTransactionEvents &&
+      held + transaction.rows.length <= limits.maxTransactionEvents &&
       this.batch.bytes + transaction.bytes <= limits.maxTransactionBytes
     );
   }
@@ -58,10 +63,15 @@ export class Filling {
     if (this.hasEvents) this.#firstMs = Math.min(this.#firstMs, performance.now());
     this.#capturedBytes += transaction.bytes;
     this.#covered = {
-      commitLsn: transaction.commitLsn,
-      endLsn: transaction.endLsn,
-      nextOrdinal: transaction.firstOrdinal + transaction.rows.length,
+      ...coveredBy(transaction, this.#covered?.endLsn ?? null),
       beat: transaction.beat ?? this.#covered?.beat,
     };
   }
+}
+
+/** A part that does not end its transaction leaves the end LSN at the last one that is whole. */
+function coveredBy(transaction: CommittedTransaction, lastEndLsn: Lsn | null): Covered {
+  const { commitLsn, endLsn, firstOrdinal, rows } = transaction;
+  if (endLsn !== null) return { endLsn, partial: null };
+  return { endLsn: lastEndLsn, partial: { commitLsn, ordinal: firstOrdinal + rows.length } };
 }

@@ -86,35 +86,57 @@ export function publishedEvents(progress: Progress, commitLsn: Lsn): number {
   return 0;
 }
 
-/** The tail end of what a batch covers: a whole transaction, or one cut before `nextOrdinal`. */
+/** Up to where a batch covers the stream. */
 export type Covered = {
-  readonly commitLsn: Lsn;
-  /** null while more of the transaction is to come. */
+  /** End LSN of the last transaction that is whole in the batch, or ends in it; null where there is none. */
   readonly endLsn: Lsn | null;
-  readonly nextOrdinal: number;
-  /** Last heartbeat number seen, if the transaction held one. */
+  /** The first position after the batch, where it ends within a transaction. */
+  readonly partial: Position | null;
+  /** Last heartbeat number seen, if any. */
   readonly beat?: number | undefined;
 };
 
-/** The progress after transactions, the last of them `covered`, with `events` events in all. */
+/**
+ * The progress after transactions, the last of them `covered`, with `events` events in all.
+ * @throws RelayError INTERNAL where that would not lie beyond the present one: a progress that goes back makes doubles.
+ */
 export function advance(
   progress: Progress,
   covered: Covered,
   events: number,
   writer: { readonly instance: string; readonly time: string; readonly timeline: number },
 ): Progress {
+  const endLsn = covered.endLsn ?? progress.endLsn;
+  if (!isBeyond(progress, endLsn, covered.partial))
+    throw new RelayError(
+      'INTERNAL',
+      `the progress would not go forward: from ${describe(progress.endLsn, progress.partial)} to ${describe(endLsn, covered.partial)}`,
+    );
   return {
     ...progress,
     ...writer,
-    ...cover(progress, covered),
+    endLsn,
+    partial: covered.partial,
     beat: Math.max(progress.beat, covered.beat ?? 0),
     eventCount: progress.eventCount + events,
   };
 }
 
-function cover(progress: Progress, covered: Covered): Pick<Progress, 'endLsn' | 'partial'> {
-  if (covered.endLsn !== null) return { endLsn: covered.endLsn, partial: null };
-  return { endLsn: progress.endLsn, partial: { commitLsn: covered.commitLsn, ordinal: covered.nextOrdinal } };
+function describe(endLsn: Lsn, partial: Position | null): string {
+  return partial === null
+    ? formatLsn(endLsn)
+    : `${formatLsn(endLsn)} + ${formatLsn(partial.commitLsn)}.${partial.ordinal}`;
+}
+
+function isBeyond(before: Progress, endLsn: Lsn, partial: Position | null): boolean {
+  const from = frontier(before.endLsn, before.partial);
+  const to = frontier(endLsn, partial);
+  return to.commitLsn > from.commitLsn || (to.commitLsn === from.commitLsn && to.ordinal > from.ordinal);
+}
+
+/** The least position that is not published yet. */
+function frontier(endLsn: Lsn, partial: Position | null): Position {
+  return partial ?? { commitLsn: endLsn, ordinal: 0 };
 }
 
 /** What the relay can see of the database when it has claimed the slot. */

@@ -141,11 +141,13 @@ export class Streaming {
 
   async #take(transaction: CommittedTransaction): Promise<void> {
     const published = publishedEvents(this.#claimed, transaction.commitLsn) - transaction.firstOrdinal;
-    const skip = Math.max(0, Math.min(published, transaction.rows.length));
-    if (published === Number.POSITIVE_INFINITY) {
+    // Passed over, not covered: covering it would take the progress back into what is published already, and its bytes
+    // would wait for a commit that may need the room they take.
+    if (published >= Math.max(1, transaction.rows.length)) {
       this.#use.capture.inbox.release(transaction.bytes);
       return;
     }
+    const skip = Math.max(0, published);
     this.#heed(transaction);
     const encoded = await this.#encode(transaction, skip);
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {

@@ -6,6 +6,7 @@
  */
 import { RelayError } from '../errors.ts';
 import type { Lsn } from '../position.ts';
+import { type ColumnRoles, RowStore, type Rows } from './row-store.ts';
 import type { CommittedTransaction, OutboxRow } from './transaction.ts';
 
 /** Names of the outbox columns by their role; '' for a role the table has no column for. */
@@ -31,7 +32,7 @@ const roles = ['id', 'aggregatetype', 'aggregateid', 'type', 'payload', 'headers
 const optionalRoles: ReadonlySet<string> = new Set(['headers', 'createdAt']);
 
 type Relation =
-  | { readonly kind: 'outbox'; readonly roleOfColumn: readonly (keyof OutboxRow | undefined)[] }
+  | { readonly kind: 'outbox'; readonly roles: ColumnRoles }
   | { readonly kind: 'heartbeat'; readonly slotColumn: number; readonly beatColumn: number }
   | { readonly kind: 'other' };
 
@@ -40,15 +41,14 @@ type OpenTransaction = {
   xid: number;
   committedAtMs: number;
   nextOrdinal: number;
-  rows: OutboxRow[];
+  rows: Rows;
   bytes: number;
   beat: number | undefined;
 };
 
-type MutableRow = { -readonly [Role in keyof OutboxRow]: string | null };
-
 export class TransactionAssembler {
   readonly #options: AssemblerOptions;
+  readonly #store = new RowStore();
   readonly #relations = new Map<number, Relation>();
   #open: OpenTransaction | undefined;
   #message: Buffer = Buffer.alloc(0);
@@ -88,7 +88,7 @@ export class TransactionAssembler {
   }
 
   #begin(): undefined {
-    this.#need(20);
+    this.#need(21);
     const commitLsn = this.#message.readBigUInt64BE(1);
     const committedAtMicros = this.#message.readBigInt64BE(9) + postgresEpochMicros;
     this.#open = {
@@ -96,14 +96,14 @@ export class TransactionAssembler {
       xid: this.#message.readUInt32BE(17),
       committedAtMs: Number(committedAtMicros / 1000n),
       nextOrdinal: 0,
-      rows: [],
+      rows: this.#store.newRows(),
       bytes: 0,
       beat: undefined,
     };
   }
 
   #commit(): CommittedTransaction {
-    this.#need(25);
+    this.#need(26);
     const open = this.#transaction();
     if (this.#message.readBigUInt64BE(2) !== open.commitLsn)
       throw new RelayError('DECODE_FAILED', 'a commit does not belong to the transaction that was begun');
@@ -118,38 +118,23 @@ export class TransactionAssembler {
     if (relation === undefined)
       throw new RelayError('DECODE_FAILED', 'a row of a relation that was never described');
     this.#offset = 6;
-    if (relation.kind === 'outbox') return this.#outboxRow(open, relation.roleOfColumn);
+    if (relation.kind === 'outbox') return this.#outboxRow(open, relation.roles);
     if (relation.kind === 'heartbeat') this.#heartbeatRow(open, relation);
     return undefined;
   }
 
-  #outboxRow(
-    open: OpenTransaction,
-    roleOfColumn: readonly (keyof OutboxRow | undefined)[],
-  ): CommittedTransaction | undefined {
-    const row: MutableRow = {
-      id: null,
-      aggregatetype: null,
-      aggregateid: null,
-      type: null,
-      payload: null,
-      headers: null,
-      createdAt: null,
-    };
+  #outboxRow(open: OpenTransaction, roles: ColumnRoles): CommittedTransaction | undefined {
+    const start = this.#offset;
     const columns = this.#uint16();
-    if (columns !== roleOfColumn.length)
+    if (columns !== roles.length)
       throw new RelayError('DECODE_FAILED', 'a row has another number of columns than its relation');
-    for (let column = 0; column < columns; column++) {
-      const role = roleOfColumn[column];
-      const value = this.#column(role !== undefined);
-      if (role !== undefined) row[role] = value;
-    }
+    for (let column = 0; column < columns; column++) this.#skipColumn();
     // A part is cut only when a row beyond it exists, so that a transaction of exactly the limit stays whole.
     const cut =
       open.rows.length >= this.#options.maxPartRows ||
       (open.rows.length > 0 && open.bytes + this.#message.length > this.#options.maxPartBytes);
     const part = cut ? this.#part(open, null) : undefined;
-    open.rows.push(row);
+    this.#store.append(open.rows, this.#message, start, roles);
     open.bytes += this.#message.length;
     return part;
   }
@@ -159,7 +144,8 @@ export class TransactionAssembler {
     let slot: string | null = null;
     let beat: string | null = null;
     for (let column = 0; column < columns; column++) {
-      const value = this.#column(true);
+      const start = this.#skipColumn();
+      const value = start < 0 ? null : this.#message.toString('utf8', start, this.#offset);
       if (column === relation.slotColumn) slot = value;
       if (column === relation.beatColumn) beat = value;
     }
@@ -178,7 +164,7 @@ export class TransactionAssembler {
       ...(open.beat === undefined ? {} : { beat: open.beat }),
     };
     open.nextOrdinal += open.rows.length;
-    open.rows = [];
+    open.rows = this.#store.newRows();
     open.bytes = 0;
     return part;
   }
@@ -198,6 +184,7 @@ export class TransactionAssembler {
       columns.push(this.#cstring());
       this.#offset += 8;
     }
+    this.#need(this.#offset);
     this.#relations.set(oid, this.#describe(name, columns));
   }
 
@@ -217,7 +204,7 @@ export class TransactionAssembler {
     }
     return {
       kind: 'outbox',
-      roleOfColumn: columns.map((column) => roles.find((role) => wanted[role] === column)),
+      roles: columns.map((column) => roles.find((role) => wanted[role] === column)),
     };
   }
 
@@ -227,18 +214,19 @@ export class TransactionAssembler {
     return this.#open;
   }
 
-  #column(wanted: boolean): string | null {
+  /** Checks one column and passes it. @returns where its text begins, -1 for NULL; it ends at the new offset. */
+  #skipColumn(): number {
     this.#need(this.#offset + 1);
     const kind = this.#message[this.#offset];
     this.#offset += 1;
-    if (kind === 0x6e) return null; // n
+    if (kind === 0x6e) return -1; // n
     if (kind !== 0x74) throw new RelayError('DECODE_FAILED', 'a column that is neither NULL nor text'); // t
     this.#need(this.#offset + 4);
     const start = this.#offset + 4;
     const end = start + this.#message.readUInt32BE(this.#offset);
     this.#need(end);
     this.#offset = end;
-    return wanted ? this.#message.toString('utf8', start, end) : null;
+    return start;
   }
 
   #uint16(): number {

@@ -14,6 +14,16 @@ export type OutboxRow = {
 };
 
 /**
+ * Rows as they came, made into text one at a time when asked for: as objects they would take four times the memory, on
+ * the heap, for as long as they wait.
+ */
+export interface CapturedRows {
+  readonly length: number;
+  /** Decodes row `index`; from 0, below `length`. */
+  at(index: number): OutboxRow;
+}
+
+/**
  * A committed Postgres transaction, in commit order. One with more rows or bytes than capture's limit comes in several
  * parts, which share `commitLsn` and follow each other with nothing in between.
  */
@@ -25,9 +35,9 @@ export type CommittedTransaction = {
   readonly xid: number;
   /** Commit time, ms since 1970 (Postgres keeps µs; Kafka's record timestamp is ms). */
   readonly committedAtMs: number;
-  /** Ordinal of `rows[0]` in the transaction. */
+  /** Ordinal of the first of `rows` in the transaction. */
   readonly firstOrdinal: number;
-  readonly rows: readonly OutboxRow[];
+  readonly rows: CapturedRows;
   /** Bytes that the rows took on the wire: what back-pressure counts. */
   readonly bytes: number;
   /** Number of our heartbeat, where this transaction is one. */

@@ -81,7 +81,7 @@ export class Encoder {
     const positionOf = positionHeaders(transaction.commitLsn);
     const { rows, firstOrdinal, committedAtMs } = transaction;
     for (let index = skip; index < rows.length; index++) {
-      const row = rows[index]!;
+      const row = rows.at(index);
       const ordinal = firstOrdinal + index;
       try {
         const target = this.#freshTarget(row) ?? (await this.#findTarget(row));
