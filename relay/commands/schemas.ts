@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { RegistryClient } from '../encode/registry-client.ts';
 import { RelayError } from '../errors.ts';
 import type { Load } from './program.ts';
-import { readSchemaFiles, type SchemaFile } from './schemas/files.ts';
+import { findRegistered, readSchemaFiles, type SchemaFile } from './schemas/files.ts';
 import { formatTable } from './table.ts';
 
 type RegisterOptions = { dryRun?: boolean; json?: boolean };
@@ -53,12 +53,9 @@ export function schemasCommand(load: Load): Command {
   return new Command('schemas').description('work with the schemas of the events').addCommand(register);
 }
 
-async function registerFile(
-  client: RegistryClient,
-  { file, subject, schemaText }: SchemaFile,
-  isDryRun: boolean,
-): Promise<Outcome> {
-  const known = await client.find(subject, schemaText);
+async function registerFile(client: RegistryClient, schema: SchemaFile, isDryRun: boolean): Promise<Outcome> {
+  const { file, subject, schemaText } = schema;
+  const known = await findRegistered(client, schema);
   if (known !== undefined) return { file, subject, status: 'unchanged', id: known };
   if (isDryRun) return { file, subject, status: 'pending', id: null };
   try {

@@ -1,5 +1,5 @@
 /** What a precondition is: one small question with a verdict and, where it is red, the fix. */
-import { asRelayError, type RelayError } from '../../errors.ts';
+import { asRelayError } from '../../errors.ts';
 
 export type Verdict = {
   /** `warn`: it works, and something will hurt one day. `skipped`: the server did not answer an earlier question. */
@@ -34,13 +34,14 @@ export async function* runChecks<Context>(
   timeoutMs: number,
 ): AsyncGenerator<Finding> {
   let isDown = false;
-  for (const { name, run } of checks) {
+  for (const [index, { name, run }] of checks.entries()) {
     if (isDown) {
       yield { server, name, status: 'skipped', message: 'not asked' };
       continue;
     }
-    const { verdict, isOutage } = await answerOf(run, context, timeoutMs);
-    isDown = isOutage;
+    const { verdict, cause } = await answerOf(run, context, timeoutMs);
+    // The first question is the connection itself: whatever it met, a wrong password too, the others would meet.
+    isDown = cause === 'outage' || (cause === 'error' && index === 0);
     yield { server, name, ...verdict };
   }
 }
@@ -49,25 +50,22 @@ async function answerOf<Context>(
   run: Check<Context>['run'],
   context: Context,
   timeoutMs: number,
-): Promise<{ verdict: Verdict; isOutage: boolean }> {
+): Promise<{ verdict: Verdict; cause?: 'outage' | 'error' }> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), timeoutMs);
   });
   try {
     const verdict = await Promise.race([run(context), late]);
-    if (verdict !== undefined) return { verdict, isOutage: false };
+    if (verdict !== undefined) return { verdict };
     const fix =
       'The server accepts connections and does not answer; look at its log, or give it more --timeout.';
-    return { verdict: fail(`no answer within ${timeoutMs / 1000} s`, fix), isOutage: true };
+    return { verdict: fail(`no answer within ${timeoutMs / 1000} s`, fix), cause: 'outage' };
   } catch (error) {
     const failure = asRelayError(error);
-    return { verdict: fail(failure.message, failure.hint), isOutage: isOutage(failure) };
+    const cause = failure.code.endsWith('_UNAVAILABLE') ? 'outage' : 'error';
+    return { verdict: fail(failure.message, failure.hint), cause };
   } finally {
     clearTimeout(timer);
   }
-}
-
-function isOutage({ code }: RelayError): boolean {
-  return code.endsWith('_UNAVAILABLE');
 }

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../../config.ts';
 import type { RegistryClient } from '../../encode/registry-client.ts';
-import { readSchemaFiles } from '../schemas/files.ts';
+import { findRegistered, readSchemaFiles } from '../schemas/files.ts';
 import { type Check, fail, ok, warn } from './finding.ts';
 
 export type RegistryContext = { readonly client: RegistryClient; readonly config: Config };
@@ -25,9 +25,10 @@ const subjects: RegistryCheck = {
     const files = await readSchemaFiles(config);
     const missing: string[] = [];
     const differing: string[] = [];
-    for (const { subject, schemaText } of files) {
-      if ((await client.latest(subject)) === undefined) missing.push(subject);
-      else if ((await client.find(subject, schemaText)) === undefined) differing.push(subject);
+    for (const file of files) {
+      if ((await findRegistered(client, file)) !== undefined) continue;
+      const isKnown = (await client.latest(file.subject)) !== undefined;
+      (isKnown ? differing : missing).push(file.subject);
     }
     if (missing.length > 0)
       return fail(`not registered: ${missing.join(', ')}`, 'Run `outbox-relay schemas register`.');

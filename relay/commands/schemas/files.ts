@@ -6,6 +6,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { Config } from '../../config.ts';
 import { parseAvroSchema } from '../../encode/avro/writer.ts';
+import type { RegistryClient } from '../../encode/registry-client.ts';
 import { Router } from '../../encode/route.ts';
 import { asRelayError, RelayError } from '../../errors.ts';
 
@@ -15,8 +16,28 @@ export type SchemaFile = {
   /** The record's full name, as events name it in `type`. */
   readonly name: string;
   readonly subject: string;
+  /** As `compactJson` gives it. */
   readonly schemaText: string;
 };
+
+/**
+ * JSON without the spaces between its tokens, digits untouched. Spaces mean nothing in a schema, but Apicurio takes
+ * another text for another version.
+ */
+export function compactJson(text: string): string {
+  return text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, '$1');
+}
+
+/** The id under which the registry has the file's schema for its subject, whatever its layout; undefined if it has not. */
+export async function findRegistered(
+  client: RegistryClient,
+  { subject, schemaText }: SchemaFile,
+): Promise<number | undefined> {
+  const latest = await client.latest(subject);
+  if (latest === undefined) return undefined;
+  if (compactJson(latest.schemaText) === schemaText) return latest.id;
+  return client.find(subject, schemaText);
+}
 
 /**
  * Reads and checks all `.avsc` files, in the order of their paths.
@@ -60,7 +81,7 @@ function assign(file: string, schemaText: string, config: Config, router: Router
   const name = recordName(schemaText);
   const subject =
     config.schemas.subjectStrategy === 'record' ? name : router.subject(topicOf(file, name, router), name);
-  return { file, name, subject, schemaText };
+  return { file, name, subject, schemaText: compactJson(schemaText) };
 }
 
 /** @throws RelayError SCHEMA_INVALID for anything but a record that events can be written with */

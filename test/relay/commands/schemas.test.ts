@@ -2,8 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readSchemaFiles } from '../../../relay/commands/schemas/files.ts';
+import { compactJson, readSchemaFiles } from '../../../relay/commands/schemas/files.ts';
 import { loadConfig } from '../../../relay/config.ts';
+import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { type CliResult, runCli } from './cli.ts';
@@ -89,6 +90,11 @@ describe('files', () => {
   });
 });
 
+test('compacting keeps what is inside strings, and every digit', () => {
+  const text = '{ "a b" : "c \\" d" ,\n "n" : 12345678901234567890 }';
+  expect(compactJson(text)).toBe('{"a b":"c \\" d","n":12345678901234567890}');
+});
+
 describe('register', () => {
   let registryUrl: string;
   let aggregatetype: string;
@@ -113,6 +119,14 @@ describe('register', () => {
     expect(first).toMatchObject({ subject: subject(), status: 'registered', id: expect.any(Number) });
     const [second] = JSON.parse((await register('--json')).stdout);
     expect(second).toEqual({ ...first, status: 'unchanged' });
+    expect(await versions()).toEqual([1]);
+  });
+
+  test('a schema that another tool registered with other spaces is the same', async () => {
+    const id = await registerSchema(subject(), placed);
+    await write(`${aggregatetype}/OrderPlaced.avsc`, JSON.stringify(placed, null, 4));
+    const [outcome] = JSON.parse((await register('--json')).stdout);
+    expect(outcome).toMatchObject({ status: 'unchanged', id });
     expect(await versions()).toEqual([1]);
   });
 

@@ -1,0 +1,221 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Finding } from '../../../relay/commands/check/finding.ts';
+import { checkAll } from '../../../relay/commands/check.ts';
+import { loadConfig } from '../../../relay/config.ts';
+import { startPostgres } from '../../../stack/postgres.ts';
+import { createDatabase } from '../../support/database.ts';
+import { withAdmin } from '../../support/kafka.ts';
+import { registerSchema } from '../../support/registry.ts';
+import { servers } from '../../support/servers.ts';
+import { unique } from '../../support/unique.ts';
+import { runCli } from './cli.ts';
+import { openRelayDatabase, type RelayDatabase } from './outbox.ts';
+
+const timeoutMs = 20_000;
+
+async function findings(config: Parameters<typeof checkAll>[0]): Promise<Finding[]> {
+  const found: Finding[] = [];
+  for await (const finding of checkAll(config, timeoutMs)) found.push(finding);
+  return found;
+}
+
+const notFine = (found: readonly Finding[], server: Finding['server']) =>
+  found.filter((finding) => finding.server === server && finding.status !== 'ok');
+
+describe('on a database that is ready', () => {
+  let relay: RelayDatabase;
+  beforeAll(async () => {
+    relay = await openRelayDatabase();
+  });
+  afterAll(() => relay[Symbol.asyncDispose]());
+
+  const only = async (name: string, settings: Record<string, string> = {}) =>
+    (await findings(relay.config(settings))).find((finding) => finding.name === name);
+
+  /** Makes a change as superuser, looks, and takes it back. */
+  async function during<T>(change: string, undo: string, look: () => Promise<T>): Promise<T> {
+    await relay.pool.query(change);
+    try {
+      return await look();
+    } finally {
+      await relay.pool.query(undo);
+    }
+  }
+
+  test('nothing is red for a role with the relay’s rights, and nothing was made', async () => {
+    const { code, stdout } = await runCli(['check', '--json'], relay.env);
+    const { ok, checks } = JSON.parse(stdout) as { ok: boolean; checks: Finding[] };
+    expect([code, ok]).toEqual([0, true]);
+    // One broker is what the tests have.
+    expect(checks.filter(({ status }) => status !== 'ok').map(({ name }) => name)).toEqual(['brokers']);
+    const { rows } = await relay.pool.query(
+      'select slot_name from pg_replication_slots where database = current_database()',
+    );
+    expect(rows).toEqual([]);
+    const topics = await withAdmin((admin) => admin.listTopics());
+    expect(topics).not.toContain(relay.env.OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC);
+  });
+
+  test('lines are for people: a mark, the server, the question, and the fix below', async () => {
+    const { stdout } = await runCli(['check'], { ...relay.env, OUTBOX_RELAY_OUTBOX_COLUMNS_ID: 'uuid' });
+    expect(stdout).toMatch(/^✔ postgres {2}wal_level: logical$/m);
+    expect(stdout).toMatch(
+      /^✖ postgres {2}outbox table: outbox\.event has no column uuid\n {4}→ Correct outbox\.columns\.$/m,
+    );
+    expect(stdout).toMatch(/1 to fix\n$/);
+  });
+
+  test('a right that is missing is named', async () => {
+    const found = await during(
+      'revoke insert on outbox.heartbeat from outbox_relay',
+      'grant insert on outbox.heartbeat to outbox_relay',
+      () => only('rights'),
+    );
+    expect(found).toMatchObject({ status: 'fail', message: 'missing: insert on outbox.heartbeat' });
+    expect(found?.fix).toContain('migrations/roles.sql');
+  });
+
+  test('a publication that does not cover the heartbeat is red, one that publishes more a warning', async () => {
+    const dropped = await during(
+      'alter publication outbox_relay drop table outbox.heartbeat',
+      'alter publication outbox_relay add table outbox.heartbeat',
+      () => only('publication'),
+    );
+    expect(dropped).toMatchObject({ status: 'fail', message: expect.stringContaining('outbox.heartbeat') });
+    const more = await during(
+      `alter publication outbox_relay set (publish = 'insert, delete')`,
+      `alter publication outbox_relay set (publish = 'insert')`,
+      () => only('publication'),
+    );
+    expect(more).toMatchObject({ status: 'warn' });
+  });
+
+  test('a publication that names partitions is red', async () => {
+    // Without the root's name the partitions are listed, and not the root: the first question fails already.
+    const found = await during(
+      'alter publication outbox_relay set (publish_via_partition_root = false)',
+      'alter publication outbox_relay set (publish_via_partition_root = true)',
+      () => only('publication'),
+    );
+    expect(found?.status).toBe('fail');
+  });
+
+  test('a slot that is there is shown, one of another kind under the name is red', async () => {
+    const slot = unique('other');
+    const found = await during(
+      `select pg_create_logical_replication_slot('${slot}', 'pgoutput')`,
+      `select pg_drop_replication_slot('${slot}')`,
+      () => only('slot', { OUTBOX_RELAY_SLOT: slot }),
+    );
+    expect(found).toMatchObject({ status: 'ok', message: expect.stringContaining('no relay streams') });
+    const physical = await during(
+      `select pg_create_physical_replication_slot('${slot}')`,
+      `select pg_drop_replication_slot('${slot}')`,
+      () => only('slot', { OUTBOX_RELAY_SLOT: slot }),
+    );
+    expect(physical).toMatchObject({ status: 'fail', message: expect.stringContaining('physical') });
+  });
+
+  test('a role without REPLICATION is red, whatever it may read', async () => {
+    const role = unique('reader');
+    await relay.pool.query(`create role ${role} login password 'sesame' in role outbox_relay`);
+    try {
+      const url = new URL(relay.env.DATABASE_URL ?? '');
+      url.username = role;
+      expect(await only('replication right', { DATABASE_URL: url.href })).toMatchObject({ status: 'fail' });
+    } finally {
+      await relay.pool.query(`drop owned by ${role}; drop role ${role}`);
+    }
+  });
+
+  test('a wrong password is told once, with its hint, and the rest is not asked', async () => {
+    const url = new URL(relay.env.DATABASE_URL ?? '');
+    url.password = 'wrong';
+    const [first, ...rest] = notFine(await findings(relay.config({ DATABASE_URL: url.href })), 'postgres');
+    for (const { status } of rest) expect(status).toBe('skipped');
+    expect(first).toMatchObject({ name: 'server', status: 'fail' });
+    expect(first?.message).toContain('password authentication failed');
+  });
+
+  test('a progress topic that forgets, or has partitions, is red', async () => {
+    const [deleting, split] = [unique('deleting'), unique('split')];
+    await withAdmin((admin) =>
+      admin.createTopics({
+        waitForLeaders: true,
+        topics: [
+          { topic: deleting, numPartitions: 1 },
+          { topic: split, numPartitions: 2, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] },
+        ],
+      }),
+    );
+    const look = (topic: string) => only('progress topic', { OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: topic });
+    expect(await look(deleting)).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('=delete'),
+    });
+    expect(await look(split)).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('2 partitions'),
+    });
+  });
+
+  test('event topics that lose data with one broker, or take smaller records, are a warning by name', async () => {
+    const topic = unique('thin');
+    const configEntries = [{ name: 'max.message.bytes', value: '10000' }];
+    await withAdmin((admin) =>
+      admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 2, configEntries }] }),
+    );
+    const found = notFine(await findings(relay.config({ OUTBOX_RELAY_TOPICS_ALLOW: topic })), 'kafka');
+    for (const name of ['event topics', 'record size'])
+      expect(found).toContainEqual(
+        expect.objectContaining({ name, status: 'warn', message: expect.stringContaining(topic) }),
+      );
+  });
+
+  test('no event topic is red where the relay may not create one', async () => {
+    const found = await only('event topics', { OUTBOX_RELAY_TOPICS_CREATE: 'false' });
+    expect(found).toMatchObject({ status: 'fail', fix: expect.stringContaining('topics.create') });
+  });
+
+  test('a schema file without its subject is red until it is registered', async () => {
+    const settings = {
+      OUTBOX_RELAY_SCHEMAS_DIRECTORY: 'schemas',
+      OUTBOX_RELAY_TOPICS_ALLOW: 'x*',
+      OUTBOX_RELAY_TOPICS_TEMPLATE: `${unique('x')}.{aggregatetype}`,
+    };
+    expect(await only('subjects', settings)).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('.payment-shop.payment.PaymentCaptured'),
+    });
+    const { readSchemaFiles } = await import('../../../relay/commands/schemas/files.ts');
+    for (const { subject, schemaText } of await readSchemaFiles(relay.config(settings)))
+      await registerSchema(subject, JSON.parse(schemaText));
+    expect(await only('subjects', settings)).toMatchObject({ status: 'ok' });
+  });
+});
+
+test('on an empty database each missing thing says how to get it', async () => {
+  await using database = await createDatabase();
+  const { brokers, registryUrl } = await servers();
+  const env = { DATABASE_URL: database.url, KAFKA_BROKERS: brokers.join(), SCHEMA_REGISTRY_URL: registryUrl };
+  const found = notFine(await findings(loadConfig({ env }).config), 'postgres');
+  expect(found.map(({ name, status }) => [name, status])).toEqual([
+    ['migrations', 'warn'],
+    ['outbox table', 'fail'],
+    ['publication', 'fail'],
+    ['rights', 'fail'],
+  ]);
+  for (const { fix } of found) expect(fix).toMatch(/outbox-relay migrate|roles\.sql/);
+});
+
+test('a server without logical decoding is told by its setting', async () => {
+  const { brokers, registryUrl } = await servers();
+  await using postgres = await startPostgres({ settings: { wal_level: 'replica' } });
+  const env = { DATABASE_URL: postgres.url, KAFKA_BROKERS: brokers.join(), SCHEMA_REGISTRY_URL: registryUrl };
+  const found = await findings(loadConfig({ env }).config);
+  expect(found.find(({ name }) => name === 'wal_level')).toMatchObject({
+    status: 'fail',
+    message: 'replica',
+    fix: expect.stringContaining('restart'),
+  });
+});
