@@ -25,6 +25,7 @@ import type { SchemaSource } from './encode/schemas.ts';
 import { asRelayError, RelayError } from './errors.ts';
 import { failpoint } from './failpoints.ts';
 import { createKafka, kafkaError } from './kafka.ts';
+import { progressAt, readDatabaseState } from './lineage.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { RelayState } from './observe/state.ts';
@@ -243,31 +244,14 @@ export class Relay {
    * the progress was lost, and a crash between the two leaves neither doubt nor work.
    */
   async #resolveLineage(capture: Capture, publisher: Publisher, claimed: Progress | null): Promise<Progress> {
-    const marks = await readMarks(this.#pool, this.#config.slot);
-    const slot = await readSlot(this.#pool, this.#config.slot);
-    if (slot === undefined) throw new RelayError('SLOT_MISSING', 'the slot vanished while it was held');
-    const database = { ...capture.system, ...marks, slotConfirmedLsn: slot.confirmedLsn };
+    const database = await readDatabaseState(this.#pool, this.#config.slot, capture.system);
     const verdict = checkLineage(claimed, database);
-    const progress = claimed ?? this.#firstProgress(capture, slot.confirmedLsn, marks.beat);
+    const progress = claimed ?? progressAt(this.#config.slot, database, this.#instance);
     if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
     failpoint('FIRST_PROGRESS_COMMITTED');
     await storeProgress(this.#pool, progress);
     failpoint('SLOT_MARKED');
     return progress;
-  }
-
-  #firstProgress({ system }: Capture, endLsn: bigint, beat: number): Progress {
-    return {
-      slot: this.#config.slot,
-      systemIdentifier: system.systemIdentifier,
-      timeline: system.timeline,
-      endLsn,
-      partial: null,
-      beat,
-      eventCount: 0,
-      instance: this.#instance,
-      time: new Date().toISOString(),
-    };
   }
 
   async #stream(

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { type Config, loadConfig, type Need, type Provenance } from '../config.ts';
 import { asRelayError, exitCodeOf, exitCodes, type RelayError } from '../errors.ts';
 import { version } from '../observe/version.ts';
+import { adoptCommand } from './adopt.ts';
 import { checkCommand } from './check.ts';
 import { configCommand } from './config.ts';
 import { migrateCommand } from './migrate.ts';
@@ -31,6 +32,7 @@ const createCommands = (): Command[] => {
     runCommand(),
     statusCommand(load),
     verifyCommand((command) => load(command).config),
+    adoptCommand(load),
     configCommand(load),
   ];
 };

@@ -44,7 +44,8 @@ export class ProgressTail {
   readonly #consumer: Consumer;
   readonly #topic: string;
   readonly #slot: string;
-  readonly #waiting = new Map<string, (progress: Progress | null) => void>();
+  /** By claim id; told the text of the last progress before the claim. */
+  readonly #waiting = new Map<string, (latest: string | undefined) => void>();
   readonly #crash = Promise.withResolvers<RelayError>();
   #latest: string | undefined;
   #crashed: RelayError | undefined;
@@ -91,12 +92,14 @@ export class ProgressTail {
    * @throws RelayError KAFKA_UNAVAILABLE when it is not seen in time; PROGRESS_UNREADABLE
    */
   async untilClaim(claimId: string, timeoutMs: number): Promise<Progress | null> {
-    const seen = Promise.withResolvers<Progress | null>();
+    const seen = Promise.withResolvers<string | undefined>();
     const late = new RelayError('KAFKA_UNAVAILABLE', `the claim was not read back within ${timeoutMs} ms`);
     const timer = setTimeout(() => seen.reject(late), timeoutMs);
-    this.#waiting.set(claimId, (progress) => seen.resolve(progress));
+    this.#waiting.set(claimId, seen.resolve);
     try {
-      return await Promise.race([seen.promise, this.#crash.promise.then((error) => Promise.reject(error))]);
+      const crashed = this.#crash.promise.then((error) => Promise.reject(error));
+      const latest = await Promise.race([seen.promise, crashed]);
+      return latest === undefined ? null : parseProgress(latest);
     } finally {
       clearTimeout(timer);
       this.#waiting.delete(claimId);
@@ -119,12 +122,6 @@ export class ProgressTail {
   #receive({ key, value }: KafkaMessage): void {
     const name = key?.toString();
     if (name === this.#slot) this.#latest = value?.toString();
-    else if (name === claimKey(this.#slot)) this.#claimed(value?.toString() ?? '');
-  }
-
-  #claimed(claimId: string): void {
-    const waiter = this.#waiting.get(claimId);
-    if (waiter === undefined) return;
-    waiter(this.#latest === undefined ? null : parseProgress(this.#latest));
+    else if (name === claimKey(this.#slot)) this.#waiting.get(value?.toString() ?? '')?.(this.#latest);
   }
 }

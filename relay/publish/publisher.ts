@@ -9,7 +9,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Kafka, Producer, RecordMetadata, Transaction } from 'kafkajs';
+import type { Kafka, PartitionerArgs, Producer, RecordMetadata, Transaction } from 'kafkajs';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
 import { kafkaError, kafkaErrorType } from '../kafka.ts';
@@ -39,9 +39,7 @@ export class Publisher {
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
       retry: { retries: 0 },
-      createPartitioner: () => () => {
-        throw new RelayError('INTERNAL', 'a record without a partition reached the producer');
-      },
+      createPartitioner: () => explicitPartition,
     });
   }
 
@@ -157,4 +155,10 @@ export class Publisher {
       );
     this.#offsets.set(key, offset);
   }
+}
+
+function explicitPartition({ message }: PartitionerArgs): number {
+  if (message.partition === undefined)
+    throw new RelayError('INTERNAL', 'a record without a partition reached the producer');
+  return message.partition;
 }

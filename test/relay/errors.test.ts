@@ -10,7 +10,7 @@ import {
 } from '../../relay/errors.ts';
 
 /** Commands that hints already speak of and that are still to come. */
-const announced = ['adopt'];
+const announced: string[] = [];
 
 const codes = Object.keys(errorTable) as ErrorCode[];
 

@@ -1,0 +1,206 @@
+/**
+ * Accepting by hand what the relay refuses by itself: that positions and database no longer belong together. What is
+ * adopted is written as a progress, under the same slot, fence and claim as a relay's own, so that no relay can run
+ * meanwhile.
+ */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Kafka } from 'kafkajs';
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import { Capture } from './capture/capture.ts';
+import { assertPublication, createSlot, readSlot } from './capture/slot.ts';
+import type { Config } from './config.ts';
+import { asRelayError, type ErrorCode, RelayError } from './errors.ts';
+import { createKafka, kafkaError } from './kafka.ts';
+import { progressAt, readDatabaseState } from './lineage.ts';
+import { createPool, query } from './postgres.ts';
+import { checkLineage, type DatabaseState, type Progress } from './progress.ts';
+import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
+import { Publisher } from './publish/publisher.ts';
+import { storeProgress } from './settle/bookkeeping.ts';
+
+/** What can be adopted, and the refusals that it answers. */
+export const adoptions = {
+  database: ['LINEAGE_OTHER_DATABASE', 'LINEAGE_REWOUND'],
+  slot: ['LINEAGE_SLOT_AHEAD'],
+  progress: ['LINEAGE_PROGRESS_LOST', 'PROGRESS_UNREADABLE'],
+  'new-slot': ['SLOT_MISSING', 'SLOT_INVALIDATED'],
+  gap: ['PUBLICATION_GAP'],
+} as const satisfies Record<string, readonly ErrorCode[]>;
+
+export type Adoption = keyof typeof adoptions;
+
+export type Adopted = {
+  /** The refusal that was found, and is answered. */
+  readonly found: { readonly code: ErrorCode; readonly message: string };
+  readonly before: Progress | null;
+  readonly after: Progress;
+  /** false for a dry run. */
+  readonly isWritten: boolean;
+};
+
+type Means = { readonly config: Config; readonly pool: pg.Pool; readonly kafka: Kafka };
+
+/**
+ * @param isDryRun finds out what would be written, and writes nothing but the claim.
+ * @throws RelayError CONFIG_INVALID when there is nothing of that kind to adopt; SLOT_IN_USE while a relay runs.
+ */
+export async function adopt(
+  config: Config,
+  log: Logger,
+  what: Adoption,
+  isDryRun: boolean,
+): Promise<Adopted> {
+  const pool = createPool(config);
+  const means = { config, pool, kafka: createKafka(config, log) };
+  try {
+    await assertPublication(pool, config);
+    const slotRefusal = what === 'new-slot' ? await findSlotRefusal(means) : undefined;
+    if (slotRefusal !== undefined) {
+      if (isDryRun) return await describeNewSlot(means, slotRefusal);
+      await renewSlot(means);
+    }
+    return await whileHoldingSlot(means, (held) => decide(means, held, what, slotRefusal, isDryRun));
+  } finally {
+    await pool.end();
+  }
+}
+
+async function findSlotRefusal({ config, pool }: Means): Promise<RelayError> {
+  try {
+    const slot = await readSlot(pool, config.slot);
+    if (slot === undefined) return new RelayError('SLOT_MISSING', `slot ${config.slot} does not exist`);
+  } catch (error) {
+    const failure = asRelayError(error);
+    if (failure.code === 'SLOT_INVALIDATED') return failure;
+    throw failure;
+  }
+  throw nothingToAdopt('new-slot', `slot ${config.slot} exists and is usable`);
+}
+
+async function describeNewSlot({ pool, config }: Means, refusal: RelayError): Promise<Adopted> {
+  const [now] = await query<{ lsn: string }>(
+    pool,
+    'reading the WAL position',
+    'select pg_current_wal_lsn() as lsn',
+  );
+  throw new RelayError(
+    'CONFIG_INVALID',
+    `${refusal.message}: with --yes it is made anew, at about ${now?.lsn ?? '?'}; events committed before then that are not in Kafka yet will not be streamed by slot ${config.slot}`,
+    { cause: refusal },
+  );
+}
+
+async function renewSlot({ config, pool }: Means): Promise<void> {
+  await query(
+    pool,
+    'dropping the lost slot',
+    'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1',
+    [config.slot],
+  );
+  await createSlot(config);
+}
+
+type Held = {
+  readonly publisher: Publisher;
+  readonly claimed: Progress | RelayError | null;
+  readonly database: DatabaseState;
+};
+
+async function whileHoldingSlot<Result>(
+  means: Means,
+  work: (held: Held) => Promise<Result>,
+): Promise<Result> {
+  const { config, pool, kafka } = means;
+  const tail = await followProgress(means);
+  let capture: Capture | undefined;
+  let publisher: Publisher | undefined;
+  try {
+    capture = await Capture.open(config);
+    publisher = await Publisher.fence(kafka, config);
+    const claimed = await publisher.claim(tail).catch(unreadable);
+    return await work({
+      publisher,
+      claimed,
+      database: await readDatabaseState(pool, config.slot, capture.system),
+    });
+  } finally {
+    await Promise.all([publisher?.close(), capture?.close(), tail.stop()]);
+  }
+}
+
+async function followProgress({ config, kafka }: Means): Promise<ProgressTail> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    await ensureProgressTopic(admin, config.kafka.progressTopic);
+  } catch (error) {
+    throw kafkaError(error, 'connecting to Kafka');
+  } finally {
+    await admin.disconnect();
+  }
+  const tail = new ProgressTail(kafka, { topic: config.kafka.progressTopic, slot: config.slot });
+  await tail.start();
+  return tail;
+}
+
+function unreadable(error: unknown): RelayError {
+  const failure = asRelayError(error);
+  if (failure.code !== 'PROGRESS_UNREADABLE') throw failure;
+  return failure;
+}
+
+async function decide(
+  { config, pool }: Means,
+  { publisher, claimed, database }: Held,
+  what: Adoption,
+  slotRefusal: RelayError | undefined,
+  isDryRun: boolean,
+): Promise<Adopted> {
+  const before = claimed instanceof RelayError ? null : claimed;
+  const found = slotRefusal ?? findRefusal(what, claimed, database);
+  const instance = `${hostname()}/adopt/${randomUUID().slice(0, 8)}`;
+  const fresh = progressAt(config.slot, database, instance, before?.eventCount);
+  // A gap is in what was streamed, not in where the stream stands.
+  const after =
+    what === 'gap' && before !== null
+      ? { ...before, beat: database.beat, instance, time: fresh.time }
+      : fresh;
+  if (!isDryRun) {
+    await publisher.commit(publisher.newBatch(), after);
+    await storeProgress(pool, after);
+  }
+  return { found: { code: found.code, message: found.message }, before, after, isWritten: !isDryRun };
+}
+
+/** @throws RelayError CONFIG_INVALID when what is found is something else than what is to be adopted. */
+function findRefusal(
+  what: Adoption,
+  claimed: Progress | RelayError | null,
+  database: DatabaseState,
+): RelayError {
+  const found = claimed instanceof RelayError ? claimed : lineageRefusal(claimed, database);
+  if (found === undefined && what === 'gap' && claimed !== null && !(claimed instanceof RelayError))
+    return new RelayError(
+      'PUBLICATION_GAP',
+      `heartbeats from ${claimed.beat + 1} to ${database.beat} need not come back`,
+    );
+  if (found === undefined) throw nothingToAdopt(what, 'progress and database belong together');
+  if (!(adoptions[what] as readonly ErrorCode[]).includes(found.code))
+    throw nothingToAdopt(what, `what is found is ${found.code}: ${found.message}`);
+  return found;
+}
+
+function lineageRefusal(progress: Progress | null, database: DatabaseState): RelayError | undefined {
+  try {
+    checkLineage(progress, database);
+    return undefined;
+  } catch (error) {
+    return asRelayError(error);
+  }
+}
+
+function nothingToAdopt(what: Adoption, why: string): RelayError {
+  return new RelayError('CONFIG_INVALID', `adopt ${what}: ${why}`);
+}
