@@ -4,7 +4,7 @@
  * closed and another is made, since the library would resume after what it received, not after what was published.
  */
 
-import type pg from 'pg';
+import pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import type { Config } from '../config.ts';
 import { asRelayError, RelayError } from '../errors.ts';
@@ -68,7 +68,7 @@ export class Capture {
         connectionTimeoutMillis: base.connectionTimeoutMillis,
         application_name: 'outbox-relay',
         keepAlive: true,
-        options: `-c wal_sender_timeout=${config.capture.walSenderTimeoutMs} -c datestyle=ISO -c timezone=UTC -c lc_messages=C`,
+        options: `-c wal_sender_timeout=${config.capture.walSenderTimeoutMs} -c datestyle=ISO -c timezone=UTC`,
       } as pg.ClientConfig,
       // The library would acknowledge what it received even with `auto: false`, unless its timer is off too.
       { acknowledge: { auto: false, timeoutSeconds: 0 } },
@@ -248,7 +248,7 @@ function replicationError(error: unknown): RelayError {
   const translated = postgresError(error, 'replication');
   switch (translated.context.sqlState) {
     case '42704': // undefined_object
-      return /publication/i.test(translated.message)
+      return isOfPublication(error)
         ? new RelayError('PUBLICATION_MISSING', translated.message, { cause: error })
         : new RelayError('SLOT_MISSING', translated.message, { cause: error });
     case '55000': // object_not_in_prerequisite_state
@@ -256,4 +256,9 @@ function replicationError(error: unknown): RelayError {
     default:
       return translated;
   }
+}
+
+/** By the place in the server that raised it: the message is in the server's language, which only a superuser may set. */
+function isOfPublication(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && /publication/i.test(error.routine ?? '');
 }

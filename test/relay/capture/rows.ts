@@ -1,0 +1,36 @@
+/** Makes captured rows of plain objects, and plain objects of captured rows. */
+import type { CapturedRows, CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
+
+export const blankRow: OutboxRow = {
+  id: null,
+  aggregatetype: null,
+  aggregateid: null,
+  type: null,
+  payload: null,
+  headers: null,
+  createdAt: null,
+};
+
+export const rowsFrom = (rows: readonly OutboxRow[]): CapturedRows => ({
+  length: rows.length,
+  at: (index) => rows[index] ?? blankRow,
+});
+
+export const rowsOf = ({ rows }: Pick<CommittedTransaction, 'rows'>): OutboxRow[] =>
+  Array.from({ length: rows.length }, (_, index) => rows.at(index));
+
+/** A whole transaction at `commitLsn` with `count` blank rows. */
+export const transactionOf = (
+  commitLsn: bigint,
+  count = 0,
+  more: Partial<CommittedTransaction> = {},
+): CommittedTransaction => ({
+  commitLsn,
+  endLsn: commitLsn + 1n,
+  xid: 1,
+  committedAtMs: 0,
+  firstOrdinal: 0,
+  rows: rowsFrom(Array.from({ length: count }, () => blankRow)),
+  bytes: count * 10,
+  ...more,
+});
