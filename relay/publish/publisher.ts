@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka, PartitionerArgs, Producer, RecordMetadata, Transaction } from 'kafkajs';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
 import { kafkaError, kafkaErrorType } from '../kafka.ts';
 import { type Progress, serializeProgress } from '../progress.ts';
 import { BatchBuilder, type PartitionSlice, toTopicMessages } from './batch.ts';
@@ -92,7 +93,9 @@ export class Publisher {
       // The progress goes first although it counts last: a send to one partition is the only one that can be repeated
       // safely on CONCURRENT_TRANSACTIONS, and once it is in, that answer cannot come again in this transaction.
       await this.#sendFirst(transaction, progress.slot, serializeProgress(progress));
+      failpoint('PROGRESS_SENT');
       for (const send of batch.sends()) await this.#send(transaction, send);
+      failpoint('EVENTS_SENT');
     });
   }
 

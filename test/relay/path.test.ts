@@ -1,0 +1,186 @@
+/** What reaches Kafka of everything that can happen in a database, on real servers. */
+import pg from 'pg';
+import { describe, expect, it } from 'vitest';
+import { idOf, itemOf, World } from './world.ts';
+
+async function connect(world: World): Promise<pg.Client & AsyncDisposable> {
+  const client = new pg.Client({ connectionString: world.database.url });
+  await client.connect();
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.end() });
+}
+
+/** A world with a relay that streams. */
+async function streamingWorld(settings: Parameters<World['startRelay']>[0] = {}) {
+  const world = await World.create();
+  const relay = world.startRelay(settings);
+  await relay.streaming();
+  return { world, relay, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
+}
+
+describe('the path from row to record', () => {
+  it('publishes nothing of a rolled-back transaction or savepoint', async () => {
+    await using scene = await streamingWorld();
+    const { world } = scene;
+    await using client = await connect(world);
+    await client.query('begin');
+    await world.write([{ key: 'a', seq: 100 }], client);
+    await client.query('rollback');
+    await client.query('begin');
+    const kept = await world.write([{ key: 'a', seq: 0 }], client);
+    await client.query('savepoint s');
+    await world.write([{ key: 'a', seq: 101 }], client);
+    await client.query('rollback to savepoint s');
+    kept.push(...(await world.write([{ key: 'a', seq: 1 }], client)));
+    await client.query('commit');
+    const records = await world.read(kept);
+    expect(records.map(idOf)).toEqual(kept);
+  });
+
+  it('orders concurrent transactions by their commit, not by their start', async () => {
+    await using scene = await streamingWorld();
+    const { world } = scene;
+    await using first = await connect(world);
+    await using second = await connect(world);
+    await first.query('begin');
+    const late = await world.write([{ key: 'k', seq: 1 }], first);
+    await second.query('begin');
+    const early = await world.write([{ key: 'k', seq: 0 }], second);
+    await second.query('commit');
+    await first.query('commit');
+    const records = await world.read([...late, ...early]);
+    expect(records.map(idOf)).toEqual([...early, ...late]);
+  });
+
+  it('publishes what is inserted and deleted in one transaction, and nothing for deletes of old rows', async () => {
+    await using scene = await streamingWorld();
+    const { world } = scene;
+    await using client = await connect(world);
+    const old = await world.write([{ key: 'k', seq: 0 }]);
+    await client.query('begin');
+    const brief = await world.write([{ key: 'k', seq: 1 }], client);
+    await client.query('delete from outbox.event where id = any($1)', [[...brief, ...old]]);
+    await client.query('commit');
+    const records = await world.read([...old, ...brief]);
+    expect(records.map(idOf)).toEqual([...old, ...brief]);
+  });
+
+  it('gives the rows of one multi-row insert rising positions under one commit LSN', async () => {
+    await using scene = await streamingWorld();
+    const { world } = scene;
+    const ids = await world.write(Array.from({ length: 20 }, (_, seq) => ({ key: 'k', seq })));
+    const records = await world.read(ids);
+    const positions = records.map(({ headers }) => headers.position ?? '');
+    expect(new Set(positions.map((position) => position.slice(0, 16))).size).toBe(1);
+    expect(positions.map((position) => Number.parseInt(position.slice(17), 16))).toEqual(
+      ids.map((_, n) => n),
+    );
+  });
+
+  it('keeps digits, unicode and empty strings as they were written', async () => {
+    await using scene = await streamingWorld();
+    const { world } = scene;
+    const payload = '{"key":"Ünïcødé 🚚","seq":9223372036854775807,"note":""}';
+    const { rows } = await world.pool.query<{ id: string }>(
+      `select outbox.emit('item', '🚚', 'test.ItemMoved', $1, '{"traceparent":"00-1"}') as id`,
+      [payload],
+    );
+    const [record] = await world.read([rows[0]!.id]);
+    expect(record?.key).toBe('🚚');
+    expect(Object.keys(record?.headers ?? {})).toEqual(['id', 'type', 'position', 'traceparent']);
+    // key, then the largest long as ten bytes of varint, then branch 1 with an empty string.
+    const key = Buffer.from('Ünïcødé 🚚');
+    const largest = Buffer.from('feffffffffffffffff01', 'hex');
+    const expected = Buffer.concat([Buffer.from([key.length * 2]), key, largest, Buffer.from([2, 0])]);
+    expect(record?.value?.subarray(5)).toEqual(expected);
+  });
+
+  it('sets an event that no schema accepts aside once, even when the relay dies in between, and goes on', async () => {
+    await using world = await World.create();
+    const dying = world.startRelay({ FAILPOINT: 'DEAD_LETTERS_STORED:2' });
+    await dying.streaming();
+    const ids = await world.write([{ key: 'k', seq: 0 }]);
+    await world.read(ids);
+    const bad = `{"key":"k","seq":"secret-value"}`;
+    await world.pool.query(`select outbox.emit('item', 'k', 'test.ItemMoved', $1)`, [bad]);
+    ids.push(...(await world.write([{ key: 'k', seq: 1 }])));
+    await dying.exited;
+    const relay = world.startRelay();
+    const records = await world.read(ids);
+    expect(records.map(idOf)).toEqual(ids);
+    const { rows } = await world.pool.query('select code, path, message, payload from outbox.dead_letter');
+    expect(rows).toEqual([
+      { code: 'PAYLOAD_INVALID', path: '$.seq', message: expect.any(String), payload: bad },
+    ]);
+    expect(JSON.stringify([...dying.lines, ...relay.lines, rows[0].message])).not.toContain('secret-value');
+    expect(await relay.metric('outbox_relay_dead_letters_total', '{code="PAYLOAD_INVALID"')).toBe(1);
+  });
+
+  it('stops at an event that no schema accepts under the policy halt, and publishes it once it may', async () => {
+    await using scene = await streamingWorld({ DEAD_LETTERS_POLICY: 'halt' });
+    const { world, relay } = scene;
+    await world.pool.query(`select outbox.emit('item', 'k', 'test.ItemMoved', '{"key":"k"}')`);
+    const after = await world.write([{ key: 'k', seq: 0 }]);
+    expect(await relay.exited).toEqual({ code: 78, signal: null });
+    expect(relay.lines.at(-1)?.err?.code).toBe('EVENT_REJECTED');
+    world.startRelay();
+    expect((await world.read(after)).map(idOf)).toEqual(after);
+  });
+
+  it('never lets a transaction be seen in part', async () => {
+    await using scene = await streamingWorld({ PUBLISH_LINGER_MS: 0 });
+    const { world } = scene;
+    const ids: string[] = [];
+    const sizes = new Map<string, number>();
+    for (let transaction = 0; transaction < 30; transaction++) {
+      const written = await world.write(
+        Array.from({ length: 2 + (transaction % 9) }, (_, seq) => ({ key: `t${transaction}-${seq}`, seq })),
+      );
+      sizes.set(`t${transaction}`, written.length);
+      ids.push(...written);
+      // A reader at any moment: of each transaction all or nothing.
+      if (transaction % 10 !== 9) continue;
+      const seen = new Map<string, number>();
+      for (const record of await world.read([])) {
+        const name = itemOf(record).key.split('-')[0]!;
+        seen.set(name, (seen.get(name) ?? 0) + 1);
+      }
+      for (const [name, count] of seen) expect(count).toBe(sizes.get(name));
+    }
+    expect((await world.read(ids)).length).toBe(ids.length);
+  });
+
+  it('splits a transaction over the limit by ordinal and goes on within it after dying', async () => {
+    await using world = await World.create();
+    const limits = { PUBLISH_MAX_TRANSACTION_EVENTS: 50, PUBLISH_BATCH_EVENTS: 50 };
+    const dying = world.startRelay({ ...limits, FAILPOINT: 'KAFKA_COMMITTED:9' });
+    await dying.streaming();
+    const small = await world.write([{ key: 'k', seq: 0 }]);
+    const ids = await world.write(Array.from({ length: 1_000 }, (_, n) => ({ key: 'k', seq: n + 1 })));
+    await dying.exited;
+    const relay = world.startRelay(limits);
+    const records = await world.read([...small, ...ids]);
+    expect(records.map((record) => itemOf(record).seq)).toEqual(Array.from({ length: 1_001 }, (_, n) => n));
+    expect(await relay.metric('outbox_relay_split_transactions_total')).toBeGreaterThan(5);
+  });
+
+  it('takes a transaction of 200,000 events in bounded memory', { timeout: 180_000 }, async () => {
+    await using scene = await streamingWorld();
+    const { world, relay } = scene;
+    await world.pool.query(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+       select 'item', 'k' || n % 100, 'test.ItemMoved',
+              json_build_object('key', 'k' || n % 100, 'seq', n, 'note', repeat('x', 250))
+         from generate_series(1, 200000) n`,
+    );
+    let peak = 0;
+    for (let published = 0; published < 200_000; ) {
+      published = await relay.metric('outbox_relay_events_published_total');
+      peak = Math.max(peak, await relay.metric('process_resident_memory_bytes'));
+      if (Number.isNaN(published)) published = 0;
+      await relay.line(() => true);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    console.log(`200,000 events in one transaction: peak ${Math.round(peak / 1024 / 1024)} MB resident`);
+    expect(peak).toBeLessThan(300 * 1024 * 1024);
+  });
+});
