@@ -131,7 +131,8 @@ export class Encoder {
     const headers = ownHeaders({ id, type: type ?? '', position }, row.headers, names);
     const value = this.#encodePayload(row.payload, target, names);
     const bytes = recordBytes(aggregateid, value, headers);
-    const limit = Math.min(this.#maxRecordBytes, target.info.maxMessageBytes - batchOverheadBytes);
+    const maxBatchBytes = target.info.maxMessageBytes - batchOverheadBytes;
+    const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
     if (bytes > limit) throw new Refusal('RECORD_TOO_LARGE', `${bytes} bytes, at most ${limit} fit`, names);
     return {
       topic: target.topic,
@@ -141,6 +142,7 @@ export class Encoder {
       headers,
       timestampMs,
       bytes,
+      maxBatchBytes,
     };
   }
 

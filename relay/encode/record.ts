@@ -16,6 +16,8 @@ export type OutboundRecord = {
   readonly timestampMs: number;
   /** Upper bound of what the record takes in a Kafka record batch. */
   readonly bytes: number;
+  /** Most bytes of records that a record batch of its topic may hold. */
+  readonly maxBatchBytes: number;
 };
 
 /** An event set aside; `message` tells places and types, never a value of the payload. */

@@ -20,8 +20,8 @@ type PartitionQueue = {
 };
 
 /**
- * A record batch stays below the topic's max.message.bytes, of which 1 MiB is the default; 768 KiB leaves room for the
- * batch header, and lets a broker append it without a large allocation.
+ * A record batch stays below the topic's max.message.bytes, which may be less than its default of 1 MiB. 768 KiB lets a
+ * broker append it without a large allocation.
  */
 const maxSliceBytes = 768 * 1024;
 
@@ -51,7 +51,7 @@ export class BatchBuilder {
     const isFull =
       slice === undefined ||
       slice.length >= maxSendMessages ||
-      queue.lastBytes + record.bytes > maxSliceBytes;
+      queue.lastBytes + record.bytes > Math.min(maxSliceBytes, record.maxBatchBytes);
     if (slice === undefined || isFull) {
       slice = [];
       queue.slices.push(slice);

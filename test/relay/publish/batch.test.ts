@@ -134,3 +134,10 @@ test('a send has one entry a topic, since kafkajs refuses a topic that comes twi
     ['b', ['1']],
   ]);
 });
+
+test('a record batch is no larger than its topic takes', () => {
+  const batch = new BatchBuilder();
+  for (let number = 0; number < 7; number++)
+    batch.append(recordOf({ key: String(number), bytes: 100, maxBatchBytes: 300 }));
+  expect([...batch.sends()].map(keysOf)).toEqual([['0', '1', '2'], ['3', '4', '5'], ['6']]);
+});

@@ -9,5 +9,6 @@ export const recordOf = (more: Partial<OutboundRecord> = {}): OutboundRecord => 
   headers: { id: 'i', type: 'Placed', position: '0000000000000001.00000000' },
   timestampMs: 1_767_323_045_678,
   bytes: 100,
+  maxBatchBytes: 1_048_527,
   ...more,
 });

@@ -1,0 +1,57 @@
+import { describe, expect, test } from 'vitest';
+import { Topics } from '../../../relay/publish/topics.ts';
+import { createTopic, withAdmin } from '../../support/kafka.ts';
+import { unique } from '../../support/unique.ts';
+import { configOf, type Settings } from '../settings.ts';
+
+const resolve = (topic: string, settings: Settings = {}) =>
+  withAdmin((admin) => new Topics(admin, configOf(settings).topics).resolve(topic));
+
+describe('a topic that exists', () => {
+  test('has its partitions and the default size', async () => {
+    expect(await resolve(await createTopic('three', 3))).toEqual({
+      partitions: 3,
+      maxMessageBytes: 1_048_588,
+    });
+  });
+
+  test('has its own size where it has one', async () => {
+    const topic = unique('sized');
+    await withAdmin((admin) =>
+      admin.createTopics({
+        waitForLeaders: true,
+        topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'max.message.bytes', value: '54321' }] }],
+      }),
+    );
+    expect(await resolve(topic)).toEqual({ partitions: 1, maxMessageBytes: 54_321 });
+  });
+
+  test('has the partitions of the moment', async () => {
+    const topic = await createTopic('growing', 1);
+    await withAdmin(async (admin) => {
+      const topics = new Topics(admin, configOf().topics);
+      expect((await topics.resolve(topic))?.partitions).toBe(1);
+      await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] });
+      expect((await topics.resolve(topic))?.partitions).toBe(4);
+    });
+  });
+});
+
+describe('a topic that does not exist', () => {
+  test('is created as the settings say', async () => {
+    const topic = unique('created');
+    expect((await resolve(topic, { TOPICS_PARTITIONS: 5 }))?.partitions).toBe(5);
+  });
+
+  test('is created by several at once without harm', async () => {
+    const topic = unique('created');
+    const all = await Promise.all([1, 2, 3].map(() => resolve(topic, { TOPICS_PARTITIONS: 2 })));
+    expect(all.map((info) => info?.partitions)).toEqual([2, 2, 2]);
+  });
+
+  test('is undefined, and stays away, where creating is off', async () => {
+    const topic = unique('absent');
+    expect(await resolve(topic, { TOPICS_CREATE: false })).toBeUndefined();
+    expect(await withAdmin((admin) => admin.listTopics())).not.toContain(topic);
+  });
+});
