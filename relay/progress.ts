@@ -198,6 +198,7 @@ function reachOf(timeline: number, database: DatabaseState): Lsn {
   return database.history.find((entry) => entry.timeline === timeline)?.switchLsn ?? 0n;
 }
 
+/** The least LSN that a history must reach to hold what is published; of a partial one, past where its commit begins. */
 function greatestPublished(progress: Progress): Lsn {
-  return progress.partial === null ? progress.endLsn : progress.partial.commitLsn;
+  return progress.partial === null ? progress.endLsn : progress.partial.commitLsn + 1n;
 }
