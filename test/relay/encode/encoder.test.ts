@@ -1,0 +1,417 @@
+import fc from 'fast-check';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
+import type { Config } from '../../../relay/config.ts';
+import { Encoder } from '../../../relay/encode/encoder.ts';
+import { partitionOf } from '../../../relay/encode/murmur2.ts';
+import type { OutboundRecord, Rejection, TopicDirectory, TopicInfo } from '../../../relay/encode/record.ts';
+import { RegistryClient } from '../../../relay/encode/registry-client.ts';
+import { RelayError } from '../../../relay/errors.ts';
+import { registerSchema } from '../../support/registry.ts';
+import { servers } from '../../support/servers.ts';
+import { unique } from '../../support/unique.ts';
+import { rowsFrom, transactionOf } from '../capture/rows.ts';
+import { configOf, type Settings } from '../settings.ts';
+import { type Gate, openGate } from './gate.ts';
+
+let registryUrl: string;
+beforeAll(async () => {
+  registryUrl = (await servers()).registryUrl;
+});
+
+const info: TopicInfo = { partitions: 12, maxMessageBytes: 1_048_588 };
+const canary = 'canary-4711';
+
+/** Every topic that was asked for, and what the answer is. */
+class Topics implements TopicDirectory {
+  readonly asked: string[] = [];
+  answer: TopicInfo | undefined | RelayError = info;
+
+  resolve(topic: string): Promise<TopicInfo | undefined> {
+    this.asked.push(topic);
+    return this.answer instanceof RelayError ? Promise.reject(this.answer) : Promise.resolve(this.answer);
+  }
+}
+
+function encoderOf(
+  settings: Settings = {},
+  url = registryUrl,
+  topics: TopicDirectory = new Topics(),
+): Encoder {
+  const config: Config = configOf(settings);
+  return new Encoder(config, new RegistryClient({ ...config.registry, url }), topics);
+}
+
+const record = (...fields: object[]) => ({ type: 'record', name: 'Placed', namespace: 'shop', fields });
+const total = { name: 'total', type: 'long' };
+
+/** A kind of event that only one test knows: an aggregatetype whose subject has the schema. */
+async function newKind(
+  schema: object | null = record(total),
+): Promise<{ kind: string; subject: string; id: number }> {
+  const kind = unique('order');
+  const subject = `outbox.event.${kind}-shop.Placed`;
+  return { kind, subject, id: schema === null ? 0 : await registerSchema(subject, schema) };
+}
+
+const rowOf = (more: Partial<OutboxRow>): OutboxRow => ({
+  id: 'b1f2c3d4-0000-4000-8000-00000000002a',
+  aggregatetype: 'order',
+  aggregateid: '42',
+  type: 'shop.Placed',
+  payload: '{"total":1}',
+  headers: '{}',
+  createdAt: '2026-01-02 03:04:05.678901+00',
+  ...more,
+});
+
+const transaction = (...rows: OutboxRow[]): CommittedTransaction =>
+  transactionOf(0x16_b374_d848n, 0, { rows: rowsFrom(rows), committedAtMs: 1_767_323_045_678 });
+
+async function encodeOne(encoder: Encoder, row: OutboxRow): Promise<OutboundRecord> {
+  const { records, rejections } = await encoder.encode(transaction(row), 0);
+  expect(rejections).toEqual([]);
+  const [only] = records;
+  if (only === undefined) throw new Error('no record');
+  return only;
+}
+
+async function rejectOne(encoder: Encoder, row: OutboxRow): Promise<Rejection> {
+  const { records, rejections } = await encoder.encode(transaction(row), 0);
+  expect(records).toEqual([]);
+  const [only] = rejections;
+  if (only === undefined) throw new Error('no rejection');
+  // Whatever is told of an event, its payload is not.
+  expect(JSON.stringify({ ...only, row: null, commitLsn: null })).not.toContain(canary);
+  return only;
+}
+
+const codeOf = (error: unknown) =>
+  error instanceof RelayError ? `${error.class} ${error.code}` : String(error);
+
+describe('a record', () => {
+  test('has its topic, partition, key, framed value, headers and time', async () => {
+    const { kind, id } = await newKind();
+    const encoded = await encodeOne(
+      encoderOf(),
+      rowOf({ aggregatetype: kind, headers: '{"traceparent":"00-ab"}' }),
+    );
+    const framing = Buffer.alloc(5);
+    framing.writeUInt32BE(id, 1);
+    expect(encoded).toMatchObject({
+      topic: `outbox.event.${kind}`,
+      partition: partitionOf('42', 12),
+      key: '42',
+      value: Buffer.concat([framing, Buffer.from([2])]),
+      timestampMs: 1_767_323_045_678,
+    });
+    expect(Object.entries(encoded.headers)).toEqual([
+      ['id', 'b1f2c3d4-0000-4000-8000-00000000002a'],
+      ['type', 'shop.Placed'],
+      ['position', '00000016b374d848.00000000'],
+      ['traceparent', '00-ab'],
+    ]);
+  });
+
+  test('of each row has the ordinal of the row, also behind rejected ones and in a later part', async () => {
+    const { kind } = await newKind();
+    const row = (payload: string) => rowOf({ aggregatetype: kind, payload });
+    const part = {
+      ...transaction(row('{"total":1}'), row('{}'), row('{"total":3}'), row('{"total":4}')),
+      firstOrdinal: 65_534,
+    };
+    const { records, rejections } = await encoderOf().encode(part, 0);
+    expect(records.map(({ headers }) => headers.position)).toEqual([
+      '00000016b374d848.0000fffe',
+      '00000016b374d848.00010000',
+      '00000016b374d848.00010001',
+    ]);
+    expect(rejections.map(({ ordinal }) => ordinal)).toEqual([65_535]);
+    const rest = await encoderOf().encode(part, 2);
+    expect(rest.records.map(({ headers }) => headers.position)).toEqual([
+      '00000016b374d848.00010000',
+      '00000016b374d848.00010001',
+    ]);
+    expect(rest.rejections).toEqual([]);
+  });
+
+  test('keeps integers of 64 bits to the last digit', async () => {
+    const { kind } = await newKind();
+    const encoder = encoderOf();
+    for (const value of [9_007_199_254_740_993n, 2n ** 63n - 1n, -(2n ** 63n)]) {
+      const { value: bytes } = await encodeOne(
+        encoder,
+        rowOf({ aggregatetype: kind, payload: `{"total":${value}}` }),
+      );
+      let zigzag = 0n;
+      for (const [index, byte] of bytes.subarray(5).entries())
+        zigzag |= BigInt(byte & 0x7f) << BigInt(7 * index);
+      expect((zigzag >> 1n) ^ -(zigzag & 1n)).toBe(value);
+    }
+  });
+
+  test('has a value of its own, which later ones do not write over', async () => {
+    const { kind } = await newKind();
+    const row = (n: number) => rowOf({ aggregatetype: kind, payload: `{"total":${n}}` });
+    const { records } = await encoderOf().encode(transaction(row(1), row(2), row(3)), 0);
+    expect(records.map(({ value }) => value[5])).toEqual([2, 4, 6]);
+  });
+
+  test('counts at least the bytes that Kafka will need for it', async () => {
+    const { kind } = await newKind(record({ name: 'text', type: 'string' }));
+    const encoder = encoderOf();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.string({ unit: 'grapheme' }),
+        fc.string({ unit: 'grapheme' }),
+        async (text, key) => {
+          const row = rowOf({
+            aggregatetype: kind,
+            aggregateid: key,
+            payload: JSON.stringify({ text }),
+            headers: JSON.stringify({ h: text }),
+          });
+          const { bytes, value, headers } = await encodeOne(encoder, row);
+          let least = Buffer.byteLength(key) + value.length;
+          for (const [name, one] of Object.entries(headers))
+            least += Buffer.byteLength(name) + Buffer.byteLength(one) + 2;
+          expect(bytes).toBeGreaterThanOrEqual(least + 10);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
+
+describe('an event that can never be published', () => {
+  let kind: string;
+  let subject: string;
+  let id: number;
+  beforeAll(async () => {
+    const lines = { type: 'array', items: record({ name: 'price', type: 'long' }) };
+    ({ kind, subject, id } = await newKind({
+      ...record(total, {
+        name: 'lines',
+        type: { ...lines, items: { ...lines.items, name: 'Line' } },
+        default: [],
+      }),
+    }));
+  });
+  const topicOf = () => `outbox.event.${kind}`;
+
+  test.each([
+    ['no id', { id: null }, 'EVENT_INVALID'],
+    ['an empty id', { id: '' }, 'EVENT_INVALID'],
+    ['no aggregateid', { aggregateid: null }, 'EVENT_INVALID'],
+    ['no aggregatetype', { aggregatetype: null }, 'EVENT_INVALID'],
+    ['no type', { type: null }, 'EVENT_INVALID'],
+    ['an empty type', { type: '' }, 'EVENT_INVALID'],
+    ['headers that are no object', { headers: `["${canary}"]` }, 'EVENT_INVALID'],
+    ['headers that are not JSON', { headers: canary }, 'EVENT_INVALID'],
+    ['a topic that is no legal name', { aggregatetype: 'a b' }, 'TOPIC_NOT_ALLOWED'],
+    ['a topic that climbs out', { aggregatetype: '../x' }, 'TOPIC_NOT_ALLOWED'],
+    ['no payload', { payload: null }, 'PAYLOAD_NOT_JSON'],
+    ['a payload that is not JSON', { payload: `{"x":"${canary}` }, 'PAYLOAD_NOT_JSON'],
+    ['an empty payload', { payload: '' }, 'PAYLOAD_NOT_JSON'],
+    ['a payload of another shape', { payload: `"${canary}"` }, 'PAYLOAD_INVALID'],
+  ])('for %s is rejected', async (_, change, code) => {
+    const row = rowOf({ aggregatetype: kind, ...change });
+    const rejection = await rejectOne(encoderOf(), row);
+    expect(rejection).toMatchObject({ code, commitLsn: 0x16_b374_d848n, ordinal: 0, row });
+  });
+
+  test.each([
+    ['a missing field', '{}', '$.total'],
+    ['another type', `{"total":"${canary}"}`, '$.total'],
+    ['too large an integer', '{"total":9223372036854775808}', '$.total'],
+    ['a fraction', '{"total":1.5}', '$.total'],
+    ['a fault deep inside', `{"total":1,"lines":[{"price":1},{"price":"${canary}"}]}`, '$.lines[1].price'],
+  ])('for %s is rejected with the place', async (_, payload, path) => {
+    const rejection = await rejectOne(encoderOf(), rowOf({ aggregatetype: kind, payload }));
+    expect(rejection).toMatchObject({
+      code: 'PAYLOAD_INVALID',
+      path,
+      topic: topicOf(),
+      subject,
+      schemaId: id,
+    });
+    expect(rejection.message).toMatch(/^expected .*, found /);
+  });
+
+  test('for a field the schema does not know is rejected, without the name of the field', async () => {
+    const payload = `{"total":1,"${canary}":1}`;
+    expect((await rejectOne(encoderOf(), rowOf({ aggregatetype: kind, payload }))).code).toBe(
+      'PAYLOAD_INVALID',
+    );
+  });
+
+  test('never goes to a topic that is not listed, the progress topic or an internal one', async () => {
+    const topics = new Topics();
+    const settings = { TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: '*' };
+    const encoder = encoderOf(settings, registryUrl, topics);
+    for (const aggregatetype of ['outbox-relay.progress', '__consumer_offsets', '__transaction_state'])
+      expect((await rejectOne(encoder, rowOf({ aggregatetype }))).code).toBe('TOPIC_NOT_ALLOWED');
+    expect(topics.asked).toEqual([]);
+  });
+
+  test('stands aside alone: the others of its transaction are encoded', async () => {
+    const good = rowOf({ aggregatetype: kind });
+    const { records, rejections } = await encoderOf().encode(
+      transaction(good, rowOf({ type: null }), good),
+      0,
+    );
+    expect([records.length, rejections.map(({ ordinal }) => ordinal)]).toEqual([2, [1]]);
+  });
+});
+
+describe('the size of a record', () => {
+  test('is limited by the setting and by the topic, to the byte', async () => {
+    const { kind } = await newKind(record({ name: 'text', type: 'string' }));
+    const row = (length: number) =>
+      rowOf({ aggregatetype: kind, payload: JSON.stringify({ text: 'x'.repeat(length) }) });
+    const probe = await encodeOne(encoderOf(), row(2_000));
+    const fits = encoderOf({ PUBLISH_MAX_RECORD_BYTES: probe.bytes });
+    await encodeOne(fits, row(2_000));
+    expect((await rejectOne(fits, row(2_001))).code).toBe('RECORD_TOO_LARGE');
+    const topics = new Topics();
+    topics.answer = { partitions: 1, maxMessageBytes: probe.bytes + 61 };
+    const byTopic = encoderOf({}, registryUrl, topics);
+    await encodeOne(byTopic, row(2_000));
+    expect(await rejectOne(byTopic, row(2_001))).toMatchObject({
+      code: 'RECORD_TOO_LARGE',
+      topic: `outbox.event.${kind}`,
+    });
+  });
+});
+
+describe('a topic', () => {
+  test('that does not exist is a rejection, until it does', async () => {
+    const { kind } = await newKind();
+    const topics = new Topics();
+    topics.answer = undefined;
+    const encoder = encoderOf({}, registryUrl, topics);
+    const row = rowOf({ aggregatetype: kind });
+    expect(await rejectOne(encoder, row)).toMatchObject({
+      code: 'TOPIC_MISSING',
+      topic: `outbox.event.${kind}`,
+    });
+    topics.answer = info;
+    await vi.waitFor(() => encodeOne(encoder, row), { timeout: 5_000, interval: 100 });
+  });
+
+  test('of which nothing can be learned holds everything up, and rejects nothing', async () => {
+    const { kind } = await newKind();
+    const topics = new Topics();
+    topics.answer = new RelayError('KAFKA_UNAVAILABLE', 'no broker');
+    const encoder = encoderOf({}, registryUrl, topics);
+    const row = rowOf({ aggregatetype: kind });
+    expect(await encoder.encode(transaction(row), 0).catch(codeOf)).toBe('retry KAFKA_UNAVAILABLE');
+    topics.answer = info;
+    await encodeOne(encoder, row);
+  });
+
+  test('is asked for once for many events', async () => {
+    const { kind } = await newKind();
+    const topics = new Topics();
+    const encoder = encoderOf({}, registryUrl, topics);
+    await encoder.encode(
+      transaction(...Array.from({ length: 500 }, () => rowOf({ aggregatetype: kind }))),
+      0,
+    );
+    expect(topics.asked).toEqual([`outbox.event.${kind}`]);
+  });
+});
+
+describe('the schema', () => {
+  let gate: Gate;
+  const gated = async (settings?: Settings) => {
+    gate = await openGate(registryUrl);
+    return encoderOf(settings, gate.url);
+  };
+
+  test('that evolved is fetched for an event that the known one refuses', async () => {
+    const { kind, subject } = await newKind();
+    const encoder = encoderOf();
+    const row = (payload: string) => rowOf({ aggregatetype: kind, payload });
+    await encodeOne(encoder, row('{"total":1}'));
+    const newer = await registerSchema(
+      subject,
+      record(total, { name: 'note', type: ['null', 'string'], default: null }),
+    );
+    // A refusal asks at most once a second.
+    const encoded = await vi.waitFor(() => encodeOne(encoder, row('{"total":1,"note":"n"}')), {
+      timeout: 5_000,
+      interval: 100,
+    });
+    expect(encoded.value.readUInt32BE(1)).toBe(newer);
+    expect((await encodeOne(encoder, row('{"total":1}'))).value.readUInt32BE(1)).toBe(newer);
+  });
+
+  test('that evolved is taken up after its time, without a refusal', async () => {
+    const { kind, subject } = await newKind();
+    const encoder = encoderOf({ REGISTRY_LATEST_TTL_MS: 50 });
+    await encodeOne(encoder, rowOf({ aggregatetype: kind }));
+    const newer = await registerSchema(subject, record(total, { name: 'n', type: 'int', default: 0 }));
+    await vi.waitFor(
+      async () => {
+        const { value } = await encodeOne(encoder, rowOf({ aggregatetype: kind, payload: '{"total":1}' }));
+        expect(value.readUInt32BE(1)).toBe(newer);
+      },
+      { timeout: 5_000, interval: 50 },
+    );
+  });
+
+  test('that is known serves through an outage of the registry', async () => {
+    const { kind } = await newKind();
+    const encoder = await gated({ REGISTRY_LATEST_TTL_MS: 0 });
+    await using _ = gate;
+    await encodeOne(encoder, rowOf({ aggregatetype: kind }));
+    await gate.shut();
+    for (let i = 0; i < 5; i++) await encodeOne(encoder, rowOf({ aggregatetype: kind }));
+  });
+
+  test('that was never fetched waits for the registry: a retry, never a rejection', async () => {
+    const { kind } = await newKind();
+    const encoder = await gated();
+    await using _ = gate;
+    await gate.shut();
+    const one = transaction(rowOf({ aggregatetype: kind }));
+    expect(await encoder.encode(one, 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
+    await gate.open();
+    expect((await encoder.encode(one, 0)).records).toHaveLength(1);
+  });
+
+  test('that may be outdated is not refused with while the registry is away', async () => {
+    const { kind } = await newKind();
+    const encoder = await gated();
+    await using _ = gate;
+    await encodeOne(encoder, rowOf({ aggregatetype: kind }));
+    await gate.shut();
+    await new Promise((resolve) => setTimeout(resolve, 1_050)); // so that it may be asked for again
+    const bad = transaction(rowOf({ aggregatetype: kind, payload: '{}' }));
+    expect(await encoder.encode(bad, 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
+    await gate.open();
+    expect((await encoder.encode(bad, 0)).rejections).toMatchObject([{ code: 'PAYLOAD_INVALID' }]);
+  });
+
+  test('that is missing is a rejection, until it is registered', async () => {
+    const { kind, subject } = await newKind(null);
+    await registerSchema(unique('another'), record(total));
+    const encoder = encoderOf();
+    const row = rowOf({ aggregatetype: kind });
+    expect(await rejectOne(encoder, row)).toMatchObject({ code: 'SCHEMA_MISSING', subject, schemaId: null });
+    await registerSchema(subject, record(total));
+    await vi.waitFor(() => encodeOne(encoder, row), { timeout: 5_000, interval: 100 });
+  });
+
+  test('is asked for rarely, however many events are refused', async () => {
+    const { kind } = await newKind();
+    const encoder = await gated();
+    await using _ = gate;
+    const bad = rowOf({ aggregatetype: kind, payload: '{}' });
+    const missing = rowOf({ aggregatetype: unique('nobody') });
+    const rows = Array.from({ length: 1_000 }, (__, index) => (index % 2 === 0 ? bad : missing));
+    expect((await encoder.encode(transaction(...rows), 0)).rejections).toHaveLength(1_000);
+    expect(gate.connections).toBeLessThanOrEqual(6);
+  });
+});

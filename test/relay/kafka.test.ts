@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { KafkaJSConnectionError, KafkaJSNumberOfRetriesExceeded, KafkaJSProtocolError } from 'kafkajs';
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { RelayError } from '../../relay/errors.ts';
+import { createKafka, kafkaError, kafkaErrorType } from '../../relay/kafka.ts';
+import { servers } from '../support/servers.ts';
+import { configOf } from './settings.ts';
+
+const silent = pino({ level: 'silent' });
+
+/** As the client wraps what a broker answered. */
+const answered = (type: string) => Object.assign(new KafkaJSProtocolError(`answer ${type}`), { type });
+const wrapped = (cause: Error) => new KafkaJSNumberOfRetriesExceeded(cause, { retryCount: 3, retryTime: 30 });
+
+describe('an error of the client', () => {
+  test.each([
+    ['PRODUCER_FENCED', 'PRODUCER_FENCED'],
+    ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED'],
+    ['TOPIC_AUTHORIZATION_FAILED', 'KAFKA_UNAUTHORIZED'],
+    ['TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'KAFKA_UNAUTHORIZED'],
+    ['INVALID_TRANSACTION_TIMEOUT', 'KAFKA_UNSUITABLE'],
+    ['NOT_LEADER_FOR_PARTITION', 'KAFKA_UNAVAILABLE'],
+    ['REQUEST_TIMED_OUT', 'KAFKA_UNAVAILABLE'],
+  ])('%s is %s, bare or wrapped', (type, code) => {
+    for (const error of [answered(type), wrapped(answered(type)), wrapped(wrapped(answered(type)))]) {
+      const failure = kafkaError(error, 'trying');
+      expect([failure.code, failure.context.kafkaError, failure.cause]).toEqual([code, type, error]);
+    }
+  });
+
+  test('without a meaning of its own is what the caller says', () => {
+    const lost = new KafkaJSConnectionError('Connection lost');
+    expect(kafkaError(lost, 'trying').code).toBe('KAFKA_UNAVAILABLE');
+    expect(kafkaError(lost, 'publishing', 'PUBLISH_UNCERTAIN').code).toBe('PUBLISH_UNCERTAIN');
+    expect(kafkaError('no error at all', 'trying').code).toBe('KAFKA_UNAVAILABLE');
+  });
+
+  test('that is ours already stays as it is', () => {
+    const error = new RelayError('PUBLISH_UNCERTAIN', 'x');
+    expect(kafkaError(error, 'y')).toBe(error);
+  });
+
+  test('that causes itself does not hold us up', () => {
+    const loop = new Error('loop');
+    loop.cause = loop;
+    expect(kafkaErrorType(loop)).toBeUndefined();
+  });
+});
+
+describe('connecting', () => {
+  test('reaches the brokers', async () => {
+    const { brokers } = await servers();
+    const admin = createKafka(configOf({}, { brokers }), silent).admin();
+    await admin.connect();
+    expect((await admin.describeCluster()).brokers.length).toBeGreaterThan(0);
+    await admin.disconnect();
+  });
+
+  test('to nobody fails as unavailable', async () => {
+    const closed = createServer().listen(0, '127.0.0.1');
+    await once(closed, 'listening');
+    const { port } = closed.address() as AddressInfo;
+    closed.close();
+    const config = configOf({ KAFKA_CONNECT_TIMEOUT_MS: 200 }, { brokers: [`127.0.0.1:${port}`] });
+    const admin = createKafka(config, silent).admin({ retry: { retries: 1, initialRetryTime: 5 } });
+    const failure = await admin.connect().then(
+      () => undefined,
+      (error: unknown) => kafkaError(error, 'connecting'),
+    );
+    await admin.disconnect();
+    expect(failure?.code).toBe('KAFKA_UNAVAILABLE');
+  });
+
+  test('with a certificate file that cannot be read is a fault of the configuration', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'relay-'));
+    const file = path.join(folder, 'missing.pem');
+    const config = configOf({ KAFKA_SSL: true, KAFKA_SSL_CA_FILE: file }, { brokers: ['x:1'] });
+    expect(() => createKafka(config, silent)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+    await rm(folder, { recursive: true });
+  });
+});
+
+test('what kafkajs logs as errors is detail in ours: it retries most of them', async () => {
+  const lines: { level: number; msg: string }[] = [];
+  const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const kafka = createKafka(configOf({}, { brokers: ['x:1'] }), log);
+  kafka.logger().error('it failed', { error: 'why' });
+  kafka.logger().info('it goes on');
+  expect(lines.map(({ level, msg }) => [level, msg])).toEqual([
+    [20, 'it failed'],
+    [10, 'it goes on'],
+  ]);
+});
