@@ -1,0 +1,325 @@
+/** The course of the demo: servers, relay, consumer and order service up; load; wait for the rest; verdict; all down. */
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Kafka, logLevel } from 'kafkajs';
+import pg from 'pg';
+import { extendToHighWatermarks } from '../relay/audit/high-watermarks.ts';
+import { stableRanges } from '../relay/audit/read-topics.ts';
+import { readSchemaFiles } from '../relay/commands/schemas/files.ts';
+import { configSchema } from '../relay/config-schema.ts';
+import { RegistryClient } from '../relay/encode/registry-client.ts';
+import { migrate } from '../relay/migrate.ts';
+import { type Stack, startStack } from '../stack/stack.ts';
+import { Follower } from './follower.ts';
+import { Ledger } from './ledger.ts';
+import { OrderService, writerCount } from './order-service.ts';
+import { aggregatetypes } from './payloads.ts';
+import { Random } from './random.ts';
+import { RelayProcess } from './relay-process.ts';
+import { milliseconds, type Summary, summarise } from './summary.ts';
+import type { View } from './view.ts';
+
+export type DemoOptions = {
+  /** How long the order service writes. */
+  readonly seconds: number;
+  /** Events a second that it offers. */
+  readonly rate: number;
+  /** Kill the relay at random instants. */
+  readonly crash: boolean;
+  /** Leave the servers and the relay running after the verdict, until interrupted. */
+  readonly keep: boolean;
+  readonly seed: number;
+};
+
+/** Where everything is, for `keep`. */
+export type Addresses = Pick<Stack, 'databaseUrl' | 'brokers' | 'registryUrl'> & {
+  readonly relayUrl: string;
+  readonly relayLog: string;
+};
+
+export type Outlet = {
+  readonly view: View;
+  readonly onSummary: (summary: Summary) => void;
+  readonly onKept: (addresses: Addresses) => void;
+};
+
+const topics = aggregatetypes.map((aggregatetype) => `outbox.event.${aggregatetype}`);
+const partitionCount = 6;
+const schemasFolder = path.join(import.meta.dirname, '..', 'schemas');
+
+const tickIntervalMs = 250;
+const lastCount = 3;
+/** Without any arrival for so long, what has not come counts as missing. */
+const givenUpAfterMs = 60_000;
+const endOfTopicsWithinMs = 30_000;
+
+/** The demo brings its own servers: it writes and deletes, which nobody wants on one that a variable happens to name. */
+const foreignServers = ['DATABASE_URL', 'KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL'] as const;
+
+/** @returns the summary; also when interrupted, then of what was done until that. @throws when a server cannot start */
+export async function runDemo(
+  options: DemoOptions,
+  outlet: Outlet,
+  interrupted: AbortSignal,
+): Promise<Summary> {
+  for (const name of foreignServers) {
+    if (process.env[name] === undefined) continue;
+    outlet.view.note(`${name} is ignored: the demo starts servers of its own`);
+    delete process.env[name];
+  }
+  outlet.view.note(`seed ${options.seed}`);
+  const starting = startStack({ purpose: 'demo', onProgress: (line) => outlet.view.note(line) });
+  const stack = await Promise.race([starting, whenAborted(interrupted)]);
+  if (stack === undefined) {
+    // What is half started ends with this process; see `stack/run.ts`.
+    starting.catch(() => {});
+    const summary = nothingDone(options.seed);
+    outlet.onSummary(summary);
+    return summary;
+  }
+  await using _ = stack;
+  return await new Demo(options, outlet, interrupted, stack).run();
+}
+
+function nothingDone(seed: number): Summary {
+  return summarise({ verdict: new Ledger().verdict(), latenciesMs: [], elapsedMs: 0, crashes: 0, seed });
+}
+
+class Demo {
+  readonly #options: DemoOptions;
+  readonly #outlet: Outlet;
+  readonly #interrupted: AbortSignal;
+  readonly #stack: Stack;
+  readonly #kafka: Kafka;
+  readonly #ledger = new Ledger();
+  readonly #last: string[] = [];
+  #startMs = 0;
+  #lastReceiptMs = 0;
+  #phase = 'starting';
+
+  constructor(options: DemoOptions, outlet: Outlet, interrupted: AbortSignal, stack: Stack) {
+    this.#options = options;
+    this.#outlet = outlet;
+    this.#interrupted = interrupted;
+    this.#stack = stack;
+    this.#kafka = new Kafka({ clientId: 'demo', brokers: stack.brokers, logLevel: logLevel.NOTHING });
+  }
+
+  async run(): Promise<Summary> {
+    const { view, onSummary } = this.#outlet;
+    await using ending = new AsyncDisposableStack();
+    await this.#prepare();
+    const follower = this.#follower();
+    ending.defer(() => follower.stop());
+    const relay = await RelayProcess.prepare(this.#stack);
+    ending.defer(() => relay.end());
+    const bookkeeping = new pg.Client({ connectionString: this.#stack.databaseUrl });
+    ending.defer(() => bookkeeping.end());
+    await bookkeeping.connect();
+
+    let error: string | undefined;
+    const stopTicking = this.#tick(relay, bookkeeping);
+    try {
+      await this.#play(relay, follower, bookkeeping);
+    } catch (failure) {
+      error = failure instanceof Error ? failure.message : String(failure);
+    } finally {
+      await stopTicking();
+      view.end();
+    }
+    const summary = this.#summary(relay, error);
+    onSummary(summary);
+    if (this.#options.keep && error === undefined && !this.#interrupted.aborted) await this.#keep(relay);
+    else view.note('stopping the servers');
+    return summary;
+  }
+
+  async #prepare(): Promise<void> {
+    const { databaseUrl, brokers, registryUrl } = this.#stack;
+    const { applied } = await migrate({ databaseUrl });
+    this.#outlet.view.note(`applied ${applied.length} migrations`);
+
+    const config = configSchema.parse({
+      database: { url: databaseUrl },
+      kafka: { brokers },
+      registry: { url: registryUrl },
+      schemas: { directory: schemasFolder },
+    });
+    const registry = new RegistryClient(config.registry);
+    const files = await readSchemaFiles(config);
+    for (const { subject, schemaText } of files) await registry.register(subject, schemaText);
+    this.#outlet.view.note(`registered ${files.length} schemas`);
+
+    const admin = this.#kafka.admin();
+    await admin.connect();
+    try {
+      const created = topics.map((topic) => ({ topic, numPartitions: partitionCount }));
+      await admin.createTopics({ topics: created, waitForLeaders: true });
+    } finally {
+      await admin.disconnect();
+    }
+    this.#outlet.view.note(`created ${topics.length} topics of ${partitionCount} partitions`);
+  }
+
+  #follower(): Follower {
+    return new Follower({
+      kafka: this.#kafka,
+      registryUrl: this.#stack.registryUrl,
+      topics,
+      onReceipt: (receipt, type) => {
+        this.#lastReceiptMs = receipt.atMs;
+        this.#ledger.received(receipt);
+        const latencyMs = this.#ledger.latenciesMs.at(-1) ?? 0;
+        const name = type.slice(type.lastIndexOf('.') + 1).padEnd(18);
+        this.#last.unshift(
+          `${name} ${milliseconds(latencyMs).padStart(8)}  key ${JSON.stringify(receipt.key)}`,
+        );
+        this.#last.length = Math.min(this.#last.length, lastCount);
+      },
+    });
+  }
+
+  async #play(relay: RelayProcess, follower: Follower, bookkeeping: pg.Client): Promise<void> {
+    const { view } = this.#outlet;
+    view.note('starting the relay and the consumer');
+    relay.start();
+    await Promise.all([follower.start(), relay.untilStreaming(this.#interrupted)]);
+    const failed = Promise.race([relay.failed, follower.failed]);
+    failed.catch(() => {}); // until it is raced below
+    await this.#load(relay, failed);
+    this.#phase = 'waiting for the rest';
+    await Promise.race([this.#settle(bookkeeping), failed]);
+
+    // One that was killed last may still have something to repeat.
+    await relay.untilStreaming(AbortSignal.timeout(givenUpAfterMs));
+    if (!this.#options.keep || this.#interrupted.aborted) {
+      this.#phase = 'stopping the relay';
+      const how = await relay.stop();
+      if (how !== 'exit code 0') throw new Error(`asked to stop, the relay ended with ${how}`);
+    }
+    // Whatever came late, and came twice, is before these ends.
+    this.#phase = 'reading to the end of the topics';
+    await follower.readTo(await this.#topicEnds(), endOfTopicsWithinMs);
+    await this.#readDeadLetters(bookkeeping);
+  }
+
+  /** Load, and kills, for the time asked. */
+  async #load(relay: RelayProcess, failed: Promise<never>): Promise<void> {
+    const { seconds, rate, seed, crash, keep } = this.#options;
+    const { view } = this.#outlet;
+    const over = new AbortController();
+    const signal = AbortSignal.any([this.#interrupted, over.signal, AbortSignal.timeout(seconds * 1000)]);
+    const { databaseUrl } = this.#stack;
+    const service = new OrderService({ databaseUrl, rate, seed, ledger: this.#ledger, keepsEvents: keep });
+    this.#startMs = performance.now();
+    this.#phase = 'writing';
+    const work = Promise.all([
+      service.run(signal),
+      crash &&
+        relay.killAtRandom(new Random(seed), signal, (pid) => view.note(`killed the relay, pid ${pid}`)),
+    ]);
+    try {
+      await Promise.race([work, failed]);
+    } finally {
+      over.abort();
+      await work.catch(() => {});
+    }
+  }
+
+  /** Until everything committed is received or set aside, or nothing more comes. */
+  async #settle(bookkeeping: pg.Client): Promise<void> {
+    let outstanding = this.#ledger.outstanding;
+    let movedAtMs = performance.now();
+    while (this.#ledger.outstanding > 0 && performance.now() - movedAtMs < givenUpAfterMs) {
+      await sleep(tickIntervalMs);
+      await this.#readDeadLetters(bookkeeping);
+      if (this.#ledger.outstanding === outstanding) continue;
+      outstanding = this.#ledger.outstanding;
+      movedAtMs = performance.now();
+    }
+  }
+
+  async #readDeadLetters(bookkeeping: pg.Client): Promise<void> {
+    const { rows } = await bookkeeping.query<{ event_id: string }>('select event_id from outbox.dead_letter');
+    this.#ledger.deadLettersAre(rows.map(({ event_id }) => event_id));
+  }
+
+  async #topicEnds() {
+    const admin = this.#kafka.admin();
+    await admin.connect();
+    try {
+      const ranges = await stableRanges(admin, topics);
+      return await extendToHighWatermarks(this.#kafka, ranges, endOfTopicsWithinMs);
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  /** Shows what happens until the returned function is called. */
+  #tick(relay: RelayProcess, bookkeeping: pg.Client): () => Promise<void> {
+    const over = new AbortController();
+    const ticking = async () => {
+      while (!over.signal.aborted) {
+        await sleep(tickIntervalMs, undefined, { signal: over.signal }).catch(() => {});
+        if (this.#startMs === 0) continue;
+        // A view that cannot look is no reason to stop; the verdict looks again.
+        await this.#readDeadLetters(bookkeeping).catch(() => {});
+        this.#outlet.view.tick(this.#snapshot(relay));
+      }
+    };
+    const all = Promise.all([ticking(), relay.watch(over.signal)]);
+    return async () => {
+      over.abort();
+      await all;
+    };
+  }
+
+  #snapshot(relay: RelayProcess) {
+    const elapsedMs = performance.now() - this.#startMs;
+    const { state, pid, kills } = relay;
+    const isWriting = this.#phase === 'writing';
+    return {
+      elapsedMs,
+      phase: isWriting ? `${Math.floor(elapsedMs / 1000)} s of ${this.#options.seconds} s` : this.#phase,
+      writers: writerCount,
+      relay: { state, pid, kills },
+      topics: topics.length,
+      outstanding: this.#ledger.outstanding,
+      latenciesMs: this.#ledger.latenciesMs,
+      last: this.#last,
+      ...this.#ledger.counts,
+    };
+  }
+
+  #summary(relay: RelayProcess, error: string | undefined): Summary {
+    return summarise({
+      verdict: this.#ledger.verdict(),
+      latenciesMs: this.#ledger.latenciesMs,
+      elapsedMs: Math.max(0, this.#lastReceiptMs - this.#startMs),
+      crashes: relay.kills,
+      seed: this.#options.seed,
+      ...(error === undefined ? {} : { error }),
+    });
+  }
+
+  async #keep(relay: RelayProcess): Promise<void> {
+    const { databaseUrl, brokers, registryUrl } = this.#stack;
+    const { url, logFile } = relay;
+    this.#outlet.onKept({ databaseUrl, brokers, registryUrl, relayUrl: url, relayLog: logFile });
+    await Promise.race([whenAborted(this.#interrupted), relay.failed]);
+    this.#outlet.view.note('stopping the relay and the servers');
+    await relay.stop();
+  }
+}
+
+/** Resolves when the signal is aborted; keeps the process alive until then, which servers alone do not. */
+async function whenAborted(signal: AbortSignal): Promise<undefined> {
+  const keepAlive = setInterval(() => {}, 2 ** 30);
+  try {
+    if (!signal.aborted)
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    return undefined;
+  } finally {
+    clearInterval(keepAlive);
+  }
+}

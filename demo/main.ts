@@ -1,0 +1,141 @@
+/** `npm run demo`: the whole pipeline on real servers that it starts itself, and a verdict. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type Addresses, type DemoOptions, runDemo } from './demo.ts';
+import { describeSummary, isGood, type Summary } from './summary.ts';
+import { LineView, LiveView, type View } from './view.ts';
+
+const help = `
+Starts Postgres, Kafka and a schema registry, runs the relay as a process of its own, lets an order service write
+events in its own transactions, follows the topics with an independent read_committed consumer, and compares.
+The first run fetches the servers (about 200 MB) into .cache; nothing else is left behind. Ctrl-C ends it early, with
+the summary of what was done until then.
+
+Exit codes: 0 every committed event arrived exactly once and in order; 1 not so, or a server could not be started;
+64 wrong arguments
+
+Examples:
+  $ npm run demo
+  $ npm run demo -- --seconds 60 --rate 1000 --crash
+  $ npm run demo -- --keep
+  $ npm run --silent demo -- --json | tail -n 1`;
+
+/** Arguments that are wrong; EX_USAGE of sysexits.h, as `outbox-relay` has it. */
+const usageExitCode = 64;
+/** A second Ctrl-C; 128 + SIGINT, as shells have it. */
+const interruptedExitCode = 130;
+
+type Arguments = {
+  seconds: number;
+  rate: number;
+  seed: number;
+  crash?: boolean;
+  keep?: boolean;
+  json?: boolean;
+};
+
+const command = new Command('npm run demo --')
+  .description('Sees the outbox relay work, on real servers.')
+  .option('--seconds <number>', 'how long the order service writes', integer(1, 86_400), 30)
+  .option('--rate <number>', 'events a second it writes, whatever the relay does', integer(1, 100_000), 200)
+  .option('--crash', 'kill the relay with SIGKILL every 1 to 4 s, and start it again')
+  .option('--keep', 'leave the servers and the relay running afterwards, until Ctrl-C')
+  .option('--json', 'print the summary as one JSON object, the last line of stdout; all else goes to stderr')
+  .addOption(
+    new Option('--seed <number>', 'repeats the random choices of another run')
+      .argParser(integer(0, 2 ** 32 - 1))
+      .default(randomSeed(), 'random'),
+  )
+  .addHelpText('after', help)
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : usageExitCode));
+
+ignoreNegativeTimeouts();
+const { json = false, crash = false, keep = false, ...rest } = command.parse().opts<Arguments>();
+process.exit(await demo({ ...rest, crash, keep }, json));
+
+async function demo(options: DemoOptions, isJson: boolean): Promise<number> {
+  const output = isJson ? process.stderr : process.stdout;
+  const view: View =
+    output.isTTY && !isJson ? new LiveView(output) : new LineView((text) => output.write(text));
+  const print = (lines: readonly string[]) => void output.write(`${lines.join('\n')}\n`);
+  const outlet = {
+    view,
+    onSummary: (summary: Summary) => {
+      print(['', ...describeSummary(summary, output.isTTY && output.hasColors()), '']);
+      if (isJson) process.stdout.write(`${JSON.stringify(summary)}\n`);
+    },
+    onKept: (addresses: Addresses) => print(describeAddresses(addresses)),
+  };
+  try {
+    return isGood(await runDemo(options, outlet, untilSignalled(view))) ? 0 : 1;
+  } catch (error) {
+    view.end();
+    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+}
+
+function describeAddresses({ databaseUrl, brokers, registryUrl, relayUrl, relayLog }: Addresses): string[] {
+  const event = `'{"orderId":"${crypto.randomUUID()}","cancelledAt":"2030-01-01T00:00:00Z","reason":"OTHER","comment":null}'`;
+  return [
+    'Running until Ctrl-C. In another terminal, in this folder:',
+    '',
+    `export DATABASE_URL='${databaseUrl}'`,
+    `export KAFKA_BROKERS='${brokers.join(',')}'`,
+    `export SCHEMA_REGISTRY_URL='${registryUrl}'`,
+    '',
+    '# follow a topic (kcat is a package of most systems)',
+    'kcat -C -b "$KAFKA_BROKERS" -t outbox.event.order -o end -X isolation.level=read_committed -f \'%k  %h\\n\'',
+    '# write an event',
+    `psql "$DATABASE_URL" -c "select outbox.emit('order', '42', 'shop.order.OrderCancelled',`,
+    `  ${event})"`,
+    '# see what the relay says of itself',
+    `curl ${relayUrl}/readyz; curl ${relayUrl}/metrics`,
+    `tail -f ${relayLog}`,
+    '# compare the outbox with the topics',
+    'npm run --silent outbox-relay -- status',
+    'npm run --silent outbox-relay -- verify',
+    '',
+  ];
+}
+
+/** Under npm one Ctrl-C arrives twice, from the terminal and from npm. */
+const sameSignalMs = 500;
+
+/** Aborted by the first signal; a second one ends this process at once, and what it started with it. */
+function untilSignalled(view: View): AbortSignal {
+  const ending = new AbortController();
+  let firstMs = 0;
+  const onSignal = () => {
+    if (ending.signal.aborted) {
+      if (performance.now() - firstMs > sameSignalMs) process.exit(interruptedExitCode);
+      return;
+    }
+    firstMs = performance.now();
+    view.note('ending; once more ends at once');
+    ending.abort();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  return ending.signal;
+}
+
+/** kafkajs asks for a timer a little in the past now and then; Node 24 warns of that, once. Others are shown. */
+function ignoreNegativeTimeouts(): void {
+  const listeners = process.listeners('warning');
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    if (warning.name === 'TimeoutNegativeWarning') return;
+    for (const listener of listeners) listener(warning);
+  });
+}
+
+function integer(lowest: number, highest: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= lowest && value <= highest) return value;
+    throw new InvalidArgumentError(`must be an integer from ${lowest} to ${highest}`);
+  };
+}
+
+function randomSeed(): number {
+  return Math.floor(Math.random() * 2 ** 32);
+}

@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect, onTestFinished, test } from 'vitest';
+import { cacheFolder } from '../../stack/cache.ts';
+
+const entry = path.join(import.meta.dirname, '..', '..', 'demo', 'main.ts');
+/** Two servers of Java start beside whatever else the tests do. */
+const timeoutMs = 120_000;
+
+function startDemo(...args: string[]): ChildProcess {
+  const demo = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  onTestFinished(() => void demo.kill('SIGKILL'));
+  return demo;
+}
+
+async function finish(demo: ChildProcess): Promise<{ code: number; output: string; progress: string }> {
+  const [output, progress, [code]] = await Promise.all([
+    text(demo.stdout!),
+    text(demo.stderr!),
+    once(demo, 'exit'),
+  ]);
+  return { code, output, progress };
+}
+
+async function foldersLeft(demo: ChildProcess): Promise<string[]> {
+  const names = await readdir(path.join(cacheFolder(), 'run'));
+  return names.filter((name) => name.startsWith(`${demo.pid}-`));
+}
+
+const zeros = {
+  missing: 0,
+  duplicates: 0,
+  leaked: 0,
+  orderViolations: 0,
+  undecodable: 0,
+  altered: 0,
+  misplaced: 0,
+};
+
+test('nothing is lost, doubled, leaked or out of order while the relay is killed again and again', {
+  timeout: timeoutMs,
+}, async () => {
+  const demo = startDemo('--seconds', '8', '--rate', '300', '--crash', '--json');
+  const { code, output, progress } = await finish(demo);
+  const summary = JSON.parse(output.trimEnd().split('\n').at(-1)!);
+
+  expect(summary, progress).toMatchObject(zeros);
+  // 2,400 are offered; a busy machine may manage less, and one that manages next to nothing tests nothing.
+  expect(summary.committed).toBeGreaterThan(1_000);
+  expect(summary.published).toBe(summary.committed);
+  expect(summary.rolledBack).toBeGreaterThan(0);
+  expect(summary.deadLetters).toBeGreaterThan(0);
+  // Every 1 to 4 s in 8 s.
+  expect(summary.crashes).toBeGreaterThanOrEqual(1);
+  expect(summary.p50Ms).toBeGreaterThan(0);
+  expect(summary.p99Ms).toBeGreaterThanOrEqual(summary.p50Ms);
+  expect(code).toBe(0);
+  expect(await foldersLeft(demo)).toEqual([]);
+});
+
+test('Ctrl-C ends it early with the summary of what was done, and leaves nothing behind', {
+  timeout: timeoutMs,
+}, async () => {
+  const demo = startDemo('--seconds', '600', '--rate', '100');
+  let output = '';
+  let isAsked = false;
+  // The first line of figures: by then the load is on.
+  demo.stdout!.on('data', (chunk) => {
+    output += chunk;
+    if (!isAsked && /\d+ s of 600 s/.test(output)) isAsked = demo.kill('SIGINT'); // a second one would not wait
+  });
+  const [code] = await once(demo, 'close');
+
+  expect(output).toMatch(/^ {2}missing +0 /m);
+  expect(output).toMatch(/^ {2}published +\d+ /m);
+  expect(code).toBe(0);
+  expect(await foldersLeft(demo)).toEqual([]);
+});
