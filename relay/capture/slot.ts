@@ -93,7 +93,7 @@ function createFailure(error: unknown): RelayError {
 }
 
 /**
- * Asserts that the publication covers the outbox and the heartbeat. From Postgres 18 on a missing publication is only a
+ * Asserts that the publication covers the outbox and the heartbeat, every row of them (row filters came with 15). From Postgres 18 on a missing publication is only a
  * warning in the server's log: the stream would stay silent, and events would be passed over.
  * @throws RelayError PUBLICATION_MISSING, OUTBOX_TABLE_INVALID
  */
@@ -108,7 +108,8 @@ export async function assertPublication(pool: pg.Pool, config: Config): Promise<
     'reading the publication',
     `select to_regclass($2) as outbox, p.pubinsert, p.pubviaroot,
             coalesce((select array_agg(schemaname || '.' || tablename)
-                        from pg_publication_tables where pubname = $1), '{}') as tables
+                        from pg_publication_tables t
+                       where pubname = $1 and to_jsonb(t) ->> 'rowfilter' is null), '{}') as tables
        from (select 1) one left join pg_publication p on p.pubname = $1`,
     [config.publication, quoteTable(config.outbox.table)],
   );

@@ -1,0 +1,198 @@
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Capture } from '../../../relay/capture/capture.ts';
+import { assertPublication, createSlot, readSlot } from '../../../relay/capture/slot.ts';
+import { RelayError } from '../../../relay/errors.ts';
+import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
+import { createDatabase } from '../../support/database.ts';
+import { unique } from '../../support/unique.ts';
+import { configOf } from '../settings.ts';
+import { type OutboxDatabase, openCapture, openOutboxDatabase } from './database.ts';
+
+let outbox: OutboxDatabase;
+let pool: pg.Pool;
+beforeAll(async () => {
+  outbox = await openOutboxDatabase();
+  pool = outbox.pool;
+});
+afterAll(() => outbox[Symbol.asyncDispose]());
+
+const codeOf = (work: Promise<unknown>) =>
+  work.then(
+    () => 'no failure',
+    (error: unknown) => (error instanceof RelayError ? error.code : String(error)),
+  );
+
+describe('a slot', () => {
+  test('that nobody made is undefined', async () => {
+    expect(await readSlot(pool, 'nobody_made_it')).toBeUndefined();
+  });
+
+  test('tells where it is and who reads it', async () => {
+    const config = await outbox.newSlot();
+    const free = await readSlot(pool, config.slot);
+    expect(free).toMatchObject({ isActive: false, activePid: null, walStatus: 'reserved' });
+    expect(free?.confirmedLsn).toBe(await outbox.confirmedLsn(config.slot));
+    await using _ = await openCapture(config);
+    const taken = await readSlot(pool, config.slot);
+    expect(taken).toMatchObject({ isActive: true, activePid: expect.any(Number) });
+    expect(taken?.retainedBytes).toBeGreaterThanOrEqual(0);
+  });
+
+  test('that is physical, or of another database, is not ours', async () => {
+    const physical = unique('physical');
+    await pool.query('select pg_create_physical_replication_slot($1)', [physical]);
+    expect(await codeOf(readSlot(pool, physical))).toBe('SLOT_WRONG_KIND');
+    await pool.query('select pg_drop_replication_slot($1)', [physical]);
+    await using other = await createDatabase();
+    const elsewhere = unique('elsewhere');
+    await createSlot(configOf({ SLOT: elsewhere }, { databaseUrl: other.url }));
+    expect(await codeOf(readSlot(pool, elsewhere))).toBe('SLOT_WRONG_KIND');
+  });
+});
+
+describe('making a slot', () => {
+  test('twice at once makes one', async () => {
+    const config = outbox.configWith({ SLOT: unique('slot') });
+    await Promise.all([createSlot(config), createSlot(config), createSlot(config)]);
+    expect(await readSlot(pool, config.slot)).toBeDefined();
+  });
+
+  test('again leaves it where it was', async () => {
+    const config = await outbox.newSlot();
+    const before = await outbox.confirmedLsn(config.slot);
+    await pool.query('select pg_logical_emit_message(true, $1, $1)', ['x']);
+    await createSlot(config);
+    expect(await outbox.confirmedLsn(config.slot)).toBe(before);
+  });
+
+  test('makes one that standby servers can keep a copy of, where the server can', async () => {
+    const config = await outbox.newSlot();
+    const { rows } = await pool.query(
+      `select to_jsonb(s) -> 'failover' as failover, s.two_phase,
+              current_setting('server_version_num')::int >= 170000 as can
+         from pg_replication_slots s where slot_name = $1`,
+      [config.slot],
+    );
+    expect(rows[0]).toMatchObject({ failover: rows[0].can ? true : null, two_phase: false });
+  });
+
+  test('without the right to is told as that', async () => {
+    const name = unique('nobody');
+    await pool.query(`create role ${name} login password 'of-a-test'`);
+    try {
+      const url = new URL(outbox.database.url);
+      url.username = name;
+      url.password = 'of-a-test';
+      const config = outbox.configWith({ SLOT: unique('slot') }, url.href);
+      expect(await codeOf(createSlot(config))).toBe('POSTGRES_UNAUTHORIZED');
+      expect(await codeOf(Capture.open(config))).toBe('POSTGRES_UNAUTHORIZED');
+    } finally {
+      await pool.query(`drop role ${name}`);
+    }
+  });
+});
+
+describe('a server of its own', () => {
+  let server: Postgres;
+  let client: pg.Client;
+  const configFor = (slot: string) => configOf({ SLOT: slot }, { databaseUrl: server.url });
+  const connect = async () => {
+    client = new pg.Client({ connectionString: server.url });
+    await client.connect();
+  };
+  beforeAll(async () => {
+    server = await startPostgres({
+      settings: {
+        fsync: 'off',
+        max_replication_slots: 1,
+        max_slot_wal_keep_size: '1MB',
+        max_wal_size: '32MB',
+      },
+    });
+    await connect();
+  });
+  afterAll(async () => {
+    await client.end();
+    await server.stop();
+  });
+
+  test('that has no slot left cannot serve the relay', async () => {
+    await createSlot(configFor('only_one'));
+    expect(await codeOf(createSlot(configFor('one_more')))).toBe('POSTGRES_UNSUITABLE');
+  });
+
+  test('that gave up the WAL of a slot says so, to who asks and to who streams', async () => {
+    await client.query('create table if not exists filler (x text)');
+    for (let i = 0; i < 4; i++) {
+      await client.query(`insert into filler select repeat('x', 1000) from generate_series(1, 1000)`);
+      await client.query('select pg_switch_wal()');
+    }
+    await client.query('checkpoint');
+    expect(await codeOf(readSlot(client, 'only_one'))).toBe('SLOT_INVALIDATED');
+    expect(await codeOf(Capture.open(configFor('only_one')))).toBe('SLOT_INVALIDATED');
+    await client.query(`select pg_drop_replication_slot('only_one')`);
+  });
+
+  test('whose wal_level is not logical cannot serve the relay', async () => {
+    await client.query(`alter system set wal_level = 'replica'`);
+    await client.end();
+    await server.restart();
+    await connect();
+    expect(await codeOf(createSlot(configFor('no_level')))).toBe('POSTGRES_UNSUITABLE');
+  });
+});
+
+describe('the publication', () => {
+  const check = (settings = {}) => codeOf(assertPublication(pool, outbox.configWith(settings)));
+  const of = async (definition: string) => {
+    const name = unique('publication');
+    await pool.query(`create publication ${name} ${definition}`);
+    try {
+      return await check({ PUBLICATION: name });
+    } finally {
+      await pool.query(`drop publication ${name}`);
+    }
+  };
+
+  test('of the migrations will do', async () => {
+    expect(await check()).toBe('no failure');
+  });
+
+  test('must exist', async () => {
+    expect(await check({ PUBLICATION: 'nobody_made_it' })).toBe('PUBLICATION_MISSING');
+  });
+
+  test.each([
+    ['the outbox', 'for table outbox.heartbeat'],
+    ['the heartbeat', 'for table outbox.event with (publish_via_partition_root)'],
+    ['anything', ''],
+    [
+      'inserts',
+      `for table outbox.event, outbox.heartbeat with (publish = 'update', publish_via_partition_root)`,
+    ],
+    ['the root of the partitions', 'for table outbox.event, outbox.heartbeat'],
+  ])('must cover %s', async (_, definition) => {
+    expect(await of(definition)).toBe('PUBLICATION_MISSING');
+  });
+
+  test.each([
+    [
+      'of more tables',
+      'for table outbox.event, outbox.heartbeat, outbox.progress with (publish_via_partition_root)',
+    ],
+    ['of all tables', 'for all tables with (publish_via_partition_root)'],
+  ])('%s will do', async (_, definition) => {
+    expect(await of(definition)).toBe('no failure');
+  });
+
+  test('that leaves out rows would pass events over', async () => {
+    const filtered = `for table outbox.event where (type <> 'x'), outbox.heartbeat with (publish = 'insert', publish_via_partition_root)`;
+    expect(await of(filtered)).toBe('PUBLICATION_MISSING');
+  });
+
+  test('is of no use without the table', async () => {
+    expect(await check({ OUTBOX_TABLE: 'outbox.nobody' })).toBe('OUTBOX_TABLE_INVALID');
+    expect(await check({ OUTBOX_TABLE: 'Outbox.event' })).toBe('OUTBOX_TABLE_INVALID');
+  });
+});

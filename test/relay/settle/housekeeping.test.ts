@@ -1,0 +1,170 @@
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Capture } from '../../../relay/capture/capture.ts';
+import type { Config } from '../../../relay/config.ts';
+import { RelayError } from '../../../relay/errors.ts';
+import { createMetrics } from '../../../relay/observe/metrics.ts';
+import { createPool } from '../../../relay/postgres.ts';
+import type { Progress } from '../../../relay/progress.ts';
+import { Housekeeping } from '../../../relay/settle/housekeeping.ts';
+import { type OutboxDatabase, openCapture, openOutboxDatabase } from '../capture/database.ts';
+import type { Settings } from '../settings.ts';
+
+let outbox: OutboxDatabase;
+beforeAll(async () => {
+  outbox = await openOutboxDatabase();
+});
+afterAll(() => outbox[Symbol.asyncDispose]());
+
+const progressOf = (slot: string): Progress => ({
+  slot,
+  systemIdentifier: '7000000000000000001',
+  timeline: 1,
+  endLsn: 0x1000n,
+  partial: null,
+  beat: 0,
+  eventCount: 12,
+  instance: 'test',
+  time: '2026-01-02T03:04:05.678Z',
+});
+
+type Kept = AsyncDisposable & {
+  readonly housekeeping: Housekeeping;
+  readonly warnings: { err: { code: string } }[];
+  /** Settles when it ends; with the failure, if there is one. */
+  readonly ended: Promise<RelayError | undefined>;
+};
+
+function keep(config: Config, capture: Pick<Capture, 'serverLsn' | 'beat'>): Kept {
+  const pool = createPool(config);
+  const warnings: Kept['warnings'] = [];
+  const log = pino(
+    { level: 'warn', serializers: { err: ({ code }) => ({ code }) } },
+    {
+      write: (line: string) => void warnings.push(JSON.parse(line)),
+    },
+  );
+  const housekeeping = new Housekeeping({
+    config,
+    pool,
+    log,
+    metrics: createMetrics(),
+    progress: () => progressOf(config.slot),
+    stream: () => ({ serverLsn: capture.serverLsn, beat: capture.beat }),
+  });
+  const abort = new AbortController();
+  const ended = housekeeping.run(abort.signal).then(
+    () => undefined,
+    (error: unknown) => (error instanceof RelayError ? error : new RelayError('INTERNAL', String(error))),
+  );
+  return {
+    housekeeping,
+    warnings,
+    ended,
+    async [Symbol.asyncDispose]() {
+      abort.abort();
+      await ended;
+      await pool.end();
+    },
+  };
+}
+
+const newSlot = (settings: Settings = {}) => outbox.newSlot({ CAPTURE_HEARTBEAT_MS: 500, ...settings });
+const soon = { timeout: 10_000, interval: 20 };
+
+describe('while all is well', () => {
+  test('heartbeats come back, the progress is copied, partitions are made', async () => {
+    const config = await newSlot({ OUTBOX_PARTITIONS_DAYS_AHEAD: 9 });
+    await using stream = await openCapture(config);
+    await using kept = keep(config, stream.capture);
+    await vi.waitFor(() => expect(stream.capture.beat).toBeGreaterThanOrEqual(3), soon);
+    const { rows } = await outbox.pool.query('select * from outbox.progress where slot = $1', [config.slot]);
+    expect(rows).toMatchObject([{ event_count: '12', end_lsn: '0/1000' }]);
+    const days = `select from pg_inherits where inhparent = 'outbox.event'::regclass`;
+    expect((await outbox.pool.query(days)).rowCount).toBe(11); // ten days, and the default partition
+    expect(kept.warnings).toEqual([]);
+  });
+
+  test('a stream that lags is not taken for a publication that is gone', async () => {
+    const config = await newSlot();
+    await using kept = keep(config, { serverLsn: 1n, beat: 0 });
+    const beat = async () =>
+      (await outbox.pool.query('select beat from outbox.heartbeat where slot = $1', [config.slot])).rows[0]
+        ?.beat;
+    await vi.waitFor(async () => expect(Number(await beat())).toBeGreaterThanOrEqual(3), soon);
+    expect(kept.warnings).toEqual([]);
+  });
+
+  test('it ends when it is told to', async () => {
+    const config = await newSlot({ CAPTURE_HEARTBEAT_MS: 3_600_000 });
+    const kept = keep(config, { serverLsn: 0n, beat: 0 });
+    await kept[Symbol.asyncDispose]();
+    expect(await kept.ended).toBeUndefined();
+  });
+});
+
+describe('what is noticed', () => {
+  test('a publication that lost its tables while the stream goes on', async () => {
+    const config = await newSlot();
+    await using stream = await openCapture(config);
+    await using kept = keep(config, stream.capture);
+    await vi.waitFor(() => expect(stream.capture.beat).toBeGreaterThanOrEqual(1), soon);
+    await outbox.pool.query('alter publication outbox_relay drop table outbox.event, outbox.heartbeat');
+    try {
+      // Either a beat is missing in the stream, or the server itself ends it.
+      const failure = await Promise.race([kept.ended, stream.capture.inbox.failed]);
+      expect(failure?.code).toBe('PUBLICATION_MISSING');
+    } finally {
+      await outbox.pool.query('alter publication outbox_relay add table outbox.event, outbox.heartbeat');
+    }
+  });
+
+  test('a publication that is dropped while the stream goes on', async () => {
+    await using own = await openOutboxDatabase();
+    const config = await own.newSlot({ CAPTURE_HEARTBEAT_MS: 500 });
+    await using stream = await openCapture(config);
+    await using kept = keep(config, stream.capture);
+    await vi.waitFor(() => expect(stream.capture.beat).toBeGreaterThanOrEqual(1), soon);
+    await own.pool.query('drop publication outbox_relay');
+    const failure = await Promise.race([kept.ended, stream.capture.inbox.failed]);
+    expect(failure?.code).toBe('PUBLICATION_MISSING');
+  });
+
+  test('a slot that is gone', async () => {
+    const config = await newSlot();
+    await using kept = keep(config, { serverLsn: 0n, beat: 0 });
+    await outbox.pool.query('select pg_drop_replication_slot($1)', [config.slot]);
+    expect((await kept.ended)?.code).toBe('SLOT_MISSING');
+  });
+
+  test('a heartbeat that was left out: the publication was away for a while', async () => {
+    const config = await newSlot({ CAPTURE_HEARTBEAT_MS: 3_600_000 });
+    await using kept = keep(config, { serverLsn: 0n, beat: 0 });
+    const { housekeeping } = kept;
+    housekeeping.returned(4, 3);
+    housekeeping.returned(4, 4); // seen again after a reconnect
+    housekeeping.returned(3, 4);
+    expect(() => housekeeping.returned(6, 4)).toThrow(expect.objectContaining({ code: 'PUBLICATION_GAP' }));
+  });
+});
+
+test('what may pass is told and tried again, and the other duties are done meanwhile', async () => {
+  const config = await newSlot();
+  const { pool } = outbox;
+  await pool.query('alter table outbox.heartbeat rename to heartbeat_away');
+  await pool.query(`create function outbox.busy() returns trigger language plpgsql
+    as $$ begin raise sqlstate '53200'; end $$`);
+  await pool.query('create view outbox.heartbeat as select * from outbox.heartbeat_away');
+  await pool.query(
+    'create trigger busy instead of delete or insert on outbox.heartbeat for each row execute function outbox.busy()',
+  );
+  await using kept = keep(config, { serverLsn: 0n, beat: 0 });
+  await vi.waitFor(() => expect(kept.warnings.length).toBeGreaterThanOrEqual(2), soon);
+  expect(kept.warnings[0]?.err.code).toBe('POSTGRES_UNAVAILABLE');
+  const copied = await pool.query('select from outbox.progress where slot = $1', [config.slot]);
+  expect(copied.rowCount).toBe(1);
+  await pool.query('drop view outbox.heartbeat');
+  await pool.query('alter table outbox.heartbeat_away rename to heartbeat');
+  const beat = 'select from outbox.heartbeat where slot = $1';
+  await vi.waitFor(async () => expect((await pool.query(beat, [config.slot])).rowCount).toBe(1), soon);
+});
