@@ -241,7 +241,7 @@ export const configSchema = z.strictObject({
   capture: section({
     maxInFlightBytes: integer(
       'Most bytes of events in memory; above it the relay stops reading from Postgres.',
-      32 * MiB,
+      16 * MiB,
       64 * 1024,
       4096 * MiB,
     ),

@@ -1,6 +1,7 @@
 /**
- * Places where a test can have the relay die. Inert unless `OUTBOX_RELAY_FAILPOINT` names one; `NAME:3` dies the third
- * time the place is reached. The process is killed as a power cut would: no handler runs, no buffer is flushed.
+ * Places where a test can have the relay die or hang. Inert unless `OUTBOX_RELAY_FAILPOINT` names one; `NAME:3` dies the
+ * third time the place is reached, `NAME:3:hang` stays there. It is killed as a power cut would: no handler runs, no
+ * buffer is flushed. While it hangs its timers go on.
  */
 export const failpoints = [
   'SLOT_CREATED',
@@ -19,11 +20,15 @@ export const failpoints = [
 
 export type Failpoint = (typeof failpoints)[number];
 
-const [armed, count = '1'] = process.env.OUTBOX_RELAY_FAILPOINT?.split(':') ?? [];
+const [armed, count = '1', manner] = process.env.OUTBOX_RELAY_FAILPOINT?.split(':') ?? [];
 let left = Number(count);
 
-export function failpoint(name: Failpoint): void {
-  if (name !== armed) return;
+/** To be awaited where the process can hang. */
+export function failpoint(name: Failpoint): Promise<never> | undefined {
+  if (name !== armed) return undefined;
   left -= 1;
-  if (left === 0) process.kill(process.pid, 'SIGKILL');
+  if (left !== 0) return undefined;
+  if (manner === 'hang') return new Promise(() => {});
+  process.kill(process.pid, 'SIGKILL');
+  return undefined;
 }

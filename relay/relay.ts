@@ -67,6 +67,7 @@ export class Relay {
   readonly #encoder: Encoder;
   #tail: ProgressTail | undefined;
   #state: RelayState = 'standby';
+  #hasBegun = false;
   #capture: Capture | undefined;
   #streaming: Streaming | undefined;
   #done = { events: 0, deadLetters: 0 };
@@ -89,7 +90,7 @@ export class Relay {
    * @throws RelayError of class `stop`: going on could lose or double events, or cannot work.
    */
   async run(signal: AbortSignal): Promise<void> {
-    this.#metrics.setState('standby');
+    this.#enter('standby');
     try {
       while (!signal.aborted) await this.#attemptSession(signal);
       if (this.#state !== 'draining') this.#enter('draining');
@@ -156,10 +157,10 @@ export class Relay {
     try {
       this.#enter('fencing');
       publisher = await Publisher.fence(this.#kafka, this.#config);
-      failpoint('PRODUCER_FENCED');
+      await failpoint('PRODUCER_FENCED');
       this.#enter('claiming');
       const claimed = await publisher.claim(tail);
-      failpoint('CLAIM_READ');
+      await failpoint('CLAIM_READ');
       const progress = await this.#resolveLineage(capture, publisher, claimed);
       await this.#stream(capture, publisher, progress, signal);
     } finally {
@@ -236,7 +237,7 @@ export class Relay {
       throw new RelayError('SLOT_MISSING', `slot ${slot} was used before and does not exist any more`);
     this.#log.info('creating the slot; Postgres waits for the transactions that run now');
     await createSlot(this.#config);
-    failpoint('SLOT_CREATED');
+    await failpoint('SLOT_CREATED');
   }
 
   /**
@@ -248,9 +249,9 @@ export class Relay {
     const verdict = checkLineage(claimed, database);
     const progress = claimed ?? progressAt(this.#config.slot, database, this.#instance);
     if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
-    failpoint('FIRST_PROGRESS_COMMITTED');
+    await failpoint('FIRST_PROGRESS_COMMITTED');
     await storeProgress(this.#pool, progress);
-    failpoint('SLOT_MARKED');
+    await failpoint('SLOT_MARKED');
     return progress;
   }
 
@@ -281,7 +282,7 @@ export class Relay {
     this.#streaming = streaming;
     const drain = () => {
       this.#enter('draining');
-      failpoint('DRAINING');
+      void failpoint('DRAINING');
     };
     signal.addEventListener('abort', drain, { once: true });
     try {
@@ -301,7 +302,8 @@ export class Relay {
   #enter(state: RelayState, details: Readonly<Record<string, unknown>> = {}): void {
     if (!transitions[this.#state].includes(state))
       throw new RelayError('INTERNAL', `no way leads from ${this.#state} to ${state}`);
-    if (state !== this.#state) this.#log.info({ state, ...details }, state);
+    if (state !== this.#state || this.#hasBegun === false) this.#log.info({ state, ...details }, state);
+    this.#hasBegun = true;
     this.#state = state;
     this.#health.enter(state);
     this.#metrics.setState(state);

@@ -175,7 +175,7 @@ export class Streaming {
         const encoded = await encoder.encode(transaction, skip);
         if (attempt > 0) health.recovered();
         this.#obeyPolicy(encoded);
-        failpoint('TRANSACTION_ENCODED');
+        await failpoint('TRANSACTION_ENCODED');
         return encoded;
       } catch (error) {
         const failure = asRelayError(error);
@@ -235,19 +235,19 @@ export class Streaming {
     const { batch, covered, rejections } = filled;
     if (covered === undefined) return;
     await storeDeadLetters(pool, config.slot, rejections);
-    failpoint('DEAD_LETTERS_STORED');
+    await failpoint('DEAD_LETTERS_STORED');
     const { timeline } = capture.system;
     const writer = { instance, time: new Date().toISOString(), timeline };
     const next = advance(this.#progress, covered, batch.events, writer);
     const begunMs = performance.now();
     await publisher.commit(batch, next);
-    failpoint('KAFKA_COMMITTED');
+    await failpoint('KAFKA_COMMITTED');
     this.#progress = next;
     this.#committedMs = performance.now();
     // The one place where Postgres is told that it may forget: after Kafka has confirmed the progress that covers it.
     capture.acknowledge(next.endLsn);
     capture.inbox.release(filled.capturedBytes);
-    failpoint('ACKNOWLEDGED');
+    await failpoint('ACKNOWLEDGED');
     this.#report(filled, next, (this.#committedMs - begunMs) / 1000);
   }
 

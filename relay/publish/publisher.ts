@@ -93,9 +93,9 @@ export class Publisher {
       // The progress goes first although it counts last: a send to one partition is the only one that can be repeated
       // safely on CONCURRENT_TRANSACTIONS, and once it is in, that answer cannot come again in this transaction.
       await this.#sendFirst(transaction, progress.slot, serializeProgress(progress));
-      failpoint('PROGRESS_SENT');
+      await failpoint('PROGRESS_SENT');
       for (const send of batch.sends()) await this.#send(transaction, send);
-      failpoint('EVENTS_SENT');
+      await failpoint('EVENTS_SENT');
     });
   }
 

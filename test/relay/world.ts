@@ -86,9 +86,9 @@ export class World implements AsyncDisposable {
   }
 
   /** Starts a relay; it is ended with the world. `FAILPOINT` has it die there. */
-  startRelay(settings: Settings = {}): RelayProcess {
+  startRelay(settings: Settings = {}, addresses: Readonly<Record<string, string>> = {}): RelayProcess {
     const own = Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]);
-    const relay = new RelayProcess({ ...this.env, ...Object.fromEntries(own) });
+    const relay = new RelayProcess({ ...this.env, ...Object.fromEntries(own), ...addresses });
     this.#relays.push(relay);
     return relay;
   }
@@ -168,10 +168,13 @@ export class RelayProcess {
   }
 
   /** Resolves with the first log line, past or to come, that fits. */
-  async line(fits: (line: LogLine) => boolean, timeoutMs = 30_000): Promise<LogLine> {
+  async line(
+    fits: (line: LogLine, all: readonly LogLine[]) => boolean,
+    timeoutMs = 30_000,
+  ): Promise<LogLine> {
     const found = Promise.withResolvers<LogLine>();
     const look = () => {
-      const line = this.lines.find(fits);
+      const line = this.lines.find((candidate) => fits(candidate, this.lines));
       if (line !== undefined) found.resolve(line);
     };
     const timer = setTimeout(
