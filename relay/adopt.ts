@@ -35,7 +35,8 @@ export type Adopted = {
   /** The refusal that was found, and is answered. */
   readonly found: { readonly code: ErrorCode; readonly message: string };
   readonly before: Progress | null;
-  readonly after: Progress;
+  /** null in a dry run for a slot that must be made first. */
+  readonly after: Progress | null;
   /** false for a dry run. */
   readonly isWritten: boolean;
 };
@@ -58,7 +59,7 @@ export async function adopt(
     await assertPublication(pool, config);
     const slotRefusal = what === 'new-slot' ? await findSlotRefusal(means) : undefined;
     if (slotRefusal !== undefined) {
-      if (isDryRun) return await describeNewSlot(means, slotRefusal);
+      if (isDryRun) return { found: slotRefusal, before: null, after: null, isWritten: false };
       await renewSlot(means);
     }
     return await whileHoldingSlot(means, (held) => decide(means, held, what, slotRefusal, isDryRun));
@@ -77,19 +78,6 @@ async function findSlotRefusal({ config, pool }: Means): Promise<RelayError> {
     throw failure;
   }
   throw nothingToAdopt('new-slot', `slot ${config.slot} exists and is usable`);
-}
-
-async function describeNewSlot({ pool, config }: Means, refusal: RelayError): Promise<Adopted> {
-  const [now] = await query<{ lsn: string }>(
-    pool,
-    'reading the WAL position',
-    'select pg_current_wal_lsn() as lsn',
-  );
-  throw new RelayError(
-    'CONFIG_INVALID',
-    `${refusal.message}: with --yes it is made anew, at about ${now?.lsn ?? '?'}; events committed before then that are not in Kafka yet will not be streamed by slot ${config.slot}`,
-    { cause: refusal },
-  );
 }
 
 async function renewSlot({ config, pool }: Means): Promise<void> {

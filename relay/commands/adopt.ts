@@ -47,7 +47,7 @@ function describe({ found, before, after, isWritten }: Adopted): string {
   return [
     `found    ${found.code}: ${found.message}`,
     `before   ${before === null ? 'no progress' : summarize(before)}`,
-    `after    ${summarize(after)}`,
+    `after    ${after === null ? 'a new slot that starts now; what it never reads is not streamed' : summarize(after)}`,
     isWritten ? 'written; the relay can be started' : 'not written; run again with --yes to write it',
   ].join('\n');
 }
@@ -58,7 +58,7 @@ function summarize({ endLsn, partial, timeline, systemIdentifier, beat }: Progre
 }
 
 function toJson(adopted: Adopted): string {
-  return JSON.stringify(adopted, (_, value: unknown) =>
-    typeof value === 'bigint' ? formatLsn(value) : value,
-  );
+  const { found, ...rest } = adopted;
+  const shown = { found: { code: found.code, message: found.message }, ...rest };
+  return JSON.stringify(shown, (_, value: unknown) => (typeof value === 'bigint' ? formatLsn(value) : value));
 }

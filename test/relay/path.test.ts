@@ -94,26 +94,28 @@ describe('the path from row to record', () => {
     expect(record?.value?.subarray(5)).toEqual(expected);
   });
 
-  it('sets an event that no schema accepts aside once, even when the relay dies in between, and goes on', async () => {
-    await using world = await World.create();
-    const dying = world.startRelay({ FAILPOINT: 'DEAD_LETTERS_STORED:2' });
-    await dying.streaming();
-    const ids = await world.write([{ key: 'k', seq: 0 }]);
-    await world.read(ids);
-    const bad = `{"key":"k","seq":"secret-value"}`;
-    await world.pool.query(`select outbox.emit('item', 'k', 'test.ItemMoved', $1)`, [bad]);
-    ids.push(...(await world.write([{ key: 'k', seq: 1 }])));
-    await dying.exited;
-    const relay = world.startRelay();
-    const records = await world.read(ids);
-    expect(records.map(idOf)).toEqual(ids);
-    const { rows } = await world.pool.query('select code, path, message, payload from outbox.dead_letter');
-    expect(rows).toEqual([
-      { code: 'PAYLOAD_INVALID', path: '$.seq', message: expect.any(String), payload: bad },
-    ]);
-    expect(JSON.stringify([...dying.lines, ...relay.lines, rows[0].message])).not.toContain('secret-value');
-    expect(await relay.metric('outbox_relay_dead_letters_total', '{code="PAYLOAD_INVALID"')).toBe(1);
-  });
+  it.each(['DEAD_LETTERS_STORED:2', 'EVENTS_SENT:3', 'KAFKA_COMMITTED:2'])(
+    'sets an event that no schema accepts aside once, even when the relay dies at %s, and goes on',
+    async (failpoint) => {
+      await using world = await World.create();
+      const dying = world.startRelay({ FAILPOINT: failpoint, CAPTURE_HEARTBEAT_MS: 60_000 });
+      await dying.streaming();
+      const ids = await world.write([{ key: 'k', seq: 0 }]);
+      await world.read(ids);
+      const bad = `{"key":"k","seq":"secret-value"}`;
+      await world.pool.query(`select outbox.emit('item', 'k', 'test.ItemMoved', $1)`, [bad]);
+      ids.push(...(await world.write([{ key: 'k', seq: 1 }])));
+      await dying.exited;
+      const relay = world.startRelay();
+      const records = await world.read(ids);
+      expect(records.map(idOf)).toEqual(ids);
+      const { rows } = await world.pool.query('select code, path, message, payload from outbox.dead_letter');
+      expect(rows).toEqual([
+        { code: 'PAYLOAD_INVALID', path: '$.seq', message: expect.any(String), payload: bad },
+      ]);
+      expect(JSON.stringify([...dying.lines, ...relay.lines, rows[0].message])).not.toContain('secret-value');
+    },
+  );
 
   it('stops at an event that no schema accepts under the policy halt, and publishes it once it may', async () => {
     await using scene = await streamingWorld({ DEAD_LETTERS_POLICY: 'halt' });
@@ -157,10 +159,41 @@ describe('the path from row to record', () => {
     const small = await world.write([{ key: 'k', seq: 0 }]);
     const ids = await world.write(Array.from({ length: 1_000 }, (_, n) => ({ key: 'k', seq: n + 1 })));
     await dying.exited;
-    const relay = world.startRelay(limits);
+    // Less room than what is to be passed over.
+    const room = {
+      PUBLISH_BATCH_BYTES: 65_536,
+      PUBLISH_MAX_TRANSACTION_BYTES: 65_536,
+      CAPTURE_MAX_IN_FLIGHT_BYTES: 65_536,
+    };
+    const relay = world.startRelay({ ...limits, ...room });
     const records = await world.read([...small, ...ids]);
     expect(records.map((record) => itemOf(record).seq)).toEqual(Array.from({ length: 1_001 }, (_, n) => n));
     expect(await relay.metric('outbox_relay_split_transactions_total')).toBeGreaterThan(5);
+  });
+
+  it('publishes whole transactions once that share a batch with the first part of one over the limit', async () => {
+    await using world = await World.create();
+    const limits = {
+      PUBLISH_MAX_TRANSACTION_EVENTS: 50,
+      PUBLISH_BATCH_EVENTS: 50,
+      CAPTURE_HEARTBEAT_MS: 60_000,
+    };
+    // 2: the first batch after the first progress. Its row of 1 and the part of 40 that is cut by bytes share it.
+    const bytes = {
+      PUBLISH_MAX_TRANSACTION_BYTES: 8_000,
+      PUBLISH_BATCH_BYTES: 8_000,
+      PUBLISH_LINGER_MS: 500,
+    };
+    const dying = world.startRelay({ ...limits, ...bytes, FAILPOINT: 'KAFKA_COMMITTED:2' });
+    await dying.streaming();
+    const small = await world.write([{ key: 'k', seq: 0 }]);
+    const ids = await world.write(Array.from({ length: 200 }, (_, n) => ({ key: 'k', seq: n + 1 })));
+    await dying.exited;
+    world.startRelay({ ...limits, ...bytes });
+    const records = await world.read([...small, ...ids]);
+    expect(records.map((record) => Number(itemOf(record).seq))).toEqual(
+      Array.from({ length: 201 }, (_, n) => n),
+    );
   });
 
   it('takes a transaction of 200,000 events in bounded memory', { timeout: 180_000 }, async () => {

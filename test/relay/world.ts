@@ -35,6 +35,12 @@ export type Item = { readonly key: string; readonly seq: number; readonly note?:
 /** Settings by environment name without `OUTBOX_RELAY_`. */
 export type Settings = Readonly<Record<string, string | number>>;
 
+export type CommandResult = {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+};
+
 export class World implements AsyncDisposable {
   readonly database: TestDatabase;
   readonly slot = unique('slot').replaceAll('-', '_');
@@ -94,8 +100,12 @@ export class World implements AsyncDisposable {
   }
 
   /** Runs another command of the command line to its end. */
-  async command(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-    const child = spawn(process.execPath, [mainFile, ...args], { env: { ...this.env } });
+  command(...args: string[]): Promise<CommandResult> {
+    return this.commandWith({}, ...args);
+  }
+
+  async commandWith(env: Readonly<Record<string, string>>, ...args: string[]): Promise<CommandResult> {
+    const child = spawn(process.execPath, [mainFile, ...args], { env: { ...this.env, ...env } });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

@@ -1,0 +1,174 @@
+/** Refusals when database and progress no longer belong together, and what `adopt` makes of them. */
+import { describe, expect, it } from 'vitest';
+import { kafkaClient } from '../support/kafka.ts';
+import { unique } from '../support/unique.ts';
+import { idOf, type Settings, World } from './world.ts';
+
+/** A world whose relay has published one event and was then ended. */
+async function publishedWorld(): Promise<{ world: World; ids: string[] }> {
+  const world = await World.create();
+  const relay = world.startRelay();
+  await relay.streaming();
+  const ids = await world.write([{ key: 'k', seq: 0 }]);
+  await world.read(ids);
+  relay.signal('SIGTERM');
+  await relay.exited;
+  return { world, ids };
+}
+
+async function refusal(
+  world: World,
+  settings: Settings = {},
+): Promise<{ code: string; exit: number | null }> {
+  const relay = world.startRelay(settings);
+  const { code: exit } = await relay.exited;
+  return { code: String(relay.lines.at(-1)?.err?.code), exit };
+}
+
+/** Writes a progress in place of the relay. */
+async function forgeProgress(
+  world: World,
+  change: (progress: Record<string, unknown>) => unknown,
+): Promise<void> {
+  const kafka = await kafkaClient();
+  const { rows } = await world.pool.query(
+    `select system_identifier, timeline, end_lsn, event_count, instance from outbox.progress where slot = $1`,
+    [world.slot],
+  );
+  const { system_identifier, timeline, end_lsn, event_count, instance } = rows[0];
+  const value = JSON.stringify(
+    change({
+      version: 1,
+      slot: world.slot,
+      systemIdentifier: system_identifier,
+      timeline,
+      endLsn: end_lsn,
+      partial: null,
+      beat: 0,
+      eventCount: Number(event_count),
+      instance,
+      time: new Date().toISOString(),
+    }),
+  );
+  const producer = kafka.producer({ allowAutoTopicCreation: false });
+  await producer.connect();
+  await producer.send({ topic: world.progressTopic, messages: [{ key: world.slot, value }] });
+  await producer.disconnect();
+}
+
+describe('a relay refuses to go on, and adopt answers,', () => {
+  it('when the slot was advanced by hand', async () => {
+    const { world, ids } = await publishedWorld();
+    await using _ = world;
+    const skipped = await world.write([{ key: 'k', seq: 1 }]);
+    await world.pool.query('select pg_replication_slot_advance($1, pg_current_wal_lsn())', [world.slot]);
+    expect(await refusal(world)).toEqual({ code: 'LINEAGE_SLOT_AHEAD', exit: 78 });
+    const shown = await world.command('adopt', 'slot');
+    expect(shown).toMatchObject({ code: 1, stdout: expect.stringContaining('LINEAGE_SLOT_AHEAD') });
+    expect(await refusal(world)).toEqual({ code: 'LINEAGE_SLOT_AHEAD', exit: 78 });
+    expect(await world.command('adopt', 'slot', '--yes')).toMatchObject({ code: 0 });
+    await world.startRelay().streaming();
+    ids.push(...(await world.write([{ key: 'k', seq: 2 }])));
+    expect((await world.read(ids)).map(idOf)).toEqual(ids);
+    expect(skipped).toHaveLength(1);
+  });
+
+  it('when the slot is gone', async () => {
+    const { world, ids } = await publishedWorld();
+    await using _ = world;
+    await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+    expect(await refusal(world)).toEqual({ code: 'SLOT_MISSING', exit: 78 });
+    const shown = await world.command('adopt', 'new-slot', '--json');
+    expect(shown.code).toBe(1);
+    expect(JSON.parse(shown.stdout)).toMatchObject({ found: { code: 'SLOT_MISSING' }, isWritten: false });
+    expect(await world.command('adopt', 'new-slot', '--yes')).toMatchObject({ code: 0 });
+    await world.startRelay().streaming();
+    ids.push(...(await world.write([{ key: 'k', seq: 1 }])));
+    expect((await world.read(ids)).map(idOf)).toEqual(ids);
+  });
+
+  it('when the slot was recreated behind its back', async () => {
+    const { world } = await publishedWorld();
+    await using _ = world;
+    await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+    await world.write([{ key: 'lost', seq: 0 }]);
+    await world.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [world.slot]);
+    expect(await refusal(world)).toEqual({ code: 'LINEAGE_SLOT_AHEAD', exit: 78 });
+  });
+
+  it('when the progress is gone from Kafka', async () => {
+    const { world, ids } = await publishedWorld();
+    await using _ = world;
+    const elsewhere = { KAFKA_PROGRESS_TOPIC: unique('progress') };
+    expect(await refusal(world, elsewhere)).toEqual({ code: 'LINEAGE_PROGRESS_LOST', exit: 78 });
+    const env = { OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: elsewhere.KAFKA_PROGRESS_TOPIC };
+    expect(await world.commandWith(env, 'adopt', 'progress', '--yes')).toMatchObject({ code: 0 });
+    await world.startRelay(elsewhere).streaming();
+    ids.push(...(await world.write([{ key: 'k', seq: 1 }])));
+    expect((await world.read(ids)).map(idOf)).toEqual(ids);
+  });
+
+  it('when the progress belongs to another cluster', async () => {
+    const { world } = await publishedWorld();
+    await using _ = world;
+    await forgeProgress(world, (progress) => ({ ...progress, systemIdentifier: '1' }));
+    expect(await refusal(world)).toEqual({ code: 'LINEAGE_OTHER_DATABASE', exit: 78 });
+    expect(await world.command('adopt', 'slot', '--yes')).toMatchObject({ code: 64 });
+    expect(await world.command('adopt', 'database', '--yes')).toMatchObject({ code: 0 });
+    await world.startRelay().streaming();
+  });
+
+  it('when the database is behind what was published', async () => {
+    const { world } = await publishedWorld();
+    await using _ = world;
+    await forgeProgress(world, (progress) => ({ ...progress, endLsn: 'FFF/0' }));
+    expect(await refusal(world)).toEqual({ code: 'LINEAGE_REWOUND', exit: 78 });
+  });
+
+  it('when the database forgot a heartbeat that was published', async () => {
+    const { world } = await publishedWorld();
+    await using _ = world;
+    await forgeProgress(world, (progress) => ({ ...progress, beat: 1_000_000 }));
+    expect(await refusal(world)).toEqual({ code: 'LINEAGE_REWOUND', exit: 78 });
+  });
+
+  it('when the progress is of a newer release', async () => {
+    const { world } = await publishedWorld();
+    await using _ = world;
+    await forgeProgress(world, (progress) => ({ ...progress, version: 2 }));
+    expect(await refusal(world)).toEqual({ code: 'PROGRESS_UNREADABLE', exit: 78 });
+    expect(await world.command('adopt', 'progress', '--yes')).toMatchObject({ code: 0 });
+    await world.startRelay().streaming();
+  });
+
+  it('when the publication went missing, and again when it comes back too late', async () => {
+    const { world } = await publishedWorld();
+    await using _ = world;
+    const relay = world.startRelay();
+    await relay.streaming();
+    await world.pool.query('drop publication outbox_relay');
+    await relay.exited;
+    expect(relay.lines.at(-1)?.err?.code).toBe('PUBLICATION_MISSING');
+    expect(await refusal(world)).toEqual({ code: 'PUBLICATION_MISSING', exit: 78 });
+    await world.pool.query(
+      `create publication outbox_relay for table outbox.event, outbox.heartbeat
+         with (publish = 'insert', publish_via_partition_root = true)`,
+    );
+    expect((await refusal(world)).code).toBe('PUBLICATION_GAP');
+    expect(await world.command('adopt', 'gap', '--yes')).toMatchObject({ code: 0 });
+    await world.startRelay().streaming();
+    const ids = await world.write([{ key: 'k', seq: 1 }]);
+    await world.read(ids);
+  });
+
+  it('and there is nothing to adopt while all is well, or while a relay runs', async () => {
+    const { world } = await publishedWorld();
+    await using _ = world;
+    expect(await world.command('adopt', 'slot', '--yes')).toMatchObject({ code: 64 });
+    await world.startRelay().streaming();
+    expect(await world.command('adopt', 'slot', '--yes')).toMatchObject({
+      code: 69,
+      stderr: expect.stringContaining('SLOT_IN_USE'),
+    });
+  });
+});
