@@ -113,9 +113,9 @@ class Demo {
     ending.defer(() => follower.stop());
     const relay = await RelayProcess.prepare(this.#stack);
     ending.defer(() => relay.end());
-    const bookkeeping = new pg.Client({ connectionString: this.#stack.databaseUrl });
+    const bookkeeping = new pg.Pool({ connectionString: this.#stack.databaseUrl, max: 1 });
+    bookkeeping.on('error', () => {}); // of the idle connection; its next use reports it
     ending.defer(() => bookkeeping.end());
-    await bookkeeping.connect();
 
     let error: string | undefined;
     const stopTicking = this.#tick(relay, bookkeeping);
@@ -179,7 +179,7 @@ class Demo {
     });
   }
 
-  async #play(relay: RelayProcess, follower: Follower, bookkeeping: pg.Client): Promise<void> {
+  async #play(relay: RelayProcess, follower: Follower, bookkeeping: pg.Pool): Promise<void> {
     const { view } = this.#outlet;
     view.note('starting the relay and the consumer');
     relay.start();
@@ -227,7 +227,7 @@ class Demo {
   }
 
   /** Until everything committed is received or set aside, or nothing more comes. */
-  async #settle(bookkeeping: pg.Client): Promise<void> {
+  async #settle(bookkeeping: pg.Pool): Promise<void> {
     let outstanding = this.#ledger.outstanding;
     let movedAtMs = performance.now();
     while (this.#ledger.outstanding > 0 && performance.now() - movedAtMs < givenUpAfterMs) {
@@ -239,7 +239,7 @@ class Demo {
     }
   }
 
-  async #readDeadLetters(bookkeeping: pg.Client): Promise<void> {
+  async #readDeadLetters(bookkeeping: pg.Pool): Promise<void> {
     const { rows } = await bookkeeping.query<{ event_id: string }>('select event_id from outbox.dead_letter');
     this.#ledger.deadLettersAre(rows.map(({ event_id }) => event_id));
   }
@@ -256,7 +256,7 @@ class Demo {
   }
 
   /** Shows what happens until the returned function is called. */
-  #tick(relay: RelayProcess, bookkeeping: pg.Client): () => Promise<void> {
+  #tick(relay: RelayProcess, bookkeeping: pg.Pool): () => Promise<void> {
     const over = new AbortController();
     const ticking = async () => {
       while (!over.signal.aborted) {
