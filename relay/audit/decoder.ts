@@ -1,29 +1,33 @@
 /**
- * Decodes values as a consumer would: by the schema whose id the value itself names, fetched from the registry. Apart
- * from the relay's own registry client, which looks schemas up by subject.
+ * Decodes values as a consumer would: with the registry library that Node consumers use, by the schema whose id the value
+ * itself names. So nothing of the relay's own writer or registry client is trusted here.
  */
-import type { Type } from 'avsc';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
+import avsc from 'avsc';
 import type { Config } from '../config.ts';
-import { parseAvroSchema } from '../encode/avro/schema.ts';
+import { bigLong } from '../encode/avro/schema.ts';
 import { RelayError } from '../errors.ts';
 
 /** Confluent wire format: a zero byte, the schema id (4 bytes, big endian), Avro. */
 const framingBytes = 5;
 
-type Reference = { readonly name: string; readonly subject: string; readonly version: number };
-type SchemaAnswer = {
-  readonly schema: string;
-  readonly schemaType?: string;
-  readonly references?: readonly Reference[];
-};
-
 export class Decoder {
-  readonly #registry: Config['registry'];
+  readonly #registry: SchemaRegistry;
+  readonly #agent: HttpAgent;
+  readonly #timeoutMs: number;
   /** By schema id: the type, or why there is none. */
-  readonly #types = new Map<number, Type | string>();
+  readonly #types = new Map<number, avsc.Type | string>();
 
-  constructor(registry: Config['registry']) {
-    this.#registry = registry;
+  constructor({ url, username, password, timeoutMs }: Config['registry']) {
+    const { host, auth, isSecure } = splitUrl(url, username, password);
+    this.#agent = isSecure ? new HttpsAgent() : new HttpAgent();
+    this.#timeoutMs = timeoutMs;
+    this.#registry = new SchemaRegistry(
+      { host, agent: this.#agent, retry: { retries: 0 }, ...(auth === undefined ? {} : { auth }) },
+      { [SchemaType.AVRO]: { typeHook: longsAsBigints } },
+    );
   }
 
   /** Fetches the schemas that the values name and that are not known yet. @throws RelayError REGISTRY_* */
@@ -50,49 +54,57 @@ export class Decoder {
     }
   }
 
-  async #load(id: number): Promise<Type | string> {
-    const answer = await this.#get(`/schemas/ids/${id}`);
-    if (answer === undefined) return 'unknown to the registry';
-    if ((answer.schemaType ?? 'AVRO') !== 'AVRO') return `not Avro but ${answer.schemaType}`;
-    try {
-      return parseAvroSchema(answer.schema, await this.#references(answer.references ?? []));
-    } catch (error) {
-      if (error instanceof RelayError && error.code === 'SCHEMA_INVALID') return 'not a legal Avro schema';
-      throw error;
-    }
-  }
-
-  async #references(references: readonly Reference[]): Promise<string[]> {
-    const texts: string[] = [];
-    for (const { subject, version } of references) {
-      const answer = await this.#get(`/subjects/${encodeURIComponent(subject)}/versions/${version}`);
-      if (answer === undefined) continue; // the schema that needs it will not parse
-      texts.push(answer.schema, ...(await this.#references(answer.references ?? [])));
-    }
-    return texts;
-  }
-
-  async #get(path: string): Promise<SchemaAnswer | undefined> {
-    const { url, username, password, timeoutMs } = this.#registry;
-    const credentials = Buffer.from(`${username ?? ''}:${password ?? ''}`).toString('base64');
-    let response: Response;
-    try {
-      response = await fetch(url.replace(/\/$/, '') + path, {
-        signal: AbortSignal.timeout(timeoutMs),
-        headers: username === undefined ? {} : { authorization: `Basic ${credentials}` },
-      });
-      if (response.ok) return (await response.json()) as SchemaAnswer;
-    } catch (cause) {
-      throw new RelayError('REGISTRY_UNAVAILABLE', `the registry does not answer ${path}`, { cause });
-    }
-    await response.body?.cancel();
-    if (response.status === 404) return undefined;
-    const isRefused = response.status === 401 || response.status === 403;
-    throw new RelayError(
-      isRefused ? 'REGISTRY_UNAUTHORIZED' : 'REGISTRY_UNAVAILABLE',
-      `the registry answered ${response.status} to ${path}`,
+  /** The library has no time limit of its own, and reports a refused connection as status 400. */
+  async #load(id: number): Promise<avsc.Type | string> {
+    const late = new RelayError(
+      'REGISTRY_UNAVAILABLE',
+      `the registry did not answer within ${this.#timeoutMs} ms`,
     );
+    const expired = Promise.withResolvers<never>();
+    const timer = setTimeout(() => expired.reject(late), this.#timeoutMs);
+    try {
+      const schema = await Promise.race([this.#registry.getSchema(id), expired.promise]);
+      return avsc.Type.isType(schema) ? (schema as avsc.Type) : 'not Avro';
+    } catch (error) {
+      if (error === late) throw late;
+      return faultOfLoading(error, id);
+    } finally {
+      clearTimeout(timer);
+      this.#agent.destroy();
+    }
   }
+}
+
+/** Of an answer the library keeps the status; an error without one came from parsing the schema. */
+function faultOfLoading(error: unknown, id: number): string {
+  const status = error instanceof Error && 'status' in error ? Number(error.status) : undefined;
+  if (status === undefined) return 'not a legal Avro schema';
+  if (status === 404) return 'unknown to the registry';
+  const isRefused = status === 401 || status === 403;
+  throw new RelayError(
+    isRefused ? 'REGISTRY_UNAUTHORIZED' : 'REGISTRY_UNAVAILABLE',
+    `the registry did not give schema ${id} (status ${status})`,
+    { cause: error },
+  );
+}
+
+function longsAsBigints(schema: unknown): avsc.Type | undefined {
+  const isLong = schema === 'long' || (schema as { type?: unknown; logicalType?: unknown }).type === 'long';
+  return isLong ? bigLong : undefined;
+}
+
+/** The library takes credentials apart from the address. */
+function splitUrl(text: string, username: string | undefined, password: string | undefined) {
+  const url = new URL(text);
+  const user = username ?? decodeURIComponent(url.username);
+  const secret = username === undefined ? decodeURIComponent(url.password) : (password ?? '');
+  url.username = '';
+  url.password = '';
+  return {
+    host: url.href.replace(/\/$/, ''),
+    auth: user === '' ? undefined : { username: user, password: secret },
+    isSecure: url.protocol === 'https:',
+  };
 }
 
 function schemaIdOf(value: Buffer): number | undefined {

@@ -62,7 +62,8 @@ export class LogicalType extends avsc.types.LogicalType {
   }
 }
 
-const bigLong = avsc.types.LongType.__with({
+/** avsc's own `long` refuses what a double does not hold; this one is a `bigint` of all 64 bits. */
+export const bigLong = avsc.types.LongType.__with({
   fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
   toBuffer: (value: bigint) => {
     const bytes = Buffer.alloc(8);
