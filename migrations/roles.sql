@@ -73,4 +73,13 @@ grant select, insert, update on outbox.dead_letter to outbox_relay;
 -- Make partitions ahead; the function runs with its owner's rights.
 grant execute on function outbox.ensure_partitions(int) to outbox_relay;
 
+-- `outbox-relay check` compares the applied migrations with its own; the table is there where `migrate` applied them.
+do $$
+begin
+  if to_regclass('outbox.migration') is not null then
+    grant select on outbox.migration to outbox_relay;
+  end if;
+end
+$$;
+
 commit;

@@ -25,6 +25,8 @@ const batchOverheadBytes = 61;
 
 /** A topic's partitions are looked at again after this long, as the Java client does (metadata.max.age.ms). */
 const topicTtlMs = 300_000;
+/** Names of topics come from rows: an application that makes them up without end must not fill the memory. */
+const topicsMax = 10_000;
 /** A topic that is missing is looked for again after this long. */
 const missingTopicTtlMs = 1_000;
 /** What is known of a kind of event is put together again after this long; only maps are asked, unless they are stale. */
@@ -197,6 +199,7 @@ export class Encoder {
     const ttlMs = known?.info === undefined ? missingTopicTtlMs : topicTtlMs;
     if (known !== undefined && performance.now() - known.fetchedMs < ttlMs) return known.info;
     const info = await this.#topics.resolve(topic);
+    if (this.#topicEntries.size >= topicsMax) this.#topicEntries.clear();
     this.#topicEntries.set(topic, { info, fetchedMs: performance.now() });
     return info;
   }

@@ -28,6 +28,9 @@ export type UnusableSchema = {
   readonly id: number | null;
 };
 
+/** Types and topics come from rows: an application that makes up names without end must not fill the memory. */
+const namesMax = 10_000;
+
 type Entry = { readonly schema: UsableSchema | UnusableSchema; readonly fetchedMs: number };
 
 /**
@@ -76,6 +79,7 @@ export class Schemas {
     const fetched = this.#source
       .latest(subject)
       .then((found) => {
+        if (this.#entries.size >= namesMax) this.#entries.clear();
         this.#entries.set(subject, { schema: this.#compile(subject, found), fetchedMs: performance.now() });
       })
       .finally(() => this.#underWay.delete(subject));

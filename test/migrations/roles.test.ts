@@ -40,6 +40,7 @@ const expected = [
   'table heartbeat outbox_relay DELETE',
   'table heartbeat outbox_relay INSERT',
   'table heartbeat outbox_relay SELECT',
+  'table migration outbox_relay SELECT',
   'table progress outbox_relay INSERT',
   'table progress outbox_relay SELECT',
   'table progress outbox_relay UPDATE',
