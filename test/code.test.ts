@@ -1,0 +1,23 @@
+/** The code itself: types, lint, and the borders between the stages (biome.json), as everybody's check runs them. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const run = promisify(execFile);
+
+async function outcome(command: string, ...args: string[]): Promise<string> {
+  return run(process.execPath, [`node_modules/${command}`, ...args], { cwd: root }).then(
+    () => 'clean',
+    ({ stdout, stderr }: { stdout: string; stderr: string }) => `${stdout}${stderr}`,
+  );
+}
+
+it('is typed without a fault', { timeout: 120_000 }, async () => {
+  expect(await outcome('typescript/bin/tsc', '--noEmit')).toBe('clean');
+});
+
+it('is clean of lint, and no stage reaches past its border', { timeout: 120_000 }, async () => {
+  expect(await outcome('@biomejs/biome/bin/biome', 'check', '.')).toBe('clean');
+});
