@@ -1,0 +1,120 @@
+/**
+ * Writes the tables of the README from the tables of the code: settings, metrics, error codes, exit codes, commands.
+ * `npm run docs` brings them up to date; a test fails when they are not. A table stands between
+ * `<!-- generated:name -->` and `<!-- /generated:name -->`.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { createProgram } from '../relay/commands/program.ts';
+import { type Setting, settings } from '../relay/config.ts';
+import { type ErrorCode, errorTable, exitCodeOf, exitCodes, RelayError } from '../relay/errors.ts';
+import { documentedMetrics } from '../relay/observe/metrics.ts';
+
+/** The table of each region. */
+export const tables: Readonly<Record<string, () => string>> = {
+  settings: () =>
+    table(
+      ['key in `relay.yaml`', 'environment variable', 'default', 'meaning'],
+      settings.map((setting) => [
+        code(setting.path.join('.')),
+        code(setting.env),
+        defaultOf(setting),
+        setting.description,
+      ]),
+    ),
+  metrics: () =>
+    table(
+      ['metric', 'type', 'labels', 'meaning'],
+      documentedMetrics().map(({ name, type, labels, help }) => [
+        code(name),
+        type,
+        labels.map(code).join(', '),
+        help,
+      ]),
+    ),
+  errors: () =>
+    table(
+      ['code', 'class', 'exit code', 'what to do'],
+      Object.entries(errorTable).map(([name, { class: kind, hint }]) => [
+        code(name),
+        kind,
+        exitOf(name as ErrorCode),
+        hint,
+      ]),
+    ),
+  'exit-codes': () =>
+    table(
+      ['exit code', 'meaning'],
+      Object.values(exitCodes).map((exitCode) => [String(exitCode), exitCodeMeanings[exitCode]]),
+    ),
+  commands: () =>
+    table(
+      ['command', 'options', 'meaning'],
+      leaves(createProgram()).map((command) => [
+        code(nameOf(command)),
+        command.options.map(({ flags }) => code(flags)).join('<br>'),
+        command.summary() || command.description(),
+      ]),
+    ),
+};
+
+const exitCodeMeanings: Readonly<Record<(typeof exitCodes)[keyof typeof exitCodes], string>> = {
+  0: 'done',
+  1: 'the command ran and found something: a failed check, a missing event',
+  64: 'wrong arguments or configuration',
+  69: 'a server did not answer; only from one-shot commands, `run` goes on trying',
+  70: 'a defect of the relay',
+  77: 'credentials or rights',
+  78: 'the relay stopped itself; the code and the hint say what to do, restarting does not help',
+};
+
+/** The text of a document with its regions brought up to date. @throws for a region that no table belongs to */
+export function generate(document: string): string {
+  return document.replace(
+    /(<!-- generated:([a-z-]+) -->\n).*?(<!-- \/generated:\2 -->)/gs,
+    (_, begin: string, name: string, end: string) => {
+      const render = tables[name];
+      if (render === undefined) throw new Error(`no table is called ${name}`);
+      return `${begin}\n${render()}\n\n${end}`;
+    },
+  );
+}
+
+function defaultOf({ default: value, kind }: Setting): string {
+  if (value === undefined) return '';
+  if (kind === 'list') return code((value as readonly string[]).join(','));
+  return value === '' ? 'empty' : code(String(value));
+}
+
+/** An event that goes to the dead letters ends no process, and `run` ends for nothing that can pass. */
+function exitOf(name: ErrorCode): string {
+  return errorTable[name].class === 'stop' ? String(exitCodeOf(new RelayError(name, ''))) : '';
+}
+
+function leaves(command: Command): Command[] {
+  return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
+}
+
+function nameOf(command: Command): string {
+  const names = [command.name(), ...command.registeredArguments.map((argument) => `<${argument.name()}>`)];
+  for (let parent = command.parent; parent !== null; parent = parent.parent) names.unshift(parent.name());
+  return names.join(' ');
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(escapeCell).join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function escapeCell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}
+
+export const readme = fileURLToPath(new URL('../README.md', import.meta.url));
+
+if (import.meta.main) await writeFile(readme, generate(await readFile(readme, 'utf8')));

@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { createProgram } from '../../relay/commands/program.ts';
+import { loadConfig, settings } from '../../relay/config.ts';
+
+type Service = {
+  readonly image?: string;
+  readonly build?: string;
+  readonly command?: readonly string[];
+  readonly environment?: Readonly<Record<string, string | number>>;
+  readonly ports?: readonly string[];
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+  readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
+};
+
+const root = join(import.meta.dirname, '../..');
+const read = (name: string) => readFile(join(root, name), 'utf8');
+const compose = parse(await read('docker-compose.yml'), { merge: true }) as {
+  readonly services: Readonly<Record<string, Service>>;
+};
+const services = Object.entries(compose.services);
+const ours = services.filter(([, { image }]) => image === 'outbox-relay');
+const dockerfile = await read('Dockerfile');
+
+describe('docker-compose.yml', () => {
+  test('runs the same servers as the demo', async () => {
+    const images = services.map(([, { image }]) => image);
+    for (const file of ['stack/kafka.ts', 'stack/registry.ts']) {
+      const [, image] = /^const image = '([^']+)'/m.exec(await read(file)) ?? [];
+      expect(images).toContain(image);
+    }
+  });
+
+  test('names only settings that exist, and settings that are valid', () => {
+    expect(ours.map(([name]) => name)).toEqual(['migrate', 'schemas', 'relay']);
+    const known = settings.map(({ env }) => env);
+    for (const [, { environment = {} }] of ours) {
+      for (const name of Object.keys(environment)) expect(known).toContain(name);
+      const env = Object.fromEntries(
+        Object.entries(environment).map(([name, value]) => [name, String(value)]),
+      );
+      expect(() => loadConfig({ env })).not.toThrow();
+    }
+  });
+
+  test('runs only commands that exist', () => {
+    const known = createProgram().commands.map((command) => command.name());
+    const [, schemas] = ours.find(([name]) => name === 'schemas')!;
+    expect(schemas.command?.[0]).toContain('bin/outbox-relay.js schemas register');
+    expect(compose.services.migrate?.command).toEqual(['migrate']);
+    expect(known).toEqual(expect.arrayContaining(['migrate', 'schemas', 'run']));
+  });
+
+  test('waits only for services that exist and can tell', () => {
+    for (const [name, { depends_on: needs = {} }] of services)
+      for (const [needed, { condition }] of Object.entries(needs)) {
+        const service = compose.services[needed];
+        expect(service, `${name} needs ${needed}`).toBeDefined();
+        if (condition === 'service_healthy') expect(service?.healthcheck?.test, needed).toBeDefined();
+      }
+  });
+
+  test('the relay connects as its own role, with the password that the role is given', () => {
+    const url = new URL(String(compose.services.relay?.environment?.DATABASE_URL));
+    expect(url.username).toBe('outbox_relay');
+    expect(compose.services.roles?.command?.join(' ')).toContain(`password '${url.password}'`);
+  });
+
+  test('publishes ports on loopback only', () => {
+    for (const port of services.flatMap(([, { ports = [] }]) => ports))
+      expect(port).toMatch(/^127\.0\.0\.1:/);
+  });
+});
+
+describe('Dockerfile', () => {
+  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, sources]) =>
+    sources!.split(' '),
+  );
+
+  test('copies only what exists, and .dockerignore lets it through', async () => {
+    const admitted = (await read('.dockerignore')).split('\n').filter((line) => line.startsWith('!'));
+    expect(copied.length).toBeGreaterThan(5);
+    for (const source of copied) {
+      expect(existsSync(join(root, source)), source).toBe(true);
+      expect(admitted).toContain(`!${source}`);
+    }
+  });
+
+  test('holds every folder that the package publishes', async () => {
+    const { default: manifest } = await import('../../package.json', { with: { type: 'json' } });
+    expect(copied).toEqual(expect.arrayContaining(manifest.files));
+  });
+
+  test('has the Node that the entry asks for', async () => {
+    const needed = /neededMajor = (\d+)/.exec(await read('bin/outbox-relay.js'))?.[1];
+    for (const [, major] of dockerfile.matchAll(/^FROM node:(\d+)/gm)) expect(major).toBe(needed);
+  });
+
+  test('sets and asks only for settings that exist', () => {
+    const known = settings.map(({ env }) => env);
+    const names = [...dockerfile.matchAll(/OUTBOX_RELAY_[A-Z_]+/g)].map(([name]) => name);
+    expect(names.length).toBeGreaterThan(0);
+    for (const name of names) expect(known).toContain(name);
+  });
+
+  test('asks for health at the port that is the default', () => {
+    const port = settings.find(({ path }) => path.join('.') === 'http.port')?.default;
+    expect(dockerfile).toContain(`OUTBOX_RELAY_HTTP_PORT || ${port}}/livez`);
+    expect(dockerfile).toContain(`EXPOSE ${port}\n`);
+  });
+
+  test('is not root, and ends on SIGTERM in less time than Docker allows', () => {
+    expect(dockerfile).toMatch(/^USER node$/m);
+    expect(dockerfile).toMatch(/^STOPSIGNAL SIGTERM$/m);
+    const shutdownMs = settings.find(({ path }) => path[0] === 'shutdownMs')?.default;
+    expect(shutdownMs).toBeLessThan(10_000);
+  });
+});

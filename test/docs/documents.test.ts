@@ -1,0 +1,202 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
+import { describe, expect, test } from 'vitest';
+import { generate, tables } from '../../docs/generate.ts';
+import { createProgram } from '../../relay/commands/program.ts';
+import { loadConfig, settings } from '../../relay/config.ts';
+import { errorTable, RelayError } from '../../relay/errors.ts';
+import { failpoints } from '../../relay/failpoints.ts';
+import { Health } from '../../relay/observe/health.ts';
+import { documentedMetrics } from '../../relay/observe/metrics.ts';
+import { relayStates } from '../../relay/observe/state.ts';
+
+const root = join(import.meta.dirname, '../..');
+const names = ['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/operations.md'] as const;
+const documents = await Promise.all(
+  names.map(async (name) => ({ name, text: await readFile(join(root, name), 'utf8') })),
+);
+const textOf = (name: (typeof names)[number]) => documents.find((document) => document.name === name)!.text;
+const readme = textOf('README.md');
+const operations = textOf('docs/operations.md');
+
+test('the tables of the README are those of the code: npm run docs brings them up to date', () => {
+  expect(generate(readme)).toBe(readme);
+});
+
+test('every table has its region in the README', () => {
+  for (const name of Object.keys(tables)) expect(readme).toContain(`<!-- generated:${name} -->\n\n|`);
+});
+
+test('a region that no table belongs to is refused', () => {
+  expect(() => generate('<!-- generated:weather -->\n<!-- /generated:weather -->')).toThrow('weather');
+});
+
+describe.each(documents)('$name', ({ name, text }) => {
+  test('names only commands and options that exist', () => {
+    for (const { line, words } of commandLines(text)) {
+      const command = findCommand(words);
+      expect(command, line).toBeDefined();
+      const known = optionsOf(command!);
+      for (const option of words.filter((word) => word.startsWith('--')))
+        expect(known, `${option} in: ${line}`).toContain(option);
+    }
+  });
+
+  test('names only npm scripts that exist', async () => {
+    const { default: manifest } = await import('../../package.json', { with: { type: 'json' } });
+    for (const [, script] of text.matchAll(/npm run (?:--silent )?([a-z-]+)/g))
+      expect(Object.keys(manifest.scripts)).toContain(script);
+  });
+
+  test('names only metrics that exist', () => {
+    const known = documentedMetrics().flatMap(({ name, type }) =>
+      type === 'histogram' ? [name, `${name}_bucket`, `${name}_sum`, `${name}_count`] : [name],
+    );
+    for (const [metric] of text.matchAll(/\boutbox_relay_[a-z_]+\b/g)) expect(known).toContain(metric);
+  });
+
+  test('names only error codes, variables and failpoints that exist', () => {
+    const known = new Set<string>([
+      ...Object.keys(errorTable),
+      ...failpoints,
+      ...settings.map(({ env }) => env),
+      ...foreignNames,
+    ]);
+    for (const [, token] of text.matchAll(
+      /`(?:[^`\n]*[^`\nA-Z_0-9])?([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)\b[^`\n]*`/g,
+    ))
+      expect(known, token).toContain(token);
+  });
+
+  test('names only settings that exist', () => {
+    const known = new Set(settings.map(({ path }) => path.join('.')));
+    for (const { path } of settings) known.add(path.slice(0, -1).join('.'));
+    for (const [, key] of text.matchAll(
+      new RegExp(`\`((?:${sections.join('|')})\\.[a-z][A-Za-z.]*)\\b[^\`]*\``, 'g'),
+    ))
+      expect(known.has(key!) || foreignKeys.has(key!), key).toBe(true);
+  });
+
+  test('has no broken link', () => {
+    for (const [, target] of withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target!)) continue;
+      const [path = '', anchor] = target!.split('#');
+      const file = path === '' ? name : join(dirname(name), path);
+      expect(existsSync(join(root, file)), target).toBe(true);
+      if (anchor !== undefined) expect(anchorsOf(file), target).toContain(anchor);
+    }
+  });
+});
+
+test('every relay.yaml that is shown is valid', async () => {
+  const shown = [...readme.matchAll(/```yaml\n(slot:.*?)```/gs)].map(([, yaml]) => yaml!);
+  expect(shown.length).toBeGreaterThan(0);
+  const folder = await mkdtemp(join(tmpdir(), 'outbox-relay-docs-'));
+  try {
+    for (const [index, yaml] of shown.entries()) {
+      const file = join(folder, `${index}.yaml`);
+      await writeFile(file, yaml);
+      expect(() => loadConfig({ file, env: {} })).not.toThrow();
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('the runbook has an entry for every error code', () => {
+  const runbook = operations.slice(operations.indexOf('## Runbook'));
+  const missing = Object.keys(errorTable).filter((code) => !runbook.includes(`**\`${code}\`**`));
+  expect(missing).toEqual([]);
+});
+
+test('every reason that /readyz can give is explained', () => {
+  const reasons = relayStates.map((state) => {
+    const health = new Health({ notReadyAfterMs: 0 });
+    health.enter(state);
+    return health.ready().reason;
+  });
+  const waiting = new Health({ notReadyAfterMs: 0 });
+  waiting.failing(new RelayError('SLOT_IN_USE', ''));
+  const failing = new Health({ notReadyAfterMs: 0 });
+  failing.failing(new RelayError('KAFKA_UNAVAILABLE', ''));
+  const stopped = new Health({ notReadyAfterMs: 0 });
+  stopped.stopped(new RelayError('SLOT_MISSING', ''));
+  for (const health of [waiting, failing, stopped]) reasons.push(health.ready().reason);
+  const generic = (reason: string) => reason.replace(/: [A-Z_]+$/, ': <code>');
+  for (const reason of reasons) expect(operations).toContain(`| \`${generic(reason)}\` |`);
+});
+
+/** Names of others' that look like ours. */
+const foreignNames = [
+  'OUTBOX_RELAY_CONFIG',
+  'APP_DATABASE_URL',
+  'CONCURRENT_TRANSACTIONS',
+  'START_REPLICATION',
+  'ISOLATION_LEVEL_CONFIG',
+] as const;
+
+/** Names of tables and topics that begin like a section. */
+const foreignKeys: ReadonlySet<string> = new Set([
+  'outbox.event',
+  'outbox.dead',
+  'outbox.progress',
+  'outbox.heartbeat',
+  'outbox.migration',
+  'outbox.emit',
+  'database.url',
+  'outbox.event.',
+  'outbox.event.order',
+]);
+
+const sections = [...new Set(settings.filter(({ path }) => path.length > 1).map(({ path }) => path[0]!))];
+
+/** Lines of shell, and code in the text, that call the relay. */
+function commandLines(text: string): { line: string; words: string[] }[] {
+  const inline = [...withoutBlocks(text).matchAll(/`(outbox-relay [^`]+)`/g)].map(([, code]) => code!);
+  const shell = [...text.matchAll(/^\$ (?:.*\| )?(outbox-relay [^|#\n]+)/gm)].map(([, code]) => code!);
+  return [...inline, ...shell].map((line) => ({ line, words: line.trim().split(/\s+/).slice(1) }));
+}
+
+function findCommand(words: readonly string[]): Command | undefined {
+  let command: Command = createProgram();
+  for (const word of words) {
+    if (word.startsWith('-')) break;
+    const child = command.commands.find((each) => each.name() === word);
+    if (child === undefined) return isArgument(command, word) ? command : undefined;
+    command = child;
+  }
+  return command;
+}
+
+function isArgument(command: Command, word: string): boolean {
+  const [argument] = command.registeredArguments;
+  if (argument === undefined) return false;
+  return ['…', `<${argument.name()}>`].includes(word) || argument.argChoices?.includes(word) === true;
+}
+
+function optionsOf(command: Command): string[] {
+  const own = command.options.flatMap(({ long }) => (long == null ? [] : [long]));
+  return command.parent === null ? [...own, '--help'] : [...own, ...optionsOf(command.parent)];
+}
+
+function withoutBlocks(text: string): string {
+  return text.replace(/```.*?```/gs, '');
+}
+
+function withoutCode(text: string): string {
+  return withoutBlocks(text).replace(/`[^`\n]*`/g, '');
+}
+
+/** As GitHub makes them from headings. */
+function anchorsOf(file: string): string[] {
+  const text = documents.find((document) => document.name === file)?.text ?? '';
+  return [...withoutBlocks(text).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
