@@ -1,0 +1,95 @@
+/**
+ * Owns the events of one Kafka transaction while it fills: record batches by partition, in the order in which the records
+ * came. Same surface as the builder on kafkajs's producer.
+ */
+import type { OutboundRecord } from '../../encode/record.ts';
+import { RelayError } from '../../errors.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { batchHeaderBytes, RecordBatch, recordBound } from './record-batch.ts';
+
+/** The record batches of one partition, to be sent one after the other. */
+export type PartitionBatches = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly batches: readonly RecordBatch[];
+};
+
+/**
+ * max.message.bytes is 1 MiB by default; this leaves the broker room, and keeps small what one append locks. A record that
+ * is larger by itself goes alone.
+ */
+const maxRecordsBytes = 768 * 1024;
+
+type TopicQueue = {
+  readonly partitions: Map<number, { open: RecordBatch; readonly batches: RecordBatch[] }>;
+  events: number;
+};
+
+export class LeanBatchBuilder {
+  readonly #pool: BufferPool;
+  readonly #topics = new Map<string, TopicQueue>();
+  #events = 0;
+  #bytes = 0;
+
+  constructor(pool: BufferPool) {
+    this.#pool = pool;
+  }
+
+  get events(): number {
+    return this.#events;
+  }
+
+  /** Bytes the records take in Kafka, at most. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  append(record: OutboundRecord): void {
+    const topic = this.#topics.get(record.topic) ?? this.#addTopic(record.topic);
+    const bound = recordBound(record);
+    const mostBytes = Math.min(maxRecordsBytes, record.maxBatchBytes);
+    this.#room(topic, record.partition, bound, mostBytes).append(record, bound);
+    topic.events += 1;
+    this.#events += 1;
+    this.#bytes += record.bytes;
+  }
+
+  /** Events by topic, for metrics; also after the batch is committed. */
+  eventsByTopic(): Map<string, number> {
+    return new Map([...this.#topics].map(([topic, { events }]) => [topic, events]));
+  }
+
+  /** By topic, so that a request names each topic once. */
+  *partitions(): Generator<PartitionBatches> {
+    for (const [topic, { partitions }] of this.#topics)
+      for (const [partition, { batches }] of partitions) yield { topic, partition, batches };
+  }
+
+  /** Gives the buffers back; to be called once the broker has answered for all of them. */
+  release(): void {
+    for (const { partitions } of this.#topics.values()) {
+      for (const { batches } of partitions.values()) for (const batch of batches) batch.release();
+      partitions.clear();
+    }
+  }
+
+  #room({ partitions }: TopicQueue, partition: number, bound: number, mostBytes: number): RecordBatch {
+    const queue = partitions.get(partition);
+    if (queue !== undefined && queue.open.bytes - batchHeaderBytes + bound <= mostBytes) return queue.open;
+    if (!Number.isInteger(partition))
+      throw new RelayError('INTERNAL', 'a record without a partition reached the producer');
+    const batch = new RecordBatch(this.#pool, partition, bound);
+    if (queue === undefined) partitions.set(partition, { open: batch, batches: [batch] });
+    else {
+      queue.open = batch;
+      queue.batches.push(batch);
+    }
+    return batch;
+  }
+
+  #addTopic(topic: string): TopicQueue {
+    const queue = { partitions: new Map(), events: 0 };
+    this.#topics.set(topic, queue);
+    return queue;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * Publishes batches, each in one Kafka transaction that also holds the progress, through a producer of our own: record
+ * batches are written into reused buffers, and every sequence number and error code is seen.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Kafka } from 'kafkajs';
+import type { Config } from '../../config.ts';
+import { failpoint } from '../../failpoints.ts';
+import { type Progress, serializeProgress } from '../../progress.ts';
+import { claimKey, type ProgressTail } from '../progress-topic.ts';
+import { LeanBatchBuilder, type PartitionBatches } from './batch-builder.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { RecordBatch, recordBound } from './record-batch.ts';
+import { type Places, TransactionalProducer } from './transactional-producer.ts';
+
+export class LeanPublisher {
+  readonly #config: Config;
+  readonly #producer: TransactionalProducer;
+  readonly #pool = new BufferPool();
+
+  private constructor(config: Config, producer: TransactionalProducer) {
+    this.#config = config;
+    this.#producer = producer;
+  }
+
+  /**
+   * Fences every predecessor: the transaction it may have open is ended, and none of its later ones counts.
+   * @throws RelayError KAFKA_*
+   */
+  static async fence(kafka: Kafka, config: Config): Promise<LeanPublisher> {
+    const producer = await TransactionalProducer.open(kafka, {
+      transactionalId: `${config.kafka.transactionalIdPrefix}.${config.slot}`,
+      transactionTimeoutMs: config.kafka.transactionTimeoutMs,
+      requestTimeoutMs: config.kafka.requestTimeoutMs,
+      topic: config.kafka.progressTopic,
+    });
+    return new LeanPublisher(config, producer);
+  }
+
+  /**
+   * Writes a claim in a transaction of its own and waits until it is read back.
+   * @returns the last progress before it: the truth. null where the topic holds none.
+   */
+  async claim(tail: ProgressTail): Promise<Progress | null> {
+    const claimId = randomUUID();
+    const seen = tail.untilClaim(claimId, this.#config.kafka.requestTimeoutMs * 2);
+    seen.catch(() => {});
+    tail.resume();
+    await this.#commit([], claimKey(this.#config.slot), claimId);
+    const progress = await seen;
+    tail.pause();
+    return progress;
+  }
+
+  newBatch(): LeanBatchBuilder {
+    return new LeanBatchBuilder(this.#pool);
+  }
+
+  /**
+   * Commits the batch and the progress that covers it, together.
+   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; KAFKA_UNAVAILABLE where nothing was sent; PUBLISH_UNCERTAIN for
+   * everything whose outcome is not known. After any of them this publisher is of no more use.
+   */
+  async commit(batch: LeanBatchBuilder, progress: Progress): Promise<void> {
+    const text = serializeProgress(progress);
+    await this.#commit([...batch.partitions()], progress.slot, text, {
+      answered: () => failpoint('PROGRESS_SENT'),
+      sent: () => failpoint('EVENTS_SENT'),
+    });
+    batch.release();
+  }
+
+  async close(): Promise<void> {
+    await this.#producer.close();
+  }
+
+  async #commit(
+    parts: readonly PartitionBatches[],
+    key: string,
+    text: string,
+    places?: Places,
+  ): Promise<void> {
+    const record = { key, value: Buffer.from(text), headers: {}, timestampMs: Date.now() };
+    const bound = recordBound(record);
+    const own = new RecordBatch(this.#pool, 0, bound);
+    own.append(record, bound);
+    const progress = { topic: this.#config.kafka.progressTopic, partition: 0, batches: [own] };
+    await this.#producer.commit([...parts, progress], places);
+    own.release();
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Owns the layout of a record batch (magic 2): each record is written where it will be sent from, once, as it comes. The
+ * header is filled in when the batch is sealed, since only then its sequence number is known.
+ * @see https://kafka.apache.org/documentation/#recordbatch
+ */
+import { crc32c } from '@node-rs/crc32';
+import type { OutboundRecord } from '../../encode/record.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { varintBytes, writeText, writeVarint, writeVarlong } from './varint.ts';
+
+/** What a batch needs of a record. */
+export type BatchRecord = Pick<OutboundRecord, 'key' | 'value' | 'headers' | 'timestampMs'>;
+
+/** Which producer sends a batch, and the number of its first record within the partition. */
+export type Seal = {
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+  readonly baseSequence: number;
+};
+
+/** Partition and size: what a Produce request has before a batch. Kept in the same buffer, so that one write sends both. */
+const frameBytes = 8;
+/** Of a record batch, before its first record. */
+export const batchHeaderBytes = 61;
+
+/** Where the fields of the header are, from the start of the batch. */
+const field = {
+  baseOffset: 0,
+  length: 8,
+  leaderEpoch: 12,
+  magic: 16,
+  crc: 17,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  baseTimestamp: 27,
+  maxTimestamp: 35,
+  producerId: 43,
+  producerEpoch: 51,
+  baseSequence: 53,
+  count: 57,
+} as const;
+
+const transactional = 0x10;
+
+/** Length 5, attributes 1, timestamp 10, offset 5, key 5, value 5, number of headers 5. */
+const recordOverheadBytes = 36;
+/** Length of the name and of the value. */
+const headerOverheadBytes = 10;
+/** UTF-8 of one UTF-16 unit, at most. */
+const unitBytes = 3;
+
+/** What the record takes, at most; never asks for the exact length of a text, which would cost as much as writing it. */
+export function recordBound({ key, value, headers }: BatchRecord): number {
+  let units = key.length;
+  let bytes = recordOverheadBytes + value.length;
+  for (const name in headers) {
+    units += name.length + headers[name]!.length;
+    bytes += headerOverheadBytes;
+  }
+  return bytes + units * unitBytes;
+}
+
+export class RecordBatch {
+  readonly partition: number;
+  readonly #pool: BufferPool;
+  #bytes: Buffer;
+  #end = frameBytes + batchHeaderBytes;
+  #count = 0;
+  #baseTimestampMs = 0;
+  #maxTimestampMs = 0;
+
+  constructor(pool: BufferPool, partition: number, leastBytes = 0) {
+    this.#pool = pool;
+    this.partition = partition;
+    this.#bytes = pool.take(frameBytes + batchHeaderBytes + leastBytes);
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Of the whole batch, header included: what the topic's max.message.bytes is about. */
+  get bytes(): number {
+    return this.#end - frameBytes;
+  }
+
+  /** @param bound at least what the record takes, as `recordBound` says. */
+  append(record: BatchRecord, bound: number): void {
+    if (this.#end + bound > this.#bytes.length) this.#grow(this.#end + bound);
+    const { key, value, headers, timestampMs } = record;
+    if (this.#count === 0) this.#baseTimestampMs = this.#maxTimestampMs = timestampMs;
+    else if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs;
+    const bytes = this.#bytes;
+    const start = this.#end;
+    // Two bytes hold the length of a record between 64 bytes and 8 KiB, as nearly all are; any other is moved once.
+    const body = start + 2;
+    bytes[body] = 0;
+    let at = writeVarlong(bytes, body + 1, timestampMs - this.#baseTimestampMs);
+    at = writeVarint(bytes, at, this.#count);
+    at = writeText(bytes, at, key);
+    at = writeVarint(bytes, at, value.length);
+    bytes.set(value, at);
+    at = writeHeaders(bytes, at + value.length, headers);
+    const size = at - body;
+    const lengthBytes = varintBytes(size);
+    if (lengthBytes !== 2) bytes.copyWithin(start + lengthBytes, body, at);
+    writeVarint(bytes, start, size);
+    this.#end = start + lengthBytes + size;
+    this.#count += 1;
+  }
+
+  /**
+   * Fills in the header.
+   * @returns partition, size and batch, as a Produce request holds them: valid until `release`.
+   */
+  seal({ producerId, producerEpoch, baseSequence }: Seal): Buffer {
+    const bytes = this.#bytes;
+    bytes.writeInt32BE(this.partition, 0);
+    bytes.writeInt32BE(this.bytes, 4);
+    const at = frameBytes;
+    bytes.writeBigInt64BE(0n, at + field.baseOffset);
+    bytes.writeInt32BE(this.bytes - field.leaderEpoch, at + field.length);
+    bytes.writeInt32BE(-1, at + field.leaderEpoch);
+    bytes[at + field.magic] = 2;
+    bytes.writeInt16BE(transactional, at + field.attributes);
+    bytes.writeInt32BE(this.#count - 1, at + field.lastOffsetDelta);
+    bytes.writeBigInt64BE(BigInt(this.#baseTimestampMs), at + field.baseTimestamp);
+    bytes.writeBigInt64BE(BigInt(this.#maxTimestampMs), at + field.maxTimestamp);
+    bytes.writeBigInt64BE(producerId, at + field.producerId);
+    bytes.writeInt16BE(producerEpoch, at + field.producerEpoch);
+    bytes.writeInt32BE(baseSequence, at + field.baseSequence);
+    bytes.writeInt32BE(this.#count, at + field.count);
+    bytes.writeUInt32BE(crc32c(bytes.subarray(at + field.attributes, this.#end)), at + field.crc);
+    return bytes.subarray(0, this.#end);
+  }
+
+  /** Gives the buffer back; the batch is of no more use. */
+  release(): void {
+    this.#pool.give(this.#bytes);
+    this.#bytes = nothing;
+  }
+
+  #grow(leastBytes: number): void {
+    const bytes = this.#pool.take(leastBytes);
+    this.#bytes.copy(bytes, 0, 0, this.#end);
+    this.#pool.give(this.#bytes);
+    this.#bytes = bytes;
+  }
+}
+
+const nothing = Buffer.alloc(0);
+
+function writeHeaders(bytes: Buffer, start: number, headers: BatchRecord['headers']): number {
+  const names = Object.keys(headers);
+  let at = writeVarint(bytes, start, names.length);
+  for (const name of names) {
+    at = writeText(bytes, at, name);
+    at = writeText(bytes, at, headers[name]!);
+  }
+  return at;
+}

@@ -1,0 +1,108 @@
+/**
+ * Owns the requests of a transaction as bytes: which partitions it writes to, the record batches, the commit. Versions
+ * that brokers from 2.5 on understand; Kafka's transaction protocol 1, in which the coordinator is told of each partition
+ * before anything is written to it.
+ * @see https://kafka.apache.org/protocol#protocol_api_keys
+ */
+import type { WireRequest } from './kafkajs-wire.ts';
+
+/** Who the coordinator says we are. */
+export type Producer = {
+  readonly transactionalId: string;
+  readonly producerId: bigint;
+  readonly producerEpoch: number;
+};
+
+export type TopicPartitions = { readonly topic: string; readonly partitions: readonly number[] };
+
+/** Record batches of one topic, sealed and framed. */
+export type TopicFrames = { readonly topic: string; readonly frames: readonly Buffer[] };
+
+export const apis = {
+  produce: { apiKey: 0, apiName: 'Produce', apiVersion: 7 },
+  addPartitions: { apiKey: 24, apiName: 'AddPartitionsToTxn', apiVersion: 1 },
+  endTxn: { apiKey: 26, apiName: 'EndTxn', apiVersion: 1 },
+} as const;
+
+const allReplicas = -1;
+
+/** All partitions in one request; naming one that is in the transaction already changes nothing. */
+export function addPartitionsRequest(producer: Producer, topics: readonly TopicPartitions[]): WireRequest {
+  const partitions = topics.reduce((sum, topic) => sum + topic.partitions.length, 0);
+  const names = topics.reduce((sum, { topic }) => sum + textBytes(topic) + 4, 0);
+  const fields = new Fields(textBytes(producer.transactionalId) + 14 + names + partitions * 4);
+  fields.string(producer.transactionalId);
+  fields.int64(producer.producerId);
+  fields.int16(producer.producerEpoch);
+  fields.int32(topics.length);
+  for (const { topic, partitions } of topics) {
+    fields.string(topic);
+    fields.int32(partitions.length);
+    for (const partition of partitions) fields.int32(partition);
+  }
+  return { ...apis.addPartitions, body: [fields.bytes] };
+}
+
+/** The frames go out as they are, between small pieces that name the topics. */
+export function produceRequest(
+  transactionalId: string,
+  timeoutMs: number,
+  topics: readonly TopicFrames[],
+): WireRequest {
+  const head = new Fields(textBytes(transactionalId) + 10);
+  head.string(transactionalId);
+  head.int16(allReplicas);
+  head.int32(timeoutMs);
+  head.int32(topics.length);
+  const body = [head.bytes];
+  for (const { topic, frames } of topics) {
+    const name = new Fields(textBytes(topic) + 4);
+    name.string(topic);
+    name.int32(frames.length);
+    body.push(name.bytes, ...frames);
+  }
+  return { ...apis.produce, body };
+}
+
+export function commitRequest({ transactionalId, producerId, producerEpoch }: Producer): WireRequest {
+  const fields = new Fields(textBytes(transactionalId) + 11);
+  fields.string(transactionalId);
+  fields.int64(producerId);
+  fields.int16(producerEpoch);
+  fields.byte(1);
+  return { ...apis.endTxn, body: [fields.bytes] };
+}
+
+const textBytes = (text: string): number => 2 + Buffer.byteLength(text);
+
+/** The protocol's plain types, in a buffer of exactly the size. */
+class Fields {
+  readonly bytes: Buffer;
+  #at = 0;
+
+  constructor(size: number) {
+    this.bytes = Buffer.allocUnsafe(size);
+  }
+
+  byte(value: number): void {
+    this.#at = this.bytes.writeInt8(value, this.#at);
+  }
+
+  int16(value: number): void {
+    this.#at = this.bytes.writeInt16BE(value, this.#at);
+  }
+
+  int32(value: number): void {
+    this.#at = this.bytes.writeInt32BE(value, this.#at);
+  }
+
+  int64(value: bigint): void {
+    this.#at = this.bytes.writeBigInt64BE(value, this.#at);
+  }
+
+  string(value: string): void {
+    const size = Buffer.byteLength(value);
+    this.int16(size);
+    this.#at += this.bytes.write(value, this.#at, size, 'utf8');
+  }
+}

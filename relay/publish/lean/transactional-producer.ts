@@ -1,0 +1,268 @@
+/**
+ * Owns a transactional id: one producer id and epoch, the sequence numbers, one transaction at a time. Exactly-once rests
+ * on three rules here. Until the first record is sent, whatever passes by waiting is repeated. From then on nothing is:
+ * any error, any answer missing or not as it must be, ends this producer for good. And a transaction is committed when,
+ * and only when, the coordinator has said so.
+ *
+ * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Kafka } from 'kafkajs';
+import { RelayError } from '../../errors.ts';
+import { kafkaError } from '../../kafka.ts';
+import type { PartitionBatches } from './batch-builder.ts';
+import {
+  type AddPartitionsAnswer,
+  type Broker,
+  checkConnected,
+  decodeAddPartitions,
+  decodeEndTxn,
+  decodeProduce,
+  type ProduceAnswer,
+  protocolError,
+  Wire,
+} from './kafkajs-wire.ts';
+import { groupByTopic, type Placed, planRequests } from './produce-plan.ts';
+import { addPartitionsRequest, apis, commitRequest, type Producer, produceRequest } from './requests.ts';
+import { type Obstacle, obstacleOf, retryPauseMs } from './retry.ts';
+import { Sequences } from './sequences.ts';
+
+export type ProducerOptions = {
+  readonly transactionalId: string;
+  /** After how long without a word the coordinator aborts a transaction. */
+  readonly transactionTimeoutMs: number;
+  /** For how long to try before the first record is sent, and to wait for each answer. */
+  readonly requestTimeoutMs: number;
+  /** A topic that surely exists. */
+  readonly topic: string;
+  /** Number of the first record in each partition; other than 0 only to test the end of the numbers. */
+  readonly firstSequence?: number;
+};
+
+/** Where a test can have the process die or hang in the midst of a transaction. */
+export type Places = {
+  /** After each Produce request that was answered. */
+  readonly answered?: () => Promise<void> | undefined;
+  /** When everything is sent, before the commit. */
+  readonly sent?: () => Promise<void> | undefined;
+};
+
+/** What goes to one broker. */
+type Route = { readonly broker: Broker; readonly parts: PartitionBatches[] };
+
+export class TransactionalProducer {
+  readonly #kafka: Kafka;
+  readonly #options: ProducerOptions;
+  readonly #sequences: Sequences;
+  #producer: Producer;
+  #wire: Wire | undefined;
+  #coordinator: Broker | undefined;
+  #isBusy = false;
+  #isClosed = false;
+  #failure: RelayError | undefined;
+
+  private constructor(kafka: Kafka, options: ProducerOptions) {
+    this.#kafka = kafka;
+    this.#options = options;
+    this.#sequences = new Sequences(options.firstSequence);
+    this.#producer = { transactionalId: options.transactionalId, producerId: -1n, producerEpoch: -1 };
+  }
+
+  /**
+   * Takes the transactional id: ends the transaction that a predecessor may have open and every later one of it.
+   * @throws RelayError KAFKA_*
+   */
+  static async open(kafka: Kafka, options: ProducerOptions): Promise<TransactionalProducer> {
+    const producer = new TransactionalProducer(kafka, options);
+    try {
+      await producer.#untilDone(() => producer.#initialise());
+      return producer;
+    } catch (error) {
+      await producer.close();
+      throw kafkaError(error, 'taking the transactional id');
+    }
+  }
+
+  /**
+   * Commits the batches in one transaction. Their buffers may be reused once this has resolved; never after a failure.
+   * @throws RelayError KAFKA_UNAVAILABLE when nothing was sent; PUBLISH_UNCERTAIN for everything whose outcome is not
+   * known; PRODUCER_FENCED; KAFKA_UNAUTHORIZED. After any of them this producer is of no more use.
+   */
+  async commit(parts: readonly PartitionBatches[], places: Places = {}): Promise<void> {
+    if (this.#failure !== undefined || this.#isBusy)
+      throw new RelayError('INTERNAL', 'a producer was used after its failure, or twice at once', {
+        cause: this.#failure,
+      });
+    this.#isBusy = true;
+    let isSent = false;
+    try {
+      const routes = await this.#untilDone(() => this.#prepare(parts));
+      isSent = true;
+      await Promise.all(routes.map((route) => this.#produce(route, places)));
+      await places.sent?.();
+      await this.#end();
+    } catch (error) {
+      this.#failure = kafkaError(error, 'publishing', isSent ? 'PUBLISH_UNCERTAIN' : 'KAFKA_UNAVAILABLE');
+      throw this.#failure;
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#disconnect();
+  }
+
+  async #initialise(): Promise<void> {
+    const { transactionalId, transactionTimeoutMs } = this.#options;
+    const coordinator = await this.#findCoordinator();
+    const identity = await coordinator.initProducerId({
+      transactionalId,
+      transactionTimeout: transactionTimeoutMs,
+    });
+    this.#producer = {
+      transactionalId,
+      producerId: BigInt(identity.producerId),
+      producerEpoch: identity.producerEpoch,
+    };
+  }
+
+  /** Finds and connects every broker that takes part, and begins the transaction. */
+  async #prepare(parts: readonly PartitionBatches[]): Promise<Route[]> {
+    const coordinator = await this.#findCoordinator();
+    const routes = await this.#route(parts);
+    const topics = [...groupByTopic(parts)].map(([topic, group]) => ({
+      topic,
+      partitions: group.map(({ partition }) => partition),
+    }));
+    const request = addPartitionsRequest(this.#producer, topics);
+    checkAdded(await this.#open.send(coordinator, request, decodeAddPartitions));
+    return routes;
+  }
+
+  async #findCoordinator(): Promise<Broker> {
+    this.#wire ??= await this.#openWire();
+    this.#coordinator ??= await this.#wire.coordinator(this.#options.transactionalId);
+    return this.#coordinator;
+  }
+
+  async #openWire(): Promise<Wire> {
+    const wire = await Wire.open(this.#kafka, [this.#options.topic]);
+    if (!this.#isClosed) return wire;
+    await wire.close();
+    throw new RelayError('KAFKA_UNAVAILABLE', 'the producer was closed meanwhile');
+  }
+
+  async #route(parts: readonly PartitionBatches[]): Promise<Route[]> {
+    const routes = new Map<Broker, Route>();
+    for (const part of parts) {
+      const broker = await this.#open.leader(part.topic, part.partition);
+      const route = routes.get(broker);
+      if (route === undefined) routes.set(broker, { broker, parts: [part] });
+      else route.parts.push(part);
+    }
+    // A connection that is lost by now is better found here than after half of the records are sent.
+    for (const broker of routes.keys()) checkSuitable(broker);
+    return [...routes.values()];
+  }
+
+  get #open(): Wire {
+    if (this.#wire === undefined) throw new RelayError('INTERNAL', 'the producer is closed');
+    return this.#wire;
+  }
+
+  async #produce({ broker, parts }: Route, places: Places): Promise<void> {
+    for (const placed of planRequests(parts)) {
+      // The transaction may have failed at another broker meanwhile: send no more for it.
+      if (!this.#isBusy) return;
+      const { transactionalId, requestTimeoutMs } = this.#options;
+      const topics = [...groupByTopic(placed)].map(([topic, group]) => ({
+        topic,
+        frames: group.map((one) => this.#seal(one)),
+      }));
+      const request = produceRequest(transactionalId, requestTimeoutMs, topics);
+      const answer = await this.#open.send(broker, request, decodeProduce);
+      this.#checkProduced(placed, answer);
+      await places.answered?.();
+    }
+  }
+
+  #seal({ topic, partition, batch }: Placed): Buffer {
+    const { producerId, producerEpoch } = this.#producer;
+    const baseSequence = this.#sequences.take(`${topic}/${partition}`, batch.count);
+    return batch.seal({ producerId, producerEpoch, baseSequence });
+  }
+
+  #checkProduced(placed: readonly Placed[], { topics }: ProduceAnswer): void {
+    const answers = new Map<string, { readonly errorCode: number; readonly baseOffset: string }>();
+    for (const { topicName, partitions } of topics)
+      for (const answer of partitions) answers.set(`${topicName}/${answer.partition}`, answer);
+    for (const { topic, partition, batch } of placed) {
+      const name = `${topic}/${partition}`;
+      const answer = answers.get(name);
+      if (answer === undefined) throw uncertain(`no answer for ${name}`);
+      if (answer.errorCode !== 0) throw protocolError(answer.errorCode);
+      if (!this.#sequences.rises(name, BigInt(answer.baseOffset), batch.count))
+        throw uncertain(`${name} answered with offset ${answer.baseOffset} again: taken for a repetition`);
+    }
+  }
+
+  async #end(): Promise<void> {
+    if (this.#coordinator === undefined) throw uncertain('the producer was closed');
+    const answer = await this.#open.send(this.#coordinator, commitRequest(this.#producer), decodeEndTxn);
+    if (answer.errorCode !== 0) throw protocolError(answer.errorCode);
+  }
+
+  /** Repeats, while it may help and there is time, what can be repeated because no record is sent yet. */
+  async #untilDone<T>(work: () => Promise<T>): Promise<T> {
+    const deadlineMs = performance.now() + this.#options.requestTimeoutMs;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await work();
+      } catch (error) {
+        const obstacle: Obstacle = obstacleOf(error);
+        const pauseMs = retryPauseMs(obstacle, attempt);
+        if (obstacle === 'final' || this.#isClosed || performance.now() + pauseMs > deadlineMs) throw error;
+        if (obstacle === 'moved') await this.#disconnect();
+        await delay(pauseMs);
+      }
+    }
+  }
+
+  async #disconnect(): Promise<void> {
+    const wire = this.#wire;
+    this.#wire = undefined;
+    this.#coordinator = undefined;
+    await wire?.close();
+  }
+}
+
+const concurrentTransactions = 51;
+/** Partitions that were passed over because another of the request was refused. */
+const operationNotAttempted = 55;
+
+/** Usual between two transactions, and thrown several times then: made once, for its stack costs more than the request. */
+const busyError = protocolError(concurrentTransactions);
+
+function checkAdded({ errors }: AddPartitionsAnswer): void {
+  const codes = errors.flatMap(({ partitionErrors }) => partitionErrors.map(({ errorCode }) => errorCode));
+  const failed = codes.filter((code) => code !== 0);
+  const cause = failed.find((code) => code !== operationNotAttempted) ?? failed[0];
+  if (cause !== undefined) throw cause === concurrentTransactions ? busyError : protocolError(cause);
+}
+
+/** @throws RelayError KAFKA_UNSUITABLE for a broker that does not speak our versions; the client's errors */
+function checkSuitable(broker: Broker): void {
+  checkConnected(broker);
+  const { versions } = broker;
+  for (const { apiKey, apiName, apiVersion } of Object.values(apis)) {
+    const range = versions[apiKey];
+    if (range === undefined || range.minVersion > apiVersion || range.maxVersion < apiVersion)
+      throw new RelayError('KAFKA_UNSUITABLE', `the broker does not speak ${apiName} version ${apiVersion}`);
+  }
+}
+
+function uncertain(message: string): RelayError {
+  return new RelayError('PUBLISH_UNCERTAIN', message);
+}

@@ -1,0 +1,97 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { LeanBatchBuilder } from '../../../../relay/publish/lean/batch-builder.ts';
+import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
+import { planRequests } from '../../../../relay/publish/lean/produce-plan.ts';
+import { recordOf } from '../records.ts';
+
+const maxBatchBytes = 768 * 1024;
+
+test('a partition gets a further record batch before one would grow beyond what the broker takes', () => {
+  const sizes = fc.array(fc.integer({ min: 1, max: 400_000 }), { minLength: 1, maxLength: 30 });
+  fc.assert(
+    fc.property(sizes, (values) => {
+      const builder = new LeanBatchBuilder(new BufferPool());
+      for (const size of values) builder.append(recordOf({ value: Buffer.alloc(size) }));
+      const batches = [...builder.partitions()].flatMap((part) => part.batches);
+      expect(batches.reduce((sum, { count }) => sum + count, 0)).toBe(values.length);
+      for (const { bytes } of batches) expect(bytes).toBeLessThanOrEqual(maxBatchBytes + 61);
+      builder.release();
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a record that is larger than that by itself goes alone', () => {
+  const builder = new LeanBatchBuilder(new BufferPool());
+  for (const size of [10, 900_000, 10]) builder.append(recordOf({ value: Buffer.alloc(size) }));
+  const batches = [...builder.partitions()].flatMap((part) => part.batches);
+  expect(batches.map(({ count }) => count)).toEqual([1, 1, 1]);
+});
+
+test('a topic that takes only small record batches gets small ones', () => {
+  const builder = new LeanBatchBuilder(new BufferPool());
+  const value = Buffer.alloc(1_000);
+  for (let i = 0; i < 40; i++) {
+    builder.append(recordOf({ topic: 'small', value, maxBatchBytes: 9_939 }));
+    builder.append(recordOf({ topic: 'other', value }));
+  }
+  const parts = [...builder.partitions()];
+  const small = parts.find(({ topic }) => topic === 'small')?.batches ?? [];
+  expect(small.length).toBeGreaterThan(3);
+  for (const { bytes } of small) expect(bytes).toBeLessThanOrEqual(10_000);
+  expect(parts.find(({ topic }) => topic === 'other')?.batches).toHaveLength(1);
+});
+
+test('events and bytes are counted as they come, and are still known after the buffers are given back', () => {
+  const pool = new BufferPool();
+  const builder = new LeanBatchBuilder(pool);
+  builder.append(recordOf({ topic: 'a', bytes: 10 }));
+  builder.append(recordOf({ topic: 'a', partition: 3, bytes: 20 }));
+  builder.append(recordOf({ topic: 'b', bytes: 30 }));
+  builder.release();
+  expect(builder.events).toBe(3);
+  expect(builder.bytes).toBe(60);
+  expect(Object.fromEntries(builder.eventsByTopic())).toEqual({ a: 2, b: 1 });
+  expect([...builder.partitions()]).toEqual([]);
+  expect(pool.idleBytes).toBeGreaterThan(0);
+});
+
+test('batches in flight and filling share no buffer, and what is kept idle is bounded', () => {
+  const pool = new BufferPool();
+  const builders = Array.from({ length: 30 }, () => new LeanBatchBuilder(pool));
+  for (const builder of builders) builder.append(recordOf({ value: Buffer.alloc(700_000) }));
+  const frames = builders.flatMap((builder) =>
+    [...builder.partitions()].flatMap((part) =>
+      part.batches.map((batch) => batch.seal({ producerId: 1n, producerEpoch: 0, baseSequence: 0 })),
+    ),
+  );
+  expect(new Set(frames.map(({ buffer }) => buffer)).size).toBe(30);
+  for (const builder of builders) builder.release();
+  expect(pool.idleBytes).toBeLessThanOrEqual(8 * 1024 * 1024);
+});
+
+test('a request holds one record batch a partition at most, in their order, and is bounded', () => {
+  const part = fc.array(fc.integer({ min: 1, max: 700_000 }), { minLength: 1, maxLength: 6 });
+  fc.assert(
+    fc.property(fc.array(part, { minLength: 1, maxLength: 6 }), (partitions) => {
+      const builder = new LeanBatchBuilder(new BufferPool());
+      for (const [partition, sizes] of partitions.entries())
+        for (const size of sizes) builder.append(recordOf({ partition, value: Buffer.alloc(size) }));
+      const parts = [...builder.partitions()];
+      const requests = planRequests(parts, 1_000_000);
+      for (const request of requests) {
+        expect(request.length).toBeGreaterThan(0);
+        expect(new Set(request.map(({ partition }) => partition)).size).toBe(request.length);
+        const bytes = request.reduce((sum, { batch }) => sum + batch.bytes, 0);
+        if (request.length > 1) expect(bytes).toBeLessThanOrEqual(1_000_000);
+      }
+      for (const { partition, batches } of parts) {
+        const sent = requests.flat().filter((one) => one.partition === partition);
+        expect(sent.map(({ batch }) => batch)).toEqual(batches);
+      }
+      builder.release();
+    }),
+    { numRuns: 50 },
+  );
+});

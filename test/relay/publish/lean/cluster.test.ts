@@ -1,0 +1,178 @@
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { asRelayError, type RelayError } from '../../../../relay/errors.ts';
+import type { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
+import { type Kafka, startKafka } from '../../../../stack/kafka.ts';
+import { readCommitted, withAdmin } from '../../../support/kafka.ts';
+import { Scene } from './scene.ts';
+
+const minutes = 60_000;
+
+let kafka: Kafka;
+beforeAll(async () => {
+  kafka = await startKafka({ brokers: 3, quickStart: true });
+});
+afterAll(() => kafka?.stop());
+
+test("Kafka's own console consumer reads keys, values, headers and timestamps as they were", async () => {
+  await using scene = await Scene.open({ brokers: kafka.brokers });
+  const publisher = await scene.publisher();
+  const headers = { id: 'ä1', type: 'Placed', position: '0000000000000001.00000000' };
+  await scene.publish(publisher, [
+    { key: 'first', value: Buffer.from('eins'), headers, timestampMs: 1_700_000_000_123 },
+    { key: 'schlüssel-🔑', value: Buffer.from('zwei'), headers: {}, timestampMs: 1_600_000_000_000 },
+    { key: '', value: Buffer.from('x'.repeat(500)), headers: { empty: '' }, timestampMs: 1_500_000_000_001 },
+  ]);
+  const { stdout } = await kafka.tool('org.apache.kafka.tools.consumer.ConsoleConsumer', [
+    '--bootstrap-server',
+    kafka.brokers.join(','),
+    '--topic',
+    scene.topic,
+    '--from-beginning',
+    '--isolation-level',
+    'read_committed',
+    '--max-messages',
+    '3',
+    '--timeout-ms',
+    '60000',
+    ...['timestamp', 'headers', 'key'].flatMap((part) => ['--property', `print.${part}=true`]),
+  ]);
+  expect(stdout.trimEnd().split('\n')).toEqual([
+    'CreateTime:1700000000123\tid:ä1,type:Placed,position:0000000000000001.00000000\tfirst\teins',
+    'CreateTime:1600000000000\tNO_HEADERS\tschlüssel-🔑\tzwei',
+    `CreateTime:1500000000001\tempty:\t\t${'x'.repeat(500)}`,
+  ]);
+});
+
+/** Publishes as the relay does: after any failure fence, claim, and resend what the progress does not cover. */
+class Session {
+  readonly failures: RelayError[] = [];
+  readonly #scene: Scene;
+  #publisher: LeanPublisher | undefined;
+  #published = 0;
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+  }
+
+  get published(): number {
+    return this.#published;
+  }
+
+  async publish(count: number): Promise<void> {
+    const target = this.#published + count;
+    while (this.#published < target) {
+      try {
+        this.#publisher ??= await this.#takeOver();
+        if (this.#published >= target) return;
+        await this.#send(this.#publisher, target);
+        this.#published = target;
+      } catch (error) {
+        this.failures.push(asRelayError(error));
+        await this.#publisher?.close();
+        this.#publisher = undefined;
+      }
+    }
+  }
+
+  async #takeOver(): Promise<LeanPublisher> {
+    const publisher = await this.#scene.publisher();
+    const progress = await publisher.claim(this.#scene.tail);
+    this.#published = progress?.eventCount ?? 0;
+    return publisher;
+  }
+
+  async #send(publisher: LeanPublisher, target: number): Promise<void> {
+    const { topic } = this.#scene;
+    const batch = publisher.newBatch();
+    for (let i = this.#published; i < target; i++) batch.append(eventOf(topic, i));
+    await publisher.commit(batch, this.#scene.progress(target));
+  }
+}
+
+const partitions = 6;
+const eventOf = (topic: string, number: number) => ({
+  topic,
+  partition: number % partitions,
+  key: String(number),
+  value: Buffer.alloc(300, number),
+  headers: { id: String(number) },
+  timestampMs: 1_700_000_000_000 + number,
+  bytes: 400,
+  maxBatchBytes: 1_000_000,
+});
+
+async function expectEachOnce(scene: Scene, count: number): Promise<void> {
+  const read = await readCommitted({ topics: [scene.topic], brokers: scene.brokers, timeoutMs: minutes });
+  for (let partition = 0; partition < partitions; partition++) {
+    const keys = read.filter((record) => record.partition === partition).map(({ key }) => Number(key));
+    const expected = Array.from({ length: count }, (_, i) => i).filter((i) => i % partitions === partition);
+    expect(keys).toEqual(expected);
+  }
+}
+
+/** Takes the leader of each partition out of its replicas, so that another must lead. */
+async function moveLeaders(topic: string): Promise<void> {
+  await withAdmin(async (admin) => {
+    const read = async () =>
+      (await admin.fetchTopicMetadata({ topics: [topic] })).topics[0]?.partitions ?? [];
+    const before = await read();
+    const partitionAssignment = before.map(({ partitionId, leader, replicas }) => ({
+      partition: partitionId,
+      replicas: replicas.filter((id) => id !== leader),
+    }));
+    await admin.alterPartitionReassignments({ topics: [{ topic, partitionAssignment }] });
+    const old = new Map(before.map(({ partitionId, leader }) => [partitionId, leader]));
+    await vi.waitFor(
+      async () => {
+        for (const { partitionId, leader } of await read()) expect(leader).not.toBe(old.get(partitionId));
+      },
+      { timeout: minutes, interval: 100 },
+    );
+  }, kafka.brokers);
+}
+
+test(
+  'a leader that moved between transactions ends the producer, and nothing is lost or doubled',
+  async () => {
+    await using scene = await Scene.open({ brokers: kafka.brokers, partitions });
+    const session = new Session(scene);
+    await session.publish(60);
+    await moveLeaders(scene.topic);
+    await session.publish(60);
+    await session.publish(60);
+    expect(session.failures.map(({ code }) => code)).toEqual(['PUBLISH_UNCERTAIN']);
+    expect(session.failures[0]?.context.kafkaError).toBe('NOT_LEADER_FOR_PARTITION');
+    await expectEachOnce(scene, 180);
+  },
+  3 * minutes,
+);
+
+test(
+  'leaders move, brokers restart and die while transactions run, and nothing is lost or doubled',
+  async () => {
+    await using scene = await Scene.open({
+      brokers: kafka.brokers,
+      partitions,
+      settings: { KAFKA_REQUEST_TIMEOUT_MS: 10_000 },
+    });
+    const session = new Session(scene);
+    let isOver = false;
+    const troubles = async () => {
+      await moveLeaders(scene.topic);
+      await kafka.nodes[0]?.restart();
+      kafka.nodes[1]?.kill('SIGKILL');
+      await kafka.nodes[1]?.restart();
+    };
+    const trouble = troubles().finally(() => {
+      isOver = true;
+    });
+    while (!isOver) await session.publish(50);
+    await trouble;
+    for (let i = 0; i < 5; i++) await session.publish(50);
+    expect(session.failures.length).toBeGreaterThan(0);
+    for (const { code } of session.failures)
+      expect(['PUBLISH_UNCERTAIN', 'KAFKA_UNAVAILABLE']).toContain(code);
+    await expectEachOnce(scene, session.published);
+  },
+  5 * minutes,
+);

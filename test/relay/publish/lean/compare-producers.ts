@@ -1,0 +1,168 @@
+/**
+ * What a record costs with either producer: the same records to the same broker, in processes of their own that take
+ * turns. CPU is user and system time of the process, divided by the records; so it holds on a busy machine too.
+ *
+ * `node test/relay/publish/lean/compare-producers.ts [rounds]`
+ */
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { pino } from 'pino';
+import type { OutboundRecord } from '../../../../relay/encode/record.ts';
+import { createKafka } from '../../../../relay/kafka.ts';
+import type { Progress } from '../../../../relay/progress.ts';
+import { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
+import { ensureProgressTopic } from '../../../../relay/publish/progress-topic.ts';
+import { Publisher } from '../../../../relay/publish/publisher.ts';
+import { startKafka } from '../../../../stack/kafka.ts';
+import { createTopic, withAdmin } from '../../../support/kafka.ts';
+import { unique } from '../../../support/unique.ts';
+import { configOf } from '../../settings.ts';
+
+const run = promisify(execFile);
+
+const kinds = ['lean', 'kafkajs'] as const;
+type Kind = (typeof kinds)[number];
+/** Events of a transaction, and how many transactions are measured. */
+const loads = [
+  { events: 5, transactions: 400 },
+  { events: 20, transactions: 400 },
+  { events: 2_000, transactions: 50 },
+] as const;
+type Load = (typeof loads)[number];
+
+type Result = {
+  readonly cpuMicrosPerRecord: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxRssMb: number;
+};
+
+const partitions = 12;
+
+function makeRecords(topic: string): OutboundRecord[] {
+  return Array.from({ length: 2_000 }, (_, i) => ({
+    topic,
+    partition: i % partitions,
+    key: randomUUID(),
+    value: Buffer.alloc(300, i),
+    headers: {
+      id: randomUUID(),
+      type: 'OrderPlaced',
+      position: `000000001A2B3C4D.${i.toString(16).padStart(8, '0')}`,
+      traceparent: `00-${'4bf92f3577b34da6'.repeat(2)}-00f067aa0ba902b7-01`,
+    },
+    timestampMs: Date.now(),
+    bytes: 640,
+    maxBatchBytes: 1_000_000,
+  }));
+}
+
+async function measure(kind: Kind, { events, transactions }: Load, broker: string, topic: string) {
+  const slot = unique('slot');
+  const config = configOf({ SLOT: slot, KAFKA_PROGRESS_TOPIC: 'progress' }, { brokers: [broker] });
+  const kafka = createKafka(config, pino({ level: 'silent' }));
+  const records = makeRecords(topic);
+  const progress: Progress = {
+    slot,
+    systemIdentifier: '7000000000000000001',
+    timeline: 1,
+    endLsn: 1n,
+    partial: null,
+    beat: 0,
+    eventCount: 1,
+    instance: 'bench',
+    time: new Date().toISOString(),
+  };
+  const publish = await (kind === 'lean' ? leanLoop() : kafkajsLoop());
+  for (let i = 0; i < transactions / 4; i++) await publish(i);
+  const before = process.cpuUsage();
+  const tookMs: number[] = [];
+  for (let i = 0; i < transactions; i++) {
+    const begunMs = performance.now();
+    await publish(i);
+    tookMs.push(performance.now() - begunMs);
+  }
+  const { user, system } = process.cpuUsage(before);
+  tookMs.sort((a, b) => a - b);
+  return {
+    cpuMicrosPerRecord: (user + system) / (events * transactions),
+    p50Ms: tookMs[Math.floor(transactions / 2)] ?? 0,
+    p99Ms: tookMs[Math.floor(transactions * 0.99)] ?? 0,
+    maxRssMb: process.resourceUsage().maxRSS / 1024,
+  };
+
+  function* some(turn: number) {
+    for (let i = 0; i < events; i++) yield records[(turn * events + i) % records.length]!;
+  }
+
+  async function leanLoop() {
+    const publisher = await LeanPublisher.fence(kafka, config);
+    return (turn: number) => {
+      const batch = publisher.newBatch();
+      for (const record of some(turn)) batch.append(record);
+      return publisher.commit(batch, progress);
+    };
+  }
+
+  async function kafkajsLoop() {
+    const publisher = await Publisher.fence(kafka, config);
+    return (turn: number) => {
+      const batch = publisher.newBatch();
+      for (const record of some(turn)) batch.append(record);
+      return publisher.commit(batch, progress);
+    };
+  }
+}
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+
+async function compare(rounds: number): Promise<void> {
+  await using kafka = await startKafka();
+  const broker = kafka.brokers[0] ?? '';
+  const topic = await createTopic('bench', partitions, [broker]);
+  await withAdmin((admin) => ensureProgressTopic(admin, 'progress'), [broker]);
+  console.log('events/txn  producer   CPU µs/record   p50 ms   p99 ms   peak RSS MB   (median of rounds)');
+  for (const [index, { events }] of loads.entries()) {
+    const results: Record<Kind, Result[]> = { lean: [], kafkajs: [] };
+    for (let round = 0; round < rounds; round++)
+      for (const kind of round % 2 === 0 ? kinds : [...kinds].reverse())
+        results[kind].push(await inChild(kind, index, broker, topic));
+    for (const kind of kinds) {
+      const of = (pick: (result: Result) => number, digits: number) =>
+        median(results[kind].map(pick)).toFixed(digits);
+      console.log(
+        `${String(events).padStart(10)}  ${kind.padEnd(9)}`,
+        of(({ cpuMicrosPerRecord }) => cpuMicrosPerRecord, 2).padStart(14),
+        of(({ p50Ms }) => p50Ms, 2).padStart(8),
+        of(({ p99Ms }) => p99Ms, 1).padStart(8),
+        of(({ maxRssMb }) => maxRssMb, 0).padStart(13),
+      );
+    }
+    const cpu = (kind: Kind) => median(results[kind].map(({ cpuMicrosPerRecord }) => cpuMicrosPerRecord));
+    console.log(`${' '.repeat(12)}ratio      ${(cpu('kafkajs') / cpu('lean')).toFixed(2).padStart(14)}`);
+  }
+}
+
+async function inChild(kind: Kind, load: number, broker: string, topic: string): Promise<Result> {
+  const args = [
+    '--no-warnings',
+    fileURLToPath(import.meta.url),
+    'measure',
+    kind,
+    String(load),
+    broker,
+    topic,
+  ];
+  const { stdout } = await run(process.execPath, args);
+  return JSON.parse(stdout);
+}
+
+const [command = '3', kind, load, broker, topic] = process.argv.slice(2);
+if (command === 'measure') {
+  const result = await measure(kind as Kind, loads[Number(load)] ?? loads[0], broker ?? '', topic ?? '');
+  console.log(JSON.stringify(result));
+  process.exit(0);
+} else await compare(Number(command));

@@ -1,0 +1,141 @@
+import { createRequire } from 'node:module';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
+import { type BatchRecord, RecordBatch, recordBound } from '../../../../relay/publish/lean/record-batch.ts';
+
+type Decoded = {
+  readonly firstOffset: string;
+  readonly firstTimestamp: string;
+  readonly maxTimestamp: string;
+  readonly partitionLeaderEpoch: number;
+  readonly inTransaction: boolean;
+  readonly lastOffsetDelta: number;
+  readonly producerId: string;
+  readonly producerEpoch: number;
+  readonly firstSequence: number;
+  readonly records: readonly {
+    readonly offset: string;
+    readonly timestamp: string;
+    readonly key: Buffer | null;
+    readonly value: Buffer | null;
+    readonly headers: Readonly<Record<string, Buffer>>;
+  }[];
+};
+type DecoderClass = new (bytes: Buffer) => object;
+
+const kafkajs = createRequire(import.meta.url);
+const Decoder: DecoderClass = kafkajs('kafkajs/src/protocol/decoder');
+const decodeBatch: (decoder: object) => Promise<Decoded> = kafkajs(
+  'kafkajs/src/protocol/recordBatch/v0/decoder',
+);
+const crc32c: (bytes: Buffer) => number = kafkajs('kafkajs/src/protocol/recordBatch/crc32C');
+
+const seal = { producerId: 123_456_789_012n, producerEpoch: 7, baseSequence: 2 ** 31 - 1 };
+
+function batchOf(records: readonly BatchRecord[], pool = new BufferPool()): RecordBatch {
+  const batch = new RecordBatch(pool, 5);
+  for (const record of records) batch.append(record, recordBound(record));
+  return batch;
+}
+
+/** Without the eight bytes that a request has before it. */
+const sealed = (batch: RecordBatch): Buffer => batch.seal(seal).subarray(8);
+
+const text = fc.oneof(
+  fc.string({ unit: 'binary', maxLength: 60 }),
+  fc.string({ unit: 'grapheme-ascii', maxLength: 200 }),
+  fc.constantFrom('', 'a'.repeat(63), 'a'.repeat(64), 'é'.repeat(20), 'x'.repeat(8_200), '😀'.repeat(40)),
+);
+const record = fc.record({
+  key: text,
+  value: fc.oneof(
+    fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
+    fc.constantFrom(0, 1, 8_191, 8_192, 40_000, 1_048_576).map((size) => Buffer.alloc(size, 0xab)),
+  ),
+  // Not the names that every object has: kafkajs's decoder would add to those.
+  headers: fc.dictionary(
+    text.filter((name) => !(name in {})),
+    text,
+    { maxKeys: 70 },
+  ),
+  timestampMs: fc.oneof(
+    fc.integer({ min: 1_700_000_000_000, max: 1_700_000_001_000 }),
+    fc.integer({ min: 0, max: 4_102_444_800_000 }),
+  ),
+});
+
+test("kafkajs's own decoder reads from a batch what was appended to it", async () => {
+  const pool = new BufferPool();
+  await fc.assert(
+    fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 20 }), async (records) => {
+      const batch = batchOf(records, pool);
+      const bytes = sealed(batch);
+      const decoded = await decodeBatch(new Decoder(bytes));
+      expect(decoded).toMatchObject({
+        firstOffset: '0',
+        firstTimestamp: String(records[0]?.timestampMs),
+        maxTimestamp: String(Math.max(...records.map(({ timestampMs }) => timestampMs))),
+        partitionLeaderEpoch: -1,
+        inTransaction: true,
+        lastOffsetDelta: records.length - 1,
+        producerId: String(seal.producerId),
+        producerEpoch: seal.producerEpoch,
+        firstSequence: seal.baseSequence,
+      });
+      expect(decoded.records).toHaveLength(records.length);
+      for (const [index, { key, value, headers, timestampMs }] of records.entries()) {
+        const read = decoded.records[index];
+        expect(read?.offset).toBe(String(index));
+        expect(read?.timestamp).toBe(String(timestampMs));
+        expect(read?.key?.toString()).toBe(key.toWellFormed());
+        expect(read?.value?.equals(value)).toBe(true);
+        const readHeaders = Object.entries(read?.headers ?? {}).map(([name, one]) => [name, String(one)]);
+        const written = Object.entries(headers).map(([name, one]) => [
+          name.toWellFormed(),
+          one.toWellFormed(),
+        ]);
+        expect(Object.fromEntries(readHeaders)).toEqual(Object.fromEntries(written));
+      }
+      batch.release();
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('the checksum covers everything from the attributes on, and the sizes are of what is there', () => {
+  fc.assert(
+    fc.property(fc.array(record, { minLength: 1, maxLength: 5 }), (records) => {
+      const frame = batchOf(records).seal(seal);
+      const bytes = frame.subarray(8);
+      expect(frame.readInt32BE(0)).toBe(5);
+      expect(frame.readInt32BE(4)).toBe(bytes.length);
+      expect(bytes.readInt32BE(8)).toBe(bytes.length - 12);
+      expect(bytes.readUInt32BE(17)).toBe(crc32c(bytes.subarray(21)) >>> 0);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a record never takes more than its bound', () => {
+  fc.assert(
+    fc.property(record, (one) => {
+      const batch = batchOf([one]);
+      expect(batch.bytes - 61).toBeLessThanOrEqual(recordBound(one));
+    }),
+  );
+});
+
+test('what was in a reused buffer does not show', () => {
+  const pool = new BufferPool();
+  const one: BatchRecord = { key: 'k', value: Buffer.from('v'), headers: { id: '1' }, timestampMs: 5 };
+  const clean = Buffer.from(sealed(batchOf([one])));
+  const used = new RecordBatch(pool, 5);
+  used.append({ ...one, value: Buffer.alloc(10_000, 0xff) }, 11_000);
+  used.seal(seal).fill(0xff);
+  used.release();
+  expect(pool.idleBytes).toBeGreaterThan(0);
+  const again = batchOf([one], pool);
+  expect(pool.idleBytes).toBe(0);
+  expect(sealed(again).equals(clean)).toBe(true);
+});

@@ -1,0 +1,29 @@
+import { KafkaJSConnectionError } from 'kafkajs';
+import { expect, test } from 'vitest';
+import { protocolError } from '../../../../relay/publish/lean/kafkajs-wire.ts';
+import { obstacleOf, retryPauseMs } from '../../../../relay/publish/lean/retry.ts';
+
+test('codes are taken for what they mean before anything is sent', () => {
+  expect(obstacleOf(protocolError(51)), 'CONCURRENT_TRANSACTIONS').toBe('busy');
+  expect(obstacleOf(protocolError(14)), 'COORDINATOR_LOAD_IN_PROGRESS').toBe('moved');
+  expect(obstacleOf(protocolError(15)), 'COORDINATOR_NOT_AVAILABLE').toBe('moved');
+  expect(obstacleOf(protocolError(16)), 'NOT_COORDINATOR').toBe('moved');
+  expect(obstacleOf(protocolError(5)), 'LEADER_NOT_AVAILABLE').toBe('moved');
+  expect(obstacleOf(protocolError(47)), 'INVALID_PRODUCER_EPOCH').toBe('final');
+  expect(obstacleOf(protocolError(90)), 'PRODUCER_FENCED').toBe('final');
+  expect(obstacleOf(protocolError(29)), 'TOPIC_AUTHORIZATION_FAILED').toBe('final');
+  expect(obstacleOf(protocolError(32_000)), 'unheard of').toBe('final');
+});
+
+test('a lost connection is found beneath the wrappers of the client; a defect of ours is final', () => {
+  expect(obstacleOf(new KafkaJSConnectionError('gone'))).toBe('moved');
+  const wrapped = new Error('wrapped', { cause: new KafkaJSConnectionError('gone') });
+  expect(obstacleOf(wrapped)).toBe('moved');
+  expect(obstacleOf(new TypeError('x is not a function'))).toBe('final');
+});
+
+test('a busy coordinator is asked again at once, and less often the longer it takes', () => {
+  expect(retryPauseMs('busy', 0)).toBeLessThanOrEqual(2);
+  expect(retryPauseMs('busy', 50)).toBe(20);
+  expect(retryPauseMs('moved', 0)).toBe(100);
+});

@@ -1,0 +1,113 @@
+/** Owns what a test of the lean producer needs: a topic and a progress of its own, and publishers that fence each other. */
+import { Kafka, logLevel } from 'kafkajs';
+import { pino } from 'pino';
+import { vi } from 'vitest';
+import type { Config } from '../../../../relay/config.ts';
+import type { OutboundRecord } from '../../../../relay/encode/record.ts';
+import { createKafka } from '../../../../relay/kafka.ts';
+import type { Progress } from '../../../../relay/progress.ts';
+import { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
+import { ensureProgressTopic, ProgressTail } from '../../../../relay/publish/progress-topic.ts';
+import { createTopic, withAdmin } from '../../../support/kafka.ts';
+import { servers } from '../../../support/servers.ts';
+import { unique } from '../../../support/unique.ts';
+import { configOf, type Settings } from '../../settings.ts';
+import { recordOf } from '../records.ts';
+import type { CuttingProxy } from './cutting-proxy.ts';
+
+export type SceneOptions = {
+  readonly partitions?: number;
+  readonly brokers?: readonly string[];
+  readonly settings?: Settings;
+  /** Through which the publishers speak, but not the tail. */
+  readonly proxy?: CuttingProxy;
+};
+
+/** A broker under load may not know for a while of a topic it has just created, and kafkajs's admin then gives up. */
+const settled = <T>(work: () => Promise<T>): Promise<T> =>
+  vi.waitFor(work, { timeout: 30_000, interval: 100 });
+
+export class Scene implements AsyncDisposable {
+  readonly config: Config;
+  readonly topic: string;
+  readonly brokers: readonly string[];
+  /** As the relay makes it. */
+  readonly kafka: Kafka;
+  readonly tail: ProgressTail;
+  readonly #proxy: CuttingProxy | undefined;
+  readonly #publishers: LeanPublisher[] = [];
+  #events = 0;
+
+  private constructor(config: Config, topic: string, brokers: readonly string[], proxy?: CuttingProxy) {
+    this.config = config;
+    this.topic = topic;
+    this.brokers = brokers;
+    this.#proxy = proxy;
+    this.kafka = createKafka(config, pino({ level: 'silent' }));
+    this.tail = new ProgressTail(this.kafka, { topic: config.kafka.progressTopic, slot: config.slot });
+  }
+
+  static async open(options: SceneOptions = {}): Promise<Scene> {
+    const brokers = options.brokers ?? (await servers()).brokers;
+    const settings = {
+      SLOT: unique('slot'),
+      KAFKA_PROGRESS_TOPIC: unique('progress'),
+      ...options.settings,
+    };
+    const config = configOf(settings, { brokers });
+    const topic = await settled(() => createTopic('lean', options.partitions ?? 1, brokers));
+    const { progressTopic } = config.kafka;
+    await settled(() => withAdmin((admin) => ensureProgressTopic(admin, progressTopic), brokers));
+    const scene = new Scene(config, topic, brokers, options.proxy);
+    await scene.tail.start();
+    return scene;
+  }
+
+  get transactionalId(): string {
+    return `${this.config.kafka.transactionalIdPrefix}.${this.config.slot}`;
+  }
+
+  async publisher(): Promise<LeanPublisher> {
+    const publisher = await LeanPublisher.fence(this.#client(), this.config);
+    this.#publishers.push(publisher);
+    return publisher;
+  }
+
+  /** Publishes the records in one transaction, with a progress that counts them. */
+  async publish(publisher: LeanPublisher, records: readonly Partial<OutboundRecord>[]): Promise<void> {
+    const batch = publisher.newBatch();
+    for (const record of records) batch.append(recordOf({ topic: this.topic, ...record }));
+    await publisher.commit(batch, this.progress(this.#events + records.length));
+    this.#events += records.length;
+  }
+
+  progress(eventCount: number): Progress {
+    return {
+      slot: this.config.slot,
+      systemIdentifier: '7',
+      timeline: 1,
+      endLsn: BigInt(eventCount),
+      partial: null,
+      beat: 0,
+      eventCount,
+      instance: 'test',
+      time: '2026-01-02T03:04:05.678Z',
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#publishers.map((publisher) => publisher.close()), this.tail.stop()]);
+  }
+
+  #client(): Kafka {
+    if (this.#proxy === undefined) return this.kafka;
+    const { requestTimeoutMs } = this.config.kafka;
+    return new Kafka({
+      clientId: 'through-proxy',
+      brokers: [...this.brokers],
+      socketFactory: this.#proxy.socketFactory,
+      requestTimeout: requestTimeoutMs,
+      logLevel: logLevel.NOTHING,
+    });
+  }
+}

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { Sequences } from '../../../../relay/publish/lean/sequences.ts';
+
+test('numbers go on in each partition by itself', () => {
+  const sequences = new Sequences();
+  expect(sequences.take('a/0', 3)).toBe(0);
+  expect(sequences.take('a/1', 5)).toBe(0);
+  expect(sequences.take('a/0', 2)).toBe(3);
+  expect(sequences.take('a/0', 1)).toBe(5);
+});
+
+test('after the greatest number comes 0', () => {
+  const sequences = new Sequences(2 ** 31 - 2);
+  expect(sequences.take('a/0', 2)).toBe(2 ** 31 - 2);
+  expect(sequences.take('a/0', 1)).toBe(0);
+  const within = new Sequences(2 ** 31 - 2);
+  expect(within.take('a/0', 5)).toBe(2 ** 31 - 2);
+  expect(within.take('a/0', 1)).toBe(3);
+});
+
+test('an offset must be beyond the last record before it', () => {
+  const sequences = new Sequences();
+  expect(sequences.rises('a/0', 0n, 3)).toBe(true);
+  expect(sequences.rises('a/0', 2n, 1)).toBe(false);
+  expect(sequences.rises('a/0', 3n, 1)).toBe(true);
+  expect(sequences.rises('a/1', 0n, 1)).toBe(true);
+  expect(sequences.rises('a/2', -1n, 1)).toBe(false);
+});

@@ -1,0 +1,80 @@
+/** What an unclear end of each step leaves behind, and that fence, claim and resend then give each event exactly once. */
+import { describe, expect, test } from 'vitest';
+import type { RelayError } from '../../../../relay/errors.ts';
+import { readCommitted } from '../../../support/kafka.ts';
+import { servers } from '../../../support/servers.ts';
+import { apiKeys, CuttingProxy, type Fault } from './cutting-proxy.ts';
+import { Scene } from './scene.ts';
+
+type Case = {
+  readonly name: string;
+  readonly apiKey: number;
+  readonly fault: Fault;
+  /** Whether the transaction counts, although nobody said so. */
+  readonly isCommitted: boolean;
+};
+
+const cases: Case[] = [
+  { name: 'a Produce request is lost', apiKey: apiKeys.produce, fault: 'request', isCommitted: false },
+  { name: 'the answer to Produce is lost', apiKey: apiKeys.produce, fault: 'answer', isCommitted: false },
+  { name: 'Produce is not answered in time', apiKey: apiKeys.produce, fault: 'silence', isCommitted: false },
+  { name: 'an EndTxn request is lost', apiKey: apiKeys.endTxn, fault: 'request', isCommitted: false },
+  { name: 'the answer to EndTxn is lost', apiKey: apiKeys.endTxn, fault: 'answer', isCommitted: true },
+  { name: 'EndTxn is not answered in time', apiKey: apiKeys.endTxn, fault: 'silence', isCommitted: true },
+];
+
+describe.each(cases)('when $name', ({ apiKey, fault, isCommitted }) => {
+  test('the outcome is called uncertain, and the progress tells what to resend', async () => {
+    const { brokers } = await servers();
+    await using proxy = await CuttingProxy.open(brokers[0] ?? '');
+    await using scene = await Scene.open({
+      partitions: 3,
+      proxy,
+      settings: { KAFKA_REQUEST_TIMEOUT_MS: 2_000 },
+    });
+    const records = (name: string) =>
+      Array.from({ length: 30 }, (_, i) => ({ key: `${name}${i}`, partition: i % 3 }));
+
+    const first = await scene.publisher();
+    await scene.publish(first, records('a'));
+    const happened = proxy.failNext(apiKey, fault);
+    const failure: RelayError = await scene.publish(first, records('b')).then(
+      () => Promise.reject(new Error('it did not fail')),
+      (error) => error,
+    );
+    await happened;
+    expect(failure.code).toBe('PUBLISH_UNCERTAIN');
+    await expect(scene.publish(first, records('b'))).rejects.toMatchObject({ code: 'INTERNAL' });
+    await first.close();
+
+    const second = await scene.publisher();
+    const claimed = await second.claim(scene.tail);
+    expect(claimed?.eventCount).toBe(isCommitted ? 60 : 30);
+    if (!isCommitted) await scene.publish(second, records('b'));
+    await scene.publish(second, records('c'));
+
+    const read = await readCommitted({ topics: [scene.topic] });
+    for (let partition = 0; partition < 3; partition++) {
+      const expected = ['a', 'b', 'c'].flatMap(records).filter((record) => record.partition === partition);
+      const found = read.filter((record) => record.partition === partition);
+      expect(found.map(({ key }) => key)).toEqual(expected.map(({ key }) => key));
+    }
+  });
+});
+
+test.each(['request', 'answer'] as const)(
+  'a connection that is lost before anything is sent (%s of AddPartitionsToTxn) is made again, and the producer goes on',
+  async (fault) => {
+    const { brokers } = await servers();
+    await using proxy = await CuttingProxy.open(brokers[0] ?? '');
+    await using scene = await Scene.open({ proxy });
+    const publisher = await scene.publisher();
+    await scene.publish(publisher, [{ key: 'a' }]);
+    const happened = proxy.failNext(apiKeys.addPartitions, fault);
+    await scene.publish(publisher, [{ key: 'b' }]);
+    await happened;
+    await scene.publish(publisher, [{ key: 'c' }]);
+    const read = await readCommitted({ topics: [scene.topic] });
+    expect(read.map(({ key }) => key)).toEqual(['a', 'b', 'c']);
+  },
+);
