@@ -305,6 +305,12 @@ export type Config = z.output<typeof configSchema>;
 
 /** Rules between settings; each gives the key it concerns. */
 export const configRules: readonly ((config: Config) => { key: string; message: string } | undefined)[] = [
+  ({ outbox: { columns } }) => {
+    const names = Object.values(columns).filter((name) => name !== '');
+    return new Set(names).size < names.length
+      ? { key: 'outbox.columns', message: 'must name each column once' }
+      : undefined;
+  },
   (config) =>
     config.kafka.saslMechanism !== undefined &&
     (config.kafka.saslUsername === undefined || config.kafka.saslPassword === undefined)

@@ -64,11 +64,10 @@ export class Capture {
     const base = clientConfig(config);
     this.#service = new LogicalReplicationService(
       {
-        connectionString: base.connectionString,
+        connectionString: withOptions(config.database.url, sessionOptions(config)),
         connectionTimeoutMillis: base.connectionTimeoutMillis,
         application_name: 'outbox-relay',
         keepAlive: true,
-        options: `-c wal_sender_timeout=${config.capture.walSenderTimeoutMs} -c datestyle=ISO -c timezone=UTC`,
       } as pg.ClientConfig,
       // The library would acknowledge what it received even with `auto: false`, unless its timer is off too.
       { acknowledge: { auto: false, timeoutSeconds: 0 } },
@@ -261,4 +260,16 @@ function replicationError(error: unknown): RelayError {
 /** By the place in the server that raised it: the message is in the server's language, which only a superuser may set. */
 function isOfPublication(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /publication/i.test(error.routine ?? '');
+}
+
+function sessionOptions({ capture }: Config): string {
+  return `-c wal_sender_timeout=${capture.walSenderTimeoutMs} -c datestyle=ISO -c timezone=UTC`;
+}
+
+/** Adds server options to those a connection string may hold; the driver would let the string's own win. */
+function withOptions(connectionString: string, options: string): string {
+  const url = new URL(connectionString);
+  const given = url.searchParams.get('options');
+  url.searchParams.set('options', given === null ? options : `${given} ${options}`);
+  return url.href;
 }

@@ -36,6 +36,12 @@ type Relation =
   | { readonly kind: 'heartbeat'; readonly slotColumn: number; readonly beatColumn: number }
   | { readonly kind: 'other' };
 
+/**
+ * What a transaction costs beside its rows. Postgres 14 streams also those that hold none of ours; without this, any
+ * number of them could wait while Kafka is away.
+ */
+const transactionBytes = 256;
+
 type OpenTransaction = {
   commitLsn: Lsn;
   xid: number;
@@ -160,7 +166,7 @@ export class TransactionAssembler {
       committedAtMs: open.committedAtMs,
       firstOrdinal: open.nextOrdinal,
       rows: open.rows,
-      bytes: open.bytes,
+      bytes: transactionBytes + open.bytes,
       ...(open.beat === undefined ? {} : { beat: open.beat }),
     };
     open.nextOrdinal += open.rows.length;

@@ -81,13 +81,15 @@ export class Encoder {
     const records: OutboundRecord[] = [];
     const rejections: Rejection[] = [];
     const positionOf = positionHeaders(transaction.commitLsn);
-    const { rows, firstOrdinal, committedAtMs } = transaction;
+    const { rows, firstOrdinal } = transaction;
+    // Brokers refuse timestamps of the future (message.timestamp.after.max.ms), as a database with a fast clock gives.
+    const timestampMs = Math.min(transaction.committedAtMs, Date.now());
     for (let index = skip; index < rows.length; index++) {
       const row = rows.at(index);
       const ordinal = firstOrdinal + index;
       try {
         const target = this.#freshTarget(row) ?? (await this.#findTarget(row));
-        const record = this.#encodeRow(row, target, positionOf(ordinal), committedAtMs);
+        const record = this.#encodeRow(row, target, positionOf(ordinal), timestampMs);
         records.push(record instanceof Promise ? await record : record);
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;

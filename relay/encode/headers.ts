@@ -1,5 +1,8 @@
 /** The headers of a record: ours first, then the row's own. */
+
 import { positionPrefix } from '../position.ts';
+import { ExactNumber } from './avro/exact-number.ts';
+import { parseLosslessJson } from './avro/json.ts';
 
 /** Headers that only the relay writes; a row's own of these names are left out. */
 const reserved: ReadonlySet<string> = new Set(['id', 'type', 'position']);
@@ -20,24 +23,32 @@ export function buildHeaders(
   if (own === null || own === '{}') return headers;
   for (const [name, value] of Object.entries(parseObject(own))) {
     if (reserved.has(name) || value === null) continue;
-    if (typeof value === 'object')
-      throw new HeadersInvalid('headers: every value must be a string, number or boolean');
-    headers[name] = String(value);
+    headers[name] = headerText(value);
   }
   return headers;
 }
 
+function headerText(value: unknown): string {
+  if (value instanceof ExactNumber) return value.source;
+  if (typeof value === 'object')
+    throw new HeadersInvalid('headers: every value must be a string, number or boolean');
+  return String(value);
+}
+
 function parseObject(text: string): Record<string, unknown> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    // The parser's own message quotes the text, which may be confidential.
-    throw new HeadersInvalid('headers: not JSON');
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+  const parsed = parse(text);
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed) || parsed instanceof ExactNumber)
     throw new HeadersInvalid('headers: must be a JSON object');
   return parsed as Record<string, unknown>;
+}
+
+function parse(text: string): unknown {
+  try {
+    return parseLosslessJson(text);
+  } catch {
+    // Without the parser's error: what it knows of the text may be confidential.
+    throw new HeadersInvalid('headers: not JSON');
+  }
 }
 
 /** The `position` header of each event of one transaction; the common part is formatted once. */

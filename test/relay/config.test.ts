@@ -156,6 +156,7 @@ describe('faults', () => {
     ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u' }],
     ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_PASSWORD: 'p' }],
     ['kafka.sslCertFile', { KAFKA_SSL_CERT_FILE: 'client.pem' }],
+    ['outbox.columns', { OUTBOX_COLUMNS_TYPE: 'id' }],
     ['publish.batchEvents', { PUBLISH_BATCH_EVENTS: '10001' }],
     ['publish.batchBytes', { PUBLISH_BATCH_BYTES: '16777217' }],
     ['publish.maxTransactionBytes', { CAPTURE_MAX_IN_FLIGHT_BYTES: '1048576' }],

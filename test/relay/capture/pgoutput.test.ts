@@ -53,7 +53,7 @@ describe('a whole transaction', () => {
   test('comes with its LSNs, xid, commit time and rows when it is committed, and not before', () => {
     const target = assembler();
     expect(feed(target, outbox, begin(100n, 42), row('a'), row('b'))).toEqual([]);
-    const bytes = row('a').length + row('b').length;
+    const bytes = 256 + row('a').length + row('b').length;
     const text = { aggregatetype: 'order', aggregateid: 'k', type: 'Placed', payload: '{}', headers: '{}' };
     const createdAt = '2026-01-02 03:04:05.678999+00';
     expect(plain(feed(target, commit(100n, 148n)))).toEqual([
@@ -74,7 +74,7 @@ describe('a whole transaction', () => {
 
   test('without events is given too, since it moves the position', () => {
     const [only] = plain(feed(assembler(), begin(100n), commit(100n, 148n)));
-    expect(only).toMatchObject({ commitLsn: 100n, endLsn: 148n, rows: [], bytes: 0 });
+    expect(only).toMatchObject({ commitLsn: 100n, endLsn: 148n, rows: [], bytes: 256 });
   });
 
   test('leaves nothing behind for the next one', () => {
@@ -127,7 +127,7 @@ describe('a transaction over the limit', () => {
     const cut = assembler({ maxPartBytes: 2 * size - 1 });
     const parts = feed(cut, outbox, begin(1n), ...rows, commit(1n, 9n));
     expect(ids(parts)).toEqual([['a'], ['b']]);
-    expect(parts.map(({ bytes }) => bytes)).toEqual([size, size]);
+    expect(parts.map(({ bytes }) => bytes)).toEqual([256 + size, 256 + size]);
   });
 
   test('gives a row that is larger than the limit by itself, never an empty part', () => {
@@ -241,7 +241,7 @@ describe('other relations', () => {
     const foreign = (oid: number) => insert(oid, ['x', 'order', 'k', 'Placed', '{}', '{}', 'now']);
     const messages = [outbox, leaf, other, begin(1n), foreign(4), row('a'), foreign(3), commit(1n, 2n)];
     const parts = feed(assembler(), ...messages);
-    expect(parts).toMatchObject([{ firstOrdinal: 0, bytes: row('a').length }]);
+    expect(parts).toMatchObject([{ firstOrdinal: 0, bytes: 256 + row('a').length }]);
     expect(ids(parts)).toEqual([['a']]);
   });
 
