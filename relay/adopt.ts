@@ -9,7 +9,8 @@ import type { Kafka } from 'kafkajs';
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { Capture } from './capture/capture.ts';
-import { assertPublication, createSlot, readSlot } from './capture/slot.ts';
+import { assertSamePublication, readPublication } from './capture/publication.ts';
+import { createSlot, readSlot } from './capture/slot.ts';
 import type { Config } from './config.ts';
 import { asRelayError, type ErrorCode, RelayError } from './errors.ts';
 import { createKafka, kafkaError } from './kafka.ts';
@@ -56,13 +57,15 @@ export async function adopt(
   const pool = createPool(config);
   const means = { config, pool, kafka: createKafka(config, log) };
   try {
-    await assertPublication(pool, config);
+    const publication = await readPublication(pool, config);
     const slotRefusal = what === 'new-slot' ? await findSlotRefusal(means) : undefined;
     if (slotRefusal !== undefined) {
       if (isDryRun) return { found: slotRefusal, before: null, after: null, isWritten: false };
       await renewSlot(means);
     }
-    return await whileHoldingSlot(means, (held) => decide(means, held, what, slotRefusal, isDryRun));
+    return await whileHoldingSlot(means, (held) =>
+      decide(means, { ...held, publication }, what, slotRefusal, isDryRun),
+    );
   } finally {
     await pool.end();
   }
@@ -93,7 +96,7 @@ async function renewSlot({ config, pool }: Means): Promise<void> {
 type Held = {
   readonly publisher: Publisher;
   readonly claimed: Progress | RelayError | null;
-  readonly database: DatabaseState;
+  readonly database: DatabaseState & { readonly publication: string | null };
 };
 
 async function whileHoldingSlot<Result>(
@@ -141,13 +144,13 @@ function unreadable(error: unknown): RelayError {
 
 async function decide(
   { config, pool }: Means,
-  { publisher, claimed, database }: Held,
+  { publisher, claimed, database, publication }: Held & { readonly publication: string },
   what: Adoption,
   slotRefusal: RelayError | undefined,
   isDryRun: boolean,
 ): Promise<Adopted> {
   const before = claimed instanceof RelayError ? null : claimed;
-  const found = slotRefusal ?? findRefusal(what, claimed, database);
+  const found = slotRefusal ?? findRefusal(what, claimed, database, publication);
   const instance = `${hostname()}/adopt/${randomUUID().slice(0, 8)}`;
   const fresh = progressAt(config.slot, database, instance, before?.eventCount);
   // A gap is in what was streamed, not in where the stream stands.
@@ -157,7 +160,7 @@ async function decide(
       : fresh;
   if (!isDryRun) {
     await publisher.commit(publisher.newBatch(), after);
-    await storeProgress(pool, after);
+    await storeProgress(pool, after, publication);
   }
   return { found: { code: found.code, message: found.message }, before, after, isWritten: !isDryRun };
 }
@@ -166,23 +169,27 @@ async function decide(
 function findRefusal(
   what: Adoption,
   claimed: Progress | RelayError | null,
-  database: DatabaseState,
+  database: Held['database'],
+  publication: string,
 ): RelayError {
-  const found = claimed instanceof RelayError ? claimed : lineageRefusal(claimed, database);
-  if (found === undefined && what === 'gap' && claimed !== null && !(claimed instanceof RelayError))
-    return new RelayError(
-      'PUBLICATION_GAP',
-      `heartbeats from ${claimed.beat + 1} to ${database.beat} need not come back`,
-    );
+  const found = claimed instanceof RelayError ? claimed : refusalOf(claimed, database, publication);
+  // That heartbeats are missing shows only on the stream, so a gap is taken at its word.
+  if (found === undefined && what === 'gap')
+    return new RelayError('PUBLICATION_GAP', `heartbeats up to ${database.beat} need not come back`);
   if (found === undefined) throw nothingToAdopt(what, 'progress and database belong together');
   if (!(adoptions[what] as readonly ErrorCode[]).includes(found.code))
     throw nothingToAdopt(what, `what is found is ${found.code}: ${found.message}`);
   return found;
 }
 
-function lineageRefusal(progress: Progress | null, database: DatabaseState): RelayError | undefined {
+function refusalOf(
+  progress: Progress | null,
+  database: Held['database'],
+  publication: string,
+): RelayError | undefined {
   try {
     checkLineage(progress, database);
+    assertSamePublication(database.publication, publication);
     return undefined;
   } catch (error) {
     return asRelayError(error);

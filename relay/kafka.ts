@@ -90,12 +90,17 @@ export function kafkaErrorType(error: unknown): string | undefined {
   for (
     let current = error, depth = 0;
     current instanceof Error && depth < 8;
-    current = current.cause, depth++
+    current = causeOf(current), depth++
   ) {
     if ('type' in current && typeof current.type === 'string' && current.type !== '') return current.type;
     if (current.name === 'KafkaJSSASLAuthenticationError') return 'SASL_AUTHENTICATION_FAILED';
   }
   return undefined;
+}
+
+/** createTopics gives a list of one error a topic; we create one at a time. */
+function causeOf(error: Error): unknown {
+  return 'errors' in error && Array.isArray(error.errors) ? error.errors[0] : error.cause;
 }
 
 /** A client's error as a `RelayError`; `otherwise` is the code of whatever has no meaning of its own. */

@@ -14,12 +14,12 @@ export async function readDatabaseState(
   pool: pg.Pool,
   slot: string,
   system: SystemIdentity,
-): Promise<DatabaseState> {
+): Promise<DatabaseState & { readonly publication: string | null }> {
   const marks = await readMarks(pool, slot);
   const state = await readSlot(pool, slot);
   if (state === undefined) throw new RelayError('SLOT_MISSING', `slot ${slot} vanished while it was held`);
   const { systemIdentifier, timeline, history } = system;
-  const { walLsn, initialised, beat } = marks;
+  const { walLsn, initialised, beat, publication } = marks;
   return {
     systemIdentifier,
     timeline,
@@ -27,6 +27,7 @@ export async function readDatabaseState(
     walLsn,
     initialised,
     beat,
+    publication,
     slotConfirmedLsn: state.confirmedLsn,
   };
 }

@@ -18,7 +18,8 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { backoffMs, pause } from './backoff.ts';
 import { Capture } from './capture/capture.ts';
-import { assertPublication, createSlot, readSlot } from './capture/slot.ts';
+import { assertSamePublication, readPublication } from './capture/publication.ts';
+import { createSlot, readSlot } from './capture/slot.ts';
 import type { Config } from './config.ts';
 import { Encoder } from './encode/encoder.ts';
 import type { SchemaSource } from './encode/schemas.ts';
@@ -54,6 +55,9 @@ export type RelayDependencies = {
   readonly health: Health;
   readonly registry: SchemaSource;
 };
+
+/** The slot, and the publication as it was before the slot was taken or made. */
+type Held = { readonly capture: Capture; readonly publication: string };
 
 export class Relay {
   readonly #config: Config;
@@ -150,8 +154,9 @@ export class Relay {
 
   async #session(signal: AbortSignal): Promise<void> {
     const tail = await this.#followProgress();
-    const capture = await this.#takeSlot(signal);
-    if (capture === undefined) return;
+    const held = await this.#takeSlot(signal);
+    if (held === undefined) return;
+    const { capture } = held;
     this.#capture = capture;
     let publisher: Publisher | undefined;
     try {
@@ -161,8 +166,8 @@ export class Relay {
       this.#enter('claiming');
       const claimed = await publisher.claim(tail);
       await failpoint('CLAIM_READ');
-      const progress = await this.#resolveLineage(capture, publisher, claimed);
-      await this.#stream(capture, publisher, progress, signal);
+      const progress = await this.#resolveLineage(held, publisher, claimed);
+      await this.#stream({ ...held, publisher, progress }, signal);
     } finally {
       this.#capture = undefined;
       this.#streaming = undefined;
@@ -195,27 +200,28 @@ export class Relay {
   }
 
   /** Waits for the slot to be free, and takes it. undefined when asked to end meanwhile. */
-  async #takeSlot(signal: AbortSignal): Promise<Capture | undefined> {
+  async #takeSlot(signal: AbortSignal): Promise<Held | undefined> {
     while (!signal.aborted) {
       if (this.#tail?.crashed !== undefined) throw this.#tail.crashed;
-      const capture = await this.#tryToTakeSlot();
-      if (capture !== undefined) return capture;
+      const held = await this.#tryToTakeSlot();
+      if (held !== undefined) return held;
       await pause(this.#config.capture.standbyPollMs, signal);
     }
     return undefined;
   }
 
-  async #tryToTakeSlot(): Promise<Capture | undefined> {
+  async #tryToTakeSlot(): Promise<Held | undefined> {
     const { slot } = this.#config;
     const marks = await readMarks(this.#pool, slot);
     if (marks.isInRecovery)
       throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that was not promoted yet');
     const found = await readSlot(this.#pool, slot);
     if (found?.isActive === true) return this.#waitForPeer(found.activePid);
-    await assertPublication(this.#pool, this.#config);
+    const publication = await readPublication(this.#pool, this.#config);
+    assertSamePublication(marks.publication, publication);
     if (found === undefined) await this.#createSlot(marks.initialised);
     try {
-      return await Capture.open(this.#config);
+      return { capture: await Capture.open(this.#config), publication };
     } catch (error) {
       // Another relay was quicker: no failure.
       if (error instanceof RelayError && error.code === 'SLOT_IN_USE') return this.#waitForPeer(null);
@@ -244,23 +250,24 @@ export class Relay {
    * On the first start the first progress is committed before the mark is set: so the mark without a progress means that
    * the progress was lost, and a crash between the two leaves neither doubt nor work.
    */
-  async #resolveLineage(capture: Capture, publisher: Publisher, claimed: Progress | null): Promise<Progress> {
+  async #resolveLineage(held: Held, publisher: Publisher, claimed: Progress | null): Promise<Progress> {
+    const { capture, publication } = held;
     const database = await readDatabaseState(this.#pool, this.#config.slot, capture.system);
     const verdict = checkLineage(claimed, database);
+    assertSamePublication(database.publication, publication);
     const progress = claimed ?? progressAt(this.#config.slot, database, this.#instance);
     if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
     await failpoint('FIRST_PROGRESS_COMMITTED');
-    await storeProgress(this.#pool, progress);
+    await storeProgress(this.#pool, progress, publication);
     await failpoint('SLOT_MARKED');
     return progress;
   }
 
   async #stream(
-    capture: Capture,
-    publisher: Publisher,
-    progress: Progress,
+    held: Held & { publisher: Publisher; progress: Progress },
     signal: AbortSignal,
   ): Promise<void> {
+    const { progress } = held;
     this.#enter('streaming', { from: formatLsn(progress.endLsn), events: progress.eventCount });
     this.#metrics.countSession();
     const streaming = new Streaming({
@@ -275,9 +282,7 @@ export class Relay {
         this.#done.events += events;
         this.#done.deadLetters += deadLetters;
       },
-      capture,
-      publisher,
-      progress,
+      ...held,
     });
     this.#streaming = streaming;
     const drain = () => {

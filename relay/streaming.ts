@@ -34,6 +34,8 @@ export type StreamingDependencies = {
   readonly publisher: Publisher;
   /** The progress as the claim found it, or the first one. */
   readonly progress: Progress;
+  /** Identity of the publication that the session streams through. */
+  readonly publication: string;
   /** Names this process in the progress. */
   readonly instance: string;
   /** Told of each committed batch. */

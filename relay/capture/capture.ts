@@ -12,7 +12,7 @@ import { type Lsn, parseLsn } from '../position.ts';
 import { clientConfig, postgresError } from '../postgres.ts';
 import { Inbox } from './inbox.ts';
 import { TransactionAssembler } from './pgoutput.ts';
-import { heartbeatTable } from './slot.ts';
+import { heartbeatTable } from './publication.ts';
 import { encodeStatusUpdate } from './status-update.ts';
 
 /** Who the server is, as IDENTIFY_SYSTEM and TIMELINE_HISTORY tell. */

@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../position.ts';
-import { clientConfig, postgresError, query, quoteTable } from '../postgres.ts';
+import { clientConfig, postgresError, query } from '../postgres.ts';
 
 export type SlotState = {
   readonly isActive: boolean;
@@ -91,42 +91,3 @@ function createFailure(error: unknown): RelayError {
   const isUnsuitable = failure.context.sqlState === '55000' || failure.context.sqlState === '53400';
   return isUnsuitable ? new RelayError('POSTGRES_UNSUITABLE', failure.message, { cause: error }) : failure;
 }
-
-/**
- * Asserts that the publication covers the outbox and the heartbeat, every row of them (row filters came with 15). From Postgres 18 on a missing publication is only a
- * warning in the server's log: the stream would stay silent, and events would be passed over.
- * @throws RelayError PUBLICATION_MISSING, OUTBOX_TABLE_INVALID
- */
-export async function assertPublication(pool: pg.Pool, config: Config): Promise<void> {
-  const [found] = await query<{
-    outbox: string | null;
-    pubinsert: boolean | null;
-    pubviaroot: boolean | null;
-    tables: string[];
-  }>(
-    pool,
-    'reading the publication',
-    `select to_regclass($2) as outbox, p.pubinsert, p.pubviaroot,
-            coalesce((select array_agg(schemaname || '.' || tablename)
-                        from pg_publication_tables t
-                       where pubname = $1 and to_jsonb(t) ->> 'rowfilter' is null), '{}') as tables
-       from (select 1) one left join pg_publication p on p.pubname = $1`,
-    [config.publication, quoteTable(config.outbox.table)],
-  );
-  if (found === undefined || found.outbox === null)
-    throw new RelayError('OUTBOX_TABLE_INVALID', `table ${config.outbox.table} does not exist`);
-  if (found.pubinsert !== true)
-    throw new RelayError(
-      'PUBLICATION_MISSING',
-      `publication ${config.publication} does not exist or does not publish inserts`,
-    );
-  for (const table of [config.outbox.table, heartbeatTable])
-    if (!found.tables.includes(table))
-      throw new RelayError(
-        'PUBLICATION_MISSING',
-        `publication ${config.publication} does not cover ${table}`,
-      );
-}
-
-/** Where heartbeats are written; part of our own migrations, whatever the outbox table is called. */
-export const heartbeatTable = 'outbox.heartbeat';

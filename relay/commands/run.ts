@@ -7,7 +7,6 @@ import { Health } from '../observe/health.ts';
 import { createLogger } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startHttpServer } from '../observe/server.ts';
-import { version } from '../observe/version.ts';
 import { Relay } from '../relay.ts';
 
 /** How often the gauges are brought up to date, and the line of work is considered. */
@@ -39,7 +38,7 @@ async function run(config: Config): Promise<void> {
   const health = new Health({ notReadyAfterMs: config.retry.notReadyAfterMs });
   const relay = new Relay({ config, log, metrics, health, registry: new RegistryClient(config.registry) });
   const server = await startHttpServer(config.http, { health, registry: metrics.registry });
-  log.info({ version, http: `${server.address}:${server.port}` }, 'started');
+  log.info({ http: `${server.address}:${server.port}` }, 'started');
   const work = setInterval(() => relay.sample(), sampleIntervalMs);
   const line = setInterval(() => log.info(relay.work(), 'work of the last minute'), workLineIntervalMs);
   try {

@@ -13,40 +13,60 @@ export type DatabaseMarks = {
   readonly walLsn: Lsn;
   readonly initialised: boolean;
   readonly beat: number;
+  /** Identity of the publication that the slot has streamed through; null before it did. */
+  readonly publication: string | null;
   /** A standby server cannot be streamed from until it is promoted. */
   readonly isInRecovery: boolean;
 };
 
+type MarksRow = {
+  wal: string | null;
+  initialised: boolean;
+  beat: string;
+  publication: string | null;
+  recovery: boolean;
+};
+
 export async function readMarks(pool: pg.Pool, slot: string): Promise<DatabaseMarks> {
-  const [row] = await query<{ wal: string | null; initialised: boolean; beat: string; recovery: boolean }>(
+  const [row] = await query<MarksRow>(
     pool,
     'reading the marks of the slot',
     `select pg_is_in_recovery() as recovery,
             case when not pg_is_in_recovery() then pg_current_wal_lsn() end as wal,
             exists (select from outbox.progress where slot = $1) as initialised,
-            (select coalesce(max(beat), 0) from outbox.heartbeat where slot = $1) as beat`,
+            (select coalesce(max(beat), 0) from outbox.heartbeat where slot = $1) as beat,
+            (select publication from outbox.progress where slot = $1) as publication`,
     [slot],
   );
   return {
     walLsn: row?.wal == null ? 0n : parseLsn(row.wal),
     initialised: row?.initialised === true,
     beat: Number(row?.beat ?? 0),
+    publication: row?.publication ?? null,
     isInRecovery: row?.recovery === true,
   };
 }
 
-/** Writes the mark, if it is not there, and the copy of the progress. */
-export async function storeProgress(pool: pg.Pool, progress: Progress): Promise<void> {
+/**
+ * Writes the mark, if it is not there, and the copy of the progress.
+ * @param publication identity of the publication, where it is to be remembered.
+ */
+export async function storeProgress(
+  pool: pg.Pool,
+  progress: Progress,
+  publication: string | null = null,
+): Promise<void> {
   await query(
     pool,
     'storing the copy of the progress',
     `insert into outbox.progress (slot, initialised_at, system_identifier, timeline, end_lsn, partial_commit_lsn,
-                                  partial_ordinal, event_count, instance, published_at)
-     values ($1, now(), $2, $3, $4, $5, $6, $7, $8, $9)
+                                  partial_ordinal, event_count, instance, published_at, publication)
+     values ($1, now(), $2, $3, $4, $5, $6, $7, $8, $9, $10)
      on conflict (slot) do update set
        system_identifier = excluded.system_identifier, timeline = excluded.timeline, end_lsn = excluded.end_lsn,
        partial_commit_lsn = excluded.partial_commit_lsn, partial_ordinal = excluded.partial_ordinal,
-       event_count = excluded.event_count, instance = excluded.instance, published_at = excluded.published_at`,
+       event_count = excluded.event_count, instance = excluded.instance, published_at = excluded.published_at,
+       publication = coalesce(excluded.publication, progress.publication)`,
     [
       progress.slot,
       progress.systemIdentifier,
@@ -57,6 +77,7 @@ export async function storeProgress(pool: pg.Pool, progress: Progress): Promise<
       progress.eventCount,
       progress.instance,
       progress.time,
+      publication,
     ],
   );
 }

@@ -2,12 +2,14 @@
  * What a streaming relay does every few seconds beside publishing: a heartbeat, the copy of the progress, partitions made
  * ahead, a look at the slot. A failure is reported and tried again, unless its class is `stop`.
  *
- * Promise: a publication that went missing is noticed. Postgres 18 streams on without it and says nothing; but a stream
- * that has passed the end of a heartbeat without bringing it shows it, and so does a heartbeat number left out.
+ * Promise: a publication that went missing, or was changed, is noticed. Postgres streams on without the table and says
+ * nothing; but the publication is then another one, a stream that has passed the end of a heartbeat without bringing it
+ * shows it, and so does a heartbeat number left out.
  */
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { pause } from '../backoff.ts';
+import { assertSamePublication, readPublication } from '../capture/publication.ts';
 import { readSlot } from '../capture/slot.ts';
 import type { Config } from '../config.ts';
 import { asRelayError, RelayError } from '../errors.ts';
@@ -26,6 +28,8 @@ export type HousekeepingDependencies = {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly progress: () => Progress;
+  /** Identity of the publication when the session began. */
+  readonly publication: string;
   /** How far the stream has got, and the last heartbeat it brought. */
   readonly stream: () => { readonly serverLsn: Lsn; readonly beat: number };
 };
@@ -42,7 +46,13 @@ export class Housekeeping {
   /** Runs until the signal. @throws RelayError of class `stop` */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      for (const duty of [this.#heartbeat, this.#copyProgress, this.#watchSlot, this.#makePartitions])
+      for (const duty of [
+        this.#watchPublication,
+        this.#heartbeat,
+        this.#copyProgress,
+        this.#watchSlot,
+        this.#makePartitions,
+      ])
         await this.#attempt(duty);
       await pause(this.#use.config.capture.heartbeatMs, signal);
     }
@@ -68,6 +78,11 @@ export class Housekeeping {
       this.#use.metrics.countError(failure.code);
       this.#use.log.warn({ err: failure }, 'housekeeping failed, it will be tried again');
     }
+  }
+
+  async #watchPublication(): Promise<void> {
+    const { pool, config, publication } = this.#use;
+    assertSamePublication(publication, await readPublication(pool, config));
   }
 
   async #heartbeat(): Promise<void> {

@@ -1,6 +1,7 @@
 /** A fresh database with every migration and the roles applied, and connections as each of the parties. */
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
+import { RelayError } from '../../relay/errors.ts';
 import { migrate } from '../../relay/migrate.ts';
 import { createDatabase } from '../support/database.ts';
 
@@ -45,7 +46,8 @@ export async function refusalOf(statement: Promise<unknown>): Promise<string | u
   try {
     await statement;
   } catch (error) {
-    if (error instanceof pg.DatabaseError) return error.code;
+    const refused = error instanceof RelayError ? error.cause : error;
+    if (refused instanceof pg.DatabaseError) return refused.code;
     throw error;
   }
   throw new Error('the statement was not refused');

@@ -161,6 +161,23 @@ describe('a relay refuses to go on, and adopt answers,', () => {
     await world.read(ids);
   });
 
+  it('when the outbox was taken out of the publication, though the heartbeats still come, and when it is put back', async () => {
+    const { world } = await publishedWorld();
+    await using _ = world;
+    const relay = world.startRelay();
+    await relay.streaming();
+    await world.pool.query('alter publication outbox_relay drop table outbox.event');
+    await relay.exited;
+    expect(relay.lines.at(-1)?.err?.code).toBe('PUBLICATION_MISSING');
+    const [lost] = await world.write([{ key: 'lost', seq: 0 }]);
+    await world.pool.query('alter publication outbox_relay add table outbox.event');
+    expect(await refusal(world)).toEqual({ code: 'PUBLICATION_GAP', exit: 78 });
+    expect((await world.command('verify', '--wait-seconds', '0')).stdout).toContain(lost);
+    expect(await world.command('adopt', 'gap', '--yes')).toMatchObject({ code: 0 });
+    await world.startRelay().streaming();
+    await world.read(await world.write([{ key: 'k', seq: 1 }]));
+  });
+
   it('and there is nothing to adopt while all is well, or while a relay runs', async () => {
     const { world } = await publishedWorld();
     await using _ = world;

@@ -1,7 +1,8 @@
 /** What the relay needs of Postgres. One question a function. */
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { assertPublication, heartbeatTable, readSlot } from '../../capture/slot.ts';
+import { heartbeatTable, readPublication } from '../../capture/publication.ts';
+import { readSlot } from '../../capture/slot.ts';
 import type { Config } from '../../config.ts';
 import { errorTable } from '../../errors.ts';
 import { planMigrations, readMigrations } from '../../migrate/plan.ts';
@@ -168,7 +169,7 @@ const publication: PostgresCheck = {
   name: 'publication',
   async run(context) {
     const { pool, config } = context;
-    await assertPublication(pool, config);
+    await readPublication(pool, config);
     const { root, more, partitioned } = await one<{ root: boolean; more: boolean; partitioned: boolean }>(
       context,
       `select pubviaroot as root, pubupdate or pubdelete or pubtruncate as more,

@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Capture } from '../../../relay/capture/capture.ts';
-import { assertPublication, createSlot, readSlot } from '../../../relay/capture/slot.ts';
+import { readPublication } from '../../../relay/capture/publication.ts';
+import { createSlot, readSlot } from '../../../relay/capture/slot.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { createDatabase } from '../../support/database.ts';
@@ -144,7 +145,7 @@ describe('a server of its own', () => {
 });
 
 describe('the publication', () => {
-  const check = (settings = {}) => codeOf(assertPublication(pool, outbox.configWith(settings)));
+  const check = (settings = {}) => codeOf(readPublication(pool, outbox.configWith(settings)));
   const of = async (definition: string) => {
     const name = unique('publication');
     await pool.query(`create publication ${name} ${definition}`);

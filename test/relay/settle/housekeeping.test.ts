@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Capture } from '../../../relay/capture/capture.ts';
+import { readPublication } from '../../../relay/capture/publication.ts';
 import type { Config } from '../../../relay/config.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
@@ -35,8 +36,9 @@ type Kept = AsyncDisposable & {
   readonly ended: Promise<RelayError | undefined>;
 };
 
-function keep(config: Config, capture: Pick<Capture, 'serverLsn' | 'beat'>): Kept {
+async function keep(config: Config, capture: Pick<Capture, 'serverLsn' | 'beat'>): Promise<Kept> {
   const pool = createPool(config);
+  const publication = await readPublication(pool, config);
   const warnings: Kept['warnings'] = [];
   const log = pino(
     { level: 'warn', serializers: { err: ({ code }) => ({ code }) } },
@@ -49,6 +51,7 @@ function keep(config: Config, capture: Pick<Capture, 'serverLsn' | 'beat'>): Kep
     pool,
     log,
     metrics: createMetrics(),
+    publication,
     progress: () => progressOf(config.slot),
     stream: () => ({ serverLsn: capture.serverLsn, beat: capture.beat }),
   });
@@ -76,7 +79,7 @@ describe('while all is well', () => {
   test('heartbeats come back, the progress is copied, partitions are made', async () => {
     const config = await newSlot({ OUTBOX_PARTITIONS_DAYS_AHEAD: 9 });
     await using stream = await openCapture(config);
-    await using kept = keep(config, stream.capture);
+    await using kept = await keep(config, stream.capture);
     await vi.waitFor(() => expect(stream.capture.beat).toBeGreaterThanOrEqual(3), soon);
     const { rows } = await outbox.pool.query('select * from outbox.progress where slot = $1', [config.slot]);
     expect(rows).toMatchObject([{ event_count: '12', end_lsn: '0/1000' }]);
@@ -87,7 +90,7 @@ describe('while all is well', () => {
 
   test('a stream that lags is not taken for a publication that is gone', async () => {
     const config = await newSlot();
-    await using kept = keep(config, { serverLsn: 1n, beat: 0 });
+    await using kept = await keep(config, { serverLsn: 1n, beat: 0 });
     const beat = async () =>
       (await outbox.pool.query('select beat from outbox.heartbeat where slot = $1', [config.slot])).rows[0]
         ?.beat;
@@ -97,7 +100,7 @@ describe('while all is well', () => {
 
   test('it ends when it is told to', async () => {
     const config = await newSlot({ CAPTURE_HEARTBEAT_MS: 3_600_000 });
-    const kept = keep(config, { serverLsn: 0n, beat: 0 });
+    const kept = await keep(config, { serverLsn: 0n, beat: 0 });
     await kept[Symbol.asyncDispose]();
     expect(await kept.ended).toBeUndefined();
   });
@@ -107,7 +110,7 @@ describe('what is noticed', () => {
   test('a publication that lost its tables while the stream goes on', async () => {
     const config = await newSlot();
     await using stream = await openCapture(config);
-    await using kept = keep(config, stream.capture);
+    await using kept = await keep(config, stream.capture);
     await vi.waitFor(() => expect(stream.capture.beat).toBeGreaterThanOrEqual(1), soon);
     await outbox.pool.query('alter publication outbox_relay drop table outbox.event, outbox.heartbeat');
     try {
@@ -123,7 +126,7 @@ describe('what is noticed', () => {
     await using own = await openOutboxDatabase();
     const config = await own.newSlot({ CAPTURE_HEARTBEAT_MS: 500 });
     await using stream = await openCapture(config);
-    await using kept = keep(config, stream.capture);
+    await using kept = await keep(config, stream.capture);
     await vi.waitFor(() => expect(stream.capture.beat).toBeGreaterThanOrEqual(1), soon);
     await own.pool.query('drop publication outbox_relay');
     const failure = await Promise.race([kept.ended, stream.capture.inbox.failed]);
@@ -132,14 +135,14 @@ describe('what is noticed', () => {
 
   test('a slot that is gone', async () => {
     const config = await newSlot();
-    await using kept = keep(config, { serverLsn: 0n, beat: 0 });
+    await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
     await outbox.pool.query('select pg_drop_replication_slot($1)', [config.slot]);
     expect((await kept.ended)?.code).toBe('SLOT_MISSING');
   });
 
   test('a heartbeat that was left out: the publication was away for a while', async () => {
     const config = await newSlot({ CAPTURE_HEARTBEAT_MS: 3_600_000 });
-    await using kept = keep(config, { serverLsn: 0n, beat: 0 });
+    await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
     const { housekeeping } = kept;
     housekeeping.returned(4, 3);
     housekeeping.returned(4, 4); // seen again after a reconnect
@@ -151,20 +154,17 @@ describe('what is noticed', () => {
 test('what may pass is told and tried again, and the other duties are done meanwhile', async () => {
   const config = await newSlot();
   const { pool } = outbox;
-  await pool.query('alter table outbox.heartbeat rename to heartbeat_away');
   await pool.query(`create function outbox.busy() returns trigger language plpgsql
     as $$ begin raise sqlstate '53200'; end $$`);
-  await pool.query('create view outbox.heartbeat as select * from outbox.heartbeat_away');
   await pool.query(
-    'create trigger busy instead of delete or insert on outbox.heartbeat for each row execute function outbox.busy()',
+    'create trigger busy before insert on outbox.heartbeat for each row execute function outbox.busy()',
   );
-  await using kept = keep(config, { serverLsn: 0n, beat: 0 });
+  await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
   await vi.waitFor(() => expect(kept.warnings.length).toBeGreaterThanOrEqual(2), soon);
   expect(kept.warnings[0]?.err.code).toBe('POSTGRES_UNAVAILABLE');
   const copied = await pool.query('select from outbox.progress where slot = $1', [config.slot]);
   expect(copied.rowCount).toBe(1);
-  await pool.query('drop view outbox.heartbeat');
-  await pool.query('alter table outbox.heartbeat_away rename to heartbeat');
+  await pool.query('drop trigger busy on outbox.heartbeat');
   const beat = 'select from outbox.heartbeat where slot = $1';
   await vi.waitFor(async () => expect((await pool.query(beat, [config.slot])).rowCount).toBe(1), soon);
 });

@@ -1,0 +1,79 @@
+/**
+ * The publication through which the outbox is streamed. From Postgres 18 on a missing one is only a warning in the
+ * server's log, and a table taken out of it is passed over in silence on every version: what is written then is never
+ * streamed, not even when the table is put back. So the relay asks again and again whether it is still the same one.
+ */
+import type pg from 'pg';
+import type { Config } from '../config.ts';
+import { RelayError } from '../errors.ts';
+import { query, quoteTable } from '../postgres.ts';
+
+/** Where heartbeats are written; part of our own migrations, whatever the outbox table is called. */
+export const heartbeatTable = 'outbox.heartbeat';
+
+type PublicationRow = {
+  outbox: string | null;
+  pubinsert: boolean | null;
+  tables: string[];
+  identity: string;
+  has_schemas: boolean;
+};
+
+/**
+ * Asserts that the publication covers every row of the outbox and the heartbeat (row filters came with 15).
+ * @returns its identity, which changes when the publication, or the place of a table in it, is changed or made anew:
+ *   object ids and the transactions that wrote the rows of the catalogue.
+ * @throws RelayError PUBLICATION_MISSING, OUTBOX_TABLE_INVALID
+ */
+export async function readPublication(pool: pg.Pool, config: Config): Promise<string> {
+  const { publication, outbox } = config;
+  const [found] = await query<PublicationRow>(
+    pool,
+    'reading the publication',
+    `select to_regclass($2) as outbox, p.pubinsert,
+            coalesce((select array_agg(schemaname || '.' || tablename)
+                        from pg_publication_tables t
+                       where pubname = $1 and to_jsonb(t) ->> 'rowfilter' is null), '{}') as tables,
+            concat_ws(' ', p.oid || ':' || p.xmin::text,
+                      (select string_agg(r.oid || ':' || r.xmin::text, ',' order by r.oid) from pg_publication_rel r
+                        where r.prpubid = p.oid and r.prrelid in (to_regclass($2), to_regclass($3)))) as identity,
+            current_setting('server_version_num')::int >= 150000 as has_schemas
+       from (select 1) one left join pg_publication p on p.pubname = $1`,
+    [publication, quoteTable(outbox.table), heartbeatTable],
+  );
+  if (found === undefined || found.outbox === null)
+    throw new RelayError('OUTBOX_TABLE_INVALID', `table ${outbox.table} does not exist`);
+  if (found.pubinsert !== true)
+    throw missing(`publication ${publication} does not exist or does not publish inserts`);
+  for (const table of [outbox.table, heartbeatTable])
+    if (!found.tables.includes(table)) throw missing(`publication ${publication} does not cover ${table}`);
+  return found.has_schemas ? `${found.identity}${await schemasOf(pool, publication)}` : found.identity;
+}
+
+/** Schemas published as a whole (FOR TABLES IN SCHEMA, from 15 on); nothing where there are none. */
+async function schemasOf(pool: pg.Pool, publication: string): Promise<string> {
+  const [row] = await query<{ schemas: string | null }>(
+    pool,
+    'reading the publication',
+    `select ' ' || string_agg(n.oid || ':' || n.xmin::text, ',' order by n.oid) as schemas
+       from pg_publication_namespace n join pg_publication p on p.oid = n.pnpubid where p.pubname = $1`,
+    [publication],
+  );
+  return row?.schemas ?? '';
+}
+
+/**
+ * @param streamed the identity under which the slot has streamed so far, if it has.
+ * @throws RelayError PUBLICATION_GAP
+ */
+export function assertSamePublication(streamed: string | null, now: string): void {
+  if (streamed === null || streamed === now) return;
+  throw new RelayError(
+    'PUBLICATION_GAP',
+    'the publication was changed or made anew: events written while it did not cover the outbox were not streamed',
+  );
+}
+
+function missing(message: string): RelayError {
+  return new RelayError('PUBLICATION_MISSING', message);
+}
