@@ -9,13 +9,14 @@
 import { randomUUID } from 'node:crypto';
 import type { Admin, Consumer, Kafka, KafkaMessage } from 'kafkajs';
 import { RelayError } from '../errors.ts';
-import { kafkaError } from '../kafka.ts';
+import { kafkaError, kafkaErrorType } from '../kafka.ts';
 import { type Progress, parseProgress } from '../progress.ts';
 
 export const claimKey = (slot: string): string => `${slot}/claim`;
 
-/** Creates the progress topic where it is absent. */
+/** Creates the progress topic where it is absent, which takes a right that is not needed where it is there. */
 export async function ensureProgressTopic(admin: Admin, topic: string): Promise<void> {
+  if (await exists(admin, topic)) return;
   try {
     await admin.createTopics({
       waitForLeaders: true,
@@ -36,6 +37,16 @@ export async function ensureProgressTopic(admin: Admin, topic: string): Promise<
     });
   } catch (error) {
     throw kafkaError(error, `creating the progress topic ${topic}`);
+  }
+}
+
+async function exists(admin: Admin, topic: string): Promise<boolean> {
+  try {
+    await admin.fetchTopicMetadata({ topics: [topic] });
+    return true;
+  } catch (error) {
+    if (kafkaErrorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return false;
+    throw kafkaError(error, `looking up the progress topic ${topic}`);
   }
 }
 
