@@ -18,7 +18,7 @@ import { progressAt, readDatabaseState } from './lineage.ts';
 import { createPool, query } from './postgres.ts';
 import { checkLineage, type DatabaseState, type Progress } from './progress.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
-import { Publisher } from './publish/publisher.ts';
+import { fencePublisher, type Publisher } from './publish/publisher.ts';
 import { storeProgress } from './settle/bookkeeping.ts';
 
 /** What can be adopted, and the refusals that it answers. */
@@ -109,7 +109,7 @@ async function whileHoldingSlot<Result>(
   let publisher: Publisher | undefined;
   try {
     capture = await Capture.open(config);
-    publisher = await Publisher.fence(kafka, config);
+    publisher = await fencePublisher(kafka, config);
     const claimed = await publisher.claim(tail).catch(unreadable);
     return await work({
       publisher,

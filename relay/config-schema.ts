@@ -200,6 +200,11 @@ export const configSchema = z.strictObject({
   }),
 
   publish: section({
+    producer: choice(
+      'Which producer writes to Kafka: `lean`, our own, or `kafkajs`, the public one of that library, at several times the CPU.',
+      ['lean', 'kafkajs'],
+      'lean',
+    ),
     maxTransactionEvents: integer(
       'Most events in one Kafka transaction; a larger Postgres transaction is split.',
       10_000,

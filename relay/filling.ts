@@ -7,10 +7,10 @@ import type { Config } from './config.ts';
 import type { EncodedTransaction, Rejection } from './encode/record.ts';
 import type { Lsn } from './position.ts';
 import type { Covered } from './progress.ts';
-import type { BatchBuilder } from './publish/batch.ts';
+import type { Batch } from './publish/publisher.ts';
 
 export class Filling {
-  readonly batch: BatchBuilder;
+  readonly batch: Batch;
   readonly rejections: Rejection[] = [];
   /** Commit times in Postgres, ms since 1970, of the transactions that have events here. */
   readonly committedAtMs: number[] = [];
@@ -18,7 +18,7 @@ export class Filling {
   #capturedBytes = 0;
   #firstMs = Number.POSITIVE_INFINITY;
 
-  constructor(batch: BatchBuilder) {
+  constructor(batch: Batch) {
     this.batch = batch;
   }
 

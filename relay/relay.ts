@@ -34,7 +34,7 @@ import { formatLsn } from './position.ts';
 import { createPool } from './postgres.ts';
 import { checkLineage, type Progress } from './progress.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
-import { Publisher } from './publish/publisher.ts';
+import { fencePublisher, type Publisher } from './publish/publisher.ts';
 import { Topics } from './publish/topics.ts';
 import { readMarks, storeProgress } from './settle/bookkeeping.ts';
 import { Streaming } from './streaming.ts';
@@ -161,7 +161,7 @@ export class Relay {
     let publisher: Publisher | undefined;
     try {
       this.#enter('fencing');
-      publisher = await Publisher.fence(this.#kafka, this.#config);
+      publisher = await fencePublisher(this.#kafka, this.#config);
       await failpoint('PRODUCER_FENCED');
       this.#enter('claiming');
       const claimed = await publisher.claim(tail);

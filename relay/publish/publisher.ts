@@ -1,167 +1,47 @@
 /**
- * Publishes batches, each in one Kafka transaction that also holds the progress. Exactly-once rests on three rules here:
- * one producer, one request in flight; whatever is not certain ends this producer, never to be used again; and nothing is
- * reported as committed but what the coordinator confirmed.
- *
- * kafkajs's producer would, left alone, re-send after a partial failure, reuse sequence numbers after an abort, and
- * resolve although it dropped records of partitions it did not know. Hence no retries on a send, no abort, and a check of
- * every answer.
+ * What publish is to the rest of the relay: batches, each committed in one Kafka transaction that also holds the
+ * progress. Two producers do it, `publish.producer` chooses: ours, or the public one of kafkajs; the same tests hold both.
  */
-import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { Kafka, PartitionerArgs, Producer, RecordMetadata, Transaction } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import type { Config } from '../config.ts';
-import { RelayError } from '../errors.ts';
-import { failpoint } from '../failpoints.ts';
-import { kafkaError, kafkaErrorType } from '../kafka.ts';
-import { type Progress, serializeProgress } from '../progress.ts';
-import { BatchBuilder, type PartitionSlice, toTopicMessages } from './batch.ts';
-import { claimKey, type ProgressTail } from './progress-topic.ts';
+import type { OutboundRecord } from '../encode/record.ts';
+import type { Progress } from '../progress.ts';
+import { KafkajsPublisher } from './kafkajs/kafkajs-publisher.ts';
+import { LeanPublisher } from './lean/lean-publisher.ts';
+import type { ProgressTail } from './progress-topic.ts';
 
-/**
- * After a commit the coordinator still writes markers, and answers CONCURRENT_TRANSACTIONS to the next transaction until
- * they are written: a few ms. kafkajs would wait 300 ms, 1,020 records/s instead of 18,915 in transactions of 100.
- */
-const concurrentTransactionsPauseMs = 2;
+/** The events of one Kafka transaction while it fills. */
+export interface Batch {
+  readonly events: number;
+  /** Bytes the records take in Kafka, at most. */
+  readonly bytes: number;
+  append(record: OutboundRecord): void;
+  /** Events by topic, for metrics; also after the batch is committed. */
+  eventsByTopic(): Map<string, number>;
+}
 
-export class Publisher {
-  readonly #config: Config;
-  readonly #producer: Producer;
-  /** Base offset of the latest record batch by `topic/partition`: the next must be above it. */
-  readonly #offsets = new Map<string, bigint>();
-  #begun: Transaction | undefined;
-  #failure: RelayError | undefined;
-
-  private constructor(kafka: Kafka, config: Config) {
-    this.#config = config;
-    this.#producer = kafka.producer({
-      transactionalId: `${config.kafka.transactionalIdPrefix}.${config.slot}`,
-      transactionTimeout: config.kafka.transactionTimeoutMs,
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      retry: { retries: 0 },
-      createPartitioner: () => explicitPartition,
-    });
-  }
-
-  /**
-   * Fences every predecessor: InitProducerId ends the transaction it may have open, and none of its later ones counts.
-   * @throws RelayError KAFKA_*
-   * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
-   */
-  static async fence(kafka: Kafka, config: Config): Promise<Publisher> {
-    const publisher = new Publisher(kafka, config);
-    try {
-      await publisher.#producer.connect();
-      // The first transaction() sends InitProducerId; the claim will be written in it.
-      publisher.#begun = await publisher.#producer.transaction();
-      return publisher;
-    } catch (error) {
-      await publisher.close();
-      throw kafkaError(error, 'fencing the predecessor');
-    }
-  }
-
+export interface Publisher {
   /**
    * Writes a claim in a transaction of its own and waits until it is read back.
    * @returns the last progress before it: the truth. null where the topic holds none.
    */
-  async claim(tail: ProgressTail): Promise<Progress | null> {
-    const claimId = randomUUID();
-    const seen = tail.untilClaim(claimId, this.#config.kafka.requestTimeoutMs * 2);
-    seen.catch(() => {});
-    tail.resume();
-    await this.#transact(async (transaction) => {
-      await this.#sendFirst(transaction, claimKey(this.#config.slot), claimId);
-    });
-    const progress = await seen;
-    tail.pause();
-    return progress;
-  }
-
-  newBatch(): BatchBuilder {
-    return new BatchBuilder();
-  }
-
+  claim(tail: ProgressTail): Promise<Progress | null>;
+  newBatch(): Batch;
   /**
-   * Commits the batch and the progress that covers it, together.
-   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_UNCERTAIN for everything whose outcome is not known.
-   * After any of them this publisher is of no more use.
+   * Commits a batch of this publisher and the progress that covers it, together.
+   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; KAFKA_UNAVAILABLE where nothing was sent; PUBLISH_UNCERTAIN for
+   * everything whose outcome is not known. After any of them this publisher is of no more use.
    */
-  async commit(batch: BatchBuilder, progress: Progress): Promise<void> {
-    await this.#transact(async (transaction) => {
-      // The progress goes first although it counts last: a send to one partition is the only one that can be repeated
-      // safely on CONCURRENT_TRANSACTIONS, and once it is in, that answer cannot come again in this transaction.
-      await this.#sendFirst(transaction, progress.slot, serializeProgress(progress));
-      await failpoint('PROGRESS_SENT');
-      for (const send of batch.sends()) await this.#send(transaction, send);
-      await failpoint('EVENTS_SENT');
-    });
-  }
-
-  async close(): Promise<void> {
-    await this.#producer.disconnect().catch(() => {});
-  }
-
-  async #transact(work: (transaction: Transaction) => Promise<void>): Promise<void> {
-    if (this.#failure !== undefined)
-      throw new RelayError('INTERNAL', 'a producer was used after its failure', { cause: this.#failure });
-    try {
-      const transaction = this.#begun ?? (await this.#producer.transaction());
-      this.#begun = undefined;
-      await work(transaction);
-      await transaction.commit();
-    } catch (error) {
-      this.#failure = kafkaError(error, 'publishing', 'PUBLISH_UNCERTAIN');
-      throw this.#failure;
-    }
-  }
-
-  async #sendFirst(transaction: Transaction, key: string, value: string): Promise<void> {
-    const topic = this.#config.kafka.progressTopic;
-    const send = [{ topic, partition: 0, messages: [{ key, value, partition: 0 }] }];
-    const deadline = performance.now() + this.#config.kafka.requestTimeoutMs;
-    for (;;) {
-      try {
-        return await this.#send(transaction, send);
-      } catch (error) {
-        if (kafkaErrorType(error) !== 'CONCURRENT_TRANSACTIONS' || performance.now() > deadline) throw error;
-        await delay(concurrentTransactionsPauseMs);
-      }
-    }
-  }
-
-  async #send(transaction: Transaction, send: readonly PartitionSlice[]): Promise<void> {
-    const answers = await transaction.sendBatch({
-      topicMessages: toTopicMessages(send),
-      acks: -1,
-      timeout: this.#config.kafka.requestTimeoutMs,
-    });
-    for (const slice of send) this.#checkAnswer(slice, answers);
-  }
-
-  #checkAnswer({ topic, partition }: PartitionSlice, answers: readonly RecordMetadata[]): void {
-    const key = `${topic}/${partition}`;
-    const answer = answers.find(
-      (candidate) => candidate.topicName === topic && candidate.partition === partition,
-    );
-    if (answer === undefined)
-      throw new RelayError('PUBLISH_UNCERTAIN', `no answer for ${key}: its records were not sent`);
-    if (answer.errorCode !== 0)
-      throw new RelayError('PUBLISH_UNCERTAIN', `${key} answered with error ${answer.errorCode}`);
-    const offset = BigInt(answer.baseOffset ?? '-1');
-    const before = this.#offsets.get(key) ?? -1n;
-    if (offset <= before)
-      throw new RelayError(
-        'PUBLISH_UNCERTAIN',
-        `${key} answered with offset ${offset} after ${before}: taken for a repetition`,
-      );
-    this.#offsets.set(key, offset);
-  }
+  commit(batch: Batch, progress: Progress): Promise<void>;
+  close(): Promise<void>;
 }
 
-function explicitPartition({ message }: PartitionerArgs): number {
-  if (message.partition === undefined)
-    throw new RelayError('INTERNAL', 'a record without a partition reached the producer');
-  return message.partition;
+/**
+ * Fences every predecessor: the transaction it may have open is ended, and none of its later ones counts.
+ * @throws RelayError KAFKA_*
+ */
+export function fencePublisher(kafka: Kafka, config: Config): Promise<Publisher> {
+  return config.publish.producer === 'lean'
+    ? LeanPublisher.fence(kafka, config)
+    : KafkajsPublisher.fence(kafka, config);
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { OutboundRecord, Rejection } from '../../relay/encode/record.ts';
 import { Filling } from '../../relay/filling.ts';
-import { BatchBuilder } from '../../relay/publish/batch.ts';
+import { BatchBuilder } from '../../relay/publish/kafkajs/batch.ts';
 import { blankRow, transactionOf } from './capture/rows.ts';
 import { recordOf } from './publish/records.ts';
 import { configOf } from './settings.ts';

@@ -14,7 +14,7 @@ import {
   publishedEvents,
   serializeProgress,
 } from '../../relay/progress.ts';
-import { BatchBuilder } from '../../relay/publish/batch.ts';
+import { BatchBuilder } from '../../relay/publish/kafkajs/batch.ts';
 import { blankRow, rowsFrom, transactionOf } from './capture/rows.ts';
 import { recordOf } from './publish/records.ts';
 import { configOf } from './settings.ts';
@@ -310,14 +310,16 @@ describe('exactly once, whatever dies when', () => {
     });
     let committed = from;
     let commits = 0;
-    let filling = new Filling(new BatchBuilder());
+    let batch = new BatchBuilder();
+    let filling = new Filling(batch);
     const commit = () => {
       if (filling.covered === undefined || commits >= dieAfter) return;
       commits += 1;
       committed = advance(committed, filling.covered, filling.batch.events, writer);
-      for (const send of filling.batch.sends())
+      for (const send of batch.sends())
         for (const { messages } of send) for (const { headers } of messages) kafka.push(String(headers?.id));
-      filling = new Filling(new BatchBuilder());
+      batch = new BatchBuilder();
+      filling = new Filling(batch);
     };
     for (const source of stream)
       for (const part of partsOf(source, limits)) {

@@ -4,6 +4,7 @@
  */
 import type { OutboundRecord } from '../../encode/record.ts';
 import { RelayError } from '../../errors.ts';
+import type { Batch } from '../publisher.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { batchHeaderBytes, RecordBatch, recordBound } from './record-batch.ts';
 
@@ -25,7 +26,7 @@ type TopicQueue = {
   events: number;
 };
 
-export class LeanBatchBuilder {
+export class LeanBatchBuilder implements Batch {
   readonly #pool: BufferPool;
   readonly #topics = new Map<string, TopicQueue>();
   #events = 0;

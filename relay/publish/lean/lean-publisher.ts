@@ -8,12 +8,13 @@ import type { Config } from '../../config.ts';
 import { failpoint } from '../../failpoints.ts';
 import { type Progress, serializeProgress } from '../../progress.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
+import type { Publisher } from '../publisher.ts';
 import { LeanBatchBuilder, type PartitionBatches } from './batch-builder.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { RecordBatch, recordBound } from './record-batch.ts';
 import { type Places, TransactionalProducer } from './transactional-producer.ts';
 
-export class LeanPublisher {
+export class LeanPublisher implements Publisher {
   readonly #config: Config;
   readonly #producer: TransactionalProducer;
   readonly #pool = new BufferPool();

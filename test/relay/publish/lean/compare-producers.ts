@@ -12,9 +12,9 @@ import { pino } from 'pino';
 import type { OutboundRecord } from '../../../../relay/encode/record.ts';
 import { createKafka } from '../../../../relay/kafka.ts';
 import type { Progress } from '../../../../relay/progress.ts';
+import { KafkajsPublisher } from '../../../../relay/publish/kafkajs/kafkajs-publisher.ts';
 import { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
 import { ensureProgressTopic } from '../../../../relay/publish/progress-topic.ts';
-import { Publisher } from '../../../../relay/publish/publisher.ts';
 import { startKafka } from '../../../../stack/kafka.ts';
 import { createTopic, withAdmin } from '../../../support/kafka.ts';
 import { unique } from '../../../support/unique.ts';
@@ -107,7 +107,7 @@ async function measure(kind: Kind, { events, transactions }: Load, broker: strin
   }
 
   async function kafkajsLoop() {
-    const publisher = await Publisher.fence(kafka, config);
+    const publisher = await KafkajsPublisher.fence(kafka, config);
     return (turn: number) => {
       const batch = publisher.newBatch();
       for (const record of some(turn)) batch.append(record);

@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BatchBuilder, type PartitionSlice, toTopicMessages } from '../../../relay/publish/batch.ts';
-import { recordOf } from './records.ts';
+import {
+  BatchBuilder,
+  type PartitionSlice,
+  toTopicMessages,
+} from '../../../../relay/publish/kafkajs/batch.ts';
+import { recordOf } from '../records.ts';
 
 const maxSliceBytes = 768 * 1024;
 const maxSendMessages = 2_000;

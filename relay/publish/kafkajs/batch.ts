@@ -3,7 +3,8 @@
  * collects kafkajs messages, grouped by partition as they come.
  */
 import type { Message, TopicMessages } from 'kafkajs';
-import type { OutboundRecord } from '../encode/record.ts';
+import type { OutboundRecord } from '../../encode/record.ts';
+import type { Batch } from '../publisher.ts';
 
 /** Messages for one partition that go into one record batch. */
 export type PartitionSlice = {
@@ -31,7 +32,7 @@ const maxSliceBytes = 768 * 1024;
  */
 const maxSendMessages = 2_000;
 
-export class BatchBuilder {
+export class BatchBuilder implements Batch {
   readonly #partitions = new Map<string, PartitionQueue>();
   #events = 0;
   #bytes = 0;
