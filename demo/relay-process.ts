@@ -1,6 +1,7 @@
 /** The relay as a process of its own: start it, kill it, see what it says of itself. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nodeFlags } from '../relay/node-flags.ts';
 import { freePort } from '../stack/port.ts';
 import { logTail, openRun, type Run, type Server } from '../stack/run.ts';
 import type { Random } from './random.ts';
@@ -65,7 +66,7 @@ export class RelayProcess {
     const server = this.#run.start({
       name: 'relay',
       command: process.execPath,
-      args: [entry, 'run'],
+      args: [...nodeFlags, entry, 'run'],
       env: this.#env,
     });
     this.#server = server;

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { type Config, loadConfig } from '../config.ts';
 import { RegistryClient } from '../encode/registry-client.ts';
 import { asRelayError, exitCodes } from '../errors.ts';
+import { boundHeapGrowth } from '../node-flags.ts';
 import { Health } from '../observe/health.ts';
 import { createLogger } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
@@ -33,6 +34,7 @@ signal ends the process at once. Nothing is lost either way.`,
 }
 
 async function run(config: Config): Promise<void> {
+  boundHeapGrowth();
   const log = createLogger(config.log.level);
   const metrics = createMetrics();
   const health = new Health({ notReadyAfterMs: config.retry.notReadyAfterMs });

@@ -36,7 +36,9 @@ function expectExactlyOnceInOrder(records: readonly ReadRecord[], ids: readonly 
   }
 }
 
-describe('a relay that dies', () => {
+describe.each(['lean', 'kafkajs'])('a relay with the producer %s that dies', (producer) => {
+  const settings = { PUBLISH_PRODUCER: producer };
+
   // The first transaction of a relay holds the first progress, and no event; the next ones do.
   const inTransaction = ['PROGRESS_SENT', 'EVENTS_SENT'].flatMap((name) => [`${name}:2`, `${name}:3`]);
   const reached = failpoints.filter((name) => name !== 'DRAINING' && name !== 'DEAD_LETTERS_STORED');
@@ -45,7 +47,7 @@ describe('a relay that dies', () => {
     'at %s loses no event, doubles none, keeps the order',
     async (failpoint) => {
       await using world = await World.create();
-      const dying = world.startRelay({ FAILPOINT: failpoint });
+      const dying = world.startRelay({ ...settings, FAILPOINT: failpoint });
       const transactions = workload();
       // A slot starts where it is made: what is written before is not its concern.
       const died = dying.exited;
@@ -53,7 +55,7 @@ describe('a relay that dies', () => {
       if ((await slotExists(world)) === false) await startOnce(world);
       const ids = await writeAll(world, transactions);
       expect(await died).toEqual({ code: null, signal: 'SIGKILL' });
-      world.startRelay();
+      world.startRelay(settings);
       expectExactlyOnceInOrder(await world.read(ids), ids);
     },
   );
@@ -62,13 +64,18 @@ describe('a relay that dies', () => {
     await using world = await World.create();
     await startOnce(world);
     const ids = await writeAll(world, workload());
-    const settings = { FAILPOINT: 'KAFKA_COMMITTED:3', PUBLISH_BATCH_EVENTS: 10, PUBLISH_LINGER_MS: 0 };
+    const dying = {
+      ...settings,
+      FAILPOINT: 'KAFKA_COMMITTED:3',
+      PUBLISH_BATCH_EVENTS: 10,
+      PUBLISH_LINGER_MS: 0,
+    };
     for (let deaths = 0; deaths < 6; deaths++) {
-      const relay = world.startRelay(settings);
+      const relay = world.startRelay(dying);
       await Promise.race([relay.exited, world.read(ids).catch(() => {})]);
       await relay.kill();
     }
-    world.startRelay();
+    world.startRelay(settings);
     expectExactlyOnceInOrder(await world.read(ids), ids);
   });
 });

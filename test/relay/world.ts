@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import avsc from 'avsc';
 import type pg from 'pg';
 import { migrate } from '../../relay/migrate.ts';
+import { nodeFlags } from '../../relay/node-flags.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { createTopic, type ReadRecord, readCommitted, readTopics } from '../support/kafka.ts';
 import { registerSchema } from '../support/registry.ts';
@@ -161,7 +162,10 @@ export class RelayProcess {
   readonly #watchers = new Set<() => void>();
 
   constructor(env: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [mainFile, 'run'], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child = spawn(process.execPath, [...nodeFlags, mainFile, 'run'], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     this.exited = once(this.#child, 'exit').then(([code, signal]) => ({ code, signal }));
     createInterface({ input: this.#child.stdout! }).on('line', (line) => {
       this.lines.push(JSON.parse(line) as LogLine);
