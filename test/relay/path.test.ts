@@ -152,6 +152,37 @@ describe('the path from row to record', () => {
     expect((await world.read(ids)).length).toBe(ids.length);
   });
 
+  it('streams an existing outbox table of other names, with text payloads and ids that are no UUIDs', async () => {
+    await using world = await World.create();
+    await world.pool.query(
+      `create table public.events (at timestamptz default now(), body text, kind text, entity_id text, entity text,
+                                   number bigint generated always as identity primary key, meta jsonb)`,
+    );
+    await world.pool.query('alter publication outbox_relay add table public.events');
+    const mapping = {
+      OUTBOX_TABLE: 'public.events',
+      OUTBOX_COLUMNS_ID: 'number',
+      OUTBOX_COLUMNS_AGGREGATETYPE: 'entity',
+      OUTBOX_COLUMNS_AGGREGATEID: 'entity_id',
+      OUTBOX_COLUMNS_TYPE: 'kind',
+      OUTBOX_COLUMNS_PAYLOAD: 'body',
+      OUTBOX_COLUMNS_HEADERS: 'meta',
+      OUTBOX_COLUMNS_CREATED_AT: 'at',
+      OUTBOX_PARTITIONS_DAYS_AHEAD: 0,
+    };
+    await world.startRelay(mapping).streaming();
+    await world.pool.query(
+      `insert into public.events (entity, entity_id, kind, body, meta)
+       select 'item', 'k', 'test.ItemMoved', format('{"key":"k","seq":%s}', n), '{"source":"old"}'
+         from generate_series(0, 4) n`,
+    );
+    const records = await world.read(['1', '2', '3', '4', '5']);
+    expect(records.map((record) => [idOf(record), Number(itemOf(record).seq)])).toEqual(
+      [0, 1, 2, 3, 4].map((n) => [String(n + 1), n]),
+    );
+    expect(records[0]?.headers.source).toBe('old');
+  });
+
   it('splits a transaction over the limit by ordinal and goes on within it after dying', async () => {
     await using world = await World.create();
     const limits = { PUBLISH_MAX_TRANSACTION_EVENTS: 50, PUBLISH_BATCH_EVENTS: 50 };
