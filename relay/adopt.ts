@@ -17,8 +17,9 @@ import { createKafka, kafkaError } from './kafka.ts';
 import { progressAt, readDatabaseState } from './lineage.ts';
 import { createPool, query } from './postgres.ts';
 import { checkLineage, type DatabaseState, type Progress } from './progress.ts';
+import { fencePublisher } from './publish/fence.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
-import { fencePublisher, type Publisher } from './publish/publisher.ts';
+import type { Publisher } from './publish/publisher.ts';
 import { storeProgress } from './settle/bookkeeping.ts';
 
 /** What can be adopted, and the refusals that it answers. */

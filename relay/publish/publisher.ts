@@ -1,13 +1,9 @@
 /**
  * What publish is to the rest of the relay: batches, each committed in one Kafka transaction that also holds the
- * progress. Two producers do it, `publish.producer` chooses: ours, or the public one of kafkajs; the same tests hold both.
+ * progress. Two producers do it; the same tests hold both.
  */
-import type { Kafka } from 'kafkajs';
-import type { Config } from '../config.ts';
 import type { OutboundRecord } from '../encode/record.ts';
 import type { Progress } from '../progress.ts';
-import { KafkajsPublisher } from './kafkajs/kafkajs-publisher.ts';
-import { LeanPublisher } from './lean/lean-publisher.ts';
 import type { ProgressTail } from './progress-topic.ts';
 
 /** The events of one Kafka transaction while it fills. */
@@ -34,14 +30,4 @@ export interface Publisher {
    */
   commit(batch: Batch, progress: Progress): Promise<void>;
   close(): Promise<void>;
-}
-
-/**
- * Fences every predecessor: the transaction it may have open is ended, and none of its later ones counts.
- * @throws RelayError KAFKA_*
- */
-export function fencePublisher(kafka: Kafka, config: Config): Promise<Publisher> {
-  return config.publish.producer === 'lean'
-    ? LeanPublisher.fence(kafka, config)
-    : KafkajsPublisher.fence(kafka, config);
 }
