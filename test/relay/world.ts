@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import avsc from 'avsc';
-import type pg from 'pg';
+import pg from 'pg';
 import { migrate } from '../../relay/migrate.ts';
 import { nodeFlags } from '../../relay/node-flags.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
@@ -42,28 +42,51 @@ export type CommandResult = {
   readonly stderr: string;
 };
 
+export type OwnServers = { readonly databaseUrl?: string; readonly brokers?: readonly string[] };
+
+type OwnDatabase = Pick<TestDatabase, 'url' | 'pool' | 'drop'>;
+
+function ownDatabase(url: string): OwnDatabase {
+  const pool = new pg.Pool({ connectionString: url });
+  pool.on('error', () => {}); // a server that the test ends; the next query says so
+  return { url, pool, drop: () => pool.end() };
+}
+
 export class World implements AsyncDisposable {
-  readonly database: TestDatabase;
+  readonly database: OwnDatabase;
   readonly slot = unique('slot').replaceAll('-', '_');
   readonly topic: string;
   readonly progressTopic = unique('progress');
+  /** Where they are not the shared ones. */
+  readonly #brokers: readonly string[] | undefined;
   readonly #env: Readonly<Record<string, string>>;
   readonly #relays: RelayProcess[] = [];
 
-  private constructor(database: TestDatabase, topic: string, env: Readonly<Record<string, string>>) {
+  private constructor(
+    database: OwnDatabase,
+    topic: string,
+    brokers: readonly string[] | undefined,
+    env: Readonly<Record<string, string>>,
+  ) {
     this.database = database;
     this.topic = topic;
+    this.#brokers = brokers;
     this.#env = env;
   }
 
-  /** @param partitions of the one event topic, `<unique>.item` */
-  static async create(partitions = 3): Promise<World> {
-    const { brokers, registryUrl } = await servers();
-    const database = await createDatabase();
+  /**
+   * @param partitions of the one event topic
+   * @param own servers that the test may break, in place of the shared ones
+   */
+  static async create(partitions = 3, own: OwnServers = {}): Promise<World> {
+    const shared = await servers();
+    const brokers = own.brokers ?? shared.brokers;
+    const { registryUrl } = shared;
+    const database = own.databaseUrl === undefined ? await createDatabase() : ownDatabase(own.databaseUrl);
     await migrate({ databaseUrl: database.url });
-    const topic = await createTopic('world', partitions);
+    const topic = await createTopic('world', partitions, own.brokers);
     await registerSchema(`${topic}-test.ItemMoved`, itemSchema);
-    return new World(database, topic, {
+    return new World(database, topic, own.brokers, {
       PATH: process.env.PATH ?? '',
       DATABASE_URL: database.url,
       KAFKA_BROKERS: brokers.join(','),
@@ -129,13 +152,19 @@ export class World implements AsyncDisposable {
 
   /** Reads until every one of `ids` was seen, then up to the present end, so that doubles and leaks are in it. */
   async read(ids: readonly string[], timeoutMs = 30_000): Promise<ReadRecord[]> {
-    const wanted = new Set(ids);
+    const missing = new Set(ids);
+    let seen = 0;
+    const brokers = this.#brokers === undefined ? {} : { brokers: this.#brokers };
     await readTopics({
+      ...brokers,
       topics: [this.topic],
       timeoutMs,
-      until: (records) => new Set(records.map(idOf).filter((id) => wanted.has(id))).size === wanted.size,
+      until: (records) => {
+        for (; seen < records.length; seen++) missing.delete(idOf(records[seen]!));
+        return missing.size === 0;
+      },
     });
-    return readCommitted({ topics: [this.topic] });
+    return readCommitted({ ...brokers, topics: [this.topic] });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

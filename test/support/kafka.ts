@@ -15,7 +15,10 @@ export type ReadRecord = {
 
 export type ReadOptions = {
   readonly topics: readonly string[];
-  /** Called with everything read so far, in the order of each partition; reading ends when it says true. */
+  /**
+   * Called after each record with everything read so far, in the order of each partition; reading ends when it says
+   * true. Look at what is new only: going through all of it each time is quadratic.
+   */
   readonly until: (records: readonly ReadRecord[]) => boolean;
   /** How long to wait for that; 30 s by default. */
   readonly timeoutMs?: number;
@@ -121,9 +124,14 @@ export async function readCommitted(options: Omit<ReadOptions, 'until'>): Promis
   const marker = unique('marker');
   const expected = await writeMarkers(options.topics, marker, options.brokers);
   const isOwn = (record: ReadRecord) => record.headers[markerHeader] === marker;
+  let seen = 0;
+  let found = 0;
   const records = await readTopics({
     ...options,
-    until: (read) => read.filter(isOwn).length === expected,
+    until: (read) => {
+      for (; seen < read.length; seen++) if (isOwn(read[seen]!)) found += 1;
+      return found === expected;
+    },
   });
   return records.filter((record) => record.headers[markerHeader] === undefined);
 }
