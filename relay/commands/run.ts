@@ -57,15 +57,24 @@ async function run(config: Config): Promise<void> {
   }
 }
 
+/**
+ * A supervisor that signals the whole group, and a wrapper that passes its signal on, make one signal two. A person does
+ * not press twice within this time.
+ */
+const echoMs = 300;
+
 /** Aborted by the first SIGTERM or SIGINT. Draining that takes too long is abandoned, and so is it by a second signal. */
 function untilSignalled(config: Config, log: ReturnType<typeof createLogger>): AbortSignal {
   const ending = new AbortController();
+  let firstMs = 0;
   const onSignal = (signal: NodeJS.Signals) => {
+    if (ending.signal.aborted && performance.now() - firstMs < echoMs) return;
     if (ending.signal.aborted) {
       log.warn({ signal }, 'second signal: ending at once, the next start resumes');
       process.exit(exitCodes.ok);
     }
     log.info({ signal }, 'stopping');
+    firstMs = performance.now();
     ending.abort();
     setTimeout(() => {
       log.warn(

@@ -113,6 +113,30 @@ describe('shutdown', () => {
   });
 });
 
+describe('a second signal', () => {
+  it('ends a relay that drains at once, unless it is only the echo of the first', async () => {
+    await using world = await World.create();
+    const relay = world.startRelay({ FAILPOINT: 'EVENTS_SENT:2:hang', SHUTDOWN_MS: 600_000 });
+    await relay.streaming();
+    await world.write([{ key: 'k', seq: 0 }]);
+    await expect
+      .poll(() => relay.metric('outbox_relay_in_flight_bytes'), { timeout: 15_000 })
+      .toBeGreaterThan(0);
+    relay.signal('SIGTERM');
+    relay.signal('SIGTERM');
+    await relay.line(({ state }) => state === 'draining');
+    const isEnded = () => relay.lines.some(({ msg }) => msg.startsWith('second signal'));
+    expect(isEnded()).toBe(false);
+    await expect
+      .poll(() => {
+        relay.signal('SIGTERM');
+        return isEnded();
+      })
+      .toBe(true);
+    expect(await relay.exited).toEqual({ code: 0, signal: null });
+  });
+});
+
 describe('acknowledgement', () => {
   it.each(['PROGRESS_SENT', 'EVENTS_SENT'])(
     'never passes the committed progress while a commit hangs at %s',
