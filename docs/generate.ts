@@ -1,6 +1,6 @@
 /**
  * Writes the tables of the README from the tables of the code: settings, metrics, error codes, exit codes, commands.
- * `npm run docs` brings them up to date; a test fails when they are not. A table stands between
+ * `npm run docs` brings them and docs/avro.md up to date; a test fails when they are not. A table stands between
  * `<!-- generated:name -->` and `<!-- /generated:name -->`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -10,6 +10,8 @@ import { createProgram } from '../relay/commands/program.ts';
 import { type Setting, settings } from '../relay/config.ts';
 import { type ErrorCode, errorTable, exitCodeOf, exitCodes, RelayError } from '../relay/errors.ts';
 import { documentedMetrics } from '../relay/observe/metrics.ts';
+import { avroDocument, avroFile } from './avro.ts';
+import { code, table } from './markdown.ts';
 
 /** The table of each region. */
 export const tables: Readonly<Record<string, () => string>> = {
@@ -102,19 +104,9 @@ function nameOf(command: Command): string {
   return names.join(' ');
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map(escapeCell).join(' | ')} |`;
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
-}
-
-function code(text: string): string {
-  return `\`${text}\``;
-}
-
-function escapeCell(text: string): string {
-  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
-}
-
 export const readme = fileURLToPath(new URL('../README.md', import.meta.url));
 
-if (import.meta.main) await writeFile(readme, generate(await readFile(readme, 'utf8')));
+if (import.meta.main) {
+  await writeFile(readme, generate(await readFile(readme, 'utf8')));
+  await writeFile(avroFile, await avroDocument());
+}

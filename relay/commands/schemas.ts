@@ -3,7 +3,11 @@ import { Command } from 'commander';
 import { RegistryClient } from '../encode/registry-client.ts';
 import { RelayError } from '../errors.ts';
 import type { Load } from './program.ts';
+import { schemasCheckCommand } from './schemas/check.ts';
+import { schemasDiffCommand } from './schemas/diff.ts';
 import { findRegistered, readSchemaFiles, type SchemaFile } from './schemas/files.ts';
+import { schemasTestCommand } from './schemas/test.ts';
+import { schemasTypesCommand } from './schemas/types.ts';
 import { formatTable } from './table.ts';
 
 type RegisterOptions = { dryRun?: boolean; json?: boolean };
@@ -50,7 +54,13 @@ export function schemasCommand(load: Load): Command {
         .writeOut?.(`${options.json ? JSON.stringify(outcomes) : describe(outcomes)}\n`);
       refuseIfRefused(outcomes);
     });
-  return new Command('schemas').description('work with the schemas of the events').addCommand(register);
+  return new Command('schemas')
+    .description('work with the schemas of the events')
+    .addCommand(schemasCheckCommand(load))
+    .addCommand(register)
+    .addCommand(schemasDiffCommand(load))
+    .addCommand(schemasTypesCommand(load))
+    .addCommand(schemasTestCommand(load));
 }
 
 async function registerFile(client: RegistryClient, schema: SchemaFile, isDryRun: boolean): Promise<Outcome> {

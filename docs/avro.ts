@@ -1,0 +1,235 @@
+/**
+ * Writes docs/avro.md: which JSON each Avro type takes. Nothing in it is claimed: every line is what the relay's own
+ * encoder does with that JSON when the document is generated, and a test fails when it does something else.
+ */
+import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../relay/config.ts';
+import { Encoder } from '../relay/encode/encoder.ts';
+import { code, table } from './markdown.ts';
+
+type Case = {
+  /** As the table names it. */
+  readonly type: string;
+  readonly schema: unknown;
+  /** JSON texts of the payload. */
+  readonly values: readonly string[];
+};
+
+const logical = (type: string, logicalType: string, values: readonly string[]): Case => ({
+  type: `${logicalType} on ${type}`,
+  schema: { type, logicalType },
+  values,
+});
+
+const longs = ['0', '9223372036854775807', '9223372036854775808', '1e3', '"1"', '0.5', 'null'];
+
+/** By the heading they stand under. */
+export const cases: Readonly<Record<string, readonly Case[]>> = {
+  'Simple types': [
+    { type: 'null', schema: 'null', values: ['null', '0', '""'] },
+    { type: 'boolean', schema: 'boolean', values: ['true', '0', '"true"'] },
+    { type: 'int', schema: 'int', values: ['2147483647', '5.0', '2147483648', '0.5', '"1"'] },
+    { type: 'long', schema: 'long', values: longs },
+    { type: 'float', schema: 'float', values: ['0.1', '1e39', '"0.1"'] },
+    { type: 'double', schema: 'double', values: ['0.1', '9007199254740993', '1e400', '"NaN"', 'null'] },
+    { type: 'string', schema: 'string', values: ['"é"', '""', '"\\ud800"', '1', 'null'] },
+    { type: 'bytes', schema: 'bytes', values: ['"AQID"', '""', '"AQI"', '"_-8="', '[1, 2, 3]'] },
+  ],
+  'Named and composed types': [
+    {
+      type: 'fixed F of 3 bytes',
+      schema: { type: 'fixed', name: 'F', size: 3 },
+      values: ['"AQID"', '"AQI="', '"abc"', '3'],
+    },
+    {
+      type: 'enum E of A, B',
+      schema: { type: 'enum', name: 'E', symbols: ['A', 'B'] },
+      values: ['"A"', '"C"', '0'],
+    },
+    {
+      type: 'enum E with a default symbol',
+      schema: { type: 'enum', name: 'E', symbols: ['A', 'B'], default: 'A' },
+      values: ['"C"'],
+    },
+    {
+      type: 'array of int',
+      schema: { type: 'array', items: 'int' },
+      values: ['[1, 2]', '[]', '[1, "2"]', '{"0": 1}', 'null'],
+    },
+    {
+      type: 'map of int',
+      schema: { type: 'map', values: 'int' },
+      values: ['{"a": 1}', '{}', '{"a": "1"}', '[["a", 1]]'],
+    },
+    {
+      type: 'record R of id (string), note (string, default "")',
+      schema: {
+        type: 'record',
+        name: 'R',
+        fields: [
+          { name: 'id', type: 'string' },
+          { name: 'note', type: 'string', default: '' },
+        ],
+      },
+      values: [
+        '{"id": "1", "note": "x"}',
+        '{"id": "1"}',
+        '{"note": "x"}',
+        '{"id": "1", "note": null}',
+        '{"id": "1", "more": 1}',
+        '{"id": 1}',
+        '"1"',
+      ],
+    },
+    {
+      type: 'record R that holds itself (next: null or R, default null)',
+      schema: {
+        type: 'record',
+        name: 'R',
+        fields: [{ name: 'next', type: ['null', 'R'], default: null }],
+      },
+      values: ['{}', '{"next": {"next": null}}', '{"next": {"next": {"next": 1}}}'],
+    },
+  ],
+  Unions: [
+    { type: 'null or string', schema: ['null', 'string'], values: ['null', '"a"', '{"string": "a"}', '1'] },
+    { type: 'int or long or double', schema: ['int', 'long', 'double'], values: ['1', '2147483648', '0.5'] },
+    { type: 'float or double', schema: ['float', 'double'], values: ['0.5', '0.1'] },
+    { type: 'bytes or string', schema: ['bytes', 'string'], values: ['"AQID"', '{"bytes": "AQID"}', '1'] },
+    {
+      type: 'uuid or null',
+      schema: [{ type: 'string', logicalType: 'uuid' }, 'null'],
+      values: ['"6f1c2e0a-5b0f-4b6e-9d0a-0c1d2e3f4a5b"', '"a"', 'null'],
+    },
+    {
+      type: 'record A (a: int) or record B (b: int)',
+      schema: [
+        { type: 'record', name: 'A', fields: [{ name: 'a', type: 'int' }] },
+        { type: 'record', name: 'B', fields: [{ name: 'b', type: 'int' }] },
+      ],
+      values: ['{"b": 1}', '{"B": {"b": 1}}', '{"c": 1}'],
+    },
+  ],
+  'Logical types': [
+    {
+      type: 'decimal(5, 2) on bytes',
+      schema: { type: 'bytes', logicalType: 'decimal', precision: 5, scale: 2 },
+      values: ['1.25', '"1.25"', '"1.250"', '-999.99', '1.255', '1000', '"AQID!"', 'null'],
+    },
+    {
+      type: 'decimal(5, 2) on fixed of 3 bytes',
+      schema: { type: 'fixed', name: 'D', size: 3, logicalType: 'decimal', precision: 5, scale: 2 },
+      values: ['1.25', '1000'],
+    },
+    logical('string', 'uuid', [
+      '"6f1c2e0a-5b0f-4b6e-9d0a-0c1d2e3f4a5b"',
+      '"6f1c2e0a5b0f4b6e9d0a0c1d2e3f4a5b"',
+      '1',
+    ]),
+    {
+      type: 'uuid on fixed of 16 bytes',
+      schema: { type: 'fixed', name: 'U', size: 16, logicalType: 'uuid' },
+      values: ['"6f1c2e0a-5b0f-4b6e-9d0a-0c1d2e3f4a5b"', '"AQID"'],
+    },
+    logical('int', 'date', ['"2026-01-31"', '20484', '"2026-02-30"', '"31.01.2026"', '0.5']),
+    logical('int', 'time-millis', [
+      '"08:00:00.125"',
+      '28800125',
+      '"08:00:00.1255"',
+      '"24:00:00"',
+      '86400000',
+    ]),
+    logical('long', 'time-micros', ['"08:00:00.000001"', '28800000001', '"8:00"', '-1']),
+    logical('long', 'timestamp-millis', [
+      '"2026-01-31T08:00:00.125Z"',
+      '"2026-01-31 08:00:00+01:00"',
+      '1769846400125',
+      '"2026-01-31T08:00:00"',
+      '"2026-01-31T08:00:00.1255Z"',
+      '"2026-01-31"',
+    ]),
+    logical('long', 'timestamp-micros', ['"2026-01-31T08:00:00.000001Z"', '"2026-01-31T08:00:00.0000001Z"']),
+    logical('long', 'timestamp-nanos', ['"2026-01-31T08:00:00.000000001Z"', '"3000-01-01T00:00:00Z"']),
+    logical('long', 'local-timestamp-millis', ['"2026-01-31T08:00:00.125"', '"2026-01-31T08:00:00Z"']),
+    logical('long', 'local-timestamp-micros', ['"2026-01-31T08:00:00.000001"', '"2026-01-31T08:00:00Z"']),
+    logical('long', 'local-timestamp-nanos', ['"2026-01-31T08:00:00.000000001"', '"2026-01-31T08:00:00Z"']),
+    {
+      type: 'duration on fixed of 12 bytes',
+      schema: { type: 'fixed', name: 'P', size: 12, logicalType: 'duration' },
+      values: ['"P1DT2H"', '"P2W"', '"-P1D"', '3600'],
+    },
+    logical('string', 'date', ['"2026-01-31"', '"any text"', '20484']),
+  ],
+  'Before any type': [
+    { type: 'whatever the schema', schema: 'string', values: ["{'a': 1}", 'NaN', '01', '"a'] },
+  ],
+};
+
+const accepted = 'accepted';
+
+const { config } = loadConfig({ env: {}, needs: [] });
+/** A zero byte and the schema id stand before the Avro bytes. */
+const framingBytes = 5;
+
+/** What the relay makes of a JSON text: `accepted`, with the branch where there is a choice, or its error. */
+export async function outcomeOf(schema: unknown, payload: string): Promise<string> {
+  const registered = { id: 1, schemaText: JSON.stringify(schema), references: [] };
+  const encoder = new Encoder(
+    config,
+    { latest: async () => registered },
+    { resolve: async () => ({ partitions: 1, maxMessageBytes: 1_000_000 }) },
+  );
+  const names = { id: '1', aggregatetype: 'example', aggregateid: '1', type: 'Example' };
+  const row = { ...names, payload, headers: null, createdAt: null };
+  const { records, rejections } = await encoder.encode(
+    {
+      commitLsn: 0n,
+      endLsn: null,
+      xid: 0,
+      committedAtMs: 0,
+      firstOrdinal: 0,
+      rows: { length: 1, at: () => row },
+      bytes: 0,
+    },
+    0,
+  );
+  const [rejection] = rejections;
+  if (rejection !== undefined) {
+    const place = rejection.path === null ? '' : ` at ${code(rejection.path)}`;
+    return `${code(rejection.code)}${place}: ${rejection.message}`;
+  }
+  if (!Array.isArray(schema)) return accepted;
+  // A branch number is a zigzag varint, and these unions are short.
+  return `${accepted} as ${branchName(schema[records[0]!.value[framingBytes]! / 2])}`;
+}
+
+function branchName(branch: unknown): string {
+  if (typeof branch === 'string') return branch;
+  const { name, logicalType, type } = branch as { name?: string; logicalType?: string; type: string };
+  return logicalType ?? name ?? type;
+}
+
+const introduction = `# JSON to Avro
+
+What the relay makes of each JSON form in a payload, for each Avro type. This page is generated by \`npm run docs\`: each line is what the encoder did with that JSON. An error is the code, path and message that go to \`outbox.dead_letter\`: it names places and types, never a value.
+
+- Payloads are natural JSON: a union takes the value as it stands. The branch is the first one, in the schema's order, that takes the value exactly; bytes and fixed come last, since nearly any text could be base64. Avro's own wrapped form, \`{"<branch>": value}\`, reaches the others.
+- Numbers keep every digit. What would have to be rounded is refused, except in float and double, which round as everywhere.
+- A field may be left out only where the schema has a default. A field the schema does not declare is refused.
+- A logical type on a type that it does not belong to (the last example) counts for nothing, as Avro has it.
+- Of duplicate keys the last one counts.
+`;
+
+/** The whole document. */
+export async function avroDocument(): Promise<string> {
+  const parts = [introduction];
+  for (const [heading, types] of Object.entries(cases)) {
+    const rows: string[][] = [];
+    for (const { type, schema, values } of types)
+      for (const value of values) rows.push([type, code(value), await outcomeOf(schema, value)]);
+    parts.push(`## ${heading}\n\n${table(['Avro', 'JSON', 'outcome'], rows)}\n`);
+  }
+  return parts.join('\n');
+}
+
+export const avroFile = fileURLToPath(new URL('avro.md', import.meta.url));

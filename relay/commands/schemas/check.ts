@@ -1,0 +1,74 @@
+/** `outbox-relay schemas check`: whether the files may become the next versions of their subjects. */
+import { styleText } from 'node:util';
+import { Command, Option } from 'commander';
+import { RegistryClient } from '../../encode/registry-client.ts';
+import { exitCodes } from '../../errors.ts';
+import { type CheckedSchema, checkSchema, type VersionFinding } from '../../schemas/check.ts';
+import { type Level, levels, SubjectHistory } from '../../schemas/subject-history.ts';
+import type { Load } from '../program.ts';
+import { findRegistered, readSchemaFiles } from './files.ts';
+
+type CheckOptions = { level?: Level; json?: boolean };
+
+const help = `
+Changes nothing. Each file is compared with the versions its subject has in the registry, by the subject's level:
+  BACKWARD   consumers with the new schema read what was written with the old one
+  FORWARD    consumers with the old schema read what is written with the new one
+  FULL       both;   _TRANSITIVE: with every version, not only the latest;   NONE: neither
+Told are the field, whom it breaks, and how to do it instead. Beside that the registry is asked for its own verdict,
+which always goes by its own level.
+
+At every level, since registries let them pass though values arrive as others: a decimal's changed scale or precision,
+milliseconds turned into microseconds or back, another logical type on the same bytes; compared with the latest version.
+
+Exit codes: 0 every file may be registered · 1 one may not · 64 a file is no valid schema, all faults are listed ·
+69 the registry does not answer · 77 it refuses the credentials
+
+Examples:
+  $ outbox-relay schemas check
+  $ outbox-relay schemas check --level FULL_TRANSITIVE
+  $ outbox-relay schemas check --json | jq -r '.schemas[].findings[] | "\\(.path): \\(.explanation)"'`;
+
+export function schemasCheckCommand(load: Load): Command {
+  return new Command('check')
+    .description('check the schema files against the versions in the registry')
+    .addOption(
+      new Option('--level <level>', 'compare by this level instead of the registry’s').choices(levels),
+    )
+    .option('--json', 'print one JSON object {ok, schemas: [{file, subject, status, level, findings}]}')
+    .addHelpText('after', help)
+    .action(async (options: CheckOptions, command: Command) => {
+      const { config } = load(command, ['registry']);
+      const print = (text: string) => command.configureOutput().writeOut?.(`${text}\n`);
+      const files = await readSchemaFiles(config);
+      const [client, history] = [new RegistryClient(config.registry), new SubjectHistory(config.registry)];
+      const schemas: CheckedSchema[] = [];
+      for (const file of files) {
+        const isRegistered = (await findRegistered(client, file)) !== undefined;
+        const checked = await checkSchema(history, file, isRegistered, options.level);
+        schemas.push(checked);
+        if (!options.json) print(describe(checked));
+      }
+      const failed = schemas.filter(({ status }) => status === 'incompatible').length;
+      if (options.json) print(JSON.stringify({ ok: failed === 0, schemas }, null, 2));
+      else print(`${schemas.length - failed} of ${schemas.length} schemas may be registered`);
+      if (failed > 0) process.exitCode = exitCodes.findings;
+    });
+}
+
+const words: Readonly<Record<CheckedSchema['status'], string>> = {
+  new: 'new: its subject has no version yet',
+  unchanged: 'unchanged: registered as it is',
+  compatible: 'compatible',
+  incompatible: 'incompatible',
+};
+
+function describe({ file, subject, status, level, findings }: CheckedSchema): string {
+  const mark = status === 'incompatible' ? styleText('red', '✖') : styleText('green', '✔');
+  const by = status === 'compatible' || status === 'incompatible' ? ` (${level})` : '';
+  return [`${mark} ${file}  ${subject}: ${words[status]}${by}`, ...findings.map(describeFinding)].join('\n');
+}
+
+function describeFinding({ path, explanation, remedy }: VersionFinding): string {
+  return `    ${path}: ${explanation}\n      → ${remedy}`;
+}

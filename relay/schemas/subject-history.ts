@@ -1,0 +1,160 @@
+/**
+ * What the registry knows of a subject's past and how it judges its future: versions, compatibility level, verdict. For
+ * commands that a person or CI runs once; the relay itself needs none of it (`encode/registry-client.ts`). As there, a
+ * subject is absent only when the registry says so.
+ * @see https://docs.confluent.io/platform/current/schema-registry/develop/api.html
+ */
+import type { Config } from '../config.ts';
+import { RegistryClient } from '../encode/registry-client.ts';
+import { RelayError } from '../errors.ts';
+
+export const levels = [
+  'NONE',
+  'BACKWARD',
+  'BACKWARD_TRANSITIVE',
+  'FORWARD',
+  'FORWARD_TRANSITIVE',
+  'FULL',
+  'FULL_TRANSITIVE',
+] as const;
+export type Level = (typeof levels)[number];
+
+/** A version with all that it refers to. */
+export type Version = {
+  readonly version: number;
+  readonly schemaText: string;
+  readonly references: readonly string[];
+};
+
+export type Verdict = { readonly isCompatible: boolean; readonly messages: readonly string[] };
+
+const mediaType = 'application/vnd.schemaregistry.v1+json';
+/** Subject, version, schema or level not found. */
+const absentCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403, 40408]);
+
+export class SubjectHistory {
+  readonly #base: string;
+  readonly #authorization: string | undefined;
+  readonly #timeoutMs: number;
+  readonly #client: RegistryClient;
+
+  constructor(registry: Config['registry']) {
+    const url = new URL(registry.url);
+    const username = registry.username ?? decodeURIComponent(url.username);
+    const password =
+      registry.username === undefined ? decodeURIComponent(url.password) : (registry.password ?? '');
+    this.#authorization =
+      username === '' ? undefined : `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    [url.username, url.password] = ['', ''];
+    this.#base = url.href.replace(/\/+$/, '');
+    this.#timeoutMs = registry.timeoutMs;
+    this.#client = new RegistryClient(registry);
+  }
+
+  /** The numbers of a subject's versions, ascending; none where there is no subject. @throws RelayError REGISTRY_* */
+  async versions(subject: string): Promise<number[]> {
+    const doing = `reading the versions of ${subject}`;
+    const body = await this.#ask(doing, 'GET', `/subjects/${encodeURIComponent(subject)}/versions`);
+    if (body === undefined) return [];
+    if (!Array.isArray(body)) throw unavailable(doing, 'the answer is no list');
+    return (body as number[]).toSorted((left, right) => left - right);
+  }
+
+  /** One version. @throws RelayError REGISTRY_* */
+  async version(subject: string, version: number): Promise<Version> {
+    const doing = `reading version ${version} of ${subject}`;
+    const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`;
+    const id = read(await this.#ask(doing, 'GET', path), 'id');
+    if (typeof id !== 'number') throw unavailable(doing, 'the answer holds no id');
+    // By id, since that resolves what the schema refers to.
+    const schema = await this.#client.byId(id);
+    if (schema === undefined) throw unavailable(doing, `schema ${id} is gone`);
+    return { version, schemaText: schema.schemaText, references: schema.references };
+  }
+
+  /** The level that holds for a subject: its own, else the registry's. @throws RelayError REGISTRY_* */
+  async level(subject: string): Promise<Level> {
+    const doing = `reading the compatibility level of ${subject}`;
+    const own = await this.#ask(doing, 'GET', `/config/${encodeURIComponent(subject)}`);
+    const body = own ?? (await this.#ask(doing, 'GET', '/config'));
+    const level = read(body, 'compatibilityLevel');
+    const known = levels.find((each) => each === level);
+    if (known === undefined) throw unavailable(doing, 'the answer holds no level');
+    return known;
+  }
+
+  /**
+   * Whether the registry would take a schema as the next version. It judges by the level it has for the subject.
+   * @throws RelayError REGISTRY_*
+   */
+  async judge(subject: string, schemaText: string): Promise<Verdict> {
+    const doing = `asking whether ${subject} may change`;
+    const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions?verbose=true`;
+    const body = await this.#ask(doing, 'POST', path, JSON.stringify({ schema: schemaText }));
+    if (body === undefined) return { isCompatible: true, messages: [] };
+    const isCompatible = read(body, 'is_compatible');
+    if (typeof isCompatible !== 'boolean') throw unavailable(doing, 'the answer holds no verdict');
+    const messages = read(body, 'messages');
+    return {
+      isCompatible,
+      messages: Array.isArray(messages) ? messages.map((each) => String(each).slice(0, 500)) : [],
+    };
+  }
+
+  /** The body of a success, or undefined for the registry's own "there is none". */
+  async #ask(doing: string, method: 'GET' | 'POST', path: string, body?: string): Promise<unknown> {
+    let answer: { readonly status: number; readonly body: unknown };
+    try {
+      const response = await fetch(`${this.#base}${path}`, {
+        method,
+        headers: {
+          accept: `${mediaType}, application/json`,
+          ...(body === undefined ? {} : { 'content-type': mediaType }),
+          ...(this.#authorization === undefined ? {} : { authorization: this.#authorization }),
+        },
+        signal: AbortSignal.timeout(this.#timeoutMs),
+        ...(body === undefined ? {} : { body }),
+      });
+      answer = { status: response.status, body: parse(await response.text()) };
+    } catch (error) {
+      throw unavailable(doing, describe(error), error);
+    }
+    return judgeAnswer(answer, doing);
+  }
+}
+
+function judgeAnswer({ status, body }: { status: number; body: unknown }, doing: string): unknown {
+  if (status === 200 && typeof body === 'object' && body !== null) return body;
+  const errorCode = read(body, 'error_code');
+  if (status === 404 && absentCodes.has(errorCode)) return undefined;
+  if (status === 401 || status === 403)
+    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing}: status ${status}`);
+  const said = String(read(body, 'message') ?? 'no explanation').slice(0, 500);
+  if (status === 422 && errorCode === 42201) throw new RelayError('SCHEMA_INVALID', `${doing}: ${said}`);
+  throw unavailable(doing, `status ${status}, ${said}`);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function read(body: unknown, name: string): unknown {
+  return typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : undefined;
+}
+
+/** fetch hides why it failed in the cause. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === 'TimeoutError') return 'no answer in time';
+  const { cause } = error;
+  if (!(cause instanceof Error)) return error.message;
+  return cause.message || ('code' in cause ? String(cause.code) : cause.name);
+}
+
+function unavailable(doing: string, why: string, cause?: unknown): RelayError {
+  return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`, { cause });
+}
