@@ -37,18 +37,18 @@ export async function checkSchema(
 ): Promise<CheckedSchema> {
   const numbers = await history.versions(subject);
   if (numbers.length === 0) return { file, subject, status: 'new', level: null, findings: [] };
-  const applied = level ?? (await history.level(subject));
+  const own = await history.level(subject);
+  const applied = level ?? own;
   if (isRegistered) return { file, subject, status: 'unchanged', level: applied, findings: [] };
-  const compared = applied.endsWith('_TRANSITIVE') ? numbers : numbers.slice(-1);
   const fresh = readModel(schemaText);
   const findings: VersionFinding[] = [];
-  for (const version of compared) {
+  for (const version of concerned(numbers, applied)) {
     const { schemaText: text, references } = await history.version(subject, version);
     const isLatest = version === numbers.at(-1);
     for (const finding of compareVersions(fresh, readModel(text, references), applied, version, isLatest))
       findings.push({ ...finding, version });
   }
-  const verdict = await history.judge(subject, schemaText);
+  const verdict = await history.judge(subject, schemaText, concerned(numbers, own));
   if (!verdict.isCompatible && findings.every(isFromSilence)) findings.push(refusal(verdict));
   return {
     file,
@@ -57,6 +57,11 @@ export async function checkSchema(
     level: applied,
     findings,
   };
+}
+
+/** The versions that a level looks at. */
+function concerned(versions: readonly number[], level: Level): readonly number[] {
+  return level.endsWith('_TRANSITIVE') ? versions : versions.slice(-1);
 }
 
 /**

@@ -89,7 +89,8 @@ class Comparison {
   #fromUnion(writer: UnionNode, reader: Node, path: string): Finding[] {
     const findings = writer.branches.flatMap((branch) => this.compare(branch, reader, path));
     return findings.filter(
-      (finding, index) => findings.findIndex((each) => each.explanation === finding.explanation) === index,
+      ({ path: place, explanation }, index) =>
+        findings.findIndex((each) => each.path === place && each.explanation === explanation) === index,
     );
   }
 

@@ -84,21 +84,25 @@ export class SubjectHistory {
   }
 
   /**
-   * Whether the registry would take a schema as the next version. It judges by the level it has for the subject.
+   * Whether the registry would take a schema after each of some versions, which it judges by the level it has for the
+   * subject. One version at a time: not every registry offers to judge them all.
    * @throws RelayError REGISTRY_*
    */
-  async judge(subject: string, schemaText: string): Promise<Verdict> {
-    const doing = `asking whether ${subject} may change`;
-    const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions?verbose=true`;
-    const body = await this.#ask(doing, 'POST', path, JSON.stringify({ schema: schemaText }));
-    if (body === undefined) return { isCompatible: true, messages: [] };
-    const isCompatible = read(body, 'is_compatible');
-    if (typeof isCompatible !== 'boolean') throw unavailable(doing, 'the answer holds no verdict');
-    const messages = read(body, 'messages');
-    return {
-      isCompatible,
-      messages: Array.isArray(messages) ? messages.map((each) => String(each).slice(0, 500)) : [],
-    };
+  async judge(subject: string, schemaText: string, versions: readonly number[]): Promise<Verdict> {
+    const messages: string[] = [];
+    let isCompatible = true;
+    for (const version of versions) {
+      const doing = `asking whether ${subject} may change after version ${version}`;
+      const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions/${version}?verbose=true`;
+      const body = await this.#ask(doing, 'POST', path, JSON.stringify({ schema: schemaText }));
+      const verdict = read(body, 'is_compatible');
+      if (typeof verdict !== 'boolean') throw unavailable(doing, 'the answer holds no verdict');
+      if (verdict) continue;
+      isCompatible = false;
+      const said = read(body, 'messages');
+      if (Array.isArray(said)) messages.push(...said.map((each) => String(each).slice(0, 500)));
+    }
+    return { isCompatible, messages };
   }
 
   /** The body of a success, or undefined for the registry's own "there is none". */

@@ -22,7 +22,7 @@ At every level, since registries let them pass though values arrive as others: a
 milliseconds turned into microseconds or back, another logical type on the same bytes; compared with the latest version.
 
 Exit codes: 0 every file may be registered · 1 one may not · 64 a file is no valid schema, all faults are listed ·
-69 the registry does not answer · 77 it refuses the credentials
+69 the registry does not answer · 77 it refuses the credentials · 78 a registered version is no valid schema
 
 Examples:
   $ outbox-relay schemas check
@@ -33,7 +33,7 @@ export function schemasCheckCommand(load: Load): Command {
   return new Command('check')
     .description('check the schema files against the versions in the registry')
     .addOption(
-      new Option('--level <level>', 'compare by this level instead of the registry’s').choices(levels),
+      new Option('--level <level>', 'compare by this level, not by that of the registry').choices(levels),
     )
     .option('--json', 'print one JSON object {ok, schemas: [{file, subject, status, level, findings}]}')
     .addHelpText('after', help)

@@ -22,7 +22,8 @@ Compares field by field: added, removed, type, default, doc, aliases, symbols, o
 change may be made: that is \`outbox-relay schemas check\`.
 
 Exit codes: 0 every file is the latest version of its subject · 1 something differs or is not registered · 64 a file is
-no valid schema · 69 the registry does not answer · 77 it refuses the credentials
+no valid schema · 69 the registry does not answer · 77 it refuses the credentials ·
+78 a registered version is no valid schema
 
 Examples:
   $ outbox-relay schemas diff
