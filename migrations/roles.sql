@@ -1,4 +1,4 @@
--- The two roles around the outbox and exactly the rights they need. Not numbered: run it after the migrations, and
+-- The three roles around the outbox and exactly the rights they need. Not numbered: run it after the migrations, and
 -- again after each later one; it may be run any number of times and ends in the same state. Whoever runs it owns the
 -- schema `outbox` (or is superuser) and may create roles with REPLICATION: a superuser, or from PostgreSQL 16 on a
 -- role that has CREATEROLE and REPLICATION itself.
@@ -11,7 +11,10 @@
 --                Where a managed service has a role in place of the attribute (as `rds_replication`), make the role
 --                outbox_relay with LOGIN beforehand and grant it that one: this file then leaves its attributes alone.
 --
--- Neither role owns anything. No right is given to PUBLIC; the migrations revoke those that PostgreSQL gives.
+-- outbox_operator  a group without login, for the people (or the job) that run `outbox-relay dead-letters`:
+--                    grant outbox_operator to my_colleague;
+--
+-- No role owns anything. No right is given to PUBLIC; the migrations revoke those that PostgreSQL gives.
 
 begin;
 
@@ -20,6 +23,16 @@ do $$
 begin
   if to_regrole('outbox_writer') is null then
     create role outbox_writer nologin;
+  end if;
+exception when duplicate_object or unique_violation then
+  null;
+end
+$$;
+
+do $$
+begin
+  if to_regrole('outbox_operator') is null then
+    create role outbox_operator nologin;
   end if;
 exception when duplicate_object or unique_violation then
   null;
@@ -37,19 +50,19 @@ end
 $$;
 
 -- From nothing, so that a right an earlier release gave does not linger.
-revoke all on schema outbox from public, outbox_writer, outbox_relay;
-revoke all on all tables in schema outbox from public, outbox_writer, outbox_relay;
-revoke all on all functions in schema outbox from public, outbox_writer, outbox_relay;
+revoke all on schema outbox from public, outbox_writer, outbox_relay, outbox_operator;
+revoke all on all tables in schema outbox from public, outbox_writer, outbox_relay, outbox_operator;
+revoke all on all functions in schema outbox from public, outbox_writer, outbox_relay, outbox_operator;
 
 do $$
 begin
-  -- Both: CONNECT, which matters where it was revoked from PUBLIC.
-  execute format('grant connect on database %I to outbox_writer, outbox_relay', current_database());
+  -- All: CONNECT, which matters where it was revoked from PUBLIC.
+  execute format('grant connect on database %I to outbox_writer, outbox_relay, outbox_operator', current_database());
 end
 $$;
 
--- Both: to name objects in the schema.
-grant usage on schema outbox to outbox_writer, outbox_relay;
+-- All: to name objects in the schema.
+grant usage on schema outbox to outbox_writer, outbox_relay, outbox_operator;
 
 -- The writer ----------------------------------------------------------------------------------------------------------
 -- Write events. On the root only: partitions are reached through it. No SELECT, UPDATE, DELETE or TRUNCATE.
@@ -72,6 +85,19 @@ grant select, insert, update on outbox.progress to outbox_relay;
 grant select, insert, update on outbox.dead_letter to outbox_relay;
 -- Make partitions ahead; the function runs with its owner's rights.
 grant execute on function outbox.ensure_partitions(int) to outbox_relay;
+
+-- The operator --------------------------------------------------------------------------------------------------------
+-- Resubmit: the same INSERT that a writer has. An outbox table of your own needs it too, and where its id is unique also
+-- SELECT and DELETE, for the refused row makes room for the new one.
+grant insert on outbox.event to outbox_operator;
+-- Look at dead letters, lock them, correct the payload, close them; what the relay wrote about them cannot be changed.
+grant select, update (payload, status) on outbox.dead_letter to outbox_operator;
+-- Add to the trail and read it; nobody but the owner can change it.
+grant select, insert on outbox.dead_letter_action to outbox_operator;
+-- Only what the progress covers may be resubmitted.
+grant select on outbox.progress to outbox_operator;
+-- Remove what was closed long ago; the function runs with its owner's rights and leaves what is open.
+grant execute on function outbox.purge_dead_letters(text, interval, text[]) to outbox_operator;
 
 -- `outbox-relay check` compares the applied migrations with its own; the table is there where `migrate` applied them.
 do $$

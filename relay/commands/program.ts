@@ -6,6 +6,7 @@ import { version } from '../observe/version.ts';
 import { adoptCommand } from './adopt.ts';
 import { checkCommand } from './check.ts';
 import { configCommand } from './config.ts';
+import { deadLettersCommand } from './dead-letters.ts';
 import { migrateCommand } from './migrate.ts';
 import { runCommand } from './run.ts';
 import { schemasCommand } from './schemas.ts';
@@ -32,6 +33,7 @@ const createCommands = (): Command[] => {
     runCommand(),
     statusCommand(load),
     verifyCommand((command) => load(command).config),
+    deadLettersCommand(load),
     adoptCommand(load),
     configCommand(load),
   ];

@@ -52,6 +52,8 @@ const gauges = {
   heartbeat_round_trip_seconds: {
     help: 'Time the last heartbeat took from its INSERT back to the relay through the stream.',
   },
+  dead_letters_open: { help: 'Dead letters that nobody resubmitted or discarded yet.' },
+  dead_letters_oldest_age_seconds: { help: 'Age of the oldest open dead letter; 0 when there is none.' },
   build_info: { help: 'Always 1; says which release runs.', labels: ['version', 'node'] },
 } as const satisfies Record<string, Described>;
 
@@ -190,6 +192,12 @@ export function createMetrics(options: { readonly process?: boolean } = {}) {
     setSlot(retainedBytes: number, walStatus: string | null): void {
       gauge.slot_retained_bytes.set(retainedBytes);
       for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === walStatus ? 1 : 0);
+    },
+
+    /** @param oldestSeconds 0 when none is open */
+    setOpenDeadLetters(open: number, oldestSeconds: number): void {
+      gauge.dead_letters_open.set(open);
+      gauge.dead_letters_oldest_age_seconds.set(oldestSeconds);
     },
 
     setHeartbeatRoundTrip(seconds: number): void {

@@ -42,3 +42,18 @@ export async function storeDeadLetters(
     column(({ subject, schemaId }) => JSON.stringify({ subject, schemaId })),
   ]);
 }
+
+/** How many are open, and how old the oldest is (0 when none). @throws RelayError POSTGRES_* */
+export async function readOpenDeadLetters(
+  pool: pg.Pool,
+  slot: string,
+): Promise<{ open: number; oldestSeconds: number }> {
+  const [row] = await query<{ open: string; oldest: number | null }>(
+    pool,
+    'counting the open dead letters',
+    `select count(*) as open, extract(epoch from clock_timestamp() - min(first_seen))::float8 as oldest
+       from outbox.dead_letter where slot = $1 and status = 'open'`,
+    [slot],
+  );
+  return { open: Number(row?.open ?? 0), oldestSeconds: Math.max(0, row?.oldest ?? 0) };
+}

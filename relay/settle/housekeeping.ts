@@ -1,6 +1,6 @@
 /**
  * What a streaming relay does every few seconds beside publishing: a heartbeat, the copy of the progress, partitions made
- * ahead, a look at the slot. A failure is reported and tried again, unless its class is `stop`.
+ * ahead, a look at the slot and at the open dead letters. A failure is reported and tried again, unless its class is `stop`.
  *
  * Promise: a publication that went missing, or was changed, is noticed. Postgres streams on without the table and says
  * nothing; but the publication is then another one, a stream that has passed the end of a heartbeat without bringing it
@@ -17,6 +17,7 @@ import type { Metrics } from '../observe/metrics.ts';
 import type { Lsn } from '../position.ts';
 import type { Progress } from '../progress.ts';
 import { type Heartbeat, storeProgress, writeHeartbeat } from './bookkeeping.ts';
+import { readOpenDeadLetters } from './dead-letters.ts';
 import { ensurePartitions } from './partitions.ts';
 
 /** Partitions are made a week ahead, so looking once an hour leaves 167 more tries. */
@@ -52,6 +53,7 @@ export class Housekeeping {
         this.#copyProgress,
         this.#watchSlot,
         this.#makePartitions,
+        this.#countDeadLetters,
       ])
         await this.#attempt(duty);
       await pause(this.#use.config.capture.heartbeatMs, signal);
@@ -113,5 +115,9 @@ export class Housekeeping {
     const made = await ensurePartitions(this.#use.pool, daysAhead);
     this.#partitionsMadeMs = performance.now();
     if (made.length > 0) this.#use.log.info({ partitions: made.length }, 'made partitions ahead');
+  }
+  async #countDeadLetters(): Promise<void> {
+    const { open, oldestSeconds } = await readOpenDeadLetters(this.#use.pool, this.#use.config.slot);
+    this.#use.metrics.setOpenDeadLetters(open, oldestSeconds);
   }
 }

@@ -12,6 +12,7 @@ import { failpoints } from '../../relay/failpoints.ts';
 import { Health } from '../../relay/observe/health.ts';
 import { documentedMetrics } from '../../relay/observe/metrics.ts';
 import { relayStates } from '../../relay/observe/state.ts';
+import { parsePosition } from '../../relay/position.ts';
 
 const root = join(import.meta.dirname, '../..');
 const names = ['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/operations.md'] as const;
@@ -174,6 +175,7 @@ function findCommand(words: readonly string[]): Command | undefined {
 function isArgument(command: Command, word: string): boolean {
   const [argument] = command.registeredArguments;
   if (argument === undefined) return false;
+  if (argument.name().startsWith('letter') && parsePosition(word) !== undefined) return true;
   return ['…', `<${argument.name()}>`].includes(word) || argument.argChoices?.includes(word) === true;
 }
 

@@ -5,7 +5,7 @@ import { RelayError } from '../../relay/errors.ts';
 import { migrate } from '../../relay/migrate.ts';
 import { createDatabase } from '../support/database.ts';
 
-export type Party = 'owner' | 'outbox_writer' | 'outbox_relay';
+export type Party = 'owner' | 'outbox_writer' | 'outbox_relay' | 'outbox_operator';
 
 export type Outbox = AsyncDisposable & {
   readonly url: string;

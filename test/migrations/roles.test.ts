@@ -12,13 +12,15 @@ beforeAll(async () => {
 });
 afterAll(() => outbox?.[Symbol.asyncDispose]());
 
-/** Every right on the schema, its tables and functions, as `kind name grantee right`. */
+/** Every right on the schema, its tables, columns and functions, as `kind name grantee right`. */
 async function rights(): Promise<string[]> {
   const { rows } = await owner.query<{ granted: string }>(`
     select format('%s %s %s %s', kind, name, coalesce(nullif(grantee, 0)::regrole::text, 'public'), privilege_type) as granted
     from (
       select 'table' as kind, relname as name, relowner as owner, (aclexplode(relacl)).* from pg_class
         where relnamespace = 'outbox'::regnamespace
+      union all select 'column', relname || '.' || attname, relowner, (aclexplode(attacl)).*
+        from pg_attribute join pg_class on pg_class.oid = attrelid where relnamespace = 'outbox'::regnamespace
       union all select 'function', proname, proowner, (aclexplode(coalesce(proacl, acldefault('f', proowner)))).* from pg_proc
         where pronamespace = 'outbox'::regnamespace
       union all select 'schema', nspname, nspowner, (aclexplode(nspacl)).* from pg_namespace where nspname = 'outbox'
@@ -28,19 +30,28 @@ async function rights(): Promise<string[]> {
 }
 
 const expected = [
+  'column dead_letter.payload outbox_operator UPDATE',
+  'column dead_letter.status outbox_operator UPDATE',
   'function emit outbox_writer EXECUTE',
   'function ensure_partitions outbox_relay EXECUTE',
+  'function purge_dead_letters outbox_operator EXECUTE',
+  'schema outbox outbox_operator USAGE',
   'schema outbox outbox_relay USAGE',
   'schema outbox outbox_writer USAGE',
+  'table dead_letter outbox_operator SELECT',
   'table dead_letter outbox_relay INSERT',
   'table dead_letter outbox_relay SELECT',
   'table dead_letter outbox_relay UPDATE',
+  'table dead_letter_action outbox_operator INSERT',
+  'table dead_letter_action outbox_operator SELECT',
+  'table event outbox_operator INSERT',
   'table event outbox_relay SELECT',
   'table event outbox_writer INSERT',
   'table heartbeat outbox_relay DELETE',
   'table heartbeat outbox_relay INSERT',
   'table heartbeat outbox_relay SELECT',
   'table migration outbox_relay SELECT',
+  'table progress outbox_operator SELECT',
   'table progress outbox_relay INSERT',
   'table progress outbox_relay SELECT',
   'table progress outbox_relay UPDATE',
@@ -56,12 +67,19 @@ test('running the roles again ends in the same state and takes surplus rights aw
   expect(await rights()).toEqual(expected);
 });
 
-test('the writer cannot log in and the relay may replicate, but is no superuser', async () => {
+test('the writer and the operator cannot log in, and the relay may replicate, but is no superuser', async () => {
   const { rows } = await owner.query(
     `select rolname, rolcanlogin, rolreplication, rolsuper, rolbypassrls from pg_roles
-     where rolname in ('outbox_writer', 'outbox_relay') order by 1`,
+     where rolname in ('outbox_writer', 'outbox_relay', 'outbox_operator') order by 1`,
   );
   expect(rows).toEqual([
+    {
+      rolname: 'outbox_operator',
+      rolcanlogin: false,
+      rolreplication: false,
+      rolsuper: false,
+      rolbypassrls: false,
+    },
     {
       rolname: 'outbox_relay',
       rolcanlogin: true,
@@ -100,6 +118,7 @@ describe('the writer', () => {
     `insert into outbox.event_default (aggregatetype, aggregateid, type) values ('order', '1', 'A')`,
     'select from outbox.progress',
     'select from outbox.dead_letter',
+    'select from outbox.dead_letter_action',
     'select from outbox.heartbeat',
     'select from outbox.migration',
     'select outbox.ensure_partitions()',
@@ -164,11 +183,62 @@ describe('the relay', () => {
     'truncate outbox.event',
     'delete from outbox.progress',
     'delete from outbox.dead_letter',
+    'select from outbox.dead_letter_action',
+    `select outbox.purge_dead_letters('s', '0', '{}')`,
     'update outbox.heartbeat set beat = 0',
     `select outbox.emit('order', '1', 'A', '{}')`,
     'drop publication outbox_relay',
     'create table outbox.mine ()',
   ])('is refused: %s', async (statement) => {
     expect(await refusalOf(relay.query(statement))).toBe('42501');
+  });
+});
+
+describe('the operator', () => {
+  let operator: pg.Client;
+  beforeAll(async () => {
+    operator = await outbox.connect('outbox_operator');
+  });
+
+  test('purges what was closed long ago, and nothing that is open', async () => {
+    const letter = (ordinal: number, status: string, age: string) =>
+      owner.query(
+        `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, last_seen)
+         values ('purge', '0/10', $1, 'PAYLOAD_INVALID', 'x', $2, now() - $3::interval)`,
+        [ordinal, status, age],
+      );
+    await letter(0, 'open', '100 days');
+    await letter(1, 'discarded', '100 days');
+    await letter(2, 'discarded', '80 days');
+    await letter(3, 'resubmitted', '100 days');
+    // Closed today, though seen long ago.
+    await letter(4, 'discarded', '100 days');
+    await operator.query(
+      `insert into outbox.dead_letter_action (slot, commit_lsn, ordinal, action, from_status, to_status, person)
+       values ('purge', '0/10', 4, 'discard', 'open', 'discarded', 'x')`,
+    );
+    const purge = (statuses: string[]) =>
+      operator.query(`select outbox.purge_dead_letters('purge', '90 days', $1) as purged`, [statuses]);
+    expect((await purge(['discarded'])).rows).toEqual([{ purged: '1' }]);
+    expect((await purge(['discarded', 'resubmitted'])).rows).toEqual([{ purged: '1' }]);
+    expect(await refusalOf(purge(['open']))).toBe('22023');
+    const left = await owner.query(`select ordinal from outbox.dead_letter where slot = 'purge' order by 1`);
+    expect(left.rows).toEqual([{ ordinal: '0' }, { ordinal: '2' }, { ordinal: '4' }]);
+  });
+
+  test.each([
+    'select from outbox.event',
+    'delete from outbox.event',
+    'delete from outbox.dead_letter',
+    `update outbox.dead_letter set code = 'OTHER'`,
+    `update outbox.dead_letter set event_id = 'other'`,
+    `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message) values ('s', '0/99', 0, 'X', 'x')`,
+    `update outbox.dead_letter_action set person = 'another'`,
+    'delete from outbox.dead_letter_action',
+    'update outbox.progress set event_count = 0',
+    'select from outbox.heartbeat',
+    'create table outbox.mine ()',
+  ])('is refused: %s', async (statement) => {
+    expect(await refusalOf(operator.query(statement))).toBe('42501');
   });
 });

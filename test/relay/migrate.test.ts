@@ -10,7 +10,7 @@ import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { unique } from '../support/unique.ts';
 
 const releaseDirectory = fileURLToPath(new URL('../../migrations/', import.meta.url));
-const releaseNumbers = [1, 2, 3, 4, 5, 6, 7];
+const releaseNumbers = [1, 2, 3, 4, 5, 6, 7, 8];
 
 let database: TestDatabase;
 let client: pg.Client;
@@ -101,9 +101,9 @@ test('a target stops there, and the rest can follow', async () => {
   const result = await migrate({ databaseUrl: database.url, to: 2 });
   expect([numbers(result.applied), numbers(result.pending)]).toEqual([
     [1, 2],
-    [3, 4, 5, 6, 7],
+    [3, 4, 5, 6, 7, 8],
   ]);
-  expect(numbers((await migrate({ databaseUrl: database.url })).applied)).toEqual([3, 4, 5, 6, 7]);
+  expect(numbers((await migrate({ databaseUrl: database.url })).applied)).toEqual([3, 4, 5, 6, 7, 8]);
 });
 
 test('a target that names no migration is refused before any change', async () => {
@@ -132,11 +132,11 @@ test('a dry run finds a conflict too', async () => {
 });
 
 test('a migration from a newer release is a conflict', async () => {
-  await writeFile(join(directory, '0008_newer.sql'), 'create table outbox.newer ();');
+  await writeFile(join(directory, '0009_newer.sql'), 'create table outbox.newer ();');
   await migrate({ databaseUrl: database.url, directory });
   await expect(migrate({ databaseUrl: database.url })).rejects.toMatchObject({
     code: 'MIGRATION_CONFLICT',
-    message: expect.stringContaining('0008 newer'),
+    message: expect.stringContaining('0009 newer'),
   });
 });
 
@@ -146,10 +146,10 @@ test('objects that another tool made are a conflict', async () => {
 });
 
 test('a migration that fails leaves nothing of itself, and those before it stay', async () => {
-  await writeFile(join(directory, '0008_broken.sql'), 'create table outbox.half (); select 1 / 0;');
+  await writeFile(join(directory, '0009_broken.sql'), 'create table outbox.half (); select 1 / 0;');
   await expect(migrate({ databaseUrl: database.url, directory })).rejects.toMatchObject({
     code: 'INTERNAL',
-    message: '0008 broken failed: division by zero',
+    message: '0009 broken failed: division by zero',
     cause: { code: '22012' },
   });
   expect(await recorded()).toEqual(releaseNumbers);
@@ -157,8 +157,8 @@ test('a migration that fails leaves nothing of itself, and those before it stay'
 });
 
 test('a migration that cannot be recorded is not applied', async () => {
-  const unrecordable = 'create table outbox.half (); alter table outbox.migration add check (number < 8);';
-  await writeFile(join(directory, '0008_unrecordable.sql'), unrecordable);
+  const unrecordable = 'create table outbox.half (); alter table outbox.migration add check (number < 9);';
+  await writeFile(join(directory, '0009_unrecordable.sql'), unrecordable);
   await expect(migrate({ databaseUrl: database.url, directory })).rejects.toMatchObject({
     cause: { code: '23514' },
   });

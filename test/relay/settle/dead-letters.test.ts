@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 beforeEach(async () => {
-  await pool.query('truncate outbox.dead_letter');
+  await pool.query('truncate outbox.dead_letter cascade');
 });
 
 const rejection = (ordinal: number, more: Partial<Rejection> = {}): Rejection => ({

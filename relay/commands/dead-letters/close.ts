@@ -1,0 +1,146 @@
+/** `outbox-relay dead-letters resubmit` and `discard`: what is done to many at once. */
+import { Command } from 'commander';
+import { createLogUpdate } from 'log-update';
+import type { Config } from '../../config.ts';
+import { type Closed, discard, resubmit } from '../../dead-letters/close.ts';
+import { parseLetterName } from '../../dead-letters/letter.ts';
+import { listLetters, type Tally, tally } from '../../dead-letters/read.ts';
+import type { Selection } from '../../dead-letters/selection.ts';
+import { whoami } from '../../dead-letters/transaction.ts';
+import { exitCodes } from '../../errors.ts';
+import { createPool } from '../../postgres.ts';
+import type { Load } from '../program.ts';
+import { formatTable } from '../table.ts';
+import { type FilterOptions, isEmpty, selectionOf, withFilters } from './options.ts';
+
+type CloseOptions = FilterOptions & {
+  all?: boolean;
+  dryRun?: boolean;
+  yes?: boolean;
+  by: string;
+  reason?: string;
+  json?: boolean;
+};
+
+const common = `
+Name dead letters by position or event id, or filter them, or both; --all stands for every open one. Without --yes
+nothing is changed: it shows what would be. All is done in one transaction of Postgres, or nothing.
+
+Left alone are those that are no longer open, and those that the progress does not cover yet: the relay may still read
+them again, so try again some seconds later, with the relay running.
+
+Exit codes: 0 all were done (--dry-run: shown) · 1 shown and not done, or some were left · 64 arguments, or there is none
+of that name · 69 Postgres does not answer · 77 rights: grant outbox_operator · 78 the outbox table refuses a row
+`;
+
+const resubmitHelp = `${common}
+The events are inserted into the outbox table again, in the order of their positions and with their ids, and published
+after what was written before. Two people who press at once send each of them once. One that is refused again becomes a
+dead letter of its new position; \`show <event id>\` lists both.
+
+Examples:
+  $ outbox-relay dead-letters resubmit 000000000172f1a8.00000000 --yes
+  $ outbox-relay dead-letters resubmit --code SCHEMA_MISSING --dry-run
+  $ outbox-relay dead-letters resubmit --code SCHEMA_MISSING --type shop.OrderPlaced --yes`;
+
+const discardHelp = `${common}
+A discarded event is never published.
+
+Examples:
+  $ outbox-relay dead-letters discard 000000000172f1a8.00000000 --reason 'test data, OPS-17' --yes
+  $ outbox-relay dead-letters discard --aggregatetype tracking --until 7d --reason 'outdated' --yes`;
+
+export function resubmitCommand(load: Load): Command {
+  return closeCommand('resubmit', load)
+    .description('send dead letters through the outbox again')
+    .option('--reason <text>', 'noted in the trail')
+    .addHelpText('after', resubmitHelp);
+}
+
+export function discardCommand(load: Load): Command {
+  return closeCommand('discard', load)
+    .description('close dead letters whose events nobody needs')
+    .requiredOption('--reason <text>', 'noted in the trail')
+    .addHelpText('after', discardHelp);
+}
+
+function closeCommand(action: 'resubmit' | 'discard', load: Load): Command {
+  return withFilters(new Command(action).argument('[letters...]', 'positions, or ids of the events'))
+    .option('--all', 'every open one')
+    .option('--dry-run', 'show what would be done and change nothing')
+    .option('--yes', 'do it')
+    .option('--by <name>', 'who does it, for the trail', whoami())
+    .option('--json', 'print one JSON object')
+    .action(async (names: string[], options: CloseOptions, command: Command) => {
+      const selection = selectionOf(options, names);
+      if (isEmpty(selection) && options.all !== true)
+        command.error('error: name dead letters, filter them, or give --all');
+      const { config } = load(command, ['database']);
+      const isAsking = options.dryRun === true || options.yes !== true;
+      const found = await look(config, selection, names, (name) =>
+        command.error(`error: no dead letter ${name} of slot ${config.slot}`),
+      );
+      const closed = isAsking ? { ...found, done: 0 } : await run(action, config, selection, options);
+      const isDone = !isAsking && closed.done === closed.open;
+      console.log(options.json ? JSON.stringify(closed) : describe(action, closed, isAsking));
+      if (!isDone && options.dryRun !== true) process.exitCode = exitCodes.findings;
+    });
+}
+
+async function look(
+  config: Config,
+  selection: Selection,
+  names: readonly string[],
+  refuse: (name: string) => void,
+): Promise<Tally> {
+  const pool = createPool(config);
+  try {
+    for (const name of names) {
+      const [letter] = await listLetters(pool, config.slot, { names: [parseLetterName(name)] }, 1);
+      if (letter === undefined) refuse(name);
+    }
+    return await tally(pool, config.slot, selection);
+  } finally {
+    await pool.end();
+  }
+}
+
+async function run(
+  action: 'resubmit' | 'discard',
+  config: Config,
+  selection: Selection,
+  options: CloseOptions,
+): Promise<Closed> {
+  const update = process.stderr.isTTY ? createLogUpdate(process.stderr) : undefined;
+  const onProgress = (done: number, of: number) =>
+    update === undefined ? void process.stderr.write(`${done} of ${of}\n`) : update(bar(done, of));
+  const closing = { config, selection, person: options.by, note: options.reason ?? null, onProgress };
+  try {
+    return await (action === 'resubmit' ? resubmit(closing) : discard(closing));
+  } finally {
+    update?.clear();
+  }
+}
+
+const pastOf = { resubmit: 'resubmitted', discard: 'discarded' } as const;
+
+const barWidth = 30;
+
+function bar(done: number, of: number): string {
+  const full = Math.min(barWidth, Math.round((done / Math.max(1, of)) * barWidth));
+  return `${'█'.repeat(full)}${'░'.repeat(barWidth - full)} ${done} of ${of}`;
+}
+
+function describe(action: 'resubmit' | 'discard', closed: Closed, isAsking: boolean): string {
+  const { open, done, unsettled, withoutId, byCode } = closed;
+  const left: [string, number][] = [
+    ['not covered by the progress yet; try again in some seconds', unsettled],
+    ['without an event id; they can only be discarded', action === 'resubmit' ? withoutId : 0],
+  ];
+  return formatTable([
+    [isAsking ? `would ${action}` : pastOf[action], String(isAsking ? open : done)],
+    ...Object.entries(byCode).map(([code, count]) => ['', String(count), code]),
+    ...left.filter(([, count]) => count > 0).map(([why, count]) => ['left alone', String(count), why]),
+    ...(isAsking ? [['changed', '0', 'run again with --yes to do it']] : []),
+  ]);
+}

@@ -1,0 +1,109 @@
+/**
+ * Resubmits or discards dead letters, all of a selection in one Postgres transaction.
+ *
+ * Promise: each is resubmitted at most once, whoever presses how often. Its row is locked, it must be open, and the new
+ * row in the outbox, the new status and the trail are committed together.
+ */
+import type pg from 'pg';
+import type { Config } from '../config.ts';
+import { query } from '../postgres.ts';
+import { type OutboxStatements, outboxStatements } from './outbox-table.ts';
+import { type Tally, tally } from './read.ts';
+import { conditionOf, isSettled, type Selection } from './selection.ts';
+import { inTransaction, takeTurn } from './transaction.ts';
+
+export type Closing = {
+  readonly config: Config;
+  readonly selection: Selection;
+  /** Who does it. */
+  readonly person: string;
+  readonly note: string | null;
+  readonly onProgress?: (done: number, of: number) => void;
+};
+
+/** What was done, out of what was open; the rest is unsettled, without an id, or under somebody's hands. */
+export type Closed = Tally & { readonly done: number };
+
+/** Positions of one round: a statement each for the insert, the status and the trail. */
+const roundLetters = 1_000;
+
+/**
+ * Inserts the events into the outbox table under their ids, in the order of their positions.
+ * @throws RelayError OUTBOX_TABLE_INVALID, POSTGRES_*; nothing is changed then
+ */
+export function resubmit(closing: Closing): Promise<Closed> {
+  return inTransaction(closing.config, async (client) => {
+    const { insert, deleteOld } = await outboxStatements(client, closing.config);
+    return closeAll(client, closing, 'resubmitted', { insert, deleteOld });
+  });
+}
+
+/** Closes them for good: nobody needs the events. @throws RelayError POSTGRES_* */
+export function discard(closing: Closing): Promise<Closed> {
+  return inTransaction(closing.config, (client) => closeAll(client, closing, 'discarded', undefined));
+}
+
+async function closeAll(
+  client: pg.Client,
+  closing: Closing,
+  status: 'resubmitted' | 'discarded',
+  outbox: OutboxStatements | undefined,
+): Promise<Closed> {
+  const { slot } = closing.config;
+  await takeTurn(client, slot);
+  const found = await tally(client, slot, closing.selection);
+  let done = 0;
+  for (;;) {
+    const keys = await lockNext(client, closing, outbox !== undefined);
+    if (keys === undefined) return { ...found, done };
+    if (outbox?.deleteOld !== undefined)
+      await query(client, 'removing the refused events', outbox.deleteOld, [slot, ...keys]);
+    if (outbox !== undefined) await query(client, 'writing the events', outbox.insert, [slot, ...keys]);
+    await mark(client, closing, status, keys);
+    done += keys[0].length;
+    closing.onProgress?.(done, found.open);
+  }
+}
+
+/** Commit LSNs and ordinals. */
+type Keys = readonly [readonly string[], readonly string[]];
+
+/** Those under somebody else's hands are left to them. What was done in earlier rounds is no longer open. */
+async function lockNext(
+  client: pg.Client,
+  { config, selection }: Closing,
+  needsId: boolean,
+): Promise<Keys | undefined> {
+  const { text, values } = conditionOf(config.slot, { ...selection, statuses: ['open'] });
+  const rows = await query<{ commit_lsn: string; ordinal: string }>(
+    client,
+    'locking the dead letters',
+    `select commit_lsn::text, ordinal from outbox.dead_letter as letter
+     where ${text} and ${isSettled} ${needsId ? `and coalesce(event_id, '') <> ''` : ''}
+     order by letter.commit_lsn, letter.ordinal limit ${roundLetters} for update of letter skip locked`,
+    values,
+  );
+  if (rows.length === 0) return undefined;
+  return [rows.map(({ commit_lsn }) => commit_lsn), rows.map(({ ordinal }) => ordinal)];
+}
+
+async function mark(
+  client: pg.Client,
+  { config, person, note }: Closing,
+  status: 'resubmitted' | 'discarded',
+  keys: Keys,
+): Promise<void> {
+  await query(
+    client,
+    'closing the dead letters',
+    `with closed as (
+       update outbox.dead_letter as letter set status = $4
+         from unnest($2::pg_lsn[], $3::bigint[]) as chosen (commit_lsn, ordinal)
+         where letter.slot = $1 and letter.commit_lsn = chosen.commit_lsn and letter.ordinal = chosen.ordinal
+           and letter.status = 'open'
+         returning letter.commit_lsn, letter.ordinal)
+     insert into outbox.dead_letter_action (slot, commit_lsn, ordinal, action, from_status, to_status, person, note)
+     select $1, commit_lsn, ordinal, $5, 'open', $4, $6, $7 from closed`,
+    [config.slot, ...keys, status, status === 'resubmitted' ? 'resubmit' : 'discard', person, note],
+  );
+}

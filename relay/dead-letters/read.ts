@@ -1,0 +1,148 @@
+/** Reads dead letters and their trail. Only `readContent` gives a payload, for whoever asks for one dead letter. */
+import type pg from 'pg';
+import { query } from '../postgres.ts';
+import {
+  type Letter,
+  type LetterAction,
+  type LetterStatus,
+  parseLetterName,
+  positionText,
+} from './letter.ts';
+import { conditionOf, isSettled, type Selection } from './selection.ts';
+
+type LetterRow = {
+  commit_lsn: string;
+  ordinal: string;
+  event_id: string | null;
+  aggregatetype: string | null;
+  aggregateid: string | null;
+  type: string | null;
+  topic: string | null;
+  subject: string | null;
+  schema_id: number | null;
+  code: string;
+  message: string;
+  path: string | null;
+  status: LetterStatus;
+  first_seen: Date;
+};
+
+const letterColumns = `commit_lsn::text, ordinal, event_id, aggregatetype, aggregateid, type, topic,
+  context ->> 'subject' as subject, (context ->> 'schemaId')::int as schema_id, code, message, path, status, first_seen`;
+
+/** The oldest positions first. @throws RelayError POSTGRES_* */
+export async function listLetters(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  selection: Selection,
+  limit: number,
+): Promise<Letter[]> {
+  const { text, values } = conditionOf(slot, selection);
+  const rows = await query<LetterRow>(
+    client,
+    'reading the dead letters',
+    `select ${letterColumns} from outbox.dead_letter as letter where ${text}
+     order by letter.commit_lsn, letter.ordinal limit ${limit}`,
+    values,
+  );
+  return rows.map(toLetter);
+}
+
+function toLetter(row: LetterRow): Letter {
+  return {
+    position: positionText(row.commit_lsn, row.ordinal),
+    eventId: row.event_id,
+    aggregatetype: row.aggregatetype,
+    aggregateid: row.aggregateid,
+    type: row.type,
+    topic: row.topic,
+    subject: row.subject,
+    schemaId: row.schema_id,
+    code: row.code,
+    message: row.message,
+    path: row.path,
+    status: row.status,
+    firstSeen: row.first_seen.toISOString(),
+  };
+}
+
+/** What a dead letter holds of its event, as Postgres printed it. */
+export type LetterContent = {
+  readonly payload: string | null;
+  readonly headers: string | null;
+  readonly createdAt: string | null;
+};
+
+/** @returns undefined when it is gone */
+export async function readContent(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  letter: Pick<Letter, 'position'>,
+): Promise<LetterContent | undefined> {
+  const { text, values } = conditionOf(slot, byPosition(letter));
+  const [content] = await query<LetterContent>(
+    client,
+    'reading a dead letter',
+    `select payload, headers, event_created_at as "createdAt" from outbox.dead_letter as letter where ${text}`,
+    values,
+  );
+  return content;
+}
+
+type ActionRow = Omit<LetterAction, 'actedAt'> & { readonly actedAt: Date };
+
+/** The trail of one dead letter, oldest first. */
+export async function readActions(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  letter: Pick<Letter, 'position'>,
+): Promise<LetterAction[]> {
+  const { text, values } = conditionOf(slot, byPosition(letter));
+  const rows = await query<ActionRow>(
+    client,
+    'reading the trail of a dead letter',
+    `select action, from_status as "fromStatus", to_status as "toStatus", session_role as "sessionRole", person, note,
+       acted_at as "actedAt" from outbox.dead_letter_action as letter where ${text} order by id`,
+    values,
+  );
+  return rows.map((row) => ({ ...row, actedAt: row.actedAt.toISOString() }));
+}
+
+/** What a selection of open dead letters comes to. */
+export type Tally = {
+  /** Open ones. */
+  readonly open: number;
+  /** Of those: the progress does not cover them yet, so the relay may still decide otherwise. */
+  readonly unsettled: number;
+  /** Of those: without an event id, so that they can only be discarded. */
+  readonly withoutId: number;
+  readonly byCode: Readonly<Record<string, number>>;
+};
+
+export async function tally(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  selection: Selection,
+): Promise<Tally> {
+  const { text, values } = conditionOf(slot, { ...selection, statuses: ['open'] });
+  const rows = await query<{ code: string; open: string; unsettled: string; without_id: string }>(
+    client,
+    'counting the dead letters',
+    `select code, count(*) as open, count(*) filter (where not ${isSettled}) as unsettled,
+       count(*) filter (where coalesce(event_id, '') = '') as without_id
+     from outbox.dead_letter as letter where ${text} group by code order by count(*) desc, code`,
+    values,
+  );
+  const sum = (column: 'open' | 'unsettled' | 'without_id') =>
+    rows.reduce((total, row) => total + Number(row[column]), 0);
+  return {
+    open: sum('open'),
+    unsettled: sum('unsettled'),
+    withoutId: sum('without_id'),
+    byCode: Object.fromEntries(rows.map(({ code, open }) => [code, Number(open)])),
+  };
+}
+
+export function byPosition({ position }: Pick<Letter, 'position'>): Selection {
+  return { names: [parseLetterName(position)] };
+}

@@ -1,0 +1,60 @@
+/** Which dead letters a command is about, as SQL. Pure. */
+import { formatLsn } from '../position.ts';
+import type { LetterName, LetterStatus } from './letter.ts';
+
+/** All that are given must hold; of `names`, one. */
+export type Selection = {
+  readonly names?: readonly LetterName[];
+  readonly codes?: readonly string[];
+  readonly types?: readonly string[];
+  readonly aggregatetypes?: readonly string[];
+  readonly keys?: readonly string[];
+  /** Bounds of the time at which it was first seen; the second one exclusive. */
+  readonly since?: Date;
+  readonly until?: Date;
+  readonly statuses?: readonly LetterStatus[];
+};
+
+export type Condition = { readonly text: string; readonly values: readonly unknown[] };
+
+/** A condition on `outbox.dead_letter as letter`; `$1` is the slot. */
+export function conditionOf(slot: string, selection: Selection): Condition {
+  const values: unknown[] = [slot];
+  const bind = (value: unknown) => `$${values.push(value)}`;
+  const parts = ['letter.slot = $1'];
+  const among = (column: string, wanted: readonly string[] | undefined) => {
+    if (wanted !== undefined) parts.push(`letter.${column} = any (${bind(wanted)}::text[])`);
+  };
+  among('code', selection.codes);
+  among('type', selection.types);
+  among('aggregatetype', selection.aggregatetypes);
+  among('aggregateid', selection.keys);
+  among('status', selection.statuses);
+  if (selection.since !== undefined) parts.push(`letter.first_seen >= ${bind(selection.since)}`);
+  if (selection.until !== undefined) parts.push(`letter.first_seen < ${bind(selection.until)}`);
+  if (selection.names !== undefined) parts.push(named(selection.names, bind));
+  return { text: parts.join(' and '), values };
+}
+
+function named(names: readonly LetterName[], bind: (value: unknown) => string): string {
+  const ids = names.flatMap((name) => (name.kind === 'event' ? [name.eventId] : []));
+  const positions = names.flatMap((name) => (name.kind === 'position' ? [name.position] : []));
+  const parts: string[] = [];
+  if (ids.length > 0) parts.push(`letter.event_id = any (${bind(ids)}::text[])`);
+  if (positions.length > 0) {
+    const lsns = bind(positions.map(({ commitLsn }) => formatLsn(commitLsn)));
+    const ordinals = bind(positions.map(({ ordinal }) => ordinal));
+    parts.push(`(letter.commit_lsn, letter.ordinal) in
+      (select * from unnest(${lsns}::pg_lsn[], ${ordinals}::bigint[]))`);
+  }
+  return parts.length === 0 ? 'false' : `(${parts.join(' or ')})`;
+}
+
+/**
+ * True once the progress covers the event. Before that the relay may read it again and decide otherwise, for instance
+ * because a schema was registered meanwhile: sent by a person too, it would be published twice. The copy of the progress
+ * lags, which errs on the safe side.
+ */
+export const isSettled = `exists (select from outbox.progress where progress.slot = letter.slot and
+  (letter.commit_lsn < progress.end_lsn or
+   (letter.commit_lsn = progress.partial_commit_lsn and letter.ordinal < progress.partial_ordinal)))`;

@@ -1,0 +1,203 @@
+/** The way of an event that could not be published, as an operator walks it, on real servers. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { unique } from '../../support/unique.ts';
+import { idOf, itemOf, type RelayProcess, World } from '../world.ts';
+
+let world: World;
+let relay: RelayProcess;
+let operator: string;
+const role = unique('operator');
+
+beforeAll(async () => {
+  world = await World.create();
+  await world.pool.query(await readFile(new URL('../../../migrations/roles.sql', import.meta.url), 'utf8'));
+  await world.pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
+  const url = new URL(world.database.url);
+  [url.username, url.password] = [role, 'sesame'];
+  operator = url.href;
+  relay = world.startRelay();
+  await relay.streaming();
+});
+afterAll(async () => {
+  await world?.pool.query(`drop owned by ${role}; drop role ${role}`);
+  await world?.[Symbol.asyncDispose]();
+});
+
+/** Runs a command with the rights of an operator. */
+const run = (...args: string[]) => world.commandWith({ DATABASE_URL: operator }, 'dead-letters', ...args);
+
+async function json<Result>(...args: string[]): Promise<Result> {
+  const { stdout, stderr } = await run(...args, '--json');
+  expect(stdout, stderr).not.toBe('');
+  return JSON.parse(stdout) as Result;
+}
+
+/** Writes events of that payload, and waits until their dead letters are covered by the progress. */
+async function refused(count: number, payload: string, key = unique('key')): Promise<string[]> {
+  const { rows } = await world.pool.query<{ id: string }>(
+    `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+     select 'item', $2, 'test.ItemMoved', $3::json from generate_series(1, $1::int) returning id`,
+    [count, key, payload],
+  );
+  const ids = rows.map(({ id }) => id);
+  const settled = `select from outbox.dead_letter as letter join outbox.progress using (slot)
+    where event_id = any ($1) and commit_lsn < end_lsn`;
+  await vi.waitFor(async () => expect((await world.pool.query(settled, [ids])).rowCount).toBe(count), {
+    timeout: 30_000,
+    interval: 50,
+  });
+  return ids;
+}
+
+type Listed = { position: string; eventId: string; code: string; path: string; status: string };
+
+const openLetters = (key: string) => json<Listed[]>('list', '--key', key);
+
+describe('a bad event', () => {
+  test('is listed, shown, fixed, resubmitted and published once; verify finds nothing', async () => {
+    const key = unique('key');
+    const [id] = await refused(1, '{"key":"k","seq":"secret-value"}', key);
+    const listed = await run('list', '--key', key, '--code', 'PAYLOAD_INVALID', '--since', '1h');
+    expect(listed.stdout).toMatch(/PAYLOAD_INVALID +test\.ItemMoved .* \$\.seq +expected long, found string/);
+    expect(listed.stdout).not.toContain('secret-value');
+
+    const [{ position }] = (await openLetters(key)) as [Listed];
+    const shown = await run('show', id!);
+    expect(shown.stdout).toContain(position);
+    expect(shown.stdout).toContain('secret-value');
+    expect((await run('show', position, '--no-payload')).stdout).not.toContain('secret-value');
+    expect((await run('show', position, '--no-payload', '--json')).stdout).not.toContain('secret-value');
+
+    const again = await run('fix', position, '--patch', '[{"op":"replace","path":"/seq","value":true}]');
+    expect(again).toMatchObject({
+      code: 1,
+      stdout: 'not stored: PAYLOAD_INVALID at $.seq: expected long, found boolean\n',
+    });
+    const largest = '[{"op":"replace","path":"/seq","value":9223372036854775807}]';
+    const fixed = await run('fix', id!, '--patch', largest, '--by', 'Ada');
+    expect(fixed).toMatchObject({ code: 0, stdout: expect.stringMatching(/^stored: /) });
+
+    const asked = await run('resubmit', position);
+    expect(asked).toMatchObject({ code: 1, stdout: expect.stringContaining('run again with --yes') });
+    expect(await run('resubmit', position, '--dry-run')).toMatchObject({ code: 0 });
+    expect(await openLetters(key)).toHaveLength(1);
+    expect(await run('resubmit', position, '--yes', '--by', 'Ada')).toMatchObject({ code: 0 });
+    expect(await openLetters(key)).toEqual([]);
+
+    // Before the test itself reads: it writes marks into the topic.
+    const verified = await world.command('verify', '--json');
+    expect(JSON.parse(verified.stdout)).toMatchObject({ ok: true, events: 2, records: 1 });
+    const records = (await world.read([id!])).filter((record) => idOf(record) === id);
+    expect(records).toHaveLength(1);
+    expect(records[0]?.key).toBe(key);
+    expect(records[0]?.value?.subarray(-11)).toEqual(Buffer.from('feffffffffffffffff0100', 'hex'));
+    expect(await run('resubmit', position, '--yes')).toMatchObject({ stdout: 'resubmitted  0\n' });
+
+    const trail = (await run('show', position)).stdout.match(/^trail .*$/gm);
+    expect(trail).toEqual([
+      expect.stringContaining(`fix by Ada (${role})`),
+      expect.stringContaining(`resubmit by Ada (${role})`),
+    ]);
+    const { rows } = await world.pool.query(
+      'select previous_payload from outbox.dead_letter_action where previous_payload is not null',
+    );
+    expect(rows).toEqual([{ previous_payload: '{"key":"k","seq":"secret-value"}' }]);
+  });
+
+  test('that is resubmitted unchanged is refused again, and shown as two of one event', async () => {
+    const [id] = await refused(1, '{"seq":1}');
+    await run('resubmit', id!, '--yes');
+    await vi.waitFor(async () => expect(await json<Listed[]>('show', id!)).toHaveLength(2), {
+      timeout: 30_000,
+      interval: 200,
+    });
+    const both = await json<Listed[]>('show', id!);
+    expect(both.map(({ status }) => status)).toEqual(['resubmitted', 'open']);
+    expect(new Set(both.map(({ position }) => position)).size).toBe(2);
+  });
+
+  test('is edited in $EDITOR, or replaced from standard input or a file', async () => {
+    const key = unique('key');
+    const [first] = await refused(1, '{"key":"k","seq":"x"}', key);
+    const editor = { DATABASE_URL: operator, EDITOR: `sed -i 's/"x"/7/'` };
+    expect(await world.commandWith(editor, 'dead-letters', 'fix', first!)).toMatchObject({ code: 0 });
+    const idle = { DATABASE_URL: operator, EDITOR: 'true' };
+    expect(await world.commandWith(idle, 'dead-letters', 'fix', first!)).toMatchObject({
+      code: 1,
+      stdout: 'not stored: the payload is as it was\n',
+    });
+    const file = `/tmp/${unique('payload')}.json`;
+    await writeFile(file, '{"key":"k","seq":8}\n');
+    expect(await run('fix', first!, '--payload', file)).toMatchObject({ code: 0 });
+    await run('resubmit', first!, '--yes');
+    const records = (await world.read([first!])).filter((record) => idOf(record) === first);
+    expect(records.map((record) => itemOf(record).seq)).toEqual([8]);
+  });
+});
+
+test('two people who resubmit the same hundred at once publish each once', async () => {
+  const key = unique('key');
+  // Refused for its payload, and good once the payload is.
+  const ids = await refused(100, '{"key":"k"}', key);
+  await world.pool.query(
+    `update outbox.dead_letter set payload = '{"key":"k","seq":1}' where event_id = any ($1)`,
+    [ids],
+  );
+  const both = await Promise.all([
+    json<{ done: number }>('resubmit', '--key', key, '--yes'),
+    json<{ done: number }>('resubmit', '--key', key, '--yes'),
+  ]);
+  expect(both.map(({ done }) => done).reduce((sum, done) => sum + done)).toBe(100);
+  const published = (await world.read(ids)).map(idOf).filter((id) => ids.includes(id));
+  expect(published).toEqual(ids);
+});
+
+test('a discarded event is closed, never published, and no finding of verify; purge leaves what is fresh', async () => {
+  const key = unique('key');
+  const [id] = await refused(1, '{}', key);
+  expect(await run('discard', id!, '--yes')).toMatchObject({ code: 64 });
+  expect(await run('discard', id!, '--reason', 'test data', '--yes')).toMatchObject({ code: 0 });
+  expect(await json<Listed[]>('list', '--key', key, '--status', 'discarded')).toMatchObject([
+    { eventId: id },
+  ]);
+  expect(await run('resubmit', id!, '--yes')).toMatchObject({ stdout: 'resubmitted  0\n' });
+  expect(await json('purge', '--older-than', '90d')).toEqual({ purged: 0 });
+  expect(await json('purge', '--older-than', '0s', '--status', 'discarded')).toEqual({ purged: 1 });
+});
+
+test('how many are open, and how old the oldest is, can be read off the metrics', async () => {
+  await refused(2, '[]');
+  const { rows } = await world.pool.query(
+    `select count(*)::int as open from outbox.dead_letter where status = 'open'`,
+  );
+  await vi.waitFor(
+    async () => expect(await relay.metric('outbox_relay_dead_letters_open')).toBe(rows[0].open),
+    { timeout: 30_000, interval: 100 },
+  );
+  expect(await relay.metric('outbox_relay_dead_letters_oldest_age_seconds')).toBeGreaterThan(0);
+});
+
+test.each([
+  [['resubmit', '--yes'], 'name dead letters, filter them, or give --all'],
+  [['show', 'nobody'], 'no dead letter nobody'],
+  [['fix', 'nobody', '--payload', '/dev/null'], 'no open dead letter nobody'],
+  [['resubmit', 'nobody', '--yes'], 'no dead letter nobody'],
+  [['list', '--status', 'lost'], 'expected open, resubmitted, discarded'],
+  [['list', '--since', 'yesterday'], 'expected a time'],
+  [['purge', '--older-than', '90d', '--status', 'open'], 'expected resubmitted, discarded'],
+])('%s is refused: %s', async (args, message) => {
+  const { code, stderr } = await run(...args);
+  expect(stderr).toContain(message);
+  expect(code).toBe(64);
+});
+
+test('without the rights of an operator it ends with 77', async () => {
+  const stranger = unique('stranger');
+  await world.pool.query(`create role ${stranger} login password 'sesame'`);
+  const url = new URL(operator);
+  url.username = stranger;
+  const listed = await world.commandWith({ DATABASE_URL: url.href }, 'dead-letters', 'list');
+  expect(listed).toMatchObject({ code: 77, stderr: expect.stringContaining('POSTGRES_UNAUTHORIZED') });
+  await world.pool.query(`drop role ${stranger}`);
+});
