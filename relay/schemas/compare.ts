@@ -262,11 +262,12 @@ class Comparison {
   }
 
   #sizeChanged(writer: FixedNode, reader: FixedNode, path: string): Finding {
+    const fresh = this.#sides.fresh === 'writer' ? writer : reader;
     return this.#finding(
       path,
       'size',
       `fixed ${writer.name} has ${writer.size} bytes in the event, and ${this.#readerName()} reads ${reader.size}`,
-      this.#addField(path, `fixed of another name and size`),
+      this.#addField(path, `fixed of ${fresh.size} bytes, under a name of its own`),
     );
   }
 
@@ -275,7 +276,7 @@ class Comparison {
     const where = this.#sides.fresh === 'writer' ? this.#sides.other : 'the new schema';
     const remedy =
       this.#sides.fresh === 'writer'
-        ? `Write only what ${this.#sides.other} reads (${describeType(reader)}); add the branch in a version of its own, and write it when every consumer has that one.`
+        ? this.#addField(path, describeType(writer))
         : `Keep ${what} among the branches.`;
     return this.#finding(
       path,
@@ -292,7 +293,7 @@ class Comparison {
         'type',
         `an event may hold null here, and ${this.#readerName()} reads only ${describeType(reader)}`,
         this.#sides.fresh === 'writer'
-          ? `Keep it required. To make it optional, first register a version that reads null and is not yet written, wait until every consumer has that one.`
+          ? this.#addField(path, describeType(reader))
           : 'Keep null among the branches: ["null", …].',
       );
     return this.#finding(

@@ -111,6 +111,8 @@ export class SubjectHistory {
     try {
       const response = await fetch(`${this.#base}${path}`, {
         method,
+        // A registry answers by itself; a redirect leads to a login page.
+        redirect: 'manual',
         headers: {
           accept: `${mediaType}, application/json`,
           ...(body === undefined ? {} : { 'content-type': mediaType }),

@@ -1,10 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { readSchemaFiles } from '../../../relay/commands/schemas/files.ts';
+import { loadConfig } from '../../../relay/config.ts';
 import { ByteSink } from '../../../relay/encode/avro/byte-sink.ts';
 import { parseLosslessJson } from '../../../relay/encode/avro/json.ts';
 import { compileWriter, parseAvroSchema } from '../../../relay/encode/avro/writer.ts';
@@ -97,7 +99,14 @@ async function compile(sources: Readonly<Record<string, string>>): Promise<Map<s
   const folder = await mkdtemp(join(tmpdir(), 'outbox-relay-types-'));
   try {
     for (const [name, text] of Object.entries(sources)) await writeFile(join(folder, `${name}.ts`), text);
-    const options = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--target', 'es2022'];
+    const options = [
+      '--noEmit',
+      '--strict',
+      '--allowImportingTsExtensions',
+      '--exactOptionalPropertyTypes',
+      '--target',
+      'es2022',
+    ];
     const names = Object.keys(sources).map((name) => `${name}.ts`);
     const output = await run(
       process.execPath,
@@ -141,6 +150,23 @@ export const row: OutboxEvent =
 
     expect(() => write(good)).not.toThrow();
     for (const [what, value] of wrong) expect(() => write(value), what).toThrow(/^Expected/);
+  });
+
+  test('make the example of the README compile', async () => {
+    const readme = await readFile(new URL('../../../README.md', import.meta.url), 'utf8');
+    const example = /```ts\n(import type \{ OutboxEvent \}.*?)```/s.exec(readme)![1]!;
+    const { config } = loadConfig({ env: {}, needs: [] });
+    const shop = (await readSchemaFiles(config)).map(({ file, schemaText }) => ({
+      aggregatetype: file.split('/')[0]!,
+      root: readModel(schemaText) as RecordNode,
+    }));
+    const sources = {
+      events: generateTypes(shop),
+      example: `${example}declare const orderId: string;\nexport { cancelled };\n`,
+    };
+    expect(await compile(sources)).toEqual(new Map());
+    const wrong = { ...sources, example: sources.example.replace("'CUSTOMER'", "'NOBODY'") };
+    expect((await compile(wrong)).get('example')).toHaveLength(1);
   });
 
   test('are the same whatever the order of the files', () => {
