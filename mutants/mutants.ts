@@ -161,11 +161,12 @@ export const mutants: readonly Mutant[] = [
     only: 'rising positions',
   },
   {
-    name: 'a transaction may be cut by the linger',
+    name: 'a transaction is cut after three rows',
     promise: 'all or nothing',
     file: 'relay/capture/pgoutput.ts',
     find: '      open.rows.length >= this.#options.maxPartRows ||',
-    replace: '      open.rows.length >= 2 ||',
-    tests: ['test/relay/capture/pgoutput.test.ts'],
+    replace: '      open.rows.length >= 3 ||',
+    tests: [path],
+    only: 'in one Kafka transaction',
   },
 ];

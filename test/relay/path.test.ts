@@ -152,6 +152,17 @@ describe('the path from row to record', () => {
     expect((await world.read(ids)).length).toBe(ids.length);
   });
 
+  it('keeps the events of a transaction below the limit in one Kafka transaction', async () => {
+    await using scene = await streamingWorld();
+    const { world, relay } = scene;
+    // More than a batch takes in of several transactions, and less than one transaction may have.
+    const ids = await world.write(Array.from({ length: 5_000 }, (_, seq) => ({ key: `k${seq % 7}`, seq })));
+    await world.read(ids);
+    const transactions = () => relay.metric('outbox_relay_transactions_total', '{kind="events"}');
+    await expect.poll(transactions).toBe(1);
+    expect(await relay.metric('outbox_relay_split_transactions_total')).toBe(0);
+  });
+
   it('streams an existing outbox table of other names, with text payloads and ids that are no UUIDs', async () => {
     await using world = await World.create();
     await world.pool.query(
