@@ -154,7 +154,12 @@ type Shape =
   | { readonly kind: 'array' | 'map'; readonly inner: Shape }
   | { readonly kind: 'union'; readonly branches: readonly Shape[] }
   | { readonly kind: 'record'; readonly fields: readonly ShapeField[]; readonly other: boolean };
-type ShapeField = { readonly name: string; readonly shape: Shape; readonly fallback: boolean };
+type ShapeField = {
+  readonly name: string;
+  readonly was?: string;
+  readonly shape: Shape;
+  readonly fallback: boolean;
+};
 
 const primitiveNames = ['null', 'boolean', 'int', 'long', 'float', 'double', 'bytes', 'string'];
 const chance = (draw: Draw, oneIn: number) => draw(fc.nat, { max: oneIn - 1 }) === 1 % oneIn;
@@ -206,7 +211,11 @@ function mutate(draw: Draw, from: Shape, depth: number, unions: boolean): Shape 
       return { kind: from.kind, inner: mutate(draw, from.inner, depth - 1, unions) };
     case 'record': {
       const kept = from.fields.filter(() => !chance(draw, 6));
-      const fields = kept.map((each) => ({ ...each, shape: mutate(draw, each.shape, depth - 1, unions) }));
+      const fields: ShapeField[] = kept.map((each) => ({
+        ...each,
+        shape: mutate(draw, each.shape, depth - 1, unions),
+        ...(chance(draw, 6) ? { name: `${each.name}2`, was: each.name } : {}),
+      }));
       if (chance(draw, 4))
         fields.push({ name: 'added', shape: shape(draw, 0, false), fallback: chance(draw, 2) });
       return { ...from, fields };
@@ -239,10 +248,11 @@ function toSchema(of: Shape, place = 'T'): unknown {
       return {
         type: 'record',
         name: `${place}R${of.other ? 'x' : ''}`,
-        fields: of.fields.map(({ name, shape: inner, fallback }) => {
+        fields: of.fields.map(({ name, was, shape: inner, fallback }) => {
           const value = fallback ? defaultOf(inner) : undefined;
-          const type = toSchema(inner, `${place}_${name}`);
-          return value === undefined ? { name, type } : { name, type, default: value };
+          const type = toSchema(inner, `${place}_${was ?? name}`);
+          const aliases = was === undefined ? {} : { aliases: [was] };
+          return { name, type, ...aliases, ...(value === undefined ? {} : { default: value }) };
         }),
       };
   }
