@@ -290,6 +290,16 @@ function drawPair(draw: Draw) {
 }
 
 describe('beside avsc', () => {
+  test('every pair of simple types is judged alike', () => {
+    for (const writer of primitiveNames)
+      for (const reader of primitiveNames) {
+        const resolve = () => resolverOf(parse(writer), parse(reader));
+        const isCompatible = compareSchemas(model(writer), model(reader)).length === 0;
+        if (isCompatible) expect(resolve, `${writer} as ${reader}`).not.toThrow();
+        else expect(resolve, `${writer} as ${reader}`).toThrow();
+      }
+  });
+
   test('what is said to be compatible resolves and decodes', () => {
     let compatible = 0;
     fc.assert(
