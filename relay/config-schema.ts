@@ -277,6 +277,13 @@ export const configSchema = z.strictObject({
       ['dead-letter', 'halt'],
       'dead-letter',
     ),
+    stormPercent: integer(
+      'The relay stops when more than this share of the events of a minute is refused, in percent; 100 = never.',
+      50,
+      1,
+      100,
+    ),
+    stormMinEvents: integer('Fewer events in that minute than this never stop it.', 1_000, 1, 1_000_000),
   }),
 
   retry: section({

@@ -167,6 +167,10 @@ export const errorTable = {
     class: 'stop',
     hint: 'An event cannot be published and `deadLetters.policy` is `halt`; correct the event or the schema, then start again.',
   },
+  DEAD_LETTER_STORM: {
+    class: 'stop',
+    hint: 'Most events of the last minute were refused, as after a wrong deployment. Correct the cause and start again; if they are meant to be set aside, raise `deadLetters.stormPercent`.',
+  },
   INTERNAL: { class: 'stop', hint: 'A defect in the relay. Nothing was skipped; report it with the log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -9,6 +9,7 @@ import { backoffMs, pause } from './backoff.ts';
 import type { Capture } from './capture/capture.ts';
 import type { CommittedTransaction } from './capture/transaction.ts';
 import type { Config } from './config.ts';
+import { StormWatch } from './dead-letters/storm.ts';
 import type { Encoder } from './encode/encoder.ts';
 import type { EncodedTransaction } from './encode/record.ts';
 import { asRelayError, RelayError } from './errors.ts';
@@ -45,6 +46,7 @@ export type StreamingDependencies = {
 export class Streaming {
   readonly #use: StreamingDependencies;
   readonly #claimed: Progress;
+  readonly #storm: StormWatch;
   readonly #housekeeping: Housekeeping;
   /** Aborted when the loops must end: by request, or because one of them failed. */
   readonly #ending = new AbortController();
@@ -63,6 +65,7 @@ export class Streaming {
     this.#progress = dependencies.progress;
     this.#beat = dependencies.progress.beat;
     this.#filling = new Filling(dependencies.publisher.newBatch());
+    this.#storm = new StormWatch(dependencies.config.deadLetters);
     const { capture } = dependencies;
     this.#housekeeping = new Housekeeping({
       ...dependencies,
@@ -177,6 +180,7 @@ export class Streaming {
         const encoded = await encoder.encode(transaction, skip);
         if (attempt > 0) health.recovered();
         this.#obeyPolicy(encoded);
+        this.#watchForStorm(encoded);
         await failpoint('TRANSACTION_ENCODED');
         return encoded;
       } catch (error) {
@@ -201,6 +205,18 @@ export class Streaming {
         path: first.path,
       },
     });
+  }
+
+  /** Before anything of the transaction is set aside. */
+  #watchForStorm({ records, rejections }: EncodedTransaction): void {
+    const events = records.length + rejections.length;
+    const storm = this.#storm.add(events, rejections.length, performance.now());
+    if (storm === undefined) return;
+    throw new RelayError(
+      'DEAD_LETTER_STORM',
+      `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${rejections.at(-1)?.code ?? 'none'}`,
+      { context: { ...storm } },
+    );
   }
 
   /** Batch to Kafka to Postgres. */
