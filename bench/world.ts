@@ -1,0 +1,107 @@
+/** Owns the servers of a benchmark, its rows and its topics. Each measurement has a topic of its own. */
+import { Kafka, logLevel } from 'kafkajs';
+import pg from 'pg';
+import { migrate } from '../relay/migrate.ts';
+import { openRun, type Run } from '../stack/run.ts';
+import { type Stack, startStack } from '../stack/stack.ts';
+import { eventSchema, eventType, payloadOf } from './workload.ts';
+
+export type Rows = {
+  readonly events: number;
+  /** Events in one Postgres transaction. */
+  readonly perTransaction: number;
+  readonly rowBytes: number;
+};
+
+export class BenchWorld implements AsyncDisposable {
+  readonly stack: Stack;
+  readonly run: Run;
+  readonly database: pg.Client;
+  readonly kafka: Kafka;
+  #topics = 0;
+
+  static async start(onProgress: (line: string) => void): Promise<BenchWorld> {
+    // Room for the backlog: otherwise a checkpoint in the middle of a round decides its figure.
+    const settings = { max_wal_size: '8GB', checkpoint_timeout: '1h' };
+    const stack = await startStack({ purpose: 'bench', postgres: { settings }, onProgress });
+    const database = new pg.Client({ connectionString: stack.databaseUrl });
+    await database.connect();
+    await migrate({ databaseUrl: stack.databaseUrl });
+    return new BenchWorld(stack, await openRun(), database);
+  }
+
+  private constructor(stack: Stack, run: Run, database: pg.Client) {
+    this.stack = stack;
+    this.run = run;
+    this.database = database;
+    this.kafka = new Kafka({ clientId: 'bench', brokers: stack.brokers, logLevel: logLevel.NOTHING });
+  }
+
+  /**
+   * A new topic and its schema. The broker stamps each batch as it appends it, so that the time from the first event to
+   * the last needs no reader beside the one who writes.
+   * @returns the `aggregatetype` whose events go there
+   */
+  async newTopic(partitions: number): Promise<string> {
+    this.#topics += 1;
+    const aggregateType = `bench${this.#topics}`;
+    const topic = topicOf(aggregateType);
+    const admin = this.kafka.admin();
+    await admin.connect();
+    const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }];
+    await admin.createTopics({
+      topics: [{ topic, numPartitions: partitions, configEntries }],
+      waitForLeaders: true,
+    });
+    await admin.disconnect();
+    const url = `${this.stack.registryUrl}/subjects/${topic}-${eventType}/versions`;
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: JSON.stringify({ schema: JSON.stringify(eventSchema) }),
+    });
+    if (!response.ok) throw new Error(`the registry answered ${response.status}: ${await response.text()}`);
+    return aggregateType;
+  }
+
+  /** Commits the rows, a thousand keys in turn. @returns the position of the WAL behind them */
+  async write(aggregateType: string, { events, perTransaction, rowBytes }: Rows): Promise<string> {
+    // Not durable one by one, only to be quick: nothing is measured yet.
+    await this.database.query('set synchronous_commit = off');
+    await this.database.query(`do $$
+      begin
+        for batch_start in 0..${events - 1} by ${perTransaction} loop
+          insert into outbox.event (aggregatetype, aggregateid, type, payload)
+          select '${aggregateType}', 'key-' || n % 1000, '${eventType}', '${payloadOf(rowBytes)}'
+            from generate_series(batch_start, least(batch_start + ${perTransaction}, ${events}) - 1) n;
+          commit;
+        end loop;
+      end $$`);
+    await this.database.query('set synchronous_commit = on');
+    await this.database.query('checkpoint');
+    return this.walPosition();
+  }
+
+  async walPosition(): Promise<string> {
+    const { rows } = await this.database.query<{ at: string }>('select pg_current_wal_flush_lsn()::text at');
+    return rows[0]!.at;
+  }
+
+  /** Ids of the rows, as the database has them. */
+  async idsOf(aggregateType: string): Promise<Set<string>> {
+    const { rows } = await this.database.query<[string]>({
+      text: 'select id::text from outbox.event where aggregatetype = $1',
+      values: [aggregateType],
+      rowMode: 'array',
+    });
+    return new Set(rows.map(([id]) => id));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.database.end().catch(() => {});
+    await this.run.end();
+    await this.stack.stop();
+  }
+}
+
+export const topicOf = (aggregateType: string): string => `outbox.event.${aggregateType}`;
