@@ -38,6 +38,7 @@ import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { Topics } from './publish/topics.ts';
 import { readMarks, storeProgress } from './settle/bookkeeping.ts';
+import { rereadDeadLetters } from './settle/dead-letters.ts';
 import { Streaming } from './streaming.ts';
 
 /** The ways between the states; each failure leads back to standby, each request to end leads to draining. */
@@ -259,6 +260,9 @@ export class Relay {
     const progress = claimed ?? progressAt(this.#config.slot, database, this.#instance);
     if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
     await failpoint('FIRST_PROGRESS_COMMITTED');
+    const reread = await rereadDeadLetters(this.#pool, progress);
+    if (reread > 0)
+      this.#log.info({ deadLetters: reread }, 'reading dead letters again that the progress does not cover');
     await storeProgress(this.#pool, progress, publication);
     await failpoint('SLOT_MARKED');
     return progress;

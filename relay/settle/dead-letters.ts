@@ -1,11 +1,12 @@
 /**
  * Events that cannot be published, set aside in `outbox.dead_letter`. Upserted by position before the Kafka commit of the
- * batch they came from: a crash between the two repeats the upsert, which changes nothing.
+ * batch they came from: a crash between the two repeats the upsert, and the event is decided anew meanwhile.
  */
 import type pg from 'pg';
 import type { Rejection } from '../encode/record.ts';
 import { formatLsn } from '../position.ts';
 import { query } from '../postgres.ts';
+import type { Progress } from '../progress.ts';
 
 /** One statement whatever the number of rows: the columns travel as arrays. */
 const upsert = `
@@ -14,7 +15,10 @@ const upsert = `
      topic, code, message, path, context)
   select $1, * from unnest($2::pg_lsn[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[])
-  on conflict (slot, commit_lsn, ordinal) do nothing`;
+  on conflict (slot, commit_lsn, ordinal) do update
+    set status = 'open', topic = excluded.topic, code = excluded.code, message = excluded.message, path = excluded.path,
+        context = excluded.context, attempts = dead_letter.attempts + 1, last_seen = now()
+    where dead_letter.status = 'resubmitted' and dead_letter.context ? 'reread'`;
 
 /** @throws RelayError POSTGRES_* */
 export async function storeDeadLetters(
@@ -41,6 +45,33 @@ export async function storeDeadLetters(
     column(({ path }) => path),
     column(({ subject, schemaId }) => JSON.stringify({ subject, schemaId })),
   ]);
+}
+
+/**
+ * At the begin of a session: what was set aside beyond the progress is read again, and may be published this time, if its
+ * schema was registered meanwhile. Left open, a person would send it a second time. So the relay itself resubmits it, by
+ * reading it again; refused again, it is opened again. Positions that the server has not reached are of the database's
+ * earlier home, and stay.
+ * @param progress as it was read from Kafka
+ * @returns how many
+ * @throws RelayError POSTGRES_*
+ */
+export async function rereadDeadLetters(pool: pg.Pool, progress: Progress): Promise<number> {
+  const { slot, endLsn, partial } = progress;
+  const rows = await query(
+    pool,
+    'closing dead letters that are read again',
+    `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread": true}'
+     where slot = $1 and status = 'open' and commit_lsn >= $2 and commit_lsn < pg_current_wal_insert_lsn()
+       and (commit_lsn, ordinal) >= (coalesce($3::pg_lsn, '0/0'), coalesce($4::bigint, 0)) returning 1`,
+    [
+      slot,
+      formatLsn(endLsn),
+      partial === null ? null : formatLsn(partial.commitLsn),
+      partial?.ordinal ?? null,
+    ],
+  );
+  return rows.length;
 }
 
 /** How many are open, and how old the oldest is (0 when none). @throws RelayError POSTGRES_* */

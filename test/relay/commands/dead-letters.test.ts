@@ -1,6 +1,7 @@
 /** The way of an event that could not be published, as an operator walks it, on real servers. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { registerSchema } from '../../support/registry.ts';
 import { unique } from '../../support/unique.ts';
 import { idOf, itemOf, type RelayProcess, World } from '../world.ts';
 
@@ -200,4 +201,39 @@ test('without the rights of an operator it ends with 77', async () => {
   const listed = await world.commandWith({ DATABASE_URL: url.href }, 'dead-letters', 'list');
   expect(listed).toMatchObject({ code: 77, stderr: expect.stringContaining('POSTGRES_UNAUTHORIZED') });
   await world.pool.query(`drop role ${stranger}`);
+});
+
+test('a dead letter that a dying relay left is not sent by a person once the next relay has published it', async () => {
+  await using own = await World.create();
+  const dying = own.startRelay({ FAILPOINT: 'DEAD_LETTERS_STORED:2', CAPTURE_HEARTBEAT_MS: 60_000 });
+  await dying.streaming();
+  await own.read(await own.write([{ key: 'k', seq: 0 }]));
+  const { rows } = await own.pool.query<{ late: string; bad: string }>(
+    `select outbox.emit('item', 'k', 'test.Late', '{"a":1}') as late, outbox.emit('item', 'k', 'test.Later', '{}') as bad`,
+  );
+  const [{ late, bad }] = rows as [{ late: string; bad: string }];
+  await dying.exited;
+  const all = ['dead-letters', 'resubmit', '--all', '--yes'];
+  expect((await own.command(...all)).stdout).toMatch(/^resubmitted +0\n[^]*left alone +2 /);
+
+  await registerSchema(`${own.topic}-test.Late`, {
+    type: 'record',
+    name: 'Late',
+    namespace: 'test',
+    fields: [{ name: 'a', type: 'long' }],
+  });
+  await own.startRelay().streaming();
+  await own.read([late]);
+  const states = async () =>
+    (await own.pool.query('select event_id, status, attempts from outbox.dead_letter order by ordinal')).rows;
+  expect(await states()).toEqual([
+    { event_id: late, status: 'resubmitted', attempts: 1 },
+    { event_id: bad, status: 'open', attempts: 2 },
+  ]);
+  await vi.waitFor(async () => expect((await own.command(...all)).stdout).toMatch(/^resubmitted +1\n/), {
+    timeout: 30_000,
+    interval: 200,
+  });
+  const records = await own.read(await own.write([{ key: 'k', seq: 1 }]));
+  expect(records.filter((record) => idOf(record) === late)).toHaveLength(1);
 });
