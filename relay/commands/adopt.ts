@@ -5,7 +5,7 @@ import { exitCodes } from '../errors.ts';
 import { createLogger } from '../observe/log.ts';
 import { formatLsn } from '../position.ts';
 import type { Progress } from '../progress.ts';
-import type { Load } from './program.ts';
+import type { Load } from './load.ts';
 
 const help = `
 What can be adopted, and the refusal it answers:

@@ -11,7 +11,7 @@ import { type Finding, runChecks, type Verdict } from './check/finding.ts';
 import { kafkaChecks } from './check/kafka.ts';
 import { postgresChecks } from './check/postgres.ts';
 import { registryChecks } from './check/registry.ts';
-import type { Load } from './program.ts';
+import type { Load } from './load.ts';
 
 type CheckOptions = { json?: boolean; timeout: number };
 

@@ -5,7 +5,7 @@ import { fixCommand } from './dead-letters/fix.ts';
 import { listCommand } from './dead-letters/list.ts';
 import { purgeCommand } from './dead-letters/purge.ts';
 import { showCommand } from './dead-letters/show.ts';
-import type { Load } from './program.ts';
+import type { Load } from './load.ts';
 
 const help = `
 The way of an event that could not be published:

@@ -1,28 +1,17 @@
 /** The command line: which commands there are, and how an error leaves the process. */
 import { Command, CommanderError } from 'commander';
-import { type Config, loadConfig, type Need, type Provenance } from '../config.ts';
 import { asRelayError, exitCodeOf, exitCodes, type RelayError } from '../errors.ts';
 import { version } from '../observe/version.ts';
 import { adoptCommand } from './adopt.ts';
 import { checkCommand } from './check.ts';
 import { configCommand } from './config.ts';
 import { deadLettersCommand } from './dead-letters.ts';
+import { load } from './load.ts';
 import { migrateCommand } from './migrate.ts';
 import { runCommand } from './run.ts';
 import { schemasCommand } from './schemas.ts';
 import { statusCommand } from './status.ts';
 import { verifyCommand } from './verify.ts';
-
-/** Loads the configuration for a command, which says which servers it needs; called when it runs, not for --help. */
-export type Load = (
-  command: Command,
-  needs?: readonly Need[],
-) => { readonly config: Config; readonly provenance: Provenance };
-
-const load: Load = (command, needs) => {
-  const { config } = command.optsWithGlobals<{ config?: string }>();
-  return loadConfig({ file: config, ...(needs === undefined ? {} : { needs }) });
-};
 
 const createCommands = (): Command[] => {
   const migrate = migrateCommand(async () => load(migrate, ['database']).config.database.url);
@@ -30,9 +19,9 @@ const createCommands = (): Command[] => {
     migrate,
     checkCommand(load),
     schemasCommand(load),
-    runCommand(),
+    runCommand(load),
     statusCommand(load),
-    verifyCommand((command) => load(command).config),
+    verifyCommand(load),
     deadLettersCommand(load),
     adoptCommand(load),
     configCommand(load),

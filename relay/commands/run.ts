@@ -1,6 +1,6 @@
 /** `outbox-relay run`: the service. */
 import { Command } from 'commander';
-import { type Config, loadConfig } from '../config.ts';
+import type { Config } from '../config.ts';
 import { RegistryClient } from '../encode/registry-client.ts';
 import { asRelayError, exitCodes } from '../errors.ts';
 import { boundHeapGrowth } from '../node-flags.ts';
@@ -9,12 +9,13 @@ import { createLogger } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startHttpServer } from '../observe/server.ts';
 import { Relay } from '../relay.ts';
+import type { Load } from './load.ts';
 
 /** How often the gauges are brought up to date, and the line of work is considered. */
 const sampleIntervalMs = 1_000;
 const workLineIntervalMs = 60_000;
 
-export function runCommand(): Command {
+export function runCommand(load: Load): Command {
   return new Command('run')
     .summary('stream the outbox to Kafka until told to stop')
     .description(
@@ -28,7 +29,7 @@ On SIGTERM or SIGINT the open Kafka transaction is finished, Postgres is told, a
 signal ends the process at once. Nothing is lost either way.`,
     )
     .action(async (_options, command: Command) => {
-      const { config } = loadConfig({ file: command.optsWithGlobals<{ config?: string }>().config });
+      const { config } = load(command);
       await run(config);
     });
 }

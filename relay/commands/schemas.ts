@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { RegistryClient } from '../encode/registry-client.ts';
 import { RelayError } from '../errors.ts';
-import type { Load } from './program.ts';
+import type { Load } from './load.ts';
 import { schemasCheckCommand } from './schemas/check.ts';
 import { schemasDiffCommand } from './schemas/diff.ts';
 import { findRegistered, readSchemaFiles, type SchemaFile } from './schemas/files.ts';

@@ -9,7 +9,7 @@ import type { Config } from '../config.ts';
 import { asRelayError, type RelayError } from '../errors.ts';
 import { formatLsn, parseLsn } from '../position.ts';
 import { createPool, query } from '../postgres.ts';
-import type { Load } from './program.ts';
+import type { Load } from './load.ts';
 import { formatTable } from './table.ts';
 
 type StatusOptions = { json?: boolean; watch?: number | true };

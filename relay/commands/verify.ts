@@ -4,12 +4,11 @@ import { createLogUpdate } from 'log-update';
 import pino from 'pino';
 import { type AuditProgress, audit } from '../audit/audit.ts';
 import { describeProgress, describeReport } from '../audit/describe.ts';
-import { type Config, loadConfig } from '../config.ts';
 import { exitCodes } from '../errors.ts';
 import { createKafka } from '../kafka.ts';
+import type { Load } from './load.ts';
 
 type VerifyOptions = {
-  config?: string;
   json?: boolean;
   maxIds: number;
   waitSeconds: number;
@@ -49,11 +48,9 @@ Examples:
   $ outbox-relay verify --json | jq .findings.missing
   $ outbox-relay verify --wait-seconds 0        # the relay is stopped: what is left?`;
 
-/** @param load called when the command runs, so that --help needs no configuration */
-export function verifyCommand(load: (command: Command) => Config = loadFromOption): Command {
+export function verifyCommand(load: Load): Command {
   return new Command('verify')
     .description('audit: compare the outbox table with the topics')
-    .option('--config <file>', 'configuration file (default: relay.yaml if present)')
     .option('--json', 'print the whole report as one JSON object')
     .option('--max-ids <number>', 'most ids kept of each kind; without --json, 20 are shown', integer, 10_000)
     .option('--wait-seconds <number>', 'how long the progress may take to reach the snapshot', integer, 30)
@@ -63,7 +60,7 @@ export function verifyCommand(load: (command: Command) => Config = loadFromOptio
     )
     .addHelpText('after', help)
     .action(async (options: VerifyOptions, command: Command) => {
-      const config = load(command);
+      const { config } = load(command);
       const indicator = progressIndicator(process.stderr);
       const report = await audit({
         config,
@@ -77,10 +74,6 @@ export function verifyCommand(load: (command: Command) => Config = loadFromOptio
       command.configureOutput().writeOut?.(`${lines.join('\n')}\n`);
       if (!report.ok) process.exitCode = exitCodes.findings;
     });
-}
-
-function loadFromOption(command: Command): Config {
-  return loadConfig({ file: command.optsWithGlobals<VerifyOptions>().config }).config;
 }
 
 function integer(value: string): number {

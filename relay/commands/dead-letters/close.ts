@@ -9,7 +9,7 @@ import type { Selection } from '../../dead-letters/selection.ts';
 import { whoami } from '../../dead-letters/transaction.ts';
 import { exitCodes } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
-import type { Load } from '../program.ts';
+import type { Load } from '../load.ts';
 import { formatTable } from '../table.ts';
 import { type FilterOptions, isEmpty, selectionOf, withFilters } from './options.ts';
 

@@ -14,7 +14,7 @@ import { whoami } from '../../dead-letters/transaction.ts';
 import { parseLosslessJson } from '../../encode/avro/json.ts';
 import { exitCodes, RelayError } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
-import type { Load } from '../program.ts';
+import type { Load } from '../load.ts';
 
 type FixOptions = { payload?: string; patch?: string; by: string; reason?: string; json?: boolean };
 

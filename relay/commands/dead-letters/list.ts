@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import type { Letter, LetterStatus } from '../../dead-letters/letter.ts';
 import { listLetters } from '../../dead-letters/read.ts';
 import { createPool } from '../../postgres.ts';
-import type { Load } from '../program.ts';
+import type { Load } from '../load.ts';
 import { formatTable } from '../table.ts';
 import { type FilterOptions, selectionOf, statusesOf, whole, withFilters } from './options.ts';
 

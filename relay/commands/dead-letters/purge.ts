@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { LetterStatus } from '../../dead-letters/letter.ts';
 import { createPool, query } from '../../postgres.ts';
-import type { Load } from '../program.ts';
+import type { Load } from '../load.ts';
 import { age, statusesOf } from './options.ts';
 
 type PurgeOptions = { olderThan: number; status: LetterStatus[]; json?: boolean };

@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { type Letter, type LetterAction, parseLetterName } from '../../dead-letters/letter.ts';
 import { type LetterContent, listLetters, readActions, readContent } from '../../dead-letters/read.ts';
 import { createPool } from '../../postgres.ts';
-import type { Load } from '../program.ts';
+import type { Load } from '../load.ts';
 import { formatTable } from '../table.ts';
 
 type Shown = Letter & { readonly content: LetterContent; readonly actions: readonly LetterAction[] };

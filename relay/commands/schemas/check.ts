@@ -5,7 +5,7 @@ import { RegistryClient } from '../../encode/registry-client.ts';
 import { exitCodes } from '../../errors.ts';
 import { type CheckedSchema, checkSchema, type VersionFinding } from '../../schemas/check.ts';
 import { type Level, levels, SubjectHistory } from '../../schemas/subject-history.ts';
-import type { Load } from '../program.ts';
+import type { Load } from '../load.ts';
 import { findRegistered, readSchemaFiles } from './files.ts';
 
 type CheckOptions = { level?: Level; json?: boolean };

@@ -4,7 +4,7 @@ import { RegistryClient } from '../../encode/registry-client.ts';
 import { exitCodes } from '../../errors.ts';
 import { type Difference, diffSchemas } from '../../schemas/diff.ts';
 import { readModel } from '../../schemas/model.ts';
-import type { Load } from '../program.ts';
+import type { Load } from '../load.ts';
 import { compactJson, readSchemaFiles, type SchemaFile } from './files.ts';
 
 type DiffOptions = { json?: boolean };

@@ -4,7 +4,7 @@ import { createLogUpdate } from 'log-update';
 import { exitCodes } from '../../errors.ts';
 import { readRecentRows } from '../../schemas/recent-rows.ts';
 import { Trial, type TypeTrial } from '../../schemas/trial.ts';
-import type { Load } from '../program.ts';
+import type { Load } from '../load.ts';
 import { formatTable } from '../table.ts';
 import { readSchemaFiles } from './files.ts';
 

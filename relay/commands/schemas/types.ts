@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { exitCodes, RelayError } from '../../errors.ts';
 import { type RecordNode, readModel } from '../../schemas/model.ts';
 import { generateTypes } from '../../schemas/types.ts';
-import type { Load } from '../program.ts';
+import type { Load } from '../load.ts';
 import { readSchemaFiles } from './files.ts';
 
 type TypesOptions = { out?: string; check?: boolean; json?: boolean };

@@ -13,7 +13,7 @@ afterEach(() => {
 
 async function run(config: Config, ...args: string[]) {
   let output = '';
-  const command = verifyCommand(() => config).configureOutput({
+  const command = verifyCommand(() => ({ config, provenance: new Map() })).configureOutput({
     writeOut: (text) => {
       output += text;
     },
