@@ -12,7 +12,7 @@ import {
 } from './drain.ts';
 import { ignoreNegativeTimeouts } from './kafkajs-warnings.ts';
 import { measureLive } from './live.ts';
-import { describeMachine } from './machine.ts';
+import { describeMachine, settleDisks } from './machine.ts';
 import { writeReadme } from './readme.ts';
 import { BenchRelay } from './relay.ts';
 import { type Competitor, competitors, type Report, report, tables } from './report.ts';
@@ -43,6 +43,7 @@ type Arguments = {
   partitions: number;
   json?: string;
   live: boolean;
+  liveSeconds?: number;
   warmUp: boolean;
   readme?: boolean;
 };
@@ -58,6 +59,7 @@ const command = new Command('npm run bench --')
   .option('--partitions <number>', 'partitions of the topics', integer(1, 1_000), 3)
   .option('--no-warm-up', 'without the round that does not count')
   .option('--no-live', 'without live latency')
+  .option('--live-seconds <number>', 'how long each load is offered (default 20, quick 5)', integer(1, 3_600))
   .option('--json <file>', 'also save every figure there')
   .option('--readme', 'also write the table into the README and the plot to docs/bench.svg')
   .addHelpText('after', help)
@@ -96,7 +98,7 @@ async function bench(): Promise<Report> {
   const wantsLive = options.live && wanted.includes('relay');
   const rates = options.quick ? [500, 4_000] : [500, 1_000, 4_000, 20_000];
   const live = wantsLive
-    ? await measureLive(world, { rates, seconds: options.quick ? 5 : 20 }, say)
+    ? await measureLive(world, { rates, seconds: options.liveSeconds ?? (options.quick ? 5 : 20) }, say)
     : { live: [], idleCpuPercent: null };
   const versions = {
     postgres: (await world.database.query<{ v: string }>(`select current_setting('server_version') v`))
@@ -128,6 +130,7 @@ async function drainAll(
     const end = await world.write(aggregateType, rows);
     for (let turn = 0; turn < wanted.length; turn += 1) {
       const name = wanted[(round + turn) % wanted.length]!;
+      await settleDisks();
       const drain = await drainOf(name);
       if (round > 0 || drain.lost + drain.duplicates > 0) rounds.get(name)!.push(drain);
       say(

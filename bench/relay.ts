@@ -15,14 +15,14 @@ export class BenchRelay {
   /** Length of the log before it: relays of one run share a file. */
   readonly #logBefore: number;
 
-  static async start(world: BenchWorld, extraFlags: readonly string[] = []): Promise<BenchRelay> {
+  static async start(world: BenchWorld): Promise<BenchRelay> {
     const logFile = path.join(world.run.dir, 'relay.log');
     const logBefore = (await readFile(logFile, 'utf8').catch(() => '')).length;
     const own = Object.entries(process.env).filter(([name]) => !name.startsWith('OUTBOX_RELAY_'));
     const server = world.run.start({
       name: 'relay',
       command: process.execPath,
-      args: [...nodeFlags, ...extraFlags, entry, 'run'],
+      args: [...nodeFlags, entry, 'run'],
       env: {
         ...Object.fromEntries(own),
         DATABASE_URL: world.stack.databaseUrl,
