@@ -2,10 +2,10 @@
  * `npm run mutants`: breaks a copy of the relay in one place after the other, and says which test noticed. Exit code 1 if
  * one survives. `npm run mutants -- progress outage` runs those with such a word in their name.
  */
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { cacheFolder } from '../stack/cache.ts';
 import { type Mutant, mutants } from './mutants.ts';
 
@@ -13,7 +13,6 @@ const root = join(import.meta.dirname, '..');
 const copy = join(cacheFolder(), 'mutants');
 /** Not copied: large, or no part of the code. */
 const left = new Set(['node_modules', '.git', '.cache', 'target']);
-const run = promisify(execFile);
 
 type Outcome = { readonly caughtBy: string | undefined; readonly seconds: number };
 
@@ -46,23 +45,35 @@ async function tryMutant({ file, find, replace, tests, only }: Mutant): Promise<
     source.replace(find, () => replace),
   );
   const begunMs = performance.now();
+  const filter = only === undefined ? [] : ['-t', only];
+  // A broken relay often shows by an event that never comes: 20 s is five times what the slowest of these tests takes.
+  const { code, output } = await vitest('--testTimeout', '20000', ...tests, ...filter);
+  writeFileSync(target, source);
+  const failed = output.split('\n').find((line) => line.includes('×'));
+  if (code !== 0 && failed === undefined) throw new Error(`the tests did not run:\n${output}`);
+  const caughtBy = code === 0 ? undefined : failed?.replace(/^[\s×]+|\s+\d+ms$/g, '');
+  return { caughtBy, seconds: secondsSince(begunMs) };
+}
+
+/** Runs in a process group of its own, for a test that is cut short leaves its relays behind. */
+async function vitest(...args: string[]): Promise<{ code: number; output: string }> {
+  const child = spawn('npx', ['vitest', 'run', ...args], {
+    cwd: copy,
+    env: { ...process.env, OUTBOX_RELAY_CACHE: cacheFolder(), NO_COLOR: '1' },
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  const [code] = (await once(child, 'exit')) as [number | null];
   try {
-    const filter = only === undefined ? [] : ['-t', only];
-    // A broken relay often shows by an event that never comes: 20 s is five times what the slowest of these tests takes.
-    await run('npx', ['vitest', 'run', '--testTimeout', '20000', ...tests, ...filter], {
-      cwd: copy,
-      env: { ...process.env, OUTBOX_RELAY_CACHE: cacheFolder(), NO_COLOR: '1' },
-      maxBuffer: 64 * 1024 * 1024,
-    });
-    return { caughtBy: undefined, seconds: secondsSince(begunMs) };
-  } catch (error) {
-    const { stdout } = error as { stdout?: string };
-    const failed = stdout?.split('\n').find((line) => line.includes('×'));
-    if (failed === undefined) throw error;
-    return { caughtBy: failed.replace(/^[\s×]+|\s+\d+ms$/g, ''), seconds: secondsSince(begunMs) };
-  } finally {
-    writeFileSync(target, source);
+    process.kill(-child.pid!, 'SIGKILL');
+  } catch {
+    // Nothing was left.
   }
+  return { code: code ?? 1, output };
 }
 
 function secondsSince(ms: number): number {
