@@ -58,7 +58,7 @@ export class Filling {
 
   add(transaction: CommittedTransaction, encoded: EncodedTransaction): void {
     for (const record of encoded.records) this.batch.append(record);
-    this.rejections.push(...encoded.rejections);
+    for (const rejection of encoded.rejections) this.rejections.push(rejection);
     if (encoded.records.length > 0) this.committedAtMs.push(transaction.committedAtMs);
     if (this.hasEvents) this.#firstMs = Math.min(this.#firstMs, performance.now());
     this.#capturedBytes += transaction.bytes;

@@ -16,6 +16,36 @@ export function clientConfig(config: Config): pg.ClientConfig {
   };
 }
 
+/**
+ * A connection of its own, not yet connected, for what takes longer than bookkeeping may.
+ * @param statementTimeoutMs 0 for no limit
+ */
+export function createClient(config: Config, applicationName: string, statementTimeoutMs: number): pg.Client {
+  const client = new pg.Client({
+    ...clientConfig(config),
+    application_name: applicationName,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + 5_000,
+  });
+  client.on('error', () => {}); // the query under way, or the next one, says what is wrong
+  return client;
+}
+
+/** The same, connected. @throws RelayError POSTGRES_* */
+export async function openClient(
+  config: Config,
+  applicationName: string,
+  statementTimeoutMs: number,
+): Promise<pg.Client> {
+  const client = createClient(config, applicationName, statementTimeoutMs);
+  try {
+    await client.connect();
+  } catch (error) {
+    throw postgresError(error, 'connecting to Postgres');
+  }
+  return client;
+}
+
 /** A small pool for bookkeeping. A broken idle connection is only discarded: the next query reports what is wrong. */
 export function createPool(config: Config): pg.Pool {
   const pool = new pg.Pool({ ...clientConfig(config), max: 3, idleTimeoutMillis: 60_000 });

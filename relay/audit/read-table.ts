@@ -5,7 +5,7 @@
 import pg from 'pg';
 import type { Config } from '../config.ts';
 import { type Lsn, parseLsn } from '../position.ts';
-import { clientConfig, postgresError, query, quoteTable } from '../postgres.ts';
+import { openClient, query, quoteTable } from '../postgres.ts';
 
 /** Rows of one FETCH: some 2 MB in the driver, and few enough round trips. */
 const fetchRows = 10_000;
@@ -30,20 +30,8 @@ export type Snapshot = {
 };
 
 /** A connection for the audit; it never writes. @throws RelayError POSTGRES_* */
-export async function connectForAudit(config: Config): Promise<pg.Client> {
-  const client = new pg.Client({
-    ...clientConfig(config),
-    application_name: 'outbox-relay verify',
-    statement_timeout: scanTimeoutMs,
-    query_timeout: scanTimeoutMs + 5_000,
-  });
-  client.on('error', () => {}); // the query under way, or the next one, says what is wrong
-  try {
-    await client.connect();
-  } catch (error) {
-    throw postgresError(error, 'connecting to Postgres');
-  }
-  return client;
+export function connectForAudit(config: Config): Promise<pg.Client> {
+  return openClient(config, 'outbox-relay verify', scanTimeoutMs);
 }
 
 /**

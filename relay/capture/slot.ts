@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../position.ts';
-import { clientConfig, postgresError, query } from '../postgres.ts';
+import { createClient, postgresError, query } from '../postgres.ts';
 
 export type SlotState = {
   readonly isActive: boolean;
@@ -68,8 +68,7 @@ export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Pro
  * transaction that is running now, so this has no time limit.
  */
 export async function createSlot(config: Config): Promise<void> {
-  const client = new pg.Client({ ...clientConfig(config), statement_timeout: 0, query_timeout: 0 });
-  client.on('error', () => {});
+  const client = createClient(config, 'outbox-relay', 0);
   try {
     await client.connect();
     const version = await client.query<{ version: number }>(

@@ -7,7 +7,7 @@ import { userInfo } from 'node:os';
 import pg from 'pg';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
-import { clientConfig, postgresError, query } from '../postgres.ts';
+import { createClient, postgresError, query } from '../postgres.ts';
 
 /** A statement may wait for somebody else's large one, where `database.statementTimeoutMs` is meant for bookkeeping. */
 const statementTimeoutMs = 600_000;
@@ -17,13 +17,7 @@ export async function inTransaction<Result>(
   config: Config,
   work: (client: pg.Client) => Promise<Result>,
 ): Promise<Result> {
-  const client = new pg.Client({
-    ...clientConfig(config),
-    application_name: 'outbox-relay dead-letters',
-    statement_timeout: statementTimeoutMs,
-    query_timeout: statementTimeoutMs + 5_000,
-  });
-  client.on('error', () => {}); // the query under way, or the next one, says what is wrong
+  const client = createClient(config, 'outbox-relay dead-letters', statementTimeoutMs);
   try {
     await client.connect();
     await client.query('begin');

@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { OutboxRow } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
-import { clientConfig, postgresError, query, quoteTable } from '../postgres.ts';
+import { openClient, query, quoteTable } from '../postgres.ts';
 
 /** Rows of one FETCH: some 300 kB, and progress that moves. */
 const fetchRows = 500;
@@ -24,7 +24,7 @@ export async function readRecentRows(
   onRows: (rows: readonly OutboxRow[]) => Promise<void>,
 ): Promise<void> {
   const { text, values } = selectRecent(config, recent);
-  const client = await connect(config);
+  const client = await openClient(config, 'outbox-relay schemas test', scanTimeoutMs);
   try {
     await query(client, 'reading the outbox table', 'begin read only');
     await query(client, 'reading the outbox table', `declare recent no scroll cursor for ${text}`, values);
@@ -40,22 +40,6 @@ export async function readRecentRows(
   } finally {
     await client.end().catch(() => {});
   }
-}
-
-async function connect(config: Config): Promise<pg.Client> {
-  const client = new pg.Client({
-    ...clientConfig(config),
-    application_name: 'outbox-relay schemas test',
-    statement_timeout: scanTimeoutMs,
-    query_timeout: scanTimeoutMs + 5_000,
-  });
-  client.on('error', () => {}); // the query under way says what is wrong
-  try {
-    await client.connect();
-  } catch (error) {
-    throw postgresError(error, 'connecting to Postgres');
-  }
-  return client;
 }
 
 function selectRecent({ outbox }: Config, { limit, since }: Recent): { text: string; values: unknown[] } {
