@@ -1,34 +1,59 @@
 /**
  * Places where a test can have the relay die or hang. Inert unless `OUTBOX_RELAY_FAILPOINT` names one; `NAME:3` dies the
- * third time the place is reached, `NAME:3:hang` stays there. It is killed as a power cut would: no handler runs, no
- * buffer is flushed. While it hangs its timers go on.
+ * third time the place is reached, `NAME:3:hang` stays there, `NAME:3:pause:4000` goes on after 4 s, and
+ * `NAME:3:block:4000` blocks the event loop meanwhile. It is killed as a power cut would: no handler runs, no buffer is
+ * flushed. While it hangs or pauses its timers go on. Whoever pauses or blocks says so on stderr before and after.
  */
+import { writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
 export const failpoints = [
   'SLOT_CREATED',
+  'SLOT_TAKEN',
   'PRODUCER_FENCED',
+  'CLAIM_COMMITTED',
   'CLAIM_READ',
+  'LINEAGE_CHECKED',
   'FIRST_PROGRESS_COMMITTED',
+  'DEAD_LETTERS_REREAD',
   'SLOT_MARKED',
+  'TRANSACTION_RECEIVED',
   'TRANSACTION_ENCODED',
+  'BATCH_TAKEN',
   'DEAD_LETTERS_STORED',
+  'PARTITIONS_ADDED',
   'PROGRESS_SENT',
   'EVENTS_SENT',
+  'COMMIT_SENT',
   'KAFKA_COMMITTED',
   'ACKNOWLEDGED',
+  'HEARTBEAT_WRITTEN',
+  'PROGRESS_COPIED',
+  'SESSION_FAILED',
   'DRAINING',
+  'DRAINED',
 ] as const;
 
 export type Failpoint = (typeof failpoints)[number];
 
-const [armed, count = '1', manner] = process.env.OUTBOX_RELAY_FAILPOINT?.split(':') ?? [];
+const [armed, count = '1', manner = 'die', pauseMs = '1000'] =
+  process.env.OUTBOX_RELAY_FAILPOINT?.split(':') ?? [];
 let left = Number(count);
 
 /** To be awaited where the process can hang. */
-export function failpoint(name: Failpoint): Promise<never> | undefined {
+export function failpoint(name: Failpoint): Promise<void> | undefined {
   if (name !== armed) return undefined;
   left -= 1;
   if (left !== 0) return undefined;
   if (manner === 'hang') return new Promise(() => {});
+  if (manner === 'pause' || manner === 'block') return interrupt(name);
   process.kill(process.pid, 'SIGKILL');
   return undefined;
+}
+
+async function interrupt(name: Failpoint): Promise<void> {
+  writeSync(2, `failpoint ${name} reached\n`);
+  if (manner === 'pause') await delay(Number(pauseMs));
+  else Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, Number(pauseMs));
+  writeSync(2, `failpoint ${name} left\n`);
 }

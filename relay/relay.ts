@@ -151,6 +151,7 @@ export class Relay {
     this.#health.failing(failure);
     this.#log.warn({ err: failure, retryInMs }, 'session ended, the next one begins at standby');
     this.#enter('standby');
+    await failpoint('SESSION_FAILED');
     await pause(retryInMs, signal);
   }
 
@@ -162,6 +163,7 @@ export class Relay {
     this.#capture = capture;
     let publisher: Publisher | undefined;
     try {
+      await failpoint('SLOT_TAKEN');
       this.#enter('fencing');
       publisher = await fencePublisher(this.#kafka, this.#config);
       await failpoint('PRODUCER_FENCED');
@@ -257,12 +259,14 @@ export class Relay {
     const database = await readDatabaseState(this.#pool, this.#config.slot, capture.system);
     const verdict = checkLineage(claimed, database);
     assertSamePublication(database.publication, publication);
+    await failpoint('LINEAGE_CHECKED');
     const progress = claimed ?? progressAt(this.#config.slot, database, this.#instance);
     if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
     await failpoint('FIRST_PROGRESS_COMMITTED');
     const reread = await rereadDeadLetters(this.#pool, progress);
     if (reread > 0)
       this.#log.info({ deadLetters: reread }, 'reading dead letters again that the progress does not cover');
+    await failpoint('DEAD_LETTERS_REREAD');
     await storeProgress(this.#pool, progress, publication);
     await failpoint('SLOT_MARKED');
     return progress;

@@ -103,6 +103,7 @@ export class Streaming {
       signal.removeEventListener('abort', end);
     }
     await this.#use.capture.flush(flushTimeoutMs);
+    await failpoint('DRAINED');
   }
 
   #wakeAll(): void {
@@ -153,6 +154,7 @@ export class Streaming {
       return;
     }
     const skip = Math.max(0, published);
+    await failpoint('TRANSACTION_RECEIVED');
     this.#heed(transaction);
     const encoded = await this.#encode(transaction, skip);
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
@@ -252,6 +254,7 @@ export class Streaming {
     const { pool, publisher, capture, config, instance } = this.#use;
     const { batch, covered, rejections } = filled;
     if (covered === undefined) return;
+    await failpoint('BATCH_TAKEN');
     await storeDeadLetters(pool, config.slot, rejections);
     await failpoint('DEAD_LETTERS_STORED');
     const { timeline } = capture.system;

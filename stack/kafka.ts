@@ -21,6 +21,12 @@ export type KafkaOptions = {
   readonly heapMb?: number;
   /** Broker settings as in server.properties, over the ones below. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
+  /** Settings that differ from broker to broker, over all others; for brokers that run as processes, not in containers. */
+  readonly nodeSettings?: (node: {
+    readonly id: number;
+    readonly port: number;
+    readonly controllerPort: number;
+  }) => Readonly<Record<string, string | number | boolean>>;
   /** For tests, never for figures: starts faster, runs slower (no optimising compiler), notices a dead broker in 4 s. */
   readonly quickStart?: boolean;
   readonly onProgress?: Progress;
@@ -172,7 +178,11 @@ async function jarCluster(
 
   await mkdir(root, { recursive: true });
   const format = async (node: NodePlan) => {
-    const own = { ...(options.quickStart ? quickFailover : {}), ...options.settings };
+    const own = {
+      ...(options.quickStart ? quickFailover : {}),
+      ...options.settings,
+      ...options.nodeSettings?.(node),
+    };
     await writeFile(config(node), properties(jarSettings(node, nodes, root, own)));
     // With `=`, since an id may begin with a dash.
     const args = ['format', `--cluster-id=${clusterId}`, '--config', config(node)];

@@ -75,6 +75,7 @@ export class KafkajsPublisher implements Publisher {
     await this.#transact(async (transaction) => {
       await this.#sendFirst(transaction, claimKey(this.#config.slot), claimId);
     });
+    await failpoint('CLAIM_COMMITTED');
     const progress = await seen;
     tail.pause();
     return progress;

@@ -48,6 +48,7 @@ export class LeanPublisher implements Publisher {
     seen.catch(() => {});
     tail.resume();
     await this.#commit([], claimKey(this.#config.slot), claimId);
+    await failpoint('CLAIM_COMMITTED');
     const progress = await seen;
     tail.pause();
     return progress;
@@ -65,8 +66,10 @@ export class LeanPublisher implements Publisher {
   async commit(batch: LeanBatchBuilder, progress: Progress): Promise<void> {
     const text = serializeProgress(progress);
     await this.#commit([...batch.partitions()], progress.slot, text, {
+      begun: () => failpoint('PARTITIONS_ADDED'),
       answered: () => failpoint('PROGRESS_SENT'),
       sent: () => failpoint('EVENTS_SENT'),
+      ending: () => failpoint('COMMIT_SENT'),
     });
     batch.release();
   }

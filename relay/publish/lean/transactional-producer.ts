@@ -41,10 +41,14 @@ export type ProducerOptions = {
 
 /** Where a test can have the process die or hang in the midst of a transaction. */
 export type Places = {
+  /** When the coordinator knows the partitions, before the first record. */
+  readonly begun?: () => Promise<void> | undefined;
   /** After each Produce request that was answered. */
   readonly answered?: () => Promise<void> | undefined;
   /** When everything is sent, before the commit. */
   readonly sent?: () => Promise<void> | undefined;
+  /** When the commit is asked for, before its answer. */
+  readonly ending?: () => Promise<void> | undefined;
 };
 
 /** What goes to one broker. */
@@ -97,10 +101,11 @@ export class TransactionalProducer {
     let isSent = false;
     try {
       const routes = await this.#untilDone(() => this.#prepare(parts));
+      await places.begun?.();
       isSent = true;
       await Promise.all(routes.map((route) => this.#produce(route, places)));
       await places.sent?.();
-      await this.#end();
+      await this.#end(places);
     } catch (error) {
       this.#failure = kafkaError(error, 'publishing', isSent ? 'PUBLISH_UNCERTAIN' : 'KAFKA_UNAVAILABLE');
       throw this.#failure;
@@ -208,9 +213,12 @@ export class TransactionalProducer {
     }
   }
 
-  async #end(): Promise<void> {
+  async #end(places: Places): Promise<void> {
     if (this.#coordinator === undefined) throw uncertain('the producer was closed');
-    const answer = await this.#open.send(this.#coordinator, commitRequest(this.#producer), decodeEndTxn);
+    const answered = this.#open.send(this.#coordinator, commitRequest(this.#producer), decodeEndTxn);
+    answered.catch(() => {}); // awaited below, after the place
+    await places.ending?.();
+    const answer = await answered;
     if (answer.errorCode !== 0) throw protocolError(answer.errorCode);
   }
 

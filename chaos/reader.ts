@@ -1,0 +1,160 @@
+/**
+ * A `read_committed` consumer that follows topics while their brokers die: one loop a broker, nothing kept but the next
+ * offset of each partition. It hands over committed records in offset order, with the number of the Kafka transaction
+ * they came in, counted from the markers.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { BrokerConnection, type Fetched, fetch, type Metadata, type Record, readMetadata } from './wire.ts';
+
+export type CommittedRecord = Record & {
+  readonly topic: string;
+  readonly partition: number;
+  /** Names the Kafka transaction within the partition; undefined outside one. */
+  readonly transaction: string | undefined;
+};
+
+const waitMs = 100;
+const timeoutMs = 1_500;
+const offsetOutOfRange = 1;
+
+type Partition = {
+  readonly topic: string;
+  readonly partition: number;
+  next: bigint;
+  /** By producer id, how many of its transactions ended here. */
+  readonly ended: Map<bigint, number>;
+};
+
+export class CommittedReader {
+  readonly #bootstrap: readonly string[];
+  readonly #topics: readonly string[];
+  readonly #onRecord: (record: CommittedRecord) => void;
+  readonly #partitions = new Map<string, Partition>();
+  readonly #connections = new Set<BrokerConnection>();
+  readonly #loops = new Map<number, Promise<void>>();
+  #metadata: Metadata = { brokers: new Map(), leaders: [] };
+  #isStopped = false;
+  #running: Promise<void> | undefined;
+
+  constructor(
+    bootstrap: readonly string[],
+    topics: readonly string[],
+    onRecord: (record: CommittedRecord) => void,
+  ) {
+    this.#bootstrap = bootstrap;
+    this.#topics = topics;
+    this.#onRecord = onRecord;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Resolves when nothing is read any more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    for (const connection of this.#connections) connection.close();
+    await this.#running;
+    await Promise.all(this.#loops.values());
+  }
+
+  /** Keeps the picture of who leads what, and a loop for each broker. */
+  async #run(): Promise<void> {
+    while (!this.#isStopped) {
+      await this.#refresh();
+      for (const nodeId of this.#metadata.brokers.keys())
+        if (!this.#loops.has(nodeId))
+          this.#loops.set(
+            nodeId,
+            this.#follow(nodeId).finally(() => this.#loops.delete(nodeId)),
+          );
+      await delay(250);
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    for (const address of this.#bootstrap) {
+      try {
+        const metadata = await this.#with(address, (connection) =>
+          readMetadata(connection, this.#topics, timeoutMs),
+        );
+        if (metadata.leaders.length > 0) this.#metadata = metadata;
+        if (metadata.leaders.every(({ nodeId }) => nodeId >= 0)) return;
+      } catch {
+        // The next one may know.
+      }
+    }
+  }
+
+  async #with<T>(address: string, work: (connection: BrokerConnection) => Promise<T>): Promise<T> {
+    const connection = await BrokerConnection.open(address, timeoutMs);
+    this.#connections.add(connection);
+    try {
+      return await work(connection);
+    } finally {
+      this.#connections.delete(connection);
+      connection.close();
+    }
+  }
+
+  /** Until the broker fails; the next refresh begins anew. */
+  async #follow(nodeId: number): Promise<void> {
+    const address = this.#metadata.brokers.get(nodeId);
+    if (address === undefined) return;
+    try {
+      await this.#with(address, async (connection) => {
+        while (!this.#isStopped && connection.isOpen) {
+          const parts = this.#metadata.leaders
+            .filter((leader) => leader.nodeId === nodeId)
+            .map(({ topic, partition }) => this.#partition(topic, partition));
+          if (parts.length === 0) return;
+          const asked = parts.map(({ topic, partition, next }) => ({ topic, partition, offset: next }));
+          const answers = await fetch(connection, asked, waitMs, timeoutMs);
+          for (const answer of answers) this.#accept(answer);
+          if (answers.some(({ errorCode }) => errorCode !== 0)) return;
+        }
+      });
+    } catch {
+      // Broken connections are what this is for.
+    }
+  }
+
+  #partition(topic: string, partition: number): Partition {
+    const name = `${topic}/${partition}`;
+    let found = this.#partitions.get(name);
+    if (found === undefined) {
+      found = { topic, partition, next: 0n, ended: new Map() };
+      this.#partitions.set(name, found);
+    }
+    return found;
+  }
+
+  #accept({ topic, partition, errorCode, aborted, batches }: Fetched): void {
+    const place = this.#partition(topic, partition);
+    // The topic was deleted and made again.
+    if (errorCode === offsetOutOfRange) place.next = 0n;
+    if (errorCode !== 0) return;
+    const begins = aborted.toSorted((a, b) => Number(a.firstOffset - b.firstOffset));
+    const aborting = new Set<bigint>();
+    for (const batch of batches) {
+      for (; begins.length > 0 && begins[0]!.firstOffset <= batch.lastOffset; begins.shift())
+        aborting.add(begins[0]!.producerId);
+      const { producerId, marker } = batch;
+      const ended = place.ended.get(producerId) ?? 0;
+      if (marker === 'abort') aborting.delete(producerId);
+      // A batch can come again with its beginning: offsets below were handed over.
+      const isNew = batch.lastOffset >= place.next;
+      if (marker !== undefined && isNew) place.ended.set(producerId, ended + 1);
+      if (!(batch.isTransactional && aborting.has(producerId)))
+        for (const record of batch.records)
+          if (record.offset >= place.next)
+            this.#onRecord({
+              ...record,
+              topic,
+              partition,
+              transaction: batch.isTransactional ? `${topic}/${partition}/${producerId}/${ended}` : undefined,
+            });
+      if (isNew) place.next = batch.lastOffset + 1n;
+    }
+  }
+}
