@@ -19,19 +19,19 @@ import type { Logger } from 'pino';
 import { backoffMs, pause } from './backoff.ts';
 import { Capture } from './capture/capture.ts';
 import { assertSamePublication, readPublication } from './capture/publication.ts';
-import { createSlot, readSlot } from './capture/slot.ts';
+import { readSlot } from './capture/slot.ts';
 import type { Config } from './config.ts';
+import { type Connections, connections } from './connections.ts';
 import { Encoder } from './encode/encoder.ts';
 import type { SchemaSource } from './encode/schemas.ts';
 import { asRelayError, RelayError } from './errors.ts';
 import { failpoint } from './failpoints.ts';
-import { createKafka, kafkaError } from './kafka.ts';
+import { kafkaError } from './kafka.ts';
 import { progressAt, readDatabaseState } from './lineage.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { RelayState } from './observe/state.ts';
 import { formatLsn } from './position.ts';
-import { createPool } from './postgres.ts';
 import { checkLineage, type Progress } from './progress.ts';
 import { fencePublisher } from './publish/fence.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
@@ -56,6 +56,7 @@ export type RelayDependencies = {
   readonly metrics: Metrics;
   readonly health: Health;
   readonly registry: SchemaSource;
+  readonly connections?: Connections;
 };
 
 /** The slot, and the publication as it was before the slot was taken or made. */
@@ -66,6 +67,7 @@ export class Relay {
   readonly #log: Logger;
   readonly #metrics: Metrics;
   readonly #health: Health;
+  readonly #connections: Connections;
   readonly #instance = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
   readonly #pool: pg.Pool;
   readonly #kafka: Kafka;
@@ -80,13 +82,14 @@ export class Relay {
   /** Failures since a session last reached streaming. */
   #attempt = 0;
 
-  constructor({ config, log, metrics, health, registry }: RelayDependencies) {
+  constructor({ config, log, metrics, health, registry, ...own }: RelayDependencies) {
     this.#config = config;
     this.#log = log.child({ slot: config.slot, instance: this.#instance });
     this.#metrics = metrics;
     this.#health = health;
-    this.#pool = createPool(config);
-    this.#kafka = createKafka(config, this.#log);
+    this.#connections = own.connections ?? connections;
+    this.#pool = this.#connections.pool(config);
+    this.#kafka = this.#connections.kafka(config, this.#log);
     this.#admin = this.#kafka.admin();
     this.#encoder = new Encoder(config, registry, new Topics(this.#admin, config.topics));
   }
@@ -225,7 +228,7 @@ export class Relay {
     assertSamePublication(marks.publication, publication);
     if (found === undefined) await this.#createSlot(marks.initialised);
     try {
-      return { capture: await Capture.open(this.#config), publication };
+      return { capture: await Capture.open(this.#config, this.#connections.replication), publication };
     } catch (error) {
       // Another relay was quicker: no failure.
       if (error instanceof RelayError && error.code === 'SLOT_IN_USE') return this.#waitForPeer(null);
@@ -246,7 +249,7 @@ export class Relay {
     if (isInitialised)
       throw new RelayError('SLOT_MISSING', `slot ${slot} was used before and does not exist any more`);
     this.#log.info('creating the slot; Postgres waits for the transactions that run now');
-    await createSlot(this.#config);
+    await this.#connections.createSlot(this.#config);
     await failpoint('SLOT_CREATED');
   }
 

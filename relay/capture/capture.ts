@@ -34,10 +34,18 @@ type Wire = {
  */
 const statusIntervalMs = 1_000;
 
+/** What is used of the library. */
+export type ReplicationService = Pick<LogicalReplicationService, 'on' | 'subscribe' | 'destroy'>;
+export type ConnectReplication = (settings: pg.ClientConfig) => ReplicationService;
+
+/** The library would acknowledge what it received even with `auto: false`, unless its timer is off too. */
+export const connectReplication: ConnectReplication = (settings) =>
+  new LogicalReplicationService(settings, { acknowledge: { auto: false, timeoutSeconds: 0 } });
+
 export class Capture {
   readonly inbox: Inbox;
   readonly #config: Config;
-  readonly #service: LogicalReplicationService;
+  readonly #service: ReplicationService;
   readonly #assembler: TransactionAssembler;
   #wire: Wire | undefined;
   #system: SystemIdentity | undefined;
@@ -50,7 +58,7 @@ export class Capture {
   #timer: NodeJS.Timeout | undefined;
   #onKeepalive: (() => void) | undefined;
 
-  private constructor(config: Config) {
+  private constructor(config: Config, connect: ConnectReplication) {
     this.#config = config;
     this.inbox = new Inbox(config.capture.maxInFlightBytes, () => this.#resume());
     this.#assembler = new TransactionAssembler({
@@ -62,24 +70,20 @@ export class Capture {
       maxPartBytes: config.publish.maxTransactionBytes,
     });
     const base = clientConfig(config);
-    this.#service = new LogicalReplicationService(
-      {
-        connectionString: withOptions(config.database.url, sessionOptions(config)),
-        connectionTimeoutMillis: base.connectionTimeoutMillis,
-        application_name: 'outbox-relay',
-        keepAlive: true,
-      } as pg.ClientConfig,
-      // The library would acknowledge what it received even with `auto: false`, unless its timer is off too.
-      { acknowledge: { auto: false, timeoutSeconds: 0 } },
-    );
+    this.#service = connect({
+      connectionString: withOptions(config.database.url, sessionOptions(config)),
+      connectionTimeoutMillis: base.connectionTimeoutMillis,
+      application_name: 'outbox-relay',
+      keepAlive: true,
+    } as pg.ClientConfig);
   }
 
   /**
    * Takes the slot and starts to stream, from the slot's own position.
    * @throws RelayError SLOT_IN_USE while another relay has it; POSTGRES_*, SLOT_*
    */
-  static async open(config: Config): Promise<Capture> {
-    const capture = new Capture(config);
+  static async open(config: Config, connect: ConnectReplication = connectReplication): Promise<Capture> {
+    const capture = new Capture(config, connect);
     try {
       await capture.#start();
       return capture;
