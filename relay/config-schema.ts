@@ -263,6 +263,10 @@ export const configSchema = z.strictObject({
       600_000,
     ),
     standbyPollMs: integer('How often a standby tries to take the slot, in ms.', 500, 50, 60_000),
+    failoverSlot: flag(
+      'Make the slot as a failover slot where Postgres can (17 and newer), so that a standby server with sync_replication_slots keeps a copy of it.',
+      true,
+    ),
     heartbeatMs: integer(
       'How often a heartbeat row is written: it moves the slot when only other tables are written and proves that the publication still works.',
       10_000,

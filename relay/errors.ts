@@ -29,11 +29,11 @@ export const errorTable = {
   },
   SLOT_INVALIDATED: {
     class: 'stop',
-    hint: 'Postgres invalidated the slot (see wal_status and invalidation_reason in pg_replication_slots); WAL that was not yet published may be gone. Run `outbox-relay verify` to see what is missing, drop the slot, then `outbox-relay adopt new-slot`.',
+    hint: 'Postgres invalidated the slot (see wal_status and invalidation_reason in pg_replication_slots); WAL that was not yet published may be gone. `outbox-relay recover` makes a new slot and publishes what is missing, as far as the outbox table still holds it; `--dry-run` shows what it would do.',
   },
   SLOT_MISSING: {
     class: 'stop',
-    hint: 'The slot this relay had initialised no longer exists, so events may have been committed that it can never read. Run `outbox-relay verify`, then `outbox-relay adopt new-slot`.',
+    hint: 'The slot this relay had initialised no longer exists, so events may have been committed that it can never read. `outbox-relay recover` makes a new slot and publishes what is missing, as far as the outbox table still holds it; `--dry-run` shows what it would do.',
   },
   SLOT_WRONG_KIND: {
     class: 'stop',
@@ -45,7 +45,7 @@ export const errorTable = {
   },
   PUBLICATION_GAP: {
     class: 'stop',
-    hint: 'The publication did not cover the outbox for a while, so events written then were never streamed. Run `outbox-relay verify` to see which are missing, then `outbox-relay adopt gap`.',
+    hint: 'The publication did not cover the outbox for a while, so events written then were never streamed. `outbox-relay recover` publishes those that are missing; `outbox-relay adopt gap` goes on without them.',
   },
   OUTBOX_TABLE_INVALID: {
     class: 'stop',
@@ -79,7 +79,7 @@ export const errorTable = {
   },
   LINEAGE_SLOT_AHEAD: {
     class: 'stop',
-    hint: 'The slot starts after the progress: it was recreated or advanced by hand, and events in between were never read. Run `outbox-relay verify`, then `outbox-relay adopt slot`.',
+    hint: 'The slot starts after the progress: it was recreated or advanced by hand, and events in between were never read. `outbox-relay recover` publishes those that are missing; `outbox-relay adopt slot` goes on without them.',
   },
   LINEAGE_PROGRESS_LOST: {
     class: 'stop',

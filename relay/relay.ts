@@ -19,7 +19,6 @@ import type { Logger } from 'pino';
 import { backoffMs, pause } from './backoff.ts';
 import { Capture } from './capture/capture.ts';
 import { assertSamePublication, readPublication } from './capture/publication.ts';
-import { readSlot } from './capture/slot.ts';
 import type { Config } from './config.ts';
 import { type Connections, connections } from './connections.ts';
 import { Encoder } from './encode/encoder.ts';
@@ -39,6 +38,7 @@ import type { Publisher } from './publish/publisher.ts';
 import { Topics } from './publish/topics.ts';
 import { readMarks, storeProgress } from './settle/bookkeeping.ts';
 import { rereadDeadLetters } from './settle/dead-letters.ts';
+import { observeSlot } from './settle/slot-health.ts';
 import { Streaming } from './streaming.ts';
 
 /** The ways between the states; each failure leads back to standby, each request to end leads to draining. */
@@ -222,7 +222,7 @@ export class Relay {
     const marks = await readMarks(this.#pool, slot);
     if (marks.isInRecovery)
       throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that was not promoted yet');
-    const found = await readSlot(this.#pool, slot);
+    const found = await observeSlot(this.#pool, slot, this.#metrics);
     if (found?.isActive === true) return this.#waitForPeer(found.activePid);
     const publication = await readPublication(this.#pool, this.#config);
     assertSamePublication(marks.publication, publication);

@@ -14,6 +14,8 @@ export type SlotState = {
   readonly retainedBytes: number;
   /** reserved, extended, unreserved or lost. */
   readonly walStatus: string | null;
+  /** Bytes of WAL that may still be written before the slot is at risk; null where max_slot_wal_keep_size sets no limit. */
+  readonly safeWalBytes: number | null;
 };
 
 type SlotRow = {
@@ -25,6 +27,7 @@ type SlotRow = {
   confirmed_flush_lsn: string | null;
   retained_bytes: string | null;
   wal_status: string | null;
+  safe_wal_size: string | null;
   invalidation_reason: string | null;
 };
 
@@ -33,13 +36,14 @@ type SlotRow = {
  * @throws RelayError SLOT_WRONG_KIND, SLOT_INVALIDATED
  */
 export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Promise<SlotState | undefined> {
-  // invalidation_reason came with 17; to_jsonb reads it where it is, on every version.
+  // invalidation_reason came with 17, and conflicting (which is one of the reasons) with 16; to_jsonb reads what is there.
   const [row] = await query<SlotRow>(
     pool,
     'reading the replication slot',
     `select plugin, slot_type, database = current_database() as is_ours, active, active_pid, confirmed_flush_lsn,
-            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) as retained_bytes, wal_status,
-            to_jsonb(s) ->> 'invalidation_reason' as invalidation_reason
+            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) as retained_bytes, wal_status, safe_wal_size,
+            coalesce(to_jsonb(s) ->> 'invalidation_reason',
+                     case when to_jsonb(s) ->> 'conflicting' = 'true' then 'conflicting' end) as invalidation_reason
        from pg_replication_slots s where slot_name = $1`,
     [slot],
   );
@@ -50,7 +54,7 @@ export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Pro
       `slot ${slot} is a ${row.slot_type} slot of ${row.plugin ?? 'no plugin'}`,
     );
   if (row.wal_status === 'lost' || row.invalidation_reason !== null || row.confirmed_flush_lsn === null)
-    throw new RelayError('SLOT_INVALIDATED', `slot ${slot} is lost`, {
+    throw new RelayError('SLOT_INVALIDATED', `slot ${slot} is lost: ${reasonOf(row)}`, {
       context: { walStatus: row.wal_status, reason: row.invalidation_reason },
     });
   return {
@@ -59,22 +63,25 @@ export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Pro
     confirmedLsn: parseLsn(row.confirmed_flush_lsn),
     retainedBytes: Number(row.retained_bytes ?? 0),
     walStatus: row.wal_status,
+    safeWalBytes: row.safe_wal_size === null ? null : Number(row.safe_wal_size),
   };
+}
+
+function reasonOf({ wal_status, invalidation_reason }: SlotRow): string {
+  return `wal_status ${wal_status ?? 'unknown'}, reason ${invalidation_reason ?? 'not told by this version'}`;
 }
 
 /**
  * Makes the slot. A relay that does so at the same time is no error: the slot is there, which was the aim.
- * On 17 and newer it is a failover slot, so that a standby server can keep a copy of it. Postgres waits for every
- * transaction that is running now, so this has no time limit.
+ * On 17 and newer it is a failover slot unless `capture.failoverSlot` says otherwise, so that a standby server can keep a
+ * copy of it; where there is no standby server that changes nothing. Postgres waits for every transaction that is running
+ * now, so this has no time limit.
  */
 export async function createSlot(config: Config): Promise<void> {
   const client = createClient(config, 'outbox-relay', 0);
   try {
     await client.connect();
-    const version = await client.query<{ version: number }>(
-      `select current_setting('server_version_num')::int as version`,
-    );
-    const failover = (version.rows[0]?.version ?? 0) >= 170_000 ? ', false, false, true' : '';
+    const failover = (await canFailOver(client, config)) ? ', false, false, true' : '';
     await client.query(`select pg_create_logical_replication_slot($1, 'pgoutput'${failover})`, [config.slot]);
   } catch (error) {
     if (error instanceof pg.DatabaseError && error.code === '42710') return; // duplicate_object
@@ -82,6 +89,66 @@ export async function createSlot(config: Config): Promise<void> {
   } finally {
     await client.end().catch(() => {});
   }
+}
+
+/** Whether a slot made now is to be a failover slot: the setting, and a version that knows them. */
+async function canFailOver(client: pg.Client, { capture }: Config): Promise<boolean> {
+  if (!capture.failoverSlot) return false;
+  const { rows } = await client.query<{ version: string }>('show server_version_num');
+  return Number(Object.values(rows[0] ?? {})[0]) >= 170_000;
+}
+
+/** A new slot, and the snapshot of the database at exactly the position where it begins. */
+export type SlotWithSnapshot = AsyncDisposable & {
+  /** Every transaction with a smaller commit LSN is in the snapshot, no other is; the slot streams those others. */
+  readonly consistentLsn: Lsn;
+  /** For SET TRANSACTION SNAPSHOT; may be taken up until this is disposed of. */
+  readonly snapshot: string;
+};
+
+/**
+ * Makes the slot as `createSlot` does, by the command of the replication protocol, which alone exports the snapshot. One
+ * of that name is dropped before.
+ * @throws RelayError SLOT_IN_USE where somebody streams from the old one; POSTGRES_*
+ */
+export async function renewSlotWithSnapshot(config: Config): Promise<SlotWithSnapshot> {
+  const client = createReplicationClient(config);
+  try {
+    await client.connect();
+    const { slot } = config;
+    const drop = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '${slot}'`;
+    await query(client, 'dropping the lost slot', drop);
+    // The options in parentheses came with 15, FAILOVER with 17; 14 knows only the old form.
+    const options = (await canFailOver(client, config))
+      ? `(SNAPSHOT 'export', FAILOVER true)`
+      : 'EXPORT_SNAPSHOT';
+    const { rows } = await client.query<{ consistent_point: string; snapshot_name: string }>(
+      `CREATE_REPLICATION_SLOT ${slot} LOGICAL pgoutput ${options}`,
+    );
+    const made = rows[0]!;
+    return {
+      consistentLsn: parseLsn(made.consistent_point),
+      snapshot: made.snapshot_name,
+      [Symbol.asyncDispose]: () => client.end().catch(() => {}),
+    };
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw createFailure(error);
+  }
+}
+
+/** A connection that takes the commands of the replication protocol and plain statements, but no parameters. */
+function createReplicationClient(config: Config): pg.Client {
+  const url = new URL(config.database.url);
+  url.searchParams.set('replication', 'database');
+  const client = new pg.Client({
+    connectionString: url.href,
+    connectionTimeoutMillis: config.database.connectTimeoutMs,
+    application_name: 'outbox-relay recover',
+    keepAlive: true,
+  });
+  client.on('error', () => {}); // the query under way, or the next one, says what is wrong
+  return client;
 }
 
 function createFailure(error: unknown): RelayError {

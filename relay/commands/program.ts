@@ -8,6 +8,7 @@ import { configCommand } from './config.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { load } from './load.ts';
 import { migrateCommand } from './migrate.ts';
+import { recoverCommand } from './recover.ts';
 import { runCommand } from './run.ts';
 import { schemasCommand } from './schemas.ts';
 import { statusCommand } from './status.ts';
@@ -23,6 +24,7 @@ const createCommands = (): Command[] => {
     statusCommand(load),
     verifyCommand(load),
     deadLettersCommand(load),
+    recoverCommand(load),
     adoptCommand(load),
     configCommand(load),
   ];

@@ -6,10 +6,12 @@ import { createLogUpdate } from 'log-update';
 import type pg from 'pg';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import type { Config } from '../config.ts';
-import { asRelayError, type RelayError } from '../errors.ts';
+import { asRelayError, RelayError } from '../errors.ts';
 import { formatLsn, parseLsn } from '../position.ts';
 import { createPool, query } from '../postgres.ts';
+import { readMarks } from '../settle/bookkeeping.ts';
 import type { Load } from './load.ts';
+import { describeBytes, describeSlotHealth } from './slot-health.ts';
 import { formatTable } from './table.ts';
 
 type StatusOptions = { json?: boolean; watch?: number | true };
@@ -27,6 +29,8 @@ export type Status = {
         readonly lagBytes: number;
         readonly retainedBytes: number;
         readonly walStatus: string | null;
+        /** WAL that may still be written before the slot is at risk; null where there is no limit. */
+        readonly safeWalBytes: number | null;
       };
   /** The copy of the progress in Postgres; null where no relay ever started on this slot. */
   readonly progress: {
@@ -112,7 +116,8 @@ async function readSlotStatus(pool: pg.Pool, name: string): Promise<Status['slot
     if (!isAboutSlot(failure)) throw error;
     return { state: 'unusable', code: failure.code, message: failure.message, hint: failure.hint };
   }
-  if (slot === undefined) return { state: 'absent' };
+  if (slot === undefined)
+    return (await readMarks(pool, name)).initialised ? missing(name) : { state: 'absent' };
   const [wal] = await query<{ lsn: string }>(
     pool,
     'reading the WAL position',
@@ -125,7 +130,13 @@ async function readSlotStatus(pool: pg.Pool, name: string): Promise<Status['slot
     lagBytes: Math.max(0, Number(parseLsn(wal?.lsn ?? '0/0') - slot.confirmedLsn)),
     retainedBytes: slot.retainedBytes,
     walStatus: slot.walStatus,
+    safeWalBytes: slot.safeWalBytes,
   };
+}
+
+function missing(name: string): Status['slot'] {
+  const { code, message, hint } = new RelayError('SLOT_MISSING', `slot ${name} was used before and is gone`);
+  return { state: 'unusable', code, message, hint };
 }
 
 function isAboutSlot({ code }: RelayError): boolean {
@@ -210,25 +221,21 @@ function slotDetails(slot: Status['slot']): string[][] {
   if (slot.state === 'absent' || slot.state === 'unusable') return [];
   return [
     ['lag', describeBytes(slot.lagBytes), `of WAL after ${slot.confirmedLsn}`],
-    ['retained', describeBytes(slot.retainedBytes), `wal_status ${slot.walStatus ?? 'unknown'}`],
+    ['retained', describeBytes(slot.retainedBytes), slotNote(slot)],
   ];
+}
+
+function slotNote(slot: Parameters<typeof describeSlotHealth>[0]): string {
+  const health = describeSlotHealth(slot);
+  return slot.walStatus === 'unreserved'
+    ? styleText('yellow', `${health}: about to be lost at the next checkpoint`)
+    : health;
 }
 
 function describeProgress(progress: Status['progress']): string {
   if (progress === null || progress.ageSeconds === null) return 'nothing published yet';
   const partial = progress.isPartial ? ', within a large transaction' : '';
   return `${progress.eventCount} events${partial}, by ${progress.instance}, ${describeAge(progress.ageSeconds)} ago`;
-}
-
-export function describeBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 
 function describeAge(ageSeconds: number): string {

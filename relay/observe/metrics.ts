@@ -44,6 +44,13 @@ const gauges = {
   in_flight_bytes_limit: { help: 'capture.maxInFlightBytes: above it the relay stops reading.' },
   state: { help: '1 for the state the relay is in, 0 for the others.', labels: ['state'] },
   slot_retained_bytes: { help: 'WAL bytes the slot keeps the server from removing.' },
+  slot_safe_wal_size_bytes: {
+    help: 'WAL bytes that may still be written before Postgres may give up the slot (safe_wal_size); +Inf without max_slot_wal_keep_size.',
+  },
+  slot_invalidated: {
+    help: '1 for the reason for which Postgres gave up the slot (invalidation_reason), 0 for the others. The relay then stops.',
+    labels: ['reason'],
+  },
   slot_wal_status: {
     help: '1 for the wal_status of the slot, 0 for the others; lost means that events are gone.',
     labels: ['status'],
@@ -108,6 +115,24 @@ export type CommittedBatch = {
 
 /** wal_status as pg_replication_slots has it. */
 const walStatuses = ['reserved', 'extended', 'unreserved', 'lost'] as const;
+
+/** invalidation_reason as pg_replication_slots has it; `other` for what came later, or where the version does not tell. */
+const invalidationReasons = [
+  'wal_removed',
+  'rows_removed',
+  'wal_level_insufficient',
+  'idle_timeout',
+  'conflicting',
+  'other',
+] as const;
+
+/** What of the slot becomes gauges. */
+export type SlotHealth = {
+  readonly retainedBytes: number;
+  readonly walStatus: string | null;
+  /** null where there is no limit. */
+  readonly safeWalBytes: number | null;
+};
 
 /**
  * Topics follow from rows where the allow-list holds a `*`, and each is a time series for ever. More topics than this
@@ -189,9 +214,19 @@ export function createMetrics(options: { readonly process?: boolean } = {}) {
       gauge.in_flight_bytes_limit.set(limitBytes);
     },
 
-    setSlot(retainedBytes: number, walStatus: string | null): void {
+    setSlot({ retainedBytes, walStatus, safeWalBytes }: SlotHealth): void {
       gauge.slot_retained_bytes.set(retainedBytes);
+      gauge.slot_safe_wal_size_bytes.set(safeWalBytes ?? Number.POSITIVE_INFINITY);
+      for (const reason of invalidationReasons) gauge.slot_invalidated.set({ reason }, 0);
       for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === walStatus ? 1 : 0);
+    },
+
+    /** The slot is lost. @param reason as Postgres tells it, if it does */
+    setSlotLost(reason: string | null): void {
+      const known = invalidationReasons.find((each) => each === reason) ?? 'other';
+      for (const each of invalidationReasons)
+        gauge.slot_invalidated.set({ reason: each }, each === known ? 1 : 0);
+      for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === 'lost' ? 1 : 0);
     },
 
     /** @param oldestSeconds 0 when none is open */

@@ -10,7 +10,6 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { pause } from '../backoff.ts';
 import { assertSamePublication, readPublication } from '../capture/publication.ts';
-import { readSlot } from '../capture/slot.ts';
 import type { Config } from '../config.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -19,9 +18,13 @@ import type { Progress } from '../progress.ts';
 import { type Heartbeat, storeProgress, writeHeartbeat } from './bookkeeping.ts';
 import { readOpenDeadLetters } from './dead-letters.ts';
 import { ensurePartitions } from './partitions.ts';
+import { observeSlot } from './slot-health.ts';
 
 /** Partitions are made a week ahead, so looking once an hour leaves 167 more tries. */
 const partitionsIntervalMs = 3_600_000;
+
+/** One row of a view in shared memory, 0.2 ms: often enough to see a slot that is about to be lost before it is. */
+const slotIntervalMs = 1_000;
 
 export type HousekeepingDependencies = {
   readonly config: Config;
@@ -46,17 +49,28 @@ export class Housekeeping {
 
   /** Runs until the signal. @throws RelayError of class `stop` */
   async run(signal: AbortSignal): Promise<void> {
+    const { heartbeatMs } = this.#use.config.capture;
+    const atHeartbeat = [
+      this.#watchPublication,
+      this.#heartbeat,
+      this.#copyProgress,
+      this.#makePartitions,
+      this.#countDeadLetters,
+    ];
+    await Promise.all([
+      this.#repeat(atHeartbeat, heartbeatMs, signal),
+      this.#repeat([this.#watchSlot], Math.min(slotIntervalMs, heartbeatMs), signal),
+    ]);
+  }
+
+  async #repeat(
+    duties: readonly (() => Promise<void>)[],
+    intervalMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     while (!signal.aborted) {
-      for (const duty of [
-        this.#watchPublication,
-        this.#heartbeat,
-        this.#copyProgress,
-        this.#watchSlot,
-        this.#makePartitions,
-        this.#countDeadLetters,
-      ])
-        await this.#attempt(duty);
-      await pause(this.#use.config.capture.heartbeatMs, signal);
+      for (const duty of duties) await this.#attempt(duty);
+      await pause(intervalMs, signal);
     }
   }
 
@@ -104,9 +118,9 @@ export class Housekeeping {
   }
 
   async #watchSlot(): Promise<void> {
-    const slot = await readSlot(this.#use.pool, this.#use.config.slot);
-    if (slot === undefined) throw new RelayError('SLOT_MISSING', `slot ${this.#use.config.slot} is gone`);
-    this.#use.metrics.setSlot(slot.retainedBytes, slot.walStatus);
+    const { pool, config, metrics } = this.#use;
+    if ((await observeSlot(pool, config.slot, metrics)) === undefined)
+      throw new RelayError('SLOT_MISSING', `slot ${config.slot} is gone`);
   }
 
   async #makePartitions(): Promise<void> {

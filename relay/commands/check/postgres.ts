@@ -4,9 +4,11 @@ import pg from 'pg';
 import { heartbeatTable, readPublication } from '../../capture/publication.ts';
 import { readSlot } from '../../capture/slot.ts';
 import type { Config } from '../../config.ts';
-import { errorTable } from '../../errors.ts';
+import { errorTable, RelayError } from '../../errors.ts';
 import { planMigrations, readMigrations } from '../../migrate/plan.ts';
 import { clientConfig, postgresError, query, quoteTable } from '../../postgres.ts';
+import { readMarks } from '../../settle/bookkeeping.ts';
+import { describeBytes, describeSlotHealth } from '../slot-health.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
 
 export type PostgresContext = { readonly pool: pg.Pool; readonly config: Config };
@@ -232,15 +234,31 @@ async function mayMakePartitions(context: PostgresContext): Promise<boolean> {
   return granted === true;
 }
 
+/** Whether a relay ever streamed from this slot. The tables may be missing, which others tell. */
+async function hasMark({ pool, config }: PostgresContext): Promise<boolean> {
+  try {
+    return (await readMarks(pool, config.slot)).initialised;
+  } catch (error) {
+    if (error instanceof RelayError && error.code === 'OUTBOX_TABLE_INVALID') return false;
+    throw error;
+  }
+}
+
 const slot: PostgresCheck = {
   name: 'slot',
   async run({ pool, config }) {
     const found = await readSlot(pool, config.slot);
-    if (found === undefined) return ok(`${config.slot} is absent; the first start makes it`);
+    if (found === undefined) {
+      if (!(await hasMark({ pool, config }))) return ok(`${config.slot} is absent; the first start makes it`);
+      return fail(`${config.slot} was used before and is gone`, errorTable.SLOT_MISSING.hint);
+    }
     const state = found.isActive ? `a relay streams (walsender ${found.activePid})` : 'no relay streams';
-    const described = `${config.slot}: ${state}, wal_status ${found.walStatus ?? 'unknown'}`;
+    const described = `${config.slot}: ${state}, ${describeBytes(found.retainedBytes)} of WAL retained, ${describeSlotHealth(found)}`;
     if (found.walStatus !== 'unreserved') return ok(described);
-    return warn(described, `About to be lost: ${errorTable.SLOT_INVALIDATED.hint}`);
+    return warn(
+      described,
+      'About to be lost at the next checkpoint: let the relay catch up, or raise max_slot_wal_keep_size and reload.',
+    );
   },
 };
 

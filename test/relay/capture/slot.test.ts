@@ -1,9 +1,10 @@
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Capture } from '../../../relay/capture/capture.ts';
 import { readPublication } from '../../../relay/capture/publication.ts';
-import { createSlot, readSlot } from '../../../relay/capture/slot.ts';
+import { createSlot, readSlot, renewSlotWithSnapshot } from '../../../relay/capture/slot.ts';
 import { RelayError } from '../../../relay/errors.ts';
+import { observeSlot } from '../../../relay/settle/slot-health.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { createDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';
@@ -78,6 +79,49 @@ describe('making a slot', () => {
     expect(rows[0]).toMatchObject({ failover: rows[0].can ? true : null, two_phase: false });
   });
 
+  test('makes an ordinary one where the setting says so', async () => {
+    const config = await outbox.newSlot({ CAPTURE_FAILOVER_SLOT: false });
+    const { rows } = await pool.query(
+      `select to_jsonb(s) ->> 'failover' as failover from pg_replication_slots s where slot_name = $1`,
+      [config.slot],
+    );
+    expect(rows[0].failover).not.toBe('true');
+  });
+
+  test.each([true, false])(
+    'with its snapshot shows exactly what the slot will not stream (failover %s)',
+    async (failover) => {
+      const config = await outbox.newSlot({ CAPTURE_FAILOVER_SLOT: failover });
+      const client = new pg.Client({ connectionString: outbox.database.url });
+      await client.connect();
+      const insert = async (count: number) =>
+        (
+          await pool.query<{ id: string }>(
+            `insert into outbox.event (aggregatetype, aggregateid, type) select 'order', n, 'Placed'
+             from generate_series(1, $1) n returning id`,
+            [count],
+          )
+        ).rows.map(({ id }) => id);
+      const ids = await insert(2);
+      const kinds = `select plugin, two_phase, to_jsonb(s) -> 'failover' as failover from pg_replication_slots s where slot_name = $1`;
+      const before = (await pool.query(kinds, [config.slot])).rows;
+      try {
+        await using renewed = await renewSlotWithSnapshot(config);
+        expect(renewed.consistentLsn).toBe(await outbox.confirmedLsn(config.slot));
+        expect((await pool.query(kinds, [config.slot])).rows).toEqual(before);
+        const later = await insert(1);
+        await client.query('begin isolation level repeatable read, read only');
+        await client.query(`set transaction snapshot '${renewed.snapshot}'`);
+        const { rows } = await client.query('select id from outbox.event where id = any($1)', [
+          [...ids, ...later],
+        ]);
+        expect(rows.map(({ id }) => id).toSorted()).toEqual(ids.toSorted());
+      } finally {
+        await client.end();
+      }
+    },
+  );
+
   test('without the right to is told as that', async () => {
     const name = unique('nobody');
     await pool.query(`create role ${name} login password 'of-a-test'`);
@@ -93,6 +137,11 @@ describe('making a slot', () => {
     }
   });
 });
+
+async function major(client: pg.Client): Promise<number> {
+  const { rows } = await client.query(`select current_setting('server_version_num')::int / 10000 as major`);
+  return rows[0].major;
+}
 
 describe('a server of its own', () => {
   let server: Postgres;
@@ -121,16 +170,24 @@ describe('a server of its own', () => {
   test('that has no slot left cannot serve the relay', async () => {
     await createSlot(configFor('only_one'));
     expect(await codeOf(createSlot(configFor('one_more')))).toBe('POSTGRES_UNSUITABLE');
+    expect(await codeOf(renewSlotWithSnapshot(configFor('one_more')))).toBe('POSTGRES_UNSUITABLE');
   });
 
   test('that gave up the WAL of a slot says so, to who asks and to who streams', async () => {
     await client.query('create table if not exists filler (x text)');
+    const before = await readSlot(client, 'only_one');
+    expect(before).toMatchObject({ walStatus: 'reserved', safeWalBytes: expect.any(Number) });
     for (let i = 0; i < 4; i++) {
       await client.query(`insert into filler select repeat('x', 1000) from generate_series(1, 1000)`);
       await client.query('select pg_switch_wal()');
     }
     await client.query('checkpoint');
-    expect(await codeOf(readSlot(client, 'only_one'))).toBe('SLOT_INVALIDATED');
+    const setSlotLost = vi.fn();
+    expect(await codeOf(observeSlot(client, 'only_one', { setSlot: vi.fn(), setSlotLost }))).toBe(
+      'SLOT_INVALIDATED',
+    );
+    // The reason came with 17.
+    expect(setSlotLost.mock.calls).toEqual([[(await major(client)) >= 17 ? 'wal_removed' : null]]);
     expect(await codeOf(Capture.open(configFor('only_one')))).toBe('SLOT_INVALIDATED');
     await client.query(`select pg_drop_replication_slot('only_one')`);
   });

@@ -108,12 +108,27 @@ describe('on a database that is ready', () => {
       () => only('slot', { OUTBOX_RELAY_SLOT: slot }),
     );
     expect(found).toMatchObject({ status: 'ok', message: expect.stringContaining('no relay streams') });
+    expect(found?.message).toMatch(/of WAL retained, wal_status reserved, no max_slot_wal_keep_size$/);
     const physical = await during(
       `select pg_create_physical_replication_slot('${slot}')`,
       `select pg_drop_replication_slot('${slot}')`,
       () => only('slot', { OUTBOX_RELAY_SLOT: slot }),
     );
     expect(physical).toMatchObject({ status: 'fail', message: expect.stringContaining('physical') });
+  });
+
+  test('a slot that is gone after a relay streamed from it is red, and the fix is to recover', async () => {
+    const slot = relay.env.OUTBOX_RELAY_SLOT;
+    const found = await during(
+      `insert into outbox.progress (slot, initialised_at) values ('${slot}', now())`,
+      `delete from outbox.progress where slot = '${slot}'`,
+      () => only('slot'),
+    );
+    expect(found).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('gone'),
+      fix: expect.stringContaining('outbox-relay recover'),
+    });
   });
 
   test('a role without REPLICATION is red, whatever it may read', async () => {

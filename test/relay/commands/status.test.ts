@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeBytes, describeStatus, readStatus } from '../../../relay/commands/status.ts';
+import { describeBytes } from '../../../relay/commands/slot-health.ts';
+import { describeStatus, readStatus } from '../../../relay/commands/status.ts';
 import { createDatabase } from '../../support/database.ts';
 import { runCli } from './cli.ts';
 import { openRelayDatabase, type RelayDatabase } from './outbox.ts';
@@ -62,6 +63,13 @@ test('progress and dead letters are shown with their age, as the relay’s own r
   expect(shown).toMatch(/^progress +16\/B374D848 +42 events, by relay-1, \d+ s ago$/m);
   expect(shown).toMatch(/^dead letters +4 +open$/m);
   expect(shown).toMatch(/^ +3 +PAYLOAD_INVALID, oldest 3 h ago$/m);
+});
+
+test('a slot that is gone after a relay streamed from it is told, with what to do', async () => {
+  await relay.pool.query('select pg_drop_replication_slot($1)', [slot]);
+  const status = await read();
+  expect(status.slot).toMatchObject({ state: 'unusable', code: 'SLOT_MISSING' });
+  expect(describeStatus(status)).toContain('outbox-relay recover');
 });
 
 test('a database without the outbox is told to migrate', async () => {

@@ -66,13 +66,29 @@ test('exactly one state is 1', async () => {
   expect(text).toContain('outbox_relay_state_changes_total{state="fencing"} 1');
 });
 
-test('a lost slot shows', async () => {
+test('a slot at risk shows, with how much more WAL it survives, and so does a lost one, with the reason', async () => {
   const metrics = create();
-  metrics.setSlot(4096, 'lost');
-  const text = await metrics.registry.metrics();
-  expect(text).toContain('outbox_relay_slot_retained_bytes 4096');
-  expect(text).toContain('outbox_relay_slot_wal_status{status="lost"} 1');
-  expect(text).toContain('outbox_relay_slot_wal_status{status="reserved"} 0');
+  metrics.setSlot({ retainedBytes: 4096, walStatus: 'unreserved', safeWalBytes: -100 });
+  const atRisk = await metrics.registry.metrics();
+  expect(atRisk).toContain('outbox_relay_slot_retained_bytes 4096');
+  expect(atRisk).toContain('outbox_relay_slot_safe_wal_size_bytes -100');
+  expect(atRisk).toContain('outbox_relay_slot_wal_status{status="unreserved"} 1');
+  expect(atRisk).toContain('outbox_relay_slot_wal_status{status="reserved"} 0');
+  expect(atRisk).not.toMatch(/slot_invalidated\{.*\} 1/);
+  metrics.setSlotLost('wal_removed');
+  const lost = await metrics.registry.metrics();
+  expect(lost).toContain('outbox_relay_slot_wal_status{status="lost"} 1');
+  expect(lost.match(/^outbox_relay_slot_invalidated\{.*\} 1$/gm)).toEqual([
+    'outbox_relay_slot_invalidated{reason="wal_removed"} 1',
+  ]);
+  metrics.setSlotLost('a reason of a later version');
+  expect(await metrics.registry.metrics()).toContain('outbox_relay_slot_invalidated{reason="other"} 1');
+});
+
+test('without max_slot_wal_keep_size a slot is safe for ever', async () => {
+  const metrics = create();
+  metrics.setSlot({ retainedBytes: 0, walStatus: 'reserved', safeWalBytes: null });
+  expect(await metrics.registry.metrics()).toMatch(/outbox_relay_slot_safe_wal_size_bytes \+Inf/);
 });
 
 test('a clock that is ahead gives no negative latency', async () => {

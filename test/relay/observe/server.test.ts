@@ -34,7 +34,7 @@ test('livez turns 503 when the relay stopped itself, and readyz says what to do'
   health.stopped(new RelayError('SLOT_INVALIDATED', 'slot is lost'));
   expect((await get('/livez')).status).toBe(503);
   const { error } = (await (await get('/readyz')).json()) as { error: { hint: string } };
-  expect(error.hint).toContain('outbox-relay verify');
+  expect(error.hint).toContain('outbox-relay recover');
 });
 
 test('metrics come in the text format', async () => {
