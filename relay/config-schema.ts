@@ -43,6 +43,9 @@ const section = <T extends z.ZodRawShape>(shape: T) => z.prefault(z.strictObject
 
 const MiB = 1024 * 1024;
 
+const unreadableUrl =
+  'cannot be read as a URL; in user and password, write characters such as / ? # @ and % as %2F, %3F, %23, %40 and %25';
+
 export const configSchema = z.strictObject({
   slot: z
     .string()
@@ -59,12 +62,13 @@ export const configSchema = z.strictObject({
     url: z
       .string({ error: 'is required, for example postgres://relay@db.example:5432/shop' })
       .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
+      .refine((url) => URL.canParse(url), unreadableUrl)
       .meta({
         kind: 'string',
         env: 'DATABASE_URL',
         secret: 'url',
         description:
-          'Connection string of the database that holds the outbox. Straight to Postgres, not through a pooler.',
+          'Connection string of the database that holds the outbox. Straight to Postgres, not through a pooler. TLS by its parameters: `?sslmode=verify-full&sslrootcert=ca.pem`, and `sslcert`, `sslkey` for a client certificate.',
       }),
     connectTimeoutMs: integer('How long opening a connection may take, in ms.', 10_000, 100, 600_000),
     statementTimeoutMs: integer('How long one bookkeeping statement may take, in ms.', 15_000, 100, 600_000),
@@ -147,6 +151,7 @@ export const configSchema = z.strictObject({
     url: z
       .string({ error: 'is required, for example http://registry:8081' })
       .regex(/^https?:\/\//, 'must start with http:// or https://')
+      .refine((url) => URL.canParse(url), unreadableUrl)
       .meta({
         kind: 'string',
         env: 'SCHEMA_REGISTRY_URL',
@@ -155,6 +160,10 @@ export const configSchema = z.strictObject({
       }),
     username: optionalText('User for basic authentication.'),
     password: optionalText('Password for basic authentication.', { secret: 'whole' }),
+    token: optionalText('Token for bearer authentication.', { secret: 'whole' }),
+    sslCaFile: optionalText('File with the certificate authorities to trust, PEM; for https.'),
+    sslCertFile: optionalText('File with the client certificate, PEM.'),
+    sslKeyFile: optionalText('File with the client key, PEM.'),
     timeoutMs: integer('How long the registry may take to answer, in ms.', 5_000, 100, 600_000),
     latestTtlMs: integer(
       'For how long the latest version of a subject is kept before it is asked for again, in ms.',
@@ -319,6 +328,9 @@ export const configSchema = z.strictObject({
 
 export type Config = z.output<typeof configSchema>;
 
+const namesFiles = (section: Config['kafka'] | Config['registry']): boolean =>
+  (section.sslCaFile ?? section.sslCertFile ?? section.sslKeyFile) !== undefined;
+
 /** Rules between settings; each gives the key it concerns. */
 export const configRules: readonly ((config: Config) => { key: string; message: string } | undefined)[] = [
   ({ outbox: { columns } }) => {
@@ -332,9 +344,33 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
     (config.kafka.saslUsername === undefined || config.kafka.saslPassword === undefined)
       ? { key: 'kafka.saslMechanism', message: 'needs kafka.saslUsername and kafka.saslPassword' }
       : undefined,
-  (config) =>
-    (config.kafka.sslCertFile === undefined) !== (config.kafka.sslKeyFile === undefined)
-      ? { key: 'kafka.sslCertFile', message: 'and kafka.sslKeyFile must be given together' }
+  ({ kafka }) =>
+    kafka.saslMechanism === undefined && (kafka.saslUsername ?? kafka.saslPassword) !== undefined
+      ? { key: 'kafka.saslMechanism', message: 'is needed where kafka.saslUsername or kafka.saslPassword is' }
+      : undefined,
+  ({ kafka }) =>
+    !kafka.ssl && namesFiles(kafka)
+      ? { key: 'kafka.ssl', message: 'must be true for certificate files to be used' }
+      : undefined,
+  ({ registry }) =>
+    !registry.url.startsWith('https:') && namesFiles(registry)
+      ? { key: 'registry.url', message: 'must start with https:// for certificate files to be used' }
+      : undefined,
+  ({ kafka, registry }) => {
+    const half = Object.entries({ kafka, registry }).find(
+      ([, { sslCertFile, sslKeyFile }]) => (sslCertFile === undefined) !== (sslKeyFile === undefined),
+    );
+    return half === undefined
+      ? undefined
+      : { key: `${half[0]}.sslCertFile`, message: `and ${half[0]}.sslKeyFile must be given together` };
+  },
+  ({ registry }) =>
+    registry.token !== undefined && (registry.username ?? registry.password) !== undefined
+      ? { key: 'registry.token', message: 'and registry.username exclude each other' }
+      : undefined,
+  ({ registry }) =>
+    registry.password !== undefined && registry.username === undefined
+      ? { key: 'registry.username', message: 'is needed where registry.password is' }
       : undefined,
   (config) =>
     config.publish.batchEvents > config.publish.maxTransactionEvents

@@ -14,6 +14,12 @@ export type ErrorClass = 'retry' | 'quarantine' | 'stop';
 type ErrorEntry = { readonly class: ErrorClass; readonly hint: string };
 
 export const errorTable = {
+  // every server
+  TLS_REFUSED: {
+    class: 'stop',
+    hint: 'One side did not accept the other’s TLS: a certificate of an unknown authority, of another host name or expired, a client certificate that is missing or not accepted, or a port that does not speak TLS. Waiting does not mend it; the message names the server and the reason. Files are read at the start.',
+  },
+
   // Postgres
   POSTGRES_UNAVAILABLE: {
     class: 'retry',
@@ -93,7 +99,7 @@ export const errorTable = {
   // Kafka
   KAFKA_UNAVAILABLE: {
     class: 'retry',
-    hint: 'No broker answered, or no leader or coordinator is available; check KAFKA_BROKERS and the cluster.',
+    hint: 'No broker answered, or no leader or coordinator is available; check KAFKA_BROKERS, the cluster, and whether the port asks for TLS or SASL (kafka.ssl, kafka.saslMechanism).',
   },
   PUBLISH_UNCERTAIN: {
     class: 'retry',
@@ -131,7 +137,7 @@ export const errorTable = {
   },
   REGISTRY_UNAUTHORIZED: {
     class: 'stop',
-    hint: 'The schema registry refused the credentials; correct registry.username and registry.password.',
+    hint: 'The schema registry refused the credentials; correct registry.username and registry.password, or registry.token.',
   },
   SCHEMA_MISSING: {
     class: 'quarantine',
@@ -232,6 +238,7 @@ export function exitCodeOf(error: RelayError): number {
     case 'POSTGRES_UNAUTHORIZED':
     case 'KAFKA_UNAUTHORIZED':
     case 'REGISTRY_UNAUTHORIZED':
+    case 'TLS_REFUSED':
       return exitCodes.unauthorized;
     default:
       return error.class === 'retry' ? exitCodes.unavailable : exitCodes.stopped;

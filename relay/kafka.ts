@@ -1,13 +1,13 @@
 /** How the relay connects to Kafka, and what its errors mean. */
-import { readFileSync } from 'node:fs';
 import { Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { type ErrorCode, RelayError } from './errors.ts';
+import { tlsOptions, tlsRefusal } from './tls.ts';
 
 /**
  * A client of the cluster. Its own retries are short: whoever calls decides what a failure means.
- * @throws RelayError CONFIG_INVALID when a certificate file cannot be read.
+ * @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used.
  */
 export function createKafka(config: Config, log: Logger): Kafka {
   const { kafka } = config;
@@ -19,7 +19,7 @@ export function createKafka(config: Config, log: Logger): Kafka {
     authenticationTimeout: kafka.connectTimeoutMs,
     requestTimeout: kafka.requestTimeoutMs,
     enforceRequestTimeout: true,
-    ssl: sslOptions(config),
+    ssl: kafka.ssl && tlsOptions(kafka),
     ...(sasl === undefined ? {} : { sasl }),
     // InitProducerId answers CONCURRENT_TRANSACTIONS while the predecessor's transaction is being aborted.
     retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 },
@@ -40,28 +40,6 @@ function logKafka(
   else log.trace({ namespace }, entry.message);
 }
 
-function sslOptions({ kafka }: Config) {
-  if (!kafka.ssl) return false;
-  const read = (file: string | undefined) => (file === undefined ? undefined : readPem(file));
-  const ca = read(kafka.sslCaFile);
-  const cert = read(kafka.sslCertFile);
-  const key = read(kafka.sslKeyFile);
-  return {
-    rejectUnauthorized: true,
-    ...(ca === undefined ? {} : { ca: [ca] }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-  };
-}
-
-function readPem(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new RelayError('CONFIG_INVALID', `the file ${file} cannot be read`, { cause });
-  }
-}
-
 function saslOptions({ kafka }: Config): SASLOptions | undefined {
   if (kafka.saslMechanism === undefined) return undefined;
   return {
@@ -75,6 +53,7 @@ function saslOptions({ kafka }: Config): SASLOptions | undefined {
 const codeOfType: Readonly<Record<string, ErrorCode>> = {
   PRODUCER_FENCED: 'PRODUCER_FENCED',
   INVALID_PRODUCER_EPOCH: 'PRODUCER_FENCED',
+  TLS_REFUSED: 'TLS_REFUSED',
   SASL_AUTHENTICATION_FAILED: 'KAFKA_UNAUTHORIZED',
   TOPIC_AUTHORIZATION_FAILED: 'KAFKA_UNAUTHORIZED',
   GROUP_AUTHORIZATION_FAILED: 'KAFKA_UNAUTHORIZED',
@@ -85,7 +64,10 @@ const codeOfType: Readonly<Record<string, ErrorCode>> = {
   UNSUPPORTED_FOR_MESSAGE_FORMAT: 'KAFKA_UNSUITABLE',
 };
 
-/** The broker's error type at the bottom of kafkajs's wrappers, for example `CONCURRENT_TRANSACTIONS`. */
+/**
+ * The broker's error type at the bottom of kafkajs's wrappers, for example `CONCURRENT_TRANSACTIONS`; `TLS_REFUSED` where
+ * it did not come to that.
+ */
 export function kafkaErrorType(error: unknown): string | undefined {
   for (
     let current = error, depth = 0;
@@ -95,7 +77,7 @@ export function kafkaErrorType(error: unknown): string | undefined {
     if ('type' in current && typeof current.type === 'string' && current.type !== '') return current.type;
     if (current.name === 'KafkaJSSASLAuthenticationError') return 'SASL_AUTHENTICATION_FAILED';
   }
-  return undefined;
+  return tlsRefusal(error) === undefined ? undefined : 'TLS_REFUSED';
 }
 
 /** createTopics gives a list of one error a topic; we create one at a time. */

@@ -2,9 +2,14 @@
 import pg from 'pg';
 import type { Config } from './config.ts';
 import { type ErrorCode, RelayError } from './errors.ts';
+import { tlsOptions, tlsRefusal } from './tls.ts';
 
-/** Connection settings of every ordinary connection; text comes back in one form whatever the server's defaults are. */
+/**
+ * Connection settings of every ordinary connection; text comes back in one form whatever the server's defaults are.
+ * @throws RelayError CONFIG_INVALID when a file that the URL names cannot be used.
+ */
 export function clientConfig(config: Config): pg.ClientConfig {
+  checkFiles(config.database.url);
   return {
     connectionString: config.database.url,
     connectionTimeoutMillis: config.database.connectTimeoutMs,
@@ -14,6 +19,13 @@ export function clientConfig(config: Config): pg.ClientConfig {
     application_name: 'outbox-relay',
     keepAlive: true,
   };
+}
+
+/** The driver reads the files itself, when it connects; an error of the file system would pass for one of the server. */
+function checkFiles(url: string): void {
+  const { searchParams } = new URL(url);
+  const file = (name: string) => searchParams.get(name) ?? undefined;
+  tlsOptions({ sslCaFile: file('sslrootcert'), sslCertFile: file('sslcert'), sslKeyFile: file('sslkey') });
 }
 
 /**
@@ -76,6 +88,7 @@ const passingClasses: ReadonlySet<string> = new Set(['08', '25', '40', '53', '55
 export function postgresError(error: unknown, doing: string): RelayError {
   if (error instanceof RelayError) return error;
   const { code, message } = describe(error);
+  if (isTlsRefusal(error)) return new RelayError('TLS_REFUSED', `${doing}: ${message}`, { cause: error });
   const relayCode =
     code === undefined || passingClasses.has(code.slice(0, 2))
       ? (codeOfSqlState[code ?? ''] ?? 'POSTGRES_UNAVAILABLE')
@@ -84,6 +97,12 @@ export function postgresError(error: unknown, doing: string): RelayError {
     cause: error,
     context: { sqlState: code },
   });
+}
+
+/** The driver's own words have no code: the server, or this host of it, does not do TLS. */
+function isTlsRefusal(error: unknown): boolean {
+  if (tlsRefusal(error) !== undefined) return true;
+  return error instanceof Error && error.message === 'The server does not support SSL connections';
 }
 
 /** Runs a query whose failure leaves as a `RelayError`. */

@@ -9,9 +9,12 @@ import avsc from 'avsc';
 import type { Config } from '../config.ts';
 import { bigLong } from '../encode/avro/schema.ts';
 import { RelayError } from '../errors.ts';
+import { tlsOptions } from '../tls.ts';
 
 /** Confluent wire format: a zero byte, the schema id (4 bytes, big endian), Avro. */
 const framingBytes = 5;
+
+type Middleware = NonNullable<ConstructorParameters<typeof SchemaRegistry>[0]['middlewares']>[number];
 
 export class Decoder {
   readonly #registry: SchemaRegistry;
@@ -20,12 +23,19 @@ export class Decoder {
   /** By schema id: the type, or why there is none. */
   readonly #types = new Map<number, avsc.Type | string>();
 
-  constructor({ url, username, password, timeoutMs }: Config['registry']) {
+  constructor(registry: Config['registry']) {
+    const { url, username, password, token, timeoutMs } = registry;
     const { host, auth, isSecure } = splitUrl(url, username, password);
-    this.#agent = isSecure ? new HttpsAgent() : new HttpAgent();
+    this.#agent = isSecure ? new HttpsAgent(tlsOptions(registry)) : new HttpAgent();
     this.#timeoutMs = timeoutMs;
     this.#registry = new SchemaRegistry(
-      { host, agent: this.#agent, retry: { retries: 0 }, ...(auth === undefined ? {} : { auth }) },
+      {
+        host,
+        agent: this.#agent,
+        retry: { retries: 0 },
+        ...(auth === undefined ? {} : { auth }),
+        ...(token === undefined ? {} : { middlewares: [bearer(token)] }),
+      },
       { [SchemaType.AVRO]: { typeHook: longsAsBigints } },
     );
   }
@@ -91,6 +101,11 @@ function faultOfLoading(error: unknown, id: number): string {
 function longsAsBigints(schema: unknown): avsc.Type | undefined {
   const isLong = schema === 'long' || (schema as { type?: unknown; logicalType?: unknown }).type === 'long';
   return isLong ? bigLong : undefined;
+}
+
+function bearer(token: string): Middleware {
+  const authorization = `Bearer ${token}`;
+  return () => ({ prepareRequest: async (next) => (await next()).enhance({ headers: { authorization } }) });
 }
 
 /** The library takes credentials apart from the address. */

@@ -8,22 +8,13 @@
  * timeout, hides the text of a schema, and registering with it fails on a subject that has a compatibility level other
  * than the one it would set.
  */
-import { once } from 'node:events';
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
-import { request as httpsRequest } from 'node:https';
-import { urlToHttpOptions } from 'node:url';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
-import { version as release } from '../observe/version.ts';
+import { type Answer, RegistryHttp } from './registry-http.ts';
 import type { RegisteredSchema, SchemaSource } from './schemas.ts';
 
 /** As the registry writes it: a version of another subject that a schema builds on. */
 type Reference = { readonly subject: string; readonly version: number };
-
-/** `body` is undefined where it was not a JSON object. */
-type Answer = { readonly status: number; readonly body: Readonly<Record<string, unknown>> | undefined };
-
-const mediaType = 'application/vnd.schemaregistry.v1+json';
 
 /**
  * The registry's words for "there is none": subject, version or schema not found.
@@ -37,26 +28,18 @@ const absentCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403]);
  */
 const possibleSubject = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,1000}$/;
 
-/** A schema is some kilobytes; an answer that does not end is none. */
-const answerLengthMax = 16 * 1024 * 1024;
-
 export class RegistryClient implements SchemaSource {
-  readonly #base: URL;
-  readonly #credentials: Pick<RequestOptions, 'auth'>;
-  readonly #timeoutMs: number;
+  readonly #http: RegistryHttp;
 
+  /** @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
   constructor(registry: Config['registry']) {
-    const { url, username, password, timeoutMs } = registry;
-    this.#base = new URL(url);
-    this.#timeoutMs = timeoutMs;
-    // Where both are given, these win over the ones in the URL.
-    this.#credentials = username === undefined ? {} : { auth: `${username}:${password ?? ''}` };
+    this.#http = new RegistryHttp(registry);
   }
 
   /**
    * The newest version under a subject with all that it refers to, or undefined where the registry says that there is
    * none. Not cached.
-   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED
    */
   async latest(subject: string): Promise<RegisteredSchema | undefined> {
     if (!possibleSubject.test(subject)) return undefined;
@@ -68,7 +51,7 @@ export class RegistryClient implements SchemaSource {
 
   /**
    * The schema of an id with all that it refers to, or undefined where there is none. An id never changes its meaning.
-   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED
    */
   async byId(id: number): Promise<RegisteredSchema | undefined> {
     const doing = `reading schema ${id}`;
@@ -99,7 +82,7 @@ export class RegistryClient implements SchemaSource {
     return readId(answer, doing);
   }
 
-  /** Whether the registry answers. @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED */
+  /** Whether the registry answers. @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED */
   async ping(): Promise<void> {
     // Any subject will do: "there is none" is a positive answer.
     await this.latest('outbox-relay-ping');
@@ -133,72 +116,8 @@ export class RegistryClient implements SchemaSource {
     path: string,
     schemaText?: string,
   ): Promise<Answer | undefined> {
-    // From the name's resolution to the last byte; when it strikes, the socket is closed.
-    const deadline = AbortSignal.timeout(this.#timeoutMs);
-    let answer: Answer;
-    try {
-      answer = await this.#exchange(deadline, method, path, schemaText);
-    } catch (error) {
-      const why = deadline.aborted ? `no answer within ${this.#timeoutMs} ms` : describe(error);
-      throw unavailable(doing, why, error);
-    }
-    return judge(answer, doing);
-  }
-
-  /** One request on a connection of its own: calls are minutes apart, a kept one would only be found dead. */
-  async #exchange(
-    deadline: AbortSignal,
-    method: string,
-    path: string,
-    schemaText: string | undefined,
-  ): Promise<Answer> {
-    const body = schemaText === undefined ? undefined : JSON.stringify({ schema: schemaText });
-    const send = this.#base.protocol === 'https:' ? httpsRequest : httpRequest;
-    const request = send({
-      ...urlToHttpOptions(this.#base),
-      ...this.#credentials,
-      agent: false,
-      method,
-      path: `${this.#base.pathname.replace(/\/+$/, '')}${path}`,
-      headers: {
-        accept: `${mediaType}, application/json`,
-        'user-agent': `outbox-relay/${release}`,
-        ...(body === undefined
-          ? {}
-          : { 'content-type': mediaType, 'content-length': Buffer.byteLength(body) }),
-      },
-      signal: deadline,
-    });
-    // A failure after the head of the answer is met while reading it.
-    request.on('error', () => {});
-    request.end(body);
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
-    return { status: response.statusCode ?? 0, body: parseObject(await readAll(response)) };
-  }
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // A host of several addresses that all refuse gives a list of errors and no message.
-  return error.message || ('code' in error ? String(error.code) : error.name);
-}
-
-async function readAll(response: IncomingMessage): Promise<string> {
-  let text = '';
-  response.setEncoding('utf8');
-  for await (const chunk of response) {
-    text += chunk;
-    if (text.length > answerLengthMax) throw new Error('the answer does not end');
-  }
-  return text;
-}
-
-function parseObject(text: string): Answer['body'] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Answer['body']) : undefined;
-  } catch {
-    return undefined;
+    const body = schemaText === undefined ? undefined : { schema: schemaText };
+    return judge(await this.#http.ask(doing, method, path, body), doing);
   }
 }
 
@@ -233,6 +152,6 @@ function readReferences({ body }: Answer): readonly Reference[] {
   return Array.isArray(body?.references) ? body.references : [];
 }
 
-function unavailable(doing: string, why: string, cause?: unknown): RelayError {
-  return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`, { cause });
+function unavailable(doing: string, why: string): RelayError {
+  return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`);
 }

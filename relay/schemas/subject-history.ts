@@ -6,6 +6,7 @@
  */
 import type { Config } from '../config.ts';
 import { RegistryClient } from '../encode/registry-client.ts';
+import { type Answer, RegistryHttp } from '../encode/registry-http.ts';
 import { RelayError } from '../errors.ts';
 
 export const levels = [
@@ -28,26 +29,15 @@ export type Version = {
 
 export type Verdict = { readonly isCompatible: boolean; readonly messages: readonly string[] };
 
-const mediaType = 'application/vnd.schemaregistry.v1+json';
 /** Subject, version, schema or level not found. */
 const absentCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403, 40408]);
 
 export class SubjectHistory {
-  readonly #base: string;
-  readonly #authorization: string | undefined;
-  readonly #timeoutMs: number;
+  readonly #http: RegistryHttp;
   readonly #client: RegistryClient;
 
   constructor(registry: Config['registry']) {
-    const url = new URL(registry.url);
-    const username = registry.username ?? decodeURIComponent(url.username);
-    const password =
-      registry.username === undefined ? decodeURIComponent(url.password) : (registry.password ?? '');
-    this.#authorization =
-      username === '' ? undefined : `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-    [url.username, url.password] = ['', ''];
-    this.#base = url.href.replace(/\/+$/, '');
-    this.#timeoutMs = registry.timeoutMs;
+    this.#http = new RegistryHttp(registry);
     this.#client = new RegistryClient(registry);
   }
 
@@ -94,7 +84,7 @@ export class SubjectHistory {
     for (const version of versions) {
       const doing = `asking whether ${subject} may change after version ${version}`;
       const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions/${version}?verbose=true`;
-      const body = await this.#ask(doing, 'POST', path, JSON.stringify({ schema: schemaText }));
+      const body = await this.#ask(doing, 'POST', path, { schema: schemaText });
       const verdict = read(body, 'is_compatible');
       if (typeof verdict !== 'boolean') throw unavailable(doing, 'the answer holds no verdict');
       if (verdict) continue;
@@ -106,31 +96,13 @@ export class SubjectHistory {
   }
 
   /** The body of a success, or undefined for the registry's own "there is none". */
-  async #ask(doing: string, method: 'GET' | 'POST', path: string, body?: string): Promise<unknown> {
-    let answer: { readonly status: number; readonly body: unknown };
-    try {
-      const response = await fetch(`${this.#base}${path}`, {
-        method,
-        // A registry answers by itself; a redirect leads to a login page.
-        redirect: 'manual',
-        headers: {
-          accept: `${mediaType}, application/json`,
-          ...(body === undefined ? {} : { 'content-type': mediaType }),
-          ...(this.#authorization === undefined ? {} : { authorization: this.#authorization }),
-        },
-        signal: AbortSignal.timeout(this.#timeoutMs),
-        ...(body === undefined ? {} : { body }),
-      });
-      answer = { status: response.status, body: parse(await response.text()) };
-    } catch (error) {
-      throw unavailable(doing, describe(error), error);
-    }
-    return judgeAnswer(answer, doing);
+  async #ask(doing: string, method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> {
+    return judgeAnswer(await this.#http.ask(doing, method, path, body), doing);
   }
 }
 
-function judgeAnswer({ status, body }: { status: number; body: unknown }, doing: string): unknown {
-  if (status === 200 && typeof body === 'object' && body !== null) return body;
+function judgeAnswer({ status, body }: Answer, doing: string): unknown {
+  if (status === 200 && body !== undefined) return body;
   const errorCode = read(body, 'error_code');
   if (status === 404 && absentCodes.has(errorCode)) return undefined;
   if (status === 401 || status === 403)
@@ -140,27 +112,10 @@ function judgeAnswer({ status, body }: { status: number; body: unknown }, doing:
   throw unavailable(doing, `status ${status}, ${said}`);
 }
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
 function read(body: unknown, name: string): unknown {
   return typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : undefined;
 }
 
-/** fetch hides why it failed in the cause. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return 'no answer in time';
-  const { cause } = error;
-  if (!(cause instanceof Error)) return error.message;
-  return cause.message || ('code' in cause ? String(cause.code) : cause.name);
-}
-
-function unavailable(doing: string, why: string, cause?: unknown): RelayError {
-  return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`, { cause });
+function unavailable(doing: string, why: string): RelayError {
+  return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`);
 }

@@ -129,10 +129,12 @@ describe('faults', () => {
   test.each([
     ['slot', 'Not-A-Slot'],
     ['database.url', 'mysql://db/shop'],
+    ['database.url', 'postgres://relay:a/b@db/shop'],
     ['outbox.table', 'event'],
     ['kafka.brokers', 'kafka'],
     ['kafka.saslMechanism', 'gssapi'],
     ['registry.url', 'registry:8081'],
+    ['registry.url', 'http://me:a#b@'],
     ['schemas.subjectStrategy', 'random'],
     ['deadLetters.policy', 'drop'],
     ['log.level', 'loud'],
@@ -155,7 +157,12 @@ describe('faults', () => {
   const broken: [key: string, env: Record<string, string>][] = [
     ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u' }],
     ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_PASSWORD: 'p' }],
-    ['kafka.sslCertFile', { KAFKA_SSL_CERT_FILE: 'client.pem' }],
+    ['kafka.saslMechanism', { KAFKA_SASL_PASSWORD: 'p' }],
+    ['kafka.sslCertFile', { KAFKA_SSL: 'true', KAFKA_SSL_CERT_FILE: 'client.pem' }],
+    ['kafka.ssl', { KAFKA_SSL_CA_FILE: 'ca.pem' }],
+    ['registry.url', { REGISTRY_SSL_CA_FILE: 'ca.pem' }],
+    ['registry.token', { REGISTRY_TOKEN: 't', REGISTRY_USERNAME: 'u' }],
+    ['registry.username', { REGISTRY_PASSWORD: 'p' }],
     ['outbox.columns', { OUTBOX_COLUMNS_TYPE: 'id' }],
     ['publish.batchEvents', { PUBLISH_BATCH_EVENTS: '10001' }],
     ['publish.batchBytes', { PUBLISH_BATCH_BYTES: '16777217' }],
@@ -209,7 +216,10 @@ describe('secrets', () => {
     const { config, provenance } = loadConfig({
       env: {
         ...required,
+        OUTBOX_RELAY_REGISTRY_USERNAME: 'relay',
         OUTBOX_RELAY_REGISTRY_PASSWORD: 'sesame',
+        OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'plain',
+        OUTBOX_RELAY_KAFKA_SASL_USERNAME: 'relay',
         OUTBOX_RELAY_KAFKA_SASL_PASSWORD: 'sesame',
       },
     });
