@@ -4,9 +4,16 @@
  * they came in, counted from the markers.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { BrokerConnection, type Fetched, fetch, type Metadata, type Record, readMetadata } from './wire.ts';
+import {
+  BrokerConnection,
+  type Fetched,
+  fetchRecords,
+  type KafkaRecord,
+  type Metadata,
+  readMetadata,
+} from './wire.ts';
 
-export type CommittedRecord = Record & {
+export type CommittedRecord = KafkaRecord & {
   readonly topic: string;
   readonly partition: number;
   /** Names the Kafka transaction within the partition; undefined outside one. */
@@ -109,7 +116,7 @@ export class CommittedReader {
             .map(({ topic, partition }) => this.#partition(topic, partition));
           if (parts.length === 0) return;
           const asked = parts.map(({ topic, partition, next }) => ({ topic, partition, offset: next }));
-          const answers = await fetch(connection, asked, waitMs, timeoutMs);
+          const answers = await fetchRecords(connection, asked, waitMs, timeoutMs);
           for (const answer of answers) this.#accept(answer);
           if (answers.some(({ errorCode }) => errorCode !== 0)) return;
         }

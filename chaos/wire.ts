@@ -13,7 +13,7 @@ export type Metadata = {
 };
 
 export type FetchPart = { readonly topic: string; readonly partition: number; readonly offset: bigint };
-export type Record = {
+export type KafkaRecord = {
   readonly offset: bigint;
   readonly key: string | null;
   readonly value: Buffer | null;
@@ -27,7 +27,7 @@ export type RecordBatch = {
   readonly isTransactional: boolean;
   /** Set on a transaction marker, which holds no records for consumers. */
   readonly marker: 'commit' | 'abort' | undefined;
-  readonly records: readonly Record[];
+  readonly records: readonly KafkaRecord[];
 };
 export type Fetched = {
   readonly topic: string;
@@ -194,7 +194,7 @@ export async function findController(connection: BrokerConnection, timeoutMs: nu
 export const readCommitted = 1;
 
 /** @param waitMs how long the broker may wait for data */
-export async function fetch(
+export async function fetchRecords(
   connection: BrokerConnection,
   parts: readonly FetchPart[],
   waitMs: number,
@@ -259,7 +259,7 @@ function readBatch(reader: Reader): RecordBatch {
   reader.int32();
   const count = reader.int32();
   const isControl = (attributes & attributeBits.control) !== 0;
-  const records: Record[] = [];
+  const records: KafkaRecord[] = [];
   let marker: RecordBatch['marker'];
   for (let n = 0; n < count; n++) {
     reader.varint();

@@ -1,0 +1,62 @@
+/** What a fault is, for the files in `faults/`: one a class, each exporting a list. */
+import type pg from 'pg';
+import type { Random } from '../demo/random.ts';
+import type { ErrorCode } from '../relay/errors.ts';
+import type { Ledger } from './ledger.ts';
+import type { Load } from './load.ts';
+import type { RelayCrew, RelayOptions, Settings } from './relay-crew.ts';
+import type { Servers } from './servers.ts';
+
+export const faultClasses = ['relay', 'postgres', 'kafka', 'network', 'registry'] as const;
+export type FaultClass = (typeof faultClasses)[number];
+
+/** Everything a fault may break, and look at. Writers, a consumer and one relay are at work when it is injected. */
+export type Arena = {
+  readonly servers: Servers;
+  /** Of this world; the relay has the same one by its proxy. Superuser. */
+  readonly databaseUrl: string;
+  readonly databaseName: string;
+  /** Direct, superuser; its queries fail while the server is away. */
+  readonly pool: pg.Pool;
+  readonly slot: string;
+  readonly publication: string;
+  readonly topic: string;
+  readonly progressTopic: string;
+  readonly transactionalId: string;
+  readonly relays: RelayCrew;
+  readonly load: Load;
+  readonly ledger: Ledger;
+  /** Repeats itself with the seed. */
+  readonly random: Random;
+  /** Registers a schema for events of this type, for `load.event(key, { type })`. */
+  registerSchema(type: string, schema: object): Promise<void>;
+  pause(ms: number): Promise<void>;
+  /** Resolves when all that is acknowledged now, and something newer, was seen by the consumer or set aside. */
+  untilCaughtUp(timeoutMs: number): Promise<void>;
+};
+
+export type Fault = {
+  /** Unique; begins with a verb in the passive or a state: `killed at KAFKA_COMMITTED`. */
+  readonly name: string;
+  readonly class: FaultClass;
+  /** What happens, in one sentence. */
+  readonly about: string;
+  /** Catches up by itself, or halts with one of these codes (and must not halt otherwise). */
+  readonly expect: 'recovers' | { readonly haltsWith: readonly ErrorCode[] };
+  /** Resolves when the fault is over: from then on the time to recover counts. Undoes what would not pass by itself. */
+  inject(arena: Arena): Promise<void>;
+  /** After a halt that was expected: removes the cause; the relay is then started again and must catch up. */
+  readonly repair?: (arena: Arena) => Promise<void>;
+  /** A world of its own, with these settings of the relay; for faults that leave something behind. */
+  readonly world?: Settings;
+  /** How the first relay of its own world is started, before anything is written. */
+  readonly firstRelay?: RelayOptions;
+  /** Good events may become dead letters. */
+  readonly maySetAside?: boolean;
+  /** Time to recover, where it is not 10 s. */
+  readonly withinMs?: number;
+  /** Part of the short form. */
+  readonly isShort?: boolean;
+  /** Never at the same time as another; so are all that halt or have a world of their own. */
+  readonly isAlone?: boolean;
+};

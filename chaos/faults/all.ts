@@ -1,0 +1,15 @@
+/** Every fault there is. */
+import type { Fault } from '../fault.ts';
+import { kafkaFaults } from './kafka.ts';
+import { networkFaults } from './network.ts';
+import { postgresFaults } from './postgres.ts';
+import { registryFaults } from './registry.ts';
+import { relayFaults } from './relay.ts';
+
+export const faults: readonly Fault[] = [
+  ...relayFaults,
+  ...postgresFaults,
+  ...kafkaFaults,
+  ...networkFaults,
+  ...registryFaults,
+];

@@ -1,0 +1,4 @@
+/** */
+import type { Fault } from '../fault.ts';
+
+export const networkFaults: readonly Fault[] = [];

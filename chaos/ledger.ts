@@ -1,0 +1,306 @@
+/**
+ * The books of a world: what its writers committed, what a concurrent consumer saw, what the progress said, and how far
+ * Postgres was told that it may forget. Breaches are noted the moment they show (I2, I3, I7) or at a check (the others).
+ *
+ * I1 published = committed - dead letters. I2 each id once. I3 order per key. I4 a Postgres transaction in one Kafka
+ * transaction, or in a declared split. I5 progress = what is published, at every progress. I6 confirmed_flush never
+ * passes the committed progress. I7 I2 and I3 at every moment. I8 caught up in time. I9 each dead letter exactly once.
+ */
+import avsc from 'avsc';
+import { parseLsn, parsePosition } from '../relay/position.ts';
+import type { CommittedRecord } from './reader.ts';
+
+export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9';
+export type Breach = { readonly invariant: Invariant; readonly detail: string };
+
+export type WrittenEvent = {
+  readonly id: string;
+  /** It can never be published, and must become a dead letter. */
+  readonly isPoison: boolean;
+};
+
+/** A position as it is compared: commit LSN, ordinal. */
+type Place = readonly [bigint, number];
+
+type SeenEvent = {
+  readonly place: Place;
+  readonly partition: number;
+  readonly transaction: string | undefined;
+  readonly id: string;
+};
+
+type SeenProgress = {
+  /** The first place that it does not cover. */
+  readonly frontier: Place;
+  readonly endLsn: bigint;
+  readonly eventCount: number;
+  readonly timeMs: number;
+};
+
+export type DeadLetter = { readonly eventId: string; readonly status: string };
+
+export class Ledger {
+  readonly #topic: string;
+  readonly #slot: string;
+  readonly #seen = new Map<string, SeenEvent>();
+  readonly #lastOfKey = new Map<string, { seq: number; position: string }>();
+  readonly #commitOf = new Map<string, bigint>();
+  readonly #types = new Map<number, avsc.Type>();
+  /** Acknowledged by Postgres, not seen in Kafka, not poison. */
+  readonly #awaited = new Set<string>();
+  readonly #deadLetters = new Set<string>();
+  readonly #progress: SeenProgress[] = [];
+  /** What came since the last check. */
+  #unchecked: SeenEvent[] = [];
+  #checkedProgress = 0;
+  readonly #intervalOf = new Map<string, number>();
+  readonly #transactionOf = new Map<string, string>();
+  #confirmed: { readonly lsn: bigint; readonly atMs: number }[] = [];
+  #acknowledged = 0;
+  #breaches: Breach[] = [];
+
+  constructor(topic: string, slot: string) {
+    this.#topic = topic;
+    this.#slot = slot;
+  }
+
+  /** Events seen in Kafka. */
+  get seen(): number {
+    return this.#seen.size;
+  }
+
+  /** Events that Postgres has acknowledged. */
+  get acknowledged(): number {
+    return this.#acknowledged;
+  }
+
+  get awaited(): ReadonlySet<string> {
+    return this.#awaited;
+  }
+
+  /** Returns what broke since the last call. */
+  takeBreaches(): Breach[] {
+    const breaches = this.#breaches;
+    this.#breaches = [];
+    return breaches;
+  }
+
+  isSettled(id: string): boolean {
+    return this.#seen.has(id) || this.#deadLetters.has(id);
+  }
+
+  /** A schema that records may be encoded with. */
+  knowSchema(id: number, schema: object): void {
+    this.#types.set(id, avsc.Type.forSchema(schema as avsc.Schema));
+  }
+
+  /** Postgres has acknowledged the commit. */
+  committed(events: readonly WrittenEvent[]): void {
+    this.#acknowledged += events.length;
+    for (const { id, isPoison } of events) if (!isPoison && !this.isSettled(id)) this.#awaited.add(id);
+  }
+
+  /** As the table of dead letters shows them now. */
+  foundDeadLetters(letters: readonly DeadLetter[]): void {
+    this.#deadLetters.clear();
+    for (const { eventId, status } of letters) {
+      if (status !== 'open') continue;
+      this.#deadLetters.add(eventId);
+      this.#awaited.delete(eventId);
+    }
+  }
+
+  /** A sample of the slot. @param atMs when it was surely so, ms since 1970 */
+  foundConfirmed(lsn: bigint, atMs: number): void {
+    if (lsn !== this.#confirmed.at(-1)?.lsn) this.#confirmed.push({ lsn, atMs });
+  }
+
+  read(record: CommittedRecord): void {
+    if (record.topic === this.#topic) this.#readEvent(record);
+    else if (record.key === this.#slot) this.#readProgress(record);
+  }
+
+  #readEvent(record: CommittedRecord): void {
+    const { id = '', position = '', seq = '', tx = '' } = record.headers;
+    const at = `${record.partition}@${record.offset}`;
+    const place = parsePosition(position);
+    if (place === undefined || record.key === null) {
+      this.#broke('I1', `a strange record at ${at}`);
+      return;
+    }
+    const before = this.#seen.get(id);
+    if (before !== undefined) {
+      this.#broke('I2', `${id} again at ${at}, first with position ${before.place.join('.')}`);
+      return;
+    }
+    this.#checkOrder(record.key, Number(seq), position, at);
+    this.#checkContent(record, at);
+    const commit = this.#commitOf.get(tx);
+    if (commit !== undefined && commit !== place.commitLsn)
+      this.#broke('I4', `one transaction at two commit positions, ${at}`);
+    this.#commitOf.set(tx, place.commitLsn);
+    const seen: SeenEvent = {
+      id,
+      place: [place.commitLsn, place.ordinal],
+      partition: record.partition,
+      transaction: record.transaction,
+    };
+    this.#seen.set(id, seen);
+    this.#unchecked.push(seen);
+    this.#awaited.delete(id);
+  }
+
+  #checkOrder(key: string, seq: number, position: string, at: string): void {
+    const last = this.#lastOfKey.get(key);
+    if (last !== undefined && (seq <= last.seq || position <= last.position))
+      this.#broke('I7', `${key} ${seq} (${position}) came after ${last.seq} (${last.position}), at ${at}`);
+    this.#lastOfKey.set(key, { seq, position });
+  }
+
+  #checkContent({ key, value, headers }: CommittedRecord, at: string): void {
+    const type = value === null ? undefined : this.#types.get(value.readInt32BE(1));
+    if (value === null || type === undefined) {
+      this.#broke('I1', `an unknown schema at ${at}`);
+      return;
+    }
+    const content = type.fromBuffer(value.subarray(5)) as { key?: string; seq?: number };
+    if (content.key !== key || String(content.seq) !== headers.seq)
+      this.#broke('I1', `another content than was written, at ${at}`);
+  }
+
+  #readProgress({ value }: CommittedRecord): void {
+    const text = JSON.parse(value?.toString() ?? '{}') as {
+      endLsn: string;
+      partial: { commitLsn: string; ordinal: number } | null;
+      eventCount: number;
+      time: string;
+    };
+    const endLsn = parseLsn(text.endLsn);
+    const frontier: Place =
+      text.partial === null ? [endLsn, 0] : [parseLsn(text.partial.commitLsn), text.partial.ordinal];
+    const last = this.#progress.at(-1);
+    if (last !== undefined && compare(frontier, last.frontier) <= 0)
+      this.#broke('I5', `the progress went from ${last.frontier.join('.')} to ${frontier.join('.')}`);
+    this.#progress.push({ frontier, endLsn, eventCount: text.eventCount, timeMs: Date.parse(text.time) });
+  }
+
+  /** Whether the consumer has seen as many events as the last progress counts. */
+  get isProgressSeen(): boolean {
+    return this.#progress.at(-1)?.eventCount === this.#seen.size;
+  }
+
+  /**
+   * Compares everything, once nothing moves any more.
+   * @param rows what the table holds, the truth
+   * @param isComplete whether all of it must have been published: not after a halt
+   * @param maySetAside whether good events may have become dead letters
+   */
+  check(options: {
+    readonly rows: readonly WrittenEvent[];
+    readonly letters: readonly DeadLetter[];
+    readonly isComplete: boolean;
+    readonly maySetAside: boolean;
+  }): void {
+    this.#checkSets(options);
+    this.#checkTransactions();
+    this.#checkConfirmed();
+  }
+
+  #checkSets({ rows, letters, isComplete, maySetAside }: Parameters<Ledger['check']>[0]): void {
+    const written = new Set(rows.map(({ id }) => id));
+    const poison = new Set(rows.filter(({ isPoison }) => isPoison).map(({ id }) => id));
+    const open = letters.filter(({ status }) => status === 'open').map(({ eventId }) => eventId);
+    const isOpen = new Set(open);
+    if (isOpen.size !== open.length)
+      this.#broke('I9', `${open.length - isOpen.size} dead letters more than once`);
+    this.#brokeAll(
+      'I9',
+      'dead letters of nothing that was committed',
+      open.filter((id) => !written.has(id)),
+    );
+    this.#brokeAll(
+      'I9',
+      'dead letters that are published',
+      open.filter((id) => this.#seen.has(id)),
+    );
+    if (!maySetAside)
+      this.#brokeAll(
+        'I9',
+        'good events set aside',
+        open.filter((id) => !poison.has(id)),
+      );
+    this.#brokeAll(
+      'I1',
+      'published, but never committed',
+      [...this.#seen.keys()].filter((id) => !written.has(id)),
+    );
+    if (!isComplete) return;
+    const missing = rows.map(({ id }) => id).filter((id) => !this.#seen.has(id) && !isOpen.has(id));
+    this.#brokeAll('I1', 'committed, but neither published nor set aside', missing);
+  }
+
+  /** I4 and I5: every progress is the border of what its own Kafka transaction published. */
+  #checkTransactions(): void {
+    const counts = new Map<number, number>();
+    for (const { place, partition, transaction } of this.#unchecked) {
+      const interval = this.#findInterval(place);
+      counts.set(interval, (counts.get(interval) ?? 0) + 1);
+      const name = transaction ?? 'none';
+      const known = this.#intervalOf.get(name);
+      if (transaction === undefined || (known !== undefined && known !== interval))
+        this.#broke('I4', `${name} holds events of the progresses ${known} and ${interval}`);
+      this.#intervalOf.set(name, interval);
+      const other = this.#transactionOf.get(`${partition}/${interval}`);
+      if (other !== undefined && other !== name)
+        this.#broke('I4', `progress ${interval} is spread over ${other} and ${name}`);
+      this.#transactionOf.set(`${partition}/${interval}`, name);
+    }
+    this.#unchecked = [];
+    for (; this.#checkedProgress < this.#progress.length; this.#checkedProgress++) {
+      const n = this.#checkedProgress;
+      const claimed = this.#progress[n]!.eventCount - (this.#progress[n - 1]?.eventCount ?? 0);
+      if (claimed !== (counts.get(n) ?? 0))
+        this.#broke('I5', `progress ${n} counts ${claimed} events, ${counts.get(n) ?? 0} are there`);
+      counts.delete(n);
+    }
+    for (const [interval, count] of counts)
+      this.#broke('I5', `${count} events beyond progress ${interval - 1}, or added to an earlier one`);
+  }
+
+  /** Number of the first progress that covers the place. */
+  #findInterval(place: Place): number {
+    let low = 0;
+    let high = this.#progress.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (compare(place, this.#progress[middle]!.frontier) < 0) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+
+  /** The progress that allows for a confirmed position must have been begun before that was seen. */
+  #checkConfirmed(): void {
+    for (const { lsn, atMs } of this.#confirmed) {
+      const covering = this.#progress.find(({ endLsn }) => endLsn >= lsn);
+      if (covering === undefined)
+        this.#broke('I6', `confirmed_flush at ${lsn}, the progress at ${this.#progress.at(-1)?.endLsn}`);
+      else if (covering.timeMs > atMs && covering !== this.#progress[0])
+        this.#broke('I6', `confirmed_flush at ${lsn} ${covering.timeMs - atMs} ms before the progress`);
+    }
+    this.#confirmed = this.#confirmed.slice(-1);
+  }
+
+  #brokeAll(invariant: Invariant, what: string, ids: readonly string[]): void {
+    if (ids.length > 0) this.#broke(invariant, `${ids.length} ${what}: ${ids.slice(0, 3).join(', ')}`);
+  }
+
+  #broke(invariant: Invariant, detail: string): void {
+    this.#breaches.push({ invariant, detail });
+  }
+}
+
+function compare([lsnA, ordinalA]: Place, [lsnB, ordinalB]: Place): number {
+  if (lsnA !== lsnB) return lsnA < lsnB ? -1 : 1;
+  return ordinalA - ordinalB;
+}

@@ -1,0 +1,200 @@
+/**
+ * A TCP proxy that makes a network bad: slow, silent, cut, half-open, or late with one Kafka request. Bytes are never
+ * lost, doubled or changed while a connection lives, as TCP promises; a silence that ends delivers what it held.
+ */
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** API keys of Kafka requests that can be held. */
+export const kafkaApis = { Produce: 0, EndTxn: 26, AddPartitionsToTxn: 24, InitProducerId: 22 } as const;
+
+export type Held = {
+  /** Resolves when such a request was met, and is held. */
+  readonly met: Promise<void>;
+  /** Delivers it, even if its sender is gone by then. */
+  release(): void;
+};
+
+type Pair = { readonly client: Socket; readonly server: Socket; isHeld: boolean; isDeaf: boolean };
+
+export class TcpProxy {
+  /** Changes where new connections go. */
+  targetPort: number;
+  /** Added to each chunk, both ways. */
+  latencyMs = 0;
+  /** Both ways, each connection. */
+  bytesPerSecond = Number.POSITIVE_INFINITY;
+  /** New connections are reset. */
+  isClosed = false;
+  readonly #server: Server;
+  readonly #speaksKafka: boolean;
+  readonly #pairs = new Set<Pair>();
+  #silence: { promise: Promise<void>; resolve: () => void } | undefined;
+  #hold: { api: number; met: () => void; released: Promise<void> } | undefined;
+
+  private constructor(server: Server, targetPort: number, speaksKafka: boolean) {
+    this.#server = server;
+    this.targetPort = targetPort;
+    this.#speaksKafka = speaksKafka;
+    server.on('connection', (client) => this.#accept(client));
+  }
+
+  /** On a free loopback port. @param speaksKafka whether requests of its clients can be told apart, and held */
+  static async open(targetPort: number, speaksKafka = false): Promise<TcpProxy> {
+    const server = createServer({ allowHalfOpen: true, noDelay: true });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    server.unref();
+    return new TcpProxy(server, targetPort, speaksKafka);
+  }
+
+  get port(): number {
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('the proxy is closed');
+    return address.port;
+  }
+
+  /** From now on nothing passes, no FIN either; connections are accepted and stay mute. `calm` delivers all of it. */
+  silence(): void {
+    this.#silence ??= Promise.withResolvers<void>();
+  }
+
+  /** Ends each connection with RST, on both sides. */
+  reset(): void {
+    for (const { client, server } of this.#pairs) {
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+    }
+  }
+
+  /** The server loses its connections, the clients are not told, and what they send leads nowhere. */
+  halfOpen(): void {
+    for (const pair of this.#pairs) {
+      pair.isDeaf = true;
+      pair.server.resetAndDestroy();
+    }
+  }
+
+  /** Holds the next request of this kind, and what follows it on its connection. */
+  hold(api: keyof typeof kafkaApis): Held {
+    const met = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    this.#hold = { api: kafkaApis[api], met: met.resolve, released: released.promise };
+    return {
+      met: met.promise,
+      release: () => {
+        this.#hold = undefined;
+        released.resolve();
+      },
+    };
+  }
+
+  /** Ends every disturbance; half-open connections are reset. */
+  calm(): void {
+    this.latencyMs = 0;
+    this.bytesPerSecond = Number.POSITIVE_INFINITY;
+    this.isClosed = false;
+    this.#silence?.resolve();
+    this.#silence = undefined;
+    for (const pair of this.#pairs) if (pair.isDeaf) pair.client.resetAndDestroy();
+  }
+
+  close(): void {
+    this.calm();
+    this.reset();
+    this.#server.close();
+  }
+
+  #accept(client: Socket): void {
+    client.on('error', () => {}); // an end like any other
+    if (this.isClosed) {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect({
+      port: this.targetPort,
+      host: '127.0.0.1',
+      noDelay: true,
+      allowHalfOpen: true,
+    });
+    const pair: Pair = { client, server, isHeld: false, isDeaf: false };
+    this.#pairs.add(pair);
+    server.on('error', () => {
+      if (!pair.isDeaf) client.resetAndDestroy();
+    });
+    client.on('close', () => {
+      if (!pair.isHeld) server.destroy();
+    });
+    server.on('close', () => {
+      if (!pair.isDeaf) client.destroy();
+      if (client.destroyed) this.#pairs.delete(pair);
+    });
+    void this.#pump(pair, client, server, this.#speaksKafka);
+    void this.#pump(pair, server, client, false);
+  }
+
+  async #pump(pair: Pair, from: Socket, to: Socket, isRequests: boolean): Promise<void> {
+    const frames = new Frames();
+    try {
+      for await (const chunk of from) {
+        const pieces = isRequests ? frames.add(chunk) : [chunk];
+        for (const piece of pieces) {
+          if (isRequests) await this.#passHold(pair, piece);
+          await this.#pass(pair, piece, to);
+        }
+      }
+      while (this.#silence !== undefined) await this.#silence.promise;
+      to.end();
+    } catch {
+      // The 'close' handlers see to the other side.
+    }
+  }
+
+  async #passHold(pair: Pair, frame: Buffer): Promise<void> {
+    const hold = this.#hold;
+    if (hold === undefined || frame.length < 6 || frame.readInt16BE(4) !== hold.api) return;
+    this.#hold = undefined;
+    pair.isHeld = true;
+    hold.met();
+    await hold.released;
+    // A moment for the late delivery to arrive before the end of the connection does.
+    setTimeout(() => {
+      pair.isHeld = false;
+      if (pair.client.destroyed) pair.server.destroy();
+    }, 500).unref();
+  }
+
+  async #pass(pair: Pair, chunk: Buffer, to: Socket): Promise<void> {
+    for (let at = 0; at < chunk.length; ) {
+      const rate = this.bytesPerSecond;
+      const size = Number.isFinite(rate) ? Math.max(1, Math.ceil(rate / 10)) : chunk.length;
+      const piece = chunk.subarray(at, at + size);
+      at += piece.length;
+      if (Number.isFinite(rate)) await delay((piece.length / rate) * 1000);
+      if (this.latencyMs > 0) await delay(this.latencyMs);
+      while (this.#silence !== undefined) await this.#silence.promise;
+      if (pair.isDeaf || to.destroyed) return;
+      if (!to.write(piece)) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+    }
+  }
+}
+
+/** Cuts a stream of requests into whole ones, each with its size in front. */
+class Frames {
+  #rest: Buffer = Buffer.alloc(0);
+
+  add(chunk: Buffer): Buffer[] {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    const frames: Buffer[] = [];
+    let at = 0;
+    while (bytes.length - at >= 4) {
+      const end = at + 4 + bytes.readInt32BE(at);
+      if (end > bytes.length) break;
+      frames.push(bytes.subarray(at, end));
+      at = end;
+    }
+    this.#rest = bytes.subarray(at);
+    return frames;
+  }
+}

@@ -1,0 +1,90 @@
+/** What a run found, as a table for people. */
+import type { Outcome, RunResult } from './run.ts';
+
+export type Row = {
+  readonly fault: string;
+  readonly times: number;
+  readonly p50Ms: number | null;
+  readonly maxMs: number | null;
+  readonly haltedWith: string;
+  readonly broken: string;
+};
+
+/** By fault; pairs together, for there are too many kinds of them. */
+export function summarise(outcomes: readonly Outcome[]): Row[] {
+  const groups = Map.groupBy(outcomes, ({ faults }) => (faults.length > 1 ? pairs : faults[0]!));
+  return [...groups]
+    .toSorted(([a], [b]) => Number(a === pairs) - Number(b === pairs) || a.localeCompare(b))
+    .map(([fault, group]) => {
+      const times = group.flatMap(({ recoveredMs }) => recoveredMs ?? []).toSorted((a, b) => a - b);
+      return {
+        fault,
+        times: group.length,
+        p50Ms: times[Math.floor((times.length - 1) / 2)] ?? null,
+        maxMs: times.at(-1) ?? null,
+        haltedWith: [...new Set(group.flatMap(({ haltedWith }) => haltedWith ?? []))].join(', '),
+        broken: [
+          ...new Set(group.flatMap(({ breaches }) => breaches.map(({ invariant }) => invariant))),
+        ].join(' '),
+      };
+    });
+}
+
+const pairs = 'two at the same time, of different classes';
+const seconds = (ms: number | null) => (ms === null ? '' : `${(ms / 1000).toFixed(1)} s`);
+const columns = ['fault', 'times', 'recovered in, p50', 'max', 'halts with', 'invariants'];
+const cells = ({ fault, times, p50Ms, maxMs, haltedWith, broken }: Row) => [
+  fault,
+  String(times),
+  seconds(p50Ms),
+  seconds(maxMs),
+  haltedWith,
+  broken === '' ? 'all held' : `BROKEN: ${broken}`,
+];
+
+export function textTable(outcomes: readonly Outcome[]): string {
+  const lines = [columns, ...summarise(outcomes).map(cells)];
+  const widths = columns.map((_, n) => Math.max(...lines.map((line) => line[n]!.length)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, n) => cell.padEnd(widths[n]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+export function markdownTable(outcomes: readonly Outcome[]): string {
+  const row = (line: readonly string[]) => `| ${line.join(' | ')} |`;
+  const lines = summarise(outcomes).map((line) =>
+    row(cells(line).map((cell, n) => (n === 4 && cell !== '' ? `\`${cell}\`` : cell))),
+  );
+  return [row(columns), row(columns.map(() => '---')), ...lines].join('\n');
+}
+
+export function describeTotals({ outcomes, seed, calmMs, events }: RunResult): string {
+  const broken = outcomes.filter(({ breaches }) => breaches.length > 0).length;
+  const verdict =
+    broken === 0
+      ? 'every invariant held'
+      : `${broken} of them broke an invariant or the time they were given`;
+  return `${outcomes.length} faults (seed ${seed}), ${events} events: ${verdict}. A calm restart takes ${seconds(calmMs)} on this machine.`;
+}
+
+export function describeOutcome(
+  { faults, recoveredMs, haltedWith, breaches, crashes, tookMs, logFile }: Outcome,
+  count: number,
+): string {
+  const end = [
+    haltedWith === null ? '' : `halted with ${haltedWith}`,
+    recoveredMs === null ? '' : `recovered in ${seconds(recoveredMs)}`,
+  ].filter((part) => part !== '');
+  const head = `${String(count).padStart(4)}  ${faults.join('  +  ')}  ${end.join(', ')} (${seconds(tookMs)})`;
+  const details = [
+    ...breaches.map(({ invariant, detail }) => `      BROKEN ${invariant} ${detail}`),
+    ...(breaches.length > 0 ? [`      log: ${logFile}`] : []),
+    ...crashes.map((crash) => `      a relay ended by itself: ${crash.trim().split('\n').at(-1)}`),
+  ];
+  return [head, ...details].join('\n');
+}

@@ -1,0 +1,311 @@
+/**
+ * A run: worlds, and in each a handful of faults one after another, each followed by a comparison of everything. What is
+ * injected, in which order, and what is paired with what, follows from the seed; the instants are the machine's.
+ */
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Random } from '../demo/random.ts';
+import { cacheFolder } from '../stack/cache.ts';
+import type { Arena, Fault } from './fault.ts';
+import type { Breach } from './ledger.ts';
+import { type Servers, startServers } from './servers.ts';
+import { waitFor } from './wait.ts';
+import { readDeadLetters, readEvents, World } from './world.ts';
+
+export type Outcome = {
+  /** One, or two at the same time; `class: name`. */
+  readonly faults: readonly string[];
+  /** From the end of the fault until all was published; null when it was not to, or did not. */
+  readonly recoveredMs: number | null;
+  readonly haltedWith: string | null;
+  readonly breaches: readonly Breach[];
+  /** Ends of a relay that were nobody's wish. */
+  readonly crashes: readonly string[];
+  readonly tookMs: number;
+  /** Log lines of the relays of that world. */
+  readonly logFile: string;
+};
+
+export type RunResult = {
+  readonly seed: number;
+  readonly outcomes: readonly Outcome[];
+  /** Kill to caught up, undisturbed, on this machine; the limits are stretched when it is slow. */
+  readonly calmMs: number;
+  readonly events: number;
+};
+
+export type RunOptions = {
+  readonly faults: readonly Fault[];
+  readonly seed: number;
+  /** Goes on until then; without it, each fault is injected once, and none in pairs. */
+  readonly minutes?: number;
+  readonly signal?: AbortSignal;
+  readonly onOutcome?: (outcome: Outcome, count: number) => void;
+  readonly onProgress?: (what: string) => void;
+};
+
+export const nameOf = (fault: Fault): string => `${fault.class}: ${fault.name}`;
+
+/** I8. */
+const recoverWithinMs = 10_000;
+/** How long a stalled relay is watched before it is given up. */
+const giveUpAfterMs = 60_000;
+const haltWithinMs = 20_000;
+const settleWithinMs = 20_000;
+/** A world's table is read whole after each fault, so it must not grow for ever. */
+const faultsPerWorld = 8;
+/** A calm restart takes no longer than this where the limits hold as they are. */
+const calmRestartMs = 2_500;
+
+export async function runChaos(options: RunOptions): Promise<RunResult> {
+  options.onProgress?.('starting Postgres, three brokers and a registry');
+  await using servers = await startServers();
+  const run = new Run(options, servers);
+  return await run.run();
+}
+
+class Run {
+  readonly #options: RunOptions;
+  readonly #servers: Servers;
+  readonly #random: Random;
+  readonly #outcomes: Outcome[] = [];
+  #world: World | undefined;
+  #used = 0;
+  #worlds = 0;
+  #events = 0;
+  #calmMs = 0;
+  #logFile = '';
+
+  constructor(options: RunOptions, servers: Servers) {
+    this.#options = options;
+    this.#servers = servers;
+    this.#random = new Random(options.seed);
+  }
+
+  async run(): Promise<RunResult> {
+    const { seed, minutes, signal } = this.#options;
+    const endMs = performance.now() + (minutes ?? 0) * 60_000;
+    const isOver = () => signal?.aborted === true || (minutes !== undefined && performance.now() > endMs);
+    try {
+      await this.#measureCalm();
+      do {
+        for (const faults of this.#round(minutes !== undefined)) {
+          if (isOver()) break;
+          await this.#inject(faults);
+        }
+      } while (minutes !== undefined && !isOver());
+    } finally {
+      await this.#leaveWorld();
+    }
+    return { seed, outcomes: this.#outcomes, calmMs: this.#calmMs, events: this.#events };
+  }
+
+  /** Each fault once, those that can share a world side by side; then a few pairs. */
+  #round(withPairs: boolean): (readonly Fault[])[] {
+    const shuffled = this.#random.shuffled(this.#options.faults);
+    const pairable = shuffled.filter(isPairable);
+    const pairs = withPairs ? Math.ceil(shuffled.length / 6) : 0;
+    const chosen: (readonly Fault[])[] = shuffled.map((fault) => [fault]);
+    for (let n = 0; n < pairs && pairable.length > 1; n++) {
+      const one = this.#random.pick(pairable);
+      const others = pairable.filter((fault) => fault.class !== one.class);
+      if (others.length > 0)
+        chosen.splice(this.#random.integer(0, chosen.length), 0, [one, this.#random.pick(others)]);
+    }
+    return chosen;
+  }
+
+  /** What this machine needs for a restart when nothing is broken. */
+  async #measureCalm(): Promise<void> {
+    const { arena } = await this.#enterWorld([]);
+    const beganMs = performance.now();
+    await arena.relays.replace({});
+    await arena.untilCaughtUp(giveUpAfterMs);
+    this.#calmMs = performance.now() - beganMs;
+  }
+
+  get #stretch(): number {
+    return Math.max(1, this.#calmMs / calmRestartMs);
+  }
+
+  async #enterWorld(faults: readonly Fault[]): Promise<World> {
+    const own = faults.find(({ world, firstRelay }) => world !== undefined || firstRelay !== undefined);
+    if (own !== undefined || this.#used >= faultsPerWorld) await this.#leaveWorld();
+    this.#used += 1;
+    if (this.#world !== undefined) return this.#world;
+    const folder = path.join(cacheFolder(), 'chaos');
+    mkdirSync(folder, { recursive: true });
+    this.#worlds += 1;
+    this.#logFile = path.join(folder, `${this.#options.seed}-${this.#worlds}.log`);
+    this.#world = await World.open({
+      servers: this.#servers,
+      seed: this.#options.seed + this.#worlds,
+      logFile: this.#logFile,
+      ...(own?.world === undefined ? {} : { settings: own.world }),
+      ...(own?.firstRelay === undefined ? {} : { firstRelay: own.firstRelay }),
+    });
+    return this.#world;
+  }
+
+  async #leaveWorld(): Promise<void> {
+    this.#servers.calm();
+    const world = this.#world;
+    this.#world = undefined;
+    this.#used = 0;
+    this.#events += world?.arena.ledger.seen ?? 0;
+    await world?.[Symbol.asyncDispose]();
+  }
+
+  async #inject(faults: readonly Fault[]): Promise<void> {
+    const beganMs = performance.now();
+    const trial = new Trial(faults, this.#stretch);
+    try {
+      const { arena } = await this.#enterWorld(faults);
+      await trial.run(arena);
+    } catch (error) {
+      trial.failed(error);
+    }
+    const outcome: Outcome = {
+      faults: faults.map(nameOf),
+      ...trial.result,
+      tookMs: performance.now() - beganMs,
+      logFile: this.#logFile,
+    };
+    this.#outcomes.push(outcome);
+    this.#options.onOutcome?.(outcome, this.#outcomes.length);
+    const isUsedUp =
+      outcome.breaches.length > 0 ||
+      faults.some(({ world, firstRelay, expect }) => world ?? firstRelay ?? expect !== 'recovers');
+    if (isUsedUp) await this.#leaveWorld();
+  }
+}
+
+function isPairable({ expect, world, firstRelay, isAlone }: Fault): boolean {
+  return expect === 'recovers' && world === undefined && firstRelay === undefined && isAlone !== true;
+}
+
+/** One injection, and the judgement of it. */
+class Trial {
+  readonly #faults: readonly Fault[];
+  readonly #stretch: number;
+  #breaches: Breach[] = [];
+  #crashes: readonly string[] = [];
+  #recoveredMs: number | null = null;
+  #haltedWith: string | null = null;
+
+  constructor(faults: readonly Fault[], stretch: number) {
+    this.#faults = faults;
+    this.#stretch = stretch;
+  }
+
+  get result(): Pick<Outcome, 'recoveredMs' | 'haltedWith' | 'breaches' | 'crashes'> {
+    return {
+      recoveredMs: this.#recoveredMs,
+      haltedWith: this.#haltedWith,
+      breaches: this.#breaches,
+      crashes: this.#crashes,
+    };
+  }
+
+  /** The trial could not be made, which counts as a stall. */
+  failed(error: unknown): void {
+    this.#broke(error instanceof Error ? error.message : String(error));
+  }
+
+  async run(arena: Arena): Promise<void> {
+    const { relays } = arena;
+    const crashesBefore = relays.crashes.length;
+    await Promise.all(this.#faults.map((fault) => fault.inject(arena)));
+    const expected = this.#faults.find(({ expect }) => expect !== 'recovers');
+    if (expected === undefined) await this.#recover(arena);
+    else await this.#halt(arena, expected);
+    this.#crashes = relays.crashes.slice(crashesBefore);
+  }
+
+  async #recover(arena: Arena): Promise<void> {
+    const { relays } = arena;
+    const beganMs = performance.now();
+    const within = Math.min(...this.#faults.map(({ withinMs = recoverWithinMs }) => withinMs));
+    const limitMs = within * this.#stretch;
+    const halted = this.#untilHalted(relays, giveUpAfterMs);
+    await Promise.race([arena.untilCaughtUp(giveUpAfterMs), halted.promise]);
+    halted.cancel();
+    const ms = performance.now() - beganMs;
+    if (relays.halted !== undefined) {
+      this.#haltedWith = relays.halted.code;
+      this.#broke(`halted with ${relays.halted.code}`);
+      await this.#compare(arena, false);
+      return;
+    }
+    this.#recoveredMs = ms;
+    if (ms > limitMs) this.#broke(`caught up after ${Math.round(ms)} ms instead of ${Math.round(limitMs)}`);
+    await this.#compare(arena, true);
+  }
+
+  async #halt(arena: Arena, fault: Fault): Promise<void> {
+    const { relays } = arena;
+    const codes: readonly string[] = fault.expect === 'recovers' ? [] : fault.expect.haltsWith;
+    await this.#untilHalted(relays, haltWithinMs).promise.catch(() => {});
+    this.#haltedWith = relays.halted?.code ?? null;
+    if (!codes.includes(this.#haltedWith ?? ''))
+      this.#broke(
+        `halted with ${this.#haltedWith ?? 'nothing: it went on'} instead of ${codes.join(' or ')}`,
+      );
+    await this.#compare(arena, false);
+    if (fault.repair === undefined || relays.halted === undefined) return;
+    await fault.repair(arena);
+    relays.resume();
+    await this.#recover(arena);
+  }
+
+  #untilHalted(relays: Arena['relays'], timeoutMs: number): { promise: Promise<void>; cancel: () => void } {
+    let isCancelled = false;
+    const promise = waitFor(
+      () => isCancelled || relays.halted !== undefined,
+      'the relay to halt',
+      timeoutMs + 1_000,
+    );
+    promise.catch(() => {});
+    return {
+      promise,
+      cancel: () => {
+        isCancelled = true;
+      },
+    };
+  }
+
+  /** Has the writers hold still, lets the consumer see the end, and compares. */
+  async #compare(arena: Arena, isComplete: boolean): Promise<void> {
+    const { ledger, load } = arena;
+    await load.pause();
+    try {
+      const rows = await readEvents(arena);
+      const isSettled = async () => {
+        if (!ledger.isProgressSeen) return false;
+        if (!isComplete) return true;
+        ledger.foundDeadLetters(await readDeadLetters(arena));
+        return rows.every(({ id }) => ledger.isSettled(id));
+      };
+      await this.#settle(isSettled);
+      const letters = await readDeadLetters(arena);
+      const maySetAside = this.#faults.some((fault) => fault.maySetAside === true);
+      ledger.check({ rows, letters, isComplete, maySetAside });
+    } finally {
+      load.resume();
+    }
+    this.#breaches.push(...ledger.takeBreaches());
+  }
+
+  async #settle(isSettled: () => Promise<boolean>): Promise<void> {
+    const deadlineMs = performance.now() + settleWithinMs;
+    while (performance.now() < deadlineMs) {
+      if (await isSettled().catch(() => false)) return;
+      await delay(20);
+    }
+  }
+
+  #broke(detail: string): void {
+    this.#breaches.push({ invariant: 'I8', detail });
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * The servers of a run, started once and used by every fault: Postgres, three Kafka brokers, a registry, and on each way
+ * from the relay to them a proxy. Writers and checks do not go through those. The relay comes to Kafka by a listener of
+ * its own, advertised at the proxies' ports, as the user `relay`, so that its rights can be taken away.
+ */
+import { Kafka as KafkaClient, logLevel } from 'kafkajs';
+import { type Kafka, type KafkaNode, startKafka } from '../stack/kafka.ts';
+import { freePort } from '../stack/port.ts';
+import { type Postgres, startPostgres } from '../stack/postgres.ts';
+import { type Registry, startRegistry } from '../stack/registry.ts';
+import { openRun } from '../stack/run.ts';
+import { TcpProxy } from './proxy.ts';
+import { RegistryGate } from './registry-gate.ts';
+import { BrokerConnection, findController, findCoordinator, readMetadata } from './wire.ts';
+
+/** The ways from the relay to its servers. */
+export type Network = {
+  readonly postgres: TcpProxy;
+  /** By node id. */
+  readonly kafka: ReadonlyMap<number, TcpProxy>;
+  readonly registry: RegistryGate;
+};
+
+export type Servers = AsyncDisposable & {
+  readonly postgres: Postgres;
+  readonly kafka: Kafka;
+  readonly registry: Registry;
+  readonly network: Network;
+  /** The way of writers and checks to Postgres: undisturbed, but can be led to another server. */
+  readonly postgresDoor: TcpProxy;
+  /** As a superuser, past the proxies. */
+  readonly kafkaClient: KafkaClient;
+  /** A database as the relay reaches it, and as everybody else does. */
+  databaseUrls(name: string): { readonly relay: string; readonly direct: string };
+  /** The relay, the writers and the checks find another server at the address of Postgres; of the same password. */
+  leadPostgresTo(port: number): void;
+  /** Environment of a relay: addresses and credentials, without a database. */
+  readonly relayEnv: Readonly<Record<string, string>>;
+  leader(topic: string, partition: number): Promise<KafkaNode>;
+  coordinator(transactionalId: string): Promise<KafkaNode>;
+  controller(): Promise<KafkaNode>;
+  /** Ends every disturbance of the network and of the registry. */
+  calm(): void;
+};
+
+const user = 'relay';
+const password = 'relay-of-the-chaos-run';
+const nodeIds = [1, 2, 3];
+const askMs = 2_000;
+
+export async function startServers(onProgress?: (what: string) => void): Promise<Servers> {
+  const run = await openRun();
+  const progress = onProgress === undefined ? {} : { onProgress };
+  try {
+    const ways = new Map<number, { proxy: TcpProxy; port: number }>();
+    for (const id of nodeIds) {
+      const port = await freePort();
+      ways.set(id, { proxy: await TcpProxy.open(port, true), port });
+    }
+    const [postgres, kafka, registry] = await Promise.all([
+      // A power cut is not among the faults: what the process wrote survives it.
+      startPostgres({ run, settings: { fsync: 'off', full_page_writes: 'off', max_wal_senders: 40 } }),
+      startKafka({
+        run,
+        ...progress,
+        brokers: 3,
+        heapMb: 300,
+        quickStart: true,
+        settings: clusterSettings,
+        nodeSettings: ({ id, port, controllerPort }) => {
+          const way = ways.get(id)!;
+          return {
+            listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort},RELAY://127.0.0.1:${way.port}`,
+            'advertised.listeners': `PLAINTEXT://127.0.0.1:${port},RELAY://127.0.0.1:${way.proxy.port}`,
+          };
+        },
+      }),
+      startRegistry({ run, quickStart: true }),
+    ]);
+    const network: Network = {
+      postgres: await TcpProxy.open(postgres.port),
+      kafka: new Map([...ways].map(([id, { proxy }]) => [id, proxy])),
+      registry: await RegistryGate.open(registry.url),
+    };
+    const postgresDoor = await TcpProxy.open(postgres.port);
+    return assemble({ postgres, kafka, registry, network, postgresDoor, end: () => run.end() });
+  } catch (error) {
+    await run.end();
+    throw error;
+  }
+}
+
+const clusterSettings = {
+  'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,RELAY:SASL_PLAINTEXT',
+  'inter.broker.listener.name': 'PLAINTEXT',
+  'listener.name.relay.sasl.enabled.mechanisms': 'PLAIN',
+  'listener.name.relay.plain.sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required user_${user}="${password}";`,
+  'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+  'super.users': 'User:ANONYMOUS',
+  'allow.everyone.if.no.acl.found': true,
+  // Default a week: a producer that is idle for longer than this is forgotten.
+  'transactional.id.expiration.ms': 8_000,
+  'transaction.remove.expired.transaction.cleanup.interval.ms': 1_000,
+} as const;
+
+type Parts = Pick<Servers, 'postgres' | 'kafka' | 'registry' | 'network' | 'postgresDoor'> & {
+  readonly end: () => Promise<void>;
+};
+
+function assemble({ postgres, kafka, registry, network, postgresDoor, end }: Parts): Servers {
+  const kafkaClient = new KafkaClient({
+    clientId: 'chaos',
+    brokers: kafka.brokers,
+    logLevel: logLevel.NOTHING,
+    retry: { initialRetryTime: 100, retries: 12 },
+  });
+  const node = (id: number) => {
+    const found = kafka.nodes.find((candidate) => candidate.id === id);
+    if (found === undefined) throw new Error(`no broker ${id}`);
+    return found;
+  };
+  const proxies = [network.postgres, postgresDoor, ...network.kafka.values()];
+  return {
+    postgres,
+    kafka,
+    registry,
+    network,
+    postgresDoor,
+    kafkaClient,
+    databaseUrls(name) {
+      const at = (port: number) => {
+        const url = new URL(postgres.url);
+        url.pathname = `/${name}`;
+        url.port = String(port);
+        return url.href;
+      };
+      return { relay: at(network.postgres.port), direct: at(postgresDoor.port) };
+    },
+    leadPostgresTo(port) {
+      for (const way of [network.postgres, postgresDoor]) {
+        way.targetPort = port;
+        way.reset();
+      }
+    },
+    relayEnv: {
+      PATH: process.env.PATH ?? '',
+      KAFKA_BROKERS: [...network.kafka.values()].map(({ port }) => `127.0.0.1:${port}`).join(','),
+      SCHEMA_REGISTRY_URL: network.registry.url,
+      OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'plain',
+      OUTBOX_RELAY_KAFKA_SASL_USERNAME: user,
+      OUTBOX_RELAY_KAFKA_SASL_PASSWORD: password,
+    },
+    leader: async (topic, partition) =>
+      node(
+        await askAny(kafka, async (connection) => {
+          const { leaders } = await readMetadata(connection, [topic], askMs);
+          const nodeId = leaders.find((leader) => leader.partition === partition)?.nodeId ?? -1;
+          if (nodeId < 0) throw new Error(`${topic} has no leader`);
+          return nodeId;
+        }),
+      ),
+    coordinator: async (transactionalId) =>
+      node(await askAny(kafka, (connection) => findCoordinator(connection, transactionalId, askMs))),
+    controller: async () => node(await askAny(kafka, (connection) => findController(connection, askMs))),
+    calm() {
+      for (const proxy of proxies) proxy.calm();
+      network.registry.mood = 'well';
+    },
+    async [Symbol.asyncDispose]() {
+      for (const proxy of proxies) proxy.close();
+      network.registry.close();
+      await end();
+    },
+  };
+}
+
+/** The principal of a relay in Kafka. */
+export const relayPrincipal = `User:${user}`;
+
+async function askAny<T>(kafka: Kafka, ask: (connection: BrokerConnection) => Promise<T>): Promise<T> {
+  const failures: unknown[] = [];
+  for (const address of kafka.brokers) {
+    try {
+      const connection = await BrokerConnection.open(address, askMs);
+      try {
+        return await ask(connection);
+      } finally {
+        connection.close();
+      }
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throw new AggregateError(failures, 'no broker knows');
+}

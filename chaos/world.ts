@@ -1,0 +1,275 @@
+/**
+ * A database, topics, a slot and a relay of their own, with writers, a consumer and a sampler at work; used by a handful
+ * of faults after one another, and then thrown away.
+ */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { Random } from '../demo/random.ts';
+import { migrate } from '../relay/migrate.ts';
+import { parseLsn } from '../relay/position.ts';
+import type { Arena } from './fault.ts';
+import { type DeadLetter, Ledger, type WrittenEvent } from './ledger.ts';
+import { itemType, Load } from './load.ts';
+import { CommittedReader } from './reader.ts';
+import { RelayCrew, type RelayOptions, type Settings } from './relay-crew.ts';
+import type { Servers } from './servers.ts';
+import { waitFor } from './wait.ts';
+
+export const itemSchema = {
+  type: 'record',
+  name: 'ItemMoved',
+  namespace: 'chaos',
+  fields: [
+    { name: 'key', type: 'string' },
+    { name: 'seq', type: 'long' },
+    { name: 'note', type: ['null', 'string'], default: null },
+  ],
+} as const;
+
+/** What is not the default: short periods, so that a fault is over in seconds, and limits that split transactions. */
+export const relaySettings: Settings = {
+  TOPICS_CREATE: 'false',
+  HTTP_PORT: 0,
+  CAPTURE_HEARTBEAT_MS: 500,
+  CAPTURE_STANDBY_POLL_MS: 100,
+  CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000,
+  CAPTURE_WATCHDOG_MS: 4_000,
+  KAFKA_REQUEST_TIMEOUT_MS: 3_000,
+  KAFKA_CONNECT_TIMEOUT_MS: 2_000,
+  KAFKA_TRANSACTION_TIMEOUT_MS: 10_000,
+  DATABASE_CONNECT_TIMEOUT_MS: 2_000,
+  DATABASE_STATEMENT_TIMEOUT_MS: 3_000,
+  REGISTRY_TIMEOUT_MS: 1_000,
+  REGISTRY_LATEST_TTL_MS: 500,
+  RETRY_MAX_DELAY_MS: 1_000,
+  PUBLISH_MAX_TRANSACTION_EVENTS: 100,
+  PUBLISH_BATCH_EVENTS: 50,
+};
+
+export type WorldOptions = {
+  readonly servers: Servers;
+  readonly seed: number;
+  readonly logFile: string;
+  readonly settings?: Settings;
+  readonly firstRelay?: RelayOptions;
+};
+
+const partitions = 4;
+const sampleEveryMs = 50;
+const lettersEverySamples = 5;
+/** To be there, with a slot, before the first event. */
+const startWithinMs = 30_000;
+
+export class World implements AsyncDisposable {
+  readonly arena: Arena;
+  readonly #reader: CommittedReader;
+  readonly #sampling: Promise<void>;
+  readonly #ending = new AbortController();
+
+  private constructor(arena: Arena, reader: CommittedReader) {
+    this.arena = arena;
+    this.#reader = reader;
+    reader.start();
+    this.#sampling = this.#sample();
+  }
+
+  static async open(options: WorldOptions): Promise<World> {
+    const { servers, seed, settings = {}, firstRelay = {}, logFile } = options;
+    const name = `chaos_${randomBytes(4).toString('hex')}`;
+    const topics = { topic: name, progressTopic: `${name}.progress` };
+    await createDatabase(servers, name);
+    await createTopic(servers, name);
+    const urls = servers.databaseUrls(name);
+    const pool = new pg.Pool({ connectionString: urls.direct, connectionTimeoutMillis: 2_000, max: 3 });
+    pool.on('error', () => {}); // a server that a fault ends; the next query says so
+    const ledger = new Ledger(topics.topic, name);
+    const env = { ...relaySettings, ...settings, ...environmentOf(name, topics) };
+    const relays = new RelayCrew(
+      { ...servers.relayEnv, DATABASE_URL: urls.relay, ...prefixed(env) },
+      logFile,
+    );
+    const random = new Random(seed);
+    const load = new Load(urls.direct, ledger, random);
+    const reader = new CommittedReader(
+      servers.kafka.brokers,
+      [topics.topic, topics.progressTopic],
+      (record) => ledger.read(record),
+    );
+    const arena: Arena = {
+      servers,
+      databaseUrl: urls.direct,
+      databaseName: name,
+      pool,
+      slot: name,
+      publication: 'outbox_relay',
+      ...topics,
+      transactionalId: `outbox-relay.${name}`,
+      relays,
+      load,
+      ledger,
+      random,
+      async registerSchema(type, schema) {
+        ledger.knowSchema(await register(servers, `${topics.topic}-${type}`, schema), schema);
+      },
+      pause: (ms) => delay(ms),
+      untilCaughtUp: (timeoutMs) => untilCaughtUp(ledger, timeoutMs),
+    };
+    const world = new World(arena, reader);
+    await arena.registerSchema(itemType, itemSchema);
+    relays.start(firstRelay);
+    await waitFor(() => hasSlot(arena), 'the slot', startWithinMs);
+    load.start();
+    await relays.untilActive(startWithinMs);
+    await arena.untilCaughtUp(startWithinMs);
+    return world;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { load, relays, pool, servers, databaseName } = this.arena;
+    await load.stop();
+    await relays.stop();
+    this.#ending.abort();
+    await this.#reader.stop();
+    await this.#sampling;
+    await pool.end();
+    await dropDatabase(servers, databaseName);
+  }
+
+  /** I6, and the dead letters: as the database tells them, often. */
+  async #sample(): Promise<void> {
+    const { signal } = this.#ending;
+    const { pool, slot, ledger } = this.arena;
+    for (let n = 0; !signal.aborted; n++) {
+      try {
+        const { rows } = await pool.query<{ lsn: string | null }>(
+          'select confirmed_flush_lsn as lsn from pg_replication_slots where slot_name = $1',
+          [slot],
+        );
+        const lsn = rows[0]?.lsn;
+        if (lsn != null) ledger.foundConfirmed(parseLsn(lsn), Date.now());
+        if (n % lettersEverySamples === 0) ledger.foundDeadLetters(await readDeadLetters(this.arena));
+      } catch {
+        // The server is away, or the world is not migrated yet.
+      }
+      await delay(sampleEveryMs);
+    }
+  }
+}
+
+/** Everything the table holds: the truth. */
+export async function readEvents({ pool }: Arena): Promise<WrittenEvent[]> {
+  const { rows } = await pool.query<{ id: string; poison: boolean }>(
+    `select id, headers ->> 'poison' is not null as poison from outbox.event`,
+  );
+  return rows.map(({ id, poison }) => ({ id, isPoison: poison }));
+}
+
+export async function readDeadLetters({ pool, slot }: Pick<Arena, 'pool' | 'slot'>): Promise<DeadLetter[]> {
+  const { rows } = await pool.query<{ id: string; status: string }>(
+    'select event_id as id, status from outbox.dead_letter where slot = $1',
+    [slot],
+  );
+  return rows.map(({ id, status }) => ({ eventId: id, status }));
+}
+
+async function untilCaughtUp(ledger: Ledger, timeoutMs: number): Promise<void> {
+  const due = [...ledger.awaited];
+  const { acknowledged, seen } = ledger;
+  const isNewerSeen = () => ledger.acknowledged > acknowledged && ledger.seen > seen + due.length;
+  await waitFor(() => isNewerSeen() && !due.some((id) => ledger.awaited.has(id)), 'catching up', timeoutMs);
+}
+
+async function hasSlot({ pool, slot }: Arena): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    'select from pg_replication_slots where slot_name = $1 and confirmed_flush_lsn is not null',
+    [slot],
+  );
+  return rowCount === 1;
+}
+
+function environmentOf(slot: string, topics: { topic: string; progressTopic: string }): Settings {
+  return {
+    SLOT: slot,
+    KAFKA_PROGRESS_TOPIC: topics.progressTopic,
+    TOPICS_TEMPLATE: topics.topic,
+    TOPICS_ALLOW: topics.topic,
+  };
+}
+
+function prefixed(settings: Settings): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]),
+  );
+}
+
+const templateName = 'chaos_template';
+
+/** Copied from a migrated one, which is made once. */
+async function createDatabase(servers: Servers, name: string): Promise<void> {
+  await asSuperuser(servers, async (client) => {
+    const { rowCount } = await client.query('select from pg_database where datname = $1', [templateName]);
+    if (rowCount === 0) {
+      await client.query(`create database ${templateName}`);
+      await migrate({ databaseUrl: servers.databaseUrls(templateName).direct });
+    }
+    await client.query(`create database ${name} template ${templateName}`);
+  });
+}
+
+async function dropDatabase(servers: Servers, name: string): Promise<void> {
+  const ofDatabase = 'from pg_replication_slots where database = $1';
+  await asSuperuser(servers, (client) =>
+    waitFor(
+      async () => {
+        try {
+          await client.query(`select pg_terminate_backend(active_pid) ${ofDatabase} and active`, [name]);
+          for (const { gid } of (
+            await client.query<{ gid: string }>('select gid from pg_prepared_xacts where database = $1', [
+              name,
+            ])
+          ).rows)
+            await client.query(`rollback prepared '${gid}'`).catch(() => {});
+          await client.query(`select pg_drop_replication_slot(slot_name) ${ofDatabase}`, [name]);
+          await client.query(`drop database if exists ${name} with (force)`);
+          return true;
+        } catch {
+          return false; // a walsender needs an instant to let go of its slot
+        }
+      },
+      `dropping ${name}`,
+      15_000,
+    ),
+  );
+}
+
+async function asSuperuser(servers: Servers, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
+  const client = new pg.Client({ connectionString: servers.databaseUrls('postgres').direct });
+  await client.connect();
+  try {
+    await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function createTopic({ kafkaClient }: Servers, topic: string): Promise<void> {
+  const admin = kafkaClient.admin();
+  await admin.connect();
+  try {
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions }] });
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+async function register({ registry }: Servers, subject: string, schema: object): Promise<number> {
+  const response = await fetch(`${registry.url}/subjects/${subject}/versions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+    body: JSON.stringify({ schema: JSON.stringify(schema) }),
+  });
+  if (!response.ok) throw new Error(`the registry answered ${response.status}: ${await response.text()}`);
+  const { id } = (await response.json()) as { id: number };
+  return id;
+}
