@@ -1,25 +1,20 @@
-/** One round of each competitor on one backlog. What is not exactly once has no speed: the caller voids it. */
-import { execFile } from 'node:child_process';
-import { access, readdir } from 'node:fs/promises';
-import path from 'node:path';
+/** One round of the relay, Debezium or the perf client on one backlog. What is not exactly once has no speed. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { serverSource } from '../stack/fetch.ts';
 import { javaCommand } from '../stack/java.ts';
 import { logTail, type Server } from '../stack/run.ts';
+import type { Debezium } from './debezium/debezium.ts';
 import { cpuMs, nowMs, peakMemoryMb } from './machine.ts';
 import { readTopic, untilWritten } from './reader.ts';
 import { BenchRelay } from './relay.ts';
 import { payloadOf } from './workload.ts';
-import { type BenchWorld, type Rows, topicOf } from './world.ts';
-
-const execFileAsync = promisify(execFile);
+import { type BenchWorld, debeziumTopicOf, type Rows, topicOf } from './world.ts';
 
 export type Drain = {
   readonly events: number;
-  /** From the first event to the last; null where it cannot be seen from outside. */
+  /** From the first event to the last. */
   readonly eventsPerSecond: number;
-  /** From the start of the process to the last event. */
+  /** From the start of the process, or of the connector, to the last event. */
   readonly eventsPerSecondFromStart: number;
   /** Of the competitor's own process, while it streams; null where it is not known. */
   readonly cpuMicrosPerEvent: number | null;
@@ -30,33 +25,80 @@ export type Drain = {
   readonly duplicates: number;
 };
 
-const perSecond = (events: number, ms: number) => Math.round((events * 1_000) / ms);
-const micros = (ms: number, events: number) => Math.round((ms * 10_000) / events) / 10;
+export const perSecond = (events: number, ms: number) => Math.round((events * 1_000) / ms);
+export const micros = (ms: number, events: number) => Math.round((ms * 10_000) / events) / 10;
+
+/** What streams from Postgres to a topic, in a process whose start is or is not part of the round. */
+type Stream = {
+  readonly pid: number;
+  readonly topic: string;
+  readonly startMs: number;
+  readonly cpuAtStartMs: number;
+  check(): void | Promise<void>;
+  /** Ends it, before its records are read back. */
+  end(): Promise<void>;
+};
+
+async function drained(world: BenchWorld, { events }: Rows, stream: Stream): Promise<Drain> {
+  const { pid, topic } = stream;
+  const cpuStreamingMs = await cpuMs(pid);
+  let cpu = 0;
+  await untilWritten(world.kafka, topic, events, stream.check, async () => {
+    cpu = await cpuMs(pid);
+  });
+  const memory = await peakMemoryMb(pid);
+  await stream.end();
+  const content = await readTopic(world.kafka, topic, events);
+  return {
+    events,
+    eventsPerSecond: perSecond(events, content.lastMs - content.firstMs),
+    eventsPerSecondFromStart: perSecond(events, content.lastMs - stream.startMs),
+    cpuMicrosPerEvent: micros(cpu - cpuStreamingMs, events),
+    cpuMicrosPerEventFromStart: micros(cpu - stream.cpuAtStartMs, events),
+    peakMemoryMb: memory,
+    lost: content.missing,
+    duplicates: content.duplicates + content.unknown,
+  };
+}
 
 export async function drainRelay(world: BenchWorld, aggregateType: string, rows: Rows): Promise<Drain> {
-  const topic = topicOf(aggregateType);
   const startMs = nowMs();
   const relay = await BenchRelay.start(world);
   try {
     await relay.streaming();
-    const cpuAtStart = await cpuMs(relay.pid);
-    await untilWritten(world.kafka, topic, rows.events, () => relay.assertRunning());
-    const [cpu, memory] = await Promise.all([cpuMs(relay.pid), peakMemoryMb(relay.pid)]);
-    await relay.stop();
-    const content = await readTopic(world.kafka, topic, await world.idsOf(aggregateType));
-    return {
-      events: rows.events,
-      eventsPerSecond: perSecond(rows.events, content.lastMs - content.firstMs),
-      eventsPerSecondFromStart: perSecond(rows.events, content.lastMs - startMs),
-      cpuMicrosPerEvent: micros(cpu - cpuAtStart, rows.events),
-      cpuMicrosPerEventFromStart: micros(cpu, rows.events),
-      peakMemoryMb: memory,
-      lost: content.missing,
-      duplicates: content.duplicates + content.unknown,
-    };
+    return await drained(world, rows, {
+      pid: relay.pid,
+      topic: topicOf(aggregateType),
+      startMs,
+      cpuAtStartMs: 0,
+      check: () => relay.assertRunning(),
+      end: () => relay.stop(),
+    });
   } finally {
     await relay.stop();
   }
+}
+
+/** Its JVM is the one of the rounds before; what starts is the connector. @param slot made before the rows */
+export async function drainDebezium(
+  world: BenchWorld,
+  debezium: Debezium,
+  aggregateType: string,
+  rows: Rows,
+  slot: string,
+): Promise<Drain> {
+  const { pid } = debezium;
+  const cpuAtStartMs = await cpuMs(pid);
+  const startMs = nowMs();
+  await debezium.stream(slot);
+  return drained(world, rows, {
+    pid,
+    topic: debeziumTopicOf(aggregateType),
+    startMs,
+    cpuAtStartMs,
+    check: () => debezium.assertStreaming(slot),
+    end: () => debezium.end(slot),
+  });
 }
 
 /** `kafka-producer-perf-test` with transactions, on payloads of the same size. Its own figure, JVM start excluded. */
@@ -95,7 +137,7 @@ export async function drainPerfClient(world: BenchWorld, aggregateType: string, 
 }
 
 /** CPU ms and peak MB of a process up to its end; what it does in its last 10 ms is not in them. */
-async function usageOf(server: Server, onPoll: () => Promise<void> = async () => {}) {
+export async function usageOf(server: Server, onPoll: () => Promise<void> = async () => {}) {
   let [cpu, memory] = [0, 0];
   while (server.running) {
     const now = await Promise.all([cpuMs(server.pid), peakMemoryMb(server.pid)]).catch(() => [0, 0]);
@@ -105,78 +147,4 @@ async function usageOf(server: Server, onPoll: () => Promise<void> = async () =>
     await sleep(10);
   }
   return { cpu, memory };
-}
-
-const limitSlot = 'bench_limit';
-
-export async function createLimitSlot(world: BenchWorld): Promise<void> {
-  await world.database.query(`select pg_create_logical_replication_slot('${limitSlot}', 'pgoutput')`);
-}
-
-/** One slot of Postgres, read by its own program, which writes to nowhere. */
-export async function drainRecvlogical(
-  world: BenchWorld,
-  command: string,
-  end: string,
-  rows: Rows,
-): Promise<Drain> {
-  const args = [
-    ...['--dbname', world.stack.databaseUrl, '--slot', limitSlot, '--start', '--no-loop', '--endpos', end],
-    ...['--file', '/dev/null', '--option', 'proto_version=1', '--option', 'publication_names=outbox_relay'],
-  ];
-  const startMs = nowMs();
-  const server = world.run.start({ name: 'pg_recvlogical', command, args });
-  let activeMs = 0;
-  const { cpu, memory } = await usageOf(server, async () => {
-    if (activeMs === 0 && (await isActive(world))) activeMs = nowMs();
-  });
-  const endMs = nowMs();
-  const how = await server.exited;
-  if (how !== 'exit code 0') throw new Error(`pg_recvlogical: ${how}\n${logTail(server.logFile)}`);
-  const { events } = rows;
-  return {
-    events,
-    eventsPerSecond: perSecond(events, endMs - (activeMs || startMs)),
-    eventsPerSecondFromStart: perSecond(events, endMs - startMs),
-    cpuMicrosPerEvent: micros(cpu, events),
-    cpuMicrosPerEventFromStart: micros(cpu, events),
-    peakMemoryMb: memory,
-    lost: 0,
-    duplicates: 0,
-  };
-}
-
-async function isActive(world: BenchWorld): Promise<boolean> {
-  const { rows } = await world.database.query<{ active: boolean }>(
-    `select active from pg_replication_slots where slot_name = '${limitSlot}'`,
-  );
-  return rows[0]?.active === true;
-}
-
-/** `POSTGRES_BIN_DIR`, the server's own folder, the path, Debian's folders; undefined when it is nowhere. */
-export async function findRecvlogical(world: BenchWorld): Promise<string | undefined> {
-  const debian = '/usr/lib/postgresql';
-  const majors = await readdir(debian).catch(() => []);
-  const folders = [
-    process.env.POSTGRES_BIN_DIR,
-    world.stack.postgres?.binDir,
-    ...(process.env.PATH ?? '').split(path.delimiter),
-    ...majors.sort((a, b) => Number(b) - Number(a)).map((major) => path.join(debian, major, 'bin')),
-  ];
-  for (const folder of folders) {
-    if (!folder) continue;
-    const command = path.join(folder, 'pg_recvlogical');
-    if (
-      await access(command).then(
-        () => true,
-        () => false,
-      )
-    )
-      return command;
-  }
-  return undefined;
-}
-
-export async function versionOf(command: string): Promise<string> {
-  return (await execFileAsync(command, ['--version'])).stdout.trim();
 }

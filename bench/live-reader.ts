@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Kafka, logLevel } from 'kafkajs';
 import { ignoreNegativeTimeouts } from './kafkajs-warnings.ts';
-import type { LiveReaderInput, Receipts } from './live.ts';
+import type { LiveReaderInput, LiveReaderQuestion, Receipts } from './live.ts';
 import { nowMs } from './machine.ts';
 
 const { brokers, topic } = workerData as LiveReaderInput;
@@ -18,7 +18,9 @@ const consumer = kafka.consumer({
   maxWaitTimeInMs: 100, // the broker answers at once when there is something
 });
 consumer.on(consumer.events.GROUP_JOIN, () => parentPort!.postMessage('ready'));
-parentPort!.on('message', () => parentPort!.postMessage({ ids, atMs } satisfies Receipts));
+parentPort!.on('message', (question: LiveReaderQuestion) =>
+  parentPort!.postMessage(question === 'count' ? ids.length : ({ ids, atMs } satisfies Receipts)),
+);
 
 await consumer.connect();
 await consumer.subscribe({ topics: [topic], fromBeginning: true });

@@ -1,5 +1,5 @@
 /**
- * Latency from commit to receipt at a load that does not depend on the relay: transactions of five are due at fixed
+ * Latency from commit to receipt at a load that does not depend on who publishes: transactions of five are due at fixed
  * instants, whatever became of the ones before; a `read_committed` consumer of its own thread notes each arrival.
  */
 import { randomUUID } from 'node:crypto';
@@ -8,9 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import pg from 'pg';
 import { cpuMs, nowMs } from './machine.ts';
-import { BenchRelay } from './relay.ts';
 import { defaultRowBytes, eventType, payloadOf } from './workload.ts';
-import { type BenchWorld, topicOf } from './world.ts';
+import type { BenchWorld } from './world.ts';
 
 export type Live = {
   /** Events a second that were due, and those that were committed: less where the machine could not write them. */
@@ -27,67 +26,76 @@ export type Live = {
 
 /** What the thread of the consumer is told, and what it tells when it is asked. */
 export type LiveReaderInput = { readonly brokers: readonly string[]; readonly topic: string };
+export type LiveReaderQuestion = 'count' | 'report';
 export type Receipts = { readonly ids: readonly string[]; readonly atMs: readonly number[] };
 
 const perTransaction = 5;
 /** More than commits at 20,000 events/s need at once, when one takes a few ms. */
 const connections = 24;
-/** The first seconds of a relay are those of a compiler; a measurement begins after them. */
+/** The first seconds are those of a compiler; a measurement begins after them. */
 const warmUpSeconds = 3;
-/** What has not arrived so long after the last commit is lost. */
+/** What has not arrived when nothing did for so long is lost. */
 const graceMs = 10_000;
 
 export type LiveOptions = { readonly rates: readonly number[]; readonly seconds: number };
 
+/** Whose latency it is: a process that streams already. */
+export type Subject = { readonly name: string; readonly pid: number; topicOf(aggregateType: string): string };
+
+/** Each rate in turn, the lowest first. */
 export async function measureLive(
   world: BenchWorld,
-  options: LiveOptions,
+  subject: Subject,
+  { rates, seconds }: LiveOptions,
   onProgress: (line: string) => void,
-): Promise<{ readonly live: Live[]; readonly idleCpuPercent: number }> {
-  const relay = await BenchRelay.start(world);
+): Promise<Live[]> {
   const pool = new pg.Pool({ connectionString: world.stack.databaseUrl, max: connections });
   pool.on('error', () => {}); // the query that needed it says so
   try {
-    await relay.streaming();
     const live: Live[] = [];
-    for (const rate of options.rates) {
-      onProgress(`live at ${rate} events/s`);
-      live.push(await measureRate(world, relay, pool, rate, options.seconds));
+    for (const rate of rates) {
+      onProgress(`live: ${subject.name} at ${rate} events/s`);
+      const measured = await measureRate(world, subject, pool, rate, seconds);
+      live.push(measured);
+      const { p50Ms, p99Ms, lost, duplicates } = measured;
+      onProgress(`live: p50 ${p50Ms} ms, p99 ${p99Ms} ms, lost ${lost}, doubled ${duplicates}`);
     }
-    onProgress('idle');
-    return { live, idleCpuPercent: await idleCpu(relay, options.seconds) };
+    return live;
   } finally {
     await pool.end();
-    await relay.stop();
   }
 }
 
-async function idleCpu(relay: BenchRelay, seconds: number): Promise<number> {
+/** Share of a core that a process takes while nothing is written, in percent. */
+export async function idleCpuPercent(pid: number, seconds: number): Promise<number> {
   await sleep(1_000); // what was under way
-  const [before, beforeMs] = [await cpuMs(relay.pid), nowMs()];
+  const [before, beforeMs] = [await cpuMs(pid), nowMs()];
   await sleep(seconds * 1_000);
-  const share = (await cpuMs(relay.pid)) - before;
+  const share = (await cpuMs(pid)) - before;
   return Math.round((share * 1_000) / (nowMs() - beforeMs)) / 10;
 }
 
 async function measureRate(
   world: BenchWorld,
-  relay: BenchRelay,
+  subject: Subject,
   pool: pg.Pool,
   rate: number,
   seconds: number,
 ): Promise<Live> {
   const aggregateType = await world.newTopic(3);
-  const workerData: LiveReaderInput = { brokers: world.stack.brokers, topic: topicOf(aggregateType) };
+  const workerData: LiveReaderInput = {
+    brokers: world.stack.brokers,
+    topic: subject.topicOf(aggregateType),
+  };
   const reader = new Worker(new URL('./live-reader.ts', import.meta.url), { workerData });
   try {
     await once(reader, 'message');
-    await offer(pool, aggregateType, rate, warmUpSeconds);
-    const [cpuBefore, startMs] = [await cpuMs(relay.pid), nowMs()];
+    const warmUp = await offer(pool, aggregateType, rate, warmUpSeconds);
+    const [cpuBefore, startMs] = [await cpuMs(subject.pid), nowMs()];
     const committed = await offer(pool, aggregateType, rate, seconds);
     const wroteMs = nowMs() - startMs;
-    const receipts = await receiptsOf(reader, committed);
-    const cpu = (await cpuMs(relay.pid)) - cpuBefore;
+    const receipts = await receiptsOf(reader, warmUp.size + committed.size);
+    const cpu = (await cpuMs(subject.pid)) - cpuBefore;
     return {
       offered: rate,
       written: Math.round((committed.size * 1_000) / wroteMs),
@@ -131,18 +139,24 @@ async function offer(
   return committed;
 }
 
-async function receiptsOf(reader: Worker, committed: ReadonlyMap<string, number>): Promise<Receipts> {
-  const untilMs = nowMs() + graceMs;
-  for (;;) {
-    reader.postMessage('report');
-    const [receipts] = (await once(reader, 'message')) as [Receipts];
-    const seen = new Set(receipts.ids);
-    if (nowMs() > untilMs || [...committed.keys()].every((id) => seen.has(id))) return receipts;
+/** Waits for `events` to be received; what is missing after a while without any is lost. */
+async function receiptsOf(reader: Worker, events: number): Promise<Receipts> {
+  let [received, sinceMs] = [0, nowMs()];
+  while (received < events && nowMs() - sinceMs < graceMs) {
     await sleep(200);
+    const now = await ask<number>(reader, 'count');
+    if (now > received) [received, sinceMs] = [now, nowMs()];
   }
+  return ask<Receipts>(reader, 'report');
 }
 
-function compare(committed: ReadonlyMap<string, number>, { ids, atMs }: Receipts, relayCpuMs: number) {
+async function ask<Answer>(reader: Worker, question: LiveReaderQuestion): Promise<Answer> {
+  reader.postMessage(question);
+  const [answer] = (await once(reader, 'message')) as [Answer];
+  return answer;
+}
+
+function compare(committed: ReadonlyMap<string, number>, { ids, atMs }: Receipts, subjectCpuMs: number) {
   const latencies: number[] = [];
   const seen = new Set<string>();
   let duplicates = 0;
@@ -163,7 +177,7 @@ function compare(committed: ReadonlyMap<string, number>, { ids, atMs }: Receipts
     p95Ms: quantile(0.95),
     p99Ms: quantile(0.99),
     maxMs: quantile(1),
-    cpuMicrosPerEvent: Math.round((relayCpuMs * 10_000) / committed.size) / 10,
+    cpuMicrosPerEvent: Math.round((subjectCpuMs * 10_000) / committed.size) / 10,
     lost: [...committed.keys()].filter((id) => !seen.has(id)).length,
     duplicates,
   };

@@ -1,6 +1,6 @@
 /** What the system says of a process (CPU time, memory) and of this machine. Linux by /proc, elsewhere by `ps`. */
 import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import { promisify } from 'node:util';
 
@@ -34,6 +34,11 @@ export async function peakMemoryMb(pid: number): Promise<number> {
   }
   const { stdout } = await execFileAsync('ps', ['-o', 'rss=', '-p', String(pid)]);
   return Math.round(Number(stdout) / 1_024);
+}
+
+/** Forgets the peak so far; only Linux can. */
+export async function resetPeakMemory(pid: number): Promise<void> {
+  if (process.platform === 'linux') await writeFile(`/proc/${pid}/clear_refs`, '5');
 }
 
 /** Time since the epoch in ms with fractions, the same in every thread. */

@@ -1,37 +1,41 @@
 /** `npm run bench`: the relay beside what Postgres and Kafka can give at most, on the same rows in the same run. */
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import {
-  createLimitSlot,
-  type Drain,
-  drainPerfClient,
-  drainRecvlogical,
-  drainRelay,
-  findRecvlogical,
-  versionOf,
-} from './drain.ts';
+import { Debezium } from './debezium/debezium.ts';
+import { type Drain, drainDebezium, drainPerfClient, drainRelay } from './drain.ts';
+import { measureGrowth } from './growth.ts';
 import { ignoreNegativeTimeouts } from './kafkajs-warnings.ts';
-import { measureLive } from './live.ts';
+import { idleCpuPercent, measureLive } from './live.ts';
 import { describeMachine, settleDisks } from './machine.ts';
 import { writeReadme } from './readme.ts';
 import { BenchRelay } from './relay.ts';
-import { type Competitor, competitors, type Report, report, tables } from './report.ts';
+import { type Competitor, competitors, type Report, report } from './report.ts';
+import { createLimitSlot, drainSlot, findSlotReader, type SlotReader } from './slot.ts';
+import { tables } from './tables.ts';
 import { defaultRowBytes } from './workload.ts';
-import { BenchWorld, type Rows } from './world.ts';
+import { BenchWorld, debeziumTopicOf, type Rows, topicOf } from './world.ts';
 
 const help = `
 Starts Postgres, Kafka and a schema registry (purpose: as in production, fsync on) and compares, alternating:
   relay           this relay, exactly-once, from the outbox to Avro records
+  debezium        Debezium's outbox event router, exactly-once, the JSON passed through; Maven fetches it the first time
   perf-client     Kafka's kafka-producer-perf-test with transactions: what one producer can write
-  pg_recvlogical  what one replication slot of Postgres gives, written to nowhere
-Each relay round is read back by an independent read_committed consumer; one event lost or doubled voids its figures.
+  pg_recvlogical  what one replication slot of Postgres gives, written to nowhere; where it is missing, a reader
+                  of ours stands in for it
+What relay and Debezium published is read back by an independent read_committed consumer; one event lost or doubled
+voids the figures. Takes about eight minutes, with --growth about twelve.
 
 Exit codes: 0 measured; 1 void or failed; 64 wrong arguments
 
 Examples:
   $ npm run bench
   $ npm run bench -- --quick --json bench.json
-  $ npm run bench -- --only relay --rounds 1 --events 20000`;
+  $ npm run bench -- --only relay --rounds 1 --events 20000
+  $ npm run bench -- --growth --readme --json bench.json
+  $ npm run bench -- --growth --no-drain --no-live --max-rows 10000000`;
+
+/** Those of its targets; 20,000 are more than it can do. */
+const debeziumRates = [1_000, 4_000];
 
 type Arguments = {
   quick?: boolean;
@@ -42,6 +46,10 @@ type Arguments = {
   rowBytes: number;
   partitions: number;
   json?: string;
+  drain: boolean;
+  growth?: boolean;
+  maxRows: number;
+  ownReader?: boolean;
   live: boolean;
   liveSeconds?: number;
   warmUp: boolean;
@@ -50,7 +58,10 @@ type Arguments = {
 
 const command = new Command('npm run bench --')
   .description('Measures the relay beside the limits of Postgres and Kafka, on real servers.')
-  .option('--quick', 'one run of under 90 s: two rounds, live latency at 500 and 4,000 events/s')
+  .option(
+    '--quick',
+    'one run of under 90 s: without Debezium, two rounds, live latency at 500 and 4,000 events/s',
+  )
   .option('--only <names>', `only these, by comma: ${competitors.join(', ')}`, names)
   .option('--rounds <number>', 'rounds of each (default 3, quick 2)', integer(1, 100))
   .option('--events <number>', 'events in a round (default 200,000, quick 100,000)', integer(100, 10_000_000))
@@ -58,6 +69,13 @@ const command = new Command('npm run bench --')
   .option('--row-bytes <number>', 'bytes of JSON in a payload', integer(1, 100_000), defaultRowBytes)
   .option('--partitions <number>', 'partitions of the topics', integer(1, 1_000), 3)
   .option('--no-warm-up', 'without the round that does not count')
+  .option('--no-drain', 'without the rounds')
+  .option(
+    '--growth',
+    'also how cost and memory of the relay grow with backlog, transactions, partitions, rows',
+  )
+  .option('--max-rows <number>', 'largest backlog of --growth', integer(10_000, 10_000_000), 1_000_000)
+  .option('--own-reader', 'read the slot with the stand-in for pg_recvlogical also where that is there')
   .option('--no-live', 'without live latency')
   .option('--live-seconds <number>', 'how long each load is offered (default 20, quick 5)', integer(1, 3_600))
   .option('--json <file>', 'also save every figure there')
@@ -88,66 +106,113 @@ async function bench(): Promise<Report> {
     perTransaction: options.perTransaction,
     rowBytes: options.rowBytes,
   };
-  const recvlogical = await findRecvlogical(world);
-  const wanted = (options.only ?? competitors).filter((name) => {
-    if (name !== 'pg_recvlogical' || recvlogical !== undefined) return true;
-    say('pg_recvlogical is not on this machine: left out (POSTGRES_BIN_DIR names a folder that has it)');
-    return false;
-  });
-  const rounds = await drainAll(world, wanted, rows, recvlogical);
-  const wantsLive = options.live && wanted.includes('relay');
-  const rates = options.quick ? [500, 4_000] : [500, 1_000, 4_000, 20_000];
-  const live = wantsLive
-    ? await measureLive(world, { rates, seconds: options.liveSeconds ?? (options.quick ? 5 : 20) }, say)
-    : { live: [], idleCpuPercent: null };
+  const usual = options.quick ? competitors.filter((name) => name !== 'debezium') : competitors;
+  const wanted = options.only ?? usual;
+  const reader = await findSlotReader(world, options.ownReader);
+  if (wanted.includes('relay') || options.growth) await createRelaySlot(world);
+  const debezium =
+    wanted.includes('debezium') && (options.drain || options.live)
+      ? await Debezium.start(world, say)
+      : undefined;
+  const rounds = options.drain ? await drainAll({ world, wanted, rows, reader, debezium }) : new Map();
+  const live = options.live ? await liveOfAll(world, wanted, debezium) : { live: {}, idleCpuPercent: null };
+  const growth = options.growth ? await measureGrowth(world, options.maxRows, say) : [];
   const versions = {
     postgres: (await world.database.query<{ v: string }>(`select current_setting('server_version') v`))
       .rows[0]?.v,
-    pgRecvlogical: recvlogical === undefined ? null : await versionOf(recvlogical),
+    slotReader: reader.description,
   };
   return report(
-    { rounds, ...live },
+    { rounds, ...live, growth },
     { ...machine, ...versions },
     { ...rows, partitions: options.partitions },
   );
 }
 
+type Contest = {
+  readonly world: BenchWorld;
+  readonly wanted: readonly Competitor[];
+  readonly rows: Rows;
+  readonly reader: SlotReader;
+  readonly debezium: Debezium | undefined;
+};
+
 /** Alternating, and beginning with another one each round, so that what changes on the machine meets all. */
-async function drainAll(
-  world: BenchWorld,
-  wanted: readonly Competitor[],
-  rows: Rows,
-  recvlogical: string | undefined,
-): Promise<Map<Competitor, Drain[]>> {
+async function drainAll(contest: Contest): Promise<Map<Competitor, Drain[]>> {
+  const { world, wanted } = contest;
   const rounds = new Map<Competitor, Drain[]>(wanted.map((name) => [name, []]));
-  if (wanted.includes('relay')) await createRelaySlot(world);
   if (wanted.includes('pg_recvlogical')) await createLimitSlot(world);
   const count = options.rounds ?? (options.quick ? 2 : 3);
   // Round 0 does not count: in it the servers compile themselves, and whoever comes first would pay for all.
   for (let round = options.warmUp ? 0 : 1; round <= count; round += 1) {
-    say(`round ${round} of ${count}${round === 0 ? ' (warm-up)' : ''}: writing ${rows.events} events`);
-    const aggregateType = await world.newTopic(options.partitions);
-    const end = await world.write(aggregateType, rows);
-    for (let turn = 0; turn < wanted.length; turn += 1) {
-      const name = wanted[(round + turn) % wanted.length]!;
-      await settleDisks();
-      const drain = await drainOf(name);
+    const label = `round ${round} of ${count}${round === 0 ? ' (warm-up)' : ''}`;
+    const order = wanted.map((_, turn) => wanted[(round + turn) % wanted.length]!);
+    for (const [name, drain] of await drainEach(contest, order, label))
       if (round > 0 || drain.lost + drain.duplicates > 0) rounds.get(name)!.push(drain);
-      say(
-        `round ${round}: ${name} ${drain.eventsPerSecond} events/s, lost ${drain.lost}, doubled ${drain.duplicates}`,
-      );
-    }
-    async function drainOf(name: Competitor): Promise<Drain> {
-      if (name === 'relay') return drainRelay(world, aggregateType, rows);
-      if (name === 'pg_recvlogical') return drainRecvlogical(world, recvlogical!, end, rows);
-      // A JVM takes seconds to compile itself: five times the events, or its figure would be that of a cold start.
-      return drainPerfClient(world, await world.newTopic(options.partitions), {
-        ...rows,
-        events: rows.events * 5,
-      });
-    }
   }
   return rounds;
+}
+
+/** One round of each on the same rows. */
+async function drainEach(
+  { world, rows, reader, debezium }: Contest,
+  order: readonly Competitor[],
+  label: string,
+): Promise<[Competitor, Drain][]> {
+  say(`${label}: writing ${rows.events} events`);
+  const aggregateType = await world.newTopic(options.partitions);
+  const debeziumSlot = await debezium?.createSlot();
+  const end = await world.write(aggregateType, rows);
+  const drains: Record<Competitor, () => Promise<Drain>> = {
+    relay: () => drainRelay(world, aggregateType, rows),
+    debezium: () => drainDebezium(world, debezium!, aggregateType, rows, debeziumSlot!),
+    pg_recvlogical: () => drainSlot(world, reader, end, rows),
+    // A JVM takes seconds to compile itself: five times the events, or its figure would be that of a cold start.
+    'perf-client': async () =>
+      drainPerfClient(world, await world.newTopic(options.partitions), { ...rows, events: rows.events * 5 }),
+  };
+  const done: [Competitor, Drain][] = [];
+  for (const name of order) {
+    await settleDisks();
+    const drain = await drains[name]();
+    done.push([name, drain]);
+    const { eventsPerSecond, lost, duplicates } = drain;
+    say(`${label}: ${name} ${eventsPerSecond} events/s, lost ${lost}, doubled ${duplicates}`);
+  }
+  return done;
+}
+
+/** One after the other: at the same time each would take from the other. */
+async function liveOfAll(
+  world: BenchWorld,
+  wanted: readonly Competitor[],
+  debezium: Debezium | undefined,
+): Promise<{ live: Report['live']; idleCpuPercent: number | null }> {
+  const seconds = options.liveSeconds ?? (options.quick ? 5 : 20);
+  const live: { -readonly [Name in Competitor]?: Report['live'][Name] } = {};
+  let idle: number | null = null;
+  if (wanted.includes('relay')) {
+    const relay = await BenchRelay.start(world);
+    await relay.streaming();
+    const rates = options.quick ? [500, 4_000] : [500, 1_000, 4_000, 20_000];
+    live.relay = await measureLive(
+      world,
+      { name: 'relay', pid: relay.pid, topicOf },
+      { rates, seconds },
+      say,
+    );
+    say('idle');
+    idle = await idleCpuPercent(relay.pid, seconds);
+    await relay.stop();
+  }
+  if (debezium !== undefined) {
+    const slot = await debezium.createSlot();
+    await debezium.stream(slot);
+    const subject = { name: 'debezium', pid: debezium.pid, topicOf: debeziumTopicOf };
+    live.debezium = await measureLive(world, subject, { rates: debeziumRates, seconds }, say);
+    await debezium.end(slot);
+  }
+  return { live, idleCpuPercent: idle };
 }
 
 async function createRelaySlot(world: BenchWorld): Promise<void> {

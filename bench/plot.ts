@@ -1,12 +1,16 @@
 /** Throughput and latency of a run as an SVG that reads on light and dark. Pure. */
 import { competitors, type Report } from './report.ts';
 
-const colours = { relay: '#2f81f7', 'perf-client': '#8b949e', pg_recvlogical: '#8b949e' } as const;
-const [width, rowHeight, labelWidth, barWidth] = [720, 30, 150, 400];
+const colours = {
+  relay: '#2f81f7',
+  debezium: '#db6d28',
+  'perf-client': '#8b949e',
+  pg_recvlogical: '#8b949e',
+} as const;
+const [width, rowHeight, labelWidth, barWidth] = [720, 30, 190, 360];
 const percentiles = [
-  ['p50Ms', '#2f81f7', 'p50'],
-  ['p95Ms', '#a371f7', 'p95'],
-  ['p99Ms', '#db6d28', 'p99'],
+  ['p50Ms', 'p50'],
+  ['p99Ms', 'p99'],
 ] as const;
 
 type Bar = { readonly label: string; readonly value: number; readonly text: string; readonly colour: string };
@@ -17,13 +21,16 @@ export function plot({ drain, live }: Report): string {
     const text = `${value?.toLocaleString('en-US')} events/s`;
     return value === undefined ? [] : [{ label: name, value, text, colour: colours[name] }];
   });
-  const latencies: Bar[] = live.flatMap((one) =>
-    percentiles.map(([key, colour, name]) => ({
-      label: `${one.offered.toLocaleString('en-US')}/s ${name}`,
-      value: one[key],
-      text: `${one[key]} ms`,
-      colour,
-    })),
+  const rates = [...new Set(competitors.flatMap((name) => live[name]?.map(({ offered }) => offered) ?? []))];
+  const latencies: Bar[] = rates.flatMap((rate) =>
+    percentiles.flatMap(([key, percentile]) =>
+      competitors.flatMap((name) => {
+        const one = live[name]?.find(({ offered }) => offered === rate);
+        if (one === undefined) return [];
+        const label = `${rate.toLocaleString('en-US')}/s ${percentile} ${name}`;
+        return [{ label, value: one[key], text: `${one[key]} ms`, colour: colours[name] }];
+      }),
+    ),
   );
   const first = section('Drain of a backlog (median; more is better)', speeds, 30);
   const second = section('Commit to receipt (less is better)', latencies, first.end + 30);

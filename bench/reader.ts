@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
+import { numberOf } from './workload.ts';
 
 export type TopicContent = {
   readonly missing: number;
@@ -14,14 +15,18 @@ export type TopicContent = {
 };
 
 const endPollMs = 50;
+const quietMs = 200;
 
-/** Resolves when the partitions hold so many offsets and have not grown for `quietMs` (markers count among them). */
+/**
+ * Resolves when the partitions hold so many offsets and have not grown for a while (markers count among them).
+ * @param onGrowth called each time they were seen to have grown: the last call is up to 50 ms after the last event
+ */
 export async function untilWritten(
   kafka: Kafka,
   topic: string,
   events: number,
-  check: () => void,
-  quietMs = 200,
+  check: () => void | Promise<void>,
+  onGrowth: () => Promise<void> = async () => {},
 ): Promise<void> {
   const admin = kafka.admin();
   await admin.connect();
@@ -34,9 +39,10 @@ export async function untilWritten(
       if (total !== last) {
         last = total;
         sinceMs = performance.now();
+        await onGrowth();
       }
       if (total >= events && performance.now() - sinceMs >= quietMs) return;
-      check();
+      await check();
       await sleep(endPollMs);
     }
   } finally {
@@ -45,11 +51,7 @@ export async function untilWritten(
 }
 
 /** Reads a topic to the end it has now. @throws when it cannot within a minute without progress */
-export async function readTopic(
-  kafka: Kafka,
-  topic: string,
-  expected: ReadonlySet<string>,
-): Promise<TopicContent> {
+export async function readTopic(kafka: Kafka, topic: string, events: number): Promise<TopicContent> {
   const admin = kafka.admin();
   await admin.connect();
   const offsets = await admin.fetchTopicOffsets(topic);
@@ -57,9 +59,9 @@ export async function readTopic(
   const open = new Map(
     offsets.filter(({ high }) => high !== '0').map(({ partition, high }) => [partition, BigInt(high)]),
   );
-  const seen = new Set<string>();
+  const times = new Uint8Array(events);
   const found = { duplicates: 0, unknown: 0, firstMs: Number.POSITIVE_INFINITY, lastMs: 0 };
-  if (open.size === 0) return { ...found, missing: expected.size };
+  if (open.size === 0) return { ...found, missing: events };
   const consumer = kafka.consumer({
     groupId: `bench-${randomUUID()}`,
     readUncommitted: false,
@@ -79,10 +81,11 @@ export async function readTopic(
       autoCommit: false,
       async eachBatch({ batch }) {
         for (const { headers, timestamp } of batch.messages) {
-          const id = String(headers?.id);
-          if (!expected.has(id)) found.unknown += 1;
-          if (seen.has(id)) found.duplicates += 1;
-          seen.add(id);
+          const number = numberOf(String(headers?.id));
+          const before = times[number];
+          if (before === undefined) found.unknown += 1;
+          else if (before > 0) found.duplicates += 1;
+          else times[number] = 1;
           const atMs = Number(timestamp);
           if (atMs < found.firstMs) found.firstMs = atMs;
           if (atMs > found.lastMs) found.lastMs = atMs;
@@ -94,6 +97,6 @@ export async function readTopic(
     clearTimeout(timer);
     await consumer.disconnect();
   }
-  const missing = [...expected].filter((id) => !seen.has(id)).length;
+  const missing = times.reduce((sum, one) => sum + (one === 0 ? 1 : 0), 0);
   return { ...found, missing };
 }

@@ -2,7 +2,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { plot } from './plot.ts';
-import { type Report, tables } from './report.ts';
+import type { Report } from './report.ts';
+import { tables } from './tables.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const [begin, end] = ['<!-- bench -->', '<!-- /bench -->'];

@@ -57,6 +57,14 @@ export class BenchRelay {
     if (!this.#server.running) throw new Error(`the relay ended:\n${logTail(this.#server.logFile)}`);
   }
 
+  freeze(): void {
+    this.#server.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.#server.kill('SIGCONT');
+  }
+
   async stop(): Promise<void> {
     await this.#server.end('SIGTERM', 12_000);
   }

@@ -1,8 +1,9 @@
-/** The figures of a run: what is saved as JSON, and the table for people. Pure. */
+/** The figures of a run: what is saved as JSON, and the tables for people. Pure. */
 import type { Drain } from './drain.ts';
+import type { Growth } from './growth.ts';
 import type { Live } from './live.ts';
 
-export const competitors = ['relay', 'perf-client', 'pg_recvlogical'] as const;
+export const competitors = ['relay', 'debezium', 'perf-client', 'pg_recvlogical'] as const;
 export type Competitor = (typeof competitors)[number];
 
 export type Spread = { readonly min: number; readonly median: number; readonly max: number };
@@ -13,12 +14,29 @@ export type Summary = {
   readonly cpuMicrosPerEvent: Spread | null;
   readonly cpuMicrosPerEventFromStart: Spread | null;
   readonly peakMemoryMb: Spread | null;
+  readonly lost: number;
+  readonly duplicates: number;
   readonly rounds: readonly Drain[];
 };
 
+/** The relay's latency as a share of Debezium's, and its CPU likewise: 0.25 is a quarter. */
+export type LiveRatio = {
+  readonly offered: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly cpu: number;
+};
+
+export type Ratios = {
+  /** How many times the lower of the limits that were run the relay drains; null where void or not run. */
+  readonly limit: number | null;
+  /** How many times Debezium; null where either is void or not run. */
+  readonly debezium: number | null;
+  readonly live: readonly LiveRatio[];
+};
+
 export type Report = {
-  /** `limit`: the relay by the lower of the limits that were run; null where void or not run. */
-  readonly ratios: { readonly limit: number | null; readonly debezium: number | null };
+  readonly ratios: Ratios;
   readonly cpuMicrosPerEvent: number | null;
   readonly lost: number;
   readonly duplicates: number;
@@ -27,8 +45,9 @@ export type Report = {
   readonly machine: Readonly<Record<string, unknown>>;
   readonly workload: Readonly<Record<string, number>>;
   readonly drain: Partial<Record<Competitor, Summary>>;
-  readonly live: readonly Live[];
+  readonly live: Partial<Record<Competitor, readonly Live[]>>;
   readonly idleCpuPercent: number | null;
+  readonly growth: readonly Growth[];
 };
 
 export function spread(values: readonly (number | null)[]): Spread | null {
@@ -40,6 +59,11 @@ export function spread(values: readonly (number | null)[]): Spread | null {
   return { min: sorted[0]!, median, max: sorted.at(-1)! };
 }
 
+type Checked = { readonly lost: number; readonly duplicates: number };
+const lostOf = (checked: readonly Checked[]) => checked.reduce((sum, one) => sum + one.lost, 0);
+const doubledOf = (checked: readonly Checked[]) => checked.reduce((sum, one) => sum + one.duplicates, 0);
+const isExact = (checked: readonly Checked[]) => lostOf(checked) + doubledOf(checked) === 0;
+
 export function summarise(rounds: readonly Drain[]): Summary {
   return {
     eventsPerSecond: spread(rounds.map((round) => round.eventsPerSecond))!,
@@ -47,78 +71,65 @@ export function summarise(rounds: readonly Drain[]): Summary {
     cpuMicrosPerEvent: spread(rounds.map((round) => round.cpuMicrosPerEvent)),
     cpuMicrosPerEventFromStart: spread(rounds.map((round) => round.cpuMicrosPerEventFromStart)),
     peakMemoryMb: spread(rounds.map((round) => round.peakMemoryMb)),
+    lost: lostOf(rounds),
+    duplicates: doubledOf(rounds),
     rounds,
   };
 }
 
 export type Measured = {
   readonly rounds: ReadonlyMap<Competitor, readonly Drain[]>;
-  readonly live: readonly Live[];
+  readonly live: Report['live'];
   readonly idleCpuPercent: number | null;
+  readonly growth: readonly Growth[];
 };
 
 export function report(
-  { rounds, live, idleCpuPercent }: Measured,
+  { rounds, live, idleCpuPercent, growth }: Measured,
   machine: Report['machine'],
   workload: Report['workload'],
 ): Report {
   const drain: Partial<Record<Competitor, Summary>> = {};
   for (const [name, of] of rounds) if (of.length > 0) drain[name] = summarise(of);
-  const checked = [...(rounds.get('relay') ?? []), ...live];
-  const lost = checked.reduce((sum, one) => sum + one.lost, 0);
-  const duplicates = checked.reduce((sum, one) => sum + one.duplicates, 0);
-  const isVoid = lost + duplicates > 0;
-  const limits = [drain['perf-client'], drain.pg_recvlogical].flatMap((each) =>
-    each === undefined ? [] : [each.eventsPerSecond.median],
-  );
-  const speed = isVoid ? undefined : drain.relay?.eventsPerSecond.median;
-  const limit =
-    speed === undefined || limits.length === 0 ? null : Math.round((speed * 100) / Math.min(...limits)) / 100;
+  const checked = [...(rounds.get('relay') ?? []), ...(live.relay ?? []), ...growth];
+  const isVoid = !isExact(checked);
   return {
-    ratios: { limit, debezium: null },
+    ratios: isVoid ? { limit: null, debezium: null, live: [] } : ratios(drain, live),
     cpuMicrosPerEvent: isVoid ? null : (drain.relay?.cpuMicrosPerEvent?.median ?? null),
-    lost,
-    duplicates,
+    lost: lostOf(checked),
+    duplicates: doubledOf(checked),
     void: isVoid,
     machine,
     workload,
     drain,
     live,
     idleCpuPercent,
+    growth,
   };
 }
 
-const number = (value: number | undefined) =>
-  value === undefined ? '–' : (value >= 1_000 ? Math.round(value) : value).toLocaleString('en-US');
-
-/** Markdown. */
-export function tables({ drain, live, ratios, idleCpuPercent, lost, duplicates }: Report): string {
-  const lines: string[] = [];
-  const named = competitors.flatMap((name) => (drain[name] ? [[name, drain[name]] as const] : []));
-  if (named.length > 0) {
-    lines.push(
-      '| | drain, events/s: median (min–max) | from start | CPU, µs an event | with its start | peak memory, MB |',
+function ratios(drain: Report['drain'], live: Report['live']): Ratios {
+  const times = (others: readonly (Summary | undefined)[]) => {
+    const speeds = others.flatMap((each) =>
+      each !== undefined && isExact([each]) ? [each.eventsPerSecond.median] : [],
     );
-    lines.push('| --- | --: | --: | --: | --: | --: |');
-    for (const [name, { eventsPerSecond: speed, ...rest }] of named)
-      lines.push(
-        `| ${name} | ${number(speed.median)} (${number(speed.min)}–${number(speed.max)}) | ${number(rest.eventsPerSecondFromStart.median)} | ${number(rest.cpuMicrosPerEvent?.median)} | ${number(rest.cpuMicrosPerEventFromStart?.median)} | ${number(rest.peakMemoryMb?.median)} |`,
-      );
-    lines.push('');
-  }
-  if (live.length > 0) {
-    lines.push(
-      '| events/s offered | written | p50 ms | p95 ms | p99 ms | max ms | CPU of the relay, µs an event |',
-    );
-    lines.push('| --: | --: | --: | --: | --: | --: | --: |');
-    for (const one of live)
-      lines.push(
-        `| ${number(one.offered)} | ${number(one.written)} | ${one.p50Ms} | ${one.p95Ms} | ${one.p99Ms} | ${one.maxMs} | ${one.cpuMicrosPerEvent} |`,
-      );
-    lines.push('');
-  }
-  const facts = [`Lost ${lost}, duplicates ${duplicates}.`];
-  if (ratios.limit !== null) facts.unshift(`${ratios.limit} of the lower limit.`);
-  if (idleCpuPercent !== null) facts.push(`Idle, the relay takes ${idleCpuPercent} % of a core.`);
-  return [...lines, facts.join(' ')].join('\n');
+    const own = drain.relay?.eventsPerSecond.median;
+    return own === undefined || speeds.length === 0 ? null : hundredths(own / Math.min(...speeds));
+  };
+  return {
+    limit: times([drain['perf-client'], drain.pg_recvlogical]),
+    debezium: times([drain.debezium]),
+    live: (live.relay ?? []).flatMap((own) => {
+      const other = live.debezium?.find(({ offered }) => offered === own.offered);
+      if (other === undefined || !isExact([other])) return [];
+      return {
+        offered: own.offered,
+        p50: hundredths(own.p50Ms / other.p50Ms),
+        p99: hundredths(own.p99Ms / other.p99Ms),
+        cpu: hundredths(own.cpuMicrosPerEvent / other.cpuMicrosPerEvent),
+      };
+    }),
+  };
 }
+
+const hundredths = (value: number) => Math.round(value * 100) / 100;

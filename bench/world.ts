@@ -4,7 +4,7 @@ import pg from 'pg';
 import { migrate } from '../relay/migrate.ts';
 import { openRun, type Run } from '../stack/run.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
-import { eventSchema, eventType, payloadOf } from './workload.ts';
+import { eventSchema, eventType, idPrefix, payloadOf } from './workload.ts';
 
 export type Rows = {
   readonly events: number;
@@ -38,7 +38,7 @@ export class BenchWorld implements AsyncDisposable {
   }
 
   /**
-   * A new topic and its schema. The broker stamps each batch as it appends it, so that the time from the first event to
+   * A new topic and its schema, and one for Debezium. The broker stamps each batch as it appends it, so that the time from the first event to
    * the last needs no reader beside the one who writes.
    * @returns the `aggregatetype` whose events go there
    */
@@ -50,7 +50,11 @@ export class BenchWorld implements AsyncDisposable {
     await admin.connect();
     const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }];
     await admin.createTopics({
-      topics: [{ topic, numPartitions: partitions, configEntries }],
+      topics: [topic, debeziumTopicOf(aggregateType)].map((each) => ({
+        topic: each,
+        numPartitions: partitions,
+        configEntries,
+      })),
       waitForLeaders: true,
     });
     await admin.disconnect();
@@ -64,16 +68,20 @@ export class BenchWorld implements AsyncDisposable {
     return aggregateType;
   }
 
-  /** Commits the rows, a thousand keys in turn. @returns the position of the WAL behind them */
-  async write(aggregateType: string, { events, perTransaction, rowBytes }: Rows): Promise<string> {
+  /**
+   * Commits the rows, a thousand keys in turn; their ids tell their number, from `first` on.
+   * @returns the position of the WAL behind them
+   */
+  async write(aggregateType: string, { events, perTransaction, rowBytes }: Rows, first = 0): Promise<string> {
     // Not durable one by one, only to be quick: nothing is measured yet.
     await this.database.query('set synchronous_commit = off');
     await this.database.query(`do $$
       begin
-        for batch_start in 0..${events - 1} by ${perTransaction} loop
-          insert into outbox.event (aggregatetype, aggregateid, type, payload)
-          select '${aggregateType}', 'key-' || n % 1000, '${eventType}', '${payloadOf(rowBytes)}'
-            from generate_series(batch_start, least(batch_start + ${perTransaction}, ${events}) - 1) n;
+        for batch_start in ${first}..${first + events - 1} by ${perTransaction} loop
+          insert into outbox.event (id, aggregatetype, aggregateid, type, payload)
+          select ('${idPrefix}' || lpad(to_hex(n), 12, '0'))::uuid, '${aggregateType}', 'key-' || n % 1000,
+                 '${eventType}', '${payloadOf(rowBytes)}'
+            from generate_series(batch_start, least(batch_start + ${perTransaction}, ${first + events}) - 1) n;
           commit;
         end loop;
       end $$`);
@@ -87,14 +95,12 @@ export class BenchWorld implements AsyncDisposable {
     return rows[0]!.at;
   }
 
-  /** Ids of the rows, as the database has them. */
-  async idsOf(aggregateType: string): Promise<Set<string>> {
-    const { rows } = await this.database.query<[string]>({
-      text: 'select id::text from outbox.event where aggregatetype = $1',
-      values: [aggregateType],
-      rowMode: 'array',
-    });
-    return new Set(rows.map(([id]) => id));
+  async isSlotActive(slot: string): Promise<boolean> {
+    const { rows } = await this.database.query<{ active: boolean }>(
+      'select active from pg_replication_slots where slot_name = $1',
+      [slot],
+    );
+    return rows[0]?.active === true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -105,3 +111,6 @@ export class BenchWorld implements AsyncDisposable {
 }
 
 export const topicOf = (aggregateType: string): string => `outbox.event.${aggregateType}`;
+
+/** Where Debezium publishes the same rows. */
+export const debeziumTopicOf = (aggregateType: string): string => `debezium.${aggregateType}`;

@@ -1,6 +1,6 @@
 /**
- * Owns fetching the Java servers: once per contents of `pom.xml`, into the cache folder, by Maven. A folder of the
- * final name is always whole, since it is made elsewhere and renamed.
+ * Owns fetching Java programs: once per contents of a POM, into the cache folder, by Maven. A folder of the final name is
+ * always whole, since it is made elsewhere and renamed.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -16,9 +16,23 @@ export type ServerSource =
   | { readonly kind: 'jars'; readonly kafkaClassPath: string; readonly registryJar: string }
   | { readonly kind: 'docker' };
 
-const pomFile = path.join(import.meta.dirname, 'pom.xml');
-// Measured: Maven's own repository of it takes 214 MB, and what is taken out of there 199 MB.
-const expectedMegabytes = 410;
+/** A POM that copies what it names to `fetch.to` in the phase `generate-resources`. */
+export type Fetch = {
+  readonly pomFile: string;
+  /** Begins the folder's name in the cache. */
+  readonly name: string;
+  /** For people: what is fetched. */
+  readonly what: string;
+  /** Of Maven's own repository and of what is taken out of there, as measured. */
+  readonly expectedMegabytes: number;
+};
+
+const servers: Fetch = {
+  pomFile: path.join(import.meta.dirname, 'pom.xml'),
+  name: 'servers',
+  what: 'Kafka and the schema registry',
+  expectedMegabytes: 214 + 199,
+};
 
 let found: Promise<ServerSource> | undefined;
 
@@ -35,16 +49,26 @@ export function serverSource(onProgress?: Progress): Promise<ServerSource> {
 }
 
 async function find(onProgress?: Progress): Promise<ServerSource> {
-  const pom = await readFile(pomFile);
-  const key = createHash('sha256').update(pom).digest('hex').slice(0, 12);
-  const folder = path.join(cacheFolder(), `servers-${key}`);
+  const folder = await folderOf(servers);
   const missing = (await missingJava()) ?? (existsSync(folder) ? undefined : await missingMaven());
-  if (missing === undefined) {
-    await fetchOnce(folder, onProgress);
-    return jarsIn(folder);
-  }
+  if (missing === undefined) return jarsIn(await fetched(servers, onProgress));
   if (await dockerRuns()) return { kind: 'docker' };
   throw new Error(`${missing}; or start a Docker engine`);
+}
+
+/** The folder with what the POM names, fetched if it is not there yet. @throws with the end of Maven's log */
+export async function fetched(wanted: Fetch, onProgress?: Progress): Promise<string> {
+  const folder = await folderOf(wanted);
+  await fetchOnce(wanted, folder, onProgress);
+  return folder;
+}
+
+async function folderOf({ pomFile, name }: Fetch): Promise<string> {
+  const key = createHash('sha256')
+    .update(await readFile(pomFile))
+    .digest('hex')
+    .slice(0, 12);
+  return path.join(cacheFolder(), `${name}-${key}`);
 }
 
 async function jarsIn(folder: string): Promise<ServerSource> {
@@ -58,44 +82,44 @@ async function jarsIn(folder: string): Promise<ServerSource> {
   };
 }
 
-async function fetchOnce(folder: string, onProgress?: Progress): Promise<void> {
+async function fetchOnce(wanted: Fetch, folder: string, onProgress?: Progress): Promise<void> {
   if (existsSync(folder)) return;
   await mkdir(path.dirname(folder), { recursive: true });
-  const unlock = await lock(`${folder}.lock`, onProgress);
+  const unlock = await lock(`${folder}.lock`, wanted, onProgress);
   try {
     if (existsSync(folder)) return; // the one we waited for has fetched it
     await using run = await openRun();
-    await fetch(run, folder, onProgress);
+    await fetch(run, wanted, folder, onProgress);
   } finally {
     await unlock();
   }
 }
 
-async function fetch(run: Run, folder: string, onProgress?: Progress): Promise<void> {
+async function fetch(run: Run, wanted: Fetch, folder: string, onProgress?: Progress): Promise<void> {
+  const { pomFile, what } = wanted;
   const target = path.join(run.dir, 'fetched');
   const properties = [`-Dmaven.repo.local=${path.join(run.dir, 'repository')}`, `-Dfetch.to=${target}`];
-  onProgress?.('fetching Kafka and the schema registry with Maven (first time only)');
+  onProgress?.(`fetching ${what} with Maven (first time only)`);
   const maven = run.start({
     name: 'maven',
     command: 'mvn',
     args: ['-B', '-ntp', '-q', '-f', pomFile, ...properties, 'generate-resources'],
   });
-  const timer = setInterval(() => void report(run.dir, onProgress), 2_000);
+  const timer = setInterval(() => void report(run.dir, wanted, onProgress), 2_000);
   const how = await maven.exited;
   clearInterval(timer);
-  if (how !== 'exit code 0')
-    throw startFailure(maven, `could not fetch Kafka and the schema registry (${how})`);
+  if (how !== 'exit code 0') throw startFailure(maven, `could not fetch ${what} (${how})`);
   await rename(target, folder).catch((error) => {
     if (!existsSync(folder)) throw error; // else another was faster, and its folder is as good as ours
   });
-  onProgress?.('fetched Kafka and the schema registry');
+  onProgress?.(`fetched ${what}`);
 }
 
-async function report(folder: string, onProgress?: Progress): Promise<void> {
+async function report(folder: string, wanted: Fetch, onProgress?: Progress): Promise<void> {
   const bytes = await sizeOf(folder).catch(() => undefined); // files move under our eyes
   if (bytes === undefined) return;
   const megabytes = Math.round(bytes / 1e6);
-  onProgress?.(`fetching Kafka and the schema registry: ${megabytes} of about ${expectedMegabytes} MB`);
+  onProgress?.(`fetching ${wanted.what}: ${megabytes} of about ${wanted.expectedMegabytes} MB`);
 }
 
 async function sizeOf(folder: string): Promise<number> {
@@ -111,7 +135,7 @@ async function sizeOf(folder: string): Promise<number> {
  * Saves a second download, no more: should two processes take over the lock of a dead one at the same instant, both
  * fetch into folders of their own, and the second throws its own away.
  */
-async function lock(file: string, onProgress?: Progress): Promise<() => Promise<void>> {
+async function lock(file: string, { what }: Fetch, onProgress?: Progress): Promise<() => Promise<void>> {
   let waiting = false;
   for (;;) {
     try {
@@ -126,7 +150,7 @@ async function lock(file: string, onProgress?: Progress): Promise<() => Promise<
       await rm(file, { force: true });
       continue;
     }
-    if (!waiting) onProgress?.('waiting for another process that fetches Kafka and the schema registry');
+    if (!waiting) onProgress?.(`waiting for another process that fetches ${what}`);
     waiting = true;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }

@@ -27,7 +27,7 @@ test('a short run measures the relay and finds nothing lost and nothing doubled'
     lost: 0,
     duplicates: 0,
     void: false,
-    ratios: { limit: null, debezium: null },
+    ratios: { limit: null, debezium: null, live: [] },
   });
   expect(result.drain.relay.rounds).toHaveLength(1);
   expect(result.drain.relay.eventsPerSecond.median).toBeGreaterThan(0);
@@ -51,8 +51,9 @@ const measured = (relay: Drain) => ({
     ['perf-client', [drain(200)]],
     ['pg_recvlogical', [drain(100)]],
   ] as const),
-  live: [],
+  live: {},
   idleCpuPercent: null,
+  growth: [],
 });
 
 test('the ratio is taken of the lower limit', () => {
