@@ -6,11 +6,14 @@
  * claim was written after they were fenced. Reading "to the end" would not do: a consumer is not told of a tail of
  * transaction markers, so it cannot know that it is there.
  */
-import { randomUUID } from 'node:crypto';
-import type { Admin, Consumer, Kafka, KafkaMessage } from 'kafkajs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Admin, Kafka } from 'kafkajs';
+import { backoffMs } from '../backoff.ts';
 import { RelayError } from '../errors.ts';
 import { kafkaError, kafkaErrorType } from '../kafka.ts';
 import { type Progress, parseProgress } from '../progress.ts';
+import { committedRecords, decodeFetch, type FetchedRecord, fetchRequest } from './wire/fetch.ts';
+import { Wire } from './wire/kafkajs-wire.ts';
 
 export const claimKey = (slot: string): string => `${slot}/claim`;
 
@@ -52,32 +55,26 @@ async function exists(admin: Admin, topic: string): Promise<boolean> {
 
 /** Follows the progress topic: already up to date when the relay takes over. One reader, one slot. */
 export class ProgressTail {
-  readonly #consumer: Consumer;
+  readonly #kafka: Kafka;
   readonly #topic: string;
   readonly #slot: string;
   /** By claim id; told the text of the last progress before the claim. */
   readonly #waiting = new Map<string, (latest: string | undefined) => void>();
   readonly #crash = Promise.withResolvers<RelayError>();
+  #resumed = Promise.resolve();
+  /** Set while the tail is paused. */
+  #resume: (() => void) | undefined;
+  #wire: Wire | undefined;
+  #nextOffset = 0n;
   #latest: string | undefined;
   #crashed: RelayError | undefined;
+  #isStopped = false;
+  #following: Promise<void> = Promise.resolve();
 
   constructor(kafka: Kafka, options: { readonly topic: string; readonly slot: string }) {
+    this.#kafka = kafka;
     this.#topic = options.topic;
     this.#slot = options.slot;
-    this.#consumer = kafka.consumer({
-      // A group of its own: kafkajs can only read through groups, and one shared with another relay would split the topic.
-      groupId: `outbox-relay.${options.slot}.${randomUUID()}`,
-      readUncommitted: false,
-      allowAutoTopicCreation: false,
-      sessionTimeout: 30_000,
-      heartbeatInterval: 3_000,
-      maxWaitTimeInMs: 500,
-    });
-    this.#consumer.on('consumer.crash', ({ payload }) => {
-      if (payload.restart) return;
-      this.#crashed = kafkaError(payload.error, 'following the progress topic');
-      this.#crash.resolve(this.#crashed);
-    });
   }
 
   /** Set once the tail has ended for good; a new one must be made. */
@@ -85,17 +82,14 @@ export class ProgressTail {
     return this.#crashed;
   }
 
+  /** @throws RelayError KAFKA_* when the topic cannot be reached. From then on what passes is waited for. */
   async start(): Promise<void> {
     try {
-      await this.#consumer.connect();
-      await this.#consumer.subscribe({ topic: this.#topic, fromBeginning: true });
-      await this.#consumer.run({
-        autoCommit: false,
-        eachMessage: ({ message }) => Promise.resolve(this.#receive(message)),
-      });
+      await this.#connect();
     } catch (error) {
       throw kafkaError(error, 'following the progress topic');
     }
+    this.#following = this.#follow();
   }
 
   /**
@@ -117,22 +111,112 @@ export class ProgressTail {
     }
   }
 
-  /** While this relay is the only writer there is nothing to learn from the topic; reading it would cost CPU. */
+  /**
+   * While this relay is the only writer there is nothing to learn from the topic. The connection is given up: kept and
+   * unused it would be closed by the broker some day, and cost CPU until then.
+   */
   pause(): void {
-    this.#consumer.pause([{ topic: this.#topic }]);
+    if (this.#resume !== undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#resumed = promise;
+    this.#resume = resolve;
+    void this.#disconnect();
   }
 
   resume(): void {
-    this.#consumer.resume([{ topic: this.#topic }]);
+    this.#resume?.();
+    this.#resume = undefined;
   }
 
   async stop(): Promise<void> {
-    await this.#consumer.disconnect().catch(() => {});
+    this.#isStopped = true;
+    this.resume();
+    await this.#disconnect();
+    await this.#following;
   }
 
-  #receive({ key, value }: KafkaMessage): void {
+  async #follow(): Promise<void> {
+    for (let attempt = 0; !this.#isStopped; ) {
+      await this.#resumed;
+      try {
+        await this.#readOn();
+        attempt = 0;
+      } catch (error) {
+        await this.#disconnect();
+        if (this.#isStopped || this.#resume !== undefined) continue;
+        if (!mayPass(error)) return this.#crashWith(error);
+        await delay(backoffMs(attempt++, retry));
+      }
+    }
+  }
+
+  async #readOn(): Promise<void> {
+    const wire = await this.#connect();
+    // The answer is due after the wait: a server that stays silent is not left to the request timeout, 30 s by default.
+    const timer = setTimeout(() => void wire.close(), fetchWaitMs + connectionSlackMs);
+    try {
+      const request = fetchRequest({
+        topic: this.#topic,
+        partition: 0,
+        fromOffset: this.#nextOffset,
+        maxWaitMs: fetchWaitMs,
+        maxBytes: fetchMaxBytes,
+      });
+      const answer = await wire.send(await wire.leader(this.#topic, 0), request, decodeFetch);
+      const { records, nextOffset } = committedRecords(answer, this.#nextOffset);
+      for (const record of records) this.#receive(record);
+      this.#nextOffset = nextOffset;
+    } catch (error) {
+      if (kafkaErrorType(error) !== 'OFFSET_OUT_OF_RANGE') throw error;
+      await this.#startOver(wire);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The topic begins later than where we are, or was made anew: what was read of it before counts for nothing. */
+  async #startOver(wire: Wire): Promise<void> {
+    this.#nextOffset = await wire.earliestOffset(this.#topic, 0);
+    this.#latest = undefined;
+  }
+
+  async #connect(): Promise<Wire> {
+    if (this.#wire !== undefined) return this.#wire;
+    const wire = await Wire.open(this.#kafka, [this.#topic]);
+    if (this.#isStopped || this.#resume !== undefined) {
+      await wire.close();
+      throw new RelayError('KAFKA_UNAVAILABLE', 'the progress is not followed any more');
+    }
+    this.#wire = wire;
+    return wire;
+  }
+
+  async #disconnect(): Promise<void> {
+    const wire = this.#wire;
+    this.#wire = undefined;
+    await wire?.close();
+  }
+
+  #crashWith(error: unknown): void {
+    this.#crashed = kafkaError(error, 'following the progress topic');
+    this.#crash.resolve(this.#crashed);
+  }
+
+  #receive({ key, value }: FetchedRecord): void {
     const name = key?.toString();
     if (name === this.#slot) this.#latest = value?.toString();
     else if (name === claimKey(this.#slot)) this.#waiting.get(value?.toString() ?? '')?.(this.#latest);
   }
 }
+
+/** A missing topic is for the next session, which makes it anew and finds its progress lost. */
+const mayPass = (error: unknown): boolean =>
+  kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' &&
+  kafkaError(error, 'following the progress topic').class === 'retry';
+
+const fetchWaitMs = 1_000;
+const connectionSlackMs = 3_000;
+/** About 13,000 records of 300 bytes. */
+const fetchMaxBytes = 4 * 1024 * 1024;
+/** Short: a takeover may wait for it. */
+const retry = { initialDelayMs: 50, maxDelayMs: 500 };

@@ -52,7 +52,7 @@ const unitBytes = 3;
 /** What the record takes, at most; never asks for the exact length of a text, which would cost as much as writing it. */
 export function recordBound({ key, value, headers }: BatchRecord): number {
   let units = key.length;
-  let bytes = recordOverheadBytes + value.length;
+  let bytes = recordOverheadBytes + (value?.length ?? 0);
   for (const name in headers) {
     units += name.length + headers[name]!.length;
     bytes += headerOverheadBytes;
@@ -98,9 +98,13 @@ export class RecordBatch {
     let at = writeVarlong(bytes, body + 1, timestampMs - this.#baseTimestampMs);
     at = writeVarint(bytes, at, this.#count);
     at = writeText(bytes, at, key);
-    at = writeVarint(bytes, at, value.length);
-    bytes.set(value, at);
-    at = writeHeaders(bytes, at + value.length, headers);
+    if (value === null) at = writeVarint(bytes, at, nullLength);
+    else {
+      at = writeVarint(bytes, at, value.length);
+      bytes.set(value, at);
+      at += value.length;
+    }
+    at = writeHeaders(bytes, at, headers);
     const size = at - body;
     const lengthBytes = varintBytes(size);
     if (lengthBytes !== 2) bytes.copyWithin(start + lengthBytes, body, at);
@@ -149,6 +153,8 @@ export class RecordBatch {
 }
 
 const nothing = Buffer.alloc(0);
+/** In place of the length of a value that is not there. */
+const nullLength = -1;
 
 function writeHeaders(bytes: Buffer, start: number, headers: BatchRecord['headers']): number {
   const names = Object.keys(headers);

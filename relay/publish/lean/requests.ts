@@ -4,7 +4,8 @@
  * before anything is written to it.
  * @see https://kafka.apache.org/protocol#protocol_api_keys
  */
-import type { WireRequest } from './kafkajs-wire.ts';
+import { Fields, textBytes } from '../wire/fields.ts';
+import type { WireRequest } from '../wire/kafkajs-wire.ts';
 
 /** Who the coordinator says we are. */
 export type Producer = {
@@ -71,38 +72,4 @@ export function commitRequest({ transactionalId, producerId, producerEpoch }: Pr
   fields.int16(producerEpoch);
   fields.byte(1);
   return { ...apis.endTxn, body: [fields.bytes] };
-}
-
-const textBytes = (text: string): number => 2 + Buffer.byteLength(text);
-
-/** The protocol's plain types, in a buffer of exactly the size. */
-class Fields {
-  readonly bytes: Buffer;
-  #at = 0;
-
-  constructor(size: number) {
-    this.bytes = Buffer.allocUnsafe(size);
-  }
-
-  byte(value: number): void {
-    this.#at = this.bytes.writeInt8(value, this.#at);
-  }
-
-  int16(value: number): void {
-    this.#at = this.bytes.writeInt16BE(value, this.#at);
-  }
-
-  int32(value: number): void {
-    this.#at = this.bytes.writeInt32BE(value, this.#at);
-  }
-
-  int64(value: bigint): void {
-    this.#at = this.bytes.writeBigInt64BE(value, this.#at);
-  }
-
-  string(value: string): void {
-    const size = Buffer.byteLength(value);
-    this.int16(size);
-    this.#at += this.bytes.write(value, this.#at, size, 'utf8');
-  }
 }

@@ -10,7 +10,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { RelayError } from '../../errors.ts';
 import { kafkaError } from '../../kafka.ts';
-import type { PartitionBatches } from './batch-builder.ts';
 import {
   type AddPartitionsAnswer,
   type Broker,
@@ -21,10 +20,11 @@ import {
   type ProduceAnswer,
   protocolError,
   Wire,
-} from './kafkajs-wire.ts';
+} from '../wire/kafkajs-wire.ts';
+import { type Obstacle, obstacleOf, retryPauseMs } from '../wire/retry.ts';
+import type { PartitionBatches } from './batch-builder.ts';
 import { groupByTopic, type Placed, planRequests } from './produce-plan.ts';
 import { addPartitionsRequest, apis, commitRequest, type Producer, produceRequest } from './requests.ts';
-import { type Obstacle, obstacleOf, retryPauseMs } from './retry.ts';
 import { Sequences } from './sequences.ts';
 
 export type ProducerOptions = {

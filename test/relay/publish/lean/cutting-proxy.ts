@@ -13,7 +13,7 @@ import type { ISocketFactory } from 'kafkajs';
  */
 export type Fault = 'request' | 'answer' | 'silence';
 
-export const apiKeys = { produce: 0, addPartitions: 24, endTxn: 26 } as const;
+export const apiKeys = { produce: 0, fetch: 1, addPartitions: 24, endTxn: 26 } as const;
 
 type Armed = { readonly apiKey: number; readonly fault: Fault; readonly done: () => void };
 

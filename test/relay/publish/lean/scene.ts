@@ -68,7 +68,7 @@ export class Scene implements AsyncDisposable {
   }
 
   async publisher(): Promise<LeanPublisher> {
-    const publisher = await LeanPublisher.fence(this.#client(), this.config);
+    const publisher = await LeanPublisher.fence(this.client(), this.config);
     this.#publishers.push(publisher);
     return publisher;
   }
@@ -99,7 +99,8 @@ export class Scene implements AsyncDisposable {
     await Promise.all([...this.#publishers.map((publisher) => publisher.close()), this.tail.stop()]);
   }
 
-  #client(): Kafka {
+  /** Goes through the proxy where there is one. */
+  client(): Kafka {
     if (this.#proxy === undefined) return this.kafka;
     const { requestTimeoutMs } = this.config.kafka;
     return new Kafka({

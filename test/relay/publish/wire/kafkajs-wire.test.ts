@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
-import { Wire } from '../../../../relay/publish/lean/kafkajs-wire.ts';
+import { Wire } from '../../../../relay/publish/wire/kafkajs-wire.ts';
 import { createTopic, kafkaClient } from '../../../support/kafka.ts';
 
 const require = createRequire(import.meta.url);
@@ -29,6 +29,7 @@ test('everything that is used of its internals is there', async () => {
       connection.requestQueue.maybeThrottle,
       leader.findGroupCoordinator,
       leader.initProducerId,
+      leader.listOffsets,
     ];
     for (const method of methods) expect(method).toBeTypeOf('function');
     expect(connection.clientId).toBe('test');

@@ -1,7 +1,7 @@
 import { KafkaJSConnectionError } from 'kafkajs';
 import { expect, test } from 'vitest';
-import { protocolError } from '../../../../relay/publish/lean/kafkajs-wire.ts';
-import { obstacleOf, retryPauseMs } from '../../../../relay/publish/lean/retry.ts';
+import { protocolError } from '../../../../relay/publish/wire/kafkajs-wire.ts';
+import { obstacleOf, retryPauseMs } from '../../../../relay/publish/wire/retry.ts';
 
 test('codes are taken for what they mean before anything is sent', () => {
   expect(obstacleOf(protocolError(51)), 'CONCURRENT_TRANSACTIONS').toBe('busy');

@@ -47,6 +47,11 @@ export type Broker = {
   findGroupCoordinator(request: { groupId: string; coordinatorType: number }): Promise<{
     coordinator: { nodeId: number };
   }>;
+  listOffsets(request: {
+    topics: { topic: string; partitions: { partition: number; timestamp: number }[] }[];
+  }): Promise<{
+    responses: { partitions: { offset: string }[] }[];
+  }>;
   initProducerId(request: { transactionalId: string; transactionTimeout: number }): Promise<{
     producerId: string;
     producerEpoch: number;
@@ -72,7 +77,7 @@ type RequestName = { readonly apiKey: number; readonly apiName: string; readonly
 /** A request of our own; `body` is what follows the request header, written without a copy. */
 export type WireRequest = RequestName & { readonly body: readonly Buffer[] };
 
-type Throttled = { readonly clientSideThrottleTime?: number };
+export type Throttled = { readonly clientSideThrottleTime?: number };
 type Decode<T> = (payload: Buffer) => Promise<T>;
 
 export type ProduceAnswer = Throttled & {
@@ -98,6 +103,41 @@ export const decodeProduce = decoderOf<ProduceAnswer>('produce/v7');
 export const decodeAddPartitions = decoderOf<AddPartitionsAnswer>('addPartitionsToTxn/v1');
 export const decodeEndTxn = decoderOf<EndTxnAnswer>('endTxn/v1');
 
+/** As kafkajs reads the protocol's plain types. */
+export type Decoder = {
+  readonly offset: number;
+  readInt16(): number;
+  readInt32(): number;
+  readInt64(): bigint;
+  readString(): string | null;
+  /** Of the length that stands before them. */
+  readBytes(): Buffer | null;
+  readArray<T>(read: () => T): T[];
+};
+export const Decoder = internal<new (bytes: Buffer) => Decoder>(`${protocol}/decoder`);
+
+export type RecordBatchAnswer = {
+  readonly firstOffset: string;
+  readonly lastOffsetDelta: number;
+  readonly producerId: string;
+  readonly inTransaction: boolean;
+  readonly isControlBatch: boolean;
+  readonly records: readonly {
+    readonly offset: string;
+    readonly key: Buffer | null;
+    readonly value: Buffer | null;
+  }[];
+};
+
+/** The next record batch; what is compressed is not any more. */
+export const decodeBatch = internal<(decoder: Decoder) => Promise<RecordBatchAnswer>>(
+  `${protocol}/recordBatch/v0/decoder`,
+);
+
+/** A batch that `maxBytes` of a fetch has cut off. */
+export const isPartialBatch = (error: unknown): boolean =>
+  error instanceof Error && error.name === 'KafkaJSPartialMessageError';
+
 const { createErrorFromCode } = internal<{ createErrorFromCode: (code: number) => Error }>(
   `${protocol}/error`,
 );
@@ -113,6 +153,9 @@ export function protocolError(code: number): Error {
   const type = newerTypes[code];
   return type === undefined ? createErrorFromCode(code) : Object.assign(new Error(type), { type });
 }
+
+/** Stands for a time in ListOffsets. */
+const earliest = -2;
 
 /** Of the two kinds of coordinator; the other, 0, is of groups. */
 const transactionCoordinator = 1;
@@ -180,6 +223,14 @@ export class Wire {
     const answer = await decode(payload);
     connection.requestQueue.maybeThrottle(answer.clientSideThrottleTime ?? 0);
     return answer;
+  }
+
+  /** Where the log of a partition begins. @throws the client's errors */
+  async earliestOffset(topic: string, partition: number): Promise<bigint> {
+    const leader = await this.leader(topic, partition);
+    const partitions = [{ partition, timestamp: earliest }];
+    const { responses } = await leader.listOffsets({ topics: [{ topic, partitions }] });
+    return BigInt(responses[0]?.partitions[0]?.offset ?? 0);
   }
 
   /** At once: what is still unanswered is rejected, not waited for. */

@@ -1,0 +1,65 @@
+import { ConfigResourceTypes } from 'kafkajs';
+import { describe, expect, test } from 'vitest';
+import { ProgressTail } from '../../../relay/publish/progress-topic.ts';
+import { withAdmin } from '../../support/kafka.ts';
+import { servers } from '../../support/servers.ts';
+import { apiKeys, CuttingProxy } from './lean/cutting-proxy.ts';
+import { Scene } from './lean/scene.ts';
+
+describe('a tail', () => {
+  test('begins anew where the topic begins later than it has read', async () => {
+    await using scene = await Scene.open();
+    const publisher = await scene.publisher();
+    await publisher.claim(scene.tail);
+    await scene.publish(publisher, [{}]);
+    const { progressTopic } = scene.config.kafka;
+    await withAdmin(async (admin) => {
+      // Records of a compacted topic cannot be deleted.
+      const configEntries = [{ name: 'cleanup.policy', value: 'delete' }];
+      await admin.alterConfigs({
+        validateOnly: false,
+        resources: [{ type: ConfigResourceTypes.TOPIC, name: progressTopic, configEntries }],
+      });
+      const [end] = await admin.fetchTopicOffsets(progressTopic);
+      await admin.deleteTopicRecords({
+        topic: progressTopic,
+        partitions: [{ partition: 0, offset: end!.high }],
+      });
+    });
+    // A progress that is not in the topic any more is not to be had, not even by one that has read it before.
+    expect(await (await scene.publisher()).claim(scene.tail)).toBeNull();
+  });
+
+  test('has ended once the topic is gone, and says so to who waits for a claim', async () => {
+    await using scene = await Scene.open();
+    const claim = scene.tail.untilClaim('never written', 30_000);
+    claim.catch(() => {}); // it may fail before the deletion is answered
+    await withAdmin((admin) => admin.deleteTopics({ topics: [scene.config.kafka.progressTopic] }));
+    await expect(claim).rejects.toMatchObject({
+      code: 'KAFKA_UNAVAILABLE',
+      message: expect.stringMatching(/does not host this topic/),
+    });
+    expect(scene.tail.crashed?.code).toBe('KAFKA_UNAVAILABLE');
+  });
+
+  test.each(['request', 'answer', 'silence'] as const)(
+    'goes on over a new connection, and misses nothing, when a fetch has its %s for a fault',
+    async (fault) => {
+      const { brokers } = await servers();
+      await using proxy = await CuttingProxy.open(brokers[0]!);
+      await using scene = await Scene.open({ proxy });
+      const { slot, kafka } = scene.config;
+      const tail = new ProgressTail(scene.client(), { topic: kafka.progressTopic, slot });
+      const failed = proxy.failNext(apiKeys.fetch, fault);
+      await tail.start();
+      try {
+        const publisher = await scene.publisher();
+        await scene.publish(publisher, [{}, {}]);
+        await failed;
+        expect((await (await scene.publisher()).claim(tail))?.eventCount).toBe(2);
+      } finally {
+        await tail.stop();
+      }
+    },
+  );
+});
