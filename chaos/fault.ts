@@ -51,7 +51,7 @@ export type Fault = {
   readonly world?: Settings;
   /** How the first relay of its own world is started, before anything is written. */
   readonly firstRelay?: RelayOptions;
-  /** Good events may become dead letters. */
+  /** Good events may become dead letters; it needs a world of its own, where they stay. */
   readonly maySetAside?: boolean;
   /** Time to recover, where it is not 10 s. */
   readonly withinMs?: number;

@@ -12,6 +12,7 @@ export const kafkaApis = { Produce: 0, EndTxn: 26, AddPartitionsToTxn: 24, InitP
 export type Held = {
   /** Resolves when such a request was met, and is held. */
   readonly met: Promise<void>;
+  readonly isMet: boolean;
   /** Delivers it, even if its sender is gone by then. */
   release(): void;
 };
@@ -80,11 +81,23 @@ export class TcpProxy {
   hold(api: keyof typeof kafkaApis): Held {
     const met = Promise.withResolvers<void>();
     const released = Promise.withResolvers<void>();
-    this.#hold = { api: kafkaApis[api], met: met.resolve, released: released.promise };
+    let isMet = false;
+    const own = {
+      api: kafkaApis[api],
+      met: () => {
+        isMet = true;
+        met.resolve();
+      },
+      released: released.promise,
+    };
+    this.#hold = own;
     return {
       met: met.promise,
+      get isMet() {
+        return isMet;
+      },
       release: () => {
-        this.#hold = undefined;
+        if (this.#hold === own) this.#hold = undefined;
         released.resolve();
       },
     };

@@ -1,4 +1,250 @@
-/** */
-import type { Fault } from '../fault.ts';
+/** Brokers die, freeze and come back; topics, rights and limits change under the relay. */
+import kafkajs, { type Admin } from 'kafkajs';
+import type { KafkaNode } from '../../stack/kafka.ts';
+import type { Arena, Fault } from '../fault.ts';
+import { relayPrincipal } from '../servers.ts';
+import { waitFor } from '../wait.ts';
 
-export const kafkaFaults: readonly Fault[] = [];
+const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ConfigResourceTypes, ResourcePatternTypes } =
+  kafkajs;
+
+type Role = {
+  readonly name: string;
+  readonly find: (arena: Arena) => Promise<KafkaNode>;
+};
+
+const roles: readonly Role[] = [
+  {
+    name: 'leader of a topic',
+    find: ({ servers, topic, random }) => servers.leader(topic, random.integer(0, 3)),
+  },
+  {
+    name: 'leader of the progress',
+    find: ({ servers, progressTopic }) => servers.leader(progressTopic, 0),
+  },
+  {
+    name: 'transaction coordinator',
+    find: ({ servers, transactionalId }) => servers.coordinator(transactionalId),
+  },
+  { name: 'controller', find: ({ servers }) => servers.controller() },
+];
+
+const otherThan = ({ servers }: Arena, node: KafkaNode): KafkaNode[] =>
+  servers.kafka.nodes.filter(({ id }) => id !== node.id);
+
+export const kafkaFaults: readonly Fault[] = [
+  ...roles.flatMap(({ name, find }): Fault[] => [
+    {
+      name: `${name} killed`,
+      class: 'kafka',
+      about: 'SIGKILL, some seconds with two brokers under load, then started again',
+      expect: 'recovers',
+      isShort: name === 'transaction coordinator',
+      async inject(arena) {
+        const node = await find(arena);
+        node.kill('SIGKILL');
+        await arena.pause(arena.random.integer(0, 3_000));
+        await node.restart();
+      },
+    },
+    {
+      name: `${name} frozen`,
+      class: 'kafka',
+      about: 'SIGSTOP for longer than the cluster waits before it elects others, then SIGCONT',
+      expect: 'recovers',
+      async inject(arena) {
+        const node = await find(arena);
+        node.kill('SIGSTOP');
+        await arena.pause(arena.random.integer(5_000, 7_000));
+        node.kill('SIGCONT');
+      },
+    },
+  ]),
+  {
+    name: 'transaction coordinator restarted',
+    class: 'kafka',
+    about: 'a clean restart, as in a rolling upgrade',
+    expect: 'recovers',
+    inject: async (arena) => (await arena.servers.coordinator(arena.transactionalId)).restart(),
+  },
+  {
+    name: 'a leader lost while the relay does without it',
+    class: 'kafka',
+    about: 'SIGKILL of a leader; the time counts from the kill: the other two must do',
+    expect: 'recovers',
+    isAlone: true,
+    withinMs: 15_000,
+    async inject(arena) {
+      const node = await arena.servers.leader(arena.topic, arena.random.integer(0, 3));
+      node.kill('SIGKILL');
+      const beganMs = performance.now();
+      await arena.untilCaughtUp(60_000);
+      const tookMs = performance.now() - beganMs;
+      await node.restart();
+      if (tookMs > doWithoutMs) throw new Error(`two brokers took ${Math.round(tookMs)} ms`);
+    },
+  },
+  {
+    name: 'min ISR lost',
+    class: 'kafka',
+    about: 'two of three brokers are frozen for 6 s',
+    expect: 'recovers',
+    isAlone: true,
+    async inject(arena) {
+      const { servers, topic, pause } = arena;
+      const two = otherThan(arena, await servers.leader(topic, 0));
+      for (const node of two) node.kill('SIGSTOP');
+      await pause(6_000);
+      for (const node of two) node.kill('SIGCONT');
+    },
+  },
+  {
+    name: 'two brokers killed',
+    class: 'kafka',
+    about: 'min ISR and the quorum of the controllers are lost; both are started again',
+    expect: 'recovers',
+    isAlone: true,
+    async inject(arena) {
+      const { servers, topic, pause } = arena;
+      const two = otherThan(arena, await servers.leader(topic, 0));
+      for (const node of two) node.kill('SIGKILL');
+      await pause(1_000);
+      await Promise.all(two.map((node) => node.restart()));
+    },
+  },
+  ...(['EVENTS_SENT', 'COMMIT_SENT'] as const).map(
+    (place): Fault => ({
+      name: `transaction coordinator killed at ${place}`,
+      class: 'kafka',
+      about: `the relay waits at ${place} while the coordinator is killed and started again`,
+      expect: 'recovers',
+      isAlone: true,
+      async inject(arena) {
+        const { relays, servers, transactionalId, random } = arena;
+        const relay = await relays.replace({ failpoint: `${place}:${random.integer(2, 9)}:pause:2000` });
+        await relay.atFailpoint('reached');
+        const node = await servers.coordinator(transactionalId);
+        node.kill('SIGKILL');
+        await node.restart();
+      },
+    }),
+  ),
+  {
+    name: 'transactional id expired',
+    class: 'kafka',
+    about: 'the relay has nothing to say for longer than transactional.id.expiration.ms; Kafka forgets it',
+    expect: 'recovers',
+    world: { CAPTURE_HEARTBEAT_MS: 60_000 },
+    async inject({ load, pause }) {
+      await load.pause();
+      await pause(11_000); // 8 s, and the interval at which the coordinator looks
+      load.resume();
+    },
+  },
+  {
+    name: 'record too large',
+    class: 'kafka',
+    about: 'max.message.bytes of the topic falls below what the relay knew, and larger events are written',
+    expect: 'recovers',
+    world: {},
+    maySetAside: true,
+    async inject(arena) {
+      const { load, topic } = arena;
+      await asAdmin(arena, (admin) =>
+        admin.alterConfigs({
+          validateOnly: false,
+          resources: [
+            {
+              type: ConfigResourceTypes.TOPIC,
+              name: topic,
+              configEntries: [{ name: 'max.message.bytes', value: '20000' }],
+            },
+          ],
+        }),
+      );
+      await load.commit([load.event('large', { note: 'x'.repeat(30_000) }), load.event('large')]);
+    },
+  },
+  {
+    name: 'topic deleted and made again',
+    class: 'kafka',
+    about:
+      'while nothing is written; what was in it is gone by hand, all that comes later must be in the new one',
+    expect: 'recovers',
+    world: {},
+    async inject(arena) {
+      const { load, topic, untilCaughtUp } = arena;
+      await untilCaughtUp(20_000);
+      await load.pause();
+      await waitFor(() => arena.ledger.awaited.size === 0, 'all to be published', 20_000);
+      await asAdmin(arena, async (admin) => {
+        await admin.deleteTopics({ topics: [topic] });
+        load.resume();
+        await arena.pause(1_000);
+        await admin.createTopics({ topics: [{ topic, numPartitions: 4 }], waitForLeaders: true });
+      });
+    },
+  },
+  {
+    name: 'progress topic deleted',
+    class: 'kafka',
+    about: 'nobody knows any more what is published: it must halt, and not begin anew',
+    expect: { haltsWith: ['LINEAGE_PROGRESS_LOST'] },
+    world: {},
+    async inject(arena) {
+      await asAdmin(arena, (admin) => admin.deleteTopics({ topics: [arena.progressTopic] }));
+    },
+  },
+  ...(
+    [
+      ['to write to the topic', AclResourceTypes.TOPIC],
+      ['to the transactional id', AclResourceTypes.TRANSACTIONAL_ID],
+    ] as const
+  ).map(
+    ([name, resourceType]): Fault => ({
+      name: `right ${name} revoked`,
+      class: 'kafka',
+      about: 'an ACL denies it; when it is gone, the relay is started again',
+      expect: { haltsWith: ['KAFKA_UNAUTHORIZED'] },
+      async inject(arena) {
+        await asAdmin(arena, (admin) =>
+          admin.createAcls({ acl: denials(arena).filter((acl) => acl.resourceType === resourceType) }),
+        );
+      },
+      async repair(arena) {
+        await asAdmin(arena, (admin) =>
+          admin.deleteAcls({
+            filters: denials(arena).filter((acl) => acl.resourceType === resourceType),
+          }),
+        );
+      },
+    }),
+  ),
+];
+
+const doWithoutMs = 15_000;
+
+/** What the relay may be denied in this world. */
+function denials({ topic, transactionalId }: Arena) {
+  const common = {
+    resourcePatternType: ResourcePatternTypes.LITERAL,
+    principal: relayPrincipal,
+    host: '*',
+    operation: AclOperationTypes.WRITE,
+    permissionType: AclPermissionTypes.DENY,
+  };
+  return [
+    { ...common, resourceType: AclResourceTypes.TOPIC, resourceName: topic },
+    { ...common, resourceType: AclResourceTypes.TRANSACTIONAL_ID, resourceName: transactionalId },
+  ];
+}
+
+async function asAdmin({ servers }: Arena, work: (admin: Admin) => Promise<unknown>): Promise<void> {
+  const admin = servers.kafkaClient.admin();
+  await admin.connect();
+  try {
+    await work(admin);
+  } finally {
+    await admin.disconnect();
+  }
+}

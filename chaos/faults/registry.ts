@@ -1,4 +1,75 @@
-/** */
-import type { Fault } from '../fault.ts';
+/** The registry is away, lies, or has changed its mind. Each time the relay needs a schema that it never saw. */
+import { randomUUID } from 'node:crypto';
+import type { Arena, Fault } from '../fault.ts';
+import type { RegistryMood } from '../registry-gate.ts';
+import { waitFor } from '../wait.ts';
+import { itemSchema } from '../world.ts';
 
-export const registryFaults: readonly Fault[] = [];
+const moods: readonly { mood: RegistryMood; name: string; about: string; isShort?: boolean }[] = [
+  { mood: 'down', name: 'down', about: 'every connection is reset' },
+  { mood: 'error', name: 'answers 500', about: 'every request is answered with status 500' },
+  { mood: 'slow', name: 'slow', about: 'every answer takes 3 s, three times what the relay waits' },
+  { mood: 'silent', name: 'silent', about: 'requests are taken and never answered' },
+  {
+    mood: 'html',
+    name: 'answers with a page',
+    about: 'status 200 and HTML, as a captive portal or a wrong proxy does',
+    isShort: true,
+  },
+];
+
+export const registryFaults: readonly Fault[] = [
+  ...moods.map(
+    ({ mood, name, about, isShort = false }): Fault => ({
+      name,
+      class: 'registry',
+      about: `${about}, while events of a new type are written; none may become a dead letter`,
+      expect: 'recovers',
+      isShort,
+      async inject(arena) {
+        const { servers, load, pause } = arena;
+        const type = await newType(arena);
+        const { registry } = servers.network;
+        registry.disturbed = 0;
+        registry.mood = mood;
+        await load.commit([load.event('typed', { type }), load.event('typed')]);
+        await waitFor(() => registry.disturbed > 0, 'the relay to ask the registry', 20_000);
+        await pause(1_500);
+        registry.mood = 'well';
+      },
+    }),
+  ),
+  {
+    name: 'schema replaced by an incompatible one',
+    class: 'registry',
+    about:
+      'a new version asks for a field that no event has: its events become dead letters until the old one is back',
+    expect: 'recovers',
+    maySetAside: true,
+    world: {},
+    async inject(arena) {
+      const { load, pause, registerSchema } = arena;
+      const type = await newType(arena);
+      await load.commit([load.event('replaced', { type })]);
+      const schema = schemaOf(type);
+      const extra = { name: 'required', type: 'string' };
+      await registerSchema(type, { ...schema, fields: [...schema.fields, extra] });
+      await pause(1_200); // longer than the relay keeps the version before
+      for (let n = 0; n < 20; n++) await load.commit([load.event('replaced', { type })]);
+      await pause(300);
+      await registerSchema(type, { ...schema, doc: 'the old one again' });
+      await pause(1_200);
+      await load.commit([load.event('replaced', { type })]);
+    },
+  },
+];
+
+async function newType({ registerSchema }: Arena): Promise<string> {
+  const type = `chaos.Moved${randomUUID().slice(0, 8)}`;
+  await registerSchema(type, schemaOf(type));
+  return type;
+}
+
+function schemaOf(type: string) {
+  return { ...itemSchema, name: type.split('.')[1] ?? type };
+}

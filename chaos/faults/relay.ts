@@ -1,6 +1,10 @@
 /** The relay dies, stalls, meets another of itself, or runs out of something. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { failpoints } from '../../relay/failpoints.ts';
 import type { Fault } from '../fault.ts';
+import type { RelayCrew, RelayProcess } from '../relay-crew.ts';
+import { waitFor } from '../wait.ts';
+import { endWalsender } from './walsender.ts';
 
 /** Reached only when asked to end, by another failure, or only once in a slot's life. */
 const special: ReadonlySet<string> = new Set(['SLOT_CREATED', 'SESSION_FAILED', 'DRAINING', 'DRAINED']);
@@ -24,7 +28,7 @@ const killedAtFailpoints = failpoints
       class: 'relay',
       about: `SIGKILL at the failpoint ${name}, reached for a random time`,
       expect: 'recovers',
-      isShort: name === 'COMMIT_SENT' || name === 'KAFKA_COMMITTED',
+      isShort: name === 'COMMIT_SENT',
       async inject({ relays, random }) {
         const time = oncePerSession.has(name) ? 1 : random.integer(1, name.includes('E') ? 6 : 2);
         const relay = await relays.replace({ failpoint: `${name}:${time}` });
@@ -36,7 +40,41 @@ const killedAtFailpoints = failpoints
 export const relayFaults: readonly Fault[] = [
   ...killedAtFailpoints,
   {
-    name: 'killed at a random instant',
+    name: 'killed at SLOT_CREATED',
+    class: 'relay',
+    about: 'SIGKILL at the failpoint SLOT_CREATED, at the very first start',
+    expect: 'recovers',
+    firstRelay: { failpoint: 'SLOT_CREATED' },
+    inject: async () => {}, // it was, before the first event
+  },
+  {
+    name: 'killed at SESSION_FAILED',
+    class: 'relay',
+    about: 'SIGKILL at the failpoint SESSION_FAILED, after its walsender was ended',
+    expect: 'recovers',
+    async inject({ relays, pool, slot }) {
+      const relay = await relays.replace({ failpoint: 'SESSION_FAILED' });
+      await relays.untilActive();
+      await endWalsender(pool, slot);
+      await relay.exited;
+    },
+  },
+  ...(['DRAINING', 'DRAINED'] as const).map(
+    (name): Fault => ({
+      name: `killed at ${name}`,
+      class: 'relay',
+      about: `SIGKILL at the failpoint ${name}, after SIGTERM under load`,
+      expect: 'recovers',
+      async inject({ relays }) {
+        const relay = await relays.replace({ failpoint: name });
+        await relays.untilActive();
+        relay.signal('SIGTERM');
+        await relay.exited;
+      },
+    }),
+  ),
+  {
+    name: 'killed at random instants',
     class: 'relay',
     about: 'SIGKILL at a random instant, three times, within and after its start',
     expect: 'recovers',
@@ -48,4 +86,161 @@ export const relayFaults: readonly Fault[] = [
       }
     },
   },
+  {
+    name: 'asked to end under load',
+    class: 'relay',
+    about: 'SIGTERM under load: must exit with 0, and the next one goes on',
+    expect: 'recovers',
+    isShort: true,
+    async inject({ relays }) {
+      const relay = await relays.untilActive();
+      relay.signal('SIGTERM');
+      const { code } = await relay.exited;
+      if (code !== 0) throw new Error(`SIGTERM ended in exit code ${code}`);
+    },
+  },
+  {
+    name: 'killed beside a standby',
+    class: 'relay',
+    about: 'SIGKILL while a second relay waits, which takes over within 3 s',
+    expect: 'recovers',
+    withinMs: 3_000,
+    isAlone: true,
+    async inject({ relays }) {
+      const active = await relays.untilActive();
+      relays.scale(2);
+      await untilStandby(relays);
+      relays.size = 1;
+      await active.kill();
+    },
+  },
+  {
+    name: 'three at once',
+    class: 'relay',
+    about:
+      'three relays start at the same instant and compete for the slot; the two that lose are then killed',
+    expect: 'recovers',
+    async inject({ relays, untilCaughtUp }) {
+      relays.size = 0;
+      await Promise.all(relays.all.map((relay) => relay.kill()));
+      relays.scale(3);
+      const active = await relays.untilActive();
+      await untilCaughtUp(patienceMs);
+      relays.size = 1;
+      await Promise.all(relays.all.filter((relay) => relay !== active).map((relay) => relay.kill()));
+    },
+  },
+  {
+    name: 'stopped until another takes over, then continued',
+    class: 'relay',
+    about:
+      'SIGSTOP under load; a standby takes over; SIGCONT, and what it still wants to write must not count',
+    expect: 'recovers',
+    isAlone: true,
+    isShort: true,
+    async inject({ relays, untilCaughtUp }) {
+      const zombie = await relays.untilActive();
+      relays.scale(2);
+      await untilStandby(relays);
+      zombie.signal('SIGSTOP');
+      await untilCaughtUp(patienceMs);
+      zombie.signal('SIGCONT');
+      await endZombie(relays, zombie);
+    },
+  },
+  ...(['EVENTS_SENT', 'COMMIT_SENT'] as const).map(
+    (name): Fault => ({
+      name: `stopped at ${name} until another takes over`,
+      class: 'relay',
+      about: `its event loop is blocked for 6 s at ${name}, in the midst of a Kafka transaction; a standby takes over; then it goes on`,
+      expect: 'recovers',
+      isAlone: true,
+      async inject({ relays, random, untilCaughtUp }) {
+        const zombie = await relays.replace({
+          failpoint: `${name}:${random.integer(2, 9)}:block:6000`,
+        });
+        await zombie.atFailpoint('reached');
+        relays.scale(2);
+        await untilCaughtUp(patienceMs);
+        await zombie.atFailpoint('left');
+        await endZombie(relays, zombie);
+      },
+    }),
+  ),
+  {
+    name: 'event loop blocked for 15 s',
+    class: 'relay',
+    about: 'as a huge synchronous computation would; nobody takes over',
+    expect: 'recovers',
+    isAlone: true,
+    async inject({ relays, random }) {
+      const relay = await relays.replace({
+        failpoint: `TRANSACTION_RECEIVED:${random.integer(2, 40)}:block:15000`,
+      });
+      await relay.atFailpoint('left');
+    },
+  },
+  {
+    name: 'slow to commit, beyond the transaction timeout',
+    class: 'relay',
+    about: 'it waits for 12 s before EndTxn, while Kafka aborts its transaction after 10 s',
+    expect: 'recovers',
+    isAlone: true,
+    async inject({ relays, random }) {
+      const relay = await relays.replace({ failpoint: `EVENTS_SENT:${random.integer(2, 9)}:pause:12000` });
+      await relay.atFailpoint('left');
+    },
+  },
+  {
+    name: 'out of memory',
+    class: 'relay',
+    about: 'a heap of 28 MB, and transactions of 3,000 large events, until the runtime aborts',
+    expect: 'recovers',
+    isAlone: true,
+    async inject({ relays, load }) {
+      const relay = await relays.replace({
+        nodeFlags: ['--max-old-space-size=28'],
+        settings: { PUBLISH_MAX_TRANSACTION_EVENTS: 20_000, PUBLISH_BATCH_EVENTS: 10_000 },
+      });
+      await relays.untilActive();
+      for (let times = 0; times < 3 && !relay.hasEnded; times++)
+        await load.commit(
+          Array.from({ length: 3_000 }, (_, n) => load.event(`large-${n % 50}`, { note: 'x'.repeat(900) })),
+        );
+      if (!relay.hasEnded) await relay.kill();
+    },
+  },
+  {
+    name: 'no room for its log',
+    class: 'relay',
+    about: 'stdout leads to a full device (/dev/full); it must go on publishing',
+    expect: 'recovers',
+    isAlone: true,
+    async inject({ relays, untilCaughtUp }) {
+      const relay = await relays.replace({ log: '/dev/full' });
+      await untilCaughtUp(patienceMs);
+      if (relay.hasEnded) throw new Error(`it ended: ${relay.stderr.slice(0, 500)}`);
+      await relay.kill();
+    },
+  },
 ];
+
+/** For what must come, however slow the machine. */
+const patienceMs = 40_000;
+
+/** A moment for the standby to have read the progress, and to wait for the slot. */
+async function untilStandby(relays: RelayCrew): Promise<void> {
+  await waitFor(() => relays.all.some(({ state }) => state === 'standby'), 'a standby', patienceMs);
+  await delay(500);
+}
+
+/** It must notice that it was succeeded; then there is one relay again. */
+async function endZombie(relays: RelayCrew, zombie: RelayProcess): Promise<void> {
+  await waitFor(
+    () => zombie.state !== 'streaming' || zombie.hasEnded,
+    'the zombie to notice that it was succeeded',
+    patienceMs,
+  );
+  relays.size = 1;
+  await zombie.kill();
+}
