@@ -142,6 +142,27 @@ const { createErrorFromCode } = internal<{ createErrorFromCode: (code: number) =
   `${protocol}/error`,
 );
 
+/** The part of a connection's queue of requests that is changed. */
+export type RequestQueue = {
+  readonly pending: readonly unknown[];
+  throttleCheckTimeoutId: NodeJS.Timeout | null;
+  scheduleCheckPendingRequests(): void;
+};
+
+/**
+ * Once it has had an answer, a queue of kafkajs looks every millisecond, for ever, whether a request waits; its timer is
+ * due in the past, which Node warns of. On the connections of an idle relay that took more than half of its CPU time. A
+ * request that does have to wait sets the timer itself, so there is nothing to look for while none does.
+ */
+function lookOnlyForWhatWaits(queue: RequestQueue): void {
+  const schedule = queue.scheduleCheckPendingRequests;
+  if (typeof schedule !== 'function') throw notThere('RequestQueue.scheduleCheckPendingRequests');
+  queue.scheduleCheckPendingRequests = function () {
+    if (this.pending.length > 0) schedule.call(this);
+  };
+}
+lookOnlyForWhatWaits(internal<{ prototype: RequestQueue }>('kafkajs/src/network/requestQueue').prototype);
+
 /** Codes that came after the ones kafkajs knows, and that decide something here. */
 const newerTypes: Readonly<Record<number, string>> = {
   90: 'PRODUCER_FENCED',

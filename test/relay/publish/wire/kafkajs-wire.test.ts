@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
-import { Wire } from '../../../../relay/publish/wire/kafkajs-wire.ts';
+import { type RequestQueue, Wire } from '../../../../relay/publish/wire/kafkajs-wire.ts';
 import { createTopic, kafkaClient } from '../../../support/kafka.ts';
 
 const require = createRequire(import.meta.url);
@@ -46,6 +46,36 @@ test('a partition that does not exist has no leader, rather than being passed ov
   const wire = await Wire.open(await kafkaClient(), [topic]);
   try {
     await expect(wire.leader(topic, 1)).rejects.toMatchObject({ type: 'UNKNOWN_TOPIC_OR_PARTITION' });
+  } finally {
+    await wire.close();
+  }
+});
+
+test('a connection on which nothing waits sets no timer to look for it', async () => {
+  const topic = await createTopic('wire', 1);
+  const wire = await Wire.open(await kafkaClient(), [topic]);
+  try {
+    const leader = await wire.leader(topic, 0);
+    await leader.listOffsets({ topics: [{ topic, partitions: [{ partition: 0, timestamp: -2 }] }] });
+    const [connection] = leader.connectionPool.pool;
+    const queue = connection.requestQueue as unknown as RequestQueue;
+    expect(queue.pending).toHaveLength(0);
+    expect(queue.throttleCheckTimeoutId).toBeNull();
+  } finally {
+    await wire.close();
+  }
+});
+
+test('a request that is throttled is sent once the throttle is over', async () => {
+  const topic = await createTopic('wire', 1);
+  const wire = await Wire.open(await kafkaClient(), [topic]);
+  try {
+    const leader = await wire.leader(topic, 0);
+    const { requestQueue } = leader.connectionPool.pool[0];
+    requestQueue.maybeThrottle(300);
+    const startMs = performance.now();
+    await leader.listOffsets({ topics: [{ topic, partitions: [{ partition: 0, timestamp: -2 }] }] });
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(290);
   } finally {
     await wire.close();
   }
