@@ -163,6 +163,9 @@ export class World implements AsyncDisposable {
         for (; seen < records.length; seen++) missing.delete(idOf(records[seen]!));
         return missing.size === 0;
       },
+    }).catch((error: Error) => {
+      const last = this.#relays.map(({ lines }) => JSON.stringify(lines.at(-1)));
+      throw new Error(`${error.message}; ${missing.size} missing; the relays' last lines: ${last.join('; ')}`);
     });
     return readCommitted({ ...brokers, topics: [this.topic] });
   }
