@@ -176,7 +176,7 @@ export async function outcomeOf(schema: unknown, payload: string): Promise<strin
   const registered = { id: 1, schemaText: JSON.stringify(schema), references: [] };
   const encoder = new Encoder(
     config,
-    { latest: async () => registered },
+    { latest: async () => registered, version: async () => registered },
     { resolve: async () => ({ partitions: 1, maxMessageBytes: 1_000_000 }) },
   );
   const names = { id: '1', aggregatetype: 'example', aggregateid: '1', type: 'Example' };
@@ -200,7 +200,7 @@ export async function outcomeOf(schema: unknown, payload: string): Promise<strin
   }
   if (!Array.isArray(schema)) return accepted;
   // A branch number is a zigzag varint, and these unions are short.
-  return `${accepted} as ${branchName(schema[records[0]!.value[framingBytes]! / 2])}`;
+  return `${accepted} as ${branchName(schema[records[0]!.value![framingBytes]! / 2])}`;
 }
 
 function branchName(branch: unknown): string {

@@ -85,8 +85,8 @@ export function generate(document: string): string {
 
 function defaultOf({ default: value, kind }: Setting): string {
   if (value === undefined) return '';
-  if (kind === 'list') return code((value as readonly string[]).join(','));
-  return value === '' ? 'empty' : code(String(value));
+  const text = kind === 'list' ? (value as readonly string[]).join(',') : String(value);
+  return text === '' ? 'empty' : code(text);
 }
 
 /** An event that goes to the dead letters ends no process, and `run` ends for nothing that can pass. */

@@ -127,9 +127,9 @@ export const mutants: readonly Mutant[] = [
     name: 'an outage of the registry is taken for bad data',
     promise: 'no loss',
     file: 'relay/encode/schemas.ts',
-    find: '    if (entry === undefined) return this.refresh(subject, 0);',
+    find: '    if (entry === undefined) return this.refresh(subject, version, 0);',
     replace:
-      "    if (entry === undefined)\n      return this.refresh(subject, 0).catch(() => ({ code: 'SCHEMA_MISSING', message: '', id: null }) as const);",
+      "    if (entry === undefined)\n      return this.refresh(subject, version, 0).catch(() => ({ code: 'SCHEMA_MISSING', message: '', id: null }) as const);",
     tests: [lifecycle],
     only: 'of the registry',
   },

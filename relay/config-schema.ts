@@ -181,6 +181,19 @@ export const configSchema = z.strictObject({
       'topic-record',
     ),
     namespace: text('Namespace put before a `type` that has no dot, to give the full record name.', ''),
+    versions: z
+      .array(z.string().regex(/^[^=\s,]+=[1-9]\d{0,8}$/, 'must be <subject>=<version>'))
+      .default([])
+      .meta({
+        kind: 'list',
+        description:
+          'Versions that subjects are held at, as `<subject>=<version>`; others take the latest. The header `schema-version` of a row wins.',
+      }),
+    bytes: choice(
+      'How a payload writes Avro bytes and fixed: `base64` (padded), `base64url` (unpadded), `hex`, or `latin1`, the form of Avro’s own JSON: a character a byte.',
+      ['base64', 'base64url', 'hex', 'latin1'],
+      'base64',
+    ),
   }),
 
   topics: section({
@@ -192,6 +205,11 @@ export const configSchema = z.strictObject({
       kind: 'list',
       description:
         'Topics that events may go to; `*` stands for any characters. A row can never choose another.',
+    }),
+    tombstones: z.array(z.string().min(1)).default([]).meta({
+      kind: 'list',
+      description:
+        'Topics that take tombstones, compacted ones; `*` stands for any characters. There an event whose payload is NULL or JSON null becomes a record without a value; elsewhere it is refused.',
     }),
     create: flag('Create an allowed topic that does not exist, with the settings below.', true),
     partitions: integer(
@@ -307,6 +325,12 @@ export const configSchema = z.strictObject({
       60_000,
     ),
     maxDelayMs: integer('Longest pause after a failure, in ms.', 15_000, 10, 600_000),
+    unclearAttempts: integer(
+      'How often an event is tried again whose encoding fails for a reason that may or may not pass, such as a defect, before it becomes a dead letter.',
+      5,
+      0,
+      100,
+    ),
     notReadyAfterMs: integer('After how long of failing `/readyz` turns false, in ms.', 30_000, 0, 3_600_000),
   }),
 

@@ -139,9 +139,13 @@ export const errorTable = {
     class: 'stop',
     hint: 'The schema registry refused the credentials; correct registry.username and registry.password, or registry.token.',
   },
+  REGISTRY_ANSWER_INVALID: {
+    class: 'quarantine',
+    hint: 'The registry answers for other subjects, but for the one of this event with something that cannot be used; look at the subject in the registry, then resubmit the event.',
+  },
   SCHEMA_MISSING: {
     class: 'quarantine',
-    hint: 'The registry has no schema under the subject of this event; register it (`outbox-relay schemas register`), then resubmit the event.',
+    hint: 'The registry has no schema under the subject of this event, or not the version it is held at; register it (`outbox-relay schemas register`), then resubmit the event.',
   },
   SCHEMA_INVALID: {
     class: 'quarantine',
@@ -158,6 +162,14 @@ export const errorTable = {
   PAYLOAD_INVALID: {
     class: 'quarantine',
     hint: 'The payload does not fit its Avro schema at the path given; correct the event or evolve the schema, then resubmit it.',
+  },
+  ENCODING_UNCLEAR: {
+    class: 'retry',
+    hint: 'An event could not be encoded for a reason that may or may not pass; it is tried again `retry.unclearAttempts` times before it becomes a dead letter.',
+  },
+  ENCODING_FAILED: {
+    class: 'quarantine',
+    hint: 'A defect in the relay met with this event each time it was tried; report it with the stack in the dead letter, and resubmit the event to a release that has it fixed.',
   },
   EVENT_INVALID: {
     class: 'quarantine',

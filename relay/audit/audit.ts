@@ -150,6 +150,7 @@ async function addRecords(
   const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
   for (const { topic, partition, low } of ranges) if (low > 0n) comparer.addTrimmed(topic, partition);
   const decoder = new Decoder(config.registry);
+  const router = new Router(config);
   const total = offsetCount(ranges);
   onProgress?.({ stage: 'topics', done: 0, total });
   await readTopics({
@@ -159,14 +160,15 @@ async function addRecords(
     onProgress: (done) => onProgress?.({ stage: 'topics', done, total }),
     onRecords: async (records) => {
       await decoder.prepare(records.map(({ value }) => value));
-      for (const record of records) comparer.addRecord(auditedRecord(record, decoder));
+      for (const record of records) comparer.addRecord(auditedRecord(record, decoder, router));
     },
   });
   return topics;
 }
 
-function auditedRecord(record: TopicRecord, decoder: Decoder) {
+function auditedRecord(record: TopicRecord, decoder: Decoder, router: Router) {
   const { topic, partition, offset, timestampMs } = record;
+  const isTombstone = record.value === null && router.takesTombstones(topic);
   return {
     topic,
     partition,
@@ -175,7 +177,7 @@ function auditedRecord(record: TopicRecord, decoder: Decoder) {
     key: record.key?.toString() ?? null,
     id: headerOf(record, 'id'),
     position: headerOf(record, 'position'),
-    fault: decoder.faultOf(record.value),
+    fault: isTombstone ? undefined : decoder.faultOf(record.value),
   };
 }
 

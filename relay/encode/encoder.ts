@@ -1,18 +1,20 @@
 /**
  * From a row to a record, or to the reason why it can never be one. An outage of the registry or of Kafka is never such a
- * reason: it leaves as a `retry` error, and the transaction is encoded again later.
+ * reason: it leaves as a `retry` error, and the transaction is encoded again later. So does what nobody foresaw, but only
+ * so often: then the event is refused for it.
  */
 import type { CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
-import type { ErrorCode } from '../errors.ts';
+import { type ErrorCode, RelayError } from '../errors.ts';
 import { ByteSink } from './avro/byte-sink.ts';
 import { parseLosslessJson } from './avro/json.ts';
 import { AvroMismatch } from './avro/writer.ts';
-import { buildHeaders, HeadersInvalid, positionHeaders } from './headers.ts';
+import { buildHeaders, HeadersInvalid, mayNameVersion, namedVersion, positionHeaders } from './headers.ts';
 import { partitionOf } from './murmur2.ts';
 import type { EncodedTransaction, OutboundRecord, Rejection, TopicDirectory, TopicInfo } from './record.ts';
 import { Router } from './route.ts';
-import { isUsable, type SchemaSource, Schemas, type UsableSchema } from './schemas.ts';
+import { isUsable, type SchemaSource, Schemas, type UnusableSchema, type UsableSchema } from './schemas.ts';
+import { UnclearFailures } from './unclear-failures.ts';
 
 /**
  * What a record takes in a batch beside key, value and headers: at most 35 bytes of varints and attributes, and at most
@@ -34,12 +36,17 @@ const targetTtlMs = 1_000;
 /** A refused event asks for a newer schema only if ours is older than this, so that bad events cannot flood the registry. */
 const refusedRefreshMs = 1_000;
 
-type Target = {
-  readonly topic: string;
-  readonly info: TopicInfo;
+type Destination = { readonly topic: string; readonly info: TopicInfo };
+
+type Target = Destination & {
   readonly subject: string;
   readonly schema: UsableSchema;
+  /** The version it is held at; null where it is the latest. */
+  readonly version: number | null;
 };
+
+/** What makes a record, once its value is there. */
+type Circumstances = { readonly position: string; readonly timestampMs: number };
 
 /** Thrown inside this file only: an event that cannot be published as it is. */
 class Refusal {
@@ -47,12 +54,20 @@ class Refusal {
   readonly message: string;
   readonly path: string | null;
   readonly target: { topic?: string; subject?: string; schemaId?: number };
+  /** Where the reason may pass. */
+  readonly cause: Error | undefined;
 
-  constructor(code: ErrorCode, message: string, target: Refusal['target'] = {}, path: string | null = null) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    target: Refusal['target'] = {},
+    { path = null, cause }: { path?: string | null; cause?: Error | undefined } = {},
+  ) {
     this.code = code;
     this.message = message;
     this.path = path;
     this.target = target;
+    this.cause = cause;
   }
 }
 
@@ -61,6 +76,9 @@ export class Encoder {
   readonly #schemas: Schemas;
   readonly #topics: TopicDirectory;
   readonly #maxRecordBytes: number;
+  /** Versions that the configuration holds subjects at. */
+  readonly #versions: ReadonlyMap<string, number>;
+  readonly #unclear: UnclearFailures;
   readonly #sink = new ByteSink();
   readonly #topicEntries = new Map<string, { info: TopicInfo | undefined; fetchedMs: number }>();
   /** By aggregatetype and type: what is needed to encode, while all of it is fresh. */
@@ -68,14 +86,17 @@ export class Encoder {
 
   constructor(config: Config, registry: SchemaSource, topics: TopicDirectory) {
     this.#router = new Router(config);
-    this.#schemas = new Schemas(registry, config.registry.latestTtlMs);
+    this.#schemas = new Schemas(registry, config.registry.latestTtlMs, config.schemas.bytes);
     this.#topics = topics;
     this.#maxRecordBytes = config.publish.maxRecordBytes;
+    this.#versions = new Map(config.schemas.versions.map(readVersion));
+    this.#unclear = new UnclearFailures(config.retry.unclearAttempts);
   }
 
   /**
    * Encodes the rows of a transaction from the `skip`-th on.
-   * @throws RelayError REGISTRY_* or KAFKA_* while something needed cannot be learned.
+   * @throws RelayError REGISTRY_* or KAFKA_* while something needed cannot be learned; ENCODING_UNCLEAR where a later
+   * attempt may succeed, or refuse the event.
    */
   async encode(transaction: CommittedTransaction, skip: number): Promise<EncodedTransaction> {
     const records: OutboundRecord[] = [];
@@ -84,56 +105,76 @@ export class Encoder {
     const { rows, firstOrdinal } = transaction;
     // Brokers refuse timestamps of the future (message.timestamp.after.max.ms), as a database with a fast clock gives.
     const timestampMs = Math.min(transaction.committedAtMs, Date.now());
+    this.#unclear.begin();
     for (let index = skip; index < rows.length; index++) {
       const row = rows.at(index);
       const ordinal = firstOrdinal + index;
+      const circumstances = { position: positionOf(ordinal), timestampMs };
       try {
-        const target = this.#freshTarget(row) ?? (await this.#findTarget(row));
-        const record = this.#encodeRow(row, target, positionOf(ordinal), timestampMs);
+        const tombstone = isEmpty(row.payload) ? await this.#tombstone(row, circumstances) : undefined;
+        const target =
+          tombstone === undefined ? (this.#freshTarget(row) ?? (await this.#findTarget(row))) : undefined;
+        const record = target === undefined ? tombstone! : this.#encodeRow(row, target, circumstances);
         records.push(record instanceof Promise ? await record : record);
       } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
-        rejections.push(toRejection(error, transaction, row, ordinal));
+        const rejection = toRejection(refusalOf(error), transaction, row, ordinal);
+        const decided = this.#unclear.decide(rejection, causeOf(error));
+        if (decided !== undefined) rejections.push(decided);
       }
     }
+    this.#unclear.settle();
     return { records, rejections };
   }
 
   #encodeRow(
     row: OutboxRow,
     target: Target,
-    position: string,
-    timestampMs: number,
+    circumstances: Circumstances,
   ): OutboundRecord | Promise<OutboundRecord> {
     try {
-      return this.#toRecord(row, target, position, timestampMs);
+      return this.#toRecord(row, target, circumstances);
     } catch (error) {
-      if (!(error instanceof Refusal) || error.code !== 'PAYLOAD_INVALID') throw error;
-      return this.#encodeWithNewer(row, target, position, timestampMs, error);
+      // A version that it is held at never changes.
+      const mayBeNewer =
+        error instanceof Refusal && error.code === 'PAYLOAD_INVALID' && target.version === null;
+      if (!mayBeNewer) throw error;
+      return this.#encodeWithNewer(row, target, circumstances, error);
     }
   }
 
   /** Its writer may be ahead of the schema we know: only what the latest one refuses too is refused. */
-  async #encodeWithNewer(
-    row: OutboxRow,
-    target: Target,
-    position: string,
-    timestampMs: number,
-    refusal: Refusal,
-  ) {
-    const newer = await this.#schemas.refresh(target.subject, refusedRefreshMs);
+  async #encodeWithNewer(row: OutboxRow, target: Target, circumstances: Circumstances, refusal: Refusal) {
+    const newer = await this.#schemas.refresh(target.subject, null, refusedRefreshMs);
     if (!isUsable(newer) || newer.id === target.schema.id) throw refusal;
     this.#targets.clear();
-    return this.#toRecord(row, { ...target, schema: newer }, position, timestampMs);
+    return this.#toRecord(row, { ...target, schema: newer }, circumstances);
   }
 
-  #toRecord(row: OutboxRow, target: Target, position: string, timestampMs: number): OutboundRecord {
+  /** An event without a payload, where its topic takes that; it has no value, and needs no schema. */
+  async #tombstone(row: OutboxRow, circumstances: Circumstances): Promise<OutboundRecord | undefined> {
+    const destination = await this.#destination(row);
+    if (!this.#router.takesTombstones(destination.topic)) return undefined;
+    return this.#assemble(row, destination, () => null, { topic: destination.topic }, circumstances);
+  }
+
+  #toRecord(row: OutboxRow, target: Target, circumstances: Circumstances): OutboundRecord {
     const names = { topic: target.topic, subject: target.subject, schemaId: target.schema.id };
+    const encode = () => this.#encodePayload(row.payload, target, names);
+    return this.#assemble(row, target, encode, names, circumstances);
+  }
+
+  #assemble(
+    row: OutboxRow,
+    target: Destination,
+    encode: () => Buffer | null,
+    names: Refusal['target'],
+    { position, timestampMs }: Circumstances,
+  ): OutboundRecord {
     const { id, type, aggregateid } = row;
     if (id === null || id === '') throw new Refusal('EVENT_INVALID', 'id: must not be empty', names);
     if (aggregateid === null) throw new Refusal('EVENT_INVALID', 'aggregateid: must not be NULL', names);
     const headers = ownHeaders({ id, type: type ?? '', position }, row.headers, names);
-    const value = this.#encodePayload(row.payload, target, names);
+    const value = encode();
     const bytes = recordBytes(aggregateid, value, headers);
     const maxBatchBytes = target.info.maxMessageBytes - batchOverheadBytes;
     const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
@@ -160,22 +201,39 @@ export class Encoder {
       target.schema.write(value, sink);
     } catch (error) {
       if (!(error instanceof AvroMismatch)) throw error;
-      throw new Refusal(
-        'PAYLOAD_INVALID',
-        `expected ${error.expected}, found ${error.found}`,
-        names,
-        error.path,
-      );
+      throw new Refusal('PAYLOAD_INVALID', `expected ${error.expected}, found ${error.found}`, names, {
+        path: error.path,
+      });
     }
     return sink.copy(0);
   }
 
   #freshTarget(row: OutboxRow): Target | undefined {
+    if (mayNameVersion(row.headers)) return undefined;
     const entry = this.#targets.get(targetKey(row));
     return entry !== undefined && performance.now() < entry.untilMs ? entry.target : undefined;
   }
 
   async #findTarget(row: OutboxRow): Promise<Target> {
+    const { topic, info } = await this.#destination(row);
+    // Not empty, or it has no destination.
+    const subject = this.#router.subject(topic, row.type!);
+    const version = this.#version(row, { topic, subject });
+    const schema = await this.#schemas.get(subject, version);
+    if (!isUsable(schema)) throw unusable(schema, topic, subject);
+    const target = { topic, info, subject, schema, version };
+    if (!mayNameVersion(row.headers))
+      this.#targets.set(targetKey(row), { target, untilMs: performance.now() + targetTtlMs });
+    return target;
+  }
+
+  /** The row's own wish wins. */
+  #version(row: OutboxRow, names: { topic: string; subject: string }): number | null {
+    const version = checked(() => namedVersion(row.headers), names);
+    return version ?? this.#versions.get(names.subject) ?? null;
+  }
+
+  async #destination(row: OutboxRow): Promise<Destination> {
     if (row.aggregatetype === null) throw new Refusal('EVENT_INVALID', 'aggregatetype: must not be NULL');
     if (row.type === null || row.type === '') throw new Refusal('EVENT_INVALID', 'type: must not be empty');
     const topic = this.#router.topic(row.aggregatetype, row.type);
@@ -183,17 +241,7 @@ export class Encoder {
       throw new Refusal('TOPIC_NOT_ALLOWED', 'the topic of this aggregatetype is not on the allow-list');
     const info = await this.#topic(topic);
     if (info === undefined) throw new Refusal('TOPIC_MISSING', `topic ${topic} does not exist`, { topic });
-    const subject = this.#router.subject(topic, row.type);
-    const schema = await this.#schemas.get(subject);
-    if (!isUsable(schema))
-      throw new Refusal(schema.code, schema.message, {
-        topic,
-        subject,
-        ...(schema.id === null ? {} : { schemaId: schema.id }),
-      });
-    const target = { topic, info, subject, schema };
-    this.#targets.set(targetKey(row), { target, untilMs: performance.now() + targetTtlMs });
-    return target;
+    return { topic, info };
   }
 
   async #topic(topic: string): Promise<TopicInfo | undefined> {
@@ -205,6 +253,44 @@ export class Encoder {
     this.#topicEntries.set(topic, { info, fetchedMs: performance.now() });
     return info;
   }
+}
+
+/** `<subject>=<version>` */
+function readVersion(setting: string): [string, number] {
+  const at = setting.lastIndexOf('=');
+  return [setting.slice(0, at), Number(setting.slice(at + 1))];
+}
+
+/** NULL, or JSON null. */
+function isEmpty(payload: string | null): boolean {
+  return (
+    payload === null || (payload.charCodeAt(payload.length - 1) <= lastOfNull && payload.trim() === 'null')
+  );
+}
+
+/** The letter l: white space is below it, and so is every other ending of JSON but `}`, which nearly every payload has. */
+const lastOfNull = 0x6c;
+
+function unusable(schema: UnusableSchema, topic: string, subject: string): Refusal {
+  const { code, message, id, cause } = schema;
+  const names = { topic, subject, ...(id === null ? {} : { schemaId: id }) };
+  return new Refusal(code, message, names, { cause });
+}
+
+/** @throws what is no reason to refuse the event */
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refusal) return error;
+  if (error instanceof RelayError && error.code !== 'INTERNAL') throw error;
+  const name = error instanceof Error ? error.name : typeof error;
+  // Without its message: it may quote the payload.
+  return new Refusal('ENCODING_FAILED', `an unexpected ${name} while it was encoded`);
+}
+
+/** The error behind a refusal that may pass; undefined for one that cannot. */
+function causeOf(error: unknown): Error | undefined {
+  if (error instanceof Refusal) return error.cause;
+  if (error instanceof RelayError && error.cause instanceof Error) return error.cause;
+  return error instanceof Error ? error : new Error('not an error');
 }
 
 /** NUL cannot occur in a text column, so the pair is never ambiguous. */
@@ -222,16 +308,25 @@ function parsePayload(payload: string, names: Refusal['target']): unknown {
 }
 
 function ownHeaders(event: Parameters<typeof buildHeaders>[0], own: string | null, names: Refusal['target']) {
+  return checked(() => buildHeaders(event, own), names);
+}
+
+function checked<T>(read: () => T, names: Refusal['target']): T {
   try {
-    return buildHeaders(event, own);
+    return read();
   } catch (error) {
     if (!(error instanceof HeadersInvalid)) throw error;
     throw new Refusal('EVENT_INVALID', error.message, names);
   }
 }
 
-function recordBytes(key: string, value: Buffer, headers: Readonly<Record<string, string>>): number {
-  let bytes = recordOverheadBytes + Buffer.byteLength(key) + value.length;
+/** Upper bound of what a record takes in a batch. */
+export function recordBytes(
+  key: string,
+  value: Buffer | null,
+  headers: Readonly<Record<string, string>>,
+): number {
+  let bytes = recordOverheadBytes + Buffer.byteLength(key) + (value?.length ?? 0);
   for (const name in headers)
     bytes += headerOverheadBytes + Buffer.byteLength(name) + Buffer.byteLength(headers[name]!);
   return bytes;

@@ -4,8 +4,11 @@ import { positionPrefix } from '../position.ts';
 import { ExactNumber } from './avro/exact-number.ts';
 import { parseLosslessJson } from './avro/json.ts';
 
-/** Headers that only the relay writes; a row's own of these names are left out. */
-const reserved: ReadonlySet<string> = new Set(['id', 'type', 'position']);
+/** A row's wish for a version of its schema. It goes no further: what a reader needs is the id in the value. */
+const versionHeader = 'schema-version';
+
+/** Headers that only the relay writes or reads; a row's own of these names are left out. */
+const reserved: ReadonlySet<string> = new Set(['id', 'type', 'position', versionHeader]);
 
 /** Why the headers column cannot be used. */
 export class HeadersInvalid extends Error {}
@@ -26,6 +29,25 @@ export function buildHeaders(
     headers[name] = headerText(value);
   }
   return headers;
+}
+
+/** Whether there can be a version in it: nearly no row has one, and its headers are not parsed for that. */
+export function mayNameVersion(own: string | null): boolean {
+  return own !== null && (own.includes(versionHeader) || own.includes('\\u'));
+}
+
+/**
+ * The version of the schema that a row asks for, or null.
+ * @param own as for `buildHeaders`
+ * @throws HeadersInvalid also where it is no number of a version
+ */
+export function namedVersion(own: string | null): number | null {
+  if (own === null || !mayNameVersion(own)) return null;
+  const value = parseObject(own)[versionHeader] ?? null;
+  if (value === null) return null;
+  if (!/^[1-9]\d{0,8}$/.test(headerText(value)))
+    throw new HeadersInvalid(`headers: ${versionHeader} must be the number of a version, from 1`);
+  return Number(value);
 }
 
 function headerText(value: unknown): string {

@@ -8,8 +8,8 @@ export type OutboundRecord = {
   readonly partition: number;
   /** The `aggregateid`, UTF-8. */
   readonly key: string;
-  /** Confluent framing: byte 0, schema id (4 bytes, big endian), Avro. */
-  readonly value: Buffer;
+  /** Confluent framing: byte 0, schema id (4 bytes, big endian), Avro. null for a tombstone. */
+  readonly value: Buffer | null;
   /** `id`, `type`, `position`, then the row's own. */
   readonly headers: Readonly<Record<string, string>>;
   /** Commit time in Postgres, ms since 1970; the record's timestamp. */
@@ -32,6 +32,12 @@ export type Rejection = {
   readonly topic: string | null;
   readonly subject: string | null;
   readonly schemaId: number | null;
+  /** Where it was tried several times, since its reason might have passed. */
+  readonly failure?: {
+    readonly attempts: number;
+    /** Without the error's own words, which might quote the payload. */
+    readonly stack: string;
+  };
 };
 
 export type EncodedTransaction = {

@@ -43,10 +43,44 @@ export class RegistryClient implements SchemaSource {
    */
   async latest(subject: string): Promise<RegisteredSchema | undefined> {
     if (!possibleSubject.test(subject)) return undefined;
-    const doing = `reading the latest schema of ${subject}`;
-    const answer = await this.#ask(doing, 'GET', `/subjects/${subject}/versions/latest`);
-    if (answer === undefined) return undefined;
-    return { id: readId(answer, doing), ...(await this.#resolve(answer, doing)) };
+    return this.#version(subject, 'latest', `reading the latest schema of ${subject}`);
+  }
+
+  /**
+   * One version of a subject, otherwise as `latest`.
+   * @throws as `latest`
+   */
+  async version(subject: string, version: number): Promise<RegisteredSchema | undefined> {
+    if (!possibleSubject.test(subject)) return undefined;
+    return this.#version(subject, version, `reading version ${version} of ${subject}`);
+  }
+
+  async #version(
+    subject: string,
+    version: number | 'latest',
+    doing: string,
+  ): Promise<RegisteredSchema | undefined> {
+    try {
+      const answer = await this.#ask(doing, 'GET', `/subjects/${subject}/versions/${version}`);
+      if (answer === undefined) return undefined;
+      return { id: readId(answer, doing), ...(await this.#resolve(answer, doing)) };
+    } catch (error) {
+      throw await this.#perhapsOnlyHere(error, doing);
+    }
+  }
+
+  /**
+   * An answer that nobody expected is an outage, unless the registry answers for another subject as it should: then
+   * something is wrong with this one, and the stream must not wait for it for ever. Errors of the server stay outages.
+   */
+  async #perhapsOnlyHere(error: unknown, doing: string): Promise<unknown> {
+    if (!(error instanceof RelayError) || !isOddAnswer(error)) return error;
+    try {
+      await this.ping();
+    } catch {
+      return error;
+    }
+    return new RelayError('REGISTRY_ANSWER_INVALID', error.message, { cause: error, context: { doing } });
   }
 
   /**
@@ -85,7 +119,9 @@ export class RegistryClient implements SchemaSource {
   /** Whether the registry answers. @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED */
   async ping(): Promise<void> {
     // Any subject will do: "there is none" is a positive answer.
-    await this.latest('outbox-relay-ping');
+    const doing = 'asking whether the registry answers';
+    const answer = await this.#ask(doing, 'GET', '/subjects/outbox-relay-ping/versions/latest');
+    if (answer !== undefined) readText(answer, doing);
   }
 
   async #resolve(answer: Answer, doing: string): Promise<Omit<RegisteredSchema, 'id'>> {
@@ -152,6 +188,13 @@ function readReferences({ body }: Answer): readonly Reference[] {
   return Array.isArray(body?.references) ? body.references : [];
 }
 
+/** It came whole, and is no error of the server, no throttling and no login: the status is told only of an answer. */
+function isOddAnswer({ code, context: { status } }: RelayError): boolean {
+  if (code !== 'REGISTRY_UNAVAILABLE' || typeof status !== 'number') return false;
+  return status === 200 || (status >= 400 && status < 500 && ![404, 408, 429].includes(status));
+}
+
+/** A success that does not hold what it should. */
 function unavailable(doing: string, why: string): RelayError {
-  return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`);
+  return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`, { context: { status: 200 } });
 }

@@ -10,10 +10,17 @@ const legalTopic = /^[a-zA-Z0-9._-]{1,249}$/;
 export class Router {
   readonly #settings: Pick<Config, 'topics' | 'schemas'>;
   readonly #allowed: RegExp;
+  readonly #tombstones: RegExp;
 
   constructor(config: Pick<Config, 'topics' | 'schemas' | 'kafka'>) {
     this.#settings = config;
     this.#allowed = allowList(config.topics.allow, config.kafka.progressTopic);
+    this.#tombstones = allowList(config.topics.tombstones, config.kafka.progressTopic);
+  }
+
+  /** Whether an event without a payload is a tombstone there. */
+  takesTombstones(topic: string): boolean {
+    return this.#tombstones.test(topic);
   }
 
   /** The topic, or undefined where the name is not legal or not allowed. */

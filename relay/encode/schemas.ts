@@ -1,8 +1,9 @@
 /**
- * The schema that each subject's events are encoded with: the latest version, kept for a while. A schema in use is kept
- * through an outage of the registry; what was never fetched waits for it. Absence counts only when the registry says so.
+ * The schema that each subject's events are encoded with: the latest version, kept for a while, or a version that is asked
+ * for, which never changes. A schema in use is kept through an outage of the registry; what was never fetched waits for it. Absence counts only when the registry says so.
  */
 import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
+import type { BytesForm } from './avro/codec.ts';
 import { type AvroWriter, compileWriter, parseAvroSchema } from './avro/writer.ts';
 
 /** A version as the registry gives it; `references` are the texts of the named schemas it uses. */
@@ -12,10 +13,12 @@ export type RegisteredSchema = {
   readonly references: readonly string[];
 };
 
-/** The registry. `undefined` only for a positive "no such subject". */
+/** The registry. `undefined` only for a positive "no such subject" or "no such version". */
 export interface SchemaSource {
-  /** @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED */
+  /** @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, REGISTRY_ANSWER_INVALID */
   latest(subject: string): Promise<RegisteredSchema | undefined>;
+  /** @throws as `latest` */
+  version(subject: string, version: number): Promise<RegisteredSchema | undefined>;
 }
 
 /** `framing` is what stands before the Avro bytes. */
@@ -26,6 +29,7 @@ export type UnusableSchema = {
   readonly code: ErrorCode;
   readonly message: string;
   readonly id: number | null;
+  readonly cause?: Error;
 };
 
 /** Types and topics come from rows: an application that makes up names without end must not fill the memory. */
@@ -42,58 +46,85 @@ const unusableTtlMs = 1_000;
 export class Schemas {
   readonly #source: SchemaSource;
   readonly #ttlMs: number;
+  readonly #bytes: BytesForm;
   readonly #entries = new Map<string, Entry>();
   readonly #underWay = new Map<string, Promise<void>>();
   readonly #compiled = new Map<number, UsableSchema>();
 
-  constructor(source: SchemaSource, ttlMs: number) {
+  /** @param bytes how payloads write Avro bytes */
+  constructor(source: SchemaSource, ttlMs: number, bytes: BytesForm) {
     this.#source = source;
     this.#ttlMs = ttlMs;
+    this.#bytes = bytes;
   }
 
   /**
    * The schema to encode with. One that has outlived its time is still given, and refreshed behind the event.
+   * @param version null for the latest
    * @throws RelayError REGISTRY_* when the subject was never fetched and cannot be now.
    */
-  async get(subject: string): Promise<UsableSchema | UnusableSchema> {
-    const entry = this.#entries.get(subject);
-    if (entry === undefined) return this.refresh(subject, 0);
+  async get(subject: string, version: number | null): Promise<UsableSchema | UnusableSchema> {
+    const entry = this.#entries.get(keyOf(subject, version));
+    if (entry === undefined) return this.refresh(subject, version, 0);
     const ageMs = performance.now() - entry.fetchedMs;
     if (!isUsable(entry.schema))
-      return ageMs < unusableTtlMs ? entry.schema : this.refresh(subject, unusableTtlMs);
+      return ageMs < unusableTtlMs ? entry.schema : this.refresh(subject, version, unusableTtlMs);
     // An outage is no reason to stop encoding with what is known; the next event asks again.
-    if (ageMs >= this.#ttlMs) this.#fetch(subject).catch(() => {});
+    if (ageMs >= this.#ttlMs && version === null) this.#fetch(subject, version).catch(() => {});
     return entry.schema;
   }
 
   /** The schema no older than `maxAgeMs`: for an event that was refused, whose writer may be ahead of what we know. */
-  async refresh(subject: string, maxAgeMs: number): Promise<UsableSchema | UnusableSchema> {
-    const entry = this.#entries.get(subject);
-    if (entry === undefined || performance.now() - entry.fetchedMs > maxAgeMs) await this.#fetch(subject);
-    return this.#entries.get(subject)!.schema;
+  async refresh(
+    subject: string,
+    version: number | null,
+    maxAgeMs: number,
+  ): Promise<UsableSchema | UnusableSchema> {
+    const key = keyOf(subject, version);
+    const entry = this.#entries.get(key);
+    if (entry === undefined || performance.now() - entry.fetchedMs > maxAgeMs)
+      await this.#fetch(subject, version);
+    return this.#entries.get(key)!.schema;
   }
 
-  #fetch(subject: string): Promise<void> {
-    const underWay = this.#underWay.get(subject);
+  #fetch(subject: string, version: number | null): Promise<void> {
+    const key = keyOf(subject, version);
+    const underWay = this.#underWay.get(key);
     if (underWay !== undefined) return underWay;
-    const fetched = this.#source
-      .latest(subject)
-      .then((found) => {
+    const fetched = this.#read(subject, version)
+      .then((schema) => {
         if (this.#entries.size >= namesMax) this.#entries.clear();
-        this.#entries.set(subject, { schema: this.#compile(subject, found), fetchedMs: performance.now() });
+        this.#entries.set(key, { schema, fetchedMs: performance.now() });
       })
-      .finally(() => this.#underWay.delete(subject));
-    this.#underWay.set(subject, fetched);
+      .finally(() => this.#underWay.delete(key));
+    this.#underWay.set(key, fetched);
     return fetched;
   }
 
-  #compile(subject: string, found: RegisteredSchema | undefined): UsableSchema | UnusableSchema {
-    if (found === undefined)
-      return { code: 'SCHEMA_MISSING', message: `the registry has no subject ${subject}`, id: null };
+  async #read(subject: string, version: number | null): Promise<UsableSchema | UnusableSchema> {
+    try {
+      const found =
+        version === null ? await this.#source.latest(subject) : await this.#source.version(subject, version);
+      return this.#compile(subject, version, found);
+    } catch (error) {
+      if (!(error instanceof RelayError) || error.code !== 'REGISTRY_ANSWER_INVALID') throw error;
+      return { code: error.code, message: error.message, id: null, cause: error };
+    }
+  }
+
+  #compile(
+    subject: string,
+    version: number | null,
+    found: RegisteredSchema | undefined,
+  ): UsableSchema | UnusableSchema {
+    if (found === undefined) {
+      const what = version === null ? 'no subject' : `no version ${version} of subject`;
+      return { code: 'SCHEMA_MISSING', message: `the registry has ${what} ${subject}`, id: null };
+    }
     const known = this.#compiled.get(found.id);
     if (known !== undefined) return known;
     try {
-      const write = compileWriter(parseAvroSchema(found.schemaText, [...found.references]));
+      const write = compileWriter(parseAvroSchema(found.schemaText, [...found.references]), this.#bytes);
       const usable = { id: found.id, framing: framing(found.id), write };
       this.#compiled.set(found.id, usable);
       return usable;
@@ -101,9 +132,14 @@ export class Schemas {
       const failure = asRelayError(error);
       if (failure.code !== 'SCHEMA_INVALID')
         throw new RelayError('INTERNAL', failure.message, { cause: error });
-      return { code: failure.code, message: failure.message, id: found.id };
+      return { code: failure.code, message: failure.message, id: found.id, cause: failure };
     }
   }
+}
+
+/** No subject that is asked for has a NUL. */
+function keyOf(subject: string, version: number | null): string {
+  return version === null ? subject : `${subject}\0${version}`;
 }
 
 export function isUsable(schema: UsableSchema | UnusableSchema): schema is UsableSchema {

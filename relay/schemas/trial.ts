@@ -53,9 +53,11 @@ export class Trial {
     this.#fileOf = new Map(files.map(({ subject, file }) => [subject, file]));
     this.#failuresMax = failuresMax;
     this.#router = new Router(config);
+    // Whatever version a row asks for: the file is what it is tried with.
+    const localSchema = async (subject: string) => schemaOf.get(subject);
     this.#encoder = new Encoder(
-      config,
-      { latest: async (subject) => schemaOf.get(subject) },
+      { ...config, retry: { ...config.retry, unclearAttempts: 0 } },
+      { latest: localSchema, version: localSchema },
       { resolve: async () => anyTopic },
     );
   }

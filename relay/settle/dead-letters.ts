@@ -43,7 +43,7 @@ export async function storeDeadLetters(
     column(({ code }) => code),
     column(({ message }) => message),
     column(({ path }) => path),
-    column(({ subject, schemaId }) => JSON.stringify({ subject, schemaId })),
+    column(({ subject, schemaId, failure }) => JSON.stringify({ subject, schemaId, ...failure })),
   ]);
 }
 

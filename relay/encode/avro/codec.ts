@@ -23,7 +23,7 @@ export interface Codec {
   /** Present where `tryWrite` may round: whether it would keep the value. */
   readonly isExact?: (value: unknown) => boolean;
   /** The string form is an encoding of bytes, so that nearly any text could pass for it. */
-  readonly isBase64?: boolean;
+  readonly isBinaryText?: boolean;
   /** Holds other values, so `tryWrite` may throw. */
   readonly isContainer?: boolean;
 }
@@ -33,6 +33,9 @@ export interface Codec {
  * types are written as what they rest on.
  */
 export type Form = 'payload' | 'default';
+
+/** How a payload writes bytes and fixed; see `binary-text.ts`. */
+export type BytesForm = 'base64' | 'base64url' | 'hex' | 'latin1';
 
 export const jsonKinds = ['null', 'boolean', 'number', 'string', 'array', 'object'] as const;
 export type JsonKind = (typeof jsonKinds)[number];

@@ -3,11 +3,13 @@
  * - float, double: a JSON number, rounded to the nearest float32 or double as everywhere in Avro; a number beyond the
  *   largest one is refused, since JSON has no infinity;
  * - string: a JSON string that is Unicode (a lone surrogate has no UTF-8);
- * - bytes, fixed: base64 (RFC 4648 section 4, padded, nothing between); in a default ISO-8859-1, as Avro has it;
+ * - bytes, fixed: text as `binary-text.ts` has it; in a default ISO-8859-1, as Avro has it;
  * - enum: a symbol.
  */
+
+import { binaryText } from './binary-text.ts';
 import type { ByteSink } from './byte-sink.ts';
-import { type Codec, type Form, leaf } from './codec.ts';
+import { type BytesForm, type Codec, leaf } from './codec.ts';
 import { ExactNumber } from './exact-number.ts';
 import { describe } from './mismatch.ts';
 
@@ -37,19 +39,20 @@ export const string: Codec = leaf(
   (value) => (typeof value === 'string' ? 'string with a lone surrogate' : describe(value)),
 );
 
-export function bytes(form: Form): Codec {
-  const decode = decoder(form);
+export function bytes(form: BytesForm): Codec {
+  const { decode, found } = binaryText(form);
   const tryWrite = (value: unknown, sink: ByteSink): boolean => {
     const content = decode(value);
     if (content === undefined) return false;
     sink.writeBytes(content);
     return true;
   };
-  return { ...leaf('bytes (base64)', ['string'], tryWrite, foundBase64), isBase64: true };
+  return { ...leaf(`bytes (${form})`, ['string'], tryWrite, found), isBinaryText: true };
 }
 
-export function fixed(name: string, size: number, form: Form): Codec {
-  const decode = decoder(form);
+export function fixed(name: string, size: number, form: BytesForm): Codec {
+  const text = binaryText(form);
+  const { decode } = text;
   const tryWrite = (value: unknown, sink: ByteSink): boolean => {
     const content = decode(value);
     if (content === undefined || content.length !== size) return false;
@@ -57,8 +60,11 @@ export function fixed(name: string, size: number, form: Form): Codec {
     return true;
   };
   const found = (value: unknown): string =>
-    decode(value) === undefined ? foundBase64(value) : 'another number of bytes';
-  return { ...leaf(`fixed ${name} (${size} bytes, base64)`, ['string'], tryWrite, found), isBase64: true };
+    decode(value) === undefined ? text.found(value) : 'another number of bytes';
+  return {
+    ...leaf(`fixed ${name} (${size} bytes, ${form})`, ['string'], tryWrite, found),
+    isBinaryText: true,
+  };
 }
 
 export function enumeration(name: string, symbols: readonly string[]): Codec {
@@ -98,25 +104,4 @@ function realOf(value: unknown): number {
 function foundReal(value: unknown): string {
   const isNumber = typeof value === 'number' || typeof value === 'bigint' || value instanceof ExactNumber;
   return isNumber ? 'number out of range' : describe(value);
-}
-
-function foundBase64(value: unknown): string {
-  return typeof value === 'string' ? 'string that is not base64' : describe(value);
-}
-
-function decoder(form: Form): (value: unknown) => Buffer | undefined {
-  return form === 'payload' ? decodeBase64 : decodeLatin1;
-}
-
-function decodeBase64(value: unknown): Buffer | undefined {
-  if (typeof value !== 'string') return undefined;
-  const content = Buffer.from(value, 'base64');
-  // Node skips what is not base64 and takes the URL alphabet; only strict, canonical base64 survives the way back.
-  return content.toString('base64') === value ? content : undefined;
-}
-
-function decodeLatin1(value: unknown): Buffer | undefined {
-  if (typeof value !== 'string') return undefined;
-  const content = Buffer.from(value, 'latin1');
-  return content.toString('latin1') === value ? content : undefined;
 }

@@ -4,8 +4,8 @@
  * 1. Natural JSON: the first branch in the order of the schema that accepts the value as it stands, exactly. A number
  *    takes int or long if it is an integer in range, double if a double holds it, float only if a float32 holds it;
  *    so 0.1 in [float, double] is a double. A string takes an enum with that symbol, a logical type it is a form of,
- *    or string, whichever the schema names first. bytes and fixed come after all of them: their base64 is text that
- *    would often pass for something else, so [bytes, string] takes every string for a string. An object takes the
+ *    or string, whichever the schema names first. bytes and fixed come after all of them: their text would
+ *    often pass for something else, so [bytes, string] takes every string for a string. An object takes the
  *    first record or map into which all of it fits.
  * 2. A number that no branch keeps exactly: the first float or double that accepts it rounded.
  * 3. Avro's JSON encoding, `{"<branch>": value}`, the branch being a full name or the name of an unnamed type; it
@@ -95,12 +95,12 @@ function inOrder(candidates: readonly Candidate[]): TryWrite {
   return (value, sink) => candidates.some((each) => tryBranch(each, value, sink));
 }
 
-/** Those that take `kind`, base64 last. */
+/** Those that take `kind`, bytes last. */
 function ranked(candidates: readonly Candidate[], kind: JsonKind): readonly Candidate[] {
   const fitting = candidates.filter((each) => each.codec.takes.includes(kind));
   return [
-    ...fitting.filter((each) => !each.codec.isBase64),
-    ...fitting.filter((each) => each.codec.isBase64),
+    ...fitting.filter((each) => !each.codec.isBinaryText),
+    ...fitting.filter((each) => each.codec.isBinaryText),
   ];
 }
 

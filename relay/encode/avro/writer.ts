@@ -7,7 +7,7 @@
 import type avsc from 'avsc';
 import { RelayError } from '../../errors.ts';
 import { ByteSink } from './byte-sink.ts';
-import type { Codec, Form } from './codec.ts';
+import type { BytesForm, Codec, Form } from './codec.ts';
 import { array, map } from './collection.ts';
 import { int, long } from './integers.ts';
 import { logical } from './logical.ts';
@@ -27,9 +27,12 @@ export { parseAvroSchema } from './schema.ts';
  */
 export type AvroWriter = (value: unknown, sink: ByteSink) => void;
 
-/** The writer for a type that `parseAvroSchema` made. Throws `SCHEMA_INVALID` where a default does not fit. */
-export function compileWriter(type: avsc.Type): AvroWriter {
-  const root = new Compiler().compile(type);
+/**
+ * The writer for a type that `parseAvroSchema` made. Throws `SCHEMA_INVALID` where a default does not fit.
+ * @param bytesForm how a payload writes bytes and fixed
+ */
+export function compileWriter(type: avsc.Type, bytesForm: BytesForm = 'base64'): AvroWriter {
+  const root = new Compiler(bytesForm).compile(type);
   return (value, sink) => {
     resetNesting();
     if (!root.tryWrite(value, sink)) throw new AvroMismatch(root.expected, root.found(value));
@@ -41,6 +44,11 @@ class Compiler {
   private readonly codecs: Record<Form, Map<avsc.Type, Codec>> = { payload: new Map(), default: new Map() };
   /** Defaults are encoded when every type is there: one may be of a record that is still being compiled. */
   private readonly pendingDefaults: (() => void)[] = [];
+  private readonly bytesForm: Readonly<Record<Form, BytesForm>>;
+
+  constructor(bytesForm: BytesForm) {
+    this.bytesForm = { payload: bytesForm, default: 'latin1' };
+  }
 
   compile(type: avsc.Type): Codec {
     const codec = this.codecOf(type, 'payload');
@@ -77,9 +85,9 @@ class Compiler {
       case 'string':
         return string;
       case 'bytes':
-        return bytes(form);
+        return bytes(this.bytesForm[form]);
       case 'fixed':
-        return fixed(nameOf(type), (type as avsc.types.FixedType).size, form);
+        return fixed(nameOf(type), (type as avsc.types.FixedType).size, this.bytesForm[form]);
       case 'enum':
         return enumeration(nameOf(type), (type as avsc.types.EnumType).symbols);
       case 'array':

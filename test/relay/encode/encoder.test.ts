@@ -1,7 +1,11 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
 import type { Config } from '../../../relay/config.ts';
+import { ByteSink } from '../../../relay/encode/avro/byte-sink.ts';
 import { Encoder } from '../../../relay/encode/encoder.ts';
 import { partitionOf } from '../../../relay/encode/murmur2.ts';
 import type { OutboundRecord, Rejection, TopicDirectory, TopicInfo } from '../../../relay/encode/record.ts';
@@ -68,12 +72,15 @@ const rowOf = (more: Partial<OutboxRow>): OutboxRow => ({
 const transaction = (...rows: OutboxRow[]): CommittedTransaction =>
   transactionOf(0x16_b374_d848n, 0, { rows: rowsFrom(rows), committedAtMs: 1_767_323_045_678 });
 
-async function encodeOne(encoder: Encoder, row: OutboxRow): Promise<OutboundRecord> {
+async function encodeOne(
+  encoder: Encoder,
+  row: OutboxRow,
+): Promise<OutboundRecord & { readonly value: Buffer }> {
   const { records, rejections } = await encoder.encode(transaction(row), 0);
   expect(rejections).toEqual([]);
   const [only] = records;
-  if (only === undefined) throw new Error('no record');
-  return only;
+  if (only?.value == null) throw new Error('no record with a value');
+  return { ...only, value: only.value };
 }
 
 async function rejectOne(encoder: Encoder, row: OutboxRow): Promise<Rejection> {
@@ -154,7 +161,7 @@ describe('a record', () => {
     const { kind } = await newKind();
     const row = (n: number) => rowOf({ aggregatetype: kind, payload: `{"total":${n}}` });
     const { records } = await encoderOf().encode(transaction(row(1), row(2), row(3)), 0);
-    expect(records.map(({ value }) => value[5])).toEqual([2, 4, 6]);
+    expect(records.map(({ value }) => value?.[5])).toEqual([2, 4, 6]);
   });
 
   test('counts at least the bytes that Kafka will need for it', async () => {
@@ -416,4 +423,211 @@ describe('the schema', () => {
     expect((await encoder.encode(transaction(...rows), 0)).rejections).toHaveLength(1_000);
     expect(gate.connections).toBeLessThanOrEqual(6);
   });
+});
+
+describe('the version of the schema', () => {
+  const note = { name: 'note', type: 'string', default: '' };
+
+  async function twoVersions() {
+    const { kind, subject, id: first } = await newKind();
+    const second = await registerSchema(subject, record(total, note));
+    return { kind, subject, first, second };
+  }
+
+  test('that a row names in its headers is taken, and the header goes no further', async () => {
+    const { kind, first, second } = await twoVersions();
+    const encoder = encoderOf();
+    for (const [headers, id] of [
+      ['{"schema-version":"1","h":"x"}', first],
+      ['{"schema-version":2,"h":"x"}', second],
+      ['{"\\u0073chema-version":1,"h":"x"}', first],
+      ['{"schema-version":null,"h":"x"}', second],
+      ['{"h":"x"}', second],
+    ] as const) {
+      const encoded = await encodeOne(encoder, rowOf({ aggregatetype: kind, headers }));
+      expect(encoded.value.readUInt32BE(1)).toBe(id);
+      expect(Object.keys(encoded.headers)).toEqual(['id', 'type', 'position', 'h']);
+    }
+  });
+
+  test('that the configuration holds a subject at is taken, unless the row names another', async () => {
+    const { kind, subject, first, second } = await twoVersions();
+    const encoder = encoderOf({ SCHEMAS_VERSIONS: `other=3, ${subject}=1` });
+    const idOf = async (headers: string) =>
+      (await encodeOne(encoder, rowOf({ aggregatetype: kind, headers }))).value.readUInt32BE(1);
+    expect([await idOf('{}'), await idOf('{"schema-version":2}'), await idOf('{}')]).toEqual([
+      first,
+      second,
+      first,
+    ]);
+    const newer = rowOf({ aggregatetype: kind, payload: '{"total":1,"note":"n"}' });
+    expect((await rejectOne(encoder, newer)).code).toBe('PAYLOAD_INVALID');
+  });
+
+  test('that the registry does not have is a rejection, until it does', async () => {
+    const { kind, subject } = await newKind();
+    const encoder = encoderOf();
+    const row = rowOf({ aggregatetype: kind, headers: '{"schema-version":2}' });
+    expect(await rejectOne(encoder, row)).toMatchObject({
+      code: 'SCHEMA_MISSING',
+      subject,
+      message: `the registry has no version 2 of subject ${subject}`,
+    });
+    await encodeOne(encoder, rowOf({ aggregatetype: kind }));
+    await registerSchema(subject, record(total, note));
+    await vi.waitFor(() => encodeOne(encoder, row), { timeout: 5_000, interval: 100 });
+  });
+
+  test.each(['0', '-1', '1.5', '"latest"', '"1 "', 'true', '[1]'])('%s is no version', async (version) => {
+    const { kind } = await newKind();
+    const row = rowOf({ aggregatetype: kind, headers: `{"schema-version":${version}}` });
+    expect(await rejectOne(encoderOf(), row)).toMatchObject({
+      code: 'EVENT_INVALID',
+      topic: `outbox.event.${kind}`,
+    });
+  });
+
+  test('is waited for while the registry is away, and serves on once it is known', async () => {
+    const { kind, first } = await twoVersions();
+    await using gate = await openGate(registryUrl);
+    const encoder = encoderOf({ REGISTRY_LATEST_TTL_MS: 0 }, gate.url);
+    const pinned = rowOf({ aggregatetype: kind, headers: '{"schema-version":1}' });
+    await gate.shut();
+    expect(await encoder.encode(transaction(pinned), 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
+    await gate.open();
+    await encodeOne(encoder, pinned);
+    await gate.shut();
+    expect((await encodeOne(encoder, pinned)).value.readUInt32BE(1)).toBe(first);
+  });
+});
+
+describe('an event without a payload', () => {
+  const empty = [null, 'null', ' null\n'];
+
+  test('is a tombstone where its topic takes them: no value, and no schema is needed', async () => {
+    const kind = unique('order');
+    const encoder = encoderOf({ TOPICS_TOMBSTONES: 'other, outbox.event.order_*' });
+    for (const payload of empty) {
+      const { records, rejections } = await encoder.encode(
+        transaction(rowOf({ aggregatetype: kind, payload })),
+        0,
+      );
+      expect(rejections).toEqual([]);
+      expect(records).toMatchObject([{ topic: `outbox.event.${kind}`, key: '42', value: null }]);
+      expect(records[0]?.headers).toMatchObject({ type: 'shop.Placed' });
+    }
+    const keyless = rowOf({ aggregatetype: kind, payload: null, aggregateid: null });
+    expect((await rejectOne(encoder, keyless)).code).toBe('EVENT_INVALID');
+  });
+
+  test('is refused everywhere else', async () => {
+    const { kind } = await newKind();
+    const encoder = encoderOf({ TOPICS_TOMBSTONES: 'outbox.event.other' });
+    const codes = [];
+    for (const payload of empty)
+      codes.push((await rejectOne(encoder, rowOf({ aggregatetype: kind, payload }))).code);
+    expect(codes).toEqual(['PAYLOAD_NOT_JSON', 'PAYLOAD_INVALID', 'PAYLOAD_INVALID']);
+  });
+});
+
+describe('a failure that may pass', () => {
+  /** Where the registry's answer for one subject is another than its own. */
+  async function oddRegistry(subject: string, answer: { status: number; body: string }) {
+    const server = createServer(async (request, response) => {
+      if (request.url?.includes(subject)) return void response.writeHead(answer.status).end(answer.body);
+      const real = await fetch(`${registryUrl}${request.url}`);
+      response.writeHead(real.status).end(await real.text());
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    return Object.assign(server, { url: `http://127.0.0.1:${port}` });
+  }
+
+  const attemptsOf = async (encoder: Encoder, one: CommittedTransaction): Promise<string[]> => {
+    const codes: string[] = [];
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const encoded = await encoder.encode(one, 0).catch(codeOf);
+      if (typeof encoded !== 'string') return [...codes, ...encoded.rejections.map(({ code }) => code)];
+      codes.push(encoded);
+    }
+    return codes;
+  };
+
+  test.each([
+    ['a body that is no schema', 200, '{}'],
+    ['a bad request', 422, '{"error_code":42202,"message":"no"}'],
+  ])('%s for one subject is tried so often, then its events are refused', async (_, status, body) => {
+    const { kind, subject } = await newKind();
+    const good = await newKind();
+    await using server = await oddRegistry(subject, { status, body });
+    const encoder = encoderOf({ RETRY_UNCLEAR_ATTEMPTS: 2 }, server.url);
+    const rows = transaction(rowOf({ aggregatetype: kind }), rowOf({ aggregatetype: good.kind }));
+    const unclear = 'retry ENCODING_UNCLEAR';
+    expect(await attemptsOf(encoder, rows)).toEqual([unclear, unclear, 'REGISTRY_ANSWER_INVALID']);
+    // The same again is known.
+    const { records, rejections } = await encoder.encode(rows, 0);
+    expect(records).toHaveLength(1);
+    expect(rejections[0]).toMatchObject({
+      subject,
+      failure: { attempts: 3, stack: expect.stringMatching(/^RelayError\n {4}at /) },
+    });
+  });
+
+  test.each([500, 503, 429])('status %i for one subject is an outage, for ever', async (status) => {
+    const { kind, subject } = await newKind();
+    await using server = await oddRegistry(subject, { status, body: '{"error_code":50001}' });
+    const encoder = encoderOf({ RETRY_UNCLEAR_ATTEMPTS: 1 }, server.url);
+    const outcomes = await attemptsOf(encoder, transaction(rowOf({ aggregatetype: kind })));
+    expect(new Set(outcomes)).toEqual(new Set(['retry REGISTRY_UNAVAILABLE']));
+  });
+
+  test('a defect is tried so often, then its event is refused with the stack and not its words', async () => {
+    const { kind } = await newKind();
+    const encoder = encoderOf({ RETRY_UNCLEAR_ATTEMPTS: 1 });
+    const defect = vi.spyOn(ByteSink.prototype, 'writeInt').mockImplementation(() => {
+      throw new TypeError(canary);
+    });
+    try {
+      const rows = transaction(rowOf({ aggregatetype: kind }), rowOf({ aggregatetype: kind }));
+      expect(await encoder.encode(rows, 0).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
+      const { rejections } = await encoder.encode(rows, 0);
+      expect(rejections).toMatchObject([{ code: 'ENCODING_FAILED' }, { code: 'ENCODING_FAILED' }]);
+      expect(rejections[0]?.failure?.stack).toContain('encoder.ts');
+      expect(JSON.stringify(rejections.map(({ message, failure }) => [message, failure]))).not.toContain(
+        canary,
+      );
+    } finally {
+      defect.mockRestore();
+    }
+  });
+
+  test('that passes leaves nothing behind', async () => {
+    const { kind } = await newKind();
+    const encoder = encoderOf({ RETRY_UNCLEAR_ATTEMPTS: 1 });
+    const defect = vi.spyOn(ByteSink.prototype, 'writeInt').mockImplementationOnce(() => {
+      throw new TypeError('once');
+    });
+    const rows = transaction(rowOf({ aggregatetype: kind }));
+    expect(await encoder.encode(rows, 0).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
+    expect((await encoder.encode(rows, 0)).records).toHaveLength(1);
+    defect.mockRestore();
+  });
+});
+
+test.each([
+  ['base64', '+/8='],
+  ['base64url', '-_8'],
+  ['hex', 'FBff'],
+  ['latin1', 'ûÿ'],
+])('bytes are %s by the setting, and nothing else is', async (form, text) => {
+  const { kind } = await newKind(record({ name: 'bytes', type: 'bytes', default: 'ÿ' }));
+  const encoder = encoderOf({ SCHEMAS_BYTES: form });
+  const row = (payload: object) => rowOf({ aggregatetype: kind, payload: JSON.stringify(payload) });
+  expect((await encodeOne(encoder, row({ bytes: text }))).value.subarray(5)).toEqual(
+    Buffer.from([4, 251, 255]),
+  );
+  // A default is Avro's own JSON, whatever the setting.
+  expect((await encodeOne(encoder, row({}))).value.subarray(5)).toEqual(Buffer.from([2, 255]));
+  const rejection = await rejectOne(encoder, row({ bytes: '☃' }));
+  expect(rejection.message).toBe(`expected bytes (${form}), found string that is not ${form}`);
 });

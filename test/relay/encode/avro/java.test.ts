@@ -8,6 +8,7 @@ const missing = await missingJavaAvro();
 test.skipIf(missing !== undefined)(
   'what is written for a value that conforms, Java Avro decodes to that value, logical types included',
   () => compareWithJava(1_000),
+  180_000,
 );
 
 test.skipIf(missing !== undefined)('a byte that is wrong does not pass the comparison', async () => {

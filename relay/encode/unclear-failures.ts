@@ -1,0 +1,82 @@
+/**
+ * Failures that may or may not pass: a defect of ours, a schema that cannot be read, an odd answer of the registry for one
+ * subject. Each event that meets one is tried again, so often and no more; then it is refused with the stack beside it. An
+ * outage is never counted here, so that waiting for a server drops nothing.
+ *
+ * Events come in one order and are encoded anew until they succeed, so only those of the transaction at hand are counted.
+ */
+import { RelayError } from '../errors.ts';
+import type { Rejection } from './record.ts';
+
+/**
+ * For so long the same failure of another event of the kind is taken as known: a kind of event that meets a defect each
+ * time must not slow the stream down to one event in so many pauses.
+ */
+const knownForMs = 60_000;
+const knownMax = 1_000;
+
+export class UnclearFailures {
+  readonly #attemptsMax: number;
+  /** By ordinal, of the transaction `#commitLsn`. */
+  readonly #attempts = new Map<number, number>();
+  readonly #known = new Map<string, { attempts: number; untilMs: number }>();
+  #commitLsn: bigint | undefined;
+  /** The first of this attempt that is to be tried again. */
+  #pending: Rejection | undefined;
+
+  /** @param attemptsMax how often an event is tried again after its first failure */
+  constructor(attemptsMax: number) {
+    this.#attemptsMax = attemptsMax;
+  }
+
+  /**
+   * The rejection to go by: at once where there is no `cause`, after its attempts where there is one, with what is known of
+   * the failure. undefined while it is to be tried again, which `settle` then says.
+   */
+  decide(rejection: Rejection, cause: Error | undefined): Rejection | undefined {
+    if (cause === undefined) return rejection;
+    const stack = stackOf(cause);
+    const key = [rejection.row.aggregatetype, rejection.row.type, rejection.code, stack].join('\0');
+    const known = this.#known.get(key);
+    const isKnown = known !== undefined && performance.now() < known.untilMs;
+    const attempts = isKnown ? known.attempts : this.#count(rejection);
+    if (!isKnown && attempts <= this.#attemptsMax) {
+      this.#pending ??= rejection;
+      return undefined;
+    }
+    if (this.#known.size >= knownMax) this.#known.clear();
+    if (!isKnown) this.#known.set(key, { attempts, untilMs: performance.now() + knownForMs });
+    return { ...rejection, failure: { attempts, stack } };
+  }
+
+  /** Begins an attempt; the one before may have broken off. */
+  begin(): void {
+    this.#pending = undefined;
+  }
+
+  /** Ends an attempt. @throws RelayError ENCODING_UNCLEAR when something is to be tried again */
+  settle(): void {
+    const pending = this.#pending;
+    if (pending === undefined) {
+      // Not cleared before: the events of an attempt that an outage breaks off keep their counts.
+      this.#attempts.clear();
+      return;
+    }
+    const { code, message, topic, subject, ordinal } = pending;
+    throw new RelayError('ENCODING_UNCLEAR', `${code}: ${message}`, { context: { topic, subject, ordinal } });
+  }
+
+  #count({ commitLsn, ordinal }: Rejection): number {
+    if (commitLsn !== this.#commitLsn) this.#attempts.clear();
+    this.#commitLsn = commitLsn;
+    const attempts = (this.#attempts.get(ordinal) ?? 0) + 1;
+    this.#attempts.set(ordinal, attempts);
+    return attempts;
+  }
+}
+
+/** Its name and where it was thrown, without its message, which may quote the payload. */
+function stackOf({ name, stack }: Error): string {
+  const frames = (stack ?? '').split('\n').filter((line) => line.startsWith('    at '));
+  return [name, ...frames].join('\n');
+}
