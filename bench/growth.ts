@@ -28,7 +28,7 @@ const warmUp: Rows = { events: 50_000, perTransaction: 5, rowBytes: defaultRowBy
 /** One thing changes at a time. The rows of a case take at most about 200 MB. */
 export function growthCases(maxRows: number): Case[] {
   const backlogs = [
-    { events: 10_000, times: 20 },
+    { events: 10_000, times: 10 },
     { events: 100_000, times: 2 },
     { events: 1_000_000, times: 1 },
     { events: 10_000_000, times: 1 },

@@ -15,7 +15,10 @@ export type TopicContent = {
 };
 
 const endPollMs = 50;
-const quietMs = 200;
+/** Markers of transactions are offsets too, one for each of up to 100 partitions, so that enough offsets are not all events. */
+const quietMs = 1_000;
+/** A relay may have to connect anew, a JVM to compile itself; who writes nothing for so long has stopped. */
+const stallMs = 120_000;
 
 /**
  * Resolves when the partitions hold so many offsets and have not grown for a while (markers count among them).
@@ -34,14 +37,17 @@ export async function untilWritten(
   let sinceMs = performance.now();
   try {
     for (;;) {
-      const offsets = await admin.fetchTopicOffsets(topic);
-      const total = offsets.reduce((sum, { high }) => sum + Number(high), 0);
+      // A new topic of many partitions may not have all its leaders yet.
+      const offsets = await admin.fetchTopicOffsets(topic).catch(() => undefined);
+      const total = offsets?.reduce((sum, { high }) => sum + Number(high), 0) ?? last;
       if (total !== last) {
         last = total;
         sinceMs = performance.now();
         await onGrowth();
       }
       if (total >= events && performance.now() - sinceMs >= quietMs) return;
+      if (performance.now() - sinceMs > stallMs)
+        throw new Error(`${topic} has had ${last} of ${events} events for ${stallMs / 1_000} s`);
       await check();
       await sleep(endPollMs);
     }

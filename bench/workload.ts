@@ -13,7 +13,7 @@ export const eventSchema = {
     { name: 'total', type: 'long' },
     { name: 'currency', type: 'string' },
     { name: 'paid', type: 'boolean' },
-    { name: 'quantity', type: 'int' },
+    { name: 'count', type: 'int' },
     { name: 'note', type: 'string' },
   ],
 } as const;
@@ -31,7 +31,7 @@ export function numberOf(id: string): number {
     : Number.NaN;
 }
 
-/** A payload of exactly so many bytes of JSON, at least 98: its fields with next to nothing in them. */
+/** A payload of exactly so many bytes of JSON, at least 100: its fields with next to nothing in them. */
 export function payloadOf(rowBytes: number): string {
   const usual = {
     orderId: '7b0c2a52-51f6-4a3b-9a57-0b1f2f6f9d10',
@@ -40,7 +40,7 @@ export function payloadOf(rowBytes: number): string {
     total: 129_900,
     currency: 'EUR',
     paid: true,
-    quantity: 3,
+    count: 3,
     note: '',
   };
   const small = { ...usual, orderId: '', customerId: '', placedAt: '', total: 1, currency: '' };
