@@ -153,6 +153,7 @@ export class Relay {
     this.#metrics.countError(failure.code);
     this.#health.failing(failure);
     this.#log.warn({ err: failure, retryInMs }, 'session ended, the next one begins at standby');
+    this.#encoder.forgetTopics();
     this.#enter('standby');
     await failpoint('SESSION_FAILED');
     await pause(retryInMs, signal);
@@ -184,16 +185,17 @@ export class Relay {
 
   /** The tail outlives sessions, so that a standby has read the topic before its turn comes. */
   async #followProgress(): Promise<ProgressTail> {
-    if (this.#tail !== undefined && this.#tail.crashed === undefined) return this.#tail;
-    await this.#tail?.stop();
-    this.#tail = undefined;
     const { progressTopic } = this.#config.kafka;
     try {
       await this.#admin.connect();
     } catch (error) {
       throw kafkaError(error, 'connecting to Kafka');
     }
+    // Before each session: one that was deleted meanwhile must be found empty, not waited for.
     await ensureProgressTopic(this.#admin, progressTopic);
+    if (this.#tail !== undefined && this.#tail.crashed === undefined) return this.#tail;
+    await this.#tail?.stop();
+    this.#tail = undefined;
     const tail = new ProgressTail(this.#kafka, { topic: progressTopic, slot: this.#config.slot });
     this.#tail = tail;
     try {

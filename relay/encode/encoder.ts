@@ -93,6 +93,12 @@ export class Encoder {
     this.#unclear = new UnclearFailures(config.retry.unclearAttempts);
   }
 
+  /** Topics are looked at anew: a broker's refusal may mean that one changed. */
+  forgetTopics(): void {
+    this.#topicEntries.clear();
+    this.#targets.clear();
+  }
+
   /**
    * Encodes the rows of a transaction from the `skip`-th on.
    * @throws RelayError REGISTRY_* or KAFKA_* while something needed cannot be learned; ENCODING_UNCLEAR where a later

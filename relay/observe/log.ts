@@ -17,7 +17,7 @@ export type LoggerOptions = {
  */
 export function createLogger(level: Level, options: LoggerOptions = {}): Logger {
   const isTerminal = options.tty ?? process.stdout.isTTY === true;
-  const destination = options.destination ?? pino.destination({ dest: 1, sync: true });
+  const destination = options.destination ?? standardOutput();
   return pino(
     {
       level,
@@ -28,6 +28,16 @@ export function createLogger(level: Level, options: LoggerOptions = {}): Logger 
     },
     isTerminal ? prettyLines(destination, options.destination === undefined) : destination,
   );
+}
+
+/** What is kept of the log while it cannot be written. */
+const maxUnwrittenBytes = 1024 * 1024;
+
+/** A full disk, or a reader that went away, must not end the relay: the lines wait, and the last of them are lost. */
+function standardOutput(): DestinationStream {
+  const output = pino.destination({ dest: 1, sync: true, maxLength: maxUnwrittenBytes });
+  output.on('error', () => {});
+  return output;
 }
 
 /** A line at a time rather than pino-pretty's stream, which writes later and so loses the last lines. */
