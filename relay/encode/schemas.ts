@@ -43,6 +43,12 @@ type Entry = { readonly schema: UsableSchema | UnusableSchema; readonly fetchedM
  */
 const unusableTtlMs = 1_000;
 
+/**
+ * The breaker: once the registry fails to refresh a schema in use, none is refreshed for so long. Otherwise each event of
+ * each subject would open a connection that hangs. What an event waits for is asked for all the same, with its own pauses.
+ */
+const refreshPauseMs = 5_000;
+
 export class Schemas {
   readonly #source: SchemaSource;
   readonly #ttlMs: number;
@@ -50,6 +56,7 @@ export class Schemas {
   readonly #entries = new Map<string, Entry>();
   readonly #underWay = new Map<string, Promise<void>>();
   readonly #compiled = new Map<number, UsableSchema>();
+  #refreshFromMs = 0;
 
   /** @param bytes how payloads write Avro bytes */
   constructor(source: SchemaSource, ttlMs: number, bytes: BytesForm) {
@@ -70,8 +77,15 @@ export class Schemas {
     if (!isUsable(entry.schema))
       return ageMs < unusableTtlMs ? entry.schema : this.refresh(subject, version, unusableTtlMs);
     // An outage is no reason to stop encoding with what is known; the next event asks again.
-    if (ageMs >= this.#ttlMs && version === null) this.#fetch(subject, version).catch(() => {});
+    if (ageMs >= this.#ttlMs && version === null) this.#refreshBehind(subject);
     return entry.schema;
+  }
+
+  #refreshBehind(subject: string): void {
+    if (performance.now() < this.#refreshFromMs) return;
+    this.#fetch(subject, null).catch(() => {
+      this.#refreshFromMs = performance.now() + refreshPauseMs;
+    });
   }
 
   /** The schema no older than `maxAgeMs`: for an event that was refused, whose writer may be ahead of what we know. */

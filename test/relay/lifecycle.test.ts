@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { readTopics, stableRanges } from '../../relay/audit/read-topics.ts';
 import { parseLsn } from '../../relay/position.ts';
 import { kafkaClient, withAdmin } from '../support/kafka.ts';
-import { idOf, itemOf, World } from './world.ts';
+import { registerSchema } from '../support/registry.ts';
+import { idOf, itemOf, itemSchema, World } from './world.ts';
 
 /** End LSN of the last progress that is committed now. */
 async function progressLsn(world: World): Promise<bigint> {
@@ -200,16 +201,31 @@ describe('an outage', () => {
     await using world = await World.create();
     await using proxy = await CuttableProxy.to(world.env.SCHEMA_REGISTRY_URL!);
     const relay = world.startRelay(
-      { RETRY_NOT_READY_AFTER_MS: 0, REGISTRY_TIMEOUT_MS: 500 },
+      { RETRY_NOT_READY_AFTER_MS: 0, REGISTRY_TIMEOUT_MS: 500, REGISTRY_LATEST_TTL_MS: 0 },
       { SCHEMA_REGISTRY_URL: proxy.url },
     );
     await relay.streaming();
-    proxy.cut();
     const ids = await world.write([{ key: 'k', seq: 0 }]);
+    await world.read(ids);
+    proxy.cut();
+    // What is known goes on, also when it has outlived its time; what was never fetched waits, and all behind it.
+    for (let seq = 1; seq <= 3; seq++) {
+      ids.push(...(await world.write([{ key: 'k', seq }])));
+      await world.read(ids);
+    }
+    await registerSchema(`${world.topic}-test.ItemLost`, { ...itemSchema, name: 'ItemLost' });
+    await world.pool.query(`select outbox.emit('item', 'k', 'test.ItemLost', '{"key":"k","seq":4}')`);
+    ids.push(...(await world.write([{ key: 'k', seq: 5 }])));
     await relay.line(({ err }) => err?.code === 'REGISTRY_UNAVAILABLE');
-    expect(await relay.ready()).toMatchObject({ status: 503, state: 'streaming' });
+    expect(await relay.ready()).toMatchObject({
+      status: 503,
+      state: 'streaming',
+      reason: expect.stringContaining('REGISTRY_UNAVAILABLE'),
+    });
     proxy.mend();
-    expect((await world.read(ids)).map(idOf)).toEqual(ids);
+    const records = await world.read(ids);
+    expect(records.map(idOf).filter((id) => ids.includes(id))).toEqual(ids);
+    expect(records.map((record) => Number(itemOf(record).seq))).toEqual([0, 1, 2, 3, 4, 5]);
     await expect.poll(async () => (await relay.ready()).status).toBe(200);
     const { rowCount } = await world.pool.query('select from outbox.dead_letter');
     expect(rowCount).toBe(0);
