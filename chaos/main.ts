@@ -1,9 +1,10 @@
 /** `npm run chaos`: breaks whatever can break, on real servers, and says which promise did not hold. */
 import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { faultClasses } from './fault.ts';
 import { faults } from './faults/all.ts';
-import { describeOutcome, describeTotals, textTable } from './report.ts';
+import { describeOutcome, describeTotals, document, textTable } from './report.ts';
 import { nameOf, runChaos } from './run.ts';
 
 const help = `
@@ -29,6 +30,7 @@ type Arguments = {
   list?: boolean;
   once?: boolean;
   json?: string;
+  docs?: boolean;
 };
 
 const command = new Command('npm run chaos --')
@@ -47,13 +49,15 @@ const command = new Command('npm run chaos --')
   .option('--once', 'each fault once and none in pairs, however long it takes')
   .option('--list', 'list the faults and end')
   .option('--json <file>', 'save every outcome')
+  .option('--docs', 'write the table to docs/chaos.md')
   .addHelpText('after', help)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : usageExitCode));
 
 ignoreNegativeTimeouts();
 process.exit(await main(command.parse().opts<Arguments>()));
 
-async function main({ minutes, seed, faults: wanted, list, once, json }: Arguments): Promise<number> {
+async function main(given: Arguments): Promise<number> {
+  const { minutes, seed, faults: wanted, list, once, json, docs } = given;
   const chosen = faults.filter(
     (fault) =>
       wanted === undefined ||
@@ -77,6 +81,7 @@ async function main({ minutes, seed, faults: wanted, list, once, json }: Argumen
       onOutcome: (outcome, count) => print(describeOutcome(outcome, count)),
     });
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
+    if (docs === true) writeFileSync(docsFile, document(result, minutes));
     print(`\n${textTable(result.outcomes)}\n\n${describeTotals(result)}`);
     return result.outcomes.every(({ breaches }) => breaches.length === 0) ? 0 : 1;
   } catch (error) {
@@ -86,6 +91,8 @@ async function main({ minutes, seed, faults: wanted, list, once, json }: Argumen
     return 1;
   }
 }
+
+const docsFile = path.join(import.meta.dirname, '..', 'docs', 'chaos.md');
 
 function expectation({ expect }: (typeof faults)[number]): string {
   return expect === 'recovers' ? 'recovers' : `halts with ${expect.haltsWith.join(' or ')}`;

@@ -188,9 +188,22 @@ export class TcpProxy {
       if (this.latencyMs > 0) await delay(this.latencyMs);
       while (this.#silence !== undefined) await this.#silence.promise;
       if (pair.isDeaf || to.destroyed) return;
-      if (!to.write(piece)) await Promise.race([once(to, 'drain'), once(to, 'close')]);
+      if (!to.write(piece)) await drained(to);
     }
   }
+}
+
+/** Resolves when it takes more, or never will. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done);
+      socket.off('close', done);
+      resolve();
+    };
+    socket.on('drain', done);
+    socket.on('close', done);
+  });
 }
 
 /** Cuts a stream of requests into whole ones, each with its size in front. */

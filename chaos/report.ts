@@ -63,6 +63,31 @@ export function markdownTable(outcomes: readonly Outcome[]): string {
   return [row(columns), row(columns.map(() => '---')), ...lines].join('\n');
 }
 
+/** The text of docs/chaos.md. */
+export function document(result: RunResult, minutes: number): string {
+  return `# What the relay survived
+
+\`npm run chaos\` breaks the relay, its servers and the network between them, on real servers, while three writers commit
+without pause and a \`read_committed\` consumer of its own follows the topics. After each fault everything is compared:
+
+| | |
+| --- | --- |
+| I1 | the published events are the committed ones without the dead letters |
+| I2 | each id is there once |
+| I3 | the order of a key is the order of its commits |
+| I4 | the events of one Postgres transaction are in one Kafka transaction, or in a declared split |
+| I5 | every progress counts exactly the events up to it |
+| I6 | \`confirmed_flush_lsn\` never passed the committed progress (sampled every 50 ms) |
+| I7 | the consumer never saw an id twice or a key out of order, at any moment |
+| I8 | the relay has caught up within 10 s (a standby within 3 s, where Kafka itself is slower: see \`--list\`), or has halted with the code that was expected; the times are stretched when the machine is busy with something else |
+| I9 | each dead letter is there exactly once |
+
+This table was made by \`npm run chaos -- --minutes ${minutes} --seed ${result.seed} --docs\`. ${describeTotals(result)}
+
+${markdownTable(result.outcomes)}
+`;
+}
+
 export function describeTotals({ outcomes, seed, calmMs, events }: RunResult): string {
   const broken = outcomes.filter(({ breaches }) => breaches.length > 0).length;
   const verdict =

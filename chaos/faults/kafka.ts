@@ -87,9 +87,11 @@ export const kafkaFaults: readonly Fault[] = [
   {
     name: 'min ISR lost',
     class: 'kafka',
-    about: 'two of three brokers are frozen for 6 s',
+    about:
+      'two of three brokers are frozen for 6 s; Kafka itself needs seconds to elect and to end what was open',
     expect: 'recovers',
     isAlone: true,
+    withinMs: 20_000,
     async inject(arena) {
       const { servers, topic, pause } = arena;
       const two = otherThan(arena, await servers.leader(topic, 0));
@@ -101,9 +103,11 @@ export const kafkaFaults: readonly Fault[] = [
   {
     name: 'two brokers killed',
     class: 'kafka',
-    about: 'min ISR and the quorum of the controllers are lost; both are started again',
+    about:
+      'min ISR and the quorum of the controllers are lost; both are started again, and Kafka needs its time to end what was open',
     expect: 'recovers',
     isAlone: true,
+    withinMs: 30_000,
     async inject(arena) {
       const { servers, topic, pause } = arena;
       const two = otherThan(arena, await servers.leader(topic, 0));
@@ -148,6 +152,7 @@ export const kafkaFaults: readonly Fault[] = [
     expect: 'recovers',
     world: {},
     maySetAside: true,
+    isShort: true,
     async inject(arena) {
       const { load, topic } = arena;
       await asAdmin(arena, (admin) =>

@@ -1,0 +1,23 @@
+/** The short form of `npm run chaos`: one fault or two of each class, on servers of its own; `--list` shows them all. */
+import { expect, it } from 'vitest';
+import { faultClasses } from '../../chaos/fault.ts';
+import { faults } from '../../chaos/faults/all.ts';
+import { nameOf, runChaos } from '../../chaos/run.ts';
+import { failpoints } from '../../relay/failpoints.ts';
+
+const short = faults.filter(({ isShort }) => isShort === true);
+
+it('has a name for each fault, one for each failpoint among them, and some of each class in the short form', () => {
+  const names = faults.map(nameOf);
+  expect(new Set(names).size).toBe(names.length);
+  expect(failpoints.filter((name) => !names.includes(`relay: killed at ${name}`))).toEqual([]);
+  expect(new Set(short.map((fault) => fault.class))).toEqual(new Set(faultClasses));
+});
+
+it('holds every invariant through the short form', { timeout: 400_000 }, async () => {
+  const { outcomes } = await runChaos({ faults: short, seed: 1 });
+  expect(outcomes).toHaveLength(short.length);
+  expect(
+    outcomes.flatMap(({ faults: names, breaches }) => breaches.map((breach) => ({ names, ...breach }))),
+  ).toEqual([]);
+});
