@@ -3,7 +3,7 @@ import { Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { type ErrorCode, RelayError } from './errors.ts';
-import { tlsOptions, tlsRefusal } from './tls.ts';
+import { plainMessage, tlsOptions, tlsRefusal } from './tls.ts';
 
 /**
  * A client of the cluster. Its own retries are short: whoever calls decides what a failure means.
@@ -93,7 +93,7 @@ export function kafkaError(
 ): RelayError {
   if (error instanceof RelayError) return error;
   const type = kafkaErrorType(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = plainMessage(error instanceof Error ? error.message : String(error));
   return new RelayError(codeOfType[type ?? ''] ?? otherwise, `${doing}: ${message}`, {
     cause: error,
     context: { kafkaError: type },

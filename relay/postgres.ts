@@ -2,7 +2,7 @@
 import pg from 'pg';
 import type { Config } from './config.ts';
 import { type ErrorCode, RelayError } from './errors.ts';
-import { tlsOptions, tlsRefusal } from './tls.ts';
+import { plainMessage, tlsOptions, tlsRefusal } from './tls.ts';
 
 /**
  * Connection settings of every ordinary connection; text comes back in one form whatever the server's defaults are.
@@ -88,7 +88,8 @@ const passingClasses: ReadonlySet<string> = new Set(['08', '25', '40', '53', '55
 export function postgresError(error: unknown, doing: string): RelayError {
   if (error instanceof RelayError) return error;
   const { code, message } = describe(error);
-  if (isTlsRefusal(error)) return new RelayError('TLS_REFUSED', `${doing}: ${message}`, { cause: error });
+  if (isTlsRefusal(error))
+    return new RelayError('TLS_REFUSED', `${doing}: ${plainMessage(message)}`, { cause: error });
   const relayCode =
     code === undefined || passingClasses.has(code.slice(0, 2))
       ? (codeOfSqlState[code ?? ''] ?? 'POSTGRES_UNAVAILABLE')

@@ -94,3 +94,8 @@ export function tlsRefusal(error: unknown): string | undefined {
   }
   return undefined;
 }
+
+/** A message without what OpenSSL puts around its own: thread, code, function, file and line. */
+export function plainMessage(message: string): string {
+  return message.replace(/[0-9A-F]+:error:[0-9A-F]+:SSL routines:[^:]*:([^:]+):.*/s, '$1');
+}

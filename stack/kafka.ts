@@ -21,6 +21,11 @@ export type KafkaOptions = {
   readonly heapMb?: number;
   /** Broker settings as in server.properties, over the ones below. */
   readonly settings?: Readonly<Record<string, string | number | boolean>>;
+  /**
+   * Further listeners on loopback, each with its security protocol, for example `{ SECURED: 'SASL_SSL' }`; what that
+   * needs is among `settings`, as `listener.name.secured.…`. The nodes use the plain one among themselves.
+   */
+  readonly listeners?: Readonly<Record<string, 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'>>;
   /** Settings that differ from broker to broker, over all others; for brokers that run as processes, not in containers. */
   readonly nodeSettings?: (node: {
     readonly id: number;
@@ -47,13 +52,21 @@ export type KafkaNode = {
 
 export type Kafka = AsyncDisposable & {
   readonly brokers: string[];
+  /** Addresses of a further listener, one a broker. @throws where there is none of the name */
+  brokersOf(listener: string): string[];
   readonly nodes: KafkaNode[];
   /** Runs one of Kafka's own command line classes, as `kafka.tools.DumpLogSegments`. @throws unless it exits with 0. */
   tool(className: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }>;
   stop(): Promise<void>;
 };
 
-type NodePlan = { readonly id: number; readonly port: number; readonly controllerPort: number };
+type Listener = { readonly name: string; readonly protocol: string; readonly port: number };
+type NodePlan = {
+  readonly id: number;
+  readonly port: number;
+  readonly controllerPort: number;
+  readonly listeners: readonly Listener[];
+};
 type Settings = Readonly<Record<string, string | number | boolean>>;
 type Cluster = {
   readonly nodes: readonly NodePlan[];
@@ -70,7 +83,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   const source = await serverSource(options.onProgress);
   const run = options.run ?? (await openRun());
   try {
-    const nodes = await plan(options.brokers ?? 1);
+    const nodes = await plan(options.brokers ?? 1, options.listeners ?? {});
     options.onProgress?.(`starting Kafka (${nodes.length === 1 ? 'one broker' : `${nodes.length} brokers`})`);
     const cluster = await (source.kind === 'jars'
       ? jarCluster(nodes, source, run, options)
@@ -82,10 +95,13 @@ export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   }
 }
 
-async function plan(count: number): Promise<NodePlan[]> {
+async function plan(count: number, wanted: NonNullable<KafkaOptions['listeners']>): Promise<NodePlan[]> {
   const nodes: NodePlan[] = [];
   for (let id = 1; id <= count; id += 1) {
-    nodes.push({ id, port: await freePort(), controllerPort: await freePort() });
+    const listeners: Listener[] = [];
+    for (const [name, protocol] of Object.entries(wanted))
+      listeners.push({ name, protocol, port: await freePort() });
+    nodes.push({ id, port: await freePort(), controllerPort: await freePort(), listeners });
   }
   return nodes;
 }
@@ -106,6 +122,7 @@ async function bootAll(cluster: Cluster, run: Run, ownsRun: boolean): Promise<Ka
   };
   const kafka: Kafka = {
     brokers: cluster.nodes.map(addressOf),
+    brokersOf: (listener) => cluster.nodes.map((node) => addressAt(node, listener)),
     nodes: cluster.nodes.map((node) => ({
       id: node.id,
       address: addressOf(node),
@@ -133,6 +150,12 @@ async function bootAll(cluster: Cluster, run: Run, ownsRun: boolean): Promise<Ka
 
 function addressOf(node: NodePlan): string {
   return `127.0.0.1:${node.port}`;
+}
+
+function addressAt({ listeners }: NodePlan, wanted: string): string {
+  const found = listeners.find(({ name }) => name === wanted);
+  if (found === undefined) throw new Error(`Kafka was started without a listener ${wanted}`);
+  return `127.0.0.1:${found.port}`;
 }
 
 /** What every node has, whichever way it runs. */
@@ -216,8 +239,13 @@ function jarSettings(node: NodePlan, nodes: readonly NodePlan[], root: string, o
   return {
     ...baseSettings(nodes.length),
     'node.id': node.id,
-    listeners: `PLAINTEXT://127.0.0.1:${node.port},CONTROLLER://127.0.0.1:${node.controllerPort}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${node.port}`,
+    listeners: [
+      `PLAINTEXT://127.0.0.1:${node.port}`,
+      `CONTROLLER://127.0.0.1:${node.controllerPort}`,
+      ...node.listeners.map(({ name, port }) => `${name}://127.0.0.1:${port}`),
+    ].join(','),
+    'advertised.listeners': [`PLAINTEXT://127.0.0.1:${node.port}`, ...advertised(node)].join(','),
+    'listener.security.protocol.map': protocols(node, 'PLAINTEXT', 'CONTROLLER'),
     'controller.quorum.voters': nodes
       .map(({ id, controllerPort }) => `${id}@127.0.0.1:${controllerPort}`)
       .join(','),
@@ -226,10 +254,26 @@ function jarSettings(node: NodePlan, nodes: readonly NodePlan[], root: string, o
   };
 }
 
+const advertised = ({ listeners }: NodePlan) =>
+  listeners.map(({ name, port }) => `${name}://127.0.0.1:${port}`);
+
+/** The plain ones, and the further ones of the node. */
+function protocols({ listeners }: NodePlan, ...plain: readonly string[]): string {
+  return [
+    ...plain.map((name) => `${name}:PLAINTEXT`),
+    ...listeners.map(({ name, protocol }) => `${name}:${protocol}`),
+  ].join(',');
+}
+
 function properties(settings: Settings): string {
   return Object.entries(settings)
-    .map(([name, value]) => `${name}=${value}\n`)
+    .map(([name, value]) => `${name}=${onOneLine(value)}\n`)
     .join('');
+}
+
+/** Certificates have lines; Java's properties, which the container's variables become too, write them as `\\n`. */
+function onOneLine(value: string | number | boolean): string {
+  return String(value).replaceAll('\n', '\\n');
 }
 
 /** Clients come in by the published port, the nodes reach each other by name on a network of their own. */
@@ -249,9 +293,18 @@ async function containerCluster(
     const settings: Settings = {
       ...baseSettings(nodes.length),
       'node.id': node.id,
-      listeners: `PLAINTEXT://:${node.port},INTERNAL://:9092,CONTROLLER://:9093`,
-      'advertised.listeners': `PLAINTEXT://127.0.0.1:${node.port},INTERNAL://${nameOf(node)}:9092`,
-      'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT',
+      listeners: [
+        `PLAINTEXT://:${node.port}`,
+        'INTERNAL://:9092',
+        'CONTROLLER://:9093',
+        ...node.listeners.map(({ name, port }) => `${name}://:${port}`),
+      ].join(','),
+      'advertised.listeners': [
+        `PLAINTEXT://127.0.0.1:${node.port}`,
+        `INTERNAL://${nameOf(node)}:9092`,
+        ...advertised(node),
+      ].join(','),
+      'listener.security.protocol.map': protocols(node, 'PLAINTEXT', 'INTERNAL', 'CONTROLLER'),
       'inter.broker.listener.name': 'INTERNAL',
       'controller.quorum.voters': nodes.map((each) => `${each.id}@${nameOf(each)}:9093`).join(','),
       ...options.settings,
@@ -261,7 +314,8 @@ async function containerCluster(
       CLUSTER_ID: clusterId,
       KAFKA_HEAP_OPTS: `-Xmx${heapMb}m -Xms${heapMb}m`,
     };
-    const spec = { name: nameOf(node), image, network, ports: { [node.port]: node.port }, env };
+    const ports = Object.fromEntries([node, ...node.listeners].map(({ port }) => [port, port]));
+    const spec = { name: nameOf(node), image, network, ports, env };
     boots.set(node.id, await createContainer(run, spec));
   }
   return {
@@ -278,12 +332,12 @@ async function containerCluster(
   };
 }
 
-/** The image takes `log.dirs` as `KAFKA_LOG_DIRS`. */
+/** The image takes `log.dirs` as `KAFKA_LOG_DIRS`, `_` as `__` and `-` as `___`. */
 function containerEnv(settings: Settings): Record<string, string> {
   return Object.fromEntries(
     Object.entries(settings).map(([name, value]) => [
-      `KAFKA_${name.toUpperCase().replaceAll('.', '_')}`,
-      String(value),
+      `KAFKA_${name.toUpperCase().replaceAll('_', '__').replaceAll('-', '___').replaceAll('.', '_')}`,
+      onOneLine(value),
     ]),
   );
 }

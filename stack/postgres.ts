@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import type { Identity } from './certificates.ts';
 import { freePort } from './port.ts';
 import { embeddedPostgres, postgresMajor } from './postgres-binaries.ts';
 import type { Progress } from './progress.ts';
@@ -22,6 +23,10 @@ export type PostgresOptions = {
   /** Server settings as in postgresql.conf, over the ones below; `{ fsync: 'off' }` in tests. */
   readonly settings?: Readonly<Record<string, string | number>>;
   readonly port?: number;
+  /** Offers TLS: who the server is, and the authority (PEM) of the client certificates it may ask for. */
+  readonly tls?: { readonly identity: Identity; readonly clientAuthority: string };
+  /** Lines of pg_hba.conf in place of initdb's, which admit every user from loopback by password. */
+  readonly access?: readonly string[];
   readonly onProgress?: Progress;
   /** The run it belongs to; by default its own, which ends with `stop`. */
   readonly run?: Run;
@@ -173,8 +178,29 @@ async function prepareData(
   options.onProgress?.('creating a Postgres cluster');
   const password = randomBytes(16).toString('hex');
   await initialise(dataDir, binDir, user, password, options.settings?.fsync !== 'off');
-  await appendFile(conf, settingLines({ ...baseSettings, ...options.settings }));
+  const tls = options.tls === undefined ? {} : await installTls(dataDir, options.tls, user);
+  await appendFile(conf, settingLines({ ...baseSettings, ...tls, ...options.settings }));
+  if (options.access !== undefined)
+    await writeFile(path.join(dataDir, 'pg_hba.conf'), options.access.map((line) => `${line}\n`).join(''));
   return password;
+}
+
+/** In the data folder, which nobody else may read: Postgres refuses a key that others can. */
+async function installTls(
+  dataDir: string,
+  { identity, clientAuthority }: NonNullable<PostgresOptions['tls']>,
+  user: User | undefined,
+): Promise<Record<string, string>> {
+  const files = {
+    'server.crt': identity.certificate,
+    'server.key': identity.key,
+    'root.crt': clientAuthority,
+  };
+  for (const [name, text] of Object.entries(files)) {
+    await writeFile(path.join(dataDir, name), text, { mode: 0o600 });
+    if (user) await chown(path.join(dataDir, name), user.uid, user.gid);
+  }
+  return { ssl: 'on', ssl_ca_file: 'root.crt' };
 }
 
 function settingLines(settings: Readonly<Record<string, string | number>>): string {

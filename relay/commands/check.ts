@@ -18,7 +18,7 @@ type CheckOptions = { json?: boolean; timeout: number };
 const help = `
 Changes nothing: no slot is made, topics are only validated, and the Kafka transaction is an empty one under an id of
 its own (<kafka.transactionalIdPrefix>.<slot>.check), so that a relay that runs is not disturbed. Run it with the
-relay's own settings and role. The right to write to each topic shows only when the relay writes.
+relay's own settings and role. Topics that its principal may not even see are not among those it asks about.
 
 Exit codes: 0 nothing is red (! is a warning) · 1 something is red · 64 configuration
 

@@ -9,7 +9,7 @@ import { urlToHttpOptions } from 'node:url';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
 import { version as release } from '../observe/version.ts';
-import { tlsOptions, tlsRefusal } from '../tls.ts';
+import { plainMessage, tlsOptions, tlsRefusal } from '../tls.ts';
 
 /** `body` is undefined where it was not a JSON object. */
 export type Answer = {
@@ -96,7 +96,7 @@ function authorizationOf({ token, username, password }: Config['registry'], url:
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // A host of several addresses that all refuse gives a list of errors and no message.
-  return error.message || ('code' in error ? String(error.code) : error.name);
+  return plainMessage(error.message) || ('code' in error ? String(error.code) : error.name);
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

@@ -3,6 +3,7 @@ import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import type { Config } from '../../config.ts';
 import { allowList } from '../../encode/route.ts';
 import { kafkaError, kafkaErrorType } from '../../kafka.ts';
+import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
 
 export type KafkaContext = { readonly kafka: Kafka; readonly admin: Admin; readonly config: Config };
@@ -120,8 +121,9 @@ const transactions: KafkaCheck = {
   name: 'transactions',
   async run({ kafka, config }) {
     const relayId = `${config.kafka.transactionalIdPrefix}.${config.slot}`;
+    const transactionalId = `${relayId}.check`;
     const producer = kafka.producer({
-      transactionalId: `${relayId}.check`,
+      transactionalId,
       transactionTimeout: config.kafka.transactionTimeoutMs,
       maxInFlightRequests: 1,
       idempotent: true,
@@ -132,7 +134,8 @@ const transactions: KafkaCheck = {
       await transaction.abort();
       return ok(`a producer with transactional.id ${relayId}.check was admitted`);
     } catch (error) {
-      const failure = kafkaError(error, 'beginning a transaction');
+      const reason = await whyNoCoordinator(kafka, transactionalId, error);
+      const failure = kafkaError(reason, 'beginning a transaction');
       if (failure.code === 'KAFKA_UNAUTHORIZED')
         return fail(
           failure.message,
@@ -146,6 +149,35 @@ const transactions: KafkaCheck = {
       throw failure;
     } finally {
       void producer.disconnect().catch(() => {});
+    }
+  },
+};
+
+/** What is not there yet cannot be asked about: its right to be created is looked at above. */
+const topicRights: KafkaCheck = {
+  name: 'topic rights',
+  async run(context) {
+    const { kafka, config } = context;
+    const { progressTopic: progress, transactionalIdPrefix, transactionTimeoutMs } = config.kafka;
+    const eventTopics = (await findEventTopics(context)).map(({ name }) => name);
+    const hasProgress = (await describeTopics(context, [progress])).length > 0;
+    const topics = [...eventTopics, ...(hasProgress ? [progress] : [])];
+    if (topics.length === 0) return ok('no topic to ask about yet');
+    try {
+      const id = `${transactionalIdPrefix}.${config.slot}.check`;
+      const unwritable = await unwritableTopics(kafka, id, transactionTimeoutMs, topics);
+      const isUnreadable = hasProgress && !(await isReadable(kafka, progress));
+      const missing = [
+        ...(unwritable.length > 0 ? [`Write on ${few(unwritable)}`] : []),
+        ...(isUnreadable ? [`Read on ${progress}`] : []),
+      ];
+      if (missing.length > 0)
+        return fail(`missing: ${missing.join('; ')}`, 'Grant it to the relay’s principal.');
+      return ok(`${topics.length} may be written${hasProgress ? `, ${progress} read` : ''}`);
+    } catch (error) {
+      if (kafkaErrorType(error) === 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+        return { status: 'skipped', message: 'not asked: that takes the right to the transactional id' };
+      throw kafkaError(error, 'asking for the rights on topics');
     }
   },
 };
@@ -231,4 +263,5 @@ export const kafkaChecks: readonly KafkaCheck[] = [
   eventTopics,
   recordSize,
   transactions,
+  topicRights,
 ];

@@ -17,6 +17,7 @@ import { kafkaError, kafkaErrorType } from '../../kafka.ts';
 import { type Progress, serializeProgress } from '../../progress.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
+import { whyNoCoordinator } from '../rights.ts';
 import { BatchBuilder, type PartitionSlice, toTopicMessages } from './batch.ts';
 
 /**
@@ -36,7 +37,7 @@ export class KafkajsPublisher implements Publisher {
   private constructor(kafka: Kafka, config: Config) {
     this.#config = config;
     this.#producer = kafka.producer({
-      transactionalId: `${config.kafka.transactionalIdPrefix}.${config.slot}`,
+      transactionalId: transactionalIdOf(config),
       transactionTimeout: config.kafka.transactionTimeoutMs,
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
@@ -59,7 +60,8 @@ export class KafkajsPublisher implements Publisher {
       return publisher;
     } catch (error) {
       await publisher.close();
-      throw kafkaError(error, 'fencing the predecessor');
+      const reason = await whyNoCoordinator(kafka, transactionalIdOf(config), error);
+      throw kafkaError(reason, 'fencing the predecessor');
     }
   }
 
@@ -161,6 +163,8 @@ export class KafkajsPublisher implements Publisher {
     this.#offsets.set(key, offset);
   }
 }
+
+const transactionalIdOf = ({ kafka, slot }: Config): string => `${kafka.transactionalIdPrefix}.${slot}`;
 
 function explicitPartition({ message }: PartitionerArgs): number {
   if (message.partition === undefined)

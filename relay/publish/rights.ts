@@ -1,0 +1,89 @@
+/**
+ * Rights in Kafka, asked for with the relay's own requests and to no effect: what is refused here would stop the relay.
+ */
+import type { Kafka } from 'kafkajs';
+import { kafkaErrorType } from '../kafka.ts';
+import { addPartitionsRequest } from './lean/requests.ts';
+import { decodeFetch, fetchRequest } from './wire/fetch.ts';
+import { decodeAddPartitions, Wire } from './wire/kafkajs-wire.ts';
+
+/** A partition that no topic has. The coordinator looks at the right first, and then finds nothing to begin. */
+const absentPartition = 0x7fffffff;
+
+/**
+ * Those of the topics that may not be written in a transaction. They exist.
+ * @param transactionalId of no relay, since it is taken
+ * @throws the client's errors
+ */
+export async function unwritableTopics(
+  kafka: Kafka,
+  transactionalId: string,
+  transactionTimeoutMs: number,
+  topics: readonly string[],
+): Promise<string[]> {
+  const wire = await Wire.open(kafka, topics);
+  try {
+    const coordinator = await wire.coordinator(transactionalId);
+    const identity = await coordinator.initProducerId({
+      transactionalId,
+      transactionTimeout: transactionTimeoutMs,
+    });
+    const producer = {
+      transactionalId,
+      producerId: BigInt(identity.producerId),
+      producerEpoch: identity.producerEpoch,
+    };
+    const wanted = topics.map((topic) => ({ topic, partitions: [absentPartition] }));
+    const { errors } = await wire.send(
+      coordinator,
+      addPartitionsRequest(producer, wanted),
+      decodeAddPartitions,
+    );
+    return errors.flatMap(({ topic, partitionErrors }) =>
+      partitionErrors.some(({ errorCode }) => errorCode === topicAuthorizationFailed) ? [topic] : [],
+    );
+  } finally {
+    await wire.close();
+  }
+}
+
+/** Whether the first partition of a topic that exists may be read. @throws the client's errors */
+export async function isReadable(kafka: Kafka, topic: string): Promise<boolean> {
+  const wire = await Wire.open(kafka, [topic]);
+  try {
+    const fromOffset = await wire.earliestOffset(topic, 0);
+    const request = fetchRequest({ topic, partition: 0, fromOffset, maxWaitMs: 0, maxBytes: 1 });
+    await wire.send(await wire.leader(topic, 0), request, decodeFetch);
+    return true;
+  } catch (error) {
+    if (kafkaErrorType(error) === 'TOPIC_AUTHORIZATION_FAILED') return false;
+    throw error;
+  } finally {
+    await wire.close();
+  }
+}
+
+/**
+ * The reason behind kafkajs's "Failed to find group coordinator", which it keeps to itself: most of the time there is no
+ * coordinator yet, which passes; a missing right does not.
+ * @returns the broker's own error where it has one, else `error` as it is
+ */
+export async function whyNoCoordinator(
+  kafka: Kafka,
+  transactionalId: string,
+  error: unknown,
+): Promise<unknown> {
+  if (!(error instanceof Error) || error.message !== 'Failed to find group coordinator') return error;
+  let wire: Wire | undefined;
+  try {
+    wire = await Wire.open(kafka, []);
+    await wire.coordinator(transactionalId);
+    return error;
+  } catch (answer) {
+    return kafkaErrorType(answer) === undefined ? error : answer;
+  } finally {
+    await wire?.close();
+  }
+}
+
+const topicAuthorizationFailed = 29;

@@ -1,0 +1,405 @@
+/**
+ * The relay on three servers with every lock on: it runs end to end with the keys that fit, and every key that does not
+ * ends in one message with its code, in `check` and in `run`. What all of them said is searched for the secrets at the end.
+ */
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Identity } from '../../stack/certificates.ts';
+import { runCli } from '../relay/commands/cli.ts';
+import { readCommitted, readTopics, withAdmin } from '../support/kafka.ts';
+import { check, note, type RelayRun, said, startRelay } from './relay-run.ts';
+import { canary, type Env, type SecuredServers, sessionMs, startSecuredServers } from './secured-servers.ts';
+
+const topic = 'outbox.event.order';
+
+let servers: SecuredServers;
+/** Begun first, since it has to outlive its SASL session; looked at last. */
+let longRun: RelayRun;
+let longRunMs: number;
+
+beforeAll(async () => {
+  servers = await startSecuredServers();
+  await withAdmin(
+    (admin) => admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true }),
+    servers.kafka.brokers,
+  );
+  await registerSchema();
+  longRun = startRelay(servers.env);
+  await longRun.streaming;
+  longRunMs = performance.now();
+});
+afterAll(async () => {
+  await longRun?.[Symbol.asyncDispose]();
+  await servers?.[Symbol.asyncDispose]();
+});
+
+async function registerSchema(): Promise<void> {
+  const schema = {
+    type: 'record',
+    name: 'Placed',
+    namespace: 'shop',
+    fields: [{ name: 'note', type: 'string' }],
+  };
+  const response = await fetch(`${servers.registryUrl}/subjects/${topic}-shop.Placed/versions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+    body: JSON.stringify({ schema: JSON.stringify(schema) }),
+  });
+  expect(response.status).toBe(200);
+}
+
+/** As a login with the writer's rights and no other. */
+async function emit(note: string): Promise<string> {
+  const application = new pg.Client({
+    connectionString: servers.databaseUrl((url) => {
+      url.username = 'application';
+    }),
+  });
+  await application.connect();
+  try {
+    const { rows } = await application.query<{ id: string }>(
+      `select outbox.emit('order', $1, 'shop.Placed', json_build_object('note', $1::text), json_build_object('trace', $1::text)) as id`,
+      [`${note} ${canary}`],
+    );
+    return rows[0]!.id;
+  } finally {
+    await application.end();
+  }
+}
+
+/** How often Kafka holds the event, committed, once it holds it at all; each relay has a slot and publishes it once. */
+async function arrivals(id: string, wanted: number): Promise<number> {
+  const brokers = servers.kafka.brokers;
+  const count = (records: readonly { headers: Readonly<Record<string, string>> }[]) =>
+    records.filter(({ headers }) => headers.id === id).length;
+  await readTopics({ brokers, topics: [topic], until: (records) => count(records) >= wanted });
+  return count(await readCommitted({ brokers, topics: [topic] }));
+}
+
+describe('with the keys that fit', () => {
+  test('nothing is red, for roles of Postgres and rights of Kafka as the documents give them', async () => {
+    // One broker is what the test has.
+    expect((await check(servers.env)).filter(({ status }) => status !== 'warn')).toEqual([]);
+  });
+
+  test('an event goes from the writer’s role to Kafka over TLS on all three, by every mechanism and both producers', async () => {
+    const basic = {
+      OUTBOX_RELAY_REGISTRY_TOKEN: '',
+      OUTBOX_RELAY_REGISTRY_USERNAME: 'relay',
+      OUTBOX_RELAY_REGISTRY_PASSWORD: canary,
+    };
+    const kafkajs = { OUTBOX_RELAY_PUBLISH_PRODUCER: 'kafkajs' };
+    const mutual = {
+      KAFKA_BROKERS: servers.brokers('MUTUAL'),
+      OUTBOX_RELAY_KAFKA_SASL_MECHANISM: '',
+      OUTBOX_RELAY_KAFKA_SASL_USERNAME: '',
+      OUTBOX_RELAY_KAFKA_SASL_PASSWORD: '',
+      OUTBOX_RELAY_KAFKA_SSL_CERT_FILE: servers.files.cert,
+      OUTBOX_RELAY_KAFKA_SSL_KEY_FILE: servers.files.key,
+    };
+    const ways: Env[] = [
+      { ...servers.kafkaUser('relay', 'scram-sha-256'), ...basic },
+      { ...servers.kafkaUser('relay', 'scram-sha-512'), ...kafkajs, ...basic },
+      { ...servers.kafkaUser('relay', 'plain'), ...kafkajs },
+      mutual,
+      { ...mutual, ...kafkajs },
+    ];
+    const runs = ways.map((way) => startRelay({ ...servers.env, ...way }));
+    try {
+      await Promise.all(runs.map((run) => run.streaming));
+      const id = await emit('everywhere');
+      expect(await arrivals(id, runs.length + 1)).toBe(runs.length + 1);
+    } finally {
+      await Promise.all(runs.map((run) => run[Symbol.asyncDispose]()));
+    }
+  });
+});
+
+type Case = readonly [what: string, code: string, change: () => Env];
+
+const database = (change: (url: URL) => void) => (): Env => ({ DATABASE_URL: servers.databaseUrl(change) });
+const registryAt = (host: string) => servers.env.SCHEMA_REGISTRY_URL!.replace('127.0.0.1', host);
+
+/** Refused before anything is asked, so `check` and `run` both meet it at once. */
+const wrongKeys: readonly Case[] = [
+  [
+    'Postgres of another authority',
+    'TLS_REFUSED',
+    database((url) => url.searchParams.set('sslrootcert', servers.files.otherCa)),
+  ],
+  [
+    'Postgres of another host name',
+    'TLS_REFUSED',
+    database((url) => {
+      url.hostname = 'localhost';
+    }),
+  ],
+  [
+    'Postgres without the client certificate it asks for',
+    'POSTGRES_UNAUTHORIZED',
+    database((url) => {
+      url.searchParams.delete('sslcert');
+      url.searchParams.delete('sslkey');
+    }),
+  ],
+  [
+    'Postgres with a client certificate of another authority',
+    'TLS_REFUSED',
+    database((url) => {
+      url.searchParams.set('sslcert', servers.files.otherCert);
+      url.searchParams.set('sslkey', servers.files.otherKey);
+    }),
+  ],
+  ['Postgres without TLS', 'POSTGRES_UNAUTHORIZED', database((url) => (url.search = ''))],
+  [
+    'Postgres with a wrong password',
+    'POSTGRES_UNAUTHORIZED',
+    database((url) => {
+      url.password = `${canary}wrong`;
+    }),
+  ],
+  [
+    'Postgres as a role that may not replicate',
+    'POSTGRES_UNAUTHORIZED',
+    database((url) => {
+      url.username = 'no_replication';
+    }),
+  ],
+  [
+    'Kafka of another authority',
+    'TLS_REFUSED',
+    () => ({ OUTBOX_RELAY_KAFKA_SSL_CA_FILE: servers.files.otherCa }),
+  ],
+  [
+    'Kafka of another host name',
+    'TLS_REFUSED',
+    () => ({ KAFKA_BROKERS: servers.brokers('SECURED', 'localhost') }),
+  ],
+  ['Kafka with an expired certificate', 'TLS_REFUSED', () => ({ KAFKA_BROKERS: servers.brokers('EXPIRED') })],
+  [
+    'Kafka without the client certificate it asks for',
+    'TLS_REFUSED',
+    () => ({ KAFKA_BROKERS: servers.brokers('MUTUAL') }),
+  ],
+  [
+    'Kafka with a wrong password, by PLAIN',
+    'KAFKA_UNAUTHORIZED',
+    () => ({ OUTBOX_RELAY_KAFKA_SASL_PASSWORD: `${canary}wrong` }),
+  ],
+  [
+    'Kafka with a wrong password, by SCRAM',
+    'KAFKA_UNAUTHORIZED',
+    () => ({
+      ...servers.kafkaUser('relay', 'scram-sha-512'),
+      OUTBOX_RELAY_KAFKA_SASL_PASSWORD: `${canary}wrong`,
+    }),
+  ],
+  [
+    'Kafka without the right to the transactional id',
+    'KAFKA_UNAUTHORIZED',
+    () => servers.kafkaUser('no-transaction', 'plain'),
+  ],
+  [
+    'Kafka without the right to the transactional id, by the producer of kafkajs',
+    'KAFKA_UNAUTHORIZED',
+    () => ({ ...servers.kafkaUser('no-transaction', 'plain'), OUTBOX_RELAY_PUBLISH_PRODUCER: 'kafkajs' }),
+  ],
+  [
+    'Kafka without the right to read the progress',
+    'KAFKA_UNAUTHORIZED',
+    () => servers.kafkaUser('no-reading', 'plain'),
+  ],
+  [
+    'Kafka without the right to write the progress',
+    'KAFKA_UNAUTHORIZED',
+    () => servers.kafkaUser('no-progress', 'plain'),
+  ],
+];
+
+/** Met with the first event only: a topic is written then, and a schema asked for. */
+const wrongOnEvents: readonly Case[] = [
+  [
+    'Kafka without the right to write the topic',
+    'KAFKA_UNAUTHORIZED',
+    () => servers.kafkaUser('no-topic', 'plain'),
+  ],
+  [
+    'the registry of another authority',
+    'TLS_REFUSED',
+    () => ({ OUTBOX_RELAY_REGISTRY_SSL_CA_FILE: servers.files.otherCa }),
+  ],
+  [
+    'the registry of another host name',
+    'TLS_REFUSED',
+    () => ({ SCHEMA_REGISTRY_URL: registryAt('localhost') }),
+  ],
+  [
+    'the registry with a wrong token',
+    'REGISTRY_UNAUTHORIZED',
+    () => ({ OUTBOX_RELAY_REGISTRY_TOKEN: `${canary}wrong` }),
+  ],
+  [
+    'the registry with a wrong password',
+    'REGISTRY_UNAUTHORIZED',
+    () => ({
+      OUTBOX_RELAY_REGISTRY_TOKEN: '',
+      SCHEMA_REGISTRY_URL: registryAt(`relay:${canary}wrong@127.0.0.1`),
+    }),
+  ],
+];
+
+/** Longer than kafkajs tries to connect, and far below any time limit. */
+const quicklyMs = 20_000;
+
+const redIn = async (env: Env) => (await check(env)).filter(({ status }) => status === 'fail');
+
+/** One red line with a way out in `check`, one error of class `stop` in `run`, both soon. */
+async function expectRefusal(change: Env, code: string): Promise<void> {
+  const env = { ...servers.env, ...change };
+  await using run = startRelay(env);
+  const [red, { error, afterMs }] = await Promise.all([redIn(env), run.stopped]);
+  expect([error.code, error.class]).toEqual([code, 'stop']);
+  expect(error.message).not.toMatch(/\n|OpenSSL|openssl/);
+  expect(afterMs).toBeLessThan(quicklyMs);
+  expect(red).toEqual([expect.objectContaining({ fix: expect.stringMatching(/./) })]);
+}
+
+describe.concurrent('a key that does not fit', () => {
+  test.each(wrongKeys)('%s: one red line in check, and %s ends the relay', async (_, code, change) => {
+    await expectRefusal(change(), code);
+  });
+});
+
+test('keys that are used with the first event only end the relay then, and are red in check before', async () => {
+  const changes = wrongOnEvents.map(([what, code, change]) => ({ what, code, change: change() }));
+  const runs = changes.map(({ change }) => startRelay({ ...servers.env, ...change }));
+  await Promise.all(runs.map((run) => run.streaming));
+  await emit('refused');
+  const stops = await Promise.all(runs.map((run) => run.stopped));
+  const codes = stops.map(({ error }, n) => [changes[n]?.what, error.code, error.class]);
+  expect(codes).toEqual(changes.map(({ what, code }) => [what, code, 'stop']));
+  const red = await Promise.all(changes.map(({ change }) => redIn({ ...servers.env, ...change })));
+  expect(red.map((lines, n) => [changes[n]?.what, lines.length])).toEqual(
+    changes.map(({ what }) => [what, 1]),
+  );
+});
+
+test('an outage is waited through, without a word too many', async () => {
+  const away = [
+    { change: { DATABASE_URL: servers.databaseUrl((url) => (url.port = '1')) }, says: 'session ended' },
+    { change: { KAFKA_BROKERS: '127.0.0.1:1' }, says: 'session ended' },
+    {
+      change: {
+        SCHEMA_REGISTRY_URL: `https://relay:${canary}@127.0.0.1:1/`,
+        OUTBOX_RELAY_REGISTRY_TOKEN: '',
+      },
+      says: 'encoding waits',
+    },
+  ];
+  const runs = away.map(({ change }) => startRelay({ ...servers.env, ...change }));
+  await runs[2]?.streaming;
+  await emit('outage');
+  await Promise.all(runs.map((run, n) => run.heard(away[n]!.says)));
+  await Promise.all(runs.map((run) => run[Symbol.asyncDispose]()));
+});
+
+test('a relay signs in to Kafka again before its session ends, and goes on', async () => {
+  // The one thing here that only time can bring: the broker ends a session that was not renewed.
+  await sleep(Math.max(0, longRunMs + sessionMs + 1_000 - performance.now()));
+  const id = await emit('later');
+  expect(await arrivals(id, 1)).toBe(1);
+  expect(longRun.lines.filter((line) => line.includes('session ended'))).toEqual([]);
+});
+
+test('an event that is refused is set aside, and the operator’s role closes it', async () => {
+  const run = startRelay({ ...servers.env, OUTBOX_RELAY_DEAD_LETTERS_POLICY: 'halt' });
+  await run.streaming;
+  await servers.pool.query(
+    `select outbox.emit('order', '1', 'shop.Placed', json_build_object($1::text, $1::text), json_build_object($1::text, $1::text))`,
+    [canary],
+  );
+  expect((await run.stopped).error.code).toBe('EVENT_REJECTED');
+  await vi.waitUntil(
+    async () => (await servers.pool.query('select from outbox.dead_letter')).rowCount === 1,
+    { timeout: 10_000 },
+  );
+  const env = {
+    ...servers.env,
+    OUTBOX_RELAY_SLOT: longRun.slot,
+    DATABASE_URL: servers.databaseUrl((url) => {
+      url.username = 'operator';
+    }),
+  };
+  const list = await command(['dead-letters', 'list'], env);
+  expect(list).toContain('PAYLOAD_INVALID');
+  await command(['dead-letters', 'discard', '--all', '--reason', 'a test', '--yes'], env);
+  const { rows } = await servers.pool.query('select status from outbox.dead_letter');
+  expect(rows).toEqual([{ status: 'discarded' }]);
+});
+
+/** As a person runs it; it must succeed. */
+async function command(args: string[], env: Env): Promise<string> {
+  const { code, stdout, stderr } = await runCli(args, env);
+  note(`${stdout}${stderr}`);
+  expect([args, code, code === 0 ? '' : `${stdout}${stderr}`]).toEqual([args, 0, '']);
+  return stdout;
+}
+
+test('a right on a table that is taken away ends the relay, and check names it', async () => {
+  await servers.pool.query('revoke insert on outbox.heartbeat from outbox_relay');
+  const [red] = await redIn(servers.env);
+  expect(red?.message).toContain('insert on outbox.heartbeat');
+  expect((await longRun.stopped).error.code).toBe('POSTGRES_UNAUTHORIZED');
+  await servers.pool.query('grant insert on outbox.heartbeat to outbox_relay');
+});
+
+test('an expired certificate of Postgres and of the registry end the relay with TLS_REFUSED', async () => {
+  const present = async ({ certificate, key }: Identity) => {
+    await writeFile(path.join(servers.postgres.dataDir, 'server.crt'), certificate);
+    await writeFile(path.join(servers.postgres.dataDir, 'server.key'), key);
+    await servers.pool.query('select pg_reload_conf()');
+    servers.registry.present({ certificate, key });
+  };
+  await using run = startRelay(servers.env);
+  await run.streaming;
+  await present(servers.expired);
+  await emitAsOwner();
+  expect((await run.stopped).error).toMatchObject({
+    code: 'TLS_REFUSED',
+    message: expect.stringMatching(/expired/),
+  });
+  await vi.waitUntil(async () => (await redIn(servers.env)).length === 2, { timeout: 10_000 });
+  await using late = startRelay(servers.env);
+  expect((await late.stopped).error).toMatchObject({
+    code: 'TLS_REFUSED',
+    message: expect.stringMatching(/expired/),
+  });
+  await present(servers.server);
+});
+
+const emitAsOwner = () =>
+  servers.pool.query(`select outbox.emit('order', '1', 'shop.Placed', '{"note":"x"}')`);
+
+test('no secret and no payload is in anything that was said', async () => {
+  const env = { ...servers.env, OUTBOX_RELAY_SLOT: longRun.slot };
+  const all = [['config'], ['config', '--json'], ['check', '--json'], ['status', '--json']];
+  for (const { stdout, stderr } of await Promise.all(all.map((args) => runCli(args, env))))
+    note(`${stdout}${stderr}`);
+  const basic = Buffer.from(`relay:${canary}`).toString('base64');
+  const leaks = said.filter((text) => text.includes(canary) || text.includes(basic));
+  expect(leaks).toEqual([]);
+  // The search would find something to search through: all states, refusals of each kind, a table of settings.
+  for (const word of [
+    '"level":"debug"',
+    'streaming',
+    'TLS_REFUSED',
+    'KAFKA_UNAUTHORIZED',
+    'encoding waits',
+    'registry.token',
+    'outbox_relay_events_published_total',
+  ])
+    expect([word, said.some((text) => text.includes(word))]).toEqual([word, true]);
+});
