@@ -13,8 +13,8 @@ import { RelayError } from '../errors.ts';
 import { type Answer, RegistryHttp } from './registry-http.ts';
 import type { RegisteredSchema, SchemaSource } from './schemas.ts';
 
-/** As the registry writes it: a version of another subject that a schema builds on. */
-type Reference = { readonly subject: string; readonly version: number };
+/** As the registry writes it: a version of another subject that defines a name which a schema uses. */
+export type Reference = { readonly name: string; readonly subject: string; readonly version: number };
 
 /**
  * The registry's words for "there is none": subject, version or schema not found.
@@ -97,10 +97,29 @@ export class RegistryClient implements SchemaSource {
    * The id under which exactly this schema is registered for the subject, or undefined.
    * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, SCHEMA_INVALID
    */
-  async find(subject: string, schemaText: string): Promise<number | undefined> {
+  async find(
+    subject: string,
+    schemaText: string,
+    references: readonly Reference[] = [],
+  ): Promise<number | undefined> {
+    return (await this.#find(subject, schemaText, references))?.id;
+  }
+
+  /** The version under which exactly this schema is registered for the subject, or undefined. @throws as `find` */
+  async findVersion(
+    subject: string,
+    schemaText: string,
+    references: readonly Reference[] = [],
+  ): Promise<number | undefined> {
+    return (await this.#find(subject, schemaText, references))?.version;
+  }
+
+  async #find(subject: string, schemaText: string, references: readonly Reference[]) {
     const doing = `looking up a schema of ${subject}`;
-    const answer = await this.#ask(doing, 'POST', `/subjects/${encodeURIComponent(subject)}`, schemaText);
-    return answer === undefined ? undefined : readId(answer, doing);
+    const path = `/subjects/${encodeURIComponent(subject)}`;
+    const answer = await this.#ask(doing, 'POST', path, bodyOf(schemaText, references));
+    if (answer === undefined) return undefined;
+    return { id: readId(answer, doing), version: readVersion(answer, doing) };
   }
 
   /**
@@ -108,10 +127,14 @@ export class RegistryClient implements SchemaSource {
    * @throws RelayError SCHEMA_INCOMPATIBLE and SCHEMA_INVALID with the registry's words, REGISTRY_UNAVAILABLE,
    * REGISTRY_UNAUTHORIZED
    */
-  async register(subject: string, schemaText: string): Promise<number> {
+  async register(
+    subject: string,
+    schemaText: string,
+    references: readonly Reference[] = [],
+  ): Promise<number> {
     const doing = `registering a schema under ${subject}`;
     const path = `/subjects/${encodeURIComponent(subject)}/versions`;
-    const answer = await this.#ask(doing, 'POST', path, schemaText);
+    const answer = await this.#ask(doing, 'POST', path, bodyOf(schemaText, references));
     if (answer === undefined) throw unavailable(doing, 'status 404');
     return readId(answer, doing);
   }
@@ -150,9 +173,8 @@ export class RegistryClient implements SchemaSource {
     doing: string,
     method: 'GET' | 'POST',
     path: string,
-    schemaText?: string,
+    body?: object,
   ): Promise<Answer | undefined> {
-    const body = schemaText === undefined ? undefined : { schema: schemaText };
     return judge(await this.#http.ask(doing, method, path, body), doing);
   }
 }
@@ -182,6 +204,16 @@ function readText({ body }: Answer, doing: string): string {
 function readId({ body }: Answer, doing: string): number {
   if (!Number.isInteger(body?.id)) throw unavailable(doing, 'the answer holds no id');
   return body?.id as number;
+}
+
+function readVersion({ body }: Answer, doing: string): number {
+  if (!Number.isInteger(body?.version)) throw unavailable(doing, 'the answer holds no version');
+  return body?.version as number;
+}
+
+/** What registries are told of a schema. */
+export function bodyOf(schemaText: string, references: readonly Reference[]): object {
+  return references.length === 0 ? { schema: schemaText } : { schema: schemaText, references };
 }
 
 function readReferences({ body }: Answer): readonly Reference[] {

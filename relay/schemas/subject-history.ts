@@ -5,7 +5,7 @@
  * @see https://docs.confluent.io/platform/current/schema-registry/develop/api.html
  */
 import type { Config } from '../config.ts';
-import { RegistryClient } from '../encode/registry-client.ts';
+import { bodyOf, type Reference, RegistryClient } from '../encode/registry-client.ts';
 import { type Answer, RegistryHttp } from '../encode/registry-http.ts';
 import { RelayError } from '../errors.ts';
 
@@ -78,13 +78,18 @@ export class SubjectHistory {
    * subject. One version at a time: not every registry offers to judge them all.
    * @throws RelayError REGISTRY_*
    */
-  async judge(subject: string, schemaText: string, versions: readonly number[]): Promise<Verdict> {
+  async judge(
+    subject: string,
+    schemaText: string,
+    versions: readonly number[],
+    references: readonly Reference[] = [],
+  ): Promise<Verdict> {
     const messages: string[] = [];
     let isCompatible = true;
     for (const version of versions) {
       const doing = `asking whether ${subject} may change after version ${version}`;
       const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions/${version}?verbose=true`;
-      const body = await this.#ask(doing, 'POST', path, { schema: schemaText });
+      const body = await this.#ask(doing, 'POST', path, bodyOf(schemaText, references));
       const verdict = read(body, 'is_compatible');
       if (typeof verdict !== 'boolean') throw unavailable(doing, 'the answer holds no verdict');
       if (verdict) continue;

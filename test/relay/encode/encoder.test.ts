@@ -631,3 +631,21 @@ test.each([
   const rejection = await rejectOne(encoder, row({ bytes: '☃' }));
   expect(rejection.message).toBe(`expected bytes (${form}), found string that is not ${form}`);
 });
+
+test('a schema that refers to others in the registry is encoded with', async () => {
+  const registry = new RegistryClient({ ...configOf().registry, url: registryUrl });
+  const kind = unique('order');
+  const [money, price] = [unique('Money'), unique('Price')];
+  const type = (name: string, ...fields: object[]) => JSON.stringify({ ...record(...fields), name });
+  const refer = (name: string) => [{ name: `shop.${name}`, subject: name, version: 1 }];
+  await registry.register(money, type(money, { name: 'cents', type: 'int' }));
+  await registry.register(price, type(price, { name: 'net', type: money }), refer(money));
+  const lines = { name: 'lines', type: { type: 'array', items: price } };
+  const subject = `outbox.event.${kind}-shop.Placed`;
+  const id = await registry.register(subject, type('Placed', total, lines), refer(price));
+  const payload = '{"total":1,"lines":[{"net":{"cents":3}}]}';
+  const { value } = await encodeOne(encoderOf(), rowOf({ aggregatetype: kind, payload }));
+  expect([value.readUInt32BE(1), [...value.subarray(5)]]).toEqual([id, [2, 2, 6, 0]]);
+  const bad = rowOf({ aggregatetype: kind, payload: '{"total":1,"lines":[{"net":{"cents":"3"}}]}' });
+  expect((await rejectOne(encoderOf(), bad)).path).toBe('$.lines[0].net.cents');
+});
