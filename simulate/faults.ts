@@ -1,0 +1,107 @@
+/** Which faults a run has, how often each happens, and how often each did: a fault that never happened proves nothing. */
+import type { Random } from './random.ts';
+
+/** What can become of a request and its answer. */
+export type Fate =
+  /** Both arrive. */
+  | 'delivered'
+  /** The connection breaks, the request never arrives. */
+  | 'request lost'
+  /** The request is served, the connection breaks before the answer. */
+  | 'answer lost'
+  /** The connection breaks, and the request is served long after: its sender is another one by then. */
+  | 'request late'
+  /** The request is served, and from then on nothing comes back; only a time limit ends it. */
+  | 'silence'
+  /** The request is served a second time later. */
+  | 'request twice';
+
+export type RequestKind =
+  | 'InitProducerId'
+  | 'AddPartitionsToTxn'
+  | 'Produce'
+  | 'EndTxn'
+  | 'Fetch'
+  | 'Metadata'
+  | 'Query'
+  | 'Replication';
+
+export type Incident =
+  | 'relay killed'
+  | 'relay killed, its host too'
+  | 'relay paused'
+  | 'relay asked to end'
+  | 'Postgres crashed'
+  | 'walsender terminated'
+  | 'broker restarted'
+  | 'registry away'
+  | 'markers of transactions slow'
+  | 'checkpoint'
+  | 'schema registered';
+
+/** How often each incident happens, in a minute of a run that has it. */
+const incidentsPerMinute: Readonly<Record<Incident, number>> = {
+  'relay killed': 12,
+  'relay killed, its host too': 6,
+  'relay paused': 10,
+  'relay asked to end': 4,
+  'Postgres crashed': 4,
+  'walsender terminated': 6,
+  'broker restarted': 8,
+  'registry away': 4,
+  'markers of transactions slow': 6,
+  checkpoint: 6,
+  'schema registered': 2,
+};
+
+const fates: readonly Exclude<Fate, 'delivered'>[] = [
+  'request lost',
+  'answer lost',
+  'request late',
+  'silence',
+];
+
+export class Faults {
+  readonly counts = new Map<string, number>();
+  readonly incidents: readonly { readonly what: Incident; readonly everyMs: number }[];
+  /** Of all requests, the share that meets a fault. */
+  readonly #requestShare: number;
+  readonly #endTxnShare: number;
+  readonly #slowShare: number;
+  readonly #random: Random;
+  isOver = false;
+
+  /** A seed has some of the faults and not others, so that each also shows alone. */
+  constructor(random: Random) {
+    this.#random = random;
+    this.#requestShare = random.pick([0, 0, 0.002, 0.01, 0.03]);
+    this.#endTxnShare = random.pick([0, 0.02, 0.1]);
+    this.#slowShare = random.pick([0, 0.01, 0.1]);
+    const share = random.pick([0.2, 0.5, 0.8]);
+    this.incidents = Object.entries(incidentsPerMinute)
+      .filter(() => random.chance(share))
+      .map(([what, perMinute]) => ({
+        what: what as Incident,
+        everyMs: 60_000 / perMinute / random.between(1, 8),
+      }));
+  }
+
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
+  }
+
+  fate(kind: RequestKind): Fate {
+    if (this.isOver) return 'delivered';
+    const share = kind === 'EndTxn' ? Math.max(this.#endTxnShare, this.#requestShare) : this.#requestShare;
+    if (!this.#random.chance(share)) return 'delivered';
+    const fate = kind === 'Produce' && this.#random.chance(0.2) ? 'request twice' : this.#random.pick(fates);
+    this.count(`${kind}: ${fate}`);
+    return fate;
+  }
+
+  /** How long a message travels, in ms. */
+  latencyMs(): number {
+    if (!this.isOver && this.#random.chance(this.#slowShare)) return this.#random.around(100);
+    return 0.05 + this.#random.around(0.5);
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * Watches a run from outside the relay and holds it to the invariants: at each decision of the coordinator, at each
+ * acknowledgement, through readers that look at any moment, and at the end.
+ */
+import { formatLsn, formatPosition, type Lsn } from '../relay/position.ts';
+import { type Progress, parseProgress } from '../relay/progress.ts';
+import type { Entry, KafkaCluster, Partition } from './kafka/cluster.ts';
+import type { Place } from './kafka/codec.ts';
+import type { Database } from './postgres/database.ts';
+import type { OutboxEvent, WalTransaction } from './postgres/wal.ts';
+import { Violation } from './violation.ts';
+
+/** An event as it was committed in Postgres. */
+type Source = {
+  readonly event: OutboxEvent;
+  readonly transaction: WalTransaction;
+  readonly ordinal: number;
+  readonly position: string;
+  /** Kafka transaction that published it. */
+  publishedBy: number | undefined;
+};
+
+export type ObserverOptions = {
+  readonly slot: string;
+  readonly progressTopic: string;
+  readonly eventTopic: string;
+  /** Above it a Postgres transaction is split. */
+  readonly maxTransactionEvents: number;
+};
+
+export class Observer {
+  readonly #options: ObserverOptions;
+  readonly #database: Database;
+  readonly #sources = new Map<string, Source>();
+  readonly #inOrder: Source[] = [];
+  #progress: Progress | undefined;
+  /** All before it in `#inOrder` is covered by the progress. */
+  #covered = 0;
+  published = 0;
+  readers: Reader[] = [];
+
+  constructor(options: ObserverOptions, database: Database) {
+    this.#options = options;
+    this.#database = database;
+  }
+
+  get progress(): Progress | undefined {
+    return this.#progress;
+  }
+
+  get committed(): number {
+    return this.#inOrder.length;
+  }
+
+  /** Postgres has committed. What was before the slot is none of ours. */
+  onCommitted(transaction: WalTransaction): void {
+    if (this.#database.slot === undefined) return;
+    transaction.events.forEach((event, ordinal) => {
+      const position = formatPosition(transaction.commitLsn, ordinal);
+      const source = { event, transaction, ordinal, position, publishedBy: undefined };
+      this.#sources.set(event.id, source);
+      this.#inOrder.push(source);
+    });
+  }
+
+  /** Postgres was told that it may forget. */
+  onConfirmed(lsn: Lsn): void {
+    const covered = this.#progress?.endLsn;
+    if (covered === undefined || lsn > covered)
+      throw new Violation(
+        'I6',
+        `Postgres was told to forget up to ${formatLsn(lsn)}, the committed progress is ${covered === undefined ? 'none' : formatLsn(covered)}`,
+      );
+  }
+
+  /** The coordinator has decided to commit: from here on it will be visible. */
+  onDecided(entries: readonly (Place & { readonly entry: Entry })[]): void {
+    let progress: Progress | undefined;
+    const touched = new Set<WalTransaction>();
+    for (const { topic, partition, entry } of entries)
+      for (const { key, value, headers } of entry.records) {
+        if (topic !== this.#options.progressTopic) touched.add(this.#publish(headers, key, entry, partition));
+        else if (key === this.#options.slot) progress = parseProgress(value.toString());
+      }
+    if (progress === undefined && touched.size > 0)
+      throw new Violation('I5', 'events were committed without a progress');
+    for (const transaction of touched) this.#checkWhole(transaction, progress);
+    if (progress !== undefined) this.#checkProgress(progress);
+  }
+
+  #publish(
+    headers: Readonly<Record<string, string>>,
+    key: string,
+    { transaction }: Entry,
+    partition: number,
+  ): WalTransaction {
+    const source = this.#sources.get(headers.id ?? '');
+    if (source === undefined) throw new Violation('I1', `${headers.id ?? 'an event'} was never committed`);
+    if (source.publishedBy !== undefined)
+      throw new Violation(
+        'I2',
+        `${headers.id} at ${source.position} in partition ${partition} was committed to Kafka before, in transaction ${source.publishedBy}, and again in ${transaction}`,
+      );
+    if (headers.position !== source.position || key !== source.event.aggregateid)
+      throw new Violation('I1', `${headers.id} was published as ${headers.position} of key ${key}`);
+    source.publishedBy = transaction;
+    this.published += 1;
+    return source.transaction;
+  }
+
+  /** What is published of a transaction lies in one Kafka transaction, or the progress has declared the split. */
+  #checkWhole(transaction: WalTransaction, progress: Progress | undefined): void {
+    if (transaction.events.length > this.#options.maxTransactionEvents) return;
+    const by = new Set<number>();
+    for (const { id } of transaction.events) {
+      const { publishedBy } = this.#sources.get(id)!;
+      if (publishedBy !== undefined) by.add(publishedBy);
+    }
+    const isDeclared = progress?.partial?.commitLsn === transaction.commitLsn;
+    if (by.size > 1 || isDeclared)
+      throw new Violation(
+        'I4',
+        `transaction ${formatLsn(transaction.commitLsn)} was split over ${by.size} Kafka transactions`,
+      );
+  }
+
+  /** Everything before the progress is published or set aside, nothing after it is published. */
+  #checkProgress(next: Progress): void {
+    const before = this.#progress;
+    this.#progress = next;
+    if (before !== undefined && (next.endLsn < before.endLsn || next.eventCount < before.eventCount))
+      throw new Violation(
+        'I5',
+        `the progress went back from ${formatLsn(before.endLsn)} to ${formatLsn(next.endLsn)}`,
+      );
+    for (; this.#covered < this.#inOrder.length; this.#covered++) {
+      const source = this.#inOrder[this.#covered]!;
+      if (!covers(next, source)) break;
+      if (source.publishedBy === undefined && !this.#isSetAside(source))
+        throw new Violation(
+          'I1',
+          `the progress covers ${source.event.id} at ${source.position}, which is neither published nor set aside`,
+        );
+    }
+    const beyond = this.#inOrder.slice(this.#covered, this.#covered + 50);
+    const ahead = beyond.find(({ publishedBy }) => publishedBy !== undefined);
+    if (ahead !== undefined)
+      throw new Violation(
+        'I5',
+        `${ahead.event.id} at ${ahead.position} is published, the progress does not cover it`,
+      );
+    if (next.eventCount !== this.published)
+      throw new Violation(
+        'I5',
+        `the progress counts ${next.eventCount} events, ${this.published} are published`,
+      );
+  }
+
+  #letter({ transaction, ordinal }: Source) {
+    return this.#database.deadLetters.get(this.#database.key(formatLsn(transaction.commitLsn), ordinal));
+  }
+
+  #isSetAside(source: Source): boolean {
+    return this.#letter(source)?.status === 'open';
+  }
+
+  get hasCaughtUp(): boolean {
+    return this.#covered === this.#inOrder.length;
+  }
+
+  /** At the end, when everything is quiet. */
+  checkEnd(): void {
+    for (const source of this.#inOrder) {
+      const isPublished = source.publishedBy !== undefined;
+      const isSetAside = this.#isSetAside(source);
+      if (isPublished && isSetAside)
+        throw new Violation(
+          'I9',
+          `${source.event.id} at ${source.position} is published and an open dead letter too`,
+        );
+      if (!isPublished && !isSetAside)
+        throw new Violation(
+          'I9',
+          `${source.event.id} at ${source.position} is neither published nor an open dead letter, but ${this.#letter(source)?.status ?? 'no dead letter'}`,
+        );
+    }
+    for (const reader of this.readers) reader.read();
+    const seen = this.readers.reduce((sum, reader) => sum + reader.seen, 0);
+    if (seen !== this.published)
+      throw new Violation('I1', `${this.published} events are published, a reader saw ${seen}`);
+  }
+}
+
+function covers({ endLsn, partial }: Progress, { transaction, ordinal }: Source): boolean {
+  const { commitLsn } = transaction;
+  if (commitLsn < endLsn) return true;
+  return partial !== null && partial.commitLsn === commitLsn && ordinal < partial.ordinal;
+}
+
+/** Reads a partition as a consumer under `read_committed` does, whenever it likes. */
+export class Reader {
+  readonly #partition: Partition;
+  readonly #ids = new Set<string>();
+  readonly #last = new Map<string, string>();
+  #next = 0;
+
+  constructor(partition: Partition) {
+    this.#partition = partition;
+  }
+
+  get seen(): number {
+    return this.#ids.size;
+  }
+
+  read(): void {
+    const { entries, stableEnd } = this.#partition;
+    for (; this.#next < stableEnd; this.#next++) {
+      const { outcome, records } = entries[this.#next]!;
+      if (outcome === 'committed') for (const { key, headers } of records) this.#see(key, headers);
+    }
+  }
+
+  #see(key: string, { id = '', position = '' }: Readonly<Record<string, string>>): void {
+    if (this.#ids.has(id)) throw new Violation('I7', `a reader saw ${id} twice`);
+    this.#ids.add(id);
+    const last = this.#last.get(key) ?? '';
+    if (position <= last)
+      throw new Violation('I3', `a reader saw ${id} of key ${key} at ${position} after ${last}`);
+    this.#last.set(key, position);
+  }
+}
+
+export function readersOf(cluster: KafkaCluster, topic: string): Reader[] {
+  return (cluster.partitions(topic) ?? []).map((partition) => new Reader(partition));
+}

@@ -1,0 +1,500 @@
+/**
+ * One run: an application that writes, two relays of which one streams, a reader, and faults, all from one seed. After the
+ * last fault the relays have a bounded time to catch up.
+ */
+import type { Logger } from 'pino';
+import { type Config, loadConfig } from '../relay/config.ts';
+import type { RegisteredSchema, SchemaSource } from '../relay/encode/schemas.ts';
+import { asRelayError, RelayError } from '../relay/errors.ts';
+import { Health } from '../relay/observe/health.ts';
+import { createMetrics } from '../relay/observe/metrics.ts';
+import { Relay } from '../relay/relay.ts';
+import { Faults, type Incident } from './faults.ts';
+import { modelKafka } from './kafka/client.ts';
+import { KafkaCluster, usualMarkerMs } from './kafka/cluster.ts';
+import { Network } from './network.ts';
+import { Observer, readersOf } from './observer.ts';
+import { type ModelReplication, modelCreateSlot, modelPool, modelReplication } from './postgres/client.ts';
+import { Database } from './postgres/database.ts';
+import type { OutboxEvent } from './postgres/wal.ts';
+import { Random } from './random.ts';
+import { Machine, Scheduler } from './scheduler.ts';
+import { type Invariant, Violation } from './violation.ts';
+import { useTime } from './virtual-time.ts';
+
+export type Outcome = {
+  readonly seed: number;
+  readonly steps: number;
+  readonly events: number;
+  readonly published: number;
+  readonly deadLetters: number;
+  readonly virtualMs: number;
+  /** From the last fault until everything was published. */
+  readonly recoveryMs: number;
+  readonly faults: ReadonlyMap<string, number>;
+  readonly violation?: { readonly invariant: Invariant | 'error'; readonly message: string };
+};
+
+/** How long the application writes and faults happen, ms of virtual time. */
+const weatherMs = 5_000;
+/**
+ * After the last fault: two requests that meet silence (1 s each), the longest pause between attempts (1 s), a walsender
+ * that must notice that its client is gone (3 s, a host 8 s), and a producer whose transaction is aborted, with room.
+ */
+const catchUpMs = 30_000;
+/** And when the last late request has arrived, for what it may do. */
+const quietMs = 1_500;
+
+const eventTopic = 'events.item';
+const partitions = 3;
+const maxTransactionEvents = 8;
+
+const baseConfig = loadConfig({
+  env: {
+    DATABASE_URL: 'postgres://model.invalid/shop',
+    KAFKA_BROKERS: 'model.invalid:9092',
+    SCHEMA_REGISTRY_URL: 'http://model.invalid/',
+    OUTBOX_RELAY_SLOT: 'simulated',
+    OUTBOX_RELAY_TOPICS_TEMPLATE: 'events.{aggregatetype}',
+    OUTBOX_RELAY_TOPICS_ALLOW: 'events.*',
+    OUTBOX_RELAY_TOPICS_CREATE: 'false',
+    OUTBOX_RELAY_OUTBOX_PARTITIONS_DAYS_AHEAD: '0',
+    OUTBOX_RELAY_DATABASE_STATEMENT_TIMEOUT_MS: '1000',
+    OUTBOX_RELAY_KAFKA_REQUEST_TIMEOUT_MS: '1000',
+    OUTBOX_RELAY_KAFKA_TRANSACTION_TIMEOUT_MS: '6000',
+    OUTBOX_RELAY_PUBLISH_MAX_TRANSACTION_EVENTS: String(maxTransactionEvents),
+    OUTBOX_RELAY_PUBLISH_BATCH_EVENTS: '6',
+    OUTBOX_RELAY_CAPTURE_HEARTBEAT_MS: '1000',
+    OUTBOX_RELAY_CAPTURE_WAL_SENDER_TIMEOUT_MS: '3000',
+    OUTBOX_RELAY_CAPTURE_WATCHDOG_MS: '4000',
+    OUTBOX_RELAY_CAPTURE_STANDBY_POLL_MS: '200',
+    OUTBOX_RELAY_DEAD_LETTERS_STORM_PERCENT: '100',
+    OUTBOX_RELAY_RETRY_MAX_DELAY_MS: '1000',
+  },
+}).config;
+
+/** So small that reading stops and goes on many times a run; a number no setting would allow. */
+const smallMemoryBytes = 3_000;
+
+const schemaText = JSON.stringify({
+  type: 'record',
+  name: 'Item',
+  fields: [{ name: 'seq', type: 'long' }],
+});
+
+const metrics = createMetrics({ process: false });
+
+/** Longer than the chains of promises between two effects of the relay are. */
+const turnsToSettle = 40;
+
+/** Lets the promises settle that the last step has fulfilled. A turn of the event loop would do so too, at ten times the cost. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < turnsToSettle; turn++) await undefined;
+}
+
+type RelayProcess = { machine: Machine; ending: AbortController; isDone: boolean };
+
+export async function simulate(seed: number, trace?: (line: string) => void): Promise<Outcome> {
+  const run = new Run(seed, trace);
+  return run.complete();
+}
+
+class Run {
+  readonly #seed: number;
+  readonly #random: Random;
+  readonly #scheduler = new Scheduler();
+  readonly #faults: Faults;
+  readonly #network: Network;
+  readonly #database: Database;
+  readonly #cluster: KafkaCluster;
+  readonly #observer: Observer;
+  readonly #config: Config;
+  readonly #relays: (RelayProcess | undefined)[] = [undefined, undefined];
+  readonly #trace: ((line: string) => void) | undefined;
+  #violation: Outcome['violation'];
+  #isRegistryAway = false;
+  #isLateRegistered = false;
+  #lastFaultMs = 0;
+  /** When the last relay that is paused goes on. */
+  #lastPauseMs = 0;
+  #recoveryMs = 0;
+  #processes = 0;
+  #events = 0;
+  #walsenders: { machine: Machine; replication: ModelReplication }[] = [];
+
+  constructor(seed: number, trace?: (line: string) => void) {
+    this.#seed = seed;
+    this.#trace = trace;
+    this.#random = new Random(seed);
+    const random = this.#random;
+    const scheduler = this.#scheduler;
+    useTime({ scheduler, random });
+    this.#faults = new Faults(random);
+    this.#network = new Network(scheduler, random, this.#faults, (who, what) => this.#note(who, what));
+    const database = new Database({
+      scheduler,
+      random,
+      nowMs: Date.now,
+      note: (what) => this.#note('Postgres', what),
+      onConfirmed: (lsn) => this.#guard(() => this.#observer.onConfirmed(lsn)),
+      onCommitted: (transaction) => this.#observer.onCommitted(transaction),
+    });
+    this.#database = database;
+    this.#cluster = new KafkaCluster({
+      scheduler,
+      random,
+      count: (what) => this.#faults.count(what),
+      onDecided: (entries) => this.#guard(() => this.#observer.onDecided(entries)),
+    });
+    const { progressTopic } = baseConfig.kafka;
+    this.#cluster.createTopic(progressTopic, 1);
+    this.#cluster.createTopic(eventTopic, partitions);
+    this.#observer = new Observer(
+      { slot: baseConfig.slot, progressTopic, eventTopic, maxTransactionEvents },
+      database,
+    );
+    this.#observer.readers = readersOf(this.#cluster, eventTopic);
+    this.#config = this.#chooseConfig();
+  }
+
+  #chooseConfig(): Config {
+    const capture = this.#random.chance(0.3)
+      ? { ...baseConfig.capture, maxInFlightBytes: smallMemoryBytes }
+      : baseConfig.capture;
+    return { ...baseConfig, capture };
+  }
+
+  async complete(): Promise<Outcome> {
+    this.#start(0);
+    this.#scheduler.after(this.#random.between(0, 500), () => this.#start(1));
+    this.#write();
+    this.#read();
+    for (const { what, everyMs } of this.#faults.incidents) this.#schedule(what, everyMs);
+    await this.#runUntil(() => this.#scheduler.nowMs >= weatherMs);
+    this.#heal();
+    const limitMs = Math.max(this.#lastFaultMs, this.#lastPauseMs) + catchUpMs;
+    await this.#runUntil(() => this.#observer.hasCaughtUp || this.#scheduler.nowMs > limitMs);
+    if (!this.#observer.hasCaughtUp)
+      this.#fail(new Violation('I8', `not caught up ${catchUpMs} ms after the last fault`));
+    this.#recoveryMs = Math.max(0, this.#scheduler.nowMs - this.#lastFaultMs);
+    const endMs = Math.max(this.#scheduler.nowMs, this.#network.lastLateMs, this.#lastPauseMs) + quietMs;
+    await this.#runUntil(() => this.#scheduler.nowMs > endMs);
+    await this.#runUntil(() => this.#cluster.isSettled);
+    this.#guard(() => this.#observer.checkEnd());
+    await this.#drain();
+    return this.#outcome();
+  }
+
+  async #runUntil(isReached: () => boolean): Promise<void> {
+    while (this.#violation === undefined && !isReached()) {
+      if (this.#scheduler.step()) await settle();
+      if (this.#scheduler.isIdle) return;
+    }
+  }
+
+  /** Both relays are asked to end, and must. */
+  async #drain(): Promise<void> {
+    for (const relay of this.#relays) if (relay !== undefined) relay.ending.abort();
+    const limitMs = this.#scheduler.nowMs + 5_000;
+    const areDone = () => this.#relays.every((relay) => relay === undefined || relay.isDone);
+    await this.#runUntil(() => areDone() || this.#scheduler.nowMs > limitMs);
+    if (!areDone()) this.#fail(new Violation('I8', 'a relay did not end within 5 s of being asked to'));
+    // What is left of this run must not go on in the next.
+    for (const relay of this.#relays) if (relay !== undefined) relay.machine.isDead = true;
+  }
+
+  #outcome(): Outcome {
+    const letters = [...this.#database.deadLetters.values()].filter(({ status }) => status === 'open');
+    return {
+      seed: this.#seed,
+      steps: this.#scheduler.steps,
+      events: this.#observer.committed,
+      published: this.#observer.published,
+      deadLetters: letters.length,
+      virtualMs: this.#scheduler.nowMs,
+      recoveryMs: this.#recoveryMs,
+      faults: this.#faults.counts,
+      ...(this.#violation === undefined ? {} : { violation: this.#violation }),
+    };
+  }
+
+  #note(who: string, what: string): void {
+    this.#trace?.(`${this.#scheduler.nowMs.toFixed(3).padStart(11)}  ${who.padEnd(10)}  ${what}`);
+  }
+
+  #guard(check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#violation !== undefined) return;
+    const invariant = error instanceof Violation ? error.invariant : 'error';
+    const message = error instanceof Violation ? error.message : String((error as Error).stack ?? error);
+    this.#violation = { invariant, message };
+    this.#note('observer', `${invariant}: ${message}`);
+  }
+
+  // The application.
+
+  #write(): void {
+    const { random } = this;
+    if (this.#scheduler.nowMs > weatherMs) return;
+    if (this.#database.server.isUp) {
+      if (random.chance(0.15)) this.#database.writeOther();
+      else this.#database.commit(this.#makeEvents());
+    }
+    // Bursts and pauses.
+    const pauseMs = random.chance(0.05) ? random.around(600) : random.around(40);
+    this.#scheduler.after(pauseMs, () => this.#write());
+  }
+
+  get random(): Random {
+    return this.#random;
+  }
+
+  #makeEvents(): OutboxEvent[] {
+    const { random } = this;
+    const count = random.chance(0.06) ? random.integer(maxTransactionEvents, 40) : random.integer(1, 4);
+    return Array.from({ length: count }, () => {
+      const seq = ++this.#events;
+      const isBad = random.chance(0.03);
+      return {
+        id: `e${seq}`,
+        aggregatetype: 'item',
+        aggregateid: `k${random.integer(1, 6)}`,
+        // The schema of `Late` is registered on the way.
+        type: random.chance(0.05) ? 'Late' : 'Item',
+        payload: isBad ? '{"seq":"none"}' : `{"seq":${seq}}`,
+      };
+    });
+  }
+
+  #read(): void {
+    this.#guard(() => {
+      for (const reader of this.#observer.readers) reader.read();
+    });
+    this.#scheduler.after(this.#random.around(this.#faults.isOver ? 100 : 15), () => this.#read());
+  }
+
+  // The relays.
+
+  #start(index: number): void {
+    if (this.#relays[index] !== undefined) return;
+    const machine = new Machine(`relay ${'AB'[index]}${++this.#processes}`);
+    const ending = new AbortController();
+    const process: RelayProcess = { machine, ending, isDone: false };
+    this.#relays[index] = process;
+    this.#note(machine.name, 'starts');
+    this.#scheduler.after(
+      0,
+      () => {
+        const relay = new Relay({
+          config: this.#config,
+          log: this.#logger(machine),
+          metrics,
+          health: new Health({ notReadyAfterMs: 30_000 }),
+          registry: this.#registry(machine),
+          connections: this.#connections(machine),
+        });
+        relay.run(ending.signal).then(
+          () => this.#ended(index, process),
+          (error: unknown) => this.#stopped(machine, error),
+        );
+      },
+      machine,
+    );
+  }
+
+  #ended(index: number, process: RelayProcess): void {
+    process.isDone = true;
+    if (process.machine.isDead || this.#faults.isOver) return;
+    this.#note(process.machine.name, 'ended as it was asked to');
+    this.#relays[index] = undefined;
+    this.#scheduler.after(this.#random.around(500), () => this.#start(index));
+  }
+
+  /** Nothing that happens here is a reason to stop. */
+  #stopped(machine: Machine, error: unknown): void {
+    if (machine.isDead) return;
+    const { code, message, cause } = asRelayError(error);
+    const why = cause instanceof Error && code === 'INTERNAL' ? `\n${cause.stack}` : '';
+    this.#fail(
+      new Violation('I8', `${machine.name} stopped itself without a reason: ${code} ${message}${why}`),
+    );
+  }
+
+  #connections(machine: Machine) {
+    const network = this.#network;
+    const postgres = {
+      network,
+      machine,
+      database: this.#database,
+      statementTimeoutMs: this.#config.database.statementTimeoutMs,
+      walSenderTimeoutMs: this.#config.capture.walSenderTimeoutMs,
+    };
+    return {
+      pool: () => modelPool(postgres),
+      replication: modelReplication(postgres, (replication) =>
+        this.#walsenders.push({ machine, replication }),
+      ),
+      createSlot: ({ slot }: Config) => modelCreateSlot(postgres, slot),
+      kafka: () =>
+        modelKafka({
+          network,
+          machine,
+          cluster: this.#cluster,
+          requestTimeoutMs: this.#config.kafka.requestTimeoutMs,
+        }),
+    };
+  }
+
+  #registry(machine: Machine): SchemaSource {
+    return {
+      version: () => Promise.reject(new RelayError('INTERNAL', 'no schema here refers to another')),
+      latest: (subject) =>
+        new Promise<RegisteredSchema | undefined>((resolve, reject) => {
+          this.#scheduler.after(
+            this.#faults.latencyMs() * 2,
+            () => {
+              if (this.#isRegistryAway)
+                reject(new RelayError('REGISTRY_UNAVAILABLE', 'the registry is away'));
+              else if (subject.includes('Late') && !this.#isLateRegistered) resolve(undefined);
+              else resolve({ id: 1, schemaText, references: [] });
+            },
+            machine,
+          );
+        }),
+    };
+  }
+
+  #logger(machine: Machine): Logger {
+    const write = (details: Readonly<Record<string, unknown>>, message = '') => {
+      if (this.#trace === undefined) return;
+      const { err } = details as { err?: RelayError };
+      this.#note(machine.name, `· ${message}${err === undefined ? '' : `: ${err.code} ${err.message}`}`);
+    };
+    const log = {
+      info: (details: unknown, message?: string) =>
+        typeof details === 'string' ? write({}, details) : write(details as Record<string, unknown>, message),
+      warn: write,
+      error: write,
+      fatal: write,
+      debug: () => {},
+      trace: () => {},
+      child: () => log,
+    };
+    return log as unknown as Logger;
+  }
+
+  // The faults.
+
+  #schedule(what: Incident, everyMs: number): void {
+    this.#scheduler.after(this.#random.around(everyMs), () => {
+      if (this.#scheduler.nowMs >= weatherMs) return;
+      this.#happen(what);
+      this.#schedule(what, everyMs);
+    });
+  }
+
+  #happen(what: Incident): void {
+    const happened = this.#incident(what);
+    if (!happened) return;
+    this.#faults.count(what);
+    this.#note('fault', what);
+  }
+
+  /** @returns false where it could not happen now */
+  #incident(what: Incident): boolean {
+    const random = this.#random;
+    switch (what) {
+      case 'relay killed':
+        return this.#kill(false);
+      case 'relay killed, its host too':
+        return this.#kill(true);
+      case 'relay paused':
+        return this.#pause();
+      case 'relay asked to end':
+        return this.#withRelay(({ ending }) => ending.abort());
+      case 'Postgres crashed':
+        if (!this.#database.server.isUp) return false;
+        this.#network.stop(this.#database.server, random.around(800));
+        this.#database.crash();
+        return true;
+      case 'walsender terminated': {
+        const streaming = this.#walsenders.filter(({ machine }) => !machine.isDead);
+        streaming.at(-1)?.replication.terminate('terminating connection due to administrator command');
+        return streaming.length > 0;
+      }
+      case 'broker restarted': {
+        const broker = random.pick(this.#cluster.brokers);
+        if (!broker.isUp) return false;
+        this.#network.stop(broker, random.around(600));
+        return true;
+      }
+      case 'registry away':
+        this.#isRegistryAway = true;
+        this.#scheduler.after(random.around(1_000), () => {
+          this.#isRegistryAway = false;
+        });
+        return true;
+      case 'markers of transactions slow':
+        this.#cluster.markerMs = random.pick([5, 50, 400]);
+        this.#scheduler.after(random.around(1_000), () => {
+          this.#cluster.markerMs = usualMarkerMs;
+        });
+        return true;
+      case 'checkpoint':
+        this.#database.checkpoint();
+        return true;
+      case 'schema registered':
+        if (this.#isLateRegistered) return false;
+        this.#isLateRegistered = true;
+        return true;
+    }
+  }
+
+  #withRelay(act: (relay: RelayProcess, index: number) => void): boolean {
+    const index = this.#random.integer(0, 1);
+    const relay = this.#relays[index];
+    if (relay === undefined || relay.machine.isPaused) return false;
+    act(relay, index);
+    return true;
+  }
+
+  #kill(withHost: boolean): boolean {
+    return this.#withRelay(({ machine }, index) => {
+      this.#network.kill(machine, [this.#database.server, ...this.#cluster.brokers], withHost);
+      this.#relays[index] = undefined;
+      this.#note(machine.name, 'is killed');
+      this.#scheduler.after(this.#random.around(1_000), () => this.#start(index));
+    });
+  }
+
+  /** As SIGSTOP, or a virtual machine that moves: it comes back and knows nothing of it. */
+  #pause(): boolean {
+    return this.#withRelay(({ machine }) => {
+      machine.isPaused = true;
+      this.#note(machine.name, 'is paused');
+      const endMs =
+        this.#scheduler.nowMs + this.#random.pick([300, 2_500, 5_000]) * this.#random.between(0.5, 2);
+      this.#lastPauseMs = Math.max(this.#lastPauseMs, endMs);
+      this.#scheduler.at(endMs, () => {
+        this.#note(machine.name, 'goes on');
+        this.#scheduler.resume(machine);
+      });
+    });
+  }
+
+  #heal(): void {
+    this.#note('fault', 'no more faults from here on');
+    this.#faults.isOver = true;
+    this.#isRegistryAway = false;
+    this.#cluster.markerMs = usualMarkerMs;
+    this.#lastFaultMs = Math.max(this.#lastFaultMs, this.#scheduler.nowMs);
+    for (const index of [0, 1]) this.#start(index);
+  }
+}

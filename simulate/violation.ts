@@ -1,0 +1,23 @@
+/** The invariants of the relay, by the names under which a broken one is reported. */
+export const invariants = {
+  I1: 'what is published is what was committed, without the dead letters',
+  I2: 'each event once under read_committed',
+  I3: 'the events of a key in the order of their commits',
+  I4: 'the events of one Postgres transaction in one Kafka transaction, unless it is over the limit',
+  I5: 'the progress equals what is published, at every commit',
+  I6: 'Postgres is never told to forget what no committed progress covers',
+  I7: 'no reader at any moment sees an event twice or a key out of order',
+  I8: 'after the last fault the relay catches up, or has stopped with a code that says why',
+  I9: 'each refused event is one open dead letter, and no published event is any',
+} as const;
+
+export type Invariant = keyof typeof invariants;
+
+export class Violation extends Error {
+  readonly invariant: Invariant;
+
+  constructor(invariant: Invariant, message: string) {
+    super(message);
+    this.invariant = invariant;
+  }
+}
