@@ -43,7 +43,7 @@ export type Adopted = {
   readonly isWritten: boolean;
 };
 
-type Means = { readonly config: Config; readonly pool: pg.Pool; readonly kafka: Kafka };
+export type Means = { readonly config: Config; readonly pool: pg.Pool; readonly kafka: Kafka };
 
 /**
  * @param isDryRun finds out what would be written, and writes nothing but the claim.
@@ -94,13 +94,17 @@ async function renewSlot({ config, pool }: Means): Promise<void> {
   await createSlot(config);
 }
 
-type Held = {
+export type Held = {
   readonly publisher: Publisher;
   readonly claimed: Progress | RelayError | null;
   readonly database: DatabaseState & { readonly publication: string | null };
 };
 
-async function whileHoldingSlot<Result>(
+/**
+ * Runs `work` as the only one who may read the slot and write its progress.
+ * @throws RelayError SLOT_IN_USE while a relay runs
+ */
+export async function whileHoldingSlot<Result>(
   means: Means,
   work: (held: Held) => Promise<Result>,
 ): Promise<Result> {

@@ -115,7 +115,7 @@ export async function findEvents(
 }
 
 /** Within a transaction: hands over the rows of a statement, `fetchRows` at a time. */
-async function readAll<Row extends pg.QueryResultRow>(
+export async function readAll<Row extends pg.QueryResultRow>(
   client: pg.Client,
   doing: string,
   text: string,

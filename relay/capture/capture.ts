@@ -221,7 +221,8 @@ export class Capture {
   }
 }
 
-async function identifySystem(client: pg.Client): Promise<SystemIdentity> {
+/** On a replication connection. */
+export async function identifySystem(client: pg.Client): Promise<SystemIdentity> {
   const identified = await client.query<{ systemid: string; timeline: number | string }>('IDENTIFY_SYSTEM');
   const row = identified.rows[0];
   if (row === undefined) throw new RelayError('POSTGRES_UNSUITABLE', 'IDENTIFY_SYSTEM gave no answer');

@@ -4,6 +4,7 @@ import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../position.ts';
 import { createClient, postgresError, query } from '../postgres.ts';
+import { createReplicationClient } from './replication-client.ts';
 
 export type SlotState = {
   readonly isActive: boolean;
@@ -135,20 +136,6 @@ export async function renewSlotWithSnapshot(config: Config): Promise<SlotWithSna
     await client.end().catch(() => {});
     throw createFailure(error);
   }
-}
-
-/** A connection that takes the commands of the replication protocol and plain statements, but no parameters. */
-function createReplicationClient(config: Config): pg.Client {
-  const url = new URL(config.database.url);
-  url.searchParams.set('replication', 'database');
-  const client = new pg.Client({
-    connectionString: url.href,
-    connectionTimeoutMillis: config.database.connectTimeoutMs,
-    application_name: 'outbox-relay recover',
-    keepAlive: true,
-  });
-  client.on('error', () => {}); // the query under way, or the next one, says what is wrong
-  return client;
 }
 
 function createFailure(error: unknown): RelayError {

@@ -1,0 +1,164 @@
+/**
+ * Publishes the missing events as the relay itself would: the same encoder, the same publisher, dead letters before the
+ * commit of their batch. The progress that each batch carries stays where it was, so that no relay takes the gap for
+ * closed before it is.
+ *
+ * The commit LSNs of these events are lost. All get the position `(byte before the new slot begins, running number)`: it
+ * lies after everything published before and before everything the slot will stream, and since commit records begin at
+ * multiples of eight it is no other transaction's.
+ */
+import pg from 'pg';
+import type { CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
+import type { Config } from '../config.ts';
+import { StormWatch } from '../dead-letters/storm.ts';
+import type { Encoder } from '../encode/encoder.ts';
+import { RelayError } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
+import type { Lsn } from '../position.ts';
+import { query, quoteTable } from '../postgres.ts';
+import type { Progress } from '../progress.ts';
+import type { Batch, Publisher } from '../publish/publisher.ts';
+import { storeDeadLetters } from '../settle/dead-letters.ts';
+import { type AbsentEvent, eventMs, transactionsOf } from './gap.ts';
+
+export type ClosingOptions = {
+  readonly config: Config;
+  /** Sees the snapshot. */
+  readonly client: pg.Client;
+  readonly pool: pg.Pool;
+  readonly publisher: Publisher;
+  readonly encoder: Encoder;
+  /** Where the new slot begins. */
+  readonly consistentLsn: Lsn;
+  /** As the claim found it. */
+  readonly progress: Progress;
+  readonly onProgress: (done: number, total: number) => void;
+};
+
+export type Closed = { readonly published: number; readonly deadLettered: number };
+
+/** Rows fetched at once: at a megabyte each, the most an event may have, 100 MB. */
+const fetchRows = 100;
+
+/**
+ * @param events in the order in which they are to be published.
+ * @throws RelayError as the relay itself does. Whatever was committed stays; all of it may be repeated.
+ */
+export async function closeGap(options: ClosingOptions, events: readonly AbsentEvent[]): Promise<Closed> {
+  const closing = new Closing(options, events.length);
+  for (const transaction of transactionsOf(events)) {
+    await closing.makeRoom(transaction.length);
+    for (let from = 0; from < transaction.length; from += fetchRows)
+      await closing.add(transaction.slice(from, from + fetchRows));
+  }
+  await closing.commit();
+  return closing.done;
+}
+
+class Closing {
+  readonly #use: ClosingOptions;
+  readonly #total: number;
+  readonly #storm: StormWatch;
+  #batch: Batch;
+  #held = 0;
+  #ordinal = 0;
+  #published = 0;
+  #deadLettered = 0;
+
+  constructor(options: ClosingOptions, total: number) {
+    this.#use = options;
+    this.#total = total;
+    this.#storm = new StormWatch(options.config.deadLetters);
+    this.#batch = options.publisher.newBatch();
+    options.onProgress(0, total);
+  }
+
+  get done(): Closed {
+    return { published: this.#published, deadLettered: this.#deadLettered };
+  }
+
+  /** Before a transaction: one that would not fit any more begins a batch of its own. */
+  async makeRoom(events: number): Promise<void> {
+    const { batchEvents, batchBytes, maxTransactionEvents } = this.#use.config.publish;
+    const isLarge = this.#held >= batchEvents || this.#batch.bytes >= batchBytes;
+    if (isLarge || this.#held + events > maxTransactionEvents) await this.commit();
+  }
+
+  /** Events of one transaction. */
+  async add(events: readonly AbsentEvent[]): Promise<void> {
+    const { config, pool, encoder } = this.#use;
+    const { records, rejections } = await encoder.encode(await this.#read(events), 0);
+    const [first] = rejections;
+    if (first !== undefined && config.deadLetters.policy === 'halt')
+      throw new RelayError('EVENT_REJECTED', `an event was refused: ${first.code} ${first.message}`, {
+        context: { id: first.row.id, code: first.code, path: first.path },
+      });
+    const storm = this.#storm.add(events.length, rejections.length, performance.now());
+    if (storm !== undefined)
+      throw new RelayError(
+        'DEAD_LETTER_STORM',
+        `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${rejections.at(-1)?.code ?? 'none'}`,
+        { context: { ...storm } },
+      );
+    for (const record of records) this.#batch.append(record);
+    await storeDeadLetters(pool, config.slot, rejections);
+    await failpoint('DEAD_LETTERS_STORED');
+    this.#held += records.length;
+    this.#deadLettered += rejections.length;
+    // A transaction over the limit is split, as it would be on the stream.
+    const { maxTransactionEvents, maxTransactionBytes } = config.publish;
+    if (this.#held + fetchRows > maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes)
+      await this.commit();
+  }
+
+  async commit(): Promise<void> {
+    if (this.#held === 0) return;
+    const { publisher, progress } = this.#use;
+    const eventCount = progress.eventCount + this.#published + this.#held;
+    await publisher.commit(this.#batch, { ...progress, eventCount, time: new Date().toISOString() });
+    await failpoint('KAFKA_COMMITTED');
+    this.#published += this.#held;
+    this.#held = 0;
+    this.#batch = publisher.newBatch();
+    this.#use.onProgress(this.#published + this.#deadLettered, this.#total);
+  }
+
+  async #read(events: readonly AbsentEvent[]): Promise<CommittedTransaction> {
+    const { config, client, consistentLsn } = this.#use;
+    const found = await query<FoundRow>(client, 'reading missing events', selectPlaces(config), [
+      [...new Set(events.map(({ relation }) => relation))],
+      events.map(({ place }) => place),
+    ]);
+    const rows = new Map(found.map(({ relation, place, ...row }) => [`${relation} ${place}`, row]));
+    const at = (index: number): OutboxRow => {
+      const event = events[index]!;
+      const row = rows.get(`${event.relation} ${event.place}`);
+      if (row !== undefined) return row;
+      throw new RelayError('INTERNAL', 'a row of the snapshot was not found again');
+    };
+    const firstOrdinal = this.#ordinal;
+    this.#ordinal += events.length;
+    return {
+      commitLsn: consistentLsn - 1n,
+      endLsn: consistentLsn,
+      xid: 0,
+      committedAtMs: eventMs(events[0]!) ?? Date.now(),
+      firstOrdinal,
+      rows: { length: events.length, at },
+      bytes: 0,
+    };
+  }
+}
+
+type FoundRow = OutboxRow & { readonly relation: string; readonly place: string };
+
+/** Each column as its type prints it, as the stream does; a cast to text would strip and rewrite some. */
+function selectPlaces({ outbox }: Config): string {
+  const roles = Object.entries(outbox.columns).map(([role, name]) => {
+    const column = pg.escapeIdentifier(name);
+    const text = name === '' ? 'null' : `case when ${column} is not null then format('%s', ${column}) end`;
+    return `${text} as ${pg.escapeIdentifier(role)}`;
+  });
+  return `select tableoid::text as relation, ctid::text as place, ${roles.join(', ')}
+    from ${quoteTable(outbox.table)} where tableoid = any ($1::oid[]) and ctid = any ($2::tid[])`;
+}

@@ -1,0 +1,133 @@
+/** What is wrong with slot, progress and publication, found without changing anything. */
+import type { Admin, Kafka } from 'kafkajs';
+import type pg from 'pg';
+import { awaitProgress } from '../audit/await-progress.ts';
+import { assertSamePublication, readPublication } from '../capture/publication.ts';
+import { readSystem } from '../capture/replication-client.ts';
+import { readSlot, type SlotState } from '../capture/slot.ts';
+import type { Config } from '../config.ts';
+import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
+import { query } from '../postgres.ts';
+import { checkLineage, type DatabaseState, type Progress } from '../progress.ts';
+import { readMarks } from '../settle/bookkeeping.ts';
+
+export type Loss = {
+  readonly found: readonly RelayError[];
+  /** As Kafka has it now. */
+  readonly progress: Progress | null;
+  /** Identity of the publication now. */
+  readonly publication: string;
+  /** When a relay first began on this slot, ms since 1970; -Infinity where none did. */
+  readonly firstStartMs: number;
+};
+
+export type Places = {
+  readonly config: Config;
+  readonly pool: pg.Pool;
+  readonly kafka: Kafka;
+  readonly admin: Admin;
+};
+
+/** What a new slot and the comparison put right. */
+const recoverable: ReadonlySet<ErrorCode> = new Set([
+  'SLOT_MISSING',
+  'SLOT_INVALIDATED',
+  'LINEAGE_SLOT_AHEAD',
+  'LINEAGE_PROGRESS_LOST',
+  'PUBLICATION_GAP',
+]);
+
+/** @throws RelayError SLOT_IN_USE while somebody streams from the slot; PUBLICATION_MISSING; POSTGRES_*, KAFKA_* */
+export async function lookForLoss(places: Places): Promise<Loss> {
+  const { config, pool } = places;
+  const system = await readSystem(config);
+  const marks = await readMarks(pool, config.slot);
+  if (marks.isInRecovery)
+    throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that was not promoted yet');
+  const publication = await readPublication(pool, config);
+  const progress = await readProgress(places, system.systemIdentifier);
+  const { slot, failure } = await lookAtSlot(places, marks.initialised || progress !== null);
+  const database: DatabaseState = { ...system, ...marks, slotConfirmedLsn: slot?.confirmedLsn ?? 0n };
+  const found = [
+    failure,
+    failureOf(() => checkLineage(progress, database)),
+    failureOf(() => assertSamePublication(marks.publication, publication)),
+  ].filter((each) => each !== undefined);
+  return { found, progress, publication, firstStartMs: await readFirstStart(pool, config.slot) };
+}
+
+/**
+ * @throws RelayError CONFIG_INVALID when there is nothing to recover from; LINEAGE_OTHER_DATABASE always, and
+ * LINEAGE_REWOUND unless it is accepted: this database cannot answer what Kafka holds.
+ */
+export function assertRecoverable(
+  { found }: Loss,
+  { isForced, acceptsRewound }: { readonly isForced: boolean; readonly acceptsRewound: boolean },
+): void {
+  for (const failure of found)
+    if (!recoverable.has(failure.code) && !(failure.code === 'LINEAGE_REWOUND' && acceptsRewound))
+      throw failure;
+  if (found.length === 0 && !isForced)
+    throw new RelayError(
+      'CONFIG_INVALID',
+      'recover: nothing is lost: slot, progress and publication belong together',
+    );
+}
+
+async function lookAtSlot(
+  { config, pool }: Places,
+  wasUsed: boolean,
+): Promise<{ slot?: SlotState; failure?: RelayError }> {
+  try {
+    const slot = await readSlot(pool, config.slot);
+    if (slot?.isActive === true)
+      throw new RelayError(
+        'SLOT_IN_USE',
+        `a relay streams from slot ${config.slot} (walsender ${slot.activePid}); stop it first`,
+      );
+    if (slot !== undefined) return { slot };
+    if (wasUsed) return { failure: new RelayError('SLOT_MISSING', `slot ${config.slot} does not exist`) };
+    return {};
+  } catch (error) {
+    const failure = asRelayError(error);
+    if (failure.code !== 'SLOT_INVALIDATED') throw failure;
+    return { failure };
+  }
+}
+
+async function readProgress(
+  { config, kafka, admin }: Places,
+  systemIdentifier: string,
+): Promise<Progress | null> {
+  const { progressTopic, transactionTimeoutMs } = config.kafka;
+  return awaitProgress({
+    kafka,
+    admin,
+    topic: progressTopic,
+    slot: config.slot,
+    systemIdentifier,
+    // No progress gets there, so the topic is read to its present end.
+    reach: BigInt(Number.MAX_SAFE_INTEGER) << 10n,
+    waitMs: 0,
+    stallMs: transactionTimeoutMs,
+  });
+}
+
+async function readFirstStart(pool: pg.Pool, slot: string): Promise<number> {
+  const [row] = await query<{ ms: number }>(
+    pool,
+    'reading outbox.progress',
+    `select (extract(epoch from initialised_at) * 1000)::float8 as ms from outbox.progress where slot = $1`,
+    [slot],
+  );
+  return row?.ms ?? Number.NEGATIVE_INFINITY;
+}
+
+function failureOf(check: () => unknown): RelayError | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    return asRelayError(error);
+  }
+}

@@ -1,0 +1,309 @@
+/**
+ * From a lost slot to a relay that can go on. The steps, and what a death after each leaves behind:
+ *
+ * 1. Look at what is wrong; nothing is changed.
+ * 2. Drop what is left of the slot and make a new one, with the snapshot of the database where it begins. The progress in
+ *    Kafka still ends before it, so that every relay refuses to start (LINEAGE_SLOT_AHEAD) and this begins anew.
+ * 3. Hold the slot and fence every predecessor, as a relay does. From here on nobody else publishes.
+ * 4. Read what is in Kafka; compare it with the snapshot. Doubt ends it here, and the new slot is dropped again.
+ * 5. Publish what is missing, under a progress that stays where it was. What a dead attempt has published is found in
+ *    Kafka by the next one.
+ * 6. Commit the progress at which the new slot begins, then the mark and the copy in Postgres.
+ */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Admin } from 'kafkajs';
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import { type Held, type Means, whileHoldingSlot } from '../adopt.ts';
+import { renewSlotWithSnapshot } from '../capture/slot.ts';
+import type { Config } from '../config.ts';
+import { Encoder } from '../encode/encoder.ts';
+import { RegistryClient } from '../encode/registry-client.ts';
+import { type ErrorCode, RelayError } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
+import { createKafka, kafkaError } from '../kafka.ts';
+import { progressAt } from '../lineage.ts';
+import { formatLsn, type Lsn } from '../position.ts';
+import { createPool, openClient, query } from '../postgres.ts';
+import type { Progress } from '../progress.ts';
+import { Topics } from '../publish/topics.ts';
+import { storeProgress } from '../settle/bookkeeping.ts';
+import { closeGap } from './close-gap.ts';
+import { type AbsentEvent, countUncertainKeys, eventMs, order } from './gap.ts';
+import { assertRecoverable, type Loss, lookForLoss } from './loss.ts';
+import { readPublished } from './published.ts';
+import { type Gap, readGap } from './read-gap.ts';
+
+export type RecoverOptions = {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly isDryRun: boolean;
+  /** Go on also where nothing is found to be wrong. */
+  readonly isForced: boolean;
+  /** Go on although Kafka holds events that this database has lost. */
+  readonly acceptsRewound: boolean;
+  /** Publish in the order of writing where that of the commits is not known. */
+  readonly acceptsWritingOrder: boolean;
+  /** What to do with events that may have been published and removed from Kafka since. */
+  readonly unjudged: 'refuse' | 'publish' | 'skip';
+  readonly onProgress: (progress: RecoverProgress) => void;
+};
+
+export type RecoverProgress = {
+  readonly stage: 'slot' | 'topics' | 'table' | 'publishing';
+  readonly done: number;
+  /** undefined where it is not known beforehand. */
+  readonly total?: number;
+};
+
+/** Some events: how many, the first of their ids, and from when they are. */
+export type Some = {
+  readonly count: number;
+  readonly ids: readonly string[];
+  readonly from: string | null;
+  readonly until: string | null;
+};
+
+export type Recovery = {
+  readonly found: readonly { readonly code: ErrorCode; readonly message: string }[];
+  readonly outcome: 'dry-run' | 'refused' | 'recovered';
+  /** What a person has to decide first, with the option that does. */
+  readonly doubts: readonly string[];
+  readonly before: Progress | null;
+  readonly after: Progress | null;
+  /** Where the new slot begins; null in a dry run. */
+  readonly slotLsn: string | null;
+  readonly events: number;
+  readonly records: number;
+  readonly missing: Some;
+  /** How the missing events of one key are ordered: by commit, by writing, or nothing is to be ordered. */
+  readonly order: 'commit' | 'writing' | 'none';
+  /** Keys for which that order is not certain. */
+  readonly uncertainKeys: number;
+  readonly unjudged: Some;
+  readonly expired: Some;
+  readonly beforeFirstStart: Some;
+  readonly withoutId: number;
+  readonly repeated: number;
+  /** When rows may have been removed from the table that were never published; null where the table reaches back far enough. */
+  readonly notCovered: { readonly from: string | null; readonly until: string } | null;
+  readonly published: number;
+  readonly deadLettered: number;
+};
+
+/** Most ids of each kind that are shown. */
+const idsShown = 20;
+
+/** Whole scans of the table, where `database.statementTimeoutMs` is meant for bookkeeping. */
+const scanTimeoutMs = 3_600_000;
+
+/**
+ * @throws RelayError CONFIG_INVALID when nothing is lost; SLOT_IN_USE while a relay runs; LINEAGE_OTHER_DATABASE; all that
+ * a server may answer. Can be repeated after any of them, and after a death at any instant.
+ */
+export async function recover(options: RecoverOptions): Promise<Recovery> {
+  const { config, log } = options;
+  const pool = createPool(config);
+  const kafka = createKafka(config, log);
+  const admin = kafka.admin();
+  try {
+    await admin.connect().catch((error: unknown) => {
+      throw kafkaError(error, 'connecting to Kafka');
+    });
+    const loss = await lookForLoss({ config, pool, kafka, admin });
+    assertRecoverable(loss, options);
+    const run = new Run(options, { config, pool, kafka }, admin, loss);
+    return options.isDryRun ? await run.show() : await run.recover();
+  } finally {
+    await Promise.allSettled([admin.disconnect(), pool.end()]);
+  }
+}
+
+type Compared = { readonly gap: Gap; readonly missing: readonly AbsentEvent[]; readonly records: number };
+
+class Run {
+  readonly #options: RecoverOptions;
+  readonly #means: Means;
+  readonly #admin: Admin;
+  readonly #loss: Loss;
+  readonly #instance = `${hostname()}/recover/${randomUUID().slice(0, 8)}`;
+
+  constructor(options: RecoverOptions, means: Means, admin: Admin, loss: Loss) {
+    this.#options = options;
+    this.#means = means;
+    this.#admin = admin;
+    this.#loss = loss;
+  }
+
+  /** The same comparison, as of now, and nothing written. */
+  async show(): Promise<Recovery> {
+    const client = await this.#openClient();
+    try {
+      await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
+      const compared = await this.#compare(client);
+      return this.#report(compared, { outcome: 'dry-run' });
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+
+  async recover(): Promise<Recovery> {
+    const client = await this.#openClient();
+    try {
+      const slotLsn = await this.#renewSlot(client);
+      const recovery = await whileHoldingSlot(this.#means, (held) => this.#close(client, held, slotLsn));
+      if (recovery.outcome === 'refused') await this.#dropSlot();
+      return recovery;
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+
+  #openClient(): Promise<pg.Client> {
+    return openClient(this.#options.config, 'outbox-relay recover', scanTimeoutMs);
+  }
+
+  /** The snapshot goes to `client`. @returns where the slot begins */
+  async #renewSlot(client: pg.Client): Promise<Lsn> {
+    this.#options.onProgress({ stage: 'slot', done: 0 });
+    await using slot = await renewSlotWithSnapshot(this.#options.config);
+    await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
+    await query(client, 'taking up the snapshot of the slot', `set transaction snapshot '${slot.snapshot}'`);
+    await failpoint('SLOT_CREATED');
+    return slot.consistentLsn;
+  }
+
+  async #dropSlot(): Promise<void> {
+    const text = 'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1';
+    await query(this.#means.pool, 'dropping the new slot', text, [this.#options.config.slot]);
+  }
+
+  async #close(client: pg.Client, held: Held, slotLsn: Lsn): Promise<Recovery> {
+    const { config } = this.#options;
+    const { pool } = this.#means;
+    const { publisher, claimed, database } = held;
+    if (claimed instanceof RelayError) throw claimed;
+    const compared = await this.#compare(client);
+    const facts = { slotLsn: formatLsn(slotLsn), before: claimed };
+    const doubts = this.#doubts(compared);
+    if (doubts.length > 0) return this.#report(compared, { ...facts, outcome: 'refused' });
+    const fresh = progressAt(config.slot, database, this.#instance, claimed?.eventCount);
+    const closed = await closeGap(
+      {
+        config,
+        client,
+        pool,
+        publisher,
+        encoder: new Encoder(
+          config,
+          new RegistryClient(config.registry),
+          new Topics(this.#admin, config.topics),
+        ),
+        consistentLsn: slotLsn,
+        // Where there is none that begins at the beginning: no slot of a relay does.
+        progress: { ...(claimed ?? { ...fresh, endLsn: 0n }), instance: this.#instance },
+        onProgress: (done, total) => this.#options.onProgress({ stage: 'publishing', done, total }),
+      },
+      compared.missing,
+    );
+    const after = { ...fresh, eventCount: fresh.eventCount + closed.published };
+    await publisher.commit(publisher.newBatch(), after);
+    await failpoint('FIRST_PROGRESS_COMMITTED');
+    await storeProgress(pool, after, this.#loss.publication);
+    return this.#report(compared, { ...facts, ...closed, after, outcome: 'recovered' });
+  }
+
+  async #compare(client: pg.Client): Promise<Compared> {
+    const { config, onProgress, unjudged } = this.#options;
+    const { progress } = this.#loss;
+    const published = await readPublished({
+      config,
+      kafka: this.#means.kafka,
+      admin: this.#admin,
+      onProgress: (done, total) => onProgress({ stage: 'topics', done, total }),
+    });
+    const gap = await readGap({
+      config,
+      client,
+      published,
+      firstStartMs: this.#loss.firstStartMs,
+      progressMs: progress === null ? Number.POSITIVE_INFINITY : Date.parse(progress.time),
+      onProgress: (done) => onProgress({ stage: 'table', done }),
+    });
+    const { absent } = gap;
+    const missing = unjudged === 'publish' ? [...absent.missing, ...absent.unjudged] : absent.missing;
+    return { gap, records: published.records, missing: order(missing) };
+  }
+
+  #doubts({ gap, missing }: Compared): string[] {
+    const doubts: string[] = [];
+    const { acceptsWritingOrder, unjudged } = this.#options;
+    const uncertain = countUncertainKeys(missing);
+    if (uncertain > 0 && !acceptsWritingOrder)
+      doubts.push(
+        `of ${uncertain} keys, events of several transactions are missing, and Postgres did not keep when those were committed (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was not then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is that of the commits if writers hold a lock on the aggregate`,
+      );
+    if (gap.absent.unjudged.length > 0 && unjudged === 'refuse')
+      doubts.push(
+        `${gap.absent.unjudged.length} events may have been published and removed from Kafka since, or never have been published: --unjudged publish or --unjudged skip`,
+      );
+    return doubts;
+  }
+
+  #report(compared: Compared, done: Pick<Recovery, 'outcome'> & Partial<Recovery>): Recovery {
+    const { gap, missing, records } = compared;
+    const { absent, events, withoutId, repeated } = gap;
+    const isTimed = missing.every(({ committedUs }) => committedUs !== null);
+    return {
+      found: this.#loss.found.map(({ code, message }) => ({ code, message })),
+      doubts: this.#doubts(compared),
+      before: this.#loss.progress,
+      after: null,
+      slotLsn: null,
+      events,
+      records,
+      missing: some(missing),
+      order: missing.length < 2 ? 'none' : isTimed ? 'commit' : 'writing',
+      uncertainKeys: countUncertainKeys(missing),
+      unjudged: some(absent.unjudged),
+      expired: some(absent.expired),
+      beforeFirstStart: some(absent.before),
+      withoutId,
+      repeated,
+      notCovered: notCovered(gap, this.#loss.progress),
+      published: 0,
+      deadLettered: 0,
+      ...done,
+    };
+  }
+}
+
+function some(events: readonly AbsentEvent[]): Some {
+  let from = Number.POSITIVE_INFINITY;
+  let until = Number.NEGATIVE_INFINITY;
+  for (const event of events) {
+    const ms = eventMs(event);
+    if (ms === undefined) continue;
+    from = Math.min(from, ms);
+    until = Math.max(until, ms);
+  }
+  return {
+    count: events.length,
+    ids: events.slice(0, idsShown).map(({ id }) => id),
+    from: Number.isFinite(from) ? iso(from) : null,
+    until: Number.isFinite(until) ? iso(until) : null,
+  };
+}
+
+/** The progress was alive until it was last written; what was removed since may have been unpublished. */
+function notCovered({ oldestMs, atMs }: Gap, progress: Progress | null): Recovery['notCovered'] {
+  const fromMs = progress === null ? undefined : Date.parse(progress.time);
+  const untilMs = oldestMs ?? atMs;
+  if (fromMs !== undefined && untilMs <= fromMs) return null;
+  return { from: fromMs === undefined ? null : iso(fromMs), until: iso(untilMs) };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

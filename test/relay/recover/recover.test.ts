@@ -1,0 +1,251 @@
+/** Slots that are lost, and what recover makes of it: nothing lost, nothing twice, the order of each key kept. */
+import { setTimeout as pauseFor } from 'node:timers/promises';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
+import type { ReadRecord } from '../../support/kafka.ts';
+import { unique } from '../../support/unique.ts';
+import { idOf, itemOf, World } from '../world.ts';
+
+/** Lets its relay publish one event and ends it. */
+async function publish(world: World, key = 'k'): Promise<string[]> {
+  const relay = world.startRelay();
+  await relay.streaming();
+  const ids = await world.write([{ key, seq: 0 }]);
+  await world.read(ids);
+  relay.signal('SIGTERM');
+  await relay.exited;
+  return ids;
+}
+
+/** A world on a database of its own. */
+async function createWorld(postgres: Postgres): Promise<World> {
+  const name = unique('test');
+  const client = new pg.Client({ connectionString: postgres.url });
+  await client.connect();
+  await client.query(`create database ${name}`);
+  await client.end();
+  const url = new URL(postgres.url);
+  url.pathname = `/${name}`;
+  return World.create(3, { databaseUrl: url.href });
+}
+
+/** Also of a slot that is in use: its reader is ended first. */
+async function dropSlot(world: World): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        await world.pool.query(
+          'select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1 and active',
+          [world.slot],
+        );
+        return world.pool.query('select pg_drop_replication_slot($1)', [world.slot]).then(
+          () => 'dropped',
+          (error: Error) => error.message,
+        );
+      },
+      { timeout: 15_000, interval: 5 },
+    )
+    .toBe('dropped');
+}
+
+const allIds = async (world: World): Promise<string[]> =>
+  (await world.pool.query<{ id: string }>('select id from outbox.event')).rows.map(({ id }) => id);
+
+function expectOnceAndInOrder(records: readonly ReadRecord[], ids: readonly string[]): void {
+  expect(records.map(idOf).toSorted()).toEqual(ids.toSorted());
+  const last = new Map<string, number>();
+  const positions = new Map<string, string>();
+  for (const record of records) {
+    const { key, seq } = itemOf(record);
+    expect(Number(seq), key).toBeGreaterThan(last.get(key) ?? -1);
+    last.set(key, Number(seq));
+    expect(record.headers.position! > (positions.get(key) ?? ''), key).toBe(true);
+    positions.set(key, record.headers.position!);
+  }
+}
+
+/** Writers with keys of their own, in transactions of 1 to 4 events, one in five rolled back. */
+class Writers implements AsyncDisposable {
+  readonly #world: World;
+  readonly #loops: Promise<void>[];
+  #isStopped = false;
+  #committed = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#loops = [0, 1, 2].map((writer) => this.#run(writer));
+  }
+
+  async more(count: number): Promise<void> {
+    const goal = this.#committed + count;
+    await expect.poll(() => this.#committed, { timeout: 30_000, interval: 20 }).toBeGreaterThanOrEqual(goal);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#loops);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #run(writer: number): Promise<void> {
+    for (let seq = 0; !this.#isStopped; seq++) {
+      const client = await this.#world.pool.connect();
+      await client.query('begin');
+      const items = Array.from({ length: 1 + (seq % 4) }, (_, n) => ({ key: `w${writer}-${n}`, seq }));
+      await this.#world.write(items, client);
+      const isCommitted = seq % 5 !== 4;
+      await client.query(isCommitted ? 'commit' : 'rollback');
+      client.release();
+      if (isCommitted) this.#committed += 1;
+      await pauseFor(5); // some hundred transactions a second are load enough
+    }
+  }
+}
+
+describe('where Postgres keeps the times of commits', () => {
+  let postgres: Postgres;
+  beforeAll(async () => {
+    postgres = await startPostgres({ settings: { fsync: 'off', track_commit_timestamp: 'on' } });
+  });
+  afterAll(() => postgres.stop());
+
+  it('a slot that is dropped under load stops the relay, and recover closes the gap while writers go on', {
+    timeout: 90_000,
+  }, async () => {
+    await using world = await createWorld(postgres);
+    const relay = world.startRelay();
+    await relay.streaming();
+    await using writers = new Writers(world);
+    await writers.more(50);
+    await dropSlot(world);
+    expect(await relay.exited).toMatchObject({ code: 78 });
+    expect(relay.lines.at(-1)?.err).toMatchObject({
+      code: 'SLOT_MISSING',
+      hint: expect.stringContaining('outbox-relay recover'),
+    });
+    await writers.more(50);
+
+    const shown = await world.command('recover', '--dry-run', '--json');
+    expect(shown.code).toBe(1);
+    const plan = JSON.parse(shown.stdout);
+    expect(plan).toMatchObject({ outcome: 'dry-run', doubts: [], order: 'commit', notCovered: null });
+    expect(plan.found).toMatchObject([{ code: 'SLOT_MISSING' }]);
+    expect(plan.missing.count).toBeGreaterThanOrEqual(50);
+    expect((await world.pool.query('select from pg_replication_slots')).rowCount).toBe(0);
+
+    const recovered = await world.command('recover');
+    expect(recovered).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^result +recovered: [\d,]+ /m),
+    });
+    await writers.more(20);
+    await world.startRelay().streaming();
+    await writers.more(20);
+    await writers.stop();
+    const ids = await allIds(world);
+    expectOnceAndInOrder(await world.read(ids), ids);
+    expect(await world.command('verify')).toMatchObject({ code: 0 });
+  });
+
+  it('recover can die anywhere and be run again', { timeout: 90_000 }, async () => {
+    await using world = await createWorld(postgres);
+    await publish(world, 'before');
+    await dropSlot(world);
+    let seq = 0;
+    const writeSome = async () => {
+      for (let n = 0; n < 8; n++, seq++)
+        await world.write([
+          { key: 'a', seq },
+          { key: `b${seq % 3}`, seq },
+        ]);
+    };
+    for (const failpoint of [
+      'SLOT_CREATED',
+      'CLAIM_COMMITTED',
+      'EVENTS_SENT:2',
+      'KAFKA_COMMITTED:2',
+      'FIRST_PROGRESS_COMMITTED',
+    ]) {
+      await writeSome();
+      const env = { OUTBOX_RELAY_FAILPOINT: failpoint, OUTBOX_RELAY_PUBLISH_BATCH_EVENTS: '4' };
+      expect((await world.commandWith(env, 'recover', '--force')).code, failpoint).toBeNull();
+    }
+    await writeSome();
+    expect(await world.command('recover', '--force')).toMatchObject({ code: 0 });
+    await world.startRelay().streaming();
+    await writeSome();
+    const ids = await allIds(world);
+    expectOnceAndInOrder(await world.read(ids), ids);
+  });
+});
+
+describe('recover', () => {
+  it('does not guess the order of commits, unless it is told to', async () => {
+    await using world = await World.create();
+    const ids = await publish(world);
+    await dropSlot(world);
+    for (let seq = 1; seq < 4; seq++) ids.push(...(await world.write([{ key: 'k', seq }])));
+    const refused = await world.command('recover');
+    expect(refused).toMatchObject({ code: 1, stdout: expect.stringContaining('--by-writing-order') });
+    expect(refused.stdout).toMatch(/^missing +3 events/m);
+    const slots = await world.pool.query('select from pg_replication_slots where slot_name = $1', [
+      world.slot,
+    ]);
+    expect(slots.rowCount).toBe(0);
+    expect(await world.command('recover', '--by-writing-order')).toMatchObject({ code: 0 });
+    await world.startRelay().streaming();
+    ids.push(...(await world.write([{ key: 'k', seq: 4 }])));
+    expectOnceAndInOrder(await world.read(ids), ids);
+  });
+
+  it('sets aside what can never be published, once, and says from when on rows are gone', async () => {
+    await using world = await World.create();
+    await publish(world);
+    await dropSlot(world);
+    await world.write([{ key: 'gone', seq: 1 }]);
+    await world.pool.query('delete from outbox.event');
+    await world.pool.query(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload) values ('item', 'bad', 'test.ItemMoved', '{}')`,
+    );
+    const ids = await world.write([{ key: 'fine', seq: 2 }]);
+    const recovered = await world.command('recover', '--json');
+    expect(recovered.code).toBe(0);
+    const report = JSON.parse(recovered.stdout);
+    expect(report).toMatchObject({ published: 1, deadLettered: 1 });
+    expect(Date.parse(report.notCovered.until)).toBeGreaterThan(Date.parse(report.notCovered.from));
+    expect(await world.command('recover', '--force')).toMatchObject({ code: 0 });
+    const letters = await world.pool.query('select status, code from outbox.dead_letter');
+    expect(letters.rows).toEqual([{ status: 'open', code: 'PAYLOAD_INVALID' }]);
+    expect((await world.read(ids)).filter((record) => itemOf(record).key === 'fine')).toHaveLength(1);
+  });
+
+  it('closes the gap of a publication that left out the outbox for a while', async () => {
+    await using world = await World.create();
+    const ids = await publish(world);
+    await world.pool.query('alter publication outbox_relay drop table outbox.event');
+    ids.push(...(await world.write([{ key: 'left-out', seq: 0 }])));
+    await world.pool.query('alter publication outbox_relay add table outbox.event');
+    const relay = world.startRelay();
+    await relay.exited;
+    expect(relay.lines.at(-1)?.err?.code).toBe('PUBLICATION_GAP');
+    expect(await world.command('recover')).toMatchObject({ code: 0 });
+    await world.startRelay().streaming();
+    ids.push(...(await world.write([{ key: 'k', seq: 1 }])));
+    expectOnceAndInOrder(await world.read(ids), ids);
+  });
+
+  it('does nothing where nothing is lost, or while a relay runs', async () => {
+    await using world = await World.create();
+    await publish(world);
+    expect(await world.command('recover')).toMatchObject({ code: 64 });
+    await world.startRelay().streaming();
+    expect(await world.command('recover', '--force')).toMatchObject({
+      code: 69,
+      stderr: expect.stringContaining('SLOT_IN_USE'),
+    });
+  });
+});
