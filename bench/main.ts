@@ -1,6 +1,7 @@
 /** `npm run bench`: the relay beside what Postgres and Kafka can give at most, on the same rows in the same run. */
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
+import { debeziumVersion } from './debezium/connect.ts';
 import { Debezium } from './debezium/debezium.ts';
 import { type Drain, drainDebezium, drainPerfClient, drainRelay } from './drain.ts';
 import { measureGrowth } from './growth.ts';
@@ -123,6 +124,7 @@ async function bench(): Promise<Report> {
     postgres: (await world.database.query<{ v: string }>(`select current_setting('server_version') v`))
       .rows[0]?.v,
     slotReader: reader.description,
+    debezium: debezium === undefined ? null : await debeziumVersion(),
   };
   return report(
     { rounds, ...live, growth },

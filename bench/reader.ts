@@ -14,7 +14,7 @@ export type TopicContent = {
   readonly lastMs: number;
 };
 
-const endPollMs = 50;
+const endPollMs = 20;
 /** Markers of transactions are offsets too, one for each of up to 100 partitions, so that enough offsets are not all events. */
 const quietMs = 1_000;
 /** A relay may have to connect anew, a JVM to compile itself; who writes nothing for so long has stopped. */
@@ -22,7 +22,7 @@ const stallMs = 120_000;
 
 /**
  * Resolves when the partitions hold so many offsets and have not grown for a while (markers count among them).
- * @param onGrowth called each time they were seen to have grown: the last call is up to 50 ms after the last event
+ * @param onGrowth called each time they were seen to have grown: the last call is up to 20 ms after the last event
  */
 export async function untilWritten(
   kafka: Kafka,

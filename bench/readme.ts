@@ -15,7 +15,8 @@ export async function writeReadme(report: Report): Promise<void> {
   if (from < 0 || to < from) throw new Error(`README.md has no region between ${begin} and ${end}`);
   await writeFile(path.join(root, 'docs', 'bench.svg'), plot(report));
   const { machine, workload } = report;
-  const how = `Postgres ${machine.postgres}, Node ${machine.node}, ${machine.cores} cores shared by everything, commit ${machine.commit}, ${workload.events} events of ${workload.rowBytes} bytes of JSON in transactions of ${workload.perTransaction}; load average before ${Number(machine.loadBefore).toFixed(1)}.`;
+  const debezium = machine.debezium ? `Debezium ${machine.debezium}, ` : '';
+  const how = `Postgres ${machine.postgres}, ${debezium}Node ${machine.node}, ${machine.cores} cores shared by everything, commit ${machine.commit}, ${workload.events} events of ${workload.rowBytes} bytes of JSON in transactions of ${workload.perTransaction}; load average before ${Number(machine.loadBefore).toFixed(1)}.`;
   const region = [begin, tables(report), '', how, '', '![Throughput and latency](docs/bench.svg)', ''].join(
     '\n',
   );

@@ -1,5 +1,5 @@
 /** Kafka Connect with Debezium's plugin: one distributed worker, since only those publish exactly once from a source. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Fetch, fetched } from '../../stack/fetch.ts';
@@ -15,6 +15,12 @@ const jars: Fetch = {
   what: 'Debezium and Kafka Connect',
   expectedMegabytes: 61 + 39,
 };
+
+/** As the POM pins it. */
+export async function debeziumVersion(): Promise<string> {
+  const pom = await readFile(jars.pomFile, 'utf8');
+  return /<debezium.version>(.+)<\/debezium.version>/.exec(pom)?.[1] ?? 'unknown';
+}
 
 const heapMb = 1_024;
 const readyWithinMs = 120_000;
