@@ -20,6 +20,13 @@ import { readOpenDeadLetters } from './dead-letters.ts';
 import { ensurePartitions } from './partitions.ts';
 import { observeSlot } from './slot-health.ts';
 
+/**
+ * SQLSTATE of a server that takes no connections. While the stream lives, it is shutting down and waits for us: its
+ * walsender ends when all WAL is acknowledged, of which the last records are in no transaction and so never are. Whoever
+ * kept the stream open would keep the server from ending, and a switchover from happening.
+ */
+const cannotConnectNow = '57P03';
+
 /** Partitions are made a week ahead, so looking once an hour leaves 167 more tries. */
 const partitionsIntervalMs = 3_600_000;
 
@@ -90,7 +97,7 @@ export class Housekeeping {
       await duty.call(this);
     } catch (error) {
       const failure = asRelayError(error);
-      if (failure.class === 'stop') throw failure;
+      if (failure.class === 'stop' || failure.context.sqlState === cannotConnectNow) throw failure;
       this.#use.metrics.countError(failure.code);
       this.#use.log.warn({ err: failure }, 'housekeeping failed, it will be tried again');
     }

@@ -76,6 +76,23 @@ describe('under load', () => {
     }
   });
 
+  it('Postgres is shut down as for a switchover, and the relay does not keep it from ending', {
+    timeout: 120_000,
+  }, async () => {
+    await using postgres = await startPostgres();
+    await using world = await World.create(3, { databaseUrl: postgres.url });
+    await world.startRelay().streaming();
+    const writer = new Writer(world);
+    await writer.more(50);
+    const beganMs = performance.now();
+    await postgres.restart({ mode: 'fast' });
+    // It would be killed after 10 s.
+    expect(performance.now() - beganMs).toBeLessThan(9_000);
+    await writer.more(50);
+    const ids = await writer.stop();
+    expectOnceAndInOrder(await world.read(ids, 60_000), ids);
+  });
+
   it('Postgres is shut down without a checkpoint and comes back, again and again', {
     timeout: 120_000,
   }, async () => {
