@@ -119,7 +119,7 @@ export async function whileHoldingSlot<Result>(
     return await work({
       publisher,
       claimed,
-      database: await readDatabaseState(pool, config.slot, capture.system),
+      database: await readDatabaseState(pool, config.slot, capture),
     });
   } finally {
     await Promise.all([publisher?.close(), capture?.close(), tail.stop()]);

@@ -1,24 +1,28 @@
 /** Reads from the database what `checkLineage` compares with the progress. */
 import type pg from 'pg';
-import type { SystemIdentity } from './capture/capture.ts';
+import type { Capture } from './capture/capture.ts';
 import { readSlot } from './capture/slot.ts';
 import { RelayError } from './errors.ts';
 import type { DatabaseState, Progress } from './progress.ts';
 import { readMarks } from './settle/bookkeeping.ts';
 
 /**
- * To be called while the slot is held and every predecessor is fenced: only then does nothing of it change meanwhile.
- * @throws RelayError SLOT_MISSING, SLOT_INVALIDATED, POSTGRES_*
+ * To be called while `capture` holds the slot and every predecessor is fenced: only then does nothing of it change
+ * meanwhile. A relay that was paused and succeeded before it came to this would compare its successor's slot with the
+ * progress it once read, and stop for good; so whose the slot is, is read together with its position.
+ * @throws RelayError SLOT_IN_USE when it is not ours any more; SLOT_MISSING, SLOT_INVALIDATED, POSTGRES_*
  */
 export async function readDatabaseState(
   pool: pg.Pool,
   slot: string,
-  system: SystemIdentity,
+  capture: Pick<Capture, 'system' | 'walSenderPid'>,
 ): Promise<DatabaseState & { readonly publication: string | null }> {
   const marks = await readMarks(pool, slot);
   const state = await readSlot(pool, slot);
   if (state === undefined) throw new RelayError('SLOT_MISSING', `slot ${slot} vanished while it was held`);
-  const { systemIdentifier, timeline, history } = system;
+  if (state.activePid !== capture.walSenderPid)
+    throw new RelayError('SLOT_IN_USE', `slot ${slot} was taken over meanwhile`);
+  const { systemIdentifier, timeline, history } = capture.system;
   const { walLsn, initialised, beat, publication } = marks;
   return {
     systemIdentifier,

@@ -188,11 +188,13 @@ export class Relay {
     const { progressTopic } = this.#config.kafka;
     try {
       await this.#admin.connect();
+      // Before each session: one that was deleted meanwhile must be found empty, not waited for.
+      await ensureProgressTopic(this.#admin, progressTopic);
     } catch (error) {
+      // The client would keep a connection on which nothing comes back for as long as TCP does: a quarter of an hour.
+      await this.#admin.disconnect().catch(() => {});
       throw kafkaError(error, 'connecting to Kafka');
     }
-    // Before each session: one that was deleted meanwhile must be found empty, not waited for.
-    await ensureProgressTopic(this.#admin, progressTopic);
     if (this.#tail !== undefined && this.#tail.crashed === undefined) return this.#tail;
     await this.#tail?.stop();
     this.#tail = undefined;
@@ -261,7 +263,7 @@ export class Relay {
    */
   async #resolveLineage(held: Held, publisher: Publisher, claimed: Progress | null): Promise<Progress> {
     const { capture, publication } = held;
-    const database = await readDatabaseState(this.#pool, this.#config.slot, capture.system);
+    const database = await readDatabaseState(this.#pool, this.#config.slot, capture);
     const verdict = checkLineage(claimed, database);
     assertSamePublication(database.publication, publication);
     await failpoint('LINEAGE_CHECKED');

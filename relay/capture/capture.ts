@@ -49,6 +49,7 @@ export class Capture {
   readonly #assembler: TransactionAssembler;
   #wire: Wire | undefined;
   #system: SystemIdentity | undefined;
+  #walSenderPid: number | undefined;
   #confirmedLsn: Lsn = 0n;
   #serverLsn: Lsn = 0n;
   #beat = 0;
@@ -96,6 +97,11 @@ export class Capture {
   get system(): SystemIdentity {
     if (this.#system === undefined) throw new RelayError('INTERNAL', 'the stream was not started');
     return this.#system;
+  }
+
+  /** The server's process that streams to us: while the slot names it as its reader, the slot is ours. */
+  get walSenderPid(): number | undefined {
+    return this.#walSenderPid;
   }
 
   /** Number of the last heartbeat that the stream brought; 0 before the first. */
@@ -161,6 +167,8 @@ export class Capture {
   async #startReplication(client: pg.Client): Promise<unknown> {
     this.#wire = (client as unknown as { connection: Wire }).connection;
     this.#system = await identifySystem(client);
+    const { rows } = await client.query<{ pid: number | string }>('select pg_backend_pid() as pid');
+    this.#walSenderPid = Number(rows[0]?.pid);
     const publication = this.#config.publication.replaceAll('"', '""').replaceAll("'", "''");
     return client.query(
       `START_REPLICATION SLOT "${this.#config.slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${publication}"')`,

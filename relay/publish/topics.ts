@@ -20,9 +20,15 @@ export class Topics implements TopicDirectory {
   }
 
   async resolve(topic: string): Promise<TopicInfo | undefined> {
-    const partitions = (await this.#partitions(topic)) ?? (await this.#create(topic));
-    if (partitions === undefined) return undefined;
-    return { partitions, maxMessageBytes: await this.#maxMessageBytes(topic) };
+    try {
+      const partitions = (await this.#partitions(topic)) ?? (await this.#create(topic));
+      if (partitions === undefined) return undefined;
+      return { partitions, maxMessageBytes: await this.#maxMessageBytes(topic) };
+    } catch (error) {
+      // The client would keep a connection on which nothing comes back for as long as TCP does: a quarter of an hour.
+      await this.#admin.disconnect().catch(() => {});
+      throw error;
+    }
   }
 
   async #partitions(topic: string): Promise<number | undefined> {
@@ -49,6 +55,9 @@ export class Topics implements TopicDirectory {
         ],
       });
     } catch (error) {
+      // A name that the cluster will never take, as one that differs from another topic's in `.` and `_` only: it is the
+      // row that made it up, and the stream must not wait for it for ever.
+      if (kafkaErrorType(error) === 'INVALID_TOPIC_EXCEPTION') return undefined;
       throw kafkaError(error, `creating topic ${topic}`);
     }
     return this.#partitions(topic);
