@@ -45,6 +45,9 @@ const catchUpMs = 30_000;
 /** And when the last late request has arrived, for what it may do. */
 const quietMs = 1_500;
 
+/** A statement that is not answered (1 s, and 5 s that the driver waits longer), and a flush that is not (1 s). */
+const drainMs = 8_000;
+
 const eventTopic = 'events.item';
 const partitions = 3;
 const maxTransactionEvents = 8;
@@ -195,10 +198,11 @@ class Run {
   /** Both relays are asked to end, and must. */
   async #drain(): Promise<void> {
     for (const relay of this.#relays) if (relay !== undefined) relay.ending.abort();
-    const limitMs = this.#scheduler.nowMs + 5_000;
+    const limitMs = this.#scheduler.nowMs + drainMs;
     const areDone = () => this.#relays.every((relay) => relay === undefined || relay.isDone);
     await this.#runUntil(() => areDone() || this.#scheduler.nowMs > limitMs);
-    if (!areDone()) this.#fail(new Violation('I8', 'a relay did not end within 5 s of being asked to'));
+    if (!areDone())
+      this.#fail(new Violation('I8', `a relay did not end within ${drainMs} ms of being asked to`));
     // What is left of this run must not go on in the next.
     for (const relay of this.#relays) if (relay !== undefined) relay.machine.isDead = true;
   }

@@ -229,6 +229,7 @@ type Listener = (...values: never[]) => void;
 
 /** The library's service, and behind it the walsender that serves it. */
 class ModelReplication {
+  readonly pid: number;
   readonly #options: ClientOptions;
   readonly #listeners = new Map<string, Listener>();
   readonly #described = new Set<number>();
@@ -247,6 +248,7 @@ class ModelReplication {
 
   constructor(options: ClientOptions) {
     this.#options = options;
+    this.pid = options.database.nextPid();
   }
 
   on(event: string, listener: Listener): this {
@@ -303,6 +305,7 @@ class ModelReplication {
       return this.#ask(text, () => ({
         rows: [{ systemid: database.systemIdentifier, timeline: database.timeline }],
       }));
+    if (text.includes('pg_backend_pid')) return this.#ask(text, () => ({ rows: [{ pid: this.pid }] }));
     if (!text.startsWith('START_REPLICATION'))
       throw new Error(`the model does not know this command: ${text}`);
     return this.#start(text, parse);

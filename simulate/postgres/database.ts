@@ -26,7 +26,7 @@ export type Slot = {
   confirmedLsn: Lsn;
   /** As the last checkpoint wrote it: where it is after a crash. */
   savedLsn: Lsn;
-  reader: object | undefined;
+  reader: { readonly pid: number } | undefined;
 };
 
 export type ProgressRow = { publication: string | null; session: number };
@@ -62,6 +62,7 @@ export class Database {
   readonly #options: DatabaseOptions;
   #insertLsn: Lsn;
   #xid = 700;
+  #pid = 1_000;
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -92,6 +93,11 @@ export class Database {
     this.#options.onCommitted?.(transaction);
     for (const tell of this.onWal) tell();
     return transaction;
+  }
+
+  nextPid(): number {
+    this.#pid += 1;
+    return this.#pid;
   }
 
   /** Something that is not ours. */

@@ -59,7 +59,7 @@ function readSlot({ slot, walLsn }: Database): Row[] {
       slot_type: 'logical',
       is_ours: true,
       active: slot.reader !== undefined,
-      active_pid: slot.reader === undefined ? null : 1,
+      active_pid: slot.reader?.pid ?? null,
       confirmed_flush_lsn: formatLsn(slot.confirmedLsn),
       retained_bytes: String(walLsn - slot.confirmedLsn),
       wal_status: 'reserved',
