@@ -204,7 +204,7 @@ export const configSchema = z.strictObject({
     allow: z.array(z.string().min(1)).min(1).default(['outbox.event.*']).meta({
       kind: 'list',
       description:
-        'Topics that events may go to; `*` stands for any characters. A row can never choose another.',
+        'Topics that events may go to; `*` stands for any characters, at the beginning not for `_`. A row can never choose another.',
     }),
     tombstones: z.array(z.string().min(1)).default([]).meta({
       kind: 'list',

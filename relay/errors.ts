@@ -123,7 +123,7 @@ export const errorTable = {
   },
   TOPIC_MISSING: {
     class: 'quarantine',
-    hint: 'The topic does not exist and topics.create is off; create it, then resubmit the event.',
+    hint: 'The topic does not exist, and topics.create is off or the cluster does not take its name (`.` and `_` count as one); create it, then resubmit the event.',
   },
   RECORD_TOO_LARGE: {
     class: 'quarantine',

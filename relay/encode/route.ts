@@ -46,11 +46,18 @@ export class Router {
   }
 }
 
-/** `*` stands for any characters. Kafka's internal topics and the progress topic are never matched. */
+/**
+ * `*` stands for any characters, but at the beginning not for `_`, with which topics that are not for events begin by
+ * custom. Kafka's internal topics, the registry's and the progress topic are never matched, whatever the patterns say.
+ */
 export function allowList(patterns: readonly string[], progressTopic: string): RegExp {
-  const escaped = patterns.map((pattern) => pattern.split('*').map(literal).join('.*'));
-  return new RegExp(`^(?!__|${literal(progressTopic)}$)(?:${escaped.join('|')})$`);
+  const escaped = patterns.map(
+    (pattern) => beyondInternal(pattern) + pattern.split('*').map(literal).join('.*'),
+  );
+  return new RegExp(`^(?!__|_schemas$|${literal(progressTopic)}$)(?:${escaped.join('|')})$`);
 }
+
+const beyondInternal = (pattern: string): string => (pattern.startsWith('*') ? '(?!_)' : '');
 
 function literal(text: string): string {
   return text.replace(/[.+?^${}()|[\]\\]/g, '\\$&');

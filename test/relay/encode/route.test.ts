@@ -35,7 +35,7 @@ describe('the topic', () => {
 describe('the allow-list', () => {
   const anything = router({ TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: '*' });
 
-  test.each(['__consumer_offsets', '__transaction_state', '__x', 'outbox-relay.progress'])(
+  test.each(['__consumer_offsets', '__transaction_state', '__x', '_schemas', 'outbox-relay.progress'])(
     'never lets a row into %s, whatever it says',
     (internal) => {
       expect(anything.topic(internal, 'x')).toBeUndefined();
@@ -66,6 +66,10 @@ describe('the allow-list', () => {
     ['a.c', 'abc', false],
     ['a.*', 'abc', false],
     ['a+', 'aa', false],
+    ['*', '_confluent-command', false],
+    ['*s', '_s', false],
+    ['_mine.*', '_mine.a', true],
+    ['a*', 'a_b', true],
   ])('%s of %s: %s', (pattern, topic, isAllowed) => {
     expect(allowList([pattern], 'p').test(topic)).toBe(isAllowed);
   });
