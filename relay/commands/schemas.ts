@@ -5,7 +5,7 @@ import { RelayError } from '../errors.ts';
 import type { Load } from './load.ts';
 import { schemasCheckCommand } from './schemas/check.ts';
 import { schemasDiffCommand } from './schemas/diff.ts';
-import { findRegistered, readSchemaFiles, type SchemaFile } from './schemas/files.ts';
+import { findRegistered, readSchemaFiles, type SchemaFile, Versions } from './schemas/files.ts';
 import { schemasTestCommand } from './schemas/test.ts';
 import { schemasTypesCommand } from './schemas/types.ts';
 import { formatTable } from './table.ts';
@@ -25,6 +25,9 @@ topics.template; the subject follows from schemas.subjectStrategy:
   topic-record   <topic>-<full name of the record>   (default)
   record         <full name of the record>; the folder does not matter
   topic          <topic>-value; one file a folder
+
+A file may name the type that another file describes: it is registered after that one, with a reference. A type that is no
+event of its own, or no record, goes to <schemas.directory>/<any name>.avsc and is registered under its full name.
 
 Only adds versions: the compatibility level of a subject stays as it is, nothing is removed. All files are checked
 before the first is registered; run twice, the second run changes nothing. SCHEMA_REGISTRY_URL wins over registry.url.
@@ -48,7 +51,9 @@ export function schemasCommand(load: Load): Command {
       const files = await readSchemaFiles(config);
       const client = new RegistryClient(config.registry);
       const outcomes: Outcome[] = [];
-      for (const file of files) outcomes.push(await registerFile(client, file, options.dryRun === true));
+      const versions = new Versions(client);
+      for (const file of files)
+        outcomes.push(await registerFile(client, versions, file, options.dryRun === true));
       command
         .configureOutput()
         .writeOut?.(`${options.json ? JSON.stringify(outcomes) : describe(outcomes)}\n`);
@@ -63,13 +68,28 @@ export function schemasCommand(load: Load): Command {
     .addCommand(schemasTestCommand(load));
 }
 
-async function registerFile(client: RegistryClient, schema: SchemaFile, isDryRun: boolean): Promise<Outcome> {
-  const { file, subject, schemaText } = schema;
-  const known = await findRegistered(client, schema);
+async function registerFile(
+  client: RegistryClient,
+  versions: Versions,
+  schema: SchemaFile,
+  isDryRun: boolean,
+): Promise<Outcome> {
+  const { file, subject, schemaText, uses } = schema;
+  const references = await versions.references(schema);
+  const known = await findRegistered(client, schema, references);
   if (known !== undefined) return { file, subject, status: 'unchanged', id: known };
   if (isDryRun) return { file, subject, status: 'pending', id: null };
+  if (references === undefined) {
+    const message = `registering a schema under ${subject}: it uses ${uses.map((used) => used.file).join(', ')}, refused before`;
+    return { file, subject, status: 'refused', id: null, message };
+  }
   try {
-    return { file, subject, status: 'registered', id: await client.register(subject, schemaText) };
+    return {
+      file,
+      subject,
+      status: 'registered',
+      id: await client.register(subject, schemaText, references),
+    };
   } catch (error) {
     const isRefusal =
       error instanceof RelayError &&

@@ -2,6 +2,7 @@
  * Whether the files may become the next versions of their subjects. The registry's verdict decides what it takes; our own
  * comparison says why, and finds what it lets pass though values arrive as others.
  */
+import type { Reference } from '../encode/registry-client.ts';
 import { compareSchemas, type Finding, isSilent } from './compare.ts';
 import { type Node, readModel } from './model.ts';
 import type { Level, SubjectHistory, Verdict } from './subject-history.ts';
@@ -22,16 +23,24 @@ export type CheckedSchema = {
   readonly findings: readonly VersionFinding[];
 };
 
-type CheckedFile = { readonly file: string; readonly subject: string; readonly schemaText: string };
+type CheckedFile = {
+  readonly file: string;
+  readonly subject: string;
+  readonly schemaText: string;
+  /** Texts of what it uses of other files, what one builds on before it. */
+  readonly usedTexts: readonly string[];
+};
 
 /**
  * Checks one file.
+ * @param references versions of what it uses; undefined where one is not registered yet, so that the registry cannot judge
  * @param level instead of the registry's for the subject; its own verdict counts all the same
  * @throws RelayError REGISTRY_*, SCHEMA_INVALID for a registered version that cannot be read
  */
 export async function checkSchema(
   history: SubjectHistory,
-  { file, subject, schemaText }: CheckedFile,
+  { file, subject, schemaText, usedTexts }: CheckedFile,
+  references: readonly Reference[] | undefined,
   isRegistered: boolean,
   level?: Level,
 ): Promise<CheckedSchema> {
@@ -40,7 +49,7 @@ export async function checkSchema(
   const own = await history.level(subject);
   const applied = level ?? own;
   if (isRegistered) return { file, subject, status: 'unchanged', level: applied, findings: [] };
-  const fresh = readModel(schemaText);
+  const fresh = readModel(schemaText, usedTexts);
   const findings: VersionFinding[] = [];
   for (const version of concerned(numbers, applied)) {
     const { schemaText: text, references } = await history.version(subject, version);
@@ -48,8 +57,9 @@ export async function checkSchema(
     for (const finding of compareVersions(fresh, readModel(text, references), applied, version, isLatest))
       findings.push({ ...finding, version });
   }
-  const verdict = await history.judge(subject, schemaText, concerned(numbers, own));
-  if (!verdict.isCompatible && findings.every(isFromSilence)) findings.push(refusal(verdict));
+  const verdict =
+    references && (await history.judge(subject, schemaText, concerned(numbers, own), references));
+  if (verdict?.isCompatible === false && findings.every(isFromSilence)) findings.push(refusal(verdict));
   return {
     file,
     subject,

@@ -33,7 +33,13 @@ export type TypeTrial = {
 
 type Tally = { -readonly [K in keyof TypeTrial]: TypeTrial[K] } & { failures: Failure[] };
 
-type LocalSchema = { readonly file: string; readonly subject: string; readonly schemaText: string };
+type LocalSchema = {
+  readonly file: string;
+  readonly subject: string;
+  readonly schemaText: string;
+  /** Texts of what it uses of other files. */
+  readonly usedTexts: readonly string[];
+};
 
 /** Larger than any topic's: the files are on trial here, not the cluster. publish.maxRecordBytes still holds. */
 const anyTopic = { partitions: 1, maxMessageBytes: 2 ** 31 - 1 };
@@ -48,7 +54,10 @@ export class Trial {
   /** @param failuresMax how many failures of a type are kept */
   constructor(config: Config, files: readonly LocalSchema[], failuresMax: number) {
     const schemaOf = new Map(
-      files.map(({ subject, schemaText }, index) => [subject, { id: index + 1, schemaText, references: [] }]),
+      files.map(({ subject, schemaText, usedTexts }, index) => [
+        subject,
+        { id: index + 1, schemaText, references: usedTexts },
+      ]),
     );
     this.#fileOf = new Map(files.map(({ subject, file }) => [subject, file]));
     this.#failuresMax = failuresMax;

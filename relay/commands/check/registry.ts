@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../../config.ts';
 import type { RegistryClient } from '../../encode/registry-client.ts';
-import { findRegistered, readSchemaFiles } from '../schemas/files.ts';
+import { findRegistered, readSchemaFiles, Versions } from '../schemas/files.ts';
 import { type Check, fail, ok, warn } from './finding.ts';
 
 export type RegistryContext = { readonly client: RegistryClient; readonly config: Config };
@@ -25,8 +25,10 @@ const subjects: RegistryCheck = {
     const files = await readSchemaFiles(config);
     const missing: string[] = [];
     const differing: string[] = [];
+    const versions = new Versions(client);
     for (const file of files) {
-      if ((await findRegistered(client, file)) !== undefined) continue;
+      const references = await versions.references(file);
+      if ((await findRegistered(client, file, references)) !== undefined) continue;
       const isKnown = (await client.latest(file.subject)) !== undefined;
       (isKnown ? differing : missing).push(file.subject);
     }

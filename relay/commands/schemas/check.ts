@@ -6,7 +6,7 @@ import { exitCodes } from '../../errors.ts';
 import { type CheckedSchema, checkSchema, type VersionFinding } from '../../schemas/check.ts';
 import { type Level, levels, SubjectHistory } from '../../schemas/subject-history.ts';
 import type { Load } from '../load.ts';
-import { findRegistered, readSchemaFiles } from './files.ts';
+import { findRegistered, readSchemaFiles, Versions } from './files.ts';
 
 type CheckOptions = { level?: Level; json?: boolean };
 
@@ -42,10 +42,12 @@ export function schemasCheckCommand(load: Load): Command {
       const print = (text: string) => command.configureOutput().writeOut?.(`${text}\n`);
       const files = await readSchemaFiles(config);
       const [client, history] = [new RegistryClient(config.registry), new SubjectHistory(config.registry)];
+      const versions = new Versions(client);
       const schemas: CheckedSchema[] = [];
       for (const file of files) {
-        const isRegistered = (await findRegistered(client, file)) !== undefined;
-        const checked = await checkSchema(history, file, isRegistered, options.level);
+        const references = await versions.references(file);
+        const isRegistered = (await findRegistered(client, file, references)) !== undefined;
+        const checked = await checkSchema(history, file, references, isRegistered, options.level);
         schemas.push(checked);
         if (!options.json) print(describe(checked));
       }

@@ -1,4 +1,5 @@
 /** `outbox-relay schemas diff`: what differs between each file and the latest version in the registry. */
+import { isDeepStrictEqual } from 'node:util';
 import { Command } from 'commander';
 import { RegistryClient } from '../../encode/registry-client.ts';
 import { exitCodes } from '../../errors.ts';
@@ -51,13 +52,17 @@ export function schemasDiffCommand(load: Load): Command {
 
 async function diffFile(
   client: RegistryClient,
-  { file, subject, schemaText }: SchemaFile,
+  { file, subject, schemaText, usedTexts }: SchemaFile,
 ): Promise<FileDiff> {
   const latest = await client.latest(subject);
   if (latest === undefined) return { file, subject, status: 'unregistered', differences: [] };
-  if (compactJson(latest.schemaText) === schemaText)
+  const registered = [...latest.references, latest.schemaText].map(compactJson);
+  if (isDeepStrictEqual(registered.toSorted(), [...usedTexts, schemaText].toSorted()))
     return { file, subject, status: 'same', differences: [] };
-  const differences = diffSchemas(readModel(latest.schemaText, latest.references), readModel(schemaText));
+  const differences = diffSchemas(
+    readModel(latest.schemaText, latest.references),
+    readModel(schemaText, usedTexts),
+  );
   return { file, subject, status: differences.length > 0 ? 'changed' : 'rewritten', differences };
 }
 

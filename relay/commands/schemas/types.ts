@@ -11,9 +11,9 @@ import { readSchemaFiles } from './files.ts';
 type TypesOptions = { out?: string; check?: boolean; json?: boolean };
 
 const help = `
-One interface a record, with the JSON that the relay accepts: decimals and times as text or number, bytes as base64, a
-field with a default may be left out. EventTypes maps each event type to its payload, AggregateTypes each aggregatetype
-to its event types, OutboxEvent is a row in which the type tells the payload. Needs no server.
+One interface a record, with the JSON that the relay accepts: decimals and times as text or number, bytes as
+schemas.bytes says, a field with a default may be left out. EventTypes maps each event type to its payload, AggregateTypes
+each aggregatetype to its event types, OutboxEvent is a row in which the type tells the payload. Needs no server.
 
 Exit codes: 0 done · 1 with --check, the file is missing or out of date · 64 a schema is not valid, or no --out for
 --check
@@ -35,13 +35,14 @@ export function schemasTypesCommand(load: Load): Command {
       if (options.check && options.out === undefined)
         throw new RelayError('CONFIG_INVALID', '--check needs --out <file>, the file to compare');
       const files = await readSchemaFiles(config);
-      const text = generateTypes(
-        files.map(({ file, schemaText }) => ({
+      const typed = files
+        .filter(({ isEvent }) => isEvent)
+        .map(({ file, schemaText, usedTexts }) => ({
           aggregatetype: file.split('/')[0]!,
-          // readSchemaFiles admits records only.
-          root: readModel(schemaText) as RecordNode,
-        })),
-      );
+          // Only records are events.
+          root: readModel(schemaText, usedTexts) as RecordNode,
+        }));
+      const text = generateTypes(typed, config.schemas.bytes);
       if (options.out === undefined)
         return void print(
           options.json ? `${JSON.stringify({ file: null, status: 'printed', text })}\n` : text,

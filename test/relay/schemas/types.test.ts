@@ -173,6 +173,14 @@ export const row: OutboxEvent =
     expect(generateTypes(files.toReversed())).toBe(text);
   });
 
+  test('name bytes by the form that the payloads have', () => {
+    expect(text).toContain('/** Avro bytes: base64, padded. */\nexport type Base64 = string;');
+    const hex = generateTypes(files, 'hex');
+    expect(hex).toContain('export type Hex = string;');
+    expect(hex).not.toContain('Base64');
+    expect(hex.replaceAll('Hex', 'Base64').split('\n').length).toBe(text.split('\n').length);
+  });
+
   test('name each definition once, and two of one name apart', () => {
     expect(generateTypes([...files, typed('again', rich)]).match(/^export interface Rich /gm)).toHaveLength(
       1,
