@@ -60,7 +60,11 @@ export class RelayProcess {
     });
     this.#child = child;
     this.pid = child.pid ?? 0;
+    // Nothing is left behind when this process ends in the midst of a run.
+    const killWithUs = () => child.kill('SIGKILL');
+    process.on('exit', killWithUs);
     this.exited = once(child, 'exit').then(([code, signal]) => {
+      process.off('exit', killWithUs);
       this.hasEnded = true;
       return { code: code as number | null, signal: signal as NodeJS.Signals | null };
     });

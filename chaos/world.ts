@@ -116,13 +116,18 @@ export class World implements AsyncDisposable {
       untilCaughtUp: (timeoutMs) => untilCaughtUp(ledger, timeoutMs),
     };
     const world = new World(arena, reader);
-    await arena.registerSchema(itemType, itemSchema);
-    relays.start(firstRelay);
-    await waitFor(() => hasSlot(arena), 'the slot', startWithinMs);
-    load.start();
-    await relays.untilActive(startWithinMs);
-    await arena.untilCaughtUp(startWithinMs);
-    return world;
+    try {
+      await arena.registerSchema(itemType, itemSchema);
+      relays.start(firstRelay);
+      await waitFor(() => hasSlot(arena), 'the slot', startWithinMs);
+      load.start();
+      await relays.untilActive(startWithinMs);
+      await arena.untilCaughtUp(startWithinMs);
+      return world;
+    } catch (error) {
+      await world[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -133,7 +138,8 @@ export class World implements AsyncDisposable {
     await this.#reader.stop();
     await this.#sampling;
     await pool.end();
-    await dropDatabase(servers, databaseName);
+    // Where the server does not come back any more, the run ends and takes its data with it.
+    await dropDatabase(servers, databaseName).catch(() => {});
   }
 
   /** I6, and the dead letters: as the database tells them, often. */
@@ -245,6 +251,7 @@ async function dropDatabase(servers: Servers, name: string): Promise<void> {
 
 async function asSuperuser(servers: Servers, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
   const client = new pg.Client({ connectionString: servers.databaseUrls('postgres').direct });
+  client.on('error', () => {}); // the query under way, or the next one, fails
   await client.connect();
   try {
     await work(client);
