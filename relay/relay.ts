@@ -115,6 +115,7 @@ export class Relay {
 
   /** Brings the gauges up to date; called when somebody asks for them. */
   sample(): void {
+    this.#metrics.setRetries(this.#health.retries());
     this.#metrics.setInFlight(this.#capture?.inbox.bytes ?? 0, this.#config.capture.maxInFlightBytes);
     const oldestMs = this.#streaming?.oldestWaitingMs;
     this.#metrics.setReplicationLag(
@@ -151,7 +152,8 @@ export class Relay {
     const retryInMs = backoffMs(this.#attempt, this.#config.retry);
     this.#attempt += 1;
     this.#metrics.countError(failure.code);
-    this.#health.failing(failure);
+    this.#metrics.countRetry(failure.code);
+    this.#health.failing(failure, retryInMs);
     this.#log.warn({ err: failure, retryInMs }, 'session ended, the next one begins at standby');
     this.#encoder.forgetTopics();
     this.#enter('standby');

@@ -189,7 +189,8 @@ export class Streaming {
         const failure = asRelayError(error);
         if (failure.class !== 'retry' || this.#isEnding) throw failure;
         const retryInMs = backoffMs(attempt, config.retry);
-        health.failing(failure);
+        health.failing(failure, retryInMs);
+        metrics.countRetry(failure.code);
         metrics.countError(failure.code);
         log.warn({ err: failure, retryInMs }, 'encoding waits');
         await pause(retryInMs, this.#ending.signal);

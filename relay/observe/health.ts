@@ -21,6 +21,34 @@ export type Readiness = {
     readonly hint: string;
     readonly failingSince: string;
   };
+  /** What is being retried; absent while all works. */
+  readonly retrying?: readonly Retry[];
+};
+
+/** What the relay depends on. `relay` is itself: a failure that no server is to blame for. */
+export const dependencies = ['postgres', 'kafka', 'registry', 'relay'] as const;
+export type Dependency = (typeof dependencies)[number];
+
+/**
+ * - `closed`: works, or was not asked yet.
+ * - `open`: failed; nothing is asked until the pause is over.
+ * - `half_open`: is asked once more.
+ */
+export const breakerStates = ['closed', 'open', 'half_open'] as const;
+export type BreakerState = (typeof breakerStates)[number];
+
+/** A server that failed and is tried again. */
+export type Retry = {
+  readonly dependency: Dependency;
+  /** Of the last failure. */
+  readonly code: string;
+  readonly breaker: Exclude<BreakerState, 'closed'>;
+  /** ISO time of the first failure since it last worked. */
+  readonly since: string;
+  /** Failures since then, which is the number of the attempt that comes next. */
+  readonly attempt: number;
+  /** 0 while it is being tried. */
+  readonly nextAttemptInMs: number;
 };
 
 export type Liveness = { readonly live: boolean; readonly reason: string };
@@ -36,6 +64,19 @@ const reasons: Readonly<Record<RelayState, string>> = {
 /** The slot or the producer belongs to another relay: the reason to wait, not a failure. */
 const peerCodes: ReadonlySet<string> = new Set(['SLOT_IN_USE', 'PRODUCER_FENCED']);
 
+/** Whom a failure is laid to; the first match counts. */
+const dependencyPatterns: readonly (readonly [RegExp, Dependency])[] = [
+  [/^(POSTGRES|REPLICATION|SLOT|PUBLICATION|OUTBOX)_/, 'postgres'],
+  [/^(KAFKA|PUBLISH|PRODUCER|TOPIC)_/, 'kafka'],
+  [/^(REGISTRY|SCHEMA)_/, 'registry'],
+];
+
+export function dependencyOf(code: string): Dependency {
+  return dependencyPatterns.find(([pattern]) => pattern.test(code))?.[1] ?? 'relay';
+}
+
+type Failing = { readonly code: string; readonly sinceMs: number; attempts: number; nextMs: number };
+
 export class Health {
   readonly #notReadyAfterMs: number;
   readonly #now: () => number;
@@ -43,6 +84,7 @@ export class Health {
   #sinceMs: number;
   #failure: { readonly error: RelayError; readonly sinceMs: number } | undefined;
   #isStopped = false;
+  readonly #failing = new Map<Dependency, Failing>();
   #isPeerActive = false;
   /** It has streamed, or seen that another relay does: from then on only a lasting failure makes it unready. */
   #hasArrived = false;
@@ -68,8 +110,11 @@ export class Health {
     this.recovered();
   }
 
-  /** An attempt failed and will be repeated. The time counts from the first failure since the last recovery. */
-  failing(error: RelayError): void {
+  /**
+   * An attempt failed and will be repeated. The time counts from the first failure since the last recovery.
+   * @param retryInMs the pause before the next attempt
+   */
+  failing(error: RelayError, retryInMs = 0): void {
     if (peerCodes.has(error.code)) {
       this.#isPeerActive = true;
       this.#hasArrived = true;
@@ -77,22 +122,47 @@ export class Health {
       return;
     }
     this.#isPeerActive = false;
-    this.#failure = { error, sinceMs: this.#failure?.sinceMs ?? this.#now() };
+    const nowMs = this.#now();
+    this.#failure = { error, sinceMs: this.#failure?.sinceMs ?? nowMs };
+    const dependency = dependencyOf(error.code);
+    const before = this.#failing.get(dependency);
+    this.#failing.set(dependency, {
+      code: error.code,
+      sinceMs: before?.sinceMs ?? nowMs,
+      attempts: (before?.attempts ?? 0) + 1,
+      nextMs: nowMs + retryInMs,
+    });
+  }
+
+  /** What is being retried now, by dependency. */
+  retries(): Retry[] {
+    const nowMs = this.#now();
+    return [...this.#failing].map(([dependency, { code, sinceMs, attempts, nextMs }]) => ({
+      dependency,
+      code,
+      breaker: nextMs > nowMs ? 'open' : 'half_open',
+      since: iso(sinceMs),
+      attempt: attempts,
+      nextAttemptInMs: Math.max(0, nextMs - nowMs),
+    }));
   }
 
   /** What was failing works again. */
   recovered(): void {
+    this.#failing.clear();
     if (!this.#isStopped) this.#failure = undefined;
   }
 
   /** The relay stopped itself and will not go on. */
   stopped(error: RelayError): void {
     this.#isStopped = true;
+    this.#failing.clear();
     this.#failure = { error, sinceMs: this.#now() };
   }
 
   ready(): Readiness {
     const failure = this.#failure;
+    const retrying = this.retries();
     return {
       ...this.#verdict(),
       state: this.#state,
@@ -107,6 +177,7 @@ export class Health {
               failingSince: iso(failure.sinceMs),
             },
           }),
+      ...(retrying.length === 0 ? {} : { retrying }),
     };
   }
 

@@ -5,6 +5,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { ErrorCode } from '../errors.ts';
 import type { Lsn } from '../position.ts';
+import type { Waiting } from '../settle/dead-letters.ts';
+import { breakerStates, dependencies, dependencyOf, type Retry } from './health.ts';
 import { type RelayState, relayStates } from './state.ts';
 import { version } from './version.ts';
 
@@ -32,6 +34,10 @@ const counters = {
     help: 'Events set aside in outbox.dead_letter, by code and the topic they were meant for.',
     labels: ['code', 'topic'],
   },
+  retries_total: {
+    help: 'Failed attempts that are repeated after a pause (backoff with full jitter), by what failed.',
+    labels: ['dependency'],
+  },
   sessions_total: { help: 'Replication connections on which the relay began to stream.' },
 } as const satisfies Record<string, Described>;
 
@@ -43,6 +49,14 @@ const gauges = {
   in_flight_bytes: { help: 'Bytes of events in memory.' },
   in_flight_bytes_limit: { help: 'capture.maxInFlightBytes: above it the relay stops reading.' },
   state: { help: '1 for the state the relay is in, 0 for the others.', labels: ['state'] },
+  circuit_breaker_state: {
+    help: '1 for the state of the breaker of a dependency, 0 for the others: open while nothing is asked of it after a failure, half_open while it is tried again.',
+    labels: ['dependency', 'state'],
+  },
+  retry_attempts: {
+    help: 'Failures of a dependency since it last worked; 0 while it works.',
+    labels: ['dependency'],
+  },
   slot_retained_bytes: { help: 'WAL bytes the slot keeps the server from removing.' },
   slot_safe_wal_size_bytes: {
     help: 'WAL bytes that may still be written before Postgres may give up the slot (safe_wal_size); +Inf without max_slot_wal_keep_size.',
@@ -198,6 +212,23 @@ export function createMetrics(options: { readonly process?: boolean } = {}) {
     countDeadLetter(code: ErrorCode, topic: string | undefined): void {
       const isOurs = topic !== undefined && code !== 'TOPIC_NOT_ALLOWED';
       counter.dead_letters_total.inc({ code, topic: isOurs ? bounded(topic) : '' });
+    },
+
+    countRetry(code: ErrorCode): void {
+      counter.retries_total.inc({ dependency: dependencyOf(code) });
+    },
+
+    /** @param retries what is being retried; all else works */
+    setRetries(retries: readonly Pick<Retry, 'dependency' | 'breaker' | 'attempt'>[]): void {
+      for (const dependency of dependencies) {
+        const retry = retries.find((each) => each.dependency === dependency);
+        gauge.retry_attempts.set({ dependency }, retry?.attempt ?? 0);
+        for (const state of breakerStates)
+          gauge.circuit_breaker_state.set(
+            { dependency, state },
+            state === (retry?.breaker ?? 'closed') ? 1 : 0,
+          );
+      }
     },
 
     countSession(): void {

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
-import { RelayError } from '../../../relay/errors.ts';
-import { Health } from '../../../relay/observe/health.ts';
+import { errorTable, RelayError } from '../../../relay/errors.ts';
+import { dependencyOf, Health } from '../../../relay/observe/health.ts';
 
 let nowMs = 0;
 let health: Health;
@@ -81,4 +81,46 @@ test('a relay that stopped itself is neither alive nor ready, whatever comes aft
   health.recovered();
   expect(health.live()).toEqual({ live: false, reason: 'stopped: SLOT_MISSING' });
   expect(health.ready()).toMatchObject({ ready: false, reason: 'stopped: SLOT_MISSING' });
+});
+
+test('what is retried is told by whom it concerns: since when, which attempt, when the next one is', () => {
+  health.enter('streaming');
+  health.failing(outage(), 4_000);
+  nowMs += 1_000;
+  health.failing(new RelayError('REGISTRY_UNAVAILABLE', 'status 503'), 100);
+  const kafka = {
+    dependency: 'kafka',
+    code: 'KAFKA_UNAVAILABLE',
+    breaker: 'open',
+    since: '2026-01-01T00:00:00.000Z',
+    attempt: 1,
+    nextAttemptInMs: 3_000,
+  };
+  expect(health.ready().retrying).toEqual([
+    kafka,
+    expect.objectContaining({ dependency: 'registry', attempt: 1, nextAttemptInMs: 100 }),
+  ]);
+  nowMs += 3_000;
+  expect(health.ready().retrying?.[0]).toMatchObject({ breaker: 'half_open', nextAttemptInMs: 0 });
+  health.failing(new RelayError('PUBLISH_UNCERTAIN', 'no answer'), 500);
+  expect(health.ready().retrying?.[0]).toEqual({
+    ...kafka,
+    code: 'PUBLISH_UNCERTAIN',
+    attempt: 2,
+    nextAttemptInMs: 500,
+  });
+  health.enter('streaming');
+  expect(health.ready()).not.toHaveProperty('retrying');
+});
+
+test('a relay that waits for its peer retries nothing', () => {
+  health.failing(outage(), 1_000);
+  health.failing(new RelayError('SLOT_IN_USE', 'slot is active for PID 7'));
+  expect(health.ready()).not.toHaveProperty('retrying');
+});
+
+test('every code that is retried is laid to a server, but for what the relay itself does not understand', () => {
+  const retried = Object.entries(errorTable).filter(([, entry]) => entry.class === 'retry');
+  const ofNobody = retried.filter(([code]) => dependencyOf(code) === 'relay').map(([code]) => code);
+  expect(ofNobody).toEqual(['ENCODING_UNCLEAR']);
 });

@@ -66,6 +66,25 @@ test('exactly one state is 1', async () => {
   expect(text).toContain('outbox_relay_state_changes_total{state="fencing"} 1');
 });
 
+test('the breaker of each dependency is in exactly one state', async () => {
+  const metrics = create();
+  metrics.countRetry('PUBLISH_UNCERTAIN');
+  metrics.setRetries([{ dependency: 'kafka', breaker: 'open', attempt: 3 }]);
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('outbox_relay_retries_total{dependency="kafka"} 1');
+  expect(text).toContain('outbox_relay_retry_attempts{dependency="kafka"} 3');
+  expect(text.match(/^outbox_relay_circuit_breaker_state\{.*\} 1$/gm)).toEqual([
+    'outbox_relay_circuit_breaker_state{dependency="postgres",state="closed"} 1',
+    'outbox_relay_circuit_breaker_state{dependency="kafka",state="open"} 1',
+    'outbox_relay_circuit_breaker_state{dependency="registry",state="closed"} 1',
+    'outbox_relay_circuit_breaker_state{dependency="relay",state="closed"} 1',
+  ]);
+  metrics.setRetries([]);
+  expect(await metrics.registry.metrics()).toContain(
+    'circuit_breaker_state{dependency="kafka",state="closed"} 1',
+  );
+});
+
 test('a slot at risk shows, with how much more WAL it survives, and so does a lost one, with the reason', async () => {
   const metrics = create();
   metrics.setSlot({ retainedBytes: 4096, walStatus: 'unreserved', safeWalBytes: -100 });
