@@ -46,6 +46,16 @@ const MiB = 1024 * 1024;
 const unreadableUrl =
   'cannot be read as a URL; in user and password, write characters such as / ? # @ and % as %2F, %3F, %23, %40 and %25';
 
+function hasReadableCredentials(text: string): boolean {
+  try {
+    const { username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export const configSchema = z.strictObject({
   slot: z
     .string()
@@ -151,7 +161,7 @@ export const configSchema = z.strictObject({
     url: z
       .string({ error: 'is required, for example http://registry:8081' })
       .regex(/^https?:\/\//, 'must start with http:// or https://')
-      .refine((url) => URL.canParse(url), unreadableUrl)
+      .refine(hasReadableCredentials, unreadableUrl)
       .meta({
         kind: 'string',
         env: 'SCHEMA_REGISTRY_URL',
@@ -160,7 +170,12 @@ export const configSchema = z.strictObject({
       }),
     username: optionalText('User for basic authentication.'),
     password: optionalText('Password for basic authentication.', { secret: 'whole' }),
-    token: optionalText('Token for bearer authentication.', { secret: 'whole' }),
+    // A line end that came along with the token would end as an outage: no such header can be sent.
+    token: z
+      .string()
+      .regex(/^[!-~]+$/, 'must be of printable ASCII without spaces')
+      .optional()
+      .meta({ kind: 'string', description: 'Token for bearer authentication.', secret: 'whole' }),
     sslCaFile: optionalText('File with the certificate authorities to trust, PEM; for https.'),
     sslCertFile: optionalText('File with the client certificate, PEM.'),
     sslKeyFile: optionalText('File with the client key, PEM.'),

@@ -135,6 +135,8 @@ describe('faults', () => {
     ['kafka.saslMechanism', 'gssapi'],
     ['registry.url', 'registry:8081'],
     ['registry.url', 'http://me:a#b@'],
+    ['registry.url', 'http://me:100%@registry'],
+    ['registry.token', 'token\n'],
     ['schemas.subjectStrategy', 'random'],
     ['deadLetters.policy', 'drop'],
     ['log.level', 'loud'],

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { tlsOptions, tlsRefusal } from '../../relay/tls.ts';
+import { plainMessage, tlsOptions, tlsRefusal } from '../../relay/tls.ts';
 
 describe('a failure of TLS', () => {
   const coded = (code: string, cause?: Error) => Object.assign(new Error('failed', { cause }), { code });
@@ -39,6 +39,13 @@ describe('a failure of TLS', () => {
     expect(tlsRefusal(loop)).toBeUndefined();
     expect(tlsRefusal('no error')).toBeUndefined();
   });
+});
+
+test('a message of OpenSSL is told without what it says to its own developers', () => {
+  const said =
+    '403DCAD0347F0000:error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca:../ssl/rec_layer_s3.c:918:SSL alert number 48\n';
+  expect(plainMessage(`Connection error: ${said}`)).toBe('Connection error: tlsv1 alert unknown ca');
+  expect(plainMessage('certificate has expired')).toBe('certificate has expired');
 });
 
 describe('a file', () => {
