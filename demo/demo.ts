@@ -6,10 +6,11 @@ import pg from 'pg';
 import { extendToHighWatermarks } from '../relay/audit/high-watermarks.ts';
 import { stableRanges } from '../relay/audit/read-topics.ts';
 import { readSchemaFiles } from '../relay/commands/schemas/files.ts';
-import { configSchema } from '../relay/config-schema.ts';
+import { type Config, configSchema } from '../relay/config-schema.ts';
 import { RegistryClient } from '../relay/encode/registry-client.ts';
 import { migrate } from '../relay/migrate.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
+import { Evolution } from './evolution.ts';
 import { Follower } from './follower.ts';
 import { Ledger } from './ledger.ts';
 import { OrderService, writerCount } from './order-service.ts';
@@ -48,6 +49,8 @@ const partitionCount = 6;
 const schemasFolder = path.join(import.meta.dirname, '..', 'schemas');
 
 const tickIntervalMs = 250;
+/** When the schema changes: about the middle, so that events of both versions are read. */
+const changedAtShare = 0.4;
 const lastCount = 3;
 /** Without any arrival for so long, what has not come counts as missing. */
 const givenUpAfterMs = 60_000;
@@ -92,6 +95,8 @@ class Demo {
   readonly #stack: Stack;
   readonly #kafka: Kafka;
   readonly #ledger = new Ledger();
+  readonly #config: Config;
+  readonly #evolution: Evolution;
   readonly #last: string[] = [];
   #startMs = 0;
   #lastReceiptMs = 0;
@@ -103,6 +108,13 @@ class Demo {
     this.#interrupted = interrupted;
     this.#stack = stack;
     this.#kafka = new Kafka({ clientId: 'demo', brokers: stack.brokers, logLevel: logLevel.NOTHING });
+    this.#config = configSchema.parse({
+      database: { url: stack.databaseUrl },
+      kafka: { brokers: stack.brokers },
+      registry: { url: stack.registryUrl },
+      schemas: { directory: schemasFolder },
+    });
+    this.#evolution = new Evolution(this.#config, (line) => outlet.view.note(line));
   }
 
   async run(): Promise<Summary> {
@@ -135,18 +147,12 @@ class Demo {
   }
 
   async #prepare(): Promise<void> {
-    const { databaseUrl, brokers, registryUrl } = this.#stack;
+    const { databaseUrl } = this.#stack;
     const { applied } = await migrate({ databaseUrl });
     this.#outlet.view.note(`applied ${applied.length} migrations`);
 
-    const config = configSchema.parse({
-      database: { url: databaseUrl },
-      kafka: { brokers },
-      registry: { url: registryUrl },
-      schemas: { directory: schemasFolder },
-    });
-    const registry = new RegistryClient(config.registry);
-    const files = await readSchemaFiles(config);
+    const registry = new RegistryClient(this.#config.registry);
+    const files = await readSchemaFiles(this.#config);
     for (const { subject, schemaText } of files) await registry.register(subject, schemaText);
     this.#outlet.view.note(`registered ${files.length} schemas`);
 
@@ -166,6 +172,7 @@ class Demo {
       kafka: this.#kafka,
       registryUrl: this.#stack.registryUrl,
       topics,
+      onValue: (type, value) => this.#evolution.read(type, value),
       onReceipt: (receipt, type) => {
         this.#lastReceiptMs = receipt.atMs;
         this.#ledger.received(receipt);
@@ -210,11 +217,19 @@ class Demo {
     const over = new AbortController();
     const signal = AbortSignal.any([this.#interrupted, over.signal, AbortSignal.timeout(seconds * 1000)]);
     const { databaseUrl } = this.#stack;
-    const service = new OrderService({ databaseUrl, rate, seed, ledger: this.#ledger, keepsEvents: keep });
+    const service = new OrderService({
+      databaseUrl,
+      rate,
+      seed,
+      ledger: this.#ledger,
+      keepsEvents: keep,
+      written: (payload) => this.#evolution.written(payload),
+    });
     this.#startMs = performance.now();
     this.#phase = 'writing';
     const work = Promise.all([
       service.run(signal),
+      this.#evolve(seconds * 1000 * changedAtShare, signal),
       crash &&
         relay.killAtRandom(new Random(seed), signal, (pid) => view.note(`killed the relay, pid ${pid}`)),
     ]);
@@ -224,6 +239,12 @@ class Demo {
       over.abort();
       await work.catch(() => {});
     }
+  }
+
+  /** In the middle of the load. */
+  async #evolve(afterMs: number, signal: AbortSignal): Promise<void> {
+    await sleep(afterMs, undefined, { signal }).catch(() => {});
+    if (!signal.aborted) await this.#evolution.play(signal);
   }
 
   /** Until everything committed is received or set aside, or nothing more comes. */
@@ -298,6 +319,7 @@ class Demo {
       elapsedMs: Math.max(0, this.#lastReceiptMs - this.#startMs),
       crashes: relay.kills,
       seed: this.#options.seed,
+      evolved: this.#evolution.result,
       ...(error === undefined ? {} : { error }),
     });
   }

@@ -17,6 +17,8 @@ export type FollowerOptions = {
   readonly registryUrl: string;
   readonly topics: readonly string[];
   readonly onReceipt: (receipt: Receipt, type: string) => void;
+  /** Told of each value too, for other ways to read it. */
+  readonly onValue: (type: string, value: Buffer | null) => Promise<void>;
 };
 
 /** How long a fetch waits when there is nothing; the broker answers at once when there is something. */
@@ -109,6 +111,7 @@ export class Follower {
       const type = header(message, 'type') ?? '';
       const id = header(message, 'id') ?? `no id, ${name} ${offset}`;
       const content = await this.#decode(type, message.value);
+      await this.#options.onValue(type, message.value);
       this.#next.set(name, offset + 1n);
       this.#options.onReceipt({ id, topic, key: message.key?.toString() ?? '', content, atMs }, type);
     }

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Ledger } from './ledger.ts';
+import type { Payload } from './payloads.ts';
 import { Random } from './random.ts';
 import { Deck, drawEvents, type Scenario } from './scenarios.ts';
 import { shopTables, Transaction } from './transaction.ts';
@@ -17,6 +18,8 @@ export type OrderServiceOptions = {
   readonly ledger: Ledger;
   /** Leave out transactions that delete events from the table. */
   readonly keepsEvents: boolean;
+  /** What the application makes of a payload in the version that is deployed. */
+  readonly written: (payload: Payload) => Payload;
 };
 
 /** Transactions open at once: enough that most of the time some wait, commit or roll back beside one another. */
@@ -76,7 +79,10 @@ export class OrderService {
         continue;
       }
       const scenario = this.#deck.next();
-      const drafts = drawEvents(scenario, this.#random, this.#keys);
+      const drafts = drawEvents(scenario, this.#random, this.#keys).map(({ payload, key }) => ({
+        payload: this.#options.written(payload),
+        key,
+      }));
       // Counted before it is written, so that the other writers do not begin the same share of the load.
       if (!scenario.isRolledBack) this.#offered += drafts.length;
       await this.#transact(scenario, drafts);

@@ -1,5 +1,6 @@
 /** The result of a run: the figures, and how they are shown. Pure. */
 import { styleText } from 'node:util';
+import type { Evolved } from './evolution.ts';
 import { isClean, percentile, type Verdict } from './ledger.ts';
 
 /** Keys in this order are the JSON object that `--json` prints. */
@@ -26,6 +27,8 @@ export type Summary = {
   readonly crashes: number;
   readonly seconds: number;
   readonly seed: number;
+  /** What came of the schema's change in the middle of the run; absent where it ended before. */
+  readonly evolution?: Evolved;
   /** Why the run could not be finished; the figures are then those of what was done. */
   readonly error?: string;
 };
@@ -36,10 +39,12 @@ export type SummaryInput = {
   readonly elapsedMs: number;
   readonly crashes: number;
   readonly seed: number;
+  readonly evolved?: Evolved | undefined;
   readonly error?: string;
 };
 
-export function summarise({ verdict, latenciesMs, elapsedMs, crashes, seed, error }: SummaryInput): Summary {
+export function summarise(input: SummaryInput): Summary {
+  const { verdict, latenciesMs, elapsedMs, crashes, seed, evolved, error } = input;
   const sorted = Float64Array.from(latenciesMs).sort();
   const { committed, published, missing, duplicates, leaked, orderViolations, ...others } = verdict;
   return {
@@ -58,12 +63,13 @@ export function summarise({ verdict, latenciesMs, elapsedMs, crashes, seed, erro
     crashes,
     seconds: tenth(elapsedMs / 1000),
     seed,
+    ...(evolved === undefined ? {} : { evolution: evolved }),
     ...(error === undefined ? {} : { error }),
   };
 }
 
 export function isGood(summary: Summary): boolean {
-  return summary.error === undefined && isClean(summary);
+  return summary.error === undefined && isClean(summary) && (summary.evolution?.unreadable ?? 0) === 0;
 }
 
 type Line = readonly [label: string, value: number, meaning: string];
@@ -93,10 +99,27 @@ export function describeSummary(summary: Summary, colour: boolean): string[] {
     row(['dead letters', summary.deadLetters, 'set aside, as no schema or topic accepts them']),
     row(['rolled back', summary.rolledBack, 'written, and never to be seen']),
     row(['relay killed', summary.crashes, 'times, by SIGKILL']),
+    ...describeEvolution(summary.evolution, row, zero),
     `  latency           ${latencies(summary)} from COMMIT`,
     `  throughput        ${count(Math.round(summary.eventsPerSecond))} events/s for ${summary.seconds} s; seed ${summary.seed}`,
     '',
     paint('bold', verdict),
+  ];
+}
+
+function describeEvolution(
+  evolved: Evolved | undefined,
+  row: (line: Line) => string,
+  zero: (line: Line) => string,
+): string[] {
+  if (evolved === undefined) return [];
+  const { withNewField, readByOld, readByNew, unreadable, refused } = evolved;
+  return [
+    row(['new field', withNewField, 'events that have it, after the schema changed']),
+    row(['old consumer', readByOld, 'events of both versions, read by the old schema']),
+    row(['new consumer', readByNew, 'events of both versions, read by the new one']),
+    zero(['unreadable', unreadable, 'by one of these two']),
+    ...(refused === null ? [] : ['  breaking change   refused, with the field and whom it breaks']),
   ];
 }
 

@@ -55,6 +55,8 @@ test('nothing is lost, doubled, leaked or out of order while the relay is killed
   expect(summary.deadLetters).toBeGreaterThan(0);
   // Every 1 to 4 s in 8 s.
   expect(summary.crashes).toBeGreaterThanOrEqual(1);
+  expect(summary.evolution).toMatchObject({ unreadable: 0, refused: expect.stringContaining('refundCents') });
+  expect(summary.evolution.readByOld).toBeGreaterThan(0);
   expect(summary.p50Ms).toBeGreaterThan(0);
   expect(summary.p99Ms).toBeGreaterThanOrEqual(summary.p50Ms);
   expect(code).toBe(0);
