@@ -81,10 +81,16 @@ grant select on outbox.event to outbox_relay;
 grant select, insert, delete on outbox.heartbeat to outbox_relay;
 -- Upsert the mark and the copy of the progress; `status` reads it. No DELETE: the mark must not be lost.
 grant select, insert, update on outbox.progress to outbox_relay;
--- Upsert dead letters, list them and change their status. No DELETE: getting rid of evidence is the owner's.
+-- Upsert dead letters, list them and change their status. No DELETE: what is open stays.
 grant select, insert, update on outbox.dead_letter to outbox_relay;
--- Make partitions ahead; the function runs with its owner's rights.
+-- Park keys, and take back what a crashed session parked beyond the progress.
+grant select, insert, update, delete on outbox.parked_key to outbox_relay;
+-- Read which keys are to be released and tell what came of it.
+grant select, update on outbox.key_release to outbox_relay;
+-- Make partitions ahead, keep the settings' share of closed dead letters; functions run with their owner's rights.
 grant execute on function outbox.ensure_partitions(int) to outbox_relay;
+grant execute on function outbox.purge_dead_letters(text, interval, text[]) to outbox_relay;
+grant execute on function outbox.purge_dead_letters_beyond(text, bigint, text[]) to outbox_relay;
 
 -- The operator --------------------------------------------------------------------------------------------------------
 -- Resubmit: the same INSERT that a writer has. An outbox table of your own needs it too, and where its id is unique also
@@ -96,8 +102,12 @@ grant select, update (payload, status) on outbox.dead_letter to outbox_operator;
 grant select, insert on outbox.dead_letter_action to outbox_operator;
 -- Only what the progress covers may be resubmitted.
 grant select on outbox.progress to outbox_operator;
+-- See what is parked, ask for its release, see what came of it; the function runs with its owner's rights.
+grant select on outbox.parked_key, outbox.key_release to outbox_operator;
+grant execute on function outbox.request_release(text, text, text, text, text) to outbox_operator;
 -- Remove what was closed long ago; the function runs with its owner's rights and leaves what is open.
 grant execute on function outbox.purge_dead_letters(text, interval, text[]) to outbox_operator;
+grant execute on function outbox.purge_dead_letters_beyond(text, bigint, text[]) to outbox_operator;
 
 -- `outbox-relay check` compares the applied migrations with its own; the table is there where `migrate` applied them.
 do $$

@@ -21,6 +21,7 @@ import { fencePublisher } from './publish/fence.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { storeProgress } from './settle/bookkeeping.ts';
+import { endParking } from './settle/session.ts';
 
 /** What can be adopted, and the refusals that it answers. */
 export const adoptions = {
@@ -164,6 +165,7 @@ async function decide(
       ? { ...before, beat: database.beat, instance, time: fresh.time }
       : fresh;
   if (!isDryRun) {
+    if (what === 'database') await endParking(pool, config.slot);
     await publisher.commit(publisher.newBatch(), after);
     await storeProgress(pool, after, publication);
   }

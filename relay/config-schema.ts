@@ -3,6 +3,8 @@
  * of the environment variables and the validation all come from here.
  */
 import { z } from 'zod';
+import { allowList, isLegalTopic } from './encode/route.ts';
+import { policies } from './parking.ts';
 
 export type SettingMeta = {
   readonly kind: 'string' | 'integer' | 'boolean' | 'list' | 'map';
@@ -319,9 +321,32 @@ export const configSchema = z.strictObject({
 
   deadLetters: section({
     policy: choice(
-      'What happens to an event that cannot be published: `dead-letter` sets it aside and goes on, `halt` stops the relay.',
-      ['dead-letter', 'halt'],
+      'What happens to an event that cannot be published: `dead-letter` sets it aside and goes on, `park-key` has the later events of its topic and key wait too until it is released, `halt` stops the relay.',
+      policies,
       'dead-letter',
+    ),
+    policies: z
+      .array(z.string().regex(/^[^=\s,]+=(dead-letter|park-key|halt)$/, 'must be <topic>=<policy>'))
+      .default([])
+      .meta({
+        kind: 'list',
+        description:
+          'Policies by topic, as `<topic>=<policy>`; `*` stands for any characters, the first that fits counts. Other topics, and events of no topic, have `deadLetters.policy`.',
+      }),
+    topic: optionalText(
+      'Topic that gets a record of each refused event too: its JSON as it is, and the reason in headers. Not one of `topics.allow`.',
+    ),
+    keepClosed: integer(
+      'Closed dead letters (resubmitted, discarded, released) that the relay keeps, the latest ones; 0 = all.',
+      0,
+      0,
+      100_000_000,
+    ),
+    keepClosedDays: integer(
+      'For how many days the relay keeps closed dead letters; 0 = for ever.',
+      0,
+      0,
+      36_500,
     ),
     stormPercent: integer(
       'The relay stops when more than this share of the events of a minute is refused, in percent; 100 = never.',
@@ -369,6 +394,13 @@ export type Config = z.output<typeof configSchema>;
 
 const namesFiles = (section: Config['kafka'] | Config['registry']): boolean =>
   (section.sslCaFile ?? section.sslCertFile ?? section.sslKeyFile) !== undefined;
+
+/** Events go to other topics, `verify` reads those, and progress and Kafka's own are nobody else's. */
+const isDeadLetterTopic = (topic: string, allowed: readonly string[], progressTopic: string): boolean =>
+  isLegalTopic(topic) &&
+  topic !== progressTopic &&
+  !topic.startsWith('__') &&
+  !allowList(allowed, progressTopic).test(topic);
 
 /** Rules between settings; each gives the key it concerns. */
 export const configRules: readonly ((config: Config) => { key: string; message: string } | undefined)[] = [
@@ -435,6 +467,13 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
     config.topics.allow.includes(config.kafka.progressTopic) ||
     config.topics.template === config.kafka.progressTopic
       ? { key: 'topics.allow', message: 'must not contain kafka.progressTopic' }
+      : undefined,
+  ({ deadLetters: { topic }, topics, kafka }) =>
+    topic !== undefined && !isDeadLetterTopic(topic, topics.allow, kafka.progressTopic)
+      ? {
+          key: 'deadLetters.topic',
+          message: 'must be a legal topic name, outside topics.allow and not internal',
+        }
       : undefined,
   (config) =>
     config.retry.initialDelayMs > config.retry.maxDelayMs

@@ -175,6 +175,10 @@ export const errorTable = {
     class: 'quarantine',
     hint: 'A column of the event is missing or malformed (id, aggregatetype, aggregateid, type or headers).',
   },
+  KEY_PARKED: {
+    class: 'quarantine',
+    hint: 'An earlier event of the same topic and key was refused, and the policy of the topic is `park-key`. Fix or discard that one, then release the key with `dead-letters release`.',
+  },
 
   // the relay itself
   CONFIG_INVALID: {

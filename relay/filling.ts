@@ -4,19 +4,38 @@
  */
 import type { CommittedTransaction } from './capture/transaction.ts';
 import type { Config } from './config.ts';
-import type { EncodedTransaction, Rejection } from './encode/record.ts';
+import type { EncodedTransaction, OutboundRecord, Rejection } from './encode/record.ts';
+import type { ParkedKey } from './parking.ts';
 import type { Lsn } from './position.ts';
 import type { Covered } from './progress.ts';
 import type { Batch } from './publish/publisher.ts';
+import type { Released } from './release.ts';
+import type { Decisions } from './settle/decisions.ts';
+import type { Release } from './settle/releases.ts';
+
+/** What goes into a batch with the events of a transaction. */
+export type Beside = {
+  /** What its requests release: published before its own events. */
+  readonly released: Released;
+  /** Keys that its refused events park. */
+  readonly parked: readonly ParkedKey[];
+  /** Records for the dead-letter topic. */
+  readonly copies: readonly OutboundRecord[];
+};
+
+const nothing: Beside = { released: { records: [], releases: [] }, parked: [], copies: [] };
 
 export class Filling {
   readonly batch: Batch;
   readonly rejections: Rejection[] = [];
+  readonly #parked: ParkedKey[] = [];
+  readonly #releases: Release[] = [];
   /** Commit times in Postgres, ms since 1970, of the transactions that have events here. */
   readonly committedAtMs: number[] = [];
   #covered: Covered | undefined;
   #capturedBytes = 0;
   #firstMs = Number.POSITIVE_INFINITY;
+  #copies = 0;
 
   constructor(batch: Batch) {
     this.batch = batch;
@@ -32,9 +51,19 @@ export class Filling {
     return this.#capturedBytes;
   }
 
-  /** Whether there is anything to publish or to set aside, beyond the progress itself. */
+  /** Whether there is anything to publish or to decide, beyond the progress itself. */
   get hasEvents(): boolean {
-    return this.batch.events > 0 || this.rejections.length > 0;
+    return this.batch.events > 0 || this.rejections.length > 0 || this.#releases.length > 0;
+  }
+
+  /** Events that are published with the batch, copies for the dead-letter topic not among them. */
+  get events(): number {
+    return this.batch.events - this.#copies;
+  }
+
+  /** To be stored before the batch is committed. */
+  get decisions(): Decisions {
+    return { rejections: this.rejections, parked: this.#parked, releases: this.#releases };
   }
 
   /** When the first event came in, on the monotonic clock. */
@@ -56,10 +85,17 @@ export class Filling {
     );
   }
 
-  add(transaction: CommittedTransaction, encoded: EncodedTransaction): void {
+  add(transaction: CommittedTransaction, encoded: EncodedTransaction, beside: Beside = nothing): void {
+    const { released, parked, copies } = beside;
+    for (const record of released.records) this.batch.append(record);
+    for (const release of released.releases) this.#releases.push(release);
     for (const record of encoded.records) this.batch.append(record);
     for (const rejection of encoded.rejections) this.rejections.push(rejection);
-    if (encoded.records.length > 0) this.committedAtMs.push(transaction.committedAtMs);
+    for (const key of parked) this.#parked.push(key);
+    for (const copy of copies) this.batch.append(copy);
+    this.#copies += copies.length;
+    if (encoded.records.length + released.records.length > 0)
+      this.committedAtMs.push(transaction.committedAtMs);
     if (this.hasEvents) this.#firstMs = Math.min(this.#firstMs, performance.now());
     this.#capturedBytes += transaction.bytes;
     this.#covered = {

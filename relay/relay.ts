@@ -21,6 +21,7 @@ import { Capture } from './capture/capture.ts';
 import { assertSamePublication, readPublication } from './capture/publication.ts';
 import type { Config } from './config.ts';
 import { type Connections, connections } from './connections.ts';
+import { DeadLetterTopic } from './encode/dead-letter-topic.ts';
 import { Encoder } from './encode/encoder.ts';
 import type { SchemaSource } from './encode/schemas.ts';
 import { asRelayError, RelayError } from './errors.ts';
@@ -36,8 +37,8 @@ import { fencePublisher } from './publish/fence.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { Topics } from './publish/topics.ts';
-import { readMarks, storeProgress } from './settle/bookkeeping.ts';
-import { rereadDeadLetters } from './settle/dead-letters.ts';
+import { readMarks } from './settle/bookkeeping.ts';
+import { type Begun, beginSession } from './settle/session.ts';
 import { observeSlot } from './settle/slot-health.ts';
 import { Streaming } from './streaming.ts';
 
@@ -62,6 +63,9 @@ export type RelayDependencies = {
 /** The slot, and the publication as it was before the slot was taken or made. */
 type Held = { readonly capture: Capture; readonly publication: string };
 
+/** Where the session begins. */
+type Resolved = Begun & { readonly progress: Progress };
+
 export class Relay {
   readonly #config: Config;
   readonly #log: Logger;
@@ -73,6 +77,7 @@ export class Relay {
   readonly #kafka: Kafka;
   readonly #admin: Admin;
   readonly #encoder: Encoder;
+  readonly #deadLetterTopic: DeadLetterTopic | undefined;
   #tail: ProgressTail | undefined;
   #state: RelayState = 'standby';
   #hasBegun = false;
@@ -91,7 +96,11 @@ export class Relay {
     this.#pool = this.#connections.pool(config);
     this.#kafka = this.#connections.kafka(config, this.#log);
     this.#admin = this.#kafka.admin();
-    this.#encoder = new Encoder(config, registry, new Topics(this.#admin, config.topics));
+    const topics = new Topics(this.#admin, config.topics);
+    this.#encoder = new Encoder(config, registry, topics);
+    const { topic } = config.deadLetters;
+    this.#deadLetterTopic =
+      topic === undefined ? undefined : new DeadLetterTopic(topic, topics, config.publish.maxRecordBytes);
   }
 
   /**
@@ -176,8 +185,8 @@ export class Relay {
       this.#enter('claiming');
       const claimed = await publisher.claim(tail);
       await failpoint('CLAIM_READ');
-      const progress = await this.#resolveLineage(held, publisher, claimed);
-      await this.#stream({ ...held, publisher, progress }, signal);
+      const resolved = await this.#resolveLineage(held, publisher, claimed);
+      await this.#stream({ ...held, publisher, ...resolved }, signal);
     } finally {
       this.#capture = undefined;
       this.#streaming = undefined;
@@ -263,7 +272,7 @@ export class Relay {
    * On the first start the first progress is committed before the mark is set: so the mark without a progress means that
    * the progress was lost, and a crash between the two leaves neither doubt nor work.
    */
-  async #resolveLineage(held: Held, publisher: Publisher, claimed: Progress | null): Promise<Progress> {
+  async #resolveLineage(held: Held, publisher: Publisher, claimed: Progress | null): Promise<Resolved> {
     const { capture, publication } = held;
     const database = await readDatabaseState(this.#pool, this.#config.slot, capture);
     const verdict = checkLineage(claimed, database);
@@ -272,19 +281,18 @@ export class Relay {
     const progress = claimed ?? progressAt(this.#config.slot, database, this.#instance);
     if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
     await failpoint('FIRST_PROGRESS_COMMITTED');
-    const reread = await rereadDeadLetters(this.#pool, progress);
-    if (reread > 0)
-      this.#log.info({ deadLetters: reread }, 'reading dead letters again that the progress does not cover');
+    const begun = await beginSession(this.#pool, progress, publication);
+    if (begun.reread > 0)
+      this.#log.info(
+        { deadLetters: begun.reread },
+        'reading dead letters again that the progress does not cover',
+      );
     await failpoint('DEAD_LETTERS_REREAD');
-    await storeProgress(this.#pool, progress, publication);
     await failpoint('SLOT_MARKED');
-    return progress;
+    return { progress, ...begun };
   }
 
-  async #stream(
-    held: Held & { publisher: Publisher; progress: Progress },
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #stream(held: Held & Resolved & { publisher: Publisher }, signal: AbortSignal): Promise<void> {
     const { progress } = held;
     this.#enter('streaming', { from: formatLsn(progress.endLsn), events: progress.eventCount });
     this.#metrics.countSession();
@@ -295,6 +303,7 @@ export class Relay {
       metrics: this.#metrics,
       health: this.#health,
       encoder: this.#encoder,
+      deadLetterTopic: this.#deadLetterTopic,
       instance: this.#instance,
       onCommitted: (events, deadLetters) => {
         this.#done.events += events;

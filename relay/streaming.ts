@@ -10,19 +10,23 @@ import type { Capture } from './capture/capture.ts';
 import type { CommittedTransaction } from './capture/transaction.ts';
 import type { Config } from './config.ts';
 import { StormWatch } from './dead-letters/storm.ts';
+import type { DeadLetterTopic } from './encode/dead-letter-topic.ts';
 import type { Encoder } from './encode/encoder.ts';
-import type { EncodedTransaction } from './encode/record.ts';
+import type { EncodedTransaction, OutboundRecord, Rejection } from './encode/record.ts';
 import { asRelayError, RelayError } from './errors.ts';
 import { failpoint } from './failpoints.ts';
 import { Filling } from './filling.ts';
 import { Notice } from './notice.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
+import { Parking, type Policy, policyByTopic, type TopicKey } from './parking.ts';
 import { formatLsn } from './position.ts';
 import { advance, type Progress, publishedEvents } from './progress.ts';
 import type { Publisher } from './publish/publisher.ts';
-import { storeDeadLetters } from './settle/dead-letters.ts';
+import { type Released, releaseKeys } from './release.ts';
+import { storeDecisions } from './settle/decisions.ts';
 import { Housekeeping } from './settle/housekeeping.ts';
+import type { Session } from './settle/session.ts';
 
 export type StreamingDependencies = {
   readonly config: Config;
@@ -35,6 +39,10 @@ export type StreamingDependencies = {
   readonly publisher: Publisher;
   /** The progress as the claim found it, or the first one. */
   readonly progress: Progress;
+  readonly session: Session;
+  /** Keys that wait as of the progress. */
+  readonly parked: readonly TopicKey[];
+  readonly deadLetterTopic: DeadLetterTopic | undefined;
   /** Identity of the publication that the session streams through. */
   readonly publication: string;
   /** Names this process in the progress. */
@@ -47,6 +55,8 @@ export class Streaming {
   readonly #use: StreamingDependencies;
   readonly #claimed: Progress;
   readonly #storm: StormWatch;
+  readonly #policyOf: (topic: string | null) => Policy;
+  readonly #parking: Parking;
   readonly #housekeeping: Housekeeping;
   /** Aborted when the loops must end: by request, or because one of them failed. */
   readonly #ending = new AbortController();
@@ -66,6 +76,8 @@ export class Streaming {
     this.#beat = dependencies.progress.beat;
     this.#filling = new Filling(dependencies.publisher.newBatch());
     this.#storm = new StormWatch(dependencies.config.deadLetters);
+    this.#policyOf = policyByTopic(dependencies.config.deadLetters);
+    this.#parking = new Parking(dependencies.parked, this.#policyOf);
     const { capture } = dependencies;
     this.#housekeeping = new Housekeeping({
       ...dependencies,
@@ -156,7 +168,10 @@ export class Streaming {
     const skip = Math.max(0, published);
     await failpoint('TRANSACTION_RECEIVED');
     this.#heed(transaction);
+    const released = await this.#release(transaction);
     const encoded = await this.#encode(transaction, skip);
+    const sorted = this.#parking.sort(transaction, skip, encoded);
+    const copies = await this.#copy(transaction, released, sorted.rejections);
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
       this.#isBlocked = true;
       this.#content.give();
@@ -164,8 +179,39 @@ export class Streaming {
     }
     this.#isBlocked = false;
     if (this.#isEnding) return;
-    this.#filling.add(transaction, encoded);
+    this.#filling.add(transaction, sorted, { released, parked: sorted.parked, copies });
     this.#content.give();
+  }
+
+  /** What the transaction asks to be released. Everything before it is committed then, and so all that waits is stored. */
+  async #release(transaction: CommittedTransaction): Promise<Released> {
+    if (transaction.releases === undefined) return { records: [], releases: [] };
+    await this.#allCommitted();
+    const released = await this.#patiently('releasing', () => releaseKeys(this.#use, transaction));
+    for (const { outcome, key } of released.releases) if (outcome === 'released') this.#parking.release(key);
+    return released;
+  }
+
+  async #allCommitted(): Promise<void> {
+    while ((this.#filling.hasEvents || this.#committing !== undefined) && !this.#isEnding) {
+      this.#isBlocked = true;
+      this.#content.give();
+      await this.#room.wait();
+    }
+    this.#isBlocked = false;
+  }
+
+  async #copy(
+    { committedAtMs }: CommittedTransaction,
+    { releases }: Released,
+    rejections: readonly Rejection[],
+  ): Promise<OutboundRecord[]> {
+    const topic = this.#use.deadLetterTopic;
+    if (topic === undefined) return [];
+    const refusedAgain = releases.flatMap(({ refused }) => refused ?? []);
+    return this.#patiently('copying dead letters', () =>
+      topic.copies([...refusedAgain, ...rejections], Math.min(committedAtMs, Date.now())),
+    );
   }
 
   #heed({ beat }: CommittedTransaction): void {
@@ -174,17 +220,22 @@ export class Streaming {
     this.#beat = beat;
   }
 
-  /** An outage of the registry or of Kafka's metadata holds the stream here; nothing is skipped. */
   async #encode(transaction: CommittedTransaction, skip: number): Promise<EncodedTransaction> {
-    const { encoder, config, health, metrics, log } = this.#use;
+    const encoded = await this.#patiently('encoding', () => this.#use.encoder.encode(transaction, skip));
+    this.#obeyPolicy(encoded);
+    this.#watchForStorm(encoded);
+    await failpoint('TRANSACTION_ENCODED');
+    return encoded;
+  }
+
+  /** An outage of the registry, of Kafka's metadata or of Postgres holds the stream here; nothing is skipped. */
+  async #patiently<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
+    const { config, health, metrics, log } = this.#use;
     for (let attempt = 0; ; attempt++) {
       try {
-        const encoded = await encoder.encode(transaction, skip);
+        const result = await work();
         if (attempt > 0) health.recovered();
-        this.#obeyPolicy(encoded);
-        this.#watchForStorm(encoded);
-        await failpoint('TRANSACTION_ENCODED');
-        return encoded;
+        return result;
       } catch (error) {
         const failure = asRelayError(error);
         if (failure.class !== 'retry' || this.#isEnding) throw failure;
@@ -192,21 +243,18 @@ export class Streaming {
         health.failing(failure, retryInMs);
         metrics.countRetry(failure.code);
         metrics.countError(failure.code);
-        log.warn({ err: failure, retryInMs }, 'encoding waits');
+        log.warn({ err: failure, retryInMs }, `${doing} waits`);
         await pause(retryInMs, this.#ending.signal);
       }
     }
   }
 
-  #obeyPolicy({ rejections: [first] }: EncodedTransaction): void {
-    if (first === undefined || this.#use.config.deadLetters.policy !== 'halt') return;
-    throw new RelayError('EVENT_REJECTED', `an event was refused: ${first.code} ${first.message}`, {
-      context: {
-        commitLsn: formatLsn(first.commitLsn),
-        ordinal: first.ordinal,
-        code: first.code,
-        path: first.path,
-      },
+  #obeyPolicy({ rejections }: EncodedTransaction): void {
+    const halting = rejections.find(({ topic }) => this.#policyOf(topic) === 'halt');
+    if (halting === undefined) return;
+    const { code, message, path, commitLsn, ordinal } = halting;
+    throw new RelayError('EVENT_REJECTED', `an event was refused: ${code} ${message}`, {
+      context: { commitLsn: formatLsn(commitLsn), ordinal, code, path },
     });
   }
 
@@ -231,6 +279,7 @@ export class Streaming {
       this.#committing = filled;
       await this.#commit(filled);
       this.#committing = undefined;
+      this.#room.give();
     }
   }
 
@@ -252,15 +301,15 @@ export class Streaming {
   }
 
   async #commit(filled: Filling): Promise<void> {
-    const { pool, publisher, capture, config, instance } = this.#use;
-    const { batch, covered, rejections } = filled;
+    const { pool, publisher, capture, session, instance } = this.#use;
+    const { batch, covered } = filled;
     if (covered === undefined) return;
     await failpoint('BATCH_TAKEN');
-    await storeDeadLetters(pool, config.slot, rejections);
+    await storeDecisions(pool, session, filled.decisions);
     await failpoint('DEAD_LETTERS_STORED');
     const { timeline } = capture.system;
     const writer = { instance, time: new Date().toISOString(), timeline };
-    const next = advance(this.#progress, covered, batch.events, writer);
+    const next = advance(this.#progress, covered, filled.events, writer);
     const begunMs = performance.now();
     await publisher.commit(batch, next);
     await failpoint('KAFKA_COMMITTED');
@@ -273,11 +322,17 @@ export class Streaming {
     this.#report(filled, next, (this.#committedMs - begunMs) / 1000);
   }
 
-  #report({ batch, rejections, committedAtMs }: Filling, progress: Progress, kafkaSeconds: number): void {
-    const { metrics } = this.#use;
+  #report(
+    { batch, events, rejections, committedAtMs }: Filling,
+    progress: Progress,
+    kafkaSeconds: number,
+  ): void {
+    const { metrics, deadLetterTopic } = this.#use;
     const { endLsn, partial } = progress;
+    const byTopic = batch.eventsByTopic();
+    if (deadLetterTopic !== undefined) byTopic.delete(deadLetterTopic.name);
     metrics.observeBatch({
-      events: batch.eventsByTopic(),
+      events: byTopic,
       bytes: batch.bytes,
       kafkaSeconds,
       isSplit: partial !== null,
@@ -285,7 +340,7 @@ export class Streaming {
     });
     const nowMs = Date.now();
     for (const timeMs of committedAtMs) metrics.observeLatency((nowMs - timeMs) / 1000);
-    this.#use.onCommitted(batch.events, rejections.length);
+    this.#use.onCommitted(events, rejections.length);
     for (const { code, topic } of rejections) metrics.countDeadLetter(code, topic ?? undefined);
   }
 }

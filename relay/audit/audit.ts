@@ -16,7 +16,7 @@ import type pg from 'pg';
 import type { Config } from '../config.ts';
 import { allowList, Router } from '../encode/route.ts';
 import { kafkaError } from '../kafka.ts';
-import { formatLsn } from '../position.ts';
+import { formatLsn, parseLsn } from '../position.ts';
 import { awaitProgress, isAt } from './await-progress.ts';
 import { Comparer, type Comparison } from './compare.ts';
 import { Decoder } from './decoder.ts';
@@ -95,7 +95,8 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   const topics = await addRecords(options, admin, comparer, stallMs);
   options.onProgress?.({ stage: 'dead letters', done: 0 });
   await readDeadLetters(client, config.slot, (rows) => {
-    for (const { id, status } of rows) comparer.addDeadLetter(id, status);
+    for (const { id, status, releasedLsn } of rows)
+      comparer.addDeadLetter(id, status, releasedLsn === null ? null : parseLsn(releasedLsn));
   });
   await findEvents(client, config, comparer.suspects(), (id) => comparer.confirm(id));
   const isCovered =

@@ -164,11 +164,21 @@ export class Comparer {
     if (position !== undefined) this.#checkOrder(record, record.position!);
   }
 
-  /** @param status as in `outbox.dead_letter` */
-  addDeadLetter(id: string, status: string): void {
+  /**
+   * @param status as in `outbox.dead_letter`
+   * @param releasedLsn where the release of its key published it
+   */
+  addDeadLetter(id: string, status: string, releasedLsn: Lsn | null = null): void {
     this.#deadLetters += 1;
     const slot = this.#index.add(id, this.#topicNumber(undefined), Number.NaN);
-    this.#index.addFlag(slot, status === 'resubmitted' ? flag.resubmitted : flag.deadLetter);
+    this.#index.addFlag(slot, this.#flagOf(status, releasedLsn));
+  }
+
+  /** A release that the snapshot does not cover may not be in Kafka yet, as may what was resubmitted. */
+  #flagOf(status: string, releasedLsn: Lsn | null): number {
+    if (status === 'released')
+      return releasedLsn !== null && releasedLsn < this.#snapshotLsn ? flag.released : flag.resubmitted;
+    return status === 'resubmitted' ? flag.resubmitted : flag.deadLetter;
   }
 
   /** Ids in Kafka that would be called leaked: to be looked for in the table once more. */
@@ -241,7 +251,9 @@ export class Comparer {
   /** In Kafka, but neither in the table nor a dead letter. */
   #isStranger(slot: number): boolean {
     const index = this.#index;
-    const isKnown = index.rows(slot) > 0 || index.has(slot, flag.newer | flag.deadLetter | flag.resubmitted);
+    const isKnown =
+      index.rows(slot) > 0 ||
+      index.has(slot, flag.newer | flag.deadLetter | flag.resubmitted | flag.released);
     return index.records(slot) > 0 && !isKnown;
   }
 

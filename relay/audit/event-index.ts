@@ -11,6 +11,8 @@ export const flag = {
   resubmitted: 2,
   /** Committed after the snapshot of the table was taken, so the snapshot says nothing of it. */
   newer: 4,
+  /** A dead letter whose release the progress covers: its event must be in Kafka. */
+  released: 8,
 } as const;
 
 const initialCapacity = 1_024;

@@ -75,16 +75,23 @@ function selectEvents({ outbox }: Config): string {
     from ${quoteTable(outbox.table)} where ${column(id)} is not null`;
 }
 
-/** Dead letters of this slot that name an event, with their status. */
+export type AuditedLetter = {
+  readonly id: string;
+  readonly status: string;
+  /** Commit LSN of the release that published it, as Postgres prints it; null where none did. */
+  readonly releasedLsn: string | null;
+};
+
+/** Dead letters of this slot that name an event. */
 export async function readDeadLetters(
   client: pg.Client,
   slot: string,
-  onRows: (rows: readonly { id: string; status: string }[]) => void,
+  onRows: (rows: readonly AuditedLetter[]) => void,
 ): Promise<void> {
   await query(client, 'reading the dead letters', 'begin read only');
   try {
-    const text =
-      'select event_id::text as id, status from outbox.dead_letter where slot = $1 and event_id is not null';
+    const text = `select event_id::text as id, status, released_lsn::text as "releasedLsn"
+      from outbox.dead_letter where slot = $1 and event_id is not null`;
     await readAll(client, 'reading the dead letters', text, [slot], onRows);
   } finally {
     await client.query('rollback').catch(() => {});

@@ -50,7 +50,11 @@ type OpenTransaction = {
   rows: Rows;
   bytes: number;
   beat: number | undefined;
+  releases: number[];
 };
+
+/** Added to the slot's name in a heartbeat's row that is no heartbeat: the request to release a parked key. */
+const releaseSuffix = '/release';
 
 export class TransactionAssembler {
   readonly #options: AssemblerOptions;
@@ -105,6 +109,7 @@ export class TransactionAssembler {
       rows: this.#store.newRows(),
       bytes: 0,
       beat: undefined,
+      releases: [],
     };
   }
 
@@ -155,7 +160,9 @@ export class TransactionAssembler {
       if (column === relation.slotColumn) slot = value;
       if (column === relation.beatColumn) beat = value;
     }
-    if (slot === this.#options.slot && beat !== null) open.beat = Number(beat);
+    if (beat === null) return;
+    if (slot === this.#options.slot) open.beat = Number(beat);
+    if (slot === this.#options.slot + releaseSuffix) open.releases.push(Number(beat));
   }
 
   #part(open: OpenTransaction, endLsn: Lsn | null): CommittedTransaction {
@@ -168,6 +175,7 @@ export class TransactionAssembler {
       rows: open.rows,
       bytes: transactionBytes + open.bytes,
       ...(open.beat === undefined ? {} : { beat: open.beat }),
+      ...(endLsn === null || open.releases.length === 0 ? {} : { releases: open.releases }),
     };
     open.nextOrdinal += open.rows.length;
     open.rows = this.#store.newRows();

@@ -42,4 +42,9 @@ export type CommittedTransaction = {
   readonly bytes: number;
   /** Number of our heartbeat, where this transaction is one. */
   readonly beat?: number;
+  /**
+   * Requests to release a parked key, where this transaction holds some: numbers of `outbox.key_release`. Of a transaction
+   * in parts they come with the last, so that they take effect exactly if the progress covers the transaction whole.
+   */
+  readonly releases?: readonly number[];
 };

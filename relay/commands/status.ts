@@ -10,6 +10,7 @@ import { asRelayError, RelayError } from '../errors.ts';
 import { formatLsn, parseLsn } from '../position.ts';
 import { createPool, query } from '../postgres.ts';
 import { readMarks } from '../settle/bookkeeping.ts';
+import { readWaiting } from '../settle/dead-letters.ts';
 import type { Load } from './load.ts';
 import { describeBytes, describeSlotHealth } from './slot-health.ts';
 import { formatTable } from './table.ts';
@@ -47,6 +48,8 @@ export type Status = {
     readonly open: number;
     readonly oldestAgeSeconds: number;
   }[];
+  /** Keys whose events wait behind a refused one, and how many wait. */
+  readonly parked: { readonly keys: number; readonly events: number };
 };
 
 const help = `
@@ -104,6 +107,7 @@ export async function readStatus(pool: pg.Pool, config: Config): Promise<Status>
     slot: await readSlotStatus(pool, config.slot),
     progress: await readProgress(pool, config.slot),
     deadLetters: await readDeadLetters(pool, config.slot),
+    parked: await readParked(pool, config.slot),
   };
 }
 
@@ -173,6 +177,11 @@ async function readProgress(pool: pg.Pool, slot: string): Promise<Status['progre
   };
 }
 
+async function readParked(pool: pg.Pool, slot: string): Promise<Status['parked']> {
+  const { parked, parkedKeys } = await readWaiting(pool, slot);
+  return { keys: parkedKeys, events: parked };
+}
+
 async function readDeadLetters(pool: pg.Pool, slot: string): Promise<Status['deadLetters']> {
   const rows = await query<{ code: string; open: string; age: string }>(
     pool,
@@ -188,7 +197,7 @@ async function readDeadLetters(pool: pg.Pool, slot: string): Promise<Status['dea
   }));
 }
 
-export function describeStatus({ slotName, slot, progress, deadLetters }: Status): string {
+export function describeStatus({ slotName, slot, progress, deadLetters, parked }: Status): string {
   const open = deadLetters.reduce((sum, { open }) => sum + open, 0);
   const lines = [
     ['slot', slotName, describeSlot(slot)],
@@ -200,6 +209,9 @@ export function describeStatus({ slotName, slot, progress, deadLetters }: Status
       String(open),
       `${code}, oldest ${describeAge(oldestAgeSeconds)} ago`,
     ]),
+    ...(parked.keys === 0
+      ? []
+      : [['parked keys', String(parked.keys), `${parked.events} events wait behind; release them`]]),
   ];
   return formatTable(lines);
 }

@@ -9,11 +9,12 @@ import type { Config } from '../config.ts';
 import { query } from '../postgres.ts';
 import { type OutboxStatements, outboxStatements } from './outbox-table.ts';
 import { type Tally, tally } from './read.ts';
-import { conditionOf, isSettled, type Selection } from './selection.ts';
+import { conditionOf, isBeingReleased, isOfParkedKey, isSettled, type Selection } from './selection.ts';
 import { inTransaction, takeTurn } from './transaction.ts';
 
 export type Closing = {
   readonly config: Config;
+  /** Of open ones, unless it says otherwise. */
   readonly selection: Selection;
   /** Who does it. */
   readonly person: string;
@@ -21,7 +22,7 @@ export type Closing = {
   readonly onProgress?: (done: number, of: number) => void;
 };
 
-/** What was done, out of what was open; the rest is unsettled, without an id, or under somebody's hands. */
+/** What was done, out of what could be; the rest is unsettled, without an id, parked, or under somebody's hands. */
 export type Closed = Tally & { readonly done: number };
 
 /** Positions of one round: a statement each for the insert, the status and the trail. */
@@ -72,14 +73,15 @@ type Keys = readonly [readonly string[], readonly string[]];
 async function lockNext(
   client: pg.Client,
   { config, selection }: Closing,
-  needsId: boolean,
+  isResubmission: boolean,
 ): Promise<Keys | undefined> {
-  const { text, values } = conditionOf(config.slot, { ...selection, statuses: ['open'] });
+  const { text, values } = conditionOf(config.slot, { statuses: ['open'], ...selection });
+  const forResubmission = `and coalesce(event_id, '') <> '' and not ${isOfParkedKey}`;
   const rows = await query<{ commit_lsn: string; ordinal: string }>(
     client,
     'locking the dead letters',
     `select commit_lsn::text, ordinal from outbox.dead_letter as letter
-     where ${text} and ${isSettled} ${needsId ? `and coalesce(event_id, '') <> ''` : ''}
+     where ${text} and ${isSettled} and not ${isBeingReleased} ${isResubmission ? forResubmission : ''}
      order by letter.commit_lsn, letter.ordinal limit ${roundLetters} for update of letter skip locked`,
     values,
   );
@@ -98,12 +100,13 @@ async function mark(
     'closing the dead letters',
     `with closed as (
        update outbox.dead_letter as letter set status = $4
-         from unnest($2::pg_lsn[], $3::bigint[]) as chosen (commit_lsn, ordinal)
+         from outbox.dead_letter as before
+         join unnest($2::pg_lsn[], $3::bigint[]) as chosen (commit_lsn, ordinal) using (commit_lsn, ordinal)
          where letter.slot = $1 and letter.commit_lsn = chosen.commit_lsn and letter.ordinal = chosen.ordinal
-           and letter.status = 'open'
-         returning letter.commit_lsn, letter.ordinal)
+           and before.slot = $1 and letter.status in ('open', 'parked')
+         returning letter.commit_lsn, letter.ordinal, before.status)
      insert into outbox.dead_letter_action (slot, commit_lsn, ordinal, action, from_status, to_status, person, note)
-     select $1, commit_lsn, ordinal, $5, 'open', $4, $6, $7 from closed`,
+     select $1, commit_lsn, ordinal, $5, status, $4, $6, $7 from closed`,
     [config.slot, ...keys, status, status === 'resubmitted' ? 'resubmit' : 'discard', person, note],
   );
 }

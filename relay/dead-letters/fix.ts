@@ -11,9 +11,10 @@ import { createLogger } from '../observe/log.ts';
 import { formatLsn, parsePosition } from '../position.ts';
 import { query } from '../postgres.ts';
 import { Topics } from '../publish/topics.ts';
+import { eventAt } from './event.ts';
 import type { Letter } from './letter.ts';
 import { byPosition, type LetterContent } from './read.ts';
-import { conditionOf } from './selection.ts';
+import { conditionOf, isBeingReleased } from './selection.ts';
 import { inTransaction, takeTurn } from './transaction.ts';
 
 export type Verdict = Pick<Rejection, 'code' | 'message' | 'path'>;
@@ -37,7 +38,9 @@ export async function judge(
         (await existing.resolve(topic)) ?? (config.topics.create ? newTopic : undefined),
     };
     const encoder = new Encoder(config, new RegistryClient(config.registry), topics);
-    const { rejections } = await encoder.encode(transactionOf(letter, content), 0);
+    const { eventId, ...row } = { ...letter, ...content };
+    const event = eventAt(parsePosition(letter.position)!, { ...row, id: eventId }, Date.now());
+    const { rejections } = await encoder.encode(event, 0);
     return rejections[0];
   } finally {
     await admin.disconnect();
@@ -46,26 +49,6 @@ export async function judge(
 
 /** Kafka's own default of max.message.bytes. */
 const newTopic = { partitions: 1, maxMessageBytes: 1_048_588 };
-
-function transactionOf(letter: Letter, content: LetterContent): Parameters<Encoder['encode']>[0] {
-  const { commitLsn, ordinal } = parsePosition(letter.position)!;
-  const row = {
-    id: letter.eventId,
-    aggregatetype: letter.aggregatetype,
-    aggregateid: letter.aggregateid,
-    type: letter.type,
-    ...content,
-  };
-  return {
-    commitLsn,
-    endLsn: null,
-    xid: 0,
-    committedAtMs: Date.now(),
-    firstOrdinal: ordinal,
-    rows: { length: 1, at: () => row },
-    bytes: 0,
-  };
-}
 
 export type Fix = {
   readonly config: Config;
@@ -78,7 +61,7 @@ export type Fix = {
 };
 
 /**
- * @returns false when it is no longer as the person saw it: closed, or changed by somebody else
+ * @returns false when it is no longer as the person saw it: closed, being released, or changed by somebody else
  * @throws RelayError POSTGRES_*
  */
 export function storeFix({ config, letter, before, after, person, note }: Fix): Promise<boolean> {
@@ -90,7 +73,7 @@ export function storeFix({ config, letter, before, after, person, note }: Fix): 
       client,
       'storing the payload',
       `update outbox.dead_letter as letter set payload = $${next}
-       where ${text} and payload is not distinct from $${next + 1}::text returning 1`,
+       where ${text} and not ${isBeingReleased} and payload is not distinct from $${next + 1}::text returning 1`,
       [...values, after, before],
     );
     if (changed.length === 0) return false;

@@ -1,7 +1,7 @@
 /** A dead letter as people see it, and how it is named: by its position, or by the id of its event. */
 import { formatPosition, type Position, parseLsn, parsePosition } from '../position.ts';
 
-export const letterStatuses = ['open', 'resubmitted', 'discarded'] as const;
+export const letterStatuses = ['open', 'parked', 'resubmitted', 'discarded', 'released'] as const;
 export type LetterStatus = (typeof letterStatuses)[number];
 
 /** A row of `outbox.dead_letter` without what may be confidential. */
@@ -20,6 +20,8 @@ export type Letter = {
   /** Where in the payload the fault is, as `$.lines[3].price`. */
   readonly path: string | null;
   readonly status: LetterStatus;
+  /** Whether its key waits: it is to be released then, not resubmitted. */
+  readonly isOfParkedKey: boolean;
   /** ISO 8601, UTC. */
   readonly firstSeen: string;
 };

@@ -8,7 +8,7 @@ import {
   parseLetterName,
   positionText,
 } from './letter.ts';
-import { conditionOf, isSettled, type Selection } from './selection.ts';
+import { conditionOf, isBeingReleased, isOfParkedKey, isSettled, type Selection } from './selection.ts';
 
 type LetterRow = {
   commit_lsn: string;
@@ -24,11 +24,13 @@ type LetterRow = {
   message: string;
   path: string | null;
   status: LetterStatus;
+  is_of_parked_key: boolean;
   first_seen: Date;
 };
 
 const letterColumns = `commit_lsn::text, ordinal, event_id, aggregatetype, aggregateid, type, topic,
-  context ->> 'subject' as subject, (context ->> 'schemaId')::int as schema_id, code, message, path, status, first_seen`;
+  context ->> 'subject' as subject, (context ->> 'schemaId')::int as schema_id, code, message, path, status,
+  ${isOfParkedKey} as is_of_parked_key, first_seen`;
 
 /** The oldest positions first. @throws RelayError POSTGRES_* */
 export async function listLetters(
@@ -62,6 +64,7 @@ function toLetter(row: LetterRow): Letter {
     message: row.message,
     path: row.path,
     status: row.status,
+    isOfParkedKey: row.is_of_parked_key,
     firstSeen: row.first_seen.toISOString(),
   };
 }
@@ -108,37 +111,55 @@ export async function readActions(
   return rows.map((row) => ({ ...row, actedAt: row.actedAt.toISOString() }));
 }
 
-/** What a selection of open dead letters comes to. */
+/** What a selection comes to. */
 export type Tally = {
-  /** Open ones. */
+  /** Those that can be closed: open, and parked ones where they are asked for. */
   readonly open: number;
   /** Of those: the progress does not cover them yet, so the relay may still decide otherwise. */
   readonly unsettled: number;
   /** Of those: without an event id, so that they can only be discarded. */
   readonly withoutId: number;
+  /** Of those: their key waits, so that they are to be released instead of resubmitted. */
+  readonly ofParkedKeys: number;
+  /** Of those: a release of their key is under way. */
+  readonly beingReleased: number;
   readonly byCode: Readonly<Record<string, number>>;
 };
 
+type TallyRow = {
+  code: string;
+  open: string;
+  unsettled: string;
+  without_id: string;
+  of_parked_keys: string;
+  being_released: string;
+};
+
+/** @param selection of open ones, unless it says otherwise */
 export async function tally(
   client: pg.Pool | pg.ClientBase,
   slot: string,
   selection: Selection,
 ): Promise<Tally> {
-  const { text, values } = conditionOf(slot, { ...selection, statuses: ['open'] });
-  const rows = await query<{ code: string; open: string; unsettled: string; without_id: string }>(
+  const { text, values } = conditionOf(slot, { statuses: ['open'], ...selection });
+  const rows = await query<TallyRow>(
     client,
     'counting the dead letters',
     `select code, count(*) as open, count(*) filter (where not ${isSettled}) as unsettled,
-       count(*) filter (where coalesce(event_id, '') = '') as without_id
+       count(*) filter (where coalesce(event_id, '') = '') as without_id,
+       count(*) filter (where ${isOfParkedKey}) as of_parked_keys,
+       count(*) filter (where ${isBeingReleased}) as being_released
      from outbox.dead_letter as letter where ${text} group by code order by count(*) desc, code`,
     values,
   );
-  const sum = (column: 'open' | 'unsettled' | 'without_id') =>
+  const sum = (column: Exclude<keyof TallyRow, 'code'>) =>
     rows.reduce((total, row) => total + Number(row[column]), 0);
   return {
     open: sum('open'),
     unsettled: sum('unsettled'),
     withoutId: sum('without_id'),
+    ofParkedKeys: sum('of_parked_keys'),
+    beingReleased: sum('being_released'),
     byCode: Object.fromEntries(rows.map(({ code, open }) => [code, Number(open)])),
   };
 }

@@ -50,6 +50,14 @@ function named(names: readonly LetterName[], bind: (value: unknown) => string): 
   return parts.length === 0 ? 'false' : `(${parts.join(' or ')})`;
 }
 
+/** True while its key waits: the relay publishes it when the key is released, in its place. */
+export const isOfParkedKey = `exists (select from outbox.parked_key as parked where parked.slot = letter.slot
+  and parked.topic = letter.topic and parked.key = letter.aggregateid and parked.released_lsn is null)`;
+
+/** True while a release of its key was asked for and the relay has not met it: it must stay as it is. */
+export const isBeingReleased = `exists (select from outbox.key_release as release where release.slot = letter.slot
+  and release.topic = letter.topic and release.key = letter.aggregateid and release.outcome is null)`;
+
 /**
  * True once the progress covers the event. Before that the relay may read it again and decide otherwise, for instance
  * because a schema was registered meanwhile: sent by a person too, it would be published twice. The copy of the progress

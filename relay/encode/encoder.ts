@@ -241,7 +241,11 @@ export class Encoder {
 
   async #destination(row: OutboxRow): Promise<Destination> {
     if (row.aggregatetype === null) throw new Refusal('EVENT_INVALID', 'aggregatetype: must not be NULL');
-    if (row.type === null || row.type === '') throw new Refusal('EVENT_INVALID', 'type: must not be empty');
+    if (row.type === null || row.type === '') {
+      // Its topic is told all the same: its key may have to wait for it.
+      const topic = this.#router.topic(row.aggregatetype, null);
+      throw new Refusal('EVENT_INVALID', 'type: must not be empty', topic === undefined ? {} : { topic });
+    }
     const topic = this.#router.topic(row.aggregatetype, row.type);
     if (topic === undefined)
       throw new Refusal('TOPIC_NOT_ALLOWED', 'the topic of this aggregatetype is not on the allow-list');

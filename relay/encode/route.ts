@@ -6,6 +6,10 @@ export type Route = { readonly topic: string; readonly subject: string };
 /** Kafka's rule for topic names. */
 const legalTopic = /^[a-zA-Z0-9._-]{1,249}$/;
 
+export function isLegalTopic(name: string): boolean {
+  return legalTopic.test(name) && name !== '.' && name !== '..';
+}
+
 /** Routes events by template, and only to topics of the allow-list. */
 export class Router {
   readonly #settings: Pick<Config, 'topics' | 'schemas'>;
@@ -23,13 +27,16 @@ export class Router {
     return this.#tombstones.test(topic);
   }
 
-  /** The topic, or undefined where the name is not legal or not allowed. */
-  topic(aggregatetype: string, type: string): string | undefined {
+  /**
+   * The topic, or undefined where the name is not legal or not allowed.
+   * @param type null for an event that has none: it has a topic where the template does not ask for the type
+   */
+  topic(aggregatetype: string, type: string | null): string | undefined {
+    if (type === null && this.#settings.topics.template.includes('{type}')) return undefined;
     const topic = this.#settings.topics.template.replace(/\{(aggregatetype|type)\}/g, (_, name: string) =>
-      name === 'type' ? type : aggregatetype,
+      name === 'type' ? (type ?? '') : aggregatetype,
     );
-    const isLegal = legalTopic.test(topic) && topic !== '.' && topic !== '..';
-    return isLegal && this.#allowed.test(topic) ? topic : undefined;
+    return isLegalTopic(topic) && this.#allowed.test(topic) ? topic : undefined;
   }
 
   subject(topic: string, type: string): string {
@@ -51,10 +58,13 @@ export class Router {
  * custom. Kafka's internal topics, the registry's and the progress topic are never matched, whatever the patterns say.
  */
 export function allowList(patterns: readonly string[], progressTopic: string): RegExp {
-  const escaped = patterns.map(
-    (pattern) => beyondInternal(pattern) + pattern.split('*').map(literal).join('.*'),
-  );
+  const escaped = patterns.map((pattern) => beyondInternal(pattern) + wildcard(pattern));
   return new RegExp(`^(?!__|_schemas$|${literal(progressTopic)}$)(?:${escaped.join('|')})$`);
+}
+
+/** A pattern in which `*` stands for any characters, as the source of a regular expression. */
+export function wildcard(pattern: string): string {
+  return pattern.split('*').map(literal).join('.*');
 }
 
 const beyondInternal = (pattern: string): string => (pattern.startsWith('*') ? '(?!_)' : '');

@@ -75,6 +75,8 @@ const gauges = {
   },
   dead_letters_open: { help: 'Dead letters that nobody resubmitted or discarded yet.' },
   dead_letters_oldest_age_seconds: { help: 'Age of the oldest open dead letter; 0 when there is none.' },
+  dead_letters_parked: { help: 'Events that wait behind a refused event of their key.' },
+  parked_keys: { help: 'Keys whose events wait until somebody releases them.' },
   build_info: { help: 'Always 1; says which release runs.', labels: ['version', 'node'] },
 } as const satisfies Record<string, Described>;
 
@@ -260,10 +262,11 @@ export function createMetrics(options: { readonly process?: boolean } = {}) {
       for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === 'lost' ? 1 : 0);
     },
 
-    /** @param oldestSeconds 0 when none is open */
-    setOpenDeadLetters(open: number, oldestSeconds: number): void {
+    setWaiting({ open, oldestSeconds, parked, parkedKeys }: Waiting): void {
       gauge.dead_letters_open.set(open);
       gauge.dead_letters_oldest_age_seconds.set(oldestSeconds);
+      gauge.dead_letters_parked.set(parked);
+      gauge.parked_keys.set(parkedKeys);
     },
 
     setHeartbeatRoundTrip(seconds: number): void {

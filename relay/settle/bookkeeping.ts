@@ -52,12 +52,12 @@ export async function readMarks(pool: pg.Pool, slot: string): Promise<DatabaseMa
  * @param publication identity of the publication, where it is to be remembered.
  */
 export async function storeProgress(
-  pool: pg.Pool,
+  client: pg.Pool | pg.ClientBase,
   progress: Progress,
   publication: string | null = null,
 ): Promise<void> {
   await query(
-    pool,
+    client,
     'storing the copy of the progress',
     `insert into outbox.progress (slot, initialised_at, system_identifier, timeline, end_lsn, partial_commit_lsn,
                                   partial_ordinal, event_count, instance, published_at, publication)

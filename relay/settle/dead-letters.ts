@@ -6,29 +6,31 @@ import type pg from 'pg';
 import type { Rejection } from '../encode/record.ts';
 import { formatLsn } from '../position.ts';
 import { query } from '../postgres.ts';
-import type { Progress } from '../progress.ts';
 
 /** One statement whatever the number of rows: the columns travel as arrays. */
 const upsert = `
   insert into outbox.dead_letter
     (slot, commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at,
-     topic, code, message, path, context)
-  select $1, * from unnest($2::pg_lsn[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+     topic, code, message, path, context, status)
+  select $1, *, case code when 'KEY_PARKED' then 'parked' else 'open' end
+    from unnest($2::pg_lsn[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[])
+      as letter (commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at,
+                 topic, code, message, path, context)
   on conflict (slot, commit_lsn, ordinal) do update
-    set status = 'open', topic = excluded.topic, code = excluded.code, message = excluded.message, path = excluded.path,
+    set status = excluded.status, topic = excluded.topic, code = excluded.code, message = excluded.message, path = excluded.path,
         context = excluded.context, attempts = dead_letter.attempts + 1, last_seen = now()
     where dead_letter.status = 'resubmitted' and dead_letter.context ? 'reread'`;
 
 /** @throws RelayError POSTGRES_* */
 export async function storeDeadLetters(
-  pool: pg.Pool,
+  client: pg.Pool | pg.ClientBase,
   slot: string,
   rejections: readonly Rejection[],
 ): Promise<void> {
   if (rejections.length === 0) return;
   const column = (pick: (rejection: Rejection) => unknown) => rejections.map(pick);
-  await query(pool, 'storing dead letters', upsert, [
+  await query(client, 'storing dead letters', upsert, [
     slot,
     column(({ commitLsn }) => formatLsn(commitLsn)),
     column(({ ordinal }) => ordinal),
@@ -43,48 +45,40 @@ export async function storeDeadLetters(
     column(({ code }) => code),
     column(({ message }) => message),
     column(({ path }) => path),
-    column(({ subject, schemaId, failure }) => JSON.stringify({ subject, schemaId, ...failure })),
+    column(contextOf),
   ]);
 }
 
-/**
- * At the begin of a session: what was set aside beyond the progress is read again, and may be published this time, if its
- * schema was registered meanwhile. Left open, a person would send it a second time. So the relay itself resubmits it, by
- * reading it again; refused again, it is opened again. Positions that the server has not reached are of the database's
- * earlier home, and stay.
- * @param progress as it was read from Kafka
- * @returns how many
- * @throws RelayError POSTGRES_*
- */
-export async function rereadDeadLetters(pool: pg.Pool, progress: Progress): Promise<number> {
-  const { slot, endLsn, partial } = progress;
-  const rows = await query(
-    pool,
-    'closing dead letters that are read again',
-    `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread": true}'
-     where slot = $1 and status = 'open' and commit_lsn >= $2 and commit_lsn < pg_current_wal_insert_lsn()
-       and (commit_lsn, ordinal) >= (coalesce($3::pg_lsn, '0/0'), coalesce($4::bigint, 0)) returning 1`,
-    [
-      slot,
-      formatLsn(endLsn),
-      partial === null ? null : formatLsn(partial.commitLsn),
-      partial?.ordinal ?? null,
-    ],
-  );
-  return rows.length;
+/** What is known beside the reason, as JSON. */
+export function contextOf({ subject, schemaId, failure }: Rejection): string {
+  return JSON.stringify({ subject, schemaId, ...failure });
 }
 
-/** How many are open, and how old the oldest is (0 when none). @throws RelayError POSTGRES_* */
-export async function readOpenDeadLetters(
-  pool: pg.Pool,
-  slot: string,
-): Promise<{ open: number; oldestSeconds: number }> {
-  const [row] = await query<{ open: string; oldest: number | null }>(
+/** What waits for a person. */
+export type Waiting = {
+  readonly open: number;
+  /** Of the oldest open one; 0 when there is none. */
+  readonly oldestSeconds: number;
+  /** Waiting behind a refused event of their key. */
+  readonly parked: number;
+  readonly parkedKeys: number;
+};
+
+/** @throws RelayError POSTGRES_* */
+export async function readWaiting(pool: pg.Pool, slot: string): Promise<Waiting> {
+  const [row] = await query<{ open: string; oldest: number | null; parked: string; keys: string }>(
     pool,
     'counting the open dead letters',
-    `select count(*) as open, extract(epoch from clock_timestamp() - min(first_seen))::float8 as oldest
-       from outbox.dead_letter where slot = $1 and status = 'open'`,
+    `select count(*) filter (where status = 'open') as open, count(*) filter (where status = 'parked') as parked,
+            extract(epoch from clock_timestamp() - min(first_seen) filter (where status = 'open'))::float8 as oldest,
+            (select count(*) from outbox.parked_key where slot = $1 and released_lsn is null) as keys
+       from outbox.dead_letter where slot = $1 and status in ('open', 'parked')`,
     [slot],
   );
-  return { open: Number(row?.open ?? 0), oldestSeconds: Math.max(0, row?.oldest ?? 0) };
+  return {
+    open: Number(row?.open ?? 0),
+    oldestSeconds: Math.max(0, row?.oldest ?? 0),
+    parked: Number(row?.parked ?? 0),
+    parkedKeys: Number(row?.keys ?? 0),
+  };
 }

@@ -11,12 +11,13 @@ import type { Logger } from 'pino';
 import { pause } from '../backoff.ts';
 import { assertSamePublication, readPublication } from '../capture/publication.ts';
 import type { Config } from '../config.ts';
+import { purgeClosed } from '../dead-letters/purge.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Lsn } from '../position.ts';
 import type { Progress } from '../progress.ts';
 import { type Heartbeat, storeProgress, writeHeartbeat } from './bookkeeping.ts';
-import { readOpenDeadLetters } from './dead-letters.ts';
+import { readWaiting } from './dead-letters.ts';
 import { ensurePartitions } from './partitions.ts';
 import { observeSlot } from './slot-health.ts';
 
@@ -29,6 +30,9 @@ const cannotConnectNow = '57P03';
 
 /** Partitions are made a week ahead, so looking once an hour leaves 167 more tries. */
 const partitionsIntervalMs = 3_600_000;
+
+/** Retention is of days or of very many; each look at it sorts what is closed. */
+const purgeIntervalMs = 600_000;
 
 /** One row of a view in shared memory, 0.2 ms: often enough to see a slot that is about to be lost before it is. */
 const slotIntervalMs = 1_000;
@@ -49,6 +53,7 @@ export class Housekeeping {
   readonly #use: HousekeepingDependencies;
   #pending: Heartbeat | undefined;
   #partitionsMadeMs = Number.NEGATIVE_INFINITY;
+  #purgedMs = Number.NEGATIVE_INFINITY;
 
   constructor(dependencies: HousekeepingDependencies) {
     this.#use = dependencies;
@@ -63,6 +68,7 @@ export class Housekeeping {
       this.#copyProgress,
       this.#makePartitions,
       this.#countDeadLetters,
+      this.#purgeDeadLetters,
     ];
     await Promise.all([
       this.#repeat(atHeartbeat, heartbeatMs, signal),
@@ -137,8 +143,20 @@ export class Housekeeping {
     this.#partitionsMadeMs = performance.now();
     if (made.length > 0) this.#use.log.info({ partitions: made.length }, 'made partitions ahead');
   }
+
   async #countDeadLetters(): Promise<void> {
-    const { open, oldestSeconds } = await readOpenDeadLetters(this.#use.pool, this.#use.config.slot);
-    this.#use.metrics.setOpenDeadLetters(open, oldestSeconds);
+    this.#use.metrics.setWaiting(await readWaiting(this.#use.pool, this.#use.config.slot));
+  }
+
+  async #purgeDeadLetters(): Promise<void> {
+    const { config, pool, log } = this.#use;
+    const { keepClosed, keepClosedDays } = config.deadLetters;
+    if (performance.now() - this.#purgedMs < purgeIntervalMs) return;
+    const purged = await purgeClosed(pool, config.slot, {
+      keep: keepClosed === 0 ? undefined : keepClosed,
+      olderThanSeconds: keepClosedDays === 0 ? undefined : keepClosedDays * 86_400,
+    });
+    this.#purgedMs = performance.now();
+    if (purged > 0) log.info({ deadLetters: purged }, 'removed closed dead letters');
   }
 }

@@ -140,6 +140,8 @@ describe('faults', () => {
     ['schemas.subjectStrategy', 'random'],
     ['deadLetters.policy', 'drop'],
     ['log.level', 'loud'],
+    ['deadLetters.policies', 'orders'],
+    ['deadLetters.policies', 'orders=drop'],
     ['kafka.ssl', 'yes'],
     ['http.port', '65536'],
     ['publish.lingerMs', '1.5'],
@@ -171,6 +173,10 @@ describe('faults', () => {
     ['publish.maxTransactionBytes', { CAPTURE_MAX_IN_FLIGHT_BYTES: '1048576' }],
     ['capture.watchdogMs', { CAPTURE_WATCHDOG_MS: '5000' }],
     ['topics.allow', { TOPICS_ALLOW: 'a,outbox-relay.progress' }],
+    ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'outbox.event.refused' }],
+    ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'no legal/name' }],
+    ['deadLetters.topic', { DEAD_LETTERS_TOPIC: '__refused' }],
+    ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'outbox-relay.progress' }],
     ['retry.initialDelayMs', { RETRY_INITIAL_DELAY_MS: '20000' }],
   ];
   const faultsOf = (env: Record<string, string>) => {

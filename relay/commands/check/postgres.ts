@@ -199,6 +199,8 @@ const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] 
   { on: heartbeatTable, rights: ['select', 'insert', 'delete'] },
   { on: 'outbox.progress', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.dead_letter', rights: ['select', 'insert', 'update'] },
+  { on: 'outbox.parked_key', rights: ['select', 'insert', 'update', 'delete'] },
+  { on: 'outbox.key_release', rights: ['select', 'update'] },
 ];
 
 const rights: PostgresCheck = {

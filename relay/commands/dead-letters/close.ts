@@ -1,6 +1,5 @@
 /** `outbox-relay dead-letters resubmit` and `discard`: what is done to many at once. */
 import { Command } from 'commander';
-import { createLogUpdate } from 'log-update';
 import type { Config } from '../../config.ts';
 import { type Closed, discard, resubmit } from '../../dead-letters/close.ts';
 import { parseLetterName } from '../../dead-letters/letter.ts';
@@ -12,9 +11,11 @@ import { createPool } from '../../postgres.ts';
 import type { Load } from '../load.ts';
 import { formatTable } from '../table.ts';
 import { type FilterOptions, isEmpty, selectionOf, withFilters } from './options.ts';
+import { reporter } from './reporter.ts';
 
 type CloseOptions = FilterOptions & {
   all?: boolean;
+  parked?: boolean;
   dryRun?: boolean;
   yes?: boolean;
   by: string;
@@ -26,8 +27,8 @@ const common = `
 Name dead letters by position or event id, or filter them, or both; --all stands for every open one. Without --yes
 nothing is changed: it shows what would be. All is done in one transaction of Postgres, or nothing.
 
-Left alone are those that are no longer open, and those that the progress does not cover yet: the relay may still read
-them again, so try again some seconds later, with the relay running.
+Left alone are those that are no longer open, those whose key is being released, and those that the progress does not
+cover yet: the relay may still read them again, so try again some seconds later, with the relay running.
 
 Exit codes: 0 all were done (--dry-run: shown) · 1 shown and not done, or some were left · 64 arguments, or there is none
 of that name · 69 Postgres does not answer · 77 rights: grant outbox_operator · 78 the outbox table refuses a row
@@ -36,7 +37,8 @@ of that name · 69 Postgres does not answer · 77 rights: grant outbox_operator 
 const resubmitHelp = `${common}
 The events are inserted into the outbox table again, in the order of their positions and with their ids, and published
 after what was written before. Two people who press at once send each of them once. One that is refused again becomes a
-dead letter of its new position; \`show <event id>\` lists both.
+dead letter of its new position; \`show <event id>\` lists both. Those of a parked key are left alone too: \`release\`
+publishes them in their place.
 
 Examples:
   $ outbox-relay dead-letters resubmit 000000000172f1a8.00000000 --yes
@@ -44,7 +46,7 @@ Examples:
   $ outbox-relay dead-letters resubmit --code SCHEMA_MISSING --type shop.OrderPlaced --yes`;
 
 const discardHelp = `${common}
-A discarded event is never published.
+A discarded event is never published. A key that is parked stays so until \`release\`.
 
 Examples:
   $ outbox-relay dead-letters discard 000000000172f1a8.00000000 --reason 'test data, OPS-17' --yes
@@ -61,6 +63,7 @@ export function discardCommand(load: Load): Command {
   return closeCommand('discard', load)
     .description('close dead letters whose events nobody needs')
     .requiredOption('--reason <text>', 'noted in the trail')
+    .option('--parked', 'also those that wait behind a refused event of their key')
     .addHelpText('after', discardHelp);
 }
 
@@ -72,9 +75,13 @@ function closeCommand(action: 'resubmit' | 'discard', load: Load): Command {
     .option('--by <name>', 'who does it, for the trail', whoami())
     .option('--json', 'print one JSON object')
     .action(async (names: string[], options: CloseOptions, command: Command) => {
-      const selection = selectionOf(options, names);
-      if (isEmpty(selection) && options.all !== true)
+      const wanted = selectionOf(options, names);
+      if (isEmpty(wanted) && options.all !== true)
         command.error('error: name dead letters, filter them, or give --all');
+      const selection: Selection = {
+        ...wanted,
+        statuses: options.parked === true ? ['open', 'parked'] : ['open'],
+      };
       const { config } = load(command, ['database']);
       const isAsking = options.dryRun === true || options.yes !== true;
       const found = await look(config, selection, names, (name) =>
@@ -111,30 +118,24 @@ async function run(
   selection: Selection,
   options: CloseOptions,
 ): Promise<Closed> {
-  const update = process.stderr.isTTY ? createLogUpdate(process.stderr) : undefined;
-  const onProgress = (done: number, of: number) =>
-    update === undefined ? void process.stderr.write(`${done} of ${of}\n`) : update(bar(done, of));
+  const report = reporter();
+  const onProgress = report.show;
   const closing = { config, selection, person: options.by, note: options.reason ?? null, onProgress };
   try {
     return await (action === 'resubmit' ? resubmit(closing) : discard(closing));
   } finally {
-    update?.clear();
+    report.clear();
   }
 }
 
 const pastOf = { resubmit: 'resubmitted', discard: 'discarded' } as const;
 
-const barWidth = 30;
-
-function bar(done: number, of: number): string {
-  const full = Math.min(barWidth, Math.round((done / Math.max(1, of)) * barWidth));
-  return `${'█'.repeat(full)}${'░'.repeat(barWidth - full)} ${done} of ${of}`;
-}
-
 function describe(action: 'resubmit' | 'discard', closed: Closed, isAsking: boolean): string {
-  const { open, done, unsettled, withoutId, byCode } = closed;
+  const { open, done, unsettled, withoutId, ofParkedKeys, beingReleased, byCode } = closed;
   const left: [string, number][] = [
     ['not covered by the progress yet; try again in some seconds', unsettled],
+    ['of parked keys: fix or discard them, then release the key', action === 'resubmit' ? ofParkedKeys : 0],
+    ['their key is being released; try again when it is', beingReleased],
     ['without an event id; they can only be discarded', action === 'resubmit' ? withoutId : 0],
   ];
   return formatTable([

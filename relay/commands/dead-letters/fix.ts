@@ -21,7 +21,7 @@ type FixOptions = { payload?: string; patch?: string; by: string; reason?: strin
 const help = `
 Give the whole payload, or a JSON patch (RFC 6902), or neither to edit it in $VISUAL or $EDITOR. The event is encoded as
 the relay would, with the schema now in the registry; what would be refused again is not accepted. Numbers keep their
-digits. What was replaced stays in outbox.dead_letter_action. Nothing is published: \`resubmit\` does that.
+digits. What was replaced stays in outbox.dead_letter_action. Nothing is published: \`resubmit\` does that, or \`release\`.
 
 Exit codes: 0 stored · 1 not stored: it would be refused again, or nothing was changed, or somebody else was faster ·
 64 arguments, the patch does not apply, or there is no open dead letter of that name · 69 a server does not answer ·
@@ -156,10 +156,11 @@ async function tryToStore(
   };
   return (await storeFix(fix))
     ? { stored: true, code: null, message: 'the relay would publish it', path: null }
-    : failed('somebody else closed or changed it meanwhile; look at it again');
+    : failed('somebody else closed or changed it meanwhile, or its key is being released; look at it again');
 }
 
-function describe({ position }: Letter, { stored, code, message, path }: Outcome): string {
-  if (stored) return `stored: ${message}. Next: outbox-relay dead-letters resubmit ${position} --yes`;
+function describe({ position, isOfParkedKey }: Letter, { stored, code, message, path }: Outcome): string {
+  const next = isOfParkedKey ? 'release' : 'resubmit';
+  if (stored) return `stored: ${message}. Next: outbox-relay dead-letters ${next} ${position} --yes`;
   return `not stored: ${code === null ? '' : `${code}${path === null ? '' : ` at ${path}`}: `}${message}`;
 }

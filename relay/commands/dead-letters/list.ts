@@ -1,6 +1,6 @@
 /** `outbox-relay dead-letters list`: which there are, never what is in them. */
 import { Command } from 'commander';
-import type { Letter, LetterStatus } from '../../dead-letters/letter.ts';
+import { type Letter, type LetterStatus, letterStatuses } from '../../dead-letters/letter.ts';
 import { listLetters } from '../../dead-letters/read.ts';
 import { createPool } from '../../postgres.ts';
 import type { Load } from '../load.ts';
@@ -10,7 +10,7 @@ import { type FilterOptions, selectionOf, statusesOf, whole, withFilters } from 
 type ListOptions = FilterOptions & { status: LetterStatus[]; limit: number; json?: boolean };
 
 const help = `
-Oldest positions first. Payloads are not shown, and the message tells places and types only.
+Oldest positions first. Those that are parked wait behind an open one of their key: see \`release\`. Payloads are not shown, and the message tells places and types only.
 
 Exit codes: 0 listed, also when there are none · 64 arguments · 69 Postgres does not answer · 77 rights
 
@@ -21,8 +21,9 @@ Examples:
 
 export function listCommand(load: Load): Command {
   return withFilters(new Command('list').description('list dead letters, without their payloads'))
-    .option('--status <list>', 'of open, resubmitted, discarded; separated by commas', statusesOf(), [
+    .option('--status <list>', `of ${letterStatuses.join(', ')}; separated by commas`, statusesOf(), [
       'open',
+      'parked',
     ] as LetterStatus[])
     .option('--limit <number>', 'most that are listed', whole, 100)
     .option('--json', 'print a JSON array')

@@ -70,6 +70,6 @@ function time(value: string): Date {
   return parsed;
 }
 
-function collect(value: string, before: readonly string[] = []): string[] {
+export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }

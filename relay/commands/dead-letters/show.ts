@@ -53,7 +53,10 @@ async function read(pool: pg.Pool, slot: string, name: string): Promise<Shown[]>
 function describe({ content, actions, ...letter }: Omit<Shown, 'content'> & Partial<Shown>): string {
   const lines = [
     ['position', letter.position],
-    ['status', `${letter.status}, first seen ${letter.firstSeen}`],
+    [
+      'status',
+      `${letter.status}${letter.isOfParkedKey ? ', its key is parked' : ''}, first seen ${letter.firstSeen}`,
+    ],
     ['reason', `${letter.code}${letter.path === null ? '' : ` at ${letter.path}`}: ${letter.message}`],
     ['event', `${letter.eventId ?? 'no id'}, ${letter.type ?? 'no type'}`],
     ['key', `${letter.aggregateid ?? 'none'} of ${letter.aggregatetype ?? 'no aggregatetype'}`],

@@ -184,7 +184,7 @@ test.each([
   [['show', 'nobody'], 'no dead letter nobody'],
   [['fix', 'nobody', '--payload', '/dev/null'], 'no open dead letter nobody'],
   [['resubmit', 'nobody', '--yes'], 'no dead letter nobody'],
-  [['list', '--status', 'lost'], 'expected open, resubmitted, discarded'],
+  [['list', '--status', 'lost'], 'expected open, parked, resubmitted, discarded, released'],
   [['list', '--since', 'yesterday'], 'expected a time'],
   [['purge', '--older-than', '90d', '--status', 'open'], 'expected resubmitted, discarded'],
 ])('%s is refused: %s', async (args, message) => {

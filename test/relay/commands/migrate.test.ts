@@ -22,14 +22,14 @@ async function run(...args: string[]): Promise<string> {
 test('it prints a line a migration and a summary', async () => {
   const lines = (await run()).trimEnd().split('\n');
   expect(lines[0]).toMatch(/^applied 0001 event \(\d+ ms\)$/);
-  expect(lines.at(-1)).toBe('8 applied, 0 applied before');
-  expect(await run()).toBe('nothing to apply, 8 applied before\n');
+  expect(lines.at(-1)).toBe('9 applied, 0 applied before');
+  expect(await run()).toBe('nothing to apply, 9 applied before\n');
 });
 
 test('a dry run prints what would be applied', async () => {
   await run('--to', '0005');
   expect(await run('--dry-run')).toBe(
-    'would apply 0006 progress\nwould apply 0007 dead_letter\nwould apply 0008 dead_letter_actions\n',
+    'would apply 0006 progress\nwould apply 0007 dead_letter\nwould apply 0008 dead_letter_actions\nwould apply 0009 parked_keys\n',
   );
 });
 
@@ -41,7 +41,7 @@ test('with --json it prints one object', async () => {
     'event',
     'partitions',
   ]);
-  expect(result.pending).toHaveLength(6);
+  expect(result.pending).toHaveLength(7);
   expect(result.already).toEqual([]);
 });
 

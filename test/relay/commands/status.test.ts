@@ -17,7 +17,13 @@ const read = () => readStatus(relay.pool, relay.config());
 
 test('before the first start there is no slot and no progress', async () => {
   const status = await read();
-  expect(status).toEqual({ slotName: slot, slot: { state: 'absent' }, progress: null, deadLetters: [] });
+  expect(status).toEqual({
+    slotName: slot,
+    slot: { state: 'absent' },
+    progress: null,
+    deadLetters: [],
+    parked: { keys: 0, events: 0 },
+  });
   expect(describeStatus(status)).toContain('absent: no relay has started');
 });
 

@@ -40,6 +40,8 @@ describe('resubmit', () => {
       open: 5,
       unsettled: 0,
       withoutId: 0,
+      ofParkedKeys: 0,
+      beingReleased: 0,
       byCode: { SCHEMA_MISSING: 5 },
       done: 5,
     });

@@ -1,0 +1,103 @@
+/**
+ * Copies of refused events for the topic `deadLetters.topic`: the payload as it stands in the table, the reason in headers.
+ * They go into the Kafka transaction that covers the refusal, so that each is there exactly once.
+ */
+import { RelayError } from '../errors.ts';
+import { formatPosition } from '../position.ts';
+import { recordBytes } from './encoder.ts';
+import { partitionOf } from './murmur2.ts';
+import type { OutboundRecord, Rejection, TopicDirectory, TopicInfo } from './record.ts';
+
+/** As for the topics of events. */
+const infoTtlMs = 300_000;
+/** Of the 61 bytes around the records of a batch. */
+const batchOverheadBytes = 61;
+/** Texts of the row are cut to this many characters in headers, where they are for people and for filters. */
+const headerTextMax = 1_000;
+
+export class DeadLetterTopic {
+  readonly #topic: string;
+  readonly #topics: TopicDirectory;
+  readonly #maxRecordBytes: number;
+  #known: { readonly info: TopicInfo; readonly fetchedMs: number } | undefined;
+
+  constructor(topic: string, topics: TopicDirectory, maxRecordBytes: number) {
+    this.#topic = topic;
+    this.#topics = topics;
+    this.#maxRecordBytes = maxRecordBytes;
+  }
+
+  get name(): string {
+    return this.#topic;
+  }
+
+  /**
+   * A record for each event that is refused itself; those that only wait for another are none.
+   * @throws RelayError KAFKA_UNSUITABLE where the topic does not exist and may not be made; KAFKA_*
+   */
+  async copies(rejections: readonly Rejection[], timestampMs: number): Promise<OutboundRecord[]> {
+    const refused = rejections.filter(({ code }) => code !== 'KEY_PARKED');
+    if (refused.length === 0) return [];
+    const info = await this.#info();
+    return refused.map((rejection) => this.#copy(rejection, info, timestampMs));
+  }
+
+  /** With its payload if that fits, else without it, else without anything that came from the row but its position. */
+  #copy(rejection: Rejection, info: TopicInfo, timestampMs: number): OutboundRecord {
+    const maxBatchBytes = info.maxMessageBytes - batchOverheadBytes;
+    const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
+    const { row } = rejection;
+    const payload = row.payload === null ? 'null' : 'whole';
+    const headers = headersOf(rejection);
+    const key = row.aggregateid ?? '';
+    const forms = [
+      { key, value: row.payload ?? '', headers: { ...headers, payload } },
+      { key, value: '', headers: { ...headers, payload: 'omitted' } },
+      { key: '', value: '', headers: { position: headers.position, code: headers.code, payload: 'omitted' } },
+    ].map((form) => ({ ...form, value: Buffer.from(form.value) }));
+    const form =
+      forms.find((each) => recordBytes(each.key, each.value, each.headers) <= limit) ?? forms.at(-1)!;
+    return {
+      topic: this.#topic,
+      partition: partitionOf(form.key, info.partitions),
+      ...form,
+      timestampMs,
+      bytes: recordBytes(form.key, form.value, form.headers),
+      maxBatchBytes,
+    };
+  }
+
+  async #info(): Promise<TopicInfo> {
+    if (this.#known !== undefined && performance.now() - this.#known.fetchedMs < infoTtlMs)
+      return this.#known.info;
+    const info = await this.#topics.resolve(this.#topic);
+    if (info === undefined)
+      throw new RelayError(
+        'KAFKA_UNSUITABLE',
+        `the topic ${this.#topic} of deadLetters.topic does not exist, and topics.create is off`,
+      );
+    this.#known = { info, fetchedMs: performance.now() };
+    return info;
+  }
+}
+
+function headersOf({ row, commitLsn, ordinal, code, message, path, topic, subject }: Rejection) {
+  return {
+    id: cut(row.id),
+    type: cut(row.type),
+    position: formatPosition(commitLsn, ordinal),
+    code,
+    message: cut(message),
+    path: cut(path),
+    aggregatetype: cut(row.aggregatetype),
+    'source-topic': topic ?? '',
+    subject: cut(subject),
+    'event-headers': cut(row.headers),
+  };
+}
+
+/** Whole characters only: half of a surrogate pair would not be UTF-8. */
+function cut(text: string | null): string {
+  if (text === null || text.length <= headerTextMax) return text ?? '';
+  return `${text.slice(0, headerTextMax).replace(/[\uD800-\uDBFF]$/, '')}…`;
+}

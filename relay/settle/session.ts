@@ -1,0 +1,185 @@
+/**
+ * A session's hold on what it writes to Postgres about dead letters. It begins by taking back what earlier ones stored
+ * beyond the progress, and from then on an earlier one that does not know yet that it was succeeded writes nothing more:
+ * otherwise it could release or set aside an event that its successor decides about otherwise.
+ */
+import type pg from 'pg';
+import { RelayError } from '../errors.ts';
+import type { TopicKey } from '../parking.ts';
+import { formatLsn } from '../position.ts';
+import { postgresError, query } from '../postgres.ts';
+import type { Progress } from '../progress.ts';
+import { storeProgress } from './bookkeeping.ts';
+
+export type Session = { readonly slot: string; readonly number: number };
+
+export type Begun = {
+  readonly session: Session;
+  /** Dead letters that are read again. */
+  readonly reread: number;
+  /** Keys that wait as of the progress. */
+  readonly parked: readonly TopicKey[];
+};
+
+/**
+ * Writes the mark of the slot and the copy of the progress, and puts everything about dead letters back to where the
+ * progress stands. To be called when the slot is held and every predecessor is fenced in Kafka.
+ * @param publication identity of the publication, to be remembered
+ * @throws RelayError POSTGRES_*
+ */
+export function beginSession(pool: pg.Pool, progress: Progress, publication: string): Promise<Begun> {
+  return inTransaction(pool, 'beginning a session', async (client) => {
+    await storeProgress(client, progress, publication);
+    const [row] = await query<{ session: string }>(
+      client,
+      'beginning a session',
+      'update outbox.progress set session = session + 1 where slot = $1 returning session',
+      [progress.slot],
+    );
+    const reread = await rereadDeadLetters(client, progress);
+    await takeBackReleases(client, progress);
+    return {
+      session: { slot: progress.slot, number: Number(row?.session) },
+      reread,
+      parked: await takeBackParking(client, progress),
+    };
+  });
+}
+
+/**
+ * Does what must be done by the last session that has begun, or not at all.
+ * @throws RelayError PRODUCER_FENCED when another has begun; POSTGRES_*
+ */
+export function inSession<Result>(
+  pool: pg.Pool,
+  session: Session,
+  doing: string,
+  work: (client: pg.PoolClient) => Promise<Result>,
+): Promise<Result> {
+  return inTransaction(pool, doing, async (client) => {
+    // The lock holds up the beginning of the next one until this is committed, and so seen by it.
+    const own = await query(
+      client,
+      doing,
+      'select from outbox.progress where slot = $1 and session = $2 for share',
+      [session.slot, session.number],
+    );
+    if (own.length === 0) throw new RelayError('PRODUCER_FENCED', `${doing}: another session has begun`);
+    return work(client);
+  });
+}
+
+/**
+ * What was set aside beyond the progress is read again, and may be published this time, if its schema was registered
+ * meanwhile. Left open, a person would send it a second time. So the relay itself resubmits it, by reading it again;
+ * refused again, it is opened again.
+ */
+async function rereadDeadLetters(client: pg.PoolClient, progress: Progress): Promise<number> {
+  const rows = await query(
+    client,
+    'closing dead letters that are read again',
+    `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread": true}'
+     where slot = $1 and status in ('open', 'parked') and ${isBeyond} returning 1`,
+    boundsOf(progress),
+  );
+  return rows.length;
+}
+
+/** A release counts once the progress covers the whole transaction that asked for it. */
+async function takeBackReleases(client: pg.PoolClient, progress: Progress): Promise<void> {
+  const values = [progress.slot, formatLsn(progress.endLsn)];
+  await query(
+    client,
+    'taking back releases',
+    `update outbox.dead_letter set status = case code when 'KEY_PARKED' then 'parked' else 'open' end, released_lsn = null
+     where slot = $1 and status = 'released' and ${isUncovered('released_lsn')}`,
+    values,
+  );
+  await query(
+    client,
+    'taking back releases',
+    `update outbox.key_release set processed_lsn = null, outcome = null, published = null, processed_at = null
+     where slot = $1 and ${isUncovered('processed_lsn')}`,
+    values,
+  );
+  await query(
+    client,
+    'taking back releases',
+    `update outbox.parked_key set released_lsn = null where slot = $1 and ${isUncovered('released_lsn')}`,
+    values,
+  );
+}
+
+async function takeBackParking(client: pg.PoolClient, progress: Progress): Promise<TopicKey[]> {
+  await query(
+    client,
+    'taking back parked keys',
+    `delete from outbox.parked_key where slot = $1 and (released_lsn is not null or ${isBeyond})`,
+    boundsOf(progress),
+  );
+  return query<TopicKey>(
+    client,
+    'reading the parked keys',
+    'select topic, key from outbox.parked_key where slot = $1',
+    [progress.slot],
+  );
+}
+
+/** `$2` to `$4` are the progress. Positions that the server has not reached are of the database's earlier home, and stay. */
+const isBeyond = `commit_lsn >= $2 and commit_lsn < pg_current_wal_insert_lsn()
+  and (commit_lsn, ordinal) >= (coalesce($3::pg_lsn, '0/0'), coalesce($4::bigint, 0))`;
+
+function isUncovered(lsn: string): string {
+  return `${lsn} >= $2 and ${lsn} < pg_current_wal_insert_lsn()`;
+}
+
+function boundsOf({ slot, endLsn, partial }: Progress): unknown[] {
+  return [
+    slot,
+    formatLsn(endLsn),
+    partial === null ? null : formatLsn(partial.commitLsn),
+    partial?.ordinal ?? null,
+  ];
+}
+
+/**
+ * For another database under the same slot: positions of the old one mean nothing there. What waits becomes a dead letter
+ * like others, no key waits any more, and what was released stays so.
+ */
+export function endParking(pool: pg.Pool, slot: string): Promise<void> {
+  return inTransaction(pool, 'ending what is parked', async (client) => {
+    for (const text of [
+      `update outbox.dead_letter set status = 'open' where slot = $1 and status = 'parked'`,
+      `update outbox.dead_letter set released_lsn = null where slot = $1 and status = 'released'`,
+      `update outbox.key_release set outcome = 'limited', processed_at = now() where slot = $1 and outcome is null`,
+      'delete from outbox.parked_key where slot = $1',
+    ])
+      await query(client, 'ending what is parked', text, [slot]);
+  });
+}
+
+/** A relay that is stopped half-way must not hold up its successor for longer than this. */
+const idleTimeoutMs = 5_000;
+
+async function inTransaction<Result>(
+  pool: pg.Pool,
+  doing: string,
+  work: (client: pg.PoolClient) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw postgresError(error, doing);
+  });
+  let failure: Error | undefined;
+  try {
+    await query(client, doing, `begin; set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`);
+    const result = await work(client);
+    await query(client, doing, 'commit');
+    return result;
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    // A connection that failed half-way is closed, which rolls back.
+    client.release(failure);
+  }
+}
