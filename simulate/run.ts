@@ -117,6 +117,7 @@ class Run {
   #violation: Outcome['violation'];
   #isRegistryAway = false;
   #isLateRegistered = false;
+  #isDraining = false;
   #lastFaultMs = 0;
   /** When the last relay that is paused goes on. */
   #lastPauseMs = 0;
@@ -197,6 +198,7 @@ class Run {
 
   /** Both relays are asked to end, and must. */
   async #drain(): Promise<void> {
+    this.#isDraining = true;
     for (const relay of this.#relays) if (relay !== undefined) relay.ending.abort();
     const limitMs = this.#scheduler.nowMs + drainMs;
     const areDone = () => this.#relays.every((relay) => relay === undefined || relay.isDone);
@@ -315,7 +317,7 @@ class Run {
 
   #ended(index: number, process: RelayProcess): void {
     process.isDone = true;
-    if (process.machine.isDead || this.#faults.isOver) return;
+    if (process.machine.isDead || this.#isDraining) return;
     this.#note(process.machine.name, 'ended as it was asked to');
     this.#relays[index] = undefined;
     this.#scheduler.after(this.#random.around(500), () => this.#start(index));

@@ -1,0 +1,89 @@
+/**
+ * A short simulation on every change, and the proof that it can fail. In processes of their own: a simulation replaces the
+ * clock of its process.
+ */
+import { execFile } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+
+/** Servers of other tests may have the machine to themselves for a while. */
+const patienceMs = 240_000;
+
+type Ran = { readonly code: number; readonly output: string };
+
+function simulate(folder: string, ...args: string[]): Promise<Ran> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(folder, 'simulate/main.ts'), ...args],
+      { cwd: folder, maxBuffer: 64 * 1024 * 1024 },
+      (error, stdout, stderr) =>
+        resolve({ code: error === null ? 0 : Number(error.code), output: stdout + stderr }),
+    );
+  });
+}
+
+/** A copy of the code in which one thing is otherwise. */
+function broken(file: string, find: string, replace: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'simulate-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  for (const part of ['relay', 'simulate', 'package.json'])
+    cpSync(join(root, part), join(folder, part), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+  const source = readFileSync(join(folder, file), 'utf8');
+  expect(source.split(find)).toHaveLength(2);
+  writeFileSync(
+    join(folder, file),
+    source.replace(find, () => replace),
+  );
+  return folder;
+}
+
+it(
+  'no invariant breaks in 200 seeds, and each kind of fault happens',
+  async () => {
+    const { code, output } = await simulate(root, '--seeds', '200');
+    expect(output).toContain('every invariant held');
+    expect(code).toBe(0);
+    for (const fault of [
+      'relay killed',
+      'relay paused',
+      'Postgres crashed',
+      'EndTxn: answer lost',
+      'EndTxn: request late',
+    ])
+      expect(output).toContain(fault);
+  },
+  patienceMs,
+);
+
+it(
+  'a seed is replayed step by step, the same each time',
+  async () => {
+    const first = await simulate(root, '--seed', '7');
+    const again = await simulate(root, '--seed', '7');
+    const steps = ({ output }: Ran) => output.split('\n').filter((line) => !line.includes('steps/s'));
+    expect(steps(first).length).toBeGreaterThan(100);
+    expect(steps(again)).toEqual(steps(first));
+  },
+  patienceMs,
+);
+
+it(
+  'a relay that acknowledges before Kafka has committed is caught by its invariant',
+  async () => {
+    const folder = broken(
+      'relay/streaming.ts',
+      '    await publisher.commit(batch, next);',
+      '    capture.acknowledge(next.endLsn);\n    await publisher.commit(batch, next);',
+    );
+    const { code, output } = await simulate(folder, '--seeds', '100');
+    expect(output).toContain('broke I6');
+    expect(code).toBe(1);
+  },
+  patienceMs,
+);
