@@ -115,7 +115,8 @@ async function bench(): Promise<Report> {
       ? await Debezium.start(world, say)
       : undefined;
   // Before the slots of the others are made, so that they need not read these rows.
-  if (debezium !== undefined && options.warmUp) await warmUpDebezium(world, debezium, rows);
+  const warmUp =
+    debezium !== undefined && options.warmUp ? await warmUpDebezium(world, debezium, rows) : null;
   if (wanted.includes('relay') || options.growth) await createRelaySlot(world);
   const rounds = options.drain ? await drainAll({ world, wanted, rows, reader, debezium }) : new Map();
   const live = options.live ? await liveOfAll(world, wanted, debezium) : { live: {}, idleCpuPercent: null };
@@ -127,7 +128,7 @@ async function bench(): Promise<Report> {
     debezium: debezium === undefined ? null : await debeziumVersion(),
   };
   return report(
-    { rounds, ...live, growth },
+    { rounds, ...live, growth, debeziumWarmUp: warmUp },
     { ...machine, ...versions },
     { ...rows, partitions: options.partitions },
   );
@@ -142,17 +143,18 @@ type Contest = {
 };
 
 /**
- * A JVM compiles itself for a long time: 50 µs of CPU an event in the first 200,000 became 27 after a million. As the perf
- * client it gets five times the events of a round.
+ * A JVM compiles itself for a long time: 75 µs of CPU an event in the first 200,000 became 27 after a million. As the perf
+ * client it gets five times the events of a round; the relay begins each round as a new process.
  */
-async function warmUpDebezium(world: BenchWorld, debezium: Debezium, rows: Rows): Promise<void> {
+async function warmUpDebezium(world: BenchWorld, debezium: Debezium, rows: Rows): Promise<Drain> {
   const events = rows.events * 5;
   say(`warming Debezium up with ${events} events`);
   const aggregateType = await world.newTopic(options.partitions);
   const slot = await debezium.createSlot();
   await world.write(aggregateType, { ...rows, events });
-  const { eventsPerSecond } = await drainDebezium(world, debezium, aggregateType, { ...rows, events }, slot);
-  say(`warm-up: debezium ${eventsPerSecond} events/s`);
+  const drain = await drainDebezium(world, debezium, aggregateType, { ...rows, events }, slot);
+  say(`warm-up: debezium ${drain.eventsPerSecond} events/s, ${drain.cpuMicrosPerEvent} µs an event`);
+  return drain;
 }
 
 /** Alternating, and beginning with another one each round, so that what changes on the machine meets all. */

@@ -48,6 +48,8 @@ export type Report = {
   readonly live: Partial<Record<Competitor, readonly Live[]>>;
   readonly idleCpuPercent: number | null;
   readonly growth: readonly Growth[];
+  /** What Debezium did before its JVM had compiled it; in no ratio. */
+  readonly debeziumWarmUp: Drain | null;
 };
 
 export function spread(values: readonly (number | null)[]): Spread | null {
@@ -82,10 +84,11 @@ export type Measured = {
   readonly live: Report['live'];
   readonly idleCpuPercent: number | null;
   readonly growth: readonly Growth[];
+  readonly debeziumWarmUp: Drain | null;
 };
 
 export function report(
-  { rounds, live, idleCpuPercent, growth }: Measured,
+  { rounds, live, idleCpuPercent, growth, debeziumWarmUp }: Measured,
   machine: Report['machine'],
   workload: Report['workload'],
 ): Report {
@@ -105,6 +108,7 @@ export function report(
     live,
     idleCpuPercent,
     growth,
+    debeziumWarmUp,
   };
 }
 

@@ -84,10 +84,15 @@ function facts(report: Report): string {
   const { ratios, idleCpuPercent, lost, duplicates, machine, drain } = report;
   const said: string[] = [];
   if (ratios.limit !== null) said.push(`The relay drains ${ratios.limit} times the lower limit.`);
-  if (ratios.debezium !== null) said.push(`It drains ${ratios.debezium} times as fast as Debezium.`);
+  if (ratios.debezium !== null) said.push(`The relay drains ${ratios.debezium} times as fast as Debezium.`);
   for (const { offered, p50, p99, cpu } of ratios.live)
     said.push(
       `At ${number(offered)} events/s its p50 is ${p50}, its p99 ${p99} and its CPU ${cpu} of Debezium's.`,
+    );
+  const { debeziumWarmUp: first } = report;
+  if (first !== null)
+    said.push(
+      `Debezium's first ${number(first.events)} events, while its JVM compiled itself, went at ${number(first.eventsPerSecond)} events/s for ${number(first.cpuMicrosPerEvent)} µs each.`,
     );
   said.push(`Lost ${lost}, duplicates ${duplicates}.`);
   if (idleCpuPercent !== null) said.push(`Idle, the relay takes ${idleCpuPercent} % of a core.`);

@@ -84,6 +84,7 @@ const measured = (relay: Drain, debezium: Drain = drain(20)) => ({
   live: { relay: [live(5)], debezium: [live(20)] },
   idleCpuPercent: null,
   growth: [] as Growth[],
+  debeziumWarmUp: null,
 });
 
 test('the ratio is taken of the lower limit', () => {

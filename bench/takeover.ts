@@ -1,0 +1,164 @@
+/**
+ * How long events wait when the relay that streams dies beside a standby, with the default settings:
+ * `node bench/takeover.ts [rounds] [killed|stopped]`. An event is committed at the instant of the death; the time runs
+ * until a read_committed consumer has it, which only the successor can have published.
+ *
+ * `killed`: SIGKILL, a dead process. Its connections close, and the standby has the slot at its next look.
+ * `stopped`: SIGSTOP, as a dead host or a network that swallows everything: nobody says goodbye, and Postgres frees the
+ * slot after wal_sender_timeout, which the relay sets on its own connection.
+ *
+ * Exit code 1 if the 99th percentile misses its target.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Kafka, logLevel } from 'kafkajs';
+import pg from 'pg';
+import { CommittedReader } from '../chaos/reader.ts';
+import { RelayCrew, type RelayProcess } from '../chaos/relay-crew.ts';
+import { waitFor } from '../chaos/wait.ts';
+import { migrate } from '../relay/migrate.ts';
+import { type Stack, startStack } from '../stack/stack.ts';
+import { eventSchema, eventType, payloadOf } from './workload.ts';
+
+const deaths = { killed: 'SIGKILL', stopped: 'SIGSTOP' } as const;
+type Death = keyof typeof deaths;
+
+/** Of the 99th percentile, in ms. */
+const targetsMs: Readonly<Record<Death, number>> = { killed: 3_000, stopped: 15_000 };
+
+/** After this an attempt has failed, whatever the target. */
+const patienceMs = 60_000;
+
+class Takeovers implements AsyncDisposable {
+  readonly #pool: pg.Pool;
+  readonly #crew: RelayCrew;
+  readonly #reader: CommittedReader;
+  readonly #topic: string;
+  readonly #seenMs = new Map<string, number>();
+
+  private constructor(pool: pg.Pool, crew: RelayCrew, brokers: readonly string[], topic: string) {
+    this.#pool = pool;
+    this.#crew = crew;
+    this.#topic = topic;
+    this.#reader = new CommittedReader(brokers, [topic], ({ headers }) => {
+      this.#seenMs.set(String(headers.id), performance.now());
+    });
+    this.#reader.start();
+  }
+
+  static async open(stack: Stack, logFile: string): Promise<Takeovers> {
+    const name = `takeover_${randomUUID().slice(0, 8)}`;
+    const url = await createDatabase(stack.databaseUrl, name);
+    await createTopic(stack, name);
+    const env = {
+      PATH: process.env.PATH ?? '',
+      DATABASE_URL: url,
+      KAFKA_BROKERS: stack.brokers.join(','),
+      SCHEMA_REGISTRY_URL: stack.registryUrl,
+      OUTBOX_RELAY_SLOT: name,
+      OUTBOX_RELAY_TOPICS_TEMPLATE: name,
+      OUTBOX_RELAY_TOPICS_ALLOW: name,
+      OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: `${name}.progress`,
+      OUTBOX_RELAY_HTTP_PORT: '0',
+    };
+    const pool = new pg.Pool({ connectionString: url });
+    pool.on('error', () => {});
+    const takeovers = new Takeovers(pool, new RelayCrew(env, logFile), stack.brokers, name);
+    takeovers.#crew.scale(2);
+    return takeovers;
+  }
+
+  /** One death, once both relays are where they should be. @returns ms from the death to the event */
+  async measure(death: Death): Promise<number> {
+    const active = await this.#crew.untilActive(patienceMs);
+    await waitFor(() => this.#standby(active) !== undefined, 'a standby', patienceMs);
+    await this.#seen(await this.#write());
+    active.signal(deaths[death]);
+    const diedMs = performance.now();
+    const seenMs = await this.#seen(await this.#write());
+    await active.kill(); // and the crew starts another in its place
+    return seenMs - diedMs;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#crew.stop();
+    await this.#reader.stop();
+    await this.#pool.query(
+      'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and not active',
+      [this.#topic],
+    );
+    await this.#pool.end();
+  }
+
+  #standby(active: RelayProcess): RelayProcess | undefined {
+    return this.#crew.all.find((relay) => relay !== active && relay.state === 'standby' && !relay.hasEnded);
+  }
+
+  async #write(): Promise<string> {
+    const { rows } = await this.#pool.query<{ id: string }>(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload) values ('x', 'k', $1, $2) returning id`,
+      [eventType, payloadOf(275)],
+    );
+    return rows[0]!.id;
+  }
+
+  async #seen(id: string): Promise<number> {
+    await waitFor(() => this.#seenMs.has(id), 'the event in Kafka', patienceMs);
+    return this.#seenMs.get(id)!;
+  }
+}
+
+async function createDatabase(server: string, name: string): Promise<string> {
+  const client = new pg.Client({ connectionString: server });
+  await client.connect();
+  await client.query(`create database ${name}`);
+  await client.end();
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  await migrate({ databaseUrl: url.href });
+  return url.href;
+}
+
+async function createTopic({ brokers, registryUrl }: Stack, topic: string): Promise<void> {
+  const admin = new Kafka({ clientId: 'takeover', brokers, logLevel: logLevel.NOTHING }).admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic, numPartitions: 3 }], waitForLeaders: true });
+  await admin.disconnect();
+  const answer = await fetch(`${registryUrl}/subjects/${topic}-${eventType}/versions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+    body: JSON.stringify({ schema: JSON.stringify(eventSchema) }),
+  });
+  if (!answer.ok) throw new Error(`the registry answered ${answer.status}`);
+}
+
+/** The least value that so many of a hundred do not exceed. */
+function percentile(sorted: readonly number[], percent: number): number {
+  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]!;
+}
+
+async function main(rounds: number, chosen: readonly Death[]): Promise<void> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'takeover-'));
+  await using stack = await startStack({ purpose: 'bench', onProgress: (line) => console.error(line) });
+  await using takeovers = await Takeovers.open(stack, path.join(folder, 'relays.log'));
+  console.log('death     rounds     p50      p99      max   target p99');
+  for (const death of chosen) {
+    const tookMs: number[] = [];
+    for (let round = 0; round < rounds; round++) {
+      tookMs.push(await takeovers.measure(death));
+      console.error(`${death} ${round + 1} of ${rounds}: ${Math.round(tookMs.at(-1)!)} ms`);
+    }
+    const sorted = tookMs.toSorted((a, b) => a - b);
+    const figures = [percentile(sorted, 50), percentile(sorted, 99), sorted.at(-1)!, targetsMs[death]];
+    console.log(
+      `${death.padEnd(10)}${String(rounds).padStart(6)}${figures.map((ms) => `${(ms / 1000).toFixed(2)} s`.padStart(9)).join('')}`,
+    );
+    if (percentile(sorted, 99) > targetsMs[death]) process.exitCode = 1;
+  }
+  await rm(folder, { recursive: true, force: true });
+}
+
+const [rounds = '20', death] = process.argv.slice(2);
+await main(Number(rounds), death === undefined ? ['killed', 'stopped'] : [death as Death]);
