@@ -1,6 +1,6 @@
 /**
- * `npm run mutants`: breaks a copy of the relay in one place after the other, and says which test noticed. Exit code 1 if
- * one survives. `npm run mutants -- progress outage` runs those with such a word in their name.
+ * `npm run mutants`: breaks a copy of the relay in one place after the other, and says which invariant it broke and who
+ * noticed: the simulation, or a test on real servers. Exit code 1 if one survives. `npm run mutants -- progress outage` runs those with such a word in their name.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,6 +22,7 @@ function prepare(): void {
     'relay',
     'stack',
     'demo',
+    'simulate',
     'test',
     'migrations',
     'schemas',
@@ -36,7 +37,11 @@ function prepare(): void {
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
 }
 
-async function tryMutant({ file, find, replace, tests, only }: Mutant): Promise<Outcome> {
+/** As many as it takes for the rarest of them; most are caught in the first ten. */
+const seeds = 600;
+
+async function tryMutant(mutant: Mutant): Promise<Outcome> {
+  const { file, find, replace } = mutant;
   const target = join(copy, file);
   const source = readFileSync(target, 'utf8');
   if (source.split(find).length !== 2) throw new Error(`${file} does not hold exactly once: ${find}`);
@@ -45,19 +50,34 @@ async function tryMutant({ file, find, replace, tests, only }: Mutant): Promise<
     source.replace(find, () => replace),
   );
   const begunMs = performance.now();
-  const filter = only === undefined ? [] : ['-t', only];
-  // A broken relay often shows by an event that never comes: 20 s is five times what the slowest of these tests takes.
-  const { code, output } = await vitest('--testTimeout', '20000', ...tests, ...filter);
+  const caughtBy = await (mutant.tests === 'simulation' ? simulate(mutant) : runTests(mutant, mutant.tests));
   writeFileSync(target, source);
-  const failed = output.split('\n').find((line) => line.includes('×'));
-  if (code !== 0 && failed === undefined) throw new Error(`the tests did not run:\n${output}`);
-  const caughtBy = code === 0 ? undefined : failed?.replace(/^[\s×]+|\s+\d+ms$/g, '');
   return { caughtBy, seconds: secondsSince(begunMs) };
 }
 
+async function runTests({ only, invariants }: Mutant, tests: readonly string[]): Promise<string | undefined> {
+  const filter = only === undefined ? [] : ['-t', only];
+  // A broken relay often shows by an event that never comes: 20 s is five times what the slowest of these tests takes.
+  const { code, output } = await run('npx', ['vitest', 'run', '--testTimeout', '20000', ...tests, ...filter]);
+  const failed = output.split('\n').find((line) => line.includes('×'));
+  if (code !== 0 && failed === undefined) throw new Error(`the tests did not run:\n${output}`);
+  if (code === 0) return undefined;
+  return `${invariants.join(', ')}: ${failed?.replace(/^[\s×]+|\s+\d+ms$/g, '') ?? ''}`;
+}
+
+async function simulate({ invariants }: Mutant): Promise<string | undefined> {
+  const { code, output } = await run('npx', ['node', 'simulate/main.ts', '--seeds', String(seeds)]);
+  const [, seed, broken, meaning] = /^seed (\d+) broke (\w+): (.*)$/m.exec(output) ?? [];
+  if (code !== 0 && broken === undefined) throw new Error(`the simulation did not run:\n${output}`);
+  if (broken === undefined) return undefined;
+  if (!invariants.some((invariant) => invariant === broken))
+    throw new Error(`was expected to break ${invariants.join(' or ')}, and broke ${broken}:\n${output}`);
+  return `${broken}: ${meaning} (simulation, seed ${seed})`;
+}
+
 /** Runs in a process group of its own, for a test that is cut short leaves its relays behind. */
-async function vitest(...args: string[]): Promise<{ code: number; output: string }> {
-  const child = spawn('npx', ['vitest', 'run', ...args], {
+async function run(program: string, args: readonly string[]): Promise<{ code: number; output: string }> {
+  const child = spawn(program, args, {
     cwd: copy,
     env: { ...process.env, OUTBOX_RELAY_CACHE: cacheFolder(), NO_COLOR: '1' },
     stdio: ['ignore', 'pipe', 'ignore'],

@@ -24,6 +24,7 @@ export type RequestKind =
   | 'Fetch'
   | 'Metadata'
   | 'Query'
+  | 'CreateSlot'
   | 'Replication';
 
 export type Incident =
@@ -94,9 +95,16 @@ export class Faults {
     if (this.isOver) return 'delivered';
     const share = kind === 'EndTxn' ? Math.max(this.#endTxnShare, this.#requestShare) : this.#requestShare;
     if (!this.#random.chance(share)) return 'delivered';
-    const fate = kind === 'Produce' && this.#random.chance(0.2) ? 'request twice' : this.#random.pick(fates);
+    const fate = this.#pick(kind);
     this.count(`${kind}: ${fate}`);
     return fate;
+  }
+
+  #pick(kind: RequestKind): Fate {
+    if (kind === 'Produce' && this.#random.chance(0.2)) return 'request twice';
+    const fate = this.#random.pick(fates);
+    // Postgres may take any time to make a slot, so the relay sets no limit: there silence ends only with TCP's patience.
+    return kind === 'CreateSlot' && fate === 'silence' ? 'answer lost' : fate;
   }
 
   /** How long a message travels, in ms. */

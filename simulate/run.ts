@@ -38,7 +38,7 @@ export type Outcome = {
 /** How long the application writes and faults happen, ms of virtual time. */
 const weatherMs = 5_000;
 /**
- * After the last fault: two requests that meet silence (1 s each), the longest pause between attempts (1 s), a walsender
+ * After the last fault: two requests that meet silence (1.5 s each), the longest pause between attempts (1 s), a walsender
  * that must notice that its client is gone (3 s, a host 8 s), and a producer whose transaction is aborted, with room.
  */
 const catchUpMs = 30_000;
@@ -63,7 +63,7 @@ const baseConfig = loadConfig({
     OUTBOX_RELAY_TOPICS_CREATE: 'false',
     OUTBOX_RELAY_OUTBOX_PARTITIONS_DAYS_AHEAD: '0',
     OUTBOX_RELAY_DATABASE_STATEMENT_TIMEOUT_MS: '1000',
-    OUTBOX_RELAY_KAFKA_REQUEST_TIMEOUT_MS: '1000',
+    OUTBOX_RELAY_KAFKA_REQUEST_TIMEOUT_MS: '1500',
     OUTBOX_RELAY_KAFKA_TRANSACTION_TIMEOUT_MS: '6000',
     OUTBOX_RELAY_PUBLISH_MAX_TRANSACTION_EVENTS: String(maxTransactionEvents),
     OUTBOX_RELAY_PUBLISH_BATCH_EVENTS: '6',

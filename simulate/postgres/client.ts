@@ -213,7 +213,7 @@ export async function modelCreateSlot(options: ClientOptions, name: string): Pro
         if (database.slot === undefined) database.createSlot(name);
         answer(undefined);
       };
-      link.request('Query', 'create the slot', serve, () => resolve());
+      link.request('CreateSlot', 'create the slot', serve, () => resolve());
       network.scheduler.after(30_000, () => reject(reset()), machine);
     });
     link.close();
