@@ -37,7 +37,8 @@ export async function judge(
       resolve: async (topic) =>
         (await existing.resolve(topic)) ?? (config.topics.create ? newTopic : undefined),
     };
-    const encoder = new Encoder(config, new RegistryClient(config.registry), topics);
+    const atOnce = { ...config, retry: { ...config.retry, unclearAttempts: 0 } };
+    const encoder = new Encoder(atOnce, new RegistryClient(config.registry), topics);
     const { eventId, ...row } = { ...letter, ...content };
     const event = eventAt(parsePosition(letter.position)!, { ...row, id: eventId }, Date.now());
     const { rejections } = await encoder.encode(event, 0);

@@ -13,6 +13,7 @@ import { assertSamePublication, readPublication } from '../capture/publication.t
 import type { Config } from '../config.ts';
 import { purgeClosed } from '../dead-letters/purge.ts';
 import { asRelayError, RelayError } from '../errors.ts';
+import { failpoint } from '../failpoints.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Lsn } from '../position.ts';
 import type { Progress } from '../progress.ts';
@@ -124,10 +125,12 @@ export class Housekeeping {
         `heartbeat ${pending.beat} did not come back although the stream has passed it`,
       );
     this.#pending = await writeHeartbeat(pool, config.slot, Math.max(beat, progress().beat));
+    await failpoint('HEARTBEAT_WRITTEN');
   }
 
   async #copyProgress(): Promise<void> {
     await storeProgress(this.#use.pool, this.#use.progress());
+    await failpoint('PROGRESS_COPIED');
   }
 
   async #watchSlot(): Promise<void> {
