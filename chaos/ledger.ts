@@ -56,6 +56,7 @@ export class Ledger {
   readonly #intervalOf = new Map<string, number>();
   readonly #transactionOf = new Map<string, string>();
   #confirmed: { readonly lsn: bigint; readonly atMs: number }[] = [];
+  #isSlotWatched = true;
   #acknowledged = 0;
   #breaches: Breach[] = [];
 
@@ -110,9 +111,15 @@ export class Ledger {
     }
   }
 
+  /** From here on the slot is not the relay's doing, until it is again (I6). */
+  watchSlot(isWatched: boolean): void {
+    this.#isSlotWatched = isWatched;
+    this.#confirmed = [];
+  }
+
   /** A sample of the slot. @param atMs when it was surely so, ms since 1970 */
   foundConfirmed(lsn: bigint, atMs: number): void {
-    if (lsn !== this.#confirmed.at(-1)?.lsn) this.#confirmed.push({ lsn, atMs });
+    if (this.#isSlotWatched && lsn !== this.#confirmed.at(-1)?.lsn) this.#confirmed.push({ lsn, atMs });
   }
 
   read(record: CommittedRecord): void {

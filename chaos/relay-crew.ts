@@ -170,6 +170,17 @@ export class RelayCrew {
     this.#fill();
   }
 
+  /** Another command of the relay's command line, to its end. @throws with what it printed where it fails */
+  async command(...args: readonly string[]): Promise<string> {
+    const child = spawn(process.execPath, [...nodeFlags, mainFile, ...args], { env: this.#env });
+    let printed = '';
+    child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+    const [code] = (await once(child, 'close')) as [number | null];
+    if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${printed.slice(-1_000)}`);
+    return printed;
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true;
     await Promise.all(this.all.map((relay) => relay.kill()));

@@ -117,13 +117,10 @@ class Run {
     return chosen;
   }
 
-  /** What this machine needs for a restart when nothing is broken. */
+  /** What this machine needs for a restart when nothing else is broken. */
   async #measureCalm(): Promise<void> {
-    const { arena } = await this.#enterWorld([]);
-    const beganMs = performance.now();
-    await arena.relays.replace({});
-    await arena.untilCaughtUp(giveUpAfterMs);
-    this.#calmMs = performance.now() - beganMs;
+    const { recoveredMs } = await this.#inject([calmRestart]);
+    this.#calmMs = recoveredMs ?? 0;
   }
 
   /** Limits are for a machine with time to spare: others that use it make them longer. */
@@ -159,7 +156,7 @@ class Run {
     await world?.[Symbol.asyncDispose]();
   }
 
-  async #inject(faults: readonly Fault[]): Promise<void> {
+  async #inject(faults: readonly Fault[]): Promise<Outcome> {
     const beganMs = performance.now();
     const trial = new Trial(faults, this.#stretch);
     try {
@@ -180,8 +177,17 @@ class Run {
       outcome.breaches.length > 0 ||
       faults.some(({ world, firstRelay, expect }) => world ?? firstRelay ?? expect !== 'recovers');
     if (isUsedUp) await this.#leaveWorld();
+    return outcome;
   }
 }
+
+const calmRestart: Fault = {
+  name: 'killed, to measure the machine',
+  class: 'relay',
+  about: 'SIGKILL, and started again',
+  expect: 'recovers',
+  inject: async ({ relays }) => void (await relays.replace({})),
+};
 
 function isPairable({ expect, world, firstRelay, isAlone }: Fault): boolean {
   return expect === 'recovers' && world === undefined && firstRelay === undefined && isAlone !== true;
@@ -230,9 +236,9 @@ class Trial {
     const beganMs = performance.now();
     const within = Math.min(...this.#faults.map(({ withinMs = recoverWithinMs }) => withinMs));
     const limitMs = within * this.#stretch;
-    const halted = this.#untilHalted(relays, giveUpAfterMs);
-    await Promise.race([arena.untilCaughtUp(giveUpAfterMs), halted.promise]);
-    halted.cancel();
+    await arena.untilCaughtUp(giveUpAfterMs).catch((error: unknown) => {
+      if (relays.halted === undefined) throw error;
+    });
     const ms = performance.now() - beganMs;
     if (relays.halted !== undefined) {
       this.#haltedWith = relays.halted.code;
@@ -248,7 +254,7 @@ class Trial {
   async #halt(arena: Arena, fault: Fault): Promise<void> {
     const { relays } = arena;
     const codes: readonly string[] = fault.expect === 'recovers' ? [] : fault.expect.haltsWith;
-    await this.#untilHalted(relays, haltWithinMs).promise.catch(() => {});
+    await waitFor(() => relays.halted !== undefined, 'the relay to halt', haltWithinMs).catch(() => {});
     this.#haltedWith = relays.halted?.code ?? null;
     if (!codes.includes(this.#haltedWith ?? ''))
       this.#broke(
@@ -259,22 +265,6 @@ class Trial {
     await fault.repair(arena);
     relays.resume();
     await this.#recover(arena);
-  }
-
-  #untilHalted(relays: Arena['relays'], timeoutMs: number): { promise: Promise<void>; cancel: () => void } {
-    let isCancelled = false;
-    const promise = waitFor(
-      () => isCancelled || relays.halted !== undefined,
-      'the relay to halt',
-      timeoutMs + 1_000,
-    );
-    promise.catch(() => {});
-    return {
-      promise,
-      cancel: () => {
-        isCancelled = true;
-      },
-    };
   }
 
   /** Has the writers hold still, lets the consumer see the end, and compares. */

@@ -59,7 +59,15 @@ export async function startServers(onProgress?: (what: string) => void): Promise
     }
     const [postgres, kafka, registry] = await Promise.all([
       // A power cut is not among the faults: what the process wrote survives it.
-      startPostgres({ run, settings: { fsync: 'off', full_page_writes: 'off', max_wal_senders: 40 } }),
+      startPostgres({
+        run,
+        settings: {
+          fsync: 'off',
+          full_page_writes: 'off',
+          max_wal_senders: 40,
+          track_commit_timestamp: 'on',
+        },
+      }),
       startKafka({
         run,
         ...progress,

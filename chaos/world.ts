@@ -113,7 +113,7 @@ export class World implements AsyncDisposable {
         ledger.knowSchema(await register(servers, `${topics.topic}-${type}`, schema), schema);
       },
       pause: (ms) => delay(ms),
-      untilCaughtUp: (timeoutMs) => untilCaughtUp(ledger, timeoutMs),
+      untilCaughtUp: (timeoutMs) => untilCaughtUp(ledger, relays, timeoutMs),
     };
     const world = new World(arena, reader);
     try {
@@ -179,11 +179,18 @@ export async function readDeadLetters({ pool, slot }: Pick<Arena, 'pool' | 'slot
   return rows.map(({ id, status }) => ({ eventId: id, status }));
 }
 
-async function untilCaughtUp(ledger: Ledger, timeoutMs: number): Promise<void> {
+async function untilCaughtUp(ledger: Ledger, relays: RelayCrew, timeoutMs: number): Promise<void> {
   const due = [...ledger.awaited];
   const { acknowledged, seen } = ledger;
   const isNewerSeen = () => ledger.acknowledged > acknowledged && ledger.seen > seen + due.length;
-  await waitFor(() => isNewerSeen() && !due.some((id) => ledger.awaited.has(id)), 'catching up', timeoutMs);
+  await waitFor(
+    () => {
+      if (relays.halted !== undefined) throw new Error(`the relay halted with ${relays.halted.code}`);
+      return isNewerSeen() && !due.some((id) => ledger.awaited.has(id));
+    },
+    'catching up',
+    timeoutMs,
+  );
 }
 
 async function hasSlot({ pool, slot }: Arena): Promise<boolean> {
