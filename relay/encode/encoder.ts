@@ -45,9 +45,6 @@ type Target = Destination & {
   readonly version: number | null;
 };
 
-/** What makes a record, once its value is there. */
-type Circumstances = { readonly position: string; readonly timestampMs: number };
-
 /** Thrown inside this file only: an event that cannot be published as it is. */
 class Refusal {
   readonly code: ErrorCode;
@@ -115,12 +112,17 @@ export class Encoder {
     for (let index = skip; index < rows.length; index++) {
       const row = rows.at(index);
       const ordinal = firstOrdinal + index;
-      const circumstances = { position: positionOf(ordinal), timestampMs };
+      const position = positionOf(ordinal);
       try {
-        const tombstone = isEmpty(row.payload) ? await this.#tombstone(row, circumstances) : undefined;
-        const target =
-          tombstone === undefined ? (this.#freshTarget(row) ?? (await this.#findTarget(row))) : undefined;
-        const record = target === undefined ? tombstone! : this.#encodeRow(row, target, circumstances);
+        if (isEmpty(row.payload)) {
+          const tombstone = await this.#tombstone(row, position, timestampMs);
+          if (tombstone !== undefined) {
+            records.push(tombstone);
+            continue;
+          }
+        }
+        const target = this.#freshTarget(row) ?? (await this.#findTarget(row));
+        const record = this.#encodeRow(row, target, position, timestampMs);
         records.push(record instanceof Promise ? await record : record);
       } catch (error) {
         const rejection = toRejection(refusalOf(error), transaction, row, ordinal);
@@ -135,59 +137,71 @@ export class Encoder {
   #encodeRow(
     row: OutboxRow,
     target: Target,
-    circumstances: Circumstances,
+    position: string,
+    timestampMs: number,
   ): OutboundRecord | Promise<OutboundRecord> {
     try {
-      return this.#toRecord(row, target, circumstances);
+      return this.#toRecord(row, target, position, timestampMs);
     } catch (error) {
       // A version that it is held at never changes.
       const mayBeNewer =
         error instanceof Refusal && error.code === 'PAYLOAD_INVALID' && target.version === null;
       if (!mayBeNewer) throw error;
-      return this.#encodeWithNewer(row, target, circumstances, error);
+      return this.#encodeWithNewer(row, target, position, timestampMs, error);
     }
   }
 
   /** Its writer may be ahead of the schema we know: only what the latest one refuses too is refused. */
-  async #encodeWithNewer(row: OutboxRow, target: Target, circumstances: Circumstances, refusal: Refusal) {
+  async #encodeWithNewer(
+    row: OutboxRow,
+    target: Target,
+    position: string,
+    timestampMs: number,
+    refusal: Refusal,
+  ) {
     const newer = await this.#schemas.refresh(target.subject, null, refusedRefreshMs);
     if (!isUsable(newer) || newer.id === target.schema.id) throw refusal;
     this.#targets.clear();
-    return this.#toRecord(row, { ...target, schema: newer }, circumstances);
+    return this.#toRecord(row, { ...target, schema: newer }, position, timestampMs);
   }
 
   /** An event without a payload, where its topic takes that; it has no value, and needs no schema. */
-  async #tombstone(row: OutboxRow, circumstances: Circumstances): Promise<OutboundRecord | undefined> {
+  async #tombstone(
+    row: OutboxRow,
+    position: string,
+    timestampMs: number,
+  ): Promise<OutboundRecord | undefined> {
     const destination = await this.#destination(row);
     if (!this.#router.takesTombstones(destination.topic)) return undefined;
-    return this.#assemble(row, destination, () => null, { topic: destination.topic }, circumstances);
+    return this.#assemble(row, destination, null, { topic: destination.topic }, position, timestampMs);
   }
 
-  #toRecord(row: OutboxRow, target: Target, circumstances: Circumstances): OutboundRecord {
+  #toRecord(row: OutboxRow, target: Target, position: string, timestampMs: number): OutboundRecord {
     const names = { topic: target.topic, subject: target.subject, schemaId: target.schema.id };
-    const encode = () => this.#encodePayload(row.payload, target, names);
-    return this.#assemble(row, target, encode, names, circumstances);
+    return this.#assemble(row, target, target, names, position, timestampMs);
   }
 
+  /** @param target null for a tombstone */
   #assemble(
     row: OutboxRow,
-    target: Destination,
-    encode: () => Buffer | null,
+    destination: Destination,
+    target: Target | null,
     names: Refusal['target'],
-    { position, timestampMs }: Circumstances,
+    position: string,
+    timestampMs: number,
   ): OutboundRecord {
     const { id, type, aggregateid } = row;
     if (id === null || id === '') throw new Refusal('EVENT_INVALID', 'id: must not be empty', names);
     if (aggregateid === null) throw new Refusal('EVENT_INVALID', 'aggregateid: must not be NULL', names);
     const headers = ownHeaders({ id, type: type ?? '', position }, row.headers, names);
-    const value = encode();
+    const value = target === null ? null : this.#encodePayload(row.payload, target, names);
     const bytes = recordBytes(aggregateid, value, headers);
-    const maxBatchBytes = target.info.maxMessageBytes - batchOverheadBytes;
+    const maxBatchBytes = destination.info.maxMessageBytes - batchOverheadBytes;
     const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
     if (bytes > limit) throw new Refusal('RECORD_TOO_LARGE', `${bytes} bytes, at most ${limit} fit`, names);
     return {
-      topic: target.topic,
-      partition: partitionOf(aggregateid, target.info.partitions),
+      topic: destination.topic,
+      partition: partitionOf(aggregateid, destination.info.partitions),
       key: aggregateid,
       value,
       headers,

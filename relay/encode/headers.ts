@@ -33,7 +33,7 @@ export function buildHeaders(
 
 /** Whether there can be a version in it: nearly no row has one, and its headers are not parsed for that. */
 export function mayNameVersion(own: string | null): boolean {
-  return own !== null && (own.includes(versionHeader) || own.includes('\\u'));
+  return own !== null && own !== '{}' && (own.includes(versionHeader) || own.includes('\\u'));
 }
 
 /**
