@@ -92,6 +92,26 @@ export async function readContent(
   return content;
 }
 
+/** Of an event that was tried several times, since its reason might have passed. */
+export type LetterFailure = { readonly attempts: number; readonly stack: string };
+
+/** @returns undefined where the reason was clear at once */
+export async function readFailure(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  letter: Pick<Letter, 'position'>,
+): Promise<LetterFailure | undefined> {
+  const { text, values } = conditionOf(slot, byPosition(letter));
+  const [failure] = await query<LetterFailure>(
+    client,
+    'reading a dead letter',
+    `select (context ->> 'attempts')::int as attempts, context ->> 'stack' as stack
+       from outbox.dead_letter as letter where ${text} and context ? 'stack'`,
+    values,
+  );
+  return failure;
+}
+
 type ActionRow = Omit<LetterAction, 'actedAt'> & { readonly actedAt: Date };
 
 /** The trail of one dead letter, oldest first. */

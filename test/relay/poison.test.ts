@@ -151,6 +151,12 @@ describe('an event is set aside', () => {
       code: 'REGISTRY_ANSWER_INVALID',
       context: { subject: oddSubject, attempts: 3, stack: expect.stringContaining('registry-client.ts') },
     });
+    const { rows } = await world.pool.query<{ id: string }>(
+      `select event_id as id from outbox.dead_letter where code = 'REGISTRY_ANSWER_INVALID'`,
+    );
+    const { stdout } = await world.command('dead-letters', 'show', rows[0]!.id);
+    expect(stdout).toMatch(/^attempts +3$/m);
+    expect(stdout).toMatch(/^stack +RelayError\n +at .*registry-client\.ts/m);
     const waits = relay.lines.filter(({ err }) => err?.code === 'ENCODING_UNCLEAR');
     expect(waits).toHaveLength(2);
   });

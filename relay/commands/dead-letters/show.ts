@@ -2,12 +2,24 @@
 import { Command } from 'commander';
 import type pg from 'pg';
 import { type Letter, type LetterAction, parseLetterName } from '../../dead-letters/letter.ts';
-import { type LetterContent, listLetters, readActions, readContent } from '../../dead-letters/read.ts';
+import {
+  type LetterContent,
+  type LetterFailure,
+  listLetters,
+  readActions,
+  readContent,
+  readFailure,
+} from '../../dead-letters/read.ts';
 import { createPool } from '../../postgres.ts';
 import type { Load } from '../load.ts';
 import { formatTable } from '../table.ts';
 
-type Shown = Letter & { readonly content: LetterContent; readonly actions: readonly LetterAction[] };
+type Shown = Letter & {
+  readonly content: LetterContent;
+  /** null where the reason was clear at once. */
+  readonly failure: LetterFailure | null;
+  readonly actions: readonly LetterAction[];
+};
 
 const help = `
 An event that was resubmitted and refused again is a dead letter of another position and the same id: by its id, all are
@@ -44,13 +56,14 @@ async function read(pool: pg.Pool, slot: string, name: string): Promise<Shown[]>
   const shown: Shown[] = [];
   for (const letter of await listLetters(pool, slot, { names: [parseLetterName(name)] }, lettersMax)) {
     const content = await readContent(pool, slot, letter);
-    if (content !== undefined)
-      shown.push({ ...letter, content, actions: await readActions(pool, slot, letter) });
+    if (content === undefined) continue;
+    const failure = (await readFailure(pool, slot, letter)) ?? null;
+    shown.push({ ...letter, content, failure, actions: await readActions(pool, slot, letter) });
   }
   return shown;
 }
 
-function describe({ content, actions, ...letter }: Omit<Shown, 'content'> & Partial<Shown>): string {
+function describe({ content, failure, actions, ...letter }: Omit<Shown, 'content'> & Partial<Shown>): string {
   const lines = [
     ['position', letter.position],
     [
@@ -62,6 +75,7 @@ function describe({ content, actions, ...letter }: Omit<Shown, 'content'> & Part
     ['key', `${letter.aggregateid ?? 'none'} of ${letter.aggregatetype ?? 'no aggregatetype'}`],
     ['topic', letter.topic ?? 'none'],
     ['schema', letter.subject === null ? 'none' : `${letter.subject}${idOf(letter.schemaId)}`],
+    ...describeFailure(failure ?? null),
     ...actions.map((action) => ['trail', describeAction(action)]),
     ...(content === undefined
       ? []
@@ -71,6 +85,12 @@ function describe({ content, actions, ...letter }: Omit<Shown, 'content'> & Part
         ]),
   ];
   return formatTable(lines);
+}
+
+function describeFailure(failure: LetterFailure | null): string[][] {
+  if (failure === null) return [];
+  const stack = failure.stack.split('\n').map((line, index) => [index === 0 ? 'stack' : '', line]);
+  return [['attempts', String(failure.attempts)], ...stack];
 }
 
 function idOf(schemaId: number | null): string {
