@@ -173,6 +173,12 @@ export class Observer {
     for (const source of this.#inOrder) {
       const isPublished = source.publishedBy !== undefined;
       const isSetAside = this.#isSetAside(source);
+      const { type, payload } = source.event;
+      if (type === 'Item' && isPublished === (payload === badPayload))
+        throw new Violation(
+          'I1',
+          `${source.event.id} was ${isPublished ? 'published' : 'set aside'} against its schema`,
+        );
       if (isPublished && isSetAside)
         throw new Violation(
           'I9',
@@ -190,6 +196,9 @@ export class Observer {
       throw new Violation('I1', `${this.published} events are published, a reader saw ${seen}`);
   }
 }
+
+/** What no schema takes; anything else of type `Item` must be published. */
+export const badPayload = '{"seq":"none"}';
 
 function covers({ endLsn, partial }: Progress, { transaction, ordinal }: Source): boolean {
   const { commitLsn } = transaction;
