@@ -1,11 +1,12 @@
 /**
  * Publishes the missing events as the relay itself would: the same encoder, the same publisher, dead letters before the
- * commit of their batch. The progress that each batch carries stays where it was, so that no relay takes the gap for
- * closed before it is.
+ * commit of their batch.
  *
- * The commit LSNs of these events are lost. All get the position `(byte before the new slot begins, running number)`: it
- * lies after everything published before and before everything the slot will stream, and since commit records begin at
- * multiples of eight it is no other transaction's.
+ * The commit LSNs of these events are lost. They are published as one transaction over the limit, with the byte before the
+ * new slot as its commit LSN: their positions lie after everything published before and before everything the slot will
+ * stream, and since commit records begin at multiples of eight they are no other transaction's. The progress names the
+ * part that is published, and its end LSN stays where it was: so it always says exactly what is in Kafka, and no relay
+ * takes the gap for closed before it is (LINEAGE_SLOT_AHEAD).
  */
 import pg from 'pg';
 import type { CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
@@ -14,11 +15,13 @@ import { StormWatch } from '../dead-letters/storm.ts';
 import type { Encoder } from '../encode/encoder.ts';
 import { RelayError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
+import { Parking, type Policy, policyByTopic, type TopicKey } from '../parking.ts';
 import type { Lsn } from '../position.ts';
 import { query, quoteTable } from '../postgres.ts';
 import type { Progress } from '../progress.ts';
 import type { Batch, Publisher } from '../publish/publisher.ts';
-import { storeDeadLetters } from '../settle/dead-letters.ts';
+import { storeDecisions } from '../settle/decisions.ts';
+import type { Session } from '../settle/session.ts';
 import { type AbsentEvent, eventMs, transactionsOf } from './gap.ts';
 
 export type ClosingOptions = {
@@ -28,6 +31,10 @@ export type ClosingOptions = {
   readonly pool: pg.Pool;
   readonly publisher: Publisher;
   readonly encoder: Encoder;
+  /** What earlier sessions still want to set aside is refused. */
+  readonly session: Session;
+  /** Keys whose events wait behind a refused one. */
+  readonly parked: readonly TopicKey[];
   /** Where the new slot begins. */
   readonly consistentLsn: Lsn;
   /** As the claim found it. */
@@ -46,10 +53,11 @@ const fetchRows = 100;
  */
 export async function closeGap(options: ClosingOptions, events: readonly AbsentEvent[]): Promise<Closed> {
   const closing = new Closing(options, events.length);
+  const step = Math.min(fetchRows, options.config.publish.maxTransactionEvents);
   for (const transaction of transactionsOf(events)) {
     await closing.makeRoom(transaction.length);
-    for (let from = 0; from < transaction.length; from += fetchRows)
-      await closing.add(transaction.slice(from, from + fetchRows));
+    for (let from = 0; from < transaction.length; from += step)
+      await closing.add(transaction.slice(from, from + step));
   }
   await closing.commit();
   return closing.done;
@@ -59,6 +67,8 @@ class Closing {
   readonly #use: ClosingOptions;
   readonly #total: number;
   readonly #storm: StormWatch;
+  readonly #policyOf: (topic: string | null) => Policy;
+  readonly #parking: Parking;
   #batch: Batch;
   #held = 0;
   #ordinal = 0;
@@ -69,6 +79,8 @@ class Closing {
     this.#use = options;
     this.#total = total;
     this.#storm = new StormWatch(options.config.deadLetters);
+    this.#policyOf = policyByTopic(options.config.deadLetters);
+    this.#parking = new Parking(options.parked, this.#policyOf);
     this.#batch = options.publisher.newBatch();
     options.onProgress(0, total);
   }
@@ -86,22 +98,24 @@ class Closing {
 
   /** Events of one transaction. */
   async add(events: readonly AbsentEvent[]): Promise<void> {
-    const { config, pool, encoder } = this.#use;
-    const { records, rejections } = await encoder.encode(await this.#read(events), 0);
-    const [first] = rejections;
-    if (first !== undefined && config.deadLetters.policy === 'halt')
+    const { config, pool, encoder, session } = this.#use;
+    const transaction = await this.#read(events);
+    const encoded = await encoder.encode(transaction, 0);
+    const first = encoded.rejections.find(({ topic }) => this.#policyOf(topic) === 'halt');
+    if (first !== undefined)
       throw new RelayError('EVENT_REJECTED', `an event was refused: ${first.code} ${first.message}`, {
         context: { id: first.row.id, code: first.code, path: first.path },
       });
-    const storm = this.#storm.add(events.length, rejections.length, performance.now());
+    const storm = this.#storm.add(events.length, encoded.rejections.length, performance.now());
     if (storm !== undefined)
       throw new RelayError(
         'DEAD_LETTER_STORM',
-        `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${rejections.at(-1)?.code ?? 'none'}`,
+        `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${encoded.rejections.at(-1)?.code ?? 'none'}`,
         { context: { ...storm } },
       );
+    const { records, rejections, parked } = this.#parking.sort(transaction, 0, encoded);
     for (const record of records) this.#batch.append(record);
-    await storeDeadLetters(pool, config.slot, rejections);
+    await storeDecisions(pool, session, { rejections, parked, releases: [] });
     await failpoint('DEAD_LETTERS_STORED');
     this.#held += records.length;
     this.#deadLettered += rejections.length;
@@ -113,9 +127,13 @@ class Closing {
 
   async commit(): Promise<void> {
     if (this.#held === 0) return;
-    const { publisher, progress } = this.#use;
-    const eventCount = progress.eventCount + this.#published + this.#held;
-    await publisher.commit(this.#batch, { ...progress, eventCount, time: new Date().toISOString() });
+    const { publisher, progress, consistentLsn } = this.#use;
+    await publisher.commit(this.#batch, {
+      ...progress,
+      partial: { commitLsn: consistentLsn - 1n, ordinal: this.#ordinal },
+      eventCount: progress.eventCount + this.#published + this.#held,
+      time: new Date().toISOString(),
+    });
     await failpoint('KAFKA_COMMITTED');
     this.#published += this.#held;
     this.#held = 0;

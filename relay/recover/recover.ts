@@ -6,8 +6,8 @@
  *    Kafka still ends before it, so that every relay refuses to start (LINEAGE_SLOT_AHEAD) and this begins anew.
  * 3. Hold the slot and fence every predecessor, as a relay does. From here on nobody else publishes.
  * 4. Read what is in Kafka; compare it with the snapshot. Doubt ends it here, and the new slot is dropped again.
- * 5. Publish what is missing, under a progress that stays where it was. What a dead attempt has published is found in
- *    Kafka by the next one.
+ * 5. Publish what is missing, under a progress that does not end it. What a dead attempt has published is found in Kafka
+ *    by the next one.
  * 6. Commit the progress at which the new slot begins, then the mark and the copy in Postgres.
  */
 import { randomUUID } from 'node:crypto';
@@ -24,11 +24,13 @@ import { type ErrorCode, RelayError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import { createKafka, kafkaError } from '../kafka.ts';
 import { progressAt } from '../lineage.ts';
+import type { TopicKey } from '../parking.ts';
 import { formatLsn, type Lsn } from '../position.ts';
 import { createPool, openClient, query } from '../postgres.ts';
 import type { Progress } from '../progress.ts';
 import { Topics } from '../publish/topics.ts';
 import { storeProgress } from '../settle/bookkeeping.ts';
+import type { Session } from '../settle/session.ts';
 import { closeGap } from './close-gap.ts';
 import { type AbsentEvent, countUncertainKeys, eventMs, order } from './gap.ts';
 import { assertRecoverable, type Loss, lookForLoss } from './loss.ts';
@@ -184,6 +186,7 @@ class Run {
     const { pool } = this.#means;
     const { publisher, claimed, database } = held;
     if (claimed instanceof RelayError) throw claimed;
+    const session = await beginDecisions(pool, config.slot);
     const compared = await this.#compare(client);
     const facts = { slotLsn: formatLsn(slotLsn), before: claimed };
     const doubts = this.#doubts(compared);
@@ -195,6 +198,8 @@ class Run {
         client,
         pool,
         publisher,
+        session,
+        parked: await readParkedKeys(pool, config.slot),
         encoder: new Encoder(
           config,
           new RegistryClient(config.registry),
@@ -277,6 +282,25 @@ class Run {
       ...done,
     };
   }
+}
+
+/**
+ * Ends the right of every earlier session to set events aside. What they did is left as it is: the new slot will not bring
+ * those events again.
+ */
+async function beginDecisions(pool: pg.Pool, slot: string): Promise<Session> {
+  const [row] = await query<{ session: string }>(
+    pool,
+    'beginning a session',
+    'update outbox.progress set session = session + 1 where slot = $1 returning session',
+    [slot],
+  );
+  return { slot, number: Number(row?.session ?? 0) };
+}
+
+function readParkedKeys(pool: pg.Pool, slot: string): Promise<TopicKey[]> {
+  const text = 'select distinct topic, key from outbox.parked_key where slot = $1 and released_lsn is null';
+  return query<TopicKey>(pool, 'reading the parked keys', text, [slot]);
 }
 
 function some(events: readonly AbsentEvent[]): Some {
