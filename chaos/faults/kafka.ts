@@ -197,7 +197,13 @@ export const kafkaFaults: readonly Fault[] = [
     expect: { haltsWith: ['LINEAGE_PROGRESS_LOST'] },
     world: {},
     async inject(arena) {
+      const { load, ledger } = arena;
+      // The topic is evidence: the consumer must have read it first.
+      await load.pause();
+      await waitFor(() => ledger.awaited.size === 0 && ledger.isProgressSeen, 'all to be read', 20_000);
+      ledger.watchSlot(false);
       await asAdmin(arena, (admin) => admin.deleteTopics({ topics: [arena.progressTopic] }));
+      load.resume();
     },
   },
   ...(
