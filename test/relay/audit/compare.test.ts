@@ -82,6 +82,30 @@ describe('an event of the table', () => {
     expect(audited.finish(true).findings.deadLetterPublished).toEqual({ count: 1, first: ['a'] });
   });
 
+  test('that is parked must not be in Kafka, and must be once its release is covered', () => {
+    const audited = comparer();
+    for (const id of [
+      'parked',
+      'parked and published',
+      'released',
+      'released and absent',
+      'released just now',
+    ])
+      audited.addEvent(event(id));
+    for (const id of ['parked and published', 'released', 'released of a row that is gone'])
+      audited.addRecord(record(id));
+    audited.addDeadLetter('parked', 'parked');
+    audited.addDeadLetter('parked and published', 'parked');
+    audited.addDeadLetter('released', 'released', snapshotLsn - 1n);
+    audited.addDeadLetter('released and absent', 'released', snapshotLsn - 1n);
+    audited.addDeadLetter('released just now', 'released', snapshotLsn);
+    audited.addDeadLetter('released of a row that is gone', 'released', snapshotLsn - 1n);
+    const result = audited.finish(true);
+    expect(summary(result)).toEqual({ missing: 1, deadLetterPublished: 1 });
+    expect(result.findings.missing.first).toEqual(['released and absent']);
+    expect(result.findings.deadLetterPublished.first).toEqual(['parked and published']);
+  });
+
   test('that is three times in Kafka is told once as duplicate, and not as out of order', () => {
     const audited = comparer();
     audited.addEvent(event('a'));

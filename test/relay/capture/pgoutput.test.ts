@@ -278,6 +278,40 @@ describe('the heartbeat', () => {
   });
 });
 
+describe('a request to release a key', () => {
+  const request = (slot: string, number: string) => insert(2, [`${slot}/release`, number, 'now']);
+
+  test('of our slot is told with its transaction, is no heartbeat and no event', () => {
+    const [only] = plain(
+      feed(assembler(), heartbeat, begin(1n), request('ours', '3'), request('ours', '4'), commit(1n, 2n)),
+    );
+    expect(only).toMatchObject({ releases: [3, 4], rows: [] });
+    expect(only).not.toHaveProperty('beat');
+  });
+
+  test('of another slot is passed over', () => {
+    const [only] = feed(assembler(), heartbeat, begin(1n), request('theirs', '3'), commit(1n, 2n));
+    expect(only).not.toHaveProperty('releases');
+  });
+
+  test('comes with the last part of a transaction, which alone says that it is whole', () => {
+    const parts = feed(
+      assembler({ maxPartRows: 1 }),
+      outbox,
+      heartbeat,
+      begin(1n),
+      request('ours', '3'),
+      row('a'),
+      row('b'),
+      commit(1n, 2n),
+    );
+    expect(parts.map(({ releases, endLsn }) => [releases, endLsn])).toEqual([
+      [undefined, null],
+      [[3], 2n],
+    ]);
+  });
+});
+
 describe('what cannot be read', () => {
   const messages: [string, Buffer, Buffer[]][] = [
     ['begin', begin(1n), []],

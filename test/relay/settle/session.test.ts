@@ -1,0 +1,266 @@
+/** What a session may write about dead letters, and what it takes back of earlier ones. */
+import type pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Rejection } from '../../../relay/encode/record.ts';
+import { migrate } from '../../../relay/migrate.ts';
+import { formatLsn } from '../../../relay/position.ts';
+import type { Progress } from '../../../relay/progress.ts';
+import { storeDecisions } from '../../../relay/settle/decisions.ts';
+import { type Release, readRequest, untilVisible } from '../../../relay/settle/releases.ts';
+import { beginSession, endParking } from '../../../relay/settle/session.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { blankRow } from '../capture/rows.ts';
+
+let database: TestDatabase;
+let pool: pg.Pool;
+beforeAll(async () => {
+  database = await createDatabase();
+  await migrate({ databaseUrl: database.url });
+  pool = database.pool;
+});
+afterAll(() => database?.drop());
+beforeEach(() =>
+  pool.query(
+    'truncate outbox.dead_letter cascade; truncate outbox.parked_key, outbox.key_release, outbox.progress',
+  ),
+);
+
+const key = { topic: 'orders', key: 'k' };
+
+const progressAt = (endLsn: bigint, partial: Progress['partial'] = null): Progress => ({
+  slot: 'slot',
+  systemIdentifier: '1',
+  timeline: 1,
+  endLsn,
+  partial,
+  beat: 0,
+  eventCount: 0,
+  instance: 'test',
+  time: '2026-01-02T03:04:05Z',
+});
+
+const rejection = (commitLsn: bigint, ordinal = 0, more: Partial<Rejection> = {}): Rejection => ({
+  commitLsn,
+  ordinal,
+  row: { ...blankRow, id: `${commitLsn}.${ordinal}`, aggregateid: key.key, payload: '{}' },
+  code: 'KEY_PARKED',
+  message: '',
+  path: null,
+  topic: key.topic,
+  subject: null,
+  schemaId: null,
+  ...more,
+});
+
+const nothing = { rejections: [], parked: [], releases: [] };
+const begin = (progress: Progress) => beginSession(pool, progress, 'publication');
+
+async function letters(): Promise<string[]> {
+  const { rows } = await pool.query<{ one: string }>(
+    `select commit_lsn || '.' || ordinal || ' ' || status as one from outbox.dead_letter order by commit_lsn, ordinal`,
+  );
+  return rows.map(({ one }) => one);
+}
+
+async function request(): Promise<number> {
+  const { rows } = await pool.query<{ id: string }>(
+    `select outbox.request_release('slot', $1, $2, 'somebody') as id`,
+    [key.topic, key.key],
+  );
+  return Number(rows[0]?.id);
+}
+
+const releaseAt = (lsn: bigint, more: Partial<Release>): Release => ({
+  request: 0,
+  key,
+  lsn,
+  outcome: 'released',
+  published: [],
+  refused: undefined,
+  ...more,
+});
+
+describe('a session that was succeeded', () => {
+  test('writes no dead letter any more, and its successor does', async () => {
+    const { session: old } = await begin(progressAt(0x100n));
+    const { session } = await begin(progressAt(0x100n));
+    const decisions = { ...nothing, rejections: [rejection(0x200n)] };
+    await expect(storeDecisions(pool, old, decisions)).rejects.toMatchObject({ code: 'PRODUCER_FENCED' });
+    expect(await letters()).toEqual([]);
+    await storeDecisions(pool, session, decisions);
+    expect(await letters()).toEqual(['0/200.0 parked']);
+  });
+
+  test('that is in the middle of writing is waited for, and what it wrote is taken back', async () => {
+    const { session: old } = await begin(progressAt(0x100n));
+    const client = await pool.connect();
+    await client.query('begin; select from outbox.progress where session = 1 for share');
+    await client.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message) values ('slot', '0/200', 0, 'X', '')`,
+    );
+    let hasBegun = false;
+    const next = begin(progressAt(0x100n)).then((begun) => {
+      hasBegun = true;
+      return begun;
+    });
+    await vi.waitFor(async () => {
+      const waiting = await pool.query(
+        `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      );
+      expect(waiting.rowCount).toBe(1);
+    });
+    expect(hasBegun).toBe(false);
+    await client.query('commit');
+    client.release();
+    expect(await next).toMatchObject({ reread: 1, session: { number: old.number + 1 } });
+    expect(await letters()).toEqual(['0/200.0 resubmitted']);
+  });
+});
+
+describe('a session begins', () => {
+  test('with the keys that the progress covers, and without those beyond it', async () => {
+    const { session } = await begin(progressAt(0x100n));
+    await storeDecisions(pool, session, {
+      ...nothing,
+      rejections: [rejection(0x200n), rejection(0x300n, 4), rejection(0x300n, 5)],
+      parked: [
+        { ...key, since: { commitLsn: 0x200n, ordinal: 0 } },
+        { topic: 'orders', key: 'in the part that is covered', since: { commitLsn: 0x300n, ordinal: 4 } },
+        { topic: 'orders', key: 'in the part behind', since: { commitLsn: 0x300n, ordinal: 5 } },
+      ],
+    });
+    const begun = await begin(progressAt(0x280n, { commitLsn: 0x300n, ordinal: 5 }));
+    expect(begun.parked.map((parked) => parked.key)).toEqual(['k', 'in the part that is covered']);
+    expect(begun.reread).toBe(1);
+    expect(await letters()).toEqual(['0/200.0 parked', '0/300.4 parked', '0/300.5 resubmitted']);
+  });
+
+  test('with a release undone that the progress does not cover, and keeps one that it does', async () => {
+    const { session } = await begin(progressAt(0x100n));
+    await storeDecisions(pool, session, {
+      ...nothing,
+      rejections: [rejection(0x200n, 0, { code: 'PAYLOAD_INVALID' }), rejection(0x210n)],
+      parked: [{ ...key, since: { commitLsn: 0x200n, ordinal: 0 } }],
+    });
+    const id = await request();
+    const limits = { events: 10, bytes: 1_000 };
+    const requested = await readRequest(pool, 'slot', id, limits);
+    const published = requested!.events.map(({ position }) => position);
+    expect(published).toEqual([
+      { commitLsn: 0x200n, ordinal: 0 },
+      { commitLsn: 0x210n, ordinal: 0 },
+    ]);
+    const releases = [releaseAt(0x400n, { request: id, published })];
+    await storeDecisions(pool, session, { ...nothing, releases });
+    expect(await letters()).toEqual(['0/200.0 released', '0/210.0 released']);
+
+    // The transaction at 0/400 ends above 0/400, so a progress that ends there does not cover it.
+    const again = await begin(progressAt(0x400n));
+    expect(again.parked).toEqual([key]);
+    expect(await letters()).toEqual(['0/200.0 open', '0/210.0 parked']);
+    expect((await readRequest(pool, 'slot', id, limits))?.events).toHaveLength(2);
+
+    await storeDecisions(pool, again.session, { ...nothing, releases });
+    expect((await begin(progressAt(0x401n))).parked).toEqual([]);
+    expect(await letters()).toEqual(['0/200.0 released', '0/210.0 released']);
+    expect(await readRequest(pool, 'slot', id, limits)).toBeUndefined();
+  });
+});
+
+test('a release is cut by number and by bytes, takes one at least, and nothing from before the key was parked', async () => {
+  const { session } = await begin(progressAt(0x100n));
+  await storeDecisions(pool, session, {
+    ...nothing,
+    rejections: [0x200n, 0x300n, 0x400n, 0x500n].map((lsn) => rejection(lsn)),
+    parked: [{ ...key, since: { commitLsn: 0x300n, ordinal: 0 } }],
+  });
+  const id = await request();
+  const lsnsWithin = async (events: number, bytes: number) => {
+    const requested = await readRequest(pool, 'slot', id, { events, bytes });
+    return [requested!.events.map(({ position }) => formatLsn(position.commitLsn)), requested!.hasMore];
+  };
+  expect(await lsnsWithin(10, 100)).toEqual([['0/300', '0/400', '0/500'], false]);
+  expect(await lsnsWithin(2, 100)).toEqual([['0/300', '0/400'], true]);
+  expect(await lsnsWithin(10, 1)).toEqual([['0/300'], true]);
+});
+
+test('an event that a statement by hand took away meanwhile undoes the release', async () => {
+  const { session } = await begin(progressAt(0x100n));
+  const published = [{ commitLsn: 0x200n, ordinal: 0 }];
+  await expect(
+    storeDecisions(pool, session, { ...nothing, releases: [releaseAt(0x400n, { published })] }),
+  ).rejects.toMatchObject({ class: 'retry' });
+});
+
+test('two who ask for a key are one request, and a key that is not parked is none', async () => {
+  const { session } = await begin(progressAt(0x100n));
+  expect(await request()).toBe(0);
+  const parked = [{ ...key, since: { commitLsn: 0x200n, ordinal: 0 } }];
+  await storeDecisions(pool, session, { rejections: [rejection(0x200n)], parked, releases: [] });
+  const [one, another] = await Promise.all([request(), request()]);
+  expect(one).toBe(another);
+  expect(one).toBeGreaterThan(0);
+  expect((await pool.query('select from outbox.heartbeat')).rowCount).toBe(0);
+});
+
+test('ending all parking leaves open dead letters, and what was released stays so whatever the progress', async () => {
+  const { session } = await begin(progressAt(0x100n));
+  await storeDecisions(pool, session, {
+    rejections: [rejection(0x200n), rejection(0x210n)],
+    parked: [{ ...key, since: { commitLsn: 0x200n, ordinal: 0 } }],
+    releases: [],
+  });
+  const published = [{ commitLsn: 0x200n, ordinal: 0 }];
+  await storeDecisions(pool, session, {
+    ...nothing,
+    releases: [releaseAt(0x400n, { published, outcome: 'limited' })],
+  });
+  await endParking(pool, 'slot');
+  expect((await begin(progressAt(0x300n))).parked).toEqual([]);
+  expect(await letters()).toEqual(['0/200.0 released', '0/210.0 open']);
+});
+
+test('a transaction that came on the stream is waited for until it shows', async () => {
+  const client = await pool.connect();
+  await client.query('begin');
+  const { rows } = await client.query<{ xid: string }>(
+    'select (pg_current_xact_id()::text::bigint & 4294967295)::text as xid',
+  );
+  const xid = Number(rows[0]?.xid);
+  let isVisible = false;
+  const waiting = untilVisible(pool, xid).then(() => {
+    isVisible = true;
+  });
+  await pool.query('select pg_sleep(0.05)');
+  expect(isVisible).toBe(false);
+  await client.query('commit');
+  client.release();
+  await waiting;
+  await untilVisible(pool, xid);
+});
+
+describe('retention', () => {
+  const left = async () => (await letters()).map((one) => one.split(' ')[1]);
+  const purge = async (keep: number) =>
+    (
+      await pool.query<{ purged: string }>(
+        `select outbox.purge_dead_letters_beyond('slot', $1, array['resubmitted', 'discarded', 'released']) as purged`,
+        [keep],
+      )
+    ).rows[0]?.purged;
+
+  test('by count removes the ones closed first, none that is open or parked, none whose release may be undone', async () => {
+    await begin(progressAt(0x1000n));
+    await pool.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, last_seen, released_lsn)
+       select 'slot', ('0/' || n || '00')::pg_lsn, 0, 'X', '', status, now() - n * interval '1 hour', released::pg_lsn
+         from (values (1, 'open', null), (2, 'parked', null), (3, 'discarded', null), (4, 'released', '0/900'),
+                      (5, 'resubmitted', null), (6, 'released', '0/1000')) as t (n, status, released)`,
+    );
+    expect(await purge(4)).toBe('0');
+    expect(await purge(2)).toBe('1');
+    expect(await left()).toEqual(['open', 'parked', 'discarded', 'released', 'released']);
+    expect(await purge(1)).toBe('1');
+    expect(await left()).toEqual(['open', 'parked', 'discarded', 'released']);
+  });
+});
