@@ -9,7 +9,7 @@ import { createReplicationClient } from './replication-client.ts';
 export type SlotState = {
   readonly isActive: boolean;
   readonly activePid: number | null;
-  /** First byte Postgres would send. */
+  /** First byte Postgres would send; 0 while the slot is being made. */
   readonly confirmedLsn: Lsn;
   /** Bytes of WAL that the slot keeps from being removed. */
   readonly retainedBytes: number;
@@ -54,14 +54,17 @@ export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Pro
       'SLOT_WRONG_KIND',
       `slot ${slot} is a ${row.slot_type} slot of ${row.plugin ?? 'no plugin'}`,
     );
-  if (row.wal_status === 'lost' || row.invalidation_reason !== null || row.confirmed_flush_lsn === null)
+  // While it is being made, which lasts as long as the transactions that ran before, it has a reader and no position.
+  const isBeingMade = row.active && row.confirmed_flush_lsn === null;
+  const hasPosition = isBeingMade || row.confirmed_flush_lsn !== null;
+  if (row.wal_status === 'lost' || row.invalidation_reason !== null || !hasPosition)
     throw new RelayError('SLOT_INVALIDATED', `slot ${slot} is lost: ${reasonOf(row)}`, {
       context: { walStatus: row.wal_status, reason: row.invalidation_reason },
     });
   return {
     isActive: row.active,
     activePid: row.active_pid,
-    confirmedLsn: parseLsn(row.confirmed_flush_lsn),
+    confirmedLsn: parseLsn(row.confirmed_flush_lsn ?? '0/0'),
     retainedBytes: Number(row.retained_bytes ?? 0),
     walStatus: row.wal_status,
     safeWalBytes: row.safe_wal_size === null ? null : Number(row.safe_wal_size),

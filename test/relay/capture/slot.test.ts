@@ -60,6 +60,21 @@ describe('making a slot', () => {
     expect(await readSlot(pool, config.slot)).toBeDefined();
   });
 
+  test('takes as long as the transactions that run now, and others take it for one in use meanwhile', async () => {
+    const config = outbox.configWith({ SLOT: unique('slot') });
+    const client = await pool.connect();
+    await client.query('begin');
+    await client.query('select pg_current_xact_id()');
+    const making = createSlot(config);
+    await vi.waitFor(async () => {
+      expect(await readSlot(pool, config.slot)).toMatchObject({ isActive: true, confirmedLsn: 0n });
+    });
+    await client.query('rollback');
+    client.release();
+    await making;
+    expect(await readSlot(pool, config.slot)).toMatchObject({ isActive: false });
+  });
+
   test('again leaves it where it was', async () => {
     const config = await outbox.newSlot();
     const before = await outbox.confirmedLsn(config.slot);
