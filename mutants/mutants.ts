@@ -282,6 +282,15 @@ export const mutants: readonly Mutant[] = [
     tests: 'simulation',
   },
   {
+    name: 'simulated: a relay that lost the slot takes back the dead letters of its successor',
+    promise: 'no loss',
+    invariants: ['I1', 'I9'],
+    file: 'relay/settle/session.ts',
+    find: '    await assertHolder(client, progress.slot, walSenderPid);\n',
+    replace: '    void assertHolder;\n    void walSenderPid;\n',
+    tests: 'simulation',
+  },
+  {
     name: 'simulated: dead letters that are read again stay open',
     promise: 'no double',
     invariants: ['I9'],

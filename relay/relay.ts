@@ -281,7 +281,7 @@ export class Relay {
     const progress = claimed ?? progressAt(this.#config.slot, database, this.#instance);
     if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
     await failpoint('FIRST_PROGRESS_COMMITTED');
-    const begun = await beginSession(this.#pool, progress, publication);
+    const begun = await beginSession(this.#pool, progress, publication, capture.walSenderPid);
     if (begun.reread > 0)
       this.#log.info(
         { deadLetters: begun.reread },

@@ -45,6 +45,11 @@ export class Scheduler {
     return step;
   }
 
+  /** When the next step is due; Infinity when there is none. */
+  get nextMs(): number {
+    return this.#heap[0]?.atMs ?? Number.POSITIVE_INFINITY;
+  }
+
   get isIdle(): boolean {
     return this.#heap.length === 0;
   }

@@ -25,9 +25,15 @@ export type Begun = {
  * Writes the mark of the slot and the copy of the progress, and puts everything about dead letters back to where the
  * progress stands. To be called when the slot is held and every predecessor is fenced in Kafka.
  * @param publication identity of the publication, to be remembered
- * @throws RelayError POSTGRES_*
+ * @param walSenderPid the server's process that streams the slot to us
+ * @throws RelayError SLOT_IN_USE when the slot is not ours any more; POSTGRES_*
  */
-export function beginSession(pool: pg.Pool, progress: Progress, publication: string): Promise<Begun> {
+export function beginSession(
+  pool: pg.Pool,
+  progress: Progress,
+  publication: string,
+  walSenderPid: number | undefined,
+): Promise<Begun> {
   return inTransaction(pool, 'beginning a session', async (client) => {
     await storeProgress(client, progress, publication);
     const [row] = await query<{ session: string }>(
@@ -36,6 +42,7 @@ export function beginSession(pool: pg.Pool, progress: Progress, publication: str
       'update outbox.progress set session = session + 1 where slot = $1 returning session',
       [progress.slot],
     );
+    await assertHolder(client, progress.slot, walSenderPid);
     const reread = await rereadDeadLetters(client, progress);
     await takeBackReleases(client, progress);
     return {
@@ -44,6 +51,25 @@ export function beginSession(pool: pg.Pool, progress: Progress, publication: str
       parked: await takeBackParking(client, progress),
     };
   });
+}
+
+/**
+ * A relay that was paused after its claim, and succeeded meanwhile, would take back by its old progress what its successor
+ * has stored and committed, and nobody would read that again. Asked with the row of the slot locked: whoever takes the slot
+ * from here on begins its session after this one.
+ */
+async function assertHolder(
+  client: pg.PoolClient,
+  slot: string,
+  walSenderPid: number | undefined,
+): Promise<void> {
+  const held = await query(
+    client,
+    'asking who has the slot',
+    'select from pg_replication_slots where slot_name = $1 and active_pid = $2',
+    [slot, walSenderPid ?? null],
+  );
+  if (held.length === 0) throw new RelayError('SLOT_IN_USE', `slot ${slot} was taken over meanwhile`);
 }
 
 /**

@@ -15,6 +15,7 @@ const none: Row[] = [];
 /** By a piece of the text that no other has. The first that fits counts. */
 const known: readonly (readonly [RegExp, Statement])[] = [
   [/pg_is_in_recovery\(\) as recovery/, { run: readMarks }],
+  [/from pg_replication_slots .*active_pid = \$2/, { run: isHolder }],
   [/from pg_replication_slots/, { run: readSlot }],
   [/as identity/, { run: readPublication }],
   [/from pg_publication_namespace/, { run: () => none }],
@@ -67,6 +68,10 @@ function readSlot({ slot, walLsn }: Database): Row[] {
       invalidation_reason: null,
     },
   ];
+}
+
+function isHolder({ slot }: Database, [, pid]: readonly unknown[]): Row[] {
+  return slot?.reader?.pid === pid ? [{}] : none;
 }
 
 function readPublication(): Row[] {

@@ -1,6 +1,8 @@
 /** What a session may write about dead letters, and what it takes back of earlier ones. */
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Capture } from '../../../relay/capture/capture.ts';
+import { createSlot } from '../../../relay/capture/slot.ts';
 import type { Rejection } from '../../../relay/encode/record.ts';
 import { migrate } from '../../../relay/migrate.ts';
 import { formatLsn } from '../../../relay/position.ts';
@@ -9,16 +11,27 @@ import { storeDecisions } from '../../../relay/settle/decisions.ts';
 import { type Release, readRequest, untilVisible } from '../../../relay/settle/releases.ts';
 import { beginSession, endParking } from '../../../relay/settle/session.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { unique } from '../../support/unique.ts';
 import { blankRow } from '../capture/rows.ts';
+import { configOf } from '../settings.ts';
 
+const slot = unique('slot').replaceAll('-', '_');
 let database: TestDatabase;
 let pool: pg.Pool;
+/** Has the slot, as a session that begins must. */
+let capture: Capture;
 beforeAll(async () => {
   database = await createDatabase();
   await migrate({ databaseUrl: database.url });
   pool = database.pool;
+  const config = configOf({ SLOT: slot }, { databaseUrl: database.url });
+  await createSlot(config);
+  capture = await Capture.open(config);
 });
-afterAll(() => database?.drop());
+afterAll(async () => {
+  await capture?.close();
+  await database?.drop();
+});
 beforeEach(() =>
   pool.query(
     'truncate outbox.dead_letter cascade; truncate outbox.parked_key, outbox.key_release, outbox.progress',
@@ -28,7 +41,7 @@ beforeEach(() =>
 const key = { topic: 'orders', key: 'k' };
 
 const progressAt = (endLsn: bigint, partial: Progress['partial'] = null): Progress => ({
-  slot: 'slot',
+  slot,
   systemIdentifier: '1',
   timeline: 1,
   endLsn,
@@ -53,7 +66,8 @@ const rejection = (commitLsn: bigint, ordinal = 0, more: Partial<Rejection> = {}
 });
 
 const nothing = { rejections: [], parked: [], releases: [] };
-const begin = (progress: Progress) => beginSession(pool, progress, 'publication');
+const begin = (progress: Progress, walSenderPid = capture.walSenderPid) =>
+  beginSession(pool, progress, 'publication', walSenderPid);
 
 async function letters(): Promise<string[]> {
   const { rows } = await pool.query<{ one: string }>(
@@ -64,7 +78,7 @@ async function letters(): Promise<string[]> {
 
 async function request(): Promise<number> {
   const { rows } = await pool.query<{ id: string }>(
-    `select outbox.request_release('slot', $1, $2, 'somebody') as id`,
+    `select outbox.request_release('${slot}', $1, $2, 'somebody') as id`,
     [key.topic, key.key],
   );
   return Number(rows[0]?.id);
@@ -81,6 +95,15 @@ const releaseAt = (lsn: bigint, more: Partial<Release>): Release => ({
 });
 
 describe('a session that was succeeded', () => {
+  test('before it began takes nothing back of what its successor stored and committed', async () => {
+    const { session } = await begin(progressAt(0x100n));
+    await storeDecisions(pool, session, { ...nothing, rejections: [rejection(0x200n)] });
+    await expect(begin(progressAt(0x100n), 1)).rejects.toMatchObject({ code: 'SLOT_IN_USE' });
+    expect(await letters()).toEqual(['0/200.0 parked']);
+    await storeDecisions(pool, session, { ...nothing, rejections: [rejection(0x300n)] });
+    expect(await letters()).toHaveLength(2);
+  });
+
   test('writes no dead letter any more, and its successor does', async () => {
     const { session: old } = await begin(progressAt(0x100n));
     const { session } = await begin(progressAt(0x100n));
@@ -96,7 +119,7 @@ describe('a session that was succeeded', () => {
     const client = await pool.connect();
     await client.query('begin; select from outbox.progress where session = 1 for share');
     await client.query(
-      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message) values ('slot', '0/200', 0, 'X', '')`,
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message) values ('${slot}', '0/200', 0, 'X', '')`,
     );
     let hasBegun = false;
     const next = begin(progressAt(0x100n)).then((begun) => {
@@ -144,7 +167,7 @@ describe('a session begins', () => {
     });
     const id = await request();
     const limits = { events: 10, bytes: 1_000 };
-    const requested = await readRequest(pool, 'slot', id, limits);
+    const requested = await readRequest(pool, slot, id, limits);
     const published = requested!.events.map(({ position }) => position);
     expect(published).toEqual([
       { commitLsn: 0x200n, ordinal: 0 },
@@ -158,12 +181,12 @@ describe('a session begins', () => {
     const again = await begin(progressAt(0x400n));
     expect(again.parked).toEqual([key]);
     expect(await letters()).toEqual(['0/200.0 open', '0/210.0 parked']);
-    expect((await readRequest(pool, 'slot', id, limits))?.events).toHaveLength(2);
+    expect((await readRequest(pool, slot, id, limits))?.events).toHaveLength(2);
 
     await storeDecisions(pool, again.session, { ...nothing, releases });
     expect((await begin(progressAt(0x401n))).parked).toEqual([]);
     expect(await letters()).toEqual(['0/200.0 released', '0/210.0 released']);
-    expect(await readRequest(pool, 'slot', id, limits)).toBeUndefined();
+    expect(await readRequest(pool, slot, id, limits)).toBeUndefined();
   });
 });
 
@@ -176,7 +199,7 @@ test('a release is cut by number and by bytes, takes one at least, and nothing f
   });
   const id = await request();
   const lsnsWithin = async (events: number, bytes: number) => {
-    const requested = await readRequest(pool, 'slot', id, { events, bytes });
+    const requested = await readRequest(pool, slot, id, { events, bytes });
     return [requested!.events.map(({ position }) => formatLsn(position.commitLsn)), requested!.hasMore];
   };
   expect(await lsnsWithin(10, 100)).toEqual([['0/300', '0/400', '0/500'], false]);
@@ -215,7 +238,7 @@ test('ending all parking leaves open dead letters, and what was released stays s
     ...nothing,
     releases: [releaseAt(0x400n, { published, outcome: 'limited' })],
   });
-  await endParking(pool, 'slot');
+  await endParking(pool, slot);
   expect((await begin(progressAt(0x300n))).parked).toEqual([]);
   expect(await letters()).toEqual(['0/200.0 released', '0/210.0 open']);
 });
@@ -244,7 +267,7 @@ describe('retention', () => {
   const purge = async (keep: number) =>
     (
       await pool.query<{ purged: string }>(
-        `select outbox.purge_dead_letters_beyond('slot', $1, array['resubmitted', 'discarded', 'released']) as purged`,
+        `select outbox.purge_dead_letters_beyond('${slot}', $1, array['resubmitted', 'discarded', 'released']) as purged`,
         [keep],
       )
     ).rows[0]?.purged;
@@ -253,7 +276,7 @@ describe('retention', () => {
     await begin(progressAt(0x1000n));
     await pool.query(
       `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, last_seen, released_lsn)
-       select 'slot', ('0/' || n || '00')::pg_lsn, 0, 'X', '', status, now() - n * interval '1 hour', released::pg_lsn
+       select '${slot}', ('0/' || n || '00')::pg_lsn, 0, 'X', '', status, now() - n * interval '1 hour', released::pg_lsn
          from (values (1, 'open', null), (2, 'parked', null), (3, 'discarded', null), (4, 'released', '0/900'),
                       (5, 'resubmitted', null), (6, 'released', '0/1000')) as t (n, status, released)`,
     );
