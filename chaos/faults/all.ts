@@ -5,10 +5,12 @@ import { networkFaults } from './network.ts';
 import { postgresFaults } from './postgres.ts';
 import { registryFaults } from './registry.ts';
 import { relayFaults } from './relay.ts';
+import { slotFaults } from './slot.ts';
 
 export const faults: readonly Fault[] = [
   ...relayFaults,
   ...postgresFaults,
+  ...slotFaults,
   ...kafkaFaults,
   ...networkFaults,
   ...registryFaults,

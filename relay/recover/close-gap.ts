@@ -52,7 +52,7 @@ const fetchRows = 100;
  * @throws RelayError as the relay itself does. Whatever was committed stays; all of it may be repeated.
  */
 export async function closeGap(options: ClosingOptions, events: readonly AbsentEvent[]): Promise<Closed> {
-  const closing = new Closing(options, events.length);
+  const closing = new Closing(options, events);
   const step = Math.min(fetchRows, options.config.publish.maxTransactionEvents);
   for (const transaction of transactionsOf(events)) {
     await closing.makeRoom(transaction.length);
@@ -65,7 +65,10 @@ export async function closeGap(options: ClosingOptions, events: readonly AbsentE
 
 class Closing {
   readonly #use: ClosingOptions;
-  readonly #total: number;
+  readonly #events: readonly AbsentEvent[];
+  /** Rows of the next events, by relation and place; of those before `#fetchedUntil`. */
+  #rows = new Map<string, OutboxRow>();
+  #fetchedUntil = 0;
   readonly #storm: StormWatch;
   readonly #policyOf: (topic: string | null) => Policy;
   readonly #parking: Parking;
@@ -75,14 +78,14 @@ class Closing {
   #published = 0;
   #deadLettered = 0;
 
-  constructor(options: ClosingOptions, total: number) {
+  constructor(options: ClosingOptions, events: readonly AbsentEvent[]) {
     this.#use = options;
-    this.#total = total;
+    this.#events = events;
     this.#storm = new StormWatch(options.config.deadLetters);
     this.#policyOf = policyByTopic(options.config.deadLetters);
     this.#parking = new Parking(options.parked, this.#policyOf);
     this.#batch = options.publisher.newBatch();
-    options.onProgress(0, total);
+    options.onProgress(0, events.length);
   }
 
   get done(): Closed {
@@ -138,22 +141,30 @@ class Closing {
     this.#published += this.#held;
     this.#held = 0;
     this.#batch = publisher.newBatch();
-    this.#use.onProgress(this.#published + this.#deadLettered, this.#total);
+    this.#use.onProgress(this.#published + this.#deadLettered, this.#events.length);
   }
 
-  async #read(events: readonly AbsentEvent[]): Promise<CommittedTransaction> {
-    const { config, client, consistentLsn } = this.#use;
+  /** The rows of the next events, of several transactions where these are small. */
+  async #fetch(): Promise<void> {
+    const { config, client } = this.#use;
+    const events = this.#events.slice(this.#ordinal, this.#ordinal + fetchRows);
+    this.#fetchedUntil = this.#ordinal + events.length;
     const found = await query<FoundRow>(client, 'reading missing events', selectPlaces(config), [
       [...new Set(events.map(({ relation }) => relation))],
       events.map(({ place }) => place),
     ]);
-    const rows = new Map(found.map(({ relation, place, ...row }) => [`${relation} ${place}`, row]));
+    this.#rows = new Map(found.map(({ relation, place, ...row }) => [nameOf({ relation, place }), row]));
+  }
+
+  /** @param events the next ones */
+  async #read(events: readonly AbsentEvent[]): Promise<CommittedTransaction> {
+    if (this.#ordinal + events.length > this.#fetchedUntil) await this.#fetch();
     const at = (index: number): OutboxRow => {
-      const event = events[index]!;
-      const row = rows.get(`${event.relation} ${event.place}`);
+      const row = this.#rows.get(nameOf(events[index]!));
       if (row !== undefined) return row;
       throw new RelayError('INTERNAL', 'a row of the snapshot was not found again');
     };
+    const { consistentLsn } = this.#use;
     const firstOrdinal = this.#ordinal;
     this.#ordinal += events.length;
     return {
@@ -166,6 +177,10 @@ class Closing {
       bytes: 0,
     };
   }
+}
+
+function nameOf({ relation, place }: Pick<AbsentEvent, 'relation' | 'place'>): string {
+  return `${relation} ${place}`;
 }
 
 type FoundRow = OutboxRow & { readonly relation: string; readonly place: string };

@@ -114,7 +114,7 @@ describe('where Postgres keeps the times of commits', () => {
   afterAll(() => postgres.stop());
 
   it('a slot that is dropped under load stops the relay, and recover closes the gap while writers go on', {
-    timeout: 90_000,
+    timeout: 150_000,
   }, async () => {
     await using world = await createWorld(postgres);
     const relay = world.startRelay();
@@ -152,7 +152,7 @@ describe('where Postgres keeps the times of commits', () => {
     expectOnceAndInOrder(await world.read(ids), ids);
   });
 
-  it('recover can die anywhere and be run again', { timeout: 90_000 }, async () => {
+  it('recover can die anywhere and be run again', { timeout: 150_000 }, async () => {
     await using world = await createWorld(postgres);
     await publish(world, 'before');
     await dropSlot(world);
@@ -184,7 +184,7 @@ describe('where Postgres keeps the times of commits', () => {
   });
 });
 
-describe('recover', () => {
+describe('recover', { timeout: 120_000 }, () => {
   it('does not guess the order of commits, unless it is told to', async () => {
     await using world = await World.create();
     const ids = await publish(world);

@@ -1,0 +1,134 @@
+/**
+ * The slot is lost, or what it streams is: the relay must halt with a code that says so, and `outbox-relay recover` must
+ * close the gap. Postgres keeps the times of commits here, so that the order of every key can be asked for.
+ */
+import type { Arena, Fault } from '../fault.ts';
+import { waitFor } from '../wait.ts';
+import { endWalsender } from './walsender.ts';
+
+const withinMs = 15_000;
+
+export const slotFaults: readonly Fault[] = [
+  {
+    name: 'slot dropped',
+    class: 'postgres',
+    about: 'pg_drop_replication_slot under load',
+    expect: { haltsWith: ['SLOT_MISSING'] },
+    inject: (arena) => withFreeSlot(arena, 'select pg_drop_replication_slot($1)'),
+    repair: recover,
+  },
+  {
+    name: 'slot made anew by hand',
+    class: 'postgres',
+    about: 'dropped, and made again under the same name while events are written',
+    // Whether the relay looks in between is chance.
+    expect: { haltsWith: ['LINEAGE_SLOT_AHEAD', 'SLOT_MISSING'] },
+    async inject(arena) {
+      await withFreeSlot(arena, 'select pg_drop_replication_slot($1)');
+      await arena.load.commit([arena.load.event('skipped')]);
+      await arena.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [arena.slot]);
+    },
+    repair: recover,
+  },
+  {
+    name: 'slot advanced by hand',
+    class: 'postgres',
+    about: 'pg_replication_slot_advance past events that were not read',
+    expect: { haltsWith: ['LINEAGE_SLOT_AHEAD'] },
+    inject: (arena) =>
+      withFreeSlot(arena, 'select pg_replication_slot_advance($1, pg_current_wal_lsn())', () =>
+        arena.load.commit([arena.load.event('skipped')]),
+      ),
+    repair: recover,
+  },
+  {
+    name: 'slot invalidated',
+    class: 'postgres',
+    about: 'the relay is stopped until its slot is behind max_slot_wal_keep_size, and then continued',
+    expect: { haltsWith: ['SLOT_INVALIDATED'] },
+    async inject({ pool, slot, relays, ledger }) {
+      ledger.watchSlot(false);
+      const relay = await relays.untilActive();
+      relay.signal('SIGSTOP');
+      try {
+        await pool.query(`alter system set max_slot_wal_keep_size = '1MB'`);
+        await pool.query('select pg_reload_conf()');
+        await waitFor(
+          async () => {
+            await pool.query('select pg_logical_emit_message(true, $1, $1)', ['filler']);
+            await pool.query('select pg_switch_wal()');
+            await pool.query('checkpoint');
+            const { rows } = await pool.query(
+              'select wal_status from pg_replication_slots where slot_name = $1',
+              [slot],
+            );
+            return rows[0]?.wal_status === 'lost';
+          },
+          'the slot to be invalidated',
+          withinMs,
+        );
+      } finally {
+        await pool.query('alter system reset max_slot_wal_keep_size');
+        await pool.query('select pg_reload_conf()');
+        relay.signal('SIGCONT');
+      }
+    },
+    repair: recover,
+  },
+  {
+    name: 'publication dropped',
+    class: 'postgres',
+    about: 'events are written while it is away; it is made again, and recover publishes them',
+    expect: { haltsWith: ['PUBLICATION_MISSING'] },
+    async inject({ pool, publication, ledger }) {
+      ledger.watchSlot(false);
+      await pool.query(`drop publication ${publication}`);
+    },
+    async repair(arena) {
+      await arena.pool.query(
+        `create publication ${arena.publication} for table outbox.event, outbox.heartbeat
+           with (publish = 'insert', publish_via_partition_root = true)`,
+      );
+      await recover(arena);
+    },
+  },
+  {
+    name: 'outbox taken out of the publication',
+    class: 'postgres',
+    about: 'for an instant, in which events are written that are not streamed',
+    expect: { haltsWith: ['PUBLICATION_GAP', 'PUBLICATION_MISSING'] },
+    async inject({ pool, publication, load, ledger }) {
+      ledger.watchSlot(false);
+      await pool.query(`alter publication ${publication} drop table outbox.event`);
+      await load.commit([load.event('left-out')]);
+      await pool.query(`alter publication ${publication} add table outbox.event`);
+    },
+    repair: recover,
+  },
+];
+
+/** Ends its reader and runs a statement before the next one comes, which may take some tries. */
+async function withFreeSlot(
+  { pool, slot, ledger }: Arena,
+  statement: string,
+  before: () => Promise<void> = async () => {},
+): Promise<void> {
+  ledger.watchSlot(false);
+  await waitFor(
+    async () => {
+      await endWalsender(pool, slot);
+      await before();
+      return pool.query(statement, [slot]).then(
+        () => true,
+        () => false, // somebody reads it again, or still
+      );
+    },
+    'the slot to be free',
+    withinMs,
+  );
+}
+
+async function recover({ relays, ledger }: Arena): Promise<void> {
+  await relays.command('recover');
+  ledger.watchSlot(true);
+}
