@@ -201,7 +201,7 @@ class Run {
   /** Both relays are asked to end, and must. */
   async #drain(): Promise<void> {
     this.#isDraining = true;
-    for (const relay of this.#relays) if (relay !== undefined) relay.ending.abort();
+    for (const relay of this.#relays) if (relay !== undefined) this.#end(relay);
     const limitMs = this.#scheduler.nowMs + drainMs;
     const areDone = () => this.#relays.every((relay) => relay === undefined || relay.isDone);
     await this.#runUntil(() => areDone() || this.#scheduler.nowMs > limitMs);
@@ -291,7 +291,7 @@ class Run {
   // The relays.
 
   #start(index: number): void {
-    if (this.#relays[index] !== undefined) return;
+    if (this.#relays[index] !== undefined || this.#isDraining) return;
     const machine = new Machine(`relay ${'AB'[index]}${++this.#processes}`);
     const ending = new AbortController();
     const process: RelayProcess = { machine, ending, isDone: false };
@@ -315,6 +315,10 @@ class Run {
       },
       machine,
     );
+  }
+
+  #end({ machine, ending }: RelayProcess): void {
+    this.#scheduler.after(0, () => ending.abort(), machine);
   }
 
   #ended(index: number, process: RelayProcess): void {
@@ -426,7 +430,7 @@ class Run {
       case 'relay paused':
         return this.#pause();
       case 'relay asked to end':
-        return this.#withRelay(({ ending }) => ending.abort());
+        return this.#withRelay((relay) => this.#end(relay));
       case 'Postgres crashed':
         if (!this.#database.server.isUp) return false;
         this.#network.stop(this.#database.server, random.around(800));
