@@ -53,6 +53,8 @@ const command = new Command('npm run chaos --')
   .addHelpText('after', help)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : usageExitCode));
 
+const docsFile = path.join(import.meta.dirname, '..', 'docs', 'chaos.md');
+
 ignoreNegativeTimeouts();
 process.exit(await main(command.parse().opts<Arguments>()));
 
@@ -91,8 +93,6 @@ async function main(given: Arguments): Promise<number> {
     return 1;
   }
 }
-
-const docsFile = path.join(import.meta.dirname, '..', 'docs', 'chaos.md');
 
 function expectation({ expect }: (typeof faults)[number]): string {
   return expect === 'recovers' ? 'recovers' : `halts with ${expect.haltsWith.join(' or ')}`;
