@@ -14,6 +14,7 @@ export const slotFaults: readonly Fault[] = [
     class: 'postgres',
     about: 'pg_drop_replication_slot under load',
     expect: { haltsWith: ['SLOT_MISSING'] },
+    isShort: true,
     inject: (arena) => withFreeSlot(arena, 'select pg_drop_replication_slot($1)'),
     repair: recover,
   },
