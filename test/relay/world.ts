@@ -165,7 +165,9 @@ export class World implements AsyncDisposable {
       },
     }).catch((error: Error) => {
       const last = this.#relays.map(({ lines }) => JSON.stringify(lines.at(-1)));
-      throw new Error(`${error.message}; ${missing.size} missing; the relays' last lines: ${last.join('; ')}`);
+      throw new Error(
+        `${error.message}; ${missing.size} missing; the relays' last lines: ${last.join('; ')}`,
+      );
     });
     return readCommitted({ ...brokers, topics: [this.topic] });
   }
