@@ -37,7 +37,11 @@ test('the template with every key put in force has the defaults, each from the f
 });
 
 test('a table shows value, source and variable of each setting, and no secret', async () => {
-  const { code, stdout } = await runCli(['config'], { ...env, OUTBOX_RELAY_REGISTRY_PASSWORD: 'sesame' });
+  const { code, stdout } = await runCli(['config'], {
+    ...env,
+    OUTBOX_RELAY_REGISTRY_USERNAME: 'ali',
+    OUTBOX_RELAY_REGISTRY_PASSWORD: 'sesame',
+  });
   expect(code).toBe(0);
   expect(stdout).toMatch(/^KEY +VALUE +SOURCE +ENVIRONMENT$/m);
   expect(stdout).toMatch(
