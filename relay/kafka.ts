@@ -66,6 +66,13 @@ const codeOfType: Readonly<Record<string, ErrorCode>> = {
 };
 
 /**
+ * kafkajs calls whatever ends the sign-in a failed authentication, and keeps of the cause only its words: those of a
+ * connection that was lost, or on which no answer came. A broker that dies just then must not look like a refusal.
+ */
+const lostWhileSigningIn =
+  /failed: (?:Closed connection|Connection error: |Connection timeout|Failed to connect: |Not connected|Request .* timed out)/;
+
+/**
  * The broker's error type at the bottom of kafkajs's wrappers, for example `CONCURRENT_TRANSACTIONS`; `TLS_REFUSED` where
  * it did not come to that.
  */
@@ -76,7 +83,8 @@ export function kafkaErrorType(error: unknown): string | undefined {
     current = causeOf(current), depth++
   ) {
     if ('type' in current && typeof current.type === 'string' && current.type !== '') return current.type;
-    if (current.name === 'KafkaJSSASLAuthenticationError') return 'SASL_AUTHENTICATION_FAILED';
+    if (current.name === 'KafkaJSSASLAuthenticationError')
+      return lostWhileSigningIn.test(current.message) ? 'NETWORK_EXCEPTION' : 'SASL_AUTHENTICATION_FAILED';
   }
   return tlsRefusal(error) === undefined ? undefined : 'TLS_REFUSED';
 }

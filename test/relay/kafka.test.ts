@@ -33,6 +33,28 @@ describe('an error of the client', () => {
     }
   });
 
+  test.each([
+    ['SASL PLAIN authentication failed: Closed connection', 'KAFKA_UNAVAILABLE'],
+    ['SASL SCRAM SHA256 authentication failed: Connection error: read ECONNRESET', 'KAFKA_UNAVAILABLE'],
+    ['SASL PLAIN authentication failed: Connection timeout', 'KAFKA_UNAVAILABLE'],
+    ['SASL PLAIN authentication failed: Not connected', 'KAFKA_UNAVAILABLE'],
+    [
+      'SASL PLAIN authentication failed: Request SaslAuthenticate(key: 36, version: 1) timed out',
+      'KAFKA_UNAVAILABLE',
+    ],
+    [
+      'SASL PLAIN authentication failed: Authentication failed: Invalid username or password',
+      'KAFKA_UNAUTHORIZED',
+    ],
+    ['SASL SCRAM SHA512 authentication failed: Authentication failed', 'KAFKA_UNAUTHORIZED'],
+    ['SASL PLAIN mechanism is not supported by the server', 'KAFKA_UNAUTHORIZED'],
+    // What brokers that know no SaslAuthenticate do with a wrong password.
+    ['SASL PLAIN authentication failed: Connection closed by the server', 'KAFKA_UNAUTHORIZED'],
+  ])('while signing in, "%s" is %s', (message, code) => {
+    const error = Object.assign(new Error(message), { name: 'KafkaJSSASLAuthenticationError' });
+    expect(kafkaError(wrapped(error), 'connecting').code).toBe(code);
+  });
+
   test('without a meaning of its own is what the caller says', () => {
     const lost = new KafkaJSConnectionError('Connection lost');
     expect(kafkaError(lost, 'trying').code).toBe('KAFKA_UNAVAILABLE');

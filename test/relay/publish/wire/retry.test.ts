@@ -19,6 +19,8 @@ test('a lost connection is found beneath the wrappers of the client; a defect of
   expect(obstacleOf(new KafkaJSConnectionError('gone'))).toBe('moved');
   const wrapped = new Error('wrapped', { cause: new KafkaJSConnectionError('gone') });
   expect(obstacleOf(wrapped)).toBe('moved');
+  const signingIn = new Error('SASL PLAIN authentication failed: Closed connection');
+  expect(obstacleOf(Object.assign(signingIn, { name: 'KafkaJSSASLAuthenticationError' }))).toBe('moved');
   expect(obstacleOf(new TypeError('x is not a function'))).toBe('final');
 });
 
