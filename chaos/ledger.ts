@@ -56,6 +56,7 @@ export class Ledger {
   readonly #intervalOf = new Map<string, number>();
   readonly #transactionOf = new Map<string, string>();
   #confirmed: { readonly lsn: bigint; readonly atMs: number }[] = [];
+  #isLateAllowed = false;
   #isSlotWatched = true;
   #acknowledged = 0;
   #breaches: Breach[] = [];
@@ -117,6 +118,11 @@ export class Ledger {
     this.#confirmed = [];
   }
 
+  /** Later events of a key may be published before anybody can know that an earlier one was never streamed (I7). */
+  allowLate(): void {
+    this.#isLateAllowed = true;
+  }
+
   /** A sample of the slot. @param atMs when it was surely so, ms since 1970 */
   foundConfirmed(lsn: bigint, atMs: number): void {
     if (this.#isSlotWatched && lsn !== this.#confirmed.at(-1)?.lsn) this.#confirmed.push({ lsn, atMs });
@@ -159,6 +165,8 @@ export class Ledger {
 
   #checkOrder(key: string, seq: number, position: string, at: string): void {
     const last = this.#lastOfKey.get(key);
+    // What no stream brought is published behind what came after it, and at a position that says so.
+    if (last !== undefined && this.#isLateAllowed && seq <= last.seq && position > last.position) return;
     if (last !== undefined && (seq <= last.seq || position <= last.position))
       this.#broke('I7', `${key} ${seq} (${position}) came after ${last.seq} (${last.position}), at ${at}`);
     this.#lastOfKey.set(key, { seq, position });

@@ -100,6 +100,7 @@ export const slotFaults: readonly Fault[] = [
     expect: { haltsWith: ['PUBLICATION_GAP', 'PUBLICATION_MISSING'] },
     async inject({ pool, publication, load, ledger }) {
       ledger.watchSlot(false);
+      ledger.allowLate();
       await pool.query(`alter publication ${publication} drop table outbox.event`);
       await load.commit([load.event('left-out')]);
       await pool.query(`alter publication ${publication} add table outbox.event`);
