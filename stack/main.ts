@@ -1,5 +1,13 @@
 /** `npm run stack`: starts the three servers, prints where they are, and keeps them until Ctrl-C. */
+import { Command } from 'commander';
 import { startStack } from './stack.ts';
+
+new Command('npm run stack --')
+  .description(
+    'Starts Postgres, Kafka and a schema registry without Docker, prints their addresses as export lines, and keeps them until Ctrl-C. What the environment names (DATABASE_URL, KAFKA_BROKERS, SCHEMA_REGISTRY_URL) is not started.',
+  )
+  .allowExcessArguments(false)
+  .parse();
 
 const onProgress = (line: string) => console.error(`# ${line}`);
 const stack = await startStack({ purpose: 'demo', onProgress }).catch((error: Error) => {
