@@ -1,11 +1,12 @@
 /**
  * `npm run mutants`: breaks a copy of the relay in one place after the other, and says which invariant it broke and who
- * noticed: the simulation, or a test on real servers. Exit code 1 if one survives. `npm run mutants -- progress outage` runs those with such a word in their name.
+ * noticed: the simulation, or a test on real servers. Exit code 1 if one survives.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { cacheFolder } from '../stack/cache.ts';
 import { type Mutant, mutants } from './mutants.ts';
 
@@ -100,18 +101,59 @@ function secondsSince(ms: number): number {
   return Math.round((performance.now() - ms) / 1000);
 }
 
-const words = process.argv.slice(2);
+function pageOf(outcomes: readonly (Outcome & { readonly mutant: Mutant })[]): string {
+  const rows = outcomes.map(({ mutant, caughtBy }) => {
+    const cells = [mutant.name, mutant.promise, caughtBy ?? '**survived**'];
+    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  });
+  return `# Relays that are broken on purpose
+
+Written by \`npm run mutants -- --docs\`. Each row is the relay with one place of its source broken, the promise that rests on that place, and the invariant (see [chaos](chaos.md)) that told, with who noticed: the simulation or a test on real servers.
+
+| what is broken | promise | caught by |
+| --- | --- | --- |
+${rows.join('\n')}
+`;
+}
+
+const program = new Command('npm run mutants --')
+  .description(
+    'Breaks a copy of the relay in one place after the other, and says which invariant it broke and who noticed. Exit code 1 if one survives.',
+  )
+  .argument('[words...]', 'only those with one of these words in their name')
+  .option('--list', 'list them and end', false)
+  .option('--json <file>', 'save every outcome')
+  .option('--docs', 'write the table to docs/mutants.md', false)
+  .parse();
+const options = program.opts<{ list: boolean; json?: string; docs: boolean }>();
+const words = program.args;
 const chosen = mutants.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+if (options.list) {
+  for (const { name, promise } of chosen) console.log(`${promise.padEnd(14)}  ${name}`);
+  process.exit(0);
+}
 prepare();
-let survivors = 0;
+const outcomes: (Outcome & { readonly mutant: Mutant })[] = [];
 for (const mutant of chosen) {
-  const { caughtBy, seconds } = await tryMutant(mutant);
-  if (caughtBy === undefined) survivors += 1;
+  const outcome = await tryMutant(mutant);
+  outcomes.push({ mutant, ...outcome });
+  const { caughtBy, seconds } = outcome;
   console.log(
     `${caughtBy === undefined ? 'SURVIVED' : 'caught  '}  ${mutant.promise.padEnd(14)}  ${mutant.name} (${seconds} s)`,
   );
   if (caughtBy !== undefined) console.log(`            by: ${caughtBy}`);
 }
 rmSync(copy, { recursive: true, force: true });
+if (options.docs) writeFileSync(join(root, 'docs/mutants.md'), pageOf(outcomes));
+if (options.json !== undefined)
+  writeFileSync(
+    options.json,
+    `${JSON.stringify(
+      outcomes.map(({ mutant: { name, promise }, ...outcome }) => ({ name, promise, ...outcome })),
+      undefined,
+      2,
+    )}\n`,
+  );
+const survivors = outcomes.filter(({ caughtBy }) => caughtBy === undefined).length;
 console.log(`${chosen.length - survivors} caught, ${survivors} survived`);
 process.exitCode = survivors === 0 ? 0 : 1;

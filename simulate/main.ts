@@ -18,7 +18,7 @@ const whole = (text: string): number => {
   return value;
 };
 
-const program = new Command('simulate')
+const program = new Command('npm run simulate --')
   .description(
     'Runs the relay’s own code against models of Postgres, Kafka and the network; everything from a seed.',
   )
