@@ -274,10 +274,9 @@ class Trial {
     try {
       const rows = await readEvents(arena);
       const isSettled = async () => {
-        if (!ledger.isProgressSeen) return false;
-        if (!isComplete) return true;
-        ledger.foundDeadLetters(await readDeadLetters(arena));
-        return rows.every(({ id }) => ledger.isSettled(id));
+        if (isComplete) ledger.foundDeadLetters(await readDeadLetters(arena));
+        // Both at one instant: the events of a transaction may be read before its progress.
+        return ledger.isProgressSeen && (!isComplete || rows.every(({ id }) => ledger.isSettled(id)));
       };
       await this.#settle(isSettled);
       const letters = await readDeadLetters(arena);
