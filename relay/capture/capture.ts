@@ -150,7 +150,16 @@ export class Capture {
       () => this.#fail(new RelayError('POSTGRES_UNAVAILABLE', 'the server ended the replication stream')),
       (error: unknown) => this.#fail(replicationError(error)),
     );
+    const { capture, database } = this.#config;
+    // The watchdog only watches a stream that has begun. A server that is gone by then says nothing for hours.
+    const limitMs = database.connectTimeoutMs + capture.watchdogMs;
+    const late = setTimeout(
+      () =>
+        this.#fail(new RelayError('REPLICATION_STALLED', `the stream did not begin within ${limitMs} ms`)),
+      limitMs,
+    );
     const failure = await Promise.race([started.promise, this.inbox.failed]);
+    clearTimeout(late);
     if (failure !== undefined) throw failure;
     this.#timer = setInterval(() => this.#tick(), statusIntervalMs);
   }

@@ -459,6 +459,39 @@ describe('what ends the stream', () => {
     }
   });
 
+  test('a server that falls silent before the stream begins is REPLICATION_STALLED too', async () => {
+    const target = new URL(outbox.database.url);
+    const sockets: Socket[] = [];
+    const proxy = createServer((near) => {
+      const far = connect(Number(target.port), target.hostname);
+      for (const socket of [near, far]) {
+        socket.on('error', () => {});
+        sockets.push(socket);
+      }
+      // The server is heard until it is asked who it is, which comes first once the session is open.
+      near.on('data', (chunk) => {
+        if (!chunk.includes('IDENTIFY_SYSTEM')) far.write(chunk);
+      });
+      far.pipe(near);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const url = new URL(target);
+    url.port = String((proxy.address() as AddressInfo).port);
+    const limits = {
+      CAPTURE_WATCHDOG_MS: 3_000,
+      CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000,
+      DATABASE_CONNECT_TIMEOUT_MS: 500,
+    };
+    try {
+      const { slot } = await outbox.newSlot();
+      const opened = Capture.open(outbox.configWith({ SLOT: slot, ...limits }, url.href));
+      expect(await failureOf(opened)).toBe('REPLICATION_STALLED');
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      proxy.close();
+    }
+  });
+
   test('a server with nothing to say is not taken for silence', async () => {
     const config = await outbox.newSlot({ CAPTURE_WATCHDOG_MS: 3_000, CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000 });
     await using stream = await openCapture(config);
