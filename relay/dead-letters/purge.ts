@@ -7,12 +7,14 @@ export type Retention = {
   readonly olderThanSeconds?: number | undefined;
   /** All but so many, the ones that were closed last. */
   readonly keep?: number | undefined;
+  /** Of removals by count, each of `roundLetters` at most; as many as it takes by default. */
+  readonly mostRounds?: number | undefined;
 };
 
 const closed = ['resubmitted', 'discarded', 'released'] as const;
 
 /** What one call of `outbox.purge_dead_letters_beyond` removes at most. */
-const roundLetters = 10_000;
+export const roundLetters = 10_000;
 
 /**
  * Removes what either limit does not allow, with its trail.
@@ -22,7 +24,7 @@ const roundLetters = 10_000;
 export async function purgeClosed(
   client: pg.Pool | pg.ClientBase,
   slot: string,
-  { olderThanSeconds, keep }: Retention,
+  { olderThanSeconds, keep, mostRounds = Number.POSITIVE_INFINITY }: Retention,
   statuses: readonly string[] = closed,
 ): Promise<number> {
   let purged = 0;
@@ -42,6 +44,6 @@ export async function purgeClosed(
     );
   if (keep === undefined) return purged;
   const beyond = 'select outbox.purge_dead_letters_beyond($1, $2, $3::text[]) as purged';
-  while ((await remove(beyond, keep)) === roundLetters);
+  for (let round = 0; round < mostRounds; round++) if ((await remove(beyond, keep)) < roundLetters) break;
   return purged;
 }

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Capture } from '../../../relay/capture/capture.ts';
 import { readPublication } from '../../../relay/capture/publication.ts';
 import type { Config } from '../../../relay/config.ts';
+import { purgeClosed } from '../../../relay/dead-letters/purge.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
 import { createPool } from '../../../relay/postgres.ts';
@@ -96,6 +97,22 @@ describe('while all is well', () => {
         ?.beat;
     await vi.waitFor(async () => expect(Number(await beat())).toBeGreaterThanOrEqual(3), soon);
     expect(kept.warnings).toEqual([]);
+  });
+
+  test('more closed dead letters than one round removes go a round at each heartbeat, and no round waits for another', async () => {
+    const config = await newSlot({ DEAD_LETTERS_KEEP_CLOSED: 1 });
+    await outbox.pool.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status)
+       select $1, '0/100', n, 'X', '', 'resubmitted' from generate_series(1, 25000) n`,
+      [config.slot],
+    );
+    expect(await purgeClosed(outbox.pool, config.slot, { keep: 1, mostRounds: 1 })).toBe(10_000);
+    await using stream = await openCapture(config);
+    await using _ = await keep(config, stream.capture);
+    await vi.waitFor(async () => {
+      const text = 'select from outbox.dead_letter where slot = $1';
+      expect((await outbox.pool.query(text, [config.slot])).rowCount).toBe(1);
+    }, soon);
   });
 
   test('it ends when it is told to', async () => {
