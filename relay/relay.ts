@@ -40,6 +40,7 @@ import { Topics } from './publish/topics.ts';
 import { readMarks } from './settle/bookkeeping.ts';
 import { type Begun, beginSession } from './settle/session.ts';
 import { observeSlot } from './settle/slot-health.ts';
+import { tellIfSlow } from './slow-step.ts';
 import { Streaming } from './streaming.ts';
 
 /** The ways between the states; each failure leads back to standby, each request to end leads to draining. */
@@ -180,12 +181,13 @@ export class Relay {
     try {
       await failpoint('SLOT_TAKEN');
       this.#enter('fencing');
-      publisher = await fencePublisher(this.#kafka, this.#config);
+      publisher = await this.#tell('fencing the predecessor', fencePublisher(this.#kafka, this.#config));
       await failpoint('PRODUCER_FENCED');
       this.#enter('claiming');
-      const claimed = await publisher.claim(tail);
+      const claimed = await this.#tell('claiming the progress', publisher.claim(tail));
       await failpoint('CLAIM_READ');
-      const resolved = await this.#resolveLineage(held, publisher, claimed);
+      const resolving = this.#resolveLineage(held, publisher, claimed);
+      const resolved = await this.#tell('comparing the progress with the database', resolving);
       await this.#stream({ ...held, publisher, ...resolved }, signal);
     } finally {
       this.#capture = undefined;
@@ -194,13 +196,17 @@ export class Relay {
     }
   }
 
+  #tell<Result>(doing: string, work: Promise<Result>): Promise<Result> {
+    return tellIfSlow({ log: this.#log, health: this.#health }, doing, work);
+  }
+
   /** The tail outlives sessions, so that a standby has read the topic before its turn comes. */
   async #followProgress(): Promise<ProgressTail> {
     const { progressTopic } = this.#config.kafka;
     try {
-      await this.#admin.connect();
+      await this.#tell('connecting to Kafka', this.#admin.connect());
       // Before each session: one that was deleted meanwhile must be found empty, not waited for.
-      await ensureProgressTopic(this.#admin, progressTopic);
+      await this.#tell('looking for the progress topic', ensureProgressTopic(this.#admin, progressTopic));
     } catch (error) {
       // The client would keep a connection on which nothing comes back for as long as TCP does: a quarter of an hour.
       await this.#admin.disconnect().catch(() => {});
@@ -212,7 +218,7 @@ export class Relay {
     const tail = new ProgressTail(this.#kafka, { topic: progressTopic, slot: this.#config.slot });
     this.#tail = tail;
     try {
-      await tail.start();
+      await this.#tell('connecting to the progress topic', tail.start());
     } catch (error) {
       this.#tail = undefined;
       await tail.stop();
@@ -225,7 +231,7 @@ export class Relay {
   async #takeSlot(signal: AbortSignal): Promise<Held | undefined> {
     while (!signal.aborted) {
       if (this.#tail?.crashed !== undefined) throw this.#tail.crashed;
-      const held = await this.#tryToTakeSlot();
+      const held = await this.#tell('asking for the replication slot', this.#tryToTakeSlot());
       if (held !== undefined) return held;
       await pause(this.#config.capture.standbyPollMs, signal);
     }
@@ -252,6 +258,7 @@ export class Relay {
   }
 
   #waitForPeer(activePid: number | null): undefined {
+    this.#health.waitFor(undefined);
     const { reason } = this.#health.ready();
     this.#health.failing(new RelayError('SLOT_IN_USE', 'another relay streams from the slot'));
     if (this.#health.ready().reason !== reason)

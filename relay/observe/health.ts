@@ -86,6 +86,7 @@ export class Health {
   #isStopped = false;
   readonly #failing = new Map<Dependency, Failing>();
   #isPeerActive = false;
+  #waitingFor: string | undefined;
   /** It has streamed, or seen that another relay does: from then on only a lasting failure makes it unready. */
   #hasArrived = false;
 
@@ -147,6 +148,11 @@ export class Health {
     }));
   }
 
+  /** Something takes long that did not fail; undefined once it is over. */
+  waitFor(what: string | undefined): void {
+    this.#waitingFor = what;
+  }
+
   /** What was failing works again. */
   recovered(): void {
     this.#failing.clear();
@@ -188,7 +194,8 @@ export class Health {
     if (failure !== undefined && this.#now() - failure.sinceMs >= this.#notReadyAfterMs)
       return { ready: false, reason: `failing: ${failure.error.code}` };
     if (this.#state === 'draining') return { ready: false, reason: reasons.draining };
-    const reason = this.#isPeerActive ? 'another relay is active' : reasons[this.#state];
+    const reason =
+      this.#waitingFor ?? (this.#isPeerActive ? 'another relay is active' : reasons[this.#state]);
     return { ready: this.#hasArrived, reason: `${this.#state}: ${reason}` };
   }
 
