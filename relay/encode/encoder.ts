@@ -130,7 +130,7 @@ export class Encoder {
         if (decided !== undefined) rejections.push(decided);
       }
     }
-    this.#unclear.settle();
+    this.#unclear.settle(transaction);
     return { records, rejections };
   }
 

@@ -3,9 +3,12 @@
  * subject. Each event that meets one is tried again, so often and no more; then it is refused with the stack beside it. An
  * outage is never counted here, so that waiting for a server drops nothing.
  *
- * Events come in one order and are encoded anew until they succeed, so only those of the transaction at hand are counted.
+ * Attempts are counted by position and forgotten when the event itself is through: events that are released with it are
+ * encoded on their own, before it, each time.
  */
+import type { CommittedTransaction } from '../capture/transaction.ts';
 import { RelayError } from '../errors.ts';
+import { formatPosition } from '../position.ts';
 import type { Rejection } from './record.ts';
 
 /**
@@ -17,10 +20,9 @@ const knownMax = 1_000;
 
 export class UnclearFailures {
   readonly #attemptsMax: number;
-  /** By ordinal, of the transaction `#commitLsn`. */
-  readonly #attempts = new Map<number, number>();
+  /** By position. */
+  readonly #attempts = new Map<string, number>();
   readonly #known = new Map<string, { attempts: number; untilMs: number }>();
-  #commitLsn: bigint | undefined;
   /** The first of this attempt that is to be tried again. */
   #pending: Rejection | undefined;
 
@@ -54,12 +56,14 @@ export class UnclearFailures {
     this.#pending = undefined;
   }
 
-  /** Ends an attempt. @throws RelayError ENCODING_UNCLEAR when something is to be tried again */
-  settle(): void {
+  /** Ends an attempt at the events of `transaction`. @throws RelayError ENCODING_UNCLEAR when something is to be tried again */
+  settle({ commitLsn, firstOrdinal, rows }: CommittedTransaction): void {
     const pending = this.#pending;
     if (pending === undefined) {
       // Not cleared before: the events of an attempt that an outage breaks off keep their counts.
-      this.#attempts.clear();
+      if (this.#attempts.size > 0)
+        for (let index = 0; index < rows.length; index++)
+          this.#attempts.delete(formatPosition(commitLsn, firstOrdinal + index));
       return;
     }
     const { code, message, topic, subject, ordinal } = pending;
@@ -67,10 +71,9 @@ export class UnclearFailures {
   }
 
   #count({ commitLsn, ordinal }: Rejection): number {
-    if (commitLsn !== this.#commitLsn) this.#attempts.clear();
-    this.#commitLsn = commitLsn;
-    const attempts = (this.#attempts.get(ordinal) ?? 0) + 1;
-    this.#attempts.set(ordinal, attempts);
+    const position = formatPosition(commitLsn, ordinal);
+    const attempts = (this.#attempts.get(position) ?? 0) + 1;
+    this.#attempts.set(position, attempts);
     return attempts;
   }
 }
