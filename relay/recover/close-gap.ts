@@ -8,11 +8,14 @@
  * part that is published, and its end LSN stays where it was: so it always says exactly what is in Kafka, and no relay
  * takes the gap for closed before it is (LINEAGE_SLOT_AHEAD).
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { backoffMs } from '../backoff.ts';
 import type { CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
 import { StormWatch } from '../dead-letters/storm.ts';
 import type { Encoder } from '../encode/encoder.ts';
+import type { EncodedTransaction } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import { Parking, type Policy, policyByTopic, type TopicKey } from '../parking.ts';
@@ -101,9 +104,9 @@ class Closing {
 
   /** Events of one transaction. */
   async add(events: readonly AbsentEvent[]): Promise<void> {
-    const { config, pool, encoder, session } = this.#use;
+    const { config, pool, session } = this.#use;
     const transaction = await this.#read(events);
-    const encoded = await encoder.encode(transaction, 0);
+    const encoded = await this.#encode(transaction);
     const first = encoded.rejections.find(({ topic }) => this.#policyOf(topic) === 'halt');
     if (first !== undefined)
       throw new RelayError('EVENT_REJECTED', `an event was refused: ${first.code} ${first.message}`, {
@@ -126,6 +129,19 @@ class Closing {
     const { maxTransactionEvents, maxTransactionBytes } = config.publish;
     if (this.#held + fetchRows > maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes)
       await this.commit();
+  }
+
+  /** What is unclear is tried again as on the stream: the next run would count the attempts from the first one anew. */
+  async #encode(transaction: CommittedTransaction): Promise<EncodedTransaction> {
+    const { config, encoder } = this.#use;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await encoder.encode(transaction, 0);
+      } catch (error) {
+        if (!(error instanceof RelayError) || error.code !== 'ENCODING_UNCLEAR') throw error;
+        await delay(backoffMs(attempt, config.retry));
+      }
+    }
   }
 
   async commit(): Promise<void> {
