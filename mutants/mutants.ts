@@ -273,13 +273,13 @@ export const mutants: readonly Mutant[] = [
     tests: 'simulation',
   },
   {
-    name: 'simulated: a session that was succeeded still stores dead letters',
+    name: 'a session that was succeeded still stores dead letters',
     promise: 'no double',
     invariants: ['I9'],
     file: 'relay/settle/session.ts',
     find: 'if (own.length === 0) throw',
     replace: 'if (own.length === -1) throw',
-    tests: 'simulation',
+    tests: ['test/relay/settle/session.test.ts'],
   },
   {
     name: 'simulated: a relay that lost the slot takes back the dead letters of its successor',
