@@ -7,7 +7,7 @@ import type { Load } from './load.ts';
 import type { RelayCrew, RelayOptions, Settings } from './relay-crew.ts';
 import type { Servers } from './servers.ts';
 
-export const faultClasses = ['relay', 'postgres', 'kafka', 'network', 'registry'] as const;
+export const faultClasses = ['relay', 'postgres', 'kafka', 'network', 'registry', 'dead-letters'] as const;
 export type FaultClass = (typeof faultClasses)[number];
 
 /** Everything a fault may break, and look at. Writers, a consumer and one relay are at work when it is injected. */

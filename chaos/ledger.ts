@@ -37,7 +37,15 @@ type SeenProgress = {
   readonly timeMs: number;
 };
 
-export type DeadLetter = { readonly eventId: string; readonly status: string };
+export type DeadLetter = {
+  readonly eventId: string;
+  readonly status: string;
+  /** Commit LSN of the release that published it. */
+  readonly releasedLsn: bigint | null;
+};
+
+/** Not published, and nobody wants it otherwise. */
+const isAside = ({ status }: DeadLetter): boolean => status === 'open' || status === 'discarded';
 
 export class Ledger {
   readonly #topic: string;
@@ -105,8 +113,9 @@ export class Ledger {
   /** As the table of dead letters shows them now. */
   foundDeadLetters(letters: readonly DeadLetter[]): void {
     this.#deadLetters.clear();
-    for (const { eventId, status } of letters) {
-      if (status !== 'open') continue;
+    for (const letter of letters) {
+      if (!isAside(letter)) continue;
+      const { eventId } = letter;
       this.#deadLetters.add(eventId);
       this.#awaited.delete(eventId);
     }
@@ -149,9 +158,11 @@ export class Ledger {
     this.#checkOrder(record.key, Number(seq), position, at);
     this.#checkContent(record, at);
     const commit = this.#commitOf.get(tx);
-    if (commit !== undefined && commit !== place.commitLsn)
+    // One that was resubmitted has a transaction of its own now.
+    const mayMove = record.headers.poison !== undefined;
+    if (commit !== undefined && commit !== place.commitLsn && !mayMove)
       this.#broke('I4', `one transaction at two commit positions, ${at}`);
-    this.#commitOf.set(tx, place.commitLsn);
+    if (!mayMove) this.#commitOf.set(tx, place.commitLsn);
     const seen: SeenEvent = {
       id,
       place: [place.commitLsn, place.ordinal],
@@ -217,14 +228,14 @@ export class Ledger {
     readonly maySetAside: boolean;
   }): void {
     this.#checkSets(options);
-    this.#checkTransactions();
+    this.#checkTransactions(options.letters);
     this.#checkConfirmed();
   }
 
   #checkSets({ rows, letters, isComplete, maySetAside }: Parameters<Ledger['check']>[0]): void {
     const written = new Set(rows.map(({ id }) => id));
     const poison = new Set(rows.filter(({ isPoison }) => isPoison).map(({ id }) => id));
-    const open = letters.filter(({ status }) => status === 'open').map(({ eventId }) => eventId);
+    const open = letters.filter(isAside).map(({ eventId }) => eventId);
     const isOpen = new Set(open);
     if (isOpen.size !== open.length)
       this.#broke('I9', `${open.length - isOpen.size} dead letters more than once`);
@@ -255,10 +266,17 @@ export class Ledger {
   }
 
   /** I4 and I5: every progress is the border of what its own Kafka transaction published. */
-  #checkTransactions(): void {
+  #checkTransactions(letters: readonly DeadLetter[]): void {
+    const releases = new Map(
+      letters.flatMap(({ eventId, releasedLsn }) =>
+        releasedLsn === null ? [] : [[eventId, releasedLsn] as const],
+      ),
+    );
     const counts = new Map<number, number>();
-    for (const { place, partition, transaction } of this.#unchecked) {
-      const interval = this.#findInterval(place);
+    for (const { id, place, partition, transaction } of this.#unchecked) {
+      // What waited was published at the place of its release.
+      const released = releases.get(id);
+      const interval = this.#findInterval(released === undefined ? place : [released, 0]);
       counts.set(interval, (counts.get(interval) ?? 0) + 1);
       const name = transaction ?? 'none';
       const known = this.#intervalOf.get(name);

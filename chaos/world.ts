@@ -172,11 +172,15 @@ export async function readEvents({ pool }: Arena): Promise<WrittenEvent[]> {
 }
 
 export async function readDeadLetters({ pool, slot }: Pick<Arena, 'pool' | 'slot'>): Promise<DeadLetter[]> {
-  const { rows } = await pool.query<{ id: string; status: string }>(
-    'select event_id as id, status from outbox.dead_letter where slot = $1',
+  const { rows } = await pool.query<{ id: string; status: string; released: string | null }>(
+    'select event_id as id, status, released_lsn as released from outbox.dead_letter where slot = $1',
     [slot],
   );
-  return rows.map(({ id, status }) => ({ eventId: id, status }));
+  return rows.map(({ id, status, released }) => ({
+    eventId: id,
+    status,
+    releasedLsn: released === null ? null : parseLsn(released),
+  }));
 }
 
 async function untilCaughtUp(ledger: Ledger, relays: RelayCrew, timeoutMs: number): Promise<void> {

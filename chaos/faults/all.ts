@@ -1,5 +1,6 @@
 /** Every fault there is. */
 import type { Fault } from '../fault.ts';
+import { deadLetterFaults } from './dead-letters.ts';
 import { kafkaFaults } from './kafka.ts';
 import { networkFaults } from './network.ts';
 import { postgresFaults } from './postgres.ts';
@@ -14,4 +15,5 @@ export const faults: readonly Fault[] = [
   ...kafkaFaults,
   ...networkFaults,
   ...registryFaults,
+  ...deadLetterFaults,
 ];
