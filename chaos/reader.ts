@@ -23,6 +23,8 @@ export type CommittedRecord = KafkaRecord & {
 const waitMs = 100;
 const timeoutMs = 1_500;
 const offsetOutOfRange = 1;
+/** Twice what brokers need to hear of a new leader. */
+const staleLeaderMs = 3_000;
 
 type Partition = {
   readonly topic: string;
@@ -30,6 +32,8 @@ type Partition = {
   next: bigint;
   /** By producer id, how many of its transactions ended here. */
   readonly ended: Map<bigint, number>;
+  /** Since when the leader says that there is no such offset, on the monotonic clock. */
+  outOfRangeMs: number | undefined;
 };
 
 export class CommittedReader {
@@ -130,17 +134,29 @@ export class CommittedReader {
     const name = `${topic}/${partition}`;
     let found = this.#partitions.get(name);
     if (found === undefined) {
-      found = { topic, partition, next: 0n, ended: new Map() };
+      found = { topic, partition, next: 0n, ended: new Map(), outOfRangeMs: undefined };
       this.#partitions.set(name, found);
     }
     return found;
   }
 
+  /**
+   * Where the topic was deleted and made again. A leader that was frozen and does not know yet that it was succeeded says
+   * the same of what it has not got; but it learns within a moment.
+   */
+  #startOver(place: Partition): void {
+    const nowMs = performance.now();
+    place.outOfRangeMs ??= nowMs;
+    if (nowMs - place.outOfRangeMs < staleLeaderMs) return;
+    place.next = 0n;
+    place.outOfRangeMs = undefined;
+  }
+
   #accept({ topic, partition, errorCode, aborted, batches }: Fetched): void {
     const place = this.#partition(topic, partition);
-    // The topic was deleted and made again.
-    if (errorCode === offsetOutOfRange) place.next = 0n;
+    if (errorCode === offsetOutOfRange) this.#startOver(place);
     if (errorCode !== 0) return;
+    place.outOfRangeMs = undefined;
     const begins = aborted.toSorted((a, b) => Number(a.firstOffset - b.firstOffset));
     const aborting = new Set<bigint>();
     for (const batch of batches) {
