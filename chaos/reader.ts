@@ -23,8 +23,6 @@ export type CommittedRecord = KafkaRecord & {
 const waitMs = 100;
 const timeoutMs = 1_500;
 const offsetOutOfRange = 1;
-/** Twice what brokers need to hear of a new leader. */
-const staleLeaderMs = 3_000;
 
 type Partition = {
   readonly topic: string;
@@ -32,8 +30,8 @@ type Partition = {
   next: bigint;
   /** By producer id, how many of its transactions ended here. */
   readonly ended: Map<bigint, number>;
-  /** Since when the leader says that there is no such offset, on the monotonic clock. */
-  outOfRangeMs: number | undefined;
+  /** By offset, what was handed over: after a stale leader the same comes again, after a new topic another. */
+  readonly handed: string[];
 };
 
 export class CommittedReader {
@@ -134,29 +132,17 @@ export class CommittedReader {
     const name = `${topic}/${partition}`;
     let found = this.#partitions.get(name);
     if (found === undefined) {
-      found = { topic, partition, next: 0n, ended: new Map(), outOfRangeMs: undefined };
+      found = { topic, partition, next: 0n, ended: new Map(), handed: [] };
       this.#partitions.set(name, found);
     }
     return found;
   }
 
-  /**
-   * Where the topic was deleted and made again. A leader that was frozen and does not know yet that it was succeeded says
-   * the same of what it has not got; but it learns within a moment.
-   */
-  #startOver(place: Partition): void {
-    const nowMs = performance.now();
-    place.outOfRangeMs ??= nowMs;
-    if (nowMs - place.outOfRangeMs < staleLeaderMs) return;
-    place.next = 0n;
-    place.outOfRangeMs = undefined;
-  }
-
   #accept({ topic, partition, errorCode, aborted, batches }: Fetched): void {
     const place = this.#partition(topic, partition);
-    if (errorCode === offsetOutOfRange) this.#startOver(place);
+    // The topic was deleted and made again; or a leader that was frozen does not know yet that it was succeeded.
+    if (errorCode === offsetOutOfRange) place.next = 0n;
     if (errorCode !== 0) return;
-    place.outOfRangeMs = undefined;
     const begins = aborted.toSorted((a, b) => Number(a.firstOffset - b.firstOffset));
     const aborting = new Set<bigint>();
     for (const batch of batches) {
@@ -170,7 +156,7 @@ export class CommittedReader {
       if (marker !== undefined && isNew) place.ended.set(producerId, ended + 1);
       if (!(batch.isTransactional && aborting.has(producerId)))
         for (const record of batch.records)
-          if (record.offset >= place.next)
+          if (record.offset >= place.next && isNewTo(place, record))
             this.#onRecord({
               ...record,
               topic,
@@ -180,4 +166,11 @@ export class CommittedReader {
       if (isNew) place.next = batch.lastOffset + 1n;
     }
   }
+}
+
+function isNewTo({ handed }: Partition, { offset, headers, value }: KafkaRecord): boolean {
+  const content = headers.id ?? value?.toString() ?? '';
+  if (handed[Number(offset)] === content) return false;
+  handed[Number(offset)] = content;
+  return true;
 }
