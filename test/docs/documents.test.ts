@@ -137,6 +137,7 @@ const foreignNames = [
   'CONCURRENT_TRANSACTIONS',
   'START_REPLICATION',
   'ISOLATION_LEVEL_CONFIG',
+  'SCHEMA_REGISTRY_CONFORMANCE_URL',
 ] as const;
 
 /** Names of tables and topics that begin like a section. */
