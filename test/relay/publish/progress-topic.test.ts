@@ -1,5 +1,5 @@
 import { ConfigResourceTypes } from 'kafkajs';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { ProgressTail } from '../../../relay/publish/progress-topic.ts';
 import { withAdmin } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
@@ -53,8 +53,8 @@ describe('a tail', () => {
       const failed = proxy.failNext(apiKeys.fetch, fault);
       await tail.start();
       try {
-        const publisher = await scene.publisher();
-        await scene.publish(publisher, [{}, {}]);
+        // A broker under load may not lead yet what it has just created.
+        await vi.waitFor(async () => scene.publish(await scene.publisher(), [{}, {}]), { timeout: 30_000 });
         await failed;
         expect((await (await scene.publisher()).claim(tail))?.eventCount).toBe(2);
       } finally {
