@@ -10,6 +10,10 @@ import type { Servers } from './servers.ts';
 export const faultClasses = ['relay', 'postgres', 'kafka', 'network', 'registry', 'dead-letters'] as const;
 export type FaultClass = (typeof faultClasses)[number];
 
+/** `publish.producer` of the relays. */
+export const producers = ['lean', 'kafkajs'] as const;
+export type Producer = (typeof producers)[number];
+
 /** Everything a fault may break, and look at. Writers, a consumer and one relay are at work when it is injected. */
 export type Arena = {
   readonly servers: Servers;
@@ -55,6 +59,8 @@ export type Fault = {
   readonly maySetAside?: boolean;
   /** Time to recover, where it is not 10 s. */
   readonly withinMs?: number;
+  /** Only where the relays publish with this producer. */
+  readonly producer?: Producer;
   /** Part of the short form. */
   readonly isShort?: boolean;
   /** Never at the same time as another; so are all that halt or have a world of their own. */

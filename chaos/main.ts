@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { faultClasses } from './fault.ts';
+import { faultClasses, type Producer, producers } from './fault.ts';
 import { faults } from './faults/all.ts';
 import { describeOutcome, describeTotals, document, textTable } from './report.ts';
 import { nameOf, runChaos } from './run.ts';
@@ -19,6 +19,7 @@ Examples:
   $ npm run chaos -- --list
   $ npm run chaos -- --minutes 25 --seed 7 --json chaos.json
   $ npm run chaos -- --faults network,'killed at EVENTS_SENT' --minutes 2
+  $ npm run chaos -- --producer kafkajs --minutes 25
   $ npm run chaos -- --once --faults 'bad disk'`;
 
 const usageExitCode = 64;
@@ -29,6 +30,7 @@ type Arguments = {
   faults?: string[];
   list?: boolean;
   once?: boolean;
+  producer: Producer;
   json?: string;
   docs?: boolean;
 };
@@ -47,6 +49,11 @@ const command = new Command('npm run chaos --')
     text.split(','),
   )
   .option('--once', 'each fault once and none in pairs, however long it takes')
+  .addOption(
+    new Option('--producer <name>', 'which of the two producers the relays publish with')
+      .choices(producers)
+      .default('lean'),
+  )
   .option('--list', 'list the faults and end')
   .option('--json <file>', 'save every outcome')
   .option('--docs', 'write the table to docs/chaos.md')
@@ -59,12 +66,14 @@ ignoreNegativeTimeouts();
 process.exit(await main(command.parse().opts<Arguments>()));
 
 async function main(given: Arguments): Promise<number> {
-  const { minutes, seed, faults: wanted, list, once, json, docs } = given;
-  const chosen = faults.filter(
-    (fault) =>
-      wanted === undefined ||
-      wanted.some((word) => fault.class === word.trim() || nameOf(fault).includes(word.trim())),
-  );
+  const { minutes, seed, faults: wanted, list, once, producer, json, docs } = given;
+  const chosen = faults
+    .filter((fault) => fault.producer === undefined || fault.producer === producer)
+    .filter(
+      (fault) =>
+        wanted === undefined ||
+        wanted.some((word) => fault.class === word.trim() || nameOf(fault).includes(word.trim())),
+    );
   if (chosen.length === 0) {
     process.stderr.write('error: no fault has such a name; --list shows them\n');
     return usageExitCode;
@@ -77,6 +86,7 @@ async function main(given: Arguments): Promise<number> {
     const result = await runChaos({
       faults: chosen,
       seed,
+      producer,
       ...(once === true ? {} : { minutes }),
       signal: untilSignalled(),
       onProgress: print,

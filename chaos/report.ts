@@ -82,19 +82,19 @@ without pause and a \`read_committed\` consumer of its own follows the topics. A
 | I8 | the relay has caught up within 10 s (a standby within 3 s, where Kafka itself is slower: see \`--list\`), or has halted with the code that was expected; the times are stretched when the machine is busy with something else |
 | I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (seen as I3 and I7: a released event keeps its position) |
 
-This table was made by \`npm run chaos -- --minutes ${minutes} --seed ${result.seed} --docs\`. ${describeTotals(result)}
+This table was made by \`npm run chaos -- --minutes ${minutes} --seed ${result.seed}${result.producer === 'lean' ? '' : ` --producer ${result.producer}`} --docs\`. ${describeTotals(result)}
 
 ${markdownTable(result.outcomes)}
 `;
 }
 
-export function describeTotals({ outcomes, seed, calmMs, events }: RunResult): string {
+export function describeTotals({ outcomes, seed, calmMs, events, producer }: RunResult): string {
   const broken = outcomes.filter(({ breaches }) => breaches.length > 0).length;
   const verdict =
     broken === 0
       ? 'every invariant held'
       : `${broken} of them broke an invariant or the time they were given`;
-  return `${outcomes.length} faults (seed ${seed}), ${events} events: ${verdict}. A calm restart takes ${seconds(calmMs)} on this machine.`;
+  return `${outcomes.length} faults (seed ${seed}), ${events} events by the producer \`${producer}\`: ${verdict}. A calm restart takes ${seconds(calmMs)} on this machine.`;
 }
 
 export function describeOutcome(

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../demo/random.ts';
 import { cacheFolder } from '../stack/cache.ts';
-import type { Arena, Fault } from './fault.ts';
+import type { Arena, Fault, Producer } from './fault.ts';
 import type { Breach } from './ledger.ts';
 import { type Servers, startServers } from './servers.ts';
 import { waitFor } from './wait.ts';
@@ -34,11 +34,15 @@ export type RunResult = {
   /** Kill to caught up, undisturbed, on this machine; the limits are stretched when it is slow. */
   readonly calmMs: number;
   readonly events: number;
+  /** `publish.producer` of its relays. */
+  readonly producer: Producer;
 };
 
 export type RunOptions = {
   readonly faults: readonly Fault[];
   readonly seed: number;
+  /** `publish.producer` of every relay; the default one where absent. */
+  readonly producer?: Producer;
   /** Goes on until then; without it, each fault is injected once, and none in pairs. */
   readonly minutes?: number;
   readonly signal?: AbortSignal;
@@ -99,7 +103,13 @@ class Run {
     } finally {
       await this.#leaveWorld();
     }
-    return { seed, outcomes: this.#outcomes, calmMs: this.#calmMs, events: this.#events };
+    return {
+      seed,
+      outcomes: this.#outcomes,
+      calmMs: this.#calmMs,
+      events: this.#events,
+      producer: this.#producer,
+    };
   }
 
   /** Each fault once, those that can share a world side by side; then a few pairs. */
@@ -115,6 +125,10 @@ class Run {
         chosen.splice(this.#random.integer(0, chosen.length), 0, [one, this.#random.pick(others)]);
     }
     return chosen;
+  }
+
+  get #producer(): Producer {
+    return this.#options.producer ?? 'lean';
   }
 
   /** What this machine needs for a restart when nothing else is broken. */
@@ -141,7 +155,7 @@ class Run {
       servers: this.#servers,
       seed: this.#options.seed + this.#worlds,
       logFile: this.#logFile,
-      ...(own?.world === undefined ? {} : { settings: own.world }),
+      settings: { PUBLISH_PRODUCER: this.#producer, ...own?.world },
       ...(own?.firstRelay === undefined ? {} : { firstRelay: own.firstRelay }),
     });
     return this.#world;

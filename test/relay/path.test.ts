@@ -17,6 +17,9 @@ async function streamingWorld(settings: Parameters<World['startRelay']>[0] = {})
   return { world, relay, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
 }
 
+/** What the producers lay out and commit; the rest of the path does not know which it is. */
+const producers = ['lean', 'kafkajs'] as const;
+
 describe('the path from row to record', () => {
   it('publishes nothing of a rolled-back transaction or savepoint', async () => {
     await using scene = await streamingWorld();
@@ -76,23 +79,26 @@ describe('the path from row to record', () => {
     );
   });
 
-  it('keeps digits, unicode and empty strings as they were written', async () => {
-    await using scene = await streamingWorld();
-    const { world } = scene;
-    const payload = '{"key":"Ünïcødé 🚚","seq":9223372036854775807,"note":""}';
-    const { rows } = await world.pool.query<{ id: string }>(
-      `select outbox.emit('item', '🚚', 'test.ItemMoved', $1, '{"traceparent":"00-1"}') as id`,
-      [payload],
-    );
-    const [record] = await world.read([rows[0]!.id]);
-    expect(record?.key).toBe('🚚');
-    expect(Object.keys(record?.headers ?? {})).toEqual(['id', 'type', 'position', 'traceparent']);
-    // key, then the largest long as ten bytes of varint, then branch 1 with an empty string.
-    const key = Buffer.from('Ünïcødé 🚚');
-    const largest = Buffer.from('feffffffffffffffff01', 'hex');
-    const expected = Buffer.concat([Buffer.from([key.length * 2]), key, largest, Buffer.from([2, 0])]);
-    expect(record?.value?.subarray(5)).toEqual(expected);
-  });
+  it.each(producers)(
+    'keeps digits, unicode and empty strings as they were written, with the producer %s',
+    async (producer) => {
+      await using scene = await streamingWorld({ PUBLISH_PRODUCER: producer });
+      const { world } = scene;
+      const payload = '{"key":"Ünïcødé 🚚","seq":9223372036854775807,"note":""}';
+      const { rows } = await world.pool.query<{ id: string }>(
+        `select outbox.emit('item', '🚚', 'test.ItemMoved', $1, '{"traceparent":"00-1"}') as id`,
+        [payload],
+      );
+      const [record] = await world.read([rows[0]!.id]);
+      expect(record?.key).toBe('🚚');
+      expect(Object.keys(record?.headers ?? {})).toEqual(['id', 'type', 'position', 'traceparent']);
+      // key, then the largest long as ten bytes of varint, then branch 1 with an empty string.
+      const key = Buffer.from('Ünïcødé 🚚');
+      const largest = Buffer.from('feffffffffffffffff01', 'hex');
+      const expected = Buffer.concat([Buffer.from([key.length * 2]), key, largest, Buffer.from([2, 0])]);
+      expect(record?.value?.subarray(5)).toEqual(expected);
+    },
+  );
 
   it.each(['DEAD_LETTERS_STORED:2', 'EVENTS_SENT:3', 'KAFKA_COMMITTED:2'])(
     'sets an event that no schema accepts aside once, even when the relay dies at %s, and goes on',
@@ -129,9 +135,9 @@ describe('the path from row to record', () => {
   });
 
   // One partition: across partitions no reader sees a Kafka transaction at one instant, for each has its own markers.
-  it('never lets a transaction be seen in part', async () => {
+  it.each(producers)('never lets a transaction be seen in part, with the producer %s', async (producer) => {
     await using world = await World.create(1);
-    await world.startRelay({ PUBLISH_LINGER_MS: 0 }).streaming();
+    await world.startRelay({ PUBLISH_PRODUCER: producer, PUBLISH_LINGER_MS: 0 }).streaming();
     const ids: string[] = [];
     const sizes = new Map<string, number>();
     for (let transaction = 0; transaction < 30; transaction++) {
@@ -194,25 +200,32 @@ describe('the path from row to record', () => {
     expect(records[0]?.headers.source).toBe('old');
   });
 
-  it('splits a transaction over the limit by ordinal and goes on within it after dying', async () => {
-    await using world = await World.create();
-    const limits = { PUBLISH_MAX_TRANSACTION_EVENTS: 50, PUBLISH_BATCH_EVENTS: 50 };
-    const dying = world.startRelay({ ...limits, FAILPOINT: 'KAFKA_COMMITTED:16' });
-    await dying.streaming();
-    const small = await world.write([{ key: 'k', seq: 0 }]);
-    const ids = await world.write(Array.from({ length: 1_000 }, (_, n) => ({ key: 'k', seq: n + 1 })));
-    await dying.exited;
-    // Less room than what is to be passed over.
-    const room = {
-      PUBLISH_BATCH_BYTES: 65_536,
-      PUBLISH_MAX_TRANSACTION_BYTES: 65_536,
-      CAPTURE_MAX_IN_FLIGHT_BYTES: 65_536,
-    };
-    const relay = world.startRelay({ ...limits, ...room });
-    const records = await world.read([...small, ...ids]);
-    expect(records.map((record) => itemOf(record).seq)).toEqual(Array.from({ length: 1_001 }, (_, n) => n));
-    expect(await relay.metric('outbox_relay_split_transactions_total')).toBeGreaterThan(2);
-  });
+  it.each(producers)(
+    'splits a transaction over the limit by ordinal and goes on within it after dying, with the producer %s',
+    async (producer) => {
+      await using world = await World.create();
+      const limits = {
+        PUBLISH_PRODUCER: producer,
+        PUBLISH_MAX_TRANSACTION_EVENTS: 50,
+        PUBLISH_BATCH_EVENTS: 50,
+      };
+      const dying = world.startRelay({ ...limits, FAILPOINT: 'KAFKA_COMMITTED:16' });
+      await dying.streaming();
+      const small = await world.write([{ key: 'k', seq: 0 }]);
+      const ids = await world.write(Array.from({ length: 1_000 }, (_, n) => ({ key: 'k', seq: n + 1 })));
+      await dying.exited;
+      // Less room than what is to be passed over.
+      const room = {
+        PUBLISH_BATCH_BYTES: 65_536,
+        PUBLISH_MAX_TRANSACTION_BYTES: 65_536,
+        CAPTURE_MAX_IN_FLIGHT_BYTES: 65_536,
+      };
+      const relay = world.startRelay({ ...limits, ...room });
+      const records = await world.read([...small, ...ids]);
+      expect(records.map((record) => itemOf(record).seq)).toEqual(Array.from({ length: 1_001 }, (_, n) => n));
+      expect(await relay.metric('outbox_relay_split_transactions_total')).toBeGreaterThan(2);
+    },
+  );
 
   it('takes a transaction of 200,000 events in bounded memory', { timeout: 180_000 }, async () => {
     await using scene = await streamingWorld();

@@ -12,7 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka, PartitionerArgs, Producer, RecordMetadata, Transaction } from 'kafkajs';
 import type { Config } from '../../config.ts';
 import { RelayError } from '../../errors.ts';
-import { failpoint } from '../../failpoints.ts';
+import { type Failpoint, failpoint } from '../../failpoints.ts';
 import { kafkaError, kafkaErrorType } from '../../kafka.ts';
 import { type Progress, serializeProgress } from '../../progress.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
@@ -100,21 +100,24 @@ export class KafkajsPublisher implements Publisher {
       await failpoint('PROGRESS_SENT');
       for (const send of batch.sends()) await this.#send(transaction, send);
       await failpoint('EVENTS_SENT');
-    });
+    }, 'COMMIT_SENT');
   }
 
   async close(): Promise<void> {
     await this.#producer.disconnect().catch(() => {});
   }
 
-  async #transact(work: (transaction: Transaction) => Promise<void>): Promise<void> {
+  async #transact(work: (transaction: Transaction) => Promise<void>, ending?: Failpoint): Promise<void> {
     if (this.#failure !== undefined)
       throw new RelayError('INTERNAL', 'a producer was used after its failure', { cause: this.#failure });
     try {
       const transaction = this.#begun ?? (await this.#producer.transaction());
       this.#begun = undefined;
       await work(transaction);
-      await transaction.commit();
+      const committed = transaction.commit();
+      committed.catch(() => {}); // awaited below, after the place
+      if (ending !== undefined) await failpoint(ending);
+      await committed;
     } catch (error) {
       this.#failure = kafkaError(error, 'publishing', 'PUBLISH_UNCERTAIN');
       throw this.#failure;
