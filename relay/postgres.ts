@@ -58,10 +58,12 @@ export async function openClient(
   return client;
 }
 
-/** A small pool for bookkeeping. A broken idle connection is only discarded: the next query reports what is wrong. */
+/** A small pool for bookkeeping. A broken connection is only discarded: the next query reports what is wrong. */
 export function createPool(config: Config): pg.Pool {
   const pool = new pg.Pool({ ...clientConfig(config), max: 3, idleTimeoutMillis: 60_000 });
   pool.on('error', () => {});
+  // The pool listens to idle connections alone; one lost between two statements of a transaction would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 

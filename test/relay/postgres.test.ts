@@ -118,3 +118,19 @@ test('a table name is quoted part by part', async () => {
   expect(quoteTable('Shop."x')).toBe(`"Shop"."""x"`);
   expect(pg.escapeIdentifier('event')).toBe('"event"');
 });
+
+test('a connection that is lost between two statements of a transaction fails the next one, and not the process', async () => {
+  const pool = poolOf(database.url);
+  const client = await pool.connect();
+  try {
+    const [mine] = await query<{ pid: number }>(client, 'asking', 'select pg_backend_pid() as pid');
+    await query(client, 'beginning', 'begin');
+    const lost = new Promise((resolve) => client.once('end', resolve));
+    await pool.query('select pg_terminate_backend($1)', [mine?.pid]);
+    await lost;
+    await expect(query(client, 'going on', 'commit')).rejects.toMatchObject({ code: 'POSTGRES_UNAVAILABLE' });
+  } finally {
+    client.release(true);
+    await pool.end();
+  }
+});
