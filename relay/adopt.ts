@@ -159,10 +159,10 @@ async function decide(
   const found = slotRefusal ?? findRefusal(what, claimed, database, publication);
   const instance = `${hostname()}/adopt/${randomUUID().slice(0, 8)}`;
   const fresh = progressAt(config.slot, database, instance, before?.eventCount);
-  // A gap is in what was streamed, not in where the stream stands.
+  // A gap is in what was streamed, not in where the stream stands; but what it brings again may be another selection.
   const after =
     what === 'gap' && before !== null
-      ? { ...before, beat: database.beat, instance, time: fresh.time }
+      ? { ...before, last: undefined, beat: database.beat, instance, time: fresh.time }
       : fresh;
   if (!isDryRun) {
     if (what === 'database') await endParking(pool, config.slot);

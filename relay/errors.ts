@@ -81,7 +81,7 @@ export const errorTable = {
   },
   LINEAGE_REWOUND: {
     class: 'stop',
-    hint: 'The database is behind what was published: it was restored from an earlier backup or lost its latest transactions. Run `outbox-relay verify` to see which events only Kafka has, then `outbox-relay adopt database`.',
+    hint: 'The database is behind what was published: it was restored from an earlier backup or lost its latest transactions. `outbox-relay verify` lists the events that only Kafka has. `outbox-relay recover --accept-rewound` then goes on with this database: it makes a new slot and publishes what Kafka lacks, nothing twice; `--dry-run` shows what it would do.',
   },
   LINEAGE_SLOT_AHEAD: {
     class: 'stop',

@@ -107,7 +107,8 @@ export class Filling {
 
 /** A part that does not end its transaction leaves the end LSN at the last one that is whole. */
 function coveredBy(transaction: CommittedTransaction, lastEndLsn: Lsn | null): Covered {
-  const { commitLsn, endLsn, firstOrdinal, rows } = transaction;
-  if (endLsn !== null) return { endLsn, partial: null };
-  return { endLsn: lastEndLsn, partial: { commitLsn, ordinal: firstOrdinal + rows.length } };
+  const { commitLsn, committedAtMs, endLsn, firstOrdinal, rows } = transaction;
+  const last = { commitLsn, committedAtMs };
+  if (endLsn !== null) return { endLsn, partial: null, last };
+  return { endLsn: lastEndLsn, partial: { commitLsn, ordinal: firstOrdinal + rows.length }, last };
 }

@@ -17,6 +17,8 @@ export type Progress = {
   readonly endLsn: Lsn;
   /** A transaction over the limit that is published in part: its events below `ordinal` are in Kafka. */
   readonly partial: Position | null;
+  /** The last transaction of the stream that it covers, whole or in part; none where it was not made from a stream. */
+  readonly last?: Landmark | undefined;
   /** Number of the last heartbeat seen in the stream; 0 before the first. */
   readonly beat: number;
   /** Events published under this slot since its first start. */
@@ -27,16 +29,27 @@ export type Progress = {
   readonly time: string;
 };
 
+/**
+ * A transaction as no other history of the database has it: another one that comes to have its commit record at the same
+ * place is committed at another time.
+ */
+export type Landmark = {
+  readonly commitLsn: Lsn;
+  /** Commit time, ms since 1970. */
+  readonly committedAtMs: number;
+};
+
 const progressVersion = 1;
 
 /** The value of a progress record: JSON, LSNs as Postgres prints them. */
 export function serializeProgress(progress: Progress): string {
-  const { endLsn, partial, ...rest } = progress;
+  const { endLsn, partial, last, ...rest } = progress;
   return JSON.stringify({
     version: progressVersion,
     ...rest,
     endLsn: formatLsn(endLsn),
     partial: partial === null ? null : { commitLsn: formatLsn(partial.commitLsn), ordinal: partial.ordinal },
+    ...(last === undefined ? {} : { last: { ...last, commitLsn: formatLsn(last.commitLsn) } }),
   });
 }
 
@@ -46,6 +59,7 @@ export function parseProgress(text: string): Progress {
     const raw = JSON.parse(text) as Record<string, unknown>;
     if (raw.version !== progressVersion) throw new TypeError(`version ${String(raw.version)}`);
     const partial = raw.partial as { commitLsn: unknown; ordinal: unknown } | null;
+    const last = raw.last as { commitLsn: unknown; committedAtMs: unknown } | undefined;
     return {
       slot: string(raw.slot),
       systemIdentifier: string(raw.systemIdentifier),
@@ -55,6 +69,11 @@ export function parseProgress(text: string): Progress {
         partial === null
           ? null
           : { commitLsn: parseLsn(string(partial.commitLsn)), ordinal: count(partial.ordinal) },
+      // Releases before this one wrote none.
+      last:
+        last === undefined
+          ? undefined
+          : { commitLsn: parseLsn(string(last.commitLsn)), committedAtMs: count(last.committedAtMs) },
       beat: count(raw.beat),
       eventCount: count(raw.eventCount),
       instance: string(raw.instance),
@@ -92,6 +111,8 @@ export type Covered = {
   readonly endLsn: Lsn | null;
   /** The first position after the batch, where it ends within a transaction. */
   readonly partial: Position | null;
+  /** The transaction that this is the end of, or a part of. */
+  readonly last?: Landmark | undefined;
   /** Last heartbeat number seen, if any. */
   readonly beat?: number | undefined;
 };
@@ -117,6 +138,7 @@ export function advance(
     ...writer,
     endLsn,
     partial: covered.partial,
+    last: covered.last,
     beat: Math.max(progress.beat, covered.beat ?? 0),
     eventCount: progress.eventCount + events,
   };

@@ -31,7 +31,7 @@ import { progressAt, readDatabaseState } from './lineage.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { RelayState } from './observe/state.ts';
-import { formatLsn } from './position.ts';
+import { formatLsn, type Lsn } from './position.ts';
 import { checkLineage, type Progress } from './progress.ts';
 import { fencePublisher } from './publish/fence.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
@@ -65,7 +65,11 @@ export type RelayDependencies = {
 type Held = { readonly capture: Capture; readonly publication: string };
 
 /** Where the session begins. */
-type Resolved = Begun & { readonly progress: Progress };
+type Resolved = Begun & {
+  readonly progress: Progress;
+  /** Where the slot begins. */
+  readonly slotLsn: Lsn;
+};
 
 export class Relay {
   readonly #config: Config;
@@ -296,7 +300,7 @@ export class Relay {
       );
     await failpoint('DEAD_LETTERS_REREAD');
     await failpoint('SLOT_MARKED');
-    return { progress, ...begun };
+    return { progress, slotLsn: database.slotConfirmedLsn, ...begun };
   }
 
   async #stream(held: Held & Resolved & { publisher: Publisher }, signal: AbortSignal): Promise<void> {

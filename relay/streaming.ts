@@ -20,10 +20,11 @@ import { Notice } from './notice.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { Parking, type Policy, policyByTopic, type TopicKey } from './parking.ts';
-import { formatLsn } from './position.ts';
+import { formatLsn, type Lsn } from './position.ts';
 import { advance, type Progress, publishedEvents } from './progress.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { type Released, releaseKeys } from './release.ts';
+import { SameHistory } from './same-history.ts';
 import { storeDecisions } from './settle/decisions.ts';
 import { Housekeeping } from './settle/housekeeping.ts';
 import type { Session } from './settle/session.ts';
@@ -39,6 +40,8 @@ export type StreamingDependencies = {
   readonly publisher: Publisher;
   /** The progress as the claim found it, or the first one. */
   readonly progress: Progress;
+  /** Where the slot begins. */
+  readonly slotLsn: Lsn;
   readonly session: Session;
   /** Keys that wait as of the progress. */
   readonly parked: readonly TopicKey[];
@@ -54,6 +57,7 @@ export type StreamingDependencies = {
 export class Streaming {
   readonly #use: StreamingDependencies;
   readonly #claimed: Progress;
+  readonly #history: SameHistory;
   readonly #storm: StormWatch;
   readonly #policyOf: (topic: string | null) => Policy;
   readonly #parking: Parking;
@@ -72,6 +76,7 @@ export class Streaming {
   constructor(dependencies: StreamingDependencies) {
     this.#use = dependencies;
     this.#claimed = dependencies.progress;
+    this.#history = new SameHistory(dependencies.progress, dependencies.slotLsn);
     this.#progress = dependencies.progress;
     this.#beat = dependencies.progress.beat;
     this.#filling = new Filling(dependencies.publisher.newBatch());
@@ -110,7 +115,7 @@ export class Streaming {
     ended.addEventListener('abort', () => this.#wakeAll());
     if (ended.aborted) this.#wakeAll();
     try {
-      await this.#untilAllEnd([this.#fill(), this.#publish(), this.#housekeeping.run(ended)]);
+      await this.#untilAllEnd([this.#fill(), this.#publish(), ...this.#housekeeping.loops(ended)]);
     } finally {
       signal.removeEventListener('abort', end);
     }
@@ -158,6 +163,7 @@ export class Streaming {
   }
 
   async #take(transaction: CommittedTransaction): Promise<void> {
+    this.#history.assertTold(transaction);
     const published = publishedEvents(this.#claimed, transaction.commitLsn) - transaction.firstOrdinal;
     // Passed over, not covered: covering it would take the progress back into what is published already, and its bytes
     // would wait for a commit that may need the room they take.

@@ -67,7 +67,8 @@ export function assertRecoverable(
   for (const failure of found)
     if (!recoverable.has(failure.code) && !(failure.code === 'LINEAGE_REWOUND' && acceptsRewound))
       throw failure;
-  if (found.length === 0 && !isForced)
+  // That the history is another one may show only on the stream, so that it is rewound is taken at its word.
+  if (found.length === 0 && !isForced && !acceptsRewound)
     throw new RelayError(
       'CONFIG_INVALID',
       'recover: nothing is lost: slot, progress and publication belong together',

@@ -206,8 +206,7 @@ class Run {
           new Topics(this.#admin, config.topics),
         ),
         consistentLsn: slotLsn,
-        // Where there is none that begins at the beginning: no slot of a relay does.
-        progress: { ...(claimed ?? { ...fresh, endLsn: 0n }), instance: this.#instance },
+        progress: { ...this.#begin(claimed, fresh), last: undefined, instance: this.#instance },
         onProgress: (done, total) => this.#options.onProgress({ stage: 'publishing', done, total }),
       },
       compared.missing,
@@ -217,6 +216,14 @@ class Run {
     await failpoint('FIRST_PROGRESS_COMMITTED');
     await storeProgress(pool, after, this.#loss.publication);
     return this.#report(compared, { ...facts, ...closed, after, outcome: 'recovered' });
+  }
+
+  /**
+   * What the progress says of the stream until the gap is closed, so that no relay goes on before. Where there is none, or
+   * its end means nothing in a database that was rewound, it begins at the beginning: no slot of a relay does.
+   */
+  #begin(claimed: Progress | null, fresh: Progress): Progress {
+    return claimed === null || this.#options.acceptsRewound ? { ...fresh, endLsn: 0n } : claimed;
   }
 
   async #compare(client: pg.Client): Promise<Compared> {

@@ -75,8 +75,9 @@ describe('what a batch covers', () => {
   test('is the end of the last whole transaction', () => {
     const target = filling();
     target.add(transactionOf(10n, 2), encoded(2));
-    target.add(transactionOf(20n, 1), encoded(1));
-    expect(target.covered).toEqual({ endLsn: 21n, partial: null, beat: undefined });
+    target.add(transactionOf(20n, 1, { committedAtMs: 9 }), encoded(1));
+    const last = { commitLsn: 20n, committedAtMs: 9 };
+    expect(target.covered).toEqual({ endLsn: 21n, partial: null, last, beat: undefined });
   });
 
   test('is the end of the last whole transaction, and how far the one behind it goes', () => {

@@ -45,7 +45,8 @@ describe('a progress record', () => {
   test('reads back as it was written', () => {
     const whole = progress({ endLsn: 2n ** 64n - 1n });
     const partial = progress({ partial: { commitLsn: 0x16_b374_d848n, ordinal: 70_000 } });
-    for (const one of [whole, partial]) expect(parseProgress(serializeProgress(one))).toEqual(one);
+    const known = progress({ last: { commitLsn: 2n ** 33n, committedAtMs: 1_767_000_000_123 } });
+    for (const one of [whole, partial, known]) expect(parseProgress(serializeProgress(one))).toEqual(one);
   });
 
   test('is JSON with LSNs as Postgres prints them, for people and other tools', () => {
@@ -73,6 +74,7 @@ describe('a progress record', () => {
     ['whose end is no LSN', { endLsn: '12' }],
     ['whose partial is left out', { partial: undefined }],
     ['with half a partial', { partial: { commitLsn: '0/1' } }],
+    ['whose last transaction has no time', { last: { commitLsn: '0/1' } }],
     ['with a negative ordinal', { partial: { commitLsn: '0/1', ordinal: -1 } }],
     ['with a fraction of an event', { eventCount: 1.5 }],
     ['whose system identifier is a number, which would have lost digits', { systemIdentifier: 7e18 }],
@@ -123,6 +125,13 @@ describe('the next progress', () => {
       partial: { commitLsn: 1_200n, ordinal: 60 },
       eventCount: 70,
     });
+  });
+
+  test('knows the last transaction, and forgets an earlier one', () => {
+    const last = { commitLsn: 1_990n, committedAtMs: 5 };
+    const known = advance(progress(), { endLsn: 2_000n, partial: null, last }, 0, writer);
+    expect(known.last).toEqual(last);
+    expect(advance(known, { endLsn: 2_100n, partial: null }, 0, writer).last).toBeUndefined();
   });
 
   test('tells who wrote it, when and on which timeline', () => {
