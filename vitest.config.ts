@@ -9,7 +9,8 @@ export default defineConfig({
     pool: 'forks',
     // The servers need a core too.
     maxWorkers: 2,
-    testTimeout: 60_000,
+    // For what hangs: ten times what the slowest takes on a quiet machine, so that a busy one does not fail.
+    testTimeout: 240_000,
     // The first file that needs the servers waits for their start.
     hookTimeout: 180_000,
     teardownTimeout: 30_000,

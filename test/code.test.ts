@@ -14,10 +14,10 @@ async function outcome(command: string, ...args: string[]): Promise<string> {
   );
 }
 
-it('is typed without a fault', { timeout: 120_000 }, async () => {
+it('is typed without a fault', { timeout: 400_000 }, async () => {
   expect(await outcome('typescript/bin/tsc', '--noEmit')).toBe('clean');
 });
 
-it('is clean of lint, and no stage reaches past its border', { timeout: 120_000 }, async () => {
+it('is clean of lint, and no stage reaches past its border', { timeout: 400_000 }, async () => {
   expect(await outcome('@biomejs/biome/bin/biome', 'check', '.')).toBe('clean');
 });

@@ -17,7 +17,7 @@ const run = promisify(execFile);
 const entry = path.join(import.meta.dirname, '..', '..', 'bench', 'main.ts');
 
 test('a short run measures the relay and finds nothing lost and nothing doubled', {
-  timeout: 120_000,
+  timeout: 400_000,
 }, async () => {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'bench-'));
   onTestFinished(() => rm(folder, { recursive: true }));

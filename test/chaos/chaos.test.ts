@@ -16,7 +16,7 @@ it('has a name for each fault, one for each failpoint among them, and some of ea
   expect(new Set(short.map((fault) => fault.class))).toEqual(new Set(classes));
 });
 
-it('holds every invariant through the short form', { timeout: 400_000 }, async () => {
+it('holds every invariant through the short form', { timeout: 1_200_000 }, async () => {
   const { outcomes } = await runChaos({ faults: short, seed: 1 });
   // And one before them, to measure the machine.
   expect(outcomes).toHaveLength(1 + short.length);

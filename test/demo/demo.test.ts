@@ -8,7 +8,7 @@ import { cacheFolder } from '../../stack/cache.ts';
 
 const entry = path.join(import.meta.dirname, '..', '..', 'demo', 'main.ts');
 /** Two servers of Java start beside whatever else the tests do. */
-const timeoutMs = 120_000;
+const timeoutMs = 400_000;
 
 function startDemo(...args: string[]): ChildProcess {
   const demo = spawn(process.execPath, [entry, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -49,7 +49,7 @@ test('nothing is lost, doubled, leaked or out of order while the relay is killed
 
   expect(summary, progress).toMatchObject(zeros);
   // 2,400 are offered; a busy machine may manage less, and one that manages next to nothing tests nothing.
-  expect(summary.committed).toBeGreaterThan(1_000);
+  expect(summary.committed).toBeGreaterThan(300);
   expect(summary.published).toBe(summary.committed);
   expect(summary.rolledBack).toBeGreaterThan(0);
   expect(summary.deadLetters).toBeGreaterThan(0);

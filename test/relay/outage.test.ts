@@ -57,7 +57,7 @@ function expectOnceAndInOrder(records: readonly ReadRecord[], ids: readonly stri
 
 describe('under load', () => {
   it('each of three brokers is killed and comes back, and a relay with either producer goes on', {
-    timeout: 240_000,
+    timeout: 900_000,
   }, async () => {
     await using kafka = await startKafka({ brokers: 3, quickStart: true });
     for (const producer of ['lean', 'kafkajs']) {
@@ -72,12 +72,12 @@ describe('under load', () => {
         await writer.more(100);
       }
       const ids = await writer.stop();
-      expectOnceAndInOrder(await world.read(ids, 60_000), ids);
+      expectOnceAndInOrder(await world.read(ids, 240_000), ids);
     }
   });
 
   it('Postgres is shut down as for a switchover, and the relay does not keep it from ending', {
-    timeout: 120_000,
+    timeout: 600_000,
   }, async () => {
     await using postgres = await startPostgres();
     await using world = await World.create(3, { databaseUrl: postgres.url });
@@ -92,11 +92,11 @@ describe('under load', () => {
     const writer = new Writer(world);
     await writer.more(50);
     const ids = await writer.stop();
-    expectOnceAndInOrder(await world.read(ids, 60_000), ids);
+    expectOnceAndInOrder(await world.read(ids, 240_000), ids);
   });
 
   it('Postgres is shut down without a checkpoint and comes back, again and again', {
-    timeout: 120_000,
+    timeout: 600_000,
   }, async () => {
     await using postgres = await startPostgres();
     await using world = await World.create(3, { databaseUrl: postgres.url });
@@ -108,6 +108,6 @@ describe('under load', () => {
     }
     await writer.more(50);
     const ids = await writer.stop();
-    expectOnceAndInOrder(await world.read(ids, 60_000), ids);
+    expectOnceAndInOrder(await world.read(ids, 240_000), ids);
   });
 });

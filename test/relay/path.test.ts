@@ -227,7 +227,7 @@ describe('the path from row to record', () => {
     },
   );
 
-  it('takes a transaction of 200,000 events in bounded memory', { timeout: 180_000 }, async () => {
+  it('takes a transaction of 200,000 events in bounded memory', { timeout: 600_000 }, async () => {
     await using scene = await streamingWorld();
     const { world, relay } = scene;
     await world.pool.query(

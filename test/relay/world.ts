@@ -151,7 +151,7 @@ export class World implements AsyncDisposable {
   }
 
   /** Reads until every one of `ids` was seen, then up to the present end, so that doubles and leaks are in it. */
-  async read(ids: readonly string[], timeoutMs = 30_000): Promise<ReadRecord[]> {
+  async read(ids: readonly string[], timeoutMs = 120_000): Promise<ReadRecord[]> {
     const missing = new Set(ids);
     let seen = 0;
     const brokers = this.#brokers === undefined ? {} : { brokers: this.#brokers };
@@ -218,7 +218,7 @@ export class RelayProcess {
   /** Resolves with the first log line, past or to come, that fits. */
   async line(
     fits: (line: LogLine, all: readonly LogLine[]) => boolean,
-    timeoutMs = 30_000,
+    timeoutMs = 90_000,
   ): Promise<LogLine> {
     const found = Promise.withResolvers<LogLine>();
     const look = () => {
