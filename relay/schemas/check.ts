@@ -47,19 +47,20 @@ export async function checkSchema(
   const numbers = await history.versions(subject);
   if (numbers.length === 0) return { file, subject, status: 'new', level: null, findings: [] };
   const own = await history.level(subject);
-  const applied = level ?? own;
+  let applied = level ?? own;
   if (isRegistered) return { file, subject, status: 'unchanged', level: applied, findings: [] };
-  const fresh = readModel(schemaText, usedTexts);
-  const findings: VersionFinding[] = [];
-  for (const version of concerned(numbers, applied)) {
-    const { schemaText: text, references } = await history.version(subject, version);
-    const isLatest = version === numbers.at(-1);
-    for (const finding of compareVersions(fresh, readModel(text, references), applied, version, isLatest))
-      findings.push({ ...finding, version });
-  }
+  const past = { history, subject, numbers, fresh: readModel(schemaText, usedTexts) };
+  let findings = await findingsAt(past, applied);
   const verdict =
     references && (await history.judge(subject, schemaText, concerned(numbers, own), references));
-  if (verdict?.isCompatible === false && findings.every(isFromSilence)) findings.push(refusal(verdict));
+  if (verdict?.isCompatible === false && findings.every(isFromSilence)) {
+    // Apicurio answers NONE for a subject without a level of its own, and judges it by the registry's all the same.
+    if (level === undefined && own === 'NONE') {
+      applied = await history.registryLevel();
+      findings = await findingsAt(past, applied);
+    }
+    if (findings.every(isFromSilence)) findings.push(refusal(verdict, level !== undefined));
+  }
   return {
     file,
     subject,
@@ -67,6 +68,27 @@ export async function checkSchema(
     level: applied,
     findings,
   };
+}
+
+type Past = {
+  readonly history: SubjectHistory;
+  readonly subject: string;
+  readonly numbers: readonly number[];
+  readonly fresh: Node;
+};
+
+async function findingsAt(
+  { history, subject, numbers, fresh }: Past,
+  level: Level,
+): Promise<VersionFinding[]> {
+  const findings: VersionFinding[] = [];
+  for (const version of concerned(numbers, level)) {
+    const { schemaText: text, references } = await history.version(subject, version);
+    const isLatest = version === numbers.at(-1);
+    for (const finding of compareVersions(fresh, readModel(text, references), level, version, isLatest))
+      findings.push({ ...finding, version });
+  }
+  return findings;
 }
 
 /** The versions that a level looks at. */
@@ -108,13 +130,15 @@ function isFromSilence(finding: VersionFinding): boolean {
   return finding.kind !== 'registry' && isSilent({ kind: finding.kind });
 }
 
-function refusal({ messages }: Verdict): VersionFinding {
+function refusal({ messages }: Verdict, isOtherLevel: boolean): VersionFinding {
   return {
     path: '$',
     kind: 'registry',
     breaks: 'consumers',
     version: null,
     explanation: `the registry refuses it by the level it has for the subject: ${messages.join('; ') || 'it gives no reason'}`,
-    remedy: 'Compare with the level that the registry has: leave out --level.',
+    remedy: isOtherLevel
+      ? 'Compare by the level that the registry has: leave out --level.'
+      : 'Look for what differs from the versions before: `outbox-relay schemas diff`, or --level FULL_TRANSITIVE.',
   };
 }

@@ -66,11 +66,13 @@ export class SubjectHistory {
   async level(subject: string): Promise<Level> {
     const doing = `reading the compatibility level of ${subject}`;
     const own = await this.#ask(doing, 'GET', `/config/${encodeURIComponent(subject)}`);
-    const body = own ?? (await this.#ask(doing, 'GET', '/config'));
-    const level = read(body, 'compatibilityLevel');
-    const known = levels.find((each) => each === level);
-    if (known === undefined) throw unavailable(doing, 'the answer holds no level');
-    return known;
+    return own === undefined ? this.registryLevel() : readLevel(own, doing);
+  }
+
+  /** The level of subjects that have none of their own. @throws RelayError REGISTRY_* */
+  async registryLevel(): Promise<Level> {
+    const doing = 'reading the compatibility level of the registry';
+    return readLevel(await this.#ask(doing, 'GET', '/config'), doing);
   }
 
   /**
@@ -115,6 +117,13 @@ function judgeAnswer({ status, body }: Answer, doing: string): unknown {
   const said = String(read(body, 'message') ?? 'no explanation').slice(0, 500);
   if (status === 422 && errorCode === 42201) throw new RelayError('SCHEMA_INVALID', `${doing}: ${said}`);
   throw unavailable(doing, `status ${status}, ${said}`);
+}
+
+function readLevel(body: unknown, doing: string): Level {
+  const level = read(body, 'compatibilityLevel');
+  const known = levels.find((each) => each === level);
+  if (known === undefined) throw unavailable(doing, 'the answer holds no level');
+  return known;
 }
 
 function read(body: unknown, name: string): unknown {

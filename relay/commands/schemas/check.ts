@@ -14,7 +14,8 @@ const help = `
 Changes nothing. Each file is compared with the versions its subject has in the registry, by the subject's level:
   BACKWARD   consumers with the new schema read what was written with the old one
   FORWARD    consumers with the old schema read what is written with the new one
-  FULL       both;   _TRANSITIVE: with every version, not only the latest;   NONE: neither
+  FULL       both;   _TRANSITIVE: with every version, not only the latest;   NONE: neither, so a schema that breaks
+             consumers passes. Apicurio begins at NONE, Confluent at BACKWARD
 Told are the field, whom it breaks, and how to do it instead. Beside that the registry is asked for its own verdict,
 which always goes by its own level.
 
@@ -49,7 +50,7 @@ export function schemasCheckCommand(load: Load): Command {
         const isRegistered = (await findRegistered(client, file, references)) !== undefined;
         const checked = await checkSchema(history, file, references, isRegistered, options.level);
         schemas.push(checked);
-        if (!options.json) print(describe(checked));
+        if (!options.json) print(describe(checked, options.level));
       }
       const failed = schemas.filter(({ status }) => status === 'incompatible').length;
       if (options.json) print(JSON.stringify({ ok: failed === 0, schemas }, null, 2));
@@ -65,11 +66,16 @@ const words: Readonly<Record<CheckedSchema['status'], string>> = {
   incompatible: 'incompatible',
 };
 
-function describe({ file, subject, status, level, findings }: CheckedSchema): string {
+/** `asked`: the level of --level. */
+function describe({ file, subject, status, level, findings }: CheckedSchema, asked?: Level): string {
+  if (status === 'compatible' && level === 'NONE' && asked === undefined)
+    return `${styleText('yellow', '!')} ${file}  ${subject}: changed, and not compared: the registry has it at NONE\n${atNone}`;
   const mark = status === 'incompatible' ? styleText('red', '✖') : styleText('green', '✔');
   const by = status === 'compatible' || status === 'incompatible' ? ` (${level})` : '';
   return [`${mark} ${file}  ${subject}: ${words[status]}${by}`, ...findings.map(describeFinding)].join('\n');
 }
+
+const atNone = `      → Give --level BACKWARD, or set a level in the registry: PUT {"compatibility": "BACKWARD"} to <registry>/config.`;
 
 function describeFinding({ path, explanation, remedy }: VersionFinding): string {
   return `    ${path}: ${explanation}\n      → ${remedy}`;

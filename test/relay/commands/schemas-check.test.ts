@@ -1,6 +1,10 @@
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
@@ -38,6 +42,23 @@ async function setLevel(compatibility: string): Promise<void> {
     body: JSON.stringify({ compatibility }),
   });
   expect(response.ok).toBe(true);
+}
+
+/** The real registry with other answers to what level a path has, as Apicurio gives them. */
+async function withLevels(levels: Readonly<Record<string, string>>) {
+  const real = registryUrl;
+  const server = createServer(async (request, response) => {
+    const { method = '', url = '', headers } = request;
+    const level = levels[url];
+    if (level !== undefined) return response.end(JSON.stringify({ compatibilityLevel: level }));
+    const body = method === 'POST' ? await text(request) : null;
+    const type = headers['content-type'] ?? 'application/json';
+    const answer = await fetch(`${real}${url}`, { method, body, headers: { 'content-type': type } });
+    response.writeHead(answer.status, { 'content-type': type }).end(await answer.text());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url, [Symbol.asyncDispose]: async () => void server.close() };
 }
 
 const run = (...args: string[]): Promise<CliResult> =>
@@ -121,6 +142,31 @@ describe('check', () => {
     const { code, stdout } = await run('check', '--level', 'NONE', '--json');
     expect(code).toBe(1);
     expect(JSON.parse(stdout).schemas[0].findings).toMatchObject([{ version: null, kind: 'registry' }]);
+  });
+
+  test('at NONE a changed schema passes, with the warning that nothing was compared', async () => {
+    await registerSchema(subject, placed(id));
+    await setLevel('NONE');
+    await write(placed(id, { name: 'count', type: 'int' }));
+    const { code, stdout } = await run('check');
+    expect(code).toBe(0);
+    expect(stdout).toContain('changed, and not compared: the registry has it at NONE');
+    expect(stdout).toContain('→ Give --level BACKWARD');
+    expect((await run('check', '--level', 'NONE')).stdout).toContain('compatible (NONE)');
+  });
+
+  test('a refusal is explained also where the registry says NONE of the subject and judges it by its own level', async () => {
+    await registerSchema(subject, placed(id));
+    await setLevel('BACKWARD'); // that of the whole registry belongs to the other tests too
+    await write(placed(id, { name: 'count', type: 'int' }));
+    await using registry = await withLevels({ [`/config/${subject}`]: 'NONE', '/config': 'BACKWARD' });
+    registryUrl = registry.url;
+    const { code, stdout } = await run('check', '--json');
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout).schemas[0]).toMatchObject({
+      level: 'BACKWARD',
+      findings: [{ version: 1, path: '$.count', kind: 'field' }],
+    });
   });
 
   test('a wrong level is a wrong argument, and a registry that does not answer ends with 69', async () => {
