@@ -4,11 +4,12 @@
  *
  * I1 published = committed - dead letters. I2 each id once. I3 order per key. I4 a Postgres transaction in one Kafka
  * transaction, or in a declared split. I5 progress = what is published, at every progress. I6 confirmed_flush never
- * passes the committed progress. I7 I2 and I3 at every moment. I8 caught up in time. I9 each dead letter exactly once.
+ * passes the committed progress: neither when looked at, nor in what the relay tells Postgres, which the wire shows. I7 I2 and I3 at every moment. I8 caught up in time. I9 each dead letter exactly once.
  */
 import avsc from 'avsc';
 import { parseLsn, parsePosition } from '../relay/position.ts';
 import type { CommittedRecord } from './reader.ts';
+import type { Acknowledgement, Commit } from './wiretap.ts';
 
 export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9';
 export type Breach = { readonly invariant: Invariant; readonly detail: string };
@@ -35,6 +36,9 @@ type SeenProgress = {
   readonly endLsn: bigint;
   readonly eventCount: number;
   readonly timeMs: number;
+  /** Which of the commits of which producer brought it. */
+  readonly producer: string;
+  readonly commitNumber: number;
 };
 
 export type DeadLetter = {
@@ -46,6 +50,11 @@ export type DeadLetter = {
 
 /** Not published, and nobody wants it otherwise. */
 const isAside = ({ status }: DeadLetter): boolean => status === 'open' || status === 'discarded';
+
+export type Wire = {
+  readonly commits: () => readonly Commit[];
+  readonly acknowledgements: () => readonly Acknowledgement[];
+};
 
 export class Ledger {
   readonly #topic: string;
@@ -63,15 +72,21 @@ export class Ledger {
   #checkedProgress = 0;
   readonly #intervalOf = new Map<string, number>();
   readonly #transactionOf = new Map<string, string>();
+  /** By producer, how many of its transactions were seen in the progress topic: each of the relay's has a record there. */
+  readonly #commits = new Map<string, { count: number; last: string | undefined }>();
+  readonly #wire: Wire;
+  #acknowledgementsChecked = 0;
   #confirmed: { readonly lsn: bigint; readonly atMs: number }[] = [];
   #isLateAllowed = false;
   #isSlotWatched = true;
   #acknowledged = 0;
   #breaches: Breach[] = [];
 
-  constructor(topic: string, slot: string) {
+  /** @param wire what passed between the relays and their servers */
+  constructor(topic: string, slot: string, wire: Wire) {
     this.#topic = topic;
     this.#slot = slot;
+    this.#wire = wire;
   }
 
   /** Events seen in Kafka. */
@@ -125,6 +140,7 @@ export class Ledger {
   watchSlot(isWatched: boolean): void {
     this.#isSlotWatched = isWatched;
     this.#confirmed = [];
+    this.#acknowledgementsChecked = this.#wire.acknowledgements().length;
   }
 
   /** Later events of a key may be published before anybody can know that an earlier one was never streamed (I7). */
@@ -139,7 +155,17 @@ export class Ledger {
 
   read(record: CommittedRecord): void {
     if (record.topic === this.#topic) this.#readEvent(record);
-    else if (record.key === this.#slot) this.#readProgress(record);
+    else this.#readProgressTopic(record);
+  }
+
+  /** Claims, progress, and what commands write: all of it by the relay's own transactions. */
+  #readProgressTopic(record: CommittedRecord): void {
+    const { producer, transaction } = record;
+    const commits = this.#commits.get(producer) ?? { count: 0, last: undefined };
+    if (transaction !== commits.last) commits.count += 1;
+    commits.last = transaction;
+    this.#commits.set(producer, commits);
+    if (record.key === this.#slot) this.#readProgress(record, commits.count - 1);
   }
 
   #readEvent(record: CommittedRecord): void {
@@ -194,7 +220,7 @@ export class Ledger {
       this.#broke('I1', `another content than was written, at ${at}`);
   }
 
-  #readProgress({ value }: CommittedRecord): void {
+  #readProgress({ value, producer }: CommittedRecord, commitNumber: number): void {
     const text = JSON.parse(value?.toString() ?? '{}') as {
       endLsn: string;
       partial: { commitLsn: string; ordinal: number } | null;
@@ -207,12 +233,21 @@ export class Ledger {
     const last = this.#progress.at(-1);
     if (last !== undefined && compare(frontier, last.frontier) <= 0)
       this.#broke('I5', `the progress went from ${last.frontier.join('.')} to ${frontier.join('.')}`);
-    this.#progress.push({ frontier, endLsn, eventCount: text.eventCount, timeMs: Date.parse(text.time) });
+    const { eventCount } = text;
+    const timeMs = Date.parse(text.time);
+    this.#progress.push({ frontier, endLsn, eventCount, timeMs, producer, commitNumber });
   }
 
-  /** Whether the consumer has seen as many events as the last progress counts. */
+  /** Whether the consumer has seen as many events as the last progress counts, and what allows for each acknowledgement. */
   get isProgressSeen(): boolean {
-    return this.#progress.at(-1)?.eventCount === this.#seen.size;
+    const { endLsn = 0n, eventCount } = this.#progress.at(-1) ?? {};
+    const isAllowedFor = ({ lsn }: Acknowledgement) => lsn <= endLsn;
+    return eventCount === this.#seen.size && this.#unheeded.every(isAllowedFor);
+  }
+
+  /** Acknowledgements since the last check. */
+  get #unheeded(): readonly Acknowledgement[] {
+    return this.#isSlotWatched ? this.#wire.acknowledgements().slice(this.#acknowledgementsChecked) : [];
   }
 
   /**
@@ -230,6 +265,7 @@ export class Ledger {
     this.#checkSets(options);
     this.#checkTransactions(options.letters);
     this.#checkConfirmed();
+    this.#checkAcknowledgements();
   }
 
   #checkSets({ rows, letters, isComplete, maySetAside }: Parameters<Ledger['check']>[0]): void {
@@ -322,6 +358,37 @@ export class Ledger {
         this.#broke('I6', `confirmed_flush at ${lsn} ${covering.timeMs - atMs} ms before the progress`);
     }
     this.#confirmed = this.#confirmed.slice(-1);
+  }
+
+  /** Whatever the relay acknowledged, Kafka had confirmed before: to itself, or to the claim of a later session. */
+  #checkAcknowledgements(): void {
+    const acknowledgements = this.#unheeded;
+    this.#acknowledgementsChecked += acknowledgements.length;
+    for (const { lsn, atMs } of acknowledgements) {
+      const covering = this.#progress.find(({ endLsn }) => endLsn >= lsn);
+      if (covering === undefined) {
+        this.#broke('I6', `${lsn} was acknowledged, the progress is at ${this.#progress.at(-1)?.endLsn}`);
+        continue;
+      }
+      const knownMs = this.#knownMs(covering);
+      if (knownMs === undefined)
+        this.#broke('I6', `${lsn} was acknowledged, and no answer to a commit allowed for it`);
+      else if (knownMs > atMs)
+        this.#broke(
+          'I6',
+          `${lsn} was acknowledged ${(knownMs - atMs).toFixed(1)} ms before Kafka confirmed it`,
+        );
+    }
+  }
+
+  /** When a relay could first know that a progress is committed. */
+  #knownMs({ producer, commitNumber }: SeenProgress): number | undefined {
+    const commits = this.#wire.commits();
+    const own = commits.filter((commit) => commit.producer === producer)[commitNumber];
+    if (own?.answeredMs !== undefined) return own.answeredMs;
+    if (own === undefined) return undefined;
+    // The answer was lost. A later session has fenced that producer before it asked for anything.
+    return commits.find((commit) => commit.askedMs > own.askedMs && commit.producer !== producer)?.askedMs;
   }
 
   #brokeAll(invariant: Invariant, what: string, ids: readonly string[]): void {

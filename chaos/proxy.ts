@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Ear } from './wiretap.ts';
 
 /** API keys of Kafka requests that can be held. */
 export const kafkaApis = { Produce: 0, EndTxn: 26, AddPartitionsToTxn: 24, InitProducerId: 22 } as const;
@@ -26,6 +27,8 @@ export class TcpProxy {
   latencyMs = 0;
   /** Both ways, each connection. */
   bytesPerSecond = Number.POSITIVE_INFINITY;
+  /** Listens to each new connection. */
+  listen: (() => Ear) | undefined;
   /** New connections are reset. */
   isClosed = false;
   readonly #server: Server;
@@ -143,14 +146,22 @@ export class TcpProxy {
       if (!pair.isDeaf) client.destroy();
       if (client.destroyed) this.#pairs.delete(pair);
     });
-    void this.#pump(pair, client, server, this.#speaksKafka);
-    void this.#pump(pair, server, client, false);
+    const ear = this.listen?.();
+    void this.#pump(pair, client, server, this.#speaksKafka, (chunk) => ear?.fromClient(chunk));
+    void this.#pump(pair, server, client, false, (chunk) => ear?.fromServer(chunk));
   }
 
-  async #pump(pair: Pair, from: Socket, to: Socket, isRequests: boolean): Promise<void> {
+  async #pump(
+    pair: Pair,
+    from: Socket,
+    to: Socket,
+    isRequests: boolean,
+    hear: (chunk: Buffer) => void,
+  ): Promise<void> {
     const frames = new Frames();
     try {
       for await (const chunk of from) {
+        hear(chunk);
         const pieces = isRequests ? frames.add(chunk) : [chunk];
         for (const piece of pieces) {
           if (isRequests) await this.#passHold(pair, piece);

@@ -12,10 +12,13 @@ import {
   type Metadata,
   readMetadata,
 } from './wire.ts';
+import { producerName } from './wiretap.ts';
 
 export type CommittedRecord = KafkaRecord & {
   readonly topic: string;
   readonly partition: number;
+  /** The producer of that transaction, `id/epoch`. */
+  readonly producer: string;
   /** Names the Kafka transaction within the partition; undefined outside one. */
   readonly transaction: string | undefined;
 };
@@ -161,6 +164,7 @@ export class CommittedReader {
               ...record,
               topic,
               partition,
+              producer: producerName(producerId, batch.producerEpoch),
               transaction: batch.isTransactional ? `${topic}/${partition}/${producerId}/${ended}` : undefined,
             });
       if (isNew) place.next = batch.lastOffset + 1n;

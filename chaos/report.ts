@@ -77,7 +77,7 @@ without pause and a \`read_committed\` consumer of its own follows the topics. A
 | I3 | the order of a key is the order of its commits |
 | I4 | the events of one Postgres transaction are in one Kafka transaction, or in a declared split |
 | I5 | every progress counts exactly the events up to it |
-| I6 | \`confirmed_flush_lsn\` never passed the committed progress (sampled every 50 ms) |
+| I6 | \`confirmed_flush_lsn\` never passed the committed progress (the slot is looked at every 50 ms, and on the wire nothing is acknowledged before Kafka has confirmed it) |
 | I7 | the consumer never saw an id twice or a key out of order, at any moment |
 | I8 | the relay has caught up within 10 s (a standby within 3 s, where Kafka itself is slower: see \`--list\`), or has halted with the code that was expected; the times are stretched when the machine is busy with something else |
 | I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (seen as I3 and I7: a released event keeps its position) |

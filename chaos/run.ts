@@ -57,6 +57,7 @@ const recoverWithinMs = 10_000;
 /** How long a stalled relay is watched before it is given up. */
 const giveUpAfterMs = 60_000;
 const haltWithinMs = 20_000;
+/** What is behind may need long where the machine is busy, so this counts from the last news of it. */
 const settleWithinMs = 20_000;
 /** A world's table is read whole after each fault, so it must not grow for ever. */
 const faultsPerWorld = 8;
@@ -292,7 +293,7 @@ class Trial {
         // Both at one instant: the events of a transaction may be read before its progress.
         return ledger.isProgressSeen && (!isComplete || rows.every(({ id }) => ledger.isSettled(id)));
       };
-      await this.#settle(isSettled);
+      await this.#settle(isSettled, () => ledger.seen);
       const letters = await readDeadLetters(arena);
       const maySetAside = this.#faults.some((fault) => fault.maySetAside === true);
       ledger.check({ rows, letters, isComplete, maySetAside });
@@ -302,10 +303,13 @@ class Trial {
     this.#breaches.push(...ledger.takeBreaches());
   }
 
-  async #settle(isSettled: () => Promise<boolean>): Promise<void> {
-    const deadlineMs = performance.now() + settleWithinMs;
+  async #settle(isSettled: () => Promise<boolean>, seen: () => number): Promise<void> {
+    let before = seen();
+    let deadlineMs = performance.now() + settleWithinMs;
     while (performance.now() < deadlineMs) {
       if (await isSettled().catch(() => false)) return;
+      if (seen() > before) deadlineMs = performance.now() + settleWithinMs;
+      before = seen();
       await delay(20);
     }
   }

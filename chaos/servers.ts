@@ -12,6 +12,7 @@ import { openRun } from '../stack/run.ts';
 import { TcpProxy } from './proxy.ts';
 import { RegistryGate } from './registry-gate.ts';
 import { BrokerConnection, findController, findCoordinator, readMetadata } from './wire.ts';
+import { Wiretap } from './wiretap.ts';
 
 /** The ways from the relay to its servers. */
 export type Network = {
@@ -19,6 +20,8 @@ export type Network = {
   /** By node id. */
   readonly kafka: ReadonlyMap<number, TcpProxy>;
   readonly registry: RegistryGate;
+  /** What the relays say to Postgres, and Kafka to them. */
+  readonly wiretap: Wiretap;
 };
 
 export type Servers = AsyncDisposable & {
@@ -89,7 +92,11 @@ export async function startServers(onProgress?: (what: string) => void): Promise
       postgres: await TcpProxy.open(postgres.port),
       kafka: new Map([...ways].map(([id, { proxy }]) => [id, proxy])),
       registry: await RegistryGate.open(registry.url),
+      wiretap: new Wiretap(),
     };
+    const { wiretap } = network;
+    network.postgres.listen = () => wiretap.postgres();
+    for (const proxy of network.kafka.values()) proxy.listen = () => wiretap.kafka();
     const postgresDoor = await TcpProxy.open(postgres.port);
     return assemble({ postgres, kafka, registry, network, postgresDoor, end: () => run.end() });
   } catch (error) {

@@ -83,7 +83,12 @@ export class World implements AsyncDisposable {
     const urls = servers.databaseUrls(name);
     const pool = new pg.Pool({ connectionString: urls.direct, connectionTimeoutMillis: 2_000, max: 3 });
     pool.on('error', () => {}); // a server that a fault ends; the next query says so
-    const ledger = new Ledger(topics.topic, name);
+    const transactionalId = `outbox-relay.${name}`;
+    const { wiretap } = servers.network;
+    const ledger = new Ledger(topics.topic, name, {
+      commits: () => wiretap.commitsOf(transactionalId),
+      acknowledgements: () => wiretap.acknowledgementsOf(name),
+    });
     const env = { ...relaySettings, ...settings, ...environmentOf(name, topics) };
     const relays = new RelayCrew(
       { ...servers.relayEnv, DATABASE_URL: urls.relay, ...prefixed(env) },
@@ -104,7 +109,7 @@ export class World implements AsyncDisposable {
       slot: name,
       publication: 'outbox_relay',
       ...topics,
-      transactionalId: `outbox-relay.${name}`,
+      transactionalId,
       relays,
       load,
       ledger,

@@ -1,6 +1,6 @@
 /**
  * `npm run mutants`: breaks a copy of the relay in one place after the other, and says which invariant it broke and who
- * noticed: the simulation, or a test on real servers. Exit code 1 if one survives.
+ * noticed: the simulation, the chaos run, or a test on real servers. Exit code 1 if one survives.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -22,6 +22,7 @@ function prepare(): void {
   for (const part of [
     'relay',
     'stack',
+    'chaos',
     'demo',
     'simulate',
     'test',
@@ -51,9 +52,27 @@ async function tryMutant(mutant: Mutant): Promise<Outcome> {
     source.replace(find, () => replace),
   );
   const begunMs = performance.now();
-  const caughtBy = await (mutant.tests === 'simulation' ? simulate(mutant) : runTests(mutant, mutant.tests));
+  const caughtBy = await catcherOf(mutant);
   writeFileSync(target, source);
   return { caughtBy, seconds: secondsSince(begunMs) };
+}
+
+function catcherOf(mutant: Mutant): Promise<string | undefined> {
+  const { tests } = mutant;
+  if (tests === 'simulation') return simulate(mutant);
+  return tests === 'chaos' ? disturb(mutant) : runTests(mutant, tests);
+}
+
+/** Servers of its own, whose faults the relay would survive if it were whole. */
+async function disturb({ only, invariants }: Mutant): Promise<string | undefined> {
+  const filter = only === undefined ? [] : ['--faults', only];
+  const { code, output } = await run('npx', ['node', 'chaos/main.ts', '--once', '--seed', '1', ...filter]);
+  const broken = [...output.matchAll(/^ +BROKEN (I\d) /gm)].map(([, invariant]) => invariant);
+  if (code !== 0 && broken.length === 0) throw new Error(`the chaos run did not run:\n${output}`);
+  const expected = invariants.find((invariant) => broken.includes(invariant));
+  if (code !== 0 && expected === undefined)
+    throw new Error(`was expected to break ${invariants.join(' or ')}:\n${output}`);
+  return expected === undefined ? undefined : `${expected}: chaos, ${only ?? 'any fault'}`;
 }
 
 async function runTests({ only, invariants }: Mutant, tests: readonly string[]): Promise<string | undefined> {
@@ -108,7 +127,7 @@ function pageOf(outcomes: readonly (Outcome & { readonly mutant: Mutant })[]): s
   });
   return `# Relays that are broken on purpose
 
-Written by \`npm run mutants -- --docs\`. Each row is the relay with one place of its source broken, the promise that rests on that place, and the invariant (see [chaos](chaos.md)) that told, with who noticed: the simulation or a test on real servers.
+Written by \`npm run mutants -- --docs\`. Each row is the relay with one place of its source broken, the promise that rests on that place, and the invariant (see [chaos](chaos.md)) that told, with who noticed: the simulation, the chaos run or a test on real servers.
 
 | what is broken | promise | caught by |
 | --- | --- | --- |

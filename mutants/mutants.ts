@@ -14,9 +14,9 @@ export type Mutant = {
   /** Stands exactly once in the file. */
   readonly find: string;
   readonly replace: string;
-  /** `simulation`, or files of tests. */
-  readonly tests: 'simulation' | readonly string[];
-  /** Names of the tests within the files; all of them where it is left out. */
+  /** `simulation`, `chaos`, or files of tests. */
+  readonly tests: 'simulation' | 'chaos' | readonly string[];
+  /** Names of the tests within the files, or of the faults of `chaos`; all of them where it is left out. */
   readonly only?: string;
 };
 
@@ -37,6 +37,16 @@ export const mutants: readonly Mutant[] = [
     replace: '    capture.acknowledge(next.endLsn);\n    await publisher.commit(batch, next);',
     tests: [lifecycle],
     only: 'hangs at',
+  },
+  {
+    name: 'Postgres is told to forget while the commit is under way',
+    promise: 'no loss',
+    invariants: ['I6'],
+    file: 'relay/streaming.ts',
+    find: '    await publisher.commit(batch, next);',
+    replace: '    capture.acknowledge(next.endLsn);\n    await publisher.commit(batch, next);',
+    tests: 'chaos',
+    only: 'to all brokers: slow',
   },
   {
     name: 'the progress found at the claim is not heeded',

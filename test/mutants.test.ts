@@ -7,6 +7,6 @@ const read = (file: string) => readFileSync(new URL(`../${file}`, import.meta.ur
 
 it.each(mutants.map((mutant) => [mutant.name, mutant] as const))('%s: can still be broken', (_, mutant) => {
   expect(read(mutant.file).split(mutant.find)).toHaveLength(2);
-  if (mutant.tests === 'simulation') return;
+  if (typeof mutant.tests === 'string') return;
   for (const test of mutant.tests) expect(existsSync(new URL(`../${test}`, import.meta.url))).toBe(true);
 });

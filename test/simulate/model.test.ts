@@ -1,7 +1,10 @@
 /** The model of Kafka's coordinator answers as the real one does: the same short scripts, on both, with the relay's own client. */
-import type { Kafka } from 'kafkajs';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Kafka, logLevel } from 'kafkajs';
 import { pino } from 'pino';
 import { expect, it } from 'vitest';
+import { TcpProxy } from '../../chaos/proxy.ts';
 import type { Config } from '../../relay/config.ts';
 import { asRelayError } from '../../relay/errors.ts';
 import { createKafka } from '../../relay/kafka.ts';
@@ -11,7 +14,7 @@ import { LeanPublisher } from '../../relay/publish/lean/lean-publisher.ts';
 import { RecordBatch, recordBound } from '../../relay/publish/lean/record-batch.ts';
 import { TransactionalProducer } from '../../relay/publish/lean/transactional-producer.ts';
 import { ensureProgressTopic, ProgressTail } from '../../relay/publish/progress-topic.ts';
-import { Faults } from '../../simulate/faults.ts';
+import { type Fate, Faults } from '../../simulate/faults.ts';
 import { modelKafka } from '../../simulate/kafka/client.ts';
 import { KafkaCluster } from '../../simulate/kafka/cluster.ts';
 import { Network } from '../../simulate/network.ts';
@@ -21,15 +24,60 @@ import { configOf } from '../relay/settings.ts';
 import { withAdmin } from '../support/kafka.ts';
 import { servers } from '../support/servers.ts';
 import { unique } from '../support/unique.ts';
+import { pump } from './pump.ts';
 
-type Side = { readonly kafka: Kafka; readonly config: Config; readonly end: () => void };
+type Side = {
+  readonly kafka: Kafka;
+  /** Another client, on whose way to the broker a commit can meet with misfortune. */
+  readonly unlucky: Kafka;
+  readonly config: Config;
+  /** The connection breaks when the next commit is served, and before it is answered. */
+  loseAnswer(): void;
+  /** The next commit arrives late: when `deliver` is called, which resolves when it was. Its sender must not wait for it. */
+  holdCommit(): { readonly isUnderWay: Promise<void>; deliver(): Promise<void> };
+  readonly end: () => void;
+};
 
 async function real(): Promise<Side> {
   const { brokers } = await servers();
   const settings = { SLOT: unique('slot').replaceAll('-', '_'), KAFKA_PROGRESS_TOPIC: unique('progress') };
   const config = configOf(settings, { brokers });
   await withAdmin((admin) => ensureProgressTopic(admin, config.kafka.progressTopic));
-  return { kafka: createKafka(config, pino({ level: 'silent' })), config, end: () => {} };
+  // The broker names its own address, so the client is led to the proxy beneath that.
+  const proxy = await TcpProxy.open(Number(brokers[0]!.split(':')[1]), true);
+  let onAnswer = () => {};
+  proxy.listen = () => ({ fromClient: () => {}, fromServer: () => onAnswer() });
+  const unlucky = new Kafka({
+    brokers: [...brokers],
+    logLevel: logLevel.NOTHING,
+    socketFactory: ({ onConnect }) => connect({ host: '127.0.0.1', port: proxy.port }, onConnect),
+  });
+  return {
+    kafka: createKafka(config, pino({ level: 'silent' })),
+    unlucky,
+    config,
+    loseAnswer() {
+      const held = proxy.hold('EndTxn');
+      void held.met.then(() => {
+        onAnswer = () => proxy.reset();
+        held.release();
+      });
+    },
+    holdCommit() {
+      const held = proxy.hold('EndTxn');
+      const answered = Promise.withResolvers<void>();
+      return {
+        isUnderWay: held.met.then(() => {
+          onAnswer = answered.resolve;
+        }),
+        deliver() {
+          held.release();
+          return answered.promise;
+        },
+      };
+    },
+    end: () => proxy.close(),
+  };
 }
 
 /** The model in real time: each step is taken when it is due. */
@@ -44,19 +92,32 @@ async function model(): Promise<Side> {
   const network = new Network(scheduler, random, faults, () => {});
   const { requestTimeoutMs } = config.kafka;
   const options = { network, cluster, machine: new Machine('test'), requestTimeoutMs };
-  const begunMs = performance.now();
-  let isEnded = false;
-  const pump = () => {
-    const nowMs = performance.now() - begunMs;
-    while (scheduler.nextMs <= nowMs) scheduler.step();
-    scheduler.nowMs = Math.max(scheduler.nowMs, nowMs);
-    if (!isEnded) setImmediate(pump);
+  const kafka = modelKafka(options);
+  const nextCommit = (fate: Fate, onMet: () => void = () => {}) => {
+    faults.fate = (kind) => {
+      if (kind !== 'EndTxn') return 'delivered';
+      faults.fate = () => 'delivered';
+      setImmediate(onMet);
+      return fate;
+    };
   };
-  pump();
-  const end = () => {
-    isEnded = true;
+  return {
+    kafka,
+    unlucky: kafka,
+    config,
+    loseAnswer: () => nextCommit('answer lost'),
+    holdCommit() {
+      // The model cannot wait for a word of ours: half a second is long enough for what the script does meanwhile.
+      random.pick = (lateMs) => lateMs[2]!;
+      const met = Promise.withResolvers<void>();
+      nextCommit('request late', met.resolve);
+      const isDelivered = async () => {
+        while (scheduler.nowMs <= network.lastLateMs) await delay(5);
+      };
+      return { isUnderWay: met.promise, deliver: isDelivered };
+    },
+    end: pump(scheduler),
   };
-  return { kafka: modelKafka(options), config, end };
 }
 
 const progressOf = ({ slot }: Config, eventCount: number): Progress => ({
@@ -139,6 +200,37 @@ const scripts: Record<string, (side: Side) => Promise<unknown[]>> = {
       const found = await second.claim(tail);
       await Promise.all([open.close(), second.close()]);
       return [refused, found?.eventCount];
+    }),
+  'a commit that is done and not answered is found by the next session': (side) =>
+    withTail(side, async (tail) => {
+      const { kafka, unlucky, config } = side;
+      const first = await LeanPublisher.fence(unlucky, config);
+      await first.claim(tail);
+      await first.commit(first.newBatch(), progressOf(config, 1));
+      side.loseAnswer();
+      const doubtful = await codeOf(first.commit(first.newBatch(), progressOf(config, 2)));
+      const second = await LeanPublisher.fence(kafka, config);
+      const found = await second.claim(tail);
+      await Promise.all([first.close(), second.close()]);
+      expect(found?.eventCount).toBe(2);
+      return [doubtful, found?.eventCount];
+    }),
+  'a commit that arrives when its sender is given up and fenced does not count any more': (side) =>
+    withTail(side, async (tail) => {
+      const { kafka, unlucky, config } = side;
+      const first = await LeanPublisher.fence(unlucky, config);
+      await first.claim(tail);
+      await first.commit(first.newBatch(), progressOf(config, 1));
+      const held = side.holdCommit();
+      const doubtful = codeOf(first.commit(first.newBatch(), progressOf(config, 2)));
+      await held.isUnderWay;
+      await first.close();
+      const second = await LeanPublisher.fence(kafka, config);
+      await held.deliver();
+      const found = await second.claim(tail);
+      await second.close();
+      expect(found?.eventCount).toBe(1);
+      return [await doubtful, found?.eventCount];
     }),
 };
 
