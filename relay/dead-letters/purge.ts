@@ -7,43 +7,51 @@ export type Retention = {
   readonly olderThanSeconds?: number | undefined;
   /** All but so many, the ones that were closed last. */
   readonly keep?: number | undefined;
-  /** Of removals by count, each of `roundLetters` at most; as many as it takes by default. */
-  readonly mostRounds?: number | undefined;
+  /** Of these only, of which one may be left out. */
+  readonly statuses?: readonly string[] | undefined;
+  /** Asked after each round, with what is removed so far; without it all rounds are done. */
+  readonly mayGoOn?: ((purged: number) => boolean) | undefined;
+};
+
+export type Purged = {
+  readonly purged: number;
+  /** Whether nothing is left that either limit does not allow. */
+  readonly isDone: boolean;
 };
 
 const closed = ['resubmitted', 'discarded', 'released'] as const;
 
-/** What one call of `outbox.purge_dead_letters_beyond` removes at most. */
+/** What one call of either function removes at most, as migration 0010 says and why. */
 export const roundLetters = 10_000;
 
 /**
- * Removes what either limit does not allow, with its trail.
- * @returns how many
- * @throws RelayError POSTGRES_*
+ * Removes what either limit does not allow, with its trail, in rounds that are each a transaction of their own.
+ * @throws RelayError POSTGRES_*; what was removed before stays so
  */
 export async function purgeClosed(
   client: pg.Pool | pg.ClientBase,
   slot: string,
-  { olderThanSeconds, keep, mostRounds = Number.POSITIVE_INFINITY }: Retention,
-  statuses: readonly string[] = closed,
-): Promise<number> {
+  { olderThanSeconds, keep, statuses = closed, mayGoOn = () => true }: Retention,
+): Promise<Purged> {
   let purged = 0;
-  const remove = async (text: string, limit: number) => {
-    const [row] = await query<{ purged: string }>(client, 'removing dead letters', text, [
-      slot,
-      limit,
-      statuses,
-    ]);
-    purged += Number(row?.purged);
-    return Number(row?.purged);
-  };
-  if (olderThanSeconds !== undefined)
-    await remove(
-      'select outbox.purge_dead_letters($1, make_interval(secs => $2), $3::text[]) as purged',
-      olderThanSeconds,
-    );
-  if (keep === undefined) return purged;
-  const beyond = 'select outbox.purge_dead_letters_beyond($1, $2, $3::text[]) as purged';
-  for (let round = 0; round < mostRounds; round++) if ((await remove(beyond, keep)) < roundLetters) break;
-  return purged;
+  for (const { text, limit } of [
+    {
+      text: 'select outbox.purge_dead_letters($1, make_interval(secs => $2), $3) as n',
+      limit: olderThanSeconds,
+    },
+    { text: 'select outbox.purge_dead_letters_beyond($1, $2, $3) as n', limit: keep },
+  ]) {
+    if (limit === undefined) continue;
+    for (let removed = roundLetters; removed >= roundLetters; ) {
+      if (purged > 0 && !mayGoOn(purged)) return { purged, isDone: false };
+      const [row] = await query<{ n: string }>(client, 'removing dead letters', text, [
+        slot,
+        limit,
+        statuses,
+      ]);
+      removed = Number(row?.n);
+      purged += removed;
+    }
+  }
+  return { purged, isDone: true };
 }

@@ -11,7 +11,7 @@ import type { Logger } from 'pino';
 import { pause } from '../backoff.ts';
 import { assertSamePublication, readPublication } from '../capture/publication.ts';
 import type { Config } from '../config.ts';
-import { purgeClosed, roundLetters } from '../dead-letters/purge.ts';
+import { purgeClosed } from '../dead-letters/purge.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -32,8 +32,14 @@ const cannotConnectNow = '57P03';
 /** Partitions are made a week ahead, so looking once an hour leaves 167 more tries. */
 const partitionsIntervalMs = 3_600_000;
 
-/** Retention is of days or of very many; each look at it sorts what is closed. */
+/** Retention is of days or of very many; each look at it by count walks along what is kept. */
 const purgeIntervalMs = 600_000;
+
+/** Share of the time that removing may hold up the heartbeats for: 1 s of 10. A round that was begun is ended. */
+const purgeShare = 0.1;
+
+/** Share of the time that counting what is open may keep Postgres busy for: a million takes about 0.3 s. */
+const countShare = 0.01;
 
 /** One row of a view in shared memory, 0.2 ms: often enough to see a slot that is about to be lost before it is. */
 const slotIntervalMs = 1_000;
@@ -50,18 +56,25 @@ export type HousekeepingDependencies = {
   readonly stream: () => { readonly serverLsn: Lsn; readonly beat: number };
 };
 
+type Duty = (this: Housekeeping, signal: AbortSignal) => Promise<void>;
+
 export class Housekeeping {
   readonly #use: HousekeepingDependencies;
   #pending: Heartbeat | undefined;
   #partitionsMadeMs = Number.NEGATIVE_INFINITY;
-  #purgedMs = Number.NEGATIVE_INFINITY;
+  #purgeDueMs = Number.NEGATIVE_INFINITY;
+  #countDueMs = Number.NEGATIVE_INFINITY;
 
   constructor(dependencies: HousekeepingDependencies) {
     this.#use = dependencies;
   }
 
-  /** Runs until the signal. @throws RelayError of class `stop` */
-  async run(signal: AbortSignal): Promise<void> {
+  /**
+   * Two loops that run until the signal; each begins nothing more then, and is at rest when it has ended. Whoever runs them
+   * ends both when one fails, and waits for both: what one still wrote would come into the session after this one.
+   * Rejects with a RelayError of class `stop`, or when the server is shutting down.
+   */
+  loops(signal: AbortSignal): readonly Promise<void>[] {
     const { heartbeatMs } = this.#use.config.capture;
     const atHeartbeat = [
       this.#watchPublication,
@@ -71,19 +84,16 @@ export class Housekeeping {
       this.#countDeadLetters,
       this.#purgeDeadLetters,
     ];
-    await Promise.all([
+    return [
       this.#repeat(atHeartbeat, heartbeatMs, signal),
+      // Apart: a statement that waits must not keep a slot that is about to be lost from being seen.
       this.#repeat([this.#watchSlot], Math.min(slotIntervalMs, heartbeatMs), signal),
-    ]);
+    ];
   }
 
-  async #repeat(
-    duties: readonly (() => Promise<void>)[],
-    intervalMs: number,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #repeat(duties: readonly Duty[], intervalMs: number, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      for (const duty of duties) await this.#attempt(duty);
+      for (const duty of duties) if (!signal.aborted) await this.#attempt(duty, signal);
       await pause(intervalMs, signal);
     }
   }
@@ -99,9 +109,9 @@ export class Housekeeping {
     this.#use.metrics.setHeartbeatRoundTrip((performance.now() - this.#pending.writtenMs) / 1000);
   }
 
-  async #attempt(duty: () => Promise<void>): Promise<void> {
+  async #attempt(duty: Duty, signal: AbortSignal): Promise<void> {
     try {
-      await duty.call(this);
+      await duty.call(this, signal);
     } catch (error) {
       const failure = asRelayError(error);
       if (failure.class === 'stop' || failure.context.sqlState === cannotConnectNow) throw failure;
@@ -148,22 +158,32 @@ export class Housekeeping {
   }
 
   async #countDeadLetters(): Promise<void> {
-    this.#use.metrics.setWaiting(await readWaiting(this.#use.pool, this.#use.config.slot));
+    const { pool, config, metrics } = this.#use;
+    const begunMs = performance.now();
+    if (begunMs < this.#countDueMs) return;
+    try {
+      metrics.setWaiting(await readWaiting(pool, config.slot));
+    } finally {
+      const endedMs = performance.now();
+      this.#countDueMs = endedMs + (endedMs - begunMs) / countShare;
+    }
   }
 
-  async #purgeDeadLetters(): Promise<void> {
+  async #purgeDeadLetters(signal: AbortSignal): Promise<void> {
     const { config, pool, log } = this.#use;
     const { keepClosed, keepClosedDays } = config.deadLetters;
-    if (performance.now() - this.#purgedMs < purgeIntervalMs) return;
+    const begunMs = performance.now();
+    if (begunMs < this.#purgeDueMs) return;
     // Also where it fails: if it is too much for a statement's time limit, the heartbeats must not wait for it each time.
-    this.#purgedMs = performance.now();
-    const purged = await purgeClosed(pool, config.slot, {
+    this.#purgeDueMs = begunMs + purgeIntervalMs;
+    const untilMs = begunMs + config.capture.heartbeatMs * purgeShare;
+    const { purged, isDone } = await purgeClosed(pool, config.slot, {
       keep: keepClosed === 0 ? undefined : keepClosed,
       olderThanSeconds: keepClosedDays === 0 ? undefined : keepClosedDays * 86_400,
-      mostRounds: 1,
+      mayGoOn: () => !signal.aborted && performance.now() < untilMs,
     });
-    // The rest at the next heartbeat: many rounds at once would hold up this one, and an end that was asked for.
-    if (purged >= roundLetters) this.#purgedMs = Number.NEGATIVE_INFINITY;
+    // The rest at the next heartbeat.
+    if (!isDone) this.#purgeDueMs = begunMs;
     if (purged > 0) log.info({ deadLetters: purged }, 'removed closed dead letters');
   }
 }

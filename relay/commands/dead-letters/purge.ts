@@ -5,6 +5,7 @@ import { purgeClosed } from '../../dead-letters/purge.ts';
 import { createPool } from '../../postgres.ts';
 import type { Load } from '../load.ts';
 import { age, statusesOf, whole } from './options.ts';
+import { reporter } from './reporter.ts';
 
 type PurgeOptions = { olderThan?: number; keep?: number; status: LetterStatus[]; json?: boolean };
 
@@ -38,8 +39,19 @@ export function purgeCommand(load: Load): Command {
       if (olderThan === undefined && keep === undefined) command.error('error: give --older-than or --keep');
       const { config } = load(command, ['database']);
       const pool = createPool(config);
-      const limits = { ...(olderThan === undefined ? {} : { olderThanSeconds: olderThan }), keep };
-      const purged = await purgeClosed(pool, config.slot, limits, status).finally(() => pool.end());
+      const report = reporter();
+      const { purged } = await purgeClosed(pool, config.slot, {
+        olderThanSeconds: olderThan,
+        keep,
+        statuses: status,
+        mayGoOn: (purged) => {
+          report.show(purged);
+          return true;
+        },
+      }).finally(() => {
+        report.clear();
+        return pool.end();
+      });
       console.log(options.json ? JSON.stringify({ purged }) : `removed ${purged} dead letters`);
     });
 }

@@ -1,15 +1,22 @@
-/** How far a long command is: a bar on a terminal, lines elsewhere; always on standard error. */
-import { createLogUpdate } from 'log-update';
+/** How far a long command is: a bar on a terminal, a line now and then elsewhere; always on standard error. */
+import { ProgressLine } from '../progress-line.ts';
 
-export type Reporter = { readonly show: (done: number, of: number) => void; readonly clear: () => void };
+export type Reporter = {
+  /** @param of undefined where nobody knows */
+  readonly show: (done: number, of?: number) => void;
+  readonly clear: () => void;
+};
 
 export function reporter(): Reporter {
-  const update = process.stderr.isTTY ? createLogUpdate(process.stderr) : undefined;
-  return {
-    show: (done, of) =>
-      update === undefined ? void process.stderr.write(`${done} of ${of}\n`) : update(bar(done, of)),
-    clear: () => update?.clear(),
-  };
+  const { isTTY } = process.stderr;
+  const line = new ProgressLine<readonly [done: number, of: number | undefined]>(
+    process.stderr,
+    ([done, of]) => {
+      if (of === undefined) return `${done} so far`;
+      return isTTY ? bar(done, of) : `${done} of ${of}`;
+    },
+  );
+  return { show: (done, of) => line.show('', [done, of]), clear: () => line.end() };
 }
 
 const barWidth = 30;

@@ -31,6 +31,7 @@ const progressOf = (slot: string): Progress => ({
 });
 
 type Kept = AsyncDisposable & {
+  readonly abort: AbortController;
   readonly housekeeping: Housekeeping;
   readonly warnings: { err: { code: string } }[];
   /** Settles when it ends; with the failure, if there is one. */
@@ -57,11 +58,15 @@ async function keep(config: Config, capture: Pick<Capture, 'serverLsn' | 'beat'>
     stream: () => ({ serverLsn: capture.serverLsn, beat: capture.beat }),
   });
   const abort = new AbortController();
-  const ended = housekeeping.run(abort.signal).then(
-    () => undefined,
-    (error: unknown) => (error instanceof RelayError ? error : new RelayError('INTERNAL', String(error))),
-  );
+  const loops = housekeeping.loops(abort.signal);
+  for (const loop of loops) loop.catch(() => abort.abort());
+  const ended = Promise.allSettled(loops).then((all): RelayError | undefined => {
+    const failed = all.find((each) => each.status === 'rejected');
+    if (failed === undefined || failed.reason instanceof RelayError) return failed?.reason;
+    return new RelayError('INTERNAL', String(failed.reason));
+  });
   return {
+    abort,
     housekeeping,
     warnings,
     ended,
@@ -99,21 +104,29 @@ describe('while all is well', () => {
     expect(kept.warnings).toEqual([]);
   });
 
-  test('more closed dead letters than one round removes go a round at each heartbeat, and no round waits for another', async () => {
-    const config = await newSlot({ DEAD_LETTERS_KEEP_CLOSED: 1 });
-    await outbox.pool.query(
-      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status)
-       select $1, '0/100', n, 'X', '', 'resubmitted' from generate_series(1, 25000) n`,
-      [config.slot],
-    );
-    expect(await purgeClosed(outbox.pool, config.slot, { keep: 1, mostRounds: 1 })).toBe(10_000);
-    await using stream = await openCapture(config);
-    await using _ = await keep(config, stream.capture);
-    await vi.waitFor(async () => {
-      const text = 'select from outbox.dead_letter where slot = $1';
-      expect((await outbox.pool.query(text, [config.slot])).rowCount).toBe(1);
-    }, soon);
-  });
+  test.each([
+    ['count', { DEAD_LETTERS_KEEP_CLOSED: 1 }, 1, { keep: 1 }],
+    ['age', { DEAD_LETTERS_KEEP_CLOSED_DAYS: 1 }, 0, { olderThanSeconds: 86_400 }],
+  ] as const)(
+    'more closed dead letters than a round removes go by %s, in rounds',
+    async (_, settings, left, limit) => {
+      const config = await newSlot(settings);
+      await outbox.pool.query(
+        `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, closed_at)
+       select $1, '0/100', n, 'X', '', 'resubmitted', now() - interval '2 days' from generate_series(1, 25000) n`,
+        [config.slot],
+      );
+      const mayGoOn = () => false;
+      const round = await purgeClosed(outbox.pool, config.slot, { ...limit, mayGoOn });
+      expect(round).toEqual({ purged: 10_000, isDone: false });
+      await using stream = await openCapture(config);
+      await using _kept = await keep(config, stream.capture);
+      await vi.waitFor(async () => {
+        const text = 'select from outbox.dead_letter where slot = $1';
+        expect((await outbox.pool.query(text, [config.slot])).rowCount).toBe(left);
+      }, soon);
+    },
+  );
 
   test('it ends when it is told to', async () => {
     const config = await newSlot({ CAPTURE_HEARTBEAT_MS: 3_600_000 });
@@ -121,6 +134,25 @@ describe('while all is well', () => {
     await kept[Symbol.asyncDispose]();
     expect(await kept.ended).toBeUndefined();
   });
+});
+
+test('once it is to end it begins nothing more, and has ended when what it was at is done', async () => {
+  const config = await newSlot();
+  const { pool } = outbox;
+  const lock = await pool.connect();
+  await lock.query('begin; lock table outbox.heartbeat in share row exclusive mode');
+  await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
+  const waiting = `select from pg_locks where not granted and relation = 'outbox.heartbeat'::regclass`;
+  await vi.waitFor(async () => expect((await pool.query(waiting)).rowCount).toBe(1), soon);
+  await pool.query('select pg_drop_replication_slot($1)', [config.slot]);
+  await vi.waitFor(() => expect(kept.abort.signal.aborted).toBe(true), soon);
+  const beat = 'select from outbox.heartbeat where slot = $1';
+  await lock.query('commit');
+  lock.release();
+  expect((await kept.ended)?.code).toBe('SLOT_MISSING');
+  expect((await pool.query(beat, [config.slot])).rowCount).toBe(1);
+  const copied = await pool.query('select from outbox.progress where slot = $1', [config.slot]);
+  expect(copied.rowCount).toBe(0);
 });
 
 describe('what is noticed', () => {
