@@ -219,7 +219,11 @@ export class Relay {
     if (this.#tail !== undefined && this.#tail.crashed === undefined) return this.#tail;
     await this.#tail?.stop();
     this.#tail = undefined;
-    const tail = new ProgressTail(this.#kafka, { topic: progressTopic, slot: this.#config.slot });
+    const tail = new ProgressTail(this.#kafka, {
+      topic: progressTopic,
+      slot: this.#config.slot,
+      onTrouble: (failure) => this.#tellOfTail(failure),
+    });
     this.#tail = tail;
     try {
       await this.#tell('connecting to the progress topic', tail.start());
@@ -229,6 +233,14 @@ export class Relay {
       throw error;
     }
     return tail;
+  }
+
+  /** A standby that cannot read the progress would be late when its turn comes. */
+  #tellOfTail(failure: RelayError | undefined): void {
+    if (failure === undefined) return void this.#log.info('the progress topic is followed again');
+    this.#metrics.countError(failure.code);
+    this.#metrics.countRetry(failure.code);
+    this.#log.warn({ err: failure }, 'the progress topic cannot be read now; it is tried again until it can');
   }
 
   /** Waits for the slot to be free, and takes it. undefined when asked to end meanwhile. */

@@ -54,6 +54,13 @@ async function exists(admin: Admin, topic: string): Promise<boolean> {
 }
 
 /** Follows the progress topic: already up to date when the relay takes over. One reader, one slot. */
+export type TailOptions = {
+  readonly topic: string;
+  readonly slot: string;
+  /** Told once when the topic cannot be read any more, and once, with undefined, when it can be again. */
+  readonly onTrouble?: (failure: RelayError | undefined) => void;
+};
+
 export class ProgressTail {
   readonly #kafka: Kafka;
   readonly #topic: string;
@@ -68,13 +75,16 @@ export class ProgressTail {
   #nextOffset = 0n;
   #latest: string | undefined;
   #crashed: RelayError | undefined;
+  readonly #onTrouble: (failure: RelayError | undefined) => void;
+  #isTroubled = false;
   #isStopped = false;
   #following: Promise<void> = Promise.resolve();
 
-  constructor(kafka: Kafka, options: { readonly topic: string; readonly slot: string }) {
+  constructor(kafka: Kafka, options: TailOptions) {
     this.#kafka = kafka;
     this.#topic = options.topic;
     this.#slot = options.slot;
+    this.#onTrouble = options.onTrouble ?? (() => {});
   }
 
   /** Set once the tail has ended for good; a new one must be made. */
@@ -87,7 +97,7 @@ export class ProgressTail {
     try {
       await this.#connect();
     } catch (error) {
-      throw kafkaError(error, 'following the progress topic');
+      throw kafkaError(error, following);
     }
     this.#following = this.#follow();
   }
@@ -138,16 +148,27 @@ export class ProgressTail {
   async #follow(): Promise<void> {
     for (let attempt = 0; !this.#isStopped; ) {
       await this.#resumed;
+      const late = setTimeout(() => this.#tell(noAnswer()), noAnswerMs);
       try {
         await this.#readOn();
         attempt = 0;
+        this.#tell(undefined);
       } catch (error) {
         await this.#disconnect();
         if (this.#isStopped || this.#resume !== undefined) continue;
         if (!mayPass(error)) return this.#crashWith(error);
+        this.#tell(kafkaError(error, following));
         await delay(backoffMs(attempt++, retry));
+      } finally {
+        clearTimeout(late);
       }
     }
+  }
+
+  #tell(failure: RelayError | undefined): void {
+    const isTroubled = failure !== undefined;
+    if (isTroubled !== this.#isTroubled && !this.#isStopped) this.#onTrouble(failure);
+    this.#isTroubled = isTroubled;
   }
 
   async #readOn(): Promise<void> {
@@ -198,7 +219,7 @@ export class ProgressTail {
   }
 
   #crashWith(error: unknown): void {
-    this.#crashed = kafkaError(error, 'following the progress topic');
+    this.#crashed = kafkaError(error, following);
     this.#crash.resolve(this.#crashed);
   }
 
@@ -211,11 +232,16 @@ export class ProgressTail {
 
 /** A missing topic is for the next session, which makes it anew and finds its progress lost. */
 const mayPass = (error: unknown): boolean =>
-  kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' &&
-  kafkaError(error, 'following the progress topic').class === 'retry';
+  kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' && kafkaError(error, following).class === 'retry';
 
+const noAnswer = (): RelayError =>
+  new RelayError('KAFKA_UNAVAILABLE', `${following}: no answer for ${noAnswerMs} ms`);
+
+const following = 'following the progress topic';
 const fetchWaitMs = 1_000;
 const connectionSlackMs = 3_000;
+/** A fetch has been given up by then; making a connection may take the client's own time limits, which are long. */
+const noAnswerMs = 5_000;
 /** About 13,000 records of 300 bytes. */
 const fetchMaxBytes = 4 * 1024 * 1024;
 /** Short: a takeover may wait for it. */

@@ -43,13 +43,18 @@ describe('a tail', () => {
   });
 
   test.each(['request', 'answer', 'silence'] as const)(
-    'goes on over a new connection, and misses nothing, when a fetch has its %s for a fault',
+    'goes on over a new connection, says so once, and misses nothing, when a fetch has its %s for a fault',
     async (fault) => {
       const { brokers } = await servers();
       await using proxy = await CuttingProxy.open(brokers[0]!);
       await using scene = await Scene.open({ proxy });
       const { slot, kafka } = scene.config;
-      const tail = new ProgressTail(scene.client(), { topic: kafka.progressTopic, slot });
+      const told: (string | undefined)[] = [];
+      const tail = new ProgressTail(scene.client(), {
+        topic: kafka.progressTopic,
+        slot,
+        onTrouble: (failure) => told.push(failure?.code),
+      });
       const failed = proxy.failNext(apiKeys.fetch, fault);
       await tail.start();
       try {
@@ -57,6 +62,10 @@ describe('a tail', () => {
         await vi.waitFor(async () => scene.publish(await scene.publisher(), [{}, {}]), { timeout: 30_000 });
         await failed;
         expect((await (await scene.publisher()).claim(tail))?.eventCount).toBe(2);
+        // By turns: what fails for long is not told of at each attempt.
+        expect(told.length).toBeGreaterThan(0);
+        expect(told).toEqual(told.map((_, n) => (n % 2 === 0 ? 'KAFKA_UNAVAILABLE' : undefined)));
+        await vi.waitFor(() => expect(told.at(-1)).toBeUndefined());
       } finally {
         await tail.stop();
       }
