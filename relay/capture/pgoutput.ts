@@ -54,7 +54,7 @@ type OpenTransaction = {
 };
 
 /** Added to the slot's name in a heartbeat's row that is no heartbeat: the request to release a parked key. */
-const releaseSuffix = '/release';
+export const releaseSuffix = '/release';
 
 export class TransactionAssembler {
   readonly #options: AssemblerOptions;

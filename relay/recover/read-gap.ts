@@ -1,10 +1,12 @@
 /** Compares the table, as of one snapshot, with what Kafka and the dead letters hold. Reads only. */
 import pg from 'pg';
-import { connectForAudit, readAll, readDeadLetters } from '../audit/read-table.ts';
+import { readAll } from '../audit/read-table.ts';
 import type { Config } from '../config.ts';
 import { Router } from '../encode/route.ts';
+import type { Position } from '../position.ts';
 import { query, quoteTable } from '../postgres.ts';
 import { type AbsentEvent, type Judgement, judge, type Kept } from './gap.ts';
+import type { Letters } from './letters.ts';
 import type { Published } from './published.ts';
 
 export type Gap = {
@@ -17,6 +19,8 @@ export type Gap = {
   /** Whether Postgres keeps the times of commits now. */
   readonly hasCommitTimes: boolean;
   readonly absent: Readonly<Record<Judgement, readonly AbsentEvent[]>>;
+  /** Dead letters whose events are decided anew. */
+  readonly undecided: readonly Position[];
   /** Rows without an id, of which nobody can say whether they were published. */
   readonly withoutId: number;
   /** Further rows of an absent id; the latest row counts. */
@@ -28,6 +32,7 @@ export type ReadGapOptions = {
   /** In a repeatable read transaction. */
   readonly client: pg.Client;
   readonly published: Published;
+  readonly letters: Letters;
   readonly firstStartMs: number;
   readonly progressMs: number;
   readonly onProgress: (done: number) => void;
@@ -49,8 +54,7 @@ type Row = {
 
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID */
 export async function readGap(options: ReadGapOptions): Promise<Gap> {
-  const { config, client, published, firstStartMs, progressMs, onProgress } = options;
-  const accounted = await readAccounted(config);
+  const { config, client, published, letters, firstStartMs, progressMs, onProgress } = options;
   const [now] = await query<{ atMs: number; hasCommitTimes: boolean }>(
     client,
     'reading the clock',
@@ -58,12 +62,12 @@ export async function readGap(options: ReadGapOptions): Promise<Gap> {
             current_setting('track_commit_timestamp')::bool as "hasCommitTimes"`,
   );
   const { atMs, hasCommitTimes } = now!;
-  const collected = new Collected(config, { ...published, firstStartMs, progressMs });
+  const collected = new Collected(config, { ...published, firstStartMs, progressMs }, letters);
   onProgress(0);
   await readAll<Row>(client, 'reading the outbox table', selectRows(config, hasCommitTimes), [], (rows) => {
     for (const row of rows)
       if (row.id === null) collected.withoutId += 1;
-      else collected.note(row, row.id, published.ids.find(row.id) !== undefined || accounted.has(row.id));
+      else collected.note(row, row.id, published.ids.find(row.id) !== undefined || letters.aside.has(row.id));
     collected.events += rows.length;
     onProgress(collected.events);
   });
@@ -77,11 +81,13 @@ class Collected {
   #oldestMs = Number.POSITIVE_INFINITY;
   readonly #router: Router;
   readonly #kept: Kept;
+  readonly #letters: Letters;
   readonly #absent = new Map<string, AbsentEvent>();
 
-  constructor(config: Config, kept: Kept) {
+  constructor(config: Config, kept: Kept, letters: Letters) {
     this.#router = new Router(config);
     this.#kept = kept;
+    this.#letters = letters;
   }
 
   note(row: Row, id: string, isAccounted: boolean): void {
@@ -107,28 +113,23 @@ class Collected {
 
   result() {
     const absent = { missing: [], before: [], expired: [], unjudged: [] } as Record<Judgement, AbsentEvent[]>;
-    for (const event of this.#absent.values()) absent[judge(event, this.#kept)].push(event);
+    const undecided: Position[] = [];
+    for (const event of this.#absent.values()) {
+      const letters = this.#letters.undecided.get(event.id) ?? [];
+      // One that was set aside was not published, whatever Kafka has removed.
+      absent[letters.length > 0 ? 'missing' : judge(event, this.#kept)].push(event);
+      undecided.push(...letters);
+    }
     const oldestMs = Number.isFinite(this.#oldestMs) ? this.#oldestMs : null;
-    return { events: this.events, withoutId: this.withoutId, repeated: this.#repeated, oldestMs, absent };
+    return {
+      events: this.events,
+      withoutId: this.withoutId,
+      repeated: this.#repeated,
+      oldestMs,
+      absent,
+      undecided,
+    };
   }
-}
-
-/**
- * Ids of the events that are set aside. Not those that were resubmitted or released: they were written, or read, once
- * more, and are in Kafka or missing like any other.
- */
-async function readAccounted(config: Config): Promise<Set<string>> {
-  const accounted = new Set<string>();
-  const client = await connectForAudit(config);
-  try {
-    await readDeadLetters(client, config.slot, (rows) => {
-      for (const { id, status } of rows)
-        if (status !== 'resubmitted' && status !== 'released') accounted.add(id);
-    });
-  } finally {
-    await client.end();
-  }
-  return accounted;
 }
 
 function selectRows({ outbox }: Config, hasCommitTimes: boolean): string {

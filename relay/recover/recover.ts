@@ -6,8 +6,8 @@
  *    Kafka still ends before it, so that every relay refuses to start (LINEAGE_SLOT_AHEAD) and this begins anew.
  * 3. Hold the slot and fence every predecessor, as a relay does. From here on nobody else publishes.
  * 4. Read what is in Kafka; compare it with the snapshot. Doubt ends it here, and the new slot is dropped again.
- * 5. Publish what is missing, under a progress that does not end it. What a dead attempt has published is found in Kafka
- *    by the next one.
+ * 5. Take back what was set aside or released and is not committed, and publish what is missing, under a progress that
+ *    does not end it. What a dead attempt has published is found in Kafka by the next one.
  * 6. Commit the progress at which the new slot begins, then the mark and the copy in Postgres.
  */
 import { randomUUID } from 'node:crypto';
@@ -24,7 +24,6 @@ import { type ErrorCode, RelayError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import { createKafka, kafkaError } from '../kafka.ts';
 import { progressAt } from '../lineage.ts';
-import type { TopicKey } from '../parking.ts';
 import { formatLsn, type Lsn } from '../position.ts';
 import { createPool, openClient, query } from '../postgres.ts';
 import type { Progress } from '../progress.ts';
@@ -33,6 +32,7 @@ import { storeProgress } from '../settle/bookkeeping.ts';
 import type { Session } from '../settle/session.ts';
 import { closeGap } from './close-gap.ts';
 import { type AbsentEvent, countUncertainKeys, eventMs, order } from './gap.ts';
+import { type Decided, readDecided, readLetters, takeBack } from './letters.ts';
 import { assertRecoverable, type Loss, lookForLoss } from './loss.ts';
 import { readPublished } from './published.ts';
 import { type Gap, readGap } from './read-gap.ts';
@@ -143,7 +143,7 @@ class Run {
     const client = await this.#openClient();
     try {
       await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
-      const compared = await this.#compare(client);
+      const compared = await this.#compare(client, await this.#decided(this.#loss.progress));
       return this.#report(compared, { outcome: 'dry-run' });
     } finally {
       await client.end().catch(() => {});
@@ -187,10 +187,13 @@ class Run {
     const { publisher, claimed, database } = held;
     if (claimed instanceof RelayError) throw claimed;
     const session = await beginDecisions(pool, config.slot);
-    const compared = await this.#compare(client);
+    const decided = await this.#decided(claimed);
+    const compared = await this.#compare(client, decided);
     const facts = { slotLsn: formatLsn(slotLsn), before: claimed };
     const doubts = this.#doubts(compared);
     if (doubts.length > 0) return this.#report(compared, { ...facts, outcome: 'refused' });
+    const parked = await takeBack(pool, session, decided, compared.gap.undecided);
+    await failpoint('DEAD_LETTERS_REREAD');
     const fresh = progressAt(config.slot, database, this.#instance, claimed?.eventCount);
     const closed = await closeGap(
       {
@@ -199,7 +202,7 @@ class Run {
         pool,
         publisher,
         session,
-        parked: await readParkedKeys(pool, config.slot),
+        parked,
         encoder: new Encoder(
           config,
           new RegistryClient(config.registry),
@@ -226,7 +229,14 @@ class Run {
     return claimed === null || this.#options.acceptsRewound ? { ...fresh, endLsn: 0n } : claimed;
   }
 
-  async #compare(client: pg.Client): Promise<Compared> {
+  /** What the progress says of positions means nothing in a database that was rewound. */
+  #decided(progress: Progress | null): Promise<Decided> {
+    const isOfStream = progress !== null && progress.endLsn > 0n;
+    const { config, acceptsRewound } = this.#options;
+    return readDecided(this.#means.pool, config.slot, isOfStream && acceptsRewound ? null : progress);
+  }
+
+  async #compare(client: pg.Client, decided: Decided): Promise<Compared> {
     const { config, onProgress, unjudged } = this.#options;
     const { progress } = this.#loss;
     const published = await readPublished({
@@ -239,6 +249,7 @@ class Run {
       config,
       client,
       published,
+      letters: await readLetters(config, decided),
       firstStartMs: this.#loss.firstStartMs,
       progressMs: progress === null ? Number.POSITIVE_INFINITY : Date.parse(progress.time),
       onProgress: (done) => onProgress({ stage: 'table', done }),
@@ -292,22 +303,18 @@ class Run {
 }
 
 /**
- * Ends the right of every earlier session to set events aside. What they did is left as it is: the new slot will not bring
- * those events again.
+ * Ends the right of every earlier session to set events aside. Where a relay died before it made its mark, this makes one
+ * of no time: with that of now, a second run would take all that is missing for older than the first start.
  */
 async function beginDecisions(pool: pg.Pool, slot: string): Promise<Session> {
   const [row] = await query<{ session: string }>(
     pool,
     'beginning a session',
-    'update outbox.progress set session = session + 1 where slot = $1 returning session',
+    `insert into outbox.progress (slot, initialised_at, session) values ($1, 'epoch', 1)
+     on conflict (slot) do update set session = progress.session + 1 returning session`,
     [slot],
   );
-  return { slot, number: Number(row?.session ?? 0) };
-}
-
-function readParkedKeys(pool: pg.Pool, slot: string): Promise<TopicKey[]> {
-  const text = 'select distinct topic, key from outbox.parked_key where slot = $1 and released_lsn is null';
-  return query<TopicKey>(pool, 'reading the parked keys', text, [slot]);
+  return { slot, number: Number(row?.session) };
 }
 
 function some(events: readonly AbsentEvent[]): Some {

@@ -112,8 +112,11 @@ async function rereadDeadLetters(client: pg.PoolClient, progress: Progress): Pro
 }
 
 /** A release counts once the progress covers the whole transaction that asked for it. */
-async function takeBackReleases(client: pg.PoolClient, progress: Progress): Promise<void> {
-  const values = [progress.slot, formatLsn(progress.endLsn)];
+export async function takeBackReleases(
+  client: pg.PoolClient,
+  { slot, endLsn }: Pick<Progress, 'slot' | 'endLsn'>,
+): Promise<void> {
+  const values = [slot, formatLsn(endLsn)];
   await query(
     client,
     'taking back releases',
@@ -152,14 +155,19 @@ async function takeBackParking(client: pg.PoolClient, progress: Progress): Promi
 }
 
 /** `$2` to `$4` are the progress. Positions that the server has not reached are of the database's earlier home, and stay. */
-const isBeyond = `commit_lsn >= $2 and commit_lsn < pg_current_wal_insert_lsn()
+export const isBeyond = `commit_lsn >= $2 and commit_lsn < pg_current_wal_insert_lsn()
   and (commit_lsn, ordinal) >= (coalesce($3::pg_lsn, '0/0'), coalesce($4::bigint, 0))`;
 
-function isUncovered(lsn: string): string {
-  return `${lsn} >= $2 and ${lsn} < pg_current_wal_insert_lsn()`;
+/** @param endLsn of the progress */
+export function isUncovered(lsn: string, endLsn = '$2'): string {
+  return `${lsn} >= ${endLsn} and ${lsn} < pg_current_wal_insert_lsn()`;
 }
 
-function boundsOf({ slot, endLsn, partial }: Progress): unknown[] {
+export function boundsOf({
+  slot,
+  endLsn,
+  partial,
+}: Pick<Progress, 'slot' | 'endLsn' | 'partial'>): unknown[] {
   return [
     slot,
     formatLsn(endLsn),

@@ -6,9 +6,9 @@ import { setTimeout as pauseFor } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
-import type { ReadRecord } from '../../support/kafka.ts';
+import { type ReadRecord, withAdmin } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
-import { idOf, itemOf, World } from '../world.ts';
+import { idOf, itemOf, type Settings, World } from '../world.ts';
 
 /** Lets its relay publish one event and ends it. */
 async function publish(world: World, key = 'k'): Promise<string[]> {
@@ -109,6 +109,109 @@ class Writers implements AsyncDisposable {
   }
 }
 
+/** Small batches, so that a recovery takes several; and what is refused has its key wait. */
+const parking: Settings = {
+  DEAD_LETTERS_POLICY: 'park-key',
+  DEAD_LETTERS_STORM_PERCENT: 100,
+  PUBLISH_BATCH_EVENTS: 4,
+};
+
+/** What is written before a relay starts comes in one batch. */
+const oneBatch: Settings = {
+  PUBLISH_BATCH_EVENTS: 1_000,
+  PUBLISH_LINGER_MS: 100,
+  CAPTURE_HEARTBEAT_MS: 60_000,
+};
+
+const envOf = (settings: Settings): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]),
+  );
+
+/** Each has a key of its own, of which an event between good ones is refused, and more of a key that all have. */
+class Rounds {
+  readonly #world: World;
+  #round = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  get last(): string {
+    return `r${this.#round - 1}`;
+  }
+
+  async write(): Promise<void> {
+    const key = `r${this.#round}`;
+    const first = this.#round++ * 4;
+    const shared = [0, 1, 2, 3].map((n) => ({ key: 'shared', seq: first + n }));
+    await this.#world.write(shared);
+    const client = await this.#world.pool.connect();
+    await client.query('begin');
+    await this.#world.write([{ key, seq: 0 }], client);
+    await client.query(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+       values ('item', $1, 'test.ItemMoved', json_build_object('key', $1::text, 'seq', '1'))`,
+      [key],
+    );
+    await this.#world.write([{ key, seq: 2 }], client);
+    await client.query('commit');
+    client.release();
+    await this.#world.write([{ key, seq: 3 }]);
+  }
+}
+
+/** Has a relay make the slot, and park the key of a round. */
+async function parkOne(world: World, rounds: Rounds): Promise<void> {
+  const relay = world.startRelay({ ...parking, ...oneBatch });
+  await relay.streaming();
+  await rounds.write();
+  await expect.poll(() => countLetters(world), { timeout: 30_000 }).toEqual({ open: 1, parked: 2 });
+  relay.signal('SIGTERM');
+  await relay.exited;
+}
+
+async function countLetters(world: World): Promise<Record<string, number>> {
+  const { rows } = await world.pool.query<{ status: string; count: number }>(
+    'select status, count(*)::int from outbox.dead_letter group by status',
+  );
+  return Object.fromEntries(rows.map(({ status, count }) => [status, count]));
+}
+
+/** All that the relay keeps in Postgres, and its slot, as text; and how much Kafka holds. */
+async function everythingIn(world: World): Promise<unknown> {
+  const tables = ['dead_letter', 'dead_letter_action', 'parked_key', 'key_release', 'progress', 'heartbeat'];
+  const rows = await Promise.all(
+    tables.map((table) => world.pool.query(`select t::text from outbox.${table} t order by 1`)),
+  );
+  const slots = await world.pool.query(
+    'select slot_name, active, confirmed_flush_lsn from pg_replication_slots',
+  );
+  const written = await withAdmin((admin) =>
+    Promise.all([world.topic, world.progressTopic].map((topic) => admin.fetchTopicOffsets(topic))),
+  );
+  return [...rows.map((result) => result.rows), slots.rows, written];
+}
+
+/** Fixes every refused event and asks for the release of every key, once the relay has come to the last one. */
+async function releaseAll(world: World, last: string): Promise<void> {
+  await expect.poll(async () => (await parkedKeys(world)).at(-1), { timeout: 30_000 }).toBe(last);
+  await world.pool.query(
+    `update outbox.dead_letter set payload = json_build_object('key', aggregateid, 'seq', 1) where status = 'open'`,
+  );
+  await world.pool.query(
+    `select outbox.request_release(slot, topic, key, 'somebody') from outbox.parked_key where slot = $1`,
+    [world.slot],
+  );
+}
+
+async function parkedKeys(world: World): Promise<string[]> {
+  const { rows } = await world.pool.query<{ key: string }>(
+    'select key from outbox.parked_key where released_lsn is null order by commit_lsn, ordinal',
+  );
+  return rows.map(({ key }) => key);
+}
+
 describe('where Postgres keeps the times of commits', () => {
   let postgres: Postgres;
   beforeAll(async () => {
@@ -155,33 +258,50 @@ describe('where Postgres keeps the times of commits', () => {
     expectOnceAndInOrder(await world.read(ids), ids);
   });
 
-  it('recover can die anywhere and be run again', { timeout: 150_000 }, async () => {
+  it('a relay dies while it parks and releases, its slot is lost, and recover dies at every step: each event comes once, and a parked key in order', {
+    timeout: 300_000,
+  }, async () => {
     await using world = await createWorld(postgres);
-    await publish(world, 'before');
+    const rounds = new Rounds(world);
+    await parkOne(world, rounds);
+    await releaseAll(world, rounds.last);
+    await rounds.write();
+    const relay = world.startRelay({ ...parking, ...oneBatch, FAILPOINT: 'DEAD_LETTERS_STORED' });
+    expect(await relay.exited).toMatchObject({ signal: 'SIGKILL' });
+    expect(await countLetters(world)).toEqual({ released: 3, open: 1, parked: 2 });
     await dropSlot(world);
-    let seq = 0;
-    const writeSome = async () => {
-      for (let n = 0; n < 8; n++, seq++)
-        await world.write([
-          { key: 'a', seq },
-          { key: `b${seq % 3}`, seq },
-        ]);
-    };
     for (const failpoint of [
       'SLOT_CREATED',
       'CLAIM_COMMITTED',
+      'DEAD_LETTERS_REREAD',
+      'DEAD_LETTERS_STORED:2',
+      'PARTITIONS_ADDED:2',
+      'PROGRESS_SENT:3',
       'EVENTS_SENT:2',
+      'COMMIT_SENT:3',
       'KAFKA_COMMITTED:2',
       'FIRST_PROGRESS_COMMITTED',
     ]) {
-      await writeSome();
-      const env = { OUTBOX_RELAY_FAILPOINT: failpoint, OUTBOX_RELAY_PUBLISH_BATCH_EVENTS: '4' };
-      expect((await world.commandWith(env, 'recover', '--force')).code, failpoint).toBeNull();
+      await rounds.write();
+      const died = await world.commandWith(envOf({ ...parking, FAILPOINT: failpoint }), 'recover', '--force');
+      expect(died.code, `${failpoint}: ${died.stdout}${died.stderr}`).toBeNull();
     }
-    await writeSome();
-    expect(await world.command('recover', '--force')).toMatchObject({ code: 0 });
-    await world.startRelay().streaming();
-    await writeSome();
+    await rounds.write();
+    const before = await everythingIn(world);
+    const shown = await world.commandWith(envOf(parking), 'recover', '--dry-run', '--force', '--json');
+    expect(await everythingIn(world)).toEqual(before);
+    const recovered = await world.commandWith(envOf(parking), 'recover', '--force', '--json');
+    const { missing, published, deadLettered } = JSON.parse(recovered.stdout);
+    expect(JSON.parse(shown.stdout)).toMatchObject({ missing });
+    expect(published + deadLettered).toBe(missing.count);
+
+    world.startRelay(parking);
+    await rounds.write();
+    await expect.poll(() => parkedKeys(world), { timeout: 30_000 }).not.toContain('r0');
+    await releaseAll(world, rounds.last);
+    await expect.poll(() => parkedKeys(world), { timeout: 30_000 }).toEqual([]);
+    const verified = await world.command('verify', '--expect-all');
+    expect(verified.code, verified.stdout + verified.stderr).toBe(0);
     const ids = await allIds(world);
     expectOnceAndInOrder(await world.read(ids), ids);
   });
@@ -210,8 +330,16 @@ describe('recover', { timeout: 120_000 }, () => {
     await using world = await World.create();
     await publish(world);
     await dropSlot(world);
-    await world.write([{ key: 'gone', seq: 1 }]);
+    const [gone] = await world.write([{ key: 'gone', seq: 1 }]);
+    // Of a relay that died before its commit: all that is left of the event.
+    await world.pool.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, code, message)
+       values ($1, pg_current_wal_insert_lsn(), 0, $2, 'EVENT_TOO_LARGE', '')`,
+      [world.slot, gone],
+    );
     await world.pool.query('delete from outbox.event');
+    // As of a relay that died before it made its mark.
+    await world.pool.query('delete from outbox.progress');
     await world.pool.query(
       `insert into outbox.event (aggregatetype, aggregateid, type, payload) values ('item', 'bad', 'test.ItemMoved', '{}')`,
     );
@@ -222,8 +350,11 @@ describe('recover', { timeout: 120_000 }, () => {
     expect(report).toMatchObject({ published: 1, deadLettered: 1 });
     expect(Date.parse(report.notCovered.until)).toBeGreaterThan(Date.parse(report.notCovered.from));
     expect(await world.command('recover', '--force')).toMatchObject({ code: 0 });
-    const letters = await world.pool.query('select status, code from outbox.dead_letter');
-    expect(letters.rows).toEqual([{ status: 'open', code: 'PAYLOAD_INVALID' }]);
+    const letters = await world.pool.query('select status, code from outbox.dead_letter order by commit_lsn');
+    expect(letters.rows).toEqual([
+      { status: 'open', code: 'EVENT_TOO_LARGE' },
+      { status: 'open', code: 'PAYLOAD_INVALID' },
+    ]);
     expect((await world.read(ids)).filter((record) => itemOf(record).key === 'fine')).toHaveLength(1);
   });
 

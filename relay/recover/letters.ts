@@ -1,0 +1,153 @@
+/**
+ * What the dead letters say at the progress that Kafka has, as a session of the relay would find it: whatever was decided
+ * beyond it was decided by somebody who died before the commit, and is decided anew. Otherwise an event that was still to
+ * be published when they died would wait behind a later one of its key.
+ *
+ * A session reads the events once more from the stream; here the table has them. So what the table does not have any more
+ * stays set aside: the dead letter is all that is left of it.
+ */
+import type pg from 'pg';
+import { connectForAudit, readAll } from '../audit/read-table.ts';
+import { releaseSuffix } from '../capture/pgoutput.ts';
+import type { Config } from '../config.ts';
+import type { TopicKey } from '../parking.ts';
+import { formatLsn, type Lsn, type Position, parseLsn } from '../position.ts';
+import { query } from '../postgres.ts';
+import type { Progress } from '../progress.ts';
+import {
+  boundsOf,
+  inSession,
+  isBeyond,
+  isUncovered,
+  type Session,
+  takeBackReleases,
+} from '../settle/session.ts';
+
+/** Up to where what was decided is committed. */
+export type Decided = {
+  readonly letters: Pick<Progress, 'slot' | 'endLsn' | 'partial'>;
+  readonly releases: Pick<Progress, 'slot' | 'endLsn'>;
+};
+
+/** No position gets there. */
+const greatestLsn: Lsn = (1n << 64n) - 1n;
+
+/**
+ * Without a progress in Kafka its copy in Postgres stands for it, which lags: what it does not cover nobody could act on.
+ * A release that it does not cover may be published all the same, and so counts.
+ * @param progress as Kafka has it; of one that a recovery made because there was none, only the part tells anything
+ * @throws RelayError POSTGRES_*
+ */
+export async function readDecided(pool: pg.Pool, slot: string, progress: Progress | null): Promise<Decided> {
+  if (progress !== null && progress.endLsn > 0n) return { letters: progress, releases: progress };
+  const [copy] = await query<{ end: string | null; commit: string | null; ordinal: string }>(
+    pool,
+    'reading the copy of the progress',
+    `select end_lsn::text as end, partial_commit_lsn::text as commit, partial_ordinal as ordinal
+       from outbox.progress where slot = $1`,
+    [slot],
+  );
+  const partial =
+    copy?.commit == null ? null : { commitLsn: parseLsn(copy.commit), ordinal: Number(copy.ordinal) };
+  return {
+    letters: {
+      slot,
+      endLsn: copy?.end == null ? greatestLsn : parseLsn(copy.end),
+      partial: progress?.partial ?? partial,
+    },
+    releases: { slot, endLsn: greatestLsn },
+  };
+}
+
+export type Letters = {
+  /** Ids of the events that are set aside. */
+  readonly aside: ReadonlySet<string>;
+  /** By id, where those are that are to be decided anew. */
+  readonly undecided: ReadonlyMap<string, readonly Position[]>;
+};
+
+/**
+ * Not those that were resubmitted or released: they were written, or read, once more, and are in Kafka or missing like any
+ * other.
+ * @throws RelayError POSTGRES_*
+ */
+export async function readLetters(config: Config, { letters, releases }: Decided): Promise<Letters> {
+  const aside = new Set<string>();
+  const undecided = new Map<string, Position[]>();
+  const client = await connectForAudit(config);
+  try {
+    await query(client, 'reading the dead letters', 'begin read only');
+    const values = [...boundsOf(letters), formatLsn(releases.endLsn)];
+    await readAll<LetterRow>(client, 'reading the dead letters', selectAside, values, (rows) => {
+      for (const { id, commit, ordinal, isUndecided } of rows) {
+        const position = { commitLsn: parseLsn(commit), ordinal: Number(ordinal) };
+        if (!isUndecided) aside.add(id);
+        else undecided.set(id, [...(undecided.get(id) ?? []), position]);
+      }
+    });
+  } finally {
+    await client.end();
+  }
+  return { aside, undecided };
+}
+
+type LetterRow = { id: string; commit: string; ordinal: string; isUndecided: boolean };
+
+const selectAside = `select event_id as id, commit_lsn::text as commit, ordinal,
+       status in ('open', 'parked') and ${isBeyond} as "isUndecided"
+  from outbox.dead_letter
+ where slot = $1 and event_id is not null
+   and (status in ('open', 'parked', 'discarded') or (status = 'released' and ${isUncovered('released_lsn', '$5')}))`;
+
+/**
+ * Takes back the releases that are not committed, and those dead letters, with the waiting of the keys that they began.
+ * What people asked for is asked again: its place in the stream may be lost.
+ * @returns the keys that wait
+ * @throws RelayError PRODUCER_FENCED when another session has begun; POSTGRES_*
+ */
+export function takeBack(
+  pool: pg.Pool,
+  session: Session,
+  { releases }: Decided,
+  letters: readonly Position[],
+): Promise<TopicKey[]> {
+  const { slot } = session;
+  const doing = 'taking back what is not committed';
+  const places = [
+    slot,
+    letters.map(({ commitLsn }) => formatLsn(commitLsn)),
+    letters.map(({ ordinal }) => ordinal),
+  ];
+  return inSession(pool, session, doing, async (client) => {
+    await query(
+      client,
+      doing,
+      `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread": true}'
+        where slot = $1 and ${isAmong}`,
+      places,
+    );
+    await takeBackReleases(client, releases);
+    await query(
+      client,
+      doing,
+      `delete from outbox.parked_key where slot = $1 and (released_lsn is not null or ${isAmong})`,
+      places,
+    );
+    await query(
+      client,
+      doing,
+      `insert into outbox.heartbeat (slot, beat)
+       select slot || $2, id from outbox.key_release where slot = $1 and outcome is null`,
+      [slot, releaseSuffix],
+    );
+    await query(client, doing, 'delete from outbox.heartbeat where slot = $1', [slot + releaseSuffix]);
+    return query<TopicKey>(
+      client,
+      'reading the parked keys',
+      'select distinct topic, key from outbox.parked_key where slot = $1',
+      [slot],
+    );
+  });
+}
+
+const isAmong = '(commit_lsn, ordinal) in (select * from unnest($2::pg_lsn[], $3::bigint[]))';

@@ -1,0 +1,104 @@
+/** What of the dead letters counts at the progress of Kafka, and what is taken back. */
+import type pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { migrate } from '../../../relay/migrate.ts';
+import type { Progress } from '../../../relay/progress.ts';
+import { readDecided, readLetters, takeBack } from '../../../relay/recover/letters.ts';
+import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { configOf } from '../settings.ts';
+
+const slot = 'letters';
+let database: TestDatabase;
+let pool: pg.Pool;
+beforeAll(async () => {
+  database = await createDatabase();
+  await migrate({ databaseUrl: database.url });
+  pool = database.pool;
+});
+afterAll(() => database?.drop());
+
+const progressAt = (endLsn: bigint, partial: Progress['partial'] = null): Progress => ({
+  slot,
+  systemIdentifier: '1',
+  timeline: 1,
+  endLsn,
+  partial,
+  beat: 0,
+  eventCount: 0,
+  instance: 'test',
+  time: '2026-01-02T03:04:05Z',
+});
+
+/** An event is named for the first part of its position. */
+beforeEach(() =>
+  pool.query(`
+    truncate outbox.dead_letter cascade;
+    truncate outbox.parked_key, outbox.key_release, outbox.progress;
+    insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, code, message, status, released_lsn) values
+      ('${slot}', '0/100', 0, '100', 'X', '', 'open', null), ('${slot}', '0/200', 0, '200', 'X', '', 'open', null),
+      ('${slot}', '0/200', 1, '200', 'KEY_PARKED', '', 'parked', null), ('${slot}', '0/300', 0, '300', 'X', '', 'resubmitted', null),
+      ('${slot}', '0/400', 0, '400', 'X', '', 'discarded', null), ('${slot}', '0/110', 0, '110', 'X', '', 'released', '0/180'),
+      ('${slot}', '0/120', 0, '120', 'KEY_PARKED', '', 'released', '0/280');
+    insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key, released_lsn) values
+      ('${slot}', '0/110', 0, 't', 'released', '0/180'), ('${slot}', '0/120', 0, 't', 'taken back', '0/280'),
+      ('${slot}', '0/200', 0, 't', 'undecided', null), ('${slot}', '0/210', 0, 't', 'only the dead letter is left', null)`),
+);
+
+async function read(progress: Progress | null): Promise<{ aside: string[]; undecided: string[] }> {
+  const config = configOf({ SLOT: slot }, { databaseUrl: database.url });
+  const { aside, undecided } = await readLetters(config, await readDecided(pool, slot, progress));
+  return {
+    aside: [...aside].toSorted(),
+    undecided: [...undecided].map(([id, positions]) => `${id}: ${positions.map((p) => p.ordinal)}`),
+  };
+}
+
+describe('what is set aside', () => {
+  test('beyond the progress is undecided, and a release beyond it did not happen', async () => {
+    expect(await read(progressAt(0x200n))).toEqual({ aside: ['100', '120', '400'], undecided: ['200: 0,1'] });
+    expect(await read(progressAt(0x281n))).toEqual({ aside: ['100', '200', '400'], undecided: [] });
+  });
+
+  test('of a transaction that is published in part is undecided from there on', async () => {
+    const partial = { commitLsn: 0x200n, ordinal: 1 };
+    expect(await read(progressAt(0x180n, partial))).toMatchObject({ undecided: ['200: 1'] });
+  });
+
+  test('is judged by the copy where Kafka has no progress, and a release counts then', async () => {
+    const decided = { aside: ['100', '200', '400'], undecided: [] };
+    expect(await read(null)).toEqual(decided);
+    await pool.query(
+      `insert into outbox.progress (slot, initialised_at, end_lsn) values ('${slot}', now(), '0/180')`,
+    );
+    const undecided = { aside: ['100', '400'], undecided: ['200: 0,1'] };
+    expect(await read(null)).toEqual(undecided);
+    expect(await read(progressAt(0n, { commitLsn: 0x200n, ordinal: 2 }))).toEqual(decided);
+  });
+});
+
+test('taking back begins with the keys that wait at the progress, and asks again for what was asked', async () => {
+  await pool.query(`
+    insert into outbox.progress (slot, initialised_at, session) values ('${slot}', now(), 3);
+    insert into outbox.key_release (slot, topic, key, person, processed_lsn, outcome) values
+      ('${slot}', 't', 'released', 'p', '0/180', 'released'), ('${slot}', 't', 'taken back', 'p', '0/280', 'released')`);
+  const decided = await readDecided(pool, slot, progressAt(0x200n));
+  const letters = [0, 1].map((ordinal) => ({ commitLsn: 0x200n, ordinal }));
+  const old = takeBack(pool, { slot, number: 2 }, decided, letters);
+  await expect(old).rejects.toMatchObject({ code: 'PRODUCER_FENCED' });
+  const parked = await takeBack(pool, { slot, number: 3 }, decided, letters);
+  expect(parked.map(({ key }) => key).toSorted()).toEqual(['only the dead letter is left', 'taken back']);
+  const { rows } = await pool.query<{ one: string }>(
+    `select event_id || ' ' || status as one from outbox.dead_letter order by commit_lsn, ordinal`,
+  );
+  expect(rows.map(({ one }) => one)).toEqual([
+    '100 open',
+    '110 released',
+    '120 parked',
+    '200 resubmitted',
+    '200 resubmitted',
+    '300 resubmitted',
+    '400 discarded',
+  ]);
+  const pending = await pool.query('select key from outbox.key_release where outcome is null');
+  expect(pending.rows).toEqual([{ key: 'taken back' }]);
+});
