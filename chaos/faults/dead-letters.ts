@@ -10,7 +10,9 @@ import type { OutboxEvent } from '../load.ts';
 import type { RelayProcess, Settings } from '../relay-crew.ts';
 import { waitFor } from '../wait.ts';
 
-const patienceMs = 40_000;
+/** For a step of the fault itself, commands that find no relay included: on a busy machine each takes seconds to start. */
+const patienceMs = 90_000;
+const patienceSeconds = String(patienceMs / 1_000);
 const writeEveryMs = 30;
 const [fixedKey, discardedKey] = ['refused-fixed', 'refused-discarded'];
 
@@ -73,7 +75,8 @@ async function parkAndRelease(arena: Arena, disturb: Disturb): Promise<void> {
     await untilOpen(arena, refused);
     await fix(arena, refused[0]!);
     await insist(arena, 'discard', refused[1]!.id, '--reason', 'chaos', '--yes');
-    const release = () => insist(arena, 'release', '--key', fixedKey, '--key', discardedKey, '--yes');
+    const release = () =>
+      insist(arena, 'release', '--key', fixedKey, '--key', discardedKey, '--wait', patienceSeconds, '--yes');
     let releasing: Promise<unknown> = Promise.resolve();
     await disturb(async () => {
       releasing = Promise.all([release(), release().catch(() => {})]);
