@@ -173,7 +173,9 @@ async function whileWriting({ load, pause }: Arena, work: (write: Write) => Prom
     }
   })();
   try {
-    await work((make) => new Promise((committed) => queue.push({ make, committed })));
+    const working = work((make) => new Promise((committed) => queue.push({ make, committed })));
+    // A writer that fails fails the fault: nothing that it was asked for would come any more.
+    await Promise.race([working, writing]);
   } finally {
     isOver = true;
     await writing;
