@@ -7,6 +7,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { type ConnectReplication, connectReplication } from './capture/capture.ts';
 import { createSlot } from './capture/slot.ts';
+import type { CreationWatch } from './capture/slot-creation.ts';
 import type { Config } from './config.ts';
 import { createKafka } from './kafka.ts';
 import { createPool } from './postgres.ts';
@@ -16,7 +17,7 @@ export type Connections = {
   readonly pool: (config: Config) => pg.Pool;
   readonly replication: ConnectReplication;
   /** On a connection of its own, for it may take long. */
-  readonly createSlot: (config: Config) => Promise<void>;
+  readonly createSlot: (config: Config, watch: CreationWatch) => Promise<void>;
 };
 
 export const connections: Connections = {

@@ -287,7 +287,11 @@ export class Relay {
     if (isInitialised)
       throw new RelayError('SLOT_MISSING', `slot ${slot} was used before and does not exist any more`);
     this.#log.info('creating the slot; Postgres waits for the transactions that run now');
-    await this.#connections.createSlot(this.#config);
+    await this.#connections.createSlot(this.#config, {
+      pool: this.#pool,
+      onWaiting: (transactions) =>
+        this.#log.warn({ transactions }, 'creating the slot still waits for transactions that ran before it'),
+    });
     await failpoint('SLOT_CREATED');
   }
 

@@ -103,7 +103,8 @@ export class Faults {
   #pick(kind: RequestKind): Fate {
     if (kind === 'Produce' && this.#random.chance(0.2)) return 'request twice';
     const fate = this.#random.pick(fates);
-    // Postgres may take any time to make a slot, so the relay sets no limit: there silence ends only with TCP's patience.
+    // Postgres may take any time to make a slot, so the relay sets no limit, and looks over another connection whether it is
+    // still at it (relay/capture/slot-creation.ts); of that only the end is modelled.
     return kind === 'CreateSlot' && fate === 'silence' ? 'answer lost' : fate;
   }
 

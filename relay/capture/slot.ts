@@ -1,10 +1,12 @@
 /** What the relay asks Postgres about its slot, and how it makes one. */
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../position.ts';
 import { createClient, postgresError, query } from '../postgres.ts';
 import { createReplicationClient } from './replication-client.ts';
+import { type CreationWatch, watchCreation } from './slot-creation.ts';
 
 export type SlotState = {
   readonly isActive: boolean;
@@ -80,19 +82,41 @@ function reasonOf({ wal_status, invalidation_reason }: SlotRow): string {
  * On 17 and newer it is a failover slot unless `capture.failoverSlot` says otherwise, so that a standby server can keep a
  * copy of it; where there is no standby server that changes nothing. Postgres waits for every transaction that is running
  * now, so this has no time limit.
+ * @param watch tells meanwhile what it waits for, and notices where no answer can come any more
  */
-export async function createSlot(config: Config): Promise<void> {
+export async function createSlot(config: Config, watch?: CreationWatch): Promise<void> {
   const client = createClient(config, 'outbox-relay', 0);
   try {
     await client.connect();
     const failover = (await canFailOver(client, config)) ? ', false, false, true' : '';
-    await client.query(`select pg_create_logical_replication_slot($1, 'pgoutput'${failover})`, [config.slot]);
+    const text = `select pg_create_logical_replication_slot($1, 'pgoutput'${failover})`;
+    const creation = () => client.query(text, [config.slot]);
+    await (watch === undefined ? creation() : watched(client, watch, creation));
   } catch (error) {
     if (error instanceof pg.DatabaseError && error.code === '42710') return; // duplicate_object
     throw createFailure(error);
   } finally {
     await client.end().catch(() => {});
   }
+}
+
+async function watched(client: pg.Client, watch: CreationWatch, work: () => Promise<unknown>): Promise<void> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const done = new AbortController();
+  const creation = work();
+  creation.catch(() => {}); // where the watch has ended it, that is the failure
+  const watching = watchCreation(watch, rows[0]!.pid, done.signal);
+  watching.catch(() => !done.signal.aborted && drop(client));
+  try {
+    await Promise.race([creation, watching]);
+  } finally {
+    done.abort();
+  }
+}
+
+/** The driver only knows how to say goodbye, and waits for it to be heard. */
+function drop(client: pg.Client): void {
+  (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
 }
 
 /** Whether a slot made now is to be a failover slot: the setting, and a version that knows them. */

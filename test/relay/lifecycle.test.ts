@@ -1,6 +1,6 @@
 /** Standby, takeover, zombies, shutdown and outages, with real processes. */
 import { once } from 'node:events';
-import { createConnection, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { readTopics, stableRanges } from '../../relay/audit/read-topics.ts';
 import { parseLsn } from '../../relay/position.ts';
@@ -111,6 +111,34 @@ describe('shutdown', () => {
     world.startRelay();
     const records = (await world.read(ids)).filter(({ key }) => key === 'k');
     expect(records.map((record) => Number(itemOf(record).seq))).toEqual(records.map((_, n) => n));
+  });
+});
+
+describe('shutdown before anything is streamed', () => {
+  it('on SIGTERM while Kafka is silent ends with 0 in the time that is set', async () => {
+    await using world = await World.create();
+    const sockets = new Set<Socket>();
+    const mute = createServer((socket) => sockets.add(socket.on('error', () => {}))).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const { port } = mute.address() as AddressInfo;
+    const relay = world.startRelay({ SHUTDOWN_MS: 1_000 }, { KAFKA_BROKERS: `127.0.0.1:${port}` });
+    await once(mute, 'connection');
+    relay.signal('SIGTERM');
+    const beganMs = performance.now();
+    expect(await relay.exited).toEqual({ code: 0, signal: null });
+    expect(performance.now() - beganMs).toBeLessThan(5_000);
+    for (const socket of sockets) socket.destroy();
+    mute.close();
+  });
+
+  it('on SIGTERM in standby ends with 0, and needs no time limit for it', async () => {
+    await using world = await World.create();
+    await world.startRelay().streaming();
+    const standby = world.startRelay();
+    await standby.line(({ msg }) => msg.startsWith('standby:'));
+    standby.signal('SIGTERM');
+    expect(await standby.exited).toEqual({ code: 0, signal: null });
+    expect(standby.lines.at(-1)?.msg).toBe('stopped');
   });
 });
 

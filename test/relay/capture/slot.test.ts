@@ -1,8 +1,10 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { TcpProxy } from '../../../chaos/proxy.ts';
 import { Capture } from '../../../relay/capture/capture.ts';
 import { readPublication } from '../../../relay/capture/publication.ts';
 import { createSlot, readSlot, renewSlotWithSnapshot } from '../../../relay/capture/slot.ts';
+import type { Blocker } from '../../../relay/capture/slot-creation.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { observeSlot } from '../../../relay/settle/slot-health.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
@@ -65,14 +67,46 @@ describe('making a slot', () => {
     const client = await pool.connect();
     await client.query('begin');
     await client.query('select pg_current_xact_id()');
-    const making = createSlot(config);
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+    const told: (readonly Blocker[])[] = [];
+    const making = createSlot(config, { pool, everyMs: 20, onWaiting: (blockers) => told.push(blockers) });
     await vi.waitFor(async () => {
       expect(await readSlot(pool, config.slot)).toMatchObject({ isActive: true, confirmedLsn: 0n });
+      expect(told.at(-1)).toMatchObject([{ pid: rows[0]?.pid, user: expect.any(String), openForSeconds: 0 }]);
     });
     await client.query('rollback');
     client.release();
     await making;
     expect(await readSlot(pool, config.slot)).toMatchObject({ isActive: false });
+  });
+
+  test('names a prepared transaction that it waits for', async () => {
+    const config = outbox.configWith({ SLOT: unique('slot') });
+    const gid = unique('prepared');
+    await pool.query(`begin; select pg_current_xact_id(); prepare transaction '${gid}'`);
+    const told: (readonly Blocker[])[] = [];
+    const making = createSlot(config, { pool, everyMs: 20, onWaiting: (blockers) => told.push(blockers) });
+    await vi.waitFor(() => expect(told.at(-1)).toMatchObject([{ pid: null, prepared: gid }]));
+    await pool.query(`rollback prepared '${gid}'`);
+    await making;
+  });
+
+  test('is given up where its connection died and nobody said so', async () => {
+    const url = new URL(outbox.database.url);
+    const proxy = await TcpProxy.open(Number(url.port));
+    url.port = String(proxy.port);
+    const config = outbox.configWith({ SLOT: unique('slot') }, url.href);
+    const client = await pool.connect();
+    await client.query('begin');
+    await client.query('select pg_current_xact_id()');
+    const waiting = Promise.withResolvers<void>();
+    const making = createSlot(config, { pool, everyMs: 20, onWaiting: () => waiting.resolve() });
+    await waiting.promise;
+    proxy.silence();
+    await client.query('rollback');
+    client.release();
+    await expect(making).rejects.toMatchObject({ code: 'POSTGRES_UNAVAILABLE' });
+    proxy.close();
   });
 
   test('again leaves it where it was', async () => {
