@@ -123,7 +123,7 @@ export class RelayProcess {
       const { state } = (await response.json()) as { state: unknown };
       return String(state);
     } catch {
-      return 'starting';
+      return this.pid === undefined ? 'down' : 'starting';
     }
   }
 

@@ -47,7 +47,7 @@ export const errorTable = {
   },
   PUBLICATION_MISSING: {
     class: 'stop',
-    hint: 'The publication does not exist or does not publish inserts of the outbox table; run `outbox-relay migrate`, then `outbox-relay check`.',
+    hint: 'The publication does not exist or does not publish inserts of the outbox table. In a new database run `outbox-relay migrate`; where it was dropped, make it again with `psql -f migrations/0005_publication.sql`, which `migrate` does not repeat. Then start: events written meanwhile are looked for.',
   },
   PUBLICATION_GAP: {
     class: 'stop',
@@ -59,7 +59,7 @@ export const errorTable = {
   },
   POSTGRES_UNAUTHORIZED: {
     class: 'stop',
-    hint: 'Postgres refused the role: see `migrations/roles.sql` for what it needs, and `outbox-relay check` for what is missing.',
+    hint: 'Postgres refused the role: its password, pg_hba.conf, or a right. `migrations/roles.sql` has the rights of each role, `outbox-relay check` names those that the relay lacks.',
   },
   POSTGRES_UNSUITABLE: {
     class: 'stop',
@@ -153,7 +153,7 @@ export const errorTable = {
   },
   SCHEMA_INCOMPATIBLE: {
     class: 'stop',
-    hint: 'The registry refused the new version of a schema as incompatible with earlier ones.',
+    hint: 'The registry refused the new version of a schema as incompatible with earlier ones; `outbox-relay schemas check` says which field breaks whom, and how to do it instead.',
   },
   PAYLOAD_NOT_JSON: {
     class: 'quarantine',
@@ -183,11 +183,11 @@ export const errorTable = {
   // the relay itself
   CONFIG_INVALID: {
     class: 'stop',
-    hint: 'Correct the settings listed; `outbox-relay config` shows where each value comes from.',
+    hint: 'Correct what is listed. Of a setting, `outbox-relay config` shows where its value comes from.',
   },
   EVENT_REJECTED: {
     class: 'stop',
-    hint: 'An event cannot be published and `deadLetters.policy` is `halt`; correct the event or the schema, then start again.',
+    hint: 'An event cannot be published and the policy of its topic is `halt`. Correct the schema or the topic and start again. Where the event itself is wrong, which cannot be changed any more: start with the policy `dead-letter` until it is set aside; then `dead-letters fix` and `dead-letters resubmit` publish it.',
   },
   DEAD_LETTER_STORM: {
     class: 'stop',

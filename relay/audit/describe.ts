@@ -62,12 +62,16 @@ function progressNote({ progress, isCovered }: AuditReport): string {
 function verdict({ ok, findings, unjudged }: AuditReport): string {
   if (!ok) {
     const found = kinds(findings).filter((kind) => findings[kind].count > 0);
-    return `FOUND: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;
+    const verdict = `FOUND: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;
+    return found.includes('missing') ? `${verdict}\n${aboutMissing}` : verdict;
   }
   const waiting = unjudged.notYetPublished.count;
   if (waiting === 0) return 'ok: every event of the snapshot is published exactly once, or a dead letter';
   return `ok as far as can be judged: ${count(waiting)} ${waiting === 1 ? 'event waits' : 'events wait'} to be published, which is no error while a relay catches up`;
 }
+
+const aboutMissing =
+  'Rows written before the relay first started are missing as well: there was no slot yet to stream them.';
 
 function listLines(
   name: string,

@@ -40,7 +40,7 @@ test('verify names the first twenty ids of a kind, says how many more there are,
   const { output, exitCode } = await run(scene.config);
   expect(ids.filter((id) => output.includes(id))).toHaveLength(20);
   expect(output).toContain('and 3 more');
-  expect(output).toContain('FOUND: 23 missing');
+  expect(output).toContain('FOUND: 23 missing\nRows written before the relay first started');
   expect(exitCode).toBe(exitCodes.findings);
 });
 
