@@ -14,6 +14,7 @@ import { backoffMs } from '../backoff.ts';
 import type { CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
 import { StormWatch } from '../dead-letters/storm.ts';
+import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import type { Encoder } from '../encode/encoder.ts';
 import type { EncodedTransaction } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
@@ -34,6 +35,8 @@ export type ClosingOptions = {
   readonly pool: pg.Pool;
   readonly publisher: Publisher;
   readonly encoder: Encoder;
+  /** Where copies of refused events go; undefined where that is nowhere. */
+  readonly deadLetterTopic: DeadLetterTopic | undefined;
   /** What earlier sessions still want to set aside is refused. */
   readonly session: Session;
   /** Keys whose events wait behind a refused one. */
@@ -78,6 +81,8 @@ class Closing {
   #batch: Batch;
   #held = 0;
   #ordinal = 0;
+  /** The ordinal of the last progress. */
+  #committed = 0;
   #published = 0;
   #deadLettered = 0;
 
@@ -104,7 +109,7 @@ class Closing {
 
   /** Events of one transaction. */
   async add(events: readonly AbsentEvent[]): Promise<void> {
-    const { config, pool, session } = this.#use;
+    const { config, pool, session, deadLetterTopic } = this.#use;
     const transaction = await this.#read(events);
     const encoded = await this.#encode(transaction);
     const first = encoded.rejections.find(({ topic }) => this.#policyOf(topic) === 'halt');
@@ -120,7 +125,8 @@ class Closing {
         { context: { ...storm } },
       );
     const { records, rejections, parked } = this.#parking.sort(transaction, 0, encoded);
-    for (const record of records) this.#batch.append(record);
+    const copies = (await deadLetterTopic?.copies(rejections, transaction.committedAtMs)) ?? [];
+    for (const record of [...records, ...copies]) this.#batch.append(record);
     await storeDecisions(pool, session, { rejections, parked, releases: [] });
     await failpoint('DEAD_LETTERS_STORED');
     this.#held += records.length;
@@ -144,8 +150,9 @@ class Closing {
     }
   }
 
+  /** Also of a batch in which all was refused: the progress covers what is set aside. */
   async commit(): Promise<void> {
-    if (this.#held === 0) return;
+    if (this.#ordinal === this.#committed) return;
     const { publisher, progress, consistentLsn } = this.#use;
     await publisher.commit(this.#batch, {
       ...progress,
@@ -156,6 +163,7 @@ class Closing {
     await failpoint('KAFKA_COMMITTED');
     this.#published += this.#held;
     this.#held = 0;
+    this.#committed = this.#ordinal;
     this.#batch = publisher.newBatch();
     this.#use.onProgress(this.#published + this.#deadLettered, this.#events.length);
   }

@@ -18,6 +18,7 @@ import type { Logger } from 'pino';
 import { type Held, type Means, whileHoldingSlot } from '../adopt.ts';
 import { renewSlotWithSnapshot } from '../capture/slot.ts';
 import type { Config } from '../config.ts';
+import { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry-client.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
@@ -195,6 +196,8 @@ class Run {
     const parked = await takeBack(pool, session, decided, compared.gap.undecided);
     await failpoint('DEAD_LETTERS_REREAD');
     const fresh = progressAt(config.slot, database, this.#instance, claimed?.eventCount);
+    const topics = new Topics(this.#admin, config.topics);
+    const { topic } = config.deadLetters;
     const closed = await closeGap(
       {
         config,
@@ -203,11 +206,9 @@ class Run {
         publisher,
         session,
         parked,
-        encoder: new Encoder(
-          config,
-          new RegistryClient(config.registry),
-          new Topics(this.#admin, config.topics),
-        ),
+        encoder: new Encoder(config, new RegistryClient(config.registry), topics),
+        deadLetterTopic:
+          topic === undefined ? undefined : new DeadLetterTopic(topic, topics, config.publish.maxRecordBytes),
         consistentLsn: slotLsn,
         progress: { ...this.#begin(claimed, fresh), last: undefined, instance: this.#instance },
         onProgress: (done, total) => this.#options.onProgress({ stage: 'publishing', done, total }),

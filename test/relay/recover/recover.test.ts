@@ -6,7 +6,7 @@ import { setTimeout as pauseFor } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
-import { type ReadRecord, withAdmin } from '../../support/kafka.ts';
+import { createTopic, type ReadRecord, readCommitted, withAdmin } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
 import { idOf, itemOf, type Settings, World } from '../world.ts';
 
@@ -344,12 +344,16 @@ describe('recover', { timeout: 120_000 }, () => {
       `insert into outbox.event (aggregatetype, aggregateid, type, payload) values ('item', 'bad', 'test.ItemMoved', '{}')`,
     );
     const ids = await world.write([{ key: 'fine', seq: 2 }]);
-    const recovered = await world.command('recover', '--json');
-    expect(recovered.code).toBe(0);
+    const topic = await createTopic('refused');
+    const env = envOf({ DEAD_LETTERS_TOPIC: topic });
+    const recovered = await world.commandWith(env, 'recover', '--json');
+    expect(recovered.code, recovered.stderr).toBe(0);
     const report = JSON.parse(recovered.stdout);
     expect(report).toMatchObject({ published: 1, deadLettered: 1 });
     expect(Date.parse(report.notCovered.until)).toBeGreaterThan(Date.parse(report.notCovered.from));
-    expect(await world.command('recover', '--force')).toMatchObject({ code: 0 });
+    expect(await world.commandWith(env, 'recover', '--force')).toMatchObject({ code: 0 });
+    const copies = await readCommitted({ topics: [topic] });
+    expect(copies.map(({ headers }) => headers.code)).toEqual(['PAYLOAD_INVALID']);
     const letters = await world.pool.query('select status, code from outbox.dead_letter order by commit_lsn');
     expect(letters.rows).toEqual([
       { status: 'open', code: 'EVENT_TOO_LARGE' },
