@@ -66,6 +66,8 @@ export class Ledger {
   /** Acknowledged by Postgres, not seen in Kafka, not poison. */
   readonly #awaited = new Set<string>();
   readonly #deadLetters = new Set<string>();
+  /** Committed, and gone with the state of the database that they belonged to. */
+  readonly #lost = new Set<string>();
   readonly #progress: SeenProgress[] = [];
   /** What came since the last check. */
   #unchecked: SeenEvent[] = [];
@@ -133,6 +135,16 @@ export class Ledger {
       const { eventId } = letter;
       this.#deadLetters.add(eventId);
       this.#awaited.delete(eventId);
+    }
+  }
+
+  /** The database was put back. @param before all that it held @param after what it still holds */
+  rewound(before: readonly WrittenEvent[], after: readonly WrittenEvent[]): void {
+    const kept = new Set(after.map(({ id }) => id));
+    for (const { id } of before) {
+      if (kept.has(id)) continue;
+      this.#lost.add(id);
+      this.#awaited.delete(id);
     }
   }
 
@@ -294,7 +306,7 @@ export class Ledger {
     this.#brokeAll(
       'I1',
       'published, but never committed',
-      [...this.#seen.keys()].filter((id) => !written.has(id)),
+      [...this.#seen.keys()].filter((id) => !written.has(id) && !this.#lost.has(id)),
     );
     if (!isComplete) return;
     const missing = rows.map(({ id }) => id).filter((id) => !this.#seen.has(id) && !isOpen.has(id));

@@ -168,6 +168,7 @@ class Run {
     this.#world = undefined;
     this.#used = 0;
     this.#events += world?.arena.ledger.seen ?? 0;
+    await this.#servers.home();
     await world?.[Symbol.asyncDispose]();
   }
 

@@ -3,7 +3,9 @@
  * from the relay to them a proxy. Writers and checks do not go through those. The relay comes to Kafka by a listener of
  * its own, advertised at the proxies' ports, as the user `relay`, so that its rights can be taken away.
  */
+import { rm } from 'node:fs/promises';
 import { Kafka as KafkaClient, logLevel } from 'kafkajs';
+import pg from 'pg';
 import { type Kafka, type KafkaNode, startKafka } from '../stack/kafka.ts';
 import { freePort } from '../stack/port.ts';
 import { type Postgres, startPostgres } from '../stack/postgres.ts';
@@ -35,8 +37,10 @@ export type Servers = AsyncDisposable & {
   readonly kafkaClient: KafkaClient;
   /** A database as the relay reaches it, and as everybody else does. */
   databaseUrls(name: string): { readonly relay: string; readonly direct: string };
-  /** The relay, the writers and the checks find another server at the address of Postgres; of the same password. */
-  leadPostgresTo(port: number): void;
+  /** The relay, the writers and the checks find a copy of Postgres at its address, until `home`. */
+  replacePostgres(copy: Postgres): void;
+  /** Ends copies that took the place of Postgres, and has it as it was before; at the end of a world. */
+  home(): Promise<void>;
   /** Environment of a relay: addresses and credentials, without a database. */
   readonly relayEnv: Readonly<Record<string, string>>;
   leader(topic: string, partition: number): Promise<KafkaNode>;
@@ -135,6 +139,13 @@ function assemble({ postgres, kafka, registry, network, postgresDoor, end }: Par
     return found;
   };
   const proxies = [network.postgres, postgresDoor, ...network.kafka.values()];
+  const copies: Postgres[] = [];
+  const lead = (port: number) => {
+    for (const way of [network.postgres, postgresDoor]) {
+      way.targetPort = port;
+      way.reset();
+    }
+  };
   return {
     postgres,
     kafka,
@@ -151,11 +162,19 @@ function assemble({ postgres, kafka, registry, network, postgresDoor, end }: Par
       };
       return { relay: at(network.postgres.port), direct: at(postgresDoor.port) };
     },
-    leadPostgresTo(port) {
-      for (const way of [network.postgres, postgresDoor]) {
-        way.targetPort = port;
-        way.reset();
+    replacePostgres(copy) {
+      copies.push(copy);
+      lead(copy.port);
+    },
+    async home() {
+      if (copies.length === 0) return;
+      for (const copy of copies.splice(0)) {
+        await copy.stop({ mode: 'immediate' });
+        await rm(copy.dataDir, { recursive: true, force: true });
       }
+      await postgres.restart({ mode: 'immediate' });
+      await forgetStandbys(postgres.url);
+      lead(postgres.port);
     },
     relayEnv: {
       PATH: process.env.PATH ?? '',
@@ -187,6 +206,21 @@ function assemble({ postgres, kafka, registry, network, postgresDoor, end }: Par
       await end();
     },
   };
+}
+
+/** Nothing waits for them any more, and no WAL is kept for them. */
+async function forgetStandbys(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query('alter system reset all');
+    await client.query('select pg_reload_conf()');
+    await client.query(
+      `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_type = 'physical'`,
+    );
+  } finally {
+    await client.end();
+  }
 }
 
 /** The principal of a relay in Kafka. */

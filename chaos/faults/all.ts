@@ -6,12 +6,14 @@ import { networkFaults } from './network.ts';
 import { postgresFaults } from './postgres.ts';
 import { registryFaults } from './registry.ts';
 import { relayFaults } from './relay.ts';
+import { replicaFaults } from './replicas.ts';
 import { slotFaults } from './slot.ts';
 
 export const faults: readonly Fault[] = [
   ...relayFaults,
   ...postgresFaults,
   ...slotFaults,
+  ...replicaFaults,
   ...kafkaFaults,
   ...networkFaults,
   ...registryFaults,
