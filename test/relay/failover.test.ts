@@ -123,7 +123,7 @@ function poolOf({ url }: Pick<Postgres, 'url'>): pg.Pool & AsyncDisposable {
 const patient = { timeout: 150_000 };
 
 describe('restored from an earlier state', patient, () => {
-  it('by a base backup, which has no slot: stops, and recovers without a double when that is accepted', async () => {
+  it('by a base backup, which has no slot: stops, and recovers without a double when that is accepted, also after a death', async () => {
     await using place = await Place.open();
     const { world } = place;
     const write = counter(world);
@@ -143,7 +143,12 @@ describe('restored from an earlier state', patient, () => {
       stderr: expect.stringMatching(/LINEAGE_REWOUND.*recover --accept-rewound/s),
     });
     const kept = await write();
-    await recover(world, '--accept-rewound');
+    const dying = { OUTBOX_RELAY_FAILPOINT: 'KAFKA_COMMITTED' };
+    expect((await world.commandWith(dying, 'recover', '--accept-rewound')).code).toBeNull();
+    // Before it is run again no relay goes on from a progress that this database is behind.
+    expect(await halt(world.startRelay())).toMatchObject({ code: 'LINEAGE_SLOT_AHEAD', exit: 78 });
+    kept.push(...(await write()));
+    await recover(world);
     await world.startRelay().streaming();
     kept.push(...(await write()));
     expect((await world.read(kept)).map(idOf)).toEqual([...ids, ...lost, ...kept]);
