@@ -20,7 +20,7 @@ import { Notice } from './notice.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { Parking, type Policy, policyByTopic, type TopicKey } from './parking.ts';
-import { formatLsn, type Lsn } from './position.ts';
+import { formatLsn, formatPosition, type Lsn } from './position.ts';
 import { advance, type Progress, publishedEvents } from './progress.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { type Released, releaseKeys } from './release.ts';
@@ -258,8 +258,10 @@ export class Streaming {
   #obeyPolicy({ rejections }: EncodedTransaction): void {
     const halting = rejections.find(({ topic }) => this.#policyOf(topic) === 'halt');
     if (halting === undefined) return;
-    const { code, message, path, commitLsn, ordinal } = halting;
-    throw new RelayError('EVENT_REJECTED', `an event was refused: ${code} ${message}`, {
+    const { code, message, path, commitLsn, ordinal, row } = halting;
+    const what = `event ${row.id ?? 'without an id'} at ${formatPosition(commitLsn, ordinal)}`;
+    const where = path === null ? '' : ` at ${path}`;
+    throw new RelayError('EVENT_REJECTED', `${what} was refused: ${code}${where}: ${message}`, {
       context: { commitLsn: formatLsn(commitLsn), ordinal, code, path },
     });
   }

@@ -129,7 +129,12 @@ describe('the path from row to record', () => {
     await world.pool.query(`select outbox.emit('item', 'k', 'test.ItemMoved', '{"key":"k"}')`);
     const after = await world.write([{ key: 'k', seq: 0 }]);
     expect(await relay.exited).toEqual({ code: 78, signal: null });
-    expect(relay.lines.at(-1)?.err?.code).toBe('EVENT_REJECTED');
+    expect(relay.lines.at(-1)?.err).toMatchObject({
+      code: 'EVENT_REJECTED',
+      message: expect.stringMatching(
+        /^event [-0-9a-f]{36} at [0-9a-f]{16}\.0{8} was refused: PAYLOAD_INVALID at \$/,
+      ),
+    });
     world.startRelay();
     expect((await world.read(after)).map(idOf)).toEqual(after);
   });

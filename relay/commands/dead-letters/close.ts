@@ -62,7 +62,7 @@ export function resubmitCommand(load: Load): Command {
 export function discardCommand(load: Load): Command {
   return closeCommand('discard', load)
     .description('close dead letters whose events nobody needs')
-    .requiredOption('--reason <text>', 'noted in the trail')
+    .option('--reason <text>', 'noted in the trail; --yes needs it')
     .option('--parked', 'also those that wait behind a refused event of their key')
     .addHelpText('after', discardHelp);
 }
@@ -78,6 +78,8 @@ function closeCommand(action: 'resubmit' | 'discard', load: Load): Command {
       const wanted = selectionOf(options, names);
       if (isEmpty(wanted) && options.all !== true)
         command.error('error: name dead letters, filter them, or give --all');
+      if (action === 'discard' && options.yes === true && options.reason === undefined)
+        command.error('error: say with --reason why nobody needs them');
       const selection: Selection = {
         ...wanted,
         statuses: options.parked === true ? ['open', 'parked'] : ['open'],
@@ -141,6 +143,9 @@ function describe(action: 'resubmit' | 'discard', closed: Closed, isAsking: bool
   return formatTable([
     [isAsking ? `would ${action}` : pastOf[action], String(isAsking ? open : done)],
     ...Object.entries(byCode).map(([code, count]) => ['', String(count), code]),
+    ...(open === 0 && !left.some(([, count]) => count > 0)
+      ? [['', '', 'none of them is open: see `list --status all`']]
+      : []),
     ...left.filter(([, count]) => count > 0).map(([why, count]) => ['left alone', String(count), why]),
     ...(isAsking ? [['changed', '0', 'run again with --yes to do it']] : []),
   ]);

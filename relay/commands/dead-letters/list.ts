@@ -21,7 +21,7 @@ Examples:
 
 export function listCommand(load: Load): Command {
   return withFilters(new Command('list').description('list dead letters, without their payloads'))
-    .option('--status <list>', `of ${letterStatuses.join(', ')}; separated by commas`, statusesOf(), [
+    .option('--status <list>', `of ${letterStatuses.join(', ')}; separated by commas; or all`, statusesOf(), [
       'open',
       'parked',
     ] as LetterStatus[])

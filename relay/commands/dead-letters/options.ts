@@ -38,14 +38,16 @@ export function isEmpty(selection: Selection): boolean {
   return Object.keys(selection).length === 0;
 }
 
-/** `--status` with a comma-separated list out of those that make sense. */
+/** `--status` with a comma-separated list out of those that make sense, or `all` of them. */
 export function statusesOf(allowed: readonly LetterStatus[] = letterStatuses) {
-  return (value: string): LetterStatus[] =>
-    value.split(',').map((word) => {
+  return (value: string): LetterStatus[] => {
+    if (value === 'all') return [...allowed];
+    return value.split(',').map((word) => {
       const status = allowed.find((each) => each === word);
-      if (status === undefined) throw new InvalidArgumentError(`expected ${allowed.join(', ')}.`);
+      if (status === undefined) throw new InvalidArgumentError(`expected ${allowed.join(', ')}, or all.`);
       return status;
     });
+  };
 }
 
 export function whole(value: string): number {

@@ -10,6 +10,7 @@ import {
   readContent,
   readFailure,
 } from '../../dead-letters/read.ts';
+import { errorTable } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
 import type { Load } from '../load.ts';
 import { formatTable } from '../table.ts';
@@ -71,6 +72,7 @@ function describe({ content, failure, actions, ...letter }: Omit<Shown, 'content
       `${letter.status}${letter.isOfParkedKey ? ', its key is parked' : ''}, first seen ${letter.firstSeen}`,
     ],
     ['reason', `${letter.code}${letter.path === null ? '' : ` at ${letter.path}`}: ${letter.message}`],
+    ...(letter.status === 'open' || letter.status === 'parked' ? [['hint', hintOf(letter.code)]] : []),
     ['event', `${letter.eventId ?? 'no id'}, ${letter.type ?? 'no type'}`],
     ['key', `${letter.aggregateid ?? 'none'} of ${letter.aggregatetype ?? 'no aggregatetype'}`],
     ['topic', letter.topic ?? 'none'],
@@ -91,6 +93,11 @@ function describeFailure(failure: LetterFailure | null): string[][] {
   if (failure === null) return [];
   const stack = failure.stack.split('\n').map((line, index) => [index === 0 ? 'stack' : '', line]);
   return [['attempts', String(failure.attempts)], ...stack];
+}
+
+/** A code of another release has none here. */
+function hintOf(code: string): string {
+  return (errorTable as Readonly<Record<string, { readonly hint: string }>>)[code]?.hint ?? 'none';
 }
 
 function idOf(schemaId: number | null): string {
