@@ -1,11 +1,12 @@
 /**
  * How long events wait when the relay that streams dies beside a standby, with the default settings:
- * `node bench/takeover.ts [rounds] [killed|stopped]`. An event is committed at the instant of the death; the time runs
+ * `node bench/takeover.ts [rounds] [killed|stopped|hole]`. An event is committed at the instant of the death; the time runs
  * until a read_committed consumer has it, which only the successor can have published.
  *
  * `killed`: SIGKILL, a dead process. Its connections close, and the standby has the slot at its next look.
  * `stopped`: SIGSTOP, as a dead host or a network that swallows everything: nobody says goodbye, and Postgres frees the
  * slot after wal_sender_timeout, which the relay sets on its own connection.
+ * `hole`: the network between the relay and Postgres swallows everything, while the relay lives and still reaches Kafka.
  *
  * Exit code 1 if the 99th percentile misses its target.
  */
@@ -15,6 +16,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
+import { TcpProxy } from '../chaos/proxy.ts';
 import { CommittedReader } from '../chaos/reader.ts';
 import { RelayCrew, type RelayProcess } from '../chaos/relay-crew.ts';
 import { waitFor } from '../chaos/wait.ts';
@@ -22,11 +24,11 @@ import { migrate } from '../relay/migrate.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
 import { eventSchema, eventType, payloadOf } from './workload.ts';
 
-const deaths = { killed: 'SIGKILL', stopped: 'SIGSTOP' } as const;
-type Death = keyof typeof deaths;
+const deaths = ['killed', 'stopped', 'hole'] as const;
+type Death = (typeof deaths)[number];
 
 /** Of the 99th percentile, in ms. */
-const targetsMs: Readonly<Record<Death, number>> = { killed: 3_000, stopped: 15_000 };
+const targetsMs: Readonly<Record<Death, number>> = { killed: 3_000, stopped: 15_000, hole: 15_000 };
 
 /** After this an attempt has failed, whatever the target. */
 const patienceMs = 60_000;
@@ -36,10 +38,15 @@ class Takeovers implements AsyncDisposable {
   readonly #crew: RelayCrew;
   readonly #reader: CommittedReader;
   readonly #topic: string;
+  /** To Postgres, one for each relay. */
+  readonly #ways = new Map<RelayProcess, TcpProxy>();
+  readonly #url: URL;
   readonly #seenMs = new Map<string, number>();
 
-  private constructor(pool: pg.Pool, crew: RelayCrew, brokers: readonly string[], topic: string) {
-    this.#pool = pool;
+  private constructor(url: string, crew: RelayCrew, brokers: readonly string[], topic: string) {
+    this.#url = new URL(url);
+    this.#pool = new pg.Pool({ connectionString: url });
+    this.#pool.on('error', () => {});
     this.#crew = crew;
     this.#topic = topic;
     this.#reader = new CommittedReader(brokers, [topic], ({ headers }) => {
@@ -54,7 +61,6 @@ class Takeovers implements AsyncDisposable {
     await createTopic(stack, name);
     const env = {
       PATH: process.env.PATH ?? '',
-      DATABASE_URL: url,
       KAFKA_BROKERS: stack.brokers.join(','),
       SCHEMA_REGISTRY_URL: stack.registryUrl,
       OUTBOX_RELAY_SLOT: name,
@@ -63,10 +69,10 @@ class Takeovers implements AsyncDisposable {
       OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: `${name}.progress`,
       OUTBOX_RELAY_HTTP_PORT: '0',
     };
-    const pool = new pg.Pool({ connectionString: url });
-    pool.on('error', () => {});
-    const takeovers = new Takeovers(pool, new RelayCrew(env, logFile), stack.brokers, name);
-    takeovers.#crew.scale(2);
+    const crew = new RelayCrew(env, logFile);
+    crew.size = 0; // each is started here, on a way of its own
+    const takeovers = new Takeovers(url, crew, stack.brokers, name);
+    for (let n = 0; n < 2; n++) await takeovers.#start();
     return takeovers;
   }
 
@@ -75,15 +81,31 @@ class Takeovers implements AsyncDisposable {
     const active = await this.#crew.untilActive(patienceMs);
     await waitFor(() => this.#standby(active) !== undefined, 'a standby', patienceMs);
     await this.#seen(await this.#write());
-    active.signal(deaths[death]);
+    this.#strike(active, death);
     const diedMs = performance.now();
     const seenMs = await this.#seen(await this.#write());
-    await active.kill(); // and the crew starts another in its place
+    await active.kill();
+    this.#ways.get(active)?.close();
+    this.#ways.delete(active);
+    await this.#start();
     return seenMs - diedMs;
+  }
+
+  async #start(): Promise<void> {
+    const way = await TcpProxy.open(Number(this.#url.port));
+    const url = new URL(this.#url);
+    url.port = String(way.port);
+    this.#ways.set(this.#crew.start({ databaseUrl: url.href }), way);
+  }
+
+  #strike(active: RelayProcess, death: Death): void {
+    if (death === 'hole') this.#ways.get(active)?.silence();
+    else active.signal(death === 'killed' ? 'SIGKILL' : 'SIGSTOP');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#crew.stop();
+    for (const way of this.#ways.values()) way.close();
     await this.#reader.stop();
     await this.#pool.query(
       'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1 and not active',
@@ -161,4 +183,4 @@ async function main(rounds: number, chosen: readonly Death[]): Promise<void> {
 }
 
 const [rounds = '20', death] = process.argv.slice(2);
-await main(Number(rounds), death === undefined ? ['killed', 'stopped'] : [death as Death]);
+await main(Number(rounds), death === undefined ? deaths : [death as Death]);

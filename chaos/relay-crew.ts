@@ -18,6 +18,8 @@ export type Settings = Readonly<Record<string, string | number>>;
 
 export type RelayOptions = {
   readonly settings?: Settings;
+  /** Another way to the database than the others have. */
+  readonly databaseUrl?: string;
   /** `NAME`, `NAME:3`, `NAME:3:hang`, `NAME:3:pause:4000`, `NAME:3:block:4000` */
   readonly failpoint?: Failpoint | `${Failpoint}:${string}`;
   /** Beside the ones a relay always has. */
@@ -47,13 +49,14 @@ export class RelayProcess {
   readonly #child: ChildProcess;
 
   constructor(env: Readonly<Record<string, string>>, options: RelayOptions, logFile: string) {
-    const { log = 'read', failpoint, settings = {} } = options;
+    const { log = 'read', failpoint, databaseUrl, settings = {} } = options;
     const own = Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]);
     const stdout = log === 'read' ? ('pipe' as const) : openSync(log, 'w');
     const child = spawn(process.execPath, [...nodeFlags, ...(options.nodeFlags ?? []), mainFile, 'run'], {
       env: {
         ...env,
         ...Object.fromEntries(own),
+        ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
         ...(failpoint === undefined ? {} : { OUTBOX_RELAY_FAILPOINT: failpoint }),
       },
       stdio: ['ignore', stdout, 'pipe'],

@@ -154,16 +154,19 @@ export const relayFaults: readonly Fault[] = [
     (name): Fault => ({
       name: `stopped at ${name} until another takes over`,
       class: 'relay',
-      about: `its event loop is blocked for 6 s at ${name}, in the midst of a Kafka transaction; a standby takes over; then it goes on`,
+      about: `SIGSTOP at ${name}, in the midst of a Kafka transaction; a standby takes over; then SIGCONT`,
       expect: 'recovers',
       isAlone: true,
       async inject({ relays, random, untilCaughtUp }) {
         const zombie = await relays.replace({
-          failpoint: `${name}:${random.integer(2, 9)}:block:6000`,
+          failpoint: `${name}:${random.integer(2, 9)}:block:2000`,
         });
+        // It blocks until the signal is sent; how long it stands still then is up to the standby, which may start slowly.
         await zombie.atFailpoint('reached');
+        zombie.signal('SIGSTOP');
         relays.scale(2);
         await untilCaughtUp(patienceMs);
+        zombie.signal('SIGCONT');
         await zombie.atFailpoint('left');
         await endZombie(relays, zombie);
       },
