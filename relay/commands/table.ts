@@ -1,9 +1,7 @@
 /** Plain tables for terminals: columns padded with spaces, readable by `awk` as well. */
 
-export function formatTable(rows: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
-  for (const row of rows)
-    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+/** @param widths of the columns, where the rows are only some of a table's */
+export function formatTable(rows: readonly (readonly string[])[], widths = columnWidths(rows)): string {
   return rows
     .map((row) =>
       row
@@ -12,4 +10,12 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** Characters that each column takes. @param least of each */
+export function columnWidths(rows: readonly (readonly string[])[], least: readonly number[] = []): number[] {
+  const widths = [...least];
+  for (const row of rows)
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  return widths;
 }

@@ -6,6 +6,7 @@
  */
 import type pg from 'pg';
 import type { Config } from '../config.ts';
+import { parseLsn } from '../position.ts';
 import { query } from '../postgres.ts';
 import { type OutboxStatements, outboxStatements } from './outbox-table.ts';
 import { type Tally, tally } from './read.ts';
@@ -54,9 +55,13 @@ async function closeAll(
   await takeTurn(client, slot);
   const found = await tally(client, slot, closing.selection);
   let done = 0;
+  let selection: Selection = { statuses: ['open'], ...closing.selection };
   for (;;) {
-    const keys = await lockNext(client, closing, outbox !== undefined);
+    const keys = await lockNext(client, slot, selection, outbox !== undefined);
     if (keys === undefined) return { ...found, done };
+    // Each round begins where the one before ended: what that one closed is in the way until the transaction ends.
+    const after = { commitLsn: parseLsn(keys[0].at(-1)!), ordinal: Number(keys[1].at(-1)) };
+    selection = { ...selection, after };
     if (outbox?.deleteOld !== undefined)
       await query(client, 'removing the refused events', outbox.deleteOld, [slot, ...keys]);
     if (outbox !== undefined) await query(client, 'writing the events', outbox.insert, [slot, ...keys]);
@@ -69,13 +74,14 @@ async function closeAll(
 /** Commit LSNs and ordinals. */
 type Keys = readonly [readonly string[], readonly string[]];
 
-/** Those under somebody else's hands are left to them. What was done in earlier rounds is no longer open. */
+/** Those under somebody else's hands are left to them. */
 async function lockNext(
   client: pg.Client,
-  { config, selection }: Closing,
+  slot: string,
+  selection: Selection,
   isResubmission: boolean,
 ): Promise<Keys | undefined> {
-  const { text, values } = conditionOf(config.slot, { statuses: ['open'], ...selection });
+  const { text, values } = conditionOf(slot, selection);
   const forResubmission = `and coalesce(event_id, '') <> '' and not ${isOfParkedKey}`;
   const rows = await query<{ commit_lsn: string; ordinal: string }>(
     client,

@@ -1,5 +1,6 @@
 /** Reads dead letters and their trail. Only `readContent` gives a payload, for whoever asks for one dead letter. */
 import type pg from 'pg';
+import { parsePosition } from '../position.ts';
 import { query } from '../postgres.ts';
 import {
   type Letter,
@@ -8,7 +9,7 @@ import {
   parseLetterName,
   positionText,
 } from './letter.ts';
-import { conditionOf, isBeingReleased, isOfParkedKey, isSettled, type Selection } from './selection.ts';
+import { conditionOf, isBeingReleased, isCovered, isOfParkedKey, type Selection } from './selection.ts';
 
 type LetterRow = {
   commit_lsn: string;
@@ -32,7 +33,30 @@ const letterColumns = `commit_lsn::text, ordinal, event_id, aggregatetype, aggre
   context ->> 'subject' as subject, (context ->> 'schemaId')::int as schema_id, code, message, path, status,
   ${isOfParkedKey} as is_of_parked_key, first_seen`;
 
-/** The oldest positions first. @throws RelayError POSTGRES_* */
+/** Dead letters of a page: at some 600 bytes each little memory, and few enough round trips. */
+const pageLetters = 1_000;
+
+/** The oldest positions first, page by page. @throws RelayError POSTGRES_* */
+export async function* pagesOfLetters(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  selection: Selection,
+  limit: number,
+): AsyncGenerator<Letter[]> {
+  let left = limit;
+  let after: Selection['after'];
+  while (left > 0) {
+    const wanted = Math.min(left, pageLetters);
+    const page = await listLetters(client, slot, { ...selection, ...(after && { after }) }, wanted);
+    const last = page.at(-1);
+    if (last !== undefined) yield page;
+    if (last === undefined || page.length < wanted) return;
+    left -= page.length;
+    after = parsePosition(last.position)!;
+  }
+}
+
+/** The oldest positions first, all at once. @throws RelayError POSTGRES_* */
 export async function listLetters(
   client: pg.Pool | pg.ClientBase,
   slot: string,
@@ -165,11 +189,13 @@ export async function tally(
   const rows = await query<TallyRow>(
     client,
     'counting the dead letters',
-    `select code, count(*) as open, count(*) filter (where not ${isSettled}) as unsettled,
+    // The one row of the progress is joined, not looked up for each.
+    `select code, count(*) as open, count(*) filter (where (${isCovered}) is not true) as unsettled,
        count(*) filter (where coalesce(event_id, '') = '') as without_id,
        count(*) filter (where ${isOfParkedKey}) as of_parked_keys,
        count(*) filter (where ${isBeingReleased}) as being_released
-     from outbox.dead_letter as letter where ${text} group by code order by count(*) desc, code`,
+     from outbox.dead_letter as letter left join outbox.progress on progress.slot = letter.slot
+     where ${text} group by code order by count(*) desc, code`,
     values,
   );
   const sum = (column: Exclude<keyof TallyRow, 'code'>) =>

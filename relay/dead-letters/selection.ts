@@ -1,5 +1,5 @@
 /** Which dead letters a command is about, as SQL. Pure. */
-import { formatLsn } from '../position.ts';
+import { formatLsn, type Position } from '../position.ts';
 import type { LetterName, LetterStatus } from './letter.ts';
 
 /** All that are given must hold; of `names`, one. */
@@ -13,6 +13,8 @@ export type Selection = {
   readonly since?: Date;
   readonly until?: Date;
   readonly statuses?: readonly LetterStatus[];
+  /** Of a later position than that. */
+  readonly after?: Position;
 };
 
 export type Condition = { readonly text: string; readonly values: readonly unknown[] };
@@ -32,6 +34,12 @@ export function conditionOf(slot: string, selection: Selection): Condition {
   among('status', selection.statuses);
   if (selection.since !== undefined) parts.push(`letter.first_seen >= ${bind(selection.since)}`);
   if (selection.until !== undefined) parts.push(`letter.first_seen < ${bind(selection.until)}`);
+  if (selection.after !== undefined) {
+    const { commitLsn, ordinal } = selection.after;
+    parts.push(
+      `(letter.commit_lsn, letter.ordinal) > (${bind(formatLsn(commitLsn))}::pg_lsn, ${bind(ordinal)}::bigint)`,
+    );
+  }
   if (selection.names !== undefined) parts.push(named(selection.names, bind));
   return { text: parts.join(' and '), values };
 }
@@ -50,8 +58,11 @@ function named(names: readonly LetterName[], bind: (value: unknown) => string): 
   return parts.length === 0 ? 'false' : `(${parts.join(' or ')})`;
 }
 
-/** True while its key waits: the relay publishes it when the key is released, in its place. */
-export const isOfParkedKey = `exists (select from outbox.parked_key as parked where parked.slot = letter.slot
+/**
+ * True while its key waits: the relay publishes it when the key is released, in its place. Counted, not EXISTS: for that
+ * Postgres reads every parked key anew for each page or round of letters.
+ */
+export const isOfParkedKey = `(select count(*) > 0 from outbox.parked_key as parked where parked.slot = letter.slot
   and parked.topic = letter.topic and parked.key = letter.aggregateid and parked.released_lsn is null)`;
 
 /** True while a release of its key was asked for and the relay has not met it: it must stay as it is. */
@@ -63,6 +74,8 @@ export const isBeingReleased = `exists (select from outbox.key_release as releas
  * because a schema was registered meanwhile: sent by a person too, it would be published twice. The copy of the progress
  * lags, which errs on the safe side.
  */
-export const isSettled = `exists (select from outbox.progress where progress.slot = letter.slot and
-  (letter.commit_lsn < progress.end_lsn or
-   (letter.commit_lsn = progress.partial_commit_lsn and letter.ordinal < progress.partial_ordinal)))`;
+export const isCovered = `letter.commit_lsn < progress.end_lsn or
+  (letter.commit_lsn = progress.partial_commit_lsn and letter.ordinal < progress.partial_ordinal)`;
+
+/** The same, where the progress is not at hand. */
+export const isSettled = `exists (select from outbox.progress where progress.slot = letter.slot and (${isCovered}))`;

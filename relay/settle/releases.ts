@@ -100,24 +100,28 @@ export async function readRequest(
 
 type WaitingRow = OutboxRow & { commit_lsn: string; ordinal: string; waiting: string };
 
-/** Older dead letters of the key, from before it was parked, are not among them: later events have passed those. */
+/**
+ * Older dead letters of the key, from before it was parked, are not among them: later events have passed those. One more
+ * than the limit is looked at, to know that there are more, and not all: a key that waits long has very many.
+ */
 const waitingEvents = `
   with waiting as (
-    select letter.commit_lsn, letter.ordinal, count(*) over () as waiting,
-           sum(octet_length(coalesce(payload, ''))) over (order by letter.commit_lsn, letter.ordinal)
-             - octet_length(coalesce(payload, '')) as bytes_before
+    select commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at
       from outbox.dead_letter as letter
      where letter.slot = $1 and letter.topic = $2 and letter.aggregateid = $3
        and hashtextextended(letter.aggregateid, 0) = hashtextextended($3, 0) and letter.status in ('open', 'parked')
        and (letter.commit_lsn, letter.ordinal) >= (
          select commit_lsn, ordinal from outbox.parked_key as parked
           where parked.slot = $1 and parked.topic = $2 and parked.key = $3 and parked.released_lsn is null
-          order by commit_lsn, ordinal limit 1))
+          order by commit_lsn, ordinal limit 1)
+     order by letter.commit_lsn, letter.ordinal limit $5::bigint + 1),
+  counted as (
+    select *, count(*) over () as waiting, sum(octet_length(coalesce(payload, ''))) over (order by commit_lsn, ordinal)
+                                             - octet_length(coalesce(payload, '')) as bytes_before
+      from waiting)
   select commit_lsn::text, ordinal, waiting, event_id as id, aggregatetype, aggregateid, type, payload, headers,
          event_created_at as "createdAt"
-    from waiting join outbox.dead_letter as letter using (commit_lsn, ordinal)
-   where letter.slot = $1 and bytes_before < $4
-   order by letter.commit_lsn, letter.ordinal limit $5`;
+    from counted where bytes_before < $4 order by counted.commit_lsn, ordinal limit $5`;
 
 function toEvent({ commit_lsn, ordinal, waiting: _, ...row }: WaitingRow): WaitingEvent {
   return { position: { commitLsn: parseLsn(commit_lsn), ordinal: Number(ordinal) }, row };

@@ -1,10 +1,11 @@
 /** `outbox-relay dead-letters list`: which there are, never what is in them. */
+import { once } from 'node:events';
 import { Command } from 'commander';
 import { type Letter, type LetterStatus, letterStatuses } from '../../dead-letters/letter.ts';
-import { listLetters } from '../../dead-letters/read.ts';
+import { pagesOfLetters } from '../../dead-letters/read.ts';
 import { createPool } from '../../postgres.ts';
 import type { Load } from '../load.ts';
-import { formatTable } from '../table.ts';
+import { columnWidths, formatTable } from '../table.ts';
 import { type FilterOptions, selectionOf, statusesOf, whole, withFilters } from './options.ts';
 
 type ListOptions = FilterOptions & { status: LetterStatus[]; limit: number; json?: boolean };
@@ -32,20 +33,59 @@ export function listCommand(load: Load): Command {
       const { config } = load(command, ['database']);
       const pool = createPool(config);
       const selection = { ...selectionOf(options), statuses: options.status };
-      // One more than is shown tells whether there are more.
-      const found = await listLetters(pool, config.slot, selection, options.limit + 1).finally(() =>
-        pool.end(),
-      );
-      const letters = found.slice(0, options.limit);
-      console.log(options.json ? JSON.stringify(letters) : describe(letters));
-      if (found.length > options.limit) process.stderr.write(`and more: --limit ${options.limit}\n`);
+      try {
+        // One more than is shown tells whether there are more.
+        const pages = pagesOfLetters(pool, config.slot, selection, options.limit + 1);
+        const shown = await print(pages, options);
+        if (shown > options.limit) process.stderr.write(`and more: --limit ${options.limit}\n`);
+      } finally {
+        await pool.end();
+      }
     });
 }
 
-function describe(letters: readonly Letter[]): string {
-  if (letters.length === 0) return 'no dead letters';
-  const head = ['POSITION', 'STATUS', 'FIRST SEEN', 'CODE', 'TYPE', 'KEY', 'PATH', 'MESSAGE'];
-  const rows = letters.map((letter) => [
+/** Page by page, so that memory does not depend on how many there are. @returns how many there are, shown or not */
+async function print(pages: AsyncIterable<readonly Letter[]>, { limit, json }: ListOptions): Promise<number> {
+  const table = new GrowingTable();
+  let shown = 0;
+  if (json) await write('[');
+  for await (const page of pages) {
+    const letters = page.slice(0, limit - shown);
+    const separator = json && shown > 0 ? ',' : '';
+    if (letters.length > 0)
+      await write(
+        separator + (json ? letters.map((letter) => JSON.stringify(letter)).join() : table.add(letters)),
+      );
+    shown += page.length;
+  }
+  if (json) await write(']\n');
+  else if (shown === 0) await write('no dead letters\n');
+  return shown;
+}
+
+/** Waits for whoever reads, as through a pipe. */
+async function write(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+}
+
+const head = ['POSITION', 'STATUS', 'FIRST SEEN', 'CODE', 'TYPE', 'KEY', 'PATH', 'MESSAGE'];
+
+/** Columns are as wide as the page needs, and no narrower than those of the page before. */
+class GrowingTable {
+  #widths = head.map(({ length }) => length);
+  #isBegun = false;
+
+  add(letters: readonly Letter[]): string {
+    const rows = letters.map((letter) => cellsOf(letter).map(printable));
+    if (!this.#isBegun) rows.unshift(head);
+    this.#isBegun = true;
+    this.#widths = columnWidths(rows, this.#widths);
+    return `${formatTable(rows, this.#widths)}\n`;
+  }
+}
+
+function cellsOf(letter: Letter): string[] {
+  return [
     letter.position,
     letter.status,
     letter.firstSeen.slice(0, 19).concat('Z'),
@@ -54,8 +94,7 @@ function describe(letters: readonly Letter[]): string {
     letter.aggregateid ?? '',
     letter.path ?? '',
     letter.message,
-  ]);
-  return formatTable([head, ...rows.map((row) => row.map(printable))]);
+  ];
 }
 
 /** Cells come from rows: no control character of theirs reaches the terminal, and none fills the screen. */
