@@ -252,7 +252,7 @@ class Trial {
     const beganMs = performance.now();
     const within = Math.min(...this.#faults.map(({ withinMs = recoverWithinMs }) => withinMs));
     const limitMs = within * this.#stretch;
-    await arena.untilCaughtUp(giveUpAfterMs).catch((error: unknown) => {
+    await arena.untilCaughtUp(Math.max(giveUpAfterMs, limitMs + 1_000)).catch((error: unknown) => {
       if (relays.halted === undefined) throw error;
     });
     const ms = performance.now() - beganMs;
