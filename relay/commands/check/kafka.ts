@@ -1,5 +1,5 @@
 /** What the relay needs of Kafka. Writes nothing: topics are validated, the transaction is empty. */
-import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
+import type { Admin, ITopicConfig, ITopicMetadata, Kafka } from 'kafkajs';
 import type { Config } from '../../config.ts';
 import { allowList } from '../../encode/route.ts';
 import { kafkaError, kafkaErrorType } from '../../kafka.ts';
@@ -37,7 +37,7 @@ const progressTopic: KafkaCheck = {
   async run(context) {
     const name = context.config.kafka.progressTopic;
     const [topic] = await describeTopics(context, [name]);
-    if (topic === undefined) return mayCreate(context, name);
+    if (topic === undefined) return mayCreate(context, name, compacted);
     const settings = await readSettings(context, [name]);
     const { 'cleanup.policy': policy, 'min.insync.replicas': insync } = settings.get(name) ?? {};
     if (topic.partitions.length !== 1)
@@ -54,28 +54,40 @@ const progressTopic: KafkaCheck = {
   },
 };
 
+type NewTopic = Omit<ITopicConfig, 'topic'> & { readonly describe: string; readonly maker: string };
+
+const compacted: NewTopic = {
+  numPartitions: 1,
+  replicationFactor: -1,
+  configEntries: [{ name: 'cleanup.policy', value: 'compact' }],
+  describe: '1 partition, cleanup.policy=compact',
+  maker: 'the first start creates it',
+};
+
+function eventTopicOf({ partitions, replicationFactor }: Config['topics']): NewTopic {
+  return {
+    numPartitions: partitions,
+    replicationFactor,
+    describe: `${partitions} partitions`,
+    maker: 'the first refused event has it made',
+  };
+}
+
 /** Asks the broker to check the creation and not to do it. */
-async function mayCreate({ admin }: KafkaContext, topic: string): Promise<Verdict> {
+async function mayCreate(
+  { admin }: KafkaContext,
+  topic: string,
+  { describe, maker, ...settings }: NewTopic,
+): Promise<Verdict> {
   try {
-    await admin.createTopics({
-      validateOnly: true,
-      waitForLeaders: false,
-      topics: [
-        {
-          topic,
-          numPartitions: 1,
-          replicationFactor: -1,
-          configEntries: [{ name: 'cleanup.policy', value: 'compact' }],
-        },
-      ],
-    });
-    return ok(`${topic} is absent; the first start creates it`);
+    await admin.createTopics({ validateOnly: true, waitForLeaders: false, topics: [{ topic, ...settings }] });
+    return ok(`${topic} is absent; ${maker}`);
   } catch (error) {
     const failure = kafkaError(error, `asking whether ${topic} may be created`);
     if (failure.code !== 'KAFKA_UNAUTHORIZED') throw failure;
     return fail(
       `${topic} is absent and may not be created`,
-      'Create it (1 partition, cleanup.policy=compact), or grant Create on it.',
+      `Create it (${describe}), or grant Create on it.`,
     );
   }
 }
@@ -113,6 +125,37 @@ const recordSize: KafkaCheck = {
       `max.message.bytes is below publish.maxRecordBytes ${maxRecordBytes} on ${few(small)}`,
       'Raise it there, or lower publish.maxRecordBytes; an event in between becomes a dead letter.',
     );
+  },
+};
+
+/** Without it, or the right to write it, a refused event would hold up the stream. */
+const deadLetterTopic: KafkaCheck = {
+  name: 'dead-letter topic',
+  async run(context) {
+    const { deadLetters, topics, publish } = context.config;
+    if (deadLetters.topic === undefined)
+      return ok('none is set; refused events are in outbox.dead_letter only');
+    const name = deadLetters.topic;
+    const [topic] = await describeTopics(context, [name]);
+    if (topic === undefined) {
+      if (topics.create) return mayCreate(context, name, eventTopicOf(topics));
+      return fail(
+        `${name} does not exist`,
+        'Create it, set topics.create to true, or unset deadLetters.topic.',
+      );
+    }
+    const { 'cleanup.policy': policy, ...settings } = (await readSettings(context, [name])).get(name) ?? {};
+    if (policy?.includes('compact'))
+      return warn(
+        `${name} has cleanup.policy=${policy}: of several refused events of a key only the last one stays`,
+        `kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=delete`,
+      );
+    if (Number(settings['max.message.bytes']) < publish.maxRecordBytes)
+      return warn(
+        `max.message.bytes of ${name} is below publish.maxRecordBytes ${publish.maxRecordBytes}`,
+        'Raise it; the payload of a refused event in between is left out of its copy.',
+      );
+    return judgeDurability([{ topic, insync: settings['min.insync.replicas'] }], name);
   },
 };
 
@@ -160,8 +203,11 @@ const topicRights: KafkaCheck = {
     const { kafka, config } = context;
     const { progressTopic: progress, transactionalIdPrefix, transactionTimeoutMs } = config.kafka;
     const eventTopics = (await findEventTopics(context)).map(({ name }) => name);
-    const hasProgress = (await describeTopics(context, [progress])).length > 0;
-    const topics = [...eventTopics, ...(hasProgress ? [progress] : [])];
+    const { topic: deadLetters } = config.deadLetters;
+    const others = [progress, ...(deadLetters === undefined ? [] : [deadLetters])];
+    const existing = (await describeTopics(context, others)).map(({ name }) => name);
+    const hasProgress = existing.includes(progress);
+    const topics = [...eventTopics, ...existing];
     if (topics.length === 0) return ok('no topic to ask about yet');
     try {
       const id = `${transactionalIdPrefix}.${config.slot}.check`;
@@ -262,6 +308,7 @@ export const kafkaChecks: readonly KafkaCheck[] = [
   progressTopic,
   eventTopics,
   recordSize,
+  deadLetterTopic,
   transactions,
   topicRights,
 ];

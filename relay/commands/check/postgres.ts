@@ -218,8 +218,7 @@ const rights: PostgresCheck = {
     const missing = rows
       .filter(({ granted }) => granted !== true)
       .map(({ on, right, granted }) => (granted === null ? `${on} (does not exist)` : `${right} on ${on}`));
-    if (config.outbox.partitionsDaysAhead > 0 && !(await mayMakePartitions(context)))
-      missing.push('execute on outbox.ensure_partitions(int)');
+    missing.push(...(await missingFunctions(context)));
     if (missing.length === 0) return ok('all that migrations/roles.sql grants to the relay');
     return fail(
       `missing: ${[...new Set(missing)].join(', ')}`,
@@ -228,12 +227,22 @@ const rights: PostgresCheck = {
   },
 };
 
-async function mayMakePartitions(context: PostgresContext): Promise<boolean> {
-  const { granted } = await one<{ granted: boolean | null }>(
-    context,
-    `select has_function_privilege(to_regprocedure('outbox.ensure_partitions(int)'), 'execute') as granted`,
+/** What housekeeping calls, as the settings have it. Without the right the relay would stop. */
+const functionsOfRelay = ({ outbox, deadLetters }: Config): string[] => [
+  ...(outbox.partitionsDaysAhead > 0 ? ['outbox.ensure_partitions(int)'] : []),
+  ...(deadLetters.keepClosedDays > 0 ? ['outbox.purge_dead_letters(text, interval, text[])'] : []),
+  ...(deadLetters.keepClosed > 0 ? ['outbox.purge_dead_letters_beyond(text, bigint, text[])'] : []),
+];
+
+async function missingFunctions({ pool, config }: PostgresContext): Promise<string[]> {
+  const rows = await query<{ name: string; exists: boolean }>(
+    pool,
+    'reading the rights of the role',
+    `select name, to_regprocedure(name) is not null as exists from unnest($1::text[]) as name
+      where has_function_privilege(to_regprocedure(name), 'execute') is not true`,
+    [functionsOfRelay(config)],
   );
-  return granted === true;
+  return rows.map(({ name, exists }) => (exists ? `execute on ${name}` : `${name} (does not exist)`));
 }
 
 /** Whether a relay ever streamed from this slot. The tables may be missing, which others tell. */

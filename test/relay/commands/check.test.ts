@@ -75,6 +75,22 @@ describe('on a database that is ready', () => {
     expect(found?.fix).toContain('migrations/roles.sql');
   });
 
+  test('a function that retention calls is asked for where it is set, as the relay would stop without it', async () => {
+    const purge = 'outbox.purge_dead_letters(text, interval, text[])';
+    await during(
+      `revoke execute on function ${purge} from outbox_relay`,
+      `grant execute on function ${purge} to outbox_relay`,
+      async () => {
+        expect(await only('rights')).toMatchObject({ status: 'ok' });
+        expect(await only('rights', { OUTBOX_RELAY_DEAD_LETTERS_KEEP_CLOSED_DAYS: '30' })).toMatchObject({
+          status: 'fail',
+          message: `missing: execute on ${purge}`,
+          fix: expect.stringContaining('migrations/roles.sql'),
+        });
+      },
+    );
+  });
+
   test('a publication that does not cover the heartbeat is red, one that publishes more a warning', async () => {
     const dropped = await during(
       'alter publication outbox_relay drop table outbox.heartbeat',
@@ -185,6 +201,38 @@ describe('on a database that is ready', () => {
       expect(found).toContainEqual(
         expect.objectContaining({ name, status: 'warn', message: expect.stringContaining(topic) }),
       );
+  });
+
+  test('the topic of dead letters is red where it is absent and may not be made, a warning where it forgets', async () => {
+    const [absent, compacted] = [unique('absent'), unique('compacted')];
+    await withAdmin((admin) =>
+      admin.createTopics({
+        waitForLeaders: true,
+        topics: [
+          {
+            topic: compacted,
+            numPartitions: 1,
+            configEntries: [{ name: 'cleanup.policy', value: 'compact' }],
+          },
+        ],
+      }),
+    );
+    const look = (topic: string, create = 'true') =>
+      only('dead-letter topic', {
+        OUTBOX_RELAY_DEAD_LETTERS_TOPIC: topic,
+        OUTBOX_RELAY_TOPICS_CREATE: create,
+      });
+    expect(await look(absent, 'false')).toMatchObject({
+      status: 'fail',
+      message: `${absent} does not exist`,
+      fix: expect.stringContaining('topics.create'),
+    });
+    expect(await look(absent)).toMatchObject({ status: 'ok' });
+    expect(await look(compacted)).toMatchObject({
+      status: 'warn',
+      fix: expect.stringContaining('cleanup.policy=delete'),
+    });
+    expect(await withAdmin((admin) => admin.listTopics())).not.toContain(absent);
   });
 
   test('no event topic is red where the relay may not create one', async () => {
