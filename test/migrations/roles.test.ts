@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { purgeClosed } from '../../relay/dead-letters/purge.ts';
 import { unique } from '../support/unique.ts';
 import { applyRoles, insertEvent, type Outbox, openOutbox, refusalOf } from './outbox.ts';
 
@@ -11,6 +12,9 @@ beforeAll(async () => {
   owner = await outbox.connect('owner');
 });
 afterAll(() => outbox?.[Symbol.asyncDispose]());
+
+/** What the functions of retention share. */
+const removeClosed = `select outbox.remove_closed('s', '{discarded}', now(), '0/0', 0)`;
 
 /** Every right on the schema, its tables, columns and functions, as `kind name grantee right`. */
 async function rights(): Promise<string[]> {
@@ -184,6 +188,41 @@ describe('the relay', () => {
     ]);
   });
 
+  test('closes dead letters, whose time is noted, and removes what retention does not allow', async () => {
+    await relay.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, closed_at)
+       select 'kept', '0/10', n, 'PAYLOAD_INVALID', 'x', now() - interval '100 days' from generate_series(1, 3) n`,
+    );
+    await relay.query(
+      `update outbox.dead_letter set status = 'resubmitted' where slot = 'kept' and ordinal < 3`,
+    );
+    const retention = { olderThanSeconds: 86_400 };
+    expect(await purgeClosed(relay, 'kept', retention)).toEqual({ purged: 0, isDone: true });
+    expect(await purgeClosed(relay, 'kept', { ...retention, keep: 1 })).toEqual({ purged: 1, isDone: true });
+    // The later position of two that were closed at once; what is open does not count.
+    const left = await relay.query(`select ordinal from outbox.dead_letter where slot = 'kept' order by 1`);
+    expect(left.rows).toEqual([{ ordinal: '2' }, { ordinal: '3' }]);
+  });
+
+  test('does not remove what was released until the progress covers it', async () => {
+    await relay.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, released_lsn, closed_at)
+       values ('unsure', '0/10', 0, 'PAYLOAD_INVALID', 'x', 'released', '0/20', '2020-01-01')`,
+    );
+    const progress = (endLsn: string) =>
+      relay.query(
+        `insert into outbox.progress (slot, initialised_at, end_lsn) values ('unsure', now(), $1)
+         on conflict (slot) do update set end_lsn = excluded.end_lsn`,
+        [endLsn],
+      );
+    const purged = async () => (await purgeClosed(relay, 'unsure', { olderThanSeconds: 0 })).purged;
+    expect(await purged()).toBe(0);
+    await progress('0/20');
+    expect(await purged()).toBe(0);
+    await progress('0/21');
+    expect(await purged()).toBe(1);
+  });
+
   test('cannot give a dead letter a status that does not exist', async () => {
     expect(await refusalOf(relay.query(`update outbox.dead_letter set status = 'lost'`))).toBe('23514');
   });
@@ -197,6 +236,7 @@ describe('the relay', () => {
     'delete from outbox.dead_letter',
     'select from outbox.dead_letter_action',
     `select outbox.request_release('s', 't', 'k', 'me')`,
+    removeClosed,
     'insert into outbox.key_release (slot, topic, key, person) values (1, 2, 3, 4)',
     'update outbox.heartbeat set beat = 0',
     `select outbox.emit('order', '1', 'A', '{}')`,
@@ -246,6 +286,7 @@ describe('the operator', () => {
     `update outbox.dead_letter_action set person = 'another'`,
     'delete from outbox.dead_letter_action',
     'update outbox.progress set event_count = 0',
+    removeClosed,
     'select from outbox.heartbeat',
     'create table outbox.mine ()',
   ])('is refused: %s', async (statement) => {
