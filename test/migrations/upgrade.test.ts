@@ -1,6 +1,7 @@
 /** An installation of an earlier release, brought up to date while its relay is stopped. */
 import { expect, test } from 'vitest';
 import { readPublication } from '../../relay/capture/publication.ts';
+import { purgeClosed } from '../../relay/dead-letters/purge.ts';
 import { migrate } from '../../relay/migrate.ts';
 import { configOf } from '../relay/settings.ts';
 import { createDatabase } from '../support/database.ts';
@@ -24,6 +25,10 @@ test('parked keys come without a change of the publication, and leave progress a
     expect(progress.rows).toEqual([{ publication: 'as it was', session: '0' }]);
     const { rows } = await database.pool.query('select status from outbox.dead_letter order by ordinal');
     expect(rows.map(({ status }) => status)).toEqual(['open', 'resubmitted', 'discarded']);
+    // When they were closed is not known any more: retention by age must not take them too early.
+    const purged = await purgeClosed(database.pool, 's', { olderThanSeconds: 60 });
+    expect(purged.purged).toBe(0);
+    expect(await purgeClosed(database.pool, 's', { olderThanSeconds: 0 })).toMatchObject({ purged: 2 });
   } finally {
     await database.drop();
   }

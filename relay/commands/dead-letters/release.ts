@@ -126,7 +126,7 @@ async function release(
   for (const key of keys) await ask(key);
   let untilMs = performance.now() + wait * 1_000;
   while (pending.size > 0) {
-    const outcomes = await readOutcomes(pool, slot, [...pending.keys()]);
+    const outcomes = await readOutcomes(pool, slot, firstOf(pending.keys(), mostLookedAt));
     for (const { request, outcome, published } of outcomes) {
       const key = pending.get(request)!;
       pending.delete(request);
@@ -137,13 +137,21 @@ async function release(
       report.show(keys.length - pending.size, keys.length);
     }
     if (performance.now() >= untilMs) break;
-    if (pending.size > 0) await delay(pollMs);
+    if (outcomes.length === 0) await delay(pollMs);
   }
   report.clear();
   return withReasons(pool, slot, [...done.values()]);
 }
 
 const pollMs = 100;
+/** The relay meets the requests in their order. */
+const mostLookedAt = 500;
+
+function firstOf<Item>(items: Iterable<Item>, count: number): Item[] {
+  const first: Item[] = [];
+  for (const item of items) if (first.push(item) === count) break;
+  return first;
+}
 
 function resultOf(outcome: Outcome['outcome']): Pick<Done, 'outcome'> {
   return { outcome: outcome === 'limited' ? 'pending' : outcome };
@@ -152,11 +160,13 @@ function resultOf(outcome: Outcome['outcome']): Pick<Done, 'outcome'> {
 /** What the keys that still wait now look like. */
 async function withReasons(pool: pg.Pool, slot: string, done: readonly Done[]): Promise<Done[]> {
   const now = await listParkedKeys(pool, slot, {
-    topics: done.map(({ topic }) => topic),
+    topics: [...new Set(done.map(({ topic }) => topic))],
     keys: done.map(({ key }) => key),
   });
+  // A topic's name has no NUL.
+  const byName = new Map(now.map((each) => [`${each.topic}\0${each.key}`, each]));
   return done.map((each) => {
-    const still = now.find(({ topic, key }) => topic === each.topic && key === each.key);
+    const still = byName.get(`${each.topic}\0${each.key}`);
     return { ...each, ...(still ?? { open: 0, parked: 0, first: null, isBeingReleased: false }) };
   });
 }
