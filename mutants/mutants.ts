@@ -24,6 +24,7 @@ const exactlyOnce = 'test/relay/exactly-once.test.ts';
 const path = 'test/relay/path.test.ts';
 const lifecycle = 'test/relay/lifecycle.test.ts';
 const lineage = 'test/relay/lineage.test.ts';
+const failover = 'test/relay/failover.test.ts';
 const progress = 'test/relay/progress.test.ts';
 const filling = 'test/relay/filling.test.ts';
 
@@ -169,6 +170,16 @@ export const mutants: readonly Mutant[] = [
     replace: "const verdict = claimed === null ? 'first-start' : 'resume';\n    void checkLineage;",
     tests: [lineage],
     only: 'another cluster|advanced by hand',
+  },
+  {
+    name: 'a restored database that was written to since is taken for the published one',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/streaming.ts',
+    find: '    this.#history.assertTold(transaction);\n',
+    replace: '    void this.#history;\n',
+    tests: [failover],
+    only: 'written to since',
   },
   {
     name: 'a changed publication is taken for the same one',

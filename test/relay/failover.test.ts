@@ -71,6 +71,7 @@ function counter(world: World): () => Promise<string[]> {
 }
 
 async function halt(relay: RelayProcess): Promise<{ code: string; exit: number | null; hint: string }> {
+  await relay.line(({ msg }) => msg.startsWith('the relay stopped itself'));
   const { code: exit } = await relay.exited;
   const err = relay.lines.at(-1)?.err as { code?: string; hint?: string } | undefined;
   return { code: String(err?.code), exit, hint: String(err?.hint) };
