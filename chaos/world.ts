@@ -280,7 +280,13 @@ async function createTopic({ kafkaClient }: Servers, topic: string): Promise<voi
   const admin = kafkaClient.admin();
   await admin.connect();
   try {
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions }] });
+    await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: partitions }] });
+    // A broker that has just started may not know of it yet, which the client takes for a failure.
+    const isLed = async () => {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
+      return topics[0]!.partitions.every(({ leader }) => leader >= 0);
+    };
+    await waitFor(() => isLed().catch(() => false), 'the topic', startWithinMs);
   } finally {
     await admin.disconnect();
   }
