@@ -3,8 +3,8 @@
  * of the environment variables and the validation all come from here.
  */
 import { z } from 'zod';
-import { allowList, isLegalTopic } from './encode/route.ts';
 import { policies } from './parking.ts';
+import { allowList, isLegalTopic } from './topic-patterns.ts';
 
 export type SettingMeta = {
   readonly kind: 'string' | 'integer' | 'boolean' | 'list' | 'map';

@@ -5,8 +5,8 @@
  */
 import type { CommittedTransaction } from './capture/transaction.ts';
 import type { EncodedTransaction, OutboundRecord, Rejection } from './encode/record.ts';
-import { wildcard } from './encode/route.ts';
 import type { Position } from './position.ts';
+import { wildcard } from './topic-patterns.ts';
 
 /** Events of one topic and key, which keep their order. */
 export type TopicKey = { readonly topic: string; readonly key: string };

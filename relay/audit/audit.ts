@@ -14,9 +14,10 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
 import type { Config } from '../config.ts';
-import { allowList, Router } from '../encode/route.ts';
+import { Router } from '../encode/route.ts';
 import { kafkaError } from '../kafka.ts';
 import { formatLsn, parseLsn } from '../position.ts';
+import { allowList } from '../topic-patterns.ts';
 import { awaitProgress, isAt } from './await-progress.ts';
 import { Comparer, type Comparison } from './compare.ts';
 import { Decoder } from './decoder.ts';

@@ -10,8 +10,8 @@ import {
   stableRanges,
 } from '../audit/read-topics.ts';
 import type { Config } from '../config.ts';
-import { allowList } from '../encode/route.ts';
 import { kafkaError } from '../kafka.ts';
+import { allowList } from '../topic-patterns.ts';
 import type { Kept } from './gap.ts';
 
 export type Published = {

@@ -1,9 +1,9 @@
 /** What the relay needs of Kafka. Writes nothing: topics are validated, the transaction is empty. */
 import type { Admin, ITopicConfig, ITopicMetadata, Kafka } from 'kafkajs';
 import type { Config } from '../../config.ts';
-import { allowList } from '../../encode/route.ts';
 import { kafkaError, kafkaErrorType } from '../../kafka.ts';
 import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
+import { allowList } from '../../topic-patterns.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
 
 export type KafkaContext = { readonly kafka: Kafka; readonly admin: Admin; readonly config: Config };
