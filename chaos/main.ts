@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { ignoreNegativeTimeouts } from '../relay/kafkajs-warnings.ts';
 import { faultClasses, type Producer, producers } from './fault.ts';
 import { faults } from './faults/all.ts';
 import { describeOutcome, describeTotals, document, textTable } from './report.ts';
@@ -122,16 +123,6 @@ function untilSignalled(): AbortSignal {
       ending.abort();
     });
   return ending.signal;
-}
-
-/** kafkajs asks for a timer a little in the past now and then; Node 24 warns of that. */
-function ignoreNegativeTimeouts(): void {
-  const listeners = process.listeners('warning');
-  process.removeAllListeners('warning');
-  process.on('warning', (warning) => {
-    if (warning.name === 'TimeoutNegativeWarning') return;
-    for (const listener of listeners) listener(warning);
-  });
 }
 
 function number(lowest: number, highest: number): (text: string) => number {

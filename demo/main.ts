@@ -1,5 +1,6 @@
 /** `npm run demo`: the whole pipeline on real servers that it starts itself, and a verdict. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { ignoreNegativeTimeouts } from '../relay/kafkajs-warnings.ts';
 import { type Addresses, type DemoOptions, runDemo } from './demo.ts';
 import { describeSummary, isGood, type Summary } from './summary.ts';
 import { LineView, LiveView, type View } from './view.ts';
@@ -116,16 +117,6 @@ function untilSignalled(view: View): AbortSignal {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   return ending.signal;
-}
-
-/** kafkajs asks for a timer a little in the past now and then; Node 24 warns of that, once. Others are shown. */
-function ignoreNegativeTimeouts(): void {
-  const listeners = process.listeners('warning');
-  process.removeAllListeners('warning');
-  process.on('warning', (warning) => {
-    if (warning.name === 'TimeoutNegativeWarning') return;
-    for (const listener of listeners) listener(warning);
-  });
 }
 
 function integer(lowest: number, highest: number): (text: string) => number {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The entry: runs one command and ends with its exit code. */
 import { runProgram } from './commands/program.ts';
+import { ignoreNegativeTimeouts } from './kafkajs-warnings.ts';
 
 // `outbox-relay status | head`: whoever reads has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -8,11 +9,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-// kafkajs 2.2.4 waits for times that have passed, which Node 24 remarks upon; it means nothing to an operator.
-const { emitWarning } = process;
-process.emitWarning = (...warning: unknown[]) => {
-  if (warning[1] !== 'TimeoutNegativeWarning') Reflect.apply(emitWarning, process, warning);
-};
+ignoreNegativeTimeouts();
 
 /** A server that hangs can keep a socket of ours open after the command has given up on it. */
 const lingerMs = 500;

@@ -1,5 +1,6 @@
 /** `npm run stack`: starts the three servers, prints where they are, and keeps them until Ctrl-C. */
 import { Command } from 'commander';
+import { ignoreNegativeTimeouts } from '../relay/kafkajs-warnings.ts';
 import { startStack } from './stack.ts';
 
 new Command('npm run stack --')
@@ -9,6 +10,7 @@ new Command('npm run stack --')
   .allowExcessArguments(false)
   .parse();
 
+ignoreNegativeTimeouts();
 const onProgress = (line: string) => console.error(`# ${line}`);
 const stack = await startStack({ purpose: 'demo', onProgress }).catch((error: Error) => {
   console.error(error.message);
