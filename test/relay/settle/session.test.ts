@@ -275,7 +275,7 @@ describe('retention', () => {
   test('by count removes the ones closed first, none that is open or parked, none whose release may be undone', async () => {
     await begin(progressAt(0x1000n));
     await pool.query(
-      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, last_seen, released_lsn)
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, closed_at, released_lsn)
        select '${slot}', ('0/' || n || '00')::pg_lsn, 0, 'X', '', status, now() - n * interval '1 hour', released::pg_lsn
          from (values (1, 'open', null), (2, 'parked', null), (3, 'discarded', null), (4, 'released', '0/900'),
                       (5, 'resubmitted', null), (6, 'released', '0/1000')) as t (n, status, released)`,
