@@ -1,5 +1,5 @@
 /** `npm run chaos`: breaks whatever can break, on real servers, and says which promise did not hold. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ignoreNegativeTimeouts } from '../relay/kafkajs-warnings.ts';
@@ -57,7 +57,7 @@ const command = new Command('npm run chaos --')
   )
   .option('--list', 'list the faults and end')
   .option('--json <file>', 'save every outcome')
-  .option('--docs', 'write the table to docs/chaos.md')
+  .option('--docs', 'write the table of this producer to docs/chaos.md')
   .addHelpText('after', help)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : usageExitCode));
 
@@ -94,7 +94,7 @@ async function main(given: Arguments): Promise<number> {
       onOutcome: (outcome, count) => print(describeOutcome(outcome, count)),
     });
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
-    if (docs === true) writeFileSync(docsFile, document(result, minutes));
+    if (docs === true) writeFileSync(docsFile, document(readFileSync(docsFile, 'utf8'), result, minutes));
     print(`\n${textTable(result.outcomes)}\n\n${describeTotals(result)}`);
     return result.outcomes.every(({ breaches }) => breaches.length === 0) ? 0 : 1;
   } catch (error) {

@@ -1,4 +1,5 @@
 /** What a run found, as a table for people. */
+import { type Producer, producers } from './fault.ts';
 import type { Outcome, RunResult } from './run.ts';
 
 export type Row = {
@@ -63,9 +64,7 @@ export function markdownTable(outcomes: readonly Outcome[]): string {
   return [row(columns), row(columns.map(() => '---')), ...lines].join('\n');
 }
 
-/** The text of docs/chaos.md. */
-export function document(result: RunResult, minutes: number): string {
-  return `# What the relay survived
+const introduction = `# What the relay survived
 
 \`npm run chaos\` breaks the relay, its servers and the network between them, on real servers, while three writers commit
 without pause and a \`read_committed\` consumer of its own follows the topics. After each fault everything is compared:
@@ -80,12 +79,32 @@ without pause and a \`read_committed\` consumer of its own follows the topics. A
 | I6 | \`confirmed_flush_lsn\` never passed the committed progress (the slot is looked at every 50 ms, and on the wire nothing is acknowledged before Kafka has confirmed it) |
 | I7 | the consumer never saw an id twice or a key out of order, at any moment |
 | I8 | the relay has caught up within 10 s (a standby within 3 s, where Kafka itself is slower: see \`--list\`), or has halted with the code that was expected; the times are stretched when the machine is busy with something else |
-| I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (seen as I3 and I7: a released event keeps its position) |
+| I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (seen as I3 and I7: a released event keeps its position) |`;
 
-This table was made by \`npm run chaos -- --minutes ${minutes} --seed ${result.seed}${result.producer === 'lean' ? '' : ` --producer ${result.producer}`} --docs\`. ${describeTotals(result)}
+/**
+ * The text of docs/chaos.md: a table for each producer.
+ * @param before its text so far, of which the table of the other producer stays
+ */
+export function document(before: string, result: RunResult, minutes: number): string {
+  const sections = producers.map((producer) =>
+    producer === result.producer ? section(result, minutes) : (sectionOf(producer).exec(before)?.[0] ?? ''),
+  );
+  return `${[introduction, ...sections.filter((text) => text !== '')].join('\n\n')}\n`;
+}
+
+const sectionOf = (producer: Producer): RegExp =>
+  new RegExp(`<!-- ${producer} -->.*<!-- /${producer} -->`, 's');
+
+function section(result: RunResult, minutes: number): string {
+  const { producer, seed } = result;
+  const option = producer === 'lean' ? '' : ` --producer ${producer}`;
+  return `<!-- ${producer} -->
+## With the producer \`${producer}\`
+
+Made by \`npm run chaos -- --minutes ${minutes} --seed ${seed}${option} --docs\`. ${describeTotals(result)}
 
 ${markdownTable(result.outcomes)}
-`;
+<!-- /${producer} -->`;
 }
 
 export function describeTotals({ outcomes, seed, calmMs, events, producer }: RunResult): string {
