@@ -81,6 +81,8 @@ export class Ledger {
   #confirmed: { readonly lsn: bigint; readonly atMs: number }[] = [];
   #isLateAllowed = false;
   #isSlotWatched = true;
+  /** Since the last check. */
+  #wasSlotLost = false;
   #acknowledged = 0;
   #breaches: Breach[] = [];
 
@@ -151,6 +153,7 @@ export class Ledger {
   /** From here on the slot is not the relay's doing, until it is again (I6). */
   watchSlot(isWatched: boolean): void {
     this.#isSlotWatched = isWatched;
+    if (!isWatched) this.#wasSlotLost = true;
     this.#confirmed = [];
     this.#acknowledgementsChecked = this.#wire.acknowledgements().length;
   }
@@ -197,7 +200,7 @@ export class Ledger {
     this.#checkContent(record, at);
     const commit = this.#commitOf.get(tx);
     // One that was resubmitted has a transaction of its own now.
-    const mayMove = record.headers.poison !== undefined;
+    const mayMove = record.headers.poison !== undefined || (commit !== undefined && this.#isCutOff(commit));
     if (commit !== undefined && commit !== place.commitLsn && !mayMove)
       this.#broke('I4', `one transaction at two commit positions, ${at}`);
     if (!mayMove) this.#commitOf.set(tx, place.commitLsn);
@@ -210,6 +213,14 @@ export class Ledger {
     this.#seen.set(id, seen);
     this.#unchecked.push(seen);
     this.#awaited.delete(id);
+  }
+
+  /** Whether a progress ended within the transaction before the slot was lost: then `recover` publishes the rest of it. */
+  #isCutOff(commitLsn: bigint): boolean {
+    return (
+      this.#wasSlotLost &&
+      this.#progress.some(({ frontier: [lsn, ordinal] }) => lsn === commitLsn && ordinal > 0)
+    );
   }
 
   #checkOrder(key: string, seq: number, position: string, at: string): void {
@@ -278,6 +289,7 @@ export class Ledger {
     this.#checkTransactions(options.letters);
     this.#checkConfirmed();
     this.#checkAcknowledgements();
+    this.#wasSlotLost = !this.#isSlotWatched;
   }
 
   #checkSets({ rows, letters, isComplete, maySetAside }: Parameters<Ledger['check']>[0]): void {

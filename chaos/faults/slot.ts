@@ -19,6 +19,25 @@ export const slotFaults: readonly Fault[] = [
     repair: recover,
   },
   {
+    name: 'slot dropped in the midst of a split transaction',
+    class: 'postgres',
+    about: 'a part of it is published; recover publishes the rest',
+    expect: { haltsWith: ['SLOT_MISSING'] },
+    async inject(arena) {
+      const { relays, load } = arena;
+      const { size } = relays;
+      relays.size = 0;
+      await Promise.all(relays.all.map((relay) => relay.kill()));
+      // Ten parts at `publish.maxTransactionEvents` 100; what came before it is in the first of the commits or two.
+      await load.commit(Array.from({ length: 1_000 }, (_, n) => load.event(`split-${n % 7}`)));
+      const relay = await relays.replace({ failpoint: 'KAFKA_COMMITTED:5' });
+      await relay.exited;
+      await withFreeSlot(arena, 'select pg_drop_replication_slot($1)');
+      relays.scale(size);
+    },
+    repair: recover,
+  },
+  {
     name: 'slot made anew by hand',
     class: 'postgres',
     about: 'dropped, and made again under the same name while events are written',
