@@ -174,9 +174,10 @@ export const kafkaFaults: readonly Fault[] = [
     name: 'topic deleted and made again',
     class: 'kafka',
     about:
-      'while nothing is written; what was in it is gone by hand, all that comes later must be in the new one',
+      'while nothing is written; what was in it is gone by hand, all that comes later must be in the new one, or set aside while there is none',
     expect: 'recovers',
     world: {},
+    maySetAside: true,
     async inject(arena) {
       const { load, topic, untilCaughtUp } = arena;
       await untilCaughtUp(20_000);
