@@ -37,7 +37,15 @@ const warmUpSeconds = 3;
 /** What has not arrived when nothing did for so long is lost. */
 const graceMs = 10_000;
 
-export type LiveOptions = { readonly rates: readonly number[]; readonly seconds: number };
+export type LiveOptions = {
+  readonly rates: readonly number[];
+  readonly seconds: number;
+  /** Whether a load that does not count comes first: who has published a million events before was compiled by then. */
+  readonly warmUp: boolean;
+};
+
+/** As many events as a round of the drain has. */
+const compiling = { rate: 20_000, seconds: 10 } as const;
 
 /** Whose latency it is: a process that streams already. */
 export type Subject = { readonly name: string; readonly pid: number; topicOf(aggregateType: string): string };
@@ -46,13 +54,17 @@ export type Subject = { readonly name: string; readonly pid: number; topicOf(agg
 export async function measureLive(
   world: BenchWorld,
   subject: Subject,
-  { rates, seconds }: LiveOptions,
+  { rates, seconds, warmUp }: LiveOptions,
   onProgress: (line: string) => void,
 ): Promise<Live[]> {
   const pool = new pg.Pool({ connectionString: world.stack.databaseUrl, max: connections });
   pool.on('error', () => {}); // the query that needed it says so
   try {
     const live: Live[] = [];
+    if (warmUp) {
+      onProgress(`live: warming ${subject.name} up`);
+      await measureRate(world, subject, pool, compiling.rate, compiling.seconds);
+    }
     for (const rate of rates) {
       onProgress(`live: ${subject.name} at ${rate} events/s`);
       const measured = await measureRate(world, subject, pool, rate, seconds);

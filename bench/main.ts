@@ -209,6 +209,7 @@ async function liveOfAll(
   debezium: Debezium | undefined,
 ): Promise<{ live: Report['live']; idleCpuPercent: number | null }> {
   const seconds = options.liveSeconds ?? (options.quick ? 5 : 20);
+  const warmUp = options.warmUp && !options.quick;
   const live: { -readonly [Name in Competitor]?: Report['live'][Name] } = {};
   let idle: number | null = null;
   if (wanted.includes('relay')) {
@@ -218,7 +219,7 @@ async function liveOfAll(
     live.relay = await measureLive(
       world,
       { name: 'relay', pid: relay.pid, topicOf },
-      { rates, seconds },
+      { rates, seconds, warmUp },
       say,
     );
     say('idle');
@@ -229,7 +230,7 @@ async function liveOfAll(
     const slot = await debezium.createSlot();
     await debezium.stream(slot);
     const subject = { name: 'debezium', pid: debezium.pid, topicOf: debeziumTopicOf };
-    live.debezium = await measureLive(world, subject, { rates: debeziumRates, seconds }, say);
+    live.debezium = await measureLive(world, subject, { rates: debeziumRates, seconds, warmUp }, say);
     await debezium.end(slot);
   }
   return { live, idleCpuPercent: idle };
