@@ -81,8 +81,8 @@ export class Ledger {
   #confirmed: { readonly lsn: bigint; readonly atMs: number }[] = [];
   #isLateAllowed = false;
   #isSlotWatched = true;
-  /** Since the last check. */
-  #wasSlotLost = false;
+  /** Whether `recover` may publish the rest of a transaction, since the last check. */
+  #mayBeCutOff: 'where declared' | 'anywhere' | undefined;
   #acknowledged = 0;
   #breaches: Breach[] = [];
 
@@ -153,9 +153,17 @@ export class Ledger {
   /** From here on the slot is not the relay's doing, until it is again (I6). */
   watchSlot(isWatched: boolean): void {
     this.#isSlotWatched = isWatched;
-    if (!isWatched) this.#wasSlotLost = true;
+    if (!isWatched) this.#mayBeCutOff ??= 'where declared';
     this.#confirmed = [];
     this.#acknowledgementsChecked = this.#wire.acknowledgements().length;
+  }
+
+  /**
+   * Of a transaction under way when its table leaves the publication, Postgres streams the rows from before and not those
+   * from after, as a whole one (I4).
+   */
+  allowCut(): void {
+    this.#mayBeCutOff = 'anywhere';
   }
 
   /** Later events of a key may be published before anybody can know that an earlier one was never streamed (I7). */
@@ -215,12 +223,10 @@ export class Ledger {
     this.#awaited.delete(id);
   }
 
-  /** Whether a progress ended within the transaction before the slot was lost: then `recover` publishes the rest of it. */
+  /** Declared is what a progress ends within: the slot was lost before the other parts of it were published. */
   #isCutOff(commitLsn: bigint): boolean {
-    return (
-      this.#wasSlotLost &&
-      this.#progress.some(({ frontier: [lsn, ordinal] }) => lsn === commitLsn && ordinal > 0)
-    );
+    if (this.#mayBeCutOff !== 'where declared') return this.#mayBeCutOff === 'anywhere';
+    return this.#progress.some(({ frontier: [lsn, ordinal] }) => lsn === commitLsn && ordinal > 0);
   }
 
   #checkOrder(key: string, seq: number, position: string, at: string): void {
@@ -289,7 +295,7 @@ export class Ledger {
     this.#checkTransactions(options.letters);
     this.#checkConfirmed();
     this.#checkAcknowledgements();
-    this.#wasSlotLost = !this.#isSlotWatched;
+    if (this.#isSlotWatched) this.#mayBeCutOff = undefined;
   }
 
   #checkSets({ rows, letters, isComplete, maySetAside }: Parameters<Ledger['check']>[0]): void {

@@ -102,6 +102,7 @@ export const slotFaults: readonly Fault[] = [
     expect: { haltsWith: ['PUBLICATION_MISSING'] },
     async inject({ pool, publication, ledger }) {
       ledger.watchSlot(false);
+      ledger.allowCut();
       await pool.query(`drop publication ${publication}`);
     },
     async repair(arena) {
@@ -120,6 +121,7 @@ export const slotFaults: readonly Fault[] = [
     async inject({ pool, publication, load, ledger }) {
       ledger.watchSlot(false);
       ledger.allowLate();
+      ledger.allowCut();
       await pool.query(`alter publication ${publication} drop table outbox.event`);
       await load.commit([load.event('left-out')]);
       await pool.query(`alter publication ${publication} add table outbox.event`);
