@@ -274,8 +274,8 @@ export const configSchema = z.strictObject({
       1024 * MiB,
     ),
     lingerMs: integer(
-      'How long to wait for more events before a Kafka transaction is begun; 0 = not at all.',
-      2,
+      'Least time from the begin of a Kafka transaction to the begin of the next, for events to share it; the first event after a silence waits not at all, with 0 none does.',
+      4,
       0,
       10_000,
     ),

@@ -34,7 +34,6 @@ export class Filling {
   readonly committedAtMs: number[] = [];
   #covered: Covered | undefined;
   #capturedBytes = 0;
-  #firstMs = Number.POSITIVE_INFINITY;
   #copies = 0;
 
   constructor(batch: Batch) {
@@ -66,11 +65,6 @@ export class Filling {
     return { rejections: this.rejections, parked: this.#parked, releases: this.#releases };
   }
 
-  /** When the first event came in, on the monotonic clock. */
-  get firstMs(): number {
-    return this.#firstMs;
-  }
-
   /**
    * Whether a transaction may be added. An empty batch takes any; one that is large enough to be efficient takes no more,
    * and none may grow beyond what one Kafka transaction may hold.
@@ -96,7 +90,6 @@ export class Filling {
     this.#copies += copies.length;
     if (encoded.records.length + released.records.length > 0)
       this.committedAtMs.push(transaction.committedAtMs);
-    if (this.hasEvents) this.#firstMs = Math.min(this.#firstMs, performance.now());
     this.#capturedBytes += transaction.bytes;
     this.#covered = {
       ...coveredBy(transaction, this.#covered?.endLsn ?? null),

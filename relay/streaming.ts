@@ -71,6 +71,8 @@ export class Streaming {
   #committing: Filling | undefined;
   #isBlocked = false;
   #beat: number;
+  /** When the last Kafka transaction began, at first the session, and when it was committed; on the monotonic clock. */
+  #begunMs = performance.now();
   #committedMs = performance.now();
 
   constructor(dependencies: StreamingDependencies) {
@@ -291,15 +293,18 @@ export class Streaming {
     }
   }
 
-  /** Waits until the batch should go. Events go after the linger, a progress without events only every so often. */
+  /**
+   * Waits until the batch should go. Events go at once, but no sooner than the linger after the batch before began: after
+   * a silence none waits, and many share a transaction. A progress without events goes only every so often.
+   */
   async #due(): Promise<boolean> {
     const { publish, capture } = this.#use.config;
     while (!this.#isEnding) {
-      const { hasEvents, covered, firstMs } = this.#filling;
+      const { hasEvents, covered } = this.#filling;
       if (hasEvents && this.#isBlocked) return true;
       if (covered === undefined) await this.#content.wait();
       else {
-        const dueMs = hasEvents ? firstMs + publish.lingerMs : this.#committedMs + capture.heartbeatMs;
+        const dueMs = hasEvents ? this.#begunMs + publish.lingerMs : this.#committedMs + capture.heartbeatMs;
         const waitMs = dueMs - performance.now();
         if (waitMs <= 0) return true;
         await this.#content.wait(waitMs);
@@ -318,7 +323,7 @@ export class Streaming {
     const { timeline } = capture.system;
     const writer = { instance, time: new Date().toISOString(), timeline };
     const next = advance(this.#progress, covered, filled.events, writer);
-    const begunMs = performance.now();
+    this.#begunMs = performance.now();
     await publisher.commit(batch, next);
     await failpoint('KAFKA_COMMITTED');
     this.#progress = next;
@@ -327,7 +332,7 @@ export class Streaming {
     capture.acknowledge(next.endLsn);
     capture.inbox.release(filled.capturedBytes);
     await failpoint('ACKNOWLEDGED');
-    this.#report(filled, next, (this.#committedMs - begunMs) / 1000);
+    this.#report(filled, next, (this.#committedMs - this.#begunMs) / 1000);
   }
 
   #report(

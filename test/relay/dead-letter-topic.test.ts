@@ -26,7 +26,7 @@ test('a refused event is copied once with its reason, whenever the relay dies, a
     DEAD_LETTERS_TOPIC: topic,
     DEAD_LETTERS_POLICY: 'park-key',
     PUBLISH_MAX_RECORD_BYTES: 2_000,
-    PUBLISH_LINGER_MS: 100,
+    PUBLISH_LINGER_MS: 500,
   };
   for (const place of ['DEAD_LETTERS_STORED:1', 'EVENTS_SENT:1', 'KAFKA_COMMITTED:1'])
     await world.startRelay({ ...settings, FAILPOINT: place }).exited;

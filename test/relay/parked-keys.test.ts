@@ -7,7 +7,7 @@ const settings: Settings = {
   DEAD_LETTERS_POLICY: 'park-key',
   DEAD_LETTERS_STORM_PERCENT: 100,
   // Long enough that what is written before a relay starts comes in the same batch each time.
-  PUBLISH_LINGER_MS: 100,
+  PUBLISH_LINGER_MS: 500,
 };
 
 /** Writes the events of a key in their order, some of them refused, and knows what must come of it. */

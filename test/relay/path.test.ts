@@ -1,4 +1,5 @@
 /** What reaches Kafka of everything that can happen in a database, on real servers. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { idOf, itemOf, World } from './world.ts';
@@ -172,6 +173,25 @@ describe('the path from row to record', () => {
     const transactions = () => relay.metric('outbox_relay_transactions_total', '{kind="events"}');
     await expect.poll(transactions).toBe(1);
     expect(await relay.metric('outbox_relay_split_transactions_total')).toBe(0);
+  });
+
+  it('has an event after a silence wait for nobody, and those that follow it share a Kafka transaction', async () => {
+    const lingerMs = 4_000;
+    await using scene = await streamingWorld({ PUBLISH_LINGER_MS: lingerMs, CAPTURE_HEARTBEAT_MS: 60_000 });
+    const { world, relay } = scene;
+    const transactions = () => relay.metric('outbox_relay_transactions_total', '{kind="events"}');
+    await world.read(await world.write([{ key: 'k', seq: 0 }]));
+    await sleep(lingerMs); // the silence
+    const before = await transactions();
+    const writtenMs = performance.now();
+    const first = await world.write([{ key: 'k', seq: 1 }]);
+    await world.read(first);
+    expect(performance.now() - writtenMs).toBeLessThan(lingerMs / 2);
+    const following: string[] = [];
+    for (let seq = 2; seq < 7; seq++) following.push(...(await world.write([{ key: 'k', seq }])));
+    await world.read(following);
+    expect(performance.now() - writtenMs).toBeGreaterThan(lingerMs);
+    await expect.poll(transactions).toBe(before + 2);
   });
 
   it('streams an existing outbox table of other names, with text payloads and ids that are no UUIDs', async () => {

@@ -119,7 +119,7 @@ const parking: Settings = {
 /** What is written before a relay starts comes in one batch. */
 const oneBatch: Settings = {
   PUBLISH_BATCH_EVENTS: 1_000,
-  PUBLISH_LINGER_MS: 100,
+  PUBLISH_LINGER_MS: 500,
   CAPTURE_HEARTBEAT_MS: 60_000,
 };
 
