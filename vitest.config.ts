@@ -4,7 +4,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/global-setup.ts',
-    setupFiles: 'test/support/leaked-handles.ts',
+    setupFiles: ['test/support/kafkajs-warnings.ts', 'test/support/leaked-handles.ts'],
     reporters: ['default', './test/support/summary-reporter.ts'],
     pool: 'forks',
     // The servers need a core too.

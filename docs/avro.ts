@@ -177,7 +177,9 @@ export async function outcomeOf(schema: unknown, payload: string): Promise<strin
   const encoder = new Encoder(
     config,
     { latest: async () => registered, version: async () => registered },
-    { resolve: async () => ({ partitions: 1, maxMessageBytes: 1_000_000 }) },
+    {
+      resolve: async () => ({ partitions: 1, maxMessageBytes: 1_000_000, keptMs: Number.POSITIVE_INFINITY }),
+    },
   );
   const names = { id: '1', aggregatetype: 'example', aggregateid: '1', type: 'Example' };
   const row = { ...names, payload, headers: null, createdAt: null };

@@ -23,7 +23,14 @@ import { Comparer, type Comparison } from './compare.ts';
 import { Decoder } from './decoder.ts';
 import { extendToHighWatermarks } from './high-watermarks.ts';
 import { connectForAudit, findEvents, readDeadLetters, readTable, type Snapshot } from './read-table.ts';
-import { listTopics, offsetCount, readTopics, stableRanges, type TopicRecord } from './read-topics.ts';
+import {
+  headerText,
+  listTopics,
+  offsetCount,
+  readTopics,
+  stableRanges,
+  type TopicRecord,
+} from './read-topics.ts';
 
 export type AuditOptions = {
   readonly config: Config;
@@ -169,22 +176,16 @@ async function addRecords(
 }
 
 function auditedRecord(record: TopicRecord, decoder: Decoder, router: Router) {
-  const { topic, partition, offset, timestampMs } = record;
+  const { topic, partition, offset, committedAtMs } = record;
   const isTombstone = record.value === null && router.takesTombstones(topic);
   return {
     topic,
     partition,
     offset,
-    timestampMs,
+    committedAtMs,
     key: record.key?.toString() ?? null,
-    id: headerOf(record, 'id'),
-    position: headerOf(record, 'position'),
+    id: headerText(record.headers, 'id'),
+    position: headerText(record.headers, 'position'),
     fault: isTombstone ? undefined : decoder.faultOf(record.value),
   };
-}
-
-/** Of a header that occurs twice, the first: the relay's own come before a row's. */
-function headerOf({ headers }: TopicRecord, name: string): string | undefined {
-  const value = headers?.[name];
-  return (Array.isArray(value) ? value[0] : value)?.toString();
 }

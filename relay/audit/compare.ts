@@ -40,7 +40,7 @@ export type AuditedRecord = {
   readonly topic: string;
   readonly partition: number;
   readonly offset: bigint;
-  readonly timestampMs: number;
+  readonly committedAtMs: number;
   readonly key: string | null;
   /** Headers; undefined where absent. */
   readonly id: string | undefined;
@@ -155,7 +155,7 @@ export class Comparer {
     if (reason !== undefined) this.#list(this.#undecodable, () => ({ ...placeOf(record), reason }));
     if (record.id === undefined) return;
 
-    const slot = this.#index.add(record.id, this.#topicNumber(record.topic), record.timestampMs);
+    const slot = this.#index.add(record.id, this.#topicNumber(record.topic), record.committedAtMs);
     this.#index.addRecord(slot);
     const surplus = this.#index.records(slot) - Math.max(1, this.#index.rows(slot));
     if (surplus === 1) this.#list(this.#duplicate, () => record.id!);
@@ -264,17 +264,17 @@ export class Comparer {
     return this.#oldestStrangerMs < oldestMs ? oldestMs + longestTransactionMs : oldestMs;
   }
 
-  #judgeOrigin(slot: number, { timestampMs }: AuditedRecord, commitLsn: Lsn | undefined): void {
+  #judgeOrigin(slot: number, { committedAtMs }: AuditedRecord, commitLsn: Lsn | undefined): void {
     if (this.#index.rows(slot) > 0) {
-      this.#oldestMatchMs = Math.min(this.#oldestMatchMs, timestampMs);
+      this.#oldestMatchMs = Math.min(this.#oldestMatchMs, committedAtMs);
       return;
     }
     const isNewer =
       commitLsn !== undefined &&
       commitLsn >= this.#snapshotLsn &&
-      timestampMs >= this.#snapshotMs - commitToleranceMs;
+      committedAtMs >= this.#snapshotMs - commitToleranceMs;
     if (isNewer) this.#index.addFlag(slot, flag.newer);
-    else this.#oldestStrangerMs = Math.min(this.#oldestStrangerMs, timestampMs);
+    else this.#oldestStrangerMs = Math.min(this.#oldestStrangerMs, committedAtMs);
   }
 
   #checkOrder(record: AuditedRecord, position: string): void {
@@ -291,12 +291,12 @@ export class Comparer {
     else last.set(key, position);
   }
 
-  #noteFirst({ topic, partition, timestampMs }: AuditedRecord): void {
+  #noteFirst({ topic, partition, committedAtMs }: AuditedRecord): void {
     const key = `${topic}/${partition}`;
     if (!this.#trimmed.has(key) || this.#firstSeen.has(key)) return;
     this.#firstSeen.add(key);
     const number = this.#topicNumber(topic);
-    this.#keptFromMs.set(number, Math.max(timestampMs, this.#keptFromMs.get(number) ?? 0));
+    this.#keptFromMs.set(number, Math.max(committedAtMs, this.#keptFromMs.get(number) ?? 0));
   }
 
   /** Trimmed partitions that have no record left: anything may have been in them. */

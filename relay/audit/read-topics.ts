@@ -14,6 +14,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Admin, Batch, Consumer, IHeaders, Kafka } from 'kafkajs';
+import { commitTimeMs, committedAtHeader } from '../encode/record-time.ts';
 import { RelayError } from '../errors.ts';
 import { kafkaError } from '../kafka.ts';
 
@@ -30,7 +31,8 @@ export type TopicRecord = {
   readonly topic: string;
   readonly partition: number;
   readonly offset: bigint;
-  readonly timestampMs: number;
+  /** When its event was committed. */
+  readonly committedAtMs: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: IHeaders | undefined;
@@ -52,6 +54,12 @@ export type ReadTopicsOptions = {
 
 /** How long a fetch waits for data, and so how long ending the consumer takes at most. */
 const maxWaitMs = 200;
+
+/** Of a header that occurs twice, the first: the relay's own come before a row's. */
+export function headerText(headers: IHeaders | undefined, name: string): string | undefined {
+  const value = headers?.[name];
+  return (Array.isArray(value) ? value[0] : value)?.toString();
+}
 
 /** Names of the topics that exist. @throws RelayError KAFKA_* */
 export async function listTopics(admin: Admin): Promise<string[]> {
@@ -168,7 +176,10 @@ class Reading {
         topic: batch.topic,
         partition: batch.partition,
         offset,
-        timestampMs: Number(message.timestamp),
+        committedAtMs: commitTimeMs(
+          Number(message.timestamp),
+          headerText(message.headers, committedAtHeader),
+        ),
         key: message.key,
         value: message.value,
         headers: message.headers,

@@ -49,7 +49,7 @@ export async function judge(
 }
 
 /** Kafka's own default of max.message.bytes. */
-const newTopic = { partitions: 1, maxMessageBytes: 1_048_588 };
+const newTopic = { partitions: 1, maxMessageBytes: 1_048_588, keptMs: Number.POSITIVE_INFINITY };
 
 export type Fix = {
   readonly config: Config;

@@ -7,6 +7,7 @@ import { formatPosition } from '../position.ts';
 import { recordBytes } from './encoder.ts';
 import { partitionOf } from './murmur2.ts';
 import type { OutboundRecord, Rejection, TopicDirectory, TopicInfo } from './record.ts';
+import { recordTime } from './record-time.ts';
 
 /** As for the topics of events. */
 const infoTtlMs = 300_000;
@@ -35,15 +36,15 @@ export class DeadLetterTopic {
    * A record for each event that is refused itself; those that only wait for another are none.
    * @throws RelayError KAFKA_UNSUITABLE where the topic does not exist and may not be made; KAFKA_*
    */
-  async copies(rejections: readonly Rejection[], timestampMs: number): Promise<OutboundRecord[]> {
+  async copies(rejections: readonly Rejection[], committedAtMs: number): Promise<OutboundRecord[]> {
     const refused = rejections.filter(({ code }) => code !== 'KEY_PARKED');
     if (refused.length === 0) return [];
     const info = await this.#info();
-    return refused.map((rejection) => this.#copy(rejection, info, timestampMs));
+    return refused.map((rejection) => this.#copy(rejection, info, committedAtMs));
   }
 
   /** With its payload if that fits, else without it, else without anything that came from the row but its position. */
-  #copy(rejection: Rejection, info: TopicInfo, timestampMs: number): OutboundRecord {
+  #copy(rejection: Rejection, info: TopicInfo, committedAtMs: number): OutboundRecord {
     const maxBatchBytes = info.maxMessageBytes - batchOverheadBytes;
     const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
     const { row } = rejection;
@@ -61,7 +62,7 @@ export class DeadLetterTopic {
       topic: this.#topic,
       partition: partitionOf(form.key, info.partitions),
       ...form,
-      timestampMs,
+      timestampMs: recordTime(committedAtMs, info.keptMs, Date.now()).timestampMs,
       bytes: recordBytes(form.key, form.value, form.headers),
       maxBatchBytes,
     };

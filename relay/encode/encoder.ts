@@ -12,6 +12,7 @@ import { AvroMismatch } from './avro/writer.ts';
 import { buildHeaders, HeadersInvalid, mayNameVersion, namedVersion, positionHeaders } from './headers.ts';
 import { partitionOf } from './murmur2.ts';
 import type { EncodedTransaction, OutboundRecord, Rejection, TopicDirectory, TopicInfo } from './record.ts';
+import { recordTime } from './record-time.ts';
 import { Router } from './route.ts';
 import { isUsable, type SchemaSource, Schemas, type UnusableSchema, type UsableSchema } from './schemas.ts';
 import { UnclearFailures } from './unclear-failures.ts';
@@ -107,7 +108,7 @@ export class Encoder {
     const positionOf = positionHeaders(transaction.commitLsn);
     const { rows, firstOrdinal } = transaction;
     // Brokers refuse timestamps of the future (message.timestamp.after.max.ms), as a database with a fast clock gives.
-    const timestampMs = Math.min(transaction.committedAtMs, Date.now());
+    const committedAtMs = Math.min(transaction.committedAtMs, Date.now());
     this.#unclear.begin();
     for (let index = skip; index < rows.length; index++) {
       const row = rows.at(index);
@@ -115,14 +116,14 @@ export class Encoder {
       const position = positionOf(ordinal);
       try {
         if (isEmpty(row.payload)) {
-          const tombstone = await this.#tombstone(row, position, timestampMs);
+          const tombstone = await this.#tombstone(row, position, committedAtMs);
           if (tombstone !== undefined) {
             records.push(tombstone);
             continue;
           }
         }
         const target = this.#freshTarget(row) ?? (await this.#findTarget(row));
-        const record = this.#encodeRow(row, target, position, timestampMs);
+        const record = this.#encodeRow(row, target, position, committedAtMs);
         records.push(record instanceof Promise ? await record : record);
       } catch (error) {
         const rejection = toRejection(refusalOf(error), transaction, row, ordinal);
@@ -138,16 +139,16 @@ export class Encoder {
     row: OutboxRow,
     target: Target,
     position: string,
-    timestampMs: number,
+    committedAtMs: number,
   ): OutboundRecord | Promise<OutboundRecord> {
     try {
-      return this.#toRecord(row, target, position, timestampMs);
+      return this.#toRecord(row, target, position, committedAtMs);
     } catch (error) {
       // A version that it is held at never changes.
       const mayBeNewer =
         error instanceof Refusal && error.code === 'PAYLOAD_INVALID' && target.version === null;
       if (!mayBeNewer) throw error;
-      return this.#encodeWithNewer(row, target, position, timestampMs, error);
+      return this.#encodeWithNewer(row, target, position, committedAtMs, error);
     }
   }
 
@@ -156,29 +157,29 @@ export class Encoder {
     row: OutboxRow,
     target: Target,
     position: string,
-    timestampMs: number,
+    committedAtMs: number,
     refusal: Refusal,
   ) {
     const newer = await this.#schemas.refresh(target.subject, null, refusedRefreshMs);
     if (!isUsable(newer) || newer.id === target.schema.id) throw refusal;
     this.#targets.clear();
-    return this.#toRecord(row, { ...target, schema: newer }, position, timestampMs);
+    return this.#toRecord(row, { ...target, schema: newer }, position, committedAtMs);
   }
 
   /** An event without a payload, where its topic takes that; it has no value, and needs no schema. */
   async #tombstone(
     row: OutboxRow,
     position: string,
-    timestampMs: number,
+    committedAtMs: number,
   ): Promise<OutboundRecord | undefined> {
     const destination = await this.#destination(row);
     if (!this.#router.takesTombstones(destination.topic)) return undefined;
-    return this.#assemble(row, destination, null, { topic: destination.topic }, position, timestampMs);
+    return this.#assemble(row, destination, null, { topic: destination.topic }, position, committedAtMs);
   }
 
-  #toRecord(row: OutboxRow, target: Target, position: string, timestampMs: number): OutboundRecord {
+  #toRecord(row: OutboxRow, target: Target, position: string, committedAtMs: number): OutboundRecord {
     const names = { topic: target.topic, subject: target.subject, schemaId: target.schema.id };
-    return this.#assemble(row, target, target, names, position, timestampMs);
+    return this.#assemble(row, target, target, names, position, committedAtMs);
   }
 
   /** @param target null for a tombstone */
@@ -188,20 +189,23 @@ export class Encoder {
     target: Target | null,
     names: Refusal['target'],
     position: string,
-    timestampMs: number,
+    committedAtMs: number,
   ): OutboundRecord {
     const { id, type, aggregateid } = row;
     if (id === null || id === '') throw new Refusal('EVENT_INVALID', 'id: must not be empty', names);
     if (aggregateid === null) throw new Refusal('EVENT_INVALID', 'aggregateid: must not be NULL', names);
-    const headers = ownHeaders({ id, type: type ?? '', position }, row.headers, names);
+    const { info } = destination;
+    const { timestampMs, isMoved } = recordTime(committedAtMs, info.keptMs, Date.now());
+    const movedFromMs = isMoved ? committedAtMs : undefined;
+    const headers = ownHeaders({ id, type: type ?? '', position }, row.headers, names, movedFromMs);
     const value = target === null ? null : this.#encodePayload(row.payload, target, names);
     const bytes = recordBytes(aggregateid, value, headers);
-    const maxBatchBytes = destination.info.maxMessageBytes - batchOverheadBytes;
+    const maxBatchBytes = info.maxMessageBytes - batchOverheadBytes;
     const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
     if (bytes > limit) throw new Refusal('RECORD_TOO_LARGE', `${bytes} bytes, at most ${limit} fit`, names);
     return {
       topic: destination.topic,
-      partition: partitionOf(aggregateid, destination.info.partitions),
+      partition: partitionOf(aggregateid, info.partitions),
       key: aggregateid,
       value,
       headers,
@@ -331,8 +335,13 @@ function parsePayload(payload: string, names: Refusal['target']): unknown {
   }
 }
 
-function ownHeaders(event: Parameters<typeof buildHeaders>[0], own: string | null, names: Refusal['target']) {
-  return checked(() => buildHeaders(event, own), names);
+function ownHeaders(
+  event: Parameters<typeof buildHeaders>[0],
+  own: string | null,
+  names: Refusal['target'],
+  movedFromMs: number | undefined,
+) {
+  return checked(() => buildHeaders(event, own, movedFromMs), names);
 }
 
 function checked<T>(read: () => T, names: Refusal['target']): T {

@@ -3,12 +3,13 @@
 import { positionPrefix } from '../position.ts';
 import { ExactNumber } from './avro/exact-number.ts';
 import { parseLosslessJson } from './avro/json.ts';
+import { committedAtHeader } from './record-time.ts';
 
 /** A row's wish for a version of its schema. It goes no further: what a reader needs is the id in the value. */
 const versionHeader = 'schema-version';
 
 /** Headers that only the relay writes or reads; a row's own of these names are left out. */
-const reserved: ReadonlySet<string> = new Set(['id', 'type', 'position', versionHeader]);
+const reserved: ReadonlySet<string> = new Set(['id', 'type', 'position', versionHeader, committedAtHeader]);
 
 /** Why the headers column cannot be used. */
 export class HeadersInvalid extends Error {}
@@ -16,13 +17,16 @@ export class HeadersInvalid extends Error {}
 /**
  * @param own the headers column: JSON text of an object, or null. Strings are taken as they are, numbers and booleans as
  *   JSON prints them; null means that the header is absent.
+ * @param movedFromMs the commit time, where the record has another
  * @throws HeadersInvalid for anything else.
  */
 export function buildHeaders(
   event: { readonly id: string; readonly type: string; readonly position: string },
   own: string | null,
+  movedFromMs?: number,
 ): Record<string, string> {
   const headers: Record<string, string> = { id: event.id, type: event.type, position: event.position };
+  if (movedFromMs !== undefined) headers[committedAtHeader] = new Date(movedFromMs).toISOString();
   if (own === null || own === '{}') return headers;
   for (const [name, value] of Object.entries(parseObject(own))) {
     if (reserved.has(name) || value === null) continue;

@@ -10,9 +10,9 @@ export type OutboundRecord = {
   readonly key: string;
   /** Confluent framing: byte 0, schema id (4 bytes, big endian), Avro. null for a tombstone. */
   readonly value: Buffer | null;
-  /** `id`, `type`, `position`, then the row's own. */
+  /** `id`, `type`, `position`, `committed-at` where that is not the timestamp, then the row's own. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Commit time in Postgres, ms since 1970; the record's timestamp. */
+  /** Of the record, ms since 1970: the commit time in Postgres, or a later one where the topic would not keep that. */
   readonly timestampMs: number;
   /** Upper bound of what the record takes in a Kafka record batch. */
   readonly bytes: number;
@@ -50,6 +50,8 @@ export type TopicInfo = {
   readonly partitions: number;
   /** Largest record batch the topic takes (max.message.bytes). */
   readonly maxMessageBytes: number;
+  /** How old, by its timestamp, a record may be before the topic removes or refuses it; Infinity where it may be any age. */
+  readonly keptMs: number;
 };
 
 export interface TopicDirectory {

@@ -3,6 +3,7 @@ import type { Admin, Kafka } from 'kafkajs';
 import { EventIndex } from '../audit/event-index.ts';
 import { extendToHighWatermarks } from '../audit/high-watermarks.ts';
 import {
+  headerText,
   listTopics,
   offsetCount,
   type PartitionRange,
@@ -56,13 +57,12 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
     stallMs,
     onProgress: (done) => onProgress(done, total),
     onRecords: (some) => {
-      for (const { topic, partition, timestampMs, headers } of some) {
-        kept.note(topic, partition, timestampMs);
-        const id = headers?.id;
-        const text = (Array.isArray(id) ? id[0] : id)?.toString();
-        if (text === undefined) continue;
+      for (const { topic, partition, committedAtMs, headers } of some) {
+        kept.note(topic, partition, committedAtMs);
+        const id = headerText(headers, 'id');
+        if (id === undefined) continue;
         records += 1;
-        ids.add(text, 0, timestampMs);
+        ids.add(id, 0, committedAtMs);
       }
     },
   });
@@ -84,10 +84,10 @@ class KeptFrom {
     }
   }
 
-  note(topic: string, partition: number, timestampMs: number): void {
-    this.lastMs = Math.max(this.lastMs, timestampMs);
+  note(topic: string, partition: number, committedAtMs: number): void {
+    this.lastMs = Math.max(this.lastMs, committedAtMs);
     if (!this.#trimmed.delete(`${topic}/${partition}`)) return;
-    this.#fromMs.set(topic, Math.max(timestampMs, this.#fromMs.get(topic) ?? timestampMs));
+    this.#fromMs.set(topic, Math.max(committedAtMs, this.#fromMs.get(topic) ?? committedAtMs));
   }
 
   /** To be called when all is read: a trimmed partition without a record may have held anything. */

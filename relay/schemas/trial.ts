@@ -42,7 +42,7 @@ type LocalSchema = {
 };
 
 /** Larger than any topic's: the files are on trial here, not the cluster. publish.maxRecordBytes still holds. */
-const anyTopic = { partitions: 1, maxMessageBytes: 2 ** 31 - 1 };
+const anyTopic = { partitions: 1, maxMessageBytes: 2 ** 31 - 1, keptMs: Number.POSITIVE_INFINITY };
 
 export class Trial {
   readonly #encoder: Encoder;

@@ -1,7 +1,9 @@
 /** What reaches Kafka of everything that can happen in a database, on real servers. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ConfigResourceTypes } from 'kafkajs';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
+import { withAdmin } from '../support/kafka.ts';
 import { idOf, itemOf, World } from './world.ts';
 
 async function connect(world: World): Promise<pg.Client & AsyncDisposable> {
@@ -192,6 +194,28 @@ describe('the path from row to record', () => {
     await world.read(following);
     expect(performance.now() - writtenMs).toBeGreaterThan(lingerMs);
     await expect.poll(transactions).toBe(before + 2);
+  });
+
+  it('publishes what a topic would not take by its commit time, after an outage longer than that', async () => {
+    await using scene = await streamingWorld();
+    const { world, relay } = scene;
+    const oldestMs = 3_000;
+    const configEntries = [{ name: 'message.timestamp.before.max.ms', value: String(oldestMs) }];
+    await withAdmin((admin) =>
+      admin.alterConfigs({
+        validateOnly: false,
+        resources: [{ type: ConfigResourceTypes.TOPIC, name: world.topic, configEntries }],
+      }),
+    );
+    await relay.kill();
+    const writtenMs = Date.now();
+    const ids = await world.write([{ key: 'k', seq: 0 }]);
+    await sleep(oldestMs); // the outage
+    await world.startRelay().streaming();
+    const [record] = await world.read(ids);
+    const committedMs = Date.parse(record?.headers['committed-at'] ?? '');
+    expect(committedMs).toBeGreaterThanOrEqual(writtenMs);
+    expect(committedMs).toBeLessThan(writtenMs + oldestMs);
   });
 
   it('streams an existing outbox table of other names, with text payloads and ids that are no UUIDs', async () => {

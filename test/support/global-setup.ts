@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestProject } from 'vitest/node';
+import { ignoreNegativeTimeouts } from '../../relay/kafkajs-warnings.ts';
 import { serverSource } from '../../stack/fetch.ts';
 import { type Stack, startStack } from '../../stack/stack.ts';
 
@@ -23,6 +24,7 @@ export type ServerAddresses = { databaseUrl: string; brokers: string[]; registry
 const onProgress = (line: string) => console.error(`# ${line}`);
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  ignoreNegativeTimeouts();
   // The one step that may take minutes, once: not within the time limit of a test's hook. What is missing is said
   // again to the first file that needs it.
   await serverSource(onProgress).catch(() => {});

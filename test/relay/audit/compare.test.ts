@@ -22,7 +22,7 @@ function record(id: string | undefined, changes: Partial<AuditedRecord> = {}): A
     topic: 't',
     partition: 0,
     offset: nextOffset,
-    timestampMs: rowMs + 5,
+    committedAtMs: rowMs + 5,
     key: id ?? null,
     id,
     position: formatPosition(nextOffset, 0),
@@ -137,7 +137,7 @@ describe('where Kafka removed the beginning of the topic', () => {
     audited.addEvent(event('old', rowMs));
     audited.addEvent(event('kept', rowMs + 10));
     audited.addEvent(event('young', rowMs + 20));
-    audited.addRecord(record('kept', { timestampMs: rowMs + 12 }));
+    audited.addRecord(record('kept', { committedAtMs: rowMs + 12 }));
     return audited;
   }
 
@@ -180,7 +180,7 @@ describe('a record whose event the table lacks', () => {
   });
 
   test('is newer when its position and its time are not below the snapshot', () => {
-    const newer = withStranger({ position: formatPosition(snapshotLsn, 0), timestampMs: snapshotMs });
+    const newer = withStranger({ position: formatPosition(snapshotLsn, 0), committedAtMs: snapshotMs });
     expect(summary(newer.finish(true))).toEqual({ newer: 1 });
   });
 
@@ -190,7 +190,10 @@ describe('a record whose event the table lacks', () => {
   });
 
   test('is leaked when only its time is beyond the snapshot', () => {
-    const late = withStranger({ position: formatPosition(snapshotLsn - 1n, 0), timestampMs: snapshotMs + 1 });
+    const late = withStranger({
+      position: formatPosition(snapshotLsn - 1n, 0),
+      committedAtMs: snapshotMs + 1,
+    });
     expect(summary(late.finish(true))).toEqual({ leaked: 1 });
   });
 
@@ -202,21 +205,21 @@ describe('a record whose event the table lacks', () => {
   });
 
   test('is unknown when it is older than the oldest row, and then no suspect', () => {
-    const audited = withStranger({ timestampMs: rowMs - 1 });
+    const audited = withStranger({ committedAtMs: rowMs - 1 });
     expect([...audited.suspects()]).toEqual([]);
     expect(summary(audited.finish(true))).toEqual({ unknown: 1 });
   });
 
   test('is leaked when it is older than the oldest row and everything is expected', () => {
-    expect(summary(withStranger({ timestampMs: rowMs - 1 }, { expectAll: true }).finish(true))).toEqual({
+    expect(summary(withStranger({ committedAtMs: rowMs - 1 }, { expectAll: true }).finish(true))).toEqual({
       leaked: 1,
     });
   });
 
   test('is unknown when its transaction may have straddled the cut where older rows were removed', () => {
-    const audited = withStranger({ timestampMs: rowMs - 1 });
-    audited.addRecord(record('straddling', { timestampMs: rowMs + 1_000 }));
-    audited.addRecord(record('well after', { timestampMs: rowMs + 601_000 }));
+    const audited = withStranger({ committedAtMs: rowMs - 1 });
+    audited.addRecord(record('straddling', { committedAtMs: rowMs + 1_000 }));
+    audited.addRecord(record('well after', { committedAtMs: rowMs + 601_000 }));
     const { findings, unjudged } = audited.finish(true);
     expect(unjudged.unknown.first).toEqual(['x', 'straddling']);
     expect(findings.leaked.first).toEqual(['well after']);
@@ -225,9 +228,9 @@ describe('a record whose event the table lacks', () => {
   test('is judged by the oldest record of a row when the table has no times', () => {
     const audited = comparer();
     audited.addEvent(event('a', null));
-    audited.addRecord(record('old', { timestampMs: rowMs - 700_000 }));
-    audited.addRecord(record('a', { timestampMs: rowMs }));
-    audited.addRecord(record('new', { timestampMs: rowMs + 700_000 }));
+    audited.addRecord(record('old', { committedAtMs: rowMs - 700_000 }));
+    audited.addRecord(record('a', { committedAtMs: rowMs }));
+    audited.addRecord(record('new', { committedAtMs: rowMs + 700_000 }));
     const { findings, unjudged } = audited.finish(true);
     expect(unjudged.unknown.first).toEqual(['old']);
     expect(findings.leaked.first).toEqual(['new']);
@@ -245,7 +248,7 @@ describe('the order of a key', () => {
     record(randomUUID(), {
       key: 'k',
       position: formatPosition(position, ordinal),
-      timestampMs: rowMs - 1,
+      committedAtMs: rowMs - 1,
       ...changes,
     });
 

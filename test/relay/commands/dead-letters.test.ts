@@ -194,6 +194,7 @@ test.each([
   [['resubmit', 'nobody', '--yes'], 'no dead letter nobody'],
   [['list', '--status', 'lost'], 'expected open, parked, resubmitted, discarded, released'],
   [['list', '--since', 'yesterday'], 'expected a time'],
+  [['list', '--code', 'PAYLOAD_INVALD'], 'expected one of '],
   [['purge', '--older-than', '90d', '--status', 'open'], 'expected resubmitted, discarded'],
 ])('%s is refused: %s', async (args, message) => {
   const { code, stderr } = await run(...args);

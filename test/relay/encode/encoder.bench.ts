@@ -13,7 +13,7 @@ const registered = { id: 7, schemaText: JSON.stringify(orderSchema), references:
 const encoder = new Encoder(
   configOf(),
   { latest: async () => registered, version: async () => registered },
-  { resolve: async () => ({ partitions: 6, maxMessageBytes: 1_048_588 }) },
+  { resolve: async () => ({ partitions: 6, maxMessageBytes: 1_048_588, keptMs: 1e12 }) },
 );
 const rows = Array.from({ length: 1_000 }, (_, index) => ({
   id: 'b1f2c3d4-0000-4000-8000-00000000002a',

@@ -23,7 +23,7 @@ beforeAll(async () => {
   registryUrl = (await servers()).registryUrl;
 });
 
-const info: TopicInfo = { partitions: 12, maxMessageBytes: 1_048_588 };
+const info: TopicInfo = { partitions: 12, maxMessageBytes: 1_048_588, keptMs: Number.POSITIVE_INFINITY };
 const canary = 'canary-4711';
 
 /** Every topic that was asked for, and what the answer is. */
@@ -271,6 +271,24 @@ describe('an event that can never be published', () => {
   });
 });
 
+describe('the time of a record', () => {
+  test('whose topic would remove it is later, and a header has the commit time', async () => {
+    const { kind } = await newKind();
+    const topics = new Topics();
+    topics.answer = { ...info, keptMs: 3_600_000 };
+    const encoder = encoderOf({}, registryUrl, topics);
+    const earliestMs = Date.now() - 1_800_000;
+    const late = await encodeOne(encoder, rowOf({ aggregatetype: kind, headers: '{"committed-at":"mine"}' }));
+    expect(late.timestampMs).toBeGreaterThanOrEqual(earliestMs);
+    expect(late.timestampMs).toBeLessThanOrEqual(Date.now() - 1_800_000);
+    expect(late.headers['committed-at']).toBe('2026-01-02T03:04:05.678Z');
+    const timely = { ...transaction(rowOf({ aggregatetype: kind })), committedAtMs: Date.now() - 1_700_000 };
+    const [record] = (await encoder.encode(timely, 0)).records;
+    expect(record?.timestampMs).toBe(timely.committedAtMs);
+    expect(record?.headers).not.toHaveProperty('committed-at');
+  });
+});
+
 describe('the size of a record', () => {
   test('is limited by the setting and by the topic, to the byte', async () => {
     const { kind } = await newKind(record({ name: 'text', type: 'string' }));
@@ -281,7 +299,7 @@ describe('the size of a record', () => {
     await encodeOne(fits, row(2_000));
     expect((await rejectOne(fits, row(2_001))).code).toBe('RECORD_TOO_LARGE');
     const topics = new Topics();
-    topics.answer = { partitions: 1, maxMessageBytes: probe.bytes + 61 };
+    topics.answer = { ...info, partitions: 1, maxMessageBytes: probe.bytes + 61 };
     const byTopic = encoderOf({}, registryUrl, topics);
     await encodeOne(byTopic, row(2_000));
     expect(await rejectOne(byTopic, row(2_001))).toMatchObject({

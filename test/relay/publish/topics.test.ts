@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { TopicInfo } from '../../../relay/encode/record.ts';
 import { Topics } from '../../../relay/publish/topics.ts';
 import { createTopic, withAdmin } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
@@ -12,18 +13,28 @@ describe('a topic that exists', () => {
     expect(await resolve(await createTopic('three', 3))).toEqual({
       partitions: 3,
       maxMessageBytes: 1_048_588,
+      keptMs: 604_800_000,
     });
   });
 
-  test('has its own size where it has one', async () => {
-    const topic = unique('sized');
+  test.each<[Record<string, string>, Partial<TopicInfo>]>([
+    [{ 'max.message.bytes': '54321' }, { maxMessageBytes: 54_321 }],
+    [{ 'retention.ms': '3600000' }, { keptMs: 3_600_000 }],
+    [{ 'retention.ms': '-1' }, { keptMs: 2 ** 63 }],
+    [{ 'retention.ms': '3600000', 'cleanup.policy': 'compact' }, { keptMs: 2 ** 63 }],
+    [{ 'retention.ms': '3600000', 'cleanup.policy': 'compact,delete' }, { keptMs: 3_600_000 }],
+    [{ 'message.timestamp.before.max.ms': '60000' }, { keptMs: 60_000 }],
+    [
+      { 'retention.ms': '60000', 'message.timestamp.type': 'LogAppendTime' },
+      { keptMs: Number.POSITIVE_INFINITY },
+    ],
+  ])('has its own settings where it has some: %j', async (settings, expected) => {
+    const topic = unique('settled');
+    const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
     await withAdmin((admin) =>
-      admin.createTopics({
-        waitForLeaders: true,
-        topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'max.message.bytes', value: '54321' }] }],
-      }),
+      admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1, configEntries }] }),
     );
-    expect(await resolve(topic)).toEqual({ partitions: 1, maxMessageBytes: 54_321 });
+    expect(await resolve(topic)).toMatchObject({ partitions: 1, ...expected });
   });
 
   test('has the partitions of the moment', async () => {
