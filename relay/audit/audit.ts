@@ -136,7 +136,7 @@ async function addEvents(options: AuditOptions, client: pg.Client, comparer: Com
     options.config,
     (opened) => {
       snapshot = opened;
-      comparer.setSnapshot(opened.lsn, opened.atMs);
+      comparer.setSnapshot(opened.lsn, opened.atMs, opened.firstStartMs);
     },
     (rows) => {
       for (const { id, aggregatetype, type, createdAtMs } of rows)

@@ -11,7 +11,7 @@
  * table tells whether the progress covers the transaction of a single row, so it is *not yet published*: no error
  * while a relay lags, and the list to look at when none runs. Either way a dead letter accounts for it. Where Kafka has
  * removed the beginning of the topic, an event that is not younger than what is left there may have been removed with
- * it: *expired*.
+ * it: *expired*. And what was written before a relay first began on the slot was never to be streamed: *before*.
  *
  * A record whose event the snapshot lacks is
  * - *newer*, if its position is not below `snapshotLsn` and its commit time no earlier than the snapshot less a
@@ -77,6 +77,7 @@ export type Unjudged = {
   readonly newer: Listed<string>;
   readonly unknown: Listed<string>;
   readonly expired: Listed<string>;
+  readonly before: Listed<string>;
 };
 
 export type Comparison = {
@@ -90,7 +91,7 @@ export type Comparison = {
 export type ComparerOptions = {
   /** Most ids of each kind that are kept. */
   readonly maxIds: number;
-  /** Nothing was ever removed on either side: unknown counts as leaked, expired as missing. */
+  /** Nothing was ever removed on either side: unknown counts as leaked, expired and before as missing. */
   readonly expectAll: boolean;
 };
 
@@ -110,6 +111,7 @@ export class Comparer {
   readonly #order = new Map<string, Map<string, string>>();
   #snapshotLsn: Lsn = 0n;
   #snapshotMs = 0;
+  #firstStartMs = Number.NEGATIVE_INFINITY;
   /** Partitions whose beginning Kafka has removed, with the topic's name. */
   readonly #trimmed = new Map<string, string>();
   /** By topic number: the time of the oldest record left, the latest of its trimmed partitions. */
@@ -129,10 +131,15 @@ export class Comparer {
     this.#options = options;
   }
 
-  /** First of all. @param snapshotMs clock of the database */
-  setSnapshot(snapshotLsn: Lsn, snapshotMs: number): void {
+  /**
+   * First of all.
+   * @param snapshotMs clock of the database
+   * @param firstStartMs when a relay first began on the slot; -Infinity where that is not known
+   */
+  setSnapshot(snapshotLsn: Lsn, snapshotMs: number, firstStartMs = Number.NEGATIVE_INFINITY): void {
     this.#snapshotLsn = snapshotLsn;
     this.#snapshotMs = snapshotMs;
+    this.#firstStartMs = firstStartMs;
   }
 
   /** Before the records: a partition whose beginning Kafka has removed. */
@@ -196,7 +203,12 @@ export class Comparer {
 
   /** @param isCovered whether the progress was at `snapshotLsn` before the ends of the topics were taken */
   finish(isCovered: boolean): Comparison {
-    const absent = { missing: list<string>(), notYetPublished: list<string>(), expired: list<string>() };
+    const absent = {
+      missing: list<string>(),
+      notYetPublished: list<string>(),
+      expired: list<string>(),
+      before: list<string>(),
+    };
     const strange = { leaked: list<string>(), newer: list<string>(), unknown: list<string>() };
     const deadLetterPublished = list<string>();
     const coveredFromMs = this.#coveredFromMs();
@@ -204,7 +216,7 @@ export class Comparer {
     for (const { slot, id } of this.#index.entries()) {
       const { isAbsent, isOpenDeadLetter, isPublished } = this.#stateOf(slot);
       if (isOpenDeadLetter && isPublished) this.#list(deadLetterPublished, id);
-      if (isAbsent) this.#list(absent[isCovered ? this.#absence(slot) : 'notYetPublished'], id);
+      if (isAbsent) this.#list(absent[this.#absence(slot, isCovered)], id);
       if (this.#isStranger(slot))
         this.#list(this.#index.timeMs(slot) >= coveredFromMs ? strange.leaked : strange.unknown, id);
       else if (this.#index.has(slot, flag.newer)) this.#list(strange.newer, id);
@@ -226,6 +238,7 @@ export class Comparer {
         newer: strange.newer,
         unknown: strange.unknown,
         expired: absent.expired,
+        before: absent.before,
       },
     };
   }
@@ -242,10 +255,14 @@ export class Comparer {
     };
   }
 
-  #absence(slot: number): 'missing' | 'expired' {
+  #absence(slot: number, isCovered: boolean): 'missing' | 'notYetPublished' | 'expired' | 'before' {
+    const { expectAll } = this.#options;
+    const timeMs = this.#index.timeMs(slot);
+    if (!expectAll && timeMs < this.#firstStartMs) return 'before';
+    if (!isCovered) return 'notYetPublished';
     const keptFromMs = this.#keptFromMs.get(this.#index.topic(slot));
-    if (this.#options.expectAll || keptFromMs === undefined) return 'missing';
-    return this.#index.timeMs(slot) > keptFromMs ? 'missing' : 'expired';
+    if (expectAll || keptFromMs === undefined) return 'missing';
+    return timeMs > keptFromMs ? 'missing' : 'expired';
   }
 
   /** In Kafka, but neither in the table nor a dead letter. */

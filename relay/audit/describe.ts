@@ -19,6 +19,7 @@ const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
   newer: 'newer than the snapshot',
   unknown: 'older than the table',
   expired: 'older than the topics',
+  before: 'from before the first start',
 };
 
 export function describeReport(report: AuditReport): string[] {
@@ -62,16 +63,13 @@ function progressNote({ progress, isCovered }: AuditReport): string {
 function verdict({ ok, findings, unjudged }: AuditReport): string {
   if (!ok) {
     const found = kinds(findings).filter((kind) => findings[kind].count > 0);
-    const verdict = `FOUND: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;
-    return found.includes('missing') ? `${verdict}\n${aboutMissing}` : verdict;
+    return `FOUND: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;
   }
   const waiting = unjudged.notYetPublished.count;
-  if (waiting === 0) return 'ok: every event of the snapshot is published exactly once, or a dead letter';
+  const which = unjudged.before.count === 0 ? 'of the snapshot' : 'since the relay first started';
+  if (waiting === 0) return `ok: every event ${which} is published exactly once, or a dead letter`;
   return `ok as far as can be judged: ${count(waiting)} ${waiting === 1 ? 'event waits' : 'events wait'} to be published, which is no error while a relay catches up`;
 }
-
-const aboutMissing =
-  'Rows written before the relay first started are missing as well: there was no slot yet to stream them.';
 
 function listLines(
   name: string,

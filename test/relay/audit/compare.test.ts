@@ -130,6 +130,20 @@ describe('an event of the table', () => {
   });
 });
 
+describe('an event from before the first start', () => {
+  test.each<[boolean, boolean, object]>([
+    [true, false, { before: 1, missing: 1 }],
+    [false, false, { before: 1, notYetPublished: 1 }],
+    [true, true, { missing: 2 }],
+  ])('was never to be streamed (covered %s, everything expected %s)', (isCovered, expectAll, expected) => {
+    const audited = comparer({ expectAll });
+    audited.setSnapshot(snapshotLsn, snapshotMs, rowMs);
+    audited.addEvent(event('before', rowMs - 1));
+    audited.addEvent(event('after', rowMs));
+    expect(summary(audited.finish(isCovered))).toEqual(expected);
+  });
+});
+
 describe('where Kafka removed the beginning of the topic', () => {
   function trimmed(options: { expectAll?: boolean } = {}): Comparer {
     const audited = comparer(options);
