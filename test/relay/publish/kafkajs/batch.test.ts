@@ -102,7 +102,7 @@ describe('a batch', () => {
 
   test('sends key, value, headers, time and partition as they were given', () => {
     const batch = new BatchBuilder();
-    const record = recordOf({ partition: 3 });
+    const record = recordOf({ partition: 3, timestampMs: 1_767_323_045_678 });
     batch.append(record);
     const [send] = [...batch.sends()];
     expect(toTopicMessages(send ?? [])).toEqual([
