@@ -21,7 +21,7 @@ import { Network } from '../../simulate/network.ts';
 import { Random } from '../../simulate/random.ts';
 import { Machine, Scheduler } from '../../simulate/scheduler.ts';
 import { configOf } from '../relay/settings.ts';
-import { withAdmin } from '../support/kafka.ts';
+import { untilLed, withAdmin } from '../support/kafka.ts';
 import { servers } from '../support/servers.ts';
 import { unique } from '../support/unique.ts';
 import { pump } from './pump.ts';
@@ -43,6 +43,7 @@ async function real(): Promise<Side> {
   const settings = { SLOT: unique('slot').replaceAll('-', '_'), KAFKA_PROGRESS_TOPIC: unique('progress') };
   const config = configOf(settings, { brokers });
   await withAdmin((admin) => ensureProgressTopic(admin, config.kafka.progressTopic));
+  await untilLed(config.kafka.progressTopic);
   // The broker names its own address, so the client is led to the proxy beneath that.
   const proxy = await TcpProxy.open(Number(brokers[0]!.split(':')[1]), true);
   let onAnswer = () => {};

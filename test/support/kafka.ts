@@ -1,5 +1,6 @@
 /** Owns a test's own view of Kafka: topics nobody else uses, and a `read_committed` reader apart from the relay. */
 import { type Admin, type IHeaders, Kafka, logLevel } from 'kafkajs';
+import { vi } from 'vitest';
 import { servers } from './servers.ts';
 import { unique } from './unique.ts';
 
@@ -58,7 +59,14 @@ export async function createTopic(
   const topic = unique(name);
   const topics = [{ topic, numPartitions: partitions }];
   await withAdmin((admin) => admin.createTopics({ topics, waitForLeaders: true }), brokers);
+  await untilLed(topic, brokers);
   return topic;
+}
+
+/** The metadata names the leader of a new partition before that leader, under load, knows of it: this asks the leader. */
+export async function untilLed(topic: string, brokers?: readonly string[]): Promise<void> {
+  const ask = () => withAdmin((admin) => admin.fetchTopicOffsets(topic), brokers);
+  await vi.waitFor(ask, { timeout: 30_000, interval: 100 });
 }
 
 /**

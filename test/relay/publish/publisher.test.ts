@@ -9,7 +9,7 @@ import { type Progress, serializeProgress } from '../../../relay/progress.ts';
 import { fencePublisher } from '../../../relay/publish/fence.ts';
 import { claimKey, ensureProgressTopic, ProgressTail } from '../../../relay/publish/progress-topic.ts';
 import type { Publisher } from '../../../relay/publish/publisher.ts';
-import { createTopic, kafkaClient, readCommitted, withAdmin } from '../../support/kafka.ts';
+import { createTopic, kafkaClient, readCommitted, untilLed, withAdmin } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { configOf, type Settings } from '../settings.ts';
@@ -39,6 +39,7 @@ async function slotOf(producer: string, settings: Settings = {}): Promise<Config
     { brokers },
   );
   await withAdmin((admin) => ensureProgressTopic(admin, config.kafka.progressTopic));
+  await untilLed(config.kafka.progressTopic);
   return config;
 }
 
@@ -267,6 +268,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
           ],
         }),
       );
+      await untilLed(topic);
       const relay = await newRelay(config);
       const publisher = await fence(relay);
       await publisher.claim(relay.tail);

@@ -8,7 +8,7 @@ import { createKafka } from '../../../../relay/kafka.ts';
 import type { Progress } from '../../../../relay/progress.ts';
 import { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
 import { ensureProgressTopic, ProgressTail } from '../../../../relay/publish/progress-topic.ts';
-import { createTopic, withAdmin } from '../../../support/kafka.ts';
+import { createTopic, untilLed, withAdmin } from '../../../support/kafka.ts';
 import { servers } from '../../../support/servers.ts';
 import { unique } from '../../../support/unique.ts';
 import { configOf, type Settings } from '../../settings.ts';
@@ -58,6 +58,7 @@ export class Scene implements AsyncDisposable {
     const topic = await settled(() => createTopic('lean', options.partitions ?? 1, brokers));
     const { progressTopic } = config.kafka;
     await settled(() => withAdmin((admin) => ensureProgressTopic(admin, progressTopic), brokers));
+    await untilLed(progressTopic, brokers);
     const scene = new Scene(config, topic, brokers, options.proxy);
     await scene.tail.start();
     return scene;
