@@ -58,12 +58,15 @@ export async function createTopic(
 ): Promise<string> {
   const topic = unique(name);
   const topics = [{ topic, numPartitions: partitions }];
-  await withAdmin((admin) => admin.createTopics({ topics, waitForLeaders: true }), brokers);
+  await withAdmin((admin) => admin.createTopics({ topics, waitForLeaders: false }), brokers);
   await untilLed(topic, brokers);
   return topic;
 }
 
-/** The metadata names the leader of a new partition before that leader, under load, knows of it: this asks the leader. */
+/**
+ * The metadata names the leader of a new partition before that leader, under load, knows of it: this asks the leader. And
+ * where another broker does not know the topic yet, kafkajs's `waitForLeaders` gives up: this asks again.
+ */
 export async function untilLed(topic: string, brokers?: readonly string[]): Promise<void> {
   const ask = () => withAdmin((admin) => admin.fetchTopicOffsets(topic), brokers);
   await vi.waitFor(ask, { timeout: 30_000, interval: 100 });
