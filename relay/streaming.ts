@@ -218,7 +218,7 @@ export class Streaming {
     if (topic === undefined) return [];
     const refusedAgain = releases.flatMap(({ refused }) => refused ?? []);
     return this.#patiently('copying dead letters', () =>
-      topic.copies([...refusedAgain, ...rejections], Math.min(committedAtMs, Date.now())),
+      topic.copies([...refusedAgain, ...rejections], committedAtMs),
     );
   }
 

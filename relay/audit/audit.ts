@@ -17,6 +17,7 @@ import type { Config } from '../config.ts';
 import { Router } from '../encode/route.ts';
 import { kafkaError } from '../kafka.ts';
 import { formatLsn, parseLsn } from '../position.ts';
+import { readFirstStart } from '../settle/bookkeeping.ts';
 import { allowList } from '../topic-patterns.ts';
 import { awaitProgress, isAt } from './await-progress.ts';
 import { Comparer, type Comparison } from './compare.ts';
@@ -129,6 +130,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
 
 async function addEvents(options: AuditOptions, client: pg.Client, comparer: Comparer): Promise<Snapshot> {
   const router = new Router(options.config);
+  const firstStartMs = await readFirstStart(client, options.config.slot);
   let snapshot: Snapshot | undefined;
   let done = 0;
   await readTable(
@@ -136,7 +138,7 @@ async function addEvents(options: AuditOptions, client: pg.Client, comparer: Com
     options.config,
     (opened) => {
       snapshot = opened;
-      comparer.setSnapshot(opened.lsn, opened.atMs, opened.firstStartMs);
+      comparer.setSnapshot(opened.lsn, opened.atMs, firstStartMs);
     },
     (rows) => {
       for (const { id, aggregatetype, type, createdAtMs } of rows)

@@ -27,8 +27,6 @@ export type Snapshot = {
   /** Clock of the database, ms since 1970. */
   readonly atMs: number;
   readonly systemIdentifier: string;
-  /** When a relay first began on the slot, ms since 1970; -Infinity where none did. */
-  readonly firstStartMs: number;
 };
 
 /** A connection for the audit; it never writes. @throws RelayError POSTGRES_* */
@@ -48,7 +46,7 @@ export async function readTable(
 ): Promise<void> {
   await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
   try {
-    await onSnapshot(await readSnapshot(client, config.slot));
+    await onSnapshot(await readSnapshot(client));
     await readAll<TableRow>(client, 'reading the outbox table', selectEvents(config), [], onRows);
   } finally {
     await client.query('rollback').catch(() => {});
@@ -56,24 +54,16 @@ export async function readTable(
 }
 
 /** The first statement of the transaction: it takes the snapshot before it evaluates the position. */
-async function readSnapshot(client: pg.Client, slot: string): Promise<Snapshot> {
-  const rows = await query<{
-    lsn: string;
-    atMs: number;
-    systemIdentifier: string;
-    firstStartMs: number | null;
-  }>(
+async function readSnapshot(client: pg.Client): Promise<Snapshot> {
+  const rows = await query<{ lsn: string; atMs: number; systemIdentifier: string }>(
     client,
     'reading the WAL position',
     `select pg_current_wal_insert_lsn()::text as lsn,
        (extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs",
-       (select system_identifier::text from pg_control_system()) as "systemIdentifier",
-       (select (extract(epoch from initialised_at) * 1000)::float8 from outbox.progress where slot = $1)
-         as "firstStartMs"`,
-    [slot],
+       (select system_identifier::text from pg_control_system()) as "systemIdentifier"`,
   );
-  const { lsn, firstStartMs, ...rest } = rows[0]!;
-  return { lsn: parseLsn(lsn), firstStartMs: firstStartMs ?? Number.NEGATIVE_INFINITY, ...rest };
+  const { lsn, ...rest } = rows[0]!;
+  return { lsn: parseLsn(lsn), ...rest };
 }
 
 function selectEvents({ outbox }: Config): string {

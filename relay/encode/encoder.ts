@@ -106,9 +106,7 @@ export class Encoder {
     const records: OutboundRecord[] = [];
     const rejections: Rejection[] = [];
     const positionOf = positionHeaders(transaction.commitLsn);
-    const { rows, firstOrdinal } = transaction;
-    // Brokers refuse timestamps of the future (message.timestamp.after.max.ms), as a database with a fast clock gives.
-    const committedAtMs = Math.min(transaction.committedAtMs, Date.now());
+    const { rows, firstOrdinal, committedAtMs } = transaction;
     this.#unclear.begin();
     for (let index = skip; index < rows.length; index++) {
       const row = rows.at(index);

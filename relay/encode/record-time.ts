@@ -12,19 +12,20 @@ export const committedAtHeader = 'committed-at';
 export type RecordTime = {
   /** ms since 1970 */
   readonly timestampMs: number;
-  /** Whether the commit was earlier. */
+  /** Whether the topic would not keep the time of the commit. */
   readonly isMoved: boolean;
 };
 
 /**
- * Readers have half of the topic's retention at least, and times rise with the commits all the same.
+ * Readers have half of the topic's retention at least, and times rise with the commits all the same. Brokers refuse those
+ * of the future too (message.timestamp.after.max.ms), as a database with a fast clock gives.
  * @param keptMs how old a record may be in its topic
  */
 export function recordTime(committedAtMs: number, keptMs: number, nowMs: number): RecordTime {
   const oldestMs = nowMs - Math.floor(keptMs / 2);
   return committedAtMs < oldestMs
     ? { timestampMs: oldestMs, isMoved: true }
-    : { timestampMs: committedAtMs, isMoved: false };
+    : { timestampMs: Math.min(committedAtMs, nowMs), isMoved: false };
 }
 
 /** When the event of a record was committed, ms since 1970. */

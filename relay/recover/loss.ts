@@ -7,9 +7,8 @@ import { readSystem } from '../capture/replication-client.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import type { Config } from '../config.ts';
 import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
-import { query } from '../postgres.ts';
 import { checkLineage, type DatabaseState, type Progress } from '../progress.ts';
-import { readMarks } from '../settle/bookkeeping.ts';
+import { readFirstStart, readMarks } from '../settle/bookkeeping.ts';
 
 export type Loss = {
   readonly found: readonly RelayError[];
@@ -112,16 +111,6 @@ async function readProgress(
     waitMs: 0,
     stallMs: transactionTimeoutMs,
   });
-}
-
-async function readFirstStart(pool: pg.Pool, slot: string): Promise<number> {
-  const [row] = await query<{ ms: number }>(
-    pool,
-    'reading outbox.progress',
-    `select (extract(epoch from initialised_at) * 1000)::float8 as ms from outbox.progress where slot = $1`,
-    [slot],
-  );
-  return row?.ms ?? Number.NEGATIVE_INFINITY;
 }
 
 function failureOf(check: () => unknown): RelayError | undefined {

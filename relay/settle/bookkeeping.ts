@@ -47,6 +47,17 @@ export async function readMarks(pool: pg.Pool, slot: string): Promise<DatabaseMa
   };
 }
 
+/** When a relay first began on the slot, ms since 1970; -Infinity where none did. */
+export async function readFirstStart(client: pg.Pool | pg.ClientBase, slot: string): Promise<number> {
+  const [row] = await query<{ ms: number }>(
+    client,
+    'reading outbox.progress',
+    `select (extract(epoch from initialised_at) * 1000)::float8 as ms from outbox.progress where slot = $1`,
+    [slot],
+  );
+  return row?.ms ?? Number.NEGATIVE_INFINITY;
+}
+
 /**
  * Writes the mark, if it is not there, and the copy of the progress.
  * @param publication identity of the publication, where it is to be remembered.

@@ -13,7 +13,7 @@ import { BufferPool } from '../../relay/publish/lean/buffer-pool.ts';
 import { LeanPublisher } from '../../relay/publish/lean/lean-publisher.ts';
 import { RecordBatch, recordBound } from '../../relay/publish/lean/record-batch.ts';
 import { TransactionalProducer } from '../../relay/publish/lean/transactional-producer.ts';
-import { ensureProgressTopic, ProgressTail } from '../../relay/publish/progress-topic.ts';
+import { ProgressTail } from '../../relay/publish/progress-topic.ts';
 import { type Fate, Faults } from '../../simulate/faults.ts';
 import { modelKafka } from '../../simulate/kafka/client.ts';
 import { KafkaCluster } from '../../simulate/kafka/cluster.ts';
@@ -21,7 +21,7 @@ import { Network } from '../../simulate/network.ts';
 import { Random } from '../../simulate/random.ts';
 import { Machine, Scheduler } from '../../simulate/scheduler.ts';
 import { configOf } from '../relay/settings.ts';
-import { untilLed, withAdmin } from '../support/kafka.ts';
+import { createProgressTopic } from '../support/kafka.ts';
 import { servers } from '../support/servers.ts';
 import { unique } from '../support/unique.ts';
 import { pump } from './pump.ts';
@@ -42,8 +42,7 @@ async function real(): Promise<Side> {
   const { brokers } = await servers();
   const settings = { SLOT: unique('slot').replaceAll('-', '_'), KAFKA_PROGRESS_TOPIC: unique('progress') };
   const config = configOf(settings, { brokers });
-  await withAdmin((admin) => ensureProgressTopic(admin, config.kafka.progressTopic));
-  await untilLed(config.kafka.progressTopic);
+  await createProgressTopic(config.kafka.progressTopic);
   // The broker names its own address, so the client is led to the proxy beneath that.
   const proxy = await TcpProxy.open(Number(brokers[0]!.split(':')[1]), true);
   let onAnswer = () => {};

@@ -1,6 +1,7 @@
 /** Owns a test's own view of Kafka: topics nobody else uses, and a `read_committed` reader apart from the relay. */
 import { type Admin, type IHeaders, Kafka, logLevel } from 'kafkajs';
 import { vi } from 'vitest';
+import { ensureProgressTopic } from '../../relay/publish/progress-topic.ts';
 import { servers } from './servers.ts';
 import { unique } from './unique.ts';
 
@@ -70,6 +71,13 @@ export async function createTopic(
 export async function untilLed(topic: string, brokers?: readonly string[]): Promise<void> {
   const ask = () => withAdmin((admin) => admin.fetchTopicOffsets(topic), brokers);
   await vi.waitFor(ask, { timeout: 30_000, interval: 100 });
+}
+
+/** The progress topic of a slot, as a relay makes it; for whoever writes to it without a relay's patience. */
+export async function createProgressTopic(topic: string, brokers?: readonly string[]): Promise<void> {
+  const ensure = () => withAdmin((admin) => ensureProgressTopic(admin, topic), brokers);
+  await vi.waitFor(ensure, { timeout: 30_000, interval: 100 });
+  await untilLed(topic, brokers);
 }
 
 /**

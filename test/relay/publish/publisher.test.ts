@@ -9,7 +9,14 @@ import { type Progress, serializeProgress } from '../../../relay/progress.ts';
 import { fencePublisher } from '../../../relay/publish/fence.ts';
 import { claimKey, ensureProgressTopic, ProgressTail } from '../../../relay/publish/progress-topic.ts';
 import type { Publisher } from '../../../relay/publish/publisher.ts';
-import { createTopic, kafkaClient, readCommitted, untilLed, withAdmin } from '../../support/kafka.ts';
+import {
+  createProgressTopic,
+  createTopic,
+  kafkaClient,
+  readCommitted,
+  untilLed,
+  withAdmin,
+} from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { configOf, type Settings } from '../settings.ts';
@@ -38,8 +45,7 @@ async function slotOf(producer: string, settings: Settings = {}): Promise<Config
     },
     { brokers },
   );
-  await withAdmin((admin) => ensureProgressTopic(admin, config.kafka.progressTopic));
-  await untilLed(config.kafka.progressTopic);
+  await createProgressTopic(config.kafka.progressTopic);
   return config;
 }
 

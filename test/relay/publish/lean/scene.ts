@@ -1,14 +1,13 @@
 /** Owns what a test of the lean producer needs: a topic and a progress of its own, and publishers that fence each other. */
 import { Kafka, logLevel } from 'kafkajs';
 import { pino } from 'pino';
-import { vi } from 'vitest';
 import type { Config } from '../../../../relay/config.ts';
 import type { OutboundRecord } from '../../../../relay/encode/record.ts';
 import { createKafka } from '../../../../relay/kafka.ts';
 import type { Progress } from '../../../../relay/progress.ts';
 import { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
-import { ensureProgressTopic, ProgressTail } from '../../../../relay/publish/progress-topic.ts';
-import { createTopic, untilLed, withAdmin } from '../../../support/kafka.ts';
+import { ProgressTail } from '../../../../relay/publish/progress-topic.ts';
+import { createProgressTopic, createTopic } from '../../../support/kafka.ts';
 import { servers } from '../../../support/servers.ts';
 import { unique } from '../../../support/unique.ts';
 import { configOf, type Settings } from '../../settings.ts';
@@ -22,10 +21,6 @@ export type SceneOptions = {
   /** Through which the publishers speak, but not the tail. */
   readonly proxy?: CuttingProxy;
 };
-
-/** A broker under load may not know for a while of a topic it has just created, and kafkajs's admin then gives up. */
-const settled = <T>(work: () => Promise<T>): Promise<T> =>
-  vi.waitFor(work, { timeout: 30_000, interval: 100 });
 
 export class Scene implements AsyncDisposable {
   readonly config: Config;
@@ -55,10 +50,8 @@ export class Scene implements AsyncDisposable {
       ...options.settings,
     };
     const config = configOf(settings, { brokers });
-    const topic = await settled(() => createTopic('lean', options.partitions ?? 1, brokers));
-    const { progressTopic } = config.kafka;
-    await settled(() => withAdmin((admin) => ensureProgressTopic(admin, progressTopic), brokers));
-    await untilLed(progressTopic, brokers);
+    const topic = await createTopic('lean', options.partitions ?? 1, brokers);
+    await createProgressTopic(config.kafka.progressTopic, brokers);
     const scene = new Scene(config, topic, brokers, options.proxy);
     await scene.tail.start();
     return scene;
