@@ -187,7 +187,7 @@ export const kafkaFaults: readonly Fault[] = [
         await admin.deleteTopics({ topics: [topic] });
         load.resume();
         await arena.pause(1_000);
-        await admin.createTopics({ topics: [{ topic, numPartitions: 4 }], waitForLeaders: true });
+        await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: 4 }] });
       });
     },
   },

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readTopics, withAdmin } from '../support/kafka.ts';
+import { createTopics, readTopics } from '../support/kafka.ts';
 import { registerSchema } from '../support/registry.ts';
 import { unique } from '../support/unique.ts';
 import { idOf, itemSchema, type RelayProcess, World } from './world.ts';
@@ -31,15 +31,10 @@ beforeAll(async () => {
   world = await World.create();
   [compacted, small] = [unique('compacted'), unique('small')];
   oddSubject = `${world.topic}-test.Odd`;
-  await withAdmin((admin) =>
-    admin.createTopics({
-      topics: [
-        { topic: compacted, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] },
-        { topic: small, configEntries: [{ name: 'max.message.bytes', value: String(smallBytes) }] },
-      ],
-      waitForLeaders: true,
-    }),
-  );
+  await createTopics([
+    { topic: compacted, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] },
+    { topic: small, configEntries: [{ name: 'max.message.bytes', value: String(smallBytes) }] },
+  ]);
   await registerSchema(`${compacted}-test.ItemMoved`, itemSchema);
   await registerSchema(`${small}-test.ItemMoved`, itemSchema);
   // Without the constraints of ours, as a table of somebody else may be.

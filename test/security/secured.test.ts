@@ -9,7 +9,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Identity } from '../../stack/certificates.ts';
 import { runCli } from '../relay/commands/cli.ts';
-import { readCommitted, readTopics, withAdmin } from '../support/kafka.ts';
+import { createTopics, readCommitted, readTopics } from '../support/kafka.ts';
 import { check, note, type RelayRun, said, startRelay } from './relay-run.ts';
 import { canary, type Env, type SecuredServers, sessionMs, startSecuredServers } from './secured-servers.ts';
 
@@ -22,10 +22,7 @@ let longRunMs: number;
 
 beforeAll(async () => {
   servers = await startSecuredServers();
-  await withAdmin(
-    (admin) => admin.createTopics({ topics: [{ topic, numPartitions: 2 }], waitForLeaders: true }),
-    servers.kafka.brokers,
-  );
+  await createTopics([{ topic, numPartitions: 2 }], servers.kafka.brokers);
   await registerSchema();
   longRun = startRelay(servers.env);
   await longRun.streaming;

@@ -1,5 +1,5 @@
 /** Owns a test's own view of Kafka: topics nobody else uses, and a `read_committed` reader apart from the relay. */
-import { type Admin, type IHeaders, Kafka, logLevel } from 'kafkajs';
+import { type Admin, type IHeaders, type ITopicConfig, Kafka, logLevel } from 'kafkajs';
 import { vi } from 'vitest';
 import { ensureProgressTopic } from '../../relay/publish/progress-topic.ts';
 import { servers } from './servers.ts';
@@ -58,17 +58,27 @@ export async function createTopic(
   brokers?: readonly string[],
 ): Promise<string> {
   const topic = unique(name);
-  const topics = [{ topic, numPartitions: partitions }];
-  await withAdmin((admin) => admin.createTopics({ topics, waitForLeaders: false }), brokers);
-  await untilLed(topic, brokers);
+  await createTopics([{ topic, numPartitions: partitions }], brokers);
   return topic;
 }
 
 /**
- * The metadata names the leader of a new partition before that leader, under load, knows of it: this asks the leader. And
- * where another broker does not know the topic yet, kafkajs's `waitForLeaders` gives up: this asks again.
+ * Creates topics that may be written to at once. Where a broker does not know of them yet, kafkajs's `waitForLeaders`
+ * gives up.
  */
-export async function untilLed(topic: string, brokers?: readonly string[]): Promise<void> {
+export async function createTopics(
+  topics: readonly ITopicConfig[],
+  brokers?: readonly string[],
+): Promise<void> {
+  await withAdmin((admin) => admin.createTopics({ topics: [...topics], waitForLeaders: false }), brokers);
+  for (const { topic } of topics) await untilLed(topic, brokers);
+}
+
+/**
+ * The metadata names the leader of a new partition before that leader, under load, knows of it: this asks the leader until
+ * it answers.
+ */
+async function untilLed(topic: string, brokers?: readonly string[]): Promise<void> {
   const ask = () => withAdmin((admin) => admin.fetchTopicOffsets(topic), brokers);
   await vi.waitFor(ask, { timeout: 30_000, interval: 100 });
 }

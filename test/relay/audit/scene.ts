@@ -8,7 +8,7 @@ import { migrate } from '../../../relay/migrate.ts';
 import { formatLsn, formatPosition } from '../../../relay/position.ts';
 import { serializeProgress } from '../../../relay/progress.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { withAdmin } from '../../support/kafka.ts';
+import { createTopics } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
@@ -130,15 +130,10 @@ export async function openScene(settings: { partitions?: number } = {}): Promise
     // The allow-list matches the progress topic, which must be left out all the same.
     topics: { template: `${prefix}.{aggregatetype}`, allow: [`${prefix}.*`] },
   });
-  await withAdmin((admin) =>
-    admin.createTopics({
-      waitForLeaders: true,
-      topics: [
-        { topic, numPartitions: settings.partitions ?? 2 },
-        { topic: config.kafka.progressTopic, numPartitions: 1 },
-      ],
-    }),
-  );
+  await createTopics([
+    { topic, numPartitions: settings.partitions ?? 2 },
+    { topic: config.kafka.progressTopic, numPartitions: 1 },
+  ]);
   const schemaId = await registerSchema(`${topic}-OrderPlaced`, schema);
   return new Scene({ config, topic, database, writer: await openWriter(), schemaId });
 }

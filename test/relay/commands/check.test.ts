@@ -4,7 +4,7 @@ import { checkAll } from '../../../relay/commands/check.ts';
 import { loadConfig } from '../../../relay/config.ts';
 import { startPostgres } from '../../../stack/postgres.ts';
 import { createDatabase } from '../../support/database.ts';
-import { withAdmin } from '../../support/kafka.ts';
+import { createTopics, withAdmin } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
@@ -170,15 +170,10 @@ describe('on a database that is ready', () => {
 
   test('a progress topic that forgets, or has partitions, is red', async () => {
     const [deleting, split] = [unique('deleting'), unique('split')];
-    await withAdmin((admin) =>
-      admin.createTopics({
-        waitForLeaders: true,
-        topics: [
-          { topic: deleting, numPartitions: 1 },
-          { topic: split, numPartitions: 2, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] },
-        ],
-      }),
-    );
+    await createTopics([
+      { topic: deleting, numPartitions: 1 },
+      { topic: split, numPartitions: 2, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] },
+    ]);
     const look = (topic: string) => only('progress topic', { OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: topic });
     expect(await look(deleting)).toMatchObject({
       status: 'fail',
@@ -193,9 +188,7 @@ describe('on a database that is ready', () => {
   test('event topics that lose data with one broker, or take smaller records, are a warning by name', async () => {
     const topic = unique('thin');
     const configEntries = [{ name: 'max.message.bytes', value: '10000' }];
-    await withAdmin((admin) =>
-      admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 2, configEntries }] }),
-    );
+    await createTopics([{ topic, numPartitions: 2, configEntries }]);
     const found = notFine(await findings(relay.config({ OUTBOX_RELAY_TOPICS_ALLOW: topic })), 'kafka');
     for (const name of ['event topics', 'record size'])
       expect(found).toContainEqual(
@@ -205,18 +198,8 @@ describe('on a database that is ready', () => {
 
   test('the topic of dead letters is red where it is absent and may not be made, a warning where it forgets', async () => {
     const [absent, compacted] = [unique('absent'), unique('compacted')];
-    await withAdmin((admin) =>
-      admin.createTopics({
-        waitForLeaders: true,
-        topics: [
-          {
-            topic: compacted,
-            numPartitions: 1,
-            configEntries: [{ name: 'cleanup.policy', value: 'compact' }],
-          },
-        ],
-      }),
-    );
+    const configEntries = [{ name: 'cleanup.policy', value: 'compact' }];
+    await createTopics([{ topic: compacted, numPartitions: 1, configEntries }]);
     const look = (topic: string, create = 'true') =>
       only('dead-letter topic', {
         OUTBOX_RELAY_DEAD_LETTERS_TOPIC: topic,

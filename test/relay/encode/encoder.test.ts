@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
 import type { Config } from '../../../relay/config.ts';
 import { ByteSink } from '../../../relay/encode/avro/byte-sink.ts';
@@ -45,6 +45,15 @@ function encoderOf(
   const config: Config = configOf(settings);
   return new Encoder(config, new RegistryClient({ ...config.registry, url }), topics);
 }
+
+/** Puts the monotonic clock forward, until the test ends. */
+function passTime(ms: number): void {
+  const now = performance.now.bind(performance);
+  vi.spyOn(performance, 'now').mockImplementation(() => now() + ms);
+}
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 const record = (...fields: object[]) => ({ type: 'record', name: 'Placed', namespace: 'shop', fields });
 const total = { name: 'total', type: 'long' };
@@ -392,8 +401,7 @@ describe('the schema', () => {
     await using _ = gate;
     await encodeOne(encoder, rowOf({ aggregatetype: kind }));
     await gate.shut();
-    // What is known of a kind of event is looked up again after a second.
-    await new Promise((resolve) => setTimeout(resolve, 1_050));
+    passTime(1_050); // what is known of a kind of event is looked up again after a second
     for (let i = 0; i < 5; i++) await encodeOne(encoder, rowOf({ aggregatetype: kind }));
   });
 
@@ -414,7 +422,7 @@ describe('the schema', () => {
     await using _ = gate;
     await encodeOne(encoder, rowOf({ aggregatetype: kind }));
     await gate.shut();
-    await new Promise((resolve) => setTimeout(resolve, 1_050)); // so that it may be asked for again
+    passTime(1_050); // so that it may be asked for again
     const bad = transaction(rowOf({ aggregatetype: kind, payload: '{}' }));
     expect(await encoder.encode(bad, 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
     await gate.open();

@@ -12,9 +12,9 @@ import type { Publisher } from '../../../relay/publish/publisher.ts';
 import {
   createProgressTopic,
   createTopic,
+  createTopics,
   kafkaClient,
   readCommitted,
-  untilLed,
   withAdmin,
 } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
@@ -266,15 +266,8 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
     test('fits into the record batches that the topic takes, however small', async () => {
       const config = await newSlot();
       const topic = unique('small');
-      await withAdmin((admin) =>
-        admin.createTopics({
-          waitForLeaders: true,
-          topics: [
-            { topic, numPartitions: 1, configEntries: [{ name: 'max.message.bytes', value: '20000' }] },
-          ],
-        }),
-      );
-      await untilLed(topic);
+      const configEntries = [{ name: 'max.message.bytes', value: '20000' }];
+      await createTopics([{ topic, numPartitions: 1, configEntries }]);
       const relay = await newRelay(config);
       const publisher = await fence(relay);
       await publisher.claim(relay.tail);

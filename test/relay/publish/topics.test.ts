@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { TopicInfo } from '../../../relay/encode/record.ts';
 import { Topics } from '../../../relay/publish/topics.ts';
-import { createTopic, withAdmin } from '../../support/kafka.ts';
+import { createTopic, createTopics, withAdmin } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
 import { configOf, type Settings } from '../settings.ts';
 
@@ -31,9 +31,7 @@ describe('a topic that exists', () => {
   ])('has its own settings where it has some: %j', async (settings, expected) => {
     const topic = unique('settled');
     const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-    await withAdmin((admin) =>
-      admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: 1, configEntries }] }),
-    );
+    await createTopics([{ topic, numPartitions: 1, configEntries }]);
     expect(await resolve(topic)).toMatchObject({ partitions: 1, ...expected });
   });
 
