@@ -9,6 +9,7 @@ import { chown, constants, copyFile, mkdir, readdir, writeFile } from 'node:fs/p
 import path from 'node:path';
 import pg from 'pg';
 import { type Postgres, type PostgresOptions, startPostgres } from './postgres.ts';
+import { postgresMajor } from './postgres-binaries.ts';
 import { serverUser, type User } from './server-user.ts';
 
 export type Standby = Postgres & {
@@ -34,10 +35,13 @@ const leftOut: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Copies a running server (15 or newer, without tablespaces) into `dir`, which must not exist. Slots are not in the copy.
+ * Copies a running server (without tablespaces) into `dir`, which must not exist. Slots are not in the copy.
  * Started without more it is a crash recovery: it ends at the end of the backup, on the same timeline.
  */
-export async function backup(postgres: Pick<Postgres, 'url' | 'dataDir'>, dir: string): Promise<void> {
+export async function backup(
+  postgres: Pick<Postgres, 'url' | 'dataDir' | 'binDir'>,
+  dir: string,
+): Promise<void> {
   const user = await serverUser();
   // Both functions, and the slot that keeps the WAL meanwhile, live as long as this one session.
   const client = new pg.Client({ connectionString: postgres.url });
@@ -45,10 +49,11 @@ export async function backup(postgres: Pick<Postgres, 'url' | 'dataDir'>, dir: s
   try {
     const slot = `backup_${randomBytes(4).toString('hex')}`;
     await client.query('select pg_create_physical_replication_slot($1, true, true)', [slot]);
-    await client.query(`select pg_backup_start('copy', true)`);
+    const { start, stop } = backupFunctions(await postgresMajor(postgres.binDir));
+    await client.query(`select ${start}`);
     await copyFolder(postgres.dataDir, dir, user, leftOut);
     const { rows } = await client.query<{ label: string; tablespaces: string }>(
-      'select labelfile as label, spcmapfile as tablespaces from pg_backup_stop(false)',
+      `select labelfile as label, spcmapfile as tablespaces from ${stop}`,
     );
     const { label, tablespaces } = rows[0]!;
     if (tablespaces !== '') throw new Error('a server with tablespaces is not copied');
@@ -59,16 +64,28 @@ export async function backup(postgres: Pick<Postgres, 'url' | 'dataDir'>, dir: s
   }
 }
 
-/** A streaming standby beside the primary's data; on 17 and newer it keeps copies of the failover slots. */
+/** They have other names since 15, which knows no exclusive backups any more. */
+function backupFunctions(major: number): { readonly start: string; readonly stop: string } {
+  return major >= 15
+    ? { start: `pg_backup_start('copy', true)`, stop: 'pg_backup_stop(false)' }
+    : { start: `pg_start_backup('copy', true, false)`, stop: 'pg_stop_backup(false, false)' };
+}
+
+export type StandbyOptions = Pick<PostgresOptions, 'settings' | 'port' | 'run'> & {
+  /** Whether it keeps copies of the failover slots, which 17 and newer have; true by default. */
+  readonly keepsSlots?: boolean;
+};
+
+/** A streaming standby beside the primary's data. */
 export async function startStandby(
   primary: Postgres,
-  options: Pick<PostgresOptions, 'settings' | 'port' | 'run'> = {},
+  { keepsSlots = true, ...options }: StandbyOptions = {},
 ): Promise<Standby> {
   const slot = `standby_${randomBytes(4).toString('hex')}`;
   const dataDir = `${primary.dataDir}-${slot}`;
-  const [version] = await Promise.all([
-    ask(primary.url, `select current_setting('server_version_num') as value`),
-    ask(primary.url, 'select slot_name as value from pg_create_physical_replication_slot($1, true)', [slot]),
+  const major = await postgresMajor(primary.binDir);
+  await ask(primary.url, 'select slot_name as value from pg_create_physical_replication_slot($1, true)', [
+    slot,
   ]);
   await backup(primary, dataDir);
   await writeOwned(path.join(dataDir, 'standby.signal'), '', await serverUser());
@@ -79,7 +96,7 @@ export async function startStandby(
     hot_standby_feedback: 'on',
     // Default 10 s: how often it tells what it has replayed, without which the primary holds back its logical slots.
     wal_receiver_status_interval: 1,
-    ...(Number(version) >= 170_000 ? { sync_replication_slots: 'on' } : {}),
+    ...(keepsSlots && major >= 17 ? { sync_replication_slots: 'on' } : {}),
   };
   const standby = await startPostgres({
     binDir: primary.binDir,

@@ -187,7 +187,7 @@ describe('making a slot', () => {
   });
 });
 
-async function major(client: pg.Client): Promise<number> {
+async function major(client: pg.Client | pg.Pool): Promise<number> {
   const { rows } = await client.query(`select current_setting('server_version_num')::int / 10000 as major`);
   return rows[0].major;
 }
@@ -301,7 +301,8 @@ describe('the publication', () => {
     expect(await of(definition)).toBe('no failure');
   });
 
-  test('that leaves out rows would pass events over', async () => {
+  test('that leaves out rows would pass events over', async ({ skip }) => {
+    skip((await major(pool)) < 15, 'row filters came with 15');
     const filtered = `for table outbox.event where (type <> 'x'), outbox.heartbeat with (publish = 'insert', publish_via_partition_root)`;
     expect(await of(filtered)).toBe('PUBLICATION_MISSING');
   });
