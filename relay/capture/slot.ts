@@ -32,6 +32,7 @@ type SlotRow = {
   wal_status: string | null;
   safe_wal_size: string | null;
   invalidation_reason: string | null;
+  is_conflicting: boolean;
 };
 
 /**
@@ -39,14 +40,14 @@ type SlotRow = {
  * @throws RelayError SLOT_WRONG_KIND, SLOT_INVALIDATED
  */
 export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Promise<SlotState | undefined> {
-  // invalidation_reason came with 17, and conflicting (which is one of the reasons) with 16; to_jsonb reads what is there.
+  // invalidation_reason came with 17, and conflicting, in 16 true whatever the reason, with 16; to_jsonb reads what is there.
   const [row] = await query<SlotRow>(
     pool,
     'reading the replication slot',
     `select plugin, slot_type, database = current_database() as is_ours, active, active_pid, confirmed_flush_lsn,
             pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) as retained_bytes, wal_status, safe_wal_size,
-            coalesce(to_jsonb(s) ->> 'invalidation_reason',
-                     case when to_jsonb(s) ->> 'conflicting' = 'true' then 'conflicting' end) as invalidation_reason
+            to_jsonb(s) ->> 'invalidation_reason' as invalidation_reason,
+            coalesce(to_jsonb(s) ->> 'conflicting', '') = 'true' as is_conflicting
        from pg_replication_slots s where slot_name = $1`,
     [slot],
   );
@@ -59,7 +60,8 @@ export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Pro
   // While it is being made, which lasts as long as the transactions that ran before, it has a reader and no position.
   const isBeingMade = row.active && row.confirmed_flush_lsn === null;
   const hasPosition = isBeingMade || row.confirmed_flush_lsn !== null;
-  if (row.wal_status === 'lost' || row.invalidation_reason !== null || !hasPosition)
+  const isInvalidated = row.wal_status === 'lost' || row.invalidation_reason !== null || row.is_conflicting;
+  if (isInvalidated || !hasPosition)
     throw new RelayError('SLOT_INVALIDATED', `slot ${slot} is lost: ${reasonOf(row)}`, {
       context: { walStatus: row.wal_status, reason: row.invalidation_reason },
     });

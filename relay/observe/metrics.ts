@@ -138,7 +138,6 @@ const invalidationReasons = [
   'rows_removed',
   'wal_level_insufficient',
   'idle_timeout',
-  'conflicting',
   'other',
 ] as const;
 
