@@ -40,7 +40,7 @@ type SlotRow = {
  * @throws RelayError SLOT_WRONG_KIND, SLOT_INVALIDATED
  */
 export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Promise<SlotState | undefined> {
-  // invalidation_reason came with 17, and conflicting, in 16 true whatever the reason, with 16; to_jsonb reads what is there.
+  // invalidation_reason came with 17; conflicting with 16, where it is true whatever the reason. to_jsonb reads what is there.
   const [row] = await query<SlotRow>(
     pool,
     'reading the replication slot',

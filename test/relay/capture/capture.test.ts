@@ -252,6 +252,21 @@ describe('who the server is', () => {
   });
 });
 
+/** Resolves when the walsender of the slot has had status updates over that long, by the times they were sent at. */
+async function heardFor(slot: string, ms: number): Promise<void> {
+  const patient = { timeout: 30_000, interval: 50 };
+  const sentMs = async (): Promise<number | undefined> => {
+    const { rows } = await pool.query<{ ms: number | null }>(
+      `select (extract(epoch from reply_time) * 1000)::float8 as ms
+         from pg_stat_replication join pg_replication_slots on active_pid = pid where slot_name = $1`,
+      [slot],
+    );
+    return rows[0]?.ms ?? undefined;
+  };
+  const firstMs = await vi.waitUntil(sentMs, patient);
+  await vi.waitUntil(async () => ((await sentMs()) ?? firstMs) - firstMs >= ms, patient);
+}
+
 describe('the bound on memory', () => {
   /** A socket's read, and a part, which is handed over whole. */
   const overshootBytes = (config: { publish: { maxTransactionBytes: number } }) =>
@@ -277,7 +292,7 @@ describe('the bound on memory', () => {
     await vi.waitFor(() => expect(inbox.isFull).toBe(true), { timeout: 20_000, interval: 5 });
     const heldBytes = inbox.bytes;
     // Longer than wal_sender_timeout, and the watchdog: only our own status updates keep the connection.
-    const ended = await Promise.race([inbox.failed, new Promise((resolve) => setTimeout(resolve, 4_500))]);
+    const ended = await Promise.race([inbox.failed, heardFor(config.slot, 4_500)]);
     expect(ended).toBeUndefined();
     expect(inbox.bytes).toBe(heldBytes);
     let mostBytes = heldBytes;
@@ -495,8 +510,8 @@ describe('what ends the stream', () => {
   test('a server with nothing to say is not taken for silence', async () => {
     const config = await outbox.newSlot({ CAPTURE_WATCHDOG_MS: 3_000, CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000 });
     await using stream = await openCapture(config);
-    const later = new Promise((resolve) => setTimeout(resolve, 4_000));
-    expect(await Promise.race([stream.capture.inbox.failed, later])).toBeUndefined();
+    const ended = await Promise.race([stream.capture.inbox.failed, heardFor(config.slot, 4_000)]);
+    expect(ended).toBeUndefined();
   });
 });
 
