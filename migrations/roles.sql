@@ -96,18 +96,20 @@ grant execute on function outbox.purge_dead_letters_beyond(text, bigint, text[])
 -- Resubmit: the same INSERT that a writer has. An outbox table of your own needs it too, and where its id is unique also
 -- SELECT and DELETE, for the refused row makes room for the new one.
 grant insert on outbox.event to outbox_operator;
--- Look at dead letters, lock them, correct the payload, close them; what the relay wrote about them cannot be changed.
-grant select, update (payload, status) on outbox.dead_letter to outbox_operator;
--- Add to the trail and read it; nobody but the owner can change it.
-grant select, insert on outbox.dead_letter_action to outbox_operator;
+-- Look at dead letters and at the trail. Both change through functions alone, which run with their owner's rights and
+-- write who did it and when: nobody but the owner can change the trail, or remove what is open.
+grant select on outbox.dead_letter, outbox.dead_letter_action to outbox_operator;
+grant execute on function outbox.take_turn(text) to outbox_operator;
+grant execute on function outbox.close_dead_letters(text, pg_lsn[], bigint[], text, text, text) to outbox_operator;
+grant execute on function outbox.fix_dead_letter(text, pg_lsn, bigint, text, text, text, text) to outbox_operator;
 -- Only what the progress covers may be resubmitted.
 grant select on outbox.progress to outbox_operator;
 -- See what is parked, ask for its release, see what came of it; the function runs with its owner's rights.
 grant select on outbox.parked_key, outbox.key_release to outbox_operator;
 grant execute on function outbox.request_release(text, text, text, text, text) to outbox_operator;
--- Remove what was closed long ago; the function runs with its owner's rights and leaves what is open.
-grant execute on function outbox.purge_dead_letters(text, interval, text[]) to outbox_operator;
-grant execute on function outbox.purge_dead_letters_beyond(text, bigint, text[]) to outbox_operator;
+-- Remove what was closed a day ago or longer, with its trail.
+grant execute on function outbox.purge_old_dead_letters(text, interval, text[]) to outbox_operator;
+grant execute on function outbox.purge_old_dead_letters_beyond(text, bigint, text[]) to outbox_operator;
 
 -- `outbox-relay check` compares the applied migrations with its own; the table is there where `migrate` applied them.
 do $$

@@ -2,7 +2,7 @@
  * Resubmits or discards dead letters, all of a selection in one Postgres transaction.
  *
  * Promise: each is resubmitted at most once, whoever presses how often. Its row is locked, it must be open, and the new
- * row in the outbox, the new status and the trail are committed together.
+ * row in the outbox, the new status and the trail are committed together. The function that closes it writes the trail.
  */
 import type pg from 'pg';
 import type { Config } from '../config.ts';
@@ -57,15 +57,15 @@ async function closeAll(
   let done = 0;
   let selection: Selection = { statuses: ['open'], ...closing.selection };
   for (;;) {
-    const keys = await lockNext(client, slot, selection, outbox !== undefined);
-    if (keys === undefined) return { ...found, done };
+    const next = await findNext(client, slot, selection, outbox !== undefined);
+    if (next === undefined) return { ...found, done };
     // Each round begins where the one before ended: what that one closed is in the way until the transaction ends.
-    const after = { commitLsn: parseLsn(keys[0].at(-1)!), ordinal: Number(keys[1].at(-1)) };
+    const after = { commitLsn: parseLsn(next[0].at(-1)!), ordinal: Number(next[1].at(-1)) };
     selection = { ...selection, after };
+    const keys = await close(client, closing, status, next);
     if (outbox?.deleteOld !== undefined)
       await query(client, 'removing the refused events', outbox.deleteOld, [slot, ...keys]);
     if (outbox !== undefined) await query(client, 'writing the events', outbox.insert, [slot, ...keys]);
-    await mark(client, closing, status, keys);
     done += keys[0].length;
     closing.onProgress?.(done, found.open);
   }
@@ -74,8 +74,7 @@ async function closeAll(
 /** Commit LSNs and ordinals. */
 type Keys = readonly [readonly string[], readonly string[]];
 
-/** Those under somebody else's hands are left to them. */
-async function lockNext(
+async function findNext(
   client: pg.Client,
   slot: string,
   selection: Selection,
@@ -85,34 +84,32 @@ async function lockNext(
   const forResubmission = `and coalesce(event_id, '') <> '' and not ${isOfParkedKey}`;
   const rows = await query<{ commit_lsn: string; ordinal: string }>(
     client,
-    'locking the dead letters',
+    'looking for the dead letters',
     `select commit_lsn::text, ordinal from outbox.dead_letter as letter
      where ${text} and ${isSettled} and not ${isBeingReleased} ${isResubmission ? forResubmission : ''}
-     order by letter.commit_lsn, letter.ordinal limit ${roundLetters} for update of letter skip locked`,
+     order by letter.commit_lsn, letter.ordinal limit ${roundLetters}`,
     values,
   );
-  if (rows.length === 0) return undefined;
+  return rows.length === 0 ? undefined : keysOf(rows);
+}
+
+function keysOf(rows: readonly { commit_lsn: string; ordinal: string }[]): Keys {
   return [rows.map(({ commit_lsn }) => commit_lsn), rows.map(({ ordinal }) => ordinal)];
 }
 
-async function mark(
+/** Those under somebody else's hands are left to them. @returns those that it closed */
+async function close(
   client: pg.Client,
   { config, person, note }: Closing,
   status: 'resubmitted' | 'discarded',
   keys: Keys,
-): Promise<void> {
-  await query(
+): Promise<Keys> {
+  const rows = await query<{ commit_lsn: string; ordinal: string }>(
     client,
     'closing the dead letters',
-    `with closed as (
-       update outbox.dead_letter as letter set status = $4
-         from outbox.dead_letter as before
-         join unnest($2::pg_lsn[], $3::bigint[]) as chosen (commit_lsn, ordinal) using (commit_lsn, ordinal)
-         where letter.slot = $1 and letter.commit_lsn = chosen.commit_lsn and letter.ordinal = chosen.ordinal
-           and before.slot = $1 and letter.status in ('open', 'parked')
-         returning letter.commit_lsn, letter.ordinal, before.status)
-     insert into outbox.dead_letter_action (slot, commit_lsn, ordinal, action, from_status, to_status, person, note)
-     select $1, commit_lsn, ordinal, $5, status, $4, $6, $7 from closed`,
-    [config.slot, ...keys, status, status === 'resubmitted' ? 'resubmit' : 'discard', person, note],
+    `select closed_lsn::text as commit_lsn, closed_ordinal as ordinal
+       from outbox.close_dead_letters($1, $2, $3, $4, $5, $6)`,
+    [config.slot, ...keys, status, person, note],
   );
+  return keysOf(rows);
 }

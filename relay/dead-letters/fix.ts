@@ -69,24 +69,20 @@ export function storeFix({ config, letter, before, after, person, note }: Fix): 
   return inTransaction(config, async (client) => {
     await takeTurn(client, config.slot);
     const { text, values } = conditionOf(config.slot, { ...byPosition(letter), statuses: ['open'] });
-    const next = values.length + 1;
-    const changed = await query(
+    const found = await query(
+      client,
+      'looking for the dead letter',
+      `select from outbox.dead_letter as letter where ${text} and not ${isBeingReleased}`,
+      values,
+    );
+    if (found.length === 0) return false;
+    const { commitLsn, ordinal } = parsePosition(letter.position)!;
+    const [row] = await query<{ fixed: boolean }>(
       client,
       'storing the payload',
-      `update outbox.dead_letter as letter set payload = $${next}
-       where ${text} and not ${isBeingReleased} and payload is not distinct from $${next + 1}::text returning 1`,
-      [...values, after, before],
+      'select outbox.fix_dead_letter($1, $2, $3, $4, $5, $6, $7) as fixed',
+      [config.slot, formatLsn(commitLsn), ordinal, before, after, person, note],
     );
-    if (changed.length === 0) return false;
-    const { commitLsn, ordinal } = parsePosition(letter.position)!;
-    await query(
-      client,
-      'writing the trail',
-      `insert into outbox.dead_letter_action
-         (slot, commit_lsn, ordinal, action, from_status, to_status, person, note, previous_payload)
-       values ($1, $2, $3, 'fix', 'open', 'open', $4, $5, $6)`,
-      [config.slot, formatLsn(commitLsn), ordinal, person, note, before],
-    );
-    return true;
+    return row?.fixed === true;
   });
 }

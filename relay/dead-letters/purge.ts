@@ -3,6 +3,8 @@ import type pg from 'pg';
 import { query } from '../postgres.ts';
 
 export type Retention = {
+  /** Whose: what a person removes must have been closed a day before, as migration 0011 says and why. */
+  readonly by: 'relay' | 'person';
   /** Closed longer ago than this. */
   readonly olderThanSeconds?: number | undefined;
   /** All but so many, the ones that were closed last. */
@@ -31,15 +33,16 @@ export const roundLetters = 10_000;
 export async function purgeClosed(
   client: pg.Pool | pg.ClientBase,
   slot: string,
-  { olderThanSeconds, keep, statuses = closed, mayGoOn = () => true }: Retention,
+  { by, olderThanSeconds, keep, statuses = closed, mayGoOn = () => true }: Retention,
 ): Promise<Purged> {
+  const prefix = by === 'relay' ? 'outbox.purge_dead_letters' : 'outbox.purge_old_dead_letters';
   let purged = 0;
   for (const { text, limit } of [
     {
-      text: 'select outbox.purge_dead_letters($1, make_interval(secs => $2), $3) as n',
+      text: `select ${prefix}($1, make_interval(secs => $2), $3) as n`,
       limit: olderThanSeconds,
     },
-    { text: 'select outbox.purge_dead_letters_beyond($1, $2, $3) as n', limit: keep },
+    { text: `select ${prefix}_beyond($1, $2, $3) as n`, limit: keep },
   ]) {
     if (limit === undefined) continue;
     for (let removed = roundLetters; removed >= roundLetters; ) {

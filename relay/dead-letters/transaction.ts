@@ -34,12 +34,9 @@ export async function inTransaction<Result>(
 
 /** Waits for whoever works on the dead letters of the slot. */
 export async function takeTurn(client: pg.ClientBase, slot: string): Promise<void> {
-  await query(
-    client,
-    'waiting for another command on the dead letters',
-    `select pg_advisory_xact_lock(hashtextextended('outbox-relay dead letters ' || $1, 0))`,
-    [slot],
-  );
+  await query(client, 'waiting for another command on the dead letters', 'select outbox.take_turn($1)', [
+    slot,
+  ]);
 }
 
 /** The login on this machine; the trail has the role of Postgres beside it. */

@@ -178,6 +178,7 @@ export class Housekeeping {
     this.#purgeDueMs = begunMs + purgeIntervalMs;
     const untilMs = begunMs + config.capture.heartbeatMs * purgeShare;
     const { purged, isDone } = await purgeClosed(pool, config.slot, {
+      by: 'relay',
       keep: keepClosed === 0 ? undefined : keepClosed,
       olderThanSeconds: keepClosedDays === 0 ? undefined : keepClosedDays * 86_400,
       mayGoOn: () => !signal.aborted && performance.now() < untilMs,

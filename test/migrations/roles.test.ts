@@ -34,15 +34,16 @@ async function rights(): Promise<string[]> {
 }
 
 const expected = [
-  'column dead_letter.payload outbox_operator UPDATE',
-  'column dead_letter.status outbox_operator UPDATE',
+  'function close_dead_letters outbox_operator EXECUTE',
   'function emit outbox_writer EXECUTE',
   'function ensure_partitions outbox_relay EXECUTE',
-  'function purge_dead_letters outbox_operator EXECUTE',
+  'function fix_dead_letter outbox_operator EXECUTE',
   'function purge_dead_letters outbox_relay EXECUTE',
-  'function purge_dead_letters_beyond outbox_operator EXECUTE',
   'function purge_dead_letters_beyond outbox_relay EXECUTE',
+  'function purge_old_dead_letters outbox_operator EXECUTE',
+  'function purge_old_dead_letters_beyond outbox_operator EXECUTE',
   'function request_release outbox_operator EXECUTE',
+  'function take_turn outbox_operator EXECUTE',
   'schema outbox outbox_operator USAGE',
   'schema outbox outbox_relay USAGE',
   'schema outbox outbox_writer USAGE',
@@ -50,7 +51,6 @@ const expected = [
   'table dead_letter outbox_relay INSERT',
   'table dead_letter outbox_relay SELECT',
   'table dead_letter outbox_relay UPDATE',
-  'table dead_letter_action outbox_operator INSERT',
   'table dead_letter_action outbox_operator SELECT',
   'table event outbox_operator INSERT',
   'table event outbox_relay SELECT',
@@ -196,7 +196,7 @@ describe('the relay', () => {
     await relay.query(
       `update outbox.dead_letter set status = 'resubmitted' where slot = 'kept' and ordinal < 3`,
     );
-    const retention = { olderThanSeconds: 86_400 };
+    const retention = { by: 'relay', olderThanSeconds: 86_400 } as const;
     expect(await purgeClosed(relay, 'kept', retention)).toEqual({ purged: 0, isDone: true });
     expect(await purgeClosed(relay, 'kept', { ...retention, keep: 1 })).toEqual({ purged: 1, isDone: true });
     // The later position of two that were closed at once; what is open does not count.
@@ -215,7 +215,8 @@ describe('the relay', () => {
          on conflict (slot) do update set end_lsn = excluded.end_lsn`,
         [endLsn],
       );
-    const purged = async () => (await purgeClosed(relay, 'unsure', { olderThanSeconds: 0 })).purged;
+    const purged = async () =>
+      (await purgeClosed(relay, 'unsure', { by: 'relay', olderThanSeconds: 0 })).purged;
     expect(await purged()).toBe(0);
     await progress('0/20');
     expect(await purged()).toBe(0);
@@ -236,6 +237,8 @@ describe('the relay', () => {
     'delete from outbox.dead_letter',
     'select from outbox.dead_letter_action',
     `select outbox.request_release('s', 't', 'k', 'me')`,
+    `select outbox.take_turn('s')`,
+    `select outbox.close_dead_letters('s', '{}', '{}', 'discarded', 'me')`,
     removeClosed,
     'insert into outbox.key_release (slot, topic, key, person) values (1, 2, 3, 4)',
     'update outbox.heartbeat set beat = 0',
@@ -266,9 +269,9 @@ describe('the operator', () => {
     await letter(3, 'resubmitted', '100 days');
     // Closed today, though seen long ago.
     await letter(4, 'open', '100 days');
-    await operator.query(`update outbox.dead_letter set status = 'discarded' where ordinal = 4`);
+    await operator.query(`select outbox.close_dead_letters('purge', '{0/10}', '{4}', 'discarded', 'me')`);
     const purge = (statuses: string[]) =>
-      operator.query(`select outbox.purge_dead_letters('purge', '90 days', $1) as purged`, [statuses]);
+      operator.query(`select outbox.purge_old_dead_letters('purge', '90 days', $1) as purged`, [statuses]);
     expect((await purge(['discarded'])).rows).toEqual([{ purged: '1' }]);
     expect((await purge(['discarded', 'resubmitted'])).rows).toEqual([{ purged: '1' }]);
     expect(await refusalOf(purge(['open']))).toBe('22023');
@@ -276,12 +279,81 @@ describe('the operator', () => {
     expect(left.rows).toEqual([{ ordinal: '0' }, { ordinal: '2' }, { ordinal: '4' }]);
   });
 
+  test('closes and corrects, and the trail has its role and the time, whatever it says', async () => {
+    await owner.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, payload)
+       select 'trail', '0/10', n, 'PAYLOAD_INVALID', 'x', 'before' from generate_series(0, 2) n`,
+    );
+    // A transaction that was begun long ago does not date what is done in it.
+    await operator.query('begin');
+    const { rows: begun } = await operator.query<{ at: Date }>('select clock_timestamp() as at');
+    const fix = `select outbox.fix_dead_letter('trail', '0/10', 0, $1, 'after', 'the boss') as fixed`;
+    expect((await operator.query(fix, ['another'])).rows).toEqual([{ fixed: false }]);
+    expect((await operator.query(fix, ['before'])).rows).toEqual([{ fixed: true }]);
+    const close = `select closed_ordinal as n from outbox.close_dead_letters('trail', $1, $2, $3, 'the boss', 'why')`;
+    const closed = await operator.query(close, [['0/10', '0/10', '0/99'], [0, 1, 0], 'discarded']);
+    expect(closed.rows).toEqual([{ n: '0' }, { n: '1' }]);
+    expect((await operator.query(close, [['0/10'], [1], 'resubmitted'])).rows).toEqual([]);
+    await operator.query('commit');
+    expect(await refusalOf(operator.query(close, [['0/10'], [2], 'released']))).toBe('22023');
+    const { rows } = await operator.query(
+      `select action, ordinal, from_status, to_status, session_role, person, previous_payload, acted_at > $1 as is_now
+         from outbox.dead_letter_action where slot = 'trail' order by id`,
+      [begun[0]!.at],
+    );
+    const common = { from_status: 'open', session_role: 'outbox_operator', person: 'the boss', is_now: true };
+    expect(rows).toEqual([
+      { ...common, action: 'fix', ordinal: '0', to_status: 'open', previous_payload: 'before' },
+      { ...common, action: 'discard', ordinal: '0', to_status: 'discarded', previous_payload: null },
+      { ...common, action: 'discard', ordinal: '1', to_status: 'discarded', previous_payload: null },
+    ]);
+  });
+
+  test('cannot remove what was closed less than a day ago, by age or by count', async () => {
+    await owner.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, closed_at)
+       select 'fresh', '0/10', n, 'PAYLOAD_INVALID', 'x', 'discarded', now() - make_interval(hours => n)
+         from generate_series(19, 27, 2) n`,
+    );
+    const byAge = (age: string) =>
+      operator.query(`select outbox.purge_old_dead_letters('fresh', $1, '{discarded}') as n`, [age]);
+    expect(await refusalOf(byAge('23 hours'))).toBe('22023');
+    const byCount = (keep: number) =>
+      operator.query(`select outbox.purge_old_dead_letters_beyond('fresh', $1, '{discarded}') as n`, [keep]);
+    expect((await byCount(4)).rows).toEqual([{ n: '1' }]);
+    expect((await byCount(0)).rows).toEqual([{ n: '1' }]);
+    expect((await byAge('1 day')).rows).toEqual([{ n: '0' }]);
+    const left = await owner.query(`select ordinal from outbox.dead_letter where slot = 'fresh' order by 1`);
+    expect(left.rows).toEqual([{ ordinal: '19' }, { ordinal: '21' }, { ordinal: '23' }]);
+  });
+
+  test('has whoever writes the trail by another way named in it all the same', async () => {
+    await owner.query(`insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message)
+      values ('forged', '0/10', 0, 'PAYLOAD_INVALID', 'x')`);
+    await owner.query('grant insert on outbox.dead_letter_action to outbox_operator');
+    await operator.query(
+      `insert into outbox.dead_letter_action
+         (slot, commit_lsn, ordinal, action, from_status, to_status, person, session_role, acted_at)
+       values ('forged', '0/10', 0, 'discard', 'open', 'discarded', 'me', 'postgres', '2020-01-01')`,
+    );
+    const { rows } = await owner.query(
+      `select session_role, acted_at > now() - interval '1 hour' as is_now from outbox.dead_letter_action where slot = 'forged'`,
+    );
+    expect(rows).toEqual([{ session_role: 'outbox_operator', is_now: true }]);
+    await applyRoles(owner);
+  });
+
   test.each([
     'select from outbox.event',
     'delete from outbox.event',
     'delete from outbox.dead_letter',
     `update outbox.dead_letter set code = 'OTHER'`,
-    `update outbox.dead_letter set event_id = 'other'`,
+    `update outbox.dead_letter set status = 'discarded'`,
+    `update outbox.dead_letter set payload = '{}'`,
+    `select outbox.purge_dead_letters('s', '0 s', '{discarded}')`,
+    `select outbox.purge_dead_letters_beyond('s', 0, '{discarded}')`,
+    `insert into outbox.dead_letter_action (slot, commit_lsn, ordinal, action, from_status, to_status, person)
+       values ('s', '0/10', 0, 'discard', 'open', 'discarded', 'me')`,
     `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message) values ('s', '0/99', 0, 'X', 'x')`,
     `update outbox.dead_letter_action set person = 'another'`,
     'delete from outbox.dead_letter_action',

@@ -26,9 +26,11 @@ test('parked keys come without a change of the publication, and leave progress a
     const { rows } = await database.pool.query('select status from outbox.dead_letter order by ordinal');
     expect(rows.map(({ status }) => status)).toEqual(['open', 'resubmitted', 'discarded']);
     // When they were closed is not known any more: retention by age must not take them too early.
-    const purged = await purgeClosed(database.pool, 's', { olderThanSeconds: 60 });
+    const purged = await purgeClosed(database.pool, 's', { by: 'relay', olderThanSeconds: 60 });
     expect(purged.purged).toBe(0);
-    expect(await purgeClosed(database.pool, 's', { olderThanSeconds: 0 })).toMatchObject({ purged: 2 });
+    expect(await purgeClosed(database.pool, 's', { by: 'relay', olderThanSeconds: 0 })).toMatchObject({
+      purged: 2,
+    });
   } finally {
     await database.drop();
   }

@@ -1,5 +1,5 @@
 /** `outbox-relay dead-letters purge`: retention of what is closed. */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import type { LetterStatus } from '../../dead-letters/letter.ts';
 import { purgeClosed } from '../../dead-letters/purge.ts';
 import { createPool } from '../../postgres.ts';
@@ -13,7 +13,7 @@ const closed = ['resubmitted', 'discarded', 'released'] as const;
 
 const help = `
 Removes dead letters that were closed longer ago than --older-than, and all but the --keep that were closed last, with
-their trails. Open and parked ones are never removed. \`verify\` accounts for a discarded event by its dead letter: keep
+their trails. Open and parked ones are never removed, nor what was closed less than a day ago. \`verify\` accounts for a discarded event by its dead letter: keep
 these as long as the rows of the outbox table. The relay does the same by itself where deadLetters.keepClosed or
 deadLetters.keepClosedDays is set.
 
@@ -27,7 +27,7 @@ Examples:
 export function purgeCommand(load: Load): Command {
   return new Command('purge')
     .description('remove dead letters that were closed long ago')
-    .option('--older-than <age>', 'closed longer ago than this, such as 90d', age)
+    .option('--older-than <age>', 'closed longer ago than this, such as 90d; at least 1d', atLeastADay)
     .option('--keep <number>', 'all but so many', whole)
     .option('--status <list>', `of ${closed.join(', ')}; separated by commas`, statusesOf(closed), [
       ...closed,
@@ -41,6 +41,7 @@ export function purgeCommand(load: Load): Command {
       const pool = createPool(config);
       const report = reporter();
       const { purged } = await purgeClosed(pool, config.slot, {
+        by: 'person',
         olderThanSeconds: olderThan,
         keep,
         statuses: status,
@@ -54,4 +55,11 @@ export function purgeCommand(load: Load): Command {
       });
       console.log(options.json ? JSON.stringify({ purged }) : `removed ${purged} dead letters`);
     });
+}
+
+/** The trail of what was closed a moment ago is not for anybody who runs a command to remove: migration 0011. */
+function atLeastADay(value: string): number {
+  const seconds = age(value);
+  if (seconds < 86_400) throw new InvalidArgumentError('expected an age of a day or more.');
+  return seconds;
 }

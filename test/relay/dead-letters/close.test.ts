@@ -3,7 +3,6 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Config } from '../../../relay/config.ts';
 import { type Closing, discard, resubmit } from '../../../relay/dead-letters/close.ts';
 import { listLetters, readActions } from '../../../relay/dead-letters/read.ts';
-import { inTransaction } from '../../../relay/dead-letters/transaction.ts';
 import { type LetterDatabase, openLetterDatabase } from './letters.ts';
 
 let database: LetterDatabase;
@@ -115,10 +114,12 @@ describe('resubmit', () => {
     await database.pool.query('update outbox.dead_letter set event_id = null where event_id = $1', [
       nameless,
     ]);
-    await inTransaction(config, async (client) => {
-      await client.query('select from outbox.dead_letter where event_id = $1 for update', [held]);
-      expect(await resubmit(closing())).toMatchObject({ open: 3, done: 1, withoutId: 1 });
-    });
+    const holder = await database.pool.connect();
+    await holder.query('begin');
+    await holder.query('select from outbox.dead_letter where event_id = $1 for update', [held]);
+    expect(await resubmit(closing())).toMatchObject({ open: 3, done: 1, withoutId: 1 });
+    await holder.query('rollback');
+    holder.release();
     expect(await resubmit(closing())).toMatchObject({ open: 2, done: 1, withoutId: 1 });
     expect(await eventIds()).toHaveLength(2);
   });

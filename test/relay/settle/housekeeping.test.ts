@@ -117,7 +117,7 @@ describe('while all is well', () => {
         [config.slot],
       );
       const mayGoOn = () => false;
-      const round = await purgeClosed(outbox.pool, config.slot, { ...limit, mayGoOn });
+      const round = await purgeClosed(outbox.pool, config.slot, { by: 'relay', ...limit, mayGoOn });
       expect(round).toEqual({ purged: 10_000, isDone: false });
       await using stream = await openCapture(config);
       await using _kept = await keep(config, stream.capture);
