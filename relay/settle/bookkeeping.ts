@@ -93,6 +93,9 @@ export async function storeProgress(
   );
 }
 
+/** How long the server lets a transaction of the relay's bookkeeping wait for its next statement. */
+export const idleTimeoutMs = 5_000;
+
 /** A heartbeat that was written: once the stream has passed `lsn`, it must have brought `beat`. */
 export type Heartbeat = { readonly beat: number; readonly lsn: Lsn; readonly writtenMs: number };
 
@@ -100,7 +103,8 @@ export type Heartbeat = { readonly beat: number; readonly lsn: Lsn; readonly wri
  * Writes the next heartbeat: the one after the greater of what the table holds and `floor`. The numbers have no gaps, so
  * one that is missing in the stream shows that the publication was away for a while. The lock, taken in a statement of
  * its own for the next one to see what its last holder wrote, keeps a relay that does not know yet that it was succeeded
- * from writing the same number.
+ * from writing the same number. It is on the row that every session begins by writing, and not an advisory lock, which
+ * any role that may connect could take, and keep the slot from moving.
  */
 export async function writeHeartbeat(pool: pg.Pool, slot: string, floor: number): Promise<Heartbeat> {
   const writtenMs = performance.now();
@@ -108,13 +112,17 @@ export async function writeHeartbeat(pool: pg.Pool, slot: string, floor: number)
   const client = await connect(pool, doing);
   let failure: Error | undefined;
   try {
-    await query(client, doing, 'begin');
-    await query(
+    // A relay that is stopped half-way must not keep its successor from beginning.
+    await query(client, doing, `begin; set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`);
+    const held = await query(
       client,
       doing,
-      `select pg_advisory_xact_lock(hashtextextended('outbox-relay heartbeat ' || $1, 0))`,
+      'select session from outbox.progress where slot = $1 for no key update',
       [slot],
     );
+    // Somebody removed the row, which is written again at the next copy of the progress.
+    if (held.length === 0)
+      await query(client, doing, 'lock table outbox.heartbeat in share row exclusive mode');
     const [written] = await query<{ beat: string }>(
       client,
       doing,

@@ -9,7 +9,7 @@ import type { TopicKey } from '../parking.ts';
 import { formatLsn } from '../position.ts';
 import { postgresError, query } from '../postgres.ts';
 import type { Progress } from '../progress.ts';
-import { storeProgress } from './bookkeeping.ts';
+import { idleTimeoutMs, storeProgress } from './bookkeeping.ts';
 
 export type Session = { readonly slot: string; readonly number: number };
 
@@ -192,9 +192,6 @@ export function endParking(pool: pg.Pool, slot: string): Promise<void> {
   });
 }
 
-/** A relay that is stopped half-way must not hold up its successor for longer than this. */
-const idleTimeoutMs = 5_000;
-
 async function inTransaction<Result>(
   pool: pg.Pool,
   doing: string,
@@ -205,6 +202,7 @@ async function inTransaction<Result>(
   });
   let failure: Error | undefined;
   try {
+    // A relay that is stopped half-way must not hold up its successor for longer.
     await query(client, doing, `begin; set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`);
     const result = await work(client);
     await query(client, doing, 'commit');

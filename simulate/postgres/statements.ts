@@ -22,7 +22,10 @@ const known: readonly (readonly [RegExp, Statement])[] = [
   [/insert into outbox\.progress/, { lock: ['progress', 'exclusive'], run: storeProgress }],
   [/update outbox\.progress set session/, { lock: ['progress', 'exclusive'], run: nextSession }],
   [/from outbox\.progress where slot = \$1 and session/, { lock: ['progress', 'share'], run: ownSession }],
-  [/pg_advisory_xact_lock/, { lock: ['heartbeat', 'exclusive'], run: () => none }],
+  [
+    /from outbox\.progress where slot = \$1 for no key update/,
+    { lock: ['progress', 'exclusive'], run: lockProgress },
+  ],
   [/insert into outbox\.heartbeat/, { lock: ['heartbeat', 'exclusive'], run: beat }],
   [/^select pg_current_wal_insert_lsn/, { run: ({ walLsn }) => [{ lsn: formatLsn(walLsn) }] }],
   [/insert into outbox\.dead_letter/, { run: storeDeadLetters }],
@@ -101,6 +104,10 @@ function nextSession(database: Database, _values: readonly unknown[], { undo }: 
 
 function ownSession({ progress }: Database, [, session]: readonly unknown[]): Row[] {
   return progress?.session === session ? [{}] : none;
+}
+
+function lockProgress({ progress }: Database): Row[] {
+  return progress === undefined ? none : [{ session: String(progress.session) }];
 }
 
 function beat(database: Database, [slot, floor]: readonly unknown[], { undo, atCommit }: Transaction): Row[] {
