@@ -75,16 +75,17 @@ function sizeOf(integer: number | bigint): number {
     }
     return size;
   }
-  while (BigInt.asIntN(8 * size, integer) !== integer) size++;
-  return size;
+  // ~n of a negative one has as many bits. By its hexadecimal text: trying one size after the other takes quadratic time.
+  const hex = (integer < 0n ? ~integer : integer).toString(16);
+  const bits = 4 * (hex.length - 1) + (32 - Math.clz32(Number.parseInt(hex.charAt(0), 16)));
+  return Math.floor(bits / 8) + 1;
 }
 
 /** Big-endian, sign-extended to `size` bytes. */
 function writeTwosComplement(integer: number | bigint, size: number, sink: ByteSink): void {
   if (typeof integer === 'bigint') {
-    for (let byte = size - 1; byte >= 0; byte--) {
-      sink.writeByte(Number(BigInt.asUintN(8, integer >> BigInt(8 * byte))));
-    }
+    const hex = BigInt.asUintN(8 * size, integer).toString(16);
+    sink.writeFixed(Buffer.from(hex.padStart(2 * size, '0'), 'hex'));
     return;
   }
   for (let byte = size - 1; byte >= 0; byte--) {

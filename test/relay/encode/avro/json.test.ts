@@ -89,6 +89,58 @@ test.each(['', ',"n":9007199254740993'])(
   },
 );
 
+test('the exact way is no deeper than JSON.parse, and names no more', () => {
+  const text = `${'['.repeat(200_000)}9007199254740993${']'.repeat(200_000)}`;
+  let value = parseLosslessJson(text);
+  while (Array.isArray(value)) value = value[0]!;
+  expect(value).toBe(9007199254740993n);
+  for (const name of ['12345678901234567890', '1e400 ', '-1e400'])
+    expect(caught(() => parseLosslessJson(`{${name}:1,"n":1e400}`)).code).toBe('PAYLOAD_NOT_JSON');
+});
+
+test('a string is no number, whatever character it begins with', () => {
+  const strings = ['\ue000', '\ue00012345678901234567890', '\ue001', '\\ue000'];
+  const escaped = '"\\uE002","\\ue003123"';
+  expect(
+    parseLosslessJson(`[${strings.map((text) => JSON.stringify(text)).join()},${escaped},1e400]`),
+  ).toEqual([...strings, '\ue002', '\ue003123', exact('1e400')]);
+  const all = Array.from({ length: 6_400 }, (_, index) => String.fromCharCode(0xe000 + index)).join('');
+  expect(parseLosslessJson(`["${all}"]`)).toEqual([all]);
+  expect(caught(() => parseLosslessJson(`["${all}",1e400]`)).code).toBe('PAYLOAD_NOT_JSON');
+});
+
+describe('the time of a reading grows with the length of its text only', () => {
+  const bytes = 1_000_000;
+  const times = (unit: string) => unit.repeat(bytes / unit.length);
+  /** The least of three, which other processes on the machine disturb least. */
+  function leastMs(text: string): number {
+    const runs = [1, 2, 3].map(() => {
+      const startMs = performance.now();
+      parseLosslessJson(text);
+      return performance.now() - startMs;
+    });
+    return Math.min(...runs);
+  }
+
+  test.each<[string, string]>([
+    ['digits within a string', `{"bits":"${times('01')}"}`],
+    ['digits behind a letter', `{"a":"x${times('7')}"}`],
+    ['an integer', times('1')],
+    ['a fraction', `0.${times('3')}`],
+    ['an exponent', `1e${times('1')}`],
+    ['what begins like exponents', `"${times('1e1')}"`],
+    ['digits with points', `"${times('1.')}"`],
+    ['many long numbers', `[${times('1234567890123456789,')}1]`],
+    ['backslashes beside a long number', `["${times('\\\\')}",1e400]`],
+    ['white space behind a long number', `[1e400${times(' ')}]`],
+    ['spaces between names and colons', `{"a":1e400,${times('"b" :1,')}"c":1}`],
+  ])('%s', (_name, text) => {
+    // An array of numbers is the plainest JSON there is: 25 ms here. The quadratic scan took minutes.
+    const ordinaryMs = leastMs(`[${times('1,')}1]`);
+    expect(leastMs(text)).toBeLessThan(20 * Math.max(10, ordinaryMs));
+  });
+});
+
 describe('what is no JSON is refused without a word of it', () => {
   test.each([
     '',
@@ -103,11 +155,6 @@ describe('what is no JSON is refused without a word of it', () => {
     expect(error.code).toBe('PAYLOAD_NOT_JSON');
     expect(`${error.message}${error.stack}${JSON.stringify(error.context)}`).not.toContain('secret');
     expect(error.cause).toBeUndefined();
-  });
-
-  test('nesting too deep for the exact walk', () => {
-    const text = `${'['.repeat(200_000)}9007199254740993${']'.repeat(200_000)}`;
-    expect(caught(() => parseLosslessJson(text)).code).toBe('PAYLOAD_NOT_JSON');
   });
 });
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { refusal, roundTrip } from './encoding.ts';
 
@@ -13,6 +14,20 @@ const fixedUuid = { type: 'fixed', name: 'U', size: 16, logicalType: 'uuid' };
 const duration = { type: 'fixed', name: 'Span', size: 12, logicalType: 'duration' };
 const onInt = (logicalType: string) => ({ type: 'int', logicalType });
 const onLong = (logicalType: string) => ({ type: 'long', logicalType });
+
+test('a decimal of any size is the least two’s complement of its digits', () => {
+  const edges = fc.tuple(fc.nat(300), fc.integer({ min: -2, max: 2 }), fc.boolean());
+  fc.assert(
+    fc.property(edges, ([bits, near, isNegative]) => {
+      const integer = (2n ** BigInt(bits) + BigInt(near)) * (isNegative ? -1n : 1n);
+      const hex = String(roundTrip(decimal(100, 0), String(integer))).slice(2);
+      const size = hex.length / 2;
+      expect(BigInt.asIntN(8 * size, BigInt(`0x${hex}`))).toBe(integer);
+      expect(BigInt.asIntN(8 * (size - 1), integer) === integer && size > 1).toBe(false);
+    }),
+    { numRuns: 2_000 },
+  );
+});
 
 describe('accepted', () => {
   test.each<[schema: unknown, json: string, decoded: unknown]>([
