@@ -13,12 +13,26 @@ type Case = {
   readonly schema: unknown;
   /** JSON texts of the payload. */
   readonly values: readonly string[];
+  /** `type` of the event, where it is the point; else the schema has no other. */
+  readonly eventType?: string;
 };
 
 const logical = (type: string, logicalType: string, values: readonly string[]): Case => ({
   type: `${logicalType} on ${type}`,
   schema: { type, logicalType },
   values,
+});
+
+const severalTypes = ['shop.Placed', 'shop.Cancelled'].map((name) => ({
+  type: 'record',
+  name,
+  fields: [{ name: 'id', type: 'string' }],
+}));
+const several = (eventType: string, values = ['{"id": "1"}']): Case => ({
+  type: `union of shop.Placed and shop.Cancelled, both of id (string); type \`${eventType}\``,
+  schema: severalTypes,
+  values,
+  eventType,
 });
 
 const longs = ['0', '9223372036854775807', '9223372036854775808', '1e3', '"1"', '0.5', 'null'];
@@ -109,12 +123,43 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
       ],
       values: ['{"b": 1}', '{"B": {"b": 1}}', '{"c": 1}'],
     },
+    {
+      type: 'record A (a: int) or record B (a: int, b: int, default 0)',
+      schema: [
+        { type: 'record', name: 'A', fields: [{ name: 'a', type: 'int' }] },
+        {
+          type: 'record',
+          name: 'B',
+          fields: [
+            { name: 'a', type: 'int' },
+            { name: 'b', type: 'int', default: 0 },
+          ],
+        },
+      ],
+      values: ['{"a": 1, "b": 1}', '{"a": 1}', '{"A": {"a": 1}}'],
+    },
+  ],
+  'Several event types under one subject': [
+    several('shop.Placed'),
+    several('shop.Cancelled', [
+      '{"id": "1"}',
+      '{"shop.Cancelled": {"id": "1"}}',
+      '{"shop.Placed": {"id": "1"}}',
+    ]),
+    several('Cancelled'),
+    several('shop.Canceled'),
+    {
+      type: 'record shop.Placed of id (string); type `shop.Canceled`',
+      schema: severalTypes[0],
+      values: ['{"id": "1"}'],
+      eventType: 'shop.Canceled',
+    },
   ],
   'Logical types': [
     {
       type: 'decimal(5, 2) on bytes',
       schema: { type: 'bytes', logicalType: 'decimal', precision: 5, scale: 2 },
-      values: ['1.25', '"1.25"', '"1.250"', '-999.99', '1.255', '1000', '"AQID!"', 'null'],
+      values: ['1.25', '"1.25"', '"1.250"', '"1.25e2"', '-999.99', '1.255', '1000', '"AQID!"', 'null'],
     },
     {
       type: 'decimal(5, 2) on fixed of 3 bytes',
@@ -168,21 +213,29 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
 const accepted = 'accepted';
 
 const { config } = loadConfig({ env: {}, needs: [] });
+/** For schemas whose names are not the point. */
+const anyType = { ...config, schemas: { ...config.schemas, typeMatch: 'any' as const } };
 /** A zero byte and the schema id stand before the Avro bytes. */
 const framingBytes = 5;
 
 /** What the relay makes of a JSON text: `accepted`, with the branch where there is a choice, or its error. */
-export async function outcomeOf(schema: unknown, payload: string): Promise<string> {
-  const registered = { id: 1, schemaText: JSON.stringify(schema), references: [] };
+export async function outcomeOf(schema: unknown, payload: string, eventType?: string): Promise<string> {
+  // As the type of a payload a union is for events of several types; elsewhere it is the type of a field.
+  const isField = Array.isArray(schema) && eventType === undefined;
+  const written = isField
+    ? { type: 'record', name: 'Example', fields: [{ name: 'value', type: schema }] }
+    : schema;
+  const registered = { id: 1, schemaText: JSON.stringify(written), references: [] };
   const encoder = new Encoder(
-    config,
+    eventType === undefined ? anyType : config,
     { latest: async () => registered, version: async () => registered },
     {
       resolve: async () => ({ partitions: 1, maxMessageBytes: 1_000_000, keptMs: Number.POSITIVE_INFINITY }),
     },
   );
-  const names = { id: '1', aggregatetype: 'example', aggregateid: '1', type: 'Example' };
-  const row = { ...names, payload, headers: null, createdAt: null };
+  const names = { id: '1', aggregatetype: 'example', aggregateid: '1', type: eventType ?? 'Example' };
+  const text = isField ? `{"value": ${payload}}` : payload;
+  const row = { ...names, payload: text, headers: null, createdAt: null };
   const { records, rejections } = await encoder.encode(
     {
       commitLsn: 0n,
@@ -197,7 +250,8 @@ export async function outcomeOf(schema: unknown, payload: string): Promise<strin
   );
   const [rejection] = rejections;
   if (rejection !== undefined) {
-    const place = rejection.path === null ? '' : ` at ${code(rejection.path)}`;
+    const path = isField ? (rejection.path?.replace('$.value', '$') ?? null) : rejection.path;
+    const place = path === null ? '' : ` at ${code(path)}`;
     return `${code(rejection.code)}${place}: ${rejection.message}`;
   }
   if (!Array.isArray(schema)) return accepted;
@@ -216,8 +270,12 @@ const introduction = `# JSON to Avro
 What the relay makes of each JSON form in a payload, for each Avro type. This page is generated by \`npm run docs\`: each line is what the encoder did with that JSON. An error is the code, path and message that go to \`outbox.dead_letter\`: it names places and types, never a value.
 
 - Payloads are natural JSON: a union takes the value as it stands. The branch is the first one, in the schema's order, that takes the value exactly; bytes and fixed come last, since nearly any text could be base64. Avro's own wrapped form, \`{"<branch>": value}\`, reaches the others.
+- The order never decides between two records, two enums or two fixed: a value that fits two of them is refused, and the wrapped form says which is meant. A payment by card would otherwise become one by bank transfer where their fields are alike.
+- The \`type\` of an event names its type in the schema, whatever the subject: the record, or the branch of a union that holds several event types of one topic. It is a full name, an alias of it, or a simple name, before which \`schemas.namespace\` stands; without that setting a simple name may belong to any namespace. An event whose type names none is refused. Where types are no names of records, set \`schemas.typeMatch\` to \`any\`: then a schema of one record takes every type, and in a union the payload names its branch. Nothing is guessed from the fields.
+- The id before the Avro bytes is the one that the registry gave for this very text. It has four bytes: an id over 2147483647 is refused. The registry's \`schemaType\` must be Avro.
 - Numbers keep every digit. What would have to be rounded is refused, except in float and double, which round as everywhere.
-- A field may be left out only where the schema has a default. A field the schema does not declare is refused.
+- A decimal is a JSON number, or a string that holds one, also with an exponent.
+- A field may be left out only where the schema has a default that fits. A field the schema does not declare is refused.
 - A logical type on a type that it does not belong to (the last example) counts for nothing, as Avro has it.
 - Of duplicate keys the last one counts.
 `;
@@ -227,8 +285,8 @@ export async function avroDocument(): Promise<string> {
   const parts = [introduction];
   for (const [heading, types] of Object.entries(cases)) {
     const rows: string[][] = [];
-    for (const { type, schema, values } of types)
-      for (const value of values) rows.push([type, code(value), await outcomeOf(schema, value)]);
+    for (const { type, schema, values, eventType } of types)
+      for (const value of values) rows.push([type, code(value), await outcomeOf(schema, value, eventType)]);
     parts.push(`## ${heading}\n\n${table(['Avro', 'JSON', 'outcome'], rows)}\n`);
   }
   return parts.join('\n');

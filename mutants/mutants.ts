@@ -386,4 +386,14 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     tests: 'simulation',
   },
+  {
+    name: 'the branch of a union follows from the fields of the event',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/encode/event-type.ts',
+    find: '  if (meant.length === 1) return meant[0]!.write;',
+    replace: '  if (meant.length < 9) return writers.write;',
+    tests: ['test/relay/encode/encoder.test.ts'],
+    only: 'names the branch of a union',
+  },
 ];

@@ -198,6 +198,11 @@ export const configSchema = z.strictObject({
       'topic-record',
     ),
     namespace: text('Namespace put before a `type` that has no dot, to give the full record name.', ''),
+    typeMatch: choice(
+      'What `type` has to name: `record` = the record of the schema, in a union the branch, by full name, by alias, or without a namespace by simple name; other events are refused. `any` = a schema of one record takes every type, and where a type names no branch of a union the payload has to: `{"<branch>": …}`.',
+      ['record', 'any'],
+      'record',
+    ),
     versions: z
       .array(z.string().regex(/^[^=\s,]+=[1-9]\d{0,8}$/, 'must be <subject>=<version>'))
       .default([])

@@ -151,6 +151,10 @@ export const errorTable = {
     class: 'quarantine',
     hint: 'The schema in the registry is not an Avro schema that can be used; correct it, then resubmit the event.',
   },
+  TYPE_NOT_IN_SCHEMA: {
+    class: 'quarantine',
+    hint: 'The `type` of the event names no type that the schema of its subject has, so it is not known which one the payload is meant for. Correct the event, or register a schema that has its type, then resubmit it. Where types are no names of records, `schemas.typeMatch` = `any`.',
+  },
   SCHEMA_INCOMPATIBLE: {
     class: 'stop',
     hint: 'The registry refused the new version of a schema as incompatible with earlier ones; `outbox-relay schemas check` says which field breaks whom, and how to do it instead.',

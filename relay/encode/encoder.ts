@@ -8,7 +8,8 @@ import type { Config } from '../config.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
 import { ByteSink } from './avro/byte-sink.ts';
 import { parseLosslessJson } from './avro/json.ts';
-import { AvroMismatch } from './avro/writer.ts';
+import { AvroMismatch, type AvroWriter } from './avro/writer.ts';
+import { type TypeMatch, writerOf } from './event-type.ts';
 import { buildHeaders, HeadersInvalid, mayNameVersion, namedVersion, positionHeaders } from './headers.ts';
 import { partitionOf } from './murmur2.ts';
 import type { EncodedTransaction, OutboundRecord, Rejection, TopicDirectory, TopicInfo } from './record.ts';
@@ -42,6 +43,8 @@ type Destination = { readonly topic: string; readonly info: TopicInfo };
 type Target = Destination & {
   readonly subject: string;
   readonly schema: UsableSchema;
+  /** Of the type of the schema that the event's type names. */
+  readonly write: AvroWriter;
   /** The version it is held at; null where it is the latest. */
   readonly version: number | null;
 };
@@ -74,6 +77,8 @@ export class Encoder {
   readonly #schemas: Schemas;
   readonly #topics: TopicDirectory;
   readonly #maxRecordBytes: number;
+  readonly #namespace: string;
+  readonly #typeMatch: TypeMatch;
   /** Versions that the configuration holds subjects at. */
   readonly #versions: ReadonlyMap<string, number>;
   readonly #unclear: UnclearFailures;
@@ -87,6 +92,8 @@ export class Encoder {
     this.#schemas = new Schemas(registry, config.registry.latestTtlMs, config.schemas.bytes);
     this.#topics = topics;
     this.#maxRecordBytes = config.publish.maxRecordBytes;
+    this.#namespace = config.schemas.namespace;
+    this.#typeMatch = config.schemas.typeMatch;
     this.#versions = new Map(config.schemas.versions.map(readVersion));
     this.#unclear = new UnclearFailures(config.retry.unclearAttempts);
   }
@@ -159,9 +166,11 @@ export class Encoder {
     refusal: Refusal,
   ) {
     const newer = await this.#schemas.refresh(target.subject, null, refusedRefreshMs);
-    if (!isUsable(newer) || newer.id === target.schema.id) throw refusal;
+    if (!isUsable(newer) || newer === target.schema) throw refusal;
+    const write = writerOf(newer.writers, row.type!, this.#namespace, this.#typeMatch);
+    if (typeof write === 'string') throw refusal;
     this.#targets.clear();
-    return this.#toRecord(row, { ...target, schema: newer }, position, committedAtMs);
+    return this.#toRecord(row, { ...target, schema: newer, write }, position, committedAtMs);
   }
 
   /** An event without a payload, where its topic takes that; it has no value, and needs no schema. */
@@ -220,7 +229,7 @@ export class Encoder {
     sink.truncate(0);
     sink.writeFixed(target.schema.framing);
     try {
-      target.schema.write(value, sink);
+      target.write(value, sink);
     } catch (error) {
       if (!(error instanceof AvroMismatch)) throw error;
       throw new Refusal('PAYLOAD_INVALID', `expected ${error.expected}, found ${error.found}`, names, {
@@ -241,12 +250,30 @@ export class Encoder {
     // Not empty, or it has no destination.
     const subject = this.#router.subject(topic, row.type!);
     const version = this.#version(row, { topic, subject });
-    const schema = await this.#schemas.get(subject, version);
-    if (!isUsable(schema)) throw unusable(schema, topic, subject);
-    const target = { topic, info, subject, schema, version };
+    const target = { topic, info, subject, version, ...(await this.#schemaOf(row, topic, subject, version)) };
     if (!mayNameVersion(row.headers))
       this.#targets.set(targetKey(row), { target, untilMs: performance.now() + targetTtlMs });
     return target;
+  }
+
+  async #schemaOf(
+    row: OutboxRow,
+    topic: string,
+    subject: string,
+    version: number | null,
+  ): Promise<Pick<Target, 'schema' | 'write'>> {
+    let schema = await this.#schemas.get(subject, version);
+    if (!isUsable(schema)) throw unusable(schema, topic, subject);
+    let write = writerOf(schema.writers, row.type!, this.#namespace, this.#typeMatch);
+    if (typeof write === 'string' && version === null) {
+      // Its writer may be ahead of the schema we know: the latest one may have a branch more.
+      schema = await this.#schemas.refresh(subject, null, refusedRefreshMs);
+      if (!isUsable(schema)) throw unusable(schema, topic, subject);
+      write = writerOf(schema.writers, row.type!, this.#namespace, this.#typeMatch);
+    }
+    if (typeof write === 'string')
+      throw new Refusal('TYPE_NOT_IN_SCHEMA', write, { topic, subject, schemaId: schema.id });
+    return { schema, write };
   }
 
   /** The row's own wish wins. */

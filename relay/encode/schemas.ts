@@ -4,7 +4,7 @@
  */
 import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import type { BytesForm } from './avro/codec.ts';
-import { type AvroWriter, compileWriter, parseAvroSchema } from './avro/writer.ts';
+import { compileSchema, parseAvroSchema, type SchemaWriters } from './avro/writer.ts';
 
 /** A version as the registry gives it; `references` are the texts of the named schemas it uses. */
 export type RegisteredSchema = {
@@ -22,7 +22,7 @@ export interface SchemaSource {
 }
 
 /** `framing` is what stands before the Avro bytes. */
-export type UsableSchema = { readonly id: number; readonly framing: Buffer; readonly write: AvroWriter };
+export type UsableSchema = { readonly id: number; readonly framing: Buffer; readonly writers: SchemaWriters };
 
 /** Why a subject cannot be encoded with for now. */
 export type UnusableSchema = {
@@ -138,8 +138,8 @@ export class Schemas {
     const known = this.#compiled.get(found.id);
     if (known !== undefined) return known;
     try {
-      const write = compileWriter(parseAvroSchema(found.schemaText, [...found.references]), this.#bytes);
-      const usable = { id: found.id, framing: framing(found.id), write };
+      const writers = compileSchema(parseAvroSchema(found.schemaText, [...found.references]), this.#bytes);
+      const usable = { id: found.id, framing: framing(found.id), writers };
       this.#compiled.set(found.id, usable);
       return usable;
     } catch (error) {
@@ -157,7 +157,7 @@ function keyOf(subject: string, version: number | null): string {
 }
 
 export function isUsable(schema: UsableSchema | UnusableSchema): schema is UsableSchema {
-  return 'write' in schema;
+  return 'writers' in schema;
 }
 
 /** Confluent wire format: a zero byte, then the schema id. */

@@ -26,6 +26,8 @@ export interface Codec {
   readonly isBinaryText?: boolean;
   /** Holds other values, so `tryWrite` may throw. */
   readonly isContainer?: boolean;
+  /** A look at the value without going into it. False: `tryWrite` would refuse it. */
+  readonly mayTake?: (value: unknown) => boolean;
 }
 
 /**

@@ -3,7 +3,7 @@
  * of a payload is dropped in silence rests on the count of keys at the end.
  */
 import type { ByteSink } from './byte-sink.ts';
-import { type Codec, isJsonObject, type JsonObject, type TryWrite } from './codec.ts';
+import { type Codec, isJsonObject, type JsonObject, kindOf, type TryWrite } from './codec.ts';
 import { AvroMismatch, describe, within } from './mismatch.ts';
 import { enterRecord, leaveRecord } from './nesting.ts';
 
@@ -44,7 +44,26 @@ export function record(name: string, fields: readonly RecordField[]): Codec {
     }
     return true;
   };
-  return { expected: `record ${name}`, takes: ['object'], tryWrite, found: describe, isContainer: true };
+  const mayTake = (value: unknown): boolean => isJsonObject(value) && hasFittingFields(value, fields);
+  return {
+    expected: `record ${name}`,
+    takes: ['object'],
+    tryWrite,
+    found: describe,
+    isContainer: true,
+    mayTake,
+  };
+}
+
+/** By names and kinds only: where records hold each other, trying them to the end would double the work at each level. */
+function hasFittingFields(value: JsonObject, fields: readonly RecordField[]): boolean {
+  let present = 0;
+  for (const { name, codec, writeDefault } of fields) {
+    const item = ownValue(value, name);
+    if (item === undefined ? writeDefault === undefined : !codec.takes.includes(kindOf(item))) return false;
+    if (item !== undefined) present++;
+  }
+  return countKeys(value) === present;
 }
 
 /** A field may be called `constructor` or `toString`: what an object inherits is not in the payload. */

@@ -5,11 +5,15 @@
  *    takes int or long if it is an integer in range, double if a double holds it, float only if a float32 holds it;
  *    so 0.1 in [float, double] is a double. A string takes an enum with that symbol, a logical type it is a form of,
  *    or string, whichever the schema names first. bytes and fixed come after all of them: their text would
- *    often pass for something else, so [bytes, string] takes every string for a string. An object takes the
- *    first record or map into which all of it fits.
+ *    often pass for something else, so [bytes, string] takes every string for a string. An object takes a
+ *    record or the map into which all of it fits, whichever the schema names first.
  * 2. A number that no branch keeps exactly: the first float or double that accepts it rounded.
  * 3. Avro's JSON encoding, `{"<branch>": value}`, the branch being a full name or the name of an unnamed type; it
  *    reaches branches that rule 1 would not choose. An object that fits a record or a map as it stands is that.
+ *
+ * The order of the schema never decides between two named types of a kind: an object that fits two records, a symbol of
+ * two enums, bytes of two fixed are refused as ambiguous. A card would otherwise become a bank account, with no word of
+ * it, because somebody wrote one record before the other. Rule 3 says which is meant. The other choices keep the value.
  *
  * A default in a schema takes the first branch that accepts it (Avro 1.12; before, it had to be the very first one).
  */
@@ -31,7 +35,11 @@ export interface Branch {
   /** As the JSON encoding of Avro names it. */
   readonly name: string;
   readonly codec: Codec;
+  /** Of a type with a name of its own: the schema's order is no reason to prefer it to another of its kind. */
+  readonly kind?: NamedKind;
 }
+
+export type NamedKind = 'record' | 'enum' | 'fixed';
 
 interface Candidate extends Branch {
   readonly index: number;
@@ -48,6 +56,25 @@ export function union(branches: readonly Branch[], form: Form): Codec {
     tryWrite: form === 'payload' && only && branches.length === 2 ? nullable(only, tryWrite) : tryWrite,
     found: only ? only.codec.found : foundNone,
     isContainer: true,
+  };
+}
+
+/** Writes the one branch and no other; the value may be wrapped in its name. */
+export function onlyBranch(branches: readonly Branch[], index: number): TryWrite {
+  const branch: Candidate = { ...branches[index]!, index };
+  const { name } = branch;
+  return (value, sink) => {
+    if (!isWrapped(value, name)) return writeBranch(branch, value, sink);
+    return tryBranch(branch, value, sink) || writeWrapped(branch, value[name], sink);
+  };
+}
+
+/** Takes a value only in the name of its branch. */
+export function wrappedBranch(branches: readonly Branch[]): TryWrite {
+  const candidates = branches.map((branch, index) => ({ ...branch, index }));
+  return (value, sink) => {
+    const branch = candidates.find((each) => isWrapped(value, each.name));
+    return branch !== undefined && writeWrapped(branch, (value as JsonObject)[branch.name], sink);
   };
 }
 
@@ -82,13 +109,40 @@ function naturalOrWrapped(candidates: readonly Candidate[]): TryWrite {
     // With one branch to choose, its own mismatch says more than "none of them".
     if (fitting.length === 1 && wrapped === undefined) return writeBranch(fitting[0]!, value, sink);
     for (const each of fitting) {
-      if ((each.codec.isExact?.(value) ?? true) && tryBranch(each, value, sink)) return true;
+      if (!(each.codec.isExact?.(value) ?? true) || !mayTake(each, value)) continue;
+      if (!tryBranch(each, value, sink)) continue;
+      refuseAmbiguous(each, fitting, value, sink);
+      return true;
     }
     for (const each of fitting) {
       if (each.codec.isExact !== undefined && tryBranch(each, value, sink)) return true;
     }
     return wrapped !== undefined && writeWrapped(wrapped, (value as JsonObject)[wrapped.name], sink);
   };
+}
+
+/** What was written as `taken` stays, unless another named type of the kind accepts the value too. */
+function refuseAmbiguous(
+  taken: Candidate,
+  fitting: readonly Candidate[],
+  value: unknown,
+  sink: ByteSink,
+): void {
+  if (taken.kind === undefined) return;
+  const end = sink.position;
+  for (const other of fitting) {
+    if (other.kind !== taken.kind || other.index <= taken.index) continue;
+    if (!mayTake(other, value) || !tryBranch(other, value, sink)) continue;
+    sink.truncate(end);
+    throw new AvroMismatch(
+      `one of them, named as {"${taken.name}": …} or {"${other.name}": …}`,
+      `${describe(value)} that fits ${taken.codec.expected} and ${other.codec.expected}`,
+    );
+  }
+}
+
+function mayTake({ codec }: Candidate, value: unknown): boolean {
+  return codec.mayTake?.(value) ?? true;
 }
 
 function inOrder(candidates: readonly Candidate[]): TryWrite {

@@ -11,12 +11,12 @@ import type { BytesForm, Codec, Form } from './codec.ts';
 import { array, map } from './collection.ts';
 import { int, long } from './integers.ts';
 import { logical } from './logical.ts';
-import { AvroMismatch } from './mismatch.ts';
+import { AvroMismatch, describe } from './mismatch.ts';
 import { resetNesting } from './nesting.ts';
 import { boolean, bytes, double, enumeration, fixed, float, nothing, string } from './primitives.ts';
 import { type RecordField, record } from './record.ts';
 import { fieldDefaults, LogicalType } from './schema.ts';
-import { union } from './union.ts';
+import { type Branch, type NamedKind, onlyBranch, union, wrappedBranch } from './union.ts';
 
 export { AvroMismatch } from './mismatch.ts';
 export { parseAvroSchema } from './schema.ts';
@@ -27,15 +27,41 @@ export { parseAvroSchema } from './schema.ts';
  */
 export type AvroWriter = (value: unknown, sink: ByteSink) => void;
 
+/** A type with a name, and its writer. */
+export type NamedWriter = {
+  readonly name: string;
+  /** Full names that it had before. */
+  readonly aliases: readonly string[];
+  readonly write: AvroWriter;
+};
+
+export type SchemaWriters = {
+  /** Whatever fits the schema; in a union the branch follows from the value. */
+  readonly write: AvroWriter;
+  readonly isUnion: boolean;
+  /** The named types that a value can be of: those of a union, else the type itself; none where it has no name. */
+  readonly named: readonly NamedWriter[];
+  /** For a union: a value that names its branch itself, as in Avro's own JSON. */
+  readonly writeWrapped: AvroWriter;
+};
+
+/** As `compileSchema`, without regard to names. */
+export function compileWriter(type: avsc.Type, bytesForm: BytesForm = 'base64'): AvroWriter {
+  return compileSchema(type, bytesForm).write;
+}
+
 /**
- * The writer for a type that `parseAvroSchema` made. Throws `SCHEMA_INVALID` where a default does not fit.
+ * The writers for a type that `parseAvroSchema` made. Throws `SCHEMA_INVALID` where a default does not fit.
  * @param bytesForm how a payload writes bytes and fixed
  */
-export function compileWriter(type: avsc.Type, bytesForm: BytesForm = 'base64'): AvroWriter {
-  const root = new Compiler(bytesForm).compile(type);
+export function compileSchema(type: avsc.Type, bytesForm: BytesForm = 'base64'): SchemaWriters {
+  return new Compiler(bytesForm).compile(type);
+}
+
+function writerOf({ expected, found }: Codec, tryWrite: Codec['tryWrite']): AvroWriter {
   return (value, sink) => {
     resetNesting();
-    if (!root.tryWrite(value, sink)) throw new AvroMismatch(root.expected, root.found(value));
+    if (!tryWrite(value, sink)) throw new AvroMismatch(expected, found(value));
   };
 }
 
@@ -50,10 +76,20 @@ class Compiler {
     this.bytesForm = { payload: bytesForm, default: 'latin1' };
   }
 
-  compile(type: avsc.Type): Codec {
+  compile(type: avsc.Type): SchemaWriters {
     const codec = this.codecOf(type, 'payload');
+    const isUnion = isUnionType(type);
+    const branches = isUnion ? this.branchesOf(type, 'payload') : [];
     for (const encodeDefault of this.pendingDefaults) encodeDefault();
-    return codec;
+    const write = writerOf(codec, codec.tryWrite);
+    const types = isUnion ? type.types : [type];
+    const named = types.flatMap((each, index) => {
+      const { name, aliases } = namesOf(each);
+      if (name === undefined) return [];
+      const only = isUnion ? writerOf(branches[index]!.codec, onlyBranch(branches, index)) : write;
+      return [{ name, aliases, write: only }];
+    });
+    return { write, isUnion, named, writeWrapped: writerOf(wrapped(codec), wrappedBranch(branches)) };
   }
 
   private codecOf(type: avsc.Type, form: Form): Codec {
@@ -99,18 +135,21 @@ class Compiler {
         return this.makeRecord(type as avsc.types.RecordType, form);
       case 'union:wrapped':
       case 'union:unwrapped':
-        return this.makeUnion(type as avsc.types.WrappedUnionType, form);
+        return union(this.branchesOf(type as UnionType, form), form);
       default:
         throw new RelayError('SCHEMA_INVALID', `Avro has no type ${type.typeName}.`);
     }
   }
 
-  private makeUnion(type: avsc.types.WrappedUnionType, form: Form): Codec {
-    const branches = type.types.map((branch) => ({
-      name: branch.branchName ?? branch.typeName,
-      codec: this.codecOf(branch, form),
-    }));
-    return union(branches, form);
+  private branchesOf(type: UnionType, form: Form): Branch[] {
+    return type.types.map((branch) => {
+      const kind = namedKindOf(branch);
+      return {
+        name: branch.branchName ?? branch.typeName,
+        codec: this.codecOf(branch, form),
+        ...(kind === undefined ? {} : { kind }),
+      };
+    });
   }
 
   private makeRecord(type: avsc.types.RecordType, form: Form): Codec {
@@ -165,6 +204,32 @@ function encodeDefault(write: AvroWriter, value: unknown, place: string): Buffer
     );
   }
   return sink.copy();
+}
+
+type UnionType = avsc.types.WrappedUnionType;
+
+function isUnionType(type: avsc.Type): type is UnionType {
+  return type.typeName === 'union:wrapped' || type.typeName === 'union:unwrapped';
+}
+
+/** Of a decimal on a fixed it is the fixed that has the name. */
+function underlying(type: avsc.Type): avsc.Type {
+  return type instanceof LogicalType ? type.underlyingType : type;
+}
+
+function namedKindOf(type: avsc.Type): NamedKind | undefined {
+  const { typeName } = underlying(type);
+  if (typeName === 'record' || typeName === 'error') return 'record';
+  return typeName === 'enum' || typeName === 'fixed' ? typeName : undefined;
+}
+
+function namesOf(type: avsc.Type): { name: string | undefined; aliases: readonly string[] } {
+  const { name, aliases } = underlying(type);
+  return { name: namedKindOf(type) === undefined ? undefined : name, aliases: aliases ?? [] };
+}
+
+function wrapped(union: Codec): Codec {
+  return { ...union, expected: `{"<branch>": …} of ${union.expected}`, found: describe };
 }
 
 function nameOf(type: avsc.Type): string {

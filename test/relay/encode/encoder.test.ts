@@ -451,6 +451,131 @@ describe('the schema', () => {
   });
 });
 
+describe('the type of an event', () => {
+  const event = (name: string, ...more: object[]) => ({
+    type: 'record',
+    name,
+    namespace: 'shop',
+    fields: [{ name: 'orderId', type: 'string' }, ...more],
+  });
+  const union = [
+    event('OrderPlaced'),
+    { ...event('OrderCancelled'), aliases: ['OrderRevoked', 'old.OrderRevoked'] },
+    event('OrderPaid', { name: 'amount', type: ['null', 'long'], default: null }),
+  ];
+  const byTopic = { SCHEMAS_SUBJECT_STRATEGY: 'topic' };
+
+  async function topicOf(schema: object) {
+    const kind = unique('order');
+    const subject = `outbox.event.${kind}-value`;
+    return { kind, subject, id: await registerSchema(subject, schema) };
+  }
+
+  test('names the branch of a union, though each would take the payload', async () => {
+    const { kind, subject, id } = await topicOf(union);
+    const rowsOf = (types: readonly string[]) =>
+      types.map((type) => rowOf({ aggregatetype: kind, type, payload: '{"orderId":"1"}' }));
+    const branchesOf = async (types: readonly string[], settings: Settings) => {
+      const { records, rejections } = await encoderOf(settings).encode(transaction(...rowsOf(types)), 0);
+      expect(rejections).toEqual([]);
+      return records.map(({ value }) => value![5]! / 2);
+    };
+    const full = ['shop.OrderPlaced', 'shop.OrderCancelled', 'shop.OrderPaid', 'shop.OrderPlaced'];
+    expect(await branchesOf(full, byTopic)).toEqual([0, 1, 2, 0]);
+    expect(await branchesOf(['shop.OrderRevoked', 'old.OrderRevoked'], byTopic)).toEqual([1, 1]);
+    const simple = ['OrderCancelled', 'OrderPaid'];
+    expect(await branchesOf(simple, byTopic)).toEqual([1, 2]);
+    expect(await branchesOf(simple, { ...byTopic, SCHEMAS_NAMESPACE: 'shop' })).toEqual([1, 2]);
+
+    const misspelt = [
+      'shop.OrderTypo',
+      'OrderTypo',
+      'OrderPlacedd',
+      'shop.',
+      'other.OrderPlaced',
+      'orderplaced',
+    ];
+    const { records, rejections } = await encoderOf(byTopic).encode(transaction(...rowsOf(misspelt)), 0);
+    expect(records).toEqual([]);
+    expect(new Set(rejections.map(({ code }) => code))).toEqual(new Set(['TYPE_NOT_IN_SCHEMA']));
+    expect(rejections[0]).toMatchObject({
+      subject,
+      schemaId: id,
+      message:
+        'the type names no branch of the union, which has shop.OrderPlaced, shop.OrderCancelled, shop.OrderPaid',
+    });
+    const elsewhere = rowOf({ aggregatetype: kind, type: 'OrderPlaced', payload: '{"orderId":"1"}' });
+    const namespace = { ...byTopic, SCHEMAS_NAMESPACE: 'elsewhere' };
+    expect((await rejectOne(encoderOf(namespace), elsewhere)).code).toBe('TYPE_NOT_IN_SCHEMA');
+  });
+
+  test('names a branch that the payload must not contradict', async () => {
+    const { kind } = await topicOf(union);
+    const row = (payload: string) => rowOf({ aggregatetype: kind, type: 'shop.OrderCancelled', payload });
+    const encoder = encoderOf(byTopic);
+    const { value } = await encodeOne(encoder, row('{"shop.OrderCancelled":{"orderId":"1"}}'));
+    expect([...value.subarray(5)]).toEqual([2, 2, 0x31]);
+    expect((await rejectOne(encoder, row('{"shop.OrderPlaced":{"orderId":"1"}}'))).code).toBe(
+      'PAYLOAD_INVALID',
+    );
+    expect(await rejectOne(encoder, row('{"orderId":1}'))).toMatchObject({
+      code: 'PAYLOAD_INVALID',
+      path: '$.orderId',
+    });
+  });
+
+  test('that two namespaces of a union have is refused by its simple name', async () => {
+    const { kind } = await topicOf([event('Placed'), { ...event('Placed'), namespace: 'old' }]);
+    const row = (type: string) => rowOf({ aggregatetype: kind, type, payload: '{"orderId":"1"}' });
+    const encoder = encoderOf(byTopic);
+    expect((await encodeOne(encoder, row('old.Placed'))).value[5]).toBe(2);
+    expect(await rejectOne(encoder, row('Placed'))).toMatchObject({
+      code: 'TYPE_NOT_IN_SCHEMA',
+      message: expect.stringContaining('more than one'),
+    });
+  });
+
+  test('that a newer version of the union has is published, since its writer may be ahead of us', async () => {
+    const { kind, subject } = await topicOf(union.slice(0, 1));
+    const encoder = encoderOf(byTopic);
+    const row = (type: string) => rowOf({ aggregatetype: kind, type, payload: '{"orderId":"1"}' });
+    await encodeOne(encoder, row('shop.OrderPlaced'));
+    const newer = await registerSchema(subject, union);
+    passTime(1_050);
+    const { value } = await encodeOne(encoder, row('shop.OrderPaid'));
+    expect([value.readUInt32BE(1), value[5]]).toEqual([newer, 4]);
+  });
+
+  test('has to name the record where there is but one, unless the setting frees it', async () => {
+    const { kind } = await topicOf(event('OrderEvent'));
+    const row = (type: string) => rowOf({ aggregatetype: kind, type, payload: '{"orderId":"1"}' });
+    await encodeOne(encoderOf(byTopic), row('shop.OrderEvent'));
+    await encodeOne(encoderOf(byTopic), row('OrderEvent'));
+    expect(await rejectOne(encoderOf(byTopic), row('order.created'))).toMatchObject({
+      code: 'TYPE_NOT_IN_SCHEMA',
+      message: 'the type does not name the schema, which is shop.OrderEvent',
+    });
+    await encodeOne(encoderOf({ ...byTopic, SCHEMAS_TYPE_MATCH: 'any' }), row('order.created'));
+    const bySubject = await newKind({ ...record(total), name: 'Other' });
+    const wrong = rowOf({ aggregatetype: bySubject.kind });
+    expect((await rejectOne(encoderOf(), wrong)).code).toBe('TYPE_NOT_IN_SCHEMA');
+  });
+
+  test('that is free still guesses no branch of a union: the payload names it', async () => {
+    const { kind } = await topicOf(union);
+    const encoder = encoderOf({ ...byTopic, SCHEMAS_TYPE_MATCH: 'any' });
+    const row = (payload: string) => rowOf({ aggregatetype: kind, type: 'order-cancelled', payload });
+    const { value } = await encodeOne(encoder, row('{"shop.OrderCancelled":{"orderId":"1"}}'));
+    expect(value[5]).toBe(2);
+    expect((await rejectOne(encoder, row('{"orderId":"1"}'))).code).toBe('PAYLOAD_INVALID');
+  });
+
+  test('does not matter where the schema has no name', async () => {
+    const { kind } = await topicOf({ type: 'array', items: 'int' });
+    await encodeOne(encoderOf(byTopic), rowOf({ aggregatetype: kind, type: 'whatever', payload: '[1]' }));
+  });
+});
+
 describe('the version of the schema', () => {
   const note = { name: 'note', type: 'string', default: '' };
 

@@ -65,6 +65,52 @@ describe('the branch that a value takes', () => {
   });
 });
 
+describe('a value that two named types take', () => {
+  const name = { name: 'number', type: 'string' };
+  const iban = {
+    type: 'record',
+    name: 'a.Iban',
+    fields: [name, { name: 'bic', type: 'string', default: '' }],
+  };
+  const coin = { type: 'enum', name: 'a.Coin', symbols: ['HEADS', 'HEARTS'] };
+  const [tag, code] = ['a.Tag', 'a.Code'].map((each) => ({ type: 'fixed', name: each, size: 3 }));
+
+  test.each<[union: unknown[], json: string, refused: string]>([
+    [[card, iban], '{"number":"1"}', 'object that fits record a.Card and record a.Iban'],
+    [[iban, card], '{"number":"1"}', 'object that fits record a.Iban and record a.Card'],
+    [['null', card, map, iban], '{"number":"1"}', 'object that fits record a.Card and record a.Iban'],
+    [[suit, coin], '"HEARTS"', 'string that fits enum a.Suit and enum a.Coin'],
+    [
+      [tag, code],
+      '"AQID"',
+      'string that fits fixed a.Tag (3 bytes, base64) and fixed a.Code (3 bytes, base64)',
+    ],
+  ])('of %j is refused: %s', (schema, json, refused) => {
+    expect(refusal(schema, json)).toContain(refused);
+    expect(refusal(schema, json)).toContain('named as {"a.');
+  });
+
+  test.each<[union: unknown[], json: string, branch: number]>([
+    [[card, iban], '{"number":"1","bic":"2"}', 1],
+    [[card, iban], '{"a.Card":{"number":"1"}}', 0],
+    [[card, iban], '{"a.Iban":{"number":"1"}}', 1],
+    [[suit, coin], '"HEADS"', 1],
+    [[suit, coin], '{"a.Coin":"HEARTS"}', 1],
+  ])('of %j is not %s', (schema, json, branch) => {
+    expect(encode(typeOf(schema), json)[0]).toBe(branch * 2);
+  });
+
+  test('at the bottom of a deep payload is found soon, and so is that there is none', () => {
+    const child = { name: 'child', type: ['null', 'Left', 'Right'], default: null };
+    const left = { type: 'record', name: 'Left', fields: [child, { name: 'l', type: 'int', default: 0 }] };
+    const right = { type: 'record', name: 'Right', fields: [child, { name: 'r', type: 'int', default: 0 }] };
+    const first = { ...left, fields: [{ ...child, type: ['null', 'Left', right] }, left.fields[1]] };
+    const chain = (end: string) => `${'{"l":1,"child":'.repeat(200)}${end}${'}'.repeat(200)}`;
+    expect(refusal([first, 'Right'], chain('{"r":1}'))).toBe('accepted');
+    expect(refusal([first, 'Right'], chain('{}'))).not.toBe('accepted');
+  });
+});
+
 test('a failed branch leaves no bytes behind', () => {
   const type = typeOf([
     { type: 'record', name: 'A', fields: ['x', 'y'].map((name) => ({ name, type: 'int' })) },
