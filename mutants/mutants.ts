@@ -212,6 +212,15 @@ export const mutants: readonly Mutant[] = [
     only: 'in one Kafka transaction',
   },
   {
+    name: 'one codec of the brokers is not read',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/publish/wire/compression/codecs.ts',
+    find: '  [CompressionTypes.LZ4]: decompressLz4,\n',
+    replace: '',
+    tests: ['test/relay/publish/wire/compression/codecs.test.ts'],
+  },
+  {
     name: 'simulated: Postgres is told to forget before Kafka has committed',
     promise: 'no loss',
     invariants: ['I6'],

@@ -3,6 +3,7 @@ import { Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type { Logger } from 'pino';
 import type { Config } from './config.ts';
 import { type ErrorCode, RelayError } from './errors.ts';
+import './publish/wire/compression/codecs.ts';
 import { plainMessage, tlsOptions, tlsRefusal } from './tls.ts';
 
 /**

@@ -30,6 +30,8 @@ export async function ensureProgressTopic(admin: Admin, topic: string): Promise<
           replicationFactor: -1,
           configEntries: [
             { name: 'cleanup.policy', value: 'compact' },
+            // Whatever the broker's default: a small record gains nothing, and any client can read the topic.
+            { name: 'compression.type', value: 'uncompressed' },
             // A start reads the topic from its beginning. At most 400 records of 300 bytes come in a second; segments of
             // 16 MiB that are compacted from a tenth of new records on keep that to about 30 MiB, half a second.
             { name: 'segment.bytes', value: String(16 * 1024 * 1024) },

@@ -128,6 +128,29 @@ const recordSize: KafkaCheck = {
   },
 };
 
+/** Codecs that a client reads without a package for them, as kafkajs does. */
+const plainCodecs: ReadonlySet<string> = new Set(['producer', 'uncompressed', 'gzip']);
+
+/** Brokers compress what the relay sends as it is. The relay reads every codec; this is for other readers. */
+const compression: KafkaCheck = {
+  name: 'compression',
+  async run(context) {
+    const { progressTopic: progress } = context.config.kafka;
+    const progressTopics = await describeTopics(context, [progress]);
+    const names = [...progressTopics, ...(await findEventTopics(context))].map(({ name }) => name);
+    const settings = await readSettings(context, names);
+    const byCodec = Map.groupBy(names, (name) => settings.get(name)?.['compression.type'] ?? 'producer');
+    byCodec.delete('producer');
+    byCodec.delete('uncompressed');
+    if (byCodec.size === 0) return ok('no topic is compressed by its brokers');
+    const codecs = [...byCodec.keys()].toSorted();
+    const found = codecs.map((codec) => `${codec}: ${few(byCodec.get(codec)!)}`).join('; ');
+    const needsCodec = codecs.some((codec) => !plainCodecs.has(codec));
+    const note = needsCodec ? '; consumers of kafkajs need a codec for all but gzip' : '';
+    return ok(`brokers compress ${found}; the relay reads each${note}`);
+  },
+};
+
 /** Without it, or the right to write it, a refused event would hold up the stream. */
 const deadLetterTopic: KafkaCheck = {
   name: 'dead-letter topic',
@@ -254,7 +277,7 @@ async function findEventTopics(context: KafkaContext): Promise<ITopicMetadata[]>
 
 type TopicSettings = Readonly<Partial<Record<string, string>>>;
 
-const settingNames = ['cleanup.policy', 'min.insync.replicas', 'max.message.bytes'];
+const settingNames = ['cleanup.policy', 'min.insync.replicas', 'max.message.bytes', 'compression.type'];
 
 /** Empty where the right to read them is missing: the relay itself does without. */
 async function readSettings({ admin }: KafkaContext, topics: string[]): Promise<Map<string, TopicSettings>> {
@@ -308,6 +331,7 @@ export const kafkaChecks: readonly KafkaCheck[] = [
   progressTopic,
   eventTopics,
   recordSize,
+  compression,
   deadLetterTopic,
   transactions,
   topicRights,

@@ -1,10 +1,36 @@
 import { ConfigResourceTypes } from 'kafkajs';
 import { describe, expect, test, vi } from 'vitest';
 import { ProgressTail } from '../../../relay/publish/progress-topic.ts';
-import { withAdmin } from '../../support/kafka.ts';
+import { createProgressTopic, withAdmin } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
+import { unique } from '../../support/unique.ts';
 import { apiKeys, CuttingProxy } from './lean/cutting-proxy.ts';
 import { Scene } from './lean/scene.ts';
+
+test('the progress topic is compacted, and not compressed whatever the default of the brokers', async () => {
+  const topic = unique('progress');
+  await createProgressTopic(topic);
+  const { resources } = await withAdmin((admin) =>
+    admin.describeConfigs({
+      includeSynonyms: false,
+      resources: [
+        {
+          type: ConfigResourceTypes.TOPIC,
+          name: topic,
+          configNames: ['cleanup.policy', 'compression.type'],
+        },
+      ],
+    }),
+  );
+  const settings = resources[0]!.configEntries.map(({ configName, configValue }) => [
+    configName,
+    configValue,
+  ]);
+  expect(Object.fromEntries(settings)).toEqual({
+    'cleanup.policy': 'compact',
+    'compression.type': 'uncompressed',
+  });
+});
 
 describe('a tail', () => {
   test('begins anew where the topic begins later than it has read', async () => {
