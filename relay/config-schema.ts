@@ -234,6 +234,18 @@ export const configSchema = z.strictObject({
         'Topics that take tombstones, compacted ones; `*` stands for any characters. There an event whose payload is NULL or JSON null becomes a record without a value; elsewhere it is refused.',
     }),
     create: flag('Create an allowed topic that does not exist, with the settings below.', true),
+    createMax: integer(
+      'The relay creates no topic once topics.allow has this many; their names come from rows, and a topic costs every broker.',
+      200,
+      0,
+      1_000_000,
+    ),
+    createPerMinute: integer(
+      'Most topics that the relay creates in a minute; the stream waits for the next.',
+      30,
+      1,
+      10_000,
+    ),
     partitions: integer(
       'Partitions of a topic the relay creates; -1 = the default of the broker.',
       -1,

@@ -123,7 +123,15 @@ export const errorTable = {
   },
   TOPIC_MISSING: {
     class: 'quarantine',
-    hint: 'The topic does not exist, and topics.create is off or the cluster does not take its name (`.` and `_` count as one); create it, then resubmit the event.',
+    hint: 'The topic does not exist, and topics.create is off, topics.createMax is reached, or the cluster does not take its name (`.` and `_` count as one); create it, then resubmit the event.',
+  },
+  TOPIC_REFUSED: {
+    class: 'quarantine',
+    hint: 'Kafka does not let the relay use or create the topic of this event, while it lets it use others: a missing right, a policy, or settings that the cluster does not take. The message has its answer. Correct the row’s aggregatetype, or grant or create the topic, then resubmit the event.',
+  },
+  TOPIC_CREATION_PACED: {
+    class: 'retry',
+    hint: 'The relay created topics.createPerMinute topics within a minute, and waits before it creates another. If rows make up names, correct their writer or narrow topics.allow; if many topics are meant, create them beforehand or raise topics.createPerMinute.',
   },
   RECORD_TOO_LARGE: {
     class: 'quarantine',

@@ -101,7 +101,7 @@ export class Relay {
     this.#pool = this.#connections.pool(config);
     this.#kafka = this.#connections.kafka(config, this.#log);
     this.#admin = this.#kafka.admin();
-    const topics = new Topics(this.#admin, config.topics);
+    const topics = new Topics(this.#kafka, this.#admin, config);
     this.#encoder = new Encoder(config, registry, topics);
     const { topic } = config.deadLetters;
     this.#deadLetterTopic =
@@ -170,6 +170,7 @@ export class Relay {
     this.#health.failing(failure, retryInMs);
     this.#log.warn({ err: failure, retryInMs }, 'session ended, the next one begins at standby');
     this.#encoder.forgetTopics();
+    this.#deadLetterTopic?.forgetTopic();
     this.#enter('standby');
     await failpoint('SESSION_FAILED');
     await pause(retryInMs, signal);

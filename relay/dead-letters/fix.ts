@@ -4,7 +4,7 @@
 
 import type { Config } from '../config.ts';
 import { Encoder } from '../encode/encoder.ts';
-import type { Rejection, TopicDirectory } from '../encode/record.ts';
+import { isTopic, type Rejection, type TopicDirectory } from '../encode/record.ts';
 import { RegistryClient } from '../encode/registry-client.ts';
 import { createKafka } from '../kafka.ts';
 import { createLogger } from '../observe/log.ts';
@@ -29,13 +29,17 @@ export async function judge(
   letter: Letter,
   content: LetterContent,
 ): Promise<Verdict | undefined> {
-  const admin = createKafka(config, createLogger('fatal')).admin();
+  const kafka = createKafka(config, createLogger('fatal'));
+  const admin = kafka.admin();
   try {
     // Looking must not create a topic; the relay will, where it may.
-    const existing = new Topics(admin, { ...config.topics, create: false });
+    const existing = new Topics(kafka, admin, { ...config, topics: { ...config.topics, create: false } });
     const topics: TopicDirectory = {
-      resolve: async (topic) =>
-        (await existing.resolve(topic)) ?? (config.topics.create ? newTopic : undefined),
+      resolve: async (topic) => {
+        const found = await existing.resolve(topic);
+        const isToBeMade = !isTopic(found) && found.code === 'TOPIC_MISSING' && config.topics.create;
+        return isToBeMade ? newTopic : found;
+      },
     };
     const atOnce = { ...config, retry: { ...config.retry, unclearAttempts: 0 } };
     const encoder = new Encoder(atOnce, new RegistryClient(config.registry), topics);

@@ -6,7 +6,13 @@ import { RelayError } from '../errors.ts';
 import { formatPosition } from '../position.ts';
 import { recordBytes } from './encoder.ts';
 import { partitionOf } from './murmur2.ts';
-import type { OutboundRecord, Rejection, TopicDirectory, TopicInfo } from './record.ts';
+import {
+  isTopic,
+  type OutboundRecord,
+  type Rejection,
+  type TopicDirectory,
+  type TopicInfo,
+} from './record.ts';
 import { recordTime } from './record-time.ts';
 
 /** As for the topics of events. */
@@ -30,6 +36,11 @@ export class DeadLetterTopic {
 
   get name(): string {
     return this.#topic;
+  }
+
+  /** It is looked at again: a broker's refusal may mean that it changed. */
+  forgetTopic(): void {
+    this.#known = undefined;
   }
 
   /**
@@ -72,11 +83,9 @@ export class DeadLetterTopic {
     if (this.#known !== undefined && performance.now() - this.#known.fetchedMs < infoTtlMs)
       return this.#known.info;
     const info = await this.#topics.resolve(this.#topic);
-    if (info === undefined)
-      throw new RelayError(
-        'KAFKA_UNSUITABLE',
-        `the topic ${this.#topic} of deadLetters.topic does not exist, and topics.create is off`,
-      );
+    // Its name comes from the configuration, not from a row.
+    if (!isTopic(info))
+      throw info.cause ?? new RelayError('KAFKA_UNSUITABLE', `deadLetters.topic: ${info.message}`);
     this.#known = { info, fetchedMs: performance.now() };
     return info;
   }

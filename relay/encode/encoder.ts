@@ -12,7 +12,15 @@ import { AvroMismatch, type AvroWriter } from './avro/writer.ts';
 import { type TypeMatch, writerOf } from './event-type.ts';
 import { buildHeaders, HeadersInvalid, mayNameVersion, namedVersion, positionHeaders } from './headers.ts';
 import { partitionOf } from './murmur2.ts';
-import type { EncodedTransaction, OutboundRecord, Rejection, TopicDirectory, TopicInfo } from './record.ts';
+import {
+  type EncodedTransaction,
+  isTopic,
+  type NoTopic,
+  type OutboundRecord,
+  type Rejection,
+  type TopicDirectory,
+  type TopicInfo,
+} from './record.ts';
 import { recordTime } from './record-time.ts';
 import { Router } from './route.ts';
 import { isUsable, type SchemaSource, Schemas, type UnusableSchema, type UsableSchema } from './schemas.ts';
@@ -33,6 +41,8 @@ const topicTtlMs = 300_000;
 const topicsMax = 10_000;
 /** A topic that is missing is looked for again after this long. */
 const missingTopicTtlMs = 1_000;
+/** Shorter than most pauses between the attempts at an event, so that each of these asks the cluster again. */
+const unclearTopicTtlMs = 100;
 /** What is known of a kind of event is put together again after this long; only maps are asked, unless they are stale. */
 const targetTtlMs = 1_000;
 /** A refused event asks for a newer schema only if ours is older than this, so that bad events cannot flood the registry. */
@@ -83,7 +93,7 @@ export class Encoder {
   readonly #versions: ReadonlyMap<string, number>;
   readonly #unclear: UnclearFailures;
   readonly #sink = new ByteSink();
-  readonly #topicEntries = new Map<string, { info: TopicInfo | undefined; fetchedMs: number }>();
+  readonly #topicEntries = new Map<string, { info: TopicInfo | NoTopic; fetchedMs: number }>();
   /** By aggregatetype and type: what is needed to encode, while all of it is fresh. */
   readonly #targets = new Map<string, { target: Target; untilMs: number }>();
 
@@ -293,19 +303,23 @@ export class Encoder {
     if (topic === undefined)
       throw new Refusal('TOPIC_NOT_ALLOWED', 'the topic of this aggregatetype is not on the allow-list');
     const info = await this.#topic(topic);
-    if (info === undefined) throw new Refusal('TOPIC_MISSING', `topic ${topic} does not exist`, { topic });
+    if (!isTopic(info)) throw new Refusal(info.code, info.message, { topic }, { cause: info.cause });
     return { topic, info };
   }
 
-  async #topic(topic: string): Promise<TopicInfo | undefined> {
+  async #topic(topic: string): Promise<TopicInfo | NoTopic> {
     const known = this.#topicEntries.get(topic);
-    const ttlMs = known?.info === undefined ? missingTopicTtlMs : topicTtlMs;
-    if (known !== undefined && performance.now() - known.fetchedMs < ttlMs) return known.info;
+    if (known !== undefined && performance.now() - known.fetchedMs < keptForMs(known.info)) return known.info;
     const info = await this.#topics.resolve(topic);
     if (this.#topicEntries.size >= topicsMax) this.#topicEntries.clear();
     this.#topicEntries.set(topic, { info, fetchedMs: performance.now() });
     return info;
   }
+}
+
+function keptForMs(found: TopicInfo | NoTopic): number {
+  if (isTopic(found)) return topicTtlMs;
+  return found.cause === undefined ? missingTopicTtlMs : unclearTopicTtlMs;
 }
 
 /** `<subject>=<version>` */

@@ -1,6 +1,6 @@
 /** What encode gives: an event ready for Kafka, or the reason why it can never be. */
 import type { OutboxRow } from '../capture/transaction.ts';
-import type { ErrorCode } from '../errors.ts';
+import type { ErrorCode, RelayError } from '../errors.ts';
 import type { Lsn } from '../position.ts';
 
 export type OutboundRecord = {
@@ -54,10 +54,20 @@ export type TopicInfo = {
   readonly keptMs: number;
 };
 
+/** Why events may not go to a topic: what the cluster says of a name that comes from a row. */
+export type NoTopic = {
+  readonly code: 'TOPIC_MISSING' | 'TOPIC_REFUSED';
+  readonly message: string;
+  /** The answer of the cluster, where it may be another one later. */
+  readonly cause?: RelayError;
+};
+
 export interface TopicDirectory {
   /**
-   * The topic, created if allowed; undefined when the cluster positively has none.
-   * @throws RelayError KAFKA_* when the cluster does not answer.
+   * The topic, created if allowed; or why the cluster has none of that name for us, while it has others.
+   * @throws RelayError KAFKA_* when the cluster does not answer, or refuses every topic.
    */
-  resolve(topic: string): Promise<TopicInfo | undefined>;
+  resolve(topic: string): Promise<TopicInfo | NoTopic>;
 }
+
+export const isTopic = (found: TopicInfo | NoTopic): found is TopicInfo => 'partitions' in found;

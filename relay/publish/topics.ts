@@ -1,8 +1,16 @@
-/** What the cluster says of the topics that events go to: how many partitions, how large and how old a record may be. */
-import type { Admin } from 'kafkajs';
+/**
+ * What the cluster says of the topics that events go to: how many partitions, how large and how old a record may be.
+ *
+ * The names come from rows. So what Kafka says against one name concerns the events of that name only, as long as it
+ * takes others: they are refused, and the stream goes on. A relay that may use no topic at all stops.
+ */
+import type { Admin, Kafka } from 'kafkajs';
 import type { Config } from '../config.ts';
-import type { TopicDirectory, TopicInfo } from '../encode/record.ts';
+import type { NoTopic, TopicDirectory, TopicInfo } from '../encode/record.ts';
+import { asRelayError, RelayError } from '../errors.ts';
 import { kafkaError, kafkaErrorType } from '../kafka.ts';
+import { allowList } from '../topic-patterns.ts';
+import { isKnownToAny } from './wire/topic-lookup.ts';
 
 type Settings = Pick<TopicInfo, 'maxMessageBytes' | 'keptMs'>;
 
@@ -13,6 +21,7 @@ const defaults: Settings = { maxMessageBytes: 1_048_588, keptMs: 7 * 24 * 3_600_
 const ageLimits = ['message.timestamp.before.max.ms', 'message.timestamp.difference.max.ms'];
 const settingNames = [
   'max.message.bytes',
+  'segment.bytes',
   'message.timestamp.type',
   'cleanup.policy',
   'retention.ms',
@@ -22,24 +31,88 @@ const settingNames = [
 /** ConfigResourceTypes.TOPIC of the protocol. */
 const topicResource = 2;
 
+/** Answers that may be about one name, or about what would be made under it. */
+const ofTheName: ReadonlySet<string> = new Set([
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'POLICY_VIOLATION',
+  'INVALID_PARTITIONS',
+  'INVALID_REPLICATION_FACTOR',
+  'INVALID_REPLICA_ASSIGNMENT',
+  'INVALID_CONFIG',
+  'INVALID_REQUEST',
+  // What this client has no name for, as a quota on the making of partitions.
+  'KAFKAJS_UNKNOWN_ERROR_CODE',
+]);
+
+/** Names of topics come from rows: an application that makes them up without end must not fill the memory. */
+const rememberedMax = 10_000;
+const minuteMs = 60_000;
+
+type TopicsConfig = Pick<Config, 'topics'> & { readonly kafka: Pick<Config['kafka'], 'progressTopic'> };
+
 export class Topics implements TopicDirectory {
+  readonly #kafka: Kafka;
   readonly #admin: Admin;
   readonly #settings: Config['topics'];
+  readonly #allowed: RegExp;
+  /** Topics that this relay may use, as far as it has met them. */
+  readonly #usable = new Set<string>();
+  readonly #written = new Set<string>();
+  /** When topics were made in the last minute, on the monotonic clock. */
+  #madeMs: number[] = [];
 
-  constructor(admin: Admin, settings: Config['topics']) {
+  constructor(kafka: Kafka, admin: Admin, { topics, kafka: { progressTopic } }: TopicsConfig) {
+    this.#kafka = kafka;
     this.#admin = admin;
-    this.#settings = settings;
+    this.#settings = topics;
+    this.#allowed = allowList(topics.allow, progressTopic);
   }
 
-  async resolve(topic: string): Promise<TopicInfo | undefined> {
+  async resolve(topic: string): Promise<TopicInfo | NoTopic> {
     try {
       const partitions = (await this.#partitions(topic)) ?? (await this.#create(topic));
-      if (partitions === undefined) return undefined;
-      return { partitions, ...(await this.#readSettings(topic)) };
+      if (typeof partitions !== 'number') return partitions;
+      const info = { partitions, ...(await this.#readSettings(topic)) };
+      remember(this.#usable, topic);
+      return info;
     } catch (error) {
-      // The client would keep a connection on which nothing comes back for as long as TCP does: a quarter of an hour.
-      await this.#admin.disconnect().catch(() => {});
-      throw error;
+      try {
+        return await this.#refusal(topic, error);
+      } catch (failure) {
+        if (asRelayError(failure).code === 'TOPIC_CREATION_PACED') throw failure;
+        // The client would keep a connection on which nothing comes back for as long as TCP does: a quarter of an hour.
+        await this.#admin.disconnect().catch(() => {});
+        throw failure;
+      }
+    }
+  }
+
+  /** Told of topics that hold committed events of ours. */
+  wrote(topics: Iterable<string>): void {
+    for (const topic of topics) remember(this.#written, topic);
+  }
+
+  /** @throws the error, where it does not concern this name alone */
+  async #refusal(topic: string, error: unknown): Promise<NoTopic> {
+    const failure = kafkaError(error, `looking up topic ${topic}`);
+    const type = kafkaErrorType(error);
+    if (type === undefined || !ofTheName.has(type) || this.#written.has(topic)) throw failure;
+    if (!(await this.#usesOthers(topic))) throw failure;
+    return { code: 'TOPIC_REFUSED', message: failure.message, cause: failure };
+  }
+
+  async #usesOthers(topic: string): Promise<boolean> {
+    for (const other of this.#usable) if (other !== topic) return true;
+    return (await this.#existing()).some((other) => other !== topic);
+  }
+
+  /** Those of `topics.allow` that the cluster shows us. */
+  async #existing(): Promise<string[]> {
+    try {
+      return (await this.#admin.listTopics()).filter((name) => this.#allowed.test(name));
+    } catch (error) {
+      throw kafkaError(error, 'listing topics');
     }
   }
 
@@ -53,10 +126,23 @@ export class Topics implements TopicDirectory {
     }
   }
 
-  async #create(topic: string): Promise<number | undefined> {
-    if (!this.#settings.create) return undefined;
+  async #create(topic: string): Promise<number | NoTopic> {
+    if (!this.#settings.create) return this.#absent(topic, 'topics.create is off');
+    const isForEvents = this.#allowed.test(topic);
+    if (isForEvents && (await this.#existing()).length >= this.#settings.createMax)
+      return this.#absent(
+        topic,
+        `the relay makes none, since topics.allow has ${this.#settings.createMax} already (topics.createMax)`,
+      );
+    const sinceMs = performance.now() - minuteMs;
+    this.#madeMs = this.#madeMs.filter((timeMs) => timeMs > sinceMs);
+    if (isForEvents && this.#madeMs.length >= this.#settings.createPerMinute)
+      throw new RelayError(
+        'TOPIC_CREATION_PACED',
+        `topic ${topic} is not made yet: ${this.#madeMs.length} were made within a minute`,
+      );
     try {
-      await this.#admin.createTopics({
+      const isNew = await this.#admin.createTopics({
         waitForLeaders: true,
         topics: [
           {
@@ -66,13 +152,28 @@ export class Topics implements TopicDirectory {
           },
         ],
       });
+      if (isNew) this.#madeMs.push(performance.now());
     } catch (error) {
       // A name that the cluster will never take, as one that differs from another topic's in `.` and `_` only: it is the
       // row that made it up, and the stream must not wait for it for ever.
-      if (kafkaErrorType(error) === 'INVALID_TOPIC_EXCEPTION') return undefined;
+      if (kafkaErrorType(error) === 'INVALID_TOPIC_EXCEPTION')
+        return { code: 'TOPIC_MISSING', message: `topic ${topic} does not exist: Kafka takes no such name` };
+      if (!ofTheName.has(kafkaErrorType(error) ?? '')) this.#madeMs.push(performance.now());
       throw kafkaError(error, `creating topic ${topic}`);
     }
-    return this.#partitions(topic);
+    const partitions = await this.#partitions(topic);
+    if (partitions === undefined) throw notKnownYet(topic);
+    return partitions;
+  }
+
+  /**
+   * That a topic does not exist is not taken from one broker: one that lags, or was paused, does not know yet what was made
+   * a moment ago.
+   * @throws RelayError KAFKA_UNAVAILABLE where another broker knows it
+   */
+  async #absent(topic: string, why: string): Promise<NoTopic> {
+    if (await isKnownToAny(this.#kafka, topic)) throw notKnownYet(topic);
+    return { code: 'TOPIC_MISSING', message: `topic ${topic} does not exist, and ${why}` };
   }
 
   async #readSettings(topic: string): Promise<Settings> {
@@ -105,9 +206,22 @@ function settingsOf(values: ReadonlyMap<string, string>): Settings {
   // The broker puts its own time in its place.
   const isStamped = values.get('message.timestamp.type') === 'LogAppendTime';
   return {
-    maxMessageBytes: numberOf('max.message.bytes', defaults.maxMessageBytes),
+    // What does not fit a segment is refused too.
+    maxMessageBytes: Math.min(
+      numberOf('max.message.bytes', defaults.maxMessageBytes),
+      numberOf('segment.bytes', defaults.maxMessageBytes),
+    ),
     keptMs: isStamped ? unlimitedMs : Math.min(...limitsMs),
   };
+}
+
+function notKnownYet(topic: string): RelayError {
+  return new RelayError('KAFKA_UNAVAILABLE', `topic ${topic} exists, but not every broker knows it yet`);
+}
+
+function remember(names: Set<string>, name: string): void {
+  if (names.size >= rememberedMax) names.clear();
+  names.add(name);
 }
 
 const unlimitedMs = Number.POSITIVE_INFINITY;

@@ -144,7 +144,8 @@ class Closing {
       try {
         return await encoder.encode(transaction, 0);
       } catch (error) {
-        if (!(error instanceof RelayError) || error.code !== 'ENCODING_UNCLEAR') throw error;
+        const mayPass = error instanceof RelayError && passing.has(error.code);
+        if (!mayPass) throw error;
         await delay(backoffMs(attempt, config.retry));
       }
     }
@@ -219,3 +220,6 @@ function selectPlaces({ outbox }: Config): string {
   return `select tableoid::text as relation, ctid::text as place, ${roles.join(', ')}
     from ${quoteTable(outbox.table)} where tableoid = any ($1::oid[]) and ctid = any ($2::tid[])`;
 }
+
+/** Failures that pass by waiting for as long as a recovery can wait. */
+const passing: ReadonlySet<string> = new Set(['ENCODING_UNCLEAR', 'TOPIC_CREATION_PACED']);

@@ -196,7 +196,7 @@ class Run {
     const parked = await takeBack(pool, session, decided, compared.gap.undecided);
     await failpoint('DEAD_LETTERS_REREAD');
     const fresh = progressAt(config.slot, database, this.#instance, claimed?.eventCount);
-    const topics = new Topics(this.#admin, config.topics);
+    const topics = new Topics(this.#means.kafka, this.#admin, config);
     const { topic } = config.deadLetters;
     const closed = await closeGap(
       {

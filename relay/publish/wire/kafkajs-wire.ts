@@ -45,6 +45,7 @@ type Connection = {
 export type Broker = {
   readonly versions: Readonly<Record<number, { readonly minVersion: number; readonly maxVersion: number }>>;
   readonly connectionPool: { readonly pool: readonly [Connection, Connection] };
+  metadata(topics: readonly string[]): Promise<unknown>;
   findGroupCoordinator(request: { groupId: string; coordinatorType: number }): Promise<{
     coordinator: { nodeId: number };
   }>;
@@ -204,6 +205,21 @@ export class Wire {
       await wire.close();
       throw error;
     }
+  }
+
+  /** At most `count` of the cluster's brokers, by chance. */
+  someBrokerIds(count: number): number[] {
+    const ids = Object.keys(this.#cluster.brokerPool.brokers).map(Number);
+    for (let i = ids.length - 1; i > 0; i--) {
+      const j = Math.floor(Math.random() * (i + 1));
+      [ids[i], ids[j]] = [ids[j]!, ids[i]!];
+    }
+    return ids.slice(0, count);
+  }
+
+  /** Connected. @throws the client's errors */
+  broker(nodeId: number): Promise<Broker> {
+    return this.#cluster.findBroker({ nodeId });
   }
 
   async coordinator(transactionalId: string): Promise<Broker> {

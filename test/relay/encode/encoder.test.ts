@@ -8,7 +8,13 @@ import type { Config } from '../../../relay/config.ts';
 import { ByteSink } from '../../../relay/encode/avro/byte-sink.ts';
 import { Encoder } from '../../../relay/encode/encoder.ts';
 import { partitionOf } from '../../../relay/encode/murmur2.ts';
-import type { OutboundRecord, Rejection, TopicDirectory, TopicInfo } from '../../../relay/encode/record.ts';
+import type {
+  NoTopic,
+  OutboundRecord,
+  Rejection,
+  TopicDirectory,
+  TopicInfo,
+} from '../../../relay/encode/record.ts';
 import { RegistryClient } from '../../../relay/encode/registry-client.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { registerSchema } from '../../support/registry.ts';
@@ -29,9 +35,9 @@ const canary = 'canary-4711';
 /** Every topic that was asked for, and what the answer is. */
 class Topics implements TopicDirectory {
   readonly asked: string[] = [];
-  answer: TopicInfo | undefined | RelayError = info;
+  answer: TopicInfo | NoTopic | RelayError = info;
 
-  resolve(topic: string): Promise<TopicInfo | undefined> {
+  resolve(topic: string): Promise<TopicInfo | NoTopic> {
     this.asked.push(topic);
     return this.answer instanceof RelayError ? Promise.reject(this.answer) : Promise.resolve(this.answer);
   }
@@ -322,7 +328,7 @@ describe('a topic', () => {
   test('that does not exist is a rejection, until it does', async () => {
     const { kind } = await newKind();
     const topics = new Topics();
-    topics.answer = undefined;
+    topics.answer = { code: 'TOPIC_MISSING', message: 'topic does not exist' };
     const encoder = encoderOf({}, registryUrl, topics);
     const row = rowOf({ aggregatetype: kind });
     expect(await rejectOne(encoder, row)).toMatchObject({
@@ -331,6 +337,24 @@ describe('a topic', () => {
     });
     topics.answer = info;
     await vi.waitFor(() => encodeOne(encoder, row), { timeout: 5_000, interval: 100 });
+  });
+
+  test('that Kafka refuses now is asked for several times, then refused', async () => {
+    const { kind } = await newKind();
+    const topics = new Topics();
+    const cause = new RelayError('KAFKA_UNSUITABLE', 'not by our policy');
+    topics.answer = { code: 'TOPIC_REFUSED', message: cause.message, cause };
+    const encoder = encoderOf({ RETRY_UNCLEAR_ATTEMPTS: 2 }, registryUrl, topics);
+    const held = transaction(rowOf({ aggregatetype: kind }));
+    const startMs = performance.now();
+    const clock = vi.spyOn(performance, 'now');
+    for (const pausesMs of [1_000, 2_000]) {
+      expect(await encoder.encode(held, 0).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
+      clock.mockReturnValue(startMs + pausesMs);
+    }
+    const { rejections } = await encoder.encode(held, 0);
+    expect(rejections).toMatchObject([{ code: 'TOPIC_REFUSED', failure: { attempts: 3 } }]);
+    expect(topics.asked).toHaveLength(3);
   });
 
   test('of which nothing can be learned holds everything up, and rejects nothing', async () => {

@@ -1,12 +1,27 @@
-import { describe, expect, test } from 'vitest';
+import type { Admin } from 'kafkajs';
+import { describe, expect, test, vi } from 'vitest';
 import type { TopicInfo } from '../../../relay/encode/record.ts';
 import { Topics } from '../../../relay/publish/topics.ts';
-import { createTopic, createTopics, withAdmin } from '../../support/kafka.ts';
+import { protocolError } from '../../../relay/publish/wire/kafkajs-wire.ts';
+import { createTopic, createTopics, kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
 import { configOf, type Settings } from '../settings.ts';
 
-const resolve = (topic: string, settings: Settings = {}) =>
-  withAdmin((admin) => new Topics(admin, configOf(settings).topics).resolve(topic));
+/** What the shared cluster says; `heard` changes what a single broker answers first. */
+async function resolve(
+  topic: string,
+  settings: Settings = {},
+  heard: (admin: Admin) => Admin = (own) => own,
+) {
+  const kafka = await kafkaClient();
+  return withAdmin((admin) => new Topics(kafka, heard(admin), configOf(settings)).resolve(topic));
+}
+
+/** Of a topic that exists its broker has not heard yet. */
+const lagging = (admin: Admin): Admin =>
+  Object.assign(Object.create(admin) as Admin, {
+    fetchTopicMetadata: () => Promise.reject(protocolError(3)),
+  });
 
 describe('a topic that exists', () => {
   test('has its partitions and the default size', async () => {
@@ -37,11 +52,12 @@ describe('a topic that exists', () => {
 
   test('has the partitions of the moment', async () => {
     const topic = await createTopic('growing', 1);
+    const kafka = await kafkaClient();
     await withAdmin(async (admin) => {
-      const topics = new Topics(admin, configOf().topics);
-      expect((await topics.resolve(topic))?.partitions).toBe(1);
+      const topics = new Topics(kafka, admin, configOf());
+      expect(await topics.resolve(topic)).toMatchObject({ partitions: 1 });
       await admin.createPartitions({ topicPartitions: [{ topic, count: 4 }] });
-      expect((await topics.resolve(topic))?.partitions).toBe(4);
+      expect(await topics.resolve(topic)).toMatchObject({ partitions: 4 });
     });
   });
 });
@@ -49,18 +65,70 @@ describe('a topic that exists', () => {
 describe('a topic that does not exist', () => {
   test('is created as the settings say', async () => {
     const topic = unique('created');
-    expect((await resolve(topic, { TOPICS_PARTITIONS: 5 }))?.partitions).toBe(5);
+    expect(await resolve(topic, { TOPICS_PARTITIONS: 5 })).toMatchObject({ partitions: 5 });
   });
 
   test('is created by several at once without harm', async () => {
     const topic = unique('created');
     const all = await Promise.all([1, 2, 3].map(() => resolve(topic, { TOPICS_PARTITIONS: 2 })));
-    expect(all.map((info) => info?.partitions)).toEqual([2, 2, 2]);
+    expect(all).toMatchObject([{ partitions: 2 }, { partitions: 2 }, { partitions: 2 }]);
   });
 
-  test('is undefined, and stays away, where creating is off', async () => {
+  test('is missing, and stays away, where creating is off', async () => {
     const topic = unique('absent');
-    expect(await resolve(topic, { TOPICS_CREATE: false })).toBeUndefined();
+    expect(await resolve(topic, { TOPICS_CREATE: false })).toMatchObject({ code: 'TOPIC_MISSING' });
     expect(await withAdmin((admin) => admin.listTopics())).not.toContain(topic);
+  });
+
+  test.each([{ TOPICS_CREATE: false }, { TOPICS_CREATE: true }])(
+    'is not missing by the word of one broker: %j',
+    async (settings) => {
+      const topic = await createTopic('unheard');
+      await expect(resolve(topic, settings, lagging)).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
+    },
+  );
+
+  test('is not missing when the relay has made it, though its broker has not heard of that', async () => {
+    const topic = unique('created');
+    await expect(resolve(topic, {}, lagging)).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
+    expect(await resolve(topic)).toHaveProperty('partitions');
+  });
+
+  test('is made only so often a minute, and no more when there are so many', async () => {
+    const prefix = unique('many');
+    const settings = { TOPICS_ALLOW: `${prefix}*`, TOPICS_CREATE_MAX: 3, TOPICS_CREATE_PER_MINUTE: 2 };
+    const kafka = await kafkaClient();
+    await withAdmin(async (admin) => {
+      const topics = new Topics(kafka, admin, configOf(settings));
+      for (const n of [1, 2]) expect(await topics.resolve(prefix + n)).toHaveProperty('partitions');
+      await expect(topics.resolve(`${prefix}3`)).rejects.toMatchObject({ code: 'TOPIC_CREATION_PACED' });
+      vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 61_000);
+      expect(await topics.resolve(`${prefix}3`)).toHaveProperty('partitions');
+      expect(await topics.resolve(`${prefix}4`)).toMatchObject({
+        code: 'TOPIC_MISSING',
+        message: expect.stringContaining('topics.createMax'),
+      });
+      expect(await topics.resolve(`${prefix}1`)).toHaveProperty('partitions');
+      vi.restoreAllMocks();
+    });
+  });
+});
+
+describe('what the cluster refuses to a name', () => {
+  /** More replicas than the one broker can hold: refused, whoever asks. */
+  const unmakeable = (allow: string) => ({ TOPICS_ALLOW: allow, TOPICS_REPLICATION_FACTOR: 3 });
+
+  test('is of that name only, while it has others', async () => {
+    const prefix = unique('replicated');
+    await createTopics([{ topic: `${prefix}-there` }]);
+    expect(await resolve(`${prefix}-new`, unmakeable(`${prefix}*`))).toMatchObject({
+      code: 'TOPIC_REFUSED',
+      cause: expect.objectContaining({ code: 'KAFKA_UNAVAILABLE' }),
+    });
+  });
+
+  test('holds up everything where it has no other', async () => {
+    const topic = unique('alone');
+    await expect(resolve(topic, unmakeable(topic))).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
   });
 });

@@ -1,0 +1,35 @@
+/** Whether a topic exists, by the word of several brokers: each answers from its own copy of the metadata, which may lag. */
+import type { Kafka } from 'kafkajs';
+import { kafkaErrorType } from '../../kafka.ts';
+import { Wire } from './kafkajs-wire.ts';
+
+/** So many that none of them lagging alone decides, and few enough for a large cluster. */
+const askedMax = 3;
+
+/** Whether one of the brokers that answer knows the topic. @throws the client's errors where none answers */
+export async function isKnownToAny(kafka: Kafka, topic: string): Promise<boolean> {
+  const wire = await Wire.open(kafka, []);
+  try {
+    const answers = await Promise.allSettled(
+      wire.someBrokerIds(askedMax).map(async (nodeId) => isKnownTo(wire, nodeId, topic)),
+    );
+    const told = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    const [failed] = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
+    if (told.length === 0) throw failed ?? new Error('the cluster names no broker');
+    return told.includes(true);
+  } finally {
+    await wire.close();
+  }
+}
+
+async function isKnownTo(wire: Wire, nodeId: number, topic: string): Promise<boolean> {
+  const broker = await wire.broker(nodeId);
+  try {
+    await broker.metadata([topic]);
+    return true;
+  } catch (error) {
+    const type = kafkaErrorType(error);
+    if (type === undefined) throw error;
+    return type !== 'UNKNOWN_TOPIC_OR_PARTITION';
+  }
+}
