@@ -9,7 +9,7 @@ create schema if not exists outbox;
 -- json, not jsonb, and no index: PostgreSQL 18, rows with a payload of 296 bytes, 1,000 a transaction, 100,000 a run,
 -- medians of three runs:
 --
---   payload  index        WAL bytes a row   insert µs a row   decoded rows/s (pgoutput)
+--   payload  index        WAL bytes a row   insert us a row   decoded rows/s (pgoutput)
 --   json     none               410              14.1              123,000
 --   jsonb    none               521              15.4              107,000
 --   json     id (primary)       501              15.0              114,000
@@ -17,8 +17,8 @@ create schema if not exists outbox;
 --   json     created_at         476              12.7              110,000
 --
 -- json is also kept as written: key order, digits of numbers and duplicate keys reach the relay unchanged. Values of
--- type jsonb can be inserted as they are (assignment cast). json accepts two things that jsonb refuses, \u0000 and
--- lone surrogates; the relay makes dead letters of them.
+-- type jsonb can be inserted as they are (assignment cast). json accepts two things that jsonb refuses: \u0000, which is
+-- published as it is, and lone surrogates, of which the relay makes dead letters.
 -- Nothing reads single rows back: the relay reads the WAL, and `verify` reads whole partitions.
 create table outbox.event (
   id            uuid        not null default gen_random_uuid(),

@@ -6,7 +6,7 @@
 -- SECURITY DEFINER, because a partition belongs to the owner of the table and the relay is not the owner.
 --
 -- Locks: made apart and then attached. ATTACH takes SHARE UPDATE EXCLUSIVE on the root, which writers do not feel,
--- where CREATE TABLE … PARTITION OF takes ACCESS EXCLUSIVE, which waits for every open writing transaction and makes
+-- where CREATE TABLE ... PARTITION OF takes ACCESS EXCLUSIVE, which waits for every open writing transaction and makes
 -- all later ones wait behind it. The default partition is locked ACCESS EXCLUSIVE in both; it is normally empty. Who
 -- does need it waits at most lock_timeout, after which this call fails (55P03) and can be repeated: with a week made
 -- ahead, nothing is lost by a day's failures.

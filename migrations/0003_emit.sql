@@ -1,6 +1,6 @@
 -- One statement from any language: select outbox.emit('order', '42', 'OrderPlaced', '{"total": 1999}')
 --
--- Returns the id of the event. It runs with the caller's rights and makes the id itself, because INSERT … RETURNING
+-- Returns the id of the event. It runs with the caller's rights and makes the id itself, because INSERT ... RETURNING
 -- would need SELECT on the table, which a writer has no use for.
 --
 -- Three signatures of one function. Parameters of unknown type (most drivers) and strings take the first, typed values

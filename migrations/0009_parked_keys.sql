@@ -64,7 +64,7 @@ create index key_release_pending on outbox.key_release (slot) where outcome is n
 -- twice it stays one request.
 --
 -- A release has to have a place in the stream, or a crash could make it come earlier for some events than for others. A
--- row of the heartbeat's table is that place: every publication of a relay covers it, and no slot is called `…/release`.
+-- row of the heartbeat's table is that place: every publication of a relay covers it, and no slot is called `.../release`.
 -- Only the INSERT is streamed; the row itself does not stay.
 --
 -- SECURITY DEFINER, so that a person who may release a key need not be able to write heartbeats.

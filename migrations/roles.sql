@@ -7,7 +7,7 @@
 --                  grant outbox_writer to my_app;
 -- outbox_relay   the relay's login, since REPLICATION is an attribute that membership does not pass on. Made without a
 --                password; set one, or use certificates or GSSAPI:
---                  alter role outbox_relay password '…';
+--                  alter role outbox_relay password '...';
 --                Where a managed service has a role in place of the attribute (as `rds_replication`), make the role
 --                outbox_relay with LOGIN beforehand and grant it that one: this file then leaves its attributes alone.
 --
@@ -77,7 +77,7 @@ grant execute on function outbox.emit(text, text, text, jsonb, jsonb) to outbox_
 -- pg_publication_tables are readable by everybody.
 -- `outbox-relay verify` compares the table with the topics.
 grant select on outbox.event to outbox_relay;
--- Replace its own beat: DELETE … WHERE reads the row, hence SELECT.
+-- Replace its own beat: DELETE ... WHERE reads the row, hence SELECT.
 grant select, insert, delete on outbox.heartbeat to outbox_relay;
 -- Upsert the mark and the copy of the progress; `status` reads it. No DELETE: the mark must not be lost.
 grant select, insert, update on outbox.progress to outbox_relay;
