@@ -5,6 +5,7 @@ import { heartbeatTable, readPublication } from '../../capture/publication.ts';
 import { readSlot } from '../../capture/slot.ts';
 import type { Config } from '../../config.ts';
 import { errorTable, RelayError } from '../../errors.ts';
+import { findStrangers } from '../../migrate/owners.ts';
 import { planMigrations, readMigrations } from '../../migrate/plan.ts';
 import { clientConfig, postgresError, query, quoteTable } from '../../postgres.ts';
 import { readMarks } from '../../settle/bookkeeping.ts';
@@ -245,6 +246,42 @@ async function missingFunctions({ pool, config }: PostgresContext): Promise<stri
   return rows.map(({ name, exists }) => (exists ? `execute on ${name}` : `${name} (does not exist)`));
 }
 
+/** As `migrate` asks it, of the role that ran it: others could drop, replace or add what the relay works with. */
+const owners: PostgresCheck = {
+  name: 'owners',
+  async run({ pool }) {
+    const [outbox] = await query<{ owner: string }>(
+      pool,
+      'asking who owns the outbox',
+      `select pg_get_userbyid(relowner)::text as owner from pg_class where oid = to_regclass('outbox.progress')`,
+    );
+    if (outbox === undefined) return ok('the schema outbox has no tables yet');
+    const strangers = await findStrangers(pool, outbox.owner);
+    if (strangers.length === 0) return ok(`the schema outbox and all in it are of role ${outbox.owner}`);
+    return fail(
+      `in the schema outbox, role ${outbox.owner} has to trust ${strangers.join(', ')}`,
+      `Look at what it is, then drop it, revoke it, or ALTER ... OWNER TO ${outbox.owner}.`,
+    );
+  },
+};
+
+const trail: PostgresCheck = {
+  name: 'audit trail',
+  async run(context) {
+    const { open } = await one<{ open: boolean }>(
+      context,
+      `select exists (select from pg_roles where rolname = 'outbox_operator' and (
+                 has_any_column_privilege(oid, to_regclass('outbox.dead_letter'), 'update')
+                 or has_any_column_privilege(oid, to_regclass('outbox.dead_letter_action'), 'insert'))) as open`,
+    );
+    if (!open) return ok('no operator can change it by hand');
+    return warn(
+      'outbox_operator may change dead letters and write their trail by hand, as an earlier release had it',
+      'Run migrations/roles.sql again as the owner.',
+    );
+  },
+};
+
 /** Whether a relay ever streamed from this slot. The tables may be missing, which others tell. */
 async function hasMark({ pool, config }: PostgresContext): Promise<boolean> {
   try {
@@ -284,5 +321,7 @@ export const postgresChecks: readonly PostgresCheck[] = [
   outboxTable,
   publication,
   rights,
+  owners,
+  trail,
   slot,
 ];

@@ -91,6 +91,28 @@ describe('on a database that is ready', () => {
     );
   });
 
+  test('what another role owns in the schema is red, and a trail that operators can write a warning', async () => {
+    const role = unique('check_test');
+    await during(`create role ${role}`, `drop owned by ${role} cascade; drop role ${role}`, async () => {
+      expect(await only('owners')).toMatchObject({ status: 'ok' });
+      await relay.pool.query(
+        `create function outbox.emit(int) returns int language sql as 'select 1'; alter function outbox.emit(int) owner to ${role}`,
+      );
+      expect(await only('owners')).toMatchObject({
+        status: 'fail',
+        message: expect.stringContaining(`function emit of role ${role}`),
+      });
+    });
+    const statement = 'update (status) on outbox.dead_letter';
+    expect(await only('audit trail')).toMatchObject({ status: 'ok' });
+    const open = await during(
+      `grant ${statement} to outbox_operator`,
+      `revoke ${statement} from outbox_operator`,
+      () => only('audit trail'),
+    );
+    expect(open).toMatchObject({ status: 'warn', fix: expect.stringContaining('roles.sql') });
+  });
+
   test('a publication that does not cover the heartbeat is red, one that publishes more a warning', async () => {
     const dropped = await during(
       'alter publication outbox_relay drop table outbox.heartbeat',
