@@ -67,7 +67,7 @@ export const errorTable = {
   },
   MIGRATION_CONFLICT: {
     class: 'stop',
-    hint: 'A migration that was already applied differs from its file, or is unknown to this release; deploy the release that matches the database.',
+    hint: 'The database does not fit the migrations of this release, and nothing more was applied; the message says where. A migration that differs from its file or is unknown here: deploy the release that matches the database. Something that another tool or role made in the schema `outbox`: remove it, or go on with what made it.',
   },
   DECODE_FAILED: {
     class: 'stop',

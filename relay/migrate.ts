@@ -5,16 +5,20 @@
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { RelayError } from './errors.ts';
+import { assertOwn } from './migrate/owners.ts';
 import {
   labelOf,
   type Migration,
   type MigrationFile,
+  type MigrationPlan,
   planMigrations,
   readMigrations,
   withoutSql,
 } from './migrate/plan.ts';
 
 export type { Migration } from './migrate/plan.ts';
+
+import { postgresError } from './postgres.ts';
 
 export type MigrateOptions = {
   /** Of a role that may create in the database; it becomes the owner of the schema `outbox`. */
@@ -25,8 +29,17 @@ export type MigrateOptions = {
   readonly dryRun?: boolean;
   /** Number of the last migration to apply. */
   readonly to?: number;
+  /** For how long it waits, in ms; the release's own limits by default. */
+  readonly waits?: Waits;
   /** Called after each migration has committed. */
   readonly onProgress?: (migration: Migration, elapsedMs: number) => void;
+};
+
+export type Waits = {
+  /** For another run to end its migration. */
+  readonly turnMs: number;
+  /** For any other lock. */
+  readonly lockMs: number;
 };
 
 export type MigrateResult = {
@@ -40,15 +53,19 @@ export type MigrateResult = {
 
 const releaseMigrations = fileURLToPath(new URL('../migrations/', import.meta.url));
 
-/** Advisory locks are numbers without a register. The eight ASCII bytes of "outboxmg" are unlikely to be another's. */
-const lockKey = Buffer.from('outboxmg').readBigInt64BE();
+const releaseWaits: Waits = {
+  // The longest migration of ours builds indexes over dead letters, a million of them in some 10 s.
+  turnMs: 60_000,
+  // Who waits for a lock of the strongest kind has all later ones wait behind him, the application's INSERTs too.
+  lockMs: 5_000,
+};
 
 /** A server that accepts no connection for this long is down; it is less than what most deploy tools wait. */
 const connectTimeoutMs = 10_000;
 
 /**
- * @throws RelayError `MIGRATION_CONFLICT` before any change when the database does not fit the files;
- * `POSTGRES_UNAVAILABLE`, `POSTGRES_UNAUTHORIZED`; `INTERNAL` when a migration itself fails.
+ * @throws RelayError `MIGRATION_CONFLICT` before any change when the database does not fit the files, and when it does not
+ * take a migration; `POSTGRES_*`, also where a lock was not free in time; `TLS_REFUSED`
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   const files = await readMigrations(options.directory ?? releaseMigrations);
@@ -61,59 +78,101 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   client.on('error', () => undefined);
   try {
     await client.connect();
-    // Held by the session until it ends: whoever comes second waits, and then finds nothing left to do.
-    await client.query('select pg_advisory_lock($1)', [lockKey]);
-    return await migrateLocked(client, files, options);
+    return options.dryRun ? await look(client, files, options) : await applyAll(client, files, options);
   } catch (error) {
-    throw postgresFailure(error);
+    throw postgresError(error, 'migrating');
   } finally {
     await client.end().catch(() => undefined);
   }
 }
 
-async function migrateLocked(
+async function look(
   client: pg.Client,
   files: readonly MigrationFile[],
-  options: MigrateOptions,
+  { to }: MigrateOptions,
 ): Promise<MigrateResult> {
-  const recorded = await readRecorded(client);
-  const plan = planMigrations(files, recorded ?? [], options.to);
-  if (options.dryRun) return { applied: [], pending: plan.next.map(withoutSql), already: plan.already };
-
-  if (recorded === undefined && plan.next.length > 0) await createRecord(client);
-  for (const file of plan.next) {
-    const startedAtMs = performance.now();
-    await applyMigration(client, file);
-    options.onProgress?.(withoutSql(file), performance.now() - startedAtMs);
-  }
-  return { applied: plan.next.map(withoutSql), pending: plan.later, already: plan.already };
+  await assertOwn(client);
+  const recorded = (await hasRecord(client)) ? await readRecorded(client) : [];
+  const plan = planMigrations(files, recorded, to);
+  return { applied: [], pending: plan.next.map(withoutSql), already: plan.already };
 }
 
-/** `undefined` where nothing was ever migrated: the table itself does not exist yet. */
-async function readRecorded(client: pg.Client): Promise<Migration[] | undefined> {
-  const exists = await client.query<{ exists: boolean }>(
-    `select to_regclass('outbox.migration') is not null as exists`,
-  );
-  if (!exists.rows[0]?.exists) return undefined;
+async function applyAll(
+  client: pg.Client,
+  files: readonly MigrationFile[],
+  { to, waits = releaseWaits, onProgress }: MigrateOptions,
+): Promise<MigrateResult> {
+  if (!(await hasRecord(client))) {
+    // Refuses what can be refused before it makes anything.
+    planMigrations(files, [], to);
+    await createRecord(client);
+  }
+  const applied: Migration[] = [];
+  for (;;) {
+    const startedAtMs = performance.now();
+    const plan = await applyNext(client, files, to, waits);
+    const [next] = plan.next;
+    if (next === undefined) {
+      const already = plan.already.filter(({ number }) => !applied.some((own) => own.number === number));
+      return { applied, pending: plan.later, already };
+    }
+    applied.push(withoutSql(next));
+    onProgress?.(withoutSql(next), performance.now() - startedAtMs);
+  }
+}
+
+async function hasRecord(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query(`select to_regclass('outbox.migration') is not null as exists`);
+  return rows[0]?.exists === true;
+}
+
+async function readRecorded(client: pg.Client): Promise<Migration[]> {
   const { rows } = await client.query<Migration>('select number, name, checksum from outbox.migration');
   return rows;
 }
 
+/** What a run meets that makes the schema or the table at the same time as another; the other one has committed then. */
+const madeMeanwhile: ReadonlySet<string | undefined> = new Set(['23505', '42P06', '42P07']);
+
 async function createRecord(client: pg.Client): Promise<void> {
-  await client.query(`
-    create schema if not exists outbox;
-    create table outbox.migration (
-      number     int         primary key,
-      name       text        not null,
-      checksum   text        not null,
-      applied_at timestamptz not null default now()
-    );
-    comment on table outbox.migration is 'Applied by outbox-relay migrate; checksum is the SHA-256 of the file.';
-  `);
+  try {
+    await client.query('begin');
+    await client.query('create schema if not exists outbox');
+    await assertOwn(client);
+    await client.query(`
+      create table outbox.migration (
+        number     int         primary key,
+        name       text        not null,
+        checksum   text        not null,
+        applied_at timestamptz not null default now()
+      );
+      comment on table outbox.migration is 'Applied by outbox-relay migrate; checksum is the SHA-256 of the file.';
+      commit`);
+  } catch (error) {
+    if (!madeMeanwhile.has(sqlStateOf(error))) throw error;
+    await client.query('rollback');
+    if (!(await hasRecord(client))) await createRecord(client);
+  }
 }
 
-async function applyMigration(client: pg.Client, file: MigrationFile): Promise<void> {
-  await client.query('begin');
+/**
+ * Applies the first migration that is missing, in a transaction of its own, if one is. The lock on the table of migrations
+ * is its turn: whoever comes second waits, and looks again. An advisory lock could be taken by anybody who may connect.
+ */
+async function applyNext(
+  client: pg.Client,
+  files: readonly MigrationFile[],
+  to: number | undefined,
+  waits: Waits,
+): Promise<MigrationPlan> {
+  await begin(client, waits);
+  await assertOwn(client);
+  const plan = planMigrations(files, await readRecorded(client), to);
+  const [file] = plan.next;
+  if (file === undefined) {
+    await client.query('rollback');
+    return plan;
+  }
   try {
     await client.query(file.sql);
     await client.query('insert into outbox.migration (number, name, checksum) values ($1, $2, $3)', [
@@ -123,47 +182,81 @@ async function applyMigration(client: pg.Client, file: MigrationFile): Promise<v
     ]);
     await client.query('commit');
   } catch (error) {
-    // The session ends with this error, and the transaction with it.
-    throw migrationFailure(error, file);
+    throw await migrationFailure(client, error, file, waits);
+  }
+  return plan;
+}
+
+async function begin(client: pg.Client, { turnMs, lockMs }: Waits): Promise<void> {
+  try {
+    await client.query(`begin; set local lock_timeout = ${turnMs}`);
+    await client.query('lock table outbox.migration in share row exclusive mode');
+    await client.query(`set local lock_timeout = ${lockMs}`);
+  } catch (error) {
+    if (sqlStateOf(error) !== lockNotAvailable) throw error;
+    throw await lockFailure(client, error, `outbox.migration was not free within ${turnMs} ms`);
   }
 }
 
 /** Already there: made by hand or by another tool, of which `outbox.migration` knows nothing. */
-const duplicateObjectStates = new Set(['42P06', '42P07', '42710', '42723']);
+const duplicateObjectStates: ReadonlySet<string | undefined> = new Set(['42P06', '42P07', '42710', '42723']);
 
-function migrationFailure(error: unknown, file: MigrationFile): RelayError {
-  const options = { cause: error, context: { number: file.number, name: file.name } };
-  const message = `${labelOf(file)} failed: ${messageOf(error)}`;
-  if (duplicateObjectStates.has(sqlStateOf(error)))
-    return new RelayError('MIGRATION_CONFLICT', message, options);
-  const failure = postgresFailure(error);
-  return new RelayError(failure.code, message, options);
-}
+const lockNotAvailable = '55P03';
 
-/** Refused logins (class 28) and missing rights. */
-const unauthorizedStates = /^(28...|42501)$/;
-/** Connection broken (08), resources such as connection slots (53), shutting down or starting (57P), no such database. */
-const unavailableStates = /^(08...|53...|57P..|3D000)$/;
-
-/** An error without an SQLSTATE never reached the server, or lost it on the way. */
-function postgresFailure(error: unknown): RelayError {
-  if (error instanceof RelayError) return error;
+/** The transaction is rolled back when the session ends, and it ends with this error. */
+async function migrationFailure(
+  client: pg.Client,
+  error: unknown,
+  file: MigrationFile,
+  { lockMs }: Waits,
+): Promise<RelayError> {
+  const label = labelOf(file);
   const state = sqlStateOf(error);
-  const options = { cause: error };
-  if (unauthorizedStates.test(state))
-    return new RelayError('POSTGRES_UNAUTHORIZED', messageOf(error), options);
-  if (state === '' || unavailableStates.test(state)) {
-    return new RelayError('POSTGRES_UNAVAILABLE', messageOf(error), options);
-  }
-  return new RelayError('INTERNAL', messageOf(error), options);
+  if (state === lockNotAvailable)
+    return lockFailure(client, error, `${label} needs a lock that was not free within ${lockMs} ms`);
+  const failure = postgresError(error, `${label} failed`);
+  const options = { cause: error, context: { number: file.number, name: file.name, sqlState: state } };
+  if (duplicateObjectStates.has(state))
+    return new RelayError(
+      'MIGRATION_CONFLICT',
+      `${failure.message}; outbox.migration does not say that outbox-relay made it, so something else did: rename or drop it, or go on with the tool that made it`,
+      options,
+    );
+  // A database that has what a migration needs to make, or lacks what it changes.
+  const isOurs = failure.code === 'INTERNAL' || failure.code === 'OUTBOX_TABLE_INVALID';
+  return new RelayError(isOurs ? 'MIGRATION_CONFLICT' : failure.code, failure.message, options);
 }
 
-function sqlStateOf(error: unknown): string {
-  return error instanceof pg.DatabaseError ? (error.code ?? '') : '';
+/** @throws RelayError POSTGRES_UNAVAILABLE: whoever has the lock lets go of it one day */
+async function lockFailure(client: pg.Client, error: unknown, message: string): Promise<RelayError> {
+  const holders = await readLockHolders(client).catch(() => []);
+  const named = holders.length > 0 ? `: ${holders.join('; ')}` : '';
+  return new RelayError(
+    'POSTGRES_UNAVAILABLE',
+    `${message}${named}. Wait for the holder, or end it with pg_terminate_backend, and migrate again`,
+    { cause: error, context: { sqlState: lockNotAvailable } },
+  );
 }
 
-/** The text of several failed addresses (`AggregateError`) is empty: name the first of them. */
-function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return messageOf(error.errors[0]);
-  return error instanceof Error ? error.message : String(error);
+async function readLockHolders(client: pg.Client): Promise<string[]> {
+  await client.query('rollback');
+  const { rows } = await client.query<{ pid: number; role: string; application: string; tables: string }>(
+    `select activity.pid, activity.usename as role, activity.application_name as application,
+            string_agg(distinct held.relation::regclass || ' ' || held.mode, ', ') as tables
+       from pg_locks as held
+       join pg_class as relation on relation.oid = held.relation
+       join pg_stat_activity as activity on activity.pid = held.pid
+      where held.granted and held.pid <> pg_backend_pid() and relation.relkind in ('r', 'p')
+        and held.database = (select oid from pg_database where datname = current_database())
+        and relation.relnamespace = (select oid from pg_namespace where nspname = 'outbox')
+      group by 1, 2, 3 order by 1 limit 5`,
+  );
+  return rows.map(
+    ({ pid, role, application, tables }) =>
+      `process ${pid} of role ${role}${application === '' ? '' : ` (${application})`} holds ${tables}`,
+  );
+}
+
+function sqlStateOf(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined;
 }

@@ -9,6 +9,7 @@ import { unique } from '../../support/unique.ts';
 export type LetterDatabase = AsyncDisposable & {
   /** Superuser. */
   readonly pool: pg.Pool;
+  readonly url: string;
   /** Settings of somebody who has the rights of outbox_operator and no others. */
   readonly operator: { readonly config: Config; readonly env: Readonly<Record<string, string>> };
   /** Leaves dead letters of one transaction at that commit LSN, of ordinals from 0; returns the ids of the events. */
@@ -35,6 +36,7 @@ export async function openLetterDatabase(): Promise<LetterDatabase> {
   const env = { DATABASE_URL: url.href, OUTBOX_RELAY_SLOT: slot };
   return {
     pool,
+    url: database.url,
     operator: { env, config: loadConfig({ env, needs: ['database'] }).config },
     async leave(commitLsn, count) {
       const { rows } = await pool.query<{ event_id: string }>(
