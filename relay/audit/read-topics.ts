@@ -1,22 +1,22 @@
 /**
- * Reads topics up to where they ended at a known instant, under `read_committed`, with a consumer of its own: a random
- * group, from the beginning, no offset ever committed. It shares no code with the relay's publishing, so that the audit,
- * the demo and the tests can hold the relay to account with it.
+ * Reads topics up to where they ended at a known instant, under `read_committed`. Of the relay it shares how a partition
+ * is read and nothing of how one is written, so that the audit, the demo and the tests can hold the relay to account with
+ * it. It asks the leaders of the partitions and needs no consumer group, which would outlive it.
  *
- * Where is the end? For the audit the high watermark (`extendToHighWatermarks`), not the last stable offset: Kafka answers a commit before it has written the
- * markers that make the events visible, so the last stable offset may still lie before events of a transaction that is
- * already known to be committed. Transactions that are open at the watermark are waited for; the broker ends them
- * after their timeout at the latest.
- *
- * How is it known that the end was reached, when the last records are transaction markers or aborted? The messages do
- * not tell, but the instrumentation does: kafkajs emits END_BATCH_PROCESS for every fetched batch, also for one of which
- * it filters out every message, and its `lastOffset` counts markers and aborted records. Only that moves a cursor.
+ * Where is the end? For the audit the high watermark (`extendToHighWatermarks`), not the last stable offset: Kafka answers a
+ * commit before it has written the markers that make the events visible, so the last stable offset may still lie before
+ * events of a transaction that is already known to be committed. Transactions that are open at the watermark are waited
+ * for; the broker ends them after their timeout at the latest.
  */
-import { randomUUID } from 'node:crypto';
-import type { Admin, Batch, Consumer, IHeaders, Kafka } from 'kafkajs';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Admin, Kafka } from 'kafkajs';
+import { backoffMs } from '../backoff.ts';
 import { commitTimeMs, committedAtHeader } from '../encode/record-time.ts';
 import { RelayError } from '../errors.ts';
 import { kafkaError } from '../kafka.ts';
+import type { FetchedRecord } from '../publish/wire/fetch.ts';
+import type { RecordHeaders } from '../publish/wire/record-batch.ts';
+import { PartitionReader } from './partition-reader.ts';
 
 /** Offsets of a partition: the first one kept, and the one after the last to be read. */
 export type PartitionRange = {
@@ -35,7 +35,9 @@ export type TopicRecord = {
   readonly committedAtMs: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  readonly headers: IHeaders | undefined;
+  readonly headers: RecordHeaders;
+  /** Of the producer that wrote it in a transaction; undefined where it was written without one. */
+  readonly producerId: bigint | undefined;
 };
 
 export type ReadTopicsOptions = {
@@ -48,20 +50,26 @@ export type ReadTopicsOptions = {
   readonly stallMs: number;
   /** Offsets passed so far, of `offsetCount(ranges)`. */
   readonly onProgress?: (offsets: number) => void;
+  /** Kafka removed the beginning of the partition while it was read; records that were to come are gone. */
+  readonly onTrimmed?: (topic: string, partition: number) => void;
   /** Go on past the ends until `isDone` (asked after each batch) or `signal`; the ends are reached in any case. */
   readonly follow?: { readonly isDone: () => boolean; readonly signal: AbortSignal };
 };
 
-/** How long a fetch waits for data, and so how long ending the consumer takes at most. */
+/** How long a round waits for data once the one before had none, and so how long `follow` takes to end at most. */
 const maxWaitMs = 200;
+/** About 13,000 records of 300 bytes; larger ones make the broker no faster, and memory holds two answers. */
+const maxBytes = 4 * 1024 * 1024;
+/** A broker that says nothing for so long is asked again over a new connection. */
+const noAnswerMs = 30_000;
+const retry = { initialDelayMs: 50, maxDelayMs: 1_000 };
 
 /** Of a header that occurs twice, the first: the relay's own come before a row's. */
-export function headerText(headers: IHeaders | undefined, name: string): string | undefined {
-  const value = headers?.[name];
-  return (Array.isArray(value) ? value[0] : value)?.toString();
+export function headerText(headers: RecordHeaders, name: string): string | undefined {
+  return headers.find(([each]) => each === name)?.[1]?.toString();
 }
 
-/** Names of the topics that exist. @throws RelayError KAFKA_* */
+/** Names of the topics that exist, as far as they may be seen. @throws RelayError KAFKA_* */
 export async function listTopics(admin: Admin): Promise<string[]> {
   try {
     return (await admin.listTopics()).sort();
@@ -94,192 +102,142 @@ export function offsetCount(ranges: readonly PartitionRange[]): number {
 
 /**
  * Resolves when every committed record of the ranges has been handed over, each once.
- * @throws RelayError KAFKA_* when the consumer fails, or KAFKA_UNAVAILABLE when it stalls.
+ * @throws RelayError KAFKA_* when a partition cannot be read, or KAFKA_UNAVAILABLE when none moves for `stallMs`.
  */
 export async function readTopics(options: ReadTopicsOptions): Promise<void> {
-  const cursors = new Cursors(options.ranges);
-  if (cursors.pending === 0 && options.follow === undefined) return;
-  const consumer = options.kafka.consumer({
-    groupId: `outbox-relay-audit-${randomUUID()}`,
-    readUncommitted: false,
-    maxWaitTimeInMs: maxWaitMs,
-  });
-  const reading = new Reading(options, cursors, consumer);
-  try {
-    await reading.run();
-  } catch (error) {
-    throw kafkaError(error, 'reading the topics');
-  } finally {
-    await consumer.disconnect().catch(() => {});
-  }
+  await new Reading(options).run();
 }
 
-class Reading {
-  readonly #options: ReadTopicsOptions;
-  readonly #cursors: Cursors;
-  readonly #consumer: Consumer;
-  readonly #end = Promise.withResolvers<void>();
-  #isOver = false;
-  #lastCrash: Error | undefined;
-
-  constructor(options: ReadTopicsOptions, cursors: Cursors, consumer: Consumer) {
-    this.#options = options;
-    this.#cursors = cursors;
-    this.#consumer = consumer;
-  }
-
-  async run(): Promise<void> {
-    const { follow, ranges, stallMs } = this.#options;
-    const consumer = this.#consumer;
-    const timer = setTimeout(() => this.#stalled(), stallMs);
-    const onAbort = () => this.#check();
-    follow?.signal.addEventListener('abort', onAbort);
-    consumer.on(consumer.events.CRASH, ({ payload }) => {
-      this.#lastCrash = payload.error;
-      // kafkajs starts again after what may pass, such as a coordinator that is still loading.
-      if (!payload.restart) this.#fail(payload.error);
-    });
-    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
-      if (this.#cursors.advance(payload.topic, payload.partition, BigInt(payload.lastOffset) + 1n))
-        timer.refresh();
-      this.#passed(payload.topic, payload.partition);
-    });
-    // Awaited only below, where a failure that comes before would otherwise be unhandled.
-    this.#end.promise.catch(() => {});
-    try {
-      await consumer.connect();
-      await consumer.subscribe({
-        topics: [...new Set(ranges.map(({ topic }) => topic))],
-        fromBeginning: true,
-      });
-      await consumer.run({ autoCommit: false, eachBatch: ({ batch }) => this.#receive(batch) });
-      this.#check();
-      await this.#end.promise;
-    } finally {
-      this.#isOver = true;
-      clearTimeout(timer);
-      follow?.signal.removeEventListener('abort', onAbort);
-    }
-  }
-
-  /** Errors must not reach kafkajs: it would fetch and hand over the same batch again. */
-  async #receive(batch: Batch): Promise<void> {
-    const cursor = this.#cursors.get(batch.topic, batch.partition);
-    if (cursor === undefined || this.#isOver) return;
-    const limit = this.#options.follow === undefined ? cursor.range.end : undefined;
-    const records: TopicRecord[] = [];
-    for (const message of batch.messages) {
-      const offset = BigInt(message.offset);
-      // A consumer that has to join its group again starts from the beginning: what was handed over is passed.
-      if (offset < cursor.next || (limit !== undefined && offset >= limit)) continue;
-      records.push({
-        topic: batch.topic,
-        partition: batch.partition,
-        offset,
-        committedAtMs: commitTimeMs(
-          Number(message.timestamp),
-          headerText(message.headers, committedAtHeader),
-        ),
-        key: message.key,
-        value: message.value,
-        headers: message.headers,
-      });
-    }
-    if (records.length === 0) return;
-    cursor.next = records.at(-1)!.offset + 1n;
-    try {
-      await this.#options.onRecords(records);
-    } catch (error) {
-      this.#fail(error);
-    }
-  }
-
-  #passed(topic: string, partition: number): void {
-    if (this.#isOver) return;
-    this.#options.onProgress?.(this.#cursors.passed);
-    const cursor = this.#cursors.get(topic, partition);
-    // On a running system the partition goes on growing; what comes after the end is nobody's business here.
-    if (this.#options.follow === undefined && cursor !== undefined && cursor.passed >= cursor.range.end)
-      this.#consumer.pause([{ topic, partitions: [partition] }]);
-    this.#check();
-  }
-
-  #check(): void {
-    const { follow } = this.#options;
-    if (follow?.isDone()) this.#finish();
-    else if (this.#cursors.pending === 0 && (follow === undefined || follow.signal.aborted)) this.#finish();
-  }
-
-  #finish(): void {
-    this.#isOver = true;
-    this.#end.resolve();
-  }
-
-  #fail(error: unknown): void {
-    this.#isOver = true;
-    this.#end.reject(error);
-  }
-
-  #stalled(): void {
-    const cursor = this.#cursors.firstPending();
-    if (cursor === undefined) return; // following, and nothing new came
-    const { topic, partition, end } = cursor.range;
-    this.#fail(
-      new RelayError(
-        'KAFKA_UNAVAILABLE',
-        `${topic} partition ${partition} does not get past offset ${cursor.next} of ${end}: its leader is gone, or a transaction there stays open`,
-        { cause: this.#lastCrash },
-      ),
-    );
-  }
-}
+/** An error of `onRecords`: it ends the reading, and is nobody else's. */
+class Refused extends Error {}
 
 type Cursor = {
   readonly range: PartitionRange;
   /** First offset that was not handed over yet. */
   next: bigint;
-  /** First offset that is not done with: behind `next` while records are being handed over. */
-  passed: bigint;
 };
 
-/** How far each partition has been read. */
-class Cursors {
-  readonly #cursors = new Map<string, Cursor>();
-  /** Partitions whose end is not reached yet. */
-  pending = 0;
-  /** Offsets passed in all ranges. */
-  passed = 0;
+class Reading {
+  readonly #options: ReadTopicsOptions;
+  readonly #cursors: readonly Cursor[];
+  #movedMs = performance.now();
 
-  constructor(ranges: readonly PartitionRange[]) {
-    for (const range of ranges) {
-      this.#cursors.set(keyOf(range.topic, range.partition), { range, next: range.low, passed: range.low });
-      if (range.low < range.end) this.pending += 1;
+  constructor(options: ReadTopicsOptions) {
+    this.#options = options;
+    this.#cursors = options.ranges.map((range) => ({ range, next: range.low }));
+  }
+
+  async run(): Promise<void> {
+    const { kafka, ranges, stallMs } = this.#options;
+    const topics = [...new Set(ranges.map(({ topic }) => topic))];
+    for (let attempt = 0; !this.#isOver(); attempt++) {
+      const beganMs = performance.now();
+      const reader = new PartitionReader(kafka, topics, Math.min(stallMs, noAnswerMs));
+      try {
+        await this.#readAll(reader);
+      } catch (error) {
+        if (error instanceof Refused) throw error.cause;
+        const failure = kafkaError(error, 'reading the topics');
+        if (failure.class !== 'retry') throw failure;
+        this.#expectMoves(failure);
+        if (this.#movedMs > beganMs) attempt = 0;
+        await delay(backoffMs(attempt, retry));
+      } finally {
+        await reader.close();
+      }
     }
   }
 
-  get(topic: string, partition: number): Cursor | undefined {
-    return this.#cursors.get(keyOf(topic, partition));
-  }
-
-  firstPending(): Cursor | undefined {
-    return [...this.#cursors.values()].find(({ passed, range }) => passed < range.end);
-  }
-
-  /** Moves a partition to `next`; false when it was there already. */
-  advance(topic: string, partition: number, next: bigint): boolean {
-    const cursor = this.get(topic, partition);
-    if (cursor === undefined || next <= cursor.passed) return false;
-    const { end } = cursor.range;
-    if (cursor.passed < end) {
-      this.passed += Number((next < end ? next : end) - cursor.passed);
-      if (next >= end) this.pending -= 1;
+  /** Round after round: a partition that has nothing yet must not keep the others waiting. */
+  async #readAll(reader: PartitionReader): Promise<void> {
+    let waitMs = 0;
+    while (!this.#isOver()) {
+      const beganMs = performance.now();
+      const cursors = this.#cursors.filter((each) => this.#isWanted(each, each.next));
+      for (const cursor of cursors) {
+        await this.#drain(reader, cursor, Math.ceil(waitMs / cursors.length));
+        if (this.#isOver()) return;
+      }
+      if (this.#movedMs < beganMs) this.#expectMoves();
+      waitMs = this.#movedMs < beganMs ? maxWaitMs : 0;
     }
-    cursor.passed = next;
-    if (next > cursor.next) cursor.next = next;
-    return true;
   }
-}
 
-function keyOf(topic: string, partition: number): string {
-  return `${topic}/${partition}`;
+  /** What a partition has now; while some of it is dealt with, the next is on its way. */
+  async #drain(reader: PartitionReader, cursor: Cursor, waitMs: number): Promise<void> {
+    const { topic, partition } = cursor.range;
+    const fetch = (from: bigint, maxWaitMs: number) =>
+      reader.fetch({ topic, partition, fromOffset: from, maxWaitMs, maxBytes });
+    let coming = fetch(cursor.next, waitMs);
+    for (;;) {
+      const { records, nextOffset, isTrimmed } = await coming;
+      if (nextOffset === cursor.next) return;
+      const isMore = this.#isWanted(cursor, nextOffset);
+      if (isMore) {
+        coming = fetch(nextOffset, 0);
+        coming.catch(() => {}); // awaited only once the records are dealt with
+      }
+      if (isTrimmed) this.#options.onTrimmed?.(topic, partition);
+      await this.#handOver(cursor, records);
+      cursor.next = nextOffset;
+      this.#movedMs = performance.now();
+      this.#options.onProgress?.(this.#passed());
+      if (!isMore || this.#isOver()) return;
+    }
+  }
+
+  async #handOver({ range, next }: Cursor, fetched: readonly FetchedRecord[]): Promise<void> {
+    const { topic, partition, end } = range;
+    const { follow, onRecords } = this.#options;
+    const records = fetched
+      // On a running system the partition goes on growing; what comes after the end is nobody's business here.
+      .filter(({ offset }) => offset >= next && (follow !== undefined || offset < end))
+      .map(({ offset, timestampMs, key, value, headers, producerId }) => ({
+        topic,
+        partition,
+        offset,
+        committedAtMs: commitTimeMs(timestampMs, headerText(headers, committedAtHeader)),
+        key,
+        value,
+        headers,
+        producerId,
+      }));
+    if (records.length === 0) return;
+    try {
+      await onRecords(records);
+    } catch (error) {
+      throw new Refused('', { cause: error });
+    }
+  }
+
+  #isWanted({ range }: Cursor, next: bigint): boolean {
+    return next < range.end || this.#options.follow !== undefined;
+  }
+
+  #isOver(): boolean {
+    const { follow } = this.#options;
+    if (follow?.isDone()) return true;
+    if (follow !== undefined && !follow.signal.aborted) return false;
+    return this.#cursors.every(({ range, next }) => next >= range.end);
+  }
+
+  #passed(): number {
+    return this.#cursors.reduce((sum, { range: { low, end }, next }) => {
+      return sum + Number((next < end ? next : end) - low);
+    }, 0);
+  }
+
+  /** @throws RelayError KAFKA_UNAVAILABLE where nothing has moved for too long */
+  #expectMoves(cause?: Error): void {
+    if (performance.now() - this.#movedMs < this.#options.stallMs) return;
+    const cursor = this.#cursors.find(({ range, next }) => next < range.end);
+    if (cursor === undefined && cause === undefined) return; // following, and nothing new came
+    const { topic, partition, end } = (cursor ?? this.#cursors[0]!).range;
+    const { next } = cursor ?? this.#cursors[0]!;
+    throw new RelayError(
+      'KAFKA_UNAVAILABLE',
+      `${topic} partition ${partition} does not get past offset ${next} of ${end}: its leader is gone, or a transaction there stays open`,
+      { cause },
+    );
+  }
 }

@@ -18,7 +18,7 @@ type VerifyOptions = {
 const help = `
 Compares a snapshot of the outbox table with what read_committed consumers see in the topics of topics.allow. It only
 reads, and may run beside a working relay: it waits until the progress has reached the snapshot, reads the topics up to
-their ends as of then, and leaves newer events alone. Its consumer group is random and never commits an offset.
+their ends as of then, and leaves newer events alone. It is in no consumer group.
 
 Findings (exit code 1):
   missing          in the table, covered by the progress, neither in Kafka nor a dead letter

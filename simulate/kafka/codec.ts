@@ -2,6 +2,7 @@
  * The few requests that the relay writes itself, read back from their bytes, and the answers to them. Reading what was
  * really written keeps the encoding a part of what is simulated.
  */
+import { crc32c } from '@node-rs/crc32';
 
 export type DecodedRecord = {
   readonly key: string;
@@ -278,5 +279,6 @@ export function encodeMarker(producerId: number, epoch: number, isCommit: boolea
   bytes.writeInt32BE(-1, 53);
   bytes.writeInt32BE(1, 57);
   record.copy(bytes, headerBytes);
+  bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17);
   return bytes;
 }

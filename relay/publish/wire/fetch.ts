@@ -1,21 +1,16 @@
 /**
  * Reads one partition as `read_committed` does: the request and its answer, and which records of an answer count.
  *
- * The answer is taken apart here down to the batches, not by kafkajs, whose list of messages has lost two things: the last
+ * The answer is taken apart here down to the records, not by kafkajs, whose list of messages has lost two things: the last
  * offset of a batch that compaction has emptied, without which a reader stays before it for ever, and whether a record
  * with the key 00000000 is a control record.
  * @see https://kafka.apache.org/protocol#The_Messages_Fetch
- * @see https://kafka.apache.org/documentation/#recordbatch
  */
 import { Fields, textBytes } from './fields.ts';
-import {
-  Decoder,
-  decodeBatch,
-  isPartialBatch,
-  protocolError,
-  type Throttled,
-  type WireRequest,
-} from './kafkajs-wire.ts';
+import { Decoder, protocolError, type Throttled, type WireRequest } from './kafkajs-wire.ts';
+import { type FetchedBatch, type FetchedRecord, readBatches } from './record-batch.ts';
+
+export type { FetchedBatch, FetchedRecord } from './record-batch.ts';
 
 export type FetchOptions = {
   readonly topic: string;
@@ -27,29 +22,18 @@ export type FetchOptions = {
   readonly maxBytes: number;
 };
 
-/** A stretch of the log that one producer wrote at once. */
-export type FetchedBatch = {
-  readonly lastOffset: bigint;
-  readonly producerId: bigint;
-  readonly isTransactional: boolean;
-  /** Where it is a marker: how the transaction before it ended. */
-  readonly ending?: 'commit' | 'abort';
-  readonly records: readonly FetchedRecord[];
-};
-
-export type FetchedRecord = {
-  readonly offset: bigint;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-};
-
 export type FetchAnswer = Throttled & {
+  /** Behind all that was written, transactions that are still open included. */
+  readonly highWatermark: bigint;
   /** In what was fetched; by the offset of its first record. */
   readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: bigint }[];
   readonly batches: readonly FetchedBatch[];
 };
 
 const readCommitted = 1;
+
+/** Compressed batches of an answer may come to many times its size; what is left is fetched again. */
+const maxAnswerBytes = 32 * 1024 * 1024;
 
 export function fetchRequest(options: FetchOptions): WireRequest {
   const { topic, partition, fromOffset, maxWaitMs, maxBytes } = options;
@@ -78,47 +62,22 @@ export async function decodeFetch(payload: Buffer): Promise<FetchAnswer> {
   decoder.readInt32();
   const errorCode = decoder.readInt16();
   if (errorCode !== 0) throw protocolError(errorCode);
-  decoder.readInt64(); // high watermark
+  const highWatermark = decoder.readInt64();
   decoder.readInt64(); // last stable offset
   const aborted = decoder.readArray(() => ({
     producerId: decoder.readInt64(),
     firstOffset: decoder.readInt64(),
   }));
-  return { aborted, batches: await decodeBatches(decoder.readBytes() ?? Buffer.alloc(0)) };
+  const batches = await readBatches(decoder.readBytes() ?? Buffer.alloc(0), maxAnswerBytes);
+  return { highWatermark, aborted, batches };
 }
-
-async function decodeBatches(bytes: Buffer): Promise<FetchedBatch[]> {
-  const decoder = new Decoder(bytes);
-  const batches: FetchedBatch[] = [];
-  while (decoder.offset < bytes.length) {
-    try {
-      const batch = await decodeBatch(decoder);
-      const records = batch.records.map(({ offset, key, value }) => ({ offset: BigInt(offset), key, value }));
-      batches.push({
-        lastOffset: BigInt(batch.firstOffset) + BigInt(batch.lastOffsetDelta),
-        producerId: BigInt(batch.producerId),
-        isTransactional: batch.inTransaction,
-        ...(batch.isControlBatch ? { ending: endingOf(records[0]) } : {}),
-        records: batch.isControlBatch ? [] : records,
-      });
-    } catch (error) {
-      if (isPartialBatch(error)) break; // cut at `maxBytes`; it comes whole with the next answer
-      throw error;
-    }
-  }
-  return batches;
-}
-
-/** Key of a control record: version and type, two bytes each; type 0 is an abort. */
-const endingOf = (control: FetchedRecord | undefined): 'commit' | 'abort' =>
-  control?.key?.readInt16BE(2) === 0 ? 'abort' : 'commit';
 
 /**
  * The records from `fromOffset` on that were committed, and where to go on. What is fetched under `read_committed` ends
  * before the first open transaction, so a transactional record counts unless its transaction is among the aborted.
  */
 export function committedRecords(
-  { aborted, batches }: FetchAnswer,
+  { aborted, batches }: Pick<FetchAnswer, 'aborted' | 'batches'>,
   fromOffset: bigint,
 ): { readonly records: readonly FetchedRecord[]; readonly nextOffset: bigint } {
   const toCome = aborted.toSorted((a, b) => (a.firstOffset < b.firstOffset ? -1 : 1));

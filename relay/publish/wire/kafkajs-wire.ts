@@ -118,28 +118,6 @@ export type Decoder = {
 };
 export const Decoder = internal<new (bytes: Buffer) => Decoder>(`${protocol}/decoder`);
 
-export type RecordBatchAnswer = {
-  readonly firstOffset: string;
-  readonly lastOffsetDelta: number;
-  readonly producerId: string;
-  readonly inTransaction: boolean;
-  readonly isControlBatch: boolean;
-  readonly records: readonly {
-    readonly offset: string;
-    readonly key: Buffer | null;
-    readonly value: Buffer | null;
-  }[];
-};
-
-/** The next record batch; what is compressed is not any more. */
-export const decodeBatch = internal<(decoder: Decoder) => Promise<RecordBatchAnswer>>(
-  `${protocol}/recordBatch/v0/decoder`,
-);
-
-/** A batch that `maxBytes` of a fetch has cut off. */
-export const isPartialBatch = (error: unknown): boolean =>
-  error instanceof Error && error.name === 'KafkaJSPartialMessageError';
-
 const { createErrorFromCode } = internal<{ createErrorFromCode: (code: number) => Error }>(
   `${protocol}/error`,
 );

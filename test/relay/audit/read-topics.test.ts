@@ -137,49 +137,61 @@ test('following goes on past the end until told to stop', async () => {
   expect(values).toEqual(['a', 'b']);
 });
 
-test('a reader that has to join its group again hands nothing over twice', async () => {
-  const topic = await createTopic('rejoin');
-  await using first = await openWriter();
-  await using second = await openWriter();
-  await first.commit({ topic, messages: messages('before') });
-  const commit = await second.open({ topic, messages: messages('held') });
-  const seenBefore = Promise.withResolvers<void>();
-  const reading = read(await rangesOf(topic), { onRecords: () => seenBefore.resolve() });
-  await seenBefore.promise;
-  const intruder = (await kafkaClient()).consumer({ groupId: await groupReading(topic) });
-  const joined = new Promise<void>(
-    (resolve) => void intruder.on(intruder.events.GROUP_JOIN, () => resolve()),
-  );
-  await intruder.connect();
-  await intruder.subscribe({ topics: [topic] });
-  await Promise.all([joined, intruder.run({ autoCommit: false, eachBatch: async () => {} })]);
-  await intruder.disconnect();
-  await commit();
-  expect(await reading).toEqual(['before', 'held']);
-});
-
-/** The group with a member that subscribes to the topic. */
-function groupReading(topic: string): Promise<string> {
-  return withAdmin(async (admin) => {
-    const listed = await admin.listGroups();
-    const { groups } = await admin.describeGroups(listed.groups.map(({ groupId }) => groupId));
-    const group = groups.find(({ members }) =>
-      members.some(({ memberMetadata }) => memberMetadata.includes(topic)),
-    );
-    return group!.groupId;
-  });
-}
-
-test('no offset is committed: the cluster knows no group of the reader afterwards that has one', async () => {
+test('the reader is in no consumer group, which would be left behind', async () => {
   const topic = await createTopic('group');
   await using writer = await openWriter();
   await writer.commit({ topic, messages: messages('a') });
-  await read(await rangesOf(topic));
+  let groups: string[] | undefined;
+  await readTopics({
+    kafka: await kafkaClient(),
+    ranges: await rangesOf(topic),
+    stallMs: 30_000,
+    onRecords: async () => {
+      groups = await groupsReading(topic);
+    },
+  });
+  expect(groups).toEqual([]);
+});
+
+/** Those with a member that subscribes to the topic. */
+function groupsReading(topic: string): Promise<string[]> {
+  return withAdmin(async (admin) => {
+    const listed = await admin.listGroups();
+    const { groups } = await admin.describeGroups(listed.groups.map(({ groupId }) => groupId));
+    return groups
+      .filter(({ members }) => members.some(({ memberMetadata }) => memberMetadata.includes(topic)))
+      .map(({ groupId }) => groupId);
+  });
+}
+
+test('what Kafka removes while it is read is told, and what is left is read', async () => {
+  const topic = await createTopic('trimmed');
+  await using writer = await openWriter();
+  for (const value of ['a', 'b', 'c']) await writer.commit({ topic, messages: messages(value) });
+  const ranges = await rangesOf(topic);
   await withAdmin(async (admin) => {
-    const { groups } = await admin.listGroups();
-    for (const { groupId } of groups.filter(({ groupId }) => groupId.startsWith('outbox-relay-audit-'))) {
-      const offsets = await admin.fetchOffsets({ groupId, topics: [topic] });
-      expect(offsets[0]?.partitions.map(({ offset }) => offset)).toEqual(['-1']);
-    }
+    await admin.fetchTopicOffsets(topic);
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '4' }] });
+  });
+  const values: string[] = [];
+  const trimmed: string[] = [];
+  await readTopics({
+    kafka: await kafkaClient(),
+    ranges,
+    stallMs: 30_000,
+    onRecords: (records) => void values.push(...records.map(({ value }) => String(value))),
+    onTrimmed: (name, partition) => void trimmed.push(`${name}/${partition}`),
+  });
+  expect({ values, trimmed }).toEqual({ values: ['c'], trimmed: [`${topic}/0`] });
+});
+
+test('a topic that is made again, and shorter, while it is read is an error and not its end', async () => {
+  const topic = await createTopic('again');
+  await using writer = await openWriter();
+  await writer.commit({ topic, messages: messages('a', 'b') });
+  const [range] = await rangesOf(topic);
+  await expect(read([{ ...range!, low: range!.end + 7n, end: range!.end + 9n }])).rejects.toMatchObject({
+    code: 'KAFKA_UNSUITABLE',
+    message: expect.stringContaining('lost its end'),
   });
 });

@@ -9,7 +9,14 @@ const batch = (
   lastOffset,
   producerId,
   isTransactional: true,
-  records: (rest.offsets ?? [lastOffset]).map((offset) => ({ offset, key: null, value: null })),
+  records: (rest.offsets ?? [lastOffset]).map((offset) => ({
+    offset,
+    timestampMs: 0,
+    key: null,
+    value: null,
+    headers: [],
+    producerId,
+  })),
   ...rest,
 });
 const marker = (lastOffset: bigint, producerId: bigint, ending: 'commit' | 'abort') =>

@@ -1,0 +1,180 @@
+/**
+ * Takes the batches of a partition apart, as Kafka stores them. Nothing in them is believed: the checksum is compared, what
+ * is compressed has a limit (`codecs.ts`), and every length is held against the bytes there are.
+ *
+ * Not with the decoder of kafkajs: it compares no checksum, and takes a header called `constructor` for something else.
+ * @see https://kafka.apache.org/documentation/#recordbatch
+ */
+import { crc32c } from '@node-rs/crc32';
+import { RelayError } from '../../errors.ts';
+import { decompress } from './compression/codecs.ts';
+
+/** A stretch of the log that one producer wrote at once. */
+export type FetchedBatch = {
+  readonly lastOffset: bigint;
+  readonly producerId: bigint;
+  readonly isTransactional: boolean;
+  /** Where it is a marker: how the transaction before it ended. */
+  readonly ending?: 'commit' | 'abort';
+  readonly records: readonly FetchedRecord[];
+};
+
+export type FetchedRecord = {
+  readonly offset: bigint;
+  /** ms since 1970 */
+  readonly timestampMs: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  /** In their order; a name may occur again. */
+  readonly headers: RecordHeaders;
+  /** Of the producer that wrote it in a transaction; undefined where it was written without one. */
+  readonly producerId: bigint | undefined;
+};
+
+export type RecordHeaders = readonly (readonly [name: string, value: Buffer | null])[];
+
+/** Where the fields of a batch are, from its start. */
+const field = {
+  baseOffset: 0,
+  length: 8,
+  magic: 16,
+  crc: 17,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  baseTimestamp: 27,
+  maxTimestamp: 35,
+  producerId: 43,
+  count: 57,
+} as const;
+const headerBytes = 61;
+/** What `length` does not count: itself and the offset before it. */
+const prefixBytes = 12;
+
+const codecMask = 0x07;
+const hasAppendTime = 0x08;
+const isTransactional = 0x10;
+const isControl = 0x20;
+
+/**
+ * The batches of a fetch, one after the other; the last one may be cut off, and is left out. Reading stops once more than
+ * `maxBytes` came of it, behind a whole batch, so that an answer is never in memory many times over.
+ * @throws RelayError KAFKA_UNSUITABLE
+ */
+export async function readBatches(bytes: Buffer, maxBytes: number): Promise<FetchedBatch[]> {
+  const batches: FetchedBatch[] = [];
+  let read = 0;
+  for (let at = 0; at + headerBytes <= bytes.length && read <= maxBytes; ) {
+    const end = at + prefixBytes + bytes.readInt32BE(at + field.length);
+    if (end > bytes.length) break;
+    const { batch, size } = await readBatch(bytes.subarray(at, end));
+    batches.push(batch);
+    read += size;
+    at = end;
+  }
+  return batches;
+}
+
+async function readBatch(bytes: Buffer): Promise<{ batch: FetchedBatch; size: number }> {
+  const baseOffset = bytes.readBigInt64BE(field.baseOffset);
+  // Message sets of before Kafka 0.11 hold no headers, so no relay wrote them; their offset is that of the last message.
+  if (bytes.readInt8(field.magic) < 2)
+    return {
+      batch: { lastOffset: baseOffset, producerId: -1n, isTransactional: false, records: [] },
+      size: 0,
+    };
+  if (crc32c(bytes.subarray(field.attributes)) !== bytes.readUInt32BE(field.crc))
+    throw damaged('its checksum');
+  const attributes = bytes.readInt16BE(field.attributes);
+  const common = {
+    lastOffset: baseOffset + BigInt(bytes.readInt32BE(field.lastOffsetDelta)),
+    producerId: bytes.readBigInt64BE(field.producerId),
+    isTransactional: (attributes & isTransactional) !== 0,
+  };
+  const stored = bytes.subarray(headerBytes);
+  const codec = attributes & codecMask;
+  const plain = codec === 0 ? stored : await decompress(codec, stored);
+  const records = readRecords(plain, bytes.readInt32BE(field.count), {
+    producerId: common.isTransactional ? common.producerId : undefined,
+    baseOffset,
+    baseMs: Number(bytes.readBigInt64BE(field.baseTimestamp)),
+    appendedMs: attributes & hasAppendTime ? Number(bytes.readBigInt64BE(field.maxTimestamp)) : undefined,
+  });
+  const batch =
+    attributes & isControl
+      ? { ...common, ending: endingOf(records[0]), records: [] }
+      : { ...common, records };
+  return { batch, size: plain.length };
+}
+
+type Origin = {
+  readonly producerId: bigint | undefined;
+  readonly baseOffset: bigint;
+  readonly baseMs: number;
+  readonly appendedMs: number | undefined;
+};
+
+function readRecords(bytes: Buffer, count: number, origin: Origin): FetchedRecord[] {
+  const records: FetchedRecord[] = [];
+  const reader = new RecordReader(bytes);
+  try {
+    for (let index = 0; index < count; index++) records.push(reader.record(origin));
+  } catch (error) {
+    if (error instanceof RangeError) throw damaged('its records');
+    throw error;
+  }
+  return records;
+}
+
+class RecordReader {
+  readonly #bytes: Buffer;
+  #at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  record({ producerId, baseOffset, baseMs, appendedMs }: Origin): FetchedRecord {
+    this.#varlong(); // its length
+    this.#at += 1; // attributes, of which there are none
+    const deltaMs = Number(this.#varlong());
+    const offset = baseOffset + this.#varlong();
+    const key = this.#sized();
+    const value = this.#sized();
+    const headers: (readonly [string, Buffer | null])[] = [];
+    for (let left = this.#varlong(); left > 0n; left--)
+      headers.push([this.#sized()?.toString() ?? '', this.#sized()]);
+    return { offset, timestampMs: appendedMs ?? baseMs + deltaMs, key, value, headers, producerId };
+  }
+
+  /** Bytes behind their length, which is -1 for null. */
+  #sized(): Buffer | null {
+    const size = Number(this.#varlong());
+    if (size < 0) return null;
+    const end = this.#at + size;
+    if (end > this.#bytes.length) throw new RangeError('beyond the end');
+    const part = this.#bytes.subarray(this.#at, end);
+    this.#at = end;
+    return part;
+  }
+
+  #varlong(): bigint {
+    const first = this.#bytes.readUInt8(this.#at++);
+    if (first < 0x80) return BigInt((first >>> 1) ^ -(first & 1));
+    let value = BigInt(first & 0x7f);
+    for (let shift = 7n; shift < 70n; shift += 7n) {
+      const byte = this.#bytes.readUInt8(this.#at++);
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return (value >> 1n) ^ -(value & 1n);
+    }
+    throw new RangeError('a number that does not end');
+  }
+}
+
+/** Key of a control record: version and type, two bytes each; type 0 is an abort. */
+const endingOf = (control: FetchedRecord | undefined): 'commit' | 'abort' =>
+  control?.key?.readInt16BE(2) === 0 ? 'abort' : 'commit';
+
+/** It may have been damaged on the way; whoever reads tries again. */
+function damaged(what: string): RelayError {
+  return new RelayError('KAFKA_UNAVAILABLE', `a batch of records came damaged: ${what}`);
+}
