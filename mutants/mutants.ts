@@ -405,4 +405,14 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/encode/encoder.test.ts'],
     only: 'names the branch of a union',
   },
+  {
+    name: 'a writer is kept by the id of its schema alone',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/encode/schemas.ts',
+    find: '    if (known !== undefined && isSameText(known, found)) return known;',
+    replace: '    if (known !== undefined) return known;',
+    tests: ['test/relay/encode/encoder.test.ts'],
+    only: 'gives an id another meaning',
+  },
 ];

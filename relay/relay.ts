@@ -102,7 +102,7 @@ export class Relay {
     this.#kafka = this.#connections.kafka(config, this.#log);
     this.#admin = this.#kafka.admin();
     const topics = new Topics(this.#kafka, this.#admin, config);
-    this.#encoder = new Encoder(config, registry, topics);
+    this.#encoder = new Encoder(config, registry, topics, this.#log);
     const { topic } = config.deadLetters;
     this.#deadLetterTopic =
       topic === undefined ? undefined : new DeadLetterTopic(topic, topics, config.publish.maxRecordBytes);

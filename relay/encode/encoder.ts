@@ -23,7 +23,14 @@ import {
 } from './record.ts';
 import { recordTime } from './record-time.ts';
 import { Router } from './route.ts';
-import { isUsable, type SchemaSource, Schemas, type UnusableSchema, type UsableSchema } from './schemas.ts';
+import {
+  isUsable,
+  type SchemaLog,
+  type SchemaSource,
+  Schemas,
+  type UnusableSchema,
+  type UsableSchema,
+} from './schemas.ts';
 import { UnclearFailures } from './unclear-failures.ts';
 
 /**
@@ -97,9 +104,11 @@ export class Encoder {
   /** By aggregatetype and type: what is needed to encode, while all of it is fresh. */
   readonly #targets = new Map<string, { target: Target; untilMs: number }>();
 
-  constructor(config: Config, registry: SchemaSource, topics: TopicDirectory) {
+  #generation = 0;
+
+  constructor(config: Config, registry: SchemaSource, topics: TopicDirectory, log?: SchemaLog) {
     this.#router = new Router(config);
-    this.#schemas = new Schemas(registry, config.registry.latestTtlMs, config.schemas.bytes);
+    this.#schemas = new Schemas(registry, config.registry.latestTtlMs, config.schemas.bytes, log);
     this.#topics = topics;
     this.#maxRecordBytes = config.publish.maxRecordBytes;
     this.#namespace = config.schemas.namespace;
@@ -125,6 +134,7 @@ export class Encoder {
     const positionOf = positionHeaders(transaction.commitLsn);
     const { rows, firstOrdinal, committedAtMs } = transaction;
     this.#unclear.begin();
+    this.#dropDistrusted();
     for (let index = skip; index < rows.length; index++) {
       const row = rows.at(index);
       const ordinal = firstOrdinal + index;
@@ -261,9 +271,17 @@ export class Encoder {
     const subject = this.#router.subject(topic, row.type!);
     const version = this.#version(row, { topic, subject });
     const target = { topic, info, subject, version, ...(await this.#schemaOf(row, topic, subject, version)) };
+    this.#dropDistrusted();
     if (!mayNameVersion(row.headers))
       this.#targets.set(targetKey(row), { target, untilMs: performance.now() + targetTtlMs });
     return target;
+  }
+
+  /** What was put together from schemas that the registry no longer stands by. */
+  #dropDistrusted(): void {
+    if (this.#generation === this.#schemas.generation) return;
+    this.#generation = this.#schemas.generation;
+    this.#targets.clear();
   }
 
   async #schemaOf(

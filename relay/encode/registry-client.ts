@@ -84,7 +84,7 @@ export class RegistryClient implements SchemaSource {
   }
 
   /**
-   * The schema of an id with all that it refers to, or undefined where there is none. An id never changes its meaning.
+   * The schema of an id with all that it refers to, or undefined where there is none.
    * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED
    */
   async byId(id: number): Promise<RegisteredSchema | undefined> {

@@ -1,7 +1,12 @@
 /**
- * The schema that each subject's events are encoded with: the latest version, kept for a while, or a version that is asked
- * for, which never changes. A schema in use is kept through an outage of the registry; what was never fetched waits for it. Absence counts only when the registry says so.
+ * The schema that each subject's events are encoded with: the latest version or one that is asked for, kept for a while. A
+ * schema in use is kept through an outage of the registry; what was never fetched waits for it. Absence counts only when
+ * the registry says so.
+ *
+ * That the bytes behind an id are of the schema that the registry means by it rests on two things: a writer belongs to a
+ * text and not to an id, and a registry whose ids mean something else than before is trusted anew in everything.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import type { BytesForm } from './avro/codec.ts';
 import { compileSchema, parseAvroSchema, type SchemaWriters } from './avro/writer.ts';
@@ -21,8 +26,13 @@ export interface SchemaSource {
   version(subject: string, version: number): Promise<RegisteredSchema | undefined>;
 }
 
-/** `framing` is what stands before the Avro bytes. */
-export type UsableSchema = { readonly id: number; readonly framing: Buffer; readonly writers: SchemaWriters };
+export type UsableSchema = {
+  readonly id: number;
+  /** What stands before the Avro bytes. */
+  readonly framing: Buffer;
+  readonly writers: SchemaWriters;
+  readonly registered: RegisteredSchema;
+};
 
 /** Why a subject cannot be encoded with for now. */
 export type UnusableSchema = {
@@ -34,6 +44,9 @@ export type UnusableSchema = {
 
 /** Types and topics come from rows: an application that makes up names without end must not fill the memory. */
 const namesMax = 10_000;
+
+/** What is told of a registry that was replaced or restored. */
+export type SchemaLog = { warn(context: object, message: string): void };
 
 type Entry = { readonly schema: UsableSchema | UnusableSchema; readonly fetchedMs: number };
 
@@ -55,14 +68,23 @@ export class Schemas {
   readonly #bytes: BytesForm;
   readonly #entries = new Map<string, Entry>();
   readonly #underWay = new Map<string, Promise<void>>();
+  /** By id. */
   readonly #compiled = new Map<number, UsableSchema>();
+  readonly #log: SchemaLog | undefined;
+  #generation = 0;
   #refreshFromMs = 0;
 
   /** @param bytes how payloads write Avro bytes */
-  constructor(source: SchemaSource, ttlMs: number, bytes: BytesForm) {
+  constructor(source: SchemaSource, ttlMs: number, bytes: BytesForm, log?: SchemaLog) {
     this.#source = source;
     this.#ttlMs = ttlMs;
     this.#bytes = bytes;
+    this.#log = log;
+  }
+
+  /** Rises when all that was given before has to be asked for again. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /**
@@ -77,13 +99,14 @@ export class Schemas {
     if (!isUsable(entry.schema))
       return ageMs < unusableTtlMs ? entry.schema : this.refresh(subject, version, unusableTtlMs);
     // An outage is no reason to stop encoding with what is known; the next event asks again.
-    if (ageMs >= this.#ttlMs && version === null) this.#refreshBehind(subject);
+    if (ageMs >= this.#ttlMs) this.#refreshBehind(subject, version);
     return entry.schema;
   }
 
-  #refreshBehind(subject: string): void {
+  /** A held version too: its text never changes, but its id does where a registry is made again. */
+  #refreshBehind(subject: string, version: number | null): void {
     if (performance.now() < this.#refreshFromMs) return;
-    this.#fetch(subject, null).catch(() => {
+    this.#fetch(subject, version).catch(() => {
       this.#refreshFromMs = performance.now() + refreshPauseMs;
     });
   }
@@ -126,6 +149,16 @@ export class Schemas {
     }
   }
 
+  /** The ids of this registry are not those we know: what was fetched before is asked for again before it is used. */
+  #distrust(subject: string, schemaId: number): void {
+    this.#entries.clear();
+    this.#generation += 1;
+    this.#log?.warn(
+      { schemaId, subject },
+      'the registry gives a schema another id than before, or an id another schema: it was replaced or restored. All schemas are fetched again. Records published before may name an id that now means something else',
+    );
+  }
+
   #compile(
     subject: string,
     version: number | null,
@@ -136,10 +169,13 @@ export class Schemas {
       return { code: 'SCHEMA_MISSING', message: `the registry has ${what} ${subject}`, id: null };
     }
     const known = this.#compiled.get(found.id);
-    if (known !== undefined) return known;
+    const before = this.#entries.get(keyOf(subject, version))?.schema;
+    if (known !== undefined && isSameText(known, found)) return known;
+    const isMoved = before !== undefined && isUsable(before) && isSameText(before, found);
+    if (known !== undefined || isMoved) this.#distrust(subject, found.id);
     try {
       const writers = compileSchema(parseAvroSchema(found.schemaText, [...found.references]), this.#bytes);
-      const usable = { id: found.id, framing: framing(found.id), writers };
+      const usable = { id: found.id, framing: framing(found.id), writers, registered: found };
       this.#compiled.set(found.id, usable);
       return usable;
     } catch (error) {
@@ -149,6 +185,10 @@ export class Schemas {
       return { code: failure.code, message: failure.message, id: found.id, cause: failure };
     }
   }
+}
+
+function isSameText({ registered }: UsableSchema, { schemaText, references }: RegisteredSchema): boolean {
+  return registered.schemaText === schemaText && isDeepStrictEqual(registered.references, references);
 }
 
 /** No subject that is asked for has a NUL. */

@@ -600,6 +600,64 @@ describe('the type of an event', () => {
   });
 });
 
+describe('a registry that is replaced while the relay runs', () => {
+  const fields = { x: { name: 'x', type: 'long' }, y: { name: 'y', type: 'string' } };
+  const of = (name: string, ...names: ('x' | 'y')[]) =>
+    JSON.stringify({ type: 'record', name, namespace: 'shop', fields: names.map((each) => fields[each]) });
+  const subjectOf = (type: string) => `outbox.event.order-${type}`;
+  const row = (type: string, headers = '{}') => rowOf({ type, headers, payload: '{"x":1,"y":"a"}' });
+
+  /** Answers for each subject with the schema of its text and its id, until `answers` change. */
+  async function replaceable(answers: Record<string, { id: number; schema: string; schemaType?: string }>) {
+    const server = createServer((request, response) => {
+      const [, subject = ''] = /^\/subjects\/([^/]+)\/versions\/\w+$/.exec(request.url ?? '') ?? [];
+      const found = answers[subject];
+      if (found !== undefined) return void response.end(JSON.stringify(found));
+      response.writeHead(404).end('{"error_code":40401,"message":"no such subject"}');
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const warnings: unknown[] = [];
+    const config = configOf({});
+    const registry = new RegistryClient({ ...config.registry, url });
+    const log = { warn: (context: object) => void warnings.push(context) };
+    return Object.assign(server, { encoder: new Encoder(config, registry, new Topics(), log), warnings });
+  }
+
+  test('and gives an id another meaning is noticed: each id goes out with the bytes of its own schema', async () => {
+    const answers = { [subjectOf('shop.A')]: { id: 1, schema: of('A', 'x', 'y') } };
+    await using server = await replaceable(answers);
+    const { encoder, warnings } = server;
+    const bytes = [0, 0, 0, 0, 1];
+    expect([...(await encodeOne(encoder, row('shop.A'))).value]).toEqual([...bytes, 2, 2, 0x61]);
+    expect([
+      ...(await encodeOne(encoder, row('shop.A', '{"schema-version":1}'))).value.subarray(0, 5),
+    ]).toEqual(bytes);
+    answers[subjectOf('shop.A')] = { id: 2, schema: of('A', 'x', 'y') };
+    answers[subjectOf('shop.B')] = { id: 1, schema: of('B', 'y', 'x') };
+    expect([...(await encodeOne(encoder, row('shop.B'))).value]).toEqual([...bytes, 2, 0x61, 2]);
+    expect(warnings).toEqual([{ schemaId: 1, subject: subjectOf('shop.B') }]);
+    // What was fetched before says nothing any more, whatever its age, held versions included.
+    for (const headers of ['{}', '{"schema-version":1}'])
+      expect([...(await encodeOne(encoder, row('shop.A', headers))).value]).toEqual([
+        0, 0, 0, 0, 2, 2, 2, 0x61,
+      ]);
+    expect(warnings).toHaveLength(1);
+  });
+
+  test('is noticed by what a schema refers to, and at a held version after its time', async () => {
+    const answers = { [subjectOf('shop.A')]: { id: 1, schema: of('A', 'x', 'y') } };
+    await using server = await replaceable(answers);
+    const { encoder, warnings } = server;
+    const held = row('shop.A', '{"schema-version":1}');
+    await encodeOne(encoder, held);
+    answers[subjectOf('shop.A')] = { id: 7, schema: of('A', 'x', 'y') };
+    passTime(61_000);
+    await vi.waitFor(async () => expect((await encodeOne(encoder, held)).value[4]).toBe(7));
+    expect(warnings).toEqual([{ schemaId: 7, subject: subjectOf('shop.A') }]);
+  });
+});
+
 describe('the version of the schema', () => {
   const note = { name: 'note', type: 'string', default: '' };
 
