@@ -415,4 +415,14 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/encode/encoder.test.ts'],
     only: 'gives an id another meaning',
   },
+  {
+    name: 'the type of a schema is not looked at',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/encode/registry-client.ts',
+    find: "  if (schemaType === undefined || schemaType === null || schemaType === 'AVRO') return;",
+    replace: "  if (schemaType !== 'unheard of') return;",
+    tests: ['test/relay/encode/encoder.test.ts'],
+    only: 'but JSON is named as such',
+  },
 ];

@@ -149,7 +149,11 @@ export const errorTable = {
   },
   REGISTRY_ANSWER_INVALID: {
     class: 'quarantine',
-    hint: 'The registry answers for other subjects, but for the one of this event with something that cannot be used; look at the subject in the registry, then resubmit the event.',
+    hint: 'The registry answers, but for this subject with something that cannot be used; the message says what. Look at the subject in the registry, then resubmit the events that met it.',
+  },
+  REGISTRY_READ_ONLY: {
+    class: 'stop',
+    hint: 'The registry answers, and takes no new versions: it or the subject is in the mode READONLY or IMPORT. Register at the registry that is written to, or set the mode to READWRITE (`PUT {"mode": "READWRITE"}` to <registry>/mode, or /mode/<subject>).',
   },
   SCHEMA_MISSING: {
     class: 'quarantine',
@@ -157,7 +161,7 @@ export const errorTable = {
   },
   SCHEMA_INVALID: {
     class: 'quarantine',
-    hint: 'The schema in the registry is not an Avro schema that can be used; correct it, then resubmit the event.',
+    hint: 'The schema is not an Avro schema that can be used: the message says why. Correct it, in the registry or in the file, then resubmit the events that met it.',
   },
   TYPE_NOT_IN_SCHEMA: {
     class: 'quarantine',

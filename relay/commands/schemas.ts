@@ -1,7 +1,7 @@
 /** `outbox-relay schemas`: the repository's schema files and the registry. */
 import { Command } from 'commander';
 import { RegistryClient } from '../encode/registry-client.ts';
-import { RelayError } from '../errors.ts';
+import { type ErrorCode, RelayError } from '../errors.ts';
 import type { Load } from './load.ts';
 import { schemasCheckCommand } from './schemas/check.ts';
 import { schemasDiffCommand } from './schemas/diff.ts';
@@ -16,6 +16,8 @@ type RegisterOptions = { dryRun?: boolean; json?: boolean };
 type Outcome = Pick<SchemaFile, 'file' | 'subject'> & {
   readonly status: 'registered' | 'unchanged' | 'pending' | 'refused';
   readonly id: number | null;
+  /** Why it is refused. */
+  readonly code?: ErrorCode;
   readonly message?: string;
 };
 
@@ -33,7 +35,8 @@ Only adds versions: the compatibility level of a subject stays as it is, nothing
 before the first is registered; run twice, the second run changes nothing. SCHEMA_REGISTRY_URL wins over registry.url.
 
 Exit codes: 0 all are registered · 64 a file is wrong, all faults are listed · 69 the registry does not answer ·
-77 it refuses the credentials · 78 it refuses a schema as incompatible (the others are registered)
+77 it refuses the credentials · 78 it refuses a schema as incompatible or invalid, or takes no new versions
+(the others are registered)
 
 Examples:
   $ outbox-relay schemas register --dry-run
@@ -68,6 +71,14 @@ export function schemasCommand(load: Load): Command {
     .addCommand(schemasTestCommand(load));
 }
 
+/** A subject may have a mode of its own. */
+const refusals: ReadonlySet<ErrorCode> = new Set([
+  'SCHEMA_INCOMPATIBLE',
+  'SCHEMA_INVALID',
+  'REGISTRY_ANSWER_INVALID',
+  'REGISTRY_READ_ONLY',
+]);
+
 async function registerFile(
   client: RegistryClient,
   versions: Versions,
@@ -81,7 +92,7 @@ async function registerFile(
   if (isDryRun) return { file, subject, status: 'pending', id: null };
   if (references === undefined) {
     const message = `registering a schema under ${subject}: it uses ${uses.map((used) => used.file).join(', ')}, refused before`;
-    return { file, subject, status: 'refused', id: null, message };
+    return { file, subject, status: 'refused', id: null, code: 'SCHEMA_INVALID', message };
   }
   try {
     return {
@@ -91,12 +102,9 @@ async function registerFile(
       id: await client.register(subject, schemaText, references),
     };
   } catch (error) {
-    const isRefusal =
-      error instanceof RelayError &&
-      (error.code === 'SCHEMA_INCOMPATIBLE' || error.code === 'SCHEMA_INVALID');
     // One schema is refused, the next may be fine; an outage concerns them all.
-    if (!isRefusal) throw error;
-    return { file, subject, status: 'refused', id: null, message: error.message };
+    if (!(error instanceof RelayError) || !refusals.has(error.code)) throw error;
+    return { file, subject, status: 'refused', id: null, code: error.code, message: error.message };
   }
 }
 
@@ -120,9 +128,11 @@ function describe(outcomes: readonly Outcome[]): string {
 
 function refuseIfRefused(outcomes: readonly Outcome[]): void {
   const refused = outcomes.filter(({ status }) => status === 'refused');
-  if (refused.length === 0) return;
+  const [first] = refused;
+  if (first === undefined) return;
+  const lines = refused.map(({ code, message }) => `${code}: ${message}`);
   throw new RelayError(
-    'SCHEMA_INCOMPATIBLE',
-    `${refused.length} of ${outcomes.length} schemas refused:\n  ${refused.map(({ message }) => message).join('\n  ')}`,
+    first.code ?? 'SCHEMA_INCOMPATIBLE',
+    `${refused.length} of ${outcomes.length} schemas refused:\n  ${lines.join('\n  ')}`,
   );
 }

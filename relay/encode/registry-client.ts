@@ -22,6 +22,13 @@ export type Reference = { readonly name: string; readonly subject: string; reado
  */
 const absentCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403]);
 
+const invalidSchemaCode = 42201;
+/** "Operation not permitted": the mode of the registry or of the subject is READONLY, or IMPORT, and not READWRITE. */
+const readOnlyCode = 42205;
+
+/** The framing has four bytes for it, which every consumer reads as a signed integer. */
+const idMax = 2 ** 31 - 1;
+
 /**
  * What a topic and an Avro name can make up. Another subject cannot exist, and is not asked for: registries and proxies
  * answer `%2F` or an endless path with an error, and one row would then look like an outage that never ends.
@@ -39,7 +46,8 @@ export class RegistryClient implements SchemaSource {
   /**
    * The newest version under a subject with all that it refers to, or undefined where the registry says that there is
    * none. Not cached.
-   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED; REGISTRY_ANSWER_INVALID where something
+   * is wrong with this subject alone; SCHEMA_INVALID where it holds what is not Avro
    */
   async latest(subject: string): Promise<RegisteredSchema | undefined> {
     if (!possibleSubject.test(subject)) return undefined;
@@ -63,7 +71,8 @@ export class RegistryClient implements SchemaSource {
     try {
       const answer = await this.#ask(doing, 'GET', `/subjects/${subject}/versions/${version}`);
       if (answer === undefined) return undefined;
-      return { id: readId(answer, doing), ...(await this.#resolve(answer, doing)) };
+      const schema = await this.#resolve(answer, doing, `subject ${subject}`);
+      return { id: readId(answer, doing), ...schema };
     } catch (error) {
       throw await this.#perhapsOnlyHere(error, doing);
     }
@@ -85,12 +94,12 @@ export class RegistryClient implements SchemaSource {
 
   /**
    * The schema of an id with all that it refers to, or undefined where there is none.
-   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED, SCHEMA_INVALID
    */
   async byId(id: number): Promise<RegisteredSchema | undefined> {
     const doing = `reading schema ${id}`;
     const answer = await this.#ask(doing, 'GET', `/schemas/ids/${id}`);
-    return answer === undefined ? undefined : { id, ...(await this.#resolve(answer, doing)) };
+    return answer === undefined ? undefined : { id, ...(await this.#resolve(answer, doing, `schema ${id}`)) };
   }
 
   /**
@@ -124,8 +133,8 @@ export class RegistryClient implements SchemaSource {
 
   /**
    * Registers a schema under a subject, whose compatibility level stays as it is; registering it again gives the same id.
-   * @throws RelayError SCHEMA_INCOMPATIBLE and SCHEMA_INVALID with the registry's words, REGISTRY_UNAVAILABLE,
-   * REGISTRY_UNAUTHORIZED
+   * @throws RelayError SCHEMA_INCOMPATIBLE, SCHEMA_INVALID and REGISTRY_READ_ONLY with the registry's words,
+   * REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED
    */
   async register(
     subject: string,
@@ -147,7 +156,9 @@ export class RegistryClient implements SchemaSource {
     if (answer !== undefined) readText(answer, doing);
   }
 
-  async #resolve(answer: Answer, doing: string): Promise<Omit<RegisteredSchema, 'id'>> {
+  /** @param holder what holds the schema, as a message names it */
+  async #resolve(answer: Answer, doing: string, holder: string): Promise<Omit<RegisteredSchema, 'id'>> {
+    refuseUnlessAvro(answer.body?.schemaType, holder);
     const references: string[] = [];
     await this.#collect(readReferences(answer), new Set(), references);
     return { schemaText: readText(answer, doing), references };
@@ -163,6 +174,7 @@ export class RegistryClient implements SchemaSource {
       const answer = await this.#ask(doing, 'GET', path);
       // A reference into nothing makes the schema unusable, which its parser will say.
       if (answer === undefined) continue;
+      refuseUnlessAvro(answer.body?.schemaType, `version ${version} of ${subject}`);
       await this.#collect(readReferences(answer), seen, texts);
       texts.push(readText(answer, doing));
     }
@@ -175,11 +187,12 @@ export class RegistryClient implements SchemaSource {
     path: string,
     body?: object,
   ): Promise<Answer | undefined> {
-    return judge(await this.#http.ask(doing, method, path, body), doing);
+    return judge(await this.#http.ask(doing, method, path, body), doing, method === 'POST');
   }
 }
 
-function judge(answer: Answer, doing: string): Answer | undefined {
+/** @param isOffer whether a schema was offered, so that a refusal of the registry's own is about that schema */
+function judge(answer: Answer, doing: string, isOffer: boolean): Answer | undefined {
   const { status, body } = answer;
   if (status === 200 && body !== undefined) return answer;
   const errorCode = body?.error_code;
@@ -191,7 +204,9 @@ function judge(answer: Answer, doing: string): Answer | undefined {
   // With a number of its own the registry speaks, and not something on the way to it.
   if (status === 409 && errorCode !== undefined)
     throw new RelayError('SCHEMA_INCOMPATIBLE', `${doing}: ${said}`, { context });
-  if (status === 422 && errorCode === 42201)
+  if (status === 422 && errorCode === readOnlyCode)
+    throw new RelayError('REGISTRY_READ_ONLY', `${doing}: ${said}`, { context });
+  if (status === 422 && (isOffer ? typeof errorCode === 'number' : errorCode === invalidSchemaCode))
     throw new RelayError('SCHEMA_INVALID', `${doing}: ${said}`, { context });
   throw new RelayError('REGISTRY_UNAVAILABLE', `${doing}: status ${status}, ${said}`, { context });
 }
@@ -202,8 +217,25 @@ function readText({ body }: Answer, doing: string): string {
 }
 
 function readId({ body }: Answer, doing: string): number {
-  if (!Number.isInteger(body?.id)) throw unavailable(doing, 'the answer holds no id');
-  return body?.id as number;
+  const id = body?.id;
+  if (typeof id !== 'number' || !Number.isInteger(id)) throw unavailable(doing, 'the answer holds no id');
+  if (id < 0 || id > idMax)
+    throw new RelayError(
+      'REGISTRY_ANSWER_INVALID',
+      `${doing}: the id ${id} does not fit the four bytes that stand before each value`,
+    );
+  return id;
+}
+
+/**
+ * Some JSON Schemas read as Avro; their subject's consumers expect JSON.
+ * @param schemaType as the registry gives it: absent for Avro
+ * @throws RelayError SCHEMA_INVALID
+ */
+export function refuseUnlessAvro(schemaType: unknown, holder: string): void {
+  if (schemaType === undefined || schemaType === null || schemaType === 'AVRO') return;
+  const type = schemaType === 'PROTOBUF' ? 'Protobuf' : String(schemaType).slice(0, 40);
+  throw new RelayError('SCHEMA_INVALID', `${holder} holds a ${type} schema; only Avro is supported`);
 }
 
 function readVersion({ body }: Answer, doing: string): number {

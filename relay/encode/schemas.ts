@@ -20,7 +20,7 @@ export type RegisteredSchema = {
 
 /** The registry. `undefined` only for a positive "no such subject" or "no such version". */
 export interface SchemaSource {
-  /** @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, REGISTRY_ANSWER_INVALID */
+  /** @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, REGISTRY_ANSWER_INVALID, SCHEMA_INVALID */
   latest(subject: string): Promise<RegisteredSchema | undefined>;
   /** @throws as `latest` */
   version(subject: string, version: number): Promise<RegisteredSchema | undefined>;
@@ -144,8 +144,10 @@ export class Schemas {
         version === null ? await this.#source.latest(subject) : await this.#source.version(subject, version);
       return this.#compile(subject, version, found);
     } catch (error) {
-      if (!(error instanceof RelayError) || error.code !== 'REGISTRY_ANSWER_INVALID') throw error;
-      return { code: error.code, message: error.message, id: null, cause: error };
+      if (!(error instanceof RelayError) || !isAboutSubject(error.code)) throw error;
+      const { code, message } = error;
+      // Without a cause it is the registry's plain word, which trying again would not change.
+      return { code, message, id: null, ...(error.cause === undefined ? {} : { cause: error }) };
     }
   }
 
@@ -185,6 +187,11 @@ export class Schemas {
       return { code: failure.code, message: failure.message, id: found.id, cause: failure };
     }
   }
+}
+
+/** No outage, but something about this one subject. */
+function isAboutSubject(code: ErrorCode): boolean {
+  return code === 'REGISTRY_ANSWER_INVALID' || code === 'SCHEMA_INVALID';
 }
 
 function isSameText({ registered }: UsableSchema, { schemaText, references }: RegisteredSchema): boolean {

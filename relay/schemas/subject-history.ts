@@ -5,7 +5,7 @@
  * @see https://docs.confluent.io/platform/current/schema-registry/develop/api.html
  */
 import type { Config } from '../config.ts';
-import { bodyOf, type Reference, RegistryClient } from '../encode/registry-client.ts';
+import { bodyOf, type Reference, RegistryClient, refuseUnlessAvro } from '../encode/registry-client.ts';
 import { type Answer, RegistryHttp } from '../encode/registry-http.ts';
 import { RelayError } from '../errors.ts';
 
@@ -54,7 +54,9 @@ export class SubjectHistory {
   async version(subject: string, version: number): Promise<Version> {
     const doing = `reading version ${version} of ${subject}`;
     const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`;
-    const id = read(await this.#ask(doing, 'GET', path), 'id');
+    const answer = await this.#ask(doing, 'GET', path);
+    refuseUnlessAvro(read(answer, 'schemaType'), `version ${version} of ${subject}`);
+    const id = read(answer, 'id');
     if (typeof id !== 'number') throw unavailable(doing, 'the answer holds no id');
     // By id, since that resolves what the schema refers to.
     const schema = await this.#client.byId(id);

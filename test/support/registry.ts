@@ -1,13 +1,23 @@
 /** Owns a test's own view of the schema registry, apart from the relay's client. */
 import { servers } from './servers.ts';
 
-/** Registers an Avro schema and returns its id. @throws with the registry's answer when it refuses. */
-export async function registerSchema(subject: string, schema: object): Promise<number> {
+/**
+ * Registers a schema and returns its id. @throws with the registry's answer when it refuses.
+ * @param schemaType left out for Avro
+ */
+export async function registerSchema(
+  subject: string,
+  schema: object | string,
+  schemaType?: string,
+): Promise<number> {
   const { registryUrl } = await servers();
   const response = await fetch(`${registryUrl}/subjects/${encodeURIComponent(subject)}/versions`, {
     method: 'POST',
     headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
-    body: JSON.stringify({ schema: JSON.stringify(schema) }),
+    body: JSON.stringify({
+      schema: typeof schema === 'string' ? schema : JSON.stringify(schema),
+      schemaType,
+    }),
   });
   const text = await response.text();
   if (!response.ok) throw new Error(`the registry answered ${response.status}: ${text}`);

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -152,6 +155,45 @@ describe('register', () => {
     expect(stdout).toMatch(/^registered .*Other/m);
     expect(await versions()).toEqual([1, 2]);
   });
+
+  test('a subject of another kind of schema is named, and ends with 78', async () => {
+    const schema = { $schema: 'http://json-schema.org/draft-07/schema#', type: 'object' };
+    await registerSchema(subject(), schema, 'JSON');
+    for (const command of ['register', 'check', 'diff']) {
+      const { code, stderr } = await runCli(['schemas', command], {
+        SCHEMA_REGISTRY_URL: registryUrl,
+        OUTBOX_RELAY_SCHEMAS_DIRECTORY: directory,
+      });
+      expect([code, stderr]).toEqual([
+        78,
+        expect.stringContaining(`SCHEMA_INVALID: subject ${subject()} holds a JSON schema; only Avro`),
+      ]);
+    }
+  });
+
+  test.each([
+    ['read-only', 42205, 'Subject x is in read-only mode', 'REGISTRY_READ_ONLY'],
+    ['sure that it is invalid', 42201, 'Invalid schema', 'SCHEMA_INVALID'],
+    ['one that takes no such size', 42209, 'Schema too large', 'SCHEMA_INVALID'],
+  ])(
+    'a registry that answers, and is %s, is no outage and ends with 78',
+    async (_, errorCode, said, code) => {
+      const real = registryUrl;
+      const server = createServer(async (request, response) => {
+        if (request.method === 'POST' && request.url?.endsWith('/versions'))
+          return void response.writeHead(422).end(JSON.stringify({ error_code: errorCode, message: said }));
+        const answer = await fetch(`${real}${request.url}`);
+        response.writeHead(answer.status).end(await answer.text());
+      }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      registryUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const result = await register();
+      server.close();
+      expect(result.code).toBe(78);
+      expect(result.stderr).toContain(`error ${code}: 1 of 1 schemas refused`);
+      expect(result.stderr).toContain(`${code}: registering a schema under ${subject()}: ${said}`);
+    },
+  );
 
   test('a registry that does not answer ends with 69', async () => {
     registryUrl = 'http://127.0.0.1:1';

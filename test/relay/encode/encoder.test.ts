@@ -600,6 +600,31 @@ describe('the type of an event', () => {
   });
 });
 
+describe('a subject that holds no Avro', () => {
+  test.each([
+    [
+      'JSON',
+      '{"$schema":"http://json-schema.org/draft-07/schema#","type":"array","items":{"type":"string"}}',
+      'JSON',
+    ],
+    ['PROTOBUF', 'syntax = "proto3"; message Placed { string id = 1; }', 'Protobuf'],
+  ])(
+    'but %s is named as such, at once, and nothing is published under its id',
+    async (type, schema, name) => {
+      const { kind, subject } = await newKind(null);
+      await registerSchema(subject, schema, type);
+      const encoder = encoderOf({ RETRY_UNCLEAR_ATTEMPTS: 5 });
+      for (const headers of ['{}', '{"schema-version":1}'])
+        expect(
+          await rejectOne(encoder, rowOf({ aggregatetype: kind, headers, payload: '["x"]' })),
+        ).toMatchObject({
+          code: 'SCHEMA_INVALID',
+          message: `subject ${subject} holds a ${name} schema; only Avro is supported`,
+        });
+    },
+  );
+});
+
 describe('a registry that is replaced while the relay runs', () => {
   const fields = { x: { name: 'x', type: 'long' }, y: { name: 'y', type: 'string' } };
   const of = (name: string, ...names: ('x' | 'y')[]) =>
@@ -645,7 +670,21 @@ describe('a registry that is replaced while the relay runs', () => {
     expect(warnings).toHaveLength(1);
   });
 
-  test('is noticed by what a schema refers to, and at a held version after its time', async () => {
+  test('whose id does not fit the framing is named at once, and the others are published', async () => {
+    const schema = of('A', 'x', 'y');
+    const answers = {
+      [subjectOf('shop.A')]: { id: 3_000_000_000, schema },
+      [subjectOf('old.A')]: { id: 2 ** 31 - 1, schema: schema.replace('shop', 'old') },
+    };
+    await using server = await replaceable(answers);
+    const { records, rejections } = await server.encoder.encode(transaction(row('shop.A'), row('old.A')), 0);
+    expect(rejections).toMatchObject([
+      { code: 'REGISTRY_ANSWER_INVALID', message: expect.stringContaining('id 3000000000 does not fit') },
+    ]);
+    expect(records[0]?.value?.readInt32BE(1)).toBe(2 ** 31 - 1);
+  });
+
+  test('is noticed by the id of a known text, and at a held version after its time', async () => {
     const answers = { [subjectOf('shop.A')]: { id: 1, schema: of('A', 'x', 'y') } };
     await using server = await replaceable(answers);
     const { encoder, warnings } = server;

@@ -127,6 +127,29 @@ describe('at a real registry', () => {
   });
 });
 
+test('what is not Avro is named, by subject, by id and where a schema refers to it', async () => {
+  const json = '{"type":"string"}';
+  const server = createServer(({ url }, response) => {
+    const referring = { schema: '"string"', references: [{ name: 'n', subject: 'inner', version: 2 }] };
+    const answer =
+      url === '/subjects/outer/versions/latest' ? referring : { schema: json, schemaType: 'JSON' };
+    response.end(JSON.stringify({ id: 1, version: 1, ...answer }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const client = new RegistryClient({ ...settings, url });
+    const words = async (asked: Promise<unknown>) => asked.catch((error) => error.message);
+    const rest = 'holds a JSON schema; only Avro is supported';
+    expect(await words(client.latest('a'))).toBe(`subject a ${rest}`);
+    expect(await words(client.version('a', 1))).toBe(`subject a ${rest}`);
+    expect(await words(client.byId(1))).toBe(`schema 1 ${rest}`);
+    expect(await words(client.latest('outer'))).toBe(`version 2 of inner ${rest}`);
+  } finally {
+    server.close();
+  }
+});
+
 describe('in an outage', () => {
   const sockets = new Set<Socket>();
   let stop: (() => void) | undefined;
