@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Arena, Fault } from '../fault.ts';
+import { waitFor } from '../wait.ts';
 import { endWalsender } from './walsender.ts';
 
 export const postgresFaults: readonly Fault[] = [
@@ -45,6 +46,17 @@ export const postgresFaults: readonly Fault[] = [
         [databaseName],
       );
     },
+  },
+  {
+    name: 'advisory locks taken by a stranger',
+    class: 'postgres',
+    about:
+      'a role without rights holds every advisory lock that ever had to do with the slot; two heartbeats come on',
+    expect: 'recovers',
+    isShort: true,
+    isAlone: true,
+    world: { CAPTURE_HEARTBEAT_MS: 500 },
+    inject: underAdvisoryLocks,
   },
   {
     name: 'table altered mid-stream',
@@ -123,6 +135,33 @@ export const postgresFaults: readonly Fault[] = [
     },
   },
 ];
+
+async function underAdvisoryLocks({ pool, databaseUrl, slot, relays }: Arena): Promise<void> {
+  const role = `stranger_${randomUUID().slice(0, 8)}`;
+  await pool.query(`create role ${role}`);
+  const holder = new pg.Client({ connectionString: databaseUrl });
+  await holder.connect();
+  try {
+    await holder.query(`set session authorization ${role}`);
+    await holder.query(
+      `select pg_advisory_lock(hashtextextended('outbox-relay ' || what || ' ' || $1, 0))
+         from unnest(array['heartbeat', 'dead letters']) as what`,
+      [slot],
+    );
+    await relays.untilActive();
+    const beat = async () => {
+      const { rows } = await pool.query('select max(beat) as beat from outbox.heartbeat where slot = $1', [
+        slot,
+      ]);
+      return Number(rows[0].beat ?? 0);
+    };
+    const before = await beat();
+    await waitFor(async () => (await beat()) >= before + 2, 'two heartbeats under foreign locks', 10_000);
+  } finally {
+    await holder.end();
+    await pool.query(`drop role ${role}`);
+  }
+}
 
 async function largeTransaction(arena: Arena, rows: number): Promise<void> {
   const key = `bulk-${randomUUID().slice(0, 8)}-`;
