@@ -88,6 +88,7 @@ grant select, insert, update, delete on outbox.parked_key to outbox_relay;
 -- Read which keys are to be released and tell what came of it.
 grant select, update on outbox.key_release to outbox_relay;
 -- Make partitions ahead, keep the settings' share of closed dead letters; functions run with their owner's rights.
+grant execute on function outbox.ensure_partition(date) to outbox_relay;
 grant execute on function outbox.ensure_partitions(int) to outbox_relay;
 grant execute on function outbox.purge_dead_letters(text, interval, text[]) to outbox_relay;
 grant execute on function outbox.purge_dead_letters_beyond(text, bigint, text[]) to outbox_relay;

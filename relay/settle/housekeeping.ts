@@ -1,6 +1,7 @@
 /**
  * What a streaming relay does every few seconds beside publishing: a heartbeat, the copy of the progress, partitions made
- * ahead, a look at the slot and at the open dead letters. A failure is reported and tried again, unless its class is `stop`.
+ * ahead, a look at the slot and at the open dead letters. A failure is reported and tried again. Only what says that the
+ * stream itself is no longer what it was ends it: no duty is worth an event that waits.
  *
  * Promise: a publication that went missing, or was changed, is noticed. Postgres streams on without the table and says
  * nothing; but the publication is then another one, a stream that has passed the end of a heartbeat without bringing it
@@ -12,14 +13,14 @@ import { pause } from '../backoff.ts';
 import { assertSamePublication, readPublication } from '../capture/publication.ts';
 import type { Config } from '../config.ts';
 import { purgeClosed } from '../dead-letters/purge.ts';
-import { asRelayError, RelayError } from '../errors.ts';
+import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Lsn } from '../position.ts';
 import type { Progress } from '../progress.ts';
 import { type Heartbeat, storeProgress, writeHeartbeat } from './bookkeeping.ts';
 import { readWaiting } from './dead-letters.ts';
-import { ensurePartitions } from './partitions.ts';
+import { ensurePartitions, type SkipReason } from './partitions.ts';
 import { observeSlot } from './slot-health.ts';
 
 /**
@@ -29,8 +30,32 @@ import { observeSlot } from './slot-health.ts';
  */
 const cannotConnectNow = '57P03';
 
+/** What a duty finds out about the stream: events would be missed, or the slot is no more. */
+const endsTheStream: ReadonlySet<ErrorCode> = new Set([
+  'PUBLICATION_MISSING',
+  'PUBLICATION_GAP',
+  'SLOT_MISSING',
+  'SLOT_INVALIDATED',
+  'SLOT_WRONG_KIND',
+]);
+
 /** Partitions are made a week ahead, so looking once an hour leaves 167 more tries. */
 const partitionsIntervalMs = 3_600_000;
+
+/**
+ * After a failure it is tried again after so long, doubled up to the interval: each try may hold up the application's
+ * INSERTs for the second that it waits for a lock, here a sixtieth of the time at most.
+ */
+const partitionsRetryMs = 60_000;
+
+/** What there is to do about a day without a partition of its own. */
+const skipMessages: Readonly<Record<SkipReason, string>> = {
+  rows: 'the default partition holds rows of these days, so they stay there and no partition is made',
+  large:
+    'outbox.event_default is larger than 16 MB, so no partitions are made: attaching one would lock it while all of it is read. Delete what is published from it, then run VACUUM',
+  overlap:
+    'another partition covers these days or a part of them; outbox.partitionsDaysAhead 0 if all are made elsewhere',
+};
 
 /** Retention is of days or of very many; each look at it by count walks along what is kept. */
 const purgeIntervalMs = 600_000;
@@ -61,7 +86,8 @@ type Duty = (this: Housekeeping, signal: AbortSignal) => Promise<void>;
 export class Housekeeping {
   readonly #use: HousekeepingDependencies;
   #pending: Heartbeat | undefined;
-  #partitionsMadeMs = Number.NEGATIVE_INFINITY;
+  #partitionsDueMs = Number.NEGATIVE_INFINITY;
+  #partitionsRetryMs = partitionsRetryMs;
   #purgeDueMs = Number.NEGATIVE_INFINITY;
   #countDueMs = Number.NEGATIVE_INFINITY;
 
@@ -114,10 +140,17 @@ export class Housekeeping {
       await duty.call(this, signal);
     } catch (error) {
       const failure = asRelayError(error);
-      if (failure.class === 'stop' || failure.context.sqlState === cannotConnectNow) throw failure;
+      if (this.#mustEnd(duty, failure)) throw failure;
       this.#use.metrics.countError(failure.code);
-      this.#use.log.warn({ err: failure }, 'housekeeping failed, it will be tried again');
+      const level = failure.class === 'stop' ? 'error' : 'warn';
+      this.#use.log[level]({ err: failure }, 'housekeeping failed, it will be tried again');
     }
+  }
+
+  #mustEnd(duty: Duty, { code, context }: RelayError): boolean {
+    // An outbox table that is gone or renamed is not streamed under its name any more.
+    if (duty === this.#watchPublication && code === 'OUTBOX_TABLE_INVALID') return true;
+    return endsTheStream.has(code) || context.sqlState === cannotConnectNow;
   }
 
   async #watchPublication(): Promise<void> {
@@ -149,12 +182,19 @@ export class Housekeeping {
       throw new RelayError('SLOT_MISSING', `slot ${config.slot} is gone`);
   }
 
-  async #makePartitions(): Promise<void> {
-    const daysAhead = this.#use.config.outbox.partitionsDaysAhead;
-    if (daysAhead === 0 || performance.now() - this.#partitionsMadeMs < partitionsIntervalMs) return;
-    const made = await ensurePartitions(this.#use.pool, daysAhead);
-    this.#partitionsMadeMs = performance.now();
-    if (made.length > 0) this.#use.log.info({ partitions: made.length }, 'made partitions ahead');
+  async #makePartitions(signal: AbortSignal): Promise<void> {
+    const { config, pool, log } = this.#use;
+    const daysAhead = config.outbox.partitionsDaysAhead;
+    if (daysAhead === 0 || performance.now() < this.#partitionsDueMs) return;
+    // Also where it fails: what it locks is the application's.
+    this.#partitionsDueMs = performance.now() + this.#partitionsRetryMs;
+    this.#partitionsRetryMs = Math.min(2 * this.#partitionsRetryMs, partitionsIntervalMs);
+    const { made, skipped } = await ensurePartitions(pool, daysAhead, signal);
+    this.#partitionsDueMs = performance.now() + partitionsIntervalMs;
+    this.#partitionsRetryMs = partitionsRetryMs;
+    if (made.length > 0) log.info({ partitions: made.length }, 'made partitions ahead');
+    for (const [reason, partitions] of Object.entries(skipped))
+      log.warn({ partitions }, skipMessages[reason as SkipReason]);
   }
 
   async #countDeadLetters(): Promise<void> {

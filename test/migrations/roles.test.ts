@@ -36,6 +36,7 @@ async function rights(): Promise<string[]> {
 const expected = [
   'function close_dead_letters outbox_operator EXECUTE',
   'function emit outbox_writer EXECUTE',
+  'function ensure_partition outbox_relay EXECUTE',
   'function ensure_partitions outbox_relay EXECUTE',
   'function fix_dead_letter outbox_operator EXECUTE',
   'function purge_dead_letters outbox_relay EXECUTE',
@@ -138,6 +139,7 @@ describe('the writer', () => {
     'select from outbox.heartbeat',
     'select from outbox.migration',
     'select outbox.ensure_partitions()',
+    'select outbox.ensure_partition(current_date)',
     'create table outbox.mine ()',
   ])('is refused: %s', async (statement) => {
     expect(await refusalOf(writer.query(statement))).toBe('42501');

@@ -228,9 +228,9 @@ const rights: PostgresCheck = {
   },
 };
 
-/** What housekeeping calls, as the settings have it. Without the right the relay would stop. */
+/** What housekeeping calls, as the settings have it. */
 const functionsOfRelay = ({ outbox, deadLetters }: Config): string[] => [
-  ...(outbox.partitionsDaysAhead > 0 ? ['outbox.ensure_partitions(int)'] : []),
+  ...(outbox.partitionsDaysAhead > 0 ? ['outbox.ensure_partition(date)'] : []),
   ...(deadLetters.keepClosedDays > 0 ? ['outbox.purge_dead_letters(text, interval, text[])'] : []),
   ...(deadLetters.keepClosed > 0 ? ['outbox.purge_dead_letters_beyond(text, bigint, text[])'] : []),
 ];

@@ -34,6 +34,8 @@ type Kept = AsyncDisposable & {
   readonly abort: AbortController;
   readonly housekeeping: Housekeeping;
   readonly warnings: { err: { code: string } }[];
+  /** How often the progress was looked at, which each round of duties does. */
+  readonly looks: () => number;
   /** Settles when it ends; with the failure, if there is one. */
   readonly ended: Promise<RelayError | undefined>;
 };
@@ -41,6 +43,7 @@ type Kept = AsyncDisposable & {
 async function keep(config: Config, capture: Pick<Capture, 'serverLsn' | 'beat'>): Promise<Kept> {
   const pool = createPool(config);
   const publication = await readPublication(pool, config);
+  let looks = 0;
   const warnings: Kept['warnings'] = [];
   const log = pino(
     { level: 'warn', serializers: { err: ({ code }) => ({ code }) } },
@@ -54,7 +57,10 @@ async function keep(config: Config, capture: Pick<Capture, 'serverLsn' | 'beat'>
     log,
     metrics: createMetrics(),
     publication,
-    progress: () => progressOf(config.slot),
+    progress: () => {
+      looks += 1;
+      return progressOf(config.slot);
+    },
     stream: () => ({ serverLsn: capture.serverLsn, beat: capture.beat }),
   });
   const abort = new AbortController();
@@ -69,6 +75,7 @@ async function keep(config: Config, capture: Pick<Capture, 'serverLsn' | 'beat'>
     abort,
     housekeeping,
     warnings,
+    looks: () => looks,
     ended,
     async [Symbol.asyncDispose]() {
       abort.abort();
@@ -216,4 +223,61 @@ test('what may pass is told and tried again, and the other duties are done meanw
   await pool.query('drop trigger busy on outbox.heartbeat');
   const beat = 'select from outbox.heartbeat where slot = $1';
   await vi.waitFor(async () => expect((await pool.query(beat, [config.slot])).rowCount).toBe(1), soon);
+});
+
+describe('what fails in one duty alone', () => {
+  test.each([
+    [
+      'making partitions',
+      'alter function outbox.ensure_partition(date) rename to gone',
+      'alter function outbox.gone(date) rename to ensure_partition',
+      'OUTBOX_TABLE_INVALID',
+    ],
+    [
+      'counting dead letters',
+      'alter table outbox.parked_key rename to gone',
+      'alter table outbox.gone rename to parked_key',
+      'OUTBOX_TABLE_INVALID',
+    ],
+    [
+      'copying the progress',
+      `alter table outbox.progress add constraint never check (event_count < 0) not valid`,
+      'alter table outbox.progress drop constraint never',
+      'INTERNAL',
+    ],
+    [
+      'writing the heartbeat',
+      `alter table outbox.heartbeat add constraint never check (beat < 0) not valid`,
+      'alter table outbox.heartbeat drop constraint never',
+      'INTERNAL',
+    ],
+  ])('%s never stops the stream', async (_, breakIt, mendIt, code) => {
+    const config = await newSlot();
+    await outbox.pool.query(breakIt);
+    try {
+      await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
+      await vi.waitFor(() => expect(kept.warnings[0]?.err?.code).toBe(code), soon);
+      const looks = kept.looks();
+      await vi.waitFor(() => expect(kept.looks()).toBeGreaterThan(looks + 3), soon);
+      expect(kept.abort.signal.aborted).toBe(false);
+    } finally {
+      await outbox.pool.query(mendIt);
+    }
+  });
+
+  test('partitions that cannot be made are not tried again at each heartbeat', async () => {
+    const config = await newSlot({ OUTBOX_PARTITIONS_DAYS_AHEAD: 20 });
+    const holder = await outbox.pool.connect();
+    await holder.query('begin; lock table outbox.event_default in access share mode');
+    try {
+      await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
+      await vi.waitFor(() => expect(kept.warnings.length).toBe(1), soon);
+      const looks = kept.looks();
+      await vi.waitFor(() => expect(kept.looks()).toBeGreaterThan(looks + 4), soon);
+      expect(kept.warnings.map(({ err }) => err.code)).toEqual(['POSTGRES_UNAVAILABLE']);
+    } finally {
+      await holder.query('rollback');
+      holder.release();
+    }
+  });
 });
