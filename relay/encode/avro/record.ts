@@ -10,8 +10,8 @@ import { enterRecord, leaveRecord } from './nesting.ts';
 export interface RecordField {
   readonly name: string;
   readonly codec: Codec;
-  /** Writes the default, where the schema has one. */
-  readonly writeDefault: ((sink: ByteSink) => void) | undefined;
+  /** Writes the default, where the schema has one. False: it does not fit the field. */
+  readonly writeDefault: ((sink: ByteSink) => boolean) | undefined;
 }
 
 /** `fields` is filled after the codec is made: a record may hold itself. */
@@ -76,7 +76,8 @@ function ownValue(value: JsonObject, name: string): unknown {
 
 function writeAbsent(field: RecordField, sink: ByteSink): void {
   if (field.writeDefault === undefined) throw new AvroMismatch(field.codec.expected, 'nothing');
-  field.writeDefault(sink);
+  if (!field.writeDefault(sink))
+    throw new AvroMismatch(field.codec.expected, 'nothing, and the default in the schema does not fit');
 }
 
 function countKeys(value: JsonObject): number {

@@ -125,8 +125,8 @@ function parseReferences(references: readonly string[]): Registry {
 }
 
 function parseWith(schemaText: string, registry: Registry): avsc.Type {
+  const schema = parseJson(schemaText);
   try {
-    const schema = parseLosslessJson(schemaText);
     return avsc.Type.forSchema(schema as AvscSchema, {
       registry,
       typeHook: typeHook(),
@@ -135,6 +135,14 @@ function parseWith(schemaText: string, registry: Registry): avsc.Type {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new RelayError('SCHEMA_INVALID', `The schema is not valid Avro: ${reason}`, { cause: error });
+  }
+}
+
+function parseJson(schemaText: string): JsonValue {
+  try {
+    return parseLosslessJson(schemaText);
+  } catch (cause) {
+    throw new RelayError('SCHEMA_INVALID', 'The schema is not valid Avro: it is not JSON.', { cause });
   }
 }
 

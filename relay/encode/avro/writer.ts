@@ -43,6 +43,11 @@ export type SchemaWriters = {
   readonly named: readonly NamedWriter[];
   /** For a union: a value that names its branch itself, as in Avro's own JSON. */
   readonly writeWrapped: AvroWriter;
+  /**
+   * Defaults that do not fit, in words. Events that give these fields are written all the same, as Java does it; those
+   * that leave one out are refused.
+   */
+  readonly faults: readonly string[];
 };
 
 /** As `compileSchema`, without regard to names. */
@@ -51,7 +56,7 @@ export function compileWriter(type: avsc.Type, bytesForm: BytesForm = 'base64'):
 }
 
 /**
- * The writers for a type that `parseAvroSchema` made. Throws `SCHEMA_INVALID` where a default does not fit.
+ * The writers for a type that `parseAvroSchema` made.
  * @param bytesForm how a payload writes bytes and fixed
  */
 export function compileSchema(type: avsc.Type, bytesForm: BytesForm = 'base64'): SchemaWriters {
@@ -70,6 +75,7 @@ class Compiler {
   private readonly codecs: Record<Form, Map<avsc.Type, Codec>> = { payload: new Map(), default: new Map() };
   /** Defaults are encoded when every type is there: one may be of a record that is still being compiled. */
   private readonly pendingDefaults: (() => void)[] = [];
+  private readonly faults: string[] = [];
   private readonly bytesForm: Readonly<Record<Form, BytesForm>>;
 
   constructor(bytesForm: BytesForm) {
@@ -89,7 +95,8 @@ class Compiler {
       const only = isUnion ? writerOf(branches[index]!.codec, onlyBranch(branches, index)) : write;
       return [{ name, aliases, write: only }];
     });
-    return { write, isUnion, named, writeWrapped: writerOf(wrapped(codec), wrappedBranch(branches)) };
+    const writeWrapped = writerOf(wrapped(codec), wrappedBranch(branches));
+    return { write, isUnion, named, writeWrapped, faults: this.faults };
   }
 
   private codecOf(type: avsc.Type, form: Form): Codec {
@@ -179,31 +186,35 @@ class Compiler {
       const codec = this.codecOf(type, 'default');
       if (!codec.tryWrite(item, sink)) throw new AvroMismatch(codec.expected, codec.found(item));
     };
-    if (form === 'default') return (sink) => write(value, sink);
-    let encoded: Buffer = Buffer.alloc(0);
+    if (form === 'default') {
+      return (sink) => {
+        write(value, sink);
+        return true;
+      };
+    }
+    let encoded: Buffer | undefined;
     this.pendingDefaults.push(() => {
-      encoded = encodeDefault(write, value, place);
+      encoded = this.encodeDefault(write, value, place);
     });
-    return (sink) => sink.writeFixed(encoded);
+    return (sink) => {
+      if (encoded === undefined) return false;
+      sink.writeFixed(encoded);
+      return true;
+    };
   }
-}
 
-function encodeDefault(write: AvroWriter, value: unknown, place: string): Buffer {
-  const sink = new ByteSink(64);
-  resetNesting();
-  try {
-    write(value, sink);
-  } catch (error) {
-    if (!(error instanceof AvroMismatch)) throw error;
-    throw new RelayError(
-      'SCHEMA_INVALID',
-      `The default of ${place} does not fit its type: ${error.message}`,
-      {
-        cause: error,
-      },
-    );
+  private encodeDefault(write: AvroWriter, value: unknown, place: string): Buffer | undefined {
+    const sink = new ByteSink(64);
+    resetNesting();
+    try {
+      write(value, sink);
+      return sink.copy();
+    } catch (error) {
+      if (!(error instanceof AvroMismatch)) throw error;
+      this.faults.push(`The default of ${place} does not fit its type: ${error.message}`);
+      return undefined;
+    }
   }
-  return sink.copy();
 }
 
 type UnionType = avsc.types.WrappedUnionType;
