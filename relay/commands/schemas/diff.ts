@@ -5,8 +5,9 @@ import { RegistryClient } from '../../encode/registry-client.ts';
 import { exitCodes } from '../../errors.ts';
 import { type Difference, diffSchemas } from '../../schemas/diff.ts';
 import { readModel } from '../../schemas/model.ts';
+import { compactJson } from '../../schemas/schema-text.ts';
 import type { Load } from '../load.ts';
-import { compactJson, readSchemaFiles, type SchemaFile } from './files.ts';
+import { readSchemaFiles, type SchemaFile } from './files.ts';
 
 type DiffOptions = { json?: boolean };
 

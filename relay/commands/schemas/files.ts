@@ -6,12 +6,12 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { Config } from '../../config.ts';
-import { parseLosslessJson } from '../../encode/avro/json.ts';
-import { parseAvroSchema } from '../../encode/avro/writer.ts';
+import { compileSchema, parseAvroSchema } from '../../encode/avro/writer.ts';
 import type { Reference, RegistryClient } from '../../encode/registry-client.ts';
 import { Router } from '../../encode/route.ts';
 import { asRelayError, RelayError } from '../../errors.ts';
 import { folderOf, linkFiles, type NamedFile, namesIn, orderFiles } from '../../schemas/references.ts';
+import { compactJson, readSchemaText } from '../../schemas/schema-text.ts';
 
 export type SchemaFile = {
   /** Below the directory, with slashes. */
@@ -28,14 +28,6 @@ export type SchemaFile = {
   /** Their texts and those of what they use, what one builds on before it. */
   readonly usedTexts: readonly string[];
 };
-
-/**
- * JSON without the spaces between its tokens, digits untouched. Spaces mean nothing in a schema, but Apicurio takes
- * another text for another version.
- */
-export function compactJson(text: string): string {
-  return text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, '$1');
-}
 
 /**
  * The id under which the registry has the file's schema for its subject, whatever its layout; undefined if it has not.
@@ -128,18 +120,11 @@ export async function readSchemaFiles(config: Config): Promise<SchemaFile[]> {
   return [...files.values()];
 }
 
-/** @throws RelayError PAYLOAD_NOT_JSON, SCHEMA_INVALID */
+/** @throws RelayError SCHEMA_INVALID */
 function readNames(file: string, text: string): ReadFile {
-  const { name, used } = namesIn(readJson(text));
-  return { file, name: name ?? '', used, schemaText: compactJson(text) };
-}
-
-function readJson(text: string) {
-  try {
-    return parseLosslessJson(text);
-  } catch {
-    throw new RelayError('SCHEMA_INVALID', 'The schema is not JSON.');
-  }
+  const { schema, schemaText } = readSchemaText(text);
+  const { name, used } = namesIn(schema);
+  return { file, name: name ?? '', used, schemaText };
 }
 
 async function listFiles(directory: string): Promise<string[]> {
@@ -162,7 +147,10 @@ function assign(
   router: Router,
 ): SchemaFile {
   const usedTexts = [...new Set(uses.flatMap((each) => [...each.usedTexts, each.schemaText]))];
-  const { typeName } = parseAvroSchema(schemaText, usedTexts);
+  const type = parseAvroSchema(schemaText, usedTexts);
+  const { faults } = compileSchema(type);
+  if (faults.length > 0) throw new RelayError('SCHEMA_INVALID', faults.join(' '));
+  const { typeName } = type;
   const isRecord = typeName === 'record' && name !== '';
   const isNamed = isRecord || typeName === 'enum' || typeName === 'fixed';
   const byName = config.schemas.subjectStrategy === 'record';

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { compactJson, readSchemaFiles } from '../../../relay/commands/schemas/files.ts';
+import { readSchemaFiles } from '../../../relay/commands/schemas/files.ts';
 import { loadConfig } from '../../../relay/config.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
@@ -91,11 +91,6 @@ describe('files', () => {
       'shop.shipment.ShipmentDispatched',
     ]);
   });
-});
-
-test('compacting keeps what is inside strings, and every digit', () => {
-  const text = '{ "a b" : "c \\" d" ,\n "n" : 12345678901234567890 }';
-  expect(compactJson(text)).toBe('{"a b":"c \\" d","n":12345678901234567890}');
 });
 
 describe('register', () => {
