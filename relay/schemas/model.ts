@@ -41,7 +41,7 @@ export type Field = {
   readonly fallback: JsonValue | undefined;
 };
 
-type JsonObject = { readonly [key: string]: JsonValue };
+export type JsonObject = { readonly [key: string]: JsonValue };
 
 /**
  * The tree of a schema. `references` are the texts of named schemas it refers to, what one builds on before it.
@@ -171,7 +171,7 @@ function texts(value: JsonValue | undefined): string[] {
 }
 
 /** What each logical type rests on; a fixed must also have the size. */
-const underlyingOf: Readonly<Record<string, readonly string[]>> = {
+export const underlyingOf: Readonly<Record<string, readonly string[]>> = {
   decimal: ['bytes', 'fixed'],
   uuid: ['string', 'fixed16'],
   duration: ['fixed12'],

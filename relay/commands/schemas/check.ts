@@ -1,12 +1,16 @@
 /** `outbox-relay schemas check`: whether the files may become the next versions of their subjects. */
 import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
+import { parseLosslessJson } from '../../encode/avro/json.ts';
 import { RegistryClient } from '../../encode/registry-client.ts';
 import { exitCodes } from '../../errors.ts';
 import { type CheckedSchema, checkSchema, type VersionFinding } from '../../schemas/check.ts';
+import { lintSchema, type Warning } from '../../schemas/lint.ts';
 import { type Level, levels, SubjectHistory } from '../../schemas/subject-history.ts';
 import type { Load } from '../load.ts';
 import { findRegistered, readSchemaFiles, Versions } from './files.ts';
+
+type Linted = CheckedSchema & { readonly warnings: readonly Warning[] };
 
 type CheckOptions = { level?: Level; json?: boolean };
 
@@ -22,6 +26,10 @@ which always goes by its own level.
 At every level, since registries let them pass though values arrive as others: a decimal's changed scale or precision,
 milliseconds turned into microseconds or back, another logical type on the same bytes; compared with the latest version.
 
+Warned of, without a change of the exit code: logical types that count for nothing (misspelt, beside the type, on a type
+they do not belong to, a decimal without a fitting precision), defaults that are the text "null" or not of the first type
+of their union. A default that does not fit its type at all makes a file invalid.
+
 Exit codes: 0 every file may be registered · 1 one may not · 64 a file is no valid schema, all faults are listed ·
 69 the registry does not answer · 77 it refuses the credentials · 78 a registered version is no valid schema
 
@@ -36,7 +44,10 @@ export function schemasCheckCommand(load: Load): Command {
     .addOption(
       new Option('--level <level>', 'compare by this level, not by that of the registry').choices(levels),
     )
-    .option('--json', 'print one JSON object {ok, schemas: [{file, subject, status, level, findings}]}')
+    .option(
+      '--json',
+      'print one JSON object {ok, schemas: [{file, subject, status, level, findings, warnings}]}',
+    )
     .addHelpText('after', help)
     .action(async (options: CheckOptions, command: Command) => {
       const { config } = load(command, ['registry']);
@@ -44,11 +55,14 @@ export function schemasCheckCommand(load: Load): Command {
       const files = await readSchemaFiles(config);
       const [client, history] = [new RegistryClient(config.registry), new SubjectHistory(config.registry)];
       const versions = new Versions(client);
-      const schemas: CheckedSchema[] = [];
+      const schemas: Linted[] = [];
       for (const file of files) {
         const references = await versions.references(file);
         const isRegistered = (await findRegistered(client, file, references)) !== undefined;
-        const checked = await checkSchema(history, file, references, isRegistered, options.level);
+        const checked = {
+          ...(await checkSchema(history, file, references, isRegistered, options.level)),
+          warnings: lintSchema(parseLosslessJson(file.schemaText)),
+        };
         schemas.push(checked);
         if (!options.json) print(describe(checked, options.level));
       }
@@ -67,7 +81,11 @@ const words: Readonly<Record<CheckedSchema['status'], string>> = {
 };
 
 /** `asked`: the level of --level. */
-function describe({ file, subject, status, level, findings }: CheckedSchema, asked?: Level): string {
+function describe(schema: Linted, asked?: Level): string {
+  return [describeStatus(schema, asked), ...schema.warnings.map(describeWarning)].join('\n');
+}
+
+function describeStatus({ file, subject, status, level, findings }: CheckedSchema, asked?: Level): string {
   if (status === 'compatible' && level === 'NONE' && asked === undefined)
     return `${styleText('yellow', '!')} ${file}  ${subject}: changed, and not compared: the registry has it at NONE\n${atNone}`;
   const mark = status === 'incompatible' ? styleText('red', '✖') : styleText('green', '✔');
@@ -76,6 +94,10 @@ function describe({ file, subject, status, level, findings }: CheckedSchema, ask
 }
 
 const atNone = `      → Give --level BACKWARD, or set a level in the registry: PUT {"compatibility": "BACKWARD"} to <registry>/config.`;
+
+function describeWarning({ path, explanation, remedy }: Warning): string {
+  return `    ${styleText('yellow', '!')} ${path}: ${explanation}\n      → ${remedy}`;
+}
 
 function describeFinding({ path, explanation, remedy }: VersionFinding): string {
   return `    ${path}: ${explanation}\n      → ${remedy}`;

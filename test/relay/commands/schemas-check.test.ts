@@ -68,6 +68,33 @@ const run = (...args: string[]): Promise<CliResult> =>
   });
 
 describe('check', () => {
+  test('a default that does not fit its field is named by check and register, before anything is registered', async () => {
+    await write(placed(id, { ...note, default: 5 }));
+    await write({ ...placed(id), name: 'Fine' }, `${aggregatetype}/Fine.avsc`);
+    for (const command of ['check', 'register']) {
+      const { code, stderr } = await run(command);
+      expect(code).toBe(64);
+      expect(stderr).toContain(
+        `${aggregatetype}/OrderPlaced.avsc: The default of shop.OrderPlaced.note does not fit its type`,
+      );
+    }
+    expect(
+      (await fetch(`${registryUrl}/subjects/${subject.replace('OrderPlaced', 'Fine')}/versions`)).status,
+    ).toBe(404);
+  });
+
+  test('what a schema hardly means is warned of, and passes', async () => {
+    await write(
+      placed(id, { ...note, default: 'null' }, { name: 'at', type: 'long', logicalType: 'timestamp-millis' }),
+    );
+    const { code, stdout } = await run('check');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/! \$\.note: the default is the text "null"/);
+    expect(stdout).toMatch(/! \$\.at: logicalType "timestamp-millis" stands beside the type/);
+    const [{ warnings }] = JSON.parse((await run('check', '--json')).stdout).schemas;
+    expect(warnings.map(({ path }: { path: string }) => path)).toEqual(['$.note', '$.at']);
+  });
+
   test('a new, an unchanged and a compatible schema pass', async () => {
     await write(placed(id));
     expect(await run('check')).toMatchObject({
