@@ -53,9 +53,17 @@ export const errorTable = {
     class: 'stop',
     hint: 'The publication did not cover the outbox for a while, so events written then were never streamed. `outbox-relay recover` publishes those that are missing; `outbox-relay adopt gap` goes on without them.',
   },
+  PUBLICATION_INCOMPLETE: {
+    class: 'stop',
+    hint: 'The publication leaves out a column that the relay needs. A column list: add the column, or remove the list (`ALTER PUBLICATION … SET TABLE …`). A generated column: make it an ordinary one, or from Postgres 18 on `ALTER PUBLICATION … SET (publish_generated_columns = stored)`. Events written before that lack the column on the stream; `outbox-relay recover --force` publishes them from the table.',
+  },
   OUTBOX_TABLE_INVALID: {
     class: 'stop',
-    hint: 'The outbox table, or one of the columns named under `outbox.columns`, does not exist; run `outbox-relay migrate` or correct the mapping.',
+    hint: 'The outbox table, or one of the columns named under `outbox.columns`, does not exist or is of a kind that cannot be streamed; the message says which. In a new database run `outbox-relay migrate`, otherwise correct the mapping. Where a column was renamed while events waited: run the relay with the old name until it stops with this error, then with the new one.',
+  },
+  ROW_UNREADABLE: {
+    class: 'stop',
+    hint: 'Postgres cannot send a row: it holds bytes that are not text in the encoding of the database (as an SQL_ASCII database takes them), or is larger than 1 GB as text. Everything before it is published. Once the row is out of the table, `outbox-relay recover --force` publishes what is behind it.',
   },
   POSTGRES_UNAUTHORIZED: {
     class: 'stop',

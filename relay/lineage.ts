@@ -7,21 +7,26 @@ import type { DatabaseState, Progress } from './progress.ts';
 import { readMarks } from './settle/bookkeeping.ts';
 
 /**
- * To be called while `capture` holds the slot and every predecessor is fenced: only then does nothing of it change
+ * To be called when `capture` has taken the slot and every predecessor is fenced: only then does nothing of it change
  * meanwhile. A relay that was paused and succeeded before it came to this would compare its successor's slot with the
- * progress it once read, and stop for good; so whose the slot is, is read together with its position.
+ * progress it once read, and stop for good; so whose the slot is, is read together with its position. A slot that nobody
+ * has, since our stream has failed, is as we left it while no other session has begun: only a session acknowledges.
+ * @param lastSession number of the last session that had begun when the slot was taken; left out where it must be ours
  * @throws RelayError SLOT_IN_USE when it is not ours any more; SLOT_MISSING, SLOT_INVALIDATED, POSTGRES_*
  */
 export async function readDatabaseState(
   pool: pg.Pool,
   slot: string,
   capture: Pick<Capture, 'system' | 'walSenderPid'>,
+  lastSession?: number,
 ): Promise<DatabaseState & { readonly publication: string | null }> {
-  const marks = await readMarks(pool, slot);
+  // In this order: a session that began before the slot was read shows in the marks.
   const state = await readSlot(pool, slot);
+  const marks = await readMarks(pool, slot);
   if (state === undefined) throw new RelayError('SLOT_MISSING', `slot ${slot} vanished while it was held`);
-  if (state.activePid !== capture.walSenderPid)
-    throw new RelayError('SLOT_IN_USE', `slot ${slot} was taken over meanwhile`);
+  const isOurs = state.activePid === capture.walSenderPid;
+  const isAsWeLeftIt = state.activePid === null && marks.session === lastSession;
+  if (!isOurs && !isAsWeLeftIt) throw new RelayError('SLOT_IN_USE', `slot ${slot} was taken over meanwhile`);
   const { systemIdentifier, timeline, history } = capture.system;
   const { walLsn, initialised, beat, publication } = marks;
   return {

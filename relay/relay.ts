@@ -61,8 +61,8 @@ export type RelayDependencies = {
   readonly connections?: Connections;
 };
 
-/** The slot, and the publication as it was before the slot was taken or made. */
-type Held = { readonly capture: Capture; readonly publication: string };
+/** The slot; and of before it was taken or made, the publication and the number of the last session that had begun. */
+type Held = { readonly capture: Capture; readonly publication: string; readonly lastSession: number };
 
 /** Where the session begins. */
 type Resolved = Begun & {
@@ -197,6 +197,8 @@ export class Relay {
     } finally {
       this.#capture = undefined;
       this.#streaming = undefined;
+    } catch (error) {
+      throw this.#streaming === undefined ? causeOf(error, capture.inbox.failure) : error;
       await Promise.all([publisher?.close(), capture.close()]);
     }
   }
@@ -266,7 +268,8 @@ export class Relay {
     assertSamePublication(marks.publication, publication);
     if (found === undefined) await this.#createSlot(marks.initialised);
     try {
-      return { capture: await Capture.open(this.#config, this.#connections.replication), publication };
+      const capture = await Capture.open(this.#config, this.#connections.replication);
+      return { capture, publication, lastSession: marks.session };
     } catch (error) {
       // Another relay was quicker: no failure.
       if (error instanceof RelayError && error.code === 'SLOT_IN_USE') return this.#waitForPeer(null);
@@ -301,15 +304,16 @@ export class Relay {
    * the progress was lost, and a crash between the two leaves neither doubt nor work.
    */
   async #resolveLineage(held: Held, publisher: Publisher, claimed: Progress | null): Promise<Resolved> {
-    const { capture, publication } = held;
-    const database = await readDatabaseState(this.#pool, this.#config.slot, capture);
+    const { capture, publication, lastSession } = held;
+    const database = await readDatabaseState(this.#pool, this.#config.slot, capture, lastSession);
     const verdict = checkLineage(claimed, database);
     assertSamePublication(database.publication, publication);
     await failpoint('LINEAGE_CHECKED');
     const progress = claimed ?? progressAt(this.#config.slot, database, this.#instance);
     if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
     await failpoint('FIRST_PROGRESS_COMMITTED');
-    const begun = await beginSession(this.#pool, progress, publication, capture.walSenderPid);
+    const hold = { walSenderPid: capture.walSenderPid, lastSession };
+    const begun = await beginSession(this.#pool, progress, publication, hold);
     if (begun.reread > 0)
       this.#log.info(
         { deadLetters: begun.reread },
@@ -372,4 +376,14 @@ export class Relay {
   async #close(): Promise<void> {
     await Promise.allSettled([this.#tail?.stop(), this.#admin.disconnect(), this.#pool.end()]);
   }
+}
+
+/**
+ * A stream that fails lets go of the slot, and a step before streaming then finds that another relay has it, or had it.
+ * That is what came of it; what a person must know is why the stream failed.
+ */
+function causeOf(error: unknown, ofStream: RelayError | undefined): RelayError {
+  const failure = asRelayError(error);
+  const isConsequence = failure.code === 'SLOT_IN_USE' || failure.code === 'PRODUCER_FENCED';
+  return ofStream !== undefined && isConsequence ? ofStream : failure;
 }

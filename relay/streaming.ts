@@ -107,7 +107,7 @@ export class Streaming {
 
   /**
    * Streams until `signal`; what is in flight then is still committed and acknowledged, what is only filling is not.
-   * @throws RelayError the first failure.
+   * @throws RelayError the first failure. Where the stream itself meets it, everything before it is committed by then.
    */
   async run(signal: AbortSignal): Promise<void> {
     const end = () => this.#ending.abort();
@@ -118,6 +118,10 @@ export class Streaming {
     if (ended.aborted) this.#wakeAll();
     try {
       await this.#untilAllEnd([this.#fill(), this.#publish(), ...this.#housekeeping.loops(ended)]);
+    } catch (error) {
+      // The next start then does not see again what it need not: a table as it was before it was altered, for instance.
+      if (asRelayError(error).class === 'stop') await this.#use.capture.flush(flushTimeoutMs);
+      throw error;
     } finally {
       signal.removeEventListener('abort', end);
     }
@@ -145,6 +149,15 @@ export class Streaming {
 
   /** Capture to batch. */
   async #fill(): Promise<void> {
+    try {
+      await this.#takeAll();
+    } catch (error) {
+      await this.#commitBefore(asRelayError(error));
+      throw error;
+    }
+  }
+
+  async #takeAll(): Promise<void> {
     const { inbox } = this.#use.capture;
     while (await this.#arrival()) {
       for (let next = inbox.peek(); next !== undefined && !this.#isEnding; next = inbox.peek()) {
@@ -152,6 +165,16 @@ export class Streaming {
         inbox.shift();
       }
     }
+  }
+
+  /**
+   * A fault at one place of the stream, be it the row that Postgres cannot send, the event that halts or the end of the
+   * connection, must not take away what came before it: otherwise a fault that every session meets again would keep good
+   * events from being published for as long as nobody removes it. Where the connection is gone another relay may have the
+   * slot by now; this one publishes until that one fences it, and that one reads the progress only then.
+   */
+  async #commitBefore({ code }: RelayError): Promise<void> {
+    if (!doubtsHistory.has(code)) await this.#allCommitted();
   }
 
   get #isEnding(): boolean {
@@ -175,6 +198,7 @@ export class Streaming {
     }
     const skip = Math.max(0, published);
     await failpoint('TRANSACTION_RECEIVED');
+    if (transaction.fault !== undefined) throw transaction.fault;
     this.#heed(transaction);
     const released = await this.#release(transaction);
     const encoded = await this.#encode(transaction, skip);
@@ -357,6 +381,9 @@ export class Streaming {
     for (const { code, topic } of rejections) metrics.countDeadLetter(code, topic ?? undefined);
   }
 }
+
+/** Faults that say that the stream is not the one the progress speaks of: what came before them is in doubt too. */
+const doubtsHistory: ReadonlySet<string> = new Set(['LINEAGE_REWOUND', 'PUBLICATION_GAP']);
 
 /** For the last acknowledgement to arrive; without it the next start only reads a second of WAL again. */
 const flushTimeoutMs = 1_000;

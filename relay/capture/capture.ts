@@ -8,10 +8,10 @@ import pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import type { Config } from '../config.ts';
 import { asRelayError, RelayError } from '../errors.ts';
-import { type Lsn, parseLsn } from '../position.ts';
+import { formatLsn, type Lsn, parseLsn } from '../position.ts';
 import { clientConfig, postgresError } from '../postgres.ts';
 import { Inbox } from './inbox.ts';
-import { TransactionAssembler } from './pgoutput.ts';
+import { type Place, TransactionAssembler } from './pgoutput.ts';
 import { heartbeatTable } from './publication.ts';
 import { encodeStatusUpdate } from './status-update.ts';
 
@@ -141,14 +141,14 @@ export class Capture {
 
   async #start(): Promise<void> {
     const started = Promise.withResolvers<void>();
-    this.#service.on('error', (error) => this.#fail(postgresError(error, 'replication')));
+    this.#service.on('error', (error) => this.#fail(this.#translate(error)));
     this.#service.on('start', started.resolve);
     this.#service.on('heartbeat', (lsn, _timestamp, shouldRespond) =>
       this.#keepalive(parseLsn(lsn), shouldRespond),
     );
     this.#service.subscribe(this.#plugin(), this.#config.slot, '0/0').then(
       () => this.#fail(new RelayError('POSTGRES_UNAVAILABLE', 'the server ended the replication stream')),
-      (error: unknown) => this.#fail(replicationError(error)),
+      (error: unknown) => this.#fail(this.#translate(error)),
     );
     const { capture, database } = this.#config;
     // The watchdog only watches a stream that has begun. A server that is gone by then says nothing for hours.
@@ -188,6 +188,8 @@ export class Capture {
   #receive(message: Buffer): void {
     if (this.#isClosed) return;
     this.#lastReceivedMs = performance.now();
+    // Behind a message that could not be read nothing is taken in.
+    if (this.inbox.failure !== undefined) return;
     try {
       const transaction = this.#assembler.push(message);
       if (transaction === undefined) return;
@@ -233,6 +235,13 @@ export class Capture {
     this.#wire?.stream.resume();
   }
 
+  #translate(error: unknown): RelayError {
+    const failure = replicationError(error);
+    return failure.code === 'ROW_UNREADABLE'
+      ? unreadable(failure, this.#assembler.place, this.#serverLsn)
+      : failure;
+  }
+
   #fail(error: RelayError): void {
     if (!this.#isClosed) this.inbox.fail(error);
   }
@@ -272,11 +281,27 @@ function replicationError(error: unknown): RelayError {
       return isOfPublication(error)
         ? new RelayError('PUBLICATION_MISSING', translated.message, { cause: error })
         : new RelayError('SLOT_MISSING', translated.message, { cause: error });
+    case '22021': // character_not_in_repertoire
+    case '22P05': // untranslatable_character
+    case '54000': // program_limit_exceeded: over 1 GB
+      return new RelayError('ROW_UNREADABLE', translated.message, { cause: error });
     case '55000': // object_not_in_prerequisite_state
       return new RelayError('SLOT_INVALIDATED', translated.message, { cause: error });
     default:
       return translated;
   }
+}
+
+/** With the place, as near as the stream tells it: the server fails at the row, before it has sent anything of it. */
+function unreadable(failure: RelayError, place: Place | undefined, serverLsn: Lsn): RelayError {
+  const where =
+    place === undefined
+      ? `in a transaction that committed after ${formatLsn(serverLsn)}`
+      : `in the transaction that committed at ${formatLsn(place.commitLsn)}, behind ${place.rows} of its events`;
+  return new RelayError('ROW_UNREADABLE', `Postgres cannot send a row ${where}: ${failure.message}`, {
+    cause: failure.cause,
+    context: place === undefined ? {} : { commitLsn: formatLsn(place.commitLsn), ordinal: place.rows },
+  });
 }
 
 /** By the place in the server that raised it: the message is in the server's language, which only a superuser may set. */

@@ -1,12 +1,15 @@
 /**
  * The transactions between the socket and the encoder, and the bound on memory: it counts the bytes of every event that
  * is not yet committed to Kafka, and says when to stop reading from Postgres. One reader.
+ *
+ * Promise: a failure of the stream takes its place in the order. What arrived before it is handed out first, and nothing
+ * that arrives after it is ever taken in: behind a message that could not be read, nobody knows what is missing.
  */
 import type { RelayError } from '../errors.ts';
 import type { CommittedTransaction } from './transaction.ts';
 
 export class Inbox {
-  /** Resolves with the failure of the stream, if it fails. */
+  /** Resolves with the failure of the stream as soon as it fails, whatever waits before it. */
   readonly failed: Promise<RelayError>;
   readonly #fail: (error: RelayError) => void;
   readonly #maxBytes: number;
@@ -40,24 +43,32 @@ export class Inbox {
     return this.#bytes >= this.#maxBytes;
   }
 
+  /** The failure of the stream, whatever waits before it. */
+  get failure(): RelayError | undefined {
+    return this.#failure;
+  }
+
   push(transaction: CommittedTransaction): void {
+    if (this.#failure !== undefined) return;
     this.#queue.push(transaction);
     this.#bytes += transaction.bytes;
     this.wake();
   }
 
-  /** Ends the inbox. What arrived and was not committed is dropped with it: the next connection reads it again. */
+  /** Closes the inbox behind what it holds. The first failure counts. */
   fail(error: RelayError): void {
     this.#failure ??= error;
     this.#fail(this.#failure);
+    // Who waits has nothing before it.
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
   }
 
-  /** The next transaction, without removing it. @throws the failure of the stream. */
+  /** The next transaction, without removing it. @throws the failure of the stream, once all before it is taken. */
   peek(): CommittedTransaction | undefined {
-    if (this.#failure !== undefined) throw this.#failure;
-    return this.#queue[this.#head];
+    const next = this.#queue[this.#head];
+    if (next === undefined && this.#failure !== undefined) throw this.#failure;
+    return next;
   }
 
   shift(): void {
@@ -75,10 +86,10 @@ export class Inbox {
     this.#waiting = undefined;
   }
 
-  /** Resolves when `peek` has something, or on `wake`; rejects with the failure of the stream. */
+  /** Resolves when `peek` has something, or on `wake`; rejects with the failure of the stream, once it is its turn. */
   arrival(): Promise<void> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#head < this.#queue.length) return Promise.resolve();
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });

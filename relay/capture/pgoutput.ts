@@ -5,7 +5,7 @@
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html (protocol version 1)
  */
 import { RelayError } from '../errors.ts';
-import type { Lsn } from '../position.ts';
+import { formatLsn, type Lsn } from '../position.ts';
 import { type ColumnRoles, RowStore, type Rows } from './row-store.ts';
 import type { CommittedTransaction, OutboxRow } from './transaction.ts';
 
@@ -33,6 +33,8 @@ const optionalRoles: ReadonlySet<string> = new Set(['headers', 'createdAt']);
 
 type Relation =
   | { readonly kind: 'outbox'; readonly roles: ColumnRoles }
+  /** The outbox as it was, or is, without a column that is mapped: no row of it can be read. */
+  | { readonly kind: 'unreadable'; readonly problem: string }
   | { readonly kind: 'heartbeat'; readonly slotColumn: number; readonly beatColumn: number }
   | { readonly kind: 'other' };
 
@@ -51,7 +53,11 @@ type OpenTransaction = {
   bytes: number;
   beat: number | undefined;
   releases: number[];
+  fault: RelayError | undefined;
 };
+
+/** How far a transaction is received that is not whole yet. */
+export type Place = { readonly commitLsn: Lsn; readonly rows: number };
 
 /** Added to the slot's name in a heartbeat's row that is no heartbeat: the request to release a parked key. */
 export const releaseSuffix = '/release';
@@ -68,9 +74,15 @@ export class TransactionAssembler {
     this.#options = options;
   }
 
+  /** Where the stream is within a transaction; undefined between two. */
+  get place(): Place | undefined {
+    const open = this.#open;
+    return open && { commitLsn: open.commitLsn, rows: open.nextOrdinal + open.rows.length };
+  }
+
   /**
    * Takes one pgoutput message; nothing of the buffer is kept. Gives a transaction, or a part of one, when it is complete.
-   * @throws RelayError DECODE_FAILED for a message that is not understood, OUTBOX_TABLE_INVALID for a missing column.
+   * @throws RelayError DECODE_FAILED for a message that is not understood.
    */
   push(message: Buffer): CommittedTransaction | undefined {
     this.#message = message;
@@ -110,6 +122,7 @@ export class TransactionAssembler {
       bytes: 0,
       beat: undefined,
       releases: [],
+      fault: undefined,
     };
   }
 
@@ -131,7 +144,19 @@ export class TransactionAssembler {
     this.#offset = 6;
     if (relation.kind === 'outbox') return this.#outboxRow(open, relation.roles);
     if (relation.kind === 'heartbeat') this.#heartbeatRow(open, relation);
+    if (relation.kind === 'unreadable') this.#unreadableRow(open, relation.problem);
     return undefined;
+  }
+
+  /** Not published in part, and nothing more of it is kept: it may hold any number of such rows. */
+  #unreadableRow(open: OpenTransaction, problem: string): void {
+    open.fault ??= new RelayError(
+      'OUTBOX_TABLE_INVALID',
+      `${problem}, in an event that was committed at ${formatLsn(open.commitLsn)}; everything before it is published`,
+      { context: { commitLsn: formatLsn(open.commitLsn) } },
+    );
+    open.rows = this.#store.newRows();
+    open.bytes = 0;
   }
 
   #outboxRow(open: OpenTransaction, roles: ColumnRoles): CommittedTransaction | undefined {
@@ -140,6 +165,7 @@ export class TransactionAssembler {
     if (columns !== roles.length)
       throw new RelayError('DECODE_FAILED', 'a row has another number of columns than its relation');
     for (let column = 0; column < columns; column++) this.#skipColumn();
+    if (open.fault !== undefined) return undefined;
     // A part is cut only when a row beyond it exists, so that a transaction of exactly the limit stays whole.
     const cut =
       open.rows.length >= this.#options.maxPartRows ||
@@ -176,6 +202,7 @@ export class TransactionAssembler {
       bytes: transactionBytes + open.bytes,
       ...(open.beat === undefined ? {} : { beat: open.beat }),
       ...(endLsn === null || open.releases.length === 0 ? {} : { releases: open.releases }),
+      ...(open.fault === undefined ? {} : { fault: open.fault }),
     };
     open.nextOrdinal += open.rows.length;
     open.rows = this.#store.newRows();
@@ -211,10 +238,10 @@ export class TransactionAssembler {
       const column = wanted[role];
       if (column === '' && optionalRoles.has(role)) continue;
       if (!columns.includes(column))
-        throw new RelayError(
-          'OUTBOX_TABLE_INVALID',
-          `${name} has no column ${column} for outbox.columns.${role}`,
-        );
+        return {
+          kind: 'unreadable',
+          problem: `${name} has no column ${column} for outbox.columns.${role} (its columns: ${columns.join(', ')})`,
+        };
     }
     return {
       kind: 'outbox',

@@ -1,4 +1,5 @@
 /** What capture gives: the types that encode and the relay work on. */
+import type { RelayError } from '../errors.ts';
 import type { Lsn } from '../position.ts';
 
 /** A row of the outbox table as text, exactly as Postgres printed it. `null` is SQL NULL. */
@@ -47,4 +48,9 @@ export type CommittedTransaction = {
    * in parts they come with the last, so that they take effect exactly if the progress covers the transaction whole.
    */
   readonly releases?: readonly number[];
+  /**
+   * Why rows of it cannot be read as events, as where a mapped column is missing. `rows` is empty then. It takes its place
+   * in the order, so that what came before is published, and counts only if the transaction is not published yet.
+   */
+  readonly fault?: RelayError;
 };

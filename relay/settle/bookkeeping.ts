@@ -15,6 +15,8 @@ export type DatabaseMarks = {
   readonly beat: number;
   /** Identity of the publication that the slot has streamed through; null before it did. */
   readonly publication: string | null;
+  /** Number of the last session that has begun on the slot; 0 where none did. */
+  readonly session: number;
   /** A standby server cannot be streamed from until it is promoted. */
   readonly isInRecovery: boolean;
 };
@@ -24,6 +26,7 @@ type MarksRow = {
   initialised: boolean;
   beat: string;
   publication: string | null;
+  session: string | null;
   recovery: boolean;
 };
 
@@ -35,7 +38,8 @@ export async function readMarks(pool: pg.Pool, slot: string): Promise<DatabaseMa
             case when not pg_is_in_recovery() then pg_current_wal_lsn() end as wal,
             exists (select from outbox.progress where slot = $1) as initialised,
             (select coalesce(max(beat), 0) from outbox.heartbeat where slot = $1) as beat,
-            (select publication from outbox.progress where slot = $1) as publication`,
+            (select publication from outbox.progress where slot = $1) as publication,
+            (select session from outbox.progress where slot = $1) as session`,
     [slot],
   );
   return {
@@ -43,6 +47,7 @@ export async function readMarks(pool: pg.Pool, slot: string): Promise<DatabaseMa
     initialised: row?.initialised === true,
     beat: Number(row?.beat ?? 0),
     publication: row?.publication ?? null,
+    session: Number(row?.session ?? 0),
     isInRecovery: row?.recovery === true,
   };
 }

@@ -13,6 +13,14 @@ import { idleTimeoutMs, storeProgress } from './bookkeeping.ts';
 
 export type Session = { readonly slot: string; readonly number: number };
 
+/** How a relay shows that no other has come after it. */
+export type Hold = {
+  /** The server's process that streams the slot to us. */
+  readonly walSenderPid: number | undefined;
+  /** Number of the last session that had begun when the slot was taken. */
+  readonly lastSession?: number;
+};
+
 export type Begun = {
   readonly session: Session;
   /** Dead letters that are read again. */
@@ -25,14 +33,14 @@ export type Begun = {
  * Writes the mark of the slot and the copy of the progress, and puts everything about dead letters back to where the
  * progress stands. To be called when the slot is held and every predecessor is fenced in Kafka.
  * @param publication identity of the publication, to be remembered
- * @param walSenderPid the server's process that streams the slot to us
+ * @param hold what shows that nobody has succeeded us
  * @throws RelayError SLOT_IN_USE when the slot is not ours any more; POSTGRES_*
  */
 export function beginSession(
   pool: pg.Pool,
   progress: Progress,
   publication: string,
-  walSenderPid: number | undefined,
+  hold: Hold,
 ): Promise<Begun> {
   return inTransaction(pool, 'beginning a session', async (client) => {
     await storeProgress(client, progress, publication);
@@ -42,7 +50,7 @@ export function beginSession(
       'update outbox.progress set session = session + 1 where slot = $1 returning session',
       [progress.slot],
     );
-    await assertHolder(client, progress.slot, walSenderPid);
+    await assertHolder(client, progress.slot, hold, Number(row?.session) - 1);
     const reread = await rereadDeadLetters(client, progress);
     await takeBackReleases(client, progress);
     return {
@@ -57,17 +65,23 @@ export function beginSession(
  * A relay that was paused after its claim, and succeeded meanwhile, would take back by its old progress what its successor
  * has stored and committed, and nobody would read that again. Asked with the row of the slot locked: whoever takes the slot
  * from here on begins its session after this one.
+ *
+ * A relay whose stream has failed since, as at a row that Postgres cannot send, has the slot no more, and what it received
+ * is still to be published. It may begin while nobody has the slot and the last session is the one it found: then nothing
+ * was stored or committed after its claim, for that takes a session, and there is nothing to take back but what it would
+ * have taken back with the slot in hand.
  */
 async function assertHolder(
   client: pg.PoolClient,
   slot: string,
-  walSenderPid: number | undefined,
+  { walSenderPid, lastSession }: Hold,
+  session: number,
 ): Promise<void> {
   const held = await query(
     client,
     'asking who has the slot',
-    'select from pg_replication_slots where slot_name = $1 and active_pid = $2',
-    [slot, walSenderPid ?? null],
+    'select from pg_replication_slots where slot_name = $1 and (active_pid = $2 or active_pid is null and $3)',
+    [slot, walSenderPid ?? null, session === lastSession],
   );
   if (held.length === 0) throw new RelayError('SLOT_IN_USE', `slot ${slot} was taken over meanwhile`);
 }

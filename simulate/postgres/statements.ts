@@ -51,6 +51,7 @@ function readMarks({ walLsn, progress, beat }: Database): Row[] {
       initialised: progress !== undefined,
       beat: String(beat),
       publication: progress?.publication ?? null,
+      session: progress === undefined ? null : String(progress.session),
     },
   ];
 }
@@ -73,8 +74,9 @@ function readSlot({ slot, walLsn }: Database): Row[] {
   ];
 }
 
-function isHolder({ slot }: Database, [, pid]: readonly unknown[]): Row[] {
-  return slot?.reader?.pid === pid ? [{}] : none;
+function isHolder({ slot }: Database, [, pid, isLast]: readonly unknown[]): Row[] {
+  const isFree = slot !== undefined && slot.reader === undefined;
+  return slot?.reader?.pid === pid || (isFree && isLast === true) ? [{}] : none;
 }
 
 function readPublication(): Row[] {

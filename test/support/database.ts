@@ -13,11 +13,14 @@ export type TestDatabase = AsyncDisposable & {
   drop(): Promise<void>;
 };
 
-/** Creates an empty database; `drop` it in `afterAll`, or declare it with `await using`. */
-export async function createDatabase(): Promise<TestDatabase> {
+/**
+ * Creates an empty database; `drop` it in `afterAll`, or declare it with `await using`.
+ * @param options of CREATE DATABASE
+ */
+export async function createDatabase(options = ''): Promise<TestDatabase> {
   const { databaseUrl } = await servers();
   const name = unique('test');
-  await asSuperuser(databaseUrl, (client) => client.query(`create database ${name}`));
+  await asSuperuser(databaseUrl, (client) => client.query(`create database ${name} ${options}`));
   const url = new URL(databaseUrl);
   url.pathname = `/${name}`;
   const pool = new pg.Pool({ connectionString: url.href });

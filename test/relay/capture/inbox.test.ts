@@ -96,10 +96,20 @@ describe('waiting', () => {
     expect(await inbox.failed).toBe(failure);
   });
 
-  test('a failed stream gives nothing more, not even what arrived before', () => {
+  test('a failed stream gives what arrived before its failure, then the failure, and nothing from behind it', async () => {
     const inbox = new Inbox(100, () => {});
     inbox.push(transaction(1n));
+    inbox.push(transaction(2n));
     inbox.fail(failure);
+    inbox.push(transaction(3n));
+    expect(await inbox.failed).toBe(failure);
+    await inbox.arrival();
+    expect(inbox.peek()?.commitLsn).toBe(1n);
+    inbox.shift();
+    expect(inbox.peek()?.commitLsn).toBe(2n);
+    inbox.shift();
     expect(() => inbox.peek()).toThrow(failure);
+    await expect(inbox.arrival()).rejects.toBe(failure);
+    expect(inbox.bytes).toBe(20);
   });
 });

@@ -195,11 +195,39 @@ describe('columns', () => {
     });
   });
 
-  test.each(outboxColumns)('a table without the column %s is refused by its name', (missing) => {
+  test.each(outboxColumns)('a row without the column %s is a fault of its transaction', (missing) => {
     const columns = outboxColumns.filter((column) => column !== missing);
-    const work = () => assembler().push(relation(1, 'outbox.event', columns));
-    expect(codeOf(work)).toBe('OUTBOX_TABLE_INVALID');
-    expect(work).toThrow(missing);
+    const target = assembler();
+    const values = columns.map(() => 'x');
+    feed(target, relation(1, 'outbox.event', columns), begin(0x1a0n), insert(1, values), insert(1, values));
+    const [transaction] = feed(target, commit(0x1a0n, 0x1b0n));
+    expect(transaction).toMatchObject({ commitLsn: 0x1a0n, endLsn: 0x1b0n, rows: { length: 0 }, bytes: 256 });
+    expect(transaction?.fault).toMatchObject({ code: 'OUTBOX_TABLE_INVALID' });
+    expect(transaction?.fault?.message).toMatch(new RegExp(`no column ${missing} .* 0/1A0`));
+  });
+
+  test('a table that lost a column in mid-transaction makes that transaction a fault, and no other', () => {
+    const target = assembler();
+    const renamed = outboxColumns.map((column) => (column === 'payload' ? 'body' : column));
+    const without = relation(1, 'outbox.event', renamed);
+    const parts = feed(
+      target,
+      ...[
+        outbox,
+        begin(1n),
+        row('a'),
+        commit(1n, 2n),
+        begin(3n),
+        row('b'),
+        without,
+        row('c'),
+        outbox,
+        row('d'),
+      ],
+      ...[commit(3n, 4n), begin(5n), row('e'), commit(5n, 6n)],
+    );
+    expect(ids(parts)).toEqual([['a'], [], ['e']]);
+    expect(parts.map(({ fault }) => fault?.code)).toEqual([undefined, 'OUTBOX_TABLE_INVALID', undefined]);
   });
 
   test('of a table that was altered are taken as it is described again', () => {

@@ -67,7 +67,7 @@ const rejection = (commitLsn: bigint, ordinal = 0, more: Partial<Rejection> = {}
 
 const nothing = { rejections: [], parked: [], releases: [] };
 const begin = (progress: Progress, walSenderPid = capture.walSenderPid) =>
-  beginSession(pool, progress, 'publication', walSenderPid);
+  beginSession(pool, progress, 'publication', { walSenderPid });
 
 async function letters(): Promise<string[]> {
   const { rows } = await pool.query<{ one: string }>(

@@ -1,0 +1,106 @@
+/** Faults at one place of the stream: what came before it is published, the fault is told with its place, and nothing is lost. */
+import { describe, expect, it } from 'vitest';
+import { createDatabase } from '../support/database.ts';
+import { idOf, type RelayProcess, World } from './world.ts';
+
+/** Starts a relay, and ends it as soon as it streams: what is written from now on waits. */
+async function once(world: World, settings: Record<string, string | number> = {}): Promise<void> {
+  const relay = world.startRelay(settings);
+  await relay.streaming();
+  await drained(relay);
+}
+
+async function drained(relay: RelayProcess): Promise<void> {
+  relay.signal('SIGTERM');
+  expect(await relay.exited).toMatchObject({ code: 0 });
+}
+
+const failureOf = (relay: RelayProcess) =>
+  relay.line(({ err, level }) => err !== undefined && level === 'fatal');
+
+const emitted = `insert into outbox.event (aggregatetype, aggregateid, type, payload)`;
+
+describe('a row that Postgres cannot send', () => {
+  it('stops the relay by its place, when all before it is published, and again at each start', async () => {
+    const encoding = `encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C' locale_provider libc`;
+    await using database = await createDatabase(encoding);
+    await using world = await World.create(1, { databaseUrl: database.url });
+    await once(world);
+    const before = [
+      ...(await world.write([{ key: 'a', seq: 0 }])),
+      ...(await world.write([
+        { key: 'b', seq: 1 },
+        { key: 'a', seq: 2 },
+      ])),
+    ];
+    await world.pool.query(`begin; ${emitted} values ('item', 'c', 'test.ItemMoved', '{"key":"c","seq":3}');
+      ${emitted} values ('item', E'caf\\xe9', 'test.ItemMoved', '{"key":"d","seq":4}'); commit`);
+    await world.write([{ key: 'a', seq: 5 }]);
+    for (let start = 0; start < 2; start++) {
+      const relay = world.startRelay();
+      const { err } = await failureOf(relay);
+      expect(err).toMatchObject({ code: 'ROW_UNREADABLE' });
+      expect(err?.message).toMatch(
+        /committed at [0-9A-F]+\/[0-9A-F]+, behind 1 of its events: .*"UTF8": 0xe9/,
+      );
+      expect(await relay.exited).toMatchObject({ code: 78 });
+      expect(relay.lines.map((line) => line.err?.code)).not.toContain('SLOT_IN_USE');
+      expect((await world.read(before)).map(idOf)).toEqual(before);
+    }
+  });
+});
+
+describe('a column that was renamed while events waited', () => {
+  it('is passed with the old name until the relay stops, and then with the new one', async () => {
+    await using world = await World.create(1);
+    await world.pool.query('create table public.ob (like outbox.event)');
+    await world.pool.query('alter publication outbox_relay add table public.ob');
+    const settings = { OUTBOX_TABLE: 'public.ob', OUTBOX_PARTITIONS_DAYS_AHEAD: 0 };
+    const write = async (column: string, seq: number) => {
+      const { rows } = await world.pool.query<{ id: string }>(
+        `insert into public.ob (id, aggregatetype, aggregateid, type, ${column}, headers, created_at)
+         values (gen_random_uuid(), 'item', 'k', 'test.ItemMoved', $1, '{}', now()) returning id`,
+        [`{"key":"k","seq":${seq}}`],
+      );
+      return rows[0]!.id;
+    };
+    await once(world, settings);
+    const ids = [await write('payload', 1), await write('payload', 2)];
+    await world.pool.query('alter table public.ob rename column payload to body');
+    ids.push(await write('body', 3));
+
+    const old = world.startRelay(settings);
+    const { err } = await failureOf(old);
+    expect(err).toMatchObject({ code: 'OUTBOX_TABLE_INVALID' });
+    expect(err?.message).toMatch(
+      /public\.ob has no column payload .*body.*committed at .*everything before it is published/,
+    );
+    expect(await old.exited).toMatchObject({ code: 78 });
+    expect((await world.read(ids.slice(0, 2))).map(idOf)).toEqual(ids.slice(0, 2));
+
+    const renamed = world.startRelay({ ...settings, OUTBOX_COLUMNS_PAYLOAD: 'body' });
+    expect((await world.read(ids)).map(idOf)).toEqual(ids);
+    await drained(renamed);
+  });
+});
+
+it('an event that halts the stream does not keep those before it from being published', async () => {
+  await using world = await World.create(1);
+  const settings = { DEAD_LETTERS_POLICY: 'halt' };
+  await once(world, settings);
+  // In transactions of their own: the first is in flight while those behind it are only filling.
+  await world.pool.query(`do $$ begin
+    for i in 1..50 loop
+      ${emitted} values ('item', 'a', 'test.ItemMoved', format('{"key":"a","seq":%s}', i)::json); commit;
+    end loop;
+    insert into outbox.event (aggregatetype, aggregateid, type, payload, headers)
+    values ('item', 'a', 'test.ItemMoved', '{}', '{"a":{}}');
+  end $$`);
+  const { rows } = await world.pool.query<{ id: string }>(
+    `select id from outbox.event where payload::text <> '{}' order by (payload ->> 'seq')::int`,
+  );
+  const before = rows.map(({ id }) => id);
+  const relay = world.startRelay(settings);
+  expect((await failureOf(relay)).err?.code).toBe('EVENT_REJECTED');
+  expect((await world.read(before)).map(idOf)).toEqual(before);
+});
