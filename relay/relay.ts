@@ -89,8 +89,10 @@ export class Relay {
   #capture: Capture | undefined;
   #streaming: Streaming | undefined;
   #done = { events: 0, deadLetters: 0 };
-  /** Failures since a session last reached streaming. */
+  /** Failures since a session last published, or waited for another relay. */
   #attempt = 0;
+  /** The last progress of another relay, as this one saw it last while it waited. */
+  #published: string | undefined;
 
   constructor({ config, log, metrics, health, registry, ...own }: RelayDependencies) {
     this.#config = config;
@@ -165,6 +167,7 @@ export class Relay {
   async #retryLater(failure: RelayError, signal: AbortSignal): Promise<void> {
     const retryInMs = backoffMs(this.#attempt, this.#config.retry);
     this.#attempt += 1;
+    this.#published = this.#tail?.latest;
     this.#metrics.countError(failure.code);
     this.#metrics.countRetry(failure.code);
     this.#health.failing(failure, retryInMs);
@@ -194,11 +197,11 @@ export class Relay {
       const resolving = this.#resolveLineage(held, publisher, claimed);
       const resolved = await this.#tell('comparing the progress with the database', resolving);
       await this.#stream({ ...held, publisher, ...resolved }, signal);
+    } catch (error) {
+      throw this.#streaming === undefined ? causeOf(error, capture.inbox.failure) : error;
     } finally {
       this.#capture = undefined;
       this.#streaming = undefined;
-    } catch (error) {
-      throw this.#streaming === undefined ? causeOf(error, capture.inbox.failure) : error;
       await Promise.all([publisher?.close(), capture.close()]);
     }
   }
@@ -219,7 +222,10 @@ export class Relay {
       await this.#admin.disconnect().catch(() => {});
       throw kafkaError(error, 'connecting to Kafka');
     }
-    if (this.#tail !== undefined && this.#tail.crashed === undefined) return this.#tail;
+    if (this.#tail !== undefined && this.#tail.crashed === undefined) {
+      this.#tail.resume();
+      return this.#tail;
+    }
     await this.#tail?.stop();
     this.#tail = undefined;
     const tail = new ProgressTail(this.#kafka, {
@@ -280,7 +286,10 @@ export class Relay {
   #waitForPeer(activePid: number | null): undefined {
     this.#health.waitFor(undefined);
     const { reason } = this.#health.ready();
-    this.#health.failing(new RelayError('SLOT_IN_USE', 'another relay streams from the slot'));
+    this.#health.behindPeer();
+    const published = this.#tail?.latest;
+    if (published !== this.#published) this.#health.recovered();
+    this.#published = published;
     if (this.#health.ready().reason !== reason)
       this.#log.info({ activePid }, 'standby: another relay is active');
     this.#attempt = 0;
@@ -338,6 +347,7 @@ export class Relay {
       deadLetterTopic: this.#deadLetterTopic,
       instance: this.#instance,
       onCommitted: (events, deadLetters) => {
+        this.#health.recovered();
         this.#done.events += events;
         this.#done.deadLetters += deadLetters;
       },

@@ -1,6 +1,8 @@
 /**
  * What `/livez` and `/readyz` say. Promise: a rolling deploy never stalls on a relay that waits in standby, a short
- * disturbance does not make a relay unready, and a long one does, with its code and what to do about it.
+ * disturbance does not make a relay unready, and a long one does, with its code and what to do about it. A disturbance is
+ * over when something is published, not when a state is reached: a relay whose sessions die one after another reaches
+ * every state again and again, and so does one that takes turns with another at that.
  */
 import type { RelayError } from '../errors.ts';
 import type { RelayState } from './state.ts';
@@ -61,9 +63,6 @@ const reasons: Readonly<Record<RelayState, string>> = {
   draining: 'shutting down',
 };
 
-/** The slot or the producer belongs to another relay: the reason to wait, not a failure. */
-const peerCodes: ReadonlySet<string> = new Set(['SLOT_IN_USE', 'PRODUCER_FENCED']);
-
 /** Whom a failure is laid to; the first match counts. */
 const dependencyPatterns: readonly (readonly [RegExp, Dependency])[] = [
   [/^(POSTGRES|REPLICATION|SLOT|PUBLICATION|OUTBOX)_/, 'postgres'],
@@ -82,7 +81,8 @@ export class Health {
   readonly #now: () => number;
   #state: RelayState = 'standby';
   #sinceMs: number;
-  #failure: { readonly error: RelayError; readonly sinceMs: number } | undefined;
+  /** `sinceMs` is of the first failure since something was published, `lastMs` of the latest. */
+  #failure: { readonly error: RelayError; readonly sinceMs: number; readonly lastMs: number } | undefined;
   #isStopped = false;
   readonly #failing = new Map<Dependency, Failing>();
   #isPeerActive = false;
@@ -101,14 +101,11 @@ export class Health {
     return this.#state;
   }
 
-  /** `streaming` ends whatever was failing. */
   enter(state: RelayState): void {
     if (state !== this.#state) this.#sinceMs = this.#now();
     this.#state = state;
     if (state !== 'standby') this.#isPeerActive = false;
-    if (state !== 'streaming') return;
-    this.#hasArrived = true;
-    this.recovered();
+    if (state === 'streaming') this.#hasArrived = true;
   }
 
   /**
@@ -116,15 +113,9 @@ export class Health {
    * @param retryInMs the pause before the next attempt
    */
   failing(error: RelayError, retryInMs = 0): void {
-    if (peerCodes.has(error.code)) {
-      this.#isPeerActive = true;
-      this.#hasArrived = true;
-      this.recovered();
-      return;
-    }
     this.#isPeerActive = false;
     const nowMs = this.#now();
-    this.#failure = { error, sinceMs: this.#failure?.sinceMs ?? nowMs };
+    this.#failure = { error, sinceMs: this.#failure?.sinceMs ?? nowMs, lastMs: nowMs };
     const dependency = dependencyOf(error.code);
     const before = this.#failing.get(dependency);
     this.#failing.set(dependency, {
@@ -133,6 +124,18 @@ export class Health {
       attempts: (before?.attempts ?? 0) + 1,
       nextMs: nowMs + retryInMs,
     });
+  }
+
+  /**
+   * Another relay has the slot: a reason to wait, not a failure. What failed here before counts on until that relay
+   * publishes, or has had the slot for longer than it takes to be unready.
+   */
+  behindPeer(): void {
+    this.#isPeerActive = true;
+    this.#hasArrived = true;
+    this.#failing.clear();
+    if (this.#failure !== undefined && this.#now() - this.#failure.lastMs >= this.#notReadyAfterMs)
+      this.recovered();
   }
 
   /** What is being retried now, by dependency. */
@@ -153,7 +156,7 @@ export class Health {
     this.#waitingFor = what;
   }
 
-  /** What was failing works again. */
+  /** What was failing works again: something was published, here or by the relay that this one waits for. */
   recovered(): void {
     this.#failing.clear();
     if (!this.#isStopped) this.#failure = undefined;
@@ -163,7 +166,8 @@ export class Health {
   stopped(error: RelayError): void {
     this.#isStopped = true;
     this.#failing.clear();
-    this.#failure = { error, sinceMs: this.#now() };
+    const nowMs = this.#now();
+    this.#failure = { error, sinceMs: nowMs, lastMs: nowMs };
   }
 
   ready(): Readiness {
@@ -191,12 +195,17 @@ export class Health {
     const failure = this.#failure;
     if (failure !== undefined && this.#isStopped)
       return { ready: false, reason: `stopped: ${failure.error.code}` };
-    if (failure !== undefined && this.#now() - failure.sinceMs >= this.#notReadyAfterMs)
+    if (failure !== undefined && this.#failedForMs(failure) >= this.#notReadyAfterMs)
       return { ready: false, reason: `failing: ${failure.error.code}` };
     if (this.#state === 'draining') return { ready: false, reason: reasons.draining };
     const reason =
       this.#waitingFor ?? (this.#isPeerActive ? 'another relay is active' : reasons[this.#state]);
     return { ready: this.#hasArrived, reason: `${this.#state}: ${reason}` };
+  }
+
+  /** While another relay has the slot nothing fails here. */
+  #failedForMs({ sinceMs, lastMs }: { readonly sinceMs: number; readonly lastMs: number }): number {
+    return (this.#isPeerActive ? lastMs : this.#now()) - sinceMs;
   }
 
   /**

@@ -94,6 +94,11 @@ export class ProgressTail {
     return this.#crashed;
   }
 
+  /** The last progress that was read, as text; undefined where there is none. */
+  get latest(): string | undefined {
+    return this.#latest;
+  }
+
   /** @throws RelayError KAFKA_* when the topic cannot be reached. From then on what passes is waited for. */
   async start(): Promise<void> {
     try {

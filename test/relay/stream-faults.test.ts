@@ -104,3 +104,24 @@ it('an event that halts the stream does not keep those before it from being publ
   expect((await failureOf(relay)).err?.code).toBe('EVENT_REJECTED');
   expect((await world.read(before)).map(idOf)).toEqual(before);
 });
+
+it('relays whose sessions die before they publish anything turn unready, though each sees the other active', async () => {
+  await using world = await World.create(1);
+  const settings = { RETRY_NOT_READY_AFTER_MS: 1_500, CAPTURE_HEARTBEAT_MS: 60_000 };
+  const relays = [world.startRelay(settings), world.startRelay(settings)];
+  await Promise.all(
+    relays.map((relay) => relay.line(({ msg, state }) => state === 'streaming' || /^standby:/.test(msg))),
+  );
+  const statuses = async () => Promise.all(relays.map(async (relay) => (await relay.ready()).status));
+  expect(await statuses()).toEqual([200, 200]);
+  const dying = async () => {
+    await world.pool.query(
+      'select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1 and active',
+      [world.slot],
+    );
+    return statuses();
+  };
+  await expect.poll(dying, { timeout: 30_000, interval: 50 }).toEqual([503, 503]);
+  await world.read(await world.write([{ key: 'k', seq: 0 }]));
+  await expect.poll(statuses, { timeout: 10_000, interval: 50 }).toEqual([200, 200]);
+});

@@ -30,9 +30,9 @@ test('a streaming relay is ready and says since when', () => {
 });
 
 test('a standby behind an active relay is ready, so that a rolling deploy goes on', () => {
-  health.failing(new RelayError('SLOT_IN_USE', 'slot is active for PID 7'));
+  health.behindPeer();
   nowMs += 3_600_000;
-  health.failing(new RelayError('SLOT_IN_USE', 'slot is active for PID 7'));
+  health.behindPeer();
   expect(health.ready()).toMatchObject({ ready: true, reason: 'standby: another relay is active' });
   expect(health.ready()).not.toHaveProperty('error');
 });
@@ -51,14 +51,45 @@ test('a failure is shown at once but makes a relay unready only after the stated
   expect(readiness.error?.failingSince).toBe('2026-01-01T00:00:00.000Z');
 });
 
-test('streaming again ends a failure, and the next one counts from its own start', () => {
+test('publishing again ends a failure, and the next one counts from its own start', () => {
   health.enter('streaming');
   health.failing(outage());
   nowMs += 60_000;
   health.enter('streaming');
+  expect(health.ready()).toMatchObject({ ready: false, error: { code: 'KAFKA_UNAVAILABLE' } });
+  health.recovered();
   expect(health.ready()).not.toHaveProperty('error');
   health.failing(outage());
   expect(health.ready().ready).toBe(true);
+});
+
+test('sessions that die again and again make a relay unready, whatever states and peers lie between', () => {
+  for (let second = 0; second < 32; second += 2) {
+    expect(health.ready().reason).not.toMatch('failing');
+    health.enter('fencing');
+    health.enter('claiming');
+    health.enter('streaming');
+    health.failing(new RelayError('SLOT_IN_USE', 'slot was taken over meanwhile'), 100);
+    health.enter('standby');
+    nowMs += 1_000;
+    health.behindPeer();
+    nowMs += 1_000;
+  }
+  expect(health.ready()).toMatchObject({ ready: false, reason: 'failing: SLOT_IN_USE' });
+  health.recovered(); // the other relay has published
+  expect(health.ready()).toMatchObject({ ready: true, reason: 'standby: another relay is active' });
+});
+
+test('a session that was taken over once makes no relay unready, nor does what failed before a peer took over', () => {
+  health.enter('streaming');
+  health.failing(new RelayError('PRODUCER_FENCED', 'another relay took over'));
+  health.enter('standby');
+  for (let second = 0; second < 120; second++) {
+    health.behindPeer();
+    nowMs += 1_000;
+    expect(health.ready().ready).toBe(true);
+  }
+  expect(health.ready()).not.toHaveProperty('error');
 });
 
 test('a draining relay is not ready but alive', () => {
@@ -109,13 +140,13 @@ test('what is retried is told by whom it concerns: since when, which attempt, wh
     attempt: 2,
     nextAttemptInMs: 500,
   });
-  health.enter('streaming');
+  health.recovered();
   expect(health.ready()).not.toHaveProperty('retrying');
 });
 
 test('a relay that waits for its peer retries nothing', () => {
   health.failing(outage(), 1_000);
-  health.failing(new RelayError('SLOT_IN_USE', 'slot is active for PID 7'));
+  health.behindPeer();
   expect(health.ready()).not.toHaveProperty('retrying');
 });
 
