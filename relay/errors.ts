@@ -69,6 +69,10 @@ export const errorTable = {
     class: 'stop',
     hint: 'Postgres refused the role: its password, pg_hba.conf, or a right. `migrations/roles.sql` has the rights of each role, `outbox-relay check` names those that the relay lacks.',
   },
+  POSTGRES_ROWS_HIDDEN: {
+    class: 'stop',
+    hint: 'Row-level security is on for a table that this command reads, and would hide rows from its role, so Postgres refused. Run `migrations/roles.sql` again as the owner: it makes a policy that shows the relay and the operators every row in the schema `outbox`. For an outbox table elsewhere make the same (`create policy outbox_relay on … to outbox_relay using (true) with check (true)`), or give the role BYPASSRLS. `outbox-relay check` names the tables.',
+  },
   POSTGRES_UNSUITABLE: {
     class: 'stop',
     hint: 'The server cannot do logical replication for the relay: version 14 or newer, wal_level = logical and a free replication slot are needed; `outbox-relay check` lists them.',
@@ -276,6 +280,7 @@ export function exitCodeOf(error: RelayError): number {
     case 'INTERNAL':
       return exitCodes.internal;
     case 'POSTGRES_UNAUTHORIZED':
+    case 'POSTGRES_ROWS_HIDDEN':
     case 'KAFKA_UNAUTHORIZED':
     case 'REGISTRY_UNAUTHORIZED':
     case 'TLS_REFUSED':

@@ -15,10 +15,10 @@ import {
   readMigrations,
   withoutSql,
 } from './migrate/plan.ts';
+import { postgresError } from './postgres.ts';
+import { SessionClient, withSession } from './postgres-session.ts';
 
 export type { Migration } from './migrate/plan.ts';
-
-import { postgresError } from './postgres.ts';
 
 export type MigrateOptions = {
   /** Of a role that may create in the database; it becomes the owner of the schema `outbox`. */
@@ -69,8 +69,9 @@ const connectTimeoutMs = 10_000;
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   const files = await readMigrations(options.directory ?? releaseMigrations);
-  const client = new pg.Client({
-    connectionString: options.databaseUrl,
+  const client = new SessionClient({
+    // A migration may take long, and what it waits for is told by nobody but the server.
+    connectionString: withSession(options.databaseUrl, { statementTimeoutMs: 0 }),
     application_name: 'outbox-relay migrate',
     connectionTimeoutMillis: connectTimeoutMs,
   });

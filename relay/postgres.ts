@@ -2,22 +2,28 @@
 import pg from 'pg';
 import type { Config } from './config.ts';
 import { type ErrorCode, RelayError } from './errors.ts';
+import { SessionClient, type SessionConfig, withSession } from './postgres-session.ts';
 import { plainMessage, tlsOptions, tlsRefusal } from './tls.ts';
 
 /**
- * Connection settings of every ordinary connection; text comes back in one form whatever the server's defaults are.
+ * What a connection is made of, its session's settings included.
+ * @param statementTimeoutMs 0 for no limit
  * @throws RelayError CONFIG_INVALID when a file that the URL names cannot be used.
  */
-export function clientConfig(config: Config): pg.ClientConfig {
-  checkFiles(config.database.url);
+export function clientConfig(
+  { database, outbox }: Config,
+  applicationName = 'outbox-relay',
+  statementTimeoutMs = database.statementTimeoutMs,
+): SessionConfig {
+  checkFiles(database.url);
   return {
-    connectionString: config.database.url,
-    connectionTimeoutMillis: config.database.connectTimeoutMs,
-    statement_timeout: config.database.statementTimeoutMs,
+    connectionString: withSession(database.url, { statementTimeoutMs }),
+    connectionTimeoutMillis: database.connectTimeoutMs,
     // The server gives up after statement_timeout; the client a little later, in case the server is gone.
-    query_timeout: config.database.statementTimeoutMs + 5_000,
-    application_name: 'outbox-relay',
+    query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + 5_000,
+    application_name: applicationName,
     keepAlive: true,
+    outboxTable: outbox.table,
   };
 }
 
@@ -33,12 +39,7 @@ function checkFiles(url: string): void {
  * @param statementTimeoutMs 0 for no limit
  */
 export function createClient(config: Config, applicationName: string, statementTimeoutMs: number): pg.Client {
-  const client = new pg.Client({
-    ...clientConfig(config),
-    application_name: applicationName,
-    statement_timeout: statementTimeoutMs,
-    query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + 5_000,
-  });
+  const client = new SessionClient(clientConfig(config, applicationName, statementTimeoutMs));
   client.on('error', () => {}); // the query under way, or the next one, says what is wrong
   return client;
 }
@@ -60,7 +61,12 @@ export async function openClient(
 
 /** A small pool for bookkeeping. A broken connection is only discarded: the next query reports what is wrong. */
 export function createPool(config: Config): pg.Pool {
-  const pool = new pg.Pool({ ...clientConfig(config), max: 3, idleTimeoutMillis: 60_000 });
+  const pool = new pg.Pool({
+    ...clientConfig(config),
+    Client: SessionClient as unknown as new () => pg.Client,
+    max: 3,
+    idleTimeoutMillis: 60_000,
+  });
   pool.on('error', () => {});
   // The pool listens to idle connections alone; one lost between two statements of a transaction would end the process.
   pool.on('connect', (client) => client.on('error', () => {}));
@@ -92,15 +98,24 @@ export function postgresError(error: unknown, doing: string): RelayError {
   const { code, message } = describe(error);
   if (isTlsRefusal(error))
     return new RelayError('TLS_REFUSED', `${doing}: ${plainMessage(message)}`, { cause: error });
-  const relayCode =
-    code === undefined || passingClasses.has(code.slice(0, 2))
-      ? (codeOfSqlState[code ?? ''] ?? 'POSTGRES_UNAVAILABLE')
-      : codeOfSqlState[code];
-  return new RelayError(relayCode ?? 'INTERNAL', `${doing}: ${message}`, {
+  const said = code !== undefined && endOfSession.test(code) ? `${message} (SQLSTATE ${code})` : message;
+  return new RelayError(meaningOf(error, code), `${doing}: ${said}`, {
     cause: error,
     context: { sqlState: code },
   });
 }
+
+function meaningOf(error: unknown, code: string | undefined): ErrorCode {
+  if (code === undefined) return 'POSTGRES_UNAVAILABLE';
+  const { routine, message } = error as pg.DatabaseError;
+  if (code === '42501' && routine === 'check_enable_rls') return 'POSTGRES_ROWS_HIDDEN';
+  // Before 14, where a setting of every session is not known; the name of a setting is not translated.
+  if (code === '42704' && message.includes('idle_session_timeout')) return 'POSTGRES_UNSUITABLE';
+  return codeOfSqlState[code] ?? (passingClasses.has(code.slice(0, 2)) ? 'POSTGRES_UNAVAILABLE' : 'INTERNAL');
+}
+
+/** The server ended the session: by a command, a crash, a shutdown, or a time limit. */
+const endOfSession = /^(57P|25P03|25P04)/;
 
 /** The driver's own words have no code: the server, or this host of it, does not do TLS. */
 function isTlsRefusal(error: unknown): boolean {

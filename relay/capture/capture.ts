@@ -10,6 +10,7 @@ import type { Config } from '../config.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { formatLsn, type Lsn, parseLsn } from '../position.ts';
 import { clientConfig, postgresError } from '../postgres.ts';
+import { noTransactionTimeout, withSession } from '../postgres-session.ts';
 import { Inbox } from './inbox.ts';
 import { type Place, TransactionAssembler } from './pgoutput.ts';
 import { heartbeatTable } from './publication.ts';
@@ -70,13 +71,11 @@ export class Capture {
       maxPartRows: config.publish.maxTransactionEvents,
       maxPartBytes: config.publish.maxTransactionBytes,
     });
-    const base = clientConfig(config);
+    const more = { wal_sender_timeout: config.capture.walSenderTimeoutMs };
     this.#service = connect({
-      connectionString: withOptions(config.database.url, sessionOptions(config)),
-      connectionTimeoutMillis: base.connectionTimeoutMillis,
-      application_name: 'outbox-relay',
-      keepAlive: true,
-    } as pg.ClientConfig);
+      ...clientConfig(config, undefined, 0),
+      connectionString: withSession(config.database.url, { statementTimeoutMs: 0, more }),
+    });
   }
 
   /**
@@ -176,7 +175,9 @@ export class Capture {
   async #startReplication(client: pg.Client): Promise<unknown> {
     this.#wire = (client as unknown as { connection: Wire }).connection;
     this.#system = await identifySystem(client);
-    const { rows } = await client.query<{ pid: number | string }>('select pg_backend_pid() as pid');
+    const { rows } = await client.query<{ pid: number | string }>(
+      `select pg_backend_pid() as pid, ${noTransactionTimeout}`,
+    );
     this.#walSenderPid = Number(rows[0]?.pid);
     const publication = this.#config.publication.replaceAll('"', '""').replaceAll("'", "''");
     return client.query(
@@ -307,16 +308,4 @@ function unreadable(failure: RelayError, place: Place | undefined, serverLsn: Ls
 /** By the place in the server that raised it: the message is in the server's language, which only a superuser may set. */
 function isOfPublication(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /publication/i.test(error.routine ?? '');
-}
-
-function sessionOptions({ capture }: Config): string {
-  return `-c wal_sender_timeout=${capture.walSenderTimeoutMs} -c datestyle=ISO -c timezone=UTC`;
-}
-
-/** Adds server options to those a connection string may hold; the driver would let the string's own win. */
-function withOptions(connectionString: string, options: string): string {
-  const url = new URL(connectionString);
-  const given = url.searchParams.get('options');
-  url.searchParams.set('options', given === null ? options : `${given} ${options}`);
-  return url.href;
 }

@@ -1,19 +1,16 @@
 /** A connection that takes the commands of the replication protocol, and plain statements without parameters. */
-import pg from 'pg';
+import type pg from 'pg';
 import type { Config } from '../config.ts';
 import { clientConfig, postgresError } from '../postgres.ts';
+import { SessionClient } from '../postgres-session.ts';
 import { identifySystem, type SystemIdentity } from './capture.ts';
 
 /** Not yet connected; nothing on it has a time limit. */
 export function createReplicationClient(config: Config): pg.Client {
-  const url = new URL(config.database.url);
+  const { outboxTable: _, connectionString = '', ...rest } = clientConfig(config, undefined, 0);
+  const url = new URL(connectionString);
   url.searchParams.set('replication', 'database');
-  const client = new pg.Client({
-    ...clientConfig(config),
-    connectionString: url.href,
-    statement_timeout: 0,
-    query_timeout: 0,
-  });
+  const client = new SessionClient({ ...rest, connectionString: url.href });
   client.on('error', () => {}); // the query under way, or the next one, says what is wrong
   return client;
 }

@@ -28,7 +28,14 @@ const sources = {
   createdAt: 'event_created_at',
 } as const;
 
-type Column = { name: string; type: string; has_default: boolean; is_unique: boolean };
+type Column = {
+  name: string;
+  type: string;
+  has_default: boolean;
+  is_unique: boolean;
+  /** Of pg_catalog: the operators of other types, such as those of an extension, are on no path of ours. */
+  is_builtin: boolean;
+};
 
 /** @throws RelayError OUTBOX_TABLE_INVALID, POSTGRES_* */
 export async function outboxStatements(client: pg.ClientBase, config: Config): Promise<OutboxStatements> {
@@ -46,8 +53,8 @@ export async function outboxStatements(client: pg.ClientBase, config: Config): P
     insert: `insert into ${quoteTable(table)} (${names})
       select ${values} ${chosen} order by letter.commit_lsn, letter.ordinal`,
     deleteOld: id.is_unique
-      ? `delete from ${quoteTable(table)} where ${pg.escapeIdentifier(id.name)} in
-          (select letter.event_id::${id.type} ${chosen})`
+      ? `delete from ${quoteTable(table)} where ${pg.escapeIdentifier(id.name)}${id.is_builtin ? '' : '::text'} in
+          (select letter.event_id${id.is_builtin ? `::${id.type}` : ''} ${chosen})`
       : undefined,
   };
 }
@@ -58,7 +65,8 @@ function readColumns(client: pg.ClientBase, table: string): Promise<Column[]> {
     'reading the columns of the outbox table',
     `select attname as name, format_type(atttypid, atttypmod) as type, atthasdef or attidentity <> '' as has_default,
        exists (select from pg_index where indrelid = attrelid and indisunique and indnkeyatts = 1 and indkey[0] = attnum)
-         as is_unique
+         as is_unique,
+       (select typnamespace = 'pg_catalog'::regnamespace from pg_type where oid = atttypid) as is_builtin
      from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped`,
     [quoteTable(table)],
   );

@@ -2,12 +2,14 @@
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { heartbeatTable, readPublication } from '../../capture/publication.ts';
+import { createReplicationClient } from '../../capture/replication-client.ts';
 import { readSlot } from '../../capture/slot.ts';
 import type { Config } from '../../config.ts';
 import { errorTable, RelayError } from '../../errors.ts';
 import { findStrangers } from '../../migrate/owners.ts';
 import { planMigrations, readMigrations } from '../../migrate/plan.ts';
-import { clientConfig, postgresError, query, quoteTable } from '../../postgres.ts';
+import { postgresError, query, quoteTable } from '../../postgres.ts';
+import { rowSecurity } from '../../postgres-session.ts';
 import { readMarks } from '../../settle/bookkeeping.ts';
 import { describeBytes, describeSlotHealth } from '../slot-health.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
@@ -96,10 +98,7 @@ const freeSender: PostgresCheck = {
 const mayReplicate: PostgresCheck = {
   name: 'replication right',
   async run({ config }) {
-    const url = new URL(config.database.url);
-    url.searchParams.set('replication', 'database');
-    const client = new pg.Client({ ...clientConfig(config), connectionString: url.href });
-    client.on('error', () => {});
+    const client = createReplicationClient(config);
     try {
       await client.connect();
       await client.query('IDENTIFY_SYSTEM');
@@ -228,6 +227,24 @@ const rights: PostgresCheck = {
   },
 };
 
+/** A command that does not see every row must not call anything complete; it is refused there, and told here. */
+const hiddenRows: PostgresCheck = {
+  name: 'row-level security',
+  async run({ pool, config }) {
+    const { table } = config.outbox;
+    const rows = await query<{ name: string; shown: boolean }>(
+      pool,
+      'reading row-level security',
+      rowSecurity(table),
+    );
+    if (rows.length === 0) return ok('hides no row from the role');
+    const hiding = rows.filter(({ shown }) => !shown).map(({ name }) => name);
+    const names = rows.map(({ name }) => name).join(', ');
+    if (hiding.length === 0) return ok(`on for ${names}; a policy shows the role every row`);
+    return fail(`may hide rows of ${hiding.join(', ')}`, errorTable.POSTGRES_ROWS_HIDDEN.hint);
+  },
+};
+
 /** What housekeeping calls, as the settings have it. */
 const functionsOfRelay = ({ outbox, deadLetters }: Config): string[] => [
   ...(outbox.partitionsDaysAhead > 0 ? ['outbox.ensure_partition(date)'] : []),
@@ -323,5 +340,6 @@ export const postgresChecks: readonly PostgresCheck[] = [
   rights,
   owners,
   trail,
+  hiddenRows,
   slot,
 ];
