@@ -40,6 +40,7 @@ import { Topics } from './publish/topics.ts';
 import { readMarks } from './settle/bookkeeping.ts';
 import { type Begun, beginSession } from './settle/session.ts';
 import { observeSlot } from './settle/slot-health.ts';
+import { readStandbyNames, standbyHint } from './settle/standbys.ts';
 import { tellIfSlow } from './slow-step.ts';
 import { Streaming } from './streaming.ts';
 
@@ -327,6 +328,12 @@ export class Relay {
       this.#log.info(
         { deadLetters: begun.reread },
         'reading dead letters again that the progress does not cover',
+      );
+    const { setting, includesRelay } = await readStandbyNames(this.#pool);
+    if (includesRelay)
+      this.#log.warn(
+        { synchronousStandbyNames: setting, hint: standbyHint },
+        'the relay counts as a synchronous standby: commits on the server wait for Kafka',
       );
     await failpoint('DEAD_LETTERS_REREAD');
     await failpoint('SLOT_MARKED');

@@ -5,6 +5,7 @@ import type { ParkedKey } from '../parking.ts';
 import { storeDeadLetters } from './dead-letters.ts';
 import { type Release, storeParkedKeys, storeRelease } from './releases.ts';
 import { inSession, type Session } from './session.ts';
+import { untilOnStandbys } from './standbys.ts';
 
 export type Decisions = {
   readonly rejections: readonly Rejection[];
@@ -12,7 +13,7 @@ export type Decisions = {
   readonly releases: readonly Release[];
 };
 
-/** @throws RelayError PRODUCER_FENCED when another session has begun; POSTGRES_* */
+/** On the synchronous standbys too. @throws RelayError PRODUCER_FENCED when another session has begun; POSTGRES_* */
 export async function storeDecisions(pool: pg.Pool, session: Session, decisions: Decisions): Promise<void> {
   const { rejections, parked, releases } = decisions;
   if (rejections.length === 0 && releases.length === 0) return;
@@ -22,4 +23,5 @@ export async function storeDecisions(pool: pg.Pool, session: Session, decisions:
     await storeDeadLetters(client, session.slot, rejections);
     await storeParkedKeys(client, session.slot, parked);
   });
+  await untilOnStandbys(pool);
 }

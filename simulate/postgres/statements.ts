@@ -34,6 +34,7 @@ const known: readonly (readonly [RegExp, Statement])[] = [
   // Nothing is parked and nothing released under the policy that is simulated; old dead letters are not purged either.
   [/outbox\.(parked_key|key_release)|status = 'released'/, { run: () => none }],
   [/delete from outbox\.dead_letter/, { run: () => none }],
+  [/synchronous_standby_names/, { run: () => [{ names: '', own: 'outbox-relay' }] }],
   [/version/, { run: () => [{ version: 180_000 }] }],
 ];
 

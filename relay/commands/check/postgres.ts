@@ -11,6 +11,7 @@ import { planMigrations, readMigrations } from '../../migrate/plan.ts';
 import { postgresError, query, quoteTable } from '../../postgres.ts';
 import { rowSecurity } from '../../postgres-session.ts';
 import { readMarks } from '../../settle/bookkeeping.ts';
+import { readStandbyNames, standbyHint } from '../../settle/standbys.ts';
 import { describeBytes, describeSlotHealth } from '../slot-health.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
 
@@ -91,6 +92,15 @@ const freeSender: PostgresCheck = {
     const found = `${used} of ${max} in use`;
     if (used < max) return ok(found);
     return fail(found, 'Raise max_wal_senders and restart Postgres; each relay needs one, a standby too.');
+  },
+};
+
+const standbys: PostgresCheck = {
+  name: 'synchronous standbys',
+  async run({ pool }) {
+    const { setting, includesRelay } = await readStandbyNames(pool);
+    if (!includesRelay) return ok(setting === '' ? 'none' : `${setting}, the relay is none of them`);
+    return warn(`${setting}: the relay counts as one`, standbyHint);
   },
 };
 
@@ -333,6 +343,7 @@ export const postgresChecks: readonly PostgresCheck[] = [
   walLevel,
   freeSlot,
   freeSender,
+  standbys,
   mayReplicate,
   migrated,
   outboxTable,
