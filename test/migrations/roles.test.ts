@@ -367,3 +367,11 @@ describe('the operator', () => {
     expect(await refusalOf(operator.query(statement))).toBe('42501');
   });
 });
+
+test('every function runs under a search_path of its own, whoever calls it', async () => {
+  const { rows } = await owner.query(
+    `select oid::regprocedure::text as name from pg_proc where pronamespace = 'outbox'::regnamespace
+        and not coalesce('search_path=pg_catalog, pg_temp' = any (proconfig), false)`,
+  );
+  expect(rows).toEqual([]);
+});
