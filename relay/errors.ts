@@ -117,6 +117,14 @@ export const errorTable = {
     class: 'retry',
     hint: 'The outcome of a Kafka transaction is not known; the relay fences its own producer, reads the progress and resends only what it does not cover.',
   },
+  PUBLISH_REFUSED: {
+    class: 'retry',
+    hint: 'Kafka refused what a transaction was to hold; nothing of it is visible. The message names the topic and what to change. The relay looks at the topics again and retries; after retry.unclearAttempts such failures without any progress it stops with KAFKA_UNSUITABLE.',
+  },
+  TRANSACTION_EXPIRED: {
+    class: 'retry',
+    hint: 'A Kafka transaction took longer than kafka.transactionTimeoutMs, and the broker aborted it; nothing of it is visible. The next one is smaller, which splits larger Postgres transactions. Look for a quota of the client id or user (producer_byte_rate, request_percentage) or a slow cluster; raise the quota or kafka.transactionTimeoutMs.',
+  },
   PRODUCER_FENCED: {
     class: 'retry',
     hint: 'Another relay with the same transactional id took over; this one goes back to standby.',

@@ -31,9 +31,11 @@ import { progressAt, readDatabaseState } from './lineage.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { RelayState } from './observe/state.ts';
+import { watchThrottling } from './observe/throttling.ts';
 import { formatLsn, type Lsn } from './position.ts';
 import { checkLineage, type Progress } from './progress.ts';
 import { fencePublisher } from './publish/fence.ts';
+import { Pace } from './publish/pace.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { Topics } from './publish/topics.ts';
@@ -84,6 +86,11 @@ export class Relay {
   readonly #admin: Admin;
   readonly #encoder: Encoder;
   readonly #deadLetterTopic: DeadLetterTopic | undefined;
+  readonly #topics: Topics;
+  /** With the limits on transactions as of now. */
+  readonly #paced: Config;
+  readonly #pace: Pace;
+  readonly #endThrottleWatch: () => void;
   #tail: ProgressTail | undefined;
   #state: RelayState = 'standby';
   #hasBegun = false;
@@ -92,6 +99,8 @@ export class Relay {
   #done = { events: 0, deadLetters: 0 };
   /** Failures since a session last published, or waited for another relay. */
   #attempt = 0;
+  /** Of the failures, those in a row for which Kafka refused the records. */
+  #refusals = 0;
   /** The last progress of another relay, as this one saw it last while it waited. */
   #published: string | undefined;
 
@@ -105,6 +114,11 @@ export class Relay {
     this.#kafka = this.#connections.kafka(config, this.#log);
     this.#admin = this.#kafka.admin();
     const topics = new Topics(this.#kafka, this.#admin, config);
+    this.#topics = topics;
+    this.#pace = new Pace(config);
+    this.#paced = { ...config, publish: this.#pace.limits };
+    const { clientId } = config.kafka;
+    this.#endThrottleWatch = watchThrottling({ clientId, log: this.#log, metrics, health });
     this.#encoder = new Encoder(config, registry, topics, this.#log);
     const { topic } = config.deadLetters;
     this.#deadLetterTopic =
@@ -157,12 +171,19 @@ export class Relay {
     try {
       await this.#session(signal);
     } catch (error) {
-      const failure = asRelayError(error);
+      const failure = this.#weigh(asRelayError(error));
       if (failure.class !== 'retry') throw failure;
       // What could not be committed any more is published by the next start.
       if (signal.aborted) return void this.#log.warn({ err: failure }, 'the session failed while draining');
       await this.#retryLater(failure, signal);
     }
+  }
+
+  /** What is refused the same way each time, with no progress between, needs a person. */
+  #weigh(failure: RelayError): RelayError {
+    this.#refusals = failure.code === 'PUBLISH_REFUSED' ? this.#refusals + 1 : 0;
+    if (this.#refusals <= this.#config.retry.unclearAttempts) return failure;
+    return new RelayError('KAFKA_UNSUITABLE', failure.message, { cause: failure, context: failure.context });
   }
 
   async #retryLater(failure: RelayError, signal: AbortSignal): Promise<void> {
@@ -275,7 +296,7 @@ export class Relay {
     assertSamePublication(marks.publication, publication);
     if (found === undefined) await this.#createSlot(marks.initialised);
     try {
-      const capture = await Capture.open(this.#config, this.#connections.replication);
+      const capture = await Capture.open(this.#paced, this.#connections.replication);
       return { capture, publication, lastSession: marks.session };
     } catch (error) {
       // Another relay was quicker: no failure.
@@ -345,9 +366,11 @@ export class Relay {
     this.#enter('streaming', { from: formatLsn(progress.endLsn), events: progress.eventCount });
     this.#metrics.countSession();
     const streaming = new Streaming({
-      config: this.#config,
+      config: this.#paced,
       pool: this.#pool,
       log: this.#log,
+      topics: this.#topics,
+      pace: this.#pace,
       metrics: this.#metrics,
       health: this.#health,
       encoder: this.#encoder,
@@ -372,7 +395,10 @@ export class Relay {
     } finally {
       signal.removeEventListener('abort', drain);
       // A session that fails before its first commit must not be followed by another at once, and so on for ever.
-      if (streaming.progress !== progress) this.#attempt = 0;
+      if (streaming.progress !== progress) {
+        this.#attempt = 0;
+        this.#refusals = 0;
+      }
     }
     this.#log.info(
       { until: formatLsn(streaming.progress.endLsn), events: streaming.progress.eventCount },
@@ -391,6 +417,7 @@ export class Relay {
   }
 
   async #close(): Promise<void> {
+    this.#endThrottleWatch();
     await Promise.allSettled([this.#tail?.stop(), this.#admin.disconnect(), this.#pool.end()]);
   }
 }

@@ -22,7 +22,10 @@ import type { Metrics } from './observe/metrics.ts';
 import { Parking, type Policy, policyByTopic, type TopicKey } from './parking.ts';
 import { formatLsn, formatPosition, type Lsn } from './position.ts';
 import { advance, type Progress, publishedEvents } from './progress.ts';
-import type { Publisher } from './publish/publisher.ts';
+import type { Pace } from './publish/pace.ts';
+import type { Batch, Publisher } from './publish/publisher.ts';
+import { isExpired } from './publish/refusal.ts';
+import type { Topics } from './publish/topics.ts';
 import { type Released, releaseKeys } from './release.ts';
 import { SameHistory } from './same-history.ts';
 import { storeDecisions } from './settle/decisions.ts';
@@ -46,6 +49,8 @@ export type StreamingDependencies = {
   /** Keys that wait as of the progress. */
   readonly parked: readonly TopicKey[];
   readonly deadLetterTopic: DeadLetterTopic | undefined;
+  readonly topics: Topics;
+  readonly pace: Pace;
   /** Identity of the publication that the session streams through. */
   readonly publication: string;
   /** Names this process in the progress. */
@@ -338,7 +343,7 @@ export class Streaming {
   }
 
   async #commit(filled: Filling): Promise<void> {
-    const { pool, publisher, capture, session, instance } = this.#use;
+    const { pool, publisher, capture, session, instance, topics, pace } = this.#use;
     const { batch, covered } = filled;
     if (covered === undefined) return;
     await failpoint('BATCH_TAKEN');
@@ -348,15 +353,39 @@ export class Streaming {
     const writer = { instance, time: new Date().toISOString(), timeline };
     const next = advance(this.#progress, covered, filled.events, writer);
     this.#begunMs = performance.now();
-    await publisher.commit(batch, next);
+    try {
+      await publisher.commit(batch, next);
+    } catch (error) {
+      throw await this.#explain(asRelayError(error), batch);
+    }
     await failpoint('KAFKA_COMMITTED');
     this.#progress = next;
     this.#committedMs = performance.now();
+    topics.wrote(batch.eventsByTopic().keys());
+    if (filled.hasEvents) pace.committed(this.#committedMs - this.#begunMs);
     // The one place where Postgres is told that it may forget: after Kafka has confirmed the progress that covers it.
     capture.acknowledge(next.endLsn);
     capture.inbox.release(filled.capturedBytes);
     await failpoint('ACKNOWLEDGED');
     this.#report(filled, next, (this.#committedMs - this.#begunMs) / 1000);
+  }
+
+  /** What only the time that the transaction took, or its topics, can tell. */
+  async #explain(failure: RelayError, batch: Batch): Promise<RelayError> {
+    const { config, pace, topics, log } = this.#use;
+    const elapsedMs = Math.round(performance.now() - this.#begunMs);
+    const { transactionTimeoutMs } = config.kafka;
+    if (!isExpired(failure, elapsedMs, transactionTimeoutMs))
+      return topics.explain(failure, [...batch.eventsByTopic().keys()]);
+    const { events, bytes } = batch;
+    pace.expired(batch);
+    const { maxTransactionEvents, maxTransactionBytes } = pace.limits;
+    log.warn({ maxTransactionEvents, maxTransactionBytes }, 'the next Kafka transactions are smaller');
+    return new RelayError(
+      'TRANSACTION_EXPIRED',
+      `Kafka aborted a transaction of ${events} events and ${bytes} bytes that was not over after ${elapsedMs} ms (kafka.transactionTimeoutMs ${transactionTimeoutMs})`,
+      { cause: failure, context: { events, bytes, elapsedMs } },
+    );
   }
 
   #report(

@@ -68,8 +68,13 @@ export class Capture {
       columns: config.outbox.columns,
       heartbeatTable,
       slot: config.slot,
-      maxPartRows: config.publish.maxTransactionEvents,
-      maxPartBytes: config.publish.maxTransactionBytes,
+      // Asked for each row: on a slow cluster they change.
+      get maxPartRows() {
+        return config.publish.maxTransactionEvents;
+      },
+      get maxPartBytes() {
+        return config.publish.maxTransactionBytes;
+      },
     });
     const more = { wal_sender_timeout: config.capture.walSenderTimeoutMs };
     this.#service = connect({

@@ -66,7 +66,7 @@ const reasons: Readonly<Record<RelayState, string>> = {
 /** Whom a failure is laid to; the first match counts. */
 const dependencyPatterns: readonly (readonly [RegExp, Dependency])[] = [
   [/^(POSTGRES|REPLICATION|SLOT|PUBLICATION|OUTBOX)_/, 'postgres'],
-  [/^(KAFKA|PUBLISH|PRODUCER|TOPIC)_/, 'kafka'],
+  [/^(KAFKA|PUBLISH|PRODUCER|TOPIC|TRANSACTION)_/, 'kafka'],
   [/^(REGISTRY|SCHEMA)_/, 'registry'],
 ];
 
@@ -87,6 +87,7 @@ export class Health {
   readonly #failing = new Map<Dependency, Failing>();
   #isPeerActive = false;
   #waitingFor: string | undefined;
+  #throttledUntilMs = 0;
   /** It has streamed, or seen that another relay does: from then on only a lasting failure makes it unready. */
   #hasArrived = false;
 
@@ -156,6 +157,11 @@ export class Health {
     this.#waitingFor = what;
   }
 
+  /** Kafka lets this client send nothing for so long. */
+  throttled(forMs: number): void {
+    this.#throttledUntilMs = Math.max(this.#throttledUntilMs, this.#now() + forMs);
+  }
+
   /** What was failing works again: something was published, here or by the relay that this one waits for. */
   recovered(): void {
     this.#failing.clear();
@@ -200,7 +206,8 @@ export class Health {
     if (this.#state === 'draining') return { ready: false, reason: reasons.draining };
     const reason =
       this.#waitingFor ?? (this.#isPeerActive ? 'another relay is active' : reasons[this.#state]);
-    return { ready: this.#hasArrived, reason: `${this.#state}: ${reason}` };
+    const throttled = this.#now() < this.#throttledUntilMs ? '; Kafka throttles this client (quota)' : '';
+    return { ready: this.#hasArrived, reason: `${this.#state}: ${reason}${throttled}` };
   }
 
   /** While another relay has the slot nothing fails here. */

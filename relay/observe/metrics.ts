@@ -38,6 +38,9 @@ const counters = {
     help: 'Failed attempts that are repeated after a pause (backoff with full jitter), by what failed.',
     labels: ['dependency'],
   },
+  kafka_throttle_seconds_total: {
+    help: 'Time for which Kafka had this client send nothing, by a quota of its client id or user.',
+  },
   sessions_total: { help: 'Replication connections on which the relay began to stream.' },
 } as const satisfies Record<string, Described>;
 
@@ -230,6 +233,10 @@ export function createMetrics(options: { readonly process?: boolean } = {}) {
             state === (retry?.breaker ?? 'closed') ? 1 : 0,
           );
       }
+    },
+
+    countThrottle(seconds: number): void {
+      counter.kafka_throttle_seconds_total.inc(seconds);
     },
 
     countSession(): void {

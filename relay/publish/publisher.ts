@@ -25,8 +25,9 @@ export interface Publisher {
   newBatch(): Batch;
   /**
    * Commits a batch of this publisher and the progress that covers it, together.
-   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; KAFKA_UNAVAILABLE where nothing was sent; PUBLISH_UNCERTAIN for
-   * everything whose outcome is not known. After any of them this publisher is of no more use.
+   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED where records are refused for good;
+   * KAFKA_UNAVAILABLE where nothing was sent; PUBLISH_UNCERTAIN for everything whose outcome is not known.
+   * After any of them this publisher is of no more use.
    */
   commit(batch: Batch, progress: Progress): Promise<void>;
   close(): Promise<void>;

@@ -10,6 +10,7 @@ import type { NoTopic, TopicDirectory, TopicInfo } from '../encode/record.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { kafkaError, kafkaErrorType } from '../kafka.ts';
 import { allowList } from '../topic-patterns.ts';
+import { unwritableTopics } from './rights.ts';
 import { isKnownToAny } from './wire/topic-lookup.ts';
 
 type Settings = Pick<TopicInfo, 'maxMessageBytes' | 'keptMs'>;
@@ -45,11 +46,17 @@ const ofTheName: ReadonlySet<string> = new Set([
   'KAFKAJS_UNKNOWN_ERROR_CODE',
 ]);
 
+/** Of a missing right to write; the second one is of the partitions that were passed over for it. */
+const unwritableTypes: ReadonlySet<string> = new Set([
+  'TOPIC_AUTHORIZATION_FAILED',
+  'OPERATION_NOT_ATTEMPTED',
+]);
+/** Topics that are asked about to see whether any may be written. */
+const askedMax = 50;
+
 /** Names of topics come from rows: an application that makes them up without end must not fill the memory. */
 const rememberedMax = 10_000;
 const minuteMs = 60_000;
-
-type TopicsConfig = Pick<Config, 'topics'> & { readonly kafka: Pick<Config['kafka'], 'progressTopic'> };
 
 export class Topics implements TopicDirectory {
   readonly #kafka: Kafka;
@@ -59,18 +66,31 @@ export class Topics implements TopicDirectory {
   /** Topics that this relay may use, as far as it has met them. */
   readonly #usable = new Set<string>();
   readonly #written = new Set<string>();
+  readonly #unwritable = new Set<string>();
+  /** Of no relay, so that asking fences none. */
+  readonly #checkId: string;
+  readonly #transactionTimeoutMs: number;
   /** When topics were made in the last minute, on the monotonic clock. */
   #madeMs: number[] = [];
 
-  constructor(kafka: Kafka, admin: Admin, { topics, kafka: { progressTopic } }: TopicsConfig) {
+  constructor(kafka: Kafka, admin: Admin, config: Config) {
+    const { topics, kafka: settings } = config;
+    const { progressTopic, transactionalIdPrefix, transactionTimeoutMs } = settings;
     this.#kafka = kafka;
     this.#admin = admin;
     this.#settings = topics;
     this.#allowed = allowList(topics.allow, progressTopic);
+    this.#checkId = `${transactionalIdPrefix}.${config.slot}.check`;
+    this.#transactionTimeoutMs = transactionTimeoutMs;
   }
 
   async resolve(topic: string): Promise<TopicInfo | NoTopic> {
     try {
+      if (this.#unwritable.has(topic)) {
+        if ((await this.#unwritableOf([topic])).length > 0)
+          return { code: 'TOPIC_REFUSED', message: `the relay has no right to write to topic ${topic}` };
+        this.#unwritable.delete(topic);
+      }
       const partitions = (await this.#partitions(topic)) ?? (await this.#create(topic));
       if (typeof partitions !== 'number') return partitions;
       const info = { partitions, ...(await this.#readSettings(topic)) };
@@ -85,6 +105,36 @@ export class Topics implements TopicDirectory {
         await this.#admin.disconnect().catch(() => {});
         throw failure;
       }
+    }
+  }
+
+  /**
+   * What a failed transaction comes down to. Where only topics are refused that this relay never wrote, while it may write
+   * others, their events are refused from now on, and the session may begin again.
+   */
+  async explain(failure: RelayError, topics: readonly string[]): Promise<RelayError> {
+    if (!unwritableTypes.has(String(failure.context.kafkaError))) return failure;
+    const refused = await this.#unwritableOf(topics);
+    const isOfRows = refused.every((topic) => this.#allowed.test(topic) && !this.#written.has(topic));
+    if (refused.length === 0 || !isOfRows || !(await this.#writesOthers(refused))) return failure;
+    for (const topic of refused) remember(this.#unwritable, topic);
+    const names = refused.join(', ');
+    return new RelayError('PUBLISH_REFUSED', `Kafka does not let the relay write to ${names}`, {
+      cause: failure,
+    });
+  }
+
+  async #writesOthers(refused: readonly string[]): Promise<boolean> {
+    if (this.#written.size > 0) return true;
+    const others = (await this.#existing()).filter((topic) => !refused.includes(topic)).slice(0, askedMax);
+    return others.length > 0 && (await this.#unwritableOf(others)).length < others.length;
+  }
+
+  async #unwritableOf(topics: readonly string[]): Promise<string[]> {
+    try {
+      return await unwritableTopics(this.#kafka, this.#checkId, this.#transactionTimeoutMs, topics);
+    } catch (error) {
+      throw kafkaError(error, 'asking for the rights on topics');
     }
   }
 

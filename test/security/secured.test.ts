@@ -5,11 +5,12 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Identity } from '../../stack/certificates.ts';
 import { runCli } from '../relay/commands/cli.ts';
-import { createTopics, readCommitted, readTopics } from '../support/kafka.ts';
+import { createTopics, readCommitted, readTopics, withAdmin } from '../support/kafka.ts';
 import { check, note, type RelayRun, said, startRelay } from './relay-run.ts';
 import { canary, type Env, type SecuredServers, sessionMs, startSecuredServers } from './secured-servers.ts';
 
@@ -33,14 +34,14 @@ afterAll(async () => {
   await servers?.[Symbol.asyncDispose]();
 });
 
-async function registerSchema(): Promise<void> {
+async function registerSchema(name = topic): Promise<void> {
   const schema = {
     type: 'record',
     name: 'Placed',
     namespace: 'shop',
     fields: [{ name: 'note', type: 'string' }],
   };
-  const response = await fetch(`${servers.registryUrl}/subjects/${topic}-shop.Placed/versions`, {
+  const response = await fetch(`${servers.registryUrl}/subjects/${name}-shop.Placed/versions`, {
     method: 'POST',
     headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
     body: JSON.stringify({ schema: JSON.stringify(schema) }),
@@ -49,7 +50,7 @@ async function registerSchema(): Promise<void> {
 }
 
 /** As a login with the writer's rights and no other. */
-async function emit(note: string): Promise<string> {
+async function emit(note: string, aggregatetype = 'order'): Promise<string> {
   const application = new pg.Client({
     connectionString: servers.databaseUrl((url) => {
       url.username = 'application';
@@ -58,8 +59,8 @@ async function emit(note: string): Promise<string> {
   await application.connect();
   try {
     const { rows } = await application.query<{ id: string }>(
-      `select outbox.emit('order', $1, 'shop.Placed', json_build_object('note', $1::text), json_build_object('trace', $1::text)) as id`,
-      [`${note} ${canary}`],
+      `select outbox.emit($2, $1, 'shop.Placed', json_build_object('note', $1::text), json_build_object('trace', $1::text)) as id`,
+      [`${note} ${canary}`, aggregatetype],
     );
     return rows[0]!.id;
   } finally {
@@ -309,6 +310,52 @@ test('a relay signs in to Kafka again before its session ends, and goes on', asy
   const id = await emit('later');
   expect(await arrivals(id, 1)).toBe(1);
   expect(longRun.lines.filter((line) => line.includes('session ended'))).toEqual([]);
+});
+
+/** As an administrator does who takes a topic away from the relay: what it may not do, and whether the topic is there. */
+async function deny(name: string, operation: AclOperationTypes): Promise<() => Promise<unknown>> {
+  const acl = ['User:relay', 'User:CN=relay'].map((principal) => ({
+    principal,
+    host: '*',
+    operation,
+    permissionType: AclPermissionTypes.DENY,
+    resourceType: AclResourceTypes.TOPIC,
+    resourceName: `outbox.event.${name}`,
+    resourcePatternType: ResourcePatternTypes.LITERAL,
+  }));
+  const { brokers } = servers.kafka;
+  await withAdmin((admin) => admin.createAcls({ acl }), brokers);
+  return () => withAdmin((admin) => admin.deleteAcls({ filters: acl }), brokers);
+}
+
+test('a row that names a topic which the relay may not see, make or write is refused, and the others go on', async () => {
+  const { ALL, CREATE, WRITE } = AclOperationTypes;
+  const denials = await Promise.all([deny('hidden', ALL), deny('unmade', CREATE), deny('unwritable', WRITE)]);
+  await createTopics([{ topic: 'outbox.event.unwritable', numPartitions: 1 }], servers.kafka.brokers);
+  await registerSchema('outbox.event.unwritable');
+  const patient = { OUTBOX_RELAY_RETRY_UNCLEAR_ATTEMPTS: '2', OUTBOX_RELAY_RETRY_MAX_DELAY_MS: '100' };
+  const runs = ['lean', 'kafkajs'].map((producer) =>
+    startRelay({ ...servers.env, ...patient, OUTBOX_RELAY_PUBLISH_PRODUCER: producer }),
+  );
+  try {
+    await Promise.all(runs.map((run) => run.streaming));
+    for (const name of ['hidden', 'unmade', 'unwritable']) await emit(name, name);
+    const id = await emit('behind');
+    expect(await arrivals(id, runs.length + 1)).toBe(runs.length + 1);
+    const { rows } = await servers.pool.query(
+      'select aggregatetype, code from outbox.dead_letter where slot = any ($1) order by slot, commit_lsn',
+      [runs.map(({ slot }) => slot)],
+    );
+    const refused = ['hidden', 'unmade', 'unwritable'].map((aggregatetype) => ({
+      aggregatetype,
+      code: 'TOPIC_REFUSED',
+    }));
+    expect(rows).toEqual([...refused, ...refused]);
+  } finally {
+    await Promise.all(runs.map((run) => run[Symbol.asyncDispose]()));
+    await Promise.all(denials.map((grant) => grant()));
+    await servers.pool.query('delete from outbox.dead_letter');
+  }
 });
 
 test('an event that is refused is set aside, and the operator’s role closes it', async () => {

@@ -2,6 +2,7 @@
 import { type Admin, type IHeaders, type ITopicConfig, Kafka, logLevel } from 'kafkajs';
 import { vi } from 'vitest';
 import { ensureProgressTopic } from '../../relay/publish/progress-topic.ts';
+import { type EndTxnAnswer, protocolError, Wire } from '../../relay/publish/wire/kafkajs-wire.ts';
 import { servers } from './servers.ts';
 import { unique } from './unique.ts';
 
@@ -198,4 +199,34 @@ function textHeaders(headers: IHeaders | undefined): Record<string, string> {
       String(Array.isArray(value) ? value.at(-1) : value),
     ]),
   );
+}
+
+/** Limits what a client id may write, in bytes a second; `undefined` takes the limit away. kafkajs has no such request. */
+export async function limitWriting(clientId: string, bytesPerSecond: number | undefined): Promise<void> {
+  const entity = [...int32(1), ...text('client-id'), ...text(clientId)];
+  const value = Buffer.alloc(8);
+  value.writeDoubleBE(bytesPerSecond ?? 0);
+  const change = [...int32(1), ...text('producer_byte_rate'), ...value, bytesPerSecond === undefined ? 1 : 0];
+  const body = [Buffer.from([...int32(1), ...entity, ...change, 0])];
+  const wire = await Wire.open(await kafkaClient(), []);
+  try {
+    const request = { apiKey: 49, apiName: 'AlterClientQuotas', apiVersion: 0, body };
+    const errorCode = async (payload: Buffer): Promise<EndTxnAnswer> => ({
+      errorCode: payload.readInt16BE(8),
+    });
+    const answer = await wire.send(await wire.broker(wire.someBrokerIds(1)[0]!), request, errorCode);
+    if (answer.errorCode !== 0) throw protocolError(answer.errorCode);
+  } finally {
+    await wire.close();
+  }
+}
+
+function int32(value: number): number[] {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value);
+  return [...bytes];
+}
+
+function text(value: string): number[] {
+  return [...int32(value.length).slice(2), ...Buffer.from(value)];
 }

@@ -17,6 +17,7 @@ import { kafkaError, kafkaErrorType } from '../../kafka.ts';
 import { type Progress, serializeProgress } from '../../progress.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
+import { recordsRefused } from '../refusal.ts';
 import { whyNoCoordinator } from '../rights.ts';
 import { BatchBuilder, type PartitionSlice, toTopicMessages } from './batch.ts';
 
@@ -119,7 +120,7 @@ export class KafkajsPublisher implements Publisher {
       if (ending !== undefined) await failpoint(ending);
       await committed;
     } catch (error) {
-      this.#failure = kafkaError(error, 'publishing', 'PUBLISH_UNCERTAIN');
+      this.#failure = recordsRefused(error) ?? kafkaError(error, 'publishing', 'PUBLISH_UNCERTAIN');
       throw this.#failure;
     }
   }

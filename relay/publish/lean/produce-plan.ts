@@ -8,8 +8,11 @@ import type { RecordBatch } from './record-batch.ts';
 /** One batch on its way. */
 export type Placed = { readonly topic: string; readonly partition: number; readonly batch: RecordBatch };
 
-/** A broker takes 100 MiB (socket.request.max.bytes); a small part of it keeps its request memory small. */
-const maxRequestBytes = 16 * 1024 * 1024;
+/**
+ * A broker takes 100 MiB (socket.request.max.bytes). Of 4 MiB each a link of 300 kB/s gets one through within the default of
+ * kafka.requestTimeoutMs; larger ones save nothing that can be measured.
+ */
+const maxRequestBytes = 4 * 1024 * 1024;
 
 export function planRequests(
   parts: readonly PartitionBatches[],

@@ -10,6 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { RelayError } from '../../errors.ts';
 import { kafkaError } from '../../kafka.ts';
+import { recordsRefused } from '../refusal.ts';
 import {
   type AddPartitionsAnswer,
   type Broker,
@@ -207,7 +208,7 @@ export class TransactionalProducer {
       const name = `${topic}/${partition}`;
       const answer = answers.get(name);
       if (answer === undefined) throw uncertain(`no answer for ${name}`);
-      if (answer.errorCode !== 0) throw protocolError(answer.errorCode);
+      if (answer.errorCode !== 0) throw refusedBy(topic, answer.errorCode);
       if (!this.#sequences.rises(name, BigInt(answer.baseOffset), batch.count))
         throw uncertain(`${name} answered with offset ${answer.baseOffset} again: taken for a repetition`);
     }
@@ -269,6 +270,11 @@ function checkSuitable(broker: Broker): void {
     if (range === undefined || range.minVersion > apiVersion || range.maxVersion < apiVersion)
       throw new RelayError('KAFKA_UNSUITABLE', `the broker does not speak ${apiName} version ${apiVersion}`);
   }
+}
+
+function refusedBy(topic: string, errorCode: number): Error {
+  const error = protocolError(errorCode);
+  return recordsRefused(error, topic) ?? error;
 }
 
 function uncertain(message: string): RelayError {

@@ -143,6 +143,36 @@ function lookOnlyForWhatWaits(queue: RequestQueue): void {
 }
 lookOnlyForWhatWaits(internal<{ prototype: RequestQueue }>('kafkajs/src/network/requestQueue').prototype);
 
+/** What a broker says of a client that is over its quota: for so long it will read nothing of it. */
+export type Throttle = { readonly clientId: string; readonly broker: string; readonly throttleMs: number };
+
+type ThrottledQueue = {
+  readonly clientId: string;
+  readonly broker: string;
+  maybeThrottle(throttleMs: number | null | undefined): void;
+};
+
+const throttleListeners = new Set<(throttle: Throttle) => void>();
+
+/** Calls the listener for each answer that throttles, of any client in this process. @returns what ends that */
+export function onThrottle(listener: (throttle: Throttle) => void): () => void {
+  throttleListeners.add(listener);
+  return () => throttleListeners.delete(listener);
+}
+
+/** kafkajs obeys a throttle and keeps it to itself. */
+function tellOfThrottles(queue: ThrottledQueue): void {
+  const obey = queue.maybeThrottle;
+  if (typeof obey !== 'function') throw notThere('RequestQueue.maybeThrottle');
+  queue.maybeThrottle = function (throttleMs) {
+    obey.call(this, throttleMs);
+    if (!(Number(throttleMs) > 0)) return;
+    const { clientId, broker } = this;
+    for (const listener of throttleListeners) listener({ clientId, broker, throttleMs: Number(throttleMs) });
+  };
+}
+tellOfThrottles(internal<{ prototype: ThrottledQueue }>('kafkajs/src/network/requestQueue').prototype);
+
 /** Codes that came after the ones kafkajs knows, and that decide something here. */
 const newerTypes: Readonly<Record<number, string>> = {
   90: 'PRODUCER_FENCED',

@@ -34,6 +34,7 @@ describe('a topic that exists', () => {
 
   test.each<[Record<string, string>, Partial<TopicInfo>]>([
     [{ 'max.message.bytes': '54321' }, { maxMessageBytes: 54_321 }],
+    [{ 'segment.bytes': String(1024 * 1024) }, { maxMessageBytes: 1024 * 1024 }],
     [{ 'retention.ms': '3600000' }, { keptMs: 3_600_000 }],
     [{ 'retention.ms': '-1' }, { keptMs: 2 ** 63 }],
     [{ 'retention.ms': '3600000', 'cleanup.policy': 'compact' }, { keptMs: 2 ** 63 }],

@@ -186,7 +186,7 @@ test("a record batch beyond the topic's limit is refused by name; with the limit
   );
   const unaware = await scene.publisher();
   const failure = await failureOf(scene.publish(unaware, sent));
-  expect(failure.code).toBe('PUBLISH_UNCERTAIN');
+  expect(failure.code).toBe('PUBLISH_REFUSED');
   expect(failure.context.kafkaError).toBe('MESSAGE_TOO_LARGE');
 
   const aware = await scene.publisher();
