@@ -101,6 +101,23 @@ test.each(['aggregatetype', 'aggregateid', 'type', 'created_at', 'id'])(
   },
 );
 
+test('a limit refuses a larger event when it is written, compressed or not, in every partition, until it is taken away', async () => {
+  const write = (characters: number, day = 0) =>
+    owner.query(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload, created_at)
+       values ('order', '1', 'A', to_json(repeat('x', $1)), now() + $2 * interval '1 day')`,
+      [characters, day],
+    );
+  await owner.query('select outbox.limit_event_bytes(100000)');
+  await owner.query('select outbox.limit_event_bytes(200000)');
+  await write(190_000);
+  expect(await refusalOf(write(200_000))).toBe('23514');
+  await owner.query(`select outbox.ensure_partitions(20)`);
+  expect(await refusalOf(write(200_000, 19))).toBe('23514');
+  await owner.query('select outbox.limit_event_bytes(null)');
+  await write(200_000);
+});
+
 test('no index slows the writers down', async () => {
   const { rows } = await owner.query(
     `select indexname from pg_indexes where schemaname = 'outbox' and tablename like 'event%'`,
