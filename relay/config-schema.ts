@@ -31,6 +31,9 @@ const optionalText = (description: string, extra: Partial<SettingMeta> = {}) =>
 const integer = (description: string, fallback: number, minimum: number, maximum: number) =>
   z.number().int().min(minimum).max(maximum).default(fallback).meta({ kind: 'integer', description });
 
+const optionalInteger = (description: string, minimum: number, maximum: number) =>
+  z.number().int().min(minimum).max(maximum).optional().meta({ kind: 'integer', description });
+
 const flag = (description: string, fallback: boolean) =>
   z.boolean().default(fallback).meta({ kind: 'boolean', description });
 
@@ -301,6 +304,11 @@ export const configSchema = z.strictObject({
       1_000_000,
       1_024,
       100 * MiB,
+    ),
+    maxRowBytes: optionalInteger(
+      'Largest row of the outbox table, as the bytes of its columns in text. It is judged before the payload is read as JSON, which takes up to 31 times its bytes of memory; the dead letter of a larger one holds no payload. Unset: eight times publish.maxRecordBytes.',
+      64 * 1024,
+      256 * MiB,
     ),
   }),
 

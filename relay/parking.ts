@@ -6,6 +6,7 @@
 import type { CommittedTransaction } from './capture/transaction.ts';
 import type { EncodedTransaction, OutboundRecord, Rejection } from './encode/record.ts';
 import type { Position } from './position.ts';
+import { keyLengthMax } from './row-size.ts';
 import { wildcard } from './topic-patterns.ts';
 
 /** Events of one topic and key, which keep their order. */
@@ -70,7 +71,7 @@ export class Parking {
   }
 
   #parks({ topic, row }: Rejection): boolean {
-    return topic !== null && row.aggregateid !== null && this.#policyOf(topic) === 'park-key';
+    return topic !== null && canWait(row.aggregateid) && this.#policyOf(topic) === 'park-key';
   }
 
   /** An event without a key has no order to keep. */
@@ -82,6 +83,11 @@ export class Parking {
     this.#keys.add(nameOf(key));
     return { ...key, since: { commitLsn, ordinal } };
   }
+}
+
+/** Every event of a key that is too long is refused: none has to wait, and the memory has none to keep. */
+function canWait(key: string | null): boolean {
+  return key !== null && key.length <= keyLengthMax;
 }
 
 /** A topic's name has no NUL. */

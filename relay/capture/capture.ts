@@ -11,6 +11,7 @@ import { asRelayError, RelayError } from '../errors.ts';
 import { formatLsn, type Lsn, parseLsn } from '../position.ts';
 import { clientConfig, postgresError } from '../postgres.ts';
 import { noTransactionTimeout, withSession } from '../postgres-session.ts';
+import { maxRowBytesOf } from '../row-size.ts';
 import { Inbox } from './inbox.ts';
 import { type Place, TransactionAssembler } from './pgoutput.ts';
 import { heartbeatTable } from './publication.ts';
@@ -75,6 +76,7 @@ export class Capture {
       get maxPartBytes() {
         return config.publish.maxTransactionBytes;
       },
+      maxRowBytes: maxRowBytesOf(config.publish),
     });
     const more = { wal_sender_timeout: config.capture.walSenderTimeoutMs };
     this.#service = connect({

@@ -23,6 +23,8 @@ export type AssemblerOptions = {
   readonly maxPartRows: number;
   /** A transaction with more bytes than this is cut into parts. */
   readonly maxPartBytes: number;
+  /** A row with more bytes than this is kept without them. */
+  readonly maxRowBytes: number;
 };
 
 /** Microseconds between 1970-01-01 and Postgres's epoch, 2000-01-01. */
@@ -64,7 +66,7 @@ export const releaseSuffix = '/release';
 
 export class TransactionAssembler {
   readonly #options: AssemblerOptions;
-  readonly #store = new RowStore();
+  readonly #store: RowStore;
   readonly #relations = new Map<number, Relation>();
   #open: OpenTransaction | undefined;
   #message: Buffer = Buffer.alloc(0);
@@ -72,6 +74,7 @@ export class TransactionAssembler {
 
   constructor(options: AssemblerOptions) {
     this.#options = options;
+    this.#store = new RowStore(options.maxRowBytes);
   }
 
   /** Where the stream is within a transaction; undefined between two. */
@@ -166,13 +169,14 @@ export class TransactionAssembler {
       throw new RelayError('DECODE_FAILED', 'a row has another number of columns than its relation');
     for (let column = 0; column < columns; column++) this.#skipColumn();
     if (open.fault !== undefined) return undefined;
+    // One over the limit is not kept whole, so that it is no reason to cut before it.
+    const messageBytes = Math.min(this.#message.length, this.#options.maxRowBytes);
     // A part is cut only when a row beyond it exists, so that a transaction of exactly the limit stays whole.
     const cut =
       open.rows.length >= this.#options.maxPartRows ||
-      (open.rows.length > 0 && open.bytes + this.#message.length > this.#options.maxPartBytes);
+      (open.rows.length > 0 && open.bytes + messageBytes > this.#options.maxPartBytes);
     const part = cut ? this.#part(open, null) : undefined;
-    this.#store.append(open.rows, this.#message, start, roles);
-    open.bytes += this.#message.length;
+    open.bytes += this.#store.append(open.rows, this.#message, start, roles);
     return part;
   }
 

@@ -1,9 +1,12 @@
 /**
  * Keeps rows as the bytes they came in. The driver reuses its buffer, so they are copied, into slabs that many
  * transactions share; a slab goes when the last of them is published.
+ *
+ * A row is judged by its bytes here, before a text or an object is made of it: of one that is too large only what tells
+ * which event it was is kept. Whatever a row holds, it takes no more memory from here on than the largest that is allowed.
  */
 import { RelayError } from '../errors.ts';
-import type { CapturedRows, OutboxRow } from './transaction.ts';
+import type { CapturedRow, CapturedRows, LeftOut, OutboxRow } from './transaction.ts';
 
 /** For each column of the relation, the role it has for the relay, if any. */
 export type ColumnRoles = readonly (keyof OutboxRow | undefined)[];
@@ -14,26 +17,58 @@ export type ColumnRoles = readonly (keyof OutboxRow | undefined)[];
  */
 const slabBytes = 1024 * 1024;
 
-type MutableRow = { -readonly [Role in keyof OutboxRow]: string | null };
+/** Of a row that is too large, a column over this is left out. */
+const columnBytesMax = 64 * 1024;
+/** What is kept of a column that names the event. */
+const beginningBytes = 1_000;
+
+const kindNull = 0x6e; // n
+/** In place of Postgres's kinds: the column's bytes, those that are kept, and these. */
+const kindLeftOut = 0x78; // x
+
+type MutableRow = { -readonly [Role in keyof OutboxRow]: string | null } & { leftOut?: LeftOut };
 
 export class RowStore {
+  readonly #maxRowBytes: number;
   #slab: Buffer = Buffer.alloc(0);
   #end = 0;
+
+  /** @param maxRowBytes of the columns that have a role */
+  constructor(maxRowBytes: number) {
+    this.#maxRowBytes = maxRowBytes;
+  }
 
   /** An empty list of rows of one relation; it is filled by `append`. */
   newRows(): Rows {
     return new Rows();
   }
 
-  /** Copies `message` from `start`, where the tuple begins, and adds it to `rows`. */
-  append(rows: Rows, message: Buffer, start: number, roles: ColumnRoles): void {
+  /**
+   * Copies `message` from `start`, where the tuple begins, and adds it to `rows`.
+   * @returns bytes that it takes
+   */
+  append(rows: Rows, message: Buffer, start: number, roles: ColumnRoles): number {
+    if (message.length - start <= this.#maxRowBytes) {
+      this.#copy(rows, message, start, roles, 0);
+      return message.length;
+    }
+    const tuple = message.subarray(start);
+    const rowBytes = bytesOf(tuple, roles);
+    const isTooLarge = rowBytes > this.#maxRowBytes;
+    const short = shorten(tuple, roles, isTooLarge);
+    this.#copy(rows, short, 0, roles, isTooLarge ? rowBytes : 0);
+    return short.length;
+  }
+
+  /** @param rowBytes of one that is too large; 0 for others */
+  #copy(rows: Rows, message: Buffer, start: number, roles: ColumnRoles, rowBytes: number): void {
     const length = message.length - start;
     if (this.#end + length > this.#slab.length) {
       this.#slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, length));
       this.#end = 0;
     }
     message.copy(this.#slab, this.#end, start);
-    rows.push(this.#slab, this.#end, roles);
+    rows.push(this.#slab, this.#end, roles, rowBytes);
     this.#end += length;
   }
 }
@@ -43,29 +78,33 @@ class Rows implements CapturedRows {
   readonly #starts: number[] = [];
   /** Of each row, since a table may be altered between two rows of one transaction. */
   readonly #roles: ColumnRoles[] = [];
+  /** Bytes of those that are too large, by their index. */
+  readonly #tooLarge = new Map<number, number>();
 
   get length(): number {
     return this.#starts.length;
   }
 
-  push(slab: Buffer, start: number, roles: ColumnRoles): void {
+  /** @param rowBytes of one that is too large; 0 for others */
+  push(slab: Buffer, start: number, roles: ColumnRoles, rowBytes: number): void {
+    if (rowBytes > 0) this.#tooLarge.set(this.#starts.length, rowBytes);
     this.#slabs.push(slab);
     this.#starts.push(start);
     this.#roles.push(roles);
   }
 
-  at(index: number): OutboxRow {
+  at(index: number): CapturedRow {
     const slab = this.#slabs[index];
     const start = this.#starts[index];
     const roles = this.#roles[index];
     if (slab === undefined || start === undefined || roles === undefined)
       throw new RelayError('INTERNAL', `there is no row ${index}`);
-    return decodeTuple(slab, start, roles);
+    return decodeTuple(slab, start, roles, this.#tooLarge.get(index) ?? 0);
   }
 }
 
 /** A TupleData whose bounds were checked when it was captured: number of columns, then for each a kind and a value. */
-function decodeTuple(slab: Buffer, start: number, roles: ColumnRoles): OutboxRow {
+function decodeTuple(slab: Buffer, start: number, roles: ColumnRoles, rowBytes: number): CapturedRow {
   const row: MutableRow = {
     id: null,
     aggregatetype: null,
@@ -75,16 +114,84 @@ function decodeTuple(slab: Buffer, start: number, roles: ColumnRoles): OutboxRow
     headers: null,
     createdAt: null,
   };
+  let leftOut: LeftOut = { rowBytes };
   let offset = start + 2;
   for (const role of roles) {
-    const isNull = slab[offset] === 0x6e; // n
+    const kind = slab[offset];
     offset += 1;
-    if (isNull) continue;
+    if (kind === kindNull) continue;
+    if (kind === kindLeftOut && role !== undefined) {
+      leftOut = { ...leftOut, [role]: slab.readUInt32BE(offset) };
+      offset += 4;
+    }
     const end = offset + 4 + slab.readUInt32BE(offset);
-    if (role !== undefined) row[role] = slab.toString('utf8', offset + 4, end);
+    const isWhole = kind !== kindLeftOut;
+    if (role !== undefined && (isWhole || isName(role))) {
+      const text = slab.toString('utf8', offset + 4, end);
+      row[role] = isWhole ? text : beginning(text);
+    }
     offset = end;
   }
+  if (rowBytes > 0) row.leftOut = leftOut;
   return row;
+}
+
+/** Whether the column tells which event it is: its beginning is kept, for people. */
+function isName(role: keyof OutboxRow): boolean {
+  return role !== 'payload' && role !== 'headers';
+}
+
+/** The cut may have gone through a character, of which the decoder makes U+FFFD. */
+function beginning(text: string): string {
+  return `${text.replace(/\uFFFD{1,3}$/, '')}…`;
+}
+
+/** Bytes of the columns that have a role. */
+function bytesOf(tuple: Buffer, roles: ColumnRoles): number {
+  let bytes = 0;
+  forEachValue(tuple, roles, (role, start, end) => {
+    if (role !== undefined) bytes += end - start;
+  });
+  return bytes;
+}
+
+/** Without the columns that have no role; of a row that is too large, without what is large. */
+function shorten(tuple: Buffer, roles: ColumnRoles, isTooLarge: boolean): Buffer {
+  const parts: Buffer[] = [tuple.subarray(0, 2)];
+  forEachValue(tuple, roles, (role, start, end) => {
+    const bytes = end - start;
+    if (role === undefined || start < 0) parts.push(Buffer.of(kindNull));
+    else if (!isTooLarge || bytes <= columnBytesMax) parts.push(tuple.subarray(start - 5, end));
+    else {
+      const kept = isName(role) ? beginningBytes : 0;
+      const head = Buffer.alloc(9);
+      head[0] = kindLeftOut;
+      head.writeUInt32BE(bytes, 1);
+      head.writeUInt32BE(kept, 5);
+      parts.push(head, tuple.subarray(start, start + kept));
+    }
+  });
+  return Buffer.concat(parts);
+}
+
+/** Calls `take` with the bounds of each column's value; of NULL these are -1. */
+function forEachValue(
+  tuple: Buffer,
+  roles: ColumnRoles,
+  take: (role: keyof OutboxRow | undefined, start: number, end: number) => void,
+): void {
+  let offset = 2;
+  for (const role of roles) {
+    const isNull = tuple[offset] === kindNull;
+    offset += 1;
+    if (isNull) {
+      take(role, -1, -1);
+      continue;
+    }
+    const start = offset + 4;
+    offset = start + tuple.readUInt32BE(offset);
+    take(role, start, offset);
+  }
 }
 
 export type { Rows };

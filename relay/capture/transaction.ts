@@ -15,13 +15,21 @@ export type OutboxRow = {
 };
 
 /**
+ * Of a row that is larger than `publish.maxRowBytes`: its bytes, and those of each column of which it holds no more than the
+ * beginning. Such an event can only be refused.
+ */
+export type LeftOut = { readonly rowBytes: number } & { readonly [Role in keyof OutboxRow]?: number };
+
+export type CapturedRow = OutboxRow & { readonly leftOut?: LeftOut };
+
+/**
  * Rows as they came, made into text one at a time when asked for: as objects they would take four times the memory, on
  * the heap, for as long as they wait.
  */
 export interface CapturedRows {
   readonly length: number;
   /** Decodes row `index`; from 0, below `length`. */
-  at(index: number): OutboxRow;
+  at(index: number): CapturedRow;
 }
 
 /**

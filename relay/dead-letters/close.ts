@@ -10,7 +10,14 @@ import { parseLsn } from '../position.ts';
 import { query } from '../postgres.ts';
 import { type OutboxStatements, outboxStatements } from './outbox-table.ts';
 import { type Tally, tally } from './read.ts';
-import { conditionOf, isBeingReleased, isOfParkedKey, isSettled, type Selection } from './selection.ts';
+import {
+  conditionOf,
+  isBeingReleased,
+  isLeftOut,
+  isOfParkedKey,
+  isSettled,
+  type Selection,
+} from './selection.ts';
 import { inTransaction, takeTurn } from './transaction.ts';
 
 export type Closing = {
@@ -81,7 +88,7 @@ async function findNext(
   isResubmission: boolean,
 ): Promise<Keys | undefined> {
   const { text, values } = conditionOf(slot, selection);
-  const forResubmission = `and coalesce(event_id, '') <> '' and not ${isOfParkedKey}`;
+  const forResubmission = `and coalesce(event_id, '') <> '' and not ${isLeftOut} and not ${isOfParkedKey}`;
   const rows = await query<{ commit_lsn: string; ordinal: string }>(
     client,
     'looking for the dead letters',

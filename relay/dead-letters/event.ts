@@ -1,11 +1,11 @@
 /** A dead letter as the event it was, for the encoder. */
-import type { CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
+import type { CapturedRow, CommittedTransaction } from '../capture/transaction.ts';
 import type { Position } from '../position.ts';
 
 /** @param committedAtMs becomes the record's timestamp */
 export function eventAt(
   { commitLsn, ordinal }: Position,
-  row: OutboxRow,
+  row: CapturedRow,
   committedAtMs: number,
 ): CommittedTransaction {
   return {

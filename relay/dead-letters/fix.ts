@@ -43,7 +43,7 @@ export async function judge(
     };
     const atOnce = { ...config, retry: { ...config.retry, unclearAttempts: 0 } };
     const encoder = new Encoder(atOnce, new RegistryClient(config.registry), topics);
-    const { eventId, ...row } = { ...letter, ...content };
+    const { eventId, leftOut: _, ...row } = { ...letter, ...content };
     const event = eventAt(parsePosition(letter.position)!, { ...row, id: eventId }, Date.now());
     const { rejections } = await encoder.encode(event, 0);
     return rejections[0];

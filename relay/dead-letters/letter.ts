@@ -1,4 +1,5 @@
 /** A dead letter as people see it, and how it is named: by its position, or by the id of its event. */
+import type { LeftOut } from '../capture/transaction.ts';
 import { formatPosition, type Position, parseLsn, parsePosition } from '../position.ts';
 
 export const letterStatuses = ['open', 'parked', 'resubmitted', 'discarded', 'released'] as const;
@@ -20,6 +21,8 @@ export type Letter = {
   /** Where in the payload the fault is, as `$.lines[3].price`. */
   readonly path: string | null;
   readonly status: LetterStatus;
+  /** Bytes of the columns that it does not hold whole, because the row is too large; null where it is complete. */
+  readonly leftOut: LeftOut | null;
   /** Whether its key waits: it is to be released then, not resubmitted. */
   readonly isOfParkedKey: boolean;
   /** ISO 8601, UTC. */

@@ -1,5 +1,6 @@
 /** Reads dead letters and their trail. Only `readContent` gives a payload, for whoever asks for one dead letter. */
 import type pg from 'pg';
+import type { LeftOut } from '../capture/transaction.ts';
 import { parsePosition } from '../position.ts';
 import { query } from '../postgres.ts';
 import {
@@ -9,7 +10,14 @@ import {
   parseLetterName,
   positionText,
 } from './letter.ts';
-import { conditionOf, isBeingReleased, isCovered, isOfParkedKey, type Selection } from './selection.ts';
+import {
+  conditionOf,
+  isBeingReleased,
+  isCovered,
+  isLeftOut,
+  isOfParkedKey,
+  type Selection,
+} from './selection.ts';
 
 type LetterRow = {
   commit_lsn: string;
@@ -25,12 +33,14 @@ type LetterRow = {
   message: string;
   path: string | null;
   status: LetterStatus;
+  left_out: LeftOut | null;
   is_of_parked_key: boolean;
   first_seen: Date;
 };
 
 const letterColumns = `commit_lsn::text, ordinal, event_id, aggregatetype, aggregateid, type, topic,
   context ->> 'subject' as subject, (context ->> 'schemaId')::int as schema_id, code, message, path, status,
+  context -> 'leftOut' as left_out,
   ${isOfParkedKey} as is_of_parked_key, first_seen`;
 
 /** Dead letters of a page: at some 600 bytes each little memory, and few enough round trips. */
@@ -88,6 +98,7 @@ function toLetter(row: LetterRow): Letter {
     message: row.message,
     path: row.path,
     status: row.status,
+    leftOut: row.left_out,
     isOfParkedKey: row.is_of_parked_key,
     firstSeen: row.first_seen.toISOString(),
   };
@@ -161,6 +172,8 @@ export type Tally = {
   readonly open: number;
   /** Of those: the progress does not cover them yet, so the relay may still decide otherwise. */
   readonly unsettled: number;
+  /** Of those: without their payload or headers, so that they can only be fixed or discarded. */
+  readonly leftOut: number;
   /** Of those: without an event id, so that they can only be discarded. */
   readonly withoutId: number;
   /** Of those: their key waits, so that they are to be released instead of resubmitted. */
@@ -174,6 +187,7 @@ type TallyRow = {
   code: string;
   open: string;
   unsettled: string;
+  left_out: string;
   without_id: string;
   of_parked_keys: string;
   being_released: string;
@@ -191,6 +205,7 @@ export async function tally(
     'counting the dead letters',
     // The one row of the progress is joined, not looked up for each.
     `select code, count(*) as open, count(*) filter (where (${isCovered}) is not true) as unsettled,
+       count(*) filter (where ${isLeftOut}) as left_out,
        count(*) filter (where coalesce(event_id, '') = '') as without_id,
        count(*) filter (where ${isOfParkedKey}) as of_parked_keys,
        count(*) filter (where ${isBeingReleased}) as being_released
@@ -203,6 +218,7 @@ export async function tally(
   return {
     open: sum('open'),
     unsettled: sum('unsettled'),
+    leftOut: sum('left_out'),
     withoutId: sum('without_id'),
     ofParkedKeys: sum('of_parked_keys'),
     beingReleased: sum('being_released'),

@@ -65,6 +65,9 @@ function named(names: readonly LetterName[], bind: (value: unknown) => string): 
 export const isOfParkedKey = `(select count(*) > 0 from outbox.parked_key as parked where parked.slot = letter.slot
   and parked.topic = letter.topic and parked.key = letter.aggregateid and parked.released_lsn is null)`;
 
+/** True while it holds no payload, or not all of its other columns, because the row was too large. */
+export const isLeftOut = `coalesce((letter.context -> 'leftOut') - 'rowBytes' <> '{}', false)`;
+
 /** True while a release of its key was asked for and the relay has not met it: it must stay as it is. */
 export const isBeingReleased = `exists (select from outbox.key_release as release where release.slot = letter.slot
   and release.topic = letter.topic and release.key = letter.aggregateid and release.outcome is null)`;

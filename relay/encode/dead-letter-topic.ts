@@ -59,7 +59,8 @@ export class DeadLetterTopic {
     const maxBatchBytes = info.maxMessageBytes - batchOverheadBytes;
     const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
     const { row } = rejection;
-    const payload = row.payload === null ? 'null' : 'whole';
+    const isLeftOut = row.leftOut?.payload !== undefined;
+    const payload = isLeftOut ? 'omitted' : row.payload === null ? 'null' : 'whole';
     const headers = headersOf(rejection);
     const key = row.aggregateid ?? '';
     const forms = [

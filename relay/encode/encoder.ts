@@ -3,9 +3,10 @@
  * reason: it leaves as a `retry` error, and the transaction is encoded again later. So does what nobody foresaw, but only
  * so often: then the event is refused for it.
  */
-import type { CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
+import type { CapturedRow, CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
+import { keyLengthMax, maxRowBytesOf, nameLengthMax } from '../row-size.ts';
 import { ByteSink } from './avro/byte-sink.ts';
 import { parseLosslessJson } from './avro/json.ts';
 import { AvroMismatch, type AvroWriter } from './avro/writer.ts';
@@ -96,6 +97,7 @@ export class Encoder {
   readonly #maxRecordBytes: number;
   readonly #namespace: string;
   readonly #typeMatch: TypeMatch;
+  readonly #maxRowBytes: number;
   /** Versions that the configuration holds subjects at. */
   readonly #versions: ReadonlyMap<string, number>;
   readonly #unclear: UnclearFailures;
@@ -113,6 +115,7 @@ export class Encoder {
     this.#maxRecordBytes = config.publish.maxRecordBytes;
     this.#namespace = config.schemas.namespace;
     this.#typeMatch = config.schemas.typeMatch;
+    this.#maxRowBytes = maxRowBytesOf(config.publish);
     this.#versions = new Map(config.schemas.versions.map(readVersion));
     this.#unclear = new UnclearFailures(config.retry.unclearAttempts);
   }
@@ -140,6 +143,7 @@ export class Encoder {
       const ordinal = firstOrdinal + index;
       const position = positionOf(ordinal);
       try {
+        this.#assertReadable(row);
         if (isEmpty(row.payload)) {
           const tombstone = await this.#tombstone(row, position, committedAtMs);
           if (tombstone !== undefined) {
@@ -158,6 +162,21 @@ export class Encoder {
     }
     this.#unclear.settle(transaction);
     return { records, rejections };
+  }
+
+  /**
+   * Before anything else: of a row that is too large, what was kept is not the event. Rows that did not come from the
+   * stream are judged here only.
+   */
+  #assertReadable({ leftOut, aggregatetype, type, payload, headers }: CapturedRow): void {
+    const bytes = leftOut?.rowBytes ?? (payload?.length ?? 0) + (headers?.length ?? 0);
+    if (leftOut === undefined && bytes <= this.#maxRowBytes) return;
+    const topic = aggregatetype === null ? undefined : this.#router.topic(aggregatetype, type);
+    throw new Refusal(
+      'RECORD_TOO_LARGE',
+      `the row has ${bytes} bytes, publish.maxRowBytes is ${this.#maxRowBytes}`,
+      topic === undefined ? {} : { topic },
+    );
   }
 
   #encodeRow(
@@ -221,6 +240,8 @@ export class Encoder {
     const { id, type, aggregateid } = row;
     if (id === null || id === '') throw new Refusal('EVENT_INVALID', 'id: must not be empty', names);
     if (aggregateid === null) throw new Refusal('EVENT_INVALID', 'aggregateid: must not be NULL', names);
+    assertLength('id', id, nameLengthMax, names);
+    assertLength('aggregateid', aggregateid, keyLengthMax, names);
     const { info } = destination;
     const { timestampMs, isMoved } = recordTime(committedAtMs, info.keptMs, Date.now());
     const movedFromMs = isMoved ? committedAtMs : undefined;
@@ -320,6 +341,7 @@ export class Encoder {
     const topic = this.#router.topic(row.aggregatetype, row.type);
     if (topic === undefined)
       throw new Refusal('TOPIC_NOT_ALLOWED', 'the topic of this aggregatetype is not on the allow-list');
+    assertLength('type', row.type, nameLengthMax, { topic });
     const info = await this.#topic(topic);
     if (!isTopic(info)) throw new Refusal(info.code, info.message, { topic }, { cause: info.cause });
     return { topic, info };
@@ -344,6 +366,11 @@ function keptForMs(found: TopicInfo | NoTopic): number {
 function readVersion(setting: string): [string, number] {
   const at = setting.lastIndexOf('=');
   return [setting.slice(0, at), Number(setting.slice(at + 1))];
+}
+
+function assertLength(column: string, text: string, lengthMax: number, names: Refusal['target']): void {
+  if (text.length > lengthMax)
+    throw new Refusal('EVENT_INVALID', `${column}: ${text.length} characters, at most ${lengthMax}`, names);
 }
 
 /** NULL, or JSON null. */
@@ -425,7 +452,7 @@ export function recordBytes(
 function toRejection(
   refusal: Refusal,
   transaction: CommittedTransaction,
-  row: OutboxRow,
+  row: CapturedRow,
   ordinal: number,
 ): Rejection {
   return {

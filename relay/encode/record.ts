@@ -1,5 +1,5 @@
 /** What encode gives: an event ready for Kafka, or the reason why it can never be. */
-import type { OutboxRow } from '../capture/transaction.ts';
+import type { CapturedRow } from '../capture/transaction.ts';
 import type { ErrorCode, RelayError } from '../errors.ts';
 import type { Lsn } from '../position.ts';
 
@@ -24,7 +24,7 @@ export type OutboundRecord = {
 export type Rejection = {
   readonly commitLsn: Lsn;
   readonly ordinal: number;
-  readonly row: OutboxRow;
+  readonly row: CapturedRow;
   readonly code: ErrorCode;
   readonly message: string;
   /** JSON path in the payload, for example `$.lines[3].price`. */

@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import type { Rejection } from '../encode/record.ts';
 import type { ParkedKey } from '../parking.ts';
-import { storeDeadLetters } from './dead-letters.ts';
+import { storeDeadLetters, withoutLargeTexts } from './dead-letters.ts';
 import { type Release, storeParkedKeys, storeRelease } from './releases.ts';
 import { inSession, type Session } from './session.ts';
 import { untilOnStandbys } from './standbys.ts';
@@ -15,8 +15,19 @@ export type Decisions = {
 
 /** On the synchronous standbys too. @throws RelayError PRODUCER_FENCED when another session has begun; POSTGRES_* */
 export async function storeDecisions(pool: pg.Pool, session: Session, decisions: Decisions): Promise<void> {
-  const { rejections, parked, releases } = decisions;
+  const { rejections, releases } = decisions;
   if (rejections.length === 0 && releases.length === 0) return;
+  try {
+    await store(pool, session, decisions);
+  } catch (error) {
+    const shorter = withoutLargeTexts(rejections, error);
+    if (shorter === undefined) throw error;
+    await store(pool, session, { ...decisions, rejections: shorter });
+  }
+}
+
+async function store(pool: pg.Pool, session: Session, decisions: Decisions): Promise<void> {
+  const { rejections, parked, releases } = decisions;
   await inSession(pool, session, 'storing dead letters', async (client) => {
     // In the order of the stream: a release comes first in its batch, and a key it ends may be parked again in the same.
     for (const release of releases) await storeRelease(client, session.slot, release);

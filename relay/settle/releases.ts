@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import type { OutboxRow } from '../capture/transaction.ts';
+import type { CapturedRow, LeftOut, OutboxRow } from '../capture/transaction.ts';
 import type { Rejection } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import type { ParkedKey, TopicKey } from '../parking.ts';
@@ -13,7 +13,7 @@ import { query } from '../postgres.ts';
 import { contextOf } from './dead-letters.ts';
 
 /** An event that waits, as it is to be published. */
-export type WaitingEvent = { readonly position: Position; readonly row: OutboxRow };
+export type WaitingEvent = { readonly position: Position; readonly row: CapturedRow };
 
 /** What a request asks for. */
 export type Requested = {
@@ -98,7 +98,12 @@ export async function readRequest(
   return { key, events: rows.map(toEvent), hasMore: Number(rows[0]?.waiting ?? 0) > rows.length };
 }
 
-type WaitingRow = OutboxRow & { commit_lsn: string; ordinal: string; waiting: string };
+type WaitingRow = OutboxRow & {
+  commit_lsn: string;
+  ordinal: string;
+  waiting: string;
+  leftOut: LeftOut | null;
+};
 
 /**
  * Older dead letters of the key, from before it was parked, are not among them: later events have passed those. One more
@@ -106,7 +111,8 @@ type WaitingRow = OutboxRow & { commit_lsn: string; ordinal: string; waiting: st
  */
 const waitingEvents = `
   with waiting as (
-    select commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at
+    select commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at,
+           context -> 'leftOut' as left_out
       from outbox.dead_letter as letter
      where letter.slot = $1 and letter.topic = $2 and letter.aggregateid = $3
        and hashtextextended(letter.aggregateid, 0) = hashtextextended($3, 0) and letter.status in ('open', 'parked')
@@ -120,11 +126,15 @@ const waitingEvents = `
                                              - octet_length(coalesce(payload, '')) as bytes_before
       from waiting)
   select commit_lsn::text, ordinal, waiting, event_id as id, aggregatetype, aggregateid, type, payload, headers,
-         event_created_at as "createdAt"
+         event_created_at as "createdAt", left_out as "leftOut"
     from counted where bytes_before < $4 order by counted.commit_lsn, ordinal limit $5`;
 
-function toEvent({ commit_lsn, ordinal, waiting: _, ...row }: WaitingRow): WaitingEvent {
-  return { position: { commitLsn: parseLsn(commit_lsn), ordinal: Number(ordinal) }, row };
+/** What was left out is no NULL: such an event is refused again, until its payload was given. */
+function toEvent({ commit_lsn, ordinal, waiting: _, leftOut, ...row }: WaitingRow): WaitingEvent {
+  return {
+    position: { commitLsn: parseLsn(commit_lsn), ordinal: Number(ordinal) },
+    row: leftOut === null ? row : { ...row, leftOut },
+  };
 }
 
 /** @throws RelayError POSTGRES_* */

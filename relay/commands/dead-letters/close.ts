@@ -133,11 +133,15 @@ async function run(
 const pastOf = { resubmit: 'resubmitted', discard: 'discarded' } as const;
 
 function describe(action: 'resubmit' | 'discard', closed: Closed, isAsking: boolean): string {
-  const { open, done, unsettled, withoutId, ofParkedKeys, beingReleased, byCode } = closed;
+  const { open, done, unsettled, leftOut, withoutId, ofParkedKeys, beingReleased, byCode } = closed;
   const left: [string, number][] = [
     ['not covered by the progress yet; try again in some seconds', unsettled],
     ['of parked keys: fix or discard them, then release the key', action === 'resubmit' ? ofParkedKeys : 0],
     ['their key is being released; try again when it is', beingReleased],
+    [
+      'without their payload, which is too large: fix them with a smaller one',
+      action === 'resubmit' ? leftOut : 0,
+    ],
     ['without an event id; they can only be discarded', action === 'resubmit' ? withoutId : 0],
   ];
   return formatTable([

@@ -21,7 +21,7 @@ type FixOptions = { payload?: string; patch?: string; by: string; reason?: strin
 const help = `
 Give the whole payload, or a JSON patch (RFC 6902), or neither to edit it in $VISUAL or $EDITOR. The event is encoded as
 the relay would, with the schema now in the registry; what would be refused again is not accepted. Numbers keep their
-digits. What was replaced stays in outbox.dead_letter_action. Nothing is published: \`resubmit\` does that, or \`release\`.
+digits. The payload of a row over publish.maxRowBytes is not in the dead letter: give --payload. What was replaced stays in outbox.dead_letter_action. Nothing is published: \`resubmit\` does that, or \`release\`.
 
 Exit codes: 0 stored · 1 not stored: it would be refused again, or nothing was changed, or somebody else was faster ·
 64 arguments, the patch does not apply, or there is no open dead letter of that name · 69 a server does not answer ·
@@ -48,6 +48,7 @@ export function fixCommand(load: Load): Command {
       const { config } = load(command);
       const refuse = (message: string): never => command.error(`error: ${message}`);
       const { letter, content } = await readOne(config, name, refuse);
+      assertFixable(letter, options, refuse);
       const after = newPayload(content.payload, options, refuse);
       const outcome = await tryToStore(config, letter, content, after, options);
       console.log(
@@ -82,6 +83,20 @@ async function readOne(
   } finally {
     await pool.end();
   }
+}
+
+/** What was left out of a row that is too large is not there to be edited, nor to be published. */
+function assertFixable(
+  { leftOut }: Letter,
+  { payload }: FixOptions,
+  refuse: (message: string) => never,
+): void {
+  const { rowBytes: _, payload: payloadBytes, ...others } = leftOut ?? {};
+  const [column, bytes] = Object.entries(others)[0] ?? [];
+  if (column !== undefined)
+    refuse(`its ${column} was left out (${bytes} bytes); discard it, and write the event again without that`);
+  if (payloadBytes !== undefined && payload === undefined)
+    refuse(`its payload was left out (${payloadBytes} bytes); give another one with --payload`);
 }
 
 function newPayload(

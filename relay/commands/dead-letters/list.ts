@@ -93,7 +93,9 @@ function cellsOf(letter: Letter): string[] {
     letter.type ?? '',
     letter.aggregateid ?? '',
     letter.path ?? '',
-    letter.message,
+    letter.leftOut?.payload === undefined
+      ? letter.message
+      : `payload left out (${letter.leftOut.payload} bytes); ${letter.message}`,
   ];
 }
 

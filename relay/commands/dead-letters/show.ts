@@ -82,11 +82,16 @@ function describe({ content, failure, actions, ...letter }: Omit<Shown, 'content
     ...(content === undefined
       ? []
       : [
-          ['headers', content.headers ?? 'NULL'],
-          ['payload', content.payload ?? 'NULL'],
+          ['headers', content.headers ?? absent(letter.leftOut?.headers)],
+          ['payload', content.payload ?? absent(letter.leftOut?.payload)],
         ]),
   ];
   return formatTable(lines);
+}
+
+/** @param bytes of what was left out */
+function absent(bytes: number | undefined): string {
+  return bytes === undefined ? 'NULL' : `left out (${bytes} bytes)`;
 }
 
 function describeFailure(failure: LetterFailure | null): string[][] {

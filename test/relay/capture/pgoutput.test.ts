@@ -3,7 +3,7 @@ import { type AssemblerOptions, TransactionAssembler } from '../../../relay/capt
 import type { CommittedTransaction } from '../../../relay/capture/transaction.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { begin, commit, committedAtMs, insert, relation } from './messages.ts';
-import { rowsOf } from './rows.ts';
+import { blankRow, rowsOf } from './rows.ts';
 
 const outboxColumns = ['id', 'aggregatetype', 'aggregateid', 'type', 'payload', 'headers', 'created_at'];
 const outbox = relation(1, 'outbox.event', outboxColumns);
@@ -27,6 +27,7 @@ function assembler(options: Partial<AssemblerOptions> = {}) {
     slot: 'ours',
     maxPartRows: 1_000,
     maxPartBytes: 1_000_000,
+    maxRowBytes: 8_000_000,
     ...options,
   });
 }
@@ -259,6 +260,72 @@ describe('columns', () => {
       message.write(kind, 8);
       expect(codeOf(() => feed(assembler(), outbox, begin(1n), message))).toBe('DECODE_FAILED');
     }
+  });
+});
+
+describe('a row over the limit', () => {
+  const limit = 200_000;
+  const [small, large] = ['x'.repeat(60_000), 'y'.repeat(limit)];
+  const one = (options: Partial<AssemblerOptions>, message: Buffer, relationMessage = outbox) => {
+    const parts = feed(
+      assembler({ maxRowBytes: limit, ...options }),
+      relationMessage,
+      begin(100n),
+      message,
+      commit(100n, 148n),
+    );
+    return { bytes: parts[0]!.bytes, row: rowsOf(parts[0]!)[0]! };
+  };
+
+  test('is kept without its large columns, and with what names it', () => {
+    const message = insert(1, ['a', 'order', 'k', 'Placed', large, small, null]);
+    const { row: kept, bytes } = one({}, message);
+    const rowBytes = limit + small.length + 1 + 5 + 1 + 6;
+    expect(kept).toEqual({
+      ...blankRow,
+      id: 'a',
+      aggregatetype: 'order',
+      aggregateid: 'k',
+      type: 'Placed',
+      headers: small,
+      leftOut: { rowBytes, payload: limit },
+    });
+    expect(bytes).toBeLessThan(62_000);
+  });
+
+  test('keeps the beginning of a name, in whole characters', () => {
+    // 999 bytes and the first one of four.
+    const name = `${'n'.repeat(999)}\u{1F4B6}${large}`;
+    const { row: kept } = one({}, insert(1, [name, 'order', 'k', 'Placed', '{}', '{}', null]));
+    expect(kept).toMatchObject({ id: `${'n'.repeat(999)}…`, payload: '{}' });
+    expect(kept.leftOut).toMatchObject({ id: limit + 1003 });
+  });
+
+  test('is measured by the columns that an event is made of; others are not kept', () => {
+    const wide = relation(1, 'outbox.event', [...outboxColumns, 'attachment']);
+    const values = ['a', 'order', 'k', 'Placed', small, null, null, large];
+    const { row: kept, bytes } = one({}, insert(1, values), wide);
+    expect(kept).toEqual({
+      ...blankRow,
+      id: 'a',
+      aggregatetype: 'order',
+      aggregateid: 'k',
+      type: 'Placed',
+      payload: small,
+    });
+    expect(bytes).toBeLessThan(62_000);
+  });
+
+  test('is kept whole at the limit, and is no reason to cut a transaction over it', () => {
+    const message = row('a', 'z'.repeat(limit - 'aorderkPlaced{}'.length - 29));
+    expect(one({}, message).row.leftOut).toBeUndefined();
+    expect(one({}, row('a', 'z'.repeat(limit - 'aorderkPlaced{}'.length - 28))).row.leftOut).toEqual({
+      rowBytes: limit + 1,
+      payload: limit - 'aorderkPlaced{}'.length - 28,
+    });
+    const target = assembler({ maxRowBytes: limit, maxPartBytes: 2 * limit });
+    const parts = feed(target, outbox, begin(100n), row('a'), row('b', large.repeat(3)), commit(100n, 148n));
+    expect(ids(parts)).toEqual([['a', 'b']]);
   });
 });
 

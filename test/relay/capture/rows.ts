@@ -1,5 +1,10 @@
 /** Makes captured rows of plain objects, and plain objects of captured rows. */
-import type { CapturedRows, CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
+import type {
+  CapturedRow,
+  CapturedRows,
+  CommittedTransaction,
+  OutboxRow,
+} from '../../../relay/capture/transaction.ts';
 
 export const blankRow: OutboxRow = {
   id: null,
@@ -16,7 +21,7 @@ export const rowsFrom = (rows: readonly OutboxRow[]): CapturedRows => ({
   at: (index) => rows[index] ?? blankRow,
 });
 
-export const rowsOf = ({ rows }: Pick<CommittedTransaction, 'rows'>): OutboxRow[] =>
+export const rowsOf = ({ rows }: Pick<CommittedTransaction, 'rows'>): CapturedRow[] =>
   Array.from({ length: rows.length }, (_, index) => rows.at(index));
 
 /** A whole transaction at `commitLsn` with `count` blank rows. */

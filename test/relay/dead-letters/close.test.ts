@@ -38,6 +38,7 @@ describe('resubmit', () => {
     expect(closed).toEqual({
       open: 5,
       unsettled: 0,
+      leftOut: 0,
       withoutId: 0,
       ofParkedKeys: 0,
       beingReleased: 0,

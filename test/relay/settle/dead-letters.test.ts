@@ -90,6 +90,58 @@ test('ten thousand go in one statement, or none does', async () => {
   expect((await pool.query('select from outbox.dead_letter')).rowCount).toBe(10_000);
 });
 
+test('large texts go as they are, each alone, and small ones together up to some bytes', async () => {
+  const quotes = '"\\'.repeat(100_000);
+  const large = rejection(1, { row: { ...rejection(1).row, payload: quotes, headers: quotes } });
+  const many = Array.from({ length: 200 }, (_, index) =>
+    rejection(index + 2, { row: { ...rejection(0).row, payload: 'p'.repeat(50_000) } }),
+  );
+  const asked: unknown[][] = [];
+  const counting = {
+    query: (text: string, values: unknown[]) => {
+      asked.push(values);
+      return pool.query(text, values);
+    },
+  } as unknown as pg.Pool;
+  await storeDeadLetters(counting, 'slot', [rejection(0), large, ...many]);
+  const { rows } = await pool.query(
+    'select payload, headers from outbox.dead_letter order by ordinal limit 2',
+  );
+  expect(rows).toEqual([
+    { payload: rejection(0).row.payload, headers: null },
+    { payload: quotes, headers: quotes },
+  ]);
+  expect((await pool.query('select from outbox.dead_letter')).rowCount).toBe(202);
+  // Ten megabytes in statements of four, and the large one.
+  expect(asked).toHaveLength(4);
+  expect(asked.flat()).toContain(quotes);
+});
+
+test('what was left out is filled in when the row is read again whole, and a correction stays', async () => {
+  const leftOut = { rowBytes: 100, payload: 90 };
+  const short = (ordinal: number) =>
+    rejection(ordinal, { row: { ...rejection(ordinal).row, payload: null, leftOut } });
+  await storeDeadLetters(pool, 'slot', [short(0), short(1), rejection(2)]);
+  expect((await pool.query(`select context -> 'leftOut' as one from outbox.dead_letter`)).rows).toEqual(
+    expect.arrayContaining([{ one: leftOut }]),
+  );
+  await pool.query(
+    `select outbox.fix_dead_letter('slot', '16/B374D848', 0, null, '{"fixed":1}', 'somebody')`,
+  );
+  await pool.query(
+    `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread":true}'`,
+  );
+  await storeDeadLetters(pool, 'slot', [short(0), rejection(1), short(2)]);
+  const { rows } = await pool.query(
+    `select payload, context -> 'leftOut' as left_out, status from outbox.dead_letter order by ordinal`,
+  );
+  expect(rows).toEqual([
+    { payload: '{"fixed":1}', left_out: null, status: 'open' },
+    { payload: rejection(1).row.payload, left_out: null, status: 'open' },
+    { payload: rejection(2).row.payload, left_out: null, status: 'open' },
+  ]);
+});
+
 test('none asks nothing of the server', async () => {
   const ended = { query: () => Promise.reject(new Error('asked')) } as unknown as pg.Pool;
   await storeDeadLetters(ended, 'slot', []);

@@ -94,6 +94,31 @@ const releaseAt = (lsn: bigint, more: Partial<Release>): Release => ({
   ...more,
 });
 
+test.each(['54000', '22021', '57014'])(
+  'what Postgres cannot store with its payload (%s) is stored without, and an outage is none of that',
+  async (code) => {
+    const { session } = await begin(progressAt(0x100n));
+    await pool.query(`
+      create function public.refuse() returns trigger language plpgsql as $$
+        begin if length(new.payload) > 70000 then raise sqlstate '${code}'; end if; return new; end $$;
+      create trigger refuse before insert on outbox.dead_letter for each row execute function public.refuse()`);
+    try {
+      const { row } = rejection(0x200n);
+      const large = rejection(0x300n, 0, { row: { ...row, payload: '"x"'.repeat(50_000), headers: '{}' } });
+      await storeDecisions(pool, session, { ...nothing, rejections: [rejection(0x200n), large] });
+    } finally {
+      await pool.query('drop function public.refuse cascade');
+    }
+    const { rows } = await pool.query(
+      `select payload, headers, context -> 'leftOut' as left_out from outbox.dead_letter order by commit_lsn`,
+    );
+    expect(rows).toEqual([
+      { payload: '{}', headers: null, left_out: null },
+      { payload: null, headers: '{}', left_out: { rowBytes: 150_002, payload: 150_000 } },
+    ]);
+  },
+);
+
 describe('a session that was succeeded', () => {
   test('before it began takes nothing back of what its successor stored and committed', async () => {
     const { session } = await begin(progressAt(0x100n));
