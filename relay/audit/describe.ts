@@ -1,4 +1,5 @@
 /** An audit as lines for people; `--json` has it whole. Pure. */
+import { printable } from '../printable.ts';
 import type { AuditProgress, AuditReport } from './audit.ts';
 import type { Findings, Listed, OutOfOrderRecord, RecordPlace, Unjudged } from './compare.ts';
 
@@ -85,9 +86,9 @@ function listLines(
 }
 
 function describeItem(item: string | RecordPlace): string {
-  if (typeof item === 'string') return item;
-  const place = `${item.id ?? 'no id'} at ${item.topic}/${item.partition} offset ${item.offset}`;
-  if ('reason' in item) return `${place}: ${item.reason}`;
+  if (typeof item === 'string') return printable(item);
+  const place = `${printable(item.id ?? 'no id')} at ${item.topic}/${item.partition} offset ${item.offset}`;
+  if ('reason' in item) return `${place}: ${printable(String(item.reason))}`;
   if ('after' in item) return `${place}: ${(item as OutOfOrderRecord).position} after ${item.after}`;
   return place;
 }

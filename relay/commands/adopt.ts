@@ -6,6 +6,7 @@ import { createLogger } from '../observe/log.ts';
 import { formatLsn } from '../position.ts';
 import type { Progress } from '../progress.ts';
 import type { Load } from './load.ts';
+import { print } from './output.ts';
 
 const help = `
 What can be adopted, and the refusal it answers:
@@ -38,7 +39,7 @@ export function adoptCommand(load: Load): Command {
     .action(async (what: Adoption, options: { yes?: boolean; json?: boolean }, command: Command) => {
       const { config } = load(command, ['database', 'kafka']);
       const adopted = await adopt(config, createLogger('fatal'), what, options.yes !== true);
-      console.log(options.json === true ? toJson(adopted) : describe(adopted));
+      print(command, options.json === true ? toJson(adopted) : describe(adopted));
       if (!adopted.isWritten) process.exitCode = exitCodes.findings;
     });
 }

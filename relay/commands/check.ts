@@ -77,7 +77,7 @@ const marks: Readonly<Record<Verdict['status'], string>> = {
 };
 
 function describeFinding({ server, name, status, message, fix }: Finding): string {
-  const line = `${marks[status]} ${server.padEnd(8)}  ${name}: ${message}`;
+  const line = `${marks[status]} ${server.padEnd(8)}  ${name}: ${message.replace(/\n/g, '\n    ')}`;
   return fix === undefined ? line : `${line}\n    → ${fix}`;
 }
 

@@ -2,12 +2,14 @@
 import { Command, CommanderError } from 'commander';
 import { asRelayError, exitCodeOf, exitCodes, type RelayError } from '../errors.ts';
 import { version } from '../observe/version.ts';
+import { printableText } from '../printable.ts';
 import { adoptCommand } from './adopt.ts';
 import { checkCommand } from './check.ts';
 import { configCommand } from './config.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { load } from './load.ts';
 import { migrateCommand } from './migrate.ts';
+import { writeSafely } from './output.ts';
 import { recoverCommand } from './recover.ts';
 import { runCommand } from './run.ts';
 import { schemasCommand } from './schemas.ts';
@@ -50,7 +52,9 @@ export function createProgram(): Command {
     .option('-c, --config <file>', 'configuration file (default: relay.yaml if present)')
     .addHelpText('after', help);
   for (const command of createCommands()) program.addCommand(command);
-  everyCommand(program, (command) => command.exitOverride().showHelpAfterError('(--help shows the options)'));
+  everyCommand(program, (command) => {
+    writeSafely(command.exitOverride().showHelpAfterError('(--help shows the options)'));
+  });
   return program;
 }
 
@@ -73,14 +77,16 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     // Commander has printed its message, or the help or version that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     const failure = asRelayError(error);
-    process.stderr.write(describeFailure(failure));
+    process.stderr.write(printableText(describeFailure(failure)));
     return exitCodeOf(failure);
   }
 }
 
 /** One message, one next step; a stack only where a developer asks for it. */
 function describeFailure(failure: RelayError): string {
-  const lines = [`error ${failure.code}: ${failure.message}`, `  ${failure.hint}`];
+  // What is quoted may have ends of lines: none of it begins a line as ours do.
+  const message = failure.message.replace(/\n(?! {2})/g, '\n  ');
+  const lines = [`error ${failure.code}: ${message}`, `  ${failure.hint}`];
   const isVerbose = /^(debug|trace)$/.test(process.env.OUTBOX_RELAY_LOG_LEVEL ?? '');
   if (failure.code === 'INTERNAL' && isVerbose && failure.cause instanceof Error)
     lines.push(failure.cause.stack ?? '');

@@ -1,5 +1,6 @@
 /** How far a long command is: one line that moves on a terminal; elsewhere a line for each stage, and one now and then. */
 import { createLogUpdate } from 'log-update';
+import { printableText } from '../printable.ts';
 
 /** How often a terminal is redrawn, and anything else is told that the stage still goes on. */
 const redrawMs = 100;
@@ -24,8 +25,9 @@ export class ProgressLine<Step> {
     if (stage === this.#stage && nowMs - this.#shownMs < intervalMs) return;
     this.#stage = stage;
     this.#shownMs = nowMs;
-    if (this.#update === undefined) this.#stream.write(`${this.#describe(step)}\n`);
-    else this.#update(this.#describe(step));
+    const text = printableText(this.#describe(step));
+    if (this.#update === undefined) this.#stream.write(`${text}\n`);
+    else this.#update(text);
   }
 
   end(): void {

@@ -9,6 +9,7 @@ import type { Config } from '../config.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { formatLsn, parseLsn } from '../position.ts';
 import { createPool, query } from '../postgres.ts';
+import { printableJson, printableText } from '../printable.ts';
 import { readMarks } from '../settle/bookkeeping.ts';
 import { readWaiting } from '../settle/dead-letters.ts';
 import type { Load } from './load.ts';
@@ -94,7 +95,7 @@ async function show(pool: pg.Pool, config: Config, { json, watch }: StatusOption
   const print = update ?? ((text: string) => process.stdout.write(`${text}\n`));
   for (;;) {
     const status = await readStatus(pool, config);
-    print(json ? JSON.stringify(status) : describeStatus(status));
+    print(json ? printableJson(JSON.stringify(status)) : printableText(describeStatus(status)));
     if (watch === undefined) return;
     await sleep((watch === true ? watchSeconds : watch) * 1000);
   }

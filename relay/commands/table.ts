@@ -1,11 +1,12 @@
-/** Plain tables for terminals: columns padded with spaces, readable by `awk` as well. */
+/** Plain tables for terminals: columns padded with spaces, readable by `awk` as well. A cell never begins a line. */
+import { printableText } from '../printable.ts';
 
 /** @param widths of the columns, where the rows are only some of a table's */
 export function formatTable(rows: readonly (readonly string[])[], widths = columnWidths(rows)): string {
   return rows
     .map((row) =>
       row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .map((cell, column) => cleaned(cell).padEnd(widths[column] ?? 0))
         .join('  ')
         .trimEnd(),
     )
@@ -18,4 +19,9 @@ export function columnWidths(rows: readonly (readonly string[])[], least: readon
   for (const row of rows)
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
   return widths;
+}
+
+/** Colours of ours stay; ends of lines are those of rows. */
+function cleaned(cell: string): string {
+  return printableText(cell).replace(/[\n\t]/g, '·');
 }

@@ -2,6 +2,7 @@
 import pino, { type DestinationStream, type Level, type Logger } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import { RelayError } from '../errors.ts';
+import { printableJson, withoutActing } from '../printable.ts';
 import { version } from './version.ts';
 
 export type LoggerOptions = {
@@ -26,7 +27,7 @@ export function createLogger(level: Level, options: LoggerOptions = {}): Logger 
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: serializeError, error: serializeError },
     },
-    isTerminal ? prettyLines(destination, options.destination === undefined) : destination,
+    isTerminal ? prettyLines(destination, options.destination === undefined) : safeLines(destination),
   );
 }
 
@@ -40,10 +41,15 @@ function standardOutput(): DestinationStream {
   return output;
 }
 
+/** Whoever follows the log of a container does so at a terminal. */
+function safeLines(destination: DestinationStream): DestinationStream {
+  return { write: (line) => destination.write(printableJson(line)) };
+}
+
 /** A line at a time rather than pino-pretty's stream, which writes later and so loses the last lines. */
 function prettyLines(destination: DestinationStream, colorize: boolean): DestinationStream {
   const format = prettyFactory({ colorize });
-  return { write: (line) => destination.write(format(line)) };
+  return { write: (line) => destination.write(format(withoutActing(line))) };
 }
 
 export type SerializedError = {

@@ -1,5 +1,6 @@
 /** A recovery as lines for people; `--json` has it whole. Pure. */
 import { formatLsn } from '../position.ts';
+import { printable } from '../printable.ts';
 import type { Progress } from '../progress.ts';
 import type { RecoverProgress, Recovery, Some } from './recover.ts';
 
@@ -7,19 +8,19 @@ export function describeRecovery(recovery: Recovery): string[] {
   const { found, before, slotLsn, after, events, records, missing } = recovery;
   return [
     ...(found.length === 0 ? [row('found', 'nothing wrong')] : []),
-    ...found.map(({ code, message }) => row('found', `${code}: ${message}`)),
+    ...found.map(({ code, message }) => row('found', printable(`${code}: ${message}`))),
     row('progress', before === null ? 'none in Kafka' : `${summary(before)}, written ${before.time}`),
     row('new slot', slotLsn ?? 'none was made: this is a dry run'),
     row('compared', `${count(events)} rows of the table with ${count(records)} records in Kafka`),
     row('missing', describeSome(missing)),
-    ...missing.ids.map((id) => row('', id)),
+    ...missing.ids.map((id) => row('', printable(id))),
     ...(missing.count > missing.ids.length
       ? [row('', `and ${count(missing.count - missing.ids.length)} more`)]
       : []),
     row('order', describeOrder(recovery)),
     ...remarks(recovery),
     row('not covered', describeNotCovered(recovery)),
-    ...recovery.doubts.map((doubt) => row('to decide', doubt)),
+    ...recovery.doubts.map((doubt) => row('to decide', printable(doubt))),
     row('result', result(recovery)),
     ...(after === null
       ? []

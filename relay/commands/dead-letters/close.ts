@@ -8,7 +8,9 @@ import type { Selection } from '../../dead-letters/selection.ts';
 import { whoami } from '../../dead-letters/transaction.ts';
 import { exitCodes } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
+import { printable } from '../../printable.ts';
 import type { Load } from '../load.ts';
+import { print } from '../output.ts';
 import { formatTable } from '../table.ts';
 import { type FilterOptions, isEmpty, selectionOf, withFilters } from './options.ts';
 import { reporter } from './reporter.ts';
@@ -87,11 +89,11 @@ function closeCommand(action: 'resubmit' | 'discard', load: Load): Command {
       const { config } = load(command, ['database']);
       const isAsking = options.dryRun === true || options.yes !== true;
       const found = await look(config, selection, names, (name) =>
-        command.error(`error: no dead letter ${name} of slot ${config.slot}`),
+        command.error(`error: no dead letter ${printable(name)} of slot ${config.slot}`),
       );
       const closed = isAsking ? { ...found, done: 0 } : await run(action, config, selection, options);
       const isDone = !isAsking && closed.done === closed.open;
-      console.log(options.json ? JSON.stringify(closed) : describe(action, closed, isAsking));
+      print(command, options.json ? JSON.stringify(closed) : describe(action, closed, isAsking));
       if (!isDone && options.dryRun !== true) process.exitCode = exitCodes.findings;
     });
 }

@@ -14,7 +14,9 @@ import { whoami } from '../../dead-letters/transaction.ts';
 import { parseLosslessJson } from '../../encode/avro/json.ts';
 import { exitCodes, RelayError } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
+import { printable } from '../../printable.ts';
 import type { Load } from '../load.ts';
+import { print } from '../output.ts';
 
 type FixOptions = { payload?: string; patch?: string; by: string; reason?: string; json?: boolean };
 
@@ -51,7 +53,8 @@ export function fixCommand(load: Load): Command {
       assertFixable(letter, options, refuse);
       const after = newPayload(content.payload, options, refuse);
       const outcome = await tryToStore(config, letter, content, after, options);
-      console.log(
+      print(
+        command,
         options.json ? JSON.stringify({ position: letter.position, ...outcome }) : describe(letter, outcome),
       );
       if (!outcome.stored) process.exitCode = exitCodes.findings;
@@ -75,11 +78,11 @@ async function readOne(
   try {
     const selection = { names: [parseLetterName(name)], statuses: ['open'] as const };
     const [letter, another] = await listLetters(pool, config.slot, selection, 2);
-    if (letter === undefined) return refuse(`no open dead letter ${name} of slot ${config.slot}`);
+    if (letter === undefined) return refuse(`no open dead letter ${printable(name)} of slot ${config.slot}`);
     if (another !== undefined)
       return refuse(`several dead letters are of this event; name one by its position`);
     const content = await readContent(pool, config.slot, letter);
-    return content === undefined ? refuse(`dead letter ${name} is gone`) : { letter, content };
+    return content === undefined ? refuse(`dead letter ${printable(name)} is gone`) : { letter, content };
   } finally {
     await pool.end();
   }

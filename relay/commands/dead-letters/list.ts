@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { type Letter, type LetterStatus, letterStatuses } from '../../dead-letters/letter.ts';
 import { pagesOfLetters } from '../../dead-letters/read.ts';
 import { createPool } from '../../postgres.ts';
+import { printableJson, shortened } from '../../printable.ts';
 import type { Load } from '../load.ts';
 import { columnWidths, formatTable } from '../table.ts';
 import { type FilterOptions, selectionOf, statusesOf, whole, withFilters } from './options.ts';
@@ -54,7 +55,8 @@ async function print(pages: AsyncIterable<readonly Letter[]>, { limit, json }: L
     const separator = json && shown > 0 ? ',' : '';
     if (letters.length > 0)
       await write(
-        separator + (json ? letters.map((letter) => JSON.stringify(letter)).join() : table.add(letters)),
+        separator +
+          (json ? letters.map((letter) => printableJson(JSON.stringify(letter))).join() : table.add(letters)),
       );
     shown += page.length;
   }
@@ -76,7 +78,7 @@ class GrowingTable {
   #isBegun = false;
 
   add(letters: readonly Letter[]): string {
-    const rows = letters.map((letter) => cellsOf(letter).map(printable));
+    const rows = letters.map((letter) => cellsOf(letter).map(shortened));
     if (!this.#isBegun) rows.unshift(head);
     this.#isBegun = true;
     this.#widths = columnWidths(rows, this.#widths);
@@ -97,10 +99,4 @@ function cellsOf(letter: Letter): string[] {
       ? letter.message
       : `payload left out (${letter.leftOut.payload} bytes); ${letter.message}`,
   ];
-}
-
-/** Cells come from rows: no control character of theirs reaches the terminal, and none fills the screen. */
-export function printable(cell: string): string {
-  const clean = cell.replace(/\p{Cc}/gu, '·');
-  return clean.length > 60 ? `${clean.slice(0, 59)}…` : clean;
 }

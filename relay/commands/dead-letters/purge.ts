@@ -4,6 +4,7 @@ import type { LetterStatus } from '../../dead-letters/letter.ts';
 import { purgeClosed } from '../../dead-letters/purge.ts';
 import { createPool } from '../../postgres.ts';
 import type { Load } from '../load.ts';
+import { print } from '../output.ts';
 import { age, statusesOf, whole } from './options.ts';
 import { reporter } from './reporter.ts';
 
@@ -53,7 +54,7 @@ export function purgeCommand(load: Load): Command {
         report.clear();
         return pool.end();
       });
-      console.log(options.json ? JSON.stringify({ purged }) : `removed ${purged} dead letters`);
+      print(command, options.json ? JSON.stringify({ purged }) : `removed ${purged} dead letters`);
     });
 }
 

@@ -14,9 +14,10 @@ import {
 import { whoami } from '../../dead-letters/transaction.ts';
 import { exitCodes } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
+import { shortened } from '../../printable.ts';
 import type { Load } from '../load.ts';
+import { print } from '../output.ts';
 import { formatTable } from '../table.ts';
-import { printable } from './list.ts';
 import { collect } from './options.ts';
 import { reporter } from './reporter.ts';
 
@@ -74,7 +75,7 @@ export function releaseCommand(load: Load): Command {
         const shown = isAsking
           ? keys.map((key) => ({ ...key, outcome: null, published: 0 }))
           : await release(pool, config.slot, keys, options);
-        console.log(options.json ? JSON.stringify(shown) : describe(shown, isAsking));
+        print(command, options.json ? JSON.stringify(shown) : describe(shown, isAsking));
         const isDone = shown.every(({ outcome }) => outcome === 'released');
         if (!isDone && options.dryRun !== true) process.exitCode = exitCodes.findings;
       } finally {
@@ -175,7 +176,7 @@ function describe(keys: readonly Done[], isAsking: boolean): string {
   const head = ['TOPIC', 'KEY', 'PARKED SINCE', 'OPEN', 'WAITING', 'STOPS AT', isAsking ? '' : 'RESULT'];
   const rows = keys.map(({ topic, key, parkedAt, open, parked, first, outcome, published }) => [
     topic,
-    printable(key),
+    shortened(key),
     `${parkedAt.slice(0, 19)}Z`,
     String(open),
     String(parked),

@@ -12,7 +12,9 @@ import {
 } from '../../dead-letters/read.ts';
 import { errorTable } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
+import { printable } from '../../printable.ts';
 import type { Load } from '../load.ts';
+import { print } from '../output.ts';
 import { formatTable } from '../table.ts';
 
 type Shown = Letter & {
@@ -47,9 +49,10 @@ export function showCommand(load: Load): Command {
       const { config } = load(command, ['database']);
       const pool = createPool(config);
       const shown = await read(pool, config.slot, name).finally(() => pool.end());
-      if (shown.length === 0) command.error(`error: no dead letter ${name} of slot ${config.slot}`);
+      if (shown.length === 0)
+        command.error(`error: no dead letter ${printable(name)} of slot ${config.slot}`);
       const seen = options.payload ? shown : shown.map(({ content: _, ...rest }) => rest);
-      console.log(options.json ? JSON.stringify(seen) : seen.map(describe).join('\n\n'));
+      print(command, options.json ? JSON.stringify(seen) : seen.map(describe).join('\n\n'));
     });
 }
 
@@ -82,8 +85,8 @@ function describe({ content, failure, actions, ...letter }: Omit<Shown, 'content
     ...(content === undefined
       ? []
       : [
-          ['headers', content.headers ?? absent(letter.leftOut?.headers)],
-          ['payload', content.payload ?? absent(letter.leftOut?.payload)],
+          ...linesOf('headers', content.headers ?? absent(letter.leftOut?.headers)),
+          ...linesOf('payload', content.payload ?? absent(letter.leftOut?.payload)),
         ]),
   ];
   return formatTable(lines);
@@ -98,6 +101,11 @@ function describeFailure(failure: LetterFailure | null): string[][] {
   if (failure === null) return [];
   const stack = failure.stack.split('\n').map((line, index) => [index === 0 ? 'stack' : '', line]);
   return [['attempts', String(failure.attempts)], ...stack];
+}
+
+/** Under its name, so that no line of it passes for one of ours. */
+function linesOf(name: string, text: string): string[][] {
+  return text.split(/\r?\n/).map((line, index) => [index === 0 ? name : '', line]);
 }
 
 /** A code of another release has none here. */

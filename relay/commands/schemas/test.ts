@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { createLogUpdate } from 'log-update';
 import { exitCodes } from '../../errors.ts';
+import { printable } from '../../printable.ts';
 import { readRecentRows } from '../../schemas/recent-rows.ts';
 import { Trial, type TypeTrial } from '../../schemas/trial.ts';
 import type { Load } from '../load.ts';
@@ -95,10 +96,9 @@ function describe(rows: number, types: readonly TypeTrial[]): string {
 
 function describeFailures({ type, failed, failures }: TypeTrial): string[] {
   if (failed === 0) return [];
-  const lines = failures.map(
-    ({ id, code, path, message }) =>
-      `  ${id ?? 'no id'}  ${code}${path === null ? '' : ` ${path}`}: ${message}`,
+  const lines = failures.map(({ id, code, path, message }) =>
+    printable(`  ${id ?? 'no id'}  ${code}${path === null ? '' : ` ${path}`}: ${message}`),
   );
   const rest = failed - failures.length;
-  return ['', `${type}:`, ...lines, ...(rest > 0 ? [`  and ${rest} more`] : [])];
+  return ['', `${printable(type)}:`, ...lines, ...(rest > 0 ? [`  and ${rest} more`] : [])];
 }

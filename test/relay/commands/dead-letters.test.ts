@@ -1,7 +1,9 @@
 /** The way of an event that could not be published, as an operator walks it, on real servers. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { kafkaClient } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
+import { actingIn, hostile } from '../../support/terminal.ts';
 import { unique } from '../../support/unique.ts';
 import { idOf, itemOf, type RelayProcess, World } from '../world.ts';
 
@@ -205,6 +207,55 @@ test.each([
   const { code, stderr } = await run(...args);
   expect(stderr).toContain(message);
   expect(code).toBe(64);
+});
+
+test('no character of a row or a record acts on the terminal of whoever looks at it', async () => {
+  const { rows } = await world.pool.query<{ id: string }>(
+    `insert into outbox.event (aggregatetype, aggregateid, type, payload, headers)
+     select aggregatetype, $1, type, to_json($1::text), json_build_object('note', $1::text)
+       from (values ($1, 'test.ItemMoved'), ('item', 'test.' || $1)) as hostile (aggregatetype, type) returning id`,
+    [hostile],
+  );
+  const ids = rows.map(({ id }) => id);
+  await vi.waitFor(
+    async () => {
+      const text = `select from outbox.dead_letter where event_id = any ($1)`;
+      expect((await world.pool.query(text, [ids])).rowCount).toBe(2);
+    },
+    { timeout: 60_000, interval: 50 },
+  );
+  const producer = (await kafkaClient()).producer();
+  await producer.connect();
+  await producer.send({
+    topic: world.topic,
+    messages: [{ value: 'x', headers: { id: hostile, position: hostile } }],
+  });
+  await producer.disconnect();
+  await world.pool.query(
+    `insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key) values ($1, '0/1', 0, $2, $2)`,
+    [world.slot, hostile],
+  );
+  const asOwner = (...args: string[]) => world.commandWith({}, ...args);
+  const outputs = [
+    ...(await Promise.all([
+      run('list'),
+      run('list', '--json'),
+      ...ids.flatMap((id) => [run('show', id), run('show', id, '--json')]),
+      run('show', hostile),
+      run('resubmit', '--key', hostile),
+      run('release', '--all', '--dry-run'),
+      asOwner('status'),
+    ])),
+    await asOwner('verify', '--wait-seconds', '0'),
+    await asOwner('schemas', 'test'),
+    await asOwner('recover', '--dry-run', '--force'),
+  ];
+  for (const { stdout, stderr } of outputs) {
+    expect(actingIn(stdout + stderr)).toBeUndefined();
+    expect(stdout + stderr).not.toMatch(/^\u2714 fine/m);
+  }
+  expect(outputs.filter(({ stdout }) => stdout.includes('evil')).length).toBeGreaterThanOrEqual(7);
+  await world.pool.query(`delete from outbox.parked_key where topic = $1`, [hostile]);
 });
 
 test('without the rights of an operator it ends with 77', async () => {
