@@ -6,8 +6,8 @@
 -- outbox_writer  a group without login. Grant it to each application that writes events:
 --                  grant outbox_writer to my_app;
 -- outbox_relay   the relay's login, since REPLICATION is an attribute that membership does not pass on. Made without a
---                password; set one, or use certificates or GSSAPI:
---                  alter role outbox_relay password '...';
+--                password; set one with psql's \password outbox_relay, which sends it hashed (ALTER ROLE would leave it
+--                in the history and in the server's log), or use certificates or GSSAPI.
 --                Where a managed service has a role in place of the attribute (as `rds_replication`), make the role
 --                outbox_relay with LOGIN beforehand and grant it that one: this file then leaves its attributes alone.
 --

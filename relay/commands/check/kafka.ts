@@ -4,6 +4,7 @@ import type { Config } from '../../config.ts';
 import { kafkaError, kafkaErrorType } from '../../kafka.ts';
 import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
 import { allowList } from '../../topic-patterns.ts';
+import { kafkaPrivacy } from './clear-text.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
 
 export type KafkaContext = { readonly kafka: Kafka; readonly admin: Admin; readonly config: Config };
@@ -335,4 +336,5 @@ export const kafkaChecks: readonly KafkaCheck[] = [
   deadLetterTopic,
   transactions,
   topicRights,
+  kafkaPrivacy,
 ];

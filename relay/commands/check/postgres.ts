@@ -13,6 +13,7 @@ import { rowSecurity } from '../../postgres-session.ts';
 import { readMarks } from '../../settle/bookkeeping.ts';
 import { readStandbyNames, standbyHint } from '../../settle/standbys.ts';
 import { describeBytes, describeSlotHealth } from '../slot-health.ts';
+import { postgresPrivacy } from './clear-text.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
 
 export type PostgresContext = { readonly pool: pg.Pool; readonly config: Config };
@@ -352,5 +353,6 @@ export const postgresChecks: readonly PostgresCheck[] = [
   owners,
   trail,
   hiddenRows,
+  postgresPrivacy,
   slot,
 ];

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../../config.ts';
 import type { RegistryClient } from '../../encode/registry-client.ts';
 import { findRegistered, readSchemaFiles, Versions } from '../schemas/files.ts';
+import { registryPrivacy } from './clear-text.ts';
 import { type Check, fail, ok, warn } from './finding.ts';
 
 export type RegistryContext = { readonly client: RegistryClient; readonly config: Config };
@@ -43,4 +44,4 @@ const subjects: RegistryCheck = {
   },
 };
 
-export const registryChecks: readonly RegistryCheck[] = [registry, subjects];
+export const registryChecks: readonly RegistryCheck[] = [registry, subjects, registryPrivacy];
