@@ -18,6 +18,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { backoffMs, pause } from './backoff.ts';
 import { Capture } from './capture/capture.ts';
+import { assertStreamable, examineOutbox } from './capture/outbox-table.ts';
 import { assertSamePublication, readPublication } from './capture/publication.ts';
 import type { Config } from './config.ts';
 import { type Connections, connections } from './connections.ts';
@@ -97,6 +98,8 @@ export class Relay {
   #capture: Capture | undefined;
   #streaming: Streaming | undefined;
   #done = { events: 0, deadLetters: 0 };
+  /** What was said about the outbox table, once a process. */
+  readonly #told = new Set<string>();
   /** Failures since a session last published, or waited for another relay. */
   #attempt = 0;
   /** Of the failures, those in a row for which Kafka refused the records. */
@@ -294,6 +297,7 @@ export class Relay {
     if (found?.isActive === true) return this.#waitForPeer(found.activePid);
     const publication = await readPublication(this.#pool, this.#config);
     assertSamePublication(marks.publication, publication);
+    await this.#examineTable(found === undefined && !marks.initialised);
     if (found === undefined) await this.#createSlot(marks.initialised);
     try {
       const capture = await Capture.open(this.#paced, this.#connections.replication);
@@ -302,6 +306,16 @@ export class Relay {
       // Another relay was quicker: no failure.
       if (error instanceof RelayError && error.code === 'SLOT_IN_USE') return this.#waitForPeer(null);
       throw error;
+    }
+  }
+
+  /** @throws RelayError OUTBOX_TABLE_INVALID, PUBLICATION_INCOMPLETE where events would be missing on the stream */
+  async #examineTable(isFirstStart: boolean): Promise<void> {
+    const findings = await examineOutbox(this.#pool, this.#config);
+    assertStreamable(findings, isFirstStart);
+    for (const { message, fix } of findings) {
+      if (!this.#told.has(message)) this.#log.warn({ fix }, message);
+      this.#told.add(message);
     }
   }
 

@@ -10,6 +10,7 @@
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { pause } from '../backoff.ts';
+import { assertStreamable, examineOutbox } from '../capture/outbox-table.ts';
 import { assertSamePublication, readPublication } from '../capture/publication.ts';
 import type { Config } from '../config.ts';
 import { purgeClosed } from '../dead-letters/purge.ts';
@@ -156,6 +157,7 @@ export class Housekeeping {
   async #watchPublication(): Promise<void> {
     const { pool, config, publication } = this.#use;
     assertSamePublication(publication, await readPublication(pool, config));
+    assertStreamable(await examineOutbox(pool, config), false);
   }
 
   async #heartbeat(): Promise<void> {

@@ -18,6 +18,7 @@ const known: readonly (readonly [RegExp, Statement])[] = [
   [/from pg_replication_slots .*active_pid = \$2/, { run: isHolder }],
   [/from pg_replication_slots/, { run: readSlot }],
   [/as identity/, { run: readPublication }],
+  [/"silentPartitions"/, { run: readOutboxTable }],
   [/from pg_publication_namespace/, { run: () => none }],
   [/insert into outbox\.progress/, { lock: ['progress', 'exclusive'], run: storeProgress }],
   [/update outbox\.progress set session/, { lock: ['progress', 'exclusive'], run: nextSession }],
@@ -83,6 +84,24 @@ function isHolder({ slot }: Database, [, pid, isLast]: readonly unknown[]): Row[
 function readPublication(): Row[] {
   const tables = ['outbox.event', 'outbox.heartbeat'];
   return [{ outbox: 'outbox.event', pubinsert: true, tables, identity: '1:1', has_schemas: false }];
+}
+
+function readOutboxTable(): Row[] {
+  const text = { type: 'text', category: 'S', isGenerated: false, isPublished: true };
+  const time = { ...text, type: 'timestamptz', category: 'D' };
+  const names = ['id', 'aggregatetype', 'aggregateid', 'type', 'payload', 'headers'];
+  const columns = [...names.map((name) => ({ name, ...text })), { name: 'created_at', ...time }];
+  return [
+    {
+      encoding: 'UTF8',
+      kind: 'p',
+      persistence: 'p',
+      children: [],
+      silentPartitions: [],
+      isGuarded: true,
+      columns,
+    },
+  ];
 }
 
 function storeProgress(database: Database, values: readonly unknown[], { undo }: Transaction): Row[] {

@@ -1,7 +1,7 @@
 /** Faults at one place of the stream: what came before it is published, the fault is told with its place, and nothing is lost. */
 import { describe, expect, it } from 'vitest';
 import { createDatabase } from '../support/database.ts';
-import { idOf, type RelayProcess, World } from './world.ts';
+import { idOf, itemOf, type RelayProcess, World } from './world.ts';
 
 /** Starts a relay, and ends it as soon as it streams: what is written from now on waits. */
 async function once(world: World, settings: Record<string, string | number> = {}): Promise<void> {
@@ -25,6 +25,8 @@ describe('a row that Postgres cannot send', () => {
     const encoding = `encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C' locale_provider libc`;
     await using database = await createDatabase(encoding);
     await using world = await World.create(1, { databaseUrl: database.url });
+    const { stdout } = await world.command('check');
+    expect(stdout).toMatch(/^! postgres {2}outbox table: the encoding of the database is SQL_ASCII/m);
     await once(world);
     const before = [
       ...(await world.write([{ key: 'a', seq: 0 }])),
@@ -48,6 +50,19 @@ describe('a row that Postgres cannot send', () => {
       expect((await world.read(before)).map(idOf)).toEqual(before);
     }
   });
+});
+
+it('text of a database that is not UTF-8 is converted, in key and payload', async () => {
+  const encoding = `encoding 'LATIN1' template template0 lc_collate 'C' lc_ctype 'C' locale_provider libc`;
+  await using database = await createDatabase(encoding);
+  await using world = await World.create(1, { databaseUrl: database.url });
+  await once(world);
+  const ids = await world.write([{ key: 'café', seq: 1, note: 'Zoë' }]);
+  const relay = world.startRelay();
+  const [record] = await world.read(ids);
+  expect(record?.key).toBe('café');
+  expect(itemOf(record!)).toMatchObject({ key: 'café', note: 'Zoë' });
+  await drained(relay);
 });
 
 describe('a column that was renamed while events waited', () => {

@@ -1,6 +1,7 @@
 /** What the relay needs of Postgres. One question a function. */
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { examineOutbox } from '../../capture/outbox-table.ts';
 import { heartbeatTable, readPublication } from '../../capture/publication.ts';
 import { createReplicationClient } from '../../capture/replication-client.ts';
 import { readSlot } from '../../capture/slot.ts';
@@ -159,22 +160,20 @@ function migrationsUnknown(error: unknown): Verdict {
   throw postgresError(error, 'reading outbox.migration');
 }
 
+const capitalised = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(';') ? '' : '.'}`;
+
 const outboxTable: PostgresCheck = {
   name: 'outbox table',
-  async run(context) {
-    const { table, columns } = context.config.outbox;
-    const { found } = await one<{ found: string[] | null }>(
-      context,
-      `select case when to_regclass($1) is not null then array(
-                select attname::text from pg_attribute
-                 where attrelid = to_regclass($1) and attnum > 0 and not attisdropped) end as found`,
-      [quoteTable(table)],
-    );
-    if (found === null)
-      return fail(`${table} does not exist`, 'Run `outbox-relay migrate`, or correct outbox.table.');
-    const missing = Object.values(columns).filter((column) => column !== '' && !found.includes(column));
-    if (missing.length === 0) return ok(`${table} with all mapped columns`);
-    return fail(`${table} has no column ${missing.join(', ')}`, 'Correct outbox.columns.');
+  async run({ pool, config }) {
+    const findings = await examineOutbox(pool, config);
+    const { table } = config.outbox;
+    if (findings.length === 0) return ok(`${table} with all mapped columns, each published`);
+    const refused = findings.filter(({ severity }) => severity !== 'warn');
+    const told = refused.length > 0 ? refused : findings;
+    const message = told.map((finding) => finding.message).join('; ');
+    const fix = [...new Set(told.map((finding) => capitalised(finding.fix)))].join(' ');
+    return refused.length > 0 ? fail(message, fix) : warn(message, fix);
   },
 };
 

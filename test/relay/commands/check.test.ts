@@ -60,7 +60,7 @@ describe('on a database that is ready', () => {
     const { stdout } = await runCli(['check'], { ...relay.env, OUTBOX_RELAY_OUTBOX_COLUMNS_ID: 'uuid' });
     expect(stdout).toMatch(/^✔ postgres {2}wal_level: logical$/m);
     expect(stdout).toMatch(
-      /^✖ postgres {2}outbox table: outbox\.event has no column uuid\n {4}→ Correct outbox\.columns\.$/m,
+      /^✖ postgres {2}outbox table: outbox\.event has no column uuid for outbox\.columns\.id\n {4}→ Correct outbox\.columns\.$/m,
     );
     expect(stdout).toMatch(/1 to fix\n$/);
   });

@@ -189,6 +189,19 @@ describe('what is noticed', () => {
     expect(failure?.code).toBe('PUBLICATION_MISSING');
   });
 
+  test('a table that others inherit from, whose rows come under their own names', async () => {
+    const { pool } = outbox;
+    await pool.query('create table public.parent (like outbox.event)');
+    await pool.query('alter publication outbox_relay add table public.parent');
+    const config = await newSlot({ OUTBOX_TABLE: 'public.parent', OUTBOX_PARTITIONS_DAYS_AHEAD: 0 });
+    await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
+    await pool.query('create table public.child () inherits (public.parent)');
+    expect(await kept.ended).toMatchObject({
+      code: 'OUTBOX_TABLE_INVALID',
+      message: expect.stringContaining('tables inherit from public.parent (public.child)'),
+    });
+  });
+
   test('a slot that is gone', async () => {
     const config = await newSlot();
     await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
