@@ -10,6 +10,7 @@ import { keyLengthMax, maxRowBytesOf, nameLengthMax } from '../row-size.ts';
 import { ByteSink } from './avro/byte-sink.ts';
 import { parseLosslessJson } from './avro/json.ts';
 import { AvroMismatch, type AvroWriter } from './avro/writer.ts';
+import { BoundedMap } from './bounded-map.ts';
 import { type TypeMatch, writerOf } from './event-type.ts';
 import { buildHeaders, HeadersInvalid, mayNameVersion, namedVersion, positionHeaders } from './headers.ts';
 import { partitionOf } from './murmur2.ts';
@@ -53,6 +54,10 @@ const missingTopicTtlMs = 1_000;
 const unclearTopicTtlMs = 100;
 /** What is known of a kind of event is put together again after this long; only maps are asked, unless they are stale. */
 const targetTtlMs = 1_000;
+/** Types come from rows and may be as long as one: room for some 10,000 usual kinds. */
+const targetBytesMax = 4 * 1024 * 1024;
+/** Schemas that events of one transaction wait for at the same time: made-up types must not line up, nor flood the registry. */
+const lookupsMax = 16;
 /** A refused event asks for a newer schema only if ours is older than this, so that bad events cannot flood the registry. */
 const refusedRefreshMs = 1_000;
 
@@ -104,7 +109,7 @@ export class Encoder {
   readonly #sink = new ByteSink();
   readonly #topicEntries = new Map<string, { info: TopicInfo | NoTopic; fetchedMs: number }>();
   /** By aggregatetype and type: what is needed to encode, while all of it is fresh. */
-  readonly #targets = new Map<string, { target: Target; untilMs: number }>();
+  readonly #targets = new BoundedMap<{ target: Target; untilMs: number }>(targetBytesMax);
 
   #generation = 0;
 
@@ -138,6 +143,7 @@ export class Encoder {
     const { rows, firstOrdinal, committedAtMs } = transaction;
     this.#unclear.begin();
     this.#dropDistrusted();
+    let isPrepared = false;
     for (let index = skip; index < rows.length; index++) {
       const row = rows.at(index);
       const ordinal = firstOrdinal + index;
@@ -151,7 +157,12 @@ export class Encoder {
             continue;
           }
         }
-        const target = this.#freshTarget(row) ?? (await this.#findTarget(row));
+        let target = this.#freshTarget(row);
+        if (target === undefined) {
+          if (!isPrepared) await this.#prepare(rows, index);
+          isPrepared = true;
+          target = await this.#findTarget(row);
+        }
         const record = this.#encodeRow(row, target, position, committedAtMs);
         records.push(record instanceof Promise ? await record : record);
       } catch (error) {
@@ -286,6 +297,33 @@ export class Encoder {
     return entry !== undefined && performance.now() < entry.untilMs ? entry.target : undefined;
   }
 
+  /** Asks for the schemas of all rows from `from` on side by side, where there are several. What fails is asked for by its event. */
+  async #prepare(rows: CommittedTransaction['rows'], from: number): Promise<void> {
+    const wanted = new Map<string, readonly [subject: string, version: number | null]>();
+    for (let index = from; index < rows.length; index++) {
+      const one = this.#wantedSchema(rows.at(index));
+      if (one !== undefined && this.#schemas.isAwaited(...one)) wanted.set(one.join('\0'), one);
+    }
+    if (wanted.size < 2) return;
+    const queue = [...wanted.values()];
+    const work = async () => {
+      for (let one = queue.pop(); one !== undefined; one = queue.pop()) await this.#schemas.get(...one);
+    };
+    // One that fails ends the others: it is an outage, which each event would only meet again.
+    const stop = () => void queue.splice(0);
+    await Promise.all(Array.from({ length: lookupsMax }, () => work().catch(stop)));
+  }
+
+  #wantedSchema(row: OutboxRow): readonly [subject: string, version: number | null] | undefined {
+    const { aggregatetype, type } = row;
+    if (aggregatetype === null || type === null || type === '' || this.#freshTarget(row)) return undefined;
+    const topic = this.#router.topic(aggregatetype, type);
+    // Those that name a version are few, and their headers may be wrong: left to the event itself.
+    if (topic === undefined || mayNameVersion(row.headers)) return undefined;
+    const subject = this.#router.subject(topic, type);
+    return [subject, this.#versions.get(subject) ?? null];
+  }
+
   async #findTarget(row: OutboxRow): Promise<Target> {
     const { topic, info } = await this.#destination(row);
     // Not empty, or it has no destination.
@@ -294,7 +332,7 @@ export class Encoder {
     const target = { topic, info, subject, version, ...(await this.#schemaOf(row, topic, subject, version)) };
     this.#dropDistrusted();
     if (!mayNameVersion(row.headers))
-      this.#targets.set(targetKey(row), { target, untilMs: performance.now() + targetTtlMs });
+      this.#targets.set(targetKey(row), { target, untilMs: performance.now() + targetTtlMs }, 0);
     return target;
   }
 

@@ -11,6 +11,7 @@
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
 import { type Answer, RegistryHttp } from './registry-http.ts';
+import { isPossibleSubject } from './route.ts';
 import type { RegisteredSchema, SchemaSource } from './schemas.ts';
 
 /** As the registry writes it: a version of another subject that defines a name which a schema uses. */
@@ -29,12 +30,6 @@ const readOnlyCode = 42205;
 /** The framing has four bytes for it, which every consumer reads as a signed integer. */
 const idMax = 2 ** 31 - 1;
 
-/**
- * What a topic and an Avro name can make up. Another subject cannot exist, and is not asked for: registries and proxies
- * answer `%2F` or an endless path with an error, and one row would then look like an outage that never ends.
- */
-const possibleSubject = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,1000}$/;
-
 export class RegistryClient implements SchemaSource {
   readonly #http: RegistryHttp;
 
@@ -50,7 +45,7 @@ export class RegistryClient implements SchemaSource {
    * is wrong with this subject alone; SCHEMA_INVALID where it holds what is not Avro
    */
   async latest(subject: string): Promise<RegisteredSchema | undefined> {
-    if (!possibleSubject.test(subject)) return undefined;
+    if (!isPossibleSubject(subject)) return undefined;
     return this.#version(subject, 'latest', `reading the latest schema of ${subject}`);
   }
 
@@ -59,7 +54,7 @@ export class RegistryClient implements SchemaSource {
    * @throws as `latest`
    */
   async version(subject: string, version: number): Promise<RegisteredSchema | undefined> {
-    if (!possibleSubject.test(subject)) return undefined;
+    if (!isPossibleSubject(subject)) return undefined;
     return this.#version(subject, version, `reading version ${version} of ${subject}`);
   }
 

@@ -3,8 +3,8 @@
  * limit. What an answer means is for others to judge; that there was none is said here.
  */
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { urlToHttpOptions } from 'node:url';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
@@ -22,11 +22,22 @@ const mediaType = 'application/vnd.schemaregistry.v1+json';
 /** A schema is some kilobytes; an answer that does not end is none. */
 const answerLengthMax = 16 * 1024 * 1024;
 
+/**
+ * Calls are minutes apart, and a connection that is kept for so long would only be found dead. Only calls that follow each
+ * other within `burstMs`, as for types that somebody makes up, share connections; and one that is idle for `keptMs`, less
+ * than any server or proxy keeps it, is closed.
+ */
+const burstMs = 100;
+const keptMs = 500;
+const keptMax = 16;
+
 export class RegistryHttp {
   readonly #base: URL;
   readonly #connection: object;
   readonly #authorization: { readonly authorization?: string };
   readonly #timeoutMs: number;
+  readonly #agent: HttpAgent;
+  #answeredMs = Number.NEGATIVE_INFINITY;
 
   /** @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
   constructor(registry: Config['registry']) {
@@ -40,11 +51,13 @@ export class RegistryHttp {
       ...(url.protocol === 'https:' ? tlsOptions(registry) : {}),
     };
     this.#timeoutMs = registry.timeoutMs;
+    const Agent = url.protocol === 'https:' ? HttpsAgent : HttpAgent;
+    this.#agent = new Agent({ keepAlive: true, maxSockets: keptMax, timeout: keptMs });
   }
 
   /**
-   * One request on a connection of its own: calls are minutes apart, a kept one would only be found dead. A redirect is
-   * not followed: a registry answers by itself, so it leads to a login page.
+   * One request, on a connection of its own except in a burst. A redirect is not followed: a registry answers by itself,
+   * so it leads to a login page.
    * @param doing names the question in errors
    * @param path below the registry's base, with what stands in it encoded
    * @throws RelayError REGISTRY_UNAVAILABLE, TLS_REFUSED
@@ -62,10 +75,11 @@ export class RegistryHttp {
   }
 
   async #exchange(deadline: AbortSignal, method: string, path: string, body: string): Promise<Answer> {
+    const isBurst = performance.now() - this.#answeredMs < burstMs;
     const send = this.#base.protocol === 'https:' ? httpsRequest : httpRequest;
     const request = send({
       ...this.#connection,
-      agent: false,
+      agent: isBurst ? this.#agent : false,
       method,
       path: `${this.#base.pathname.replace(/\/+$/, '')}${path}`,
       headers: {
@@ -79,8 +93,16 @@ export class RegistryHttp {
     // A failure after the head of the answer is met while reading it.
     request.on('error', () => {});
     request.end(body);
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
-    return { status: response.statusCode ?? 0, body: parseObject(await readAll(response)) };
+    const [response] = (await once(request, 'response').catch((error) => {
+      // The server closed a kept connection just now: it did not take the request.
+      if (!request.reusedSocket || deadline.aborted) throw error;
+      this.#answeredMs = Number.NEGATIVE_INFINITY;
+      return undefined;
+    })) ?? [undefined];
+    if (response === undefined) return this.#exchange(deadline, method, path, body);
+    const answer = { status: response.statusCode ?? 0, body: parseObject(await readAll(response)) };
+    this.#answeredMs = performance.now();
+    return answer;
   }
 }
 

@@ -4,6 +4,17 @@ import { allowList, isLegalTopic } from '../topic-patterns.ts';
 
 export type Route = { readonly topic: string; readonly subject: string };
 
+/**
+ * What a topic and an Avro name can make up. Another subject cannot exist, and is neither asked for nor remembered:
+ * registries and proxies answer `%2F` or an endless path with an error, and one row would then look like an outage that
+ * never ends.
+ */
+const possibleSubject = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,1000}$/;
+
+export function isPossibleSubject(subject: string): boolean {
+  return possibleSubject.test(subject);
+}
+
 /** Routes events by template, and only to topics of the allow-list. */
 export class Router {
   readonly #settings: Pick<Config, 'topics' | 'schemas'>;

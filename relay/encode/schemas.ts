@@ -10,6 +10,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import type { BytesForm } from './avro/codec.ts';
 import { compileSchema, parseAvroSchema, type SchemaWriters } from './avro/writer.ts';
+import { BoundedMap } from './bounded-map.ts';
+import { isPossibleSubject } from './route.ts';
 
 /** A version as the registry gives it; `references` are the texts of the named schemas it uses. */
 export type RegisteredSchema = {
@@ -42,8 +44,19 @@ export type UnusableSchema = {
   readonly cause?: Error;
 };
 
-/** Types and topics come from rows: an application that makes up names without end must not fill the memory. */
-const namesMax = 10_000;
+/**
+ * Texts of schemas in use, of some kilobytes each: more than any registry has for one relay. What is compiled of them
+ * takes a few times as much.
+ */
+const usableBytesMax = 32 * 1024 * 1024;
+
+/**
+ * Subjects without a schema that can be used. Their names come from rows: room for some 10,000 usual names that an
+ * application makes up. They never displace a schema in use.
+ */
+const unusableBytesMax = 8 * 1024 * 1024;
+/** A stack. */
+const causeBytes = 2_000;
 
 /** What is told of a registry that was replaced or restored. */
 export type SchemaLog = { warn(context: object, message: string): void };
@@ -52,9 +65,12 @@ type Entry = { readonly schema: UsableSchema | UnusableSchema; readonly fetchedM
 
 /**
  * A subject without a usable schema is asked for again after this long: a storm of bad events must not become a storm of
- * requests, and a schema registered meanwhile should be seen at once by a person's standards.
+ * requests, and a schema registered meanwhile should be seen at once by a person's standards. The more of them there are,
+ * the later: names that come again and again cause 200 requests a second, and 1,000 where there are 10,000.
  */
 const unusableTtlMs = 1_000;
+const unusableTtlPerNameMs = 5;
+const unusableTtlMaxMs = 10_000;
 
 /**
  * The breaker: once the registry fails to refresh a schema in use, none is refreshed for so long. Otherwise each event of
@@ -66,10 +82,11 @@ export class Schemas {
   readonly #source: SchemaSource;
   readonly #ttlMs: number;
   readonly #bytes: BytesForm;
-  readonly #entries = new Map<string, Entry>();
-  readonly #underWay = new Map<string, Promise<void>>();
+  readonly #usable = new BoundedMap<Entry>(usableBytesMax);
+  readonly #unusable = new BoundedMap<Entry>(unusableBytesMax);
+  readonly #underWay = new Map<string, Promise<UsableSchema | UnusableSchema>>();
   /** By id. */
-  readonly #compiled = new Map<number, UsableSchema>();
+  readonly #compiled = new BoundedMap<UsableSchema>(usableBytesMax);
   readonly #log: SchemaLog | undefined;
   #generation = 0;
   #refreshFromMs = 0;
@@ -93,14 +110,32 @@ export class Schemas {
    * @throws RelayError REGISTRY_* when the subject was never fetched and cannot be now.
    */
   async get(subject: string, version: number | null): Promise<UsableSchema | UnusableSchema> {
-    const entry = this.#entries.get(keyOf(subject, version));
+    const entry = this.#known(subject, version);
     if (entry === undefined) return this.refresh(subject, version, 0);
     const ageMs = performance.now() - entry.fetchedMs;
-    if (!isUsable(entry.schema))
-      return ageMs < unusableTtlMs ? entry.schema : this.refresh(subject, version, unusableTtlMs);
+    if (!isUsable(entry.schema)) {
+      const ttlMs = this.#unusableTtlMs();
+      return ageMs < ttlMs ? entry.schema : this.refresh(subject, version, ttlMs);
+    }
     // An outage is no reason to stop encoding with what is known; the next event asks again.
     if (ageMs >= this.#ttlMs) this.#refreshBehind(subject, version);
     return entry.schema;
+  }
+
+  /** Whether `get` would have to wait for the registry. */
+  isAwaited(subject: string, version: number | null): boolean {
+    const entry = this.#known(subject, version);
+    if (entry === undefined) return isPossibleSubject(subject);
+    return !isUsable(entry.schema) && performance.now() - entry.fetchedMs >= this.#unusableTtlMs();
+  }
+
+  #known(subject: string, version: number | null): Entry | undefined {
+    const key = keyOf(subject, version);
+    return this.#usable.get(key) ?? this.#unusable.get(key);
+  }
+
+  #unusableTtlMs(): number {
+    return Math.min(Math.max(this.#unusable.size * unusableTtlPerNameMs, unusableTtlMs), unusableTtlMaxMs);
   }
 
   /** A held version too: its text never changes, but its id does where a registry is made again. */
@@ -117,25 +152,32 @@ export class Schemas {
     version: number | null,
     maxAgeMs: number,
   ): Promise<UsableSchema | UnusableSchema> {
-    const key = keyOf(subject, version);
-    const entry = this.#entries.get(key);
-    if (entry === undefined || performance.now() - entry.fetchedMs > maxAgeMs)
-      await this.#fetch(subject, version);
-    return this.#entries.get(key)!.schema;
+    if (!isPossibleSubject(subject)) return impossible;
+    const entry = this.#known(subject, version);
+    if (entry !== undefined && performance.now() - entry.fetchedMs <= maxAgeMs) return entry.schema;
+    return this.#fetch(subject, version);
   }
 
-  #fetch(subject: string, version: number | null): Promise<void> {
+  #fetch(subject: string, version: number | null): Promise<UsableSchema | UnusableSchema> {
     const key = keyOf(subject, version);
     const underWay = this.#underWay.get(key);
     if (underWay !== undefined) return underWay;
     const fetched = this.#read(subject, version)
       .then((schema) => {
-        if (this.#entries.size >= namesMax) this.#entries.clear();
-        this.#entries.set(key, { schema, fetchedMs: performance.now() });
+        this.#remember(key, schema);
+        return schema;
       })
       .finally(() => this.#underWay.delete(key));
     this.#underWay.set(key, fetched);
     return fetched;
+  }
+
+  #remember(key: string, schema: UsableSchema | UnusableSchema): void {
+    const entry = { schema, fetchedMs: performance.now() };
+    this.#usable.delete(key);
+    this.#unusable.delete(key);
+    if (isUsable(schema)) this.#usable.set(key, entry, bytesOf(schema.registered));
+    else this.#unusable.set(key, entry, 2 * schema.message.length + (schema.cause ? causeBytes : 0));
   }
 
   async #read(subject: string, version: number | null): Promise<UsableSchema | UnusableSchema> {
@@ -153,7 +195,8 @@ export class Schemas {
 
   /** The ids of this registry are not those we know: what was fetched before is asked for again before it is used. */
   #distrust(subject: string, schemaId: number): void {
-    this.#entries.clear();
+    this.#usable.clear();
+    this.#unusable.clear();
     this.#generation += 1;
     this.#log?.warn(
       { schemaId, subject },
@@ -170,15 +213,15 @@ export class Schemas {
       const what = version === null ? 'no subject' : `no version ${version} of subject`;
       return { code: 'SCHEMA_MISSING', message: `the registry has ${what} ${subject}`, id: null };
     }
-    const known = this.#compiled.get(found.id);
-    const before = this.#entries.get(keyOf(subject, version))?.schema;
+    const known = this.#compiled.get(String(found.id));
+    const before = this.#known(subject, version)?.schema;
     if (known !== undefined && isSameText(known, found)) return known;
     const isMoved = before !== undefined && isUsable(before) && isSameText(before, found);
     if (known !== undefined || isMoved) this.#distrust(subject, found.id);
     try {
       const writers = compileSchema(parseAvroSchema(found.schemaText, [...found.references]), this.#bytes);
       const usable = { id: found.id, framing: framing(found.id), writers, registered: found };
-      this.#compiled.set(found.id, usable);
+      this.#compiled.set(String(found.id), usable, bytesOf(found));
       return usable;
     } catch (error) {
       const failure = asRelayError(error);
@@ -187,6 +230,18 @@ export class Schemas {
       return { code: failure.code, message: failure.message, id: found.id, cause: failure };
     }
   }
+}
+
+/** Told of what no registry can hold, without the name: it may be as long as a row. */
+const impossible: UnusableSchema = {
+  code: 'SCHEMA_MISSING',
+  message:
+    'topic and type make no name that a subject can have: at most 1,000 letters, digits and the characters . _ -',
+  id: null,
+};
+
+function bytesOf({ schemaText, references }: RegisteredSchema): number {
+  return 2 * references.reduce((length, text) => length + text.length, schemaText.length);
 }
 
 /** No outage, but something about this one subject. */

@@ -6,6 +6,7 @@
  * Attempts are counted by position and forgotten when the event itself is through: events that are released with it are
  * encoded on their own, before it, each time.
  */
+import { createHash } from 'node:crypto';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import { RelayError } from '../errors.ts';
 import { formatPosition } from '../position.ts';
@@ -38,7 +39,9 @@ export class UnclearFailures {
   decide(rejection: Rejection, cause: Error | undefined): Rejection | undefined {
     if (cause === undefined) return rejection;
     const stack = stackOf(cause);
-    const key = [rejection.row.aggregatetype, rejection.row.type, rejection.code, stack].join('\0');
+    // Hashed: a type may be as long as a row.
+    const kind = [rejection.row.aggregatetype, rejection.row.type, rejection.code, stack].join('\0');
+    const key = createHash('sha256').update(kind).digest('base64');
     const known = this.#known.get(key);
     const isKnown = known !== undefined && performance.now() < known.untilMs;
     const attempts = isKnown ? known.attempts : this.#count(rejection);

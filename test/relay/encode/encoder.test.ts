@@ -475,6 +475,48 @@ describe('the schema', () => {
   });
 });
 
+describe('types that somebody makes up', () => {
+  const madeUp = (length: number, more: Partial<OutboxRow> = {}) =>
+    Array.from({ length }, (_, index) => rowOf({ type: `made.Up${index}`, ...more }));
+
+  test('share a few connections and displace no schema in use, which outlives them in an outage', async () => {
+    const { kind } = await newKind();
+    await using gate = await openGate(registryUrl);
+    const encoder = encoderOf({ REGISTRY_LATEST_TTL_MS: 0 }, gate.url);
+    const good = rowOf({ aggregatetype: kind });
+    await encodeOne(encoder, good);
+    const { rejections } = await encoder.encode(transaction(...madeUp(1_000)), 0);
+    expect(new Set(rejections.map(({ code }) => code))).toEqual(new Set(['SCHEMA_MISSING']));
+    for (const row of madeUp(50, { aggregatetype: 'another' })) await rejectOne(encoder, row);
+    // One row after the other by one of the kept ones; those that begin a burst have one of their own.
+    expect(gate.connections).toBeLessThanOrEqual(25);
+    await gate.shut();
+    passTime(1_050);
+    await encodeOne(encoder, good);
+  });
+
+  test('are asked for again the later the more they are', async () => {
+    await using gate = await openGate(registryUrl);
+    const encoder = encoderOf({}, gate.url);
+    const rows = madeUp(1_000);
+    await encoder.encode(transaction(...rows), 0);
+    await gate.shut();
+    passTime(1_500); // over the second that one alone would have, under the five of 1,000
+    expect((await encoder.encode(transaction(...rows), 0)).rejections).toHaveLength(1_000);
+  });
+
+  test('and are too long for any subject are refused without a question, a copy or their name', async () => {
+    await using gate = await openGate(registryUrl);
+    await gate.shut();
+    const encoder = encoderOf({}, gate.url);
+    for (const type of ['a'.repeat(1_000), '\u0001'.repeat(1_000), 'a/'.repeat(500), 'a\u0007', 'ä']) {
+      const { code, message } = await rejectOne(encoder, rowOf({ type, aggregatetype: 'x' }));
+      expect(code).toBe('SCHEMA_MISSING');
+      expect(message.length).toBeLessThan(200);
+    }
+  });
+});
+
 describe('the type of an event', () => {
   const event = (name: string, ...more: object[]) => ({
     type: 'record',

@@ -193,6 +193,18 @@ describe('in an outage', () => {
     await expect(client.register('a', text)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
   });
 
+  test('a kept connection that the server has closed is no outage: the question goes over another', async () => {
+    let asked = 0;
+    const client = await misbehaving((request, response) => {
+      asked += 1;
+      // The third question is the second one of the connection that a burst keeps.
+      if (asked === 3) return void request.socket.destroy();
+      response.writeHead(404).end('{"error_code":40401}');
+    });
+    for (let question = 0; question < 4; question++) expect(await client.latest('a')).toBeUndefined();
+    expect([asked, sockets.size]).toEqual([5, 4]);
+  });
+
   test('a refused connection is an outage', async () => {
     const client = await misbehaving(() => {});
     stop?.();
