@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { policies } from './parking.ts';
-import { allowList, isLegalTopic } from './topic-patterns.ts';
+import { allowList, isLegalTopic, isProgressTopic } from './topic-patterns.ts';
 
 export type SettingMeta = {
   readonly kind: 'string' | 'integer' | 'boolean' | 'list' | 'map';
@@ -129,8 +129,8 @@ export const configSchema = z.strictObject({
     clientId: text('Client id shown in the logs and quotas of the brokers.', 'outbox-relay'),
     transactionalIdPrefix: text('The transactional id is `<prefix>.<slot>`.', 'outbox-relay'),
     progressTopic: text(
-      'Compacted topic of one partition that holds the progress; created if absent.',
-      'outbox-relay.progress',
+      'Compacted topic of one partition that holds the progress; created if absent. `{slot}` stands for the name of the slot: with a topic each, an open transaction of one slot holds up no other.',
+      'outbox-relay.progress.{slot}',
     ),
     ssl: flag('Speak TLS to the brokers.', false),
     sslCaFile: optionalText('File with the certificate authorities to trust, PEM.'),
@@ -423,9 +423,15 @@ const namesFiles = (section: Config['kafka'] | Config['registry']): boolean =>
 /** Events go to other topics, `verify` reads those, and progress and Kafka's own are nobody else's. */
 const isDeadLetterTopic = (topic: string, allowed: readonly string[], progressTopic: string): boolean =>
   isLegalTopic(topic) &&
-  topic !== progressTopic &&
+  !isProgressTopic(topic, progressTopic) &&
   !topic.startsWith('__') &&
   !allowList(allowed, progressTopic).test(topic);
+
+/** Each slot has its own progress topic where the setting says so; a row must not reach that of another slot either. */
+export function reachesOtherProgress(template: string, { topics, kafka }: Config): boolean {
+  const another = template.replaceAll('{slot}', 'of_another_slot');
+  return another !== template && allowList(topics.allow, kafka.progressTopic).test(another);
+}
 
 /** Rules between settings; each gives the key it concerns. */
 export const configRules: readonly ((config: Config) => { key: string; message: string } | undefined)[] = [
@@ -493,6 +499,13 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
     config.topics.template === config.kafka.progressTopic
       ? { key: 'topics.allow', message: 'must not contain kafka.progressTopic' }
       : undefined,
+  ({ kafka }) =>
+    isLegalTopic(kafka.progressTopic)
+      ? undefined
+      : {
+          key: 'kafka.progressTopic',
+          message: 'must be a legal topic name; only {slot} stands for something',
+        },
   ({ deadLetters: { topic }, topics, kafka }) =>
     topic !== undefined && !isDeadLetterTopic(topic, topics.allow, kafka.progressTopic)
       ? {

@@ -5,7 +5,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
-import { type Config, configRules, configSchema, type SettingMeta } from './config-schema.ts';
+import {
+  type Config,
+  configRules,
+  configSchema,
+  reachesOtherProgress,
+  type SettingMeta,
+} from './config-schema.ts';
 import { RelayError } from './errors.ts';
 
 export type { Config } from './config-schema.ts';
@@ -73,11 +79,17 @@ export function loadConfig(
   fillUnneeded(tree, options.needs ?? allNeeds, provenance);
   const parsed = configSchema.safeParse(tree);
   if (!parsed.success) faults.push(...parsed.error.issues.map(describeIssue));
-  else
+  else {
+    const { kafka, slot } = parsed.data;
+    const template = kafka.progressTopic;
+    kafka.progressTopic = template.replaceAll('{slot}', slot);
     for (const rule of configRules) {
       const fault = rule(parsed.data);
       if (fault !== undefined) faults.push(`${fault.key} ${fault.message}`);
     }
+    if (reachesOtherProgress(template, parsed.data))
+      faults.push('topics.allow must not list the kafka.progressTopic of other slots');
+  }
   if (faults.length > 0 || !parsed.success)
     throw new RelayError(
       'CONFIG_INVALID',

@@ -101,7 +101,7 @@ export const errorTable = {
   },
   LINEAGE_PROGRESS_LOST: {
     class: 'stop',
-    hint: 'The slot has published before, but the progress topic holds no progress for it. Restore the topic or correct kafka.progressTopic; otherwise run `outbox-relay verify`, then `outbox-relay adopt progress`.',
+    hint: 'The slot has published before, but its progress topic holds no progress for it. Earlier releases kept the progress of all slots in the topic outbox-relay.progress: after an upgrade from one set kafka.progressTopic to that name. Otherwise restore the topic or correct kafka.progressTopic; if it is gone for good run `outbox-relay verify`, then `outbox-relay adopt progress`.',
   },
   PROGRESS_UNREADABLE: {
     class: 'stop',

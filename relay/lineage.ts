@@ -3,7 +3,8 @@ import type pg from 'pg';
 import type { Capture } from './capture/capture.ts';
 import { readSlot } from './capture/slot.ts';
 import { RelayError } from './errors.ts';
-import type { DatabaseState, Progress } from './progress.ts';
+import { assertSameCluster, type DatabaseState, type Progress, parseProgress } from './progress.ts';
+import type { ProgressTail } from './publish/progress-topic.ts';
 import { readMarks } from './settle/bookkeeping.ts';
 
 /**
@@ -39,6 +40,26 @@ export async function readDatabaseState(
     publication,
     slotConfirmedLsn: state.confirmedLsn,
   };
+}
+
+/** So long a start waits for the progress topic before it fences; reading 30 MiB takes half a second. */
+const progressReadMs = 2_000;
+
+/**
+ * Stops a relay of another database before it fences the one whose progress the topic holds. It sees what the topic
+ * shows, which proves nothing where that is none: the claim is compared all the same.
+ * @throws RelayError LINEAGE_OTHER_DATABASE
+ */
+export async function assertOwnProgress(tail: ProgressTail, systemIdentifier: string): Promise<void> {
+  await tail.read(progressReadMs);
+  if (tail.latest === undefined) return;
+  let progress: Progress;
+  try {
+    progress = parseProgress(tail.latest);
+  } catch {
+    return;
+  }
+  assertSameCluster(progress, systemIdentifier);
 }
 
 /** The progress that says: everything before the slot's position counts as published, and nothing after. */

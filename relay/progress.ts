@@ -189,10 +189,7 @@ export function checkLineage(progress: Progress | null, database: DatabaseState)
       'this slot has published before, but its progress is gone from Kafka',
     );
   }
-  if (progress.systemIdentifier !== database.systemIdentifier)
-    throw new RelayError('LINEAGE_OTHER_DATABASE', 'the progress belongs to another Postgres cluster', {
-      context: { expected: progress.systemIdentifier, found: database.systemIdentifier },
-    });
+  assertSameCluster(progress, database.systemIdentifier);
   const reach = reachOf(progress.timeline, database);
   const published = greatestPublished(progress);
   if (reach < published)
@@ -212,6 +209,14 @@ export function checkLineage(progress: Progress | null, database: DatabaseState)
       `published up to ${formatLsn(progress.endLsn)}, but the slot starts at ${formatLsn(database.slotConfirmedLsn)}`,
     );
   return 'resume';
+}
+
+/** @throws RelayError LINEAGE_OTHER_DATABASE */
+export function assertSameCluster(progress: Progress, systemIdentifier: string): void {
+  if (progress.systemIdentifier !== systemIdentifier)
+    throw new RelayError('LINEAGE_OTHER_DATABASE', 'the progress belongs to another Postgres cluster', {
+      context: { expected: progress.systemIdentifier, found: systemIdentifier },
+    });
 }
 
 /** Up to which LSN the database's past agrees with `timeline`; 0 where it never was on it. */

@@ -28,7 +28,7 @@ import type { SchemaSource } from './encode/schemas.ts';
 import { asRelayError, RelayError } from './errors.ts';
 import { failpoint } from './failpoints.ts';
 import { kafkaError } from './kafka.ts';
-import { progressAt, readDatabaseState } from './lineage.ts';
+import { assertOwnProgress, progressAt, readDatabaseState } from './lineage.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { RelayState } from './observe/state.ts';
@@ -213,6 +213,7 @@ export class Relay {
     let publisher: Publisher | undefined;
     try {
       await failpoint('SLOT_TAKEN');
+      await assertOwnProgress(tail, capture.system.systemIdentifier);
       this.#enter('fencing');
       publisher = await this.#tell('fencing the predecessor', fencePublisher(this.#kafka, this.#config));
       await failpoint('PRODUCER_FENCED');

@@ -385,8 +385,9 @@ class Run {
 
   #logger(machine: Machine): Logger {
     const write = (details: Readonly<Record<string, unknown>>, message = '') => {
-      if (this.#trace === undefined) return;
       const { err } = details as { err?: RelayError };
+      if (err?.code === 'TRANSACTION_EXPIRED') this.#observer.noteReduced();
+      if (this.#trace === undefined) return;
       this.#note(machine.name, `· ${message}${err === undefined ? '' : `: ${err.code} ${err.message}`}`);
     };
     const log = {

@@ -3,7 +3,7 @@ export const invariants = {
   I1: 'what is published is what was committed, without the dead letters',
   I2: 'each event once under read_committed',
   I3: 'the events of a key in the order of their commits',
-  I4: 'the events of one Postgres transaction in one Kafka transaction, unless it is over the limit',
+  I4: 'the events of one Postgres transaction in one Kafka transaction, unless it is over the limit, or Kafka aborted it for its time',
   I5: 'the progress equals what is published, at every commit',
   I6: 'Postgres is never told to forget what no committed progress covers',
   I7: 'no reader at any moment sees an event twice or a key out of order',

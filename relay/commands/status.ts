@@ -20,6 +20,8 @@ type StatusOptions = { json?: boolean; watch?: number | true };
 
 export type Status = {
   readonly slotName: string;
+  /** Where the truth about it is, in Kafka. */
+  readonly progressTopic: string;
   readonly slot:
     | { readonly state: 'absent' }
     | { readonly state: 'unusable'; readonly code: string; readonly message: string; readonly hint: string }
@@ -105,6 +107,7 @@ async function show(pool: pg.Pool, config: Config, { json, watch }: StatusOption
 export async function readStatus(pool: pg.Pool, config: Config): Promise<Status> {
   return {
     slotName: config.slot,
+    progressTopic: config.kafka.progressTopic,
     slot: await readSlotStatus(pool, config.slot),
     progress: await readProgress(pool, config.slot),
     deadLetters: await readDeadLetters(pool, config.slot),
@@ -198,12 +201,20 @@ async function readDeadLetters(pool: pg.Pool, slot: string): Promise<Status['dea
   }));
 }
 
-export function describeStatus({ slotName, slot, progress, deadLetters, parked }: Status): string {
+export function describeStatus({
+  slotName,
+  progressTopic,
+  slot,
+  progress,
+  deadLetters,
+  parked,
+}: Status): string {
   const open = deadLetters.reduce((sum, { open }) => sum + open, 0);
   const lines = [
     ['slot', slotName, describeSlot(slot)],
     ...slotDetails(slot),
     ['progress', progress?.endLsn ?? 'none', describeProgress(progress)],
+    ['', '', `a copy; the progress itself is in the topic ${progressTopic}`],
     ['dead letters', String(open), open === 0 ? '' : 'open'],
     ...deadLetters.map(({ code, open, oldestAgeSeconds }) => [
       '',

@@ -70,6 +70,8 @@ export class ProgressTail {
   /** By claim id; told the text of the last progress before the claim. */
   readonly #waiting = new Map<string, (latest: string | undefined) => void>();
   readonly #crash = Promise.withResolvers<RelayError>();
+  readonly #caughtUp = Promise.withResolvers<void>();
+  #isCaughtUp = false;
   #resumed = Promise.resolve();
   /** Set while the tail is paused. */
   #resume: (() => void) | undefined;
@@ -97,6 +99,14 @@ export class ProgressTail {
   /** The last progress that was read, as text; undefined where there is none. */
   get latest(): string | undefined {
     return this.#latest;
+  }
+
+  /** Resolves when what the topic held at the start is read, or after `timeoutMs`. No proof: only a claim is one. */
+  async read(timeoutMs: number): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, timeoutMs);
+    await Promise.race([this.#caughtUp.promise, late.promise]);
+    clearTimeout(timer);
   }
 
   /** @throws RelayError KAFKA_* when the topic cannot be reached. From then on what passes is waited for. */
@@ -187,12 +197,17 @@ export class ProgressTail {
         topic: this.#topic,
         partition: 0,
         fromOffset: this.#nextOffset,
-        maxWaitMs: fetchWaitMs,
+        // At first there is something, or there is nothing: neither is waited for.
+        maxWaitMs: this.#isCaughtUp ? fetchWaitMs : 0,
         maxBytes: fetchMaxBytes,
       });
       const answer = await wire.send(await wire.leader(this.#topic, 0), request, decodeFetch);
       const { records, nextOffset } = committedRecords(answer, this.#nextOffset);
       for (const record of records) this.#receive(record);
+      if (!this.#isCaughtUp && nextOffset === this.#nextOffset) {
+        this.#isCaughtUp = true;
+        this.#caughtUp.resolve();
+      }
       this.#nextOffset = nextOffset;
     } catch (error) {
       if (kafkaErrorType(error) !== 'OFFSET_OUT_OF_RANGE') throw error;

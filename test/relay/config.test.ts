@@ -172,11 +172,12 @@ describe('faults', () => {
     ['publish.batchBytes', { PUBLISH_BATCH_BYTES: '16777217' }],
     ['publish.maxTransactionBytes', { CAPTURE_MAX_IN_FLIGHT_BYTES: '1048576' }],
     ['capture.watchdogMs', { CAPTURE_WATCHDOG_MS: '5000' }],
-    ['topics.allow', { TOPICS_ALLOW: 'a,outbox-relay.progress' }],
+    ['topics.allow', { TOPICS_ALLOW: 'a,outbox-relay.progress.outbox_relay' }],
     ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'outbox.event.refused' }],
     ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'no legal/name' }],
     ['deadLetters.topic', { DEAD_LETTERS_TOPIC: '__refused' }],
     ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'outbox-relay.progress' }],
+    ['kafka.progressTopic', { KAFKA_PROGRESS_TOPIC: 'progress.{slots}' }],
     ['retry.initialDelayMs', { RETRY_INITIAL_DELAY_MS: '20000' }],
   ];
   const faultsOf = (env: Record<string, string>) => {
@@ -186,6 +187,18 @@ describe('faults', () => {
 
   test.each(broken)('the rule at %s refuses what does not fit together', (key, env) => {
     expect(faultsOf(env)).toEqual([expect.stringContaining(`${key} `)]);
+  });
+
+  test('each slot has a progress topic of its own, which rows of no other slot reach', () => {
+    const nameOf = (env: Record<string, string>) =>
+      loadConfig({ env: { ...required, ...env } }).config.kafka.progressTopic;
+    const slot = { OUTBOX_RELAY_SLOT: 'orders' };
+    expect(nameOf(slot)).toBe('outbox-relay.progress.orders');
+    expect(nameOf({ ...slot, OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: 'shared' })).toBe('shared');
+    expect(faultsOf({ KAFKA_PROGRESS_TOPIC: 'p.{slot}', TOPICS_ALLOW: 'p.*' })).toEqual([
+      expect.stringContaining('topics.allow '),
+    ]);
+    expect(() => nameOf({ OUTBOX_RELAY_TOPICS_ALLOW: '*' })).not.toThrow();
   });
 
   test('each rule between settings has a case above', () => {

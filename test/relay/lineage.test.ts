@@ -96,6 +96,26 @@ describe('a relay refuses to go on, and adopt answers,', () => {
     expect(await refusal(world)).toEqual({ code: 'LINEAGE_SLOT_AHEAD', exit: 78 });
   });
 
+  it('when another database has the progress, without fencing its relay', async () => {
+    const { world } = await publishedWorld();
+    await using _ = world;
+    await forgeProgress(world, (progress) => ({ ...progress, systemIdentifier: '7000000000000000000' }));
+    const peer = (await kafkaClient()).producer({
+      transactionalId: `outbox-relay.${world.slot}`,
+      maxInFlightRequests: 1,
+      idempotent: true,
+    });
+    await peer.connect();
+    try {
+      const open = await peer.transaction();
+      await open.send({ topic: world.topic, messages: [{ value: 'of the other database' }] });
+      expect(await refusal(world)).toEqual({ code: 'LINEAGE_OTHER_DATABASE', exit: 78 });
+      await open.commit();
+    } finally {
+      await peer.disconnect();
+    }
+  });
+
   it('when the progress is gone from Kafka', async () => {
     const { world, ids } = await publishedWorld();
     await using _ = world;

@@ -38,7 +38,15 @@ const progressTopic: KafkaCheck = {
   async run(context) {
     const name = context.config.kafka.progressTopic;
     const [topic] = await describeTopics(context, [name]);
-    if (topic === undefined) return mayCreate(context, name, compacted);
+    if (topic === undefined) {
+      const verdict = await mayCreate(context, name, compacted);
+      const isUpgrade = (await describeTopics(context, [formerDefault])).length > 0;
+      if (verdict.status !== 'ok' || !isUpgrade) return verdict;
+      return warn(
+        verdict.message,
+        `There is ${formerDefault}, where earlier releases kept the progress of all slots: where this slot has run with one of them, set kafka.progressTopic to that.`,
+      );
+    }
     const settings = await readSettings(context, [name]);
     const { 'cleanup.policy': policy, 'min.insync.replicas': insync } = settings.get(name) ?? {};
     if (topic.partitions.length !== 1)
@@ -54,6 +62,9 @@ const progressTopic: KafkaCheck = {
     return judgeDurability([{ topic, insync }], `${name}: compacted, 1 partition`);
   },
 };
+
+/** Of kafka.progressTopic, before each slot had its own. */
+const formerDefault = 'outbox-relay.progress';
 
 type NewTopic = Omit<ITopicConfig, 'topic'> & { readonly describe: string; readonly maker: string };
 

@@ -19,6 +19,7 @@ test('before the first start there is no slot and no progress', async () => {
   const status = await read();
   expect(status).toEqual({
     slotName: slot,
+    progressTopic: expect.stringMatching(/^progress/),
     slot: { state: 'absent' },
     progress: null,
     deadLetters: [],

@@ -35,14 +35,18 @@ describe('the topic', () => {
 describe('the allow-list', () => {
   const anything = router({ TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: '*' });
 
-  test.each(['__consumer_offsets', '__transaction_state', '__x', '_schemas', 'outbox-relay.progress'])(
-    'never lets a row into %s, whatever it says',
-    (internal) => {
-      expect(anything.topic(internal, 'x')).toBeUndefined();
-      const listed = router({ TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: `x,${internal}*` });
-      expect(listed.topic(internal, 'x')).toBeUndefined();
-    },
-  );
+  test.each([
+    '__consumer_offsets',
+    '__transaction_state',
+    '__x',
+    '_schemas',
+    'outbox-relay.progress',
+    'outbox-relay.progress.other',
+  ])('never lets a row into %s, whatever it says', (internal) => {
+    expect(anything.topic(internal, 'x')).toBeUndefined();
+    const listed = router({ TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: `x,${internal}*` });
+    expect(listed.topic(internal, 'x')).toBeUndefined();
+  });
 
   test('never lets a row into the progress topic under another name either', () => {
     const other = router({
