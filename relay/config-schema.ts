@@ -3,6 +3,7 @@
  * of the environment variables and the validation all come from here.
  */
 import { z } from 'zod';
+import { urlFault } from './config-url.ts';
 import { policies } from './parking.ts';
 import { allowList, isLegalTopic, isProgressTopic } from './topic-patterns.ts';
 
@@ -18,8 +19,13 @@ export type SettingMeta = {
 const text = (description: string, fallback: string, extra: Partial<SettingMeta> = {}) =>
   z
     .string()
+    .min(1, 'must not be empty')
     .default(fallback)
     .meta({ kind: 'string', description, ...extra });
+
+/** Of which the empty one says that there is none. */
+const textOrNone = (description: string, fallback: string) =>
+  z.string().default(fallback).meta({ kind: 'string', description });
 
 const optionalText = (description: string, extra: Partial<SettingMeta> = {}) =>
   z
@@ -48,18 +54,12 @@ const section = <T extends z.ZodRawShape>(shape: T) => z.prefault(z.strictObject
 
 const MiB = 1024 * 1024;
 
-const unreadableUrl =
-  'cannot be read as a URL; in user and password, write characters such as / ? # @ and % as %2F, %3F, %23, %40 and %25';
-
-function hasReadableCredentials(text: string): boolean {
-  try {
-    const { username, password } = new URL(text);
-    decodeURIComponent(username + password);
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** Of a server: by its protocol, or what is wrong with the rest. */
+const address = (protocol: RegExp, message: string, example: string) =>
+  z.string({ error: `is required, for example ${example}` }).superRefine((text, context) => {
+    const fault = protocol.test(text) ? urlFault(text) : message;
+    if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+  });
 
 export const configSchema = z.strictObject({
   slot: z
@@ -74,17 +74,17 @@ export const configSchema = z.strictObject({
   publication: text('Name of the publication that covers the outbox table.', 'outbox_relay'),
 
   database: section({
-    url: z
-      .string({ error: 'is required, for example postgres://relay@db.example:5432/shop' })
-      .regex(/^postgres(ql)?:\/\//, 'must start with postgres:// or postgresql://')
-      .refine((url) => URL.canParse(url), unreadableUrl)
-      .meta({
-        kind: 'string',
-        env: 'DATABASE_URL',
-        secret: 'url',
-        description:
-          'Connection string of the database that holds the outbox. Straight to Postgres, not through a pooler. TLS by its parameters: `?sslmode=verify-full&sslrootcert=ca.pem`, and `sslcert`, `sslkey` for a client certificate.',
-      }),
+    url: address(
+      /^postgres(ql)?:\/\//,
+      'must start with postgres:// or postgresql://',
+      'postgres://relay@db.example:5432/shop',
+    ).meta({
+      kind: 'string',
+      env: 'DATABASE_URL',
+      secret: 'url',
+      description:
+        'Connection string of the database that holds the outbox. Straight to Postgres, not through a pooler. TLS by its parameters: `?sslmode=verify-full&sslrootcert=ca.pem`, and `sslcert`, `sslkey` for a client certificate.',
+    }),
     connectTimeoutMs: integer('How long opening a connection may take, in ms.', 10_000, 100, 600_000),
     statementTimeoutMs: integer('How long one bookkeeping statement may take, in ms.', 15_000, 100, 600_000),
   }),
@@ -101,11 +101,14 @@ export const configSchema = z.strictObject({
       aggregateid: text('Column that becomes the record key; order holds per key.', 'aggregateid'),
       type: text('Column that names the event type, and with it the schema.', 'type'),
       payload: text('Column of the JSON payload (json, jsonb or text).', 'payload'),
-      headers: text(
+      headers: textOrNone(
         'Column of the headers, a JSON object of strings; empty if the table has none.',
         'headers',
       ),
-      createdAt: text('Column of the time the event was written; empty if the table has none.', 'created_at'),
+      createdAt: textOrNone(
+        'Column of the time the event was written; empty if the table has none.',
+        'created_at',
+      ),
     }),
     partitionsDaysAhead: integer(
       'How many daily partitions of outbox.event to keep ready; 0 if the table is not ours to partition.',
@@ -163,16 +166,12 @@ export const configSchema = z.strictObject({
   }),
 
   registry: section({
-    url: z
-      .string({ error: 'is required, for example http://registry:8081' })
-      .regex(/^https?:\/\//, 'must start with http:// or https://')
-      .refine(hasReadableCredentials, unreadableUrl)
-      .meta({
-        kind: 'string',
-        env: 'SCHEMA_REGISTRY_URL',
-        secret: 'url',
-        description: 'Schema registry with the Confluent API.',
-      }),
+    url: address(/^https?:\/\//, 'must start with http:// or https://', 'http://registry:8081').meta({
+      kind: 'string',
+      env: 'SCHEMA_REGISTRY_URL',
+      secret: 'url',
+      description: 'Schema registry with the Confluent API.',
+    }),
     username: optionalText('User for basic authentication.'),
     password: optionalText('Password for basic authentication.', { secret: 'whole' }),
     // A line end that came along with the token would end as an outage: no such header can be sent.
@@ -200,7 +199,7 @@ export const configSchema = z.strictObject({
       ['topic', 'record', 'topic-record'],
       'topic-record',
     ),
-    namespace: text('Namespace put before a `type` that has no dot, to give the full record name.', ''),
+    namespace: textOrNone('Namespace put before a `type` that has no dot, to give the full record name.', ''),
     typeMatch: choice(
       'What `type` has to name: `record` = the record of the schema, in a union the branch, by full name, by alias, or without a namespace by simple name; other events are refused. `any` = a schema of one record takes every type, and where a type names no branch of a union the payload has to: `{"<branch>": …}`.',
       ['record', 'any'],

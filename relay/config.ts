@@ -13,6 +13,7 @@ import {
   type SettingMeta,
 } from './config-schema.ts';
 import { RelayError } from './errors.ts';
+import { nearestName } from './nearest-name.ts';
 
 export type { Config } from './config-schema.ts';
 
@@ -21,6 +22,8 @@ export type Setting = SettingMeta & {
   readonly path: readonly string[];
   readonly env: string;
   readonly default: unknown;
+  /** What an empty value means, where it has a meaning: that there is no such thing, `unset` where the key is then absent. */
+  readonly off: 'unset' | '' | readonly [] | undefined;
 };
 
 /**
@@ -69,13 +72,17 @@ export function loadConfig(
   for (const setting of settings) {
     const key = setting.path.join('.');
     const raw = env[setting.env];
-    if (raw !== undefined && raw !== '') {
-      setIn(tree, setting.path, fromEnvironment(setting, raw));
+    if (raw !== undefined && (raw !== '' || setting.off !== undefined)) {
+      setIn(tree, setting.path, raw === '' ? meaningOfEmpty(setting.off) : fromEnvironment(setting, raw));
       provenance.set(key, setting.env);
     } else {
       provenance.set(key, hasIn(tree, setting.path) ? file! : 'default');
     }
   }
+  // As from the environment, so from the file, where a reference may have put nothing in.
+  for (const { path, off } of settings)
+    if (off === 'unset' && getIn(tree, path) === '') setIn(tree, path, undefined);
+  faults.push(...findMisspelt(env));
   fillUnneeded(tree, options.needs ?? allNeeds, provenance);
   const parsed = configSchema.safeParse(tree);
   if (!parsed.success) faults.push(...parsed.error.issues.map(describeIssue));
@@ -155,8 +162,25 @@ function listSettings(schema: z.ZodType, path: string[]): Setting[] {
       path,
       env: meta.env ?? environmentName(path),
       default: fallback.success ? fallback.data : undefined,
+      off: offOf(schema, meta.kind, fallback),
     },
   ];
+}
+
+function meaningOfEmpty(off: Setting['off']): unknown {
+  return off === 'unset' ? undefined : off;
+}
+
+/** Asked of the schema, so that no setting can be forgotten. */
+function offOf(
+  schema: z.ZodType,
+  kind: SettingMeta['kind'],
+  fallback: z.ZodSafeParseResult<unknown>,
+): Setting['off'] {
+  if (fallback.success && fallback.data === undefined) return 'unset';
+  if (kind === 'string' && schema.safeParse('').success) return '';
+  if (kind === 'list' && schema.safeParse([]).success) return [];
+  return undefined;
 }
 
 function unwrap(schema: z.ZodType): z.ZodType {
@@ -182,6 +206,30 @@ function fromEnvironment(setting: Setting, raw: string): unknown {
     default:
       return raw;
   }
+}
+
+/** Read elsewhere than here. */
+const otherVariables: ReadonlySet<string> = new Set([
+  'OUTBOX_RELAY_CONFIG',
+  'OUTBOX_RELAY_CACHE',
+  'OUTBOX_RELAY_FAILPOINT',
+]);
+
+/** Kubernetes gives every container such variables of every service whose name begins like ours. */
+function isOfService(name: string, value: string): boolean {
+  return (
+    /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$/.test(name) ||
+    /^(tcp|udp|sctp):\/\//.test(value)
+  );
+}
+
+/** A slip of the pen in the environment is an error, as it is in the file: the setting would not be what somebody meant. */
+function findMisspelt(env: Environment): string[] {
+  const known = settings.map((setting) => setting.env);
+  return Object.entries(env)
+    .filter(([name, value]) => name.startsWith('OUTBOX_RELAY_') && !isOfService(name, value ?? ''))
+    .filter(([name]) => !known.includes(name) && !otherVariables.has(name))
+    .map(([name]) => `${name} is not a setting; the nearest is ${nearestName(name, known)}`);
 }
 
 function readTree(file: string, env: Environment, faults: string[]): Tree {

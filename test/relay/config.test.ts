@@ -65,21 +65,65 @@ describe('sources', () => {
     for (const { path, env, kind, default: fallback } of settings) {
       if (fallback === undefined || env in required) continue;
       const { provenance } = loadConfig({ env: { ...required, [env]: String(fallback) } });
-      // Some defaults are the empty string, which in the environment means "not given".
-      expect([path.join('.'), kind, provenance.get(path.join('.'))]).toEqual([
-        path.join('.'),
-        kind,
-        String(fallback) === '' ? 'default' : env,
-      ]);
+      expect([path.join('.'), kind, provenance.get(path.join('.'))]).toEqual([path.join('.'), kind, env]);
     }
   });
 
   test('every setting is described and its default is valid', () => {
     for (const { path, description } of settings) expect(`${path}: ${description}`).toMatch(/: .+\.$/s);
+    const empty = settings.filter(({ off }) => off === undefined).map(({ env }) => env);
     expect(fromEnv()).toEqual(
-      fromEnv(Object.fromEntries(settings.map(({ env }) => [env, required[env as never] ?? '']))),
+      fromEnv(Object.fromEntries(empty.map((env) => [env, required[env as never] ?? '']))),
     );
   });
+
+  const optional = settings.filter(({ off }) => off !== undefined);
+
+  test('what there need not be is optional: it has no default, an empty one, or says so', () => {
+    const names = optional.map(({ path }) => path.join('.'));
+    for (const { path, default: fallback, env, description } of settings) {
+      const hasNone = fallback === undefined || fallback === '' || String(fallback) === '';
+      const isOptional = (hasNone && !(env in required)) || description.includes('empty if');
+      if (isOptional) expect(names).toContain(path.join('.'));
+    }
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'outbox.columns.headers',
+        'kafka.saslMechanism',
+        'registry.token',
+        'topics.tombstones',
+      ]),
+    );
+    expect(names).not.toContain('publication');
+    expect(names).not.toContain('topics.allow');
+  });
+
+  /** Of which each setting can be given alone; what the rules between settings say of it does not matter here. */
+  const valueIn = (config: unknown, path: readonly string[]) =>
+    path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], config);
+
+  test.each(optional.map((setting) => [setting.path.join('.'), setting] as const))(
+    '%s can be switched off by an empty variable, which wins over the file, and in the file',
+    (key, { path, env, off, kind }) => {
+      const expected = off === 'unset' ? undefined : off;
+      const inFile = path.reduceRight<unknown>(
+        (value, name) => ({ [name]: value }),
+        kind === 'list' ? [] : '',
+      );
+      const file = yaml(JSON.stringify(inFile));
+      expect(valueIn(loadConfig({ file, env: required }).config, path)).toEqual(expected);
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is YAML
+      const reference = path.reduceRight<unknown>((value, name) => ({ [name]: value }), '${NOTHING:-}');
+      const referring = yaml(JSON.stringify(reference));
+      expect(valueIn(loadConfig({ file: referring, env: required }).config, path)).toEqual(expected);
+      const other = yaml(
+        'outbox: {columns: {headers: h, createdAt: c}}\nschemas: {namespace: n, versions: [s=1]}\ntopics: {tombstones: [t]}\n',
+      );
+      const { config, provenance } = loadConfig({ file: other, env: { ...required, [env]: '' } });
+      expect(valueIn(config, path)).toEqual(expected);
+      expect(provenance.get(key)).toBe(env);
+    },
+  );
 
   test('the file may be named by OUTBOX_RELAY_CONFIG', () => {
     const file = yaml('slot: named\n');
@@ -151,6 +195,54 @@ describe('faults', () => {
     expect(faults({ env: { ...required, [setting!.env]: value } })).toEqual([
       expect.stringMatching(new RegExp(`^${key.replace('.', '\\.')}(\\.0)? `)),
     ]);
+  });
+
+  test.each([
+    ['OUTBOX_RELAY_TOPIC_CREATE', 'OUTBOX_RELAY_TOPICS_CREATE'],
+    ['OUTBOX_RELAY_PUBLISH_LINGERMS', 'OUTBOX_RELAY_PUBLISH_LINGER_MS'],
+    ['OUTBOX_RELAY_SLOTNAME', 'OUTBOX_RELAY_SLOT'],
+  ])('%s is no setting, and %s is near', (name, nearest) => {
+    expect(faults({ env: { ...required, [name]: 'sesame' } })).toEqual([
+      `${name} is not a setting; the nearest is ${nearest}`,
+    ]);
+  });
+
+  test('variables that something else reads, or Kubernetes makes of a service, are no slip of the pen', () => {
+    const service = {
+      OUTBOX_RELAY_SERVICE_HOST: '10.0.0.1',
+      OUTBOX_RELAY_SERVICE_PORT: '9465',
+      OUTBOX_RELAY_METRICS_SERVICE_PORT_HTTP: '9465',
+      OUTBOX_RELAY_PORT: 'tcp://10.0.0.1:9465',
+      OUTBOX_RELAY_PORT_9465_TCP: 'tcp://10.0.0.1:9465',
+      OUTBOX_RELAY_PORT_9465_TCP_ADDR: '10.0.0.1',
+    };
+    const others = { OUTBOX_RELAY_CACHE: '/tmp', OUTBOX_RELAY_FAILPOINT: '' };
+    expect(fromEnv({ ...service, ...others })).toEqual(fromEnv());
+  });
+
+  test.each([
+    ['postgres://relay:12#34@db/shop', 'has a #'],
+    ['postgres://relay:a#b@db/shop', 'has a #'],
+    ['postgres://relay:p@db-1:5432,db-2:5432/shop', 'names several hosts'],
+    ['postgres://relay:p@db-1,db-2/shop', 'names several hosts'],
+    ['postgres:///shop?host=db-1,db-2', 'names several hosts'],
+    ['postgres://relay:100%zz@db/shop', 'has a % '],
+    ['postgres://relay:12/34@db/shop', 'has an @ behind the name of the host'],
+    ['postgres://relay:a/b@db/shop', 'cannot be read as a URL'],
+  ])('%s %s, which is told without the password', (url, fault) => {
+    const found = faults({ env: { ...required, DATABASE_URL: url } });
+    expect(found).toEqual([expect.stringContaining(`database.url ${fault}`)]);
+    expect(found[0]).not.toMatch(/12|34|zz|a.b@|relay|db-/);
+  });
+
+  test.each([
+    'postgres://relay:%23%2F%25%40@db/shop?sslmode=verify-full',
+    'postgres://relay@[::1]:5432/shop',
+    'postgres:///shop?host=/var/run/postgresql',
+    'postgres://relay@%2Fvar%2Frun%2Fpostgresql/shop',
+    'postgres://a,b:c,d@db/shop',
+  ])('%s is fine', (url) => {
+    expect(fromEnv({ DATABASE_URL: url }).database.url).toBe(url);
   });
 
   test('a reference to a variable that is not set names both', () => {
