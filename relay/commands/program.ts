@@ -70,7 +70,8 @@ export function documentedCommands(): readonly string[] {
 export async function runProgram(argv: readonly string[]): Promise<number> {
   process.exitCode = undefined;
   try {
-    await createProgram().parseAsync([...argv], { from: 'user' });
+    const program = createProgram();
+    await program.parseAsync([...withoutVainHelp(program, argv)], { from: 'user' });
     // A command that found something has said so there.
     return Number(process.exitCode ?? exitCodes.ok);
   } catch (error) {
@@ -80,6 +81,20 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     process.stderr.write(printableText(describeFailure(failure)));
     return exitCodeOf(failure);
   }
+}
+
+/** Commander shows the general help for `nonsense --help`, as if all were well; without the option it says what is wrong. */
+function withoutVainHelp(command: Command, argv: readonly string[]): readonly string[] {
+  return namesUnknown(command, argv) ? argv.filter((word) => word !== '--help' && word !== '-h') : argv;
+}
+
+function namesUnknown(command: Command, argv: readonly string[]): boolean {
+  if (command.commands.length === 0) return false;
+  const { operands, unknown } = command.parseOptions([...argv]);
+  const [name, ...rest] = operands;
+  if (name === undefined || name === 'help') return false;
+  const next = command.commands.find((each) => each.name() === name);
+  return next === undefined || namesUnknown(next, [...rest, ...unknown]);
 }
 
 /** One message, one next step; a stack only where a developer asks for it. */

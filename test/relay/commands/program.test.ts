@@ -43,6 +43,21 @@ test('a fault of the configuration ends with 64 and one message that names the v
   expect(stderr).not.toMatch(/\n\s+at /);
 });
 
+test.each([
+  [['nonsense', '--help'], 64, "unknown command 'nonsense'"],
+  [['nonsense', '-h'], 64, "unknown command 'nonsense'"],
+  [['statu', '--help'], 64, 'Did you mean status?'],
+  [['dead-letters', 'nonsense', '--help'], 64, "unknown command 'nonsense'"],
+  [['-c', 'nonsense', 'dead-letters', 'list', '--help'], 0, 'Usage: outbox-relay dead-letters list'],
+  [['dead-letters', '--help'], 0, 'Usage: outbox-relay dead-letters'],
+  [['--help'], 0, 'Usage: outbox-relay'],
+  [['help', 'status'], 0, 'Usage: outbox-relay status'],
+])('%j ends with %i: %s', async (args, code, text) => {
+  const result = await runCli(args);
+  expect(result.stdout + result.stderr).toContain(text);
+  expect(result.code).toBe(code);
+});
+
 test('a server that is not there ends with 69, its code and what to do', async () => {
   const { code, stderr } = await runCli(['status'], {
     DATABASE_URL: `postgres://relay:sesame@127.0.0.1:${await freePort()}/shop`,
