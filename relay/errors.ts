@@ -75,7 +75,7 @@ export const errorTable = {
   },
   POSTGRES_UNSUITABLE: {
     class: 'stop',
-    hint: 'The server cannot do logical replication for the relay: version 14 or newer, wal_level = logical and a free replication slot are needed; `outbox-relay check` lists them.',
+    hint: 'The server, or what answers in its place, cannot do what the relay needs: the database of that name, version 14 or newer, wal_level = logical, a free replication slot, and no connection pooler in between; `outbox-relay check` lists them.',
   },
   MIGRATION_CONFLICT: {
     class: 'stop',

@@ -98,7 +98,8 @@ export function postgresError(error: unknown, doing: string): RelayError {
   const { code, message } = describe(error);
   if (isTlsRefusal(error))
     return new RelayError('TLS_REFUSED', `${doing}: ${plainMessage(message)}`, { cause: error });
-  const said = code !== undefined && endOfSession.test(code) ? `${message} (SQLSTATE ${code})` : message;
+  const ended = code !== undefined && endOfSession.test(code) ? ` (SQLSTATE ${code})` : '';
+  const said = `${message}${ended}${isFromPooler(error, code) ? behindPooler : ''}`;
   return new RelayError(meaningOf(error, code), `${doing}: ${said}`, {
     cause: error,
     context: { sqlState: code },
@@ -108,10 +109,22 @@ export function postgresError(error: unknown, doing: string): RelayError {
 function meaningOf(error: unknown, code: string | undefined): ErrorCode {
   if (code === undefined) return 'POSTGRES_UNAVAILABLE';
   const { routine, message } = error as pg.DatabaseError;
+  if (isFromPooler(error, code)) return 'POSTGRES_UNSUITABLE';
   if (code === '42501' && routine === 'check_enable_rls') return 'POSTGRES_ROWS_HIDDEN';
   // Before 14, where a setting of every session is not known; the name of a setting is not translated.
   if (code === '42704' && message.includes('idle_session_timeout')) return 'POSTGRES_UNSUITABLE';
   return codeOfSqlState[code] ?? (passingClasses.has(code.slice(0, 2)) ? 'POSTGRES_UNAVAILABLE' : 'INTERNAL');
+}
+
+const behindPooler =
+  '; a connection pooler answers at this address, and the relay needs Postgres itself: give its own address';
+
+/**
+ * PgBouncer refuses what it does not know of a connection, such as `replication`, and whatever it cannot do for one, as a
+ * violation of the protocol. Postgres names the routine of each error of its own, which tells the two apart.
+ */
+function isFromPooler(error: unknown, code: string | undefined): boolean {
+  return code === '08P01' && (error as pg.DatabaseError).routine === undefined;
 }
 
 /** The server ended the session: by a command, a crash, a shutdown, or a time limit. */

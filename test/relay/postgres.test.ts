@@ -1,9 +1,11 @@
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readSystem } from '../../relay/capture/replication-client.ts';
 import { RelayError } from '../../relay/errors.ts';
-import { createPool, postgresError, query, quoteTable } from '../../relay/postgres.ts';
+import { migrate } from '../../relay/migrate.ts';
+import { createPool, openClient, postgresError, query, quoteTable } from '../../relay/postgres.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { configOf, type Settings } from './settings.ts';
 
@@ -133,4 +135,80 @@ test('a connection that is lost between two statements of a transaction fails th
     client.release(true);
     await pool.end();
   }
+});
+
+/**
+ * Answers as PgBouncer 1.18 did, recorded from one: it refuses a startup parameter that it does not know. Whatever has none
+ * of these it passes on to the server.
+ */
+async function standInForPooler(refused: RegExp): Promise<Server> {
+  const { hostname, port } = new URL(database.url);
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', (startup) => {
+      const parameter = refused.exec(startup.toString('latin1'))?.[0];
+      if (parameter === undefined) {
+        const upstream = connect(Number(port), hostname).on('error', () => socket.destroy());
+        upstream.write(startup);
+        socket.pipe(upstream).pipe(socket);
+        socket.on('close', () => upstream.destroy());
+        return;
+      }
+      const body = `SFATAL\0C08P01\0Munsupported startup parameter: ${parameter}\0\0`;
+      const length = Buffer.alloc(4);
+      length.writeInt32BE(4 + body.length);
+      socket.end(Buffer.concat([Buffer.from('E'), length, Buffer.from(body)]));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+describe('a connection pooler', () => {
+  const refused = {
+    code: 'POSTGRES_UNSUITABLE',
+    class: 'stop',
+    message: expect.stringMatching(/unsupported startup parameter: \w+; a connection pooler answers/),
+  };
+  const through = (server: Server) => {
+    const url = new URL(database.url);
+    url.port = String((server.address() as AddressInfo).port);
+    return url.href;
+  };
+
+  test('that refuses what every connection asks for is told as one, whoever connects', async () => {
+    const server = await standInForPooler(/application_name|statement_timeout|options/);
+    try {
+      const config = configOf({}, { databaseUrl: through(server) });
+      expect(await failureOf(config.database.url, 'select 1')).toMatchObject(refused);
+      await expect(openClient(config, 'trying', 0)).rejects.toMatchObject(refused);
+      await expect(readSystem(config)).rejects.toMatchObject(refused);
+      await expect(migrate({ databaseUrl: config.database.url })).rejects.toMatchObject(refused);
+    } finally {
+      server.close();
+    }
+  });
+
+  test('that refuses replication alone is told as one where the relay streams', async () => {
+    const server = await standInForPooler(/replication/);
+    try {
+      const config = configOf({}, { databaseUrl: through(server) });
+      const pool = poolOf(config.database.url);
+      await query(pool, 'trying', 'select 1');
+      await pool.end();
+      await expect(readSystem(config)).rejects.toMatchObject(refused);
+    } finally {
+      server.close();
+    }
+  });
+
+  test('is not what Postgres itself answers a violation of the protocol with', () => {
+    const violation = Object.assign(new pg.DatabaseError('bad message', 1, 'error'), {
+      code: '08P01',
+      severity: 'FATAL',
+      routine: 'ProcessStartupPacket',
+    });
+    expect(postgresError(violation, 'x').code).toBe('POSTGRES_UNAVAILABLE');
+  });
 });

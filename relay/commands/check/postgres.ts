@@ -117,6 +117,7 @@ const mayReplicate: PostgresCheck = {
       return ok('a replication connection can be opened');
     } catch (error) {
       const failure = postgresError(error, 'opening a replication connection');
+      if (failure.code === 'POSTGRES_UNSUITABLE') return fail(failure.message, failure.hint);
       return fail(
         failure.message,
         'ALTER ROLE … REPLICATION (on managed services: grant their replication role), and let pg_hba.conf admit it.',
