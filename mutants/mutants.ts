@@ -484,4 +484,14 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/publish/topics.test.ts'],
     only: 'is of that name only',
   },
+  {
+    name: 'an object that fits two records of a union is the first of them',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/encode/avro/union.ts',
+    find: '      refuseAmbiguous(each, fitting, value, sink);\n',
+    replace: '',
+    tests: ['test/relay/encode/avro/union.test.ts'],
+    only: 'that two named types take',
+  },
 ];

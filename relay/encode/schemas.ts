@@ -78,6 +78,12 @@ const unusableTtlMaxMs = 10_000;
  */
 const refreshPauseMs = 5_000;
 
+/**
+ * A registry that gives one id to two schemas, which it must not, contradicts itself with every event: it is fetched from
+ * anew so often and no more, and the log says so as often.
+ */
+const distrustPauseMs = 60_000;
+
 export class Schemas {
   readonly #source: SchemaSource;
   readonly #ttlMs: number;
@@ -89,6 +95,7 @@ export class Schemas {
   readonly #compiled = new BoundedMap<UsableSchema>(usableBytesMax);
   readonly #log: SchemaLog | undefined;
   #generation = 0;
+  #distrustedMs = Number.NEGATIVE_INFINITY;
   #refreshFromMs = 0;
 
   /** @param bytes how payloads write Avro bytes */
@@ -195,6 +202,9 @@ export class Schemas {
 
   /** The ids of this registry are not those we know: what was fetched before is asked for again before it is used. */
   #distrust(subject: string, schemaId: number): void {
+    // Its own schema goes out with its own bytes all the same.
+    if (performance.now() - this.#distrustedMs < distrustPauseMs) return;
+    this.#distrustedMs = performance.now();
     this.#usable.clear();
     this.#unusable.clear();
     this.#generation += 1;

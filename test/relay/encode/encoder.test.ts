@@ -712,6 +712,23 @@ describe('a registry that is replaced while the relay runs', () => {
     expect(warnings).toHaveLength(1);
   });
 
+  test('and contradicts itself all the time is asked and warned of once a minute', async () => {
+    const answers = {
+      [subjectOf('shop.A')]: { id: 1, schema: of('A', 'x', 'y') },
+      [subjectOf('shop.B')]: { id: 1, schema: of('B', 'y', 'x') },
+    };
+    await using server = await replaceable(answers);
+    let asked = 0;
+    server.on('request', () => void asked++);
+    const rows = Array.from({ length: 100 }, (_, index) => row(index % 2 === 0 ? 'shop.A' : 'shop.B'));
+    for (const one of rows) {
+      const { value } = await encodeOne(server.encoder, one);
+      expect([...value.subarray(5)]).toEqual(one.type === 'shop.A' ? [2, 2, 0x61] : [2, 0x61, 2]);
+    }
+    expect(server.warnings).toHaveLength(1);
+    expect(asked).toBeLessThanOrEqual(4);
+  });
+
   test('whose id does not fit the framing is named at once, and the others are published', async () => {
     const schema = of('A', 'x', 'y');
     const answers = {
