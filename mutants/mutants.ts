@@ -221,6 +221,37 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/publish/wire/compression/codecs.test.ts'],
   },
   {
+    name: 'verify compares no record with its row',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/audit/compare-record.ts',
+    find: '  const difference = valueDifference(record, row, reading);\n',
+    replace:
+      '  const difference = undefined as Difference | undefined;\n  valueDifference(record, row, reading);\n',
+    tests: ['test/relay/audit/content.test.ts'],
+  },
+  {
+    name: 'verify takes what compaction removed for missing',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/audit/judge-compacted.ts',
+    find: 'comparer.markSuperseded(id);',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
+    replace: 'comparer.markSuperseded(`${id}-`);',
+    tests: ['test/relay/audit/others.test.ts'],
+    only: 'compacted topic',
+  },
+  {
+    name: 'verify passes over records of the relay that lack its headers',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/audit/producers.ts',
+    find: '    (isOwn ? this.#relays : this.#otherSlots).add(producerId);',
+    replace: '    if (!isOwn) this.#otherSlots.add(producerId);',
+    tests: ['test/relay/audit/others.test.ts'],
+    only: 'that wrote the progress',
+  },
+  {
     name: 'simulated: Postgres is told to forget before Kafka has committed',
     promise: 'no loss',
     invariants: ['I6'],

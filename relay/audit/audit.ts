@@ -9,6 +9,9 @@
  * 4. the dead letters, which are written before the progress that covers them;
  * 5. a second look at the table for whatever is in Kafka and was not in the snapshot.
  *
+ * While the topics are read, each record is compared with its row (`content.ts`). What cannot be seen, for want of a right,
+ * is an error and never taken for absent.
+ *
  * What may be concluded from that, and what not, stands in `compare.ts`.
  */
 import type { Admin, Kafka } from 'kafkajs';
@@ -19,12 +22,18 @@ import { kafkaError } from '../kafka.ts';
 import { formatLsn, parseLsn } from '../position.ts';
 import { readFirstStart } from '../settle/bookkeeping.ts';
 import { allowList } from '../topic-patterns.ts';
+import type { AuditedRecord } from './audited.ts';
 import { awaitProgress, isAt } from './await-progress.ts';
+import { findCompacted } from './compacted.ts';
 import { Comparer, type Comparison } from './compare.ts';
+import { Content } from './content.ts';
 import { Decoder } from './decoder.ts';
 import { extendToHighWatermarks } from './high-watermarks.ts';
+import { judgeCompacted } from './judge-compacted.ts';
+import { RowReader } from './read-rows.ts';
 import { connectForAudit, findEvents, readDeadLetters, readTable, type Snapshot } from './read-table.ts';
 import {
+  assertVisible,
   headerText,
   listTopics,
   offsetCount,
@@ -42,6 +51,8 @@ export type AuditOptions = {
   readonly maxIds: number;
   /** Nothing was ever removed from the table or the topics: count what cannot be judged for that reason as findings. */
   readonly expectAll: boolean;
+  /** Compare each record with its row; by default it is. */
+  readonly comparesContent?: boolean;
   readonly onProgress?: (progress: AuditProgress) => void;
 };
 
@@ -66,6 +77,12 @@ export type AuditReport = Comparison & {
   /** Whether the progress was at the snapshot's position, so that absent events could be judged. */
   readonly isCovered: boolean;
   readonly topics: readonly string[];
+  /** Rows without an id: they cannot be published, nor found in Kafka. */
+  readonly withoutId: number;
+  /** Whether records were compared with their rows. */
+  readonly comparesContent: boolean;
+  /** False where the settings of topics may not be read: compacted ones are judged as any. */
+  readonly knowsCompacted: boolean;
 };
 
 /** Beyond the longest an abandoned transaction stays open; the broker looks for those every 10 s. */
@@ -88,8 +105,9 @@ export async function audit(options: AuditOptions): Promise<AuditReport> {
 async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client): Promise<AuditReport> {
   const { config, kafka, maxIds, expectAll } = options;
   const stallMs = config.kafka.transactionTimeoutMs + stallMarginMs;
+  const comparesContent = options.comparesContent ?? true;
   const comparer = new Comparer({ maxIds, expectAll });
-  const snapshot = await addEvents(options, client, comparer);
+  const { snapshot, withoutId } = await addEvents(options, client, comparer);
   options.onProgress?.({ stage: 'progress', done: 0 });
   const progress = await awaitProgress({
     kafka,
@@ -100,14 +118,26 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
     systemIdentifier: snapshot.systemIdentifier,
     reach: snapshot.lsn,
     waitMs: options.waitMs,
+    onProducer: (producerId, slot) => comparer.addProducer(producerId, slot === config.slot),
   });
-  const topics = await addRecords(options, admin, comparer, stallMs);
+  const topics = await findTopics(config, admin, comparer.topics());
+  const compacted = await findCompacted(admin, topics);
+  comparer.setCompacted(new Set(compacted?.keys()));
+  await addRecords({ ...options, comparesContent }, { admin, client, comparer, topics, stallMs });
   options.onProgress?.({ stage: 'dead letters', done: 0 });
   await readDeadLetters(client, config.slot, (rows) => {
     for (const { id, status, releasedLsn } of rows)
       comparer.addDeadLetter(id, status, releasedLsn === null ? null : parseLsn(releasedLsn));
   });
   await findEvents(client, config, comparer.suspects(), (id) => comparer.confirm(id));
+  if (compacted !== undefined && compacted.size > 0)
+    await judgeCompacted({
+      comparer,
+      compacted,
+      rows: new RowReader(client, config),
+      router: new Router(config),
+      snapshotMs: snapshot.atMs,
+    });
   const isCovered =
     progress !== null && isAt(progress, { reach: snapshot.lsn, systemIdentifier: snapshot.systemIdentifier });
   const comparison = comparer.finish(isCovered);
@@ -124,16 +154,23 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
           },
     isCovered,
     topics,
+    withoutId,
+    comparesContent,
+    knowsCompacted: compacted !== undefined,
     ...comparison,
   };
 }
 
-async function addEvents(options: AuditOptions, client: pg.Client, comparer: Comparer): Promise<Snapshot> {
+async function addEvents(
+  options: AuditOptions,
+  client: pg.Client,
+  comparer: Comparer,
+): Promise<{ snapshot: Snapshot; withoutId: number }> {
   const router = new Router(options.config);
   const firstStartMs = await readFirstStart(client, options.config.slot);
   let snapshot: Snapshot | undefined;
   let done = 0;
-  await readTable(
+  const withoutId = await readTable(
     client,
     options.config,
     (opened) => {
@@ -141,26 +178,59 @@ async function addEvents(options: AuditOptions, client: pg.Client, comparer: Com
       comparer.setSnapshot(opened.lsn, opened.atMs, firstStartMs);
     },
     (rows) => {
-      for (const { id, aggregatetype, type, createdAtMs } of rows)
-        comparer.addEvent({ id, topic: router.topic(aggregatetype, type), createdAtMs });
+      for (const { id, aggregatetype, type, createdAtMs, relation, ctid } of rows)
+        comparer.addEvent({
+          id,
+          topic: router.topic(aggregatetype, type),
+          createdAtMs,
+          place: { relation, ctid },
+        });
       done += rows.length;
       options.onProgress?.({ stage: 'table', done });
     },
   );
-  return snapshot!;
+  return { snapshot: snapshot!, withoutId };
 }
 
-async function addRecords(
-  { config, kafka, onProgress }: AuditOptions,
-  admin: Admin,
-  comparer: Comparer,
-  stallMs: number,
-): Promise<string[]> {
+/**
+ * The topics of `topics.allow`. A broker leaves those out that may not be seen, so what must be there is asked for by name.
+ * @throws RelayError KAFKA_UNAUTHORIZED
+ */
+async function findTopics(config: Config, admin: Admin, routed: readonly string[]): Promise<string[]> {
   const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
-  const topics = (await listTopics(admin)).filter((topic) => allowed.test(topic));
+  const seen = (await listTopics(admin)).filter((topic) => allowed.test(topic));
+  const named = [...config.topics.allow.filter((topic) => !topic.includes('*')), ...routed];
+  await assertVisible(
+    admin,
+    named.filter((topic) => !seen.includes(topic)),
+  );
+  return seen;
+}
+
+type Means = {
+  readonly admin: Admin;
+  readonly client: pg.Client;
+  readonly comparer: Comparer;
+  readonly topics: readonly string[];
+  readonly stallMs: number;
+};
+
+async function addRecords(
+  { config, kafka, onProgress, comparesContent }: AuditOptions,
+  { admin, client, comparer, topics, stallMs }: Means,
+): Promise<void> {
   const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
   for (const { topic, partition, low } of ranges) if (low > 0n) comparer.addTrimmed(topic, partition);
   const decoder = new Decoder(config.registry);
+  const content = new Content({
+    config,
+    client,
+    decoder,
+    onDifference: (record, difference) =>
+      comparer.addDifference({ ...differentRecord(record), ...difference }),
+    onCompared: (records) => comparer.addCompared(records),
+    onGone: (id) => comparer.addRemoved(id),
+  });
   const router = new Router(config);
   const total = offsetCount(ranges);
   onProgress?.({ stage: 'topics', done: 0, total });
@@ -168,26 +238,47 @@ async function addRecords(
     kafka,
     ranges,
     stallMs,
+    onTrimmed: (topic, partition) => comparer.addTrimmed(topic, partition),
     onProgress: (done) => onProgress?.({ stage: 'topics', done, total }),
     onRecords: async (records) => {
-      await decoder.prepare(records.map(({ value }) => value));
-      for (const record of records) comparer.addRecord(auditedRecord(record, decoder, router));
+      // Others' values name what looks like schemas, and the registry is not to be asked for those.
+      await decoder.prepare(records.map((record) => (hasRelayHeaders(record) ? record.value : null)));
+      for (const record of records) {
+        const event = comparer.addRecord(auditedRecord(record, decoder, router));
+        if (event !== undefined && comparesContent) await content.add({ record, ...event });
+      }
+      await content.flush();
     },
   });
-  return topics;
+  await content.finish();
 }
 
-function auditedRecord(record: TopicRecord, decoder: Decoder, router: Router) {
-  const { topic, partition, offset, committedAtMs } = record;
+const hasRelayHeaders = ({ headers }: TopicRecord): boolean =>
+  headerText(headers, 'id') !== undefined && headerText(headers, 'position') !== undefined;
+
+function auditedRecord(record: TopicRecord, decoder: Decoder, router: Router): AuditedRecord {
+  const { topic, partition, offset, committedAtMs, producerId } = record;
   const isTombstone = record.value === null && router.takesTombstones(topic);
+  const isJudged = hasRelayHeaders(record) && !isTombstone;
   return {
     topic,
     partition,
     offset,
     committedAtMs,
+    producerId,
     key: record.key?.toString() ?? null,
     id: headerText(record.headers, 'id'),
     position: headerText(record.headers, 'position'),
-    fault: isTombstone ? undefined : decoder.faultOf(record.value),
+    fault: isJudged ? decoder.faultOf(record.value) : undefined,
+  };
+}
+
+function differentRecord({ topic, partition, offset, headers }: TopicRecord) {
+  return {
+    id: headerText(headers, 'id') ?? null,
+    topic,
+    partition,
+    offset: String(offset),
+    position: headerText(headers, 'position') ?? null,
   };
 }

@@ -2,7 +2,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type { Lsn } from '../position.ts';
 import { type Progress, parseProgress } from '../progress.ts';
-import { listTopics, readTopics, stableRanges } from './read-topics.ts';
+import { assertVisible, listTopics, readTopics, stableRanges } from './read-topics.ts';
 
 export type AwaitProgressOptions = {
   readonly kafka: Kafka;
@@ -15,6 +15,8 @@ export type AwaitProgressOptions = {
   /** Reading what is in the topic already takes as long as it takes. */
   readonly waitMs: number;
   readonly stallMs: number;
+  /** Told of the producers of the progress of each slot that is in the topic. */
+  readonly onProducer?: (producerId: bigint, slot: string) => void;
 };
 
 /**
@@ -24,7 +26,10 @@ export type AwaitProgressOptions = {
  */
 export async function awaitProgress(options: AwaitProgressOptions): Promise<Progress | null> {
   const { kafka, topic, slot, stallMs, waitMs } = options;
-  if (!(await listTopics(options.admin)).includes(topic)) return null;
+  if (!(await listTopics(options.admin)).includes(topic)) {
+    await assertVisible(options.admin, [topic]);
+    return null;
+  }
   let latest: string | undefined;
   let isReached = false;
   await readTopics({
@@ -32,14 +37,20 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
     ranges: await stableRanges(options.admin, [topic]),
     stallMs,
     onRecords: (records) => {
-      for (const { key, value } of records)
-        if (value !== null && key?.toString() === slot) latest = value.toString();
+      for (const { key, value, producerId } of records) {
+        const name = key?.toString() ?? '';
+        if (producerId !== undefined) options.onProducer?.(producerId, slotOf(name));
+        if (value !== null && name === slot) latest = value.toString();
+      }
       isReached = latest !== undefined && isAt(parseProgress(latest), options);
     },
     follow: { isDone: () => isReached, signal: AbortSignal.timeout(waitMs) },
   });
   return latest === undefined ? null : parseProgress(latest);
 }
+
+/** A claim has a key of its own, behind a slash, which no name of a slot holds. */
+const slotOf = (key: string): string => key.split('/')[0]!;
 
 /** Whether everything that was committed before `reach` is published. */
 export function isAt(

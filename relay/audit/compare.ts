@@ -11,7 +11,8 @@
  * table tells whether the progress covers the transaction of a single row, so it is *not yet published*: no error
  * while a relay lags, and the list to look at when none runs. Either way a dead letter accounts for it. Where Kafka has
  * removed the beginning of the topic, an event that is not younger than what is left there may have been removed with
- * it: *expired*. And what was written before a relay first began on the slot was never to be streamed: *before*.
+ * it: *expired*. From a compacted topic Kafka removes events that a later one of their key has followed: *superseded*. And
+ * what was written before a relay first began on the slot was never to be streamed: *before*.
  *
  * A record whose event the snapshot lacks is
  * - *newer*, if its position is not below `snapshotLsn` and its commit time no earlier than the snapshot less a
@@ -22,68 +23,39 @@
  * - *unknown*, if it is older than what the table still covers: rows are deleted, partitions dropped;
  * - *leaked* otherwise: of a rolled-back transaction, or of another database.
  *
+ * A record without the relay's headers is *foreign*, another producer's, unless the producer that wrote it also wrote the
+ * progress or such headers: then it is a fault of the relay. Producers are told by the ids that Kafka gave them, which
+ * nobody chooses. A stranger that another slot's relay wrote is foreign too. What is foreign says nothing of any event.
+ *
+ * Two records of one id are told apart by their positions: with one position it is one event, published twice.
+ *
  * Two cases cannot be told from a leak: rows that the application itself deletes while the table keeps older ones, and a
  * transaction that waits for a synchronous standby during both looks at the table.
  */
 import { type Lsn, parsePosition } from '../position.ts';
-import { EventIndex, flag } from './event-index.ts';
-
-export type AuditedEvent = {
-  readonly id: string;
-  /** undefined where the event routes to no allowed topic. */
-  readonly topic: string | undefined;
-  /** null where the table has no such column. */
-  readonly createdAtMs: number | null;
-};
-
-export type AuditedRecord = {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: bigint;
-  readonly committedAtMs: number;
-  readonly key: string | null;
-  /** Headers; undefined where absent. */
-  readonly id: string | undefined;
-  readonly position: string | undefined;
-  /** Why the value cannot be decoded. */
-  readonly fault: string | undefined;
-};
-
-/** All that were found, and the first of them. */
-export type Listed<T> = { count: number; readonly first: T[] };
-
-export type RecordPlace = {
-  readonly id: string | null;
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: string;
-};
-export type UndecodableRecord = RecordPlace & { readonly reason: string };
-export type OutOfOrderRecord = RecordPlace & { readonly position: string; readonly after: string };
-
-export type Findings = {
-  readonly missing: Listed<string>;
-  readonly duplicate: Listed<string>;
-  readonly leaked: Listed<string>;
-  readonly outOfOrder: Listed<OutOfOrderRecord>;
-  readonly undecodable: Listed<UndecodableRecord>;
-  /** A dead letter that nobody resubmitted, and a record. */
-  readonly deadLetterPublished: Listed<string>;
-};
-
-/** No findings: what cannot be judged, see above. */
-export type Unjudged = {
-  readonly notYetPublished: Listed<string>;
-  readonly newer: Listed<string>;
-  readonly unknown: Listed<string>;
-  readonly expired: Listed<string>;
-  readonly before: Listed<string>;
-};
+import type { AuditedEvent, AuditedRecord, RowsOfEvent } from './audited.ts';
+import { EventIndex, flag, positionHash } from './event-index.ts';
+import {
+  type DifferentRecord,
+  type Findings,
+  type Listed,
+  list,
+  type OutOfOrderRecord,
+  type RecordPlace,
+  type UndecodableRecord,
+  type Unjudged,
+} from './findings.ts';
+import { KeptFrom } from './kept-from.ts';
+import { Keys } from './keys.ts';
+import { Producers } from './producers.ts';
+import { RowPlaces } from './row-places.ts';
 
 export type Comparison = {
   readonly events: number;
   readonly records: number;
   readonly deadLetters: number;
+  /** Records that were compared with their rows. */
+  readonly compared: number;
   readonly findings: Findings;
   readonly unjudged: Unjudged;
 };
@@ -107,19 +79,25 @@ const longestTransactionMs = 600_000;
 export class Comparer {
   readonly #options: ComparerOptions;
   readonly #index = new EventIndex();
+  readonly #places = new RowPlaces();
   readonly #topics = new Map<string | undefined, number>();
-  readonly #order = new Map<string, Map<string, string>>();
+  /** By number. */
+  readonly #topicNames: (string | undefined)[] = [];
+  /** Hashes of the positions of further records of an id, which are few. */
+  readonly #furtherPositions = new Map<number, number[]>();
+  readonly #producers: Producers;
+  readonly #foreign = list<RecordPlace>();
+  readonly #keys = new Keys();
   #snapshotLsn: Lsn = 0n;
   #snapshotMs = 0;
   #firstStartMs = Number.NEGATIVE_INFINITY;
-  /** Partitions whose beginning Kafka has removed, with the topic's name. */
-  readonly #trimmed = new Map<string, string>();
-  /** By topic number: the time of the oldest record left, the latest of its trimmed partitions. */
-  readonly #keptFromMs = new Map<number, number>();
-  readonly #firstSeen = new Set<string>();
+  readonly #kept = new KeptFrom();
   readonly #duplicate = list<string>();
   readonly #outOfOrder = list<OutOfOrderRecord>();
   readonly #undecodable = list<UndecodableRecord>();
+  readonly #different = list<DifferentRecord>();
+  readonly #removed = list<string>();
+  #compared = 0;
   #oldestRowMs = Number.POSITIVE_INFINITY;
   #oldestMatchMs = Number.POSITIVE_INFINITY;
   #oldestStrangerMs = Number.POSITIVE_INFINITY;
@@ -129,6 +107,7 @@ export class Comparer {
 
   constructor(options: ComparerOptions) {
     this.#options = options;
+    this.#producers = new Producers(options.maxIds);
   }
 
   /**
@@ -144,31 +123,112 @@ export class Comparer {
 
   /** Before the records: a partition whose beginning Kafka has removed. */
   addTrimmed(topic: string, partition: number): void {
-    this.#trimmed.set(`${topic}/${partition}`, topic);
+    this.#kept.addTrimmed(topic, partition);
   }
 
-  addEvent({ id, topic, createdAtMs }: AuditedEvent): void {
+  /** Before the records: a producer of a progress, and whether that is the progress of this slot. */
+  addProducer(producerId: bigint, isOwn: boolean): void {
+    this.#producers.addProgress(producerId, isOwn);
+  }
+
+  /** Before the records. */
+  setCompacted(topics: ReadonlySet<string>): void {
+    this.#keys.setCompacted(topics);
+  }
+
+  addEvent({ id, topic, createdAtMs, place }: AuditedEvent): void {
     this.#events += 1;
     const slot = this.#index.add(id, this.#topicNumber(topic), createdAtMs ?? Number.NaN);
     this.#index.addRow(slot);
+    if (place !== undefined) this.#places.add(slot, place);
     if (createdAtMs !== null) this.#oldestRowMs = Math.min(this.#oldestRowMs, createdAtMs);
   }
 
-  addRecord(record: AuditedRecord): void {
+  /** @returns the event of the snapshot that it is to be compared with, if any */
+  addRecord(record: AuditedRecord): RowsOfEvent | undefined {
     this.#records += 1;
-    this.#noteFirst(record);
+    this.#kept.note(record.topic, record.partition, record.committedAtMs);
+    this.#keys.note(record);
     const position = record.position === undefined ? undefined : parsePosition(record.position);
-    const reason = faultOf(record, position !== undefined);
-    if (reason !== undefined) this.#list(this.#undecodable, () => ({ ...placeOf(record), reason }));
-    if (record.id === undefined) return;
-
+    if (record.id === undefined || position === undefined) {
+      const reason = record.id === undefined ? 'no header id' : 'no legal header position';
+      this.#producers.addHeadless(record.producerId, { ...placeOf(record), reason });
+      return undefined;
+    }
+    this.#producers.addRelay(record.producerId);
+    const { fault } = record;
+    if (fault !== undefined) this.#list(this.#undecodable, () => ({ ...placeOf(record), reason: fault }));
     const slot = this.#index.add(record.id, this.#topicNumber(record.topic), record.committedAtMs);
-    this.#index.addRecord(slot);
-    const surplus = this.#index.records(slot) - Math.max(1, this.#index.rows(slot));
-    if (surplus === 1) this.#list(this.#duplicate, () => record.id!);
-    if (surplus > 0) return; // a repeated record is out of order as a rule: told once
-    this.#judgeOrigin(slot, record, position?.commitLsn);
-    if (position !== undefined) this.#checkOrder(record, record.position!);
+    if (!this.#isSurplus(slot, record)) {
+      this.#judgeOrigin(slot, record, position.commitLsn);
+      const after = this.#keys.follow(record, record.position!);
+      if (after !== undefined)
+        this.#list(this.#outOfOrder, () => ({ ...placeOf(record), position: record.position!, after }));
+    }
+    const places = this.#places.of(slot);
+    if (fault !== undefined || places.length === 0) return undefined;
+    return { id: record.id, places, createdAtMs: this.#index.timeMs(slot) };
+  }
+
+  addDifference(record: DifferentRecord): void {
+    this.#list(this.#different, () => record);
+  }
+
+  addCompared(records: number): void {
+    this.#compared += records;
+  }
+
+  addRemoved(id: string): void {
+    this.#list(this.#removed, () => id);
+  }
+
+  /** A repeated record is out of order as a rule: it is told once, as a duplicate. */
+  #isSurplus(slot: number, record: AuditedRecord): boolean {
+    const index = this.#index;
+    const hash = positionHash(record.position!);
+    if (index.records(slot) === 0) {
+      index.addRecord(slot);
+      index.setPosition(slot, hash);
+      return false;
+    }
+    const further = this.#furtherPositions.get(slot) ?? [];
+    const isSamePosition = index.position(slot) === hash || further.includes(hash);
+    if (!isSamePosition) {
+      index.addRecord(slot);
+      this.#furtherPositions.set(slot, [...further, hash]);
+      if (index.records(slot) <= index.rows(slot)) return false;
+      // Without rows nothing tells that it was not two of them.
+      if (index.rows(slot) === 0) index.addFlag(slot, flag.repeated);
+    }
+    if (isSamePosition || index.rows(slot) > 0) {
+      if (!index.has(slot, flag.duplicate)) this.#list(this.#duplicate, () => record.id!);
+      index.addFlag(slot, flag.duplicate);
+    }
+    return true;
+  }
+
+  /** When the last record of a key in a compacted topic was committed. */
+  lastOfKeyMs(topic: string, key: string): number | undefined {
+    return this.#keys.lastMs(topic, key);
+  }
+
+  /** Events of compacted topics that Kafka lacks: compaction may have removed them. */
+  *absentFromCompacted(): Generator<RowsOfEvent & { readonly topic: string }> {
+    for (const { slot, id } of this.#index.entries()) {
+      const topic = this.#topicOf(slot);
+      if (topic === undefined || !this.#keys.isCompacted(topic) || !this.#stateOf(slot).isAbsent) continue;
+      yield { id: id(), topic, places: this.#places.of(slot), createdAtMs: this.#index.timeMs(slot) };
+    }
+  }
+
+  markSuperseded(id: string): void {
+    const slot = this.#index.find(id);
+    if (slot !== undefined) this.#index.addFlag(slot, flag.superseded);
+  }
+
+  /** Topics that events of the table route to. */
+  topics(): string[] {
+    return this.#topicNames.filter((topic) => topic !== undefined);
   }
 
   /**
@@ -208,14 +268,18 @@ export class Comparer {
       notYetPublished: list<string>(),
       expired: list<string>(),
       before: list<string>(),
+      superseded: list<string>(),
     };
+    const repeatedId = list<string>();
     const strange = { leaked: list<string>(), newer: list<string>(), unknown: list<string>() };
     const deadLetterPublished = list<string>();
     const coveredFromMs = this.#coveredFromMs();
-    this.#noteEmptied();
+    this.#kept.noteEmptied();
+    this.#producers.judge(this.#undecodable, this.#foreign);
     for (const { slot, id } of this.#index.entries()) {
       const { isAbsent, isOpenDeadLetter, isPublished } = this.#stateOf(slot);
       if (isOpenDeadLetter && isPublished) this.#list(deadLetterPublished, id);
+      if (this.#isRepeated(slot)) this.#list(repeatedId, id);
       if (isAbsent) this.#list(absent[this.#absence(slot, isCovered)], id);
       if (this.#isStranger(slot))
         this.#list(this.#index.timeMs(slot) >= coveredFromMs ? strange.leaked : strange.unknown, id);
@@ -225,12 +289,15 @@ export class Comparer {
       events: this.#events,
       records: this.#records,
       deadLetters: this.#deadLetters,
+      compared: this.#compared,
       findings: {
         missing: absent.missing,
         duplicate: this.#duplicate,
         leaked: strange.leaked,
         outOfOrder: this.#outOfOrder,
         undecodable: this.#undecodable,
+        different: this.#different,
+        repeatedId,
         deadLetterPublished,
       },
       unjudged: {
@@ -238,7 +305,10 @@ export class Comparer {
         newer: strange.newer,
         unknown: strange.unknown,
         expired: absent.expired,
+        superseded: absent.superseded,
         before: absent.before,
+        foreign: this.#foreign,
+        removed: this.#removed,
       },
     };
   }
@@ -255,12 +325,22 @@ export class Comparer {
     };
   }
 
-  #absence(slot: number, isCovered: boolean): 'missing' | 'notYetPublished' | 'expired' | 'before' {
+  /** A refused event that was corrected and written again has two rows, of which one is published. */
+  #isRepeated(slot: number): boolean {
+    const index = this.#index;
+    return (index.rows(slot) > 1 && !index.has(slot, flag.resubmitted)) || index.has(slot, flag.repeated);
+  }
+
+  #absence(
+    slot: number,
+    isCovered: boolean,
+  ): 'missing' | 'notYetPublished' | 'expired' | 'before' | 'superseded' {
     const { expectAll } = this.#options;
     const timeMs = this.#index.timeMs(slot);
     if (!expectAll && timeMs < this.#firstStartMs) return 'before';
+    if (!expectAll && this.#index.has(slot, flag.superseded)) return 'superseded';
     if (!isCovered) return 'notYetPublished';
-    const keptFromMs = this.#keptFromMs.get(this.#index.topic(slot));
+    const keptFromMs = this.#kept.fromMs(this.#topicOf(slot));
     if (expectAll || keptFromMs === undefined) return 'missing';
     return timeMs > keptFromMs ? 'missing' : 'expired';
   }
@@ -270,7 +350,7 @@ export class Comparer {
     const index = this.#index;
     const isKnown =
       index.rows(slot) > 0 ||
-      index.has(slot, flag.newer | flag.deadLetter | flag.resubmitted | flag.released);
+      index.has(slot, flag.newer | flag.deadLetter | flag.resubmitted | flag.released | flag.foreign);
     return index.records(slot) > 0 && !isKnown;
   }
 
@@ -281,52 +361,28 @@ export class Comparer {
     return this.#oldestStrangerMs < oldestMs ? oldestMs + longestTransactionMs : oldestMs;
   }
 
-  #judgeOrigin(slot: number, { committedAtMs }: AuditedRecord, commitLsn: Lsn | undefined): void {
+  #judgeOrigin(slot: number, record: AuditedRecord, commitLsn: Lsn): void {
+    const { committedAtMs, producerId } = record;
     if (this.#index.rows(slot) > 0) {
       this.#oldestMatchMs = Math.min(this.#oldestMatchMs, committedAtMs);
       return;
     }
-    const isNewer =
-      commitLsn !== undefined &&
-      commitLsn >= this.#snapshotLsn &&
-      committedAtMs >= this.#snapshotMs - commitToleranceMs;
-    if (isNewer) this.#index.addFlag(slot, flag.newer);
+    const isNewer = commitLsn >= this.#snapshotLsn && committedAtMs >= this.#snapshotMs - commitToleranceMs;
+    if (this.#producers.isOfOtherSlot(producerId)) {
+      this.#index.addFlag(slot, flag.foreign);
+      this.#list(this.#foreign, () => placeOf(record));
+    } else if (isNewer) this.#index.addFlag(slot, flag.newer);
     else this.#oldestStrangerMs = Math.min(this.#oldestStrangerMs, committedAtMs);
   }
 
-  #checkOrder(record: AuditedRecord, position: string): void {
-    const partition = `${record.topic}/${record.partition}`;
-    let last = this.#order.get(partition);
-    if (last === undefined) {
-      last = new Map();
-      this.#order.set(partition, last);
-    }
-    const key = record.key ?? '';
-    const after = last.get(key);
-    if (after !== undefined && position <= after)
-      this.#list(this.#outOfOrder, () => ({ ...placeOf(record), position, after }));
-    else last.set(key, position);
-  }
-
-  #noteFirst({ topic, partition, committedAtMs }: AuditedRecord): void {
-    const key = `${topic}/${partition}`;
-    if (!this.#trimmed.has(key) || this.#firstSeen.has(key)) return;
-    this.#firstSeen.add(key);
-    const number = this.#topicNumber(topic);
-    this.#keptFromMs.set(number, Math.max(committedAtMs, this.#keptFromMs.get(number) ?? 0));
-  }
-
-  /** Trimmed partitions that have no record left: anything may have been in them. */
-  #noteEmptied(): void {
-    for (const [partition, topic] of this.#trimmed)
-      if (!this.#firstSeen.has(partition))
-        this.#keptFromMs.set(this.#topicNumber(topic), Number.POSITIVE_INFINITY);
+  #topicOf(slot: number): string | undefined {
+    return this.#topicNames[this.#index.topic(slot)];
   }
 
   #topicNumber(topic: string | undefined): number {
     let number = this.#topics.get(topic);
     if (number === undefined) {
-      number = this.#topics.size;
+      number = this.#topicNames.push(topic) - 1;
       this.#topics.set(topic, number);
     }
     return number;
@@ -338,16 +394,6 @@ export class Comparer {
   }
 }
 
-function list<T>(): Listed<T> {
-  return { count: 0, first: [] };
-}
-
 function placeOf({ id, topic, partition, offset }: AuditedRecord): RecordPlace {
   return { id: id ?? null, topic, partition, offset: String(offset) };
-}
-
-function faultOf({ id, fault }: AuditedRecord, hasPosition: boolean): string | undefined {
-  if (id === undefined) return 'no header id';
-  if (!hasPosition) return 'no legal header position';
-  return fault;
 }

@@ -1,7 +1,14 @@
 /** An audit as lines for people; `--json` has it whole. Pure. */
 import { printable } from '../printable.ts';
 import type { AuditProgress, AuditReport } from './audit.ts';
-import type { Findings, Listed, OutOfOrderRecord, RecordPlace, Unjudged } from './compare.ts';
+import type {
+  DifferentRecord,
+  Findings,
+  Listed,
+  OutOfOrderRecord,
+  RecordPlace,
+  Unjudged,
+} from './findings.ts';
 
 /** Ids shown of each kind. */
 const shown = 20;
@@ -12,6 +19,8 @@ const findingNames: Readonly<Record<keyof Findings, string>> = {
   leaked: 'leaked',
   outOfOrder: 'out of order',
   undecodable: 'undecodable',
+  different: 'different from its row',
+  repeatedId: 'repeated id',
   deadLetterPublished: 'dead letter, yet published',
 };
 
@@ -20,7 +29,10 @@ const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
   newer: 'newer than the snapshot',
   unknown: 'older than the table',
   expired: 'older than the topics',
+  superseded: 'compacted away',
   before: 'from before the first start',
+  foreign: 'of other producers',
+  removed: 'removed while comparing',
 };
 
 export function describeReport(report: AuditReport): string[] {
@@ -32,7 +44,22 @@ export function describeReport(report: AuditReport): string[] {
       report.records,
       `in ${topics.length} ${topics.length === 1 ? 'topic' : 'topics'}`,
     ),
+    line(
+      'compared with their rows',
+      report.compared,
+      report.comparesContent ? undefined : 'not judged: --no-content',
+    ),
     line('dead letters', report.deadLetters),
+    ...(report.withoutId > 0 ? [line('rows without an id', report.withoutId, 'not judged')] : []),
+    ...(report.knowsCompacted
+      ? []
+      : [
+          row(
+            'compacted topics',
+            'unknown',
+            'for want of DescribeConfigs on the topics, judged as any topic',
+          ),
+        ]),
     row('progress', progress?.endLsn ?? 'none', progressNote(report)),
     '',
     ...kinds(findingNames).flatMap((kind) => listLines(findingNames[kind], report.findings[kind])),
@@ -61,11 +88,13 @@ function progressNote({ progress, isCovered }: AuditReport): string {
     : 'does not cover the snapshot: is the relay running? Longer: --wait-seconds';
 }
 
-function verdict({ ok, findings, unjudged }: AuditReport): string {
+function verdict(report: AuditReport): string {
+  const { ok, findings, unjudged } = report;
   if (!ok) {
     const found = kinds(findings).filter((kind) => findings[kind].count > 0);
     return `FOUND: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;
   }
+  if (report.events === 0) return 'nothing judged: the table has no event that could be missing or different';
   const waiting = unjudged.notYetPublished.count;
   const which = unjudged.before.count === 0 ? 'of the snapshot' : 'since the relay first started';
   if (waiting === 0) return `ok: every event ${which} is published exactly once, or a dead letter`;
@@ -88,6 +117,10 @@ function listLines(
 function describeItem(item: string | RecordPlace): string {
   if (typeof item === 'string') return printable(item);
   const place = `${printable(item.id ?? 'no id')} at ${item.topic}/${item.partition} offset ${item.offset}`;
+  if ('path' in item) {
+    const { position, path, reason } = item as DifferentRecord;
+    return `${place}, position ${position}: ${printable(path)}: ${reason}`;
+  }
   if ('reason' in item) return `${place}: ${printable(String(item.reason))}`;
   if ('after' in item) return `${place}: ${(item as OutOfOrderRecord).position} after ${item.after}`;
   return place;

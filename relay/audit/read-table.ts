@@ -19,7 +19,12 @@ export type TableRow = {
   readonly type: string;
   /** null where no such column is configured. */
   readonly createdAtMs: number | null;
+  /** Where it lies. */
+  readonly relation: string;
+  readonly ctid: string;
 };
+
+type Row = Omit<TableRow, 'id'> & { readonly id: string | null };
 
 export type Snapshot = {
   /** WAL insert position within the snapshot: every transaction it shows was committed below it. */
@@ -35,19 +40,26 @@ export function connectForAudit(config: Config): Promise<pg.Client> {
 }
 
 /**
- * Opens a snapshot, hands over every event in it (rows without an id excepted) and closes it.
+ * Opens a snapshot, hands over every event in it and closes it.
  * @param onSnapshot called before the first rows
+ * @returns how many rows have no id; they are not handed over
  */
 export async function readTable(
   client: pg.Client,
   config: Config,
   onSnapshot: (snapshot: Snapshot) => void | Promise<void>,
   onRows: (rows: readonly TableRow[]) => void,
-): Promise<void> {
+): Promise<number> {
+  let withoutId = 0;
   await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
   try {
     await onSnapshot(await readSnapshot(client));
-    await readAll<TableRow>(client, 'reading the outbox table', selectEvents(config), [], onRows);
+    await readAll<Row>(client, 'reading the outbox table', selectEvents(config), [], (rows) => {
+      const withId = rows.filter((row): row is TableRow => row.id !== null);
+      withoutId += rows.length - withId.length;
+      if (withId.length > 0) onRows(withId);
+    });
+    return withoutId;
   } finally {
     await client.query('rollback').catch(() => {});
   }
@@ -71,8 +83,9 @@ function selectEvents({ outbox }: Config): string {
   const column = pg.escapeIdentifier;
   const createdAtMs = createdAt === '' ? 'null' : `(extract(epoch from ${column(createdAt)}) * 1000)::float8`;
   return `select ${column(id)}::text as id, coalesce(${column(aggregatetype)}::text, '') as aggregatetype,
-      coalesce(${column(type)}::text, '') as type, ${createdAtMs} as "createdAtMs"
-    from ${quoteTable(outbox.table)} where ${column(id)} is not null`;
+      coalesce(${column(type)}::text, '') as type, ${createdAtMs} as "createdAtMs",
+      tableoid::text as relation, ctid::text as ctid
+    from ${quoteTable(outbox.table)}`;
 }
 
 export type AuditedLetter = {

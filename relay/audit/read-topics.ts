@@ -13,7 +13,7 @@ import type { Admin, Kafka } from 'kafkajs';
 import { backoffMs } from '../backoff.ts';
 import { commitTimeMs, committedAtHeader } from '../encode/record-time.ts';
 import { RelayError } from '../errors.ts';
-import { kafkaError } from '../kafka.ts';
+import { kafkaError, kafkaErrorType } from '../kafka.ts';
 import type { FetchedRecord } from '../publish/wire/fetch.ts';
 import type { RecordHeaders } from '../publish/wire/record-batch.ts';
 import { PartitionReader } from './partition-reader.ts';
@@ -75,6 +75,21 @@ export async function listTopics(admin: Admin): Promise<string[]> {
     return (await admin.listTopics()).sort();
   } catch (error) {
     throw kafkaError(error, 'listing the topics');
+  }
+}
+
+/**
+ * That these topics, which a listing lacks, do not exist: a listing leaves out what may not be seen.
+ * @throws RelayError KAFKA_UNAUTHORIZED where one is hidden
+ */
+export async function assertVisible(admin: Admin, topics: readonly string[]): Promise<void> {
+  for (const topic of new Set(topics)) {
+    try {
+      await admin.fetchTopicMetadata({ topics: [topic] });
+    } catch (error) {
+      if (kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION')
+        throw kafkaError(error, `looking for topic ${topic}`);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { type AuditedRecord, Comparer, type Comparison } from '../../../relay/audit/compare.ts';
+import type { AuditedRecord } from '../../../relay/audit/audited.ts';
+import { Comparer, type Comparison } from '../../../relay/audit/compare.ts';
 import { formatPosition } from '../../../relay/position.ts';
 
 const snapshotLsn = 1_000n;
@@ -27,6 +28,7 @@ function record(id: string | undefined, changes: Partial<AuditedRecord> = {}): A
     id,
     position: formatPosition(nextOffset, 0),
     fault: undefined,
+    producerId: 1n,
     ...changes,
   };
 }
@@ -125,8 +127,8 @@ describe('an event of the table', () => {
       audited.addRecord(record('a'));
     }
     twice.addRecord(record('a'));
-    expect(summary(once.finish(true))).toEqual({ missing: 1 });
-    expect(summary(twice.finish(true))).toEqual({});
+    expect(summary(once.finish(true))).toEqual({ missing: 1, repeatedId: 1 });
+    expect(summary(twice.finish(true))).toEqual({ repeatedId: 1 });
   });
 });
 
@@ -309,6 +311,7 @@ describe('a record that cannot be used', () => {
     const audited = comparer();
     audited.addEvent(event('a'));
     audited.addRecord(record('a', changes));
+    audited.addRecord(record('b'));
     expect(audited.finish(false).findings.undecodable).toMatchObject({ count: 1, first: [{ reason }] });
   });
 

@@ -1,5 +1,6 @@
 /** An outbox, its topics and its progress on the shared servers, written by hand in place of a relay. */
-import type { Message } from 'kafkajs';
+import { randomUUID } from 'node:crypto';
+import type { ITopicConfig, Message } from 'kafkajs';
 import pino from 'pino';
 import { type AuditOptions, type AuditReport, audit } from '../../../relay/audit/audit.ts';
 import { type Config, configSchema } from '../../../relay/config-schema.ts';
@@ -16,6 +17,7 @@ import { openWriter, type TransactionalWriter, type Writing } from './topics.ts'
 
 const schema = { type: 'record', name: 'OrderPlaced', fields: [{ name: 'total', type: 'long' }] };
 /** A long of 2^54, zigzag and variable length: what decodes it must not give up beyond 2^53. */
+const total = '18014398509481984';
 const payload = Buffer.from([0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40]);
 
 /** Positions below every snapshot: the first segment of a cluster's WAL is past by the time it runs. */
@@ -23,6 +25,15 @@ let nextLsn = 0x1000n;
 
 export type RecordChanges = Partial<Pick<Message, 'key' | 'value' | 'timestamp' | 'partition'>> & {
   readonly headers?: Record<string, string>;
+};
+
+type Row = {
+  readonly id: string;
+  readonly key: string;
+  readonly type: string;
+  readonly payload: string | null;
+  readonly headers: string;
+  readonly createdAt: Date;
 };
 
 export class Scene implements AsyncDisposable {
@@ -43,11 +54,30 @@ export class Scene implements AsyncDisposable {
   /** Commits events and returns their ids. */
   async insert(count = 1): Promise<string[]> {
     const { rows } = await this.database.pool.query<{ id: string }>(
-      `insert into outbox.event (aggregatetype, aggregateid, type, payload)
-       select 'order', n::text, 'OrderPlaced', '{"total":1}' from generate_series(1, $1) n returning id`,
-      [count],
+      `insert into outbox.event (id, aggregatetype, aggregateid, type, payload)
+       select id, 'order', id::text, 'OrderPlaced', $2
+         from (select gen_random_uuid() as id from generate_series(1, $1)) ids returning id`,
+      [count, `{"total":${total}}`],
     );
     return rows.map(({ id }) => id);
+  }
+
+  /** Commits one event, with all of its columns. */
+  async insertRow(row: Partial<Row>): Promise<string> {
+    const id = row.id ?? randomUUID();
+    await this.database.pool.query(
+      `insert into outbox.event (id, aggregatetype, aggregateid, type, payload, headers, created_at)
+       values ($1, 'order', $2, $3, $4, $5, coalesce($6, clock_timestamp()))`,
+      [
+        id,
+        row.key ?? id,
+        row.type ?? 'OrderPlaced',
+        row.payload === undefined ? `{"total":${total}}` : row.payload,
+        row.headers ?? '{}',
+        row.createdAt,
+      ],
+    );
+    return id;
   }
 
   /** A record as the relay writes it, at a position of its own unless said otherwise. */
@@ -96,12 +126,17 @@ export class Scene implements AsyncDisposable {
     };
   }
 
-  async deadLetter(eventId: string, status = 'open'): Promise<void> {
+  async deadLetter(
+    eventId: string,
+    status = 'open',
+    row: { readonly payload?: string; readonly key?: string } = {},
+  ): Promise<void> {
     nextLsn += 16n;
     await this.database.pool.query(
-      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, code, message, status)
-       values ($1, $2, 0, $3, 'PAYLOAD_INVALID', 'made by a test', $4)`,
-      [this.config.slot, formatLsn(nextLsn), eventId, status],
+      `insert into outbox.dead_letter
+         (slot, commit_lsn, ordinal, event_id, code, message, status, aggregateid, type, payload)
+       values ($1, $2, 0, $3, 'PAYLOAD_INVALID', 'made by a test', $4, $5, 'OrderPlaced', $6)`,
+      [this.config.slot, formatLsn(nextLsn), eventId, status, row.key, row.payload],
     );
   }
 
@@ -116,7 +151,14 @@ export class Scene implements AsyncDisposable {
   }
 }
 
-export async function openScene(settings: { partitions?: number } = {}): Promise<Scene> {
+export type SceneSettings = {
+  readonly partitions?: number;
+  readonly configEntries?: NonNullable<ITopicConfig['configEntries']>;
+  /** Topics, by pattern, that take tombstones; the one of the scene with `true`. */
+  readonly takesTombstones?: boolean;
+};
+
+export async function openScene(settings: SceneSettings = {}): Promise<Scene> {
   const { brokers, registryUrl } = await servers();
   const database = await createDatabase();
   await migrate({ databaseUrl: database.url });
@@ -128,10 +170,14 @@ export async function openScene(settings: { partitions?: number } = {}): Promise
     kafka: { brokers, progressTopic: `${prefix}.progress`, transactionTimeoutMs: 5_000 },
     registry: { url: registryUrl },
     // The allow-list matches the progress topic, which must be left out all the same.
-    topics: { template: `${prefix}.{aggregatetype}`, allow: [`${prefix}.*`] },
+    topics: {
+      template: `${prefix}.{aggregatetype}`,
+      allow: [`${prefix}.*`],
+      ...(settings.takesTombstones === true ? { tombstones: [topic] } : {}),
+    },
   });
   await createTopics([
-    { topic, numPartitions: settings.partitions ?? 2 },
+    { topic, numPartitions: settings.partitions ?? 2, configEntries: settings.configEntries ?? [] },
     { topic: config.kafka.progressTopic, numPartitions: 1 },
   ]);
   const schemaId = await registerSchema(`${topic}-OrderPlaced`, schema);

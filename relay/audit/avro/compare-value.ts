@@ -1,0 +1,278 @@
+/**
+ * Whether bytes are what a payload means under a schema. It goes through the bytes and the JSON side by side, and shares
+ * nothing with the relay's writer, so that a fault of that one is a difference here and not the same fault again.
+ *
+ * Every value that the writer may make of a payload is equal to it (docs/avro.md), and no other: defaults where a field is
+ * absent, a number in another notation, a time in another offset. In a union within the payload any branch will do that
+ * the value fits as it stands, or in the branch's name; which one of several named types an event is, its `type` says.
+ */
+import { type AvroNode, branchName, resolved } from './avro-schema.ts';
+import { BytesReader, Malformed } from './bytes-reader.ts';
+import {
+  decimalOf,
+  integerOf,
+  isJsonObject,
+  isSameDecimal,
+  type Json,
+  JsonNumber,
+  readDecimal,
+} from './exact-json.ts';
+import { daysOf, durationOf, timeOf, timestampOf } from './temporal.ts';
+
+/** How payloads write bytes and fixed; `latin1` in the defaults of a schema. */
+export type BytesForm = 'base64' | 'base64url' | 'hex' | 'latin1';
+
+/** The first place where they part, without any value. */
+export type Difference = { readonly path: string; readonly reason: string };
+
+/** A default is in Avro's own JSON: bytes as latin1, logical types as what they rest on. */
+type Form = { readonly bytes: BytesForm; readonly isDefault: boolean };
+
+const defaultForm: Form = { bytes: 'latin1', isDefault: true };
+
+/** Whether the bytes are a value of the schema, and nothing more. */
+export function fits(node: AvroNode, bytes: Buffer): boolean {
+  const reader = new BytesReader(bytes);
+  try {
+    skip(node, reader);
+    return reader.isAtEnd;
+  } catch (error) {
+    // The stack is deep enough for all that the relay writes.
+    if (error instanceof Malformed || error instanceof RangeError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Where a value and a payload part; undefined where they are the same. The value has to fit its schema.
+ * @param bytesForm how payloads write bytes
+ */
+export function differenceOf(
+  node: AvroNode,
+  bytes: Buffer,
+  json: Json,
+  bytesForm: BytesForm,
+): Difference | undefined {
+  return compare(node, new BytesReader(bytes), json, { bytes: bytesForm, isDefault: false });
+}
+
+function skip(node: AvroNode, reader: BytesReader): void {
+  const target = resolved(node);
+  switch (target.kind) {
+    case 'null':
+      return;
+    case 'boolean':
+      reader.boolean();
+      return;
+    case 'int':
+      reader.int();
+      return;
+    case 'long':
+      reader.long();
+      return;
+    case 'float':
+      reader.take(4);
+      return;
+    case 'double':
+      reader.take(8);
+      return;
+    case 'string':
+      reader.string();
+      return;
+    case 'bytes':
+      reader.sized();
+      return;
+    case 'fixed':
+      reader.take(target.size);
+      return;
+    case 'enum':
+      symbolOf(target.symbols, reader);
+      return;
+    case 'array':
+      reader.blocks(() => skip(target.items, reader));
+      return;
+    case 'map':
+      reader.blocks(() => {
+        reader.string();
+        skip(target.items, reader);
+      });
+      return;
+    case 'union':
+      skip(branchOf(target.branches, reader), reader);
+      return;
+    case 'record':
+      for (const { type } of target.fields) skip(type, reader);
+  }
+}
+
+function branchOf(branches: readonly AvroNode[], reader: BytesReader): AvroNode {
+  const branch = branches[Number(reader.long())];
+  if (branch === undefined) throw new Malformed();
+  return branch;
+}
+
+function symbolOf(symbols: readonly string[], reader: BytesReader): string {
+  const symbol = symbols[Number(reader.int())];
+  if (symbol === undefined) throw new Malformed();
+  return symbol;
+}
+
+const another = (kind: string): Difference => ({ path: '', reason: `another ${kind}` });
+
+function within(difference: Difference | undefined, step: string): Difference | undefined {
+  return difference && { ...difference, path: `${step}${difference.path}` };
+}
+
+function compare(node: AvroNode, reader: BytesReader, json: Json, form: Form): Difference | undefined {
+  const target = resolved(node);
+  switch (target.kind) {
+    case 'null':
+      return json === null ? undefined : another('null');
+    case 'boolean':
+      return reader.boolean() === json ? undefined : another('boolean');
+    case 'int':
+    case 'long': {
+      const value = target.kind === 'int' ? reader.int() : reader.long();
+      return integerMeant(json, form.isDefault ? undefined : target.logical) === value
+        ? undefined
+        : another(target.kind);
+    }
+    case 'float': {
+      const value = reader.take(4).readFloatLE();
+      return Object.is(Math.fround(realOf(json)), value) ? undefined : another('float');
+    }
+    case 'double': {
+      const value = reader.take(8).readDoubleLE();
+      return Object.is(realOf(json), value) ? undefined : another('double');
+    }
+    case 'string':
+      return reader.string() === json ? undefined : another('string');
+    case 'bytes':
+    case 'fixed': {
+      const value = target.kind === 'fixed' ? reader.take(target.size) : reader.sized();
+      return areMeant(value, json, target, form) ? undefined : another(target.kind);
+    }
+    case 'enum':
+      return symbolOf(target.symbols, reader) === json ? undefined : another('symbol');
+    case 'array':
+      return compareArray(target.items, reader, json, form);
+    case 'map':
+      return compareMap(target.items, reader, json, form);
+    case 'union':
+      return compareUnion(target.branches, reader, json, form);
+    case 'record':
+      return compareRecord(target, reader, json, form);
+  }
+}
+
+function realOf(json: Json): number {
+  return json instanceof JsonNumber ? Number(json.source) : Number.NaN;
+}
+
+type LogicalNode = Extract<AvroNode, { logical?: unknown }>;
+
+function integerMeant(json: Json, logical: LogicalNode['logical']): bigint | undefined {
+  if (typeof json !== 'string') return integerOf(json);
+  switch (logical?.name) {
+    case 'date':
+      return daysOf(json);
+    case 'time':
+      return timeOf(json, logical.digits);
+    case 'timestamp':
+    case 'local-timestamp':
+      return timestampOf(json, logical.digits, logical.name === 'local-timestamp');
+    default:
+      return undefined;
+  }
+}
+
+function areMeant(value: Buffer, json: Json, { logical }: LogicalNode, form: Form): boolean {
+  switch (form.isDefault ? undefined : logical?.name) {
+    case 'decimal': {
+      const { scale } = logical as { readonly scale: number };
+      const text = json instanceof JsonNumber ? json.source : json;
+      return typeof text === 'string' && isSameDecimal(decimalOf(signedOf(value), scale), readDecimal(text));
+    }
+    case 'uuid':
+      return typeof json === 'string' && value.toString('hex') === json.toLowerCase().replaceAll('-', '');
+    case 'duration': {
+      const parts = typeof json === 'string' ? durationOf(json) : undefined;
+      return parts?.every((part, index) => BigInt(value.readUInt32LE(4 * index)) === part) ?? false;
+    }
+    default: {
+      const text = form.bytes === 'hex' && typeof json === 'string' ? json.toLowerCase() : json;
+      return value.toString(form.bytes) === text;
+    }
+  }
+}
+
+/** Two's complement, big endian; no bytes at all are 0. */
+function signedOf(bytes: Buffer): bigint {
+  if (bytes.length === 0) return 0n;
+  return BigInt.asIntN(8 * bytes.length, BigInt(`0x${bytes.toString('hex')}`));
+}
+
+function compareArray(items: AvroNode, reader: BytesReader, json: Json, form: Form): Difference | undefined {
+  if (!Array.isArray(json)) return another('array');
+  let read = 0;
+  const difference = reader.blocks((index) => {
+    read++;
+    if (index >= json.length) return another('number of items');
+    return within(compare(items, reader, json[index], form), `[${index}]`);
+  });
+  return difference ?? (read === json.length ? undefined : another('number of items'));
+}
+
+function compareMap(values: AvroNode, reader: BytesReader, json: Json, form: Form): Difference | undefined {
+  if (!isJsonObject(json)) return another('map');
+  const seen = new Set<string>();
+  const difference = reader.blocks(() => {
+    const key = reader.string();
+    if (!Object.hasOwn(json, key) || seen.has(key)) return another('key');
+    seen.add(key);
+    // The key is payload: it stays out of the path.
+    return within(compare(values, reader, json[key]!, form), '[*]');
+  });
+  return difference ?? (seen.size === Object.keys(json).length ? undefined : another('number of keys'));
+}
+
+function compareRecord(
+  { fields }: Extract<AvroNode, { kind: 'record' }>,
+  reader: BytesReader,
+  json: Json,
+  form: Form,
+): Difference | undefined {
+  if (!isJsonObject(json)) return another('record');
+  const declared = fields.filter(({ name }) => Object.hasOwn(json, name)).length;
+  // First of all, so that a value in the name of its branch is told from a record at once.
+  if (Object.keys(json).length !== declared) return { path: '', reason: 'a field that the schema lacks' };
+  for (const { name, type, fallback } of fields) {
+    const isThere = Object.hasOwn(json, name);
+    if (!isThere && fallback === undefined)
+      return { path: `.${name}`, reason: 'no such field in the payload' };
+    const difference = isThere
+      ? compare(type, reader, json[name]!, form)
+      : compare(type, reader, fallback!, defaultForm);
+    if (difference !== undefined) return within(difference, `.${name}`);
+  }
+  return undefined;
+}
+
+function compareUnion(
+  branches: readonly AvroNode[],
+  reader: BytesReader,
+  json: Json,
+  form: Form,
+): Difference | undefined {
+  const branch = branchOf(branches, reader);
+  const start = reader.at;
+  const difference = compare(branch, reader, json, form);
+  const name = branchName(branch);
+  if (difference === undefined || form.isDefault || !isWrapped(json, name)) return difference;
+  reader.at = start;
+  return within(compare(branch, reader, json[name]!, form), `["${name}"]`);
+}
+
+export function isWrapped(json: Json, name: string): json is { readonly [key: string]: Json } {
+  return isJsonObject(json) && Object.hasOwn(json, name) && Object.keys(json).length === 1;
+}

@@ -1,0 +1,141 @@
+/**
+ * Compares records with their rows, some hundred at a time: the rows are read by where they lay in the snapshot, so memory
+ * grows with neither side, and the snapshot need not be kept open while the topics are read.
+ */
+import type { Config } from '../config.ts';
+import type { Difference } from './avro/compare-value.ts';
+import { type ComparedRecord, recordDifference } from './compare-record.ts';
+import { avroOf, type Decoder } from './decoder.ts';
+import { type EventRow, RowReader } from './read-rows.ts';
+import type { TopicRecord } from './read-topics.ts';
+import type { RowPlace } from './row-places.ts';
+
+/** A record whose event the snapshot holds, and that can be decoded. */
+export type RecordOfRow = {
+  readonly record: TopicRecord;
+  readonly id: string;
+  readonly places: readonly RowPlace[];
+  /** NaN where the table has no such column. */
+  readonly createdAtMs: number;
+};
+
+export type ContentOptions = {
+  readonly config: Config;
+  readonly client: ConstructorParameters<typeof RowReader>[0];
+  readonly decoder: Decoder;
+  readonly onDifference: (record: TopicRecord, difference: Difference) => void;
+  readonly onCompared: (records: number) => void;
+  /** The row is not there any more. */
+  readonly onGone: (id: string) => void;
+};
+
+/** Of one statement. Payloads are some times larger as JSON than as Avro. */
+const mostRows = 500;
+const mostBytes = 1_000_000;
+/** Records whose rows have moved since the snapshot wait for one scan of the table together. */
+const mostMoved = 10_000;
+const mostMovedBytes = 32_000_000;
+
+export class Content {
+  readonly #options: ContentOptions;
+  readonly #rows: RowReader;
+  #waiting: RecordOfRow[] = [];
+  #waitingBytes = 0;
+  #moved: RecordOfRow[] = [];
+  #movedBytes = 0;
+
+  constructor(options: ContentOptions) {
+    this.#options = options;
+    this.#rows = new RowReader(options.client, options.config);
+  }
+
+  async add(record: RecordOfRow): Promise<void> {
+    this.#waiting.push(record);
+    this.#waitingBytes += record.record.value?.length ?? 0;
+    if (this.#waiting.length >= mostRows || this.#waitingBytes >= mostBytes) await this.flush();
+  }
+
+  /** What was added is compared, except what has moved. */
+  async flush(): Promise<void> {
+    const some = this.#waiting;
+    [this.#waiting, this.#waitingBytes] = [[], 0];
+    if (some.length === 0) return;
+    const times = some.map(({ createdAtMs }) => createdAtMs);
+    const range = times.some(Number.isNaN)
+      ? undefined
+      : { fromMs: Math.min(...times), untilMs: Math.max(...times) };
+    const rows = await this.#rows.at(
+      some.flatMap(({ places }) => places),
+      range,
+    );
+    const rowsOf = Map.groupBy(rows, ({ id }) => id);
+    const isComplete = ({ id, places }: RecordOfRow) => (rowsOf.get(id)?.length ?? 0) >= places.length;
+    await this.#compare(some.filter(isComplete), rowsOf);
+    for (const each of some) {
+      if (isComplete(each)) continue;
+      // What it keeps alive is the whole answer of the broker.
+      this.#moved.push({ ...each, record: detached(each.record) });
+      this.#movedBytes += each.record.value?.length ?? 0;
+    }
+    if (this.#moved.length >= mostMoved || this.#movedBytes >= mostMovedBytes) await this.finish();
+  }
+
+  /** All that was added is compared. */
+  async finish(): Promise<void> {
+    await this.flush();
+    const moved = this.#moved;
+    [this.#moved, this.#movedBytes] = [[], 0];
+    if (moved.length === 0) return;
+    const rows = await this.#rows.byId([...new Set(moved.map(({ id }) => id))]);
+    const rowsOf = Map.groupBy(rows, ({ id }) => id);
+    await this.#compare(
+      moved.filter(({ id }) => rowsOf.has(id)),
+      rowsOf,
+    );
+    for (const { id } of moved) if (!rowsOf.has(id)) this.#options.onGone(id);
+  }
+
+  async #compare(records: readonly RecordOfRow[], rowsOf: ReadonlyMap<string, EventRow[]>): Promise<void> {
+    const different = records.flatMap((each) => {
+      const difference = this.#difference(each.record, rowsOf.get(each.id) ?? []);
+      return difference === undefined ? [] : [{ ...each, difference }];
+    });
+    this.#options.onCompared(records.length);
+    if (different.length === 0) return;
+    const released = await this.#rows.released(different.map(({ id }) => id));
+    const lettersOf = Map.groupBy(released, ({ id }) => id);
+    for (const { id, record, difference } of different) {
+      const letters = lettersOf.get(id) ?? [];
+      if (letters.length > 0 && this.#difference(record, letters) === undefined) continue;
+      this.#options.onDifference(record, difference);
+    }
+  }
+
+  /** Of several rows with one id, one must be it. */
+  #difference(record: TopicRecord, rows: readonly EventRow[]): Difference | undefined {
+    const { decoder, config } = this.#options;
+    const compared: ComparedRecord = {
+      key: record.key,
+      headers: record.headers,
+      avro: record.value === null ? null : avroOf(record.value),
+      schema: record.value === null ? undefined : decoder.schemaOf(record.value),
+    };
+    let first: Difference | undefined;
+    for (const row of rows) {
+      const difference = recordDifference(compared, row, config.schemas);
+      if (difference === undefined) return undefined;
+      first ??= difference;
+    }
+    return first;
+  }
+}
+
+function detached(record: TopicRecord): TopicRecord {
+  const copy = (bytes: Buffer | null) => (bytes === null ? null : Buffer.from(bytes));
+  return {
+    ...record,
+    key: copy(record.key),
+    value: copy(record.value),
+    headers: record.headers.map(([name, value]) => [name, copy(value)] as const),
+  };
+}

@@ -1,0 +1,51 @@
+/** What an audit tells: the kinds of findings, and of what cannot be judged. */
+
+/** All that were found, and the first of them. */
+export type Listed<T> = { count: number; readonly first: T[] };
+
+export type RecordPlace = {
+  readonly id: string | null;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: string;
+};
+export type UndecodableRecord = RecordPlace & { readonly reason: string };
+export type OutOfOrderRecord = RecordPlace & { readonly position: string; readonly after: string };
+export type DifferentRecord = RecordPlace & {
+  readonly position: string | null;
+  /** Of the first difference: `key`, `header type`, `headers`, or a JSON path within the payload. */
+  readonly path: string;
+  readonly reason: string;
+};
+
+export type Findings = {
+  readonly missing: Listed<string>;
+  readonly duplicate: Listed<string>;
+  readonly leaked: Listed<string>;
+  readonly outOfOrder: Listed<OutOfOrderRecord>;
+  readonly undecodable: Listed<UndecodableRecord>;
+  /** Another key, type, header or value than its row has. */
+  readonly different: Listed<DifferentRecord>;
+  /** Several rows with one id, so that a consumer that goes by ids drops all but one. */
+  readonly repeatedId: Listed<string>;
+  /** A dead letter that nobody resubmitted, and a record. */
+  readonly deadLetterPublished: Listed<string>;
+};
+
+/** No findings: what cannot be judged, see `compare.ts`. */
+export type Unjudged = {
+  readonly notYetPublished: Listed<string>;
+  readonly newer: Listed<string>;
+  readonly unknown: Listed<string>;
+  readonly expired: Listed<string>;
+  readonly superseded: Listed<string>;
+  readonly before: Listed<string>;
+  /** Records of other producers. */
+  readonly foreign: Listed<RecordPlace>;
+  /** Published events whose rows were removed before they could be compared. */
+  readonly removed: Listed<string>;
+};
+
+export function list<T>(): Listed<T> {
+  return { count: 0, first: [] };
+}

@@ -1,0 +1,56 @@
+/**
+ * Owns whose a record is that has not the relay's headers. Producers are told by the ids that Kafka gave them, which nobody
+ * chooses: one that wrote the progress of this slot, or headers of a relay, writes no record without them, or it is a fault
+ * and no stranger's.
+ */
+import { type Listed, list, type RecordPlace, type UndecodableRecord } from './findings.ts';
+
+export class Producers {
+  readonly #maxItems: number;
+  readonly #relays = new Set<bigint>();
+  readonly #otherSlots = new Set<bigint>();
+  /** By producer; undefined for records that were written without a transaction, as no relay does. */
+  readonly #headless = new Map<bigint | undefined, Listed<UndecodableRecord>>();
+
+  constructor(maxItems: number) {
+    this.#maxItems = maxItems;
+  }
+
+  /** A producer of a progress, and whether that is the progress of this slot. */
+  addProgress(producerId: bigint, isOwn: boolean): void {
+    (isOwn ? this.#relays : this.#otherSlots).add(producerId);
+  }
+
+  /** A producer of a record that has the headers. */
+  addRelay(producerId: bigint | undefined): void {
+    if (producerId !== undefined) this.#relays.add(producerId);
+  }
+
+  isOfOtherSlot(producerId: bigint | undefined): boolean {
+    return producerId !== undefined && this.#otherSlots.has(producerId);
+  }
+
+  addHeadless(producerId: bigint | undefined, record: UndecodableRecord): void {
+    let some = this.#headless.get(producerId);
+    if (some === undefined) {
+      some = list();
+      this.#headless.set(producerId, some);
+    }
+    some.count += 1;
+    if (some.first.length < this.#maxItems) some.first.push(record);
+  }
+
+  /** Hands the records without the headers out: those of relays as undecodable, the others as foreign. */
+  judge(undecodable: Listed<UndecodableRecord>, foreign: Listed<RecordPlace>): void {
+    for (const [producerId, { count, first }] of this.#headless) {
+      const isOfRelay =
+        producerId !== undefined && this.#relays.has(producerId) && !this.#otherSlots.has(producerId);
+      const target: Listed<RecordPlace> = isOfRelay ? undecodable : foreign;
+      target.count += count;
+      for (const { reason, ...place } of first)
+        if (target.first.length < this.#maxItems)
+          target.first.push(isOfRelay ? ({ ...place, reason } as RecordPlace) : place);
+    }
+    this.#headless.clear();
+  }
+}

@@ -1,0 +1,115 @@
+/** What an audit makes of records that are not the relay's, of compacted topics, and of what it may not see. */
+import { describe, expect, test } from 'vitest';
+import { createTopics } from '../../support/kafka.ts';
+import { openScene, type Scene, told } from './scene.ts';
+import { openWriter } from './topics.ts';
+
+const headless = (key: string) => ({ key, value: Buffer.from('{}'), partition: 0 });
+
+describe('a record without the relay’s headers', () => {
+  test('of another producer is counted apart, and stands for no event even if it has an id', async () => {
+    await using scene = await openScene();
+    await using debezium = await openWriter();
+    const [published, absent] = await scene.insert(2);
+    await debezium.commit(
+      scene.events(
+        { ...headless('k'), headers: { id: absent! } },
+        { ...headless('k'), headers: { id: published! } },
+      ),
+    );
+    await scene.writer.commit(scene.events(scene.record(published!)), await scene.progress());
+    const report = await scene.audit();
+    expect(told(report)).toEqual({ missing: [absent], foreign: [absent, published] });
+    expect(report.unjudged.foreign.first[0]).toMatchObject({ topic: scene.topic, offset: '0' });
+  });
+
+  test.each([
+    ['that wrote the progress', async (scene: Scene) => [await scene.progress()]],
+    [
+      'that wrote headers of the relay beside it',
+      async (scene: Scene, id: string) => [scene.events(scene.record(id))],
+    ],
+  ])('of a producer %s is a finding', async (_, beside) => {
+    await using scene = await openScene();
+    const [id] = await scene.insert();
+    await using relay = await openWriter();
+    await relay.commit(
+      scene.events(headless('k'), { ...headless('k'), headers: { id: id! } }),
+      ...(await beside(scene, id!)),
+    );
+    const { findings, unjudged } = await scene.audit();
+    expect(findings.undecodable.first.map(({ reason }) => reason)).toEqual([
+      'no header id',
+      'no legal header position',
+    ]);
+    expect(unjudged.foreign.count).toBe(0);
+  });
+});
+
+test('a stranger of another slot’s relay is counted apart, and one of this slot’s is leaked', async () => {
+  await using scene = await openScene();
+  await using other = await openWriter();
+  const [id] = await scene.insert();
+  const progress = await scene.progress();
+  const theirs = { ...progress, messages: [{ ...progress.messages[0]!, key: 'another_slot' }] };
+  const [strange, leaked] = [scene.record('9'), scene.record('8')];
+  await other.commit(scene.events(strange), theirs);
+  await scene.writer.commit(scene.events(scene.record(id!), leaked), progress);
+  expect(told(await scene.audit())).toEqual({ foreign: ['9'], leaked: ['8'] });
+});
+
+describe('in a compacted topic', () => {
+  const compacted = [{ name: 'cleanup.policy', value: 'compact' }];
+  const at = (minutesAgo: number) => new Date(Date.now() - minutesAgo * 60_000);
+
+  test('an absent event that a later one of its key has followed is not judged, and the last one is missing', async () => {
+    await using scene = await openScene({ configEntries: compacted });
+    const [superseded, kept, last] = [
+      await scene.insertRow({ key: 'k', createdAt: at(3) }),
+      await scene.insertRow({ key: 'k', createdAt: at(2) }),
+      await scene.insertRow({ key: 'k', createdAt: at(1) }),
+    ];
+    const alone = await scene.insertRow({ key: 'alone', createdAt: at(5) });
+    const record = scene.record(kept, { key: 'k', timestamp: String(at(2).getTime() + 5) });
+    await scene.writer.commit(scene.events(record), await scene.progress());
+    expect(told(await scene.audit())).toEqual({ superseded: [superseded], missing: [last, alone] });
+    expect(told(await scene.audit({ expectAll: true }))).toEqual({ missing: [superseded, last, alone] });
+  });
+
+  test('a tombstone that may be removed by now accounts for what came before it, and no other does', async () => {
+    await using scene = await openScene({
+      configEntries: [...compacted, { name: 'delete.retention.ms', value: '120000' }],
+      takesTombstones: true,
+    });
+    const rows = [
+      await scene.insertRow({ key: 'old', createdAt: at(9) }),
+      await scene.insertRow({ key: 'old', createdAt: at(8), payload: null }),
+      await scene.insertRow({ key: 'young', createdAt: at(9) }),
+      await scene.insertRow({ key: 'young', createdAt: at(1), payload: null }),
+    ];
+    await scene.writer.commit(await scene.progress());
+    expect(told(await scene.audit())).toEqual({ superseded: rows.slice(0, 2), missing: rows.slice(2) });
+  });
+});
+
+test('a table without events is no success: the report says that nothing was judged', async () => {
+  await using scene = await openScene();
+  await scene.writer.commit(scene.events(scene.record('1')), await scene.progress());
+  const report = await scene.audit();
+  expect(report).toMatchObject({ events: 0, compared: 0 });
+  expect(told(report)).toEqual({ unknown: ['1'] });
+});
+
+test('a topic that events route to and that does not exist is no hidden one', async () => {
+  await using scene = await openScene();
+  const [id] = await scene.insert();
+  const config = {
+    ...scene.config,
+    topics: { ...scene.config.topics, template: `${scene.topic}.absent`, allow: [`${scene.topic}*`] },
+  };
+  await scene.writer.commit(await scene.progress());
+  expect(told(await scene.audit({ config }))).toEqual({ missing: [id] });
+  await createTopics([{ topic: `${scene.topic}.absent`, numPartitions: 1 }]);
+  await scene.writer.commit({ topic: `${scene.topic}.absent`, messages: [scene.record(id!)] });
+  expect(told(await scene.audit({ config }))).toEqual({});
+});
