@@ -114,6 +114,31 @@ export const postgresFaults: readonly Fault[] = [
     inject: (arena) => largeTransaction(arena, 20_000),
   },
   {
+    name: 'standby names',
+    class: 'postgres',
+    about:
+      'synchronous_standby_names becomes *, so that every commit waits for the relay; events are refused; it is killed',
+    expect: 'recovers',
+    isAlone: true,
+    isShort: true,
+    withinMs: 20_000,
+    async inject({ pool, load, relays, untilCaughtUp }) {
+      await pool.query(`alter system set synchronous_standby_names = '*'`);
+      try {
+        await pool.query('select pg_reload_conf()');
+        // Each commit is confirmed only once the relay has published, or set aside, what came before it.
+        for (let times = 0; times < 3; times++)
+          await load.commit([load.event('refused', { isPoison: true }), load.event('standby')]);
+        await (await relays.untilActive()).kill();
+        await load.commit([load.event('refused', { isPoison: true })]);
+        await untilCaughtUp(20_000);
+      } finally {
+        await pool.query('alter system reset synchronous_standby_names');
+        await pool.query('select pg_reload_conf()');
+      }
+    },
+  },
+  {
     name: 'prepared transactions',
     class: 'postgres',
     about:
