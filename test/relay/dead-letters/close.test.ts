@@ -192,6 +192,26 @@ describe('an outbox table of another shape', () => {
     ]);
   });
 
+  test('takes its events back where the id is of a type of an extension, whose operators are on no path of ours', async () => {
+    await database.pool.query(
+      'create extension citext schema public; alter table shop.messages alter message_id type public.citext',
+    );
+    try {
+      const ids = await database.leave('0/1000', 2);
+      await database.pool.query(
+        `insert into shop.messages (message_id, aggregatetype, body) values ($1, 'item', '{"seq":"bad"}')`,
+        [ids[1]],
+      );
+      expect(await resubmit(closing({ config: mapped() }))).toMatchObject({ done: 2 });
+      const { rows } = await database.pool.query('select message_id from shop.messages order by n');
+      expect(rows.map(({ message_id }) => message_id)).toEqual(ids);
+    } finally {
+      await database.pool.query(
+        'alter table shop.messages alter message_id type text; drop extension citext',
+      );
+    }
+  });
+
   test('that refuses a row is named, and all stays as it was', async () => {
     await database.leave('0/1000', 3);
     await database.pool.query('update outbox.dead_letter set payload = null where ordinal = 2');
