@@ -3,6 +3,7 @@
  * of the environment variables and the validation all come from here.
  */
 import { z } from 'zod';
+import { addressFault, parseBrokerAddress } from './broker-address.ts';
 import { urlFault } from './config-url.ts';
 import { policies } from './parking.ts';
 import { allowList, isLegalTopic, isProgressTopic } from './topic-patterns.ts';
@@ -51,6 +52,8 @@ const choice = <const T extends readonly [string, ...string[]]>(
 
 /** A section takes its defaults from its keys, so that an absent section equals an empty one. */
 const section = <T extends z.ZodRawShape>(shape: T) => z.prefault(z.strictObject(shape), {} as never);
+
+const isBrokerAddress = (text: string): boolean => parseBrokerAddress(text) !== undefined;
 
 const MiB = 1024 * 1024;
 
@@ -120,14 +123,14 @@ export const configSchema = z.strictObject({
 
   kafka: section({
     brokers: z
-      .array(z.string().regex(/^[^\s,]+:\d+$/, 'must be host:port'), {
+      .array(z.string().refine(isBrokerAddress, { error: ({ input }) => addressFault(String(input)) }), {
         error: 'is required, for example kafka-1:9092,kafka-2:9092',
       })
       .min(1)
       .meta({
         kind: 'list',
         env: 'KAFKA_BROKERS',
-        description: 'Bootstrap brokers, `host:port`, separated by commas.',
+        description: 'Bootstrap brokers, `host:port` or `[IPv6]:port`, separated by commas.',
       }),
     clientId: text('Client id shown in the logs and quotas of the brokers.', 'outbox-relay'),
     transactionalIdPrefix: text('The transactional id is `<prefix>.<slot>`.', 'outbox-relay'),

@@ -1,10 +1,17 @@
 /** How the relay connects to Kafka, and what its errors mean. */
-import { Kafka, logLevel, type SASLOptions } from 'kafkajs';
+import { createRequire } from 'node:module';
+import { type ISocketFactory, Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type { Logger } from 'pino';
+import { forKafkajs, realHost, withRealHosts } from './broker-address.ts';
 import type { Config } from './config.ts';
 import { type ErrorCode, RelayError } from './errors.ts';
 import './publish/wire/compression/codecs.ts';
 import { plainMessage, tlsOptions, tlsRefusal } from './tls.ts';
+
+const kafkajsSocketFactory = createRequire(import.meta.url)(
+  'kafkajs/src/network/socketFactory',
+) as () => ISocketFactory;
+const connectSocket = kafkajsSocketFactory();
 
 /**
  * A client of the cluster. Its own retries are short: whoever calls decides what a failure means.
@@ -12,10 +19,12 @@ import { plainMessage, tlsOptions, tlsRefusal } from './tls.ts';
  */
 export function createKafka(config: Config, log: Logger): Kafka {
   const { kafka } = config;
+  bootstrap = kafka.brokers;
   const sasl = saslOptions(config);
   return new Kafka({
     clientId: kafka.clientId,
-    brokers: kafka.brokers,
+    brokers: kafka.brokers.map(forKafkajs),
+    socketFactory: ({ host, ...rest }) => connectSocket({ host: realHost(host), ...rest }),
     connectionTimeout: kafka.connectTimeoutMs,
     authenticationTimeout: kafka.connectTimeoutMs,
     requestTimeout: kafka.requestTimeoutMs,
@@ -95,6 +104,27 @@ function causeOf(error: Error): unknown {
   return 'errors' in error && Array.isArray(error.errors) ? error.errors[0] : error.cause;
 }
 
+/** The addresses of the configuration that the latest client was made with. */
+let bootstrap: readonly string[] = [];
+
+/**
+ * What to say of a connection that failed to an address that nobody configured: brokers tell clients where they are, and
+ * that may be a name or a port that is out of reach from here.
+ */
+function advertisedAddress(error: unknown): string {
+  for (
+    let current = error, depth = 0;
+    current instanceof Error && depth < 8;
+    current = causeOf(current), depth++
+  ) {
+    const broker = 'broker' in current && typeof current.broker === 'string' ? current.broker : undefined;
+    if (current.name !== 'KafkaJSConnectionError' || broker === undefined) continue;
+    if (bootstrap.length === 0 || bootstrap.map(forKafkajs).includes(broker)) return '';
+    return `; ${broker} is the address that the cluster at ${bootstrap.join(', ')} gives for a broker (advertised.listeners), and it cannot be reached from here`;
+  }
+  return '';
+}
+
 /** A client's error as a `RelayError`; `otherwise` is the code of whatever has no meaning of its own. */
 export function kafkaError(
   error: unknown,
@@ -103,8 +133,9 @@ export function kafkaError(
 ): RelayError {
   if (error instanceof RelayError) return error;
   const type = kafkaErrorType(error);
-  const message = plainMessage(error instanceof Error ? error.message : String(error));
-  return new RelayError(codeOfType[type ?? ''] ?? otherwise, `${doing}: ${message}`, {
+  const message = withRealHosts(plainMessage(error instanceof Error ? error.message : String(error)));
+  const advertised = advertisedAddress(error);
+  return new RelayError(codeOfType[type ?? ''] ?? otherwise, `${doing}: ${message}${advertised}`, {
     cause: error,
     context: { kafkaError: type },
   });

@@ -281,6 +281,19 @@ describe('faults', () => {
     expect(faultsOf(env)).toEqual([expect.stringContaining(`${key} `)]);
   });
 
+  test.each([
+    ['PLAINTEXT://kafka:9092', 'without a scheme'],
+    ['::1:9092', 'in brackets'],
+    ['[kafka]:9092', 'in brackets'],
+    ['kafka', 'host:port'],
+    ['kafka:0', 'host:port'],
+    ['kafka:9092:9093', 'host:port'],
+  ])('the broker %s is refused, and said how it is written', (broker, words) => {
+    expect(faults({ env: { ...required, KAFKA_BROKERS: `kafka-1:9092,${broker}` } })).toEqual([
+      expect.stringContaining(words),
+    ]);
+  });
+
   test('each slot has a progress topic of its own, which rows of no other slot reach', () => {
     const nameOf = (env: Record<string, string>) =>
       loadConfig({ env: { ...required, ...env } }).config.kafka.progressTopic;

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { KafkaJSConnectionError, KafkaJSNumberOfRetriesExceeded, KafkaJSProtocolError } from 'kafkajs';
@@ -10,6 +10,42 @@ import { RelayError } from '../../relay/errors.ts';
 import { createKafka, kafkaError, kafkaErrorType } from '../../relay/kafka.ts';
 import { servers } from '../support/servers.ts';
 import { configOf } from './settings.ts';
+
+const impatient = { KAFKA_CONNECT_TIMEOUT_MS: 500 };
+const fewRetries = { retry: { retries: 1, initialRetryTime: 5 } };
+
+/** A port that leads to another one of this machine; `change` sees what comes back. */
+async function openDoor(host: string, to: number, change = (answer: Buffer) => answer) {
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const target = connect(to, '127.0.0.1');
+    for (const socket of [client, target]) sockets.add(socket.on('error', () => {}));
+    client.pipe(target);
+    target.on('data', (answer: Buffer) => client.write(change(answer)));
+    target.on('close', () => client.destroy());
+  }).listen(0, host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** In an answer that names brokers, each as a host and a port of four bytes. */
+function rewritePort(answer: Buffer, from: number, to: number): Buffer {
+  const host = Buffer.from('127.0.0.1');
+  const copy = Buffer.from(answer);
+  for (let at = copy.indexOf(host); at >= 0; at = copy.indexOf(host, at + 1)) {
+    const place = at + host.length;
+    if (copy.readInt32BE(place) === from) copy.writeInt32BE(to, place);
+  }
+  return copy;
+}
 
 const silent = pino({ level: 'silent' });
 
@@ -96,6 +132,39 @@ describe('connecting', () => {
     );
     await admin.disconnect();
     expect(failure?.code).toBe('KAFKA_UNAVAILABLE');
+  });
+
+  test('reaches a broker at an IPv6 address, and names it as it was written where it does not', async () => {
+    const [broker] = (await servers()).brokers;
+    await using door = await openDoor('::1', Number(broker!.split(':')[1]));
+    const ask = async (address: string) => {
+      const admin = createKafka(configOf(impatient, { brokers: [address] }), silent).admin(fewRetries);
+      try {
+        await admin.connect();
+        return (await admin.describeCluster()).brokers.length;
+      } finally {
+        await admin.disconnect();
+      }
+    };
+    expect(await ask(`[::1]:${door.port}`)).toBeGreaterThan(0);
+    const failure = await ask('[::1]:1').catch((error: unknown) => kafkaError(error, 'connecting'));
+    expect(failure).toMatchObject({ message: expect.stringContaining('ECONNREFUSED ::1:1') });
+  });
+
+  test('names an address that the cluster gives and that leads nowhere, and who gave it', async () => {
+    const [broker] = (await servers()).brokers;
+    const port = Number(broker!.split(':')[1]);
+    // As behind a wrong advertised.listeners: the broker answers, and sends its clients to a port where nobody is.
+    await using door = await openDoor('127.0.0.1', port, (answer) => rewritePort(answer, port, 1));
+    const address = `127.0.0.1:${door.port}`;
+    const admin = createKafka(configOf(impatient, { brokers: [address] }), silent).admin(fewRetries);
+    const asked = admin.connect().then(() => admin.fetchTopicMetadata({ topics: [] }));
+    const failure = await asked.catch((error: unknown) => kafkaError(error, 'looking up topics'));
+    await admin.disconnect();
+    expect(failure).toMatchObject({
+      code: 'KAFKA_UNAVAILABLE',
+      message: expect.stringMatching(`127.0.0.1:1 is the address that the cluster at ${address} gives`),
+    });
   });
 
   test('with a certificate file that cannot be read is a fault of the configuration', async () => {
