@@ -301,14 +301,13 @@ export const configSchema = z.strictObject({
       0,
       10_000,
     ),
-    maxRecordBytes: integer(
-      'Largest encoded event; anything over it is a dead letter.',
-      1_000_000,
+    maxRecordBytes: optionalInteger(
+      'Largest encoded event, where it is to be less than its topic takes (max.message.bytes); anything over it is a dead letter.',
       1_024,
       100 * MiB,
     ),
     maxRowBytes: optionalInteger(
-      'Largest row of the outbox table, as the bytes of its columns in text. It is judged before the payload is read as JSON, which takes up to 31 times its bytes of memory; the dead letter of a larger one holds no payload. Unset: eight times publish.maxRecordBytes.',
+      'Largest row of the outbox table, as the bytes of its columns in text. It is judged before the payload is read as JSON, which takes up to 31 times its bytes of memory; the dead letter of a larger one holds no payload. Unset: eight times publish.maxRecordBytes, or 8 MiB where that is unset too.',
       64 * 1024,
       256 * MiB,
     ),

@@ -155,7 +155,7 @@ export const errorTable = {
   },
   RECORD_TOO_LARGE: {
     class: 'quarantine',
-    hint: 'The encoded event exceeds the limit of its topic (max.message.bytes) or publish.maxRecordBytes, or its row publish.maxRowBytes; the dead letter of such a row holds no payload.',
+    hint: 'The encoded event exceeds what its topic takes (max.message.bytes, segment.bytes) or publish.maxRecordBytes, or its row publish.maxRowBytes; the dead letter of such a row holds no payload.',
   },
 
   // schemas and payloads

@@ -11,12 +11,15 @@ import type { Config } from './config.ts';
  */
 const bytesPerRecordByte = 8;
 
+/** Kafka's default of max.message.bytes. */
+const usualRecordBytes = 1_048_588;
+
 /** Bytes of the columns of a row, as text, that the relay makes texts and objects of. */
 export function maxRowBytesOf({
   maxRowBytes,
   maxRecordBytes,
 }: Pick<Config['publish'], 'maxRowBytes' | 'maxRecordBytes'>): number {
-  return maxRowBytes ?? bytesPerRecordByte * maxRecordBytes;
+  return maxRowBytes ?? bytesPerRecordByte * (maxRecordBytes ?? usualRecordBytes);
 }
 
 /** Characters of an id and of a type: names, which go into headers, subjects and indexes. */

@@ -28,7 +28,7 @@ export class DeadLetterTopic {
   readonly #maxRecordBytes: number;
   #known: { readonly info: TopicInfo; readonly fetchedMs: number } | undefined;
 
-  constructor(topic: string, topics: TopicDirectory, maxRecordBytes: number) {
+  constructor(topic: string, topics: TopicDirectory, maxRecordBytes = Number.POSITIVE_INFINITY) {
     this.#topic = topic;
     this.#topics = topics;
     this.#maxRecordBytes = maxRecordBytes;

@@ -117,7 +117,7 @@ export class Encoder {
     this.#router = new Router(config);
     this.#schemas = new Schemas(registry, config.registry.latestTtlMs, config.schemas.bytes, log);
     this.#topics = topics;
-    this.#maxRecordBytes = config.publish.maxRecordBytes;
+    this.#maxRecordBytes = config.publish.maxRecordBytes ?? Number.POSITIVE_INFINITY;
     this.#namespace = config.schemas.namespace;
     this.#typeMatch = config.schemas.typeMatch;
     this.#maxRowBytes = maxRowBytesOf(config.publish);

@@ -129,6 +129,8 @@ const recordSize: KafkaCheck = {
   name: 'record size',
   async run(context) {
     const { maxRecordBytes } = context.config.publish;
+    if (maxRecordBytes === undefined)
+      return ok('each topic’s max.message.bytes; publish.maxRecordBytes is not set');
     const names = (await findEventTopics(context)).map(({ name }) => name);
     const settings = await readSettings(context, names);
     const small = names.filter((name) => Number(settings.get(name)?.['max.message.bytes']) < maxRecordBytes);
@@ -185,7 +187,7 @@ const deadLetterTopic: KafkaCheck = {
         `${name} has cleanup.policy=${policy}: of several refused events of a key only the last one stays`,
         `kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=delete`,
       );
-    if (Number(settings['max.message.bytes']) < publish.maxRecordBytes)
+    if (Number(settings['max.message.bytes']) < (publish.maxRecordBytes ?? 0))
       return warn(
         `max.message.bytes of ${name} is below publish.maxRecordBytes ${publish.maxRecordBytes}`,
         'Raise it; the payload of a refused event in between is left out of its copy.',

@@ -211,7 +211,8 @@ describe('on a database that is ready', () => {
     const topic = unique('thin');
     const configEntries = [{ name: 'max.message.bytes', value: '10000' }];
     await createTopics([{ topic, numPartitions: 2, configEntries }]);
-    const found = notFine(await findings(relay.config({ OUTBOX_RELAY_TOPICS_ALLOW: topic })), 'kafka');
+    const settings = { OUTBOX_RELAY_TOPICS_ALLOW: topic, OUTBOX_RELAY_PUBLISH_MAX_RECORD_BYTES: '20000' };
+    const found = notFine(await findings(relay.config(settings)), 'kafka');
     for (const name of ['event topics', 'record size'])
       expect(found).toContainEqual(
         expect.objectContaining({ name, status: 'warn', message: expect.stringContaining(topic) }),

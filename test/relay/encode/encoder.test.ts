@@ -305,6 +305,15 @@ describe('the time of a record', () => {
 });
 
 describe('the size of a record', () => {
+  test('is what a topic takes by the default of Kafka, unless less is set', async () => {
+    const { kind } = await newKind(record({ name: 'text', type: 'string' }));
+    const payload = JSON.stringify({ text: 'x'.repeat(1_048_000) });
+    const row = rowOf({ aggregatetype: kind, payload });
+    expect((await encodeOne(encoderOf(), row)).bytes).toBeGreaterThan(1_048_000);
+    const less = encoderOf({ PUBLISH_MAX_RECORD_BYTES: 1_000_000 });
+    expect((await rejectOne(less, row)).code).toBe('RECORD_TOO_LARGE');
+  });
+
   test('is limited by the setting and by the topic, to the byte', async () => {
     const { kind } = await newKind(record({ name: 'text', type: 'string' }));
     const row = (length: number) =>
