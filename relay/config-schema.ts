@@ -307,7 +307,7 @@ export const configSchema = z.strictObject({
       100 * MiB,
     ),
     maxRowBytes: optionalInteger(
-      'Largest row of the outbox table, as the bytes of its columns in text. It is judged before the payload is read as JSON, which takes up to 31 times its bytes of memory; the dead letter of a larger one holds no payload. Unset: eight times publish.maxRecordBytes, or 8 MiB where that is unset too.',
+      'Largest row of the outbox table, as the bytes of its columns in text. It is judged before the payload is read as JSON, which takes up to 31 times its bytes of memory; the dead letter of a larger one holds no payload. Unset: four times publish.maxRecordBytes, or 4 MiB where that is unset too.',
       64 * 1024,
       256 * MiB,
     ),

@@ -5,11 +5,12 @@
 import type { Config } from './config.ts';
 
 /**
- * JSON takes up to some eight times the bytes of its Avro: long names of fields, numbers as text, escapes. The worst text
- * (`[[[…`) takes 31 times its bytes as objects, `{},{},…` 24 times; a record of Kafka's default size, a megabyte, then
- * stays below 260 MB, which a container of 512 MB has.
+ * JSON takes up to some four times the bytes of its Avro: long names of fields, numbers as text, escapes. The worst text
+ * (`[[[…`) takes 31 times its bytes as objects, `{},{},…` 24 times. For a record of a megabyte, the largest that a topic
+ * takes by default, that is 125 MB: a container of 512 MB has room for it, for what is not collected yet of the row before,
+ * and for the texts and buffers of the rows in flight.
  */
-const bytesPerRecordByte = 8;
+const bytesPerRecordByte = 4;
 
 /** Kafka's default of max.message.bytes. */
 const usualRecordBytes = 1_048_588;

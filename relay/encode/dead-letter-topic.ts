@@ -67,9 +67,12 @@ export class DeadLetterTopic {
       { key, value: row.payload ?? '', headers: { ...headers, payload } },
       { key, value: '', headers: { ...headers, payload: 'omitted' } },
       { key: '', value: '', headers: { position: headers.position, code: headers.code, payload: 'omitted' } },
-    ].map((form) => ({ ...form, value: Buffer.from(form.value) }));
-    const form =
-      forms.find((each) => recordBytes(each.key, each.value, each.headers) <= limit) ?? forms.at(-1)!;
+    ];
+    // By the length alone: of a payload that does not fit no buffer is made.
+    const fits = (each: (typeof forms)[number]) =>
+      recordBytes(each.key, null, each.headers) + Buffer.byteLength(each.value) <= limit;
+    const chosen = forms.find(fits) ?? forms.at(-1)!;
+    const form = { ...chosen, value: Buffer.from(chosen.value) };
     return {
       topic: this.#topic,
       partition: partitionOf(form.key, info.partitions),

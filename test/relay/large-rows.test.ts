@@ -11,7 +11,7 @@ import { unique } from '../support/unique.ts';
 import { idOf, type RelayProcess, World } from './world.ts';
 
 const heapMb = 400;
-const maxRowBytes = 8_000_000;
+const maxRowBytes = 4 * 1_048_588;
 
 let world: World;
 let relay: RelayProcess;
