@@ -2,6 +2,7 @@
 import type { Fault } from '../fault.ts';
 import { deadLetterFaults } from './dead-letters.ts';
 import { kafkaFaults } from './kafka.ts';
+import { largeRowFaults } from './large-rows.ts';
 import { networkFaults } from './network.ts';
 import { postgresFaults } from './postgres.ts';
 import { registryFaults } from './registry.ts';
@@ -18,4 +19,5 @@ export const faults: readonly Fault[] = [
   ...networkFaults,
   ...registryFaults,
   ...deadLetterFaults,
+  ...largeRowFaults,
 ];
