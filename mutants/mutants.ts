@@ -27,6 +27,7 @@ const lineage = 'test/relay/lineage.test.ts';
 const failover = 'test/relay/failover.test.ts';
 const progress = 'test/relay/progress.test.ts';
 const filling = 'test/relay/filling.test.ts';
+const largeRows = 'test/relay/large-rows.test.ts';
 
 export const mutants: readonly Mutant[] = [
   {
@@ -562,5 +563,45 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     tests: ['test/relay/standbys.test.ts'],
     only: 'whose standby is away',
+  },
+  {
+    name: 'the size of a row is judged after its payload was read',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/capture/row-store.ts',
+    find: '    const isTooLarge = rowBytes > this.#maxRowBytes;',
+    replace: '    const isTooLarge = rowBytes < 0;',
+    tests: [largeRows],
+    only: 'without what is too large',
+  },
+  {
+    name: 'the dead letter of a row that is too large keeps the payload',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/capture/row-store.ts',
+    find: 'else if (!isTooLarge || bytes <= columnBytesMax)',
+    replace: "else if (!isTooLarge || role === 'payload' || bytes <= columnBytesMax)",
+    tests: ['test/relay/capture/pgoutput.test.ts'],
+    only: 'a row over the limit',
+  },
+  {
+    name: 'a payload that was left out is taken for NULL',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/settle/releases.ts',
+    find: 'row: leftOut === null ? row : { ...row, leftOut },',
+    replace: 'row,',
+    tests: [largeRows],
+    only: 'give another one',
+  },
+  {
+    name: 'each digit of a run is looked at from the beginning of the run',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/encode/avro/json.ts',
+    find: '    at = end;\n  }\n  return false;',
+    replace: '  }\n  return false;',
+    tests: ['test/relay/encode/avro/json.test.ts'],
+    only: 'digits with points',
   },
 ];
