@@ -72,6 +72,8 @@ type Target = Destination & {
   readonly version: number | null;
 };
 
+type WantedSchema = readonly [subject: string, version: number | null];
+
 /** Thrown inside this file only: an event that cannot be published as it is. */
 class Refusal {
   readonly code: ErrorCode;
@@ -159,8 +161,7 @@ export class Encoder {
         }
         let target = this.#freshTarget(row);
         if (target === undefined) {
-          if (!isPrepared) await this.#prepare(rows, index);
-          isPrepared = true;
+          if (!isPrepared) isPrepared = await this.#prepare(rows, index);
           target = await this.#findTarget(row);
         }
         const record = this.#encodeRow(row, target, position, committedAtMs);
@@ -297,14 +298,18 @@ export class Encoder {
     return entry !== undefined && performance.now() < entry.untilMs ? entry.target : undefined;
   }
 
-  /** Asks for the schemas of all rows from `from` on side by side, where there are several. What fails is asked for by its event. */
-  async #prepare(rows: CommittedTransaction['rows'], from: number): Promise<void> {
-    const wanted = new Map<string, readonly [subject: string, version: number | null]>();
+  /**
+   * Where a row has to wait for the registry, asks for the schemas of it and all later rows side by side. What fails is asked
+   * for again by its event.
+   * @returns whether it looked at the later rows, which is done once
+   */
+  async #prepare(rows: CommittedTransaction['rows'], from: number): Promise<boolean> {
+    const wanted = new Map<string, WantedSchema>();
     for (let index = from; index < rows.length; index++) {
-      const one = this.#wantedSchema(rows.at(index));
-      if (one !== undefined && this.#schemas.isAwaited(...one)) wanted.set(one.join('\0'), one);
+      const one = this.#awaitedSchema(rows.at(index));
+      if (one !== undefined) wanted.set(one.join('\0'), one);
+      else if (index === from) return false;
     }
-    if (wanted.size < 2) return;
     const queue = [...wanted.values()];
     const work = async () => {
       for (let one = queue.pop(); one !== undefined; one = queue.pop()) await this.#schemas.get(...one);
@@ -312,16 +317,20 @@ export class Encoder {
     // One that fails ends the others: it is an outage, which each event would only meet again.
     const stop = () => void queue.splice(0);
     await Promise.all(Array.from({ length: lookupsMax }, () => work().catch(stop)));
+    return true;
   }
 
-  #wantedSchema(row: OutboxRow): readonly [subject: string, version: number | null] | undefined {
-    const { aggregatetype, type } = row;
-    if (aggregatetype === null || type === null || type === '' || this.#freshTarget(row)) return undefined;
+  /** Only of an event that needs no more than its schema: no question to the registry for what is refused before. */
+  #awaitedSchema({ aggregatetype, type, payload, headers, leftOut }: CapturedRow): WantedSchema | undefined {
+    if (aggregatetype === null || !type || payload === null || leftOut !== undefined) return undefined;
     const topic = this.#router.topic(aggregatetype, type);
-    // Those that name a version are few, and their headers may be wrong: left to the event itself.
-    if (topic === undefined || mayNameVersion(row.headers)) return undefined;
+    const info = topic === undefined ? undefined : this.#topicEntries.get(topic)?.info;
+    if (topic === undefined || info === undefined || !isTopic(info)) return undefined;
+    // Those that name a version are few, and their headers may be wrong.
+    if (type.length > nameLengthMax || mayNameVersion(headers)) return undefined;
     const subject = this.#router.subject(topic, type);
-    return [subject, this.#versions.get(subject) ?? null];
+    const version = this.#versions.get(subject) ?? null;
+    return this.#schemas.isAwaited(subject, version) ? [subject, version] : undefined;
   }
 
   async #findTarget(row: OutboxRow): Promise<Target> {

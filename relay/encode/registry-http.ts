@@ -28,7 +28,7 @@ const answerLengthMax = 16 * 1024 * 1024;
  * than any server or proxy keeps it, is closed.
  */
 const burstMs = 100;
-const keptMs = 500;
+const keptMs = 1_000;
 const keptMax = 16;
 
 export class RegistryHttp {

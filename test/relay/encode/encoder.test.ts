@@ -493,25 +493,31 @@ describe('types that somebody makes up', () => {
     await using gate = await openGate(registryUrl);
     const encoder = encoderOf({ REGISTRY_LATEST_TTL_MS: 0 }, gate.url);
     const good = rowOf({ aggregatetype: kind });
+    let nowMs = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
     await encodeOne(encoder, good);
     const { rejections } = await encoder.encode(transaction(...madeUp(1_000)), 0);
     expect(new Set(rejections.map(({ code }) => code))).toEqual(new Set(['SCHEMA_MISSING']));
     for (const row of madeUp(50, { aggregatetype: 'another' })) await rejectOne(encoder, row);
-    // One row after the other by one of the kept ones; those that begin a burst have one of their own.
-    expect(gate.connections).toBeLessThanOrEqual(25);
+    // 16 at most at a time; some time out where the machine is slow.
+    expect(gate.connections).toBeLessThan(100);
     await gate.shut();
-    passTime(1_050);
+    nowMs += 1_050;
     await encodeOne(encoder, good);
   });
 
   test('are asked for again the later the more they are', async () => {
     await using gate = await openGate(registryUrl);
     const encoder = encoderOf({}, gate.url);
-    const rows = madeUp(1_000);
+    const rows = madeUp(600);
+    let nowMs = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
     await encoder.encode(transaction(...rows), 0);
     await gate.shut();
-    passTime(1_500); // over the second that one alone would have, under the five of 1,000
-    expect((await encoder.encode(transaction(...rows), 0)).rejections).toHaveLength(1_000);
+    nowMs += 2_990; // one alone has a second, 600 have three
+    expect((await encoder.encode(transaction(...rows), 0)).rejections).toHaveLength(600);
+    nowMs += 20;
+    expect(await encoder.encode(transaction(...rows), 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
   });
 
   test('and are too long for any subject are refused without a question, a copy or their name', async () => {

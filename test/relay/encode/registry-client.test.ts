@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RegistryClient } from '../../../relay/encode/registry-client.ts';
 import { type Registry, startRegistry } from '../../../stack/registry.ts';
 import { registerSchema } from '../../support/registry.ts';
@@ -156,6 +156,7 @@ describe('in an outage', () => {
   let port = 0;
 
   afterEach(() => {
+    vi.restoreAllMocks();
     stop?.();
     stop = undefined;
     sockets.clear();
@@ -201,6 +202,7 @@ describe('in an outage', () => {
       if (asked === 3) return void request.socket.destroy();
       response.writeHead(404).end('{"error_code":40401}');
     });
+    vi.spyOn(performance, 'now').mockReturnValue(0);
     for (let question = 0; question < 4; question++) expect(await client.latest('a')).toBeUndefined();
     expect([asked, sockets.size]).toEqual([5, 4]);
   });
