@@ -392,12 +392,19 @@ async function command(args: string[], env: Env): Promise<string> {
   return stdout;
 }
 
-test('a right on a table that is taken away ends the relay, and check names it', async () => {
+test('a right of a duty that is taken away is told and ends nothing, one of the stream ends the relay', async () => {
   await servers.pool.query('revoke insert on outbox.heartbeat from outbox_relay');
   const [red] = await redIn(servers.env);
   expect(red?.message).toContain('insert on outbox.heartbeat');
-  expect((await longRun.stopped).error.code).toBe('POSTGRES_UNAUTHORIZED');
+  await longRun.heard('writing the heartbeat: permission denied');
   await servers.pool.query('grant insert on outbox.heartbeat to outbox_relay');
+  await servers.pool.query('revoke insert on outbox.dead_letter from outbox_relay');
+  await servers.pool.query(`select outbox.emit('order', '1', 'shop.OrderPlaced', '"no record"')`);
+  expect((await longRun.stopped).error).toMatchObject({
+    code: 'POSTGRES_UNAUTHORIZED',
+    message: expect.stringContaining('dead_letter'),
+  });
+  await servers.pool.query('grant insert on outbox.dead_letter to outbox_relay');
 });
 
 test('an expired certificate of Postgres and of the registry end the relay with TLS_REFUSED', async () => {
