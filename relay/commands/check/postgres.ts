@@ -310,6 +310,30 @@ const trail: PostgresCheck = {
   },
 };
 
+/** What a partition is not attached above, as migration 0012 says and why. */
+const readableBytes = 16 * 1024 * 1024;
+
+const partitions: PostgresCheck = {
+  name: 'partitions',
+  async run(context) {
+    const { partitionsDaysAhead } = context.config.outbox;
+    if (partitionsDaysAhead === 0) return ok('made elsewhere: outbox.partitionsDaysAhead is 0');
+    const { bytes, tomorrow } = await one<{ bytes: string | null; tomorrow: boolean }>(
+      context,
+      `select pg_relation_size(to_regclass('outbox.event_default')) as bytes,
+              to_regclass('outbox.event_' || to_char((now() at time zone 'UTC')::date + 1, 'YYYYMMDD')) is not null
+                as tomorrow`,
+    );
+    if (bytes === null) return ok('outbox.event_default does not exist');
+    const found = `outbox.event_default holds ${describeBytes(Number(bytes))}, tomorrow ${tomorrow ? 'has' : 'has no'} partition`;
+    if (Number(bytes) <= readableBytes) return ok(found);
+    return warn(
+      `${found}, and none is attached above 16 MB, since that would lock it while all of it is read`,
+      'Delete what is published from outbox.event_default, then VACUUM it.',
+    );
+  },
+};
+
 /** Whether a relay ever streamed from this slot. The tables may be missing, which others tell. */
 async function hasMark({ pool, config }: PostgresContext): Promise<boolean> {
   try {
@@ -352,6 +376,7 @@ export const postgresChecks: readonly PostgresCheck[] = [
   rights,
   owners,
   trail,
+  partitions,
   hiddenRows,
   postgresPrivacy,
   slot,

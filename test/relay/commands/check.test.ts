@@ -113,6 +113,17 @@ describe('on a database that is ready', () => {
     expect(open).toMatchObject({ status: 'warn', fix: expect.stringContaining('roles.sql') });
   });
 
+  test('a default partition that is too large for others to be attached is a warning', async () => {
+    expect(await only('partitions')).toMatchObject({ status: 'ok' });
+    const large = await during(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload, created_at)
+       select 'order', n::text, 'OrderPlaced', to_json(repeat('x', 1500)), '1999-01-01Z' from generate_series(1, 12000) n`,
+      'truncate outbox.event_default',
+      () => only('partitions'),
+    );
+    expect(large).toMatchObject({ status: 'warn', fix: expect.stringContaining('VACUUM') });
+  });
+
   test('a publication that does not cover the heartbeat is red, one that publishes more a warning', async () => {
     const dropped = await during(
       'alter publication outbox_relay drop table outbox.heartbeat',
