@@ -48,6 +48,8 @@ const lateMs = 15_000;
 const patienceMs = 120_000;
 const copiesWaitMs = 10_000;
 const breachesMax = 20;
+/** Hostile rows are told apart by their microsecond. */
+const epoch = '2026-01-01T00:00:00Z';
 
 const schema = {
   type: 'record',
@@ -107,7 +109,7 @@ class Run {
     const name = this.#name;
     await migrate({ databaseUrl });
     await this.#pool.query(`create table public.${name} (id text, aggregatetype text, aggregateid text, type text,
-      payload text, headers text, created_at text)`);
+      payload text, headers text, created_at timestamptz)`);
     await this.#pool.query(`alter publication outbox_relay add table public.${name}`);
     await this.#createTopics();
     await this.#register(registryUrl);
@@ -178,11 +180,11 @@ class Run {
     for (let index = from; index < from + count; index++) {
       const { kind, columns } = hostile.next().value as HostileRow;
       // What it is known by afterwards, whatever its columns hold: the time it was written, to the microsecond.
-      const token = `2026-01-01 00:00:00.${String(index).padStart(6, '0')}`;
+      const token = String(index);
       const id = await this.#insert({ ...this.#goodRow(index), ...columns }, token);
       this.#sent.set(token, { kind, id });
       const next = `good-${index}`;
-      await this.#insert({ ...this.#goodRow(index), id: next }, 'good');
+      await this.#insert({ ...this.#goodRow(index), id: next }, null);
       good.push({ id: next, committedMs: performance.now(), behind: `${kind} (row ${index})` });
     }
     for (const { id, committedMs, behind } of good) {
@@ -208,14 +210,15 @@ class Run {
   }
 
   /** @returns its id, as the table has it */
-  async #insert(columns: Record<Role, Cell>, token: string): Promise<string | null> {
+  async #insert(columns: Record<Role, Cell>, token: string | null): Promise<string | null> {
     const values: (string | null)[] = [token];
     const cells = roles.map((role) => {
       const cell = columns[role];
       return cell !== null && typeof cell === 'object' ? cell.sql : `$${values.push(cell)}`;
     });
     const { rows } = await this.#pool.query<{ id: string | null }>(
-      `insert into public.${this.#name} (created_at, ${roles.join()}) values ($1, ${cells.join()}) returning id`,
+      `insert into public.${this.#name} (created_at, ${roles.join()})
+       values ($1::int * interval '1 microsecond' + timestamptz '${epoch}', ${cells.join()}) returning id`,
       values,
     );
     return rows[0]!.id;
@@ -244,7 +247,8 @@ class Run {
       count: string;
       is_empty: boolean;
     }>(
-      `select event_created_at as token, code, count(*) as count
+      `select coalesce((extract(epoch from event_created_at::timestamptz - timestamptz '${epoch}') * 1000000)::bigint::text,
+                       'good') as token, code, count(*) as count
          from outbox.dead_letter where slot = $1 group by 1, 2`,
       [this.#name],
     );

@@ -25,5 +25,5 @@ it('neither stops nor loses nor doubles a row, nor holds up the one behind', {
   expect(report.breaches).toEqual([]);
   expect(report).toMatchObject({ rows: 150, kinds: kindNames.length });
   expect(report.published).toBeGreaterThan(20);
-  expect(report.byCode.RECORD_TOO_LARGE).toBeGreaterThan(10);
+  expect(report.byCode.RECORD_TOO_LARGE).toBeGreaterThan(3);
 });
