@@ -134,6 +134,23 @@ export const kafkaFaults: readonly Fault[] = [
     }),
   ),
   {
+    name: 'quota',
+    class: 'kafka',
+    about:
+      'the client id of the relay may write a few kB a second while a Postgres transaction of a megabyte waits, so that Kafka aborts it for its time; it must get through in smaller ones',
+    expect: 'recovers',
+    world: { KAFKA_TRANSACTION_TIMEOUT_MS: 5_000 },
+    withinMs: 120_000,
+    async inject(arena) {
+      const { load, pause } = arena;
+      await setQuota(arena, `--add-config producer_byte_rate=${quotaBytesPerSecond}`);
+      const note = 'x'.repeat(20_000);
+      await load.commit(Array.from({ length: 50 }, () => load.event('throttled', { note })));
+      await pause(15_000);
+      await setQuota(arena, '--delete-config producer_byte_rate');
+    },
+  },
+  {
     name: 'transactional id expired',
     class: 'kafka',
     about: 'the relay has nothing to say for longer than transactional.id.expiration.ms; Kafka forgets it',
@@ -235,6 +252,18 @@ export const kafkaFaults: readonly Fault[] = [
 ];
 
 const doWithoutMs = 15_000;
+
+/** A tenth of what gets a megabyte through before Kafka aborts its transaction. */
+const quotaBytesPerSecond = 20_000;
+
+/** Of the default client id: with the tools of Kafka, for kafkajs has no such request. */
+async function setQuota({ servers: { kafka } }: Arena, change: string): Promise<void> {
+  await kafka.tool('kafka.admin.ConfigCommand', [
+    ...['--bootstrap-server', kafka.brokers.join(',')],
+    ...['--alter', '--entity-type', 'clients', '--entity-name', 'outbox-relay'],
+    ...change.split(' '),
+  ]);
+}
 
 /** What the relay may be denied in this world. */
 function denials({ topic, transactionalId }: Arena) {

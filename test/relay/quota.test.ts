@@ -16,7 +16,7 @@ const transactionTimeoutMs = 5_000;
 test.concurrent.each(['lean', 'kafkajs'])(
   '%s gets a transaction through that is too large for its quota',
   {
-    timeout: 150_000,
+    timeout: 100_000,
   },
   async (producer) => {
     await using world = await World.create(1);
