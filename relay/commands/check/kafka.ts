@@ -125,6 +125,22 @@ const eventTopics: KafkaCheck = {
   },
 };
 
+/** Names of topics come from rows, so the relay creates only so many. */
+const topicLimit: KafkaCheck = {
+  name: 'new topics',
+  async run(context) {
+    const { create, createMax, createPerMinute } = context.config.topics;
+    if (!create) return ok('the relay creates none (topics.create is off)');
+    const count = (await findEventTopics(context)).length;
+    if (count < createMax)
+      return ok(`up to ${createMax - count} more, ${createPerMinute} a minute (topics.createMax)`);
+    return warn(
+      `none: ${count} exist, and topics.createMax is ${createMax}`,
+      'An event for a topic that does not exist becomes a dead letter. Raise topics.createMax, or create topics beforehand.',
+    );
+  },
+};
+
 const recordSize: KafkaCheck = {
   name: 'record size',
   async run(context) {
@@ -344,6 +360,7 @@ export const kafkaChecks: readonly KafkaCheck[] = [
   brokers,
   progressTopic,
   eventTopics,
+  topicLimit,
   recordSize,
   compression,
   deadLetterTopic,

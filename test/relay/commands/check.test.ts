@@ -222,12 +222,24 @@ describe('on a database that is ready', () => {
     const topic = unique('thin');
     const configEntries = [{ name: 'max.message.bytes', value: '10000' }];
     await createTopics([{ topic, numPartitions: 2, configEntries }]);
-    const settings = { OUTBOX_RELAY_TOPICS_ALLOW: topic, OUTBOX_RELAY_PUBLISH_MAX_RECORD_BYTES: '20000' };
+    const settings = {
+      OUTBOX_RELAY_TOPICS_ALLOW: topic,
+      OUTBOX_RELAY_TOPICS_CREATE: 'true',
+      OUTBOX_RELAY_TOPICS_CREATE_MAX: '1',
+      OUTBOX_RELAY_PUBLISH_MAX_RECORD_BYTES: '20000',
+    };
     const found = notFine(await findings(relay.config(settings)), 'kafka');
     for (const name of ['event topics', 'record size'])
       expect(found).toContainEqual(
         expect.objectContaining({ name, status: 'warn', message: expect.stringContaining(topic) }),
       );
+    expect(found).toContainEqual(
+      expect.objectContaining({
+        name: 'new topics',
+        status: 'warn',
+        message: expect.stringMatching('1 exist'),
+      }),
+    );
   });
 
   test('the topic of dead letters is red where it is absent and may not be made, a warning where it forgets', async () => {
