@@ -50,7 +50,8 @@ export async function outboxStatements(client: pg.ClientBase, config: Config): P
   const values = used.map(({ role, column }) => `letter.${sources[role]}::${column.type}`).join(', ');
   const id = known.get(columns.id)!;
   return {
-    insert: `insert into ${quoteTable(table)} (${names})
+    // The id keeps its value also where the column is an identity that is always generated; of others it says nothing.
+    insert: `insert into ${quoteTable(table)} (${names}) overriding system value
       select ${values} ${chosen} order by letter.commit_lsn, letter.ordinal`,
     deleteOld: id.is_unique
       ? `delete from ${quoteTable(table)} where ${pg.escapeIdentifier(id.name)}${id.is_builtin ? '' : '::text'} in

@@ -49,13 +49,23 @@ export function whoami(): string {
   }
 }
 
-/** A value or a constraint that the outbox table does not accept: SQLSTATE classes 22 and 23. */
+/**
+ * What the outbox table does not accept: a value (class 22), a constraint (23), a generated column (428C9), a type (42804,
+ * 42846), a column or function that is not there (42703, 42883), or what a trigger of it raises (P0). Not with the
+ * server's details, which hold values.
+ */
+const refusals = /^(22|23|P0|428C9|42804|42846|42703|42883)/;
+
 function refusalOf(error: unknown): RelayError | undefined {
   const cause = error instanceof RelayError ? error.cause : error;
-  if (!(cause instanceof pg.DatabaseError) || !/^2[23]/.test(cause.code ?? '')) return undefined;
+  if (!(cause instanceof pg.DatabaseError) || !refusals.test(cause.code ?? '')) return undefined;
+  const { code, table, column, constraint } = cause;
+  const where = Object.entries({ table, column, constraint }).flatMap(([what, name]) =>
+    name === undefined ? [] : `, ${what} ${name}`,
+  );
   return new RelayError(
     'OUTBOX_TABLE_INVALID',
-    `the outbox table does not take the event back: SQLSTATE ${cause.code}${cause.column === undefined ? '' : `, column ${cause.column}`}; nothing was changed`,
+    `the outbox table does not take the event back: SQLSTATE ${code}${where.join('')}; nothing was changed`,
     { cause },
   );
 }

@@ -150,10 +150,10 @@ describe('resubmit', () => {
 });
 
 describe('an outbox table of another shape', () => {
-  const mapped = (columns: Partial<Config['outbox']['columns']> = {}): Config => ({
+  const mapped = (columns: Partial<Config['outbox']['columns']> = {}, table = 'shop.messages'): Config => ({
     ...config,
     outbox: {
-      table: 'shop.messages',
+      table,
       partitionsDaysAhead: 0,
       columns: {
         ...config.outbox.columns,
@@ -217,10 +217,42 @@ describe('an outbox table of another shape', () => {
     await database.pool.query('update outbox.dead_letter set payload = null where ordinal = 2');
     await expect(resubmit(closing({ config: mapped() }))).rejects.toMatchObject({
       code: 'OUTBOX_TABLE_INVALID',
-      message: expect.stringContaining('23502, column body'),
+      message: expect.stringContaining('23502, table messages, column body'),
     });
     expect(await statuses()).toEqual(['open']);
     expect((await database.pool.query('select from shop.messages')).rowCount).toBe(0);
+  });
+
+  test('of an identity that is always generated takes the id back, and constraints are named', async () => {
+    await database.pool.query(`
+      create table shop.numbered (id bigint generated always as identity primary key, aggregatetype text,
+        aggregateid text, type text, payload jsonb constraint small check (payload ->> 'seq' <> '2'));
+      grant select, insert, delete on shop.numbered to outbox_operator`);
+    await database.leave('0/1000', 3);
+    await database.pool.query('update outbox.dead_letter set event_id = 9007199254740993 + ordinal');
+    const columns = { id: 'id', aggregateid: 'aggregateid', payload: 'payload' };
+    const numbered = { config: mapped(columns, 'shop.numbered') };
+    await expect(resubmit(closing(numbered))).rejects.toMatchObject({
+      code: 'OUTBOX_TABLE_INVALID',
+      message: expect.stringContaining('SQLSTATE 23514, table numbered, constraint small'),
+    });
+    await database.pool.query('alter table shop.numbered drop constraint small');
+    await database.pool.query(
+      'alter table shop.numbered add column twice bigint generated always as (id * 2) stored',
+    );
+    expect(await resubmit(closing(numbered))).toMatchObject({ done: 3 });
+    expect(await column('select id::text as one from shop.numbered order by id')).toEqual([
+      '9007199254740993',
+      '9007199254740994',
+      '9007199254740995',
+    ]);
+    await database.leave('0/2000', 1);
+    await database.pool.query(`update outbox.dead_letter set event_id = 2 where status = 'open'`);
+    const generated = { config: mapped({ ...columns, id: 'twice' }, 'shop.numbered') };
+    await expect(resubmit(closing(generated))).rejects.toMatchObject({
+      code: 'OUTBOX_TABLE_INVALID',
+      message: expect.stringMatching(/SQLSTATE 428C9/),
+    });
   });
 
   test('without a column of the mapping is named', async () => {
