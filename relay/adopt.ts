@@ -15,6 +15,7 @@ import type { Config } from './config.ts';
 import { asRelayError, type ErrorCode, RelayError } from './errors.ts';
 import { createKafka, kafkaError } from './kafka.ts';
 import { progressAt, readDatabaseState } from './lineage.ts';
+import type { Lsn } from './position.ts';
 import { createPool, query } from './postgres.ts';
 import { checkLineage, type DatabaseState, type Progress } from './progress.ts';
 import { fencePublisher } from './publish/fence.ts';
@@ -22,6 +23,7 @@ import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { storeProgress } from './settle/bookkeeping.ts';
 import { endParking } from './settle/session.ts';
+import { forgetCovered } from './settle/snapshots.ts';
 
 /** What can be adopted, and the refusals that it answers. */
 export const adoptions = {
@@ -96,6 +98,7 @@ async function renewSlot({ config, pool }: Means): Promise<void> {
 }
 
 export type Held = {
+  readonly capture: Capture;
   readonly publisher: Publisher;
   readonly claimed: Progress | RelayError | null;
   readonly database: DatabaseState & { readonly publication: string | null };
@@ -103,21 +106,24 @@ export type Held = {
 
 /**
  * Runs `work` as the only one who may read the slot and write its progress.
+ * @param from what was committed before is not streamed meanwhile: it may be what the slot cannot get past
  * @throws RelayError SLOT_IN_USE while a relay runs
  */
 export async function whileHoldingSlot<Result>(
   means: Means,
   work: (held: Held) => Promise<Result>,
+  from: Lsn = 0n,
 ): Promise<Result> {
   const { config, pool, kafka } = means;
   const tail = await followProgress(means);
   let capture: Capture | undefined;
   let publisher: Publisher | undefined;
   try {
-    capture = await Capture.open(config);
+    capture = await Capture.open(config, undefined, from);
     publisher = await fencePublisher(kafka, config);
     const claimed = await publisher.claim(tail).catch(unreadable);
     return await work({
+      capture,
       publisher,
       claimed,
       database: await readDatabaseState(pool, config.slot, capture),
@@ -165,6 +171,8 @@ async function decide(
       ? { ...before, last: undefined, beat: database.beat, instance, time: fresh.time }
       : fresh;
   if (!isDryRun) {
+    // Whatever is adopted, what lies before may have been given up.
+    await forgetCovered(pool, after);
     if (what === 'database') await endParking(pool, config.slot);
     await publisher.commit(publisher.newBatch(), after);
     await storeProgress(pool, after, publication);

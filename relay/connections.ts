@@ -10,6 +10,7 @@ import { createSlot } from './capture/slot.ts';
 import type { CreationWatch } from './capture/slot-creation.ts';
 import type { Config } from './config.ts';
 import { createKafka } from './kafka.ts';
+import type { Lsn } from './position.ts';
 import { createPool } from './postgres.ts';
 
 export type Connections = {
@@ -17,7 +18,7 @@ export type Connections = {
   readonly pool: (config: Config) => pg.Pool;
   readonly replication: ConnectReplication;
   /** On a connection of its own, for it may take long. */
-  readonly createSlot: (config: Config, watch: CreationWatch) => Promise<void>;
+  readonly createSlot: (config: Config, watch: CreationWatch) => Promise<Lsn | undefined>;
 };
 
 export const connections: Connections = {

@@ -99,6 +99,10 @@ export const errorTable = {
     class: 'stop',
     hint: 'The slot starts after the progress: it was recreated or advanced by hand, and events in between were never read. `outbox-relay recover` publishes those that are missing; `outbox-relay adopt slot` goes on without them.',
   },
+  RECOVERY_UNFINISHED: {
+    class: 'stop',
+    hint: 'A run of `outbox-relay recover` was ended before it was done, and the slot would bring again what it has published. Run `outbox-relay recover` once more: it publishes the rest, nothing twice.',
+  },
   LINEAGE_PROGRESS_LOST: {
     class: 'stop',
     hint: 'The slot has published before, but its progress topic holds no progress for it. Earlier releases kept the progress of all slots in the topic outbox-relay.progress: after an upgrade from one set kafka.progressTopic to that name. Otherwise restore the topic or correct kafka.progressTopic; if it is gone for good run `outbox-relay verify`, then `outbox-relay adopt progress`.',

@@ -203,6 +203,11 @@ export function checkLineage(progress: Progress | null, database: DatabaseState)
       'LINEAGE_REWOUND',
       `heartbeat ${progress.beat} was published, but the database holds only ${database.beat}: it was restored from an earlier state`,
     );
+  if (isOfRecovery(progress.partial) && database.slotConfirmedLsn <= progress.partial.commitLsn)
+    throw new RelayError(
+      'RECOVERY_UNFINISHED',
+      `recover was published in part and not ended: ${progress.partial.ordinal} events that the slot would bring again`,
+    );
   if (database.slotConfirmedLsn > progress.endLsn)
     throw new RelayError(
       'LINEAGE_SLOT_AHEAD',
@@ -217,6 +222,14 @@ export function assertSameCluster(progress: Progress, systemIdentifier: string):
     throw new RelayError('LINEAGE_OTHER_DATABASE', 'the progress belongs to another Postgres cluster', {
       context: { expected: progress.systemIdentifier, found: systemIdentifier },
     });
+}
+
+/**
+ * Whether a part is one of `recover`, which gives what is missing the byte before a position for its commit LSN: commit
+ * records begin at multiples of eight.
+ */
+export function isOfRecovery(partial: Position | null): partial is Position {
+  return partial !== null && partial.commitLsn % 8n === 7n;
 }
 
 /** Up to which LSN the database's past agrees with `timeline`; 0 where it never was on it. */

@@ -43,6 +43,7 @@ import { Topics } from './publish/topics.ts';
 import { readMarks } from './settle/bookkeeping.ts';
 import { type Begun, beginSession } from './settle/session.ts';
 import { observeSlot } from './settle/slot-health.ts';
+import { takeSnapshot } from './settle/snapshots.ts';
 import { readStandbyNames, standbyHint } from './settle/standbys.ts';
 import { tellIfSlow } from './slow-step.ts';
 import { Streaming } from './streaming.ts';
@@ -97,6 +98,8 @@ export class Relay {
   #hasBegun = false;
   #capture: Capture | undefined;
   #streaming: Streaming | undefined;
+  /** The slot that this process made, and a snapshot from before. */
+  #made: { readonly lsn: Lsn; readonly snapshot: string } | undefined;
   #done = { events: 0, deadLetters: 0 };
   /** What was said about the outbox table, once a process. */
   readonly #told = new Set<string>();
@@ -337,11 +340,13 @@ export class Relay {
     if (isInitialised)
       throw new RelayError('SLOT_MISSING', `slot ${slot} was used before and does not exist any more`);
     this.#log.info('creating the slot; Postgres waits for the transactions that run now');
-    await this.#connections.createSlot(this.#config, {
+    const snapshot = await takeSnapshot(this.#pool);
+    const lsn = await this.#connections.createSlot(this.#config, {
       pool: this.#pool,
       onWaiting: (transactions) =>
         this.#log.warn({ transactions }, 'creating the slot still waits for transactions that ran before it'),
     });
+    this.#made = lsn === undefined ? undefined : { lsn, snapshot };
     await failpoint('SLOT_CREATED');
   }
 
@@ -358,7 +363,10 @@ export class Relay {
     const progress = claimed ?? progressAt(this.#config.slot, database, this.#instance);
     if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
     await failpoint('FIRST_PROGRESS_COMMITTED');
-    const hold = { walSenderPid: capture.walSenderPid, lastSession };
+    // One that somebody made again in its place begins elsewhere.
+    const isAsMade = !database.initialised && this.#made?.lsn === database.slotConfirmedLsn;
+    const firstSnapshot = isAsMade ? this.#made?.snapshot : undefined;
+    const hold = { walSenderPid: capture.walSenderPid, lastSession, firstSnapshot };
     const begun = await beginSession(this.#pool, progress, publication, hold);
     if (begun.reread > 0)
       this.#log.info(

@@ -47,6 +47,7 @@ export const connectReplication: ConnectReplication = (settings) =>
 export class Capture {
   readonly inbox: Inbox;
   readonly #config: Config;
+  readonly #from: Lsn;
   readonly #service: ReplicationService;
   readonly #assembler: TransactionAssembler;
   #wire: Wire | undefined;
@@ -61,8 +62,9 @@ export class Capture {
   #timer: NodeJS.Timeout | undefined;
   #onKeepalive: (() => void) | undefined;
 
-  private constructor(config: Config, connect: ConnectReplication) {
+  private constructor(config: Config, connect: ConnectReplication, from: Lsn) {
     this.#config = config;
+    this.#from = from;
     this.inbox = new Inbox(config.capture.maxInFlightBytes, () => this.#resume());
     this.#assembler = new TransactionAssembler({
       outboxTable: config.outbox.table,
@@ -86,11 +88,16 @@ export class Capture {
   }
 
   /**
-   * Takes the slot and starts to stream, from the slot's own position.
+   * Takes the slot and starts to stream.
+   * @param from what was committed before is not sent; the slot's own position if that is later, as 0 is for every slot
    * @throws RelayError SLOT_IN_USE while another relay has it; POSTGRES_*, SLOT_*
    */
-  static async open(config: Config, connect: ConnectReplication = connectReplication): Promise<Capture> {
-    const capture = new Capture(config, connect);
+  static async open(
+    config: Config,
+    connect: ConnectReplication = connectReplication,
+    from: Lsn = 0n,
+  ): Promise<Capture> {
+    const capture = new Capture(config, connect, from);
     try {
       await capture.#start();
       return capture;
@@ -188,7 +195,7 @@ export class Capture {
     this.#walSenderPid = Number(rows[0]?.pid);
     const publication = this.#config.publication.replaceAll('"', '""').replaceAll("'", "''");
     return client.query(
-      `START_REPLICATION SLOT "${this.#config.slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${publication}"')`,
+      `START_REPLICATION SLOT "${this.#config.slot}" LOGICAL ${formatLsn(this.#from)} (proto_version '1', publication_names '"${publication}"')`,
     );
   }
 

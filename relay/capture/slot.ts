@@ -1,4 +1,5 @@
 /** What the relay asks Postgres about its slot, and how it makes one. */
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { Config } from '../config.ts';
@@ -85,24 +86,30 @@ function reasonOf({ wal_status, invalidation_reason }: SlotRow): string {
  * copy of it; where there is no standby server that changes nothing. Postgres waits for every transaction that is running
  * now, so this has no time limit.
  * @param watch tells meanwhile what it waits for, and notices where no answer can come any more
+ * @returns where it begins; undefined where somebody else made it
  */
-export async function createSlot(config: Config, watch?: CreationWatch): Promise<void> {
+export async function createSlot(config: Config, watch?: CreationWatch): Promise<Lsn | undefined> {
   const client = createClient(config, 'outbox-relay', 0);
   try {
     await client.connect();
     const failover = (await canFailOver(client, config)) ? ', false, false, true' : '';
-    const text = `select pg_create_logical_replication_slot($1, 'pgoutput'${failover})`;
-    const creation = () => client.query(text, [config.slot]);
-    await (watch === undefined ? creation() : watched(client, watch, creation));
+    const text = `select lsn from pg_create_logical_replication_slot($1, 'pgoutput'${failover})`;
+    const creation = () => client.query<{ lsn: string }>(text, [config.slot]);
+    const { rows } = await (watch === undefined ? creation() : watched(client, watch, creation));
+    return parseLsn(rows[0]!.lsn);
   } catch (error) {
-    if (error instanceof pg.DatabaseError && error.code === '42710') return; // duplicate_object
+    if (error instanceof pg.DatabaseError && error.code === '42710') return undefined; // duplicate_object
     throw createFailure(error);
   } finally {
     await client.end().catch(() => {});
   }
 }
 
-async function watched(client: pg.Client, watch: CreationWatch, work: () => Promise<unknown>): Promise<void> {
+async function watched<Result>(
+  client: pg.Client,
+  watch: CreationWatch,
+  work: () => Promise<Result>,
+): Promise<Result> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const done = new AbortController();
   const creation = work();
@@ -111,6 +118,7 @@ async function watched(client: pg.Client, watch: CreationWatch, work: () => Prom
   watching.catch(() => !done.signal.aborted && drop(client));
   try {
     await Promise.race([creation, watching]);
+    return await creation;
   } finally {
     done.abort();
   }
@@ -141,10 +149,8 @@ export type SlotWithSnapshot = AsyncDisposable & {
  * of that name is dropped before.
  * @throws RelayError SLOT_IN_USE where somebody streams from the old one; POSTGRES_*
  */
-export async function renewSlotWithSnapshot(config: Config): Promise<SlotWithSnapshot> {
-  const client = createReplicationClient(config);
-  try {
-    await client.connect();
+export function renewSlotWithSnapshot(config: Config): Promise<SlotWithSnapshot> {
+  return makeSlotWithSnapshot(config, async (client) => {
     const { slot } = config;
     const drop = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '${slot}'`;
     await query(client, 'dropping the lost slot', drop);
@@ -152,9 +158,32 @@ export async function renewSlotWithSnapshot(config: Config): Promise<SlotWithSna
     const options = (await canFailOver(client, config))
       ? `(SNAPSHOT 'export', FAILOVER true)`
       : 'EXPORT_SNAPSHOT';
-    const { rows } = await client.query<{ consistent_point: string; snapshot_name: string }>(
-      `CREATE_REPLICATION_SLOT ${slot} LOGICAL pgoutput ${options}`,
-    );
+    return `CREATE_REPLICATION_SLOT ${slot} LOGICAL pgoutput ${options}`;
+  });
+}
+
+/**
+ * A position and its snapshot, beside a slot that stays as it is. The slot that is made for it is gone with the connection:
+ * nobody has to clean up after a process that dies.
+ * @throws RelayError POSTGRES_UNSUITABLE where all slots are taken; POSTGRES_*
+ */
+export function temporarySlotWithSnapshot(config: Config): Promise<SlotWithSnapshot> {
+  const name = `outbox_relay_${randomBytes(8).toString('hex')}`;
+  return makeSlotWithSnapshot(
+    config,
+    async () => `CREATE_REPLICATION_SLOT ${name} TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT`,
+  );
+}
+
+async function makeSlotWithSnapshot(
+  config: Config,
+  prepare: (client: pg.Client) => Promise<string>,
+): Promise<SlotWithSnapshot> {
+  const client = createReplicationClient(config);
+  try {
+    await client.connect();
+    const command = await prepare(client);
+    const { rows } = await client.query<{ consistent_point: string; snapshot_name: string }>(command);
     const made = rows[0]!;
     return {
       consistentLsn: parseLsn(made.consistent_point),

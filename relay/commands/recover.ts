@@ -18,14 +18,14 @@ type Options = {
 };
 
 const help = `
-For a relay that stopped with SLOT_MISSING, SLOT_INVALIDATED, LINEAGE_SLOT_AHEAD, LINEAGE_PROGRESS_LOST or
-PUBLICATION_GAP: its slot was dropped, given up by Postgres, lost in a failover, made anew or moved by hand, or did not
-see the outbox for a while.
+For a relay that stopped with SLOT_MISSING, SLOT_INVALIDATED, LINEAGE_SLOT_AHEAD, LINEAGE_PROGRESS_LOST,
+RECOVERY_UNFINISHED or PUBLICATION_GAP: its slot was dropped, given up by Postgres, lost in a failover, made again or
+moved by hand, or did not see the outbox for a while.
 
-What it does: fence whoever published before, make a new slot, compare the outbox table as of exactly where that slot
-begins with the topics (read_committed) and the dead letters, publish what is in neither, and write the progress at which
-\`run\` goes on. Killed at any instant it can be run again, and publishes nothing twice. Stop the relays first; one that is
-started meanwhile stays in standby.
+What it does: fence whoever published before, take a snapshot of the outbox table at a known position, compare it with
+the topics (read_committed) and the dead letters, publish what is in neither, and write the progress at which \`run\` goes
+on. A lost slot is made again; one that can be used stays as it is. Killed at any instant it can be run again, and
+publishes nothing twice. Stop the relays first; one that is started meanwhile stays in standby.
 
 What it cannot do:
   rows that were deleted, or went with their partition, before they were published are lost; the output says since when
@@ -33,9 +33,10 @@ What it cannot do:
   writers that wait for one another exactly. Without it only the events of one transaction are in certain order, and
   where more of a key are missing it refuses until --by-writing-order (created_at, which must be the time of the INSERT
   and not of the transaction's begin) is given
-  where Kafka has removed the beginning of a topic, an event may have been published and removed: --unjudged decides
-  recovered events share the position of the byte before the new slot; their records have the time of the commit where
-  it is known, else of the row
+  where Kafka has removed the beginning of a topic, or compacts it, an event may have been published and removed; and
+  where the relay kept no snapshots, it may be from before the first start: --unjudged decides
+  recovered events share one position, that of the byte before the new slot or the snapshot; their records have the time
+  of the commit where it is known, else of the row
 
 Memory: some 80 bytes for each record in the topics, and 500 for each missing event.
 
@@ -59,7 +60,7 @@ export function recoverCommand(load: Load): Command {
       'order a key by when rows were written where the order of commits is not known',
     )
     .addOption(
-      new Option('--unjudged <what>', 'events that Kafka may have removed after they were published')
+      new Option('--unjudged <what>', 'events of which it is not known whether they were published')
         .choices(['refuse', 'publish', 'skip'])
         .default('refuse'),
     )

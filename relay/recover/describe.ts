@@ -5,12 +5,12 @@ import type { Progress } from '../progress.ts';
 import type { RecoverProgress, Recovery, Some } from './recover.ts';
 
 export function describeRecovery(recovery: Recovery): string[] {
-  const { found, before, slotLsn, after, events, records, missing } = recovery;
+  const { found, before, after, events, records, missing } = recovery;
   return [
     ...(found.length === 0 ? [row('found', 'nothing wrong')] : []),
     ...found.map(({ code, message }) => row('found', printable(`${code}: ${message}`))),
     row('progress', before === null ? 'none in Kafka' : `${summary(before)}, written ${before.time}`),
-    row('new slot', slotLsn ?? 'none was made: this is a dry run'),
+    row(recovery.keepsSlot ? 'slot' : 'new slot', describeSlot(recovery)),
     row('compared', `${count(events)} rows of the table with ${count(records)} records in Kafka`),
     row('missing', describeSome(missing)),
     ...missing.ids.map((id) => row('', printable(id))),
@@ -41,6 +41,11 @@ export function describeStage({ stage, done, total }: RecoverProgress): string {
   }
 }
 
+function describeSlot({ keepsSlot, slotLsn }: Recovery): string {
+  if (keepsSlot) return `stays${slotLsn === null ? '' : `; compared as of ${slotLsn}`}`;
+  return slotLsn ?? 'none was made: this is a dry run';
+}
+
 const orders: Readonly<Record<Recovery['order'], string>> = {
   none: 'nothing to order',
   commit: 'by commit time, as Postgres kept it: that of the commits for writers that wait for one another',
@@ -55,11 +60,11 @@ function describeOrder({ order, uncertainKeys }: Recovery): string {
 
 function remarks({ unjudged, expired, beforeFirstStart, withoutId, repeated }: Recovery): string[] {
   const all: [number, string][] = [
-    [unjudged.count, `${describeSome(unjudged)} may have been published and removed from Kafka since`],
+    [unjudged.count, `${describeSome(unjudged)} cannot be judged: published, or never published`],
     [expired.count, `${describeSome(expired)} were published and are removed from Kafka since`],
     [
       beforeFirstStart.count,
-      `${describeSome(beforeFirstStart)} were written before the relay first started, and are left alone`,
+      `${describeSome(beforeFirstStart)} were committed before the relay first started, and are left alone`,
     ],
     [withoutId, `${count(withoutId)} rows have no id: whether they were published cannot be told`],
     [
@@ -72,14 +77,14 @@ function remarks({ unjudged, expired, beforeFirstStart, withoutId, repeated }: R
 
 function describeNotCovered({ notCovered }: Recovery): string {
   if (notCovered === null)
-    return 'nothing, unless rows were deleted singly: the table reaches back beyond the last progress';
+    return 'nothing, unless rows were deleted singly: the table reaches back to what is known to be published';
   const { from, until } = notCovered;
   return `${from ?? 'the beginning'} to ${until}: rows of that time are gone from the table; what of them was not published is lost`;
 }
 
-function result({ outcome, published, deadLettered, missing }: Recovery): string {
+function result({ outcome, keepsSlot, published, deadLettered, missing }: Recovery): string {
   if (outcome === 'refused')
-    return 'nothing was published, and the new slot was dropped again: decide, and run again';
+    return `nothing was published, and ${keepsSlot ? 'the slot is as it was' : 'the new slot was dropped again'}: decide, and run again`;
   if (outcome === 'dry-run')
     return `a dry run: nothing was changed; without --dry-run ${count(missing.count)} events would be published, and what is committed until then`;
   const refused = deadLettered === 0 ? '' : `, ${count(deadLettered)} set aside as dead letters`;

@@ -7,7 +7,14 @@
  *
  * What cannot be known is said, not guessed. Where Kafka has removed the beginning of a topic, an absent event may have
  * been published and removed: `judge`. And a table does not keep the order of commits: `order`.
+ *
+ * What decides is when the transaction of a row was committed, by snapshots that the relay keeps in the database
+ * (relay/settle/snapshots.ts). Not by `created_at`, which the application fills: a business date, a time without zone, the
+ * clock of another machine. Nor by the times of records in Kafka: topics are shared with other services, and an event that
+ * was released or recovered late stands behind younger ones. Nor by when the last progress was written: a relay that lags
+ * writes one now and publishes what was committed hours ago.
  */
+import { type Snapshot, visibility } from './snapshot.ts';
 
 /** A row of the snapshot whose id is in no topic and no dead letter. */
 export type AbsentEvent = {
@@ -17,6 +24,8 @@ export type AbsentEvent = {
   readonly place: string;
   /** Of the (sub)transaction that wrote it. */
   readonly xid: string;
+  /** The same with its epoch. */
+  readonly wholeXid: bigint;
   /** How many transactions began after that one. */
   readonly xidAge: number;
   /** Number of the statement within the transaction. */
@@ -30,44 +39,61 @@ export type AbsentEvent = {
   readonly key: string | null;
 };
 
-/** What Kafka still holds, as far as it tells what it has removed. */
-export type Kept = {
-  /** By topic of which a part was removed: the time of its oldest record left, ms; Infinity where that tells nothing. */
-  readonly fromMs: ReadonlyMap<string, number>;
-  /** Time of the latest record in any topic, ms; -Infinity where there is none. */
-  readonly lastMs: number;
-  /** When the last progress was written, ms; Infinity where there is none. */
-  readonly progressMs: number;
-  /** When the relay first began on this slot, ms; -Infinity where that is not known. */
-  readonly firstStartMs: number;
+/** What the relay has kept of when events were committed; undefined where it is not known. */
+export type Known = {
+  /** What is visible was committed before the slot was first made. */
+  readonly first: Snapshot | undefined;
+  /** What is not visible came on the stream, or would have. */
+  readonly streamed: Snapshot | undefined;
+  /** What is visible here, and not in `streamed`, was published or set aside. */
+  readonly covered: Snapshot | undefined;
 };
 
 /**
+ * What of a topic can be seen.
+ * - `whole`: Kafka has removed nothing of it.
+ * - `since-covered`: its beginnings were removed, but of each partition something is left that was published before the
+ *   snapshot `covered` was taken; so everything that was published later is left too.
+ * - `part`: records are gone that may have been any.
+ */
+export type Sight = 'whole' | 'since-covered' | 'part';
+
+/**
  * - `missing`: was never published.
- * - `before`: was written before the relay first began, so it was never to be streamed.
- * - `expired`: was published and is removed from Kafka since, for something committed later was published.
- * - `unjudged`: one or the other.
+ * - `before`: was committed before the relay first began, so it was never to be streamed.
+ * - `expired`: was published and is removed from Kafka since.
+ * - `unjudged`: for one of the reasons.
  */
 export type Judgement = 'missing' | 'before' | 'expired' | 'unjudged';
 
-/** A commit takes its time before its place in the WAL; in practice far below a millisecond. */
-const commitToleranceMs = 60_000;
-/** From the writing of a row to its commit, where only the former is known. */
-const longestTransactionMs = 600_000;
+/** Why a person has to judge. */
+export type Reason =
+  /** Whether it came on the stream is not known: the relay kept no snapshot then, or somebody gave it up. */
+  | 'unknown-start'
+  /** It counts as published, and a topic of which nothing was removed does not have it. */
+  | 'contradiction'
+  /** It was published and removed, or never published. */
+  | 'removed';
 
-export function judge(event: AbsentEvent, kept: Kept): Judgement {
-  const { fromMs, lastMs, progressMs, firstStartMs } = kept;
-  const writtenMs = timeMs(event.createdUs ?? event.committedUs);
-  if (writtenMs !== undefined && writtenMs < firstStartMs) return 'before';
-  const keptFromMs = event.topic === undefined ? undefined : fromMs.get(event.topic);
-  if (keptFromMs === undefined) return 'missing';
-  const eventMs = timeMs(event.committedUs ?? event.createdUs);
-  if (eventMs === undefined) return 'unjudged';
-  // Its record would be younger than what Kafka still has, or than what anybody published.
-  if (eventMs > keptFromMs || eventMs > progressMs + commitToleranceMs) return 'missing';
-  if (lastMs > Number.NEGATIVE_INFINITY && eventMs > lastMs) return 'missing';
-  const marginMs = event.committedUs === null ? longestTransactionMs : commitToleranceMs;
-  return eventMs < lastMs - marginMs ? 'expired' : 'unjudged';
+export type Verdict =
+  | { readonly judgement: Exclude<Judgement, 'unjudged'> }
+  | { readonly judgement: 'unjudged'; readonly reason: Reason };
+
+export function judge(
+  { wholeXid }: Pick<AbsentEvent, 'wholeXid'>,
+  { first, streamed, covered }: Known,
+  sight: Sight,
+): Verdict {
+  if (first !== undefined && visibility(wholeXid, first) === 'visible') return { judgement: 'before' };
+  if (streamed === undefined || visibility(wholeXid, streamed) !== 'hidden')
+    return { judgement: 'unjudged', reason: 'unknown-start' };
+  const inCovered = covered === undefined ? 'unclear' : visibility(wholeXid, covered);
+  if (inCovered === 'visible')
+    return sight === 'whole' ? { judgement: 'unjudged', reason: 'contradiction' } : { judgement: 'expired' };
+  if (sight === 'whole') return { judgement: 'missing' };
+  // Had it been published, then after the snapshot was taken.
+  if (sight === 'since-covered' && inCovered === 'hidden') return { judgement: 'missing' };
+  return { judgement: 'unjudged', reason: 'removed' };
 }
 
 /** ms since 1970 of a time in µs; of the time of an event, the commit's where it is known. */

@@ -64,6 +64,8 @@ export type Letters = {
   readonly aside: ReadonlySet<string>;
   /** By id, where those are that are to be decided anew. */
   readonly undecided: ReadonlyMap<string, readonly Position[]>;
+  /** Ids of the events that ever were set aside, as far as that is kept. */
+  readonly all: ReadonlySet<string>;
 };
 
 /**
@@ -72,6 +74,7 @@ export type Letters = {
  * @throws RelayError POSTGRES_*
  */
 export async function readLetters(config: Config, { letters, releases }: Decided): Promise<Letters> {
+  const all = new Set<string>();
   const aside = new Set<string>();
   const undecided = new Map<string, Position[]>();
   const client = await connectForAudit(config);
@@ -79,25 +82,27 @@ export async function readLetters(config: Config, { letters, releases }: Decided
     await query(client, 'reading the dead letters', 'begin read only');
     const values = [...boundsOf(letters), formatLsn(releases.endLsn)];
     await readAll<LetterRow>(client, 'reading the dead letters', selectAside, values, (rows) => {
-      for (const { id, commit, ordinal, isUndecided } of rows) {
+      for (const { id, commit, ordinal, isAside, isUndecided } of rows) {
         const position = { commitLsn: parseLsn(commit), ordinal: Number(ordinal) };
-        if (!isUndecided) aside.add(id);
-        else undecided.set(id, [...(undecided.get(id) ?? []), position]);
+        all.add(id);
+        if (isUndecided) undecided.set(id, [...(undecided.get(id) ?? []), position]);
+        else if (isAside) aside.add(id);
       }
     });
   } finally {
     await client.end();
   }
-  return { aside, undecided };
+  return { all, aside, undecided };
 }
 
-type LetterRow = { id: string; commit: string; ordinal: string; isUndecided: boolean };
+type LetterRow = { id: string; commit: string; ordinal: string; isAside: boolean; isUndecided: boolean };
 
 const selectAside = `select event_id as id, commit_lsn::text as commit, ordinal,
+       status in ('open', 'parked', 'discarded')
+         or (status = 'released' and ${isUncovered('released_lsn', '$5')}) as "isAside",
        status in ('open', 'parked') and ${isBeyond} as "isUndecided"
   from outbox.dead_letter
- where slot = $1 and event_id is not null
-   and (status in ('open', 'parked', 'discarded') or (status = 'released' and ${isUncovered('released_lsn', '$5')}))`;
+ where slot = $1 and event_id is not null`;
 
 /**
  * Takes back the releases that are not committed, and those dead letters, with the waiting of the keys that they began.

@@ -7,8 +7,12 @@ import { readSystem } from '../capture/replication-client.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import type { Config } from '../config.ts';
 import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
+import type { Lsn } from '../position.ts';
 import { checkLineage, type DatabaseState, type Progress } from '../progress.ts';
-import { readFirstStart, readMarks } from '../settle/bookkeeping.ts';
+import { readMarks } from '../settle/bookkeeping.ts';
+import { readSnapshots, type Snapshots } from '../settle/snapshots.ts';
+import type { Known } from './gap.ts';
+import { parseSnapshot } from './snapshot.ts';
 
 export type Loss = {
   readonly found: readonly RelayError[];
@@ -16,8 +20,11 @@ export type Loss = {
   readonly progress: Progress | null;
   /** Identity of the publication now. */
   readonly publication: string;
-  /** When a relay first began on this slot, ms since 1970; -Infinity where none did. */
-  readonly firstStartMs: number;
+  /** The slot as it is, where it can be used. */
+  readonly slot: SlotState | undefined;
+  /** WAL position when that was looked at. */
+  readonly walLsn: Lsn;
+  readonly snapshots: Snapshots;
 };
 
 export type Places = {
@@ -32,6 +39,7 @@ const recoverable: ReadonlySet<ErrorCode> = new Set([
   'SLOT_MISSING',
   'SLOT_INVALIDATED',
   'LINEAGE_SLOT_AHEAD',
+  'RECOVERY_UNFINISHED',
   'LINEAGE_PROGRESS_LOST',
   'PUBLICATION_GAP',
 ]);
@@ -52,7 +60,27 @@ export async function lookForLoss(places: Places): Promise<Loss> {
     failureOf(() => checkLineage(progress, database)),
     failureOf(() => assertSamePublication(marks.publication, publication)),
   ].filter((each) => each !== undefined);
-  return { found, progress, publication, firstStartMs: await readFirstStart(pool, config.slot) };
+  const { systemIdentifier } = system;
+  const snapshots = await readSnapshots(pool, { slot: config.slot, systemIdentifier });
+  return { found, progress, publication, slot, walLsn: marks.walLsn, snapshots };
+}
+
+/** What was found that shows that not all which counts as published is, or that Kafka has lost some of it. */
+const contradicting: ReadonlySet<ErrorCode> = new Set(['PUBLICATION_GAP', 'LINEAGE_PROGRESS_LOST']);
+
+/** As far as it can be trusted: Kafka must still know of the heartbeat with which `covered` was taken. */
+export function knownOf({ found, progress, snapshots }: Loss): Known {
+  const { first, streamed, covered, coveredBeat } = snapshots;
+  const isContradicted =
+    progress === null ||
+    coveredBeat === null ||
+    progress.beat < coveredBeat ||
+    found.some(({ code }) => contradicting.has(code));
+  return {
+    first: first === null ? undefined : parseSnapshot(first),
+    streamed: streamed === null ? undefined : parseSnapshot(streamed),
+    covered: covered === null || isContradicted ? undefined : parseSnapshot(covered),
+  };
 }
 
 /**

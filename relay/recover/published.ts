@@ -1,4 +1,4 @@
-/** What Kafka holds of the events: their ids, and what is known of those it has removed. */
+/** What Kafka holds of the events: their ids, and of which topics it has removed something. */
 import type { Admin, Kafka } from 'kafkajs';
 import { EventIndex } from '../audit/event-index.ts';
 import { extendToHighWatermarks } from '../audit/high-watermarks.ts';
@@ -13,14 +13,14 @@ import {
 import type { Config } from '../config.ts';
 import { kafkaError } from '../kafka.ts';
 import { allowList } from '../topic-patterns.ts';
-import type { Kept } from './gap.ts';
 
 export type Published = {
-  /** Ids that a record names. */
+  /** Ids that a record names, with when the first record says that its event was committed. */
   readonly ids: EventIndex;
   readonly records: number;
-  readonly topics: readonly string[];
-} & Pick<Kept, 'fromMs' | 'lastMs'>;
+  /** Topics of which something was removed: of each, its trimmed partitions as `ids` numbers them. */
+  readonly removed: ReadonlyMap<string, readonly number[] | 'compacted'>;
+};
 
 export type PublishedOptions = {
   readonly config: Config;
@@ -46,7 +46,8 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
   const topics = (await listTopics(admin)).filter((topic) => allowed.test(topic));
   const stallMs = config.kafka.transactionTimeoutMs + stallMarginMs;
   const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
-  const kept = new KeptFrom(ranges, await findCompacted(admin, topics));
+  const trimmed = ranges.filter(({ low }) => low > 0n);
+  const numbers = new Map(trimmed.map(({ topic, partition }, index) => [`${topic}/${partition}`, index + 1]));
   const ids = new EventIndex();
   const total = offsetCount(ranges);
   let records = 0;
@@ -58,46 +59,35 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
     onProgress: (done) => onProgress(done, total),
     onRecords: (some) => {
       for (const { topic, partition, committedAtMs, headers } of some) {
-        kept.note(topic, partition, committedAtMs);
         const id = headerText(headers, 'id');
         if (id === undefined) continue;
         records += 1;
-        ids.add(id, 0, committedAtMs);
+        ids.add(id, numbers.get(`${topic}/${partition}`) ?? 0, committedAtMs);
       }
     },
   });
-  return { ids, records, topics, fromMs: kept.fromMs(), lastMs: kept.lastMs };
+  return { ids, records, removed: removedOf(trimmed, numbers, await findCompacted(admin, topics)) };
 }
 
-/** From when on topics hold everything: of each, the latest of its partitions whose beginning was removed. */
-class KeptFrom {
-  /** Partitions whose beginning is gone and that had no record yet, with their topic. */
-  readonly #trimmed = new Map<string, string>();
-  readonly #fromMs = new Map<string, number>();
-  lastMs = Number.NEGATIVE_INFINITY;
-
-  /** @param compacted topics from which records go in the middle, so that their times tell nothing. */
-  constructor(ranges: readonly PartitionRange[], compacted: ReadonlySet<string>) {
-    for (const { topic, partition, low } of ranges) {
-      if (low > 0n) this.#trimmed.set(`${topic}/${partition}`, topic);
-      if (compacted.has(topic)) this.#fromMs.set(topic, Number.POSITIVE_INFINITY);
-    }
+function removedOf(
+  trimmed: readonly PartitionRange[],
+  numbers: ReadonlyMap<string, number>,
+  compacted: ReadonlySet<string>,
+): Published['removed'] {
+  const removed = new Map<string, number[] | 'compacted'>();
+  for (const { topic, partition } of trimmed) {
+    const partitions = removed.get(topic) ?? [];
+    if (partitions === 'compacted') continue;
+    removed.set(topic, [...partitions, numbers.get(`${topic}/${partition}`)!]);
   }
-
-  note(topic: string, partition: number, committedAtMs: number): void {
-    this.lastMs = Math.max(this.lastMs, committedAtMs);
-    if (!this.#trimmed.delete(`${topic}/${partition}`)) return;
-    this.#fromMs.set(topic, Math.max(committedAtMs, this.#fromMs.get(topic) ?? committedAtMs));
-  }
-
-  /** To be called when all is read: a trimmed partition without a record may have held anything. */
-  fromMs(): ReadonlyMap<string, number> {
-    for (const topic of this.#trimmed.values()) this.#fromMs.set(topic, Number.POSITIVE_INFINITY);
-    return this.#fromMs;
-  }
+  for (const topic of compacted) removed.set(topic, 'compacted');
+  return removed;
 }
 
-/** None where the right to read the settings is missing: the relay itself does without. */
+/**
+ * From these, records go in the middle. All of them where the settings may not be read: a topic that may be compacted
+ * cannot be taken for whole.
+ */
 async function findCompacted(admin: Admin, topics: readonly string[]): Promise<Set<string>> {
   if (topics.length === 0) return new Set();
   try {
@@ -105,14 +95,14 @@ async function findCompacted(admin: Admin, topics: readonly string[]): Promise<S
       includeSynonyms: false,
       resources: topics.map((name) => ({ type: topicResource, name, configNames: ['cleanup.policy'] })),
     });
-    return new Set(
-      resources
-        .filter(({ configEntries }) => configEntries.some(({ configValue }) => /compact/.test(configValue)))
-        .map(({ resourceName }) => resourceName),
+    const readable = resources.filter(({ configEntries }) =>
+      configEntries.some(({ configValue }) => !/compact/.test(configValue)),
     );
+    const whole = new Set(readable.map(({ resourceName }) => resourceName));
+    return new Set(topics.filter((topic) => !whole.has(topic)));
   } catch (error) {
     const failure = kafkaError(error, 'reading the settings of topics');
-    if (failure.code === 'KAFKA_UNAUTHORIZED') return new Set();
+    if (failure.code === 'KAFKA_UNAUTHORIZED') return new Set(topics);
     throw failure;
   }
 }

@@ -5,9 +5,10 @@ import type { Config } from '../config.ts';
 import { Router } from '../encode/route.ts';
 import type { Position } from '../position.ts';
 import { query, quoteTable } from '../postgres.ts';
-import { type AbsentEvent, type Judgement, judge, type Kept } from './gap.ts';
+import { type AbsentEvent, type Judgement, judge, type Known, type Reason, type Sight } from './gap.ts';
 import type { Letters } from './letters.ts';
 import type { Published } from './published.ts';
+import { visibility, wholeXid } from './snapshot.ts';
 
 export type Gap = {
   /** Rows of the snapshot. */
@@ -18,7 +19,13 @@ export type Gap = {
   readonly oldestMs: number | null;
   /** Whether Postgres keeps the times of commits now. */
   readonly hasCommitTimes: boolean;
+  /** The snapshot, as Postgres prints it. */
+  readonly snapshot: string;
+  /** Whether the table still has a row that was published: nothing younger was removed with it. */
+  readonly reachesBack: boolean;
   readonly absent: Readonly<Record<Judgement, readonly AbsentEvent[]>>;
+  /** How many are unjudged for which reason. */
+  readonly reasons: Readonly<Record<Reason, number>>;
   /** Dead letters whose events are decided anew. */
   readonly undecided: readonly Position[];
   /** Rows without an id, of which nobody can say whether they were published. */
@@ -33,8 +40,9 @@ export type ReadGapOptions = {
   readonly client: pg.Client;
   readonly published: Published;
   readonly letters: Letters;
-  readonly firstStartMs: number;
-  readonly progressMs: number;
+  readonly known: Known;
+  /** When `covered` was taken, by the clock of the database, ms since 1970. */
+  readonly coveredMs: number | null;
   readonly onProgress: (done: number) => void;
 };
 
@@ -54,50 +62,68 @@ type Row = {
 
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID */
 export async function readGap(options: ReadGapOptions): Promise<Gap> {
-  const { config, client, published, letters, firstStartMs, progressMs, onProgress } = options;
-  const [now] = await query<{ atMs: number; hasCommitTimes: boolean }>(
+  const { config, client, published, letters, onProgress } = options;
+  const [now] = await query<{ atMs: number; hasCommitTimes: boolean; snapshot: string; xmax: string }>(
     client,
     'reading the clock',
     `select (extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs",
-            current_setting('track_commit_timestamp')::bool as "hasCommitTimes"`,
+            current_setting('track_commit_timestamp')::bool as "hasCommitTimes",
+            pg_current_snapshot()::text as snapshot, pg_snapshot_xmax(pg_current_snapshot())::text as xmax`,
   );
-  const { atMs, hasCommitTimes } = now!;
-  const collected = new Collected(config, { ...published, firstStartMs, progressMs }, letters);
+  const { atMs, hasCommitTimes, snapshot, xmax } = now!;
+  const collected = new Collected(options, BigInt(xmax));
   onProgress(0);
   await readAll<Row>(client, 'reading the outbox table', selectRows(config, hasCommitTimes), [], (rows) => {
     for (const row of rows)
       if (row.id === null) collected.withoutId += 1;
-      else collected.note(row, row.id, published.ids.find(row.id) !== undefined || letters.aside.has(row.id));
+      else collected.note(row, row.id, published.ids.find(row.id), letters.aside.has(row.id));
     collected.events += rows.length;
     onProgress(collected.events);
   });
-  return { ...collected.result(), atMs, hasCommitTimes };
+  return { ...collected.result(), atMs, hasCommitTimes, snapshot };
 }
+
+/**
+ * By how much a commit may show later than its place in the WAL, which decides when it is published. In practice far below
+ * a millisecond, unless it waits for a synchronous standby.
+ */
+const commitToleranceMs = 60_000;
 
 class Collected {
   events = 0;
   withoutId = 0;
   #repeated = 0;
+  #reachesBack = false;
   #oldestMs = Number.POSITIVE_INFINITY;
+  readonly #use: ReadGapOptions;
   readonly #router: Router;
-  readonly #kept: Kept;
-  readonly #letters: Letters;
+  /** Of the snapshot. */
+  readonly #xmax: bigint;
+  /** Partitions, as `published.ids` numbers them, with something left from before `covered` was taken. */
+  readonly #seenSince = new Set<number>();
   readonly #absent = new Map<string, AbsentEvent>();
 
-  constructor(config: Config, kept: Kept, letters: Letters) {
-    this.#router = new Router(config);
-    this.#kept = kept;
-    this.#letters = letters;
+  constructor(options: ReadGapOptions, xmax: bigint) {
+    this.#use = options;
+    this.#router = new Router(options.config);
+    this.#xmax = xmax;
   }
 
-  note(row: Row, id: string, isAccounted: boolean): void {
+  /** @param record its entry in `published.ids` */
+  note(row: Row, id: string, record: number | undefined, isAside: boolean): void {
+    const xid = wholeXid(row.xid, this.#xmax);
     if (row.createdUs !== null) this.#oldestMs = Math.min(this.#oldestMs, Number(row.createdUs) / 1000);
-    if (isAccounted) return;
+    const { covered } = this.#use.known;
+    const isCovered = covered !== undefined && visibility(xid, covered) === 'visible';
+    if (isCovered || record !== undefined) this.#reachesBack = true;
+    if (record !== undefined && isCovered) this.#noteSeen(id, record);
+    if (record !== undefined || isAside) return;
     const event: AbsentEvent = {
       id,
       relation: row.relation,
       place: row.place,
       xid: row.xid,
+      wholeXid: xid,
       xidAge: row.xidAge,
       command: Number(row.command),
       committedUs: row.committedUs === null ? null : BigInt(row.committedUs),
@@ -111,22 +137,46 @@ class Collected {
     if (other === undefined || event.xidAge <= other.xidAge) this.#absent.set(id, event);
   }
 
+  /** An event that was once set aside may have been released long after it was covered, and its record be a late one. */
+  #noteSeen(id: string, record: number): void {
+    const { published, letters, coveredMs } = this.#use;
+    if (coveredMs === null || letters.all.has(id)) return;
+    if (published.ids.timeMs(record) < coveredMs - commitToleranceMs)
+      this.#seenSince.add(published.ids.topic(record));
+  }
+
+  /** An event that goes to no topic would be a dead letter: it cannot be in one, and so cannot be removed from one. */
+  #sight(topic: string | undefined): Sight {
+    const removed = topic === undefined ? undefined : this.#use.published.removed.get(topic);
+    if (removed === undefined) return 'whole';
+    if (removed === 'compacted') return 'part';
+    return removed.every((partition) => this.#seenSince.has(partition)) ? 'since-covered' : 'part';
+  }
+
   result() {
     const absent = { missing: [], before: [], expired: [], unjudged: [] } as Record<Judgement, AbsentEvent[]>;
+    const reasons = { 'unknown-start': 0, contradiction: 0, removed: 0 };
     const undecided: Position[] = [];
     for (const event of this.#absent.values()) {
-      const letters = this.#letters.undecided.get(event.id) ?? [];
-      // One that was set aside was not published, whatever Kafka has removed.
-      absent[letters.length > 0 ? 'missing' : judge(event, this.#kept)].push(event);
+      const letters = this.#use.letters.undecided.get(event.id) ?? [];
       undecided.push(...letters);
+      // One that was set aside was not published, whatever Kafka has removed.
+      const verdict =
+        letters.length > 0
+          ? ({ judgement: 'missing' } as const)
+          : judge(event, this.#use.known, this.#sight(event.topic));
+      absent[verdict.judgement].push(event);
+      if (verdict.judgement === 'unjudged') reasons[verdict.reason] += 1;
     }
     const oldestMs = Number.isFinite(this.#oldestMs) ? this.#oldestMs : null;
     return {
       events: this.events,
       withoutId: this.withoutId,
       repeated: this.#repeated,
+      reachesBack: this.#reachesBack,
       oldestMs,
       absent,
+      reasons,
       undecided,
     };
   }

@@ -1,27 +1,34 @@
 /**
- * From a lost slot to a relay that can go on. The steps, and what a death after each leaves behind:
+ * From a lost slot, or events that a slot left out, to a relay that can go on. The steps, and what a death after each
+ * leaves behind:
  *
  * 1. Look at what is wrong; nothing is changed.
- * 2. Drop what is left of the slot and make a new one, with the snapshot of the database where it begins. The progress in
- *    Kafka still ends before it, so that every relay refuses to start (LINEAGE_SLOT_AHEAD) and this begins anew.
+ * 2. Take a position, and the snapshot of the database exactly there, by making a slot. Where the old one is lost, the new
+ *    one takes its place: the progress in Kafka still ends before it, so that every relay refuses to start
+ *    (LINEAGE_SLOT_AHEAD) and this begins anew. Where the old one can be used it stays as it is, for its WAL is the only
+ *    place that knows the order of commits, and a refusal must leave it: the slot made beside it is a temporary one.
  * 3. Hold the slot and fence every predecessor, as a relay does. From here on nobody else publishes.
- * 4. Read what is in Kafka; compare it with the snapshot. Doubt ends it here, and the new slot is dropped again.
+ * 4. Read what is in Kafka; compare it with the snapshot. Doubt ends it here: a new slot is dropped again, an old one is
+ *    untouched.
  * 5. Take back what was set aside or released and is not committed, and publish what is missing, under a progress that
- *    does not end it. What a dead attempt has published is found in Kafka by the next one.
- * 6. Commit the progress at which the new slot begins, then the mark and the copy in Postgres.
+ *    does not end it. Until it is ended no relay begins: a new slot is ahead of the progress, and of an old one this
+ *    progress says so itself (RECOVERY_UNFINISHED). What a dead attempt has published is found in Kafka by the next one.
+ * 6. Commit the progress that ends at the position: an old slot brings what is before it again, and it is passed over as
+ *    published. Then the mark and the copies in Postgres.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { type Held, type Means, whileHoldingSlot } from '../adopt.ts';
-import { renewSlotWithSnapshot } from '../capture/slot.ts';
+import { renewSlotWithSnapshot, type SlotWithSnapshot, temporarySlotWithSnapshot } from '../capture/slot.ts';
 import type { Config } from '../config.ts';
 import { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry-client.ts';
-import { type ErrorCode, RelayError } from '../errors.ts';
+import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import { createKafka, kafkaError } from '../kafka.ts';
 import { progressAt } from '../lineage.ts';
@@ -31,10 +38,11 @@ import type { Progress } from '../progress.ts';
 import { Topics } from '../publish/topics.ts';
 import { storeProgress } from '../settle/bookkeeping.ts';
 import type { Session } from '../settle/session.ts';
+import { beginSnapshots, forgetCovered, storeCovered } from '../settle/snapshots.ts';
 import { closeGap } from './close-gap.ts';
-import { type AbsentEvent, countUncertainKeys, eventMs, order } from './gap.ts';
+import { type AbsentEvent, countUncertainKeys, eventMs, order, type Reason } from './gap.ts';
 import { type Decided, readDecided, readLetters, takeBack } from './letters.ts';
-import { assertRecoverable, type Loss, lookForLoss } from './loss.ts';
+import { assertRecoverable, knownOf, type Loss, lookForLoss } from './loss.ts';
 import { readPublished } from './published.ts';
 import { type Gap, readGap } from './read-gap.ts';
 
@@ -75,8 +83,10 @@ export type Recovery = {
   readonly doubts: readonly string[];
   readonly before: Progress | null;
   readonly after: Progress | null;
-  /** Where the new slot begins; null in a dry run. */
+  /** Where the new slot begins, or an old one will go on; null in a dry run. */
   readonly slotLsn: string | null;
+  /** Whether the slot that was there can be used, and stays. */
+  readonly keepsSlot: boolean;
   readonly events: number;
   readonly records: number;
   readonly missing: Some;
@@ -94,6 +104,22 @@ export type Recovery = {
   readonly published: number;
   readonly deadLettered: number;
 };
+
+/** Of an event that is in neither Kafka nor the dead letters. */
+const reasons: Readonly<Record<Reason, string>> = {
+  'unknown-start':
+    'were committed when the relay kept no record of it: before it first started, and never to be published, or later; or what was not published then was given up with `adopt` or `--unjudged skip`',
+  contradiction:
+    'count as published or set aside, but a topic of which nothing was removed does not have them: was it made anew, or did a person discard them',
+  removed: 'may have been published and removed from Kafka since, or never have been published',
+};
+
+/** A walsender notices within a second that its client is gone. */
+const dropWaitMs = 10_000;
+const dropPollMs = 50;
+
+/** For the acknowledgement to arrive. */
+const flushTimeoutMs = 1_000;
 
 /** Most ids of each kind that are shown. */
 const idsShown = 20;
@@ -154,32 +180,67 @@ class Run {
   async recover(): Promise<Recovery> {
     const client = await this.#openClient();
     try {
-      const slotLsn = await this.#renewSlot(client);
-      const recovery = await whileHoldingSlot(this.#means, (held) => this.#close(client, held, slotLsn));
-      if (recovery.outcome === 'refused') await this.#dropSlot();
-      return recovery;
+      return this.#loss.slot === undefined ? await this.#renew(client) : await this.#keep(client);
     } finally {
       await client.end().catch(() => {});
     }
+  }
+
+  /** In place of a slot that is lost. */
+  async #renew(client: pg.Client): Promise<Recovery> {
+    const slotLsn = await this.#takeSnapshot(client, renewSlotWithSnapshot);
+    const recovery = await whileHoldingSlot(this.#means, (held) => this.#close(client, held, slotLsn));
+    if (recovery.outcome === 'refused') await this.#dropSlot();
+    return recovery;
+  }
+
+  /** Beside a slot that can be used. */
+  #keep(client: pg.Client): Promise<Recovery> {
+    const close = async (held: Held) => {
+      const recovery = await this.#close(
+        client,
+        held,
+        await this.#takeSnapshot(client, temporarySlotWithSnapshot),
+      );
+      // So that the next relay need not read it again. Without it, it does.
+      if (recovery.after !== null) {
+        held.capture.acknowledge(recovery.after.endLsn);
+        await held.capture.flush(flushTimeoutMs);
+      }
+      return recovery;
+    };
+    return whileHoldingSlot(this.#means, close, this.#loss.walLsn);
   }
 
   #openClient(): Promise<pg.Client> {
     return openClient(this.#options.config, 'outbox-relay recover', scanTimeoutMs);
   }
 
-  /** The snapshot goes to `client`. @returns where the slot begins */
-  async #renewSlot(client: pg.Client): Promise<Lsn> {
+  /** The snapshot goes to `client`. @returns its position */
+  async #takeSnapshot(
+    client: pg.Client,
+    makeSlot: (config: Config) => Promise<SlotWithSnapshot>,
+  ): Promise<Lsn> {
     this.#options.onProgress({ stage: 'slot', done: 0 });
-    await using slot = await renewSlotWithSnapshot(this.#options.config);
+    await using slot = await makeSlot(this.#options.config);
     await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
     await query(client, 'taking up the snapshot of the slot', `set transaction snapshot '${slot.snapshot}'`);
     await failpoint('SLOT_CREATED');
     return slot.consistentLsn;
   }
 
+  /** Its walsender ends a moment after the connection does. */
   async #dropSlot(): Promise<void> {
     const text = 'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1';
-    await query(this.#means.pool, 'dropping the new slot', text, [this.#options.config.slot]);
+    const drop = () => query(this.#means.pool, 'dropping the new slot', text, [this.#options.config.slot]);
+    for (const untilMs = performance.now() + dropWaitMs; ; await delay(dropPollMs)) {
+      try {
+        await drop();
+        return;
+      } catch (error) {
+        if (asRelayError(error).code !== 'SLOT_IN_USE' || performance.now() > untilMs) throw error;
+      }
+    }
   }
 
   async #close(client: pg.Client, held: Held, slotLsn: Lsn): Promise<Recovery> {
@@ -195,7 +256,10 @@ class Run {
     if (doubts.length > 0) return this.#report(compared, { ...facts, outcome: 'refused' });
     const parked = await takeBack(pool, session, decided, compared.gap.undecided);
     await failpoint('DEAD_LETTERS_REREAD');
-    const fresh = progressAt(config.slot, database, this.#instance, claimed?.eventCount);
+    const fresh = {
+      ...progressAt(config.slot, database, this.#instance, claimed?.eventCount),
+      endLsn: slotLsn,
+    };
     const topics = new Topics(this.#means.kafka, this.#admin, config);
     const { topic } = config.deadLetters;
     const closed = await closeGap(
@@ -216,9 +280,15 @@ class Run {
       compared.missing,
     );
     const after = { ...fresh, eventCount: fresh.eventCount + closed.published };
+    const { unjudged } = this.#options;
+    // What is skipped must not count as published later.
+    if (unjudged === 'skip' && compared.gap.absent.unjudged.length > 0) await forgetCovered(pool, after);
     await publisher.commit(publisher.newBatch(), after);
     await failpoint('FIRST_PROGRESS_COMMITTED');
     await storeProgress(pool, after, this.#loss.publication);
+    await beginSnapshots(pool, after, undefined);
+    const { snapshot, atMs } = compared.gap;
+    await storeCovered(pool, after, { snapshot, takenMs: atMs, beat: after.beat });
     return this.#report(compared, { ...facts, ...closed, after, outcome: 'recovered' });
   }
 
@@ -239,7 +309,6 @@ class Run {
 
   async #compare(client: pg.Client, decided: Decided): Promise<Compared> {
     const { config, onProgress, unjudged } = this.#options;
-    const { progress } = this.#loss;
     const published = await readPublished({
       config,
       kafka: this.#means.kafka,
@@ -251,8 +320,8 @@ class Run {
       client,
       published,
       letters: await readLetters(config, decided),
-      firstStartMs: this.#loss.firstStartMs,
-      progressMs: progress === null ? Number.POSITIVE_INFINITY : Date.parse(progress.time),
+      known: knownOf(this.#loss),
+      coveredMs: this.#loss.snapshots.coveredMs,
       onProgress: (done) => onProgress({ stage: 'table', done }),
     });
     const { absent } = gap;
@@ -268,10 +337,10 @@ class Run {
       doubts.push(
         `of ${uncertain} keys, events of several transactions are missing, and Postgres did not keep when those were committed (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was not then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is that of the commits if writers hold a lock on the aggregate`,
       );
-    if (gap.absent.unjudged.length > 0 && unjudged === 'refuse')
-      doubts.push(
-        `${gap.absent.unjudged.length} events may have been published and removed from Kafka since, or never have been published: --unjudged publish or --unjudged skip`,
-      );
+    if (unjudged === 'refuse')
+      for (const [reason, count] of Object.entries(gap.reasons) as [Reason, number][])
+        if (count > 0)
+          doubts.push(`${count} events ${reasons[reason]}: --unjudged publish or --unjudged skip`);
     return doubts;
   }
 
@@ -285,6 +354,7 @@ class Run {
       before: this.#loss.progress,
       after: null,
       slotLsn: null,
+      keepsSlot: this.#loss.slot !== undefined,
       events,
       records,
       missing: some(missing),
@@ -295,7 +365,7 @@ class Run {
       beforeFirstStart: some(absent.before),
       withoutId,
       repeated,
-      notCovered: notCovered(gap, this.#loss.progress),
+      notCovered: notCovered(gap, this.#loss),
       published: 0,
       deadLettered: 0,
       ...done,
@@ -335,12 +405,16 @@ function some(events: readonly AbsentEvent[]): Some {
   };
 }
 
-/** The progress was alive until it was last written; what was removed since may have been unpublished. */
-function notCovered({ oldestMs, atMs }: Gap, progress: Progress | null): Recovery['notCovered'] {
-  const fromMs = progress === null ? undefined : Date.parse(progress.time);
-  const untilMs = oldestMs ?? atMs;
-  if (fromMs !== undefined && untilMs <= fromMs) return null;
-  return { from: fromMs === undefined ? null : iso(fromMs), until: iso(untilMs) };
+/**
+ * What was removed from the table, and was committed after what is known to be published, may be lost. Not from when the
+ * last progress was written, which a relay that lags does as well.
+ */
+function notCovered({ reachesBack, oldestMs, atMs }: Gap, loss: Loss): Recovery['notCovered'] {
+  if (reachesBack) return null;
+  const fromMs =
+    (knownOf(loss).covered === undefined ? null : loss.snapshots.coveredMs) ??
+    loss.progress?.last?.committedAtMs;
+  return { from: fromMs === undefined ? null : iso(fromMs), until: iso(oldestMs ?? atMs) };
 }
 
 function iso(ms: number): string {

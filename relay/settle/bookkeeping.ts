@@ -102,7 +102,15 @@ export async function storeProgress(
 export const idleTimeoutMs = 5_000;
 
 /** A heartbeat that was written: once the stream has passed `lsn`, it must have brought `beat`. */
-export type Heartbeat = { readonly beat: number; readonly lsn: Lsn; readonly writtenMs: number };
+export type Heartbeat = {
+  readonly beat: number;
+  readonly lsn: Lsn;
+  readonly writtenMs: number;
+  /** Taken in its transaction: what is visible in it was committed before the heartbeat. */
+  readonly snapshot: string;
+  /** Clock of the database when the snapshot was taken, ms since 1970. */
+  readonly takenMs: number;
+};
 
 /**
  * Writes the next heartbeat: the one after the greater of what the table holds and `floor`. The numbers have no gaps, so
@@ -128,17 +136,19 @@ export async function writeHeartbeat(pool: pg.Pool, slot: string, floor: number)
     // Somebody removed the row, which is written again at the next copy of the progress.
     if (held.length === 0)
       await query(client, doing, 'lock table outbox.heartbeat in share row exclusive mode');
-    const [written] = await query<{ beat: string }>(
+    const [written] = await query<{ beat: string; snapshot: string; takenMs: number }>(
       client,
       doing,
       `with last as (delete from outbox.heartbeat where slot = $1 returning beat)
        insert into outbox.heartbeat (slot, beat) select $1, greatest(coalesce(max(beat), 0), $2::bigint) + 1 from last
-       returning beat`,
+       returning beat, pg_current_snapshot()::text as snapshot,
+                 (extract(epoch from clock_timestamp()) * 1000)::float8 as "takenMs"`,
       [slot, floor],
     );
     await query(client, doing, 'commit');
     const [after] = await query<{ lsn: string }>(client, doing, 'select pg_current_wal_insert_lsn() as lsn');
-    return { beat: Number(written?.beat), lsn: parseLsn(after?.lsn ?? '0/0'), writtenMs };
+    const { beat, snapshot, takenMs } = written!;
+    return { beat: Number(beat), lsn: parseLsn(after?.lsn ?? '0/0'), writtenMs, snapshot, takenMs };
   } catch (error) {
     failure = error as Error;
     throw error;

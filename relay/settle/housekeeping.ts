@@ -23,6 +23,7 @@ import { type Heartbeat, storeProgress, writeHeartbeat } from './bookkeeping.ts'
 import { readWaiting } from './dead-letters.ts';
 import { ensurePartitions, type SkipReason } from './partitions.ts';
 import { observeSlot } from './slot-health.ts';
+import { storeCovered, UncoveredHeartbeats } from './snapshots.ts';
 
 /**
  * SQLSTATE of a server that takes no connections. While the stream lives, it is shutting down and waits for us: its
@@ -89,6 +90,7 @@ export class Housekeeping {
   #pending: Heartbeat | undefined;
   #partitionsDueMs = Number.NEGATIVE_INFINITY;
   #partitionsRetryMs = partitionsRetryMs;
+  readonly #uncovered = new UncoveredHeartbeats();
   #purgeDueMs = Number.NEGATIVE_INFINITY;
   #countDueMs = Number.NEGATIVE_INFINITY;
 
@@ -158,6 +160,7 @@ export class Housekeeping {
     const { pool, config, publication } = this.#use;
     assertSamePublication(publication, await readPublication(pool, config));
     assertStreamable(await examineOutbox(pool, config), false);
+    this.#uncovered.publicationIsSame();
   }
 
   async #heartbeat(): Promise<void> {
@@ -170,11 +173,16 @@ export class Housekeeping {
         `heartbeat ${pending.beat} did not come back although the stream has passed it`,
       );
     this.#pending = await writeHeartbeat(pool, config.slot, Math.max(beat, progress().beat));
+    this.#uncovered.add(this.#pending);
     await failpoint('HEARTBEAT_WRITTEN');
   }
 
   async #copyProgress(): Promise<void> {
-    await storeProgress(this.#use.pool, this.#use.progress());
+    const { pool } = this.#use;
+    const progress = this.#use.progress();
+    await storeProgress(pool, progress);
+    const covered = this.#uncovered.covered(progress.beat);
+    if (covered !== undefined) await storeCovered(pool, progress, covered);
     await failpoint('PROGRESS_COPIED');
   }
 

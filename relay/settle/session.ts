@@ -10,6 +10,7 @@ import { formatLsn } from '../position.ts';
 import { postgresError, query } from '../postgres.ts';
 import type { Progress } from '../progress.ts';
 import { idleTimeoutMs, storeProgress } from './bookkeeping.ts';
+import { beginSnapshots } from './snapshots.ts';
 
 export type Session = { readonly slot: string; readonly number: number };
 
@@ -19,6 +20,8 @@ export type Hold = {
   readonly walSenderPid: number | undefined;
   /** Number of the last session that had begun when the slot was taken. */
   readonly lastSession?: number;
+  /** Taken before the slot was made, where we made it and it was never published from. */
+  readonly firstSnapshot?: string | undefined;
 };
 
 export type Begun = {
@@ -44,6 +47,7 @@ export function beginSession(
 ): Promise<Begun> {
   return inTransaction(pool, 'beginning a session', async (client) => {
     await storeProgress(client, progress, publication);
+    await beginSnapshots(client, progress, hold.firstSnapshot);
     const [row] = await query<{ session: string }>(
       client,
       'beginning a session',

@@ -203,20 +203,22 @@ export function modelPool(options: ClientOptions): pg.Pool {
 }
 
 /** On a connection of its own, as relay/capture/slot.ts does it. */
-export async function modelCreateSlot(options: ClientOptions, name: string): Promise<void> {
+export async function modelCreateSlot(options: ClientOptions, name: string): Promise<Lsn | undefined> {
   const { network, machine, database } = options;
   try {
     const link = await network.connect(machine, database.server, refusal);
-    await new Promise<void>((resolve, reject) => {
+    const made = await new Promise<Lsn | undefined>((resolve, reject) => {
       link.onBreak = () => reject(reset());
-      const serve = (answer: (value: undefined) => void) => {
-        if (database.slot === undefined) database.createSlot(name);
-        answer(undefined);
+      const serve = (answer: (value: Lsn | undefined) => void) => {
+        const isThere = database.slot !== undefined;
+        if (!isThere) database.createSlot(name);
+        answer(isThere ? undefined : database.slot?.confirmedLsn);
       };
-      link.request('CreateSlot', 'create the slot', serve, () => resolve());
+      link.request('CreateSlot', 'create the slot', serve, resolve);
       network.scheduler.after(30_000, () => reject(reset()), machine);
     });
     link.close();
+    return made;
   } catch (error) {
     throw postgresError(error, 'creating the replication slot');
   }

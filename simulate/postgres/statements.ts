@@ -27,6 +27,9 @@ const known: readonly (readonly [RegExp, Statement])[] = [
     /from outbox\.progress where slot = \$1 for no key update/,
     { lock: ['progress', 'exclusive'], run: lockProgress },
   ],
+  // Snapshots tell `recover` what was published; the relay itself goes by none of them.
+  [/update outbox\.progress\s+set (snapshots_of|covered_snapshot)/, { run: () => none }],
+  [/^select pg_current_snapshot/, { run: () => [{ snapshot: '1:1:' }] }],
   [/insert into outbox\.heartbeat/, { lock: ['heartbeat', 'exclusive'], run: beat }],
   [/^select pg_current_wal_insert_lsn/, { run: ({ walLsn }) => [{ lsn: formatLsn(walLsn) }] }],
   [/insert into outbox\.dead_letter/, { run: storeDeadLetters }],
@@ -140,7 +143,7 @@ function beat(database: Database, [slot, floor]: readonly unknown[], { undo, atC
     database.beat = before;
   });
   atCommit.push(() => database.commit([], { slot: slot as string, number }));
-  return [{ beat: String(number) }];
+  return [{ beat: String(number), snapshot: '1:1:', takenMs: 0 }];
 }
 
 /** By position. On conflict only what the relay itself closed, to read it again, is opened again. */

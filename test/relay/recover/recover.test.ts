@@ -346,7 +346,12 @@ describe('recover', { timeout: 120_000 }, () => {
     const ids = await world.write([{ key: 'fine', seq: 2 }]);
     const topic = await createTopic('refused');
     const env = envOf({ DEAD_LETTERS_TOPIC: topic });
-    const recovered = await world.commandWith(env, 'recover', '--json');
+    // Without the mark nobody knows when the relay first started.
+    expect(await world.commandWith(env, 'recover')).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('2 events were committed when the relay kept no record of it'),
+    });
+    const recovered = await world.commandWith(env, 'recover', '--unjudged', 'publish', '--json');
     expect(recovered.code, recovered.stderr).toBe(0);
     const report = JSON.parse(recovered.stdout);
     expect(report).toMatchObject({ published: 1, deadLettered: 1 });
