@@ -27,6 +27,7 @@ const lineage = 'test/relay/lineage.test.ts';
 const failover = 'test/relay/failover.test.ts';
 const progress = 'test/relay/progress.test.ts';
 const filling = 'test/relay/filling.test.ts';
+const judgement = 'test/relay/recover/judgement.test.ts';
 const largeRows = 'test/relay/large-rows.test.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -603,5 +604,46 @@ export const mutants: readonly Mutant[] = [
     replace: '  }\n  return false;',
     tests: ['test/relay/encode/avro/json.test.ts'],
     only: 'digits with points',
+  },
+  {
+    name: 'recover takes an event for published once Kafka has a later record, whosever it is',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/recover/gap.ts',
+    find: "  return { judgement: 'unjudged', reason: 'removed' };",
+    replace: "  return { judgement: 'expired' };",
+    tests: [judgement],
+    only: 'takes no later record of another service',
+  },
+  {
+    name: 'recover believes the application when an event was written',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/recover/read-gap.ts',
+    find: ': judge(event, this.#use.known, this.#sight(event.topic));',
+    replace:
+      ": event.createdUs !== null && event.createdUs < BigInt(Date.parse('2001-01-01')) * 1000n ? ({ judgement: 'before' } as const) : judge(event, this.#use.known, this.#sight(event.topic));",
+    tests: [judgement],
+    only: 'goes by transactions',
+  },
+  {
+    name: 'recover makes a new slot before it refuses',
+    promise: 'order',
+    invariants: ['I3'],
+    file: 'relay/recover/recover.ts',
+    find: 'return this.#loss.slot === undefined ? await',
+    replace: 'return this.#loss.slot !== null ? await',
+    tests: [judgement],
+    only: 'and adopt gap streams in order',
+  },
+  {
+    name: 'a relay goes on where a recovery was not ended',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/progress.ts',
+    find: 'partial.commitLsn % 8n === 7n',
+    replace: 'partial.commitLsn % 8n === 9n',
+    tests: [judgement],
+    only: 'that refuses leaves a slot',
   },
 ];
