@@ -189,7 +189,7 @@ export const errorTable = {
   },
   TYPE_NOT_IN_SCHEMA: {
     class: 'quarantine',
-    hint: 'The `type` of the event names no type that the schema of its subject has, so it is not known which one the payload is meant for. Correct the event, or register a schema that has its type, then resubmit it. Where types are no names of records, `schemas.typeMatch` = `any`.',
+    hint: 'The `type` of the event names no type that the schema of its subject has, so it is not known which one the payload is meant for. Register a schema that has its type and resubmit it, or write the event again with the right type. Where types are no names of records, `schemas.typeMatch` = `any`.',
   },
   SCHEMA_INCOMPATIBLE: {
     class: 'stop',

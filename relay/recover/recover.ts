@@ -270,7 +270,7 @@ class Run {
         publisher,
         session,
         parked,
-        encoder: new Encoder(config, new RegistryClient(config.registry), topics),
+        encoder: new Encoder(config, new RegistryClient(config.registry), topics, this.#options.log),
         deadLetterTopic:
           topic === undefined ? undefined : new DeadLetterTopic(topic, topics, config.publish.maxRecordBytes),
         consistentLsn: slotLsn,
