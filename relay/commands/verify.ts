@@ -48,7 +48,8 @@ Not judged (no findings):
 
 An application that deletes its own rows leaves events that look leaked; one that changes rows after it inserted them, or
 that purges the dead letters of corrected events, leaves records that differ from them. A topic that may not be seen is
-an error where rows route to it or topics.allow names it; one that only a pattern would match is not missed.
+an error where rows route to it or topics.allow names it; one that only a pattern would match is not missed. Where the
+table has no events the report says "nothing judged", not "ok".
 
 Memory: some 90 bytes for each distinct event and 130 for each distinct key, besides the driver's buffers. It holds up to
 16 million events. --no-content reads the rows once instead of twice, and decodes without comparing.

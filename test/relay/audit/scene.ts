@@ -152,6 +152,8 @@ export class Scene implements AsyncDisposable {
 }
 
 export type SceneSettings = {
+  /** Other brokers than the shared ones. */
+  readonly brokers?: string[];
   readonly partitions?: number;
   readonly configEntries?: NonNullable<ITopicConfig['configEntries']>;
   /** Topics, by pattern, that take tombstones; the one of the scene with `true`. */
@@ -159,7 +161,9 @@ export type SceneSettings = {
 };
 
 export async function openScene(settings: SceneSettings = {}): Promise<Scene> {
-  const { brokers, registryUrl } = await servers();
+  const shared = await servers();
+  const { registryUrl } = shared;
+  const brokers = settings.brokers ?? shared.brokers;
   const database = await createDatabase();
   await migrate({ databaseUrl: database.url });
   const prefix = unique('audit');
@@ -176,12 +180,15 @@ export async function openScene(settings: SceneSettings = {}): Promise<Scene> {
       ...(settings.takesTombstones === true ? { tombstones: [topic] } : {}),
     },
   });
-  await createTopics([
-    { topic, numPartitions: settings.partitions ?? 2, configEntries: settings.configEntries ?? [] },
-    { topic: config.kafka.progressTopic, numPartitions: 1 },
-  ]);
+  await createTopics(
+    [
+      { topic, numPartitions: settings.partitions ?? 2, configEntries: settings.configEntries ?? [] },
+      { topic: config.kafka.progressTopic, numPartitions: 1 },
+    ],
+    brokers,
+  );
   const schemaId = await registerSchema(`${topic}-OrderPlaced`, schema);
-  return new Scene({ config, topic, database, writer: await openWriter(), schemaId });
+  return new Scene({ config, topic, database, writer: await openWriter(brokers), schemaId });
 }
 
 /** Kinds of findings and of what was not judged that are not empty, each with its ids. */

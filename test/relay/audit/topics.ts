@@ -13,8 +13,9 @@ export type TransactionalWriter = AsyncDisposable & {
   open(...writings: Writing[]): Promise<() => Promise<void>>;
 };
 
-export async function openWriter(): Promise<TransactionalWriter> {
-  const producer: Producer = (await kafkaClient()).producer({
+/** @param brokers other ones than the shared */
+export async function openWriter(brokers?: readonly string[]): Promise<TransactionalWriter> {
+  const producer: Producer = (await kafkaClient(brokers)).producer({
     transactionalId: unique('writer'),
     idempotent: true,
     maxInFlightRequests: 1,

@@ -81,6 +81,35 @@ test('verify says that events wait, and that this is no error, when the progress
   expect(exitCode).toBeUndefined();
 });
 
+test('verify says that nothing was judged where the table is empty, and calls that no success', async () => {
+  await using scene = await openScene();
+  await scene.writer.commit(scene.events(scene.record(randomUUID())), await scene.progress());
+  const { output } = await run(scene.config);
+  expect(output).toMatch(/^older than the table +1 +not judged$/m);
+  expect(output).toContain('nothing judged: the table has no event');
+  expect(output).not.toContain('ok');
+});
+
+test('verify shows where a record differs from its row, clean of what acts on a terminal, and no value', async () => {
+  await using scene = await openScene();
+  const id = await scene.insertRow({ payload: '{"total":77777}' });
+  const strange = 'x\u001b[2K\ny';
+  await scene.writer.commit(
+    scene.events(scene.record(id), { ...scene.record(strange), key: 'k' }),
+    await scene.progress(),
+  );
+  const { output, exitCode } = await run(scene.config);
+  expect(output).toMatch(
+    new RegExp(`${id} at \\S+/0 offset 0, position [0-9a-f.]{25}: \\$\\.total: another long$`, 'm'),
+  );
+  expect(output).toContain('x·[2K·y');
+  expect(output).not.toContain('77777');
+  expect(exitCode).toBe(exitCodes.findings);
+  expect((await run(scene.config, '--no-content')).output).toMatch(
+    /^compared with their rows +0 +not judged/m,
+  );
+});
+
 test('verify fails with KAFKA_UNAVAILABLE when no broker answers', async () => {
   await using scene = await openScene();
   const config = { ...scene.config, kafka: { ...scene.config.kafka, brokers: ['127.0.0.1:1'] } };

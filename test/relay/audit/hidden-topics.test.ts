@@ -1,0 +1,57 @@
+/** A broker leaves topics out of its listings that a client may not see: that is no absence. */
+import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
+import { expect, test } from 'vitest';
+import { startKafka } from '../../../stack/kafka.ts';
+import { withAdmin } from '../../support/kafka.ts';
+import { openScene, told } from './scene.ts';
+
+test('a topic that may not be seen or read is an error, for the audit and for what it says of the events in it', {
+  timeout: 300_000,
+}, async () => {
+  await using kafka = await startKafka({
+    quickStart: true,
+    settings: {
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'allow.everyone.if.no.acl.found': true,
+    },
+  });
+  await using scene = await openScene({ brokers: kafka.brokers });
+  const [id] = await scene.insert();
+  await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
+  expect(told(await scene.audit())).toEqual({});
+
+  const { progressTopic } = scene.config.kafka;
+  for (const [topic, operation] of [
+    [scene.topic, AclOperationTypes.DESCRIBE],
+    [scene.topic, AclOperationTypes.READ],
+    [progressTopic, AclOperationTypes.DESCRIBE],
+  ] as const) {
+    const rule = {
+      resourceType: AclResourceTypes.TOPIC,
+      resourceName: topic,
+      resourcePatternType: ResourcePatternTypes.LITERAL,
+      principal: 'User:ANONYMOUS',
+      host: '*',
+      operation,
+    };
+    await withAdmin(
+      (admin) => admin.createAcls({ acl: [{ ...rule, permissionType: AclPermissionTypes.DENY }] }),
+      kafka.brokers,
+    );
+    // A broker learns of a rule a moment after it was made.
+    await expect
+      .poll(() => scene.audit().catch((error: unknown) => error), { timeout: 30_000, interval: 100 })
+      .toMatchObject({ code: 'KAFKA_UNAUTHORIZED', message: expect.stringContaining('authorized') });
+    await withAdmin(
+      (admin) =>
+        admin.deleteAcls({
+          filters: [{ ...rule, permissionType: AclPermissionTypes.DENY }],
+        }),
+      kafka.brokers,
+    );
+    // The other way round: nothing of the rule is left for the next.
+    await expect
+      .poll(() => scene.audit().then(told).catch(String), { timeout: 30_000, interval: 100 })
+      .toEqual({});
+  }
+});
