@@ -52,7 +52,8 @@ an error where rows route to it or topics.allow names it; one that only a patter
 table has no events the report says "nothing judged", not "ok".
 
 Memory: some 90 bytes for each distinct event and 130 for each distinct key, besides the driver's buffers. It holds up to
-16 million events. --no-content reads the rows once instead of twice, and decodes without comparing.
+16 million events. --no-content reads the rows once instead of twice, and decodes without comparing: 14 µs of CPU an
+event where it is 25 with the comparison (40,000 small events, Node 24).
 
 Exit codes: 0 no findings, 1 findings, others as for every command (a server does not answer: 69).
 
