@@ -99,7 +99,7 @@ export const configSchema = z.strictObject({
       .default('outbox.event')
       .meta({ kind: 'string', description: 'The outbox table, as `schema.table`.' }),
     columns: section({
-      id: text('Column of the event id (unique; travels as the header `id`).', 'id'),
+      id: text('Column of the event id (which has to be unique; travels as the header `id`).', 'id'),
       aggregatetype: text('Column that chooses the topic.', 'aggregatetype'),
       aggregateid: text('Column that becomes the record key; order holds per key.', 'aggregateid'),
       type: text('Column that names the event type, and with it the schema.', 'type'),
