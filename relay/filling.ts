@@ -90,12 +90,20 @@ export class Filling {
     this.#copies += copies.length;
     if (encoded.records.length + released.records.length > 0)
       this.committedAtMs.push(transaction.committedAtMs);
-    this.#capturedBytes += transaction.bytes;
+    if (!isEventless(transaction)) this.#capturedBytes += transaction.bytes;
     this.#covered = {
       ...coveredBy(transaction, this.#covered?.endLsn ?? null),
       beat: transaction.beat ?? this.#covered?.beat,
     };
   }
+}
+
+/**
+ * Whether nothing of a transaction is kept once it is covered. Its bytes are given back at once: what is due only with the
+ * next heartbeat would otherwise fill the memory, and hold up the events behind it for as long.
+ */
+export function isEventless({ rows, releases }: CommittedTransaction): boolean {
+  return rows.length === 0 && releases === undefined;
 }
 
 /** A part that does not end its transaction leaves the end LSN at the last one that is whole. */

@@ -15,7 +15,7 @@ import type { Encoder } from './encode/encoder.ts';
 import type { EncodedTransaction, OutboundRecord, Rejection } from './encode/record.ts';
 import { asRelayError, RelayError } from './errors.ts';
 import { failpoint } from './failpoints.ts';
-import { Filling } from './filling.ts';
+import { Filling, isEventless } from './filling.ts';
 import { Notice } from './notice.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -217,6 +217,7 @@ export class Streaming {
     this.#isBlocked = false;
     if (this.#isEnding) return;
     this.#filling.add(transaction, sorted, { released, parked: sorted.parked, copies });
+    if (isEventless(transaction)) this.#use.capture.inbox.release(transaction.bytes);
     this.#content.give();
   }
 

@@ -125,3 +125,13 @@ test('a transaction without events has no part in the latency', () => {
   target.add(transactionOf(30n, 1, { committedAtMs: 6_000 }), encoded(1));
   expect(target.committedAtMs).toEqual([5_000, 6_000]);
 });
+
+test('a transaction without events is covered, and holds no room', () => {
+  const target = filling();
+  target.add(transactionOf(1n, 0, { bytes: 256 }), encoded(0));
+  target.add(transactionOf(2n, 1, { bytes: 300 }), encoded(1));
+  target.add(transactionOf(3n, 0, { bytes: 256, releases: [7] }), encoded(0));
+  target.add(transactionOf(4n, 0, { bytes: 256 }), encoded(0));
+  expect(target.capturedBytes).toBe(556);
+  expect(target.covered?.endLsn).toBe(5n);
+});

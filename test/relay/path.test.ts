@@ -57,6 +57,24 @@ describe('the path from row to record', () => {
     expect(records.map(idOf)).toEqual([...early, ...late]);
   });
 
+  it('is not held up by transactions without events, however many there are between two heartbeats', async () => {
+    const memory = 64 * 1024;
+    await using scene = await streamingWorld({
+      CAPTURE_HEARTBEAT_MS: 3_600_000,
+      CAPTURE_MAX_IN_FLIGHT_BYTES: memory,
+      PUBLISH_MAX_TRANSACTION_BYTES: memory,
+      PUBLISH_BATCH_BYTES: memory,
+    });
+    const { world, relay } = scene;
+    // Rows of the heartbeats of another slot: every one comes as a transaction that holds nothing for this relay.
+    await world.pool.query(`do $$ begin for i in 1..2000 loop
+      delete from outbox.heartbeat where slot = 'other';
+      insert into outbox.heartbeat (slot, beat) values ('other', i); commit;
+    end loop; end $$`);
+    await world.read(await world.write([{ key: 'k', seq: 0 }]), 20_000);
+    expect(await relay.metric('outbox_relay_in_flight_bytes')).toBeLessThan(memory);
+  });
+
   it('publishes what is inserted and deleted in one transaction, and nothing for deletes of old rows', async () => {
     await using scene = await streamingWorld();
     const { world } = scene;
