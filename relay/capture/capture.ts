@@ -57,6 +57,7 @@ export class Capture {
   #serverLsn: Lsn = 0n;
   #beat = 0;
   #lastReceivedMs = performance.now();
+  #wasSilent = false;
   #isPaused = false;
   #isClosed = false;
   #timer: NodeJS.Timeout | undefined;
@@ -227,9 +228,16 @@ export class Capture {
 
   #tick(): void {
     const silentMs = this.#isPaused ? 0 : performance.now() - this.#lastReceivedMs;
-    if (silentMs > this.#config.capture.watchdogMs)
+    const isSilent = silentMs > this.#config.capture.watchdogMs;
+    const wasSilent = this.#wasSilent;
+    this.#wasSilent = isSilent;
+    if (isSilent && wasSilent)
       this.#fail(new RelayError('REPLICATION_STALLED', `nothing arrived for ${Math.round(silentMs)} ms`));
     else this.#sendStatus(silentMs > this.#config.capture.watchdogMs / 3);
+  /**
+   * Silent is the server only if it was at the tick before too. Timers run before sockets: after a stall of this process
+   * the first tick sees the time that has passed, and not yet what waits in the socket.
+   */
   }
 
   #sendStatus(replyRequested: boolean): void {

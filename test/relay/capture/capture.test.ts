@@ -476,6 +476,19 @@ describe('what ends the stream', () => {
     }
   });
 
+  test('a stall of this process is not taken for silence of the server', async () => {
+    const config = await outbox.newSlot();
+    // Below what a setting may be, so that the server itself has more patience than the watchdog.
+    await using stream = await openCapture({
+      ...config,
+      capture: { ...config.capture, watchdogMs: 1_500, walSenderTimeoutMs: 60_000 },
+    });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_500);
+    await pool.query(insertOf('end'));
+    expect(keys(await take(stream.capture, until('end')))).toEqual(['end']);
+    expect(stream.capture.inbox.failure).toBeUndefined();
+  });
+
   test('a server that falls silent before the stream begins is REPLICATION_STALLED too', async () => {
     const target = new URL(outbox.database.url);
     const sockets: Socket[] = [];
