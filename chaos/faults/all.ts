@@ -1,6 +1,7 @@
 /** Every fault there is. */
 import type { Fault } from '../fault.ts';
 import { deadLetterFaults } from './dead-letters.ts';
+import { hostileTextFaults } from './hostile-text.ts';
 import { kafkaFaults } from './kafka.ts';
 import { largeRowFaults } from './large-rows.ts';
 import { networkFaults } from './network.ts';
@@ -20,4 +21,5 @@ export const faults: readonly Fault[] = [
   ...registryFaults,
   ...deadLetterFaults,
   ...largeRowFaults,
+  ...hostileTextFaults,
 ];
