@@ -119,6 +119,20 @@ test.each(['54000', '22021', '57014'])(
   },
 );
 
+test('a relay whose stream has failed begins while nobody has the slot and nobody has begun since, and else not', async () => {
+  const free = unique('slot').replaceAll('-', '_');
+  await createSlot(configOf({ SLOT: free }, { databaseUrl: database.url }));
+  const beginAfter = (lastSession: number, of = free) =>
+    beginSession(pool, { ...progressAt(0x100n), slot: of }, 'publication', { walSenderPid: 1, lastSession });
+  const { session } = await beginAfter(0);
+  await storeDecisions(pool, session, { ...nothing, rejections: [rejection(0x200n)] });
+  await expect(beginAfter(0)).rejects.toMatchObject({ code: 'SLOT_IN_USE' });
+  expect(await letters()).toEqual(['0/200.0 parked']);
+  expect((await beginAfter(1)).reread).toBe(1);
+  // Somebody has the other slot.
+  await expect(beginAfter(0, slot)).rejects.toMatchObject({ code: 'SLOT_IN_USE' });
+});
+
 describe('a session that was succeeded', () => {
   test('before it began takes nothing back of what its successor stored and committed', async () => {
     const { session } = await begin(progressAt(0x100n));
