@@ -94,7 +94,7 @@ export class Streaming {
     this.#housekeeping = new Housekeeping({
       ...dependencies,
       progress: () => this.#progress,
-      stream: () => ({ serverLsn: capture.serverLsn, beat: capture.beat }),
+      stream: () => capture,
     });
   }
 

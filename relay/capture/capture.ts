@@ -123,6 +123,11 @@ export class Capture {
     return this.#beat;
   }
 
+  /** By table, rows that came under its name and look like events; they are not published. */
+  get lookalikes(): ReadonlyMap<string, number> {
+    return this.#assembler.lookalikes;
+  }
+
   /** WAL position of the server as of its latest message: where its stream has got to. */
   get serverLsn(): Lsn {
     return this.#serverLsn;
@@ -226,6 +231,10 @@ export class Capture {
     this.#onKeepalive?.();
   }
 
+  /**
+   * Silent is the server only if it was at the tick before too. Timers run before sockets: after a stall of this process
+   * the first tick sees the time that has passed, and not yet what waits in the socket.
+   */
   #tick(): void {
     const silentMs = this.#isPaused ? 0 : performance.now() - this.#lastReceivedMs;
     const isSilent = silentMs > this.#config.capture.watchdogMs;
@@ -234,10 +243,6 @@ export class Capture {
     if (isSilent && wasSilent)
       this.#fail(new RelayError('REPLICATION_STALLED', `nothing arrived for ${Math.round(silentMs)} ms`));
     else this.#sendStatus(silentMs > this.#config.capture.watchdogMs / 3);
-  /**
-   * Silent is the server only if it was at the tick before too. Timers run before sockets: after a stall of this process
-   * the first tick sees the time that has passed, and not yet what waits in the socket.
-   */
   }
 
   #sendStatus(replyRequested: boolean): void {

@@ -38,7 +38,9 @@ type Relation =
   /** The outbox as it was, or is, without a column that is mapped: no row of it can be read. */
   | { readonly kind: 'unreadable'; readonly problem: string }
   | { readonly kind: 'heartbeat'; readonly slotColumn: number; readonly beatColumn: number }
-  | { readonly kind: 'other' };
+  | { readonly kind: 'other' }
+  /** It has every mapped column, and another name: the outbox renamed, or a second one. */
+  | { readonly kind: 'lookalike'; readonly name: string };
 
 /**
  * What a transaction costs beside its rows. Postgres 14 streams also those that hold none of ours; without this, any
@@ -64,7 +66,12 @@ export type Place = { readonly commitLsn: Lsn; readonly rows: number };
 /** Added to the slot's name in a heartbeat's row that is no heartbeat: the request to release a parked key. */
 export const releaseSuffix = '/release';
 
+/** By the names that a database may have, not by those that somebody may make. */
+const maxLookalikes = 100;
+
 export class TransactionAssembler {
+  /** Rows that came under the name of a table that looks like the outbox; they are not published. */
+  readonly lookalikes = new Map<string, number>();
   readonly #options: AssemblerOptions;
   readonly #store: RowStore;
   readonly #relations = new Map<number, Relation>();
@@ -147,8 +154,15 @@ export class TransactionAssembler {
     this.#offset = 6;
     if (relation.kind === 'outbox') return this.#outboxRow(open, relation.roles);
     if (relation.kind === 'heartbeat') this.#heartbeatRow(open, relation);
+    if (relation.kind === 'lookalike') this.#lookalikeRow(relation.name);
     if (relation.kind === 'unreadable') this.#unreadableRow(open, relation.problem);
     return undefined;
+  }
+
+  #lookalikeRow(name: string): void {
+    const rows = this.lookalikes.get(name);
+    if (rows !== undefined || this.lookalikes.size < maxLookalikes)
+      this.lookalikes.set(name, (rows ?? 0) + 1);
   }
 
   /** Not published in part, and nothing more of it is kept: it may hold any number of such rows. */
@@ -236,8 +250,11 @@ export class TransactionAssembler {
   #describe(name: string, columns: readonly string[]): Relation {
     if (name === this.#options.heartbeatTable)
       return { kind: 'heartbeat', slotColumn: columns.indexOf('slot'), beatColumn: columns.indexOf('beat') };
-    if (name !== this.#options.outboxTable) return { kind: 'other' };
     const wanted = this.#options.columns;
+    if (name !== this.#options.outboxTable) {
+      const isAlike = roles.every((role) => wanted[role] === '' || columns.includes(wanted[role]));
+      return isAlike ? { kind: 'lookalike', name } : { kind: 'other' };
+    }
     for (const role of roles) {
       const column = wanted[role];
       if (column === '' && optionalRoles.has(role)) continue;

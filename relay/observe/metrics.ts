@@ -41,6 +41,9 @@ const counters = {
   kafka_throttle_seconds_total: {
     help: 'Time for which Kafka had this client send nothing, by a quota of its client id or user.',
   },
+  unpublished_rows_total: {
+    help: 'Rows on the stream of another table that has all columns of the outbox: written to the wrong table, or under its old name. They are not published.',
+  },
   sessions_total: { help: 'Replication connections on which the relay began to stream.' },
 } as const satisfies Record<string, Described>;
 
@@ -237,6 +240,10 @@ export function createMetrics(options: { readonly process?: boolean } = {}) {
 
     countThrottle(seconds: number): void {
       counter.kafka_throttle_seconds_total.inc(seconds);
+    },
+
+    countLookalikes(rows: number): void {
+      counter.unpublished_rows_total.inc(rows);
     },
 
     countSession(): void {

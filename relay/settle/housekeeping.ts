@@ -79,14 +79,19 @@ export type HousekeepingDependencies = {
   readonly progress: () => Progress;
   /** Identity of the publication when the session began. */
   readonly publication: string;
-  /** How far the stream has got, and the last heartbeat it brought. */
-  readonly stream: () => { readonly serverLsn: Lsn; readonly beat: number };
+  /** How far the stream has got, the last heartbeat it brought, and rows of tables that only look like the outbox. */
+  readonly stream: () => {
+    readonly serverLsn: Lsn;
+    readonly beat: number;
+    readonly lookalikes: ReadonlyMap<string, number>;
+  };
 };
 
 type Duty = (this: Housekeeping, signal: AbortSignal) => Promise<void>;
 
 export class Housekeeping {
   readonly #use: HousekeepingDependencies;
+  readonly #lookalikes = new Map<string, number>();
   #pending: Heartbeat | undefined;
   #partitionsDueMs = Number.NEGATIVE_INFINITY;
   #partitionsRetryMs = partitionsRetryMs;
@@ -107,6 +112,7 @@ export class Housekeeping {
     const { heartbeatMs } = this.#use.config.capture;
     const atHeartbeat = [
       this.#watchPublication,
+      this.#watchLookalikes,
       this.#heartbeat,
       this.#copyProgress,
       this.#makePartitions,
@@ -161,6 +167,18 @@ export class Housekeeping {
     assertSamePublication(publication, await readPublication(pool, config));
     assertStreamable(await examineOutbox(pool, config), false);
     this.#uncovered.publicationIsSame();
+  }
+
+  /** As after the outbox was renamed and another one made in its place. */
+  async #watchLookalikes(): Promise<void> {
+    const { stream, log, metrics } = this.#use;
+    for (const [table, rows] of stream().lookalikes) {
+      const more = rows - (this.#lookalikes.get(table) ?? 0);
+      if (more === 0) continue;
+      this.#lookalikes.set(table, rows);
+      metrics.countLookalikes(more);
+      log.warn({ table, rows: more }, 'rows of a table that has all columns of the outbox are not published');
+    }
   }
 
   async #heartbeat(): Promise<void> {

@@ -33,14 +33,17 @@ const progressOf = (slot: string): Progress => ({
 type Kept = AsyncDisposable & {
   readonly abort: AbortController;
   readonly housekeeping: Housekeeping;
-  readonly warnings: { err: { code: string } }[];
+  readonly warnings: ({ err: { code: string } } & Record<string, unknown>)[];
   /** How often the progress was looked at, which each round of duties does. */
   readonly looks: () => number;
   /** Settles when it ends; with the failure, if there is one. */
   readonly ended: Promise<RelayError | undefined>;
 };
 
-async function keep(config: Config, capture: Pick<Capture, 'serverLsn' | 'beat'>): Promise<Kept> {
+async function keep(
+  config: Config,
+  capture: Pick<Capture, 'serverLsn' | 'beat'> & Partial<Capture>,
+): Promise<Kept> {
   const pool = createPool(config);
   const publication = await readPublication(pool, config);
   let looks = 0;
@@ -61,7 +64,11 @@ async function keep(config: Config, capture: Pick<Capture, 'serverLsn' | 'beat'>
       looks += 1;
       return progressOf(config.slot);
     },
-    stream: () => ({ serverLsn: capture.serverLsn, beat: capture.beat }),
+    stream: () => ({
+      serverLsn: capture.serverLsn,
+      beat: capture.beat,
+      lookalikes: capture.lookalikes ?? new Map(),
+    }),
   });
   const abort = new AbortController();
   const loops = housekeeping.loops(abort.signal);
@@ -199,6 +206,25 @@ describe('what is noticed', () => {
     expect(await kept.ended).toMatchObject({
       code: 'OUTBOX_TABLE_INVALID',
       message: expect.stringContaining('tables inherit from public.parent (public.child)'),
+    });
+  });
+
+  test('rows that come under the name of another table with all columns of the outbox', async () => {
+    const { pool } = outbox;
+    await pool.query('create table public.second (like outbox.event)');
+    await pool.query('create table public.unlike (id int)');
+    await pool.query('alter publication outbox_relay add table public.second, public.unlike');
+    const config = await newSlot();
+    await using stream = await openCapture(config);
+    await using kept = await keep(config, stream.capture);
+    await pool.query(`insert into public.unlike values (1)`);
+    await pool.query(`insert into public.second (id, aggregatetype, aggregateid, type, payload, headers, created_at)
+      select gen_random_uuid(), 'order', 'k', 'Placed', '{}', '{}', now() from generate_series(1, 3)`);
+    await vi.waitFor(() => expect(kept.warnings).toHaveLength(1), soon);
+    expect(kept.warnings[0]).toMatchObject({
+      table: 'public.second',
+      rows: 3,
+      msg: expect.stringContaining('are not published'),
     });
   });
 
