@@ -9,9 +9,9 @@
  * takes the gap for closed before it is (LINEAGE_SLOT_AHEAD).
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { backoffMs } from '../backoff.ts';
-import type { CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
+import type { CapturedRow, CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
 import { StormWatch } from '../dead-letters/storm.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
@@ -21,11 +21,11 @@ import { RelayError } from '../errors.ts';
 import { failpoint } from '../failpoints.ts';
 import { Parking, type Policy, policyByTopic, type TopicKey } from '../parking.ts';
 import type { Lsn } from '../position.ts';
-import { query, quoteTable } from '../postgres.ts';
 import type { Progress } from '../progress.ts';
 import type { Batch, Publisher } from '../publish/publisher.ts';
 import { storeDecisions } from '../settle/decisions.ts';
 import type { Session } from '../settle/session.ts';
+import { fetchRows, nameOf } from './fetch-rows.ts';
 import { type AbsentEvent, eventMs, transactionsOf } from './gap.ts';
 
 export type ClosingOptions = {
@@ -50,8 +50,8 @@ export type ClosingOptions = {
 
 export type Closed = { readonly published: number; readonly deadLettered: number };
 
-/** Rows fetched at once: at a megabyte each, the most an event may have, 100 MB. */
-const fetchRows = 100;
+/** Rows looked at at once; fewer are fetched where they are large. */
+const fetchEvents = 100;
 
 /**
  * @param events in the order in which they are to be published.
@@ -59,11 +59,14 @@ const fetchRows = 100;
  */
 export async function closeGap(options: ClosingOptions, events: readonly AbsentEvent[]): Promise<Closed> {
   const closing = new Closing(options, events);
-  const step = Math.min(fetchRows, options.config.publish.maxTransactionEvents);
+  const step = Math.min(fetchEvents, options.config.publish.maxTransactionEvents);
   for (const transaction of transactionsOf(events)) {
     await closing.makeRoom(transaction.length);
-    for (let from = 0; from < transaction.length; from += step)
-      await closing.add(transaction.slice(from, from + step));
+    for (let from = 0; from < transaction.length; ) {
+      const count = await closing.fetched(Math.min(step, transaction.length - from));
+      await closing.add(transaction.slice(from, from + count));
+      from += count;
+    }
   }
   await closing.commit();
   return closing.done;
@@ -73,7 +76,7 @@ class Closing {
   readonly #use: ClosingOptions;
   readonly #events: readonly AbsentEvent[];
   /** Rows of the next events, by relation and place; of those before `#fetchedUntil`. */
-  #rows = new Map<string, OutboxRow>();
+  #rows = new Map<string, CapturedRow>();
   #fetchedUntil = 0;
   readonly #storm: StormWatch;
   readonly #policyOf: (topic: string | null) => Policy;
@@ -110,7 +113,7 @@ class Closing {
   /** Events of one transaction. */
   async add(events: readonly AbsentEvent[]): Promise<void> {
     const { config, pool, session, deadLetterTopic } = this.#use;
-    const transaction = await this.#read(events);
+    const transaction = this.#read(events);
     const encoded = await this.#encode(transaction);
     const first = encoded.rejections.find(({ topic }) => this.#policyOf(topic) === 'halt');
     if (first !== undefined)
@@ -133,7 +136,7 @@ class Closing {
     this.#deadLettered += rejections.length;
     // A transaction over the limit is split, as it would be on the stream.
     const { maxTransactionEvents, maxTransactionBytes } = config.publish;
-    if (this.#held + fetchRows > maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes)
+    if (this.#held + fetchEvents > maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes)
       await this.commit();
   }
 
@@ -169,22 +172,23 @@ class Closing {
     this.#use.onProgress(this.#published + this.#deadLettered, this.#events.length);
   }
 
-  /** The rows of the next events, of several transactions where these are small. */
-  async #fetch(): Promise<void> {
-    const { config, client } = this.#use;
-    const events = this.#events.slice(this.#ordinal, this.#ordinal + fetchRows);
-    this.#fetchedUntil = this.#ordinal + events.length;
-    const found = await query<FoundRow>(client, 'reading missing events', selectPlaces(config), [
-      [...new Set(events.map(({ relation }) => relation))],
-      events.map(({ place }) => place),
-    ]);
-    this.#rows = new Map(found.map(({ relation, place, ...row }) => [nameOf({ relation, place }), row]));
+  /**
+   * Fetches the rows of the next events, of several transactions where these are small.
+   * @returns how many of the next events there are, `wanted` at most
+   */
+  async fetched(wanted: number): Promise<number> {
+    if (this.#ordinal + wanted > this.#fetchedUntil) {
+      const { config, client } = this.#use;
+      const events = this.#events.slice(this.#ordinal, this.#ordinal + fetchEvents);
+      this.#rows = await fetchRows(config, client, events);
+      this.#fetchedUntil = this.#ordinal + this.#rows.size;
+    }
+    return Math.max(1, Math.min(wanted, this.#fetchedUntil - this.#ordinal));
   }
 
-  /** @param events the next ones */
-  async #read(events: readonly AbsentEvent[]): Promise<CommittedTransaction> {
-    if (this.#ordinal + events.length > this.#fetchedUntil) await this.#fetch();
-    const at = (index: number): OutboxRow => {
+  /** @param events the next ones, as many as are fetched */
+  #read(events: readonly AbsentEvent[]): CommittedTransaction {
+    const at = (index: number): CapturedRow => {
       const row = this.#rows.get(nameOf(events[index]!));
       if (row !== undefined) return row;
       throw new RelayError('INTERNAL', 'a row of the snapshot was not found again');
@@ -202,23 +206,6 @@ class Closing {
       bytes: 0,
     };
   }
-}
-
-function nameOf({ relation, place }: Pick<AbsentEvent, 'relation' | 'place'>): string {
-  return `${relation} ${place}`;
-}
-
-type FoundRow = OutboxRow & { readonly relation: string; readonly place: string };
-
-/** Each column as its type prints it, as the stream does; a cast to text would strip and rewrite some. */
-function selectPlaces({ outbox }: Config): string {
-  const roles = Object.entries(outbox.columns).map(([role, name]) => {
-    const column = pg.escapeIdentifier(name);
-    const text = name === '' ? 'null' : `case when ${column} is not null then format('%s', ${column}) end`;
-    return `${text} as ${pg.escapeIdentifier(role)}`;
-  });
-  return `select tableoid::text as relation, ctid::text as place, ${roles.join(', ')}
-    from ${quoteTable(outbox.table)} where tableoid = any ($1::oid[]) and ctid = any ($2::tid[])`;
 }
 
 /** Failures that pass by waiting for as long as a recovery can wait. */

@@ -185,3 +185,33 @@ describe('people', () => {
     expect(records.map(({ value }) => value === null)).toEqual([false]);
   });
 });
+
+it('recover sets large rows aside likewise, and reads no more at once than memory has room for', async () => {
+  relay.signal('SIGTERM');
+  await relay.exited;
+  await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+  const values = await emit({ payload: json(`'[' || repeat('{},', 8000000) || '1]'`) });
+  const whole: string[] = [];
+  // 120 MB in one transaction, each row within the limit.
+  const { rows } = await world.pool.query<{ id: string }>(
+    `insert into public.large (id, aggregatetype, aggregateid, type, payload)
+     select 'within-' || n, 'item', 'within', 'test.ItemMoved', '{"key":"k","seq":' || n || repeat(' ', 4000000) || '}'
+       from generate_series(1, 30) as n returning id`,
+  );
+  whole.push(...rows.map(({ id }) => id), await emit());
+  const env = {
+    ...Object.fromEntries(
+      Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]),
+    ),
+    NODE_OPTIONS: '--max-old-space-size=150',
+  };
+  const options = ['--unjudged', 'skip', '--by-writing-order'];
+  const recovered = await world.commandWith(env, 'recover', ...options);
+  expect(recovered.stderr + recovered.stdout).toContain('published');
+  expect(recovered.code).toBe(0);
+  const records = await world.read(whole);
+  expect(records.map(idOf).filter((id) => whole.includes(id)).length).toBe(whole.length);
+  expect(await letters(values)).toMatchObject([
+    { code: 'RECORD_TOO_LARGE', payload: null, context: { leftOut: { payload: 24000030 } } },
+  ]);
+});
