@@ -115,6 +115,20 @@ describe('a topic that does not exist', () => {
   });
 });
 
+test('a connection on which nothing comes back is given up', async () => {
+  const kafka = await kafkaClient();
+  await withAdmin(async (admin) => {
+    const ended = vi.fn();
+    admin.on(admin.events.DISCONNECT, ended);
+    const silent = Object.assign(Object.create(admin) as Admin, {
+      fetchTopicMetadata: () => Promise.reject(new Error('Request Metadata timed out')),
+    });
+    const asked = new Topics(kafka, silent, configOf()).resolve('any');
+    await expect(asked).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
+    expect(ended).toHaveBeenCalledTimes(1);
+  });
+});
+
 describe('what the cluster refuses to a name', () => {
   /** More replicas than the one broker can hold: refused, whoever asks. */
   const unmakeable = (allow: string) => ({ TOPICS_ALLOW: allow, TOPICS_REPLICATION_FACTOR: 3 });
