@@ -25,7 +25,9 @@ export async function readDatabaseState(
   const state = await readSlot(pool, slot);
   const marks = await readMarks(pool, slot);
   if (state === undefined) throw new RelayError('SLOT_MISSING', `slot ${slot} vanished while it was held`);
-  const isOurs = state.activePid === capture.walSenderPid;
+  // Another relay may take the slot between the two readings, and what it does counts once its session has begun.
+  const isUndisturbed = lastSession === undefined || marks.session === lastSession;
+  const isOurs = state.activePid === capture.walSenderPid && isUndisturbed;
   const isAsWeLeftIt = state.activePid === null && marks.session === lastSession;
   if (!isOurs && !isAsWeLeftIt) throw new RelayError('SLOT_IN_USE', `slot ${slot} was taken over meanwhile`);
   const { systemIdentifier, timeline, history } = capture.system;
