@@ -61,9 +61,10 @@ export class HostileRelay {
   }
 
   #read(line: string): void {
-    const { state, err } = JSON.parse(line) as { state?: string; err?: { code: string } };
+    const { msg, err } = JSON.parse(line) as { msg: string; err?: { code: string } };
     if (err !== undefined) this.errors.push(line);
-    if (state !== 'streaming') return;
+    // Other lines have the state beside another message.
+    if (msg !== 'streaming') return;
     this.sessions += 1;
     this.#streaming.resolve();
   }

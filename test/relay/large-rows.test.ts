@@ -124,7 +124,7 @@ describe('set aside', () => {
     });
     expect(found[0]!.letter).toMatchObject({ payload: null, topic: world.topic });
     expect(await peakMb(relay)).toBeLessThan(512);
-    expect(relay.lines.filter(({ state }) => state === 'streaming')).toHaveLength(1);
+    expect(relay.lines.filter(({ msg }) => msg === 'streaming')).toHaveLength(1);
   });
 
   it('for a name that is too long for what is done with names', async () => {
