@@ -127,7 +127,7 @@ export const errorTable = {
   },
   TRANSACTION_EXPIRED: {
     class: 'retry',
-    hint: 'A Kafka transaction took longer than kafka.transactionTimeoutMs, and the broker aborted it; nothing of it is visible. The next one is smaller, which splits larger Postgres transactions. Look for a quota of the client id or user (producer_byte_rate, request_percentage) or a slow cluster; raise the quota or kafka.transactionTimeoutMs.',
+    hint: 'A Kafka transaction took longer than kafka.transactionTimeoutMs, and the broker aborted it; nothing of it is visible. The next ones hold one Postgres transaction each; one that expires again is split. Look for a quota of the client id or user (producer_byte_rate, request_percentage) or a slow cluster; raise the quota or kafka.transactionTimeoutMs.',
   },
   PRODUCER_FENCED: {
     class: 'retry',

@@ -23,7 +23,7 @@ import { Parking, type Policy, policyByTopic, type TopicKey } from './parking.ts
 import { formatLsn, formatPosition, type Lsn } from './position.ts';
 import { advance, type Progress, publishedEvents } from './progress.ts';
 import type { Pace } from './publish/pace.ts';
-import type { Batch, Publisher } from './publish/publisher.ts';
+import type { Publisher } from './publish/publisher.ts';
 import { isExpired } from './publish/refusal.ts';
 import type { Topics } from './publish/topics.ts';
 import { type Released, releaseKeys } from './release.ts';
@@ -357,7 +357,7 @@ export class Streaming {
     try {
       await publisher.commit(batch, next);
     } catch (error) {
-      throw await this.#explain(asRelayError(error), batch);
+      throw await this.#explain(asRelayError(error), filled);
     }
     await failpoint('KAFKA_COMMITTED');
     this.#progress = next;
@@ -372,16 +372,20 @@ export class Streaming {
   }
 
   /** What only the time that the transaction took, or its topics, can tell. */
-  async #explain(failure: RelayError, batch: Batch): Promise<RelayError> {
+  async #explain(failure: RelayError, { batch, committedAtMs }: Filling): Promise<RelayError> {
     const { config, pace, topics, log } = this.#use;
     const elapsedMs = Math.round(performance.now() - this.#begunMs);
     const { transactionTimeoutMs } = config.kafka;
     if (!isExpired(failure, elapsedMs, transactionTimeoutMs))
       return topics.explain(failure, [...batch.eventsByTopic().keys()]);
     const { events, bytes } = batch;
-    pace.expired(batch);
-    const { maxTransactionEvents, maxTransactionBytes } = pace.limits;
-    log.warn({ maxTransactionEvents, maxTransactionBytes }, 'the next Kafka transactions are smaller');
+    pace.expired(batch, committedAtMs.length);
+    const { isSplitting, limits } = pace;
+    const { maxTransactionEvents, maxTransactionBytes, batchEvents } = limits;
+    log.warn(
+      { isSplitting, maxTransactionEvents, maxTransactionBytes, batchEvents },
+      'Kafka aborted a transaction for its time; the next ones are smaller',
+    );
     return new RelayError(
       'TRANSACTION_EXPIRED',
       `Kafka aborted a transaction of ${events} events and ${bytes} bytes that was not over after ${elapsedMs} ms (kafka.transactionTimeoutMs ${transactionTimeoutMs})`,

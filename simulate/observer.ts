@@ -31,7 +31,7 @@ export type ObserverOptions = {
 export class Observer {
   readonly #options: ObserverOptions;
   readonly #database: Database;
-  #isReduced = false;
+  #isSplitting = false;
   readonly #sources = new Map<string, Source>();
   readonly #inOrder: Source[] = [];
   #progress: Progress | undefined;
@@ -109,14 +109,14 @@ export class Observer {
     return source.transaction;
   }
 
-  /** A relay says that Kafka aborted a transaction for its time: from then on it may split smaller ones. */
-  noteReduced(): void {
-    this.#isReduced = true;
+  /** A relay says that Kafka aborts a transaction for its time again and again: from then on it may split smaller ones. */
+  noteSplitting(): void {
+    this.#isSplitting = true;
   }
 
   /** What is published of a transaction lies in one Kafka transaction, or the progress has declared the split. */
   #checkWhole(transaction: WalTransaction, progress: Progress | undefined): void {
-    if (this.#isReduced || transaction.events.length > this.#options.maxTransactionEvents) return;
+    if (this.#isSplitting || transaction.events.length > this.#options.maxTransactionEvents) return;
     const by = new Set<number>();
     for (const { id } of transaction.events) {
       const { publishedBy } = this.#sources.get(id)!;

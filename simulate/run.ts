@@ -385,8 +385,8 @@ class Run {
 
   #logger(machine: Machine): Logger {
     const write = (details: Readonly<Record<string, unknown>>, message = '') => {
-      const { err } = details as { err?: RelayError };
-      if (err?.code === 'TRANSACTION_EXPIRED') this.#observer.noteReduced();
+      const { err, isSplitting } = details as { err?: RelayError; isSplitting?: boolean };
+      if (isSplitting === true) this.#observer.noteSplitting();
       if (this.#trace === undefined) return;
       this.#note(machine.name, `· ${message}${err === undefined ? '' : `: ${err.code} ${err.message}`}`);
     };

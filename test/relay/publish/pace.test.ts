@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest';
+import { Pace } from '../../../relay/publish/pace.ts';
+import { configOf } from '../settings.ts';
+
+const timeoutMs = 60_000;
+const slowMs = timeoutMs / 2;
+const quickMs = 100;
+
+function pace() {
+  const { publish, kafka } = configOf({});
+  return new Pace({ publish, kafka: { ...kafka, transactionTimeoutMs: timeoutMs } });
+}
+
+function limitsOf({ limits }: Pace) {
+  const { maxTransactionEvents, maxTransactionBytes, batchEvents, batchBytes } = limits;
+  return { maxTransactionEvents, maxTransactionBytes, batchEvents, batchBytes };
+}
+
+const whole = limitsOf(pace());
+const large = { events: 1_000, bytes: 1_000_000 };
+
+describe('a Kafka transaction that is aborted for its time', () => {
+  test('of several Postgres transactions leaves each of these whole, one at a time', () => {
+    const it = pace();
+    for (let abort = 0; abort < 5; abort++) it.expired(large, 7);
+    expect(it.isSplitting).toBe(false);
+    expect(limitsOf(it)).toEqual({ ...whole, batchEvents: 1, batchBytes: 1 });
+  });
+
+  test('of one Postgres transaction is tried again whole, and split when it is aborted again', () => {
+    const it = pace();
+    it.expired(large, 1);
+    expect(it.isSplitting).toBe(false);
+    it.expired(large, 1);
+    expect(limitsOf(it)).toMatchObject({ maxTransactionEvents: 500, maxTransactionBytes: 500_000 });
+    it.expired({ events: 500, bytes: 500_000 }, 1);
+    expect(limitsOf(it)).toMatchObject({ maxTransactionEvents: 250, maxTransactionBytes: 250_000 });
+  });
+
+  test('is not counted with one that was committed in between', () => {
+    const it = pace();
+    it.expired(large, 1);
+    it.committed(slowMs);
+    it.expired(large, 1);
+    expect(it.isSplitting).toBe(false);
+  });
+
+  test('is split down to one event and no further', () => {
+    const it = pace();
+    for (let abort = 0; abort < 10; abort++) it.expired({ events: 1, bytes: 1 }, 1);
+    expect(limitsOf(it)).toEqual({
+      maxTransactionEvents: 1,
+      maxTransactionBytes: 1,
+      batchEvents: 1,
+      batchBytes: 1,
+    });
+  });
+
+  test('without events splits nothing', () => {
+    const it = pace();
+    for (let abort = 0; abort < 5; abort++) it.expired({ events: 0, bytes: 0 }, 0);
+    expect(it.isSplitting).toBe(false);
+  });
+});
+
+test('quick transactions bring the settings back, slow ones do not', () => {
+  const it = pace();
+  for (let abort = 0; abort < 3; abort++) it.expired(large, 1);
+  const reduced = limitsOf(it);
+  it.committed(slowMs);
+  expect(limitsOf(it)).toEqual(reduced);
+  for (let commit = 0; commit < 60; commit++) it.committed(quickMs);
+  expect(limitsOf(it)).toEqual(whole);
+});
