@@ -114,7 +114,7 @@ describe('what a batch covers', () => {
 test('the bytes that capture counts are those of all that was added', () => {
   const target = filling();
   target.add(transactionOf(10n, 2, { bytes: 100 }), encoded(2));
-  target.add(transactionOf(20n, 0, { bytes: 7 }), encoded(0));
+  target.add(transactionOf(20n, 1, { bytes: 7 }), encoded(1));
   expect(target.capturedBytes).toBe(107);
 });
 
