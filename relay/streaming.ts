@@ -197,7 +197,12 @@ export class Streaming {
     const published = publishedEvents(this.#claimed, transaction.commitLsn) - transaction.firstOrdinal;
     // Passed over, not covered: covering it would take the progress back into what is published already, and its bytes
     // would wait for a commit that may need the room they take.
-    if (published >= Math.max(1, transaction.rows.length)) {
+    const isPassedOver =
+      transaction.fault === undefined
+        ? published >= Math.max(1, transaction.rows.length)
+        : // How many rows it has is not known, so that a part of them never counts as all.
+          published === Number.POSITIVE_INFINITY;
+    if (isPassedOver) {
       this.#use.capture.inbox.release(transaction.bytes);
       return;
     }

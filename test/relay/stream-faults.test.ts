@@ -99,6 +99,44 @@ describe('a column that was renamed while events waited', () => {
   });
 });
 
+it('a transaction that is published in part is not taken for published where the rest of it cannot be read', async () => {
+  await using world = await World.create(1);
+  await world.pool.query('create table public.ob (like outbox.event)');
+  await world.pool.query('alter publication outbox_relay add table public.ob');
+  const settings = {
+    OUTBOX_TABLE: 'public.ob',
+    OUTBOX_PARTITIONS_DAYS_AHEAD: 0,
+    PUBLISH_MAX_TRANSACTION_EVENTS: 2,
+    PUBLISH_BATCH_EVENTS: 2,
+  };
+  const write = async (column: string, count: number) => {
+    const { rows } = await world.pool.query<{ id: string }>(
+      `insert into public.ob (id, aggregatetype, aggregateid, type, ${column}, headers, created_at)
+       select gen_random_uuid(), 'item', 'k', 'test.ItemMoved', format('{"key":"k","seq":%s}', i)::json, '{}', now()
+         from generate_series(1, $1::int) i returning id`,
+      [count],
+    );
+    return rows.map(({ id }) => id);
+  };
+  await once(world, settings);
+  const ids = await write('payload', 6);
+  await world.pool.query('alter table public.ob rename column payload to body');
+  ids.push(...(await write('body', 1)));
+
+  const dying = world.startRelay({ ...settings, FAILPOINT: 'KAFKA_COMMITTED' });
+  await dying.exited;
+  expect((await world.read(ids.slice(0, 2))).map(idOf)).toEqual(ids.slice(0, 2));
+
+  const renamed = { ...settings, OUTBOX_COLUMNS_PAYLOAD: 'body' };
+  const early = world.startRelay(renamed);
+  expect((await failureOf(early)).err).toMatchObject({ code: 'OUTBOX_TABLE_INVALID' });
+  const old = world.startRelay(settings);
+  expect((await failureOf(old)).err).toMatchObject({ code: 'OUTBOX_TABLE_INVALID' });
+  const late = world.startRelay(renamed);
+  expect((await world.read(ids)).map(idOf)).toEqual(ids);
+  await drained(late);
+});
+
 it('an event that halts the stream does not keep those before it from being published', async () => {
   await using world = await World.create(1);
   const settings = { DEAD_LETTERS_POLICY: 'halt' };
