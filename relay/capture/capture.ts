@@ -226,7 +226,8 @@ export class Capture {
 
   #keepalive(lsn: Lsn, shouldRespond: boolean): void {
     this.#lastReceivedMs = performance.now();
-    if (lsn > this.#serverLsn) this.#serverLsn = lsn;
+    // What was passed since a failure was not taken in: a heartbeat on the way would seem to be left out.
+    if (lsn > this.#serverLsn && this.inbox.failure === undefined) this.#serverLsn = lsn;
     if (shouldRespond) this.#sendStatus(false);
     this.#onKeepalive?.();
   }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Capture, parseTimelineHistory } from '../../../relay/capture/capture.ts';
@@ -469,6 +470,43 @@ describe('what ends the stream', () => {
     try {
       for (const socket of sockets) socket.pause();
       expect(codeOf(await capture.inbox.failed)).toBe('REPLICATION_STALLED');
+    } finally {
+      await capture.close();
+      for (const socket of sockets) socket.destroy();
+      proxy.close();
+    }
+  });
+
+  test('nothing that arrives after the failure says how far the stream has got', async () => {
+    const target = new URL(outbox.database.url);
+    const sockets: Socket[] = [];
+    const proxy = createServer((near) => {
+      const far = connect(Number(target.port), target.hostname);
+      for (const socket of [near, far]) {
+        socket.on('error', () => {});
+        sockets.push(socket);
+      }
+      near.pipe(far).pipe(near);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const url = new URL(target);
+    url.port = String((proxy.address() as AddressInfo).port);
+    const { slot } = await outbox.newSlot();
+    const config = outbox.configWith({ SLOT: slot }, url.href);
+    // Below what a setting may be, so that the server has more patience than the watchdog, and goes on.
+    const limits = { ...config.capture, watchdogMs: 1_500, walSenderTimeoutMs: 60_000 };
+    const capture = await Capture.open({ ...config, capture: limits });
+    try {
+      for (const socket of sockets) socket.pause();
+      expect(codeOf(await capture.inbox.failed)).toBe('REPLICATION_STALLED');
+      const before = capture.serverLsn;
+      await pool.query(insertOf('late'));
+      const arrived = once(sockets[1]!, 'data');
+      for (const socket of sockets) socket.resume();
+      await arrived;
+      // Each status that goes out by now asks for an answer.
+      await delay(2_500);
+      expect(capture.serverLsn).toBe(before);
     } finally {
       await capture.close();
       for (const socket of sockets) socket.destroy();
