@@ -23,7 +23,7 @@ import { formatLsn, parseLsn } from '../position.ts';
 import { readFirstStart } from '../settle/bookkeeping.ts';
 import { allowList } from '../topic-patterns.ts';
 import type { AuditedRecord } from './audited.ts';
-import { awaitProgress, isAt } from './await-progress.ts';
+import { awaitProgress, findProducers, isAt } from './await-progress.ts';
 import { findCompacted } from './compacted.ts';
 import { Comparer, type Comparison } from './compare.ts';
 import { Content } from './content.ts';
@@ -109,17 +109,18 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   const comparer = new Comparer({ maxIds, expectAll });
   const { snapshot, withoutId } = await addEvents(options, client, comparer);
   options.onProgress?.({ stage: 'progress', done: 0 });
+  const place = { kafka, admin, stallMs, topic: config.kafka.progressTopic };
+  const onProducer = (producerId: bigint, slot: string) =>
+    comparer.addProducer(producerId, slot === config.slot);
   const progress = await awaitProgress({
-    kafka,
-    admin,
-    stallMs,
-    topic: config.kafka.progressTopic,
+    ...place,
     slot: config.slot,
     systemIdentifier: snapshot.systemIdentifier,
     reach: snapshot.lsn,
     waitMs: options.waitMs,
-    onProducer: (producerId, slot) => comparer.addProducer(producerId, slot === config.slot),
+    onProducer,
   });
+  await findProducers(place, onProducer);
   const topics = await findTopics(config, admin, comparer.topics());
   const compacted = await findCompacted(admin, topics);
   comparer.setCompacted(new Set(compacted?.keys()));

@@ -1,7 +1,9 @@
-/** Waits for the progress in Kafka, read with the audit's own consumer, to reach an LSN. */
+/** Waits for the progress in Kafka, read with the audit's own consumer, to reach an LSN; and who writes that of other slots. */
 import type { Admin, Kafka } from 'kafkajs';
+import { asRelayError } from '../errors.ts';
 import type { Lsn } from '../position.ts';
 import { type Progress, parseProgress } from '../progress.ts';
+import { isProgressTopic } from '../topic-patterns.ts';
 import { assertVisible, listTopics, readTopics, stableRanges } from './read-topics.ts';
 
 export type AwaitProgressOptions = {
@@ -47,6 +49,32 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
     follow: { isDone: () => isReached, signal: AbortSignal.timeout(waitMs) },
   });
   return latest === undefined ? null : parseProgress(latest);
+}
+
+/**
+ * Tells of the producers of other slots, whose progress is in topics of their own. What may not be read stays untold: their
+ * records are then strangers like any.
+ * @throws RelayError KAFKA_*
+ */
+export async function findProducers(
+  { kafka, admin, topic: own, stallMs }: Pick<AwaitProgressOptions, 'kafka' | 'admin' | 'topic' | 'stallMs'>,
+  onProducer: (producerId: bigint, slot: string) => void,
+): Promise<void> {
+  const topics = await listTopics(admin);
+  for (const topic of topics.filter((name) => name !== own && isProgressTopic(name, own)))
+    try {
+      await readTopics({
+        kafka,
+        ranges: await stableRanges(admin, [topic]),
+        stallMs,
+        onRecords: (records) => {
+          for (const { key, producerId } of records)
+            if (producerId !== undefined) onProducer(producerId, slotOf(key?.toString() ?? ''));
+        },
+      });
+    } catch (error) {
+      if (asRelayError(error).code !== 'KAFKA_UNAUTHORIZED') throw error;
+    }
 }
 
 /** A claim has a key of its own, behind a slash, which no name of a slot holds. */

@@ -1,6 +1,7 @@
 /** What an audit makes of records that are not the relay's, of compacted topics, and of what it may not see. */
 import { describe, expect, test } from 'vitest';
 import { createTopics } from '../../support/kafka.ts';
+import { unique } from '../../support/unique.ts';
 import { openScene, type Scene, told } from './scene.ts';
 import { openWriter } from './topics.ts';
 
@@ -53,6 +54,20 @@ test('a stranger of another slot’s relay is counted apart, and one of this slo
   const progress = await scene.progress();
   const theirs = { ...progress, messages: [{ ...progress.messages[0]!, key: 'another_slot' }] };
   const [strange, leaked] = [scene.record('9'), scene.record('8')];
+  await other.commit(scene.events(strange), theirs);
+  await scene.writer.commit(scene.events(scene.record(id!), leaked), progress);
+  expect(told(await scene.audit())).toEqual({ foreign: ['9'], leaked: ['8'] });
+});
+
+test('so is one of another slot whose progress has a topic of its own', async () => {
+  await using scene = await openScene();
+  await using other = await openWriter();
+  const [id] = await scene.insert();
+  const topic = `outbox-relay.progress.${unique('slot').replaceAll('-', '_')}`;
+  await createTopics([{ topic, numPartitions: 1 }]);
+  const progress = await scene.progress();
+  const [strange, leaked] = [scene.record('9'), scene.record('8')];
+  const theirs = { topic, messages: [{ ...progress.messages[0]!, key: 'another_slot' }] };
   await other.commit(scene.events(strange), theirs);
   await scene.writer.commit(scene.events(scene.record(id!), leaked), progress);
   expect(told(await scene.audit())).toEqual({ foreign: ['9'], leaked: ['8'] });
