@@ -29,6 +29,7 @@ const failover = 'test/relay/failover.test.ts';
 const progress = 'test/relay/progress.test.ts';
 const filling = 'test/relay/filling.test.ts';
 const judgement = 'test/relay/recover/judgement.test.ts';
+const unreadableRows = 'test/relay/recover/unreadable.test.ts';
 const largeRows = 'test/relay/large-rows.test.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -724,5 +725,26 @@ export const mutants: readonly Mutant[] = [
     replace: 'partial.commitLsn % 8n === 9n',
     tests: [judgement],
     only: 'that refuses leaves a slot',
+  },
+  {
+    name: 'recover passes over a row that cannot be read, and sets nothing aside',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/recover/close-gap.ts',
+    find: 'storeDecisions(pool, session, { rejections, parked, releases: [] })',
+    replace:
+      'storeDecisions(pool, session, { rejections: rejections.filter(({ row }) => row.unreadable === undefined), parked, releases: [] })',
+    tests: [unreadableRows],
+    only: 'goes on behind',
+  },
+  {
+    name: 'recover forgets a row whose id cannot be read',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/recover/read-gap.ts',
+    find: 'const id = row.id ?? (await readDigest(config, client, place));',
+    replace: 'const id = row.id;',
+    tests: [unreadableRows],
+    only: 'goes on behind',
   },
 ];

@@ -63,7 +63,7 @@ export const errorTable = {
   },
   ROW_UNREADABLE: {
     class: 'stop',
-    hint: 'Postgres cannot send a row: it holds bytes that are not text in the encoding of the database (as an SQL_ASCII database takes them), or is larger than 1 GB as text. Everything before it is published. Once the row is out of the table, `outbox-relay recover --force` publishes what is behind it.',
+    hint: 'Postgres cannot send a row: it holds bytes that are not text in the encoding of the database (as an SQL_ASCII database takes them), or is larger than 1 GB as text. Everything before it is published. `outbox-relay recover --skip-unreadable` makes a dead letter of the row, publishes what is behind it, and lets `run` go on; `--dry-run` shows it first.',
   },
   POSTGRES_UNAUTHORIZED: {
     class: 'stop',
@@ -214,6 +214,10 @@ export const errorTable = {
   EVENT_INVALID: {
     class: 'quarantine',
     hint: 'A column of the event is missing or malformed (id, aggregatetype, aggregateid, type or headers).',
+  },
+  EVENT_UNREADABLE: {
+    class: 'quarantine',
+    hint: 'Postgres cannot give the row as text, and `recover --skip-unreadable` passed it over; the message says where it is and which columns cannot be read. The dead letter lacks those. Where it is the payload alone, `dead-letters fix --payload` and `dead-letters resubmit` publish the event; otherwise discard it, and write the event again as valid text.',
   },
   KEY_PARKED: {
     class: 'quarantine',

@@ -140,12 +140,12 @@ export async function readAll<Row extends pg.QueryResultRow>(
   doing: string,
   text: string,
   values: readonly unknown[],
-  onRows: (rows: readonly Row[]) => void,
+  onRows: (rows: readonly Row[]) => void | Promise<void>,
 ): Promise<void> {
   await query(client, doing, `declare audit no scroll cursor for ${text}`, values);
   for (;;) {
     const rows = await query<Row>(client, doing, `fetch ${fetchRows} from audit`);
-    if (rows.length > 0) onRows(rows);
+    if (rows.length > 0) await onRows(rows);
     if (rows.length < fetchRows) return;
   }
 }

@@ -16,6 +16,7 @@ import { Inbox } from './inbox.ts';
 import { type Place, TransactionAssembler } from './pgoutput.ts';
 import { heartbeatTable } from './publication.ts';
 import { encodeStatusUpdate } from './status-update.ts';
+import { isUnreadable } from './unreadable.ts';
 
 /** Who the server is, as IDENTIFY_SYSTEM and TIMELINE_HISTORY tell. */
 export type SystemIdentity = {
@@ -305,15 +306,13 @@ export function parseTimelineHistory(content: string): SystemIdentity['history']
 /** Errors of START_REPLICATION and of the stream itself, where an SQLSTATE means something else than in a query. */
 function replicationError(error: unknown): RelayError {
   const translated = postgresError(error, 'replication');
-  switch (translated.context.sqlState) {
+  const { sqlState } = translated.context;
+  if (isUnreadable(sqlState)) return new RelayError('ROW_UNREADABLE', translated.message, { cause: error });
+  switch (sqlState) {
     case '42704': // undefined_object
       return isOfPublication(error)
         ? new RelayError('PUBLICATION_MISSING', translated.message, { cause: error })
         : new RelayError('SLOT_MISSING', translated.message, { cause: error });
-    case '22021': // character_not_in_repertoire
-    case '22P05': // untranslatable_character
-    case '54000': // program_limit_exceeded: over 1 GB
-      return new RelayError('ROW_UNREADABLE', translated.message, { cause: error });
     case '55000': // object_not_in_prerequisite_state
       return new RelayError('SLOT_INVALIDATED', translated.message, { cause: error });
     default:

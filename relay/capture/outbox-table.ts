@@ -127,7 +127,7 @@ function judgeEncoding({ encoding }: TableFacts): TableFinding[] {
       severity: 'warn',
       code: 'ROW_UNREADABLE',
       message:
-        'the encoding of the database is SQL_ASCII, so it takes text that is not UTF-8, and a row with such text stops the stream',
+        'the encoding of the database is SQL_ASCII, so it takes text that is not UTF-8, and a row with such text stops the stream until `recover --skip-unreadable` passes it over',
       fix: 'move to a database with encoding UTF8; until then have every writer send UTF-8',
     },
   ];

@@ -20,7 +20,21 @@ export type OutboxRow = {
  */
 export type LeftOut = { readonly rowBytes: number } & { readonly [Role in keyof OutboxRow]?: number };
 
-export type CapturedRow = OutboxRow & { readonly leftOut?: LeftOut };
+/** Of a row that Postgres cannot give as text, which never comes on the stream: what is missing of it, and where it is. */
+export type Unreadable = {
+  /** Of each column that cannot be read, as far as they can be counted. */
+  readonly bytes: { readonly [Role in keyof OutboxRow]?: number };
+  readonly sqlState: string;
+  /** Where it is, and why. */
+  readonly message: string;
+  readonly table: string;
+  /** Its ctid. */
+  readonly place: string;
+  /** Stands for an id that cannot be read; null where it can be. */
+  readonly idDigest: string | null;
+};
+
+export type CapturedRow = OutboxRow & { readonly leftOut?: LeftOut; readonly unreadable?: Unreadable };
 
 /**
  * Rows as they came, made into text one at a time when asked for: as objects they would take four times the memory, on

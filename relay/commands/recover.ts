@@ -14,13 +14,15 @@ type Options = {
   force?: boolean;
   byWritingOrder?: boolean;
   acceptRewound?: boolean;
+  skipUnreadable?: boolean;
   unjudged: RecoverOptions['unjudged'];
 };
 
 const help = `
 For a relay that stopped with SLOT_MISSING, SLOT_INVALIDATED, LINEAGE_SLOT_AHEAD, LINEAGE_PROGRESS_LOST,
 RECOVERY_UNFINISHED or PUBLICATION_GAP: its slot was dropped, given up by Postgres, lost in a failover, made again or
-moved by hand, or did not see the outbox for a while.
+moved by hand, or did not see the outbox for a while. And for one that stopped with ROW_UNREADABLE: --skip-unreadable
+passes over such rows, with a dead letter for each, and publishes what is behind them.
 
 What it does: fence whoever published before, take a snapshot of the outbox table at a known position, compare it with
 the topics (read_committed) and the dead letters, publish what is in neither, and write the progress at which \`run\` goes
@@ -46,6 +48,7 @@ Exit codes: 0 recovered · 1 shown, or refused until an option decides; nothing 
 Examples:
   $ outbox-relay recover --dry-run
   $ outbox-relay recover
+  $ outbox-relay recover --skip-unreadable
   $ outbox-relay recover --json | jq '{published, notCovered}'`;
 
 export function recoverCommand(load: Load): Command {
@@ -64,6 +67,10 @@ export function recoverCommand(load: Load): Command {
         .choices(['refuse', 'publish', 'skip'])
         .default('refuse'),
     )
+    .option(
+      '--skip-unreadable',
+      'set rows aside as dead letters that Postgres cannot give as text (ROW_UNREADABLE)',
+    )
     .option('--accept-rewound', 'go on although Kafka has events this database lost (LINEAGE_REWOUND)')
     .option('--force', 'compare and make a new slot although nothing seems lost')
     .option('--json', 'print one JSON object')
@@ -77,6 +84,7 @@ export function recoverCommand(load: Load): Command {
         isDryRun: options.dryRun === true,
         isForced: options.force === true,
         acceptsRewound: options.acceptRewound === true,
+        skipsUnreadable: options.skipUnreadable === true,
         acceptsWritingOrder: options.byWritingOrder === true,
         unjudged: options.unjudged,
         onProgress: (progress) => line.show(progress.stage, progress),

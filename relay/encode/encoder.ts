@@ -3,6 +3,7 @@
  * reason: it leaves as a `retry` error, and the transaction is encoded again later. So does what nobody foresaw, but only
  * so often: then the event is refused for it.
  */
+
 import type { CapturedRow, CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
@@ -180,14 +181,16 @@ export class Encoder {
    * Before anything else: of a row that is too large, what was kept is not the event. Rows that did not come from the
    * stream are judged here only.
    */
-  #assertReadable({ leftOut, aggregatetype, type, payload, headers }: CapturedRow): void {
+  #assertReadable({ leftOut, unreadable, aggregatetype, type, payload, headers }: CapturedRow): void {
     const bytes = leftOut?.rowBytes ?? (payload?.length ?? 0) + (headers?.length ?? 0);
-    if (leftOut === undefined && bytes <= this.#maxRowBytes) return;
+    if (leftOut === undefined && unreadable === undefined && bytes <= this.#maxRowBytes) return;
     const topic = aggregatetype === null ? undefined : this.#router.topic(aggregatetype, type);
+    const names = topic === undefined ? {} : { topic };
+    if (unreadable !== undefined) throw new Refusal('EVENT_UNREADABLE', unreadable.message, names);
     throw new Refusal(
       'RECORD_TOO_LARGE',
       `the row has ${bytes} bytes, publish.maxRowBytes is ${this.#maxRowBytes}`,
-      topic === undefined ? {} : { topic },
+      names,
     );
   }
 

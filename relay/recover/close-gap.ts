@@ -11,7 +11,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import { backoffMs } from '../backoff.ts';
-import type { CapturedRow, CommittedTransaction } from '../capture/transaction.ts';
+import type { CapturedRow, CommittedTransaction, Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
 import { StormWatch } from '../dead-letters/storm.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
@@ -25,8 +25,9 @@ import type { Progress } from '../progress.ts';
 import type { Batch, Publisher } from '../publish/publisher.ts';
 import { storeDecisions } from '../settle/decisions.ts';
 import type { Session } from '../settle/session.ts';
-import { fetchRows, nameOf } from './fetch-rows.ts';
+import { fetchRows } from './fetch-rows.ts';
 import { type AbsentEvent, eventMs, transactionsOf } from './gap.ts';
+import { nameOf } from './unreadable.ts';
 
 export type ClosingOptions = {
   readonly config: Config;
@@ -41,6 +42,8 @@ export type ClosingOptions = {
   readonly session: Session;
   /** Keys whose events wait behind a refused one. */
   readonly parked: readonly TopicKey[];
+  /** By relation and place, rows of which dead letters are to be made. */
+  readonly unreadable: ReadonlyMap<string, Unreadable>;
   /** Where the new slot begins. */
   readonly consistentLsn: Lsn;
   /** As the claim found it. */
@@ -115,16 +118,18 @@ class Closing {
     const { config, pool, session, deadLetterTopic } = this.#use;
     const transaction = this.#read(events);
     const encoded = await this.#encode(transaction);
-    const first = encoded.rejections.find(({ topic }) => this.#policyOf(topic) === 'halt');
+    // Of rows that cannot be read a person has decided already.
+    const undecided = encoded.rejections.filter(({ row }) => row.unreadable === undefined);
+    const first = undecided.find(({ topic }) => this.#policyOf(topic) === 'halt');
     if (first !== undefined)
       throw new RelayError('EVENT_REJECTED', `an event was refused: ${first.code} ${first.message}`, {
         context: { id: first.row.id, code: first.code, path: first.path },
       });
-    const storm = this.#storm.add(events.length, encoded.rejections.length, performance.now());
+    const storm = this.#storm.add(events.length, undecided.length, performance.now());
     if (storm !== undefined)
       throw new RelayError(
         'DEAD_LETTER_STORM',
-        `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${encoded.rejections.at(-1)?.code ?? 'none'}`,
+        `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${undecided.at(-1)?.code ?? 'none'}`,
         { context: { ...storm } },
       );
     const { records, rejections, parked } = this.#parking.sort(transaction, 0, encoded);
@@ -178,9 +183,9 @@ class Closing {
    */
   async fetched(wanted: number): Promise<number> {
     if (this.#ordinal + wanted > this.#fetchedUntil) {
-      const { config, client } = this.#use;
+      const { config, client, unreadable } = this.#use;
       const events = this.#events.slice(this.#ordinal, this.#ordinal + fetchEvents);
-      this.#rows = await fetchRows(config, client, events);
+      this.#rows = await fetchRows(config, client, events, unreadable);
       this.#fetchedUntil = this.#ordinal + this.#rows.size;
     }
     return Math.max(1, Math.min(wanted, this.#fetchedUntil - this.#ordinal));

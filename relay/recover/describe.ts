@@ -36,6 +36,8 @@ export function describeStage({ stage, done, total }: RecoverProgress): string {
       return `reading the topics: ${count(done)} of ${count(total ?? 0)} offsets`;
     case 'table':
       return `reading the outbox table: ${count(done)} rows`;
+    case 'rows':
+      return `looking for rows that cannot be read: ${count(done)} of ${count(total ?? 0)} missing events`;
     case 'publishing':
       return `publishing what is missing: ${count(done)} of ${count(total ?? 0)} events`;
   }
@@ -58,8 +60,13 @@ function describeOrder({ order, uncertainKeys }: Recovery): string {
   return order === 'writing' ? `${orders.writing}; ${certain}` : orders[order];
 }
 
-function remarks({ unjudged, expired, beforeFirstStart, withoutId, repeated }: Recovery): string[] {
+function remarks(recovery: Recovery): string[] {
+  const { unjudged, expired, beforeFirstStart, withoutId, repeated, unreadable } = recovery;
   const all: [number, string][] = [
+    [
+      unreadable.count,
+      `${describeSome(unreadable)} of the missing cannot be read as text: a dead letter each, without what cannot be read`,
+    ],
     [unjudged.count, `${describeSome(unjudged)} cannot be judged: published, or never published`],
     [expired.count, `${describeSome(expired)} were published and are removed from Kafka since`],
     [
@@ -82,11 +89,11 @@ function describeNotCovered({ notCovered }: Recovery): string {
   return `${from ?? 'the beginning'} to ${until}: rows of that time are gone from the table; what of them was not published is lost`;
 }
 
-function result({ outcome, keepsSlot, published, deadLettered, missing }: Recovery): string {
+function result({ outcome, keepsSlot, published, deadLettered, missing, unreadable }: Recovery): string {
   if (outcome === 'refused')
     return `nothing was published, and ${keepsSlot ? 'the slot is as it was' : 'the new slot was dropped again'}: decide, and run again`;
   if (outcome === 'dry-run')
-    return `a dry run: nothing was changed; without --dry-run ${count(missing.count)} events would be published, and what is committed until then`;
+    return `a dry run: nothing was changed; without --dry-run ${count(missing.count - unreadable.count)} events would be published, and what is committed until then`;
   const refused = deadLettered === 0 ? '' : `, ${count(deadLettered)} set aside as dead letters`;
   return `recovered: ${count(published)} events published${refused}`;
 }

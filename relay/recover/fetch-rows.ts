@@ -3,27 +3,28 @@
  * would on the stream: without what is too large of it, which Postgres leaves out.
  */
 import pg from 'pg';
-import type { CapturedRow, LeftOut, OutboxRow } from '../capture/transaction.ts';
+import type { CapturedRow, LeftOut, OutboxRow, Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
-import { query, quoteTable } from '../postgres.ts';
+import { query } from '../postgres.ts';
 import { maxRowBytesOf } from '../row-size.ts';
-import type { AbsentEvent } from './gap.ts';
-
-export type Place = Pick<AbsentEvent, 'relation' | 'place'>;
+import {
+  columnBytesMax,
+  fromPlaces,
+  nameOf,
+  type Place,
+  readColumns,
+  textOf,
+  valuesOf,
+} from './unreadable.ts';
 
 /** Of the rows fetched at once; one that may be larger comes alone. */
 const fetchBytesMax = 16 * 1024 * 1024;
-/** As on the stream: of a row that is too large, a column over this is left out, but for the beginning of a name. */
-const columnBytesMax = 64 * 1024;
 const beginningCharacters = 1_000;
-
-export function nameOf({ relation, place }: Place): string {
-  return `${relation} ${place}`;
-}
 
 type Sized = Place & { readonly [Role in keyof OutboxRow]: string | null };
 
 /**
+ * @param unreadable by name, of the places those that Postgres cannot give as text
  * @returns the first of `places`, by name: one at least, and no more than the bytes allow
  * @throws RelayError POSTGRES_*
  */
@@ -31,6 +32,7 @@ export async function fetchRows(
   config: Config,
   client: pg.Client,
   places: readonly Place[],
+  unreadable: ReadonlyMap<string, Unreadable>,
 ): Promise<Map<string, CapturedRow>> {
   const doing = 'reading missing events';
   const sizes = new Map<string, Partial<Record<keyof OutboxRow, number>>>();
@@ -38,7 +40,7 @@ export async function fetchRows(
     client,
     doing,
     select(config, (text) => `octet_length(${text})`),
-    valuesOf(places),
+    valuesOf(places.filter((place) => !unreadable.has(nameOf(place)))),
   ))
     sizes.set(nameOf({ relation, place }), numbersOf(bytes));
   const maxRowBytes = maxRowBytesOf(config.publish);
@@ -52,8 +54,9 @@ export async function fetchRows(
       rows.set(nameOf({ relation, place }), row);
   };
   const large = chosen.filter((place) => bytesOf(place) > maxRowBytes);
+  const apart = chosen.filter((place) => unreadable.has(nameOf(place)));
   await read(
-    chosen.filter((place) => !large.includes(place)),
+    chosen.filter((place) => !large.includes(place) && !apart.includes(place)),
     select(config, (text) => text),
   );
   await read(large, select(config, shortened));
@@ -63,7 +66,22 @@ export async function fetchRows(
     const leftOut = { ...leftOutOf(sizes.get(nameOf(place)) ?? {}), rowBytes: bytesOf(place) };
     rows.set(nameOf(place), { ...row, leftOut });
   }
+  for (const place of apart)
+    rows.set(nameOf(place), await readRest(config, client, place, unreadable.get(nameOf(place))!));
   return rows;
+}
+
+/** What can be read of a row that cannot be read whole. */
+async function readRest(
+  config: Config,
+  client: pg.Client,
+  place: Place,
+  unreadable: Unreadable,
+): Promise<CapturedRow> {
+  const { bytes } = unreadable;
+  const row = await readColumns(config, client, place, shortened, bytes);
+  const rowBytes = Object.values(bytes).reduce((sum, each) => sum + each, 0);
+  return { ...row, leftOut: { ...bytes, rowBytes }, unreadable };
 }
 
 function firstOf(places: readonly Place[], bytesOf: (place: Place) => number): readonly Place[] {
@@ -85,26 +103,18 @@ function leftOutOf(bytes: Partial<Record<keyof OutboxRow, number>>): Omit<LeftOu
   return Object.fromEntries(Object.entries(bytes).filter(([, size]) => size > columnBytesMax));
 }
 
-function valuesOf(places: readonly Place[]): unknown[] {
-  return [[...new Set(places.map(({ relation }) => relation))], places.map(({ place }) => place)];
-}
-
 function shortened(text: string, role: string): string {
   const isName = role !== 'payload' && role !== 'headers';
   const rest = isName ? `left(${text}, ${beginningCharacters}) || '…'` : 'null';
   return `case when octet_length(${text}) <= ${columnBytesMax} then ${text} else ${rest} end`;
 }
 
-/** Each column as its type prints it, as the stream does; a cast to text would strip and rewrite some. */
-function select({ outbox }: Config, wanted: (text: string, role: string) => string): string {
-  const roles = Object.entries(outbox.columns).map(([role, name]) => {
+function select(config: Config, wanted: (text: string, role: string) => string): string {
+  const roles = Object.entries(config.outbox.columns).map(([role, name]) => {
     const column = pg.escapeIdentifier(name);
     const text =
-      name === ''
-        ? 'null'
-        : `case when ${column} is not null then ${wanted(`format('%s', ${column})`, role)} end`;
+      name === '' ? 'null' : `case when ${column} is not null then ${wanted(textOf(name), role)} end`;
     return `${text} as ${pg.escapeIdentifier(role)}`;
   });
-  return `select tableoid::text as relation, ctid::text as place, ${roles.join(', ')}
-    from ${quoteTable(outbox.table)} where tableoid = any ($1::oid[]) and ctid = any ($2::tid[])`;
+  return `select tableoid::text as relation, ctid::text as place, ${roles.join(', ')} ${fromPlaces(config)}`;
 }

@@ -96,9 +96,13 @@ export function judge(
   return { judgement: 'unjudged', reason: 'removed' };
 }
 
+/** The latest that a Date can be; Postgres has later ones. */
+const latestMs = 8.64e15;
+
 /** ms since 1970 of a time in µs; of the time of an event, the commit's where it is known. */
 export function timeMs(timeUs: bigint | null): number | undefined {
-  return timeUs === null ? undefined : Number(timeUs / 1000n);
+  const ms = timeUs === null ? undefined : Number(timeUs / 1000n);
+  return ms === undefined || ms > latestMs ? undefined : ms;
 }
 
 export function eventMs({ committedUs, createdUs }: AbsentEvent): number | undefined {

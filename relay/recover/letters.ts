@@ -22,6 +22,7 @@ import {
   type Session,
   takeBackReleases,
 } from '../settle/session.ts';
+import { idOfDigest } from './unreadable.ts';
 
 /** Up to where what was decided is committed. */
 export type Decided = {
@@ -82,7 +83,8 @@ export async function readLetters(config: Config, { letters, releases }: Decided
     await query(client, 'reading the dead letters', 'begin read only');
     const values = [...boundsOf(letters), formatLsn(releases.endLsn)];
     await readAll<LetterRow>(client, 'reading the dead letters', selectAside, values, (rows) => {
-      for (const { id, commit, ordinal, isAside, isUndecided } of rows) {
+      for (const { eventId, digest, commit, ordinal, isAside, isUndecided } of rows) {
+        const id = eventId ?? idOfDigest(digest);
         const position = { commitLsn: parseLsn(commit), ordinal: Number(ordinal) };
         all.add(id);
         if (isUndecided) undecided.set(id, [...(undecided.get(id) ?? []), position]);
@@ -95,14 +97,21 @@ export async function readLetters(config: Config, { letters, releases }: Decided
   return { all, aside, undecided };
 }
 
-type LetterRow = { id: string; commit: string; ordinal: string; isAside: boolean; isUndecided: boolean };
+type LetterRow = {
+  eventId: string | null;
+  digest: string;
+  commit: string;
+  ordinal: string;
+  isAside: boolean;
+  isUndecided: boolean;
+};
 
-const selectAside = `select event_id as id, commit_lsn::text as commit, ordinal,
+const selectAside = `select event_id as "eventId", context #>> '{unreadable,idDigest}' as digest, commit_lsn::text as commit, ordinal,
        status in ('open', 'parked', 'discarded')
          or (status = 'released' and ${isUncovered('released_lsn', '$5')}) as "isAside",
        status in ('open', 'parked') and ${isBeyond} as "isUndecided"
   from outbox.dead_letter
- where slot = $1 and event_id is not null`;
+ where slot = $1 and (event_id is not null or context #>> '{unreadable,idDigest}' is not null)`;
 
 /**
  * Takes back the releases that are not committed, and those dead letters, with the waiting of the keys that they began.

@@ -89,13 +89,17 @@ export function knownOf({ found, progress, snapshots }: Loss): Known {
  */
 export function assertRecoverable(
   { found }: Loss,
-  { isForced, acceptsRewound }: { readonly isForced: boolean; readonly acceptsRewound: boolean },
+  {
+    isForced,
+    acceptsRewound,
+    skipsUnreadable,
+  }: { readonly isForced: boolean; readonly acceptsRewound: boolean; readonly skipsUnreadable: boolean },
 ): void {
   for (const failure of found)
     if (!recoverable.has(failure.code) && !(failure.code === 'LINEAGE_REWOUND' && acceptsRewound))
       throw failure;
-  // That the history is another one may show only on the stream, so that it is rewound is taken at its word.
-  if (found.length === 0 && !isForced && !acceptsRewound)
+  // That the history is another one, or that a row cannot be read, may show only on the stream, so it is taken at its word.
+  if (found.length === 0 && !isForced && !acceptsRewound && !skipsUnreadable)
     throw new RelayError(
       'CONFIG_INVALID',
       'recover: nothing is lost: slot, progress and publication belong together',

@@ -5,10 +5,30 @@ import type { Config } from '../config.ts';
 import { Router } from '../encode/route.ts';
 import type { Position } from '../position.ts';
 import { query, quoteTable } from '../postgres.ts';
-import { type AbsentEvent, type Judgement, judge, type Known, type Reason, type Sight } from './gap.ts';
+import {
+  type AbsentEvent,
+  type Judgement,
+  judge,
+  type Known,
+  type Reason,
+  type Sight,
+  timeMs,
+} from './gap.ts';
 import type { Letters } from './letters.ts';
 import type { Published } from './published.ts';
 import { visibility, wholeXid } from './snapshot.ts';
+import {
+  attempt,
+  fromPlaces,
+  idOfDigest,
+  nameOf,
+  type Place,
+  type Role,
+  readApart,
+  readColumns,
+  readDigest,
+  valuesOf,
+} from './unreadable.ts';
 
 export type Gap = {
   /** Rows of the snapshot. */
@@ -71,17 +91,54 @@ export async function readGap(options: ReadGapOptions): Promise<Gap> {
             pg_current_snapshot()::text as snapshot, pg_snapshot_xmax(pg_current_snapshot())::text as xmax`,
   );
   const { atMs, hasCommitTimes, snapshot, xmax } = now!;
-  const collected = new Collected(options, BigInt(xmax));
-  onProgress(0);
-  await readAll<Row>(client, 'reading the outbox table', selectRows(config, hasCommitTimes), [], (rows) => {
-    for (const row of rows)
-      if (row.id === null) collected.withoutId += 1;
-      else collected.note(row, row.id, published.ids.find(row.id), letters.aside.has(row.id));
-    collected.events += rows.length;
-    onProgress(collected.events);
-  });
+  const collect = async (text: string, read: (rows: readonly Row[]) => Promise<readonly Row[]>) => {
+    const collected = new Collected(options, BigInt(xmax));
+    onProgress(0);
+    await readAll<Row>(client, 'reading the outbox table', text, [], async (some) => {
+      for (const row of await read(some))
+        if (row.id === null) collected.withoutId += 1;
+        else collected.note(row, row.id, published.ids.find(row.id), letters.aside.has(row.id));
+      collected.events += some.length;
+      onProgress(collected.events);
+    });
+    return collected;
+  };
+  const names = selectNames(config);
+  const whole = await attempt(client, () =>
+    collect(selectRows(config, hasCommitTimes, names), async (rows) => rows),
+  );
+  // Names that are not text end the whole read. So once more: the places first, and the names of those that have some.
+  const collected =
+    'result' in whole
+      ? whole.result
+      : await collect(selectRows(config, hasCommitTimes, []), (rows) => withNames(config, client, rows));
   return { ...collected.result(), atMs, hasCommitTimes, snapshot };
 }
+
+type Names = Pick<Row, 'id' | 'aggregatetype' | 'type' | 'key'>;
+
+/** What cannot be read is not there; an id that cannot has its digest instead. */
+async function withNames(config: Config, client: pg.Client, rows: readonly Row[]): Promise<Row[]> {
+  const text = `select tableoid::text as relation, ctid::text as place, ${selectNames(config).join()} ${fromPlaces(config)}`;
+  const names = new Map<string, Names>();
+  const read = async (some: readonly Place[]) => {
+    for (const row of await query<Names & Place>(client, 'reading names', text, valuesOf(some)))
+      names.set(nameOf(row), row);
+  };
+  for (const place of await readApart(client, rows, read)) {
+    const row = await readColumns(config, client, place, (column, role) => (isName(role) ? column : 'null'));
+    const id = row.id ?? (await readDigest(config, client, place));
+    names.set(nameOf(place), {
+      id: row.id === null && id !== null ? idOfDigest(id) : id,
+      aggregatetype: row.aggregatetype ?? '',
+      type: row.type ?? '',
+      key: row.aggregateid,
+    });
+  }
+  return rows.map((row) => ({ ...row, ...names.get(nameOf(row)) }));
+}
+
+const isName = (role: Role) => role !== 'payload' && role !== 'headers' && role !== 'createdAt';
 
 /**
  * By how much a commit may show later than its place in the WAL, which decides when it is published. In practice far below
@@ -112,7 +169,8 @@ class Collected {
   /** @param record its entry in `published.ids` */
   note(row: Row, id: string, record: number | undefined, isAside: boolean): void {
     const xid = wholeXid(row.xid, this.#xmax);
-    if (row.createdUs !== null) this.#oldestMs = Math.min(this.#oldestMs, Number(row.createdUs) / 1000);
+    const createdUs = row.createdUs === null ? null : BigInt(row.createdUs);
+    this.#oldestMs = Math.min(this.#oldestMs, timeMs(createdUs) ?? Number.POSITIVE_INFINITY);
     const { covered } = this.#use.known;
     const isCovered = covered !== undefined && visibility(xid, covered) === 'visible';
     if (isCovered || record !== undefined) this.#reachesBack = true;
@@ -127,7 +185,7 @@ class Collected {
       xidAge: row.xidAge,
       command: Number(row.command),
       committedUs: row.committedUs === null ? null : BigInt(row.committedUs),
-      createdUs: row.createdUs === null ? null : BigInt(row.createdUs),
+      createdUs,
       topic: this.#router.topic(row.aggregatetype, row.type),
       key: row.key,
     };
@@ -182,13 +240,24 @@ class Collected {
   }
 }
 
-function selectRows({ outbox }: Config, hasCommitTimes: boolean): string {
-  const { id, aggregatetype, aggregateid, type, createdAt } = outbox.columns;
+function selectNames({ outbox }: Config): string[] {
+  const { id, aggregatetype, aggregateid, type } = outbox.columns;
   const column = pg.escapeIdentifier;
-  const us = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigint::text`;
-  return `select ${column(id)}::text as id, coalesce(${column(aggregatetype)}::text, '') as aggregatetype,
-      coalesce(${column(type)}::text, '') as type, ${column(aggregateid)}::text as key,
-      tableoid::text as relation, ctid::text as place, xmin::text as xid, age(xmin) as "xidAge", cmin::text as command,
+  return [
+    `${column(id)}::text as id`,
+    `coalesce(${column(aggregatetype)}::text, '') as aggregatetype`,
+    `coalesce(${column(type)}::text, '') as type`,
+    `${column(aggregateid)}::text as key`,
+  ];
+}
+
+function selectRows({ outbox }: Config, hasCommitTimes: boolean, names: readonly string[]): string {
+  const { createdAt } = outbox.columns;
+  const column = pg.escapeIdentifier;
+  // The application may write any time: one that is infinite is none, and the latest there are do not fit a bigint.
+  const us = (time: string) =>
+    `case when isfinite(${time}) then trunc(extract(epoch from ${time}) * 1000000)::text end`;
+  return `select ${names.map((name) => `${name}, `).join('')} tableoid::text as relation, ctid::text as place, xmin::text as xid, age(xmin) as "xidAge", cmin::text as command,
       ${createdAt === '' ? 'null' : us(column(createdAt))} as "createdUs",
       ${hasCommitTimes ? us('pg_xact_commit_timestamp(xmin)') : 'null'} as "committedUs"
     from ${quoteTable(outbox.table)}`;

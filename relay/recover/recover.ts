@@ -24,6 +24,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { type Held, type Means, whileHoldingSlot } from '../adopt.ts';
 import { renewSlotWithSnapshot, type SlotWithSnapshot, temporarySlotWithSnapshot } from '../capture/slot.ts';
+import type { Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
 import { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
@@ -45,6 +46,7 @@ import { type Decided, readDecided, readLetters, takeBack } from './letters.ts';
 import { assertRecoverable, knownOf, type Loss, lookForLoss } from './loss.ts';
 import { readPublished } from './published.ts';
 import { type Gap, readGap } from './read-gap.ts';
+import { findUnreadable, nameOf, shownId } from './unreadable.ts';
 
 export type RecoverOptions = {
   readonly config: Config;
@@ -56,13 +58,15 @@ export type RecoverOptions = {
   readonly acceptsRewound: boolean;
   /** Publish in the order of writing where that of the commits is not known. */
   readonly acceptsWritingOrder: boolean;
+  /** Make a dead letter of each row that Postgres cannot give as text. */
+  readonly skipsUnreadable: boolean;
   /** What to do with events that may have been published and removed from Kafka since. */
   readonly unjudged: 'refuse' | 'publish' | 'skip';
   readonly onProgress: (progress: RecoverProgress) => void;
 };
 
 export type RecoverProgress = {
-  readonly stage: 'slot' | 'topics' | 'table' | 'publishing';
+  readonly stage: 'slot' | 'topics' | 'table' | 'rows' | 'publishing';
   readonly done: number;
   /** undefined where it is not known beforehand. */
   readonly total?: number;
@@ -90,6 +94,8 @@ export type Recovery = {
   readonly events: number;
   readonly records: number;
   readonly missing: Some;
+  /** Of the missing ones, those whose rows Postgres cannot give as text. */
+  readonly unreadable: Some;
   /** How the missing events of one key are ordered: by commit, by writing, or nothing is to be ordered. */
   readonly order: 'commit' | 'writing' | 'none';
   /** Keys for which that order is not certain. */
@@ -149,7 +155,12 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
   }
 }
 
-type Compared = { readonly gap: Gap; readonly missing: readonly AbsentEvent[]; readonly records: number };
+type Compared = {
+  readonly gap: Gap;
+  readonly missing: readonly AbsentEvent[];
+  readonly unreadable: ReadonlyMap<string, Unreadable>;
+  readonly records: number;
+};
 
 class Run {
   readonly #options: RecoverOptions;
@@ -270,6 +281,7 @@ class Run {
         publisher,
         session,
         parked,
+        unreadable: compared.unreadable,
         encoder: new Encoder(config, new RegistryClient(config.registry), topics, this.#options.log),
         deadLetterTopic:
           topic === undefined ? undefined : new DeadLetterTopic(topic, topics, config.publish.maxRecordBytes),
@@ -326,16 +338,24 @@ class Run {
     });
     const { absent } = gap;
     const missing = unjudged === 'publish' ? [...absent.missing, ...absent.unjudged] : absent.missing;
-    return { gap, records: published.records, missing: order(missing) };
+    const unreadable = await findUnreadable(config, client, missing, (done) =>
+      onProgress({ stage: 'rows', done, total: missing.length }),
+    );
+    return { gap, records: published.records, missing: order(missing), unreadable };
   }
 
-  #doubts({ gap, missing }: Compared): string[] {
+  #doubts({ gap, missing, unreadable }: Compared): string[] {
     const doubts: string[] = [];
-    const { acceptsWritingOrder, unjudged } = this.#options;
+    const { acceptsWritingOrder, skipsUnreadable, unjudged } = this.#options;
     const uncertain = countUncertainKeys(missing);
     if (uncertain > 0 && !acceptsWritingOrder)
       doubts.push(
         `of ${uncertain} keys, events of several transactions are missing, and Postgres did not keep when those were committed (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was not then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is that of the commits if writers hold a lock on the aggregate`,
+      );
+    const [first, ...others] = missing.filter((event) => unreadable.has(nameOf(event)));
+    if (first !== undefined && !skipsUnreadable)
+      doubts.push(
+        `ROW_UNREADABLE: event ${shownId(first)}${others.length === 0 ? '' : ` and ${others.length} others`}: ${unreadable.get(nameOf(first))!.message}: --skip-unreadable makes a dead letter of each such row and publishes the rest`,
       );
     if (unjudged === 'refuse')
       for (const [reason, count] of Object.entries(gap.reasons) as [Reason, number][])
@@ -345,7 +365,7 @@ class Run {
   }
 
   #report(compared: Compared, done: Pick<Recovery, 'outcome'> & Partial<Recovery>): Recovery {
-    const { gap, missing, records } = compared;
+    const { gap, missing, records, unreadable } = compared;
     const { absent, events, withoutId, repeated } = gap;
     const isTimed = missing.every(({ committedUs }) => committedUs !== null);
     return {
@@ -358,6 +378,7 @@ class Run {
       events,
       records,
       missing: some(missing),
+      unreadable: some(missing.filter((event) => unreadable.has(nameOf(event)))),
       order: missing.length < 2 ? 'none' : isTimed ? 'commit' : 'writing',
       uncertainKeys: countUncertainKeys(missing),
       unjudged: some(absent.unjudged),
@@ -399,7 +420,7 @@ function some(events: readonly AbsentEvent[]): Some {
   }
   return {
     count: events.length,
-    ids: events.slice(0, idsShown).map(({ id }) => id),
+    ids: events.slice(0, idsShown).map(shownId),
     from: Number.isFinite(from) ? iso(from) : null,
     until: Number.isFinite(until) ? iso(until) : null,
   };

@@ -150,8 +150,9 @@ function withoutLarge(row: CapturedRow): CapturedRow {
 }
 
 /** What is known beside the reason, as JSON. */
-export function contextOf({ subject, schemaId, failure, row: { leftOut } }: Rejection): string {
-  return JSON.stringify({ subject, schemaId, leftOut, ...failure });
+export function contextOf({ subject, schemaId, failure, row: { leftOut, unreadable } }: Rejection): string {
+  const unread = unreadable === undefined ? undefined : { ...unreadable, message: undefined };
+  return JSON.stringify({ subject, schemaId, leftOut, unreadable: unread, ...failure });
 }
 
 /** What waits for a person. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import {
   type AbsentEvent,
   countUncertainKeys,
+  eventMs,
   judge,
   type Known,
   order,
@@ -32,6 +33,11 @@ function event(given: Partial<AbsentEvent> & { atMs?: number } = {}): AbsentEven
 }
 
 const us = (ms: number) => BigInt(ms) * 1000n;
+
+test('a time that Postgres has and a Date has not is none', () => {
+  expect(eventMs(event({ createdUs: us(8.64e15) }))).toBe(8.64e15);
+  expect(eventMs(event({ createdUs: us(8.64e15) + 1000n }))).toBeUndefined();
+});
 
 describe('an event that is in the table and not in Kafka', () => {
   const known: Known = {

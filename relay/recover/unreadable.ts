@@ -1,0 +1,232 @@
+/**
+ * Rows that Postgres cannot give as text: bytes that are not UTF-8 in a database that takes them, or more than 1 GB. A
+ * statement that meets one fails whole and would end the snapshot, so what may meet one runs behind a savepoint, and for
+ * ever fewer rows until each such row is alone.
+ */
+import pg from 'pg';
+import type { OutboxRow, Unreadable } from '../capture/transaction.ts';
+import { describeUnreadable, isUnreadable } from '../capture/unreadable.ts';
+import type { Config } from '../config.ts';
+import { RelayError } from '../errors.ts';
+import { query, quoteTable } from '../postgres.ts';
+import type { AbsentEvent } from './gap.ts';
+
+export type Place = Pick<AbsentEvent, 'relation' | 'place'>;
+
+export type Role = keyof OutboxRow;
+
+const limitExceeded = '54000';
+
+/** Of a row that is too large, a column over this is left out, but for the beginning of a name. As on the stream. */
+export const columnBytesMax = 64 * 1024;
+
+/** The longest message that Postgres makes. */
+const rowBytesMax = 2 ** 30 - 1;
+
+/** Places of one statement; where none is unreadable it takes three round trips. */
+const probedPlaces = 1_000;
+
+export function nameOf({ relation, place }: Place): string {
+  return `${relation} ${place}`;
+}
+
+/** For `fromPlaces`. */
+export function valuesOf(places: readonly Place[]): unknown[] {
+  return [
+    [...new Set(places.map(({ relation }) => relation))],
+    places.map(({ place }) => place),
+    places.map(nameOf),
+  ];
+}
+
+/** The names part rows of one ctid in two tables, of which one may be unreadable. */
+export function fromPlaces({ outbox }: Config): string {
+  return `from ${quoteTable(outbox.table)} where tableoid = any ($1::oid[]) and ctid = any ($2::tid[])
+    and tableoid::text || ' ' || ctid::text = any ($3::text[])`;
+}
+
+/** As its type prints it, as the stream does; a cast to text would strip and rewrite some. */
+export const textOf = (column: string) => `format('%s', ${pg.escapeIdentifier(column)})`;
+
+/** In UTF-8. Fails where Postgres cannot send the text, and sends none. */
+const bytesOf = (column: string) => `octet_length(convert_to(${textOf(column)}, 'UTF8'))`;
+
+/** Whatever the encoding of the database: its bytes as they are. */
+const rawOf = (column: string) => `convert_to(${textOf(column)}, 'SQL_ASCII')`;
+
+/**
+ * Stands for an id that is not text, and is the same for the same bytes. No id of an event begins like it: text has no NUL.
+ */
+const digestPrefix = '\0';
+
+export function idOfDigest(digest: string): string {
+  return digestPrefix + digest;
+}
+
+/** As people can find the event. */
+export function shownId({ id, relation, place }: Pick<AbsentEvent, 'id' | 'relation' | 'place'>): string {
+  return id.startsWith(digestPrefix) ? `row ${place} of table ${relation}, whose id is not text` : id;
+}
+
+/** Behind a savepoint. @returns the SQLSTATE where Postgres cannot give something as text */
+export async function attempt<Result>(
+  client: pg.Client,
+  work: () => Promise<Result>,
+): Promise<{ readonly result: Result } | { readonly sqlState: string }> {
+  const doing = 'reading rows apart';
+  await query(client, doing, 'savepoint readable');
+  try {
+    const result = await work();
+    await query(client, doing, 'release savepoint readable');
+    return { result };
+  } catch (error) {
+    const sqlState = error instanceof RelayError ? error.context.sqlState : undefined;
+    if (!isUnreadable(sqlState) || typeof sqlState !== 'string') throw error;
+    await query(client, doing, 'rollback to savepoint readable; release savepoint readable');
+    return { sqlState };
+  }
+}
+
+/**
+ * Reads all that can be read.
+ * @param read reads some; fails if one of them is unreadable
+ * @returns the places of those that cannot be
+ */
+export async function readApart(
+  client: pg.Client,
+  places: readonly Place[],
+  read: (some: readonly Place[]) => Promise<void>,
+): Promise<Place[]> {
+  if (places.length === 0) return [];
+  if ('result' in (await attempt(client, () => read(places)))) return [];
+  if (places.length === 1) return [...places];
+  const middle = places.length >> 1;
+  return [
+    ...(await readApart(client, places.slice(0, middle), read)),
+    ...(await readApart(client, places.slice(middle), read)),
+  ];
+}
+
+/** By name, of the places those that Postgres cannot give as text. @throws RelayError POSTGRES_* */
+export async function findUnreadable(
+  config: Config,
+  client: pg.Client,
+  places: readonly Place[],
+  onProgress: (done: number) => void,
+): Promise<Map<string, Unreadable>> {
+  const sizes = columnsOf(config).map(([, column]) => `coalesce(${bytesOf(column)}::bigint, 0)`);
+  const text = `select tableoid::text as relation, ctid::text as place, ${sizes.join(' + ')} > ${rowBytesMax} as "isOver"
+    ${fromPlaces(config)}`;
+  const found = new Map<string, Unreadable>();
+  for (let from = 0; from < places.length; from += probedPlaces) {
+    onProgress(from);
+    const over: Place[] = [];
+    const read = async (some: readonly Place[]) => {
+      for (const { isOver, ...place } of await query<Place & { isOver: boolean }>(
+        client,
+        'measuring missing events',
+        text,
+        valuesOf(some),
+      ))
+        if (isOver) over.push(place);
+    };
+    const apart = await readApart(client, places.slice(from, from + probedPlaces), read);
+    for (const place of [...apart, ...over]) found.set(nameOf(place), await examine(config, client, place));
+  }
+  return found;
+}
+
+async function examine(config: Config, client: pg.Client, place: Place): Promise<Unreadable> {
+  const bytes: { [Column in Role]?: number } = {};
+  /** Where each can be read, and all of them together cannot. */
+  const large: { [Column in Role]?: number } = {};
+  let sqlState = limitExceeded;
+  for (const [role, column] of columnsOf(config)) {
+    const probed = await attempt(client, () => readOne(config, client, place, bytesOf(column)));
+    if ('result' in probed) {
+      if (Number(probed.result) > columnBytesMax) large[role] = Number(probed.result);
+    } else {
+      sqlState = probed.sqlState;
+      bytes[role] = await rawBytes(config, client, place, column, sqlState);
+    }
+  }
+  const isWhole = Object.keys(bytes).length === 0;
+  const table = await readOne(config, client, place, 'tableoid::regclass');
+  const idDigest = bytes.id === undefined ? null : await readDigest(config, client, place);
+  const found = {
+    bytes: isWhole ? large : bytes,
+    sqlState,
+    table: table ?? '',
+    place: place.place,
+    idDigest,
+  };
+  return { ...found, message: describeUnreadable(found) };
+}
+
+/** What cannot be converted can be counted; what is too large cannot. */
+async function rawBytes(
+  config: Config,
+  client: pg.Client,
+  place: Place,
+  column: string,
+  sqlState: string,
+): Promise<number> {
+  if (sqlState === limitExceeded) return rowBytesMax + 1;
+  const raw = await attempt(client, () => readOne(config, client, place, `octet_length(${rawOf(column)})`));
+  return 'result' in raw ? Number(raw.result) : rowBytesMax + 1;
+}
+
+/** Of the columns of a row, as text: null for what is NULL or cannot be read. */
+export async function readColumns(
+  config: Config,
+  client: pg.Client,
+  place: Place,
+  wanted: (text: string, role: Role) => string,
+  unreadable: Unreadable['bytes'] = {},
+): Promise<OutboxRow> {
+  const row: Record<Role, string | null> = {
+    id: null,
+    aggregatetype: null,
+    aggregateid: null,
+    type: null,
+    payload: null,
+    headers: null,
+    createdAt: null,
+  };
+  for (const [role, column] of columnsOf(config)) {
+    if (unreadable[role] !== undefined) continue;
+    const isNull = `${pg.escapeIdentifier(column)} is null`;
+    const text = `case when ${isNull} then null else ${wanted(textOf(column), role)} end`;
+    const read = await attempt(client, () => readOne(config, client, place, text));
+    if ('result' in read) row[role] = read.result;
+  }
+  return row;
+}
+
+/** Stands for the id; where not even that can be made, the place does. null where the id is NULL. */
+export async function readDigest(config: Config, client: pg.Client, place: Place): Promise<string | null> {
+  const { id } = config.outbox.columns;
+  const digest = `case when ${pg.escapeIdentifier(id)} is not null then encode(sha256(${rawOf(id)}), 'hex') end`;
+  const read = await attempt(client, () => readOne(config, client, place, digest));
+  return 'result' in read ? read.result : nameOf(place);
+}
+
+function columnsOf({ outbox }: Config): [Role, string][] {
+  return (Object.entries(outbox.columns) as [Role, string][]).filter(([, column]) => column !== '');
+}
+
+async function readOne(
+  config: Config,
+  client: pg.Client,
+  place: Place,
+  expression: string,
+): Promise<string | null> {
+  const [row] = await query<{ value: string | null }>(
+    client,
+    'reading a row column by column',
+    `select (${expression})::text as value ${fromPlaces(config)}`,
+    valuesOf([place]),
+  );
+  if (row === undefined) throw new RelayError('INTERNAL', 'a row of the snapshot was not found again');
+  return row.value;
+}
