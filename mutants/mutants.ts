@@ -444,13 +444,14 @@ export const mutants: readonly Mutant[] = [
     only: 'is not held up by',
   },
   {
-    name: 'simulated: dead letters that are read again stay open',
+    name: 'dead letters that are read again stay open',
     promise: 'no double',
     invariants: ['I9'],
     file: 'relay/settle/session.ts',
     find: '    const reread = await rereadDeadLetters(client, progress);',
     replace: '    const reread = 0;\n    void rereadDeadLetters;',
-    tests: 'simulation',
+    tests: ['test/relay/settle/session.test.ts'],
+    only: 'with the keys that the progress covers',
   },
   {
     name: 'simulated: each producer has a transactional id of its own',
