@@ -13,6 +13,7 @@ import { assertSamePublication, readPublication } from './capture/publication.ts
 import { createSlot, readSlot } from './capture/slot.ts';
 import type { Config } from './config.ts';
 import { asRelayError, type ErrorCode, RelayError } from './errors.ts';
+import { failpoint } from './failpoints.ts';
 import { createKafka, kafkaError } from './kafka.ts';
 import { progressAt, readDatabaseState } from './lineage.ts';
 import type { Lsn } from './position.ts';
@@ -21,8 +22,7 @@ import { checkLineage, type DatabaseState, type Progress } from './progress.ts';
 import { fencePublisher } from './publish/fence.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
 import type { Publisher } from './publish/publisher.ts';
-import { storeProgress } from './settle/bookkeeping.ts';
-import { endParking } from './settle/session.ts';
+import { storeAdopted } from './settle/session.ts';
 import { forgetCovered } from './settle/snapshots.ts';
 
 /** What can be adopted, and the refusals that it answers. */
@@ -164,7 +164,11 @@ async function decide(
   const before = claimed instanceof RelayError ? null : claimed;
   const found = slotRefusal ?? findRefusal(what, claimed, database, publication);
   const instance = `${hostname()}/adopt/${randomUUID().slice(0, 8)}`;
-  const fresh = progressAt(config.slot, database, instance, before?.eventCount);
+  const givenUp =
+    what === 'database' && before !== null
+      ? { id: instance, systemIdentifier: before.systemIdentifier, endLsn: before.endLsn }
+      : undefined;
+  const fresh = { ...progressAt(config.slot, database, instance, before?.eventCount), givenUp };
   // A gap is in what was streamed, not in where the stream stands; but what it brings again may be another selection.
   const after =
     what === 'gap' && before !== null
@@ -173,9 +177,9 @@ async function decide(
   if (!isDryRun) {
     // Whatever is adopted, what lies before may have been given up.
     await forgetCovered(pool, after);
-    if (what === 'database') await endParking(pool, config.slot);
     await publisher.commit(publisher.newBatch(), after);
-    await storeProgress(pool, after, publication);
+    await failpoint('FIRST_PROGRESS_COMMITTED');
+    await storeAdopted(pool, after, publication);
   }
   return { found: { code: found.code, message: found.message }, before, after, isWritten: !isDryRun };
 }

@@ -19,6 +19,8 @@ export type Progress = {
   readonly partial: Position | null;
   /** The last transaction of the stream that it covers, whole or in part; none where it was not made from a stream. */
   readonly last?: Landmark | undefined;
+  /** What `adopt database` put this in place of, until the next one. */
+  readonly givenUp?: GivenUp | undefined;
   /** Number of the last heartbeat seen in the stream; 0 before the first. */
   readonly beat: number;
   /** Events published under this slot since its first start. */
@@ -39,17 +41,24 @@ export type Landmark = {
   readonly committedAtMs: number;
 };
 
+/** The end of another history, whose dead letters, parked keys and releases are in the database still. */
+export type GivenUp = Pick<Progress, 'systemIdentifier' | 'endLsn'> & {
+  /** Names the adoption. */
+  readonly id: string;
+};
+
 const progressVersion = 1;
 
 /** The value of a progress record: JSON, LSNs as Postgres prints them. */
 export function serializeProgress(progress: Progress): string {
-  const { endLsn, partial, last, ...rest } = progress;
+  const { endLsn, partial, last, givenUp, ...rest } = progress;
   return JSON.stringify({
     version: progressVersion,
     ...rest,
     endLsn: formatLsn(endLsn),
     partial: partial === null ? null : { commitLsn: formatLsn(partial.commitLsn), ordinal: partial.ordinal },
     ...(last === undefined ? {} : { last: { ...last, commitLsn: formatLsn(last.commitLsn) } }),
+    ...(givenUp === undefined ? {} : { givenUp: { ...givenUp, endLsn: formatLsn(givenUp.endLsn) } }),
   });
 }
 
@@ -60,6 +69,7 @@ export function parseProgress(text: string): Progress {
     if (raw.version !== progressVersion) throw new TypeError(`version ${String(raw.version)}`);
     const partial = raw.partial as { commitLsn: unknown; ordinal: unknown } | null;
     const last = raw.last as { commitLsn: unknown; committedAtMs: unknown } | undefined;
+    const givenUp = raw.givenUp as { id: unknown; systemIdentifier: unknown; endLsn: unknown } | undefined;
     return {
       slot: string(raw.slot),
       systemIdentifier: string(raw.systemIdentifier),
@@ -74,6 +84,14 @@ export function parseProgress(text: string): Progress {
         last === undefined
           ? undefined
           : { commitLsn: parseLsn(string(last.commitLsn)), committedAtMs: count(last.committedAtMs) },
+      givenUp:
+        givenUp === undefined
+          ? undefined
+          : {
+              id: string(givenUp.id),
+              systemIdentifier: string(givenUp.systemIdentifier),
+              endLsn: parseLsn(string(givenUp.endLsn)),
+            },
       beat: count(raw.beat),
       eventCount: count(raw.eventCount),
       instance: string(raw.instance),
@@ -139,6 +157,7 @@ export function advance(
     endLsn,
     partial: covered.partial,
     last: covered.last,
+    givenUp: undefined,
     beat: Math.max(progress.beat, covered.beat ?? 0),
     eventCount: progress.eventCount + events,
   };

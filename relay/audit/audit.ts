@@ -126,9 +126,8 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   comparer.setCompacted(new Set(compacted?.keys()));
   await addRecords({ ...options, comparesContent }, { admin, client, comparer, topics, stallMs });
   options.onProgress?.({ stage: 'dead letters', done: 0 });
-  await readDeadLetters(client, config.slot, (rows) => {
-    for (const { id, status, releasedLsn } of rows)
-      comparer.addDeadLetter(id, status, releasedLsn === null ? null : parseLsn(releasedLsn));
+  await readDeadLetters(client, config.slot, snapshot.systemIdentifier, (rows) => {
+    for (const { id, status, releasedLsn } of rows) comparer.addDeadLetter(id, status, parseLsn(releasedLsn));
   });
   await findEvents(client, config, comparer.suspects(), (id) => comparer.confirm(id));
   if (compacted !== undefined && compacted.size > 0)

@@ -91,21 +91,27 @@ function selectEvents({ outbox }: Config): string {
 export type AuditedLetter = {
   readonly id: string;
   readonly status: string;
-  /** Commit LSN of the release that published it, as Postgres prints it; null where none did. */
-  readonly releasedLsn: string | null;
+  /**
+   * Commit LSN of the release that published it, if one did, as Postgres prints it: of one in another cluster, where the
+   * database was before, 0/0, for every position of this one is later.
+   */
+  readonly releasedLsn: string;
 };
 
 /** Dead letters of this slot that name an event. */
 export async function readDeadLetters(
   client: pg.Client,
   slot: string,
+  systemIdentifier: string,
   onRows: (rows: readonly AuditedLetter[]) => void,
 ): Promise<void> {
   await query(client, 'reading the dead letters', 'begin read only');
   try {
-    const text = `select event_id::text as id, status, released_lsn::text as "releasedLsn"
+    const text = `select event_id::text as id, status,
+        (case when system_identifier = $2 and released_lsn is not null then released_lsn else '0/0' end)::text
+          as "releasedLsn"
       from outbox.dead_letter where slot = $1 and event_id is not null`;
-    await readAll(client, 'reading the dead letters', text, [slot], onRows);
+    await readAll(client, 'reading the dead letters', text, [slot, systemIdentifier], onRows);
   } finally {
     await client.query('rollback').catch(() => {});
   }

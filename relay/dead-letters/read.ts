@@ -204,7 +204,7 @@ export async function tally(
     client,
     'counting the dead letters',
     // The one row of the progress is joined, not looked up for each.
-    `select code, count(*) as open, count(*) filter (where (${isCovered}) is not true) as unsettled,
+    `select code, count(*) as open, count(*) filter (where progress.slot is null or (${isCovered}) is not true) as unsettled,
        count(*) filter (where ${isLeftOut}) as left_out,
        count(*) filter (where coalesce(event_id, '') = '') as without_id,
        count(*) filter (where ${isOfParkedKey}) as of_parked_keys,

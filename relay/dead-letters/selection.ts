@@ -75,9 +75,10 @@ export const isBeingReleased = `exists (select from outbox.key_release as releas
 /**
  * True once the progress covers the event. Before that the relay may read it again and decide otherwise, for instance
  * because a schema was registered meanwhile: sent by a person too, it would be published twice. The copy of the progress
- * lags, which errs on the safe side.
+ * lags, which errs on the safe side. What is of another cluster, where the database was before, nobody reads again.
  */
-export const isCovered = `letter.commit_lsn < progress.end_lsn or
+export const isCovered = `letter.system_identifier <> coalesce(progress.system_identifier, '') or
+  letter.commit_lsn < progress.end_lsn or
   (letter.commit_lsn = progress.partial_commit_lsn and letter.ordinal < progress.partial_ordinal)`;
 
 /** The same, where the progress is not at hand. */

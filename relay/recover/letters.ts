@@ -26,8 +26,8 @@ import { idOfDigest } from './unreadable.ts';
 
 /** Up to where what was decided is committed. */
 export type Decided = {
-  readonly letters: Pick<Progress, 'slot' | 'endLsn' | 'partial'>;
-  readonly releases: Pick<Progress, 'slot' | 'endLsn'>;
+  readonly letters: Pick<Progress, 'slot' | 'endLsn' | 'partial' | 'systemIdentifier'>;
+  readonly releases: Pick<Progress, 'slot' | 'endLsn' | 'systemIdentifier'>;
 };
 
 /** No position gets there. */
@@ -41,22 +41,30 @@ const greatestLsn: Lsn = (1n << 64n) - 1n;
  */
 export async function readDecided(pool: pg.Pool, slot: string, progress: Progress | null): Promise<Decided> {
   if (progress !== null && progress.endLsn > 0n) return { letters: progress, releases: progress };
-  const [copy] = await query<{ end: string | null; commit: string | null; ordinal: string }>(
+  const [copy] = await query<{
+    end: string | null;
+    commit: string | null;
+    ordinal: string;
+    home: string | null;
+  }>(
     pool,
     'reading the copy of the progress',
-    `select end_lsn::text as end, partial_commit_lsn::text as commit, partial_ordinal as ordinal
+    `select end_lsn::text as end, partial_commit_lsn::text as commit, partial_ordinal as ordinal,
+            system_identifier as home
        from outbox.progress where slot = $1`,
     [slot],
   );
   const partial =
     copy?.commit == null ? null : { commitLsn: parseLsn(copy.commit), ordinal: Number(copy.ordinal) };
+  const systemIdentifier = copy?.home ?? '';
   return {
     letters: {
       slot,
+      systemIdentifier,
       endLsn: copy?.end == null ? greatestLsn : parseLsn(copy.end),
       partial: progress?.partial ?? partial,
     },
-    releases: { slot, endLsn: greatestLsn },
+    releases: { slot, systemIdentifier, endLsn: greatestLsn },
   };
 }
 
@@ -108,7 +116,7 @@ type LetterRow = {
 
 const selectAside = `select event_id as "eventId", context #>> '{unreadable,idDigest}' as digest, commit_lsn::text as commit, ordinal,
        status in ('open', 'parked', 'discarded')
-         or (status = 'released' and ${isUncovered('released_lsn', '$5')}) as "isAside",
+         or (status = 'released' and ${isUncovered('released_lsn', '$6', '$5')}) as "isAside",
        status in ('open', 'parked') and ${isBeyond} as "isUndecided"
   from outbox.dead_letter
  where slot = $1 and (event_id is not null or context #>> '{unreadable,idDigest}' is not null)`;

@@ -106,7 +106,8 @@ type WaitingRow = OutboxRow & {
 };
 
 /**
- * Older dead letters of the key, from before it was parked, are not among them: later events have passed those. One more
+ * Older dead letters of the key, from before it was parked, are not among them: later events have passed those. Nor are
+ * those of another cluster, where the database was before. One more
  * than the limit is looked at, to know that there are more, and not all: a key that waits long has very many.
  */
 const waitingEvents = `
@@ -116,6 +117,7 @@ const waitingEvents = `
       from outbox.dead_letter as letter
      where letter.slot = $1 and letter.topic = $2 and letter.aggregateid = $3
        and hashtextextended(letter.aggregateid, 0) = hashtextextended($3, 0) and letter.status in ('open', 'parked')
+       and letter.system_identifier = (select coalesce(system_identifier, '') from outbox.progress where slot = $1)
        and (letter.commit_lsn, letter.ordinal) >= (
          select commit_lsn, ordinal from outbox.parked_key as parked
           where parked.slot = $1 and parked.topic = $2 and parked.key = $3 and parked.released_lsn is null

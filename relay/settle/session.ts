@@ -8,7 +8,7 @@ import { RelayError } from '../errors.ts';
 import type { TopicKey } from '../parking.ts';
 import { formatLsn } from '../position.ts';
 import { postgresError, query } from '../postgres.ts';
-import type { Progress } from '../progress.ts';
+import type { GivenUp, Progress } from '../progress.ts';
 import { idleTimeoutMs, storeProgress } from './bookkeeping.ts';
 import { beginSnapshots } from './snapshots.ts';
 
@@ -46,7 +46,7 @@ export function beginSession(
   hold: Hold,
 ): Promise<Begun> {
   return inTransaction(pool, 'beginning a session', async (client) => {
-    await storeProgress(client, progress, publication);
+    await takeOver(client, progress, publication);
     await beginSnapshots(client, progress, hold.firstSnapshot);
     const [row] = await query<{ session: string }>(
       client,
@@ -132,9 +132,9 @@ async function rereadDeadLetters(client: pg.PoolClient, progress: Progress): Pro
 /** A release counts once the progress covers the whole transaction that asked for it. */
 export async function takeBackReleases(
   client: pg.PoolClient,
-  { slot, endLsn }: Pick<Progress, 'slot' | 'endLsn'>,
+  { slot, endLsn, systemIdentifier }: Pick<Progress, 'slot' | 'endLsn' | 'systemIdentifier'>,
 ): Promise<void> {
-  const values = [slot, formatLsn(endLsn)];
+  const values = [slot, formatLsn(endLsn), systemIdentifier];
   await query(
     client,
     'taking back releases',
@@ -172,42 +172,82 @@ async function takeBackParking(client: pg.PoolClient, progress: Progress): Promi
   );
 }
 
-/** `$2` to `$4` are the progress. Positions that the server has not reached are of the database's earlier home, and stay. */
-export const isBeyond = `commit_lsn >= $2 and commit_lsn < pg_current_wal_insert_lsn()
+/**
+ * `$2` to `$5` are the progress. A position in the WAL of another cluster, where the database was before, is not compared:
+ * nobody reads that event again.
+ */
+export const isBeyond = `system_identifier = $5 and commit_lsn >= $2 and commit_lsn < pg_current_wal_insert_lsn()
   and (commit_lsn, ordinal) >= (coalesce($3::pg_lsn, '0/0'), coalesce($4::bigint, 0))`;
 
-/** @param endLsn of the progress */
-export function isUncovered(lsn: string, endLsn = '$2'): string {
-  return `${lsn} >= ${endLsn} and ${lsn} < pg_current_wal_insert_lsn()`;
+/** @param endLsn and `systemIdentifier`: of the progress */
+export function isUncovered(lsn: string, endLsn = '$2', systemIdentifier = '$3'): string {
+  return `system_identifier = ${systemIdentifier} and ${lsn} >= ${endLsn} and ${lsn} < pg_current_wal_insert_lsn()`;
 }
 
 export function boundsOf({
   slot,
   endLsn,
   partial,
-}: Pick<Progress, 'slot' | 'endLsn' | 'partial'>): unknown[] {
+  systemIdentifier,
+}: Pick<Progress, 'slot' | 'endLsn' | 'partial' | 'systemIdentifier'>): unknown[] {
   return [
     slot,
     formatLsn(endLsn),
     partial === null ? null : formatLsn(partial.commitLsn),
     partial?.ordinal ?? null,
+    systemIdentifier,
   ];
 }
 
 /**
- * For another database under the same slot: positions of the old one mean nothing there. What waits becomes a dead letter
- * like others, no key waits any more, and what was released stays so.
+ * Writes the copy of the progress, and first ends what is parked where the progress speaks of another history than the
+ * dead letters do. To be called by whoever has the slot, once the progress is in Kafka: whoever dies before it leaves that
+ * to the next one.
+ * @throws RelayError POSTGRES_*
  */
-export function endParking(pool: pg.Pool, slot: string): Promise<void> {
-  return inTransaction(pool, 'ending what is parked', async (client) => {
-    for (const text of [
-      `update outbox.dead_letter set status = 'open' where slot = $1 and status = 'parked'`,
-      `update outbox.dead_letter set released_lsn = null where slot = $1 and status = 'released'`,
-      `update outbox.key_release set outcome = 'limited', processed_at = now() where slot = $1 and outcome is null`,
-      'delete from outbox.parked_key where slot = $1',
-    ])
-      await query(client, 'ending what is parked', text, [slot]);
-  });
+export function storeAdopted(pool: pg.Pool, progress: Progress, publication: string): Promise<void> {
+  return inTransaction(pool, 'storing what was adopted', (client) => takeOver(client, progress, publication));
+}
+
+/** The same, within a transaction. @param publication identity of the publication, where it is to be remembered */
+export async function takeOver(
+  client: pg.PoolClient,
+  progress: Progress,
+  publication: string | null,
+): Promise<void> {
+  const { slot, systemIdentifier, givenUp } = progress;
+  const [copy] = await query<{ home: string | null; adoption: string | null }>(
+    client,
+    'reading the copy of the progress',
+    'select system_identifier as home, adoption from outbox.progress where slot = $1 for update',
+    [slot],
+  );
+  await storeProgress(client, progress, publication);
+  const isElsewhere = copy?.home != null && copy.home !== systemIdentifier;
+  // Once for each adoption: what the new history parks and releases is its own.
+  const isAdoption = givenUp !== undefined && givenUp.id !== copy?.adoption;
+  if (isElsewhere || isAdoption) await endParking(client, slot, givenUp);
+}
+
+/**
+ * Positions of the old history mean nothing in the new one. What waits becomes a dead letter like others, no key waits any
+ * more, and what was released stays so, unless the progress that was given up did not cover it: then nothing was published.
+ */
+async function endParking(client: pg.PoolClient, slot: string, givenUp: GivenUp | undefined): Promise<void> {
+  const end = (text: string, values: unknown[] = []) =>
+    query(client, 'ending what is parked', text, [slot, ...values]);
+  if (givenUp !== undefined) {
+    const uncovered = `update outbox.dead_letter set status = 'open', released_lsn = null
+      where slot = $1 and status = 'released' and released_lsn >= $2 and system_identifier = $3`;
+    await end(uncovered, [formatLsn(givenUp.endLsn), givenUp.systemIdentifier]);
+  }
+  await end(`update outbox.dead_letter set status = 'open' where slot = $1 and status = 'parked'`);
+  await end(`update outbox.dead_letter set released_lsn = null
+    where slot = $1 and status = 'released' and released_lsn is not null`);
+  await end(`update outbox.key_release set outcome = 'limited', processed_at = now()
+    where slot = $1 and outcome is null`);
+  await end('delete from outbox.parked_key where slot = $1');
+  await end('update outbox.progress set adoption = $2 where slot = $1', [givenUp?.id ?? null]);
 }
 
 async function inTransaction<Result>(

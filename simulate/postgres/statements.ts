@@ -23,6 +23,8 @@ const known: readonly (readonly [RegExp, Statement])[] = [
   [/insert into outbox\.progress/, { lock: ['progress', 'exclusive'], run: storeProgress }],
   [/update outbox\.progress set session/, { lock: ['progress', 'exclusive'], run: nextSession }],
   [/from outbox\.progress where slot = \$1 and session/, { lock: ['progress', 'share'], run: ownSession }],
+  // Where the copy was before: no database of the model moves.
+  [/adoption from outbox\.progress where slot/, { lock: ['progress', 'exclusive'], run: () => none }],
   [
     /from outbox\.progress where slot = \$1 for no key update/,
     { lock: ['progress', 'exclusive'], run: lockProgress },

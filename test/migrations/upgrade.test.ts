@@ -42,6 +42,54 @@ test('parked keys come without a change of the publication, and leave progress a
   }
 });
 
+test('dead letters, parked keys and releases come to belong to the cluster of their slot, and an earlier relay writes on', async () => {
+  await using database = await createDatabase();
+  const { pool } = database;
+  await migrate({ databaseUrl: database.url, to: 15 });
+  await pool.query(`
+    insert into outbox.progress (slot, initialised_at, system_identifier) values
+      ('a', now(), '1'), ('b', now(), '2'), ('c', now(), null);
+    insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, released_lsn) values
+      ('a', '0/10', 0, 'X', '', 'open', null), ('b', '0/10', 0, 'X', '', 'open', null), ('c', '0/10', 0, 'X', '', 'open', null),
+      ('a', 'FFFF/0', 0, 'X', '', 'open', null), ('a', '0/20', 0, 'X', '', 'released', 'FFFF/0');
+    insert into outbox.dead_letter_action (slot, commit_lsn, ordinal, action, from_status, to_status, person)
+      values ('a', '0/10', 0, 'fix', 'open', 'open', 'somebody');
+    insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key) values
+      ('a', '0/10', 0, 't', 'k'), ('b', 'FFFF/0', 0, 't', 'k');
+    insert into outbox.key_release (slot, topic, key, person, processed_lsn) values
+      ('a', 't', 'k', 'p', null), ('a', 't', 'k', 'p', 'FFFF/0'), ('b', 't', 'k', 'p', '0/10')`);
+  const filenode = `select pg_relation_filenode('outbox.dead_letter') as one`;
+  const before = (await pool.query(filenode)).rows;
+  await migrate({ databaseUrl: database.url });
+  expect((await pool.query(filenode)).rows).toEqual(before);
+  const homes = async (table: string, order: string) => {
+    const text = `select array_agg(slot || system_identifier order by ${order}) as homes from outbox.${table}`;
+    return (await pool.query<{ homes: string[] }>(text)).rows[0]!.homes;
+  };
+  expect(await homes('dead_letter', 'slot, commit_lsn')).toEqual(['a1', 'a', 'a', 'b2', 'c']);
+  expect(await homes('parked_key', 'slot')).toEqual(['a1', 'b']);
+  expect(await homes('key_release', 'id')).toEqual(['a1', 'a', 'b2']);
+  // A relay of the release before names no cluster, and its upsert names the key as it was.
+  await pool.query(`
+    update outbox.progress set system_identifier = '3' where slot = 'a';
+    insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message) values ('a', '0/10', 0, 'X', 'new')
+      on conflict (slot, commit_lsn, ordinal) do update set message = 'taken for the old one';
+    insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key) values ('a', '0/30', 0, 't', 'k');
+    insert into outbox.key_release (slot, topic, key, person) values ('a', 't', 'k', 'p')`);
+  const { rows } = await pool.query(
+    `select system_identifier as home, message from outbox.dead_letter where slot = 'a' and commit_lsn = '0/10' order by ordinal`,
+  );
+  expect(rows).toEqual([
+    { home: '3', message: 'new' },
+    { home: '1', message: '' },
+  ]);
+  const trail = await pool.query(`select from outbox.dead_letter_action join outbox.dead_letter as letter
+    using (slot, commit_lsn, ordinal) where letter.system_identifier = '1'`);
+  expect(trail.rowCount).toBe(1);
+  expect(await homes('parked_key', 'slot, commit_lsn')).toEqual(['a1', 'a3', 'b']);
+  expect((await homes('key_release', 'id')).at(-1)).toBe('a3');
+});
+
 const release = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
 /** What each file said before its comments became ASCII: of now, and of then. */

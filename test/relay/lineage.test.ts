@@ -134,8 +134,49 @@ describe('a relay refuses to go on, and adopt answers,', () => {
     await forgeProgress(world, (progress) => ({ ...progress, systemIdentifier: '1' }));
     expect(await refusal(world)).toEqual({ code: 'LINEAGE_OTHER_DATABASE', exit: 78 });
     expect(await world.command('adopt', 'slot', '--yes')).toMatchObject({ code: 64 });
+    // Left by the relay in the other cluster, whose WAL this one has passed in part, and not in the rest.
+    await world.pool.query(`update outbox.progress set system_identifier = '1'`);
+    await world.pool.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, aggregateid, topic, code, message, status)
+       select $1, lsn::pg_lsn, 0, lsn, 'k', 't', 'X', '', status
+         from (values ('0/10', 'open'), ('0/20', 'parked'), ('FFF/0', 'open'), ('FFF/10', 'parked')) as old (lsn, status)`,
+      [world.slot],
+    );
+    const parkKey = () =>
+      world.pool.query(
+        `insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key) values ($1, '0/10', 0, 't', 'k')`,
+        [world.slot],
+      );
+    await parkKey();
+    const waiting = async () => {
+      const { rows } = await world.pool.query(
+        `select count(*) filter (where status = 'open')::int as open, count(*) filter (where status = 'parked')::int as parked,
+                (select count(*)::int from outbox.parked_key) as keys from outbox.dead_letter`,
+      );
+      return rows[0];
+    };
+    const adoptAt = (OUTBOX_RELAY_FAILPOINT: string) =>
+      world.commandWith({ OUTBOX_RELAY_FAILPOINT }, 'adopt', 'database', '--yes');
+    expect((await adoptAt('PROGRESS_SENT')).code).toBeNull();
+    expect(await waiting()).toEqual({ open: 2, parked: 2, keys: 1 });
+    expect((await adoptAt('FIRST_PROGRESS_COMMITTED')).code).toBeNull();
+    expect(await waiting()).toEqual({ open: 2, parked: 2, keys: 1 });
+    // It is adopted: the next session does the rest.
+    expect(await world.command('adopt', 'database', '--yes')).toMatchObject({ code: 64 });
+    const relay = world.startRelay();
+    await relay.streaming();
+    expect(await waiting()).toEqual({ open: 4, parked: 0, keys: 0 });
+    const discarded = await world.command('dead-letters', 'discard', '--all', '--reason', 'old', '--yes');
+    expect(discarded).toMatchObject({ code: 0, stdout: expect.stringContaining('4') });
+    expect(await waiting()).toEqual({ open: 0, parked: 0, keys: 0 });
+
+    relay.signal('SIGTERM');
+    await relay.exited;
+    await forgeProgress(world, (progress) => ({ ...progress, systemIdentifier: '1' }));
+    await world.pool.query(`update outbox.progress set system_identifier = '1'`);
+    await parkKey();
     expect(await world.command('adopt', 'database', '--yes')).toMatchObject({ code: 0 });
-    await world.startRelay().streaming();
+    expect(await waiting()).toEqual({ open: 0, parked: 0, keys: 0 });
   });
 
   it('when the database is behind what was published', async () => {

@@ -46,7 +46,9 @@ describe('a progress record', () => {
     const whole = progress({ endLsn: 2n ** 64n - 1n });
     const partial = progress({ partial: { commitLsn: 0x16_b374_d848n, ordinal: 70_000 } });
     const known = progress({ last: { commitLsn: 2n ** 33n, committedAtMs: 1_767_000_000_123 } });
-    for (const one of [whole, partial, known]) expect(parseProgress(serializeProgress(one))).toEqual(one);
+    const givenUp = { id: 'adoption', systemIdentifier: '1', endLsn: 2n ** 40n };
+    for (const one of [whole, partial, known, progress({ givenUp })])
+      expect(parseProgress(serializeProgress(one))).toEqual(one);
   });
 
   test('is JSON with LSNs as Postgres prints them, for people and other tools', () => {
@@ -132,6 +134,11 @@ describe('the next progress', () => {
     const known = advance(progress(), { endLsn: 2_000n, partial: null, last }, 0, writer);
     expect(known.last).toEqual(last);
     expect(advance(known, { endLsn: 2_100n, partial: null }, 0, writer).last).toBeUndefined();
+  });
+
+  test('names what it replaced no more', () => {
+    const adopted = progress({ givenUp: { id: 'adoption', systemIdentifier: '1', endLsn: 1n } });
+    expect(advance(adopted, { endLsn: 2_000n, partial: null }, 1, writer).givenUp).toBeUndefined();
   });
 
   test('tells who wrote it, when and on which timeline', () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { connectForAudit, findEvents, readTable } from '../../../relay/audit/read-table.ts';
+import { connectForAudit, findEvents, readDeadLetters, readTable } from '../../../relay/audit/read-table.ts';
 import { parseLsn } from '../../../relay/position.ts';
 import { openScene, type Scene } from './scene.ts';
 
@@ -45,6 +45,23 @@ test('of many ids exactly those that the table holds are found', async () => {
   await findEvents(client, scene.config, [held[0]!, ...strangers, held[1]!], (id) => found.push(id));
   await client.end();
   expect(found.sort()).toEqual(held.slice(0, 2).sort());
+});
+
+test('a release in another cluster, where the database was before, comes before every position of this one', async () => {
+  await using scene = await openScene();
+  await scene.database.pool.query(
+    `insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, code, message, status, released_lsn, system_identifier)
+     select $1, 'F/0', n, n, 'X', '', 'released', (array['F/1', 'F/1', null]::pg_lsn[])[n], (array['old', 'new', 'new'])[n]
+       from generate_series(1, 3) as n`,
+    [scene.config.slot],
+  );
+  const client = await connectForAudit(scene.config);
+  const released = new Map<string, string>();
+  await readDeadLetters(client, scene.config.slot, 'new', (rows) => {
+    for (const { id, releasedLsn } of rows) released.set(id, releasedLsn);
+  });
+  await client.end();
+  expect(Object.fromEntries(released)).toEqual({ 1: '0/0', 2: 'F/1', 3: '0/0' });
 });
 
 async function insertLsn(scene: Scene): Promise<bigint> {

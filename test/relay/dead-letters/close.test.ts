@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Config } from '../../../relay/config.ts';
 import { type Closing, discard, resubmit } from '../../../relay/dead-letters/close.ts';
+import { parseLetterName } from '../../../relay/dead-letters/letter.ts';
 import { listLetters, readActions } from '../../../relay/dead-letters/read.ts';
 import { type LetterDatabase, openLetterDatabase } from './letters.ts';
 
@@ -21,6 +22,8 @@ const closing = (more: Partial<Closing> = {}): Closing => ({
   note: null,
   ...more,
 });
+
+const eventsOf = (ids: readonly string[]) => ids.map((eventId) => ({ kind: 'event' as const, eventId }));
 
 async function column(text: string): Promise<string[]> {
   const { rows } = await database.pool.query<{ one: string }>(text);
@@ -105,6 +108,23 @@ describe('resubmit', () => {
     expect(await resubmit(closing())).toMatchObject({ open: 4, done: 3, unsettled: 1 });
     await database.pool.query(partial, [null, null]);
     expect((await eventIds()).slice(0, 1)).toEqual(ids);
+  });
+
+  test('takes what is of another cluster, where the database was before, whatever its position', async () => {
+    const { pool } = database;
+    await pool.query(`update outbox.progress set system_identifier = 'old'`);
+    const old = await database.leave('F/0', 2);
+    await pool.query(`update outbox.progress set system_identifier = 'new'`);
+    try {
+      await database.leave('F/0', 1);
+      const [moved] = await listLetters(pool, config.slot, { statuses: ['open'], names: eventsOf(old) }, 1);
+      const discarded = await discard(closing({ selection: { names: [parseLetterName(moved!.position)] } }));
+      expect(discarded).toMatchObject({ open: 1, unsettled: 0, done: 1 });
+      expect(await resubmit(closing())).toMatchObject({ open: 2, unsettled: 1, done: 1 });
+      expect(await eventIds()).toEqual([old.find((id) => id !== moved!.eventId)]);
+    } finally {
+      await pool.query('update outbox.progress set system_identifier = null');
+    }
   });
 
   test('leaves alone what somebody holds, what is closed, and what has no id', async () => {

@@ -34,14 +34,14 @@ beforeEach(() =>
   pool.query(`
     truncate outbox.dead_letter cascade;
     truncate outbox.parked_key, outbox.key_release, outbox.progress;
-    insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, code, message, status, released_lsn) values
-      ('${slot}', '0/100', 0, '100', 'X', '', 'open', null), ('${slot}', '0/200', 0, '200', 'X', '', 'open', null),
-      ('${slot}', '0/200', 1, '200', 'KEY_PARKED', '', 'parked', null), ('${slot}', '0/300', 0, '300', 'X', '', 'resubmitted', null),
-      ('${slot}', '0/400', 0, '400', 'X', '', 'discarded', null), ('${slot}', '0/110', 0, '110', 'X', '', 'released', '0/180'),
-      ('${slot}', '0/120', 0, '120', 'KEY_PARKED', '', 'released', '0/280');
-    insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key, released_lsn) values
-      ('${slot}', '0/110', 0, 't', 'released', '0/180'), ('${slot}', '0/120', 0, 't', 'taken back', '0/280'),
-      ('${slot}', '0/200', 0, 't', 'undecided', null), ('${slot}', '0/210', 0, 't', 'only the dead letter is left', null)`),
+    insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, code, message, status, released_lsn, system_identifier) values
+      ('${slot}', '0/100', 0, '100', 'X', '', 'open', null, '1'), ('${slot}', '0/200', 0, '200', 'X', '', 'open', null, '1'),
+      ('${slot}', '0/200', 1, '200', 'KEY_PARKED', '', 'parked', null, '1'), ('${slot}', '0/300', 0, '300', 'X', '', 'resubmitted', null, '1'),
+      ('${slot}', '0/400', 0, '400', 'X', '', 'discarded', null, '1'), ('${slot}', '0/110', 0, '110', 'X', '', 'released', '0/180', '1'),
+      ('${slot}', '0/120', 0, '120', 'KEY_PARKED', '', 'released', '0/280', '1');
+    insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key, released_lsn, system_identifier) values
+      ('${slot}', '0/110', 0, 't', 'released', '0/180', '1'), ('${slot}', '0/120', 0, 't', 'taken back', '0/280', '1'),
+      ('${slot}', '0/200', 0, 't', 'undecided', null, '1'), ('${slot}', '0/210', 0, 't', 'only the dead letter is left', null, '1')`),
 );
 
 async function read(progress: Progress | null): Promise<{ aside: string[]; undecided: string[] }> {
@@ -68,7 +68,7 @@ describe('what is set aside', () => {
     const decided = { aside: ['100', '200', '400'], undecided: [] };
     expect(await read(null)).toEqual(decided);
     await pool.query(
-      `insert into outbox.progress (slot, initialised_at, end_lsn) values ('${slot}', now(), '0/180')`,
+      `insert into outbox.progress (slot, initialised_at, end_lsn, system_identifier) values ('${slot}', now(), '0/180', '1')`,
     );
     const undecided = { aside: ['100', '400'], undecided: ['200: 0,1'] };
     expect(await read(null)).toEqual(undecided);
@@ -76,9 +76,14 @@ describe('what is set aside', () => {
   });
 });
 
+test('what is of another cluster was decided there', async () => {
+  await pool.query(`update outbox.dead_letter set system_identifier = '2'`);
+  expect(await read(progressAt(0x110n))).toEqual({ aside: ['100', '200', '400'], undecided: [] });
+});
+
 test('taking back begins with the keys that wait at the progress, and asks again for what was asked', async () => {
   await pool.query(`
-    insert into outbox.progress (slot, initialised_at, session) values ('${slot}', now(), 3);
+    insert into outbox.progress (slot, initialised_at, session, system_identifier) values ('${slot}', now(), 3, '1');
     insert into outbox.key_release (slot, topic, key, person, processed_lsn, outcome) values
       ('${slot}', 't', 'released', 'p', '0/180', 'released'), ('${slot}', 't', 'taken back', 'p', '0/280', 'released')`);
   const decided = await readDecided(pool, slot, progressAt(0x200n));

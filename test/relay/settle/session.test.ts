@@ -3,13 +3,14 @@ import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Capture } from '../../../relay/capture/capture.ts';
 import { createSlot } from '../../../relay/capture/slot.ts';
+import { listParkedKeys } from '../../../relay/dead-letters/release.ts';
 import type { Rejection } from '../../../relay/encode/record.ts';
 import { migrate } from '../../../relay/migrate.ts';
 import { formatLsn } from '../../../relay/position.ts';
 import type { Progress } from '../../../relay/progress.ts';
 import { storeDecisions } from '../../../relay/settle/decisions.ts';
 import { type Release, readRequest, untilVisible } from '../../../relay/settle/releases.ts';
-import { beginSession, endParking } from '../../../relay/settle/session.ts';
+import { beginSession } from '../../../relay/settle/session.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';
 import { blankRow } from '../capture/rows.ts';
@@ -265,21 +266,99 @@ test('two who ask for a key are one request, and a key that is not parked is non
   expect((await pool.query('select from outbox.heartbeat')).rowCount).toBe(0);
 });
 
-test('ending all parking leaves open dead letters, and what was released stays so whatever the progress', async () => {
-  const { session } = await begin(progressAt(0x100n));
-  await storeDecisions(pool, session, {
-    rejections: [rejection(0x200n), rejection(0x210n)],
-    parked: [{ ...key, since: { commitLsn: 0x200n, ordinal: 0 } }],
-    releases: [],
-  });
+describe('after an adoption', () => {
+  const givenUp = { id: 'adoption', systemIdentifier: '1', endLsn: 0x500n };
   const published = [{ commitLsn: 0x200n, ordinal: 0 }];
-  await storeDecisions(pool, session, {
-    ...nothing,
-    releases: [releaseAt(0x400n, { published, outcome: 'limited' })],
+  const parked = [{ ...key, since: { commitLsn: 0x200n, ordinal: 0 } }];
+  const releases = [releaseAt(0x400n, { published, outcome: 'limited' })];
+
+  test('all parking ends, once, and what was released stays so whatever the progress', async () => {
+    const { session } = await begin(progressAt(0x100n));
+    const rejections = [rejection(0x200n), rejection(0x210n)];
+    await storeDecisions(pool, session, { rejections, parked, releases: [] });
+    await storeDecisions(pool, session, { ...nothing, releases });
+    const own = await begin({ ...progressAt(0x300n), givenUp });
+    expect(own.parked).toEqual([]);
+    expect(await letters()).toEqual(['0/200.0 released', '0/210.0 open']);
+
+    // A session that dies before its first commit leaves the same progress, and decisions beyond it.
+    const since = { commitLsn: 0x310n, ordinal: 0 };
+    const refused = rejection(0x310n, 0, { code: 'PAYLOAD_INVALID' });
+    await storeDecisions(pool, own.session, {
+      ...nothing,
+      rejections: [refused],
+      parked: [{ ...key, since }],
+    });
+    const lost = [releaseAt(0x320n, { published: [since] })];
+    await storeDecisions(pool, own.session, { ...nothing, releases: lost });
+    await begin({ ...progressAt(0x300n), givenUp });
+    expect((await letters()).at(-1)).not.toBe('0/310.0 released');
   });
-  await endParking(pool, slot);
-  expect((await begin(progressAt(0x300n))).parked).toEqual([]);
-  expect(await letters()).toEqual(['0/200.0 released', '0/210.0 open']);
+
+  test('a release that the given up progress does not cover has published nothing', async () => {
+    const { session } = await begin(progressAt(0x100n));
+    await storeDecisions(pool, session, { rejections: [rejection(0x200n)], parked, releases: [] });
+    await storeDecisions(pool, session, { ...nothing, releases });
+    await begin({
+      ...progressAt(0x300n),
+      systemIdentifier: '2',
+      givenUp: { ...givenUp, endLsn: 0x400n },
+    });
+    expect(await letters()).toEqual(['0/200.0 open']);
+  });
+
+  test('dead letters, keys and releases of another cluster are not taken back', async () => {
+    const { session } = await begin(progressAt(0x100n));
+    const rejections = [rejection(0x200n), rejection(0x210n), rejection(0x220n, 0, { topic: 'another' })];
+    await storeDecisions(pool, session, { rejections, parked, releases: [] });
+    const done = await request();
+    await storeDecisions(pool, session, { ...nothing, releases: [{ ...releases[0]!, request: done }] });
+    const pending = await request();
+    // The server's WAL has passed these positions long ago, the progress has not.
+    for (const endLsn of [0x80n, 0x90n]) {
+      const begun = await begin({ ...progressAt(endLsn), systemIdentifier: '2' });
+      expect(begun).toMatchObject({ reread: 0, parked: [] });
+    }
+    expect(await letters()).toEqual(['0/200.0 released', '0/210.0 open', '0/220.0 open']);
+    const { rows } = await pool.query('select id, outcome from outbox.key_release order by id');
+    expect(rows).toEqual([done, pending].map((id) => ({ id: String(id), outcome: 'limited' })));
+  });
+
+  test('an event at the position of an old dead letter gets its own, and an old one does not wait for a release', async () => {
+    const { session } = await begin(progressAt(0x100n));
+    await storeDecisions(pool, session, {
+      ...nothing,
+      rejections: [rejection(0x200n), rejection(0x400n)],
+    });
+    await pool.query(`
+      update outbox.dead_letter set status = 'resubmitted', context = '{"reread": true}' where commit_lsn = '0/200';
+      insert into outbox.dead_letter_action (slot, commit_lsn, ordinal, action, from_status, to_status, person)
+        select slot, commit_lsn, ordinal, 'fix', 'open', 'open', 'somebody' from outbox.dead_letter`);
+    const begun = await begin({ ...progressAt(0x80n), systemIdentifier: '2' });
+    const id = (name: string) => ({ ...rejection(0x200n).row, id: name });
+    const again = rejection(0x200n, 0, { row: id('new'), code: 'PAYLOAD_INVALID' });
+    const decisions = { ...nothing, rejections: [again, rejection(0x200n, 1)], parked };
+    await storeDecisions(pool, begun.session, decisions);
+    const trailed = `select letter.commit_lsn || ' ' || event_id || ' ' || status || ' ' || count(action.id) as one
+      from outbox.dead_letter as letter left join outbox.dead_letter_action as action using (slot, commit_lsn, ordinal)
+      group by letter.slot, letter.commit_lsn, letter.ordinal order by commit_lsn, ordinal`;
+    const shown = async () => (await pool.query<{ one: string }>(trailed)).rows.map(({ one }) => one);
+    expect(await shown()).toEqual([
+      '0/200 new open 0',
+      '0/200 512.1 parked 0',
+      '0/200 512.0 resubmitted 1',
+      '0/400 1024.0 open 1',
+    ]);
+    // Stored again after a crash it stays the one that it is.
+    const next = await begin({ ...progressAt(0x80n), systemIdentifier: '2' });
+    expect(next.reread).toBe(2);
+    await storeDecisions(pool, next.session, decisions);
+    expect((await shown())[0]).toBe('0/200 new open 0');
+    const requested = await readRequest(pool, slot, await request(), { events: 10, bytes: 1_000 });
+    expect(requested!.events.map(({ row }) => row.id)).toEqual(['new', '512.1']);
+    const [waiting] = await listParkedKeys(pool, slot, {});
+    expect(waiting).toMatchObject({ open: 1, parked: 1 });
+  });
 });
 
 test('a transaction that came on the stream is waited for until it shows', async () => {
