@@ -30,7 +30,10 @@ export function buildHeaders(
   if (own === null || own === '{}') return headers;
   for (const [name, value] of Object.entries(parseObject(own))) {
     if (reserved.has(name) || value === null) continue;
-    headers[name] = headerText(value);
+    const text = headerText(value);
+    // Assigned, `__proto__` would be lost.
+    if (name === '__proto__') Object.defineProperty(headers, name, { value: text, enumerable: true });
+    else headers[name] = text;
   }
   return headers;
 }

@@ -15,6 +15,10 @@ describe('the headers of a record', () => {
     expect(built(own)).toEqual(ours);
   });
 
+  test('hold every name of the row’s own, `__proto__` too', () => {
+    expect(built('{"__proto__":"x","a":"b"}')).toEqual([...ours, ['__proto__', 'x'], ['a', 'b']]);
+  });
+
   test('are ours, then the row’s own in their order, as text', () => {
     const own = '{"traceparent":"00-ab","correlation_id":"c","attempt":3,"urgent":true,"empty":"","ü":"💶"}';
     expect(built(own)).toEqual([
