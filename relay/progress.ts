@@ -202,7 +202,8 @@ export type DatabaseState = {
  */
 export function checkLineage(progress: Progress | null, database: DatabaseState): 'first-start' | 'resume' {
   if (progress === null) {
-    if (!database.initialised) return 'first-start';
+    // Heartbeats come after the mark: where somebody has removed that, they still tell.
+    if (!database.initialised && database.beat === 0) return 'first-start';
     throw new RelayError(
       'LINEAGE_PROGRESS_LOST',
       'this slot has published before, but its progress is gone from Kafka',

@@ -202,8 +202,14 @@ describe('lineage', () => {
     [
       'no progress and no mark: nothing was ever published',
       null,
-      database({ initialised: false }),
+      database({ initialised: false, beat: 0 }),
       'first-start',
+    ],
+    [
+      'no progress and a heartbeat, but no mark: it was removed',
+      null,
+      database({ initialised: false, beat: 1 }),
+      'LINEAGE_PROGRESS_LOST',
     ],
     ['no progress, but the mark', null, database(), 'LINEAGE_PROGRESS_LOST'],
     ['the same database', progress(), database(), 'resume'],
