@@ -65,6 +65,10 @@ export const errorTable = {
     class: 'stop',
     hint: 'Postgres cannot send a row: it holds bytes that are not text in the encoding of the database (as an SQL_ASCII database takes them), or is larger than 1 GB as text. Everything before it is published. `outbox-relay recover --skip-unreadable` makes a dead letter of the row, publishes what is behind it, and lets `run` go on; `--dry-run` shows it first.',
   },
+  POSTGRES_LIMIT_EXCEEDED: {
+    class: 'stop',
+    hint: 'A value, a row or a statement exceeds a limit that is built into Postgres or set there; the message names the limit (1 GB for a text or a row, the size of an index entry, max_stack_depth). Waiting does not help. Where a row of the outbox table is over 1 GB, `outbox-relay recover --skip-unreadable` passes it over. Otherwise raise the limit, if it is a setting, or make what exceeds it smaller.',
+  },
   POSTGRES_UNAUTHORIZED: {
     class: 'stop',
     hint: 'Postgres refused the role: its password, pg_hba.conf, or a right. `migrations/roles.sql` has the rights of each role, `outbox-relay check` names those that the relay lacks.',

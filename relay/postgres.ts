@@ -113,7 +113,9 @@ function meaningOf(error: unknown, code: string | undefined): ErrorCode {
   if (code === '42501' && routine === 'check_enable_rls') return 'POSTGRES_ROWS_HIDDEN';
   // Before 14, where a setting of every session is not known; the name of a setting is not translated.
   if (code === '42704' && message.includes('idle_session_timeout')) return 'POSTGRES_UNSUITABLE';
-  return codeOfSqlState[code] ?? (passingClasses.has(code.slice(0, 2)) ? 'POSTGRES_UNAVAILABLE' : 'INTERNAL');
+  const ofClass = code.slice(0, 2);
+  if (ofClass === '54') return 'POSTGRES_LIMIT_EXCEEDED';
+  return codeOfSqlState[code] ?? (passingClasses.has(ofClass) ? 'POSTGRES_UNAVAILABLE' : 'INTERNAL');
 }
 
 const behindPooler =
