@@ -779,4 +779,23 @@ export const mutants: readonly Mutant[] = [
     tests: [unreadableRows],
     only: 'goes on behind',
   },
+  {
+    name: 'recover takes a topic that it may not see for an empty one',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/recover/recover.ts',
+    find: '    await assertVisible(this.#admin, hidden);',
+    replace: '',
+    tests: ['test/relay/audit/hidden-topics.test.ts'],
+  },
+  {
+    name: 'recover does not see that a key of a compacted topic has a record left',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/recover/published.ts',
+    find: 'keys.get(topic)?.keys.add(key.toString())',
+    replace: 'keys.get(topic)',
+    tests: [judgement],
+    only: 'asks of a compacted topic',
+  },
 ];

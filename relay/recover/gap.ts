@@ -53,7 +53,8 @@ export type Known = {
  * What of a topic can be seen.
  * - `whole`: Kafka has removed nothing of it.
  * - `since-covered`: its beginnings were removed, but of each partition something is left that was published before the
- *   snapshot `covered` was taken; so everything that was published later is left too.
+ *   snapshot `covered` was taken; so everything that was published later is left too. Or it is compacted, and has no record
+ *   of the event's key, not even a tombstone, while it keeps those for longer than since that snapshot.
  * - `part`: records are gone that may have been any.
  */
 export type Sight = 'whole' | 'since-covered' | 'part';

@@ -1,5 +1,6 @@
-/** What Kafka holds of the events: their ids, and of which topics it has removed something. */
+/** What Kafka holds of the events: their ids, of which topics it has removed something, and what that can have been. */
 import type { Admin, Kafka } from 'kafkajs';
+import { type Compacted, findCompacted } from '../audit/compacted.ts';
 import { EventIndex } from '../audit/event-index.ts';
 import { extendToHighWatermarks } from '../audit/high-watermarks.ts';
 import {
@@ -11,15 +12,24 @@ import {
   stableRanges,
 } from '../audit/read-topics.ts';
 import type { Config } from '../config.ts';
-import { kafkaError } from '../kafka.ts';
 import { allowList } from '../topic-patterns.ts';
 
 export type Published = {
   /** Ids that a record names, with when the first record says that its event was committed. */
   readonly ids: EventIndex;
   readonly records: number;
+  /** Those that were read. */
+  readonly topics: ReadonlySet<string>;
   /** Topics of which something was removed: of each, its trimmed partitions as `ids` numbers them. */
   readonly removed: ReadonlyMap<string, readonly number[] | 'compacted'>;
+  /** Of compacted topics that are not trimmed, the keys that a record is left of, whoever wrote it. */
+  readonly keys: ReadonlyMap<string, CompactedKeys>;
+};
+
+export type CompactedKeys = {
+  readonly keys: ReadonlySet<string>;
+  /** How long a tombstone stays at least, ms. */
+  readonly tombstonesKeptMs: number;
 };
 
 export type PublishedOptions = {
@@ -31,9 +41,6 @@ export type PublishedOptions = {
 
 /** Beyond the longest an abandoned transaction stays open; the broker looks for those every 10 s. */
 const stallMarginMs = 30_000;
-
-/** ConfigResourceTypes.TOPIC of the protocol. */
-const topicResource = 2;
 
 /**
  * Reads all topics that events may be in, up to their ends as of now, under `read_committed`. To be called when every
@@ -48,6 +55,11 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
   const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
   const trimmed = ranges.filter(({ low }) => low > 0n);
   const numbers = new Map(trimmed.map(({ topic, partition }, index) => [`${topic}/${partition}`, index + 1]));
+  // Without the right to read the settings, each topic may be compacted, and cannot be taken for whole.
+  const compacted = await findCompacted(admin, topics);
+  const keys = keysOf(compacted ?? new Map(), trimmed);
+  /** Topics that Kafka removed something of under way. */
+  const trimmedMeanwhile = new Set<string>();
   const ids = new EventIndex();
   const total = offsetCount(ranges);
   let records = 0;
@@ -57,8 +69,10 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
     ranges,
     stallMs,
     onProgress: (done) => onProgress(done, total),
+    onTrimmed: (topic) => trimmedMeanwhile.add(topic),
     onRecords: (some) => {
-      for (const { topic, partition, committedAtMs, headers } of some) {
+      for (const { topic, partition, committedAtMs, key, headers } of some) {
+        if (key !== null) keys.get(topic)?.keys.add(key.toString());
         const id = headerText(headers, 'id');
         if (id === undefined) continue;
         records += 1;
@@ -66,15 +80,30 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
       }
     },
   });
-  return { ids, records, removed: removedOf(trimmed, numbers, await findCompacted(admin, topics)) };
+  const removed = removedOf(trimmed, numbers, compacted?.keys() ?? topics);
+  for (const topic of trimmedMeanwhile) {
+    keys.delete(topic);
+    if (removed.get(topic) !== 'compacted') removed.set(topic, [unseen]);
+  }
+  return { ids, records, topics: new Set(topics), removed, keys };
+}
+
+/** No partition has this number, so nothing of it is ever found. */
+const unseen = -1;
+
+function keysOf(compacted: Compacted, trimmed: readonly PartitionRange[]) {
+  const keys = new Map<string, { readonly keys: Set<string>; readonly tombstonesKeptMs: number }>();
+  for (const [topic, tombstonesKeptMs] of compacted) keys.set(topic, { keys: new Set(), tombstonesKeptMs });
+  for (const { topic } of trimmed) keys.delete(topic);
+  return keys;
 }
 
 function removedOf(
   trimmed: readonly PartitionRange[],
   numbers: ReadonlyMap<string, number>,
-  compacted: ReadonlySet<string>,
-): Published['removed'] {
-  const removed = new Map<string, number[] | 'compacted'>();
+  compacted: Iterable<string>,
+): Map<string, readonly number[] | 'compacted'> {
+  const removed = new Map<string, readonly number[] | 'compacted'>();
   for (const { topic, partition } of trimmed) {
     const partitions = removed.get(topic) ?? [];
     if (partitions === 'compacted') continue;
@@ -82,27 +111,4 @@ function removedOf(
   }
   for (const topic of compacted) removed.set(topic, 'compacted');
   return removed;
-}
-
-/**
- * From these, records go in the middle. All of them where the settings may not be read: a topic that may be compacted
- * cannot be taken for whole.
- */
-async function findCompacted(admin: Admin, topics: readonly string[]): Promise<Set<string>> {
-  if (topics.length === 0) return new Set();
-  try {
-    const { resources } = await admin.describeConfigs({
-      includeSynonyms: false,
-      resources: topics.map((name) => ({ type: topicResource, name, configNames: ['cleanup.policy'] })),
-    });
-    const readable = resources.filter(({ configEntries }) =>
-      configEntries.some(({ configValue }) => !/compact/.test(configValue)),
-    );
-    const whole = new Set(readable.map(({ resourceName }) => resourceName));
-    return new Set(topics.filter((topic) => !whole.has(topic)));
-  } catch (error) {
-    const failure = kafkaError(error, 'reading the settings of topics');
-    if (failure.code === 'KAFKA_UNAUTHORIZED') return new Set(topics);
-    throw failure;
-  }
 }

@@ -92,7 +92,7 @@ export async function readGap(options: ReadGapOptions): Promise<Gap> {
   );
   const { atMs, hasCommitTimes, snapshot, xmax } = now!;
   const collect = async (text: string, read: (rows: readonly Row[]) => Promise<readonly Row[]>) => {
-    const collected = new Collected(options, BigInt(xmax));
+    const collected = new Collected(options, BigInt(xmax), atMs);
     onProgress(0);
     await readAll<Row>(client, 'reading the outbox table', text, [], async (some) => {
       for (const row of await read(some))
@@ -156,12 +156,15 @@ class Collected {
   readonly #router: Router;
   /** Of the snapshot. */
   readonly #xmax: bigint;
+  /** When it was taken, by the clock of the database. */
+  readonly #atMs: number;
   /** Partitions, as `published.ids` numbers them, with something left from before `covered` was taken. */
   readonly #seenSince = new Set<number>();
   readonly #absent = new Map<string, AbsentEvent>();
 
-  constructor(options: ReadGapOptions, xmax: bigint) {
+  constructor(options: ReadGapOptions, xmax: bigint, atMs: number) {
     this.#use = options;
+    this.#atMs = atMs;
     this.#router = new Router(options.config);
     this.#xmax = xmax;
   }
@@ -204,11 +207,22 @@ class Collected {
   }
 
   /** An event that goes to no topic would be a dead letter: it cannot be in one, and so cannot be removed from one. */
-  #sight(topic: string | undefined): Sight {
+  #sight({ topic, key }: AbsentEvent): Sight {
     const removed = topic === undefined ? undefined : this.#use.published.removed.get(topic);
     if (removed === undefined) return 'whole';
-    if (removed === 'compacted') return 'part';
+    if (removed === 'compacted') return this.#isKeyAbsent(topic!, key) ? 'since-covered' : 'part';
     return removed.every((partition) => this.#seenSince.has(partition)) ? 'since-covered' : 'part';
+  }
+
+  /**
+   * Whether a compacted topic would still show that an event of the key was published since the snapshot `covered` was
+   * taken. Of each key it keeps the last record, and a tombstone for as long as its setting says.
+   */
+  #isKeyAbsent(topic: string, key: string | null): boolean {
+    const { published, coveredMs } = this.#use;
+    const left = published.keys.get(topic);
+    if (left === undefined || key === null || coveredMs === null) return false;
+    return !left.keys.has(key) && this.#atMs - coveredMs + commitToleranceMs < left.tombstonesKeptMs;
   }
 
   result() {
@@ -222,7 +236,7 @@ class Collected {
       const verdict =
         letters.length > 0
           ? ({ judgement: 'missing' } as const)
-          : judge(event, this.#use.known, this.#sight(event.topic));
+          : judge(event, this.#use.known, this.#sight(event));
       absent[verdict.judgement].push(event);
       if (verdict.judgement === 'unjudged') reasons[verdict.reason] += 1;
     }

@@ -23,6 +23,7 @@ import type { Admin } from 'kafkajs';
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { type Held, type Means, whileHoldingSlot } from '../adopt.ts';
+import { assertVisible } from '../audit/read-topics.ts';
 import { renewSlotWithSnapshot, type SlotWithSnapshot, temporarySlotWithSnapshot } from '../capture/slot.ts';
 import type { Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
@@ -338,6 +339,11 @@ class Run {
       onProgress: (done) => onProgress({ stage: 'table', done }),
     });
     const { absent } = gap;
+    // A listing leaves out what may not be seen, and what may not be seen is not absent.
+    const hidden = [...absent.missing, ...absent.expired, ...absent.unjudged].flatMap(({ topic }) =>
+      topic === undefined || published.topics.has(topic) ? [] : [topic],
+    );
+    await assertVisible(this.#admin, hidden);
     const missing = unjudged === 'publish' ? [...absent.missing, ...absent.unjudged] : absent.missing;
     const unreadable = await findUnreadable(config, client, missing, (done) =>
       onProgress({ stage: 'rows', done, total: missing.length }),

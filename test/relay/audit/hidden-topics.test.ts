@@ -1,11 +1,28 @@
 /** A broker leaves topics out of its listings that a client may not see: that is no absence. */
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
+import pino from 'pino';
 import { expect, test } from 'vitest';
+import type { Config } from '../../../relay/config-schema.ts';
+import { recover } from '../../../relay/recover/recover.ts';
 import { startKafka } from '../../../stack/kafka.ts';
 import { withAdmin } from '../../support/kafka.ts';
 import { openScene, told } from './scene.ts';
 
-test('a topic that may not be seen or read is an error, for the audit and for what it says of the events in it', {
+/** Looks at what a recovery would do. */
+const shown = (config: Config) =>
+  recover({
+    config,
+    log: pino({ level: 'silent' }),
+    isDryRun: true,
+    isForced: true,
+    acceptsRewound: true,
+    acceptsWritingOrder: true,
+    skipsUnreadable: false,
+    unjudged: 'publish',
+    onProgress: () => {},
+  });
+
+test('a topic that may not be seen or read is an error, for the audit, for a recovery and for what they say of the events in it', {
   timeout: 300_000,
 }, async () => {
   await using kafka = await startKafka({
@@ -19,6 +36,8 @@ test('a topic that may not be seen or read is an error, for the audit and for wh
   const [id] = await scene.insert();
   await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
   expect(told(await scene.audit())).toEqual({});
+
+  expect(await shown(scene.config)).toMatchObject({ missing: { count: 0 }, records: 1 });
 
   const { progressTopic } = scene.config.kafka;
   for (const [topic, operation] of [
@@ -42,6 +61,7 @@ test('a topic that may not be seen or read is an error, for the audit and for wh
     await expect
       .poll(() => scene.audit().catch((error: unknown) => error), { timeout: 30_000, interval: 100 })
       .toMatchObject({ code: 'KAFKA_UNAUTHORIZED', message: expect.stringContaining('authorized') });
+    await expect(shown(scene.config)).rejects.toMatchObject({ code: 'KAFKA_UNAUTHORIZED' });
     await withAdmin(
       (admin) =>
         admin.deleteAcls({

@@ -81,40 +81,55 @@ const reportOf = async (world: World, ...args: string[]) => {
 const allOf = (world: World) => ({ OUTBOX_RELAY_TOPICS_ALLOW: `${world.topic},${world.topic}-other` });
 
 describe('recover', { timeout: 120_000 }, () => {
-  it.each(['trimmed', 'compacted'])(
-    'takes no later record of another service for a sign that events of a %s topic were published',
-    async (kind) => {
-      await using world = await createWorld();
-      const other = `${world.topic}-other`;
-      await createTopics([{ topic: other, numPartitions: 1 }]);
-      const { relay } = await streamOne(world);
-      await untilCovered(world);
-      await relay.kill();
-      const lost = [
-        ...(await world.write([{ key: 'a', seq: 1 }])),
-        ...(await world.write([{ key: 'b', seq: 1 }])),
-      ];
-      await dropSlot(world);
-      if (kind === 'trimmed') await trim(world.topic);
-      else await compact(world.topic);
-      await send(other, Date.now() + 660_000);
+  it('takes no later record of another service for a sign that events of a trimmed topic were published', async () => {
+    await using world = await createWorld();
+    const other = `${world.topic}-other`;
+    await createTopics([{ topic: other, numPartitions: 1 }]);
+    const { relay } = await streamOne(world);
+    await untilCovered(world);
+    await relay.kill();
+    const lost = [
+      ...(await world.write([{ key: 'a', seq: 1 }])),
+      ...(await world.write([{ key: 'b', seq: 1 }])),
+    ];
+    await dropSlot(world);
+    await trim(world.topic);
+    await send(other, Date.now() + 660_000);
 
-      const refused = await reportOf(world);
-      expect(refused).toMatchObject({
-        code: 1,
-        outcome: 'refused',
-        published: 0,
-        expired: { count: kind === 'trimmed' ? 1 : 0 },
-      });
-      expect(refused.unjudged.ids.toSorted()).toEqual(lost.toSorted());
-      expect(refused.doubts).toMatchObject([
-        expect.stringMatching(/^2 events .*--unjudged publish or --unjudged skip/),
-      ]);
-      expect(await reportOf(world, '--unjudged', 'publish')).toMatchObject({ code: 0, published: 2 });
-      const isAll = (records: readonly ReadRecord[]) => lost.every((id) => records.map(idOf).includes(id));
-      expect(await readTopics({ topics: [world.topic], until: isAll })).toSatisfy(isAll);
-    },
-  );
+    const refused = await reportOf(world);
+    expect(refused).toMatchObject({ code: 1, outcome: 'refused', published: 0, expired: { count: 1 } });
+    expect(refused.unjudged.ids.toSorted()).toEqual(lost.toSorted());
+    expect(refused.doubts).toMatchObject([
+      expect.stringMatching(/^2 events .*--unjudged publish or --unjudged skip/),
+    ]);
+    expect(await reportOf(world, '--unjudged', 'publish')).toMatchObject({ code: 0, published: 2 });
+    const isAll = (records: readonly ReadRecord[]) => lost.every((id) => records.map(idOf).includes(id));
+    expect(await readTopics({ topics: [world.topic], until: isAll })).toSatisfy(isAll);
+  });
+
+  it('asks of a compacted topic about the keys that have a record left, and about all where a tombstone may be gone', async () => {
+    await using world = await createWorld();
+    const { relay } = await streamOne(world);
+    await untilCovered(world);
+    await relay.kill();
+    const asked = await world.write([{ key: 'k', seq: 1 }]);
+    asked.push(...(await world.write([{ key: 'foreign', seq: 1 }])));
+    const missing = await world.write([{ key: 'a', seq: 1 }]);
+    await dropSlot(world);
+    await send(world.topic, Date.now());
+    await compact(world.topic);
+    const refused = await reportOf(world);
+    expect(refused).toMatchObject({ code: 1, outcome: 'refused', missing: { ids: missing } });
+    expect(refused.unjudged.ids.toSorted()).toEqual(asked.toSorted());
+    await world.pool.query(`update outbox.progress set covered_at = covered_at - interval '1 day'`);
+    expect(await reportOf(world)).toMatchObject({ missing: { count: 0 }, unjudged: { count: 3 } });
+    await world.pool.query(`update outbox.progress set covered_at = covered_at + interval '1 day'`);
+    expect(await reportOf(world, '--unjudged', 'skip')).toMatchObject({ code: 0, published: 1 });
+    expect(await reportOf(world, '--force', '--dry-run')).toMatchObject({
+      records: 3,
+      missing: { count: 0 },
+    });
+  });
 
   it('knows what was never published where a trimmed topic still holds something from before', async () => {
     await using world = await createWorld();
