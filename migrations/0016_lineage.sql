@@ -62,25 +62,24 @@ create trigger note_lineage before insert on outbox.key_release
 create trigger note_lineage before insert on outbox.dead_letter
   for each row execute function outbox.note_lineage();
 
--- A dead letter of another cluster at the position of a new one makes room, by an ordinal that no transaction reaches: the
--- upsert of the relay would take it for the new one, and set the event aside nowhere. After note_lineage, by its name.
+-- A dead letter of another cluster at the position of a new one makes room, by an ordinal that no transaction reaches, and
+-- that a position has place for (8 hexadecimal digits): the upsert of the relay would take it for the new one, and set the
+-- event aside nowhere. After note_lineage, by its name.
 create function outbox.yield_position() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  free bigint := new.ordinal;
+  free bigint := 2147483648 + new.ordinal;
 begin
   if not exists (select from outbox.dead_letter as earlier
                    where earlier.slot = new.slot and earlier.commit_lsn = new.commit_lsn
                      and earlier.ordinal = new.ordinal and earlier.system_identifier <> new.system_identifier) then
     return new;
   end if;
-  loop
-    free := free + 1099511627776;
-    exit when not exists (select from outbox.dead_letter as earlier
-                            where earlier.slot = new.slot and earlier.commit_lsn = new.commit_lsn
-                              and earlier.ordinal = free);
+  while exists (select from outbox.dead_letter as earlier
+                  where earlier.slot = new.slot and earlier.commit_lsn = new.commit_lsn and earlier.ordinal = free) loop
+    free := free + 1;
   end loop;
   update outbox.dead_letter set ordinal = free
     where slot = new.slot and commit_lsn = new.commit_lsn and ordinal = new.ordinal;

@@ -117,7 +117,8 @@ describe('resubmit', () => {
     await pool.query(`update outbox.progress set system_identifier = 'new'`);
     try {
       await database.leave('F/0', 1);
-      const [moved] = await listLetters(pool, config.slot, { statuses: ['open'], names: eventsOf(old) }, 1);
+      const moved = (await listLetters(pool, config.slot, { names: eventsOf(old) }, 2)).at(-1);
+      expect(moved?.position).toBe('0000000f00000000.80000000');
       const discarded = await discard(closing({ selection: { names: [parseLetterName(moved!.position)] } }));
       expect(discarded).toMatchObject({ open: 1, unsettled: 0, done: 1 });
       expect(await resubmit(closing())).toMatchObject({ open: 2, unsettled: 1, done: 1 });
