@@ -96,7 +96,8 @@ describe('resubmit', () => {
     expect(await statuses()).toEqual(['open']);
     expect(await column('select id::text as one from outbox.dead_letter_action')).toEqual([]);
     expect(await resubmit(closing())).toMatchObject({ done: 2_500 });
-    expect(await eventIds()).toEqual(ids);
+    // Not by their places: a vacuum may have freed those of the interrupted one.
+    expect((await eventIds()).toSorted()).toEqual(ids.toSorted());
   });
 
   test('leaves alone what the progress does not cover, for the relay may still decide otherwise', async () => {
