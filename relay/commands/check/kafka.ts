@@ -2,6 +2,7 @@
 import type { Admin, ITopicConfig, ITopicMetadata, Kafka } from 'kafkajs';
 import type { Config } from '../../config.ts';
 import { kafkaError, kafkaErrorType } from '../../kafka.ts';
+import { ProgressTail } from '../../publish/progress-topic.ts';
 import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
 import { allowList } from '../../topic-patterns.ts';
 import { kafkaPrivacy } from './clear-text.ts';
@@ -38,15 +39,9 @@ const progressTopic: KafkaCheck = {
   async run(context) {
     const name = context.config.kafka.progressTopic;
     const [topic] = await describeTopics(context, [name]);
-    if (topic === undefined) {
-      const verdict = await mayCreate(context, name, compacted);
-      const isUpgrade = (await describeTopics(context, [formerDefault])).length > 0;
-      if (verdict.status !== 'ok' || !isUpgrade) return verdict;
-      return warn(
-        verdict.message,
-        `There is ${formerDefault}, where earlier releases kept the progress of all slots: where this slot has run with one of them, set kafka.progressTopic to that.`,
-      );
-    }
+    const former = await judgeFormerTopic(context, topic !== undefined);
+    if (former !== undefined) return former;
+    if (topic === undefined) return mayCreate(context, name, compacted);
     const settings = await readSettings(context, [name]);
     const { 'cleanup.policy': policy, 'min.insync.replicas': insync } = settings.get(name) ?? {};
     if (topic.partitions.length !== 1)
@@ -65,6 +60,40 @@ const progressTopic: KafkaCheck = {
 
 /** Of kafka.progressTopic, before each slot had its own. */
 const formerDefault = 'outbox-relay.progress';
+
+/** A start with a new topic ends with LINEAGE_PROGRESS_LOST, and leaves that topic behind, without a progress. */
+async function judgeFormerTopic(context: KafkaContext, isThere: boolean): Promise<Verdict | undefined> {
+  const { kafka, config } = context;
+  const name = config.kafka.progressTopic;
+  if (name === formerDefault || (await describeTopics(context, [formerDefault])).length === 0) return;
+  if (isThere && (await hasProgress(kafka, name, config.slot))) return;
+  const found = `${name} has no progress of slot ${config.slot}`;
+  const fix = `set kafka.progressTopic to ${formerDefault}, where earlier releases kept the progress of all slots.`;
+  try {
+    if (!(await hasProgress(kafka, formerDefault, config.slot))) return;
+  } catch (error) {
+    if (kafkaError(error, '').code !== 'KAFKA_UNAUTHORIZED') throw error;
+    return warn(
+      `${found}; ${formerDefault} may not be read`,
+      `Where the slot has run with an earlier release, ${fix}`,
+    );
+  }
+  return fail(`${found}, and ${formerDefault} has one`, `Where it is of this database, ${fix}`);
+}
+
+async function hasProgress(kafka: Kafka, topic: string, slot: string): Promise<boolean> {
+  const tail = new ProgressTail(kafka, { topic, slot });
+  try {
+    await tail.start();
+    await tail.read(progressReadMs);
+    if (tail.crashed !== undefined) throw tail.crashed;
+    return tail.latest !== undefined;
+  } finally {
+    await tail.stop();
+  }
+}
+
+const progressReadMs = 5_000;
 
 type NewTopic = Omit<ITopicConfig, 'topic'> & { readonly describe: string; readonly maker: string };
 

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Finding } from '../../../relay/commands/check/finding.ts';
 import { checkAll } from '../../../relay/commands/check.ts';
 import { loadConfig } from '../../../relay/config.ts';
+import { ensureProgressTopic } from '../../../relay/publish/progress-topic.ts';
 import { startPostgres } from '../../../stack/postgres.ts';
 import { createDatabase } from '../../support/database.ts';
-import { createTopics, withAdmin } from '../../support/kafka.ts';
+import { createTopics, kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
@@ -216,6 +217,31 @@ describe('on a database that is ready', () => {
       status: 'fail',
       message: expect.stringContaining('2 partitions'),
     });
+  });
+
+  test('a progress that an earlier release left in the topic of all slots is red, with what to set', async () => {
+    const former = 'outbox-relay.progress';
+    const { slot } = relay.config();
+    await withAdmin((admin) => ensureProgressTopic(admin, former));
+    expect(await only('progress topic')).toMatchObject({ status: 'ok' });
+    const producer = (await kafkaClient()).producer();
+    await producer.connect();
+    const send = (value: string | null) => producer.send({ topic: former, messages: [{ key: slot, value }] });
+    await send('{}');
+    const found = {
+      status: 'fail',
+      message: expect.stringContaining(`and ${former} has one`),
+      fix: expect.stringContaining(`set kafka.progressTopic to ${former}`),
+    };
+    expect(await only('progress topic')).toMatchObject(found);
+    // As a start leaves it that was refused.
+    const empty = unique('progress');
+    await withAdmin((admin) => ensureProgressTopic(admin, empty));
+    const settings = { OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: empty };
+    expect(await only('progress topic', settings)).toMatchObject(found);
+    await send(null);
+    expect((await only('progress topic', settings))?.status).not.toBe('fail');
+    await producer.disconnect();
   });
 
   test('event topics that lose data with one broker, or take smaller records, are a warning by name', async () => {
