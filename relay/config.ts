@@ -226,10 +226,13 @@ function isOfService(name: string, value: string): boolean {
 /** A slip of the pen in the environment is an error, as it is in the file: the setting would not be what somebody meant. */
 function findMisspelt(env: Environment): string[] {
   const known = settings.map((setting) => setting.env);
+  // Three settings have variables of other names: whoever writes their keys as those of the others means them.
+  const byKey = new Map(settings.map((setting) => [environmentName(setting.path), setting.env]));
+  const nearest = (name: string) => byKey.get(nearestName(name, [...byKey.keys()]))!;
   return Object.entries(env)
     .filter(([name, value]) => name.startsWith('OUTBOX_RELAY_') && !isOfService(name, value ?? ''))
     .filter(([name]) => !known.includes(name) && !otherVariables.has(name))
-    .map(([name]) => `${name} is not a setting; the nearest is ${nearestName(name, known)}`);
+    .map(([name]) => `${name} is not a setting; the nearest is ${nearest(name)}`);
 }
 
 function readTree(file: string, env: Environment, faults: string[]): Tree {

@@ -201,6 +201,7 @@ describe('faults', () => {
     ['OUTBOX_RELAY_TOPIC_CREATE', 'OUTBOX_RELAY_TOPICS_CREATE'],
     ['OUTBOX_RELAY_PUBLISH_LINGERMS', 'OUTBOX_RELAY_PUBLISH_LINGER_MS'],
     ['OUTBOX_RELAY_SLOTNAME', 'OUTBOX_RELAY_SLOT'],
+    ['OUTBOX_RELAY_KAFKA_BROKERS', 'KAFKA_BROKERS'],
   ])('%s is no setting, and %s is near', (name, nearest) => {
     expect(faults({ env: { ...required, [name]: 'sesame' } })).toEqual([
       `${name} is not a setting; the nearest is ${nearest}`,
