@@ -47,7 +47,7 @@ export const errorTable = {
   },
   PUBLICATION_MISSING: {
     class: 'stop',
-    hint: 'The publication does not exist or does not publish inserts of the outbox table. In a new database run `outbox-relay migrate`; where it was dropped, make it again with `psql -f migrations/0005_publication.sql`, which `migrate` does not repeat. Then start: events written meanwhile are looked for.',
+    hint: "The publication does not exist or does not publish inserts of the outbox table. In a new database run `outbox-relay migrate`. Where it was dropped, make it again with `psql -f migrations/0005_publication.sql`, which `migrate` does not repeat. Where it was changed: `ALTER PUBLICATION … SET TABLE outbox.event, outbox.heartbeat` and `ALTER PUBLICATION … SET (publish = 'insert', publish_via_partition_root = true)`. Then start: events written meanwhile are looked for.",
   },
   PUBLICATION_GAP: {
     class: 'stop',
