@@ -732,9 +732,9 @@ export const mutants: readonly Mutant[] = [
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/recover/read-gap.ts',
-    find: ': judge(event, this.#use.known, this.#sight(event.topic));',
+    find: ': judge(event, this.#use.known, this.#sight(event));',
     replace:
-      ": event.createdUs !== null && event.createdUs < BigInt(Date.parse('2001-01-01')) * 1000n ? ({ judgement: 'before' } as const) : judge(event, this.#use.known, this.#sight(event.topic));",
+      ": event.createdUs !== null && event.createdUs < BigInt(Date.parse('2001-01-01')) * 1000n ? ({ judgement: 'before' } as const) : judge(event, this.#use.known, this.#sight(event));",
     tests: [judgement],
     only: 'goes by transactions',
   },

@@ -3,7 +3,9 @@
  * events. Rows come through a server-side cursor, so memory does not grow with the table.
  */
 import pg from 'pg';
+import { isUnreadable } from '../capture/unreadable.ts';
 import type { Config } from '../config.ts';
+import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../position.ts';
 import { openClient, query, quoteTable } from '../postgres.ts';
 
@@ -60,6 +62,13 @@ export async function readTable(
       if (withId.length > 0) onRows(withId);
     });
     return withoutId;
+  } catch (error) {
+    if (!(error instanceof RelayError) || !isUnreadable(error.context.sqlState)) throw error;
+    throw new RelayError(
+      'ROW_UNREADABLE',
+      `a row of the outbox table cannot be compared, and nothing is said of the others; once it is set aside, delete it: ${error.message}`,
+      { cause: error },
+    );
   } finally {
     await client.query('rollback').catch(() => {});
   }

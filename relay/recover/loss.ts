@@ -102,7 +102,7 @@ export function assertRecoverable(
   if (found.length === 0 && !isForced && !acceptsRewound && !skipsUnreadable)
     throw new RelayError(
       'CONFIG_INVALID',
-      'recover: nothing is lost: slot, progress and publication belong together; --force compares the table with Kafka all the same',
+      'recover: nothing is lost: slot, progress and publication belong together; --skip-unreadable passes over a row that stops the relay with ROW_UNREADABLE, --force compares the table with Kafka all the same',
     );
 }
 

@@ -126,6 +126,10 @@ describe('recover --skip-unreadable', { timeout: 240_000 }, () => {
       hint: expect.stringContaining('`outbox-relay recover --skip-unreadable`'),
     });
 
+    expect(await runRecover(world, settings)).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('--skip-unreadable passes over a row'),
+    });
     const refused = await runRecover(world, settings, '--force');
     expect(refused).toMatchObject({ code: 1, outcome: 'refused', published: 0, keepsSlot: true });
     expect(refused.doubts).toEqual([
@@ -173,6 +177,10 @@ describe('recover --skip-unreadable', { timeout: 240_000 }, () => {
     expect(stored[3]).toMatchObject({
       payload: null,
       context: { unreadable: { bytes: { id: 1, payload: 4 } } },
+    });
+    expect(await world.commandWith(envOf(settings), 'verify')).toMatchObject({
+      code: 78,
+      stderr: expect.stringContaining('ROW_UNREADABLE: a row of the outbox table cannot be compared'),
     });
     relay.signal('SIGTERM');
     await relay.exited;
