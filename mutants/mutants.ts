@@ -268,8 +268,9 @@ export const mutants: readonly Mutant[] = [
     promise: 'no loss',
     invariants: ['I6'],
     file: 'relay/capture/capture.ts',
-    find: '    if (lsn > this.#serverLsn) this.#serverLsn = lsn;\n',
-    replace: '    if (lsn > this.#serverLsn) this.#serverLsn = lsn;\n    this.acknowledge(lsn);\n',
+    find: '    if (lsn > this.#serverLsn && this.inbox.failure === undefined) this.#serverLsn = lsn;\n',
+    replace:
+      '    if (lsn > this.#serverLsn && this.inbox.failure === undefined) this.#serverLsn = lsn;\n    this.acknowledge(lsn);\n',
     tests: 'simulation',
   },
   {
