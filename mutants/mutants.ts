@@ -781,6 +781,16 @@ export const mutants: readonly Mutant[] = [
     only: 'goes on behind',
   },
   {
+    name: 'recover leaves closed what nobody reads again',
+    promise: 'no silence',
+    invariants: ['I9'],
+    file: 'relay/recover/read-gap.ts',
+    find: '      .map(([, position]) => position);',
+    replace: '      .map(([, position]) => position).slice(0, 0);',
+    tests: ['test/relay/recover/recover.test.ts'],
+    only: 'opens what',
+  },
+  {
     name: 'recover takes a topic that it may not see for an empty one',
     promise: 'no double',
     invariants: ['I2'],

@@ -61,7 +61,7 @@ function describeOrder({ order, uncertainKeys }: Recovery): string {
 }
 
 function remarks(recovery: Recovery): string[] {
-  const { unjudged, expired, beforeFirstStart, withoutId, repeated, unreadable } = recovery;
+  const { unjudged, expired, beforeFirstStart, withoutId, repeated, reopened, unreadable } = recovery;
   const all: [number, string][] = [
     [
       unreadable.count,
@@ -77,6 +77,10 @@ function remarks(recovery: Recovery): string[] {
     [
       repeated,
       `${count(repeated)} rows have the id of another missing one; of each id only the latest row counts`,
+    ],
+    [
+      reopened,
+      `${count(reopened)} dead letters that a relay closed to read their events again are to be open: it did not, and the table has those events no more`,
     ],
   ];
   return all.filter(([found]) => found > 0).map(([, text]) => row('note', text));

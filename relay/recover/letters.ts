@@ -4,7 +4,8 @@
  * be published when they died would wait behind a later one of its key.
  *
  * A session reads the events once more from the stream; here the table has them. So what the table does not have any more
- * stays set aside: the dead letter is all that is left of it.
+ * stays set aside: the dead letter is all that is left of it. Where a session closed the dead letter, to read its event
+ * again, and died before it did, it is opened again.
  */
 import type pg from 'pg';
 import { connectForAudit, readAll } from '../audit/read-table.ts';
@@ -13,7 +14,7 @@ import type { Config } from '../config.ts';
 import type { TopicKey } from '../parking.ts';
 import { formatLsn, type Lsn, type Position, parseLsn } from '../position.ts';
 import { query } from '../postgres.ts';
-import type { Progress } from '../progress.ts';
+import { isOfRecovery, type Progress } from '../progress.ts';
 import {
   boundsOf,
   inSession,
@@ -73,6 +74,11 @@ export type Letters = {
   readonly aside: ReadonlySet<string>;
   /** By id, where those are that are to be decided anew. */
   readonly undecided: ReadonlyMap<string, readonly Position[]>;
+  /**
+   * Closed by a session that was to read their events again, and perhaps did not. By id the last one; where that is NULL
+   * by position, since no event without an id is ever published.
+   */
+  readonly reread: ReadonlyMap<string, Position>;
   /** Ids of the events that ever were set aside, as far as that is kept. */
   readonly all: ReadonlySet<string>;
 };
@@ -86,15 +92,19 @@ export async function readLetters(config: Config, { letters, releases }: Decided
   const all = new Set<string>();
   const aside = new Set<string>();
   const undecided = new Map<string, Position[]>();
+  const reread = new Map<string, Position>();
   const client = await connectForAudit(config);
   try {
     await query(client, 'reading the dead letters', 'begin read only');
     const values = [...boundsOf(letters), formatLsn(releases.endLsn)];
     await readAll<LetterRow>(client, 'reading the dead letters', selectAside, values, (rows) => {
-      for (const { eventId, digest, commit, ordinal, isAside, isUndecided } of rows) {
-        const id = eventId ?? idOfDigest(digest);
+      for (const { eventId, digest, commit, ordinal, isAside, isUndecided, isOwn, isReread } of rows) {
         const position = { commitLsn: parseLsn(commit), ordinal: Number(ordinal) };
+        const id = eventId ?? idOfDigest(digest ?? `${commit}.${ordinal}`);
         all.add(id);
+        // A recovery that set the event aside once more did so at a later position; what came of that one counts.
+        if (isReread && mayBeUnread(position, letters)) reread.set(id, position);
+        else if (isOwn) reread.delete(id);
         if (isUndecided) undecided.set(id, [...(undecided.get(id) ?? []), position]);
         else if (isAside) aside.add(id);
       }
@@ -102,28 +112,44 @@ export async function readLetters(config: Config, { letters, releases }: Decided
   } finally {
     await client.end();
   }
-  return { all, aside, undecided };
+  return { all, aside, undecided, reread };
+}
+
+/** The part that a recovery has published is not of the stream, and says nothing of what is. */
+function mayBeUnread({ commitLsn, ordinal }: Position, { endLsn, partial }: Decided['letters']): boolean {
+  const isOfStream: boolean = !isOfRecovery(partial);
+  const from = partial !== null && isOfStream ? partial : { commitLsn: endLsn, ordinal: 0 };
+  return commitLsn > from.commitLsn || (commitLsn === from.commitLsn && ordinal >= from.ordinal);
 }
 
 type LetterRow = {
   eventId: string | null;
-  digest: string;
+  digest: string | null;
   commit: string;
   ordinal: string;
   isAside: boolean;
   isUndecided: boolean;
+  isOwn: boolean;
+  isReread: boolean;
 };
+
+const isReread = `status = 'resubmitted' and context ? 'reread'`;
 
 const selectAside = `select event_id as "eventId", context #>> '{unreadable,idDigest}' as digest, commit_lsn::text as commit, ordinal,
        status in ('open', 'parked', 'discarded')
          or (status = 'released' and ${isUncovered('released_lsn', '$6', '$5')}) as "isAside",
-       status in ('open', 'parked') and ${isBeyond} as "isUndecided"
+       (status in ('open', 'parked') or ${isReread}) and ${isBeyond} as "isUndecided",
+       system_identifier = $5 as "isOwn",
+       ${isReread} and system_identifier = $5 and commit_lsn < pg_current_wal_insert_lsn() as "isReread"
   from outbox.dead_letter
- where slot = $1 and (event_id is not null or context #>> '{unreadable,idDigest}' is not null)`;
+ where slot = $1 and (event_id is not null or context #>> '{unreadable,idDigest}' is not null or ${isReread})
+ order by commit_lsn, ordinal`;
 
 /**
  * Takes back the releases that are not committed, and those dead letters, with the waiting of the keys that they began.
  * What people asked for is asked again: its place in the stream may be lost.
+ * @param letters of events that are to be published now
+ * @param unread of events that nobody can read again; not parked, for their key waits no more
  * @returns the keys that wait
  * @throws RelayError PRODUCER_FENCED when another session has begun; POSTGRES_*
  */
@@ -132,14 +158,16 @@ export function takeBack(
   session: Session,
   { releases }: Decided,
   letters: readonly Position[],
+  unread: readonly Position[],
 ): Promise<TopicKey[]> {
   const { slot } = session;
   const doing = 'taking back what is not committed';
-  const places = [
+  const valuesOf = (positions: readonly Position[]) => [
     slot,
-    letters.map(({ commitLsn }) => formatLsn(commitLsn)),
-    letters.map(({ ordinal }) => ordinal),
+    positions.map(({ commitLsn }) => formatLsn(commitLsn)),
+    positions.map(({ ordinal }) => ordinal),
   ];
+  const places = valuesOf(letters);
   return inSession(pool, session, doing, async (client) => {
     await query(
       client,
@@ -147,6 +175,13 @@ export function takeBack(
       `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread": true}'
         where slot = $1 and ${isAmong}`,
       places,
+    );
+    await query(
+      client,
+      doing,
+      `update outbox.dead_letter set status = 'open', context = context - 'reread'
+        where slot = $1 and ${isReread} and ${isAmong}`,
+      valuesOf(unread),
     );
     await takeBackReleases(client, releases);
     await query(

@@ -48,6 +48,8 @@ export type Gap = {
   readonly reasons: Readonly<Record<Reason, number>>;
   /** Dead letters whose events are decided anew. */
   readonly undecided: readonly Position[];
+  /** Dead letters that were closed to be read again, whose events are in neither the table nor Kafka. */
+  readonly unread: readonly Position[];
   /** Rows without an id, of which nobody can say whether they were published. */
   readonly withoutId: number;
   /** Further rows of an absent id; the latest row counts. */
@@ -240,6 +242,10 @@ class Collected {
       absent[verdict.judgement].push(event);
       if (verdict.judgement === 'unjudged') reasons[verdict.reason] += 1;
     }
+    const { published, letters } = this.#use;
+    const unread = [...letters.reread]
+      .filter(([id]) => !this.#absent.has(id) && published.ids.find(id) === undefined)
+      .map(([, position]) => position);
     const oldestMs = Number.isFinite(this.#oldestMs) ? this.#oldestMs : null;
     return {
       events: this.events,
@@ -250,6 +256,7 @@ class Collected {
       absent,
       reasons,
       undecided,
+      unread,
     };
   }
 }

@@ -106,6 +106,8 @@ export type Recovery = {
   readonly beforeFirstStart: Some;
   readonly withoutId: number;
   readonly repeated: number;
+  /** Dead letters that a relay closed to read their events again and never did; the table has those no more. */
+  readonly reopened: number;
   /** When rows may have been removed from the table that were never published; null where the table reaches back far enough. */
   readonly notCovered: { readonly from: string | null; readonly until: string } | null;
   readonly published: number;
@@ -267,7 +269,8 @@ class Run {
     const facts = { slotLsn: formatLsn(slotLsn), before: claimed };
     const doubts = this.#doubts(compared);
     if (doubts.length > 0) return this.#report(compared, { ...facts, outcome: 'refused' });
-    const parked = await takeBack(pool, session, decided, compared.gap.undecided);
+    const { undecided, unread } = compared.gap;
+    const parked = await takeBack(pool, session, decided, undecided, unread);
     await failpoint('DEAD_LETTERS_REREAD');
     const fresh = {
       ...progressAt(config.slot, database, this.#instance, claimed?.eventCount),
@@ -393,6 +396,7 @@ class Run {
       beforeFirstStart: some(absent.before),
       withoutId,
       repeated,
+      reopened: gap.unread.length,
       notCovered: notCovered(gap, this.#loss),
       published: 0,
       deadLettered: 0,

@@ -76,6 +76,26 @@ describe('what is set aside', () => {
   });
 });
 
+test('what a session closed to read it again is unread beyond the progress, unless something came of it later', async () => {
+  await pool.query(`
+    update outbox.dead_letter set status = 'resubmitted', context = '{"reread": true}' where status <> 'discarded';
+    insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, code, message, status, context, system_identifier) values
+      ('${slot}', '0/200', 2, null, 'X', '', 'resubmitted', '{"reread": true}', '1'),
+      ('${slot}', '0/210', 0, '210', 'X', '', 'resubmitted', '{"reread": true}', '1'),
+      ('${slot}', '0/220', 0, 'elsewhere', 'X', '', 'resubmitted', '{"reread": true}', '2'),
+      ('${slot}', '0/3FF', 0, '210', 'X', '', 'open', '{}', '1'), ('${slot}', '0/500', 0, '300', 'X', '', 'open', '{}', '2')`);
+  const unread = async (progress: Progress) => {
+    const config = configOf({ SLOT: slot }, { databaseUrl: database.url });
+    const { reread } = await readLetters(config, await readDecided(pool, slot, progress));
+    return [...reread.values()].map((at) => `${at.commitLsn.toString(16)}.${at.ordinal}`);
+  };
+  expect(await unread(progressAt(0x200n))).toEqual(['200.1', '200.2', '300.0']);
+  expect(await unread(progressAt(0x1a0n, { commitLsn: 0x200n, ordinal: 2 }))).toEqual(['200.2', '300.0']);
+  // A recovery has published some of what was missing.
+  expect(await unread(progressAt(0x200n, { commitLsn: 0x3ffn, ordinal: 5 }))).toHaveLength(3);
+  expect(await unread(progressAt(0x301n))).toEqual([]);
+});
+
 test('what is of another cluster was decided there', async () => {
   await pool.query(`update outbox.dead_letter set system_identifier = '2'`);
   expect(await read(progressAt(0x110n))).toEqual({ aside: ['100', '200', '400'], undecided: [] });
@@ -88,9 +108,13 @@ test('taking back begins with the keys that wait at the progress, and asks again
       ('${slot}', 't', 'released', 'p', '0/180', 'released'), ('${slot}', 't', 'taken back', 'p', '0/280', 'released')`);
   const decided = await readDecided(pool, slot, progressAt(0x200n));
   const letters = [0, 1].map((ordinal) => ({ commitLsn: 0x200n, ordinal }));
-  const old = takeBack(pool, { slot, number: 2 }, decided, letters);
+  const old = takeBack(pool, { slot, number: 2 }, decided, letters, []);
   await expect(old).rejects.toMatchObject({ code: 'PRODUCER_FENCED' });
-  const parked = await takeBack(pool, { slot, number: 3 }, decided, letters);
+  await pool.query(
+    `update outbox.dead_letter set context = '{"reread": true, "x": 1}' where event_id = '300'`,
+  );
+  const unread = [{ commitLsn: 0x300n, ordinal: 0 }];
+  const parked = await takeBack(pool, { slot, number: 3 }, decided, letters, unread);
   expect(parked.map(({ key }) => key).toSorted()).toEqual(['only the dead letter is left', 'taken back']);
   const { rows } = await pool.query<{ one: string }>(
     `select event_id || ' ' || status as one from outbox.dead_letter order by commit_lsn, ordinal`,
@@ -101,7 +125,7 @@ test('taking back begins with the keys that wait at the progress, and asks again
     '120 parked',
     '200 resubmitted',
     '200 resubmitted',
-    '300 resubmitted',
+    '300 open',
     '400 discarded',
   ]);
   const pending = await pool.query('select key from outbox.key_release where outcome is null');

@@ -308,6 +308,35 @@ describe('where Postgres keeps the times of commits', () => {
 });
 
 describe('recover', { timeout: 120_000 }, () => {
+  it('opens what a relay or a recovery closed to read it again, where the table has it no more', async () => {
+    await using world = await World.create();
+    await publish(world);
+    const { rows } = await world.pool.query<{ id: string }>(`
+      insert into outbox.event (aggregatetype, aggregateid, type, payload)
+        values ('item', 'a', 'test.ItemMoved', '{}'), ('item', 'b', 'test.ItemMoved', '{}') returning id`);
+    const ids = rows.map(({ id }) => id);
+    const forget = (id: string | undefined) =>
+      world.pool.query('delete from outbox.event where id::text = $1', [id]);
+    for (const FAILPOINT of ['DEAD_LETTERS_STORED', 'DEAD_LETTERS_REREAD'])
+      expect(await world.startRelay({ ...parking, FAILPOINT }).exited).toMatchObject({ signal: 'SIGKILL' });
+    expect(await countLetters(world)).toEqual({ resubmitted: 2 });
+    await dropSlot(world);
+
+    await forget(ids[0]);
+    const dying = envOf({ ...parking, FAILPOINT: 'DEAD_LETTERS_REREAD' });
+    expect((await world.commandWith(dying, 'recover', '--by-writing-order')).code).toBeNull();
+    expect(await countLetters(world)).toEqual({ open: 1, resubmitted: 1 });
+    await forget(ids[1]);
+    const recovered = await world.commandWith(envOf(parking), 'recover', '--force', '--json');
+    expect(JSON.parse(recovered.stdout)).toMatchObject({ outcome: 'recovered', published: 0, reopened: 1 });
+    const open = await world.pool.query(
+      `select event_id, context from outbox.dead_letter where status = 'open' order by ordinal`,
+    );
+    expect(open.rows).toEqual(
+      ids.map((id) => ({ event_id: id, context: expect.not.objectContaining({ reread: true }) })),
+    );
+  });
+
   it('does not guess the order of commits, unless it is told to', async () => {
     await using world = await World.create();
     const ids = await publish(world);
