@@ -22,7 +22,9 @@ import { checkLineage, type DatabaseState, type Progress } from './progress.ts';
 import { fencePublisher } from './publish/fence.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
 import type { Publisher } from './publish/publisher.ts';
-import { storeAdopted } from './settle/session.ts';
+import { readDecided } from './recover/letters.ts';
+import { giveUp, reopenUnread } from './settle/give-up.ts';
+import { beginDecisions, type Session, storeAdopted } from './settle/session.ts';
 import { forgetCovered } from './settle/snapshots.ts';
 
 /** What can be adopted, and the refusals that it answers. */
@@ -175,6 +177,9 @@ async function decide(
       ? { ...before, last: undefined, beat: database.beat, instance, time: fresh.time }
       : fresh;
   if (!isDryRun) {
+    // A relay that is paused in between would store decisions later, or begin, by what this puts an end to.
+    const session = await beginDecisions(pool, config.slot, database.systemIdentifier, 'now');
+    await takeBack(pool, session, what, before);
     // Whatever is adopted, what lies before may have been given up.
     await forgetCovered(pool, after);
     await publisher.commit(publisher.newBatch(), after);
@@ -182,6 +187,22 @@ async function decide(
     await storeAdopted(pool, after, publication);
   }
   return { found: { code: found.code, message: found.message }, before, after, isWritten: !isDryRun };
+}
+
+/**
+ * Without a progress in Kafka its copy stands for it, which lags: of what it does not cover, some may be published, which
+ * is shown then and not lost.
+ */
+async function takeBack(
+  pool: pg.Pool,
+  session: Session,
+  what: Adoption,
+  before: Progress | null,
+): Promise<void> {
+  // What is streamed again from where it was, the next session takes back.
+  if (what === 'gap') return;
+  const { letters } = await readDecided(pool, session.slot, before);
+  await (what === 'database' ? reopenUnread : giveUp)(pool, session, letters);
 }
 
 /** @throws RelayError CONFIG_INVALID when what is found is something else than what is to be adopted. */

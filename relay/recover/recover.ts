@@ -39,7 +39,7 @@ import { createPool, openClient, query } from '../postgres.ts';
 import type { Progress } from '../progress.ts';
 import { Topics } from '../publish/topics.ts';
 import { storeProgress } from '../settle/bookkeeping.ts';
-import { inSession, type Session, takeOver } from '../settle/session.ts';
+import { beginDecisions, inSession, type Session, takeOver } from '../settle/session.ts';
 import { beginSnapshots, forgetCovered, storeCovered } from '../settle/snapshots.ts';
 import { closeGap } from './close-gap.ts';
 import { type AbsentEvent, countUncertainKeys, eventMs, order, type Reason } from './gap.ts';
@@ -262,7 +262,7 @@ class Run {
     const { pool } = this.#means;
     const { publisher, claimed, database } = held;
     if (claimed instanceof RelayError) throw claimed;
-    const session = await beginDecisions(pool, config.slot, database.systemIdentifier);
+    const session = await beginDecisions(pool, config.slot, database.systemIdentifier, 'epoch');
     if (claimed !== null) await endAdoption(pool, session, claimed);
     const decided = await this.#decided(claimed);
     const compared = await this.#compare(client, decided);
@@ -403,22 +403,6 @@ class Run {
       ...done,
     };
   }
-}
-
-/**
- * Ends the right of every earlier session to set events aside. Where a relay died before it made its mark, this makes one
- * of no time: with that of now, a second run would take all that is missing for older than the first start.
- */
-async function beginDecisions(pool: pg.Pool, slot: string, systemIdentifier: string): Promise<Session> {
-  const [row] = await query<{ session: string }>(
-    pool,
-    'beginning a session',
-    `insert into outbox.progress (slot, initialised_at, session, system_identifier) values ($1, 'epoch', 1, $2)
-     on conflict (slot) do update set session = progress.session + 1,
-       system_identifier = coalesce(progress.system_identifier, excluded.system_identifier) returning session`,
-    [slot, systemIdentifier],
-  );
-  return { slot, number: Number(row?.session) };
 }
 
 /** What an adoption that died in between has left to do. */

@@ -91,6 +91,29 @@ async function assertHolder(
 }
 
 /**
+ * Ends the right of every earlier session to set events aside, to release them, and to begin, without beginning to stream.
+ * @param firstStart what the mark says where there is none yet. `epoch` for a recovery, where a relay died before it made
+ * its mark: with the time of now, a second run would take all that is missing for older than the first start.
+ * @throws RelayError POSTGRES_*
+ */
+export async function beginDecisions(
+  pool: pg.Pool,
+  slot: string,
+  systemIdentifier: string,
+  firstStart: 'epoch' | 'now',
+): Promise<Session> {
+  const [row] = await query<{ session: string }>(
+    pool,
+    'beginning a session',
+    `insert into outbox.progress (slot, initialised_at, session, system_identifier) values ($1, $3::timestamptz, 1, $2)
+     on conflict (slot) do update set session = progress.session + 1,
+       system_identifier = coalesce(progress.system_identifier, excluded.system_identifier) returning session`,
+    [slot, systemIdentifier, firstStart],
+  );
+  return { slot, number: Number(row?.session) };
+}
+
+/**
  * Does what must be done by the last session that has begun, or not at all.
  * @throws RelayError PRODUCER_FENCED when another has begun; POSTGRES_*
  */

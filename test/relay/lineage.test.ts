@@ -1,8 +1,12 @@
 /** Refusals when database and progress no longer belong together, and what `adopt` makes of them. */
 import { describe, expect, it } from 'vitest';
+import { parseLsn } from '../../relay/position.ts';
+import type { Progress } from '../../relay/progress.ts';
+import { storeDecisions } from '../../relay/settle/decisions.ts';
+import { beginSession } from '../../relay/settle/session.ts';
 import { kafkaClient } from '../support/kafka.ts';
 import { unique } from '../support/unique.ts';
-import { idOf, type Settings, World } from './world.ts';
+import { idOf, itemOf, type Settings, World } from './world.ts';
 
 /** A world whose relay has published one event and was then ended. */
 async function publishedWorld(): Promise<{ world: World; ids: string[] }> {
@@ -56,6 +60,65 @@ async function forgeProgress(
   await producer.disconnect();
 }
 
+const parking: Settings = { DEAD_LETTERS_POLICY: 'park-key', DEAD_LETTERS_STORM_PERCENT: 100 };
+
+async function startParking(world: World) {
+  const relay = world.startRelay(parking);
+  await relay.streaming();
+  return relay;
+}
+
+/** Until it is fixed. */
+async function refuse(world: World, key: string): Promise<void> {
+  await world.pool.query(
+    `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+     values ('item', $1, 'test.ItemMoved', json_build_object('key', $1::text, 'seq', '1'))`,
+    [key],
+  );
+}
+
+async function fixAll(world: World): Promise<void> {
+  await world.pool.query(
+    `update outbox.dead_letter set payload = json_build_object('key', aggregateid, 'seq', 1) where status = 'open'`,
+  );
+}
+
+async function requestRelease(world: World): Promise<void> {
+  const { rows } = await world.pool.query(
+    `select outbox.request_release($1, $2, 'k', 'somebody') is not null as is_asked`,
+    [world.slot, world.topic],
+  );
+  expect(rows).toEqual([{ is_asked: true }]);
+}
+
+/** Their statuses, in the order of their positions. */
+async function lettersOf(world: World): Promise<string[]> {
+  const { rows } = await world.pool.query<{ status: string }>(
+    'select status from outbox.dead_letter order by commit_lsn, ordinal',
+  );
+  return rows.map(({ status }) => status);
+}
+
+/** The copy. */
+async function progressOf(world: World): Promise<{ session: number; progress: Progress }> {
+  const { rows } = await world.pool.query(
+    'select session, system_identifier, timeline, end_lsn, event_count, instance from outbox.progress',
+  );
+  const { session, system_identifier, timeline, end_lsn, event_count, instance } = rows[0];
+  const progress = {
+    slot: world.slot,
+    systemIdentifier: system_identifier,
+    timeline,
+    endLsn: parseLsn(end_lsn),
+    partial: null,
+    beat: 0,
+    eventCount: Number(event_count),
+    instance,
+    time: '2026-01-02T03:04:05Z',
+  };
+  return { session: Number(session), progress };
+}
+
 describe('a relay refuses to go on, and adopt answers,', () => {
   it('when the slot was advanced by hand', async () => {
     const { world, ids } = await publishedWorld();
@@ -86,6 +149,86 @@ describe('a relay refuses to go on, and adopt answers,', () => {
     ids.push(...(await world.write([{ key: 'k', seq: 1 }])));
     expect((await world.read(ids)).map(idOf)).toEqual(ids);
   });
+
+  it('when the slot is gone with a release that was not committed: the key waits, in order, however often adopt dies', async () => {
+    await using world = await World.create();
+    const first = await startParking(world);
+    await refuse(world, 'k');
+    await world.write([{ key: 'k', seq: 2 }]);
+    await expect.poll(() => lettersOf(world), { timeout: 30_000 }).toEqual(['open', 'parked']);
+    first.signal('SIGTERM');
+    await first.exited;
+    await fixAll(world);
+    await requestRelease(world);
+    expect(await world.startRelay({ ...parking, FAILPOINT: 'DEAD_LETTERS_STORED' }).exited).toMatchObject({
+      signal: 'SIGKILL',
+    });
+    expect(await lettersOf(world)).toEqual(['released', 'released']);
+    await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+    const dying = { OUTBOX_RELAY_FAILPOINT: 'PROGRESS_SENT' };
+    for (const what of ['new-slot', 'slot'])
+      expect((await world.commandWith(dying, 'adopt', what, '--yes')).code, what).toBeNull();
+    expect(await world.command('adopt', 'slot', '--yes')).toMatchObject({ code: 0 });
+    expect(await lettersOf(world)).toEqual(['open', 'parked']);
+
+    const relay = world.startRelay(parking);
+    await relay.streaming();
+    await world.write([{ key: 'k', seq: 3 }]);
+    await expect.poll(() => lettersOf(world), { timeout: 30_000 }).toEqual(['open', 'parked', 'parked']);
+    await requestRelease(world);
+    await expect
+      .poll(() => lettersOf(world), { timeout: 30_000 })
+      .toEqual(['released', 'released', 'released']);
+    const { rows } = await world.pool.query<{ id: string }>('select id from outbox.event');
+    expect(
+      (await world.read(rows.map(({ id }) => id))).map(itemOf).map(({ key, seq }) => `${key} ${seq}`),
+    ).toEqual(['k 1', 'k 2', 'k 3']);
+    const requests = await world.pool.query('select outcome from outbox.key_release order by id');
+    expect(requests.rows).toEqual([{ outcome: 'limited' }, { outcome: 'released' }]);
+  });
+
+  it.each(['slot', 'progress'])(
+    'when events that a relay was to read again are given up (%s): their dead letters are open, and nobody from before writes or begins',
+    async (what) => {
+      await using world = await World.create();
+      const first = await startParking(world);
+      await refuse(world, 'k');
+      await expect.poll(() => lettersOf(world), { timeout: 30_000 }).toEqual(['open']);
+      first.signal('SIGTERM');
+      await first.exited;
+      await fixAll(world);
+      await refuse(world, 'z');
+      for (const FAILPOINT of ['DEAD_LETTERS_STORED', 'DEAD_LETTERS_REREAD'])
+        expect(await world.startRelay({ ...parking, FAILPOINT }).exited).toMatchObject({ signal: 'SIGKILL' });
+      expect(await lettersOf(world)).toEqual(['open', 'resubmitted']);
+      await requestRelease(world);
+      const before = await progressOf(world);
+      await world.pool.query('select pg_replication_slot_advance($1, pg_current_wal_lsn())', [world.slot]);
+      const OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC = what === 'slot' ? world.progressTopic : unique('progress');
+      const adopted = await world.commandWith({ OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC }, 'adopt', what, '--yes');
+      expect(adopted).toMatchObject({ code: 0 });
+      expect(await lettersOf(world)).toEqual(['open', 'open']);
+      const requests = await world.pool.query('select outcome from outbox.key_release');
+      expect(requests.rows).toEqual([{ outcome: 'limited' }]);
+
+      const earlier = { slot: world.slot, number: before.session };
+      const release = { request: 1, key: { topic: world.topic, key: 'k' }, lsn: 1n, published: [] };
+      const decisions = {
+        rejections: [],
+        parked: [],
+        releases: [{ ...release, outcome: 'released' as const, refused: undefined }],
+      };
+      await expect(storeDecisions(world.pool, earlier, decisions)).rejects.toMatchObject({
+        code: 'PRODUCER_FENCED',
+      });
+      const hold = { walSenderPid: undefined, lastSession: before.session };
+      const after = await progressOf(world);
+      await expect(beginSession(world.pool, before.progress, '', hold)).rejects.toMatchObject({
+        code: 'SLOT_IN_USE',
+      });
+      expect(await progressOf(world)).toEqual(after);
+    },
+  );
 
   it('when the slot was recreated behind its back', async () => {
     const { world } = await publishedWorld();
@@ -139,8 +282,12 @@ describe('a relay refuses to go on, and adopt answers,', () => {
     await world.pool.query(
       `insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, aggregateid, topic, code, message, status)
        select $1, lsn::pg_lsn, 0, lsn, 'k', 't', 'X', '', status
-         from (values ('0/10', 'open'), ('0/20', 'parked'), ('FFF/0', 'open'), ('FFF/10', 'parked')) as old (lsn, status)`,
+         from (values ('0/10', 'open'), ('0/20', 'parked'), ('FFF/0', 'open'), ('FFF/10', 'parked'), ('FFF/20', 'open')) as old (lsn, status)`,
       [world.slot],
+    );
+    // To be read again there, and never read.
+    await world.pool.query(
+      `update outbox.dead_letter set status = 'resubmitted', context = '{"reread": true}' where commit_lsn = 'FFF/20'`,
     );
     const parkKey = () =>
       world.pool.query(
@@ -158,16 +305,16 @@ describe('a relay refuses to go on, and adopt answers,', () => {
     const adoptAt = (OUTBOX_RELAY_FAILPOINT: string) =>
       world.commandWith({ OUTBOX_RELAY_FAILPOINT }, 'adopt', 'database', '--yes');
     expect((await adoptAt('PROGRESS_SENT')).code).toBeNull();
-    expect(await waiting()).toEqual({ open: 2, parked: 2, keys: 1 });
+    expect(await waiting()).toEqual({ open: 3, parked: 2, keys: 1 });
     expect((await adoptAt('FIRST_PROGRESS_COMMITTED')).code).toBeNull();
-    expect(await waiting()).toEqual({ open: 2, parked: 2, keys: 1 });
+    expect(await waiting()).toEqual({ open: 3, parked: 2, keys: 1 });
     // It is adopted: the next session does the rest.
     expect(await world.command('adopt', 'database', '--yes')).toMatchObject({ code: 64 });
     const relay = world.startRelay();
     await relay.streaming();
-    expect(await waiting()).toEqual({ open: 4, parked: 0, keys: 0 });
+    expect(await waiting()).toEqual({ open: 5, parked: 0, keys: 0 });
     const discarded = await world.command('dead-letters', 'discard', '--all', '--reason', 'old', '--yes');
-    expect(discarded).toMatchObject({ code: 0, stdout: expect.stringContaining('4') });
+    expect(discarded).toMatchObject({ code: 0, stdout: expect.stringContaining('5') });
     expect(await waiting()).toEqual({ open: 0, parked: 0, keys: 0 });
 
     relay.signal('SIGTERM');
