@@ -384,7 +384,7 @@ export const mutants: readonly Mutant[] = [
     find: 'do update set session = progress.session + 1,',
     replace: 'do update set session = progress.session,',
     tests: ['test/relay/lineage.test.ts'],
-    only: 'are given up (slot)',
+    only: 'are given up .slot',
   },
   {
     name: 'adopting another database ends parking before it is adopted',
