@@ -679,6 +679,16 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/row-security.test.ts'],
   },
   {
+    name: 'what row-level security hides by the end of a read is not looked at',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/postgres.ts',
+    find: '  if (hidden.length === 0) return;',
+    replace: '  if (hidden.length >= 0) return;',
+    tests: ['test/relay/row-security.test.ts'],
+    only: 'which waited for its slot',
+  },
+  {
     name: 'a dead letter waits for the synchronous standby that the relay is',
     promise: 'no silence',
     invariants: ['I8'],

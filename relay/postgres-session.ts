@@ -81,7 +81,7 @@ export const noTransactionTimeout = `case when current_setting('transaction_time
  */
 export function rowSecurity(outboxTable: string): string {
   const [schema = '', table = ''] = outboxTable.split('.').map(pg.escapeLiteral);
-  return `select quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name,
+  return `select c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname) as name,
       coalesce((select bool_or(p.polcmd = '*' and pg_get_expr(p.polqual, c.oid) = 'true'
                                and coalesce(pg_get_expr(p.polwithcheck, c.oid), 'true') = 'true')
                        and bool_and(p.polpermissive)
@@ -90,11 +90,14 @@ export function rowSecurity(outboxTable: string): string {
                    and exists (select from unnest(p.polroles) as r (role)
                                 where case when role = 0 then true else pg_has_role(role, 'usage') end)), false) as shown
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
-     where c.relrowsecurity and not c.relispartition and row_security_active(c.oid)
-       and (n.nspname = 'outbox' or (n.nspname = ${schema} and c.relname = ${table}))`;
+     where c.relrowsecurity and row_security_active(c.oid)
+       and ((n.nspname = 'outbox' and not c.relispartition) or (n.nspname = ${schema} and c.relname = ${table}))`;
 }
 
-/** Off is for Postgres to refuse; where a policy shows every row of every table, there is nothing to refuse. */
+/**
+ * Off is for Postgres to refuse; where a policy shows every row of every table, there is nothing to refuse. That may change
+ * while the session lasts: see `assertRowsShown`.
+ */
 const seesAllRows = (outboxTable: string) =>
   `select set_config('row_security', 'on', false) from (${rowSecurity(outboxTable)}) as of_tables having bool_and(shown)`;
 

@@ -20,6 +20,7 @@ import type { Config } from '../config.ts';
 import { Router } from '../encode/route.ts';
 import { kafkaError } from '../kafka.ts';
 import { formatLsn, parseLsn } from '../position.ts';
+import { assertRowsShown } from '../postgres.ts';
 import { readFirstStart } from '../settle/bookkeeping.ts';
 import { allowList } from '../topic-patterns.ts';
 import type { AuditedRecord } from './audited.ts';
@@ -126,7 +127,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   comparer.setCompacted(new Set(compacted?.keys()));
   await addRecords({ ...options, comparesContent }, { admin, client, comparer, topics, stallMs });
   options.onProgress?.({ stage: 'dead letters', done: 0 });
-  await readDeadLetters(client, config.slot, snapshot.systemIdentifier, (rows) => {
+  await readDeadLetters(client, config, snapshot.systemIdentifier, (rows) => {
     for (const { id, status, releasedLsn } of rows) comparer.addDeadLetter(id, status, parseLsn(releasedLsn));
   });
   await findEvents(client, config, comparer.suspects(), (id) => comparer.confirm(id));
@@ -138,6 +139,8 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
       router: new Router(config),
       snapshotMs: snapshot.atMs,
     });
+  // Of what was read since the snapshot.
+  await assertRowsShown(client, config, [config.outbox.table, 'outbox.dead_letter', 'outbox.progress']);
   const isCovered =
     progress !== null && isAt(progress, { reach: snapshot.lsn, systemIdentifier: snapshot.systemIdentifier });
   const comparison = comparer.finish(isCovered);

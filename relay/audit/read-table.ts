@@ -7,7 +7,7 @@ import { isUnreadable } from '../capture/unreadable.ts';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../position.ts';
-import { openClient, query, quoteTable } from '../postgres.ts';
+import { assertRowsShown, assertRowsShownNow, openClient, query, quoteTable } from '../postgres.ts';
 
 /** Rows of one FETCH: some 2 MB in the driver, and few enough round trips. */
 const fetchRows = 10_000;
@@ -61,6 +61,7 @@ export async function readTable(
       withoutId += rows.length - withId.length;
       if (withId.length > 0) onRows(withId);
     });
+    await assertRowsShownNow(config, [config.outbox.table]);
     return withoutId;
   } catch (error) {
     if (!(error instanceof RelayError) || !isUnreadable(error.context.sqlState)) throw error;
@@ -110,7 +111,7 @@ export type AuditedLetter = {
 /** Dead letters of this slot that name an event. */
 export async function readDeadLetters(
   client: pg.Client,
-  slot: string,
+  config: Config,
   systemIdentifier: string,
   onRows: (rows: readonly AuditedLetter[]) => void,
 ): Promise<void> {
@@ -120,7 +121,8 @@ export async function readDeadLetters(
         (case when system_identifier = $2 and released_lsn is not null then released_lsn else '0/0' end)::text
           as "releasedLsn"
       from outbox.dead_letter where slot = $1 and event_id is not null`;
-    await readAll(client, 'reading the dead letters', text, [slot, systemIdentifier], onRows);
+    await readAll(client, 'reading the dead letters', text, [config.slot, systemIdentifier], onRows);
+    await assertRowsShown(client, config, ['outbox.dead_letter']);
   } finally {
     await client.query('rollback').catch(() => {});
   }

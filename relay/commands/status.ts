@@ -6,6 +6,7 @@ import { createLogUpdate } from 'log-update';
 import type pg from 'pg';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import type { Config } from '../config.ts';
+import { assertLettersShown } from '../dead-letters/transaction.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { formatLsn, parseLsn } from '../position.ts';
 import { createPool, query } from '../postgres.ts';
@@ -105,7 +106,7 @@ async function show(pool: pg.Pool, config: Config, { json, watch }: StatusOption
 
 /** @throws RelayError POSTGRES_UNAVAILABLE, POSTGRES_UNAUTHORIZED, OUTBOX_TABLE_INVALID */
 export async function readStatus(pool: pg.Pool, config: Config): Promise<Status> {
-  return {
+  const status: Status = {
     slotName: config.slot,
     progressTopic: config.kafka.progressTopic,
     slot: await readSlotStatus(pool, config.slot),
@@ -113,6 +114,8 @@ export async function readStatus(pool: pg.Pool, config: Config): Promise<Status>
     deadLetters: await readDeadLetters(pool, config.slot),
     parked: await readParked(pool, config.slot),
   };
+  await assertLettersShown(pool, config);
+  return status;
 }
 
 async function readSlotStatus(pool: pg.Pool, name: string): Promise<Status['slot']> {

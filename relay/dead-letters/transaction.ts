@@ -7,7 +7,7 @@ import { userInfo } from 'node:os';
 import pg from 'pg';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
-import { createClient, postgresError, query } from '../postgres.ts';
+import { assertRowsShown, createClient, postgresError, query } from '../postgres.ts';
 
 /** A statement may wait for somebody else's large one, where `database.statementTimeoutMs` is meant for bookkeeping. */
 const statementTimeoutMs = 600_000;
@@ -22,6 +22,7 @@ export async function inTransaction<Result>(
     await client.connect();
     await client.query('begin');
     const result = await work(client);
+    await assertLettersShown(client, config);
     await client.query('commit');
     return result;
   } catch (error) {
@@ -31,6 +32,18 @@ export async function inTransaction<Result>(
     await client.end().catch(() => {});
   }
 }
+
+/** After a read, so that dead letters that row-level security hides by now are not called none. @throws RelayError POSTGRES_* */
+export function assertLettersShown(client: pg.Pool | pg.ClientBase, config: Config): Promise<void> {
+  return assertRowsShown(client, config, tablesOfLetters);
+}
+
+const tablesOfLetters = [
+  'outbox.dead_letter',
+  'outbox.parked_key',
+  'outbox.key_release',
+  'outbox.progress',
+] as const;
 
 /** Waits for whoever works on the dead letters of the slot. */
 export async function takeTurn(client: pg.ClientBase, slot: string): Promise<void> {

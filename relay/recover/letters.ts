@@ -13,7 +13,7 @@ import { releaseSuffix } from '../capture/pgoutput.ts';
 import type { Config } from '../config.ts';
 import type { TopicKey } from '../parking.ts';
 import { formatLsn, type Lsn, type Position, parseLsn } from '../position.ts';
-import { query } from '../postgres.ts';
+import { assertRowsShown, query } from '../postgres.ts';
 import { isOfRecovery, type Progress } from '../progress.ts';
 import {
   boundsOf,
@@ -109,6 +109,7 @@ export async function readLetters(config: Config, { letters, releases }: Decided
         else if (isAside) aside.add(id);
       }
     });
+    await assertRowsShown(client, config, ['outbox.dead_letter']);
   } finally {
     await client.end();
   }

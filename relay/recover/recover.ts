@@ -35,7 +35,7 @@ import { failpoint } from '../failpoints.ts';
 import { createKafka, kafkaError } from '../kafka.ts';
 import { progressAt } from '../lineage.ts';
 import { formatLsn, type Lsn } from '../position.ts';
-import { createPool, openClient, query } from '../postgres.ts';
+import { assertRowsShown, createPool, openClient, query } from '../postgres.ts';
 import type { Progress } from '../progress.ts';
 import { Topics } from '../publish/topics.ts';
 import { storeProgress } from '../settle/bookkeeping.ts';
@@ -132,6 +132,14 @@ const flushTimeoutMs = 1_000;
 
 /** Most ids of each kind that are shown. */
 const idsShown = 20;
+
+/** Where it reads what was decided of events. */
+const tablesOfDecisions = [
+  'outbox.dead_letter',
+  'outbox.parked_key',
+  'outbox.key_release',
+  'outbox.progress',
+] as const;
 
 /** Whole scans of the table, where `database.statementTimeoutMs` is meant for bookkeeping. */
 const scanTimeoutMs = 3_600_000;
@@ -296,6 +304,7 @@ class Run {
       },
       compared.missing,
     );
+    await this.#assertRowsShown();
     const after = { ...fresh, eventCount: fresh.eventCount + closed.published };
     const { unjudged } = this.#options;
     // What is skipped must not count as published later.
@@ -351,7 +360,14 @@ class Run {
     const unreadable = await findUnreadable(config, client, missing, (done) =>
       onProgress({ stage: 'rows', done, total: missing.length }),
     );
+    await this.#assertRowsShown();
     return { gap, records: published.records, missing: order(missing), unreadable };
+  }
+
+  /** What is hidden counts as absent, and the progress would pass it over. The snapshot's transaction is still open. */
+  #assertRowsShown(): Promise<void> {
+    const { config } = this.#options;
+    return assertRowsShown(this.#means.pool, config, [config.outbox.table, ...tablesOfDecisions]);
   }
 
   #doubts({ gap, missing, unreadable }: Compared): string[] {

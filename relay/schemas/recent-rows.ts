@@ -3,7 +3,7 @@ import pg from 'pg';
 import type { OutboxRow } from '../capture/transaction.ts';
 import type { Config } from '../config.ts';
 import { RelayError } from '../errors.ts';
-import { openClient, query, quoteTable } from '../postgres.ts';
+import { assertRowsShown, openClient, query, quoteTable } from '../postgres.ts';
 
 /** Rows of one FETCH: some 300 kB, and progress that moves. */
 const fetchRows = 500;
@@ -35,8 +35,9 @@ export async function readRecentRows(
         `fetch ${fetchRows} from recent`,
       );
       if (rows.length > 0) await onRows(rows);
-      if (rows.length < fetchRows) return;
+      if (rows.length < fetchRows) break;
     }
+    await assertRowsShown(client, config, [config.outbox.table]);
   } finally {
     await client.end().catch(() => {});
   }

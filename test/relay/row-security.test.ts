@@ -1,6 +1,9 @@
 /** Row-level security on the outbox: what would hide rows is refused, and a policy that shows them all is a way on. */
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { connectForAudit, readDeadLetters, readTable } from '../../relay/audit/read-table.ts';
+import { type Config, configSchema } from '../../relay/config-schema.ts';
+import { inTransaction, takeTurn } from '../../relay/dead-letters/transaction.ts';
 import { unique } from '../support/unique.ts';
 import { idOf, World } from './world.ts';
 
@@ -89,4 +92,91 @@ test('dead letters that it hides are not called none', async () => {
   await applyRoles();
   expect(await run('dead-letters', 'list')).toMatchObject({ code: 0 });
   await world.pool.query('alter table outbox.dead_letter disable row level security');
+});
+
+const hide = (table: string) =>
+  world.pool.query(
+    `alter table ${table} enable row level security; drop policy if exists outbox_relay on ${table}`,
+  );
+const show = (table: string) => world.pool.query(`alter table ${table} disable row level security`);
+
+test('a read after which a table hides rows, in a session to which all was shown, is refused', async () => {
+  const hidden = { code: 'POSTGRES_ROWS_HIDDEN' };
+  const config: Config = configSchema.parse({
+    slot: world.slot,
+    database: { url: asRelay.DATABASE_URL },
+    kafka: { brokers: ['127.0.0.1:1'], progressTopic: world.progressTopic },
+    registry: { url: 'http://127.0.0.1:1' },
+    topics: { template: world.topic, allow: [world.topic], create: false },
+  });
+  await world.pool.query('alter table outbox.dead_letter enable row level security');
+  await applyRoles();
+  const client = await connectForAudit(config);
+  try {
+    await hide('outbox.event');
+    await expect(
+      readTable(
+        client,
+        config,
+        () => {},
+        () => {},
+      ),
+    ).rejects.toMatchObject(hidden);
+    await show('outbox.event');
+    // The snapshot is of before, and the rows are read after.
+    const hideLater = async () => void (await hide('outbox.event'));
+    await expect(readTable(client, config, hideLater, () => {})).rejects.toMatchObject(hidden);
+    await show('outbox.event');
+    await expect(
+      readTable(
+        client,
+        config,
+        () => {},
+        () => {},
+      ),
+    ).resolves.toBe(0);
+    await hide('outbox.dead_letter');
+    await expect(readDeadLetters(client, config, '', () => {})).rejects.toMatchObject(hidden);
+  } finally {
+    await client.end();
+  }
+  await applyRoles();
+  const work = inTransaction(config, async (client) => {
+    await hide('outbox.dead_letter');
+    await takeTurn(client, config.slot);
+    return (await client.query('select from outbox.dead_letter')).rowCount;
+  });
+  await expect(work).rejects.toMatchObject(hidden);
+  await show('outbox.dead_letter');
+});
+
+test('recover, which waited for its slot, takes nothing that is hidden by then for absent', async () => {
+  await relayUntil([]);
+  await world.pool.query('alter table outbox.event enable row level security');
+  await applyRoles();
+  const written = await world.write([{ key: 'k', seq: 6 }]);
+  await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+  const writer = await world.pool.connect();
+  await writer.query('begin; select txid_current()');
+  const recovering = run('recover');
+  // The making of a slot waits for every transaction that is open.
+  await vi.waitUntil(async () => {
+    const { rowCount } = await world.pool.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event = 'transactionid'`,
+    );
+    return rowCount === 1;
+  }, 30_000);
+  await hide('outbox.event');
+  await writer.query('commit');
+  writer.release();
+  expect(await recovering).toMatchObject({
+    code: 77,
+    stderr: expect.stringMatching(/POSTGRES_ROWS_HIDDEN: .*outbox\.event/),
+  });
+  await show('outbox.event');
+  expect(await run('recover')).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/1 events? published/),
+  });
+  expect(await relayUntil(written)).toEqual(expect.arrayContaining(written));
 });

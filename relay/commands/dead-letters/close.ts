@@ -5,7 +5,7 @@ import { type Closed, discard, resubmit } from '../../dead-letters/close.ts';
 import { parseLetterName } from '../../dead-letters/letter.ts';
 import { listLetters, type Tally, tally } from '../../dead-letters/read.ts';
 import type { Selection } from '../../dead-letters/selection.ts';
-import { whoami } from '../../dead-letters/transaction.ts';
+import { assertLettersShown, whoami } from '../../dead-letters/transaction.ts';
 import { exitCodes } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
 import { printable } from '../../printable.ts';
@@ -108,9 +108,12 @@ async function look(
   try {
     for (const name of names) {
       const [letter] = await listLetters(pool, config.slot, { names: [parseLetterName(name)] }, 1);
+      if (letter === undefined) await assertLettersShown(pool, config);
       if (letter === undefined) refuse(name);
     }
-    return await tally(pool, config.slot, selection);
+    const found = await tally(pool, config.slot, selection);
+    await assertLettersShown(pool, config);
+    return found;
   } finally {
     await pool.end();
   }

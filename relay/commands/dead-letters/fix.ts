@@ -10,7 +10,7 @@ import { applyPatch, PatchInvalid } from '../../dead-letters/json-patch.ts';
 import { jsonText } from '../../dead-letters/json-text.ts';
 import { type Letter, parseLetterName } from '../../dead-letters/letter.ts';
 import { type LetterContent, listLetters, readContent } from '../../dead-letters/read.ts';
-import { whoami } from '../../dead-letters/transaction.ts';
+import { assertLettersShown, whoami } from '../../dead-letters/transaction.ts';
 import { parseLosslessJson } from '../../encode/avro/json.ts';
 import { exitCodes, RelayError } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
@@ -78,6 +78,7 @@ async function readOne(
   try {
     const selection = { names: [parseLetterName(name)], statuses: ['open'] as const };
     const [letter, another] = await listLetters(pool, config.slot, selection, 2);
+    await assertLettersShown(pool, config);
     if (letter === undefined) return refuse(`no open dead letter ${printable(name)} of slot ${config.slot}`);
     if (another !== undefined)
       return refuse(`several dead letters are of this event; name one by its position`);

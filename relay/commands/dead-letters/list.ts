@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Command } from 'commander';
 import { type Letter, type LetterStatus, letterStatuses } from '../../dead-letters/letter.ts';
 import { pagesOfLetters } from '../../dead-letters/read.ts';
+import { assertLettersShown } from '../../dead-letters/transaction.ts';
 import { createPool } from '../../postgres.ts';
 import { printableJson, shortened } from '../../printable.ts';
 import type { Load } from '../load.ts';
@@ -38,6 +39,7 @@ export function listCommand(load: Load): Command {
         // One more than is shown tells whether there are more.
         const pages = pagesOfLetters(pool, config.slot, selection, options.limit + 1);
         const shown = await print(pages, options);
+        await assertLettersShown(pool, config);
         if (shown > options.limit) process.stderr.write(`and more: --limit ${options.limit}\n`);
       } finally {
         await pool.end();

@@ -11,7 +11,7 @@ import {
   readOutcomes,
   requestRelease,
 } from '../../dead-letters/release.ts';
-import { whoami } from '../../dead-letters/transaction.ts';
+import { assertLettersShown, whoami } from '../../dead-letters/transaction.ts';
 import { exitCodes } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
 import { shortened } from '../../printable.ts';
@@ -70,6 +70,7 @@ export function releaseCommand(load: Load): Command {
       const pool = createPool(config);
       try {
         const keys = await listParkedKeys(pool, config.slot, selection ?? {});
+        await assertLettersShown(pool, config);
         if (keys.length === 0) command.error(`error: no such key is parked under slot ${config.slot}`);
         const isAsking = options.dryRun === true || options.yes !== true;
         const shown = isAsking

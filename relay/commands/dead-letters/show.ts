@@ -10,6 +10,7 @@ import {
   readContent,
   readFailure,
 } from '../../dead-letters/read.ts';
+import { assertLettersShown } from '../../dead-letters/transaction.ts';
 import { errorTable } from '../../errors.ts';
 import { createPool } from '../../postgres.ts';
 import { printable } from '../../printable.ts';
@@ -48,7 +49,12 @@ export function showCommand(load: Load): Command {
     .action(async (name: string, options: { payload: boolean; json?: boolean }, command: Command) => {
       const { config } = load(command, ['database']);
       const pool = createPool(config);
-      const shown = await read(pool, config.slot, name).finally(() => pool.end());
+      const look = async () => {
+        const shown = await read(pool, config.slot, name);
+        await assertLettersShown(pool, config);
+        return shown;
+      };
+      const shown = await look().finally(() => pool.end());
       if (shown.length === 0)
         command.error(`error: no dead letter ${printable(name)} of slot ${config.slot}`);
       const seen = options.payload ? shown : shown.map(({ content: _, ...rest }) => rest);

@@ -57,7 +57,7 @@ test('a release in another cluster, where the database was before, comes before 
   );
   const client = await connectForAudit(scene.config);
   const released = new Map<string, string>();
-  await readDeadLetters(client, scene.config.slot, 'new', (rows) => {
+  await readDeadLetters(client, scene.config, 'new', (rows) => {
     for (const { id, releasedLsn } of rows) released.set(id, releasedLsn);
   });
   await client.end();
