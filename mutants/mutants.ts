@@ -234,6 +234,16 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/audit/content.test.ts'],
   },
   {
+    name: 'verify takes a dead letter that was resubmitted for published',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/audit/compare.ts',
+    find: 'return isSinceSnapshot ? underWay : flag.resubmitted;',
+    replace: 'return underWay;',
+    tests: ['test/relay/audit/compare.test.ts'],
+    only: 'that was resubmitted',
+  },
+  {
     name: 'verify takes what compaction removed for missing',
     promise: 'no silence',
     invariants: ['I8'],

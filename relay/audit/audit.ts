@@ -127,8 +127,9 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   comparer.setCompacted(new Set(compacted?.keys()));
   await addRecords({ ...options, comparesContent }, { admin, client, comparer, topics, stallMs });
   options.onProgress?.({ stage: 'dead letters', done: 0 });
-  await readDeadLetters(client, config, snapshot.systemIdentifier, (rows) => {
-    for (const { id, status, releasedLsn } of rows) comparer.addDeadLetter(id, status, parseLsn(releasedLsn));
+  await readDeadLetters(client, config, snapshot, (rows) => {
+    for (const { id, status, releasedLsn, isSinceSnapshot } of rows)
+      comparer.addDeadLetter(id, status, parseLsn(releasedLsn), isSinceSnapshot);
   });
   await findEvents(client, config, comparer.suspects(), (id) => comparer.confirm(id));
   if (compacted !== undefined && compacted.size > 0)

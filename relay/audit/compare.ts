@@ -7,12 +7,12 @@
  * `synchronous_commit = off` a transaction shows before its commit record is written.)
  *
  * An event of the snapshot that Kafka lacks is *missing* if the progress was at or past `snapshotLsn` before the ends of
- * the topics were taken, for then its transaction was published. If the progress did not get there, nothing in the
- * table tells whether the progress covers the transaction of a single row, so it is *not yet published*: no error
- * while a relay lags, and the list to look at when none runs. Either way a dead letter accounts for it. Where Kafka has
- * removed the beginning of the topic, an event that is not younger than what is left there may have been removed with
- * it: *expired*. From a compacted topic Kafka removes events that a later one of their key has followed: *superseded*. And
- * what was written before a relay first began on the slot was never to be streamed: *before*.
+ * the topics were taken, for then its transaction was published. If not, nothing in the table tells whether the progress
+ * covers a single row, so it is *not yet published*: no error while a relay lags, and the list to look at when none runs.
+ * Either way a dead letter accounts for it, except one that the snapshot shows as resubmitted: what was written in its place
+ * came with it. Where Kafka has removed the beginning of the topic, an event that is not younger than what is left there may
+ * have been removed with it: *expired*. From a compacted topic Kafka removes events that a later one of their key has
+ * followed: *superseded*. And what was written before a relay first began on the slot was never to be streamed: *before*.
  *
  * A record whose event the snapshot lacks is
  * - *newer*, if its position is not below `snapshotLsn` and its commit time no earlier than the snapshot less a
@@ -234,18 +234,21 @@ export class Comparer {
   /**
    * @param status as in `outbox.dead_letter`
    * @param releasedLsn where the release of its key published it
+   * @param isSinceSnapshot whether its status may be of after the snapshot
    */
-  addDeadLetter(id: string, status: string, releasedLsn: Lsn | null = null): void {
+  addDeadLetter(id: string, status: string, releasedLsn: Lsn | null = null, isSinceSnapshot = false): void {
     this.#deadLetters += 1;
     const slot = this.#index.add(id, this.#topicNumber(undefined), Number.NaN);
-    this.#index.addFlag(slot, this.#flagOf(status, releasedLsn));
+    this.#index.addFlag(slot, this.#flagsOf(status, releasedLsn, isSinceSnapshot));
   }
 
-  /** A release that the snapshot does not cover may not be in Kafka yet, as may what was resubmitted. */
-  #flagOf(status: string, releasedLsn: Lsn | null): number {
+  /** What was released or resubmitted after the snapshot may not be in Kafka yet. */
+  #flagsOf(status: string, releasedLsn: Lsn | null, isSinceSnapshot: boolean): number {
+    const underWay = flag.resubmitted | flag.underWay;
     if (status === 'released')
-      return releasedLsn !== null && releasedLsn < this.#snapshotLsn ? flag.released : flag.resubmitted;
-    return status === 'resubmitted' ? flag.resubmitted : flag.deadLetter;
+      return releasedLsn !== null && releasedLsn < this.#snapshotLsn ? flag.released : underWay;
+    if (status === 'resubmitted') return isSinceSnapshot ? underWay : flag.resubmitted;
+    return flag.deadLetter;
   }
 
   /** Ids in Kafka that would be called leaked: to be looked for in the table once more. */
@@ -316,12 +319,13 @@ export class Comparer {
   #stateOf(slot: number) {
     const index = this.#index;
     const isResubmitted = index.has(slot, flag.resubmitted);
-    const isOpenDeadLetter = index.has(slot, flag.deadLetter) && !isResubmitted;
-    const isAccounted = isOpenDeadLetter || isResubmitted;
+    const isAccounted = index.has(slot, flag.deadLetter | flag.underWay);
+    // Of a resubmitted one the refused row may be there or not; what was written in its place is in the snapshot.
+    const wanted = isResubmitted ? Math.min(1, index.rows(slot)) : index.rows(slot);
     return {
-      isOpenDeadLetter,
+      isOpenDeadLetter: index.has(slot, flag.deadLetter) && !isResubmitted,
       isPublished: index.records(slot) > 0,
-      isAbsent: index.rows(slot) > index.records(slot) && !isAccounted,
+      isAbsent: wanted > index.records(slot) && !isAccounted,
     };
   }
 

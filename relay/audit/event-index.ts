@@ -8,7 +8,7 @@
 export const flag = {
   /** A dead letter that nobody resubmitted. */
   deadLetter: 1,
-  /** A dead letter that was resubmitted: its event may be in Kafka, and may not be there yet. */
+  /** A dead letter that was resubmitted: what was written in its place is an event of its own. */
   resubmitted: 2,
   /** Committed after the snapshot of the table was taken, so the snapshot says nothing of it. */
   newer: 4,
@@ -22,6 +22,8 @@ export const flag = {
   superseded: 64,
   /** Another slot's relay wrote it. */
   foreign: 128,
+  /** Resubmitted or released since the snapshot was taken: its event may not be in Kafka yet. */
+  underWay: 256,
 } as const;
 
 const initialCapacity = 1_024;
@@ -32,7 +34,7 @@ export class EventIndex {
   /** Rows of the table with this id, and records in Kafka; both stop counting at 255. */
   #rows = new Uint8Array(initialCapacity);
   #records = new Uint8Array(initialCapacity);
-  #flags = new Uint8Array(initialCapacity);
+  #flags = new Uint16Array(initialCapacity);
   /** Number of the topic, as the caller gives it. */
   #topics = new Uint16Array(initialCapacity);
   #timesMs = new Float64Array(initialCapacity);
@@ -109,7 +111,7 @@ export class EventIndex {
     this.#capacity *= 2;
     this.#rows = copyInto(new Uint8Array(this.#capacity), this.#rows);
     this.#records = copyInto(new Uint8Array(this.#capacity), this.#records);
-    this.#flags = copyInto(new Uint8Array(this.#capacity), this.#flags);
+    this.#flags = copyInto(new Uint16Array(this.#capacity), this.#flags);
     this.#topics = copyInto(new Uint16Array(this.#capacity), this.#topics);
     this.#positions = copyInto(new Uint32Array(this.#capacity), this.#positions);
     this.#timesMs = copyInto(new Float64Array(this.#capacity), this.#timesMs);

@@ -34,6 +34,8 @@ export type Snapshot = {
   /** Clock of the database, ms since 1970. */
   readonly atMs: number;
   readonly systemIdentifier: string;
+  /** Numbers of the transactions in which it shows dead letters as resubmitted. */
+  readonly resubmissions: ReadonlySet<string>;
 };
 
 /** A connection for the audit; it never writes. @throws RelayError POSTGRES_* */
@@ -55,13 +57,13 @@ export async function readTable(
   let withoutId = 0;
   await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
   try {
-    await onSnapshot(await readSnapshot(client));
+    await onSnapshot(await readSnapshot(client, config.slot));
     await readAll<Row>(client, 'reading the outbox table', selectEvents(config), [], (rows) => {
       const withId = rows.filter((row): row is TableRow => row.id !== null);
       withoutId += rows.length - withId.length;
       if (withId.length > 0) onRows(withId);
     });
-    await assertRowsShownNow(config, [config.outbox.table]);
+    await assertRowsShownNow(config, [config.outbox.table, 'outbox.dead_letter']);
     return withoutId;
   } catch (error) {
     if (!(error instanceof RelayError) || !isUnreadable(error.context.sqlState)) throw error;
@@ -76,8 +78,8 @@ export async function readTable(
 }
 
 /** The first statement of the transaction: it takes the snapshot before it evaluates the position. */
-async function readSnapshot(client: pg.Client): Promise<Snapshot> {
-  const rows = await query<{ lsn: string; atMs: number; systemIdentifier: string }>(
+async function readSnapshot(client: pg.Client, slot: string): Promise<Snapshot> {
+  const rows = await query<Omit<Snapshot, 'lsn' | 'resubmissions'> & { lsn: string }>(
     client,
     'reading the WAL position',
     `select pg_current_wal_insert_lsn()::text as lsn,
@@ -85,7 +87,14 @@ async function readSnapshot(client: pg.Client): Promise<Snapshot> {
        (select system_identifier::text from pg_control_system()) as "systemIdentifier"`,
   );
   const { lsn, ...rest } = rows[0]!;
-  return { lsn: parseLsn(lsn), ...rest };
+  // By transaction, and not by the range of numbers that the snapshot has: a savepoint is not told from a running one there.
+  const resubmissions = await query<{ xid: string }>(
+    client,
+    'reading the dead letters',
+    `select distinct xmin::text as xid from outbox.dead_letter where slot = $1 and status = 'resubmitted'`,
+    [slot],
+  );
+  return { lsn: parseLsn(lsn), resubmissions: new Set(resubmissions.map(({ xid }) => xid)), ...rest };
 }
 
 function selectEvents({ outbox }: Config): string {
@@ -106,22 +115,38 @@ export type AuditedLetter = {
    * database was before, 0/0, for every position of this one is later.
    */
   readonly releasedLsn: string;
+  /** Whether the snapshot does not show that it was resubmitted. */
+  readonly isSinceSnapshot: boolean;
 };
+
+type LetterRow = Omit<AuditedLetter, 'isSinceSnapshot'> & { readonly xid: string };
 
 /** Dead letters of this slot that name an event. */
 export async function readDeadLetters(
   client: pg.Client,
   config: Config,
-  systemIdentifier: string,
+  { systemIdentifier, resubmissions }: Pick<Snapshot, 'systemIdentifier' | 'resubmissions'>,
   onRows: (rows: readonly AuditedLetter[]) => void,
 ): Promise<void> {
   await query(client, 'reading the dead letters', 'begin read only');
   try {
     const text = `select event_id::text as id, status,
         (case when system_identifier = $2 and released_lsn is not null then released_lsn else '0/0' end)::text
-          as "releasedLsn"
+          as "releasedLsn", xmin::text as xid
       from outbox.dead_letter where slot = $1 and event_id is not null`;
-    await readAll(client, 'reading the dead letters', text, [config.slot, systemIdentifier], onRows);
+    await readAll<LetterRow>(
+      client,
+      'reading the dead letters',
+      text,
+      [config.slot, systemIdentifier],
+      (rows) =>
+        onRows(
+          rows.map(({ xid, ...letter }) => ({
+            ...letter,
+            isSinceSnapshot: !resubmissions.has(xid),
+          })),
+        ),
+    );
     await assertRowsShown(client, config, ['outbox.dead_letter']);
   } finally {
     await client.query('rollback').catch(() => {});

@@ -136,7 +136,9 @@ test('a read after which a table hides rows, in a session to which all was shown
       ),
     ).resolves.toBe(0);
     await hide('outbox.dead_letter');
-    await expect(readDeadLetters(client, config, '', () => {})).rejects.toMatchObject(hidden);
+    await expect(
+      readDeadLetters(client, config, { systemIdentifier: '', resubmissions: new Set() }, () => {}),
+    ).rejects.toMatchObject(hidden);
   } finally {
     await client.end();
   }

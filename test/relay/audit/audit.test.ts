@@ -135,6 +135,38 @@ describe('dead letters', () => {
     );
     expect(told(await scene.audit())).toEqual({ deadLetterPublished: [open] });
   });
+
+  test('that were resubmitted account for nothing once the progress covers what was written for them', async () => {
+    await using scene = await openScene();
+    const [lost, published, refusedAgain, closedAgain, meanwhile] = await scene.insert(5);
+    for (const id of [lost!, published!, refusedAgain!, closedAgain!]) {
+      await scene.deadLetter(id, 'resubmitted');
+      // What was written for it, next to the refused row; of `lost` that row is gone, as where the id is unique.
+      if (id !== lost) await scene.insertRow({ id });
+    }
+    await scene.deadLetter(refusedAgain!, 'open');
+    await scene.deadLetter(closedAgain!, 'discarded');
+    await scene.deadLetter(meanwhile!, 'open');
+    const resubmitAndPublish = async () => {
+      await scene.database.pool.query(
+        `update outbox.dead_letter set status = 'resubmitted' where event_id = $1`,
+        [meanwhile],
+      );
+      await scene.writer.commit(scene.events(scene.record(published!)), await scene.progress());
+    };
+    expect(told(await scene.audit())).toEqual({ notYetPublished: [lost, published] });
+    let publishing: Promise<void> | undefined;
+    const report = await scene.audit({
+      waitMs: 60_000,
+      onProgress: ({ stage }) => {
+        if (stage === 'progress') publishing ??= resubmitAndPublish();
+      },
+    });
+    await publishing;
+    expect(told(report)).toEqual({ missing: [lost] });
+    // The next snapshot shows that it was resubmitted.
+    expect(told(await scene.audit())).toEqual({ missing: [lost, meanwhile] });
+  });
 });
 
 describe('on a running system', () => {

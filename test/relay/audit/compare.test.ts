@@ -64,11 +64,24 @@ describe('an event of the table', () => {
     expect(summary(audited.finish(false))).toEqual({ notYetPublished: 1 });
   });
 
-  test.each(['open', 'discarded', 'resubmitted'])('that is a dead letter (%s) is not missing', (status) => {
+  test.each(['open', 'discarded'])('that is a dead letter (%s) is not missing', (status) => {
     const audited = comparer();
     audited.addEvent(event('a'));
     audited.addDeadLetter('a', status);
     expect(summary(audited.finish(true))).toEqual({});
+  });
+
+  test('that was resubmitted is missing, unless that was after the snapshot or it was refused again', () => {
+    const audited = comparer();
+    for (const id of ['before', 'after', 'again', 'again, and after']) {
+      audited.addEvent(event(id));
+      audited.addDeadLetter(id, 'resubmitted', null, id === 'after');
+    }
+    audited.addDeadLetter('again', 'parked');
+    audited.addDeadLetter('again, and after', 'resubmitted', null, true);
+    const result = audited.finish(true);
+    expect(summary(result)).toEqual({ missing: 1 });
+    expect(result.findings.missing.first).toEqual(['before']);
   });
 
   test('that is a dead letter and in Kafka is a finding unless it was resubmitted', () => {

@@ -57,9 +57,14 @@ test('a release in another cluster, where the database was before, comes before 
   );
   const client = await connectForAudit(scene.config);
   const released = new Map<string, string>();
-  await readDeadLetters(client, scene.config, 'new', (rows) => {
-    for (const { id, releasedLsn } of rows) released.set(id, releasedLsn);
-  });
+  await readDeadLetters(
+    client,
+    scene.config,
+    { systemIdentifier: 'new', resubmissions: new Set() },
+    (rows) => {
+      for (const { id, releasedLsn } of rows) released.set(id, releasedLsn);
+    },
+  );
   await client.end();
   expect(Object.fromEntries(released)).toEqual({ 1: '0/0', 2: 'F/1', 3: '0/0' });
 });
