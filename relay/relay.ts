@@ -32,7 +32,6 @@ import { assertOwnProgress, progressAt, readDatabaseState } from './lineage.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { RelayState } from './observe/state.ts';
-import { watchThrottling } from './observe/throttling.ts';
 import { formatLsn, type Lsn } from './position.ts';
 import { checkLineage, type Progress } from './progress.ts';
 import { fencePublisher } from './publish/fence.ts';
@@ -92,7 +91,6 @@ export class Relay {
   /** With the limits on transactions as of now. */
   readonly #paced: Config;
   readonly #pace: Pace;
-  readonly #endThrottleWatch: () => void;
   #tail: ProgressTail | undefined;
   #state: RelayState = 'standby';
   #hasBegun = false;
@@ -123,8 +121,6 @@ export class Relay {
     this.#topics = topics;
     this.#pace = new Pace(config);
     this.#paced = { ...config, publish: this.#pace.limits };
-    const { clientId } = config.kafka;
-    this.#endThrottleWatch = watchThrottling({ clientId, log: this.#log, metrics, health });
     this.#encoder = new Encoder(config, registry, topics, this.#log);
     const { topic } = config.deadLetters;
     this.#deadLetterTopic =
@@ -440,7 +436,6 @@ export class Relay {
   }
 
   async #close(): Promise<void> {
-    this.#endThrottleWatch();
     await Promise.allSettled([this.#tail?.stop(), this.#admin.disconnect(), this.#pool.end()]);
   }
 }

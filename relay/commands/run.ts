@@ -8,6 +8,7 @@ import { Health } from '../observe/health.ts';
 import { createLogger } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startHttpServer } from '../observe/server.ts';
+import { watchThrottling } from '../observe/throttling.ts';
 import { Relay } from '../relay.ts';
 import type { Load } from './load.ts';
 
@@ -41,6 +42,7 @@ async function run(config: Config): Promise<void> {
   const health = new Health({ notReadyAfterMs: config.retry.notReadyAfterMs });
   const relay = new Relay({ config, log, metrics, health, registry: new RegistryClient(config.registry) });
   const server = await startHttpServer(config.http, { health, registry: metrics.registry });
+  const endThrottleWatch = watchThrottling({ clientId: config.kafka.clientId, log, metrics, health });
   log.info({ http: `${server.address}:${server.port}` }, 'started');
   const work = setInterval(() => relay.sample(), sampleIntervalMs);
   const line = setInterval(() => log.info(relay.work(), 'work of the last minute'), workLineIntervalMs);
@@ -52,6 +54,7 @@ async function run(config: Config): Promise<void> {
     log.fatal({ err: failure }, 'the relay stopped itself; the hint says what to do');
     throw failure;
   } finally {
+    endThrottleWatch();
     clearInterval(work);
     clearInterval(line);
     await server.close();
