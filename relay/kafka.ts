@@ -92,12 +92,16 @@ export function kafkaErrorType(error: unknown): string | undefined {
     current instanceof Error && depth < 8;
     current = causeOf(current), depth++
   ) {
-    if ('type' in current && typeof current.type === 'string' && current.type !== '') return current.type;
+    if ('type' in current && typeof current.type === 'string' && current.type !== '')
+      return isThrottled.test(current.message) ? 'THROTTLING_QUOTA_EXCEEDED' : current.type;
     if (current.name === 'KafkaJSSASLAuthenticationError')
       return lostWhileSigningIn.test(current.message) ? 'NETWORK_EXCEPTION' : 'SASL_AUTHENTICATION_FAILED';
   }
   return tlsRefusal(error) === undefined ? undefined : 'TLS_REFUSED';
 }
+
+/** Of code 89, which kafkajs has no name for. */
+const isThrottled = /^Unknown error code 89$/;
 
 /** createTopics gives a list of one error a topic; we create one at a time. */
 function causeOf(error: Error): unknown {

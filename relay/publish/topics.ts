@@ -42,7 +42,7 @@ const ofTheName: ReadonlySet<string> = new Set([
   'INVALID_REPLICA_ASSIGNMENT',
   'INVALID_CONFIG',
   'INVALID_REQUEST',
-  // What this client has no name for, as a quota on the making of partitions.
+  // What this client has no name for.
   'KAFKAJS_UNKNOWN_ERROR_CODE',
 ]);
 
@@ -149,7 +149,26 @@ export class Topics implements TopicDirectory {
     const type = kafkaErrorType(error);
     if (type === undefined || !ofTheName.has(type) || this.#written.has(topic)) throw failure;
     if (!(await this.#usesOthers(topic))) throw failure;
+    if (type === 'INVALID_REPLICATION_FACTOR' && (await this.#lacksBrokers())) throw failure;
     return { code: 'TOPIC_REFUSED', message: failure.message, cause: failure };
+  }
+
+  /**
+   * Whether the replicas that the cluster cannot hold now are no more than it has brokers, of which some are down. Those of
+   * topics that exist are known also while they are down.
+   */
+  async #lacksBrokers(): Promise<boolean> {
+    const { replicationFactor } = this.#settings;
+    const asked = (await this.#existing()).slice(0, askedMax);
+    try {
+      const live = (await this.#admin.describeCluster()).brokers.map(({ nodeId }) => nodeId);
+      const { topics } = await this.#admin.fetchTopicMetadata({ topics: asked });
+      const held = topics.flatMap(({ partitions }) => partitions.flatMap(({ replicas }) => replicas));
+      const known = new Set([...live, ...held]).size;
+      return live.length < known && known >= replicationFactor;
+    } catch (error) {
+      throw kafkaError(error, 'asking for the brokers');
+    }
   }
 
   async #usesOthers(topic: string): Promise<boolean> {

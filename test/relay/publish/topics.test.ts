@@ -142,6 +142,31 @@ describe('what the cluster refuses to a name', () => {
     });
   });
 
+  test('is not what a broker that is down cannot hold, nor what a quota puts off', async () => {
+    const prefix = unique('degraded');
+    await createTopics([{ topic: `${prefix}-there` }]);
+    const waiting = { code: 'KAFKA_UNAVAILABLE' };
+    const outcome = (replicas: number[]) =>
+      resolve(`${prefix}-new`, unmakeable(`${prefix}*`), (admin) =>
+        Object.assign(Object.create(admin) as Admin, {
+          fetchTopicMetadata: async (asked: { topics: string[] }) => {
+            const { topics } = await admin.fetchTopicMetadata(asked);
+            const partitions = (own: (typeof topics)[0]) =>
+              own.partitions.map((each) => ({ ...each, replicas }));
+            return { topics: topics.map((own) => ({ ...own, partitions: partitions(own) })) };
+          },
+        }),
+      );
+    await expect(outcome([1, 2, 3])).rejects.toMatchObject(waiting);
+    // With all of its brokers the cluster would not have as many either.
+    expect(await outcome([1, 2])).toMatchObject({ code: 'TOPIC_REFUSED' });
+
+    const throttled = (admin: Admin): Admin =>
+      Object.assign(Object.create(admin) as Admin, { createTopics: () => Promise.reject(protocolError(89)) });
+    const asked = resolve(`${prefix}-new`, { TOPICS_ALLOW: `${prefix}*` }, throttled);
+    await expect(asked).rejects.toMatchObject(waiting);
+  });
+
   test('holds up everything where it has no other', async () => {
     const topic = unique('alone');
     await expect(resolve(topic, unmakeable(topic))).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
