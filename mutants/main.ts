@@ -82,7 +82,9 @@ async function runTests({ only, invariants }: Mutant, tests: readonly string[]):
   const failed = output.split('\n').find((line) => line.includes('×'));
   if (code !== 0 && failed === undefined) throw new Error(`the tests did not run:\n${output}`);
   if (code === 0) return undefined;
-  return `${invariants.join(', ')}: ${failed?.replace(/^[\s×]+|\s+\d+ms$/g, '') ?? ''}`;
+  // What only `verify` and `recover` say is no invariant of the stream.
+  const broken = invariants.length === 0 ? '' : `${invariants.join(', ')}: `;
+  return `${broken}${failed?.replace(/^[\s×]+|\s+\d+ms$/g, '') ?? ''}`;
 }
 
 async function simulate({ invariants }: Mutant): Promise<string | undefined> {
