@@ -174,8 +174,18 @@ export class RelayCrew {
   }
 
   /** Another command of the relay's command line, to its end. @throws with what it printed where it fails */
-  async command(...args: readonly string[]): Promise<string> {
-    const child = spawn(process.execPath, [...nodeFlags, mainFile, ...args], { env: this.#env });
+  command(...args: readonly string[]): Promise<string> {
+    return this.#run({}, args);
+  }
+
+  /** The same, on another connection. */
+  commandOn(databaseUrl: string, ...args: readonly string[]): Promise<string> {
+    return this.#run({ DATABASE_URL: databaseUrl }, args);
+  }
+
+  async #run(settings: NodeJS.ProcessEnv, args: readonly string[]): Promise<string> {
+    const env = { ...this.#env, ...settings };
+    const child = spawn(process.execPath, [...nodeFlags, mainFile, ...args], { env });
     let printed = '';
     child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));

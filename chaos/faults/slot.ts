@@ -38,6 +38,17 @@ export const slotFaults: readonly Fault[] = [
     repair: recover,
   },
   {
+    name: 'slot dropped while row-level security hides the outbox',
+    class: 'postgres',
+    about: 'recover refuses as long as it does, and publishes what is missing then',
+    expect: { haltsWith: ['SLOT_MISSING'] },
+    inject: (arena) => withFreeSlot(arena, 'select pg_drop_replication_slot($1)'),
+    async repair(arena) {
+      await refuseToRecover(arena);
+      await recover(arena);
+    },
+  },
+  {
     name: 'slot made anew by hand',
     class: 'postgres',
     about: 'dropped, and made again under the same name while events are written',
@@ -154,4 +165,28 @@ async function withFreeSlot(
 async function recover({ relays, ledger }: Arena): Promise<void> {
   await relays.command('recover');
   ledger.watchSlot(true);
+}
+
+const filteredRole = 'chaos_filtered';
+
+/** As a role that sees no row of the outbox. The relays and the load are superusers, whom no policy concerns. */
+async function refuseToRecover({ pool, relays, databaseUrl }: Arena): Promise<void> {
+  await pool.query(`
+    create role ${filteredRole} login replication password '${filteredRole}';
+    grant usage on schema outbox to ${filteredRole};
+    grant all on all tables in schema outbox to ${filteredRole};
+    grant execute on all functions in schema outbox to ${filteredRole};
+    alter table outbox.event enable row level security`);
+  try {
+    const url = new URL(databaseUrl);
+    url.username = filteredRole;
+    url.password = filteredRole;
+    const said = await relays.commandOn(url.href, 'recover').catch((error: Error) => error.message);
+    if (!said.includes('POSTGRES_ROWS_HIDDEN')) throw new Error(`recover went on without rows: ${said}`);
+  } finally {
+    await pool.query(`
+      alter table outbox.event disable row level security;
+      drop owned by ${filteredRole};
+      drop role ${filteredRole}`);
+  }
 }
