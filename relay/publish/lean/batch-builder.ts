@@ -5,8 +5,9 @@
 import type { OutboundRecord } from '../../encode/record.ts';
 import { RelayError } from '../../errors.ts';
 import type { Batch } from '../publisher.ts';
+import { batchHeaderBytes } from '../wire/batch-layout.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { batchHeaderBytes, RecordBatch, recordBound } from './record-batch.ts';
+import { RecordBatch, recordBound } from './record-batch.ts';
 
 /** The record batches of one partition, to be sent one after the other. */
 export type PartitionBatches = {

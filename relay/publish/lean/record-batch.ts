@@ -5,6 +5,7 @@
  */
 import { crc32c } from '@node-rs/crc32';
 import type { OutboundRecord } from '../../encode/record.ts';
+import { batchField, batchHeaderBytes, transactionalAttribute } from '../wire/batch-layout.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { varintBytes, writeText, writeVarint, writeVarlong } from './varint.ts';
 
@@ -20,27 +21,6 @@ export type Seal = {
 
 /** Partition and size: what a Produce request has before a batch. Kept in the same buffer, so that one write sends both. */
 const frameBytes = 8;
-/** Of a record batch, before its first record. */
-export const batchHeaderBytes = 61;
-
-/** Where the fields of the header are, from the start of the batch. */
-const field = {
-  baseOffset: 0,
-  length: 8,
-  leaderEpoch: 12,
-  magic: 16,
-  crc: 17,
-  attributes: 21,
-  lastOffsetDelta: 23,
-  baseTimestamp: 27,
-  maxTimestamp: 35,
-  producerId: 43,
-  producerEpoch: 51,
-  baseSequence: 53,
-  count: 57,
-} as const;
-
-const transactional = 0x10;
 
 /** Length 5, attributes 1, timestamp 10, offset 5, key 5, value 5, number of headers 5. */
 const recordOverheadBytes = 36;
@@ -122,19 +102,19 @@ export class RecordBatch {
     bytes.writeInt32BE(this.partition, 0);
     bytes.writeInt32BE(this.bytes, 4);
     const at = frameBytes;
-    bytes.writeBigInt64BE(0n, at + field.baseOffset);
-    bytes.writeInt32BE(this.bytes - field.leaderEpoch, at + field.length);
-    bytes.writeInt32BE(-1, at + field.leaderEpoch);
-    bytes[at + field.magic] = 2;
-    bytes.writeInt16BE(transactional, at + field.attributes);
-    bytes.writeInt32BE(this.#count - 1, at + field.lastOffsetDelta);
-    bytes.writeBigInt64BE(BigInt(this.#baseTimestampMs), at + field.baseTimestamp);
-    bytes.writeBigInt64BE(BigInt(this.#maxTimestampMs), at + field.maxTimestamp);
-    bytes.writeBigInt64BE(producerId, at + field.producerId);
-    bytes.writeInt16BE(producerEpoch, at + field.producerEpoch);
-    bytes.writeInt32BE(baseSequence, at + field.baseSequence);
-    bytes.writeInt32BE(this.#count, at + field.count);
-    bytes.writeUInt32BE(crc32c(bytes.subarray(at + field.attributes, this.#end)), at + field.crc);
+    bytes.writeBigInt64BE(0n, at + batchField.baseOffset);
+    bytes.writeInt32BE(this.bytes - batchField.leaderEpoch, at + batchField.length);
+    bytes.writeInt32BE(-1, at + batchField.leaderEpoch);
+    bytes[at + batchField.magic] = 2;
+    bytes.writeInt16BE(transactionalAttribute, at + batchField.attributes);
+    bytes.writeInt32BE(this.#count - 1, at + batchField.lastOffsetDelta);
+    bytes.writeBigInt64BE(BigInt(this.#baseTimestampMs), at + batchField.baseTimestamp);
+    bytes.writeBigInt64BE(BigInt(this.#maxTimestampMs), at + batchField.maxTimestamp);
+    bytes.writeBigInt64BE(producerId, at + batchField.producerId);
+    bytes.writeInt16BE(producerEpoch, at + batchField.producerEpoch);
+    bytes.writeInt32BE(baseSequence, at + batchField.baseSequence);
+    bytes.writeInt32BE(this.#count, at + batchField.count);
+    bytes.writeUInt32BE(crc32c(bytes.subarray(at + batchField.attributes, this.#end)), at + batchField.crc);
     return bytes.subarray(0, this.#end);
   }
 

@@ -7,6 +7,7 @@
  */
 import { crc32c } from '@node-rs/crc32';
 import { RelayError } from '../../errors.ts';
+import { batchField, batchHeaderBytes, transactionalAttribute } from './batch-layout.ts';
 import { decompress } from './compression/codecs.ts';
 
 /** A stretch of the log that one producer wrote at once. */
@@ -33,26 +34,11 @@ export type FetchedRecord = {
 
 export type RecordHeaders = readonly (readonly [name: string, value: Buffer | null])[];
 
-/** Where the fields of a batch are, from its start. */
-const field = {
-  baseOffset: 0,
-  length: 8,
-  magic: 16,
-  crc: 17,
-  attributes: 21,
-  lastOffsetDelta: 23,
-  baseTimestamp: 27,
-  maxTimestamp: 35,
-  producerId: 43,
-  count: 57,
-} as const;
-const headerBytes = 61;
 /** What `length` does not count: itself and the offset before it. */
 const prefixBytes = 12;
 
 const codecMask = 0x07;
 const hasAppendTime = 0x08;
-const isTransactional = 0x10;
 const isControl = 0x20;
 
 /**
@@ -63,8 +49,8 @@ const isControl = 0x20;
 export async function readBatches(bytes: Buffer, maxBytes: number): Promise<FetchedBatch[]> {
   const batches: FetchedBatch[] = [];
   let read = 0;
-  for (let at = 0; at + headerBytes <= bytes.length && read <= maxBytes; ) {
-    const end = at + prefixBytes + bytes.readInt32BE(at + field.length);
+  for (let at = 0; at + batchHeaderBytes <= bytes.length && read <= maxBytes; ) {
+    const end = at + prefixBytes + bytes.readInt32BE(at + batchField.length);
     if (end > bytes.length) break;
     const { batch, size } = await readBatch(bytes.subarray(at, end));
     batches.push(batch);
@@ -75,29 +61,30 @@ export async function readBatches(bytes: Buffer, maxBytes: number): Promise<Fetc
 }
 
 async function readBatch(bytes: Buffer): Promise<{ batch: FetchedBatch; size: number }> {
-  const baseOffset = bytes.readBigInt64BE(field.baseOffset);
+  const baseOffset = bytes.readBigInt64BE(batchField.baseOffset);
   // Message sets of before Kafka 0.11 hold no headers, so no relay wrote them; their offset is that of the last message.
-  if (bytes.readInt8(field.magic) < 2)
+  if (bytes.readInt8(batchField.magic) < 2)
     return {
       batch: { lastOffset: baseOffset, producerId: -1n, isTransactional: false, records: [] },
       size: 0,
     };
-  if (crc32c(bytes.subarray(field.attributes)) !== bytes.readUInt32BE(field.crc))
+  if (crc32c(bytes.subarray(batchField.attributes)) !== bytes.readUInt32BE(batchField.crc))
     throw damaged('its checksum');
-  const attributes = bytes.readInt16BE(field.attributes);
+  const attributes = bytes.readInt16BE(batchField.attributes);
   const common = {
-    lastOffset: baseOffset + BigInt(bytes.readInt32BE(field.lastOffsetDelta)),
-    producerId: bytes.readBigInt64BE(field.producerId),
-    isTransactional: (attributes & isTransactional) !== 0,
+    lastOffset: baseOffset + BigInt(bytes.readInt32BE(batchField.lastOffsetDelta)),
+    producerId: bytes.readBigInt64BE(batchField.producerId),
+    isTransactional: (attributes & transactionalAttribute) !== 0,
   };
-  const stored = bytes.subarray(headerBytes);
+  const stored = bytes.subarray(batchHeaderBytes);
   const codec = attributes & codecMask;
   const plain = codec === 0 ? stored : await decompress(codec, stored);
-  const records = readRecords(plain, bytes.readInt32BE(field.count), {
+  const records = readRecords(plain, bytes.readInt32BE(batchField.count), {
     producerId: common.isTransactional ? common.producerId : undefined,
     baseOffset,
-    baseMs: Number(bytes.readBigInt64BE(field.baseTimestamp)),
-    appendedMs: attributes & hasAppendTime ? Number(bytes.readBigInt64BE(field.maxTimestamp)) : undefined,
+    baseMs: Number(bytes.readBigInt64BE(batchField.baseTimestamp)),
+    appendedMs:
+      attributes & hasAppendTime ? Number(bytes.readBigInt64BE(batchField.maxTimestamp)) : undefined,
   });
   const batch =
     attributes & isControl
