@@ -4,7 +4,7 @@
  */
 import { RelayError } from '../errors.ts';
 import { formatPosition } from '../position.ts';
-import { recordBytes } from './encoder.ts';
+import { batchOverheadBytes, recordBytes } from './encoder.ts';
 import { partitionOf } from './murmur2.ts';
 import {
   isTopic,
@@ -17,8 +17,6 @@ import { recordTime } from './record-time.ts';
 
 /** As for the topics of events. */
 const infoTtlMs = 300_000;
-/** Of the 61 bytes around the records of a batch. */
-const batchOverheadBytes = 61;
 /** Texts of the row are cut to this many characters in headers, where they are for people and for filters. */
 const headerTextMax = 1_000;
 

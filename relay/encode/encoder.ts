@@ -43,7 +43,7 @@ import { UnclearFailures } from './unclear-failures.ts';
  */
 const recordOverheadBytes = 35;
 const headerOverheadBytes = 10;
-const batchOverheadBytes = 61;
+export const batchOverheadBytes = 61;
 
 /** A topic's partitions are looked at again after this long, as the Java client does (metadata.max.age.ms). */
 const topicTtlMs = 300_000;
