@@ -106,7 +106,7 @@ const factsQuery = `
             from attribute a join column_type c on c.attnum = a.attnum) as columns
     from outbox o`;
 
-export function judgeOutbox(facts: TableFacts, { outbox, publication }: Config): TableFinding[] {
+function judgeOutbox(facts: TableFacts, { outbox, publication }: Config): TableFinding[] {
   const mapped = (Object.entries(outbox.columns) as [keyof OutboxRow, string][]).filter(
     ([, name]) => name !== '',
   );

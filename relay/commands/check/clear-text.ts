@@ -9,7 +9,7 @@ import type { RegistryContext } from './registry.ts';
 const ofThisMachine = 'only this machine takes part';
 
 /** A name, an address or the directory of a socket that leads to nowhere else. */
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '').toLowerCase();
   return (
     /^127(\.\d{1,3}){3}$/.test(bare) ||
