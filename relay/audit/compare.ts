@@ -141,7 +141,8 @@ export class Comparer {
     const slot = this.#index.add(id, this.#topicNumber(topic), createdAtMs ?? Number.NaN);
     this.#index.addRow(slot);
     if (place !== undefined) this.#places.add(slot, place);
-    if (createdAtMs !== null) this.#oldestRowMs = Math.min(this.#oldestRowMs, createdAtMs);
+    // Kafka has no part of a millisecond: a record of the same one must not pass for older than the row.
+    if (createdAtMs !== null) this.#oldestRowMs = Math.min(this.#oldestRowMs, Math.floor(createdAtMs));
   }
 
   /** @returns the event of the snapshot that it is to be compared with, if any */

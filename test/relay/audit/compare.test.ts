@@ -208,6 +208,14 @@ describe('a record whose event the table lacks', () => {
     expect(withStranger({}).finish(true).findings.leaked).toEqual({ count: 1, first: ['x'] });
   });
 
+  test('is leaked when Kafka has its time without the part of a millisecond that the oldest row has', () => {
+    const audited = comparer();
+    audited.addEvent(event('a', rowMs + 0.9));
+    audited.addRecord(record('a', { committedAtMs: rowMs }));
+    audited.addRecord(record('x', { committedAtMs: rowMs }));
+    expect(summary(audited.finish(true))).toEqual({ leaked: 1 });
+  });
+
   test('is newer when its position and its time are not below the snapshot', () => {
     const newer = withStranger({ position: formatPosition(snapshotLsn, 0), committedAtMs: snapshotMs });
     expect(summary(newer.finish(true))).toEqual({ newer: 1 });
