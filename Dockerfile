@@ -24,7 +24,7 @@ ENV NODE_ENV=production OUTBOX_RELAY_HTTP_HOST=0.0.0.0
 # memory back; two are enough for one busy thread and its helpers.
 ENV MALLOC_ARENA_MAX=2
 
-# See relay/node-flags.ts.
+# See relay/config/node-flags.ts.
 ENV NODE_OPTIONS=--max-semi-space-size=8
 
 # Comes with the base image (uid 1000); nothing under /app is its own to write.

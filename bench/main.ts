@@ -1,7 +1,7 @@
 /** `npm run bench`: the relay beside what Postgres and Kafka can give at most, on the same rows in the same run. */
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { ignoreNegativeTimeouts } from '../relay/kafkajs-warnings.ts';
+import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { debeziumVersion } from './debezium/connect.ts';
 import { Debezium } from './debezium/debezium.ts';
 import { type Drain, drainDebezium, drainPerfClient, drainRelay } from './drain.ts';

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nodeFlags } from '../relay/node-flags.ts';
+import { nodeFlags } from '../relay/config/node-flags.ts';
 import { logTail, type Server } from '../stack/run.ts';
 import type { BenchWorld } from './world.ts';
 

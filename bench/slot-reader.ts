@@ -6,7 +6,7 @@
 import type { EventEmitter } from 'node:events';
 import pg from 'pg';
 import { encodeStatusUpdate } from '../relay/capture/status-update.ts';
-import { parseLsn } from '../relay/position.ts';
+import { parseLsn } from '../relay/model/position.ts';
 
 /** The part of the driver's connection that a stream comes by; the driver exports no type for it. */
 type Wire = EventEmitter & {

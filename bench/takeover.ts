@@ -20,7 +20,7 @@ import { TcpProxy } from '../chaos/proxy.ts';
 import { CommittedReader } from '../chaos/reader.ts';
 import { RelayCrew, type RelayProcess } from '../chaos/relay-crew.ts';
 import { waitFor } from '../chaos/wait.ts';
-import { migrate } from '../relay/migrate.ts';
+import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
 import { eventSchema, eventType, payloadOf } from './workload.ts';
 

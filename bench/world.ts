@@ -1,7 +1,7 @@
 /** Owns the servers of a benchmark, its rows and its topics. Each measurement has a topic of its own. */
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
-import { migrate } from '../relay/migrate.ts';
+import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { openRun, type Run } from '../stack/run.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
 import { eventSchema, eventType, idPrefix, payloadOf } from './workload.ts';

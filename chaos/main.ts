@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { ignoreNegativeTimeouts } from '../relay/kafkajs-warnings.ts';
+import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { faultClasses, type Producer, producers } from './fault.ts';
 import { faults } from './faults/all.ts';
 import { describeOutcome, describeTotals, document, textTable } from './report.ts';

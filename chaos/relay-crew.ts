@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import { appendFileSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Failpoint } from '../relay/failpoints.ts';
-import { nodeFlags } from '../relay/node-flags.ts';
+import { nodeFlags } from '../relay/config/node-flags.ts';
+import type { Failpoint } from '../relay/observe/failpoints.ts';
 import { waitFor } from './wait.ts';
 
 const mainFile = path.join(import.meta.dirname, '..', 'relay', 'main.ts');

@@ -8,11 +8,11 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
-import type { Config } from '../relay/config.ts';
-import { RegistryClient } from '../relay/encode/registry-client.ts';
+import type { Config } from '../relay/config/config.ts';
+import { RegistryClient } from '../relay/encode/registry/registry-client.ts';
 import { RelayError } from '../relay/errors.ts';
-import { checkSchema } from '../relay/schemas/check.ts';
-import { SubjectHistory } from '../relay/schemas/subject-history.ts';
+import { checkSchema } from '../relay/operations/schemas/check.ts';
+import { SubjectHistory } from '../relay/operations/schemas/subject-history.ts';
 import type { Payload } from './payloads.ts';
 
 export type Evolved = {

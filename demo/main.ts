@@ -1,6 +1,6 @@
 /** `npm run demo`: the whole pipeline on real servers that it starts itself, and a verdict. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { ignoreNegativeTimeouts } from '../relay/kafkajs-warnings.ts';
+import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { type Addresses, type DemoOptions, runDemo } from './demo.ts';
 import { describeSummary, isGood, type Summary } from './summary.ts';
 import { LineView, LiveView, type View } from './view.ts';

@@ -1,7 +1,7 @@
 /** The relay as a process of its own: start it, kill it, see what it says of itself. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nodeFlags } from '../relay/node-flags.ts';
+import { nodeFlags } from '../relay/config/node-flags.ts';
 import { freePort } from '../stack/port.ts';
 import { logTail, openRun, type Run, type Server } from '../stack/run.ts';
 import type { Random } from './random.ts';

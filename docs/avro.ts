@@ -3,7 +3,7 @@
  * encoder does with that JSON when the document is generated, and a test fails when it does something else.
  */
 import { fileURLToPath } from 'node:url';
-import { loadConfig } from '../relay/config.ts';
+import { loadConfig } from '../relay/config/config.ts';
 import { Encoder } from '../relay/encode/encoder.ts';
 import { code, table } from './markdown.ts';
 

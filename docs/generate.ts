@@ -7,7 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { createProgram } from '../relay/commands/program.ts';
-import { type Setting, settings } from '../relay/config.ts';
+import { type Setting, settings } from '../relay/config/config.ts';
 import { type ErrorCode, errorTable, exitCodeOf, exitCodes, RelayError } from '../relay/errors.ts';
 import { documentedMetrics } from '../relay/observe/metrics.ts';
 import { avroDocument, avroFile } from './avro.ts';

@@ -1,6 +1,6 @@
 /** `npm run hostile`: rows that do harm, through the real relay on real servers, and what did not hold. */
 import { Command, InvalidArgumentError } from 'commander';
-import { ignoreNegativeTimeouts } from '../relay/kafkajs-warnings.ts';
+import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { startStack } from '../stack/stack.ts';
 import { runHostile } from './run.ts';
 

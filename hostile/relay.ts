@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { nodeFlags } from '../relay/node-flags.ts';
+import { nodeFlags } from '../relay/config/node-flags.ts';
 
 const mainFile = path.join(import.meta.dirname, '..', 'relay', 'main.ts');
 

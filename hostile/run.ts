@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
 import { Random } from '../demo/random.ts';
-import { migrate } from '../relay/migrate.ts';
+import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { HostileRelay } from './relay.ts';
 import { type Cell, type HostileRow, hostileRows, type Names, type Role, roles } from './rows.ts';
 

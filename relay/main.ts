@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The entry: runs one command and ends with its exit code. */
 import { runProgram } from './commands/program.ts';
-import { ignoreNegativeTimeouts } from './kafkajs-warnings.ts';
+import { ignoreNegativeTimeouts } from './connect/kafkajs-warnings.ts';
 
 // `outbox-relay status | head`: whoever reads has seen enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -2,8 +2,8 @@
  * Watches a run from outside the relay and holds it to the invariants: at each decision of the coordinator, at each
  * acknowledgement, through readers that look at any moment, and at the end.
  */
-import { formatLsn, formatPosition, type Lsn } from '../relay/position.ts';
-import { type Progress, parseProgress } from '../relay/progress.ts';
+import { formatLsn, formatPosition, type Lsn } from '../relay/model/position.ts';
+import { type Progress, parseProgress } from '../relay/model/progress.ts';
 import type { Entry, KafkaCluster, Partition } from './kafka/cluster.ts';
 import type { Place } from './kafka/codec.ts';
 import type { Database } from './postgres/database.ts';

@@ -3,8 +3,8 @@
  * last fault the relays have a bounded time to catch up.
  */
 import type { Logger } from 'pino';
-import { type Config, loadConfig } from '../relay/config.ts';
-import type { RegisteredSchema, SchemaSource } from '../relay/encode/schemas.ts';
+import { type Config, loadConfig } from '../relay/config/config.ts';
+import type { RegisteredSchema, SchemaSource } from '../relay/encode/registry/schemas.ts';
 import { asRelayError, RelayError } from '../relay/errors.ts';
 import { Health } from '../relay/observe/health.ts';
 import { createMetrics } from '../relay/observe/metrics.ts';

@@ -1,6 +1,6 @@
 /** `npm run stack`: starts the three servers, prints where they are, and keeps them until Ctrl-C. */
 import { Command } from 'commander';
-import { ignoreNegativeTimeouts } from '../relay/kafkajs-warnings.ts';
+import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { startStack } from './stack.ts';
 
 new Command('npm run stack --')

@@ -3,8 +3,9 @@
  * parking, releasing and resubmitting. That a key under `park-key` is never overtaken shows as I7: a released event
  * keeps its position, so anything that came before it would stand in front of it.
  */
-import { isSettled } from '../../relay/dead-letters/selection.ts';
-import type { Failpoint } from '../../relay/failpoints.ts';
+
+import type { Failpoint } from '../../relay/observe/failpoints.ts';
+import { isSettled } from '../../relay/operations/dead-letters/selection.ts';
 import type { Arena, Fault } from '../fault.ts';
 import type { OutboxEvent } from '../load.ts';
 import type { RelayProcess, Settings } from '../relay-crew.ts';

@@ -1,6 +1,6 @@
 /** The relay dies, stalls, meets another of itself, or runs out of something. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { failpoints } from '../../relay/failpoints.ts';
+import { failpoints } from '../../relay/observe/failpoints.ts';
 import type { Fault } from '../fault.ts';
 import type { RelayCrew, RelayProcess } from '../relay-crew.ts';
 import { waitFor } from '../wait.ts';

@@ -16,13 +16,13 @@
  */
 import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { allowList } from '../config/topic-patterns.ts';
+import { kafkaError } from '../connect/kafka.ts';
+import { assertRowsShown } from '../connect/postgres.ts';
 import { Router } from '../encode/route.ts';
-import { kafkaError } from '../kafka.ts';
-import { formatLsn, parseLsn } from '../position.ts';
-import { assertRowsShown } from '../postgres.ts';
-import { readFirstStart } from '../settle/bookkeeping.ts';
-import { allowList } from '../topic-patterns.ts';
+import { readFirstStart } from '../ledger/bookkeeping.ts';
+import { formatLsn, parseLsn } from '../model/position.ts';
 import type { AuditedRecord } from './audited.ts';
 import { awaitProgress, findProducers, isAt } from './await-progress.ts';
 import { findCompacted } from './compacted.ts';

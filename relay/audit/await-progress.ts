@@ -1,9 +1,9 @@
 /** Waits for the progress in Kafka, read with the audit's own consumer, to reach an LSN; and who writes that of other slots. */
 import type { Admin, Kafka } from 'kafkajs';
+import { isProgressTopic } from '../config/topic-patterns.ts';
 import { asRelayError } from '../errors.ts';
-import type { Lsn } from '../position.ts';
-import { type Progress, parseProgress } from '../progress.ts';
-import { isProgressTopic } from '../topic-patterns.ts';
+import type { Lsn } from '../model/position.ts';
+import { type Progress, parseProgress } from '../model/progress.ts';
 import { assertVisible, listTopics, readTopics, stableRanges } from './read-topics.ts';
 
 export type AwaitProgressOptions = {

@@ -3,7 +3,7 @@
  * has followed, and a tombstone some time after it was written; whatever is younger must be there.
  */
 import type { Admin } from 'kafkajs';
-import { kafkaError } from '../kafka.ts';
+import { kafkaError } from '../connect/kafka.ts';
 
 /** ConfigResourceTypes.TOPIC of the protocol. */
 const topicResource = 2;

@@ -32,7 +32,7 @@
  * Two cases cannot be told from a leak: rows that the application itself deletes while the table keeps older ones, and a
  * transaction that waits for a synchronous standby during both looks at the table.
  */
-import { type Lsn, parsePosition } from '../position.ts';
+import { type Lsn, parsePosition } from '../model/position.ts';
 import type { AuditedEvent, AuditedRecord, RowsOfEvent } from './audited.ts';
 import { EventIndex, flag, positionHash } from './event-index.ts';
 import {

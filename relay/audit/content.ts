@@ -2,7 +2,7 @@
  * Compares records with their rows, some hundred at a time: the rows are read by where they lay in the snapshot, so memory
  * grows with neither side, and the snapshot need not be kept open while the topics are read.
  */
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import type { Difference } from './avro/compare-value.ts';
 import { type ComparedRecord, recordDifference } from './compare-record.ts';
 import { avroOf, type Decoder } from './decoder.ts';

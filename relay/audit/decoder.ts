@@ -3,8 +3,8 @@
  * the relay's own writer is trusted here: schemas, bytes and payloads are read by `avro/`; only the way to the registry,
  * with its TLS and credentials, is shared.
  */
-import type { Config } from '../config.ts';
-import { type Answer, RegistryHttp } from '../encode/registry-http.ts';
+import type { Config } from '../config/config.ts';
+import { type Answer, RegistryHttp } from '../connect/registry-http.ts';
 import { RelayError } from '../errors.ts';
 import { type AvroNode, NoSchema, readAvroSchema } from './avro/avro-schema.ts';
 import { fits } from './avro/compare-value.ts';

@@ -5,8 +5,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
-import { backoffMs } from '../backoff.ts';
-import { kafkaError } from '../kafka.ts';
+import { backoffMs } from '../connect/backoff.ts';
+import { kafkaError } from '../connect/kafka.ts';
 import { PartitionReader } from './partition-reader.ts';
 import type { PartitionRange } from './read-topics.ts';
 

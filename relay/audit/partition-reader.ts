@@ -1,7 +1,7 @@
 /** Reads partitions over one set of connections, without a consumer group. Whoever gets an error makes a new reader. */
 import type { Kafka } from 'kafkajs';
+import { kafkaErrorType } from '../connect/kafka.ts';
 import { RelayError } from '../errors.ts';
-import { kafkaErrorType } from '../kafka.ts';
 import {
   committedRecords,
   decodeFetch,

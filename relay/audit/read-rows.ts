@@ -1,7 +1,7 @@
 /** Reads single rows of the outbox table, by where they lie or by their ids, and what dead letters hold of events. */
 import pg from 'pg';
-import type { Config } from '../config.ts';
-import { query, quoteTable } from '../postgres.ts';
+import type { Config } from '../config/config.ts';
+import { query, quoteTable } from '../connect/postgres.ts';
 import type { RowPlace } from './row-places.ts';
 
 /** An event as the stream brings it: each column in the text of its type. */

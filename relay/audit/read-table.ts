@@ -4,10 +4,10 @@
  */
 import pg from 'pg';
 import { isUnreadable } from '../capture/unreadable.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { assertRowsShown, assertRowsShownNow, openClient, query, quoteTable } from '../connect/postgres.ts';
 import { RelayError } from '../errors.ts';
-import { type Lsn, parseLsn } from '../position.ts';
-import { assertRowsShown, assertRowsShownNow, openClient, query, quoteTable } from '../postgres.ts';
+import { type Lsn, parseLsn } from '../model/position.ts';
 
 /** Rows of one FETCH: some 2 MB in the driver, and few enough round trips. */
 const fetchRows = 10_000;

@@ -10,10 +10,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
-import { backoffMs } from '../backoff.ts';
+import { backoffMs } from '../connect/backoff.ts';
+import { kafkaError, kafkaErrorType } from '../connect/kafka.ts';
 import { commitTimeMs, committedAtHeader } from '../encode/record-time.ts';
 import { RelayError } from '../errors.ts';
-import { kafkaError, kafkaErrorType } from '../kafka.ts';
 import type { FetchedRecord } from '../publish/wire/fetch.ts';
 import type { RecordHeaders } from '../publish/wire/record-batch.ts';
 import { PartitionReader } from './partition-reader.ts';

@@ -6,12 +6,12 @@
 
 import pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { maxRowBytesOf } from '../config/row-size.ts';
+import { clientConfig, postgresError } from '../connect/postgres.ts';
+import { noTransactionTimeout, withSession } from '../connect/postgres-session.ts';
 import { asRelayError, RelayError } from '../errors.ts';
-import { formatLsn, type Lsn, parseLsn } from '../position.ts';
-import { clientConfig, postgresError } from '../postgres.ts';
-import { noTransactionTimeout, withSession } from '../postgres-session.ts';
-import { maxRowBytesOf } from '../row-size.ts';
+import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import { Inbox } from './inbox.ts';
 import { type Place, TransactionAssembler } from './pgoutput.ts';
 import { heartbeatTable } from './publication.ts';

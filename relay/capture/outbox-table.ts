@@ -4,9 +4,9 @@
  * never; so this asks what is streamed, not what is there.
  */
 import type pg from 'pg';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { query, quoteTable } from '../connect/postgres.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
-import { query, quoteTable } from '../postgres.ts';
 import type { OutboxRow } from './transaction.ts';
 
 export type Column = {

@@ -5,7 +5,7 @@
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html (protocol version 1)
  */
 import { RelayError } from '../errors.ts';
-import { formatLsn, type Lsn } from '../position.ts';
+import { formatLsn, type Lsn } from '../model/position.ts';
 import { type ColumnRoles, RowStore, type Rows } from './row-store.ts';
 import type { CommittedTransaction, OutboxRow } from './transaction.ts';
 

@@ -4,9 +4,9 @@
  * streamed, not even when the table is put back. So the relay asks again and again whether it is still the same one.
  */
 import type pg from 'pg';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { query, quoteTable } from '../connect/postgres.ts';
 import { RelayError } from '../errors.ts';
-import { query, quoteTable } from '../postgres.ts';
 
 /** Where heartbeats are written; part of our own migrations, whatever the outbox table is called. */
 export const heartbeatTable = 'outbox.heartbeat';

@@ -1,8 +1,8 @@
 /** A connection that takes the commands of the replication protocol, and plain statements without parameters. */
 import type pg from 'pg';
-import type { Config } from '../config.ts';
-import { clientConfig, postgresError } from '../postgres.ts';
-import { SessionClient } from '../postgres-session.ts';
+import type { Config } from '../config/config.ts';
+import { clientConfig, postgresError } from '../connect/postgres.ts';
+import { SessionClient } from '../connect/postgres-session.ts';
 import { identifySystem, type SystemIdentity } from './capture.ts';
 
 /** Not yet connected; nothing on it has a time limit. */

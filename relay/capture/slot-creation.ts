@@ -5,8 +5,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
+import { query } from '../connect/postgres.ts';
 import { RelayError } from '../errors.ts';
-import { query } from '../postgres.ts';
 
 /** A transaction that is waited for; null where the role may not see it. */
 export type Blocker = {

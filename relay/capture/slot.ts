@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import pg from 'pg';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { createClient, postgresError, query } from '../connect/postgres.ts';
 import { RelayError } from '../errors.ts';
-import { type Lsn, parseLsn } from '../position.ts';
-import { createClient, postgresError, query } from '../postgres.ts';
+import { type Lsn, parseLsn } from '../model/position.ts';
 import { createReplicationClient } from './replication-client.ts';
 import { type CreationWatch, watchCreation } from './slot-creation.ts';
 

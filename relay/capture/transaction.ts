@@ -1,6 +1,6 @@
 /** What capture gives: the types that encode and the relay work on. */
 import type { RelayError } from '../errors.ts';
-import type { Lsn } from '../position.ts';
+import type { Lsn } from '../model/position.ts';
 
 /** A row of the outbox table as text, exactly as Postgres printed it. `null` is SQL NULL. */
 export type OutboxRow = {

@@ -1,10 +1,10 @@
 /** `outbox-relay adopt`: accept by hand what the relay refuses by itself. */
 import { Argument, Command } from 'commander';
-import { type Adopted, type Adoption, adopt, adoptions } from '../adopt.ts';
 import { exitCodes } from '../errors.ts';
+import { formatLsn } from '../model/position.ts';
+import type { Progress } from '../model/progress.ts';
 import { createLogger } from '../observe/log.ts';
-import { formatLsn } from '../position.ts';
-import type { Progress } from '../progress.ts';
+import { type Adopted, type Adoption, adopt, adoptions } from '../operations/adopt.ts';
 import type { Load } from './load.ts';
 import { print } from './output.ts';
 

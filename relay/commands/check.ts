@@ -1,16 +1,16 @@
 /** `outbox-relay check`: every precondition of `run`, one line each, with the fix where it is red. */
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
-import type { Config } from '../config.ts';
-import { RegistryClient } from '../encode/registry-client.ts';
+import type { Config } from '../config/config.ts';
+import { createKafka } from '../connect/kafka.ts';
+import { createPool } from '../connect/postgres.ts';
+import { RegistryClient } from '../encode/registry/registry-client.ts';
 import { exitCodes } from '../errors.ts';
-import { createKafka } from '../kafka.ts';
 import { createLogger } from '../observe/log.ts';
-import { createPool } from '../postgres.ts';
-import { type Finding, runChecks, type Verdict } from './check/finding.ts';
-import { kafkaChecks } from './check/kafka.ts';
-import { postgresChecks } from './check/postgres.ts';
-import { registryChecks } from './check/registry.ts';
+import { type Finding, runChecks, type Verdict } from '../operations/check/finding.ts';
+import { kafkaChecks } from '../operations/check/kafka.ts';
+import { postgresChecks } from '../operations/check/postgres.ts';
+import { registryChecks } from '../operations/check/registry.ts';
 import type { Load } from './load.ts';
 
 type CheckOptions = { json?: boolean; timeout: number };

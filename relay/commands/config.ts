@@ -1,6 +1,6 @@
 /** `outbox-relay config`: what is in force, and where it comes from. */
 import { Command } from 'commander';
-import { describeConfig, type Setting, settings } from '../config.ts';
+import { describeConfig, type Setting, settings } from '../config/config.ts';
 import type { Load } from './load.ts';
 import { formatTable } from './table.ts';
 

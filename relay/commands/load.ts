@@ -1,6 +1,6 @@
 /** How a command comes by its configuration. */
 import type { Command } from 'commander';
-import { type Config, loadConfig, type Need, type Provenance } from '../config.ts';
+import { type Config, loadConfig, type Need, type Provenance } from '../config/config.ts';
 
 /** Loads the configuration for a command, which says which servers it needs; called when it runs, not for --help. */
 export type Load = (

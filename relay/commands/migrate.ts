@@ -1,7 +1,7 @@
 /** `outbox-relay migrate`: brings the schema `outbox` up to this release. */
 import { Command, InvalidArgumentError } from 'commander';
-import { labelOf } from '../migrate/plan.ts';
-import { type MigrateResult, type Migration, migrate } from '../migrate.ts';
+import { type MigrateResult, type Migration, migrate } from '../operations/migrate/migrate.ts';
+import { labelOf } from '../operations/migrate/plan.ts';
 
 type MigrateCommandOptions = { dryRun?: boolean; to?: number; json?: boolean };
 

@@ -1,6 +1,6 @@
 /** Where every command prints: one writer for people, through which no character of a row acts on their terminal. */
 import type { Command } from 'commander';
-import { printableJson, printableText } from '../printable.ts';
+import { printableJson, printableText } from '../observe/printable.ts';
 
 /** Has the command, and what commander prints for it, write through here. */
 export function writeSafely(command: Command): void {

@@ -1,8 +1,8 @@
 /** The command line: which commands there are, and how an error leaves the process. */
 import { Command, CommanderError } from 'commander';
+import { version } from '../config/version.ts';
 import { asRelayError, exitCodeOf, exitCodes, type RelayError } from '../errors.ts';
-import { version } from '../observe/version.ts';
-import { printableText } from '../printable.ts';
+import { printableText } from '../observe/printable.ts';
 import { adoptCommand } from './adopt.ts';
 import { checkCommand } from './check.ts';
 import { configCommand } from './config.ts';

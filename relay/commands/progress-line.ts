@@ -1,6 +1,6 @@
 /** How far a long command is: one line that moves on a terminal; elsewhere a line for each stage, and one now and then. */
 import { createLogUpdate } from 'log-update';
-import { printableText } from '../printable.ts';
+import { printableText } from '../observe/printable.ts';
 
 /** How often a terminal is redrawn, and anything else is told that the stage still goes on. */
 const redrawMs = 100;

@@ -1,10 +1,10 @@
 /** `outbox-relay recover`: a new slot in place of a lost one, and the gap closed from the outbox table. */
 import { Command, Option } from 'commander';
 import { exitCodes } from '../errors.ts';
+import { formatLsn } from '../model/position.ts';
 import { createLogger } from '../observe/log.ts';
-import { formatLsn } from '../position.ts';
-import { describeRecovery, describeStage } from '../recover/describe.ts';
 import { type RecoverOptions, type RecoverProgress, type Recovery, recover } from '../recover/recover.ts';
+import { describeRecovery, describeStage } from './describe-recovery.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
 

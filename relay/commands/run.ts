@@ -1,14 +1,14 @@
 /** `outbox-relay run`: the service. */
 import { Command } from 'commander';
-import type { Config } from '../config.ts';
-import { RegistryClient } from '../encode/registry-client.ts';
+import type { Config } from '../config/config.ts';
+import { boundHeapGrowth } from '../config/node-flags.ts';
+import { RegistryClient } from '../encode/registry/registry-client.ts';
 import { asRelayError, exitCodes } from '../errors.ts';
-import { boundHeapGrowth } from '../node-flags.ts';
 import { Health } from '../observe/health.ts';
 import { createLogger } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startHttpServer } from '../observe/server.ts';
-import { watchThrottling } from '../observe/throttling.ts';
+import { watchThrottling } from '../publish/throttling.ts';
 import { Relay } from '../relay.ts';
 import type { Load } from './load.ts';
 

@@ -1,11 +1,11 @@
 /** `outbox-relay schemas`: the repository's schema files and the registry. */
 import { Command } from 'commander';
-import { RegistryClient } from '../encode/registry-client.ts';
+import { RegistryClient } from '../encode/registry/registry-client.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
+import { findRegistered, readSchemaFiles, type SchemaFile, Versions } from '../operations/schemas/files.ts';
 import type { Load } from './load.ts';
 import { schemasCheckCommand } from './schemas/check.ts';
 import { schemasDiffCommand } from './schemas/diff.ts';
-import { findRegistered, readSchemaFiles, type SchemaFile, Versions } from './schemas/files.ts';
 import { schemasTestCommand } from './schemas/test.ts';
 import { schemasTypesCommand } from './schemas/types.ts';
 import { formatTable } from './table.ts';

@@ -1,5 +1,5 @@
 /** Plain tables for terminals: columns padded with spaces, readable by `awk` as well. A cell never begins a line. */
-import { printableText } from '../printable.ts';
+import { printableText } from '../observe/printable.ts';
 
 /** @param widths of the columns, where the rows are only some of a table's */
 export function formatTable(rows: readonly (readonly string[])[], widths = columnWidths(rows)): string {

@@ -3,9 +3,9 @@ import { Command, InvalidArgumentError } from 'commander';
 import { createLogUpdate } from 'log-update';
 import pino from 'pino';
 import { type AuditProgress, audit } from '../audit/audit.ts';
-import { describeProgress, describeReport } from '../audit/describe.ts';
+import { createKafka } from '../connect/kafka.ts';
 import { exitCodes } from '../errors.ts';
-import { createKafka } from '../kafka.ts';
+import { describeProgress, describeReport } from './describe-audit.ts';
 import type { Load } from './load.ts';
 
 type VerifyOptions = {

@@ -3,7 +3,7 @@
  * They go into the Kafka transaction that covers the refusal, so that each is there exactly once.
  */
 import { RelayError } from '../errors.ts';
-import { formatPosition } from '../position.ts';
+import { formatPosition } from '../model/position.ts';
 import { batchOverheadBytes, recordBytes } from './encoder.ts';
 import { partitionOf } from './murmur2.ts';
 import {

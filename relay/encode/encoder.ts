@@ -5,14 +5,14 @@
  */
 
 import type { CapturedRow, CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { keyLengthMax, maxRowBytesOf, nameLengthMax } from '../config/row-size.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
-import { keyLengthMax, maxRowBytesOf, nameLengthMax } from '../row-size.ts';
-import { ByteSink } from './avro/byte-sink.ts';
-import { parseLosslessJson } from './avro/json.ts';
-import { AvroMismatch, type AvroWriter } from './avro/writer.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { type TypeMatch, writerOf } from './event-type.ts';
+import { ByteSink } from './formats/avro/byte-sink.ts';
+import { parseLosslessJson } from './formats/avro/json.ts';
+import { AvroMismatch, type AvroWriter } from './formats/avro/writer.ts';
 import { buildHeaders, HeadersInvalid, mayNameVersion, namedVersion, positionHeaders } from './headers.ts';
 import { partitionOf } from './murmur2.ts';
 import {
@@ -25,7 +25,6 @@ import {
   type TopicInfo,
 } from './record.ts';
 import { recordTime } from './record-time.ts';
-import { Router } from './route.ts';
 import {
   isUsable,
   type SchemaLog,
@@ -33,7 +32,8 @@ import {
   Schemas,
   type UnusableSchema,
   type UsableSchema,
-} from './schemas.ts';
+} from './registry/schemas.ts';
+import { Router } from './route.ts';
 import { UnclearFailures } from './unclear-failures.ts';
 
 /**

@@ -2,7 +2,7 @@
  * Owns which type of a schema an event is of: the one that its `type` names. The promise that no event is published as
  * another one of the same topic rests on it, for their fields may be alike. Pure.
  */
-import type { AvroWriter, NamedWriter, SchemaWriters } from './avro/writer.ts';
+import type { AvroWriter, NamedWriter, SchemaWriters } from './formats/avro/writer.ts';
 
 /** `record`: the type names a type of the schema. `any`: it may name none, where nothing has to be guessed. */
 export type TypeMatch = 'record' | 'any';

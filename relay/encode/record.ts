@@ -1,7 +1,7 @@
 /** What encode gives: an event ready for Kafka, or the reason why it can never be. */
 import type { CapturedRow } from '../capture/transaction.ts';
 import type { ErrorCode, RelayError } from '../errors.ts';
-import type { Lsn } from '../position.ts';
+import type { Lsn } from '../model/position.ts';
 
 export type OutboundRecord = {
   readonly topic: string;

@@ -1,6 +1,6 @@
 /** Where an event goes and under which subject its schema stands. Pure. */
-import type { Config } from '../config.ts';
-import { allowList, isLegalTopic } from '../topic-patterns.ts';
+import type { Config } from '../config/config.ts';
+import { allowList, isLegalTopic } from '../config/topic-patterns.ts';
 
 export type Route = { readonly topic: string; readonly subject: string };
 

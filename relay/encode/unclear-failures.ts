@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import { RelayError } from '../errors.ts';
-import { formatPosition } from '../position.ts';
+import { formatPosition } from '../model/position.ts';
 import type { Rejection } from './record.ts';
 
 /**

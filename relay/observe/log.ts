@@ -1,9 +1,9 @@
 /** The log: JSON lines for machines, coloured lines for a person at a terminal; never a payload. */
 import pino, { type DestinationStream, type Level, type Logger } from 'pino';
 import { prettyFactory } from 'pino-pretty';
+import { version } from '../config/version.ts';
 import { RelayError } from '../errors.ts';
-import { printableJson, withoutActing } from '../printable.ts';
-import { version } from './version.ts';
+import { printableJson, withoutActing } from './printable.ts';
 
 export type LoggerOptions = {
   /** Whether a person reads it; by default whether stdout is a terminal. */

@@ -3,12 +3,12 @@
  * a batch, not once an event. Labels are bounded: states, codes and kinds are closed lists, topics are capped.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { version } from '../config/version.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { Lsn } from '../position.ts';
-import type { Waiting } from '../settle/dead-letters.ts';
+import type { Waiting } from '../ledger/dead-letters.ts';
+import type { Lsn } from '../model/position.ts';
 import { breakerStates, dependencies, dependencyOf, type Retry } from './health.ts';
 import { type RelayState, relayStates } from './state.ts';
-import { version } from './version.ts';
 
 const prefix = 'outbox_relay_';
 

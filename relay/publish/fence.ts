@@ -1,6 +1,6 @@
 /** `publish.producer` chooses who publishes: a producer of our own, or the public one of kafkajs. */
 import type { Kafka } from 'kafkajs';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { KafkajsPublisher } from './kafkajs/kafkajs-publisher.ts';
 import { LeanPublisher } from './lean/lean-publisher.ts';
 import type { Publisher } from './publisher.ts';

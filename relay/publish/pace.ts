@@ -8,7 +8,7 @@
  * split, as one over the limits of the settings: a single abort may come of a relay that stood still, and costs no more
  * than the time. After quick transactions everything grows again.
  */
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 
 /** One that took less than this part of the time may be twice as large the next time, and then takes half of it at most. */
 const quickPart = 1 / 4;

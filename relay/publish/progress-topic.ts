@@ -8,10 +8,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
-import { backoffMs } from '../backoff.ts';
+import { backoffMs } from '../connect/backoff.ts';
+import { kafkaError, kafkaErrorType } from '../connect/kafka.ts';
 import { RelayError } from '../errors.ts';
-import { kafkaError, kafkaErrorType } from '../kafka.ts';
-import { type Progress, parseProgress } from '../progress.ts';
+import { type Progress, parseProgress } from '../model/progress.ts';
 import { committedRecords, decodeFetch, type FetchedRecord, fetchRequest } from './wire/fetch.ts';
 import { Wire } from './wire/kafkajs-wire.ts';
 

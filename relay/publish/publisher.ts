@@ -3,7 +3,7 @@
  * progress. Two producers do it; the same tests hold both.
  */
 import type { OutboundRecord } from '../encode/record.ts';
-import type { Progress } from '../progress.ts';
+import type { Progress } from '../model/progress.ts';
 import type { ProgressTail } from './progress-topic.ts';
 
 /** The events of one Kafka transaction while it fills. */

@@ -1,6 +1,7 @@
 /** What it means that Kafka refuses a transaction or its records, and what to do about it. Pure. */
+
+import { kafkaErrorType } from '../connect/kafka.ts';
 import { RelayError } from '../errors.ts';
-import { kafkaErrorType } from '../kafka.ts';
 
 /** Answers to records that stay the same however often they are sent, and what to change. By the names kafkajs has. */
 const remedies: Readonly<Record<string, string>> = {

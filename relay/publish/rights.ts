@@ -2,7 +2,7 @@
  * Rights in Kafka, asked for with the relay's own requests and to no effect: what is refused here would stop the relay.
  */
 import type { Kafka } from 'kafkajs';
-import { kafkaErrorType } from '../kafka.ts';
+import { kafkaErrorType } from '../connect/kafka.ts';
 import { addPartitionsRequest } from './lean/requests.ts';
 import { decodeFetch, fetchRequest } from './wire/fetch.ts';
 import { decodeAddPartitions, Wire } from './wire/kafkajs-wire.ts';

@@ -5,11 +5,11 @@
  * takes others: they are refused, and the stream goes on. A relay that may use no topic at all stops.
  */
 import type { Admin, Kafka } from 'kafkajs';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { allowList } from '../config/topic-patterns.ts';
+import { kafkaError, kafkaErrorType } from '../connect/kafka.ts';
 import type { NoTopic, TopicDirectory, TopicInfo } from '../encode/record.ts';
 import { asRelayError, RelayError } from '../errors.ts';
-import { kafkaError, kafkaErrorType } from '../kafka.ts';
-import { allowList } from '../topic-patterns.ts';
 import { unwritableTopics } from './rights.ts';
 import { isKnownToAny } from './wire/topic-lookup.ts';
 

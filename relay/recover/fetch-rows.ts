@@ -4,9 +4,9 @@
  */
 import pg from 'pg';
 import type { CapturedRow, LeftOut, OutboxRow, Unreadable } from '../capture/transaction.ts';
-import type { Config } from '../config.ts';
-import { query } from '../postgres.ts';
-import { maxRowBytesOf } from '../row-size.ts';
+import type { Config } from '../config/config.ts';
+import { maxRowBytesOf } from '../config/row-size.ts';
+import { query } from '../connect/postgres.ts';
 import {
   columnBytesMax,
   fromPlaces,

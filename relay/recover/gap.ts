@@ -9,7 +9,7 @@
  * been published and removed: `judge`. And a table does not keep the order of commits: `order`.
  *
  * What decides is when the transaction of a row was committed, by snapshots that the relay keeps in the database
- * (relay/settle/snapshots.ts). Not by `created_at`, which the application fills: a business date, a time without zone, the
+ * (relay/ledger/snapshots.ts). Not by `created_at`, which the application fills: a business date, a time without zone, the
  * clock of another machine. Nor by the times of records in Kafka: topics are shared with other services, and an event that
  * was released or recovered late stands behind younger ones. Nor by when the last progress was written: a relay that lags
  * writes one now and publishes what was committed hours ago.

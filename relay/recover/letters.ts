@@ -10,11 +10,8 @@
 import type pg from 'pg';
 import { connectForAudit, readAll } from '../audit/read-table.ts';
 import { releaseSuffix } from '../capture/pgoutput.ts';
-import type { Config } from '../config.ts';
-import type { TopicKey } from '../parking.ts';
-import { formatLsn, type Lsn, type Position, parseLsn } from '../position.ts';
-import { assertRowsShown, query } from '../postgres.ts';
-import { isOfRecovery, type Progress } from '../progress.ts';
+import type { Config } from '../config/config.ts';
+import { assertRowsShown, query } from '../connect/postgres.ts';
 import {
   boundsOf,
   inSession,
@@ -22,7 +19,10 @@ import {
   isUncovered,
   type Session,
   takeBackReleases,
-} from '../settle/session.ts';
+} from '../ledger/session.ts';
+import { formatLsn, type Lsn, type Position, parseLsn } from '../model/position.ts';
+import { isOfRecovery, type Progress } from '../model/progress.ts';
+import type { TopicKey } from '../refusals/parking.ts';
 import { idOfDigest } from './unreadable.ts';
 
 /** Up to where what was decided is committed. */

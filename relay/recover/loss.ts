@@ -5,12 +5,12 @@ import { awaitProgress } from '../audit/await-progress.ts';
 import { assertSamePublication, readPublication } from '../capture/publication.ts';
 import { readSystem } from '../capture/replication-client.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
 import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
-import type { Lsn } from '../position.ts';
-import { checkLineage, type DatabaseState, type Progress } from '../progress.ts';
-import { readMarks } from '../settle/bookkeeping.ts';
-import { readSnapshots, type Snapshots } from '../settle/snapshots.ts';
+import { readMarks } from '../ledger/bookkeeping.ts';
+import { readSnapshots, type Snapshots } from '../ledger/snapshots.ts';
+import type { Lsn } from '../model/position.ts';
+import { checkLineage, type DatabaseState, type Progress } from '../model/progress.ts';
 import type { Known } from './gap.ts';
 import { parseSnapshot } from './snapshot.ts';
 

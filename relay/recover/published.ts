@@ -11,8 +11,8 @@ import {
   readTopics,
   stableRanges,
 } from '../audit/read-topics.ts';
-import type { Config } from '../config.ts';
-import { allowList } from '../topic-patterns.ts';
+import type { Config } from '../config/config.ts';
+import { allowList } from '../config/topic-patterns.ts';
 
 export type Published = {
   /** Ids that a record names, with when the first record says that its event was committed. */

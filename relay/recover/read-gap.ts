@@ -1,10 +1,10 @@
 /** Compares the table, as of one snapshot, with what Kafka and the dead letters hold. Reads only. */
 import pg from 'pg';
 import { readAll } from '../audit/read-table.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { query, quoteTable } from '../connect/postgres.ts';
 import { Router } from '../encode/route.ts';
-import type { Position } from '../position.ts';
-import { query, quoteTable } from '../postgres.ts';
+import type { Position } from '../model/position.ts';
 import {
   type AbsentEvent,
   type Judgement,

@@ -6,9 +6,9 @@
 import pg from 'pg';
 import type { OutboxRow, Unreadable } from '../capture/transaction.ts';
 import { describeUnreadable, isUnreadable } from '../capture/unreadable.ts';
-import type { Config } from '../config.ts';
+import type { Config } from '../config/config.ts';
+import { query, quoteTable } from '../connect/postgres.ts';
 import { RelayError } from '../errors.ts';
-import { query, quoteTable } from '../postgres.ts';
 import type { AbsentEvent } from './gap.ts';
 
 export type Place = Pick<AbsentEvent, 'relation' | 'place'>;

@@ -1,8 +1,8 @@
 /** The surface of the Postgres drivers that the relay uses, over the model of the database. */
 import pg from 'pg';
 import type { ConnectReplication, ReplicationService } from '../../relay/capture/capture.ts';
-import { formatLsn, type Lsn } from '../../relay/position.ts';
-import { postgresError } from '../../relay/postgres.ts';
+import { postgresError } from '../../relay/connect/postgres.ts';
+import { formatLsn, type Lsn } from '../../relay/model/position.ts';
 import type { Link, Network } from '../network.ts';
 import type { Machine } from '../scheduler.ts';
 import { type Database, Transaction } from './database.ts';

@@ -1,5 +1,5 @@
 /** What each statement of the relay does to the model. One that is not known here stops the run: add it. */
-import { formatLsn, parseLsn } from '../../relay/position.ts';
+import { formatLsn, parseLsn } from '../../relay/model/position.ts';
 import type { Database, Transaction } from './database.ts';
 
 type Row = Record<string, unknown>;

@@ -1,5 +1,5 @@
 /** What was committed, in order, and how it travels as pgoutput. */
-import { formatLsn, type Lsn } from '../../relay/position.ts';
+import { formatLsn, type Lsn } from '../../relay/model/position.ts';
 
 export type OutboxEvent = {
   readonly id: string;

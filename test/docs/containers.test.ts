@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { createProgram } from '../../relay/commands/program.ts';
-import { loadConfig, settings } from '../../relay/config.ts';
+import { loadConfig, settings } from '../../relay/config/config.ts';
 
 type Service = {
   readonly image?: string;

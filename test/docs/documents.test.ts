@@ -6,13 +6,13 @@ import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { generate, tables } from '../../docs/generate.ts';
 import { createProgram } from '../../relay/commands/program.ts';
-import { loadConfig, settings } from '../../relay/config.ts';
+import { loadConfig, settings } from '../../relay/config/config.ts';
 import { errorTable, RelayError } from '../../relay/errors.ts';
-import { failpoints } from '../../relay/failpoints.ts';
+import { parsePosition } from '../../relay/model/position.ts';
+import { failpoints } from '../../relay/observe/failpoints.ts';
 import { Health } from '../../relay/observe/health.ts';
 import { documentedMetrics } from '../../relay/observe/metrics.ts';
 import { relayStates } from '../../relay/observe/state.ts';
-import { parsePosition } from '../../relay/position.ts';
 
 const root = join(import.meta.dirname, '../..');
 const names = ['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/operations.md'] as const;

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { RelayError } from '../../relay/errors.ts';
-import { migrate } from '../../relay/migrate.ts';
+import { migrate } from '../../relay/operations/migrate/migrate.ts';
 import { createDatabase } from '../support/database.ts';
 
 export type Party = 'owner' | 'outbox_writer' | 'outbox_relay' | 'outbox_operator';

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { purgeClosed } from '../../relay/dead-letters/purge.ts';
+import { purgeClosed } from '../../relay/ledger/purge.ts';
 import { unique } from '../support/unique.ts';
 import { applyRoles, insertEvent, type Outbox, openOutbox, refusalOf } from './outbox.ts';
 

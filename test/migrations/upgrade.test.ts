@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { readPublication } from '../../relay/capture/publication.ts';
-import { purgeClosed } from '../../relay/dead-letters/purge.ts';
-import { readMigrations, superseded } from '../../relay/migrate/plan.ts';
-import { migrate } from '../../relay/migrate.ts';
+import { purgeClosed } from '../../relay/ledger/purge.ts';
+import { migrate } from '../../relay/operations/migrate/migrate.ts';
+import { readMigrations, superseded } from '../../relay/operations/migrate/plan.ts';
 import { configOf } from '../relay/settings.ts';
 import { createDatabase } from '../support/database.ts';
 

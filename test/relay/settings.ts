@@ -1,5 +1,5 @@
 /** Owns a whole `Config` for a test of one stage: defaults, and only what the test is about set otherwise. */
-import { type Config, loadConfig } from '../../relay/config.ts';
+import { type Config, loadConfig } from '../../relay/config/config.ts';
 
 /** Settings by the name of their environment variable, without the prefix `OUTBOX_RELAY_`. */
 export type Settings = Readonly<Record<string, string | number | boolean>>;

@@ -8,7 +8,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
 import pg from 'pg';
-import { migrate } from '../../relay/migrate.ts';
+import { migrate } from '../../relay/operations/migrate/migrate.ts';
 import { Authority, type Identity } from '../../stack/certificates.ts';
 import { type Kafka, startKafka } from '../../stack/kafka.ts';
 import { type Postgres, startPostgres } from '../../stack/postgres.ts';

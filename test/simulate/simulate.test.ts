@@ -77,7 +77,7 @@ it(
   'a relay that acknowledges before Kafka has committed is caught by its invariant',
   async () => {
     const folder = broken(
-      'relay/streaming.ts',
+      'relay/stream/streaming.ts',
       '    await publisher.commit(batch, next);',
       '    capture.acknowledge(next.endLsn);\n    await publisher.commit(batch, next);',
     );

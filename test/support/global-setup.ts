@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TestProject } from 'vitest/node';
-import { ignoreNegativeTimeouts } from '../../relay/kafkajs-warnings.ts';
+import { ignoreNegativeTimeouts } from '../../relay/connect/kafkajs-warnings.ts';
 import { serverSource } from '../../stack/fetch.ts';
 import { type Stack, startStack } from '../../stack/stack.ts';
 

@@ -1,4 +1,4 @@
 /** Keeps the output of the tests to what they have to say. */
-import { ignoreNegativeTimeouts } from '../../relay/kafkajs-warnings.ts';
+import { ignoreNegativeTimeouts } from '../../relay/connect/kafkajs-warnings.ts';
 
 ignoreNegativeTimeouts();

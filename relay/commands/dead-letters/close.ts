@@ -1,14 +1,14 @@
 /** `outbox-relay dead-letters resubmit` and `discard`: what is done to many at once. */
 import { Command } from 'commander';
-import type { Config } from '../../config.ts';
-import { type Closed, discard, resubmit } from '../../dead-letters/close.ts';
-import { parseLetterName } from '../../dead-letters/letter.ts';
-import { listLetters, type Tally, tally } from '../../dead-letters/read.ts';
-import type { Selection } from '../../dead-letters/selection.ts';
-import { assertLettersShown, whoami } from '../../dead-letters/transaction.ts';
+import type { Config } from '../../config/config.ts';
+import { createPool } from '../../connect/postgres.ts';
 import { exitCodes } from '../../errors.ts';
-import { createPool } from '../../postgres.ts';
-import { printable } from '../../printable.ts';
+import { printable } from '../../observe/printable.ts';
+import { type Closed, discard, resubmit } from '../../operations/dead-letters/close.ts';
+import { parseLetterName } from '../../operations/dead-letters/letter.ts';
+import { listLetters, type Tally, tally } from '../../operations/dead-letters/read.ts';
+import type { Selection } from '../../operations/dead-letters/selection.ts';
+import { assertLettersShown, whoami } from '../../operations/dead-letters/transaction.ts';
 import type { Load } from '../load.ts';
 import { print } from '../output.ts';
 import { formatTable } from '../table.ts';

@@ -1,11 +1,11 @@
 /** `outbox-relay dead-letters list`: which there are, never what is in them. */
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { type Letter, type LetterStatus, letterStatuses } from '../../dead-letters/letter.ts';
-import { pagesOfLetters } from '../../dead-letters/read.ts';
-import { assertLettersShown } from '../../dead-letters/transaction.ts';
-import { createPool } from '../../postgres.ts';
-import { printableJson, shortened } from '../../printable.ts';
+import { createPool } from '../../connect/postgres.ts';
+import { printableJson, shortened } from '../../observe/printable.ts';
+import { type Letter, type LetterStatus, letterStatuses } from '../../operations/dead-letters/letter.ts';
+import { pagesOfLetters } from '../../operations/dead-letters/read.ts';
+import { assertLettersShown } from '../../operations/dead-letters/transaction.ts';
 import type { Load } from '../load.ts';
 import { columnWidths, formatTable } from '../table.ts';
 import { type FilterOptions, selectionOf, statusesOf, whole, withFilters } from './options.ts';

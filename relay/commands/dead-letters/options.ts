@@ -1,8 +1,8 @@
 /** The options by which the dead-letter commands say which ones they are about, and who asks. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { type LetterStatus, letterStatuses, parseLetterName } from '../../dead-letters/letter.ts';
-import type { Selection } from '../../dead-letters/selection.ts';
 import { errorTable } from '../../errors.ts';
+import { type LetterStatus, letterStatuses, parseLetterName } from '../../operations/dead-letters/letter.ts';
+import type { Selection } from '../../operations/dead-letters/selection.ts';
 
 export type FilterOptions = {
   code?: string[];

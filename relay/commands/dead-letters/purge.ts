@@ -1,8 +1,8 @@
 /** `outbox-relay dead-letters purge`: retention of what is closed. */
 import { Command, InvalidArgumentError } from 'commander';
-import type { LetterStatus } from '../../dead-letters/letter.ts';
-import { purgeClosed } from '../../dead-letters/purge.ts';
-import { createPool } from '../../postgres.ts';
+import { createPool } from '../../connect/postgres.ts';
+import { purgeClosed } from '../../ledger/purge.ts';
+import type { LetterStatus } from '../../operations/dead-letters/letter.ts';
 import type { Load } from '../load.ts';
 import { print } from '../output.ts';
 import { age, statusesOf, whole } from './options.ts';

@@ -2,7 +2,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import type pg from 'pg';
-import { parseLetterName } from '../../dead-letters/letter.ts';
+import { createPool } from '../../connect/postgres.ts';
+import { exitCodes } from '../../errors.ts';
+import { shortened } from '../../observe/printable.ts';
+import { parseLetterName } from '../../operations/dead-letters/letter.ts';
 import {
   type KeySelection,
   listParkedKeys,
@@ -10,11 +13,8 @@ import {
   type ParkedKeyView,
   readOutcomes,
   requestRelease,
-} from '../../dead-letters/release.ts';
-import { assertLettersShown, whoami } from '../../dead-letters/transaction.ts';
-import { exitCodes } from '../../errors.ts';
-import { createPool } from '../../postgres.ts';
-import { shortened } from '../../printable.ts';
+} from '../../operations/dead-letters/release.ts';
+import { assertLettersShown, whoami } from '../../operations/dead-letters/transaction.ts';
 import type { Load } from '../load.ts';
 import { print } from '../output.ts';
 import { formatTable } from '../table.ts';

@@ -1,7 +1,10 @@
 /** `outbox-relay dead-letters show`: everything of one event, with its payload, for whoever asked for it by name. */
 import { Command } from 'commander';
 import type pg from 'pg';
-import { type Letter, type LetterAction, parseLetterName } from '../../dead-letters/letter.ts';
+import { createPool } from '../../connect/postgres.ts';
+import { errorTable } from '../../errors.ts';
+import { printable } from '../../observe/printable.ts';
+import { type Letter, type LetterAction, parseLetterName } from '../../operations/dead-letters/letter.ts';
 import {
   type LetterContent,
   type LetterFailure,
@@ -9,11 +12,8 @@ import {
   readActions,
   readContent,
   readFailure,
-} from '../../dead-letters/read.ts';
-import { assertLettersShown } from '../../dead-letters/transaction.ts';
-import { errorTable } from '../../errors.ts';
-import { createPool } from '../../postgres.ts';
-import { printable } from '../../printable.ts';
+} from '../../operations/dead-letters/read.ts';
+import { assertLettersShown } from '../../operations/dead-letters/transaction.ts';
 import type { Load } from '../load.ts';
 import { print } from '../output.ts';
 import { formatTable } from '../table.ts';

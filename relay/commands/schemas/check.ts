@@ -1,14 +1,14 @@
 /** `outbox-relay schemas check`: whether the files may become the next versions of their subjects. */
 import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
-import { parseLosslessJson } from '../../encode/avro/json.ts';
-import { RegistryClient } from '../../encode/registry-client.ts';
+import { parseLosslessJson } from '../../encode/formats/avro/json.ts';
+import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { exitCodes } from '../../errors.ts';
-import { type CheckedSchema, checkSchema, type VersionFinding } from '../../schemas/check.ts';
-import { lintSchema, type Warning } from '../../schemas/lint.ts';
-import { type Level, levels, SubjectHistory } from '../../schemas/subject-history.ts';
+import { type CheckedSchema, checkSchema, type VersionFinding } from '../../operations/schemas/check.ts';
+import { findRegistered, readSchemaFiles, Versions } from '../../operations/schemas/files.ts';
+import { lintSchema, type Warning } from '../../operations/schemas/lint.ts';
+import { type Level, levels, SubjectHistory } from '../../operations/schemas/subject-history.ts';
 import type { Load } from '../load.ts';
-import { findRegistered, readSchemaFiles, Versions } from './files.ts';
 
 type Linted = CheckedSchema & { readonly warnings: readonly Warning[] };
 

@@ -1,13 +1,13 @@
 /** `outbox-relay schemas diff`: what differs between each file and the latest version in the registry. */
 import { isDeepStrictEqual } from 'node:util';
 import { Command } from 'commander';
-import { RegistryClient } from '../../encode/registry-client.ts';
+import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { exitCodes } from '../../errors.ts';
-import { type Difference, diffSchemas } from '../../schemas/diff.ts';
-import { readModel } from '../../schemas/model.ts';
-import { compactJson } from '../../schemas/schema-text.ts';
+import { type Difference, diffSchemas } from '../../operations/schemas/diff.ts';
+import { readSchemaFiles, type SchemaFile } from '../../operations/schemas/files.ts';
+import { readModel } from '../../operations/schemas/model.ts';
+import { compactJson } from '../../operations/schemas/schema-text.ts';
 import type { Load } from '../load.ts';
-import { readSchemaFiles, type SchemaFile } from './files.ts';
 
 type DiffOptions = { json?: boolean };
 

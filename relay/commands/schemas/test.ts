@@ -2,12 +2,12 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { createLogUpdate } from 'log-update';
 import { exitCodes } from '../../errors.ts';
-import { printable } from '../../printable.ts';
-import { readRecentRows } from '../../schemas/recent-rows.ts';
-import { Trial, type TypeTrial } from '../../schemas/trial.ts';
+import { printable } from '../../observe/printable.ts';
+import { readSchemaFiles } from '../../operations/schemas/files.ts';
+import { readRecentRows } from '../../operations/schemas/recent-rows.ts';
+import { Trial, type TypeTrial } from '../../operations/schemas/trial.ts';
 import type { Load } from '../load.ts';
 import { formatTable } from '../table.ts';
-import { readSchemaFiles } from './files.ts';
 
 type TestOptions = { limit: number; since?: string; failures: number; json?: boolean };
 

@@ -3,10 +3,10 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
 import { exitCodes, RelayError } from '../../errors.ts';
-import { type RecordNode, readModel } from '../../schemas/model.ts';
-import { generateTypes } from '../../schemas/types.ts';
+import { readSchemaFiles } from '../../operations/schemas/files.ts';
+import { type RecordNode, readModel } from '../../operations/schemas/model.ts';
+import { generateTypes } from '../../operations/schemas/types.ts';
 import type { Load } from '../load.ts';
-import { readSchemaFiles } from './files.ts';
 
 type TypesOptions = { out?: string; check?: boolean; json?: boolean };
 

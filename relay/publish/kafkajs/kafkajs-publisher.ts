@@ -10,11 +10,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka, PartitionerArgs, Producer, RecordMetadata, Transaction } from 'kafkajs';
-import type { Config } from '../../config.ts';
+import type { Config } from '../../config/config.ts';
+import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
-import { type Failpoint, failpoint } from '../../failpoints.ts';
-import { kafkaError, kafkaErrorType } from '../../kafka.ts';
-import { type Progress, serializeProgress } from '../../progress.ts';
+import { type Progress, serializeProgress } from '../../model/progress.ts';
+import { type Failpoint, failpoint } from '../../observe/failpoints.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
 import { recordsRefused } from '../refusal.ts';

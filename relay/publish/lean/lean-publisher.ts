@@ -4,9 +4,9 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Kafka } from 'kafkajs';
-import type { Config } from '../../config.ts';
-import { failpoint } from '../../failpoints.ts';
-import { type Progress, serializeProgress } from '../../progress.ts';
+import type { Config } from '../../config/config.ts';
+import { type Progress, serializeProgress } from '../../model/progress.ts';
+import { failpoint } from '../../observe/failpoints.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
 import { LeanBatchBuilder, type PartitionBatches } from './batch-builder.ts';

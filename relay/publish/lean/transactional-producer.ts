@@ -8,8 +8,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
+import { kafkaError } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
-import { kafkaError } from '../../kafka.ts';
 import { recordsRefused } from '../refusal.ts';
 import {
   type AddPartitionsAnswer,

@@ -1,5 +1,5 @@
 /** Decides what an error means while no record of a transaction is sent yet, so that everything could be repeated. */
-import { kafkaErrorType } from '../../kafka.ts';
+import { kafkaErrorType } from '../../connect/kafka.ts';
 
 /**
  * - `busy`: the coordinator still ends the transaction before; the same question again soon.

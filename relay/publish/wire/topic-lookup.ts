@@ -1,6 +1,6 @@
 /** Whether a topic exists, by the word of several brokers: each answers from its own copy of the metadata, which may lag. */
 import type { Kafka } from 'kafkajs';
-import { kafkaErrorType } from '../../kafka.ts';
+import { kafkaErrorType } from '../../connect/kafka.ts';
 import { Wire } from './kafkajs-wire.ts';
 
 /** So many that none of them lagging alone decides, and few enough for a large cluster. */

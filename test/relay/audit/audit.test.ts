@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { formatPosition } from '../../../relay/position.ts';
+import { formatPosition } from '../../../relay/model/position.ts';
 import { applyRoles } from '../../migrations/outbox.ts';
 import { withAdmin } from '../../support/kafka.ts';
 import { openScene, type Scene, told } from './scene.ts';

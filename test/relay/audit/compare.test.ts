@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { AuditedRecord } from '../../../relay/audit/audited.ts';
 import { Comparer, type Comparison } from '../../../relay/audit/compare.ts';
-import { formatPosition } from '../../../relay/position.ts';
+import { formatPosition } from '../../../relay/model/position.ts';
 
 const snapshotLsn = 1_000n;
 const snapshotMs = Date.UTC(2026, 0, 2);

@@ -2,7 +2,7 @@
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
 import pino from 'pino';
 import { expect, test } from 'vitest';
-import type { Config } from '../../../relay/config-schema.ts';
+import type { Config } from '../../../relay/config/schema.ts';
 import { recover } from '../../../relay/recover/recover.ts';
 import { startKafka } from '../../../stack/kafka.ts';
 import { withAdmin } from '../../support/kafka.ts';

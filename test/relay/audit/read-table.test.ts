@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { connectForAudit, findEvents, readDeadLetters, readTable } from '../../../relay/audit/read-table.ts';
-import { parseLsn } from '../../../relay/position.ts';
+import { parseLsn } from '../../../relay/model/position.ts';
 import { openScene, type Scene } from './scene.ts';
 
 test('rows that are committed after the position was read are not in the snapshot', async () => {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { Capture, parseTimelineHistory } from '../../../relay/capture/capture.ts';
 import type { CommittedTransaction } from '../../../relay/capture/transaction.ts';
 import { RelayError } from '../../../relay/errors.ts';
-import { parseLsn } from '../../../relay/position.ts';
+import { parseLsn } from '../../../relay/model/position.ts';
 import { insertOf, type OutboxDatabase, openCapture, openOutboxDatabase, take } from './database.ts';
 import { rowsOf } from './rows.ts';
 

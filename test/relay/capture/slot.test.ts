@@ -6,7 +6,7 @@ import { readPublication } from '../../../relay/capture/publication.ts';
 import { createSlot, readSlot, renewSlotWithSnapshot } from '../../../relay/capture/slot.ts';
 import type { Blocker } from '../../../relay/capture/slot-creation.ts';
 import { RelayError } from '../../../relay/errors.ts';
-import { observeSlot } from '../../../relay/settle/slot-health.ts';
+import { observeSlot } from '../../../relay/upkeep/slot-health.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { createDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Finding } from '../../../relay/commands/check/finding.ts';
 import { checkAll } from '../../../relay/commands/check.ts';
-import { loadConfig } from '../../../relay/config.ts';
+import { loadConfig } from '../../../relay/config/config.ts';
+import type { Finding } from '../../../relay/operations/check/finding.ts';
 import { ensureProgressTopic } from '../../../relay/publish/progress-topic.ts';
 import { startPostgres } from '../../../stack/postgres.ts';
 import { createDatabase } from '../../support/database.ts';
@@ -305,7 +305,7 @@ describe('on a database that is ready', () => {
       status: 'fail',
       message: expect.stringContaining('.payment-shop.payment.PaymentCaptured'),
     });
-    const { readSchemaFiles } = await import('../../../relay/commands/schemas/files.ts');
+    const { readSchemaFiles } = await import('../../../relay/operations/schemas/files.ts');
     for (const { subject, schemaText } of await readSchemaFiles(relay.config(settings)))
       await registerSchema(subject, JSON.parse(schemaText));
     expect(await only('subjects', settings)).toMatchObject({ status: 'ok' });

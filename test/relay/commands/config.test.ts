@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { template } from '../../../relay/commands/config.ts';
-import { loadConfig, settings } from '../../../relay/config.ts';
+import { loadConfig, settings } from '../../../relay/config/config.ts';
 import { runCli } from './cli.ts';
 
 const env = {

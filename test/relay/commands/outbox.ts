@@ -1,7 +1,7 @@
 /** A migrated database with a login of the relay's rights, and the settings of a relay that nobody else uses. */
 import { readFile } from 'node:fs/promises';
-import { type Config, loadConfig } from '../../../relay/config.ts';
-import { migrate } from '../../../relay/migrate.ts';
+import { type Config, loadConfig } from '../../../relay/config/config.ts';
+import { migrate } from '../../../relay/operations/migrate/migrate.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { describeBytes } from '../../../relay/commands/slot-health.ts';
 import { describeStatus, readStatus } from '../../../relay/commands/status.ts';
+import { describeBytes } from '../../../relay/operations/slot-health.ts';
 import { createDatabase } from '../../support/database.ts';
 import { runCli } from './cli.ts';
 import { openRelayDatabase, type RelayDatabase } from './outbox.ts';

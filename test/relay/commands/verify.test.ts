@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { afterEach, expect, test } from 'vitest';
 import type { AuditReport } from '../../../relay/audit/audit.ts';
 import { verifyCommand } from '../../../relay/commands/verify.ts';
-import type { Config } from '../../../relay/config.ts';
+import type { Config } from '../../../relay/config/config.ts';
 import { exitCodes } from '../../../relay/errors.ts';
 import { openScene } from '../audit/scene.ts';
 

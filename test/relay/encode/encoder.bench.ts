@@ -7,7 +7,7 @@ import { bench } from 'vitest';
 import { Encoder } from '../../../relay/encode/encoder.ts';
 import { rowsFrom, transactionOf } from '../capture/rows.ts';
 import { configOf } from '../settings.ts';
-import { orderPayload, orderSchema } from './avro/order.ts';
+import { orderPayload, orderSchema } from './formats/avro/order.ts';
 
 const registered = { id: 7, schemaText: JSON.stringify(orderSchema), references: [] };
 const encoder = new Encoder(

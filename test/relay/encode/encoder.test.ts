@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
-import type { Config } from '../../../relay/config.ts';
-import { ByteSink } from '../../../relay/encode/avro/byte-sink.ts';
+import type { Config } from '../../../relay/config/config.ts';
 import { Encoder } from '../../../relay/encode/encoder.ts';
+import { ByteSink } from '../../../relay/encode/formats/avro/byte-sink.ts';
 import { partitionOf } from '../../../relay/encode/murmur2.ts';
 import type {
   NoTopic,
@@ -15,14 +15,14 @@ import type {
   TopicDirectory,
   TopicInfo,
 } from '../../../relay/encode/record.ts';
-import { RegistryClient } from '../../../relay/encode/registry-client.ts';
+import { RegistryClient } from '../../../relay/encode/registry/registry-client.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { rowsFrom, transactionOf } from '../capture/rows.ts';
 import { configOf, type Settings } from '../settings.ts';
-import { type Gate, openGate } from './gate.ts';
+import { type Gate, openGate } from './registry/gate.ts';
 
 let registryUrl: string;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { buildHeaders, HeadersInvalid, positionHeaders } from '../../../relay/encode/headers.ts';
-import { formatPosition } from '../../../relay/position.ts';
+import { formatPosition } from '../../../relay/model/position.ts';
 
 const event = { id: 'i', type: 'Placed', position: 'p' };
 const built = (own: string | null) => Object.entries(buildHeaders(event, own));

@@ -1,11 +1,11 @@
 import type { Kafka } from 'kafkajs';
 import { pino } from 'pino';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { Config } from '../../../relay/config.ts';
+import type { Config } from '../../../relay/config/config.ts';
+import { createKafka } from '../../../relay/connect/kafka.ts';
 import type { OutboundRecord } from '../../../relay/encode/record.ts';
 import { RelayError } from '../../../relay/errors.ts';
-import { createKafka } from '../../../relay/kafka.ts';
-import { type Progress, serializeProgress } from '../../../relay/progress.ts';
+import { type Progress, serializeProgress } from '../../../relay/model/progress.ts';
 import { fencePublisher } from '../../../relay/publish/fence.ts';
 import { claimKey, ensureProgressTopic, ProgressTail } from '../../../relay/publish/progress-topic.ts';
 import type { Publisher } from '../../../relay/publish/publisher.ts';

@@ -1,8 +1,8 @@
 /** What of the dead letters counts at the progress of Kafka, and what is taken back. */
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { migrate } from '../../../relay/migrate.ts';
-import type { Progress } from '../../../relay/progress.ts';
+import type { Progress } from '../../../relay/model/progress.ts';
+import { migrate } from '../../../relay/operations/migrate/migrate.ts';
 import { readDecided, readLetters, takeBack } from '../../../relay/recover/letters.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { configOf } from '../settings.ts';

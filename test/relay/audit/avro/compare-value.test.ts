@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { readAvroSchema } from '../../../../relay/audit/avro/avro-schema.ts';
 import { type BytesForm, differenceOf, fits } from '../../../../relay/audit/avro/compare-value.ts';
 import { readJson } from '../../../../relay/audit/avro/exact-json.ts';
-import { ByteSink } from '../../../../relay/encode/avro/byte-sink.ts';
-import { parseLosslessJson } from '../../../../relay/encode/avro/json.ts';
-import { compileWriter, parseAvroSchema } from '../../../../relay/encode/avro/writer.ts';
-import { encode, typeOf } from '../../encode/avro/encoding.ts';
-import { canary, generated } from '../../encode/avro/generated.ts';
+import { ByteSink } from '../../../../relay/encode/formats/avro/byte-sink.ts';
+import { parseLosslessJson } from '../../../../relay/encode/formats/avro/json.ts';
+import { compileWriter, parseAvroSchema } from '../../../../relay/encode/formats/avro/writer.ts';
+import { encode, typeOf } from '../../encode/formats/avro/encoding.ts';
+import { canary, generated } from '../../encode/formats/avro/generated.ts';
 
 /** `AVRO_PAIRS=30000 npx vitest run test/relay/audit/avro` for a longer search. */
 const numRuns = Number(process.env.AVRO_PAIRS ?? 1000);

@@ -1,10 +1,10 @@
 /** Owns what a test of the lean producer needs: a topic and a progress of its own, and publishers that fence each other. */
 import { Kafka, logLevel } from 'kafkajs';
 import { pino } from 'pino';
-import type { Config } from '../../../../relay/config.ts';
+import type { Config } from '../../../../relay/config/config.ts';
+import { createKafka } from '../../../../relay/connect/kafka.ts';
 import type { OutboundRecord } from '../../../../relay/encode/record.ts';
-import { createKafka } from '../../../../relay/kafka.ts';
-import type { Progress } from '../../../../relay/progress.ts';
+import type { Progress } from '../../../../relay/model/progress.ts';
 import { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
 import { ProgressTail } from '../../../../relay/publish/progress-topic.ts';
 import { createProgressTopic, createTopic } from '../../../support/kafka.ts';

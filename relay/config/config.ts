@@ -1,0 +1,312 @@
+/**
+ * Reads the configuration: defaults, then `relay.yaml`, then the environment. It is validated as a whole, so that one
+ * run shows every fault with the key's name and what is allowed.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { RelayError } from '../errors.ts';
+import { nearestName } from './nearest-name.ts';
+import { type Config, configRules, configSchema, reachesOtherProgress, type SettingMeta } from './schema.ts';
+
+export type { Config } from './schema.ts';
+
+/** One setting as documented: where it stands in `relay.yaml`, its environment variable, default and description. */
+export type Setting = SettingMeta & {
+  readonly path: readonly string[];
+  readonly env: string;
+  readonly default: unknown;
+  /** What an empty value means, where it has a meaning: that there is no such thing, `unset` where the key is then absent. */
+  readonly off: 'unset' | '' | readonly [] | undefined;
+};
+
+/**
+ * Where an effective value came from: `default`, the file's name, the environment variable's name, or `not set` for a
+ * required value that the caller does not need.
+ */
+export type Provenance = ReadonlyMap<string, string>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+type Tree = Record<string, unknown>;
+
+export const settings: readonly Setting[] = listSettings(configSchema, []);
+
+/** A server that a command talks to; the settings that have no default are the addresses of these. */
+export type Need = 'database' | 'kafka' | 'registry';
+
+const allNeeds: readonly Need[] = ['database', 'kafka', 'registry'];
+
+/**
+ * Stands for an address that is not set and not needed. Names under `.invalid` never resolve (RFC 6761): a command that
+ * uses a server it did not ask for fails at once, and on every machine.
+ */
+const unsetAddresses: Readonly<Record<Need, { path: readonly string[]; value: unknown }>> = {
+  database: { path: ['database', 'url'], value: 'postgres://not-set.invalid/' },
+  kafka: { path: ['kafka', 'brokers'], value: ['not-set.invalid:9092'] },
+  registry: { path: ['registry', 'url'], value: 'http://not-set.invalid/' },
+};
+
+/**
+ * Loads and validates the configuration. `file` must exist when given; otherwise `relay.yaml` is read if present. A
+ * server that is not among `needs` may go without an address; by default all three are needed.
+ * @throws RelayError CONFIG_INVALID naming every faulty key.
+ */
+export function loadConfig(
+  options: { file?: string | undefined; env?: Environment; needs?: readonly Need[] } = {},
+): {
+  config: Config;
+  provenance: Provenance;
+} {
+  const env = options.env ?? process.env;
+  const file =
+    options.file ?? env.OUTBOX_RELAY_CONFIG ?? (existsSync('relay.yaml') ? 'relay.yaml' : undefined);
+  const faults: string[] = [];
+  const tree = file === undefined ? {} : readTree(file, env, faults);
+  const provenance = new Map<string, string>();
+  for (const setting of settings) {
+    const key = setting.path.join('.');
+    const raw = env[setting.env];
+    if (raw !== undefined && (raw !== '' || setting.off !== undefined)) {
+      setIn(tree, setting.path, raw === '' ? meaningOfEmpty(setting.off) : fromEnvironment(setting, raw));
+      provenance.set(key, setting.env);
+    } else {
+      provenance.set(key, hasIn(tree, setting.path) ? file! : 'default');
+    }
+  }
+  // As from the environment, so from the file, where a reference may have put nothing in.
+  for (const { path, off } of settings)
+    if (off === 'unset' && getIn(tree, path) === '') setIn(tree, path, undefined);
+  faults.push(...findMisspelt(env));
+  fillUnneeded(tree, options.needs ?? allNeeds, provenance);
+  const parsed = configSchema.safeParse(tree);
+  if (!parsed.success) faults.push(...parsed.error.issues.map(describeIssue));
+  else {
+    const { kafka, slot } = parsed.data;
+    const template = kafka.progressTopic;
+    kafka.progressTopic = template.replaceAll('{slot}', slot);
+    for (const rule of configRules) {
+      const fault = rule(parsed.data);
+      if (fault !== undefined) faults.push(`${fault.key} ${fault.message}`);
+    }
+    if (reachesOtherProgress(template, parsed.data))
+      faults.push('topics.allow must not list the kafka.progressTopic of other slots');
+  }
+  if (faults.length > 0 || !parsed.success)
+    throw new RelayError(
+      'CONFIG_INVALID',
+      `the configuration has ${faults.length} fault(s):\n  ${faults.join('\n  ')}`,
+    );
+  return { config: parsed.data, provenance };
+}
+
+function fillUnneeded(tree: Tree, needs: readonly Need[], provenance: Map<string, string>): void {
+  for (const need of allNeeds) {
+    const { path, value } = unsetAddresses[need];
+    const section = getIn(tree, path.slice(0, -1));
+    // A section that is no mapping is a fault, which must not be written over.
+    if (needs.includes(need) || hasIn(tree, path) || !(section === undefined || isTree(section))) continue;
+    setIn(tree, path, value);
+    provenance.set(path.join('.'), notSet);
+  }
+}
+
+const notSet = 'not set';
+
+/** The effective value of every setting as text, secrets masked. */
+export function describeConfig(
+  config: Config,
+  provenance: Provenance,
+): { key: string; value: string; source: string; env: string }[] {
+  return settings.map((setting) => {
+    const key = setting.path.join('.');
+    const value = getIn(config, setting.path);
+    const source = provenance.get(key) ?? 'default';
+    const isSet = value !== undefined && source !== notSet;
+    return { key, value: isSet ? mask(setting, value) : '', source, env: setting.env };
+  });
+}
+
+function mask(setting: Setting, value: unknown): string {
+  const shown = Array.isArray(value) ? value.join(',') : String(value);
+  if (setting.secret === 'whole') return '***';
+  return setting.secret === 'url' ? maskUrl(shown) : shown;
+}
+
+/** A URL with its password as `***`. What cannot be read as a URL is masked whole. */
+export function maskUrl(text: string): string {
+  if (!URL.canParse(text)) return '***';
+  const url = new URL(text);
+  if (url.password !== '') url.password = '***';
+  if (url.searchParams.has('password')) url.searchParams.set('password', '***');
+  return url.toString();
+}
+
+function listSettings(schema: z.ZodType, path: string[]): Setting[] {
+  const inner = unwrap(schema);
+  if (inner instanceof z.ZodObject)
+    return Object.entries(inner.shape).flatMap(([key, child]) =>
+      listSettings(child as z.ZodType, [...path, key]),
+    );
+  const meta = schema.meta() as SettingMeta | undefined;
+  if (meta?.kind === undefined) throw new Error(`setting ${path.join('.')} is not described`);
+  const fallback = schema.safeParse(undefined);
+  return [
+    {
+      ...meta,
+      path,
+      env: meta.env ?? environmentName(path),
+      default: fallback.success ? fallback.data : undefined,
+      off: offOf(schema, meta.kind, fallback),
+    },
+  ];
+}
+
+function meaningOfEmpty(off: Setting['off']): unknown {
+  return off === 'unset' ? undefined : off;
+}
+
+/** Asked of the schema, so that no setting can be forgotten. */
+function offOf(
+  schema: z.ZodType,
+  kind: SettingMeta['kind'],
+  fallback: z.ZodSafeParseResult<unknown>,
+): Setting['off'] {
+  if (fallback.success && fallback.data === undefined) return 'unset';
+  if (kind === 'string' && schema.safeParse('').success) return '';
+  if (kind === 'list' && schema.safeParse([]).success) return [];
+  return undefined;
+}
+
+function unwrap(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodPrefault ? unwrap(schema.unwrap() as z.ZodType) : schema;
+}
+
+/** `publish.lingerMs` is `OUTBOX_RELAY_PUBLISH_LINGER_MS`. */
+function environmentName(path: readonly string[]): string {
+  return `OUTBOX_RELAY_${path.map((part) => part.replace(/[A-Z]/g, '_$&')).join('_')}`.toUpperCase();
+}
+
+function fromEnvironment(setting: Setting, raw: string): unknown {
+  switch (setting.kind) {
+    case 'integer':
+      return /^-?\d+$/.test(raw) ? Number(raw) : raw;
+    case 'boolean':
+      return raw === 'true' ? true : raw === 'false' ? false : raw;
+    case 'list':
+      return raw
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== '');
+    default:
+      return raw;
+  }
+}
+
+/** Read elsewhere than here. */
+const otherVariables: ReadonlySet<string> = new Set([
+  'OUTBOX_RELAY_CONFIG',
+  'OUTBOX_RELAY_CACHE',
+  'OUTBOX_RELAY_FAILPOINT',
+]);
+
+/** Kubernetes gives every container such variables of every service whose name begins like ours. */
+function isOfService(name: string, value: string): boolean {
+  return (
+    /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$/.test(name) ||
+    /^(tcp|udp|sctp):\/\//.test(value)
+  );
+}
+
+/** A slip of the pen in the environment is an error, as it is in the file: the setting would not be what somebody meant. */
+function findMisspelt(env: Environment): string[] {
+  const known = settings.map((setting) => setting.env);
+  // Three settings have variables of other names: whoever writes their keys as those of the others means them.
+  const byKey = new Map(settings.map((setting) => [environmentName(setting.path), setting.env]));
+  const nearest = (name: string) => byKey.get(nearestName(name, [...byKey.keys()]))!;
+  return Object.entries(env)
+    .filter(([name, value]) => name.startsWith('OUTBOX_RELAY_') && !isOfService(name, value ?? ''))
+    .filter(([name]) => !known.includes(name) && !otherVariables.has(name))
+    .map(([name]) => `${name} is not a setting; the nearest is ${nearest(name)}`);
+}
+
+function readTree(file: string, env: Environment, faults: string[]): Tree {
+  let source: string;
+  try {
+    source = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new RelayError('CONFIG_INVALID', `the configuration file ${file} cannot be read`, { cause });
+  }
+  const document = parseDocument(source);
+  // The parser's message may quote the line, and a line may hold a secret: only the place is told.
+  if (document.errors.length > 0) {
+    const line = document.errors[0]?.linePos?.[0].line;
+    throw new RelayError(
+      'CONFIG_INVALID',
+      `${file} is not valid YAML${line === undefined ? '' : ` at line ${line}`}`,
+    );
+  }
+  const tree: unknown = interpolate(document.toJS() ?? {}, env, faults, []);
+  if (!isTree(tree)) throw new RelayError('CONFIG_INVALID', `${file} must hold a mapping of settings`);
+  return tree;
+}
+
+/**
+ * `${NAME}` stands for an environment variable, `${NAME:-fallback}` for one with a fallback. A value that is nothing but
+ * one reference is read as the setting's kind asks, so that numbers can be interpolated too.
+ */
+function interpolate(value: unknown, env: Environment, faults: string[], path: readonly string[]): unknown {
+  if (Array.isArray(value)) return value.map((item) => interpolate(item, env, faults, path));
+  if (isTree(value))
+    return Object.fromEntries(
+      Object.entries(value)
+        // A section whose keys are all commented out is null in YAML; it means what an absent one means.
+        .filter(([, child]) => child !== null)
+        .map(([key, child]) => [key, interpolate(child, env, faults, [...path, key])]),
+    );
+  if (typeof value !== 'string' || !value.includes('${')) return value;
+  const text = value.replace(
+    /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g,
+    (_, name: string, fallback?: string) => {
+      const found = env[name];
+      if (found !== undefined && found !== '') return found;
+      if (fallback === undefined) faults.push(`${path.join('.')} refers to ${name}, which is not set`);
+      return fallback ?? '';
+    },
+  );
+  const setting = settings.find((candidate) => candidate.path.join('.') === path.join('.'));
+  return setting === undefined ? text : fromEnvironment(setting, text);
+}
+
+function describeIssue(issue: z.core.$ZodIssue): string {
+  const key = issue.path.join('.');
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((name) => `${key === '' ? name : `${key}.${name}`} is not a setting`).join('\n  ');
+  const setting = settings.find((candidate) => key === candidate.path.join('.'));
+  return `${key} ${issue.message.replace(/^Invalid input: /, '')}${setting === undefined ? '' : ` (${setting.env})`}`;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function getIn(tree: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((node, key) => (isTree(node) ? node[key] : undefined), tree);
+}
+
+function hasIn(tree: unknown, path: readonly string[]): boolean {
+  return getIn(tree, path) !== undefined;
+}
+
+function setIn(tree: Tree, path: readonly string[], value: unknown): void {
+  let node = tree;
+  for (const key of path.slice(0, -1)) {
+    const child = node[key];
+    if (isTree(child)) node = child;
+    else {
+      const made: Tree = {};
+      node[key] = made;
+      node = made;
+    }
+  }
+  node[path.at(-1)!] = value;
+}

@@ -1,0 +1,259 @@
+/**
+ * The schema registry as the relay may trust it. Promise: only a positive answer counts. A subject is absent when the
+ * registry says so with its own error code; a refused connection, a proxy's 404, silence or a page of HTML is an
+ * outage, for which events wait.
+ *
+ * Plain HTTP rather than @kafkajs/confluent-schema-registry: of an answer that library keeps the status and a message,
+ * so its "no such subject" cannot be told from a proxy's 404, nor a bad request from a refused connection; it has no
+ * timeout, hides the text of a schema, and registering with it fails on a subject that has a compatibility level other
+ * than the one it would set.
+ */
+import type { Config } from '../../config/config.ts';
+import { type Answer, RegistryHttp } from '../../connect/registry-http.ts';
+import { RelayError } from '../../errors.ts';
+import { isPossibleSubject } from '../route.ts';
+import type { RegisteredSchema, SchemaSource } from './schemas.ts';
+
+/** As the registry writes it: a version of another subject that defines a name which a schema uses. */
+export type Reference = { readonly name: string; readonly subject: string; readonly version: number };
+
+/**
+ * The registry's words for "there is none": subject, version or schema not found.
+ * @see https://docs.confluent.io/platform/current/schema-registry/develop/api.html
+ */
+const absentCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403]);
+
+const invalidSchemaCode = 42201;
+/** "Operation not permitted": the mode of the registry or of the subject is READONLY, or IMPORT, and not READWRITE. */
+const readOnlyCode = 42205;
+
+/** The framing has four bytes for it, which every consumer reads as a signed integer. */
+const idMax = 2 ** 31 - 1;
+
+export class RegistryClient implements SchemaSource {
+  readonly #http: RegistryHttp;
+
+  /** @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
+  constructor(registry: Config['registry']) {
+    this.#http = new RegistryHttp(registry);
+  }
+
+  /**
+   * The newest version under a subject with all that it refers to, or undefined where the registry says that there is
+   * none. Not cached.
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED; REGISTRY_ANSWER_INVALID where something
+   * is wrong with this subject alone; SCHEMA_INVALID where it holds what is not Avro
+   */
+  async latest(subject: string): Promise<RegisteredSchema | undefined> {
+    if (!isPossibleSubject(subject)) return undefined;
+    return this.#version(subject, 'latest', `reading the latest schema of ${subject}`);
+  }
+
+  /**
+   * One version of a subject, otherwise as `latest`.
+   * @throws as `latest`
+   */
+  async version(subject: string, version: number): Promise<RegisteredSchema | undefined> {
+    if (!isPossibleSubject(subject)) return undefined;
+    return this.#version(subject, version, `reading version ${version} of ${subject}`);
+  }
+
+  async #version(
+    subject: string,
+    version: number | 'latest',
+    doing: string,
+  ): Promise<RegisteredSchema | undefined> {
+    try {
+      const answer = await this.#ask(doing, 'GET', `/subjects/${subject}/versions/${version}`);
+      if (answer === undefined) return undefined;
+      const schema = await this.#resolve(answer, doing, `subject ${subject}`);
+      return { id: readId(answer, doing), ...schema };
+    } catch (error) {
+      throw await this.#perhapsOnlyHere(error, doing);
+    }
+  }
+
+  /**
+   * An answer that nobody expected is an outage, unless the registry answers for another subject as it should: then
+   * something is wrong with this one, and the stream must not wait for it for ever. Errors of the server stay outages.
+   */
+  async #perhapsOnlyHere(error: unknown, doing: string): Promise<unknown> {
+    if (!(error instanceof RelayError) || !isOddAnswer(error)) return error;
+    try {
+      await this.ping();
+    } catch {
+      return error;
+    }
+    return new RelayError('REGISTRY_ANSWER_INVALID', error.message, { cause: error, context: { doing } });
+  }
+
+  /**
+   * The schema of an id with all that it refers to, or undefined where there is none.
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED, SCHEMA_INVALID
+   */
+  async byId(id: number): Promise<RegisteredSchema | undefined> {
+    const doing = `reading schema ${id}`;
+    const answer = await this.#ask(doing, 'GET', `/schemas/ids/${id}`);
+    return answer === undefined ? undefined : { id, ...(await this.#resolve(answer, doing, `schema ${id}`)) };
+  }
+
+  /**
+   * The id under which exactly this schema is registered for the subject, or undefined.
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, SCHEMA_INVALID
+   */
+  async find(
+    subject: string,
+    schemaText: string,
+    references: readonly Reference[] = [],
+  ): Promise<number | undefined> {
+    return (await this.#find(subject, schemaText, references))?.id;
+  }
+
+  /** The version under which exactly this schema is registered for the subject, or undefined. @throws as `find` */
+  async findVersion(
+    subject: string,
+    schemaText: string,
+    references: readonly Reference[] = [],
+  ): Promise<number | undefined> {
+    return (await this.#find(subject, schemaText, references))?.version;
+  }
+
+  async #find(subject: string, schemaText: string, references: readonly Reference[]) {
+    const doing = `looking up a schema of ${subject}`;
+    const path = `/subjects/${encodeURIComponent(subject)}`;
+    const answer = await this.#ask(doing, 'POST', path, bodyOf(schemaText, references));
+    if (answer === undefined) return undefined;
+    return { id: readId(answer, doing), version: readVersion(answer, doing) };
+  }
+
+  /**
+   * Registers a schema under a subject, whose compatibility level stays as it is; registering it again gives the same id.
+   * @throws RelayError SCHEMA_INCOMPATIBLE, SCHEMA_INVALID and REGISTRY_READ_ONLY with the registry's words,
+   * REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED
+   */
+  async register(
+    subject: string,
+    schemaText: string,
+    references: readonly Reference[] = [],
+  ): Promise<number> {
+    const doing = `registering a schema under ${subject}`;
+    const path = `/subjects/${encodeURIComponent(subject)}/versions`;
+    const answer = await this.#ask(doing, 'POST', path, bodyOf(schemaText, references));
+    if (answer === undefined) throw unavailable(doing, 'status 404');
+    return readId(answer, doing);
+  }
+
+  /** Whether the registry answers. @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED */
+  async ping(): Promise<void> {
+    // Any subject will do: "there is none" is a positive answer.
+    const doing = 'asking whether the registry answers';
+    const answer = await this.#ask(doing, 'GET', '/subjects/outbox-relay-ping/versions/latest');
+    if (answer !== undefined) readText(answer, doing);
+  }
+
+  /** @param holder what holds the schema, as a message names it */
+  async #resolve(answer: Answer, doing: string, holder: string): Promise<Omit<RegisteredSchema, 'id'>> {
+    refuseUnlessAvro(answer.body?.schemaType, holder);
+    const references: string[] = [];
+    await this.#collect(readReferences(answer), new Set(), references);
+    return { schemaText: readText(answer, doing), references };
+  }
+
+  /** The texts of what is referred to, each once, what it builds on before it. */
+  async #collect(references: readonly Reference[], seen: Set<string>, texts: string[]): Promise<void> {
+    for (const { subject, version } of references) {
+      const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`;
+      if (seen.has(path)) continue;
+      seen.add(path);
+      const doing = `reading version ${version} of ${subject}`;
+      const answer = await this.#ask(doing, 'GET', path);
+      // A reference into nothing makes the schema unusable, which its parser will say.
+      if (answer === undefined) continue;
+      refuseUnlessAvro(answer.body?.schemaType, `version ${version} of ${subject}`);
+      await this.#collect(readReferences(answer), seen, texts);
+      texts.push(readText(answer, doing));
+    }
+  }
+
+  /** A success, or undefined for the registry's own "there is none"; everything else is thrown. */
+  async #ask(
+    doing: string,
+    method: 'GET' | 'POST',
+    path: string,
+    body?: object,
+  ): Promise<Answer | undefined> {
+    return judge(await this.#http.ask(doing, method, path, body), doing, method === 'POST');
+  }
+}
+
+/** @param isOffer whether a schema was offered, so that a refusal of the registry's own is about that schema */
+function judge(answer: Answer, doing: string, isOffer: boolean): Answer | undefined {
+  const { status, body } = answer;
+  if (status === 200 && body !== undefined) return answer;
+  const errorCode = body?.error_code;
+  if (status === 404 && absentCodes.has(errorCode)) return undefined;
+  const context = { status, registryError: typeof errorCode === 'number' ? errorCode : undefined };
+  if (status === 401 || status === 403)
+    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing}: status ${status}`, { context });
+  const said = typeof body?.message === 'string' ? body.message.slice(0, 500) : 'no explanation';
+  // With a number of its own the registry speaks, and not something on the way to it.
+  if (status === 409 && errorCode !== undefined)
+    throw new RelayError('SCHEMA_INCOMPATIBLE', `${doing}: ${said}`, { context });
+  if (status === 422 && errorCode === readOnlyCode)
+    throw new RelayError('REGISTRY_READ_ONLY', `${doing}: ${said}`, { context });
+  if (status === 422 && (isOffer ? typeof errorCode === 'number' : errorCode === invalidSchemaCode))
+    throw new RelayError('SCHEMA_INVALID', `${doing}: ${said}`, { context });
+  throw new RelayError('REGISTRY_UNAVAILABLE', `${doing}: status ${status}, ${said}`, { context });
+}
+
+function readText({ body }: Answer, doing: string): string {
+  if (typeof body?.schema !== 'string') throw unavailable(doing, 'the answer holds no schema');
+  return body.schema;
+}
+
+function readId({ body }: Answer, doing: string): number {
+  const id = body?.id;
+  if (typeof id !== 'number' || !Number.isInteger(id)) throw unavailable(doing, 'the answer holds no id');
+  if (id < 0 || id > idMax)
+    throw new RelayError(
+      'REGISTRY_ANSWER_INVALID',
+      `${doing}: the id ${id} does not fit the four bytes that stand before each value`,
+    );
+  return id;
+}
+
+/**
+ * Some JSON Schemas read as Avro; their subject's consumers expect JSON.
+ * @param schemaType as the registry gives it: absent for Avro
+ * @throws RelayError SCHEMA_INVALID
+ */
+export function refuseUnlessAvro(schemaType: unknown, holder: string): void {
+  if (schemaType === undefined || schemaType === null || schemaType === 'AVRO') return;
+  const type = schemaType === 'PROTOBUF' ? 'Protobuf' : String(schemaType).slice(0, 40);
+  throw new RelayError('SCHEMA_INVALID', `${holder} holds a ${type} schema; only Avro is supported`);
+}
+
+function readVersion({ body }: Answer, doing: string): number {
+  if (!Number.isInteger(body?.version)) throw unavailable(doing, 'the answer holds no version');
+  return body?.version as number;
+}
+
+/** What registries are told of a schema. */
+export function bodyOf(schemaText: string, references: readonly Reference[]): object {
+  return references.length === 0 ? { schema: schemaText } : { schema: schemaText, references };
+}
+
+function readReferences({ body }: Answer): readonly Reference[] {
+  return Array.isArray(body?.references) ? body.references : [];
+}
+
+/** It came whole, and is no error of the server, no throttling and no login: the status is told only of an answer. */
+function isOddAnswer({ code, context: { status } }: RelayError): boolean {
+  if (code !== 'REGISTRY_UNAVAILABLE' || typeof status !== 'number') return false;
+  return status === 200 || (status >= 400 && status < 500 && ![404, 408, 429].includes(status));
+}
+
+/** A success that does not hold what it should. */
+function unavailable(doing: string, why: string): RelayError {
+  return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`, { context: { status: 200 } });
+}

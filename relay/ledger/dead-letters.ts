@@ -1,0 +1,185 @@
+/**
+ * Events that cannot be published, set aside in `outbox.dead_letter`. Upserted by position before the Kafka commit of the
+ * batch they came from: a crash between the two repeats the upsert, and the event is decided anew meanwhile.
+ */
+import pg from 'pg';
+import type { CapturedRow, LeftOut } from '../capture/transaction.ts';
+import { query } from '../connect/postgres.ts';
+import type { Rejection } from '../encode/record.ts';
+import { RelayError } from '../errors.ts';
+import { formatLsn } from '../model/position.ts';
+
+const wasLeftOut = `dead_letter.context ? 'leftOut'`;
+
+/**
+ * A statement for many rows: the columns travel as arrays. A large text travels alone, as it is: as an element of an array
+ * the driver would escape it, which takes seconds for some megabytes of quotes.
+ *
+ * What is stored again after a crash keeps its payload, which somebody may have corrected, unless something was left out of
+ * it then.
+ */
+const upsertOf = (text: (parameter: string) => string) => `
+  insert into outbox.dead_letter
+    (slot, commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at,
+     topic, code, message, path, context, status)
+  select $1, *, case code when 'KEY_PARKED' then 'parked' else 'open' end
+    from unnest($2::pg_lsn[], $3::bigint[], $4::text[], $5::text[], ${text('$6')}, $7::text[], ${text('$8')},
+                           ${text('$9')}, $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[])
+      as letter (commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at,
+                 topic, code, message, path, context)
+  on conflict (slot, commit_lsn, ordinal) do update
+    set status = excluded.status, topic = excluded.topic, code = excluded.code, message = excluded.message, path = excluded.path,
+        ${['event_id', 'aggregatetype', 'aggregateid', 'type', 'payload', 'headers', 'event_created_at']
+          .map(
+            (column) =>
+              `${column} = case when ${wasLeftOut} then excluded.${column} else dead_letter.${column} end,`,
+          )
+          .join(' ')}
+        context = case when ${wasLeftOut} then excluded.context else excluded.context - 'leftOut' end, attempts = dead_letter.attempts + 1, last_seen = now()
+    where dead_letter.status = 'resubmitted' and dead_letter.context ? 'reread'`;
+
+const upsert = upsertOf((parameter) => `${parameter}::text[]`);
+const upsertLarge = upsertOf((parameter) => `array[${parameter}::text]`);
+
+/** Texts of the rows of one statement. */
+const statementCharactersMax = 4_000_000;
+/** From here on a row goes alone; what may be left out, if it cannot be stored, is larger than this too. */
+const largeCharacters = 64_000;
+
+/** @throws RelayError POSTGRES_* */
+export async function storeDeadLetters(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  rejections: readonly Rejection[],
+): Promise<void> {
+  for (const some of statementsOf(rejections)) {
+    const isLarge = charactersOf(some[0]!.row) > largeCharacters;
+    await query(
+      client,
+      'storing dead letters',
+      isLarge ? upsertLarge : upsert,
+      valuesOf(slot, some, isLarge),
+    );
+  }
+}
+
+function* statementsOf(rejections: readonly Rejection[]): Generator<readonly Rejection[]> {
+  let some: Rejection[] = [];
+  let characters = 0;
+  for (const rejection of rejections) {
+    const own = charactersOf(rejection.row);
+    if (own > largeCharacters) {
+      yield [rejection];
+      continue;
+    }
+    if (characters + own > statementCharactersMax) {
+      yield some;
+      some = [];
+      characters = 0;
+    }
+    some.push(rejection);
+    characters += own;
+  }
+  if (some.length > 0) yield some;
+}
+
+function charactersOf({ id, aggregatetype, aggregateid, type, payload, headers }: CapturedRow): number {
+  const texts = [id, aggregatetype, aggregateid, type, payload, headers];
+  return texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+}
+
+/** @param isLarge whether the large texts of the only one go as they are */
+function valuesOf(slot: string, rejections: readonly Rejection[], isLarge: boolean): unknown[] {
+  const column = (pick: (rejection: Rejection) => unknown) => rejections.map(pick);
+  const text = (pick: (rejection: Rejection) => unknown) => (isLarge ? pick(rejections[0]!) : column(pick));
+  return [
+    slot,
+    column(({ commitLsn }) => formatLsn(commitLsn)),
+    column(({ ordinal }) => ordinal),
+    column(({ row }) => row.id),
+    column(({ row }) => row.aggregatetype),
+    text(({ row }) => row.aggregateid),
+    column(({ row }) => row.type),
+    text(({ row }) => row.payload),
+    text(({ row }) => row.headers),
+    column(({ row }) => row.createdAt),
+    column(({ topic }) => topic),
+    column(({ code }) => code),
+    column(({ message }) => message),
+    column(({ path }) => path),
+    column(contextOf),
+  ];
+}
+
+/**
+ * Rejections without their large texts, where Postgres cannot store them; undefined where that would not help. A statement
+ * that can never succeed would otherwise be repeated for ever, and no event be published any more. The row in the table
+ * still has them.
+ */
+export function withoutLargeTexts(
+  rejections: readonly Rejection[],
+  error: unknown,
+): readonly Rejection[] | undefined {
+  if (!isOfTheValues(error)) return undefined;
+  const shorter = rejections.map((rejection) => ({ ...rejection, row: withoutLarge(rejection.row) }));
+  return shorter.some(({ row }, index) => row !== rejections[index]!.row) ? shorter : undefined;
+}
+
+/** Too large, not to be represented, or not done in time; an outage is neither. */
+function isOfTheValues(error: unknown): boolean {
+  if (!(error instanceof RelayError) || !(error.cause instanceof Error)) return false;
+  const { cause } = error;
+  if (cause instanceof pg.DatabaseError) return /^(22|54)|^57014$/.test(cause.code ?? '');
+  // The driver's words for a statement that is not answered in time, and V8's for a text that is too long.
+  return cause.message === 'Query read timeout' || cause.message.includes('string longer than');
+}
+
+function withoutLarge(row: CapturedRow): CapturedRow {
+  const large = (['payload', 'headers'] as const).filter(
+    (role) => (row[role]?.length ?? 0) > largeCharacters,
+  );
+  if (large.length === 0) return row;
+  const bytes = (role: 'payload' | 'headers') => Buffer.byteLength(row[role] ?? '');
+  const rowBytes = row.leftOut?.rowBytes ?? bytes('payload') + bytes('headers');
+  const leftOut: LeftOut = {
+    rowBytes,
+    ...row.leftOut,
+    ...Object.fromEntries(large.map((role) => [role, bytes(role)])),
+  };
+  return { ...row, ...Object.fromEntries(large.map((role) => [role, null])), leftOut };
+}
+
+/** What is known beside the reason, as JSON. */
+export function contextOf({ subject, schemaId, failure, row: { leftOut, unreadable } }: Rejection): string {
+  const unread = unreadable === undefined ? undefined : { ...unreadable, message: undefined };
+  return JSON.stringify({ subject, schemaId, leftOut, unreadable: unread, ...failure });
+}
+
+/** What waits for a person. */
+export type Waiting = {
+  readonly open: number;
+  /** Of the oldest open one; 0 when there is none. */
+  readonly oldestSeconds: number;
+  /** Waiting behind a refused event of their key. */
+  readonly parked: number;
+  readonly parkedKeys: number;
+};
+
+/** @throws RelayError POSTGRES_* */
+export async function readWaiting(pool: pg.Pool, slot: string): Promise<Waiting> {
+  const [row] = await query<{ open: string; oldest: number | null; parked: string; keys: string }>(
+    pool,
+    'counting the open dead letters',
+    `select count(*) filter (where status = 'open') as open, count(*) filter (where status = 'parked') as parked,
+            extract(epoch from clock_timestamp() - min(first_seen) filter (where status = 'open'))::float8 as oldest,
+            (select count(*) from outbox.parked_key where slot = $1 and released_lsn is null) as keys
+       from outbox.dead_letter where slot = $1 and status in ('open', 'parked')`,
+    [slot],
+  );
+  return {
+    open: Number(row?.open ?? 0),
+    oldestSeconds: Math.max(0, row?.oldest ?? 0),
+    parked: Number(row?.parked ?? 0),
+    parkedKeys: Number(row?.keys ?? 0),
+  };
+}

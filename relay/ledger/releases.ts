@@ -1,0 +1,222 @@
+/**
+ * Releases of parked keys: what a request asks for, and what came of it. Stored before the Kafka commit that publishes the
+ * events, like dead letters: what the progress does not cover is taken back when the next session begins.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type pg from 'pg';
+import type { CapturedRow, LeftOut, OutboxRow } from '../capture/transaction.ts';
+import { query } from '../connect/postgres.ts';
+import type { Rejection } from '../encode/record.ts';
+import { RelayError } from '../errors.ts';
+import { formatLsn, type Lsn, type Position, parseLsn } from '../model/position.ts';
+import type { ParkedKey, TopicKey } from '../refusals/parking.ts';
+import { contextOf } from './dead-letters.ts';
+
+/** An event that waits, as it is to be published. */
+export type WaitingEvent = { readonly position: Position; readonly row: CapturedRow };
+
+/** What a request asks for. */
+export type Requested = {
+  readonly key: TopicKey;
+  /** In the order of their positions, as many as the limits allow. */
+  readonly events: readonly WaitingEvent[];
+  /** Whether more wait behind them. */
+  readonly hasMore: boolean;
+};
+
+export type ReleaseLimits = { readonly events: number; readonly bytes: number };
+
+/** What came of a request. */
+export type Release = {
+  readonly request: number;
+  readonly key: TopicKey;
+  /** Commit LSN of the transaction that asked. */
+  readonly lsn: Lsn;
+  /** `released`: all that waited. `refused`: up to one that is still refused. `limited`: as many as the limits allow. */
+  readonly outcome: 'released' | 'refused' | 'limited';
+  readonly published: readonly Position[];
+  readonly refused: Rejection | undefined;
+};
+
+/** A commit shows within microseconds of its WAL record, unless it waits for a synchronous standby. */
+const visiblePollMs = 10;
+const visibleWaitMs = 1_000;
+
+/**
+ * Waits until a transaction that came on the stream shows to queries: its WAL record is streamed first. Whatever it wrote
+ * would be missed before, and a request with it.
+ * @throws RelayError POSTGRES_UNAVAILABLE where that takes long; POSTGRES_*
+ */
+export async function untilVisible(pool: pg.Pool, xid: number): Promise<void> {
+  const untilMs = performance.now() + visibleWaitMs;
+  while (await isRunning(pool, xid)) {
+    if (performance.now() > untilMs)
+      throw new RelayError(
+        'POSTGRES_UNAVAILABLE',
+        'a request for release is committed, and does not show yet',
+      );
+    await delay(visiblePollMs);
+  }
+}
+
+/** It holds the lock on its own number until it shows. */
+async function isRunning(pool: pg.Pool, xid: number): Promise<boolean> {
+  const holders = await query(
+    pool,
+    'waiting for a request to show',
+    `select from pg_locks where locktype = 'transactionid' and transactionid = $1::text::xid and mode = 'ExclusiveLock'`,
+    [String(xid)],
+  );
+  return holders.length > 0;
+}
+
+/**
+ * To be read when everything that waits is stored, which is when all that came before the request is committed.
+ * @returns undefined for a request that is done already, or unknown
+ * @throws RelayError POSTGRES_*
+ */
+export async function readRequest(
+  pool: pg.Pool,
+  slot: string,
+  request: number,
+  limits: ReleaseLimits,
+): Promise<Requested | undefined> {
+  const [key] = await query<TopicKey>(
+    pool,
+    'reading a request for release',
+    'select topic, key from outbox.key_release where slot = $1 and id = $2 and outcome is null',
+    [slot, request],
+  );
+  if (key === undefined) return undefined;
+  const rows = await query<WaitingRow>(pool, 'reading what waits for release', waitingEvents, [
+    slot,
+    key.topic,
+    key.key,
+    limits.bytes,
+    limits.events,
+  ]);
+  return { key, events: rows.map(toEvent), hasMore: Number(rows[0]?.waiting ?? 0) > rows.length };
+}
+
+type WaitingRow = OutboxRow & {
+  commit_lsn: string;
+  ordinal: string;
+  waiting: string;
+  leftOut: LeftOut | null;
+};
+
+/**
+ * Older dead letters of the key, from before it was parked, are not among them: later events have passed those. Nor are
+ * those of another cluster, where the database was before. One more
+ * than the limit is looked at, to know that there are more, and not all: a key that waits long has very many.
+ */
+const waitingEvents = `
+  with waiting as (
+    select commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at,
+           context -> 'leftOut' as left_out
+      from outbox.dead_letter as letter
+     where letter.slot = $1 and letter.topic = $2 and letter.aggregateid = $3
+       and hashtextextended(letter.aggregateid, 0) = hashtextextended($3, 0) and letter.status in ('open', 'parked')
+       and letter.system_identifier = (select coalesce(system_identifier, '') from outbox.progress where slot = $1)
+       and (letter.commit_lsn, letter.ordinal) >= (
+         select commit_lsn, ordinal from outbox.parked_key as parked
+          where parked.slot = $1 and parked.topic = $2 and parked.key = $3 and parked.released_lsn is null
+          order by commit_lsn, ordinal limit 1)
+     order by letter.commit_lsn, letter.ordinal limit $5::bigint + 1),
+  counted as (
+    select *, count(*) over () as waiting, sum(octet_length(coalesce(payload, ''))) over (order by commit_lsn, ordinal)
+                                             - octet_length(coalesce(payload, '')) as bytes_before
+      from waiting)
+  select commit_lsn::text, ordinal, waiting, event_id as id, aggregatetype, aggregateid, type, payload, headers,
+         event_created_at as "createdAt", left_out as "leftOut"
+    from counted where bytes_before < $4 order by counted.commit_lsn, ordinal limit $5`;
+
+/** What was left out is no NULL: such an event is refused again, until its payload was given. */
+function toEvent({ commit_lsn, ordinal, waiting: _, leftOut, ...row }: WaitingRow): WaitingEvent {
+  return {
+    position: { commitLsn: parseLsn(commit_lsn), ordinal: Number(ordinal) },
+    row: leftOut === null ? row : { ...row, leftOut },
+  };
+}
+
+/** @throws RelayError POSTGRES_* */
+export async function storeRelease(client: pg.ClientBase, slot: string, release: Release): Promise<void> {
+  await closeReleased(client, slot, release);
+  if (release.refused !== undefined) await describeRefused(client, slot, release.refused);
+  const { request, lsn, outcome, published, key } = release;
+  await query(
+    client,
+    'storing what came of a release',
+    `update outbox.key_release set processed_lsn = $3, outcome = $4, published = $5, processed_at = now()
+     where slot = $1 and id = $2`,
+    [slot, request, formatLsn(lsn), outcome, published.length],
+  );
+  if (outcome !== 'released') return;
+  await query(
+    client,
+    'ending that a key is parked',
+    `update outbox.parked_key set released_lsn = $4
+     where slot = $1 and topic = $2 and key = $3 and released_lsn is null`,
+    [slot, key.topic, key.key, formatLsn(lsn)],
+  );
+}
+
+async function closeReleased(
+  client: pg.ClientBase,
+  slot: string,
+  { published, lsn }: Release,
+): Promise<void> {
+  if (published.length === 0) return;
+  const closed = await query(
+    client,
+    'closing released dead letters',
+    `update outbox.dead_letter as letter set status = 'released', released_lsn = $4, last_seen = now()
+       from unnest($2::pg_lsn[], $3::bigint[]) as chosen (commit_lsn, ordinal)
+      where letter.slot = $1 and letter.commit_lsn = chosen.commit_lsn and letter.ordinal = chosen.ordinal
+        and letter.status in ('open', 'parked') returning 1`,
+    [
+      slot,
+      published.map(({ commitLsn }) => formatLsn(commitLsn)),
+      published.map(({ ordinal }) => ordinal),
+      formatLsn(lsn),
+    ],
+  );
+  // No command changes them while a release is pending; a statement by hand may. The next session reads them anew.
+  if (closed.length !== published.length)
+    throw new RelayError('POSTGRES_UNAVAILABLE', 'dead letters changed while their key was being released');
+}
+
+/** It is open now, with its own reason, whatever it waited for before. */
+async function describeRefused(client: pg.ClientBase, slot: string, refused: Rejection): Promise<void> {
+  const { commitLsn, ordinal, code, message, path } = refused;
+  await query(
+    client,
+    'storing why an event is still refused',
+    `update outbox.dead_letter set status = 'open', code = $4, message = $5, path = $6, context = $7,
+            attempts = attempts + 1, last_seen = now()
+     where slot = $1 and commit_lsn = $2 and ordinal = $3 and status in ('open', 'parked')`,
+    [slot, formatLsn(commitLsn), ordinal, code, message, path, contextOf(refused)],
+  );
+}
+
+/** @throws RelayError POSTGRES_* */
+export async function storeParkedKeys(
+  client: pg.ClientBase,
+  slot: string,
+  parked: readonly ParkedKey[],
+): Promise<void> {
+  if (parked.length === 0) return;
+  await query(
+    client,
+    'storing parked keys',
+    `insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key)
+     select $1, * from unnest($2::pg_lsn[], $3::bigint[], $4::text[], $5::text[])`,
+    [
+      slot,
+      parked.map(({ since }) => formatLsn(since.commitLsn)),
+      parked.map(({ since }) => since.ordinal),
+      parked.map(({ topic }) => topic),
+      parked.map(({ key }) => key),
+    ],
+  );
+}

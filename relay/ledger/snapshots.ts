@@ -1,0 +1,147 @@
+/**
+ * What the database itself knows of when an event was committed: snapshots of transaction numbers, kept beside the mark in
+ * `outbox.progress`. `recover` judges by them (relay/recover/gap.ts), for neither a column that the application fills nor
+ * the records of others in Kafka say what this relay has published.
+ *
+ * - `first`: taken before the slot was made. What is visible in it was committed before the slot begins.
+ * - `streamed`: from here on the slot brings everything: what is not visible in it comes on the stream. The same as
+ *   `first` where that is known; otherwise taken when a session first began under a release that keeps snapshots, or when
+ *   somebody adopted another state and gave up what lay before.
+ * - `covered`: taken in the transaction that wrote a heartbeat, and stored when two things are known: the progress in Kafka
+ *   covers that heartbeat, and the publication was still the same one after the snapshot. What is visible in it left the
+ *   list of running transactions before the snapshot, so its commit record lies before the heartbeat's, and so it is in
+ *   Kafka or in `outbox.dead_letter`, unless `streamed` shows it too.
+ *
+ * They say nothing in another cluster, or in a copy made by dump and restore: hence `snapshots_of`, the system identifier
+ * and the object id of the database. A physical backup, restored, has an older `covered` with the transactions it is of.
+ */
+import type pg from 'pg';
+import { query } from '../connect/postgres.ts';
+import type { Progress } from '../model/progress.ts';
+import type { Heartbeat } from './bookkeeping.ts';
+
+/** As text, which is how Postgres prints a pg_snapshot; null where it is not known. */
+export type Snapshots = {
+  readonly first: string | null;
+  readonly streamed: string | null;
+  readonly covered: string | null;
+  /** Clock of the database when `covered` was taken, ms since 1970. */
+  readonly coveredMs: number | null;
+  /** The heartbeat that the progress has to cover for `covered` to count. */
+  readonly coveredBeat: number | null;
+};
+
+const ofDatabase = `$2 || '/' || (select oid from pg_database where datname = current_database())`;
+
+/** To be taken before the slot is made. @throws RelayError POSTGRES_* */
+export async function takeSnapshot(client: pg.Pool | pg.ClientBase): Promise<string> {
+  const [row] = await query<{ snapshot: string }>(
+    client,
+    'taking a snapshot',
+    'select pg_current_snapshot()::text as snapshot',
+  );
+  return row!.snapshot;
+}
+
+/**
+ * To be called when the slot is held and the mark is there. Where nothing is known of this database it begins to be.
+ * @param first taken before the slot was made that is held, and never published from
+ * @throws RelayError POSTGRES_*
+ */
+export async function beginSnapshots(
+  client: pg.Pool | pg.ClientBase,
+  { slot, systemIdentifier }: Pick<Progress, 'slot' | 'systemIdentifier'>,
+  first: string | undefined,
+): Promise<void> {
+  await query(
+    client,
+    'beginning to keep snapshots',
+    `update outbox.progress
+        set snapshots_of = ${ofDatabase}, first_snapshot = $3::pg_snapshot,
+            streamed_snapshot = coalesce($3::pg_snapshot, pg_current_snapshot()),
+            covered_snapshot = null, covered_at = null, covered_beat = null
+      where slot = $1 and snapshots_of is distinct from ${ofDatabase}`,
+    [slot, systemIdentifier, first ?? null],
+  );
+}
+
+/**
+ * To be called, with the slot held, before a progress is committed that gives up what the slot has not brought: what was
+ * committed until now is not known to be published any more. If that progress then fails, no more is lost than knowledge.
+ * @throws RelayError POSTGRES_*
+ */
+export async function forgetCovered(
+  client: pg.Pool | pg.ClientBase,
+  { slot, systemIdentifier }: Pick<Progress, 'slot' | 'systemIdentifier'>,
+): Promise<void> {
+  await query(
+    client,
+    'forgetting what was published',
+    `update outbox.progress
+        set first_snapshot = case when snapshots_of = ${ofDatabase} then first_snapshot end, snapshots_of = ${ofDatabase},
+            streamed_snapshot = pg_current_snapshot(), covered_snapshot = null, covered_at = null, covered_beat = null
+      where slot = $1`,
+    [slot, systemIdentifier],
+  );
+}
+
+/** Everything visible in the snapshot is published, or nothing of it is to be. @throws RelayError POSTGRES_* */
+export async function storeCovered(
+  client: pg.Pool | pg.ClientBase,
+  { slot, systemIdentifier }: Pick<Progress, 'slot' | 'systemIdentifier'>,
+  { snapshot, beat, takenMs }: Pick<Heartbeat, 'snapshot' | 'beat' | 'takenMs'>,
+): Promise<void> {
+  await query(
+    client,
+    'storing what is published',
+    `update outbox.progress set covered_snapshot = $3, covered_beat = $4, covered_at = to_timestamp($5::float8 / 1000)
+      where slot = $1 and snapshots_of = ${ofDatabase}`,
+    [slot, systemIdentifier, snapshot, beat, takenMs],
+  );
+}
+
+/** All null where they are of another database, or there are none. @throws RelayError POSTGRES_* */
+export async function readSnapshots(
+  client: pg.Pool | pg.ClientBase,
+  { slot, systemIdentifier }: Pick<Progress, 'slot' | 'systemIdentifier'>,
+): Promise<Snapshots> {
+  const [row] = await query<Omit<Snapshots, 'coveredBeat'> & { coveredBeat: string | null }>(
+    client,
+    'reading the snapshots',
+    `select first_snapshot::text as first, streamed_snapshot::text as streamed, covered_snapshot::text as covered,
+            (extract(epoch from covered_at) * 1000)::float8 as "coveredMs", covered_beat as "coveredBeat"
+       from outbox.progress where slot = $1 and snapshots_of = ${ofDatabase}`,
+    [slot, systemIdentifier],
+  );
+  if (row === undefined)
+    return { first: null, streamed: null, covered: null, coveredMs: null, coveredBeat: null };
+  return { ...row, coveredBeat: row.coveredBeat === null ? null : Number(row.coveredBeat) };
+}
+
+/** Heartbeats remembered: an hour of them at the default of 10 s. While a relay lags by more, no new ones are. */
+const mostHeartbeats = 360;
+
+/** The heartbeats of a session that the progress does not cover yet, or whose publication was not looked at since. */
+export class UncoveredHeartbeats {
+  #waiting: { readonly heartbeat: Heartbeat; isOfSamePublication: boolean }[] = [];
+
+  add(heartbeat: Heartbeat): void {
+    if (this.#waiting.length < mostHeartbeats) this.#waiting.push({ heartbeat, isOfSamePublication: false });
+  }
+
+  /** To be told when the publication was read and is the one of the session: so it was when these were written. */
+  publicationIsSame(): void {
+    for (const each of this.#waiting) each.isOfSamePublication = true;
+  }
+
+  /** The latest one that counts now, once; undefined where none does. */
+  covered(beat: number): Heartbeat | undefined {
+    const counts = this.#waiting.filter(
+      ({ heartbeat, isOfSamePublication }) => isOfSamePublication && heartbeat.beat <= beat,
+    );
+    const latest = counts.at(-1)?.heartbeat;
+    if (latest !== undefined)
+      this.#waiting = this.#waiting.filter(({ heartbeat }) => heartbeat.beat > latest.beat);
+    return latest;
+  }
+}

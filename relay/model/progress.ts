@@ -1,0 +1,264 @@
+/**
+ * Progress and the decisions that exactly-once rests on: what is published already, what the next progress says, whether
+ * the database is still the one the progress speaks of. Pure: it knows nothing of sockets, and is tested without any.
+ *
+ * A Postgres transaction is published iff its commit LSN lies below `endLsn`. Equality is a new one: the end LSN of one
+ * commit record is the first byte that the next may start at, and in 3 % of commits it does.
+ */
+import { RelayError } from '../errors.ts';
+import { formatLsn, type Lsn, type Position, parseLsn } from './position.ts';
+
+/** The position up to which everything is published, as the last record of every Kafka transaction says it. */
+export type Progress = {
+  readonly slot: string;
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** End LSN of the last Postgres transaction that is published whole. */
+  readonly endLsn: Lsn;
+  /** A transaction over the limit that is published in part: its events below `ordinal` are in Kafka. */
+  readonly partial: Position | null;
+  /** The last transaction of the stream that it covers, whole or in part; none where it was not made from a stream. */
+  readonly last?: Landmark | undefined;
+  /** What `adopt database` put this in place of, until the next one. */
+  readonly givenUp?: GivenUp | undefined;
+  /** Number of the last heartbeat seen in the stream; 0 before the first. */
+  readonly beat: number;
+  /** Events published under this slot since its first start. */
+  readonly eventCount: number;
+  /** Relay process that wrote it. */
+  readonly instance: string;
+  /** ISO time at which it was written. */
+  readonly time: string;
+};
+
+/**
+ * A transaction as no other history of the database has it: another one that comes to have its commit record at the same
+ * place is committed at another time.
+ */
+export type Landmark = {
+  readonly commitLsn: Lsn;
+  /** Commit time, ms since 1970. */
+  readonly committedAtMs: number;
+};
+
+/** The end of another history, whose dead letters, parked keys and releases are in the database still. */
+export type GivenUp = Pick<Progress, 'systemIdentifier' | 'endLsn'> & {
+  /** Names the adoption. */
+  readonly id: string;
+};
+
+const progressVersion = 1;
+
+/** The value of a progress record: JSON, LSNs as Postgres prints them. */
+export function serializeProgress(progress: Progress): string {
+  const { endLsn, partial, last, givenUp, ...rest } = progress;
+  return JSON.stringify({
+    version: progressVersion,
+    ...rest,
+    endLsn: formatLsn(endLsn),
+    partial: partial === null ? null : { commitLsn: formatLsn(partial.commitLsn), ordinal: partial.ordinal },
+    ...(last === undefined ? {} : { last: { ...last, commitLsn: formatLsn(last.commitLsn) } }),
+    ...(givenUp === undefined ? {} : { givenUp: { ...givenUp, endLsn: formatLsn(givenUp.endLsn) } }),
+  });
+}
+
+/** @throws RelayError PROGRESS_UNREADABLE for a newer version or anything malformed: guessing could lose events. */
+export function parseProgress(text: string): Progress {
+  try {
+    const raw = JSON.parse(text) as Record<string, unknown>;
+    if (raw.version !== progressVersion) throw new TypeError(`version ${String(raw.version)}`);
+    const partial = raw.partial as { commitLsn: unknown; ordinal: unknown } | null;
+    const last = raw.last as { commitLsn: unknown; committedAtMs: unknown } | undefined;
+    const givenUp = raw.givenUp as { id: unknown; systemIdentifier: unknown; endLsn: unknown } | undefined;
+    return {
+      slot: string(raw.slot),
+      systemIdentifier: string(raw.systemIdentifier),
+      timeline: count(raw.timeline),
+      endLsn: parseLsn(string(raw.endLsn)),
+      partial:
+        partial === null
+          ? null
+          : { commitLsn: parseLsn(string(partial.commitLsn)), ordinal: count(partial.ordinal) },
+      // Releases before this one wrote none.
+      last:
+        last === undefined
+          ? undefined
+          : { commitLsn: parseLsn(string(last.commitLsn)), committedAtMs: count(last.committedAtMs) },
+      givenUp:
+        givenUp === undefined
+          ? undefined
+          : {
+              id: string(givenUp.id),
+              systemIdentifier: string(givenUp.systemIdentifier),
+              endLsn: parseLsn(string(givenUp.endLsn)),
+            },
+      beat: count(raw.beat),
+      eventCount: count(raw.eventCount),
+      instance: string(raw.instance),
+      time: string(raw.time),
+    };
+  } catch (cause) {
+    throw new RelayError('PROGRESS_UNREADABLE', 'a progress record cannot be read', { cause });
+  }
+}
+
+function string(value: unknown): string {
+  if (typeof value !== 'string') throw new TypeError('not a string');
+  return value;
+}
+
+function count(value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
+    throw new TypeError('not a count');
+  return value;
+}
+
+/**
+ * How many of the leading events of a transaction are published already: all (`Infinity`), none (0), or those below the
+ * ordinal a partial progress names.
+ */
+export function publishedEvents(progress: Progress, commitLsn: Lsn): number {
+  if (commitLsn < progress.endLsn) return Number.POSITIVE_INFINITY;
+  if (progress.partial !== null && progress.partial.commitLsn === commitLsn) return progress.partial.ordinal;
+  return 0;
+}
+
+/** Up to where a batch covers the stream. */
+export type Covered = {
+  /** End LSN of the last transaction that is whole in the batch, or ends in it; null where there is none. */
+  readonly endLsn: Lsn | null;
+  /** The first position after the batch, where it ends within a transaction. */
+  readonly partial: Position | null;
+  /** The transaction that this is the end of, or a part of. */
+  readonly last?: Landmark | undefined;
+  /** Last heartbeat number seen, if any. */
+  readonly beat?: number | undefined;
+};
+
+/**
+ * The progress after transactions, the last of them `covered`, with `events` events in all.
+ * @throws RelayError INTERNAL where that would not lie beyond the present one: a progress that goes back makes doubles.
+ */
+export function advance(
+  progress: Progress,
+  covered: Covered,
+  events: number,
+  writer: { readonly instance: string; readonly time: string; readonly timeline: number },
+): Progress {
+  const endLsn = covered.endLsn ?? progress.endLsn;
+  if (!isBeyond(progress, endLsn, covered.partial))
+    throw new RelayError(
+      'INTERNAL',
+      `the progress would not go forward: from ${describe(progress.endLsn, progress.partial)} to ${describe(endLsn, covered.partial)}`,
+    );
+  return {
+    ...progress,
+    ...writer,
+    endLsn,
+    partial: covered.partial,
+    last: covered.last,
+    givenUp: undefined,
+    beat: Math.max(progress.beat, covered.beat ?? 0),
+    eventCount: progress.eventCount + events,
+  };
+}
+
+function describe(endLsn: Lsn, partial: Position | null): string {
+  return partial === null
+    ? formatLsn(endLsn)
+    : `${formatLsn(endLsn)} + ${formatLsn(partial.commitLsn)}.${partial.ordinal}`;
+}
+
+function isBeyond(before: Progress, endLsn: Lsn, partial: Position | null): boolean {
+  const from = frontier(before.endLsn, before.partial);
+  const to = frontier(endLsn, partial);
+  return to.commitLsn > from.commitLsn || (to.commitLsn === from.commitLsn && to.ordinal > from.ordinal);
+}
+
+/** The least position that is not published yet. */
+function frontier(endLsn: Lsn, partial: Position | null): Position {
+  return partial ?? { commitLsn: endLsn, ordinal: 0 };
+}
+
+/** What the relay can see of the database when it has claimed the slot. */
+export type DatabaseState = {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** Where each earlier timeline ended, as TIMELINE_HISTORY tells. */
+  readonly history: readonly { readonly timeline: number; readonly switchLsn: Lsn }[];
+  /** WAL position now. */
+  readonly walLsn: Lsn;
+  readonly slotConfirmedLsn: Lsn;
+  /** Whether a relay ever published from this slot, as the database remembers it. */
+  readonly initialised: boolean;
+  /** Number of the last heartbeat the database holds; 0 for none. */
+  readonly beat: number;
+};
+
+/**
+ * Compares the database with the progress.
+ * @returns `first-start` when nothing was ever published, `resume` when the progress speaks of this database.
+ * @throws RelayError LINEAGE_* when going on could lose or double events.
+ */
+export function checkLineage(progress: Progress | null, database: DatabaseState): 'first-start' | 'resume' {
+  if (progress === null) {
+    // Heartbeats come after the mark: where somebody has removed that, they still tell.
+    if (!database.initialised && database.beat === 0) return 'first-start';
+    throw new RelayError(
+      'LINEAGE_PROGRESS_LOST',
+      'this slot has published before, but its progress is gone from Kafka',
+    );
+  }
+  assertSameCluster(progress, database.systemIdentifier);
+  const reach = reachOf(progress.timeline, database);
+  const published = greatestPublished(progress);
+  if (reach < published)
+    throw new RelayError(
+      'LINEAGE_REWOUND',
+      `published up to ${formatLsn(published)} on timeline ${progress.timeline}, but the history of this database leaves it at ${formatLsn(reach)}`,
+      { context: { timeline: database.timeline } },
+    );
+  if (database.beat < progress.beat)
+    throw new RelayError(
+      'LINEAGE_REWOUND',
+      `heartbeat ${progress.beat} was published, but the database holds only ${database.beat}: it was restored from an earlier state`,
+    );
+  if (isOfRecovery(progress.partial) && database.slotConfirmedLsn <= progress.partial.commitLsn)
+    throw new RelayError(
+      'RECOVERY_UNFINISHED',
+      `recover was published in part and not ended: ${progress.partial.ordinal} events that the slot would bring again`,
+    );
+  if (database.slotConfirmedLsn > progress.endLsn)
+    throw new RelayError(
+      'LINEAGE_SLOT_AHEAD',
+      `published up to ${formatLsn(progress.endLsn)}, but the slot starts at ${formatLsn(database.slotConfirmedLsn)}`,
+    );
+  return 'resume';
+}
+
+/** @throws RelayError LINEAGE_OTHER_DATABASE */
+export function assertSameCluster(progress: Progress, systemIdentifier: string): void {
+  if (progress.systemIdentifier !== systemIdentifier)
+    throw new RelayError('LINEAGE_OTHER_DATABASE', 'the progress belongs to another Postgres cluster', {
+      context: { expected: progress.systemIdentifier, found: systemIdentifier },
+    });
+}
+
+/**
+ * Whether a part is one of `recover`, which gives what is missing the byte before a position for its commit LSN: commit
+ * records begin at multiples of eight.
+ */
+export function isOfRecovery(partial: Position | null): partial is Position {
+  return partial !== null && partial.commitLsn % 8n === 7n;
+}
+
+/** Up to which LSN the database's past agrees with `timeline`; 0 where it never was on it. */
+function reachOf(timeline: number, database: DatabaseState): Lsn {
+  if (timeline === database.timeline) return database.walLsn;
+  return database.history.find((entry) => entry.timeline === timeline)?.switchLsn ?? 0n;
+}
+
+/** The least LSN that a history must reach to hold what is published; of a partial one, past where its commit begins. */
+function greatestPublished(progress: Progress): Lsn {
+  return progress.partial === null ? progress.endLsn : progress.partial.commitLsn + 1n;
+}

@@ -1,0 +1,241 @@
+/**
+ * Accepting by hand what the relay refuses by itself: that positions and database no longer belong together. What is
+ * adopted is written as a progress, under the same slot, fence and claim as a relay's own, so that no relay can run
+ * meanwhile.
+ */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { Kafka } from 'kafkajs';
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import { Capture } from '../capture/capture.ts';
+import { assertSamePublication, readPublication } from '../capture/publication.ts';
+import { createSlot, readSlot } from '../capture/slot.ts';
+import type { Config } from '../config/config.ts';
+import { createKafka, kafkaError } from '../connect/kafka.ts';
+import { createPool, query } from '../connect/postgres.ts';
+import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
+import { giveUp, reopenUnread } from '../ledger/give-up.ts';
+import { beginDecisions, type Session, storeAdopted } from '../ledger/session.ts';
+import { forgetCovered } from '../ledger/snapshots.ts';
+import type { Lsn } from '../model/position.ts';
+import { checkLineage, type DatabaseState, type Progress } from '../model/progress.ts';
+import { failpoint } from '../observe/failpoints.ts';
+import { fencePublisher } from '../publish/fence.ts';
+import { ensureProgressTopic, ProgressTail } from '../publish/progress-topic.ts';
+import type { Publisher } from '../publish/publisher.ts';
+import { readDecided } from '../recover/letters.ts';
+import { progressAt, readDatabaseState } from '../session/lineage.ts';
+
+/** What can be adopted, and the refusals that it answers. */
+export const adoptions = {
+  database: ['LINEAGE_OTHER_DATABASE', 'LINEAGE_REWOUND'],
+  slot: ['LINEAGE_SLOT_AHEAD'],
+  progress: ['LINEAGE_PROGRESS_LOST', 'PROGRESS_UNREADABLE'],
+  'new-slot': ['SLOT_MISSING', 'SLOT_INVALIDATED'],
+  gap: ['PUBLICATION_GAP'],
+} as const satisfies Record<string, readonly ErrorCode[]>;
+
+export type Adoption = keyof typeof adoptions;
+
+export type Adopted = {
+  /** The refusal that was found, and is answered. */
+  readonly found: { readonly code: ErrorCode; readonly message: string };
+  readonly before: Progress | null;
+  /** null in a dry run for a slot that must be made first. */
+  readonly after: Progress | null;
+  /** false for a dry run. */
+  readonly isWritten: boolean;
+};
+
+export type Means = { readonly config: Config; readonly pool: pg.Pool; readonly kafka: Kafka };
+
+/**
+ * @param isDryRun finds out what would be written, and writes nothing but the claim.
+ * @throws RelayError CONFIG_INVALID when there is nothing of that kind to adopt; SLOT_IN_USE while a relay runs.
+ */
+export async function adopt(
+  config: Config,
+  log: Logger,
+  what: Adoption,
+  isDryRun: boolean,
+): Promise<Adopted> {
+  const pool = createPool(config);
+  const means = { config, pool, kafka: createKafka(config, log) };
+  try {
+    const publication = await readPublication(pool, config);
+    const slotRefusal = what === 'new-slot' ? await findSlotRefusal(means) : undefined;
+    if (slotRefusal !== undefined) {
+      if (isDryRun) return { found: slotRefusal, before: null, after: null, isWritten: false };
+      await renewSlot(means);
+    }
+    return await whileHoldingSlot(means, (held) =>
+      decide(means, { ...held, publication }, what, slotRefusal, isDryRun),
+    );
+  } finally {
+    await pool.end();
+  }
+}
+
+async function findSlotRefusal({ config, pool }: Means): Promise<RelayError> {
+  try {
+    const slot = await readSlot(pool, config.slot);
+    if (slot === undefined) return new RelayError('SLOT_MISSING', `slot ${config.slot} does not exist`);
+  } catch (error) {
+    const failure = asRelayError(error);
+    if (failure.code === 'SLOT_INVALIDATED') return failure;
+    throw failure;
+  }
+  throw nothingToAdopt('new-slot', `slot ${config.slot} exists and is usable`);
+}
+
+async function renewSlot({ config, pool }: Means): Promise<void> {
+  await query(
+    pool,
+    'dropping the lost slot',
+    'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1',
+    [config.slot],
+  );
+  await createSlot(config);
+}
+
+export type Held = {
+  readonly capture: Capture;
+  readonly publisher: Publisher;
+  readonly claimed: Progress | RelayError | null;
+  readonly database: DatabaseState & { readonly publication: string | null };
+};
+
+/**
+ * Runs `work` as the only one who may read the slot and write its progress.
+ * @param from what was committed before is not streamed meanwhile: it may be what the slot cannot get past
+ * @throws RelayError SLOT_IN_USE while a relay runs
+ */
+export async function whileHoldingSlot<Result>(
+  means: Means,
+  work: (held: Held) => Promise<Result>,
+  from: Lsn = 0n,
+): Promise<Result> {
+  const { config, pool, kafka } = means;
+  const tail = await followProgress(means);
+  let capture: Capture | undefined;
+  let publisher: Publisher | undefined;
+  try {
+    capture = await Capture.open(config, undefined, from);
+    publisher = await fencePublisher(kafka, config);
+    const claimed = await publisher.claim(tail).catch(unreadable);
+    return await work({
+      capture,
+      publisher,
+      claimed,
+      database: await readDatabaseState(pool, config.slot, capture),
+    });
+  } finally {
+    await Promise.all([publisher?.close(), capture?.close(), tail.stop()]);
+  }
+}
+
+async function followProgress({ config, kafka }: Means): Promise<ProgressTail> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    await ensureProgressTopic(admin, config.kafka.progressTopic);
+  } catch (error) {
+    throw kafkaError(error, 'connecting to Kafka');
+  } finally {
+    await admin.disconnect();
+  }
+  const tail = new ProgressTail(kafka, { topic: config.kafka.progressTopic, slot: config.slot });
+  await tail.start();
+  return tail;
+}
+
+function unreadable(error: unknown): RelayError {
+  const failure = asRelayError(error);
+  if (failure.code !== 'PROGRESS_UNREADABLE') throw failure;
+  return failure;
+}
+
+async function decide(
+  { config, pool }: Means,
+  { publisher, claimed, database, publication }: Held & { readonly publication: string },
+  what: Adoption,
+  slotRefusal: RelayError | undefined,
+  isDryRun: boolean,
+): Promise<Adopted> {
+  const before = claimed instanceof RelayError ? null : claimed;
+  const found = slotRefusal ?? findRefusal(what, claimed, database, publication);
+  const instance = `${hostname()}/adopt/${randomUUID().slice(0, 8)}`;
+  const givenUp =
+    what === 'database' && before !== null
+      ? { id: instance, systemIdentifier: before.systemIdentifier, endLsn: before.endLsn }
+      : undefined;
+  const fresh = { ...progressAt(config.slot, database, instance, before?.eventCount), givenUp };
+  // A gap is in what was streamed, not in where the stream stands; but what it brings again may be another selection.
+  const after =
+    what === 'gap' && before !== null
+      ? { ...before, last: undefined, beat: database.beat, instance, time: fresh.time }
+      : fresh;
+  if (!isDryRun) {
+    // A relay that is paused in between would store decisions later, or begin, by what this puts an end to.
+    const session = await beginDecisions(pool, config.slot, database.systemIdentifier, 'now');
+    await takeBack(pool, session, what, before);
+    // Whatever is adopted, what lies before may have been given up.
+    await forgetCovered(pool, after);
+    await publisher.commit(publisher.newBatch(), after);
+    await failpoint('FIRST_PROGRESS_COMMITTED');
+    await storeAdopted(pool, after, publication);
+  }
+  return { found: { code: found.code, message: found.message }, before, after, isWritten: !isDryRun };
+}
+
+/**
+ * Without a progress in Kafka its copy stands for it, which lags: of what it does not cover, some may be published, which
+ * is shown then and not lost.
+ */
+async function takeBack(
+  pool: pg.Pool,
+  session: Session,
+  what: Adoption,
+  before: Progress | null,
+): Promise<void> {
+  // What is streamed again from where it was, the next session takes back.
+  if (what === 'gap') return;
+  const { letters } = await readDecided(pool, session.slot, before);
+  await (what === 'database' ? reopenUnread : giveUp)(pool, session, letters);
+}
+
+/** @throws RelayError CONFIG_INVALID when what is found is something else than what is to be adopted. */
+function findRefusal(
+  what: Adoption,
+  claimed: Progress | RelayError | null,
+  database: Held['database'],
+  publication: string,
+): RelayError {
+  const found = claimed instanceof RelayError ? claimed : refusalOf(claimed, database, publication);
+  // That heartbeats are missing shows only on the stream, so a gap is taken at its word.
+  if (found === undefined && what === 'gap')
+    return new RelayError('PUBLICATION_GAP', `heartbeats up to ${database.beat} need not come back`);
+  if (found === undefined) throw nothingToAdopt(what, 'progress and database belong together');
+  if (!(adoptions[what] as readonly ErrorCode[]).includes(found.code))
+    throw nothingToAdopt(what, `what is found is ${found.code}: ${found.message}`);
+  return found;
+}
+
+function refusalOf(
+  progress: Progress | null,
+  database: Held['database'],
+  publication: string,
+): RelayError | undefined {
+  try {
+    checkLineage(progress, database);
+    assertSamePublication(database.publication, publication);
+    return undefined;
+  } catch (error) {
+    return asRelayError(error);
+  }
+}
+
+function nothingToAdopt(what: Adoption, why: string): RelayError {
+  return new RelayError('CONFIG_INVALID', `adopt ${what}: ${why}`);
+}

@@ -1,0 +1,399 @@
+/** What the relay needs of Kafka. Writes nothing: topics are validated, the transaction is empty. */
+import type { Admin, ITopicConfig, ITopicMetadata, Kafka } from 'kafkajs';
+import type { Config } from '../../config/config.ts';
+import { allowList } from '../../config/topic-patterns.ts';
+import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
+import { ProgressTail } from '../../publish/progress-topic.ts';
+import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
+import { kafkaPrivacy } from './clear-text.ts';
+import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
+
+export type KafkaContext = { readonly kafka: Kafka; readonly admin: Admin; readonly config: Config };
+
+type KafkaCheck = Check<KafkaContext>;
+
+/** ConfigResourceTypes.TOPIC of the protocol. */
+const topicResource = 2;
+
+/** Three copies of which two must agree: one broker may be lost without losing data or stopping. */
+const safeReplicas = 3;
+const safeInsync = 2;
+
+const brokers: KafkaCheck = {
+  name: 'brokers',
+  async run({ admin }) {
+    try {
+      await admin.connect();
+      const { brokers } = await admin.describeCluster();
+      const found = `${brokers.length} (${brokers.map(({ host, port }) => `${host}:${port}`).join(', ')})`;
+      if (brokers.length >= safeReplicas) return ok(found);
+      return warn(found, 'Fewer than three brokers cannot keep events through the loss of one.');
+    } catch (error) {
+      throw kafkaError(error, 'connecting');
+    }
+  },
+};
+
+const progressTopic: KafkaCheck = {
+  name: 'progress topic',
+  async run(context) {
+    const name = context.config.kafka.progressTopic;
+    const [topic] = await describeTopics(context, [name]);
+    const former = await judgeFormerTopic(context, topic !== undefined);
+    if (former !== undefined) return former;
+    if (topic === undefined) return mayCreate(context, name, compacted);
+    const settings = await readSettings(context, [name]);
+    const { 'cleanup.policy': policy, 'min.insync.replicas': insync } = settings.get(name) ?? {};
+    if (topic.partitions.length !== 1)
+      return fail(
+        `${name} has ${topic.partitions.length} partitions`,
+        'It must have one: choose another kafka.progressTopic.',
+      );
+    if (policy !== undefined && policy !== 'compact')
+      return fail(
+        `${name} has cleanup.policy=${policy}: the progress would be deleted`,
+        `kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=compact`,
+      );
+    return judgeDurability([{ topic, insync }], `${name}: compacted, 1 partition`);
+  },
+};
+
+/** Of kafka.progressTopic, before each slot had its own. */
+const formerDefault = 'outbox-relay.progress';
+
+/** A start with a new topic ends with LINEAGE_PROGRESS_LOST, and leaves that topic behind, without a progress. */
+async function judgeFormerTopic(context: KafkaContext, isThere: boolean): Promise<Verdict | undefined> {
+  const { kafka, config } = context;
+  const name = config.kafka.progressTopic;
+  if (name === formerDefault || (await describeTopics(context, [formerDefault])).length === 0) return;
+  if (isThere && (await hasProgress(kafka, name, config.slot))) return;
+  const found = `${name} has no progress of slot ${config.slot}`;
+  const fix = `set kafka.progressTopic to ${formerDefault}, where earlier releases kept the progress of all slots.`;
+  try {
+    if (!(await hasProgress(kafka, formerDefault, config.slot))) return;
+  } catch (error) {
+    if (kafkaError(error, '').code !== 'KAFKA_UNAUTHORIZED') throw error;
+    return warn(
+      `${found}; ${formerDefault} may not be read`,
+      `Where the slot has run with an earlier release, ${fix}`,
+    );
+  }
+  return fail(`${found}, and ${formerDefault} has one`, `Where it is of this database, ${fix}`);
+}
+
+async function hasProgress(kafka: Kafka, topic: string, slot: string): Promise<boolean> {
+  const tail = new ProgressTail(kafka, { topic, slot });
+  try {
+    await tail.start();
+    await tail.read(progressReadMs);
+    if (tail.crashed !== undefined) throw tail.crashed;
+    return tail.latest !== undefined;
+  } finally {
+    await tail.stop();
+  }
+}
+
+const progressReadMs = 5_000;
+
+type NewTopic = Omit<ITopicConfig, 'topic'> & { readonly describe: string; readonly maker: string };
+
+const compacted: NewTopic = {
+  numPartitions: 1,
+  replicationFactor: -1,
+  configEntries: [{ name: 'cleanup.policy', value: 'compact' }],
+  describe: '1 partition, cleanup.policy=compact',
+  maker: 'the first start creates it',
+};
+
+function eventTopicOf({ partitions, replicationFactor }: Config['topics']): NewTopic {
+  return {
+    numPartitions: partitions,
+    replicationFactor,
+    describe: `${partitions} partitions`,
+    maker: 'the first refused event has it made',
+  };
+}
+
+/** Asks the broker to check the creation and not to do it. */
+async function mayCreate(
+  { admin }: KafkaContext,
+  topic: string,
+  { describe, maker, ...settings }: NewTopic,
+): Promise<Verdict> {
+  try {
+    await admin.createTopics({ validateOnly: true, waitForLeaders: false, topics: [{ topic, ...settings }] });
+    return ok(`${topic} is absent; ${maker}`);
+  } catch (error) {
+    const failure = kafkaError(error, `asking whether ${topic} may be created`);
+    if (failure.code !== 'KAFKA_UNAUTHORIZED') throw failure;
+    return fail(
+      `${topic} is absent and may not be created`,
+      `Create it (${describe}), or grant Create on it.`,
+    );
+  }
+}
+
+const eventTopics: KafkaCheck = {
+  name: 'event topics',
+  async run(context) {
+    const { config } = context;
+    const topics = await findEventTopics(context);
+    if (topics.length === 0) {
+      const found = `none yet among ${config.topics.allow.join(', ')}`;
+      if (config.topics.create) return ok(`${found}; made when the first event needs one`);
+      return fail(found, 'Create them, or set topics.create to true.');
+    }
+    const settings = await readSettings(
+      context,
+      topics.map(({ name }) => name),
+    );
+    return judgeDurability(
+      topics.map((topic) => ({ topic, insync: settings.get(topic.name)?.['min.insync.replicas'] })),
+      `${topics.length} among ${config.topics.allow.join(', ')}`,
+    );
+  },
+};
+
+/** Names of topics come from rows, so the relay creates only so many. */
+const topicLimit: KafkaCheck = {
+  name: 'new topics',
+  async run(context) {
+    const { create, createMax, createPerMinute } = context.config.topics;
+    if (!create) return ok('the relay creates none (topics.create is off)');
+    const count = (await findEventTopics(context)).length;
+    if (count < createMax)
+      return ok(`up to ${createMax - count} more, ${createPerMinute} a minute (topics.createMax)`);
+    return warn(
+      `none: ${count} exist, and topics.createMax is ${createMax}`,
+      'An event for a topic that does not exist becomes a dead letter. Raise topics.createMax, or create topics beforehand.',
+    );
+  },
+};
+
+const recordSize: KafkaCheck = {
+  name: 'record size',
+  async run(context) {
+    const { maxRecordBytes } = context.config.publish;
+    if (maxRecordBytes === undefined)
+      return ok('each topic’s max.message.bytes; publish.maxRecordBytes is not set');
+    const names = (await findEventTopics(context)).map(({ name }) => name);
+    const settings = await readSettings(context, names);
+    const small = names.filter((name) => Number(settings.get(name)?.['max.message.bytes']) < maxRecordBytes);
+    if (small.length === 0) return ok(`publish.maxRecordBytes ${maxRecordBytes} fits every topic`);
+    return warn(
+      `max.message.bytes is below publish.maxRecordBytes ${maxRecordBytes} on ${few(small)}`,
+      'Raise it there, or lower publish.maxRecordBytes; an event in between becomes a dead letter.',
+    );
+  },
+};
+
+/** Codecs that a client reads without a package for them, as kafkajs does. */
+const plainCodecs: ReadonlySet<string> = new Set(['producer', 'uncompressed', 'gzip']);
+
+/** Brokers compress what the relay sends as it is. The relay reads every codec; this is for other readers. */
+const compression: KafkaCheck = {
+  name: 'compression',
+  async run(context) {
+    const { progressTopic: progress } = context.config.kafka;
+    const progressTopics = await describeTopics(context, [progress]);
+    const names = [...progressTopics, ...(await findEventTopics(context))].map(({ name }) => name);
+    const settings = await readSettings(context, names);
+    const byCodec = Map.groupBy(names, (name) => settings.get(name)?.['compression.type'] ?? 'producer');
+    byCodec.delete('producer');
+    byCodec.delete('uncompressed');
+    if (byCodec.size === 0) return ok('no topic is compressed by its brokers');
+    const codecs = [...byCodec.keys()].toSorted();
+    const found = codecs.map((codec) => `${codec}: ${few(byCodec.get(codec)!)}`).join('; ');
+    const needsCodec = codecs.some((codec) => !plainCodecs.has(codec));
+    const note = needsCodec ? '; consumers of kafkajs need a codec for all but gzip' : '';
+    return ok(`brokers compress ${found}; the relay reads each${note}`);
+  },
+};
+
+/** Without it, or the right to write it, a refused event would hold up the stream. */
+const deadLetterTopic: KafkaCheck = {
+  name: 'dead-letter topic',
+  async run(context) {
+    const { deadLetters, topics, publish } = context.config;
+    if (deadLetters.topic === undefined)
+      return ok('none is set; refused events are in outbox.dead_letter only');
+    const name = deadLetters.topic;
+    const [topic] = await describeTopics(context, [name]);
+    if (topic === undefined) {
+      if (topics.create) return mayCreate(context, name, eventTopicOf(topics));
+      return fail(
+        `${name} does not exist`,
+        'Create it, set topics.create to true, or unset deadLetters.topic.',
+      );
+    }
+    const { 'cleanup.policy': policy, ...settings } = (await readSettings(context, [name])).get(name) ?? {};
+    if (policy?.includes('compact'))
+      return warn(
+        `${name} has cleanup.policy=${policy}: of several refused events of a key only the last one stays`,
+        `kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=delete`,
+      );
+    if (Number(settings['max.message.bytes']) < (publish.maxRecordBytes ?? 0))
+      return warn(
+        `max.message.bytes of ${name} is below publish.maxRecordBytes ${publish.maxRecordBytes}`,
+        'Raise it; the payload of a refused event in between is left out of its copy.',
+      );
+    return judgeDurability([{ topic, insync: settings['min.insync.replicas'] }], name);
+  },
+};
+
+/** With an id beside the relay's own, so that a relay that runs is not fenced. */
+const transactions: KafkaCheck = {
+  name: 'transactions',
+  async run({ kafka, config }) {
+    const relayId = `${config.kafka.transactionalIdPrefix}.${config.slot}`;
+    const transactionalId = `${relayId}.check`;
+    const producer = kafka.producer({
+      transactionalId,
+      transactionTimeout: config.kafka.transactionTimeoutMs,
+      maxInFlightRequests: 1,
+      idempotent: true,
+    });
+    try {
+      await producer.connect();
+      const transaction = await producer.transaction();
+      await transaction.abort();
+      return ok(`a producer with transactional.id ${relayId}.check was admitted`);
+    } catch (error) {
+      const reason = await whyNoCoordinator(kafka, transactionalId, error);
+      const failure = kafkaError(reason, 'beginning a transaction');
+      if (failure.code === 'KAFKA_UNAUTHORIZED')
+        return fail(
+          failure.message,
+          `Grant Write and Describe on the transactional ids with the prefix ${relayId}.`,
+        );
+      if (kafkaErrorType(error) === 'INVALID_TRANSACTION_TIMEOUT')
+        return fail(
+          failure.message,
+          'Lower kafka.transactionTimeoutMs to the brokers’ transaction.max.timeout.ms.',
+        );
+      throw failure;
+    } finally {
+      void producer.disconnect().catch(() => {});
+    }
+  },
+};
+
+/** What is not there yet cannot be asked about: its right to be created is looked at above. */
+const topicRights: KafkaCheck = {
+  name: 'topic rights',
+  async run(context) {
+    const { kafka, config } = context;
+    const { progressTopic: progress, transactionalIdPrefix, transactionTimeoutMs } = config.kafka;
+    const eventTopics = (await findEventTopics(context)).map(({ name }) => name);
+    const { topic: deadLetters } = config.deadLetters;
+    const others = [progress, ...(deadLetters === undefined ? [] : [deadLetters])];
+    const existing = (await describeTopics(context, others)).map(({ name }) => name);
+    const hasProgress = existing.includes(progress);
+    const topics = [...eventTopics, ...existing];
+    if (topics.length === 0) return ok('no topic to ask about yet');
+    try {
+      const id = `${transactionalIdPrefix}.${config.slot}.check`;
+      const unwritable = await unwritableTopics(kafka, id, transactionTimeoutMs, topics);
+      const isUnreadable = hasProgress && !(await isReadable(kafka, progress));
+      const missing = [
+        ...(unwritable.length > 0 ? [`Write on ${few(unwritable)}`] : []),
+        ...(isUnreadable ? [`Read on ${progress}`] : []),
+      ];
+      if (missing.length > 0)
+        return fail(`missing: ${missing.join('; ')}`, 'Grant it to the relay’s principal.');
+      return ok(`${topics.length} may be written${hasProgress ? `, ${progress} read` : ''}`);
+    } catch (error) {
+      if (kafkaErrorType(error) === 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
+        return { status: 'skipped', message: 'not asked: that takes the right to the transactional id' };
+      throw kafkaError(error, 'asking for the rights on topics');
+    }
+  },
+};
+
+async function describeTopics({ admin }: KafkaContext, topics: string[]): Promise<ITopicMetadata[]> {
+  try {
+    const existing = new Set(await admin.listTopics());
+    const wanted = topics.filter((topic) => existing.has(topic));
+    // Asked for by none, kafkajs describes all.
+    return wanted.length === 0 ? [] : (await admin.fetchTopicMetadata({ topics: wanted })).topics;
+  } catch (error) {
+    throw kafkaError(error, 'describing topics');
+  }
+}
+
+async function findEventTopics(context: KafkaContext): Promise<ITopicMetadata[]> {
+  const { admin, config } = context;
+  const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
+  try {
+    return await describeTopics(
+      context,
+      (await admin.listTopics()).filter((topic) => allowed.test(topic)),
+    );
+  } catch (error) {
+    throw kafkaError(error, 'listing topics');
+  }
+}
+
+type TopicSettings = Readonly<Partial<Record<string, string>>>;
+
+const settingNames = ['cleanup.policy', 'min.insync.replicas', 'max.message.bytes', 'compression.type'];
+
+/** Empty where the right to read them is missing: the relay itself does without. */
+async function readSettings({ admin }: KafkaContext, topics: string[]): Promise<Map<string, TopicSettings>> {
+  if (topics.length === 0) return new Map();
+  try {
+    const { resources } = await admin.describeConfigs({
+      includeSynonyms: false,
+      resources: topics.map((name) => ({ type: topicResource, name, configNames: settingNames })),
+    });
+    return new Map(
+      resources.map(({ resourceName, configEntries }) => [
+        resourceName,
+        Object.fromEntries(configEntries.map(({ configName, configValue }) => [configName, configValue])),
+      ]),
+    );
+  } catch (error) {
+    const failure = kafkaError(error, 'reading the settings of topics');
+    if (failure.code === 'KAFKA_UNAUTHORIZED') return new Map();
+    throw failure;
+  }
+}
+
+function judgeDurability(
+  topics: readonly { topic: ITopicMetadata; insync: string | undefined }[],
+  found: string,
+): Verdict {
+  const replicas = (topic: ITopicMetadata) =>
+    Math.min(...topic.partitions.map((partition) => partition.replicas.length));
+  const thin = topics.filter(({ topic }) => replicas(topic) < safeReplicas).map(({ topic }) => topic.name);
+  const loose = topics.filter(({ insync }) => Number(insync) < safeInsync).map(({ topic }) => topic.name);
+  const faults = [
+    ...(thin.length > 0 ? [`fewer than ${safeReplicas} replicas: ${few(thin)}`] : []),
+    ...(loose.length > 0 ? [`min.insync.replicas below ${safeInsync}: ${few(loose)}`] : []),
+  ];
+  if (faults.length === 0) return ok(found);
+  return warn(
+    `${found}; ${faults.join('; ')}`,
+    `With less than ${safeReplicas} replicas and min.insync.replicas=${safeInsync}, losing one broker can lose committed events.`,
+  );
+}
+
+/** As many names as a line holds. */
+function few(names: readonly string[]): string {
+  const shown = 5;
+  const rest = names.length - shown;
+  return names.slice(0, shown).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+
+export const kafkaChecks: readonly KafkaCheck[] = [
+  brokers,
+  progressTopic,
+  eventTopics,
+  topicLimit,
+  recordSize,
+  compression,
+  deadLetterTopic,
+  transactions,
+  topicRights,
+  kafkaPrivacy,
+];

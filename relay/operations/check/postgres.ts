@@ -1,0 +1,383 @@
+/** What the relay needs of Postgres. One question a function. */
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { examineOutbox } from '../../capture/outbox-table.ts';
+import { heartbeatTable, readPublication } from '../../capture/publication.ts';
+import { createReplicationClient } from '../../capture/replication-client.ts';
+import { readSlot } from '../../capture/slot.ts';
+import type { Config } from '../../config/config.ts';
+import { postgresError, query, quoteTable } from '../../connect/postgres.ts';
+import { rowSecurity } from '../../connect/postgres-session.ts';
+import { errorTable, RelayError } from '../../errors.ts';
+import { readMarks } from '../../ledger/bookkeeping.ts';
+import { readStandbyNames, standbyHint } from '../../ledger/standbys.ts';
+import { findStrangers } from '../migrate/owners.ts';
+import { planMigrations, readMigrations } from '../migrate/plan.ts';
+import { describeBytes, describeSlotHealth } from '../slot-health.ts';
+import { postgresPrivacy } from './clear-text.ts';
+import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
+
+export type PostgresContext = { readonly pool: pg.Pool; readonly config: Config };
+
+type PostgresCheck = Check<PostgresContext>;
+
+const migrations = fileURLToPath(new URL('../../../migrations/', import.meta.url));
+
+async function one<Row extends pg.QueryResultRow>(
+  { pool }: PostgresContext,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<Row> {
+  const [row] = await query<Row>(pool, 'asking Postgres', text, values);
+  return row as Row;
+}
+
+const server: PostgresCheck = {
+  name: 'server',
+  async run(context) {
+    const { number, version, database, role } = await one<{
+      number: number;
+      version: string;
+      database: string;
+      role: string;
+    }>(
+      context,
+      `select current_setting('server_version_num')::int as number, current_setting('server_version') as version,
+              current_database() as database, current_user as role`,
+    );
+    const found = `PostgreSQL ${version}, database ${database}, role ${role}`;
+    return number >= 140_000 ? ok(found) : fail(found, 'Version 14 or newer is needed.');
+  },
+};
+
+const primary: PostgresCheck = {
+  name: 'primary',
+  async run(context) {
+    const { standby } = await one<{ standby: boolean }>(context, 'select pg_is_in_recovery() as standby');
+    if (!standby) return ok('not in recovery');
+    return fail('the server is a standby', 'Point DATABASE_URL at the primary.');
+  },
+};
+
+const walLevel: PostgresCheck = {
+  name: 'wal_level',
+  async run(context) {
+    const { level } = await one<{ level: string }>(context, `select current_setting('wal_level') as level`);
+    if (level === 'logical') return ok(level);
+    return fail(level, `ALTER SYSTEM SET wal_level = 'logical'; then restart Postgres.`);
+  },
+};
+
+const freeSlot: PostgresCheck = {
+  name: 'replication slots',
+  async run(context) {
+    const { used, max, exists } = await one<{ used: number; max: number; exists: boolean }>(
+      context,
+      `select count(*)::int as used, current_setting('max_replication_slots')::int as max,
+              coalesce(bool_or(slot_name = $1), false) as exists from pg_replication_slots`,
+      [context.config.slot],
+    );
+    const found = `${used} of ${max} in use`;
+    if (exists || used < max) return ok(exists ? `${found}, ours among them` : found);
+    return fail(found, 'Drop one that is not needed, or raise max_replication_slots and restart Postgres.');
+  },
+};
+
+const freeSender: PostgresCheck = {
+  name: 'WAL senders',
+  async run(context) {
+    const { used, max } = await one<{ used: number; max: number }>(
+      context,
+      // Not pg_stat_activity: who may not see the others' sessions counts none of them there.
+      `select count(*)::int as used, current_setting('max_wal_senders')::int as max from pg_stat_replication`,
+    );
+    const found = `${used} of ${max} in use`;
+    if (used < max) return ok(found);
+    return fail(found, 'Raise max_wal_senders and restart Postgres; each relay needs one, a standby too.');
+  },
+};
+
+const standbys: PostgresCheck = {
+  name: 'synchronous standbys',
+  async run({ pool }) {
+    const { setting, includesRelay } = await readStandbyNames(pool);
+    if (!includesRelay) return ok(setting === '' ? 'none' : `${setting}, the relay is none of them`);
+    return warn(`${setting}: the relay counts as one`, standbyHint);
+  },
+};
+
+/** Asked by opening such a connection: the role's attribute, pg_hba.conf and a pooler in between all count. */
+const mayReplicate: PostgresCheck = {
+  name: 'replication right',
+  async run({ config }) {
+    const client = createReplicationClient(config);
+    try {
+      await client.connect();
+      await client.query('IDENTIFY_SYSTEM');
+      return ok('a replication connection can be opened');
+    } catch (error) {
+      const failure = postgresError(error, 'opening a replication connection');
+      if (failure.code === 'POSTGRES_UNSUITABLE') return fail(failure.message, failure.hint);
+      return fail(
+        failure.message,
+        'ALTER ROLE … REPLICATION (on managed services: grant their replication role), and let pg_hba.conf admit it.',
+      );
+    } finally {
+      // A server that hangs does not say goodbye either; this check's own time limit has passed by then.
+      await client.end().catch(() => {});
+    }
+  },
+};
+
+const migrated: PostgresCheck = {
+  name: 'migrations',
+  async run({ pool }) {
+    const files = await readMigrations(migrations);
+    try {
+      const { rows } = await pool.query<{ number: number; name: string; checksum: string }>(
+        'select number, name, checksum from outbox.migration',
+      );
+      const { already, next } = planMigrations(files, rows, undefined);
+      if (next.length === 0) return ok(`all ${already.length} applied`);
+      return fail(`${next.length} of ${files.length} not applied`, 'Run `outbox-relay migrate`.');
+    } catch (error) {
+      return migrationsUnknown(error);
+    }
+  },
+};
+
+function migrationsUnknown(error: unknown): Verdict {
+  const state = error instanceof pg.DatabaseError ? error.code : undefined;
+  // roles.sql lets the relay read only what it works with; what the migrations make is asked for below.
+  if (state === '42501')
+    return ok(
+      'recorded in outbox.migration, which this role may not read; `migrate --dry-run` tells its owner',
+    );
+  if (state === '42P01' || state === '3F000')
+    return warn(
+      'outbox.migration does not exist',
+      'Run `outbox-relay migrate`, unless another tool applies migrations/.',
+    );
+  throw postgresError(error, 'reading outbox.migration');
+}
+
+const capitalised = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(';') ? '' : '.'}`;
+
+const outboxTable: PostgresCheck = {
+  name: 'outbox table',
+  async run({ pool, config }) {
+    const findings = await examineOutbox(pool, config);
+    const { table } = config.outbox;
+    if (findings.length === 0) return ok(`${table} with all mapped columns, each published`);
+    const refused = findings.filter(({ severity }) => severity !== 'warn');
+    const told = refused.length > 0 ? refused : findings;
+    const message = told.map((finding) => finding.message).join('; ');
+    const fix = [...new Set(told.map((finding) => capitalised(finding.fix)))].join(' ');
+    return refused.length > 0 ? fail(message, fix) : warn(message, fix);
+  },
+};
+
+const publication: PostgresCheck = {
+  name: 'publication',
+  async run(context) {
+    const { pool, config } = context;
+    await readPublication(pool, config);
+    const { root, more, partitioned } = await one<{ root: boolean; more: boolean; partitioned: boolean }>(
+      context,
+      `select pubviaroot as root, pubupdate or pubdelete or pubtruncate as more,
+              (select relkind = 'p' from pg_class where oid = to_regclass($2)) as partitioned
+         from pg_publication where pubname = $1`,
+      [config.publication, quoteTable(config.outbox.table)],
+    );
+    if (partitioned && !root)
+      return fail(
+        `${config.publication} publishes partitions under their own names`,
+        `ALTER PUBLICATION ${config.publication} SET (publish_via_partition_root = true);`,
+      );
+    if (more)
+      return warn(
+        `${config.publication} publishes more than inserts`,
+        `ALTER PUBLICATION ${config.publication} SET (publish = 'insert'); the rest is decoded for nothing.`,
+      );
+    return ok(`${config.publication} covers ${config.outbox.table} and ${heartbeatTable}, inserts only`);
+  },
+};
+
+/** What migrations/roles.sql grants to the relay: relation and rights, or a function. */
+const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] }[] => [
+  { on: quoteTable(config.outbox.table), rights: ['select'] },
+  { on: heartbeatTable, rights: ['select', 'insert', 'delete'] },
+  { on: 'outbox.progress', rights: ['select', 'insert', 'update'] },
+  { on: 'outbox.dead_letter', rights: ['select', 'insert', 'update'] },
+  { on: 'outbox.parked_key', rights: ['select', 'insert', 'update', 'delete'] },
+  { on: 'outbox.key_release', rights: ['select', 'update'] },
+];
+
+const rights: PostgresCheck = {
+  name: 'rights',
+  async run(context) {
+    const { pool, config } = context;
+    const wanted = rightsOfRelay(config).flatMap(({ on, rights }) => rights.map((right) => ({ on, right })));
+    const rows = await query<{ on: string; right: string; granted: boolean | null }>(
+      pool,
+      'reading the rights of the role',
+      `select t.on, t.right, has_table_privilege(to_regclass(t.on), t.right) as granted
+         from unnest($1::text[], $2::text[]) as t("on", "right")`,
+      [wanted.map(({ on }) => on), wanted.map(({ right }) => right)],
+    );
+    const missing = rows
+      .filter(({ granted }) => granted !== true)
+      .map(({ on, right, granted }) => (granted === null ? `${on} (does not exist)` : `${right} on ${on}`));
+    missing.push(...(await missingFunctions(context)));
+    if (missing.length === 0) return ok('all that migrations/roles.sql grants to the relay');
+    return fail(
+      `missing: ${[...new Set(missing)].join(', ')}`,
+      'Run migrations/roles.sql as the owner and connect as a role that has outbox_relay’s rights.',
+    );
+  },
+};
+
+/** A command that does not see every row must not call anything complete; it is refused there, and told here. */
+const hiddenRows: PostgresCheck = {
+  name: 'row-level security',
+  async run({ pool, config }) {
+    const { table } = config.outbox;
+    const rows = await query<{ name: string; shown: boolean }>(
+      pool,
+      'reading row-level security',
+      rowSecurity(table),
+    );
+    if (rows.length === 0) return ok('hides no row from the role');
+    const hiding = rows.filter(({ shown }) => !shown).map(({ name }) => name);
+    const names = rows.map(({ name }) => name).join(', ');
+    if (hiding.length === 0) return ok(`on for ${names}; a policy shows the role every row`);
+    return fail(`may hide rows of ${hiding.join(', ')}`, errorTable.POSTGRES_ROWS_HIDDEN.hint);
+  },
+};
+
+/** What housekeeping calls, as the settings have it. */
+const functionsOfRelay = ({ outbox, deadLetters }: Config): string[] => [
+  ...(outbox.partitionsDaysAhead > 0 ? ['outbox.ensure_partition(date)'] : []),
+  ...(deadLetters.keepClosedDays > 0 ? ['outbox.purge_dead_letters(text, interval, text[])'] : []),
+  ...(deadLetters.keepClosed > 0 ? ['outbox.purge_dead_letters_beyond(text, bigint, text[])'] : []),
+];
+
+async function missingFunctions({ pool, config }: PostgresContext): Promise<string[]> {
+  const rows = await query<{ name: string; exists: boolean }>(
+    pool,
+    'reading the rights of the role',
+    `select name, to_regprocedure(name) is not null as exists from unnest($1::text[]) as name
+      where has_function_privilege(to_regprocedure(name), 'execute') is not true`,
+    [functionsOfRelay(config)],
+  );
+  return rows.map(({ name, exists }) => (exists ? `execute on ${name}` : `${name} (does not exist)`));
+}
+
+/** As `migrate` asks it, of the role that ran it: others could drop, replace or add what the relay works with. */
+const owners: PostgresCheck = {
+  name: 'owners',
+  async run({ pool }) {
+    const [outbox] = await query<{ owner: string }>(
+      pool,
+      'asking who owns the outbox',
+      `select pg_get_userbyid(relowner)::text as owner from pg_class where oid = to_regclass('outbox.progress')`,
+    );
+    if (outbox === undefined) return ok('the schema outbox has no tables yet');
+    const strangers = await findStrangers(pool, outbox.owner);
+    if (strangers.length === 0) return ok(`the schema outbox and all in it are of role ${outbox.owner}`);
+    return fail(
+      `in the schema outbox, role ${outbox.owner} has to trust ${strangers.join(', ')}`,
+      `Look at what it is, then drop it, revoke it, or ALTER ... OWNER TO ${outbox.owner}.`,
+    );
+  },
+};
+
+const trail: PostgresCheck = {
+  name: 'audit trail',
+  async run(context) {
+    const { open } = await one<{ open: boolean }>(
+      context,
+      `select exists (select from pg_roles where rolname = 'outbox_operator' and (
+                 has_any_column_privilege(oid, to_regclass('outbox.dead_letter'), 'update')
+                 or has_any_column_privilege(oid, to_regclass('outbox.dead_letter_action'), 'insert'))) as open`,
+    );
+    if (!open) return ok('no operator can change it by hand');
+    return warn(
+      'outbox_operator may change dead letters and write their trail by hand, as an earlier release had it',
+      'Run migrations/roles.sql again as the owner.',
+    );
+  },
+};
+
+/** What a partition is not attached above, as migration 0012 says and why. */
+const readableBytes = 16 * 1024 * 1024;
+
+const partitions: PostgresCheck = {
+  name: 'partitions',
+  async run(context) {
+    const { partitionsDaysAhead } = context.config.outbox;
+    if (partitionsDaysAhead === 0) return ok('made elsewhere: outbox.partitionsDaysAhead is 0');
+    const { bytes, tomorrow } = await one<{ bytes: string | null; tomorrow: boolean }>(
+      context,
+      `select pg_relation_size(to_regclass('outbox.event_default')) as bytes,
+              to_regclass('outbox.event_' || to_char((now() at time zone 'UTC')::date + 1, 'YYYYMMDD')) is not null
+                as tomorrow`,
+    );
+    if (bytes === null) return ok('outbox.event_default does not exist');
+    const found = `outbox.event_default holds ${describeBytes(Number(bytes))}, tomorrow ${tomorrow ? 'has' : 'has no'} partition`;
+    if (Number(bytes) <= readableBytes) return ok(found);
+    return warn(
+      `${found}, and none is attached above 16 MB, since that would lock it while all of it is read`,
+      'Delete what is published from outbox.event_default, then VACUUM it.',
+    );
+  },
+};
+
+/** Whether a relay ever streamed from this slot. The tables may be missing, which others tell. */
+async function hasMark({ pool, config }: PostgresContext): Promise<boolean> {
+  try {
+    return (await readMarks(pool, config.slot)).initialised;
+  } catch (error) {
+    if (error instanceof RelayError && error.code === 'OUTBOX_TABLE_INVALID') return false;
+    throw error;
+  }
+}
+
+const slot: PostgresCheck = {
+  name: 'slot',
+  async run({ pool, config }) {
+    const found = await readSlot(pool, config.slot);
+    if (found === undefined) {
+      if (!(await hasMark({ pool, config }))) return ok(`${config.slot} is absent; the first start makes it`);
+      return fail(`${config.slot} was used before and is gone`, errorTable.SLOT_MISSING.hint);
+    }
+    const state = found.isActive ? `a relay streams (walsender ${found.activePid})` : 'no relay streams';
+    const described = `${config.slot}: ${state}, ${describeBytes(found.retainedBytes)} of WAL retained, ${describeSlotHealth(found)}`;
+    if (found.walStatus !== 'unreserved') return ok(described);
+    return warn(
+      described,
+      'About to be lost at the next checkpoint: let the relay catch up, or raise max_slot_wal_keep_size and reload.',
+    );
+  },
+};
+
+export const postgresChecks: readonly PostgresCheck[] = [
+  server,
+  primary,
+  walLevel,
+  freeSlot,
+  freeSender,
+  standbys,
+  mayReplicate,
+  migrated,
+  outboxTable,
+  publication,
+  rights,
+  owners,
+  trail,
+  partitions,
+  hiddenRows,
+  postgresPrivacy,
+  slot,
+];

@@ -1,0 +1,47 @@
+/** What the relay needs of the schema registry. */
+import { existsSync } from 'node:fs';
+import type { Config } from '../../config/config.ts';
+import type { RegistryClient } from '../../encode/registry/registry-client.ts';
+import { findRegistered, readSchemaFiles, Versions } from '../schemas/files.ts';
+import { registryPrivacy } from './clear-text.ts';
+import { type Check, fail, ok, warn } from './finding.ts';
+
+export type RegistryContext = { readonly client: RegistryClient; readonly config: Config };
+
+type RegistryCheck = Check<RegistryContext>;
+
+const registry: RegistryCheck = {
+  name: 'registry',
+  async run({ client }) {
+    await client.ping();
+    return ok('answers');
+  },
+};
+
+const subjects: RegistryCheck = {
+  name: 'subjects',
+  async run({ client, config }) {
+    const { directory } = config.schemas;
+    if (!existsSync(directory)) return ok(`no directory ${directory}: the schemas are kept elsewhere`);
+    const files = await readSchemaFiles(config);
+    const missing: string[] = [];
+    const differing: string[] = [];
+    const versions = new Versions(client);
+    for (const file of files) {
+      const references = await versions.references(file);
+      if ((await findRegistered(client, file, references)) !== undefined) continue;
+      const isKnown = (await client.latest(file.subject)) !== undefined;
+      (isKnown ? differing : missing).push(file.subject);
+    }
+    if (missing.length > 0)
+      return fail(`not registered: ${missing.join(', ')}`, 'Run `outbox-relay schemas register`.');
+    if (differing.length > 0)
+      return warn(
+        `the file is not a registered version of ${differing.join(', ')}`,
+        'Run `outbox-relay schemas register`.',
+      );
+    return ok(`${files.length} of ${files.length} schemas in ${directory} are registered`);
+  },
+};
+
+export const registryChecks: readonly RegistryCheck[] = [registry, subjects, registryPrivacy];

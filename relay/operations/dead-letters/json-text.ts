@@ -1,0 +1,15 @@
+/** Writes JSON that `parseLosslessJson` has read, with the digits it was read with. */
+import { ExactNumber, type JsonValue } from '../../encode/formats/avro/json.ts';
+
+// JSON.rawJSON of ES2026, which Node 24 has and the compiler's library does not describe.
+const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
+
+/** @param indent spaces a level; 0 for one line */
+export function jsonText(value: JsonValue, indent = 0): string {
+  return JSON.stringify(value, (_, each: unknown) => rawNumber(each), indent);
+}
+
+function rawNumber(value: unknown): unknown {
+  if (typeof value === 'bigint') return rawJSON(String(value));
+  return value instanceof ExactNumber ? rawJSON(value.source) : value;
+}

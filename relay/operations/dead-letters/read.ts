@@ -1,0 +1,231 @@
+/** Reads dead letters and their trail. Only `readContent` gives a payload, for whoever asks for one dead letter. */
+import type pg from 'pg';
+import type { LeftOut } from '../../capture/transaction.ts';
+import { query } from '../../connect/postgres.ts';
+import { parsePosition } from '../../model/position.ts';
+import {
+  type Letter,
+  type LetterAction,
+  type LetterStatus,
+  parseLetterName,
+  positionText,
+} from './letter.ts';
+import {
+  conditionOf,
+  isBeingReleased,
+  isCovered,
+  isLeftOut,
+  isOfParkedKey,
+  type Selection,
+} from './selection.ts';
+
+type LetterRow = {
+  commit_lsn: string;
+  ordinal: string;
+  event_id: string | null;
+  aggregatetype: string | null;
+  aggregateid: string | null;
+  type: string | null;
+  topic: string | null;
+  subject: string | null;
+  schema_id: number | null;
+  code: string;
+  message: string;
+  path: string | null;
+  status: LetterStatus;
+  left_out: LeftOut | null;
+  is_of_parked_key: boolean;
+  first_seen: Date;
+};
+
+const letterColumns = `commit_lsn::text, ordinal, event_id, aggregatetype, aggregateid, type, topic,
+  context ->> 'subject' as subject, (context ->> 'schemaId')::int as schema_id, code, message, path, status,
+  context -> 'leftOut' as left_out,
+  ${isOfParkedKey} as is_of_parked_key, first_seen`;
+
+/** Dead letters of a page: at some 600 bytes each little memory, and few enough round trips. */
+const pageLetters = 1_000;
+
+/** The oldest positions first, page by page. @throws RelayError POSTGRES_* */
+export async function* pagesOfLetters(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  selection: Selection,
+  limit: number,
+): AsyncGenerator<Letter[]> {
+  let left = limit;
+  let after: Selection['after'];
+  while (left > 0) {
+    const wanted = Math.min(left, pageLetters);
+    const page = await listLetters(client, slot, { ...selection, ...(after && { after }) }, wanted);
+    const last = page.at(-1);
+    if (last !== undefined) yield page;
+    if (last === undefined || page.length < wanted) return;
+    left -= page.length;
+    after = parsePosition(last.position)!;
+  }
+}
+
+/** The oldest positions first, all at once. @throws RelayError POSTGRES_* */
+export async function listLetters(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  selection: Selection,
+  limit: number,
+): Promise<Letter[]> {
+  const { text, values } = conditionOf(slot, selection);
+  const rows = await query<LetterRow>(
+    client,
+    'reading the dead letters',
+    `select ${letterColumns} from outbox.dead_letter as letter where ${text}
+     order by letter.commit_lsn, letter.ordinal limit ${limit}`,
+    values,
+  );
+  return rows.map(toLetter);
+}
+
+function toLetter(row: LetterRow): Letter {
+  return {
+    position: positionText(row.commit_lsn, row.ordinal),
+    eventId: row.event_id,
+    aggregatetype: row.aggregatetype,
+    aggregateid: row.aggregateid,
+    type: row.type,
+    topic: row.topic,
+    subject: row.subject,
+    schemaId: row.schema_id,
+    code: row.code,
+    message: row.message,
+    path: row.path,
+    status: row.status,
+    leftOut: row.left_out,
+    isOfParkedKey: row.is_of_parked_key,
+    firstSeen: row.first_seen.toISOString(),
+  };
+}
+
+/** What a dead letter holds of its event, as Postgres printed it. */
+export type LetterContent = {
+  readonly payload: string | null;
+  readonly headers: string | null;
+  readonly createdAt: string | null;
+};
+
+/** @returns undefined when it is gone */
+export async function readContent(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  letter: Pick<Letter, 'position'>,
+): Promise<LetterContent | undefined> {
+  const { text, values } = conditionOf(slot, byPosition(letter));
+  const [content] = await query<LetterContent>(
+    client,
+    'reading a dead letter',
+    `select payload, headers, event_created_at as "createdAt" from outbox.dead_letter as letter where ${text}`,
+    values,
+  );
+  return content;
+}
+
+/** Of an event that was tried several times, since its reason might have passed. */
+export type LetterFailure = { readonly attempts: number; readonly stack: string };
+
+/** @returns undefined where the reason was clear at once */
+export async function readFailure(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  letter: Pick<Letter, 'position'>,
+): Promise<LetterFailure | undefined> {
+  const { text, values } = conditionOf(slot, byPosition(letter));
+  const [failure] = await query<LetterFailure>(
+    client,
+    'reading a dead letter',
+    `select (context ->> 'attempts')::int as attempts, context ->> 'stack' as stack
+       from outbox.dead_letter as letter where ${text} and context ? 'stack'`,
+    values,
+  );
+  return failure;
+}
+
+type ActionRow = Omit<LetterAction, 'actedAt'> & { readonly actedAt: Date };
+
+/** The trail of one dead letter, oldest first. */
+export async function readActions(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  letter: Pick<Letter, 'position'>,
+): Promise<LetterAction[]> {
+  const { text, values } = conditionOf(slot, byPosition(letter));
+  const rows = await query<ActionRow>(
+    client,
+    'reading the trail of a dead letter',
+    `select action, from_status as "fromStatus", to_status as "toStatus", session_role as "sessionRole", person, note,
+       acted_at as "actedAt" from outbox.dead_letter_action as letter where ${text} order by id`,
+    values,
+  );
+  return rows.map((row) => ({ ...row, actedAt: row.actedAt.toISOString() }));
+}
+
+/** What a selection comes to. */
+export type Tally = {
+  /** Those that can be closed: open, and parked ones where they are asked for. */
+  readonly open: number;
+  /** Of those: the progress does not cover them yet, so the relay may still decide otherwise. */
+  readonly unsettled: number;
+  /** Of those: without their payload or headers, so that they can only be fixed or discarded. */
+  readonly leftOut: number;
+  /** Of those: without an event id, so that they can only be discarded. */
+  readonly withoutId: number;
+  /** Of those: their key waits, so that they are to be released instead of resubmitted. */
+  readonly ofParkedKeys: number;
+  /** Of those: a release of their key is under way. */
+  readonly beingReleased: number;
+  readonly byCode: Readonly<Record<string, number>>;
+};
+
+type TallyRow = {
+  code: string;
+  open: string;
+  unsettled: string;
+  left_out: string;
+  without_id: string;
+  of_parked_keys: string;
+  being_released: string;
+};
+
+/** @param selection of open ones, unless it says otherwise */
+export async function tally(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  selection: Selection,
+): Promise<Tally> {
+  const { text, values } = conditionOf(slot, { statuses: ['open'], ...selection });
+  const rows = await query<TallyRow>(
+    client,
+    'counting the dead letters',
+    // The one row of the progress is joined, not looked up for each.
+    `select code, count(*) as open, count(*) filter (where progress.slot is null or (${isCovered}) is not true) as unsettled,
+       count(*) filter (where ${isLeftOut}) as left_out,
+       count(*) filter (where coalesce(event_id, '') = '') as without_id,
+       count(*) filter (where ${isOfParkedKey}) as of_parked_keys,
+       count(*) filter (where ${isBeingReleased}) as being_released
+     from outbox.dead_letter as letter left join outbox.progress on progress.slot = letter.slot
+     where ${text} group by code order by count(*) desc, code`,
+    values,
+  );
+  const sum = (column: Exclude<keyof TallyRow, 'code'>) =>
+    rows.reduce((total, row) => total + Number(row[column]), 0);
+  return {
+    open: sum('open'),
+    unsettled: sum('unsettled'),
+    leftOut: sum('left_out'),
+    withoutId: sum('without_id'),
+    ofParkedKeys: sum('of_parked_keys'),
+    beingReleased: sum('being_released'),
+    byCode: Object.fromEntries(rows.map(({ code, open }) => [code, Number(open)])),
+  };
+}
+
+export function byPosition({ position }: Pick<Letter, 'position'>): Selection {
+  return { names: [parseLetterName(position)] };
+}

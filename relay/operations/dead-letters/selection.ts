@@ -1,0 +1,85 @@
+/** Which dead letters a command is about, as SQL. Pure. */
+import { formatLsn, type Position } from '../../model/position.ts';
+import type { LetterName, LetterStatus } from './letter.ts';
+
+/** All that are given must hold; of `names`, one. */
+export type Selection = {
+  readonly names?: readonly LetterName[];
+  readonly codes?: readonly string[];
+  readonly types?: readonly string[];
+  readonly aggregatetypes?: readonly string[];
+  readonly keys?: readonly string[];
+  /** Bounds of the time at which it was first seen; the second one exclusive. */
+  readonly since?: Date;
+  readonly until?: Date;
+  readonly statuses?: readonly LetterStatus[];
+  /** Of a later position than that. */
+  readonly after?: Position;
+};
+
+export type Condition = { readonly text: string; readonly values: readonly unknown[] };
+
+/** A condition on `outbox.dead_letter as letter`; `$1` is the slot. */
+export function conditionOf(slot: string, selection: Selection): Condition {
+  const values: unknown[] = [slot];
+  const bind = (value: unknown) => `$${values.push(value)}`;
+  const parts = ['letter.slot = $1'];
+  const among = (column: string, wanted: readonly string[] | undefined) => {
+    if (wanted !== undefined) parts.push(`letter.${column} = any (${bind(wanted)}::text[])`);
+  };
+  among('code', selection.codes);
+  among('type', selection.types);
+  among('aggregatetype', selection.aggregatetypes);
+  among('aggregateid', selection.keys);
+  among('status', selection.statuses);
+  if (selection.since !== undefined) parts.push(`letter.first_seen >= ${bind(selection.since)}`);
+  if (selection.until !== undefined) parts.push(`letter.first_seen < ${bind(selection.until)}`);
+  if (selection.after !== undefined) {
+    const { commitLsn, ordinal } = selection.after;
+    parts.push(
+      `(letter.commit_lsn, letter.ordinal) > (${bind(formatLsn(commitLsn))}::pg_lsn, ${bind(ordinal)}::bigint)`,
+    );
+  }
+  if (selection.names !== undefined) parts.push(named(selection.names, bind));
+  return { text: parts.join(' and '), values };
+}
+
+function named(names: readonly LetterName[], bind: (value: unknown) => string): string {
+  const ids = names.flatMap((name) => (name.kind === 'event' ? [name.eventId] : []));
+  const positions = names.flatMap((name) => (name.kind === 'position' ? [name.position] : []));
+  const parts: string[] = [];
+  if (ids.length > 0) parts.push(`letter.event_id = any (${bind(ids)}::text[])`);
+  if (positions.length > 0) {
+    const lsns = bind(positions.map(({ commitLsn }) => formatLsn(commitLsn)));
+    const ordinals = bind(positions.map(({ ordinal }) => ordinal));
+    parts.push(`(letter.commit_lsn, letter.ordinal) in
+      (select * from unnest(${lsns}::pg_lsn[], ${ordinals}::bigint[]))`);
+  }
+  return parts.length === 0 ? 'false' : `(${parts.join(' or ')})`;
+}
+
+/**
+ * True while its key waits: the relay publishes it when the key is released, in its place. Counted, not EXISTS: for that
+ * Postgres reads every parked key anew for each page or round of letters.
+ */
+export const isOfParkedKey = `(select count(*) > 0 from outbox.parked_key as parked where parked.slot = letter.slot
+  and parked.topic = letter.topic and parked.key = letter.aggregateid and parked.released_lsn is null)`;
+
+/** True while it holds no payload, or not all of its other columns, because the row was too large. */
+export const isLeftOut = `coalesce((letter.context -> 'leftOut') - 'rowBytes' <> '{}', false)`;
+
+/** True while a release of its key was asked for and the relay has not met it: it must stay as it is. */
+export const isBeingReleased = `exists (select from outbox.key_release as release where release.slot = letter.slot
+  and release.topic = letter.topic and release.key = letter.aggregateid and release.outcome is null)`;
+
+/**
+ * True once the progress covers the event. Before that the relay may read it again and decide otherwise, for instance
+ * because a schema was registered meanwhile: sent by a person too, it would be published twice. The copy of the progress
+ * lags, which errs on the safe side. What is of another cluster, where the database was before, nobody reads again.
+ */
+export const isCovered = `letter.system_identifier <> coalesce(progress.system_identifier, '') or
+  letter.commit_lsn < progress.end_lsn or
+  (letter.commit_lsn = progress.partial_commit_lsn and letter.ordinal < progress.partial_ordinal)`;
+
+/** The same, where the progress is not at hand. */
+export const isSettled = `exists (select from outbox.progress where progress.slot = letter.slot and (${isCovered}))`;

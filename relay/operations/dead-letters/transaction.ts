@@ -1,0 +1,84 @@
+/**
+ * One Postgres transaction on dead letters, and who is behind it. What a person does is in the trail exactly if it was
+ * done, because both are in this transaction; and no two people send the dead letters of a slot at the same time, so that
+ * the order among them is that of their positions.
+ */
+import { userInfo } from 'node:os';
+import pg from 'pg';
+import type { Config } from '../../config/config.ts';
+import { assertRowsShown, createClient, postgresError, query } from '../../connect/postgres.ts';
+import { RelayError } from '../../errors.ts';
+
+/** A statement may wait for somebody else's large one, where `database.statementTimeoutMs` is meant for bookkeeping. */
+const statementTimeoutMs = 600_000;
+
+/** Runs `work` in a transaction of its own connection; whatever fails rolls all of it back. */
+export async function inTransaction<Result>(
+  config: Config,
+  work: (client: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  const client = createClient(config, 'outbox-relay dead-letters', statementTimeoutMs);
+  try {
+    await client.connect();
+    await client.query('begin');
+    const result = await work(client);
+    await assertLettersShown(client, config);
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    throw refusalOf(error) ?? postgresError(error, 'working on dead letters');
+  } finally {
+    // Closing a connection ends its transaction.
+    await client.end().catch(() => {});
+  }
+}
+
+/** After a read, so that dead letters that row-level security hides by now are not called none. @throws RelayError POSTGRES_* */
+export function assertLettersShown(client: pg.Pool | pg.ClientBase, config: Config): Promise<void> {
+  return assertRowsShown(client, config, tablesOfLetters);
+}
+
+const tablesOfLetters = [
+  'outbox.dead_letter',
+  'outbox.parked_key',
+  'outbox.key_release',
+  'outbox.progress',
+] as const;
+
+/** Waits for whoever works on the dead letters of the slot. */
+export async function takeTurn(client: pg.ClientBase, slot: string): Promise<void> {
+  await query(client, 'waiting for another command on the dead letters', 'select outbox.take_turn($1)', [
+    slot,
+  ]);
+}
+
+/** The login on this machine; the trail has the role of Postgres beside it. */
+export function whoami(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A container may run under a number that has no name.
+    return `uid ${process.getuid?.() ?? '?'}`;
+  }
+}
+
+/**
+ * What the outbox table does not accept: a value (class 22), a constraint (23), a generated column (428C9), a type (42804,
+ * 42846), a column or function that is not there (42703, 42883), or what a trigger of it raises (P0). Not with the
+ * server's details, which hold values.
+ */
+const refusals = /^(22|23|P0|428C9|42804|42846|42703|42883)/;
+
+function refusalOf(error: unknown): RelayError | undefined {
+  const cause = error instanceof RelayError ? error.cause : error;
+  if (!(cause instanceof pg.DatabaseError) || !refusals.test(cause.code ?? '')) return undefined;
+  const { code, table, column, constraint } = cause;
+  const where = Object.entries({ table, column, constraint }).flatMap(([what, name]) =>
+    name === undefined ? [] : `, ${what} ${name}`,
+  );
+  return new RelayError(
+    'OUTBOX_TABLE_INVALID',
+    `the outbox table does not take the event back: SQLSTATE ${code}${where.join('')}; nothing was changed`,
+    { cause },
+  );
+}

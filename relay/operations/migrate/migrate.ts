@@ -1,0 +1,263 @@
+/**
+ * Applies `migrations/*.sql` to a database, each once, in order, in one transaction each, and records them in
+ * `outbox.migration`. Promise: any number of runs at once end as one; a run that dies leaves whole migrations only.
+ */
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import { postgresError } from '../../connect/postgres.ts';
+import { SessionClient, withSession } from '../../connect/postgres-session.ts';
+import { RelayError } from '../../errors.ts';
+import { assertOwn } from './owners.ts';
+import {
+  labelOf,
+  type Migration,
+  type MigrationFile,
+  type MigrationPlan,
+  planMigrations,
+  readMigrations,
+  withoutSql,
+} from './plan.ts';
+
+export type { Migration } from './plan.ts';
+
+export type MigrateOptions = {
+  /** Of a role that may create in the database; it becomes the owner of the schema `outbox`. */
+  readonly databaseUrl: string;
+  /** Where the numbered files are; the release's own by default. */
+  readonly directory?: string;
+  /** Changes nothing, not even `outbox.migration`. */
+  readonly dryRun?: boolean;
+  /** Number of the last migration to apply. */
+  readonly to?: number;
+  /** For how long it waits, in ms; the release's own limits by default. */
+  readonly waits?: Waits;
+  /** Called after each migration has committed. */
+  readonly onProgress?: (migration: Migration, elapsedMs: number) => void;
+};
+
+export type Waits = {
+  /** For another run to end its migration. */
+  readonly turnMs: number;
+  /** For any other lock. */
+  readonly lockMs: number;
+};
+
+export type MigrateResult = {
+  /** What this run applied. */
+  readonly applied: readonly Migration[];
+  /** What is still to be applied: in a dry run all that would run, otherwise what `to` left out. */
+  readonly pending: readonly Migration[];
+  /** What had been applied before. */
+  readonly already: readonly Migration[];
+};
+
+const releaseMigrations = fileURLToPath(new URL('../../../migrations/', import.meta.url));
+
+const releaseWaits: Waits = {
+  // The longest migration of ours builds indexes over dead letters, a million of them in some 10 s.
+  turnMs: 60_000,
+  // Who waits for a lock of the strongest kind has all later ones wait behind him, the application's INSERTs too.
+  lockMs: 5_000,
+};
+
+/** A server that accepts no connection for this long is down; it is less than what most deploy tools wait. */
+const connectTimeoutMs = 10_000;
+
+/**
+ * @throws RelayError `MIGRATION_CONFLICT` before any change when the database does not fit the files, and when it does not
+ * take a migration; `POSTGRES_*`, also where a lock was not free in time; `TLS_REFUSED`
+ */
+export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
+  const files = await readMigrations(options.directory ?? releaseMigrations);
+  const client = new SessionClient({
+    // A migration may take long, and what it waits for is told by nobody but the server.
+    connectionString: withSession(options.databaseUrl, { statementTimeoutMs: 0 }),
+    application_name: 'outbox-relay migrate',
+    connectionTimeoutMillis: connectTimeoutMs,
+  });
+  // A connection that breaks between two queries is reported here; the next query then fails and says so.
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return options.dryRun ? await look(client, files, options) : await applyAll(client, files, options);
+  } catch (error) {
+    throw postgresError(error, 'migrating');
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function look(
+  client: pg.Client,
+  files: readonly MigrationFile[],
+  { to }: MigrateOptions,
+): Promise<MigrateResult> {
+  await assertOwn(client);
+  const recorded = (await hasRecord(client)) ? await readRecorded(client) : [];
+  const plan = planMigrations(files, recorded, to);
+  return { applied: [], pending: plan.next.map(withoutSql), already: plan.already };
+}
+
+async function applyAll(
+  client: pg.Client,
+  files: readonly MigrationFile[],
+  { to, waits = releaseWaits, onProgress }: MigrateOptions,
+): Promise<MigrateResult> {
+  if (!(await hasRecord(client))) {
+    // Refuses what can be refused before it makes anything.
+    planMigrations(files, [], to);
+    await createRecord(client);
+  }
+  const applied: Migration[] = [];
+  for (;;) {
+    const startedAtMs = performance.now();
+    const plan = await applyNext(client, files, to, waits);
+    const [next] = plan.next;
+    if (next === undefined) {
+      const already = plan.already.filter(({ number }) => !applied.some((own) => own.number === number));
+      return { applied, pending: plan.later, already };
+    }
+    applied.push(withoutSql(next));
+    onProgress?.(withoutSql(next), performance.now() - startedAtMs);
+  }
+}
+
+async function hasRecord(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query(`select to_regclass('outbox.migration') is not null as exists`);
+  return rows[0]?.exists === true;
+}
+
+async function readRecorded(client: pg.Client): Promise<Migration[]> {
+  const { rows } = await client.query<Migration>('select number, name, checksum from outbox.migration');
+  return rows;
+}
+
+/** What a run meets that makes the schema or the table at the same time as another; the other one has committed then. */
+const madeMeanwhile: ReadonlySet<string | undefined> = new Set(['23505', '42P06', '42P07']);
+
+async function createRecord(client: pg.Client): Promise<void> {
+  try {
+    await client.query('begin');
+    await client.query('create schema if not exists outbox');
+    await assertOwn(client);
+    await client.query(`
+      create table outbox.migration (
+        number     int         primary key,
+        name       text        not null,
+        checksum   text        not null,
+        applied_at timestamptz not null default now()
+      );
+      comment on table outbox.migration is 'Applied by outbox-relay migrate; checksum is the SHA-256 of the file.';
+      commit`);
+  } catch (error) {
+    if (!madeMeanwhile.has(sqlStateOf(error))) throw error;
+    await client.query('rollback');
+    if (!(await hasRecord(client))) await createRecord(client);
+  }
+}
+
+/**
+ * Applies the first migration that is missing, in a transaction of its own, if one is. The lock on the table of migrations
+ * is its turn: whoever comes second waits, and looks again. An advisory lock could be taken by anybody who may connect.
+ */
+async function applyNext(
+  client: pg.Client,
+  files: readonly MigrationFile[],
+  to: number | undefined,
+  waits: Waits,
+): Promise<MigrationPlan> {
+  await begin(client, waits);
+  await assertOwn(client);
+  const plan = planMigrations(files, await readRecorded(client), to);
+  const [file] = plan.next;
+  if (file === undefined) {
+    await client.query('rollback');
+    return plan;
+  }
+  try {
+    await client.query(file.sql);
+    await client.query('insert into outbox.migration (number, name, checksum) values ($1, $2, $3)', [
+      file.number,
+      file.name,
+      file.checksum,
+    ]);
+    await client.query('commit');
+  } catch (error) {
+    throw await migrationFailure(client, error, file, waits);
+  }
+  return plan;
+}
+
+async function begin(client: pg.Client, { turnMs, lockMs }: Waits): Promise<void> {
+  try {
+    await client.query(`begin; set local lock_timeout = ${turnMs}`);
+    await client.query('lock table outbox.migration in share row exclusive mode');
+    await client.query(`set local lock_timeout = ${lockMs}`);
+  } catch (error) {
+    if (sqlStateOf(error) !== lockNotAvailable) throw error;
+    throw await lockFailure(client, error, `outbox.migration was not free within ${turnMs} ms`);
+  }
+}
+
+/** Already there: made by hand or by another tool, of which `outbox.migration` knows nothing. */
+const duplicateObjectStates: ReadonlySet<string | undefined> = new Set(['42P06', '42P07', '42710', '42723']);
+
+const lockNotAvailable = '55P03';
+
+/** The transaction is rolled back when the session ends, and it ends with this error. */
+async function migrationFailure(
+  client: pg.Client,
+  error: unknown,
+  file: MigrationFile,
+  { lockMs }: Waits,
+): Promise<RelayError> {
+  const label = labelOf(file);
+  const state = sqlStateOf(error);
+  if (state === lockNotAvailable)
+    return lockFailure(client, error, `${label} needs a lock that was not free within ${lockMs} ms`);
+  const failure = postgresError(error, `${label} failed`);
+  const options = { cause: error, context: { number: file.number, name: file.name, sqlState: state } };
+  if (duplicateObjectStates.has(state))
+    return new RelayError(
+      'MIGRATION_CONFLICT',
+      `${failure.message}; outbox.migration does not say that outbox-relay made it, so something else did: rename or drop it, or go on with the tool that made it`,
+      options,
+    );
+  // A database that has what a migration needs to make, or lacks what it changes.
+  const isOurs = failure.code === 'INTERNAL' || failure.code === 'OUTBOX_TABLE_INVALID';
+  return new RelayError(isOurs ? 'MIGRATION_CONFLICT' : failure.code, failure.message, options);
+}
+
+/** @throws RelayError POSTGRES_UNAVAILABLE: whoever has the lock lets go of it one day */
+async function lockFailure(client: pg.Client, error: unknown, message: string): Promise<RelayError> {
+  const holders = await readLockHolders(client).catch(() => []);
+  const named = holders.length > 0 ? `: ${holders.join('; ')}` : '';
+  return new RelayError(
+    'POSTGRES_UNAVAILABLE',
+    `${message}${named}. Wait for the holder, or end it with pg_terminate_backend, and migrate again`,
+    { cause: error, context: { sqlState: lockNotAvailable } },
+  );
+}
+
+async function readLockHolders(client: pg.Client): Promise<string[]> {
+  await client.query('rollback');
+  const { rows } = await client.query<{ pid: number; role: string; application: string; tables: string }>(
+    `select activity.pid, activity.usename as role, activity.application_name as application,
+            string_agg(distinct held.relation::regclass || ' ' || held.mode, ', ') as tables
+       from pg_locks as held
+       join pg_class as relation on relation.oid = held.relation
+       join pg_stat_activity as activity on activity.pid = held.pid
+      where held.granted and held.pid <> pg_backend_pid() and relation.relkind in ('r', 'p')
+        and held.database = (select oid from pg_database where datname = current_database())
+        and relation.relnamespace = (select oid from pg_namespace where nspname = 'outbox')
+      group by 1, 2, 3 order by 1 limit 5`,
+  );
+  return rows.map(
+    ({ pid, role, application, tables }) =>
+      `process ${pid} of role ${role}${application === '' ? '' : ` (${application})`} holds ${tables}`,
+  );
+}
+
+function sqlStateOf(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined;
+}

@@ -1,0 +1,187 @@
+/**
+ * The schema files of a repository and the subjects they belong to. `<directory>/<aggregatetype>/<any name>.avsc` holds
+ * one record; the folder gives the topic by `topics.template`, the record's full name gives the `type`. A file may name
+ * the type that another one describes; `<directory>/<any name>.avsc` holds a type for that alone, under its full name.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import type { Config } from '../../config/config.ts';
+import { compileSchema, parseAvroSchema } from '../../encode/formats/avro/writer.ts';
+import type { Reference, RegistryClient } from '../../encode/registry/registry-client.ts';
+import { Router } from '../../encode/route.ts';
+import { asRelayError, RelayError } from '../../errors.ts';
+import { folderOf, linkFiles, type NamedFile, namesIn, orderFiles } from './references.ts';
+import { compactJson, readSchemaText } from './schema-text.ts';
+
+export type SchemaFile = {
+  /** Below the directory, with slashes. */
+  readonly file: string;
+  /** The full name of what it describes, as events name it in `type`. */
+  readonly name: string;
+  readonly subject: string;
+  /** As `compactJson` gives it. */
+  readonly schemaText: string;
+  /** Whether events are of it, or only other files name it. */
+  readonly isEvent: boolean;
+  /** The files whose types it names. */
+  readonly uses: readonly SchemaFile[];
+  /** Their texts and those of what they use, what one builds on before it. */
+  readonly usedTexts: readonly string[];
+};
+
+/**
+ * The id under which the registry has the file's schema for its subject, whatever its layout; undefined if it has not.
+ * @param references versions of what it uses, as the registry would be told; undefined where one has none yet
+ */
+export async function findRegistered(
+  client: RegistryClient,
+  { subject, schemaText }: SchemaFile,
+  references: readonly Reference[] | undefined,
+): Promise<number | undefined> {
+  if (references === undefined) return undefined;
+  const latest = await client.latest(subject);
+  if (latest === undefined) return undefined;
+  if (references.length === 0 && compactJson(latest.schemaText) === schemaText) return latest.id;
+  return client.find(subject, schemaText, references);
+}
+
+/** Which versions the files' types have in the registry, as far as files are asked about in their order. */
+export class Versions {
+  readonly #client: RegistryClient;
+  readonly #versions = new Map<SchemaFile, number | undefined>();
+
+  constructor(client: RegistryClient) {
+    this.#client = client;
+  }
+
+  /** What the registry is told of what a file uses; undefined where something of it is not registered as it is. */
+  async references({ uses }: SchemaFile): Promise<readonly Reference[] | undefined> {
+    const references: Reference[] = [];
+    for (const used of uses) {
+      const version = await this.#versionOf(used);
+      if (version === undefined) return undefined;
+      references.push({ name: used.name, subject: used.subject, version });
+    }
+    return references;
+  }
+
+  async #versionOf(file: SchemaFile): Promise<number | undefined> {
+    const known = this.#versions.get(file);
+    if (known !== undefined) return known;
+    const references = await this.references(file);
+    const version = references && (await this.#client.findVersion(file.subject, file.schemaText, references));
+    this.#versions.set(file, version);
+    return version;
+  }
+}
+
+type ReadFile = NamedFile & { readonly schemaText: string };
+
+/**
+ * Reads and checks all `.avsc` files, each after those it uses, else in the order of their paths.
+ * @throws RelayError CONFIG_INVALID listing everything that is wrong with them
+ */
+export async function readSchemaFiles(config: Config): Promise<SchemaFile[]> {
+  const { directory } = config.schemas;
+  const faults: string[] = [];
+  const onFault = (file: string, fault: string) => void faults.push(`${file}: ${fault}`);
+  const attempt = <T>(file: string, work: () => T): T | undefined => {
+    try {
+      return work();
+    } catch (error) {
+      return void onFault(file, asRelayError(error).message);
+    }
+  };
+  const read: ReadFile[] = [];
+  for (const file of await listFiles(directory)) {
+    const text = await readFile(join(directory, file), 'utf8');
+    const one = attempt(file, () => readNames(file, text));
+    if (one !== undefined) read.push(one);
+  }
+  const links = linkFiles(read, onFault);
+  const order = orderFiles(links, onFault);
+  const files = new Map<string, SchemaFile>();
+  const used = new Set([...links.values()].flat());
+  const router = new Router(config);
+  for (const file of order ?? []) {
+    const names = read.find((each) => each.file === file)!;
+    const uses = links.get(file)!.map((target) => files.get(target));
+    // What is wrong with a file it uses is told already.
+    if (uses.includes(undefined)) continue;
+    const one = attempt(file, () => assign(names, uses as SchemaFile[], used.has(file), config, router));
+    if (one !== undefined) files.set(file, one);
+  }
+  faults.push(...sharedSubjects([...files.values()]));
+  if (faults.length > 0)
+    throw new RelayError(
+      'CONFIG_INVALID',
+      `the schemas in ${directory} have ${faults.length} fault(s):\n  ${faults.join('\n  ')}`,
+    );
+  return [...files.values()];
+}
+
+/** @throws RelayError SCHEMA_INVALID */
+function readNames(file: string, text: string): ReadFile {
+  const { schema, schemaText } = readSchemaText(text);
+  const { name, used } = namesIn(schema);
+  return { file, name: name ?? '', used, schemaText };
+}
+
+async function listFiles(directory: string): Promise<string[]> {
+  try {
+    const names = await readdir(directory, { recursive: true });
+    return names
+      .filter((name) => name.endsWith('.avsc'))
+      .map((name) => name.split(sep).join('/'))
+      .sort();
+  } catch (cause) {
+    throw new RelayError('CONFIG_INVALID', `schemas.directory cannot be read: ${directory}`, { cause });
+  }
+}
+
+function assign(
+  { file, schemaText, name }: ReadFile,
+  uses: readonly SchemaFile[],
+  isUsed: boolean,
+  config: Config,
+  router: Router,
+): SchemaFile {
+  const usedTexts = [...new Set(uses.flatMap((each) => [...each.usedTexts, each.schemaText]))];
+  const type = parseAvroSchema(schemaText, usedTexts);
+  const { faults } = compileSchema(type);
+  if (faults.length > 0) throw new RelayError('SCHEMA_INVALID', faults.join(' '));
+  const { typeName } = type;
+  const isRecord = typeName === 'record' && name !== '';
+  const isNamed = isRecord || typeName === 'enum' || typeName === 'fixed';
+  const byName = config.schemas.subjectStrategy === 'record';
+  // Only for others to name: anything but a record, and what lies in no folder that would tell its topic.
+  const isShared = isUsed && isNamed && (!isRecord || (folderOf(file) === '' && !byName));
+  if (!isRecord && !isShared) throw new RelayError('SCHEMA_INVALID', 'it describes no record');
+  const subject = isShared || byName ? name : router.subject(topicOf(file, name, router), name);
+  return { file, name, subject, schemaText, isEvent: !isShared, uses, usedTexts };
+}
+
+function topicOf(file: string, name: string, router: Router): string {
+  const [aggregatetype, ...rest] = file.split('/');
+  if (aggregatetype === undefined || rest.length !== 1)
+    throw new RelayError('CONFIG_INVALID', 'it must lie in a folder named for its aggregatetype');
+  const topic = router.topic(aggregatetype, name);
+  if (topic === undefined)
+    throw new RelayError(
+      'CONFIG_INVALID',
+      `its folder ${aggregatetype} gives no topic that topics.allow lists`,
+    );
+  return topic;
+}
+
+/** Two files under one subject would be versions of each other, registered in the order of their names. */
+function sharedSubjects(files: readonly SchemaFile[]): string[] {
+  const firstOf = new Map<string, string>();
+  const faults: string[] = [];
+  for (const { file, subject } of files) {
+    const first = firstOf.get(subject);
+    if (first !== undefined) faults.push(`${file}: its subject ${subject} is that of ${first}`);
+    else firstOf.set(subject, file);
+  }
+  return faults;
+}

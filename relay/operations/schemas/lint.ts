@@ -1,0 +1,149 @@
+/**
+ * What a valid schema says and hardly means: logical types that Avro passes over in silence, so that a time becomes a bare
+ * number, and defaults that are slips or that older parsers refuse. Pure; warnings only, for any of them may be meant.
+ */
+import { isDecimal } from '../../encode/formats/avro/decimal.ts';
+import type { JsonValue } from '../../encode/formats/avro/json.ts';
+import { type JsonObject, underlyingOf } from './model.ts';
+
+export type Warning = {
+  /** Place in the event, `$.lines[].price`. */
+  readonly path: string;
+  readonly explanation: string;
+  readonly remedy: string;
+};
+
+/** In the order of the schema. */
+export function lintSchema(schema: JsonValue): Warning[] {
+  const warnings: Warning[] = [];
+  visit(schema, '$', warnings);
+  return warnings;
+}
+
+function visit(schema: JsonValue | undefined, path: string, warnings: Warning[]): void {
+  if (Array.isArray(schema)) {
+    for (const branch of schema) visit(branch, path, warnings);
+    return;
+  }
+  if (!isObject(schema)) return;
+  const { type } = schema;
+  if (isObject(type) || Array.isArray(type)) {
+    lintBeside(schema, path, warnings);
+    visit(type, path, warnings);
+    return;
+  }
+  const fault = logicalFault(schema);
+  if (fault !== undefined) warnings.push({ path, ...fault });
+  visit(schema.items, `${path}[]`, warnings);
+  visit(schema.values, `${path}[*]`, warnings);
+  if (!Array.isArray(schema.fields)) return;
+  for (const field of schema.fields) {
+    if (!isObject(field)) continue;
+    const place = `${path}.${String(field.name)}`;
+    lintBeside(field, place, warnings);
+    lintDefault(field, place, warnings);
+    visit(field.type, place, warnings);
+  }
+}
+
+/** `logicalType` of what is not the type itself but holds it: the commonest slip of all. */
+function lintBeside({ type, logicalType, precision, scale }: JsonObject, path: string, to: Warning[]): void {
+  if (logicalType === undefined) return;
+  const inner = typeof type === 'string' ? { type, logicalType, precision, scale } : undefined;
+  to.push({
+    path,
+    explanation: `logicalType ${show(logicalType)} stands beside the type and not in it, so it counts for nothing`,
+    remedy:
+      inner === undefined
+        ? 'Move it into the innermost object that has the "type".'
+        : `Write "type": ${show(inner)}.`,
+  });
+}
+
+function logicalFault(schema: JsonObject): Pick<Warning, 'explanation' | 'remedy'> | undefined {
+  const { type, logicalType: name, size } = schema;
+  if (name === undefined) return undefined;
+  const nothing = 'so it counts for nothing, and values are of the type underneath';
+  if (typeof name !== 'string' || !Object.hasOwn(underlyingOf, name))
+    return {
+      explanation: `Avro has no logical type ${show(name)}, ${nothing}`,
+      remedy: `It has ${Object.keys(underlyingOf).join(', ')}. Leave it, if consumers know this one.`,
+    };
+  const fitting = underlyingOf[name]!;
+  if (!fitting.includes(String(type)) && !fitting.includes(`${type}${size}`))
+    return {
+      explanation: `${name} does not belong on ${type}, ${nothing}`,
+      remedy: `It belongs on ${fitting.map(describeBase).join(' or ')}.`,
+    };
+  const { precision, scale = 0 } = schema;
+  if (name !== 'decimal' || isDecimal(precision, scale, type === 'fixed' ? Number(size) : undefined))
+    return undefined;
+  return { explanation: `${decimalFault(precision, scale)}, ${nothing}`, remedy: decimalRemedy };
+}
+
+const decimalRemedy =
+  'Give "precision" and "scale" as whole numbers without quotes, the scale at most the precision, and a fixed that has room for it.';
+
+function decimalFault(precision: JsonValue | undefined, scale: JsonValue): string {
+  if (precision === undefined) return 'the decimal has no precision';
+  const isWhole = (value: JsonValue) => Number.isInteger(value) && Number(value) >= 0;
+  if (!isWhole(precision)) return `the precision ${show(precision)} is no whole number`;
+  if (!isWhole(scale)) return `the scale ${show(scale)} is no whole number`;
+  if (Number(scale) > Number(precision))
+    return `the scale ${show(scale)} is over the precision ${show(precision)}`;
+  return `the precision ${show(precision)} is 0 or more than the fixed has room for`;
+}
+
+function lintDefault(field: JsonObject, path: string, to: Warning[]): void {
+  const { type, default: value } = field;
+  if (value === undefined || !Array.isArray(type)) return;
+  const [first] = type;
+  if (value === 'null' && type.includes('null')) {
+    to.push({
+      path,
+      explanation:
+        'the default is the text "null", and not null: an event without the field gets four letters',
+      remedy: 'Write "default": null, and "null" as the first type of the union.',
+    });
+  } else if (first !== undefined && !mayBeOf(value, first)) {
+    to.push({
+      path,
+      explanation: `the default ${show(value)} is not of the first type of the union; before Avro 1.12 it had to be, and many parsers of consumers refuse the schema`,
+      remedy: 'Put the type of the default first in the union.',
+    });
+  }
+}
+
+/** By kind only: whether it fits in full is the encoder's to say. */
+function mayBeOf(value: JsonValue, schema: JsonValue): boolean {
+  const type = isObject(schema) ? schema.type : schema;
+  if (isObject(type)) return mayBeOf(value, type);
+  const texts = ['string', 'bytes', 'enum', 'fixed'];
+  const numbers = ['int', 'long', 'float', 'double'];
+  const known: Readonly<Record<string, boolean>> = {
+    null: value === null,
+    boolean: typeof value === 'boolean',
+    array: Array.isArray(value),
+    map: isObject(value),
+    record: isObject(value),
+    ...Object.fromEntries(texts.map((each) => [each, typeof value === 'string'])),
+    // Long ones are bigints, or keep their text.
+    ...Object.fromEntries(
+      numbers.map((each) => [each, !['string', 'boolean'].includes(typeof value) && value !== null]),
+    ),
+  };
+  // A name leads elsewhere.
+  return known[String(type)] ?? value !== null;
+}
+
+function describeBase(base: string): string {
+  return base.replace(/^fixed(\d+)$/, 'a fixed of $1 bytes');
+}
+
+function show(value: unknown): string {
+  return JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? String(item) : item));
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,68 @@
+/** The newest rows of the outbox table, as the relay would have captured them. Reads only. */
+import pg from 'pg';
+import type { OutboxRow } from '../../capture/transaction.ts';
+import type { Config } from '../../config/config.ts';
+import { assertRowsShown, openClient, query, quoteTable } from '../../connect/postgres.ts';
+import { RelayError } from '../../errors.ts';
+
+/** Rows of one FETCH: some 300 kB, and progress that moves. */
+const fetchRows = 500;
+
+/** The table has no index by time, so the newest rows may take a scan; `statementTimeoutMs` is meant for bookkeeping. */
+const scanTimeoutMs = 600_000;
+
+/** `since` is an ISO 8601 time: rows written before are left out, and whole days of the table with them. */
+export type Recent = { readonly limit: number; readonly since?: string };
+
+/**
+ * Hands over the newest rows, newest first where the table has a time column.
+ * @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID; CONFIG_INVALID for `since` without a time column
+ */
+export async function readRecentRows(
+  config: Config,
+  recent: Recent,
+  onRows: (rows: readonly OutboxRow[]) => Promise<void>,
+): Promise<void> {
+  const { text, values } = selectRecent(config, recent);
+  const client = await openClient(config, 'outbox-relay schemas test', scanTimeoutMs);
+  try {
+    await query(client, 'reading the outbox table', 'begin read only');
+    await query(client, 'reading the outbox table', `declare recent no scroll cursor for ${text}`, values);
+    for (;;) {
+      const rows = await query<OutboxRow>(
+        client,
+        'reading the outbox table',
+        `fetch ${fetchRows} from recent`,
+      );
+      if (rows.length > 0) await onRows(rows);
+      if (rows.length < fetchRows) break;
+    }
+    await assertRowsShown(client, config, [config.outbox.table]);
+  } finally {
+    await client.end().catch(() => {});
+  }
+}
+
+function selectRecent({ outbox }: Config, { limit, since }: Recent): { text: string; values: unknown[] } {
+  const { id, aggregatetype, aggregateid, type, payload, headers, createdAt } = outbox.columns;
+  const column = (name: string, as: string) =>
+    `${name === '' ? 'null' : pg.escapeIdentifier(name)}::text as "${as}"`;
+  if (since !== undefined && createdAt === '')
+    throw new RelayError('CONFIG_INVALID', '--since needs a time column: outbox.columns.createdAt is empty');
+  const columns = [
+    column(id, 'id'),
+    column(aggregatetype, 'aggregatetype'),
+    column(aggregateid, 'aggregateid'),
+    column(type, 'type'),
+    column(payload, 'payload'),
+    column(headers, 'headers'),
+    column(createdAt, 'createdAt'),
+  ];
+  const time = createdAt === '' ? undefined : pg.escapeIdentifier(createdAt);
+  const where = since === undefined ? '' : `where ${time} >= $2`;
+  const order = time === undefined ? '' : `order by ${time} desc`;
+  return {
+    text: `select ${columns.join(', ')} from ${quoteTable(outbox.table)} ${where} ${order} limit $1`,
+    values: since === undefined ? [limit] : [limit, since],
+  };
+}

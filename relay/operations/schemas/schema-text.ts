@@ -1,0 +1,66 @@
+/**
+ * Owns the reading of an `.avsc` file: JSON, in which Avro's own Java parser takes comments, and editors leave a byte
+ * order mark. Registries take neither, so both are left out. What is not JSON is named with its place. Pure.
+ */
+import { type JsonValue, parseLosslessJson } from '../../encode/formats/avro/json.ts';
+import { RelayError } from '../../errors.ts';
+
+/** @throws RelayError SCHEMA_INVALID with line and column */
+export function readSchemaText(text: string): { readonly schema: JsonValue; readonly schemaText: string } {
+  const plain = withoutComments(text.replace(/^\uFEFF/, ' '));
+  try {
+    return { schema: parseLosslessJson(plain), schemaText: compactJson(plain) };
+  } catch {
+    throw new RelayError('SCHEMA_INVALID', `The schema is not JSON: ${jsonFault(plain)}.`);
+  }
+}
+
+/**
+ * JSON without the spaces between its tokens, digits untouched. Spaces mean nothing in a schema, but Apicurio takes
+ * another text for another version.
+ */
+export function compactJson(text: string): string {
+  return text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, '$1');
+}
+
+/** Spaces instead of comments, so that every place stays where it is. One that does not end stays, as a fault. */
+function withoutComments(text: string): string {
+  return text.replace(/("(?:[^"\\\n]|\\.)*")|\/\/[^\n\r]*|\/\*[\s\S]*?\*\//g, (found, string?: string) =>
+    string === undefined ? found.replace(/[^\n\r]/g, ' ') : found,
+  );
+}
+
+function jsonFault(text: string): string {
+  const message = parseFault(text) ?? 'it is nested too deeply';
+  const [reason] = message.split(/, (?="|\.\.\.)| in JSON at | after JSON at |(?<=JSON) at /, 1);
+  const before = text.slice(0, placeOf(text, message)).split('\n');
+  return `${reason} at line ${before.length}, column ${before.at(-1)!.length + 1}`;
+}
+
+/** V8 names the place of most faults. For the others it is where the shortest part ends that is wrong whatever follows. */
+function placeOf(text: string, message: string): number {
+  const [, position] = / at position (\d+)/.exec(message) ?? [];
+  if (position !== undefined) return Number(position);
+  if (isUnfinished(message)) return text.length;
+  let [fine, wrong] = [0, text.length];
+  while (wrong - fine > 1) {
+    const middle = Math.floor((fine + wrong) / 2);
+    const fault = parseFault(text.slice(0, middle));
+    if (fault === undefined || isUnfinished(fault) || fault.includes(` at position ${middle}`)) fine = middle;
+    else wrong = middle;
+  }
+  return fine;
+}
+
+function isUnfinished(message: string): boolean {
+  return /^Unexpected end|^Unterminated string|^No number after/.test(message);
+}
+
+function parseFault(text: string): string | undefined {
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * What the registry knows of a subject's past and how it judges its future: versions, compatibility level, verdict. For
+ * commands that a person or CI runs once; the relay itself needs none of it (`encode/registry-client.ts`). As there, a
+ * subject is absent only when the registry says so.
+ * @see https://docs.confluent.io/platform/current/schema-registry/develop/api.html
+ */
+import type { Config } from '../../config/config.ts';
+import { type Answer, RegistryHttp } from '../../connect/registry-http.ts';
+import {
+  bodyOf,
+  type Reference,
+  RegistryClient,
+  refuseUnlessAvro,
+} from '../../encode/registry/registry-client.ts';
+import { RelayError } from '../../errors.ts';
+
+export const levels = [
+  'NONE',
+  'BACKWARD',
+  'BACKWARD_TRANSITIVE',
+  'FORWARD',
+  'FORWARD_TRANSITIVE',
+  'FULL',
+  'FULL_TRANSITIVE',
+] as const;
+export type Level = (typeof levels)[number];
+
+/** A version with all that it refers to. */
+export type Version = {
+  readonly version: number;
+  readonly schemaText: string;
+  readonly references: readonly string[];
+};
+
+export type Verdict = { readonly isCompatible: boolean; readonly messages: readonly string[] };
+
+/** Subject, version, schema or level not found. */
+const absentCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403, 40408]);
+
+export class SubjectHistory {
+  readonly #http: RegistryHttp;
+  readonly #client: RegistryClient;
+
+  constructor(registry: Config['registry']) {
+    this.#http = new RegistryHttp(registry);
+    this.#client = new RegistryClient(registry);
+  }
+
+  /** The numbers of a subject's versions, ascending; none where there is no subject. @throws RelayError REGISTRY_* */
+  async versions(subject: string): Promise<number[]> {
+    const doing = `reading the versions of ${subject}`;
+    const body = await this.#ask(doing, 'GET', `/subjects/${encodeURIComponent(subject)}/versions`);
+    if (body === undefined) return [];
+    if (!Array.isArray(body)) throw unavailable(doing, 'the answer is no list');
+    return (body as number[]).toSorted((left, right) => left - right);
+  }
+
+  /** One version. @throws RelayError REGISTRY_* */
+  async version(subject: string, version: number): Promise<Version> {
+    const doing = `reading version ${version} of ${subject}`;
+    const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`;
+    const answer = await this.#ask(doing, 'GET', path);
+    refuseUnlessAvro(read(answer, 'schemaType'), `version ${version} of ${subject}`);
+    const id = read(answer, 'id');
+    if (typeof id !== 'number') throw unavailable(doing, 'the answer holds no id');
+    // By id, since that resolves what the schema refers to.
+    const schema = await this.#client.byId(id);
+    if (schema === undefined) throw unavailable(doing, `schema ${id} is gone`);
+    return { version, schemaText: schema.schemaText, references: schema.references };
+  }
+
+  /** The level that holds for a subject: its own, else the registry's. @throws RelayError REGISTRY_* */
+  async level(subject: string): Promise<Level> {
+    const doing = `reading the compatibility level of ${subject}`;
+    const own = await this.#ask(doing, 'GET', `/config/${encodeURIComponent(subject)}`);
+    return own === undefined ? this.registryLevel() : readLevel(own, doing);
+  }
+
+  /** The level of subjects that have none of their own. @throws RelayError REGISTRY_* */
+  async registryLevel(): Promise<Level> {
+    const doing = 'reading the compatibility level of the registry';
+    return readLevel(await this.#ask(doing, 'GET', '/config'), doing);
+  }
+
+  /**
+   * Whether the registry would take a schema after each of some versions, which it judges by the level it has for the
+   * subject. One version at a time: not every registry offers to judge them all.
+   * @throws RelayError REGISTRY_*
+   */
+  async judge(
+    subject: string,
+    schemaText: string,
+    versions: readonly number[],
+    references: readonly Reference[] = [],
+  ): Promise<Verdict> {
+    const messages: string[] = [];
+    let isCompatible = true;
+    for (const version of versions) {
+      const doing = `asking whether ${subject} may change after version ${version}`;
+      const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions/${version}?verbose=true`;
+      const body = await this.#ask(doing, 'POST', path, bodyOf(schemaText, references));
+      const verdict = read(body, 'is_compatible');
+      if (typeof verdict !== 'boolean') throw unavailable(doing, 'the answer holds no verdict');
+      if (verdict) continue;
+      isCompatible = false;
+      const said = read(body, 'messages');
+      if (Array.isArray(said)) messages.push(...said.map((each) => String(each).slice(0, 500)));
+    }
+    return { isCompatible, messages };
+  }
+
+  /** The body of a success, or undefined for the registry's own "there is none". */
+  async #ask(doing: string, method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> {
+    return judgeAnswer(await this.#http.ask(doing, method, path, body), doing);
+  }
+}
+
+function judgeAnswer({ status, body }: Answer, doing: string): unknown {
+  if (status === 200 && body !== undefined) return body;
+  const errorCode = read(body, 'error_code');
+  if (status === 404 && absentCodes.has(errorCode)) return undefined;
+  if (status === 401 || status === 403)
+    throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing}: status ${status}`);
+  const said = String(read(body, 'message') ?? 'no explanation').slice(0, 500);
+  if (status === 422 && errorCode === 42201) throw new RelayError('SCHEMA_INVALID', `${doing}: ${said}`);
+  throw unavailable(doing, `status ${status}, ${said}`);
+}
+
+function readLevel(body: unknown, doing: string): Level {
+  const level = read(body, 'compatibilityLevel');
+  const known = levels.find((each) => each === level);
+  if (known === undefined) throw unavailable(doing, 'the answer holds no level');
+  return known;
+}
+
+function read(body: unknown, name: string): unknown {
+  return typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : undefined;
+}
+
+function unavailable(doing: string, why: string): RelayError {
+  return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`);
+}

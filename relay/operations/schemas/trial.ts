@@ -1,0 +1,119 @@
+/**
+ * Rows of the outbox tried against the local schema files by the relay's own encoder, as it would publish them were the
+ * files registered. Everything it would refuse shows: payload, headers, topic, size.
+ */
+import type { OutboxRow } from '../../capture/transaction.ts';
+import type { Config } from '../../config/config.ts';
+import { Encoder } from '../../encode/encoder.ts';
+import type { Rejection } from '../../encode/record.ts';
+import { Router } from '../../encode/route.ts';
+import type { ErrorCode } from '../../errors.ts';
+
+/** Of an event that would become a dead letter; never a value of its payload. */
+export type Failure = {
+  readonly id: string | null;
+  readonly code: ErrorCode;
+  /** JSON path in the payload; null where it is not about a place in it. */
+  readonly path: string | null;
+  /** What was expected and what was found. */
+  readonly message: string;
+};
+
+export type TypeTrial = {
+  readonly aggregatetype: string;
+  readonly type: string;
+  /** The file its events were tried with; null: no file is for them, so that they were not tried. */
+  readonly file: string | null;
+  readonly rows: number;
+  readonly passed: number;
+  readonly failed: number;
+  /** The first ones. */
+  readonly failures: readonly Failure[];
+};
+
+type Tally = { -readonly [K in keyof TypeTrial]: TypeTrial[K] } & { failures: Failure[] };
+
+type LocalSchema = {
+  readonly file: string;
+  readonly subject: string;
+  readonly schemaText: string;
+  /** Texts of what it uses of other files. */
+  readonly usedTexts: readonly string[];
+};
+
+/** Larger than any topic's: the files are on trial here, not the cluster. publish.maxRecordBytes still holds. */
+const anyTopic = { partitions: 1, maxMessageBytes: 2 ** 31 - 1, keptMs: Number.POSITIVE_INFINITY };
+
+export class Trial {
+  readonly #encoder: Encoder;
+  readonly #router: Router;
+  readonly #fileOf: ReadonlyMap<string, string>;
+  readonly #failuresMax: number;
+  readonly #types = new Map<string, Tally>();
+
+  /** @param failuresMax how many failures of a type are kept */
+  constructor(config: Config, files: readonly LocalSchema[], failuresMax: number) {
+    const schemaOf = new Map(
+      files.map(({ subject, schemaText, usedTexts }, index) => [
+        subject,
+        { id: index + 1, schemaText, references: usedTexts },
+      ]),
+    );
+    this.#fileOf = new Map(files.map(({ subject, file }) => [subject, file]));
+    this.#failuresMax = failuresMax;
+    this.#router = new Router(config);
+    // Whatever version a row asks for: the file is what it is tried with.
+    const localSchema = async (subject: string) => schemaOf.get(subject);
+    this.#encoder = new Encoder(
+      { ...config, retry: { ...config.retry, unclearAttempts: 0 } },
+      { latest: localSchema, version: localSchema },
+      { resolve: async () => anyTopic },
+    );
+  }
+
+  /** Tries rows, all of them though some fail. */
+  async add(rows: readonly OutboxRow[]): Promise<void> {
+    const { rejections } = await this.#encoder.encode(
+      {
+        commitLsn: 0n,
+        endLsn: null,
+        xid: 0,
+        committedAtMs: 0,
+        firstOrdinal: 0,
+        rows: { length: rows.length, at: (index) => rows[index]! },
+        bytes: 0,
+      },
+      0,
+    );
+    const rejectionOf = new Map(rejections.map((rejection) => [rejection.ordinal, rejection]));
+    for (const [index, row] of rows.entries()) this.#count(row, rejectionOf.get(index));
+  }
+
+  /** By aggregatetype and type. */
+  results(): TypeTrial[] {
+    return [...this.#types.keys()].sort().map((key) => this.#types.get(key)!);
+  }
+
+  #count(row: OutboxRow, rejection: Rejection | undefined): void {
+    const tally = this.#tallyOf(row.aggregatetype ?? '', row.type ?? '');
+    tally.rows++;
+    if (rejection === undefined) tally.passed++;
+    if (rejection === undefined || rejection.code === 'SCHEMA_MISSING') return;
+    tally.failed++;
+    if (tally.failures.length === this.#failuresMax) return;
+    const { code, path, message } = rejection;
+    tally.failures.push({ id: row.id, code, path, message });
+  }
+
+  #tallyOf(aggregatetype: string, type: string): Tally {
+    const key = `${aggregatetype}\0${type}`;
+    let tally = this.#types.get(key);
+    if (tally === undefined) {
+      const topic = this.#router.topic(aggregatetype, type);
+      const file = topic === undefined ? null : (this.#fileOf.get(this.#router.subject(topic, type)) ?? null);
+      tally = { aggregatetype, type, file, rows: 0, passed: 0, failed: 0, failures: [] };
+      this.#types.set(key, tally);
+    }
+    return tally;
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The policy `park-key`, without any I/O: after a refused event, the later events of its topic and key wait in order until
+ * the key is released. What waits follows from the order of the stream alone, so a relay that reads it again after a
+ * crash comes to the same keys.
+ */
+import type { CommittedTransaction } from '../capture/transaction.ts';
+import { keyLengthMax } from '../config/row-size.ts';
+import { wildcard } from '../config/topic-patterns.ts';
+import type { EncodedTransaction, OutboundRecord, Rejection } from '../encode/record.ts';
+import type { Position } from '../model/position.ts';
+
+/** Events of one topic and key, which keep their order. */
+export type TopicKey = { readonly topic: string; readonly key: string };
+
+/** A key that waits, since the refused event at that position. */
+export type ParkedKey = TopicKey & { readonly since: Position };
+
+export const policies = ['dead-letter', 'park-key', 'halt'] as const;
+export type Policy = (typeof policies)[number];
+
+/** What is to be done with the events of a transaction. */
+export type Sorted = EncodedTransaction & {
+  /** Keys that are parked from here on. */
+  readonly parked: readonly ParkedKey[];
+};
+
+export class Parking {
+  readonly #keys: Set<string>;
+  readonly #policyOf: (topic: string | null) => Policy;
+
+  /** @param keys as the progress left them */
+  constructor(keys: Iterable<TopicKey>, policyOf: (topic: string | null) => Policy) {
+    this.#keys = new Set(Array.from(keys, nameOf));
+    this.#policyOf = policyOf;
+  }
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  has(key: TopicKey): boolean {
+    return this.#keys.has(nameOf(key));
+  }
+
+  /** From here on the events of the key flow again. */
+  release(key: TopicKey): void {
+    this.#keys.delete(nameOf(key));
+  }
+
+  /**
+   * Has the events wait that must, and parks the keys of those that are refused. To be called once for each transaction,
+   * in the order of the stream.
+   * @param skip as it was encoded with
+   */
+  sort(transaction: CommittedTransaction, skip: number, encoded: EncodedTransaction): Sorted {
+    // The way of nearly every transaction: nobody looks at its events again.
+    if (this.#keys.size === 0 && encoded.rejections.every((refused) => !this.#parks(refused)))
+      return { ...encoded, parked: [] };
+    const records: OutboundRecord[] = [];
+    const rejections: Rejection[] = [];
+    const parked: ParkedKey[] = [];
+    for (const event of inOrder(transaction, skip, encoded)) {
+      if ('refused' in event) {
+        rejections.push(event.refused);
+        const key = this.#park(event.refused);
+        if (key !== undefined) parked.push(key);
+      } else if (this.has(event.record)) rejections.push(waiting(transaction, event.index, event.record));
+      else records.push(event.record);
+    }
+    return { records, rejections, parked };
+  }
+
+  #parks({ topic, row }: Rejection): boolean {
+    return topic !== null && canWait(row.aggregateid) && this.#policyOf(topic) === 'park-key';
+  }
+
+  /** An event without a key has no order to keep. */
+  #park(refused: Rejection): ParkedKey | undefined {
+    const { topic, row, commitLsn, ordinal } = refused;
+    if (topic === null || row.aggregateid === null || !this.#parks(refused)) return undefined;
+    const key = { topic, key: row.aggregateid };
+    if (this.has(key)) return undefined;
+    this.#keys.add(nameOf(key));
+    return { ...key, since: { commitLsn, ordinal } };
+  }
+}
+
+/** Every event of a key that is too long is refused: none has to wait, and the memory has none to keep. */
+function canWait(key: string | null): boolean {
+  return key !== null && key.length <= keyLengthMax;
+}
+
+/** A topic's name has no NUL. */
+function nameOf({ topic, key }: TopicKey): string {
+  return `${topic}\0${key}`;
+}
+
+type Event = { readonly refused: Rejection } | { readonly record: OutboundRecord; readonly index: number };
+
+/** Records and rejections of a transaction, each in order, as one list in order. */
+function* inOrder(
+  { firstOrdinal, rows }: CommittedTransaction,
+  skip: number,
+  { records, rejections }: EncodedTransaction,
+): Generator<Event> {
+  let refusedSoFar = 0;
+  for (let index = skip; index < rows.length; index++) {
+    const refused = rejections[refusedSoFar];
+    if (refused?.ordinal === firstOrdinal + index) {
+      refusedSoFar += 1;
+      yield { refused };
+    } else yield { record: records[index - skip - refusedSoFar]!, index };
+  }
+}
+
+function waiting(transaction: CommittedTransaction, index: number, { topic }: OutboundRecord): Rejection {
+  return {
+    commitLsn: transaction.commitLsn,
+    ordinal: transaction.firstOrdinal + index,
+    row: transaction.rows.at(index),
+    code: 'KEY_PARKED',
+    message: 'an earlier event of the key was refused',
+    path: null,
+    topic,
+    subject: null,
+    schemaId: null,
+  };
+}
+
+/**
+ * The policy of a topic: of the first entry that fits, else the one for all.
+ * @param settings `policies` holds entries `<topic, * for any characters>=<policy>`
+ */
+export function policyByTopic(settings: {
+  readonly policy: Policy;
+  readonly policies: readonly string[];
+}): (topic: string | null) => Policy {
+  const entries = settings.policies.map((entry) => {
+    const [pattern = '', policy] = entry.split('=');
+    return { fits: new RegExp(`^${wildcard(pattern)}$`), policy: policy as Policy };
+  });
+  return (topic) =>
+    (topic === null ? undefined : entries.find(({ fits }) => fits.test(topic))?.policy) ?? settings.policy;
+}

@@ -1,0 +1,115 @@
+/**
+ * The batch that fills while another is in flight: encoded events, dead letters, and what of the stream they cover. A
+ * Postgres transaction is added whole or not at all.
+ */
+import type { CommittedTransaction } from '../capture/transaction.ts';
+import type { Config } from '../config/config.ts';
+import type { EncodedTransaction, OutboundRecord, Rejection } from '../encode/record.ts';
+import type { Decisions } from '../ledger/decisions.ts';
+import type { Release } from '../ledger/releases.ts';
+import type { Lsn } from '../model/position.ts';
+import type { Covered } from '../model/progress.ts';
+import type { Batch } from '../publish/publisher.ts';
+import type { ParkedKey } from '../refusals/parking.ts';
+import type { Released } from './release.ts';
+
+/** What goes into a batch with the events of a transaction. */
+export type Beside = {
+  /** What its requests release: published before its own events. */
+  readonly released: Released;
+  /** Keys that its refused events park. */
+  readonly parked: readonly ParkedKey[];
+  /** Records for the dead-letter topic. */
+  readonly copies: readonly OutboundRecord[];
+};
+
+const nothing: Beside = { released: { records: [], releases: [] }, parked: [], copies: [] };
+
+export class Filling {
+  readonly batch: Batch;
+  readonly rejections: Rejection[] = [];
+  readonly #parked: ParkedKey[] = [];
+  readonly #releases: Release[] = [];
+  /** Commit times in Postgres, ms since 1970, of the transactions that have events here. */
+  readonly committedAtMs: number[] = [];
+  #covered: Covered | undefined;
+  #capturedBytes = 0;
+  #copies = 0;
+
+  constructor(batch: Batch) {
+    this.batch = batch;
+  }
+
+  /** Up to where the stream is covered, once this batch is committed. */
+  get covered(): Covered | undefined {
+    return this.#covered;
+  }
+
+  /** Bytes that capture counts for what is in here. */
+  get capturedBytes(): number {
+    return this.#capturedBytes;
+  }
+
+  /** Whether there is anything to publish or to decide, beyond the progress itself. */
+  get hasEvents(): boolean {
+    return this.batch.events > 0 || this.rejections.length > 0 || this.#releases.length > 0;
+  }
+
+  /** Events that are published with the batch, copies for the dead-letter topic not among them. */
+  get events(): number {
+    return this.batch.events - this.#copies;
+  }
+
+  /** To be stored before the batch is committed. */
+  get decisions(): Decisions {
+    return { rejections: this.rejections, parked: this.#parked, releases: this.#releases };
+  }
+
+  /**
+   * Whether a transaction may be added. An empty batch takes any; one that is large enough to be efficient takes no more,
+   * and none may grow beyond what one Kafka transaction may hold.
+   */
+  takes(transaction: CommittedTransaction, limits: Config['publish']): boolean {
+    if (!this.hasEvents) return true;
+    const held = this.batch.events + this.rejections.length;
+    if (held >= limits.batchEvents || this.batch.bytes >= limits.batchBytes) return false;
+    return (
+      held + transaction.rows.length <= limits.maxTransactionEvents &&
+      this.batch.bytes + transaction.bytes <= limits.maxTransactionBytes
+    );
+  }
+
+  add(transaction: CommittedTransaction, encoded: EncodedTransaction, beside: Beside = nothing): void {
+    const { released, parked, copies } = beside;
+    for (const record of released.records) this.batch.append(record);
+    for (const release of released.releases) this.#releases.push(release);
+    for (const record of encoded.records) this.batch.append(record);
+    for (const rejection of encoded.rejections) this.rejections.push(rejection);
+    for (const key of parked) this.#parked.push(key);
+    for (const copy of copies) this.batch.append(copy);
+    this.#copies += copies.length;
+    if (encoded.records.length + released.records.length > 0)
+      this.committedAtMs.push(transaction.committedAtMs);
+    if (!isEventless(transaction)) this.#capturedBytes += transaction.bytes;
+    this.#covered = {
+      ...coveredBy(transaction, this.#covered?.endLsn ?? null),
+      beat: transaction.beat ?? this.#covered?.beat,
+    };
+  }
+}
+
+/**
+ * Whether nothing of a transaction is kept once it is covered. Its bytes are given back at once: what is due only with the
+ * next heartbeat would otherwise fill the memory, and hold up the events behind it for as long.
+ */
+export function isEventless({ rows, releases }: CommittedTransaction): boolean {
+  return rows.length === 0 && releases === undefined;
+}
+
+/** A part that does not end its transaction leaves the end LSN at the last one that is whole. */
+function coveredBy(transaction: CommittedTransaction, lastEndLsn: Lsn | null): Covered {
+  const { commitLsn, committedAtMs, endLsn, firstOrdinal, rows } = transaction;
+  const last = { commitLsn, committedAtMs };
+  if (endLsn !== null) return { endLsn, partial: null, last };
+  return { endLsn: lastEndLsn, partial: { commitLsn, ordinal: firstOrdinal + rows.length }, last };
+}

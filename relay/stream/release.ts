@@ -1,0 +1,78 @@
+/**
+ * Publishes what waits for a key, at the place of the stream where its release was asked for: in order, up to the first
+ * event that is still refused, and no more than one Kafka transaction may hold.
+ */
+import type pg from 'pg';
+import type { CommittedTransaction } from '../capture/transaction.ts';
+import type { Config } from '../config/config.ts';
+import type { Encoder } from '../encode/encoder.ts';
+import type { OutboundRecord, Rejection } from '../encode/record.ts';
+import { type Release, type Requested, readRequest, untilVisible } from '../ledger/releases.ts';
+import type { Position } from '../model/position.ts';
+import { eventAt } from '../operations/dead-letters/event.ts';
+
+export type Released = {
+  readonly records: readonly OutboundRecord[];
+  readonly releases: readonly Release[];
+};
+
+type Means = { readonly config: Config; readonly pool: pg.Pool; readonly encoder: Encoder };
+
+/**
+ * The requests that a transaction holds, those left out that are done already. Everything before it must be committed.
+ * @throws RelayError of class `retry` while something needed cannot be learned: to be called again then
+ */
+export async function releaseKeys(means: Means, transaction: CommittedTransaction): Promise<Released> {
+  const { config, pool } = means;
+  const { maxTransactionEvents, maxTransactionBytes } = config.publish;
+  const records: OutboundRecord[] = [];
+  const releases: Release[] = [];
+  let bytes = 0;
+  await untilVisible(pool, transaction.xid);
+  for (const request of new Set(transaction.releases ?? [])) {
+    const requested = await readRequest(pool, config.slot, request, {
+      events: Math.max(1, maxTransactionEvents - records.length),
+      bytes: Math.max(1, maxTransactionBytes - bytes),
+    });
+    if (requested === undefined) continue;
+    // One key asked for twice in one transaction is released once: the second would find the same events waiting.
+    const twin = releases.find(({ key }) => isSame(key, requested.key));
+    if (twin !== undefined) {
+      releases.push({ ...twin, request, published: [], refused: undefined });
+      continue;
+    }
+    const done = await encodeWaiting(means.encoder, requested, transaction.committedAtMs);
+    for (const record of done.records) {
+      records.push(record);
+      bytes += record.bytes;
+    }
+    releases.push({
+      request,
+      key: requested.key,
+      lsn: transaction.commitLsn,
+      outcome: done.refused !== undefined ? 'refused' : requested.hasMore ? 'limited' : 'released',
+      published: done.published,
+      refused: done.refused,
+    });
+  }
+  return { records, releases };
+}
+
+function isSame(one: Release['key'], other: Release['key']): boolean {
+  return one.topic === other.topic && one.key === other.key;
+}
+
+/** @param committedAtMs of the request: the records' timestamps rise along their partition */
+async function encodeWaiting(encoder: Encoder, { events }: Requested, committedAtMs: number) {
+  const records: OutboundRecord[] = [];
+  const published: Position[] = [];
+  let refused: Rejection | undefined;
+  for (const { position, row } of events) {
+    const encoded = await encoder.encode(eventAt(position, row, committedAtMs), 0);
+    refused = encoded.rejections[0];
+    if (refused !== undefined) break;
+    for (const record of encoded.records) records.push(record);
+    published.push(position);
+  }
+  return { records, published, refused };
+}

@@ -1,0 +1,428 @@
+/**
+ * The path of the data while the relay holds the slot: capture, encode, publish, settle. Two loops meet at one batch: one
+ * fills it, the other takes it as soon as the batch before is committed, so that a batch is filling while one is in
+ * flight. Everything ends with the first failure; the next session reads the progress and begins from there.
+ */
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import type { Capture } from '../capture/capture.ts';
+import type { CommittedTransaction } from '../capture/transaction.ts';
+import type { Config } from '../config/config.ts';
+import { backoffMs, pause } from '../connect/backoff.ts';
+import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
+import type { Encoder } from '../encode/encoder.ts';
+import type { EncodedTransaction, OutboundRecord, Rejection } from '../encode/record.ts';
+import { asRelayError, RelayError } from '../errors.ts';
+import { storeDecisions } from '../ledger/decisions.ts';
+import type { Session } from '../ledger/session.ts';
+import { formatLsn, formatPosition, type Lsn } from '../model/position.ts';
+import { advance, type Progress, publishedEvents } from '../model/progress.ts';
+import { failpoint } from '../observe/failpoints.ts';
+import type { Health } from '../observe/health.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { Pace } from '../publish/pace.ts';
+import type { Publisher } from '../publish/publisher.ts';
+import { isExpired } from '../publish/refusal.ts';
+import type { Topics } from '../publish/topics.ts';
+import { Parking, type Policy, policyByTopic, type TopicKey } from '../refusals/parking.ts';
+import { StormWatch } from '../refusals/storm.ts';
+import { Housekeeping } from '../upkeep/housekeeping.ts';
+import { Filling, isEventless } from './filling.ts';
+import { Notice } from './notice.ts';
+import { type Released, releaseKeys } from './release.ts';
+import { SameHistory } from './same-history.ts';
+
+export type StreamingDependencies = {
+  readonly config: Config;
+  readonly pool: pg.Pool;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  readonly capture: Capture;
+  readonly encoder: Encoder;
+  readonly publisher: Publisher;
+  /** The progress as the claim found it, or the first one. */
+  readonly progress: Progress;
+  /** Where the slot begins. */
+  readonly slotLsn: Lsn;
+  readonly session: Session;
+  /** Keys that wait as of the progress. */
+  readonly parked: readonly TopicKey[];
+  readonly deadLetterTopic: DeadLetterTopic | undefined;
+  readonly topics: Topics;
+  readonly pace: Pace;
+  /** Identity of the publication that the session streams through. */
+  readonly publication: string;
+  /** Names this process in the progress. */
+  readonly instance: string;
+  /** Told of each committed batch. */
+  readonly onCommitted: (events: number, deadLetters: number) => void;
+};
+
+export class Streaming {
+  readonly #use: StreamingDependencies;
+  readonly #claimed: Progress;
+  readonly #history: SameHistory;
+  readonly #storm: StormWatch;
+  readonly #policyOf: (topic: string | null) => Policy;
+  readonly #parking: Parking;
+  readonly #housekeeping: Housekeeping;
+  /** Aborted when the loops must end: by request, or because one of them failed. */
+  readonly #ending = new AbortController();
+  readonly #content = new Notice();
+  readonly #room = new Notice();
+  #progress: Progress;
+  #filling: Filling;
+  #committing: Filling | undefined;
+  #isBlocked = false;
+  #beat: number;
+  /** When the last Kafka transaction began, at first the session, and when it was committed; on the monotonic clock. */
+  #begunMs = performance.now();
+  #committedMs = performance.now();
+
+  constructor(dependencies: StreamingDependencies) {
+    this.#use = dependencies;
+    this.#claimed = dependencies.progress;
+    this.#history = new SameHistory(dependencies.progress, dependencies.slotLsn);
+    this.#progress = dependencies.progress;
+    this.#beat = dependencies.progress.beat;
+    this.#filling = new Filling(dependencies.publisher.newBatch());
+    this.#storm = new StormWatch(dependencies.config.deadLetters);
+    this.#policyOf = policyByTopic(dependencies.config.deadLetters);
+    this.#parking = new Parking(dependencies.parked, this.#policyOf);
+    const { capture } = dependencies;
+    this.#housekeeping = new Housekeeping({
+      ...dependencies,
+      progress: () => this.#progress,
+      stream: () => capture,
+    });
+  }
+
+  /** What is committed so far. */
+  get progress(): Progress {
+    return this.#progress;
+  }
+
+  /** Commit time in Postgres, ms since 1970, of the oldest transaction that is received and not yet in Kafka. */
+  get oldestWaitingMs(): number | undefined {
+    return (
+      this.#committing?.committedAtMs[0] ?? this.#filling.committedAtMs[0] ?? this.#use.capture.inbox.oldestMs
+    );
+  }
+
+  /**
+   * Streams until `signal`; what is in flight then is still committed and acknowledged, what is only filling is not.
+   * @throws RelayError the first failure. Where the stream itself meets it, everything before it is committed by then.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const end = () => this.#ending.abort();
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+    const ended = this.#ending.signal;
+    ended.addEventListener('abort', () => this.#wakeAll());
+    if (ended.aborted) this.#wakeAll();
+    try {
+      await this.#untilAllEnd([this.#fill(), this.#publish(), ...this.#housekeeping.loops(ended)]);
+    } catch (error) {
+      // The next start then does not see again what it need not: a table as it was before it was altered, for instance.
+      if (asRelayError(error).class === 'stop') await this.#use.capture.flush(flushTimeoutMs);
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', end);
+    }
+    await this.#use.capture.flush(flushTimeoutMs);
+    await failpoint('DRAINED');
+  }
+
+  #wakeAll(): void {
+    this.#use.capture.inbox.wake();
+    this.#content.give();
+    this.#room.give();
+  }
+
+  async #untilAllEnd(loops: readonly Promise<void>[]): Promise<void> {
+    const failures: unknown[] = [];
+    const watched = loops.map((loop) =>
+      loop.catch((error: unknown) => {
+        failures.push(error);
+        this.#ending.abort();
+      }),
+    );
+    await Promise.all(watched);
+    if (failures.length > 0) throw asRelayError(failures[0]);
+  }
+
+  /** Capture to batch. */
+  async #fill(): Promise<void> {
+    try {
+      await this.#takeAll();
+    } catch (error) {
+      await this.#commitBefore(asRelayError(error));
+      throw error;
+    }
+  }
+
+  async #takeAll(): Promise<void> {
+    const { inbox } = this.#use.capture;
+    while (await this.#arrival()) {
+      for (let next = inbox.peek(); next !== undefined && !this.#isEnding; next = inbox.peek()) {
+        await this.#take(next);
+        inbox.shift();
+      }
+    }
+  }
+
+  /**
+   * A fault at one place of the stream, be it the row that Postgres cannot send, the event that halts or the end of the
+   * connection, must not take away what came before it: otherwise a fault that every session meets again would keep good
+   * events from being published for as long as nobody removes it. Where the connection is gone another relay may have the
+   * slot by now; this one publishes until that one fences it, and that one reads the progress only then.
+   */
+  async #commitBefore({ code }: RelayError): Promise<void> {
+    if (!doubtsHistory.has(code)) await this.#allCommitted();
+  }
+
+  get #isEnding(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  /** Whether there is something to take, as opposed to an end. @throws the failure of the stream */
+  async #arrival(): Promise<boolean> {
+    if (!this.#isEnding) await this.#use.capture.inbox.arrival();
+    return !this.#isEnding;
+  }
+
+  async #take(transaction: CommittedTransaction): Promise<void> {
+    this.#history.assertTold(transaction);
+    const published = publishedEvents(this.#claimed, transaction.commitLsn) - transaction.firstOrdinal;
+    // Passed over, not covered: covering it would take the progress back into what is published already, and its bytes
+    // would wait for a commit that may need the room they take.
+    const isPassedOver =
+      transaction.fault === undefined
+        ? published >= Math.max(1, transaction.rows.length)
+        : // How many rows it has is not known, so that a part of them never counts as all.
+          published === Number.POSITIVE_INFINITY;
+    if (isPassedOver) {
+      this.#use.capture.inbox.release(transaction.bytes);
+      return;
+    }
+    const skip = Math.max(0, published);
+    await failpoint('TRANSACTION_RECEIVED');
+    if (transaction.fault !== undefined) throw transaction.fault;
+    this.#heed(transaction);
+    const released = await this.#release(transaction);
+    const encoded = await this.#encode(transaction, skip);
+    const sorted = this.#parking.sort(transaction, skip, encoded);
+    const copies = await this.#copy(transaction, released, sorted.rejections);
+    while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
+      this.#isBlocked = true;
+      this.#content.give();
+      await this.#room.wait();
+    }
+    this.#isBlocked = false;
+    if (this.#isEnding) return;
+    this.#filling.add(transaction, sorted, { released, parked: sorted.parked, copies });
+    if (isEventless(transaction)) this.#use.capture.inbox.release(transaction.bytes);
+    this.#content.give();
+  }
+
+  /** What the transaction asks to be released. Everything before it is committed then, and so all that waits is stored. */
+  async #release(transaction: CommittedTransaction): Promise<Released> {
+    if (transaction.releases === undefined) return { records: [], releases: [] };
+    await this.#allCommitted();
+    const released = await this.#patiently('releasing', () => releaseKeys(this.#use, transaction));
+    for (const { outcome, key } of released.releases) if (outcome === 'released') this.#parking.release(key);
+    return released;
+  }
+
+  async #allCommitted(): Promise<void> {
+    while ((this.#filling.hasEvents || this.#committing !== undefined) && !this.#isEnding) {
+      this.#isBlocked = true;
+      this.#content.give();
+      await this.#room.wait();
+    }
+    this.#isBlocked = false;
+  }
+
+  async #copy(
+    { committedAtMs }: CommittedTransaction,
+    { releases }: Released,
+    rejections: readonly Rejection[],
+  ): Promise<OutboundRecord[]> {
+    const topic = this.#use.deadLetterTopic;
+    if (topic === undefined) return [];
+    const refusedAgain = releases.flatMap(({ refused }) => refused ?? []);
+    return this.#patiently('copying dead letters', () =>
+      topic.copies([...refusedAgain, ...rejections], committedAtMs),
+    );
+  }
+
+  #heed({ beat }: CommittedTransaction): void {
+    if (beat === undefined) return;
+    this.#housekeeping.returned(beat, this.#beat);
+    this.#beat = beat;
+  }
+
+  async #encode(transaction: CommittedTransaction, skip: number): Promise<EncodedTransaction> {
+    const encoded = await this.#patiently('encoding', () => this.#use.encoder.encode(transaction, skip));
+    this.#obeyPolicy(encoded);
+    this.#watchForStorm(encoded);
+    await failpoint('TRANSACTION_ENCODED');
+    return encoded;
+  }
+
+  /** An outage of the registry, of Kafka's metadata or of Postgres holds the stream here; nothing is skipped. */
+  async #patiently<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
+    const { config, health, metrics, log } = this.#use;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const result = await work();
+        if (attempt > 0) health.recovered();
+        return result;
+      } catch (error) {
+        const failure = asRelayError(error);
+        if (failure.class !== 'retry' || this.#isEnding) throw failure;
+        const retryInMs = backoffMs(attempt, config.retry);
+        health.failing(failure, retryInMs);
+        metrics.countRetry(failure.code);
+        metrics.countError(failure.code);
+        log.warn({ err: failure, retryInMs }, `${doing} waits`);
+        await pause(retryInMs, this.#ending.signal);
+      }
+    }
+  }
+
+  #obeyPolicy({ rejections }: EncodedTransaction): void {
+    const halting = rejections.find(({ topic }) => this.#policyOf(topic) === 'halt');
+    if (halting === undefined) return;
+    const { code, message, path, commitLsn, ordinal, row } = halting;
+    const what = `event ${row.id ?? 'without an id'} at ${formatPosition(commitLsn, ordinal)}`;
+    const where = path === null ? '' : ` at ${path}`;
+    throw new RelayError('EVENT_REJECTED', `${what} was refused: ${code}${where}: ${message}`, {
+      context: { commitLsn: formatLsn(commitLsn), ordinal, code, path },
+    });
+  }
+
+  /** Before anything of the transaction is set aside. */
+  #watchForStorm({ records, rejections }: EncodedTransaction): void {
+    const events = records.length + rejections.length;
+    const storm = this.#storm.add(events, rejections.length, performance.now());
+    if (storm === undefined) return;
+    throw new RelayError(
+      'DEAD_LETTER_STORM',
+      `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${rejections.at(-1)?.code ?? 'none'}`,
+      { context: { ...storm } },
+    );
+  }
+
+  /** Batch to Kafka to Postgres. */
+  async #publish(): Promise<void> {
+    while (await this.#due()) {
+      const filled = this.#filling;
+      this.#filling = new Filling(this.#use.publisher.newBatch());
+      this.#room.give();
+      this.#committing = filled;
+      await this.#commit(filled);
+      this.#committing = undefined;
+      this.#room.give();
+    }
+  }
+
+  /**
+   * Waits until the batch should go. Events go at once, but no sooner than the linger after the batch before began: after
+   * a silence none waits, and many share a transaction. A progress without events goes only every so often.
+   */
+  async #due(): Promise<boolean> {
+    const { publish, capture } = this.#use.config;
+    while (!this.#isEnding) {
+      const { hasEvents, covered } = this.#filling;
+      if (hasEvents && this.#isBlocked) return true;
+      if (covered === undefined) await this.#content.wait();
+      else {
+        const dueMs = hasEvents ? this.#begunMs + publish.lingerMs : this.#committedMs + capture.heartbeatMs;
+        const waitMs = dueMs - performance.now();
+        if (waitMs <= 0) return true;
+        await this.#content.wait(waitMs);
+      }
+    }
+    return false;
+  }
+
+  async #commit(filled: Filling): Promise<void> {
+    const { pool, publisher, capture, session, instance, topics, pace } = this.#use;
+    const { batch, covered } = filled;
+    if (covered === undefined) return;
+    await failpoint('BATCH_TAKEN');
+    await storeDecisions(pool, session, filled.decisions);
+    await failpoint('DEAD_LETTERS_STORED');
+    const { timeline } = capture.system;
+    const writer = { instance, time: new Date().toISOString(), timeline };
+    const next = advance(this.#progress, covered, filled.events, writer);
+    this.#begunMs = performance.now();
+    try {
+      await publisher.commit(batch, next);
+    } catch (error) {
+      throw await this.#explain(asRelayError(error), filled);
+    }
+    await failpoint('KAFKA_COMMITTED');
+    this.#progress = next;
+    this.#committedMs = performance.now();
+    topics.wrote(batch.eventsByTopic().keys());
+    if (filled.hasEvents) pace.committed(this.#committedMs - this.#begunMs);
+    // The one place where Postgres is told that it may forget: after Kafka has confirmed the progress that covers it.
+    capture.acknowledge(next.endLsn);
+    capture.inbox.release(filled.capturedBytes);
+    await failpoint('ACKNOWLEDGED');
+    this.#report(filled, next, (this.#committedMs - this.#begunMs) / 1000);
+  }
+
+  /** What only the time that the transaction took, or its topics, can tell. */
+  async #explain(failure: RelayError, { batch, committedAtMs }: Filling): Promise<RelayError> {
+    const { config, pace, topics, log } = this.#use;
+    const elapsedMs = Math.round(performance.now() - this.#begunMs);
+    const { transactionTimeoutMs } = config.kafka;
+    if (!isExpired(failure, elapsedMs, transactionTimeoutMs))
+      return topics.explain(failure, [...batch.eventsByTopic().keys()]);
+    const { events, bytes } = batch;
+    pace.expired(batch, committedAtMs.length);
+    const { isSplitting, limits } = pace;
+    const { maxTransactionEvents, maxTransactionBytes, batchEvents } = limits;
+    log.warn(
+      { isSplitting, maxTransactionEvents, maxTransactionBytes, batchEvents },
+      'Kafka aborted a transaction for its time; the next ones are smaller',
+    );
+    return new RelayError(
+      'TRANSACTION_EXPIRED',
+      `Kafka aborted a transaction of ${events} events and ${bytes} bytes that was not over after ${elapsedMs} ms (kafka.transactionTimeoutMs ${transactionTimeoutMs})`,
+      { cause: failure, context: { events, bytes, elapsedMs } },
+    );
+  }
+
+  #report(
+    { batch, events, rejections, committedAtMs }: Filling,
+    progress: Progress,
+    kafkaSeconds: number,
+  ): void {
+    const { metrics, deadLetterTopic } = this.#use;
+    const { endLsn, partial } = progress;
+    const byTopic = batch.eventsByTopic();
+    if (deadLetterTopic !== undefined) byTopic.delete(deadLetterTopic.name);
+    metrics.observeBatch({
+      events: byTopic,
+      bytes: batch.bytes,
+      kafkaSeconds,
+      isSplit: partial !== null,
+      endLsn,
+    });
+    const nowMs = Date.now();
+    for (const timeMs of committedAtMs) metrics.observeLatency((nowMs - timeMs) / 1000);
+    this.#use.onCommitted(events, rejections.length);
+    for (const { code, topic } of rejections) metrics.countDeadLetter(code, topic ?? undefined);
+  }
+}
+
+/** Faults that say that the stream is not the one the progress speaks of: what came before them is in doubt too. */
+const doubtsHistory: ReadonlySet<string> = new Set(['LINEAGE_REWOUND', 'PUBLICATION_GAP']);
+
+/** For the last acknowledgement to arrive; without it the next start only reads a second of WAL again. */
+const flushTimeoutMs = 1_000;

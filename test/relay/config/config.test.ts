@@ -1,0 +1,370 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describeConfig, loadConfig, maskUrl, settings } from '../../../relay/config/config.ts';
+import { configRules } from '../../../relay/config/schema.ts';
+import { RelayError } from '../../../relay/errors.ts';
+
+const required = {
+  DATABASE_URL: 'postgres://relay:sesame@db:5432/shop',
+  KAFKA_BROKERS: 'kafka-1:9092, kafka-2:9092',
+  SCHEMA_REGISTRY_URL: 'http://relay:sesame@registry:8081',
+};
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'outbox-relay-config-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function yaml(text: string): string {
+  const file = join(folder, 'relay.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+const fromEnv = (env: Record<string, string> = {}) => loadConfig({ env: { ...required, ...env } }).config;
+
+/** The lines under the first one, each a fault. */
+function faults(options: Parameters<typeof loadConfig>[0]): string[] {
+  try {
+    loadConfig(options);
+  } catch (error) {
+    expect(error).toBeInstanceOf(RelayError);
+    expect(error).toMatchObject({ code: 'CONFIG_INVALID' });
+    return (error as RelayError).message
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim());
+  }
+  throw new Error('no fault was found');
+}
+
+describe('sources', () => {
+  test('three variables are enough', () => {
+    const config = fromEnv();
+    expect(config.database.url).toBe(required.DATABASE_URL);
+    expect(config.kafka.brokers).toEqual(['kafka-1:9092', 'kafka-2:9092']);
+    expect(config.slot).toBe('outbox_relay');
+  });
+
+  test('the environment wins over the file, and the file over the default', () => {
+    const file = yaml('slot: from_file\npublish:\n  lingerMs: 7\n');
+    const env = { ...required, OUTBOX_RELAY_PUBLISH_LINGER_MS: '9' };
+    const { config, provenance } = loadConfig({ file, env });
+    expect([config.slot, config.publish.lingerMs, config.http.port]).toEqual(['from_file', 9, 9465]);
+    expect(provenance.get('slot')).toBe(file);
+    expect(provenance.get('publish.lingerMs')).toBe('OUTBOX_RELAY_PUBLISH_LINGER_MS');
+    expect(provenance.get('http.port')).toBe('default');
+  });
+
+  test('every setting can be given by its environment variable', () => {
+    const names = settings.map((setting) => setting.env);
+    expect(new Set(names).size).toBe(names.length);
+    for (const { path, env, kind, default: fallback } of settings) {
+      if (fallback === undefined || env in required) continue;
+      const { provenance } = loadConfig({ env: { ...required, [env]: String(fallback) } });
+      expect([path.join('.'), kind, provenance.get(path.join('.'))]).toEqual([path.join('.'), kind, env]);
+    }
+  });
+
+  test('every setting is described and its default is valid', () => {
+    for (const { path, description } of settings) expect(`${path}: ${description}`).toMatch(/: .+\.$/s);
+    const empty = settings.filter(({ off }) => off === undefined).map(({ env }) => env);
+    expect(fromEnv()).toEqual(
+      fromEnv(Object.fromEntries(empty.map((env) => [env, required[env as never] ?? '']))),
+    );
+  });
+
+  const optional = settings.filter(({ off }) => off !== undefined);
+
+  test('what there need not be is optional: it has no default, an empty one, or says so', () => {
+    const names = optional.map(({ path }) => path.join('.'));
+    for (const { path, default: fallback, env, description } of settings) {
+      const hasNone = fallback === undefined || fallback === '' || String(fallback) === '';
+      const isOptional = (hasNone && !(env in required)) || description.includes('empty if');
+      if (isOptional) expect(names).toContain(path.join('.'));
+    }
+    expect(names).toEqual(
+      expect.arrayContaining([
+        'outbox.columns.headers',
+        'kafka.saslMechanism',
+        'registry.token',
+        'topics.tombstones',
+      ]),
+    );
+    expect(names).not.toContain('publication');
+    expect(names).not.toContain('topics.allow');
+  });
+
+  /** Of which each setting can be given alone; what the rules between settings say of it does not matter here. */
+  const valueIn = (config: unknown, path: readonly string[]) =>
+    path.reduce<unknown>((node, key) => (node as Record<string, unknown>)[key], config);
+
+  test.each(optional.map((setting) => [setting.path.join('.'), setting] as const))(
+    '%s can be switched off by an empty variable, which wins over the file, and in the file',
+    (key, { path, env, off, kind }) => {
+      const expected = off === 'unset' ? undefined : off;
+      const inFile = path.reduceRight<unknown>(
+        (value, name) => ({ [name]: value }),
+        kind === 'list' ? [] : '',
+      );
+      const file = yaml(JSON.stringify(inFile));
+      expect(valueIn(loadConfig({ file, env: required }).config, path)).toEqual(expected);
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is YAML
+      const reference = path.reduceRight<unknown>((value, name) => ({ [name]: value }), '${NOTHING:-}');
+      const referring = yaml(JSON.stringify(reference));
+      expect(valueIn(loadConfig({ file: referring, env: required }).config, path)).toEqual(expected);
+      const other = yaml(
+        'outbox: {columns: {headers: h, createdAt: c}}\nschemas: {namespace: n, versions: [s=1]}\ntopics: {tombstones: [t]}\n',
+      );
+      const { config, provenance } = loadConfig({ file: other, env: { ...required, [env]: '' } });
+      expect(valueIn(config, path)).toEqual(expected);
+      expect(provenance.get(key)).toBe(env);
+    },
+  );
+
+  test('the file may be named by OUTBOX_RELAY_CONFIG', () => {
+    const file = yaml('slot: named\n');
+    expect(fromEnv({ OUTBOX_RELAY_CONFIG: file }).slot).toBe('named');
+  });
+
+  test('a variable is put in where the file refers to it, numbers too', () => {
+    const file = yaml(`slot: shop_\${STAGE}\nhttp:\n  port: \${PORT}\nlog:\n  level: \${LEVEL:-debug}\n`);
+    const { config } = loadConfig({ file, env: { ...required, STAGE: 'test', PORT: '8080' } });
+    expect([config.slot, config.http.port, config.log.level]).toEqual(['shop_test', 8080, 'debug']);
+  });
+
+  test('a section whose keys are all commented out is as if absent', () => {
+    const file = yaml('http:\n  # port: 1\nslot:\n');
+    expect(loadConfig({ file, env: required }).config).toEqual(fromEnv());
+  });
+
+  test('a file that is asked for must exist', () => {
+    expect(() => loadConfig({ file: join(folder, 'none.yaml'), env: required })).toThrow(/none\.yaml/);
+  });
+
+  test('YAML that cannot be read is told by its line and never quoted', () => {
+    const file = yaml('slot: a\ndatabase: {url: "postgres://u:sesame@h"\n');
+    const load = () => loadConfig({ file, env: required });
+    expect(load).toThrow(/line \d/);
+    expect(load).not.toThrow(/sesame/);
+  });
+});
+
+describe('faults', () => {
+  test('all are told at once, each with its key and its variable', () => {
+    const file = yaml('http:\n  port: 70000\ntypo: 1\nkafka:\n  retries: 3\n');
+    const found = faults({ file, env: { SCHEMA_REGISTRY_URL: 'ftp://x', OUTBOX_RELAY_SLOT: 'Über' } });
+    for (const [key, env] of [
+      ['database.url', 'DATABASE_URL'],
+      ['kafka.brokers', 'KAFKA_BROKERS'],
+      ['registry.url', 'SCHEMA_REGISTRY_URL'],
+      ['http.port', 'OUTBOX_RELAY_HTTP_PORT'],
+      ['slot', 'OUTBOX_RELAY_SLOT'],
+    ])
+      expect(found).toContainEqual(expect.stringMatching(new RegExp(`^${key} .*\\(${env}\\)$`)));
+    expect(found).toContain('typo is not a setting');
+    expect(found).toContain('kafka.retries is not a setting');
+    expect(found).toHaveLength(7);
+  });
+
+  test.each([
+    ['slot', 'Not-A-Slot'],
+    ['database.url', 'mysql://db/shop'],
+    ['database.url', 'postgres://relay:a/b@db/shop'],
+    ['outbox.table', 'event'],
+    ['kafka.brokers', 'kafka'],
+    ['kafka.saslMechanism', 'gssapi'],
+    ['registry.url', 'registry:8081'],
+    ['registry.url', 'http://me:a#b@'],
+    ['registry.url', 'http://me:100%@registry'],
+    ['registry.token', 'token\n'],
+    ['schemas.subjectStrategy', 'random'],
+    ['deadLetters.policy', 'drop'],
+    ['log.level', 'loud'],
+    ['deadLetters.policies', 'orders'],
+    ['deadLetters.policies', 'orders=drop'],
+    ['kafka.ssl', 'yes'],
+    ['http.port', '65536'],
+    ['publish.lingerMs', '1.5'],
+    ['publish.lingerMs', 'soon'],
+  ])('%s refuses %s', (key, value) => {
+    const setting = settings.find(({ path }) => path.join('.') === key);
+    expect(faults({ env: { ...required, [setting!.env]: value } })).toEqual([
+      expect.stringMatching(new RegExp(`^${key.replace('.', '\\.')}(\\.0)? `)),
+    ]);
+  });
+
+  test.each([
+    ['OUTBOX_RELAY_TOPIC_CREATE', 'OUTBOX_RELAY_TOPICS_CREATE'],
+    ['OUTBOX_RELAY_PUBLISH_LINGERMS', 'OUTBOX_RELAY_PUBLISH_LINGER_MS'],
+    ['OUTBOX_RELAY_SLOTNAME', 'OUTBOX_RELAY_SLOT'],
+    ['OUTBOX_RELAY_KAFKA_BROKERS', 'KAFKA_BROKERS'],
+  ])('%s is no setting, and %s is near', (name, nearest) => {
+    expect(faults({ env: { ...required, [name]: 'sesame' } })).toEqual([
+      `${name} is not a setting; the nearest is ${nearest}`,
+    ]);
+  });
+
+  test('variables that something else reads, or Kubernetes makes of a service, are no slip of the pen', () => {
+    const service = {
+      OUTBOX_RELAY_SERVICE_HOST: '10.0.0.1',
+      OUTBOX_RELAY_SERVICE_PORT: '9465',
+      OUTBOX_RELAY_METRICS_SERVICE_PORT_HTTP: '9465',
+      OUTBOX_RELAY_PORT: 'tcp://10.0.0.1:9465',
+      OUTBOX_RELAY_PORT_9465_TCP: 'tcp://10.0.0.1:9465',
+      OUTBOX_RELAY_PORT_9465_TCP_ADDR: '10.0.0.1',
+    };
+    const others = { OUTBOX_RELAY_CACHE: '/tmp', OUTBOX_RELAY_FAILPOINT: '' };
+    expect(fromEnv({ ...service, ...others })).toEqual(fromEnv());
+  });
+
+  test.each([
+    ['postgres://relay:12#34@db/shop', 'has a #'],
+    ['postgres://relay:a#b@db/shop', 'has a #'],
+    ['postgres://relay:p@db-1:5432,db-2:5432/shop', 'names several hosts'],
+    ['postgres://relay:p@db-1,db-2/shop', 'names several hosts'],
+    ['postgres:///shop?host=db-1,db-2', 'names several hosts'],
+    ['postgres://relay:100%zz@db/shop', 'has a % '],
+    ['postgres://relay:12/34@db/shop', 'has an @ behind the name of the host'],
+    ['postgres://relay:a/b@db/shop', 'cannot be read as a URL'],
+  ])('%s %s, which is told without the password', (url, fault) => {
+    const found = faults({ env: { ...required, DATABASE_URL: url } });
+    expect(found).toEqual([expect.stringContaining(`database.url ${fault}`)]);
+    expect(found[0]).not.toMatch(/12|34|zz|a.b@|relay|db-/);
+  });
+
+  test.each([
+    'postgres://relay:%23%2F%25%40@db/shop?sslmode=verify-full',
+    'postgres://relay@[::1]:5432/shop',
+    'postgres:///shop?host=/var/run/postgresql',
+    'postgres://relay@%2Fvar%2Frun%2Fpostgresql/shop',
+    'postgres://a,b:c,d@db/shop',
+  ])('%s is fine', (url) => {
+    expect(fromEnv({ DATABASE_URL: url }).database.url).toBe(url);
+  });
+
+  test('a reference to a variable that is not set names both', () => {
+    const file = yaml(`slot: \${STAGE}\n`);
+    expect(faults({ file, env: required })).toContain('slot refers to STAGE, which is not set');
+  });
+
+  const broken: [key: string, env: Record<string, string>][] = [
+    ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u' }],
+    ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_PASSWORD: 'p' }],
+    ['kafka.saslMechanism', { KAFKA_SASL_PASSWORD: 'p' }],
+    ['kafka.sslCertFile', { KAFKA_SSL: 'true', KAFKA_SSL_CERT_FILE: 'client.pem' }],
+    ['kafka.ssl', { KAFKA_SSL_CA_FILE: 'ca.pem' }],
+    ['registry.url', { REGISTRY_SSL_CA_FILE: 'ca.pem' }],
+    ['registry.token', { REGISTRY_TOKEN: 't', REGISTRY_USERNAME: 'u' }],
+    ['registry.username', { REGISTRY_PASSWORD: 'p' }],
+    ['outbox.columns', { OUTBOX_COLUMNS_TYPE: 'id' }],
+    ['publish.batchEvents', { PUBLISH_BATCH_EVENTS: '10001' }],
+    ['publish.batchBytes', { PUBLISH_BATCH_BYTES: '16777217' }],
+    ['publish.maxTransactionBytes', { CAPTURE_MAX_IN_FLIGHT_BYTES: '1048576' }],
+    ['capture.watchdogMs', { CAPTURE_WATCHDOG_MS: '5000' }],
+    ['topics.allow', { TOPICS_ALLOW: 'a,outbox-relay.progress.outbox_relay' }],
+    ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'outbox.event.refused' }],
+    ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'no legal/name' }],
+    ['deadLetters.topic', { DEAD_LETTERS_TOPIC: '__refused' }],
+    ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'outbox-relay.progress' }],
+    ['kafka.progressTopic', { KAFKA_PROGRESS_TOPIC: 'progress.{slots}' }],
+    ['retry.initialDelayMs', { RETRY_INITIAL_DELAY_MS: '20000' }],
+  ];
+  const faultsOf = (env: Record<string, string>) => {
+    const named = Object.entries(env).map(([name, value]) => [`OUTBOX_RELAY_${name}`, value]);
+    return faults({ env: { ...required, ...Object.fromEntries(named) } });
+  };
+
+  test.each(broken)('the rule at %s refuses what does not fit together', (key, env) => {
+    expect(faultsOf(env)).toEqual([expect.stringContaining(`${key} `)]);
+  });
+
+  test.each([
+    ['PLAINTEXT://kafka:9092', 'without a scheme'],
+    ['::1:9092', 'in brackets'],
+    ['[kafka]:9092', 'in brackets'],
+    ['kafka', 'host:port'],
+    ['kafka:0', 'host:port'],
+    ['kafka:9092:9093', 'host:port'],
+  ])('the broker %s is refused, and said how it is written', (broker, words) => {
+    expect(faults({ env: { ...required, KAFKA_BROKERS: `kafka-1:9092,${broker}` } })).toEqual([
+      expect.stringContaining(words),
+    ]);
+  });
+
+  test('each slot has a progress topic of its own, which rows of no other slot reach', () => {
+    const nameOf = (env: Record<string, string>) =>
+      loadConfig({ env: { ...required, ...env } }).config.kafka.progressTopic;
+    const slot = { OUTBOX_RELAY_SLOT: 'orders' };
+    expect(nameOf(slot)).toBe('outbox-relay.progress.orders');
+    expect(nameOf({ ...slot, OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: 'shared' })).toBe('shared');
+    expect(faultsOf({ KAFKA_PROGRESS_TOPIC: 'p.{slot}', TOPICS_ALLOW: 'p.*' })).toEqual([
+      expect.stringContaining('topics.allow '),
+    ]);
+    expect(() => nameOf({ OUTBOX_RELAY_TOPICS_ALLOW: '*' })).not.toThrow();
+  });
+
+  test('each rule between settings has a case above', () => {
+    expect(new Set(broken.flatMap(([, env]) => faultsOf(env))).size).toBe(configRules.length);
+  });
+});
+
+describe('what a command needs', () => {
+  test('a server that is not needed may go without an address', () => {
+    const env = { DATABASE_URL: required.DATABASE_URL };
+    const { config, provenance } = loadConfig({ env, needs: ['database'] });
+    expect(config.database.url).toBe(required.DATABASE_URL);
+    expect(new URL(config.registry.url).hostname).toMatch(/\.invalid$/);
+    expect(provenance.get('registry.url')).toBe('not set');
+    expect(describeConfig(config, provenance)).toContainEqual(
+      expect.objectContaining({ key: 'kafka.brokers', value: '', source: 'not set' }),
+    );
+  });
+
+  test('one that is needed may not', () => {
+    expect(faults({ env: {}, needs: ['kafka'] })).toEqual([
+      expect.stringMatching(/^kafka\.brokers is required/),
+    ]);
+  });
+
+  test('an address that is given is kept, and must be right, whether needed or not', () => {
+    const given = loadConfig({ env: required, needs: [] });
+    expect(given.config.registry.url).toBe(required.SCHEMA_REGISTRY_URL);
+    expect(faults({ env: { DATABASE_URL: 'oracle://x' }, needs: [] })).toHaveLength(1);
+    expect(faults({ file: yaml('kafka: here\n'), env: {}, needs: [] })).toHaveLength(1);
+  });
+});
+
+describe('secrets', () => {
+  test('passwords are masked wherever the configuration is shown', () => {
+    const { config, provenance } = loadConfig({
+      env: {
+        ...required,
+        OUTBOX_RELAY_REGISTRY_USERNAME: 'relay',
+        OUTBOX_RELAY_REGISTRY_PASSWORD: 'sesame',
+        OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'plain',
+        OUTBOX_RELAY_KAFKA_SASL_USERNAME: 'relay',
+        OUTBOX_RELAY_KAFKA_SASL_PASSWORD: 'sesame',
+      },
+    });
+    const shown = describeConfig(config, provenance);
+    expect(JSON.stringify(shown)).not.toContain('sesame');
+    expect(shown).toContainEqual(
+      expect.objectContaining({ key: 'database.url', value: 'postgres://relay:***@db:5432/shop' }),
+    );
+    expect(shown).toContainEqual(expect.objectContaining({ key: 'registry.password', value: '***' }));
+  });
+
+  test('a URL loses its password in the authority and in the query', () => {
+    expect(maskUrl('postgres://u:p@h/d?password=q&x=1')).toBe('postgres://u:***@h/d?password=***&x=1');
+    expect(maskUrl('postgres://u:p @ broken')).toBe('***');
+  });
+
+  test('a fault never quotes the value', () => {
+    const env = { ...required, DATABASE_URL: 'mysql://u:sesame@h', OUTBOX_RELAY_LOG_LEVEL: 'sesame' };
+    expect(faults({ env }).join()).not.toContain('sesame');
+  });
+});

@@ -1,0 +1,90 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { plainMessage, tlsOptions, tlsRefusal } from '../../../relay/connect/tls.ts';
+
+describe('a failure of TLS', () => {
+  const coded = (code: string, cause?: Error) => Object.assign(new Error('failed', { cause }), { code });
+
+  test.each([
+    'SELF_SIGNED_CERT_IN_CHAIN',
+    'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+    'ERR_TLS_CERT_ALTNAME_INVALID',
+    'CERT_HAS_EXPIRED',
+    'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+    'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
+    'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE',
+    'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE',
+    'ERR_SSL_WRONG_VERSION_NUMBER',
+  ])('%s does not pass by waiting, bare or wrapped', (code) => {
+    for (const error of [coded(code), new Error('around', { cause: coded(code) })])
+      expect(tlsRefusal(error)).toBe(code);
+  });
+
+  test.each([
+    'ECONNRESET',
+    'ETIMEDOUT',
+    'ERR_SSL_UNEXPECTED_EOF_WHILE_READING',
+    'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR',
+    'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC',
+  ])('%s may pass', (code) => {
+    expect(tlsRefusal(coded(code))).toBeUndefined();
+  });
+
+  test('is told from the cause that is deepest, and a loop of causes ends', () => {
+    expect(tlsRefusal(coded('ECONNRESET', coded('CERT_HAS_EXPIRED')))).toBe('CERT_HAS_EXPIRED');
+    const loop = new Error('loop');
+    loop.cause = loop;
+    expect(tlsRefusal(loop)).toBeUndefined();
+    expect(tlsRefusal('no error')).toBeUndefined();
+  });
+});
+
+test('a message of OpenSSL is told without what it says to its own developers', () => {
+  const said =
+    '403DCAD0347F0000:error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca:../ssl/rec_layer_s3.c:918:SSL alert number 48\n';
+  expect(plainMessage(`Connection error: ${said}`)).toBe('Connection error: tlsv1 alert unknown ca');
+  expect(plainMessage('certificate has expired')).toBe('certificate has expired');
+});
+
+describe('a file', () => {
+  let folder: string;
+  const at = (name: string) => path.join(folder, name);
+  beforeAll(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'relay-tls-'));
+    await writeFile(at('text.pem'), 'sesame, not PEM');
+    const body = Buffer.from('sesame').toString('base64');
+    await writeFile(at('key.pem'), `-----BEGIN PRIVATE KEY-----\n${body}\n-----END PRIVATE KEY-----\n`);
+    await writeFile(at('cert.pem'), `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`);
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  test.each([
+    ['that is missing', { sslCaFile: 'missing.pem' }, 'cannot be read'],
+    ['of authorities that is not PEM', { sslCaFile: 'text.pem' }, 'holds no certificate in PEM'],
+    ['with a key where authorities are expected', { sslCaFile: 'key.pem' }, 'holds no certificate in PEM'],
+    [
+      'of a certificate where the key is expected',
+      { sslCertFile: 'cert.pem', sslKeyFile: 'cert.pem' },
+      'holds no private key',
+    ],
+    [
+      'that only looks like a certificate',
+      { sslCertFile: 'cert.pem', sslKeyFile: 'key.pem' },
+      'cannot be used',
+    ],
+  ])('%s is a fault of the configuration that names it and quotes nothing', (_, files, what) => {
+    const named = Object.fromEntries(Object.entries(files).map(([setting, name]) => [setting, at(name)]));
+    const failure = (() => {
+      try {
+        return tlsOptions(named);
+      } catch (error) {
+        return error;
+      }
+    })();
+    expect(failure).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining(what) });
+    expect(String(failure)).toContain(folder);
+    expect(String(failure)).not.toContain('sesame');
+  });
+});

@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest';
+import { parseLosslessJson } from '../../../../relay/encode/formats/avro/json.ts';
+import { applyPatch, PatchInvalid } from '../../../../relay/operations/dead-letters/json-patch.ts';
+import { jsonText } from '../../../../relay/operations/dead-letters/json-text.ts';
+
+const patched = (document: string, patch: string) => jsonText(applyPatch(parseLosslessJson(document), patch));
+
+// The examples of RFC 6902, appendix A.
+test.each([
+  ['{"foo":"bar"}', '[{"op":"add","path":"/baz","value":"qux"}]', '{"foo":"bar","baz":"qux"}'],
+  ['{"foo":["bar","baz"]}', '[{"op":"add","path":"/foo/1","value":"qux"}]', '{"foo":["bar","qux","baz"]}'],
+  ['{"baz":"qux","foo":"bar"}', '[{"op":"remove","path":"/baz"}]', '{"foo":"bar"}'],
+  ['{"foo":["bar","qux","baz"]}', '[{"op":"remove","path":"/foo/1"}]', '{"foo":["bar","baz"]}'],
+  [
+    '{"baz":"qux","foo":"bar"}',
+    '[{"op":"replace","path":"/baz","value":"boo"}]',
+    '{"baz":"boo","foo":"bar"}',
+  ],
+  ['{"a":{"b":1,"c":2},"d":{}}', '[{"op":"move","from":"/a/b","path":"/d/e"}]', '{"a":{"c":2},"d":{"e":1}}'],
+  ['{"foo":["all","cows"]}', '[{"op":"move","from":"/foo/0","path":"/foo/1"}]', '{"foo":["cows","all"]}'],
+  ['{"a":{"b":[1]}}', '[{"op":"copy","from":"/a","path":"/c"}]', '{"a":{"b":[1]},"c":{"b":[1]}}'],
+  ['{"foo":["bar"]}', '[{"op":"add","path":"/foo/-","value":["abc"]}]', '{"foo":["bar",["abc"]]}'],
+  ['{"/":9,"~1":10}', '[{"op":"test","path":"/~01","value":10}]', '{"/":9,"~1":10}'],
+  ['{"a":{"x":1,"y":[2]}}', '[{"op":"test","path":"/a","value":{"y":[2],"x":1}}]', '{"a":{"x":1,"y":[2]}}'],
+  ['null', '[{"op":"replace","path":"","value":{"a":1}}]', '{"a":1}'],
+])('%s patched by %s is %s', (document, patch, expected) => {
+  expect(patched(document, patch)).toBe(expected);
+});
+
+test('no digit of a number is lost, neither in what is patched nor in what is given', () => {
+  const document = '{"a":9223372036854775807,"b":0.1000000000000000055,"c":1}';
+  expect(patched(document, '[{"op":"replace","path":"/c","value":9007199254740993}]')).toBe(
+    '{"a":9223372036854775807,"b":0.1000000000000000055,"c":9007199254740993}',
+  );
+});
+
+test('__proto__ is a member like any other', () => {
+  const after = patched('{"__proto__":{"a":1}}', '[{"op":"add","path":"/__proto__/b","value":2}]');
+  expect(after).toBe('{"__proto__":{"a":1,"b":2}}');
+  expect(patched('{}', '[{"op":"add","path":"/__proto__","value":{"evil":1}}]')).toBe(
+    '{"__proto__":{"evil":1}}',
+  );
+  expect(() => patched('{}', '[{"op":"add","path":"/__proto__/evil","value":1}]')).toThrow(PatchInvalid);
+  expect(Object.hasOwn(Object.prototype, 'evil')).toBe(false);
+});
+
+test('the document that was given stays as it was', () => {
+  const document = parseLosslessJson('{"a":[1]}');
+  applyPatch(document, '[{"op":"add","path":"/a/-","value":2}]');
+  expect(jsonText(document)).toBe('{"a":[1]}');
+});
+
+test.each([
+  ['{"a":1}', 'no json'],
+  ['{"a":1}', '{"op":"remove","path":"/a"}'],
+  ['{"a":1}', '[{"op":"delete","path":"/a"}]'],
+  ['{"a":1}', '[{"op":"remove","path":"a"}]'],
+  ['{"a":1}', '[{"op":"remove","path":"/b"}]'],
+  ['{"a":1}', '[{"op":"replace","path":"/b","value":1}]'],
+  ['{"a":1}', '[{"op":"add","path":"/b"}]'],
+  ['{"a":1}', '[{"op":"add","path":"/b/c","value":1}]'],
+  ['{"a":1}', '[{"op":"test","path":"/a","value":2}]'],
+  ['{"a":1}', '[{"op":"test","path":"/a","value":"1"}]'],
+  ['{"a":{}}', '[{"op":"move","from":"/a","path":"/a/b"}]'],
+  ['[1]', '[{"op":"add","path":"/2","value":1}]'],
+  ['[1]', '[{"op":"remove","path":"/-"}]'],
+  ['[1]', '[{"op":"remove","path":"/00"}]'],
+])('%s cannot be patched by %s', (document, patch) => {
+  expect(() => patched(document, patch)).toThrow(PatchInvalid);
+});

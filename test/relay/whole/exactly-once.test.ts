@@ -1,0 +1,108 @@
+/** The promise, on real servers, with relays that die. Each test names the guarantee it holds the relay to. */
+import { describe, expect, it } from 'vitest';
+import type { Failpoint } from '../../../relay/observe/failpoints.ts';
+import type { ReadRecord } from '../../support/kafka.ts';
+import { type Item, idOf, itemOf, World } from '../world.ts';
+
+/** 40 transactions of 1 to 5 events over 7 keys; each key's events are numbered in commit order. */
+function workload(): Item[][] {
+  const next = new Map<string, number>();
+  return Array.from({ length: 40 }, (_, transaction) =>
+    Array.from({ length: 1 + (transaction % 5) }, (_, event) => {
+      const key = `key-${(transaction * 3 + event) % 7}`;
+      const seq = next.get(key) ?? 0;
+      next.set(key, seq + 1);
+      return { key, seq };
+    }),
+  );
+}
+
+async function writeAll(world: World, transactions: readonly (readonly Item[])[]): Promise<string[]> {
+  const ids: string[] = [];
+  for (const items of transactions) ids.push(...(await world.write(items)));
+  return ids;
+}
+
+function expectExactlyOnceInOrder(records: readonly ReadRecord[], ids: readonly string[]): void {
+  expect(records.map(idOf).toSorted()).toEqual([...ids].toSorted());
+  const last = new Map<string, { seq: number; position: string }>();
+  for (const record of records) {
+    const { key, seq } = itemOf(record);
+    const position = record.headers.position ?? '';
+    const before = last.get(key);
+    expect(seq).toBe(before === undefined ? 0 : before.seq + 1);
+    if (before !== undefined) expect(position > before.position).toBe(true);
+    last.set(key, { seq, position });
+  }
+}
+
+describe.each(['lean', 'kafkajs'])('a relay with the producer %s that dies', (producer) => {
+  const settings = { PUBLISH_PRODUCER: producer };
+
+  // The first transaction of a relay holds the first progress, and no event; the next ones do.
+  const inTransaction = ['PROGRESS_SENT', 'EVENTS_SENT'].flatMap((name) => [`${name}:2`, `${name}:3`]);
+  // One of each step that changes something outside; `npm run chaos` dies at all of them.
+  const reached: readonly Failpoint[] = [
+    'SLOT_CREATED',
+    'PRODUCER_FENCED',
+    'CLAIM_READ',
+    'FIRST_PROGRESS_COMMITTED',
+    'SLOT_MARKED',
+    'TRANSACTION_ENCODED',
+    'PROGRESS_SENT',
+    'EVENTS_SENT',
+    'KAFKA_COMMITTED',
+    'ACKNOWLEDGED',
+  ];
+
+  it.each([...reached, ...inTransaction])(
+    'at %s loses no event, doubles none, keeps the order',
+    async (failpoint) => {
+      await using world = await World.create();
+      const dying = world.startRelay({ ...settings, FAILPOINT: failpoint });
+      const transactions = workload();
+      // A slot starts where it is made: what is written before is not its concern.
+      const died = dying.exited;
+      await Promise.race([dying.streaming(), died]);
+      if ((await slotExists(world)) === false) await startOnce(world);
+      const ids = await writeAll(world, transactions);
+      expect(await died).toEqual({ code: null, signal: 'SIGKILL' });
+      world.startRelay(settings);
+      expectExactlyOnceInOrder(await world.read(ids), ids);
+    },
+  );
+
+  it('at every third commit, over and over, still publishes everything once and in order', async () => {
+    await using world = await World.create();
+    await startOnce(world);
+    const ids = await writeAll(world, workload());
+    const dying = {
+      ...settings,
+      FAILPOINT: 'KAFKA_COMMITTED:3',
+      PUBLISH_BATCH_EVENTS: 10,
+      PUBLISH_LINGER_MS: 0,
+    };
+    for (let deaths = 0; deaths < 6; deaths++) {
+      const relay = world.startRelay(dying);
+      await Promise.race([relay.exited, world.read(ids).catch(() => {})]);
+      await relay.kill();
+    }
+    world.startRelay(settings);
+    expectExactlyOnceInOrder(await world.read(ids), ids);
+  });
+});
+
+async function slotExists(world: World): Promise<boolean> {
+  const { rowCount } = await world.pool.query('select from pg_replication_slots where slot_name = $1', [
+    world.slot,
+  ]);
+  return rowCount === 1;
+}
+
+/** Makes the slot. */
+async function startOnce(world: World): Promise<void> {
+  const relay = world.startRelay();
+  await relay.streaming();
+  relay.signal('SIGTERM');
+  expect(await relay.exited).toEqual({ code: 0, signal: null });
+}

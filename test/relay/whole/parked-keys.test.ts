@@ -1,0 +1,270 @@
+/** The policy `park-key`, on real servers, with relays that die at every step of parking and of releasing. */
+import { expect, test, vi } from 'vitest';
+import type { ReadRecord } from '../../support/kafka.ts';
+import { type Item, idOf, itemOf, type RelayProcess, type Settings, World } from '../world.ts';
+
+const settings: Settings = {
+  DEAD_LETTERS_POLICY: 'park-key',
+  DEAD_LETTERS_STORM_PERCENT: 100,
+  // Long enough that what is written before a relay starts comes in the same batch each time.
+  PUBLISH_LINGER_MS: 500,
+};
+
+/** Writes the events of a key in their order, some of them refused, and knows what must come of it. */
+class Writer {
+  readonly #world: World;
+  readonly #next = new Map<string, number>();
+  readonly ids: string[] = [];
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  #item(key: string): Item {
+    const seq = this.#next.get(key) ?? 0;
+    this.#next.set(key, seq + 1);
+    return { key, seq };
+  }
+
+  /** One transaction with one event for each of the keys. @returns their ids */
+  async good(...keys: string[]): Promise<string[]> {
+    const ids = await this.#world.write(keys.map((key) => this.#item(key)));
+    for (const id of ids) this.ids.push(id);
+    return ids;
+  }
+
+  /** An event whose `seq` is text: refused until it is fixed. */
+  async bad(key: string): Promise<string> {
+    const { seq } = this.#item(key);
+    const { rows } = await this.#world.pool.query<{ id: string }>(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+       values ('item', $1, 'test.ItemMoved', json_build_object('key', $1::text, 'seq', $2::text)) returning id`,
+      [key, String(seq)],
+    );
+    this.ids.push(rows[0]!.id);
+    return rows[0]!.id;
+  }
+}
+
+async function makeSlot(world: World): Promise<void> {
+  await world.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [world.slot]);
+}
+
+/** As an operator does it with `fix`. */
+async function fix(world: World, key: string): Promise<void> {
+  await world.pool.query(
+    `update outbox.dead_letter set payload = json_build_object('key', $1::text, 'seq', (payload::json ->> 'seq')::int)
+     where status = 'open' and aggregateid = $1`,
+    [key],
+  );
+}
+
+async function requestRelease(world: World, key: string): Promise<number> {
+  const { rows } = await world.pool.query<{ id: string | null }>(
+    `select outbox.request_release($1, $2, $3, 'somebody') as id`,
+    [world.slot, world.topic, key],
+  );
+  expect(rows[0]?.id).not.toBeNull();
+  return Number(rows[0]?.id);
+}
+
+async function untilDone(world: World, request: number): Promise<{ outcome: string; published: number }> {
+  return vi.waitFor(
+    async () => {
+      const { rows } = await world.pool.query<{ outcome: string; published: string }>(
+        'select outcome, published from outbox.key_release where id = $1 and outcome is not null',
+        [request],
+      );
+      expect(rows).toHaveLength(1);
+      return { outcome: rows[0]!.outcome, published: Number(rows[0]!.published) };
+    },
+    { timeout: 30_000, interval: 50 },
+  );
+}
+
+/** Dead letters in the order of their positions, as `status code`. */
+async function letters(world: World): Promise<string[]> {
+  const { rows } = await world.pool.query<{ one: string }>(
+    `select status || ' ' || code as one from outbox.dead_letter order by commit_lsn, ordinal`,
+  );
+  return rows.map(({ one }) => one);
+}
+
+async function untilLetters(world: World, ids: readonly string[]): Promise<void> {
+  await vi.waitFor(
+    async () => {
+      const { rowCount } = await world.pool.query(
+        `select from outbox.dead_letter where event_id = any ($1) and status in ('open', 'parked')`,
+        [ids],
+      );
+      expect(rowCount).toBe(ids.length);
+    },
+    { timeout: 30_000, interval: 50 },
+  );
+}
+
+/** Every event once, and those of a key in order, by number and by position. */
+function expectOnceInOrder(records: readonly ReadRecord[], ids: readonly string[]): void {
+  expect(records.map(idOf).toSorted()).toEqual([...ids].toSorted());
+  const last = new Map<string, { seq: number; position: string }>();
+  for (const record of records) {
+    const { key, seq } = itemOf(record);
+    const position = record.headers.position ?? '';
+    const before = last.get(key);
+    expect(seq).toBe(before === undefined ? 0 : before.seq + 1);
+    if (before !== undefined) expect(position > before.position).toBe(true);
+    last.set(key, { seq, position });
+  }
+}
+
+/** Before the test itself reads: that writes marks into the topic. */
+async function expectVerified(world: World): Promise<void> {
+  const { stdout } = await world.command('verify', '--json', '--expect-all');
+  expect(JSON.parse(stdout)).toMatchObject({ ok: true });
+}
+
+async function dead(relay: RelayProcess): Promise<void> {
+  expect(await relay.exited).toEqual({ code: null, signal: 'SIGKILL' });
+}
+
+test.each(['DEAD_LETTERS_STORED:1', 'EVENTS_SENT:2', 'KAFKA_COMMITTED:1', 'ACKNOWLEDGED:1'])(
+  'a relay that dies at %s while it parks, and again while it releases, publishes each event once and in order',
+  async (place) => {
+    await using world = await World.create();
+    const writer = new Writer(world);
+    await makeSlot(world);
+    await writer.good('k', 'j');
+    const refused = await writer.bad('k');
+    const waiting = [(await writer.good('k', 'j'))[0]!, (await writer.good('j', 'k'))[1]!];
+    await dead(world.startRelay({ ...settings, FAILPOINT: place }));
+
+    const parking = world.startRelay(settings);
+    await parking.streaming();
+    const later = await writer.good('j', 'k');
+    await untilLetters(world, [refused, ...waiting, later[1]!]);
+    expect(await letters(world)).toEqual(['open PAYLOAD_INVALID', ...Array(3).fill('parked KEY_PARKED')]);
+    parking.signal('SIGTERM');
+    await parking.exited;
+
+    await fix(world, 'k');
+    await writer.good('k');
+    const request = await requestRelease(world, 'k');
+    await writer.good('j', 'k', 'k');
+    // Its first batch parks one more, its second one releases. A later session has no first progress to send.
+    await dead(world.startRelay({ ...settings, FAILPOINT: place.replace(/\d/, '2') }));
+
+    world.startRelay(settings);
+    expect(await untilDone(world, request)).toEqual({ outcome: 'released', published: 5 });
+    await writer.good('k', 'j');
+    await expectVerified(world);
+    expectOnceInOrder(await world.read(writer.ids), writer.ids);
+    expect(await letters(world)).toEqual([
+      'released PAYLOAD_INVALID',
+      ...Array(4).fill('released KEY_PARKED'),
+    ]);
+  },
+);
+
+test('a release while events of the key keep coming, and the relay dies for a standby, keeps every key in order', async () => {
+  await using world = await World.create();
+  const writer = new Writer(world);
+  await makeSlot(world);
+  await writer.good('k', 'j');
+  const refused = await writer.bad('k');
+  const [waiting] = await writer.good('k', 'j');
+  const active = world.startRelay({ ...settings, PUBLISH_LINGER_MS: 0 });
+  await active.streaming();
+  const standby = world.startRelay({ ...settings, PUBLISH_LINGER_MS: 0 });
+  await standby.line(({ msg }) => msg.startsWith('standby: another'));
+  await untilLetters(world, [refused, waiting!]);
+  await fix(world, 'k');
+
+  let isWriting = true;
+  const writing = (async () => {
+    while (isWriting) await writer.good('k', 'j', 'k');
+  })();
+  const request = await requestRelease(world, 'k');
+  await active.line(({ state }) => state === 'streaming');
+  active.signal('SIGKILL');
+  await untilDone(world, request);
+  await standby.streaming();
+  isWriting = false;
+  await writing;
+  await writer.good('k', 'j');
+  await expectVerified(world);
+  expectOnceInOrder(await world.read(writer.ids), writer.ids);
+});
+
+test('in a split transaction a key is parked across its parts, and released in as many rounds as the limit asks for', async () => {
+  await using world = await World.create();
+  const limited = { ...settings, PUBLISH_MAX_TRANSACTION_EVENTS: 5, PUBLISH_BATCH_EVENTS: 5 };
+  await makeSlot(world);
+  // 23 events of one transaction, in parts of 5; the 7th is refused, and every second from there on waits.
+  const { rows } = await world.pool.query<{ id: string }>(
+    `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+     select 'item', key, 'test.ItemMoved', case n when 6 then json_build_object('key', key, 'seq', seq::text)
+                                                  else json_build_object('key', key, 'seq', seq) end
+       from (select n, case n % 2 when 0 then 'k' else 'j' end as key, n / 2 as seq from generate_series(0, 22) n) t
+      order by n returning id`,
+  );
+  const ids = rows.map(({ id }) => id);
+  await dead(world.startRelay({ ...limited, FAILPOINT: 'KAFKA_COMMITTED:2' }));
+  await dead(world.startRelay({ ...limited, FAILPOINT: 'EVENTS_SENT:2' }));
+  world.startRelay(limited);
+  await untilLetters(
+    world,
+    ids.filter((_, n) => n >= 6 && n % 2 === 0),
+  );
+
+  // Still refused: nothing is published, all wait on.
+  expect(await untilDone(world, await requestRelease(world, 'k'))).toEqual({
+    outcome: 'refused',
+    published: 0,
+  });
+  expect(await letters(world)).toEqual(['open PAYLOAD_INVALID', ...Array(8).fill('parked KEY_PARKED')]);
+  await fix(world, 'k');
+  const outcomes = [
+    await untilDone(world, await requestRelease(world, 'k')),
+    await untilDone(world, await requestRelease(world, 'k')),
+  ];
+  expect(outcomes).toEqual([
+    { outcome: 'limited', published: 5 },
+    { outcome: 'released', published: 4 },
+  ]);
+  await expectVerified(world);
+  expectOnceInOrder(await world.read(ids), ids);
+});
+
+test('discarding the refused event leaves the rest parked, and two who release at once release once', async () => {
+  await using world = await World.create();
+  const writer = new Writer(world);
+  const relay = world.startRelay({
+    ...settings,
+    DEAD_LETTERS_POLICY: 'halt',
+    DEAD_LETTERS_POLICIES: `${world.topic}=park-key`,
+  });
+  await relay.streaming();
+  const refused = await writer.bad('k');
+  const waiting = [...(await writer.good('k')), ...(await writer.good('k'))];
+  await untilLetters(world, [refused, ...waiting]);
+  const discarded = await vi.waitFor(
+    async () => {
+      const result = await world.command('dead-letters', 'discard', '--all', '--reason', 'no use', '--yes');
+      expect(result.code, result.stdout).toBe(0);
+      return result;
+    },
+    { timeout: 20_000, interval: 200 },
+  );
+  expect(discarded.stdout).toMatch(/discarded +1\n/);
+  const later = await writer.good('k');
+  await untilLetters(world, [...waiting, ...later]);
+
+  const release = () => world.command('dead-letters', 'release', '--all', '--yes', '--json');
+  const both = await Promise.all([release(), release()]);
+  for (const { stdout, stderr } of both) expect(stdout + stderr).toMatch(/"outcome":"released"|is parked/);
+  const { rows } = await world.pool.query('select sum(published)::int as published from outbox.key_release');
+  expect(rows).toEqual([{ published: 3 }]);
+  await expectVerified(world);
+  const records = await world.read([...waiting, ...later]);
+  expect(records.map(idOf)).toEqual([...waiting, ...later]);
+});
