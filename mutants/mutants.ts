@@ -218,10 +218,10 @@ export const mutants: readonly Mutant[] = [
     name: 'one codec of the brokers is not read',
     promise: 'no silence',
     invariants: ['I8'],
-    file: 'relay/publish/wire/compression/codecs.ts',
+    file: 'relay/connect/compression/codecs.ts',
     find: '  [CompressionTypes.LZ4]: decompressLz4,\n',
     replace: '',
-    tests: ['test/relay/publish/wire/compression/codecs.test.ts'],
+    tests: ['test/relay/connect/compression/codecs.test.ts'],
   },
   {
     name: 'verify compares no record with its row',

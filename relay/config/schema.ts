@@ -3,8 +3,8 @@
  * of the environment variables and the validation all come from here.
  */
 import { z } from 'zod';
-import { policies } from '../refusals/parking.ts';
 import { addressFault, parseBrokerAddress } from './broker-address.ts';
+import { policies } from './policies.ts';
 import { allowList, isLegalTopic, isProgressTopic } from './topic-patterns.ts';
 import { urlFault } from './url.ts';
 

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { forKafkajs, realHost, withRealHosts } from '../config/broker-address.ts';
 import type { Config } from '../config/config.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
-import '../publish/wire/compression/codecs.ts';
+import './compression/codecs.ts';
 import { plainMessage, tlsOptions, tlsRefusal } from './tls.ts';
 
 const kafkajsSocketFactory = createRequire(import.meta.url)(

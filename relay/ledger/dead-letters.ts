@@ -8,6 +8,7 @@ import { query } from '../connect/postgres.ts';
 import type { Rejection } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
+import type { Waiting } from '../observe/metrics.ts';
 
 const wasLeftOut = `dead_letter.context ? 'leftOut'`;
 
@@ -154,16 +155,6 @@ export function contextOf({ subject, schemaId, failure, row: { leftOut, unreadab
   const unread = unreadable === undefined ? undefined : { ...unreadable, message: undefined };
   return JSON.stringify({ subject, schemaId, leftOut, unreadable: unread, ...failure });
 }
-
-/** What waits for a person. */
-export type Waiting = {
-  readonly open: number;
-  /** Of the oldest open one; 0 when there is none. */
-  readonly oldestSeconds: number;
-  /** Waiting behind a refused event of their key. */
-  readonly parked: number;
-  readonly parkedKeys: number;
-};
 
 /** @throws RelayError POSTGRES_* */
 export async function readWaiting(pool: pg.Pool, slot: string): Promise<Waiting> {

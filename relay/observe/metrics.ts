@@ -5,12 +5,21 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { version } from '../config/version.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { Waiting } from '../ledger/dead-letters.ts';
 import type { Lsn } from '../model/position.ts';
 import { breakerStates, dependencies, dependencyOf, type Retry } from './health.ts';
 import { type RelayState, relayStates } from './state.ts';
 
 const prefix = 'outbox_relay_';
+
+/** What waits for a person. */
+export type Waiting = {
+  readonly open: number;
+  /** Of the oldest open one; 0 when there is none. */
+  readonly oldestSeconds: number;
+  /** Waiting behind a refused event of their key. */
+  readonly parked: number;
+  readonly parkedKeys: number;
+};
 
 type Described = {
   readonly help: string;

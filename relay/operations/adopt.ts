@@ -5,27 +5,22 @@
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { Kafka } from 'kafkajs';
 import type pg from 'pg';
 import type { Logger } from 'pino';
-import { Capture } from '../capture/capture.ts';
 import { assertSamePublication, readPublication } from '../capture/publication.ts';
 import { createSlot, readSlot } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
-import { createKafka, kafkaError } from '../connect/kafka.ts';
+import { createKafka } from '../connect/kafka.ts';
 import { createPool, query } from '../connect/postgres.ts';
 import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import { giveUp, reopenUnread } from '../ledger/give-up.ts';
 import { beginDecisions, type Session, storeAdopted } from '../ledger/session.ts';
 import { forgetCovered } from '../ledger/snapshots.ts';
-import type { Lsn } from '../model/position.ts';
-import { checkLineage, type DatabaseState, type Progress } from '../model/progress.ts';
+import { checkLineage, type Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
-import { fencePublisher } from '../publish/fence.ts';
-import { ensureProgressTopic, ProgressTail } from '../publish/progress-topic.ts';
-import type { Publisher } from '../publish/publisher.ts';
 import { readDecided } from '../recover/letters.ts';
-import { progressAt, readDatabaseState } from '../session/lineage.ts';
+import { type Held, type Means, whileHoldingSlot } from '../session/hold.ts';
+import { progressAt } from '../session/lineage.ts';
 
 /** What can be adopted, and the refusals that it answers. */
 export const adoptions = {
@@ -47,8 +42,6 @@ export type Adopted = {
   /** false for a dry run. */
   readonly isWritten: boolean;
 };
-
-export type Means = { readonly config: Config; readonly pool: pg.Pool; readonly kafka: Kafka };
 
 /**
  * @param isDryRun finds out what would be written, and writes nothing but the claim.
@@ -97,63 +90,6 @@ async function renewSlot({ config, pool }: Means): Promise<void> {
     [config.slot],
   );
   await createSlot(config);
-}
-
-export type Held = {
-  readonly capture: Capture;
-  readonly publisher: Publisher;
-  readonly claimed: Progress | RelayError | null;
-  readonly database: DatabaseState & { readonly publication: string | null };
-};
-
-/**
- * Runs `work` as the only one who may read the slot and write its progress.
- * @param from what was committed before is not streamed meanwhile: it may be what the slot cannot get past
- * @throws RelayError SLOT_IN_USE while a relay runs
- */
-export async function whileHoldingSlot<Result>(
-  means: Means,
-  work: (held: Held) => Promise<Result>,
-  from: Lsn = 0n,
-): Promise<Result> {
-  const { config, pool, kafka } = means;
-  const tail = await followProgress(means);
-  let capture: Capture | undefined;
-  let publisher: Publisher | undefined;
-  try {
-    capture = await Capture.open(config, undefined, from);
-    publisher = await fencePublisher(kafka, config);
-    const claimed = await publisher.claim(tail).catch(unreadable);
-    return await work({
-      capture,
-      publisher,
-      claimed,
-      database: await readDatabaseState(pool, config.slot, capture),
-    });
-  } finally {
-    await Promise.all([publisher?.close(), capture?.close(), tail.stop()]);
-  }
-}
-
-async function followProgress({ config, kafka }: Means): Promise<ProgressTail> {
-  const admin = kafka.admin();
-  try {
-    await admin.connect();
-    await ensureProgressTopic(admin, config.kafka.progressTopic);
-  } catch (error) {
-    throw kafkaError(error, 'connecting to Kafka');
-  } finally {
-    await admin.disconnect();
-  }
-  const tail = new ProgressTail(kafka, { topic: config.kafka.progressTopic, slot: config.slot });
-  await tail.start();
-  return tail;
-}
-
-function unreadable(error: unknown): RelayError {
-  const failure = asRelayError(error);
-  if (failure.code !== 'PROGRESS_UNREADABLE') throw failure;
-  return failure;
 }
 
 async function decide(

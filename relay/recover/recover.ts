@@ -38,8 +38,8 @@ import { beginSnapshots, forgetCovered, storeCovered } from '../ledger/snapshots
 import { formatLsn, type Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
-import { type Held, type Means, whileHoldingSlot } from '../operations/adopt.ts';
 import { Topics } from '../publish/topics.ts';
+import { type Held, type Means, whileHoldingSlot } from '../session/hold.ts';
 import { progressAt } from '../session/lineage.ts';
 import { closeGap } from './close-gap.ts';
 import { type AbsentEvent, countUncertainKeys, eventMs, order, type Reason } from './gap.ts';

@@ -4,6 +4,7 @@
  * crash comes to the same keys.
  */
 import type { CommittedTransaction } from '../capture/transaction.ts';
+import type { Policy } from '../config/policies.ts';
 import { keyLengthMax } from '../config/row-size.ts';
 import { wildcard } from '../config/topic-patterns.ts';
 import type { EncodedTransaction, OutboundRecord, Rejection } from '../encode/record.ts';
@@ -14,9 +15,6 @@ export type TopicKey = { readonly topic: string; readonly key: string };
 
 /** A key that waits, since the refused event at that position. */
 export type ParkedKey = TopicKey & { readonly since: Position };
-
-export const policies = ['dead-letter', 'park-key', 'halt'] as const;
-export type Policy = (typeof policies)[number];
 
 /** What is to be done with the events of a transaction. */
 export type Sorted = EncodedTransaction & {

@@ -6,10 +6,10 @@ import type pg from 'pg';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import type { Encoder } from '../encode/encoder.ts';
+import { eventAt } from '../encode/event-at.ts';
 import type { OutboundRecord, Rejection } from '../encode/record.ts';
 import { type Release, type Requested, readRequest, untilVisible } from '../ledger/releases.ts';
 import type { Position } from '../model/position.ts';
-import { eventAt } from '../operations/dead-letters/event.ts';
 
 export type Released = {
   readonly records: readonly OutboundRecord[];

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Kafka } from 'kafkajs';
 import { RelayError } from '../../errors.ts';
-import './compression/codecs.ts';
+import '../../connect/compression/codecs.ts';
 
 const kafkajs = createRequire(import.meta.url);
 

@@ -6,9 +6,9 @@
  * @see https://kafka.apache.org/documentation/#recordbatch
  */
 import { crc32c } from '@node-rs/crc32';
+import { decompress } from '../../connect/compression/codecs.ts';
 import { RelayError } from '../../errors.ts';
 import { batchField, batchHeaderBytes, transactionalAttribute } from './batch-layout.ts';
-import { decompress } from './compression/codecs.ts';
 
 /** A stretch of the log that one producer wrote at once. */
 export type FetchedBatch = {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { eventAt } from '../../../relay/encode/event-at.ts';
 import { UnclearFailures } from '../../../relay/encode/unclear-failures.ts';
-import { eventAt } from '../../../relay/operations/dead-letters/event.ts';
 
 const row = {
   id: 'id',

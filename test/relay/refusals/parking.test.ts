@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
+import type { Policy } from '../../../relay/config/policies.ts';
 import type { EncodedTransaction, OutboundRecord, Rejection } from '../../../relay/encode/record.ts';
-import { Parking, type Policy, policyByTopic } from '../../../relay/refusals/parking.ts';
+import { Parking, policyByTopic } from '../../../relay/refusals/parking.ts';
 import { blankRow, rowsFrom, transactionOf } from '../capture/rows.ts';
 import { recordOf } from '../publish/records.ts';
 

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { CompressionTypes } from 'kafkajs';
 import { describe, expect, test } from 'vitest';
-import { codecs, decompress } from '../../../../../relay/publish/wire/compression/codecs.ts';
-import { decodeFetch, fetchRequest } from '../../../../../relay/publish/wire/fetch.ts';
-import { Wire } from '../../../../../relay/publish/wire/kafkajs-wire.ts';
-import { createTopics, kafkaClient } from '../../../../support/kafka.ts';
-import { unique } from '../../../../support/unique.ts';
+import { codecs, decompress } from '../../../../relay/connect/compression/codecs.ts';
+import { decodeFetch, fetchRequest } from '../../../../relay/publish/wire/fetch.ts';
+import { Wire } from '../../../../relay/publish/wire/kafkajs-wire.ts';
+import { createTopics, kafkaClient } from '../../../support/kafka.ts';
+import { unique } from '../../../support/unique.ts';
 
 const lz4Frame = (...blocks: Buffer[]) =>
   Buffer.concat([Buffer.from('04224d18604000', 'hex'), ...blocks, Buffer.alloc(4)]);

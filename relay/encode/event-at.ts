@@ -1,6 +1,6 @@
 /** A dead letter as the event it was, for the encoder. */
-import type { CapturedRow, CommittedTransaction } from '../../capture/transaction.ts';
-import type { Position } from '../../model/position.ts';
+import type { CapturedRow, CommittedTransaction } from '../capture/transaction.ts';
+import type { Position } from '../model/position.ts';
 
 /** @param committedAtMs becomes the record's timestamp */
 export function eventAt(

@@ -1,5 +1,5 @@
 /** Owns why a batch cannot be decompressed. Both stop the reader: what it cannot read it must not pass over. */
-import { RelayError } from '../../../errors.ts';
+import { RelayError } from '../../errors.ts';
 
 export function corrupt(cause?: unknown): RelayError {
   return new RelayError('KAFKA_UNSUITABLE', 'a batch of records in Kafka cannot be decompressed', { cause });

@@ -8,7 +8,7 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip, zstdDecompress } from 'node:zlib';
 import kafkajs from 'kafkajs';
-import { RelayError } from '../../../errors.ts';
+import { RelayError } from '../../errors.ts';
 import { batchTooLarge, corrupt } from './failures.ts';
 import { decompressLz4 } from './lz4.ts';
 import { decompressSnappy } from './snappy.ts';
