@@ -20,17 +20,17 @@ export type Mutant = {
   readonly only?: string;
 };
 
-const exactlyOnce = 'test/relay/whole/exactly-once.test.ts';
-const path = 'test/relay/whole/path.test.ts';
-const lifecycle = 'test/relay/whole/lifecycle.test.ts';
-const lineage = 'test/relay/session/lineage.test.ts';
-const streamFaults = 'test/relay/stream/stream-faults.test.ts';
-const failover = 'test/relay/whole/failover.test.ts';
+const exactlyOnce = 'test/relay/whole/exactly-once.stack.test.ts';
+const path = 'test/relay/whole/path.stack.test.ts';
+const lifecycle = 'test/relay/whole/lifecycle.stack.test.ts';
+const lineage = 'test/relay/session/lineage.stack.test.ts';
+const streamFaults = 'test/relay/stream/stream-faults.stack.test.ts';
+const failover = 'test/relay/whole/failover.stack.test.ts';
 const progress = 'test/relay/model/progress.test.ts';
 const filling = 'test/relay/stream/filling.test.ts';
-const judgement = 'test/relay/recover/judgement.test.ts';
-const unreadableRows = 'test/relay/recover/unreadable.test.ts';
-const largeRows = 'test/relay/whole/large-rows.test.ts';
+const judgement = 'test/relay/recover/judgement.stack.test.ts';
+const unreadableRows = 'test/relay/recover/unreadable.stack.test.ts';
+const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
 
 export const mutants: readonly Mutant[] = [
   {
@@ -221,7 +221,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/connect/compression/codecs.ts',
     find: '  [CompressionTypes.LZ4]: decompressLz4,\n',
     replace: '',
-    tests: ['test/relay/connect/compression/codecs.test.ts'],
+    tests: ['test/relay/connect/compression/codecs.kafka.test.ts'],
   },
   {
     name: 'verify compares no record with its row',
@@ -231,7 +231,7 @@ export const mutants: readonly Mutant[] = [
     find: '  const difference = valueDifference(record, row, reading);\n',
     replace:
       '  const difference = undefined as Difference | undefined;\n  valueDifference(record, row, reading);\n',
-    tests: ['test/relay/audit/content.test.ts'],
+    tests: ['test/relay/audit/content.stack.test.ts'],
   },
   {
     name: 'verify takes a dead letter that was resubmitted for published',
@@ -251,7 +251,7 @@ export const mutants: readonly Mutant[] = [
     find: 'comparer.markSuperseded(id);',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
     replace: 'comparer.markSuperseded(`${id}-`);',
-    tests: ['test/relay/audit/others.test.ts'],
+    tests: ['test/relay/audit/others.stack.test.ts'],
     only: 'compacted topic',
   },
   {
@@ -261,7 +261,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/audit/producers.ts',
     find: '    (isOwn ? this.#relays : this.#otherSlots).add(producerId);',
     replace: '    if (!isOwn) this.#otherSlots.add(producerId);',
-    tests: ['test/relay/audit/others.test.ts'],
+    tests: ['test/relay/audit/others.stack.test.ts'],
     only: 'that wrote the progress',
   },
   {
@@ -354,7 +354,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/ledger/session.ts',
     find: 'if (own.length === 0) throw',
     replace: 'if (own.length === -1) throw',
-    tests: ['test/relay/ledger/session.test.ts'],
+    tests: ['test/relay/ledger/session.pg.test.ts'],
   },
   {
     name: 'a session reads dead letters of another cluster again',
@@ -363,7 +363,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/ledger/session.ts',
     find: 'isBeyond = `system_identifier = $5 and ',
     replace: 'isBeyond = `$5::text is not null and ',
-    tests: ['test/relay/ledger/session.test.ts'],
+    tests: ['test/relay/ledger/session.pg.test.ts'],
     only: 'another cluster',
   },
   {
@@ -373,7 +373,7 @@ export const mutants: readonly Mutant[] = [
     file: 'migrations/0016_lineage.sql',
     find: 'create trigger yield_position before insert',
     replace: 'create trigger yield_position after insert',
-    tests: ['test/relay/ledger/session.test.ts'],
+    tests: ['test/relay/ledger/session.pg.test.ts'],
     only: 'at the position of an old dead letter',
   },
   {
@@ -383,7 +383,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/operations/adopt.ts',
     find: '    await takeBack(pool, session, what, before);\n',
     replace: '    void [takeBack, session];\n',
-    tests: ['test/relay/session/lineage.test.ts'],
+    tests: ['test/relay/session/lineage.stack.test.ts'],
     only: 'release that was not committed',
   },
   {
@@ -393,7 +393,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/ledger/session.ts',
     find: 'do update set session = progress.session + 1,',
     replace: 'do update set session = progress.session,',
-    tests: ['test/relay/session/lineage.test.ts'],
+    tests: ['test/relay/session/lineage.stack.test.ts'],
     only: 'are given up .slot',
   },
   {
@@ -404,7 +404,7 @@ export const mutants: readonly Mutant[] = [
     find: '    await publisher.commit(publisher.newBatch(), after);\n',
     replace:
       '    await storeAdopted(pool, after, publication);\n    await publisher.commit(publisher.newBatch(), after);\n',
-    tests: ['test/relay/session/lineage.test.ts'],
+    tests: ['test/relay/session/lineage.stack.test.ts'],
     only: 'another cluster',
   },
   {
@@ -414,7 +414,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/ledger/bookkeeping.ts',
     find: "'select session from outbox.progress where slot = $1 for no key update'",
     replace: "`select pg_advisory_xact_lock(hashtextextended('outbox-relay heartbeat ' || $1, 0))`",
-    tests: ['test/relay/whole/advisory-locks.test.ts'],
+    tests: ['test/relay/whole/advisory-locks.pg.test.ts'],
   },
   {
     name: 'a duty beside the stream that fails for good ends the stream',
@@ -423,7 +423,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/upkeep/housekeeping.ts',
     find: '      if (this.#mustEnd(duty, failure)) throw failure;',
     replace: "      if (this.#mustEnd(duty, failure) || failure.class === 'stop') throw failure;",
-    tests: ['test/relay/upkeep/housekeeping.test.ts'],
+    tests: ['test/relay/upkeep/housekeeping.pg.test.ts'],
     only: 'never stops the stream',
   },
   {
@@ -433,7 +433,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/ledger/session.ts',
     find: '    await assertHolder(client, progress.slot, hold, Number(row?.session) - 1);\n',
     replace: '    void assertHolder;\n    void hold;\n',
-    tests: ['test/relay/ledger/session.test.ts'],
+    tests: ['test/relay/ledger/session.pg.test.ts'],
     only: 'takes nothing back of what its successor stored',
   },
   {
@@ -443,7 +443,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/ledger/session.ts',
     find: 'session === lastSession]',
     replace: 'session >= (lastSession ?? 0)]',
-    tests: ['test/relay/ledger/session.test.ts'],
+    tests: ['test/relay/ledger/session.pg.test.ts'],
     only: 'whose stream has failed',
   },
   {
@@ -482,7 +482,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/capture/outbox-table.ts',
     find: 'if (!column.isPublished) return',
     replace: 'if (column.isPublished && false) return',
-    tests: ['test/relay/capture/outbox-table.test.ts'],
+    tests: ['test/relay/capture/outbox-table.pg.test.ts'],
     only: 'a generated column',
   },
   {
@@ -492,7 +492,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/capture/capture.ts',
     find: 'if (isSilent && wasSilent)',
     replace: 'if (isSilent || wasSilent)',
-    tests: ['test/relay/capture/capture.test.ts'],
+    tests: ['test/relay/capture/capture.pg.test.ts'],
     only: 'a stall of this process',
   },
   {
@@ -512,7 +512,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/ledger/session.ts',
     find: '    const reread = await rereadDeadLetters(client, progress);',
     replace: '    const reread = 0;\n    void rereadDeadLetters;',
-    tests: ['test/relay/ledger/session.test.ts'],
+    tests: ['test/relay/ledger/session.pg.test.ts'],
     only: 'with the keys that the progress covers',
   },
   {
@@ -578,7 +578,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/publish/topics.ts',
     find: '      await this.#admin.disconnect().catch(() => {});\n',
     replace: '',
-    tests: ['test/relay/publish/topics.test.ts'],
+    tests: ['test/relay/publish/topics.kafka.test.ts'],
     only: 'nothing comes back',
   },
   {
@@ -588,7 +588,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/encode/event-type.ts',
     find: '  if (meant.length === 1) return meant[0]!.write;',
     replace: '  if (meant.length < 9) return writers.write;',
-    tests: ['test/relay/encode/encoder.test.ts'],
+    tests: ['test/relay/encode/encoder.registry.test.ts'],
     only: 'names the branch of a union',
   },
   {
@@ -598,7 +598,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/encode/registry/schemas.ts',
     find: '    if (known !== undefined && isSameText(known, found)) return known;',
     replace: '    if (known !== undefined) return known;',
-    tests: ['test/relay/encode/encoder.test.ts'],
+    tests: ['test/relay/encode/encoder.registry.test.ts'],
     only: 'gives an id another meaning',
   },
   {
@@ -608,7 +608,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/encode/registry/registry-client.ts',
     find: "  if (schemaType === undefined || schemaType === null || schemaType === 'AVRO') return;",
     replace: "  if (schemaType !== 'unheard of') return;",
-    tests: ['test/relay/encode/encoder.test.ts'],
+    tests: ['test/relay/encode/encoder.registry.test.ts'],
     only: 'but JSON is named as such',
   },
   {
@@ -618,7 +618,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/stream/streaming.ts',
     find: '    pace.expired(batch, committedAtMs.length);\n',
     replace: '',
-    tests: ['test/relay/whole/quota.test.ts'],
+    tests: ['test/relay/whole/quota.stack.test.ts'],
     only: 'lean gets a transaction through',
   },
   {
@@ -637,7 +637,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/publish/wire/kafkajs-wire.ts',
     find: '    if (!(Number(throttleMs) > 0)) return;',
     replace: '    if (Number(throttleMs) > 0) return;',
-    tests: ['test/relay/whole/quota.test.ts'],
+    tests: ['test/relay/whole/quota.stack.test.ts'],
     only: 'lean gets a transaction through',
   },
   {
@@ -647,7 +647,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/publish/topics.ts',
     find: '    if (await isKnownToAny(this.#kafka, topic)) throw notKnownYet(topic);\n',
     replace: '',
-    tests: ['test/relay/publish/topics.test.ts'],
+    tests: ['test/relay/publish/topics.kafka.test.ts'],
     only: 'by the word of one broker',
   },
   {
@@ -657,7 +657,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/publish/topics.ts',
     find: 'if (type === undefined || !ofTheName.has(type) || this.#written.has(topic)) throw failure;',
     replace: 'throw failure;',
-    tests: ['test/relay/publish/topics.test.ts'],
+    tests: ['test/relay/publish/topics.kafka.test.ts'],
     only: 'is of that name only',
   },
   {
@@ -677,7 +677,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/connect/postgres-session.ts',
     find: "  search_path: 'pg_catalog,pg_temp',\n",
     replace: '',
-    tests: ['test/relay/whole/hostile-settings.test.ts'],
+    tests: ['test/relay/whole/hostile-settings.stack.test.ts'],
   },
   {
     name: 'reads that row-level security filters are taken for all there is',
@@ -686,7 +686,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/connect/postgres-session.ts',
     find: "  row_security: 'off',\n",
     replace: '',
-    tests: ['test/relay/whole/row-security.test.ts'],
+    tests: ['test/relay/whole/row-security.stack.test.ts'],
   },
   {
     name: 'what row-level security hides by the end of a read is not looked at',
@@ -695,7 +695,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/connect/postgres.ts',
     find: '  if (hidden.length === 0) return;',
     replace: '  if (hidden.length >= 0) return;',
-    tests: ['test/relay/whole/row-security.test.ts'],
+    tests: ['test/relay/whole/row-security.stack.test.ts'],
     only: 'which waited for its slot',
   },
   {
@@ -705,7 +705,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/connect/postgres-session.ts',
     find: "  synchronous_commit: 'local',\n",
     replace: '',
-    tests: ['test/relay/whole/standbys.test.ts'],
+    tests: ['test/relay/whole/standbys.stack.test.ts'],
     only: 'takes the relay for',
   },
   {
@@ -715,7 +715,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/ledger/decisions.ts',
     find: '  await untilOnStandbys(pool);\n',
     replace: '',
-    tests: ['test/relay/whole/standbys.test.ts'],
+    tests: ['test/relay/whole/standbys.stack.test.ts'],
     only: 'whose standby is away',
   },
   {
@@ -827,7 +827,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/recover/read-gap.ts',
     find: '      .map(([, position]) => position);',
     replace: '      .map(([, position]) => position).slice(0, 0);',
-    tests: ['test/relay/recover/recover.test.ts'],
+    tests: ['test/relay/recover/recover.stack.test.ts'],
     only: 'opens what',
   },
   {
@@ -837,7 +837,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/recover/recover.ts',
     find: '    await assertVisible(this.#admin, hidden);',
     replace: '',
-    tests: ['test/relay/audit/hidden-topics.test.ts'],
+    tests: ['test/relay/audit/hidden-topics.stack.test.ts'],
   },
   {
     name: 'recover does not see that a key of a compacted topic has a record left',

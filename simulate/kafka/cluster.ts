@@ -1,6 +1,6 @@
 /**
  * A model of Kafka as far as transactions go: the coordinator of each transactional id, the partitions' logs with their
- * producers and markers, and what `read_committed` shows of them. Held to the real broker by test/simulate/model.test.ts.
+ * producers and markers, and what `read_committed` shows of them. Held to the real broker by test/simulate/model.kafka.test.ts.
  */
 import { Server } from '../network.ts';
 import type { Random } from '../random.ts';

@@ -1,6 +1,6 @@
 /**
  * A model of Postgres as far as the relay meets it: the WAL, one logical slot with its walsender, the tables of the
- * relay, transactions and the locks its statements take. Held to the real server by test/simulate/model.test.ts.
+ * relay, transactions and the locks its statements take. Held to the real server by test/simulate/model.kafka.test.ts.
  *
  * Left out: dirty reads cannot happen between the relay's statements, for each that matters holds a lock; so statements
  * take effect at once and are undone by a rollback.

@@ -11,7 +11,7 @@ it('has a name for each fault, one for each failpoint among them, and some of ea
   const names = faults.map(nameOf);
   expect(new Set(names).size).toBe(names.length);
   expect(failpoints.filter((name) => !names.includes(`relay: killed at ${name}`))).toEqual([]);
-  // Those of dead letters take a quarter of a minute each; test/relay/whole/parked-keys.test.ts does the same without load.
+  // Those of dead letters take a quarter of a minute each; test/relay/whole/parked-keys.stack.test.ts does the same without load.
   const classes = faultClasses.filter((name) => name !== 'dead-letters');
   expect(new Set(short.map((fault) => fault.class))).toEqual(new Set(classes));
 });
