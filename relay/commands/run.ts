@@ -1,20 +1,11 @@
 /** `outbox-relay run`: the service. */
 import { Command } from 'commander';
+import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
-import { boundHeapGrowth } from '../config/node-flags.ts';
-import { RegistryClient } from '../encode/registry/registry-client.ts';
-import { asRelayError, exitCodes } from '../errors.ts';
-import { Health } from '../observe/health.ts';
+import { exitCodes } from '../errors.ts';
 import { createLogger } from '../observe/log.ts';
-import { createMetrics } from '../observe/metrics.ts';
-import { startHttpServer } from '../observe/server.ts';
-import { watchThrottling } from '../publish/throttling.ts';
-import { Relay } from '../relay.ts';
+import { runRelay } from '../operations/run.ts';
 import type { Load } from './load.ts';
-
-/** How often the gauges are brought up to date, and the line of work is considered. */
-const sampleIntervalMs = 1_000;
-const workLineIntervalMs = 60_000;
 
 export function runCommand(load: Load): Command {
   return new Command('run')
@@ -31,34 +22,9 @@ signal ends the process at once. Nothing is lost either way.`,
     )
     .action(async (_options, command: Command) => {
       const { config } = load(command);
-      await run(config);
+      const log = createLogger(config.log.level);
+      await runRelay(config, log, untilSignalled(config, log));
     });
-}
-
-async function run(config: Config): Promise<void> {
-  boundHeapGrowth();
-  const log = createLogger(config.log.level);
-  const metrics = createMetrics();
-  const health = new Health({ notReadyAfterMs: config.retry.notReadyAfterMs });
-  const relay = new Relay({ config, log, metrics, health, registry: new RegistryClient(config.registry) });
-  const server = await startHttpServer(config.http, { health, registry: metrics.registry });
-  const endThrottleWatch = watchThrottling({ clientId: config.kafka.clientId, log, metrics, health });
-  log.info({ http: `${server.address}:${server.port}` }, 'started');
-  const work = setInterval(() => relay.sample(), sampleIntervalMs);
-  const line = setInterval(() => log.info(relay.work(), 'work of the last minute'), workLineIntervalMs);
-  try {
-    await relay.run(untilSignalled(config, log));
-    log.info('stopped');
-  } catch (error) {
-    const failure = asRelayError(error);
-    log.fatal({ err: failure }, 'the relay stopped itself; the hint says what to do');
-    throw failure;
-  } finally {
-    endThrottleWatch();
-    clearInterval(work);
-    clearInterval(line);
-    await server.close();
-  }
 }
 
 /**
@@ -68,7 +34,7 @@ async function run(config: Config): Promise<void> {
 const echoMs = 300;
 
 /** Aborted by the first SIGTERM or SIGINT. Draining that takes too long is abandoned, and so is it by a second signal. */
-function untilSignalled(config: Config, log: ReturnType<typeof createLogger>): AbortSignal {
+function untilSignalled(config: Config, log: Logger): AbortSignal {
   const ending = new AbortController();
   let firstMs = 0;
   const onSignal = (signal: NodeJS.Signals) => {
