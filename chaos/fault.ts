@@ -1,10 +1,10 @@
 /** What a fault is, for the files in `faults/`: one a class, each exporting a list. */
 import type pg from 'pg';
-import type { Random } from '../demo/random.ts';
+import type { Random } from '../harness/random.ts';
+import type { RelayCrew, RelayOptions, Settings } from '../harness/relay-crew.ts';
 import type { ErrorCode } from '../relay/errors.ts';
 import type { Ledger } from './ledger.ts';
 import type { Load } from './load.ts';
-import type { RelayCrew, RelayOptions, Settings } from './relay-crew.ts';
 import type { Servers } from './servers.ts';
 
 export const faultClasses = ['relay', 'postgres', 'kafka', 'network', 'registry', 'dead-letters'] as const;

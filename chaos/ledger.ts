@@ -7,8 +7,8 @@
  * passes the committed progress: neither when looked at, nor in what the relay tells Postgres, which the wire shows. I7 I2 and I3 at every moment. I8 caught up in time. I9 each dead letter exactly once.
  */
 import avsc from 'avsc';
+import type { CommittedRecord } from '../harness/committed-reader.ts';
 import { parseLsn, parsePosition } from '../relay/model/position.ts';
-import type { CommittedRecord } from './reader.ts';
 import type { Acknowledgement, Commit } from './wiretap.ts';
 
 export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9';

@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import type { Random } from '../demo/random.ts';
+import type { Random } from '../harness/random.ts';
 import type { Ledger } from './ledger.ts';
 
 export type OutboxEvent = {

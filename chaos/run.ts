@@ -6,12 +6,12 @@ import { mkdirSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Random } from '../demo/random.ts';
+import { Random } from '../harness/random.ts';
+import { waitFor } from '../harness/wait.ts';
 import { cacheFolder } from '../stack/cache.ts';
 import type { Arena, Fault, Producer } from './fault.ts';
 import type { Breach } from './ledger.ts';
 import { type Servers, startServers } from './servers.ts';
-import { waitFor } from './wait.ts';
 import { readDeadLetters, readEvents, World } from './world.ts';
 
 export type Outcome = {

@@ -6,14 +6,14 @@
 import { rm } from 'node:fs/promises';
 import { Kafka as KafkaClient, logLevel } from 'kafkajs';
 import pg from 'pg';
+import { BrokerConnection, findController, findCoordinator, readMetadata } from '../harness/kafka-wire.ts';
+import { RegistryGate } from '../harness/registry-gate.ts';
+import { TcpProxy } from '../harness/tcp-proxy.ts';
 import { type Kafka, type KafkaNode, startKafka } from '../stack/kafka.ts';
 import { freePort } from '../stack/port.ts';
 import { type Postgres, startPostgres } from '../stack/postgres.ts';
 import { type Registry, startRegistry } from '../stack/registry.ts';
 import { openRun } from '../stack/run.ts';
-import { TcpProxy } from './proxy.ts';
-import { RegistryGate } from './registry-gate.ts';
-import { BrokerConnection, findController, findCoordinator, readMetadata } from './wire.ts';
 import { Wiretap } from './wiretap.ts';
 
 /** The ways from the relay to its servers. */

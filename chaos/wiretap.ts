@@ -3,6 +3,8 @@
  * one order in which this process saw them pass. A look at the slot from outside comes now and then, and too late: a
  * relay that acknowledges a commit it has only asked for is found out here even if the commit then succeeds (I6).
  */
+import { producerName } from '../harness/kafka-wire.ts';
+import type { Ear } from '../harness/tcp-proxy.ts';
 
 export type Commit = {
   /** `producer id/epoch`: one session of one relay. */
@@ -14,9 +16,6 @@ export type Commit = {
 };
 
 export type Acknowledgement = { readonly lsn: bigint; readonly atMs: number };
-
-/** One for each connection. Told of bytes before they go on. */
-export type Ear = { fromClient(chunk: Buffer): void; fromServer(chunk: Buffer): void };
 
 export class Wiretap {
   /** By transactional id. */
@@ -91,8 +90,6 @@ export class Wiretap {
     };
   }
 }
-
-export const producerName = (id: bigint, epoch: number): string => `${id}/${epoch}`;
 
 const endTxn = 26;
 const statusUpdate = 'r'.charCodeAt(0);

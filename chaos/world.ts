@@ -5,16 +5,16 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { Random } from '../demo/random.ts';
+import { CommittedReader } from '../harness/committed-reader.ts';
+import { Random } from '../harness/random.ts';
+import { RelayCrew, type RelayOptions, type Settings } from '../harness/relay-crew.ts';
+import { waitFor } from '../harness/wait.ts';
 import { parseLsn } from '../relay/model/position.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import type { Arena } from './fault.ts';
 import { type DeadLetter, Ledger, type WrittenEvent } from './ledger.ts';
 import { itemType, Load } from './load.ts';
-import { CommittedReader } from './reader.ts';
-import { RelayCrew, type RelayOptions, type Settings } from './relay-crew.ts';
 import type { Servers } from './servers.ts';
-import { waitFor } from './wait.ts';
 
 export const itemSchema = {
   type: 'record',

@@ -4,9 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { Random } from '../harness/random.ts';
 import type { Ledger } from './ledger.ts';
 import type { Payload } from './payloads.ts';
-import { Random } from './random.ts';
 import { Deck, drawEvents, type Scenario } from './scenarios.ts';
 import { shopTables, Transaction } from './transaction.ts';
 

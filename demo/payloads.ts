@@ -3,7 +3,7 @@
  * schema accepts. `content` names the values that are easily harmed on the way (64-bit integers, decimals, unicode,
  * empty and absent strings), and `contentOf` finds the same in what an independent decoder reads.
  */
-import type { Random } from './random.ts';
+import type { Random } from '../harness/random.ts';
 
 export type Payload = {
   readonly aggregatetype: string;

@@ -1,10 +1,10 @@
 /** The relay as a process of its own: start it, kill it, see what it says of itself. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Random } from '../harness/random.ts';
 import { nodeFlags } from '../relay/config/node-flags.ts';
 import { freePort } from '../stack/port.ts';
 import { logTail, openRun, type Run, type Server } from '../stack/run.ts';
-import type { Random } from './random.ts';
 
 export type RelayProcessOptions = {
   readonly databaseUrl: string;

@@ -3,8 +3,8 @@
  * relays are known to lose, double or leak events.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Random } from '../harness/random.ts';
 import { badPayload, goodPayload, type Payload } from './payloads.ts';
-import type { Random } from './random.ts';
 import type { NumberedEvent, Transaction } from './transaction.ts';
 
 export type Scenario = {

@@ -2,7 +2,7 @@
  * Rows that do harm to whoever reads them carelessly: sizes, encodings, depth, digits, escapes, names, headers, odd JSON.
  * The same seed makes the same rows. What an outbox table of one's own takes as text, any of its writers can put there.
  */
-import type { Random } from '../demo/random.ts';
+import type { Random } from '../harness/random.ts';
 
 export const roles = ['id', 'aggregatetype', 'aggregateid', 'type', 'payload', 'headers'] as const;
 export type Role = (typeof roles)[number];

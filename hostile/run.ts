@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
-import { Random } from '../demo/random.ts';
+import { Random } from '../harness/random.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { HostileRelay } from './relay.ts';
 import { type Cell, type HostileRow, hostileRows, type Names, type Role, roles } from './rows.ts';

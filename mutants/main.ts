@@ -22,6 +22,7 @@ function prepare(): void {
   for (const part of [
     'relay',
     'stack',
+    'harness',
     'chaos',
     'demo',
     'simulate',

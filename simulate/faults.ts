@@ -1,5 +1,5 @@
 /** Which faults a run has, how often each happens, and how often each did: a fault that never happened proves nothing. */
-import type { Random } from './random.ts';
+import type { Random } from '../harness/random.ts';
 
 /** What can become of a request and its answer. */
 export type Fate =

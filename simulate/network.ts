@@ -2,8 +2,9 @@
  * Connections between machines and servers. What goes one way on a connection stays in order; between connections nothing
  * does, which is how a request of a relay that is long gone can still arrive.
  */
+
+import type { Random } from '../harness/random.ts';
 import type { Fate, Faults, RequestKind } from './faults.ts';
-import type { Random } from './random.ts';
 import type { Machine, Scheduler } from './scheduler.ts';
 
 export type Served<T> = (answer: (value: T) => void) => void;

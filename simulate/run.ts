@@ -3,6 +3,7 @@
  * last fault the relays have a bounded time to catch up.
  */
 import type { Logger } from 'pino';
+import { Random } from '../harness/random.ts';
 import { type Config, loadConfig } from '../relay/config/config.ts';
 import type { RegisteredSchema, SchemaSource } from '../relay/encode/registry/schemas.ts';
 import { asRelayError, RelayError } from '../relay/errors.ts';
@@ -17,7 +18,6 @@ import { badPayload, Observer, readersOf } from './observer.ts';
 import { type ModelReplication, modelCreateSlot, modelPool, modelReplication } from './postgres/client.ts';
 import { Database } from './postgres/database.ts';
 import type { OutboxEvent } from './postgres/wal.ts';
-import { Random } from './random.ts';
 import { Machine, Scheduler } from './scheduler.ts';
 import { type Invariant, Violation } from './violation.ts';
 import { useTime } from './virtual-time.ts';

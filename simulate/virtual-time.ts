@@ -5,7 +5,7 @@
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import timersPromises from 'node:timers/promises';
-import { Random } from './random.ts';
+import { Random } from '../harness/random.ts';
 import { running, Scheduler, type Step } from './scheduler.ts';
 
 /** 2026-01-01, in ms since 1970: any time will do, as long as it is the same in each run. */
@@ -108,7 +108,7 @@ export function installVirtualTime(): void {
   replace(globalThis, 'clearInterval', clearTimer);
   replace(globalThis, 'Date', VirtualDate);
   replace(performance, 'now', () => source.scheduler.nowMs);
-  replace(Math, 'random', () => source.random.next());
+  replace(Math, 'random', () => source.random.fraction());
   replace(timersPromises, 'setTimeout', delay);
   replace(crypto, 'randomUUID', () => {
     const digits = () => source.random.integer(0, 0xffff).toString(16).padStart(4, '0');

@@ -4,12 +4,12 @@
  * keeps its position, so anything that came before it would stand in front of it.
  */
 
+import type { RelayProcess, Settings } from '../../harness/relay-crew.ts';
+import { waitFor } from '../../harness/wait.ts';
 import type { Failpoint } from '../../relay/observe/failpoints.ts';
 import { isSettled } from '../../relay/operations/dead-letters/selection.ts';
 import type { Arena, Fault } from '../fault.ts';
 import type { OutboxEvent } from '../load.ts';
-import type { RelayProcess, Settings } from '../relay-crew.ts';
-import { waitFor } from '../wait.ts';
 
 /** For a step of the fault itself, commands that find no relay included: on a busy machine each takes seconds to start. */
 const patienceMs = 90_000;

@@ -1,9 +1,9 @@
 /** Brokers die, freeze and come back; topics, rights and limits change under the relay. */
 import kafkajs, { type Admin } from 'kafkajs';
+import { waitFor } from '../../harness/wait.ts';
 import type { KafkaNode } from '../../stack/kafka.ts';
 import type { Arena, Fault } from '../fault.ts';
 import { relayPrincipal } from '../servers.ts';
-import { waitFor } from '../wait.ts';
 
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ConfigResourceTypes, ResourcePatternTypes } =
   kafkajs;

@@ -1,6 +1,7 @@
 /** The network between the relay and a server is slow, cut, silent or half-open; writers and checks do not feel it. */
+
+import type { TcpProxy } from '../../harness/tcp-proxy.ts';
 import type { Arena, Fault } from '../fault.ts';
-import type { TcpProxy } from '../proxy.ts';
 
 type Way = {
   readonly name: string;

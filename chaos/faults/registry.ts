@@ -1,8 +1,8 @@
 /** The registry is away, lies, or has changed its mind. Each time the relay needs a schema that it never saw. */
 import { randomUUID } from 'node:crypto';
+import type { RegistryMood } from '../../harness/registry-gate.ts';
+import { waitFor } from '../../harness/wait.ts';
 import type { Arena, Fault } from '../fault.ts';
-import type { RegistryMood } from '../registry-gate.ts';
-import { waitFor } from '../wait.ts';
 import { itemSchema } from '../world.ts';
 
 const moods: readonly { mood: RegistryMood; name: string; about: string; isShort?: boolean }[] = [

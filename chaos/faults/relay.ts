@@ -1,9 +1,9 @@
 /** The relay dies, stalls, meets another of itself, or runs out of something. */
 import { setTimeout as delay } from 'node:timers/promises';
+import type { RelayCrew, RelayProcess } from '../../harness/relay-crew.ts';
+import { waitFor } from '../../harness/wait.ts';
 import { failpoints } from '../../relay/observe/failpoints.ts';
 import type { Fault } from '../fault.ts';
-import type { RelayCrew, RelayProcess } from '../relay-crew.ts';
-import { waitFor } from '../wait.ts';
 import { endWalsender } from './walsender.ts';
 
 /** Reached only when asked to end, by another failure, or only once in a slot's life. */

@@ -2,8 +2,9 @@
  * The slot is lost, or what it streams is: the relay must halt with a code that says so, and `outbox-relay recover` must
  * close the gap. Postgres keeps the times of commits here, so that the order of every key can be asked for.
  */
+
+import { waitFor } from '../../harness/wait.ts';
 import type { Arena, Fault } from '../fault.ts';
-import { waitFor } from '../wait.ts';
 import { endWalsender } from './walsender.ts';
 
 const withinMs = 15_000;

@@ -2,8 +2,9 @@
  * A model of Kafka as far as transactions go: the coordinator of each transactional id, the partitions' logs with their
  * producers and markers, and what `read_committed` shows of them. Held to the real broker by test/simulate/model.kafka.test.ts.
  */
+
+import type { Random } from '../../harness/random.ts';
 import { Server } from '../network.ts';
-import type { Random } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
 import {
   type DecodedBatch,

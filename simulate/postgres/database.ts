@@ -5,9 +5,10 @@
  * Left out: dirty reads cannot happen between the relay's statements, for each that matters holds a lock; so statements
  * take effect at once and are undone by a rollback.
  */
+
+import type { Random } from '../../harness/random.ts';
 import { formatLsn, type Lsn } from '../../relay/model/position.ts';
 import { Server } from '../network.ts';
-import type { Random } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { Locks } from './locks.ts';
 import type { OutboxEvent, WalTransaction } from './wal.ts';

@@ -1,6 +1,6 @@
 /** The short form of `npm run hostile`: each kind of hostile row some times. */
 import { expect, it } from 'vitest';
-import { Random } from '../../demo/random.ts';
+import { Random } from '../../harness/random.ts';
 import { hostileRows, kindNames } from '../../hostile/rows.ts';
 import { runHostile } from '../../hostile/run.ts';
 import { createDatabase } from '../support/database.ts';

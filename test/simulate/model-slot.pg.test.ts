@@ -1,6 +1,7 @@
 /** The model of Postgres forgets on a crash what the real one forgets: the same script, on both, with the relay's own reader. */
 import pg from 'pg';
 import { expect, it } from 'vitest';
+import { Random } from '../../harness/random.ts';
 import { Capture, type ConnectReplication, connectReplication } from '../../relay/capture/capture.ts';
 import { createSlot } from '../../relay/capture/slot.ts';
 import type { CommittedTransaction } from '../../relay/capture/transaction.ts';
@@ -11,7 +12,6 @@ import { Faults } from '../../simulate/faults.ts';
 import { Network } from '../../simulate/network.ts';
 import { modelReplication } from '../../simulate/postgres/client.ts';
 import { Database } from '../../simulate/postgres/database.ts';
-import { Random } from '../../simulate/random.ts';
 import { Machine, Scheduler } from '../../simulate/scheduler.ts';
 import { startPostgres } from '../../stack/postgres.ts';
 import { insertOf, take } from '../relay/capture/database.ts';

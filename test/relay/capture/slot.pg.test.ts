@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { TcpProxy } from '../../../chaos/proxy.ts';
+import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { Capture } from '../../../relay/capture/capture.ts';
 import { readPublication } from '../../../relay/capture/publication.ts';
 import { createSlot, readSlot, renewSlotWithSnapshot } from '../../../relay/capture/slot.ts';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { describe, expect, it, vi } from 'vitest';
-import { TcpProxy } from '../../../chaos/proxy.ts';
+import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { postgresMajor } from '../../../stack/postgres-binaries.ts';
 import { backup, type Standby, startStandby } from '../../../stack/postgres-copy.ts';

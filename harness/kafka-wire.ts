@@ -37,7 +37,10 @@ export type Fetched = {
   readonly batches: readonly RecordBatch[];
 };
 
-const clientId = 'chaos-reader';
+/** Names one session of one producer. */
+export const producerName = (id: bigint, epoch: number): string => `${id}/${epoch}`;
+
+const clientId = 'harness';
 
 /** One connection to one broker, one request at a time; any failure ends it. */
 export class BrokerConnection {

@@ -10,9 +10,9 @@ import {
   fetchRecords,
   type KafkaRecord,
   type Metadata,
+  producerName,
   readMetadata,
-} from './wire.ts';
-import { producerName } from './wiretap.ts';
+} from './kafka-wire.ts';
 
 export type CommittedRecord = KafkaRecord & {
   readonly topic: string;

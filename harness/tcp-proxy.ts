@@ -5,7 +5,9 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Ear } from './wiretap.ts';
+
+/** Listens to one connection. Called with bytes before they go on. */
+export type Ear = { fromClient(chunk: Buffer): void; fromServer(chunk: Buffer): void };
 
 /** API keys of Kafka requests that can be held. */
 export const kafkaApis = { Produce: 0, EndTxn: 26, AddPartitionsToTxn: 24, InitProducerId: 22 } as const;
