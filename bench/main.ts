@@ -8,7 +8,7 @@ import { type Drain, drainDebezium, drainPerfClient, drainRelay } from './drain.
 import { measureGrowth } from './growth.ts';
 import { idleCpuPercent, measureLive } from './live.ts';
 import { describeMachine, settleDisks } from './machine.ts';
-import { writeReadme } from './readme.ts';
+import { writePage } from './page.ts';
 import { BenchRelay } from './relay.ts';
 import { type Competitor, competitors, type Report, report } from './report.ts';
 import { createLimitSlot, drainSlot, findSlotReader, type SlotReader } from './slot.ts';
@@ -32,7 +32,7 @@ Examples:
   $ npm run bench
   $ npm run bench -- --quick --json bench.json
   $ npm run bench -- --only relay --rounds 1 --events 20000
-  $ npm run bench -- --growth --readme --json bench.json
+  $ npm run bench -- --growth --docs --json bench.json
   $ npm run bench -- --growth --no-drain --no-live --max-rows 10000000`;
 
 /** Those of its targets; 20,000 are more than it can do. */
@@ -54,7 +54,7 @@ type Arguments = {
   live: boolean;
   liveSeconds?: number;
   warmUp: boolean;
-  readme?: boolean;
+  docs?: boolean;
 };
 
 const command = new Command('npm run bench --')
@@ -80,7 +80,7 @@ const command = new Command('npm run bench --')
   .option('--no-live', 'without live latency')
   .option('--live-seconds <number>', 'how long each load is offered (default 20, quick 5)', integer(1, 3_600))
   .option('--json <file>', 'also save every figure there')
-  .option('--readme', 'also write the table into the README and the plot to docs/bench.svg')
+  .option('--docs', 'also write the tables to docs/evidence/benchmark.md, and the plot beside it')
   .addHelpText('after', help)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 64));
 
@@ -92,7 +92,7 @@ try {
   const result = await bench();
   process.stdout.write(`${tables(result)}\n`);
   if (options.json) await writeFile(options.json, `${JSON.stringify(result, null, 2)}\n`);
-  if (options.readme) await writeReadme(result);
+  if (options.docs) await writePage(result);
   process.exit(result.void ? 1 : 0);
 } catch (error) {
   process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`);

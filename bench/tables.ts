@@ -1,4 +1,4 @@
-/** A report as Markdown, for the terminal and the README. Pure. */
+/** A report as Markdown, for the terminal and docs/evidence/benchmark.md. Pure. */
 import { type Growth, growthTargets, judgeGrowth } from './growth.ts';
 import { type Competitor, competitors, type Report } from './report.ts';
 

@@ -57,11 +57,11 @@ const command = new Command('npm run chaos --')
   )
   .option('--list', 'list the faults and end')
   .option('--json <file>', 'save every outcome')
-  .option('--docs', 'write the table of this producer to docs/chaos.md')
+  .option('--docs', 'write the table of this producer to docs/evidence/chaos.md')
   .addHelpText('after', help)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : usageExitCode));
 
-const docsFile = path.join(import.meta.dirname, '..', 'docs', 'chaos.md');
+const docsFile = path.join(import.meta.dirname, '..', 'docs', 'evidence', 'chaos.md');
 
 ignoreNegativeTimeouts();
 process.exit(await main(command.parse().opts<Arguments>()));

@@ -82,7 +82,7 @@ without pause and a \`read_committed\` consumer of its own follows the topics. A
 | I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (seen as I3 and I7: a released event keeps its position) |`;
 
 /**
- * The text of docs/chaos.md: a table for each producer.
+ * The text of docs/evidence/chaos.md: a table for each producer.
  * @param before its text so far, of which the table of the other producer stays
  */
 export function document(before: string, result: RunResult, minutes: number): string {

@@ -1,5 +1,5 @@
 /**
- * Writes docs/avro.md: which JSON each Avro type takes. Nothing in it is claimed: every line is what the relay's own
+ * Writes docs/evidence/avro.md: which JSON each Avro type takes. Nothing in it is claimed: every line is what the relay's own
  * encoder does with that JSON when the document is generated, and a test fails when it does something else.
  */
 import { fileURLToPath } from 'node:url';
@@ -292,4 +292,4 @@ export async function avroDocument(): Promise<string> {
   return parts.join('\n');
 }
 
-export const avroFile = fileURLToPath(new URL('avro.md', import.meta.url));
+export const avroFile = fileURLToPath(new URL('evidence/avro.md', import.meta.url));

@@ -1,7 +1,7 @@
 /**
- * Writes the tables of the README from the tables of the code: settings, metrics, error codes, exit codes, commands.
- * `npm run docs` brings them and docs/avro.md up to date; a test fails when they are not. A table stands between
- * `<!-- generated:name -->` and `<!-- /generated:name -->`.
+ * Writes the tables of docs/reference from the tables of the code: settings, metrics, error codes, exit codes, commands.
+ * `npm run docs` brings them and docs/evidence/avro.md up to date; a test fails when they are not. A table stands
+ * between `<!-- generated:name -->` and `<!-- /generated:name -->`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -104,9 +104,12 @@ function nameOf(command: Command): string {
   return names.join(' ');
 }
 
-export const readme = fileURLToPath(new URL('../README.md', import.meta.url));
+/** The pages that hold the tables. */
+export const pages = ['commands', 'settings', 'metrics', 'errors'].map((name) =>
+  fileURLToPath(new URL(`reference/${name}.md`, import.meta.url)),
+);
 
 if (import.meta.main) {
-  await writeFile(readme, generate(await readFile(readme, 'utf8')));
+  for (const page of pages) await writeFile(page, generate(await readFile(page, 'utf8')));
   await writeFile(avroFile, await avroDocument());
 }

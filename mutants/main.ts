@@ -145,7 +145,7 @@ const program = new Command('npm run mutants --')
   .argument('[words...]', 'only those with one of these words in their name')
   .option('--list', 'list them and end', false)
   .option('--json <file>', 'save every outcome')
-  .option('--docs', 'write the table to docs/mutants.md', false)
+  .option('--docs', 'write the table to docs/evidence/mutants.md', false)
   .parse();
 const options = program.opts<{ list: boolean; json?: string; docs: boolean }>();
 const words = program.args;
@@ -166,7 +166,7 @@ for (const mutant of chosen) {
   if (caughtBy !== undefined) console.log(`            by: ${caughtBy}`);
 }
 rmSync(copy, { recursive: true, force: true });
-if (options.docs) writeFileSync(join(root, 'docs/mutants.md'), pageOf(outcomes));
+if (options.docs) writeFileSync(join(root, 'docs/evidence/mutants.md'), pageOf(outcomes));
 if (options.json !== undefined)
   writeFileSync(
     options.json,

@@ -139,7 +139,7 @@ export const errorTable = {
   },
   KAFKA_UNAUTHORIZED: {
     class: 'stop',
-    hint: 'Kafka refused the credentials or a right is missing: see "Rights in Kafka" in the README, and `outbox-relay check`.',
+    hint: 'Kafka refused the credentials or a right is missing: docs/guides/kafka.md lists the rights, `outbox-relay check` those that are missing.',
   },
   KAFKA_UNSUITABLE: {
     class: 'stop',

@@ -32,7 +32,7 @@ export function configCommand(load: Load): Command {
     });
 }
 
-/** The README's and the reader's template: a section a paragraph, every key commented out with its default. */
+/** The reader's template: a section a paragraph, every key commented out with its default. */
 export function template(): string {
   const lines = [
     '# Settings of the outbox relay. What is commented out has the value shown. The environment wins over this file.',

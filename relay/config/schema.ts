@@ -1,5 +1,5 @@
 /**
- * Every setting: type, default, unit and description in one place. The README's table, `outbox-relay config`, the names
+ * Every setting: type, default, unit and description in one place. The table in docs/reference/settings.md, `outbox-relay config`, the names
  * of the environment variables and the validation all come from here.
  */
 import { z } from 'zod';

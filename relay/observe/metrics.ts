@@ -38,7 +38,7 @@ const counters = {
     help: 'Kafka transactions that ended within a Postgres transaction over the limit.',
   },
   state_changes_total: { help: 'Times a state was entered.', labels: ['state'] },
-  errors_total: { help: 'Errors by code; the table is in the README.', labels: ['code'] },
+  errors_total: { help: 'Errors by code; docs/reference/errors.md lists the codes.', labels: ['code'] },
   dead_letters_total: {
     help: 'Events set aside in outbox.dead_letter, by code and the topic they were meant for.',
     labels: ['code', 'topic'],
@@ -118,7 +118,7 @@ export type DocumentedMetric = {
   readonly labels: readonly string[];
 };
 
-/** Every metric of our own, for the table in the README. prom-client's process metrics come on top. */
+/** Every metric of our own, for the table in docs/reference/metrics.md. prom-client's process metrics come on top. */
 export function documentedMetrics(): readonly DocumentedMetric[] {
   const list = (type: DocumentedMetric['type'], table: Readonly<Record<string, Described>>) =>
     Object.entries(table).map(([name, { help, labels }]) => ({

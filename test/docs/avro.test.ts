@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { avroDocument, avroFile, cases, outcomeOf } from '../../docs/avro.ts';
 import { primitives } from '../../relay/operations/schemas/model.ts';
 
-test('docs/avro.md is what the encoder does: npm run docs brings it up to date', async () => {
+test('docs/evidence/avro.md is what the encoder does: npm run docs brings it up to date', async () => {
   expect(await readFile(avroFile, 'utf8')).toBe(await avroDocument());
 });
 

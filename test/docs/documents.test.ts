@@ -1,10 +1,10 @@
-import { existsSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { generate, tables } from '../../docs/generate.ts';
+import { generate, pages, tables } from '../../docs/generate.ts';
 import { createProgram } from '../../relay/commands/program.ts';
 import { loadConfig, settings } from '../../relay/config/config.ts';
 import { errorTable, RelayError } from '../../relay/errors.ts';
@@ -15,20 +15,54 @@ import { documentedMetrics } from '../../relay/observe/metrics.ts';
 import { relayStates } from '../../relay/observe/state.ts';
 
 const root = join(import.meta.dirname, '../..');
-const names = ['README.md', 'CONTRIBUTING.md', 'docs/protocol.md', 'docs/operations.md'] as const;
+const map = 'docs/README.md';
+const names = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root }).sort()];
 const documents = await Promise.all(
   names.map(async (name) => ({ name, text: await readFile(join(root, name), 'utf8') })),
 );
-const textOf = (name: (typeof names)[number]) => documents.find((document) => document.name === name)!.text;
-const readme = textOf('README.md');
-const operations = textOf('docs/operations.md');
+const textOf = (name: string) => documents.find((document) => document.name === name)!.text;
+const operations = textOf('docs/guides/operations.md');
 
-test('the tables of the README are those of the code: npm run docs brings them up to date', () => {
-  expect(generate(readme)).toBe(readme);
+test('the README is short', () => {
+  expect(Buffer.byteLength(textOf('README.md'))).toBeLessThanOrEqual(12_000);
 });
 
-test('every table has its region in the README', () => {
-  for (const name of Object.keys(tables)) expect(readme).toContain(`<!-- generated:${name} -->\n\n|`);
+test('the README has the commands that the check of a fresh clone runs', async () => {
+  const steps = (await readFile(join(root, '.ci/run'), 'utf8')).match(/^npm (?:ci|test)$/gm);
+  expect(textOf('README.md')).toContain(`$ ${steps!.join(' && ')}\n`);
+  expect(textOf('README.md')).toContain('$ npm ci && npm run demo\n');
+});
+
+test('every page and every picture is on the map or on a page of the map', () => {
+  const linked = (name: string) => linksOf(name).map(({ file }) => file);
+  expect(linked('README.md')).toContain(map);
+  const onMap = new Set(linked(map));
+  for (const { name } of documents.filter(({ name }) => name.startsWith('docs/') && name !== map))
+    expect(onMap, name).toContain(name);
+});
+
+test('every picture is shown on a page', async () => {
+  const shown = new Set(names.flatMap((name) => linksOf(name).map(({ file }) => file)));
+  for (const picture of globSync('docs/**/*.{svg,png}', { cwd: root })) expect(shown).toContain(picture);
+});
+
+test('the generated tables are those of the code: npm run docs brings them up to date', async () => {
+  for (const page of pages) {
+    const text = await readFile(page, 'utf8');
+    expect(generate(text)).toBe(text);
+    expect(text, 'says so at its top').toMatch(
+      /^# .*\n\nThe tables? on this page (?:is|are) generated from /,
+    );
+  }
+});
+
+test('every table has its region on a page', async () => {
+  const texts = await Promise.all(pages.map((page) => readFile(page, 'utf8')));
+  for (const name of Object.keys(tables))
+    expect(
+      texts.filter((text) => text.includes(`<!-- generated:${name} -->\n\n|`)),
+      name,
+    ).toHaveLength(1);
 });
 
 test('a region that no table belongs to is refused', () => {
@@ -82,10 +116,7 @@ describe.each(documents)('$name', ({ name, text }) => {
   });
 
   test('has no broken link', () => {
-    for (const [, target] of withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)) {
-      if (/^https?:/.test(target!)) continue;
-      const [path = '', anchor] = target!.split('#');
-      const file = path === '' ? name : join(dirname(name), path);
+    for (const { target, file, anchor } of linksOf(name)) {
       expect(existsSync(join(root, file)), target).toBe(true);
       if (anchor !== undefined) expect(anchorsOf(file), target).toContain(anchor);
     }
@@ -93,7 +124,9 @@ describe.each(documents)('$name', ({ name, text }) => {
 });
 
 test('every relay.yaml that is shown is valid', async () => {
-  const shown = [...readme.matchAll(/```yaml\n(slot:.*?)```/gs)].map(([, yaml]) => yaml!);
+  const shown = documents.flatMap(({ text }) =>
+    [...text.matchAll(/```yaml\n(slot:.*?)```/gs)].map(([, yaml]) => yaml!),
+  );
   expect(shown.length).toBeGreaterThan(0);
   const folder = await mkdtemp(join(tmpdir(), 'outbox-relay-docs-'));
   try {
@@ -192,6 +225,19 @@ function withoutBlocks(text: string): string {
 
 function withoutCode(text: string): string {
   return withoutBlocks(text).replace(/`[^`\n]*`/g, '');
+}
+
+type Link = { readonly target: string; readonly file: string; readonly anchor: string | undefined };
+
+/** The links of a page to files of the repository, with the path from its root. */
+function linksOf(name: string): Link[] {
+  return [...withoutCode(textOf(name)).matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target]) => target!)
+    .filter((target) => !/^https?:/.test(target))
+    .map((target) => {
+      const [path = '', anchor] = target.split('#');
+      return { target, file: path === '' ? name : join(dirname(name), path), anchor };
+    });
 }
 
 /** As GitHub makes them from headings. */

@@ -22,7 +22,7 @@ export const canary = `canary${randomBytes(6).toString('hex')}`;
 
 export const progressTopic = 'outbox-relay.progress';
 
-/** Users of Kafka, each with the rights of the README's table but for what its name says. */
+/** Users of Kafka, each with the rights listed in docs/guides/kafka.md but for what its name says. */
 export const users = ['relay', 'no-topic', 'no-progress', 'no-transaction', 'no-reading'] as const;
 export type User = (typeof users)[number];
 
@@ -221,7 +221,7 @@ async function startSecuredKafka(
   return kafka;
 }
 
-/** The README's "Rights in Kafka", for the relay's SASL user and for the name in its certificate. */
+/** The rights listed in docs/guides/kafka.md, for the relay's SASL user and for the name in its certificate. */
 function rightsOf(user: User) {
   const { READ, WRITE, CREATE, DESCRIBE, DESCRIBE_CONFIGS } = AclOperationTypes;
   const { TOPIC, TRANSACTIONAL_ID } = AclResourceTypes;

@@ -2,7 +2,7 @@
  * Whether bytes are what a payload means under a schema. It goes through the bytes and the JSON side by side, and shares
  * nothing with the relay's writer, so that a fault of that one is a difference here and not the same fault again.
  *
- * Every value that the writer may make of a payload is equal to it (docs/avro.md), and no other: defaults where a field is
+ * Every value that the writer may make of a payload is equal to it (docs/evidence/avro.md), and no other: defaults where a field is
  * absent, a number in another notation, a time in another offset. In a union within the payload any branch will do that
  * the value fits as it stands, or in the branch's name; which one of several named types an event is, its `type` says.
  */

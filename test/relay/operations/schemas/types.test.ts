@@ -152,9 +152,9 @@ export const row: OutboxEvent =
     for (const [what, value] of wrong) expect(() => write(value), what).toThrow(/^Expected/);
   });
 
-  test('make the example of the README compile', async () => {
-    const readme = await readFile(new URL('../../../../README.md', import.meta.url), 'utf8');
-    const example = /```ts\n(import type \{ OutboxEvent \}.*?)```/s.exec(readme)![1]!;
+  test('make the example of the guide compile', async () => {
+    const guide = await readFile(new URL('../../../../docs/guides/schemas.md', import.meta.url), 'utf8');
+    const example = /```ts\n(import type \{ OutboxEvent \}.*?)```/s.exec(guide)![1]!;
     const { config } = loadConfig({ env: {}, needs: [] });
     const shop = (await readSchemaFiles(config)).map(({ file, schemaText }) => ({
       aggregatetype: file.split('/')[0]!,
