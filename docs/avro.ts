@@ -236,7 +236,7 @@ export async function outcomeOf(schema: unknown, payload: string, eventType?: st
   const names = { id: '1', aggregatetype: 'example', aggregateid: '1', type: eventType ?? 'Example' };
   const text = isField ? `{"value": ${payload}}` : payload;
   const row = { ...names, payload: text, headers: null, createdAt: null };
-  const { records, rejections } = await encoder.encode(
+  const { records, refusals } = await encoder.encode(
     {
       commitLsn: 0n,
       endLsn: null,
@@ -248,11 +248,11 @@ export async function outcomeOf(schema: unknown, payload: string, eventType?: st
     },
     0,
   );
-  const [rejection] = rejections;
-  if (rejection !== undefined) {
-    const path = isField ? (rejection.path?.replace('$.value', '$') ?? null) : rejection.path;
+  const [refusal] = refusals;
+  if (refusal !== undefined) {
+    const path = isField ? (refusal.path?.replace('$.value', '$') ?? null) : refusal.path;
     const place = path === null ? '' : ` at ${code(path)}`;
-    return `${code(rejection.code)}${place}: ${rejection.message}`;
+    return `${code(refusal.code)}${place}: ${refusal.message}`;
   }
   if (!Array.isArray(schema)) return accepted;
   // A branch number is a zigzag varint, and these unions are short.

@@ -6,13 +6,7 @@ import { RelayError } from '../errors.ts';
 import { formatPosition } from '../model/position.ts';
 import { batchOverheadBytes, recordBytes } from './encoder.ts';
 import { partitionOf } from './murmur2.ts';
-import {
-  isTopic,
-  type OutboundRecord,
-  type Rejection,
-  type TopicDirectory,
-  type TopicInfo,
-} from './record.ts';
+import { isTopic, type OutboundRecord, type Refusal, type TopicDirectory, type TopicInfo } from './record.ts';
 import { recordTime } from './record-time.ts';
 
 /** As for the topics of events. */
@@ -45,21 +39,21 @@ export class DeadLetterTopic {
    * A record for each event that is refused itself; those that only wait for another are none.
    * @throws RelayError KAFKA_UNSUITABLE where the topic does not exist and may not be made; KAFKA_*
    */
-  async copies(rejections: readonly Rejection[], committedAtMs: number): Promise<OutboundRecord[]> {
-    const refused = rejections.filter(({ code }) => code !== 'KEY_PARKED');
+  async copies(refusals: readonly Refusal[], committedAtMs: number): Promise<OutboundRecord[]> {
+    const refused = refusals.filter(({ code }) => code !== 'KEY_PARKED');
     if (refused.length === 0) return [];
     const info = await this.#info();
-    return refused.map((rejection) => this.#copy(rejection, info, committedAtMs));
+    return refused.map((refusal) => this.#copy(refusal, info, committedAtMs));
   }
 
   /** With its payload if that fits, else without it, else without anything that came from the row but its position. */
-  #copy(rejection: Rejection, info: TopicInfo, committedAtMs: number): OutboundRecord {
+  #copy(refusal: Refusal, info: TopicInfo, committedAtMs: number): OutboundRecord {
     const maxBatchBytes = info.maxMessageBytes - batchOverheadBytes;
     const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
-    const { row } = rejection;
+    const { row } = refusal;
     const isLeftOut = row.leftOut?.payload !== undefined;
     const payload = isLeftOut ? 'omitted' : row.payload === null ? 'null' : 'whole';
-    const headers = headersOf(rejection);
+    const headers = headersOf(refusal);
     const key = row.aggregateid ?? '';
     const forms = [
       { key, value: row.payload ?? '', headers: { ...headers, payload } },
@@ -93,7 +87,7 @@ export class DeadLetterTopic {
   }
 }
 
-function headersOf({ row, commitLsn, ordinal, code, message, path, topic, subject }: Rejection) {
+function headersOf({ row, commitLsn, ordinal, code, message, path, topic, subject }: Refusal) {
   return {
     id: cut(row.id),
     type: cut(row.type),

@@ -20,7 +20,7 @@ import {
   isTopic,
   type NoTopic,
   type OutboundRecord,
-  type Rejection,
+  type Refusal,
   type TopicDirectory,
   type TopicInfo,
 } from './record.ts';
@@ -76,7 +76,7 @@ type Target = Destination & {
 type WantedSchema = readonly [subject: string, version: number | null];
 
 /** Thrown inside this file only: an event that cannot be published as it is. */
-class Refusal {
+class NotPublishable {
   readonly code: ErrorCode;
   readonly message: string;
   readonly path: string | null;
@@ -87,7 +87,7 @@ class Refusal {
   constructor(
     code: ErrorCode,
     message: string,
-    target: Refusal['target'] = {},
+    target: NotPublishable['target'] = {},
     { path = null, cause }: { path?: string | null; cause?: Error | undefined } = {},
   ) {
     this.code = code;
@@ -141,7 +141,7 @@ export class Encoder {
    */
   async encode(transaction: CommittedTransaction, skip: number): Promise<EncodedTransaction> {
     const records: OutboundRecord[] = [];
-    const rejections: Rejection[] = [];
+    const refusals: Refusal[] = [];
     const positionOf = positionHeaders(transaction.commitLsn);
     const { rows, firstOrdinal, committedAtMs } = transaction;
     this.#unclear.begin();
@@ -168,13 +168,13 @@ export class Encoder {
         const record = this.#encodeRow(row, target, position, committedAtMs);
         records.push(record instanceof Promise ? await record : record);
       } catch (error) {
-        const rejection = toRejection(refusalOf(error), transaction, row, ordinal);
-        const decided = this.#unclear.decide(rejection, causeOf(error));
-        if (decided !== undefined) rejections.push(decided);
+        const refusal = toRefusal(reasonOf(error), transaction, row, ordinal);
+        const decided = this.#unclear.decide(refusal, causeOf(error));
+        if (decided !== undefined) refusals.push(decided);
       }
     }
     this.#unclear.settle(transaction);
-    return { records, rejections };
+    return { records, refusals };
   }
 
   /**
@@ -186,8 +186,8 @@ export class Encoder {
     if (leftOut === undefined && unreadable === undefined && bytes <= this.#maxRowBytes) return;
     const topic = aggregatetype === null ? undefined : this.#router.topic(aggregatetype, type);
     const names = topic === undefined ? {} : { topic };
-    if (unreadable !== undefined) throw new Refusal('EVENT_UNREADABLE', unreadable.message, names);
-    throw new Refusal(
+    if (unreadable !== undefined) throw new NotPublishable('EVENT_UNREADABLE', unreadable.message, names);
+    throw new NotPublishable(
       'RECORD_TOO_LARGE',
       `the row has ${bytes} bytes, publish.maxRowBytes is ${this.#maxRowBytes}`,
       names,
@@ -205,7 +205,7 @@ export class Encoder {
     } catch (error) {
       // A version that it is held at never changes.
       const mayBeNewer =
-        error instanceof Refusal && error.code === 'PAYLOAD_INVALID' && target.version === null;
+        error instanceof NotPublishable && error.code === 'PAYLOAD_INVALID' && target.version === null;
       if (!mayBeNewer) throw error;
       return this.#encodeWithNewer(row, target, position, committedAtMs, error);
     }
@@ -217,12 +217,12 @@ export class Encoder {
     target: Target,
     position: string,
     committedAtMs: number,
-    refusal: Refusal,
+    reason: NotPublishable,
   ) {
     const newer = await this.#schemas.refresh(target.subject, null, refusedRefreshMs);
-    if (!isUsable(newer) || newer === target.schema) throw refusal;
+    if (!isUsable(newer) || newer === target.schema) throw reason;
     const write = writerOf(newer.writers, row.type!, this.#namespace, this.#typeMatch);
-    if (typeof write === 'string') throw refusal;
+    if (typeof write === 'string') throw reason;
     this.#targets.clear();
     return this.#toRecord(row, { ...target, schema: newer, write }, position, committedAtMs);
   }
@@ -248,13 +248,14 @@ export class Encoder {
     row: OutboxRow,
     destination: Destination,
     target: Target | null,
-    names: Refusal['target'],
+    names: NotPublishable['target'],
     position: string,
     committedAtMs: number,
   ): OutboundRecord {
     const { id, type, aggregateid } = row;
-    if (id === null || id === '') throw new Refusal('EVENT_INVALID', 'id: must not be empty', names);
-    if (aggregateid === null) throw new Refusal('EVENT_INVALID', 'aggregateid: must not be NULL', names);
+    if (id === null || id === '') throw new NotPublishable('EVENT_INVALID', 'id: must not be empty', names);
+    if (aggregateid === null)
+      throw new NotPublishable('EVENT_INVALID', 'aggregateid: must not be NULL', names);
     assertLength('id', id, nameLengthMax, names);
     assertLength('aggregateid', aggregateid, keyLengthMax, names);
     const { info } = destination;
@@ -265,7 +266,8 @@ export class Encoder {
     const bytes = recordBytes(aggregateid, value, headers);
     const maxBatchBytes = info.maxMessageBytes - batchOverheadBytes;
     const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
-    if (bytes > limit) throw new Refusal('RECORD_TOO_LARGE', `${bytes} bytes, at most ${limit} fit`, names);
+    if (bytes > limit)
+      throw new NotPublishable('RECORD_TOO_LARGE', `${bytes} bytes, at most ${limit} fit`, names);
     return {
       topic: destination.topic,
       partition: partitionOf(aggregateid, info.partitions),
@@ -278,8 +280,8 @@ export class Encoder {
     };
   }
 
-  #encodePayload(payload: string | null, target: Target, names: Refusal['target']): Buffer {
-    if (payload === null) throw new Refusal('PAYLOAD_NOT_JSON', 'the payload is NULL', names);
+  #encodePayload(payload: string | null, target: Target, names: NotPublishable['target']): Buffer {
+    if (payload === null) throw new NotPublishable('PAYLOAD_NOT_JSON', 'the payload is NULL', names);
     const value = parsePayload(payload, names);
     const sink = this.#sink;
     sink.truncate(0);
@@ -288,7 +290,7 @@ export class Encoder {
       target.write(value, sink);
     } catch (error) {
       if (!(error instanceof AvroMismatch)) throw error;
-      throw new Refusal('PAYLOAD_INVALID', `expected ${error.expected}, found ${error.found}`, names, {
+      throw new NotPublishable('PAYLOAD_INVALID', `expected ${error.expected}, found ${error.found}`, names, {
         path: error.path,
       });
     }
@@ -371,7 +373,7 @@ export class Encoder {
       write = writerOf(schema.writers, row.type!, this.#namespace, this.#typeMatch);
     }
     if (typeof write === 'string')
-      throw new Refusal('TYPE_NOT_IN_SCHEMA', write, { topic, subject, schemaId: schema.id });
+      throw new NotPublishable('TYPE_NOT_IN_SCHEMA', write, { topic, subject, schemaId: schema.id });
     return { schema, write };
   }
 
@@ -382,18 +384,26 @@ export class Encoder {
   }
 
   async #destination(row: OutboxRow): Promise<Destination> {
-    if (row.aggregatetype === null) throw new Refusal('EVENT_INVALID', 'aggregatetype: must not be NULL');
+    if (row.aggregatetype === null)
+      throw new NotPublishable('EVENT_INVALID', 'aggregatetype: must not be NULL');
     if (row.type === null || row.type === '') {
       // Its topic is told all the same: its key may have to wait for it.
       const topic = this.#router.topic(row.aggregatetype, null);
-      throw new Refusal('EVENT_INVALID', 'type: must not be empty', topic === undefined ? {} : { topic });
+      throw new NotPublishable(
+        'EVENT_INVALID',
+        'type: must not be empty',
+        topic === undefined ? {} : { topic },
+      );
     }
     const topic = this.#router.topic(row.aggregatetype, row.type);
     if (topic === undefined)
-      throw new Refusal('TOPIC_NOT_ALLOWED', 'the topic of this aggregatetype is not on the allow-list');
+      throw new NotPublishable(
+        'TOPIC_NOT_ALLOWED',
+        'the topic of this aggregatetype is not on the allow-list',
+      );
     assertLength('type', row.type, nameLengthMax, { topic });
     const info = await this.#topic(topic);
-    if (!isTopic(info)) throw new Refusal(info.code, info.message, { topic }, { cause: info.cause });
+    if (!isTopic(info)) throw new NotPublishable(info.code, info.message, { topic }, { cause: info.cause });
     return { topic, info };
   }
 
@@ -418,9 +428,18 @@ function readVersion(setting: string): [string, number] {
   return [setting.slice(0, at), Number(setting.slice(at + 1))];
 }
 
-function assertLength(column: string, text: string, lengthMax: number, names: Refusal['target']): void {
+function assertLength(
+  column: string,
+  text: string,
+  lengthMax: number,
+  names: NotPublishable['target'],
+): void {
   if (text.length > lengthMax)
-    throw new Refusal('EVENT_INVALID', `${column}: ${text.length} characters, at most ${lengthMax}`, names);
+    throw new NotPublishable(
+      'EVENT_INVALID',
+      `${column}: ${text.length} characters, at most ${lengthMax}`,
+      names,
+    );
 }
 
 /** NULL, or JSON null. */
@@ -433,24 +452,24 @@ function isEmpty(payload: string | null): boolean {
 /** The letter l: white space is below it, and so is every other ending of JSON but `}`, which nearly every payload has. */
 const lastOfNull = 0x6c;
 
-function unusable(schema: UnusableSchema, topic: string, subject: string): Refusal {
+function unusable(schema: UnusableSchema, topic: string, subject: string): NotPublishable {
   const { code, message, id, cause } = schema;
   const names = { topic, subject, ...(id === null ? {} : { schemaId: id }) };
-  return new Refusal(code, message, names, { cause });
+  return new NotPublishable(code, message, names, { cause });
 }
 
 /** @throws what is no reason to refuse the event */
-function refusalOf(error: unknown): Refusal {
-  if (error instanceof Refusal) return error;
+function reasonOf(error: unknown): NotPublishable {
+  if (error instanceof NotPublishable) return error;
   if (error instanceof RelayError && error.code !== 'INTERNAL') throw error;
   const name = error instanceof Error ? error.name : typeof error;
   // Without its message: it may quote the payload.
-  return new Refusal('ENCODING_FAILED', `an unexpected ${name} while it was encoded`);
+  return new NotPublishable('ENCODING_FAILED', `an unexpected ${name} while it was encoded`);
 }
 
 /** The error behind a refusal that may pass; undefined for one that cannot. */
 function causeOf(error: unknown): Error | undefined {
-  if (error instanceof Refusal) return error.cause;
+  if (error instanceof NotPublishable) return error.cause;
   if (error instanceof RelayError && error.cause instanceof Error) return error.cause;
   return error instanceof Error ? error : new Error('not an error');
 }
@@ -460,30 +479,30 @@ function targetKey(row: OutboxRow): string {
   return `${row.aggregatetype}\0${row.type}`;
 }
 
-function parsePayload(payload: string, names: Refusal['target']): unknown {
+function parsePayload(payload: string, names: NotPublishable['target']): unknown {
   try {
     return parseLosslessJson(payload);
   } catch {
     // Without the parser's message: it may quote the payload.
-    throw new Refusal('PAYLOAD_NOT_JSON', 'the payload is not JSON', names);
+    throw new NotPublishable('PAYLOAD_NOT_JSON', 'the payload is not JSON', names);
   }
 }
 
 function ownHeaders(
   event: Parameters<typeof buildHeaders>[0],
   own: string | null,
-  names: Refusal['target'],
+  names: NotPublishable['target'],
   movedFromMs: number | undefined,
 ) {
   return checked(() => buildHeaders(event, own, movedFromMs), names);
 }
 
-function checked<T>(read: () => T, names: Refusal['target']): T {
+function checked<T>(read: () => T, names: NotPublishable['target']): T {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof HeadersInvalid)) throw error;
-    throw new Refusal('EVENT_INVALID', error.message, names);
+    throw new NotPublishable('EVENT_INVALID', error.message, names);
   }
 }
 
@@ -499,21 +518,21 @@ export function recordBytes(
   return bytes;
 }
 
-function toRejection(
-  refusal: Refusal,
+function toRefusal(
+  reason: NotPublishable,
   transaction: CommittedTransaction,
   row: CapturedRow,
   ordinal: number,
-): Rejection {
+): Refusal {
   return {
     commitLsn: transaction.commitLsn,
     ordinal,
     row,
-    code: refusal.code,
-    message: refusal.message,
-    path: refusal.path,
-    topic: refusal.target.topic ?? null,
-    subject: refusal.target.subject ?? null,
-    schemaId: refusal.target.schemaId ?? null,
+    code: reason.code,
+    message: reason.message,
+    path: reason.path,
+    topic: reason.target.topic ?? null,
+    subject: reason.target.subject ?? null,
+    schemaId: reason.target.schemaId ?? null,
   };
 }

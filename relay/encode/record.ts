@@ -20,8 +20,8 @@ export type OutboundRecord = {
   readonly maxBatchBytes: number;
 };
 
-/** An event set aside; `message` tells places and types, never a value of the payload. */
-export type Rejection = {
+/** An event that cannot be published as it is, and why. `message` names places and types, never a value of the payload. */
+export type Refusal = {
   readonly commitLsn: Lsn;
   readonly ordinal: number;
   readonly row: CapturedRow;
@@ -42,7 +42,7 @@ export type Rejection = {
 
 export type EncodedTransaction = {
   readonly records: readonly OutboundRecord[];
-  readonly rejections: readonly Rejection[];
+  readonly refusals: readonly Refusal[];
 };
 
 /** What encode must know of a topic; publish, which talks to the broker, provides it. */

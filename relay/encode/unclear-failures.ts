@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import { RelayError } from '../errors.ts';
 import { formatPosition } from '../model/position.ts';
-import type { Rejection } from './record.ts';
+import type { Refusal } from './record.ts';
 
 /**
  * For so long the same failure of another event of the kind is taken as known: a kind of event that meets a defect each
@@ -25,7 +25,7 @@ export class UnclearFailures {
   readonly #attempts = new Map<string, number>();
   readonly #known = new Map<string, { attempts: number; untilMs: number }>();
   /** The first of this attempt that is to be tried again. */
-  #pending: Rejection | undefined;
+  #pending: Refusal | undefined;
 
   /** @param attemptsMax how often an event is tried again after its first failure */
   constructor(attemptsMax: number) {
@@ -33,25 +33,25 @@ export class UnclearFailures {
   }
 
   /**
-   * The rejection to go by: at once where there is no `cause`, after its attempts where there is one, with what is known of
+   * The refusal to go by: at once where there is no `cause`, after its attempts where there is one, with what is known of
    * the failure. undefined while it is to be tried again, which `settle` then says.
    */
-  decide(rejection: Rejection, cause: Error | undefined): Rejection | undefined {
-    if (cause === undefined) return rejection;
+  decide(refusal: Refusal, cause: Error | undefined): Refusal | undefined {
+    if (cause === undefined) return refusal;
     const stack = stackOf(cause);
     // Hashed: a type may be as long as a row.
-    const kind = [rejection.row.aggregatetype, rejection.row.type, rejection.code, stack].join('\0');
+    const kind = [refusal.row.aggregatetype, refusal.row.type, refusal.code, stack].join('\0');
     const key = createHash('sha256').update(kind).digest('base64');
     const known = this.#known.get(key);
     const isKnown = known !== undefined && performance.now() < known.untilMs;
-    const attempts = isKnown ? known.attempts : this.#count(rejection);
+    const attempts = isKnown ? known.attempts : this.#count(refusal);
     if (!isKnown && attempts <= this.#attemptsMax) {
-      this.#pending ??= rejection;
+      this.#pending ??= refusal;
       return undefined;
     }
     if (this.#known.size >= knownMax) this.#known.clear();
     if (!isKnown) this.#known.set(key, { attempts, untilMs: performance.now() + knownForMs });
-    return { ...rejection, failure: { attempts, stack } };
+    return { ...refusal, failure: { attempts, stack } };
   }
 
   /** Begins an attempt; the one before may have broken off. */
@@ -73,7 +73,7 @@ export class UnclearFailures {
     throw new RelayError('ENCODING_UNCLEAR', `${code}: ${message}`, { context: { topic, subject, ordinal } });
   }
 
-  #count({ commitLsn, ordinal }: Rejection): number {
+  #count({ commitLsn, ordinal }: Refusal): number {
     const position = formatPosition(commitLsn, ordinal);
     const attempts = (this.#attempts.get(position) ?? 0) + 1;
     this.#attempts.set(position, attempts);

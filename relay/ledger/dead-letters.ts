@@ -5,7 +5,7 @@
 import pg from 'pg';
 import type { CapturedRow, LeftOut } from '../capture/transaction.ts';
 import { query } from '../connect/postgres.ts';
-import type { Rejection } from '../encode/record.ts';
+import type { Refusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
 import type { Waiting } from '../observe/metrics.ts';
@@ -51,9 +51,9 @@ const largeCharacters = 64_000;
 export async function storeDeadLetters(
   client: pg.Pool | pg.ClientBase,
   slot: string,
-  rejections: readonly Rejection[],
+  deadLetters: readonly Refusal[],
 ): Promise<void> {
-  for (const some of statementsOf(rejections)) {
+  for (const some of statementsOf(deadLetters)) {
     const isLarge = charactersOf(some[0]!.row) > largeCharacters;
     await query(
       client,
@@ -64,13 +64,13 @@ export async function storeDeadLetters(
   }
 }
 
-function* statementsOf(rejections: readonly Rejection[]): Generator<readonly Rejection[]> {
-  let some: Rejection[] = [];
+function* statementsOf(deadLetters: readonly Refusal[]): Generator<readonly Refusal[]> {
+  let some: Refusal[] = [];
   let characters = 0;
-  for (const rejection of rejections) {
-    const own = charactersOf(rejection.row);
+  for (const letter of deadLetters) {
+    const own = charactersOf(letter.row);
     if (own > largeCharacters) {
-      yield [rejection];
+      yield [letter];
       continue;
     }
     if (characters + own > statementCharactersMax) {
@@ -78,7 +78,7 @@ function* statementsOf(rejections: readonly Rejection[]): Generator<readonly Rej
       some = [];
       characters = 0;
     }
-    some.push(rejection);
+    some.push(letter);
     characters += own;
   }
   if (some.length > 0) yield some;
@@ -90,9 +90,9 @@ function charactersOf({ id, aggregatetype, aggregateid, type, payload, headers }
 }
 
 /** @param isLarge whether the large texts of the only one go as they are */
-function valuesOf(slot: string, rejections: readonly Rejection[], isLarge: boolean): unknown[] {
-  const column = (pick: (rejection: Rejection) => unknown) => rejections.map(pick);
-  const text = (pick: (rejection: Rejection) => unknown) => (isLarge ? pick(rejections[0]!) : column(pick));
+function valuesOf(slot: string, deadLetters: readonly Refusal[], isLarge: boolean): unknown[] {
+  const column = (pick: (letter: Refusal) => unknown) => deadLetters.map(pick);
+  const text = (pick: (letter: Refusal) => unknown) => (isLarge ? pick(deadLetters[0]!) : column(pick));
   return [
     slot,
     column(({ commitLsn }) => formatLsn(commitLsn)),
@@ -113,17 +113,17 @@ function valuesOf(slot: string, rejections: readonly Rejection[], isLarge: boole
 }
 
 /**
- * Rejections without their large texts, where Postgres cannot store them; undefined where that would not help. A statement
+ * Dead letters without their large texts, where Postgres cannot store them; undefined where that would not help. A statement
  * that can never succeed would otherwise be repeated for ever, and no event be published any more. The row in the table
  * still has them.
  */
 export function withoutLargeTexts(
-  rejections: readonly Rejection[],
+  deadLetters: readonly Refusal[],
   error: unknown,
-): readonly Rejection[] | undefined {
+): readonly Refusal[] | undefined {
   if (!isOfTheValues(error)) return undefined;
-  const shorter = rejections.map((rejection) => ({ ...rejection, row: withoutLarge(rejection.row) }));
-  return shorter.some(({ row }, index) => row !== rejections[index]!.row) ? shorter : undefined;
+  const shorter = deadLetters.map((letter) => ({ ...letter, row: withoutLarge(letter.row) }));
+  return shorter.some(({ row }, index) => row !== deadLetters[index]!.row) ? shorter : undefined;
 }
 
 /** Too large, not to be represented, or not done in time; an outage is neither. */
@@ -151,7 +151,7 @@ function withoutLarge(row: CapturedRow): CapturedRow {
 }
 
 /** What is known beside the reason, as JSON. */
-export function contextOf({ subject, schemaId, failure, row: { leftOut, unreadable } }: Rejection): string {
+export function contextOf({ subject, schemaId, failure, row: { leftOut, unreadable } }: Refusal): string {
   const unread = unreadable === undefined ? undefined : { ...unreadable, message: undefined };
   return JSON.stringify({ subject, schemaId, leftOut, unreadable: unread, ...failure });
 }

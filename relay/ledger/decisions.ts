@@ -1,6 +1,6 @@
 /** Everything about dead letters that a batch decides, stored before its Kafka commit: all of it, or nothing. */
 import type pg from 'pg';
-import type { Rejection } from '../encode/record.ts';
+import type { Refusal } from '../encode/record.ts';
 import type { ParkedKey } from '../refusals/parking.ts';
 import { storeDeadLetters, withoutLargeTexts } from './dead-letters.ts';
 import { type Release, storeParkedKeys, storeRelease } from './releases.ts';
@@ -8,30 +8,30 @@ import { inSession, type Session } from './session.ts';
 import { untilOnStandbys } from './standbys.ts';
 
 export type Decisions = {
-  readonly rejections: readonly Rejection[];
+  readonly deadLetters: readonly Refusal[];
   readonly parked: readonly ParkedKey[];
   readonly releases: readonly Release[];
 };
 
 /** On the synchronous standbys too. @throws RelayError PRODUCER_FENCED when another session has begun; POSTGRES_* */
 export async function storeDecisions(pool: pg.Pool, session: Session, decisions: Decisions): Promise<void> {
-  const { rejections, releases } = decisions;
-  if (rejections.length === 0 && releases.length === 0) return;
+  const { deadLetters, releases } = decisions;
+  if (deadLetters.length === 0 && releases.length === 0) return;
   try {
     await store(pool, session, decisions);
   } catch (error) {
-    const shorter = withoutLargeTexts(rejections, error);
+    const shorter = withoutLargeTexts(deadLetters, error);
     if (shorter === undefined) throw error;
-    await store(pool, session, { ...decisions, rejections: shorter });
+    await store(pool, session, { ...decisions, deadLetters: shorter });
   }
 }
 
 async function store(pool: pg.Pool, session: Session, decisions: Decisions): Promise<void> {
-  const { rejections, parked, releases } = decisions;
+  const { deadLetters, parked, releases } = decisions;
   await inSession(pool, session, 'storing dead letters', async (client) => {
     // In the order of the stream: a release comes first in its batch, and a key it ends may be parked again in the same.
     for (const release of releases) await storeRelease(client, session.slot, release);
-    await storeDeadLetters(client, session.slot, rejections);
+    await storeDeadLetters(client, session.slot, deadLetters);
     await storeParkedKeys(client, session.slot, parked);
   });
   await untilOnStandbys(pool);

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { CapturedRow, LeftOut, OutboxRow } from '../capture/transaction.ts';
 import { query } from '../connect/postgres.ts';
-import type { Rejection } from '../encode/record.ts';
+import type { Refusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn, type Lsn, type Position, parseLsn } from '../model/position.ts';
 import type { ParkedKey, TopicKey } from '../refusals/parking.ts';
@@ -35,7 +35,7 @@ export type Release = {
   /** `released`: all that waited. `refused`: up to one that is still refused. `limited`: as many as the limits allow. */
   readonly outcome: 'released' | 'refused' | 'limited';
   readonly published: readonly Position[];
-  readonly refused: Rejection | undefined;
+  readonly refused: Refusal | undefined;
 };
 
 /** A commit shows within microseconds of its WAL record, unless it waits for a synchronous standby. */
@@ -187,7 +187,7 @@ async function closeReleased(
 }
 
 /** It is open now, with its own reason, whatever it waited for before. */
-async function describeRefused(client: pg.ClientBase, slot: string, refused: Rejection): Promise<void> {
+async function describeRefused(client: pg.ClientBase, slot: string, refused: Refusal): Promise<void> {
   const { commitLsn, ordinal, code, message, path } = refused;
   await query(
     client,

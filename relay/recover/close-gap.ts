@@ -120,7 +120,7 @@ class Closing {
     const transaction = this.#read(events);
     const encoded = await this.#encode(transaction);
     // Of rows that cannot be read a person has decided already.
-    const undecided = encoded.rejections.filter(({ row }) => row.unreadable === undefined);
+    const undecided = encoded.refusals.filter(({ row }) => row.unreadable === undefined);
     const first = undecided.find(({ topic }) => this.#policyOf(topic) === 'halt');
     if (first !== undefined)
       throw new RelayError('EVENT_REJECTED', `an event was refused: ${first.code} ${first.message}`, {
@@ -133,13 +133,13 @@ class Closing {
         `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${undecided.at(-1)?.code ?? 'none'}`,
         { context: { ...storm } },
       );
-    const { records, rejections, parked } = this.#parking.sort(transaction, 0, encoded);
-    const copies = (await deadLetterTopic?.copies(rejections, transaction.committedAtMs)) ?? [];
+    const { records, refusals, parked } = this.#parking.sort(transaction, 0, encoded);
+    const copies = (await deadLetterTopic?.copies(refusals, transaction.committedAtMs)) ?? [];
     for (const record of [...records, ...copies]) this.#batch.append(record);
-    await storeDecisions(pool, session, { rejections, parked, releases: [] });
+    await storeDecisions(pool, session, { deadLetters: refusals, parked, releases: [] });
     await failpoint('DEAD_LETTERS_STORED');
     this.#held += records.length;
-    this.#deadLettered += rejections.length;
+    this.#deadLettered += refusals.length;
     // A transaction over the limit is split, as it would be on the stream.
     const { maxTransactionEvents, maxTransactionBytes } = config.publish;
     if (this.#held + fetchEvents > maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes)

@@ -7,7 +7,7 @@ import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Policy } from '../config/policies.ts';
 import { keyLengthMax } from '../config/row-size.ts';
 import { wildcard } from '../config/topic-patterns.ts';
-import type { EncodedTransaction, OutboundRecord, Rejection } from '../encode/record.ts';
+import type { EncodedTransaction, OutboundRecord, Refusal } from '../encode/record.ts';
 import type { Position } from '../model/position.ts';
 
 /** Events of one topic and key, which keep their order. */
@@ -52,28 +52,28 @@ export class Parking {
    */
   sort(transaction: CommittedTransaction, skip: number, encoded: EncodedTransaction): Sorted {
     // The way of nearly every transaction: nobody looks at its events again.
-    if (this.#keys.size === 0 && encoded.rejections.every((refused) => !this.#parks(refused)))
+    if (this.#keys.size === 0 && encoded.refusals.every((refused) => !this.#parks(refused)))
       return { ...encoded, parked: [] };
     const records: OutboundRecord[] = [];
-    const rejections: Rejection[] = [];
+    const refusals: Refusal[] = [];
     const parked: ParkedKey[] = [];
     for (const event of inOrder(transaction, skip, encoded)) {
       if ('refused' in event) {
-        rejections.push(event.refused);
+        refusals.push(event.refused);
         const key = this.#park(event.refused);
         if (key !== undefined) parked.push(key);
-      } else if (this.has(event.record)) rejections.push(waiting(transaction, event.index, event.record));
+      } else if (this.has(event.record)) refusals.push(waiting(transaction, event.index, event.record));
       else records.push(event.record);
     }
-    return { records, rejections, parked };
+    return { records, refusals, parked };
   }
 
-  #parks({ topic, row }: Rejection): boolean {
+  #parks({ topic, row }: Refusal): boolean {
     return topic !== null && canWait(row.aggregateid) && this.#policyOf(topic) === 'park-key';
   }
 
   /** An event without a key has no order to keep. */
-  #park(refused: Rejection): ParkedKey | undefined {
+  #park(refused: Refusal): ParkedKey | undefined {
     const { topic, row, commitLsn, ordinal } = refused;
     if (topic === null || row.aggregateid === null || !this.#parks(refused)) return undefined;
     const key = { topic, key: row.aggregateid };
@@ -93,17 +93,17 @@ function nameOf({ topic, key }: TopicKey): string {
   return `${topic}\0${key}`;
 }
 
-type Event = { readonly refused: Rejection } | { readonly record: OutboundRecord; readonly index: number };
+type Event = { readonly refused: Refusal } | { readonly record: OutboundRecord; readonly index: number };
 
-/** Records and rejections of a transaction, each in order, as one list in order. */
+/** Records and refusals of a transaction, each in order, as one list in order. */
 function* inOrder(
   { firstOrdinal, rows }: CommittedTransaction,
   skip: number,
-  { records, rejections }: EncodedTransaction,
+  { records, refusals }: EncodedTransaction,
 ): Generator<Event> {
   let refusedSoFar = 0;
   for (let index = skip; index < rows.length; index++) {
-    const refused = rejections[refusedSoFar];
+    const refused = refusals[refusedSoFar];
     if (refused?.ordinal === firstOrdinal + index) {
       refusedSoFar += 1;
       yield { refused };
@@ -111,7 +111,7 @@ function* inOrder(
   }
 }
 
-function waiting(transaction: CommittedTransaction, index: number, { topic }: OutboundRecord): Rejection {
+function waiting(transaction: CommittedTransaction, index: number, { topic }: OutboundRecord): Refusal {
   return {
     commitLsn: transaction.commitLsn,
     ordinal: transaction.firstOrdinal + index,

@@ -4,7 +4,7 @@
  */
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
-import type { EncodedTransaction, OutboundRecord, Rejection } from '../encode/record.ts';
+import type { EncodedTransaction, OutboundRecord, Refusal } from '../encode/record.ts';
 import type { Decisions } from '../ledger/decisions.ts';
 import type { Release } from '../ledger/releases.ts';
 import type { Lsn } from '../model/position.ts';
@@ -27,7 +27,7 @@ const nothing: Beside = { released: { records: [], releases: [] }, parked: [], c
 
 export class Filling {
   readonly batch: Batch;
-  readonly rejections: Rejection[] = [];
+  readonly deadLetters: Refusal[] = [];
   readonly #parked: ParkedKey[] = [];
   readonly #releases: Release[] = [];
   /** Commit times in Postgres, ms since 1970, of the transactions that have events here. */
@@ -52,7 +52,7 @@ export class Filling {
 
   /** Whether there is anything to publish or to decide, beyond the progress itself. */
   get hasEvents(): boolean {
-    return this.batch.events > 0 || this.rejections.length > 0 || this.#releases.length > 0;
+    return this.batch.events > 0 || this.deadLetters.length > 0 || this.#releases.length > 0;
   }
 
   /** Events that are published with the batch, copies for the dead-letter topic not among them. */
@@ -62,7 +62,7 @@ export class Filling {
 
   /** To be stored before the batch is committed. */
   get decisions(): Decisions {
-    return { rejections: this.rejections, parked: this.#parked, releases: this.#releases };
+    return { deadLetters: this.deadLetters, parked: this.#parked, releases: this.#releases };
   }
 
   /**
@@ -71,7 +71,7 @@ export class Filling {
    */
   takes(transaction: CommittedTransaction, limits: Config['publish']): boolean {
     if (!this.hasEvents) return true;
-    const held = this.batch.events + this.rejections.length;
+    const held = this.batch.events + this.deadLetters.length;
     if (held >= limits.batchEvents || this.batch.bytes >= limits.batchBytes) return false;
     return (
       held + transaction.rows.length <= limits.maxTransactionEvents &&
@@ -84,7 +84,7 @@ export class Filling {
     for (const record of released.records) this.batch.append(record);
     for (const release of released.releases) this.#releases.push(release);
     for (const record of encoded.records) this.batch.append(record);
-    for (const rejection of encoded.rejections) this.rejections.push(rejection);
+    for (const letter of encoded.refusals) this.deadLetters.push(letter);
     for (const key of parked) this.#parked.push(key);
     for (const copy of copies) this.batch.append(copy);
     this.#copies += copies.length;

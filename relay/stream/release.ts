@@ -7,7 +7,7 @@ import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import type { Encoder } from '../encode/encoder.ts';
 import { eventAt } from '../encode/event-at.ts';
-import type { OutboundRecord, Rejection } from '../encode/record.ts';
+import type { OutboundRecord, Refusal } from '../encode/record.ts';
 import { type Release, type Requested, readRequest, untilVisible } from '../ledger/releases.ts';
 import type { Position } from '../model/position.ts';
 
@@ -66,10 +66,10 @@ function isSame(one: Release['key'], other: Release['key']): boolean {
 async function encodeWaiting(encoder: Encoder, { events }: Requested, committedAtMs: number) {
   const records: OutboundRecord[] = [];
   const published: Position[] = [];
-  let refused: Rejection | undefined;
+  let refused: Refusal | undefined;
   for (const { position, row } of events) {
     const encoded = await encoder.encode(eventAt(position, row, committedAtMs), 0);
-    refused = encoded.rejections[0];
+    refused = encoded.refusals[0];
     if (refused !== undefined) break;
     for (const record of encoded.records) records.push(record);
     published.push(position);

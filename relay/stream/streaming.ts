@@ -12,7 +12,7 @@ import type { Policy } from '../config/policies.ts';
 import { backoffMs, pause } from '../connect/backoff.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import type { Encoder } from '../encode/encoder.ts';
-import type { EncodedTransaction, OutboundRecord, Rejection } from '../encode/record.ts';
+import type { EncodedTransaction, OutboundRecord, Refusal } from '../encode/record.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
@@ -214,7 +214,7 @@ export class Streaming {
     const released = await this.#release(transaction);
     const encoded = await this.#encode(transaction, skip);
     const sorted = this.#parking.sort(transaction, skip, encoded);
-    const copies = await this.#copy(transaction, released, sorted.rejections);
+    const copies = await this.#copy(transaction, released, sorted.refusals);
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
       this.#isBlocked = true;
       this.#content.give();
@@ -248,13 +248,13 @@ export class Streaming {
   async #copy(
     { committedAtMs }: CommittedTransaction,
     { releases }: Released,
-    rejections: readonly Rejection[],
+    refusals: readonly Refusal[],
   ): Promise<OutboundRecord[]> {
     const topic = this.#use.deadLetterTopic;
     if (topic === undefined) return [];
     const refusedAgain = releases.flatMap(({ refused }) => refused ?? []);
     return this.#patiently('copying dead letters', () =>
-      topic.copies([...refusedAgain, ...rejections], committedAtMs),
+      topic.copies([...refusedAgain, ...refusals], committedAtMs),
     );
   }
 
@@ -293,8 +293,8 @@ export class Streaming {
     }
   }
 
-  #obeyPolicy({ rejections }: EncodedTransaction): void {
-    const halting = rejections.find(({ topic }) => this.#policyOf(topic) === 'halt');
+  #obeyPolicy({ refusals }: EncodedTransaction): void {
+    const halting = refusals.find(({ topic }) => this.#policyOf(topic) === 'halt');
     if (halting === undefined) return;
     const { code, message, path, commitLsn, ordinal, row } = halting;
     const what = `event ${row.id ?? 'without an id'} at ${formatPosition(commitLsn, ordinal)}`;
@@ -305,13 +305,13 @@ export class Streaming {
   }
 
   /** Before anything of the transaction is set aside. */
-  #watchForStorm({ records, rejections }: EncodedTransaction): void {
-    const events = records.length + rejections.length;
-    const storm = this.#storm.add(events, rejections.length, performance.now());
+  #watchForStorm({ records, refusals }: EncodedTransaction): void {
+    const events = records.length + refusals.length;
+    const storm = this.#storm.add(events, refusals.length, performance.now());
     if (storm === undefined) return;
     throw new RelayError(
       'DEAD_LETTER_STORM',
-      `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${rejections.at(-1)?.code ?? 'none'}`,
+      `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${refusals.at(-1)?.code ?? 'none'}`,
       { context: { ...storm } },
     );
   }
@@ -400,7 +400,7 @@ export class Streaming {
   }
 
   #report(
-    { batch, events, rejections, committedAtMs }: Filling,
+    { batch, events, deadLetters, committedAtMs }: Filling,
     progress: Progress,
     kafkaSeconds: number,
   ): void {
@@ -417,8 +417,8 @@ export class Streaming {
     });
     const nowMs = Date.now();
     for (const timeMs of committedAtMs) metrics.observeLatency((nowMs - timeMs) / 1000);
-    this.#use.onCommitted(events, rejections.length);
-    for (const { code, topic } of rejections) metrics.countDeadLetter(code, topic ?? undefined);
+    this.#use.onCommitted(events, deadLetters.length);
+    for (const { code, topic } of deadLetters) metrics.countDeadLetter(code, topic ?? undefined);
   }
 }
 

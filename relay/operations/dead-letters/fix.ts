@@ -7,7 +7,7 @@ import { createKafka } from '../../connect/kafka.ts';
 import { query } from '../../connect/postgres.ts';
 import { Encoder } from '../../encode/encoder.ts';
 import { eventAt } from '../../encode/event-at.ts';
-import { isTopic, type Rejection, type TopicDirectory } from '../../encode/record.ts';
+import { isTopic, type Refusal, type TopicDirectory } from '../../encode/record.ts';
 import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { formatLsn, parsePosition } from '../../model/position.ts';
 import { createLogger } from '../../observe/log.ts';
@@ -17,7 +17,7 @@ import { byPosition, type LetterContent } from './read.ts';
 import { conditionOf, isBeingReleased } from './selection.ts';
 import { inTransaction, takeTurn } from './transaction.ts';
 
-export type Verdict = Pick<Rejection, 'code' | 'message' | 'path'>;
+export type Verdict = Pick<Refusal, 'code' | 'message' | 'path'>;
 
 /**
  * Encodes the event as the relay would, and throws the result away.
@@ -45,8 +45,8 @@ export async function judge(
     const encoder = new Encoder(atOnce, new RegistryClient(config.registry), topics);
     const { eventId, leftOut: _, ...row } = { ...letter, ...content };
     const event = eventAt(parsePosition(letter.position)!, { ...row, id: eventId }, Date.now());
-    const { rejections } = await encoder.encode(event, 0);
-    return rejections[0];
+    const { refusals } = await encoder.encode(event, 0);
+    return refusals[0];
   } finally {
     await admin.disconnect();
   }

@@ -5,7 +5,7 @@
 import type { OutboxRow } from '../../capture/transaction.ts';
 import type { Config } from '../../config/config.ts';
 import { Encoder } from '../../encode/encoder.ts';
-import type { Rejection } from '../../encode/record.ts';
+import type { Refusal } from '../../encode/record.ts';
 import { Router } from '../../encode/route.ts';
 import type { ErrorCode } from '../../errors.ts';
 
@@ -73,7 +73,7 @@ export class Trial {
 
   /** Tries rows, all of them though some fail. */
   async add(rows: readonly OutboxRow[]): Promise<void> {
-    const { rejections } = await this.#encoder.encode(
+    const { refusals } = await this.#encoder.encode(
       {
         commitLsn: 0n,
         endLsn: null,
@@ -85,8 +85,8 @@ export class Trial {
       },
       0,
     );
-    const rejectionOf = new Map(rejections.map((rejection) => [rejection.ordinal, rejection]));
-    for (const [index, row] of rows.entries()) this.#count(row, rejectionOf.get(index));
+    const refusalOf = new Map(refusals.map((refusal) => [refusal.ordinal, refusal]));
+    for (const [index, row] of rows.entries()) this.#count(row, refusalOf.get(index));
   }
 
   /** By aggregatetype and type. */
@@ -94,14 +94,14 @@ export class Trial {
     return [...this.#types.keys()].sort().map((key) => this.#types.get(key)!);
   }
 
-  #count(row: OutboxRow, rejection: Rejection | undefined): void {
+  #count(row: OutboxRow, refusal: Refusal | undefined): void {
     const tally = this.#tallyOf(row.aggregatetype ?? '', row.type ?? '');
     tally.rows++;
-    if (rejection === undefined) tally.passed++;
-    if (rejection === undefined || rejection.code === 'SCHEMA_MISSING') return;
+    if (refusal === undefined) tally.passed++;
+    if (refusal === undefined || refusal.code === 'SCHEMA_MISSING') return;
     tally.failed++;
     if (tally.failures.length === this.#failuresMax) return;
-    const { code, path, message } = rejection;
+    const { code, path, message } = refusal;
     tally.failures.push({ id: row.id, code, path, message });
   }
 

@@ -11,7 +11,7 @@ import { partitionOf } from '../../../relay/encode/murmur2.ts';
 import type {
   NoTopic,
   OutboundRecord,
-  Rejection,
+  Refusal,
   TopicDirectory,
   TopicInfo,
 } from '../../../relay/encode/record.ts';
@@ -91,18 +91,18 @@ async function encodeOne(
   encoder: Encoder,
   row: OutboxRow,
 ): Promise<OutboundRecord & { readonly value: Buffer }> {
-  const { records, rejections } = await encoder.encode(transaction(row), 0);
-  expect(rejections).toEqual([]);
+  const { records, refusals } = await encoder.encode(transaction(row), 0);
+  expect(refusals).toEqual([]);
   const [only] = records;
   if (only?.value == null) throw new Error('no record with a value');
   return { ...only, value: only.value };
 }
 
-async function rejectOne(encoder: Encoder, row: OutboxRow): Promise<Rejection> {
-  const { records, rejections } = await encoder.encode(transaction(row), 0);
+async function refuseOne(encoder: Encoder, row: OutboxRow): Promise<Refusal> {
+  const { records, refusals } = await encoder.encode(transaction(row), 0);
   expect(records).toEqual([]);
-  const [only] = rejections;
-  if (only === undefined) throw new Error('no rejection');
+  const [only] = refusals;
+  if (only === undefined) throw new Error('no refusal');
   // Whatever is told of an event, its payload is not.
   expect(JSON.stringify({ ...only, row: null, commitLsn: null })).not.toContain(canary);
   return only;
@@ -142,19 +142,19 @@ describe('a record', () => {
       ...transaction(row('{"total":1}'), row('{}'), row('{"total":3}'), row('{"total":4}')),
       firstOrdinal: 65_534,
     };
-    const { records, rejections } = await encoderOf().encode(part, 0);
+    const { records, refusals } = await encoderOf().encode(part, 0);
     expect(records.map(({ headers }) => headers.position)).toEqual([
       '00000016b374d848.0000fffe',
       '00000016b374d848.00010000',
       '00000016b374d848.00010001',
     ]);
-    expect(rejections.map(({ ordinal }) => ordinal)).toEqual([65_535]);
+    expect(refusals.map(({ ordinal }) => ordinal)).toEqual([65_535]);
     const rest = await encoderOf().encode(part, 2);
     expect(rest.records.map(({ headers }) => headers.position)).toEqual([
       '00000016b374d848.00010000',
       '00000016b374d848.00010001',
     ]);
-    expect(rest.rejections).toEqual([]);
+    expect(rest.refusals).toEqual([]);
   });
 
   test('keeps integers of 64 bits to the last digit', async () => {
@@ -238,8 +238,8 @@ describe('an event that can never be published', () => {
     ['a payload of another shape', { payload: `"${canary}"` }, 'PAYLOAD_INVALID'],
   ])('for %s is rejected', async (_, change, code) => {
     const row = rowOf({ aggregatetype: kind, ...change });
-    const rejection = await rejectOne(encoderOf(), row);
-    expect(rejection).toMatchObject({ code, commitLsn: 0x16_b374_d848n, ordinal: 0, row });
+    const refusal = await refuseOne(encoderOf(), row);
+    expect(refusal).toMatchObject({ code, commitLsn: 0x16_b374_d848n, ordinal: 0, row });
   });
 
   test.each([
@@ -249,20 +249,20 @@ describe('an event that can never be published', () => {
     ['a fraction', '{"total":1.5}', '$.total'],
     ['a fault deep inside', `{"total":1,"lines":[{"price":1},{"price":"${canary}"}]}`, '$.lines[1].price'],
   ])('for %s is rejected with the place', async (_, payload, path) => {
-    const rejection = await rejectOne(encoderOf(), rowOf({ aggregatetype: kind, payload }));
-    expect(rejection).toMatchObject({
+    const refusal = await refuseOne(encoderOf(), rowOf({ aggregatetype: kind, payload }));
+    expect(refusal).toMatchObject({
       code: 'PAYLOAD_INVALID',
       path,
       topic: topicOf(),
       subject,
       schemaId: id,
     });
-    expect(rejection.message).toMatch(/^expected .*, found /);
+    expect(refusal.message).toMatch(/^expected .*, found /);
   });
 
   test('for a field the schema does not know is rejected, without the name of the field', async () => {
     const payload = `{"total":1,"${canary}":1}`;
-    expect((await rejectOne(encoderOf(), rowOf({ aggregatetype: kind, payload }))).code).toBe(
+    expect((await refuseOne(encoderOf(), rowOf({ aggregatetype: kind, payload }))).code).toBe(
       'PAYLOAD_INVALID',
     );
   });
@@ -272,17 +272,14 @@ describe('an event that can never be published', () => {
     const settings = { TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: '*' };
     const encoder = encoderOf(settings, registryUrl, topics);
     for (const aggregatetype of ['outbox-relay.progress', '__consumer_offsets', '__transaction_state'])
-      expect((await rejectOne(encoder, rowOf({ aggregatetype }))).code).toBe('TOPIC_NOT_ALLOWED');
+      expect((await refuseOne(encoder, rowOf({ aggregatetype }))).code).toBe('TOPIC_NOT_ALLOWED');
     expect(topics.asked).toEqual([]);
   });
 
   test('stands aside alone: the others of its transaction are encoded', async () => {
     const good = rowOf({ aggregatetype: kind });
-    const { records, rejections } = await encoderOf().encode(
-      transaction(good, rowOf({ type: null }), good),
-      0,
-    );
-    expect([records.length, rejections.map(({ ordinal }) => ordinal)]).toEqual([2, [1]]);
+    const { records, refusals } = await encoderOf().encode(transaction(good, rowOf({ type: null }), good), 0);
+    expect([records.length, refusals.map(({ ordinal }) => ordinal)]).toEqual([2, [1]]);
   });
 });
 
@@ -311,7 +308,7 @@ describe('the size of a record', () => {
     const row = rowOf({ aggregatetype: kind, payload });
     expect((await encodeOne(encoderOf(), row)).bytes).toBeGreaterThan(1_048_000);
     const less = encoderOf({ PUBLISH_MAX_RECORD_BYTES: 1_000_000 });
-    expect((await rejectOne(less, row)).code).toBe('RECORD_TOO_LARGE');
+    expect((await refuseOne(less, row)).code).toBe('RECORD_TOO_LARGE');
   });
 
   test('is limited by the setting and by the topic, to the byte', async () => {
@@ -321,12 +318,12 @@ describe('the size of a record', () => {
     const probe = await encodeOne(encoderOf(), row(2_000));
     const fits = encoderOf({ PUBLISH_MAX_RECORD_BYTES: probe.bytes });
     await encodeOne(fits, row(2_000));
-    expect((await rejectOne(fits, row(2_001))).code).toBe('RECORD_TOO_LARGE');
+    expect((await refuseOne(fits, row(2_001))).code).toBe('RECORD_TOO_LARGE');
     const topics = new Topics();
     topics.answer = { ...info, partitions: 1, maxMessageBytes: probe.bytes + 61 };
     const byTopic = encoderOf({}, registryUrl, topics);
     await encodeOne(byTopic, row(2_000));
-    expect(await rejectOne(byTopic, row(2_001))).toMatchObject({
+    expect(await refuseOne(byTopic, row(2_001))).toMatchObject({
       code: 'RECORD_TOO_LARGE',
       topic: `outbox.event.${kind}`,
     });
@@ -334,13 +331,13 @@ describe('the size of a record', () => {
 });
 
 describe('a topic', () => {
-  test('that does not exist is a rejection, until it does', async () => {
+  test('that does not exist is a refusal, until it does', async () => {
     const { kind } = await newKind();
     const topics = new Topics();
     topics.answer = { code: 'TOPIC_MISSING', message: 'topic does not exist' };
     const encoder = encoderOf({}, registryUrl, topics);
     const row = rowOf({ aggregatetype: kind });
-    expect(await rejectOne(encoder, row)).toMatchObject({
+    expect(await refuseOne(encoder, row)).toMatchObject({
       code: 'TOPIC_MISSING',
       topic: `outbox.event.${kind}`,
     });
@@ -361,8 +358,8 @@ describe('a topic', () => {
       expect(await encoder.encode(held, 0).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
       clock.mockReturnValue(startMs + pausesMs);
     }
-    const { rejections } = await encoder.encode(held, 0);
-    expect(rejections).toMatchObject([{ code: 'TOPIC_REFUSED', failure: { attempts: 3 } }]);
+    const { refusals } = await encoder.encode(held, 0);
+    expect(refusals).toMatchObject([{ code: 'TOPIC_REFUSED', failure: { attempts: 3 } }]);
     expect(topics.asked).toHaveLength(3);
   });
 
@@ -438,7 +435,7 @@ describe('the schema', () => {
     for (let i = 0; i < 5; i++) await encodeOne(encoder, rowOf({ aggregatetype: kind }));
   });
 
-  test('that was never fetched waits for the registry: a retry, never a rejection', async () => {
+  test('that was never fetched waits for the registry: a retry, never a refusal', async () => {
     const { kind } = await newKind();
     const encoder = await gated();
     await using _ = gate;
@@ -459,15 +456,15 @@ describe('the schema', () => {
     const bad = transaction(rowOf({ aggregatetype: kind, payload: '{}' }));
     expect(await encoder.encode(bad, 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
     await gate.open();
-    expect((await encoder.encode(bad, 0)).rejections).toMatchObject([{ code: 'PAYLOAD_INVALID' }]);
+    expect((await encoder.encode(bad, 0)).refusals).toMatchObject([{ code: 'PAYLOAD_INVALID' }]);
   });
 
-  test('that is missing is a rejection, until it is registered', async () => {
+  test('that is missing is a refusal, until it is registered', async () => {
     const { kind, subject } = await newKind(null);
     await registerSchema(unique('another'), record(total));
     const encoder = encoderOf();
     const row = rowOf({ aggregatetype: kind });
-    expect(await rejectOne(encoder, row)).toMatchObject({ code: 'SCHEMA_MISSING', subject, schemaId: null });
+    expect(await refuseOne(encoder, row)).toMatchObject({ code: 'SCHEMA_MISSING', subject, schemaId: null });
     await registerSchema(subject, record(total));
     await vi.waitFor(() => encodeOne(encoder, row), { timeout: 5_000, interval: 100 });
   });
@@ -479,7 +476,7 @@ describe('the schema', () => {
     const bad = rowOf({ aggregatetype: kind, payload: '{}' });
     const missing = rowOf({ aggregatetype: unique('nobody') });
     const rows = Array.from({ length: 1_000 }, (__, index) => (index % 2 === 0 ? bad : missing));
-    expect((await encoder.encode(transaction(...rows), 0)).rejections).toHaveLength(1_000);
+    expect((await encoder.encode(transaction(...rows), 0)).refusals).toHaveLength(1_000);
     expect(gate.connections).toBeLessThanOrEqual(6);
   });
 });
@@ -496,9 +493,9 @@ describe('types that somebody makes up', () => {
     let nowMs = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
     await encodeOne(encoder, good);
-    const { rejections } = await encoder.encode(transaction(...madeUp(1_000)), 0);
-    expect(new Set(rejections.map(({ code }) => code))).toEqual(new Set(['SCHEMA_MISSING']));
-    for (const row of madeUp(50, { aggregatetype: 'another' })) await rejectOne(encoder, row);
+    const { refusals } = await encoder.encode(transaction(...madeUp(1_000)), 0);
+    expect(new Set(refusals.map(({ code }) => code))).toEqual(new Set(['SCHEMA_MISSING']));
+    for (const row of madeUp(50, { aggregatetype: 'another' })) await refuseOne(encoder, row);
     // 16 at most at a time; some time out where the machine is slow.
     expect(gate.connections).toBeLessThan(100);
     await gate.shut();
@@ -515,7 +512,7 @@ describe('types that somebody makes up', () => {
     await encoder.encode(transaction(...rows), 0);
     await gate.shut();
     nowMs += 2_990; // one alone has a second, 600 have three
-    expect((await encoder.encode(transaction(...rows), 0)).rejections).toHaveLength(600);
+    expect((await encoder.encode(transaction(...rows), 0)).refusals).toHaveLength(600);
     nowMs += 20;
     expect(await encoder.encode(transaction(...rows), 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
   });
@@ -525,7 +522,7 @@ describe('types that somebody makes up', () => {
     await gate.shut();
     const encoder = encoderOf({}, gate.url);
     for (const type of ['a'.repeat(1_000), '\u0001'.repeat(1_000), 'a/'.repeat(500), 'a\u0007', 'ä']) {
-      const { code, message } = await rejectOne(encoder, rowOf({ type, aggregatetype: 'x' }));
+      const { code, message } = await refuseOne(encoder, rowOf({ type, aggregatetype: 'x' }));
       expect(code).toBe('SCHEMA_MISSING');
       expect(message.length).toBeLessThan(200);
     }
@@ -557,8 +554,8 @@ describe('the type of an event', () => {
     const rowsOf = (types: readonly string[]) =>
       types.map((type) => rowOf({ aggregatetype: kind, type, payload: '{"orderId":"1"}' }));
     const branchesOf = async (types: readonly string[], settings: Settings) => {
-      const { records, rejections } = await encoderOf(settings).encode(transaction(...rowsOf(types)), 0);
-      expect(rejections).toEqual([]);
+      const { records, refusals } = await encoderOf(settings).encode(transaction(...rowsOf(types)), 0);
+      expect(refusals).toEqual([]);
       return records.map(({ value }) => value![5]! / 2);
     };
     const full = ['shop.OrderPlaced', 'shop.OrderCancelled', 'shop.OrderPaid', 'shop.OrderPlaced'];
@@ -576,10 +573,10 @@ describe('the type of an event', () => {
       'other.OrderPlaced',
       'orderplaced',
     ];
-    const { records, rejections } = await encoderOf(byTopic).encode(transaction(...rowsOf(misspelt)), 0);
+    const { records, refusals } = await encoderOf(byTopic).encode(transaction(...rowsOf(misspelt)), 0);
     expect(records).toEqual([]);
-    expect(new Set(rejections.map(({ code }) => code))).toEqual(new Set(['TYPE_NOT_IN_SCHEMA']));
-    expect(rejections[0]).toMatchObject({
+    expect(new Set(refusals.map(({ code }) => code))).toEqual(new Set(['TYPE_NOT_IN_SCHEMA']));
+    expect(refusals[0]).toMatchObject({
       subject,
       schemaId: id,
       message:
@@ -587,7 +584,7 @@ describe('the type of an event', () => {
     });
     const elsewhere = rowOf({ aggregatetype: kind, type: 'OrderPlaced', payload: '{"orderId":"1"}' });
     const namespace = { ...byTopic, SCHEMAS_NAMESPACE: 'elsewhere' };
-    expect((await rejectOne(encoderOf(namespace), elsewhere)).code).toBe('TYPE_NOT_IN_SCHEMA');
+    expect((await refuseOne(encoderOf(namespace), elsewhere)).code).toBe('TYPE_NOT_IN_SCHEMA');
   });
 
   test('names a branch that the payload must not contradict', async () => {
@@ -596,10 +593,10 @@ describe('the type of an event', () => {
     const encoder = encoderOf(byTopic);
     const { value } = await encodeOne(encoder, row('{"shop.OrderCancelled":{"orderId":"1"}}'));
     expect([...value.subarray(5)]).toEqual([2, 2, 0x31]);
-    expect((await rejectOne(encoder, row('{"shop.OrderPlaced":{"orderId":"1"}}'))).code).toBe(
+    expect((await refuseOne(encoder, row('{"shop.OrderPlaced":{"orderId":"1"}}'))).code).toBe(
       'PAYLOAD_INVALID',
     );
-    expect(await rejectOne(encoder, row('{"orderId":1}'))).toMatchObject({
+    expect(await refuseOne(encoder, row('{"orderId":1}'))).toMatchObject({
       code: 'PAYLOAD_INVALID',
       path: '$.orderId',
     });
@@ -610,7 +607,7 @@ describe('the type of an event', () => {
     const row = (type: string) => rowOf({ aggregatetype: kind, type, payload: '{"orderId":"1"}' });
     const encoder = encoderOf(byTopic);
     expect((await encodeOne(encoder, row('old.Placed'))).value[5]).toBe(2);
-    expect(await rejectOne(encoder, row('Placed'))).toMatchObject({
+    expect(await refuseOne(encoder, row('Placed'))).toMatchObject({
       code: 'TYPE_NOT_IN_SCHEMA',
       message: expect.stringContaining('more than one'),
     });
@@ -632,14 +629,14 @@ describe('the type of an event', () => {
     const row = (type: string) => rowOf({ aggregatetype: kind, type, payload: '{"orderId":"1"}' });
     await encodeOne(encoderOf(byTopic), row('shop.OrderEvent'));
     await encodeOne(encoderOf(byTopic), row('OrderEvent'));
-    expect(await rejectOne(encoderOf(byTopic), row('order.created'))).toMatchObject({
+    expect(await refuseOne(encoderOf(byTopic), row('order.created'))).toMatchObject({
       code: 'TYPE_NOT_IN_SCHEMA',
       message: 'the type does not name the schema, which is shop.OrderEvent',
     });
     await encodeOne(encoderOf({ ...byTopic, SCHEMAS_TYPE_MATCH: 'any' }), row('order.created'));
     const bySubject = await newKind({ ...record(total), name: 'Other' });
     const wrong = rowOf({ aggregatetype: bySubject.kind });
-    expect((await rejectOne(encoderOf(), wrong)).code).toBe('TYPE_NOT_IN_SCHEMA');
+    expect((await refuseOne(encoderOf(), wrong)).code).toBe('TYPE_NOT_IN_SCHEMA');
   });
 
   test('that is free still guesses no branch of a union: the payload names it', async () => {
@@ -648,7 +645,7 @@ describe('the type of an event', () => {
     const row = (payload: string) => rowOf({ aggregatetype: kind, type: 'order-cancelled', payload });
     const { value } = await encodeOne(encoder, row('{"shop.OrderCancelled":{"orderId":"1"}}'));
     expect(value[5]).toBe(2);
-    expect((await rejectOne(encoder, row('{"orderId":"1"}'))).code).toBe('PAYLOAD_INVALID');
+    expect((await refuseOne(encoder, row('{"orderId":"1"}'))).code).toBe('PAYLOAD_INVALID');
   });
 
   test('does not matter where the schema has no name', async () => {
@@ -673,7 +670,7 @@ describe('a subject that holds no Avro', () => {
       const encoder = encoderOf({ RETRY_UNCLEAR_ATTEMPTS: 5 });
       for (const headers of ['{}', '{"schema-version":1}'])
         expect(
-          await rejectOne(encoder, rowOf({ aggregatetype: kind, headers, payload: '["x"]' })),
+          await refuseOne(encoder, rowOf({ aggregatetype: kind, headers, payload: '["x"]' })),
         ).toMatchObject({
           code: 'SCHEMA_INVALID',
           message: `subject ${subject} holds a ${name} schema; only Avro is supported`,
@@ -751,8 +748,8 @@ describe('a registry that is replaced while the relay runs', () => {
       [subjectOf('old.A')]: { id: 2 ** 31 - 1, schema: schema.replace('shop', 'old') },
     };
     await using server = await replaceable(answers);
-    const { records, rejections } = await server.encoder.encode(transaction(row('shop.A'), row('old.A')), 0);
-    expect(rejections).toMatchObject([
+    const { records, refusals } = await server.encoder.encode(transaction(row('shop.A'), row('old.A')), 0);
+    expect(refusals).toMatchObject([
       { code: 'REGISTRY_ANSWER_INVALID', message: expect.stringContaining('id 3000000000 does not fit') },
     ]);
     expect(records[0]?.value?.readInt32BE(1)).toBe(2 ** 31 - 1);
@@ -807,14 +804,14 @@ describe('the version of the schema', () => {
       first,
     ]);
     const newer = rowOf({ aggregatetype: kind, payload: '{"total":1,"note":"n"}' });
-    expect((await rejectOne(encoder, newer)).code).toBe('PAYLOAD_INVALID');
+    expect((await refuseOne(encoder, newer)).code).toBe('PAYLOAD_INVALID');
   });
 
-  test('that the registry does not have is a rejection, until it does', async () => {
+  test('that the registry does not have is a refusal, until it does', async () => {
     const { kind, subject } = await newKind();
     const encoder = encoderOf();
     const row = rowOf({ aggregatetype: kind, headers: '{"schema-version":2}' });
-    expect(await rejectOne(encoder, row)).toMatchObject({
+    expect(await refuseOne(encoder, row)).toMatchObject({
       code: 'SCHEMA_MISSING',
       subject,
       message: `the registry has no version 2 of subject ${subject}`,
@@ -827,7 +824,7 @@ describe('the version of the schema', () => {
   test.each(['0', '-1', '1.5', '"latest"', '"1 "', 'true', '[1]'])('%s is no version', async (version) => {
     const { kind } = await newKind();
     const row = rowOf({ aggregatetype: kind, headers: `{"schema-version":${version}}` });
-    expect(await rejectOne(encoderOf(), row)).toMatchObject({
+    expect(await refuseOne(encoderOf(), row)).toMatchObject({
       code: 'EVENT_INVALID',
       topic: `outbox.event.${kind}`,
     });
@@ -854,16 +851,16 @@ describe('an event without a payload', () => {
     const kind = unique('order');
     const encoder = encoderOf({ TOPICS_TOMBSTONES: 'other, outbox.event.order_*' });
     for (const payload of empty) {
-      const { records, rejections } = await encoder.encode(
+      const { records, refusals } = await encoder.encode(
         transaction(rowOf({ aggregatetype: kind, payload })),
         0,
       );
-      expect(rejections).toEqual([]);
+      expect(refusals).toEqual([]);
       expect(records).toMatchObject([{ topic: `outbox.event.${kind}`, key: '42', value: null }]);
       expect(records[0]?.headers).toMatchObject({ type: 'shop.Placed' });
     }
     const keyless = rowOf({ aggregatetype: kind, payload: null, aggregateid: null });
-    expect((await rejectOne(encoder, keyless)).code).toBe('EVENT_INVALID');
+    expect((await refuseOne(encoder, keyless)).code).toBe('EVENT_INVALID');
   });
 
   test('is refused everywhere else', async () => {
@@ -871,7 +868,7 @@ describe('an event without a payload', () => {
     const encoder = encoderOf({ TOPICS_TOMBSTONES: 'outbox.event.other' });
     const codes = [];
     for (const payload of empty)
-      codes.push((await rejectOne(encoder, rowOf({ aggregatetype: kind, payload }))).code);
+      codes.push((await refuseOne(encoder, rowOf({ aggregatetype: kind, payload }))).code);
     expect(codes).toEqual(['PAYLOAD_NOT_JSON', 'PAYLOAD_INVALID', 'PAYLOAD_INVALID']);
   });
 });
@@ -893,7 +890,7 @@ describe('a failure that may pass', () => {
     const codes: string[] = [];
     for (let attempt = 0; attempt < 10; attempt++) {
       const encoded = await encoder.encode(one, 0).catch(codeOf);
-      if (typeof encoded !== 'string') return [...codes, ...encoded.rejections.map(({ code }) => code)];
+      if (typeof encoded !== 'string') return [...codes, ...encoded.refusals.map(({ code }) => code)];
       codes.push(encoded);
     }
     return codes;
@@ -911,9 +908,9 @@ describe('a failure that may pass', () => {
     const unclear = 'retry ENCODING_UNCLEAR';
     expect(await attemptsOf(encoder, rows)).toEqual([unclear, unclear, 'REGISTRY_ANSWER_INVALID']);
     // The same again is known.
-    const { records, rejections } = await encoder.encode(rows, 0);
+    const { records, refusals } = await encoder.encode(rows, 0);
     expect(records).toHaveLength(1);
-    expect(rejections[0]).toMatchObject({
+    expect(refusals[0]).toMatchObject({
       subject,
       failure: { attempts: 3, stack: expect.stringMatching(/^RelayError\n {4}at /) },
     });
@@ -936,10 +933,10 @@ describe('a failure that may pass', () => {
     try {
       const rows = transaction(rowOf({ aggregatetype: kind }), rowOf({ aggregatetype: kind }));
       expect(await encoder.encode(rows, 0).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
-      const { rejections } = await encoder.encode(rows, 0);
-      expect(rejections).toMatchObject([{ code: 'ENCODING_FAILED' }, { code: 'ENCODING_FAILED' }]);
-      expect(rejections[0]?.failure?.stack).toContain('encoder.ts');
-      expect(JSON.stringify(rejections.map(({ message, failure }) => [message, failure]))).not.toContain(
+      const { refusals } = await encoder.encode(rows, 0);
+      expect(refusals).toMatchObject([{ code: 'ENCODING_FAILED' }, { code: 'ENCODING_FAILED' }]);
+      expect(refusals[0]?.failure?.stack).toContain('encoder.ts');
+      expect(JSON.stringify(refusals.map(({ message, failure }) => [message, failure]))).not.toContain(
         canary,
       );
     } finally {
@@ -974,8 +971,8 @@ test.each([
   );
   // A default is Avro's own JSON, whatever the setting.
   expect((await encodeOne(encoder, row({}))).value.subarray(5)).toEqual(Buffer.from([2, 255]));
-  const rejection = await rejectOne(encoder, row({ bytes: '☃' }));
-  expect(rejection.message).toBe(`expected bytes (${form}), found string that is not ${form}`);
+  const refusal = await refuseOne(encoder, row({ bytes: '☃' }));
+  expect(refusal.message).toBe(`expected bytes (${form}), found string that is not ${form}`);
 });
 
 test('a schema that refers to others in the registry is encoded with', async () => {
@@ -993,5 +990,5 @@ test('a schema that refers to others in the registry is encoded with', async () 
   const { value } = await encodeOne(encoderOf(), rowOf({ aggregatetype: kind, payload }));
   expect([value.readUInt32BE(1), [...value.subarray(5)]]).toEqual([id, [2, 2, 6, 0]]);
   const bad = rowOf({ aggregatetype: kind, payload: '{"total":1,"lines":[{"net":{"cents":"3"}}]}' });
-  expect((await rejectOne(encoderOf(), bad)).path).toBe('$.lines[0].net.cents');
+  expect((await refuseOne(encoderOf(), bad)).path).toBe('$.lines[0].net.cents');
 });

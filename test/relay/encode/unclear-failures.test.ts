@@ -16,7 +16,7 @@ test('an event is refused after its attempts also where others are encoded on th
   const unclear = new UnclearFailures(2);
   const fine = eventAt({ commitLsn: 0x10n, ordinal: 0 }, row, 0);
   const odd = eventAt({ commitLsn: 0x10n, ordinal: 1 }, row, 0);
-  const rejection = {
+  const refusal = {
     commitLsn: 0x10n,
     ordinal: 1,
     row,
@@ -31,7 +31,7 @@ test('an event is refused after its attempts also where others are encoded on th
     unclear.begin();
     unclear.settle(fine);
     unclear.begin();
-    const decided = unclear.decide(rejection, new Error('a defect'));
+    const decided = unclear.decide(refusal, new Error('a defect'));
     unclear.settle(odd);
     return decided?.failure?.attempts;
   };

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Rejection } from '../../../relay/encode/record.ts';
+import type { Refusal } from '../../../relay/encode/record.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { storeDeadLetters } from '../../../relay/ledger/dead-letters.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';
@@ -18,7 +18,7 @@ beforeEach(async () => {
   await pool.query('truncate outbox.dead_letter cascade');
 });
 
-const rejection = (ordinal: number, more: Partial<Rejection> = {}): Rejection => ({
+const deadLetter = (ordinal: number, more: Partial<Refusal> = {}): Refusal => ({
   commitLsn: 0x16_b374_d848n,
   ordinal,
   row: {
@@ -39,8 +39,8 @@ const rejection = (ordinal: number, more: Partial<Rejection> = {}): Rejection =>
   ...more,
 });
 
-test('a dead letter holds the event as it was, and why it is one', async () => {
-  await storeDeadLetters(pool, 'slot', [rejection(3)]);
+test('a dead deadLetter holds the event as it was, and why it is one', async () => {
+  await storeDeadLetters(pool, 'slot', [deadLetter(3)]);
   const { rows } = await pool.query('select *, commit_lsn::text as lsn from outbox.dead_letter');
   expect(rows).toMatchObject([
     {
@@ -66,35 +66,35 @@ test('a dead letter holds the event as it was, and why it is one', async () => {
 });
 
 test('stored again after a crash it stays one, and as it was', async () => {
-  await storeDeadLetters(pool, 'slot', [rejection(0), rejection(1)]);
+  await storeDeadLetters(pool, 'slot', [deadLetter(0), deadLetter(1)]);
   await pool.query(`update outbox.dead_letter set status = 'discarded' where ordinal = 0`);
   const before = await pool.query('select * from outbox.dead_letter order by ordinal');
-  await storeDeadLetters(pool, 'slot', [rejection(0), rejection(1, { message: 'another' }), rejection(2)]);
+  await storeDeadLetters(pool, 'slot', [deadLetter(0), deadLetter(1, { message: 'another' }), deadLetter(2)]);
   const after = await pool.query('select * from outbox.dead_letter order by ordinal');
   expect(after.rows.slice(0, 2)).toEqual(before.rows);
   expect(after.rows).toHaveLength(3);
 });
 
 test('the same position of another slot or another transaction is another one', async () => {
-  await storeDeadLetters(pool, 'slot', [rejection(0), rejection(0, { commitLsn: 1n })]);
-  await storeDeadLetters(pool, 'another', [rejection(0)]);
+  await storeDeadLetters(pool, 'slot', [deadLetter(0), deadLetter(0, { commitLsn: 1n })]);
+  await storeDeadLetters(pool, 'another', [deadLetter(0)]);
   expect((await pool.query('select from outbox.dead_letter')).rowCount).toBe(3);
 });
 
 test('ten thousand go in one statement, or none does', async () => {
-  const many = Array.from({ length: 10_000 }, (_, index) => rejection(index));
+  const many = Array.from({ length: 10_000 }, (_, index) => deadLetter(index));
   await storeDeadLetters(pool, 'slot', many);
   expect((await pool.query('select from outbox.dead_letter')).rowCount).toBe(10_000);
-  const torn = [rejection(20_000), rejection(20_001, { message: null as unknown as string })];
+  const torn = [deadLetter(20_000), deadLetter(20_001, { message: null as unknown as string })];
   await expect(storeDeadLetters(pool, 'slot', torn)).rejects.toThrow();
   expect((await pool.query('select from outbox.dead_letter')).rowCount).toBe(10_000);
 });
 
 test('large texts go as they are, each alone, and small ones together up to some bytes', async () => {
   const quotes = '"\\'.repeat(100_000);
-  const large = rejection(1, { row: { ...rejection(1).row, payload: quotes, headers: quotes } });
+  const large = deadLetter(1, { row: { ...deadLetter(1).row, payload: quotes, headers: quotes } });
   const many = Array.from({ length: 200 }, (_, index) =>
-    rejection(index + 2, { row: { ...rejection(0).row, payload: 'p'.repeat(50_000) } }),
+    deadLetter(index + 2, { row: { ...deadLetter(0).row, payload: 'p'.repeat(50_000) } }),
   );
   const asked: unknown[][] = [];
   const counting = {
@@ -103,12 +103,12 @@ test('large texts go as they are, each alone, and small ones together up to some
       return pool.query(text, values);
     },
   } as unknown as pg.Pool;
-  await storeDeadLetters(counting, 'slot', [rejection(0), large, ...many]);
+  await storeDeadLetters(counting, 'slot', [deadLetter(0), large, ...many]);
   const { rows } = await pool.query(
     'select payload, headers from outbox.dead_letter order by ordinal limit 2',
   );
   expect(rows).toEqual([
-    { payload: rejection(0).row.payload, headers: null },
+    { payload: deadLetter(0).row.payload, headers: null },
     { payload: quotes, headers: quotes },
   ]);
   expect((await pool.query('select from outbox.dead_letter')).rowCount).toBe(202);
@@ -120,8 +120,8 @@ test('large texts go as they are, each alone, and small ones together up to some
 test('what was left out is filled in when the row is read again whole, and a correction stays', async () => {
   const leftOut = { rowBytes: 100, payload: 90 };
   const short = (ordinal: number) =>
-    rejection(ordinal, { row: { ...rejection(ordinal).row, payload: null, leftOut } });
-  await storeDeadLetters(pool, 'slot', [short(0), short(1), rejection(2)]);
+    deadLetter(ordinal, { row: { ...deadLetter(ordinal).row, payload: null, leftOut } });
+  await storeDeadLetters(pool, 'slot', [short(0), short(1), deadLetter(2)]);
   expect((await pool.query(`select context -> 'leftOut' as one from outbox.dead_letter`)).rows).toEqual(
     expect.arrayContaining([{ one: leftOut }]),
   );
@@ -131,14 +131,14 @@ test('what was left out is filled in when the row is read again whole, and a cor
   await pool.query(
     `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread":true}'`,
   );
-  await storeDeadLetters(pool, 'slot', [short(0), rejection(1), short(2)]);
+  await storeDeadLetters(pool, 'slot', [short(0), deadLetter(1), short(2)]);
   const { rows } = await pool.query(
     `select payload, context -> 'leftOut' as left_out, status from outbox.dead_letter order by ordinal`,
   );
   expect(rows).toEqual([
     { payload: '{"fixed":1}', left_out: null, status: 'open' },
-    { payload: rejection(1).row.payload, left_out: null, status: 'open' },
-    { payload: rejection(2).row.payload, left_out: null, status: 'open' },
+    { payload: deadLetter(1).row.payload, left_out: null, status: 'open' },
+    { payload: deadLetter(2).row.payload, left_out: null, status: 'open' },
   ]);
 });
 
@@ -153,7 +153,7 @@ test('a server that is away is a retry', async () => {
     await client.query('begin; lock table outbox.dead_letter in access exclusive mode');
     const impatient = await pool.connect();
     await impatient.query('set lock_timeout = 50');
-    const stored = storeDeadLetters(impatient as unknown as pg.Pool, 'slot', [rejection(0)]);
+    const stored = storeDeadLetters(impatient as unknown as pg.Pool, 'slot', [deadLetter(0)]);
     const failure: unknown = await stored.catch((error: unknown) => error);
     impatient.release(true);
     expect(failure instanceof RelayError ? failure.class : failure).toBe('retry');

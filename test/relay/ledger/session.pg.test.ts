@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Capture } from '../../../relay/capture/capture.ts';
 import { createSlot } from '../../../relay/capture/slot.ts';
-import type { Rejection } from '../../../relay/encode/record.ts';
+import type { Refusal } from '../../../relay/encode/record.ts';
 import { storeDecisions } from '../../../relay/ledger/decisions.ts';
 import { type Release, readRequest, untilVisible } from '../../../relay/ledger/releases.ts';
 import { beginSession } from '../../../relay/ledger/session.ts';
@@ -53,7 +53,7 @@ const progressAt = (endLsn: bigint, partial: Progress['partial'] = null): Progre
   time: '2026-01-02T03:04:05Z',
 });
 
-const rejection = (commitLsn: bigint, ordinal = 0, more: Partial<Rejection> = {}): Rejection => ({
+const deadLetter = (commitLsn: bigint, ordinal = 0, more: Partial<Refusal> = {}): Refusal => ({
   commitLsn,
   ordinal,
   row: { ...blankRow, id: `${commitLsn}.${ordinal}`, aggregateid: key.key, payload: '{}' },
@@ -66,7 +66,7 @@ const rejection = (commitLsn: bigint, ordinal = 0, more: Partial<Rejection> = {}
   ...more,
 });
 
-const nothing = { rejections: [], parked: [], releases: [] };
+const nothing = { deadLetters: [], parked: [], releases: [] };
 const begin = (progress: Progress, walSenderPid = capture.walSenderPid) =>
   beginSession(pool, progress, 'publication', { walSenderPid });
 
@@ -104,9 +104,9 @@ test.each(['54000', '22021', '57014'])(
         begin if length(new.payload) > 70000 then raise sqlstate '${code}'; end if; return new; end $$;
       create trigger refuse before insert on outbox.dead_letter for each row execute function public.refuse()`);
     try {
-      const { row } = rejection(0x200n);
-      const large = rejection(0x300n, 0, { row: { ...row, payload: '"x"'.repeat(50_000), headers: '{}' } });
-      await storeDecisions(pool, session, { ...nothing, rejections: [rejection(0x200n), large] });
+      const { row } = deadLetter(0x200n);
+      const large = deadLetter(0x300n, 0, { row: { ...row, payload: '"x"'.repeat(50_000), headers: '{}' } });
+      await storeDecisions(pool, session, { ...nothing, deadLetters: [deadLetter(0x200n), large] });
     } finally {
       await pool.query('drop function public.refuse cascade');
     }
@@ -126,7 +126,7 @@ test('a relay whose stream has failed begins while nobody has the slot and nobod
   const beginAfter = (lastSession: number, of = free) =>
     beginSession(pool, { ...progressAt(0x100n), slot: of }, 'publication', { walSenderPid: 1, lastSession });
   const { session } = await beginAfter(0);
-  await storeDecisions(pool, session, { ...nothing, rejections: [rejection(0x200n)] });
+  await storeDecisions(pool, session, { ...nothing, deadLetters: [deadLetter(0x200n)] });
   await expect(beginAfter(0)).rejects.toMatchObject({ code: 'SLOT_IN_USE' });
   expect(await letters()).toEqual(['0/200.0 parked']);
   expect((await beginAfter(1)).reread).toBe(1);
@@ -137,17 +137,17 @@ test('a relay whose stream has failed begins while nobody has the slot and nobod
 describe('a session that was succeeded', () => {
   test('before it began takes nothing back of what its successor stored and committed', async () => {
     const { session } = await begin(progressAt(0x100n));
-    await storeDecisions(pool, session, { ...nothing, rejections: [rejection(0x200n)] });
+    await storeDecisions(pool, session, { ...nothing, deadLetters: [deadLetter(0x200n)] });
     await expect(begin(progressAt(0x100n), 1)).rejects.toMatchObject({ code: 'SLOT_IN_USE' });
     expect(await letters()).toEqual(['0/200.0 parked']);
-    await storeDecisions(pool, session, { ...nothing, rejections: [rejection(0x300n)] });
+    await storeDecisions(pool, session, { ...nothing, deadLetters: [deadLetter(0x300n)] });
     expect(await letters()).toHaveLength(2);
   });
 
-  test('writes no dead letter any more, and its successor does', async () => {
+  test('writes no dead deadLetter any more, and its successor does', async () => {
     const { session: old } = await begin(progressAt(0x100n));
     const { session } = await begin(progressAt(0x100n));
-    const decisions = { ...nothing, rejections: [rejection(0x200n)] };
+    const decisions = { ...nothing, deadLetters: [deadLetter(0x200n)] };
     await expect(storeDecisions(pool, old, decisions)).rejects.toMatchObject({ code: 'PRODUCER_FENCED' });
     expect(await letters()).toEqual([]);
     await storeDecisions(pool, session, decisions);
@@ -185,7 +185,7 @@ describe('a session begins', () => {
     const { session } = await begin(progressAt(0x100n));
     await storeDecisions(pool, session, {
       ...nothing,
-      rejections: [rejection(0x200n), rejection(0x300n, 4), rejection(0x300n, 5)],
+      deadLetters: [deadLetter(0x200n), deadLetter(0x300n, 4), deadLetter(0x300n, 5)],
       parked: [
         { ...key, since: { commitLsn: 0x200n, ordinal: 0 } },
         { topic: 'orders', key: 'in the part that is covered', since: { commitLsn: 0x300n, ordinal: 4 } },
@@ -202,7 +202,7 @@ describe('a session begins', () => {
     const { session } = await begin(progressAt(0x100n));
     await storeDecisions(pool, session, {
       ...nothing,
-      rejections: [rejection(0x200n, 0, { code: 'PAYLOAD_INVALID' }), rejection(0x210n)],
+      deadLetters: [deadLetter(0x200n, 0, { code: 'PAYLOAD_INVALID' }), deadLetter(0x210n)],
       parked: [{ ...key, since: { commitLsn: 0x200n, ordinal: 0 } }],
     });
     const id = await request();
@@ -234,7 +234,7 @@ test('a release is cut by number and by bytes, takes one at least, and nothing f
   const { session } = await begin(progressAt(0x100n));
   await storeDecisions(pool, session, {
     ...nothing,
-    rejections: [0x200n, 0x300n, 0x400n, 0x500n].map((lsn) => rejection(lsn)),
+    deadLetters: [0x200n, 0x300n, 0x400n, 0x500n].map((lsn) => deadLetter(lsn)),
     parked: [{ ...key, since: { commitLsn: 0x300n, ordinal: 0 } }],
   });
   const id = await request();
@@ -259,7 +259,7 @@ test('two who ask for a key are one request, and a key that is not parked is non
   const { session } = await begin(progressAt(0x100n));
   expect(await request()).toBe(0);
   const parked = [{ ...key, since: { commitLsn: 0x200n, ordinal: 0 } }];
-  await storeDecisions(pool, session, { rejections: [rejection(0x200n)], parked, releases: [] });
+  await storeDecisions(pool, session, { deadLetters: [deadLetter(0x200n)], parked, releases: [] });
   const [one, another] = await Promise.all([request(), request()]);
   expect(one).toBe(another);
   expect(one).toBeGreaterThan(0);
@@ -274,8 +274,8 @@ describe('after an adoption', () => {
 
   test('all parking ends, once, and what was released stays so whatever the progress', async () => {
     const { session } = await begin(progressAt(0x100n));
-    const rejections = [rejection(0x200n), rejection(0x210n)];
-    await storeDecisions(pool, session, { rejections, parked, releases: [] });
+    const deadLetters = [deadLetter(0x200n), deadLetter(0x210n)];
+    await storeDecisions(pool, session, { deadLetters, parked, releases: [] });
     await storeDecisions(pool, session, { ...nothing, releases });
     const own = await begin({ ...progressAt(0x300n), givenUp });
     expect(own.parked).toEqual([]);
@@ -283,10 +283,10 @@ describe('after an adoption', () => {
 
     // A session that dies before its first commit leaves the same progress, and decisions beyond it.
     const since = { commitLsn: 0x310n, ordinal: 0 };
-    const refused = rejection(0x310n, 0, { code: 'PAYLOAD_INVALID' });
+    const refused = deadLetter(0x310n, 0, { code: 'PAYLOAD_INVALID' });
     await storeDecisions(pool, own.session, {
       ...nothing,
-      rejections: [refused],
+      deadLetters: [refused],
       parked: [{ ...key, since }],
     });
     const lost = [releaseAt(0x320n, { published: [since] })];
@@ -297,7 +297,7 @@ describe('after an adoption', () => {
 
   test('a release that the given up progress does not cover has published nothing', async () => {
     const { session } = await begin(progressAt(0x100n));
-    await storeDecisions(pool, session, { rejections: [rejection(0x200n)], parked, releases: [] });
+    await storeDecisions(pool, session, { deadLetters: [deadLetter(0x200n)], parked, releases: [] });
     await storeDecisions(pool, session, { ...nothing, releases });
     await begin({
       ...progressAt(0x300n),
@@ -309,8 +309,8 @@ describe('after an adoption', () => {
 
   test('dead letters, keys and releases of another cluster are not taken back', async () => {
     const { session } = await begin(progressAt(0x100n));
-    const rejections = [rejection(0x200n), rejection(0x210n), rejection(0x220n, 0, { topic: 'another' })];
-    await storeDecisions(pool, session, { rejections, parked, releases: [] });
+    const deadLetters = [deadLetter(0x200n), deadLetter(0x210n), deadLetter(0x220n, 0, { topic: 'another' })];
+    await storeDecisions(pool, session, { deadLetters, parked, releases: [] });
     const done = await request();
     await storeDecisions(pool, session, { ...nothing, releases: [{ ...releases[0]!, request: done }] });
     const pending = await request();
@@ -324,24 +324,24 @@ describe('after an adoption', () => {
     expect(rows).toEqual([done, pending].map((id) => ({ id: String(id), outcome: 'limited' })));
   });
 
-  test('an event at the position of an old dead letter gets its own, and an old one does not wait for a release', async () => {
+  test('an event at the position of an old dead deadLetter gets its own, and an old one does not wait for a release', async () => {
     const { session } = await begin(progressAt(0x100n));
     await storeDecisions(pool, session, {
       ...nothing,
-      rejections: [rejection(0x200n), rejection(0x400n)],
+      deadLetters: [deadLetter(0x200n), deadLetter(0x400n)],
     });
     await pool.query(`
       update outbox.dead_letter set status = 'resubmitted', context = '{"reread": true}' where commit_lsn = '0/200';
       insert into outbox.dead_letter_action (slot, commit_lsn, ordinal, action, from_status, to_status, person)
         select slot, commit_lsn, ordinal, 'fix', 'open', 'open', 'somebody' from outbox.dead_letter`);
     const begun = await begin({ ...progressAt(0x80n), systemIdentifier: '2' });
-    const id = (name: string) => ({ ...rejection(0x200n).row, id: name });
-    const again = rejection(0x200n, 0, { row: id('new'), code: 'PAYLOAD_INVALID' });
-    const decisions = { ...nothing, rejections: [again, rejection(0x200n, 1)], parked };
+    const id = (name: string) => ({ ...deadLetter(0x200n).row, id: name });
+    const again = deadLetter(0x200n, 0, { row: id('new'), code: 'PAYLOAD_INVALID' });
+    const decisions = { ...nothing, deadLetters: [again, deadLetter(0x200n, 1)], parked };
     await storeDecisions(pool, begun.session, decisions);
-    const trailed = `select letter.commit_lsn || ' ' || event_id || ' ' || status || ' ' || count(action.id) as one
-      from outbox.dead_letter as letter left join outbox.dead_letter_action as action using (slot, commit_lsn, ordinal)
-      group by letter.slot, letter.commit_lsn, letter.ordinal order by commit_lsn, ordinal`;
+    const trailed = `select deadLetter.commit_lsn || ' ' || event_id || ' ' || status || ' ' || count(action.id) as one
+      from outbox.dead_letter as deadLetter left join outbox.dead_letter_action as action using (slot, commit_lsn, ordinal)
+      group by deadLetter.slot, deadLetter.commit_lsn, deadLetter.ordinal order by commit_lsn, ordinal`;
     const shown = async () => (await pool.query<{ one: string }>(trailed)).rows.map(({ one }) => one);
     expect(await shown()).toEqual([
       '0/200 new open 0',

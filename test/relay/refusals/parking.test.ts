@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
 import type { Policy } from '../../../relay/config/policies.ts';
-import type { EncodedTransaction, OutboundRecord, Rejection } from '../../../relay/encode/record.ts';
+import type { EncodedTransaction, OutboundRecord, Refusal } from '../../../relay/encode/record.ts';
 import { Parking, policyByTopic } from '../../../relay/refusals/parking.ts';
 import { blankRow, rowsFrom, transactionOf } from '../capture/rows.ts';
 import { recordOf } from '../publish/records.ts';
@@ -26,18 +26,18 @@ function encode(
   skip = 0,
 ): EncodedTransaction {
   const records: OutboundRecord[] = [];
-  const rejections: Rejection[] = [];
+  const refusals: Refusal[] = [];
   for (const [index, event] of events.entries()) {
     const { key, isGood, topic = 'orders' } = event;
     const ordinal = firstOrdinal + index;
     if (index < skip) continue;
     if (isGood) records.push(recordOf({ topic, key: key ?? '', headers: { id: `${commitLsn}.${ordinal}` } }));
-    else rejections.push({ ...refusal, commitLsn, ordinal, row: rowOf(event), topic });
+    else refusals.push({ ...refusal, commitLsn, ordinal, row: rowOf(event), topic });
   }
-  return { records, rejections };
+  return { records, refusals };
 }
 
-const refusal: Omit<Rejection, 'commitLsn' | 'ordinal' | 'row' | 'topic'> = {
+const refusal: Omit<Refusal, 'commitLsn' | 'ordinal' | 'row' | 'topic'> = {
   code: 'PAYLOAD_INVALID',
   message: '',
   path: null,
@@ -49,10 +49,10 @@ const parkAll = (): Policy => 'park-key';
 
 function sort(parking: Parking, commitLsn: bigint, events: readonly Event[], skip = 0, firstOrdinal = 0) {
   const transaction = transactionWith(commitLsn, events, firstOrdinal);
-  const { records, rejections, parked } = parking.sort(transaction, skip, encode(transaction, events, skip));
+  const { records, refusals, parked } = parking.sort(transaction, skip, encode(transaction, events, skip));
   return {
     published: records.map(({ headers }) => headers.id),
-    setAside: rejections.map(({ ordinal, code }) => `${ordinal} ${code}`),
+    setAside: refusals.map(({ ordinal, code }) => `${ordinal} ${code}`),
     parked: parked.map(({ topic, key, since }) => `${topic} ${key} ${since.commitLsn}.${since.ordinal}`),
   };
 }

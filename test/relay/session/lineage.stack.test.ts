@@ -214,7 +214,7 @@ describe('a relay refuses to go on, and adopt answers,', () => {
       const earlier = { slot: world.slot, number: before.session };
       const release = { request: 1, key: { topic: world.topic, key: 'k' }, lsn: 1n, published: [] };
       const decisions = {
-        rejections: [],
+        deadLetters: [],
         parked: [],
         releases: [{ ...release, outcome: 'released' as const, refused: undefined }],
       };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { OutboundRecord, Rejection } from '../../../relay/encode/record.ts';
+import type { OutboundRecord, Refusal } from '../../../relay/encode/record.ts';
 import { BatchBuilder } from '../../../relay/publish/kafkajs/batch.ts';
 import { Filling } from '../../../relay/stream/filling.ts';
 import { blankRow, transactionOf } from '../capture/rows.ts';
@@ -15,8 +15,8 @@ const { publish } = configOf({
 const filling = () => new Filling(new BatchBuilder());
 const records = (count: number, bytes = 10): OutboundRecord[] =>
   Array.from({ length: count }, () => recordOf({ bytes }));
-const encoded = (count: number, bytes?: number) => ({ records: records(count, bytes), rejections: [] });
-const rejection: Rejection = {
+const encoded = (count: number, bytes?: number) => ({ records: records(count, bytes), refusals: [] });
+const refusal: Refusal = {
   commitLsn: 1n,
   ordinal: 0,
   row: blankRow,
@@ -44,7 +44,7 @@ describe('what a batch takes', () => {
     target.add(transactionOf(1n, 4), encoded(4));
     expect(target.takes(transactionOf(2n, 6), publish)).toBe(true);
     expect(target.takes(transactionOf(2n, 7), publish)).toBe(false);
-    target.add(transactionOf(2n, 1), { records: [], rejections: [rejection] });
+    target.add(transactionOf(2n, 1), { records: [], refusals: [refusal] });
     expect(target.takes(transactionOf(3n, 5), publish)).toBe(true);
     expect(target.takes(transactionOf(3n, 6), publish)).toBe(false);
   });
@@ -97,7 +97,7 @@ describe('what a batch covers', () => {
 
   test('counts rows that became dead letters, or were published before', () => {
     const target = filling();
-    target.add(transactionOf(20n, 5, { endLsn: null }), { records: records(1), rejections: [rejection] });
+    target.add(transactionOf(20n, 5, { endLsn: null }), { records: records(1), refusals: [refusal] });
     expect(target.covered).toMatchObject({ partial: { ordinal: 5 } });
   });
 
