@@ -752,10 +752,10 @@ export const mutants: readonly Mutant[] = [
     name: 'each digit of a run is looked at from the beginning of the run',
     promise: 'no silence',
     invariants: [],
-    file: 'relay/encode/formats/avro/json.ts',
+    file: 'relay/encode/formats/json.ts',
     find: '    at = end;\n  }\n  return false;',
     replace: '  }\n  return false;',
-    tests: ['test/relay/encode/formats/avro/json.test.ts'],
+    tests: ['test/relay/encode/formats/json.test.ts'],
     only: 'digits with points',
   },
   {

@@ -10,9 +10,9 @@ import { keyLengthMax, maxRowBytesOf, nameLengthMax } from '../config/row-size.t
 import { type ErrorCode, RelayError } from '../errors.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { type TypeMatch, writerOf } from './event-type.ts';
-import { ByteSink } from './formats/avro/byte-sink.ts';
-import { parseLosslessJson } from './formats/avro/json.ts';
 import { AvroMismatch, type AvroWriter } from './formats/avro/writer.ts';
+import { ByteSink } from './formats/byte-sink.ts';
+import { parseLosslessJson } from './formats/json.ts';
 import { buildHeaders, HeadersInvalid, mayNameVersion, namedVersion, positionHeaders } from './headers.ts';
 import { partitionOf } from './murmur2.ts';
 import {

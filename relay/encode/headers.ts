@@ -1,8 +1,8 @@
 /** The headers of a record: ours first, then the row's own. */
 
 import { positionPrefix } from '../model/position.ts';
-import { ExactNumber } from './formats/avro/exact-number.ts';
-import { parseLosslessJson } from './formats/avro/json.ts';
+import { ExactNumber } from './formats/exact-number.ts';
+import { parseLosslessJson } from './formats/json.ts';
 import { committedAtHeader } from './record-time.ts';
 
 /** A row's wish for a version of its schema. It goes no further: what a reader needs is the id in the value. */

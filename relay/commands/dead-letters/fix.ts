@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
 import { createPool } from '../../connect/postgres.ts';
-import { parseLosslessJson } from '../../encode/formats/avro/json.ts';
+import { parseLosslessJson } from '../../encode/formats/json.ts';
 import { exitCodes, RelayError } from '../../errors.ts';
 import { printable } from '../../observe/printable.ts';
 import { judge, storeFix } from '../../operations/dead-letters/fix.ts';

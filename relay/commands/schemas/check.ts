@@ -1,7 +1,7 @@
 /** `outbox-relay schemas check`: whether the files may become the next versions of their subjects. */
 import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
-import { parseLosslessJson } from '../../encode/formats/avro/json.ts';
+import { parseLosslessJson } from '../../encode/formats/json.ts';
 import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { exitCodes } from '../../errors.ts';
 import { type CheckedSchema, checkSchema, type VersionFinding } from '../../operations/schemas/check.ts';

@@ -3,7 +3,7 @@
  * @see https://www.rfc-editor.org/rfc/rfc6902
  */
 import { z } from 'zod';
-import { ExactNumber, type JsonValue, parseLosslessJson } from '../../encode/formats/avro/json.ts';
+import { ExactNumber, type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
 import { jsonText } from './json-text.ts';
 
 /** Why a patch cannot be read or applied; never with a value of the document. */

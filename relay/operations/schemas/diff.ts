@@ -1,5 +1,5 @@
 /** What differs between two versions of a schema, place by place: for people and CI, without judging it. */
-import { ExactNumber, type JsonValue } from '../../encode/formats/avro/json.ts';
+import { ExactNumber, type JsonValue } from '../../encode/formats/json.ts';
 import { describeType, type EnumNode, type Field, type Node, type RecordNode } from './model.ts';
 
 export type Difference = {

@@ -3,7 +3,7 @@
  * number, and defaults that are slips or that older parsers refuse. Pure; warnings only, for any of them may be meant.
  */
 import { isDecimal } from '../../encode/formats/avro/decimal.ts';
-import type { JsonValue } from '../../encode/formats/avro/json.ts';
+import type { JsonValue } from '../../encode/formats/json.ts';
 import { type JsonObject, underlyingOf } from './model.ts';
 
 export type Warning = {

@@ -3,8 +3,8 @@
  * and defaults as they stand in the text. `parseAvroSchema` decides what is valid; this only reads what it accepted.
  */
 import { isDecimal } from '../../encode/formats/avro/decimal.ts';
-import { type JsonValue, parseLosslessJson } from '../../encode/formats/avro/json.ts';
 import { parseAvroSchema } from '../../encode/formats/avro/writer.ts';
+import { type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
 
 /** A logical type that counts: one whose underlying type does not fit it is left out, as the writer leaves it out. */
 export type Logical = { readonly name: string; readonly precision?: number; readonly scale?: number };

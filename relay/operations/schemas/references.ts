@@ -2,7 +2,7 @@
  * Which files name types that other files define, and in which order they can be read: what one builds on before it. Pure.
  * A name leads to the type that a file as a whole describes, never to one within it, as in a registry.
  */
-import type { JsonValue } from '../../encode/formats/avro/json.ts';
+import type { JsonValue } from '../../encode/formats/json.ts';
 import { primitives } from './model.ts';
 
 /** A file as far as its names go. */

@@ -2,7 +2,7 @@
  * Owns the reading of an `.avsc` file: JSON, in which Avro's own Java parser takes comments, and editors leave a byte
  * order mark. Registries take neither, so both are left out. What is not JSON is named with its place. Pure.
  */
-import { type JsonValue, parseLosslessJson } from '../../encode/formats/avro/json.ts';
+import { type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
 import { RelayError } from '../../errors.ts';
 
 /** @throws RelayError SCHEMA_INVALID with line and column */

@@ -6,7 +6,7 @@ import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
 import type { Config } from '../../../relay/config/config.ts';
 import { Encoder } from '../../../relay/encode/encoder.ts';
-import { ByteSink } from '../../../relay/encode/formats/avro/byte-sink.ts';
+import { ByteSink } from '../../../relay/encode/formats/byte-sink.ts';
 import { partitionOf } from '../../../relay/encode/murmur2.ts';
 import type {
   NoTopic,

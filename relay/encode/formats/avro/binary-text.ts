@@ -5,8 +5,9 @@
  * - hex: two digits a byte, both cases;
  * - latin1: ISO-8859-1, a character a byte, as in Avro's own JSON and in the defaults of a schema.
  */
+
+import { describe } from '../mismatch.ts';
 import type { BytesForm } from './codec.ts';
-import { describe } from './mismatch.ts';
 
 export interface BinaryText {
   /** The bytes, or `undefined` for what is no text of this form. */

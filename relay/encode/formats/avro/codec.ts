@@ -2,9 +2,9 @@
  * Owns the shape every compiled piece of a schema has, and how JSON values are told apart. Pieces are composed by
  * `record.ts`, `collection.ts` and `union.ts`; the leaves are in `primitives.ts` and the files of the logical types.
  */
-import type { ByteSink } from './byte-sink.ts';
-import { ExactNumber } from './exact-number.ts';
-import { describe } from './mismatch.ts';
+import type { ByteSink } from '../byte-sink.ts';
+import { ExactNumber } from '../exact-number.ts';
+import { describe } from '../mismatch.ts';
 
 /**
  * True: written. False: the value itself is not of this type, and nothing was written. A part of the value that does

@@ -1,7 +1,7 @@
 /** Owns arrays and maps: one block with all the items, and the empty block that ends it. */
-import type { ByteSink } from './byte-sink.ts';
+import type { ByteSink } from '../byte-sink.ts';
+import { AvroMismatch, describe, within } from '../mismatch.ts';
 import { type Codec, isJsonObject, type TryWrite } from './codec.ts';
-import { AvroMismatch, describe, within } from './mismatch.ts';
 
 export function array(items: Codec): Codec {
   const writeItem: TryWrite = items.tryWrite;

@@ -2,10 +2,10 @@
  * Owns Avro's decimal: a JSON number or a string holding one, written exactly or refused. Never a rounding; zeros
  * beyond the scale are no digits.
  */
-import type { ByteSink } from './byte-sink.ts';
+import type { ByteSink } from '../byte-sink.ts';
+import { ExactNumber, parseDecimal, unscaled } from '../exact-number.ts';
+import { describe } from '../mismatch.ts';
 import { type Codec, leaf } from './codec.ts';
-import { ExactNumber, parseDecimal, unscaled } from './exact-number.ts';
-import { describe } from './mismatch.ts';
 
 /** Powers of ten up to here are doubles, so that a division by one is rounded only once. */
 const exactPowerMax = 22;

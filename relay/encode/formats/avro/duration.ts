@@ -3,9 +3,9 @@
  * an ISO 8601 duration only (`P1Y2M3DT4H5M6.789S`, `P2W`): a single number would have no unit. Years are twelve
  * months and weeks seven days; nothing else is converted between the three.
  */
-import type { ByteSink } from './byte-sink.ts';
+import type { ByteSink } from '../byte-sink.ts';
+import { describe } from '../mismatch.ts';
 import { type Codec, leaf } from './codec.ts';
-import { describe } from './mismatch.ts';
 
 export const durationSizeBytes = 12;
 const partMax = 2 ** 32 - 1;

@@ -2,10 +2,10 @@
  * Owns which JSON numbers are Avro ints and longs: exactly the mathematical integers in range, however written
  * (`5`, `5.0`, `5e0`), and no others.
  */
-import type { ByteSink } from './byte-sink.ts';
+import type { ByteSink } from '../byte-sink.ts';
+import { ExactNumber, parseDecimal, unscaled } from '../exact-number.ts';
+import { describe } from '../mismatch.ts';
 import { type Codec, leaf } from './codec.ts';
-import { ExactNumber, parseDecimal, unscaled } from './exact-number.ts';
-import { describe } from './mismatch.ts';
 
 export const longMin = -(2n ** 63n);
 export const longMax = 2n ** 63n - 1n;

@@ -3,7 +3,7 @@
  * otherwise let a payload overflow the stack) and how often branches of nested unions are tried in vain (each level
  * can double the work). One event is written at a time, so the counters are the module's.
  */
-import { AvroMismatch } from './mismatch.ts';
+import { AvroMismatch } from '../mismatch.ts';
 
 /** Records within records. A level takes some four frames of about 150 bytes; the stack has room for ten times that. */
 export const depthMax = 512;

@@ -7,11 +7,11 @@
  * - enum: a symbol.
  */
 
+import type { ByteSink } from '../byte-sink.ts';
+import { ExactNumber } from '../exact-number.ts';
+import { describe } from '../mismatch.ts';
 import { binaryText } from './binary-text.ts';
-import type { ByteSink } from './byte-sink.ts';
 import { type BytesForm, type Codec, leaf } from './codec.ts';
-import { ExactNumber } from './exact-number.ts';
-import { describe } from './mismatch.ts';
 
 export const nothing: Codec = leaf('null', ['null'], (value) => value === null);
 

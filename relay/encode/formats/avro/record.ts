@@ -2,9 +2,9 @@
  * Owns records: every declared field is there or has a default, and nothing undeclared is. The promise that no part
  * of a payload is dropped in silence rests on the count of keys at the end.
  */
-import type { ByteSink } from './byte-sink.ts';
+import type { ByteSink } from '../byte-sink.ts';
+import { AvroMismatch, describe, within } from '../mismatch.ts';
 import { type Codec, isJsonObject, type JsonObject, kindOf, type TryWrite } from './codec.ts';
-import { AvroMismatch, describe, within } from './mismatch.ts';
 import { enterRecord, leaveRecord } from './nesting.ts';
 
 export interface RecordField {

@@ -5,7 +5,7 @@
  */
 import avsc from 'avsc';
 import { RelayError } from '../../../errors.ts';
-import { type JsonValue, parseLosslessJson } from './json.ts';
+import { type JsonValue, parseLosslessJson } from '../json.ts';
 
 /** Those that Avro 1.12 defines; any other is the type underneath. */
 const logicalNames = [

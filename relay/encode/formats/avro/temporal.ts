@@ -3,11 +3,11 @@
  * is ISO 8601, and one with more precision than the unit is refused, never cut. A timestamp is an instant and must
  * carry its offset; a local timestamp must not.
  */
-import type { ByteSink } from './byte-sink.ts';
+import type { ByteSink } from '../byte-sink.ts';
+import { describe } from '../mismatch.ts';
 import { parseDate, parseTime, parseTimestamp, unitsPerDay } from './calendar.ts';
 import { type Codec, leaf, type TryWrite } from './codec.ts';
 import { foundNumber, writeBigLong, writeInt, writeLong } from './integers.ts';
-import { describe } from './mismatch.ts';
 
 /** More digits than any unit has: tells "too precise" from "no such time". */
 const anyDigits = 18;

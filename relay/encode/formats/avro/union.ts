@@ -17,7 +17,8 @@
  *
  * A default in a schema takes the first branch that accepts it (Avro 1.12; before, it had to be the very first one).
  */
-import type { ByteSink } from './byte-sink.ts';
+import type { ByteSink } from '../byte-sink.ts';
+import { AvroMismatch, describe, within } from '../mismatch.ts';
 import {
   type Codec,
   type Form,
@@ -28,7 +29,6 @@ import {
   kindOf,
   type TryWrite,
 } from './codec.ts';
-import { AvroMismatch, describe, within } from './mismatch.ts';
 import { isAccepted } from './nesting.ts';
 
 export interface Branch {

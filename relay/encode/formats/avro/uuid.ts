@@ -1,7 +1,7 @@
 /** Owns Avro's uuid: on a string it is checked and written as it is, on a fixed of 16 bytes it is those bytes. */
-import type { ByteSink } from './byte-sink.ts';
+import type { ByteSink } from '../byte-sink.ts';
+import { describe } from '../mismatch.ts';
 import { type Codec, leaf } from './codec.ts';
-import { describe } from './mismatch.ts';
 
 export const uuidSizeBytes = 16;
 const textLength = 36;

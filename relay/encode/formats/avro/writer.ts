@@ -6,19 +6,19 @@
  */
 import type avsc from 'avsc';
 import { RelayError } from '../../../errors.ts';
-import { ByteSink } from './byte-sink.ts';
+import { ByteSink } from '../byte-sink.ts';
+import { AvroMismatch, describe } from '../mismatch.ts';
 import type { BytesForm, Codec, Form } from './codec.ts';
 import { array, map } from './collection.ts';
 import { int, long } from './integers.ts';
 import { logical } from './logical.ts';
-import { AvroMismatch, describe } from './mismatch.ts';
 import { resetNesting } from './nesting.ts';
 import { boolean, bytes, double, enumeration, fixed, float, nothing, string } from './primitives.ts';
 import { type RecordField, record } from './record.ts';
 import { fieldDefaults, LogicalType } from './schema.ts';
 import { type Branch, type NamedKind, onlyBranch, union, wrappedBranch } from './union.ts';
 
-export { AvroMismatch } from './mismatch.ts';
+export { AvroMismatch } from '../mismatch.ts';
 export { parseAvroSchema } from './schema.ts';
 
 /**

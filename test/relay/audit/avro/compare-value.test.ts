@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { readAvroSchema } from '../../../../relay/audit/avro/avro-schema.ts';
 import { type BytesForm, differenceOf, fits } from '../../../../relay/audit/avro/compare-value.ts';
 import { readJson } from '../../../../relay/audit/avro/exact-json.ts';
-import { ByteSink } from '../../../../relay/encode/formats/avro/byte-sink.ts';
-import { parseLosslessJson } from '../../../../relay/encode/formats/avro/json.ts';
 import { compileWriter, parseAvroSchema } from '../../../../relay/encode/formats/avro/writer.ts';
+import { ByteSink } from '../../../../relay/encode/formats/byte-sink.ts';
+import { parseLosslessJson } from '../../../../relay/encode/formats/json.ts';
 import { encode, typeOf } from '../../encode/formats/avro/encoding.ts';
 import { canary, generated } from '../../encode/formats/avro/generated.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseLosslessJson } from '../../../../relay/encode/formats/avro/json.ts';
+import { parseLosslessJson } from '../../../../relay/encode/formats/json.ts';
 import { applyPatch, PatchInvalid } from '../../../../relay/operations/dead-letters/json-patch.ts';
 import { jsonText } from '../../../../relay/operations/dead-letters/json-text.ts';
 

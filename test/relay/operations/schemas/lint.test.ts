@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseLosslessJson } from '../../../../relay/encode/formats/avro/json.ts';
+import { parseLosslessJson } from '../../../../relay/encode/formats/json.ts';
 import { lintSchema } from '../../../../relay/operations/schemas/lint.ts';
 
 const warningsOf = (...fields: object[]) =>

@@ -1,12 +1,12 @@
 /** Shared by the tests of the Avro encoder: write a JSON text under a schema and decode it again, or see the refusal. */
 import type avsc from 'avsc';
-import { ByteSink } from '../../../../../relay/encode/formats/avro/byte-sink.ts';
-import { parseLosslessJson } from '../../../../../relay/encode/formats/avro/json.ts';
 import {
   AvroMismatch,
   compileWriter,
   parseAvroSchema,
 } from '../../../../../relay/encode/formats/avro/writer.ts';
+import { ByteSink } from '../../../../../relay/encode/formats/byte-sink.ts';
+import { parseLosslessJson } from '../../../../../relay/encode/formats/json.ts';
 
 export function typeOf(schema: unknown): avsc.Type {
   return parseAvroSchema(JSON.stringify(schema));

@@ -3,9 +3,9 @@
  * `npx vitest bench test/relay/encode/avro`
  */
 import { bench, describe } from 'vitest';
-import { ByteSink } from '../../../../../relay/encode/formats/avro/byte-sink.ts';
-import { parseLosslessJson } from '../../../../../relay/encode/formats/avro/json.ts';
 import { compileWriter, parseAvroSchema } from '../../../../../relay/encode/formats/avro/writer.ts';
+import { ByteSink } from '../../../../../relay/encode/formats/byte-sink.ts';
+import { parseLosslessJson } from '../../../../../relay/encode/formats/json.ts';
 import { orderPayload, orderSchema } from './order.ts';
 
 const write = compileWriter(parseAvroSchema(JSON.stringify(orderSchema)));

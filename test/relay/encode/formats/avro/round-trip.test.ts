@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ByteSink } from '../../../../../relay/encode/formats/avro/byte-sink.ts';
-import { parseLosslessJson } from '../../../../../relay/encode/formats/avro/json.ts';
 import { AvroMismatch, compileWriter } from '../../../../../relay/encode/formats/avro/writer.ts';
+import { ByteSink } from '../../../../../relay/encode/formats/byte-sink.ts';
+import { parseLosslessJson } from '../../../../../relay/encode/formats/json.ts';
 import { encode, plain, typeOf } from './encoding.ts';
 import { canary, generated } from './generated.ts';
 

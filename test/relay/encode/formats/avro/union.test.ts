@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { ByteSink } from '../../../../../relay/encode/formats/avro/byte-sink.ts';
-import { parseLosslessJson } from '../../../../../relay/encode/formats/avro/json.ts';
 import { compileWriter } from '../../../../../relay/encode/formats/avro/writer.ts';
+import { ByteSink } from '../../../../../relay/encode/formats/byte-sink.ts';
+import { parseLosslessJson } from '../../../../../relay/encode/formats/json.ts';
 import { encode, refusal, typeOf } from './encoding.ts';
 
 const card = { type: 'record', name: 'a.Card', fields: [{ name: 'number', type: 'string' }] };

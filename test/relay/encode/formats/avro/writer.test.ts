@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { ByteSink } from '../../../../../relay/encode/formats/avro/byte-sink.ts';
-import { parseLosslessJson } from '../../../../../relay/encode/formats/avro/json.ts';
 import { depthMax } from '../../../../../relay/encode/formats/avro/nesting.ts';
 import { compileWriter } from '../../../../../relay/encode/formats/avro/writer.ts';
+import { ByteSink } from '../../../../../relay/encode/formats/byte-sink.ts';
+import { parseLosslessJson } from '../../../../../relay/encode/formats/json.ts';
 import { encode, refusal, roundTrip, typeOf } from './encoding.ts';
 
 const suit = { type: 'enum', name: 'a.Suit', symbols: ['SPADES', 'HEARTS'] };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ByteSink } from '../../../../../relay/encode/formats/avro/byte-sink.ts';
-import { typeOf } from './encoding.ts';
+import { ByteSink } from '../../../../relay/encode/formats/byte-sink.ts';
+import { typeOf } from './avro/encoding.ts';
 
 const long = typeOf('long');
 const string = typeOf('string');

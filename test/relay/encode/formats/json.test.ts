@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ExactNumber, parseLosslessJson } from '../../../../../relay/encode/formats/avro/json.ts';
-import { RelayError } from '../../../../../relay/errors.ts';
+import { ExactNumber, parseLosslessJson } from '../../../../relay/encode/formats/json.ts';
+import { RelayError } from '../../../../relay/errors.ts';
 
 const exact = (source: string) => new ExactNumber(source);
 

@@ -11,7 +11,7 @@
  * Duplicate keys: the last one wins, as in JSON.parse and in Postgres `jsonb`. `__proto__` is a key like any other:
  * it becomes an own property and touches no prototype.
  */
-import { RelayError } from '../../../errors.ts';
+import { RelayError } from '../../errors.ts';
 import { ExactNumber, isSameNumber } from './exact-number.ts';
 
 export { ExactNumber } from './exact-number.ts';
