@@ -31,7 +31,7 @@ import { type Begun, beginSession } from './ledger/session.ts';
 import { takeSnapshot } from './ledger/snapshots.ts';
 import { readStandbyNames, standbyHint } from './ledger/standbys.ts';
 import { formatLsn, type Lsn } from './model/position.ts';
-import { checkLineage, type Progress } from './model/progress.ts';
+import type { Progress } from './model/progress.ts';
 import { failpoint } from './observe/failpoints.ts';
 import type { Health } from './observe/health.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -43,7 +43,8 @@ import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { Topics } from './publish/topics.ts';
 import { type Connections, connections } from './session/connections.ts';
-import { assertOwnProgress, progressAt, readDatabaseState } from './session/lineage.ts';
+import { assertOwnProgress, progressAt, readDatabaseState } from './session/database-state.ts';
+import { checkLineage } from './session/lineage.ts';
 import { Streaming } from './stream/streaming.ts';
 import { observeSlot } from './upkeep/slot-health.ts';
 

@@ -16,11 +16,12 @@ import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import { giveUp, reopenUnread } from '../ledger/give-up.ts';
 import { beginDecisions, type Session, storeAdopted } from '../ledger/session.ts';
 import { forgetCovered } from '../ledger/snapshots.ts';
-import { checkLineage, type Progress } from '../model/progress.ts';
+import type { Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import { readDecided } from '../recover/letters.ts';
+import { progressAt } from '../session/database-state.ts';
 import { type Held, type Means, whileHoldingSlot } from '../session/hold.ts';
-import { progressAt } from '../session/lineage.ts';
+import { checkLineage } from '../session/lineage.ts';
 
 /** What can be adopted, and the refusals that it answers. */
 export const adoptions = {

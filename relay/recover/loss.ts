@@ -10,7 +10,8 @@ import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import { readMarks } from '../ledger/bookkeeping.ts';
 import { readSnapshots, type Snapshots } from '../ledger/snapshots.ts';
 import type { Lsn } from '../model/position.ts';
-import { checkLineage, type DatabaseState, type Progress } from '../model/progress.ts';
+import type { Progress } from '../model/progress.ts';
+import { checkLineage, type DatabaseState } from '../session/lineage.ts';
 import type { Known } from './gap.ts';
 import { parseSnapshot } from './snapshot.ts';
 

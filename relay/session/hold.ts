@@ -6,11 +6,12 @@ import type { Config } from '../config/config.ts';
 import { kafkaError } from '../connect/kafka.ts';
 import { asRelayError, type RelayError } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
-import type { DatabaseState, Progress } from '../model/progress.ts';
+import type { Progress } from '../model/progress.ts';
 import { fencePublisher } from '../publish/fence.ts';
 import { ensureProgressTopic, ProgressTail } from '../publish/progress-topic.ts';
 import type { Publisher } from '../publish/publisher.ts';
-import { readDatabaseState } from './lineage.ts';
+import { readDatabaseState } from './database-state.ts';
+import type { DatabaseState } from './lineage.ts';
 
 export type Means = { readonly config: Config; readonly pool: pg.Pool; readonly kafka: Kafka };
 

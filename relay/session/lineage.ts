@@ -1,85 +1,82 @@
-/** Reads from the database what `checkLineage` compares with the progress. */
-import type pg from 'pg';
-import type { Capture } from '../capture/capture.ts';
-import { readSlot } from '../capture/slot.ts';
+/**
+ * Whether the database is still the one that the progress speaks of. Positions are numbers, and the numbers of another
+ * database look just like ours. Pure: it knows nothing of sockets, and is tested without any.
+ */
 import { RelayError } from '../errors.ts';
-import { readMarks } from '../ledger/bookkeeping.ts';
-import { assertSameCluster, type DatabaseState, type Progress, parseProgress } from '../model/progress.ts';
-import type { ProgressTail } from '../publish/progress-topic.ts';
+import { formatLsn, type Lsn } from '../model/position.ts';
+import { isOfRecovery, type Progress } from '../model/progress.ts';
+
+/** What the relay can see of the database when it has claimed the slot. */
+export type DatabaseState = {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** Where each earlier timeline ended, as TIMELINE_HISTORY tells. */
+  readonly history: readonly { readonly timeline: number; readonly switchLsn: Lsn }[];
+  /** WAL position now. */
+  readonly walLsn: Lsn;
+  readonly slotConfirmedLsn: Lsn;
+  /** Whether a relay ever published from this slot, as the database remembers it. */
+  readonly initialised: boolean;
+  /** Number of the last heartbeat the database holds; 0 for none. */
+  readonly beat: number;
+};
 
 /**
- * To be called when `capture` has taken the slot and every predecessor is fenced: only then does nothing of it change
- * meanwhile. A relay that was paused and succeeded before it came to this would compare its successor's slot with the
- * progress it once read, and stop for good; so whose the slot is, is read together with its position. A slot that nobody
- * has, since our stream has failed, is as we left it while no other session has begun: only a session acknowledges.
- * @param lastSession number of the last session that had begun when the slot was taken; left out where it must be ours
- * @throws RelayError SLOT_IN_USE when it is not ours any more; SLOT_MISSING, SLOT_INVALIDATED, POSTGRES_*
+ * Compares the database with the progress.
+ * @returns `first-start` when nothing was ever published, `resume` when the progress speaks of this database.
+ * @throws RelayError LINEAGE_* when going on could lose or double events.
  */
-export async function readDatabaseState(
-  pool: pg.Pool,
-  slot: string,
-  capture: Pick<Capture, 'system' | 'walSenderPid'>,
-  lastSession?: number,
-): Promise<DatabaseState & { readonly publication: string | null }> {
-  // In this order: a session that began before the slot was read shows in the marks.
-  const state = await readSlot(pool, slot);
-  const marks = await readMarks(pool, slot);
-  if (state === undefined) throw new RelayError('SLOT_MISSING', `slot ${slot} vanished while it was held`);
-  // Another relay may take the slot between the two readings, and what it does counts once its session has begun.
-  const isUndisturbed = lastSession === undefined || marks.session === lastSession;
-  const isOurs = state.activePid === capture.walSenderPid && isUndisturbed;
-  const isAsWeLeftIt = state.activePid === null && marks.session === lastSession;
-  if (!isOurs && !isAsWeLeftIt) throw new RelayError('SLOT_IN_USE', `slot ${slot} was taken over meanwhile`);
-  const { systemIdentifier, timeline, history } = capture.system;
-  const { walLsn, initialised, beat, publication } = marks;
-  return {
-    systemIdentifier,
-    timeline,
-    history,
-    walLsn,
-    initialised,
-    beat,
-    publication,
-    slotConfirmedLsn: state.confirmedLsn,
-  };
-}
-
-/** So long a start waits for the progress topic before it fences; reading 30 MiB takes half a second. */
-const progressReadMs = 2_000;
-
-/**
- * Stops a relay of another database before it fences the one whose progress the topic holds. It sees what the topic
- * shows, which proves nothing where that is none: the claim is compared all the same.
- * @throws RelayError LINEAGE_OTHER_DATABASE
- */
-export async function assertOwnProgress(tail: ProgressTail, systemIdentifier: string): Promise<void> {
-  await tail.read(progressReadMs);
-  if (tail.latest === undefined) return;
-  let progress: Progress;
-  try {
-    progress = parseProgress(tail.latest);
-  } catch {
-    return;
+export function checkLineage(progress: Progress | null, database: DatabaseState): 'first-start' | 'resume' {
+  if (progress === null) {
+    // Heartbeats come after the mark: where somebody has removed that, they still tell.
+    if (!database.initialised && database.beat === 0) return 'first-start';
+    throw new RelayError(
+      'LINEAGE_PROGRESS_LOST',
+      'this slot has published before, but its progress is gone from Kafka',
+    );
   }
-  assertSameCluster(progress, systemIdentifier);
+  assertSameCluster(progress, database.systemIdentifier);
+  const reach = reachOf(progress.timeline, database);
+  const published = greatestPublished(progress);
+  if (reach < published)
+    throw new RelayError(
+      'LINEAGE_REWOUND',
+      `published up to ${formatLsn(published)} on timeline ${progress.timeline}, but the history of this database leaves it at ${formatLsn(reach)}`,
+      { context: { timeline: database.timeline } },
+    );
+  if (database.beat < progress.beat)
+    throw new RelayError(
+      'LINEAGE_REWOUND',
+      `heartbeat ${progress.beat} was published, but the database holds only ${database.beat}: it was restored from an earlier state`,
+    );
+  if (isOfRecovery(progress.partial) && database.slotConfirmedLsn <= progress.partial.commitLsn)
+    throw new RelayError(
+      'RECOVERY_UNFINISHED',
+      `recover was published in part and not ended: ${progress.partial.ordinal} events that the slot would bring again`,
+    );
+  if (database.slotConfirmedLsn > progress.endLsn)
+    throw new RelayError(
+      'LINEAGE_SLOT_AHEAD',
+      `published up to ${formatLsn(progress.endLsn)}, but the slot starts at ${formatLsn(database.slotConfirmedLsn)}`,
+    );
+  return 'resume';
 }
 
-/** The progress that says: everything before the slot's position counts as published, and nothing after. */
-export function progressAt(
-  slot: string,
-  database: DatabaseState,
-  instance: string,
-  eventCount = 0,
-): Progress {
-  return {
-    slot,
-    systemIdentifier: database.systemIdentifier,
-    timeline: database.timeline,
-    endLsn: database.slotConfirmedLsn,
-    partial: null,
-    beat: database.beat,
-    eventCount,
-    instance,
-    time: new Date().toISOString(),
-  };
+/** @throws RelayError LINEAGE_OTHER_DATABASE */
+export function assertSameCluster(progress: Progress, systemIdentifier: string): void {
+  if (progress.systemIdentifier !== systemIdentifier)
+    throw new RelayError('LINEAGE_OTHER_DATABASE', 'the progress belongs to another Postgres cluster', {
+      context: { expected: progress.systemIdentifier, found: systemIdentifier },
+    });
+}
+
+/** Up to which LSN the database's past agrees with `timeline`; 0 where it never was on it. */
+function reachOf(timeline: number, database: DatabaseState): Lsn {
+  if (timeline === database.timeline) return database.walLsn;
+  return database.history.find((entry) => entry.timeline === timeline)?.switchLsn ?? 0n;
+}
+
+/** The least LSN that a history must reach to hold what is published; of a partial one, past where its commit begins. */
+function greatestPublished(progress: Progress): Lsn {
+  return progress.partial === null ? progress.endLsn : progress.partial.commitLsn + 1n;
 }

@@ -27,11 +27,11 @@ import { isExpired } from '../publish/refusal.ts';
 import type { Topics } from '../publish/topics.ts';
 import { Parking, policyByTopic, type TopicKey } from '../refusals/parking.ts';
 import { StormWatch } from '../refusals/storm.ts';
+import { SameHistory } from '../session/same-history.ts';
 import { Housekeeping } from '../upkeep/housekeeping.ts';
 import { Filling, isEventless } from './filling.ts';
 import { Notice } from './notice.ts';
 import { type Released, releaseKeys } from './release.ts';
-import { SameHistory } from './same-history.ts';
 
 export type StreamingDependencies = {
   readonly config: Config;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Landmark } from '../../../relay/model/progress.ts';
-import { SameHistory } from '../../../relay/stream/same-history.ts';
+import { SameHistory } from '../../../relay/session/same-history.ts';
 
 const last: Landmark = { commitLsn: 1_000n, committedAtMs: 70 };
 const at = (commitLsn: bigint, committedAtMs = 1): Landmark => ({ commitLsn, committedAtMs });
