@@ -1,6 +1,6 @@
 /**
- * Every setting: type, default, unit and description in one place. The table in docs/reference/settings.md, `outbox-relay config`, the names
- * of the environment variables and the validation all come from here.
+ * Every setting: type, default, unit and description in one place. The table in docs/reference/settings.md,
+ * `outbox-relay config`, the names of the environment variables and the validation all come from here.
  */
 import { z } from 'zod';
 import { addressFault, parseBrokerAddress } from './broker-address.ts';
@@ -24,7 +24,7 @@ const text = (description: string, fallback: string, extra: Partial<SettingMeta>
     .default(fallback)
     .meta({ kind: 'string', description, ...extra });
 
-/** Of which the empty one says that there is none. */
+/** Text for which the empty string means that there is none. */
 const textOrNone = (description: string, fallback: string) =>
   z.string().default(fallback).meta({ kind: 'string', description });
 
@@ -67,12 +67,15 @@ const address = (protocol: RegExp, message: string, example: string) =>
 export const configSchema = z.strictObject({
   slot: z
     .string()
-    .regex(/^[a-z0-9_]{1,63}$/, 'must be 1 to 63 of a-z, 0-9 and _, as Postgres asks of a slot name')
+    .regex(
+      /^[a-z0-9_]{1,63}$/,
+      'must be 1 to 63 characters of a-z, 0-9 and _, as Postgres requires for a slot name',
+    )
     .default('outbox_relay')
     .meta({
       kind: 'string',
       description:
-        'Name of the logical replication slot; also the key of the progress in Kafka. One slot, one stream.',
+        'Name of the logical replication slot, and key of the progress record in Kafka. One slot is one stream.',
     }),
   publication: text('Name of the publication that covers the outbox table.', 'outbox_relay'),
 
@@ -86,10 +89,10 @@ export const configSchema = z.strictObject({
       env: 'DATABASE_URL',
       secret: 'url',
       description:
-        'Connection string of the database that holds the outbox. Straight to Postgres, not through a pooler. TLS by its parameters: `?sslmode=verify-full&sslrootcert=ca.pem`, and `sslcert`, `sslkey` for a client certificate.',
+        'Connection string of the database that holds the outbox. It must lead to Postgres itself, not to a connection pooler. Its parameters set TLS: `?sslmode=verify-full&sslrootcert=ca.pem`, with `sslcert` and `sslkey` for a client certificate.',
     }),
-    connectTimeoutMs: integer('How long opening a connection may take, in ms.', 10_000, 100, 600_000),
-    statementTimeoutMs: integer('How long one bookkeeping statement may take, in ms.', 15_000, 100, 600_000),
+    connectTimeoutMs: integer('Longest time to open a connection, in ms.', 10_000, 100, 600_000),
+    statementTimeoutMs: integer('Longest time for one bookkeeping statement, in ms.', 15_000, 100, 600_000),
   }),
 
   outbox: section({
@@ -99,22 +102,22 @@ export const configSchema = z.strictObject({
       .default('outbox.event')
       .meta({ kind: 'string', description: 'The outbox table, as `schema.table`.' }),
     columns: section({
-      id: text('Column of the event id (which has to be unique; travels as the header `id`).', 'id'),
+      id: text('Column with the event id. It must be unique; the record has it as the header `id`.', 'id'),
       aggregatetype: text('Column that chooses the topic.', 'aggregatetype'),
-      aggregateid: text('Column that becomes the record key; order holds per key.', 'aggregateid'),
-      type: text('Column that names the event type, and with it the schema.', 'type'),
-      payload: text('Column of the JSON payload (json, jsonb or text).', 'payload'),
+      aggregateid: text('Column that becomes the record key. Order is kept per key.', 'aggregateid'),
+      type: text('Column with the event type, which selects the schema.', 'type'),
+      payload: text('Column with the payload: JSON, as json, jsonb or text.', 'payload'),
       headers: textOrNone(
-        'Column of the headers, a JSON object of strings; empty if the table has none.',
+        'Column with further headers, a JSON object of strings; empty if the table has none.',
         'headers',
       ),
       createdAt: textOrNone(
-        'Column of the time the event was written; empty if the table has none.',
+        'Column with the time at which the event was written; empty if the table has none.',
         'created_at',
       ),
     }),
     partitionsDaysAhead: integer(
-      'How many daily partitions of outbox.event to keep ready; 0 if the table is not ours to partition.',
+      'How many daily partitions of `outbox.event` the relay creates ahead; 0 = none.',
       7,
       0,
       365,
@@ -132,36 +135,34 @@ export const configSchema = z.strictObject({
         env: 'KAFKA_BROKERS',
         description: 'Bootstrap brokers, `host:port` or `[IPv6]:port`, separated by commas.',
       }),
-    clientId: text('Client id shown in the logs and quotas of the brokers.', 'outbox-relay'),
-    transactionalIdPrefix: text('The transactional id is `<prefix>.<slot>`.', 'outbox-relay'),
+    clientId: text('Client id, as the brokers log it and apply quotas to it.', 'outbox-relay'),
+    transactionalIdPrefix: text(
+      'Prefix of the transactional id, which is `<prefix>.<slot>`.',
+      'outbox-relay',
+    ),
     progressTopic: text(
-      'Compacted topic of one partition that holds the progress; created if absent. `{slot}` stands for the name of the slot: with a topic each, an open transaction of one slot holds up no other.',
+      'Topic that holds the progress: compacted, one partition, created if it does not exist. `{slot}` stands for the name of the slot. With a topic of its own, a slot never waits for an open transaction of another slot.',
       'outbox-relay.progress.{slot}',
     ),
-    ssl: flag('Speak TLS to the brokers.', false),
-    sslCaFile: optionalText('File with the certificate authorities to trust, PEM.'),
+    ssl: flag('Whether connections to the brokers use TLS.', false),
+    sslCaFile: optionalText('PEM file with the certificate authorities to trust.'),
     sslCertFile: optionalText('File with the client certificate, PEM.'),
     sslKeyFile: optionalText('File with the client key, PEM.'),
     saslMechanism: z
       .enum(['plain', 'scram-sha-256', 'scram-sha-512'])
       .optional()
-      .meta({ kind: 'string', description: 'SASL mechanism: plain, scram-sha-256 or scram-sha-512.' }),
-    saslUsername: optionalText('SASL user.'),
+      .meta({ kind: 'string', description: 'SASL mechanism: `plain`, `scram-sha-256` or `scram-sha-512`.' }),
+    saslUsername: optionalText('SASL user name.'),
     saslPassword: optionalText('SASL password.', { secret: 'whole' }),
-    connectTimeoutMs: integer(
-      'How long opening a connection to a broker may take, in ms.',
-      5_000,
-      100,
-      600_000,
-    ),
+    connectTimeoutMs: integer('Longest time to open a connection to a broker, in ms.', 5_000, 100, 600_000),
     requestTimeoutMs: integer(
-      'How long a broker may take to answer before the outcome counts as unknown, in ms.',
+      'How long the relay waits for the answer of a broker, in ms. After that the outcome of the request counts as unknown.',
       15_000,
       1_000,
       600_000,
     ),
     transactionTimeoutMs: integer(
-      'After how long the broker aborts a transaction whose relay went silent, in ms; consumers of its partitions wait that long if nobody takes over.',
+      'Time after which the brokers abort an unfinished transaction, in ms. If a relay dies and no other takes over, consumers of its partitions wait that long.',
       60_000,
       5_000,
       900_000,
@@ -173,22 +174,22 @@ export const configSchema = z.strictObject({
       kind: 'string',
       env: 'SCHEMA_REGISTRY_URL',
       secret: 'url',
-      description: 'Schema registry with the Confluent API.',
+      description: 'URL of the schema registry, which must have the Confluent API.',
     }),
-    username: optionalText('User for basic authentication.'),
+    username: optionalText('User name for basic authentication.'),
     password: optionalText('Password for basic authentication.', { secret: 'whole' }),
-    // A line end that came along with the token would end as an outage: no such header can be sent.
+    // No header can hold a line end: one pasted with the token would look like an outage.
     token: z
       .string()
-      .regex(/^[!-~]+$/, 'must be of printable ASCII without spaces')
+      .regex(/^[!-~]+$/, 'must be printable ASCII without spaces')
       .optional()
       .meta({ kind: 'string', description: 'Token for bearer authentication.', secret: 'whole' }),
-    sslCaFile: optionalText('File with the certificate authorities to trust, PEM; for https.'),
+    sslCaFile: optionalText('PEM file with the certificate authorities to trust, for an https URL.'),
     sslCertFile: optionalText('File with the client certificate, PEM.'),
     sslKeyFile: optionalText('File with the client key, PEM.'),
-    timeoutMs: integer('How long the registry may take to answer, in ms.', 5_000, 100, 600_000),
+    timeoutMs: integer('How long the relay waits for an answer of the registry, in ms.', 5_000, 100, 600_000),
     latestTtlMs: integer(
-      'For how long the latest version of a subject is kept before it is asked for again, in ms.',
+      'How long the relay uses the latest version of a subject before it asks the registry again, in ms.',
       60_000,
       0,
       86_400_000,
@@ -196,15 +197,18 @@ export const configSchema = z.strictObject({
   }),
 
   schemas: section({
-    directory: text('Directory of `.avsc` files for `outbox-relay schemas register`.', 'schemas'),
+    directory: text('Directory with the `.avsc` files that the `schemas` commands read.', 'schemas'),
     subjectStrategy: choice(
-      'Subject of an event: `topic` = `<topic>-value`, `record` = full record name, `topic-record` = `<topic>-<full record name>`.',
+      'How the subject of an event is named: `topic` = `<topic>-value`, `record` = the full record name, `topic-record` = `<topic>-<full record name>`.',
       ['topic', 'record', 'topic-record'],
       'topic-record',
     ),
-    namespace: textOrNone('Namespace put before a `type` that has no dot, to give the full record name.', ''),
+    namespace: textOrNone(
+      'Namespace of every `type` that has no dot; together they give the full record name.',
+      '',
+    ),
     typeMatch: choice(
-      'What `type` has to name: `record` = the record of the schema, in a union the branch, by full name, by alias, or without a namespace by simple name; other events are refused. `any` = a schema of one record takes every type, and where a type names no branch of a union the payload has to: `{"<branch>": …}`.',
+      'Whether `type` must name a type of the schema. `record` = it must name the record, or in a union the branch, by full name, by alias, or (without a namespace) by simple name; other events are refused. `any` = a schema of one record takes every type; in a union, an event whose type names no branch must name it in the payload: `{"<branch>": …}`.',
       ['record', 'any'],
       'record',
     ),
@@ -214,10 +218,10 @@ export const configSchema = z.strictObject({
       .meta({
         kind: 'list',
         description:
-          'Versions that subjects are held at, as `<subject>=<version>`; others take the latest. The header `schema-version` of a row wins.',
+          'Subjects with a fixed version, as `<subject>=<version>`; all others use the latest. The header `schema-version` of a row takes precedence.',
       }),
     bytes: choice(
-      'How a payload writes Avro bytes and fixed: `base64` (padded), `base64url` (unpadded), `hex`, or `latin1`, the form of Avro’s own JSON: a character a byte.',
+      'How payloads write Avro `bytes` and `fixed`: `base64` (padded), `base64url` (unpadded), `hex`, or `latin1` (one character per byte, as in Avro’s own JSON).',
       ['base64', 'base64url', 'hex', 'latin1'],
       'base64',
     ),
@@ -225,40 +229,43 @@ export const configSchema = z.strictObject({
 
   topics: section({
     template: text(
-      'Topic of an event; `{aggregatetype}` and `{type}` stand for the columns.',
+      'Topic of an event. `{aggregatetype}` and `{type}` stand for the values of these columns.',
       'outbox.event.{aggregatetype}',
     ),
     allow: z.array(z.string().min(1)).min(1).default(['outbox.event.*']).meta({
       kind: 'list',
       description:
-        'Topics that events may go to; `*` stands for any characters, at the beginning not for `_`. A row can never choose another.',
+        'Topics that events may go to. `*` stands for any characters, but not for `_` at the beginning. No row can choose a topic outside this list.',
     }),
     tombstones: z.array(z.string().min(1)).default([]).meta({
       kind: 'list',
       description:
-        'Topics that take tombstones, compacted ones; `*` stands for any characters. There an event whose payload is NULL or JSON null becomes a record without a value; elsewhere it is refused.',
+        'Compacted topics in which an event whose payload is NULL or JSON null becomes a record without a value (a tombstone). In other topics such an event is refused. `*` stands for any characters.',
     }),
-    create: flag('Create an allowed topic that does not exist, with the settings below.', true),
+    create: flag(
+      'Whether the relay creates a topic that `topics.allow` lists and that does not exist.',
+      true,
+    ),
     createMax: integer(
-      'The relay creates no topic once topics.allow has this many; their names come from rows, and a topic costs every broker.',
+      'Limit on topics: the relay creates none once this many topics match `topics.allow`. Topic names come from rows, and each topic costs every broker.',
       200,
       0,
       1_000_000,
     ),
     createPerMinute: integer(
-      'Most topics that the relay creates in a minute; the stream waits for the next.',
+      'Most topics that the relay creates per minute. An event that needs another one waits, and so does the stream.',
       30,
       1,
       10_000,
     ),
     partitions: integer(
-      'Partitions of a topic the relay creates; -1 = the default of the broker.',
+      'Number of partitions of a topic that the relay creates; -1 = the default of the broker.',
       -1,
       -1,
       100_000,
     ),
     replicationFactor: integer(
-      'Replicas of a topic the relay creates; -1 = the default of the broker.',
+      'Replication factor of a topic that the relay creates; -1 = the default of the broker.',
       -1,
       -1,
       100,
@@ -267,47 +274,47 @@ export const configSchema = z.strictObject({
 
   publish: section({
     producer: choice(
-      'Which producer writes to Kafka: `lean`, our own, or `kafkajs`, the public one of that library, at several times the CPU.',
+      'Which producer writes to Kafka: `lean`, which is part of the relay, or `kafkajs`, the producer of that library, which takes several times the CPU.',
       ['lean', 'kafkajs'],
       'lean',
     ),
     maxTransactionEvents: integer(
-      'Most events in one Kafka transaction; a larger Postgres transaction is split.',
+      'Most events in one Kafka transaction. A larger Postgres transaction is split.',
       10_000,
       1,
       1_000_000,
     ),
     maxTransactionBytes: integer(
-      'Most bytes in one Kafka transaction; a larger Postgres transaction is split.',
+      'Most bytes in one Kafka transaction. A larger Postgres transaction is split.',
       16 * MiB,
       1_024,
       1024 * MiB,
     ),
     batchEvents: integer(
-      'A Kafka transaction takes in no further Postgres transactions once it holds this many events.',
+      'Number of events at which a Kafka transaction is full: it then takes no further Postgres transactions.',
       2_000,
       1,
       1_000_000,
     ),
     batchBytes: integer(
-      'A Kafka transaction takes in no further Postgres transactions once it holds this many bytes.',
+      'Number of bytes at which a Kafka transaction is full: it then takes no further Postgres transactions.',
       MiB,
       1_024,
       1024 * MiB,
     ),
     lingerMs: integer(
-      'Least time from the begin of a Kafka transaction to the begin of the next, for events to share it; the first event after a silence waits not at all, with 0 none does.',
+      'Shortest time between the starts of two Kafka transactions, in ms, so that more events share one. The first event after a pause never waits; with 0 none does.',
       4,
       0,
       10_000,
     ),
     maxRecordBytes: optionalInteger(
-      'Largest encoded event, where it is to be less than its topic takes (max.message.bytes); anything over it is a dead letter.',
+      'Largest encoded event, in bytes, if that is to be less than `max.message.bytes` of its topic. A larger event becomes a dead letter.',
       1_024,
       100 * MiB,
     ),
     maxRowBytes: optionalInteger(
-      'Largest row of the outbox table, as the bytes of its columns in text. It is judged before the payload is read as JSON, which takes up to 31 times its bytes of memory; the dead letter of a larger one holds no payload. Unset: four times publish.maxRecordBytes, or 4 MiB where that is unset too.',
+      'Largest row of the outbox table, in bytes of its columns as text. A larger row becomes a dead letter without its payload. The relay checks this before it parses the payload, since parsing takes up to 31 times the memory. Unset: four times `publish.maxRecordBytes`, or 4 MiB if that is unset too.',
       64 * 1024,
       256 * MiB,
     ),
@@ -315,30 +322,30 @@ export const configSchema = z.strictObject({
 
   capture: section({
     maxInFlightBytes: integer(
-      'Most bytes of events in memory; above it the relay stops reading from Postgres.',
+      'Most bytes of events in memory. Above that the relay stops reading from Postgres until some are published.',
       16 * MiB,
       64 * 1024,
       4096 * MiB,
     ),
     walSenderTimeoutMs: integer(
-      'wal_sender_timeout of our own replication connection, in ms: after that long without a sign of life Postgres frees the slot for a standby.',
+      '`wal_sender_timeout` of the relay’s replication connection, in ms. If the relay is silent for that long, Postgres closes the connection, and a standby can take the slot.',
       10_000,
       3_000,
       600_000,
     ),
     watchdogMs: integer(
-      'Reopen the replication connection when nothing arrived for this long, in ms.',
+      'Time after which the relay reopens a replication connection on which nothing arrives, in ms.',
       15_000,
       3_000,
       600_000,
     ),
     standbyPollMs: integer('How often a standby tries to take the slot, in ms.', 500, 50, 60_000),
     failoverSlot: flag(
-      'Make the slot as a failover slot where Postgres can (17 and newer), so that a standby server with sync_replication_slots keeps a copy of it.',
+      'Whether the relay creates the slot as a failover slot, on Postgres 17 and newer. A standby server with `sync_replication_slots` then keeps a copy of it.',
       true,
     ),
     heartbeatMs: integer(
-      'How often a heartbeat row is written: it moves the slot when only other tables are written and proves that the publication still works.',
+      'How often the relay writes a heartbeat row, in ms. The heartbeat advances the slot while only other tables are written, and proves that the publication still works.',
       10_000,
       500,
       3_600_000,
@@ -347,7 +354,7 @@ export const configSchema = z.strictObject({
 
   deadLetters: section({
     policy: choice(
-      'What happens to an event that cannot be published: `dead-letter` sets it aside and goes on, `park-key` has the later events of its topic and key wait too until it is released, `halt` stops the relay.',
+      'What happens to an event that cannot be published: `dead-letter` = it becomes a dead letter and the stream continues; `park-key` = later events of its topic and key also wait, until the key is released; `halt` = the relay stops.',
       policies,
       'dead-letter',
     ),
@@ -357,63 +364,78 @@ export const configSchema = z.strictObject({
       .meta({
         kind: 'list',
         description:
-          'Policies by topic, as `<topic>=<policy>`; `*` stands for any characters, the first that fits counts. Other topics, and events of no topic, have `deadLetters.policy`.',
+          'Policies by topic, as `<topic>=<policy>`. `*` stands for any characters; the first match counts. `deadLetters.policy` applies to all other events.',
       }),
     topic: optionalText(
-      'Topic that gets a record of each refused event too: its JSON as it is, and the reason in headers. Not one of `topics.allow`.',
+      'Topic that also receives each refused event: its JSON unchanged, with the reason in headers. It must be outside `topics.allow`.',
     ),
     keepClosed: integer(
-      'Closed dead letters (resubmitted, discarded, released) that the relay keeps, the latest ones; 0 = all.',
+      'How many closed dead letters (resubmitted, discarded or released) the relay keeps, newest first; 0 = all.',
       0,
       0,
       100_000_000,
     ),
     keepClosedDays: integer(
-      'For how many days the relay keeps closed dead letters; 0 = for ever.',
+      'How many days the relay keeps closed dead letters; 0 = without limit.',
       0,
       0,
       36_500,
     ),
     stormPercent: integer(
-      'The relay stops when more than this share of the events of a minute is refused, in percent; 100 = never.',
+      'Percentage of refused events within a minute above which the relay stops; 100 = never.',
       50,
       1,
       100,
     ),
-    stormMinEvents: integer('Fewer events in that minute than this never stop it.', 1_000, 1, 1_000_000),
+    stormMinEvents: integer(
+      'How many events that minute must have for `deadLetters.stormPercent` to apply.',
+      1_000,
+      1,
+      1_000_000,
+    ),
   }),
 
   retry: section({
     initialDelayMs: integer(
-      'First pause after a failure, in ms; doubled each time, with full jitter.',
+      'Pause after the first failure, in ms. It doubles with each further failure, with full jitter.',
       100,
       1,
       60_000,
     ),
-    maxDelayMs: integer('Longest pause after a failure, in ms.', 15_000, 10, 600_000),
+    maxDelayMs: integer('Longest pause between two attempts, in ms.', 15_000, 10, 600_000),
     unclearAttempts: integer(
-      'How often an event is tried again whose encoding fails for a reason that may or may not pass, such as a defect, before it becomes a dead letter.',
+      'How many times the relay retries an event whose encoding fails for an unclear reason, such as a bug, before the event becomes a dead letter.',
       5,
       0,
       100,
     ),
-    notReadyAfterMs: integer('After how long of failing `/readyz` turns false, in ms.', 30_000, 0, 3_600_000),
+    notReadyAfterMs: integer(
+      'How long the relay may fail before `/readyz` answers 503, in ms.',
+      30_000,
+      0,
+      3_600_000,
+    ),
   }),
 
   http: section({
-    host: text('Address of /livez, /readyz and /metrics.', '127.0.0.1'),
-    port: integer('Port of /livez, /readyz and /metrics; 0 = any free one.', 9465, 0, 65_535),
+    host: text('Address on which the relay serves `/livez`, `/readyz` and `/metrics`.', '127.0.0.1'),
+    port: integer('Port for `/livez`, `/readyz` and `/metrics`; 0 = any free port.', 9465, 0, 65_535),
   }),
 
   log: section({
     level: choice(
-      'Least severe level that is logged.',
+      'Lowest level that is logged.',
       ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
       'info',
     ),
   }),
 
-  shutdownMs: integer('How long draining may take after SIGTERM, in ms.', 8_000, 100, 600_000),
+  shutdownMs: integer(
+    'Longest time to finish the work in progress after SIGTERM or SIGINT, in ms.',
+    8_000,
+    100,
+    600_000,
+  ),
 });
 
 export type Config = z.output<typeof configSchema>;
@@ -421,14 +443,14 @@ export type Config = z.output<typeof configSchema>;
 const namesFiles = (section: Config['kafka'] | Config['registry']): boolean =>
   (section.sslCaFile ?? section.sslCertFile ?? section.sslKeyFile) !== undefined;
 
-/** Events go to other topics, `verify` reads those, and progress and Kafka's own are nobody else's. */
+/** A legal name outside the event topics, which `verify` reads, the progress topics and Kafka's internal topics. */
 const isDeadLetterTopic = (topic: string, allowed: readonly string[], progressTopic: string): boolean =>
   isLegalTopic(topic) &&
   !isProgressTopic(topic, progressTopic) &&
   !topic.startsWith('__') &&
   !allowList(allowed, progressTopic).test(topic);
 
-/** Each slot has its own progress topic where the setting says so; a row must not reach that of another slot either. */
+/** Whether a row could reach the progress topic of another slot, where the template gives each slot its own. */
 export function reachesOtherProgress(template: string, { topics, kafka }: Config): boolean {
   const another = template.replaceAll('{slot}', 'of_another_slot');
   return another !== template && allowList(topics.allow, kafka.progressTopic).test(another);
@@ -449,15 +471,18 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
       : undefined,
   ({ kafka }) =>
     kafka.saslMechanism === undefined && (kafka.saslUsername ?? kafka.saslPassword) !== undefined
-      ? { key: 'kafka.saslMechanism', message: 'is needed where kafka.saslUsername or kafka.saslPassword is' }
+      ? {
+          key: 'kafka.saslMechanism',
+          message: 'is required if kafka.saslUsername or kafka.saslPassword is set',
+        }
       : undefined,
   ({ kafka }) =>
     !kafka.ssl && namesFiles(kafka)
-      ? { key: 'kafka.ssl', message: 'must be true for certificate files to be used' }
+      ? { key: 'kafka.ssl', message: 'must be true if certificate files are set' }
       : undefined,
   ({ registry }) =>
     !registry.url.startsWith('https:') && namesFiles(registry)
-      ? { key: 'registry.url', message: 'must start with https:// for certificate files to be used' }
+      ? { key: 'registry.url', message: 'must start with https:// if certificate files are set' }
       : undefined,
   ({ kafka, registry }) => {
     const half = Object.entries({ kafka, registry }).find(
@@ -465,15 +490,15 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
     );
     return half === undefined
       ? undefined
-      : { key: `${half[0]}.sslCertFile`, message: `and ${half[0]}.sslKeyFile must be given together` };
+      : { key: `${half[0]}.sslCertFile`, message: `and ${half[0]}.sslKeyFile must be set together` };
   },
   ({ registry }) =>
     registry.token !== undefined && (registry.username ?? registry.password) !== undefined
-      ? { key: 'registry.token', message: 'and registry.username exclude each other' }
+      ? { key: 'registry.token', message: 'and registry.username cannot both be set' }
       : undefined,
   ({ registry }) =>
     registry.password !== undefined && registry.username === undefined
-      ? { key: 'registry.username', message: 'is needed where registry.password is' }
+      ? { key: 'registry.username', message: 'is required if registry.password is set' }
       : undefined,
   (config) =>
     config.publish.batchEvents > config.publish.maxTransactionEvents
@@ -492,7 +517,7 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
       ? {
           key: 'capture.watchdogMs',
           message:
-            'must not be below capture.walSenderTimeoutMs, since a quiet server speaks only every half of that',
+            'must not be below capture.walSenderTimeoutMs: an idle server sends a message only every half of that',
         }
       : undefined,
   (config) =>
@@ -505,7 +530,7 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
       ? undefined
       : {
           key: 'kafka.progressTopic',
-          message: 'must be a legal topic name; only {slot} stands for something',
+          message: 'must be a legal topic name; {slot} is the only placeholder',
         },
   ({ deadLetters: { topic }, topics, kafka }) =>
     topic !== undefined && !isDeadLetterTopic(topic, topics.allow, kafka.progressTopic)

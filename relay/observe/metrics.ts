@@ -31,82 +31,89 @@ const counters = {
   events_published_total: { help: 'Events committed to Kafka.', labels: ['topic'] },
   published_bytes_total: { help: 'Bytes of the encoded events committed to Kafka.' },
   transactions_total: {
-    help: 'Kafka transactions committed: with events, or with a progress record only.',
+    help: 'Kafka transactions committed, by kind: with events, or with a progress record only.',
     labels: ['kind'],
   },
   split_transactions_total: {
-    help: 'Kafka transactions that ended within a Postgres transaction over the limit.',
+    help: 'Kafka transactions that ended inside a Postgres transaction, because that exceeds the limit.',
   },
-  state_changes_total: { help: 'Times a state was entered.', labels: ['state'] },
-  errors_total: { help: 'Errors by code; docs/reference/errors.md lists the codes.', labels: ['code'] },
+  state_changes_total: { help: 'How many times the relay entered each state.', labels: ['state'] },
+  errors_total: { help: 'Errors, by code. docs/reference/errors.md lists the codes.', labels: ['code'] },
   dead_letters_total: {
-    help: 'Events set aside in outbox.dead_letter, by code and the topic they were meant for.',
+    help: 'Events stored in outbox.dead_letter, by code and by the topic they were meant for.',
     labels: ['code', 'topic'],
   },
   retries_total: {
-    help: 'Failed attempts that are repeated after a pause (backoff with full jitter), by what failed.',
+    help: 'Failed attempts that the relay retries after a pause, by dependency.',
     labels: ['dependency'],
   },
   kafka_throttle_seconds_total: {
-    help: 'Time for which Kafka had this client send nothing, by a quota of its client id or user.',
+    help: 'Time for which Kafka throttled the relay because of a quota on its client id or user.',
   },
   unpublished_rows_total: {
-    help: 'Rows on the stream of another table that has all columns of the outbox: written to the wrong table, or under its old name. They are not published.',
+    help: 'Rows on the stream that belong to another table with all columns of the outbox. They were written to the wrong table, or under its old name, and are not published.',
   },
-  sessions_total: { help: 'Replication connections on which the relay began to stream.' },
+  sessions_total: { help: 'Sessions: replication connections on which the relay started to stream.' },
 } as const satisfies Record<string, Described>;
 
 const gauges = {
-  replication_lag_bytes: { help: 'WAL bytes between the server’s position and the committed progress.' },
+  replication_lag_bytes: {
+    help: 'WAL between the committed progress and the current position of Postgres, in bytes.',
+  },
   replication_lag_seconds: {
-    help: 'Age of the oldest transaction that is received and not committed to Kafka; 0 when none waits.',
+    help: 'Age of the oldest transaction that the relay received and has not committed to Kafka; 0 if there is none.',
   },
   in_flight_bytes: { help: 'Bytes of events in memory.' },
-  in_flight_bytes_limit: { help: 'capture.maxInFlightBytes: above it the relay stops reading.' },
-  state: { help: '1 for the state the relay is in, 0 for the others.', labels: ['state'] },
+  in_flight_bytes_limit: {
+    help: 'The setting capture.maxInFlightBytes, above which the relay stops reading.',
+  },
+  state: { help: '1 for the current state of the relay, 0 for the others.', labels: ['state'] },
   circuit_breaker_state: {
-    help: '1 for the state of the breaker of a dependency, 0 for the others: open while nothing is asked of it after a failure, half_open while it is tried again.',
+    help: '1 for the current state of the circuit breaker of a dependency, 0 for the others: open during the pause after a failure, half_open during the next attempt.',
     labels: ['dependency', 'state'],
   },
   retry_attempts: {
-    help: 'Failures of a dependency since it last worked; 0 while it works.',
+    help: 'Failed attempts since the dependency last worked; 0 while it works.',
     labels: ['dependency'],
   },
-  slot_retained_bytes: { help: 'WAL bytes the slot keeps the server from removing.' },
+  slot_retained_bytes: { help: 'WAL that Postgres retains for the slot, in bytes.' },
   slot_safe_wal_size_bytes: {
-    help: 'WAL bytes that may still be written before Postgres may give up the slot (safe_wal_size); +Inf without max_slot_wal_keep_size.',
+    help: 'WAL that can still be written before Postgres may invalidate the slot (safe_wal_size), in bytes; +Inf without max_slot_wal_keep_size.',
   },
   slot_invalidated: {
-    help: '1 for the reason for which Postgres gave up the slot (invalidation_reason), 0 for the others. The relay then stops.',
+    help: '1 for the reason for which Postgres invalidated the slot (invalidation_reason), 0 for the others. The relay then stops.',
     labels: ['reason'],
   },
   slot_wal_status: {
-    help: '1 for the wal_status of the slot, 0 for the others; lost means that events are gone.',
+    help: '1 for the current wal_status of the slot, 0 for the others. lost means that WAL with unpublished events may be gone.',
     labels: ['status'],
   },
-  progress_lsn: { help: 'LSN up to which everything is published, as a number of bytes.' },
+  progress_lsn: { help: 'LSN up to which everything is published, as a number.' },
   heartbeat_round_trip_seconds: {
-    help: 'Time the last heartbeat took from its INSERT back to the relay through the stream.',
+    help: 'Time from the INSERT of the last heartbeat until the relay received it on the stream.',
   },
-  dead_letters_open: { help: 'Dead letters that nobody resubmitted or discarded yet.' },
-  dead_letters_oldest_age_seconds: { help: 'Age of the oldest open dead letter; 0 when there is none.' },
+  dead_letters_open: { help: 'Dead letters that are open: neither resubmitted nor discarded.' },
+  dead_letters_oldest_age_seconds: { help: 'Age of the oldest open dead letter; 0 if there is none.' },
   dead_letters_parked: { help: 'Events that wait behind a refused event of their key.' },
-  parked_keys: { help: 'Keys whose events wait until somebody releases them.' },
-  build_info: { help: 'Always 1; says which release runs.', labels: ['version', 'node'] },
+  parked_keys: { help: 'Keys whose events wait until the key is released.' },
+  build_info: {
+    help: 'Always 1. The labels hold the version of the relay and of Node.',
+    labels: ['version', 'node'],
+  },
 } as const satisfies Record<string, Described>;
 
 const histograms = {
   publish_latency_seconds: {
-    help: 'From commit in Postgres to commit in Kafka, a transaction; clocks of both machines matter.',
+    help: 'Time from the commit in Postgres to the commit in Kafka, per transaction. It compares the clocks of two machines.',
     // A quiet stream takes 3 to 10 ms; an outage of minutes needs no finer step than "over a minute".
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60],
   },
   kafka_commit_seconds: {
-    help: 'From the begin of a Kafka transaction to its commit.',
+    help: 'Time from the start of a Kafka transaction to its commit.',
     buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15],
   },
   batch_events: {
-    help: 'Events in a Kafka transaction.',
+    help: 'Number of events in a Kafka transaction.',
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000],
   },
 } as const satisfies Record<string, Described>;
