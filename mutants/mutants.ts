@@ -420,10 +420,10 @@ export const mutants: readonly Mutant[] = [
     name: 'a duty beside the stream that fails for good ends the stream',
     promise: 'no silence',
     invariants: ['I8'],
-    file: 'relay/upkeep/housekeeping.ts',
+    file: 'relay/upkeep/upkeep.ts',
     find: '      if (this.#mustEnd(duty, failure)) throw failure;',
     replace: "      if (this.#mustEnd(duty, failure) || failure.class === 'stop') throw failure;",
-    tests: ['test/relay/upkeep/housekeeping.pg.test.ts'],
+    tests: ['test/relay/upkeep/upkeep.pg.test.ts'],
     only: 'never stops the stream',
   },
   {

@@ -28,7 +28,7 @@ import type { Topics } from '../publish/topics.ts';
 import { Parking, policyByTopic, type TopicKey } from '../refusals/parking.ts';
 import { StormWatch } from '../refusals/storm.ts';
 import { SameHistory } from '../session/same-history.ts';
-import { Housekeeping } from '../upkeep/housekeeping.ts';
+import { Upkeep } from '../upkeep/upkeep.ts';
 import { Filling, isEventless } from './filling.ts';
 import { Notice } from './notice.ts';
 import { type Released, releaseKeys } from './release.ts';
@@ -67,7 +67,7 @@ export class Streaming {
   readonly #storm: StormWatch;
   readonly #policyOf: (topic: string | null) => Policy;
   readonly #parking: Parking;
-  readonly #housekeeping: Housekeeping;
+  readonly #upkeep: Upkeep;
   /** Aborted when the loops must end: by request, or because one of them failed. */
   readonly #ending = new AbortController();
   readonly #content = new Notice();
@@ -92,7 +92,7 @@ export class Streaming {
     this.#policyOf = policyByTopic(dependencies.config.deadLetters);
     this.#parking = new Parking(dependencies.parked, this.#policyOf);
     const { capture } = dependencies;
-    this.#housekeeping = new Housekeeping({
+    this.#upkeep = new Upkeep({
       ...dependencies,
       progress: () => this.#progress,
       stream: () => capture,
@@ -123,7 +123,7 @@ export class Streaming {
     ended.addEventListener('abort', () => this.#wakeAll());
     if (ended.aborted) this.#wakeAll();
     try {
-      await this.#untilAllEnd([this.#fill(), this.#publish(), ...this.#housekeeping.loops(ended)]);
+      await this.#untilAllEnd([this.#fill(), this.#publish(), ...this.#upkeep.loops(ended)]);
     } catch (error) {
       // The next start then does not see again what it need not: a table as it was before it was altered, for instance.
       if (asRelayError(error).class === 'stop') await this.#use.capture.flush(flushTimeoutMs);
@@ -260,7 +260,7 @@ export class Streaming {
 
   #heed({ beat }: CommittedTransaction): void {
     if (beat === undefined) return;
-    this.#housekeeping.returned(beat, this.#beat);
+    this.#upkeep.returned(beat, this.#beat);
     this.#beat = beat;
   }
 

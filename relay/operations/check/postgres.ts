@@ -256,7 +256,7 @@ const hiddenRows: PostgresCheck = {
   },
 };
 
-/** What housekeeping calls, as the settings have it. */
+/** What upkeep calls, as the settings have it. */
 const functionsOfRelay = ({ outbox, deadLetters }: Config): string[] => [
   ...(outbox.partitionsDaysAhead > 0 ? ['outbox.ensure_partition(date)'] : []),
   ...(deadLetters.keepClosedDays > 0 ? ['outbox.purge_dead_letters(text, interval, text[])'] : []),

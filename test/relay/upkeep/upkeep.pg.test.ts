@@ -8,7 +8,7 @@ import { RelayError } from '../../../relay/errors.ts';
 import { purgeClosed } from '../../../relay/ledger/purge.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
-import { Housekeeping } from '../../../relay/upkeep/housekeeping.ts';
+import { Upkeep } from '../../../relay/upkeep/upkeep.ts';
 import { type OutboxDatabase, openCapture, openOutboxDatabase } from '../capture/database.ts';
 import type { Settings } from '../settings.ts';
 
@@ -32,7 +32,7 @@ const progressOf = (slot: string): Progress => ({
 
 type Kept = AsyncDisposable & {
   readonly abort: AbortController;
-  readonly housekeeping: Housekeeping;
+  readonly upkeep: Upkeep;
   readonly warnings: ({ err: { code: string } } & Record<string, unknown>)[];
   /** How often the progress was looked at, which each round of duties does. */
   readonly looks: () => number;
@@ -54,7 +54,7 @@ async function keep(
       write: (line: string) => void warnings.push(JSON.parse(line)),
     },
   );
-  const housekeeping = new Housekeeping({
+  const upkeep = new Upkeep({
     config,
     pool,
     log,
@@ -71,7 +71,7 @@ async function keep(
     }),
   });
   const abort = new AbortController();
-  const loops = housekeeping.loops(abort.signal);
+  const loops = upkeep.loops(abort.signal);
   for (const loop of loops) loop.catch(() => abort.abort());
   const ended = Promise.allSettled(loops).then((all): RelayError | undefined => {
     const failed = all.find((each) => each.status === 'rejected');
@@ -80,7 +80,7 @@ async function keep(
   });
   return {
     abort,
-    housekeeping,
+    upkeep,
     warnings,
     looks: () => looks,
     ended,
@@ -238,11 +238,11 @@ describe('what is noticed', () => {
   test('a heartbeat that was left out: the publication was away for a while', async () => {
     const config = await newSlot({ CAPTURE_HEARTBEAT_MS: 3_600_000 });
     await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
-    const { housekeeping } = kept;
-    housekeeping.returned(4, 3);
-    housekeeping.returned(4, 4); // seen again after a reconnect
-    housekeeping.returned(3, 4);
-    expect(() => housekeeping.returned(6, 4)).toThrow(expect.objectContaining({ code: 'PUBLICATION_GAP' }));
+    const { upkeep } = kept;
+    upkeep.returned(4, 3);
+    upkeep.returned(4, 4); // seen again after a reconnect
+    upkeep.returned(3, 4);
+    expect(() => upkeep.returned(6, 4)).toThrow(expect.objectContaining({ code: 'PUBLICATION_GAP' }));
   });
 });
 

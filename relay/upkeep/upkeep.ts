@@ -71,7 +71,7 @@ const countShare = 0.01;
 /** One row of a view in shared memory, 0.2 ms: often enough to see a slot that is about to be lost before it is. */
 const slotIntervalMs = 1_000;
 
-export type HousekeepingDependencies = {
+export type UpkeepDependencies = {
   readonly config: Config;
   readonly pool: pg.Pool;
   readonly log: Logger;
@@ -87,10 +87,10 @@ export type HousekeepingDependencies = {
   };
 };
 
-type Duty = (this: Housekeeping, signal: AbortSignal) => Promise<void>;
+type Duty = (this: Upkeep, signal: AbortSignal) => Promise<void>;
 
-export class Housekeeping {
-  readonly #use: HousekeepingDependencies;
+export class Upkeep {
+  readonly #use: UpkeepDependencies;
   readonly #lookalikes = new Map<string, number>();
   #pending: Heartbeat | undefined;
   #partitionsDueMs = Number.NEGATIVE_INFINITY;
@@ -99,7 +99,7 @@ export class Housekeeping {
   #purgeDueMs = Number.NEGATIVE_INFINITY;
   #countDueMs = Number.NEGATIVE_INFINITY;
 
-  constructor(dependencies: HousekeepingDependencies) {
+  constructor(dependencies: UpkeepDependencies) {
     this.#use = dependencies;
   }
 
@@ -152,7 +152,7 @@ export class Housekeeping {
       if (this.#mustEnd(duty, failure)) throw failure;
       this.#use.metrics.countError(failure.code);
       const level = failure.class === 'stop' ? 'error' : 'warn';
-      this.#use.log[level]({ err: failure }, 'housekeeping failed, it will be tried again');
+      this.#use.log[level]({ err: failure }, 'upkeep failed, it will be tried again');
     }
   }
 
