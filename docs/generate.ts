@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { createProgram } from '../relay/commands/program.ts';
 import { type Setting, settings } from '../relay/config/config.ts';
-import { type ErrorCode, errorTable, exitCodeOf, exitCodes, RelayError } from '../relay/errors.ts';
+import { type ErrorCode, errorTable, exitCodes, hints } from '../relay/errors.ts';
 import { documentedMetrics } from '../relay/observe/metrics.ts';
 import { avroDocument, avroFile } from './avro.ts';
 import { code, table } from './markdown.ts';
@@ -38,11 +38,11 @@ export const tables: Readonly<Record<string, () => string>> = {
   errors: () =>
     table(
       ['code', 'class', 'exit code', 'what to do'],
-      Object.entries(errorTable).map(([name, { class: kind, hint }]) => [
+      (Object.keys(errorTable) as ErrorCode[]).map((name) => [
         code(name),
-        kind,
-        exitOf(name as ErrorCode),
-        hint,
+        errorTable[name].class,
+        exitOf(name),
+        hints[name],
       ]),
     ),
   'exit-codes': () =>
@@ -66,7 +66,7 @@ const exitCodeMeanings: Readonly<Record<(typeof exitCodes)[keyof typeof exitCode
   1: 'the command ran and found something: a failed check, a missing event',
   64: 'wrong arguments or configuration',
   69: 'a server did not answer; only from one-shot commands, `run` goes on trying',
-  70: 'a defect of the relay',
+  70: 'a bug in the relay',
   77: 'credentials or rights',
   78: 'the relay stopped itself; the code and the hint say what to do, restarting does not help',
 };
@@ -91,7 +91,7 @@ function defaultOf({ default: value, kind }: Setting): string {
 
 /** An event that goes to the dead letters ends no process, and `run` ends for nothing that can pass. */
 function exitOf(name: ErrorCode): string {
-  return errorTable[name].class === 'stop' ? String(exitCodeOf(new RelayError(name, ''))) : '';
+  return errorTable[name].class === 'stop' ? String(exitCodes[errorTable[name].exit]) : '';
 }
 
 function leaves(command: Command): Command[] {

@@ -1,10 +1,10 @@
 /** `outbox-relay adopt`: accept by hand what the relay refuses by itself. */
 import { Argument, Command } from 'commander';
-import { exitCodes } from '../errors.ts';
+import { type Adoption, adoptions, exitCodes } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { createLogger } from '../observe/log.ts';
-import { type Adopted, type Adoption, adopt, adoptions } from '../operations/adopt.ts';
+import { type Adopted, adopt } from '../operations/adopt.ts';
 import type { Load } from './load.ts';
 import { print } from './output.ts';
 
@@ -32,7 +32,7 @@ export function adoptCommand(load: Load): Command {
   return new Command('adopt')
     .summary('accept a changed database, slot or progress by hand')
     .description('Writes a new progress, so that the relay goes on from what the database is now.')
-    .addArgument(new Argument('<what>', 'what to accept').choices(Object.keys(adoptions)))
+    .addArgument(new Argument('<what>', 'what to accept').choices(adoptions))
     .option('--yes', 'write it')
     .option('--json', 'print one JSON object')
     .addHelpText('after', help)

@@ -1,7 +1,7 @@
 /** The command line: which commands there are, and how an error leaves the process. */
 import { Command, CommanderError } from 'commander';
 import { version } from '../config/version.ts';
-import { asRelayError, exitCodeOf, exitCodes, type RelayError } from '../errors.ts';
+import { asRelayError, exitCodes, type RelayError } from '../errors.ts';
 import { printableText } from '../observe/printable.ts';
 import { adoptCommand } from './adopt.ts';
 import { checkCommand } from './check.ts';
@@ -79,7 +79,7 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     const failure = asRelayError(error);
     process.stderr.write(printableText(describeFailure(failure)));
-    return exitCodeOf(failure);
+    return exitCodes[failure.entry.exit];
   }
 }
 

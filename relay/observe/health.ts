@@ -4,7 +4,7 @@
  * over when something is published, not when a state is reached: a relay whose sessions die one after another reaches
  * every state again and again, and so does one that takes turns with another at that.
  */
-import type { RelayError } from '../errors.ts';
+import type { Dependency, RelayError } from '../errors.ts';
 import type { RelayState } from './state.ts';
 
 export type { RelayState } from './state.ts';
@@ -26,10 +26,6 @@ export type Readiness = {
   /** What is being retried; absent while all works. */
   readonly retrying?: readonly Retry[];
 };
-
-/** What the relay depends on. `relay` is itself: a failure that no server is to blame for. */
-export const dependencies = ['postgres', 'kafka', 'registry', 'relay'] as const;
-export type Dependency = (typeof dependencies)[number];
 
 /**
  * - `closed`: works, or was not asked yet.
@@ -62,17 +58,6 @@ const reasons: Readonly<Record<RelayState, string>> = {
   streaming: 'publishing events',
   draining: 'shutting down',
 };
-
-/** Whom a failure is laid to; the first match counts. */
-const dependencyPatterns: readonly (readonly [RegExp, Dependency])[] = [
-  [/^(POSTGRES|REPLICATION|SLOT|PUBLICATION|OUTBOX)_/, 'postgres'],
-  [/^(KAFKA|PUBLISH|PRODUCER|TOPIC|TRANSACTION)_/, 'kafka'],
-  [/^(REGISTRY|SCHEMA)_/, 'registry'],
-];
-
-export function dependencyOf(code: string): Dependency {
-  return dependencyPatterns.find(([pattern]) => pattern.test(code))?.[1] ?? 'relay';
-}
 
 type Failing = { readonly code: string; readonly sinceMs: number; attempts: number; nextMs: number };
 
@@ -117,7 +102,7 @@ export class Health {
     this.#isPeerActive = false;
     const nowMs = this.#now();
     this.#failure = { error, sinceMs: this.#failure?.sinceMs ?? nowMs, lastMs: nowMs };
-    const dependency = dependencyOf(error.code);
+    const { dependency } = error.entry;
     const before = this.#failing.get(dependency);
     this.#failing.set(dependency, {
       code: error.code,

@@ -4,9 +4,9 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { version } from '../config/version.ts';
-import type { ErrorCode } from '../errors.ts';
+import { dependencies, type ErrorCode, errorTable } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
-import { breakerStates, dependencies, dependencyOf, type Retry } from './health.ts';
+import { breakerStates, type Retry } from './health.ts';
 import { type RelayState, relayStates } from './state.ts';
 
 const prefix = 'outbox_relay_';
@@ -238,7 +238,7 @@ export function createMetrics(options: { readonly process?: boolean } = {}) {
     },
 
     countRetry(code: ErrorCode): void {
-      counter.retries_total.inc({ dependency: dependencyOf(code) });
+      counter.retries_total.inc({ dependency: errorTable[code].dependency });
     },
 
     /** @param retries what is being retried; all else works */

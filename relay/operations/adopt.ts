@@ -12,7 +12,7 @@ import { createSlot, readSlot } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
 import { createPool, query } from '../connect/postgres.ts';
-import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
+import { type Adoption, asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import { giveUp, reopenUnread } from '../ledger/give-up.ts';
 import { beginDecisions, type Session, storeAdopted } from '../ledger/session.ts';
 import { forgetCovered } from '../ledger/snapshots.ts';
@@ -22,17 +22,6 @@ import { readDecided } from '../recover/letters.ts';
 import { progressAt } from '../session/database-state.ts';
 import { type Held, type Means, whileHoldingSlot } from '../session/hold.ts';
 import { checkLineage } from '../session/lineage.ts';
-
-/** What can be adopted, and the refusals that it answers. */
-export const adoptions = {
-  database: ['LINEAGE_OTHER_DATABASE', 'LINEAGE_REWOUND'],
-  slot: ['LINEAGE_SLOT_AHEAD'],
-  progress: ['LINEAGE_PROGRESS_LOST', 'PROGRESS_UNREADABLE'],
-  'new-slot': ['SLOT_MISSING', 'SLOT_INVALIDATED'],
-  gap: ['PUBLICATION_GAP'],
-} as const satisfies Record<string, readonly ErrorCode[]>;
-
-export type Adoption = keyof typeof adoptions;
 
 export type Adopted = {
   /** The refusal that was found, and is answered. */
@@ -154,7 +143,7 @@ function findRefusal(
   if (found === undefined && what === 'gap')
     return new RelayError('PUBLICATION_GAP', `heartbeats up to ${database.beat} need not come back`);
   if (found === undefined) throw nothingToAdopt(what, 'progress and database belong together');
-  if (!(adoptions[what] as readonly ErrorCode[]).includes(found.code))
+  if (found.entry.adopt !== what)
     throw nothingToAdopt(what, `what is found is ${found.code}: ${found.message}`);
   return found;
 }

@@ -35,16 +35,6 @@ export type Places = {
   readonly admin: Admin;
 };
 
-/** What a new slot and the comparison put right. */
-const recoverable: ReadonlySet<ErrorCode> = new Set([
-  'SLOT_MISSING',
-  'SLOT_INVALIDATED',
-  'LINEAGE_SLOT_AHEAD',
-  'RECOVERY_UNFINISHED',
-  'LINEAGE_PROGRESS_LOST',
-  'PUBLICATION_GAP',
-]);
-
 /** @throws RelayError SLOT_IN_USE while somebody streams from the slot; PUBLICATION_MISSING; POSTGRES_*, KAFKA_* */
 export async function lookForLoss(places: Places): Promise<Loss> {
   const { config, pool } = places;
@@ -96,15 +86,17 @@ export function assertRecoverable(
     skipsUnreadable,
   }: { readonly isForced: boolean; readonly acceptsRewound: boolean; readonly skipsUnreadable: boolean },
 ): void {
-  for (const failure of found)
-    if (!recoverable.has(failure.code) && !(failure.code === 'LINEAGE_REWOUND' && acceptsRewound))
-      throw failure;
+  for (const failure of found) if (!isRecoverable(failure, acceptsRewound)) throw failure;
   // That the history is another one, or that a row cannot be read, may show only on the stream, so it is taken at its word.
   if (found.length === 0 && !isForced && !acceptsRewound && !skipsUnreadable)
     throw new RelayError(
       'CONFIG_INVALID',
       'recover: nothing is lost: slot, progress and publication belong together; --skip-unreadable passes over a row that stops the relay with ROW_UNREADABLE, --force compares the table with Kafka all the same',
     );
+}
+
+function isRecoverable({ entry }: RelayError, acceptsRewound: boolean): boolean {
+  return entry.recover === 'always' || (entry.recover === '--accept-rewound' && acceptsRewound);
 }
 
 async function lookAtSlot(

@@ -179,8 +179,8 @@ export class Streaming {
    * events from being published for as long as nobody removes it. Where the connection is gone another relay may have the
    * slot by now; this one publishes until that one fences it, and that one reads the progress only then.
    */
-  async #commitBefore({ code }: RelayError): Promise<void> {
-    if (!doubtsHistory.has(code)) await this.#allCommitted();
+  async #commitBefore({ entry }: RelayError): Promise<void> {
+    if (!entry.doubtsHistory) await this.#allCommitted();
   }
 
   get #isEnding(): boolean {
@@ -421,9 +421,6 @@ export class Streaming {
     for (const { code, topic } of deadLetters) metrics.countDeadLetter(code, topic ?? undefined);
   }
 }
-
-/** Faults that say that the stream is not the one the progress speaks of: what came before them is in doubt too. */
-const doubtsHistory: ReadonlySet<string> = new Set(['LINEAGE_REWOUND', 'PUBLICATION_GAP']);
 
 /** For the last acknowledgement to arrive; without it the next start only reads a second of WAL again. */
 const flushTimeoutMs = 1_000;

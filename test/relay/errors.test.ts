@@ -1,47 +1,92 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { documentedCommands } from '../../relay/commands/program.ts';
+import { createProgram, documentedCommands } from '../../relay/commands/program.ts';
 import {
+  adoptions,
   asRelayError,
   type ErrorCode,
   errorTable,
-  exitCodeOf,
-  exitCodes,
+  hints,
   RelayError,
 } from '../../relay/errors.ts';
 
-/** Commands that hints already speak of and that are still to come. */
-const announced: string[] = [];
-
 const codes = Object.keys(errorTable) as ErrorCode[];
+const root = join(import.meta.dirname, '../../relay');
+const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && file !== 'errors.ts')
+  .map((file) => readFileSync(join(root, file), 'utf8'));
 
 describe.each(codes)('%s', (code) => {
-  const error = new RelayError(code, 'what happened', { cause: new Error('below') });
+  const entry = errorTable[code];
+  const hint = hints[code];
 
-  test('takes class and hint from the table and keeps its cause', () => {
+  test('is a code that some place uses', () => {
     expect(code).toMatch(/^[A-Z]+(_[A-Z]+)*$/);
-    expect(['retry', 'quarantine', 'stop']).toContain(error.class);
-    expect(error.hint).toBe(errorTable[code].hint);
-    expect(error.hint).toMatch(/^[A-Z].*\.$/s);
-    expect(error.cause).toMatchObject({ message: 'below' });
+    expect(sources.some((text) => text.includes(`'${code}'`))).toBe(true);
   });
 
-  test('ends the process with a code that is not success and not a finding', () => {
-    const { ok, findings, ...failures } = exitCodes;
-    expect([ok, findings]).not.toContain(exitCodeOf(error));
-    expect(Object.values(failures)).toContain(exitCodeOf(error));
+  test('exits with what its class allows', () => {
+    if (entry.class === 'retry') expect(entry.exit).toBe('unavailable');
+    else if (entry.class === 'quarantine') expect(entry.exit).toBe('stopped');
+    else expect(entry.exit).not.toBe('unavailable');
   });
 
-  test('names only commands that exist in its hint', () => {
-    for (const [, command] of error.hint.matchAll(/`outbox-relay (\w+)/g))
-      expect([...documentedCommands(), ...announced]).toContain(command);
+  test('is retried if it is an outage, and blames a server', () => {
+    if (!entry.isOutage) return;
+    expect(entry.class).toBe('retry');
+    expect(code).toBe(`${entry.dependency.toUpperCase()}_UNAVAILABLE`);
+  });
+
+  test('stops the relay if a person has to recover or adopt, and says with which command', () => {
+    const option = entry.recover === 'always' ? '' : ` ${entry.recover}`;
+    if (entry.recover !== undefined) expect(hint).toContain(`\`outbox-relay recover${option}\``);
+    else expect(hint).not.toContain('`outbox-relay recover');
+    for (const [, adoption] of hint.matchAll(/`outbox-relay adopt ([a-z-]+)`/g))
+      expect(adoption).toBe(entry.adopt);
+    if (entry.recover !== undefined || entry.adopt !== undefined) expect(entry.class).toBe('stop');
+  });
+
+  test('has a hint of whole sentences that names only commands that exist', () => {
+    expect(hint).toMatch(/^[A-Z].*\.$/s);
+    for (const [, command] of hint.matchAll(/`outbox-relay (\w+)/g))
+      expect(documentedCommands()).toContain(command);
   });
 });
 
-test('an outage ends a one-shot command with 69, a refusal to go on with 78', () => {
-  expect(exitCodeOf(new RelayError('KAFKA_UNAVAILABLE', ''))).toBe(69);
-  expect(exitCodeOf(new RelayError('LINEAGE_REWOUND', ''))).toBe(78);
-  expect(exitCodeOf(new RelayError('POSTGRES_UNAUTHORIZED', ''))).toBe(77);
-  expect(exitCodeOf(new RelayError('CONFIG_INVALID', ''))).toBe(64);
+test.each(adoptions)('adopt --help names the codes that %s accepts', (adoption) => {
+  const paragraph = new RegExp(`^  ${adoption} .*(?:\\n {5}.*)*`, 'm').exec(helpOf('adopt'))?.[0] ?? '';
+  const accepted = codes.filter((code) => errorTable[code].adopt === adoption);
+  expect(accepted).not.toEqual([]);
+  for (const code of codes) expect(paragraph.includes(code), code).toBe(accepted.includes(code));
+});
+
+test('recover --help names the codes that it repairs', () => {
+  const help = helpOf('recover');
+  const repaired = codes.filter((code) => errorTable[code].recover === 'always');
+  expect(repaired.filter((code) => !help.includes(code))).toEqual([]);
+});
+
+function helpOf(name: string): string {
+  let help = '';
+  const command = createProgram().commands.find((each) => each.name() === name);
+  command?.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+  return help;
+}
+
+test('each server has one code for its outage', () => {
+  const outages = codes.filter((code) => errorTable[code].isOutage);
+  expect(outages.map((code) => errorTable[code].dependency).sort()).toEqual([
+    'kafka',
+    'postgres',
+    'registry',
+  ]);
+});
+
+test('a relay error reads its class and hint from the table and keeps its cause', () => {
+  const cause = new Error('below');
+  const error = new RelayError('SLOT_MISSING', 'gone', { cause });
+  expect(error).toMatchObject({ class: 'stop', hint: hints.SLOT_MISSING, cause });
 });
 
 test('an unexpected error becomes INTERNAL, which stops, and keeps what it was', () => {
@@ -53,9 +98,4 @@ test('an unexpected error becomes INTERNAL, which stops, and keeps what it was',
 test('a relay error stays itself', () => {
   const error = new RelayError('SLOT_IN_USE', 'taken');
   expect(asRelayError(error)).toBe(error);
-});
-
-test('exit codes are all different', () => {
-  const values = Object.values(exitCodes);
-  expect(new Set(values).size).toBe(values.length);
 });

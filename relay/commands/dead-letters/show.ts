@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type pg from 'pg';
 import { createPool } from '../../connect/postgres.ts';
-import { errorTable } from '../../errors.ts';
+import { hints } from '../../errors.ts';
 import { printable } from '../../observe/printable.ts';
 import { type Letter, type LetterAction, parseLetterName } from '../../operations/dead-letters/letter.ts';
 import {
@@ -116,7 +116,7 @@ function linesOf(name: string, text: string): string[][] {
 
 /** A code of another release has none here. */
 function hintOf(code: string): string {
-  return (errorTable as Readonly<Record<string, { readonly hint: string }>>)[code]?.hint ?? 'none';
+  return (hints as Readonly<Record<string, string>>)[code] ?? 'none';
 }
 
 function idOf(schemaId: number | null): string {

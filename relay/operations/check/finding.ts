@@ -63,7 +63,7 @@ async function answerOf<Context>(
     return { verdict: fail(`no answer within ${timeoutMs / 1000} s`, fix), cause: 'outage' };
   } catch (error) {
     const failure = asRelayError(error);
-    const cause = failure.code.endsWith('_UNAVAILABLE') ? 'outage' : 'error';
+    const cause = failure.entry.isOutage ? 'outage' : 'error';
     return { verdict: fail(failure.message, failure.hint), cause };
   } finally {
     clearTimeout(timer);

@@ -8,7 +8,7 @@ import { readSlot } from '../../capture/slot.ts';
 import type { Config } from '../../config/config.ts';
 import { postgresError, query, quoteTable } from '../../connect/postgres.ts';
 import { rowSecurity } from '../../connect/postgres-session.ts';
-import { errorTable, RelayError } from '../../errors.ts';
+import { hints, RelayError } from '../../errors.ts';
 import { readMarks } from '../../ledger/bookkeeping.ts';
 import { readStandbyNames, standbyHint } from '../../ledger/standbys.ts';
 import { findStrangers } from '../migrate/owners.ts';
@@ -252,7 +252,7 @@ const hiddenRows: PostgresCheck = {
     const hiding = rows.filter(({ shown }) => !shown).map(({ name }) => name);
     const names = rows.map(({ name }) => name).join(', ');
     if (hiding.length === 0) return ok(`on for ${names}; a policy shows the role every row`);
-    return fail(`may hide rows of ${hiding.join(', ')}`, errorTable.POSTGRES_ROWS_HIDDEN.hint);
+    return fail(`may hide rows of ${hiding.join(', ')}`, hints.POSTGRES_ROWS_HIDDEN);
   },
 };
 
@@ -350,7 +350,7 @@ const slot: PostgresCheck = {
     const found = await readSlot(pool, config.slot);
     if (found === undefined) {
       if (!(await hasMark({ pool, config }))) return ok(`${config.slot} is absent; the first start makes it`);
-      return fail(`${config.slot} was used before and is gone`, errorTable.SLOT_MISSING.hint);
+      return fail(`${config.slot} was used before and is gone`, hints.SLOT_MISSING);
     }
     const state = found.isActive ? `a relay streams (walsender ${found.activePid})` : 'no relay streams';
     const described = `${config.slot}: ${state}, ${describeBytes(found.retainedBytes)} of WAL retained, ${describeSlotHealth(found)}`;

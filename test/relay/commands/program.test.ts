@@ -63,7 +63,9 @@ test('a server that is not there ends with 69, its code and what to do', async (
     DATABASE_URL: `postgres://relay:sesame@127.0.0.1:${await freePort()}/shop`,
   });
   expect(code).toBe(69);
-  expect(stderr).toMatch(/^error POSTGRES_UNAVAILABLE: .*ECONNREFUSED.*\n {2}Postgres cannot be reached/);
+  expect(stderr).toMatch(
+    /^error POSTGRES_UNAVAILABLE: .*ECONNREFUSED.*\n {2}The relay cannot reach Postgres/,
+  );
 });
 
 test('a server that accepts and never answers does not keep the process', async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import { errorTable, RelayError } from '../../../relay/errors.ts';
-import { dependencyOf, Health } from '../../../relay/observe/health.ts';
+import { Health } from '../../../relay/observe/health.ts';
 
 let nowMs = 0;
 let health: Health;
@@ -152,6 +152,6 @@ test('a relay that waits for its peer retries nothing', () => {
 
 test('every code that is retried is laid to a server, but for what the relay itself does not understand', () => {
   const retried = Object.entries(errorTable).filter(([, entry]) => entry.class === 'retry');
-  const ofNobody = retried.filter(([code]) => dependencyOf(code) === 'relay').map(([code]) => code);
+  const ofNobody = retried.filter(([, entry]) => entry.dependency === 'relay').map(([code]) => code);
   expect(ofNobody).toEqual(['ENCODING_UNCLEAR']);
 });
