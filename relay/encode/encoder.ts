@@ -10,9 +10,10 @@ import { keyLengthMax, maxRowBytesOf, nameLengthMax } from '../config/row-size.t
 import { type ErrorCode, RelayError } from '../errors.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { type TypeMatch, writerOf } from './event-type.ts';
-import { AvroMismatch, type AvroWriter } from './formats/avro/writer.ts';
 import { ByteSink } from './formats/byte-sink.ts';
+import type { ValueWriter } from './formats/format.ts';
 import { parseLosslessJson } from './formats/json.ts';
+import { ValueMismatch } from './formats/mismatch.ts';
 import { buildHeaders, HeadersInvalid, mayNameVersion, namedVersion, positionHeaders } from './headers.ts';
 import { partitionOf } from './murmur2.ts';
 import {
@@ -68,7 +69,7 @@ type Target = Destination & {
   readonly subject: string;
   readonly schema: UsableSchema;
   /** Of the type of the schema that the event's type names. */
-  readonly write: AvroWriter;
+  readonly write: ValueWriter;
   /** The version it is held at; null where it is the latest. */
   readonly version: number | null;
 };
@@ -289,7 +290,7 @@ export class Encoder {
     try {
       target.write(value, sink);
     } catch (error) {
-      if (!(error instanceof AvroMismatch)) throw error;
+      if (!(error instanceof ValueMismatch)) throw error;
       throw new NotPublishable('PAYLOAD_INVALID', `expected ${error.expected}, found ${error.found}`, names, {
         path: error.path,
       });

@@ -2,7 +2,7 @@
  * Owns which type of a schema an event is of: the one that its `type` names. The promise that no event is published as
  * another one of the same topic rests on it, for their fields may be alike. Pure.
  */
-import type { AvroWriter, NamedWriter, SchemaWriters } from './formats/avro/writer.ts';
+import type { NamedWriter, SchemaWriters, ValueWriter } from './formats/format.ts';
 
 /** `record`: the type names a type of the schema. `any`: it may name none, where nothing has to be guessed. */
 export type TypeMatch = 'record' | 'any';
@@ -20,7 +20,7 @@ export function writerOf(
   type: string,
   namespace: string,
   match: TypeMatch,
-): AvroWriter | string {
+): ValueWriter | string {
   const { named, isUnion } = writers;
   // A schema of a string, an array, a map: there is no name that could be right or wrong.
   if (named.length === 0) return writers.write;

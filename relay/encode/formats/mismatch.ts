@@ -4,8 +4,8 @@
  */
 import { ExactNumber } from './exact-number.ts';
 
-export class AvroMismatch extends Error {
-  override readonly name = 'AvroMismatch';
+export class ValueMismatch extends Error {
+  override readonly name = 'ValueMismatch';
   /** JSON path, `$.lines[3].price`; `[*]` stands for a map's key, which is payload. */
   path = '$';
   readonly expected: string;
@@ -28,7 +28,7 @@ export class AvroMismatch extends Error {
 
 /** `error`, told one step of the path where it is a mismatch. */
 export function within(error: unknown, segment: string): unknown {
-  return error instanceof AvroMismatch ? error.within(segment) : error;
+  return error instanceof ValueMismatch ? error.within(segment) : error;
 }
 
 /** The JSON type of `value` in words. */

@@ -11,6 +11,7 @@
 import type { Config } from '../../config/config.ts';
 import { type Answer, RegistryHttp } from '../../connect/registry-http.ts';
 import { RelayError } from '../../errors.ts';
+import { formatOf } from '../formats/formats.ts';
 import { isPossibleSubject } from '../route.ts';
 import type { RegisteredSchema, SchemaSource } from './schemas.ts';
 
@@ -153,10 +154,10 @@ export class RegistryClient implements SchemaSource {
 
   /** @param holder what holds the schema, as a message names it */
   async #resolve(answer: Answer, doing: string, holder: string): Promise<Omit<RegisteredSchema, 'id'>> {
-    refuseUnlessAvro(answer.body?.schemaType, holder);
+    const { schemaType } = formatOf(answer.body?.schemaType, holder);
     const references: string[] = [];
     await this.#collect(readReferences(answer), new Set(), references);
-    return { schemaText: readText(answer, doing), references };
+    return { schemaType, schemaText: readText(answer, doing), references };
   }
 
   /** The texts of what is referred to, each once, what it builds on before it. */
@@ -169,7 +170,7 @@ export class RegistryClient implements SchemaSource {
       const answer = await this.#ask(doing, 'GET', path);
       // A reference into nothing makes the schema unusable, which its parser will say.
       if (answer === undefined) continue;
-      refuseUnlessAvro(answer.body?.schemaType, `version ${version} of ${subject}`);
+      formatOf(answer.body?.schemaType, `version ${version} of ${subject}`);
       await this.#collect(readReferences(answer), seen, texts);
       texts.push(readText(answer, doing));
     }
@@ -220,17 +221,6 @@ function readId({ body }: Answer, doing: string): number {
       `${doing}: the id ${id} does not fit the four bytes that stand before each value`,
     );
   return id;
-}
-
-/**
- * Some JSON Schemas read as Avro; their subject's consumers expect JSON.
- * @param schemaType as the registry gives it: absent for Avro
- * @throws RelayError SCHEMA_INVALID
- */
-export function refuseUnlessAvro(schemaType: unknown, holder: string): void {
-  if (schemaType === undefined || schemaType === null || schemaType === 'AVRO') return;
-  const type = schemaType === 'PROTOBUF' ? 'Protobuf' : String(schemaType).slice(0, 40);
-  throw new RelayError('SCHEMA_INVALID', `${holder} holds a ${type} schema; only Avro is supported`);
 }
 
 function readVersion({ body }: Answer, doing: string): number {

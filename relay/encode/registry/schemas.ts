@@ -9,14 +9,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import { asRelayError, type ErrorCode, RelayError } from '../../errors.ts';
 import { BoundedMap } from '../bounded-map.ts';
-import type { BytesForm } from '../formats/avro/codec.ts';
-import { compileSchema, parseAvroSchema, type SchemaWriters } from '../formats/avro/writer.ts';
+import type { BytesForm, SchemaWriters } from '../formats/format.ts';
+import { formatOf } from '../formats/formats.ts';
 import { isPossibleSubject } from '../route.ts';
 
 /** A version as the registry gives it; `references` are the texts of the named schemas it uses. */
 export type RegisteredSchema = {
   readonly id: number;
   readonly schemaText: string;
+  /** As the registry names it; absent for Avro. */
+  readonly schemaType?: string | undefined;
   readonly references: readonly string[];
 };
 
@@ -30,7 +32,7 @@ export interface SchemaSource {
 
 export type UsableSchema = {
   readonly id: number;
-  /** What stands before the Avro bytes. */
+  /** What stands before each value. */
   readonly framing: Buffer;
   readonly writers: SchemaWriters;
   readonly registered: RegisteredSchema;
@@ -229,8 +231,9 @@ export class Schemas {
     const isMoved = before !== undefined && isUsable(before) && isSameText(before, found);
     if (known !== undefined || isMoved) this.#distrust(subject, found.id);
     try {
-      const writers = compileSchema(parseAvroSchema(found.schemaText, [...found.references]), this.#bytes);
-      const usable = { id: found.id, framing: framing(found.id), writers, registered: found };
+      const format = formatOf(found.schemaType, `subject ${subject}`);
+      const writers = format.compile(found.schemaText, found.references, this.#bytes);
+      const usable = { id: found.id, framing: format.framing(found.id), writers, registered: found };
       this.#compiled.set(String(found.id), usable, bytesOf(found));
       return usable;
     } catch (error) {
@@ -270,11 +273,4 @@ function keyOf(subject: string, version: number | null): string {
 
 export function isUsable(schema: UsableSchema | UnusableSchema): schema is UsableSchema {
   return 'writers' in schema;
-}
-
-/** Confluent wire format: a zero byte, then the schema id. */
-function framing(schemaId: number): Buffer {
-  const prefix = Buffer.alloc(5);
-  prefix.writeInt32BE(schemaId, 1);
-  return prefix;
 }

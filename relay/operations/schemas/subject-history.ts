@@ -6,12 +6,9 @@
  */
 import type { Config } from '../../config/config.ts';
 import { type Answer, RegistryHttp } from '../../connect/registry-http.ts';
-import {
-  bodyOf,
-  type Reference,
-  RegistryClient,
-  refuseUnlessAvro,
-} from '../../encode/registry/registry-client.ts';
+import { avro } from '../../encode/formats/avro/format.ts';
+import { formatOf } from '../../encode/formats/formats.ts';
+import { bodyOf, type Reference, RegistryClient } from '../../encode/registry/registry-client.ts';
 import { RelayError } from '../../errors.ts';
 
 export const levels = [
@@ -60,7 +57,7 @@ export class SubjectHistory {
     const doing = `reading version ${version} of ${subject}`;
     const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`;
     const answer = await this.#ask(doing, 'GET', path);
-    refuseUnlessAvro(read(answer, 'schemaType'), `version ${version} of ${subject}`);
+    formatOf(read(answer, 'schemaType'), `version ${version} of ${subject}`, [avro]);
     const id = read(answer, 'id');
     if (typeof id !== 'number') throw unavailable(doing, 'the answer holds no id');
     // By id, since that resolves what the schema refers to.

@@ -3,7 +3,7 @@
  * `encode/avro` reads it. A field that may be left out is one with a default; what the writer refuses, such as a long
  * as a string, is no part of a type. Deterministic: the same files give the same text.
  */
-import type { BytesForm } from '../../encode/formats/avro/codec.ts';
+import type { BytesForm } from '../../encode/formats/format.ts';
 import { type EnumNode, type Logical, type Node, type RecordNode, shortName } from './model.ts';
 
 export type TypedSchema = {

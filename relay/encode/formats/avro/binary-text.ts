@@ -6,8 +6,8 @@
  * - latin1: ISO-8859-1, a character a byte, as in Avro's own JSON and in the defaults of a schema.
  */
 
+import type { BytesForm } from '../format.ts';
 import { describe } from '../mismatch.ts';
-import type { BytesForm } from './codec.ts';
 
 export interface BinaryText {
   /** The bytes, or `undefined` for what is no text of this form. */

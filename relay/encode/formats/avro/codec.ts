@@ -8,7 +8,7 @@ import { describe } from '../mismatch.ts';
 
 /**
  * True: written. False: the value itself is not of this type, and nothing was written. A part of the value that does
- * not fit throws `AvroMismatch`, and leaves bytes behind.
+ * not fit throws `ValueMismatch`, and leaves bytes behind.
  */
 export type TryWrite = (value: unknown, sink: ByteSink) => boolean;
 
@@ -35,9 +35,6 @@ export interface Codec {
  * types are written as what they rest on.
  */
 export type Form = 'payload' | 'default';
-
-/** How a payload writes bytes and fixed; see `binary-text.ts`. */
-export type BytesForm = 'base64' | 'base64url' | 'hex' | 'latin1';
 
 export const jsonKinds = ['null', 'boolean', 'number', 'string', 'array', 'object'] as const;
 export type JsonKind = (typeof jsonKinds)[number];

@@ -1,6 +1,6 @@
 /** Owns arrays and maps: one block with all the items, and the empty block that ends it. */
 import type { ByteSink } from '../byte-sink.ts';
-import { AvroMismatch, describe, within } from '../mismatch.ts';
+import { describe, ValueMismatch, within } from '../mismatch.ts';
 import { type Codec, isJsonObject, type TryWrite } from './codec.ts';
 
 export function array(items: Codec): Codec {
@@ -11,7 +11,8 @@ export function array(items: Codec): Codec {
     let index = 0;
     try {
       for (; index < value.length; index++) {
-        if (!writeItem(value[index], sink)) throw new AvroMismatch(items.expected, items.found(value[index]));
+        if (!writeItem(value[index], sink))
+          throw new ValueMismatch(items.expected, items.found(value[index]));
       }
     } catch (error) {
       throw within(error, `[${index}]`);
@@ -30,9 +31,9 @@ export function map(values: Codec): Codec {
     if (keys.length > 0) sink.writeInt(keys.length);
     try {
       for (const key of keys) {
-        if (!sink.writeString(key)) throw new AvroMismatch('string', 'key with a lone surrogate');
+        if (!sink.writeString(key)) throw new ValueMismatch('string', 'key with a lone surrogate');
         const item = value[key];
-        if (!writeValue(item, sink)) throw new AvroMismatch(values.expected, values.found(item));
+        if (!writeValue(item, sink)) throw new ValueMismatch(values.expected, values.found(item));
       }
     } catch (error) {
       // The key is payload: it stays out of the path.

@@ -3,7 +3,7 @@
  * otherwise let a payload overflow the stack) and how often branches of nested unions are tried in vain (each level
  * can double the work). One event is written at a time, so the counters are the module's.
  */
-import { AvroMismatch } from '../mismatch.ts';
+import { ValueMismatch } from '../mismatch.ts';
 
 /** Records within records. A level takes some four frames of about 150 bytes; the stack has room for ten times that. */
 export const depthMax = 512;
@@ -23,7 +23,7 @@ export function resetNesting(): void {
 }
 
 export function enterRecord(): void {
-  if (depth >= depthMax) throw new AvroMismatch(`at most ${depthMax} nested records`, 'more');
+  if (depth >= depthMax) throw new ValueMismatch(`at most ${depthMax} nested records`, 'more');
   depth++;
 }
 
@@ -37,7 +37,7 @@ export function isAccepted(write: () => boolean): boolean {
   try {
     return write();
   } catch (error) {
-    if (!(error instanceof AvroMismatch) || nestedFailures >= nestedFailuresMax) throw error;
+    if (!(error instanceof ValueMismatch) || nestedFailures >= nestedFailuresMax) throw error;
     if (trials > 1) nestedFailures++;
     return false;
   } finally {

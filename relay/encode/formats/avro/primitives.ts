@@ -9,9 +9,10 @@
 
 import type { ByteSink } from '../byte-sink.ts';
 import { ExactNumber } from '../exact-number.ts';
+import type { BytesForm } from '../format.ts';
 import { describe } from '../mismatch.ts';
 import { binaryText } from './binary-text.ts';
-import { type BytesForm, type Codec, leaf } from './codec.ts';
+import { type Codec, leaf } from './codec.ts';
 
 export const nothing: Codec = leaf('null', ['null'], (value) => value === null);
 

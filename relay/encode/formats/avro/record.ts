@@ -3,7 +3,7 @@
  * of a payload is dropped in silence rests on the count of keys at the end.
  */
 import type { ByteSink } from '../byte-sink.ts';
-import { AvroMismatch, describe, within } from '../mismatch.ts';
+import { describe, ValueMismatch, within } from '../mismatch.ts';
 import { type Codec, isJsonObject, type JsonObject, kindOf, type TryWrite } from './codec.ts';
 import { enterRecord, leaveRecord } from './nesting.ts';
 
@@ -29,7 +29,7 @@ export function record(name: string, fields: readonly RecordField[]): Codec {
           writeAbsent(field, sink);
         } else {
           if (!field.codec.tryWrite(item, sink))
-            throw new AvroMismatch(field.codec.expected, field.codec.found(item));
+            throw new ValueMismatch(field.codec.expected, field.codec.found(item));
           present++;
         }
       }
@@ -40,7 +40,7 @@ export function record(name: string, fields: readonly RecordField[]): Codec {
     leaveRecord();
     if (countKeys(value) !== present) {
       // Its name is payload as long as no schema declares it.
-      throw new AvroMismatch(`only fields of record ${name}`, 'an undeclared field');
+      throw new ValueMismatch(`only fields of record ${name}`, 'an undeclared field');
     }
     return true;
   };
@@ -75,9 +75,9 @@ function ownValue(value: JsonObject, name: string): unknown {
 }
 
 function writeAbsent(field: RecordField, sink: ByteSink): void {
-  if (field.writeDefault === undefined) throw new AvroMismatch(field.codec.expected, 'nothing');
+  if (field.writeDefault === undefined) throw new ValueMismatch(field.codec.expected, 'nothing');
   if (!field.writeDefault(sink))
-    throw new AvroMismatch(field.codec.expected, 'nothing, and the default in the schema does not fit');
+    throw new ValueMismatch(field.codec.expected, 'nothing, and the default in the schema does not fit');
 }
 
 function countKeys(value: JsonObject): number {

@@ -18,7 +18,7 @@
  * A default in a schema takes the first branch that accepts it (Avro 1.12; before, it had to be the very first one).
  */
 import type { ByteSink } from '../byte-sink.ts';
-import { AvroMismatch, describe, within } from '../mismatch.ts';
+import { describe, ValueMismatch, within } from '../mismatch.ts';
 import {
   type Codec,
   type Form,
@@ -134,7 +134,7 @@ function refuseAmbiguous(
     if (other.kind !== taken.kind || other.index <= taken.index) continue;
     if (!mayTake(other, value) || !tryBranch(other, value, sink)) continue;
     sink.truncate(end);
-    throw new AvroMismatch(
+    throw new ValueMismatch(
       `one of them, named as {"${taken.name}": …} or {"${other.name}": …}`,
       `${describe(value)} that fits ${taken.codec.expected} and ${other.codec.expected}`,
     );
@@ -182,7 +182,7 @@ function isWrapped(value: unknown, name: string): value is JsonObject {
 function writeWrapped(branch: Candidate, value: unknown, sink: ByteSink): boolean {
   try {
     if (writeBranch(branch, value, sink)) return true;
-    throw new AvroMismatch(branch.codec.expected, branch.codec.found(value));
+    throw new ValueMismatch(branch.codec.expected, branch.codec.found(value));
   } catch (error) {
     throw within(error, `["${branch.name}"]`);
   }

@@ -7,8 +7,9 @@
 import type avsc from 'avsc';
 import { RelayError } from '../../../errors.ts';
 import { ByteSink } from '../byte-sink.ts';
-import { AvroMismatch, describe } from '../mismatch.ts';
-import type { BytesForm, Codec, Form } from './codec.ts';
+import type { BytesForm, SchemaWriters, ValueWriter } from '../format.ts';
+import { describe, ValueMismatch } from '../mismatch.ts';
+import type { Codec, Form } from './codec.ts';
 import { array, map } from './collection.ts';
 import { int, long } from './integers.ts';
 import { logical } from './logical.ts';
@@ -18,40 +19,10 @@ import { type RecordField, record } from './record.ts';
 import { fieldDefaults, LogicalType } from './schema.ts';
 import { type Branch, type NamedKind, onlyBranch, union, wrappedBranch } from './union.ts';
 
-export { AvroMismatch } from '../mismatch.ts';
 export { parseAvroSchema } from './schema.ts';
 
-/**
- * Appends `value`, as `parseLosslessJson` gives it, to `sink`. Throws `AvroMismatch` where it does not fit; what was
- * written until then is the caller's to truncate.
- */
-export type AvroWriter = (value: unknown, sink: ByteSink) => void;
-
-/** A type with a name, and its writer. */
-export type NamedWriter = {
-  readonly name: string;
-  /** Full names that it had before. */
-  readonly aliases: readonly string[];
-  readonly write: AvroWriter;
-};
-
-export type SchemaWriters = {
-  /** Whatever fits the schema; in a union the branch follows from the value. */
-  readonly write: AvroWriter;
-  readonly isUnion: boolean;
-  /** The named types that a value can be of: those of a union, else the type itself; none where it has no name. */
-  readonly named: readonly NamedWriter[];
-  /** For a union: a value that names its branch itself, as in Avro's own JSON. */
-  readonly writeWrapped: AvroWriter;
-  /**
-   * Defaults that do not fit, in words. Events that give these fields are written all the same, as Java does it; those
-   * that leave one out are refused.
-   */
-  readonly faults: readonly string[];
-};
-
 /** As `compileSchema`, without regard to names. */
-export function compileWriter(type: avsc.Type, bytesForm: BytesForm = 'base64'): AvroWriter {
+export function compileWriter(type: avsc.Type, bytesForm: BytesForm = 'base64'): ValueWriter {
   return compileSchema(type, bytesForm).write;
 }
 
@@ -63,10 +34,10 @@ export function compileSchema(type: avsc.Type, bytesForm: BytesForm = 'base64'):
   return new Compiler(bytesForm).compile(type);
 }
 
-function writerOf({ expected, found }: Codec, tryWrite: Codec['tryWrite']): AvroWriter {
+function writerOf({ expected, found }: Codec, tryWrite: Codec['tryWrite']): ValueWriter {
   return (value, sink) => {
     resetNesting();
-    if (!tryWrite(value, sink)) throw new AvroMismatch(expected, found(value));
+    if (!tryWrite(value, sink)) throw new ValueMismatch(expected, found(value));
   };
 }
 
@@ -182,9 +153,9 @@ class Compiler {
     form: Form,
     place: string,
   ): NonNullable<RecordField['writeDefault']> {
-    const write: AvroWriter = (item, sink) => {
+    const write: ValueWriter = (item, sink) => {
       const codec = this.codecOf(type, 'default');
-      if (!codec.tryWrite(item, sink)) throw new AvroMismatch(codec.expected, codec.found(item));
+      if (!codec.tryWrite(item, sink)) throw new ValueMismatch(codec.expected, codec.found(item));
     };
     if (form === 'default') {
       return (sink) => {
@@ -203,14 +174,14 @@ class Compiler {
     };
   }
 
-  private encodeDefault(write: AvroWriter, value: unknown, place: string): Buffer | undefined {
+  private encodeDefault(write: ValueWriter, value: unknown, place: string): Buffer | undefined {
     const sink = new ByteSink(64);
     resetNesting();
     try {
       write(value, sink);
       return sink.copy();
     } catch (error) {
-      if (!(error instanceof AvroMismatch)) throw error;
+      if (!(error instanceof ValueMismatch)) throw error;
       this.faults.push(`The default of ${place} does not fit its type: ${error.message}`);
       return undefined;
     }

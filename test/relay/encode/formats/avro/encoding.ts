@@ -1,12 +1,9 @@
 /** Shared by the tests of the Avro encoder: write a JSON text under a schema and decode it again, or see the refusal. */
 import type avsc from 'avsc';
-import {
-  AvroMismatch,
-  compileWriter,
-  parseAvroSchema,
-} from '../../../../../relay/encode/formats/avro/writer.ts';
+import { compileWriter, parseAvroSchema } from '../../../../../relay/encode/formats/avro/writer.ts';
 import { ByteSink } from '../../../../../relay/encode/formats/byte-sink.ts';
 import { parseLosslessJson } from '../../../../../relay/encode/formats/json.ts';
+import { ValueMismatch } from '../../../../../relay/encode/formats/mismatch.ts';
 
 export function typeOf(schema: unknown): avsc.Type {
   return parseAvroSchema(JSON.stringify(schema));
@@ -30,7 +27,7 @@ export function refusal(schema: unknown, json: string): string {
   try {
     encode(type, json);
   } catch (error) {
-    if (error instanceof AvroMismatch) return `${error.path}: ${error.expected} <- ${error.found}`;
+    if (error instanceof ValueMismatch) return `${error.path}: ${error.expected} <- ${error.found}`;
     throw error;
   }
   return 'accepted';

@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { AvroMismatch, compileWriter } from '../../../../../relay/encode/formats/avro/writer.ts';
+import { compileWriter } from '../../../../../relay/encode/formats/avro/writer.ts';
 import { ByteSink } from '../../../../../relay/encode/formats/byte-sink.ts';
 import { parseLosslessJson } from '../../../../../relay/encode/formats/json.ts';
+import { ValueMismatch } from '../../../../../relay/encode/formats/mismatch.ts';
 import { encode, plain, typeOf } from './encoding.ts';
 import { canary, generated } from './generated.ts';
 
@@ -38,11 +39,11 @@ test('a value spoilt in one place is refused at that place, without a word of th
   expect(refused).toBeGreaterThan(numRuns / 2);
 });
 
-function refusalOf(schema: unknown, text: string): AvroMismatch | undefined {
+function refusalOf(schema: unknown, text: string): ValueMismatch | undefined {
   try {
     compileWriter(typeOf(schema))(parseLosslessJson(text), new ByteSink());
   } catch (error) {
-    if (error instanceof AvroMismatch) return error;
+    if (error instanceof ValueMismatch) return error;
     throw error;
   }
   return undefined;
