@@ -19,7 +19,7 @@ import type pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
 import { kafkaError } from '../connect/kafka.ts';
-import { assertRowsShown } from '../connect/postgres.ts';
+import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { Router } from '../encode/route.ts';
 import { readFirstStart } from '../ledger/bookkeeping.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';

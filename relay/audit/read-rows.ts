@@ -1,7 +1,8 @@
 /** Reads single rows of the outbox table, by where they lie or by their ids, and what dead letters hold of events. */
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { query, quoteTable } from '../connect/postgres.ts';
+import { quoteTable } from '../connect/postgres/quoting.ts';
+import { query } from '../connect/postgres/statement.ts';
 import type { RowPlace } from './row-places.ts';
 
 /** An event as the stream brings it: each column in the text of its type. */

@@ -5,7 +5,10 @@
 import pg from 'pg';
 import { isUnreadable } from '../capture/unreadable.ts';
 import type { Config } from '../config/config.ts';
-import { assertRowsShown, assertRowsShownNow, openClient, query, quoteTable } from '../connect/postgres.ts';
+import { openClient } from '../connect/postgres/client.ts';
+import { quoteTable } from '../connect/postgres/quoting.ts';
+import { assertRowsShown, assertRowsShownNow } from '../connect/postgres/rows-shown.ts';
+import { query } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
 

@@ -8,22 +8,17 @@ import pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import type { Config } from '../config/config.ts';
 import { maxRowBytesOf } from '../config/row-size.ts';
-import { clientConfig, postgresError } from '../connect/postgres.ts';
-import { noTransactionTimeout, withSession } from '../connect/postgres-session.ts';
+import { clientConfig } from '../connect/postgres/client.ts';
+import { postgresError } from '../connect/postgres/errors.ts';
+import { noTransactionTimeout, withSession } from '../connect/postgres/session-settings.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import { Inbox } from './inbox.ts';
 import { type Place, TransactionAssembler } from './pgoutput.ts';
 import { heartbeatTable } from './publication.ts';
 import { encodeStatusUpdate } from './status-update.ts';
+import { identifySystem, type SystemIdentity } from './system.ts';
 import { isUnreadable } from './unreadable.ts';
-
-/** Who the server is, as IDENTIFY_SYSTEM and TIMELINE_HISTORY tell. */
-export type SystemIdentity = {
-  readonly systemIdentifier: string;
-  readonly timeline: number;
-  readonly history: readonly { readonly timeline: number; readonly switchLsn: Lsn }[];
-};
 
 /** The parts of the driver's connection that the stream works on; the driver exports no type for them. */
 type Wire = {
@@ -275,32 +270,6 @@ export class Capture {
   #fail(error: RelayError): void {
     if (!this.#isClosed) this.inbox.fail(error);
   }
-}
-
-/** On a replication connection. */
-export async function identifySystem(client: pg.Client): Promise<SystemIdentity> {
-  const identified = await client.query<{ systemid: string; timeline: number | string }>('IDENTIFY_SYSTEM');
-  const row = identified.rows[0];
-  if (row === undefined) throw new RelayError('POSTGRES_UNSUITABLE', 'IDENTIFY_SYSTEM gave no answer');
-  const timeline = Number(row.timeline);
-  return {
-    systemIdentifier: row.systemid,
-    timeline,
-    history: timeline > 1 ? await readHistory(client, timeline) : [],
-  };
-}
-
-async function readHistory(client: pg.Client, timeline: number): Promise<SystemIdentity['history']> {
-  const answer = await client.query<{ content: Buffer | string }>(`TIMELINE_HISTORY ${timeline}`);
-  return parseTimelineHistory(answer.rows[0]?.content.toString() ?? '');
-}
-
-/** Lines of `timeline <tab> LSN of the switch <tab> reason`; comments and blank lines aside. */
-export function parseTimelineHistory(content: string): SystemIdentity['history'] {
-  return content.split('\n').flatMap((line) => {
-    const match = /^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/i.exec(line);
-    return match === null ? [] : [{ timeline: Number(match[1]), switchLsn: parseLsn(match[2]!) }];
-  });
 }
 
 /** Errors of START_REPLICATION and of the stream itself, where an SQLSTATE means something else than in a query. */

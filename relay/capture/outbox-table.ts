@@ -5,7 +5,8 @@
  */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { query, quoteTable } from '../connect/postgres.ts';
+import { quoteTable } from '../connect/postgres/quoting.ts';
+import { query } from '../connect/postgres/statement.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
 import type { OutboxRow } from './transaction.ts';
 

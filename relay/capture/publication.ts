@@ -5,7 +5,8 @@
  */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { query, quoteTable } from '../connect/postgres.ts';
+import { quoteTable } from '../connect/postgres/quoting.ts';
+import { query } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 
 /** Where heartbeats are written; part of our own migrations, whatever the outbox table is called. */

@@ -3,10 +3,12 @@ import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { createClient, postgresError, query } from '../connect/postgres.ts';
+import { createClient } from '../connect/postgres/client.ts';
+import { postgresError } from '../connect/postgres/errors.ts';
+import { createReplicationClient } from '../connect/postgres/replication-client.ts';
+import { query } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
-import { createReplicationClient } from './replication-client.ts';
 import { type CreationWatch, watchCreation } from './slot-creation.ts';
 
 export type SlotState = {

@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
-import { createPool } from '../connect/postgres.ts';
+import { createPool } from '../connect/postgres/pool.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
 import { exitCodes } from '../errors.ts';
 import { createLogger } from '../observe/log.ts';

@@ -4,7 +4,8 @@
  * the database or the publication is no longer what the progress speaks of.
  */
 import type pg from 'pg';
-import { postgresError, query } from '../connect/postgres.ts';
+import { postgresError } from '../connect/postgres/errors.ts';
+import { query } from '../connect/postgres/statement.ts';
 import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 

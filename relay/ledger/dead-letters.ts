@@ -4,7 +4,7 @@
  */
 import pg from 'pg';
 import type { CapturedRow, LeftOut } from '../capture/transaction.ts';
-import { query } from '../connect/postgres.ts';
+import { query } from '../connect/postgres/statement.ts';
 import type { Refusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';

@@ -4,7 +4,7 @@
  * put back to where people see it. Done before the commit: whoever dies in between does it again, and finds nothing to do.
  */
 import type pg from 'pg';
-import { query } from '../connect/postgres.ts';
+import { query } from '../connect/postgres/statement.ts';
 import type { Progress } from '../model/progress.ts';
 import { boundsOf, inSession, type Session, takeBackReleases } from './session.ts';
 

@@ -1,6 +1,6 @@
 /** Retention of dead letters that are closed, by age and by count. What is open or parked always stays. */
 import type pg from 'pg';
-import { query } from '../connect/postgres.ts';
+import { query } from '../connect/postgres/statement.ts';
 
 export type Retention = {
   /** Whose: what a person removes must have been closed a day before, as migration 0011 says and why. */

@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { CapturedRow, LeftOut, OutboxRow } from '../capture/transaction.ts';
-import { query } from '../connect/postgres.ts';
+import { query } from '../connect/postgres/statement.ts';
 import type { Refusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn, type Lsn, type Position, parseLsn } from '../model/position.ts';

@@ -4,7 +4,8 @@
  * otherwise it could release or set aside an event that its successor decides about otherwise.
  */
 import type pg from 'pg';
-import { postgresError, query } from '../connect/postgres.ts';
+import { postgresError } from '../connect/postgres/errors.ts';
+import { query } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
 import type { GivenUp, Progress } from '../model/progress.ts';

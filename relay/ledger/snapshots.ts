@@ -16,7 +16,7 @@
  * and the object id of the database. A physical backup, restored, has an older `covered` with the transactions it is of.
  */
 import type pg from 'pg';
-import { query } from '../connect/postgres.ts';
+import { query } from '../connect/postgres/statement.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Heartbeat } from './bookkeeping.ts';
 

@@ -4,7 +4,8 @@
  * failover is confirmed by the others before Kafka's progress passes it.
  */
 import type pg from 'pg';
-import { postgresError, query } from '../connect/postgres.ts';
+import { postgresError } from '../connect/postgres/errors.ts';
+import { query } from '../connect/postgres/statement.ts';
 
 /** As synchronous_standby_names has them: `*`, a list, or `FIRST n (list)` and `ANY n (list)`. */
 export type StandbyNames = {

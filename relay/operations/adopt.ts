@@ -11,7 +11,8 @@ import { assertSamePublication, readPublication } from '../capture/publication.t
 import { createSlot, readSlot } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
-import { createPool, query } from '../connect/postgres.ts';
+import { createPool } from '../connect/postgres/pool.ts';
+import { query } from '../connect/postgres/statement.ts';
 import { type Adoption, asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import { giveUp, reopenUnread } from '../ledger/give-up.ts';
 import { beginDecisions, type Session, storeAdopted } from '../ledger/session.ts';

@@ -6,7 +6,7 @@ import pg from 'pg';
 import type { CapturedRow, LeftOut, OutboxRow, Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { maxRowBytesOf } from '../config/row-size.ts';
-import { query } from '../connect/postgres.ts';
+import { query } from '../connect/postgres/statement.ts';
 import {
   columnBytesMax,
   fromPlaces,

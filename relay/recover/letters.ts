@@ -11,7 +11,8 @@ import type pg from 'pg';
 import { connectForAudit, readAll } from '../audit/read-table.ts';
 import { releaseSuffix } from '../capture/pgoutput.ts';
 import type { Config } from '../config/config.ts';
-import { assertRowsShown, query } from '../connect/postgres.ts';
+import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
+import { query } from '../connect/postgres/statement.ts';
 import {
   boundsOf,
   inSession,

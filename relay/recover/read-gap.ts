@@ -2,7 +2,8 @@
 import pg from 'pg';
 import { readAll } from '../audit/read-table.ts';
 import type { Config } from '../config/config.ts';
-import { query, quoteTable } from '../connect/postgres.ts';
+import { quoteTable } from '../connect/postgres/quoting.ts';
+import { query } from '../connect/postgres/statement.ts';
 import { Router } from '../encode/route.ts';
 import type { Position } from '../model/position.ts';
 import {

@@ -27,7 +27,10 @@ import { renewSlotWithSnapshot, type SlotWithSnapshot, temporarySlotWithSnapshot
 import type { Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka, kafkaError } from '../connect/kafka.ts';
-import { assertRowsShown, createPool, openClient, query } from '../connect/postgres.ts';
+import { openClient } from '../connect/postgres/client.ts';
+import { createPool } from '../connect/postgres/pool.ts';
+import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
+import { query } from '../connect/postgres/statement.ts';
 import { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';

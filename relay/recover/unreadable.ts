@@ -7,7 +7,8 @@ import pg from 'pg';
 import type { OutboxRow, Unreadable } from '../capture/transaction.ts';
 import { describeUnreadable, isUnreadable } from '../capture/unreadable.ts';
 import type { Config } from '../config/config.ts';
-import { query, quoteTable } from '../connect/postgres.ts';
+import { quoteTable } from '../connect/postgres/quoting.ts';
+import { query } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 import type { AbsentEvent } from './gap.ts';
 

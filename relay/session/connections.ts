@@ -10,7 +10,7 @@ import { createSlot } from '../capture/slot.ts';
 import type { CreationWatch } from '../capture/slot-creation.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
-import { createPool } from '../connect/postgres.ts';
+import { createPool } from '../connect/postgres/pool.ts';
 import type { Lsn } from '../model/position.ts';
 
 export type Connections = {

@@ -1,6 +1,6 @@
 /** Keeps daily partitions of the outbox made ahead, so that rows land where cleanup can drop them by the day. */
 import type pg from 'pg';
-import { query } from '../connect/postgres.ts';
+import { query } from '../connect/postgres/statement.ts';
 
 /** Why a day has no partition of its own: see migration 0012. */
 export type SkipReason = 'rows' | 'large' | 'overlap';

@@ -1,7 +1,7 @@
 /** The surface of the Postgres drivers that the relay uses, over the model of the database. */
 import pg from 'pg';
 import type { ConnectReplication, ReplicationService } from '../../relay/capture/capture.ts';
-import { postgresError } from '../../relay/connect/postgres.ts';
+import { postgresError } from '../../relay/connect/postgres/errors.ts';
 import { formatLsn, type Lsn } from '../../relay/model/position.ts';
 import type { Link, Network } from '../network.ts';
 import type { Machine } from '../scheduler.ts';

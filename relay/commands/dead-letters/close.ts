@@ -1,7 +1,7 @@
 /** `outbox-relay dead-letters resubmit` and `discard`: what is done to many at once. */
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
-import { createPool } from '../../connect/postgres.ts';
+import { createPool } from '../../connect/postgres/pool.ts';
 import { exitCodes } from '../../errors.ts';
 import { printable } from '../../observe/printable.ts';
 import { type Closed, discard, resubmit } from '../../operations/dead-letters/close.ts';

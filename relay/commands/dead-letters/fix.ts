@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import type { Config } from '../../config/config.ts';
-import { createPool } from '../../connect/postgres.ts';
+import { createPool } from '../../connect/postgres/pool.ts';
 import { parseLosslessJson } from '../../encode/formats/json.ts';
 import { exitCodes, RelayError } from '../../errors.ts';
 import { printable } from '../../observe/printable.ts';

@@ -1,7 +1,7 @@
 /** `outbox-relay dead-letters list`: which there are, never what is in them. */
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { createPool } from '../../connect/postgres.ts';
+import { createPool } from '../../connect/postgres/pool.ts';
 import { printableJson, shortened } from '../../observe/printable.ts';
 import { type Letter, type LetterStatus, letterStatuses } from '../../operations/dead-letters/letter.ts';
 import { pagesOfLetters } from '../../operations/dead-letters/read.ts';

@@ -1,6 +1,6 @@
 /** `outbox-relay dead-letters purge`: retention of what is closed. */
 import { Command, InvalidArgumentError } from 'commander';
-import { createPool } from '../../connect/postgres.ts';
+import { createPool } from '../../connect/postgres/pool.ts';
 import { purgeClosed } from '../../ledger/purge.ts';
 import type { LetterStatus } from '../../operations/dead-letters/letter.ts';
 import type { Load } from '../load.ts';

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import type pg from 'pg';
-import { createPool } from '../../connect/postgres.ts';
+import { createPool } from '../../connect/postgres/pool.ts';
 import { exitCodes } from '../../errors.ts';
 import { shortened } from '../../observe/printable.ts';
 import { parseLetterName } from '../../operations/dead-letters/letter.ts';

@@ -1,7 +1,7 @@
 /** `outbox-relay dead-letters show`: everything of one event, with its payload, for whoever asked for it by name. */
 import { Command } from 'commander';
 import type pg from 'pg';
-import { createPool } from '../../connect/postgres.ts';
+import { createPool } from '../../connect/postgres/pool.ts';
 import { hints } from '../../errors.ts';
 import { printable } from '../../observe/printable.ts';
 import { type Letter, type LetterAction, parseLetterName } from '../../operations/dead-letters/letter.ts';

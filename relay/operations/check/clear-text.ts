@@ -1,6 +1,6 @@
 /** Whether events, and the credentials for them, cross the network so that anybody on the way can read them. */
 import type { Config } from '../../config/config.ts';
-import { query } from '../../connect/postgres.ts';
+import { query } from '../../connect/postgres/statement.ts';
 import { type Check, ok, type Verdict, warn } from './finding.ts';
 import type { KafkaContext } from './kafka.ts';
 import type { PostgresContext } from './postgres.ts';

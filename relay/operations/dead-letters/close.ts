@@ -6,7 +6,7 @@
  */
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
-import { query } from '../../connect/postgres.ts';
+import { query } from '../../connect/postgres/statement.ts';
 import { parseLsn } from '../../model/position.ts';
 import { type OutboxStatements, outboxStatements } from './outbox-table.ts';
 import { type Tally, tally } from './read.ts';

@@ -4,7 +4,7 @@
 
 import type { Config } from '../../config/config.ts';
 import { createKafka } from '../../connect/kafka.ts';
-import { query } from '../../connect/postgres.ts';
+import { query } from '../../connect/postgres/statement.ts';
 import { Encoder } from '../../encode/encoder.ts';
 import { eventAt } from '../../encode/event-at.ts';
 import { isTopic, type Refusal, type TopicDirectory } from '../../encode/record.ts';

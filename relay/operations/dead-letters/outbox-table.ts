@@ -7,7 +7,8 @@
  */
 import pg from 'pg';
 import type { Config } from '../../config/config.ts';
-import { query, quoteTable } from '../../connect/postgres.ts';
+import { quoteTable } from '../../connect/postgres/quoting.ts';
+import { query } from '../../connect/postgres/statement.ts';
 import { RelayError } from '../../errors.ts';
 
 /** Statements over `$1` slot, `$2` commit LSNs and `$3` ordinals of the dead letters. */

@@ -1,7 +1,7 @@
 /** Reads dead letters and their trail. Only `readContent` gives a payload, for whoever asks for one dead letter. */
 import type pg from 'pg';
 import type { LeftOut } from '../../capture/transaction.ts';
-import { query } from '../../connect/postgres.ts';
+import { query } from '../../connect/postgres/statement.ts';
 import { parsePosition } from '../../model/position.ts';
 import {
   type Letter,

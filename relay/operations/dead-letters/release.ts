@@ -3,7 +3,7 @@
  * the place of the request in the stream; two people who press at once make one request.
  */
 import type pg from 'pg';
-import { query } from '../../connect/postgres.ts';
+import { query } from '../../connect/postgres/statement.ts';
 import { positionText } from './letter.ts';
 import { conditionOf, type Selection } from './selection.ts';
 

@@ -6,7 +6,10 @@
 import { userInfo } from 'node:os';
 import pg from 'pg';
 import type { Config } from '../../config/config.ts';
-import { assertRowsShown, createClient, postgresError, query } from '../../connect/postgres.ts';
+import { createClient } from '../../connect/postgres/client.ts';
+import { postgresError } from '../../connect/postgres/errors.ts';
+import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
+import { query } from '../../connect/postgres/statement.ts';
 import { RelayError } from '../../errors.ts';
 
 /** A statement may wait for somebody else's large one, where `database.statementTimeoutMs` is meant for bookkeeping. */

@@ -4,8 +4,9 @@
  */
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { postgresError } from '../../connect/postgres.ts';
-import { SessionClient, withSession } from '../../connect/postgres-session.ts';
+import { postgresError } from '../../connect/postgres/errors.ts';
+import { SessionClient } from '../../connect/postgres/session-client.ts';
+import { withSession } from '../../connect/postgres/session-settings.ts';
 import { RelayError } from '../../errors.ts';
 import { assertOwn } from './owners.ts';
 import {

@@ -2,7 +2,10 @@
 import pg from 'pg';
 import type { OutboxRow } from '../../capture/transaction.ts';
 import type { Config } from '../../config/config.ts';
-import { assertRowsShown, openClient, query, quoteTable } from '../../connect/postgres.ts';
+import { openClient } from '../../connect/postgres/client.ts';
+import { quoteTable } from '../../connect/postgres/quoting.ts';
+import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
+import { query } from '../../connect/postgres/statement.ts';
 import { RelayError } from '../../errors.ts';
 
 /** Rows of one FETCH: some 300 kB, and progress that moves. */

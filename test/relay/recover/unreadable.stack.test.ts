@@ -1,8 +1,8 @@
 /** Rows that Postgres cannot give as text: recover passes them over when it is told to, with a dead letter for each. */
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { query } from '../../../relay/connect/postgres.ts';
-import { SessionClient } from '../../../relay/connect/postgres-session.ts';
+import { SessionClient } from '../../../relay/connect/postgres/session-client.ts';
+import { query } from '../../../relay/connect/postgres/statement.ts';
 import { readApart } from '../../../relay/recover/unreadable.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { unique } from '../../support/unique.ts';

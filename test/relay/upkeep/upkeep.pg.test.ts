@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Capture } from '../../../relay/capture/capture.ts';
 import { readPublication } from '../../../relay/capture/publication.ts';
 import type { Config } from '../../../relay/config/config.ts';
-import { createPool } from '../../../relay/connect/postgres.ts';
+import { createPool } from '../../../relay/connect/postgres/pool.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { purgeClosed } from '../../../relay/ledger/purge.ts';
 import type { Progress } from '../../../relay/model/progress.ts';

@@ -2,12 +2,16 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readSystem } from '../../../relay/capture/replication-client.ts';
-import { createPool, openClient, postgresError, query, quoteTable } from '../../../relay/connect/postgres.ts';
-import { RelayError } from '../../../relay/errors.ts';
-import { migrate } from '../../../relay/operations/migrate/migrate.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { configOf, type Settings } from '../settings.ts';
+import { readSystem } from '../../../../relay/capture/system.ts';
+import { openClient } from '../../../../relay/connect/postgres/client.ts';
+import { postgresError } from '../../../../relay/connect/postgres/errors.ts';
+import { createPool } from '../../../../relay/connect/postgres/pool.ts';
+import { quoteTable } from '../../../../relay/connect/postgres/quoting.ts';
+import { query } from '../../../../relay/connect/postgres/statement.ts';
+import { RelayError } from '../../../../relay/errors.ts';
+import { migrate } from '../../../../relay/operations/migrate/migrate.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { configOf, type Settings } from '../../settings.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

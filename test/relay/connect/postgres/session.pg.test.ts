@@ -1,10 +1,12 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createReplicationClient } from '../../../relay/capture/replication-client.ts';
-import { createClient, createPool, query } from '../../../relay/connect/postgres.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
-import { unique } from '../../support/unique.ts';
-import { configOf } from '../settings.ts';
+import { createClient } from '../../../../relay/connect/postgres/client.ts';
+import { createPool } from '../../../../relay/connect/postgres/pool.ts';
+import { createReplicationClient } from '../../../../relay/connect/postgres/replication-client.ts';
+import { query } from '../../../../relay/connect/postgres/statement.ts';
+import { createDatabase, type TestDatabase } from '../../../support/database.ts';
+import { unique } from '../../../support/unique.ts';
+import { configOf } from '../../settings.ts';
 
 /** Each with a value that hurts whoever takes it over. */
 const hostile = {

@@ -1,0 +1,61 @@
+/** Owns how a connection to Postgres is made: address, credentials, TLS, limits. */
+import type pg from 'pg';
+import type { Config } from '../../config/config.ts';
+import { tlsOptions } from '../tls.ts';
+import { postgresError } from './errors.ts';
+import { SessionClient, type SessionConfig } from './session-client.ts';
+import { withSession } from './session-settings.ts';
+
+/**
+ * What a connection is made of, its session's settings included.
+ * @param statementTimeoutMs 0 for no limit
+ * @throws RelayError CONFIG_INVALID when a file that the URL names cannot be used.
+ */
+export function clientConfig(
+  { database, outbox }: Config,
+  applicationName = 'outbox-relay',
+  statementTimeoutMs = database.statementTimeoutMs,
+): SessionConfig {
+  checkFiles(database.url);
+  return {
+    connectionString: withSession(database.url, { statementTimeoutMs }),
+    connectionTimeoutMillis: database.connectTimeoutMs,
+    // The server gives up after statement_timeout; the client a little later, in case the server is gone.
+    query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + 5_000,
+    application_name: applicationName,
+    keepAlive: true,
+    outboxTable: outbox.table,
+  };
+}
+
+/** The driver reads the files itself, when it connects; an error of the file system would pass for one of the server. */
+function checkFiles(url: string): void {
+  const { searchParams } = new URL(url);
+  const file = (name: string) => searchParams.get(name) ?? undefined;
+  tlsOptions({ sslCaFile: file('sslrootcert'), sslCertFile: file('sslcert'), sslKeyFile: file('sslkey') });
+}
+
+/**
+ * A connection of its own, not yet connected, for what takes longer than bookkeeping may.
+ * @param statementTimeoutMs 0 for no limit
+ */
+export function createClient(config: Config, applicationName: string, statementTimeoutMs: number): pg.Client {
+  const client = new SessionClient(clientConfig(config, applicationName, statementTimeoutMs));
+  client.on('error', () => {}); // the query under way, or the next one, says what is wrong
+  return client;
+}
+
+/** The same, connected. @throws RelayError POSTGRES_* */
+export async function openClient(
+  config: Config,
+  applicationName: string,
+  statementTimeoutMs: number,
+): Promise<pg.Client> {
+  const client = createClient(config, applicationName, statementTimeoutMs);
+  try {
+    await client.connect();
+  } catch (error) {
+    throw postgresError(error, 'connecting to Postgres');
+  }
+  return client;
+}

@@ -1,0 +1,19 @@
+/** Owns the pool on which the relay keeps its books. */
+import pg from 'pg';
+import type { Config } from '../../config/config.ts';
+import { clientConfig } from './client.ts';
+import { SessionClient } from './session-client.ts';
+
+/** A small pool for bookkeeping. A broken connection is only discarded: the next query reports what is wrong. */
+export function createPool(config: Config): pg.Pool {
+  const pool = new pg.Pool({
+    ...clientConfig(config),
+    Client: SessionClient as unknown as new () => pg.Client,
+    max: 3,
+    idleTimeoutMillis: 60_000,
+  });
+  pool.on('error', () => {});
+  // The pool listens to idle connections alone; one lost between two statements of a transaction would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}

@@ -1,0 +1,66 @@
+/** Owns the connection itself: its session has the relay's settings, and a session that ended keeps saying why. */
+import pg from 'pg';
+import { seesAllRows } from './row-security.ts';
+import { noTransactionTimeout } from './session-settings.ts';
+
+export type SessionConfig = pg.ClientConfig & {
+  /** `schema.table`; of a session that reads it. */
+  readonly outboxTable?: string;
+};
+
+type Callback = (error: Error | null) => void;
+
+/**
+ * A connection whose session has all its settings once it is connected, and that goes on saying why it ended: the driver
+ * keeps what the server said last for nobody, and fails every later query with words of its own.
+ */
+export class SessionClient extends pg.Client {
+  readonly #settle: pg.QueryConfig;
+  #ended: Error | undefined;
+
+  constructor(config: SessionConfig) {
+    super(config);
+    const { outboxTable, connectionTimeoutMillis } = config;
+    const rest = outboxTable === undefined ? [] : [seesAllRows(outboxTable)];
+    // A server that answers no more must not hold it up for longer than the connection itself.
+    this.#settle = {
+      text: [`select ${noTransactionTimeout}`, ...rest].join(';'),
+      query_timeout: connectionTimeoutMillis,
+    } as pg.QueryConfig;
+    // The first is the reason; that the connection is gone comes after it.
+    this.on('error', (error) => {
+      this.#ended ??= error;
+    });
+  }
+
+  override connect(): Promise<pg.Client>;
+  override connect(callback: Callback): void;
+  override connect(callback?: Callback): Promise<pg.Client> | undefined {
+    const connected = this.#connect();
+    if (callback === undefined) return connected;
+    connected.then(() => callback(null), callback);
+    return undefined;
+  }
+
+  async #connect(): Promise<pg.Client> {
+    await super.connect();
+    try {
+      await super.query(this.#settle);
+    } catch (error) {
+      void this.end().catch(() => {});
+      throw error;
+    }
+    return this;
+  }
+
+  // The driver's own forms of a query, which are many; only what a connection that has ended says is ours.
+  override query = ((...given: unknown[]): unknown => {
+    const ended = this.#ended;
+    const query = super.query as (...given: unknown[]) => unknown;
+    if (ended === undefined) return query.apply(this, given);
+    const callback = given.at(-1);
+    if (typeof callback !== 'function') return Promise.reject(ended);
+    process.nextTick(() => callback(ended));
+    return undefined;
+  }) as pg.Client['query'];
+}
