@@ -42,9 +42,10 @@ import { Pace } from './publish/pace.ts';
 import { ensureProgressTopic, ProgressTail } from './publish/progress-topic.ts';
 import type { Publisher } from './publish/publisher.ts';
 import { Topics } from './publish/topics.ts';
+import { claimProgress } from './session/claim.ts';
 import { type Connections, connections } from './session/connections.ts';
 import { assertOwnProgress, progressAt, readDatabaseState } from './session/database-state.ts';
-import { checkLineage } from './session/lineage.ts';
+import { type Claimed, compareLineage, type DatabaseState, type Lineage } from './session/lineage.ts';
 import { Streaming } from './stream/streaming.ts';
 import { observeSlot } from './upkeep/slot-health.ts';
 
@@ -218,7 +219,7 @@ export class Relay {
       publisher = await this.#tell('fencing the predecessor', fencePublisher(this.#kafka, this.#config));
       await failpoint('PRODUCER_FENCED');
       this.#enter('claiming');
-      const claimed = await this.#tell('claiming the progress', publisher.claim(tail));
+      const claimed = await this.#tell('claiming the progress', claimProgress(publisher, tail));
       await failpoint('CLAIM_READ');
       const resolving = this.#resolveLineage(held, publisher, claimed);
       const resolved = await this.#tell('comparing the progress with the database', resolving);
@@ -351,14 +352,14 @@ export class Relay {
    * On the first start the first progress is committed before the mark is set: so the mark without a progress means that
    * the progress was lost, and a crash between the two leaves neither doubt nor work.
    */
-  async #resolveLineage(held: Held, publisher: Publisher, claimed: Progress | null): Promise<Resolved> {
+  async #resolveLineage(held: Held, publisher: Publisher, claimed: Claimed): Promise<Resolved> {
     const { capture, publication, lastSession } = held;
     const database = await readDatabaseState(this.#pool, this.#config.slot, capture, lastSession);
-    const verdict = checkLineage(claimed, database);
+    const lineage = compareLineage(claimed, database);
+    const progress = this.#progressFrom(lineage, database);
     assertSamePublication(database.publication, publication);
     await failpoint('LINEAGE_CHECKED');
-    const progress = claimed ?? progressAt(this.#config.slot, database, this.#instance);
-    if (verdict === 'first-start') await publisher.commit(publisher.newBatch(), progress);
+    if (lineage.kind === 'first-start') await publisher.commit(publisher.newBatch(), progress);
     await failpoint('FIRST_PROGRESS_COMMITTED');
     // One that somebody made again in its place begins elsewhere.
     const isAsMade = !database.initialised && this.#made?.lsn === database.slotConfirmedLsn;
@@ -379,6 +380,19 @@ export class Relay {
     await failpoint('DEAD_LETTERS_REREAD');
     await failpoint('SLOT_MARKED');
     return { progress, slotLsn: database.slotConfirmedLsn, ...begun };
+  }
+
+  /** @throws RelayError LINEAGE_* where going on could lose or double events */
+  #progressFrom(lineage: Lineage, database: DatabaseState): Progress {
+    switch (lineage.kind) {
+      case 'first-start':
+        return progressAt(this.#config.slot, database, this.#instance);
+      case 'same':
+      case 'promoted':
+        return lineage.progress;
+      default:
+        throw lineage.refusal;
+    }
   }
 
   async #stream(held: Held & Resolved & { publisher: Publisher }, signal: AbortSignal): Promise<void> {

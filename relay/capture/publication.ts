@@ -64,15 +64,22 @@ async function schemasOf(pool: pg.Pool, publication: string): Promise<string> {
 }
 
 /**
- * @param streamed the identity under which the slot has streamed so far, if it has.
- * @throws RelayError PUBLICATION_GAP
+ * Whether the slot has streamed through another publication than the one there is now.
+ * @param streamed the identity under which the slot has streamed so far, if it has
+ * @returns PUBLICATION_GAP, or undefined if they are the same
  */
-export function assertSamePublication(streamed: string | null, now: string): void {
-  if (streamed === null || streamed === now) return;
-  throw new RelayError(
+export function findPublicationGap(streamed: string | null, now: string): RelayError | undefined {
+  if (streamed === null || streamed === now) return undefined;
+  return new RelayError(
     'PUBLICATION_GAP',
-    'the publication was changed or made anew: events written while it did not cover the outbox were not streamed',
+    'the publication was changed or recreated: events written while it did not cover the outbox were not streamed',
   );
+}
+
+/** @throws RelayError PUBLICATION_GAP */
+export function assertSamePublication(streamed: string | null, now: string): void {
+  const gap = findPublicationGap(streamed, now);
+  if (gap !== undefined) throw gap;
 }
 
 function missing(message: string): RelayError {

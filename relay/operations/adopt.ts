@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type pg from 'pg';
 import type { Logger } from 'pino';
-import { assertSamePublication, readPublication } from '../capture/publication.ts';
+import { findPublicationGap, readPublication } from '../capture/publication.ts';
 import { createSlot, readSlot } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
@@ -22,7 +22,7 @@ import { failpoint } from '../observe/failpoints.ts';
 import { readDecided } from '../recover/letters.ts';
 import { progressAt } from '../session/database-state.ts';
 import { type Held, type Means, whileHoldingSlot } from '../session/hold.ts';
-import { checkLineage } from '../session/lineage.ts';
+import { type Lineage, progressOf } from '../session/lineage.ts';
 
 export type Adopted = {
   /** The refusal that was found, and is answered. */
@@ -85,13 +85,13 @@ async function renewSlot({ config, pool }: Means): Promise<void> {
 
 async function decide(
   { config, pool }: Means,
-  { publisher, claimed, database, publication }: Held & { readonly publication: string },
+  { publisher, lineage, database, publication }: Held & { readonly publication: string },
   what: Adoption,
   slotRefusal: RelayError | undefined,
   isDryRun: boolean,
 ): Promise<Adopted> {
-  const before = claimed instanceof RelayError ? null : claimed;
-  const found = slotRefusal ?? findRefusal(what, claimed, database, publication);
+  const before = progressOf(lineage);
+  const found = slotRefusal ?? findRefusal(what, lineage, database, publication);
   const instance = `${hostname()}/adopt/${randomUUID().slice(0, 8)}`;
   const givenUp =
     what === 'database' && before !== null
@@ -132,35 +132,21 @@ async function takeBack(
   await (what === 'database' ? reopenUnread : giveUp)(pool, session, letters);
 }
 
-/** @throws RelayError CONFIG_INVALID when what is found is something else than what is to be adopted. */
+/** @throws RelayError CONFIG_INVALID when something else is found than what is to be adopted */
 function findRefusal(
   what: Adoption,
-  claimed: Progress | RelayError | null,
+  lineage: Lineage,
   database: Held['database'],
   publication: string,
 ): RelayError {
-  const found = claimed instanceof RelayError ? claimed : refusalOf(claimed, database, publication);
-  // That heartbeats are missing shows only on the stream, so a gap is taken at its word.
-  if (found === undefined && what === 'gap')
+  const refusal =
+    'refusal' in lineage ? lineage.refusal : findPublicationGap(database.publication, publication);
+  if (refusal?.entry.adopt === what) return refusal;
+  if (refusal !== undefined) throw nothingToAdopt(what, `found ${refusal.code} instead: ${refusal.message}`);
+  // Missing heartbeats show only on the stream, so a gap needs no proof here.
+  if (what === 'gap')
     return new RelayError('PUBLICATION_GAP', `heartbeats up to ${database.beat} need not come back`);
-  if (found === undefined) throw nothingToAdopt(what, 'progress and database belong together');
-  if (found.entry.adopt !== what)
-    throw nothingToAdopt(what, `what is found is ${found.code}: ${found.message}`);
-  return found;
-}
-
-function refusalOf(
-  progress: Progress | null,
-  database: Held['database'],
-  publication: string,
-): RelayError | undefined {
-  try {
-    checkLineage(progress, database);
-    assertSamePublication(database.publication, publication);
-    return undefined;
-  } catch (error) {
-    return asRelayError(error);
-  }
+  throw nothingToAdopt(what, 'progress and database belong together');
 }
 
 function nothingToAdopt(what: Adoption, why: string): RelayError {

@@ -2,21 +2,24 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
 import { awaitProgress } from '../audit/await-progress.ts';
-import { assertSamePublication, readPublication } from '../capture/publication.ts';
+import { findPublicationGap, readPublication } from '../capture/publication.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import { readSystem } from '../capture/system.ts';
 import type { Config } from '../config/config.ts';
-import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
+import { asRelayError, RelayError } from '../errors.ts';
 import { readMarks } from '../ledger/bookkeeping.ts';
 import { readSnapshots, type Snapshots } from '../ledger/snapshots.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
-import { checkLineage, type DatabaseState } from '../session/lineage.ts';
+import { compareLineage, type DatabaseState } from '../session/lineage.ts';
 import type { Known } from './gap.ts';
 import { parseSnapshot } from './snapshot.ts';
 
 export type Loss = {
+  /** Each thing that is wrong, for the report. */
   readonly found: readonly RelayError[];
+  /** Set if the publication is not the one that the slot has streamed through. */
+  readonly publicationGap: RelayError | undefined;
   /** As Kafka has it now. */
   readonly progress: Progress | null;
   /** Identity of the publication now. */
@@ -46,27 +49,24 @@ export async function lookForLoss(places: Places): Promise<Loss> {
   const progress = await readProgress(places, system.systemIdentifier);
   const { slot, failure } = await lookAtSlot(places, marks.initialised || progress !== null);
   const database: DatabaseState = { ...system, ...marks, slotConfirmedLsn: slot?.confirmedLsn ?? 0n };
-  const found = [
-    failure,
-    failureOf(() => checkLineage(progress, database)),
-    failureOf(() => assertSamePublication(marks.publication, publication)),
-  ].filter((each) => each !== undefined);
+  const claimed = progress === null ? ({ kind: 'none' } as const) : ({ kind: 'progress', progress } as const);
+  const lineage = compareLineage(claimed, database);
+  const publicationGap = findPublicationGap(marks.publication, publication);
+  const refusal = 'refusal' in lineage ? lineage.refusal : undefined;
+  const found = [failure, refusal, publicationGap].filter((each) => each !== undefined);
   const { systemIdentifier } = system;
   const snapshots = await readSnapshots(pool, { slot: config.slot, systemIdentifier });
-  return { found, progress, publication, slot, walLsn: marks.walLsn, snapshots };
+  return { found, publicationGap, progress, publication, slot, walLsn: marks.walLsn, snapshots };
 }
 
-/** What was found that shows that not all which counts as published is, or that Kafka has lost some of it. */
-const contradicting: ReadonlySet<ErrorCode> = new Set(['PUBLICATION_GAP', 'LINEAGE_PROGRESS_LOST']);
-
-/** As far as it can be trusted: Kafka must still know of the heartbeat with which `covered` was taken. */
-export function knownOf({ found, progress, snapshots }: Loss): Known {
+/**
+ * The snapshots, as far as they can be trusted. `covered` counts only if Kafka still knows the heartbeat with which it was
+ * taken, and if the publication covered the outbox all the time: otherwise something may count as published that is not.
+ */
+export function knownOf({ publicationGap, progress, snapshots }: Loss): Known {
   const { first, streamed, covered, coveredBeat } = snapshots;
   const isContradicted =
-    progress === null ||
-    coveredBeat === null ||
-    progress.beat < coveredBeat ||
-    found.some(({ code }) => contradicting.has(code));
+    progress === null || coveredBeat === null || progress.beat < coveredBeat || publicationGap !== undefined;
   return {
     first: first === null ? undefined : parseSnapshot(first),
     streamed: streamed === null ? undefined : parseSnapshot(streamed),
@@ -87,7 +87,7 @@ export function assertRecoverable(
   }: { readonly isForced: boolean; readonly acceptsRewound: boolean; readonly skipsUnreadable: boolean },
 ): void {
   for (const failure of found) if (!isRecoverable(failure, acceptsRewound)) throw failure;
-  // That the history is another one, or that a row cannot be read, may show only on the stream, so it is taken at its word.
+  // Another history, or a row that cannot be read, may show only on the stream: the option itself is reason enough.
   if (found.length === 0 && !isForced && !acceptsRewound && !skipsUnreadable)
     throw new RelayError(
       'CONFIG_INVALID',
@@ -136,13 +136,4 @@ async function readProgress(
     waitMs: 0,
     stallMs: transactionTimeoutMs,
   });
-}
-
-function failureOf(check: () => unknown): RelayError | undefined {
-  try {
-    check();
-    return undefined;
-  } catch (error) {
-    return asRelayError(error);
-  }
 }

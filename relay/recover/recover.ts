@@ -34,7 +34,7 @@ import { query } from '../connect/postgres/statement.ts';
 import { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
-import { asRelayError, type ErrorCode, RelayError } from '../errors.ts';
+import { asRelayError, type ErrorCode } from '../errors.ts';
 import { storeProgress } from '../ledger/bookkeeping.ts';
 import { beginDecisions, inSession, type Session, takeOver } from '../ledger/session.ts';
 import { beginSnapshots, forgetCovered, storeCovered } from '../ledger/snapshots.ts';
@@ -44,6 +44,7 @@ import { failpoint } from '../observe/failpoints.ts';
 import { Topics } from '../publish/topics.ts';
 import { progressAt } from '../session/database-state.ts';
 import { type Held, type Means, whileHoldingSlot } from '../session/hold.ts';
+import { progressOf } from '../session/lineage.ts';
 import { closeGap } from './close-gap.ts';
 import { type AbsentEvent, countUncertainKeys, eventMs, order, type Reason } from './gap.ts';
 import { type Decided, readDecided, readLetters, takeBack } from './letters.ts';
@@ -271,8 +272,9 @@ class Run {
   async #close(client: pg.Client, held: Held, slotLsn: Lsn): Promise<Recovery> {
     const { config } = this.#options;
     const { pool } = this.#means;
-    const { publisher, claimed, database } = held;
-    if (claimed instanceof RelayError) throw claimed;
+    const { publisher, lineage, database } = held;
+    if (lineage.kind === 'progress-unreadable') throw lineage.refusal;
+    const claimed = progressOf(lineage);
     const session = await beginDecisions(pool, config.slot, database.systemIdentifier, 'epoch');
     if (claimed !== null) await endAdoption(pool, session, claimed);
     const decided = await this.#decided(claimed);

@@ -1,4 +1,4 @@
-/** Reads from the database what `checkLineage` compares with the progress. */
+/** Reads from the database what `compareLineage` compares with the progress. */
 import type pg from 'pg';
 import type { Capture } from '../capture/capture.ts';
 import { readSlot } from '../capture/slot.ts';
@@ -6,7 +6,7 @@ import { RelayError } from '../errors.ts';
 import { readMarks } from '../ledger/bookkeeping.ts';
 import { type Progress, parseProgress } from '../model/progress.ts';
 import type { ProgressTail } from '../publish/progress-topic.ts';
-import { assertSameCluster, type DatabaseState } from './lineage.ts';
+import { compareSystem, type DatabaseState } from './lineage.ts';
 
 /**
  * To be called when `capture` has taken the slot and every predecessor is fenced: only then does nothing of it change
@@ -62,7 +62,8 @@ export async function assertOwnProgress(tail: ProgressTail, systemIdentifier: st
   } catch {
     return;
   }
-  assertSameCluster(progress, systemIdentifier);
+  const lineage = compareSystem(progress, systemIdentifier);
+  if (lineage !== undefined) throw lineage.refusal;
 }
 
 /** The progress that says: everything before the slot's position counts as published, and nothing after. */

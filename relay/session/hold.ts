@@ -4,21 +4,20 @@ import type pg from 'pg';
 import { Capture } from '../capture/capture.ts';
 import type { Config } from '../config/config.ts';
 import { kafkaError } from '../connect/kafka.ts';
-import { asRelayError, type RelayError } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
-import type { Progress } from '../model/progress.ts';
 import { fencePublisher } from '../publish/fence.ts';
 import { ensureProgressTopic, ProgressTail } from '../publish/progress-topic.ts';
 import type { Publisher } from '../publish/publisher.ts';
+import { claimProgress } from './claim.ts';
 import { readDatabaseState } from './database-state.ts';
-import type { DatabaseState } from './lineage.ts';
+import { compareLineage, type DatabaseState, type Lineage } from './lineage.ts';
 
 export type Means = { readonly config: Config; readonly pool: pg.Pool; readonly kafka: Kafka };
 
 export type Held = {
   readonly capture: Capture;
   readonly publisher: Publisher;
-  readonly claimed: Progress | RelayError | null;
+  readonly lineage: Lineage;
   readonly database: DatabaseState & { readonly publication: string | null };
 };
 
@@ -39,13 +38,9 @@ export async function whileHoldingSlot<Result>(
   try {
     capture = await Capture.open(config, undefined, from);
     publisher = await fencePublisher(kafka, config);
-    const claimed = await publisher.claim(tail).catch(unreadable);
-    return await work({
-      capture,
-      publisher,
-      claimed,
-      database: await readDatabaseState(pool, config.slot, capture),
-    });
+    const claimed = await claimProgress(publisher, tail);
+    const database = await readDatabaseState(pool, config.slot, capture);
+    return await work({ capture, publisher, database, lineage: compareLineage(claimed, database) });
   } finally {
     await Promise.all([publisher?.close(), capture?.close(), tail.stop()]);
   }
@@ -64,10 +59,4 @@ async function followProgress({ config, kafka }: Means): Promise<ProgressTail> {
   const tail = new ProgressTail(kafka, { topic: config.kafka.progressTopic, slot: config.slot });
   await tail.start();
   return tail;
-}
-
-function unreadable(error: unknown): RelayError {
-  const failure = asRelayError(error);
-  if (failure.code !== 'PROGRESS_UNREADABLE') throw failure;
-  return failure;
 }

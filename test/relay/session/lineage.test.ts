@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { RelayError } from '../../../relay/errors.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
-import { checkLineage, type DatabaseState } from '../../../relay/session/lineage.ts';
+import {
+  compareLineage,
+  type DatabaseState,
+  type Lineage,
+  progressOf,
+  refusalCodes,
+} from '../../../relay/session/lineage.ts';
 
 const writer = { instance: 'me', time: '2026-01-02T03:04:05.678Z', timeline: 3 };
 const progress = (more: Partial<Progress> = {}): Progress => ({
@@ -14,15 +20,6 @@ const progress = (more: Partial<Progress> = {}): Progress => ({
   ...writer,
   ...more,
 });
-
-function codeOf(work: () => unknown): string | undefined {
-  try {
-    work();
-  } catch (error) {
-    return error instanceof RelayError ? error.code : String(error);
-  }
-  return undefined;
-}
 
 describe('lineage', () => {
   const database = (more: Partial<DatabaseState> = {}): DatabaseState => ({
@@ -41,7 +38,7 @@ describe('lineage', () => {
   const promoted = (switchLsn: bigint) => ({ timeline: 4, history: [{ timeline: 3, switchLsn }] });
   const partial = { commitLsn: 1_200n, ordinal: 40 };
 
-  const cases: [string, Progress | null, DatabaseState, string][] = [
+  const cases: [string, Progress | null, DatabaseState, Lineage['kind']][] = [
     [
       'no progress and no mark: nothing was ever published',
       null,
@@ -52,81 +49,78 @@ describe('lineage', () => {
       'no progress and a heartbeat, but no mark: it was removed',
       null,
       database({ initialised: false, beat: 1 }),
-      'LINEAGE_PROGRESS_LOST',
+      'progress-lost',
     ],
-    ['no progress, but the mark', null, database(), 'LINEAGE_PROGRESS_LOST'],
-    ['the same database', progress(), database(), 'resume'],
+    ['no progress, but the mark', null, database(), 'progress-lost'],
+    ['the same database', progress(), database(), 'same'],
     [
       'a progress without a mark: it was lost before it was set',
       progress(),
       database({ initialised: false }),
-      'resume',
+      'same',
     ],
-    [
-      'another cluster',
-      progress(),
-      database({ systemIdentifier: '7000000000000000002' }),
-      'LINEAGE_OTHER_DATABASE',
-    ],
-    ['WAL that ends right where the progress does', progress(), database({ walLsn: 1_000n }), 'resume'],
-    ['WAL that ends before the progress', progress(), database({ walLsn: 999n }), 'LINEAGE_REWOUND'],
-    ['a standby promoted after the progress', progress(), database(promoted(1_001n)), 'resume'],
-    ['a standby promoted right at the progress', progress(), database(promoted(1_000n)), 'resume'],
-    ['a standby promoted before the progress', progress(), database(promoted(999n)), 'LINEAGE_REWOUND'],
+    ['another cluster', progress(), database({ systemIdentifier: '7000000000000000002' }), 'other-database'],
+    ['WAL that ends right where the progress does', progress(), database({ walLsn: 1_000n }), 'same'],
+    ['WAL that ends before the progress', progress(), database({ walLsn: 999n }), 'rewound'],
+    ['a standby promoted after the progress', progress(), database(promoted(1_001n)), 'promoted'],
+    ['a standby promoted right at the progress', progress(), database(promoted(1_000n)), 'promoted'],
+    ['a standby promoted before the progress', progress(), database(promoted(999n)), 'rewound'],
     [
       'a standby promoted before the progress, whose WAL has grown past it since',
       progress(),
       database({ ...promoted(999n), walLsn: 90_000n }),
-      'LINEAGE_REWOUND',
+      'rewound',
     ],
     [
       'two promotions since',
       progress({ timeline: 2, endLsn: 900n }),
       database({ slotConfirmedLsn: 1n }),
-      'resume',
+      'promoted',
+    ],
+    ['two promotions since, the first before the progress', progress({ timeline: 1 }), database(), 'rewound'],
+    ['a timeline the database was never on', progress({ timeline: 9 }), database(), 'rewound'],
+    ['a database on an older timeline', progress(), database({ timeline: 2, history: [] }), 'rewound'],
+    ['fewer heartbeats than were published', progress(), database({ beat: 4 }), 'rewound'],
+    ['more heartbeats than were published', progress(), database({ beat: 6 }), 'same'],
+    ['a slot that lags', progress(), database({ slotConfirmedLsn: 10n }), 'same'],
+    ['a slot beyond the progress', progress(), database({ slotConfirmedLsn: 1_001n }), 'slot-ahead'],
+    [
+      'a recovery that did not finish, and a slot that would bring its events again',
+      progress({ endLsn: 1_000n, partial: { commitLsn: 1_207n, ordinal: 3 } }),
+      database({ slotConfirmedLsn: 900n }),
+      'recovery-unfinished',
     ],
     [
-      'two promotions since, the first before the progress',
-      progress({ timeline: 1 }),
-      database(),
-      'LINEAGE_REWOUND',
+      'a recovery that did not finish, and a new slot behind its events',
+      progress({ endLsn: 1_000n, partial: { commitLsn: 1_207n, ordinal: 3 } }),
+      database({ slotConfirmedLsn: 1_208n }),
+      'slot-ahead',
     ],
-    ['a timeline the database was never on', progress({ timeline: 9 }), database(), 'LINEAGE_REWOUND'],
-    [
-      'a database on an older timeline',
-      progress(),
-      database({ timeline: 2, history: [] }),
-      'LINEAGE_REWOUND',
-    ],
-    ['fewer heartbeats than were published', progress(), database({ beat: 4 }), 'LINEAGE_REWOUND'],
-    ['more heartbeats than were published', progress(), database({ beat: 6 }), 'resume'],
-    ['a slot that lags', progress(), database({ slotConfirmedLsn: 10n }), 'resume'],
-    ['a slot beyond the progress', progress(), database({ slotConfirmedLsn: 1_001n }), 'LINEAGE_SLOT_AHEAD'],
-    ['a partial transaction in the WAL', progress({ partial }), database({ walLsn: 1_300n }), 'resume'],
-    [
-      'WAL that ends before the partial',
-      progress({ partial }),
-      database({ walLsn: 1_100n }),
-      'LINEAGE_REWOUND',
-    ],
-    [
-      'a promotion before the partial one',
-      progress({ partial }),
-      database(promoted(1_100n)),
-      'LINEAGE_REWOUND',
-    ],
+    ['a partial transaction in the WAL', progress({ partial }), database({ walLsn: 1_300n }), 'same'],
+    ['WAL that ends before the partial', progress({ partial }), database({ walLsn: 1_100n }), 'rewound'],
+    ['a promotion before the partial one', progress({ partial }), database(promoted(1_100n)), 'rewound'],
     [
       'a promotion right before the commit record of the partial one, which is thereby gone',
       progress({ partial }),
       database(promoted(1_200n)),
-      'LINEAGE_REWOUND',
+      'rewound',
     ],
   ];
-  test.each(cases)('%s', (_, found, state, verdict) => {
-    let result: string | undefined;
-    const code = codeOf(() => {
-      result = checkLineage(found, state);
+  test.each(cases)('%s', (_, found, state, kind) => {
+    const lineage = compareLineage(
+      found === null ? { kind: 'none' } : { kind: 'progress', progress: found },
+      state,
+    );
+    expect(lineage.kind).toBe(kind);
+    expect(progressOf(lineage)).toBe(found);
+    if ('refusal' in lineage) expect(lineage.refusal.code).toBe(refusalCodes[lineage.kind]);
+  });
+
+  test('a progress that cannot be read is refused as it is, whatever the database', () => {
+    const failure = new RelayError('PROGRESS_UNREADABLE', 'version 2');
+    expect(compareLineage({ kind: 'unreadable', failure }, database())).toEqual({
+      kind: 'progress-unreadable',
+      refusal: failure,
     });
-    expect(code ?? result).toBe(verdict);
   });
 });
