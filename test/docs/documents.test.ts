@@ -142,7 +142,7 @@ test('every relay.yaml that is shown is valid', async () => {
 
 test('the runbook has an entry for every error code', () => {
   const runbook = operations.slice(operations.indexOf('## Runbook'));
-  const missing = Object.keys(errorTable).filter((code) => !runbook.includes(`**\`${code}\`**`));
+  const missing = Object.keys(errorTable).filter((code) => !runbook.includes(`\n#### \`${code}\`\n\n`));
   expect(missing).toEqual([]);
 });
 
