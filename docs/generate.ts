@@ -39,7 +39,7 @@ export const tables: Readonly<Record<string, () => string>> = {
     table(
       ['code', 'class', 'exit code', 'what to do'],
       (Object.keys(errorTable) as ErrorCode[]).map((name) => [
-        code(name),
+        `[${code(name)}](../guides/operations.md#${name.toLowerCase()})`,
         errorTable[name].class,
         exitOf(name),
         hints[name],
@@ -63,12 +63,12 @@ export const tables: Readonly<Record<string, () => string>> = {
 
 const exitCodeMeanings: Readonly<Record<(typeof exitCodes)[keyof typeof exitCodes], string>> = {
   0: 'done',
-  1: 'the command ran and found something: a failed check, a missing event',
+  1: 'the command ran and found a problem: a failed check, a missing event',
   64: 'wrong arguments or configuration',
-  69: 'a server did not answer; only from one-shot commands, `run` goes on trying',
+  69: 'a server did not answer. `run` never exits with this code, it retries',
   70: 'a bug in the relay',
-  77: 'credentials or rights',
-  78: 'the relay stopped itself; the code and the hint say what to do, restarting does not help',
+  77: 'credentials or a right are missing or wrong',
+  78: 'the relay stopped itself. The error code and the hint say what to do; restarting does not help',
 };
 
 /** The text of a document with its regions brought up to date. @throws for a region that no table belongs to */
