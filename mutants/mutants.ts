@@ -411,7 +411,7 @@ export const mutants: readonly Mutant[] = [
     name: 'the heartbeat waits for a lock that anybody can take',
     promise: 'no silence',
     invariants: ['I8'],
-    file: 'relay/ledger/bookkeeping.ts',
+    file: 'relay/ledger/heartbeat.ts',
     find: "'select session from outbox.progress where slot = $1 for no key update'",
     replace: "`select pg_advisory_xact_lock(hashtextextended('outbox-relay heartbeat ' || $1, 0))`",
     tests: ['test/relay/whole/advisory-locks.pg.test.ts'],
@@ -420,11 +420,45 @@ export const mutants: readonly Mutant[] = [
     name: 'a duty beside the stream that fails for good ends the stream',
     promise: 'no silence',
     invariants: ['I8'],
-    file: 'relay/upkeep/upkeep.ts',
-    find: '      if (this.#mustEnd(duty, failure)) throw failure;',
-    replace: "      if (this.#mustEnd(duty, failure) || failure.class === 'stop') throw failure;",
+    file: 'relay/upkeep/run-duties.ts',
+    find: '      if (mustEndStream(duty, failure)) throw failure;',
+    replace: "      if (mustEndStream(duty, failure) || failure.class === 'stop') throw failure;",
     tests: ['test/relay/upkeep/upkeep.pg.test.ts'],
     only: 'never stops the stream',
+  },
+  {
+    name: 'a duty that waits holds up the duties behind it',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/upkeep/run-duties.ts',
+    find: '  return duties.map((duty, index) => repeat(duty, index * staggerMs, report, signal));',
+    replace: `  const inTurn = async () => {
+    while (!signal.aborted) {
+      for (const duty of duties) await duty.run(signal).catch((error) => report(duty, asRelayError(error), 0));
+      await pause(staggerMs, signal);
+    }
+  };
+  return [inTurn()];`,
+    tests: ['test/relay/upkeep/run-duties.test.ts'],
+    only: 'runs while another one waits',
+  },
+  {
+    name: 'a duty that waits takes the connection that the stream needs',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/connect/postgres/pool.ts',
+    find: 'const poolConnectionsMax = 10;',
+    replace: 'const poolConnectionsMax = 1;',
+    tests: ['test/relay/upkeep/stream.stack.test.ts'],
+  },
+  {
+    name: 'a heartbeat counts as seen by a look at the publication that began before it',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/upkeep/uncovered-heartbeats.ts',
+    find: 'if (each.heartbeat.beat <= latestBeat) each.isOfSamePublication = true;',
+    replace: 'each.isOfSamePublication = latestBeat >= 0;',
+    tests: ['test/relay/upkeep/uncovered-heartbeats.test.ts'],
   },
   {
     name: 'a relay that lost the slot takes back the dead letters of its successor',

@@ -52,6 +52,8 @@ export type ErrorEntry = {
   readonly adopt?: Adoption;
   /** The stream may not be the one that the progress belongs to: what arrived before this error is in doubt too. */
   readonly doubtsHistory?: true;
+  /** An upkeep duty that finds it ends the stream: events would be missed, or the slot is gone. */
+  readonly endsStream?: true;
 };
 
 const table = {
@@ -67,6 +69,7 @@ const table = {
     dependency: 'postgres',
     recover: 'always',
     adopt: 'new-slot',
+    endsStream: true,
   },
   SLOT_MISSING: {
     class: 'stop',
@@ -74,9 +77,10 @@ const table = {
     dependency: 'postgres',
     recover: 'always',
     adopt: 'new-slot',
+    endsStream: true,
   },
-  SLOT_WRONG_KIND: { class: 'stop', exit: 'stopped', dependency: 'postgres' },
-  PUBLICATION_MISSING: { class: 'stop', exit: 'stopped', dependency: 'postgres' },
+  SLOT_WRONG_KIND: { class: 'stop', exit: 'stopped', dependency: 'postgres', endsStream: true },
+  PUBLICATION_MISSING: { class: 'stop', exit: 'stopped', dependency: 'postgres', endsStream: true },
   PUBLICATION_GAP: {
     class: 'stop',
     exit: 'stopped',
@@ -84,6 +88,7 @@ const table = {
     recover: 'always',
     adopt: 'gap',
     doubtsHistory: true,
+    endsStream: true,
   },
   PUBLICATION_INCOMPLETE: { class: 'stop', exit: 'stopped', dependency: 'postgres', recover: '--force' },
   OUTBOX_TABLE_INVALID: { class: 'stop', exit: 'stopped', dependency: 'postgres' },

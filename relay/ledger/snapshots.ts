@@ -18,7 +18,7 @@
 import type pg from 'pg';
 import { query } from '../connect/postgres/statement.ts';
 import type { Progress } from '../model/progress.ts';
-import type { Heartbeat } from './bookkeeping.ts';
+import type { Heartbeat } from './heartbeat.ts';
 
 /** As text, which is how Postgres prints a pg_snapshot; null where it is not known. */
 export type Snapshots = {
@@ -116,32 +116,4 @@ export async function readSnapshots(
   if (row === undefined)
     return { first: null, streamed: null, covered: null, coveredMs: null, coveredBeat: null };
   return { ...row, coveredBeat: row.coveredBeat === null ? null : Number(row.coveredBeat) };
-}
-
-/** Heartbeats remembered: an hour of them at the default of 10 s. While a relay lags by more, no new ones are. */
-const mostHeartbeats = 360;
-
-/** The heartbeats of a session that the progress does not cover yet, or whose publication was not looked at since. */
-export class UncoveredHeartbeats {
-  #waiting: { readonly heartbeat: Heartbeat; isOfSamePublication: boolean }[] = [];
-
-  add(heartbeat: Heartbeat): void {
-    if (this.#waiting.length < mostHeartbeats) this.#waiting.push({ heartbeat, isOfSamePublication: false });
-  }
-
-  /** To be told when the publication was read and is the one of the session: so it was when these were written. */
-  publicationIsSame(): void {
-    for (const each of this.#waiting) each.isOfSamePublication = true;
-  }
-
-  /** The latest one that counts now, once; undefined where none does. */
-  covered(beat: number): Heartbeat | undefined {
-    const counts = this.#waiting.filter(
-      ({ heartbeat, isOfSamePublication }) => isOfSamePublication && heartbeat.beat <= beat,
-    );
-    const latest = counts.at(-1)?.heartbeat;
-    if (latest !== undefined)
-      this.#waiting = this.#waiting.filter(({ heartbeat }) => heartbeat.beat > latest.beat);
-    return latest;
-  }
 }

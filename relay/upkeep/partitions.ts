@@ -1,6 +1,18 @@
 /** Keeps daily partitions of the outbox made ahead, so that rows land where cleanup can drop them by the day. */
 import type pg from 'pg';
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.ts';
 import { query } from '../connect/postgres/statement.ts';
+import type { Duty } from './duty.ts';
+
+/** Partitions are made a week ahead, so looking once an hour leaves 167 more tries. */
+const partitionsIntervalMs = 3_600_000;
+
+/**
+ * The first pause after a failure: each try may hold up the application's INSERTs for the second that it waits for a lock,
+ * here a sixtieth of the time at most.
+ */
+const partitionsRetryMs = 60_000;
 
 /** Why a day has no partition of its own: see migration 0012. */
 export type SkipReason = 'rows' | 'large' | 'overlap';
@@ -11,6 +23,34 @@ export type Partitions = {
   /** Names of those that were not, by reason. */
   readonly skipped: Readonly<Partial<Record<SkipReason, readonly string[]>>>;
 };
+
+/** Why there is no partition, and what to do. */
+const skipMessages: Readonly<Record<SkipReason, string>> = {
+  rows: 'the default partition holds rows of these days, so they stay there and no partition is made',
+  large:
+    'outbox.event_default is larger than 16 MB, so no partitions are made: attaching one would lock it while all of it is read. Delete what is published from it, then run VACUUM',
+  overlap:
+    'another partition covers these days or a part of them; set outbox.partitionsDaysAhead to 0 if you make all of them elsewhere',
+};
+
+type Means = { readonly config: Config; readonly pool: pg.Pool; readonly log: Logger };
+
+/** undefined where the settings ask for no partitions. */
+export function partitionsDuty({ config, pool, log }: Means): Duty | undefined {
+  const daysAhead = config.outbox.partitionsDaysAhead;
+  if (daysAhead === 0) return undefined;
+  return {
+    name: 'partitions',
+    everyMs: partitionsIntervalMs,
+    retryMs: partitionsRetryMs,
+    run: async (signal) => {
+      const { made, skipped } = await ensurePartitions(pool, daysAhead, signal);
+      if (made.length > 0) log.info({ partitions: made.length }, 'made partitions ahead');
+      for (const [reason, partitions] of Object.entries(skipped))
+        log.warn({ partitions }, skipMessages[reason as SkipReason]);
+    },
+  };
+}
 
 /**
  * Makes the missing partitions from today to `daysAhead` days later (UTC), each in a transaction of its own: the locks of

@@ -1,8 +1,27 @@
 /** Looks at the slot and keeps its gauges: the first warning that Postgres is about to give up WAL that is needed. */
 import type pg from 'pg';
 import { readSlot, type SlotState } from '../capture/slot.ts';
-import { asRelayError } from '../errors.ts';
+import type { Config } from '../config/config.ts';
+import { asRelayError, RelayError } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { Duty } from './duty.ts';
+
+/** One row of a view in shared memory, 0.2 ms: often enough to see a slot that is about to be lost before it is. */
+const slotIntervalMs = 1_000;
+
+type Means = { readonly config: Config; readonly pool: pg.Pool; readonly metrics: Metrics };
+
+export function slotHealthDuty({ config, pool, metrics }: Means): Duty {
+  const { slot } = config;
+  return {
+    name: 'slot health',
+    everyMs: Math.min(slotIntervalMs, config.capture.heartbeatMs),
+    run: async () => {
+      if ((await observeSlot(pool, slot, metrics)) === undefined)
+        throw new RelayError('SLOT_MISSING', `slot ${slot} is gone`);
+    },
+  };
+}
 
 /**
  * The slot, or undefined where there is none; its gauges are up to date then, also where it is lost.

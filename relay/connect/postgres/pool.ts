@@ -4,12 +4,18 @@ import type { Config } from '../../config/config.ts';
 import { clientConfig } from './client.ts';
 import { SessionClient } from './session-client.ts';
 
+/**
+ * Each duty of upkeep holds one at most, of which seven ask Postgres, and the stream one, or two where it cancels a
+ * statement: so none of them waits for a connection that another one holds. Usually one or two are open.
+ */
+const poolConnectionsMax = 10;
+
 /** A small pool for bookkeeping. A broken connection is only discarded: the next query reports what is wrong. */
 export function createPool(config: Config): pg.Pool {
   const pool = new pg.Pool({
     ...clientConfig(config),
     Client: SessionClient as unknown as new () => pg.Client,
-    max: 3,
+    max: poolConnectionsMax,
     idleTimeoutMillis: 60_000,
   });
   pool.on('error', () => {});

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readMarks, storeProgress, writeHeartbeat } from '../../../relay/ledger/bookkeeping.ts';
+import { readMarks, storeProgress } from '../../../relay/ledger/bookkeeping.ts';
+import { writeHeartbeat } from '../../../relay/ledger/heartbeat.ts';
 import { parseLsn } from '../../../relay/model/position.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';

@@ -142,7 +142,7 @@ describe('while all is well', () => {
     },
   );
 
-  test('it ends when it is told to', async () => {
+  test('it ends on request', async () => {
     const config = await newSlot({ CAPTURE_HEARTBEAT_MS: 3_600_000 });
     const kept = await keep(config, { serverLsn: 0n, beat: 0 });
     await kept[Symbol.asyncDispose]();
@@ -150,7 +150,7 @@ describe('while all is well', () => {
   });
 });
 
-test('once it is to end it begins nothing more, and has ended when what it was at is done', async () => {
+test('once it has to end it begins nothing more, and it has ended when what it had begun is over', async () => {
   const config = await newSlot();
   const { pool } = outbox;
   const lock = await pool.connect();
@@ -160,6 +160,7 @@ test('once it is to end it begins nothing more, and has ended when what it was a
   await vi.waitFor(async () => expect((await pool.query(waiting)).rowCount).toBe(1), soon);
   await pool.query('select pg_drop_replication_slot($1)', [config.slot]);
   await vi.waitFor(() => expect(kept.abort.signal.aborted).toBe(true), soon);
+  await pool.query('delete from outbox.progress where slot = $1', [config.slot]);
   const beat = 'select from outbox.heartbeat where slot = $1';
   await lock.query('commit');
   lock.release();
@@ -246,7 +247,7 @@ describe('what is noticed', () => {
   });
 });
 
-test('what may pass is told and tried again, and the other duties are done meanwhile', async () => {
+test('a failure that may pass is reported and retried, while the other duties go on', async () => {
   const config = await newSlot();
   const { pool } = outbox;
   await pool.query(`create function outbox.busy() returns trigger language plpgsql

@@ -1,7 +1,7 @@
 /** Any role that may connect can take any advisory lock, and keep it. Nothing of ours may wait for one. */
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { writeHeartbeat } from '../../../relay/ledger/bookkeeping.ts';
+import { writeHeartbeat } from '../../../relay/ledger/heartbeat.ts';
 import { discard } from '../../../relay/operations/dead-letters/close.ts';
 import { requestRelease } from '../../../relay/operations/dead-letters/release.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';

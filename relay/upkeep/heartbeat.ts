@@ -1,0 +1,69 @@
+/**
+ * Writes heartbeats and watches for them to come back on the stream. Their numbers have no gaps.
+ *
+ * Promise: a publication that went missing or was changed is noticed. Postgres goes on streaming without the table and
+ * says nothing; but a stream that has passed the end of a heartbeat without bringing it shows it, and so does a heartbeat
+ * number that is left out.
+ */
+import type pg from 'pg';
+import type { Config } from '../config/config.ts';
+import { RelayError } from '../errors.ts';
+import { type Heartbeat, writeHeartbeat } from '../ledger/heartbeat.ts';
+import type { Lsn } from '../model/position.ts';
+import type { Progress } from '../model/progress.ts';
+import { failpoint } from '../observe/failpoints.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { Duty } from './duty.ts';
+import type { UncoveredHeartbeats } from './uncovered-heartbeats.ts';
+
+type Means = {
+  readonly config: Config;
+  readonly pool: pg.Pool;
+  readonly metrics: Metrics;
+  readonly progress: () => Progress;
+  readonly stream: () => { readonly serverLsn: Lsn; readonly beat: number };
+};
+
+export class Heartbeats {
+  readonly #use: Means;
+  readonly #uncovered: UncoveredHeartbeats;
+  #pending: Heartbeat | undefined;
+
+  constructor(means: Means, uncovered: UncoveredHeartbeats) {
+    this.#use = means;
+    this.#uncovered = uncovered;
+  }
+
+  get duty(): Duty {
+    return {
+      name: 'heartbeat',
+      everyMs: this.#use.config.capture.heartbeatMs,
+      run: () => this.#write(),
+    };
+  }
+
+  /** To be called with each heartbeat that the stream brings, and the one before it. @throws RelayError PUBLICATION_GAP */
+  returned(beat: number, before: number): void {
+    if (beat > before + 1)
+      throw new RelayError(
+        'PUBLICATION_GAP',
+        `heartbeat ${beat} came after ${before}: what lies between was not streamed`,
+      );
+    if (this.#pending?.beat !== beat) return;
+    this.#use.metrics.setHeartbeatRoundTrip((performance.now() - this.#pending.writtenMs) / 1000);
+  }
+
+  async #write(): Promise<void> {
+    const { config, pool, progress, stream } = this.#use;
+    const { serverLsn, beat } = stream();
+    const pending = this.#pending;
+    if (pending !== undefined && serverLsn > pending.lsn && beat < pending.beat)
+      throw new RelayError(
+        'PUBLICATION_MISSING',
+        `heartbeat ${pending.beat} did not come back although the stream has passed it`,
+      );
+    this.#pending = await writeHeartbeat(pool, config.slot, Math.max(beat, progress().beat));
+    this.#uncovered.add(this.#pending);
+    await failpoint('HEARTBEAT_WRITTEN');
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * Reports rows of another table that has all columns of the outbox, as after the outbox was renamed and a new one made in
+ * its place. They are not published.
+ */
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { Duty } from './duty.ts';
+
+type Means = {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Rows so far, by table. */
+  readonly stream: () => { readonly lookalikes: ReadonlyMap<string, number> };
+};
+
+export function lookalikesDuty({ config, log, metrics, stream }: Means): Duty {
+  const reported = new Map<string, number>();
+  return {
+    name: 'lookalikes',
+    everyMs: config.capture.heartbeatMs,
+    run: async () => {
+      for (const [table, rows] of stream().lookalikes) {
+        const more = rows - (reported.get(table) ?? 0);
+        if (more === 0) continue;
+        reported.set(table, rows);
+        metrics.countLookalikes(more);
+        log.warn(
+          { table, rows: more },
+          'rows of a table that has all columns of the outbox are not published',
+        );
+      }
+    },
+  };
+}
