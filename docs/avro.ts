@@ -5,6 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../relay/config/config.ts';
 import { Encoder } from '../relay/encode/encoder.ts';
+import { isRefusal } from '../relay/encode/record.ts';
 import { code, table } from './markdown.ts';
 
 type Case = {
@@ -236,27 +237,16 @@ export async function outcomeOf(schema: unknown, payload: string, eventType?: st
   const names = { id: '1', aggregatetype: 'example', aggregateid: '1', type: eventType ?? 'Example' };
   const text = isField ? `{"value": ${payload}}` : payload;
   const row = { ...names, payload: text, headers: null, createdAt: null };
-  const { records, refusals } = await encoder.encode(
-    {
-      commitLsn: 0n,
-      endLsn: null,
-      xid: 0,
-      committedAtMs: 0,
-      firstOrdinal: 0,
-      rows: { length: 1, at: () => row },
-      bytes: 0,
-    },
-    0,
-  );
-  const [refusal] = refusals;
-  if (refusal !== undefined) {
-    const path = isField ? (refusal.path?.replace('$.value', '$') ?? null) : refusal.path;
+  const position = { commitLsn: 0n, ordinal: 0 };
+  const [encoded] = await encoder.encode([{ position, committedAtMs: 0, row }]);
+  if (isRefusal(encoded!)) {
+    const path = isField ? (encoded.path?.replace('$.value', '$') ?? null) : encoded.path;
     const place = path === null ? '' : ` at ${code(path)}`;
-    return `${code(refusal.code)}${place}: ${refusal.message}`;
+    return `${code(encoded.code)}${place}: ${encoded.message}`;
   }
   if (!Array.isArray(schema)) return accepted;
   // A branch number is a zigzag varint, and these unions are short.
-  return `${accepted} as ${branchName(schema[records[0]!.value![framingBytes]! / 2])}`;
+  return `${accepted} as ${branchName(schema[encoded!.value![framingBytes]! / 2])}`;
 }
 
 function branchName(branch: unknown): string {

@@ -39,18 +39,18 @@ export class DeadLetterTopic {
    * A record for each event that is refused itself; those that only wait for another are none.
    * @throws RelayError KAFKA_UNSUITABLE where the topic does not exist and may not be made; KAFKA_*
    */
-  async copies(refusals: readonly Refusal[], committedAtMs: number): Promise<OutboundRecord[]> {
+  async copies(refusals: readonly Refusal[]): Promise<OutboundRecord[]> {
     const refused = refusals.filter(({ code }) => code !== 'KEY_PARKED');
     if (refused.length === 0) return [];
     const info = await this.#info();
-    return refused.map((refusal) => this.#copy(refusal, info, committedAtMs));
+    return refused.map((refusal) => this.#copy(refusal, info));
   }
 
   /** With its payload if that fits, else without it, else without anything that came from the row but its position. */
-  #copy(refusal: Refusal, info: TopicInfo, committedAtMs: number): OutboundRecord {
+  #copy(refusal: Refusal, info: TopicInfo): OutboundRecord {
     const maxBatchBytes = info.maxMessageBytes - batchOverheadBytes;
     const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
-    const { row } = refusal;
+    const { row, committedAtMs } = refusal;
     const isLeftOut = row.leftOut?.payload !== undefined;
     const payload = isLeftOut ? 'omitted' : row.payload === null ? 'null' : 'whole';
     const headers = headersOf(refusal);
@@ -87,11 +87,11 @@ export class DeadLetterTopic {
   }
 }
 
-function headersOf({ row, commitLsn, ordinal, code, message, path, topic, subject }: Refusal) {
+function headersOf({ row, position, code, message, path, topic, subject }: Refusal) {
   return {
     id: cut(row.id),
     type: cut(row.type),
-    position: formatPosition(commitLsn, ordinal),
+    position: formatPosition(position.commitLsn, position.ordinal),
     code,
     message: cut(message),
     path: cut(path),

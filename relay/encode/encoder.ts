@@ -4,7 +4,8 @@
  * so often: then the event is refused for it.
  */
 
-import type { CapturedRow, CommittedTransaction, OutboxRow } from '../capture/transaction.ts';
+import type { OutboxEvent, OutboxEvents } from '../capture/event.ts';
+import type { CapturedRow, OutboxRow } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { keyLengthMax, maxRowBytesOf, nameLengthMax } from '../config/row-size.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
@@ -14,10 +15,10 @@ import { ByteSink } from './formats/byte-sink.ts';
 import type { ValueWriter } from './formats/format.ts';
 import { parseLosslessJson } from './formats/json.ts';
 import { ValueMismatch } from './formats/mismatch.ts';
-import { buildHeaders, HeadersInvalid, mayNameVersion, namedVersion, positionHeaders } from './headers.ts';
+import { buildHeaders, HeadersInvalid, mayNameVersion, namedVersion, PositionPrinter } from './headers.ts';
 import { partitionOf } from './murmur2.ts';
 import {
-  type EncodedTransaction,
+  type EncodedEvent,
   isTopic,
   type NoTopic,
   type OutboundRecord,
@@ -111,6 +112,7 @@ export class Encoder {
   readonly #versions: ReadonlyMap<string, number>;
   readonly #unclear: UnclearFailures;
   readonly #sink = new ByteSink();
+  readonly #positions = new PositionPrinter();
   readonly #topicEntries = new Map<string, { info: TopicInfo | NoTopic; fetchedMs: number }>();
   /** By aggregatetype and type: what is needed to encode, while all of it is fresh. */
   readonly #targets = new BoundedMap<{ target: Target; untilMs: number }>(targetBytesMax);
@@ -136,46 +138,43 @@ export class Encoder {
   }
 
   /**
-   * Encodes the rows of a transaction from the `skip`-th on.
+   * Encodes events of one transaction.
+   * @returns what became of each, in their order
    * @throws RelayError REGISTRY_* or KAFKA_* while something needed cannot be learned; ENCODING_UNCLEAR where a later
    * attempt may succeed, or refuse the event.
    */
-  async encode(transaction: CommittedTransaction, skip: number): Promise<EncodedTransaction> {
-    const records: OutboundRecord[] = [];
-    const refusals: Refusal[] = [];
-    const positionOf = positionHeaders(transaction.commitLsn);
-    const { rows, firstOrdinal, committedAtMs } = transaction;
+  async encode(events: OutboxEvents): Promise<EncodedEvent[]> {
+    const encoded: EncodedEvent[] = [];
     this.#unclear.begin();
     this.#dropDistrusted();
     let isPrepared = false;
-    for (let index = skip; index < rows.length; index++) {
-      const row = rows.at(index);
-      const ordinal = firstOrdinal + index;
-      const position = positionOf(ordinal);
+    for (let index = 0; index < events.length; index++) {
+      const event = events.at(index)!;
+      const { row } = event;
       try {
         this.#assertReadable(row);
         if (isEmpty(row.payload)) {
-          const tombstone = await this.#tombstone(row, position, committedAtMs);
+          const tombstone = await this.#tombstone(event);
           if (tombstone !== undefined) {
-            records.push(tombstone);
+            encoded.push(tombstone);
             continue;
           }
         }
         let target = this.#freshTarget(row);
         if (target === undefined) {
-          if (!isPrepared) isPrepared = await this.#prepare(rows, index);
+          if (!isPrepared) isPrepared = await this.#prepare(events, index);
           target = await this.#findTarget(row);
         }
-        const record = this.#encodeRow(row, target, position, committedAtMs);
-        records.push(record instanceof Promise ? await record : record);
+        const record = this.#encodeEvent(event, target);
+        encoded.push(record instanceof Promise ? await record : record);
       } catch (error) {
-        const refusal = toRefusal(reasonOf(error), transaction, row, ordinal);
+        const refusal = toRefusal(event, reasonOf(error));
         const decided = this.#unclear.decide(refusal, causeOf(error));
-        if (decided !== undefined) refusals.push(decided);
+        if (decided !== undefined) encoded.push(decided);
       }
     }
-    this.#unclear.settle(transaction);
-    return { records, refusals };
+    this.#unclear.settle(events);
+    return encoded;
   }
 
   /**
@@ -195,65 +194,48 @@ export class Encoder {
     );
   }
 
-  #encodeRow(
-    row: OutboxRow,
-    target: Target,
-    position: string,
-    committedAtMs: number,
-  ): OutboundRecord | Promise<OutboundRecord> {
+  #encodeEvent(event: OutboxEvent, target: Target): OutboundRecord | Promise<OutboundRecord> {
     try {
-      return this.#toRecord(row, target, position, committedAtMs);
+      return this.#toRecord(event, target);
     } catch (error) {
       // A version that it is held at never changes.
       const mayBeNewer =
         error instanceof NotPublishable && error.code === 'PAYLOAD_INVALID' && target.version === null;
       if (!mayBeNewer) throw error;
-      return this.#encodeWithNewer(row, target, position, committedAtMs, error);
+      return this.#encodeWithNewer(event, target, error);
     }
   }
 
   /** Its writer may be ahead of the schema we know: only what the latest one refuses too is refused. */
-  async #encodeWithNewer(
-    row: OutboxRow,
-    target: Target,
-    position: string,
-    committedAtMs: number,
-    reason: NotPublishable,
-  ) {
+  async #encodeWithNewer(event: OutboxEvent, target: Target, reason: NotPublishable) {
     const newer = await this.#schemas.refresh(target.subject, null, refusedRefreshMs);
     if (!isUsable(newer) || newer === target.schema) throw reason;
-    const write = writerOf(newer.writers, row.type!, this.#namespace, this.#typeMatch);
+    const write = writerOf(newer.writers, event.row.type!, this.#namespace, this.#typeMatch);
     if (typeof write === 'string') throw reason;
     this.#targets.clear();
-    return this.#toRecord(row, { ...target, schema: newer, write }, position, committedAtMs);
+    return this.#toRecord(event, { ...target, schema: newer, write });
   }
 
   /** An event without a payload, where its topic takes that; it has no value, and needs no schema. */
-  async #tombstone(
-    row: OutboxRow,
-    position: string,
-    committedAtMs: number,
-  ): Promise<OutboundRecord | undefined> {
-    const destination = await this.#destination(row);
+  async #tombstone(event: OutboxEvent): Promise<OutboundRecord | undefined> {
+    const destination = await this.#destination(event.row);
     if (!this.#router.takesTombstones(destination.topic)) return undefined;
-    return this.#assemble(row, destination, null, { topic: destination.topic }, position, committedAtMs);
+    return this.#assemble(event, destination, null, { topic: destination.topic });
   }
 
-  #toRecord(row: OutboxRow, target: Target, position: string, committedAtMs: number): OutboundRecord {
+  #toRecord(event: OutboxEvent, target: Target): OutboundRecord {
     const names = { topic: target.topic, subject: target.subject, schemaId: target.schema.id };
-    return this.#assemble(row, target, target, names, position, committedAtMs);
+    return this.#assemble(event, target, target, names);
   }
 
   /** @param target null for a tombstone */
   #assemble(
-    row: OutboxRow,
+    { position, committedAtMs, row }: OutboxEvent,
     destination: Destination,
     target: Target | null,
     names: NotPublishable['target'],
-    position: string,
-    committedAtMs: number,
   ): OutboundRecord {
-    const { id, type, aggregateid } = row;
+    const { id, aggregateid } = row;
     if (id === null || id === '') throw new NotPublishable('EVENT_INVALID', 'id: must not be empty', names);
     if (aggregateid === null)
       throw new NotPublishable('EVENT_INVALID', 'aggregateid: must not be NULL', names);
@@ -262,7 +244,7 @@ export class Encoder {
     const { info } = destination;
     const { timestampMs, isMoved } = recordTime(committedAtMs, info.keptMs, Date.now());
     const movedFromMs = isMoved ? committedAtMs : undefined;
-    const headers = ownHeaders({ id, type: type ?? '', position }, row.headers, names, movedFromMs);
+    const headers = headersOf(row, this.#positions.print(position), names, movedFromMs);
     const value = target === null ? null : this.#encodePayload(row.payload, target, names);
     const bytes = recordBytes(aggregateid, value, headers);
     const maxBatchBytes = info.maxMessageBytes - batchOverheadBytes;
@@ -309,10 +291,10 @@ export class Encoder {
    * for again by its event.
    * @returns whether it looked at the later rows, which is done once
    */
-  async #prepare(rows: CommittedTransaction['rows'], from: number): Promise<boolean> {
+  async #prepare(events: OutboxEvents, from: number): Promise<boolean> {
     const wanted = new Map<string, WantedSchema>();
-    for (let index = from; index < rows.length; index++) {
-      const one = this.#awaitedSchema(rows.at(index));
+    for (let index = from; index < events.length; index++) {
+      const one = this.#awaitedSchema(events.at(index)!.row);
       if (one !== undefined) wanted.set(one.join('\0'), one);
       else if (index === from) return false;
     }
@@ -380,8 +362,7 @@ export class Encoder {
 
   /** The row's own wish wins. */
   #version(row: OutboxRow, names: { topic: string; subject: string }): number | null {
-    const version = checked(() => namedVersion(row.headers), names);
-    return version ?? this.#versions.get(names.subject) ?? null;
+    return versionOf(row.headers, names) ?? this.#versions.get(names.subject) ?? null;
   }
 
   async #destination(row: OutboxRow): Promise<Destination> {
@@ -489,22 +470,29 @@ function parsePayload(payload: string, names: NotPublishable['target']): unknown
   }
 }
 
-function ownHeaders(
-  event: Parameters<typeof buildHeaders>[0],
-  own: string | null,
+function headersOf(
+  row: OutboxRow,
+  position: string,
   names: NotPublishable['target'],
   movedFromMs: number | undefined,
-) {
-  return checked(() => buildHeaders(event, own, movedFromMs), names);
+): Readonly<Record<string, string>> {
+  try {
+    return buildHeaders(row, position, movedFromMs);
+  } catch (error) {
+    throw invalidHeaders(error, names);
+  }
 }
 
-function checked<T>(read: () => T, names: NotPublishable['target']): T {
+function versionOf(headers: string | null, names: NotPublishable['target']): number | null {
   try {
-    return read();
+    return namedVersion(headers);
   } catch (error) {
-    if (!(error instanceof HeadersInvalid)) throw error;
-    throw new NotPublishable('EVENT_INVALID', error.message, names);
+    throw invalidHeaders(error, names);
   }
+}
+
+function invalidHeaders(error: unknown, names: NotPublishable['target']): unknown {
+  return error instanceof HeadersInvalid ? new NotPublishable('EVENT_INVALID', error.message, names) : error;
 }
 
 /** Upper bound of what a record takes in a batch. */
@@ -519,16 +507,9 @@ export function recordBytes(
   return bytes;
 }
 
-function toRefusal(
-  reason: NotPublishable,
-  transaction: CommittedTransaction,
-  row: CapturedRow,
-  ordinal: number,
-): Refusal {
+function toRefusal(event: OutboxEvent, reason: NotPublishable): Refusal {
   return {
-    commitLsn: transaction.commitLsn,
-    ordinal,
-    row,
+    ...event,
     code: reason.code,
     message: reason.message,
     path: reason.path,

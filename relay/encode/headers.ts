@@ -1,6 +1,7 @@
 /** The headers of a record: ours first, then the row's own. */
 
-import { positionPrefix } from '../model/position.ts';
+import type { OutboxRow } from '../capture/transaction.ts';
+import { type Lsn, type Position, positionPrefix } from '../model/position.ts';
 import { ExactNumber } from './formats/exact-number.ts';
 import { parseLosslessJson } from './formats/json.ts';
 import { committedAtHeader } from './record-time.ts';
@@ -15,17 +16,17 @@ const reserved: ReadonlySet<string> = new Set(['id', 'type', 'position', version
 export class HeadersInvalid extends Error {}
 
 /**
- * @param own the headers column: JSON text of an object, or null. Strings are taken as they are, numbers and booleans as
- *   JSON prints them; null means that the header is absent.
- * @param movedFromMs the commit time, where the record has another
- * @throws HeadersInvalid for anything else.
+ * Of the headers column, strings are taken as they are, numbers and booleans as JSON prints them; null means that the
+ * header is absent.
+ * @param movedFromMs the commit time, where the timestamp of the record differs from it
+ * @throws HeadersInvalid where the column holds no JSON object of such values
  */
 export function buildHeaders(
-  event: { readonly id: string; readonly type: string; readonly position: string },
-  own: string | null,
+  { id, type, headers: own }: Pick<OutboxRow, 'id' | 'type' | 'headers'>,
+  position: string,
   movedFromMs?: number,
 ): Record<string, string> {
-  const headers: Record<string, string> = { id: event.id, type: event.type, position: event.position };
+  const headers: Record<string, string> = { id: id ?? '', type: type ?? '', position };
   if (movedFromMs !== undefined) headers[committedAtHeader] = new Date(movedFromMs).toISOString();
   if (own === null || own === '{}') return headers;
   for (const [name, value] of Object.entries(parseObject(own))) {
@@ -45,7 +46,7 @@ export function mayNameVersion(own: string | null): boolean {
 
 /**
  * The version of the schema that a row asks for, or null.
- * @param own as for `buildHeaders`
+ * @param own the headers column
  * @throws HeadersInvalid also where it is no number of a version
  */
 export function namedVersion(own: string | null): number | null {
@@ -80,8 +81,16 @@ function parse(text: string): unknown {
   }
 }
 
-/** The `position` header of each event of one transaction; the common part is formatted once. */
-export function positionHeaders(commitLsn: bigint): (ordinal: number) => string {
-  const prefix = positionPrefix(commitLsn);
-  return (ordinal) => prefix + ordinal.toString(16).padStart(8, '0');
+/** Prints the `position` header. Formats the part that all events of one transaction share once for all of them. */
+export class PositionPrinter {
+  #commitLsn: Lsn | undefined;
+  #prefix = '';
+
+  print({ commitLsn, ordinal }: Position): string {
+    if (commitLsn !== this.#commitLsn) {
+      this.#commitLsn = commitLsn;
+      this.#prefix = positionPrefix(commitLsn);
+    }
+    return this.#prefix + ordinal.toString(16).padStart(8, '0');
+  }
 }

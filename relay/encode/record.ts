@@ -1,7 +1,6 @@
 /** What encode gives: an event ready for Kafka, or the reason why it can never be. */
-import type { CapturedRow } from '../capture/transaction.ts';
+import type { OutboxEvent } from '../capture/event.ts';
 import type { ErrorCode, RelayError } from '../errors.ts';
-import type { Lsn } from '../model/position.ts';
 
 export type OutboundRecord = {
   readonly topic: string;
@@ -21,10 +20,7 @@ export type OutboundRecord = {
 };
 
 /** An event that cannot be published as it is, and why. `message` names places and types, never a value of the payload. */
-export type Refusal = {
-  readonly commitLsn: Lsn;
-  readonly ordinal: number;
-  readonly row: CapturedRow;
+export type Refusal = OutboxEvent & {
   readonly code: ErrorCode;
   readonly message: string;
   /** JSON path in the payload, for example `$.lines[3].price`. */
@@ -40,10 +36,9 @@ export type Refusal = {
   };
 };
 
-export type EncodedTransaction = {
-  readonly records: readonly OutboundRecord[];
-  readonly refusals: readonly Refusal[];
-};
+export type EncodedEvent = OutboundRecord | Refusal;
+
+export const isRefusal = (encoded: EncodedEvent): encoded is Refusal => 'code' in encoded;
 
 /** What encode must know of a topic; publish, which talks to the broker, provides it. */
 export type TopicInfo = {

@@ -7,9 +7,9 @@
  * encoded on their own, before it, each time.
  */
 import { createHash } from 'node:crypto';
-import type { CommittedTransaction } from '../capture/transaction.ts';
+import type { OutboxEvents } from '../capture/event.ts';
 import { RelayError } from '../errors.ts';
-import { formatPosition } from '../model/position.ts';
+import { formatPosition, type Position } from '../model/position.ts';
 import type { Refusal } from './record.ts';
 
 /**
@@ -59,27 +59,36 @@ export class UnclearFailures {
     this.#pending = undefined;
   }
 
-  /** Ends an attempt at the events of `transaction`. @throws RelayError ENCODING_UNCLEAR when something is to be tried again */
-  settle({ commitLsn, firstOrdinal, rows }: CommittedTransaction): void {
+  /** Ends an attempt at `events`. @throws RelayError ENCODING_UNCLEAR when something is to be tried again */
+  settle(events: OutboxEvents): void {
     const pending = this.#pending;
+    // Not forgotten before: the events of an attempt that an outage breaks off keep their counts.
     if (pending === undefined) {
-      // Not cleared before: the events of an attempt that an outage breaks off keep their counts.
-      if (this.#attempts.size > 0)
-        for (let index = 0; index < rows.length; index++)
-          this.#attempts.delete(formatPosition(commitLsn, firstOrdinal + index));
+      this.#forget(events);
       return;
     }
-    const { code, message, topic, subject, ordinal } = pending;
+    const { code, message, topic, subject, position } = pending;
+    const { ordinal } = position;
     throw new RelayError('ENCODING_UNCLEAR', `${code}: ${message}`, { context: { topic, subject, ordinal } });
   }
 
-  #count({ commitLsn, ordinal }: Refusal): number {
-    const position = formatPosition(commitLsn, ordinal);
-    const attempts = (this.#attempts.get(position) ?? 0) + 1;
-    this.#attempts.set(position, attempts);
+  #forget(events: OutboxEvents): void {
+    if (this.#attempts.size === 0 || events.length === 0) return;
+    // As texts they compare like the positions, and nobody else's lie between these.
+    const first = keyOf(events.at(0)!.position);
+    const last = keyOf(events.at(events.length - 1)!.position);
+    for (const key of this.#attempts.keys()) if (first <= key && key <= last) this.#attempts.delete(key);
+  }
+
+  #count({ position }: Refusal): number {
+    const key = keyOf(position);
+    const attempts = (this.#attempts.get(key) ?? 0) + 1;
+    this.#attempts.set(key, attempts);
     return attempts;
   }
 }
+
+const keyOf = ({ commitLsn, ordinal }: Position): string => formatPosition(commitLsn, ordinal);
 
 /** Its name and where it was thrown, without its message, which may quote the payload. */
 function stackOf({ name, stack }: Error): string {

@@ -95,8 +95,8 @@ function valuesOf(slot: string, deadLetters: readonly Refusal[], isLarge: boolea
   const text = (pick: (letter: Refusal) => unknown) => (isLarge ? pick(deadLetters[0]!) : column(pick));
   return [
     slot,
-    column(({ commitLsn }) => formatLsn(commitLsn)),
-    column(({ ordinal }) => ordinal),
+    column(({ position }) => formatLsn(position.commitLsn)),
+    column(({ position }) => position.ordinal),
     column(({ row }) => row.id),
     column(({ row }) => row.aggregatetype),
     text(({ row }) => row.aggregateid),

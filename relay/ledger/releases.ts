@@ -188,14 +188,14 @@ async function closeReleased(
 
 /** It is open now, with its own reason, whatever it waited for before. */
 async function describeRefused(client: pg.ClientBase, slot: string, refused: Refusal): Promise<void> {
-  const { commitLsn, ordinal, code, message, path } = refused;
+  const { position, code, message, path } = refused;
   await query(
     client,
     'storing why an event is still refused',
     `update outbox.dead_letter set status = 'open', code = $4, message = $5, path = $6, context = $7,
             attempts = attempts + 1, last_seen = now()
      where slot = $1 and commit_lsn = $2 and ordinal = $3 and status in ('open', 'parked')`,
-    [slot, formatLsn(commitLsn), ordinal, code, message, path, contextOf(refused)],
+    [slot, formatLsn(position.commitLsn), position.ordinal, code, message, path, contextOf(refused)],
   );
 }
 

@@ -10,13 +10,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import type { CapturedRow, CommittedTransaction, Unreadable } from '../capture/transaction.ts';
+import type { OutboxEvent } from '../capture/event.ts';
+import type { CapturedRow, Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import type { Policy } from '../config/policies.ts';
 import { backoffMs } from '../connect/backoff.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import type { Encoder } from '../encode/encoder.ts';
-import type { EncodedTransaction } from '../encode/record.ts';
+import { type EncodedEvent, isRefusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
@@ -115,12 +116,12 @@ class Closing {
   }
 
   /** Events of one transaction. */
-  async add(events: readonly AbsentEvent[]): Promise<void> {
+  async add(absent: readonly AbsentEvent[]): Promise<void> {
     const { config, pool, session, deadLetterTopic } = this.#use;
-    const transaction = this.#read(events);
-    const encoded = await this.#encode(transaction);
+    const events = this.#read(absent);
+    const encoded = await this.#encode(events);
     // Of rows that cannot be read a person has decided already.
-    const undecided = encoded.refusals.filter(({ row }) => row.unreadable === undefined);
+    const undecided = encoded.filter(isRefusal).filter(({ row }) => row.unreadable === undefined);
     const first = undecided.find(({ topic }) => this.#policyOf(topic) === 'halt');
     if (first !== undefined)
       throw new RelayError('EVENT_REJECTED', `an event was refused: ${first.code} ${first.message}`, {
@@ -133,8 +134,8 @@ class Closing {
         `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${undecided.at(-1)?.code ?? 'none'}`,
         { context: { ...storm } },
       );
-    const { records, refusals, parked } = this.#parking.sort(transaction, 0, encoded);
-    const copies = (await deadLetterTopic?.copies(refusals, transaction.committedAtMs)) ?? [];
+    const { records, refusals, parked } = this.#parking.sort(events, encoded);
+    const copies = (await deadLetterTopic?.copies(refusals)) ?? [];
     for (const record of [...records, ...copies]) this.#batch.append(record);
     await storeDecisions(pool, session, { deadLetters: refusals, parked, releases: [] });
     await failpoint('DEAD_LETTERS_STORED');
@@ -147,11 +148,11 @@ class Closing {
   }
 
   /** What is unclear is tried again as on the stream: the next run would count the attempts from the first one anew. */
-  async #encode(transaction: CommittedTransaction): Promise<EncodedTransaction> {
+  async #encode(events: readonly OutboxEvent[]): Promise<EncodedEvent[]> {
     const { config, encoder } = this.#use;
     for (let attempt = 0; ; attempt++) {
       try {
-        return await encoder.encode(transaction, 0);
+        return await encoder.encode(events);
       } catch (error) {
         const mayPass = error instanceof RelayError && passing.has(error.code);
         if (!mayPass) throw error;
@@ -192,25 +193,15 @@ class Closing {
     return Math.max(1, Math.min(wanted, this.#fetchedUntil - this.#ordinal));
   }
 
-  /** @param events the next ones, as many as are fetched */
-  #read(events: readonly AbsentEvent[]): CommittedTransaction {
-    const at = (index: number): CapturedRow => {
-      const row = this.#rows.get(nameOf(events[index]!));
-      if (row !== undefined) return row;
-      throw new RelayError('INTERNAL', 'a row of the snapshot was not found again');
-    };
-    const { consistentLsn } = this.#use;
-    const firstOrdinal = this.#ordinal;
-    this.#ordinal += events.length;
-    return {
-      commitLsn: consistentLsn - 1n,
-      endLsn: consistentLsn,
-      xid: 0,
-      committedAtMs: eventMs(events[0]!) ?? Date.now(),
-      firstOrdinal,
-      rows: { length: events.length, at },
-      bytes: 0,
-    };
+  /** @param absent the next ones, as many as are fetched */
+  #read(absent: readonly AbsentEvent[]): OutboxEvent[] {
+    const commitLsn = this.#use.consistentLsn - 1n;
+    const committedAtMs = eventMs(absent[0]!) ?? Date.now();
+    return absent.map((event) => {
+      const row = this.#rows.get(nameOf(event));
+      if (row === undefined) throw new RelayError('INTERNAL', 'a row of the snapshot was not found again');
+      return { position: { commitLsn, ordinal: this.#ordinal++ }, committedAtMs, row };
+    });
   }
 }
 

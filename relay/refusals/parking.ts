@@ -3,11 +3,11 @@
  * the key is released. What waits follows from the order of the stream alone, so a relay that reads it again after a
  * crash comes to the same keys.
  */
-import type { CommittedTransaction } from '../capture/transaction.ts';
+import type { OutboxEvent, OutboxEvents } from '../capture/event.ts';
 import type { Policy } from '../config/policies.ts';
 import { keyLengthMax } from '../config/row-size.ts';
 import { wildcard } from '../config/topic-patterns.ts';
-import type { EncodedTransaction, OutboundRecord, Refusal } from '../encode/record.ts';
+import { type EncodedEvent, isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
 import type { Position } from '../model/position.ts';
 
 /** Events of one topic and key, which keep their order. */
@@ -17,7 +17,9 @@ export type TopicKey = { readonly topic: string; readonly key: string };
 export type ParkedKey = TopicKey & { readonly since: Position };
 
 /** What is to be done with the events of a transaction. */
-export type Sorted = EncodedTransaction & {
+export type Sorted = {
+  readonly records: readonly OutboundRecord[];
+  readonly refusals: readonly Refusal[];
   /** Keys that are parked from here on. */
   readonly parked: readonly ParkedKey[];
 };
@@ -48,22 +50,20 @@ export class Parking {
   /**
    * Has the events wait that must, and parks the keys of those that are refused. To be called once for each transaction,
    * in the order of the stream.
-   * @param skip as it was encoded with
+   * @param encoded what became of each of `events`
    */
-  sort(transaction: CommittedTransaction, skip: number, encoded: EncodedTransaction): Sorted {
-    // The way of nearly every transaction: nobody looks at its events again.
-    if (this.#keys.size === 0 && encoded.refusals.every((refused) => !this.#parks(refused)))
-      return { ...encoded, parked: [] };
+  sort(events: OutboxEvents, encoded: readonly EncodedEvent[]): Sorted {
     const records: OutboundRecord[] = [];
     const refusals: Refusal[] = [];
     const parked: ParkedKey[] = [];
-    for (const event of inOrder(transaction, skip, encoded)) {
-      if ('refused' in event) {
-        refusals.push(event.refused);
-        const key = this.#park(event.refused);
+    for (let index = 0; index < encoded.length; index++) {
+      const one = encoded[index]!;
+      if (isRefusal(one)) {
+        refusals.push(one);
+        const key = this.#park(one);
         if (key !== undefined) parked.push(key);
-      } else if (this.has(event.record)) refusals.push(waiting(transaction, event.index, event.record));
-      else records.push(event.record);
+      } else if (this.#keys.size > 0 && this.has(one)) refusals.push(waiting(events.at(index)!, one));
+      else records.push(one);
     }
     return { records, refusals, parked };
   }
@@ -74,12 +74,12 @@ export class Parking {
 
   /** An event without a key has no order to keep. */
   #park(refused: Refusal): ParkedKey | undefined {
-    const { topic, row, commitLsn, ordinal } = refused;
+    const { topic, row, position } = refused;
     if (topic === null || row.aggregateid === null || !this.#parks(refused)) return undefined;
     const key = { topic, key: row.aggregateid };
     if (this.has(key)) return undefined;
     this.#keys.add(nameOf(key));
-    return { ...key, since: { commitLsn, ordinal } };
+    return { ...key, since: position };
   }
 }
 
@@ -93,29 +93,9 @@ function nameOf({ topic, key }: TopicKey): string {
   return `${topic}\0${key}`;
 }
 
-type Event = { readonly refused: Refusal } | { readonly record: OutboundRecord; readonly index: number };
-
-/** Records and refusals of a transaction, each in order, as one list in order. */
-function* inOrder(
-  { firstOrdinal, rows }: CommittedTransaction,
-  skip: number,
-  { records, refusals }: EncodedTransaction,
-): Generator<Event> {
-  let refusedSoFar = 0;
-  for (let index = skip; index < rows.length; index++) {
-    const refused = refusals[refusedSoFar];
-    if (refused?.ordinal === firstOrdinal + index) {
-      refusedSoFar += 1;
-      yield { refused };
-    } else yield { record: records[index - skip - refusedSoFar]!, index };
-  }
-}
-
-function waiting(transaction: CommittedTransaction, index: number, { topic }: OutboundRecord): Refusal {
+function waiting(event: OutboxEvent, { topic }: OutboundRecord): Refusal {
   return {
-    commitLsn: transaction.commitLsn,
-    ordinal: transaction.firstOrdinal + index,
-    row: transaction.rows.at(index),
+    ...event,
     code: 'KEY_PARKED',
     message: 'an earlier event of the key was refused',
     path: null,

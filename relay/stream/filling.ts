@@ -4,7 +4,7 @@
  */
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
-import type { EncodedTransaction, OutboundRecord, Refusal } from '../encode/record.ts';
+import type { OutboundRecord, Refusal } from '../encode/record.ts';
 import type { Decisions } from '../ledger/decisions.ts';
 import type { Release } from '../ledger/releases.ts';
 import type { Lsn } from '../model/position.ts';
@@ -12,6 +12,9 @@ import type { Covered } from '../model/progress.ts';
 import type { Batch } from '../publish/publisher.ts';
 import type { ParkedKey } from '../refusals/parking.ts';
 import type { Released } from './release.ts';
+
+/** What is published of a transaction, and what is refused. */
+type Sorted = { readonly records: readonly OutboundRecord[]; readonly refusals: readonly Refusal[] };
 
 /** What goes into a batch with the events of a transaction. */
 export type Beside = {
@@ -79,16 +82,16 @@ export class Filling {
     );
   }
 
-  add(transaction: CommittedTransaction, encoded: EncodedTransaction, beside: Beside = nothing): void {
+  add(transaction: CommittedTransaction, sorted: Sorted, beside: Beside = nothing): void {
     const { released, parked, copies } = beside;
     for (const record of released.records) this.batch.append(record);
     for (const release of released.releases) this.#releases.push(release);
-    for (const record of encoded.records) this.batch.append(record);
-    for (const letter of encoded.refusals) this.deadLetters.push(letter);
+    for (const record of sorted.records) this.batch.append(record);
+    for (const letter of sorted.refusals) this.deadLetters.push(letter);
     for (const key of parked) this.#parked.push(key);
     for (const copy of copies) this.batch.append(copy);
     this.#copies += copies.length;
-    if (encoded.records.length + released.records.length > 0)
+    if (sorted.records.length + released.records.length > 0)
       this.committedAtMs.push(transaction.committedAtMs);
     if (!isEventless(transaction)) this.#capturedBytes += transaction.bytes;
     this.#covered = {

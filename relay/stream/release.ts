@@ -6,8 +6,7 @@ import type pg from 'pg';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import type { Encoder } from '../encode/encoder.ts';
-import { eventAt } from '../encode/event-at.ts';
-import type { OutboundRecord, Refusal } from '../encode/record.ts';
+import { isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
 import { type Release, type Requested, readRequest, untilVisible } from '../ledger/releases.ts';
 import type { Position } from '../model/position.ts';
 
@@ -68,10 +67,12 @@ async function encodeWaiting(encoder: Encoder, { events }: Requested, committedA
   const published: Position[] = [];
   let refused: Refusal | undefined;
   for (const { position, row } of events) {
-    const encoded = await encoder.encode(eventAt(position, row, committedAtMs), 0);
-    refused = encoded.refusals[0];
-    if (refused !== undefined) break;
-    for (const record of encoded.records) records.push(record);
+    const [encoded] = await encoder.encode([{ position, committedAtMs, row }]);
+    if (isRefusal(encoded!)) {
+      refused = encoded;
+      break;
+    }
+    records.push(encoded!);
     published.push(position);
   }
   return { records, published, refused };

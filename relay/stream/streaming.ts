@@ -6,13 +6,14 @@
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import type { Capture } from '../capture/capture.ts';
+import { eventsOf, type OutboxEvents } from '../capture/event.ts';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import type { Policy } from '../config/policies.ts';
 import { backoffMs, pause } from '../connect/backoff.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import type { Encoder } from '../encode/encoder.ts';
-import type { EncodedTransaction, OutboundRecord, Refusal } from '../encode/record.ts';
+import { type EncodedEvent, isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
@@ -212,9 +213,9 @@ export class Streaming {
     if (transaction.fault !== undefined) throw transaction.fault;
     this.#heed(transaction);
     const released = await this.#release(transaction);
-    const encoded = await this.#encode(transaction, skip);
-    const sorted = this.#parking.sort(transaction, skip, encoded);
-    const copies = await this.#copy(transaction, released, sorted.refusals);
+    const events = eventsOf(transaction, skip);
+    const sorted = this.#parking.sort(events, await this.#encode(events));
+    const copies = await this.#copy(released, sorted.refusals);
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
       this.#isBlocked = true;
       this.#content.give();
@@ -245,17 +246,11 @@ export class Streaming {
     this.#isBlocked = false;
   }
 
-  async #copy(
-    { committedAtMs }: CommittedTransaction,
-    { releases }: Released,
-    refusals: readonly Refusal[],
-  ): Promise<OutboundRecord[]> {
+  async #copy({ releases }: Released, refusals: readonly Refusal[]): Promise<OutboundRecord[]> {
     const topic = this.#use.deadLetterTopic;
     if (topic === undefined) return [];
     const refusedAgain = releases.flatMap(({ refused }) => refused ?? []);
-    return this.#patiently('copying dead letters', () =>
-      topic.copies([...refusedAgain, ...refusals], committedAtMs),
-    );
+    return this.#patiently('copying dead letters', () => topic.copies([...refusedAgain, ...refusals]));
   }
 
   #heed({ beat }: CommittedTransaction): void {
@@ -264,10 +259,11 @@ export class Streaming {
     this.#beat = beat;
   }
 
-  async #encode(transaction: CommittedTransaction, skip: number): Promise<EncodedTransaction> {
-    const encoded = await this.#patiently('encoding', () => this.#use.encoder.encode(transaction, skip));
-    this.#obeyPolicy(encoded);
-    this.#watchForStorm(encoded);
+  async #encode(events: OutboxEvents): Promise<EncodedEvent[]> {
+    const encoded = await this.#patiently('encoding', () => this.#use.encoder.encode(events));
+    const refusals = encoded.filter(isRefusal);
+    this.#obeyPolicy(refusals);
+    this.#watchForStorm(encoded.length, refusals);
     await failpoint('TRANSACTION_ENCODED');
     return encoded;
   }
@@ -293,10 +289,11 @@ export class Streaming {
     }
   }
 
-  #obeyPolicy({ refusals }: EncodedTransaction): void {
+  #obeyPolicy(refusals: readonly Refusal[]): void {
     const halting = refusals.find(({ topic }) => this.#policyOf(topic) === 'halt');
     if (halting === undefined) return;
-    const { code, message, path, commitLsn, ordinal, row } = halting;
+    const { code, message, path, position, row } = halting;
+    const { commitLsn, ordinal } = position;
     const what = `event ${row.id ?? 'without an id'} at ${formatPosition(commitLsn, ordinal)}`;
     const where = path === null ? '' : ` at ${path}`;
     throw new RelayError('EVENT_REJECTED', `${what} was refused: ${code}${where}: ${message}`, {
@@ -305,8 +302,7 @@ export class Streaming {
   }
 
   /** Before anything of the transaction is set aside. */
-  #watchForStorm({ records, refusals }: EncodedTransaction): void {
-    const events = records.length + refusals.length;
+  #watchForStorm(events: number, refusals: readonly Refusal[]): void {
     const storm = this.#storm.add(events, refusals.length, performance.now());
     if (storm === undefined) return;
     throw new RelayError(

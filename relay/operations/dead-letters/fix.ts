@@ -6,8 +6,7 @@ import type { Config } from '../../config/config.ts';
 import { createKafka } from '../../connect/kafka.ts';
 import { query } from '../../connect/postgres/statement.ts';
 import { Encoder } from '../../encode/encoder.ts';
-import { eventAt } from '../../encode/event-at.ts';
-import { isTopic, type Refusal, type TopicDirectory } from '../../encode/record.ts';
+import { isRefusal, isTopic, type Refusal, type TopicDirectory } from '../../encode/record.ts';
 import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { formatLsn, parsePosition } from '../../model/position.ts';
 import { createLogger } from '../../observe/log.ts';
@@ -44,9 +43,9 @@ export async function judge(
     const atOnce = { ...config, retry: { ...config.retry, unclearAttempts: 0 } };
     const encoder = new Encoder(atOnce, new RegistryClient(config.registry), topics);
     const { eventId, leftOut: _, ...row } = { ...letter, ...content };
-    const event = eventAt(parsePosition(letter.position)!, { ...row, id: eventId }, Date.now());
-    const { refusals } = await encoder.encode(event, 0);
-    return refusals[0];
+    const position = parsePosition(letter.position)!;
+    const event = { position, committedAtMs: Date.now(), row: { ...row, id: eventId } };
+    return (await encoder.encode([event])).find(isRefusal);
   } finally {
     await admin.disconnect();
   }

@@ -5,7 +5,7 @@
 import type { OutboxRow } from '../../capture/transaction.ts';
 import type { Config } from '../../config/config.ts';
 import { Encoder } from '../../encode/encoder.ts';
-import type { Refusal } from '../../encode/record.ts';
+import { type EncodedEvent, isRefusal } from '../../encode/record.ts';
 import { Router } from '../../encode/route.ts';
 import type { ErrorCode } from '../../errors.ts';
 
@@ -73,20 +73,13 @@ export class Trial {
 
   /** Tries rows, all of them though some fail. */
   async add(rows: readonly OutboxRow[]): Promise<void> {
-    const { refusals } = await this.#encoder.encode(
-      {
-        commitLsn: 0n,
-        endLsn: null,
-        xid: 0,
-        committedAtMs: 0,
-        firstOrdinal: 0,
-        rows: { length: rows.length, at: (index) => rows[index]! },
-        bytes: 0,
-      },
-      0,
-    );
-    const refusalOf = new Map(refusals.map((refusal) => [refusal.ordinal, refusal]));
-    for (const [index, row] of rows.entries()) this.#count(row, refusalOf.get(index));
+    const events = rows.map((row, ordinal) => ({
+      position: { commitLsn: 0n, ordinal },
+      committedAtMs: 0,
+      row,
+    }));
+    const encoded = await this.#encoder.encode(events);
+    for (const [index, row] of rows.entries()) this.#count(row, encoded[index]!);
   }
 
   /** By aggregatetype and type. */
@@ -94,14 +87,14 @@ export class Trial {
     return [...this.#types.keys()].sort().map((key) => this.#types.get(key)!);
   }
 
-  #count(row: OutboxRow, refusal: Refusal | undefined): void {
+  #count(row: OutboxRow, encoded: EncodedEvent): void {
     const tally = this.#tallyOf(row.aggregatetype ?? '', row.type ?? '');
     tally.rows++;
-    if (refusal === undefined) tally.passed++;
-    if (refusal === undefined || refusal.code === 'SCHEMA_MISSING') return;
+    if (!isRefusal(encoded)) tally.passed++;
+    if (!isRefusal(encoded) || encoded.code === 'SCHEMA_MISSING') return;
     tally.failed++;
     if (tally.failures.length === this.#failuresMax) return;
-    const { code, path, message } = refusal;
+    const { code, path, message } = encoded;
     tally.failures.push({ id: row.id, code, path, message });
   }
 

@@ -4,6 +4,7 @@
  * `npx vitest bench --run test/relay/encode/encoder.bench.ts`
  */
 import { bench } from 'vitest';
+import { eventsOf } from '../../../relay/capture/event.ts';
 import { Encoder } from '../../../relay/encode/encoder.ts';
 import { rowsFrom, transactionOf } from '../capture/rows.ts';
 import { configOf } from '../settings.ts';
@@ -27,5 +28,5 @@ const rows = Array.from({ length: 1_000 }, (_, index) => ({
 const transaction = transactionOf(5n, 0, { rows: rowsFrom(rows), committedAtMs: 1_767_323_045_678 });
 
 bench('a transaction of 1,000 orders, row to record', async () => {
-  await encoder.encode(transaction, 0);
+  await encoder.encode(eventsOf(transaction, 0));
 });

@@ -3,17 +3,19 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { eventsOf } from '../../../relay/capture/event.ts';
 import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
 import type { Config } from '../../../relay/config/config.ts';
 import { Encoder } from '../../../relay/encode/encoder.ts';
 import { ByteSink } from '../../../relay/encode/formats/byte-sink.ts';
 import { partitionOf } from '../../../relay/encode/murmur2.ts';
-import type {
-  NoTopic,
-  OutboundRecord,
-  Refusal,
-  TopicDirectory,
-  TopicInfo,
+import {
+  isRefusal,
+  type NoTopic,
+  type OutboundRecord,
+  type Refusal,
+  type TopicDirectory,
+  type TopicInfo,
 } from '../../../relay/encode/record.ts';
 import { RegistryClient } from '../../../relay/encode/registry/registry-client.ts';
 import { RelayError } from '../../../relay/errors.ts';
@@ -87,11 +89,19 @@ const rowOf = (more: Partial<OutboxRow>): OutboxRow => ({
 const transaction = (...rows: OutboxRow[]): CommittedTransaction =>
   transactionOf(0x16_b374_d848n, 0, { rows: rowsFrom(rows), committedAtMs: 1_767_323_045_678 });
 
+async function encodeAll(encoder: Encoder, one: CommittedTransaction, skip = 0) {
+  const encoded = await encoder.encode(eventsOf(one, skip));
+  return {
+    records: encoded.filter((each): each is OutboundRecord => !isRefusal(each)),
+    refusals: encoded.filter(isRefusal),
+  };
+}
+
 async function encodeOne(
   encoder: Encoder,
   row: OutboxRow,
 ): Promise<OutboundRecord & { readonly value: Buffer }> {
-  const { records, refusals } = await encoder.encode(transaction(row), 0);
+  const { records, refusals } = await encodeAll(encoder, transaction(row));
   expect(refusals).toEqual([]);
   const [only] = records;
   if (only?.value == null) throw new Error('no record with a value');
@@ -99,12 +109,12 @@ async function encodeOne(
 }
 
 async function refuseOne(encoder: Encoder, row: OutboxRow): Promise<Refusal> {
-  const { records, refusals } = await encoder.encode(transaction(row), 0);
+  const { records, refusals } = await encodeAll(encoder, transaction(row));
   expect(records).toEqual([]);
   const [only] = refusals;
   if (only === undefined) throw new Error('no refusal');
   // Whatever is told of an event, its payload is not.
-  expect(JSON.stringify({ ...only, row: null, commitLsn: null })).not.toContain(canary);
+  expect(JSON.stringify({ ...only, row: null, position: null })).not.toContain(canary);
   return only;
 }
 
@@ -142,14 +152,14 @@ describe('a record', () => {
       ...transaction(row('{"total":1}'), row('{}'), row('{"total":3}'), row('{"total":4}')),
       firstOrdinal: 65_534,
     };
-    const { records, refusals } = await encoderOf().encode(part, 0);
+    const { records, refusals } = await encodeAll(encoderOf(), part);
     expect(records.map(({ headers }) => headers.position)).toEqual([
       '00000016b374d848.0000fffe',
       '00000016b374d848.00010000',
       '00000016b374d848.00010001',
     ]);
-    expect(refusals.map(({ ordinal }) => ordinal)).toEqual([65_535]);
-    const rest = await encoderOf().encode(part, 2);
+    expect(refusals.map(({ position }) => position.ordinal)).toEqual([65_535]);
+    const rest = await encodeAll(encoderOf(), part, 2);
     expect(rest.records.map(({ headers }) => headers.position)).toEqual([
       '00000016b374d848.00010000',
       '00000016b374d848.00010001',
@@ -175,7 +185,7 @@ describe('a record', () => {
   test('has a value of its own, which later ones do not write over', async () => {
     const { kind } = await newKind();
     const row = (n: number) => rowOf({ aggregatetype: kind, payload: `{"total":${n}}` });
-    const { records } = await encoderOf().encode(transaction(row(1), row(2), row(3)), 0);
+    const { records } = await encodeAll(encoderOf(), transaction(row(1), row(2), row(3)));
     expect(records.map(({ value }) => value?.[5])).toEqual([2, 4, 6]);
   });
 
@@ -239,7 +249,7 @@ describe('an event that can never be published', () => {
   ])('for %s is rejected', async (_, change, code) => {
     const row = rowOf({ aggregatetype: kind, ...change });
     const refusal = await refuseOne(encoderOf(), row);
-    expect(refusal).toMatchObject({ code, commitLsn: 0x16_b374_d848n, ordinal: 0, row });
+    expect(refusal).toMatchObject({ code, position: { commitLsn: 0x16_b374_d848n, ordinal: 0 }, row });
   });
 
   test.each([
@@ -278,8 +288,11 @@ describe('an event that can never be published', () => {
 
   test('stands aside alone: the others of its transaction are encoded', async () => {
     const good = rowOf({ aggregatetype: kind });
-    const { records, refusals } = await encoderOf().encode(transaction(good, rowOf({ type: null }), good), 0);
-    expect([records.length, refusals.map(({ ordinal }) => ordinal)]).toEqual([2, [1]]);
+    const { records, refusals } = await encodeAll(
+      encoderOf(),
+      transaction(good, rowOf({ type: null }), good),
+    );
+    expect([records.length, refusals.map(({ position }) => position.ordinal)]).toEqual([2, [1]]);
   });
 });
 
@@ -295,7 +308,7 @@ describe('the time of a record', () => {
     expect(late.timestampMs).toBeLessThanOrEqual(Date.now() - 1_800_000);
     expect(late.headers['committed-at']).toBe('2026-01-02T03:04:05.678Z');
     const timely = { ...transaction(rowOf({ aggregatetype: kind })), committedAtMs: Date.now() - 1_700_000 };
-    const [record] = (await encoder.encode(timely, 0)).records;
+    const [record] = (await encodeAll(encoder, timely)).records;
     expect(record?.timestampMs).toBe(timely.committedAtMs);
     expect(record?.headers).not.toHaveProperty('committed-at');
   });
@@ -355,10 +368,10 @@ describe('a topic', () => {
     const startMs = performance.now();
     const clock = vi.spyOn(performance, 'now');
     for (const pausesMs of [1_000, 2_000]) {
-      expect(await encoder.encode(held, 0).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
+      expect(await encodeAll(encoder, held).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
       clock.mockReturnValue(startMs + pausesMs);
     }
-    const { refusals } = await encoder.encode(held, 0);
+    const { refusals } = await encodeAll(encoder, held);
     expect(refusals).toMatchObject([{ code: 'TOPIC_REFUSED', failure: { attempts: 3 } }]);
     expect(topics.asked).toHaveLength(3);
   });
@@ -369,7 +382,7 @@ describe('a topic', () => {
     topics.answer = new RelayError('KAFKA_UNAVAILABLE', 'no broker');
     const encoder = encoderOf({}, registryUrl, topics);
     const row = rowOf({ aggregatetype: kind });
-    expect(await encoder.encode(transaction(row), 0).catch(codeOf)).toBe('retry KAFKA_UNAVAILABLE');
+    expect(await encodeAll(encoder, transaction(row)).catch(codeOf)).toBe('retry KAFKA_UNAVAILABLE');
     topics.answer = info;
     await encodeOne(encoder, row);
   });
@@ -378,7 +391,8 @@ describe('a topic', () => {
     const { kind } = await newKind();
     const topics = new Topics();
     const encoder = encoderOf({}, registryUrl, topics);
-    await encoder.encode(
+    await encodeAll(
+      encoder,
       transaction(...Array.from({ length: 500 }, () => rowOf({ aggregatetype: kind }))),
       0,
     );
@@ -441,9 +455,9 @@ describe('the schema', () => {
     await using _ = gate;
     await gate.shut();
     const one = transaction(rowOf({ aggregatetype: kind }));
-    expect(await encoder.encode(one, 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
+    expect(await encodeAll(encoder, one).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
     await gate.open();
-    expect((await encoder.encode(one, 0)).records).toHaveLength(1);
+    expect((await encodeAll(encoder, one)).records).toHaveLength(1);
   });
 
   test('that may be outdated is not refused with while the registry is away', async () => {
@@ -454,9 +468,9 @@ describe('the schema', () => {
     await gate.shut();
     passTime(1_050); // so that it may be asked for again
     const bad = transaction(rowOf({ aggregatetype: kind, payload: '{}' }));
-    expect(await encoder.encode(bad, 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
+    expect(await encodeAll(encoder, bad).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
     await gate.open();
-    expect((await encoder.encode(bad, 0)).refusals).toMatchObject([{ code: 'PAYLOAD_INVALID' }]);
+    expect((await encodeAll(encoder, bad)).refusals).toMatchObject([{ code: 'PAYLOAD_INVALID' }]);
   });
 
   test('that is missing is a refusal, until it is registered', async () => {
@@ -476,7 +490,7 @@ describe('the schema', () => {
     const bad = rowOf({ aggregatetype: kind, payload: '{}' });
     const missing = rowOf({ aggregatetype: unique('nobody') });
     const rows = Array.from({ length: 1_000 }, (__, index) => (index % 2 === 0 ? bad : missing));
-    expect((await encoder.encode(transaction(...rows), 0)).refusals).toHaveLength(1_000);
+    expect((await encodeAll(encoder, transaction(...rows))).refusals).toHaveLength(1_000);
     expect(gate.connections).toBeLessThanOrEqual(6);
   });
 });
@@ -493,7 +507,7 @@ describe('types that somebody makes up', () => {
     let nowMs = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
     await encodeOne(encoder, good);
-    const { refusals } = await encoder.encode(transaction(...madeUp(1_000)), 0);
+    const { refusals } = await encodeAll(encoder, transaction(...madeUp(1_000)));
     expect(new Set(refusals.map(({ code }) => code))).toEqual(new Set(['SCHEMA_MISSING']));
     for (const row of madeUp(50, { aggregatetype: 'another' })) await refuseOne(encoder, row);
     // 16 at most at a time; some time out where the machine is slow.
@@ -509,12 +523,12 @@ describe('types that somebody makes up', () => {
     const rows = madeUp(600);
     let nowMs = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
-    await encoder.encode(transaction(...rows), 0);
+    await encodeAll(encoder, transaction(...rows));
     await gate.shut();
     nowMs += 2_990; // one alone has a second, 600 have three
-    expect((await encoder.encode(transaction(...rows), 0)).refusals).toHaveLength(600);
+    expect((await encodeAll(encoder, transaction(...rows))).refusals).toHaveLength(600);
     nowMs += 20;
-    expect(await encoder.encode(transaction(...rows), 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
+    expect(await encodeAll(encoder, transaction(...rows)).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
   });
 
   test('and are too long for any subject are refused without a question, a copy or their name', async () => {
@@ -554,7 +568,7 @@ describe('the type of an event', () => {
     const rowsOf = (types: readonly string[]) =>
       types.map((type) => rowOf({ aggregatetype: kind, type, payload: '{"orderId":"1"}' }));
     const branchesOf = async (types: readonly string[], settings: Settings) => {
-      const { records, refusals } = await encoderOf(settings).encode(transaction(...rowsOf(types)), 0);
+      const { records, refusals } = await encodeAll(encoderOf(settings), transaction(...rowsOf(types)));
       expect(refusals).toEqual([]);
       return records.map(({ value }) => value![5]! / 2);
     };
@@ -573,7 +587,7 @@ describe('the type of an event', () => {
       'other.OrderPlaced',
       'orderplaced',
     ];
-    const { records, refusals } = await encoderOf(byTopic).encode(transaction(...rowsOf(misspelt)), 0);
+    const { records, refusals } = await encodeAll(encoderOf(byTopic), transaction(...rowsOf(misspelt)));
     expect(records).toEqual([]);
     expect(new Set(refusals.map(({ code }) => code))).toEqual(new Set(['TYPE_NOT_IN_SCHEMA']));
     expect(refusals[0]).toMatchObject({
@@ -748,7 +762,7 @@ describe('a registry that is replaced while the relay runs', () => {
       [subjectOf('old.A')]: { id: 2 ** 31 - 1, schema: schema.replace('shop', 'old') },
     };
     await using server = await replaceable(answers);
-    const { records, refusals } = await server.encoder.encode(transaction(row('shop.A'), row('old.A')), 0);
+    const { records, refusals } = await encodeAll(server.encoder, transaction(row('shop.A'), row('old.A')));
     expect(refusals).toMatchObject([
       { code: 'REGISTRY_ANSWER_INVALID', message: expect.stringContaining('id 3000000000 does not fit') },
     ]);
@@ -836,7 +850,7 @@ describe('the version of the schema', () => {
     const encoder = encoderOf({ REGISTRY_LATEST_TTL_MS: 0 }, gate.url);
     const pinned = rowOf({ aggregatetype: kind, headers: '{"schema-version":1}' });
     await gate.shut();
-    expect(await encoder.encode(transaction(pinned), 0).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
+    expect(await encodeAll(encoder, transaction(pinned)).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
     await gate.open();
     await encodeOne(encoder, pinned);
     await gate.shut();
@@ -851,7 +865,8 @@ describe('an event without a payload', () => {
     const kind = unique('order');
     const encoder = encoderOf({ TOPICS_TOMBSTONES: 'other, outbox.event.order_*' });
     for (const payload of empty) {
-      const { records, refusals } = await encoder.encode(
+      const { records, refusals } = await encodeAll(
+        encoder,
         transaction(rowOf({ aggregatetype: kind, payload })),
         0,
       );
@@ -889,7 +904,7 @@ describe('a failure that may pass', () => {
   const attemptsOf = async (encoder: Encoder, one: CommittedTransaction): Promise<string[]> => {
     const codes: string[] = [];
     for (let attempt = 0; attempt < 10; attempt++) {
-      const encoded = await encoder.encode(one, 0).catch(codeOf);
+      const encoded = await encodeAll(encoder, one).catch(codeOf);
       if (typeof encoded !== 'string') return [...codes, ...encoded.refusals.map(({ code }) => code)];
       codes.push(encoded);
     }
@@ -908,7 +923,7 @@ describe('a failure that may pass', () => {
     const unclear = 'retry ENCODING_UNCLEAR';
     expect(await attemptsOf(encoder, rows)).toEqual([unclear, unclear, 'REGISTRY_ANSWER_INVALID']);
     // The same again is known.
-    const { records, refusals } = await encoder.encode(rows, 0);
+    const { records, refusals } = await encodeAll(encoder, rows);
     expect(records).toHaveLength(1);
     expect(refusals[0]).toMatchObject({
       subject,
@@ -932,8 +947,8 @@ describe('a failure that may pass', () => {
     });
     try {
       const rows = transaction(rowOf({ aggregatetype: kind }), rowOf({ aggregatetype: kind }));
-      expect(await encoder.encode(rows, 0).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
-      const { refusals } = await encoder.encode(rows, 0);
+      expect(await encodeAll(encoder, rows).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
+      const { refusals } = await encodeAll(encoder, rows);
       expect(refusals).toMatchObject([{ code: 'ENCODING_FAILED' }, { code: 'ENCODING_FAILED' }]);
       expect(refusals[0]?.failure?.stack).toContain('encoder.ts');
       expect(JSON.stringify(refusals.map(({ message, failure }) => [message, failure]))).not.toContain(
@@ -951,8 +966,8 @@ describe('a failure that may pass', () => {
       throw new TypeError('once');
     });
     const rows = transaction(rowOf({ aggregatetype: kind }));
-    expect(await encoder.encode(rows, 0).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
-    expect((await encoder.encode(rows, 0)).records).toHaveLength(1);
+    expect(await encodeAll(encoder, rows).catch(codeOf)).toBe('retry ENCODING_UNCLEAR');
+    expect((await encodeAll(encoder, rows)).records).toHaveLength(1);
     defect.mockRestore();
   });
 });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { buildHeaders, HeadersInvalid, positionHeaders } from '../../../relay/encode/headers.ts';
+import { buildHeaders, HeadersInvalid, PositionPrinter } from '../../../relay/encode/headers.ts';
 import { formatPosition } from '../../../relay/model/position.ts';
 
-const event = { id: 'i', type: 'Placed', position: 'p' };
-const built = (own: string | null) => Object.entries(buildHeaders(event, own));
+const build = (own: string | null) => buildHeaders({ id: 'i', type: 'Placed', headers: own }, 'p');
+const built = (own: string | null) => Object.entries(build(own));
 const ours = [
   ['id', 'i'],
   ['type', 'Placed'],
@@ -50,19 +50,20 @@ describe('the headers of a record', () => {
     '{"a":["canary"]}',
     '{"a":canary}',
   ])('%j is refused, without being quoted', (own) => {
-    expect(() => buildHeaders(event, own)).toThrow(HeadersInvalid);
-    expect(() => buildHeaders(event, own)).toThrow(/^(?!.*canary)/s);
+    expect(() => build(own)).toThrow(HeadersInvalid);
+    expect(() => build(own)).toThrow(/^(?!.*canary)/s);
   });
 
   test('a header named __proto__ changes no prototype', () => {
-    const headers = buildHeaders(event, '{"__proto__":"x","toString":"y"}');
+    const headers = build('{"__proto__":"x","toString":"y"}');
     expect(Object.getPrototypeOf(headers)).toBe(Object.prototype);
     expect(Object.entries(headers)).toContainEqual(['toString', 'y']);
   });
 });
 
-test('the position of each event of a transaction is its formatted position', () => {
-  const positionOf = positionHeaders(0x16_b374_d848n);
-  for (const ordinal of [0, 1, 15, 16, 70_000])
-    expect(positionOf(ordinal)).toBe(formatPosition(0x16_b374_d848n, ordinal));
+test('the position header of each event is its formatted position, whatever transaction it is of', () => {
+  const positions = new PositionPrinter();
+  for (const commitLsn of [0x16_b374_d848n, 1n, 0x16_b374_d848n])
+    for (const ordinal of [0, 1, 15, 16, 70_000])
+      expect(positions.print({ commitLsn, ordinal })).toBe(formatPosition(commitLsn, ordinal));
 });

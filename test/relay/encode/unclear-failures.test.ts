@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { eventAt } from '../../../relay/encode/event-at.ts';
 import { UnclearFailures } from '../../../relay/encode/unclear-failures.ts';
 
 const row = {
@@ -14,12 +13,10 @@ const row = {
 
 test('an event is refused after its attempts also where others are encoded on their own before it each time', () => {
   const unclear = new UnclearFailures(2);
-  const fine = eventAt({ commitLsn: 0x10n, ordinal: 0 }, row, 0);
-  const odd = eventAt({ commitLsn: 0x10n, ordinal: 1 }, row, 0);
+  const fine = { position: { commitLsn: 0x10n, ordinal: 0 }, committedAtMs: 0, row };
+  const odd = { ...fine, position: { commitLsn: 0x10n, ordinal: 1 } };
   const refusal = {
-    commitLsn: 0x10n,
-    ordinal: 1,
-    row,
+    ...odd,
     code: 'ENCODING_FAILED' as const,
     message: '',
     path: null,
@@ -29,10 +26,10 @@ test('an event is refused after its attempts also where others are encoded on th
   };
   const attempt = () => {
     unclear.begin();
-    unclear.settle(fine);
+    unclear.settle([fine]);
     unclear.begin();
     const decided = unclear.decide(refusal, new Error('a defect'));
-    unclear.settle(odd);
+    unclear.settle([odd]);
     return decided?.failure?.attempts;
   };
   expect(attempt).toThrow('ENCODING_FAILED');

@@ -19,8 +19,8 @@ beforeEach(async () => {
 });
 
 const deadLetter = (ordinal: number, more: Partial<Refusal> = {}): Refusal => ({
-  commitLsn: 0x16_b374_d848n,
-  ordinal,
+  position: { commitLsn: 0x16_b374_d848n, ordinal },
+  committedAtMs: 0,
   row: {
     id: 'not a uuid, "quoted", {braced}, \\ and ü 💶',
     aggregatetype: 'order',
@@ -76,7 +76,10 @@ test('stored again after a crash it stays one, and as it was', async () => {
 });
 
 test('the same position of another slot or another transaction is another one', async () => {
-  await storeDeadLetters(pool, 'slot', [deadLetter(0), deadLetter(0, { commitLsn: 1n })]);
+  await storeDeadLetters(pool, 'slot', [
+    deadLetter(0),
+    deadLetter(0, { position: { commitLsn: 1n, ordinal: 0 } }),
+  ]);
   await storeDeadLetters(pool, 'another', [deadLetter(0)]);
   expect((await pool.query('select from outbox.dead_letter')).rowCount).toBe(3);
 });

@@ -54,8 +54,8 @@ const progressAt = (endLsn: bigint, partial: Progress['partial'] = null): Progre
 });
 
 const deadLetter = (commitLsn: bigint, ordinal = 0, more: Partial<Refusal> = {}): Refusal => ({
-  commitLsn,
-  ordinal,
+  position: { commitLsn, ordinal },
+  committedAtMs: 0,
   row: { ...blankRow, id: `${commitLsn}.${ordinal}`, aggregateid: key.key, payload: '{}' },
   code: 'KEY_PARKED',
   message: '',
@@ -339,9 +339,9 @@ describe('after an adoption', () => {
     const again = deadLetter(0x200n, 0, { row: id('new'), code: 'PAYLOAD_INVALID' });
     const decisions = { ...nothing, deadLetters: [again, deadLetter(0x200n, 1)], parked };
     await storeDecisions(pool, begun.session, decisions);
-    const trailed = `select deadLetter.commit_lsn || ' ' || event_id || ' ' || status || ' ' || count(action.id) as one
-      from outbox.dead_letter as deadLetter left join outbox.dead_letter_action as action using (slot, commit_lsn, ordinal)
-      group by deadLetter.slot, deadLetter.commit_lsn, deadLetter.ordinal order by commit_lsn, ordinal`;
+    const trailed = `select letter.commit_lsn || ' ' || event_id || ' ' || status || ' ' || count(action.id) as one
+      from outbox.dead_letter as letter left join outbox.dead_letter_action as action using (slot, commit_lsn, ordinal)
+      group by letter.slot, letter.commit_lsn, letter.ordinal order by commit_lsn, ordinal`;
     const shown = async () => (await pool.query<{ one: string }>(trailed)).rows.map(({ one }) => one);
     expect(await shown()).toEqual([
       '0/200 new open 0',

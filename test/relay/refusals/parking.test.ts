@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
+import { eventsOf, type OutboxEvent, type OutboxEvents } from '../../../relay/capture/event.ts';
+import type { OutboxRow } from '../../../relay/capture/transaction.ts';
 import type { Policy } from '../../../relay/config/policies.ts';
-import type { EncodedTransaction, OutboundRecord, Refusal } from '../../../relay/encode/record.ts';
+import type { EncodedEvent, Refusal } from '../../../relay/encode/record.ts';
 import { Parking, policyByTopic } from '../../../relay/refusals/parking.ts';
 import { blankRow, rowsFrom, transactionOf } from '../capture/rows.ts';
 import { recordOf } from '../publish/records.ts';
@@ -11,33 +12,17 @@ type Event = { readonly key: string | null; readonly isGood: boolean; readonly t
 
 const rowOf = ({ key }: Event): OutboxRow => ({ ...blankRow, aggregateid: key });
 
-function transactionWith(
-  commitLsn: bigint,
-  events: readonly Event[],
-  firstOrdinal = 0,
-): CommittedTransaction {
-  return transactionOf(commitLsn, 0, { firstOrdinal, rows: rowsFrom(events.map(rowOf)) });
-}
-
 /** As the encoder would leave them. */
-function encode(
-  { commitLsn, firstOrdinal }: CommittedTransaction,
-  events: readonly Event[],
-  skip = 0,
-): EncodedTransaction {
-  const records: OutboundRecord[] = [];
-  const refusals: Refusal[] = [];
-  for (const [index, event] of events.entries()) {
-    const { key, isGood, topic = 'orders' } = event;
-    const ordinal = firstOrdinal + index;
-    if (index < skip) continue;
-    if (isGood) records.push(recordOf({ topic, key: key ?? '', headers: { id: `${commitLsn}.${ordinal}` } }));
-    else refusals.push({ ...refusal, commitLsn, ordinal, row: rowOf(event), topic });
-  }
-  return { records, refusals };
-}
+const encode = (captured: OutboxEvents, events: readonly Event[]): EncodedEvent[] =>
+  events.map(({ key, isGood, topic = 'orders' }, index) => {
+    const event = captured.at(index)!;
+    const { commitLsn, ordinal } = event.position;
+    return isGood
+      ? recordOf({ topic, key: key ?? '', headers: { id: `${commitLsn}.${ordinal}` } })
+      : { ...event, ...refusal, topic };
+  });
 
-const refusal: Omit<Refusal, 'commitLsn' | 'ordinal' | 'row' | 'topic'> = {
+const refusal: Omit<Refusal, keyof OutboxEvent | 'topic'> = {
   code: 'PAYLOAD_INVALID',
   message: '',
   path: null,
@@ -48,11 +33,13 @@ const refusal: Omit<Refusal, 'commitLsn' | 'ordinal' | 'row' | 'topic'> = {
 const parkAll = (): Policy => 'park-key';
 
 function sort(parking: Parking, commitLsn: bigint, events: readonly Event[], skip = 0, firstOrdinal = 0) {
-  const transaction = transactionWith(commitLsn, events, firstOrdinal);
-  const { records, refusals, parked } = parking.sort(transaction, skip, encode(transaction, events, skip));
+  const rows = rowsFrom(events.map(rowOf));
+  const captured = eventsOf(transactionOf(commitLsn, 0, { firstOrdinal, rows }), skip);
+  const encoded = encode(captured, events.slice(skip));
+  const { records, refusals, parked } = parking.sort(captured, encoded);
   return {
     published: records.map(({ headers }) => headers.id),
-    setAside: refusals.map(({ ordinal, code }) => `${ordinal} ${code}`),
+    setAside: refusals.map(({ position, code }) => `${position.ordinal} ${code}`),
     parked: parked.map(({ topic, key, since }) => `${topic} ${key} ${since.commitLsn}.${since.ordinal}`),
   };
 }

@@ -17,8 +17,8 @@ const records = (count: number, bytes = 10): OutboundRecord[] =>
   Array.from({ length: count }, () => recordOf({ bytes }));
 const encoded = (count: number, bytes?: number) => ({ records: records(count, bytes), refusals: [] });
 const refusal: Refusal = {
-  commitLsn: 1n,
-  ordinal: 0,
+  position: { commitLsn: 1n, ordinal: 0 },
+  committedAtMs: 0,
   row: blankRow,
   code: 'PAYLOAD_INVALID',
   message: '',
