@@ -6,6 +6,7 @@ import pg from 'pg';
 import { isUnreadable } from '../capture/unreadable.ts';
 import type { Config } from '../config/config.ts';
 import { openClient } from '../connect/postgres/client.ts';
+import { sqlStateOf } from '../connect/postgres/errors.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { assertRowsShown, assertRowsShownNow } from '../connect/postgres/rows-shown.ts';
 import { query } from '../connect/postgres/statement.ts';
@@ -69,7 +70,7 @@ export async function readTable(
     await assertRowsShownNow(config, [config.outbox.table, 'outbox.dead_letter']);
     return withoutId;
   } catch (error) {
-    if (!(error instanceof RelayError) || !isUnreadable(error.context.sqlState)) throw error;
+    if (!(error instanceof RelayError) || !isUnreadable(sqlStateOf(error))) throw error;
     throw new RelayError(
       'ROW_UNREADABLE',
       `a row of the outbox table cannot be compared, and nothing is said of the others; once it is set aside, delete it: ${error.message}`,

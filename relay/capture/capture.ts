@@ -18,7 +18,7 @@ import { type Place, TransactionAssembler } from './pgoutput.ts';
 import { heartbeatTable } from './publication.ts';
 import { encodeStatusUpdate } from './status-update.ts';
 import { identifySystem, type SystemIdentity } from './system.ts';
-import { isUnreadable } from './unreadable.ts';
+import { unreadableStates } from './unreadable.ts';
 
 /** The parts of the driver's connection that the stream works on; the driver exports no type for them. */
 type Wire = {
@@ -274,19 +274,11 @@ export class Capture {
 
 /** Errors of START_REPLICATION and of the stream itself, where an SQLSTATE means something else than in a query. */
 function replicationError(error: unknown): RelayError {
-  const translated = postgresError(error, 'replication');
-  const { sqlState } = translated.context;
-  if (isUnreadable(sqlState)) return new RelayError('ROW_UNREADABLE', translated.message, { cause: error });
-  switch (sqlState) {
-    case '42704': // undefined_object
-      return isOfPublication(error)
-        ? new RelayError('PUBLICATION_MISSING', translated.message, { cause: error })
-        : new RelayError('SLOT_MISSING', translated.message, { cause: error });
-    case '55000': // object_not_in_prerequisite_state
-      return new RelayError('SLOT_INVALIDATED', translated.message, { cause: error });
-    default:
-      return translated;
-  }
+  return postgresError(error, 'replication', {
+    ...unreadableStates,
+    '42704': isOfPublication(error) ? 'PUBLICATION_MISSING' : 'SLOT_MISSING', // undefined_object
+    '55000': 'SLOT_INVALIDATED', // object_not_in_prerequisite_state
+  });
 }
 
 /** With the place, as near as the stream tells it: the server fails at the row, before it has sent anything of it. */

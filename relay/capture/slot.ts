@@ -1,10 +1,10 @@
 /** What the relay asks Postgres about its slot, and how it makes one. */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { createClient } from '../connect/postgres/client.ts';
-import { postgresError } from '../connect/postgres/errors.ts';
+import { postgresError, sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
 import { createReplicationClient } from '../connect/postgres/replication-client.ts';
 import { query } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
@@ -100,7 +100,7 @@ export async function createSlot(config: Config, watch?: CreationWatch): Promise
     const { rows } = await (watch === undefined ? creation() : watched(client, watch, creation));
     return parseLsn(rows[0]!.lsn);
   } catch (error) {
-    if (error instanceof pg.DatabaseError && error.code === '42710') return undefined; // duplicate_object
+    if (sqlStateOf(error) === sqlStates.duplicateObject) return undefined;
     throw createFailure(error);
   } finally {
     await client.end().catch(() => {});
@@ -199,8 +199,8 @@ async function makeSlotWithSnapshot(
 }
 
 function createFailure(error: unknown): RelayError {
-  const failure = postgresError(error, 'creating the replication slot');
-  // object_not_in_prerequisite_state: wal_level; configuration_limit_exceeded: all slots are taken.
-  const isUnsuitable = failure.context.sqlState === '55000' || failure.context.sqlState === '53400';
-  return isUnsuitable ? new RelayError('POSTGRES_UNSUITABLE', failure.message, { cause: error }) : failure;
+  return postgresError(error, 'creating the replication slot', {
+    '55000': 'POSTGRES_UNSUITABLE', // object_not_in_prerequisite_state: wal_level
+    '53400': 'POSTGRES_UNSUITABLE', // configuration_limit_exceeded: no slot is free
+  });
 }

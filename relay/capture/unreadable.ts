@@ -1,4 +1,5 @@
-/** Rows that Postgres cannot give as text: how that shows, and how it is told. Pure. */
+/** Rows that Postgres cannot return as text: how that shows, and how the relay reports it. Pure. */
+import type { ErrorCode } from '../errors.ts';
 import type { Unreadable } from './transaction.ts';
 
 /** By the SQLSTATE of a statement, or a stream, that reads such a row. */
@@ -11,8 +12,13 @@ const reasons: Readonly<Record<string, string>> = {
   '54000': 'more than 1 GB of text',
 };
 
-export function isUnreadable(sqlState: unknown): boolean {
-  return typeof sqlState === 'string' && sqlState in reasons;
+/** What they mean where a row of the outbox table is read. */
+export const unreadableStates: Readonly<Record<string, ErrorCode>> = Object.fromEntries(
+  Object.keys(reasons).map((sqlState) => [sqlState, 'ROW_UNREADABLE']),
+);
+
+export function isUnreadable(sqlState: string | undefined): sqlState is string {
+  return sqlState !== undefined && sqlState in reasons;
 }
 
 /** Without the server's own words, which quote bytes of it. */

@@ -2,8 +2,9 @@
  * Events that cannot be published, set aside in `outbox.dead_letter`. Upserted by position before the Kafka commit of the
  * batch they came from: a crash between the two repeats the upsert, and the event is decided anew meanwhile.
  */
-import pg from 'pg';
+import type pg from 'pg';
 import type { CapturedRow, LeftOut } from '../capture/transaction.ts';
+import { sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
 import { query } from '../connect/postgres/statement.ts';
 import type { Refusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
@@ -130,7 +131,8 @@ export function withoutLargeTexts(
 function isOfTheValues(error: unknown): boolean {
   if (!(error instanceof RelayError) || !(error.cause instanceof Error)) return false;
   const { cause } = error;
-  if (cause instanceof pg.DatabaseError) return /^(22|54)|^57014$/.test(cause.code ?? '');
+  const sqlState = sqlStateOf(error);
+  if (sqlState !== undefined) return /^(22|54)/.test(sqlState) || sqlState === sqlStates.queryCanceled;
   // The driver's words for a statement that is not answered in time, and V8's for a text that is too long.
   return cause.message === 'Query read timeout' || cause.message.includes('string longer than');
 }

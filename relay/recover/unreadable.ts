@@ -7,6 +7,7 @@ import pg from 'pg';
 import type { OutboxRow, Unreadable } from '../capture/transaction.ts';
 import { describeUnreadable, isUnreadable } from '../capture/unreadable.ts';
 import type { Config } from '../config/config.ts';
+import { sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { query } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
@@ -15,8 +16,6 @@ import type { AbsentEvent } from './gap.ts';
 export type Place = Pick<AbsentEvent, 'relation' | 'place'>;
 
 export type Role = keyof OutboxRow;
-
-const limitExceeded = '54000';
 
 /** Of a row that is too large, a column over this is left out, but for the beginning of a name. As on the stream. */
 export const columnBytesMax = 64 * 1024;
@@ -81,8 +80,8 @@ export async function attempt<Result>(
     await query(client, doing, 'release savepoint readable');
     return { result };
   } catch (error) {
-    const sqlState = error instanceof RelayError ? error.context.sqlState : undefined;
-    if (!isUnreadable(sqlState) || typeof sqlState !== 'string') throw error;
+    const sqlState = sqlStateOf(error);
+    if (!isUnreadable(sqlState)) throw error;
     await query(client, doing, 'rollback to savepoint readable; release savepoint readable');
     return { sqlState };
   }
@@ -141,7 +140,7 @@ async function examine(config: Config, client: pg.Client, place: Place): Promise
   const bytes: { [Column in Role]?: number } = {};
   /** Where each can be read, and all of them together cannot. */
   const large: { [Column in Role]?: number } = {};
-  let sqlState = limitExceeded;
+  let sqlState: string = sqlStates.programLimitExceeded;
   for (const [role, column] of columnsOf(config)) {
     const probed = await attempt(client, () => readOne(config, client, place, bytesOf(column)));
     if ('result' in probed) {
@@ -172,7 +171,7 @@ async function rawBytes(
   column: string,
   sqlState: string,
 ): Promise<number> {
-  if (sqlState === limitExceeded) return rowBytesMax + 1;
+  if (sqlState === sqlStates.programLimitExceeded) return rowBytesMax + 1;
   const raw = await attempt(client, () => readOne(config, client, place, `octet_length(${rawOf(column)})`));
   return 'result' in raw ? Number(raw.result) : rowBytesMax + 1;
 }

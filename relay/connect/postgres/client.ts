@@ -6,6 +6,16 @@ import { postgresError } from './errors.ts';
 import { SessionClient, type SessionConfig } from './session-client.ts';
 import { withSession } from './session-settings.ts';
 
+export type Connection = {
+  readonly url: string;
+  readonly applicationName: string;
+  readonly connectTimeoutMs: number;
+  /** 0 for no limit */
+  readonly statementTimeoutMs: number;
+  /** `schema.table`; of a session that reads it. */
+  readonly outboxTable?: string;
+};
+
 /**
  * What a connection is made of, its session's settings included.
  * @param statementTimeoutMs 0 for no limit
@@ -16,15 +26,27 @@ export function clientConfig(
   applicationName = 'outbox-relay',
   statementTimeoutMs = database.statementTimeoutMs,
 ): SessionConfig {
-  checkFiles(database.url);
+  const { url, connectTimeoutMs } = database;
+  return sessionConfig({
+    url,
+    applicationName,
+    connectTimeoutMs,
+    statementTimeoutMs,
+    outboxTable: outbox.table,
+  });
+}
+
+function sessionConfig(connection: Connection): SessionConfig {
+  const { url, applicationName, connectTimeoutMs, statementTimeoutMs, outboxTable } = connection;
+  checkFiles(url);
   return {
-    connectionString: withSession(database.url, { statementTimeoutMs }),
-    connectionTimeoutMillis: database.connectTimeoutMs,
+    connectionString: withSession(url, { statementTimeoutMs }),
+    connectionTimeoutMillis: connectTimeoutMs,
     // The server gives up after statement_timeout; the client a little later, in case the server is gone.
     query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + 5_000,
     application_name: applicationName,
     keepAlive: true,
-    outboxTable: outbox.table,
+    ...(outboxTable === undefined ? {} : { outboxTable }),
   };
 }
 
@@ -40,9 +62,17 @@ function checkFiles(url: string): void {
  * @param statementTimeoutMs 0 for no limit
  */
 export function createClient(config: Config, applicationName: string, statementTimeoutMs: number): pg.Client {
-  const client = new SessionClient(clientConfig(config, applicationName, statementTimeoutMs));
-  client.on('error', () => {}); // the query under way, or the next one, says what is wrong
-  return client;
+  return quiet(new SessionClient(clientConfig(config, applicationName, statementTimeoutMs)));
+}
+
+/** The same without a configuration: of whoever has only an address. */
+export function clientOf(connection: Connection): pg.Client {
+  return quiet(new SessionClient(sessionConfig(connection)));
+}
+
+/** The query under way, or the next one, says what is wrong with the connection. */
+function quiet(client: pg.Client): pg.Client {
+  return client.on('error', () => {});
 }
 
 /** The same, connected. @throws RelayError POSTGRES_* */

@@ -4,49 +4,89 @@ import { type ErrorCode, RelayError } from '../../errors.ts';
 import { plainMessage, tlsRefusal } from '../tls.ts';
 
 /**
- * SQLSTATEs with a meaning of their own; the rest of a class is found by its first two characters.
+ * By SQLSTATE, or by the first two characters, which are its class; the SQLSTATE wins. What is not here is a bug.
  * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
-const codeOfSqlState: Readonly<Record<string, ErrorCode>> = {
-  '28000': 'POSTGRES_UNAUTHORIZED',
-  '28P01': 'POSTGRES_UNAUTHORIZED',
-  '42501': 'POSTGRES_UNAUTHORIZED',
-  '3D000': 'POSTGRES_UNSUITABLE',
-  '55006': 'SLOT_IN_USE',
-  '42P01': 'OUTBOX_TABLE_INVALID',
-  '42703': 'OUTBOX_TABLE_INVALID',
-  '3F000': 'OUTBOX_TABLE_INVALID',
-  '42883': 'OUTBOX_TABLE_INVALID',
+type Meanings = Readonly<Record<string, ErrorCode>>;
+
+const meanings: Meanings = {
+  // Connection lost, resources short, lock or statement timeout, shutdown, system error, serialisation: all pass.
+  '08': 'POSTGRES_UNAVAILABLE',
+  '25': 'POSTGRES_UNAVAILABLE',
+  '40': 'POSTGRES_UNAVAILABLE',
+  '53': 'POSTGRES_UNAVAILABLE',
+  '55': 'POSTGRES_UNAVAILABLE',
+  '57': 'POSTGRES_UNAVAILABLE',
+  '58': 'POSTGRES_UNAVAILABLE',
+  XX: 'POSTGRES_UNAVAILABLE',
+  '54': 'POSTGRES_LIMIT_EXCEEDED',
+  '28000': 'POSTGRES_UNAUTHORIZED', // invalid_authorization_specification
+  '28P01': 'POSTGRES_UNAUTHORIZED', // invalid_password
+  '42501': 'POSTGRES_UNAUTHORIZED', // insufficient_privilege
+  '3D000': 'POSTGRES_UNSUITABLE', // invalid_catalog_name: no such database
+  '55006': 'SLOT_IN_USE', // object_in_use
+  '42P01': 'OUTBOX_TABLE_INVALID', // undefined_table
+  '42703': 'OUTBOX_TABLE_INVALID', // undefined_column
+  '3F000': 'OUTBOX_TABLE_INVALID', // invalid_schema_name
+  '42883': 'OUTBOX_TABLE_INVALID', // undefined_function
 };
 
-/** Connection lost, resources short, lock or statement timeout, shutdown, system error, serialisation: all pass. */
-const passingClasses: ReadonlySet<string> = new Set(['08', '25', '40', '53', '55', '57', '58', 'XX']);
+/** SQLSTATEs that some place handles itself. */
+export const sqlStates = {
+  uniqueViolation: '23505',
+  duplicateSchema: '42P06',
+  duplicateTable: '42P07',
+  duplicateObject: '42710',
+  duplicateFunction: '42723',
+  undefinedTable: '42P01',
+  invalidSchemaName: '3F000',
+  insufficientPrivilege: '42501',
+  queryCanceled: '57014',
+  lockNotAvailable: '55P03',
+  programLimitExceeded: '54000',
+} as const;
 
-/** A driver's error as a `RelayError`. What has no SQLSTATE came from the socket, so the server is unavailable. */
-export function postgresError(error: unknown, doing: string): RelayError {
+/**
+ * A driver's error as a `RelayError`. What has no SQLSTATE came from the socket, so the server is unavailable.
+ * @param doing what failed, as in `reading the slot`
+ * @param own where an SQLSTATE means something else than in any other statement
+ */
+export function postgresError(error: unknown, doing: string, own: Meanings = {}): RelayError {
   if (error instanceof RelayError) return error;
-  const { code, message } = describe(error);
+  const message = messageOf(error);
   if (isTlsRefusal(error))
     return new RelayError('TLS_REFUSED', `${doing}: ${plainMessage(message)}`, { cause: error });
-  const ended = code !== undefined && endOfSession.test(code) ? ` (SQLSTATE ${code})` : '';
-  const said = `${message}${ended}${isFromPooler(error, code) ? behindPooler : ''}`;
-  return new RelayError(meaningOf(error, code), `${doing}: ${said}`, {
+  const sqlState = sqlStateOf(error);
+  const ended = sqlState !== undefined && endOfSession.test(sqlState) ? ` (SQLSTATE ${sqlState})` : '';
+  const said = `${message}${ended}${isFromPooler(error) ? behindPooler : ''}`;
+  return new RelayError(meaningOf(error, sqlState, own), `${doing}: ${said}`, {
     cause: error,
-    context: { sqlState: code },
+    context: { sqlState },
   });
 }
 
-function meaningOf(error: unknown, code: string | undefined): ErrorCode {
-  if (code === undefined) return 'POSTGRES_UNAVAILABLE';
+function meaningOf(error: unknown, sqlState: string | undefined, own: Meanings): ErrorCode {
+  if (sqlState === undefined) return 'POSTGRES_UNAVAILABLE';
   const { routine, message } = error as pg.DatabaseError;
-  if (isFromPooler(error, code)) return 'POSTGRES_UNSUITABLE';
-  if (code === '42501' && routine === 'check_enable_rls') return 'POSTGRES_ROWS_HIDDEN';
+  if (isFromPooler(error)) return 'POSTGRES_UNSUITABLE';
+  if (sqlState === sqlStates.insufficientPrivilege && routine === 'check_enable_rls')
+    return 'POSTGRES_ROWS_HIDDEN';
   // Before 14, where a setting of every session is not known; the name of a setting is not translated.
-  if (code === '42704' && message.includes('idle_session_timeout')) return 'POSTGRES_UNSUITABLE';
-  const ofClass = code.slice(0, 2);
-  if (ofClass === '54') return 'POSTGRES_LIMIT_EXCEEDED';
-  return codeOfSqlState[code] ?? (passingClasses.has(ofClass) ? 'POSTGRES_UNAVAILABLE' : 'INTERNAL');
+  if (sqlState === '42704' && message.includes('idle_session_timeout')) return 'POSTGRES_UNSUITABLE';
+  const ofClass = sqlState.slice(0, 2);
+  return own[sqlState] ?? own[ofClass] ?? meanings[sqlState] ?? meanings[ofClass] ?? 'INTERNAL';
 }
+
+/** Of the server's error, or of a `RelayError` that it became; undefined for everything else. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const cause = error instanceof RelayError ? error.cause : error;
+  // Node's errors carry codes too, such as EPIPE, which has five letters; only the server's have a severity.
+  if (!(cause instanceof Error) || !('severity' in cause)) return undefined;
+  const { code } = cause as pg.DatabaseError;
+  return code !== undefined && sqlStatePattern.test(code) ? code : undefined;
+}
+
+const sqlStatePattern = /^[0-9A-Z]{5}$/;
 
 const behindPooler =
   '; a connection pooler answers at this address, and the relay needs Postgres itself: give its own address';
@@ -55,8 +95,8 @@ const behindPooler =
  * PgBouncer refuses what it does not know of a connection, such as `replication`, and whatever it cannot do for one, as a
  * violation of the protocol. Postgres names the routine of each error of its own, which tells the two apart.
  */
-function isFromPooler(error: unknown, code: string | undefined): boolean {
-  return code === '08P01' && (error as pg.DatabaseError).routine === undefined;
+function isFromPooler(error: unknown): boolean {
+  return sqlStateOf(error) === '08P01' && (error as pg.DatabaseError).routine === undefined;
 }
 
 /** The server ended the session: by a command, a crash, a shutdown, or a time limit. */
@@ -68,12 +108,8 @@ function isTlsRefusal(error: unknown): boolean {
   return error instanceof Error && error.message === 'The server does not support SSL connections';
 }
 
-const sqlStatePattern = /^[0-9A-Z]{5}$/;
-
-function describe(error: unknown): { code: string | undefined; message: string } {
-  if (!(error instanceof Error)) return { code: undefined, message: String(error) };
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-  // Node's errors carry codes such as ECONNREFUSED, and an AggregateError of several addresses has no message.
-  const isSqlState = code !== undefined && sqlStatePattern.test(code) && 'severity' in error;
-  return { code: isSqlState ? code : undefined, message: error.message || code || error.name };
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // Several addresses that all refuse give a list of errors and no message.
+  return error.message || ('code' in error && String(error.code)) || error.name;
 }

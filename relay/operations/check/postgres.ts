@@ -1,11 +1,11 @@
 /** What the relay needs of Postgres. One question a function. */
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
+import type pg from 'pg';
 import { examineOutbox } from '../../capture/outbox-table.ts';
 import { heartbeatTable, readPublication } from '../../capture/publication.ts';
 import { readSlot } from '../../capture/slot.ts';
 import type { Config } from '../../config/config.ts';
-import { postgresError } from '../../connect/postgres/errors.ts';
+import { postgresError, sqlStateOf, sqlStates } from '../../connect/postgres/errors.ts';
 import { quoteTable } from '../../connect/postgres/quoting.ts';
 import { createReplicationClient } from '../../connect/postgres/replication-client.ts';
 import { rowSecurity } from '../../connect/postgres/row-security.ts';
@@ -149,13 +149,13 @@ const migrated: PostgresCheck = {
 };
 
 function migrationsUnknown(error: unknown): Verdict {
-  const state = error instanceof pg.DatabaseError ? error.code : undefined;
+  const state = sqlStateOf(error);
   // roles.sql lets the relay read only what it works with; what the migrations make is asked for below.
-  if (state === '42501')
+  if (state === sqlStates.insufficientPrivilege)
     return ok(
       'recorded in outbox.migration, which this role may not read; `migrate --dry-run` tells its owner',
     );
-  if (state === '42P01' || state === '3F000')
+  if (state === sqlStates.undefinedTable || state === sqlStates.invalidSchemaName)
     return warn(
       'outbox.migration does not exist',
       'Run `outbox-relay migrate`, unless another tool applies migrations/.',

@@ -4,10 +4,10 @@
  * the order among them is that of their positions.
  */
 import { userInfo } from 'node:os';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { createClient } from '../../connect/postgres/client.ts';
-import { postgresError } from '../../connect/postgres/errors.ts';
+import { postgresError, sqlStateOf } from '../../connect/postgres/errors.ts';
 import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { query } from '../../connect/postgres/statement.ts';
 import { RelayError } from '../../errors.ts';
@@ -74,14 +74,15 @@ const refusals = /^(22|23|P0|428C9|42804|42846|42703|42883)/;
 
 function refusalOf(error: unknown): RelayError | undefined {
   const cause = error instanceof RelayError ? error.cause : error;
-  if (!(cause instanceof pg.DatabaseError) || !refusals.test(cause.code ?? '')) return undefined;
-  const { code, table, column, constraint } = cause;
+  const sqlState = sqlStateOf(error);
+  if (sqlState === undefined || !refusals.test(sqlState)) return undefined;
+  const { table, column, constraint } = cause as pg.DatabaseError;
   const where = Object.entries({ table, column, constraint }).flatMap(([what, name]) =>
     name === undefined ? [] : `, ${what} ${name}`,
   );
   return new RelayError(
     'OUTBOX_TABLE_INVALID',
-    `the outbox table does not take the event back: SQLSTATE ${code}${where.join('')}; nothing was changed`,
+    `the outbox table does not take the event back: SQLSTATE ${sqlState}${where.join('')}; nothing was changed`,
     { cause },
   );
 }

@@ -3,10 +3,9 @@
  * `outbox.migration`. Promise: any number of runs at once end as one; a run that dies leaves whole migrations only.
  */
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
-import { postgresError } from '../../connect/postgres/errors.ts';
-import { SessionClient } from '../../connect/postgres/session-client.ts';
-import { withSession } from '../../connect/postgres/session-settings.ts';
+import type pg from 'pg';
+import { clientOf } from '../../connect/postgres/client.ts';
+import { postgresError, sqlStateOf, sqlStates } from '../../connect/postgres/errors.ts';
 import { RelayError } from '../../errors.ts';
 import { assertOwn } from './owners.ts';
 import {
@@ -70,14 +69,13 @@ const connectTimeoutMs = 10_000;
  */
 export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   const files = await readMigrations(options.directory ?? releaseMigrations);
-  const client = new SessionClient({
-    // A migration may take long, and what it waits for is told by nobody but the server.
-    connectionString: withSession(options.databaseUrl, { statementTimeoutMs: 0 }),
-    application_name: 'outbox-relay migrate',
-    connectionTimeoutMillis: connectTimeoutMs,
+  const client = clientOf({
+    url: options.databaseUrl,
+    applicationName: 'outbox-relay migrate',
+    // A migration may take long, and only the server knows what it waits for.
+    statementTimeoutMs: 0,
+    connectTimeoutMs,
   });
-  // A connection that breaks between two queries is reported here; the next query then fails and says so.
-  client.on('error', () => undefined);
   try {
     await client.connect();
     return options.dryRun ? await look(client, files, options) : await applyAll(client, files, options);
@@ -134,7 +132,11 @@ async function readRecorded(client: pg.Client): Promise<Migration[]> {
 }
 
 /** What a run meets that makes the schema or the table at the same time as another; the other one has committed then. */
-const madeMeanwhile: ReadonlySet<string | undefined> = new Set(['23505', '42P06', '42P07']);
+const madeMeanwhile: ReadonlySet<string | undefined> = new Set([
+  sqlStates.uniqueViolation,
+  sqlStates.duplicateSchema,
+  sqlStates.duplicateTable,
+]);
 
 async function createRecord(client: pg.Client): Promise<void> {
   try {
@@ -195,15 +197,18 @@ async function begin(client: pg.Client, { turnMs, lockMs }: Waits): Promise<void
     await client.query('lock table outbox.migration in share row exclusive mode');
     await client.query(`set local lock_timeout = ${lockMs}`);
   } catch (error) {
-    if (sqlStateOf(error) !== lockNotAvailable) throw error;
+    if (sqlStateOf(error) !== sqlStates.lockNotAvailable) throw error;
     throw await lockFailure(client, error, `outbox.migration was not free within ${turnMs} ms`);
   }
 }
 
 /** Already there: made by hand or by another tool, of which `outbox.migration` knows nothing. */
-const duplicateObjectStates: ReadonlySet<string | undefined> = new Set(['42P06', '42P07', '42710', '42723']);
-
-const lockNotAvailable = '55P03';
+const duplicateObjectStates: ReadonlySet<string | undefined> = new Set([
+  sqlStates.duplicateSchema,
+  sqlStates.duplicateTable,
+  sqlStates.duplicateObject,
+  sqlStates.duplicateFunction,
+]);
 
 /** The transaction is rolled back when the session ends, and it ends with this error. */
 async function migrationFailure(
@@ -214,7 +219,7 @@ async function migrationFailure(
 ): Promise<RelayError> {
   const label = labelOf(file);
   const state = sqlStateOf(error);
-  if (state === lockNotAvailable)
+  if (state === sqlStates.lockNotAvailable)
     return lockFailure(client, error, `${label} needs a lock that was not free within ${lockMs} ms`);
   const failure = postgresError(error, `${label} failed`);
   const options = { cause: error, context: { number: file.number, name: file.name, sqlState: state } };
@@ -236,7 +241,7 @@ async function lockFailure(client: pg.Client, error: unknown, message: string): 
   return new RelayError(
     'POSTGRES_UNAVAILABLE',
     `${message}${named}. Wait for the holder, or end it with pg_terminate_backend, and migrate again`,
-    { cause: error, context: { sqlState: lockNotAvailable } },
+    { cause: error, context: { sqlState: sqlStates.lockNotAvailable } },
   );
 }
 
@@ -257,8 +262,4 @@ async function readLockHolders(client: pg.Client): Promise<string[]> {
     ({ pid, role, application, tables }) =>
       `process ${pid} of role ${role}${application === '' ? '' : ` (${application})`} holds ${tables}`,
   );
-}
-
-function sqlStateOf(error: unknown): string | undefined {
-  return error instanceof pg.DatabaseError ? error.code : undefined;
 }

@@ -223,6 +223,16 @@ test('a server without TLS is refused where TLS is asked for', async () => {
   await expect(migrate({ databaseUrl: url.href })).rejects.toMatchObject({ code: 'TLS_REFUSED' });
 });
 
+test('a file of certificates that cannot be read is a wrong setting, not an outage', async () => {
+  const url = new URL(database.url);
+  url.searchParams.set('sslmode', 'verify-full');
+  url.searchParams.set('sslrootcert', join(directory, 'no-such-file.pem'));
+  await expect(migrate({ databaseUrl: url.href })).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('no-such-file.pem'),
+  });
+});
+
 describe('a lock that somebody holds', () => {
   const waits = { turnMs: 200, lockMs: 100 };
   const held = async (statement: string, work: () => Promise<void>) => {
