@@ -5,6 +5,7 @@
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../relay/config/config.ts';
 import { Encoder } from '../relay/encode/encoder.ts';
+import { type LogicalName, logicalNames, specOf } from '../relay/encode/formats/avro/logical-types.ts';
 import { isRefusal } from '../relay/encode/record.ts';
 import { code, table } from './markdown.ts';
 
@@ -18,11 +19,25 @@ type Case = {
   readonly eventType?: string;
 };
 
-const logical = (type: string, logicalType: string, values: readonly string[]): Case => ({
-  type: `${logicalType} on ${type}`,
-  schema: { type, logicalType },
-  values,
-});
+/** Bytes of a fixed on which any number will do. */
+const exampleSize = 3;
+
+/** The examples of a logical type, on each type that it belongs on. */
+export function logicalCases(name: LogicalName): Case[] {
+  const { on, exampleAttributes = {} } = specOf(name);
+  const values = Object.values(exampleAttributes);
+  const label = values.length === 0 ? name : `${name}(${values.join(', ')})`;
+  return on.map(({ kind, size = exampleSize, accepted, refused }) => ({
+    type: `${label} on ${kind === 'fixed' ? `fixed of ${size} bytes` : kind}`,
+    schema: {
+      type: kind,
+      ...(kind === 'fixed' ? { name: 'F', size } : {}),
+      logicalType: name,
+      ...exampleAttributes,
+    },
+    values: [...accepted, ...refused],
+  }));
+}
 
 const severalTypes = ['shop.Placed', 'shop.Cancelled'].map((name) => ({
   type: 'record',
@@ -157,54 +172,12 @@ export const cases: Readonly<Record<string, readonly Case[]>> = {
     },
   ],
   'Logical types': [
+    ...logicalNames.flatMap(logicalCases),
     {
-      type: 'decimal(5, 2) on bytes',
-      schema: { type: 'bytes', logicalType: 'decimal', precision: 5, scale: 2 },
-      values: ['1.25', '"1.25"', '"1.250"', '"1.25e2"', '-999.99', '1.255', '1000', '"AQID!"', 'null'],
+      type: 'date on string',
+      schema: { type: 'string', logicalType: 'date' },
+      values: ['"2026-01-31"', '"any text"', '20484'],
     },
-    {
-      type: 'decimal(5, 2) on fixed of 3 bytes',
-      schema: { type: 'fixed', name: 'D', size: 3, logicalType: 'decimal', precision: 5, scale: 2 },
-      values: ['1.25', '1000'],
-    },
-    logical('string', 'uuid', [
-      '"6f1c2e0a-5b0f-4b6e-9d0a-0c1d2e3f4a5b"',
-      '"6f1c2e0a5b0f4b6e9d0a0c1d2e3f4a5b"',
-      '1',
-    ]),
-    {
-      type: 'uuid on fixed of 16 bytes',
-      schema: { type: 'fixed', name: 'U', size: 16, logicalType: 'uuid' },
-      values: ['"6f1c2e0a-5b0f-4b6e-9d0a-0c1d2e3f4a5b"', '"AQID"'],
-    },
-    logical('int', 'date', ['"2026-01-31"', '20484', '"2026-02-30"', '"31.01.2026"', '0.5']),
-    logical('int', 'time-millis', [
-      '"08:00:00.125"',
-      '28800125',
-      '"08:00:00.1255"',
-      '"24:00:00"',
-      '86400000',
-    ]),
-    logical('long', 'time-micros', ['"08:00:00.000001"', '28800000001', '"8:00"', '-1']),
-    logical('long', 'timestamp-millis', [
-      '"2026-01-31T08:00:00.125Z"',
-      '"2026-01-31 08:00:00+01:00"',
-      '1769846400125',
-      '"2026-01-31T08:00:00"',
-      '"2026-01-31T08:00:00.1255Z"',
-      '"2026-01-31"',
-    ]),
-    logical('long', 'timestamp-micros', ['"2026-01-31T08:00:00.000001Z"', '"2026-01-31T08:00:00.0000001Z"']),
-    logical('long', 'timestamp-nanos', ['"2026-01-31T08:00:00.000000001Z"', '"3000-01-01T00:00:00Z"']),
-    logical('long', 'local-timestamp-millis', ['"2026-01-31T08:00:00.125"', '"2026-01-31T08:00:00Z"']),
-    logical('long', 'local-timestamp-micros', ['"2026-01-31T08:00:00.000001"', '"2026-01-31T08:00:00Z"']),
-    logical('long', 'local-timestamp-nanos', ['"2026-01-31T08:00:00.000000001"', '"2026-01-31T08:00:00Z"']),
-    {
-      type: 'duration on fixed of 12 bytes',
-      schema: { type: 'fixed', name: 'P', size: 12, logicalType: 'duration' },
-      values: ['"P1DT2H"', '"P2W"', '"-P1D"', '3600'],
-    },
-    logical('string', 'date', ['"2026-01-31"', '"any text"', '20484']),
   ],
   'Before any type': [
     { type: 'whatever the schema', schema: 'string', values: ["{'a': 1}", 'NaN', '01', '"a'] },

@@ -3,11 +3,7 @@
  * a default fits its type, and the like, does not concern what is written already.
  */
 import { isJsonObject, type Json, JsonNumber, readJson } from './exact-json.ts';
-
-export type Logical =
-  | { readonly name: 'decimal'; readonly scale: number }
-  | { readonly name: 'uuid' | 'date' | 'duration' }
-  | { readonly name: 'time' | 'timestamp' | 'local-timestamp'; readonly digits: number };
+import { type Logical, logicalOf } from './logical.ts';
 
 export type Primitive = 'null' | 'boolean' | 'int' | 'long' | 'float' | 'double' | 'string' | 'bytes';
 
@@ -114,13 +110,13 @@ class SchemaReader {
       case 'fixed': {
         const size = numberOf(schema.size) ?? -1;
         if (!Number.isSafeInteger(size) || size < 0) throw new NoSchema('a fixed without a size');
-        const logical = logicalOf(schema, 'fixed', size);
+        const logical = readLogical(schema, 'fixed', size);
         return this.#define(schema, namespace, (names) => ({ kind: 'fixed', ...names, size, logical }));
       }
     }
     if (!primitives.has(type)) return this.read(type ?? null, namespace);
     const kind = type as Primitive;
-    return { kind, logical: logicalOf(schema, kind, undefined) };
+    return { kind, logical: readLogical(schema, kind, undefined) };
   }
 
   /** Every name that is used is defined somewhere. */
@@ -182,38 +178,13 @@ function numberOf(value: Json | undefined): number | undefined {
   return value instanceof JsonNumber ? Number(value.source) : undefined;
 }
 
-const unitDigits: Readonly<Record<string, number>> = { millis: 3, micros: 6, nanos: 9 };
-
-/** Where it stands on a type that it does not belong to, it counts for nothing, as Avro has it. */
-function logicalOf(
+/** Where it stands on a type that it does not belong on, it counts for nothing, as Avro has it. */
+function readLogical(
   schema: { readonly [key: string]: Json },
   kind: Primitive | 'fixed',
   size: number | undefined,
 ): Logical | undefined {
-  const name = schema.logicalType;
-  if (typeof name !== 'string') return undefined;
-  switch (name) {
-    case 'decimal':
-      return kind === 'bytes' || kind === 'fixed' ? decimalOf(schema, size) : undefined;
-    case 'uuid':
-      return kind === 'string' || size === 16 ? { name } : undefined;
-    case 'duration':
-      return size === 12 ? { name } : undefined;
-    case 'date':
-      return kind === 'int' ? { name } : undefined;
-  }
-  const match = /^(time|timestamp|local-timestamp)-(millis|micros|nanos)$/.exec(name);
-  if (match === null || name === 'time-nanos') return undefined;
-  if (kind !== (name === 'time-millis' ? 'int' : 'long')) return undefined;
-  return { name: match[1] as 'time' | 'timestamp' | 'local-timestamp', digits: unitDigits[match[2]!]! };
-}
-
-function decimalOf(schema: { readonly [key: string]: Json }, size: number | undefined): Logical | undefined {
   const precision = numberOf(schema.precision);
   const scale = schema.scale === undefined ? 0 : numberOf(schema.scale);
-  if (precision === undefined || scale === undefined) return undefined;
-  if (!Number.isInteger(precision) || !Number.isInteger(scale)) return undefined;
-  const most = size === undefined ? Number.POSITIVE_INFINITY : Math.floor((8 * size - 1) * Math.log10(2));
-  const isLegal = precision > 0 && precision <= most && scale >= 0 && scale <= precision;
-  return isLegal ? { name: 'decimal', scale } : undefined;
+  return logicalOf(schema.logicalType, { kind, size, precision, scale });
 }

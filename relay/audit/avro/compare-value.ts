@@ -8,16 +8,7 @@
  */
 import { type AvroNode, branchName, resolved } from './avro-schema.ts';
 import { BytesReader, Malformed } from './bytes-reader.ts';
-import {
-  decimalOf,
-  integerOf,
-  isJsonObject,
-  isSameDecimal,
-  type Json,
-  JsonNumber,
-  readDecimal,
-} from './exact-json.ts';
-import { daysOf, durationOf, timeOf, timestampOf } from './temporal.ts';
+import { integerOf, isJsonObject, type Json, JsonNumber } from './exact-json.ts';
 
 /** How payloads write bytes and fixed; `latin1` in the defaults of a schema. */
 export type BytesForm = 'base64' | 'base64url' | 'hex' | 'latin1';
@@ -173,43 +164,13 @@ type LogicalNode = Extract<AvroNode, { logical?: unknown }>;
 
 function integerMeant(json: Json, logical: LogicalNode['logical']): bigint | undefined {
   if (typeof json !== 'string') return integerOf(json);
-  switch (logical?.name) {
-    case 'date':
-      return daysOf(json);
-    case 'time':
-      return timeOf(json, logical.digits);
-    case 'timestamp':
-    case 'local-timestamp':
-      return timestampOf(json, logical.digits, logical.name === 'local-timestamp');
-    default:
-      return undefined;
-  }
+  return logical?.on === 'integer' ? logical.meantBy(json) : undefined;
 }
 
 function areMeant(value: Buffer, json: Json, { logical }: LogicalNode, form: Form): boolean {
-  switch (form.isDefault ? undefined : logical?.name) {
-    case 'decimal': {
-      const { scale } = logical as { readonly scale: number };
-      const text = json instanceof JsonNumber ? json.source : json;
-      return typeof text === 'string' && isSameDecimal(decimalOf(signedOf(value), scale), readDecimal(text));
-    }
-    case 'uuid':
-      return typeof json === 'string' && value.toString('hex') === json.toLowerCase().replaceAll('-', '');
-    case 'duration': {
-      const parts = typeof json === 'string' ? durationOf(json) : undefined;
-      return parts?.every((part, index) => BigInt(value.readUInt32LE(4 * index)) === part) ?? false;
-    }
-    default: {
-      const text = form.bytes === 'hex' && typeof json === 'string' ? json.toLowerCase() : json;
-      return value.toString(form.bytes) === text;
-    }
-  }
-}
-
-/** Two's complement, big endian; no bytes at all are 0. */
-function signedOf(bytes: Buffer): bigint {
-  if (bytes.length === 0) return 0n;
-  return BigInt.asIntN(8 * bytes.length, BigInt(`0x${bytes.toString('hex')}`));
+  if (!form.isDefault && logical?.on === 'bytes') return logical.isMeant(value, json);
+  const text = form.bytes === 'hex' && typeof json === 'string' ? json.toLowerCase() : json;
+  return value.toString(form.bytes) === text;
 }
 
 function compareArray(items: AvroNode, reader: BytesReader, json: Json, form: Form): Difference | undefined {

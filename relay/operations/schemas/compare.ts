@@ -4,6 +4,7 @@
  * another one: it compares bytes, and knows nothing of a decimal's scale or of milliseconds.
  * @see https://avro.apache.org/docs/1.12.0/specification/#schema-resolution
  */
+import { specOf } from '../../encode/formats/avro/logical-types.ts';
 import {
   describeLogical,
   describeType,
@@ -341,12 +342,7 @@ function isCounterpart(writer: Node, branch: Node): boolean {
   return !('name' in writer && 'name' in branch) || isSameName(writer, branch);
 }
 
-const units: Readonly<Record<string, number>> = { millis: 3, micros: 6, nanos: 9 };
-
-function unitOf(logical: Logical | undefined): { family: string; digits: number } | undefined {
-  const match = /^(.*)-(millis|micros|nanos)$/.exec(logical?.name ?? '');
-  return match === null ? undefined : { family: match[1]!, digits: units[match[2]!]! };
-}
+const unitOf = (logical: Logical | undefined) => logical && specOf(logical.name).unit;
 
 function aType(node: Node): string {
   const words = describeType(node);

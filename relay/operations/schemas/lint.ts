@@ -2,9 +2,16 @@
  * What a valid schema says and hardly means: logical types that Avro passes over in silence, so that a time becomes a bare
  * number, and defaults that are slips or that older parsers refuse. Pure; warnings only, for any of them may be meant.
  */
-import { isDecimal } from '../../encode/formats/avro/decimal.ts';
+import {
+  type Base,
+  belongsOn,
+  counts,
+  isLogicalName,
+  logicalNames,
+  specOf,
+} from '../../encode/formats/avro/logical-types.ts';
 import type { JsonValue } from '../../encode/formats/json.ts';
-import { type JsonObject, underlyingOf } from './model.ts';
+import type { JsonObject } from './model.ts';
 
 export type Warning = {
   /** Place in the event, `$.lines[].price`. */
@@ -64,20 +71,19 @@ function logicalFault(schema: JsonObject): Pick<Warning, 'explanation' | 'remedy
   const { type, logicalType: name, size } = schema;
   if (name === undefined) return undefined;
   const nothing = 'so it counts for nothing, and values are of the type underneath';
-  if (typeof name !== 'string' || !Object.hasOwn(underlyingOf, name))
+  if (!isLogicalName(name))
     return {
       explanation: `Avro has no logical type ${show(name)}, ${nothing}`,
-      remedy: `It has ${Object.keys(underlyingOf).join(', ')}. Leave it, if consumers know this one.`,
+      remedy: `It has ${logicalNames.join(', ')}. Leave it, if consumers know this one.`,
     };
-  const fitting = underlyingOf[name]!;
-  if (!fitting.includes(String(type)) && !fitting.includes(`${type}${size}`))
+  const underlying = { kind: String(type), size: type === 'fixed' ? Number(size) : undefined };
+  if (!belongsOn(name, underlying))
     return {
       explanation: `${name} does not belong on ${type}, ${nothing}`,
-      remedy: `It belongs on ${fitting.map(describeBase).join(' or ')}.`,
+      remedy: `It belongs on ${specOf(name).on.map(describeBase).join(' or ')}.`,
     };
+  if (counts(name, schema, underlying)) return undefined;
   const { precision, scale = 0 } = schema;
-  if (name !== 'decimal' || isDecimal(precision, scale, type === 'fixed' ? Number(size) : undefined))
-    return undefined;
   return { explanation: `${decimalFault(precision, scale)}, ${nothing}`, remedy: decimalRemedy };
 }
 
@@ -136,8 +142,8 @@ function mayBeOf(value: JsonValue, schema: JsonValue): boolean {
   return known[String(type)] ?? value !== null;
 }
 
-function describeBase(base: string): string {
-  return base.replace(/^fixed(\d+)$/, 'a fixed of $1 bytes');
+function describeBase({ kind, size }: Base): string {
+  return size === undefined ? kind : `a fixed of ${size} bytes`;
 }
 
 function show(value: unknown): string {

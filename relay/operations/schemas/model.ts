@@ -2,12 +2,12 @@
  * An Avro schema as a tree, with what comparing versions and writing types need: names resolved, aliases, documentation
  * and defaults as they stand in the text. `parseAvroSchema` decides what is valid; this only reads what it accepted.
  */
-import { isDecimal } from '../../encode/formats/avro/decimal.ts';
+import { counts, isLogicalName, type LogicalName } from '../../encode/formats/avro/logical-types.ts';
 import { parseAvroSchema } from '../../encode/formats/avro/writer.ts';
 import { type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
 
 /** A logical type that counts: one whose underlying type does not fit it is left out, as the writer leaves it out. */
-export type Logical = { readonly name: string; readonly precision?: number; readonly scale?: number };
+export type Logical = { readonly name: LogicalName; readonly precision?: number; readonly scale?: number };
 
 export const primitives = ['null', 'boolean', 'int', 'long', 'float', 'double', 'bytes', 'string'] as const;
 export type Primitive = (typeof primitives)[number];
@@ -170,29 +170,10 @@ function texts(value: JsonValue | undefined): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-/** What each logical type rests on; a fixed must also have the size. */
-export const underlyingOf: Readonly<Record<string, readonly string[]>> = {
-  decimal: ['bytes', 'fixed'],
-  uuid: ['string', 'fixed16'],
-  duration: ['fixed12'],
-  date: ['int'],
-  'time-millis': ['int'],
-  'time-micros': ['long'],
-  'timestamp-millis': ['long'],
-  'timestamp-micros': ['long'],
-  'timestamp-nanos': ['long'],
-  'local-timestamp-millis': ['long'],
-  'local-timestamp-micros': ['long'],
-  'local-timestamp-nanos': ['long'],
-};
-
-function logicalOf(schema: JsonObject, base: string, size: number | undefined): Logical | undefined {
-  const name = text(schema.logicalType);
-  const fitting = name !== undefined && Object.hasOwn(underlyingOf, name) ? underlyingOf[name]! : [];
-  if (name === undefined || !(fitting.includes(base) || fitting.includes(`${base}${size}`))) return undefined;
+function logicalOf(schema: JsonObject, kind: string, size: number | undefined): Logical | undefined {
+  const { logicalType: name, precision, scale = 0 } = schema;
+  if (!isLogicalName(name) || !counts(name, schema, { kind, size })) return undefined;
   if (name !== 'decimal') return { name };
-  const { precision, scale = 0 } = schema;
-  if (!isDecimal(precision, scale, size)) return undefined;
   return { name, precision: precision as number, scale: scale as number };
 }
 

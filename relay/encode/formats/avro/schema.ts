@@ -6,23 +6,7 @@
 import avsc from 'avsc';
 import { RelayError } from '../../../errors.ts';
 import { type JsonValue, parseLosslessJson } from '../json.ts';
-
-/** Those that Avro 1.12 defines; any other is the type underneath. */
-const logicalNames = [
-  'decimal',
-  'uuid',
-  'date',
-  'time-millis',
-  'time-micros',
-  'timestamp-millis',
-  'timestamp-micros',
-  'timestamp-nanos',
-  'local-timestamp-millis',
-  'local-timestamp-micros',
-  'local-timestamp-nanos',
-  'duration',
-] as const;
-export type LogicalName = (typeof logicalNames)[number];
+import { isLogicalName, type LogicalName, logicalNames } from './logical-types.ts';
 
 const builtInNames = new Set(
   'null boolean int long float double bytes string record error enum array map fixed'.split(' '),
@@ -46,7 +30,7 @@ export class LogicalType extends avsc.types.LogicalType {
     super(schema as ConstructorParameters<typeof avsc.types.LogicalType>[0], options);
     this.logicalName = schema.logicalType as LogicalName;
     this.precision = schema.precision;
-    this.scale = schema.scale ?? 0;
+    this.scale = schema.scale;
   }
 
   protected override _fromValue(value: unknown): unknown {
@@ -163,7 +147,7 @@ function typeHook(): TypeHook {
     if (typeof schema.type === 'object' || !builtInNames.has(String(schema.type))) {
       return avsc.Type.forSchema(schema.type as AvscSchema, options);
     }
-    if (schema.type === 'long') return isAgain || !isLogical(schema) ? bigLong : undefined;
+    if (schema.type === 'long') return isAgain || !isLogicalName(schema.logicalType) ? bigLong : undefined;
     if (isAgain || (schema.type !== 'record' && schema.type !== 'error')) return undefined;
     const defaults = takeDefaults(schema.fields);
     const type = avsc.Type.forSchema(schema as AvscSchema, options);
@@ -174,10 +158,6 @@ function typeHook(): TypeHook {
 
 function isSchemaObject(schema: unknown): schema is SchemaObject {
   return typeof schema === 'object' && schema !== null && !Array.isArray(schema) && !avsc.Type.isType(schema);
-}
-
-function isLogical(schema: SchemaObject): boolean {
-  return (logicalNames as readonly unknown[]).includes(schema.logicalType);
 }
 
 /** Removes the defaults from `fields`, which were parsed for this alone, and gives them by name. */

@@ -12,11 +12,11 @@ import { describe, ValueMismatch } from '../mismatch.ts';
 import type { Codec, Form } from './codec.ts';
 import { array, map } from './collection.ts';
 import { int, long } from './integers.ts';
-import { logical } from './logical.ts';
+import { counts, specOf } from './logical-types.ts';
 import { resetNesting } from './nesting.ts';
 import { boolean, bytes, double, enumeration, fixed, float, nothing, string } from './primitives.ts';
 import { type RecordField, record } from './record.ts';
-import { fieldDefaults, LogicalType } from './schema.ts';
+import { bigLong, fieldDefaults, LogicalType } from './schema.ts';
 import { type Branch, type NamedKind, onlyBranch, union, wrappedBranch } from './union.ts';
 
 export { parseAvroSchema } from './schema.ts';
@@ -80,8 +80,7 @@ class Compiler {
 
   private make(type: avsc.Type, form: Form): Codec {
     if (type instanceof LogicalType) {
-      const underlying = type.underlyingType;
-      return (form === 'payload' ? logical(type, underlying) : undefined) ?? this.codecOf(underlying, form);
+      return (form === 'payload' ? logicalCodec(type) : undefined) ?? this.codecOf(type.underlyingType, form);
     }
     switch (type.typeName) {
       case 'null':
@@ -186,6 +185,15 @@ class Compiler {
       return undefined;
     }
   }
+}
+
+/** The codec of a logical type, or `undefined` where the underlying type is to be taken. */
+function logicalCodec(type: LogicalType): Codec | undefined {
+  const { typeName, size } = type.underlyingType as avsc.types.FixedType;
+  const underlying = { kind: typeName === bigLong.typeName ? 'long' : typeName, size };
+  return counts(type.logicalName, type, underlying)
+    ? specOf(type.logicalName).codec(type, underlying)
+    : undefined;
 }
 
 type UnionType = avsc.types.WrappedUnionType;

@@ -3,6 +3,7 @@
  * where it can be spoilt with the path a refusal must name.
  */
 import fc from 'fast-check';
+import type { LogicalName } from '../../../../../relay/encode/formats/avro/logical-types.ts';
 
 /** Shows up in every spoilt value and in keys and strings: no refusal may repeat it. It is no base64. */
 export const canary = 'CANARY-☃';
@@ -261,6 +262,46 @@ function binary(
 
 const numberText = (each: number) => (Object.is(each, -0) ? '-0' : String(each));
 
+/** The compiler asks for the values of a new logical type here. */
+const logicalShapes: Readonly<Record<LogicalName, readonly Shape[]>> = {
+  decimal: [decimalShape(30, 10, 13), decimalShape(20, 4), decimalShape(12, 0)],
+  uuid: [
+    shape(
+      'string',
+      () => ({ type: 'string', logicalType: 'uuid' }),
+      fc.uuid().map((each) => atom(`"${each}"`, each, `uuid ${each}`, ...noString, canaryText)),
+    ),
+    shape(
+      'string',
+      (names) => ({ type: 'fixed', name: names(), size: 16, logicalType: 'uuid' }),
+      fc
+        .uuid()
+        .map((each) =>
+          atom(`"${each}"`, `0x${each.replaceAll('-', '')}`, `uuid ${each}`, ...noString, canaryText),
+        ),
+    ),
+  ],
+  date: [dates],
+  'time-millis': [timeShape('time-millis', 3, Number)],
+  'time-micros': [timeShape('time-micros', 6, BigInt)],
+  'timestamp-millis': [timestampShape('timestamp-millis', 3)],
+  'timestamp-micros': [
+    timestampShape('timestamp-micros', 6),
+    integer(
+      { type: 'long', logicalType: 'timestamp-micros' },
+      64n,
+      (each) => each,
+      (each) => timeMeaning('instant', each, 6),
+      { json: 0, decoded: 0n, meaning: 'instant 1970-01-01T00:00:00.000000000' },
+    ),
+  ],
+  'timestamp-nanos': [timestampShape('timestamp-nanos', 9)],
+  'local-timestamp-millis': [timestampShape('local-timestamp-millis', 3)],
+  'local-timestamp-micros': [timestampShape('local-timestamp-micros', 6)],
+  'local-timestamp-nanos': [timestampShape('local-timestamp-nanos', 9)],
+  duration: [durations],
+};
+
 const leaves: readonly Shape[] = [
   shape('null', () => 'null', fc.constant(atom('null', null, null, canaryText, '0')), { branch: 'null' }),
   shape(
@@ -283,13 +324,6 @@ const leaves: readonly Shape[] = [
     ),
     branch: 'long',
   },
-  integer(
-    { type: 'long', logicalType: 'timestamp-micros' },
-    64n,
-    (each) => each,
-    (each) => timeMeaning('instant', each, 6),
-    { json: 0, decoded: 0n, meaning: 'instant 1970-01-01T00:00:00.000000000' },
-  ),
   shape(
     'number',
     () => 'double',
@@ -322,33 +356,7 @@ const leaves: readonly Shape[] = [
       .map((each) => atom(`"${each}"`, each, `enum ${each}`, ...noString, '"D"', canaryText)),
     { fallback: { json: 'C', decoded: 'C', meaning: 'enum C' } },
   ),
-  decimalShape(30, 10, 13),
-  decimalShape(20, 4),
-  decimalShape(12, 0),
-  shape(
-    'string',
-    () => ({ type: 'string', logicalType: 'uuid' }),
-    fc.uuid().map((each) => atom(`"${each}"`, each, `uuid ${each}`, ...noString, canaryText)),
-  ),
-  shape(
-    'string',
-    (names) => ({ type: 'fixed', name: names(), size: 16, logicalType: 'uuid' }),
-    fc
-      .uuid()
-      .map((each) =>
-        atom(`"${each}"`, `0x${each.replaceAll('-', '')}`, `uuid ${each}`, ...noString, canaryText),
-      ),
-  ),
-  dates,
-  timeShape('time-millis', 3, Number),
-  timeShape('time-micros', 6, BigInt),
-  timestampShape('timestamp-millis', 3),
-  timestampShape('timestamp-micros', 6),
-  timestampShape('timestamp-nanos', 9),
-  timestampShape('local-timestamp-millis', 3),
-  timestampShape('local-timestamp-micros', 6),
-  timestampShape('local-timestamp-nanos', 9),
-  durations,
+  ...Object.values(logicalShapes).flat(),
 ];
 
 /** One part of a composed value spoilt: the others stay, and the path is told the step. */
