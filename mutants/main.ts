@@ -58,9 +58,17 @@ async function tryMutant(mutant: Mutant): Promise<Outcome> {
   return { caughtBy, seconds: secondsSince(begunMs) };
 }
 
-function catcherOf(mutant: Mutant): Promise<string | undefined> {
+/** Undefined if one of those who must notice does not. */
+async function catcherOf(mutant: Mutant): Promise<string | undefined> {
+  const caughtBy = await catcherAmong(mutant);
+  if (caughtBy === undefined || mutant.simulated === undefined) return caughtBy;
+  const simulated = await simulate(mutant.simulated);
+  return simulated === undefined ? undefined : `${caughtBy}; ${simulated}`;
+}
+
+function catcherAmong(mutant: Mutant): Promise<string | undefined> {
   const { tests } = mutant;
-  if (tests === 'simulation') return simulate(mutant);
+  if (tests === 'simulation') return simulate(mutant.invariants);
   return tests === 'chaos' ? disturb(mutant) : runTests(mutant, tests);
 }
 
@@ -88,7 +96,7 @@ async function runTests({ only, invariants }: Mutant, tests: readonly string[]):
   return `${broken}${failed?.replace(/^[\s×]+|\s+\d+ms$/g, '') ?? ''}`;
 }
 
-async function simulate({ invariants }: Mutant): Promise<string | undefined> {
+async function simulate(invariants: Mutant['invariants']): Promise<string | undefined> {
   const { code, output } = await run('npx', ['node', 'simulate/main.ts', '--seeds', String(seeds)]);
   const [, seed, broken, meaning] = /^seed (\d+) broke (\w+): (.*)$/m.exec(output) ?? [];
   if (code !== 0 && broken === undefined) throw new Error(`the simulation did not run:\n${output}`);
