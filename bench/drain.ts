@@ -6,7 +6,6 @@ import { logTail, type Server } from '../stack/run.ts';
 import type { Debezium } from './debezium/debezium.ts';
 import { cpuMs, nowMs, peakMemoryMb } from './machine.ts';
 import { readTopic, untilWritten } from './reader.ts';
-import { BenchRelay } from './relay.ts';
 import { payloadOf } from './workload.ts';
 import { type BenchWorld, debeziumTopicOf, type Rows, topicOf } from './world.ts';
 
@@ -63,7 +62,7 @@ async function drained(world: BenchWorld, { events }: Rows, stream: Stream): Pro
 
 export async function drainRelay(world: BenchWorld, aggregateType: string, rows: Rows): Promise<Drain> {
   const startMs = nowMs();
-  const relay = await BenchRelay.start(world);
+  const relay = world.startRelay();
   try {
     await relay.streaming();
     return await drained(world, rows, {
@@ -72,7 +71,7 @@ export async function drainRelay(world: BenchWorld, aggregateType: string, rows:
       startMs,
       cpuAtStartMs: 0,
       check: () => relay.assertRunning(),
-      end: () => relay.stop(),
+      end: async () => void (await relay.stop()),
     });
   } finally {
     await relay.stop();

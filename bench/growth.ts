@@ -2,7 +2,6 @@
 import { type Drain, micros, perSecond } from './drain.ts';
 import { cpuMs, nowMs, peakMemoryMb, resetPeakMemory } from './machine.ts';
 import { readTopic, untilWritten } from './reader.ts';
-import { BenchRelay } from './relay.ts';
 import { defaultRowBytes } from './workload.ts';
 import { type BenchWorld, type Rows, topicOf } from './world.ts';
 
@@ -74,7 +73,7 @@ async function measureCase(world: BenchWorld, wanted: Case): Promise<Growth> {
   const { events, times, partitions } = wanted;
   const warmUpType = await world.newTopic(usual.partitions);
   await world.write(warmUpType, warmUp);
-  const relay = await BenchRelay.start(world);
+  const relay = world.startRelay();
   try {
     const check = () => relay.assertRunning();
     await untilWritten(world.kafka, topicOf(warmUpType), warmUp.events, check);
@@ -84,12 +83,12 @@ async function measureCase(world: BenchWorld, wanted: Case): Promise<Growth> {
     let [cpu, wall] = [0, 0];
     for (let time = 0; time < times; time += 1) {
       // It sleeps while its backlog grows. After 10 s of that Postgres ends its connection, and it makes a new one.
-      relay.freeze();
+      relay.signal('SIGSTOP');
       await world.write(aggregateType, wanted, time * events);
       const cpuBefore = await cpuMs(relay.pid);
       const startMs = nowMs();
       let [cpuAfter, endMs] = [cpuBefore, startMs];
-      relay.thaw();
+      relay.signal('SIGCONT');
       await untilWritten(world.kafka, topic, (time + 1) * events, check, async () => {
         [cpuAfter, endMs] = [await cpuMs(relay.pid), nowMs()];
       });
@@ -109,7 +108,7 @@ async function measureCase(world: BenchWorld, wanted: Case): Promise<Growth> {
       duplicates: content.duplicates + content.unknown,
     };
   } finally {
-    relay.thaw();
+    relay.signal('SIGCONT');
     await relay.stop();
   }
 }

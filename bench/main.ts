@@ -9,7 +9,6 @@ import { measureGrowth } from './growth.ts';
 import { idleCpuPercent, measureLive } from './live.ts';
 import { describeMachine, settleDisks } from './machine.ts';
 import { writePage } from './page.ts';
-import { BenchRelay } from './relay.ts';
 import { type Competitor, competitors, type Report, report } from './report.ts';
 import { createLimitSlot, drainSlot, findSlotReader, type SlotReader } from './slot.ts';
 import { tables } from './tables.ts';
@@ -213,7 +212,7 @@ async function liveOfAll(
   const live: { -readonly [Name in Competitor]?: Report['live'][Name] } = {};
   let idle: number | null = null;
   if (wanted.includes('relay')) {
-    const relay = await BenchRelay.start(world);
+    const relay = world.startRelay();
     await relay.streaming();
     const rates = options.quick ? [500, 4_000] : [500, 1_000, 4_000, 20_000];
     live.relay = await measureLive(
@@ -237,7 +236,7 @@ async function liveOfAll(
 }
 
 async function createRelaySlot(world: BenchWorld): Promise<void> {
-  const relay = await BenchRelay.start(world);
+  const relay = world.startRelay();
   await relay.streaming();
   await relay.stop();
 }

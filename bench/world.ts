@@ -1,6 +1,8 @@
 /** Owns the servers of a benchmark, its rows and its topics. Each measurement has a topic of its own. */
+import path from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
+import { RelayProcess, relayEnv } from '../harness/relay-process.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { openRun, type Run } from '../stack/run.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
@@ -88,6 +90,12 @@ export class BenchWorld implements AsyncDisposable {
     await this.database.query('set synchronous_commit = on');
     await this.database.query('checkpoint');
     return this.walPosition();
+  }
+
+  /** On its default slot, as production starts it. */
+  startRelay(): RelayProcess {
+    const env = relayEnv(this.stack, { HTTP_PORT: 0 });
+    return new RelayProcess({ env, run: this.run, logFile: path.join(this.run.dir, 'relay.log') });
   }
 
   async walPosition(): Promise<string> {

@@ -1,7 +1,8 @@
 /** What a fault is, for the files in `faults/`: one a class, each exporting a list. */
 import type pg from 'pg';
 import type { Random } from '../harness/random.ts';
-import type { RelayCrew, RelayOptions, Settings } from '../harness/relay-crew.ts';
+import type { RelayCrew, RelayVariation } from '../harness/relay-crew.ts';
+import type { Settings } from '../harness/relay-process.ts';
 import type { ErrorCode } from '../relay/errors.ts';
 import type { Ledger } from './ledger.ts';
 import type { Load } from './load.ts';
@@ -54,7 +55,7 @@ export type Fault = {
   /** A world of its own, with these settings of the relay; for faults that leave something behind. */
   readonly world?: Settings;
   /** How the first relay of its own world is started, before anything is written. */
-  readonly firstRelay?: RelayOptions;
+  readonly firstRelay?: RelayVariation;
   /** Good events may become dead letters; it needs a world of its own, where they stay. */
   readonly maySetAside?: boolean;
   /** Time to recover, where it is not 10 s. */

@@ -7,7 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { CommittedReader } from '../harness/committed-reader.ts';
 import { Random } from '../harness/random.ts';
-import { RelayCrew, type RelayOptions, type Settings } from '../harness/relay-crew.ts';
+import { RelayCrew, type RelayVariation } from '../harness/relay-crew.ts';
+import { type Settings, settingsEnv } from '../harness/relay-process.ts';
 import { waitFor } from '../harness/wait.ts';
 import { parseLsn } from '../relay/model/position.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
@@ -52,7 +53,7 @@ export type WorldOptions = {
   readonly seed: number;
   readonly logFile: string;
   readonly settings?: Settings;
-  readonly firstRelay?: RelayOptions;
+  readonly firstRelay?: RelayVariation;
 };
 
 const partitions = 4;
@@ -91,7 +92,7 @@ export class World implements AsyncDisposable {
     });
     const env = { ...relaySettings, ...settings, ...environmentOf(name, topics) };
     const relays = new RelayCrew(
-      { ...servers.relayEnv, DATABASE_URL: urls.relay, ...prefixed(env) },
+      { ...servers.relayEnv, DATABASE_URL: urls.relay, ...settingsEnv(env) },
       logFile,
     );
     const random = new Random(seed);
@@ -217,12 +218,6 @@ function environmentOf(slot: string, topics: { topic: string; progressTopic: str
     TOPICS_TEMPLATE: topics.topic,
     TOPICS_ALLOW: topics.topic,
   };
-}
-
-function prefixed(settings: Settings): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]),
-  );
 }
 
 const templateName = 'chaos_template';

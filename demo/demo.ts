@@ -16,7 +16,7 @@ import { Follower } from './follower.ts';
 import { Ledger } from './ledger.ts';
 import { OrderService, writerCount } from './order-service.ts';
 import { aggregatetypes } from './payloads.ts';
-import { RelayProcess } from './relay-process.ts';
+import { DemoRelay } from './relay.ts';
 import { milliseconds, type Summary, summarise } from './summary.ts';
 import type { View } from './view.ts';
 
@@ -123,7 +123,7 @@ class Demo {
     await this.#prepare();
     const follower = this.#follower();
     ending.defer(() => follower.stop());
-    const relay = await RelayProcess.prepare(this.#stack);
+    const relay = await DemoRelay.prepare(this.#stack);
     ending.defer(() => relay.end());
     const bookkeeping = new pg.Pool({ connectionString: this.#stack.databaseUrl, max: 1 });
     bookkeeping.on('error', () => {}); // of the idle connection; its next use reports it
@@ -186,7 +186,7 @@ class Demo {
     });
   }
 
-  async #play(relay: RelayProcess, follower: Follower, bookkeeping: pg.Pool): Promise<void> {
+  async #play(relay: DemoRelay, follower: Follower, bookkeeping: pg.Pool): Promise<void> {
     const { view } = this.#outlet;
     view.note('starting the relay and the consumer');
     relay.start();
@@ -211,7 +211,7 @@ class Demo {
   }
 
   /** Load, and kills, for the time asked. */
-  async #load(relay: RelayProcess, failed: Promise<never>): Promise<void> {
+  async #load(relay: DemoRelay, failed: Promise<never>): Promise<void> {
     const { seconds, rate, seed, crash, keep } = this.#options;
     const { view } = this.#outlet;
     const over = new AbortController();
@@ -277,7 +277,7 @@ class Demo {
   }
 
   /** Shows what happens until the returned function is called. */
-  #tick(relay: RelayProcess, bookkeeping: pg.Pool): () => Promise<void> {
+  #tick(relay: DemoRelay, bookkeeping: pg.Pool): () => Promise<void> {
     const over = new AbortController();
     const ticking = async () => {
       while (!over.signal.aborted) {
@@ -295,7 +295,7 @@ class Demo {
     };
   }
 
-  #snapshot(relay: RelayProcess) {
+  #snapshot(relay: DemoRelay) {
     const elapsedMs = performance.now() - this.#startMs;
     const { state, pid, kills } = relay;
     const isWriting = this.#phase === 'writing';
@@ -312,7 +312,7 @@ class Demo {
     };
   }
 
-  #summary(relay: RelayProcess, error: string | undefined): Summary {
+  #summary(relay: DemoRelay, error: string | undefined): Summary {
     return summarise({
       verdict: this.#ledger.verdict(),
       latenciesMs: this.#ledger.latenciesMs,
@@ -324,7 +324,7 @@ class Demo {
     });
   }
 
-  async #keep(relay: RelayProcess): Promise<void> {
+  async #keep(relay: DemoRelay): Promise<void> {
     const { databaseUrl, brokers, registryUrl } = this.#stack;
     const { url, logFile } = relay;
     this.#outlet.onKept({ databaseUrl, brokers, registryUrl, relayUrl: url, relayLog: logFile });

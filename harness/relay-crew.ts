@@ -2,27 +2,25 @@
  * The relays of a world as processes, and the orchestrator that starts them again: whatever ends is replaced, unless it
  * halted with a code that says that restarting does not help.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { appendFileSync, openSync } from 'node:fs';
-import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { nodeFlags } from '../relay/config/node-flags.ts';
 import type { Failpoint } from '../relay/observe/failpoints.ts';
+import {
+  type Environment,
+  type Exit,
+  RelayProcess,
+  runCommand,
+  type Settings,
+  settingsEnv,
+} from './relay-process.ts';
 import { waitFor } from './wait.ts';
 
-const mainFile = path.join(import.meta.dirname, '..', 'relay', 'main.ts');
-
-/** By environment name without `OUTBOX_RELAY_`. */
-export type Settings = Readonly<Record<string, string | number>>;
-
-export type RelayOptions = {
+/** How one relay of a crew differs from the others. */
+export type RelayVariation = {
   readonly settings?: Settings;
   /** Another way to the database than the others have. */
   readonly databaseUrl?: string;
   /** `NAME`, `NAME:3`, `NAME:3:hang`, `NAME:3:pause:4000`, `NAME:3:block:4000` */
   readonly failpoint?: Failpoint | `${Failpoint}:${string}`;
-  /** Beside the ones a relay always has. */
+  /** In addition to those that a relay always has. */
   readonly nodeFlags?: readonly string[];
   /** Where its log goes: to us, or to a device that is full. */
   readonly log?: 'read' | '/dev/full';
@@ -30,83 +28,11 @@ export type RelayOptions = {
 
 export type Halt = { readonly code: string; readonly exitCode: number };
 
-/** Exit codes after which an orchestrator should not start it again: 64 usage, 70 a defect, 77 rights, 78 stopped. */
+/** Exit codes after which an orchestrator should not start it again: 64 usage, 70 a bug, 77 rights, 78 stopped. */
 const haltCodes: ReadonlySet<number> = new Set([64, 70, 77, 78]);
 
-/** A crash loop is slowed down as every orchestrator does. */
+/** A crash loop is slowed down, as every orchestrator does. */
 const restartAfterMs = 50;
-
-export class RelayProcess {
-  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-  readonly pid: number;
-  /** As its log says. */
-  state = 'starting';
-  /** Set when it stopped itself. */
-  haltedBy: string | undefined;
-  hasEnded = false;
-  /** What was said on stderr: failpoints, crashes of the runtime. */
-  stderr = '';
-  readonly #child: ChildProcess;
-
-  constructor(env: Readonly<Record<string, string>>, options: RelayOptions, logFile: string) {
-    const { log = 'read', failpoint, databaseUrl, settings = {} } = options;
-    const own = Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]);
-    const stdout = log === 'read' ? ('pipe' as const) : openSync(log, 'w');
-    const child = spawn(process.execPath, [...nodeFlags, ...(options.nodeFlags ?? []), mainFile, 'run'], {
-      env: {
-        ...env,
-        ...Object.fromEntries(own),
-        ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
-        ...(failpoint === undefined ? {} : { OUTBOX_RELAY_FAILPOINT: failpoint }),
-      },
-      stdio: ['ignore', stdout, 'pipe'],
-    });
-    this.#child = child;
-    this.pid = child.pid ?? 0;
-    // Nothing is left behind when this process ends in the midst of a run.
-    const killWithUs = () => child.kill('SIGKILL');
-    process.on('exit', killWithUs);
-    this.exited = once(child, 'exit').then(([code, signal]) => {
-      process.off('exit', killWithUs);
-      this.hasEnded = true;
-      return { code: code as number | null, signal: signal as NodeJS.Signals | null };
-    });
-    child.stderr?.on('data', (chunk: Buffer) => {
-      this.stderr = `${this.stderr}${chunk.toString()}`.slice(-10_000);
-    });
-    if (child.stdout !== null)
-      createInterface({ input: child.stdout }).on('line', (line) => this.#read(line, logFile));
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
-  }
-
-  async kill(): Promise<void> {
-    if (!this.hasEnded) this.#child.kill('SIGKILL');
-    await this.exited;
-  }
-
-  /** Resolves when a pausing or blocking failpoint was reached, or left. */
-  async atFailpoint(what: 'reached' | 'left', timeoutMs = 30_000): Promise<void> {
-    await waitFor(() => this.stderr.includes(` ${what}\n`), `a failpoint to be ${what}`, timeoutMs);
-  }
-
-  #read(line: string, logFile: string): void {
-    appendFileSync(logFile, `${line}\n`);
-    try {
-      const { state, level, err } = JSON.parse(line) as {
-        state?: string;
-        level?: string;
-        err?: { code?: string };
-      };
-      if (state !== undefined) this.state = state;
-      if (level === 'fatal') this.haltedBy = err?.code ?? 'unknown';
-    } catch {
-      // Not a line of the log.
-    }
-  }
-}
 
 export class RelayCrew {
   /** How many the orchestrator keeps running. */
@@ -116,12 +42,12 @@ export class RelayCrew {
   readonly crashes: string[] = [];
   /** So many were started. */
   started = 0;
-  readonly #env: Readonly<Record<string, string>>;
+  readonly #env: Environment;
   readonly #logFile: string;
   readonly #relays = new Set<RelayProcess>();
   #isStopped = false;
 
-  constructor(env: Readonly<Record<string, string>>, logFile: string) {
+  constructor(env: Environment, logFile: string) {
     this.#env = env;
     this.#logFile = logFile;
   }
@@ -135,11 +61,18 @@ export class RelayCrew {
     return this.all.findLast(({ state, hasEnded }) => state === 'streaming' && !hasEnded);
   }
 
-  start(options: RelayOptions = {}): RelayProcess {
-    const relay = new RelayProcess(this.#env, options, this.#logFile);
+  start(variation: RelayVariation = {}): RelayProcess {
+    const { settings = {}, databaseUrl, failpoint, ...options } = variation;
+    const env = {
+      ...this.#env,
+      ...settingsEnv(settings),
+      ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+      ...(failpoint === undefined ? {} : { OUTBOX_RELAY_FAILPOINT: failpoint }),
+    };
+    const relay = new RelayProcess({ ...options, env, logFile: this.#logFile });
     this.started += 1;
     this.#relays.add(relay);
-    void relay.exited.then(({ code, signal }) => this.#onExit(relay, code, signal));
+    void relay.exited.then((exit) => this.#onExit(relay, exit));
     return relay;
   }
 
@@ -157,12 +90,12 @@ export class RelayCrew {
   }
 
   /** Ends every relay with SIGKILL and starts one with these options in their place. */
-  async replace(options: RelayOptions): Promise<RelayProcess> {
+  async replace(variation: RelayVariation): Promise<RelayProcess> {
     const others = this.all;
     const { size } = this;
     this.size = 0;
     await Promise.all(others.map((relay) => relay.kill()));
-    const relay = this.start(options);
+    const relay = this.start(variation);
     this.size = size;
     return relay;
   }
@@ -183,13 +116,9 @@ export class RelayCrew {
     return this.#run({ DATABASE_URL: databaseUrl }, args);
   }
 
-  async #run(settings: NodeJS.ProcessEnv, args: readonly string[]): Promise<string> {
-    const env = { ...this.#env, ...settings };
-    const child = spawn(process.execPath, [...nodeFlags, mainFile, ...args], { env });
-    let printed = '';
-    child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
-    const [code] = (await once(child, 'close')) as [number | null];
+  async #run(env: Environment, args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await runCommand({ ...this.#env, ...env }, ...args);
+    const printed = `${stdout}${stderr}`;
     if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${printed.slice(-1_000)}`);
     return printed;
   }
@@ -199,11 +128,11 @@ export class RelayCrew {
     await Promise.all(this.all.map((relay) => relay.kill()));
   }
 
-  #onExit(relay: RelayProcess, code: number | null, signal: NodeJS.Signals | null): void {
+  #onExit(relay: RelayProcess, { code, signal }: Exit): void {
     this.#relays.delete(relay);
     if (this.#isStopped) return;
     if (code !== null && haltCodes.has(code)) {
-      this.halted = { code: relay.haltedBy ?? `exit code ${code}`, exitCode: code };
+      this.halted = { code: relay.fatal?.code ?? `exit code ${code}`, exitCode: code };
       return;
     }
     if (code !== 0 && signal !== 'SIGKILL')

@@ -44,6 +44,8 @@ export type Run = AsyncDisposable & {
   /** Absolute path, below `<cache>/run/`; removed by `end`. */
   readonly dir: string;
   start(spec: ServerSpec): Server;
+  /** A process that the caller started and that must not survive the run; it is ended with SIGKILL. */
+  adopt(child: ChildProcess): void;
   /** Another folder that must not survive the run. */
   addFolder(folder: string): void;
   /** A Docker container, or network, that must not survive the run. */
@@ -70,9 +72,12 @@ export async function openRun(): Promise<Run> {
   tell(`folder ${dir}`);
 
   const servers = new Map<Server, 'SIGKILL' | 'SIGQUIT'>();
+  const adopted = new Set<ChildProcess>();
   const folders = [dir];
   const docker: string[][] = [];
   const end = async () => {
+    for (const child of adopted) child.kill('SIGKILL');
+    await Promise.all([...adopted].map((child) => once(child, 'exit')));
     await Promise.all([...servers].map(([server, lastSignal]) => server.end(lastSignal)));
     for (const removal of docker) await execFileAsync('docker', removal).catch(() => {}); // it may be gone
     for (const folder of folders) await removeFolder(folder);
@@ -92,6 +97,16 @@ export async function openRun(): Promise<Run> {
       servers.set(server, lastSignal);
       void server.exited.then(() => servers.delete(server));
       return server;
+    },
+    adopt(child) {
+      const { pid } = child;
+      if (pid === undefined) return; // it could not be started
+      tell(`watch KILL ${pid}`);
+      adopted.add(child);
+      child.once('exit', () => {
+        adopted.delete(child);
+        tell(`forget ${pid}`);
+      });
     },
     addFolder(folder) {
       tell(`folder ${folder}`);

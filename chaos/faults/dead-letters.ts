@@ -4,7 +4,7 @@
  * keeps its position, so anything that came before it would stand in front of it.
  */
 
-import type { RelayProcess, Settings } from '../../harness/relay-crew.ts';
+import type { RelayProcess, Settings } from '../../harness/relay-process.ts';
 import { waitFor } from '../../harness/wait.ts';
 import type { Failpoint } from '../../relay/observe/failpoints.ts';
 import { isSettled } from '../../relay/operations/dead-letters/selection.ts';

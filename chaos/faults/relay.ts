@@ -1,6 +1,7 @@
 /** The relay dies, stalls, meets another of itself, or runs out of something. */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { RelayCrew, RelayProcess } from '../../harness/relay-crew.ts';
+import type { RelayCrew } from '../../harness/relay-crew.ts';
+import type { RelayProcess } from '../../harness/relay-process.ts';
 import { waitFor } from '../../harness/wait.ts';
 import { failpoints } from '../../relay/observe/failpoints.ts';
 import type { Fault } from '../fault.ts';

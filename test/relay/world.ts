@@ -2,21 +2,23 @@
  * Owns what a whole-path test needs: a migrated database, topics and subjects of its own, and relays as real processes
  * that can be killed. Everything is waited for by a signal: a log line, a record, a row.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import avsc from 'avsc';
 import pg from 'pg';
-import { nodeFlags } from '../../relay/config/node-flags.ts';
+import {
+  type CommandResult,
+  type Environment,
+  RelayProcess,
+  relayEnv,
+  runCommand,
+  type Settings,
+  settingsEnv,
+} from '../../harness/relay-process.ts';
 import { migrate } from '../../relay/operations/migrate/migrate.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';
 import { createTopic, type ReadRecord, readCommitted, readTopics } from '../support/kafka.ts';
 import { registerSchema } from '../support/registry.ts';
 import { servers } from '../support/servers.ts';
 import { unique } from '../support/unique.ts';
-
-const mainFile = fileURLToPath(new URL('../../relay/main.ts', import.meta.url));
 
 export const itemSchema = {
   type: 'record',
@@ -32,15 +34,6 @@ export const itemSchema = {
 const itemType = avsc.Type.forSchema(itemSchema as unknown as avsc.Schema);
 
 export type Item = { readonly key: string; readonly seq: number; readonly note?: string };
-
-/** Settings by environment name without `OUTBOX_RELAY_`. */
-export type Settings = Readonly<Record<string, string | number>>;
-
-export type CommandResult = {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-};
 
 export type OwnServers = { readonly databaseUrl?: string; readonly brokers?: readonly string[] };
 
@@ -59,14 +52,14 @@ export class World implements AsyncDisposable {
   readonly progressTopic = unique('progress');
   /** Where they are not the shared ones. */
   readonly #brokers: readonly string[] | undefined;
-  readonly #env: Readonly<Record<string, string>>;
+  readonly #env: Environment;
   readonly #relays: RelayProcess[] = [];
 
   private constructor(
     database: OwnDatabase,
     topic: string,
     brokers: readonly string[] | undefined,
-    env: Readonly<Record<string, string>>,
+    env: Environment,
   ) {
     this.database = database;
     this.topic = topic;
@@ -86,39 +79,37 @@ export class World implements AsyncDisposable {
     await migrate({ databaseUrl: database.url });
     const topic = await createTopic('world', partitions, own.brokers);
     await registerSchema(`${topic}-test.ItemMoved`, itemSchema);
-    return new World(database, topic, own.brokers, {
-      PATH: process.env.PATH ?? '',
-      DATABASE_URL: database.url,
-      KAFKA_BROKERS: brokers.join(','),
-      SCHEMA_REGISTRY_URL: registryUrl,
-      OUTBOX_RELAY_TOPICS_TEMPLATE: topic,
-      OUTBOX_RELAY_TOPICS_ALLOW: topic,
-      OUTBOX_RELAY_TOPICS_CREATE: 'false',
-      OUTBOX_RELAY_HTTP_PORT: '0',
-      // Often enough that no test waits for it, and a progress without events is seen within a test.
-      OUTBOX_RELAY_CAPTURE_HEARTBEAT_MS: '500',
-      OUTBOX_RELAY_CAPTURE_STANDBY_POLL_MS: '100',
-      OUTBOX_RELAY_CAPTURE_WAL_SENDER_TIMEOUT_MS: '3000',
-      OUTBOX_RELAY_RETRY_MAX_DELAY_MS: '500',
-    });
+    const env = relayEnv(
+      { databaseUrl: database.url, brokers, registryUrl },
+      {
+        TOPICS_TEMPLATE: topic,
+        TOPICS_ALLOW: topic,
+        TOPICS_CREATE: 'false',
+        HTTP_PORT: 0,
+        // Often enough that no test waits for it, and a progress without events is seen within a test.
+        CAPTURE_HEARTBEAT_MS: 500,
+        CAPTURE_STANDBY_POLL_MS: 100,
+        CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000,
+        RETRY_MAX_DELAY_MS: 500,
+      },
+    );
+    return new World(database, topic, own.brokers, env);
   }
 
   get pool(): pg.Pool {
     return this.database.pool;
   }
 
-  get env(): Readonly<Record<string, string>> {
+  get env(): Environment {
     return {
       ...this.#env,
-      OUTBOX_RELAY_SLOT: this.slot,
-      OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: this.progressTopic,
+      ...settingsEnv({ SLOT: this.slot, KAFKA_PROGRESS_TOPIC: this.progressTopic }),
     };
   }
 
   /** Starts a relay; it is ended with the world. `FAILPOINT` has it die there. */
-  startRelay(settings: Settings = {}, addresses: Readonly<Record<string, string>> = {}): RelayProcess {
-    const own = Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]);
-    const relay = new RelayProcess({ ...this.env, ...Object.fromEntries(own), ...addresses });
+  startRelay(settings: Settings = {}, addresses: Environment = {}): RelayProcess {
+    const relay = new RelayProcess({ env: { ...this.env, ...settingsEnv(settings), ...addresses } });
     this.#relays.push(relay);
     return relay;
   }
@@ -128,14 +119,8 @@ export class World implements AsyncDisposable {
     return this.commandWith({}, ...args);
   }
 
-  async commandWith(env: Readonly<Record<string, string>>, ...args: string[]): Promise<CommandResult> {
-    const child = spawn(process.execPath, [mainFile, ...args], { env: { ...this.env, ...env } });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    await once(child, 'close');
-    return { code: child.exitCode, stdout, stderr };
+  commandWith(env: Environment, ...args: string[]): Promise<CommandResult> {
+    return runCommand({ ...this.env, ...env }, ...args);
   }
 
   /** Writes events in one transaction and returns their ids, in their order. */
@@ -175,6 +160,8 @@ export class World implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#relays.map((relay) => relay.kill()));
     await this.database.drop();
+    const strays = this.#relays.flatMap((relay) => relay.strays);
+    if (strays.length > 0) throw new Error(`relays printed what is no log line: ${strays.join(', ')}`);
   }
 }
 
@@ -182,87 +169,3 @@ export const idOf = (record: ReadRecord): string => record.headers.id ?? '';
 
 /** The payload, decoded by avsc itself rather than by the relay. */
 export const itemOf = (record: ReadRecord): Item => itemType.fromBuffer(record.value!.subarray(5)) as Item;
-
-type LogLine = {
-  readonly msg: string;
-  readonly state?: string;
-  readonly err?: { readonly code: string; readonly message: string };
-} & Record<string, unknown>;
-
-export class RelayProcess {
-  readonly lines: LogLine[] = [];
-  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
-  readonly #child: ChildProcess;
-  readonly #watchers = new Set<() => void>();
-
-  constructor(env: Readonly<Record<string, string>>) {
-    this.#child = spawn(process.execPath, [...nodeFlags, mainFile, 'run'], {
-      env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    this.exited = once(this.#child, 'exit').then(([code, signal]) => ({ code, signal }));
-    createInterface({ input: this.#child.stdout! }).on('line', (line) => {
-      this.lines.push(JSON.parse(line) as LogLine);
-      for (const watcher of this.#watchers) watcher();
-    });
-  }
-
-  get pid(): number {
-    return this.#child.pid!;
-  }
-
-  get url(): string {
-    return `http://${String(this.lines.find(({ msg }) => msg === 'started')?.http)}`;
-  }
-
-  /** Resolves with the first log line, past or to come, that fits. */
-  async line(
-    fits: (line: LogLine, all: readonly LogLine[]) => boolean,
-    timeoutMs = 90_000,
-  ): Promise<LogLine> {
-    const found = Promise.withResolvers<LogLine>();
-    const look = () => {
-      const line = this.lines.find((candidate) => fits(candidate, this.lines));
-      if (line !== undefined) found.resolve(line);
-    };
-    const timer = setTimeout(
-      () =>
-        found.reject(
-          new Error(`no such line after ${timeoutMs} ms; the last is ${JSON.stringify(this.lines.at(-1))}`),
-        ),
-      timeoutMs,
-    );
-    this.#watchers.add(look);
-    look();
-    try {
-      return await found.promise;
-    } finally {
-      clearTimeout(timer);
-      this.#watchers.delete(look);
-    }
-  }
-
-  streaming(): Promise<LogLine> {
-    return this.line(({ state }) => state === 'streaming');
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#child.kill(signal);
-  }
-
-  async kill(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL');
-    await this.exited;
-  }
-
-  async metric(name: string, labels = ''): Promise<number> {
-    const text = await (await fetch(`${this.url}/metrics`)).text();
-    const line = text.split('\n').find((candidate) => candidate.startsWith(`${name}${labels}`));
-    return Number(line?.split(' ').at(-1));
-  }
-
-  async ready(): Promise<{ status: number; state: string; reason: string }> {
-    const answer = await fetch(`${this.url}/readyz`);
-    return { status: answer.status, ...((await answer.json()) as { state: string; reason: string }) };
-  }
-}

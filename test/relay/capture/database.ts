@@ -1,5 +1,6 @@
 /** Owns a migrated database with a slot of its own, and shortcuts to write events as an application would. */
 import type pg from 'pg';
+import type { Settings } from '../../../harness/relay-process.ts';
 import { Capture } from '../../../relay/capture/capture.ts';
 import { createSlot } from '../../../relay/capture/slot.ts';
 import type { CommittedTransaction } from '../../../relay/capture/transaction.ts';
@@ -8,7 +9,7 @@ import { parseLsn } from '../../../relay/model/position.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';
-import { configOf, type Settings } from '../settings.ts';
+import { configOf } from '../settings.ts';
 
 export type OutboxDatabase = AsyncDisposable & {
   readonly database: TestDatabase;

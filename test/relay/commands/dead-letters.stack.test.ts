@@ -1,11 +1,12 @@
 /** The way of an event that could not be published, as an operator walks it, on real servers. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { RelayProcess } from '../../../harness/relay-process.ts';
 import { kafkaClient } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { actingIn, hostile } from '../../support/terminal.ts';
 import { unique } from '../../support/unique.ts';
-import { idOf, itemOf, type RelayProcess, World } from '../world.ts';
+import { idOf, itemOf, World } from '../world.ts';
 
 let world: World;
 let relay: RelayProcess;

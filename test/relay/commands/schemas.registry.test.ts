@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { settingsEnv } from '../../../harness/relay-process.ts';
 import { loadConfig } from '../../../relay/config/config.ts';
 import { readSchemaFiles } from '../../../relay/operations/schemas/files.ts';
 import { registerSchema } from '../../support/registry.ts';
@@ -33,8 +34,7 @@ async function write(file: string, schema: unknown): Promise<void> {
 
 describe('files', () => {
   const read = (settings: Record<string, string> = {}) => {
-    const env: Record<string, string> = { OUTBOX_RELAY_SCHEMAS_DIRECTORY: directory };
-    for (const [name, value] of Object.entries(settings)) env[`OUTBOX_RELAY_${name}`] = value;
+    const env = settingsEnv({ SCHEMAS_DIRECTORY: directory, ...settings });
     return readSchemaFiles(loadConfig({ env, needs: [] }).config);
   };
 

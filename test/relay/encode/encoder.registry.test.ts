@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Settings } from '../../../harness/relay-process.ts';
 import { eventsOf } from '../../../relay/capture/event.ts';
 import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
 import type { Config } from '../../../relay/config/config.ts';
@@ -23,7 +24,7 @@ import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { rowsFrom, transactionOf } from '../capture/rows.ts';
-import { configOf, type Settings } from '../settings.ts';
+import { configOf } from '../settings.ts';
 import { type Gate, openGate } from './registry/gate.ts';
 
 let registryUrl: string;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { Settings } from '../../../harness/relay-process.ts';
 import { Router } from '../../../relay/encode/route.ts';
-import { configOf, type Settings } from '../settings.ts';
+import { configOf } from '../settings.ts';
 
 const router = (settings: Settings = {}) => new Router(configOf(settings));
 

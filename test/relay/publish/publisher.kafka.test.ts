@@ -1,6 +1,7 @@
 import type { Kafka } from 'kafkajs';
 import { pino } from 'pino';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Settings } from '../../../harness/relay-process.ts';
 import type { Config } from '../../../relay/config/config.ts';
 import { createKafka } from '../../../relay/connect/kafka.ts';
 import type { OutboundRecord } from '../../../relay/encode/record.ts';
@@ -19,7 +20,7 @@ import {
 } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
-import { configOf, type Settings } from '../settings.ts';
+import { configOf } from '../settings.ts';
 import { recordOf } from './records.ts';
 
 const silent = pino({ level: 'silent' });

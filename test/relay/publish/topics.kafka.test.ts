@@ -1,11 +1,12 @@
 import type { Admin } from 'kafkajs';
 import { describe, expect, test, vi } from 'vitest';
+import type { Settings } from '../../../harness/relay-process.ts';
 import type { TopicInfo } from '../../../relay/encode/record.ts';
 import { Topics } from '../../../relay/publish/topics.ts';
 import { protocolError } from '../../../relay/publish/wire/kafkajs-wire.ts';
 import { createTopic, createTopics, kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
-import { configOf, type Settings } from '../settings.ts';
+import { configOf } from '../settings.ts';
 
 /** What the shared cluster says; `heard` changes what a single broker answers first. */
 async function resolve(

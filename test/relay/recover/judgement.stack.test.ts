@@ -1,10 +1,11 @@
 /** What recover takes for published, for never published, and for neither: by what the relay knows, and nothing else. */
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Settings } from '../../../harness/relay-process.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { createTopics, kafkaClient, type ReadRecord, readTopics, withAdmin } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
-import { idOf, type Settings, World } from '../world.ts';
+import { idOf, World } from '../world.ts';
 
 /** Of its own: an open transaction of another test would make the snapshots unclear. */
 let postgres: Postgres;

@@ -5,10 +5,11 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as pauseFor } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Settings, settingsEnv } from '../../../harness/relay-process.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { createTopic, type ReadRecord, readCommitted, withAdmin } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
-import { idOf, itemOf, type Settings, World } from '../world.ts';
+import { idOf, itemOf, World } from '../world.ts';
 
 /** Lets its relay publish one event and ends it. */
 async function publish(world: World, key = 'k'): Promise<string[]> {
@@ -122,11 +123,6 @@ const oneBatch: Settings = {
   PUBLISH_LINGER_MS: 500,
   CAPTURE_HEARTBEAT_MS: 60_000,
 };
-
-const envOf = (settings: Settings): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]),
-  );
 
 /** Each has a key of its own, of which an event between good ones is refused, and more of a key that all have. */
 class Rounds {
@@ -283,14 +279,18 @@ describe('where Postgres keeps the times of commits', () => {
       'FIRST_PROGRESS_COMMITTED',
     ]) {
       await rounds.write();
-      const died = await world.commandWith(envOf({ ...parking, FAILPOINT: failpoint }), 'recover', '--force');
+      const died = await world.commandWith(
+        settingsEnv({ ...parking, FAILPOINT: failpoint }),
+        'recover',
+        '--force',
+      );
       expect(died.code, `${failpoint}: ${died.stdout}${died.stderr}`).toBeNull();
     }
     await rounds.write();
     const before = await everythingIn(world);
-    const shown = await world.commandWith(envOf(parking), 'recover', '--dry-run', '--force', '--json');
+    const shown = await world.commandWith(settingsEnv(parking), 'recover', '--dry-run', '--force', '--json');
     expect(await everythingIn(world)).toEqual(before);
-    const recovered = await world.commandWith(envOf(parking), 'recover', '--force', '--json');
+    const recovered = await world.commandWith(settingsEnv(parking), 'recover', '--force', '--json');
     const { missing, published, deadLettered } = JSON.parse(recovered.stdout);
     expect(JSON.parse(shown.stdout)).toMatchObject({ missing });
     expect(published + deadLettered).toBe(missing.count);
@@ -323,11 +323,11 @@ describe('recover', { timeout: 120_000 }, () => {
     await dropSlot(world);
 
     await forget(ids[0]);
-    const dying = envOf({ ...parking, FAILPOINT: 'DEAD_LETTERS_REREAD' });
+    const dying = settingsEnv({ ...parking, FAILPOINT: 'DEAD_LETTERS_REREAD' });
     expect((await world.commandWith(dying, 'recover', '--by-writing-order')).code).toBeNull();
     expect(await countLetters(world)).toEqual({ open: 1, resubmitted: 1 });
     await forget(ids[1]);
-    const recovered = await world.commandWith(envOf(parking), 'recover', '--force', '--json');
+    const recovered = await world.commandWith(settingsEnv(parking), 'recover', '--force', '--json');
     expect(JSON.parse(recovered.stdout)).toMatchObject({ outcome: 'recovered', published: 0, reopened: 1 });
     const open = await world.pool.query(
       `select event_id, context from outbox.dead_letter where status = 'open' order by ordinal`,
@@ -374,7 +374,7 @@ describe('recover', { timeout: 120_000 }, () => {
     );
     const ids = await world.write([{ key: 'fine', seq: 2 }]);
     const topic = await createTopic('refused');
-    const env = envOf({ DEAD_LETTERS_TOPIC: topic });
+    const env = settingsEnv({ DEAD_LETTERS_TOPIC: topic });
     // Without the mark nobody knows when the relay first started.
     expect(await world.commandWith(env, 'recover')).toMatchObject({
       code: 1,

@@ -1,12 +1,13 @@
 /** Rows that Postgres cannot give as text: recover passes them over when it is told to, with a dead letter for each. */
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Settings, settingsEnv } from '../../../harness/relay-process.ts';
 import { SessionClient } from '../../../relay/connect/postgres/session-client.ts';
 import { query } from '../../../relay/connect/postgres/statement.ts';
 import { readApart } from '../../../relay/recover/unreadable.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { unique } from '../../support/unique.ts';
-import { idOf, itemOf, type Settings, World } from '../world.ts';
+import { idOf, itemOf, World } from '../world.ts';
 
 /** Of its own: the order of commits is known, and no transaction of another test makes the snapshots unclear. */
 let postgres: Postgres;
@@ -51,11 +52,6 @@ const kinds = [
   },
 ].slice(0, process.env.GIGABYTE_ROWS === undefined ? 1 : 3);
 
-const envOf = (settings: Settings) =>
-  Object.fromEntries(
-    Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]),
-  );
-
 const ofTable: Settings = {
   OUTBOX_TABLE: 'public.ev',
   OUTBOX_PARTITIONS_DAYS_AHEAD: 0,
@@ -90,7 +86,12 @@ async function streamOne(world: World, settings: Settings): Promise<void> {
 }
 
 const runRecover = async (world: World, settings: Settings, ...args: string[]) => {
-  const { code, stdout, stderr } = await world.commandWith(envOf(settings), 'recover', '--json', ...args);
+  const { code, stdout, stderr } = await world.commandWith(
+    settingsEnv(settings),
+    'recover',
+    '--json',
+    ...args,
+  );
   if (stdout === '') return { code, stderr };
   return { code, ...JSON.parse(stdout) };
 };
@@ -178,7 +179,7 @@ describe('recover --skip-unreadable', { timeout: 240_000 }, () => {
       payload: null,
       context: { unreadable: { bytes: { id: 1, payload: 4 } } },
     });
-    expect(await world.commandWith(envOf(settings), 'verify')).toMatchObject({
+    expect(await world.commandWith(settingsEnv(settings), 'verify')).toMatchObject({
       code: 78,
       stderr: expect.stringContaining('ROW_UNREADABLE: a row of the outbox table cannot be compared'),
     });

@@ -1,12 +1,13 @@
 /** Refusals when database and progress no longer belong together, and what `adopt` makes of them. */
 import { describe, expect, it } from 'vitest';
+import type { Settings } from '../../../harness/relay-process.ts';
 import { storeDecisions } from '../../../relay/ledger/decisions.ts';
 import { beginSession } from '../../../relay/ledger/session.ts';
 import { parseLsn } from '../../../relay/model/position.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
 import { kafkaClient } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
-import { idOf, itemOf, type Settings, World } from '../world.ts';
+import { idOf, itemOf, World } from '../world.ts';
 
 /** A world whose relay has published one event and was then ended. */
 async function publishedWorld(): Promise<{ world: World; ids: string[] }> {

@@ -1,7 +1,8 @@
 /** Faults at one place of the stream: what came before it is published, the fault is told with its place, and nothing is lost. */
 import { describe, expect, it } from 'vitest';
+import type { RelayProcess } from '../../../harness/relay-process.ts';
 import { createDatabase } from '../../support/database.ts';
-import { idOf, itemOf, type RelayProcess, World } from '../world.ts';
+import { idOf, itemOf, World } from '../world.ts';
 
 /** Starts a relay, and ends it as soon as it streams: what is written from now on waits. */
 async function once(world: World, settings: Record<string, string | number> = {}): Promise<void> {

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Settings } from '../../../harness/relay-process.ts';
 import type { Capture } from '../../../relay/capture/capture.ts';
 import { readPublication } from '../../../relay/capture/publication.ts';
 import type { Config } from '../../../relay/config/config.ts';
@@ -10,7 +11,6 @@ import type { Progress } from '../../../relay/model/progress.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
 import { Upkeep } from '../../../relay/upkeep/upkeep.ts';
 import { type OutboxDatabase, openCapture, openOutboxDatabase } from '../capture/database.ts';
-import type { Settings } from '../settings.ts';
 
 let outbox: OutboxDatabase;
 beforeAll(async () => {

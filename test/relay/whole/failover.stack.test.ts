@@ -4,11 +4,12 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { describe, expect, it, vi } from 'vitest';
+import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { postgresMajor } from '../../../stack/postgres-binaries.ts';
 import { backup, type Standby, startStandby } from '../../../stack/postgres-copy.ts';
-import { idOf, type RelayProcess, type Settings, World } from '../world.ts';
+import { idOf, World } from '../world.ts';
 
 const settings = { fsync: 'off', track_commit_timestamp: 'on' };
 

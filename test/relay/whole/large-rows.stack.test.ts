@@ -6,9 +6,10 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type RelayProcess, settingsEnv } from '../../../harness/relay-process.ts';
 import { readCommitted } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
-import { idOf, type RelayProcess, World } from '../world.ts';
+import { idOf, World } from '../world.ts';
 
 const heapMb = 400;
 const maxRowBytes = 4 * 1_048_588;
@@ -200,9 +201,7 @@ it('recover sets large rows aside likewise, and reads no more at once than memor
   );
   whole.push(...rows.map(({ id }) => id), await emit());
   const env = {
-    ...Object.fromEntries(
-      Object.entries(settings).map(([name, value]) => [`OUTBOX_RELAY_${name}`, String(value)]),
-    ),
+    ...settingsEnv(settings),
     NODE_OPTIONS: '--max-old-space-size=150',
   };
   const options = ['--unjudged', 'skip', '--by-writing-order'];

@@ -1,7 +1,8 @@
 /** The policy `park-key`, on real servers, with relays that die at every step of parking and of releasing. */
 import { expect, test, vi } from 'vitest';
+import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
 import type { ReadRecord } from '../../support/kafka.ts';
-import { type Item, idOf, itemOf, type RelayProcess, type Settings, World } from '../world.ts';
+import { type Item, idOf, itemOf, World } from '../world.ts';
 
 const settings: Settings = {
   DEAD_LETTERS_POLICY: 'park-key',

@@ -1,8 +1,9 @@
 /** What reaches Kafka of everything that can happen in a database, on real servers. */
-import { setInterval, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ConfigResourceTypes } from 'kafkajs';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
+import { waitFor } from '../../../harness/wait.ts';
 import { withAdmin } from '../../support/kafka.ts';
 import { idOf, itemOf, World } from '../world.ts';
 
@@ -303,21 +304,15 @@ describe('the path from row to record', () => {
               json_build_object('key', 'k' || n % 100, 'seq', n, 'note', repeat('x', 250))
          from generate_series(1, 200000) n`,
     );
-    const sample = async () => {
-      const text = await (await fetch(`${relay.url}/metrics`)).text();
-      const valueIn = (name: string) => Number(new RegExp(`^${name}(?:{.*})? (.*)$`, 'm').exec(text)?.[1]);
-      return {
-        published: valueIn('outbox_relay_events_published_total'),
-        residentBytes: valueIn('process_resident_memory_bytes'),
-      };
-    };
     let peak = 0;
-    // At intervals, since what is looked for is the highest value on the way.
-    for await (const _ of setInterval(50)) {
-      const { published, residentBytes } = await sample();
-      peak = Math.max(peak, residentBytes);
-      if (published === 200_000) break;
-    }
+    await waitFor(
+      async () => {
+        peak = Math.max(peak, await relay.metric('process_resident_memory_bytes'));
+        return (await relay.metric('outbox_relay_events_published_total')) >= 200_000;
+      },
+      'all events to be published',
+      500_000,
+    );
     console.log(`200,000 events in one transaction: peak ${Math.round(peak / 1024 / 1024)} MB resident`);
     expect(peak).toBeLessThan(300 * 1024 * 1024);
   });

@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RelayProcess } from '../../../harness/relay-process.ts';
 import { createTopics, readTopics } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { unique } from '../../support/unique.ts';
-import { idOf, itemSchema, type RelayProcess, World } from '../world.ts';
+import { idOf, itemSchema, World } from '../world.ts';
 
 type Row = {
   aggregatetype: string | null;

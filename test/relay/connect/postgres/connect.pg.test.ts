@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Settings } from '../../../../harness/relay-process.ts';
 import { readSystem } from '../../../../relay/capture/system.ts';
 import { openClient } from '../../../../relay/connect/postgres/client.ts';
 import { postgresError } from '../../../../relay/connect/postgres/errors.ts';
@@ -11,7 +12,7 @@ import { query } from '../../../../relay/connect/postgres/statement.ts';
 import { RelayError } from '../../../../relay/errors.ts';
 import { migrate } from '../../../../relay/operations/migrate/migrate.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
-import { configOf, type Settings } from '../../settings.ts';
+import { configOf } from '../../settings.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

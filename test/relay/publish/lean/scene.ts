@@ -1,6 +1,7 @@
 /** Owns what a test of the lean producer needs: a topic and a progress of its own, and publishers that fence each other. */
 import { Kafka, logLevel } from 'kafkajs';
 import { pino } from 'pino';
+import type { Settings } from '../../../../harness/relay-process.ts';
 import type { Config } from '../../../../relay/config/config.ts';
 import { createKafka } from '../../../../relay/connect/kafka.ts';
 import type { OutboundRecord } from '../../../../relay/encode/record.ts';
@@ -10,7 +11,7 @@ import { ProgressTail } from '../../../../relay/publish/progress-topic.ts';
 import { createProgressTopic, createTopic } from '../../../support/kafka.ts';
 import { servers } from '../../../support/servers.ts';
 import { unique } from '../../../support/unique.ts';
-import { configOf, type Settings } from '../../settings.ts';
+import { configOf } from '../../settings.ts';
 import { recordOf } from '../records.ts';
 import type { CuttingProxy } from './cutting-proxy.ts';
 
