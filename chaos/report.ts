@@ -66,20 +66,21 @@ export function markdownTable(outcomes: readonly Outcome[]): string {
 
 const introduction = `# What the relay survived
 
-\`npm run chaos\` breaks the relay, its servers and the network between them, on real servers, while three writers commit
-without pause and a \`read_committed\` consumer of its own follows the topics. After each fault everything is compared:
+\`npm run chaos\` breaks the relay, its servers and the network between them, on real servers. Meanwhile three writers
+commit without pause, and an independent \`read_committed\` consumer follows the topics. After each fault the run checks
+nine invariants:
 
 | | |
 | --- | --- |
-| I1 | the published events are the committed ones without the dead letters |
+| I1 | the published events are the committed ones, minus the dead letters |
 | I2 | each id is there once |
 | I3 | the order of a key is the order of its commits |
 | I4 | the events of one Postgres transaction are in one Kafka transaction, or in a declared split |
 | I5 | every progress counts exactly the events up to it |
-| I6 | \`confirmed_flush_lsn\` never passed the committed progress (the slot is looked at every 50 ms, and on the wire nothing is acknowledged before Kafka has confirmed it) |
-| I7 | the consumer never saw an id twice or a key out of order, at any moment |
-| I8 | the relay has caught up within 10 s (a standby within 3 s, where Kafka itself is slower: see \`--list\`), or has halted with the code that was expected; the times are stretched when the machine is busy with something else |
-| I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (seen as I3 and I7: a released event keeps its position) |`;
+| I6 | \`confirmed_flush_lsn\` never passes the committed progress (checked on the slot every 50 ms, and on the wire: nothing is acknowledged before Kafka has confirmed it) |
+| I7 | the consumer never sees an id twice or a key out of order, at any moment |
+| I8 | the relay catches up within 10 s (a standby within 3 s, or more where Kafka itself is slower: see \`--list\`), or halts with the expected code; the limits grow when the machine is busy with something else |
+| I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (visible as I3 and I7, since a released event keeps its position) |`;
 
 /**
  * The text of docs/evidence/chaos.md: a table for each producer.
