@@ -11,8 +11,6 @@
  * - claiming: write a claim, read it back; the last progress before it is the truth. Compare it with the database.
  * - streaming: see `streaming.ts`.
  */
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
 import type { Logger } from 'pino';
@@ -45,6 +43,7 @@ import { Topics } from './publish/topics.ts';
 import { claimProgress } from './session/claim.ts';
 import { type Connections, connections } from './session/connections.ts';
 import { assertOwnProgress, progressAt, readDatabaseState } from './session/database-state.ts';
+import { instanceName } from './session/instance.ts';
 import { type Claimed, compareLineage, type DatabaseState, type Lineage } from './session/lineage.ts';
 import { Streaming } from './stream/streaming.ts';
 import { observeSlot } from './upkeep/slot-health.ts';
@@ -83,7 +82,7 @@ export class Relay {
   readonly #metrics: Metrics;
   readonly #health: Health;
   readonly #connections: Connections;
-  readonly #instance = `${hostname()}/${process.pid}/${randomUUID().slice(0, 8)}`;
+  readonly #instance = instanceName(process.pid);
   readonly #pool: pg.Pool;
   readonly #kafka: Kafka;
   readonly #admin: Admin;

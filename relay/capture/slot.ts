@@ -1,13 +1,14 @@
 /** What the relay asks Postgres about its slot, and how it makes one. */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type pg from 'pg';
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { createClient } from '../connect/postgres/client.ts';
 import { postgresError, sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
 import { createReplicationClient } from '../connect/postgres/replication-client.ts';
 import { query } from '../connect/postgres/statement.ts';
-import { RelayError } from '../errors.ts';
+import { asRelayError, RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
 import { type CreationWatch, watchCreation } from './slot-creation.ts';
 
@@ -117,7 +118,7 @@ async function watched<Result>(
   const creation = work();
   creation.catch(() => {}); // where the watch has ended it, that is the failure
   const watching = watchCreation(watch, rows[0]!.pid, done.signal);
-  watching.catch(() => !done.signal.aborted && drop(client));
+  watching.catch(() => !done.signal.aborted && disconnect(client));
   try {
     await Promise.race([creation, watching]);
     return await creation;
@@ -126,8 +127,8 @@ async function watched<Result>(
   }
 }
 
-/** The driver only knows how to say goodbye, and waits for it to be heard. */
-function drop(client: pg.Client): void {
+/** Without the goodbye of the driver, which would wait for an answer. */
+function disconnect(client: pg.Client): void {
   (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
 }
 
@@ -136,6 +137,33 @@ async function canFailOver(client: pg.Client, { capture }: Config): Promise<bool
   if (!capture.failoverSlot) return false;
   const { rows } = await client.query<{ version: string }>('show server_version_num');
   return Number(Object.values(rows[0] ?? {})[0]) >= 170_000;
+}
+
+/** A walsender notices within a second that its client is gone. */
+const dropWaitMs = 10_000;
+const dropPollMs = 50;
+
+/**
+ * Drops the slot if it exists. The name stands in the text, since a replication connection takes no parameters.
+ * @throws RelayError SLOT_IN_USE while somebody streams from it; POSTGRES_*
+ */
+export async function dropSlot(client: pg.Pool | pg.ClientBase, slot: string): Promise<void> {
+  await query(
+    client,
+    'dropping the replication slot',
+    `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = ${pg.escapeLiteral(slot)}`,
+  );
+}
+
+/** Drops a slot whose stream was just closed: its walsender ends a moment after the connection. */
+export async function dropSlotOnceFree(pool: pg.Pool, slot: string): Promise<void> {
+  for (const untilMs = performance.now() + dropWaitMs; ; await delay(dropPollMs)) {
+    try {
+      return await dropSlot(pool, slot);
+    } catch (error) {
+      if (asRelayError(error).code !== 'SLOT_IN_USE' || performance.now() > untilMs) throw error;
+    }
+  }
 }
 
 /** A new slot, and the snapshot of the database at exactly the position where it begins. */
@@ -154,8 +182,7 @@ export type SlotWithSnapshot = AsyncDisposable & {
 export function renewSlotWithSnapshot(config: Config): Promise<SlotWithSnapshot> {
   return makeSlotWithSnapshot(config, async (client) => {
     const { slot } = config;
-    const drop = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '${slot}'`;
-    await query(client, 'dropping the lost slot', drop);
+    await dropSlot(client, slot);
     // The options in parentheses came with 15, FAILOVER with 17; 14 knows only the old form.
     const options = (await canFailOver(client, config))
       ? `(SNAPSHOT 'export', FAILOVER true)`

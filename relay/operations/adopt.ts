@@ -3,16 +3,13 @@
  * adopted is written as a progress, under the same slot, fence and claim as a relay's own, so that no relay can run
  * meanwhile.
  */
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { findPublicationGap, readPublication } from '../capture/publication.ts';
-import { createSlot, readSlot } from '../capture/slot.ts';
+import { createSlot, dropSlot, readSlot } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
 import { createPool } from '../connect/postgres/pool.ts';
-import { query } from '../connect/postgres/statement.ts';
 import { type Adoption, asRelayError, type ErrorCode, RelayError } from '../errors.ts';
 import { giveUp, reopenUnread } from '../ledger/give-up.ts';
 import { beginDecisions, type Session, storeAdopted } from '../ledger/session.ts';
@@ -22,6 +19,7 @@ import { failpoint } from '../observe/failpoints.ts';
 import { readDecided } from '../recover/letters.ts';
 import { progressAt } from '../session/database-state.ts';
 import { type Held, type Means, whileHoldingSlot } from '../session/hold.ts';
+import { instanceName } from '../session/instance.ts';
 import { type Lineage, progressOf } from '../session/lineage.ts';
 
 export type Adopted = {
@@ -74,12 +72,7 @@ async function findSlotRefusal({ config, pool }: Means): Promise<RelayError> {
 }
 
 async function renewSlot({ config, pool }: Means): Promise<void> {
-  await query(
-    pool,
-    'dropping the lost slot',
-    'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1',
-    [config.slot],
-  );
+  await dropSlot(pool, config.slot);
   await createSlot(config);
 }
 
@@ -92,7 +85,7 @@ async function decide(
 ): Promise<Adopted> {
   const before = progressOf(lineage);
   const found = slotRefusal ?? findRefusal(what, lineage, database, publication);
-  const instance = `${hostname()}/adopt/${randomUUID().slice(0, 8)}`;
+  const instance = instanceName('adopt');
   const givenUp =
     what === 'database' && before !== null
       ? { id: instance, systemIdentifier: before.systemIdentifier, endLsn: before.endLsn }

@@ -16,14 +16,16 @@
  * 6. Commit the progress that ends at the position: an old slot brings what is before it again, and it is passed over as
  *    published. Then the mark and the copies in Postgres.
  */
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin } from 'kafkajs';
 import type pg from 'pg';
 import type { Logger } from 'pino';
 import { assertVisible } from '../audit/read-topics.ts';
-import { renewSlotWithSnapshot, type SlotWithSnapshot, temporarySlotWithSnapshot } from '../capture/slot.ts';
+import {
+  dropSlotOnceFree,
+  renewSlotWithSnapshot,
+  type SlotWithSnapshot,
+  temporarySlotWithSnapshot,
+} from '../capture/slot.ts';
 import type { Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka, kafkaError } from '../connect/kafka.ts';
@@ -34,7 +36,7 @@ import { query } from '../connect/postgres/statement.ts';
 import { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
-import { asRelayError, type ErrorCode } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
 import { storeProgress } from '../ledger/bookkeeping.ts';
 import { beginDecisions, inSession, type Session, takeOver } from '../ledger/session.ts';
 import { beginSnapshots, forgetCovered, storeCovered } from '../ledger/snapshots.ts';
@@ -44,6 +46,7 @@ import { failpoint } from '../observe/failpoints.ts';
 import { Topics } from '../publish/topics.ts';
 import { progressAt } from '../session/database-state.ts';
 import { type Held, type Means, whileHoldingSlot } from '../session/hold.ts';
+import { instanceName } from '../session/instance.ts';
 import { progressOf } from '../session/lineage.ts';
 import { closeGap } from './close-gap.ts';
 import { type AbsentEvent, countUncertainKeys, eventMs, order, type Reason } from './gap.ts';
@@ -127,10 +130,6 @@ const reasons: Readonly<Record<Reason, string>> = {
   removed: 'may have been published and removed from Kafka since, or never have been published',
 };
 
-/** A walsender notices within a second that its client is gone. */
-const dropWaitMs = 10_000;
-const dropPollMs = 50;
-
 /** For the acknowledgement to arrive. */
 const flushTimeoutMs = 1_000;
 
@@ -182,7 +181,7 @@ class Run {
   readonly #means: Means;
   readonly #admin: Admin;
   readonly #loss: Loss;
-  readonly #instance = `${hostname()}/recover/${randomUUID().slice(0, 8)}`;
+  readonly #instance = instanceName('recover');
 
   constructor(options: RecoverOptions, means: Means, admin: Admin, loss: Loss) {
     this.#options = options;
@@ -216,7 +215,7 @@ class Run {
   async #renew(client: pg.Client): Promise<Recovery> {
     const slotLsn = await this.#takeSnapshot(client, renewSlotWithSnapshot);
     const recovery = await whileHoldingSlot(this.#means, (held) => this.#close(client, held, slotLsn));
-    if (recovery.outcome === 'refused') await this.#dropSlot();
+    if (recovery.outcome === 'refused') await dropSlotOnceFree(this.#means.pool, this.#options.config.slot);
     return recovery;
   }
 
@@ -253,20 +252,6 @@ class Run {
     await query(client, 'taking up the snapshot of the slot', `set transaction snapshot '${slot.snapshot}'`);
     await failpoint('SLOT_CREATED');
     return slot.consistentLsn;
-  }
-
-  /** Its walsender ends a moment after the connection does. */
-  async #dropSlot(): Promise<void> {
-    const text = 'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1';
-    const drop = () => query(this.#means.pool, 'dropping the new slot', text, [this.#options.config.slot]);
-    for (const untilMs = performance.now() + dropWaitMs; ; await delay(dropPollMs)) {
-      try {
-        await drop();
-        return;
-      } catch (error) {
-        if (asRelayError(error).code !== 'SLOT_IN_USE' || performance.now() > untilMs) throw error;
-      }
-    }
   }
 
   async #close(client: pg.Client, held: Held, slotLsn: Lsn): Promise<Recovery> {
