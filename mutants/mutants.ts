@@ -26,6 +26,7 @@ const exactlyOnce = 'test/relay/whole/exactly-once.stack.test.ts';
 const path = 'test/relay/whole/path.stack.test.ts';
 const lifecycle = 'test/relay/whole/lifecycle.stack.test.ts';
 const lineage = 'test/relay/session/lineage.stack.test.ts';
+const steps = 'test/relay/session/steps.test.ts';
 const streamFaults = 'test/relay/stream/stream-faults.stack.test.ts';
 const failover = 'test/relay/whole/failover.stack.test.ts';
 const progress = 'test/relay/model/progress.test.ts';
@@ -178,11 +179,43 @@ export const mutants: readonly Mutant[] = [
     name: 'another database is taken for the one of the progress',
     promise: 'no silence',
     invariants: ['I8'],
-    file: 'relay/relay.ts',
-    find: '        throw lineage.refusal;',
-    replace: "        if ('progress' in lineage) return lineage.progress;\n        throw lineage.refusal;",
+    file: 'relay/session/begin.ts',
+    find: '      throw lineage.refusal;',
+    replace: "      if (!('progress' in lineage)) throw lineage.refusal;\n      progress = lineage.progress;",
     tests: [lineage],
     only: 'another cluster|advanced by hand',
+  },
+  {
+    name: 'a relay goes on without fencing its predecessor or claiming',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/session/steps.ts',
+    find: "      return { step: 'fencing', slot };",
+    replace:
+      "      const publisher = await work.fence(slot);\n      return { step: 'lineage', slot, publisher, claimed: { kind: 'none' } };",
+    tests: [steps],
+    only: 'in this order',
+  },
+  {
+    name: 'the progress is not compared with the database',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/session/steps.ts',
+    find: 'lineage: compareLineage(claimed, database) };',
+    replace:
+      "lineage: claimed.kind === 'progress' ? { kind: 'same', progress: claimed.progress } : compareLineage(claimed, database) };",
+    tests: [steps],
+    only: 'compares what the claim found',
+  },
+  {
+    name: 'a failure on the way to streaming keeps the slot',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/session/steps.ts',
+    find: ', at.slot.capture.close()]);',
+    replace: ']);',
+    tests: [steps],
+    only: 'fencing',
   },
   {
     name: 'a restored database that was written to since is taken for the published one',

@@ -5,7 +5,7 @@
  * every state again and again, and so does one that takes turns with another at that.
  */
 import type { Dependency, RelayError } from '../errors.ts';
-import type { RelayState } from './state.ts';
+import { type RelayState, relayWork } from './state.ts';
 
 export type { RelayState } from './state.ts';
 
@@ -50,14 +50,6 @@ export type Retry = {
 };
 
 export type Liveness = { readonly live: boolean; readonly reason: string };
-
-const reasons: Readonly<Record<RelayState, string>> = {
-  standby: 'waiting for the replication slot',
-  fencing: 'fencing the predecessor',
-  claiming: 'reading the progress',
-  streaming: 'publishing events',
-  draining: 'shutting down',
-};
 
 type Failing = { readonly code: string; readonly sinceMs: number; attempts: number; nextMs: number };
 
@@ -188,9 +180,9 @@ export class Health {
       return { ready: false, reason: `stopped: ${failure.error.code}` };
     if (failure !== undefined && this.#failedForMs(failure) >= this.#notReadyAfterMs)
       return { ready: false, reason: `failing: ${failure.error.code}` };
-    if (this.#state === 'draining') return { ready: false, reason: reasons.draining };
+    if (this.#state === 'draining') return { ready: false, reason: relayWork.draining };
     const reason =
-      this.#waitingFor ?? (this.#isPeerActive ? 'another relay is active' : reasons[this.#state]);
+      this.#waitingFor ?? (this.#isPeerActive ? 'another relay is active' : relayWork[this.#state]);
     const throttled = this.#now() < this.#throttledUntilMs ? '; Kafka throttles this client (quota)' : '';
     return { ready: this.#hasArrived, reason: `${this.#state}: ${reason}${throttled}` };
   }

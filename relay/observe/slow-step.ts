@@ -5,6 +5,9 @@ import type { Health } from './health.ts';
 /** Ten times what any of them takes where all is well. */
 const slowAfterMs = 5_000;
 
+/** Waits for `work`, and reports a wait that takes long. @param doing as in `connecting to Kafka` */
+export type Watched = <Result>(doing: string, work: Promise<Result>) => Promise<Result>;
+
 type Watch = { readonly log: Logger; readonly health: Pick<Health, 'waitFor'>; readonly afterMs?: number };
 
 /**

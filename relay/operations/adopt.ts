@@ -18,9 +18,9 @@ import type { Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import { readDecided } from '../recover/letters.ts';
 import { progressAt } from '../session/database-state.ts';
-import { type Held, type Means, whileHoldingSlot } from '../session/hold.ts';
+import { type HeldSlot, type Means, whileHoldingSlot } from '../session/hold.ts';
 import { instanceName } from '../session/instance.ts';
-import { type Lineage, progressOf } from '../session/lineage.ts';
+import { type DatabaseState, type Lineage, progressOf } from '../session/lineage.ts';
 
 export type Adopted = {
   /** The refusal that was found, and is answered. */
@@ -78,7 +78,7 @@ async function renewSlot({ config, pool }: Means): Promise<void> {
 
 async function decide(
   { config, pool }: Means,
-  { publisher, lineage, database, publication }: Held & { readonly publication: string },
+  { publisher, lineage, database, publication }: HeldSlot & { readonly publication: string },
   what: Adoption,
   slotRefusal: RelayError | undefined,
   isDryRun: boolean,
@@ -129,7 +129,7 @@ async function takeBack(
 function findRefusal(
   what: Adoption,
   lineage: Lineage,
-  database: Held['database'],
+  database: DatabaseState,
   publication: string,
 ): RelayError {
   const refusal =

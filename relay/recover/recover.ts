@@ -45,7 +45,7 @@ import type { Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import { Topics } from '../publish/topics.ts';
 import { progressAt } from '../session/database-state.ts';
-import { type Held, type Means, whileHoldingSlot } from '../session/hold.ts';
+import { type HeldSlot, type Means, whileHoldingSlot } from '../session/hold.ts';
 import { instanceName } from '../session/instance.ts';
 import { progressOf } from '../session/lineage.ts';
 import { closeGap } from './close-gap.ts';
@@ -221,7 +221,7 @@ class Run {
 
   /** Beside a slot that can be used. */
   #keep(client: pg.Client): Promise<Recovery> {
-    const close = async (held: Held) => {
+    const close = async (held: HeldSlot) => {
       const recovery = await this.#close(
         client,
         held,
@@ -229,8 +229,8 @@ class Run {
       );
       // So that the next relay need not read it again. Without it, it does.
       if (recovery.after !== null) {
-        held.capture.acknowledge(recovery.after.endLsn);
-        await held.capture.flush(flushTimeoutMs);
+        held.slot.capture.acknowledge(recovery.after.endLsn);
+        await held.slot.capture.flush(flushTimeoutMs);
       }
       return recovery;
     };
@@ -254,7 +254,7 @@ class Run {
     return slot.consistentLsn;
   }
 
-  async #close(client: pg.Client, held: Held, slotLsn: Lsn): Promise<Recovery> {
+  async #close(client: pg.Client, held: HeldSlot, slotLsn: Lsn): Promise<Recovery> {
     const { config } = this.#options;
     const { pool } = this.#means;
     const { publisher, lineage, database } = held;

@@ -21,7 +21,7 @@ export async function readDatabaseState(
   slot: string,
   capture: Pick<Capture, 'system' | 'walSenderPid'>,
   lastSession?: number,
-): Promise<DatabaseState & { readonly publication: string | null }> {
+): Promise<DatabaseState> {
   // In this order: a session that began before the slot was read shows in the marks.
   const state = await readSlot(pool, slot);
   const marks = await readMarks(pool, slot);

@@ -29,6 +29,8 @@ export type DatabaseState = {
   readonly initialised: boolean;
   /** Number of the last heartbeat in the database; 0 for none. */
   readonly beat: number;
+  /** Identity of the publication that the slot has streamed through; null before it did. */
+  readonly publication: string | null;
 };
 
 /** The verdict, with what is known in each case. */

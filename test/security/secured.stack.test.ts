@@ -299,8 +299,8 @@ test('keys that are used with the first event only end the relay then, and are r
 
 test('an outage is waited through, without a word too many', async () => {
   const away = [
-    { change: { DATABASE_URL: servers.databaseUrl((url) => (url.port = '1')) }, says: 'session ended' },
-    { change: { KAFKA_BROKERS: '127.0.0.1:1' }, says: 'session ended' },
+    { change: { DATABASE_URL: servers.databaseUrl((url) => (url.port = '1')) }, says: 'session failed' },
+    { change: { KAFKA_BROKERS: '127.0.0.1:1' }, says: 'session failed' },
     {
       change: {
         SCHEMA_REGISTRY_URL: `https://relay:${canary}@127.0.0.1:1/`,

@@ -33,6 +33,7 @@ describe('lineage', () => {
     slotConfirmedLsn: 1_000n,
     initialised: true,
     beat: 5,
+    publication: null,
     ...more,
   });
   const promoted = (switchLsn: bigint) => ({ timeline: 4, history: [{ timeline: 3, switchLsn }] });

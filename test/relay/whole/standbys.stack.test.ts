@@ -93,9 +93,9 @@ describe('on a server', () => {
     await vi.waitFor(async () => expect(await count()).toBe(1), { timeout: 30_000, interval: 20 });
     expect(await deadLetters()).toBe(before + 1);
     // The wait ends with the session that waits, and leaves nobody behind it, nor a lock.
-    const ended = await relay.line(({ msg }) => msg.startsWith('session ended'));
+    const ended = await relay.line(({ msg }) => msg.startsWith('session failed'));
     expect(ended.err?.message).toContain('waiting for the synchronous standbys');
-    await relay.line((_, all) => all.filter(({ msg }) => msg.startsWith('session ended')).length > 1);
+    await relay.line((_, all) => all.filter(({ msg }) => msg.startsWith('session failed')).length > 1);
     expect(await count()).toBeLessThanOrEqual(1);
     await standbys('');
     const [id] = await world.write([{ key: 'k', seq: 2 }]);

@@ -1,0 +1,114 @@
+/**
+ * Taking the slot as a relay does: wait until nobody has it, make it at the first start, and begin to stream. Postgres
+ * elects the active relay, since a slot has one reader.
+ */
+import type pg from 'pg';
+import type { Logger } from 'pino';
+import { Capture } from '../capture/capture.ts';
+import { assertStreamable, examineOutbox } from '../capture/outbox-table.ts';
+import { assertSamePublication, readPublication } from '../capture/publication.ts';
+import type { SlotState } from '../capture/slot.ts';
+import type { Config } from '../config/config.ts';
+import { pause } from '../connect/backoff.ts';
+import { RelayError } from '../errors.ts';
+import { readMarks } from '../ledger/bookkeeping.ts';
+import { takeSnapshot } from '../ledger/snapshots.ts';
+import type { Lsn } from '../model/position.ts';
+import { failpoint } from '../observe/failpoints.ts';
+import type { Watched } from '../observe/slow-step.ts';
+import type { ProgressTail } from '../publish/progress-topic.ts';
+import type { Connections } from './connections.ts';
+
+/** The slot, with what was read before it was taken or made. */
+export type RelaySlot = {
+  readonly capture: Capture;
+  /** Identity of the publication. */
+  readonly publication: string;
+  /** Number of the last session that had begun; 0 for none. */
+  readonly lastSession: number;
+  /** The slot that this process made last, and a snapshot from before. */
+  readonly made: { readonly lsn: Lsn; readonly snapshot: string } | undefined;
+};
+
+export type SlotTakerOptions = {
+  readonly config: Config;
+  readonly pool: pg.Pool;
+  readonly log: Logger;
+  readonly connections: Connections;
+  readonly watched: Watched;
+  /** undefined where there is none. @throws RelayError SLOT_WRONG_KIND, SLOT_INVALIDATED, POSTGRES_* */
+  readonly lookAtSlot: () => Promise<SlotState | undefined>;
+  /** Another relay has the slot; its walsender is not always known. */
+  readonly onPeer: (activePid: number | null) => void;
+};
+
+export class SlotTaker {
+  readonly #use: SlotTakerOptions;
+  #made: RelaySlot['made'];
+  /** What was logged about the outbox table, once a process. */
+  readonly #logged = new Set<string>();
+
+  constructor(options: SlotTakerOptions) {
+    this.#use = options;
+  }
+
+  /** @returns undefined if asked to end while waiting */
+  async take(tail: ProgressTail, signal: AbortSignal): Promise<RelaySlot | undefined> {
+    const { config, watched } = this.#use;
+    while (!signal.aborted) {
+      if (tail.crashed !== undefined) throw tail.crashed;
+      const slot = await watched('asking for the replication slot', this.#try());
+      if (slot !== undefined) return slot;
+      await pause(config.capture.standbyPollMs, signal);
+    }
+    return undefined;
+  }
+
+  /** @returns undefined if another relay has the slot */
+  async #try(): Promise<RelaySlot | undefined> {
+    const { config, pool, connections, lookAtSlot, onPeer } = this.#use;
+    const marks = await readMarks(pool, config.slot);
+    if (marks.isInRecovery)
+      throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that is not promoted yet');
+    const found = await lookAtSlot();
+    if (found?.isActive === true) return void onPeer(found.activePid);
+    const publication = await readPublication(pool, config);
+    assertSamePublication(marks.publication, publication);
+    await this.#examineTable(found === undefined && !marks.initialised);
+    if (found === undefined) await this.#create(marks.initialised);
+    try {
+      const capture = await Capture.open(config, connections.replication);
+      return { capture, publication, lastSession: marks.session, made: this.#made };
+    } catch (error) {
+      // Another relay was quicker: no failure.
+      if (error instanceof RelayError && error.code === 'SLOT_IN_USE') return void onPeer(null);
+      throw error;
+    }
+  }
+
+  /** @throws RelayError OUTBOX_TABLE_INVALID, PUBLICATION_INCOMPLETE if events would be missing on the stream */
+  async #examineTable(isFirstStart: boolean): Promise<void> {
+    const { config, pool, log } = this.#use;
+    const findings = await examineOutbox(pool, config);
+    assertStreamable(findings, isFirstStart);
+    for (const { message, fix } of findings) {
+      if (!this.#logged.has(message)) log.warn({ fix }, message);
+      this.#logged.add(message);
+    }
+  }
+
+  async #create(isInitialised: boolean): Promise<void> {
+    const { config, pool, log, connections } = this.#use;
+    if (isInitialised)
+      throw new RelayError('SLOT_MISSING', `slot ${config.slot} was used before and does not exist any more`);
+    log.info('creating the slot; Postgres waits for the transactions that run now');
+    const snapshot = await takeSnapshot(pool);
+    const lsn = await connections.createSlot(config, {
+      pool,
+      onWaiting: (transactions) =>
+        log.warn({ transactions }, 'creating the slot: still waiting for transactions that began before it'),
+    });
+    this.#made = lsn === undefined ? undefined : { lsn, snapshot };
+    await failpoint('SLOT_CREATED');
+  }
+}
