@@ -589,6 +589,16 @@ export const mutants: readonly Mutant[] = [
     only: 'gives an id another meaning',
   },
   {
+    name: 'the audit trusts its own reader of values alone',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/audit/decoder.ts',
+    find: '    return this.#stock.decodes(id, avro) ? undefined',
+    replace: '    return this.#stock ? undefined',
+    tests: ['test/relay/audit/stock-reader.registry.test.ts'],
+    only: 'and the other way round',
+  },
+  {
     name: 'the type of a schema is not looked at',
     promise: 'no silence',
     invariants: ['I1'],

@@ -42,6 +42,7 @@ import {
   stableRanges,
   type TopicRecord,
 } from './read-topics.ts';
+import { StockReader } from './stock-reader.ts';
 
 export type AuditOptions = {
   readonly config: Config;
@@ -225,7 +226,7 @@ async function addRecords(
 ): Promise<void> {
   const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
   for (const { topic, partition, low } of ranges) if (low > 0n) comparer.addTrimmed(topic, partition);
-  const decoder = new Decoder(config.registry);
+  const decoder = new Decoder(config.registry, await StockReader.create(config.registry));
   const content = new Content({
     config,
     client,

@@ -1,13 +1,14 @@
 /**
- * Decodes values as a consumer would, by the schema whose id the value itself names, as the registry has it now. Nothing of
- * the relay's own writer is trusted here: schemas, bytes and payloads are read by `avro/`; only the way to the registry,
- * with its TLS and credentials, is shared.
+ * Decodes values as consumers do: by the schema whose id the value itself names, as the registry has it now. Two readers
+ * must agree, and neither shares code with the relay's writer: `avro/`, which is strict and keeps every digit, and the
+ * library that consumers in Node use (`stock-reader.ts`). Only the way to the registry is shared.
  */
 import type { Config } from '../config/config.ts';
 import { type Answer, RegistryHttp } from '../connect/registry-http.ts';
 import { RelayError } from '../errors.ts';
 import { type AvroNode, NoSchema, readAvroSchema } from './avro/avro-schema.ts';
 import { fits } from './avro/compare-value.ts';
+import type { StockReader } from './stock-reader.ts';
 
 /** Confluent wire format: a zero byte, the schema id (4 bytes, big endian), Avro. */
 const framingBytes = 5;
@@ -17,18 +18,23 @@ const schemaNotFound = 40403;
 
 export class Decoder {
   readonly #http: RegistryHttp;
+  readonly #stock: Pick<StockReader, 'prepare' | 'decodes'>;
   /** By schema id: the schema, or why there is none. */
   readonly #schemas = new Map<number, AvroNode | string>();
 
-  constructor(registry: Config['registry']) {
+  constructor(registry: Config['registry'], stock: Pick<StockReader, 'prepare' | 'decodes'>) {
     this.#http = new RegistryHttp(registry);
+    this.#stock = stock;
   }
 
-  /** Fetches the schemas that the values name and that are not known yet. @throws RelayError REGISTRY_* */
+  /** Fetches the schemas that the values name and that are not known yet. @throws RelayError REGISTRY_*, TLS_REFUSED */
   async prepare(values: Iterable<Buffer | null>): Promise<void> {
     for (const value of values) {
       const id = value === null ? undefined : schemaIdOf(value);
-      if (id !== undefined && !this.#schemas.has(id)) this.#schemas.set(id, await this.#load(id));
+      if (id === undefined || this.#schemas.has(id)) continue;
+      const schema = await this.#load(id);
+      if (typeof schema !== 'string') await this.#stock.prepare(id);
+      this.#schemas.set(id, schema);
     }
   }
 
@@ -39,7 +45,10 @@ export class Decoder {
     if (id === undefined) return 'no Confluent framing';
     const schema = this.#schemas.get(id);
     if (schema === undefined || typeof schema === 'string') return `schema ${id}: ${schema ?? 'not fetched'}`;
-    return fits(schema, avroOf(value)) ? undefined : `schema ${id}: the bytes do not fit it`;
+    const avro = avroOf(value);
+    // First by the reader that bounds what it reads.
+    if (!fits(schema, avro)) return `schema ${id}: the bytes do not fit it`;
+    return this.#stock.decodes(id, avro) ? undefined : `schema ${id}: avsc cannot decode the bytes`;
   }
 
   /** Of a value that has no fault. */

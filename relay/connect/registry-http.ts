@@ -9,7 +9,7 @@ import { urlToHttpOptions } from 'node:url';
 import type { Config } from '../config/config.ts';
 import { version as release } from '../config/version.ts';
 import { RelayError } from '../errors.ts';
-import { plainMessage, tlsOptions, tlsRefusal } from './tls.ts';
+import { plainMessage, type TlsOptions, tlsOptions, tlsRefusal } from './tls.ts';
 
 /** `body` is undefined where it was not a JSON object. */
 export type Answer = {
@@ -41,15 +41,10 @@ export class RegistryHttp {
 
   /** @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
   constructor(registry: Config['registry']) {
-    const url = new URL(registry.url);
-    const credentials = authorizationOf(registry, url);
-    this.#authorization = credentials === undefined ? {} : { authorization: credentials };
-    [url.username, url.password] = ['', ''];
+    const { url, headers, tls } = registryAccess(registry);
+    this.#authorization = headers;
     this.#base = url;
-    this.#connection = {
-      ...urlToHttpOptions(url),
-      ...(url.protocol === 'https:' ? tlsOptions(registry) : {}),
-    };
+    this.#connection = { ...urlToHttpOptions(url), ...tls };
     this.#timeoutMs = registry.timeoutMs;
     const Agent = url.protocol === 'https:' ? HttpsAgent : HttpAgent;
     this.#agent = new Agent({ keepAlive: true, maxSockets: keptMax, timeout: keptMs });
@@ -104,6 +99,25 @@ export class RegistryHttp {
     this.#answeredMs = performance.now();
     return answer;
   }
+}
+
+export type RegistryAccess = {
+  /** Without credentials. */
+  readonly url: URL;
+  readonly headers: { readonly authorization?: string };
+  readonly tls: TlsOptions | undefined;
+};
+
+/** How the registry is reached. @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
+export function registryAccess(registry: Config['registry']): RegistryAccess {
+  const url = new URL(registry.url);
+  const authorization = authorizationOf(registry, url);
+  [url.username, url.password] = ['', ''];
+  return {
+    url,
+    headers: authorization === undefined ? {} : { authorization },
+    tls: url.protocol === 'https:' ? tlsOptions(registry) : undefined,
+  };
 }
 
 /** What is set as settings wins over what stands in the URL. */

@@ -1,12 +1,12 @@
 /**
  * The schema registry as the relay may trust it. Promise: only a positive answer counts. A subject is absent when the
- * registry says so with its own error code; a refused connection, a proxy's 404, silence or a page of HTML is an
- * outage, for which events wait.
+ * registry says so with its own error code. A refused connection, a proxy's 404, silence or a page of HTML is an outage,
+ * for which events wait.
  *
- * Plain HTTP rather than @kafkajs/confluent-schema-registry: of an answer that library keeps the status and a message,
- * so its "no such subject" cannot be told from a proxy's 404, nor a bad request from a refused connection; it has no
- * timeout, hides the text of a schema, and registering with it fails on a subject that has a compatibility level other
- * than the one it would set.
+ * Plain HTTP rather than @kafkajs/confluent-schema-registry, which is at its best as a consumer and serves the audit as
+ * one (`audit/stock-reader.ts`). Of a failed request that library keeps a status and a message, so it cannot tell "no such
+ * subject" from a proxy's 404, nor a bad request from a refused connection. It has no time limit and keeps no text of a
+ * schema. Registering with it fails on a subject that has a compatibility level other than the one it would set.
  */
 import type { Config } from '../../config/config.ts';
 import { type Answer, RegistryHttp } from '../../connect/registry-http.ts';

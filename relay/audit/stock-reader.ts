@@ -1,0 +1,135 @@
+/**
+ * Reads values as a consumer with a stock library does: @kafkajs/confluent-schema-registry fetches the schema by its id,
+ * with the schemas that it refers to, and avsc decodes the bytes. None of the relay's code takes part; only the address of
+ * the registry, its credentials and its certificates are shared. The decoder asks it second, so that a value counts as
+ * decodable when two readers that share no code agree.
+ *
+ * Why it is never the only reader:
+ * - Of a failed request the library keeps a status and a message. It cannot tell a schema that the registry does not have
+ *   from a proxy's 404, nor a refused certificate from a lost connection. For that reason, and because registering with it
+ *   fails on a subject that has a compatibility level, the relay itself uses `encode/registry/registry-client.ts`.
+ * - It keeps no text of a schema: defaults beyond 2^53 and logical types are lost.
+ * - avsc accepts bytes that a strict reader refuses: a boolean of 3, text that is not UTF-8.
+ * - avsc refuses some schemas that Java accepts: a default of another type, a name in an object. Values of these are left
+ *   to the first reader.
+ */
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
+import avsc from 'avsc';
+import type { Config } from '../config/config.ts';
+import { registryAccess } from '../connect/registry-http.ts';
+import { RelayError } from '../errors.ts';
+
+type StockSchema = Awaited<ReturnType<SchemaRegistry['getSchema']>>;
+
+export class StockReader {
+  readonly #registry: SchemaRegistry;
+  /** By id; undefined where the library makes nothing of the schema. */
+  readonly #schemas = new Map<number, StockSchema | undefined>();
+
+  private constructor(registry: SchemaRegistry) {
+    this.#registry = registry;
+  }
+
+  /** @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
+  static async create(settings: Config['registry']): Promise<StockReader> {
+    // Loaded for the audit alone: it brings three parsers, 250 ms and 15 MB.
+    const { SchemaRegistry, SchemaType } = await import('@kafkajs/confluent-schema-registry');
+    const { url, headers, tls } = registryAccess(settings);
+    const { timeoutMs } = settings;
+    // The library has neither tokens nor a time limit. The signal closes the socket; where an answer breaks off, the library
+    // never settles all the same.
+    const access: Middleware = () => ({
+      prepareRequest: async (next) =>
+        (await next()).enhance({ headers, signal: AbortSignal.timeout(timeoutMs) }),
+      response: (next) => within(timeoutMs, next()),
+    });
+    const registry = new SchemaRegistry(
+      {
+        host: url.href.replace(/\/+$/, ''),
+        agent: tls === undefined ? new HttpAgent() : new HttpsAgent(tls),
+        middlewares: [access],
+        // The first reader has just asked the same question.
+        retry: { retries: 0 },
+      },
+      { [SchemaType.AVRO]: { typeHook: longAsBigint } },
+    );
+    return new StockReader(registry);
+  }
+
+  /** Fetches a schema that the registry has. @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED */
+  async prepare(id: number): Promise<void> {
+    if (this.#schemas.has(id)) return;
+    this.#schemas.set(id, await this.#load(id));
+  }
+
+  /** False where the library has the schema and cannot decode the bytes by it. */
+  decodes(id: number, avro: Buffer): boolean {
+    const schema = this.#schemas.get(id);
+    if (schema === undefined) return true;
+    try {
+      schema.fromBuffer(avro);
+      return true;
+    } catch (error) {
+      // avsc may need more of the stack than the first reader.
+      return error instanceof RangeError;
+    }
+  }
+
+  async #load(id: number): Promise<StockSchema | undefined> {
+    try {
+      return await this.#registry.getSchema(id);
+    } catch (error) {
+      // Of the schema, which avsc does not take.
+      if (error instanceof Error && error.name === 'ConfluentSchemaRegistryArgumentError') return undefined;
+      const { status, message } = asFailure(error);
+      const isRefused = status === 401 || status === 403;
+      throw new RelayError(
+        isRefused ? 'REGISTRY_UNAUTHORIZED' : 'REGISTRY_UNAVAILABLE',
+        `reading schema ${id} as a consumer: ${message.slice(0, 500)}`,
+        { cause: error, context: { status } },
+      );
+    }
+  }
+}
+
+/** A refused connection has status 400, as the library tells it. */
+function asFailure(error: unknown): { readonly status: number | undefined; readonly message: string } {
+  if (!(error instanceof Error)) return { status: undefined, message: String(error) };
+  const status = 'status' in error && typeof error.status === 'number' ? error.status : undefined;
+  return { status, message: error.message };
+}
+
+type Middleware = NonNullable<ConstructorParameters<typeof SchemaRegistry>[0]['middlewares']>[number];
+
+async function within<T>(timeoutMs: number, answer: Promise<T>): Promise<T> {
+  const deadline = Promise.withResolvers<never>();
+  const timer = setTimeout(() => deadline.reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  try {
+    return await Promise.race([answer, deadline.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** avsc reads a long as a double and refuses those beyond 2^53. */
+const bigintLong = avsc.types.LongType.__with({
+  fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
+  toBuffer: (value: bigint) => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64LE(value);
+    return bytes;
+  },
+  fromJSON: BigInt,
+  toJSON: String,
+  isValid: (value: unknown) => typeof value === 'bigint',
+  compare: (left: bigint, right: bigint) => Number(left > right) - Number(left < right),
+});
+
+function longAsBigint(schema: unknown): avsc.Type | undefined {
+  const isLong =
+    schema === 'long' ||
+    (typeof schema === 'object' && schema !== null && 'type' in schema && schema.type === 'long');
+  return isLong ? bigintLong : undefined;
+}
