@@ -28,8 +28,10 @@ import { asRelayError, RelayError } from './errors.ts';
 import { formatLsn } from './model/position.ts';
 import { failpoint } from './observe/failpoints.ts';
 import type { Health } from './observe/health.ts';
+import { createObserver } from './observe/listeners.ts';
 import type { Metrics } from './observe/metrics.ts';
-import { tellIfSlow, type Watched } from './observe/slow-step.ts';
+import type { RelayObserver } from './observe/observer.ts';
+import { type Watched, watchSteps } from './observe/slow-step.ts';
 import { type RelayState, relayWork } from './observe/state.ts';
 import { fencePublisher } from './publish/fence.ts';
 import { Pace } from './publish/pace.ts';
@@ -76,6 +78,8 @@ export class Relay {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #metrics: Metrics;
+  readonly #observer: RelayObserver;
+  readonly #watched: Watched;
   readonly #health: Health;
   readonly #instance = instanceName(process.pid);
   readonly #pool: pg.Pool;
@@ -98,6 +102,8 @@ export class Relay {
     this.#log = log.child({ slot: config.slot, instance: this.#instance });
     this.#metrics = metrics;
     this.#health = health;
+    this.#observer = createObserver({ log: this.#log, metrics, health });
+    this.#watched = watchSteps(this.#observer);
     const servers = own.connections ?? connections;
     this.#pool = servers.pool(config);
     this.#kafka = servers.kafka(config, this.#log);
@@ -125,7 +131,7 @@ export class Relay {
       log: this.#log,
       connections: servers,
       watched: this.#watched,
-      lookAtSlot: () => observeSlot(this.#pool, config.slot, metrics),
+      lookAtSlot: () => observeSlot(this.#pool, config.slot, this.#observer),
       onPeer: (activePid) => this.#waitForPeer(activePid),
     });
   }
@@ -209,6 +215,7 @@ export class Relay {
       topics: this.#topics,
       pace: this.#pace,
       metrics: this.#metrics,
+      observer: this.#observer,
       health: this.#health,
       encoder: this.#encoder,
       deadLetterTopic: this.#deadLetterTopic,
@@ -264,9 +271,6 @@ export class Relay {
     this.#metrics.countRetry(failure.code);
     this.#log.warn({ err: failure }, 'cannot read the progress topic, retrying');
   }
-
-  readonly #watched: Watched = (doing, work) =>
-    tellIfSlow({ log: this.#log, health: this.#health }, doing, work);
 
   #enter(now: Now, details: Readonly<Record<string, unknown>> = {}): void {
     const before = this.#now.state;

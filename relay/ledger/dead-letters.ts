@@ -9,7 +9,7 @@ import { query } from '../connect/postgres/statement.ts';
 import type { Refusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
-import type { Waiting } from '../observe/metrics.ts';
+import type { Waiting } from '../observe/facts.ts';
 
 const wasLeftOut = `dead_letter.context ? 'leftOut'`;
 

@@ -6,20 +6,11 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import { version } from '../config/version.ts';
 import { dependencies, type ErrorCode, errorTable } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
+import type { SlotHealth, Waiting } from './facts.ts';
 import { breakerStates, type Retry } from './health.ts';
 import { type RelayState, relayStates } from './state.ts';
 
 const prefix = 'outbox_relay_';
-
-/** What waits for a person. */
-export type Waiting = {
-  readonly open: number;
-  /** Of the oldest open one; 0 when there is none. */
-  readonly oldestSeconds: number;
-  /** Waiting behind a refused event of their key. */
-  readonly parked: number;
-  readonly parkedKeys: number;
-};
 
 type Described = {
   readonly help: string;
@@ -163,14 +154,6 @@ const invalidationReasons = [
   'other',
 ] as const;
 
-/** What of the slot becomes gauges. */
-export type SlotHealth = {
-  readonly retainedBytes: number;
-  readonly walStatus: string | null;
-  /** null where there is no limit. */
-  readonly safeWalBytes: number | null;
-};
-
 /**
  * Topics follow from rows where the allow-list holds a `*`, and each is a time series for ever. More topics than this
  * are counted together.
@@ -201,6 +184,9 @@ export function createMetrics(options: { readonly process?: boolean } = {}) {
 
   return {
     registry,
+    counter,
+    gauge,
+    histogram,
 
     /** After each committed Kafka transaction. */
     observeBatch({ events, bytes, kafkaSeconds, isSplit, endLsn }: CommittedBatch): void {

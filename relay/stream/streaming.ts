@@ -22,6 +22,7 @@ import { advance, type Progress, publishedEvents } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import type { Health } from '../observe/health.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { RelayObserver } from '../observe/observer.ts';
 import type { Pace } from '../publish/pace.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import { isExpired } from '../publish/refusal.ts';
@@ -39,6 +40,7 @@ export type StreamingDependencies = {
   readonly pool: pg.Pool;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly observer: RelayObserver;
   readonly health: Health;
   readonly capture: Capture;
   readonly encoder: Encoder;

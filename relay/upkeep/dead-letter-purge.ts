@@ -1,9 +1,9 @@
 /** Removes closed dead letters as `deadLetters.keepClosed` and `deadLetters.keepClosedDays` say. */
 import type pg from 'pg';
-import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { pause } from '../connect/backoff.ts';
 import { purgeClosed } from '../ledger/purge.ts';
+import type { RelayObserver } from '../observe/observer.ts';
 import type { Duty } from './duty.ts';
 
 /** Retention is of days or of very many; each look at it by count walks along what is kept. */
@@ -12,9 +12,9 @@ const purgeIntervalMs = 600_000;
 /** Share of the time that it may keep Postgres busy for: 1 s of 10. It ends a round that it has begun. */
 const purgeShareMax = 0.1;
 
-type Means = { readonly config: Config; readonly pool: pg.Pool; readonly log: Logger };
+type Means = { readonly config: Config; readonly pool: pg.Pool; readonly observer: RelayObserver };
 
-export function deadLetterPurgeDuty({ config, pool, log }: Means): Duty {
+export function deadLetterPurgeDuty({ config, pool, observer }: Means): Duty {
   const { keepClosed, keepClosedDays } = config.deadLetters;
   const { heartbeatMs } = config.capture;
   const retention = {
@@ -30,7 +30,7 @@ export function deadLetterPurgeDuty({ config, pool, log }: Means): Duty {
         const untilMs = performance.now() + heartbeatMs * purgeShareMax;
         const mayGoOn = () => !signal.aborted && performance.now() < untilMs;
         const { purged, isDone } = await purgeClosed(pool, config.slot, { ...retention, mayGoOn });
-        if (purged > 0) log.info({ deadLetters: purged }, 'removed closed dead letters');
+        if (purged > 0) observer.deadLettersPurged?.({ deadLetters: purged });
         isAllDone = isDone;
         if (!isDone) await pause(heartbeatMs, signal);
       }

@@ -12,14 +12,14 @@ import { type Heartbeat, writeHeartbeat } from '../ledger/heartbeat.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
-import type { Metrics } from '../observe/metrics.ts';
+import type { RelayObserver } from '../observe/observer.ts';
 import type { Duty } from './duty.ts';
 import type { UncoveredHeartbeats } from './uncovered-heartbeats.ts';
 
 type Means = {
   readonly config: Config;
   readonly pool: pg.Pool;
-  readonly metrics: Metrics;
+  readonly observer: RelayObserver;
   readonly progress: () => Progress;
   readonly stream: () => { readonly serverLsn: Lsn; readonly beat: number };
 };
@@ -50,7 +50,8 @@ export class Heartbeats {
         `heartbeat ${beat} came after ${before}: what lies between was not streamed`,
       );
     if (this.#pending?.beat !== beat) return;
-    this.#use.metrics.setHeartbeatRoundTrip((performance.now() - this.#pending.writtenMs) / 1000);
+    const roundTripMs = performance.now() - this.#pending.writtenMs;
+    this.#use.observer.heartbeatReturned?.({ beat, roundTripMs });
   }
 
   async #write(): Promise<void> {

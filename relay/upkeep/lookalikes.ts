@@ -2,20 +2,18 @@
  * Reports rows of another table that has all columns of the outbox, as after the outbox was renamed and a new one made in
  * its place. They are not published.
  */
-import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
-import type { Metrics } from '../observe/metrics.ts';
+import type { RelayObserver } from '../observe/observer.ts';
 import type { Duty } from './duty.ts';
 
 type Means = {
   readonly config: Config;
-  readonly log: Logger;
-  readonly metrics: Metrics;
+  readonly observer: RelayObserver;
   /** Rows so far, by table. */
   readonly stream: () => { readonly lookalikes: ReadonlyMap<string, number> };
 };
 
-export function lookalikesDuty({ config, log, metrics, stream }: Means): Duty {
+export function lookalikesDuty({ config, observer, stream }: Means): Duty {
   const reported = new Map<string, number>();
   return {
     name: 'lookalikes',
@@ -25,11 +23,7 @@ export function lookalikesDuty({ config, log, metrics, stream }: Means): Duty {
         const more = rows - (reported.get(table) ?? 0);
         if (more === 0) continue;
         reported.set(table, rows);
-        metrics.countLookalikes(more);
-        log.warn(
-          { table, rows: more },
-          'rows of a table that has all columns of the outbox are not published',
-        );
+        observer.lookalikesSeen?.({ table, rows: more });
       }
     },
   };

@@ -1,8 +1,8 @@
 /** Keeps daily partitions of the outbox made ahead, so that rows land where cleanup can drop them by the day. */
 import type pg from 'pg';
-import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { query } from '../connect/postgres/statement.ts';
+import type { RelayObserver } from '../observe/observer.ts';
 import type { Duty } from './duty.ts';
 
 /** Partitions are made a week ahead, so looking once an hour leaves 167 more tries. */
@@ -24,19 +24,10 @@ export type Partitions = {
   readonly skipped: Readonly<Partial<Record<SkipReason, readonly string[]>>>;
 };
 
-/** Why there is no partition, and what to do. */
-const skipMessages: Readonly<Record<SkipReason, string>> = {
-  rows: 'the default partition holds rows of these days, so they stay there and no partition is made',
-  large:
-    'outbox.event_default is larger than 16 MB, so no partitions are made: attaching one would lock it while all of it is read. Delete what is published from it, then run VACUUM',
-  overlap:
-    'another partition covers these days or a part of them; set outbox.partitionsDaysAhead to 0 if you make all of them elsewhere',
-};
-
-type Means = { readonly config: Config; readonly pool: pg.Pool; readonly log: Logger };
+type Means = { readonly config: Config; readonly pool: pg.Pool; readonly observer: RelayObserver };
 
 /** undefined where the settings ask for no partitions. */
-export function partitionsDuty({ config, pool, log }: Means): Duty | undefined {
+export function partitionsDuty({ config, pool, observer }: Means): Duty | undefined {
   const daysAhead = config.outbox.partitionsDaysAhead;
   if (daysAhead === 0) return undefined;
   return {
@@ -45,9 +36,9 @@ export function partitionsDuty({ config, pool, log }: Means): Duty | undefined {
     retryMs: partitionsRetryMs,
     run: async (signal) => {
       const { made, skipped } = await ensurePartitions(pool, daysAhead, signal);
-      if (made.length > 0) log.info({ partitions: made.length }, 'made partitions ahead');
+      if (made.length > 0) observer.partitionsMade?.({ partitions: made });
       for (const [reason, partitions] of Object.entries(skipped))
-        log.warn({ partitions }, skipMessages[reason as SkipReason]);
+        observer.partitionsSkipped?.({ reason: reason as SkipReason, partitions });
     },
   };
 }

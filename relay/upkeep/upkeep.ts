@@ -3,12 +3,10 @@
  * and what becomes of their failures is in `run-duties.ts`.
  */
 import type pg from 'pg';
-import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
-import type { RelayError } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
-import type { Metrics } from '../observe/metrics.ts';
+import type { RelayObserver } from '../observe/observer.ts';
 import { deadLetterCountDuty } from './dead-letter-count.ts';
 import { deadLetterPurgeDuty } from './dead-letter-purge.ts';
 import type { Duty } from './duty.ts';
@@ -24,8 +22,7 @@ import { UncoveredHeartbeats } from './uncovered-heartbeats.ts';
 export type UpkeepDependencies = {
   readonly config: Config;
   readonly pool: pg.Pool;
-  readonly log: Logger;
-  readonly metrics: Metrics;
+  readonly observer: RelayObserver;
   readonly progress: () => Progress;
   /** Identity of the publication when the session began. */
   readonly publication: string;
@@ -38,13 +35,13 @@ export type UpkeepDependencies = {
 };
 
 export class Upkeep {
-  readonly #use: UpkeepDependencies;
+  readonly #observer: RelayObserver;
   readonly #heartbeats: Heartbeats;
   readonly duties: readonly Duty[];
 
   constructor(dependencies: UpkeepDependencies) {
     const uncovered = new UncoveredHeartbeats();
-    this.#use = dependencies;
+    this.#observer = dependencies.observer;
     this.#heartbeats = new Heartbeats(dependencies, uncovered);
     const duties = [
       publicationDuty(dependencies, uncovered),
@@ -63,7 +60,7 @@ export class Upkeep {
   loops(signal: AbortSignal): readonly Promise<void>[] {
     return runDuties(
       this.duties,
-      (duty, failure, retryInMs) => this.#report(duty, failure, retryInMs),
+      ({ name }, failure, retryInMs) => this.#observer.dutyFailed?.({ duty: name, failure, retryInMs }),
       signal,
     );
   }
@@ -71,11 +68,5 @@ export class Upkeep {
   /** To be called with each heartbeat that the stream brings, and the one before it. @throws RelayError PUBLICATION_GAP */
   returned(beat: number, before: number): void {
     this.#heartbeats.returned(beat, before);
-  }
-
-  #report({ name }: Duty, failure: RelayError, retryInMs: number): void {
-    this.#use.metrics.countError(failure.code);
-    const level = failure.class === 'stop' ? 'error' : 'warn';
-    this.#use.log[level]({ duty: name, err: failure, retryInMs }, 'duty failed, retrying');
   }
 }

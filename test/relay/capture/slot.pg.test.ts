@@ -231,12 +231,11 @@ describe('a server of its own', () => {
       await client.query('select pg_switch_wal()');
     }
     await client.query('checkpoint');
-    const setSlotLost = vi.fn();
-    expect(await codeOf(observeSlot(client, 'only_one', { setSlot: vi.fn(), setSlotLost }))).toBe(
-      'SLOT_INVALIDATED',
-    );
+    const slotLost = vi.fn();
+    expect(await codeOf(observeSlot(client, 'only_one', { slotLost }))).toBe('SLOT_INVALIDATED');
     // The reason came with 17.
-    expect(setSlotLost.mock.calls).toEqual([[(await major(client)) >= 17 ? 'wal_removed' : null]]);
+    const reason = (await major(client)) >= 17 ? 'wal_removed' : null;
+    expect(slotLost.mock.calls).toEqual([[{ reason }]]);
     expect(await codeOf(Capture.open(configFor('only_one')))).toBe('SLOT_INVALIDATED');
     // The walsender that was refused may still be about to let go of it.
     await expect

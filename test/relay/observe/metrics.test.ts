@@ -1,7 +1,17 @@
 import { expect, test } from 'vitest';
+import { RelayError } from '../../../relay/errors.ts';
 import { createMetrics, documentedMetrics } from '../../../relay/observe/metrics.ts';
+import { metricsListener } from '../../../relay/observe/metrics-listener.ts';
+import type { RelayObserver } from '../../../relay/observe/observer.ts';
+import { committedSample, progressSample } from './fact-samples.ts';
 
-const create = () => createMetrics({ process: false });
+type Retries = ReturnType<Parameters<typeof metricsListener>[1]>;
+
+function create(retries: () => Retries = () => []) {
+  const metrics = createMetrics({ process: false });
+  const hears = metricsListener(metrics, retries).hears as Required<RelayObserver>;
+  return { registry: metrics.registry, hears };
+}
 
 test('what is registered is what is documented, each with a help text', async () => {
   const registered = await create().registry.getMetricsAsJSON();
@@ -21,8 +31,10 @@ test('a batch counts its events by topic, its bytes and itself', async () => {
     ['outbox.event.order', 3],
     ['outbox.event.payment', 2],
   ]);
-  metrics.observeBatch({ events, bytes: 700, kafkaSeconds: 0.003, isSplit: true, endLsn: 0x16_0000_0000n });
-  metrics.observeBatch({ events: new Map(), bytes: 0, kafkaSeconds: 0.002, isSplit: false, endLsn: 1n });
+  const partial = { commitLsn: 0x15_0000_0000n, ordinal: 5 };
+  const split = { ...progressSample, partial };
+  metrics.hears.committed(committedSample({ events: 5, eventsByTopic: events, bytes: 700, progress: split }));
+  metrics.hears.committed(committedSample({ progress: { ...progressSample, endLsn: 1n } }));
   const text = await metrics.registry.metrics();
   expect(text).toContain('outbox_relay_events_published_total{topic="outbox.event.order"} 3');
   expect(text).toContain('outbox_relay_events_published_total{topic="outbox.event.payment"} 2');
@@ -40,7 +52,7 @@ test('topics beyond the bound share one time series, so that rows cannot make mo
   const metrics = create();
   for (let n = 0; n < 2_000; n++) {
     const events = new Map([[`outbox.event.t${n}`, 1]]);
-    metrics.observeBatch({ events, bytes: 1, kafkaSeconds: 0, isSplit: false, endLsn: 1n });
+    metrics.hears.committed(committedSample({ events: 1, eventsByTopic: events }));
   }
   const text = await metrics.registry.metrics();
   expect(text.match(/^outbox_relay_events_published_total\{/gm)).toHaveLength(501);
@@ -49,27 +61,44 @@ test('topics beyond the bound share one time series, so that rows cannot make mo
 
 test('a dead letter names its topic only where the topic is one of ours', async () => {
   const metrics = create();
-  metrics.countDeadLetter('PAYLOAD_INVALID', 'outbox.event.order');
-  metrics.countDeadLetter('TOPIC_NOT_ALLOWED', '__consumer_offsets');
+  const position = { commitLsn: 1n, ordinal: 0 };
+  metrics.hears.deadLettered({
+    events: [
+      { ...position, code: 'PAYLOAD_INVALID', topic: 'outbox.event.order' },
+      { ...position, code: 'TOPIC_NOT_ALLOWED', topic: '__consumer_offsets' },
+      { ...position, code: 'EVENT_INVALID', topic: null },
+    ],
+  });
   const text = await metrics.registry.metrics();
   expect(text).toContain('dead_letters_total{code="PAYLOAD_INVALID",topic="outbox.event.order"} 1');
   expect(text).toContain('dead_letters_total{code="TOPIC_NOT_ALLOWED",topic=""} 1');
+  expect(text).toContain('dead_letters_total{code="EVENT_INVALID",topic=""} 1');
 });
 
 test('exactly one state is 1', async () => {
   const metrics = create();
-  metrics.setState('fencing');
-  metrics.setState('streaming');
+  metrics.hears.entered({ state: 'fencing', before: 'standby' });
+  metrics.hears.entered({ state: 'streaming', before: 'claiming' });
   const text = await metrics.registry.metrics();
   expect(text.match(/^outbox_relay_state\{.*\} 1$/gm)).toEqual(['outbox_relay_state{state="streaming"} 1']);
   expect(text.match(/^outbox_relay_state\{.*\} 0$/gm)).toHaveLength(5);
   expect(text).toContain('outbox_relay_state_changes_total{state="fencing"} 1');
+  expect(text).toContain('outbox_relay_sessions_total 1');
 });
 
 test('the breaker of each dependency is in exactly one state', async () => {
-  const metrics = create();
-  metrics.countRetry('PUBLISH_UNCERTAIN');
-  metrics.setRetries([{ dependency: 'kafka', breaker: 'open', attempt: 3 }]);
+  let retries: Retries = [{ dependency: 'kafka', breaker: 'open', attempt: 3 }];
+  const metrics = create(() => retries);
+  const sample = {
+    state: 'streaming',
+    inFlightBytes: 0,
+    inFlightBytesMax: 1,
+    lagBytes: 0,
+    lagMs: 0,
+  } as const;
+  const failure = new RelayError('PUBLISH_UNCERTAIN', 'no answer');
+  metrics.hears.retried({ doing: 'session', failure, retryInMs: 1 });
+  metrics.hears.sampled(sample);
   const text = await metrics.registry.metrics();
   expect(text).toContain('outbox_relay_retries_total{dependency="kafka"} 1');
   expect(text).toContain('outbox_relay_retry_attempts{dependency="kafka"} 3');
@@ -79,7 +108,8 @@ test('the breaker of each dependency is in exactly one state', async () => {
     'outbox_relay_circuit_breaker_state{dependency="registry",state="closed"} 1',
     'outbox_relay_circuit_breaker_state{dependency="relay",state="closed"} 1',
   ]);
-  metrics.setRetries([]);
+  retries = [];
+  metrics.hears.sampled(sample);
   expect(await metrics.registry.metrics()).toContain(
     'circuit_breaker_state{dependency="kafka",state="closed"} 1',
   );
@@ -87,35 +117,34 @@ test('the breaker of each dependency is in exactly one state', async () => {
 
 test('a slot at risk shows, with how much more WAL it survives, and so does a lost one, with the reason', async () => {
   const metrics = create();
-  metrics.setSlot({ retainedBytes: 4096, walStatus: 'unreserved', safeWalBytes: -100 });
+  metrics.hears.slotSeen({ retainedBytes: 4096, walStatus: 'unreserved', safeWalBytes: -100 });
   const atRisk = await metrics.registry.metrics();
   expect(atRisk).toContain('outbox_relay_slot_retained_bytes 4096');
   expect(atRisk).toContain('outbox_relay_slot_safe_wal_size_bytes -100');
   expect(atRisk).toContain('outbox_relay_slot_wal_status{status="unreserved"} 1');
   expect(atRisk).toContain('outbox_relay_slot_wal_status{status="reserved"} 0');
   expect(atRisk).not.toMatch(/slot_invalidated\{.*\} 1/);
-  metrics.setSlotLost('wal_removed');
+  metrics.hears.slotLost({ reason: 'wal_removed' });
   const lost = await metrics.registry.metrics();
   expect(lost).toContain('outbox_relay_slot_wal_status{status="lost"} 1');
   expect(lost.match(/^outbox_relay_slot_invalidated\{.*\} 1$/gm)).toEqual([
     'outbox_relay_slot_invalidated{reason="wal_removed"} 1',
   ]);
-  metrics.setSlotLost('a reason of a later version');
+  metrics.hears.slotLost({ reason: 'a reason of a later version' });
   expect(await metrics.registry.metrics()).toContain('outbox_relay_slot_invalidated{reason="other"} 1');
 });
 
 test('without max_slot_wal_keep_size a slot is safe for ever', async () => {
   const metrics = create();
-  metrics.setSlot({ retainedBytes: 0, walStatus: 'reserved', safeWalBytes: null });
+  metrics.hears.slotSeen({ retainedBytes: 0, walStatus: 'reserved', safeWalBytes: null });
   expect(await metrics.registry.metrics()).toMatch(/outbox_relay_slot_safe_wal_size_bytes \+Inf/);
 });
 
 test('a clock that is ahead gives no negative latency', async () => {
   const metrics = create();
-  metrics.observeLatency(-0.2);
-  metrics.observeLatency(0.004);
+  metrics.hears.committed(committedSample({ committedAtMs: [Date.now() + 60_000] }));
   const text = await metrics.registry.metrics();
-  expect(text).toContain('outbox_relay_publish_latency_seconds_sum 0.004');
+  expect(text).toContain('outbox_relay_publish_latency_seconds_sum 0\n');
   expect(text).toContain('outbox_relay_publish_latency_seconds_bucket{le="0.001"} 1');
 });
 

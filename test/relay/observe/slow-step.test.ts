@@ -1,9 +1,13 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
 import { Health } from '../../../relay/observe/health.ts';
-import { tellIfSlow } from '../../../relay/observe/slow-step.ts';
+import { createObserver } from '../../../relay/observe/listeners.ts';
+import { createMetrics } from '../../../relay/observe/metrics.ts';
+import { watchSteps } from '../../../relay/observe/slow-step.ts';
 
-test('a step that takes long is told of again and again, in the log and as the reason, until it ends', async () => {
+const metrics = createMetrics({ process: false });
+
+test('a step that takes long says so again and again, in the log and as the reason, until it ends', async () => {
   const health = new Health({ notReadyAfterMs: 60_000 });
   const step = Promise.withResolvers<string>();
   const reasons: string[] = [];
@@ -16,17 +20,16 @@ test('a step that takes long is told of again and again, in the log and as the r
       },
     },
   );
-  expect(await tellIfSlow({ log, health, afterMs: 5 }, 'connecting to Kafka', step.promise)).toBe('done');
+  const observer = createObserver({ log, metrics, health });
+  expect(await watchSteps(observer, 5)('connecting to Kafka', step.promise)).toBe('done');
   expect(reasons).toEqual(Array(2).fill('still connecting to Kafka; standby: connecting to Kafka'));
   expect(health.ready().reason).toBe('standby: waiting for the replication slot');
 });
 
-test('a step that fails is told of no more, and its failure is passed on', async () => {
+test('a step that fails says no more, and passes its failure on', async () => {
   const health = new Health({ notReadyAfterMs: 60_000 });
-  const log = pino({ enabled: false });
+  const observer = createObserver({ log: pino({ enabled: false }), metrics, health });
   const failing = Promise.reject(new Error('refused'));
-  await expect(tellIfSlow({ log, health, afterMs: 5 }, 'connecting to Kafka', failing)).rejects.toThrow(
-    'refused',
-  );
+  await expect(watchSteps(observer, 5)('connecting to Kafka', failing)).rejects.toThrow('refused');
   expect(health.ready().reason).toBe('standby: waiting for the replication slot');
 });

@@ -1,0 +1,172 @@
+/**
+ * Owns the facts that the relay says about itself, each by its name. What to count, log and show is the business of
+ * listeners: a new fact is a line here, one call where it happens, and whatever listeners make of it.
+ */
+import type { ErrorCode, RelayError } from '../errors.ts';
+import type { Lsn, Position } from '../model/position.ts';
+import type { Progress } from '../model/progress.ts';
+import type { RelayState } from './state.ts';
+
+/** No fact holds a payload, a key, or anything else of a row but its id and its topic. */
+export type Facts = {
+  // The path of an event.
+
+  /** The stream brought a transaction, or a part of one, that is not published yet. */
+  readonly captured: TransactionFact & { readonly events: number; readonly bytes: number };
+  /** Its events became records, or were refused. */
+  readonly encoded: TransactionFact & {
+    readonly records: readonly RecordFact[];
+    readonly refused: readonly RefusedEvent[];
+  };
+  /** A Kafka transaction is committed. */
+  readonly committed: CommittedBatch;
+  /** Of the same Kafka transaction: events that it covers, stored in `outbox.dead_letter`. */
+  readonly deadLettered: { readonly events: readonly RefusedEvent[] };
+  /** Postgres may discard WAL up to here. */
+  readonly acknowledged: { readonly endLsn: Lsn };
+  /** Kafka aborted a transaction that took too long. The limits are those of the next ones. */
+  readonly expired: {
+    readonly events: number;
+    readonly bytes: number;
+    readonly elapsedMs: number;
+    /** Whether Postgres transactions are split that the settings would leave whole. */
+    readonly isSplitting: boolean;
+    readonly maxTransactionEvents: number;
+    readonly maxTransactionBytes: number;
+    readonly batchEvents: number;
+  };
+
+  // The life of the process.
+
+  /** @see transitions in relay.ts */
+  readonly entered: {
+    readonly state: RelayState;
+    /** undefined at the start. */
+    readonly before: RelayState | undefined;
+    /** Where streaming begins. */
+    readonly progress?: Progress;
+  };
+  /** A step takes long and has not failed; said every few seconds. */
+  readonly waited: { readonly doing: string; readonly waitedMs: number };
+  /** A step that may have waited is over, however it ended. */
+  readonly stepEnded: { readonly doing: string };
+  /** An attempt failed and is repeated. Of a session: at standby. */
+  readonly retried: {
+    readonly doing: 'session' | 'encoding' | 'release' | 'dead-letter copy';
+    readonly failure: RelayError;
+    readonly retryInMs: number;
+  };
+  /** An attempt that was repeated within the session has succeeded. */
+  readonly recovered: Record<string, never>;
+  /** The session failed when it was to end anyway. The next start publishes what it did not. */
+  readonly drainFailed: { readonly failure: RelayError };
+  readonly drained: { readonly progress: Progress };
+  /** The relay stops itself. */
+  readonly stopped: { readonly failure: RelayError };
+  /** Said every second. */
+  readonly sampled: {
+    readonly state: RelayState;
+    readonly inFlightBytes: number;
+    readonly inFlightBytesMax: number;
+    /** Between the server's position and the progress. */
+    readonly lagBytes: number;
+    /** Age of the oldest transaction that is received and not in Kafka; 0 where there is none. */
+    readonly lagMs: number;
+  };
+
+  // Standby, and taking the slot.
+
+  /** Another relay has the slot; said at each look. */
+  readonly peerSeen: {
+    readonly activePid: number | null;
+    /** Whether it has published something since the last look. */
+    readonly hasPublished: boolean;
+  };
+  /** The progress topic cannot be read now. */
+  readonly tailFailed: { readonly failure: RelayError };
+  readonly tailRecovered: Record<string, never>;
+  /** Something about the outbox table that does not keep the relay from streaming. */
+  readonly tableDoubted: { readonly message: string; readonly fix: string };
+  readonly slotCreating: Record<string, never>;
+  /** Creating the slot waits for transactions that began before it. */
+  readonly slotWaited: { readonly transactions: readonly unknown[] };
+  readonly slotSeen: SlotHealth;
+  /** @see pg_replication_slots.invalidation_reason */
+  readonly slotLost: { readonly reason: string | null };
+  /** Dead letters beyond the progress are decided again. */
+  readonly deadLettersReread: { readonly deadLetters: number };
+  /** The server counts the relay as a synchronous standby. */
+  readonly standbyCounted: { readonly synchronousStandbyNames: string; readonly hint: string };
+
+  // Upkeep.
+
+  readonly dutyFailed: {
+    readonly duty: string;
+    readonly failure: RelayError;
+    readonly retryInMs: number;
+  };
+  readonly heartbeatReturned: { readonly beat: number; readonly roundTripMs: number };
+  /** Rows of another table that has all columns of the outbox. */
+  readonly lookalikesSeen: { readonly table: string; readonly rows: number };
+  readonly partitionsMade: { readonly partitions: readonly string[] };
+  /** @see migrations/0012_partition_a_day.sql */
+  readonly partitionsSkipped: {
+    readonly reason: 'rows' | 'large' | 'overlap';
+    readonly partitions: readonly string[];
+  };
+  readonly deadLettersCounted: Waiting;
+  readonly deadLettersPurged: { readonly deadLetters: number };
+
+  // Kafka.
+
+  /** A quota: Kafka lets this client send nothing for so long. */
+  readonly throttled: { readonly throttleMs: number; readonly broker: string; readonly clientId: string };
+};
+
+/** Of which Postgres transaction. */
+type TransactionFact = {
+  readonly commitLsn: Lsn;
+  /** Of its first event here. */
+  readonly firstOrdinal: number;
+  /** ms since 1970, by the clock of the database. */
+  readonly committedAtMs: number;
+};
+
+export type RecordFact = { readonly topic: string; readonly partition: number };
+
+export type RefusedEvent = Position & {
+  readonly code: ErrorCode;
+  /** null where the event names none. */
+  readonly topic: string | null;
+};
+
+export type CommittedBatch = {
+  readonly progress: Progress;
+  /** Events published; 0 for a transaction that holds a progress record only. */
+  readonly events: number;
+  readonly eventsByTopic: ReadonlyMap<string, number>;
+  /** Bytes of the records. */
+  readonly bytes: number;
+  readonly deadLetters: number;
+  /** Commit times of the Postgres transactions that have events in it, ms since 1970. */
+  readonly committedAtMs: readonly number[];
+  /** From the begin of the Kafka transaction to its commit. */
+  readonly kafkaMs: number;
+};
+
+/** What waits for a person. */
+export type Waiting = {
+  readonly open: number;
+  /** Of the oldest open one; 0 when there is none. */
+  readonly oldestSeconds: number;
+  /** Waiting behind a refused event of their key. */
+  readonly parked: number;
+  readonly parkedKeys: number;
+};
+
+export type SlotHealth = {
+  readonly retainedBytes: number;
+  readonly walStatus: string | null;
+  /** null where there is no limit. */
+  readonly safeWalBytes: number | null;
+};

@@ -1,0 +1,120 @@
+/** Which line of the log each fact becomes. A line is a fact with fields. */
+import type { Logger } from 'pino';
+import { formatLsn, formatPosition } from '../model/position.ts';
+import type { Facts } from './facts.ts';
+import type { Listener } from './observer.ts';
+
+const workLineIntervalMs = 60_000;
+
+/** Each answer of a broker may say that it throttles. */
+const throttleLineIntervalMs = 10_000;
+
+/** Why there is no partition, and what to do. */
+const skipMessages: Readonly<Record<Facts['partitionsSkipped']['reason'], string>> = {
+  rows: 'the default partition holds rows of these days, so they stay there and no partition is made',
+  large:
+    'outbox.event_default is larger than 16 MB, so no partitions are made: attaching one would lock it while all of it is read. Delete what is published from it, then run VACUUM',
+  overlap:
+    'another partition covers these days or a part of them; set outbox.partitionsDaysAhead to 0 if you make all of them elsewhere',
+};
+
+/** @param now for tests: ms on a clock that never goes back */
+export function logListener(log: Logger, now: () => number = () => performance.now()): Listener {
+  const work = { events: 0, deadLetters: 0 };
+  let workedMs = now();
+  let throttledMs = Number.NEGATIVE_INFINITY;
+  let isPeerActive = false;
+  const doubted = new Set<string>();
+
+  return {
+    name: 'log',
+    hears: {
+      entered: ({ state, before, progress }) => {
+        if (state !== 'standby') isPeerActive = false;
+        if (state === before) return;
+        const from =
+          progress === undefined ? {} : { from: formatLsn(progress.endLsn), events: progress.eventCount };
+        log.info({ state, ...from }, state);
+      },
+      waited: ({ doing, waitedMs }) => log.warn({ waitedMs: Math.round(waitedMs) }, `still ${doing}`),
+      retried: ({ doing, failure, retryInMs }) => {
+        isPeerActive = false;
+        const consequence = doing === 'session' ? 'returning to standby' : 'retrying';
+        log.warn({ err: failure, retryInMs }, `${doing} failed, ${consequence}`);
+      },
+      drainFailed: ({ failure }) => log.warn({ err: failure }, 'session failed while draining'),
+      drained: ({ progress: { endLsn, eventCount } }) =>
+        log.info({ until: formatLsn(endLsn), events: eventCount }, 'drained'),
+      stopped: ({ failure }) =>
+        log.fatal({ err: failure }, 'the relay stopped itself; the hint says what to do'),
+
+      committed: ({ events, deadLetters }) => {
+        work.events += events;
+        work.deadLetters += deadLetters;
+      },
+      deadLettered: ({ events }) => logDeadLetters(log, events),
+      expired: ({ events, bytes, elapsedMs, ...limits }) =>
+        log.warn(
+          { events, bytes, elapsedMs, ...limits },
+          'Kafka aborted a transaction that took too long; the next ones are smaller',
+        ),
+      sampled: ({ state, lagBytes }) => {
+        if (now() - workedMs < workLineIntervalMs) return;
+        workedMs = now();
+        log.info({ state, ...work, lagBytes }, 'work of the last minute');
+        work.events = 0;
+        work.deadLetters = 0;
+      },
+      throttled: ({ throttleMs, broker, clientId }) => {
+        if (now() - throttledMs < throttleLineIntervalMs) return;
+        throttledMs = now();
+        log.warn(
+          { throttleMs, broker, clientId },
+          `Kafka throttles this client for ${throttleMs} ms: a quota of client id ${clientId} or of its user`,
+        );
+      },
+
+      peerSeen: ({ activePid }) => {
+        if (!isPeerActive) log.info({ activePid }, 'standby: another relay is active');
+        isPeerActive = true;
+      },
+      tailFailed: ({ failure }) => log.warn({ err: failure }, 'reading the progress topic failed, retrying'),
+      tailRecovered: () => log.info('reading the progress topic works again'),
+      tableDoubted: ({ message, fix }) => {
+        if (!doubted.has(message)) log.warn({ fix }, message);
+        doubted.add(message);
+      },
+      slotCreating: () => log.info('creating the slot; Postgres waits for the transactions that run now'),
+      slotWaited: ({ transactions }) =>
+        log.warn({ transactions }, 'creating the slot still waits for transactions that began before it'),
+      deadLettersReread: ({ deadLetters }) =>
+        log.info({ deadLetters }, 'reading dead letters again that the progress does not cover'),
+      standbyCounted: (standby) =>
+        log.warn(standby, 'the relay counts as a synchronous standby: commits on the server wait for Kafka'),
+
+      dutyFailed: ({ duty, failure, retryInMs }) =>
+        log[failure.class === 'stop' ? 'error' : 'warn'](
+          { duty, err: failure, retryInMs },
+          'duty failed, retrying',
+        ),
+      lookalikesSeen: ({ table, rows }) =>
+        log.warn({ table, rows }, 'rows of a table that has all columns of the outbox are not published'),
+      partitionsMade: ({ partitions }) =>
+        log.info({ partitions: partitions.length }, 'made partitions ahead'),
+      partitionsSkipped: ({ reason, partitions }) => log.warn({ partitions }, skipMessages[reason]),
+      deadLettersPurged: ({ deadLetters }) => log.info({ deadLetters }, 'removed closed dead letters'),
+    },
+  };
+}
+
+/** One line a batch. Of keys that are parked every batch may bring some, and the refusal that parked them had its line. */
+function logDeadLetters(log: Logger, events: Facts['deadLettered']['events']): void {
+  const codes: Record<string, number> = {};
+  for (const { code } of events) codes[code] = (codes[code] ?? 0) + 1;
+  const { commitLsn, ordinal } = events[0]!;
+  const level = Object.keys(codes).every((code) => code === 'KEY_PARKED') ? 'debug' : 'warn';
+  log[level](
+    { deadLetters: events.length, codes, firstPosition: formatPosition(commitLsn, ordinal) },
+    'stored dead letters',
+  );
+}

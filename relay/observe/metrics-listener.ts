@@ -1,0 +1,133 @@
+/** Which metric each fact moves. The metrics themselves are the table in `metrics.ts`. */
+import { dependencies, errorTable } from '../errors.ts';
+import type { Facts } from './facts.ts';
+import { breakerStates, type Retry } from './health.ts';
+import type { Metrics } from './metrics.ts';
+import type { Listener } from './observer.ts';
+import { relayStates } from './state.ts';
+
+/** wal_status as pg_replication_slots has it. */
+const walStatuses = ['reserved', 'extended', 'unreserved', 'lost'] as const;
+
+/** invalidation_reason as pg_replication_slots has it. `other`: one of a later release, or the version tells none. */
+const invalidationReasons = [
+  'wal_removed',
+  'rows_removed',
+  'wal_level_insufficient',
+  'idle_timeout',
+  'other',
+] as const;
+
+/**
+ * With a `*` in the allow-list topics follow from rows, and each is a time series for ever. More topics than this are
+ * counted together.
+ */
+const topicsMax = 500;
+const otherTopics = '(other)';
+
+/** @param retries what is being retried now; everything else works */
+export function metricsListener(
+  { counter, gauge, histogram }: Metrics,
+  retries: () => readonly Pick<Retry, 'dependency' | 'breaker' | 'attempt'>[],
+): Listener {
+  const topics = new Set<string>();
+  const bounded = (topic: string): string => {
+    if (topics.has(topic)) return topic;
+    if (topics.size >= topicsMax) return otherTopics;
+    topics.add(topic);
+    return topic;
+  };
+
+  const committed = ({ progress, eventsByTopic, bytes, committedAtMs, kafkaMs }: Facts['committed']) => {
+    let events = 0;
+    for (const [topic, published] of eventsByTopic) {
+      counter.events_published_total.inc({ topic: bounded(topic) }, published);
+      events += published;
+    }
+    counter.published_bytes_total.inc(bytes);
+    counter.transactions_total.inc({ kind: eventsByTopic.size > 0 ? 'events' : 'progress' });
+    if (progress.partial !== null) counter.split_transactions_total.inc();
+    histogram.kafka_commit_seconds.observe(kafkaMs / 1000);
+    if (eventsByTopic.size > 0) histogram.batch_events.observe(events);
+    gauge.progress_lsn.set(Number(progress.endLsn));
+    const nowMs = Date.now();
+    // The clocks of two machines may make it negative.
+    for (const timeMs of committedAtMs)
+      histogram.publish_latency_seconds.observe(Math.max(0, (nowMs - timeMs) / 1000));
+  };
+
+  const deadLettered = ({ events }: Facts['deadLettered']) => {
+    for (const { code, topic } of events) {
+      // A topic that the event may not name is data.
+      const isOurs = topic !== null && code !== 'TOPIC_NOT_ALLOWED';
+      counter.dead_letters_total.inc({ code, topic: isOurs ? bounded(topic) : '' });
+    }
+  };
+
+  const setRetries = () => {
+    const now = retries();
+    for (const dependency of dependencies) {
+      const retry = now.find((each) => each.dependency === dependency);
+      gauge.retry_attempts.set({ dependency }, retry?.attempt ?? 0);
+      for (const state of breakerStates)
+        gauge.circuit_breaker_state.set(
+          { dependency, state },
+          state === (retry?.breaker ?? 'closed') ? 1 : 0,
+        );
+    }
+  };
+
+  const retried = ({ failure: { code } }: Pick<Facts['retried'], 'failure'>) => {
+    counter.errors_total.inc({ code });
+    counter.retries_total.inc({ dependency: errorTable[code].dependency });
+  };
+
+  return {
+    name: 'metrics',
+    hears: {
+      committed,
+      deadLettered,
+
+      entered: ({ state }) => {
+        counter.state_changes_total.inc({ state });
+        for (const each of relayStates) gauge.state.set({ state: each }, each === state ? 1 : 0);
+        if (state === 'streaming') counter.sessions_total.inc();
+      },
+      retried,
+      tailFailed: retried,
+      dutyFailed: ({ failure: { code } }) => counter.errors_total.inc({ code }),
+      stopped: ({ failure: { code } }) => counter.errors_total.inc({ code }),
+      throttled: ({ throttleMs }) => counter.kafka_throttle_seconds_total.inc(throttleMs / 1000),
+
+      sampled: ({ inFlightBytes, inFlightBytesMax, lagBytes, lagMs }) => {
+        gauge.in_flight_bytes.set(inFlightBytes);
+        gauge.in_flight_bytes_limit.set(inFlightBytesMax);
+        gauge.replication_lag_bytes.set(Math.max(0, lagBytes));
+        gauge.replication_lag_seconds.set(Math.max(0, lagMs / 1000));
+        setRetries();
+      },
+
+      slotSeen: ({ retainedBytes, walStatus, safeWalBytes }) => {
+        gauge.slot_retained_bytes.set(retainedBytes);
+        gauge.slot_safe_wal_size_bytes.set(safeWalBytes ?? Number.POSITIVE_INFINITY);
+        for (const reason of invalidationReasons) gauge.slot_invalidated.set({ reason }, 0);
+        for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === walStatus ? 1 : 0);
+      },
+      slotLost: ({ reason }) => {
+        const known = invalidationReasons.find((each) => each === reason) ?? 'other';
+        for (const each of invalidationReasons)
+          gauge.slot_invalidated.set({ reason: each }, each === known ? 1 : 0);
+        for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === 'lost' ? 1 : 0);
+      },
+
+      heartbeatReturned: ({ roundTripMs }) => gauge.heartbeat_round_trip_seconds.set(roundTripMs / 1000),
+      lookalikesSeen: ({ rows }) => counter.unpublished_rows_total.inc(rows),
+      deadLettersCounted: ({ open, oldestSeconds, parked, parkedKeys }) => {
+        gauge.dead_letters_open.set(open);
+        gauge.dead_letters_oldest_age_seconds.set(oldestSeconds);
+        gauge.dead_letters_parked.set(parked);
+        gauge.parked_keys.set(parkedKeys);
+      },
+    },
+  };
+}

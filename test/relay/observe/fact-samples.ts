@@ -1,0 +1,27 @@
+/** Facts as a relay says them, for the tests of listeners. */
+
+import type { Progress } from '../../../relay/model/progress.ts';
+import type { CommittedBatch } from '../../../relay/observe/facts.ts';
+
+export const progressSample: Progress = {
+  slot: 'slot',
+  systemIdentifier: '7000000000000000001',
+  timeline: 1,
+  endLsn: 0x16_0000_0000n,
+  partial: null,
+  beat: 0,
+  eventCount: 12,
+  instance: 'test',
+  time: '2026-01-02T03:04:05.678Z',
+};
+
+export const committedSample = (rest: Partial<CommittedBatch> = {}): CommittedBatch => ({
+  progress: progressSample,
+  events: 0,
+  eventsByTopic: new Map(),
+  bytes: 0,
+  deadLetters: 0,
+  committedAtMs: [],
+  kafkaMs: 2,
+  ...rest,
+});

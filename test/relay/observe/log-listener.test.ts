@@ -1,0 +1,121 @@
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { RelayError } from '../../../relay/errors.ts';
+import { logListener } from '../../../relay/observe/log-listener.ts';
+import type { RelayObserver } from '../../../relay/observe/observer.ts';
+import { committedSample, progressSample } from './fact-samples.ts';
+
+type Line = Record<string, unknown> & { readonly level: string; readonly msg: string };
+
+function listen(level = 'info') {
+  const lines: Line[] = [];
+  const clock = { ms: 0 };
+  const log = pino(
+    { level, base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } },
+    { write: (line: string) => void lines.push(JSON.parse(line)) },
+  );
+  const hears = logListener(log, () => clock.ms).hears as Required<RelayObserver>;
+  return { hears, lines, clock };
+}
+
+test('a state has a line when it is entered, and none when it is entered again', () => {
+  const { hears, lines } = listen();
+  hears.entered({ state: 'standby', before: undefined });
+  hears.entered({ state: 'standby', before: 'standby' });
+  hears.entered({ state: 'streaming', before: 'claiming', progress: progressSample });
+  expect(lines).toEqual([
+    { level: 'info', state: 'standby', msg: 'standby' },
+    { level: 'info', state: 'streaming', from: '16/0', events: 12, msg: 'streaming' },
+  ]);
+});
+
+test('a retry says what failed and what the relay does', () => {
+  const { hears, lines } = listen();
+  const failure = new RelayError('KAFKA_UNAVAILABLE', 'gone');
+  hears.retried({ doing: 'session', failure, retryInMs: 5 });
+  hears.retried({ doing: 'release', failure, retryInMs: 5 });
+  expect(lines.map(({ msg }) => msg)).toEqual([
+    'session failed, returning to standby',
+    'release failed, retrying',
+  ]);
+});
+
+describe('dead letters', () => {
+  const refused = (ordinal: number, code: 'PAYLOAD_INVALID' | 'SCHEMA_MISSING' | 'KEY_PARKED') => ({
+    commitLsn: 0x1_0000_0010n,
+    ordinal,
+    code,
+    topic: 'orders',
+  });
+
+  test('of a batch are one line, with codes and the first position', () => {
+    const { hears, lines } = listen();
+    const events = [refused(2, 'PAYLOAD_INVALID'), refused(3, 'KEY_PARKED'), refused(4, 'PAYLOAD_INVALID')];
+    hears.deadLettered({ events });
+    expect(lines).toEqual([
+      {
+        level: 'warn',
+        deadLetters: 3,
+        codes: { PAYLOAD_INVALID: 2, KEY_PARKED: 1 },
+        firstPosition: '0000000100000010.00000002',
+        msg: 'stored dead letters',
+      },
+    ]);
+  });
+
+  test('that only wait behind an earlier one are a line for debugging', () => {
+    const { hears, lines } = listen('debug');
+    hears.deadLettered({ events: [refused(0, 'KEY_PARKED')] });
+    expect(lines.map(({ level }) => level)).toEqual(['debug']);
+  });
+});
+
+test('what was published since the last line is logged once a minute', () => {
+  const { hears, lines, clock } = listen();
+  const sample = {
+    state: 'streaming',
+    inFlightBytes: 0,
+    inFlightBytesMax: 1,
+    lagBytes: 7,
+    lagMs: 0,
+  } as const;
+  hears.committed(committedSample({ events: 3, deadLetters: 1 }));
+  hears.committed(committedSample({ events: 2 }));
+  clock.ms = 59_999;
+  hears.sampled(sample);
+  clock.ms = 60_000;
+  hears.sampled(sample);
+  clock.ms = 120_000;
+  hears.sampled(sample);
+  expect(lines).toMatchObject([
+    { state: 'streaming', events: 5, deadLetters: 1, lagBytes: 7 },
+    { state: 'streaming', events: 0, deadLetters: 0, lagBytes: 7 },
+  ]);
+});
+
+test('another active relay is logged once, and again after a failure', () => {
+  const { hears, lines } = listen();
+  const peer = { activePid: 7, hasPublished: true };
+  hears.peerSeen(peer);
+  hears.peerSeen(peer);
+  hears.retried({ doing: 'session', failure: new RelayError('KAFKA_UNAVAILABLE', ''), retryInMs: 1 });
+  hears.peerSeen(peer);
+  expect(lines.map(({ msg }) => msg)).toEqual([
+    'standby: another relay is active',
+    'session failed, returning to standby',
+    'standby: another relay is active',
+  ]);
+});
+
+test('a doubt about the table is logged once a process', () => {
+  const { hears, lines } = listen();
+  for (let n = 0; n < 3; n++) hears.tableDoubted({ message: 'it is odd', fix: 'mend it' });
+  expect(lines).toEqual([{ level: 'warn', fix: 'mend it', msg: 'it is odd' }]);
+});
+
+test('throttling is logged every ten seconds at most', () => {
+  const { hears, lines, clock } = listen();
+  for (clock.ms = 0; clock.ms < 20_000; clock.ms += 1_000)
+    hears.throttled({ throttleMs: 100, broker: 'b:9092', clientId: 'relay' });
+  expect(lines).toHaveLength(2);
+});
