@@ -12,6 +12,9 @@ import { type ErrorCode, errorTable, exitCodes, hints } from '../relay/errors.ts
 import { documentedMetrics } from '../relay/observe/metrics.ts';
 import { avroDocument, avroFile } from './avro.ts';
 import { code, table } from './markdown.ts';
+import { recordExample } from './record-example.ts';
+
+const example = await recordExample();
 
 /** The table of each region. */
 export const tables: Readonly<Record<string, () => string>> = {
@@ -59,6 +62,7 @@ export const tables: Readonly<Record<string, () => string>> = {
         command.summary() || command.description(),
       ]),
     ),
+  'record-example': () => example,
 };
 
 const exitCodeMeanings: Readonly<Record<(typeof exitCodes)[keyof typeof exitCodes], string>> = {
@@ -105,7 +109,7 @@ function nameOf(command: Command): string {
 }
 
 /** The pages that hold the tables. */
-export const pages = ['commands', 'settings', 'metrics', 'errors'].map((name) =>
+export const pages = ['commands', 'settings', 'metrics', 'errors', 'record-layout'].map((name) =>
   fileURLToPath(new URL(`reference/${name}.md`, import.meta.url)),
 );
 

@@ -50,9 +50,7 @@ test('the generated tables are those of the code: npm run docs brings them up to
   for (const page of pages) {
     const text = await readFile(page, 'utf8');
     expect(generate(text)).toBe(text);
-    expect(text, 'says so at its top').toMatch(
-      /^# .*\n\nThe tables? on this page (?:is|are) generated from /,
-    );
+    expect(text, 'says so at its top').toMatch(/^# .*\n\n.*on this page (?:is|are) generated from /);
   }
 });
 
@@ -60,7 +58,7 @@ test('every table has its region on a page', async () => {
   const texts = await Promise.all(pages.map((page) => readFile(page, 'utf8')));
   for (const name of Object.keys(tables))
     expect(
-      texts.filter((text) => text.includes(`<!-- generated:${name} -->\n\n|`)),
+      texts.filter((text) => text.includes(`<!-- generated:${name} -->\n\n`)),
       name,
     ).toHaveLength(1);
 });
