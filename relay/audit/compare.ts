@@ -32,23 +32,35 @@
  * Two cases cannot be told from a leak: rows that the application itself deletes while the table keeps older ones, and a
  * transaction that waits for a synchronous standby during both looks at the table.
  */
-import { type Lsn, parsePosition } from '../model/position.ts';
+import { commitToleranceMs, type Lsn, parsePosition } from '../model/position.ts';
 import type { AuditedEvent, AuditedRecord, RowsOfEvent } from './audited.ts';
-import { EventIndex, flag, positionHash } from './event-index.ts';
+import { CoveredFrom } from './covered-from.ts';
+import { EventIndex, flag } from './event-index.ts';
 import {
   type DifferentRecord,
   type Findings,
   type Listed,
   list,
+  note,
   type OutOfOrderRecord,
   type RecordPlace,
   type UndecodableRecord,
   type Unjudged,
 } from './findings.ts';
+import {
+  type Absence,
+  absenceOf,
+  isAbsent,
+  isOpenDeadLetter,
+  isRepeated,
+  isStranger,
+} from './judge-event.ts';
 import { KeptFrom } from './kept-from.ts';
 import { Keys } from './keys.ts';
 import { Producers } from './producers.ts';
+import { Repeats } from './repeats.ts';
 import { RowPlaces } from './row-places.ts';
+import { TopicNumbers } from './topic-numbers.ts';
 
 export type Comparison = {
   readonly events: number;
@@ -67,24 +79,12 @@ export type ComparerOptions = {
   readonly expectAll: boolean;
 };
 
-/** From the moment a commit takes its time to that of its WAL record; in practice far below a millisecond. */
-const commitToleranceMs = 60_000;
-
-/**
- * Where rows were removed, those of one transaction may lie on both sides of the cut: its early rows are gone, yet it was
- * committed after the oldest row left was written. No writing transaction is expected to take longer than this.
- */
-const longestTransactionMs = 600_000;
-
 export class Comparer {
   readonly #options: ComparerOptions;
   readonly #index = new EventIndex();
   readonly #places = new RowPlaces();
-  readonly #topics = new Map<string | undefined, number>();
-  /** By number. */
-  readonly #topicNames: (string | undefined)[] = [];
-  /** Hashes of the positions of further records of an id, which are few. */
-  readonly #furtherPositions = new Map<number, number[]>();
+  readonly #topics = new TopicNumbers();
+  readonly #repeats: Repeats;
   readonly #producers: Producers;
   readonly #foreign = list<RecordPlace>();
   readonly #keys = new Keys();
@@ -92,15 +92,12 @@ export class Comparer {
   #snapshotMs = 0;
   #firstStartMs = Number.NEGATIVE_INFINITY;
   readonly #kept = new KeptFrom();
-  readonly #duplicate = list<string>();
+  readonly #covered = new CoveredFrom();
   readonly #outOfOrder = list<OutOfOrderRecord>();
   readonly #undecodable = list<UndecodableRecord>();
   readonly #different = list<DifferentRecord>();
   readonly #removed = list<string>();
   #compared = 0;
-  #oldestRowMs = Number.POSITIVE_INFINITY;
-  #oldestMatchMs = Number.POSITIVE_INFINITY;
-  #oldestStrangerMs = Number.POSITIVE_INFINITY;
   #events = 0;
   #records = 0;
   #deadLetters = 0;
@@ -108,6 +105,7 @@ export class Comparer {
   constructor(options: ComparerOptions) {
     this.#options = options;
     this.#producers = new Producers(options.maxIds);
+    this.#repeats = new Repeats(this.#index, options.maxIds);
   }
 
   /**
@@ -138,11 +136,10 @@ export class Comparer {
 
   addEvent({ id, topic, createdAtMs, place }: AuditedEvent): void {
     this.#events += 1;
-    const slot = this.#index.add(id, this.#topicNumber(topic), createdAtMs ?? Number.NaN);
+    const slot = this.#index.add(id, this.#topics.of(topic), createdAtMs ?? Number.NaN);
     this.#index.addRow(slot);
     if (place !== undefined) this.#places.add(slot, place);
-    // Kafka has no part of a millisecond: a record of the same one must not pass for older than the row.
-    if (createdAtMs !== null) this.#oldestRowMs = Math.min(this.#oldestRowMs, Math.floor(createdAtMs));
+    if (createdAtMs !== null) this.#covered.noteRow(createdAtMs);
   }
 
   /** @returns the event of the snapshot that it is to be compared with, if any */
@@ -159,8 +156,8 @@ export class Comparer {
     this.#producers.addRelay(record.producerId);
     const { fault } = record;
     if (fault !== undefined) this.#list(this.#undecodable, () => ({ ...placeOf(record), reason: fault }));
-    const slot = this.#index.add(record.id, this.#topicNumber(record.topic), record.committedAtMs);
-    if (!this.#isSurplus(slot, record)) {
+    const slot = this.#index.add(record.id, this.#topics.of(record.topic), record.committedAtMs);
+    if (!this.#repeats.isSurplus(slot, record.id, record.position!)) {
       this.#judgeOrigin(slot, record, position.commitLsn);
       const after = this.#keys.follow(record, record.position!);
       if (after !== undefined)
@@ -183,31 +180,6 @@ export class Comparer {
     this.#list(this.#removed, () => id);
   }
 
-  /** A repeated record is out of order as a rule: it is told once, as a duplicate. */
-  #isSurplus(slot: number, record: AuditedRecord): boolean {
-    const index = this.#index;
-    const hash = positionHash(record.position!);
-    if (index.records(slot) === 0) {
-      index.addRecord(slot);
-      index.setPosition(slot, hash);
-      return false;
-    }
-    const further = this.#furtherPositions.get(slot) ?? [];
-    const isSamePosition = index.position(slot) === hash || further.includes(hash);
-    if (!isSamePosition) {
-      index.addRecord(slot);
-      this.#furtherPositions.set(slot, [...further, hash]);
-      if (index.records(slot) <= index.rows(slot)) return false;
-      // Without rows nothing tells that it was not two of them.
-      if (index.rows(slot) === 0) index.addFlag(slot, flag.repeated);
-    }
-    if (isSamePosition || index.rows(slot) > 0) {
-      if (!index.has(slot, flag.duplicate)) this.#list(this.#duplicate, () => record.id!);
-      index.addFlag(slot, flag.duplicate);
-    }
-    return true;
-  }
-
   /** When the last record of a key in a compacted topic was committed. */
   lastOfKeyMs(topic: string, key: string): number | undefined {
     return this.#keys.lastMs(topic, key);
@@ -217,7 +189,7 @@ export class Comparer {
   *absentFromCompacted(): Generator<RowsOfEvent & { readonly topic: string }> {
     for (const { slot, id } of this.#index.entries()) {
       const topic = this.#topicOf(slot);
-      if (topic === undefined || !this.#keys.isCompacted(topic) || !this.#stateOf(slot).isAbsent) continue;
+      if (topic === undefined || !this.#keys.isCompacted(topic) || !isAbsent(this.#index, slot)) continue;
       yield { id: id(), topic, places: this.#places.of(slot), createdAtMs: this.#index.timeMs(slot) };
     }
   }
@@ -229,7 +201,7 @@ export class Comparer {
 
   /** Topics that events of the table route to. */
   topics(): string[] {
-    return this.#topicNames.filter((topic) => topic !== undefined);
+    return this.#topics.names();
   }
 
   /**
@@ -239,7 +211,7 @@ export class Comparer {
    */
   addDeadLetter(id: string, status: string, releasedLsn: Lsn | null = null, isSinceSnapshot = false): void {
     this.#deadLetters += 1;
-    const slot = this.#index.add(id, this.#topicNumber(undefined), Number.NaN);
+    const slot = this.#index.add(id, this.#topics.of(undefined), Number.NaN);
     this.#index.addFlag(slot, this.#flagsOf(status, releasedLsn, isSinceSnapshot));
   }
 
@@ -256,7 +228,7 @@ export class Comparer {
   *suspects(): Generator<string> {
     const coveredFromMs = this.#coveredFromMs();
     for (const { slot, id } of this.#index.entries())
-      if (this.#isStranger(slot) && this.#index.timeMs(slot) >= coveredFromMs) yield id();
+      if (isStranger(this.#index, slot) && this.#index.timeMs(slot) >= coveredFromMs) yield id();
   }
 
   /** A suspect that the second look found. */
@@ -267,6 +239,7 @@ export class Comparer {
 
   /** @param isCovered whether the progress was at `snapshotLsn` before the ends of the topics were taken */
   finish(isCovered: boolean): Comparison {
+    const index = this.#index;
     const absent = {
       missing: list<string>(),
       notYetPublished: list<string>(),
@@ -280,14 +253,13 @@ export class Comparer {
     const coveredFromMs = this.#coveredFromMs();
     this.#kept.noteEmptied();
     this.#producers.judge(this.#undecodable, this.#foreign);
-    for (const { slot, id } of this.#index.entries()) {
-      const { isAbsent, isOpenDeadLetter, isPublished } = this.#stateOf(slot);
-      if (isOpenDeadLetter && isPublished) this.#list(deadLetterPublished, id);
-      if (this.#isRepeated(slot)) this.#list(repeatedId, id);
-      if (isAbsent) this.#list(absent[this.#absence(slot, isCovered)], id);
-      if (this.#isStranger(slot))
-        this.#list(this.#index.timeMs(slot) >= coveredFromMs ? strange.leaked : strange.unknown, id);
-      else if (this.#index.has(slot, flag.newer)) this.#list(strange.newer, id);
+    for (const { slot, id } of index.entries()) {
+      if (isOpenDeadLetter(index, slot) && index.records(slot) > 0) this.#list(deadLetterPublished, id);
+      if (isRepeated(index, slot)) this.#list(repeatedId, id);
+      if (isAbsent(index, slot)) this.#list(absent[this.#absence(slot, isCovered)], id);
+      if (isStranger(index, slot))
+        this.#list(index.timeMs(slot) >= coveredFromMs ? strange.leaked : strange.unknown, id);
+      else if (index.has(slot, flag.newer)) this.#list(strange.newer, id);
     }
     return {
       events: this.#events,
@@ -296,7 +268,7 @@ export class Comparer {
       compared: this.#compared,
       findings: {
         missing: absent.missing,
-        duplicate: this.#duplicate,
+        duplicate: this.#repeats.duplicates,
         leaked: strange.leaked,
         outOfOrder: this.#outOfOrder,
         undecodable: this.#undecodable,
@@ -317,59 +289,25 @@ export class Comparer {
     };
   }
 
-  #stateOf(slot: number) {
-    const index = this.#index;
-    const isResubmitted = index.has(slot, flag.resubmitted);
-    const isAccounted = index.has(slot, flag.deadLetter | flag.underWay);
-    // Of a resubmitted one the refused row may be there or not; what was written in its place is in the snapshot.
-    const wanted = isResubmitted ? Math.min(1, index.rows(slot)) : index.rows(slot);
-    return {
-      isOpenDeadLetter: index.has(slot, flag.deadLetter) && !isResubmitted,
-      isPublished: index.records(slot) > 0,
-      isAbsent: wanted > index.records(slot) && !isAccounted,
-    };
+  #absence(slot: number, isCovered: boolean): Absence {
+    return absenceOf({
+      timeMs: this.#index.timeMs(slot),
+      firstStartMs: this.#firstStartMs,
+      isSuperseded: this.#index.has(slot, flag.superseded),
+      isCovered,
+      keptFromMs: this.#kept.fromMs(this.#topicOf(slot)),
+      expectAll: this.#options.expectAll,
+    });
   }
 
-  /** A refused event that was corrected and written again has two rows, of which one is published. */
-  #isRepeated(slot: number): boolean {
-    const index = this.#index;
-    return (index.rows(slot) > 1 && !index.has(slot, flag.resubmitted)) || index.has(slot, flag.repeated);
-  }
-
-  #absence(
-    slot: number,
-    isCovered: boolean,
-  ): 'missing' | 'notYetPublished' | 'expired' | 'before' | 'superseded' {
-    const { expectAll } = this.#options;
-    const timeMs = this.#index.timeMs(slot);
-    if (!expectAll && timeMs < this.#firstStartMs) return 'before';
-    if (!expectAll && this.#index.has(slot, flag.superseded)) return 'superseded';
-    if (!isCovered) return 'notYetPublished';
-    const keptFromMs = this.#kept.fromMs(this.#topicOf(slot));
-    if (expectAll || keptFromMs === undefined) return 'missing';
-    return timeMs > keptFromMs ? 'missing' : 'expired';
-  }
-
-  /** In Kafka, but neither in the table nor a dead letter. */
-  #isStranger(slot: number): boolean {
-    const index = this.#index;
-    const isKnown =
-      index.rows(slot) > 0 ||
-      index.has(slot, flag.newer | flag.deadLetter | flag.resubmitted | flag.released | flag.foreign);
-    return index.records(slot) > 0 && !isKnown;
-  }
-
-  /** From which commit time on the table still has every row; without `created_at`, judged by its records. */
   #coveredFromMs(): number {
-    if (this.#options.expectAll) return Number.NEGATIVE_INFINITY;
-    const oldestMs = Number.isFinite(this.#oldestRowMs) ? this.#oldestRowMs : this.#oldestMatchMs;
-    return this.#oldestStrangerMs < oldestMs ? oldestMs + longestTransactionMs : oldestMs;
+    return this.#options.expectAll ? Number.NEGATIVE_INFINITY : this.#covered.fromMs();
   }
 
   #judgeOrigin(slot: number, record: AuditedRecord, commitLsn: Lsn): void {
     const { committedAtMs, producerId } = record;
     if (this.#index.rows(slot) > 0) {
-      this.#oldestMatchMs = Math.min(this.#oldestMatchMs, committedAtMs);
+      this.#covered.noteMatch(committedAtMs);
       return;
     }
     const isNewer = commitLsn >= this.#snapshotLsn && committedAtMs >= this.#snapshotMs - commitToleranceMs;
@@ -377,25 +315,15 @@ export class Comparer {
       this.#index.addFlag(slot, flag.foreign);
       this.#list(this.#foreign, () => placeOf(record));
     } else if (isNewer) this.#index.addFlag(slot, flag.newer);
-    else this.#oldestStrangerMs = Math.min(this.#oldestStrangerMs, committedAtMs);
+    else this.#covered.noteStranger(committedAtMs);
   }
 
   #topicOf(slot: number): string | undefined {
-    return this.#topicNames[this.#index.topic(slot)];
-  }
-
-  #topicNumber(topic: string | undefined): number {
-    let number = this.#topics.get(topic);
-    if (number === undefined) {
-      number = this.#topicNames.push(topic) - 1;
-      this.#topics.set(topic, number);
-    }
-    return number;
+    return this.#topics.name(this.#index.topic(slot));
   }
 
   #list<T>(listed: Listed<T>, item: () => T): void {
-    listed.count += 1;
-    if (listed.first.length < this.#options.maxIds) listed.first.push(item());
+    note(listed, this.#options.maxIds, item);
   }
 }
 

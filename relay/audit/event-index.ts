@@ -3,6 +3,7 @@
  * 1,000,000 uuids on Node 24: 88 bytes an event, with the map and the place of its row (`row-places.ts`). V8 holds at most
  * 16.7 million entries in a map.
  */
+import { lengthened } from './columns.ts';
 
 /** Small facts about an id, as bits. */
 export const flag = {
@@ -109,12 +110,12 @@ export class EventIndex {
 
   #grow(): void {
     this.#capacity *= 2;
-    this.#rows = copyInto(new Uint8Array(this.#capacity), this.#rows);
-    this.#records = copyInto(new Uint8Array(this.#capacity), this.#records);
-    this.#flags = copyInto(new Uint16Array(this.#capacity), this.#flags);
-    this.#topics = copyInto(new Uint16Array(this.#capacity), this.#topics);
-    this.#positions = copyInto(new Uint32Array(this.#capacity), this.#positions);
-    this.#timesMs = copyInto(new Float64Array(this.#capacity), this.#timesMs);
+    this.#rows = lengthened(this.#rows, this.#capacity);
+    this.#records = lengthened(this.#records, this.#capacity);
+    this.#flags = lengthened(this.#flags, this.#capacity);
+    this.#topics = lengthened(this.#topics, this.#capacity);
+    this.#positions = lengthened(this.#positions, this.#capacity);
+    this.#timesMs = lengthened(this.#timesMs, this.#capacity);
   }
 }
 
@@ -123,11 +124,6 @@ export function positionHash(position: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < position.length; at++) hash = Math.imul(hash ^ position.charCodeAt(at), 0x01000193);
   return hash >>> 0;
-}
-
-function copyInto<T extends { set(source: T): void }>(target: T, source: T): T {
-  target.set(source);
-  return target;
 }
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -49,3 +49,9 @@ export type Unjudged = {
 export function list<T>(): Listed<T> {
   return { count: 0, first: [] };
 }
+
+/** Counts an item, and keeps it while there are fewer than `most`. */
+export function note<T>(listed: Listed<T>, most: number, item: () => T): void {
+  listed.count += 1;
+  if (listed.first.length < most) listed.first.push(item());
+}

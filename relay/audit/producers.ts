@@ -3,7 +3,7 @@
  * chooses: one that wrote the progress of this slot, or headers of a relay, writes no record without them, or it is a fault
  * and no stranger's.
  */
-import { type Listed, list, type RecordPlace, type UndecodableRecord } from './findings.ts';
+import { type Listed, list, note, type RecordPlace, type UndecodableRecord } from './findings.ts';
 
 export class Producers {
   readonly #maxItems: number;
@@ -36,8 +36,7 @@ export class Producers {
       some = list();
       this.#headless.set(producerId, some);
     }
-    some.count += 1;
-    if (some.first.length < this.#maxItems) some.first.push(record);
+    note(some, this.#maxItems, () => record);
   }
 
   /** Hands the records without the headers out: those of relays as undecodable, the others as foreign. */

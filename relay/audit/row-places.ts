@@ -1,4 +1,5 @@
 /** Where the rows of the events lie, so that a record's row is read without a scan: 8 bytes an event. */
+import { lengthened } from './columns.ts';
 
 export type RowPlace = {
   /** Object id of its table. */
@@ -52,13 +53,8 @@ export class RowPlaces {
 
   #grow(slot: number): void {
     const capacity = Math.max(2 * this.#pages.length, slot + 1);
-    this.#pages = copyInto(new Uint32Array(capacity), this.#pages);
-    this.#lines = copyInto(new Uint16Array(capacity), this.#lines);
-    this.#relationNumbers = copyInto(new Uint16Array(capacity), this.#relationNumbers);
+    this.#pages = lengthened(this.#pages, capacity);
+    this.#lines = lengthened(this.#lines, capacity);
+    this.#relationNumbers = lengthened(this.#relationNumbers, capacity);
   }
-}
-
-function copyInto<T extends { set(source: T): void }>(target: T, source: T): T {
-  target.set(source);
-  return target;
 }

@@ -13,6 +13,13 @@ export type Lsn = bigint;
  */
 export type Position = { readonly commitLsn: Lsn; readonly ordinal: number };
 
+/**
+ * How far the time of a commit may be from the time of its place in the WAL. A commit takes its time before it writes its
+ * record, and shows after that. In practice the difference is far below a millisecond, unless the commit waits for a
+ * synchronous standby.
+ */
+export const commitToleranceMs = 60_000;
+
 const lsnPattern = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/;
 
 /** Reads `16/B374D848`; throws a `RangeError` on anything else. */

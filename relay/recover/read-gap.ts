@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { query } from '../connect/postgres/statement.ts';
 import { Router } from '../encode/route.ts';
-import type { Position } from '../model/position.ts';
+import { commitToleranceMs, type Position } from '../model/position.ts';
 import {
   type AbsentEvent,
   type Judgement,
@@ -142,12 +142,6 @@ async function withNames(config: Config, client: pg.Client, rows: readonly Row[]
 }
 
 const isName = (role: Role) => role !== 'payload' && role !== 'headers' && role !== 'createdAt';
-
-/**
- * By how much a commit may show later than its place in the WAL, which decides when it is published. In practice far below
- * a millisecond, unless it waits for a synchronous standby.
- */
-const commitToleranceMs = 60_000;
 
 class Collected {
   events = 0;

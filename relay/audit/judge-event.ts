@@ -1,0 +1,51 @@
+/** Pure decisions about one event, from the facts that the index has of it. `compare.ts` states the rules. */
+import { type EventIndex, flag } from './event-index.ts';
+
+export function isOpenDeadLetter(index: EventIndex, slot: number): boolean {
+  return index.has(slot, flag.deadLetter) && !index.has(slot, flag.resubmitted);
+}
+
+/** Kafka has fewer records than it should, and no dead letter accounts for that. */
+export function isAbsent(index: EventIndex, slot: number): boolean {
+  if (index.has(slot, flag.deadLetter | flag.underWay)) return false;
+  const rows = index.rows(slot);
+  // Of a resubmitted event the refused row may be there or not; the snapshot has what was written in its place.
+  const wanted = index.has(slot, flag.resubmitted) ? Math.min(1, rows) : rows;
+  return wanted > index.records(slot);
+}
+
+/** A refused event that was corrected and written again has two rows, of which one is published. */
+export function isRepeated(index: EventIndex, slot: number): boolean {
+  return (index.rows(slot) > 1 && !index.has(slot, flag.resubmitted)) || index.has(slot, flag.repeated);
+}
+
+const known = flag.newer | flag.deadLetter | flag.resubmitted | flag.released | flag.foreign;
+
+/** In Kafka, but neither in the table nor a dead letter. */
+export function isStranger(index: EventIndex, slot: number): boolean {
+  return index.records(slot) > 0 && index.rows(slot) === 0 && !index.has(slot, known);
+}
+
+export type Absence = 'missing' | 'notYetPublished' | 'expired' | 'before' | 'superseded';
+
+export type AbsenceFacts = {
+  /** When the event was written. */
+  readonly timeMs: number;
+  /** When a relay first began on the slot. */
+  readonly firstStartMs: number;
+  readonly isSuperseded: boolean;
+  /** Whether the progress was at the snapshot before the ends of the topics were taken. */
+  readonly isCovered: boolean;
+  /** From when on its topic still holds every record; undefined where nothing was removed. */
+  readonly keptFromMs: number | undefined;
+  readonly expectAll: boolean;
+};
+
+export function absenceOf(facts: AbsenceFacts): Absence {
+  const { timeMs, keptFromMs, expectAll } = facts;
+  if (!expectAll && timeMs < facts.firstStartMs) return 'before';
+  if (!expectAll && facts.isSuperseded) return 'superseded';
+  if (!facts.isCovered) return 'notYetPublished';
+  if (expectAll || keptFromMs === undefined) return 'missing';
+  return timeMs > keptFromMs ? 'missing' : 'expired';
+}
