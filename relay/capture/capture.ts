@@ -275,9 +275,11 @@ export class Capture {
 /** Errors of START_REPLICATION and of the stream itself, where an SQLSTATE means something else than in a query. */
 function replicationError(error: unknown): RelayError {
   return postgresError(error, 'replication', {
-    ...unreadableStates,
-    '42704': isOfPublication(error) ? 'PUBLICATION_MISSING' : 'SLOT_MISSING', // undefined_object
-    '55000': 'SLOT_INVALIDATED', // object_not_in_prerequisite_state
+    own: {
+      ...unreadableStates,
+      '42704': isOfPublication(error) ? 'PUBLICATION_MISSING' : 'SLOT_MISSING', // undefined_object
+      '55000': 'SLOT_INVALIDATED', // object_not_in_prerequisite_state
+    },
   });
 }
 

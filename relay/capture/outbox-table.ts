@@ -6,7 +6,7 @@
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
 import type { OutboxRow } from './transaction.ts';
 
@@ -52,11 +52,7 @@ export type TableFinding = {
 /** @throws RelayError OUTBOX_TABLE_INVALID where there is no such table; POSTGRES_* */
 export async function examineOutbox(pool: pg.Pool, config: Config): Promise<TableFinding[]> {
   const { table } = config.outbox;
-  const [facts] = await query<TableFacts>(pool, 'examining the outbox table', factsQuery, [
-    quoteTable(table),
-    config.publication,
-    table,
-  ]);
+  const [facts] = await query(pool, readFacts, [quoteTable(table), config.publication, table]);
   if (facts === undefined) throw new RelayError('OUTBOX_TABLE_INVALID', `table ${table} does not exist`);
   return judgeOutbox(facts, config);
 }
@@ -73,39 +69,43 @@ export function assertStreamable(findings: readonly TableFinding[], isFirstStart
  * `attnames` came with 15. Before 18 pgoutput leaves out every generated column, whatever the view says; from then on the
  * view knows.
  */
-const factsQuery = `
-  with recursive outbox as (
-    select c.oid, c.relkind, c.relpersistence from pg_class c where c.oid = to_regclass($1)
-  ), published as (
-    select to_jsonb(t) -> 'attnames' as names from pg_publication_tables t
-     where pubname = $2 and schemaname || '.' || tablename = $3 limit 1
-  ), attribute as (
-    select a.attnum, a.attname::text as name, a.atttypid, a.attgenerated <> '' as is_generated
-      from pg_attribute a where a.attrelid = (select oid from outbox) and a.attnum > 0 and not a.attisdropped
-  ), beneath as (
-    select attnum, atttypid as type from attribute
-    union all
-    select b.attnum, t.typbasetype from beneath b join pg_type t on t.oid = b.type where t.typtype = 'd'
-  ), column_type as (
-    select b.attnum, t.typname::text as type, t.typcategory::text as category
-      from beneath b join pg_type t on t.oid = b.type where t.typtype <> 'd'
-  )
-  select current_setting('server_encoding') as encoding, o.relkind::text as kind, o.relpersistence::text as persistence,
-         array(select n.nspname || '.' || p.relname from pg_inherits i
-                 join pg_class p on p.oid = i.inhrelid join pg_namespace n on n.oid = p.relnamespace
-                where i.inhparent = o.oid and o.relkind <> 'p' order by 1) as children,
-         array(select n.nspname || '.' || p.relname from pg_partition_tree(o.oid) t
-                 join pg_class p on p.oid = t.relid join pg_namespace n on n.oid = p.relnamespace
-                where t.isleaf and o.relkind = 'p' and (p.relpersistence <> 'p' or p.relkind = 'f')
-                order by 1) as "silentPartitions",
-         exists (select from pg_trigger g
-                  where g.tgrelid = o.oid and g.tgenabled in ('O', 'A') and g.tgtype & 19 = 19) as "isGuarded",
-         (select json_agg(json_build_object(
-                   'name', a.name, 'type', c.type, 'category', c.category, 'isGenerated', a.is_generated,
-                   'isPublished', coalesce((select names ? a.name from published), true)
-                     and not (a.is_generated and current_setting('server_version_num')::int < 180000)) order by a.attnum)
-            from attribute a join column_type c on c.attnum = a.attnum) as columns
-    from outbox o`;
+const readFacts = statement<TableFacts>(
+  'capture.examine_outbox_table',
+  'examining the outbox table',
+  `
+    with recursive outbox as (
+      select c.oid, c.relkind, c.relpersistence from pg_class c where c.oid = to_regclass($1)
+    ), published as (
+      select to_jsonb(t) -> 'attnames' as names from pg_publication_tables t
+       where pubname = $2 and schemaname || '.' || tablename = $3 limit 1
+    ), attribute as (
+      select a.attnum, a.attname::text as name, a.atttypid, a.attgenerated <> '' as is_generated
+        from pg_attribute a where a.attrelid = (select oid from outbox) and a.attnum > 0 and not a.attisdropped
+    ), beneath as (
+      select attnum, atttypid as type from attribute
+      union all
+      select b.attnum, t.typbasetype from beneath b join pg_type t on t.oid = b.type where t.typtype = 'd'
+    ), column_type as (
+      select b.attnum, t.typname::text as type, t.typcategory::text as category
+        from beneath b join pg_type t on t.oid = b.type where t.typtype <> 'd'
+    )
+    select current_setting('server_encoding') as encoding, o.relkind::text as kind, o.relpersistence::text as persistence,
+           array(select n.nspname || '.' || p.relname from pg_inherits i
+                   join pg_class p on p.oid = i.inhrelid join pg_namespace n on n.oid = p.relnamespace
+                  where i.inhparent = o.oid and o.relkind <> 'p' order by 1) as children,
+           array(select n.nspname || '.' || p.relname from pg_partition_tree(o.oid) t
+                   join pg_class p on p.oid = t.relid join pg_namespace n on n.oid = p.relnamespace
+                  where t.isleaf and o.relkind = 'p' and (p.relpersistence <> 'p' or p.relkind = 'f')
+                  order by 1) as "silentPartitions",
+           exists (select from pg_trigger g
+                    where g.tgrelid = o.oid and g.tgenabled in ('O', 'A') and g.tgtype & 19 = 19) as "isGuarded",
+           (select json_agg(json_build_object(
+                     'name', a.name, 'type', c.type, 'category', c.category, 'isGenerated', a.is_generated,
+                     'isPublished', coalesce((select names ? a.name from published), true)
+                       and not (a.is_generated and current_setting('server_version_num')::int < 180000)) order by a.attnum)
+              from attribute a join column_type c on c.attnum = a.attnum) as columns
+      from outbox o`,
+);
 
 function judgeOutbox(facts: TableFacts, { outbox, publication }: Config): TableFinding[] {
   const mapped = (Object.entries(outbox.columns) as [keyof OutboxRow, string][]).filter(

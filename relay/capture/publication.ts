@@ -6,7 +6,7 @@
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 
 /** Where heartbeats are written; part of our own migrations, whatever the outbox table is called. */
@@ -28,20 +28,7 @@ type PublicationRow = {
  */
 export async function readPublication(pool: pg.Pool, config: Config): Promise<string> {
   const { publication, outbox } = config;
-  const [found] = await query<PublicationRow>(
-    pool,
-    'reading the publication',
-    `select to_regclass($2) as outbox, p.pubinsert,
-            coalesce((select array_agg(schemaname || '.' || tablename)
-                        from pg_publication_tables t
-                       where pubname = $1 and to_jsonb(t) ->> 'rowfilter' is null), '{}') as tables,
-            concat_ws(' ', p.oid || ':' || p.xmin::text,
-                      (select string_agg(r.oid || ':' || r.xmin::text, ',' order by r.oid) from pg_publication_rel r
-                        where r.prpubid = p.oid and r.prrelid in (to_regclass($2), to_regclass($3)))) as identity,
-            current_setting('server_version_num')::int >= 150000 as has_schemas
-       from (select 1) one left join pg_publication p on p.pubname = $1`,
-    [publication, quoteTable(outbox.table), heartbeatTable],
-  );
+  const [found] = await query(pool, readOne, [publication, quoteTable(outbox.table), heartbeatTable]);
   if (found === undefined || found.outbox === null)
     throw new RelayError('OUTBOX_TABLE_INVALID', `table ${outbox.table} does not exist`);
   if (found.pubinsert !== true)
@@ -51,17 +38,32 @@ export async function readPublication(pool: pg.Pool, config: Config): Promise<st
   return found.has_schemas ? `${found.identity}${await schemasOf(pool, publication)}` : found.identity;
 }
 
+const readOne = statement<PublicationRow>(
+  'capture.read_publication',
+  'reading the publication',
+  `select to_regclass($2) as outbox, p.pubinsert,
+         coalesce((select array_agg(schemaname || '.' || tablename)
+                     from pg_publication_tables t
+                    where pubname = $1 and to_jsonb(t) ->> 'rowfilter' is null), '{}') as tables,
+         concat_ws(' ', p.oid || ':' || p.xmin::text,
+                   (select string_agg(r.oid || ':' || r.xmin::text, ',' order by r.oid) from pg_publication_rel r
+                     where r.prpubid = p.oid and r.prrelid in (to_regclass($2), to_regclass($3)))) as identity,
+         current_setting('server_version_num')::int >= 150000 as has_schemas
+    from (select 1) one left join pg_publication p on p.pubname = $1`,
+);
+
 /** Schemas published as a whole (FOR TABLES IN SCHEMA, from 15 on); nothing where there are none. */
 async function schemasOf(pool: pg.Pool, publication: string): Promise<string> {
-  const [row] = await query<{ schemas: string | null }>(
-    pool,
-    'reading the publication',
-    `select ' ' || string_agg(n.oid || ':' || n.xmin::text, ',' order by n.oid) as schemas
-       from pg_publication_namespace n join pg_publication p on p.oid = n.pnpubid where p.pubname = $1`,
-    [publication],
-  );
+  const [row] = await query(pool, readSchemas, [publication]);
   return row?.schemas ?? '';
 }
+
+const readSchemas = statement<{ schemas: string | null }>(
+  'capture.read_published_schemas',
+  'reading the publication',
+  `select ' ' || string_agg(n.oid || ':' || n.xmin::text, ',' order by n.oid) as schemas
+    from pg_publication_namespace n join pg_publication p on p.oid = n.pnpubid where p.pubname = $1`,
+);
 
 /**
  * Whether the slot has streamed through another publication than the one there is now.

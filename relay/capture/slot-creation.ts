@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 
 /** A transaction that is waited for; null where the role may not see it. */
@@ -39,12 +39,7 @@ const lookEveryMs = 5_000;
 export async function watchCreation(watch: CreationWatch, pid: number, signal: AbortSignal): Promise<void> {
   for (let wasDone = false; ; ) {
     await delay(watch.everyMs ?? lookEveryMs, undefined, { signal });
-    const [session] = await query<{ state: string | null }>(
-      watch.pool,
-      'looking after the creation of the slot',
-      'select state from pg_stat_activity where pid = $1',
-      [pid],
-    );
+    const [session] = await query(watch.pool, readState, [pid]);
     if (signal.aborted) return;
     const isDone = session?.state === 'idle';
     if (session === undefined || (isDone && wasDone))
@@ -54,18 +49,25 @@ export async function watchCreation(watch: CreationWatch, pid: number, signal: A
   }
 }
 
+const readState = statement<{ state: string | null }>(
+  'capture.read_creating_session',
+  'looking after the creation of the slot',
+  'select state from pg_stat_activity where pid = $1',
+);
+
 /** A prepared transaction has no session: `pg_blocking_pids` calls it 0, and its lock names it. */
 function readBlockers(pool: pg.Pool, pid: number): Promise<Blocker[]> {
-  return query<Blocker>(
-    pool,
-    'asking what the creation of the slot waits for',
-    `select pid, usename as user, application_name as "applicationName", null as prepared,
-            extract(epoch from now() - xact_start)::int as "openForSeconds"
-       from pg_stat_activity where pid = any (pg_blocking_pids($1))
-      union all
-     select null, owner, null, gid, extract(epoch from now() - prepared)::int
-       from pg_prepared_xacts
-      where transaction in (select transactionid from pg_locks where pid = $1 and not granted)`,
-    [pid],
-  );
+  return query(pool, readBlocking, [pid]);
 }
+
+const readBlocking = statement<Blocker>(
+  'capture.read_creation_blockers',
+  'asking what the creation of the slot waits for',
+  `select pid, usename as user, application_name as "applicationName", null as prepared,
+           extract(epoch from now() - xact_start)::int as "openForSeconds"
+      from pg_stat_activity where pid = any (pg_blocking_pids($1))
+     union all
+    select null, owner, null, gid, extract(epoch from now() - prepared)::int
+      from pg_prepared_xacts
+     where transaction in (select transactionid from pg_locks where pid = $1 and not granted)`,
+);

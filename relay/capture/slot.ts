@@ -7,7 +7,7 @@ import type { Config } from '../config/config.ts';
 import { createClient } from '../connect/postgres/client.ts';
 import { postgresError, sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
 import { createReplicationClient } from '../connect/postgres/replication-client.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement, withoutName } from '../connect/postgres/statement.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
 import { type CreationWatch, watchCreation } from './slot-creation.ts';
@@ -45,16 +45,7 @@ type SlotRow = {
  */
 export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Promise<SlotState | undefined> {
   // invalidation_reason came with 17; conflicting with 16, where it is true whatever the reason. to_jsonb reads what is there.
-  const [row] = await query<SlotRow>(
-    pool,
-    'reading the replication slot',
-    `select plugin, slot_type, database = current_database() as is_ours, active, active_pid, confirmed_flush_lsn,
-            pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) as retained_bytes, wal_status, safe_wal_size,
-            to_jsonb(s) ->> 'invalidation_reason' as invalidation_reason,
-            coalesce(to_jsonb(s) ->> 'conflicting', '') = 'true' as is_conflicting
-       from pg_replication_slots s where slot_name = $1`,
-    [slot],
-  );
+  const [row] = await query(pool, readState, [slot]);
   if (row === undefined) return undefined;
   if (row.slot_type !== 'logical' || row.plugin !== 'pgoutput' || !row.is_ours)
     throw new RelayError(
@@ -79,6 +70,16 @@ export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Pro
   };
 }
 
+const readState = statement<SlotRow>(
+  'capture.read_slot',
+  'reading the replication slot',
+  `select plugin, slot_type, database = current_database() as is_ours, active, active_pid, confirmed_flush_lsn,
+         pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) as retained_bytes, wal_status, safe_wal_size,
+         to_jsonb(s) ->> 'invalidation_reason' as invalidation_reason,
+         coalesce(to_jsonb(s) ->> 'conflicting', '') = 'true' as is_conflicting
+    from pg_replication_slots s where slot_name = $1`,
+);
+
 function reasonOf({ wal_status, invalidation_reason }: SlotRow): string {
   return `wal_status ${wal_status ?? 'unknown'}, reason ${invalidation_reason ?? 'not told by this version'}`;
 }
@@ -96,10 +97,11 @@ export async function createSlot(config: Config, watch?: CreationWatch): Promise
   try {
     await client.connect();
     const failover = (await canFailOver(client, config)) ? ', false, false, true' : '';
-    const text = `select lsn from pg_create_logical_replication_slot($1, 'pgoutput'${failover})`;
-    const creation = () => client.query<{ lsn: string }>(text, [config.slot]);
-    const { rows } = await (watch === undefined ? creation() : watched(client, watch, creation));
-    return parseLsn(rows[0]!.lsn);
+    const call = `select lsn from pg_create_logical_replication_slot($1, 'pgoutput'${failover})`;
+    const create = statement<{ lsn: string }>('capture.create_slot', creating, call, ownMeanings);
+    const creation = () => query(client, create, [config.slot]);
+    const [made] = await (watch === undefined ? creation() : watched(client, watch, creation));
+    return parseLsn(made!.lsn);
   } catch (error) {
     if (sqlStateOf(error) === sqlStates.duplicateObject) return undefined;
     throw createFailure(error);
@@ -107,6 +109,13 @@ export async function createSlot(config: Config, watch?: CreationWatch): Promise
     await client.end().catch(() => {});
   }
 }
+
+const creating = 'creating the replication slot';
+
+const ownMeanings = {
+  '55000': 'POSTGRES_UNSUITABLE', // object_not_in_prerequisite_state: wal_level
+  '53400': 'POSTGRES_UNSUITABLE', // configuration_limit_exceeded: no slot is free
+} as const;
 
 async function watched<Result>(
   client: pg.Client,
@@ -148,11 +157,8 @@ const dropPollMs = 50;
  * @throws RelayError SLOT_IN_USE while somebody streams from it; POSTGRES_*
  */
 export async function dropSlot(client: pg.Pool | pg.ClientBase, slot: string): Promise<void> {
-  await query(
-    client,
-    'dropping the replication slot',
-    `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = ${pg.escapeLiteral(slot)}`,
-  );
+  const drop = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = ${pg.escapeLiteral(slot)}`;
+  await query(client, withoutName(statement('capture.drop_slot', 'dropping the replication slot', drop)));
 }
 
 /** Drops a slot whose stream was just closed: its walsender ends a moment after the connection. */
@@ -226,8 +232,5 @@ async function makeSlotWithSnapshot(
 }
 
 function createFailure(error: unknown): RelayError {
-  return postgresError(error, 'creating the replication slot', {
-    '55000': 'POSTGRES_UNSUITABLE', // object_not_in_prerequisite_state: wal_level
-    '53400': 'POSTGRES_UNSUITABLE', // configuration_limit_exceeded: no slot is free
-  });
+  return postgresError(error, creating, { own: ownMeanings });
 }

@@ -3,7 +3,7 @@
  * mark helps to notice when the database is no longer the one that the progress speaks of.
  */
 import type pg from 'pg';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 
@@ -30,17 +30,7 @@ type MarksRow = {
 };
 
 export async function readMarks(pool: pg.Pool, slot: string): Promise<DatabaseMarks> {
-  const [row] = await query<MarksRow>(
-    pool,
-    'reading the marks of the slot',
-    `select pg_is_in_recovery() as recovery,
-            case when not pg_is_in_recovery() then pg_current_wal_lsn() end as wal,
-            exists (select from outbox.progress where slot = $1) as initialised,
-            (select coalesce(max(beat), 0) from outbox.heartbeat where slot = $1) as beat,
-            (select publication from outbox.progress where slot = $1) as publication,
-            (select session from outbox.progress where slot = $1) as session`,
-    [slot],
-  );
+  const [row] = await query(pool, marks, [slot]);
   return {
     walLsn: row?.wal == null ? 0n : parseLsn(row.wal),
     initialised: row?.initialised === true,
@@ -51,16 +41,28 @@ export async function readMarks(pool: pg.Pool, slot: string): Promise<DatabaseMa
   };
 }
 
+const marks = statement<MarksRow>(
+  'ledger.read_marks',
+  'reading the marks of the slot',
+  `select pg_is_in_recovery() as recovery,
+    case when not pg_is_in_recovery() then pg_current_wal_lsn() end as wal,
+    exists (select from outbox.progress where slot = $1) as initialised,
+    (select coalesce(max(beat), 0) from outbox.heartbeat where slot = $1) as beat,
+    (select publication from outbox.progress where slot = $1) as publication,
+    (select session from outbox.progress where slot = $1) as session`,
+);
+
 /** When a relay first began on the slot, ms since 1970; -Infinity where none did. */
 export async function readFirstStart(client: pg.Pool | pg.ClientBase, slot: string): Promise<number> {
-  const [row] = await query<{ ms: number }>(
-    client,
-    'reading outbox.progress',
-    `select (extract(epoch from initialised_at) * 1000)::float8 as ms from outbox.progress where slot = $1`,
-    [slot],
-  );
+  const [row] = await query(client, firstStart, [slot]);
   return row?.ms ?? Number.NEGATIVE_INFINITY;
 }
+
+const firstStart = statement<{ ms: number }>(
+  'ledger.read_first_start',
+  'reading outbox.progress',
+  `select (extract(epoch from initialised_at) * 1000)::float8 as ms from outbox.progress where slot = $1`,
+);
 
 /**
  * Writes the mark, if it is not there, and the copy of the progress.
@@ -71,31 +73,29 @@ export async function storeProgress(
   progress: Progress,
   publication: string | null = null,
 ): Promise<void> {
-  await query(
-    client,
-    'storing the copy of the progress',
-    `insert into outbox.progress (slot, initialised_at, system_identifier, timeline, end_lsn, partial_commit_lsn,
-                                  partial_ordinal, event_count, instance, published_at, publication)
-     values ($1, now(), $2, $3, $4, $5, $6, $7, $8, $9, $10)
-     on conflict (slot) do update set
-       system_identifier = excluded.system_identifier, timeline = excluded.timeline, end_lsn = excluded.end_lsn,
-       partial_commit_lsn = excluded.partial_commit_lsn, partial_ordinal = excluded.partial_ordinal,
-       event_count = excluded.event_count, instance = excluded.instance, published_at = excluded.published_at,
-       publication = coalesce(excluded.publication, progress.publication)`,
-    [
-      progress.slot,
-      progress.systemIdentifier,
-      progress.timeline,
-      formatLsn(progress.endLsn),
-      progress.partial === null ? null : formatLsn(progress.partial.commitLsn),
-      progress.partial?.ordinal ?? null,
-      progress.eventCount,
-      progress.instance,
-      progress.time,
-      publication,
-    ],
-  );
+  await query(client, storeCopy, [
+    progress.slot,
+    progress.systemIdentifier,
+    progress.timeline,
+    formatLsn(progress.endLsn),
+    progress.partial === null ? null : formatLsn(progress.partial.commitLsn),
+    progress.partial?.ordinal ?? null,
+    progress.eventCount,
+    progress.instance,
+    progress.time,
+    publication,
+  ]);
 }
 
-/** How long the server lets a transaction of the relay's bookkeeping wait for its next statement. */
-export const idleTimeoutMs = 5_000;
+const storeCopy = statement(
+  'ledger.store_progress_copy',
+  'storing the copy of the progress',
+  `insert into outbox.progress (slot, initialised_at, system_identifier, timeline, end_lsn, partial_commit_lsn,
+                                 partial_ordinal, event_count, instance, published_at, publication)
+    values ($1, now(), $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    on conflict (slot) do update set
+      system_identifier = excluded.system_identifier, timeline = excluded.timeline, end_lsn = excluded.end_lsn,
+      partial_commit_lsn = excluded.partial_commit_lsn, partial_ordinal = excluded.partial_ordinal,
+      event_count = excluded.event_count, instance = excluded.instance, published_at = excluded.published_at,
+      publication = coalesce(excluded.publication, progress.publication)`,
+);

@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import type { CapturedRow, LeftOut } from '../capture/transaction.ts';
 import { sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import type { Refusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
@@ -40,8 +40,17 @@ const upsertOf = (text: (parameter: string) => string) => `
         context = case when ${wasLeftOut} then excluded.context else excluded.context - 'leftOut' end, attempts = dead_letter.attempts + 1, last_seen = now()
     where dead_letter.status = 'resubmitted' and dead_letter.context ? 'reread'`;
 
-const upsert = upsertOf((parameter) => `${parameter}::text[]`);
-const upsertLarge = upsertOf((parameter) => `array[${parameter}::text]`);
+const doing = 'storing dead letters';
+const upsert = statement(
+  'ledger.store_dead_letters',
+  doing,
+  upsertOf((parameter) => `${parameter}::text[]`),
+);
+const upsertLarge = statement(
+  'ledger.store_large_dead_letter',
+  doing,
+  upsertOf((parameter) => `array[${parameter}::text]`),
+);
 
 /** Texts of the rows of one statement. */
 const statementCharactersMax = 4_000_000;
@@ -56,12 +65,7 @@ export async function storeDeadLetters(
 ): Promise<void> {
   for (const some of statementsOf(deadLetters)) {
     const isLarge = charactersOf(some[0]!.row) > largeCharacters;
-    await query(
-      client,
-      'storing dead letters',
-      isLarge ? upsertLarge : upsert,
-      valuesOf(slot, some, isLarge),
-    );
+    await query(client, isLarge ? upsertLarge : upsert, valuesOf(slot, some, isLarge));
   }
 }
 
@@ -160,15 +164,7 @@ export function contextOf({ subject, schemaId, failure, row: { leftOut, unreadab
 
 /** @throws RelayError POSTGRES_* */
 export async function readWaiting(pool: pg.Pool, slot: string): Promise<Waiting> {
-  const [row] = await query<{ open: string; oldest: number | null; parked: string; keys: string }>(
-    pool,
-    'counting the open dead letters',
-    `select count(*) filter (where status = 'open') as open, count(*) filter (where status = 'parked') as parked,
-            extract(epoch from clock_timestamp() - min(first_seen) filter (where status = 'open'))::float8 as oldest,
-            (select count(*) from outbox.parked_key where slot = $1 and released_lsn is null) as keys
-       from outbox.dead_letter where slot = $1 and status in ('open', 'parked')`,
-    [slot],
-  );
+  const [row] = await query(pool, countWaiting, [slot]);
   return {
     open: Number(row?.open ?? 0),
     oldestSeconds: Math.max(0, row?.oldest ?? 0),
@@ -176,3 +172,12 @@ export async function readWaiting(pool: pg.Pool, slot: string): Promise<Waiting>
     parkedKeys: Number(row?.keys ?? 0),
   };
 }
+
+const countWaiting = statement<{ open: string; oldest: number | null; parked: string; keys: string }>(
+  'ledger.count_waiting',
+  'counting the open dead letters',
+  `select count(*) filter (where status = 'open') as open, count(*) filter (where status = 'parked') as parked,
+         extract(epoch from clock_timestamp() - min(first_seen) filter (where status = 'open'))::float8 as oldest,
+         (select count(*) from outbox.parked_key where slot = $1 and released_lsn is null) as keys
+    from outbox.dead_letter where slot = $1 and status in ('open', 'parked')`,
+);

@@ -3,10 +3,9 @@
  * the database or the publication is no longer what the progress speaks of.
  */
 import type pg from 'pg';
-import { postgresError } from '../connect/postgres/errors.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
+import { idleTimeoutMs, transaction, withPooled } from '../connect/postgres/transaction.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
-import { idleTimeoutMs } from './bookkeeping.ts';
 
 /** A heartbeat that was written: once the stream has passed `lsn`, it must have brought `beat`. */
 export type Heartbeat = {
@@ -28,47 +27,54 @@ export type Heartbeat = {
  */
 export async function writeHeartbeat(pool: pg.Pool, slot: string, floor: number): Promise<Heartbeat> {
   const writtenMs = performance.now();
-  const doing = 'writing the heartbeat';
-  const client = await connect(pool, doing);
-  let failure: Error | undefined;
-  try {
-    // A relay that is stopped half-way must not keep its successor from beginning.
-    await query(client, doing, `begin; set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`);
-    const held = await query(
+  return withPooled(pool, doing, async (client) => {
+    const { beat, snapshot, takenMs } = await transaction(
       client,
       doing,
-      'select session from outbox.progress where slot = $1 for no key update',
-      [slot],
+      () => write(client, slot, floor),
+      idleTimeoutMs,
     );
-    // Somebody removed the row, which is written again at the next copy of the progress.
-    if (held.length === 0)
-      await query(client, doing, 'lock table outbox.heartbeat in share row exclusive mode');
-    const [written] = await query<{ beat: string; snapshot: string; takenMs: number }>(
-      client,
-      doing,
-      `with last as (delete from outbox.heartbeat where slot = $1 returning beat)
-       insert into outbox.heartbeat (slot, beat) select $1, greatest(coalesce(max(beat), 0), $2::bigint) + 1 from last
-       returning beat, pg_current_snapshot()::text as snapshot,
-                 (extract(epoch from clock_timestamp()) * 1000)::float8 as "takenMs"`,
-      [slot, floor],
-    );
-    await query(client, doing, 'commit');
-    const [after] = await query<{ lsn: string }>(client, doing, 'select pg_current_wal_insert_lsn() as lsn');
-    const { beat, snapshot, takenMs } = written!;
+    // After the commit, and on the same connection: the stream must bring the heartbeat before it passes this position.
+    const [after] = await query(client, readInsertLsn);
     return { beat: Number(beat), lsn: parseLsn(after?.lsn ?? '0/0'), writtenMs, snapshot, takenMs };
-  } catch (error) {
-    failure = error as Error;
-    throw error;
-  } finally {
-    // A connection that failed half-way is closed, which rolls back.
-    client.release(failure);
-  }
+  });
 }
 
-async function connect(pool: pg.Pool, doing: string): Promise<pg.PoolClient> {
-  try {
-    return await pool.connect();
-  } catch (error) {
-    throw postgresError(error, doing);
-  }
+async function write(client: pg.PoolClient, slot: string, floor: number): Promise<Written> {
+  const held = await query(client, lockProgress, [slot]);
+  // Somebody removed the row, which is written again at the next copy of the progress.
+  if (held.length === 0) await query(client, lockHeartbeats);
+  const [written] = await query(client, writeNext, [slot, floor]);
+  return written!;
 }
+
+const doing = 'writing the heartbeat';
+
+type Written = { readonly beat: string; readonly snapshot: string; readonly takenMs: number };
+
+const lockProgress = statement(
+  'ledger.lock_progress_for_heartbeat',
+  doing,
+  'select session from outbox.progress where slot = $1 for no key update',
+);
+
+const lockHeartbeats = statement(
+  'ledger.lock_heartbeats',
+  doing,
+  'lock table outbox.heartbeat in share row exclusive mode',
+);
+
+const writeNext = statement<Written>(
+  'ledger.write_heartbeat',
+  doing,
+  `with last as (delete from outbox.heartbeat where slot = $1 returning beat)
+    insert into outbox.heartbeat (slot, beat) select $1, greatest(coalesce(max(beat), 0), $2::bigint) + 1 from last
+    returning beat, pg_current_snapshot()::text as snapshot,
+              (extract(epoch from clock_timestamp()) * 1000)::float8 as "takenMs"`,
+);
+
+const readInsertLsn = statement<{ lsn: string }>(
+  'ledger.read_insert_lsn',
+  doing,
+  'select pg_current_wal_insert_lsn() as lsn',
+);

@@ -1,6 +1,6 @@
 /** Retention of dead letters that are closed, by age and by count. What is open or parked always stays. */
 import type pg from 'pg';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 
 export type Retention = {
   /** Whose: what a person removes must have been closed a day before, as migration 0011 says and why. */
@@ -35,26 +35,33 @@ export async function purgeClosed(
   slot: string,
   { by, olderThanSeconds, keep, statuses = closed, mayGoOn = () => true }: Retention,
 ): Promise<Purged> {
-  const prefix = by === 'relay' ? 'outbox.purge_dead_letters' : 'outbox.purge_old_dead_letters';
+  const { byAge, byCount } = functions[by];
   let purged = 0;
-  for (const { text, limit } of [
-    {
-      text: `select ${prefix}($1, make_interval(secs => $2), $3) as n`,
-      limit: olderThanSeconds,
-    },
-    { text: `select ${prefix}_beyond($1, $2, $3) as n`, limit: keep },
-  ]) {
+  for (const [purge, limit] of [
+    [byAge, olderThanSeconds],
+    [byCount, keep],
+  ] as const) {
     if (limit === undefined) continue;
     for (let removed = roundLetters; removed >= roundLetters; ) {
       if (purged > 0 && !mayGoOn(purged)) return { purged, isDone: false };
-      const [row] = await query<{ n: string }>(client, 'removing dead letters', text, [
-        slot,
-        limit,
-        statuses,
-      ]);
+      const [row] = await query(client, purge, [slot, limit, statuses]);
       removed = Number(row?.n);
       purged += removed;
     }
   }
   return { purged, isDone: true };
 }
+
+const removing = (name: string, call: string) =>
+  statement<{ n: string }>(name, 'removing dead letters', `select outbox.${call} as n`);
+
+const functions = {
+  relay: {
+    byAge: removing('ledger.purge', 'purge_dead_letters($1, make_interval(secs => $2), $3)'),
+    byCount: removing('ledger.purge_beyond', 'purge_dead_letters_beyond($1, $2, $3)'),
+  },
+  person: {
+    byAge: removing('ledger.purge_old', 'purge_old_dead_letters($1, make_interval(secs => $2), $3)'),
+    byCount: removing('ledger.purge_old_beyond', 'purge_old_dead_letters_beyond($1, $2, $3)'),
+  },
+} as const;

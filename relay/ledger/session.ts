@@ -4,13 +4,13 @@
  * otherwise it could release or set aside an event that its successor decides about otherwise.
  */
 import type pg from 'pg';
-import { postgresError } from '../connect/postgres/errors.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
+import { inTransaction } from '../connect/postgres/transaction.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
 import type { GivenUp, Progress } from '../model/progress.ts';
 import type { TopicKey } from '../refusals/parking.ts';
-import { idleTimeoutMs, storeProgress } from './bookkeeping.ts';
+import { storeProgress } from './bookkeeping.ts';
 import { beginSnapshots } from './snapshots.ts';
 
 export type Session = { readonly slot: string; readonly number: number };
@@ -49,12 +49,7 @@ export function beginSession(
   return inTransaction(pool, 'beginning a session', async (client) => {
     await takeOver(client, progress, publication);
     await beginSnapshots(client, progress, hold.firstSnapshot);
-    const [row] = await query<{ session: string }>(
-      client,
-      'beginning a session',
-      'update outbox.progress set session = session + 1 where slot = $1 returning session',
-      [progress.slot],
-    );
+    const [row] = await query(client, nextSession, [progress.slot]);
     await assertHolder(client, progress.slot, hold, Number(row?.session) - 1);
     const reread = await rereadDeadLetters(client, progress);
     await takeBackReleases(client, progress);
@@ -65,6 +60,12 @@ export function beginSession(
     };
   });
 }
+
+const nextSession = statement<{ session: string }>(
+  'ledger.begin_session',
+  'beginning a session',
+  'update outbox.progress set session = session + 1 where slot = $1 returning session',
+);
 
 /**
  * A relay that was paused after its claim, and succeeded meanwhile, would take back by its old progress what its successor
@@ -82,14 +83,15 @@ async function assertHolder(
   { walSenderPid, lastSession }: Hold,
   session: number,
 ): Promise<void> {
-  const held = await query(
-    client,
-    'asking who has the slot',
-    'select from pg_replication_slots where slot_name = $1 and (active_pid = $2 or active_pid is null and $3)',
-    [slot, walSenderPid ?? null, session === lastSession],
-  );
+  const held = await query(client, readHolder, [slot, walSenderPid ?? null, session === lastSession]);
   if (held.length === 0) throw new RelayError('SLOT_IN_USE', `slot ${slot} was taken over meanwhile`);
 }
+
+const readHolder = statement(
+  'ledger.read_holder',
+  'asking who has the slot',
+  'select from pg_replication_slots where slot_name = $1 and (active_pid = $2 or active_pid is null and $3)',
+);
 
 /**
  * Ends the right of every earlier session to set events aside, to release them, and to begin, without beginning to stream.
@@ -103,16 +105,17 @@ export async function beginDecisions(
   systemIdentifier: string,
   firstStart: 'epoch' | 'now',
 ): Promise<Session> {
-  const [row] = await query<{ session: string }>(
-    pool,
-    'beginning a session',
-    `insert into outbox.progress (slot, initialised_at, session, system_identifier) values ($1, $3::timestamptz, 1, $2)
-     on conflict (slot) do update set session = progress.session + 1,
-       system_identifier = coalesce(progress.system_identifier, excluded.system_identifier) returning session`,
-    [slot, systemIdentifier, firstStart],
-  );
+  const [row] = await query(pool, beginDeciding, [slot, systemIdentifier, firstStart]);
   return { slot, number: Number(row?.session) };
 }
+
+const beginDeciding = statement<{ session: string }>(
+  'ledger.begin_decisions',
+  'beginning a session',
+  `insert into outbox.progress (slot, initialised_at, session, system_identifier) values ($1, $3::timestamptz, 1, $2)
+    on conflict (slot) do update set session = progress.session + 1,
+      system_identifier = coalesce(progress.system_identifier, excluded.system_identifier) returning session`,
+);
 
 /**
  * Does what must be done by the last session that has begun, or not at all.
@@ -126,75 +129,17 @@ export function inSession<Result>(
 ): Promise<Result> {
   return inTransaction(pool, doing, async (client) => {
     // The lock holds up the beginning of the next one until this is committed, and so seen by it.
-    const own = await query(
-      client,
-      doing,
-      'select from outbox.progress where slot = $1 and session = $2 for share',
-      [session.slot, session.number],
-    );
+    const own = await query(client, { ...lockOwnSession, doing }, [session.slot, session.number]);
     if (own.length === 0) throw new RelayError('PRODUCER_FENCED', `${doing}: another session has begun`);
     return work(client);
   });
 }
 
-/**
- * What was set aside beyond the progress is read again, and may be published this time, if its schema was registered
- * meanwhile. Left open, a person would send it a second time. So the relay itself resubmits it, by reading it again;
- * refused again, it is opened again.
- */
-async function rereadDeadLetters(client: pg.PoolClient, progress: Progress): Promise<number> {
-  const rows = await query(
-    client,
-    'closing dead letters that are read again',
-    `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread": true}'
-     where slot = $1 and status in ('open', 'parked') and ${isBeyond} returning 1`,
-    boundsOf(progress),
-  );
-  return rows.length;
-}
-
-/** A release counts once the progress covers the whole transaction that asked for it. */
-export async function takeBackReleases(
-  client: pg.PoolClient,
-  { slot, endLsn, systemIdentifier }: Pick<Progress, 'slot' | 'endLsn' | 'systemIdentifier'>,
-): Promise<void> {
-  const values = [slot, formatLsn(endLsn), systemIdentifier];
-  await query(
-    client,
-    'taking back releases',
-    `update outbox.dead_letter set status = case code when 'KEY_PARKED' then 'parked' else 'open' end, released_lsn = null
-     where slot = $1 and status = 'released' and ${isUncovered('released_lsn')}`,
-    values,
-  );
-  await query(
-    client,
-    'taking back releases',
-    `update outbox.key_release set processed_lsn = null, outcome = null, published = null, processed_at = null
-     where slot = $1 and ${isUncovered('processed_lsn')}`,
-    values,
-  );
-  await query(
-    client,
-    'taking back releases',
-    `update outbox.parked_key set released_lsn = null where slot = $1 and ${isUncovered('released_lsn')}`,
-    values,
-  );
-}
-
-async function takeBackParking(client: pg.PoolClient, progress: Progress): Promise<TopicKey[]> {
-  await query(
-    client,
-    'taking back parked keys',
-    `delete from outbox.parked_key where slot = $1 and (released_lsn is not null or ${isBeyond})`,
-    boundsOf(progress),
-  );
-  return query<TopicKey>(
-    client,
-    'reading the parked keys',
-    'select topic, key from outbox.parked_key where slot = $1',
-    [progress.slot],
-  );
-}
+const lockOwnSession = statement(
+  'ledger.lock_own_session',
+  'asking which session has begun last',
+  'select from outbox.progress where slot = $1 and session = $2 for share',
+);
 
 /**
  * `$2` to `$5` are the progress. A position in the WAL of another cluster, where the database was before, is not compared:
@@ -202,6 +147,71 @@ async function takeBackParking(client: pg.PoolClient, progress: Progress): Promi
  */
 export const isBeyond = `system_identifier = $5 and commit_lsn >= $2 and commit_lsn < pg_current_wal_insert_lsn()
   and (commit_lsn, ordinal) >= (coalesce($3::pg_lsn, '0/0'), coalesce($4::bigint, 0))`;
+
+/**
+ * What was set aside beyond the progress is read again, and may be published this time, if its schema was registered
+ * meanwhile. Left open, a person would send it a second time. So the relay itself resubmits it, by reading it again;
+ * refused again, it is opened again.
+ */
+async function rereadDeadLetters(client: pg.PoolClient, progress: Progress): Promise<number> {
+  const rows = await query(client, reread, boundsOf(progress));
+  return rows.length;
+}
+
+const reread = statement(
+  'ledger.reread_dead_letters',
+  'closing dead letters that are read again',
+  `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread": true}'
+    where slot = $1 and status in ('open', 'parked') and ${isBeyond} returning 1`,
+);
+
+/** A release counts once the progress covers the whole transaction that asked for it. */
+export async function takeBackReleases(
+  client: pg.PoolClient,
+  { slot, endLsn, systemIdentifier }: Pick<Progress, 'slot' | 'endLsn' | 'systemIdentifier'>,
+): Promise<void> {
+  const values = [slot, formatLsn(endLsn), systemIdentifier];
+  await query(client, takeBackLetters, values);
+  await query(client, takeBackRequests, values);
+  await query(client, takeBackReleasedKeys, values);
+}
+
+const takeBackLetters = statement(
+  'ledger.take_back_released_letters',
+  'taking back releases',
+  `update outbox.dead_letter set status = case code when 'KEY_PARKED' then 'parked' else 'open' end, released_lsn = null
+    where slot = $1 and status = 'released' and ${isUncovered('released_lsn')}`,
+);
+
+const takeBackRequests = statement(
+  'ledger.take_back_requests',
+  'taking back releases',
+  `update outbox.key_release set processed_lsn = null, outcome = null, published = null, processed_at = null
+    where slot = $1 and ${isUncovered('processed_lsn')}`,
+);
+
+const takeBackReleasedKeys = statement(
+  'ledger.take_back_released_keys',
+  'taking back releases',
+  `update outbox.parked_key set released_lsn = null where slot = $1 and ${isUncovered('released_lsn')}`,
+);
+
+async function takeBackParking(client: pg.PoolClient, progress: Progress): Promise<TopicKey[]> {
+  await query(client, takeBackParked, boundsOf(progress));
+  return query(client, readParked, [progress.slot]);
+}
+
+const takeBackParked = statement(
+  'ledger.take_back_parked_keys',
+  'taking back parked keys',
+  `delete from outbox.parked_key where slot = $1 and (released_lsn is not null or ${isBeyond})`,
+);
+
+const readParked = statement<TopicKey>(
+  'ledger.read_parked_keys',
+  'reading the parked keys',
+  'select topic, key from outbox.parked_key where slot = $1',
+);
 
 /** @param endLsn and `systemIdentifier`: of the progress */
 export function isUncovered(lsn: string, endLsn = '$2', systemIdentifier = '$3'): string {
@@ -240,12 +250,7 @@ export async function takeOver(
   publication: string | null,
 ): Promise<void> {
   const { slot, systemIdentifier, givenUp } = progress;
-  const [copy] = await query<{ home: string | null; adoption: string | null }>(
-    client,
-    'reading the copy of the progress',
-    'select system_identifier as home, adoption from outbox.progress where slot = $1 for update',
-    [slot],
-  );
+  const [copy] = await query(client, readCopy, [slot]);
   await storeProgress(client, progress, publication);
   const isElsewhere = copy?.home != null && copy.home !== systemIdentifier;
   // Once for each adoption: what the new history parks and releases is its own.
@@ -253,47 +258,60 @@ export async function takeOver(
   if (isElsewhere || isAdoption) await endParking(client, slot, givenUp);
 }
 
+const readCopy = statement<{ home: string | null; adoption: string | null }>(
+  'ledger.read_progress_copy',
+  'reading the copy of the progress',
+  'select system_identifier as home, adoption from outbox.progress where slot = $1 for update',
+);
+
 /**
  * Positions of the old history mean nothing in the new one. What waits becomes a dead letter like others, no key waits any
  * more, and what was released stays so, unless the progress that was given up did not cover it: then nothing was published.
  */
 async function endParking(client: pg.PoolClient, slot: string, givenUp: GivenUp | undefined): Promise<void> {
-  const end = (text: string, values: unknown[] = []) =>
-    query(client, 'ending what is parked', text, [slot, ...values]);
-  if (givenUp !== undefined) {
-    const uncovered = `update outbox.dead_letter set status = 'open', released_lsn = null
-      where slot = $1 and status = 'released' and released_lsn >= $2 and system_identifier = $3`;
-    await end(uncovered, [formatLsn(givenUp.endLsn), givenUp.systemIdentifier]);
-  }
-  await end(`update outbox.dead_letter set status = 'open' where slot = $1 and status = 'parked'`);
-  await end(`update outbox.dead_letter set released_lsn = null
-    where slot = $1 and status = 'released' and released_lsn is not null`);
-  await end(`update outbox.key_release set outcome = 'limited', processed_at = now()
-    where slot = $1 and outcome is null`);
-  await end('delete from outbox.parked_key where slot = $1');
-  await end('update outbox.progress set adoption = $2 where slot = $1', [givenUp?.id ?? null]);
+  if (givenUp !== undefined)
+    await query(client, endUncovered, [slot, formatLsn(givenUp.endLsn), givenUp.systemIdentifier]);
+  for (const end of [endParkedLetters, endReleasedLetters, endRequests, endParkedKeys])
+    await query(client, end, [slot]);
+  await query(client, storeAdoption, [slot, givenUp?.id ?? null]);
 }
 
-async function inTransaction<Result>(
-  pool: pg.Pool,
-  doing: string,
-  work: (client: pg.PoolClient) => Promise<Result>,
-): Promise<Result> {
-  const client = await pool.connect().catch((error: unknown) => {
-    throw postgresError(error, doing);
-  });
-  let failure: Error | undefined;
-  try {
-    // A relay that is stopped half-way must not hold up its successor for longer.
-    await query(client, doing, `begin; set local idle_in_transaction_session_timeout = ${idleTimeoutMs}`);
-    const result = await work(client);
-    await query(client, doing, 'commit');
-    return result;
-  } catch (error) {
-    failure = error as Error;
-    throw error;
-  } finally {
-    // A connection that failed half-way is closed, which rolls back.
-    client.release(failure);
-  }
-}
+const ending = 'ending what is parked';
+
+const endUncovered = statement(
+  'ledger.end_uncovered_releases',
+  ending,
+  `update outbox.dead_letter set status = 'open', released_lsn = null
+    where slot = $1 and status = 'released' and released_lsn >= $2 and system_identifier = $3`,
+);
+
+const endParkedLetters = statement(
+  'ledger.end_parked_letters',
+  ending,
+  `update outbox.dead_letter set status = 'open' where slot = $1 and status = 'parked'`,
+);
+
+const endReleasedLetters = statement(
+  'ledger.end_released_letters',
+  ending,
+  `update outbox.dead_letter set released_lsn = null
+    where slot = $1 and status = 'released' and released_lsn is not null`,
+);
+
+const endRequests = statement(
+  'ledger.end_requests',
+  ending,
+  `update outbox.key_release set outcome = 'limited', processed_at = now() where slot = $1 and outcome is null`,
+);
+
+const endParkedKeys = statement(
+  'ledger.end_parked_keys',
+  ending,
+  'delete from outbox.parked_key where slot = $1',
+);
+
+const storeAdoption = statement(
+  'ledger.store_adoption',
+  ending,
+  'update outbox.progress set adoption = $2 where slot = $1',
+);

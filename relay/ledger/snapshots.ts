@@ -16,7 +16,7 @@
  * and the object id of the database. A physical backup, restored, has an older `covered` with the transactions it is of.
  */
 import type pg from 'pg';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Heartbeat } from './heartbeat.ts';
 
@@ -35,13 +35,15 @@ const ofDatabase = `$2 || '/' || (select oid from pg_database where datname = cu
 
 /** To be taken before the slot is made. @throws RelayError POSTGRES_* */
 export async function takeSnapshot(client: pg.Pool | pg.ClientBase): Promise<string> {
-  const [row] = await query<{ snapshot: string }>(
-    client,
-    'taking a snapshot',
-    'select pg_current_snapshot()::text as snapshot',
-  );
+  const [row] = await query(client, take);
   return row!.snapshot;
 }
+
+const take = statement<{ snapshot: string }>(
+  'ledger.take_snapshot',
+  'taking a snapshot',
+  'select pg_current_snapshot()::text as snapshot',
+);
 
 /**
  * To be called when the slot is held and the mark is there. Where nothing is known of this database it begins to be.
@@ -53,17 +55,18 @@ export async function beginSnapshots(
   { slot, systemIdentifier }: Pick<Progress, 'slot' | 'systemIdentifier'>,
   first: string | undefined,
 ): Promise<void> {
-  await query(
-    client,
-    'beginning to keep snapshots',
-    `update outbox.progress
-        set snapshots_of = ${ofDatabase}, first_snapshot = $3::pg_snapshot,
-            streamed_snapshot = coalesce($3::pg_snapshot, pg_current_snapshot()),
-            covered_snapshot = null, covered_at = null, covered_beat = null
-      where slot = $1 and snapshots_of is distinct from ${ofDatabase}`,
-    [slot, systemIdentifier, first ?? null],
-  );
+  await query(client, begin, [slot, systemIdentifier, first ?? null]);
 }
+
+const begin = statement(
+  'ledger.begin_snapshots',
+  'beginning to keep snapshots',
+  `update outbox.progress
+      set snapshots_of = ${ofDatabase}, first_snapshot = $3::pg_snapshot,
+          streamed_snapshot = coalesce($3::pg_snapshot, pg_current_snapshot()),
+          covered_snapshot = null, covered_at = null, covered_beat = null
+    where slot = $1 and snapshots_of is distinct from ${ofDatabase}`,
+);
 
 /**
  * To be called, with the slot held, before a progress is committed that gives up what the slot has not brought: what was
@@ -74,16 +77,17 @@ export async function forgetCovered(
   client: pg.Pool | pg.ClientBase,
   { slot, systemIdentifier }: Pick<Progress, 'slot' | 'systemIdentifier'>,
 ): Promise<void> {
-  await query(
-    client,
-    'forgetting what was published',
-    `update outbox.progress
-        set first_snapshot = case when snapshots_of = ${ofDatabase} then first_snapshot end, snapshots_of = ${ofDatabase},
-            streamed_snapshot = pg_current_snapshot(), covered_snapshot = null, covered_at = null, covered_beat = null
-      where slot = $1`,
-    [slot, systemIdentifier],
-  );
+  await query(client, forget, [slot, systemIdentifier]);
 }
+
+const forget = statement(
+  'ledger.forget_covered',
+  'forgetting what was published',
+  `update outbox.progress
+      set first_snapshot = case when snapshots_of = ${ofDatabase} then first_snapshot end, snapshots_of = ${ofDatabase},
+          streamed_snapshot = pg_current_snapshot(), covered_snapshot = null, covered_at = null, covered_beat = null
+    where slot = $1`,
+);
 
 /** Everything visible in the snapshot is published, or nothing of it is to be. @throws RelayError POSTGRES_* */
 export async function storeCovered(
@@ -91,29 +95,31 @@ export async function storeCovered(
   { slot, systemIdentifier }: Pick<Progress, 'slot' | 'systemIdentifier'>,
   { snapshot, beat, takenMs }: Pick<Heartbeat, 'snapshot' | 'beat' | 'takenMs'>,
 ): Promise<void> {
-  await query(
-    client,
-    'storing what is published',
-    `update outbox.progress set covered_snapshot = $3, covered_beat = $4, covered_at = to_timestamp($5::float8 / 1000)
-      where slot = $1 and snapshots_of = ${ofDatabase}`,
-    [slot, systemIdentifier, snapshot, beat, takenMs],
-  );
+  await query(client, store, [slot, systemIdentifier, snapshot, beat, takenMs]);
 }
+
+const store = statement(
+  'ledger.store_covered',
+  'storing what is published',
+  `update outbox.progress set covered_snapshot = $3, covered_beat = $4, covered_at = to_timestamp($5::float8 / 1000)
+    where slot = $1 and snapshots_of = ${ofDatabase}`,
+);
 
 /** All null where they are of another database, or there are none. @throws RelayError POSTGRES_* */
 export async function readSnapshots(
   client: pg.Pool | pg.ClientBase,
   { slot, systemIdentifier }: Pick<Progress, 'slot' | 'systemIdentifier'>,
 ): Promise<Snapshots> {
-  const [row] = await query<Omit<Snapshots, 'coveredBeat'> & { coveredBeat: string | null }>(
-    client,
-    'reading the snapshots',
-    `select first_snapshot::text as first, streamed_snapshot::text as streamed, covered_snapshot::text as covered,
-            (extract(epoch from covered_at) * 1000)::float8 as "coveredMs", covered_beat as "coveredBeat"
-       from outbox.progress where slot = $1 and snapshots_of = ${ofDatabase}`,
-    [slot, systemIdentifier],
-  );
+  const [row] = await query(client, read, [slot, systemIdentifier]);
   if (row === undefined)
     return { first: null, streamed: null, covered: null, coveredMs: null, coveredBeat: null };
   return { ...row, coveredBeat: row.coveredBeat === null ? null : Number(row.coveredBeat) };
 }
+
+const read = statement<Omit<Snapshots, 'coveredBeat'> & { coveredBeat: string | null }>(
+  'ledger.read_snapshots',
+  'reading the snapshots',
+  `select first_snapshot::text as first, streamed_snapshot::text as streamed, covered_snapshot::text as covered,
+         (extract(epoch from covered_at) * 1000)::float8 as "coveredMs", covered_beat as "coveredBeat"
+    from outbox.progress where slot = $1 and snapshots_of = ${ofDatabase}`,
+);

@@ -4,8 +4,8 @@
  * failover is confirmed by the others before Kafka's progress passes it.
  */
 import type pg from 'pg';
-import { postgresError } from '../connect/postgres/errors.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
+import { withPooled } from '../connect/postgres/transaction.ts';
 
 /** As synchronous_standby_names has them: `*`, a list, or `FIRST n (list)` and `ANY n (list)`. */
 export type StandbyNames = {
@@ -16,14 +16,16 @@ export type StandbyNames = {
 
 /** @throws RelayError POSTGRES_* */
 export async function readStandbyNames(pool: pg.Pool | pg.ClientBase): Promise<StandbyNames> {
-  const [row] = await query<{ names: string; own: string }>(
-    pool,
-    'reading synchronous_standby_names',
-    `select current_setting('synchronous_standby_names') as names, current_setting('application_name') as own`,
-  );
+  const [row] = await query(pool, readNames);
   const { names, own } = row!;
   return { setting: names, includesRelay: includes(names, own) };
 }
+
+const readNames = statement<{ names: string; own: string }>(
+  'ledger.read_standby_names',
+  'reading synchronous_standby_names',
+  `select current_setting('synchronous_standby_names') as names, current_setting('application_name') as own`,
+);
 
 /** Compared without regard to case, in quotes or not, as the server does. */
 export function includes(names: string, applicationName: string): boolean {
@@ -45,24 +47,27 @@ export const standbyHint =
 export async function untilOnStandbys(pool: pg.Pool): Promise<void> {
   const { setting, includesRelay } = await readStandbyNames(pool);
   if (setting.trim() === '' || includesRelay) return;
-  const doing = 'waiting for the synchronous standbys';
-  const client = await pool.connect().catch((error: unknown) => {
-    throw postgresError(error, doing);
+  await withPooled(pool, commitEverywhere.doing, async (client) => {
+    try {
+      await query(client, commitEverywhere);
+    } catch (error) {
+      // Whoever waits for a standby notices neither a time limit nor a client that is gone.
+      const { processID } = client as unknown as { processID: number };
+      await query(pool, cancel, [processID]).catch(() => {});
+      throw error;
+    }
   });
-  let failure: Error | undefined;
-  try {
-    await query(client, doing, commitEverywhere);
-  } catch (error) {
-    failure = error as Error;
-    // Whoever waits for a standby notices neither a time limit nor a client that is gone.
-    const { processID } = client as unknown as { processID: number };
-    await pool.query('select pg_cancel_backend($1)', [processID]).catch(() => {});
-    throw error;
-  } finally {
-    client.release(failure);
-  }
 }
 
 /** A commit waits if it wrote something; a message that no publication asks for is the least. */
-const commitEverywhere = `begin; set local synchronous_commit = 'on';
-  select pg_logical_emit_message(true, 'outbox-relay', ''); commit`;
+const commitEverywhere = statement(
+  'ledger.commit_on_standbys',
+  'waiting for the synchronous standbys',
+  `begin; set local synchronous_commit = 'on'; select pg_logical_emit_message(true, 'outbox-relay', ''); commit`,
+);
+
+const cancel = statement(
+  'ledger.cancel_wait_for_standbys',
+  'ending the wait for the synchronous standbys',
+  'select pg_cancel_backend($1)',
+);

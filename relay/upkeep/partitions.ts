@@ -1,7 +1,7 @@
 /** Keeps daily partitions of the outbox made ahead, so that rows land where cleanup can drop them by the day. */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import type { Duty } from './duty.ts';
 
@@ -60,15 +60,16 @@ export async function ensurePartitions(
   const made: string[] = [];
   const skipped: Partial<Record<SkipReason, string[]>> = {};
   for (let days = 0; days <= daysAhead && signal?.aborted !== true; days++) {
-    const [row] = await query<{ name: string; outcome: 'made' | 'exists' | SkipReason }>(
-      client,
-      'making partitions ahead',
-      `select partition_name as name, outcome from outbox.ensure_partition((now() at time zone 'UTC')::date + $1::int)`,
-      [days],
-    );
+    const [row] = await query(client, ensurePartition, [days]);
     const { name, outcome } = row!;
     if (outcome === 'made') made.push(name);
     else if (outcome !== 'exists') skipped[outcome] = [...(skipped[outcome] ?? []), name];
   }
   return { made, skipped };
 }
+
+const ensurePartition = statement<{ name: string; outcome: 'made' | 'exists' | SkipReason }>(
+  'upkeep.ensure_partition',
+  'making partitions ahead',
+  `select partition_name as name, outcome from outbox.ensure_partition((now() at time zone 'UTC')::date + $1::int)`,
+);

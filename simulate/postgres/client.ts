@@ -2,6 +2,7 @@
 import pg from 'pg';
 import type { ConnectReplication, ReplicationService } from '../../relay/capture/capture.ts';
 import { postgresError } from '../../relay/connect/postgres/errors.ts';
+import { statementNameIn } from '../../relay/connect/postgres/statement.ts';
 import { formatLsn, type Lsn } from '../../relay/model/position.ts';
 import type { Link, Network } from '../network.ts';
 import type { Machine } from '../scheduler.ts';
@@ -60,7 +61,7 @@ class Session {
       );
       this.link.request<Rows | Error>(
         'Query',
-        text.trim().split('\n')[0]!.slice(0, 60),
+        statementNameIn(text) ?? text,
         (answer) => this.#serve(text, values, answer),
         (answer) => {
           timer.isCancelled = true;
@@ -74,7 +75,9 @@ class Session {
 
   #serve(text: string, values: readonly unknown[], answer: (value: Rows | Error) => void): void {
     this.#count += 1;
-    if (/^begin/.test(text)) {
+    const name = statementNameIn(text);
+    if (name === undefined) throw new Error(`the model does not know a statement without a name: ${text}`);
+    if (name === 'transaction.begin') {
       this.#transaction = new Transaction();
       const limit = /idle_in_transaction_session_timeout = (\d+)/.exec(text);
       this.#idleTimeoutMs = limit === null ? undefined : Number(limit[1]);
@@ -82,19 +85,19 @@ class Session {
       answer({ rows: [] });
       return;
     }
-    if (text === 'commit') {
+    if (name === 'transaction.commit') {
       for (const act of this.#transaction?.atCommit ?? []) act();
       this.#transaction = undefined;
       this.#options.database.locks.release(this);
       answer({ rows: [] });
       return;
     }
-    this.#run(text, values, answer);
+    this.#run(name, values, answer);
   }
 
-  #run(text: string, values: readonly unknown[], answer: (value: Rows | Error) => void): void {
+  #run(name: string, values: readonly unknown[], answer: (value: Rows | Error) => void): void {
     const { database, network, statementTimeoutMs } = this.#options;
-    const { lock, run } = statementOf(text);
+    const { lock, run } = statementOf(name);
     const owner = this.#transaction === undefined ? {} : this;
     let isDone = false;
     const execute = () => {

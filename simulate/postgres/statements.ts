@@ -12,42 +12,46 @@ export type Statement = {
 
 const none: Row[] = [];
 
-/** By a piece of the text that no other has. The first that fits counts. */
-const known: readonly (readonly [RegExp, Statement])[] = [
-  [/pg_is_in_recovery\(\) as recovery/, { run: readMarks }],
-  [/from pg_replication_slots .*active_pid = \$2/, { run: isHolder }],
-  [/from pg_replication_slots/, { run: readSlot }],
-  [/as identity/, { run: readPublication }],
-  [/"silentPartitions"/, { run: readOutboxTable }],
-  [/from pg_publication_namespace/, { run: () => none }],
-  [/insert into outbox\.progress/, { lock: ['progress', 'exclusive'], run: storeProgress }],
-  [/update outbox\.progress set session/, { lock: ['progress', 'exclusive'], run: nextSession }],
-  [/from outbox\.progress where slot = \$1 and session/, { lock: ['progress', 'share'], run: ownSession }],
-  // Where the copy was before: no database of the model moves.
-  [/adoption from outbox\.progress where slot/, { lock: ['progress', 'exclusive'], run: () => none }],
-  [
-    /from outbox\.progress where slot = \$1 for no key update/,
-    { lock: ['progress', 'exclusive'], run: lockProgress },
-  ],
-  // Snapshots tell `recover` what was published; the relay itself goes by none of them.
-  [/update outbox\.progress\s+set (snapshots_of|covered_snapshot)/, { run: () => none }],
-  [/^select pg_current_snapshot/, { run: () => [{ snapshot: '1:1:' }] }],
-  [/insert into outbox\.heartbeat/, { lock: ['heartbeat', 'exclusive'], run: beat }],
-  [/^select pg_current_wal_insert_lsn/, { run: ({ walLsn }) => [{ lsn: formatLsn(walLsn) }] }],
-  [/insert into outbox\.dead_letter/, { run: storeDeadLetters }],
-  [/update outbox\.dead_letter set status = 'resubmitted'/, { run: reread }],
-  [/count\(\*\).* as open/, { run: countOpen }],
-  // Nothing is parked and nothing released under the policy that is simulated; old dead letters are not purged either.
-  [/outbox\.(parked_key|key_release)|status = 'released'/, { run: () => none }],
-  [/delete from outbox\.dead_letter/, { run: () => none }],
-  [/synchronous_standby_names/, { run: () => [{ names: '', own: 'outbox-relay' }] }],
-  [/version/, { run: () => [{ version: 180_000 }] }],
-];
+const writesProgress = { lock: ['progress', 'exclusive'] } as const;
 
-export function statementOf(text: string): Statement {
-  const found = known.find(([pattern]) => pattern.test(text));
-  if (found === undefined) throw new Error(`the model does not know this statement: ${text}`);
-  return found[1];
+/** By the name with which the relay declares it. */
+export const known: Readonly<Record<string, Statement>> = {
+  'capture.read_slot': { run: readSlot },
+  'capture.read_publication': { run: readPublication },
+  'capture.read_published_schemas': { run: () => none },
+  'capture.examine_outbox_table': { run: readOutboxTable },
+  'ledger.read_marks': { run: readMarks },
+  'ledger.read_holder': { run: isHolder },
+  'ledger.store_progress_copy': { ...writesProgress, run: storeProgress },
+  'ledger.begin_session': { ...writesProgress, run: nextSession },
+  'ledger.lock_own_session': { lock: ['progress', 'share'], run: ownSession },
+  // Where the copy was before: no database of the model moves.
+  'ledger.read_progress_copy': { ...writesProgress, run: () => none },
+  'ledger.store_adoption': { ...writesProgress, run: () => none },
+  'ledger.lock_progress_for_heartbeat': { ...writesProgress, run: lockProgress },
+  'ledger.write_heartbeat': { lock: ['heartbeat', 'exclusive'], run: beat },
+  'ledger.read_insert_lsn': { run: ({ walLsn }) => [{ lsn: formatLsn(walLsn) }] },
+  // Snapshots tell `recover` what was published; the relay itself decides nothing by them.
+  'ledger.take_snapshot': { run: () => [{ snapshot: '1:1:' }] },
+  'ledger.begin_snapshots': { run: () => none },
+  'ledger.store_covered': { run: () => none },
+  'ledger.store_dead_letters': { run: storeDeadLetters },
+  'ledger.reread_dead_letters': { run: reread },
+  'ledger.count_waiting': { run: countOpen },
+  'ledger.read_standby_names': { run: () => [{ names: '', own: 'outbox-relay' }] },
+  // Nothing is parked and nothing released under the policy that is simulated; old dead letters are not purged either.
+  'ledger.take_back_released_letters': { run: () => none },
+  'ledger.take_back_requests': { run: () => none },
+  'ledger.take_back_released_keys': { run: () => none },
+  'ledger.take_back_parked_keys': { run: () => none },
+  'ledger.read_parked_keys': { run: () => none },
+  'ledger.purge': { run: () => none },
+};
+
+export function statementOf(name: string): Statement {
+  const found = known[name];
+  if (found === undefined) throw new Error(`the model does not know the statement ${name}`);
+  return found;
 }
 
 function readMarks({ walLsn, progress, beat }: Database): Row[] {

@@ -31,7 +31,7 @@ function simulate(folder: string, ...args: string[]): Promise<Ran> {
 function broken(file: string, find: string, replace: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'simulate-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  for (const part of ['relay', 'simulate', 'package.json'])
+  for (const part of ['harness', 'relay', 'simulate', 'package.json'])
     cpSync(join(root, part), join(folder, part), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   const source = readFileSync(join(folder, file), 'utf8');

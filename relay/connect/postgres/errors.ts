@@ -7,7 +7,7 @@ import { plainMessage, tlsRefusal } from '../tls.ts';
  * By SQLSTATE, or by the first two characters, which are its class; the SQLSTATE wins. What is not here is a bug.
  * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
-type Meanings = Readonly<Record<string, ErrorCode>>;
+export type Meanings = Readonly<Record<string, ErrorCode>>;
 
 const meanings: Meanings = {
   // Connection lost, resources short, lock or statement timeout, shutdown, system error, serialisation: all pass.
@@ -49,9 +49,13 @@ export const sqlStates = {
 /**
  * A driver's error as a `RelayError`. What has no SQLSTATE came from the socket, so the server is unavailable.
  * @param doing what failed, as in `reading the slot`
- * @param own where an SQLSTATE means something else than in any other statement
+ * @param options.own where an SQLSTATE means something else than in any other statement
  */
-export function postgresError(error: unknown, doing: string, own: Meanings = {}): RelayError {
+export function postgresError(
+  error: unknown,
+  doing: string,
+  { own = {}, statement }: { readonly own?: Meanings; readonly statement?: string } = {},
+): RelayError {
   if (error instanceof RelayError) return error;
   const message = messageOf(error);
   if (isTlsRefusal(error))
@@ -61,7 +65,7 @@ export function postgresError(error: unknown, doing: string, own: Meanings = {})
   const said = `${message}${ended}${isFromPooler(error) ? behindPooler : ''}`;
   return new RelayError(meaningOf(error, sqlState, own), `${doing}: ${said}`, {
     cause: error,
-    context: { sqlState },
+    context: { sqlState, ...(statement !== undefined && { statement }) },
   });
 }
 

@@ -1,14 +1,15 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { postgresError, sqlStateOf } from '../../../../relay/connect/postgres/errors.ts';
+import type { ErrorCode } from '../../../../relay/errors.ts';
 
 function ofServer(code: string): pg.DatabaseError {
   const error = new pg.DatabaseError('refused', 7, 'error');
   return Object.assign(error, { code, severity: 'ERROR', routine: 'any' });
 }
 
-const codeOf = (sqlState: string, own?: Parameters<typeof postgresError>[2]) =>
-  postgresError(ofServer(sqlState), 'trying', own).code;
+const codeOf = (sqlState: string, own: Record<string, ErrorCode> = {}) =>
+  postgresError(ofServer(sqlState), 'trying', { own }).code;
 
 test('an SQLSTATE with a meaning of its own wins over its class, and one that nobody knows is a bug', () => {
   expect(codeOf('55006')).toBe('SLOT_IN_USE');
