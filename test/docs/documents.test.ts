@@ -1,4 +1,4 @@
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -82,6 +82,20 @@ describe.each(documents)('$name', ({ name, text }) => {
     const { default: manifest } = await import('../../package.json', { with: { type: 'json' } });
     for (const [, script] of text.matchAll(/npm run (?:--silent )?([a-z-]+)/g))
       expect(Object.keys(manifest.scripts)).toContain(script);
+  });
+
+  test('gives only options that the npm scripts have', async () => {
+    for (const [line, script, args] of text.matchAll(/npm run (?:--silent )?([a-z-]+) -- ([^`\n]*)/g)) {
+      const source = await readFile(join(root, script!, 'main.ts'), 'utf8');
+      for (const [option] of args!.matchAll(/--[a-z][a-z-]*/g))
+        expect(source.includes(`'${option}`) || option === '--help', line).toBe(true);
+    }
+  });
+
+  test('names only files and folders that exist', () => {
+    const folders = readdirSync(root).filter((name) => /^[a-z]+$/.test(name) && name !== 'node_modules');
+    const paths = new RegExp(`\`((?:${folders.join('|')})/[a-zA-Z0-9._/-]*)\``, 'g');
+    for (const [, path] of text.matchAll(paths)) expect(existsSync(join(root, path!)), path).toBe(true);
   });
 
   test('names only metrics that exist', () => {
