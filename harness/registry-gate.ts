@@ -1,6 +1,7 @@
-/** Stands between the relay and the schema registry, and answers in its place when it should look broken. */
+/** Stands between the relay and the schema registry, and answers in its place when the registry is to look broken. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type RegistryMood = 'well' | 'down' | 'error' | 'slow' | 'html' | 'silent';
@@ -8,10 +9,14 @@ export type RegistryMood = 'well' | 'down' | 'error' | 'slow' | 'html' | 'silent
 /** Longer than the relay waits for an answer here (`registry.timeoutMs`). */
 const slowMs = 3_000;
 
-export class RegistryGate {
+export type Answer = { readonly status: number; readonly body: string };
+
+export class RegistryGate implements AsyncDisposable {
   mood: RegistryMood = 'well';
   /** Requests that were met in another mood. */
   disturbed = 0;
+  /** What is answered in place of the registry. @param path below the registry's own, as `/subjects` */
+  instead: (method: string, path: string) => Answer | undefined = () => undefined;
   readonly #server: Server;
   readonly #target: URL;
 
@@ -40,6 +45,12 @@ export class RegistryGate {
     this.#server.close();
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.close();
+    await closed;
+  }
+
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.mood !== 'well') this.disturbed += 1;
     switch (this.mood) {
@@ -62,9 +73,17 @@ export class RegistryGate {
       case 'well':
         break;
     }
-    const forwarded = await fetch(new URL(request.url ?? '/', this.#target), {
-      method: request.method ?? 'GET',
-      headers: { accept: request.headers.accept ?? '*/*' },
+    const { method = 'GET', url = '/', headers } = request;
+    const path = url.slice(this.#target.pathname.replace(/\/$/, '').length);
+    const answer = this.instead(method, path);
+    if (answer !== undefined) return void response.writeHead(answer.status).end(answer.body);
+    const forwarded = await fetch(new URL(url, this.#target), {
+      method,
+      headers: {
+        accept: headers.accept ?? '*/*',
+        ...(headers['content-type'] === undefined ? {} : { 'content-type': headers['content-type'] }),
+      },
+      body: method === 'GET' || method === 'DELETE' ? null : await buffer(request),
     });
     response.writeHead(forwarded.status, {
       'content-type': forwarded.headers.get('content-type') ?? 'application/json',

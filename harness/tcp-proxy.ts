@@ -1,16 +1,26 @@
 /**
- * A TCP proxy that makes a network bad: slow, silent, cut, half-open, or late with one Kafka request. Bytes are never
- * lost, doubled or changed while a connection lives, as TCP promises; a silence that ends delivers what it held.
+ * A TCP proxy that makes a network bad: slow, silent, cut, half-open, or late with one Kafka request, or failing one.
+ * While a connection lives, bytes are never lost, doubled or changed, as TCP promises (but for a Kafka answer that
+ * `failNext` withholds); a silence that ends delivers what it held.
  */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ISocketFactory } from 'kafkajs';
 
 /** Listens to one connection. Called with bytes before they go on. */
 export type Ear = { fromClient(chunk: Buffer): void; fromServer(chunk: Buffer): void };
 
-/** API keys of Kafka requests that can be held. */
-export const kafkaApis = { Produce: 0, EndTxn: 26, AddPartitionsToTxn: 24, InitProducerId: 22 } as const;
+/** API keys of Kafka requests that can be held, or failed. */
+const kafkaApis = { Produce: 0, Fetch: 1, InitProducerId: 22, AddPartitionsToTxn: 24, EndTxn: 26 } as const;
+export type KafkaApi = keyof typeof kafkaApis;
+
+/**
+ * - `request`: the connection is cut and the request never arrives;
+ * - `answer`: the request arrives, and the connection is cut instead of the answer;
+ * - `silence`: the request arrives, its answer is withheld, and the connection stays.
+ */
+export type ExchangeFault = 'request' | 'answer' | 'silence';
 
 export type Held = {
   /** Resolves when such a request was met, and is held. */
@@ -20,9 +30,18 @@ export type Held = {
   release(): void;
 };
 
-type Pair = { readonly client: Socket; readonly server: Socket; isHeld: boolean; isDeaf: boolean };
+type Failing = { readonly api: number; readonly fault: ExchangeFault; readonly happened: () => void };
 
-export class TcpProxy {
+type Pair = {
+  readonly client: Socket;
+  readonly server: Socket;
+  isHeld: boolean;
+  isDeaf: boolean;
+  /** By correlation id, requests whose answers are to fail. */
+  readonly failing: Map<number, Failing>;
+};
+
+export class TcpProxy implements AsyncDisposable {
   /** Changes where new connections go. */
   targetPort: number;
   /** Added to each chunk, both ways. */
@@ -33,11 +52,14 @@ export class TcpProxy {
   listen: (() => Ear) | undefined;
   /** New connections are reset. */
   isClosed = false;
+  /** Opened through it so far. */
+  connections = 0;
   readonly #server: Server;
   readonly #speaksKafka: boolean;
   readonly #pairs = new Set<Pair>();
   #silence: { promise: Promise<void>; resolve: () => void } | undefined;
   #hold: { api: number; met: () => void; released: Promise<void> } | undefined;
+  #failing: Failing | undefined;
 
   private constructor(server: Server, targetPort: number, speaksKafka: boolean) {
     this.#server = server;
@@ -46,7 +68,7 @@ export class TcpProxy {
     server.on('connection', (client) => this.#accept(client));
   }
 
-  /** On a free loopback port. @param speaksKafka whether requests of its clients can be told apart, and held */
+  /** On a free loopback port. @param speaksKafka whether requests of its clients can be told apart, held and failed */
   static async open(targetPort: number, speaksKafka = false): Promise<TcpProxy> {
     const server = createServer({ allowHalfOpen: true, noDelay: true });
     server.listen(0, '127.0.0.1');
@@ -55,10 +77,29 @@ export class TcpProxy {
     return new TcpProxy(server, targetPort, speaksKafka);
   }
 
+  /** @param url of the server, on this machine */
+  static before(url: string, speaksKafka = false): Promise<TcpProxy> {
+    return TcpProxy.open(Number(new URL(url).port), speaksKafka);
+  }
+
   get port(): number {
     const address = this.#server.address();
     if (address === null || typeof address === 'string') throw new Error('the proxy is closed');
     return address.port;
+  }
+
+  /** The same URL, by way of this proxy. */
+  through(url: string): string {
+    const changed = new URL(url);
+    changed.hostname = '127.0.0.1';
+    changed.port = String(this.port);
+    return changed.href;
+  }
+
+  /** For a client of kafkajs: each connection goes through here, whatever address the broker advertises. */
+  get socketFactory(): ISocketFactory {
+    const { port } = this;
+    return ({ onConnect }) => connect({ host: '127.0.0.1', port }, onConnect);
   }
 
   /** From now on nothing passes, no FIN either; connections are accepted and stay mute. `calm` delivers all of it. */
@@ -68,22 +109,25 @@ export class TcpProxy {
 
   /** Ends each connection with RST, on both sides. */
   reset(): void {
-    for (const { client, server } of this.#pairs) {
-      client.resetAndDestroy();
-      server.resetAndDestroy();
-    }
+    for (const pair of this.#pairs) cut(pair);
+  }
+
+  /** Resets every connection, those to come too, until `calm`. */
+  shut(): void {
+    this.isClosed = true;
+    this.reset();
   }
 
   /** The server loses its connections, the clients are not told, and what they send leads nowhere. */
   halfOpen(): void {
     for (const pair of this.#pairs) {
       pair.isDeaf = true;
-      pair.server.resetAndDestroy();
+      reset(pair.server);
     }
   }
 
   /** Holds the next request of this kind, and what follows it on its connection. */
-  hold(api: keyof typeof kafkaApis): Held {
+  hold(api: KafkaApi): Held {
     const met = Promise.withResolvers<void>();
     const released = Promise.withResolvers<void>();
     let isMet = false;
@@ -108,6 +152,13 @@ export class TcpProxy {
     };
   }
 
+  /** Fails the next exchange of this kind. Resolves when that has happened. */
+  failNext(api: KafkaApi, fault: ExchangeFault): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#failing = { api: kafkaApis[api], fault, happened: resolve };
+    return promise;
+  }
+
   /** Ends every disturbance; half-open connections are reset. */
   calm(): void {
     this.latencyMs = 0;
@@ -115,7 +166,7 @@ export class TcpProxy {
     this.isClosed = false;
     this.#silence?.resolve();
     this.#silence = undefined;
-    for (const pair of this.#pairs) if (pair.isDeaf) pair.client.resetAndDestroy();
+    for (const pair of this.#pairs) if (pair.isDeaf) reset(pair.client);
   }
 
   close(): void {
@@ -124,7 +175,14 @@ export class TcpProxy {
     this.#server.close();
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.close();
+    await closed;
+  }
+
   #accept(client: Socket): void {
+    this.connections += 1;
     client.on('error', () => {}); // an end like any other
     if (this.isClosed) {
       client.resetAndDestroy();
@@ -136,10 +194,10 @@ export class TcpProxy {
       noDelay: true,
       allowHalfOpen: true,
     });
-    const pair: Pair = { client, server, isHeld: false, isDeaf: false };
+    const pair: Pair = { client, server, isHeld: false, isDeaf: false, failing: new Map() };
     this.#pairs.add(pair);
     server.on('error', () => {
-      if (!pair.isDeaf) client.resetAndDestroy();
+      if (!pair.isDeaf) cut(pair);
     });
     client.on('close', () => {
       if (!pair.isHeld) server.destroy();
@@ -149,24 +207,21 @@ export class TcpProxy {
       if (client.destroyed) this.#pairs.delete(pair);
     });
     const ear = this.listen?.();
-    void this.#pump(pair, client, server, this.#speaksKafka, (chunk) => ear?.fromClient(chunk));
-    void this.#pump(pair, server, client, false, (chunk) => ear?.fromServer(chunk));
+    void this.#pump(pair, client, server, (chunk) => ear?.fromClient(chunk));
+    void this.#pump(pair, server, client, (chunk) => ear?.fromServer(chunk));
   }
 
-  async #pump(
-    pair: Pair,
-    from: Socket,
-    to: Socket,
-    isRequests: boolean,
-    hear: (chunk: Buffer) => void,
-  ): Promise<void> {
+  async #pump(pair: Pair, from: Socket, to: Socket, hear: (chunk: Buffer) => void): Promise<void> {
     const frames = new Frames();
+    const isFailed = (frame: Buffer) =>
+      from === pair.client ? this.#isRequestFailed(pair, frame) : isAnswerFailed(pair, frame);
     try {
       for await (const chunk of from) {
         hear(chunk);
-        const pieces = isRequests ? frames.add(chunk) : [chunk];
+        const pieces = this.#speaksKafka ? frames.add(chunk) : [chunk];
         for (const piece of pieces) {
-          if (isRequests) await this.#passHold(pair, piece);
+          if (this.#speaksKafka && isFailed(piece)) continue;
+          if (this.#speaksKafka && from === pair.client) await this.#passHold(pair, piece);
           await this.#pass(pair, piece, to);
         }
       }
@@ -175,6 +230,19 @@ export class TcpProxy {
     } catch {
       // The 'close' handlers see to the other side.
     }
+  }
+
+  #isRequestFailed(pair: Pair, frame: Buffer): boolean {
+    const failing = this.#failing;
+    if (failing === undefined || frame.length < 12 || frame.readInt16BE(4) !== failing.api) return false;
+    this.#failing = undefined;
+    if (failing.fault !== 'request') {
+      pair.failing.set(frame.readInt32BE(8), failing);
+      return false;
+    }
+    cut(pair);
+    failing.happened();
+    return true;
   }
 
   async #passHold(pair: Pair, frame: Buffer): Promise<void> {
@@ -206,6 +274,26 @@ export class TcpProxy {
   }
 }
 
+function isAnswerFailed(pair: Pair, frame: Buffer): boolean {
+  const failing = pair.failing.get(frame.readInt32BE(4));
+  if (failing === undefined) return false;
+  pair.failing.delete(frame.readInt32BE(4));
+  if (failing.fault === 'answer') cut(pair);
+  failing.happened();
+  return true;
+}
+
+function cut({ client, server }: Pair): void {
+  reset(client);
+  reset(server);
+}
+
+/** One whose FIN is on its way cannot be reset: Node would leave its handle open. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** Resolves when it takes more, or never will. */
 function drained(socket: Socket): Promise<void> {
   return new Promise((resolve) => {
@@ -219,7 +307,7 @@ function drained(socket: Socket): Promise<void> {
   });
 }
 
-/** Cuts a stream of requests into whole ones, each with its size in front. */
+/** Cuts a stream of Kafka requests, or answers, into whole ones, each with its size in front. */
 class Frames {
   #rest: Buffer = Buffer.alloc(0);
 

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { Capture } from '../../../relay/capture/capture.ts';
 import { parseTimelineHistory } from '../../../relay/capture/system.ts';
 import type { CommittedTransaction } from '../../../relay/capture/transaction.ts';
@@ -448,70 +449,42 @@ describe('what ends the stream', () => {
   });
 
   test('silence of the network is REPLICATION_STALLED', async () => {
-    const target = new URL(outbox.database.url);
-    const sockets: Socket[] = [];
-    const proxy = createServer((near) => {
-      const far = connect(Number(target.port), target.hostname);
-      for (const socket of [near, far]) {
-        socket.on('error', () => {});
-        sockets.push(socket);
-      }
-      near.pipe(far).pipe(near);
-    }).listen(0, '127.0.0.1');
-    await once(proxy, 'listening');
-    const config = await outbox.newSlot({ CAPTURE_WATCHDOG_MS: 3_000, CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000 });
-    const url = new URL(target);
-    url.port = String((proxy.address() as AddressInfo).port);
-    const capture = await Capture.open(
-      outbox.configWith(
-        { SLOT: config.slot, CAPTURE_WATCHDOG_MS: 3_000, CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000 },
-        url.href,
-      ),
-    );
+    const { url } = outbox.database;
+    await using proxy = await TcpProxy.before(url);
+    const limits = { CAPTURE_WATCHDOG_MS: 3_000, CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000 };
+    const { slot } = await outbox.newSlot(limits);
+    const capture = await Capture.open(outbox.configWith({ SLOT: slot, ...limits }, proxy.through(url)));
     try {
-      for (const socket of sockets) socket.pause();
+      proxy.silence();
       expect(codeOf(await capture.inbox.failed)).toBe('REPLICATION_STALLED');
     } finally {
       await capture.close();
-      for (const socket of sockets) socket.destroy();
-      proxy.close();
     }
   });
 
   test('nothing that arrives after the failure says how far the stream has got', async () => {
-    const target = new URL(outbox.database.url);
-    const sockets: Socket[] = [];
-    const proxy = createServer((near) => {
-      const far = connect(Number(target.port), target.hostname);
-      for (const socket of [near, far]) {
-        socket.on('error', () => {});
-        sockets.push(socket);
-      }
-      near.pipe(far).pipe(near);
-    }).listen(0, '127.0.0.1');
-    await once(proxy, 'listening');
-    const url = new URL(target);
-    url.port = String((proxy.address() as AddressInfo).port);
+    const { url } = outbox.database;
+    await using proxy = await TcpProxy.before(url);
+    let heard = Promise.withResolvers<void>();
+    proxy.listen = () => ({ fromClient: () => {}, fromServer: () => heard.resolve() });
     const { slot } = await outbox.newSlot();
-    const config = outbox.configWith({ SLOT: slot }, url.href);
+    const config = outbox.configWith({ SLOT: slot }, proxy.through(url));
     // Below what a setting may be, so that the server has more patience than the watchdog, and goes on.
     const limits = { ...config.capture, watchdogMs: 1_500, walSenderTimeoutMs: 60_000 };
     const capture = await Capture.open({ ...config, capture: limits });
     try {
-      for (const socket of sockets) socket.pause();
+      proxy.silence();
+      heard = Promise.withResolvers();
       expect(codeOf(await capture.inbox.failed)).toBe('REPLICATION_STALLED');
       const before = capture.serverLsn;
       await pool.query(insertOf('late'));
-      const arrived = once(sockets[1]!, 'data');
-      for (const socket of sockets) socket.resume();
-      await arrived;
+      await heard.promise; // and held, with all behind it
+      proxy.calm();
       // Each status that goes out by now asks for an answer.
       await delay(2_500);
       expect(capture.serverLsn).toBe(before);
     } finally {
       await capture.close();
-      for (const socket of sockets) socket.destroy();
-      proxy.close();
     }
   });
 
@@ -529,36 +502,21 @@ describe('what ends the stream', () => {
   });
 
   test('a server that falls silent before the stream begins is REPLICATION_STALLED too', async () => {
-    const target = new URL(outbox.database.url);
-    const sockets: Socket[] = [];
-    const proxy = createServer((near) => {
-      const far = connect(Number(target.port), target.hostname);
-      for (const socket of [near, far]) {
-        socket.on('error', () => {});
-        sockets.push(socket);
-      }
-      // The server is heard until it is asked who it is, which comes first once the session is open.
-      near.on('data', (chunk) => {
-        if (!chunk.includes('IDENTIFY_SYSTEM')) far.write(chunk);
-      });
-      far.pipe(near);
-    }).listen(0, '127.0.0.1');
-    await once(proxy, 'listening');
-    const url = new URL(target);
-    url.port = String((proxy.address() as AddressInfo).port);
+    const { url } = outbox.database;
+    await using proxy = await TcpProxy.before(url);
+    // The server is heard until it is asked who it is, which comes first once the session is open.
+    const fromClient = (chunk: Buffer) => {
+      if (chunk.includes('IDENTIFY_SYSTEM')) proxy.silence();
+    };
+    proxy.listen = () => ({ fromClient, fromServer: () => {} });
     const limits = {
       CAPTURE_WATCHDOG_MS: 3_000,
       CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000,
       DATABASE_CONNECT_TIMEOUT_MS: 500,
     };
-    try {
-      const { slot } = await outbox.newSlot();
-      const opened = Capture.open(outbox.configWith({ SLOT: slot, ...limits }, url.href));
-      expect(await failureOf(opened)).toBe('REPLICATION_STALLED');
-    } finally {
-      for (const socket of sockets) socket.destroy();
-      proxy.close();
-    }
+    const { slot } = await outbox.newSlot();
+    const opened = Capture.open(outbox.configWith({ SLOT: slot, ...limits }, proxy.through(url)));
+    expect(await failureOf(opened)).toBe('REPLICATION_STALLED');
   });
 
   test('a server with nothing to say is not taken for silence', async () => {

@@ -1,11 +1,8 @@
-import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RegistryGate } from '../../../harness/registry-gate.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
@@ -45,20 +42,15 @@ async function setLevel(compatibility: string): Promise<void> {
 }
 
 /** The real registry with other answers to what level a path has, as Apicurio gives them. */
-async function withLevels(levels: Readonly<Record<string, string>>) {
-  const real = registryUrl;
-  const server = createServer(async (request, response) => {
-    const { method = '', url = '', headers } = request;
-    const level = levels[url];
-    if (level !== undefined) return response.end(JSON.stringify({ compatibilityLevel: level }));
-    const body = method === 'POST' ? await text(request) : null;
-    const type = headers['content-type'] ?? 'application/json';
-    const answer = await fetch(`${real}${url}`, { method, body, headers: { 'content-type': type } });
-    response.writeHead(answer.status, { 'content-type': type }).end(await answer.text());
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { url, [Symbol.asyncDispose]: async () => void server.close() };
+async function withLevels(levels: Readonly<Record<string, string>>): Promise<RegistryGate> {
+  const gate = await RegistryGate.open(registryUrl);
+  gate.instead = (_, path) => {
+    const compatibilityLevel = levels[path];
+    return compatibilityLevel === undefined
+      ? undefined
+      : { status: 200, body: JSON.stringify({ compatibilityLevel }) };
+  };
+  return gate;
 }
 
 const run = (...args: string[]): Promise<CliResult> =>

@@ -1,10 +1,8 @@
-import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { RegistryGate } from '../../../harness/registry-gate.ts';
 import { settingsEnv } from '../../../harness/relay-process.ts';
 import { loadConfig } from '../../../relay/config/config.ts';
 import { readSchemaFiles } from '../../../relay/operations/schemas/files.ts';
@@ -173,17 +171,13 @@ describe('register', () => {
   ])(
     'a registry that answers, and is %s, is no outage and ends with 78',
     async (_, errorCode, said, code) => {
-      const real = registryUrl;
-      const server = createServer(async (request, response) => {
-        if (request.method === 'POST' && request.url?.endsWith('/versions'))
-          return void response.writeHead(422).end(JSON.stringify({ error_code: errorCode, message: said }));
-        const answer = await fetch(`${real}${request.url}`);
-        response.writeHead(answer.status).end(await answer.text());
-      }).listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      registryUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      await using gate = await RegistryGate.open(registryUrl);
+      gate.instead = (method, path) =>
+        method === 'POST' && path.endsWith('/versions')
+          ? { status: 422, body: JSON.stringify({ error_code: errorCode, message: said }) }
+          : undefined;
+      registryUrl = gate.url;
       const result = await register();
-      server.close();
       expect(result.code).toBe(78);
       expect(result.stderr).toContain(`error ${code}: 1 of 1 schemas refused`);
       expect(result.stderr).toContain(`${code}: registering a schema under ${subject()}: ${said}`);

@@ -3,7 +3,9 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Answer, RegistryGate } from '../../../harness/registry-gate.ts';
 import type { Settings } from '../../../harness/relay-process.ts';
+import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { eventsOf } from '../../../relay/capture/event.ts';
 import type { CommittedTransaction, OutboxRow } from '../../../relay/capture/transaction.ts';
 import type { Config } from '../../../relay/config/config.ts';
@@ -25,7 +27,6 @@ import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { rowsFrom, transactionOf } from '../capture/rows.ts';
 import { configOf } from '../settings.ts';
-import { type Gate, openGate } from './registry/gate.ts';
 
 let registryUrl: string;
 beforeAll(async () => {
@@ -402,10 +403,10 @@ describe('a topic', () => {
 });
 
 describe('the schema', () => {
-  let gate: Gate;
+  let gate: TcpProxy;
   const gated = async (settings?: Settings) => {
-    gate = await openGate(registryUrl);
-    return encoderOf(settings, gate.url);
+    gate = await TcpProxy.before(registryUrl);
+    return encoderOf(settings, gate.through(registryUrl));
   };
 
   test('that evolved is fetched for an event that the known one refuses', async () => {
@@ -445,7 +446,7 @@ describe('the schema', () => {
     const encoder = await gated({ REGISTRY_LATEST_TTL_MS: 0 });
     await using _ = gate;
     await encodeOne(encoder, rowOf({ aggregatetype: kind }));
-    await gate.shut();
+    gate.shut();
     passTime(1_050); // what is known of a kind of event is looked up again after a second
     for (let i = 0; i < 5; i++) await encodeOne(encoder, rowOf({ aggregatetype: kind }));
   });
@@ -454,10 +455,10 @@ describe('the schema', () => {
     const { kind } = await newKind();
     const encoder = await gated();
     await using _ = gate;
-    await gate.shut();
+    gate.shut();
     const one = transaction(rowOf({ aggregatetype: kind }));
     expect(await encodeAll(encoder, one).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
-    await gate.open();
+    gate.calm();
     expect((await encodeAll(encoder, one)).records).toHaveLength(1);
   });
 
@@ -466,11 +467,11 @@ describe('the schema', () => {
     const encoder = await gated();
     await using _ = gate;
     await encodeOne(encoder, rowOf({ aggregatetype: kind }));
-    await gate.shut();
+    gate.shut();
     passTime(1_050); // so that it may be asked for again
     const bad = transaction(rowOf({ aggregatetype: kind, payload: '{}' }));
     expect(await encodeAll(encoder, bad).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
-    await gate.open();
+    gate.calm();
     expect((await encodeAll(encoder, bad)).refusals).toMatchObject([{ code: 'PAYLOAD_INVALID' }]);
   });
 
@@ -502,8 +503,8 @@ describe('types that somebody makes up', () => {
 
   test('share a few connections and displace no schema in use, which outlives them in an outage', async () => {
     const { kind } = await newKind();
-    await using gate = await openGate(registryUrl);
-    const encoder = encoderOf({ REGISTRY_LATEST_TTL_MS: 0 }, gate.url);
+    await using gate = await TcpProxy.before(registryUrl);
+    const encoder = encoderOf({ REGISTRY_LATEST_TTL_MS: 0 }, gate.through(registryUrl));
     const good = rowOf({ aggregatetype: kind });
     let nowMs = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
@@ -513,19 +514,19 @@ describe('types that somebody makes up', () => {
     for (const row of madeUp(50, { aggregatetype: 'another' })) await refuseOne(encoder, row);
     // 16 at most at a time; some time out where the machine is slow.
     expect(gate.connections).toBeLessThan(100);
-    await gate.shut();
+    gate.shut();
     nowMs += 1_050;
     await encodeOne(encoder, good);
   });
 
   test('are asked for again the later the more they are', async () => {
-    await using gate = await openGate(registryUrl);
-    const encoder = encoderOf({}, gate.url);
+    await using gate = await TcpProxy.before(registryUrl);
+    const encoder = encoderOf({}, gate.through(registryUrl));
     const rows = madeUp(600);
     let nowMs = 0;
     vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
     await encodeAll(encoder, transaction(...rows));
-    await gate.shut();
+    gate.shut();
     nowMs += 2_990; // one alone has a second, 600 have three
     expect((await encodeAll(encoder, transaction(...rows))).refusals).toHaveLength(600);
     nowMs += 20;
@@ -533,9 +534,9 @@ describe('types that somebody makes up', () => {
   });
 
   test('and are too long for any subject are refused without a question, a copy or their name', async () => {
-    await using gate = await openGate(registryUrl);
-    await gate.shut();
-    const encoder = encoderOf({}, gate.url);
+    await using gate = await TcpProxy.before(registryUrl);
+    gate.shut();
+    const encoder = encoderOf({}, gate.through(registryUrl));
     for (const type of ['a'.repeat(1_000), '\u0001'.repeat(1_000), 'a/'.repeat(500), 'a\u0007', 'ä']) {
       const { code, message } = await refuseOne(encoder, rowOf({ type, aggregatetype: 'x' }));
       expect(code).toBe('SCHEMA_MISSING');
@@ -847,14 +848,14 @@ describe('the version of the schema', () => {
 
   test('is waited for while the registry is away, and serves on once it is known', async () => {
     const { kind, first } = await twoVersions();
-    await using gate = await openGate(registryUrl);
-    const encoder = encoderOf({ REGISTRY_LATEST_TTL_MS: 0 }, gate.url);
+    await using gate = await TcpProxy.before(registryUrl);
+    const encoder = encoderOf({ REGISTRY_LATEST_TTL_MS: 0 }, gate.through(registryUrl));
     const pinned = rowOf({ aggregatetype: kind, headers: '{"schema-version":1}' });
-    await gate.shut();
+    gate.shut();
     expect(await encodeAll(encoder, transaction(pinned)).catch(codeOf)).toBe('retry REGISTRY_UNAVAILABLE');
-    await gate.open();
+    gate.calm();
     await encodeOne(encoder, pinned);
-    await gate.shut();
+    gate.shut();
     expect((await encodeOne(encoder, pinned)).value.readUInt32BE(1)).toBe(first);
   });
 });
@@ -891,15 +892,10 @@ describe('an event without a payload', () => {
 
 describe('a failure that may pass', () => {
   /** Where the registry's answer for one subject is another than its own. */
-  async function oddRegistry(subject: string, answer: { status: number; body: string }) {
-    const server = createServer(async (request, response) => {
-      if (request.url?.includes(subject)) return void response.writeHead(answer.status).end(answer.body);
-      const real = await fetch(`${registryUrl}${request.url}`);
-      response.writeHead(real.status).end(await real.text());
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    return Object.assign(server, { url: `http://127.0.0.1:${port}` });
+  async function oddRegistry(subject: string, answer: Answer): Promise<RegistryGate> {
+    const gate = await RegistryGate.open(registryUrl);
+    gate.instead = (_, path) => (path.includes(subject) ? answer : undefined);
+    return gate;
   }
 
   const attemptsOf = async (encoder: Encoder, one: CommittedTransaction): Promise<string[]> => {

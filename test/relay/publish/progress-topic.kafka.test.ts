@@ -1,10 +1,10 @@
 import { ConfigResourceTypes } from 'kafkajs';
 import { describe, expect, test, vi } from 'vitest';
+import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { ProgressTail } from '../../../relay/publish/progress-topic.ts';
 import { createProgressTopic, withAdmin } from '../../support/kafka.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
-import { apiKeys, CuttingProxy } from './lean/cutting-proxy.ts';
 import { Scene } from './lean/scene.ts';
 
 test('the progress topic is compacted, and not compressed whatever the default of the brokers', async () => {
@@ -72,7 +72,7 @@ describe('a tail', () => {
     'goes on over a new connection, says so once, and misses nothing, when a fetch has its %s for a fault',
     async (fault) => {
       const { brokers } = await servers();
-      await using proxy = await CuttingProxy.open(brokers[0]!);
+      await using proxy = await TcpProxy.before(`kafka://${brokers[0]}`, true);
       await using scene = await Scene.open({ proxy });
       const { slot, kafka } = scene.config;
       const told: (string | undefined)[] = [];
@@ -81,7 +81,7 @@ describe('a tail', () => {
         slot,
         onTrouble: (failure) => told.push(failure?.code),
       });
-      const failed = proxy.failNext(apiKeys.fetch, fault);
+      const failed = proxy.failNext('Fetch', fault);
       await tail.start();
       try {
         // A broker under load may not lead yet what it has just created.

@@ -1,10 +1,8 @@
 /** Slots that are lost, and what recover makes of it: nothing lost, nothing twice, the order of each key kept. */
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as pauseFor } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RegistryGate } from '../../../harness/registry-gate.ts';
 import { type Settings, settingsEnv } from '../../../harness/relay-process.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { createTopic, type ReadRecord, readCommitted, withAdmin } from '../../support/kafka.ts';
@@ -401,26 +399,14 @@ describe('recover', { timeout: 120_000 }, () => {
     await publish(world);
     await dropSlot(world);
     await world.write([{ key: 'odd', seq: 1 }]);
-    const isOdd = (path = '') => path.includes(`/${world.topic}-test.ItemMoved/`);
+    await using registry = await RegistryGate.open(world.env.SCHEMA_REGISTRY_URL!);
     // Odd for one subject only: one that is odd for all is taken for an outage.
-    const registry = createServer(async ({ url }, response) => {
-      const answer = await fetch(`${world.env.SCHEMA_REGISTRY_URL}${url}`);
-      response.statusCode = answer.status;
-      response.end(isOdd(url) ? '{}' : await answer.text());
-    }).listen(0, '127.0.0.1');
-    try {
-      await once(registry, 'listening');
-      const { port } = registry.address() as AddressInfo;
-      const env = {
-        SCHEMA_REGISTRY_URL: `http://127.0.0.1:${port}`,
-        OUTBOX_RELAY_RETRY_UNCLEAR_ATTEMPTS: '1',
-      };
-      const recovered = await world.commandWith(env, 'recover', '--json');
-      expect(recovered.stderr).not.toContain('error');
-      expect(JSON.parse(recovered.stdout)).toMatchObject({ published: 0, deadLettered: 1 });
-    } finally {
-      registry.close();
-    }
+    registry.instead = (_, path) =>
+      path.includes(`/${world.topic}-test.ItemMoved/`) ? { status: 200, body: '{}' } : undefined;
+    const env = { SCHEMA_REGISTRY_URL: registry.url, OUTBOX_RELAY_RETRY_UNCLEAR_ATTEMPTS: '1' };
+    const recovered = await world.commandWith(env, 'recover', '--json');
+    expect(recovered.stderr).not.toContain('error');
+    expect(JSON.parse(recovered.stdout)).toMatchObject({ published: 0, deadLettered: 1 });
     const letters = await world.pool.query('select code from outbox.dead_letter');
     expect(letters.rows).toEqual([{ code: 'REGISTRY_ANSWER_INVALID' }]);
   });

@@ -1,7 +1,8 @@
 /** Standby, takeover, zombies, shutdown and outages, with real processes. */
 import { once } from 'node:events';
-import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { readTopics, stableRanges } from '../../../relay/audit/read-topics.ts';
 import { parseLsn } from '../../../relay/model/position.ts';
 import { kafkaClient, withAdmin } from '../../support/kafka.ts';
@@ -227,15 +228,15 @@ describe('an outage', () => {
 
   it('of the registry holds the stream until it is back, and never becomes a dead letter', async () => {
     await using world = await World.create();
-    await using proxy = await CuttableProxy.to(world.env.SCHEMA_REGISTRY_URL!);
+    await using proxy = await TcpProxy.before(world.env.SCHEMA_REGISTRY_URL!);
     const relay = world.startRelay(
       { RETRY_NOT_READY_AFTER_MS: 0, REGISTRY_TIMEOUT_MS: 500, REGISTRY_LATEST_TTL_MS: 0 },
-      { SCHEMA_REGISTRY_URL: proxy.url },
+      { SCHEMA_REGISTRY_URL: proxy.through(world.env.SCHEMA_REGISTRY_URL!) },
     );
     await relay.streaming();
     const ids = await world.write([{ key: 'k', seq: 0 }]);
     await world.read(ids);
-    proxy.cut();
+    proxy.shut();
     // What is known goes on, also when it has outlived its time; what was never fetched waits, and all behind it.
     for (let seq = 1; seq <= 3; seq++) {
       ids.push(...(await world.write([{ key: 'k', seq }])));
@@ -250,7 +251,7 @@ describe('an outage', () => {
       state: 'streaming',
       reason: expect.stringContaining('REGISTRY_UNAVAILABLE'),
     });
-    proxy.mend();
+    proxy.calm();
     const records = await world.read(ids);
     expect(records.map(idOf).filter((id) => ids.includes(id))).toEqual(ids);
     expect(records.map((record) => Number(itemOf(record).seq))).toEqual([0, 1, 2, 3, 4, 5]);
@@ -259,58 +260,3 @@ describe('an outage', () => {
     expect(rowCount).toBe(0);
   });
 });
-
-/** A TCP proxy before one server, which can be cut. */
-class CuttableProxy implements AsyncDisposable {
-  readonly url: string;
-  readonly #sockets: Set<Socket>;
-  readonly #server: ReturnType<typeof createServer>;
-  #isCut = false;
-
-  private constructor(url: string, server: ReturnType<typeof createServer>, sockets: Set<Socket>) {
-    this.url = url;
-    this.#server = server;
-    this.#sockets = sockets;
-    server.on('connection', (socket) => {
-      if (this.#isCut) socket.destroy();
-    });
-  }
-
-  static async to(target: string): Promise<CuttableProxy> {
-    const { hostname, port } = new URL(target);
-    const sockets = new Set<Socket>();
-    const server = createServer((socket) => {
-      const onward = createConnection({ host: hostname, port: Number(port) });
-      for (const end of [socket, onward]) {
-        sockets.add(end);
-        end.on('error', () => {});
-        end.on('close', () => {
-          sockets.delete(end);
-          socket.destroy();
-          onward.destroy();
-        });
-      }
-      socket.pipe(onward).pipe(socket);
-    });
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const url = new URL(target);
-    url.host = `127.0.0.1:${(server.address() as { port: number }).port}`;
-    return new CuttableProxy(url.href, server, sockets);
-  }
-
-  cut(): void {
-    this.#isCut = true;
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  mend(): void {
-    this.#isCut = false;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.cut();
-    this.#server.close();
-    await once(this.#server, 'close');
-  }
-}

@@ -1,8 +1,6 @@
 /** Events that can never be published, each kind on real servers: set aside with its reason, and the stream goes on. */
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RegistryGate } from '../../../harness/registry-gate.ts';
 import type { RelayProcess } from '../../../harness/relay-process.ts';
 import { createTopics, readTopics } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
@@ -22,7 +20,8 @@ const smallBytes = 2_000;
 
 let world: World;
 let relay: RelayProcess;
-let registry: Server;
+/** The real registry, but for one subject, for which it answers with something that is no schema. */
+let registry: RegistryGate;
 /** Topics beside the world's own: one that takes tombstones, one that takes only small records. */
 let compacted: string;
 let small: string;
@@ -41,8 +40,9 @@ beforeAll(async () => {
   // Without the constraints of ours, as a table of somebody else may be.
   await world.pool.query('create table public.poison as select * from outbox.event with no data');
   await world.pool.query('alter publication outbox_relay add table public.poison');
-  registry = await registryOddFor(oddSubject, world.env.SCHEMA_REGISTRY_URL!);
-  const { port } = registry.address() as AddressInfo;
+  registry = await RegistryGate.open(world.env.SCHEMA_REGISTRY_URL!);
+  registry.instead = (_, path) =>
+    path.includes(oddSubject) ? { status: 200, body: '{"what":"is this"}' } : undefined;
   relay = world.startRelay(
     {
       OUTBOX_TABLE: 'public.poison',
@@ -53,27 +53,15 @@ beforeAll(async () => {
       REGISTRY_LATEST_TTL_MS: 0,
       RETRY_UNCLEAR_ATTEMPTS: 2,
     },
-    { SCHEMA_REGISTRY_URL: `http://127.0.0.1:${port}` },
+    { SCHEMA_REGISTRY_URL: registry.url },
   );
   await relay.streaming();
 });
 
 afterAll(async () => {
   await world[Symbol.asyncDispose]();
-  registry.close();
-  registry.closeAllConnections();
+  await registry[Symbol.asyncDispose]();
 });
-
-/** The real registry, but for one subject, for which it answers with something that is no schema. */
-async function registryOddFor(subject: string, url: string): Promise<Server> {
-  const server = createServer(async (request, response) => {
-    if (request.url?.includes(subject)) return void response.writeHead(200).end('{"what":"is this"}');
-    const real = await fetch(`${url}${request.url}`);
-    response.writeHead(real.status).end(await real.text());
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return server;
-}
 
 async function emit(row: Partial<Row>): Promise<string> {
   const whole = {

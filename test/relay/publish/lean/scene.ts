@@ -2,6 +2,7 @@
 import { Kafka, logLevel } from 'kafkajs';
 import { pino } from 'pino';
 import type { Settings } from '../../../../harness/relay-process.ts';
+import type { TcpProxy } from '../../../../harness/tcp-proxy.ts';
 import type { Config } from '../../../../relay/config/config.ts';
 import { createKafka } from '../../../../relay/connect/kafka.ts';
 import type { OutboundRecord } from '../../../../relay/encode/record.ts';
@@ -13,14 +14,13 @@ import { servers } from '../../../support/servers.ts';
 import { unique } from '../../../support/unique.ts';
 import { configOf } from '../../settings.ts';
 import { recordOf } from '../records.ts';
-import type { CuttingProxy } from './cutting-proxy.ts';
 
 export type SceneOptions = {
   readonly partitions?: number;
   readonly brokers?: readonly string[];
   readonly settings?: Settings;
   /** Through which the publishers speak, but not the tail. */
-  readonly proxy?: CuttingProxy;
+  readonly proxy?: TcpProxy;
 };
 
 export class Scene implements AsyncDisposable {
@@ -30,11 +30,11 @@ export class Scene implements AsyncDisposable {
   /** As the relay makes it. */
   readonly kafka: Kafka;
   readonly tail: ProgressTail;
-  readonly #proxy: CuttingProxy | undefined;
+  readonly #proxy: TcpProxy | undefined;
   readonly #publishers: LeanPublisher[] = [];
   #events = 0;
 
-  private constructor(config: Config, topic: string, brokers: readonly string[], proxy?: CuttingProxy) {
+  private constructor(config: Config, topic: string, brokers: readonly string[], proxy?: TcpProxy) {
     this.config = config;
     this.topic = topic;
     this.brokers = brokers;

@@ -1,32 +1,32 @@
 /** What an unclear end of each step leaves behind, and that fence, claim and resend then give each event exactly once. */
 import { describe, expect, test } from 'vitest';
+import { type ExchangeFault, type KafkaApi, TcpProxy } from '../../../../harness/tcp-proxy.ts';
 import type { RelayError } from '../../../../relay/errors.ts';
 import { readCommitted } from '../../../support/kafka.ts';
 import { servers } from '../../../support/servers.ts';
-import { apiKeys, CuttingProxy, type Fault } from './cutting-proxy.ts';
 import { Scene } from './scene.ts';
 
 type Case = {
   readonly name: string;
-  readonly apiKey: number;
-  readonly fault: Fault;
+  readonly api: KafkaApi;
+  readonly fault: ExchangeFault;
   /** Whether the transaction counts, although nobody said so. */
   readonly isCommitted: boolean;
 };
 
 const cases: Case[] = [
-  { name: 'a Produce request is lost', apiKey: apiKeys.produce, fault: 'request', isCommitted: false },
-  { name: 'the answer to Produce is lost', apiKey: apiKeys.produce, fault: 'answer', isCommitted: false },
-  { name: 'Produce is not answered in time', apiKey: apiKeys.produce, fault: 'silence', isCommitted: false },
-  { name: 'an EndTxn request is lost', apiKey: apiKeys.endTxn, fault: 'request', isCommitted: false },
-  { name: 'the answer to EndTxn is lost', apiKey: apiKeys.endTxn, fault: 'answer', isCommitted: true },
-  { name: 'EndTxn is not answered in time', apiKey: apiKeys.endTxn, fault: 'silence', isCommitted: true },
+  { name: 'a Produce request is lost', api: 'Produce', fault: 'request', isCommitted: false },
+  { name: 'the answer to Produce is lost', api: 'Produce', fault: 'answer', isCommitted: false },
+  { name: 'Produce is not answered in time', api: 'Produce', fault: 'silence', isCommitted: false },
+  { name: 'an EndTxn request is lost', api: 'EndTxn', fault: 'request', isCommitted: false },
+  { name: 'the answer to EndTxn is lost', api: 'EndTxn', fault: 'answer', isCommitted: true },
+  { name: 'EndTxn is not answered in time', api: 'EndTxn', fault: 'silence', isCommitted: true },
 ];
 
-describe.each(cases)('when $name', ({ apiKey, fault, isCommitted }) => {
+describe.each(cases)('when $name', ({ api, fault, isCommitted }) => {
   test('the outcome is called uncertain, and the progress tells what to resend', async () => {
     const { brokers } = await servers();
-    await using proxy = await CuttingProxy.open(brokers[0] ?? '');
+    await using proxy = await TcpProxy.before(`kafka://${brokers[0]}`, true);
     await using scene = await Scene.open({
       partitions: 3,
       proxy,
@@ -37,7 +37,7 @@ describe.each(cases)('when $name', ({ apiKey, fault, isCommitted }) => {
 
     const first = await scene.publisher();
     await scene.publish(first, records('a'));
-    const happened = proxy.failNext(apiKey, fault);
+    const happened = proxy.failNext(api, fault);
     const failure: RelayError = await scene.publish(first, records('b')).then(
       () => Promise.reject(new Error('it did not fail')),
       (error) => error,
@@ -66,11 +66,11 @@ test.each(['request', 'answer'] as const)(
   'a connection that is lost before anything is sent (%s of AddPartitionsToTxn) is made again, and the producer goes on',
   async (fault) => {
     const { brokers } = await servers();
-    await using proxy = await CuttingProxy.open(brokers[0] ?? '');
+    await using proxy = await TcpProxy.before(`kafka://${brokers[0]}`, true);
     await using scene = await Scene.open({ proxy });
     const publisher = await scene.publisher();
     await scene.publish(publisher, [{ key: 'a' }]);
-    const happened = proxy.failNext(apiKeys.addPartitions, fault);
+    const happened = proxy.failNext('AddPartitionsToTxn', fault);
     await scene.publish(publisher, [{ key: 'b' }]);
     await happened;
     await scene.publish(publisher, [{ key: 'c' }]);
