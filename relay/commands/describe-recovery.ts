@@ -2,7 +2,8 @@
 import { formatLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { printable } from '../observe/printable.ts';
-import type { RecoverProgress, Recovery, Some } from '../recover/recover.ts';
+import type { RecoverProgress } from '../recover/options.ts';
+import type { Recovery, Some } from '../recover/report.ts';
 
 export function describeRecovery(recovery: Recovery): string[] {
   const { found, before, after, events, records, missing } = recovery;

@@ -1,18 +1,18 @@
 /** What is wrong with slot, progress and publication, found without changing anything. */
-import type { Admin, Kafka } from 'kafkajs';
-import type pg from 'pg';
+import type { Admin } from 'kafkajs';
 import { awaitProgress } from '../audit/await-progress.ts';
 import { findPublicationGap, readPublication } from '../capture/publication.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import { readSystem } from '../capture/system.ts';
-import type { Config } from '../config/config.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { readMarks } from '../ledger/bookkeeping.ts';
 import { readSnapshots, type Snapshots } from '../ledger/snapshots.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
+import type { Means } from '../session/hold.ts';
 import { compareLineage, type DatabaseState } from '../session/lineage.ts';
 import type { Known } from './gap.ts';
+import type { RecoverOptions } from './options.ts';
 import { parseSnapshot } from './snapshot.ts';
 
 export type Loss = {
@@ -31,12 +31,7 @@ export type Loss = {
   readonly snapshots: Snapshots;
 };
 
-export type Places = {
-  readonly config: Config;
-  readonly pool: pg.Pool;
-  readonly kafka: Kafka;
-  readonly admin: Admin;
-};
+export type Places = Means & { readonly admin: Admin };
 
 /** @throws RelayError SLOT_IN_USE while somebody streams from the slot; PUBLICATION_MISSING; POSTGRES_*, KAFKA_* */
 export async function lookForLoss(places: Places): Promise<Loss> {
@@ -44,7 +39,7 @@ export async function lookForLoss(places: Places): Promise<Loss> {
   const system = await readSystem(config);
   const marks = await readMarks(pool, config.slot);
   if (marks.isInRecovery)
-    throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that was not promoted yet');
+    throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that is not promoted yet');
   const publication = await readPublication(pool, config);
   const progress = await readProgress(places, system.systemIdentifier);
   const { slot, failure } = await lookAtSlot(places, marks.initialised || progress !== null);
@@ -80,22 +75,23 @@ export function knownOf({ publicationGap, progress, snapshots }: Loss): Known {
  */
 export function assertRecoverable(
   { found }: Loss,
-  {
-    isForced,
-    acceptsRewound,
-    skipsUnreadable,
-  }: { readonly isForced: boolean; readonly acceptsRewound: boolean; readonly skipsUnreadable: boolean },
+  options: Pick<RecoverOptions, 'isForced' | 'acceptsRewound' | 'skipsUnreadable'>,
 ): void {
-  for (const failure of found) if (!isRecoverable(failure, acceptsRewound)) throw failure;
+  for (const failure of found) if (!isRecoverable(failure, options)) throw failure;
   // Another history, or a row that cannot be read, may show only on the stream: the option itself is reason enough.
+  const { isForced, acceptsRewound, skipsUnreadable } = options;
   if (found.length === 0 && !isForced && !acceptsRewound && !skipsUnreadable)
     throw new RelayError(
       'CONFIG_INVALID',
-      'recover: nothing is lost: slot, progress and publication belong together; --skip-unreadable passes over a row that stops the relay with ROW_UNREADABLE, --force compares the table with Kafka all the same',
+      'recover: nothing is lost: slot, progress and publication belong together. To skip a row that stops the relay with ROW_UNREADABLE, add --skip-unreadable. To compare the table with Kafka anyway, add --force',
     );
 }
 
-function isRecoverable({ entry }: RelayError, acceptsRewound: boolean): boolean {
+/** Whether a recovery puts right what makes a relay refuse to start. */
+export function isRecoverable(
+  { entry }: RelayError,
+  { acceptsRewound }: Pick<RecoverOptions, 'acceptsRewound'>,
+): boolean {
   return entry.recover === 'always' || (entry.recover === '--accept-rewound' && acceptsRewound);
 }
 

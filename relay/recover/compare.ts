@@ -1,0 +1,73 @@
+/** Compares the table, as a snapshot shows it, with what Kafka and the dead letters have. Changes nothing. */
+import type pg from 'pg';
+import { assertVisible } from '../audit/read-topics.ts';
+import type { Unreadable } from '../capture/transaction.ts';
+import type { Config } from '../config/config.ts';
+import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
+import { type AbsentEvent, order } from './gap.ts';
+import { type Decided, readLetters } from './letters.ts';
+import { knownOf, type Loss, type Places } from './loss.ts';
+import type { RecoverOptions } from './options.ts';
+import { readPublished } from './published.ts';
+import { type Gap, readGap } from './read-gap.ts';
+import { findUnreadable } from './unreadable.ts';
+
+export type Compared = {
+  readonly gap: Gap;
+  readonly missing: readonly AbsentEvent[];
+  readonly unreadable: ReadonlyMap<string, Unreadable>;
+  readonly records: number;
+};
+
+/** These hold what was decided of events. */
+const tablesOfDecisions = [
+  'outbox.dead_letter',
+  'outbox.parked_key',
+  'outbox.key_release',
+  'outbox.progress',
+] as const;
+
+/** @param client with the snapshot open, in which the table is read */
+export async function compare(
+  client: pg.Client,
+  decided: Decided,
+  { config, onProgress, unjudged }: RecoverOptions,
+  { kafka, admin, pool }: Places,
+  loss: Loss,
+): Promise<Compared> {
+  const published = await readPublished({
+    config,
+    kafka,
+    admin,
+    onProgress: (done, total) => onProgress({ stage: 'topics', done, total }),
+  });
+  const gap = await readGap({
+    config,
+    client,
+    published,
+    letters: await readLetters(config, decided),
+    known: knownOf(loss),
+    coveredMs: loss.snapshots.coveredMs,
+    onProgress: (done) => onProgress({ stage: 'table', done }),
+  });
+  const { absent } = gap;
+  // A listing leaves out what may not be seen, and what may not be seen is not absent.
+  const hidden = [...absent.missing, ...absent.expired, ...absent.unjudged].flatMap(({ topic }) =>
+    topic === undefined || published.topics.has(topic) ? [] : [topic],
+  );
+  await assertVisible(admin, hidden);
+  const missing = unjudged === 'publish' ? [...absent.missing, ...absent.unjudged] : absent.missing;
+  const unreadable = await findUnreadable(config, client, missing, (done) =>
+    onProgress({ stage: 'rows', done, total: missing.length }),
+  );
+  await assertOutboxShown(pool, config);
+  return { gap, records: published.records, missing: order(missing), unreadable };
+}
+
+/**
+ * Hidden rows count as absent, and the progress would pass over their events. The transaction of the snapshot is still
+ * open.
+ */
+export function assertOutboxShown(pool: pg.Pool, config: Config): Promise<void> {
+  return assertRowsShown(pool, config, [config.outbox.table, ...tablesOfDecisions]);
+}

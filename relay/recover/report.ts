@@ -1,0 +1,153 @@
+/** What a recovery found, did, or leaves a person to decide, as data. */
+import type { ErrorCode } from '../errors.ts';
+import type { Progress } from '../model/progress.ts';
+import type { Compared } from './compare.ts';
+import { type AbsentEvent, countUncertainKeys, eventMs, type Reason } from './gap.ts';
+import { knownOf, type Loss } from './loss.ts';
+import type { RecoverOptions } from './options.ts';
+import type { Gap } from './read-gap.ts';
+import { nameOf, shownId } from './unreadable.ts';
+
+/** Some events: how many, the first of their ids, and from when they are. */
+export type Some = {
+  readonly count: number;
+  readonly ids: readonly string[];
+  readonly from: string | null;
+  readonly until: string | null;
+};
+
+export type Recovery = {
+  readonly found: readonly { readonly code: ErrorCode; readonly message: string }[];
+  readonly outcome: 'dry-run' | 'refused' | 'recovered';
+  /** What a person has to decide first, with the option that does. */
+  readonly doubts: readonly string[];
+  readonly before: Progress | null;
+  readonly after: Progress | null;
+  /** Where the new slot begins, or an old one will go on; null in a dry run. */
+  readonly slotLsn: string | null;
+  /** Whether the slot that was there can be used, and stays. */
+  readonly keepsSlot: boolean;
+  readonly events: number;
+  readonly records: number;
+  readonly missing: Some;
+  /** Of the missing ones, those whose rows Postgres cannot give as text. */
+  readonly unreadable: Some;
+  /** How the missing events of one key are ordered: by commit, by writing, or nothing is to be ordered. */
+  readonly order: 'commit' | 'writing' | 'none';
+  /** Keys for which that order is not certain. */
+  readonly uncertainKeys: number;
+  readonly unjudged: Some;
+  readonly expired: Some;
+  readonly beforeFirstStart: Some;
+  readonly withoutId: number;
+  readonly repeated: number;
+  /** Dead letters that a relay closed to read their events again and never did; the table has those no more. */
+  readonly reopened: number;
+  /** When rows may have been removed from the table that were never published; null where the table reaches back far enough. */
+  readonly notCovered: { readonly from: string | null; readonly until: string } | null;
+  readonly published: number;
+  readonly deadLettered: number;
+};
+
+/** Of an event that is in neither Kafka nor the dead letters. */
+const reasons: Readonly<Record<Reason, string>> = {
+  'unknown-start':
+    'were committed when the relay kept no record of it: before it first started, and never to be published, or later; or what was not published then was given up with `adopt` or `--unjudged skip`',
+  contradiction:
+    'count as published or set aside, but a topic of which nothing was removed does not have them: was it made anew, or did a person discard them',
+  removed: 'may have been published and removed from Kafka since, or never have been published',
+};
+
+/** Most ids of each kind that are shown. */
+const idsShown = 20;
+
+/** What a person has to decide first. */
+export function doubtsOf(
+  { gap, missing, unreadable }: Compared,
+  { acceptsWritingOrder, skipsUnreadable, unjudged }: RecoverOptions,
+): string[] {
+  const doubts: string[] = [];
+  const uncertain = countUncertainKeys(missing);
+  if (uncertain > 0 && !acceptsWritingOrder)
+    doubts.push(
+      `of ${uncertain} keys, events of several transactions are missing, and Postgres did not keep when those were committed (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was not then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is that of the commits if writers hold a lock on the aggregate`,
+    );
+  const [first, ...others] = missing.filter((event) => unreadable.has(nameOf(event)));
+  if (first !== undefined && !skipsUnreadable)
+    doubts.push(
+      `ROW_UNREADABLE: event ${shownId(first)}${others.length === 0 ? '' : ` and ${others.length} others`}: ${unreadable.get(nameOf(first))!.message}: --skip-unreadable makes a dead letter of each such row and publishes the rest`,
+    );
+  if (unjudged === 'refuse')
+    for (const [reason, count] of Object.entries(gap.reasons) as [Reason, number][])
+      if (count > 0) doubts.push(`${count} events ${reasons[reason]}: --unjudged publish or --unjudged skip`);
+  return doubts;
+}
+
+/** @param done what differs from a comparison that changed nothing */
+export function reportOf(
+  compared: Compared,
+  loss: Loss,
+  options: RecoverOptions,
+  done: Pick<Recovery, 'outcome'> & Partial<Recovery>,
+): Recovery {
+  const { gap, missing, records, unreadable } = compared;
+  const { absent, events, withoutId, repeated } = gap;
+  const isTimed = missing.every(({ committedUs }) => committedUs !== null);
+  return {
+    found: loss.found.map(({ code, message }) => ({ code, message })),
+    doubts: doubtsOf(compared, options),
+    before: loss.progress,
+    after: null,
+    slotLsn: null,
+    keepsSlot: loss.slot !== undefined,
+    events,
+    records,
+    missing: some(missing),
+    unreadable: some(missing.filter((event) => unreadable.has(nameOf(event)))),
+    order: missing.length < 2 ? 'none' : isTimed ? 'commit' : 'writing',
+    uncertainKeys: countUncertainKeys(missing),
+    unjudged: some(absent.unjudged),
+    expired: some(absent.expired),
+    beforeFirstStart: some(absent.before),
+    withoutId,
+    repeated,
+    reopened: gap.unread.length,
+    notCovered: notCovered(gap, loss),
+    published: 0,
+    deadLettered: 0,
+    ...done,
+  };
+}
+
+function some(events: readonly AbsentEvent[]): Some {
+  let from = Number.POSITIVE_INFINITY;
+  let until = Number.NEGATIVE_INFINITY;
+  for (const event of events) {
+    const ms = eventMs(event);
+    if (ms === undefined) continue;
+    from = Math.min(from, ms);
+    until = Math.max(until, ms);
+  }
+  return {
+    count: events.length,
+    ids: events.slice(0, idsShown).map(shownId),
+    from: Number.isFinite(from) ? iso(from) : null,
+    until: Number.isFinite(until) ? iso(until) : null,
+  };
+}
+
+/**
+ * What was removed from the table, and was committed after what is known to be published, may be lost. Not from when the
+ * last progress was written, which a relay that lags does as well.
+ */
+function notCovered({ reachesBack, oldestMs, atMs }: Gap, loss: Loss): Recovery['notCovered'] {
+  if (reachesBack) return null;
+  const fromMs =
+    (knownOf(loss).covered === undefined ? null : loss.snapshots.coveredMs) ??
+    loss.progress?.last?.committedAtMs;
+  return { from: fromMs === undefined ? null : iso(fromMs), until: iso(oldestMs ?? atMs) };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}
