@@ -1,4 +1,4 @@
-/** Compares the table, as a snapshot shows it, with what Kafka and the dead letters have. Changes nothing. */
+/** Compares the table, as a snapshot shows it, with Kafka and the dead letters. Changes nothing. */
 import type pg from 'pg';
 import { assertVisible } from '../audit/read-topics.ts';
 import type { Unreadable } from '../capture/transaction.ts';
@@ -19,7 +19,7 @@ export type Compared = {
   readonly records: number;
 };
 
-/** These hold what was decided of events. */
+/** What was decided about events is in these. */
 const tablesOfDecisions = [
   'outbox.dead_letter',
   'outbox.parked_key',
@@ -27,7 +27,7 @@ const tablesOfDecisions = [
   'outbox.progress',
 ] as const;
 
-/** @param client with the snapshot open, in which the table is read */
+/** @param client has the snapshot open in which the table is read */
 export async function compare(
   client: pg.Client,
   decided: Decided,
@@ -51,7 +51,7 @@ export async function compare(
     onProgress: (done) => onProgress({ stage: 'table', done }),
   });
   const { absent } = gap;
-  // A listing leaves out what may not be seen, and what may not be seen is not absent.
+  // A listing leaves out topics that the role may not see, and their events are not absent.
   const hidden = [...absent.missing, ...absent.expired, ...absent.unjudged].flatMap(({ topic }) =>
     topic === undefined || published.topics.has(topic) ? [] : [topic],
   );

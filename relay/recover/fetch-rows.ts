@@ -1,6 +1,6 @@
 /**
- * Reads missing rows of the snapshot, so many at once as their bytes allow. A row over `publish.maxRowBytes` comes as it
- * would on the stream: without what is too large of it, which Postgres leaves out.
+ * Reads missing rows of the snapshot, as many at once as their bytes allow. A row over `publish.maxRowBytes` comes as it
+ * would on the stream: without its large columns, which Postgres leaves out.
  */
 import pg from 'pg';
 import type { CapturedRow, LeftOut, OutboxRow, Unreadable } from '../capture/transaction.ts';
@@ -17,15 +17,15 @@ import {
   valuesOf,
 } from './unreadable.ts';
 
-/** Of the rows fetched at once; one that may be larger comes alone. */
+/** Limit for the rows that are fetched at once; a larger row comes alone. */
 const fetchBytesMax = 16 * 1024 * 1024;
 const beginningCharacters = 1_000;
 
 type Sized = Place & { readonly [Role in keyof OutboxRow]: string | null };
 
 /**
- * @param unreadable by name, of the places those that Postgres cannot give as text
- * @returns the first of `places`, by name: one at least, and no more than the bytes allow
+ * @param unreadable the places that Postgres cannot convert to text, by name
+ * @returns the first of `places`, by name: at least one, and no more than the bytes allow
  * @throws RelayError POSTGRES_*
  */
 export async function fetchRows(
@@ -71,7 +71,7 @@ export async function fetchRows(
   return rows;
 }
 
-/** What can be read of a row that cannot be read whole. */
+/** Reads the readable columns of an unreadable row. */
 async function readRest(
   config: Config,
   client: pg.Client,

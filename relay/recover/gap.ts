@@ -1,18 +1,19 @@
 /**
- * Which events of the outbox table were never published, and in what order they are to be. Pure.
+ * Which events of the outbox table were never published, and in what order to publish them. Pure.
  *
- * The promise rests on the snapshot: the table is read as of exactly the position at which the new slot begins, so that an
- * event is either here or on the stream, and never both. And on the ids: what is in Kafka, or a dead letter, is never
- * published again, however often this is repeated.
+ * The promise rests on the snapshot: the table is read as of exactly the position at which the slot starts, so an event is
+ * either in the snapshot or on the stream, and never both. And it rests on the ids: an event that is in Kafka, or is a
+ * dead letter, is never published again, however often a recovery is repeated.
  *
- * What cannot be known is said, not guessed. Where Kafka has removed the beginning of a topic, an absent event may have
- * been published and removed: `judge`. And a table does not keep the order of commits: `order`.
+ * What cannot be known is reported, not guessed. If Kafka has removed the start of a topic, an absent event may have been
+ * published and removed (`judge`). And a table does not keep the order of the commits (`order`).
  *
- * What decides is when the transaction of a row was committed, by snapshots that the relay keeps in the database
- * (relay/ledger/snapshots.ts). Not by `created_at`, which the application fills: a business date, a time without zone, the
- * clock of another machine. Nor by the times of records in Kafka: topics are shared with other services, and an event that
- * was released or recovered late stands behind younger ones. Nor by when the last progress was written: a relay that lags
- * writes one now and publishes what was committed hours ago.
+ * The verdict depends on when the transaction of a row was committed, by snapshots that the relay keeps in the database
+ * (relay/ledger/snapshots.ts). Three other sources of time have each lost events:
+ * - `created_at`, which the application writes: a business date, a time without zone, the clock of another machine.
+ * - The times of records in Kafka: other services write to the same topics, and an event that was released or recovered
+ *   late stands behind younger ones.
+ * - The time of the last progress: a relay that lags writes one now, and publishes what was committed hours ago.
  */
 import { type Snapshot, visibility } from './snapshot.ts';
 
@@ -22,7 +23,7 @@ export type AbsentEvent = {
   /** Where the row is: the object id of its table, and its ctid. */
   readonly relation: string;
   readonly place: string;
-  /** Of the (sub)transaction that wrote it. */
+  /** Number of the (sub)transaction that wrote it. */
   readonly xid: string;
   /** The same with its epoch. */
   readonly wholeXid: bigint;
@@ -30,48 +31,48 @@ export type AbsentEvent = {
   readonly xidAge: number;
   /** Number of the statement within the transaction. */
   readonly command: number;
-  /** Microseconds since 1970; null where track_commit_timestamp is off, or was then. */
+  /** Microseconds since 1970; null if track_commit_timestamp is off, or was off then. */
   readonly committedUs: bigint | null;
-  /** Microseconds since 1970; null where the table has no such column. */
+  /** Microseconds since 1970; null if the table has no such column. */
   readonly createdUs: bigint | null;
-  /** undefined where the event routes to no allowed topic. */
+  /** undefined if the event routes to no allowed topic. */
   readonly topic: string | undefined;
   readonly key: string | null;
 };
 
-/** What the relay has kept of when events were committed; undefined where it is not known. */
+/** Snapshots that tell when events were committed; undefined if the relay kept none. */
 export type Known = {
-  /** What is visible was committed before the slot was first made. */
+  /** What is visible was committed before the slot was first created. */
   readonly first: Snapshot | undefined;
-  /** What is not visible came on the stream, or would have. */
+  /** What is not visible comes on the stream. */
   readonly streamed: Snapshot | undefined;
-  /** What is visible here, and not in `streamed`, was published or set aside. */
+  /** What is visible here, and not in `streamed`, was published or dead-lettered. */
   readonly covered: Snapshot | undefined;
 };
 
 /**
- * What of a topic can be seen.
- * - `whole`: Kafka has removed nothing of it.
- * - `since-covered`: its beginnings were removed, but of each partition something is left that was published before the
- *   snapshot `covered` was taken; so everything that was published later is left too. Or it is compacted, and has no record
- *   of the event's key, not even a tombstone, while it keeps those for longer than since that snapshot.
- * - `part`: records are gone that may have been any.
+ * How much of a topic is left.
+ * - `whole`: Kafka has removed nothing.
+ * - `since-covered`: the start is removed, but each partition still has something that was published before the snapshot
+ *   `covered` was taken, and so everything that was published later. Or the topic is compacted and has no record of the
+ *   event's key, not even a tombstone, and it keeps tombstones for longer than the time since that snapshot.
+ * - `part`: records are gone, and they may have been any.
  */
 export type Sight = 'whole' | 'since-covered' | 'part';
 
 /**
  * - `missing`: was never published.
- * - `before`: was committed before the relay first began, so it was never to be streamed.
- * - `expired`: was published and is removed from Kafka since.
- * - `unjudged`: for one of the reasons.
+ * - `before`: was committed before the first start of the relay, so it must not be published.
+ * - `expired`: was published, and has been removed from Kafka since.
+ * - `unjudged`: a person has to judge, for one of the reasons.
  */
 export type Judgement = 'missing' | 'before' | 'expired' | 'unjudged';
 
-/** Why a person has to judge. */
+/** Why nobody can tell from the data. */
 export type Reason =
-  /** Whether it came on the stream is not known: the relay kept no snapshot then, or somebody gave it up. */
+  /** Nobody knows whether it came on the stream: the relay kept no snapshot then, or a person gave it up. */
   | 'unknown-start'
-  /** It counts as published, and a topic of which nothing was removed does not have it. */
+  /** It counts as published, and a topic from which nothing was removed does not have it. */
   | 'contradiction'
   /** It was published and removed, or never published. */
   | 'removed';
@@ -92,36 +93,37 @@ export function judge(
   if (inCovered === 'visible')
     return sight === 'whole' ? { judgement: 'unjudged', reason: 'contradiction' } : { judgement: 'expired' };
   if (sight === 'whole') return { judgement: 'missing' };
-  // Had it been published, then after the snapshot was taken.
+  // If it had been published, that was after the snapshot, and its record would be left.
   if (sight === 'since-covered' && inCovered === 'hidden') return { judgement: 'missing' };
   return { judgement: 'unjudged', reason: 'removed' };
 }
 
-/** The latest that a Date can be; Postgres has later ones. */
+/** The latest time of a Date; Postgres has later ones. */
 const latestMs = 8.64e15;
 
-/** ms since 1970 of a time in µs; of the time of an event, the commit's where it is known. */
+/** A time in µs as ms since 1970; undefined if it is unknown or beyond a Date. */
 export function timeMs(timeUs: bigint | null): number | undefined {
   const ms = timeUs === null ? undefined : Number(timeUs / 1000n);
   return ms === undefined || ms > latestMs ? undefined : ms;
 }
 
+/** The commit time, if Postgres kept it, else what the row says. */
 export function eventMs({ committedUs, createdUs }: AbsentEvent): number | undefined {
   return timeMs(committedUs ?? createdUs);
 }
 
 /**
- * In the order in which they are published. By commit time where Postgres kept it: transactions whose commits did not
- * wait for one another may be a few microseconds apart the other way round in the WAL; those of writers that take turns
- * (on a lock, on a row) never are. Otherwise by the time the row was written, which is the same for writers that hold the
- * lock of an aggregate when they write its events, and may differ for others. Within a transaction by statement and row.
+ * Sorts into the order of publishing: by commit time if Postgres kept it, else by the time the row was written, and within
+ * a transaction by statement and row. Transactions whose commits did not wait for each other may be the other way round in
+ * the WAL, a few microseconds apart; those of writers that take turns (on a lock, on a row) never are. The order of
+ * writing equals the order of commits for writers that hold the lock of an aggregate when they write its events.
  */
 export function order(events: readonly AbsentEvent[]): AbsentEvent[] {
   return events.toSorted(
     (a, b) =>
       compare(a.committedUs ?? a.createdUs, b.committedUs ?? b.createdUs) ||
       Number(a.committedUs !== null) - Number(b.committedUs !== null) ||
-      // Those of equal commit times are of one transaction; its savepoints have xids of their own.
+      // Equal commit times mean one transaction; its savepoints have xids of their own.
       (a.committedUs === null ? b.xidAge - a.xidAge : 0) ||
       a.command - b.command ||
       compare(a.createdUs, b.createdUs) ||
@@ -135,15 +137,15 @@ function rowNumber(place: string): bigint {
   return (BigInt(page) << 16n) + BigInt(line);
 }
 
-/** What has no time comes first. */
+/** An unknown time comes first. */
 function compare(a: bigint | null, b: bigint | null): number {
   if (a === b) return 0;
   return a === null || (b !== null && a < b) ? -1 : 1;
 }
 
 /**
- * Keys of which events of several transactions are missing, where it is not known which of those was committed first.
- * Of one transaction the order is always known.
+ * Counts the keys that miss events of several transactions, if nobody knows which of these was committed first. Within
+ * one transaction the order is always known.
  */
 export function countUncertainKeys(events: readonly AbsentEvent[]): number {
   const transactions = new Map<string, Set<string>>();
@@ -157,7 +159,7 @@ export function countUncertainKeys(events: readonly AbsentEvent[]): number {
   return [...uncertain].filter((name) => transactions.get(name)!.size > 1).length;
 }
 
-/** Neighbours of one transaction, which are published together: those with the same commit time, else the same xid. */
+/** Groups neighbours of one transaction, which are published together: the same xid, or the same commit time. */
 export function transactionsOf(events: readonly AbsentEvent[]): AbsentEvent[][] {
   const groups: AbsentEvent[][] = [];
   let last: AbsentEvent | undefined;

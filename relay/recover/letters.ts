@@ -1,11 +1,11 @@
 /**
- * What the dead letters say at the progress that Kafka has, as a session of the relay would find it: whatever was decided
- * beyond it was decided by somebody who died before the commit, and is decided anew. Otherwise an event that was still to
- * be published when they died would wait behind a later one of its key.
+ * The dead letters as they were at the progress in Kafka, as a session of the relay would find them. Whatever was decided
+ * beyond the progress, a process decided that died before the commit, and it is decided again. Otherwise an event that was
+ * still to be published when the process died would wait behind a later one of its key.
  *
- * A session reads the events once more from the stream; here the table has them. So what the table does not have any more
- * stays set aside: the dead letter is all that is left of it. Where a session closed the dead letter, to read its event
- * again, and died before it did, it is opened again.
+ * A session reads these events again from the stream; a recovery reads them from the table. So an event that the table no
+ * longer has stays a dead letter, which is all that is left of it. If a session closed a dead letter to read its event
+ * again, and died before that, the recovery opens it again.
  */
 import type pg from 'pg';
 import { connectForAudit, readAll } from '../audit/read-table.ts';
@@ -26,19 +26,19 @@ import { isOfRecovery, type Progress } from '../model/progress.ts';
 import type { TopicKey } from '../refusals/parking.ts';
 import { idOfDigest } from './unreadable.ts';
 
-/** Up to where what was decided is committed. */
+/** The position up to which decisions are committed. */
 export type Decided = {
   readonly letters: Pick<Progress, 'slot' | 'endLsn' | 'partial' | 'systemIdentifier'>;
   readonly releases: Pick<Progress, 'slot' | 'endLsn' | 'systemIdentifier'>;
 };
 
-/** No position gets there. */
+/** No position reaches this. */
 const greatestLsn: Lsn = (1n << 64n) - 1n;
 
 /**
- * Without a progress in Kafka its copy in Postgres stands for it, which lags: what it does not cover nobody could act on.
- * A release that it does not cover may be published all the same, and so counts.
- * @param progress as Kafka has it; of one that a recovery made because there was none, only the part tells anything
+ * Without a progress in Kafka, its copy in Postgres counts, which lags: nobody could act on what it does not cover. A
+ * release that the copy does not cover may have been published, and so it counts.
+ * @param progress the one in Kafka. If a recovery wrote it because there was none, only its part means something
  * @throws RelayError POSTGRES_*
  */
 export async function readDecided(pool: pg.Pool, slot: string, progress: Progress | null): Promise<Decided> {
@@ -71,53 +71,53 @@ export async function readDecided(pool: pg.Pool, slot: string, progress: Progres
 }
 
 export type Letters = {
-  /** Ids of the events that are set aside. */
-  readonly aside: ReadonlySet<string>;
-  /** By id, where those are that are to be decided anew. */
+  /** Ids of the events that are dead letters. */
+  readonly deadLettered: ReadonlySet<string>;
+  /** Positions of the dead letters that are decided again, by id. */
   readonly undecided: ReadonlyMap<string, readonly Position[]>;
   /**
-   * Closed by a session that was to read their events again, and perhaps did not. By id the last one; where that is NULL
-   * by position, since no event without an id is ever published.
+   * Dead letters that a session closed to read their events again, and perhaps did not: the last one of each id. Those
+   * without an id stand under their position, since no event without an id is ever published.
    */
   readonly reread: ReadonlyMap<string, Position>;
-  /** Ids of the events that ever were set aside, as far as that is kept. */
+  /** Ids of all events that ever were dead letters, as far as Postgres still has these. */
   readonly all: ReadonlySet<string>;
 };
 
 /**
- * Not those that were resubmitted or released: they were written, or read, once more, and are in Kafka or missing like any
- * other.
+ * Leaves out events that were resubmitted or released: they were written or read again, and are in Kafka or missing like
+ * any other.
  * @throws RelayError POSTGRES_*
  */
 export async function readLetters(config: Config, { letters, releases }: Decided): Promise<Letters> {
   const all = new Set<string>();
-  const aside = new Set<string>();
+  const deadLettered = new Set<string>();
   const undecided = new Map<string, Position[]>();
   const reread = new Map<string, Position>();
   const client = await connectForAudit(config);
   try {
     await query(client, 'reading the dead letters', 'begin read only');
     const values = [...boundsOf(letters), formatLsn(releases.endLsn)];
-    await readAll<LetterRow>(client, 'reading the dead letters', selectAside, values, (rows) => {
-      for (const { eventId, digest, commit, ordinal, isAside, isUndecided, isOwn, isReread } of rows) {
+    await readAll<LetterRow>(client, 'reading the dead letters', selectLetters, values, (rows) => {
+      for (const { eventId, digest, commit, ordinal, isDeadLettered, isUndecided, isOwn, isReread } of rows) {
         const position = { commitLsn: parseLsn(commit), ordinal: Number(ordinal) };
         const id = eventId ?? idOfDigest(digest ?? `${commit}.${ordinal}`);
         all.add(id);
-        // A recovery that set the event aside once more did so at a later position; what came of that one counts.
+        // A recovery that refused the event again did so at a later position, and the outcome there counts.
         if (isReread && mayBeUnread(position, letters)) reread.set(id, position);
         else if (isOwn) reread.delete(id);
         if (isUndecided) undecided.set(id, [...(undecided.get(id) ?? []), position]);
-        else if (isAside) aside.add(id);
+        else if (isDeadLettered) deadLettered.add(id);
       }
     });
     await assertRowsShown(client, config, ['outbox.dead_letter']);
   } finally {
     await client.end();
   }
-  return { all, aside, undecided, reread };
+  return { all, deadLettered, undecided, reread };
 }
 
-/** The part that a recovery has published is not of the stream, and says nothing of what is. */
+/** A part that a recovery published is not of the stream, and tells nothing about the stream. */
 function mayBeUnread({ commitLsn, ordinal }: Position, { endLsn, partial }: Decided['letters']): boolean {
   const isOfStream: boolean = !isOfRecovery(partial);
   const from = partial !== null && isOfStream ? partial : { commitLsn: endLsn, ordinal: 0 };
@@ -129,7 +129,7 @@ type LetterRow = {
   digest: string | null;
   commit: string;
   ordinal: string;
-  isAside: boolean;
+  isDeadLettered: boolean;
   isUndecided: boolean;
   isOwn: boolean;
   isReread: boolean;
@@ -137,9 +137,9 @@ type LetterRow = {
 
 const isReread = `status = 'resubmitted' and context ? 'reread'`;
 
-const selectAside = `select event_id as "eventId", context #>> '{unreadable,idDigest}' as digest, commit_lsn::text as commit, ordinal,
+const selectLetters = `select event_id as "eventId", context #>> '{unreadable,idDigest}' as digest, commit_lsn::text as commit, ordinal,
        status in ('open', 'parked', 'discarded')
-         or (status = 'released' and ${isUncovered('released_lsn', '$6', '$5')}) as "isAside",
+         or (status = 'released' and ${isUncovered('released_lsn', '$6', '$5')}) as "isDeadLettered",
        (status in ('open', 'parked') or ${isReread}) and ${isBeyond} as "isUndecided",
        system_identifier = $5 as "isOwn",
        ${isReread} and system_identifier = $5 and commit_lsn < pg_current_wal_insert_lsn() as "isReread"
@@ -148,12 +148,12 @@ const selectAside = `select event_id as "eventId", context #>> '{unreadable,idDi
  order by commit_lsn, ordinal`;
 
 /**
- * Takes back the releases that are not committed, and those dead letters, with the waiting of the keys that they began.
- * What people asked for is asked again: its place in the stream may be lost.
- * @param letters of events that are to be published now
- * @param unread of events that nobody can read again; not parked, for their key waits no more
- * @returns the keys that wait
- * @throws RelayError PRODUCER_FENCED when another session has begun; POSTGRES_*
+ * Takes back what is not committed: releases, the given dead letters, and the parking of the keys that these parked.
+ * Requests to release are made again, since their place in the stream may be lost.
+ * @param letters dead letters of events that are published now
+ * @param unread dead letters of events that nobody can read again. They are opened and not parked: their key waits no more
+ * @returns the parked keys
+ * @throws RelayError PRODUCER_FENCED if another session has begun; POSTGRES_*
  */
 export function takeBack(
   pool: pg.Pool,

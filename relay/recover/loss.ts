@@ -20,13 +20,13 @@ export type Loss = {
   readonly found: readonly RelayError[];
   /** Set if the publication is not the one that the slot has streamed through. */
   readonly publicationGap: RelayError | undefined;
-  /** As Kafka has it now. */
+  /** The progress in Kafka now. */
   readonly progress: Progress | null;
   /** Identity of the publication now. */
   readonly publication: string;
-  /** The slot as it is, where it can be used. */
+  /** The slot, if it can be used. */
   readonly slot: SlotState | undefined;
-  /** WAL position when that was looked at. */
+  /** WAL position at that time. */
   readonly walLsn: Lsn;
   readonly snapshots: Snapshots;
 };
@@ -70,8 +70,8 @@ export function knownOf({ publicationGap, progress, snapshots }: Loss): Known {
 }
 
 /**
- * @throws RelayError CONFIG_INVALID when there is nothing to recover from; LINEAGE_OTHER_DATABASE always, and
- * LINEAGE_REWOUND unless it is accepted: this database cannot answer what Kafka holds.
+ * @throws RelayError CONFIG_INVALID if nothing is wrong; LINEAGE_OTHER_DATABASE always, and LINEAGE_REWOUND unless it is
+ * accepted: this database cannot tell what was published.
  */
 export function assertRecoverable(
   { found }: Loss,
@@ -127,7 +127,7 @@ async function readProgress(
     topic: progressTopic,
     slot: config.slot,
     systemIdentifier,
-    // No progress gets there, so the topic is read to its present end.
+    // No progress reaches this, so the topic is read to its present end.
     reach: BigInt(Number.MAX_SAFE_INTEGER) << 10n,
     waitMs: 0,
     stallMs: transactionTimeoutMs,

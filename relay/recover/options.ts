@@ -1,4 +1,4 @@
-/** What a person decides about a recovery beforehand, and what they see of it while it runs. */
+/** What a person decides about a recovery in advance, and what they see of it while it runs. */
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 
@@ -6,15 +6,15 @@ export type RecoverOptions = {
   readonly config: Config;
   readonly log: Logger;
   readonly isDryRun: boolean;
-  /** Go on also where nothing is found to be wrong. */
+  /** Compare although nothing is found to be wrong. */
   readonly isForced: boolean;
-  /** Go on although Kafka holds events that this database has lost. */
+  /** Recover although Kafka holds events that this database has lost. */
   readonly acceptsRewound: boolean;
-  /** Publish in the order of writing where that of the commits is not known. */
+  /** Publish in the order of writing if the order of the commits is not known. */
   readonly acceptsWritingOrder: boolean;
-  /** Make a dead letter of each row that Postgres cannot give as text. */
+  /** Make a dead letter of each row that Postgres cannot convert to text. */
   readonly skipsUnreadable: boolean;
-  /** What to do with events that may have been published and removed from Kafka since. */
+  /** What happens to events of which nobody can tell whether they were published. */
   readonly unjudged: 'refuse' | 'publish' | 'skip';
   readonly onProgress: (progress: RecoverProgress) => void;
 };
@@ -22,6 +22,6 @@ export type RecoverOptions = {
 export type RecoverProgress = {
   readonly stage: 'slot' | 'topics' | 'table' | 'rows' | 'publishing';
   readonly done: number;
-  /** undefined where it is not known beforehand. */
+  /** undefined if it is not known in advance. */
   readonly total?: number;
 };

@@ -1,4 +1,4 @@
-/** What Kafka holds of the events: their ids, of which topics it has removed something, and what that can have been. */
+/** What Kafka holds: the ids of events, and for each topic what it may have removed. */
 import type { Admin, Kafka } from 'kafkajs';
 import { type Compacted, findCompacted } from '../audit/compacted.ts';
 import { EventIndex } from '../audit/event-index.ts';
@@ -15,20 +15,20 @@ import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
 
 export type Published = {
-  /** Ids that a record names, with when the first record says that its event was committed. */
+  /** Ids in records, each with the commit time in its first record. */
   readonly ids: EventIndex;
   readonly records: number;
-  /** Those that were read. */
+  /** Topics that were read. */
   readonly topics: ReadonlySet<string>;
-  /** Topics of which something was removed: of each, its trimmed partitions as `ids` numbers them. */
+  /** Topics from which something was removed, each with its trimmed partitions as `ids` numbers them. */
   readonly removed: ReadonlyMap<string, readonly number[] | 'compacted'>;
-  /** Of compacted topics that are not trimmed, the keys that a record is left of, whoever wrote it. */
+  /** For compacted topics that are not trimmed: the keys that still have a record, whoever wrote it. */
   readonly keys: ReadonlyMap<string, CompactedKeys>;
 };
 
 export type CompactedKeys = {
   readonly keys: ReadonlySet<string>;
-  /** How long a tombstone stays at least, ms. */
+  /** How long the topic keeps a tombstone at least, ms. */
   readonly tombstonesKeptMs: number;
 };
 
@@ -39,12 +39,12 @@ export type PublishedOptions = {
   readonly onProgress: (done: number, total: number) => void;
 };
 
-/** Beyond the longest an abandoned transaction stays open; the broker looks for those every 10 s. */
+/** An abandoned transaction stays open a little longer than its timeout: the broker looks for those every 10 s. */
 const stallMarginMs = 30_000;
 
 /**
- * Reads all topics that events may be in, up to their ends as of now, under `read_committed`. To be called when every
- * predecessor is fenced: what they wrote is committed or aborted by then.
+ * Reads all topics that may hold events, up to their present ends, under `read_committed`. Call it once every predecessor
+ * is fenced: by then, what they wrote is committed or aborted.
  * @throws RelayError KAFKA_*
  */
 export async function readPublished(options: PublishedOptions): Promise<Published> {
@@ -55,10 +55,10 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
   const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
   const trimmed = ranges.filter(({ low }) => low > 0n);
   const numbers = new Map(trimmed.map(({ topic, partition }, index) => [`${topic}/${partition}`, index + 1]));
-  // Without the right to read the settings, each topic may be compacted, and cannot be taken for whole.
+  // Without the right to read the settings, every topic may be compacted, and none counts as whole.
   const compacted = await findCompacted(admin, topics);
   const keys = keysOf(compacted ?? new Map(), trimmed);
-  /** Topics that Kafka removed something of under way. */
+  /** Topics from which Kafka removed something while they were read. */
   const trimmedMeanwhile = new Set<string>();
   const ids = new EventIndex();
   const total = offsetCount(ranges);
@@ -88,7 +88,7 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
   return { ids, records, topics: new Set(topics), removed, keys };
 }
 
-/** No partition has this number, so nothing of it is ever found. */
+/** No partition has this number, so the topic never counts as seen. */
 const unseen = -1;
 
 function keysOf(compacted: Compacted, trimmed: readonly PartitionRange[]) {

@@ -1,4 +1,4 @@
-/** Compares the table, as of one snapshot, with what Kafka and the dead letters hold. Reads only. */
+/** Reads the table as of one snapshot, and looks each event up in Kafka and the dead letters. */
 import pg from 'pg';
 import { readAll } from '../audit/read-table.ts';
 import type { Config } from '../config/config.ts';
@@ -32,26 +32,26 @@ import {
 } from './unreadable.ts';
 
 export type Gap = {
-  /** Rows of the snapshot. */
+  /** Number of rows in the snapshot. */
   readonly events: number;
   /** Time of the snapshot, ms since 1970 by the clock of the database. */
   readonly atMs: number;
-  /** By the row, of the oldest there is; null where there is none, or no such column. */
+  /** What the oldest row says; null if there is none, or no such column. */
   readonly oldestMs: number | null;
-  /** Whether Postgres keeps the times of commits now. */
+  /** Whether Postgres keeps commit times now. */
   readonly hasCommitTimes: boolean;
   /** The snapshot, as Postgres prints it. */
   readonly snapshot: string;
-  /** Whether the table still has a row that was published: nothing younger was removed with it. */
+  /** Whether the table still has a row that was published; then nothing younger was deleted. */
   readonly reachesBack: boolean;
   readonly absent: Readonly<Record<Judgement, readonly AbsentEvent[]>>;
-  /** How many are unjudged for which reason. */
+  /** Number of unjudged events by reason. */
   readonly reasons: Readonly<Record<Reason, number>>;
-  /** Dead letters whose events are decided anew. */
+  /** Dead letters whose events are decided again. */
   readonly undecided: readonly Position[];
-  /** Dead letters that were closed to be read again, whose events are in neither the table nor Kafka. */
+  /** Dead letters that were closed to read their events again, which are in neither the table nor Kafka. */
   readonly unread: readonly Position[];
-  /** Rows without an id, of which nobody can say whether they were published. */
+  /** Rows without an id; nobody can tell whether these were published. */
   readonly withoutId: number;
   /** Further rows of an absent id; the latest row counts. */
   readonly repeated: number;
@@ -59,7 +59,7 @@ export type Gap = {
 
 export type ReadGapOptions = {
   readonly config: Config;
-  /** In a repeatable read transaction. */
+  /** Has a repeatable read transaction open. */
   readonly client: pg.Client;
   readonly published: Published;
   readonly letters: Letters;
@@ -100,7 +100,7 @@ export async function readGap(options: ReadGapOptions): Promise<Gap> {
     await readAll<Row>(client, 'reading the outbox table', text, [], async (some) => {
       for (const row of await read(some))
         if (row.id === null) collected.withoutId += 1;
-        else collected.note(row, row.id, published.ids.find(row.id), letters.aside.has(row.id));
+        else collected.note(row, row.id, published.ids.find(row.id), letters.deadLettered.has(row.id));
       collected.events += some.length;
       onProgress(collected.events);
     });
@@ -110,7 +110,7 @@ export async function readGap(options: ReadGapOptions): Promise<Gap> {
   const whole = await attempt(client, () =>
     collect(selectRows(config, hasCommitTimes, names), async (rows) => rows),
   );
-  // Names that are not text end the whole read. So once more: the places first, and the names of those that have some.
+  // A name that is not text ends the whole read. So read again: first the places, then the names that can be read.
   const collected =
     'result' in whole
       ? whole.result
@@ -120,7 +120,7 @@ export async function readGap(options: ReadGapOptions): Promise<Gap> {
 
 type Names = Pick<Row, 'id' | 'aggregatetype' | 'type' | 'key'>;
 
-/** What cannot be read is not there; an id that cannot has its digest instead. */
+/** Leaves out what cannot be read, and puts a digest in place of an unreadable id. */
 async function withNames(config: Config, client: pg.Client, rows: readonly Row[]): Promise<Row[]> {
   const text = `select tableoid::text as relation, ctid::text as place, ${selectNames(config).join()} ${fromPlaces(config)}`;
   const names = new Map<string, Names>();
@@ -151,11 +151,11 @@ class Collected {
   #oldestMs = Number.POSITIVE_INFINITY;
   readonly #use: ReadGapOptions;
   readonly #router: Router;
-  /** Of the snapshot. */
+  /** The first transaction number that the snapshot does not show. */
   readonly #xmax: bigint;
-  /** When it was taken, by the clock of the database. */
+  /** When the snapshot was taken, by the clock of the database. */
   readonly #atMs: number;
-  /** Partitions, as `published.ids` numbers them, with something left from before `covered` was taken. */
+  /** Partitions, as `published.ids` numbers them, that still have something from before `covered` was taken. */
   readonly #seenSince = new Set<number>();
   readonly #absent = new Map<string, AbsentEvent>();
 
@@ -166,8 +166,8 @@ class Collected {
     this.#xmax = xmax;
   }
 
-  /** @param record its entry in `published.ids` */
-  note(row: Row, id: string, record: number | undefined, isAside: boolean): void {
+  /** @param record the entry in `published.ids` */
+  note(row: Row, id: string, record: number | undefined, isDeadLetter: boolean): void {
     const xid = wholeXid(row.xid, this.#xmax);
     const createdUs = row.createdUs === null ? null : BigInt(row.createdUs);
     this.#oldestMs = Math.min(this.#oldestMs, timeMs(createdUs) ?? Number.POSITIVE_INFINITY);
@@ -175,7 +175,7 @@ class Collected {
     const isCovered = covered !== undefined && visibility(xid, covered) === 'visible';
     if (isCovered || record !== undefined) this.#reachesBack = true;
     if (record !== undefined && isCovered) this.#noteSeen(id, record);
-    if (record !== undefined || isAside) return;
+    if (record !== undefined || isDeadLetter) return;
     const event: AbsentEvent = {
       id,
       relation: row.relation,
@@ -191,11 +191,11 @@ class Collected {
     };
     const other = this.#absent.get(id);
     if (other !== undefined) this.#repeated += 1;
-    // A refused event that somebody corrected and resubmitted: the later row is the corrected one.
+    // A person corrected a refused event and resubmitted it: the later row is the corrected one.
     if (other === undefined || event.xidAge <= other.xidAge) this.#absent.set(id, event);
   }
 
-  /** An event that was once set aside may have been released long after it was covered, and its record be a late one. */
+  /** An event that was once dead-lettered may have been released long after it was covered, so its record proves nothing. */
   #noteSeen(id: string, record: number): void {
     const { published, letters, coveredMs } = this.#use;
     if (coveredMs === null || letters.all.has(id)) return;
@@ -203,7 +203,7 @@ class Collected {
       this.#seenSince.add(published.ids.topic(record));
   }
 
-  /** An event that goes to no topic would be a dead letter: it cannot be in one, and so cannot be removed from one. */
+  /** An event that routes to no topic would be a dead letter: no topic has it, and none can have removed it. */
   #sight({ topic, key }: AbsentEvent): Sight {
     const removed = topic === undefined ? undefined : this.#use.published.removed.get(topic);
     if (removed === undefined) return 'whole';
@@ -229,7 +229,7 @@ class Collected {
     for (const event of this.#absent.values()) {
       const letters = this.#use.letters.undecided.get(event.id) ?? [];
       undecided.push(...letters);
-      // One that was set aside was not published, whatever Kafka has removed.
+      // A dead letter was not published, whatever Kafka has removed.
       const verdict =
         letters.length > 0
           ? ({ judgement: 'missing' } as const)
@@ -270,7 +270,7 @@ function selectNames({ outbox }: Config): string[] {
 function selectRows({ outbox }: Config, hasCommitTimes: boolean, names: readonly string[]): string {
   const { createdAt } = outbox.columns;
   const column = pg.escapeIdentifier;
-  // The application may write any time: one that is infinite is none, and the latest there are do not fit a bigint.
+  // The application may write any time. An infinite one counts as none, and the latest ones do not fit a bigint.
   const us = (time: string) =>
     `case when isfinite(${time}) then trunc(extract(epoch from ${time}) * 1000000)::text end`;
   return `select ${names.map((name) => `${name}, `).join('')} tableoid::text as relation, ctid::text as place, xmin::text as xid, age(xmin) as "xidAge", cmin::text as command,

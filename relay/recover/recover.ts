@@ -1,20 +1,20 @@
 /**
- * From a lost slot, or events that a slot left out, to a relay that can go on. The steps, and what a death after each
- * leaves behind:
+ * Publishes what a lost slot, or a slot that skipped events, left out, so that a relay can go on. The steps, and what a
+ * death after each leaves behind:
  *
- * 1. Look at what is wrong; nothing is changed.
- * 2. Take a position, and the snapshot of the database exactly there, by making a slot. Where the old one is lost, the new
- *    one takes its place: the progress in Kafka still ends before it, so that every relay refuses to start
- *    (LINEAGE_SLOT_AHEAD) and this begins anew. Where the old one can be used it stays as it is, for its WAL is the only
- *    place that knows the order of commits, and a refusal must leave it: the slot made beside it is a temporary one.
+ * 1. Look at what is wrong. Nothing changes.
+ * 2. Create a slot, which gives a position and the snapshot of the database exactly there. If the old slot is lost, the
+ *    new one replaces it. The progress in Kafka still ends before it, so every relay refuses to start
+ *    (LINEAGE_SLOT_AHEAD) until a recovery has ended. If the old slot can be used, it stays: only its WAL has the order
+ *    of the commits, and a recovery that refuses must leave it. The slot created beside it is temporary.
  * 3. Hold the slot and fence every predecessor, as a relay does. From here on nobody else publishes.
- * 4. Read what is in Kafka; compare it with the snapshot. Doubt ends it here: a new slot is dropped again, an old one is
- *    untouched.
- * 5. Take back what was set aside or released and is not committed, and publish what is missing, under a progress that
- *    does not end it. Until it is ended no relay begins: a new slot is ahead of the progress, and of an old one this
- *    progress says so itself (RECOVERY_UNFINISHED). What a dead attempt has published is found in Kafka by the next one.
- * 6. Commit the progress that ends at the position: an old slot brings what is before it again, and it is passed over as
- *    published. Then the mark and the copies in Postgres.
+ * 4. Read Kafka and compare it with the snapshot. If a person must decide something first, stop here: a new slot is
+ *    dropped again, an old one is untouched.
+ * 5. Take back dead letters and releases that are not committed. Publish what is missing, under a progress that does not
+ *    end the recovery. Until it has ended no relay starts: a new slot is ahead of the progress, and for an old one the
+ *    progress itself says so (RECOVERY_UNFINISHED). The next attempt finds in Kafka what a dead one published.
+ * 6. Commit the progress that ends at the position. An old slot brings earlier transactions again, and the relay skips
+ *    them as published. Then write the mark and the copies in Postgres.
  */
 import type pg from 'pg';
 import {
@@ -51,15 +51,16 @@ import type { RecoverOptions } from './options.ts';
 import type { Gap } from './read-gap.ts';
 import { doubtsOf, type Recovery, reportOf } from './report.ts';
 
-/** For the acknowledgement to arrive. */
+/** For the acknowledgement to arrive; without it the next relay only reads some WAL again. */
 const flushTimeoutMs = 1_000;
 
-/** Whole scans of the table, where `database.statementTimeoutMs` is meant for bookkeeping. */
+/** For scans of the whole table; `database.statementTimeoutMs` is meant for bookkeeping. */
 const scanTimeoutMs = 3_600_000;
 
 /**
- * @throws RelayError CONFIG_INVALID when nothing is lost; SLOT_IN_USE while a relay runs; LINEAGE_OTHER_DATABASE; all that
- * a server may answer. Can be repeated after any of them, and after a death at any instant.
+ * Can be repeated after any failure, and after a death at any instant.
+ * @throws RelayError CONFIG_INVALID if nothing is lost; SLOT_IN_USE while a relay runs; LINEAGE_OTHER_DATABASE; and
+ * whatever a server answers
  */
 export async function recover(options: RecoverOptions): Promise<Recovery> {
   const { config, log } = options;
@@ -92,7 +93,7 @@ class Run {
     this.#loss = loss;
   }
 
-  /** The same comparison, as of now, and nothing written. */
+  /** Compares as of now, and writes nothing. */
   async show(): Promise<Recovery> {
     const client = await this.#openClient();
     try {
@@ -113,7 +114,7 @@ class Run {
     }
   }
 
-  /** In place of a slot that is lost. */
+  /** Replaces a slot that is lost. */
   async #renew(client: pg.Client): Promise<Recovery> {
     const slotLsn = await this.#takeSnapshot(client, renewSlotWithSnapshot);
     const recovery = await whileHoldingSlot(this.#places, (held) => this.#close(client, held, slotLsn));
@@ -129,7 +130,7 @@ class Run {
         held,
         await this.#takeSnapshot(client, temporarySlotWithSnapshot),
       );
-      // So that the next relay need not read it again. Without it, it does.
+      // So that the next relay need not read the WAL before it again.
       if (recovery.after !== null) {
         held.slot.capture.acknowledge(recovery.after.endLsn);
         await held.slot.capture.flush(flushTimeoutMs);
@@ -143,7 +144,7 @@ class Run {
     return openClient(this.#options.config, 'outbox-relay recover', scanTimeoutMs);
   }
 
-  /** The snapshot goes to `client`. @returns its position */
+  /** Opens the snapshot on `client`. @returns its position */
   async #takeSnapshot(
     client: pg.Client,
     makeSlot: (config: Config) => Promise<SlotWithSnapshot>,
@@ -233,14 +234,14 @@ class Run {
   }
 
   /**
-   * What the progress says of the stream until the gap is closed, so that no relay goes on before. Where there is none, or
-   * its end means nothing in a database that was rewound, it begins at the beginning: no slot of a relay does.
+   * The end of the stream that the progress names until the gap is closed, so that no relay starts before. If there is no
+   * progress, or its end means nothing because the database was rewound, it is 0: every slot of a relay is ahead of that.
    */
   #begin(claimed: Progress | null, fresh: Progress): Progress {
     return claimed === null || this.#options.acceptsRewound ? { ...fresh, endLsn: 0n } : claimed;
   }
 
-  /** What the progress says of positions means nothing in a database that was rewound. */
+  /** In a database that was rewound, the positions of the progress mean nothing. */
   #decided(progress: Progress | null): Promise<Decided> {
     const isOfStream = progress !== null && progress.endLsn > 0n;
     const { config, acceptsRewound } = this.#options;
@@ -248,7 +249,7 @@ class Run {
   }
 }
 
-/** What an adoption that died in between has left to do. */
+/** Finishes an adoption that died before it stored what it had committed. */
 function endAdoption(pool: pg.Pool, session: Session, claimed: Progress): Promise<void> {
   return inSession(pool, session, 'storing what was adopted', (client) => takeOver(client, claimed, null));
 }

@@ -1,4 +1,4 @@
-/** What a recovery found, did, or leaves a person to decide, as data. */
+/** What a recovery found and did, and what a person must decide first, as data. */
 import type { ErrorCode } from '../errors.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Compared } from './compare.ts';
@@ -8,7 +8,7 @@ import type { RecoverOptions } from './options.ts';
 import type { Gap } from './read-gap.ts';
 import { nameOf, shownId } from './unreadable.ts';
 
-/** Some events: how many, the first of their ids, and from when they are. */
+/** Some events: how many, the first of their ids, and the time they span. */
 export type Some = {
   readonly count: number;
   readonly ids: readonly string[];
@@ -19,49 +19,49 @@ export type Some = {
 export type Recovery = {
   readonly found: readonly { readonly code: ErrorCode; readonly message: string }[];
   readonly outcome: 'dry-run' | 'refused' | 'recovered';
-  /** What a person has to decide first, with the option that does. */
+  /** What a person must decide first, with the option that decides it. */
   readonly doubts: readonly string[];
   readonly before: Progress | null;
   readonly after: Progress | null;
-  /** Where the new slot begins, or an old one will go on; null in a dry run. */
+  /** Where the new slot starts, or where the stream of an old one goes on; null in a dry run. */
   readonly slotLsn: string | null;
-  /** Whether the slot that was there can be used, and stays. */
+  /** Whether the existing slot can be used, and stays. */
   readonly keepsSlot: boolean;
   readonly events: number;
   readonly records: number;
   readonly missing: Some;
-  /** Of the missing ones, those whose rows Postgres cannot give as text. */
+  /** The missing events whose rows Postgres cannot convert to text. */
   readonly unreadable: Some;
-  /** How the missing events of one key are ordered: by commit, by writing, or nothing is to be ordered. */
+  /** What orders the missing events of a key: their commits, or the writing of their rows. */
   readonly order: 'commit' | 'writing' | 'none';
-  /** Keys for which that order is not certain. */
+  /** Number of keys for which that order is uncertain. */
   readonly uncertainKeys: number;
   readonly unjudged: Some;
   readonly expired: Some;
   readonly beforeFirstStart: Some;
   readonly withoutId: number;
   readonly repeated: number;
-  /** Dead letters that a relay closed to read their events again and never did; the table has those no more. */
+  /** Dead letters that a relay closed to read their events again, and died; the table no longer has the events. */
   readonly reopened: number;
-  /** When rows may have been removed from the table that were never published; null where the table reaches back far enough. */
+  /** The time of rows that may have been deleted and never published; null if the table reaches back far enough. */
   readonly notCovered: { readonly from: string | null; readonly until: string } | null;
   readonly published: number;
   readonly deadLettered: number;
 };
 
-/** Of an event that is in neither Kafka nor the dead letters. */
+/** Completes `3 events …`: why nobody can tell whether these were published. */
 const reasons: Readonly<Record<Reason, string>> = {
   'unknown-start':
-    'were committed when the relay kept no record of it: before it first started, and never to be published, or later; or what was not published then was given up with `adopt` or `--unjudged skip`',
+    'were committed when the relay kept no record of it: either before its first start, and then must not be published, or later; or a person gave up what was unpublished then, with `adopt` or `--unjudged skip`',
   contradiction:
-    'count as published or set aside, but a topic of which nothing was removed does not have them: was it made anew, or did a person discard them',
-  removed: 'may have been published and removed from Kafka since, or never have been published',
+    'count as published or dead-lettered, but a topic from which nothing was removed does not have them: was the topic recreated, or did a person discard the events',
+  removed: 'either were published and have been removed from Kafka since, or were never published',
 };
 
-/** Most ids of each kind that are shown. */
+/** Number of ids shown of each kind. */
 const idsShown = 20;
 
-/** What a person has to decide first. */
+/** What a person must decide first. */
 export function doubtsOf(
   { gap, missing, unreadable }: Compared,
   { acceptsWritingOrder, skipsUnreadable, unjudged }: RecoverOptions,
@@ -70,7 +70,7 @@ export function doubtsOf(
   const uncertain = countUncertainKeys(missing);
   if (uncertain > 0 && !acceptsWritingOrder)
     doubts.push(
-      `of ${uncertain} keys, events of several transactions are missing, and Postgres did not keep when those were committed (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was not then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is that of the commits if writers hold a lock on the aggregate`,
+      `${uncertain} keys have missing events of several transactions, and Postgres did not keep the commit times (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was off then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is the order of the commits if writers lock the aggregate`,
     );
   const [first, ...others] = missing.filter((event) => unreadable.has(nameOf(event)));
   if (first !== undefined && !skipsUnreadable)
@@ -137,8 +137,8 @@ function some(events: readonly AbsentEvent[]): Some {
 }
 
 /**
- * What was removed from the table, and was committed after what is known to be published, may be lost. Not from when the
- * last progress was written, which a relay that lags does as well.
+ * Rows that were deleted from the table, and were committed after what is known to be published, may be lost. The time at
+ * which the last progress was written does not count: a relay that lags writes one too.
  */
 function notCovered({ reachesBack, oldestMs, atMs }: Gap, loss: Loss): Recovery['notCovered'] {
   if (reachesBack) return null;

@@ -1,12 +1,12 @@
-/** What a snapshot of Postgres says of a transaction by its number. Pure. */
+/** What a snapshot of Postgres tells about a transaction, by its number. Pure. */
 
-/** Transaction numbers with their epoch: they never come again. */
+/** Transaction numbers with their epoch, so that none comes twice. */
 export type Snapshot = {
-  /** All below are over. */
+  /** All below had ended. */
   readonly xmin: bigint;
-  /** This one and all above were not over. */
+  /** This one and all above had not ended. */
   readonly xmax: bigint;
-  /** Between the two: those that were running. */
+  /** The ones between that were running. */
   readonly running: ReadonlySet<bigint>;
 };
 
@@ -20,8 +20,8 @@ export function parseSnapshot(text: string): Snapshot {
 }
 
 /**
- * Whether a transaction that is known to be committed shows in the snapshot. `unclear` is a number between running ones: a
- * savepoint of a running transaction has a number of its own that the list lacks.
+ * Whether a committed transaction shows in the snapshot. `unclear` is a number between running ones: it may be of a
+ * savepoint of a running transaction, and the list does not have those.
  */
 export function visibility(xid: bigint, { xmin, xmax, running }: Snapshot): 'visible' | 'unclear' | 'hidden' {
   if (xid < xmin) return 'visible';
@@ -29,13 +29,12 @@ export function visibility(xid: bigint, { xmin, xmax, running }: Snapshot): 'vis
   return running.size === 0 ? 'visible' : 'unclear';
 }
 
-/** Numbers below are not of transactions: rows that initdb made or that an old server froze. */
+/** Lower numbers belong to no transaction, but to rows that initdb wrote or an old server froze. */
 const firstNormalXid = 3n;
 
 /**
- * A row keeps 32 bits of its number, for ever. Returns the greatest number with these bits below `xmax`, as every row of a
- * snapshot has one. Only a row that outlives 2^32 transactions (50 days at 1,000/s) is older than that says: it is then
- * taken for one of the last 2^32, as by Postgres itself.
+ * A row keeps only 32 bits of its number. Returns the greatest number below `xmax` with these bits; every row of a snapshot
+ * has one. A row that is older than 2^32 transactions (50 days at 1,000/s) counts as one of the last 2^32.
  */
 export function wholeXid(xmin: string, xmax: bigint): bigint {
   const low = BigInt(xmin);

@@ -1,7 +1,7 @@
 /**
- * Rows that Postgres cannot give as text: bytes that are not UTF-8 in a database that takes them, or more than 1 GB. A
- * statement that meets one fails whole and would end the snapshot, so what may meet one runs behind a savepoint, and for
- * ever fewer rows until each such row is alone.
+ * Rows that Postgres cannot convert to text: bytes that are not UTF-8, in a database that accepts them, or more than 1 GB.
+ * A statement that meets such a row fails as a whole and would end the snapshot. So it runs behind a savepoint, and again
+ * for ever smaller groups of rows, until each unreadable row is alone.
  */
 import pg from 'pg';
 import type { OutboxRow, Unreadable } from '../capture/transaction.ts';
@@ -17,13 +17,13 @@ export type Place = Pick<AbsentEvent, 'relation' | 'place'>;
 
 export type Role = keyof OutboxRow;
 
-/** Of a row that is too large, a column over this is left out, but for the beginning of a name. As on the stream. */
+/** In a row that is too large, columns over this are left out, except for the start of a name. As on the stream. */
 export const columnBytesMax = 64 * 1024;
 
-/** The longest message that Postgres makes. */
+/** The longest message that Postgres can build. */
 const rowBytesMax = 2 ** 30 - 1;
 
-/** Places of one statement; where none is unreadable it takes three round trips. */
+/** Places per statement; if none is unreadable, it takes three round trips. */
 const probedPlaces = 1_000;
 
 export function nameOf({ relation, place }: Place): string {
@@ -39,23 +39,23 @@ export function valuesOf(places: readonly Place[]): unknown[] {
   ];
 }
 
-/** The names part rows of one ctid in two tables, of which one may be unreadable. */
+/** The names tell apart rows of two tables with the same ctid, of which one may be unreadable. */
 export function fromPlaces({ outbox }: Config): string {
   return `from ${quoteTable(outbox.table)} where tableoid = any ($1::oid[]) and ctid = any ($2::tid[])
     and tableoid::text || ' ' || ctid::text = any ($3::text[])`;
 }
 
-/** As its type prints it, as the stream does; a cast to text would strip and rewrite some. */
+/** The text as the type prints it, and as the stream has it; a cast to text would change some types. */
 export const textOf = (column: string) => `format('%s', ${pg.escapeIdentifier(column)})`;
 
-/** In UTF-8. Fails where Postgres cannot send the text, and sends none. */
+/** Length in UTF-8, without sending the text. Fails if Postgres could not send it. */
 const bytesOf = (column: string) => `octet_length(convert_to(${textOf(column)}, 'UTF8'))`;
 
-/** Whatever the encoding of the database: its bytes as they are. */
+/** The bytes as they are, whatever the encoding of the database. */
 const rawOf = (column: string) => `convert_to(${textOf(column)}, 'SQL_ASCII')`;
 
 /**
- * Stands for an id that is not text, and is the same for the same bytes. No id of an event begins like it: text has no NUL.
+ * Stands for an id that is not text; the same bytes give the same. No id of an event starts with it: text has no NUL.
  */
 const digestPrefix = '\0';
 
@@ -63,12 +63,12 @@ export function idOfDigest(digest: string): string {
   return digestPrefix + digest;
 }
 
-/** As people can find the event. */
+/** A name by which people can find the event. */
 export function shownId({ id, relation, place }: Pick<AbsentEvent, 'id' | 'relation' | 'place'>): string {
   return id.startsWith(digestPrefix) ? `row ${place} of table ${relation}, whose id is not text` : id;
 }
 
-/** Behind a savepoint. @returns the SQLSTATE where Postgres cannot give something as text */
+/** Runs `work` behind a savepoint. @returns the SQLSTATE if Postgres cannot convert something to text */
 export async function attempt<Result>(
   client: pg.Client,
   work: () => Promise<Result>,
@@ -88,9 +88,9 @@ export async function attempt<Result>(
 }
 
 /**
- * Reads all that can be read.
- * @param read reads some; fails if one of them is unreadable
- * @returns the places of those that cannot be
+ * Reads every row that can be read.
+ * @param read reads some places, and fails if one is unreadable
+ * @returns the unreadable places
  */
 export async function readApart(
   client: pg.Client,
@@ -107,7 +107,7 @@ export async function readApart(
   ];
 }
 
-/** By name, of the places those that Postgres cannot give as text. @throws RelayError POSTGRES_* */
+/** The places that Postgres cannot convert to text, by name. @throws RelayError POSTGRES_* */
 export async function findUnreadable(
   config: Config,
   client: pg.Client,
@@ -138,7 +138,7 @@ export async function findUnreadable(
 
 async function examine(config: Config, client: pg.Client, place: Place): Promise<Unreadable> {
   const bytes: { [Column in Role]?: number } = {};
-  /** Where each can be read, and all of them together cannot. */
+  /** Sizes, if each column can be read, and all of them together cannot. */
   const large: { [Column in Role]?: number } = {};
   let sqlState: string = sqlStates.programLimitExceeded;
   for (const [role, column] of columnsOf(config)) {
@@ -163,7 +163,7 @@ async function examine(config: Config, client: pg.Client, place: Place): Promise
   return { ...found, message: describeUnreadable(found) };
 }
 
-/** What cannot be converted can be counted; what is too large cannot. */
+/** Bytes that cannot be converted can be counted; a value that is too large cannot. */
 async function rawBytes(
   config: Config,
   client: pg.Client,
@@ -176,7 +176,7 @@ async function rawBytes(
   return 'result' in raw ? Number(raw.result) : rowBytesMax + 1;
 }
 
-/** Of the columns of a row, as text: null for what is NULL or cannot be read. */
+/** Reads the columns of a row as text: null for what is NULL or cannot be read. */
 export async function readColumns(
   config: Config,
   client: pg.Client,
@@ -203,7 +203,7 @@ export async function readColumns(
   return row;
 }
 
-/** Stands for the id; where not even that can be made, the place does. null where the id is NULL. */
+/** A digest in place of the id, or the place if there can be none; null if the id is NULL. */
 export async function readDigest(config: Config, client: pg.Client, place: Place): Promise<string | null> {
   const { id } = config.outbox.columns;
   const digest = `case when ${pg.escapeIdentifier(id)} is not null then encode(sha256(${rawOf(id)}), 'hex') end`;

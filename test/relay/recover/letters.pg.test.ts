@@ -44,19 +44,22 @@ beforeEach(() =>
       ('${slot}', '0/200', 0, 't', 'undecided', null, '1'), ('${slot}', '0/210', 0, 't', 'only the dead letter is left', null, '1')`),
 );
 
-async function read(progress: Progress | null): Promise<{ aside: string[]; undecided: string[] }> {
+async function read(progress: Progress | null): Promise<{ deadLettered: string[]; undecided: string[] }> {
   const config = configOf({ SLOT: slot }, { databaseUrl: database.url });
-  const { aside, undecided } = await readLetters(config, await readDecided(pool, slot, progress));
+  const { deadLettered, undecided } = await readLetters(config, await readDecided(pool, slot, progress));
   return {
-    aside: [...aside].toSorted(),
+    deadLettered: [...deadLettered].toSorted(),
     undecided: [...undecided].map(([id, positions]) => `${id}: ${positions.map((p) => p.ordinal)}`),
   };
 }
 
-describe('what is set aside', () => {
+describe('a dead letter', () => {
   test('beyond the progress is undecided, and a release beyond it did not happen', async () => {
-    expect(await read(progressAt(0x200n))).toEqual({ aside: ['100', '120', '400'], undecided: ['200: 0,1'] });
-    expect(await read(progressAt(0x281n))).toEqual({ aside: ['100', '200', '400'], undecided: [] });
+    expect(await read(progressAt(0x200n))).toEqual({
+      deadLettered: ['100', '120', '400'],
+      undecided: ['200: 0,1'],
+    });
+    expect(await read(progressAt(0x281n))).toEqual({ deadLettered: ['100', '200', '400'], undecided: [] });
   });
 
   test('of a transaction that is published in part is undecided from there on', async () => {
@@ -65,12 +68,12 @@ describe('what is set aside', () => {
   });
 
   test('is judged by the copy where Kafka has no progress, and a release counts then', async () => {
-    const decided = { aside: ['100', '200', '400'], undecided: [] };
+    const decided = { deadLettered: ['100', '200', '400'], undecided: [] };
     expect(await read(null)).toEqual(decided);
     await pool.query(
       `insert into outbox.progress (slot, initialised_at, end_lsn, system_identifier) values ('${slot}', now(), '0/180', '1')`,
     );
-    const undecided = { aside: ['100', '400'], undecided: ['200: 0,1'] };
+    const undecided = { deadLettered: ['100', '400'], undecided: ['200: 0,1'] };
     expect(await read(null)).toEqual(undecided);
     expect(await read(progressAt(0n, { commitLsn: 0x200n, ordinal: 2 }))).toEqual(decided);
   });
@@ -98,7 +101,7 @@ test('what a session closed to read it again is unread beyond the progress, unle
 
 test('what is of another cluster was decided there', async () => {
   await pool.query(`update outbox.dead_letter set system_identifier = '2'`);
-  expect(await read(progressAt(0x110n))).toEqual({ aside: ['100', '200', '400'], undecided: [] });
+  expect(await read(progressAt(0x110n))).toEqual({ deadLettered: ['100', '200', '400'], undecided: [] });
 });
 
 test('taking back begins with the keys that wait at the progress, and asks again for what was asked', async () => {
