@@ -359,7 +359,7 @@ export const configSchema = z.strictObject({
       'dead-letter',
     ),
     policies: z
-      .array(z.string().regex(/^[^=\s,]+=(dead-letter|park-key|halt)$/, 'must be <topic>=<policy>'))
+      .array(z.string().regex(new RegExp(`^[^=\\s,]+=(${policies.join('|')})$`), 'must be <topic>=<policy>'))
       .default([])
       .meta({
         kind: 'list',

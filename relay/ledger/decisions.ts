@@ -1,7 +1,7 @@
 /** Everything about dead letters that a batch decides, stored before its Kafka commit: all of it, or nothing. */
 import type pg from 'pg';
 import type { Refusal } from '../encode/record.ts';
-import type { ParkedKey } from '../refusals/parking.ts';
+import type { ParkedKey } from '../refusals/parked-keys.ts';
 import { storeDeadLetters, withoutLargeTexts } from './dead-letters.ts';
 import { type Release, storeParkedKeys, storeRelease } from './releases.ts';
 import { inSession, type Session } from './session.ts';

@@ -9,7 +9,7 @@ import { query, statement } from '../connect/postgres/statement.ts';
 import type { Refusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn, type Lsn, type Position, parseLsn } from '../model/position.ts';
-import type { ParkedKey, TopicKey } from '../refusals/parking.ts';
+import type { ParkedKey, TopicKey } from '../refusals/parked-keys.ts';
 import { contextOf } from './dead-letters.ts';
 
 /** An event that waits, as it is to be published. */

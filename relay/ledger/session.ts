@@ -9,7 +9,7 @@ import { inTransaction } from '../connect/postgres/transaction.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
 import type { GivenUp, Progress } from '../model/progress.ts';
-import type { TopicKey } from '../refusals/parking.ts';
+import type { TopicKey } from '../refusals/parked-keys.ts';
 import { storeProgress } from './bookkeeping.ts';
 import { beginSnapshots } from './snapshots.ts';
 

@@ -13,11 +13,10 @@ import type pg from 'pg';
 import type { OutboxEvent } from '../capture/event.ts';
 import type { CapturedRow, Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
-import type { Policy } from '../config/policies.ts';
 import { backoffMs } from '../connect/backoff.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import type { Encoder } from '../encode/encoder.ts';
-import { type EncodedEvent, isRefusal } from '../encode/record.ts';
+import type { EncodedEvent } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
@@ -25,8 +24,8 @@ import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import type { Batch, Publisher } from '../publish/publisher.ts';
-import { Parking, policyByTopic, type TopicKey } from '../refusals/parking.ts';
-import { StormWatch } from '../refusals/storm.ts';
+import type { TopicKey } from '../refusals/parked-keys.ts';
+import { Refusals } from '../refusals/refusals.ts';
 import { fetchRows } from './fetch-rows.ts';
 import { type AbsentEvent, eventMs, transactionsOf } from './gap.ts';
 import { nameOf } from './unreadable.ts';
@@ -83,9 +82,7 @@ class Closing {
   /** Rows of the next events, by relation and place; of those before `#fetchedUntil`. */
   #rows = new Map<string, CapturedRow>();
   #fetchedUntil = 0;
-  readonly #storm: StormWatch;
-  readonly #policyOf: (topic: string | null) => Policy;
-  readonly #parking: Parking;
+  readonly #refusals: Refusals;
   #batch: Batch;
   #held = 0;
   #ordinal = 0;
@@ -97,9 +94,7 @@ class Closing {
   constructor(options: ClosingOptions, events: readonly AbsentEvent[]) {
     this.#use = options;
     this.#events = events;
-    this.#storm = new StormWatch(options.config.deadLetters);
-    this.#policyOf = policyByTopic(options.config.deadLetters);
-    this.#parking = new Parking(options.parked, this.#policyOf);
+    this.#refusals = new Refusals(options.config.deadLetters, options.parked);
     this.#batch = options.publisher.newBatch();
     options.onProgress(0, events.length);
   }
@@ -120,27 +115,13 @@ class Closing {
     const { config, pool, session, deadLetterTopic } = this.#use;
     const events = this.#read(absent);
     const encoded = await this.#encode(events);
-    // Of rows that cannot be read a person has decided already.
-    const undecided = encoded.filter(isRefusal).filter(({ row }) => row.unreadable === undefined);
-    const first = undecided.find(({ topic }) => this.#policyOf(topic) === 'halt');
-    if (first !== undefined)
-      throw new RelayError('EVENT_REJECTED', `an event was refused: ${first.code} ${first.message}`, {
-        context: { id: first.row.id, code: first.code, path: first.path },
-      });
-    const storm = this.#storm.add(events.length, undecided.length, performance.now());
-    if (storm !== undefined)
-      throw new RelayError(
-        'DEAD_LETTER_STORM',
-        `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${undecided.at(-1)?.code ?? 'none'}`,
-        { context: { ...storm } },
-      );
-    const { records, refusals, parked } = this.#parking.sort(events, encoded);
-    const copies = (await deadLetterTopic?.copies(refusals)) ?? [];
+    const { records, deadLetters, parked } = this.#refusals.decide(events, encoded, performance.now());
+    const copies = (await deadLetterTopic?.copies(deadLetters)) ?? [];
     for (const record of [...records, ...copies]) this.#batch.append(record);
-    await storeDecisions(pool, session, { deadLetters: refusals, parked, releases: [] });
+    await storeDecisions(pool, session, { deadLetters, parked, releases: [] });
     await failpoint('DEAD_LETTERS_STORED');
     this.#held += records.length;
-    this.#deadLettered += refusals.length;
+    this.#deadLettered += deadLetters.length;
     // A transaction over the limit is split, as it would be on the stream.
     const { maxTransactionEvents, maxTransactionBytes } = config.publish;
     if (this.#held + fetchEvents > maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes)

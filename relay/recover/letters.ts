@@ -23,7 +23,7 @@ import {
 } from '../ledger/session.ts';
 import { formatLsn, type Lsn, type Position, parseLsn } from '../model/position.ts';
 import { isOfRecovery, type Progress } from '../model/progress.ts';
-import type { TopicKey } from '../refusals/parking.ts';
+import type { TopicKey } from '../refusals/parked-keys.ts';
 import { idOfDigest } from './unreadable.ts';
 
 /** The position up to which decisions are committed. */

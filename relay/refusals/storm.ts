@@ -1,63 +1,63 @@
 /**
- * Tells single bad events from a wrong deployment, after which most events are refused: setting them all aside would only
- * move the fault to a person's desk, out of order. Pure; time is given.
+ * Owns the guard against a wrong deployment, after which most events are refused. As dead letters they would all land on a
+ * person's desk, out of order; so the relay stops. Pure: the caller gives the time.
  */
 
-/** Long enough for a slow stream to bring the least number, short enough to be over soon after the cause is. */
+/** Long enough for a slow stream to bring `stormMinEvents`, short enough to forget the refusals soon after their cause is gone. */
 const windowMs = 60_000;
 /** Steps in which the window moves. */
 const stepMs = 1_000;
 
 export type StormLimits = {
-  /** Refused events of the window, in percent: above it is a storm. 100 is never exceeded. */
+  /** A larger share of refused events, in percent, is a storm. 100 is never exceeded. */
   readonly stormPercent: number;
-  /** Fewer events in the window than this are never one. */
+  /** Fewer events in the window are never a storm. */
   readonly stormMinEvents: number;
 };
 
-export type Storm = { readonly events: number; readonly rejected: number };
+export type Storm = { readonly events: number; readonly refused: number };
 
-type Step = { readonly fromMs: number; events: number; rejected: number };
+type Step = { readonly fromMs: number; events: number; refused: number };
 
 export class StormWatch {
   readonly #limits: StormLimits;
   readonly #steps: Step[] = [];
   #events = 0;
-  #rejected = 0;
+  #refused = 0;
 
   constructor(limits: StormLimits) {
     this.#limits = limits;
   }
 
   /**
-   * Adds what was encoded at a time, in ms of a monotonic clock.
-   * @returns what the window holds if that is a storm
+   * @param nowMs on a monotonic clock
+   * @returns what the window holds, where that is a storm
    */
-  add(events: number, rejected: number, nowMs: number): Storm | undefined {
+  add(events: number, refused: number, nowMs: number): Storm | undefined {
     this.#forget(nowMs - windowMs);
-    this.#step(nowMs, events, rejected);
+    this.#step(nowMs, events, refused);
     const { stormPercent, stormMinEvents } = this.#limits;
-    const isStorm = this.#events >= stormMinEvents && this.#rejected * 100 > this.#events * stormPercent;
-    return isStorm ? { events: this.#events, rejected: this.#rejected } : undefined;
+    const isStorm = this.#events >= stormMinEvents && this.#refused * 100 > this.#events * stormPercent;
+    return isStorm ? { events: this.#events, refused: this.#refused } : undefined;
   }
 
-  #step(nowMs: number, events: number, rejected: number): void {
+  #step(nowMs: number, events: number, refused: number): void {
     let step = this.#steps.at(-1);
     if (step === undefined || nowMs - step.fromMs >= stepMs) {
-      step = { fromMs: nowMs, events: 0, rejected: 0 };
+      step = { fromMs: nowMs, events: 0, refused: 0 };
       this.#steps.push(step);
     }
     step.events += events;
-    step.rejected += rejected;
+    step.refused += refused;
     this.#events += events;
-    this.#rejected += rejected;
+    this.#refused += refused;
   }
 
   #forget(untilMs: number): void {
     while (this.#steps[0] !== undefined && this.#steps[0].fromMs < untilMs) {
-      const { events, rejected } = this.#steps.shift()!;
+      const { events, refused } = this.#steps.shift()!;
       this.#events -= events;
-      this.#rejected -= rejected;
+      this.#refused -= refused;
     }
   }
 }

@@ -10,23 +10,19 @@ import type { Release } from '../ledger/releases.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Covered } from '../model/progress.ts';
 import type { Batch } from '../publish/publisher.ts';
-import type { ParkedKey } from '../refusals/parking.ts';
+import type { ParkedKey } from '../refusals/parked-keys.ts';
+import type { Decision } from '../refusals/refusals.ts';
 import type { Released } from './release.ts';
-
-/** What is published of a transaction, and what is refused. */
-type Sorted = { readonly records: readonly OutboundRecord[]; readonly refusals: readonly Refusal[] };
 
 /** What goes into a batch with the events of a transaction. */
 export type Beside = {
   /** What its requests release: published before its own events. */
   readonly released: Released;
-  /** Keys that its refused events park. */
-  readonly parked: readonly ParkedKey[];
   /** Records for the dead-letter topic. */
   readonly copies: readonly OutboundRecord[];
 };
 
-const nothing: Beside = { released: { records: [], releases: [] }, parked: [], copies: [] };
+const nothing: Beside = { released: { records: [], releases: [] }, copies: [] };
 
 export class Filling {
   readonly batch: Batch;
@@ -82,17 +78,17 @@ export class Filling {
     );
   }
 
-  add(transaction: CommittedTransaction, sorted: Sorted, beside: Beside = nothing): void {
-    const { released, parked, copies } = beside;
+  add(transaction: CommittedTransaction, decision: Decision, beside: Beside = nothing): void {
+    const { released, copies } = beside;
+    const { records, deadLetters, parked } = decision;
     for (const record of released.records) this.batch.append(record);
     for (const release of released.releases) this.#releases.push(release);
-    for (const record of sorted.records) this.batch.append(record);
-    for (const letter of sorted.refusals) this.deadLetters.push(letter);
+    for (const record of records) this.batch.append(record);
+    for (const letter of deadLetters) this.deadLetters.push(letter);
     for (const key of parked) this.#parked.push(key);
     for (const copy of copies) this.batch.append(copy);
     this.#copies += copies.length;
-    if (sorted.records.length + released.records.length > 0)
-      this.committedAtMs.push(transaction.committedAtMs);
+    if (records.length + released.records.length > 0) this.committedAtMs.push(transaction.committedAtMs);
     if (!isEventless(transaction)) this.#capturedBytes += transaction.bytes;
     this.#covered = {
       ...coveredBy(transaction, this.#covered?.endLsn ?? null),

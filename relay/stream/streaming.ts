@@ -9,15 +9,14 @@ import type { Capture } from '../capture/capture.ts';
 import { eventsOf, type OutboxEvents } from '../capture/event.ts';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
-import type { Policy } from '../config/policies.ts';
 import { backoffMs, pause } from '../connect/backoff.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import type { Encoder } from '../encode/encoder.ts';
-import { type EncodedEvent, isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
+import type { OutboundRecord, Refusal } from '../encode/record.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
-import { formatLsn, formatPosition, type Lsn } from '../model/position.ts';
+import type { Lsn } from '../model/position.ts';
 import { advance, type Progress, publishedEvents } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import type { Health } from '../observe/health.ts';
@@ -27,8 +26,8 @@ import type { Pace } from '../publish/pace.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import { isExpired } from '../publish/refusal.ts';
 import type { Topics } from '../publish/topics.ts';
-import { Parking, policyByTopic, type TopicKey } from '../refusals/parking.ts';
-import { StormWatch } from '../refusals/storm.ts';
+import type { TopicKey } from '../refusals/parked-keys.ts';
+import { type Decision, Refusals } from '../refusals/refusals.ts';
 import { SameHistory } from '../session/same-history.ts';
 import { Upkeep } from '../upkeep/upkeep.ts';
 import { Filling, isEventless } from './filling.ts';
@@ -67,9 +66,7 @@ export class Streaming {
   readonly #use: StreamingDependencies;
   readonly #claimed: Progress;
   readonly #history: SameHistory;
-  readonly #storm: StormWatch;
-  readonly #policyOf: (topic: string | null) => Policy;
-  readonly #parking: Parking;
+  readonly #refusals: Refusals;
   readonly #upkeep: Upkeep;
   /** Aborted when the loops must end: by request, or because one of them failed. */
   readonly #ending = new AbortController();
@@ -91,9 +88,7 @@ export class Streaming {
     this.#progress = dependencies.progress;
     this.#beat = dependencies.progress.beat;
     this.#filling = new Filling(dependencies.publisher.newBatch());
-    this.#storm = new StormWatch(dependencies.config.deadLetters);
-    this.#policyOf = policyByTopic(dependencies.config.deadLetters);
-    this.#parking = new Parking(dependencies.parked, this.#policyOf);
+    this.#refusals = new Refusals(dependencies.config.deadLetters, dependencies.parked);
     const { capture } = dependencies;
     this.#upkeep = new Upkeep({
       ...dependencies,
@@ -215,9 +210,8 @@ export class Streaming {
     if (transaction.fault !== undefined) throw transaction.fault;
     this.#heed(transaction);
     const released = await this.#release(transaction);
-    const events = eventsOf(transaction, skip);
-    const sorted = this.#parking.sort(events, await this.#encode(events));
-    const copies = await this.#copy(released, sorted.refusals);
+    const decision = await this.#decide(eventsOf(transaction, skip));
+    const copies = await this.#copy(released, decision.deadLetters);
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
       this.#isBlocked = true;
       this.#content.give();
@@ -225,7 +219,7 @@ export class Streaming {
     }
     this.#isBlocked = false;
     if (this.#isEnding) return;
-    this.#filling.add(transaction, sorted, { released, parked: sorted.parked, copies });
+    this.#filling.add(transaction, decision, { released, copies });
     if (isEventless(transaction)) this.#use.capture.inbox.release(transaction.bytes);
     this.#content.give();
   }
@@ -235,7 +229,7 @@ export class Streaming {
     if (transaction.releases === undefined) return { records: [], releases: [] };
     await this.#allCommitted();
     const released = await this.#patiently('releasing', () => releaseKeys(this.#use, transaction));
-    for (const { outcome, key } of released.releases) if (outcome === 'released') this.#parking.release(key);
+    for (const { outcome, key } of released.releases) if (outcome === 'released') this.#refusals.release(key);
     return released;
   }
 
@@ -248,11 +242,11 @@ export class Streaming {
     this.#isBlocked = false;
   }
 
-  async #copy({ releases }: Released, refusals: readonly Refusal[]): Promise<OutboundRecord[]> {
+  async #copy({ releases }: Released, deadLetters: readonly Refusal[]): Promise<OutboundRecord[]> {
     const topic = this.#use.deadLetterTopic;
     if (topic === undefined) return [];
     const refusedAgain = releases.flatMap(({ refused }) => refused ?? []);
-    return this.#patiently('copying dead letters', () => topic.copies([...refusedAgain, ...refusals]));
+    return this.#patiently('copying dead letters', () => topic.copies([...refusedAgain, ...deadLetters]));
   }
 
   #heed({ beat }: CommittedTransaction): void {
@@ -261,13 +255,11 @@ export class Streaming {
     this.#beat = beat;
   }
 
-  async #encode(events: OutboxEvents): Promise<EncodedEvent[]> {
+  async #decide(events: OutboxEvents): Promise<Decision> {
     const encoded = await this.#patiently('encoding', () => this.#use.encoder.encode(events));
-    const refusals = encoded.filter(isRefusal);
-    this.#obeyPolicy(refusals);
-    this.#watchForStorm(encoded.length, refusals);
+    const decision = this.#refusals.decide(events, encoded, performance.now());
     await failpoint('TRANSACTION_ENCODED');
-    return encoded;
+    return decision;
   }
 
   /** An outage of the registry, of Kafka's metadata or of Postgres holds the stream here; nothing is skipped. */
@@ -289,29 +281,6 @@ export class Streaming {
         await pause(retryInMs, this.#ending.signal);
       }
     }
-  }
-
-  #obeyPolicy(refusals: readonly Refusal[]): void {
-    const halting = refusals.find(({ topic }) => this.#policyOf(topic) === 'halt');
-    if (halting === undefined) return;
-    const { code, message, path, position, row } = halting;
-    const { commitLsn, ordinal } = position;
-    const what = `event ${row.id ?? 'without an id'} at ${formatPosition(commitLsn, ordinal)}`;
-    const where = path === null ? '' : ` at ${path}`;
-    throw new RelayError('EVENT_REJECTED', `${what} was refused: ${code}${where}: ${message}`, {
-      context: { commitLsn: formatLsn(commitLsn), ordinal, code, path },
-    });
-  }
-
-  /** Before anything of the transaction is set aside. */
-  #watchForStorm(events: number, refusals: readonly Refusal[]): void {
-    const storm = this.#storm.add(events, refusals.length, performance.now());
-    if (storm === undefined) return;
-    throw new RelayError(
-      'DEAD_LETTER_STORM',
-      `${storm.rejected} of the last ${storm.events} events were refused, the last one for ${refusals.at(-1)?.code ?? 'none'}`,
-      { context: { ...storm } },
-    );
   }
 
   /** Batch to Kafka to Postgres. */

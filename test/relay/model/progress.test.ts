@@ -241,7 +241,7 @@ describe('exactly once, whatever dies when', () => {
         if (published - part.firstOrdinal >= Math.max(1, part.ids.length)) continue;
         const skip = Math.max(0, published - part.firstOrdinal);
         if (!filling.takes(part, publish)) commit();
-        filling.add(part, { records: part.ids.slice(skip).map(record), refusals: [] });
+        filling.add(part, { records: part.ids.slice(skip).map(record), deadLetters: [], parked: [] });
         if (part.ids.length % 3 === 0) commit();
       }
     commit();

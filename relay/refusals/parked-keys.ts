@@ -1,0 +1,40 @@
+/**
+ * Owns which keys are parked: after a refused event, the later events of its topic and key wait in order until the key is
+ * released.
+ */
+import type { Position } from '../model/position.ts';
+
+/** Events of one topic and key keep their order. */
+export type TopicKey = { readonly topic: string; readonly key: string };
+
+/** A key that waits behind the refused event at `since`. */
+export type ParkedKey = TopicKey & { readonly since: Position };
+
+export class ParkedKeys {
+  readonly #names: Set<string>;
+
+  constructor(keys: Iterable<TopicKey>) {
+    this.#names = new Set(Array.from(keys, nameOf));
+  }
+
+  /** Called for every event; mostly no key is parked, and no name is made up then. */
+  has(key: TopicKey): boolean {
+    return this.#names.size > 0 && this.#names.has(nameOf(key));
+  }
+
+  /** @returns undefined where the key is parked already */
+  add(key: TopicKey, since: Position): ParkedKey | undefined {
+    if (this.has(key)) return undefined;
+    this.#names.add(nameOf(key));
+    return { ...key, since };
+  }
+
+  delete(key: TopicKey): void {
+    this.#names.delete(nameOf(key));
+  }
+}
+
+/** The name of a topic contains no NUL. */
+function nameOf({ topic, key }: TopicKey): string {
+  return `${topic}\0${key}`;
+}

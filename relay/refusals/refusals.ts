@@ -1,0 +1,120 @@
+/**
+ * Owns the decision about every event that cannot be published, for the stream and for recover alike. The order of a key
+ * rests on it, and so does the promise that no refused event is lost: each is a dead letter, or nothing of its transaction
+ * is published. Pure: what it decides follows from the configuration and the order of the stream alone, so a relay that
+ * reads the stream again after a crash decides the same.
+ */
+import type { OutboxEvent, OutboxEvents } from '../capture/event.ts';
+import type { Policy } from '../config/policies.ts';
+import { type EncodedEvent, isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
+import { RelayError } from '../errors.ts';
+import { formatLsn, formatPosition } from '../model/position.ts';
+import { assertNever, type Outcome, outcomeOf } from './outcome.ts';
+import { type ParkedKey, ParkedKeys, type TopicKey } from './parked-keys.ts';
+import { type PolicySettings, policyByTopic } from './policy.ts';
+import { type StormLimits, StormWatch } from './storm.ts';
+
+/** What is to be done with the events of a transaction: each is published, or a dead letter. */
+export type Decision = {
+  readonly records: readonly OutboundRecord[];
+  readonly deadLetters: readonly Refusal[];
+  /** Keys whose later events wait from here on. */
+  readonly parked: readonly ParkedKey[];
+};
+
+export class Refusals {
+  readonly #policyOf: (topic: string | null) => Policy;
+  readonly #storm: StormWatch;
+  readonly #parked: ParkedKeys;
+
+  /** @param parked as the progress left them */
+  constructor(settings: PolicySettings & StormLimits, parked: Iterable<TopicKey>) {
+    this.#policyOf = policyByTopic(settings);
+    this.#storm = new StormWatch(settings);
+    this.#parked = new ParkedKeys(parked);
+  }
+
+  /**
+   * To be called once for each transaction, or part of one, in the order of the stream.
+   * @param encoded what became of each of `events`
+   * @param nowMs on a monotonic clock
+   * @throws RelayError EVENT_REJECTED, DEAD_LETTER_STORM where nothing of `events` may be published
+   */
+  decide(events: OutboxEvents, encoded: readonly EncodedEvent[], nowMs: number): Decision {
+    this.#assertMayContinue(encoded, nowMs);
+    const records: OutboundRecord[] = [];
+    const deadLetters: Refusal[] = [];
+    const parked: ParkedKey[] = [];
+    for (let index = 0; index < encoded.length; index++) {
+      const one = encoded[index]!;
+      if (isRefusal(one)) {
+        deadLetters.push(one);
+        const key = this.#park(one);
+        if (key !== undefined) parked.push(key);
+      } else if (this.#parked.has(one)) deadLetters.push(waiting(events.at(index)!, one));
+      else records.push(one);
+    }
+    return { records, deadLetters, parked };
+  }
+
+  /** From here on the events of the key are published again. */
+  release(key: TopicKey): void {
+    this.#parked.delete(key);
+  }
+
+  /** Decides about the transaction as a whole before about any of its events, so that a halt leaves nothing behind. */
+  #assertMayContinue(encoded: readonly EncodedEvent[], nowMs: number): void {
+    const refusals = encoded.filter(isRefusal);
+    const halting = refusals.find((refusal) => this.#outcomeOf(refusal).kind === 'halt');
+    if (halting !== undefined) throw halted(halting);
+    // A row that Postgres cannot send says nothing about the deployment.
+    const counted = refusals.filter(({ row }) => row.unreadable === undefined);
+    const storm = this.#storm.add(encoded.length, counted.length, nowMs);
+    if (storm === undefined) return;
+    throw new RelayError(
+      'DEAD_LETTER_STORM',
+      `${storm.refused} of the last ${storm.events} events were refused, the last one for ${counted.at(-1)?.code ?? 'none'}`,
+      { context: { ...storm } },
+    );
+  }
+
+  #park(refusal: Refusal): ParkedKey | undefined {
+    const outcome = this.#outcomeOf(refusal);
+    switch (outcome.kind) {
+      case 'park':
+        return this.#parked.add(outcome.key, refusal.position);
+      case 'dead-letter':
+        return undefined;
+      case 'halt':
+        throw halted(refusal);
+      default:
+        return assertNever(outcome);
+    }
+  }
+
+  #outcomeOf(refusal: Refusal): Outcome {
+    return outcomeOf(refusal, this.#policyOf(refusal.topic));
+  }
+}
+
+function halted({ code, message, path, position, row }: Refusal): RelayError {
+  const { commitLsn, ordinal } = position;
+  const what = `event ${row.id ?? 'without an id'} at ${formatPosition(commitLsn, ordinal)}`;
+  const where = path === null ? '' : ` at ${path}`;
+  return new RelayError('EVENT_REJECTED', `${what} was refused: ${code}${where}: ${message}`, {
+    context: { commitLsn: formatLsn(commitLsn), ordinal, code, path },
+  });
+}
+
+/** An event that could be published, behind one of its key that could not. */
+function waiting(event: OutboxEvent, { topic }: OutboundRecord): Refusal {
+  return {
+    ...event,
+    code: 'KEY_PARKED',
+    message: 'an earlier event of the key was refused',
+    path: null,
+    topic,
+    subject: null,
+    schemaId: null,
+  };
+}
