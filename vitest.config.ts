@@ -1,10 +1,14 @@
+import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { cacheFolder } from './stack/cache.ts';
 
 /** What a test needs beside Node, as its name says: `slot.pg.test.ts`. One that needs nothing is `slot.test.ts`. */
 const needs = ['pg', 'kafka', 'registry', 'stack', 'java', 'browser'];
 const needing = `test/**/*.{${needs.join(',')}}.test.ts`;
 
 const shared = {
+  // For the processes that tests start, not for their own.
+  env: { NODE_COMPILE_CACHE: join(cacheFolder(), 'compiled') },
   setupFiles: ['test/support/kafkajs-warnings.ts', 'test/support/leaked-handles.ts'],
   // For what hangs: ten times what the slowest takes on a quiet machine, so that a busy one does not fail.
   testTimeout: 240_000,

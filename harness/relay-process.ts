@@ -31,10 +31,19 @@ export function settingsEnv(settings: Settings): Environment {
   );
 }
 
-/** Enough for a relay that is to run with these settings, wherever it is started: nothing of our own but PATH. */
+/**
+ * What a process that we start gets of our own environment: where programs lie, and where Node keeps compiled code, which
+ * halves the start of a process (0.7 to 0.35 s of CPU). The tests set the latter.
+ */
+export function inheritedEnv(): Environment {
+  const { PATH = '', NODE_COMPILE_CACHE } = process.env;
+  return NODE_COMPILE_CACHE === undefined ? { PATH } : { PATH, NODE_COMPILE_CACHE };
+}
+
+/** Enough for a relay that is to run with these settings, wherever it is started. */
 export function relayEnv({ databaseUrl, brokers, registryUrl }: Addresses, settings: Settings): Environment {
   return {
-    PATH: process.env.PATH ?? '',
+    ...inheritedEnv(),
     DATABASE_URL: databaseUrl,
     KAFKA_BROKERS: brokers.join(','),
     SCHEMA_REGISTRY_URL: registryUrl,

@@ -2,15 +2,16 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { inheritedEnv } from '../../../harness/relay-process.ts';
 
 const entry = fileURLToPath(new URL('../../../bin/outbox-relay.js', import.meta.url));
 
 export type CliResult = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
-/** @param env all that the process knows besides PATH; nothing of the machine's own settings leaks in */
+/** @param env all that the process knows besides `inheritedEnv`; nothing of the machine's own settings leaks in */
 export function runCli(args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
   const child = spawn(process.execPath, [entry, ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...inheritedEnv(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const read = async (stream: NodeJS.ReadableStream) => {
