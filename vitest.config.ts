@@ -2,9 +2,12 @@ import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { cacheFolder } from './stack/cache.ts';
 
-/** What a test needs beside Node, as its name says: `slot.pg.test.ts`. One that needs nothing is `slot.test.ts`. */
-const needs = ['pg', 'kafka', 'registry', 'stack', 'java', 'browser'];
-const needing = `test/**/*.{${needs.join(',')}}.test.ts`;
+/**
+ * What a test needs, as its name says: `slot.pg.test.ts` needs Postgres, `code.slow.test.ts` seconds of a whole core. One
+ * that needs nothing is `slot.test.ts`.
+ */
+const servers = ['pg', 'kafka', 'registry', 'stack', 'java', 'browser'];
+const named = (needs: readonly string[]) => `test/**/*.{${needs.join(',')}}.test.ts`;
 
 const shared = {
   // For the processes that tests start, not for their own.
@@ -25,14 +28,16 @@ export default defineConfig({
           ...shared,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, needing],
+          exclude: [...configDefaults.exclude, named([...servers, 'slow'])],
+          // They share a process: to start one for each file takes longer than most of their tests.
+          isolate: false,
         },
       },
       {
         test: {
           ...shared,
           name: 'servers',
-          include: [needing],
+          include: [named([...servers, 'slow'])],
           globalSetup: 'test/support/global-setup.ts',
         },
       },
