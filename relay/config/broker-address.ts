@@ -1,12 +1,12 @@
 /**
- * Owns the addresses of brokers as people write them: `host:port`, an IPv6 address in brackets. kafkajs parts them at the
- * first colon, so an IPv6 address travels through it under a name without any, and is itself again for the socket.
+ * Owns the addresses of brokers as people write them: `host:port`, an IPv6 address in brackets. kafkajs splits them at the
+ * first colon, so an IPv6 address passes through it under a name without colons, and gets its own form back at the socket.
  */
 
-/** Of a host no colon is part, unless it is in brackets. */
+/** A host has no colon, unless it is in brackets. */
 const address = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s,:/[\]]+)):(\d{1,5})$/;
 
-/** As Windows writes an IPv6 address where none may hold a colon. */
+/** The suffix with which Windows writes an IPv6 address where colons are not allowed. */
 const disguise = '.ipv6-literal.net';
 
 export type BrokerAddress = { readonly host: string; readonly port: number };
@@ -18,13 +18,13 @@ export function parseBrokerAddress(text: string): BrokerAddress | undefined {
   return { host: (parts[1] ?? parts[2])!, port };
 }
 
-/** What is wrong with an address, in words that say how it is written. */
+/** What is wrong with an address, and how to write it. */
 export function addressFault(text: string): string {
-  if (text.includes('://')) return 'must be host:port without a scheme; kafka.ssl says whether it is TLS';
+  if (text.includes('://')) return 'must be host:port without a scheme; kafka.ssl selects TLS';
   return 'must be host:port, an IPv6 address in brackets as in [::1]:9092';
 }
 
-/** As kafkajs can part it. */
+/** In a form that kafkajs can split. */
 export function forKafkajs(text: string): string {
   const { host, port } = parseBrokerAddress(text) ?? { host: text, port: 0 };
   return host.includes(':') ? `${host.replaceAll(':', '-')}${disguise}:${port}` : text;

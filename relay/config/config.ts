@@ -1,6 +1,6 @@
 /**
- * Reads the configuration: defaults, then `relay.yaml`, then the environment. It is validated as a whole, so that one
- * run shows every fault with the key's name and what is allowed.
+ * Reads the configuration: defaults, then `relay.yaml`, then the environment. It validates everything at once, so that one
+ * run shows every fault, with its key and what is allowed.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
@@ -11,12 +11,12 @@ import { type Config, configRules, configSchema, reachesOtherProgress, type Sett
 
 export type { Config } from './schema.ts';
 
-/** One setting as documented: where it stands in `relay.yaml`, its environment variable, default and description. */
+/** One setting as documented: its place in `relay.yaml`, environment variable, default and description. */
 export type Setting = SettingMeta & {
   readonly path: readonly string[];
   readonly env: string;
   readonly default: unknown;
-  /** What an empty value means, where it has a meaning: that there is no such thing, `unset` where the key is then absent. */
+  /** The value that an empty text stands for, if any; `unset` where the key is then absent. */
   readonly off: 'unset' | '' | readonly [] | undefined;
 };
 
@@ -31,14 +31,14 @@ type Tree = Record<string, unknown>;
 
 export const settings: readonly Setting[] = listSettings(configSchema, []);
 
-/** A server that a command talks to; the settings that have no default are the addresses of these. */
+/** A server that a command uses. The settings without a default are the addresses of these. */
 export type Need = 'database' | 'kafka' | 'registry';
 
 const allNeeds: readonly Need[] = ['database', 'kafka', 'registry'];
 
 /**
- * Stands for an address that is not set and not needed. Names under `.invalid` never resolve (RFC 6761): a command that
- * uses a server it did not ask for fails at once, and on every machine.
+ * Replaces an address that is neither set nor needed. Names under `.invalid` never resolve (RFC 6761), so a command that
+ * uses a server without declaring it fails at once, on every machine.
  */
 const unsetAddresses: Readonly<Record<Need, { path: readonly string[]; value: unknown }>> = {
   database: { path: ['database', 'url'], value: 'postgres://not-set.invalid/' },
@@ -73,7 +73,7 @@ export function loadConfig(
       provenance.set(key, hasIn(tree, setting.path) ? file! : 'default');
     }
   }
-  // As from the environment, so from the file, where a reference may have put nothing in.
+  // An empty value in the file means the same: a reference may have inserted nothing.
   for (const { path, off } of settings)
     if (off === 'unset' && getIn(tree, path) === '') setIn(tree, path, undefined);
   faults.push(...findMisspelt(env));
@@ -89,7 +89,7 @@ export function loadConfig(
       if (fault !== undefined) faults.push(`${fault.key} ${fault.message}`);
     }
     if (reachesOtherProgress(template, parsed.data))
-      faults.push('topics.allow must not list the kafka.progressTopic of other slots');
+      faults.push('topics.allow must not match the kafka.progressTopic of other slots');
   }
   if (faults.length > 0 || !parsed.success)
     throw new RelayError(
@@ -103,7 +103,7 @@ function fillUnneeded(tree: Tree, needs: readonly Need[], provenance: Map<string
   for (const need of allNeeds) {
     const { path, value } = unsetAddresses[need];
     const section = getIn(tree, path.slice(0, -1));
-    // A section that is no mapping is a fault, which must not be written over.
+    // A section that is not a mapping is a fault, and must not be overwritten.
     if (needs.includes(need) || hasIn(tree, path) || !(section === undefined || isTree(section))) continue;
     setIn(tree, path, value);
     provenance.set(path.join('.'), notSet);
@@ -165,7 +165,7 @@ function meaningOfEmpty(off: Setting['off']): unknown {
   return off === 'unset' ? undefined : off;
 }
 
-/** Asked of the schema, so that no setting can be forgotten. */
+/** Derived from the schema, so that no setting can be forgotten. */
 function offOf(
   schema: z.ZodType,
   kind: SettingMeta['kind'],
@@ -202,14 +202,14 @@ function fromEnvironment(setting: Setting, raw: string): unknown {
   }
 }
 
-/** Read elsewhere than here. */
+/** Read elsewhere, not settings. */
 const otherVariables: ReadonlySet<string> = new Set([
   'OUTBOX_RELAY_CONFIG',
   'OUTBOX_RELAY_CACHE',
   'OUTBOX_RELAY_FAILPOINT',
 ]);
 
-/** Kubernetes gives every container such variables of every service whose name begins like ours. */
+/** Kubernetes gives each container such variables for every service whose name starts like ours. */
 function isOfService(name: string, value: string): boolean {
   return (
     /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?$/.test(name) ||
@@ -217,10 +217,10 @@ function isOfService(name: string, value: string): boolean {
   );
 }
 
-/** A slip of the pen in the environment is an error, as it is in the file: the setting would not be what somebody meant. */
+/** A misspelled variable is an error, as a misspelled key in the file is: the setting would silently keep another value. */
 function findMisspelt(env: Environment): string[] {
   const known = settings.map((setting) => setting.env);
-  // Three settings have variables of other names: whoever writes their keys as those of the others means them.
+  // Three settings have variables with other names. A name derived from their keys means them.
   const byKey = new Map(settings.map((setting) => [environmentName(setting.path), setting.env]));
   const nearest = (name: string) => byKey.get(nearestName(name, [...byKey.keys()]))!;
   return Object.entries(env)
@@ -237,7 +237,7 @@ function readTree(file: string, env: Environment, faults: string[]): Tree {
     throw new RelayError('CONFIG_INVALID', `the configuration file ${file} cannot be read`, { cause });
   }
   const document = parseDocument(source);
-  // The parser's message may quote the line, and a line may hold a secret: only the place is told.
+  // The parser's message may quote the line, and a line may hold a secret, so the error gives only the place.
   if (document.errors.length > 0) {
     const line = document.errors[0]?.linePos?.[0].line;
     throw new RelayError(
@@ -251,15 +251,15 @@ function readTree(file: string, env: Environment, faults: string[]): Tree {
 }
 
 /**
- * `${NAME}` stands for an environment variable, `${NAME:-fallback}` for one with a fallback. A value that is nothing but
- * one reference is read as the setting's kind asks, so that numbers can be interpolated too.
+ * `${NAME}` stands for an environment variable, `${NAME:-fallback}` for one with a fallback. The result is read as the
+ * setting's kind requires, so that numbers can be interpolated too.
  */
 function interpolate(value: unknown, env: Environment, faults: string[], path: readonly string[]): unknown {
   if (Array.isArray(value)) return value.map((item) => interpolate(item, env, faults, path));
   if (isTree(value))
     return Object.fromEntries(
       Object.entries(value)
-        // A section whose keys are all commented out is null in YAML; it means what an absent one means.
+        // A section whose keys are all commented out is null in YAML, and means the same as an absent one.
         .filter(([, child]) => child !== null)
         .map(([key, child]) => [key, interpolate(child, env, faults, [...path, key])]),
     );

@@ -1,4 +1,4 @@
-/** Which of some names was meant by one that is none of them: that with the fewest letters to change, add or leave out. */
+/** Finds the name that a misspelled one was meant to be: the one with the fewest letters to change, add or remove. */
 
 /** @param names at least one */
 export function nearestName(name: string, names: readonly string[]): string {

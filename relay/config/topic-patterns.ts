@@ -11,9 +11,9 @@ export function isLegalTopic(name: string): boolean {
 }
 
 /**
- * `*` stands for any characters, but at the beginning not for `_`, with which topics that are not for events begin by
- * custom. Kafka's internal topics, the registry's and the progress topics, of the default names also those of other slots, are
- * never matched, whatever the patterns say.
+ * `*` stands for any characters, but not for `_` at the beginning: by custom, names of internal topics start with it.
+ * Whatever the patterns say, the internal topics of Kafka, the topic of the registry, and progress topics (with the default
+ * names also those of other slots) never match.
  */
 export function allowList(patterns: readonly string[], progressTopic: string): RegExp {
   const escaped = patterns.map((pattern) => beyondInternal(pattern) + wildcard(pattern));
@@ -21,7 +21,7 @@ export function allowList(patterns: readonly string[], progressTopic: string): R
   return new RegExp(`^(?!__|_schemas$|${progress})(?:${escaped.join('|')})$`);
 }
 
-/** Whether it holds the progress of this slot, or, by the default names, of any. */
+/** Whether a topic holds the progress of this slot or, under the default names, of any slot. */
 export function isProgressTopic(name: string, own: string): boolean {
   return name === own || new RegExp(`^${defaultProgress}$`).test(name);
 }

@@ -222,15 +222,15 @@ describe('faults', () => {
   });
 
   test.each([
-    ['postgres://relay:12#34@db/shop', 'has a #'],
-    ['postgres://relay:a#b@db/shop', 'has a #'],
+    ['postgres://relay:12#34@db/shop', 'contains a #'],
+    ['postgres://relay:a#b@db/shop', 'contains a #'],
     ['postgres://relay:p@db-1:5432,db-2:5432/shop', 'names several hosts'],
     ['postgres://relay:p@db-1,db-2/shop', 'names several hosts'],
     ['postgres:///shop?host=db-1,db-2', 'names several hosts'],
-    ['postgres://relay:100%zz@db/shop', 'has a % '],
-    ['postgres://relay:12/34@db/shop', 'has an @ behind the name of the host'],
+    ['postgres://relay:100%zz@db/shop', 'contains a % '],
+    ['postgres://relay:12/34@db/shop', 'has an @ after the host name'],
     ['postgres://relay:a/b@db/shop', 'cannot be read as a URL'],
-  ])('%s %s, which is told without the password', (url, fault) => {
+  ])('%s %s, reported without the password', (url, fault) => {
     const found = faults({ env: { ...required, DATABASE_URL: url } });
     expect(found).toEqual([expect.stringContaining(`database.url ${fault}`)]);
     expect(found[0]).not.toMatch(/12|34|zz|a.b@|relay|db-/);
