@@ -8,7 +8,7 @@ export function describeSlotHealth({
   const limit =
     safeWalBytes === null
       ? 'no max_slot_wal_keep_size'
-      : `${describeBytes(Math.max(0, safeWalBytes))} until it is at risk`;
+      : `${describeBytes(Math.max(0, safeWalBytes))} left before the slot is at risk`;
   return `wal_status ${walStatus ?? 'unknown'}, ${limit}`;
 }
 

@@ -1,0 +1,50 @@
+/** Parsers of argument values. What is wrong with a value is said as commander shows it: a sentence after the option. */
+import { InvalidArgumentError } from 'commander';
+
+export function wholeNumber(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const parsed = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
+    if (!(parsed >= min && parsed <= max))
+      throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}.`);
+    return parsed;
+  };
+}
+
+/** Fractions included. */
+export function seconds(min: number, max: number): (value: string) => number {
+  return (value) => {
+    const parsed = Number(value);
+    if (!(parsed >= min && parsed <= max))
+      throw new InvalidArgumentError(`expected ${min} to ${max} seconds.`);
+    return parsed;
+  };
+}
+
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+
+/** `90d` and the like, in seconds. */
+export function age(value: string): number {
+  const match = /^(\d{1,6})([smhd])$/.exec(value);
+  if (match === null) throw new InvalidArgumentError('expected an age such as 15m, 2h or 90d.');
+  return Number(match[1]) * unitSeconds[match[2]!]!;
+}
+
+export function timeOrAge(value: string): Date {
+  if (/^\d+[smhd]$/.test(value)) return new Date(Date.now() - age(value) * 1_000);
+  const parsed = new Date(value);
+  if (!/^\d{4}-\d\d-\d\d/.test(value) || Number.isNaN(parsed.getTime()))
+    throw new InvalidArgumentError('expected a time such as 2026-01-31T12:00:00Z, or an age such as 2h.');
+  return parsed;
+}
+
+/** Without an offset it would be the time zone of this machine. */
+export function timeWithOffset(value: string): string {
+  if (!/^\d{4}-\d{2}-\d{2}T.*(Z|[+-]\d{2}:?\d{2})$/i.test(value) || Number.isNaN(Date.parse(value)))
+    throw new InvalidArgumentError('expected a time with an offset, such as 2026-01-31T08:00:00Z.');
+  return new Date(value).toISOString();
+}
+
+/** For an option that may be repeated. */
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}

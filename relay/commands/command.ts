@@ -1,0 +1,91 @@
+/**
+ * What a command is: its options, the rules between them, the servers whose settings it needs, and a run that calls an
+ * operation. How results leave is decided here alone: `--json` prints the operation's data, else its text for people;
+ * findings end with 1. All output passes one writer, through which no character of a row acts on a terminal.
+ */
+import type { Command } from 'commander';
+import type { Config, Need, Provenance } from '../config/config.ts';
+import { exitCodes } from '../errors.ts';
+import { formatLsn } from '../model/position.ts';
+import { printableJson, printableText } from '../observe/printable.ts';
+import type { Load } from './load.ts';
+
+/** What a run is given. The configuration is loaded when it is first looked at. */
+export type Call<Options> = {
+  readonly config: Config;
+  readonly provenance: Provenance;
+  readonly options: Options;
+  /** Positional arguments, those of a list one by one. */
+  readonly args: readonly string[];
+  /** Prints a line, or lines, before the run is done. */
+  readonly print: (text: string) => void;
+};
+
+/** What came of a run. What is left out was printed by the run itself. */
+export type Outcome = {
+  /** For programs: printed with `--json`. */
+  readonly data?: unknown;
+  /** For people: printed without `--json`. */
+  readonly text?: string;
+  /** Ends with exit code 1. */
+  readonly hasFindings?: boolean;
+};
+
+export type Definition<Options> = {
+  /** Servers whose settings must be there; without it, all. */
+  readonly needs?: readonly Need[];
+  /** Rules that concern more than one option. @returns what is wrong */
+  readonly validate?: (options: Options, args: readonly string[]) => string | undefined;
+  readonly run: (call: Call<Options>) => Promise<Outcome>;
+};
+
+/** Gives a command its rules and its run. */
+export function define<Options>(
+  command: Command,
+  load: Load,
+  { needs, validate, run }: Definition<Options>,
+): Command {
+  return command.action(async (...given: unknown[]) => {
+    const self = given.at(-1) as Command;
+    const options = given.at(-2) as Options & { readonly json?: boolean };
+    const args = given.slice(0, -2).flat() as string[];
+    const fault = validate?.(options, args);
+    if (fault !== undefined) self.error(`error: ${fault}`);
+    const print = (text: string) => self.configureOutput().writeOut?.(`${text}\n`);
+    let loaded: ReturnType<Load> | undefined;
+    const { data, text, hasFindings } = await run({
+      get config() {
+        loaded ??= load(self, needs);
+        return loaded.config;
+      },
+      get provenance() {
+        loaded ??= load(self, needs);
+        return loaded.provenance;
+      },
+      options,
+      args,
+      print,
+    });
+    if (options.json === true && data !== undefined) print(toJson(data));
+    if (options.json !== true && text !== undefined) print(text);
+    if (hasFindings === true) process.exitCode = exitCodes.findings;
+  });
+}
+
+/** Indented for a person who looks at it; elsewhere one line. */
+export function toJson(data: unknown): string {
+  const lsnAsText = (_: string, value: unknown) => (typeof value === 'bigint' ? formatLsn(value) : value);
+  return JSON.stringify(data, lsnAsText, process.stdout.isTTY === true ? 2 : undefined);
+}
+
+/** Makes the command, and what commander prints for it, write through here. */
+export function writeSafely(command: Command): void {
+  command.configureOutput({
+    writeOut: (text) => void process.stdout.write(safe(command, text)),
+    writeErr: (text) => void process.stderr.write(printableText(text)),
+  });
+}
+
+function safe(command: Command, text: string): string {
+  return command.opts<{ json?: boolean }>().json === true ? printableJson(text) : printableText(text);
+}

@@ -1,0 +1,44 @@
+/** Text for terminals: numbers, ages, and plain tables whose columns `awk` can read too. A cell never begins a line. */
+import { printableText } from '../observe/printable.ts';
+
+/** @param widths of the columns, where the rows are only some of a table's */
+export function formatTable(rows: readonly (readonly string[])[], widths = columnWidths(rows)): string {
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cleaned(cell).padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** Characters that each column takes. @param least of each */
+export function columnWidths(rows: readonly (readonly string[])[], least: readonly number[] = []): number[] {
+  const widths = [...least];
+  for (const row of rows)
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  return widths;
+}
+
+/** Colours of ours stay; ends of lines are those of rows. */
+function cleaned(cell: string): string {
+  return printableText(cell).replace(/[\n\t]/g, '·');
+}
+
+/** `12,345` */
+export function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+/** `1 event`, `12,345 events` */
+export function counted(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+}
+
+export function describeAge(ageSeconds: number): string {
+  if (ageSeconds < 120) return `${Math.round(ageSeconds)} s`;
+  if (ageSeconds < 7_200) return `${Math.round(ageSeconds / 60)} min`;
+  if (ageSeconds < 172_800) return `${Math.round(ageSeconds / 3_600)} h`;
+  return `${Math.round(ageSeconds / 86_400)} d`;
+}

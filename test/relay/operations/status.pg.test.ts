@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readStatus, type Status, watchStatus } from '../../../relay/operations/status.ts';
+import { createDatabase } from '../../support/database.ts';
+import { unique } from '../../support/unique.ts';
+import { runCli } from '../commands/cli.ts';
+import { openRelayDatabase, type RelayDatabase } from '../commands/outbox.ts';
+
+let relay: RelayDatabase;
+beforeAll(async () => {
+  relay = await openRelayDatabase();
+});
+afterAll(() => relay[Symbol.asyncDispose]());
+
+/** Each test has a slot of its own. */
+const settings = () => ({ OUTBOX_RELAY_SLOT: unique('slot') });
+
+async function withSlot<T>(slot: string, work: () => Promise<T>): Promise<T> {
+  await relay.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [slot]);
+  try {
+    return await work();
+  } finally {
+    await relay.pool.query('select pg_drop_replication_slot($1)', [slot]);
+  }
+}
+
+const lagBytes = ({ slot }: Status) => ('lagBytes' in slot ? slot.lagBytes : Number.NaN);
+
+test('before the first start there is no slot and no progress', async () => {
+  const config = relay.config(settings());
+  expect(await readStatus(config)).toEqual({
+    slotName: config.slot,
+    progressTopic: config.kafka.progressTopic,
+    slot: { state: 'absent' },
+    progress: null,
+    deadLetters: [],
+    parked: { keys: 0, events: 0 },
+  });
+});
+
+test('a slot that no relay is connected to shows how far behind it is', async () => {
+  const config = relay.config(settings());
+  await withSlot(config.slot, async () => {
+    const before = await readStatus(config);
+    await relay.pool.query('select pg_logical_emit_message(true, $1, repeat($2, 100000))', ['test', 'x']);
+    const after = await readStatus(config);
+    expect(after.slot).toMatchObject({ state: 'inactive', activePid: null, walStatus: 'reserved' });
+    expect(lagBytes(after) - lagBytes(before)).toBeGreaterThan(100_000);
+  });
+});
+
+test('watching reads again, and ends its connections when the reader stops', async () => {
+  const config = relay.config(settings());
+  const states: string[] = [];
+  const watched = watchStatus(config, 1);
+  for await (const { slot } of watched) {
+    states.push(slot.state);
+    if (states.length === 1)
+      await relay.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [config.slot]);
+    if (states.length === 2) break;
+  }
+  await relay.pool.query('select pg_drop_replication_slot($1)', [config.slot]);
+  expect(states).toEqual(['absent', 'inactive']);
+  expect(await watched.next()).toMatchObject({ done: true });
+});
+
+test('the relay’s own role sees progress and dead letters with their age, and needs no Kafka for it', async () => {
+  const env = { ...relay.env, ...settings() };
+  const slot = env.OUTBOX_RELAY_SLOT;
+  await relay.pool.query(
+    `insert into outbox.progress (slot, initialised_at, end_lsn, event_count, instance, published_at)
+     values ($1, now(), '16/B374D848', 42, 'relay-1', now() - interval '90 seconds')`,
+    [slot],
+  );
+  await relay.pool.query(
+    `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, first_seen)
+     select $1, '0/1', n, case when n < 3 then 'PAYLOAD_INVALID' else 'SCHEMA_MISSING' end, 'm',
+            case when n = 4 then 'discarded' else 'open' end, now() - make_interval(hours => 3)
+       from generate_series(0, 4) n`,
+    [slot],
+  );
+  const { code, stdout } = await runCli(['status', '--json'], { ...env, KAFKA_BROKERS: '' });
+  expect(code).toBe(0);
+  const status: Status = JSON.parse(stdout);
+  expect(status.progress).toMatchObject({
+    endLsn: '16/B374D848',
+    eventCount: 42,
+    instance: 'relay-1',
+    isPartial: false,
+  });
+  expect(status.progress?.ageSeconds).toBeGreaterThanOrEqual(90);
+  expect(status.deadLetters).toEqual([
+    { code: 'PAYLOAD_INVALID', open: 3, oldestAgeSeconds: expect.closeTo(10_800, -2) },
+    { code: 'SCHEMA_MISSING', open: 1, oldestAgeSeconds: expect.closeTo(10_800, -2) },
+  ]);
+});
+
+test('a slot that is gone after a relay used it is unusable, and the hint names recover', async () => {
+  const config = relay.config(settings());
+  await relay.pool.query('insert into outbox.progress (slot, initialised_at) values ($1, now())', [
+    config.slot,
+  ]);
+  expect((await readStatus(config)).slot).toMatchObject({
+    state: 'unusable',
+    code: 'SLOT_MISSING',
+    hint: expect.stringContaining('outbox-relay recover'),
+  });
+});
+
+test('a database without the outbox is told to migrate', async () => {
+  await using empty = await createDatabase();
+  const { code, stderr } = await runCli(['status'], { DATABASE_URL: empty.url });
+  expect(code).toBe(78);
+  expect(stderr).toMatch(/^error OUTBOX_TABLE_INVALID: .*\n.*outbox-relay migrate/);
+});
