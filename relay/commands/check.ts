@@ -1,72 +1,45 @@
-/** `outbox-relay check`: every precondition of `run`, one line each, with the fix where it is red. */
+/** `outbox-relay check`: one line for each precondition of `run`, and how to fix it where it is not met. */
 import { styleText } from 'node:util';
-import { Command, InvalidArgumentError } from 'commander';
-import type { Config } from '../config/config.ts';
-import { createKafka } from '../connect/kafka.ts';
-import { createPool } from '../connect/postgres/pool.ts';
-import { RegistryClient } from '../encode/registry/registry-client.ts';
-import { exitCodes } from '../errors.ts';
-import { createLogger } from '../observe/log.ts';
-import { type Finding, runChecks, type Verdict } from '../operations/check/finding.ts';
-import { kafkaChecks } from '../operations/check/kafka.ts';
-import { postgresChecks } from '../operations/check/postgres.ts';
-import { registryChecks } from '../operations/check/registry.ts';
+import { Command } from 'commander';
+import { check } from '../operations/check/check.ts';
+import type { Finding, Verdict } from '../operations/check/finding.ts';
+import { seconds } from './arguments.ts';
+import { type Call, define } from './command.ts';
+import { counted } from './format.ts';
 import type { Load } from './load.ts';
 
 type CheckOptions = { json?: boolean; timeout: number };
 
 const help = `
-Changes nothing: no slot is made, topics are only validated, and the Kafka transaction is an empty one under an id of
-its own (<kafka.transactionalIdPrefix>.<slot>.check), so that a relay that runs is not disturbed. Run it with the
-relay's own settings and role. Topics that its principal may not even see are not among those it asks about.
+Changes nothing: it creates no slot and no topic, and the Kafka transaction that it opens stays empty. The transaction has
+an id of its own (<kafka.transactionalIdPrefix>.<slot>.check), so a running relay is not disturbed.
 
-Exit codes: 0 nothing is red (! is a warning) · 1 something is red · 64 configuration
+Run it with the settings and the database role of the relay. It does not see topics that its Kafka principal may not
+describe.
+
+Exit codes: 0 no check failed; there may be warnings (!) · 1 a check failed · 64 invalid arguments or configuration
 
 Examples:
   $ outbox-relay check
   $ outbox-relay check --json | jq '.checks[] | select(.status == "fail")'`;
 
 export function checkCommand(load: Load): Command {
-  return new Command('check')
-    .description('check every precondition in Postgres, Kafka and the schema registry')
+  const command = new Command('check')
+    .description('check everything that `run` needs in Postgres, Kafka and the schema registry')
     .option('--json', 'print one JSON object {ok, checks: [{server, name, status, message, fix}]}')
-    .option('--timeout <seconds>', 'how long each question may take', seconds, 10)
-    .addHelpText('after', help)
-    .action(async (options: CheckOptions, command: Command) => {
-      const { config } = load(command);
-      const print = (text: string) => command.configureOutput().writeOut?.(`${text}\n`);
-      const findings: Finding[] = [];
-      for await (const finding of checkAll(config, options.timeout * 1000)) {
-        findings.push(finding);
-        if (!options.json) print(describeFinding(finding));
-      }
-      const isFine = !findings.some(({ status }) => status === 'fail');
-      if (options.json) print(JSON.stringify({ ok: isFine, checks: findings }, null, 2));
-      else print(summary(findings));
-      if (!isFine) process.exitCode = exitCodes.findings;
-    });
+    .option('--timeout <seconds>', 'time limit for each check', seconds(0.1, 600), 10)
+    .addHelpText('after', help);
+  return define<CheckOptions>(command, load, { run });
 }
 
-function seconds(value: string): number {
-  const parsed = Number(value);
-  if (!(parsed >= 0.1 && parsed <= 600)) throw new InvalidArgumentError('expected 0.1 to 600 seconds.');
-  return parsed;
-}
-
-/** All findings, as they come; a server's connection is given up when its questions are asked. */
-export async function* checkAll(config: Config, timeoutMs: number): AsyncGenerator<Finding> {
-  const pool = createPool(config);
-  yield* runChecks('postgres', postgresChecks, { pool, config }, timeoutMs);
-  // Not waited for: a server that hangs does not say goodbye.
-  void pool.end();
-
-  const kafka = createKafka(config, createLogger('fatal'));
-  const admin = kafka.admin();
-  yield* runChecks('kafka', kafkaChecks, { kafka, admin, config }, timeoutMs);
-  void admin.disconnect().catch(() => {});
-
-  const client = new RegistryClient(config.registry);
-  yield* runChecks('registry', registryChecks, { client, config }, timeoutMs);
+async function run({ config, options, print }: Call<CheckOptions>) {
+  const checks: Finding[] = [];
+  for await (const finding of check(config, options.timeout * 1000)) {
+    checks.push(finding);
+    if (!options.json) print(describeFinding(finding));
+  }
+  const ok = checks.every(({ status }) => status !== 'fail');
+  return { data: { ok, checks }, text: summary(checks), hasFindings: !ok };
 }
 
 const marks: Readonly<Record<Verdict['status'], string>> = {
@@ -82,7 +55,8 @@ function describeFinding({ server, name, status, message, fix }: Finding): strin
 }
 
 function summary(findings: readonly Finding[]): string {
-  const count = (status: Verdict['status']) => findings.filter((finding) => finding.status === status).length;
-  const skipped = count('skipped') > 0 ? `, ${count('skipped')} not asked` : '';
-  return `${count('ok')} fine, ${count('warn')} to watch, ${count('fail')} to fix${skipped}`;
+  const number = (status: Verdict['status']) =>
+    findings.filter((finding) => finding.status === status).length;
+  const skipped = number('skipped') > 0 ? `, ${number('skipped')} skipped` : '';
+  return `${number('ok')} passed, ${counted(number('warn'), 'warning')}, ${number('fail')} failed${skipped}`;
 }

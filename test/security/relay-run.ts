@@ -1,12 +1,12 @@
 /** Owns relays in this process, each on a slot of its own, and everything that one of them says. */
 
-import { checkAll } from '../../relay/commands/check.ts';
 import { loadConfig } from '../../relay/config/config.ts';
 import { RegistryClient } from '../../relay/encode/registry/registry-client.ts';
 import { asRelayError, type RelayError } from '../../relay/errors.ts';
 import { Health } from '../../relay/observe/health.ts';
 import { createLogger } from '../../relay/observe/log.ts';
 import { createMetrics } from '../../relay/observe/metrics.ts';
+import { check as checkAll } from '../../relay/operations/check/check.ts';
 import type { Finding } from '../../relay/operations/check/finding.ts';
 import { Relay } from '../../relay/relay.ts';
 import { unique } from '../support/unique.ts';

@@ -1,8 +1,8 @@
-/** What a precondition is: one small question with a verdict and, where it is red, the fix. */
+/** A check: one small question about one server, its verdict and, where it is not met, the fix. */
 import { asRelayError } from '../../errors.ts';
 
 export type Verdict = {
-  /** `warn`: it works, and something will hurt one day. `skipped`: the server did not answer an earlier question. */
+  /** `warn`: the relay works, but something can go wrong later. `skipped`: an earlier check met the server as unreachable. */
   readonly status: 'ok' | 'warn' | 'fail' | 'skipped';
   readonly message: string;
   /** What to do, where it is not ok. */
@@ -24,8 +24,8 @@ export const warn = (message: string, fix: string): Verdict => ({ status: 'warn'
 export const fail = (message: string, fix: string): Verdict => ({ status: 'fail', message, fix });
 
 /**
- * Asks one question after another; each has `timeoutMs` to answer. Once the server itself is the trouble, the rest is
- * skipped: twenty times the same red line would hide it.
+ * Runs one check after another, each for at most `timeoutMs`. Once the server itself is the problem, the rest is skipped:
+ * twenty times the same failure would hide it.
  */
 export async function* runChecks<Context>(
   server: Server,
@@ -36,11 +36,11 @@ export async function* runChecks<Context>(
   let isDown = false;
   for (const [index, { name, run }] of checks.entries()) {
     if (isDown) {
-      yield { server, name, status: 'skipped', message: 'not asked' };
+      yield { server, name, status: 'skipped', message: 'skipped' };
       continue;
     }
     const { verdict, cause } = await answerOf(run, context, timeoutMs);
-    // The first question is the connection itself: whatever it met, a wrong password too, the others would meet.
+    // The first check is the connection itself: what fails there, a wrong password for instance, fails in every other.
     isDown = cause === 'outage' || (cause === 'error' && index === 0);
     yield { server, name, ...verdict };
   }
@@ -58,8 +58,7 @@ async function answerOf<Context>(
   try {
     const verdict = await Promise.race([run(context), late]);
     if (verdict !== undefined) return { verdict };
-    const fix =
-      'The server accepts connections and does not answer; look at its log, or give it more --timeout.';
+    const fix = 'The server accepts connections but does not answer. Look at its log, or raise --timeout.';
     return { verdict: fail(`no answer within ${timeoutMs / 1000} s`, fix), cause: 'outage' };
   } catch (error) {
     const failure = asRelayError(error);

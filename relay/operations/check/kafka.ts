@@ -5,7 +5,7 @@ import { allowList } from '../../config/topic-patterns.ts';
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
 import { ProgressTail } from '../../publish/progress-topic.ts';
 import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
-import { kafkaPrivacy } from './clear-text.ts';
+import { kafkaEncryption } from './encryption.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
 
 export type KafkaContext = { readonly kafka: Kafka; readonly admin: Admin; readonly config: Config };
@@ -27,7 +27,10 @@ const brokers: KafkaCheck = {
       const { brokers } = await admin.describeCluster();
       const found = `${brokers.length} (${brokers.map(({ host, port }) => `${host}:${port}`).join(', ')})`;
       if (brokers.length >= safeReplicas) return ok(found);
-      return warn(found, 'Fewer than three brokers cannot keep events through the loss of one.');
+      return warn(
+        found,
+        'Run at least three brokers. With fewer, the loss of one can lose committed events or stop publishing.',
+      );
     } catch (error) {
       throw kafkaError(error, 'connecting');
     }
@@ -47,12 +50,12 @@ const progressTopic: KafkaCheck = {
     if (topic.partitions.length !== 1)
       return fail(
         `${name} has ${topic.partitions.length} partitions`,
-        'It must have one: choose another kafka.progressTopic.',
+        'The progress topic must have one partition. Choose another name in kafka.progressTopic.',
       );
     if (policy !== undefined && policy !== 'compact')
       return fail(
-        `${name} has cleanup.policy=${policy}: the progress would be deleted`,
-        `kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=compact`,
+        `${name} has cleanup.policy=${policy}: Kafka would delete the progress`,
+        `Run kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=compact`,
       );
     return judgeDurability([{ topic, insync }], `${name}: compacted, 1 partition`);
   },
@@ -67,18 +70,18 @@ async function judgeFormerTopic(context: KafkaContext, isThere: boolean): Promis
   const name = config.kafka.progressTopic;
   if (name === formerDefault || (await describeTopics(context, [formerDefault])).length === 0) return;
   if (isThere && (await hasProgress(kafka, name, config.slot))) return;
-  const found = `${name} has no progress of slot ${config.slot}`;
-  const fix = `set kafka.progressTopic to ${formerDefault}, where earlier releases kept the progress of all slots.`;
+  const found = `${name} holds no progress for slot ${config.slot}`;
+  const fix = `set kafka.progressTopic to ${formerDefault}, where earlier releases kept the progress of every slot.`;
   try {
     if (!(await hasProgress(kafka, formerDefault, config.slot))) return;
   } catch (error) {
     if (kafkaError(error, '').code !== 'KAFKA_UNAUTHORIZED') throw error;
     return warn(
-      `${found}; ${formerDefault} may not be read`,
-      `Where the slot has run with an earlier release, ${fix}`,
+      `${found}; ${formerDefault} exists but may not be read`,
+      `If the slot was used by an earlier release, ${fix}`,
     );
   }
-  return fail(`${found}, and ${formerDefault} has one`, `Where it is of this database, ${fix}`);
+  return fail(`${found}, but ${formerDefault} does`, `If that progress belongs to this database, ${fix}`);
 }
 
 async function hasProgress(kafka: Kafka, topic: string, slot: string): Promise<boolean> {
@@ -110,7 +113,7 @@ function eventTopicOf({ partitions, replicationFactor }: Config['topics']): NewT
     numPartitions: partitions,
     replicationFactor,
     describe: `${partitions} partitions`,
-    maker: 'the first refused event has it made',
+    maker: 'the relay creates it when the first event needs it',
   };
 }
 
@@ -122,13 +125,13 @@ async function mayCreate(
 ): Promise<Verdict> {
   try {
     await admin.createTopics({ validateOnly: true, waitForLeaders: false, topics: [{ topic, ...settings }] });
-    return ok(`${topic} is absent; ${maker}`);
+    return ok(`${topic} does not exist; ${maker}`);
   } catch (error) {
     const failure = kafkaError(error, `asking whether ${topic} may be created`);
     if (failure.code !== 'KAFKA_UNAUTHORIZED') throw failure;
     return fail(
-      `${topic} is absent and may not be created`,
-      `Create it (${describe}), or grant Create on it.`,
+      `${topic} does not exist, and the relay may not create it`,
+      `Create it (${describe}), or grant Create on it to the relay’s principal.`,
     );
   }
 }
@@ -139,9 +142,9 @@ const eventTopics: KafkaCheck = {
     const { config } = context;
     const topics = await findEventTopics(context);
     if (topics.length === 0) {
-      const found = `none yet among ${config.topics.allow.join(', ')}`;
-      if (config.topics.create) return ok(`${found}; made when the first event needs one`);
-      return fail(found, 'Create them, or set topics.create to true.');
+      const found = `no topic matches topics.allow (${config.topics.allow.join(', ')})`;
+      if (config.topics.create) return ok(`${found}; the relay creates topics when an event needs them`);
+      return fail(found, 'Create the topics, or set topics.create to true.');
     }
     const settings = await readSettings(
       context,
@@ -149,7 +152,7 @@ const eventTopics: KafkaCheck = {
     );
     return judgeDurability(
       topics.map((topic) => ({ topic, insync: settings.get(topic.name)?.['min.insync.replicas'] })),
-      `${topics.length} among ${config.topics.allow.join(', ')}`,
+      `${topics.length} match topics.allow (${config.topics.allow.join(', ')})`,
     );
   },
 };
@@ -162,10 +165,12 @@ const topicLimit: KafkaCheck = {
     if (!create) return ok('the relay creates none (topics.create is off)');
     const count = (await findEventTopics(context)).length;
     if (count < createMax)
-      return ok(`up to ${createMax - count} more, ${createPerMinute} a minute (topics.createMax)`);
+      return ok(
+        `the relay may create ${createMax - count} more, ${createPerMinute} a minute (topics.createMax, topics.createPerMinute)`,
+      );
     return warn(
-      `none: ${count} exist, and topics.createMax is ${createMax}`,
-      'An event for a topic that does not exist becomes a dead letter. Raise topics.createMax, or create topics beforehand.',
+      `the relay may create none: ${count} exist, and topics.createMax is ${createMax}`,
+      'Events for a topic that does not exist become dead letters. Raise topics.createMax, or create the topics yourself.',
     );
   },
 };
@@ -175,22 +180,22 @@ const recordSize: KafkaCheck = {
   async run(context) {
     const { maxRecordBytes } = context.config.publish;
     if (maxRecordBytes === undefined)
-      return ok('each topic’s max.message.bytes; publish.maxRecordBytes is not set');
+      return ok('max.message.bytes of each topic applies; publish.maxRecordBytes is not set');
     const names = (await findEventTopics(context)).map(({ name }) => name);
     const settings = await readSettings(context, names);
     const small = names.filter((name) => Number(settings.get(name)?.['max.message.bytes']) < maxRecordBytes);
     if (small.length === 0) return ok(`publish.maxRecordBytes ${maxRecordBytes} fits every topic`);
     return warn(
       `max.message.bytes is below publish.maxRecordBytes ${maxRecordBytes} on ${few(small)}`,
-      'Raise it there, or lower publish.maxRecordBytes; an event in between becomes a dead letter.',
+      'Raise it on these topics, or lower publish.maxRecordBytes. An event whose size lies in between becomes a dead letter.',
     );
   },
 };
 
-/** Codecs that a client reads without a package for them, as kafkajs does. */
+/** Codecs that kafkajs reads without another package. */
 const plainCodecs: ReadonlySet<string> = new Set(['producer', 'uncompressed', 'gzip']);
 
-/** Brokers compress what the relay sends as it is. The relay reads every codec; this is for other readers. */
+/** The relay sends records uncompressed and reads every codec; this concerns other consumers. */
 const compression: KafkaCheck = {
   name: 'compression',
   async run(context) {
@@ -201,22 +206,22 @@ const compression: KafkaCheck = {
     const byCodec = Map.groupBy(names, (name) => settings.get(name)?.['compression.type'] ?? 'producer');
     byCodec.delete('producer');
     byCodec.delete('uncompressed');
-    if (byCodec.size === 0) return ok('no topic is compressed by its brokers');
+    if (byCodec.size === 0) return ok('no topic sets compression.type');
     const codecs = [...byCodec.keys()].toSorted();
     const found = codecs.map((codec) => `${codec}: ${few(byCodec.get(codec)!)}`).join('; ');
     const needsCodec = codecs.some((codec) => !plainCodecs.has(codec));
-    const note = needsCodec ? '; consumers of kafkajs need a codec for all but gzip' : '';
-    return ok(`brokers compress ${found}; the relay reads each${note}`);
+    const note = needsCodec ? '; consumers that use kafkajs need a package for each codec but gzip' : '';
+    return ok(`brokers compress ${found}; the relay reads every codec${note}`);
   },
 };
 
-/** Without it, or the right to write it, a refused event would hold up the stream. */
+/** If the topic or the right to write to it is missing, a refused event holds up the stream. */
 const deadLetterTopic: KafkaCheck = {
   name: 'dead-letter topic',
   async run(context) {
     const { deadLetters, topics, publish } = context.config;
     if (deadLetters.topic === undefined)
-      return ok('none is set; refused events are in outbox.dead_letter only');
+      return ok('deadLetters.topic is not set; dead letters are only in outbox.dead_letter');
     const name = deadLetters.topic;
     const [topic] = await describeTopics(context, [name]);
     if (topic === undefined) {
@@ -229,19 +234,19 @@ const deadLetterTopic: KafkaCheck = {
     const { 'cleanup.policy': policy, ...settings } = (await readSettings(context, [name])).get(name) ?? {};
     if (policy?.includes('compact'))
       return warn(
-        `${name} has cleanup.policy=${policy}: of several refused events of a key only the last one stays`,
-        `kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=delete`,
+        `${name} has cleanup.policy=${policy}: Kafka would keep only the last dead letter of each key`,
+        `Run kafka-configs.sh --alter --topic ${name} --add-config cleanup.policy=delete`,
       );
     if (Number(settings['max.message.bytes']) < (publish.maxRecordBytes ?? 0))
       return warn(
         `max.message.bytes of ${name} is below publish.maxRecordBytes ${publish.maxRecordBytes}`,
-        'Raise it; the payload of a refused event in between is left out of its copy.',
+        'Raise it. A dead letter whose size lies in between is copied to the topic without its payload.',
       );
     return judgeDurability([{ topic, insync: settings['min.insync.replicas'] }], name);
   },
 };
 
-/** With an id beside the relay's own, so that a relay that runs is not fenced. */
+/** With an id of its own, so that a running relay is not fenced. */
 const transactions: KafkaCheck = {
   name: 'transactions',
   async run({ kafka, config }) {
@@ -257,19 +262,19 @@ const transactions: KafkaCheck = {
       await producer.connect();
       const transaction = await producer.transaction();
       await transaction.abort();
-      return ok(`a producer with transactional.id ${relayId}.check was admitted`);
+      return ok(`the cluster accepts transactional.id ${relayId}.check`);
     } catch (error) {
       const reason = await whyNoCoordinator(kafka, transactionalId, error);
       const failure = kafkaError(reason, 'beginning a transaction');
       if (failure.code === 'KAFKA_UNAUTHORIZED')
         return fail(
           failure.message,
-          `Grant Write and Describe on the transactional ids with the prefix ${relayId}.`,
+          `Grant Write and Describe on transactional ids with the prefix ${relayId} to the relay’s principal.`,
         );
       if (kafkaErrorType(error) === 'INVALID_TRANSACTION_TIMEOUT')
         return fail(
           failure.message,
-          'Lower kafka.transactionTimeoutMs to the brokers’ transaction.max.timeout.ms.',
+          'Lower kafka.transactionTimeoutMs to transaction.max.timeout.ms of the brokers, or below.',
         );
       throw failure;
     } finally {
@@ -278,7 +283,7 @@ const transactions: KafkaCheck = {
   },
 };
 
-/** What is not there yet cannot be asked about: its right to be created is looked at above. */
+/** Of topics that exist; whether others may be created is checked above. */
 const topicRights: KafkaCheck = {
   name: 'topic rights',
   async run(context) {
@@ -290,7 +295,7 @@ const topicRights: KafkaCheck = {
     const existing = (await describeTopics(context, others)).map(({ name }) => name);
     const hasProgress = existing.includes(progress);
     const topics = [...eventTopics, ...existing];
-    if (topics.length === 0) return ok('no topic to ask about yet');
+    if (topics.length === 0) return ok('no topic exists yet');
     try {
       const id = `${transactionalIdPrefix}.${config.slot}.check`;
       const unwritable = await unwritableTopics(kafka, id, transactionTimeoutMs, topics);
@@ -300,11 +305,13 @@ const topicRights: KafkaCheck = {
         ...(isUnreadable ? [`Read on ${progress}`] : []),
       ];
       if (missing.length > 0)
-        return fail(`missing: ${missing.join('; ')}`, 'Grant it to the relay’s principal.');
-      return ok(`${topics.length} may be written${hasProgress ? `, ${progress} read` : ''}`);
+        return fail(`missing: ${missing.join('; ')}`, 'Grant these to the relay’s principal.');
+      return ok(
+        `the relay may write to ${topics.length} topics${hasProgress ? ` and read ${progress}` : ''}`,
+      );
     } catch (error) {
       if (kafkaErrorType(error) === 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
-        return { status: 'skipped', message: 'not asked: that takes the right to the transactional id' };
+        return { status: 'skipped', message: 'skipped, because it needs access to the transactional id' };
       throw kafkaError(error, 'asking for the rights on topics');
     }
   },
@@ -314,7 +321,7 @@ async function describeTopics({ admin }: KafkaContext, topics: string[]): Promis
   try {
     const existing = new Set(await admin.listTopics());
     const wanted = topics.filter((topic) => existing.has(topic));
-    // Asked for by none, kafkajs describes all.
+    // For an empty list kafkajs describes every topic.
     return wanted.length === 0 ? [] : (await admin.fetchTopicMetadata({ topics: wanted })).topics;
   } catch (error) {
     throw kafkaError(error, 'describing topics');
@@ -374,7 +381,7 @@ function judgeDurability(
   if (faults.length === 0) return ok(found);
   return warn(
     `${found}; ${faults.join('; ')}`,
-    `With less than ${safeReplicas} replicas and min.insync.replicas=${safeInsync}, losing one broker can lose committed events.`,
+    `Use ${safeReplicas} replicas and min.insync.replicas=${safeInsync}. With less, the loss of one broker can lose committed events.`,
   );
 }
 
@@ -395,5 +402,5 @@ export const kafkaChecks: readonly KafkaCheck[] = [
   deadLetterTopic,
   transactions,
   topicRights,
-  kafkaPrivacy,
+  kafkaEncryption,
 ];

@@ -16,7 +16,7 @@ import { readStandbyNames, standbyHint } from '../../ledger/standbys.ts';
 import { findStrangers } from '../migrate/owners.ts';
 import { planMigrations, readMigrations } from '../migrate/plan.ts';
 import { describeBytes, describeSlotHealth } from '../slot-health.ts';
-import { postgresPrivacy } from './clear-text.ts';
+import { postgresEncryption } from './encryption.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
 
 export type PostgresContext = { readonly pool: pg.Pool; readonly config: Config };
@@ -30,7 +30,7 @@ async function one<Row extends pg.QueryResultRow>(
   text: string,
   values: readonly unknown[] = [],
 ): Promise<Row> {
-  const [row] = await query<Row>(pool, 'asking Postgres', text, values);
+  const [row] = await query<Row>(pool, 'checking Postgres', text, values);
   return row as Row;
 }
 
@@ -48,7 +48,7 @@ const server: PostgresCheck = {
               current_database() as database, current_user as role`,
     );
     const found = `PostgreSQL ${version}, database ${database}, role ${role}`;
-    return number >= 140_000 ? ok(found) : fail(found, 'Version 14 or newer is needed.');
+    return number >= 140_000 ? ok(found) : fail(found, 'Upgrade: the relay needs PostgreSQL 14 or newer.');
   },
 };
 
@@ -56,7 +56,7 @@ const primary: PostgresCheck = {
   name: 'primary',
   async run(context) {
     const { standby } = await one<{ standby: boolean }>(context, 'select pg_is_in_recovery() as standby');
-    if (!standby) return ok('not in recovery');
+    if (!standby) return ok('the server is a primary');
     return fail('the server is a standby', 'Point DATABASE_URL at the primary.');
   },
 };
@@ -66,7 +66,7 @@ const walLevel: PostgresCheck = {
   async run(context) {
     const { level } = await one<{ level: string }>(context, `select current_setting('wal_level') as level`);
     if (level === 'logical') return ok(level);
-    return fail(level, `ALTER SYSTEM SET wal_level = 'logical'; then restart Postgres.`);
+    return fail(level, `Run ALTER SYSTEM SET wal_level = 'logical', then restart Postgres.`);
   },
 };
 
@@ -80,8 +80,11 @@ const freeSlot: PostgresCheck = {
       [context.config.slot],
     );
     const found = `${used} of ${max} in use`;
-    if (exists || used < max) return ok(exists ? `${found}, ours among them` : found);
-    return fail(found, 'Drop one that is not needed, or raise max_replication_slots and restart Postgres.');
+    if (exists || used < max) return ok(exists ? `${found}, one of them by this relay` : found);
+    return fail(
+      found,
+      'Drop a slot that is not needed, or raise max_replication_slots and restart Postgres.',
+    );
   },
 };
 
@@ -90,12 +93,12 @@ const freeSender: PostgresCheck = {
   async run(context) {
     const { used, max } = await one<{ used: number; max: number }>(
       context,
-      // Not pg_stat_activity: who may not see the others' sessions counts none of them there.
+      // Not pg_stat_activity: a role that may not see the sessions of others counts none of them there.
       `select count(*)::int as used, current_setting('max_wal_senders')::int as max from pg_stat_replication`,
     );
     const found = `${used} of ${max} in use`;
     if (used < max) return ok(found);
-    return fail(found, 'Raise max_wal_senders and restart Postgres; each relay needs one, a standby too.');
+    return fail(found, 'Raise max_wal_senders and restart Postgres. Every relay needs one, in standby too.');
   },
 };
 
@@ -103,8 +106,8 @@ const standbys: PostgresCheck = {
   name: 'synchronous standbys',
   async run({ pool }) {
     const { setting, includesRelay } = await readStandbyNames(pool);
-    if (!includesRelay) return ok(setting === '' ? 'none' : `${setting}, the relay is none of them`);
-    return warn(`${setting}: the relay counts as one`, standbyHint);
+    if (!includesRelay) return ok(setting === '' ? 'none' : `${setting}; does not match the relay`);
+    return warn(`${setting} matches the relay itself`, standbyHint);
   },
 };
 
@@ -122,7 +125,7 @@ const mayReplicate: PostgresCheck = {
       if (failure.code === 'POSTGRES_UNSUITABLE') return fail(failure.message, failure.hint);
       return fail(
         failure.message,
-        'ALTER ROLE … REPLICATION (on managed services: grant their replication role), and let pg_hba.conf admit it.',
+        'Run ALTER ROLE … REPLICATION (on a managed service, grant its replication role), and allow replication connections of the role in pg_hba.conf.',
       );
     } finally {
       // A server that hangs does not say goodbye either; this check's own time limit has passed by then.
@@ -152,9 +155,7 @@ function migrationsUnknown(error: unknown): Verdict {
   const state = sqlStateOf(error);
   // roles.sql lets the relay read only what it works with; what the migrations make is asked for below.
   if (state === sqlStates.insufficientPrivilege)
-    return ok(
-      'recorded in outbox.migration, which this role may not read; `migrate --dry-run` tells its owner',
-    );
+    return ok('this role may not read outbox.migration; its owner can run `outbox-relay migrate --dry-run`');
   if (state === sqlStates.undefinedTable || state === sqlStates.invalidSchemaName)
     return warn(
       'outbox.migration does not exist',
@@ -171,7 +172,7 @@ const outboxTable: PostgresCheck = {
   async run({ pool, config }) {
     const findings = await examineOutbox(pool, config);
     const { table } = config.outbox;
-    if (findings.length === 0) return ok(`${table} with all mapped columns, each published`);
+    if (findings.length === 0) return ok(`${table} has every mapped column, and each is published`);
     const refused = findings.filter(({ severity }) => severity !== 'warn');
     const told = refused.length > 0 ? refused : findings;
     const message = told.map((finding) => finding.message).join('; ');
@@ -185,22 +186,15 @@ const publication: PostgresCheck = {
   async run(context) {
     const { pool, config } = context;
     await readPublication(pool, config);
-    const { root, more, partitioned } = await one<{ root: boolean; more: boolean; partitioned: boolean }>(
+    const { more } = await one<{ more: boolean }>(
       context,
-      `select pubviaroot as root, pubupdate or pubdelete or pubtruncate as more,
-              (select relkind = 'p' from pg_class where oid = to_regclass($2)) as partitioned
-         from pg_publication where pubname = $1`,
-      [config.publication, quoteTable(config.outbox.table)],
+      'select pubupdate or pubdelete or pubtruncate as more from pg_publication where pubname = $1',
+      [config.publication],
     );
-    if (partitioned && !root)
-      return fail(
-        `${config.publication} publishes partitions under their own names`,
-        `ALTER PUBLICATION ${config.publication} SET (publish_via_partition_root = true);`,
-      );
     if (more)
       return warn(
         `${config.publication} publishes more than inserts`,
-        `ALTER PUBLICATION ${config.publication} SET (publish = 'insert'); the rest is decoded for nothing.`,
+        `Run ALTER PUBLICATION ${config.publication} SET (publish = 'insert'). Postgres decodes the rest, and the relay ignores it.`,
       );
     return ok(`${config.publication} covers ${config.outbox.table} and ${heartbeatTable}, inserts only`);
   },
@@ -232,15 +226,15 @@ const rights: PostgresCheck = {
       .filter(({ granted }) => granted !== true)
       .map(({ on, right, granted }) => (granted === null ? `${on} (does not exist)` : `${right} on ${on}`));
     missing.push(...(await missingFunctions(context)));
-    if (missing.length === 0) return ok('all that migrations/roles.sql grants to the relay');
+    if (missing.length === 0) return ok('everything that migrations/roles.sql grants to the relay');
     return fail(
       `missing: ${[...new Set(missing)].join(', ')}`,
-      'Run migrations/roles.sql as the owner and connect as a role that has outbox_relay’s rights.',
+      'Run migrations/roles.sql as the owner, and connect as a member of the role outbox_relay.',
     );
   },
 };
 
-/** A command that does not see every row must not call anything complete; it is refused there, and told here. */
+/** A command that does not see every row must not call anything complete: it refuses, and this check says so beforehand. */
 const hiddenRows: PostgresCheck = {
   name: 'row-level security',
   async run({ pool, config }) {
@@ -250,11 +244,11 @@ const hiddenRows: PostgresCheck = {
       'reading row-level security',
       rowSecurity(table),
     );
-    if (rows.length === 0) return ok('hides no row from the role');
+    if (rows.length === 0) return ok('hides no rows from this role');
     const hiding = rows.filter(({ shown }) => !shown).map(({ name }) => name);
     const names = rows.map(({ name }) => name).join(', ');
-    if (hiding.length === 0) return ok(`on for ${names}; a policy shows the role every row`);
-    return fail(`may hide rows of ${hiding.join(', ')}`, hints.POSTGRES_ROWS_HIDDEN);
+    if (hiding.length === 0) return ok(`enabled on ${names}; a policy shows this role every row`);
+    return fail(`may hide rows of ${hiding.join(', ')} from this role`, hints.POSTGRES_ROWS_HIDDEN);
   },
 };
 
@@ -276,21 +270,21 @@ async function missingFunctions({ pool, config }: PostgresContext): Promise<stri
   return rows.map(({ name, exists }) => (exists ? `execute on ${name}` : `${name} (does not exist)`));
 }
 
-/** As `migrate` asks it, of the role that ran it: others could drop, replace or add what the relay works with. */
+/** The same question that `migrate` asks: another owner could drop, replace or add what the relay works with. */
 const owners: PostgresCheck = {
   name: 'owners',
   async run({ pool }) {
     const [outbox] = await query<{ owner: string }>(
       pool,
-      'asking who owns the outbox',
+      'reading the owner of the outbox',
       `select pg_get_userbyid(relowner)::text as owner from pg_class where oid = to_regclass('outbox.progress')`,
     );
     if (outbox === undefined) return ok('the schema outbox has no tables yet');
     const strangers = await findStrangers(pool, outbox.owner);
-    if (strangers.length === 0) return ok(`the schema outbox and all in it are of role ${outbox.owner}`);
+    if (strangers.length === 0) return ok(`role ${outbox.owner} owns the schema outbox and everything in it`);
     return fail(
-      `in the schema outbox, role ${outbox.owner} has to trust ${strangers.join(', ')}`,
-      `Look at what it is, then drop it, revoke it, or ALTER ... OWNER TO ${outbox.owner}.`,
+      `role ${outbox.owner} owns the schema outbox, but not everything in it: ${strangers.join(', ')}`,
+      `Inspect each of these. Then drop it, revoke the right, or run ALTER … OWNER TO ${outbox.owner}.`,
     );
   },
 };
@@ -304,22 +298,22 @@ const trail: PostgresCheck = {
                  has_any_column_privilege(oid, to_regclass('outbox.dead_letter'), 'update')
                  or has_any_column_privilege(oid, to_regclass('outbox.dead_letter_action'), 'insert'))) as open`,
     );
-    if (!open) return ok('no operator can change it by hand');
+    if (!open) return ok('operators cannot change it directly');
     return warn(
-      'outbox_operator may change dead letters and write their trail by hand, as an earlier release had it',
+      'outbox_operator may change dead letters and their audit trail directly, as in an earlier release',
       'Run migrations/roles.sql again as the owner.',
     );
   },
 };
 
-/** What a partition is not attached above, as migration 0012 says and why. */
+/** Above this size no partition is attached; migration 0012 says why. */
 const readableBytes = 16 * 1024 * 1024;
 
 const partitions: PostgresCheck = {
   name: 'partitions',
   async run(context) {
     const { partitionsDaysAhead } = context.config.outbox;
-    if (partitionsDaysAhead === 0) return ok('made elsewhere: outbox.partitionsDaysAhead is 0');
+    if (partitionsDaysAhead === 0) return ok('the relay creates none (outbox.partitionsDaysAhead is 0)');
     const { bytes, tomorrow } = await one<{ bytes: string | null; tomorrow: boolean }>(
       context,
       `select pg_relation_size(to_regclass('outbox.event_default')) as bytes,
@@ -327,16 +321,16 @@ const partitions: PostgresCheck = {
                 as tomorrow`,
     );
     if (bytes === null) return ok('outbox.event_default does not exist');
-    const found = `outbox.event_default holds ${describeBytes(Number(bytes))}, tomorrow ${tomorrow ? 'has' : 'has no'} partition`;
+    const found = `outbox.event_default holds ${describeBytes(Number(bytes))}; ${tomorrow ? 'a partition for tomorrow exists' : 'there is no partition for tomorrow'}`;
     if (Number(bytes) <= readableBytes) return ok(found);
     return warn(
-      `${found}, and none is attached above 16 MB, since that would lock it while all of it is read`,
-      'Delete what is published from outbox.event_default, then VACUUM it.',
+      `${found}. Above 16 MB the relay attaches no partition: Postgres would lock outbox.event_default while it reads all of it`,
+      'Delete published events from outbox.event_default, then run VACUUM on it.',
     );
   },
 };
 
-/** Whether a relay ever streamed from this slot. The tables may be missing, which others tell. */
+/** Whether a relay ever streamed from this slot. The tables may be missing, which other checks say. */
 async function hasMark({ pool, config }: PostgresContext): Promise<boolean> {
   try {
     return (await readMarks(pool, config.slot)).initialised;
@@ -351,15 +345,18 @@ const slot: PostgresCheck = {
   async run({ pool, config }) {
     const found = await readSlot(pool, config.slot);
     if (found === undefined) {
-      if (!(await hasMark({ pool, config }))) return ok(`${config.slot} is absent; the first start makes it`);
-      return fail(`${config.slot} was used before and is gone`, hints.SLOT_MISSING);
+      if (!(await hasMark({ pool, config })))
+        return ok(`${config.slot} does not exist; the first start creates it`);
+      return fail(`${config.slot} does not exist, although a relay has used it`, hints.SLOT_MISSING);
     }
-    const state = found.isActive ? `a relay streams (walsender ${found.activePid})` : 'no relay streams';
+    const state = found.isActive
+      ? `a relay is connected (walsender pid ${found.activePid})`
+      : 'no relay is connected';
     const described = `${config.slot}: ${state}, ${describeBytes(found.retainedBytes)} of WAL retained, ${describeSlotHealth(found)}`;
     if (found.walStatus !== 'unreserved') return ok(described);
     return warn(
       described,
-      'About to be lost at the next checkpoint: let the relay catch up, or raise max_slot_wal_keep_size and reload.',
+      'The slot can be lost at the next checkpoint. Let the relay catch up, or raise max_slot_wal_keep_size and reload Postgres.',
     );
   },
 };
@@ -380,6 +377,6 @@ export const postgresChecks: readonly PostgresCheck[] = [
   trail,
   partitions,
   hiddenRows,
-  postgresPrivacy,
+  postgresEncryption,
   slot,
 ];

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../../config/config.ts';
 import type { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { findRegistered, readSchemaFiles, Versions } from '../schemas/files.ts';
-import { registryPrivacy } from './clear-text.ts';
+import { registryEncryption } from './encryption.ts';
 import { type Check, fail, ok, warn } from './finding.ts';
 
 export type RegistryContext = { readonly client: RegistryClient; readonly config: Config };
@@ -14,7 +14,7 @@ const registry: RegistryCheck = {
   name: 'registry',
   async run({ client }) {
     await client.ping();
-    return ok('answers');
+    return ok('reachable');
   },
 };
 
@@ -22,7 +22,8 @@ const subjects: RegistryCheck = {
   name: 'subjects',
   async run({ client, config }) {
     const { directory } = config.schemas;
-    if (!existsSync(directory)) return ok(`no directory ${directory}: the schemas are kept elsewhere`);
+    if (!existsSync(directory))
+      return ok(`schemas.directory (${directory}) does not exist: there are no files to compare`);
     const files = await readSchemaFiles(config);
     const missing: string[] = [];
     const differing: string[] = [];
@@ -37,11 +38,11 @@ const subjects: RegistryCheck = {
       return fail(`not registered: ${missing.join(', ')}`, 'Run `outbox-relay schemas register`.');
     if (differing.length > 0)
       return warn(
-        `the file is not a registered version of ${differing.join(', ')}`,
+        `the schema file matches no registered version of ${differing.join(', ')}`,
         'Run `outbox-relay schemas register`.',
       );
-    return ok(`${files.length} of ${files.length} schemas in ${directory} are registered`);
+    return ok(`all ${files.length} schemas in ${directory} are registered`);
   },
 };
 
-export const registryChecks: readonly RegistryCheck[] = [registry, subjects, registryPrivacy];
+export const registryChecks: readonly RegistryCheck[] = [registry, subjects, registryEncryption];

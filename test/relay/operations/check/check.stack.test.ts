@@ -1,22 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkAll } from '../../../relay/commands/check.ts';
-import { loadConfig } from '../../../relay/config/config.ts';
-import type { Finding } from '../../../relay/operations/check/finding.ts';
-import { ensureProgressTopic } from '../../../relay/publish/progress-topic.ts';
-import { startPostgres } from '../../../stack/postgres.ts';
-import { createDatabase } from '../../support/database.ts';
-import { createTopics, kafkaClient, withAdmin } from '../../support/kafka.ts';
-import { registerSchema } from '../../support/registry.ts';
-import { servers } from '../../support/servers.ts';
-import { unique } from '../../support/unique.ts';
-import { runCli } from './cli.ts';
-import { openRelayDatabase, type RelayDatabase } from './outbox.ts';
+import { type Config, loadConfig } from '../../../../relay/config/config.ts';
+import { check } from '../../../../relay/operations/check/check.ts';
+import type { Finding } from '../../../../relay/operations/check/finding.ts';
+import { readSchemaFiles } from '../../../../relay/operations/schemas/files.ts';
+import { ensureProgressTopic } from '../../../../relay/publish/progress-topic.ts';
+import { startPostgres } from '../../../../stack/postgres.ts';
+import { createDatabase } from '../../../support/database.ts';
+import { createTopics, kafkaClient, withAdmin } from '../../../support/kafka.ts';
+import { registerSchema } from '../../../support/registry.ts';
+import { servers } from '../../../support/servers.ts';
+import { unique } from '../../../support/unique.ts';
+import { runCli } from '../../commands/cli.ts';
+import { openRelayDatabase, type RelayDatabase } from '../../commands/outbox.ts';
 
 const timeoutMs = 20_000;
 
-async function findings(config: Parameters<typeof checkAll>[0]): Promise<Finding[]> {
+async function findings(config: Config): Promise<Finding[]> {
   const found: Finding[] = [];
-  for await (const finding of checkAll(config, timeoutMs)) found.push(finding);
+  for await (const finding of check(config, timeoutMs)) found.push(finding);
   return found;
 }
 
@@ -57,13 +58,13 @@ describe('on a database that is ready', () => {
     expect(topics).not.toContain(relay.env.OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC);
   });
 
-  test('lines are for people: a mark, the server, the question, and the fix below', async () => {
+  test('lines are for people: a mark, the server, the check, and the fix below', async () => {
     const { stdout } = await runCli(['check'], { ...relay.env, OUTBOX_RELAY_OUTBOX_COLUMNS_ID: 'uuid' });
     expect(stdout).toMatch(/^✔ postgres {2}wal_level: logical$/m);
     expect(stdout).toMatch(
       /^✖ postgres {2}outbox table: outbox\.event has no column uuid for outbox\.columns\.id\n {4}→ Correct outbox\.columns\.$/m,
     );
-    expect(stdout).toMatch(/1 to fix\n$/);
+    expect(stdout).toMatch(/^\d+ passed, 1 warning, 1 failed\n$/m);
   });
 
   test('a right that is missing is named', async () => {
@@ -101,7 +102,7 @@ describe('on a database that is ready', () => {
       );
       expect(await only('owners')).toMatchObject({
         status: 'fail',
-        message: expect.stringContaining(`function emit of role ${role}`),
+        message: expect.stringContaining(`not everything in it: function emit of role ${role}`),
       });
     });
     const statement = 'update (status) on outbox.dead_letter';
@@ -141,13 +142,16 @@ describe('on a database that is ready', () => {
   });
 
   test('a publication that names partitions is red', async () => {
-    // Without the root's name the partitions are listed, and not the root: the first question fails already.
+    // Then the publication lists the partitions, and not the table.
     const found = await during(
       'alter publication outbox_relay set (publish_via_partition_root = false)',
       'alter publication outbox_relay set (publish_via_partition_root = true)',
       () => only('publication'),
     );
-    expect(found?.status).toBe('fail');
+    expect(found).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('does not cover outbox.event'),
+    });
   });
 
   test('a slot that is there is shown, one of another kind under the name is red', async () => {
@@ -157,7 +161,7 @@ describe('on a database that is ready', () => {
       `select pg_drop_replication_slot('${slot}')`,
       () => only('slot', { OUTBOX_RELAY_SLOT: slot }),
     );
-    expect(found).toMatchObject({ status: 'ok', message: expect.stringContaining('no relay streams') });
+    expect(found).toMatchObject({ status: 'ok', message: expect.stringContaining('no relay is connected') });
     expect(found?.message).toMatch(/of WAL retained, wal_status reserved, no max_slot_wal_keep_size$/);
     const physical = await during(
       `select pg_create_physical_replication_slot('${slot}')`,
@@ -176,7 +180,7 @@ describe('on a database that is ready', () => {
     );
     expect(found).toMatchObject({
       status: 'fail',
-      message: expect.stringContaining('gone'),
+      message: expect.stringContaining('does not exist, although a relay has used it'),
       fix: expect.stringContaining('outbox-relay recover'),
     });
   });
@@ -193,11 +197,12 @@ describe('on a database that is ready', () => {
     }
   });
 
-  test('a wrong password is told once, with its hint, and the rest is not asked', async () => {
+  test('a wrong password is one failure, and the other checks of the server are skipped', async () => {
     const url = new URL(relay.env.DATABASE_URL ?? '');
     url.password = 'wrong';
     const [first, ...rest] = notFine(await findings(relay.config({ DATABASE_URL: url.href })), 'postgres');
-    for (const { status } of rest) expect(status).toBe('skipped');
+    expect(rest.length).toBeGreaterThan(10);
+    expect(new Set(rest.map(({ status }) => status))).toEqual(new Set(['skipped']));
     expect(first).toMatchObject({ name: 'server', status: 'fail' });
     expect(first?.message).toContain('password authentication failed');
   });
@@ -230,7 +235,7 @@ describe('on a database that is ready', () => {
     await send('{}');
     const found = {
       status: 'fail',
-      message: expect.stringContaining(`and ${former} has one`),
+      message: expect.stringContaining(`but ${former} does`),
       fix: expect.stringContaining(`set kafka.progressTopic to ${former}`),
     };
     expect(await only('progress topic')).toMatchObject(found);
@@ -240,7 +245,11 @@ describe('on a database that is ready', () => {
     const settings = { OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: empty };
     expect(await only('progress topic', settings)).toMatchObject(found);
     await send(null);
-    expect((await only('progress topic', settings))?.status).not.toBe('fail');
+    // One broker cannot be durable.
+    expect(await only('progress topic', settings)).toMatchObject({
+      status: 'warn',
+      message: expect.stringMatching(/: compacted, 1 partition; /),
+    });
     await producer.disconnect();
   });
 
@@ -305,7 +314,6 @@ describe('on a database that is ready', () => {
       status: 'fail',
       message: expect.stringContaining('.payment-shop.payment.PaymentCaptured'),
     });
-    const { readSchemaFiles } = await import('../../../relay/operations/schemas/files.ts');
     for (const { subject, schemaText } of await readSchemaFiles(relay.config(settings)))
       await registerSchema(subject, JSON.parse(schemaText));
     expect(await only('subjects', settings)).toMatchObject({ status: 'ok' });

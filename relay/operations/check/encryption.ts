@@ -1,4 +1,4 @@
-/** Whether events, and the credentials for them, cross the network so that anybody on the way can read them. */
+/** Whether events and credentials cross the network unencrypted. */
 import type { Config } from '../../config/config.ts';
 import { query } from '../../connect/postgres/statement.ts';
 import { type Check, ok, type Verdict, warn } from './finding.ts';
@@ -6,7 +6,7 @@ import type { KafkaContext } from './kafka.ts';
 import type { PostgresContext } from './postgres.ts';
 import type { RegistryContext } from './registry.ts';
 
-const ofThisMachine = 'only this machine takes part';
+const ofThisMachine = 'not needed: the connection stays on this machine';
 
 /** A name, an address or the directory of a socket that leads to nowhere else. */
 function isLoopback(host: string): boolean {
@@ -27,25 +27,25 @@ export function judgePostgres(url: string, isEncrypted: boolean): Verdict {
   if (host === '' || isLoopback(host)) return ok(ofThisMachine);
   if (!isEncrypted)
     return warn(
-      `${host} is spoken to without TLS: the password, or what answers for it, and every event can be read on the way`,
-      'Add ?sslmode=verify-full&sslrootcert=<file> to DATABASE_URL; without sslmode there is no TLS.',
+      `the connection to ${host} is not encrypted: others on the network can read every event, and the password or its hash`,
+      'Add ?sslmode=verify-full&sslrootcert=<file> to DATABASE_URL. Without sslmode the connection does not use TLS.',
     );
   const trustsAnybody =
     mode === 'no-verify' ||
     (isCompatible && (mode === 'require' || mode === 'prefer') && !searchParams.has('sslrootcert'));
-  if (!trustsAnybody) return ok('TLS, and the certificate of the server is verified');
+  if (!trustsAnybody) return ok('TLS; the certificate of the server is verified');
   return warn(
-    `TLS with ${host}, and nobody verifies its certificate: whoever answers there gets the password`,
+    `the connection to ${host} uses TLS but does not verify the certificate: a server that impersonates ${host} gets the password`,
     'Set sslmode=verify-full&sslrootcert=<file> in DATABASE_URL.',
   );
 }
 
-export const postgresPrivacy: Check<PostgresContext> = {
-  name: 'privacy',
+export const postgresEncryption: Check<PostgresContext> = {
+  name: 'encryption',
   async run({ pool, config }) {
     const [row] = await query<{ ssl: boolean }>(
       pool,
-      'asking whether the connection is encrypted',
+      'reading pg_stat_ssl',
       'select ssl from pg_stat_ssl where pid = pg_backend_pid()',
     );
     return judgePostgres(config.database.url, row?.ssl === true);
@@ -54,37 +54,37 @@ export const postgresPrivacy: Check<PostgresContext> = {
 
 export function judgeKafka({ brokers, ssl, saslMechanism }: Config['kafka']): Verdict {
   const far = brokers.map((broker) => broker.replace(/:\d+$/, '')).filter((host) => !isLoopback(host));
-  if (ssl) return ok('TLS, and the certificates of the brokers are verified');
+  if (ssl) return ok('TLS; the certificates of the brokers are verified');
   if (far.length === 0) return ok(ofThisMachine);
   if (saslMechanism === 'plain')
     return warn(
-      `saslMechanism plain without TLS: the password goes to ${far.join(', ')} as it is`,
-      'Set kafka.ssl, with a listener SASL_SSL at the brokers, or use scram-sha-512.',
+      `kafka.saslMechanism is plain and kafka.ssl is off: the password goes to ${far.join(', ')} unencrypted`,
+      'Set kafka.ssl to true and connect to a SASL_SSL listener, or use scram-sha-512.',
     );
   return warn(
-    `${far.join(', ')}: events go there without TLS`,
-    'Set kafka.ssl, unless the network is trusted.',
+    `events go to ${far.join(', ')} unencrypted`,
+    'Set kafka.ssl to true, unless you trust the network.',
   );
 }
 
-export const kafkaPrivacy: Check<KafkaContext> = {
-  name: 'privacy',
+export const kafkaEncryption: Check<KafkaContext> = {
+  name: 'encryption',
   run: ({ config }) => Promise.resolve(judgeKafka(config.kafka)),
 };
 
 export function judgeRegistry({ url, username, password, token }: Config['registry']): Verdict {
   const { protocol, hostname, username: user, password: secret } = new URL(url);
-  if (protocol === 'https:') return ok('TLS, and the certificate of the registry is verified');
+  if (protocol === 'https:') return ok('TLS; the certificate of the registry is verified');
   if (isLoopback(hostname)) return ok(ofThisMachine);
   const hasSecret = [username, password, token].some((value) => value !== undefined) || user + secret !== '';
-  if (!hasSecret) return ok('http, and no credentials are sent');
+  if (!hasSecret) return ok('http, without credentials');
   return warn(
-    `the credentials go to ${hostname} over http, as they are`,
-    'Set registry.url to its https address.',
+    `the credentials go to ${hostname} unencrypted (http)`,
+    'Set registry.url to the https address of the registry.',
   );
 }
 
-export const registryPrivacy: Check<RegistryContext> = {
-  name: 'privacy',
+export const registryEncryption: Check<RegistryContext> = {
+  name: 'encryption',
   run: ({ config }) => Promise.resolve(judgeRegistry(config.registry)),
 };

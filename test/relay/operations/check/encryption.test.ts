@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { loadConfig } from '../../../../relay/config/config.ts';
-import { judgeKafka, judgePostgres, judgeRegistry } from '../../../../relay/operations/check/clear-text.ts';
+import { judgeKafka, judgePostgres, judgeRegistry } from '../../../../relay/operations/check/encryption.ts';
 
 const configOf = (env: Record<string, string>) =>
   loadConfig({
@@ -37,12 +37,12 @@ test.each([
   [
     { ...plain, KAFKA_BROKERS: 'kafka-1:9092,localhost:9093' },
     'warn',
-    'the password goes to kafka-1 as it is',
+    'the password goes to kafka-1 unencrypted',
   ],
   [{ ...plain, KAFKA_BROKERS: 'kafka-1:9092', OUTBOX_RELAY_KAFKA_SSL: 'true' }, 'ok', 'TLS'],
   [{ ...plain, KAFKA_BROKERS: '127.0.0.1:9092' }, 'ok', 'this machine'],
-  [{ ...plain, OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'scram-sha-512' }, 'warn', 'events go there without TLS'],
-  [{}, 'warn', 'events go there without TLS'],
+  [{ ...plain, OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'scram-sha-512' }, 'warn', 'events go to h unencrypted'],
+  [{}, 'warn', 'events go to h unencrypted'],
 ])('Kafka with %o is %s: %s', (env, status, message) => {
   const verdict = judgeKafka(configOf(env as Record<string, string>).kafka);
   expect(verdict).toMatchObject({ status, message: expect.stringContaining(message) });

@@ -1,0 +1,26 @@
+/** Every precondition of `run`, in Postgres, Kafka and the schema registry. Changes nothing. */
+import type { Config } from '../../config/config.ts';
+import { createKafka } from '../../connect/kafka.ts';
+import { createPool } from '../../connect/postgres/pool.ts';
+import { RegistryClient } from '../../encode/registry/registry-client.ts';
+import { createLogger } from '../../observe/log.ts';
+import { type Finding, runChecks } from './finding.ts';
+import { kafkaChecks } from './kafka.ts';
+import { postgresChecks } from './postgres.ts';
+import { registryChecks } from './registry.ts';
+
+/** All findings, as they come. A server that does not answer is a finding, not an error. */
+export async function* check(config: Config, timeoutMs: number): AsyncGenerator<Finding> {
+  const pool = createPool(config);
+  yield* runChecks('postgres', postgresChecks, { pool, config }, timeoutMs);
+  // Not waited for: a server that hangs does not say goodbye.
+  void pool.end();
+
+  const kafka = createKafka(config, createLogger('fatal'));
+  const admin = kafka.admin();
+  yield* runChecks('kafka', kafkaChecks, { kafka, admin, config }, timeoutMs);
+  void admin.disconnect().catch(() => {});
+
+  const client = new RegistryClient(config.registry);
+  yield* runChecks('registry', registryChecks, { client, config }, timeoutMs);
+}
