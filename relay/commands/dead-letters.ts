@@ -9,22 +9,23 @@ import { showCommand } from './dead-letters/show.ts';
 import type { Load } from './load.ts';
 
 const help = `
-The way of an event that could not be published:
-  $ outbox-relay dead-letters list                                 which, and why
-  $ outbox-relay dead-letters show <position>                      all of one, with its payload
-  $ outbox-relay dead-letters fix <position>                       correct it in $EDITOR
+What to do with an event that could not be published:
+  $ outbox-relay dead-letters list                                 see which events, and why
+  $ outbox-relay dead-letters show <position>                      see all about one, with its payload
+  $ outbox-relay dead-letters fix <position>                       correct its payload in $EDITOR
   $ outbox-relay dead-letters resubmit <position> --yes            publish it, once
   $ outbox-relay dead-letters discard <position> --reason … --yes  or close it for good
-  $ outbox-relay dead-letters release <position> --yes             where its key is parked: publish it and what waits behind
+  $ outbox-relay dead-letters release <position> --yes             if its key is parked: publish it and the events behind it
 
-The role of DATABASE_URL needs the rights of outbox_operator (migrations/roles.sql). Who did what is kept in
-outbox.dead_letter_action. Only the dead letters of \`slot\` are looked at.
+The role of DATABASE_URL needs the rights of outbox_operator (migrations/roles.sql). Only dead letters of the setting \`slot\`
+are visible. The audit trail in outbox.dead_letter_action records who did what, and why.
 
-Exit codes: 0 done · 1 it ran and something was left; each command's --help says what · others as for every command`;
+Exit codes: 0 done · 1 shown but not done, or something was left; the --help of each command says what · 64 invalid
+arguments or configuration · 69 a server is unreachable · 77 access denied: grant outbox_operator`;
 
 export function deadLettersCommand(load: Load): Command {
   const command = new Command('dead-letters')
-    .description('find, correct, resubmit, discard or release events that could not be published')
+    .description('find, fix, resubmit, discard or release events that could not be published')
     .addHelpText('after', help);
   for (const create of [
     listCommand,

@@ -1,18 +1,19 @@
-/** A recovery as lines for people; `--json` has it whole. Pure. */
+/** A recovery as lines for people; `--json` has all of it. Pure. */
 import { formatLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { printable } from '../observe/printable.ts';
-import type { RecoverProgress } from '../recover/options.ts';
-import type { Recovery, Some } from '../recover/report.ts';
+import type { RecoverProgress, Recovery, Some } from '../operations/recover.ts';
+import { count, counted } from './format.ts';
+import { bar } from './progress-line.ts';
 
 export function describeRecovery(recovery: Recovery): string[] {
   const { found, before, after, events, records, missing } = recovery;
   return [
-    ...(found.length === 0 ? [row('found', 'nothing wrong')] : []),
+    ...(found.length === 0 ? [row('found', 'no problem')] : []),
     ...found.map(({ code, message }) => row('found', printable(`${code}: ${message}`))),
     row('progress', before === null ? 'none in Kafka' : `${summary(before)}, written ${before.time}`),
     row(recovery.keepsSlot ? 'slot' : 'new slot', describeSlot(recovery)),
-    row('compared', `${count(events)} rows of the table with ${count(records)} records in Kafka`),
+    row('compared', `${counted(events, 'row')} of the table with ${counted(records, 'record')} in Kafka`),
     row('missing', describeSome(missing)),
     ...missing.ids.map((id) => row('', printable(id))),
     ...(missing.count > missing.ids.length
@@ -25,39 +26,40 @@ export function describeRecovery(recovery: Recovery): string[] {
     row('result', result(recovery)),
     ...(after === null
       ? []
-      : [row('progress', `${summary(after)}: \`outbox-relay run\` goes on from there`)]),
+      : [row('progress', `${summary(after)}; \`outbox-relay run\` continues from there`)]),
   ];
 }
 
-export function describeStage({ stage, done, total }: RecoverProgress): string {
+export function describeStage({ stage, done, total = 0 }: RecoverProgress): string {
   switch (stage) {
     case 'slot':
-      return 'making the new slot; Postgres waits for the transactions that run now, prepared ones too';
+      return 'creating a slot; Postgres waits for running transactions to end, prepared ones included';
     case 'topics':
-      return `reading the topics: ${count(done)} of ${count(total ?? 0)} offsets`;
+      return `reading the topics: ${bar(done, total)} offsets`;
     case 'table':
-      return `reading the outbox table: ${count(done)} rows`;
+      return `reading the outbox table: ${counted(done, 'row')}`;
     case 'rows':
-      return `looking for rows that cannot be read: ${count(done)} of ${count(total ?? 0)} missing events`;
+      return `looking for unreadable rows: ${bar(done, total)} missing events`;
     case 'publishing':
-      return `publishing what is missing: ${count(done)} of ${count(total ?? 0)} events`;
+      return `publishing missing events: ${bar(done, total)}`;
   }
 }
 
 function describeSlot({ keepsSlot, slotLsn }: Recovery): string {
-  if (keepsSlot) return `stays${slotLsn === null ? '' : `; compared as of ${slotLsn}`}`;
-  return slotLsn ?? 'none was made: this is a dry run';
+  if (keepsSlot) return `kept${slotLsn === null ? '' : `; compared as of ${slotLsn}`}`;
+  return slotLsn ?? 'not created: this is a dry run';
 }
 
 const orders: Readonly<Record<Recovery['order'], string>> = {
-  none: 'nothing to order',
-  commit: 'by commit time, as Postgres kept it: that of the commits for writers that wait for one another',
-  writing: 'of one transaction as it wrote them; of several by the time of the rows, as far as that is known',
+  none: 'nothing to sort',
+  commit: 'by commit time (track_commit_timestamp); exact for writers that wait for each other',
+  writing:
+    'within a transaction as written; across transactions by the time of the rows, as far as it is known',
 };
 
 function describeOrder({ order, uncertainKeys }: Recovery): string {
   const certain =
-    uncertainKeys === 0 ? 'certain for every key' : `not certain for ${count(uncertainKeys)} keys`;
+    uncertainKeys === 0 ? 'certain for every key' : `not certain for ${counted(uncertainKeys, 'key')}`;
   return order === 'writing' ? `${orders.writing}; ${certain}` : orders[order];
 }
 
@@ -66,22 +68,25 @@ function remarks(recovery: Recovery): string[] {
   const all: [number, string][] = [
     [
       unreadable.count,
-      `${describeSome(unreadable)} of the missing cannot be read as text: a dead letter each, without what cannot be read`,
+      `${describeSome(unreadable)} of these cannot be read as text; each becomes a dead letter without the unreadable columns`,
     ],
-    [unjudged.count, `${describeSome(unjudged)} cannot be judged: published, or never published`],
-    [expired.count, `${describeSome(expired)} were published and are removed from Kafka since`],
+    [unjudged.count, `${describeSome(unjudged)} may or may not have been published`],
+    [expired.count, `${describeSome(expired)} were published, and Kafka has removed them since`],
     [
       beforeFirstStart.count,
-      `${describeSome(beforeFirstStart)} were committed before the relay first started, and are left alone`,
+      `${describeSome(beforeFirstStart)} were committed before a relay first started; recover leaves them alone`,
     ],
-    [withoutId, `${count(withoutId)} rows have no id: whether they were published cannot be told`],
+    [
+      withoutId,
+      `${counted(withoutId, 'row')} without an id: recover cannot tell whether they were published`,
+    ],
     [
       repeated,
-      `${count(repeated)} rows have the id of another missing one; of each id only the latest row counts`,
+      `${counted(repeated, 'row')} with the id of another missing row: only the latest row of each id counts`,
     ],
     [
       reopened,
-      `${count(reopened)} dead letters that a relay closed to read their events again are to be open: it did not, and the table has those events no more`,
+      `${counted(reopened, 'dead letter')} will be open again: a relay closed them to read their events again but never did, and the table no longer holds those events`,
     ],
   ];
   return all.filter(([found]) => found > 0).map(([, text]) => row('note', text));
@@ -89,33 +94,29 @@ function remarks(recovery: Recovery): string[] {
 
 function describeNotCovered({ notCovered }: Recovery): string {
   if (notCovered === null)
-    return 'nothing, unless rows were deleted singly: the table reaches back to what is known to be published';
+    return 'nothing, unless single rows were deleted: the table reaches back to what is known to be published';
   const { from, until } = notCovered;
-  return `${from ?? 'the beginning'} to ${until}: rows of that time are gone from the table; what of them was not published is lost`;
+  return `${from ?? 'the beginning'} to ${until}: the table no longer holds the rows of that time; those that were not published are lost`;
 }
 
 function result({ outcome, keepsSlot, published, deadLettered, missing, unreadable }: Recovery): string {
   if (outcome === 'refused')
-    return `nothing was published, and ${keepsSlot ? 'the slot is as it was' : 'the new slot was dropped again'}: decide, and run again`;
+    return `nothing was published, and ${keepsSlot ? 'the slot is unchanged' : 'the new slot was dropped again'}; decide, then run recover again`;
   if (outcome === 'dry-run')
-    return `a dry run: nothing was changed; without --dry-run ${count(missing.count - unreadable.count)} events would be published, and what is committed until then`;
-  const refused = deadLettered === 0 ? '' : `, ${count(deadLettered)} set aside as dead letters`;
-  return `recovered: ${count(published)} events published${refused}`;
+    return `dry run, nothing was changed; without --dry-run ${counted(missing.count - unreadable.count, 'event')} would be published, and events committed until then`;
+  const refused = deadLettered === 0 ? '' : `, ${count(deadLettered)} dead-lettered`;
+  return `recovered: ${counted(published, 'event')} published${refused}`;
 }
 
 function describeSome({ count: found, from, until }: Some): string {
-  const range = from === null ? '' : from === until ? `, of ${from}` : `, of ${from} to ${until}`;
-  return `${count(found)} ${found === 1 ? 'event' : 'events'}${range}`;
+  const range = from === null ? '' : from === until ? ` of ${from}` : ` of ${from} to ${until}`;
+  return `${counted(found, 'event')}${range}`;
 }
 
 function summary({ endLsn, timeline, eventCount }: Progress): string {
-  return `up to ${formatLsn(endLsn)} on timeline ${timeline}, ${count(eventCount)} events`;
+  return `up to ${formatLsn(endLsn)} on timeline ${timeline}, ${counted(eventCount, 'event')}`;
 }
 
 function row(name: string, text: string): string {
   return `${name.padEnd(13)}${text}`;
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US');
 }

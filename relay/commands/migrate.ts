@@ -1,58 +1,59 @@
 /** `outbox-relay migrate`: brings the schema `outbox` up to this release. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { type MigrateResult, type Migration, migrate } from '../operations/migrate/migrate.ts';
 import { labelOf } from '../operations/migrate/plan.ts';
+import { wholeNumber } from './arguments.ts';
+import { type Call, define } from './command.ts';
+import { count } from './format.ts';
+import type { Load } from './load.ts';
 
-type MigrateCommandOptions = { dryRun?: boolean; to?: number; json?: boolean };
+type MigrateOptions = { dryRun?: boolean; to?: number; json?: boolean };
 
 const help = `
-Needs a role that may create a schema and a publication in the database; it becomes the owner of the schema outbox.
-Runs that meet wait for each other. A migration whose file changed after it was applied, or one that this release does
-not know, is refused before anything is changed. There is no way back down.
+Needs a role that may create a schema and a publication; that role becomes the owner of the schema outbox. Afterwards run
+migrations/roles.sql, which grants their rights to the applications, the relay and its operators.
 
-The rights of the writing applications and of the relay are in migrations/roles.sql, to be run afterwards.
+Concurrent runs wait for each other. Migrations cannot be undone. If a migration file was changed after it was applied, or
+the database has a migration that this release does not know, nothing is changed.
+
+The environment variable DATABASE_URL wins over database.url in the file.
+
+Exit codes: 0 the schema is up to date (with --dry-run: shown) · 64 invalid arguments or configuration ·
+69 Postgres is unreachable · 77 access denied · 78 the database does not fit this release
 
 Examples:
   $ outbox-relay migrate --dry-run
   $ outbox-relay migrate
   $ outbox-relay migrate --to 3 --json`;
 
-/** @param loadDatabaseUrl called when the command runs, so that --help needs no configuration */
-export function migrateCommand(loadDatabaseUrl: () => Promise<string>): Command {
+export function migrateCommand(load: Load): Command {
   const command = new Command('migrate')
     .description('create or update the outbox schema in Postgres')
-    .option('--dry-run', 'show what would be applied and change nothing')
-    .option('--to <number>', 'apply up to and including this migration (default: all)', parseNumber)
-    .option('--json', 'print one JSON object {applied, pending, already} instead of lines')
+    .option('--dry-run', 'show what would be applied; change nothing')
+    .option('--to <number>', 'stop after this migration (default: the last one)', wholeNumber(1, 9_999))
+    .option('--json', 'print one JSON object {applied, pending, already}')
     .addHelpText('after', help);
-  return command.action(async (options: MigrateCommandOptions) => {
-    const print = (line: string) => command.configureOutput().writeOut?.(`${line}\n`);
-    const result = await migrate({
-      databaseUrl: await loadDatabaseUrl(),
-      ...(options.dryRun === undefined ? {} : { dryRun: options.dryRun }),
-      ...(options.to === undefined ? {} : { to: options.to }),
-      ...(options.json
-        ? {}
-        : { onProgress: (migration, elapsedMs) => print(appliedLine(migration, elapsedMs)) }),
-    });
-    if (options.json) print(JSON.stringify(result));
-    else for (const line of summaryLines(result, options.dryRun === true)) print(line);
-  });
+  return define<MigrateOptions>(command, load, { needs: ['database'], run });
 }
 
-function parseNumber(value: string): number {
-  if (!/^[1-9]\d{0,3}$|^0\d{3}$/.test(value))
-    throw new InvalidArgumentError('expected the number of a migration, as 3.');
-  return Number(value);
+async function run({ config, options: { dryRun, to, json }, print }: Call<MigrateOptions>) {
+  const result = await migrate({
+    databaseUrl: config.database.url,
+    ...(dryRun === undefined ? {} : { dryRun }),
+    ...(to === undefined ? {} : { to }),
+    ...(json ? {} : { onProgress: (migration, elapsedMs) => print(appliedLine(migration, elapsedMs)) }),
+  });
+  return { data: result, text: summary(result, dryRun === true) };
 }
 
 function appliedLine(migration: Migration, elapsedMs: number): string {
   return `applied ${labelOf(migration)} (${Math.round(elapsedMs)} ms)`;
 }
 
-function summaryLines({ applied, pending, already }: MigrateResult, dryRun: boolean): string[] {
-  if (dryRun && pending.length > 0) return pending.map((migration) => `would apply ${labelOf(migration)}`);
-  const left = pending.length > 0 ? `, ${pending.length} pending` : '';
-  if (applied.length === 0) return [`nothing to apply, ${already.length} applied before${left}`];
-  return [`${applied.length} applied, ${already.length} applied before${left}`];
+function summary({ applied, pending, already }: MigrateResult, isDryRun: boolean): string {
+  if (isDryRun && pending.length > 0)
+    return pending.map((migration) => `would apply ${labelOf(migration)}`).join('\n');
+  const done = applied.length === 0 ? 'nothing to apply' : `${count(applied.length)} applied`;
+  const left = pending.length > 0 ? `, ${count(pending.length)} pending` : '';
+  return `${done}, ${count(already.length)} already applied${left}`;
 }

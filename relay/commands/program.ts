@@ -2,42 +2,42 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../config/version.ts';
 import { asRelayError, exitCodes, type RelayError } from '../errors.ts';
-import { printableText } from '../observe/printable.ts';
+import { printable, printableText } from '../observe/printable.ts';
+import { RequestInvalid } from '../operations/request-invalid.ts';
 import { adoptCommand } from './adopt.ts';
 import { checkCommand } from './check.ts';
+import { writeSafely } from './command.ts';
 import { configCommand } from './config.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { load } from './load.ts';
 import { migrateCommand } from './migrate.ts';
-import { writeSafely } from './output.ts';
 import { recoverCommand } from './recover.ts';
 import { runCommand } from './run.ts';
 import { schemasCommand } from './schemas.ts';
 import { statusCommand } from './status.ts';
 import { verifyCommand } from './verify.ts';
 
-const createCommands = (): Command[] => {
-  const migrate = migrateCommand(async () => load(migrate, ['database']).config.database.url);
-  return [
-    migrate,
-    checkCommand(load),
-    schemasCommand(load),
-    runCommand(load),
-    statusCommand(load),
-    verifyCommand(load),
-    deadLettersCommand(load),
-    recoverCommand(load),
-    adoptCommand(load),
-    configCommand(load),
-  ];
-};
+/** In the order of --help. */
+const commands = [
+  migrateCommand,
+  checkCommand,
+  schemasCommand,
+  runCommand,
+  statusCommand,
+  verifyCommand,
+  deadLettersCommand,
+  recoverCommand,
+  adoptCommand,
+  configCommand,
+];
 
 const help = `
-Settings: defaults, then the file (relay.yaml, or -c, or OUTBOX_RELAY_CONFIG), then the environment, which wins.
-DATABASE_URL, KAFKA_BROKERS and SCHEMA_REGISTRY_URL are enough to start; \`outbox-relay config\` shows all.
+Settings: environment variables win over the file, the file wins over the defaults. The file is relay.yaml in the working
+directory, or OUTBOX_RELAY_CONFIG, or -c, which wins. DATABASE_URL, KAFKA_BROKERS and SCHEMA_REGISTRY_URL are enough to
+start; \`outbox-relay config\` shows every setting.
 
-Exit codes: 0 done · 1 it ran and found something · 64 wrong arguments or configuration · 69 a server did not answer ·
-70 a defect of the relay · 77 credentials or rights · 78 the relay refuses to go on; the message says what to do
+Exit codes: 0 done · 1 the command ran and found a problem · 64 invalid arguments or configuration · 69 a server is
+unreachable · 70 a bug in the relay · 77 access denied · 78 the relay stopped itself; the message says what to do
 
 First steps:
   $ outbox-relay migrate
@@ -51,14 +51,14 @@ export function createProgram(): Command {
     .version(version)
     .option('-c, --config <file>', 'configuration file (default: relay.yaml if present)')
     .addHelpText('after', help);
-  for (const command of createCommands()) program.addCommand(command);
+  for (const create of commands) program.addCommand(create(load));
   everyCommand(program, (command) => {
     writeSafely(command.exitOverride().showHelpAfterError('(--help shows the options)'));
   });
   return program;
 }
 
-/** The names of the commands, for whoever checks that a text names only real ones. */
+/** The names of the commands, for tests that a text names only real ones. */
 export function documentedCommands(): readonly string[] {
   return createProgram().commands.map((command) => command.name());
 }
@@ -71,20 +71,25 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
   process.exitCode = undefined;
   try {
     const program = createProgram();
-    await program.parseAsync([...withoutVainHelp(program, argv)], { from: 'user' });
-    // A command that found something has said so there.
+    await program.parseAsync([...withoutMisplacedHelp(program, argv)], { from: 'user' });
+    // A command with findings has set it.
     return Number(process.exitCode ?? exitCodes.ok);
   } catch (error) {
-    // Commander has printed its message, or the help or version that was asked for.
+    // Commander has printed its message, the help or the version.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    if (error instanceof RequestInvalid) {
+      // It may quote what was given, in which nothing may begin a line.
+      process.stderr.write(`error: ${printable(error.message)}\n`);
+      return exitCodes.usage;
+    }
     const failure = asRelayError(error);
     process.stderr.write(printableText(describeFailure(failure)));
     return exitCodes[failure.entry.exit];
   }
 }
 
-/** Commander shows the general help for `nonsense --help`, as if all were well; without the option it says what is wrong. */
-function withoutVainHelp(command: Command, argv: readonly string[]): readonly string[] {
+/** For `nonsense --help` commander shows the general help; without the option it names the unknown command. */
+function withoutMisplacedHelp(command: Command, argv: readonly string[]): readonly string[] {
   return namesUnknown(command, argv) ? argv.filter((word) => word !== '--help' && word !== '-h') : argv;
 }
 
@@ -97,9 +102,9 @@ function namesUnknown(command: Command, argv: readonly string[]): boolean {
   return next === undefined || namesUnknown(next, [...rest, ...unknown]);
 }
 
-/** One message, one next step; a stack only where a developer asks for it. */
+/** One message, one next step; a stack only at log level debug. */
 function describeFailure(failure: RelayError): string {
-  // What is quoted may have ends of lines: none of it begins a line as ours do.
+  // A quoted text may have line breaks: none of its lines may look like one of ours.
   const message = failure.message.replace(/\n(?! {2})/g, '\n  ');
   const lines = [`error ${failure.code}: ${message}`, `  ${failure.hint}`];
   const isVerbose = /^(debug|trace)$/.test(process.env.OUTBOX_RELAY_LOG_LEVEL ?? '');

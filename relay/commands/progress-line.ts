@@ -1,25 +1,29 @@
-/** How far a long command is: one line that moves on a terminal; elsewhere a line for each stage, and one now and then. */
+/**
+ * The progress of a long command, on standard error: at a terminal one line that moves; elsewhere a line for each stage,
+ * and one now and then.
+ */
 import { createLogUpdate } from 'log-update';
 import { printableText } from '../observe/printable.ts';
+import { count } from './format.ts';
 
-/** How often a terminal is redrawn, and anything else is told that the stage still goes on. */
+/** How often a terminal is redrawn, and how often another reader hears that a stage is still under way. */
 const redrawMs = 100;
 const repeatMs = 10_000;
 
 export class ProgressLine<Step> {
-  readonly #stream: NodeJS.WriteStream;
   readonly #describe: (step: Step) => string;
+  readonly #stream: NodeJS.WriteStream;
   readonly #update: ReturnType<typeof createLogUpdate> | undefined;
   #stage: string | undefined;
   #shownMs = Number.NEGATIVE_INFINITY;
 
-  constructor(stream: NodeJS.WriteStream, describe: (step: Step) => string) {
-    this.#stream = stream;
+  constructor(describe: (step: Step) => string, stream: NodeJS.WriteStream = process.stderr) {
     this.#describe = describe;
+    this.#stream = stream;
     this.#update = stream.isTTY ? createLogUpdate(stream) : undefined;
   }
 
-  show(stage: string, step: Step): void {
+  show(step: Step, stage = ''): void {
     const nowMs = performance.now();
     const intervalMs = this.#update === undefined ? repeatMs : redrawMs;
     if (stage === this.#stage && nowMs - this.#shownMs < intervalMs) return;
@@ -33,4 +37,14 @@ export class ProgressLine<Step> {
   end(): void {
     this.#update?.clear();
   }
+}
+
+const barWidth = 30;
+
+/** `███░░░ 1,200 of 2,400`; the bar only at a terminal. */
+export function bar(done: number, total: number): string {
+  const text = `${count(done)} of ${count(total)}`;
+  if (!process.stderr.isTTY) return text;
+  const full = Math.min(barWidth, Math.round((done / Math.max(1, total)) * barWidth));
+  return `${'█'.repeat(full)}${'░'.repeat(barWidth - full)} ${text}`;
 }

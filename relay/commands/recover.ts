@@ -1,11 +1,8 @@
-/** `outbox-relay recover`: a new slot in place of a lost one, and the gap closed from the outbox table. */
+/** `outbox-relay recover`: closes a gap in the stream from the outbox table. */
 import { Command, Option } from 'commander';
-import { exitCodes } from '../errors.ts';
-import { formatLsn } from '../model/position.ts';
 import { createLogger } from '../observe/log.ts';
-import type { RecoverOptions, RecoverProgress } from '../recover/options.ts';
-import { recover } from '../recover/recover.ts';
-import type { Recovery } from '../recover/report.ts';
+import { type RecoverOptions, type RecoverProgress, recover } from '../operations/recover.ts';
+import { type Call, define } from './command.ts';
 import { describeRecovery, describeStage } from './describe-recovery.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -21,31 +18,35 @@ type Options = {
 };
 
 const help = `
-For a relay that stopped with SLOT_MISSING, SLOT_INVALIDATED, LINEAGE_SLOT_AHEAD, LINEAGE_PROGRESS_LOST,
-RECOVERY_UNFINISHED or PUBLICATION_GAP: its slot was dropped, given up by Postgres, lost in a failover, made again or
-moved by hand, or did not see the outbox for a while. And for one that stopped with ROW_UNREADABLE: --skip-unreadable
-passes over such rows, with a dead letter for each, and publishes what is behind them.
+Use it when the relay stopped with SLOT_MISSING, SLOT_INVALIDATED, LINEAGE_SLOT_AHEAD, LINEAGE_PROGRESS_LOST,
+RECOVERY_UNFINISHED or PUBLICATION_GAP: the slot was dropped, invalidated, lost in a failover, recreated or moved by hand,
+or the publication did not cover the outbox for a while. With --skip-unreadable, use it after ROW_UNREADABLE: it makes a
+dead letter of each such row and publishes the rows behind it.
 
-What it does: fence whoever published before, take a snapshot of the outbox table at a known position, compare it with
-the topics (read_committed) and the dead letters, publish what is in neither, and write the progress at which \`run\` goes
-on. A lost slot is made again; one that can be used stays as it is. Killed at any instant it can be run again, and
-publishes nothing twice. Stop the relays first; one that is started meanwhile stays in standby.
+Stop the relays first. One that is started during the recovery stays in standby.
 
-What it cannot do:
-  rows that were deleted, or went with their partition, before they were published are lost; the output says since when
-  the order in which transactions were committed is not in the table. With track_commit_timestamp = on it is known, for
-  writers that wait for one another exactly. Without it only the events of one transaction are in certain order, and
-  where more of a key are missing it refuses until --by-writing-order (created_at, which must be the time of the INSERT
-  and not of the transaction's begin) is given
-  where Kafka has removed the beginning of a topic, or compacts it, an event may have been published and removed; and
-  where the relay kept no snapshots, it may be from before the first start: --unjudged decides
-  recovered events share one position, that of the byte before the new slot or the snapshot; their records have the time
-  of the commit where it is known, else of the row
+Steps: fence every earlier relay; take a snapshot of the outbox table at a known position; compare it with the topics
+(read_committed) and the dead letters; publish the events that are in neither; write the progress from which \`run\`
+continues. A lost slot is dropped and created again; a usable one is kept. If recover is killed, run it again: it publishes
+nothing twice.
 
-Memory: some 80 bytes for each record in the topics, and 500 for each missing event.
+Limits:
+  lost rows   Rows that were deleted, or dropped with their partition, before they were published are lost. The output
+              says for which time.
+  order       The table does not hold the order of commits. With track_commit_timestamp = on that order is known, and it
+              is exact for writers that wait for each other. Otherwise only the events of one transaction are in a
+              certain order. If several events of a key are missing, recover refuses until you give --by-writing-order,
+              which sorts by created_at. That column must hold the time of the INSERT, not of the transaction's begin.
+  unjudged    If Kafka has removed the beginning of a topic, or compacts it, an event may have been published and then
+              removed. Without records of snapshots it may date from before the first start. --unjudged decides.
+  position    Recovered events share one position: the byte before the new slot or the snapshot. Their records carry the
+              time of the commit where it is known, otherwise that of the row.
 
-Exit codes: 0 recovered · 1 shown, or refused until an option decides; nothing was published · 64 nothing is lost ·
-69 a server did not answer, or a relay still holds the slot · 78 another database, or a rewound one
+Memory: about 80 bytes for each record in the topics and 500 for each missing event.
+
+Exit codes: 0 recovered · 1 dry run, or refused until an option decides; nothing was published · 64 no problem found, or
+invalid arguments · 69 a server is unreachable, or a relay holds the slot · 77 access denied · 78 the progress belongs to
+another database, or this one was rewound
 
 Examples:
   $ outbox-relay recover --dry-run
@@ -54,51 +55,45 @@ Examples:
   $ outbox-relay recover --json | jq '{published, notCovered}'`;
 
 export function recoverCommand(load: Load): Command {
-  return new Command('recover')
-    .summary('make a new slot in place of a lost one and publish what is missing')
+  const command = new Command('recover')
+    .summary('recover from a lost slot: publish the events that are missing in Kafka')
     .description(
-      'Recovers from a lost replication slot: makes a new one and publishes the events of the outbox table that are missing in Kafka.',
+      'Recovers from a lost or incomplete stream: publishes the events of the outbox table that are missing in Kafka, and creates the slot again if it is lost.',
     )
-    .option('--dry-run', 'show what is wrong and what would be published; change nothing')
-    .option(
-      '--by-writing-order',
-      'order a key by when rows were written where the order of commits is not known',
-    )
+    .option('--dry-run', 'show the problem and what would be published; change nothing')
+    .option('--by-writing-order', 'sort a key by the time of its rows if the order of commits is not known')
     .addOption(
-      new Option('--unjudged <what>', 'events of which it is not known whether they were published')
+      new Option('--unjudged <what>', 'events that may or may not have been published')
         .choices(['refuse', 'publish', 'skip'])
         .default('refuse'),
     )
+    .option('--skip-unreadable', 'make dead letters of rows that Postgres cannot send (ROW_UNREADABLE)')
     .option(
-      '--skip-unreadable',
-      'set rows aside as dead letters that Postgres cannot give as text (ROW_UNREADABLE)',
+      '--accept-rewound',
+      'continue although Kafka has events that this database lost (LINEAGE_REWOUND)',
     )
-    .option('--accept-rewound', 'go on although Kafka has events this database lost (LINEAGE_REWOUND)')
-    .option('--force', 'compare and make a new slot although nothing seems lost')
+    .option('--force', 'compare and recover although no problem was found')
     .option('--json', 'print one JSON object')
-    .addHelpText('after', help)
-    .action(async (options: Options, command: Command) => {
-      const { config } = load(command);
-      const line = new ProgressLine<RecoverProgress>(process.stderr, describeStage);
-      const recovery = await recover({
-        config,
-        log: createLogger('fatal'),
-        isDryRun: options.dryRun === true,
-        isForced: options.force === true,
-        acceptsRewound: options.acceptRewound === true,
-        skipsUnreadable: options.skipUnreadable === true,
-        acceptsWritingOrder: options.byWritingOrder === true,
-        unjudged: options.unjudged,
-        onProgress: (progress) => line.show(progress.stage, progress),
-      }).finally(() => line.end());
-      const text = options.json === true ? toJson(recovery) : describeRecovery(recovery).join('\n');
-      command.configureOutput().writeOut?.(`${text}\n`);
-      if (recovery.outcome !== 'recovered') process.exitCode = exitCodes.findings;
-    });
+    .addHelpText('after', help);
+  return define<Options>(command, load, { run });
 }
 
-function toJson(recovery: Recovery): string {
-  return JSON.stringify(recovery, (_, value: unknown) =>
-    typeof value === 'bigint' ? formatLsn(value) : value,
-  );
+async function run({ config, options }: Call<Options>) {
+  const line = new ProgressLine<RecoverProgress>(describeStage);
+  const recovery = await recover({
+    config,
+    log: createLogger('fatal'),
+    isDryRun: options.dryRun === true,
+    isForced: options.force === true,
+    acceptsRewound: options.acceptRewound === true,
+    skipsUnreadable: options.skipUnreadable === true,
+    acceptsWritingOrder: options.byWritingOrder === true,
+    unjudged: options.unjudged,
+    onProgress: (progress) => line.show(progress, progress.stage),
+  }).finally(() => line.end());
+  return {
+    data: recovery,
+    text: describeRecovery(recovery).join('\n'),
+    hasFindings: recovery.outcome !== 'recovered',
+  };
 }

@@ -1,21 +1,23 @@
-/** `outbox-relay dead-letters list`: which there are, never what is in them. */
+/** `outbox-relay dead-letters list`: which there are, never their payloads. */
 import { once } from 'node:events';
 import { Command } from 'commander';
-import { createPool } from '../../connect/postgres/pool.ts';
 import { printableJson, shortened } from '../../observe/printable.ts';
 import { type Letter, type LetterStatus, letterStatuses } from '../../operations/dead-letters/letter.ts';
-import { pagesOfLetters } from '../../operations/dead-letters/read.ts';
-import { assertLettersShown } from '../../operations/dead-letters/transaction.ts';
+import { listDeadLetters } from '../../operations/dead-letters/list.ts';
+import { wholeNumber } from '../arguments.ts';
+import { type Call, define } from '../command.ts';
+import { columnWidths, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
-import { columnWidths, formatTable } from '../table.ts';
-import { type FilterOptions, selectionOf, statusesOf, whole, withFilters } from './options.ts';
+import { type FilterOptions, selectionOf, statusesOf, withFilters } from './options.ts';
 
 type ListOptions = FilterOptions & { status: LetterStatus[]; limit: number; json?: boolean };
 
 const help = `
-Oldest positions first. Those that are parked wait behind an open one of their key: see \`release\`. Payloads are not shown, and the message tells places and types only.
+Oldest positions first. A parked event waits behind an open dead letter of its key; see \`release\`. The list shows no
+payloads, and its messages name places and types only.
 
-Exit codes: 0 listed, also when there are none · 64 arguments · 69 Postgres does not answer · 77 rights
+Exit codes: 0 listed, even if there are none · 64 invalid arguments or configuration · 69 Postgres is unreachable ·
+77 access denied: grant outbox_operator
 
 Examples:
   $ outbox-relay dead-letters list
@@ -23,59 +25,57 @@ Examples:
   $ outbox-relay dead-letters list --status open,discarded --json | jq -r '.[].eventId'`;
 
 export function listCommand(load: Load): Command {
-  return withFilters(new Command('list').description('list dead letters, without their payloads'))
-    .option('--status <list>', `of ${letterStatuses.join(', ')}; separated by commas; or all`, statusesOf(), [
-      'open',
-      'parked',
-    ] as LetterStatus[])
-    .option('--limit <number>', 'most that are listed', whole, 100)
+  const command = withFilters(new Command('list').description('list dead letters, without their payloads'))
+    .option(
+      '--status <list>',
+      `any of ${letterStatuses.join(', ')}, separated by commas; or all`,
+      statusesOf(),
+      ['open', 'parked'] as LetterStatus[],
+    )
+    .option('--limit <number>', 'list at most this many', wholeNumber(1, 9_999_999), 100)
     .option('--json', 'print a JSON array')
-    .addHelpText('after', help)
-    .action(async (options: ListOptions, command: Command) => {
-      const { config } = load(command, ['database']);
-      const pool = createPool(config);
-      const selection = { ...selectionOf(options), statuses: options.status };
-      try {
-        // One more than is shown tells whether there are more.
-        const pages = pagesOfLetters(pool, config.slot, selection, options.limit + 1);
-        const shown = await print(pages, options);
-        await assertLettersShown(pool, config);
-        if (shown > options.limit) process.stderr.write(`and more: --limit ${options.limit}\n`);
-      } finally {
-        await pool.end();
-      }
-    });
+    .addHelpText('after', help);
+  return define<ListOptions>(command, load, { needs: ['database'], run });
 }
 
-/** Page by page, so that memory does not depend on how many there are. @returns how many there are, shown or not */
-async function print(pages: AsyncIterable<readonly Letter[]>, { limit, json }: ListOptions): Promise<number> {
-  const table = new GrowingTable();
-  let shown = 0;
-  if (json) await write('[');
-  for await (const page of pages) {
-    const letters = page.slice(0, limit - shown);
-    const separator = json && shown > 0 ? ',' : '';
-    if (letters.length > 0)
-      await write(
-        separator +
-          (json ? letters.map((letter) => printableJson(JSON.stringify(letter))).join() : table.add(letters)),
-      );
-    shown += page.length;
-  }
-  if (json) await write(']\n');
-  else if (shown === 0) await write('no dead letters\n');
-  return shown;
+/** Prints page by page, so that memory does not depend on how many there are. */
+async function run({ config, options }: Call<ListOptions>) {
+  const selection = { ...selectionOf(options), statuses: options.status };
+  const pages = options.json ? new JsonPages() : new TablePages();
+  await write(pages.begin);
+  const { listed, hasMore } = await listDeadLetters(config, selection, options.limit, (letters) =>
+    write(pages.add(letters)),
+  );
+  await write(pages.end(listed));
+  if (hasMore) process.stderr.write(`there are more: raise --limit ${options.limit}\n`);
+  return {};
 }
 
-/** Waits for whoever reads, as through a pipe. */
+/** Waits for a slow reader, such as a pipe. */
 async function write(text: string): Promise<void> {
   if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+}
+
+class JsonPages {
+  readonly begin = '[';
+  #separator = '';
+
+  add(letters: readonly Letter[]): string {
+    const text = this.#separator + letters.map((letter) => printableJson(JSON.stringify(letter))).join();
+    this.#separator = ',';
+    return text;
+  }
+
+  end(): string {
+    return ']\n';
+  }
 }
 
 const head = ['POSITION', 'STATUS', 'FIRST SEEN', 'CODE', 'TYPE', 'KEY', 'PATH', 'MESSAGE'];
 
 /** Columns are as wide as the page needs, and no narrower than those of the page before. */
-class GrowingTable {
+class TablePages {
+  readonly begin = '';
   #widths = head.map(({ length }) => length);
   #isBegun = false;
 
@@ -85,6 +85,10 @@ class GrowingTable {
     this.#isBegun = true;
     this.#widths = columnWidths(rows, this.#widths);
     return `${formatTable(rows, this.#widths)}\n`;
+  }
+
+  end(listed: number): string {
+    return listed === 0 ? 'no dead letters\n' : '';
   }
 }
 

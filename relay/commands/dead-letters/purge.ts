@@ -1,24 +1,25 @@
-/** `outbox-relay dead-letters purge`: retention of what is closed. */
+/** `outbox-relay dead-letters purge`: remove dead letters that were closed long ago. */
 import { Command, InvalidArgumentError } from 'commander';
-import { createPool } from '../../connect/postgres/pool.ts';
-import { purgeClosed } from '../../ledger/purge.ts';
 import type { LetterStatus } from '../../operations/dead-letters/letter.ts';
+import { closedStatuses, purgeDeadLetters } from '../../operations/dead-letters/purge.ts';
+import { age, wholeNumber } from '../arguments.ts';
+import { type Call, define } from '../command.ts';
+import { count, counted } from '../format.ts';
 import type { Load } from '../load.ts';
-import { print } from '../output.ts';
-import { age, statusesOf, whole } from './options.ts';
-import { reporter } from './reporter.ts';
+import { ProgressLine } from '../progress-line.ts';
+import { statusesOf } from './options.ts';
 
 type PurgeOptions = { olderThan?: number; keep?: number; status: LetterStatus[]; json?: boolean };
 
-const closed = ['resubmitted', 'discarded', 'released'] as const;
-
 const help = `
-Removes dead letters that were closed longer ago than --older-than, and all but the --keep that were closed last, with
-their trails. Open and parked ones are never removed, nor what was closed less than a day ago. \`verify\` accounts for a discarded event by its dead letter: keep
-these as long as the rows of the outbox table. The relay does the same by itself where deadLetters.keepClosed or
-deadLetters.keepClosedDays is set.
+Deletes dead letters that were closed longer ago than --older-than, and all but the --keep that were closed last, together
+with their audit trail. This cannot be undone. Open and parked dead letters stay, and so does what was closed less than a
+day ago. \`verify\` accounts for a discarded event by its dead letter: keep these as long as the rows of the outbox table.
 
-Exit codes: 0 done · 64 arguments · 69 Postgres does not answer · 77 rights: grant outbox_operator
+The relay purges by itself if deadLetters.keepClosed or deadLetters.keepClosedDays is set.
+
+Exit codes: 0 done · 64 invalid arguments or configuration · 69 Postgres is unreachable · 77 access denied: grant
+outbox_operator
 
 Examples:
   $ outbox-relay dead-letters purge --older-than 90d
@@ -26,39 +27,38 @@ Examples:
   $ outbox-relay dead-letters purge --keep 100000`;
 
 export function purgeCommand(load: Load): Command {
-  return new Command('purge')
-    .description('remove dead letters that were closed long ago')
+  const command = new Command('purge')
+    .description('delete dead letters that were closed long ago, with their audit trail')
     .option('--older-than <age>', 'closed longer ago than this, such as 90d; at least 1d', atLeastADay)
-    .option('--keep <number>', 'all but so many', whole)
-    .option('--status <list>', `of ${closed.join(', ')}; separated by commas`, statusesOf(closed), [
-      ...closed,
-    ] as LetterStatus[])
+    .option('--keep <number>', 'all but so many, those that were closed last', wholeNumber(1, 9_999_999))
+    .option(
+      '--status <list>',
+      `any of ${closedStatuses.join(', ')}, separated by commas`,
+      statusesOf(closedStatuses),
+      [...closedStatuses] as LetterStatus[],
+    )
     .option('--json', 'print one JSON object {purged}')
-    .addHelpText('after', help)
-    .action(async (options: PurgeOptions, command: Command) => {
-      const { olderThan, keep, status } = options;
-      if (olderThan === undefined && keep === undefined) command.error('error: give --older-than or --keep');
-      const { config } = load(command, ['database']);
-      const pool = createPool(config);
-      const report = reporter();
-      const { purged } = await purgeClosed(pool, config.slot, {
-        by: 'person',
-        olderThanSeconds: olderThan,
-        keep,
-        statuses: status,
-        mayGoOn: (purged) => {
-          report.show(purged);
-          return true;
-        },
-      }).finally(() => {
-        report.clear();
-        return pool.end();
-      });
-      print(command, options.json ? JSON.stringify({ purged }) : `removed ${purged} dead letters`);
-    });
+    .addHelpText('after', help);
+  return define<PurgeOptions>(command, load, { needs: ['database'], validate, run });
 }
 
-/** The trail of what was closed a moment ago is not for anybody who runs a command to remove: migration 0011. */
+function validate({ olderThan, keep }: PurgeOptions): string | undefined {
+  return olderThan === undefined && keep === undefined ? 'give --older-than or --keep' : undefined;
+}
+
+async function run({ config, options: { olderThan, keep, status } }: Call<PurgeOptions>) {
+  const line = new ProgressLine<number>((purged) => `${count(purged)} deleted so far`);
+  const { purged } = await purgeDeadLetters({
+    config,
+    olderThanSeconds: olderThan,
+    keep,
+    statuses: status,
+    onProgress: (purged) => line.show(purged),
+  }).finally(() => line.end());
+  return { data: { purged }, text: `${counted(purged, 'dead letter')} deleted` };
+}
+
+/** Nobody who runs a command may delete the trail of a recent action: migration 0011. */
 function atLeastADay(value: string): number {
   const seconds = age(value);
   if (seconds < 86_400) throw new InvalidArgumentError('expected an age of a day or more.');

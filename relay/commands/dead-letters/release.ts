@@ -1,48 +1,43 @@
-/** `outbox-relay dead-letters release`: let the events of parked keys flow again, in order. */
-import { setTimeout as delay } from 'node:timers/promises';
-import { Command, InvalidArgumentError } from 'commander';
-import type pg from 'pg';
-import { createPool } from '../../connect/postgres/pool.ts';
-import { exitCodes } from '../../errors.ts';
+/** `outbox-relay dead-letters release`: publish the events of parked keys, in order. */
+import { Command } from 'commander';
 import { shortened } from '../../observe/printable.ts';
 import { parseLetterName } from '../../operations/dead-letters/letter.ts';
 import {
+  type KeyRelease,
   type KeySelection,
-  listParkedKeys,
-  type Outcome,
-  type ParkedKeyView,
-  readOutcomes,
-  requestRelease,
+  previewRelease,
+  releaseKeys,
 } from '../../operations/dead-letters/release.ts';
-import { assertLettersShown, whoami } from '../../operations/dead-letters/transaction.ts';
+import { collect, wholeNumber } from '../arguments.ts';
+import { type Call, define } from '../command.ts';
+import { count, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
-import { print } from '../output.ts';
-import { formatTable } from '../table.ts';
-import { collect } from './options.ts';
-import { reporter } from './reporter.ts';
+import { bar, ProgressLine } from '../progress-line.ts';
+import { type ActorOptions, withActor } from './options.ts';
 
-type ReleaseOptions = {
+type ReleaseOptions = ActorOptions & {
   topic?: string[];
   key?: string[];
   all?: boolean;
   dryRun?: boolean;
   yes?: boolean;
   wait: number;
-  by: string;
-  reason?: string;
   json?: boolean;
 };
 
 const help = `
-Where the policy of a topic is park-key, a refused event makes the later ones of its key wait. Fix or discard it first, then
-release the key: the relay publishes what waits, in order and before whatever comes later. One that is still refused stops
-the release there; it and what is behind it wait on, and its new reason is in \`list\`. Without --yes nothing is changed: it
-shows the parked keys. Two people at once make one release; pressed again it is asked for again.
+If the policy of a topic is park-key, a refused event parks its key: later events of the key wait behind it. Fix or discard
+the refused event first, then release the key. The relay publishes the waiting events in order, before later ones.
 
-The relay does it, so it must run. Until then the dead letters of the key cannot be changed.
+If an event is still refused, the release stops there: that event and those behind it keep waiting, and \`list\` shows the
+new reason. Without --yes the command shows the parked keys and changes nothing. Several people who release the same key at
+the same time make one release.
 
-Exit codes: 0 all that waited is published (--dry-run: shown) · 1 not asked for, refused, or not done within --wait ·
-64 arguments, or none of those keys is parked · 69 Postgres does not answer · 77 rights: grant outbox_operator
+The relay does the work, so it must be running. Until it is done, the dead letters of the key cannot be changed.
+
+Exit codes: 0 every waiting event is published (with --dry-run: shown) · 1 shown but not done, still refused, or not done
+within --wait · 64 none of these keys is parked, or invalid arguments · 69 Postgres is unreachable · 77 access denied: grant
+outbox_operator
 
 Examples:
   $ outbox-relay dead-letters release --all --dry-run
@@ -50,147 +45,77 @@ Examples:
   $ outbox-relay dead-letters release --topic outbox.event.order --key 42 --reason OPS-17 --yes`;
 
 export function releaseCommand(load: Load): Command {
-  return new Command('release')
-    .description('publish what waits for parked keys, in order')
-    .argument('[letters...]', 'dead letters whose keys are meant: positions, or ids of the events')
-    .option('--topic <topic>', 'keys of this topic; may be repeated, like the next', collect)
+  const command = new Command('release')
+    .description('publish the events of parked keys, in order')
+    .argument('[letters...]', 'dead letters of the keys: positions, or ids of the events')
+    .option('--topic <topic>', 'keys of this topic; may be repeated, as may --key', collect)
     .option('--key <aggregateid>', 'this key', collect)
     .option('--all', 'every parked key')
-    .option('--dry-run', 'show the parked keys and change nothing')
+    .option('--dry-run', 'show the parked keys; change nothing, and exit with 0')
     .option('--yes', 'do it')
-    .option('--wait <seconds>', 'how long to wait for a relay that makes no progress', seconds, 30)
-    .option('--by <name>', 'who does it, for the trail', whoami())
-    .option('--reason <text>', 'noted in the trail')
-    .option('--json', 'print a JSON array, one object a key')
-    .addHelpText('after', help)
-    .action(async (names: string[], options: ReleaseOptions, command: Command) => {
-      const selection = selectionOf(names, options);
-      if (selection === undefined) command.error('error: name dead letters or keys, or give --all');
-      const { config } = load(command, ['database']);
-      const pool = createPool(config);
-      try {
-        const keys = await listParkedKeys(pool, config.slot, selection ?? {});
-        await assertLettersShown(pool, config);
-        if (keys.length === 0) command.error(`error: no such key is parked under slot ${config.slot}`);
-        const isAsking = options.dryRun === true || options.yes !== true;
-        const shown = isAsking
-          ? keys.map((key) => ({ ...key, outcome: null, published: 0 }))
-          : await release(pool, config.slot, keys, options);
-        print(command, options.json ? JSON.stringify(shown) : describe(shown, isAsking));
-        const isDone = shown.every(({ outcome }) => outcome === 'released');
-        if (!isDone && options.dryRun !== true) process.exitCode = exitCodes.findings;
-      } finally {
-        await pool.end();
-      }
-    });
+    .option(
+      '--wait <seconds>',
+      'how long to wait while the relay makes no progress',
+      wholeNumber(0, 999_999),
+      30,
+    );
+  withActor(command)
+    .option('--json', 'print a JSON array, one object for each key')
+    .addHelpText('after', help);
+  return define<ReleaseOptions>(command, load, { needs: ['database'], validate, run });
 }
 
-function selectionOf(
-  names: readonly string[],
-  { topic, key, all }: ReleaseOptions,
-): KeySelection | undefined {
-  if (names.length === 0 && topic === undefined && key === undefined && all !== true) return undefined;
+function validate({ topic, key, all }: ReleaseOptions, names: readonly string[]): string | undefined {
+  const isChosen = names.length > 0 || topic !== undefined || key !== undefined || all === true;
+  return isChosen ? undefined : 'name dead letters or keys, or give --all';
+}
+
+async function run(call: Call<ReleaseOptions>) {
+  const { dryRun, yes } = call.options;
+  const isPreview = dryRun === true || yes !== true;
+  const keys = await (isPreview ? previewRelease(call.config, selectionOf(call)) : release(call));
+  const isDone = keys.every(({ outcome }) => outcome === 'released');
+  return { data: keys, text: describe(keys, isPreview), hasFindings: !isDone && dryRun !== true };
+}
+
+function release(call: Call<ReleaseOptions>): Promise<KeyRelease[]> {
+  const { by, reason, wait } = call.options;
+  const line = new ProgressLine<readonly [number, number]>(([done, of]) => `released: ${bar(done, of)} keys`);
+  return releaseKeys({
+    config: call.config,
+    selection: selectionOf(call),
+    actor: { person: by, reason: reason ?? null },
+    waitMs: wait * 1_000,
+    onProgress: (done, of) => line.show([done, of]),
+  }).finally(() => line.end());
+}
+
+function selectionOf({ args, options: { topic, key } }: Call<ReleaseOptions>): KeySelection {
   return {
-    ...(names.length === 0 ? {} : { letters: { names: names.map(parseLetterName) } }),
+    ...(args.length === 0 ? {} : { letters: { names: args.map(parseLetterName) } }),
     ...(topic === undefined ? {} : { topics: topic }),
     ...(key === undefined ? {} : { keys: key }),
   };
 }
 
-function seconds(value: string): number {
-  if (!/^\d{1,6}$/.test(value)) throw new InvalidArgumentError('expected a whole number of seconds.');
-  return Number(value);
-}
-
-/** `pending`: the relay has not met the request yet. `not-parked`: somebody else was faster. */
-type Done = ParkedKeyView & {
-  readonly outcome: 'released' | 'refused' | 'pending' | 'not-parked' | null;
-  readonly published: number;
-};
-
-/** A release that was cut at the limit of one Kafka transaction is asked for again, until all that waits is published. */
-async function release(
-  pool: pg.Pool,
-  slot: string,
-  keys: readonly ParkedKeyView[],
-  { by, reason, wait }: ReleaseOptions,
-): Promise<Done[]> {
-  const report = reporter();
-  const done = new Map<ParkedKeyView, Done>(
-    keys.map((key) => [key, { ...key, outcome: 'pending', published: 0 }]),
-  );
-  const pending = new Map<number, ParkedKeyView>();
-  const ask = async (key: ParkedKeyView) => {
-    const request = await requestRelease(pool, slot, key, by, reason ?? null);
-    if (request === undefined) done.set(key, { ...done.get(key)!, outcome: 'not-parked' });
-    else pending.set(request, key);
-  };
-  for (const key of keys) await ask(key);
-  let untilMs = performance.now() + wait * 1_000;
-  while (pending.size > 0) {
-    const outcomes = await readOutcomes(pool, slot, firstOf(pending.keys(), mostLookedAt));
-    for (const { request, outcome, published } of outcomes) {
-      const key = pending.get(request)!;
-      pending.delete(request);
-      const before = done.get(key)!;
-      done.set(key, { ...before, ...resultOf(outcome), published: before.published + published });
-      if (outcome === 'limited') await ask(key);
-      untilMs = performance.now() + wait * 1_000;
-      report.show(keys.length - pending.size, keys.length);
-    }
-    if (performance.now() >= untilMs) break;
-    if (outcomes.length === 0) await delay(pollMs);
-  }
-  report.clear();
-  return withReasons(pool, slot, [...done.values()]);
-}
-
-const pollMs = 100;
-/** The relay meets the requests in their order. */
-const mostLookedAt = 500;
-
-function firstOf<Item>(items: Iterable<Item>, count: number): Item[] {
-  const first: Item[] = [];
-  for (const item of items) if (first.push(item) === count) break;
-  return first;
-}
-
-function resultOf(outcome: Outcome['outcome']): Pick<Done, 'outcome'> {
-  return { outcome: outcome === 'limited' ? 'pending' : outcome };
-}
-
-/** What the keys that still wait now look like. */
-async function withReasons(pool: pg.Pool, slot: string, done: readonly Done[]): Promise<Done[]> {
-  const now = await listParkedKeys(pool, slot, {
-    topics: [...new Set(done.map(({ topic }) => topic))],
-    keys: done.map(({ key }) => key),
-  });
-  // A topic's name has no NUL.
-  const byName = new Map(now.map((each) => [`${each.topic}\0${each.key}`, each]));
-  return done.map((each) => {
-    const still = byName.get(`${each.topic}\0${each.key}`);
-    return { ...each, ...(still ?? { open: 0, parked: 0, first: null, isBeingReleased: false }) };
-  });
-}
-
-function describe(keys: readonly Done[], isAsking: boolean): string {
-  const head = ['TOPIC', 'KEY', 'PARKED SINCE', 'OPEN', 'WAITING', 'STOPS AT', isAsking ? '' : 'RESULT'];
+function describe(keys: readonly KeyRelease[], isPreview: boolean): string {
+  const head = ['TOPIC', 'KEY', 'PARKED SINCE', 'OPEN', 'WAITING', 'STOPS AT', isPreview ? '' : 'RESULT'];
   const rows = keys.map(({ topic, key, parkedAt, open, parked, first, outcome, published }) => [
     topic,
     shortened(key),
     `${parkedAt.slice(0, 19)}Z`,
-    String(open),
-    String(parked),
+    count(open),
+    count(parked),
     first === null ? '' : `${first.position} ${first.code}`,
-    outcome === null ? '' : `${textOf[outcome]}, ${published} published`,
+    outcome === null ? '' : `${textOf[outcome]}, ${count(published)} published`,
   ]);
   const table = formatTable([head, ...rows]);
-  return isAsking ? `${table}\nnothing was changed; run again with --yes to release them` : table;
+  return isPreview ? `${table}\nnothing was changed; run again with --yes to release these keys` : table;
 }
 
 const textOf = {
   released: 'released',
-  refused: 'stopped at one that is still refused',
-  pending: 'asked for, not done yet: is the relay running?',
-  'not-parked': 'not parked any more',
-} as const;
+  refused: 'stopped at an event that is still refused',
+  pending: 'requested, not done yet: is a relay running?',
+  'not-parked': 'no longer parked',
+} as const satisfies Record<NonNullable<KeyRelease['outcome']>, string>;

@@ -1,15 +1,19 @@
 /**
  * Resubmits or discards dead letters, all of a selection in one Postgres transaction.
  *
- * Promise: each is resubmitted at most once, whoever presses how often. Its row is locked, it must be open, and the new
- * row in the outbox, the new status and the trail are committed together. The function that closes it writes the trail.
+ * Promise: each is resubmitted at most once, even if several people do it at the same time. Its row is locked, it must be
+ * open, and the new row in the outbox, the new status and the audit trail are committed together.
  */
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { query } from '../../connect/postgres/statement.ts';
 import { parseLsn } from '../../model/position.ts';
+import type { Actor } from '../actor.ts';
+import { RequestInvalid } from '../request-invalid.ts';
+import { withPool } from '../with-pool.ts';
+import { textOfName } from './letter.ts';
 import { type OutboxStatements, outboxStatements } from './outbox-table.ts';
-import { type Tally, tally } from './read.ts';
+import { listLetters, type Tally, tally } from './read.ts';
 import {
   conditionOf,
   isBeingReleased,
@@ -18,38 +22,67 @@ import {
   isSettled,
   type Selection,
 } from './selection.ts';
-import { inTransaction, takeTurn } from './transaction.ts';
+import { assertLettersShown, inTransaction, takeTurn } from './transaction.ts';
 
 export type Closing = {
   readonly config: Config;
   /** Of open ones, unless it says otherwise. */
   readonly selection: Selection;
-  /** Who does it. */
-  readonly person: string;
-  readonly note: string | null;
+  readonly actor: Actor;
   readonly onProgress?: (done: number, of: number) => void;
 };
 
-/** What was done, out of what could be; the rest is unsettled, without an id, parked, or under somebody's hands. */
+/** What was done, out of what could be; the rest is counted by the reason why not, or somebody else was working on it. */
 export type Closed = Tally & { readonly done: number };
+
+/**
+ * What a closing would come to; changes nothing.
+ * @throws RequestInvalid where a name in the selection is that of no dead letter; RelayError POSTGRES_*
+ */
+export function previewClosing(config: Config, selection: Selection): Promise<Closed> {
+  return withPool(config, async (pool) => {
+    await assertKnown(pool, config, selection);
+    const found = await tally(pool, config.slot, selection);
+    await assertLettersShown(pool, config);
+    return { ...found, done: 0 };
+  });
+}
 
 /** Positions of one round: a statement each for the insert, the status and the trail. */
 const roundLetters = 1_000;
 
 /**
  * Inserts the events into the outbox table under their ids, in the order of their positions.
- * @throws RelayError OUTBOX_TABLE_INVALID, POSTGRES_*; nothing is changed then
+ * @throws RequestInvalid as a preview does; RelayError OUTBOX_TABLE_INVALID, POSTGRES_*; nothing is changed then
  */
-export function resubmit(closing: Closing): Promise<Closed> {
+export async function resubmit(closing: Closing): Promise<Closed> {
+  await assertNamesKnown(closing);
   return inTransaction(closing.config, async (client) => {
     const { insert, deleteOld } = await outboxStatements(client, closing.config);
     return closeAll(client, closing, 'resubmitted', { insert, deleteOld });
   });
 }
 
-/** Closes them for good: nobody needs the events. @throws RelayError POSTGRES_* */
-export function discard(closing: Closing): Promise<Closed> {
+/** Closes them for good: nobody needs the events. @throws RequestInvalid as a preview does; RelayError POSTGRES_* */
+export async function discard(
+  closing: Closing & { readonly actor: Actor & { readonly reason: string } },
+): Promise<Closed> {
+  await assertNamesKnown(closing);
   return inTransaction(closing.config, (client) => closeAll(client, closing, 'discarded', undefined));
+}
+
+function assertNamesKnown({ config, selection }: Closing): Promise<void> {
+  return withPool(config, (pool) => assertKnown(pool, config, selection));
+}
+
+/** A mistyped name would otherwise look as if everything were done. */
+async function assertKnown(pool: pg.Pool, config: Config, { names = [] }: Selection): Promise<void> {
+  for (const name of names) {
+    const [letter] = await listLetters(pool, config.slot, { names: [name] }, 1);
+    if (letter !== undefined) continue;
+    await assertLettersShown(pool, config);
+    throw new RequestInvalid(`no dead letter ${textOfName(name)} of slot ${config.slot}`);
+  }
 }
 
 async function closeAll(
@@ -66,7 +99,7 @@ async function closeAll(
   for (;;) {
     const next = await findNext(client, slot, selection, outbox !== undefined);
     if (next === undefined) return { ...found, done };
-    // Each round begins where the one before ended: what that one closed is in the way until the transaction ends.
+    // Each round begins where the one before ended: its closed rows stay in the indexes until the transaction ends.
     const after = { commitLsn: parseLsn(next[0].at(-1)!), ordinal: Number(next[1].at(-1)) };
     selection = { ...selection, after };
     const keys = await close(client, closing, status, next);
@@ -104,10 +137,10 @@ function keysOf(rows: readonly { commit_lsn: string; ordinal: string }[]): Keys 
   return [rows.map(({ commit_lsn }) => commit_lsn), rows.map(({ ordinal }) => ordinal)];
 }
 
-/** Those under somebody else's hands are left to them. @returns those that it closed */
+/** Leaves out those that somebody else is working on. @returns those that it closed */
 async function close(
   client: pg.Client,
-  { config, person, note }: Closing,
+  { config, actor }: Closing,
   status: 'resubmitted' | 'discarded',
   keys: Keys,
 ): Promise<Keys> {
@@ -116,7 +149,7 @@ async function close(
     'closing the dead letters',
     `select closed_lsn::text as commit_lsn, closed_ordinal as ordinal
        from outbox.close_dead_letters($1, $2, $3, $4, $5, $6)`,
-    [config.slot, ...keys, status, person, note],
+    [config.slot, ...keys, status, actor.person, actor.reason],
   );
   return keysOf(rows);
 }

@@ -1,11 +1,11 @@
-/** A dead letter as people see it, and how it is named: by its position, or by the id of its event. */
+/** A dead letter as people see it, and its names: its position, and the id of its event. */
 import type { LeftOut } from '../../capture/transaction.ts';
 import { formatPosition, type Position, parseLsn, parsePosition } from '../../model/position.ts';
 
 export const letterStatuses = ['open', 'parked', 'resubmitted', 'discarded', 'released'] as const;
 export type LetterStatus = (typeof letterStatuses)[number];
 
-/** A row of `outbox.dead_letter` without what may be confidential. */
+/** A row of `outbox.dead_letter` without the payload and the headers. */
 export type Letter = {
   /** As in the `position` header: commit LSN and ordinal in hexadecimal. */
   readonly position: string;
@@ -21,9 +21,9 @@ export type Letter = {
   /** Where in the payload the fault is, as `$.lines[3].price`. */
   readonly path: string | null;
   readonly status: LetterStatus;
-  /** Bytes of the columns that it does not hold whole, because the row is too large; null where it is complete. */
+  /** Bytes of the columns that it does not hold, because the row is too large; null where it is complete. */
   readonly leftOut: LeftOut | null;
-  /** Whether its key waits: it is to be released then, not resubmitted. */
+  /** Whether its key is parked: then it is released, not resubmitted. */
   readonly isOfParkedKey: boolean;
   /** ISO 8601, UTC. */
   readonly firstSeen: string;
@@ -34,16 +34,16 @@ export type LetterAction = {
   readonly action: 'fix' | 'resubmit' | 'discard';
   readonly fromStatus: string;
   readonly toStatus: string;
-  /** Role that was logged in to Postgres. */
+  /** Role of the Postgres session. */
   readonly sessionRole: string;
-  /** Who says to have done it. */
+  /** Who did it, as that person says. */
   readonly person: string;
   readonly note: string | null;
   /** ISO 8601, UTC. */
   readonly actedAt: string;
 };
 
-/** Text that names dead letters: a position, or else the id of an event, which may have several. */
+/** What a text names: a position, or else the id of an event, which may have several dead letters. */
 export type LetterName =
   | { readonly kind: 'position'; readonly position: Position }
   | { readonly kind: 'event'; readonly eventId: string };
@@ -51,6 +51,13 @@ export type LetterName =
 export function parseLetterName(text: string): LetterName {
   const position = parsePosition(text);
   return position === undefined ? { kind: 'event', eventId: text } : { kind: 'position', position };
+}
+
+/** As it was given. */
+export function textOfName(name: LetterName): string {
+  return name.kind === 'event'
+    ? name.eventId
+    : formatPosition(name.position.commitLsn, name.position.ordinal);
 }
 
 /** @param commitLsn as Postgres prints it; `ordinal` is a bigint there, which the driver gives as text */

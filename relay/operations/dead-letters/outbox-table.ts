@@ -1,9 +1,9 @@
 /**
- * How a dead letter becomes a row of the outbox table again, whichever table that is. All happens in Postgres: no payload
- * passes through the command.
+ * How a dead letter becomes a row of the outbox table again, whichever table that is. All of it happens in Postgres: no
+ * payload passes through the operation.
  *
- * Where the id must be unique, the row that was refused stands in the way of the new one; it is deleted in the same
- * transaction. Only inserts are published, so nobody sees the DELETE.
+ * Where the id must be unique, the refused row is in the way of the new one and is deleted in the same transaction. Only
+ * inserts are published, so no consumer sees the DELETE.
  */
 import pg from 'pg';
 import type { Config } from '../../config/config.ts';
@@ -34,7 +34,7 @@ type Column = {
   type: string;
   has_default: boolean;
   is_unique: boolean;
-  /** Of pg_catalog: the operators of other types, such as those of an extension, are on no path of ours. */
+  /** Of pg_catalog: operators of other types, such as those of an extension, are not on the search path. */
   is_builtin: boolean;
 };
 
@@ -51,7 +51,7 @@ export async function outboxStatements(client: pg.ClientBase, config: Config): P
   const values = used.map(({ role, column }) => `letter.${sources[role]}::${column.type}`).join(', ');
   const id = known.get(columns.id)!;
   return {
-    // The id keeps its value also where the column is an identity that is always generated; of others it says nothing.
+    // `overriding system value`: the id keeps its value even where the column is GENERATED ALWAYS AS IDENTITY.
     insert: `insert into ${quoteTable(table)} (${names}) overriding system value
       select ${values} ${chosen} order by letter.commit_lsn, letter.ordinal`,
     deleteOld: id.is_unique

@@ -1,4 +1,4 @@
-/** Reads dead letters and their trail. Only `readContent` gives a payload, for whoever asks for one dead letter. */
+/** Reads dead letters and their audit trail. Only `readContent` returns a payload, of one dead letter. */
 import type pg from 'pg';
 import type { LeftOut } from '../../capture/transaction.ts';
 import { query } from '../../connect/postgres/statement.ts';
@@ -43,7 +43,7 @@ const letterColumns = `commit_lsn::text, ordinal, event_id, aggregatetype, aggre
   context -> 'leftOut' as left_out,
   ${isOfParkedKey} as is_of_parked_key, first_seen`;
 
-/** Dead letters of a page: at some 600 bytes each little memory, and few enough round trips. */
+/** Dead letters of a page: at about 600 bytes each, little memory and few round trips. */
 const pageLetters = 1_000;
 
 /** The oldest positions first, page by page. @throws RelayError POSTGRES_* */
@@ -104,7 +104,7 @@ function toLetter(row: LetterRow): Letter {
   };
 }
 
-/** What a dead letter holds of its event, as Postgres printed it. */
+/** Columns of the event that a dead letter holds, as Postgres printed them. */
 export type LetterContent = {
   readonly payload: string | null;
   readonly headers: string | null;
@@ -127,7 +127,7 @@ export async function readContent(
   return content;
 }
 
-/** Of an event that was tried several times, since its reason might have passed. */
+/** Of an event that was tried several times, because the reason could have been temporary. */
 export type LetterFailure = { readonly attempts: number; readonly stack: string };
 
 /** @returns undefined where the reason was clear at once */
@@ -166,19 +166,19 @@ export async function readActions(
   return rows.map((row) => ({ ...row, actedAt: row.actedAt.toISOString() }));
 }
 
-/** What a selection comes to. */
+/** A selection, counted. */
 export type Tally = {
-  /** Those that can be closed: open, and parked ones where they are asked for. */
+  /** Those that can be closed: open ones, and parked ones if the selection has them. */
   readonly open: number;
   /** Of those: the progress does not cover them yet, so the relay may still decide otherwise. */
   readonly unsettled: number;
-  /** Of those: without their payload or headers, so that they can only be fixed or discarded. */
+  /** Of those: they lack their payload or headers, so they can only be fixed or discarded. */
   readonly leftOut: number;
-  /** Of those: without an event id, so that they can only be discarded. */
+  /** Of those: they have no event id, so they can only be discarded. */
   readonly withoutId: number;
-  /** Of those: their key waits, so that they are to be released instead of resubmitted. */
+  /** Of those: their key is parked, so they are released instead of resubmitted. */
   readonly ofParkedKeys: number;
-  /** Of those: a release of their key is under way. */
+  /** Of those: a release of their key is requested. */
   readonly beingReleased: number;
   readonly byCode: Readonly<Record<string, number>>;
 };

@@ -1,13 +1,19 @@
 /**
- * The people's side of parked keys: which there are, a request to release one, and what came of it. The relay does it, at
- * the place of the request in the stream; two people who press at once make one request.
+ * Releases parked keys. An operation only requests it: the relay publishes what waits, at the place of the request in the
+ * stream. Two people who ask at the same time make one request.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
+import type { Config } from '../../config/config.ts';
 import { query } from '../../connect/postgres/statement.ts';
+import type { Actor } from '../actor.ts';
+import { RequestInvalid } from '../request-invalid.ts';
+import { withPool } from '../with-pool.ts';
 import { positionText } from './letter.ts';
 import { conditionOf, type Selection } from './selection.ts';
+import { assertLettersShown } from './transaction.ts';
 
-/** A key whose events wait. */
+/** A parked key. */
 export type ParkedKeyView = {
   readonly topic: string;
   readonly key: string;
@@ -15,20 +21,121 @@ export type ParkedKeyView = {
   readonly since: string;
   /** ISO 8601, UTC. */
   readonly parkedAt: string;
-  /** Its refused events that are open, and those that wait behind. */
+  /** Its open dead letters, and the events that wait behind them. */
   readonly open: number;
   readonly parked: number;
-  /** The first of them that is open: what a release stops at, unless it was fixed. null where none is. */
+  /** The first open one, at which a release stops unless it was fixed; null where none is open. */
   readonly first: { readonly position: string; readonly code: string; readonly path: string | null } | null;
   readonly isBeingReleased: boolean;
 };
 
 export type KeySelection = {
-  /** Keys that one of these dead letters has. */
+  /** Keys of these dead letters. */
   readonly letters?: Selection;
   readonly topics?: readonly string[];
   readonly keys?: readonly string[];
 };
+
+export type KeyRelease = ParkedKeyView & {
+  /**
+   * `refused`: stopped at an event that is still refused. `pending`: the relay has not met the request yet. `not-parked`:
+   * somebody else was faster. null where nothing was requested.
+   */
+  readonly outcome: 'released' | 'refused' | 'pending' | 'not-parked' | null;
+  readonly published: number;
+};
+
+/** Parked keys, longest first; changes nothing. @throws RequestInvalid where none is parked; RelayError POSTGRES_* */
+export function previewRelease(config: Config, selection: KeySelection): Promise<KeyRelease[]> {
+  return withPool(config, async (pool) => {
+    const keys = await findKeys(pool, config, selection);
+    return keys.map((key) => ({ ...key, outcome: null, published: 0 }));
+  });
+}
+
+export type Releasing = {
+  readonly config: Config;
+  readonly selection: KeySelection;
+  readonly actor: Actor;
+  /** How long to wait for a relay that makes no progress, in ms. */
+  readonly waitMs: number;
+  readonly onProgress: (done: number, of: number) => void;
+};
+
+/**
+ * Requests the release of each key, and waits until the relay has done it.
+ * @throws RequestInvalid where none is parked; RelayError POSTGRES_*
+ */
+export function releaseKeys(releasing: Releasing): Promise<KeyRelease[]> {
+  const { config, selection } = releasing;
+  return withPool(config, async (pool) =>
+    awaitReleases(pool, releasing, await findKeys(pool, config, selection)),
+  );
+}
+
+async function findKeys(pool: pg.Pool, config: Config, selection: KeySelection): Promise<ParkedKeyView[]> {
+  const keys = await listParkedKeys(pool, config.slot, selection);
+  await assertLettersShown(pool, config);
+  if (keys.length === 0) throw new RequestInvalid(`no such key is parked under slot ${config.slot}`);
+  return keys;
+}
+
+const pollMs = 100;
+/** The relay meets the requests in their order. */
+const lookedAtMax = 500;
+
+/** A release that was cut at the limit of one Kafka transaction is requested again, until all that waits is published. */
+async function awaitReleases(
+  pool: pg.Pool,
+  { config: { slot }, actor, waitMs, onProgress }: Releasing,
+  keys: readonly ParkedKeyView[],
+): Promise<KeyRelease[]> {
+  const done = new Map<ParkedKeyView, KeyRelease>(
+    keys.map((key) => [key, { ...key, outcome: 'pending', published: 0 }]),
+  );
+  const pending = new Map<number, ParkedKeyView>();
+  const ask = async (key: ParkedKeyView) => {
+    const request = await requestRelease(pool, slot, key, actor);
+    if (request === undefined) done.set(key, { ...done.get(key)!, outcome: 'not-parked' });
+    else pending.set(request, key);
+  };
+  for (const key of keys) await ask(key);
+  let untilMs = performance.now() + waitMs;
+  while (pending.size > 0) {
+    const outcomes = await readOutcomes(pool, slot, [...pending.keys()].slice(0, lookedAtMax));
+    for (const { request, outcome, published } of outcomes) {
+      const key = pending.get(request)!;
+      pending.delete(request);
+      const before = done.get(key)!;
+      const isLimited = outcome === 'limited';
+      done.set(key, {
+        ...before,
+        outcome: isLimited ? 'pending' : outcome,
+        published: before.published + published,
+      });
+      if (isLimited) await ask(key);
+      untilMs = performance.now() + waitMs;
+      onProgress(keys.length - pending.size, keys.length);
+    }
+    if (performance.now() >= untilMs) break;
+    if (outcomes.length === 0) await delay(pollMs);
+  }
+  return asTheyAre(pool, slot, [...done.values()]);
+}
+
+/** The same keys with what waits for each now. */
+async function asTheyAre(pool: pg.Pool, slot: string, done: readonly KeyRelease[]): Promise<KeyRelease[]> {
+  const now = await listParkedKeys(pool, slot, {
+    topics: [...new Set(done.map(({ topic }) => topic))],
+    keys: done.map(({ key }) => key),
+  });
+  // A topic's name has no NUL.
+  const byName = new Map(now.map((each) => [`${each.topic}\0${each.key}`, each]));
+  return done.map((each) => {
+    const still = byName.get(`${each.topic}\0${each.key}`);
+    return { ...each, ...(still ?? { open: 0, parked: 0, first: null, isBeingReleased: false }) };
+  });
+}
 
 type Row = {
   topic: string;
@@ -45,7 +152,7 @@ type Row = {
   is_being_released: boolean;
 };
 
-/** Parked the longest first. @throws RelayError POSTGRES_* */
+/** Longest parked first. @throws RelayError POSTGRES_* */
 export async function listParkedKeys(
   client: pg.Pool | pg.ClientBase,
   slot: string,
@@ -106,33 +213,32 @@ export async function requestRelease(
   client: pg.Pool | pg.ClientBase,
   slot: string,
   { topic, key }: Pick<ParkedKeyView, 'topic' | 'key'>,
-  person: string,
-  note: string | null,
+  { person, reason }: Actor,
 ): Promise<number | undefined> {
   const [row] = await query<{ request: string | null }>(
     client,
-    'asking for a release',
+    'requesting a release',
     'select outbox.request_release($1, $2, $3, $4, $5) as request',
-    [slot, topic, key, person, note],
+    [slot, topic, key, person, reason],
   );
   return row?.request == null ? undefined : Number(row.request);
 }
 
-export type Outcome = {
+type RequestOutcome = {
   readonly request: number;
   readonly outcome: 'released' | 'refused' | 'limited';
   readonly published: number;
 };
 
-/** Of those of the requests that are done. @throws RelayError POSTGRES_* */
-export async function readOutcomes(
+/** Of the requests that are done. */
+async function readOutcomes(
   client: pg.Pool | pg.ClientBase,
   slot: string,
   requests: readonly number[],
-): Promise<Outcome[]> {
-  const rows = await query<{ id: string; outcome: Outcome['outcome']; published: string }>(
+): Promise<RequestOutcome[]> {
+  const rows = await query<{ id: string; outcome: RequestOutcome['outcome']; published: string }>(
     client,
-    'reading what came of a release',
+    'reading the outcome of releases',
     `select id, outcome, published from outbox.key_release
      where slot = $1 and id = any ($2::bigint[]) and outcome is not null`,
     [slot, requests],

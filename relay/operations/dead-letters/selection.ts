@@ -1,8 +1,8 @@
-/** Which dead letters a command is about, as SQL. Pure. */
+/** Which dead letters an operation is about, as SQL. Pure. */
 import { formatLsn, type Position } from '../../model/position.ts';
 import type { LetterName, LetterStatus } from './letter.ts';
 
-/** All that are given must hold; of `names`, one. */
+/** Every condition that is given must hold; of `names`, one. */
 export type Selection = {
   readonly names?: readonly LetterName[];
   readonly codes?: readonly string[];
@@ -59,23 +59,23 @@ function named(names: readonly LetterName[], bind: (value: unknown) => string): 
 }
 
 /**
- * True while its key waits: the relay publishes it when the key is released, in its place. Counted, not EXISTS: for that
- * Postgres reads every parked key anew for each page or round of letters.
+ * True while its key is parked: the relay publishes it when the key is released, in its place. Counted instead of EXISTS,
+ * with which Postgres reads every parked key for each page or round of letters.
  */
 export const isOfParkedKey = `(select count(*) > 0 from outbox.parked_key as parked where parked.slot = letter.slot
   and parked.topic = letter.topic and parked.key = letter.aggregateid and parked.released_lsn is null)`;
 
-/** True while it holds no payload, or not all of its other columns, because the row was too large. */
+/** True if it lacks its payload or another column, because the row was too large. */
 export const isLeftOut = `coalesce((letter.context -> 'leftOut') - 'rowBytes' <> '{}', false)`;
 
-/** True while a release of its key was asked for and the relay has not met it: it must stay as it is. */
+/** True while a release of its key is requested and the relay has not met the request: it must stay as it is. */
 export const isBeingReleased = `exists (select from outbox.key_release as release where release.slot = letter.slot
   and release.topic = letter.topic and release.key = letter.aggregateid and release.outcome is null)`;
 
 /**
  * True once the progress covers the event. Before that the relay may read it again and decide otherwise, for instance
- * because a schema was registered meanwhile: sent by a person too, it would be published twice. The copy of the progress
- * lags, which errs on the safe side. What is of another cluster, where the database was before, nobody reads again.
+ * because a schema was registered in the meantime; if a person resubmitted it too, it would be published twice. The copy of
+ * the progress lags, which is safe. Events of another cluster, where the database was before, are not read again.
  */
 export const isCovered = `letter.system_identifier <> coalesce(progress.system_identifier, '') or
   letter.commit_lsn < progress.end_lsn or

@@ -1,9 +1,7 @@
 /**
- * One Postgres transaction on dead letters, and who is behind it. What a person does is in the trail exactly if it was
- * done, because both are in this transaction; and no two people send the dead letters of a slot at the same time, so that
- * the order among them is that of their positions.
+ * One Postgres transaction on dead letters. An action is in the audit trail exactly if it was done, because both are in
+ * this transaction. No two people resubmit dead letters of a slot at the same time, so their order is that of their positions.
  */
-import { userInfo } from 'node:os';
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { createClient } from '../../connect/postgres/client.ts';
@@ -12,10 +10,10 @@ import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { query } from '../../connect/postgres/statement.ts';
 import { RelayError } from '../../errors.ts';
 
-/** A statement may wait for somebody else's large one, where `database.statementTimeoutMs` is meant for bookkeeping. */
+/** A statement may wait for a large one of somebody else; `database.statementTimeoutMs` is meant for bookkeeping. */
 const statementTimeoutMs = 600_000;
 
-/** Runs `work` in a transaction of its own connection; whatever fails rolls all of it back. */
+/** Runs `work` in a transaction on a connection of its own; a failure rolls all of it back. */
 export async function inTransaction<Result>(
   config: Config,
   work: (client: pg.Client) => Promise<Result>,
@@ -36,7 +34,7 @@ export async function inTransaction<Result>(
   }
 }
 
-/** After a read, so that dead letters that row-level security hides by now are not called none. @throws RelayError POSTGRES_* */
+/** Call it after a read: dead letters that row-level security hides must not pass for none. @throws RelayError POSTGRES_* */
 export function assertLettersShown(client: pg.Pool | pg.ClientBase, config: Config): Promise<void> {
   return assertRowsShown(client, config, tablesOfLetters);
 }
@@ -48,27 +46,17 @@ const tablesOfLetters = [
   'outbox.progress',
 ] as const;
 
-/** Waits for whoever works on the dead letters of the slot. */
+/** Waits for others who work on the dead letters of the slot. */
 export async function takeTurn(client: pg.ClientBase, slot: string): Promise<void> {
   await query(client, 'waiting for another command on the dead letters', 'select outbox.take_turn($1)', [
     slot,
   ]);
 }
 
-/** The login on this machine; the trail has the role of Postgres beside it. */
-export function whoami(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // A container may run under a number that has no name.
-    return `uid ${process.getuid?.() ?? '?'}`;
-  }
-}
-
 /**
- * What the outbox table does not accept: a value (class 22), a constraint (23), a generated column (428C9), a type (42804,
- * 42846), a column or function that is not there (42703, 42883), or what a trigger of it raises (P0). Not with the
- * server's details, which hold values.
+ * The outbox table does not accept a row: a value (class 22), a constraint (23), a generated column (428C9), a type (42804,
+ * 42846), a missing column or function (42703, 42883), or an exception of a trigger (P0). The server's details are left
+ * out, for they hold values.
  */
 const refusals = /^(22|23|P0|428C9|42804|42846|42703|42883)/;
 
@@ -82,7 +70,7 @@ function refusalOf(error: unknown): RelayError | undefined {
   );
   return new RelayError(
     'OUTBOX_TABLE_INVALID',
-    `the outbox table does not take the event back: SQLSTATE ${sqlState}${where.join('')}; nothing was changed`,
+    `the outbox table does not accept the event: SQLSTATE ${sqlState}${where.join('')}; nothing was changed`,
     { cause },
   );
 }

@@ -134,7 +134,7 @@ describe('a bad event', () => {
     const idle = { DATABASE_URL: operator, EDITOR: 'true' };
     expect(await world.commandWith(idle, 'dead-letters', 'fix', first!)).toMatchObject({
       code: 1,
-      stdout: 'not stored: the payload is as it was\n',
+      stdout: 'not stored: the payload was not changed\n',
     });
     const file = `/tmp/${unique('payload')}.json`;
     await writeFile(file, '{"key":"k","seq":8}\n');

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { migrateCommand } from '../../../relay/commands/migrate.ts';
+import { loadConfig } from '../../../relay/config/config.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 
 const folder = path.join(import.meta.dirname, '../../../migrations');
@@ -20,7 +21,8 @@ afterEach(() => database?.drop());
 /** Runs `outbox-relay migrate …` in this process and returns what it printed to standard output. */
 async function run(...args: string[]): Promise<string> {
   let printed = '';
-  const command = migrateCommand(async () => database.url)
+  const { config } = loadConfig({ env: { DATABASE_URL: database.url }, needs: ['database'] });
+  const command = migrateCommand(() => ({ config, provenance: new Map() }))
     .configureOutput({ writeOut: (text) => (printed += text), writeErr: () => undefined })
     .exitOverride();
   await command.parseAsync(args, { from: 'user' });
@@ -30,8 +32,8 @@ async function run(...args: string[]): Promise<string> {
 test('it prints a line a migration and a summary', async () => {
   const lines = (await run()).trimEnd().split('\n');
   expect(lines[0]).toMatch(/^applied 0001 event \(\d+ ms\)$/);
-  expect(lines.at(-1)).toBe(`${all.length} applied, 0 applied before`);
-  expect(await run()).toBe(`nothing to apply, ${all.length} applied before\n`);
+  expect(lines.at(-1)).toBe(`${all.length} applied, 0 already applied`);
+  expect(await run()).toBe(`nothing to apply, ${all.length} already applied\n`);
 });
 
 test('a dry run prints what would be applied', async () => {
@@ -58,7 +60,9 @@ test.each(['0', 'x', '-1', '1.5'])('--to %s is refused', async (value) => {
 });
 
 test('help needs no configuration and says which file holds the rights', async () => {
-  const command = migrateCommand(() => Promise.reject(new Error('configuration was read'))).exitOverride();
+  const command = migrateCommand(() => {
+    throw new Error('configuration was read');
+  }).exitOverride();
   let printed = '';
   command.configureOutput({ writeOut: (text) => (printed += text) });
   await expect(command.parseAsync(['--help'], { from: 'user' })).rejects.toMatchObject({

@@ -27,9 +27,10 @@ test('a role without rights that takes advisory locks stops no heartbeat, no ope
     await holder.query(earlier, [slot]);
     await database.leave('0/1000', 1);
     expect((await writeHeartbeat(pool, slot, 0)).beat).toBe(1);
-    const closing = { config: operator.config, selection: {}, person: 'somebody', note: null };
+    const actor = { person: 'somebody', reason: 'test data' };
+    const closing = { config: operator.config, selection: {}, actor };
     expect(await discard(closing)).toMatchObject({ done: 1 });
-    expect(await requestRelease(pool, slot, { topic: 't', key: 'k' }, 'somebody', null)).toBeUndefined();
+    expect(await requestRelease(pool, slot, { topic: 't', key: 'k' }, actor)).toBeUndefined();
     expect((await migrate({ databaseUrl: database.url })).applied).toEqual([]);
   } finally {
     await holder.end();

@@ -1,7 +1,7 @@
 /** What resubmitting and discarding do in Postgres, with the rights of an operator and no others. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Config } from '../../../../relay/config/config.ts';
-import { type Closing, discard, resubmit } from '../../../../relay/operations/dead-letters/close.ts';
+import { discard, resubmit } from '../../../../relay/operations/dead-letters/close.ts';
 import { parseLetterName } from '../../../../relay/operations/dead-letters/letter.ts';
 import { listLetters, readActions } from '../../../../relay/operations/dead-letters/read.ts';
 import { type LetterDatabase, openLetterDatabase } from './letters.ts';
@@ -15,11 +15,12 @@ beforeAll(async () => {
 afterAll(() => database?.[Symbol.asyncDispose]());
 beforeEach(() => database.pool.query('truncate outbox.dead_letter cascade; truncate outbox.event'));
 
-const closing = (more: Partial<Closing> = {}): Closing => ({
+type Discarding = Parameters<typeof discard>[0];
+
+const closing = (more: Partial<Discarding> = {}): Discarding => ({
   config,
   selection: {},
-  person: 'somebody',
-  note: null,
+  actor: { person: 'somebody', reason: 'test data' },
   ...more,
 });
 
@@ -37,7 +38,7 @@ describe('resubmit', () => {
   test('writes the events with their ids, in the order of their positions, and a trail', async () => {
     const later = await database.leave('0/2000', 3);
     const earlier = await database.leave('0/1000', 2);
-    const closed = await resubmit(closing({ note: 'OPS-17' }));
+    const closed = await resubmit(closing({ actor: { person: 'somebody', reason: 'OPS-17' } }));
     expect(closed).toEqual({
       open: 5,
       unsettled: 0,
@@ -288,7 +289,7 @@ describe('an outbox table of another shape', () => {
 test('discard closes for good and writes nothing', async () => {
   await database.leave('0/1000', 2);
   await database.leave('0/6000', 1);
-  expect(await discard(closing({ note: 'test data' }))).toMatchObject({ open: 3, done: 2, unsettled: 1 });
+  expect(await discard(closing())).toMatchObject({ open: 3, done: 2, unsettled: 1 });
   expect(await resubmit(closing())).toMatchObject({ open: 1, done: 0 });
   expect(await eventIds()).toEqual([]);
   expect(await column(`select note as one from outbox.dead_letter_action where action = 'discard'`)).toEqual([

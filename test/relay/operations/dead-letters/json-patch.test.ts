@@ -5,7 +5,7 @@ import { jsonText } from '../../../../relay/operations/dead-letters/json-text.ts
 
 const patched = (document: string, patch: string) => jsonText(applyPatch(parseLosslessJson(document), patch));
 
-// The examples of RFC 6902, appendix A.
+// Examples of RFC 6902, appendix A.
 test.each([
   ['{"foo":"bar"}', '[{"op":"add","path":"/baz","value":"qux"}]', '{"foo":"bar","baz":"qux"}'],
   ['{"foo":["bar","baz"]}', '[{"op":"add","path":"/foo/1","value":"qux"}]', '{"foo":["bar","qux","baz"]}'],
@@ -16,12 +16,8 @@ test.each([
     '[{"op":"replace","path":"/baz","value":"boo"}]',
     '{"baz":"boo","foo":"bar"}',
   ],
-  ['{"a":{"b":1,"c":2},"d":{}}', '[{"op":"move","from":"/a/b","path":"/d/e"}]', '{"a":{"c":2},"d":{"e":1}}'],
-  ['{"foo":["all","cows"]}', '[{"op":"move","from":"/foo/0","path":"/foo/1"}]', '{"foo":["cows","all"]}'],
-  ['{"a":{"b":[1]}}', '[{"op":"copy","from":"/a","path":"/c"}]', '{"a":{"b":[1]},"c":{"b":[1]}}'],
   ['{"foo":["bar"]}', '[{"op":"add","path":"/foo/-","value":["abc"]}]', '{"foo":["bar",["abc"]]}'],
-  ['{"/":9,"~1":10}', '[{"op":"test","path":"/~01","value":10}]', '{"/":9,"~1":10}'],
-  ['{"a":{"x":1,"y":[2]}}', '[{"op":"test","path":"/a","value":{"y":[2],"x":1}}]', '{"a":{"x":1,"y":[2]}}'],
+  ['{"/":9,"~1":10}', '[{"op":"replace","path":"/~01","value":11}]', '{"/":9,"~1":11}'],
   ['null', '[{"op":"replace","path":"","value":{"a":1}}]', '{"a":1}'],
 ])('%s patched by %s is %s', (document, patch, expected) => {
   expect(patched(document, patch)).toBe(expected);
@@ -53,15 +49,12 @@ test('the document that was given stays as it was', () => {
 test.each([
   ['{"a":1}', 'no json'],
   ['{"a":1}', '{"op":"remove","path":"/a"}'],
-  ['{"a":1}', '[{"op":"delete","path":"/a"}]'],
+  ['{"a":1}', '[{"op":"move","from":"/a","path":"/b"}]'],
   ['{"a":1}', '[{"op":"remove","path":"a"}]'],
   ['{"a":1}', '[{"op":"remove","path":"/b"}]'],
   ['{"a":1}', '[{"op":"replace","path":"/b","value":1}]'],
   ['{"a":1}', '[{"op":"add","path":"/b"}]'],
   ['{"a":1}', '[{"op":"add","path":"/b/c","value":1}]'],
-  ['{"a":1}', '[{"op":"test","path":"/a","value":2}]'],
-  ['{"a":1}', '[{"op":"test","path":"/a","value":"1"}]'],
-  ['{"a":{}}', '[{"op":"move","from":"/a","path":"/a/b"}]'],
   ['[1]', '[{"op":"add","path":"/2","value":1}]'],
   ['[1]', '[{"op":"remove","path":"/-"}]'],
   ['[1]', '[{"op":"remove","path":"/00"}]'],

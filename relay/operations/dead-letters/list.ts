@@ -1,0 +1,31 @@
+/** Lists dead letters without their payloads. Changes nothing. */
+import type { Config } from '../../config/config.ts';
+import { withPool } from '../with-pool.ts';
+import type { Letter } from './letter.ts';
+import { pagesOfLetters } from './read.ts';
+import type { Selection } from './selection.ts';
+import { assertLettersShown } from './transaction.ts';
+
+/**
+ * Hands them over page by page, oldest positions first, so that memory does not depend on how many there are.
+ * @returns how many were handed over, and whether the limit left some out
+ * @throws RelayError POSTGRES_*
+ */
+export function listDeadLetters(
+  config: Config,
+  selection: Selection,
+  limit: number,
+  onPage: (letters: readonly Letter[]) => Promise<void>,
+): Promise<{ readonly listed: number; readonly hasMore: boolean }> {
+  return withPool(config, async (pool) => {
+    let found = 0;
+    // One more than the limit tells whether there are more.
+    for await (const page of pagesOfLetters(pool, config.slot, selection, limit + 1)) {
+      const letters = page.slice(0, limit - found);
+      if (letters.length > 0) await onPage(letters);
+      found += page.length;
+    }
+    await assertLettersShown(pool, config);
+    return { listed: Math.min(found, limit), hasMore: found > limit };
+  });
+}

@@ -1,0 +1,34 @@
+/** Removes dead letters that were closed long ago, with their trails; open and parked ones always stay. */
+import type { Config } from '../../config/config.ts';
+import { purgeClosed } from '../../ledger/purge.ts';
+import { withPool } from '../with-pool.ts';
+import type { LetterStatus } from './letter.ts';
+
+/** Statuses that can be purged. */
+export const closedStatuses = ['resubmitted', 'discarded', 'released'] as const;
+
+export type Purging = {
+  readonly config: Config;
+  /** Closed longer ago than this; Postgres keeps what was closed less than a day ago. */
+  readonly olderThanSeconds: number | undefined;
+  /** Keep so many, those that were closed last. */
+  readonly keep: number | undefined;
+  readonly statuses: readonly LetterStatus[];
+  readonly onProgress: (purged: number) => void;
+};
+
+/** @throws RelayError POSTGRES_*; what was removed before stays removed */
+export async function purgeDeadLetters({
+  config,
+  onProgress,
+  ...retention
+}: Purging): Promise<{ readonly purged: number }> {
+  const mayGoOn = (purged: number) => {
+    onProgress(purged);
+    return true;
+  };
+  const { purged } = await withPool(config, (pool) =>
+    purgeClosed(pool, config.slot, { by: 'person', ...retention, mayGoOn }),
+  );
+  return { purged };
+}

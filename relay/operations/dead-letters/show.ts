@@ -1,0 +1,50 @@
+/** Everything about one event that could not be published, its payload included. Changes nothing. */
+import type pg from 'pg';
+import type { Config } from '../../config/config.ts';
+import { RequestInvalid } from '../request-invalid.ts';
+import { withPool } from '../with-pool.ts';
+import { type Letter, type LetterAction, parseLetterName } from './letter.ts';
+import {
+  type LetterContent,
+  type LetterFailure,
+  listLetters,
+  readActions,
+  readContent,
+  readFailure,
+} from './read.ts';
+import { assertLettersShown } from './transaction.ts';
+
+export type ShownLetter = Letter & {
+  readonly content: LetterContent;
+  /** null where the reason was clear at once. */
+  readonly failure: LetterFailure | null;
+  /** The audit trail, oldest first. */
+  readonly actions: readonly LetterAction[];
+};
+
+/** A person resubmits an event less often than this. */
+const lettersMax = 100;
+
+/**
+ * @param name a position, or the id of an event, which may have several dead letters
+ * @throws RequestInvalid where there is none; RelayError POSTGRES_*
+ */
+export function showDeadLetters(config: Config, name: string): Promise<ShownLetter[]> {
+  return withPool(config, async (pool) => {
+    const shown = await read(pool, config.slot, name);
+    await assertLettersShown(pool, config);
+    if (shown.length === 0) throw new RequestInvalid(`no dead letter ${name} of slot ${config.slot}`);
+    return shown;
+  });
+}
+
+async function read(pool: pg.Pool, slot: string, name: string): Promise<ShownLetter[]> {
+  const shown: ShownLetter[] = [];
+  for (const letter of await listLetters(pool, slot, { names: [parseLetterName(name)] }, lettersMax)) {
+    const content = await readContent(pool, slot, letter);
+    if (content === undefined) continue;
+    const failure = (await readFailure(pool, slot, letter)) ?? null;
+    shown.push({ ...letter, content, failure, actions: await readActions(pool, slot, letter) });
+  }
+  return shown;
+}
