@@ -1,11 +1,15 @@
-/** `outbox-relay config`: what is in force, and where it comes from. */
+/** `outbox-relay config`: the settings in force, and where each comes from. */
 import { Command } from 'commander';
 import { describeConfig, type Setting, settings } from '../config/config.ts';
+import { type Call, define } from './command.ts';
+import { formatTable } from './format.ts';
 import type { Load } from './load.ts';
-import { formatTable } from './table.ts';
+
+type ConfigOptions = { json?: boolean; defaults?: boolean };
 
 const help = `
-Changes nothing and asks no server. The environment wins over the file, the file over the defaults. Secrets are masked.
+Changes nothing and connects to no server. Environment variables win over the file, the file wins over the defaults.
+Secrets are masked. The file is relay.yaml in the working directory, or OUTBOX_RELAY_CONFIG, or -c, which wins.
 
 Exit codes: 0 the configuration is valid · 64 it is not; every fault is listed
 
@@ -15,28 +19,34 @@ Examples:
   $ outbox-relay config --defaults > relay.yaml`;
 
 export function configCommand(load: Load): Command {
-  return new Command('config')
-    .description('show the effective configuration and where each value comes from')
+  const command = new Command('config')
+    .description('show the settings in force and where each value comes from')
     .option('--json', 'print a JSON array of {key, value, source, env}')
-    .option('--defaults', 'print a relay.yaml with every setting, its description and default, commented out')
-    .addHelpText('after', help)
-    .action((options: { json?: boolean; defaults?: boolean }, command: Command) => {
-      const print = (text: string) => command.configureOutput().writeOut?.(`${text}\n`);
-      if (options.defaults) return print(template());
-      // Whatever is not set is shown as that.
-      const { config, provenance } = load(command, []);
-      const rows = describeConfig(config, provenance);
-      if (options.json) return print(JSON.stringify(rows, null, 2));
-      const cells = rows.map(({ key, value, source, env }) => [key, value, source, env]);
-      print(formatTable([['KEY', 'VALUE', 'SOURCE', 'ENVIRONMENT'], ...cells]));
-    });
+    .option(
+      '--defaults',
+      'print a relay.yaml with every setting, its description and its default, all commented out',
+    )
+    .addHelpText('after', help);
+  // A setting that is missing is shown as "not set", not refused.
+  return define<ConfigOptions>(command, load, { needs: [], run });
 }
 
-/** The reader's template: a section a paragraph, every key commented out with its default. */
+async function run(call: Call<ConfigOptions>) {
+  if (call.options.defaults) {
+    call.print(template());
+    return {};
+  }
+  const { config, provenance } = call;
+  const rows = describeConfig(config, provenance);
+  const cells = rows.map(({ key, value, source, env }) => [key, value, source, env]);
+  return { data: rows, text: formatTable([['KEY', 'VALUE', 'SOURCE', 'ENVIRONMENT'], ...cells]) };
+}
+
+/** A relay.yaml to start from: every key commented out, with its description and default. */
 export function template(): string {
   const lines = [
-    '# Settings of the outbox relay. What is commented out has the value shown. The environment wins over this file.',
-    `# \${NAME} and \${NAME:-fallback} stand for environment variables.`,
+    '# Settings of the outbox relay. A key that is commented out has the value shown. Environment variables win over this file.',
+    `# \${NAME} and \${NAME:-fallback} are replaced by environment variables.`,
   ];
   for (const [section, own] of bySection()) {
     const depth = section === '' ? 0 : section.split('.').length;
@@ -49,7 +59,7 @@ export function template(): string {
   return lines.join('\n');
 }
 
-/** A key of YAML may stand only once, so what belongs to one section comes together, and its subsections after it. */
+/** A key may occur only once in YAML, so the settings of a section stay together, and its subsections follow. */
 function bySection(): Map<string, Setting[]> {
   const sections = new Map<string, Setting[]>();
   for (const setting of settings) {

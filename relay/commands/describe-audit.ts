@@ -1,15 +1,17 @@
-/** An audit as lines for people; `--json` has it whole. Pure. */
-
-import type { AuditProgress, AuditReport } from '../audit/audit.ts';
+/** An audit as lines for people; `--json` has all of it. Pure. */
+import { printable } from '../observe/printable.ts';
 import type {
+  AuditProgress,
+  AuditReport,
   DifferentRecord,
   Findings,
   Listed,
   OutOfOrderRecord,
   RecordPlace,
   Unjudged,
-} from '../audit/findings.ts';
-import { printable } from '../observe/printable.ts';
+} from '../operations/verify.ts';
+import { count, counted } from './format.ts';
+import { bar } from './progress-line.ts';
 
 /** Ids shown of each kind. */
 const shown = 20;
@@ -22,7 +24,7 @@ const findingNames: Readonly<Record<keyof Findings, string>> = {
   undecodable: 'undecodable',
   different: 'different from its row',
   repeatedId: 'repeated id',
-  deadLetterPublished: 'dead letter, yet published',
+  deadLetterPublished: 'dead letter, but published',
 };
 
 const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
@@ -30,21 +32,17 @@ const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
   newer: 'newer than the snapshot',
   unknown: 'older than the table',
   expired: 'older than the topics',
-  superseded: 'compacted away',
-  before: 'from before the first start',
-  foreign: 'of other producers',
-  removed: 'removed while comparing',
+  superseded: 'removed by compaction',
+  before: 'before the first start',
+  foreign: 'from other producers',
+  removed: 'deleted during the audit',
 };
 
 export function describeReport(report: AuditReport): string[] {
   const { snapshot, progress, topics } = report;
   return [
     line('events in the table', report.events, `at ${snapshot.lsn}, ${snapshot.time}`),
-    line(
-      'records in Kafka',
-      report.records,
-      `in ${topics.length} ${topics.length === 1 ? 'topic' : 'topics'}`,
-    ),
+    line('records in Kafka', report.records, `in ${counted(topics.length, 'topic')}`),
     line(
       'compared with their rows',
       report.compared,
@@ -58,7 +56,7 @@ export function describeReport(report: AuditReport): string[] {
           row(
             'compacted topics',
             'unknown',
-            'for want of DescribeConfigs on the topics, judged as any topic',
+            'no right to DescribeConfigs on the topics; judged like other topics',
           ),
         ]),
     row('progress', progress?.endLsn ?? 'none', progressNote(report)),
@@ -75,31 +73,28 @@ export function describeReport(report: AuditReport): string[] {
 export function describeProgress({ stage, done, total }: AuditProgress): string {
   if (stage === 'progress') return 'waiting for the progress to reach the snapshot';
   if (stage === 'dead letters') return 'reading the dead letters';
-  if (total === undefined) return `reading the ${stage}: ${count(done)}`;
-  const share = total === 0 ? 1 : done / total;
-  const bar = '#'.repeat(Math.floor(share * 30)).padEnd(30, '.');
-  return `reading the ${stage}: [${bar}] ${Math.floor(share * 100)} % of ${count(total)} offsets`;
+  return `reading the ${stage}: ${total === undefined ? count(done) : `${bar(done, total)} offsets`}`;
 }
 
 function progressNote({ progress, isCovered }: AuditReport): string {
   if (progress === null) return 'nothing was published for this slot';
-  if (!progress.isSameDatabase) return 'of another Postgres cluster';
+  if (!progress.isSameDatabase) return 'belongs to another Postgres cluster';
   return isCovered
     ? 'covers the snapshot'
-    : 'does not cover the snapshot: is the relay running? Longer: --wait-seconds';
+    : 'has not reached the snapshot: is a relay running? Wait longer with --wait-seconds';
 }
 
 function verdict(report: AuditReport): string {
   const { ok, findings, unjudged } = report;
   if (!ok) {
     const found = kinds(findings).filter((kind) => findings[kind].count > 0);
-    return `FOUND: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;
+    return `FAILED: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;
   }
-  if (report.events === 0) return 'nothing judged: the table has no event that could be missing or different';
+  if (report.events === 0) return 'nothing verified: the table holds no events';
   const waiting = unjudged.notYetPublished.count;
-  const which = unjudged.before.count === 0 ? 'of the snapshot' : 'since the relay first started';
-  if (waiting === 0) return `ok: every event ${which} is published exactly once, or a dead letter`;
-  return `ok as far as can be judged: ${count(waiting)} ${waiting === 1 ? 'event waits' : 'events wait'} to be published, which is no error while a relay catches up`;
+  const which = unjudged.before.count === 0 ? 'in the snapshot' : 'since the relay first started';
+  if (waiting === 0) return `ok: every event ${which} is published exactly once or is a dead letter`;
+  return `ok so far: ${counted(waiting, 'event')} not yet published, which is normal while a relay catches up`;
 }
 
 function listLines(
@@ -133,10 +128,6 @@ function line(name: string, value: number, note?: string): string {
 
 function row(name: string, value: string, note?: string): string {
   return `${name.padEnd(27)}${value.padStart(12)}${note === undefined ? '' : `  ${note}`}`;
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US');
 }
 
 function kinds<T extends object>(names: T): (keyof T)[] {

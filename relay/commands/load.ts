@@ -1,8 +1,8 @@
-/** How a command comes by its configuration. */
+/** Loads the configuration of a command. */
 import type { Command } from 'commander';
 import { type Config, loadConfig, type Need, type Provenance } from '../config/config.ts';
 
-/** Loads the configuration for a command, which says which servers it needs; called when it runs, not for --help. */
+/** @param needs servers whose settings must be there; without it, all. @throws RelayError CONFIG_INVALID */
 export type Load = (
   command: Command,
   needs?: readonly Need[],

@@ -5,54 +5,60 @@ import type { Config } from '../config/config.ts';
 import { exitCodes } from '../errors.ts';
 import { createLogger } from '../observe/log.ts';
 import { runRelay } from '../operations/run.ts';
+import { define } from './command.ts';
 import type { Load } from './load.ts';
 
+const help = `
+Several relays may run on the same slot: one is active, the others wait in standby and take over when it ends.
+
+Writes to Postgres: the replication slot, which the first start creates, and tables of the schema outbox. Writes to Kafka:
+the event topics, the progress topic and, if it is set, the topic of dead letters.
+
+On SIGTERM or SIGINT the relay finishes the open Kafka transaction, acknowledges it to Postgres and exits with 0. A second
+signal, or shutdownMs, ends the process at once. Neither loses or repeats an event.
+
+Exit codes: 0 stopped by a signal · 64 invalid arguments or configuration · 70 a bug in the relay · 77 access denied ·
+78 the relay stopped itself: the last log line says what to do. It retries by itself while a server is unreachable.`;
+
 export function runCommand(load: Load): Command {
-  return new Command('run')
-    .summary('stream the outbox to Kafka until told to stop')
+  const command = new Command('run')
+    .summary('stream the outbox to Kafka until a signal stops it')
     .description(
-      `Streams committed events from the outbox table to Kafka, exactly once, until SIGTERM or SIGINT.
-
-Several may run on the same slot: one is active, the others wait in standby and take over.
-Writes: the replication slot (made at the first start), the tables outbox.heartbeat, outbox.progress and
-outbox.dead_letter, the progress topic, and the event topics.
-
-On SIGTERM or SIGINT the open Kafka transaction is finished, Postgres is told, and the exit code is 0; a second
-signal ends the process at once. Nothing is lost either way.`,
+      'Streams committed events from the outbox table to Kafka, exactly once, until SIGTERM or SIGINT.',
     )
-    .action(async (_options, command: Command) => {
-      const { config } = load(command);
+    .addHelpText('after', help);
+  return define(command, load, {
+    async run({ config }) {
       const log = createLogger(config.log.level);
       await runRelay(config, log, untilSignalled(config, log));
-    });
+      return {};
+    },
+  });
 }
 
 /**
- * A supervisor that signals the whole group, and a wrapper that passes its signal on, make one signal two. A person does
- * not press twice within this time.
+ * A supervisor that signals the whole process group, and a wrapper that passes its signal on, turn one signal into two.
+ * No person presses twice within this time.
  */
 const echoMs = 300;
 
-/** Aborted by the first SIGTERM or SIGINT. Draining that takes too long is abandoned, and so is it by a second signal. */
-function untilSignalled(config: Config, log: Logger): AbortSignal {
+/** Aborted by the first SIGTERM or SIGINT. A second one, or a drain that takes too long, ends the process. */
+function untilSignalled({ shutdownMs }: Config, log: Logger): AbortSignal {
   const ending = new AbortController();
   let firstMs = 0;
   const onSignal = (signal: NodeJS.Signals) => {
     if (ending.signal.aborted && performance.now() - firstMs < echoMs) return;
     if (ending.signal.aborted) {
-      log.warn({ signal }, 'second signal: ending at once, the next start resumes');
+      log.warn({ signal }, 'second signal: exiting at once; the next start resumes');
       process.exit(exitCodes.ok);
     }
     log.info({ signal }, 'stopping');
     firstMs = performance.now();
     ending.abort();
     setTimeout(() => {
-      log.warn(
-        { shutdownMs: config.shutdownMs },
-        'draining took too long and is abandoned; the next start resumes',
-      );
+      log.warn({ shutdownMs }, 'shutdown took too long: exiting at once; the next start resumes');
       process.exit(exitCodes.ok);
-    }, config.shutdownMs).unref();
+    }, shutdownMs).unref();
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);

@@ -1,12 +1,12 @@
 /** `outbox-relay verify`: the audit. */
-import { Command, InvalidArgumentError } from 'commander';
-import { createLogUpdate } from 'log-update';
-import pino from 'pino';
-import { type AuditProgress, audit } from '../audit/audit.ts';
-import { createKafka } from '../connect/kafka.ts';
-import { exitCodes } from '../errors.ts';
+import { Command } from 'commander';
+import { createLogger } from '../observe/log.ts';
+import { type AuditProgress, verify } from '../operations/verify.ts';
+import { wholeNumber } from './arguments.ts';
+import { type Call, define } from './command.ts';
 import { describeProgress, describeReport } from './describe-audit.ts';
 import type { Load } from './load.ts';
+import { ProgressLine } from './progress-line.ts';
 
 type VerifyOptions = {
   json?: boolean;
@@ -17,113 +17,80 @@ type VerifyOptions = {
 };
 
 const help = `
-Compares a snapshot of the outbox table with what read_committed consumers see in the topics of topics.allow. It only
-reads, and may run beside a working relay: it waits until the progress has reached the snapshot, reads the topics up to
-their ends as of then, and leaves newer events alone. It is in no consumer group.
+Changes nothing and joins no consumer group, so it may run next to a working relay. It takes a snapshot of the outbox
+table, waits until the progress has reached the snapshot, reads the topics of topics.allow to their ends as a
+read_committed consumer sees them, and compares the two. Events written after the snapshot are left out.
 
-Each record is compared with its row: key, type, headers, and the value, decoded by the schema whose id it names and held
-against the row's JSON by a reader that shares nothing with the relay's encoder. A difference is told by its place, never
-by a value.
+Each record is compared with its row: key, type, headers and value. A decoder that shares no code with the relay reads the
+value by the schema id in the record. The report says where a record differs, and never shows a value.
 
 Findings (exit code 1):
-  missing             in the table, covered by the progress, neither in Kafka nor a dead letter
-  duplicate           one event more than once in Kafka, by its position, or more records than rows
-  leaked              in Kafka, neither in the table nor a dead letter: of a rolled-back transaction or another database
-  out of order        a position that does not rise along the offsets of a key
-  undecodable         the relay wrote it without a header, the schema is unknown or not Avro, or the bytes do not fit it
+  missing                       in the table and covered by the progress, but neither in Kafka nor a dead letter
+  duplicate                     more than once in Kafka by its position, or more records than rows
+  leaked                        in Kafka, but neither in the table nor a dead letter: from a rolled-back transaction or
+                                another database
+  out of order                  the positions of a key do not rise with the offsets
+  undecodable                   a header is missing, the schema is unknown or not Avro, or the bytes do not fit it
   different from its row
-  repeated id         several rows with one id: consumers that go by ids drop all but one
-  dead letter, yet published
+  repeated id                   several rows have the same id; consumers that deduplicate by id drop all but one
+  dead letter, but published
 
 Not judged (no findings):
-  not yet published       absent from Kafka, but the progress did not reach the snapshot in time; with a relay that
-                          does not run these are the events it has left
+  not yet published             not in Kafka, but the progress has not reached the snapshot; if no relay runs, these are
+                                the events it still has to publish
   newer than the snapshot
-  older than the table    in Kafka only, from before the oldest row left
-  older than the topics   in the table only, from before the oldest record left
-  compacted away          in the table only, in a compacted topic, and a later event of the key is there
-  from before the first start
-  of other producers      records without the relay's headers that its producer did not write, or of another slot's relay
-  removed while comparing the row was deleted between the snapshot and its record
+  older than the table          only in Kafka, and older than the oldest row that is left
+  older than the topics         only in the table, and older than the oldest record that is left
+  removed by compaction         only in the table; the topic is compacted and holds a later event of the key
+  before the first start        committed before a relay first started on the slot
+  from other producers          not written by this relay: no relay headers, or the relay of another slot
+  deleted during the audit      the row was deleted after the snapshot was taken
 
-An application that deletes its own rows leaves events that look leaked; one that changes rows after it inserted them, or
-that purges the dead letters of corrected events, leaves records that differ from them. A topic that may not be seen is
-an error where rows route to it or topics.allow names it; one that only a pattern would match is not missed. Where the
-table has no events the report says "nothing judged", not "ok".
+If an application deletes its own rows, their events look leaked. If it changes rows after the insert, or if dead letters
+of corrected events were purged, records differ from their rows. A topic that may not be read is an error if rows route to
+it or topics.allow names it in full; a topic that only a pattern matches is not noticed.
 
-Memory: some 90 bytes for each distinct event and 130 for each distinct key, besides the driver's buffers. It holds up to
-16 million events. --no-content reads the rows once instead of twice, and decodes without comparing: 14 µs of CPU an
-event where it is 25 with the comparison (40,000 small events, Node 24).
+Memory: about 90 bytes for each event and 130 for each key; at most 16 million events. --no-content reads the rows once
+instead of twice and skips the comparison: 14 µs of CPU for each event instead of 25 (small events, Node 24).
 
-Exit codes: 0 no findings, 1 findings, others as for every command (a server does not answer: 69).
+Exit codes: 0 no findings · 1 findings · 64 invalid arguments or configuration · 69 a server is unreachable ·
+77 access denied
 
 Examples:
   $ outbox-relay verify
   $ outbox-relay verify --json | jq .findings.missing
-  $ outbox-relay verify --wait-seconds 0        # the relay is stopped: what is left?`;
+  $ outbox-relay verify --wait-seconds 0        # the relay is stopped: what is left to publish?`;
 
 export function verifyCommand(load: Load): Command {
-  return new Command('verify')
+  const command = new Command('verify')
     .description('audit: compare the outbox table with the topics')
     .option('--json', 'print the whole report as one JSON object')
-    .option('--max-ids <number>', 'most ids kept of each kind; without --json, 20 are shown', integer, 10_000)
-    .option('--wait-seconds <number>', 'how long the progress may take to reach the snapshot', integer, 30)
+    .option(
+      '--max-ids <number>',
+      'most ids kept of each kind; people see 20',
+      wholeNumber(0, 9_999_999),
+      10_000,
+    )
+    .option('--wait-seconds <number>', 'how long to wait for the progress', wholeNumber(0, 9_999_999), 30)
     .option(
       '--expect-all',
-      'nothing was ever removed: older than the table is leaked, than the topics missing',
+      'nothing was ever removed: count "older than the table" as leaked, "older than the topics" as missing',
     )
-    .option('--no-content', 'look at ids, positions and schemas only, and compare no record with its row')
-    .addHelpText('after', help)
-    .action(async (options: VerifyOptions, command: Command) => {
-      const { config } = load(command);
-      const indicator = progressIndicator(process.stderr);
-      const report = await audit({
-        config,
-        kafka: createKafka(config, pino({ level: config.log.level }, pino.destination(2))),
-        waitMs: options.waitSeconds * 1_000,
-        maxIds: options.maxIds,
-        expectAll: options.expectAll === true,
-        comparesContent: options.content,
-        onProgress: indicator.show,
-      }).finally(indicator.end);
-      const lines = options.json ? [JSON.stringify(report)] : describeReport(report);
-      command.configureOutput().writeOut?.(`${lines.join('\n')}\n`);
-      if (!report.ok) process.exitCode = exitCodes.findings;
-    });
+    .option('--no-content', 'check ids, positions and schemas only; do not compare records with rows')
+    .addHelpText('after', help);
+  return define<VerifyOptions>(command, load, { run });
 }
 
-function integer(value: string): number {
-  if (!/^\d{1,7}$/.test(value)) throw new InvalidArgumentError('expected a whole number from 0 to 9999999.');
-  return Number(value);
-}
-
-/** How often a terminal is redrawn. */
-const redrawMs = 100;
-
-/** One line that moves on a terminal; elsewhere a plain line for each stage. */
-function progressIndicator(stream: NodeJS.WriteStream) {
-  if (!stream.isTTY) {
-    let stage: string | undefined;
-    return {
-      show: (progress: AuditProgress) => {
-        if (progress.stage !== stage) stream.write(`${stageLine(progress)}\n`);
-        stage = progress.stage;
-      },
-      end: () => {},
-    };
-  }
-  const update = createLogUpdate(stream);
-  let drawnMs = Number.NEGATIVE_INFINITY;
-  return {
-    show: (progress: AuditProgress) => {
-      if (performance.now() - drawnMs < redrawMs && progress.stage !== 'progress') return;
-      drawnMs = performance.now();
-      update(describeProgress(progress));
-    },
-    end: () => update.clear(),
-  };
-}
-
-function stageLine({ stage }: AuditProgress): string {
-  return stage === 'progress' ? 'waiting for the progress to reach the snapshot' : `reading the ${stage}`;
+async function run({ config, options }: Call<VerifyOptions>) {
+  const line = new ProgressLine<AuditProgress>(describeProgress);
+  const report = await verify({
+    config,
+    log: createLogger(config.log.level, { destination: process.stderr }),
+    waitMs: options.waitSeconds * 1_000,
+    maxIds: options.maxIds,
+    expectAll: options.expectAll === true,
+    comparesContent: options.content,
+    onProgress: (progress) => line.show(progress, progress.stage),
+  }).finally(() => line.end());
+  return { data: report, text: describeReport(report).join('\n'), hasFindings: !report.ok };
 }
