@@ -1,95 +1,70 @@
-/** `outbox-relay schemas test`: recent rows of the real outbox table against the local, not yet registered files. */
-import { Command, InvalidArgumentError } from 'commander';
-import { createLogUpdate } from 'log-update';
-import { exitCodes } from '../../errors.ts';
+/** `outbox-relay schemas test`: do recent rows of the outbox table fit the schema files? */
+import { Command } from 'commander';
 import { printable } from '../../observe/printable.ts';
-import { readSchemaFiles } from '../../operations/schemas/files.ts';
-import { readRecentRows } from '../../operations/schemas/recent-rows.ts';
-import { Trial, type TypeTrial } from '../../operations/schemas/trial.ts';
+import type { TypeTrial } from '../../operations/schemas/trial.ts';
+import { type RowsTried, tryRecentRows } from '../../operations/schemas/try-rows.ts';
+import { timeWithOffset, wholeNumber } from '../arguments.ts';
+import { type Call, define } from '../command.ts';
+import { count, counted, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
-import { formatTable } from '../table.ts';
+import { ProgressLine } from '../progress-line.ts';
 
 type TestOptions = { limit: number; since?: string; failures: number; json?: boolean };
 
 const help = `
-Reads the newest rows of the outbox table and encodes each as the relay would if the local files were the registered
-schemas; the registry is not asked, nothing is published or changed. Shown are ids, places and types, never a value.
-Rows of a type that has no file are counted and not tried.
+Changes nothing, publishes nothing and does not ask the registry. It reads the newest rows of the outbox table and encodes
+each as the relay would if the schema files were registered. The output names ids, places and types, and never shows a
+value. Rows whose type has no file are counted but not tried.
 
-The table has no index by time: finding the newest rows scans it. --since leaves out the days before.
+The table has no index by time, so the newest rows are found by a scan. --since skips the days before.
 
-Exit codes: 0 every row that was tried passes · 1 one would become a dead letter · 64 a file is no valid schema, or a
-wrong argument · 69 Postgres does not answer · 77 it refuses the role
+Exit codes: 0 every row that was tried passed · 1 a row would become a dead letter · 64 a file is invalid (every fault is
+listed), or invalid arguments · 69 Postgres is unreachable · 77 access denied
 
 Examples:
   $ outbox-relay schemas test
   $ outbox-relay schemas test --limit 100000 --since "$(date -u -d yesterday +%FT%TZ)"
   $ outbox-relay schemas test --json | jq '.types[] | select(.failed > 0)'`;
 
-export function schemasTestCommand(load: Load): Command {
-  return new Command('test')
+export function testCommand(load: Load): Command {
+  const command = new Command('test')
     .description('try recent rows of the outbox table with the schema files')
-    .option('--limit <rows>', 'at most this many rows, the newest', integer(1, 10_000_000), 1_000)
-    .option('--since <time>', 'only rows written at or after this time, ISO 8601 with an offset or Z', time)
-    .option('--failures <number>', 'failures shown of each type', integer(0, 10_000), 5)
+    .option('--limit <rows>', 'at most this many rows, the newest', wholeNumber(1, 10_000_000), 1_000)
+    .option(
+      '--since <time>',
+      'only rows written at or after this time: ISO 8601 with an offset or Z',
+      timeWithOffset,
+    )
+    .option('--failures <number>', 'failures shown of each type', wholeNumber(0, 10_000), 5)
     .option(
       '--json',
       'print one JSON object {ok, rows, types: [{type, file, rows, passed, failed, failures}]}',
     )
-    .addHelpText('after', help)
-    .action(async (options: TestOptions, command: Command) => {
-      const { config } = load(command, ['database']);
-      const trial = new Trial(config, await readSchemaFiles(config), options.failures);
-      const progress = progressLine(process.stderr);
-      const { limit, since } = options;
-      let rows = 0;
-      await readRecentRows(config, { limit, ...(since === undefined ? {} : { since }) }, async (some) => {
-        await trial.add(some);
-        rows += some.length;
-        progress.show(`${rows} of at most ${limit} rows tried`);
-      }).finally(progress.end);
-      const types = trial.results();
-      const isFine = types.every(({ failed }) => failed === 0);
-      const text = options.json
-        ? JSON.stringify({ ok: isFine, rows, types }, null, 2)
-        : describe(rows, types);
-      command.configureOutput().writeOut?.(`${text}\n`);
-      if (!isFine) process.exitCode = exitCodes.findings;
-    });
+    .addHelpText('after', help);
+  return define<TestOptions>(command, load, { needs: ['database'], run });
 }
 
-function integer(minimum: number, maximum: number): (value: string) => number {
-  return (value) => {
-    const parsed = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
-    if (!(parsed >= minimum && parsed <= maximum))
-      throw new InvalidArgumentError(`expected a whole number from ${minimum} to ${maximum}.`);
-    return parsed;
-  };
+async function run({ config, options: { limit, since, failures } }: Call<TestOptions>) {
+  const line = new ProgressLine<number>((rows) => `${count(rows)} of at most ${count(limit)} rows tried`);
+  const tried = await tryRecentRows({
+    config,
+    limit,
+    ...(since === undefined ? {} : { since }),
+    failuresMax: failures,
+    onProgress: (rows) => line.show(rows),
+  }).finally(() => line.end());
+  return { data: tried, text: describe(tried), hasFindings: !tried.ok };
 }
 
-/** Without an offset Postgres would take its own time zone. */
-function time(value: string): string {
-  if (!/^\d{4}-\d{2}-\d{2}T.*(Z|[+-]\d{2}:?\d{2})$/i.test(value) || Number.isNaN(Date.parse(value)))
-    throw new InvalidArgumentError('expected a time such as 2026-01-31T08:00:00Z.');
-  return new Date(value).toISOString();
-}
-
-/** One line that moves on a terminal; nothing elsewhere, where it would only fill a log. */
-function progressLine(stream: NodeJS.WriteStream) {
-  if (!stream.isTTY) return { show: () => {}, end: () => {} };
-  const update = createLogUpdate(stream);
-  return { show: (line: string) => update(line), end: () => update.clear() };
-}
-
-function describe(rows: number, types: readonly TypeTrial[]): string {
+function describe({ rows, types }: RowsTried): string {
   if (rows === 0) return 'no rows';
-  const table = types.map(({ type, file, rows: count, passed, failed }) => [
+  const table = types.map(({ type, file, rows, passed, failed }) => [
     failed > 0 ? '✖' : file === null ? '-' : '✔',
     type,
     file ?? 'no file',
-    `${count} rows`,
-    file === null && failed === 0 ? 'not tried' : `${passed} passed`,
-    failed > 0 ? `${failed} failed` : '',
+    counted(rows, 'row'),
+    file === null && failed === 0 ? 'not tried' : `${count(passed)} passed`,
+    failed > 0 ? `${count(failed)} failed` : '',
   ]);
   return [formatTable(table), ...types.flatMap(describeFailures)].join('\n');
 }
@@ -100,5 +75,5 @@ function describeFailures({ type, failed, failures }: TypeTrial): string[] {
     printable(`  ${id ?? 'no id'}  ${code}${path === null ? '' : ` ${path}`}: ${message}`),
   );
   const rest = failed - failures.length;
-  return ['', `${printable(type)}:`, ...lines, ...(rest > 0 ? [`  and ${rest} more`] : [])];
+  return ['', `${printable(type)}:`, ...lines, ...(rest > 0 ? [`  and ${count(rest)} more`] : [])];
 }

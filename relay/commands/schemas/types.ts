@@ -1,60 +1,51 @@
-/** `outbox-relay schemas types`: TypeScript types of the payloads, for the application that writes the events. */
+/** `outbox-relay schemas types`: TypeScript types of the events, for the application that writes them. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
-import { exitCodes, RelayError } from '../../errors.ts';
-import { readSchemaFiles } from '../../operations/schemas/files.ts';
-import { type RecordNode, readModel } from '../../operations/schemas/model.ts';
-import { generateTypes } from '../../operations/schemas/types.ts';
+import { RelayError } from '../../errors.ts';
+import { generateEventTypes } from '../../operations/schemas/event-types.ts';
+import { type Call, define } from '../command.ts';
 import type { Load } from '../load.ts';
 
 type TypesOptions = { out?: string; check?: boolean; json?: boolean };
 
 const help = `
-One interface a record, with the JSON that the relay accepts: decimals and times as text or number, bytes as
-schemas.bytes says, a field with a default may be left out. EventTypes maps each event type to its payload, AggregateTypes
-each aggregatetype to its event types, OutboxEvent is a row in which the type tells the payload. Needs no server.
+Needs no server. Without --out the types go to standard output; with --out the file is overwritten.
 
-Exit codes: 0 done · 1 with --check, the file is missing or out of date · 64 a schema is not valid, or no --out for
---check
+Each record becomes an interface of the JSON that the relay accepts: decimals and times as text or number, bytes as
+schemas.bytes says, fields with a default optional. Three more types connect them: EventTypes maps each event type to its
+payload, AggregateTypes maps each aggregatetype to its event types, and OutboxEvent is a row whose type determines its
+payload.
+
+Exit codes: 0 done · 1 with --check: the file is missing or out of date · 64 a schema is invalid, or invalid arguments
 
 Examples:
   $ outbox-relay schemas types --out src/events.ts
   $ outbox-relay schemas types --out src/events.ts --check`;
 
-export function schemasTypesCommand(load: Load): Command {
-  return new Command('types')
-    .description('write TypeScript types of the payloads')
-    .option('--out <file>', 'write this file instead of stdout')
-    .option('--check', 'change nothing; exit 1 when the file of --out is out of date')
-    .option('--json', 'print one JSON object {file, status, text}; the text only without --out')
-    .addHelpText('after', help)
-    .action(async (options: TypesOptions, command: Command) => {
-      const { config } = load(command, []);
-      const print = (text: string) => command.configureOutput().writeOut?.(text);
-      if (options.check && options.out === undefined)
-        throw new RelayError('CONFIG_INVALID', '--check needs --out <file>, the file to compare');
-      const files = await readSchemaFiles(config);
-      const typed = files
-        .filter(({ isEvent }) => isEvent)
-        .map(({ file, schemaText, usedTexts }) => ({
-          aggregatetype: file.split('/')[0]!,
-          // Only records are events.
-          root: readModel(schemaText, usedTexts) as RecordNode,
-        }));
-      const text = generateTypes(typed, config.schemas.bytes);
-      if (options.out === undefined)
-        return void print(
-          options.json ? `${JSON.stringify({ file: null, status: 'printed', text })}\n` : text,
-        );
-      const status = await bringUpToDate(options.out, text, options.check === true);
-      print(
-        options.json
-          ? `${JSON.stringify({ file: options.out, status })}\n`
-          : `${options.out}: ${status}\n${status === 'out of date' ? `  Run \`outbox-relay schemas types --out ${options.out}\`.\n` : ''}`,
-      );
-      if (status === 'out of date') process.exitCode = exitCodes.findings;
-    });
+export function typesCommand(load: Load): Command {
+  const command = new Command('types')
+    .description('generate TypeScript types of the events')
+    .option('--out <file>', 'write this file')
+    .option('--check', 'change nothing; exit with 1 if the file of --out is out of date')
+    .option('--json', 'print one JSON object {file, status, text}; text only without --out')
+    .addHelpText('after', help);
+  return define<TypesOptions>(command, load, { needs: [], validate, run });
+}
+
+function validate({ check, out }: TypesOptions): string | undefined {
+  return check && out === undefined ? '--check needs --out <file>, the file to compare' : undefined;
+}
+
+async function run({ config, options: { out, check } }: Call<TypesOptions>) {
+  const text = await generateEventTypes(config);
+  // Its last line end is the one that is printed after it.
+  if (out === undefined)
+    return { data: { file: null, status: 'printed', text }, text: text.replace(/\n$/, '') };
+  const status = await bringUpToDate(out, text, check === true);
+  const isOutdated = status === 'out of date';
+  const next = isOutdated ? `\n  Run \`outbox-relay schemas types --out ${out}\`.` : '';
+  return { data: { file: out, status }, text: `${out}: ${status}${next}`, hasFindings: isOutdated };
 }
 
 async function bringUpToDate(

@@ -169,7 +169,7 @@ describe('check', () => {
     await write(placed(id, { name: 'count', type: 'int' }));
     const { code, stdout } = await run('check');
     expect(code).toBe(0);
-    expect(stdout).toContain('changed, and not compared: the registry has it at NONE');
+    expect(stdout).toContain('changed but not compared, because the level of its subject is NONE');
     expect(stdout).toContain('→ Give --level BACKWARD');
     expect((await run('check', '--level', 'NONE')).stdout).toContain('compatible (NONE)');
   });

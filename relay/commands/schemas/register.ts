@@ -1,0 +1,77 @@
+/** `outbox-relay schemas register`: the schema files become versions in the registry. */
+import { Command } from 'commander';
+import { RelayError } from '../../errors.ts';
+import { type Registration, registerSchemas } from '../../operations/schemas/register.ts';
+import { type Call, define } from '../command.ts';
+import { formatTable } from '../format.ts';
+import type { Load } from '../load.ts';
+
+type RegisterOptions = { dryRun?: boolean; json?: boolean };
+
+const help = `
+Reads <schemas.directory>/<aggregatetype>/<any name>.avsc, one record in each file. The folder gives the topic, by
+topics.template. The subject follows from schemas.subjectStrategy:
+  topic-record   <topic>-<full name of the record>   (default)
+  record         <full name of the record>; the folder does not matter
+  topic          <topic>-value; one file in each folder
+
+A file may use a type that another file describes; that file is registered first, and the first one refers to it. A type
+that is not an event goes into <schemas.directory>/<any name>.avsc and is registered under its full name.
+
+The command only adds versions. It removes nothing and leaves compatibility levels as they are. It checks every file before
+it registers the first, and a second run changes nothing. SCHEMA_REGISTRY_URL wins over registry.url in the file.
+
+Exit codes: 0 all are registered · 64 a file is invalid (every fault is listed), or invalid arguments · 69 the registry is
+unreachable · 77 access denied · 78 the registry refused a schema; the others are registered
+
+Examples:
+  $ outbox-relay schemas register --dry-run
+  $ outbox-relay schemas register
+  $ outbox-relay schemas register --json | jq -r '.[] | "\\(.id) \\(.subject)"'`;
+
+export function registerCommand(load: Load): Command {
+  const command = new Command('register')
+    .description('register the schema files of schemas.directory')
+    .option('--dry-run', 'show what would be registered; change nothing')
+    .option('--json', 'print a JSON array of {file, subject, status, id}')
+    .addHelpText('after', help);
+  return define<RegisterOptions>(command, load, { needs: ['registry'], run });
+}
+
+async function run({ config, options, print }: Call<RegisterOptions>) {
+  const registrations = await registerSchemas(config, options.dryRun === true);
+  print(options.json ? JSON.stringify(registrations) : describe(registrations));
+  refuseIfRefused(registrations);
+  return {};
+}
+
+const words: Readonly<Record<Registration['status'], string>> = {
+  registered: 'registered',
+  unchanged: 'unchanged',
+  pending: 'would register',
+  refused: 'refused',
+};
+
+function describe(registrations: readonly Registration[]): string {
+  if (registrations.length === 0) return 'no .avsc files';
+  return formatTable(
+    registrations.map(({ status, id, subject, file }) => [
+      words[status],
+      id === null ? '' : `id ${id}`,
+      subject,
+      file,
+    ]),
+  );
+}
+
+/** The exit code is that of the first refusal; the table has the rest. */
+function refuseIfRefused(registrations: readonly Registration[]): void {
+  const refused = registrations.filter(({ status }) => status === 'refused');
+  const [first] = refused;
+  if (first === undefined) return;
+  const lines = refused.map(({ code, message }) => `${code}: ${message}`);
+  throw new RelayError(
+    first.code ?? 'SCHEMA_INCOMPATIBLE',
+    `${refused.length} of ${registrations.length} schemas refused:\n  ${lines.join('\n  ')}`,
+  );
+}
