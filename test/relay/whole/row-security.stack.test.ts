@@ -44,7 +44,7 @@ test('verify, recover and schemas test refuse to work on what it hides, and a po
   await relayUntil([]);
   const first = await world.write([1, 2, 3].map((seq) => ({ key: 'k', seq })));
   expect(await relayUntil(first)).toEqual(first);
-  expect((await run('check')).stdout).toContain('row-level security: hides no row from the role');
+  expect((await run('check')).stdout).toContain('row-level security: hides no rows from this role');
 
   await world.pool.query('alter table outbox.event enable row level security');
   const checked = await run('check');
@@ -67,7 +67,9 @@ test('verify, recover and schemas test refuse to work on what it hides, and a po
   expect(await run('verify')).toMatchObject({ code: 77 });
   await world.pool.query('drop policy partly on outbox.event');
   await applyRoles();
-  expect((await run('check')).stdout).toContain('on for outbox.event; a policy shows the role every row');
+  expect((await run('check')).stdout).toContain(
+    'enabled on outbox.event; a policy shows this role every row',
+  );
   const restricted = 'create policy partly on outbox.event as restrictive to outbox_relay using (false)';
   await world.pool.query(restricted);
   expect(await run('verify')).toMatchObject({ code: 77 });
