@@ -1,7 +1,7 @@
 /**
- * The path of the data while the relay holds the slot: capture, encode, publish, settle. Two loops meet at one batch: one
- * fills it, the other takes it as soon as the batch before is committed, so that a batch is filling while one is in
- * flight. Everything ends with the first failure; the next session reads the progress and begins from there.
+ * Owns the path of the events while the relay holds the slot: capture, encode, publish, acknowledge. Two loops meet at one
+ * batch: one fills it, the other takes it once the batch before is committed, so that one batch fills while another is in
+ * flight. The first failure ends everything; the next session reads the progress and begins from there.
  */
 import type pg from 'pg';
 import type { Logger } from 'pino';
@@ -17,7 +17,7 @@ import { asRelayError, RelayError } from '../errors.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
 import type { Lsn } from '../model/position.ts';
-import { advance, type Progress, publishedEvents } from '../model/progress.ts';
+import { advance, type Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import type { Health } from '../observe/health.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -32,6 +32,8 @@ import { SameHistory } from '../session/same-history.ts';
 import { Upkeep } from '../upkeep/upkeep.ts';
 import { Filling, isEventless } from './filling.ts';
 import { Notice } from './notice.ts';
+import { dueInMs, type Pacing } from './pacing.ts';
+import { publishedPart } from './published-part.ts';
 import { type Released, releaseKeys } from './release.ts';
 
 export type StreamingDependencies = {
@@ -77,9 +79,7 @@ export class Streaming {
   #committing: Filling | undefined;
   #isBlocked = false;
   #beat: number;
-  /** When the last Kafka transaction began, at first the session, and when it was committed; on the monotonic clock. */
-  #begunMs = performance.now();
-  #committedMs = performance.now();
+  readonly #pacing: Pacing;
 
   constructor(dependencies: StreamingDependencies) {
     this.#use = dependencies;
@@ -89,7 +89,14 @@ export class Streaming {
     this.#beat = dependencies.progress.beat;
     this.#filling = new Filling(dependencies.publisher.newBatch());
     this.#refusals = new Refusals(dependencies.config.deadLetters, dependencies.parked);
-    const { capture } = dependencies;
+    const { capture, config } = dependencies;
+    const nowMs = performance.now();
+    this.#pacing = {
+      lingerMs: config.publish.lingerMs,
+      heartbeatMs: config.capture.heartbeatMs,
+      begunMs: nowMs,
+      committedMs: nowMs,
+    };
     this.#upkeep = new Upkeep({
       ...dependencies,
       progress: () => this.#progress,
@@ -193,24 +200,18 @@ export class Streaming {
 
   async #take(transaction: CommittedTransaction): Promise<void> {
     this.#history.assertTold(transaction);
-    const published = publishedEvents(this.#claimed, transaction.commitLsn) - transaction.firstOrdinal;
-    // Passed over, not covered: covering it would take the progress back into what is published already, and its bytes
-    // would wait for a commit that may need the room they take.
-    const isPassedOver =
-      transaction.fault === undefined
-        ? published >= Math.max(1, transaction.rows.length)
-        : // How many rows it has is not known, so that a part of them never counts as all.
-          published === Number.POSITIVE_INFINITY;
-    if (isPassedOver) {
+    const published = publishedPart(this.#claimed, transaction);
+    if (published === 'all') {
+      // Skipped, not covered: covering it would take the progress back into what is published already, and its bytes
+      // would wait for a commit that may need the room they take.
       this.#use.capture.inbox.release(transaction.bytes);
       return;
     }
-    const skip = Math.max(0, published);
     await failpoint('TRANSACTION_RECEIVED');
     if (transaction.fault !== undefined) throw transaction.fault;
     this.#heed(transaction);
     const released = await this.#release(transaction);
-    const decision = await this.#decide(eventsOf(transaction, skip));
+    const decision = await this.#decide(eventsOf(transaction, published));
     const copies = await this.#copy(released, decision.deadLetters);
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
       this.#isBlocked = true;
@@ -296,22 +297,12 @@ export class Streaming {
     }
   }
 
-  /**
-   * Waits until the batch should go. Events go at once, but no sooner than the linger after the batch before began: after
-   * a silence none waits, and many share a transaction. A progress without events goes only every so often.
-   */
+  /** Waits until the batch is due, or until the stream ends. */
   async #due(): Promise<boolean> {
-    const { publish, capture } = this.#use.config;
     while (!this.#isEnding) {
-      const { hasEvents, covered } = this.#filling;
-      if (hasEvents && this.#isBlocked) return true;
-      if (covered === undefined) await this.#content.wait();
-      else {
-        const dueMs = hasEvents ? this.#begunMs + publish.lingerMs : this.#committedMs + capture.heartbeatMs;
-        const waitMs = dueMs - performance.now();
-        if (waitMs <= 0) return true;
-        await this.#content.wait(waitMs);
-      }
+      const waitMs = dueInMs(this.#filling, this.#isBlocked, this.#pacing, performance.now());
+      if (waitMs === 0) return true;
+      await this.#content.wait(waitMs);
     }
     return false;
   }
@@ -326,7 +317,7 @@ export class Streaming {
     const { timeline } = capture.system;
     const writer = { instance, time: new Date().toISOString(), timeline };
     const next = advance(this.#progress, covered, filled.events, writer);
-    this.#begunMs = performance.now();
+    this.#pacing.begunMs = performance.now();
     try {
       await publisher.commit(batch, next);
     } catch (error) {
@@ -334,20 +325,20 @@ export class Streaming {
     }
     await failpoint('KAFKA_COMMITTED');
     this.#progress = next;
-    this.#committedMs = performance.now();
+    this.#pacing.committedMs = performance.now();
     topics.wrote(batch.eventsByTopic().keys());
-    if (filled.hasEvents) pace.committed(this.#committedMs - this.#begunMs);
+    if (filled.hasEvents) pace.committed(this.#pacing.committedMs - this.#pacing.begunMs);
     // The one place where Postgres is told that it may forget: after Kafka has confirmed the progress that covers it.
     capture.acknowledge(next.endLsn);
     capture.inbox.release(filled.capturedBytes);
     await failpoint('ACKNOWLEDGED');
-    this.#report(filled, next, (this.#committedMs - this.#begunMs) / 1000);
+    this.#report(filled, next, (this.#pacing.committedMs - this.#pacing.begunMs) / 1000);
   }
 
   /** What only the time that the transaction took, or its topics, can tell. */
   async #explain(failure: RelayError, { batch, committedAtMs }: Filling): Promise<RelayError> {
     const { config, pace, topics, log } = this.#use;
-    const elapsedMs = Math.round(performance.now() - this.#begunMs);
+    const elapsedMs = Math.round(performance.now() - this.#pacing.begunMs);
     const { transactionTimeoutMs } = config.kafka;
     if (!isExpired(failure, elapsedMs, transactionTimeoutMs))
       return topics.explain(failure, [...batch.eventsByTopic().keys()]);
