@@ -1,4 +1,4 @@
-/** What the relay asks Postgres about its slot, and how it makes one. */
+/** Reads, creates and drops the replication slot. */
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,13 +15,13 @@ import { type CreationWatch, watchCreation } from './slot-creation.ts';
 export type SlotState = {
   readonly isActive: boolean;
   readonly activePid: number | null;
-  /** First byte Postgres would send; 0 while the slot is being made. */
+  /** First byte that Postgres would send; 0 while the slot is being created. */
   readonly confirmedLsn: Lsn;
-  /** Bytes of WAL that the slot keeps from being removed. */
+  /** Bytes of WAL that Postgres keeps for the slot. */
   readonly retainedBytes: number;
   /** reserved, extended, unreserved or lost. */
   readonly walStatus: string | null;
-  /** Bytes of WAL that may still be written before the slot is at risk; null where max_slot_wal_keep_size sets no limit. */
+  /** Bytes of WAL until the slot is at risk; null if max_slot_wal_keep_size sets no limit. */
   readonly safeWalBytes: number | null;
 };
 
@@ -40,11 +40,11 @@ type SlotRow = {
 };
 
 /**
- * The slot, or undefined where there is none.
+ * The slot, or undefined if there is none.
  * @throws RelayError SLOT_WRONG_KIND, SLOT_INVALIDATED
  */
 export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Promise<SlotState | undefined> {
-  // invalidation_reason came with 17; conflicting with 16, where it is true whatever the reason. to_jsonb reads what is there.
+  // invalidation_reason came with 17, conflicting with 16, where it is true for any reason. to_jsonb copes with both.
   const [row] = await query(pool, readState, [slot]);
   if (row === undefined) return undefined;
   if (row.slot_type !== 'logical' || row.plugin !== 'pgoutput' || !row.is_ours)
@@ -52,7 +52,7 @@ export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Pro
       'SLOT_WRONG_KIND',
       `slot ${slot} is a ${row.slot_type} slot of ${row.plugin ?? 'no plugin'}`,
     );
-  // While it is being made, which lasts as long as the transactions that ran before, it has a reader and no position.
+  // While it is being created, which lasts as long as the transactions that ran before, it has a reader and no position.
   const isBeingMade = row.active && row.confirmed_flush_lsn === null;
   const hasPosition = isBeingMade || row.confirmed_flush_lsn !== null;
   const isInvalidated = row.wal_status === 'lost' || row.invalidation_reason !== null || row.is_conflicting;
@@ -81,16 +81,16 @@ const readState = statement<SlotRow>(
 );
 
 function reasonOf({ wal_status, invalidation_reason }: SlotRow): string {
-  return `wal_status ${wal_status ?? 'unknown'}, reason ${invalidation_reason ?? 'not told by this version'}`;
+  return `wal_status ${wal_status ?? 'unknown'}, reason ${invalidation_reason ?? 'not known to this version'}`;
 }
 
 /**
- * Makes the slot. A relay that does so at the same time is no error: the slot is there, which was the aim.
- * On 17 and newer it is a failover slot unless `capture.failoverSlot` says otherwise, so that a standby server can keep a
- * copy of it; where there is no standby server that changes nothing. Postgres waits for every transaction that is running
- * now, so this has no time limit.
- * @param watch tells meanwhile what it waits for, and notices where no answer can come any more
- * @returns where it begins; undefined where somebody else made it
+ * Creates the slot. If another relay does so at the same time, that is no error: the slot exists, which was the aim.
+ * On Postgres 17 and newer it is a failover slot unless `capture.failoverSlot` is off, so that a standby server can keep a
+ * copy of it; without a standby server that changes nothing. Postgres waits for every transaction that runs now, so this
+ * has no time limit.
+ * @param watch reports what it waits for, and notices when no answer can come any more
+ * @returns where it starts; undefined if somebody else created it
  */
 export async function createSlot(config: Config, watch?: CreationWatch): Promise<Lsn | undefined> {
   const client = createClient(config, 'outbox-relay', 0);
@@ -125,7 +125,7 @@ async function watched<Result>(
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
   const done = new AbortController();
   const creation = work();
-  creation.catch(() => {}); // where the watch has ended it, that is the failure
+  creation.catch(() => {}); // if the watch has ended it, the failure of the watch counts
   const watching = watchCreation(watch, rows[0]!.pid, done.signal);
   watching.catch(() => !done.signal.aborted && disconnect(client));
   try {
@@ -141,7 +141,7 @@ function disconnect(client: pg.Client): void {
   (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
 }
 
-/** Whether a slot made now is to be a failover slot: the setting, and a version that knows them. */
+/** Whether to create a failover slot: by the setting, and if the version has them. */
 async function canFailOver(client: pg.Client, { capture }: Config): Promise<boolean> {
   if (!capture.failoverSlot) return false;
   const { rows } = await client.query<{ version: string }>('show server_version_num');
@@ -172,24 +172,24 @@ export async function dropSlotOnceFree(pool: pg.Pool, slot: string): Promise<voi
   }
 }
 
-/** A new slot, and the snapshot of the database at exactly the position where it begins. */
+/** A new slot, and the snapshot of the database at exactly the position where it starts. */
 export type SlotWithSnapshot = AsyncDisposable & {
-  /** Every transaction with a smaller commit LSN is in the snapshot, no other is; the slot streams those others. */
+  /** The snapshot has exactly the transactions with a smaller commit LSN; the slot streams the others. */
   readonly consistentLsn: Lsn;
-  /** For SET TRANSACTION SNAPSHOT; may be taken up until this is disposed of. */
+  /** For SET TRANSACTION SNAPSHOT; valid until this is disposed of. */
   readonly snapshot: string;
 };
 
 /**
- * Makes the slot as `createSlot` does, by the command of the replication protocol, which alone exports the snapshot. One
- * of that name is dropped before.
- * @throws RelayError SLOT_IN_USE where somebody streams from the old one; POSTGRES_*
+ * Replaces the slot as `createSlot` would create it, by the command of the replication protocol, since only that exports
+ * the snapshot.
+ * @throws RelayError SLOT_IN_USE if somebody streams from the old one; POSTGRES_*
  */
 export function renewSlotWithSnapshot(config: Config): Promise<SlotWithSnapshot> {
   return makeSlotWithSnapshot(config, async (client) => {
     const { slot } = config;
     await dropSlot(client, slot);
-    // The options in parentheses came with 15, FAILOVER with 17; 14 knows only the old form.
+    // The options in parentheses came with 15, FAILOVER with 17; 14 has only the old form.
     const options = (await canFailOver(client, config))
       ? `(SNAPSHOT 'export', FAILOVER true)`
       : 'EXPORT_SNAPSHOT';
@@ -198,9 +198,9 @@ export function renewSlotWithSnapshot(config: Config): Promise<SlotWithSnapshot>
 }
 
 /**
- * A position and its snapshot, beside a slot that stays as it is. The slot that is made for it is gone with the connection:
- * nobody has to clean up after a process that dies.
- * @throws RelayError POSTGRES_UNSUITABLE where all slots are taken; POSTGRES_*
+ * A position and its snapshot, beside a slot that stays as it is. The slot created for it is gone with the connection, so a
+ * process that dies leaves none behind.
+ * @throws RelayError POSTGRES_UNSUITABLE if all slots are taken; POSTGRES_*
  */
 export function temporarySlotWithSnapshot(config: Config): Promise<SlotWithSnapshot> {
   const name = `outbox_relay_${randomBytes(8).toString('hex')}`;

@@ -84,7 +84,7 @@ async function assertHolder(
   session: number,
 ): Promise<void> {
   const held = await query(client, readHolder, [slot, walSenderPid ?? null, session === lastSession]);
-  if (held.length === 0) throw new RelayError('SLOT_IN_USE', `slot ${slot} was taken over meanwhile`);
+  if (held.length === 0) throw new RelayError('SLOT_IN_USE', `another relay took over slot ${slot}`);
 }
 
 const readHolder = statement(

@@ -9,32 +9,32 @@
 import { RelayError } from '../errors.ts';
 import { formatLsn, type Lsn, type Position, parseLsn } from './position.ts';
 
-/** The position up to which everything is published, as the last record of every Kafka transaction says it. */
+/** The position up to which everything is published: the last record of every Kafka transaction. */
 export type Progress = {
   readonly slot: string;
   readonly systemIdentifier: string;
   readonly timeline: number;
-  /** End LSN of the last Postgres transaction that is published whole. */
+  /** End LSN of the last Postgres transaction that is published as a whole. */
   readonly endLsn: Lsn;
   /** A transaction over the limit that is published in part: its events below `ordinal` are in Kafka. */
   readonly partial: Position | null;
-  /** The last transaction of the stream that it covers, whole or in part; none where it was not made from a stream. */
+  /** The last transaction of the stream that it covers, as a whole or in part; none if no stream led to it. */
   readonly last?: Landmark | undefined;
-  /** What `adopt database` put this in place of, until the next one. */
+  /** What `adopt database` replaced by this; the next progress has it no more. */
   readonly givenUp?: GivenUp | undefined;
   /** Number of the last heartbeat seen in the stream; 0 before the first. */
   readonly beat: number;
   /** Events published under this slot since its first start. */
   readonly eventCount: number;
-  /** Relay process that wrote it. */
+  /** Name of the process that wrote it. */
   readonly instance: string;
   /** ISO time at which it was written. */
   readonly time: string;
 };
 
 /**
- * A transaction as no other history of the database has it: another one that comes to have its commit record at the same
- * place is committed at another time.
+ * Identifies a transaction across histories of the database: in another history, the transaction whose commit record has
+ * the same place was committed at another time.
  */
 export type Landmark = {
   readonly commitLsn: Lsn;
@@ -42,7 +42,7 @@ export type Landmark = {
   readonly committedAtMs: number;
 };
 
-/** The end of another history, whose dead letters, parked keys and releases are in the database still. */
+/** The end of another history. Its dead letters, parked keys and releases are still in the database. */
 export type GivenUp = Pick<Progress, 'systemIdentifier' | 'endLsn'> & {
   /** Names the adoption. */
   readonly id: string;
@@ -63,7 +63,7 @@ export function serializeProgress(progress: Progress): string {
   });
 }
 
-/** @throws RelayError PROGRESS_UNREADABLE for a newer version or anything malformed: guessing could lose events. */
+/** @throws RelayError PROGRESS_UNREADABLE for a newer version or a malformed record: guessing could lose events */
 export function parseProgress(text: string): Progress {
   try {
     const raw = JSON.parse(text) as Record<string, unknown>;
@@ -80,7 +80,7 @@ export function parseProgress(text: string): Progress {
         partial === null
           ? null
           : { commitLsn: parseLsn(string(partial.commitLsn)), ordinal: count(partial.ordinal) },
-      // Releases before this one wrote none.
+      // Early releases wrote none.
       last:
         last === undefined
           ? undefined
@@ -115,8 +115,8 @@ function count(value: unknown): number {
 }
 
 /**
- * How many of the leading events of a transaction are published already: all (`Infinity`), none (0), or those below the
- * ordinal a partial progress names.
+ * How many leading events of a transaction are already published: all (`Infinity`), none (0), or those below the ordinal
+ * that a partial progress names.
  */
 export function publishedEvents(progress: Progress, commitLsn: Lsn): number {
   if (commitLsn < progress.endLsn) return Number.POSITIVE_INFINITY;
@@ -124,21 +124,21 @@ export function publishedEvents(progress: Progress, commitLsn: Lsn): number {
   return 0;
 }
 
-/** Up to where a batch covers the stream. */
+/** How far a batch covers the stream. */
 export type Covered = {
-  /** End LSN of the last transaction that is whole in the batch, or ends in it; null where there is none. */
+  /** End LSN of the last transaction that ends in the batch; null if none does. */
   readonly endLsn: Lsn | null;
-  /** The first position after the batch, where it ends within a transaction. */
+  /** The first position after the batch, if it ends within a transaction. */
   readonly partial: Position | null;
-  /** The transaction that this is the end of, or a part of. */
+  /** The transaction that the batch ends with, or ends in. */
   readonly last?: Landmark | undefined;
   /** Last heartbeat number seen, if any. */
   readonly beat?: number | undefined;
 };
 
 /**
- * The progress after transactions, the last of them `covered`, with `events` events in all.
- * @throws RelayError INTERNAL where that would not lie beyond the present one: a progress that goes back makes doubles.
+ * The progress after a batch of `events` events.
+ * @throws RelayError INTERNAL if it would not lie beyond the present one: a progress that goes back causes duplicates
  */
 export function advance(
   progress: Progress,
@@ -182,8 +182,8 @@ function frontier(endLsn: Lsn, partial: Position | null): Position {
 }
 
 /**
- * Whether a part is one of `recover`, which gives what is missing the byte before a position for its commit LSN: commit
- * records begin at multiples of eight.
+ * Whether a part is one of `recover`. Its commit LSN is the byte before a position, and commit records start at multiples
+ * of eight.
  */
 export function isOfRecovery(partial: Position | null): partial is Position {
   return partial !== null && partial.commitLsn % 8n === 7n;

@@ -1,7 +1,6 @@
 /**
- * Accepting by hand what the relay refuses by itself: that positions and database no longer belong together. What is
- * adopted is written as a progress, under the same slot, fence and claim as a relay's own, so that no relay can run
- * meanwhile.
+ * Accepts on a person's word what a relay refuses: that progress and database no longer belong together. It writes a new
+ * progress, under the same slot, fence and claim as a relay's own, so that no relay can run at the same time.
  */
 import type pg from 'pg';
 import type { Logger } from 'pino';
@@ -23,18 +22,18 @@ import { instanceName } from '../session/instance.ts';
 import { type DatabaseState, type Lineage, progressOf } from '../session/lineage.ts';
 
 export type Adopted = {
-  /** The refusal that was found, and is answered. */
+  /** The refusal that was found, and is accepted. */
   readonly found: { readonly code: ErrorCode; readonly message: string };
   readonly before: Progress | null;
-  /** null in a dry run for a slot that must be made first. */
+  /** null in a dry run if the slot must be created first. */
   readonly after: Progress | null;
   /** false for a dry run. */
   readonly isWritten: boolean;
 };
 
 /**
- * @param isDryRun finds out what would be written, and writes nothing but the claim.
- * @throws RelayError CONFIG_INVALID when there is nothing of that kind to adopt; SLOT_IN_USE while a relay runs.
+ * @param isDryRun finds out what it would write, and writes nothing but the claim
+ * @throws RelayError CONFIG_INVALID if there is nothing of that kind to adopt; SLOT_IN_USE while a relay runs
  */
 export async function adopt(
   config: Config,
@@ -91,16 +90,16 @@ async function decide(
       ? { id: instance, systemIdentifier: before.systemIdentifier, endLsn: before.endLsn }
       : undefined;
   const fresh = { ...progressAt(config.slot, database, instance, before?.eventCount), givenUp };
-  // A gap is in what was streamed, not in where the stream stands; but what it brings again may be another selection.
+  // A gap changes no position. But the stream may bring other transactions again than it did, so `last` is left out.
   const after =
     what === 'gap' && before !== null
       ? { ...before, last: undefined, beat: database.beat, instance, time: fresh.time }
       : fresh;
   if (!isDryRun) {
-    // A relay that is paused in between would store decisions later, or begin, by what this puts an end to.
+    // A relay that was paused before would otherwise go on to store decisions, or begin, by the progress this replaces.
     const session = await beginDecisions(pool, config.slot, database.systemIdentifier, 'now');
     await takeBack(pool, session, what, before);
-    // Whatever is adopted, what lies before may have been given up.
+    // Whatever is adopted, events before it may be given up.
     await forgetCovered(pool, after);
     await publisher.commit(publisher.newBatch(), after);
     await failpoint('FIRST_PROGRESS_COMMITTED');
@@ -110,8 +109,8 @@ async function decide(
 }
 
 /**
- * Without a progress in Kafka its copy stands for it, which lags: of what it does not cover, some may be published, which
- * is shown then and not lost.
+ * Takes back what earlier sessions decided beyond the progress. Without a progress in Kafka, its copy counts, which lags:
+ * some of what it does not cover may be published. That is shown to a person and not lost.
  */
 async function takeBack(
   pool: pg.Pool,
@@ -119,7 +118,7 @@ async function takeBack(
   what: Adoption,
   before: Progress | null,
 ): Promise<void> {
-  // What is streamed again from where it was, the next session takes back.
+  // The stream goes on where it was, and the next session takes these back.
   if (what === 'gap') return;
   const { letters } = await readDecided(pool, session.slot, before);
   await (what === 'database' ? reopenUnread : giveUp)(pool, session, letters);

@@ -1,6 +1,6 @@
 /**
- * How the relay reaches its servers, and nothing of what it says to them. The simulation (`simulate/`) puts models of
- * Postgres and Kafka in this place and leaves every decision as it is.
+ * How the relay reaches its servers, and nothing about what it does there. The simulation (`simulate/`) puts models of
+ * Postgres and Kafka in this place, and runs every decision of the relay unchanged.
  */
 import type { Kafka } from 'kafkajs';
 import type pg from 'pg';
@@ -17,7 +17,7 @@ export type Connections = {
   readonly kafka: (config: Config, log: Logger) => Kafka;
   readonly pool: (config: Config) => pg.Pool;
   readonly replication: ConnectReplication;
-  /** On a connection of its own, for it may take long. */
+  /** Uses a connection of its own, since it may take long. */
   readonly createSlot: (config: Config, watch: CreationWatch) => Promise<Lsn | undefined>;
 };
 

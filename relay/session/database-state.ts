@@ -9,12 +9,13 @@ import type { ProgressTail } from '../publish/progress-topic.ts';
 import { compareSystem, type DatabaseState } from './lineage.ts';
 
 /**
- * To be called when `capture` has taken the slot and every predecessor is fenced: only then does nothing of it change
- * meanwhile. A relay that was paused and succeeded before it came to this would compare its successor's slot with the
- * progress it once read, and stop for good; so whose the slot is, is read together with its position. A slot that nobody
- * has, since our stream has failed, is as we left it while no other session has begun: only a session acknowledges.
- * @param lastSession number of the last session that had begun when the slot was taken; left out where it must be ours
- * @throws RelayError SLOT_IN_USE when it is not ours any more; SLOT_MISSING, SLOT_INVALIDATED, POSTGRES_*
+ * Call it once `capture` has the slot and every predecessor is fenced: only then does nothing change while it reads.
+ *
+ * It reads who has the slot together with the position. Otherwise a relay that was paused, and whose successor has taken
+ * over, would compare the successor's slot with the progress it once read itself, and stop for good. If nobody has the
+ * slot because our stream failed, the slot is as we left it while no other session has begun: only a session acknowledges.
+ * @param lastSession number of the last session that had begun when the slot was taken; left out if the slot must be ours
+ * @throws RelayError SLOT_IN_USE if it is not ours any more; SLOT_MISSING, SLOT_INVALIDATED, POSTGRES_*
  */
 export async function readDatabaseState(
   pool: pg.Pool,
@@ -25,12 +26,12 @@ export async function readDatabaseState(
   // In this order: a session that began before the slot was read shows in the marks.
   const state = await readSlot(pool, slot);
   const marks = await readMarks(pool, slot);
-  if (state === undefined) throw new RelayError('SLOT_MISSING', `slot ${slot} vanished while it was held`);
-  // Another relay may take the slot between the two readings, and what it does counts once its session has begun.
+  if (state === undefined) throw new RelayError('SLOT_MISSING', `slot ${slot} was dropped while it was held`);
+  // Another relay may take the slot between the two reads; what it does counts once its session has begun.
   const isUndisturbed = lastSession === undefined || marks.session === lastSession;
   const isOurs = state.activePid === capture.walSenderPid && isUndisturbed;
   const isAsWeLeftIt = state.activePid === null && marks.session === lastSession;
-  if (!isOurs && !isAsWeLeftIt) throw new RelayError('SLOT_IN_USE', `slot ${slot} was taken over meanwhile`);
+  if (!isOurs && !isAsWeLeftIt) throw new RelayError('SLOT_IN_USE', `another relay took over slot ${slot}`);
   const { systemIdentifier, timeline, history } = capture.system;
   const { walLsn, initialised, beat, publication } = marks;
   return {
@@ -45,12 +46,12 @@ export async function readDatabaseState(
   };
 }
 
-/** So long a start waits for the progress topic before it fences; reading 30 MiB takes half a second. */
+/** A start waits this long for the progress topic before it fences. Reading 30 MiB takes half a second. */
 const progressReadMs = 2_000;
 
 /**
- * Stops a relay of another database before it fences the one whose progress the topic holds. It sees what the topic
- * shows, which proves nothing where that is none: the claim is compared all the same.
+ * Stops a relay of another database before it fences the relay whose progress is in the topic. It proves nothing if the
+ * topic shows no progress; lineage is compared after the claim in any case.
  * @throws RelayError LINEAGE_OTHER_DATABASE
  */
 export async function assertOwnProgress(tail: ProgressTail, systemIdentifier: string): Promise<void> {
@@ -66,7 +67,7 @@ export async function assertOwnProgress(tail: ProgressTail, systemIdentifier: st
   if (lineage !== undefined) throw lineage.refusal;
 }
 
-/** The progress that says: everything before the slot's position counts as published, and nothing after. */
+/** A progress by which everything before the position of the slot counts as published, and nothing after it. */
 export function progressAt(
   slot: string,
   database: DatabaseState,

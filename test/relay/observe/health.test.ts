@@ -69,7 +69,7 @@ test('sessions that die again and again make a relay unready, whatever states an
     health.enter('fencing');
     health.enter('claiming');
     health.enter('streaming');
-    health.failing(new RelayError('SLOT_IN_USE', 'slot was taken over meanwhile'), 100);
+    health.failing(new RelayError('SLOT_IN_USE', 'another relay took over slot outbox_relay'), 100);
     health.enter('standby');
     nowMs += 1_000;
     health.behindPeer();
