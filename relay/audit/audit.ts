@@ -1,18 +1,16 @@
 /**
- * Holds the relay to its promise: compares the events that are committed in the outbox table with what consumers see in
- * Kafka. Sound on a running system, and the order of the steps is why:
+ * Holds the relay to its promise: compares the committed events in the outbox table with what consumers see in Kafka. The
+ * order of the steps makes it sound on a running system:
  *
- * 1. a snapshot of the table, with its WAL position;
- * 2. the progress, waited for until it is at that position: then everything in the snapshot has been published;
- * 3. only now the ends of the topics, so that everything published so far lies before them; the topics are read up to
- *    there under `read_committed`;
- * 4. the dead letters, which are written before the progress that covers them;
- * 5. a second look at the table for whatever is in Kafka and was not in the snapshot.
+ * 1. take a snapshot of the table, with its WAL position;
+ * 2. wait until the progress is at that position: then everything in the snapshot has been published;
+ * 3. only then take the ends of the topics, so that everything published so far lies before them, and read the topics up
+ *    to there under `read_committed`;
+ * 4. read the dead letters, which are written before the progress that covers them;
+ * 5. look at the table a second time for whatever is in Kafka and was not in the snapshot.
  *
- * While the topics are read, each record is compared with its row (`content.ts`). What cannot be seen, for want of a right,
- * is an error and never taken for absent.
- *
- * What may be concluded from that, and what not, stands in `compare.ts`.
+ * While it reads the topics, it compares each record with its row (`content.ts`). Missing rights are an error: what cannot
+ * be seen is never taken for absent. `compare.ts` states what may be concluded, and what not.
  */
 import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
@@ -53,7 +51,7 @@ export type AuditOptions = {
   readonly maxIds: number;
   /** Nothing was ever removed from the table or the topics: count what cannot be judged for that reason as findings. */
   readonly expectAll: boolean;
-  /** Compare each record with its row; by default it is. */
+  /** Compare each record with its row; true by default. */
   readonly comparesContent?: boolean;
   readonly onProgress?: (progress: AuditProgress) => void;
 };
@@ -61,16 +59,16 @@ export type AuditOptions = {
 export type AuditProgress = {
   readonly stage: 'table' | 'progress' | 'topics' | 'dead letters';
   readonly done: number;
-  /** undefined where it is not known beforehand. */
+  /** undefined if it is not known in advance. */
   readonly total?: number;
 };
 
 export type AuditReport = Comparison & {
   /** No findings. */
   readonly ok: boolean;
-  /** Of the table, and the position that the progress had to reach. */
+  /** Of the table, with the position that the progress had to reach. */
   readonly snapshot: { readonly lsn: string; readonly time: string };
-  /** As Kafka had it when the topics were read; null where there is none. */
+  /** As Kafka had it when the topics were read; null if there is none. */
   readonly progress: {
     readonly endLsn: string;
     readonly time: string;
@@ -79,15 +77,15 @@ export type AuditReport = Comparison & {
   /** Whether the progress was at the snapshot's position, so that absent events could be judged. */
   readonly isCovered: boolean;
   readonly topics: readonly string[];
-  /** Rows without an id: they cannot be published, nor found in Kafka. */
+  /** Rows without an id, which can neither be published nor be found in Kafka. */
   readonly withoutId: number;
   /** Whether records were compared with their rows. */
   readonly comparesContent: boolean;
-  /** False where the settings of topics may not be read: compacted ones are judged as any. */
+  /** False if the settings of topics may not be read: compacted topics are then judged like all others. */
   readonly knowsCompacted: boolean;
 };
 
-/** Beyond the longest an abandoned transaction stays open; the broker looks for those every 10 s. */
+/** Added to the longest time that an abandoned transaction stays open; the broker looks for those every 10 s. */
 const stallMarginMs = 30_000;
 
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID, KAFKA_*, REGISTRY_*, PROGRESS_UNREADABLE */
@@ -141,7 +139,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
       router: new Router(config),
       snapshotMs: snapshot.atMs,
     });
-  // Of what was read since the snapshot.
+  // Row-level security may have hidden what was read since the snapshot.
   await assertRowsShown(client, config, [config.outbox.table, 'outbox.dead_letter', 'outbox.progress']);
   const isCovered =
     progress !== null && isAt(progress, { reach: snapshot.lsn, systemIdentifier: snapshot.systemIdentifier });
@@ -198,7 +196,8 @@ async function addEvents(
 }
 
 /**
- * The topics of `topics.allow`. A broker leaves those out that may not be seen, so what must be there is asked for by name.
+ * The topics of `topics.allow`. A listing leaves out topics that may not be seen, so topics that must exist are looked up
+ * by name.
  * @throws RelayError KAFKA_UNAUTHORIZED
  */
 async function findTopics(config: Config, admin: Admin, routed: readonly string[]): Promise<string[]> {
@@ -246,7 +245,7 @@ async function addRecords(
     onTrimmed: (topic, partition) => comparer.addTrimmed(topic, partition),
     onProgress: (done) => onProgress?.({ stage: 'topics', done, total }),
     onRecords: async (records) => {
-      // Others' values name what looks like schemas, and the registry is not to be asked for those.
+      // Values of other producers may name what looks like schema ids; the registry is not asked for those.
       await decoder.prepare(records.map((record) => (hasRelayHeaders(record) ? record.value : null)));
       for (const record of records) {
         const event = comparer.addRecord(auditedRecord(record, decoder, router));

@@ -1,4 +1,4 @@
-/** Waits for the progress in Kafka, read with the audit's own consumer, to reach an LSN; and who writes that of other slots. */
+/** Waits until the progress in Kafka, read by the audit's own reader, reaches an LSN; finds the producers of all progress. */
 import type { Admin, Kafka } from 'kafkajs';
 import { isProgressTopic } from '../config/topic-patterns.ts';
 import { asRelayError } from '../errors.ts';
@@ -14,16 +14,16 @@ export type AwaitProgressOptions = {
   /** Only a progress of this database can be compared with `reach`. */
   readonly systemIdentifier: string;
   readonly reach: Lsn;
-  /** Reading what is in the topic already takes as long as it takes. */
+  /** Does not limit the reading of what is already in the topic. */
   readonly waitMs: number;
   readonly stallMs: number;
-  /** Told of the producers of the progress of each slot that is in the topic. */
+  /** Called with each producer of a progress in the topic, and its slot. */
   readonly onProducer?: (producerId: bigint, slot: string) => void;
 };
 
 /**
- * The latest progress of the slot: as soon as it is at `reach`, else the one after `waitMs`; null where there is none,
- * or the topic does not exist.
+ * The latest progress of the slot: as soon as it is at `reach`, otherwise the one after `waitMs`; null if there is none or
+ * the topic does not exist.
  * @throws RelayError KAFKA_*, PROGRESS_UNREADABLE
  */
 export async function awaitProgress(options: AwaitProgressOptions): Promise<Progress | null> {
@@ -52,8 +52,8 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
 }
 
 /**
- * Tells of the producers of other slots, whose progress is in topics of their own. What may not be read stays untold: their
- * records are then strangers like any.
+ * Finds the producers of other slots, whose progress is in topics of their own. Topics that may not be read are skipped;
+ * the records of their producers are then strangers like any.
  * @throws RelayError KAFKA_*
  */
 export async function findProducers(
@@ -77,7 +77,7 @@ export async function findProducers(
     }
 }
 
-/** A claim has a key of its own, behind a slash, which no name of a slot holds. */
+/** The key of a claim is the slot, a slash and more; the name of a slot has no slash. */
 const slotOf = (key: string): string => key.split('/')[0]!;
 
 /** Whether everything that was committed before `reach` is published. */

@@ -1,6 +1,6 @@
 /**
- * Which absent events compaction accounts for. From a compacted topic Kafka removes every record that a later one of its key
- * has followed, and a tombstone some time after it was written; whatever is younger must be there.
+ * Decides which absent events compaction accounts for. From a compacted topic Kafka removes every record that a later one
+ * of its key follows, and a tombstone some time after it was written. Everything younger must be there.
  */
 import type { Admin } from 'kafkajs';
 import { kafkaError } from '../connect/kafka.ts';
@@ -8,10 +8,10 @@ import { kafkaError } from '../connect/kafka.ts';
 /** ConfigResourceTypes.TOPIC of the protocol. */
 const topicResource = 2;
 
-/** By compacted topic: how long a tombstone stays at least, ms. */
+/** By compacted topic: the shortest time that a tombstone stays, ms. */
 export type Compacted = ReadonlyMap<string, number>;
 
-/** undefined where the right to read the settings is missing. @throws RelayError KAFKA_* */
+/** undefined without the right to read the settings. @throws RelayError KAFKA_* */
 export async function findCompacted(admin: Admin, topics: readonly string[]): Promise<Compacted | undefined> {
   if (topics.length === 0) return new Map();
   try {
@@ -39,15 +39,15 @@ export async function findCompacted(admin: Admin, topics: readonly string[]): Pr
 
 /** Of the key of an absent event, in a compacted topic. */
 export type KeyState = {
-  /** When its last record that is left was committed, ms; undefined where none is left. */
+  /** When its last remaining record was committed, ms; undefined if none remains. */
   readonly lastRecordMs: number | undefined;
-  /** When its last tombstone was written that may be removed by now, ms; undefined where there is none. */
+  /** When the last of its tombstones that may be gone by now was written, ms; undefined if there is none. */
   readonly lastTombstoneMs: number | undefined;
 };
 
 /**
  * Whether compaction may have removed the record of an absent event.
- * @param eventMs when it was committed, or written where that is not known; undefined where neither is
+ * @param eventMs when it was committed, or written if that is not known; undefined if neither is
  */
 export function isSuperseded(
   eventMs: number | undefined,

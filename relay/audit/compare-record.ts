@@ -1,4 +1,4 @@
-/** Whether a record is what its row says: key, type, headers and value. Pure, and apart from the relay's encoder. */
+/** Whether a record is what its row says: key, type, headers and value. Pure; shares no code with the relay's encoder. */
 import type { RecordHeaders } from '../publish/wire/record-batch.ts';
 import { type AvroNode, branchName, resolved } from './avro/avro-schema.ts';
 import { BytesReader } from './avro/bytes-reader.ts';
@@ -16,7 +16,7 @@ import type { EventRow } from './read-rows.ts';
 export type ComparedRecord = {
   readonly key: Buffer | null;
   readonly headers: RecordHeaders;
-  /** Without what stands before the Avro bytes; null for a tombstone. */
+  /** Without the framing; null for a tombstone. */
   readonly avro: Buffer | null;
   /** Of the value; undefined for a tombstone. */
   readonly schema: AvroNode | undefined;
@@ -28,7 +28,7 @@ export type Reading = {
   readonly namespace: string;
 };
 
-/** What the relay alone writes, or reads and leaves out. */
+/** Headers that only the relay writes, or that it reads and leaves out. */
 const relayHeaders: ReadonlySet<string> = new Set([
   'id',
   'type',
@@ -37,16 +37,16 @@ const relayHeaders: ReadonlySet<string> = new Set([
   'committed-at',
 ]);
 
-/** The first difference; undefined where there is none. */
+/** The first difference; undefined if there is none. */
 export function recordDifference(
   record: ComparedRecord,
   row: EventRow,
   reading: Reading,
 ): Difference | undefined {
-  if (!isText(record.key, row.key)) return { path: 'key', reason: 'another key' };
+  if (!isText(record.key, row.key)) return { path: 'key', reason: 'a different key' };
   const type = record.headers.find(([name]) => name === 'type')?.[1] ?? null;
-  if (!isText(type, row.type ?? '')) return { path: 'header type', reason: 'another type' };
-  if (!areHeaders(record.headers, row.headers)) return { path: 'headers', reason: 'other headers' };
+  if (!isText(type, row.type ?? '')) return { path: 'header type', reason: 'a different type' };
+  if (!areHeaders(record.headers, row.headers)) return { path: 'headers', reason: 'different headers' };
   const difference = valueDifference(record, row, reading);
   return difference && { ...difference, path: `$${difference.path}` };
 }
@@ -59,14 +59,16 @@ function valueDifference(
   const json = payload === null ? null : jsonOf(payload);
   if (json === undefined) return { path: '', reason: 'the payload of the row is not JSON' };
   if (avro === null || schema === undefined)
-    return json === null ? undefined : { path: '', reason: 'no value, and the row has a payload' };
-  if (payload === null) return { path: '', reason: 'a value, and the row has no payload' };
+    return json === null
+      ? undefined
+      : { path: '', reason: 'the record has no value, but the row has a payload' };
+  if (payload === null) return { path: '', reason: 'the record has a value, but the row has no payload' };
   return (
     differenceOf(schema, avro, json, bytes) ?? branchDifference(schema, avro, json, type ?? '', namespace)
   );
 }
 
-/** Of several named types in one union, the event's type says which one it is; the fields may fit several. */
+/** In a union of several named types, the event's type says which one it is; the fields may fit several. */
 function branchDifference(
   schema: AvroNode,
   avro: Buffer,
@@ -83,7 +85,7 @@ function branchDifference(
   const meant = named.filter(({ name, aliases }) => isNamed([name, ...aliases], type, namespace));
   if (meant.length === 0 && isWrapped(json, branchName(branch))) return undefined;
   if (meant.some((each) => each === branch)) return undefined;
-  return { path: '', reason: 'another branch than that of the event’s type' };
+  return { path: '', reason: 'a different branch than the event’s type names' };
 }
 
 function isNamed(names: readonly string[], type: string, namespace: string): boolean {
@@ -112,7 +114,7 @@ function areHeaders(headers: RecordHeaders, text: string | null): boolean {
   const expected = Object.entries(own).filter(([name, value]) => !relayHeaders.has(name) && value !== null);
   const found = new Map(headers.filter(([name]) => !relayHeaders.has(name)));
   const isSame = expected.every(([name, value]) => isHeader(found.get(name) ?? null, value));
-  // Of the relay's own each is there once, too.
+  // Each of the relay's own headers occurs once, too.
   const isOnce = new Set(headers.map(([name]) => name)).size === headers.length;
   return isSame && isOnce && found.size === expected.length;
 }

@@ -1,35 +1,37 @@
 /**
- * Compares the events of the table with the records of the topics. Pure; the table is told first, then the records,
- * then the dead letters. What may be concluded, and when:
+ * Compares the events of the table with the records of the topics. Pure; takes the table first, then the records, then
+ * the dead letters. What may be concluded, and when:
  *
  * The table is one snapshot. `snapshotLsn` is the WAL insert position, read in that snapshot: the commit record of every
  * transaction that the snapshot shows ends at or before it. (The insert position, not the written one: with
  * `synchronous_commit = off` a transaction shows before its commit record is written.)
  *
- * An event of the snapshot that Kafka lacks is *missing* if the progress was at or past `snapshotLsn` before the ends of
- * the topics were taken, for then its transaction was published. If not, nothing in the table tells whether the progress
- * covers a single row, so it is *not yet published*: no error while a relay lags, and the list to look at when none runs.
- * Either way a dead letter accounts for it, except one that the snapshot shows as resubmitted: what was written in its place
- * came with it. Where Kafka has removed the beginning of the topic, an event that is not younger than what is left there may
- * have been removed with it: *expired*. From a compacted topic Kafka removes events that a later one of their key has
- * followed: *superseded*. And what was written before a relay first began on the slot was never to be streamed: *before*.
+ * An event of the snapshot that Kafka does not have is *missing* if the progress was at or past `snapshotLsn` before the
+ * ends of the topics were taken: its transaction should then have been published. If the progress was not, nothing in the
+ * table shows whether it covers a given row, so the event is *not yet published*: not an error while a relay lags, and the
+ * list to look at if none runs. In both cases a dead letter accounts for the event, unless the snapshot shows the dead
+ * letter as resubmitted: the snapshot then has what was written in its place. If Kafka removed the beginning of the topic,
+ * an event no younger than the rest may have been removed with it: *expired*. From a compacted topic Kafka removes events
+ * that a later one of their key follows: *superseded*. Events written before a relay first started on the slot were never
+ * to be streamed: *before*.
  *
- * A record whose event the snapshot lacks is
- * - *newer*, if its position is not below `snapshotLsn` and its commit time no earlier than the snapshot less a
- *   tolerance. The time counts because the positions of another database, or of the lost end of a restored one, are
- *   numbers like any other; the tolerance, because a commit takes its time before its place in the WAL;
- * - *newer* as well, if a second look at the table finds it (`suspects`, `confirm`): a transaction shows only some time
- *   after its commit record was written, so its position can be below the snapshot's;
+ * A record whose event the snapshot does not have is
+ * - *newer*, if its position is not below `snapshotLsn` and its commit time is not before the snapshot, less a
+ *   tolerance. The time counts because positions of another database, or of the lost end of a restored one, are numbers
+ *   like any other; the tolerance, because a commit takes its time before its place in the WAL;
+ * - *newer* as well, if a second look at the table finds it (`suspects`, `confirm`): a transaction becomes visible some
+ *   time after its commit record was written, so its position can be below the snapshot's;
  * - *unknown*, if it is older than what the table still covers: rows are deleted, partitions dropped;
- * - *leaked* otherwise: of a rolled-back transaction, or of another database.
+ * - *leaked* otherwise: it is of a rolled-back transaction, or of another database.
  *
- * A record without the relay's headers is *foreign*, another producer's, unless the producer that wrote it also wrote the
- * progress or such headers: then it is a fault of the relay. Producers are told by the ids that Kafka gave them, which
- * nobody chooses. A stranger that another slot's relay wrote is foreign too. What is foreign says nothing of any event.
+ * A record without the relay's headers is *foreign*, of another producer, unless its producer also wrote the progress or
+ * such headers: then it is a fault of the relay. Producers are identified by the ids that Kafka assigned to them, which
+ * nobody chooses. A stranger that the relay of another slot wrote is foreign, too. Foreign records say nothing about any
+ * event.
  *
- * Two records of one id are told apart by their positions: with one position it is one event, published twice.
+ * Positions distinguish two records of one id: with the same position, it is one event that was published twice.
  *
- * Two cases cannot be told from a leak: rows that the application itself deletes while the table keeps older ones, and a
+ * Two cases look like a leak and are not: rows that the application itself deletes while the table keeps older ones, and a
  * transaction that waits for a synchronous standby during both looks at the table.
  */
 import { commitToleranceMs, type Lsn, parsePosition } from '../model/position.ts';
@@ -75,7 +77,7 @@ export type Comparison = {
 export type ComparerOptions = {
   /** Most ids of each kind that are kept. */
   readonly maxIds: number;
-  /** Nothing was ever removed on either side: unknown counts as leaked, expired and before as missing. */
+  /** Nothing was ever removed on either side: unknown counts as leaked; expired, superseded and before count as missing. */
   readonly expectAll: boolean;
 };
 
@@ -109,9 +111,9 @@ export class Comparer {
   }
 
   /**
-   * First of all.
+   * Called first.
    * @param snapshotMs clock of the database
-   * @param firstStartMs when a relay first began on the slot; -Infinity where that is not known
+   * @param firstStartMs when a relay first started on the slot; -Infinity if that is not known
    */
   setSnapshot(snapshotLsn: Lsn, snapshotMs: number, firstStartMs = Number.NEGATIVE_INFINITY): void {
     this.#snapshotLsn = snapshotLsn;
@@ -119,17 +121,17 @@ export class Comparer {
     this.#firstStartMs = firstStartMs;
   }
 
-  /** Before the records: a partition whose beginning Kafka has removed. */
+  /** Called before the records: a partition whose beginning Kafka removed. */
   addTrimmed(topic: string, partition: number): void {
     this.#kept.addTrimmed(topic, partition);
   }
 
-  /** Before the records: a producer of a progress, and whether that is the progress of this slot. */
+  /** Called before the records: a producer of a progress, and whether it is the progress of this slot. */
   addProducer(producerId: bigint, isOwn: boolean): void {
     this.#producers.addProgress(producerId, isOwn);
   }
 
-  /** Before the records. */
+  /** Called before the records. */
   setCompacted(topics: ReadonlySet<string>): void {
     this.#keys.setCompacted(topics);
   }
@@ -142,7 +144,7 @@ export class Comparer {
     if (createdAtMs !== null) this.#covered.noteRow(createdAtMs);
   }
 
-  /** @returns the event of the snapshot that it is to be compared with, if any */
+  /** @returns the event of the snapshot to compare it with, if any */
   addRecord(record: AuditedRecord): RowsOfEvent | undefined {
     this.#records += 1;
     this.#kept.note(record.topic, record.partition, record.committedAtMs);
@@ -185,7 +187,7 @@ export class Comparer {
     return this.#keys.lastMs(topic, key);
   }
 
-  /** Events of compacted topics that Kafka lacks: compaction may have removed them. */
+  /** Events of compacted topics that Kafka does not have: compaction may have removed them. */
   *absentFromCompacted(): Generator<RowsOfEvent & { readonly topic: string }> {
     for (const { slot, id } of this.#index.entries()) {
       const topic = this.#topicOf(slot);
@@ -207,7 +209,7 @@ export class Comparer {
   /**
    * @param status as in `outbox.dead_letter`
    * @param releasedLsn where the release of its key published it
-   * @param isSinceSnapshot whether its status may be of after the snapshot
+   * @param isSinceSnapshot whether it may have got its status after the snapshot
    */
   addDeadLetter(id: string, status: string, releasedLsn: Lsn | null = null, isSinceSnapshot = false): void {
     this.#deadLetters += 1;
@@ -215,7 +217,7 @@ export class Comparer {
     this.#index.addFlag(slot, this.#flagsOf(status, releasedLsn, isSinceSnapshot));
   }
 
-  /** What was released or resubmitted after the snapshot may not be in Kafka yet. */
+  /** An event that was released or resubmitted after the snapshot may not be in Kafka yet. */
   #flagsOf(status: string, releasedLsn: Lsn | null, isSinceSnapshot: boolean): number {
     const underWay = flag.resubmitted | flag.underWay;
     if (status === 'released')
@@ -224,7 +226,7 @@ export class Comparer {
     return flag.deadLetter;
   }
 
-  /** Ids in Kafka that would be called leaked: to be looked for in the table once more. */
+  /** Ids in Kafka that would count as leaked: to be looked up in the table once more. */
   *suspects(): Generator<string> {
     const coveredFromMs = this.#coveredFromMs();
     for (const { slot, id } of this.#index.entries())

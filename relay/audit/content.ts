@@ -1,6 +1,6 @@
 /**
- * Compares records with their rows, some hundred at a time: the rows are read by where they lay in the snapshot, so memory
- * grows with neither side, and the snapshot need not be kept open while the topics are read.
+ * Compares records with their rows, some hundred at a time. Rows are read by their places in the snapshot, so memory grows
+ * with neither side, and the snapshot does not stay open while the topics are read.
  */
 import type { Config } from '../config/config.ts';
 import type { Difference } from './avro/compare-value.ts';
@@ -15,7 +15,7 @@ export type RecordOfRow = {
   readonly record: TopicRecord;
   readonly id: string;
   readonly places: readonly RowPlace[];
-  /** NaN where the table has no such column. */
+  /** NaN if the table has no such column. */
   readonly createdAtMs: number;
 };
 
@@ -25,14 +25,14 @@ export type ContentOptions = {
   readonly decoder: Decoder;
   readonly onDifference: (record: TopicRecord, difference: Difference) => void;
   readonly onCompared: (records: number) => void;
-  /** The row is not there any more. */
+  /** The row is gone. */
   readonly onGone: (id: string) => void;
 };
 
-/** Of one statement. Payloads are some times larger as JSON than as Avro. */
+/** Per statement. As JSON, payloads are a few times larger than as Avro. */
 const mostRows = 500;
 const mostBytes = 1_000_000;
-/** Records whose rows have moved since the snapshot wait for one scan of the table together. */
+/** Records whose rows moved since the snapshot wait for a common scan of the table. */
 const mostMoved = 10_000;
 const mostMovedBytes = 32_000_000;
 
@@ -55,7 +55,7 @@ export class Content {
     if (this.#waiting.length >= mostRows || this.#waitingBytes >= mostBytes) await this.flush();
   }
 
-  /** What was added is compared, except what has moved. */
+  /** Compares what was added, except records whose rows moved. */
   async flush(): Promise<void> {
     const some = this.#waiting;
     [this.#waiting, this.#waitingBytes] = [[], 0];
@@ -73,14 +73,14 @@ export class Content {
     await this.#compare(some.filter(isComplete), rowsOf);
     for (const each of some) {
       if (isComplete(each)) continue;
-      // What it keeps alive is the whole answer of the broker.
+      // Without a copy, it would keep the whole answer of the broker in memory.
       this.#moved.push({ ...each, record: detached(each.record) });
       this.#movedBytes += each.record.value?.length ?? 0;
     }
     if (this.#moved.length >= mostMoved || this.#movedBytes >= mostMovedBytes) await this.finish();
   }
 
-  /** All that was added is compared. */
+  /** Compares everything that was added. */
   async finish(): Promise<void> {
     await this.flush();
     const moved = this.#moved;
@@ -111,7 +111,7 @@ export class Content {
     }
   }
 
-  /** Of several rows with one id, one must be it. */
+  /** Of several rows with one id, one must match. */
   #difference(record: TopicRecord, rows: readonly EventRow[]): Difference | undefined {
     const { decoder, config } = this.#options;
     const compared: ComparedRecord = {

@@ -13,7 +13,7 @@ import type { StockReader } from './stock-reader.ts';
 /** Confluent wire format: a zero byte, the schema id (4 bytes, big endian), Avro. */
 const framingBytes = 5;
 
-/** "Schema not found", in the registry's own words. */
+/** The registry's error code for "schema not found". */
 const schemaNotFound = 40403;
 
 export class Decoder {
@@ -38,7 +38,7 @@ export class Decoder {
     }
   }
 
-  /** Why the value cannot be decoded, in words without any of it; undefined where it can. Call `prepare` before. */
+  /** Why the value cannot be decoded, without showing any of it; undefined if it can. Call `prepare` first. */
   faultOf(value: Buffer | null): string | undefined {
     if (value === null) return 'no value';
     const id = schemaIdOf(value);
@@ -51,7 +51,7 @@ export class Decoder {
     return this.#stock.decodes(id, avro) ? undefined : `schema ${id}: avsc cannot decode the bytes`;
   }
 
-  /** Of a value that has no fault. */
+  /** Only for a value without a fault. */
   schemaOf(value: Buffer): AvroNode {
     return this.#schemas.get(schemaIdOf(value)!) as AvroNode;
   }
@@ -68,12 +68,12 @@ export class Decoder {
     try {
       return readAvroSchema(text, [...references.values()]);
     } catch (error) {
-      if (error instanceof NoSchema) return `not a legal Avro schema: ${error.message}`;
+      if (error instanceof NoSchema) return `not a valid Avro schema: ${error.message}`;
       throw error;
     }
   }
 
-  /** What a schema refers to, and that again, by where it stands. */
+  /** The texts of all schemas that a schema refers to, directly or not, by their paths. */
   async #collect({ body }: Answer, texts: Map<string, string>): Promise<void> {
     for (const { subject, version } of Array.isArray(body?.references) ? body.references : []) {
       const path = `/subjects/${encodeURIComponent(String(subject))}/versions/${Number(version)}`;
@@ -97,7 +97,7 @@ function textOf({ status, body }: Answer, doing: string): string {
   );
 }
 
-/** The bytes behind the framing. */
+/** The bytes after the framing. */
 export const avroOf = (value: Buffer): Buffer => value.subarray(framingBytes);
 
 function schemaIdOf(value: Buffer): number | undefined {

@@ -1,7 +1,7 @@
 /**
- * What the audit remembers of each event: one entry a distinct id, in a map and columns of numbers. Measured with
- * 1,000,000 uuids on Node 24: 88 bytes an event, with the map and the place of its row (`row-places.ts`). V8 holds at most
- * 16.7 million entries in a map.
+ * What the audit remembers of each event: one entry per distinct id, in a map and in columns of numbers. Measured with
+ * 1,000,000 UUIDs on Node 24: 88 bytes per event, with the map and the place of its row (`row-places.ts`). A map of V8
+ * holds at most 16.7 million entries.
  */
 import { lengthened } from './columns.ts';
 
@@ -9,21 +9,21 @@ import { lengthened } from './columns.ts';
 export const flag = {
   /** A dead letter that nobody resubmitted. */
   deadLetter: 1,
-  /** A dead letter that was resubmitted: what was written in its place is an event of its own. */
+  /** A dead letter that was resubmitted; what was written in its place is another event. */
   resubmitted: 2,
-  /** Committed after the snapshot of the table was taken, so the snapshot says nothing of it. */
+  /** Committed after the snapshot of the table, which therefore says nothing about it. */
   newer: 4,
   /** A dead letter whose release the progress covers: its event must be in Kafka. */
   released: 8,
   /** Several events with this id. */
   repeated: 16,
-  /** Told as a duplicate. */
+  /** Listed as a duplicate. */
   duplicate: 32,
   /** Compaction may have removed its record. */
   superseded: 64,
-  /** Another slot's relay wrote it. */
+  /** The relay of another slot wrote it. */
   foreign: 128,
-  /** Resubmitted or released since the snapshot was taken: its event may not be in Kafka yet. */
+  /** Resubmitted or released after the snapshot: its event may not be in Kafka yet. */
   underWay: 256,
 } as const;
 
@@ -36,10 +36,10 @@ export class EventIndex {
   #rows = new Uint8Array(initialCapacity);
   #records = new Uint8Array(initialCapacity);
   #flags = new Uint16Array(initialCapacity);
-  /** Number of the topic, as the caller gives it. */
+  /** The caller's number of the topic. */
   #topics = new Uint16Array(initialCapacity);
   #timesMs = new Float64Array(initialCapacity);
-  /** Of its first record, as the caller's hash. */
+  /** The caller's hash of the position of its first record. */
   #positions = new Uint32Array(initialCapacity);
 
   get size(): number {
@@ -50,7 +50,7 @@ export class EventIndex {
     return this.#slots.get(pack(id));
   }
 
-  /** The slot of an id, made with these values where it is new. */
+  /** The slot of an id; a new one gets these values. */
   add(id: string, topic: number, timeMs: number): number {
     const key = pack(id);
     const known = this.#slots.get(key);
@@ -103,7 +103,7 @@ export class EventIndex {
     return this.#timesMs[slot]!;
   }
 
-  /** Slots in the order in which their ids were added. `id` is built when asked for. */
+  /** Slots in the order in which their ids were added. `id` is built on demand. */
   *entries(): Generator<{ readonly slot: number; readonly id: () => string }> {
     for (const [key, slot] of this.#slots) yield { slot, id: () => unpack(key) };
   }
@@ -119,7 +119,7 @@ export class EventIndex {
   }
 }
 
-/** 32 bits of a position: only records of one id are compared by it. */
+/** 32 bits of a position, which suffice to compare the records of one id. */
 export function positionHash(position: string): number {
   let hash = 0x811c9dc5;
   for (let at = 0; at < position.length; at++) hash = Math.imul(hash ^ position.charCodeAt(at), 0x01000193);
@@ -128,10 +128,10 @@ export function positionHash(position: string): number {
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
-/** Before an id that is not a uuid in its usual form; no packed uuid begins with it, being above 0xff. */
+/** Precedes an id that is not a UUID in its usual form. A packed UUID never begins with it, because it is above 0xff. */
 const plain = '\u0100';
 
-/** 16 one-byte characters for a uuid, a third of its text. */
+/** 16 one-byte characters for a UUID: less than half of its text. */
 function pack(id: string): string {
   if (id.length !== 36 || !uuidPattern.test(id)) return plain + id;
   return Buffer.from(id.replaceAll('-', ''), 'hex').toString('latin1');

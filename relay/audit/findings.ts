@@ -1,6 +1,6 @@
-/** What an audit tells: the kinds of findings, and of what cannot be judged. */
+/** What an audit reports: the kinds of findings, and what it cannot judge. */
 
-/** All that were found, and the first of them. */
+/** How many were found, and the first of them. */
 export type Listed<T> = { count: number; readonly first: T[] };
 
 export type RecordPlace = {
@@ -13,7 +13,7 @@ export type UndecodableRecord = RecordPlace & { readonly reason: string };
 export type OutOfOrderRecord = RecordPlace & { readonly position: string; readonly after: string };
 export type DifferentRecord = RecordPlace & {
   readonly position: string | null;
-  /** Of the first difference: `key`, `header type`, `headers`, or a JSON path within the payload. */
+  /** Place of the first difference: `key`, `header type`, `headers`, or a JSON path within the payload. */
   readonly path: string;
   readonly reason: string;
 };
@@ -24,15 +24,15 @@ export type Findings = {
   readonly leaked: Listed<string>;
   readonly outOfOrder: Listed<OutOfOrderRecord>;
   readonly undecodable: Listed<UndecodableRecord>;
-  /** Another key, type, header or value than its row has. */
+  /** The key, type, headers or value differ from the row. */
   readonly different: Listed<DifferentRecord>;
-  /** Several rows with one id, so that a consumer that goes by ids drops all but one. */
+  /** Several rows with one id: a consumer that deduplicates by id drops all but one. */
   readonly repeatedId: Listed<string>;
-  /** A dead letter that nobody resubmitted, and a record. */
+  /** A dead letter that nobody resubmitted, but a record exists. */
   readonly deadLetterPublished: Listed<string>;
 };
 
-/** No findings: what cannot be judged, see `compare.ts`. */
+/** Not findings: what cannot be judged; see `compare.ts`. */
 export type Unjudged = {
   readonly notYetPublished: Listed<string>;
   readonly newer: Listed<string>;

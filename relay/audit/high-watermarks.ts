@@ -1,7 +1,7 @@
 /**
- * Finds the high watermarks of partitions: the ends of all that was written, transactions that are still open included.
- * The admin client tells the last stable offset only (its ListOffsets always asks as `read_committed`), but an answer to a
- * fetch holds both.
+ * Finds the high watermarks of partitions: the ends of everything that was written, including open transactions. The
+ * admin client returns only the last stable offset (its ListOffsets always asks as `read_committed`), but the answer to a
+ * fetch has both.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
@@ -15,7 +15,7 @@ const retry = { initialDelayMs: 50, maxDelayMs: 1_000 };
 
 /**
  * The ranges with the high watermark of now, or later, as their end.
- * @param stallMs how long what may pass is waited for
+ * @param stallMs how long to retry errors that may pass
  * @throws RelayError KAFKA_*
  */
 export async function extendToHighWatermarks(

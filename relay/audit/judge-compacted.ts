@@ -1,4 +1,4 @@
-/** Looks up the keys of the events that a compacted topic lacks, and marks those that compaction accounts for. */
+/** Looks up the keys of the events that a compacted topic does not have, and marks those that compaction accounts for. */
 import type { Router } from '../encode/route.ts';
 import type { RowsOfEvent } from './audited.ts';
 import { type Compacted, isSuperseded } from './compacted.ts';
@@ -15,13 +15,13 @@ export type JudgeCompactedOptions = {
 
 type Absent = RowsOfEvent & { readonly topic: string };
 
-/** Of one statement. */
+/** Per statement. */
 const mostRows = 500;
 
 export async function judgeCompacted(options: JudgeCompactedOptions): Promise<void> {
   const { comparer, compacted, router, snapshotMs } = options;
   const tombstones = new Map<string, number>();
-  // A tombstone that is gone too accounts for what was written before it: all of them first.
+  // A tombstone that is gone, too, accounts for what was written before it; so all tombstones come first.
   if ([...compacted.keys()].some((topic) => router.takesTombstones(topic)))
     await eachAbsent(options, ({ topic, createdAtMs }, { key, payload }) => {
       const isRemovable = createdAtMs + compacted.get(topic)! < snapshotMs;

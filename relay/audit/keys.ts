@@ -1,4 +1,4 @@
-/** What the audit remembers of each key: 130 bytes, for the order of its events, and for compaction. */
+/** What the audit remembers of each key, for the order of its events and for compaction: 130 bytes. */
 import type { AuditedRecord } from './audited.ts';
 
 export class Keys {
@@ -16,7 +16,7 @@ export class Keys {
     return this.#compacted.has(topic);
   }
 
-  /** Any record, whoever wrote it: compaction goes by keys alone. */
+  /** Takes every record, of any producer: compaction looks only at keys. */
   note({ topic, key, committedAtMs }: AuditedRecord): void {
     if (key === null || !this.#compacted.has(topic)) return;
     const name = `${topic}\0${key}`;
@@ -27,7 +27,7 @@ export class Keys {
     return this.#lastMs.get(`${topic}\0${key}`);
   }
 
-  /** @returns the position that the record does not follow; undefined where it follows */
+  /** @returns the position that the record should follow and does not; undefined if it does */
   follow({ topic, partition, key }: AuditedRecord, position: string): string | undefined {
     const name = `${topic}/${partition}`;
     let last = this.#positions.get(name);

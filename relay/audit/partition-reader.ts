@@ -1,4 +1,4 @@
-/** Reads partitions over one set of connections, without a consumer group. Whoever gets an error makes a new reader. */
+/** Reads partitions over one set of connections, without a consumer group. After an error, make a new reader. */
 import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../connect/kafka.ts';
 import { RelayError } from '../errors.ts';
@@ -14,9 +14,9 @@ import { Wire } from '../publish/wire/kafkajs-wire.ts';
 
 export type Fetched = {
   readonly records: readonly FetchedRecord[];
-  /** Where to go on; where we are if there was nothing. */
+  /** Where to continue; the current offset if there was nothing. */
   readonly nextOffset: bigint;
-  /** Kafka has removed what stood where we are. */
+  /** Kafka removed the records at the current offset. */
   readonly isTrimmed: boolean;
 };
 
@@ -26,7 +26,7 @@ export class PartitionReader {
   readonly #noAnswerMs: number;
   #wire: Promise<Wire> | undefined;
 
-  /** @param noAnswerMs a broker that says nothing for so long is given up */
+  /** @param noAnswerMs how long to wait for a broker's answer */
   constructor(kafka: Kafka, topics: readonly string[], noAnswerMs: number) {
     this.#kafka = kafka;
     this.#topics = topics;
@@ -45,7 +45,7 @@ export class PartitionReader {
     }
   }
 
-  /** Behind all that was written to a partition, transactions that are open included. @throws the client's errors */
+  /** The offset after everything that was written to a partition, including open transactions. @throws the client's errors */
   async highWatermark(topic: string, partition: number, fromOffset: bigint): Promise<bigint> {
     const options = { topic, partition, maxWaitMs: 0, maxBytes: 1 };
     try {
@@ -87,7 +87,7 @@ export class PartitionReader {
     if (beginning > fromOffset) return beginning;
     throw new RelayError(
       'KAFKA_UNSUITABLE',
-      `${topic} partition ${partition} lost its end while it was read: the topic was made again, or a leader elected that lacks records`,
+      `${topic} partition ${partition} became shorter while it was read: the topic was recreated, or a leader without its last records was elected`,
     );
   }
 }

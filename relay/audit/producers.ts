@@ -1,7 +1,7 @@
 /**
- * Owns whose a record is that has not the relay's headers. Producers are told by the ids that Kafka gave them, which nobody
- * chooses: one that wrote the progress of this slot, or headers of a relay, writes no record without them, or it is a fault
- * and no stranger's.
+ * Owns who wrote a record without the relay's headers. Producers are identified by the ids that Kafka assigned to them,
+ * which nobody chooses. If a producer wrote the progress of this slot, or a relay's headers, then a record of it without
+ * them is a fault of the relay.
  */
 import { type Listed, list, note, type RecordPlace, type UndecodableRecord } from './findings.ts';
 
@@ -9,14 +9,14 @@ export class Producers {
   readonly #maxItems: number;
   readonly #relays = new Set<bigint>();
   readonly #otherSlots = new Set<bigint>();
-  /** By producer; undefined for records that were written without a transaction, as no relay does. */
+  /** By producer; undefined for records written without a transaction, which no relay does. */
   readonly #headless = new Map<bigint | undefined, Listed<UndecodableRecord>>();
 
   constructor(maxItems: number) {
     this.#maxItems = maxItems;
   }
 
-  /** A producer of a progress, and whether that is the progress of this slot. */
+  /** A producer of a progress, and whether it is the progress of this slot. */
   addProgress(producerId: bigint, isOwn: boolean): void {
     (isOwn ? this.#relays : this.#otherSlots).add(producerId);
   }
@@ -39,7 +39,7 @@ export class Producers {
     note(some, this.#maxItems, () => record);
   }
 
-  /** Hands the records without the headers out: those of relays as undecodable, the others as foreign. */
+  /** Lists the records without headers: those of relays as undecodable, the others as foreign. */
   judge(undecodable: Listed<UndecodableRecord>, foreign: Listed<RecordPlace>): void {
     for (const [producerId, { count, first }] of this.#headless) {
       const isOfRelay =

@@ -1,11 +1,11 @@
-/** Reads single rows of the outbox table, by where they lie or by their ids, and what dead letters hold of events. */
+/** Reads single rows of the outbox table, by their places or their ids, and events from dead letters. */
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { query } from '../connect/postgres/statement.ts';
 import type { RowPlace } from './row-places.ts';
 
-/** An event as the stream brings it: each column in the text of its type. */
+/** An event as the stream delivers it: each column in the text of its type. */
 export type EventRow = {
   readonly id: string;
   readonly key: string | null;
@@ -16,7 +16,7 @@ export type EventRow = {
 
 type Row = EventRow & { readonly isLarge: boolean; readonly relation: string; readonly ctid: string };
 
-/** Rows of a larger payload are read one at a time, so that memory holds one of them. */
+/** Rows with a larger payload are read one at a time, so that memory holds only one of them. */
 const largePayloadBytes = 1_000_000;
 
 export type Times = { readonly fromMs: number; readonly untilMs: number };
@@ -31,14 +31,14 @@ export class RowReader {
   }
 
   /**
-   * The rows at these places. One that has moved since, by an UPDATE or a rewrite of the table, is not among them.
-   * @param times of the rows, so that Postgres looks into few partitions; undefined where they have none
+   * The rows at these places, without rows that an UPDATE or a rewrite of the table has moved.
+   * @param times of the rows, so that Postgres reads few partitions; undefined if they have none
    */
   async at(places: readonly RowPlace[], times: Times | undefined): Promise<EventRow[]> {
     const relations = [...new Set(places.map(({ relation }) => relation))];
     const values: unknown[] = [relations, places.map(({ ctid }) => ctid)];
     let where = 'tableoid = any ($1::oid[]) and ctid = any ($2::tid[])';
-    // Of our own table: another's times may have no zone.
+    // Only for our own table: the times of another may lack a time zone.
     if (times !== undefined && this.#config.outbox.table === 'outbox.event') {
       where += ` and ${pg.escapeIdentifier(this.#config.outbox.columns.createdAt)}
         between pg_catalog.to_timestamp($3::float8) and pg_catalog.to_timestamp($4::float8)`;
@@ -47,13 +47,13 @@ export class RowReader {
     return this.#read(where, values);
   }
 
-  /** All rows with one of these ids; one scan of the table. */
+  /** All rows with one of these ids. Scans the table once. */
   byId(ids: readonly string[]): Promise<EventRow[]> {
     const { id } = this.#config.outbox.columns;
     return this.#read(`${pg.escapeIdentifier(id)}::text = any ($1)`, [ids]);
   }
 
-  /** What was published of events whose key was released: the dead letters, which somebody may have corrected. */
+  /** What was published of events whose key was released: their dead letters, which somebody may have corrected. */
   released(ids: readonly string[]): Promise<EventRow[]> {
     const text = `select event_id as id, aggregateid as key, type, payload, headers from outbox.dead_letter
       where slot = $1 and status = 'released' and event_id = any ($2)`;
@@ -84,7 +84,7 @@ export class RowReader {
   }
 }
 
-/** As the type prints it, which is what the stream sends; a cast to text prints some types otherwise. */
+/** As the type prints it, which is what the stream sends. For some types a cast to text differs. */
 function sent(column: string): string {
   if (column === '') return 'null::text';
   const name = pg.escapeIdentifier(column);

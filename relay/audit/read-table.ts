@@ -13,19 +13,19 @@ import { query } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
 
-/** Rows of one FETCH: some 2 MB in the driver, and few enough round trips. */
+/** Rows per FETCH: some 2 MB in the driver, and few round trips. */
 const fetchRows = 10_000;
 
-/** Whole scans, where `database.statementTimeoutMs` is meant for bookkeeping. */
+/** For scans of the whole table; `database.statementTimeoutMs` is meant for bookkeeping. */
 const scanTimeoutMs = 600_000;
 
 export type TableRow = {
   readonly id: string;
   readonly aggregatetype: string;
   readonly type: string;
-  /** null where no such column is configured. */
+  /** null if no such column is configured. */
   readonly createdAtMs: number | null;
-  /** Where it lies. */
+  /** Its place. */
   readonly relation: string;
   readonly ctid: string;
 };
@@ -33,12 +33,12 @@ export type TableRow = {
 type Row = Omit<TableRow, 'id'> & { readonly id: string | null };
 
 export type Snapshot = {
-  /** WAL insert position within the snapshot: every transaction it shows was committed below it. */
+  /** WAL insert position within the snapshot: every transaction that the snapshot shows committed below it. */
   readonly lsn: Lsn;
   /** Clock of the database, ms since 1970. */
   readonly atMs: number;
   readonly systemIdentifier: string;
-  /** Numbers of the transactions in which it shows dead letters as resubmitted. */
+  /** Ids of the transactions in which the snapshot shows dead letters as resubmitted. */
   readonly resubmissions: ReadonlySet<string>;
 };
 
@@ -48,9 +48,9 @@ export function connectForAudit(config: Config): Promise<pg.Client> {
 }
 
 /**
- * Opens a snapshot, hands over every event in it and closes it.
+ * Opens a snapshot, passes on every event in it and closes it.
  * @param onSnapshot called before the first rows
- * @returns how many rows have no id; they are not handed over
+ * @returns how many rows have no id; these are left out
  */
 export async function readTable(
   client: pg.Client,
@@ -73,7 +73,7 @@ export async function readTable(
     if (!(error instanceof RelayError) || !isUnreadable(sqlStateOf(error))) throw error;
     throw new RelayError(
       'ROW_UNREADABLE',
-      `a row of the outbox table cannot be compared, and nothing is said of the others; once it is set aside, delete it: ${error.message}`,
+      `a row of the outbox table cannot be read, so the comparison stops without a result; delete the row once it is dead-lettered: ${error.message}`,
       { cause: error },
     );
   } finally {
@@ -81,7 +81,7 @@ export async function readTable(
   }
 }
 
-/** The first statement of the transaction: it takes the snapshot before it evaluates the position. */
+/** The first statement of the transaction. It takes the snapshot before it evaluates the position. */
 async function readSnapshot(client: pg.Client, slot: string): Promise<Snapshot> {
   const rows = await query<Omit<Snapshot, 'lsn' | 'resubmissions'> & { lsn: string }>(
     client,
@@ -91,7 +91,7 @@ async function readSnapshot(client: pg.Client, slot: string): Promise<Snapshot> 
        (select system_identifier::text from pg_control_system()) as "systemIdentifier"`,
   );
   const { lsn, ...rest } = rows[0]!;
-  // By transaction, and not by the range of numbers that the snapshot has: a savepoint is not told from a running one there.
+  // By transaction, not by the range of ids in the snapshot, which does not distinguish a savepoint from a running transaction.
   const resubmissions = await query<{ xid: string }>(
     client,
     'reading the dead letters',
@@ -115,11 +115,11 @@ export type AuditedLetter = {
   readonly id: string;
   readonly status: string;
   /**
-   * Commit LSN of the release that published it, if one did, as Postgres prints it: of one in another cluster, where the
-   * database was before, 0/0, for every position of this one is later.
+   * Commit LSN of the release that published it, if one did, as Postgres prints it. 0/0 for a release in the cluster that
+   * the database was in before: every position of this cluster is later.
    */
   readonly releasedLsn: string;
-  /** Whether the snapshot does not show that it was resubmitted. */
+  /** Whether it was resubmitted and the snapshot does not show that. */
   readonly isSinceSnapshot: boolean;
 };
 
@@ -157,7 +157,7 @@ export async function readDeadLetters(
   }
 }
 
-/** Those of the ids that the table holds now. One scan of the table for every 10,000. */
+/** Passes on the ids that the table has now. Scans the table once per 10,000 ids. */
 export async function findEvents(
   client: pg.Client,
   config: Config,
@@ -180,7 +180,7 @@ export async function findEvents(
   if (some.length > 0) await look(some);
 }
 
-/** Within a transaction: hands over the rows of a statement, `fetchRows` at a time. */
+/** Within a transaction: passes on the rows of a statement, `fetchRows` at a time. */
 export async function readAll<Row extends pg.QueryResultRow>(
   client: pg.Client,
   doing: string,

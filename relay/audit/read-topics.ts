@@ -1,12 +1,12 @@
 /**
- * Reads topics up to where they ended at a known instant, under `read_committed`. Of the relay it shares how a partition
- * is read and nothing of how one is written, so that the audit, the demo and the tests can hold the relay to account with
- * it. It asks the leaders of the partitions and needs no consumer group, which would outlive it.
+ * Reads topics up to where they ended at a known instant, under `read_committed`. It shares with the relay how a partition
+ * is read, and nothing of how one is written, so that the audit, the demo and the tests can check the relay with it. It
+ * asks the leaders of the partitions and needs no consumer group, which would outlive it.
  *
- * Where is the end? For the audit the high watermark (`extendToHighWatermarks`), not the last stable offset: Kafka answers a
- * commit before it has written the markers that make the events visible, so the last stable offset may still lie before
- * events of a transaction that is already known to be committed. Transactions that are open at the watermark are waited
- * for; the broker ends them after their timeout at the latest.
+ * For the audit, the end is the high watermark (`extendToHighWatermarks`), not the last stable offset. Kafka acknowledges a
+ * commit before it writes the markers that make the events visible, so the last stable offset may lie before events of a
+ * transaction that is known to be committed. The reader waits for transactions that are open at the watermark; the broker
+ * ends them after their timeout at the latest.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
@@ -18,7 +18,7 @@ import type { FetchedRecord } from '../publish/wire/fetch.ts';
 import type { RecordHeaders } from '../publish/wire/record-batch.ts';
 import { PartitionReader } from './partition-reader.ts';
 
-/** Offsets of a partition: the first one kept, and the one after the last to be read. */
+/** Offsets of a partition: the first that remains, and the one after the last to read. */
 export type PartitionRange = {
   readonly topic: string;
   readonly partition: number;
@@ -36,7 +36,7 @@ export type TopicRecord = {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
   readonly headers: RecordHeaders;
-  /** Of the producer that wrote it in a transaction; undefined where it was written without one. */
+  /** Of the producer that wrote it in a transaction; undefined if it was written without one. */
   readonly producerId: bigint | undefined;
 };
 
@@ -44,32 +44,32 @@ export type ReadTopicsOptions = {
   readonly kafka: Kafka;
   /** What to read. */
   readonly ranges: readonly PartitionRange[];
-  /** Called with one partition's records at a time, never concurrently; an error ends the reading and is thrown. */
+  /** Called with the records of one partition at a time, never concurrently. Its errors end the reading and are thrown. */
   readonly onRecords: (records: readonly TopicRecord[]) => void | Promise<void>;
-  /** Give up when no partition moved for so long, in ms. Longer than a transaction may stay open. */
+  /** Give up if no partition advances for this long, in ms. Longer than a transaction may stay open. */
   readonly stallMs: number;
   /** Offsets passed so far, of `offsetCount(ranges)`. */
   readonly onProgress?: (offsets: number) => void;
-  /** Kafka removed the beginning of the partition while it was read; records that were to come are gone. */
+  /** Kafka removed the beginning of the partition during the reading, with records that were not read yet. */
   readonly onTrimmed?: (topic: string, partition: number) => void;
-  /** Go on past the ends until `isDone` (asked after each batch) or `signal`; the ends are reached in any case. */
+  /** Continue past the ends until `isDone` (called after each batch) or `signal`; the ends are reached in any case. */
   readonly follow?: { readonly isDone: () => boolean; readonly signal: AbortSignal };
 };
 
-/** How long a round waits for data once the one before had none, and so how long `follow` takes to end at most. */
+/** How long a round waits for data after a round without any; also the longest time that `follow` takes to end. */
 const maxWaitMs = 200;
-/** About 13,000 records of 300 bytes; larger ones make the broker no faster, and memory holds two answers. */
+/** About 13,000 records of 300 bytes. Larger answers are no faster, and memory holds two of them. */
 const maxBytes = 4 * 1024 * 1024;
-/** A broker that says nothing for so long is asked again over a new connection. */
+/** A broker that does not answer for this long is asked again over a new connection. */
 const noAnswerMs = 30_000;
 const retry = { initialDelayMs: 50, maxDelayMs: 1_000 };
 
-/** Of a header that occurs twice, the first: the relay's own come before a row's. */
+/** The first, if a header occurs twice: the relay's own come before those of a row. */
 export function headerText(headers: RecordHeaders, name: string): string | undefined {
   return headers.find(([each]) => each === name)?.[1]?.toString();
 }
 
-/** Names of the topics that exist, as far as they may be seen. @throws RelayError KAFKA_* */
+/** Names of the existing topics that may be seen. @throws RelayError KAFKA_* */
 export async function listTopics(admin: Admin): Promise<string[]> {
   try {
     return (await admin.listTopics()).sort();
@@ -79,8 +79,8 @@ export async function listTopics(admin: Admin): Promise<string[]> {
 }
 
 /**
- * That these topics, which a listing lacks, do not exist: a listing leaves out what may not be seen.
- * @throws RelayError KAFKA_UNAUTHORIZED where one is hidden
+ * Asserts that topics which a listing does not have do not exist: a listing leaves out topics that may not be seen.
+ * @throws RelayError KAFKA_UNAUTHORIZED if one is hidden
  */
 export async function assertVisible(admin: Admin, topics: readonly string[]): Promise<void> {
   for (const topic of new Set(topics)) {
@@ -94,7 +94,7 @@ export async function assertVisible(admin: Admin, topics: readonly string[]): Pr
 }
 
 /**
- * The topics up to their last stable offsets: before the oldest transaction that is open, or whose markers are missing.
+ * The topics up to their last stable offsets: before the oldest transaction that is open or lacks markers.
  * @throws RelayError KAFKA_*
  */
 export async function stableRanges(admin: Admin, topics: readonly string[]): Promise<PartitionRange[]> {
@@ -110,25 +110,25 @@ export async function stableRanges(admin: Admin, topics: readonly string[]): Pro
   return ranges;
 }
 
-/** Offsets in the ranges; more than there are records, since markers and aborted records have offsets too. */
+/** Offsets in the ranges. There are fewer records, because markers and aborted records have offsets, too. */
 export function offsetCount(ranges: readonly PartitionRange[]): number {
   return ranges.reduce((sum, { low, end }) => sum + Number(end - low), 0);
 }
 
 /**
- * Resolves when every committed record of the ranges has been handed over, each once.
- * @throws RelayError KAFKA_* when a partition cannot be read, or KAFKA_UNAVAILABLE when none moves for `stallMs`.
+ * Resolves when every committed record of the ranges has been passed on, each once.
+ * @throws RelayError KAFKA_* if a partition cannot be read; KAFKA_UNAVAILABLE if none advances for `stallMs`.
  */
 export async function readTopics(options: ReadTopicsOptions): Promise<void> {
   await new Reading(options).run();
 }
 
-/** An error of `onRecords`: it ends the reading, and is nobody else's. */
+/** An error of `onRecords`: it ends the reading and is not retried. */
 class Refused extends Error {}
 
 type Cursor = {
   readonly range: PartitionRange;
-  /** First offset that was not handed over yet. */
+  /** First offset that was not passed on yet. */
   next: bigint;
 };
 
@@ -163,7 +163,7 @@ class Reading {
     }
   }
 
-  /** Round after round: a partition that has nothing yet must not keep the others waiting. */
+  /** Reads in rounds, so that a partition without data does not keep the others waiting. */
   async #readAll(reader: PartitionReader): Promise<void> {
     let waitMs = 0;
     while (!this.#isOver()) {
@@ -178,7 +178,7 @@ class Reading {
     }
   }
 
-  /** What a partition has now; while some of it is dealt with, the next is on its way. */
+  /** Reads what a partition has now; the next answer is on its way while one is processed. */
   async #drain(reader: PartitionReader, cursor: Cursor, waitMs: number): Promise<void> {
     const { topic, partition } = cursor.range;
     const fetch = (from: bigint, maxWaitMs: number) =>
@@ -205,7 +205,7 @@ class Reading {
     const { topic, partition, end } = range;
     const { follow, onRecords } = this.#options;
     const records = fetched
-      // On a running system the partition goes on growing; what comes after the end is nobody's business here.
+      // On a running system the partition keeps growing; records after the end are ignored.
       .filter(({ offset }) => offset >= next && (follow !== undefined || offset < end))
       .map(({ offset, timestampMs, key, value, headers, producerId }) => ({
         topic,
@@ -242,7 +242,7 @@ class Reading {
     }, 0);
   }
 
-  /** @throws RelayError KAFKA_UNAVAILABLE where nothing has moved for too long */
+  /** @throws RelayError KAFKA_UNAVAILABLE if nothing has advanced for too long */
   #expectMoves(cause?: Error): void {
     if (performance.now() - this.#movedMs < this.#options.stallMs) return;
     const cursor = this.#cursors.find(({ range, next }) => next < range.end);
@@ -251,7 +251,7 @@ class Reading {
     const { next } = cursor ?? this.#cursors[0]!;
     throw new RelayError(
       'KAFKA_UNAVAILABLE',
-      `${topic} partition ${partition} does not get past offset ${next} of ${end}: its leader is gone, or a transaction there stays open`,
+      `${topic} partition ${partition} is stuck at offset ${next} of ${end}: its leader is gone, or a transaction stays open there`,
       { cause },
     );
   }

@@ -1,11 +1,11 @@
-/** Owns which records are one too many. Records of one id are told apart by their positions. */
+/** Owns which records are one too many. Positions distinguish the records of one id. */
 import { type EventIndex, flag, positionHash } from './event-index.ts';
 import { type Listed, list, note } from './findings.ts';
 
 export class Repeats {
   readonly #index: EventIndex;
   readonly #maxIds: number;
-  /** Hashes of the positions of further records of an id, which are few. */
+  /** Hashes of the positions of further records of an id, which are rare. */
   readonly #furtherPositions = new Map<number, number[]>();
   readonly duplicates: Listed<string> = list();
 

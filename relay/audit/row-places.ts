@@ -1,4 +1,4 @@
-/** Where the rows of the events lie, so that a record's row is read without a scan: 8 bytes an event. */
+/** The places of the events' rows, so that a record's row is read without a scan: 8 bytes per event. */
 import { lengthened } from './columns.ts';
 
 export type RowPlace = {
@@ -15,9 +15,9 @@ export class RowPlaces {
   readonly #numbers = new Map<string, number>();
   #pages = new Uint32Array(initialCapacity);
   #lines = new Uint16Array(initialCapacity);
-  /** 0 where there is no row. */
+  /** 0 if there is no row. */
   #relationNumbers = new Uint16Array(initialCapacity);
-  /** Further rows of an id, which are few. */
+  /** Further rows of an id, which are rare. */
   readonly #further = new Map<number, RowPlace[]>();
 
   /** @param slot number of the event */

@@ -1,6 +1,6 @@
 /**
- * Reads the text of an Avro schema into what the audit needs of it. It takes every schema that can be made sense of: whether
- * a default fits its type, and the like, does not concern what is written already.
+ * Reads the text of an Avro schema into what the audit needs. It accepts every schema that it can interpret: whether a
+ * default fits its type, for example, does not matter for values that are already written.
  */
 import { isJsonObject, type Json, JsonNumber, readJson } from './exact-json.ts';
 import { type Logical, logicalOf } from './logical.ts';
@@ -10,7 +10,7 @@ export type Primitive = 'null' | 'boolean' | 'int' | 'long' | 'float' | 'double'
 export type AvroField = {
   readonly name: string;
   readonly type: AvroNode;
-  /** undefined where the schema has none. */
+  /** undefined if the schema has none. */
   readonly fallback: Json | undefined;
 };
 
@@ -50,7 +50,7 @@ const primitives: ReadonlySet<unknown> = new Set<Primitive>([
   'bytes',
 ]);
 
-/** Why a text is no schema; in words without any of it. */
+/** Why a text is not a schema; the message shows none of it. */
 export class NoSchema extends Error {}
 
 /** @param references texts of the named schemas that it uses, in any order */
@@ -62,13 +62,13 @@ export function readAvroSchema(text: string, references: readonly string[]): Avr
   return root;
 }
 
-/** As Avro's own JSON names the branch of a union. */
+/** The name of a union's branch in Avro's own JSON. */
 export function branchName(node: AvroNode): string {
   const target = resolved(node);
   return 'name' in target ? target.name : target.kind;
 }
 
-/** Behind any references. */
+/** The type that references lead to. */
 export function resolved(node: AvroNode): Exclude<AvroNode, { kind: 'reference' }> {
   let target = node;
   while (target.kind === 'reference') target = target.resolve();
@@ -87,7 +87,7 @@ class SchemaReader {
   readonly #named = new Map<string, AvroNode>();
   readonly #references: (() => AvroNode)[] = [];
 
-  /** @param namespace of the type around it */
+  /** @param namespace of the enclosing type */
   read(schema: Json, namespace: string): AvroNode {
     if (typeof schema === 'string') return this.#byName(schema, namespace);
     if (Array.isArray(schema))
@@ -119,7 +119,7 @@ class SchemaReader {
     return { kind, logical: readLogical(schema, kind, undefined) };
   }
 
-  /** Every name that is used is defined somewhere. */
+  /** Checks that every used name is defined. */
   resolveAll(): void {
     for (const resolve of this.#references) resolve();
   }

@@ -1,10 +1,10 @@
-/** Reads Avro's binary encoding. Nothing in it is believed: every length is held against the bytes there are. */
+/** Reads Avro's binary encoding. It trusts nothing: every length is checked against the bytes that are there. */
 import { isUtf8 } from 'node:buffer';
 
-/** The bytes are no value of the schema. */
+/** The bytes are not a value of the schema. */
 export class Malformed extends Error {}
 
-/** A list of things that take no bytes could otherwise be of any length. */
+/** Otherwise a list of items that take no bytes could have any length. */
 const mostItems = 10_000_000;
 
 export class BytesReader {
@@ -67,7 +67,7 @@ export class BytesReader {
     return bytes.toString();
   }
 
-  /** Calls `read` for each item of the blocks of an array or a map, until it gives something other than undefined. */
+  /** Calls `read` for each item of the blocks of an array or a map, until it returns something other than undefined. */
   blocks<T>(read: (index: number) => T | undefined): T | undefined {
     let index = 0;
     for (;;) {

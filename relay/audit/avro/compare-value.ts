@@ -1,10 +1,11 @@
 /**
- * Whether bytes are what a payload means under a schema. It goes through the bytes and the JSON side by side, and shares
- * nothing with the relay's writer, so that a fault of that one is a difference here and not the same fault again.
+ * Whether bytes are what a payload means under a schema. It walks the bytes and the JSON side by side. It shares nothing
+ * with the relay's writer, so that a fault of the writer is a difference here and not the same fault again.
  *
- * Every value that the writer may make of a payload is equal to it (docs/evidence/avro.md), and no other: defaults where a field is
- * absent, a number in another notation, a time in another offset. In a union within the payload any branch will do that
- * the value fits as it stands, or in the branch's name; which one of several named types an event is, its `type` says.
+ * A value equals a payload if the writer may make it of that payload (docs/evidence/avro.md): a default for an absent
+ * field, a number in another notation, a time in another offset. Any branch of a union within the payload will do, if the
+ * value fits it as it stands or wrapped in the branch's name. If an event may be one of several named types, its `type`
+ * decides (`compare-record.ts`).
  */
 import { type AvroNode, branchName, resolved } from './avro-schema.ts';
 import { BytesReader, Malformed } from './bytes-reader.ts';
@@ -13,29 +14,29 @@ import { integerOf, isJsonObject, type Json, JsonNumber } from './exact-json.ts'
 /** How payloads write bytes and fixed; `latin1` in the defaults of a schema. */
 export type BytesForm = 'base64' | 'base64url' | 'hex' | 'latin1';
 
-/** The first place where they part, without any value. */
+/** The first difference: its place and the reason, without any value. */
 export type Difference = { readonly path: string; readonly reason: string };
 
-/** A default is in Avro's own JSON: bytes as latin1, logical types as what they rest on. */
+/** A default is in Avro's own JSON: bytes as latin1, logical types as their underlying types. */
 type Form = { readonly bytes: BytesForm; readonly isDefault: boolean };
 
 const defaultForm: Form = { bytes: 'latin1', isDefault: true };
 
-/** Whether the bytes are a value of the schema, and nothing more. */
+/** Whether the bytes are exactly one value of the schema. */
 export function fits(node: AvroNode, bytes: Buffer): boolean {
   const reader = new BytesReader(bytes);
   try {
     skip(node, reader);
     return reader.isAtEnd;
   } catch (error) {
-    // The stack is deep enough for all that the relay writes.
+    // The stack is deep enough for everything that the relay writes.
     if (error instanceof Malformed || error instanceof RangeError) return false;
     throw error;
   }
 }
 
 /**
- * Where a value and a payload part; undefined where they are the same. The value has to fit its schema.
+ * Where a value and a payload differ; undefined if they are the same. The value must fit its schema.
  * @param bytesForm how payloads write bytes
  */
 export function differenceOf(
@@ -108,7 +109,7 @@ function symbolOf(symbols: readonly string[], reader: BytesReader): string {
   return symbol;
 }
 
-const another = (kind: string): Difference => ({ path: '', reason: `another ${kind}` });
+const different = (what: string): Difference => ({ path: '', reason: `a different ${what}` });
 
 function within(difference: Difference | undefined, step: string): Difference | undefined {
   return difference && { ...difference, path: `${step}${difference.path}` };
@@ -118,33 +119,33 @@ function compare(node: AvroNode, reader: BytesReader, json: Json, form: Form): D
   const target = resolved(node);
   switch (target.kind) {
     case 'null':
-      return json === null ? undefined : another('null');
+      return json === null ? undefined : { path: '', reason: 'null, but the payload has a value' };
     case 'boolean':
-      return reader.boolean() === json ? undefined : another('boolean');
+      return reader.boolean() === json ? undefined : different('boolean');
     case 'int':
     case 'long': {
       const value = target.kind === 'int' ? reader.int() : reader.long();
       return integerMeant(json, form.isDefault ? undefined : target.logical) === value
         ? undefined
-        : another(target.kind);
+        : different(target.kind);
     }
     case 'float': {
       const value = reader.take(4).readFloatLE();
-      return Object.is(Math.fround(realOf(json)), value) ? undefined : another('float');
+      return Object.is(Math.fround(realOf(json)), value) ? undefined : different('float');
     }
     case 'double': {
       const value = reader.take(8).readDoubleLE();
-      return Object.is(realOf(json), value) ? undefined : another('double');
+      return Object.is(realOf(json), value) ? undefined : different('double');
     }
     case 'string':
-      return reader.string() === json ? undefined : another('string');
+      return reader.string() === json ? undefined : different('string');
     case 'bytes':
     case 'fixed': {
       const value = target.kind === 'fixed' ? reader.take(target.size) : reader.sized();
-      return areMeant(value, json, target, form) ? undefined : another(target.kind);
+      return areMeant(value, json, target, form) ? undefined : different(target.kind);
     }
     case 'enum':
-      return symbolOf(target.symbols, reader) === json ? undefined : another('symbol');
+      return symbolOf(target.symbols, reader) === json ? undefined : different('symbol');
     case 'array':
       return compareArray(target.items, reader, json, form);
     case 'map':
@@ -174,27 +175,27 @@ function areMeant(value: Buffer, json: Json, { logical }: LogicalNode, form: For
 }
 
 function compareArray(items: AvroNode, reader: BytesReader, json: Json, form: Form): Difference | undefined {
-  if (!Array.isArray(json)) return another('array');
+  if (!Array.isArray(json)) return different('array');
   let read = 0;
   const difference = reader.blocks((index) => {
     read++;
-    if (index >= json.length) return another('number of items');
+    if (index >= json.length) return different('number of items');
     return within(compare(items, reader, json[index], form), `[${index}]`);
   });
-  return difference ?? (read === json.length ? undefined : another('number of items'));
+  return difference ?? (read === json.length ? undefined : different('number of items'));
 }
 
 function compareMap(values: AvroNode, reader: BytesReader, json: Json, form: Form): Difference | undefined {
-  if (!isJsonObject(json)) return another('map');
+  if (!isJsonObject(json)) return different('map');
   const seen = new Set<string>();
   const difference = reader.blocks(() => {
     const key = reader.string();
-    if (!Object.hasOwn(json, key) || seen.has(key)) return another('key');
+    if (!Object.hasOwn(json, key) || seen.has(key)) return different('key');
     seen.add(key);
-    // The key is payload: it stays out of the path.
+    // The key is payload: the path leaves it out.
     return within(compare(values, reader, json[key]!, form), '[*]');
   });
-  return difference ?? (seen.size === Object.keys(json).length ? undefined : another('number of keys'));
+  return difference ?? (seen.size === Object.keys(json).length ? undefined : different('number of keys'));
 }
 
 function compareRecord(
@@ -203,14 +204,15 @@ function compareRecord(
   json: Json,
   form: Form,
 ): Difference | undefined {
-  if (!isJsonObject(json)) return another('record');
+  if (!isJsonObject(json)) return different('record');
   const declared = fields.filter(({ name }) => Object.hasOwn(json, name)).length;
-  // First of all, so that a value in the name of its branch is told from a record at once.
-  if (Object.keys(json).length !== declared) return { path: '', reason: 'a field that the schema lacks' };
+  // Checked first, to distinguish a value wrapped in the name of its branch from a record.
+  if (Object.keys(json).length !== declared)
+    return { path: '', reason: 'the payload has a field that the schema does not have' };
   for (const { name, type, fallback } of fields) {
     const isThere = Object.hasOwn(json, name);
     if (!isThere && fallback === undefined)
-      return { path: `.${name}`, reason: 'no such field in the payload' };
+      return { path: `.${name}`, reason: 'the payload does not have this field' };
     const difference = isThere
       ? compare(type, reader, json[name]!, form)
       : compare(type, reader, fallback!, defaultForm);

@@ -1,9 +1,9 @@
 /**
- * Reads JSON with its numbers as they were written. Apart from the relay's own reader on purpose: the audit holds that one
- * to account.
+ * Reads JSON and keeps numbers as they were written. Shares nothing with the relay's own reader on purpose: the audit
+ * checks that one.
  */
 
-/** A number, in the digits of its text. */
+/** A number, as its text. */
 export class JsonNumber {
   readonly source: string;
 
@@ -33,7 +33,7 @@ export function isJsonObject(value: Json | undefined): value is { readonly [key:
 /** ±digits × 10^exponent, with no zero at either end of `digits`; zero has none. */
 export type Decimal = { readonly isNegative: boolean; readonly digits: string; readonly exponent: number };
 
-/** undefined where the text is no decimal number. */
+/** undefined if the text is not a decimal number. */
 export function readDecimal(text: string): Decimal | undefined {
   const match = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text);
   if (match === null) return undefined;
@@ -63,7 +63,7 @@ export function isSameDecimal(a: Decimal | undefined, b: Decimal | undefined): b
 
 const mostDigits = 30;
 
-/** The integer that a number is, `5`, `5.0` or `5e0`; undefined where it is none, or none of any type of Avro's. */
+/** The integer that a number means (`5`, `5.0` or `5e0`); undefined if it is not one, or too large for any Avro type. */
 export function integerOf(value: Json | undefined): bigint | undefined {
   if (!(value instanceof JsonNumber)) return undefined;
   const decimal = readDecimal(value.source);

@@ -1,4 +1,4 @@
-/** What the texts of dates and times stand for, in the units of Avro's logical types. Nothing of the relay's own reader. */
+/** What texts of dates and times mean, in the units of Avro's logical types. Shares nothing with the relay's own reader. */
 
 const dayMs = 86_400_000;
 const secondsPerDay = 86_400n;
@@ -30,7 +30,7 @@ export function timeOf(text: string, digits: number): bigint | undefined {
   return whole + BigInt(fraction.slice(0, digits) || '0');
 }
 
-/** Units of 10^-`digits` seconds since 1970-01-01: of an instant, which has an offset, or of a local time, which has none. */
+/** Units of 10^-`digits` seconds since 1970-01-01, of an instant (with an offset) or of a local time (without one). */
 export function timestampOf(text: string, digits: number, isLocal: boolean): bigint | undefined {
   const match = /^(\d{4}-\d\d-\d\d)[Tt ]([\d:.]+)(.*)$/s.exec(text);
   if (match === null) return undefined;

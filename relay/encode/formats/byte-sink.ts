@@ -1,11 +1,11 @@
 /**
- * Owns the bytes of Avro's primitives: one buffer that grows, is filled event after event and never shrinks. No
- * event allocates anything here. A rejected event is rolled back with `truncate(start)`.
+ * One buffer that takes the values of all events, one after another. It grows and never shrinks, so events allocate
+ * nothing here. A refused event is rolled back with `truncate(start)`. The encodings are those of Avro's primitives.
  */
 
 const capacityBytesInitial = 64 * 1024;
 
-/** Below this a loop over character codes beats the call into C++; also, 63 is the last length of one byte. */
+/** Up to this length, a loop over character codes is faster than the call into C++. (63 is the longest length of one byte.) */
 const shortTextMax = 40;
 
 const two48 = 2 ** 48;
@@ -21,7 +21,7 @@ export class ByteSink {
     this.view = viewOf(this.bytes);
   }
 
-  /** The bytes from `from` on, without a copy: valid until what they cover is truncated and written again. */
+  /** The bytes from `from` on, without a copy: valid until they are truncated and overwritten. */
   slice(from = 0): Buffer {
     return this.bytes.subarray(from, this.position);
   }
@@ -33,7 +33,7 @@ export class ByteSink {
 
   /** Forgets everything from `position` on. */
   truncate(position: number): void {
-    if (position < 0 || position > this.position) throw new RangeError('truncate goes back, never forward');
+    if (position < 0 || position > this.position) throw new RangeError('truncate moves back only');
     this.position = position;
   }
 
@@ -117,7 +117,7 @@ export class ByteSink {
     this.position += bytes.length;
   }
 
-  /** Avro string, UTF-8. False, and nothing written, where a lone surrogate leaves no UTF-8 to write. */
+  /** Avro string, UTF-8. Returns false and writes nothing if the text has a lone surrogate. */
   writeString(text: string): boolean {
     const length = text.length;
     if (length > shortTextMax) return this.writeEncodedString(text);

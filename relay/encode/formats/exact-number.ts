@@ -1,9 +1,9 @@
 /**
- * Owns decimal arithmetic on the text of a number, so that no digit passes through a double. The promise "a value
- * that Kafka holds is the value that was committed" rests on it for integers beyond 2^53 and for decimals.
+ * Decimal arithmetic on the text of a number, so that no digit passes through a double. For integers beyond 2^53 and for
+ * decimals, the promise that Kafka holds the committed value rests on this file.
  */
 
-/** A JSON number that no JavaScript number or 64-bit integer literal stands for: its text, as it was written. */
+/** A JSON number that neither a JavaScript number nor a 64-bit integer can represent: its text, as it was written. */
 export class ExactNumber {
   readonly source: string;
 
@@ -22,7 +22,7 @@ export interface Decimal {
 const decimalPattern = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/;
 const zero = 48;
 
-/** The decimal a JSON number (leading zeros allowed) stands for; `undefined` for any other text. */
+/** The decimal that a JSON number means (leading zeros allowed); `undefined` for any other text. */
 export function parseDecimal(source: string): Decimal | undefined {
   const match = decimalPattern.exec(source);
   if (match === null) return undefined;
@@ -40,7 +40,7 @@ export function parseDecimal(source: string): Decimal | undefined {
   };
 }
 
-/** Whether both texts stand for one mathematical value (`1e3` and `1000.0`); the sign of zero does not count. */
+/** Whether both texts mean the same value (`1e3` and `1000.0`); the sign of zero does not count. */
 export function isSameNumber(left: string, right: string): boolean {
   if (left === right) return true;
   const a = parseDecimal(left);

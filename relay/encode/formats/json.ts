@@ -1,12 +1,12 @@
 /**
- * Owns the reading of a payload's JSON without losing a digit. JSON.parse turns 9007199254740993 into ...992 and says
- * nothing; everything the Avro writer promises about exactness rests on what is kept here.
+ * Reads the JSON of a payload without losing a digit. JSON.parse silently turns 9007199254740993 into ...992. Everything
+ * that the writers promise about exactness rests on this file.
  *
  * What a number becomes:
- * - `number`: a safe integer, or a fraction whose shortest decimal form is the value that was written. Hence
- *   `String(n)` gives the written value back;
+ * - `number`: a safe integer, or a fraction whose shortest decimal form is the written value, so that `String(n)` gives
+ *   it back;
  * - `bigint`: an integer literal beyond 2^53 - 1 (up to `integerDigitsMax` digits);
- * - `ExactNumber`: anything else a double would change (more digits than it holds, 1e400, 123456789012345e3).
+ * - `ExactNumber`: any other number that a double would change (more digits than it holds, 1e400, 123456789012345e3).
  *
  * Duplicate keys: the last one wins, as in JSON.parse and in Postgres `jsonb`. `__proto__` is a key like any other:
  * it becomes an own property and touches no prototype.
@@ -41,11 +41,11 @@ const integerDigitsMax = 400;
 const integerLiteral = /^-?\d+$/;
 
 /**
- * The value of a JSON text, exact. Throws `PAYLOAD_NOT_JSON`, without a cause: V8's message quotes the text.
+ * The value of a JSON text, exact. Throws `PAYLOAD_NOT_JSON`, without a cause, because V8's message quotes the text.
  *
- * JSON.parse alone makes the values, also of a text with numbers that it would change: these are made strings first, behind
- * a character that the text does not hold, and become numbers again in place. Its reviver would do, but takes 90 bytes of
- * memory for each byte of text at worst, and recurses; this takes no more than JSON.parse.
+ * Only JSON.parse makes values. Numbers that it would change are first turned into strings, marked with a character that
+ * the text does not contain, and turned back into numbers afterwards, in place. A reviver would do as well, but it recurses
+ * and can take 90 bytes of memory per byte of text; this takes no more than JSON.parse.
  */
 export function parseLosslessJson(text: string): JsonValue {
   try {
@@ -55,7 +55,7 @@ export function parseLosslessJson(text: string): JsonValue {
   }
 }
 
-/** A JSON number. Nothing follows that could belong to it: what does makes the whole text no JSON. */
+/** A JSON number. If more characters follow that could belong to it, the whole text is not JSON. */
 const numberToken = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const quote = 34;
 const backslash = 92;
@@ -74,7 +74,7 @@ function parseKeepingDigits(text: string): JsonValue {
     else if (code === minus || isDigitOrPoint(code)) {
       const source = numberAt(text, at);
       const end = at + Math.max(1, source.length);
-      // A name is a string: behind a mark a number would pass for one.
+      // A name is a string; with a mark it would become a number.
       if (isChanged(source) && !isName(text, end)) {
         parts.push(text.slice(copiedTo, at), `"${mark}${source}"`);
         copiedTo = end;
@@ -87,7 +87,7 @@ function parseKeepingDigits(text: string): JsonValue {
   return restoreNumbers(JSON.parse(parts.join('')) as JsonValue, mark);
 }
 
-/** One of Unicode's private use, as it stands or escaped. A text that holds all 6,400 is refused like one that is no JSON. */
+/** A private-use character that the text contains neither literally nor escaped. A text with all 6,400 is refused as not JSON. */
 function unusedCharacter(text: string): string {
   const escapes = text.includes('\\u') ? text.toLowerCase() : '';
   for (let code = 0xe000; code <= 0xf8ff; code++) {
@@ -97,7 +97,7 @@ function unusedCharacter(text: string): string {
   throw new RangeError('no character is left');
 }
 
-/** Behind the quote that ends the string. */
+/** The place after the quote that ends the string. */
 function endOfString(text: string, start: number): number {
   let at = start;
   while (at < text.length) {
@@ -108,7 +108,7 @@ function endOfString(text: string, start: number): number {
   return at;
 }
 
-/** The number there; empty where there is none. */
+/** The number at this place; empty if there is none. */
 function numberAt(text: string, at: number): string {
   numberToken.lastIndex = at;
   return numberToken.exec(text)?.[0] ?? '';
@@ -116,12 +116,12 @@ function numberAt(text: string, at: number): string {
 
 function isName(text: string, end: number): boolean {
   let at = end;
-  // White space of JSON lies below the exclamation mark; whatever else does is no JSON anyway.
+  // White space of JSON lies below the exclamation mark; other characters there are not JSON anyway.
   while (text.charCodeAt(at) <= space) at++;
   return text.charCodeAt(at) === colon;
 }
 
-/** Whether JSON.parse would make another number of it, or one that does not say which was written. */
+/** Whether JSON.parse would change the number, or lose how it was written. */
 function isChanged(source: string): boolean {
   if (source === '') return false;
   const value = Number(source);
@@ -130,7 +130,7 @@ function isChanged(source: string): boolean {
 }
 
 function exactNumber(source: string): bigint | ExactNumber {
-  // What is no safe integer, and written as an integer.
+  // Written as an integer, but not a safe one.
   if (source.length <= integerDigitsMax && integerLiteral.test(source)) return BigInt(source);
   return new ExactNumber(source);
 }
@@ -156,7 +156,7 @@ function restoreNumbers(root: JsonValue, mark: string): JsonValue {
       for (const name of Object.keys(next)) {
         const value = next[name]!;
         const exact = restored(value);
-        // An own property, `__proto__` too: JSON.parse has made it, so that this sets no prototype.
+        // JSON.parse has made an own property, even of `__proto__`, so this does not set the prototype.
         if (exact !== value) next[name] = exact;
       }
   }
@@ -164,17 +164,17 @@ function restoreNumbers(root: JsonValue, mark: string): JsonValue {
 }
 
 /**
- * Whether `text` may hold a number that JSON.parse changes: one with an exponent, or one that is long. Most texts hold
- * none, and take 0.2 µs here for 1.3 µs of JSON.parse, where keeping the digits takes some µs more. A hit within a string
- * costs only that. (One pattern for both, /[\d.]{16}|…/, took 1.3 µs.)
+ * Whether the text may hold a number that JSON.parse changes: one with an exponent, or a long one. Most texts hold none;
+ * then this takes 0.2 µs, beside 1.3 µs for JSON.parse. Keeping the digits takes some µs more, which is all that a hit
+ * within a string costs. (A single pattern for both, /[\d.]{16}|…/, took 1.3 µs.)
  */
 function isSuspicious(text: string): boolean {
   return hasLongNumber(text) || exponent.test(text);
 }
 
 /**
- * A run of 16 covers one of every 16 positions: only those are looked at. Behind a run the search goes on at its end, so
- * that no character is read more than twice: a text of digits only would take quadratic time, minutes for a megabyte.
+ * A run of 16 covers one of every 16 positions, so only those are examined. After a run the search continues at its end, so
+ * that no character is read more than twice. Otherwise a text of digits alone would take quadratic time, minutes per megabyte.
  */
 function hasLongNumber(text: string): boolean {
   for (let at = suspiciousLength - 1; at < text.length; at += suspiciousLength) {

@@ -1,6 +1,6 @@
 /**
- * Owns the refusal of a payload that does not fit its schema. The promise that no payload is ever shown rests on it:
- * a mismatch names places and types, out of the schema, and never a value or a key that only the payload knows.
+ * A payload that does not fit its schema. The promise that the relay never shows a payload rests on this file: a mismatch
+ * names places and types from the schema, and never a value, nor a key that only the payload has.
  */
 import { ExactNumber } from './exact-number.ts';
 
@@ -18,7 +18,7 @@ export class ValueMismatch extends Error {
     this.found = found;
   }
 
-  /** Called while unwinding, innermost first: the path costs nothing unless there is a mismatch. */
+  /** Called while the stack unwinds, innermost first, so that the path costs nothing without a mismatch. */
   within(segment: string): this {
     this.path = `$${segment}${this.path.slice(1)}`;
     this.message = `Expected ${this.expected}, found ${this.found} at ${this.path}.`;
@@ -26,7 +26,7 @@ export class ValueMismatch extends Error {
   }
 }
 
-/** `error`, told one step of the path where it is a mismatch. */
+/** `error`, with one more step of the path if it is a mismatch. */
 export function within(error: unknown, segment: string): unknown {
   return error instanceof ValueMismatch ? error.within(segment) : error;
 }

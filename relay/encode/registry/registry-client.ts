@@ -15,11 +15,11 @@ import { formatOf } from '../formats/formats.ts';
 import { isPossibleSubject } from '../route.ts';
 import type { RegisteredSchema, SchemaSource } from './schemas.ts';
 
-/** As the registry writes it: a version of another subject that defines a name which a schema uses. */
+/** A version of another subject that defines a name which a schema uses, as the registry writes it. */
 export type Reference = { readonly name: string; readonly subject: string; readonly version: number };
 
 /**
- * The registry's words for "there is none": subject, version or schema not found.
+ * How the registry says that there is none: subject, version or schema not found.
  * @see https://docs.confluent.io/platform/current/schema-registry/develop/api.html
  */
 const absentCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403]);
@@ -28,7 +28,7 @@ const invalidSchemaCode = 42201;
 /** "Operation not permitted": the mode of the registry or of the subject is READONLY, or IMPORT, and not READWRITE. */
 const readOnlyCode = 42205;
 
-/** The framing has four bytes for it, which every consumer reads as a signed integer. */
+/** The framing has four bytes for the id, and consumers read them as a signed integer. */
 const idMax = 2 ** 31 - 1;
 
 export class RegistryClient implements SchemaSource {
@@ -40,10 +40,10 @@ export class RegistryClient implements SchemaSource {
   }
 
   /**
-   * The newest version under a subject with all that it refers to, or undefined where the registry says that there is
+   * The latest version under a subject, with all schemas that it refers to; undefined if the registry says that there is
    * none. Not cached.
-   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED; REGISTRY_ANSWER_INVALID where something
-   * is wrong with this subject alone; SCHEMA_INVALID where it holds what is not Avro
+   * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED; REGISTRY_ANSWER_INVALID if something is
+   * wrong with this subject alone; SCHEMA_INVALID if its schema has a type that the relay does not write
    */
   async latest(subject: string): Promise<RegisteredSchema | undefined> {
     if (!isPossibleSubject(subject)) return undefined;
@@ -75,8 +75,8 @@ export class RegistryClient implements SchemaSource {
   }
 
   /**
-   * An answer that nobody expected is an outage, unless the registry answers for another subject as it should: then
-   * something is wrong with this one, and the stream must not wait for it for ever. Errors of the server stay outages.
+   * An unexpected answer is an outage, unless the registry answers as it should for another subject. Then something is
+   * wrong with this subject alone, and the stream must not wait for it forever. Server errors stay outages.
    */
   async #perhapsOnlyHere(error: unknown, doing: string): Promise<unknown> {
     if (!(error instanceof RelayError) || !isOddAnswer(error)) return error;
@@ -89,7 +89,7 @@ export class RegistryClient implements SchemaSource {
   }
 
   /**
-   * The schema of an id with all that it refers to, or undefined where there is none.
+   * The schema of an id, with all schemas that it refers to; undefined if there is none.
    * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, TLS_REFUSED, SCHEMA_INVALID
    */
   async byId(id: number): Promise<RegisteredSchema | undefined> {
@@ -99,7 +99,7 @@ export class RegistryClient implements SchemaSource {
   }
 
   /**
-   * The id under which exactly this schema is registered for the subject, or undefined.
+   * The id under which the subject has exactly this schema; undefined if it does not.
    * @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, SCHEMA_INVALID
    */
   async find(
@@ -110,7 +110,7 @@ export class RegistryClient implements SchemaSource {
     return (await this.#find(subject, schemaText, references))?.id;
   }
 
-  /** The version under which exactly this schema is registered for the subject, or undefined. @throws as `find` */
+  /** The version under which the subject has exactly this schema; undefined if it does not. @throws as `find` */
   async findVersion(
     subject: string,
     schemaText: string,
@@ -128,8 +128,9 @@ export class RegistryClient implements SchemaSource {
   }
 
   /**
-   * Registers a schema under a subject, whose compatibility level stays as it is; registering it again gives the same id.
-   * @throws RelayError SCHEMA_INCOMPATIBLE, SCHEMA_INVALID and REGISTRY_READ_ONLY with the registry's words,
+   * Registers a schema under a subject and leaves the compatibility level alone. Idempotent: registering a schema again
+   * returns the same id.
+   * @throws RelayError SCHEMA_INCOMPATIBLE, SCHEMA_INVALID and REGISTRY_READ_ONLY with the message of the registry;
    * REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED
    */
   async register(
@@ -152,7 +153,7 @@ export class RegistryClient implements SchemaSource {
     if (answer !== undefined) readText(answer, doing);
   }
 
-  /** @param holder what holds the schema, as a message names it */
+  /** @param holder what holds the schema, for a message */
   async #resolve(answer: Answer, doing: string, holder: string): Promise<Omit<RegisteredSchema, 'id'>> {
     const { schemaType } = formatOf(answer.body?.schemaType, holder);
     const references: string[] = [];
@@ -160,7 +161,7 @@ export class RegistryClient implements SchemaSource {
     return { schemaType, schemaText: readText(answer, doing), references };
   }
 
-  /** The texts of what is referred to, each once, what it builds on before it. */
+  /** The texts of the schemas that are referred to, each once, in the order in which they build on each other. */
   async #collect(references: readonly Reference[], seen: Set<string>, texts: string[]): Promise<void> {
     for (const { subject, version } of references) {
       const path = `/subjects/${encodeURIComponent(subject)}/versions/${version}`;
@@ -168,7 +169,7 @@ export class RegistryClient implements SchemaSource {
       seen.add(path);
       const doing = `reading version ${version} of ${subject}`;
       const answer = await this.#ask(doing, 'GET', path);
-      // A reference into nothing makes the schema unusable, which its parser will say.
+      // A reference to nothing makes the schema unusable; its parser reports that.
       if (answer === undefined) continue;
       formatOf(answer.body?.schemaType, `version ${version} of ${subject}`);
       await this.#collect(readReferences(answer), seen, texts);
@@ -176,7 +177,7 @@ export class RegistryClient implements SchemaSource {
     }
   }
 
-  /** A success, or undefined for the registry's own "there is none"; everything else is thrown. */
+  /** The answer; undefined if the registry says that there is none. @throws for everything else */
   async #ask(
     doing: string,
     method: 'GET' | 'POST',
@@ -187,7 +188,7 @@ export class RegistryClient implements SchemaSource {
   }
 }
 
-/** @param isOffer whether a schema was offered, so that a refusal of the registry's own is about that schema */
+/** @param isOffer whether the request offered a schema, so that the registry's refusal is about that schema */
 function judge(answer: Answer, doing: string, isOffer: boolean): Answer | undefined {
   const { status, body } = answer;
   if (status === 200 && body !== undefined) return answer;
@@ -197,7 +198,7 @@ function judge(answer: Answer, doing: string, isOffer: boolean): Answer | undefi
   if (status === 401 || status === 403)
     throw new RelayError('REGISTRY_UNAUTHORIZED', `${doing}: status ${status}`, { context });
   const said = typeof body?.message === 'string' ? body.message.slice(0, 500) : 'no explanation';
-  // With a number of its own the registry speaks, and not something on the way to it.
+  // An error code of its own shows that the registry answered, and not something in front of it.
   if (status === 409 && errorCode !== undefined)
     throw new RelayError('SCHEMA_INCOMPATIBLE', `${doing}: ${said}`, { context });
   if (status === 422 && errorCode === readOnlyCode)
@@ -208,27 +209,27 @@ function judge(answer: Answer, doing: string, isOffer: boolean): Answer | undefi
 }
 
 function readText({ body }: Answer, doing: string): string {
-  if (typeof body?.schema !== 'string') throw unavailable(doing, 'the answer holds no schema');
+  if (typeof body?.schema !== 'string') throw unavailable(doing, 'the answer has no schema');
   return body.schema;
 }
 
 function readId({ body }: Answer, doing: string): number {
   const id = body?.id;
-  if (typeof id !== 'number' || !Number.isInteger(id)) throw unavailable(doing, 'the answer holds no id');
+  if (typeof id !== 'number' || !Number.isInteger(id)) throw unavailable(doing, 'the answer has no id');
   if (id < 0 || id > idMax)
     throw new RelayError(
       'REGISTRY_ANSWER_INVALID',
-      `${doing}: the id ${id} does not fit the four bytes that stand before each value`,
+      `${doing}: the id ${id} does not fit into the four bytes before each value`,
     );
   return id;
 }
 
 function readVersion({ body }: Answer, doing: string): number {
-  if (!Number.isInteger(body?.version)) throw unavailable(doing, 'the answer holds no version');
+  if (!Number.isInteger(body?.version)) throw unavailable(doing, 'the answer has no version');
   return body?.version as number;
 }
 
-/** What registries are told of a schema. */
+/** The body of a request about a schema. */
 export function bodyOf(schemaText: string, references: readonly Reference[]): object {
   return references.length === 0 ? { schema: schemaText } : { schema: schemaText, references };
 }
@@ -237,13 +238,13 @@ function readReferences({ body }: Answer): readonly Reference[] {
   return Array.isArray(body?.references) ? body.references : [];
 }
 
-/** It came whole, and is no error of the server, no throttling and no login: the status is told only of an answer. */
+/** A complete answer that is not a server error, throttling or a login. Only answers have a status. */
 function isOddAnswer({ code, context: { status } }: RelayError): boolean {
   if (code !== 'REGISTRY_UNAVAILABLE' || typeof status !== 'number') return false;
   return status === 200 || (status >= 400 && status < 500 && ![404, 408, 429].includes(status));
 }
 
-/** A success that does not hold what it should. */
+/** A success without what it should contain. */
 function unavailable(doing: string, why: string): RelayError {
   return new RelayError('REGISTRY_UNAVAILABLE', `${doing}: ${why}`, { context: { status: 200 } });
 }

@@ -1,10 +1,10 @@
 /**
- * The schema that each subject's events are encoded with: the latest version or one that is asked for, kept for a while. A
- * schema in use is kept through an outage of the registry; what was never fetched waits for it. Absence counts only when
+ * The schema for the events of each subject: the latest version or a given one, cached for a while. A schema in use stays
+ * through an outage of the registry; a schema that was never fetched waits for the registry. A subject is absent only if
  * the registry says so.
  *
- * That the bytes behind an id are of the schema that the registry means by it rests on two things: a writer belongs to a
- * text and not to an id, and a registry whose ids mean something else than before is trusted anew in everything.
+ * The promise that a value is valid under the id it carries rests on two things. A writer belongs to the text of a schema,
+ * not to its id. And when the ids of a registry change their meaning, all schemas are fetched again.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { asRelayError, type ErrorCode, RelayError } from '../../errors.ts';
@@ -13,7 +13,7 @@ import type { BytesForm, SchemaWriters } from '../formats/format.ts';
 import { formatOf } from '../formats/formats.ts';
 import { isPossibleSubject } from '../route.ts';
 
-/** A version as the registry gives it; `references` are the texts of the named schemas it uses. */
+/** A version as the registry has it; `references` are the texts of the named schemas that it uses. */
 export type RegisteredSchema = {
   readonly id: number;
   readonly schemaText: string;
@@ -22,7 +22,7 @@ export type RegisteredSchema = {
   readonly references: readonly string[];
 };
 
-/** The registry. `undefined` only for a positive "no such subject" or "no such version". */
+/** The registry. Returns `undefined` only if the registry says "no such subject" or "no such version". */
 export interface SchemaSource {
   /** @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED, REGISTRY_ANSWER_INVALID, SCHEMA_INVALID */
   latest(subject: string): Promise<RegisteredSchema | undefined>;
@@ -32,13 +32,13 @@ export interface SchemaSource {
 
 export type UsableSchema = {
   readonly id: number;
-  /** What stands before each value. */
+  /** The bytes before each value. */
   readonly framing: Buffer;
   readonly writers: SchemaWriters;
   readonly registered: RegisteredSchema;
 };
 
-/** Why a subject cannot be encoded with for now. */
+/** Why events of a subject cannot be encoded at present. */
 export type UnusableSchema = {
   readonly code: ErrorCode;
   readonly message: string;
@@ -47,42 +47,42 @@ export type UnusableSchema = {
 };
 
 /**
- * Texts of schemas in use, of some kilobytes each: more than any registry has for one relay. What is compiled of them
- * takes a few times as much.
+ * For the texts of schemas in use, of some kilobytes each: more than any registry has for one relay. Compiled, they take a
+ * few times as much.
  */
 const usableBytesMax = 32 * 1024 * 1024;
 
 /**
- * Subjects without a schema that can be used. Their names come from rows: room for some 10,000 usual names that an
- * application makes up. They never displace a schema in use.
+ * For subjects without a usable schema. Their names come from rows, and an application may make them up: this is room for
+ * some 10,000 names of usual length. They never displace a schema in use.
  */
 const unusableBytesMax = 8 * 1024 * 1024;
-/** A stack. */
+/** A stack trace. */
 const causeBytes = 2_000;
 
-/** What is told of a registry that was replaced or restored. */
+/** Where a replaced or restored registry is reported. */
 export type SchemaLog = { warn(context: object, message: string): void };
 
 type Entry = { readonly schema: UsableSchema | UnusableSchema; readonly fetchedMs: number };
 
 /**
- * A subject without a usable schema is asked for again after this long: a storm of bad events must not become a storm of
- * requests, and a schema registered meanwhile should be seen at once by a person's standards. The more of them there are,
- * the later: names that come again and again cause 200 requests a second, and 1,000 where there are 10,000.
+ * A subject without a usable schema is looked up again after this time. A storm of bad events must not become a storm of
+ * requests, yet a person who registers the schema should see it work at once. The time grows with the number of such
+ * subjects: up to 2,000 of them cause 200 requests a second, and 10,000 cause 1,000.
  */
 const unusableTtlMs = 1_000;
 const unusableTtlPerNameMs = 5;
 const unusableTtlMaxMs = 10_000;
 
 /**
- * The breaker: once the registry fails to refresh a schema in use, none is refreshed for so long. Otherwise each event of
- * each subject would open a connection that hangs. What an event waits for is asked for all the same, with its own pauses.
+ * The breaker: after a failed refresh of a schema in use, none is refreshed for this time. Otherwise each event of each
+ * subject would open a connection that hangs. A schema that an event waits for is fetched all the same, with its own pauses.
  */
 const refreshPauseMs = 5_000;
 
 /**
- * A registry that gives one id to two schemas, which it must not, contradicts itself with every event: it is fetched from
- * anew so often and no more, and the log says so as often.
+ * A registry that gives one id to two schemas, which it must not do, contradicts itself with every event. All schemas are
+ * fetched again at most this often, and each time the log says so.
  */
 const distrustPauseMs = 60_000;
 
@@ -100,7 +100,7 @@ export class Schemas {
   #distrustedMs = Number.NEGATIVE_INFINITY;
   #refreshFromMs = 0;
 
-  /** @param bytes how payloads write Avro bytes */
+  /** @param bytes how payloads write bytes */
   constructor(source: SchemaSource, ttlMs: number, bytes: BytesForm, log?: SchemaLog) {
     this.#source = source;
     this.#ttlMs = ttlMs;
@@ -108,15 +108,15 @@ export class Schemas {
     this.#log = log;
   }
 
-  /** Rises when all that was given before has to be asked for again. */
+  /** Rises when everything that was returned before must be looked up again. */
   get generation(): number {
     return this.#generation;
   }
 
   /**
-   * The schema to encode with. One that has outlived its time is still given, and refreshed behind the event.
+   * The schema to encode with. An expired one is still returned, and refreshed in the background.
    * @param version null for the latest
-   * @throws RelayError REGISTRY_* when the subject was never fetched and cannot be now.
+   * @throws RelayError REGISTRY_* if the subject was never fetched and cannot be fetched now.
    */
   async get(subject: string, version: number | null): Promise<UsableSchema | UnusableSchema> {
     const entry = this.#known(subject, version);
@@ -126,7 +126,7 @@ export class Schemas {
       const ttlMs = this.#unusableTtlMs();
       return ageMs < ttlMs ? entry.schema : this.refresh(subject, version, ttlMs);
     }
-    // An outage is no reason to stop encoding with what is known; the next event asks again.
+    // During an outage, events are encoded with what is known; the next event asks again.
     if (ageMs >= this.#ttlMs) this.#refreshBehind(subject, version);
     return entry.schema;
   }
@@ -147,7 +147,7 @@ export class Schemas {
     return Math.min(Math.max(this.#unusable.size * unusableTtlPerNameMs, unusableTtlMs), unusableTtlMaxMs);
   }
 
-  /** A held version too: its text never changes, but its id does where a registry is made again. */
+  /** Pinned versions too: their text never changes, but their id does if the registry is recreated. */
   #refreshBehind(subject: string, version: number | null): void {
     if (performance.now() < this.#refreshFromMs) return;
     this.#fetch(subject, version).catch(() => {
@@ -155,7 +155,7 @@ export class Schemas {
     });
   }
 
-  /** The schema no older than `maxAgeMs`: for an event that was refused, whose writer may be ahead of what we know. */
+  /** The schema, fetched at most `maxAgeMs` ago. For a refused event, whose application may know a newer schema. */
   async refresh(
     subject: string,
     version: number | null,
@@ -197,14 +197,14 @@ export class Schemas {
     } catch (error) {
       if (!(error instanceof RelayError) || !isAboutSubject(error.code)) throw error;
       const { code, message } = error;
-      // Without a cause it is the registry's plain word, which trying again would not change.
+      // Without a cause, the registry said so plainly; retrying would not change that.
       return { code, message, id: null, ...(error.cause === undefined ? {} : { cause: error }) };
     }
   }
 
-  /** The ids of this registry are not those we know: what was fetched before is asked for again before it is used. */
+  /** The ids of this registry are not the known ones: everything is fetched again before it is used. */
   #distrust(subject: string, schemaId: number): void {
-    // Its own schema goes out with its own bytes all the same.
+    // Even so, the event is written with this schema under this id.
     if (performance.now() - this.#distrustedMs < distrustPauseMs) return;
     this.#distrustedMs = performance.now();
     this.#usable.clear();
@@ -212,7 +212,7 @@ export class Schemas {
     this.#generation += 1;
     this.#log?.warn(
       { schemaId, subject },
-      'the registry gives a schema another id than before, or an id another schema: it was replaced or restored. All schemas are fetched again. Records published before may name an id that now means something else',
+      'the registry changed the id of a schema, or the schema of an id: it was replaced or restored. The relay fetches all schemas again. Records published earlier may carry an id that now means another schema',
     );
   }
 
@@ -245,11 +245,11 @@ export class Schemas {
   }
 }
 
-/** Told of what no registry can hold, without the name: it may be as long as a row. */
+/** For a name that no registry can hold. The message leaves the name out: it may be as long as a row. */
 const impossible: UnusableSchema = {
   code: 'SCHEMA_MISSING',
   message:
-    'topic and type make no name that a subject can have: at most 1,000 letters, digits and the characters . _ -',
+    'topic and type do not make a valid subject name: at most 1,000 letters, digits and the characters . _ -',
   id: null,
 };
 
@@ -257,7 +257,7 @@ function bytesOf({ schemaText, references }: RegisteredSchema): number {
   return 2 * references.reduce((length, text) => length + text.length, schemaText.length);
 }
 
-/** No outage, but something about this one subject. */
+/** Not an outage, but a problem of this one subject. */
 function isAboutSubject(code: ErrorCode): boolean {
   return code === 'REGISTRY_ANSWER_INVALID' || code === 'SCHEMA_INVALID';
 }
@@ -266,7 +266,7 @@ function isSameText({ registered }: UsableSchema, { schemaText, references }: Re
   return registered.schemaText === schemaText && isDeepStrictEqual(registered.references, references);
 }
 
-/** No subject that is asked for has a NUL. */
+/** A subject never contains NUL. */
 function keyOf(subject: string, version: number | null): string {
   return version === null ? subject : `${subject}\0${version}`;
 }

@@ -1,26 +1,26 @@
 /**
- * TypeScript types of the payloads that the relay accepts, for the application that writes them: natural JSON, as
- * `encode/avro` reads it. A field that may be left out is one with a default; what the writer refuses, such as a long
- * as a string, is no part of a type. Deterministic: the same files give the same text.
+ * TypeScript types of the payloads that the relay accepts, for the application that writes them: natural JSON, as the
+ * writer of `encode/formats/avro/` reads it. A field with a default is optional. What the writer refuses, such as a long
+ * as a string, is not part of a type. Deterministic: the same files give the same text.
  */
 import { logicalNames, type PayloadType, specOf } from '../../encode/formats/avro/logical-types.ts';
 import type { BytesForm } from '../../encode/formats/format.ts';
 import { type EnumNode, type Logical, type Node, type RecordNode, shortName } from './model.ts';
 
 export type TypedSchema = {
-  /** Folder of the file: the `aggregatetype` of its events. */
+  /** The folder of the file, which is the `aggregatetype` of its events. */
   readonly aggregatetype: string;
   readonly root: RecordNode;
 };
 
 type NamedNode = RecordNode | EnumNode;
 
-/** Name and description of the type of bytes, by `schemas.bytes`. */
+/** Name and description of the type for bytes, by `schemas.bytes`. */
 const bytesTypes: Readonly<Record<BytesForm, readonly [name: string, description: string]>> = {
   base64: ['Base64', 'base64, padded.'],
   base64url: ['Base64Url', 'base64url, unpadded.'],
-  hex: ['Hex', 'two hexadecimal digits a byte.'],
-  latin1: ['Latin1', 'a character a byte, U+0000 to U+00FF.'],
+  hex: ['Hex', 'two hexadecimal digits per byte.'],
+  latin1: ['Latin1', 'one character per byte, U+0000 to U+00FF.'],
 };
 
 const long: PayloadType = {
@@ -29,10 +29,10 @@ const long: PayloadType = {
   doc: 'A 64-bit integer. JSON.stringify refuses a bigint: beyond 2^53 write its digits, as JSON.rawJSON(String(value)) does.\nText is no long.',
 };
 
-/** What the fields of several types have in common, each once. */
+/** The types of simple fields, each once. */
 const payloadTypes = [...new Set([long, ...logicalNames.map((name) => specOf(name).typescript)])];
 
-/** What a name must not be: ours, and those that TypeScript gives a meaning. */
+/** Names that a generated type must not take: our own, and those with a meaning in TypeScript. */
 const takenNames = (
   'Base64 Base64Url Hex Latin1 EventTypes AggregateTypes OutboxEvent ' +
   'Record Array any unknown never void object string number boolean bigint symbol null undefined true false this ' +
@@ -64,7 +64,7 @@ export function generateTypes(schemas: readonly TypedSchema[], bytes: BytesForm 
   ].join('\n');
 }
 
-/** One TypeScript name for each distinct definition: two files may both define shop.Money, alike or not. */
+/** One TypeScript name for each distinct definition: two files may both define shop.Money, with the same fields or others. */
 class Names {
   readonly bytesType: string;
   readonly #nodes = new Map<string, NamedNode>();
@@ -79,7 +79,7 @@ class Names {
     const isUnique = (name: string) =>
       !taken.has(name) &&
       signatures.filter((each) => shortName(this.#nodes.get(each)!.name) === name).length === 1;
-    // First those that keep their own names, so that no other can take them.
+    // Names that stay as they are come first, so that no other type takes them.
     for (const signature of signatures) {
       const name = shortName(this.#nodes.get(signature)!.name);
       if (isUnique(name)) this.#nameOf.set(signature, name);
@@ -140,7 +140,7 @@ function partsOf(node: Node): readonly Node[] {
   }
 }
 
-/** All that the generated text of a type depends on, as JSON; a record within itself is its name. */
+/** Everything that the generated text of a type depends on, as JSON; a record within itself is its name. */
 function expand(node: Node, open: ReadonlySet<Node>): unknown {
   switch (node.kind) {
     case 'record': {
@@ -235,7 +235,7 @@ function aggregateTypes(schemas: readonly TypedSchema[]): string {
   return `/** Event types of each \`aggregatetype\`. */\nexport interface AggregateTypes {\n${lines.join('')}}\n`;
 }
 
-const outboxEvent = `/** A row for the outbox table: \`type\` tells the payload. */
+const outboxEvent = `/** A row for the outbox table: \`type\` determines the payload. */
 export type OutboxEvent = {
   [A in keyof AggregateTypes]: {
     [T in AggregateTypes[A]]: {
@@ -259,7 +259,7 @@ function group(pairs: readonly (readonly [string, string])[]): [string, string[]
 
 function comment(doc: string | undefined, indent: string): string {
   if (doc === undefined || doc.trim() === '') return '';
-  // What would end the comment is taken apart.
+  // Split what would end the comment.
   const lines = doc.trim().replaceAll('*/', '* /').split(/\r?\n/);
   if (lines.length === 1) return `${indent}/** ${lines[0]} */\n`;
   return `${indent}/**\n${lines.map((line) => `${indent} * ${line}`.trimEnd()).join('\n')}\n${indent} */\n`;

@@ -12,7 +12,7 @@ const text = (value: string) => Buffer.concat([long(value.length), Buffer.from(v
 const differences = ({ findings }: Awaited<ReturnType<Scene['audit']>>) =>
   findings.different.first.map(({ path, reason }) => `${path}: ${reason}`);
 
-test('another key, type, header or value than the row has is told by its place, and without a word of either', async () => {
+test('a key, type, header or value that differs from the row is reported by its place, without showing either', async () => {
   await using scene = await openScene();
   const headers = '{"trace":"t-1","n":1.50,"flag":true,"none":null,"id":"other","constructor":"c"}';
   const rest = { trace: 't-1', n: '1.5', flag: 'true', constructor: 'c' };
@@ -38,12 +38,12 @@ test('another key, type, header or value than the row has is told by its place, 
   const report = await scene.audit();
   expect(told(report)).toEqual({ different: ids.slice(1, 7), undecodable: [ids[7]] });
   expect(differences(report)).toEqual([
-    'key: another key',
-    'header type: another type',
-    'headers: other headers',
-    'headers: other headers',
-    'headers: other headers',
-    '$.total: another long',
+    'key: a different key',
+    'header type: a different type',
+    'headers: different headers',
+    'headers: different headers',
+    'headers: different headers',
+    '$.total: a different long',
   ]);
   expect(report.findings.different.first[5]).toMatchObject({
     topic: scene.topic,
@@ -60,7 +60,7 @@ test('another key, type, header or value than the row has is told by its place, 
   expect(without).toMatchObject({ compared: 0, comparesContent: false });
 });
 
-test('an event under another branch of a union than its type names is told, though the fields fit both', async () => {
+test('an event under another branch of a union than its type names is reported, although the fields fit both', async () => {
   await using scene = await openScene();
   const branch = (name: string) => ({
     type: 'record',
@@ -87,10 +87,12 @@ test('an event under another branch of a union than its type names is told, thou
   );
   const report = await scene.audit();
   expect(told(report)).toEqual({ different: ids.slice(2) });
-  expect(new Set(differences(report))).toEqual(new Set(['$: another branch than that of the event’s type']));
+  expect(new Set(differences(report))).toEqual(
+    new Set(['$: a different branch than the event’s type names']),
+  );
 });
 
-test('bytes of one schema under the id of another, and Avro under the id of a JSON schema, are told', async () => {
+test('bytes of one schema under the id of another, and Avro under the id of a JSON schema, are reported', async () => {
   await using scene = await openScene();
   const fields = [
     { name: 'y', type: 'string' },

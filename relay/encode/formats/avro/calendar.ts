@@ -1,6 +1,6 @@
 /**
- * Owns the reading of ISO 8601 dates and times into whole units, without `Date`: that keeps no microseconds, and
- * takes 30 February for 1 March. Everything is a pure function of the text; NaN means that it does not fit.
+ * Reads ISO 8601 dates and times into whole units, without `Date`, which loses microseconds and reads 30 February as
+ * 1 March. Every function is pure; NaN means that the text does not fit.
  *
  * Dates are `YYYY-MM-DD` in the proleptic Gregorian calendar, times `hh:mm[:ss[.fraction]]`, offsets `Z`, `±hh`,
  * `±hhmm` or `±hh:mm`; `T` may be a space, as Postgres writes it. No leap second, no 24:00.
@@ -10,26 +10,26 @@ const secondsPerDay = 86_400;
 const dateLength = 10;
 const monthLengths = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
-/** Days since 1970-01-01 of a text that is a date and nothing else. */
+/** Days since 1970-01-01; the text must be a date and nothing else. */
 export function parseDate(text: string): number {
   return text.length === dateLength ? dateAt(text) : Number.NaN;
 }
 
-/** Units since midnight of a text that is a time of day and nothing else; a unit is 10^-`unitDigits` seconds. */
+/** Units of 10^-`unitDigits` seconds since midnight; the text must be a time of day and nothing else. */
 export function parseTime(text: string, unitDigits: number): number {
   return timeAt(text, 0, text.length, unitDigits);
 }
 
-/** A date and time: `days` since 1970-01-01 and `units` since its midnight (outside of the day by the offset). */
+/** A date and time: `days` since 1970-01-01 and `units` since that midnight, which may leave the day by the offset. */
 export interface Instant {
   days: number;
   units: number;
 }
 
-// One object for all calls, so that the hot path allocates nothing; it is read before the next call.
+// One object for all calls, so that the hot path allocates nothing; callers read it before the next call.
 const instant: Instant = { days: 0, units: 0 };
 
-/** With an offset (an instant) or without (a local time); `undefined` where the text is not that. */
+/** With an offset (an instant) or without (a local time); `undefined` if the text is anything else. */
 export function parseTimestamp(text: string, unitDigits: number, isLocal: boolean): Instant | undefined {
   const separator = text.charCodeAt(dateLength);
   // T, t, space

@@ -1,6 +1,6 @@
 /**
- * Owns the shape every compiled piece of a schema has, and how JSON values are told apart. Pieces are composed by
- * `record.ts`, `collection.ts` and `union.ts`; the leaves are in `primitives.ts` and the files of the logical types.
+ * Owns the shape of every compiled piece of a schema, and the kinds of JSON values. `record.ts`, `collection.ts` and
+ * `union.ts` compose pieces; the leaves are in `primitives.ts` and in the files of the logical types.
  */
 import type { ByteSink } from '../byte-sink.ts';
 import { ExactNumber } from '../exact-number.ts';
@@ -15,24 +15,24 @@ export type TryWrite = (value: unknown, sink: ByteSink) => boolean;
 export interface Codec {
   /** The type in words, for a mismatch. */
   readonly expected: string;
-  /** Kinds of JSON value that may fit: a union does not ask the others. */
+  /** Kinds of JSON value that may fit; a union does not try others. */
   readonly takes: readonly JsonKind[];
   readonly tryWrite: TryWrite;
-  /** Why `tryWrite` said no. */
+  /** Why `tryWrite` returned false. */
   readonly found: (value: unknown) => string;
-  /** Present where `tryWrite` may round: whether it would keep the value. */
+  /** Present where `tryWrite` may round: whether it would keep the value exactly. */
   readonly isExact?: (value: unknown) => boolean;
   /** The string form is an encoding of bytes, so that nearly any text could pass for it. */
   readonly isBinaryText?: boolean;
   /** Holds other values, so `tryWrite` may throw. */
   readonly isContainer?: boolean;
-  /** A look at the value without going into it. False: `tryWrite` would refuse it. */
+  /** A cheap look at the value. False: `tryWrite` would refuse it. */
   readonly mayTake?: (value: unknown) => boolean;
 }
 
 /**
- * A payload is natural JSON. A default stands in the schema and is Avro's own JSON: bytes are ISO-8859-1 text, logical
- * types are written as what they rest on.
+ * A payload is natural JSON. A default is in the schema, in Avro's own JSON: bytes are ISO-8859-1 text, and a logical
+ * type is written as its underlying type.
  */
 export type Form = 'payload' | 'default';
 
@@ -63,7 +63,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
   );
 }
 
-/** A codec whose refusal needs no further words than the kind of the value. */
+/** A codec of a type without parts. */
 export function leaf(
   expected: string,
   takes: readonly JsonKind[],

@@ -1,4 +1,4 @@
-/** Owns arrays and maps: one block with all the items, and the empty block that ends it. */
+/** Owns arrays and maps: one block with all items, then the empty block that ends them. */
 import type { ByteSink } from '../byte-sink.ts';
 import { describe, ValueMismatch, within } from '../mismatch.ts';
 import { type Codec, isJsonObject, type TryWrite } from './codec.ts';
@@ -36,7 +36,7 @@ export function map(values: Codec): Codec {
         if (!writeValue(item, sink)) throw new ValueMismatch(values.expected, values.found(item));
       }
     } catch (error) {
-      // The key is payload: it stays out of the path.
+      // The key is payload: the path leaves it out.
       throw within(error, '[*]');
     }
     sink.writeByte(0);

@@ -1,6 +1,6 @@
 /**
- * Owns Avro's decimal: a JSON number or a string holding one, written exactly or refused. Never a rounding; zeros
- * beyond the scale are no digits.
+ * Owns Avro's decimal: a JSON number, or a string that holds one, is written exactly or refused, and never rounded. Zeros
+ * beyond the scale do not count as digits.
  */
 import type { ByteSink } from '../byte-sink.ts';
 import { ExactNumber, parseDecimal, unscaled } from '../exact-number.ts';
@@ -12,7 +12,7 @@ const exactPowerMax = 22;
 /** Two decimals of 15 significant digits never share a double. */
 const exactIntegerMax = 1e15;
 
-/** Whether the attributes are those of a decimal; if not, Avro says to take the underlying type. */
+/** Whether the attributes are legal for a decimal. */
 export function isDecimal(precision: unknown, scale: unknown, sizeBytes: number | undefined): boolean {
   if (!Number.isInteger(precision) || !Number.isInteger(scale)) return false;
   const [digits, fraction] = [precision as number, scale as number];
@@ -21,7 +21,7 @@ export function isDecimal(precision: unknown, scale: unknown, sizeBytes: number 
   return digits > 0 && digits <= digitsMax && fraction >= 0 && fraction <= digits;
 }
 
-/** `sizeBytes` is that of the fixed type underneath, or `undefined` for bytes. */
+/** `sizeBytes` is that of the underlying fixed; `undefined` for bytes. */
 export function decimal(precision: number, scale: number, sizeBytes: number | undefined): Codec {
   const tryWrite = (value: unknown, sink: ByteSink): boolean => {
     const integer = unscaledOf(value, precision, scale);
@@ -37,8 +37,8 @@ export function decimal(precision: number, scale: number, sizeBytes: number | un
 
 function unscaledOf(value: unknown, precision: number, scale: number): number | bigint | undefined {
   if (typeof value === 'number') {
-    // Where the nearest integer divides back to the very same double, it is the written decimal: both have at most 15
-    // digits. No text, no bigint.
+    // If the nearest integer divides back to the same double, it is the written decimal: both have at most 15 digits.
+    // This takes neither text nor a bigint.
     const power = 10 ** scale;
     const integer = Math.round(value * power);
     const isExact =
@@ -60,11 +60,11 @@ function foundDecimal(value: unknown, scale: number): string {
   const source = textOf(value);
   if (source === undefined) return describe(value);
   const parsed = parseDecimal(source);
-  if (parsed === undefined) return 'string that is no decimal number';
+  if (parsed === undefined) return 'string that is not a decimal number';
   return parsed.exponent < -scale ? 'number with more decimal places' : 'number with more digits';
 }
 
-/** The least number of bytes two's complement takes. */
+/** The smallest number of bytes in two's complement. */
 function sizeOf(integer: number | bigint): number {
   let size = 1;
   if (typeof integer === 'number') {
@@ -75,7 +75,7 @@ function sizeOf(integer: number | bigint): number {
     }
     return size;
   }
-  // ~n of a negative one has as many bits. By its hexadecimal text: trying one size after the other takes quadratic time.
+  // For a negative number, ~n has as many bits. Trying one size after another would take quadratic time.
   const hex = (integer < 0n ? ~integer : integer).toString(16);
   const bits = 4 * (hex.length - 1) + (32 - Math.clz32(Number.parseInt(hex.charAt(0), 16)));
   return Math.floor(bits / 8) + 1;

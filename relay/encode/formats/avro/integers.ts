@@ -1,6 +1,5 @@
 /**
- * Owns which JSON numbers are Avro ints and longs: exactly the mathematical integers in range, however written
- * (`5`, `5.0`, `5e0`), and no others.
+ * Owns which JSON numbers are Avro ints and longs: exactly the integers in range, in any notation (`5`, `5.0`, `5e0`).
  */
 import type { ByteSink } from '../byte-sink.ts';
 import { ExactNumber, parseDecimal, unscaled } from '../exact-number.ts';
@@ -23,7 +22,7 @@ export function writeInt(value: unknown, sink: ByteSink): boolean {
 
 export function writeLong(value: unknown, sink: ByteSink): boolean {
   if (typeof value === 'number') {
-    // An unsafe integer is not the number that was written; the parser never makes one.
+    // An unsafe integer may differ from the number that was written; the parser never makes one.
     if (!Number.isSafeInteger(value)) return false;
     sink.writeLong(value);
     return true;

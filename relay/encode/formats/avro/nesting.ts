@@ -1,21 +1,21 @@
 /**
- * Owns the two bounds on what one payload can make the writer do: how deep records nest (a recursive schema would
- * otherwise let a payload overflow the stack) and how often branches of nested unions are tried in vain (each level
- * can double the work). One event is written at a time, so the counters are the module's.
+ * Owns two bounds on the work that one payload can cause: how deep records nest (under a recursive schema, a payload
+ * could otherwise overflow the stack), and how many trials of branches fail in nested unions (each level can double the
+ * work). One event is written at a time, so the counters belong to the module.
  */
 import { ValueMismatch } from '../mismatch.ts';
 
 /** Records within records. A level takes some four frames of about 150 bytes; the stack has room for ten times that. */
 export const depthMax = 512;
 
-/** Failures inside of another trial. Those of a list's elements, one after the other, are not bounded. */
+/** Failed trials within another trial. Those of the items of a list, one after another, are not bounded. */
 export const nestedFailuresMax = 10_000;
 
 let depth = 0;
 let trials = 0;
 let nestedFailures = 0;
 
-/** Before each event: an error of another kind may have left the counters behind. */
+/** Called before each event: an unrelated error may have left the counters in the middle. */
 export function resetNesting(): void {
   depth = 0;
   trials = 0;
@@ -31,7 +31,7 @@ export function leaveRecord(): void {
   depth--;
 }
 
-/** Whether `write` fitted; a mismatch is an answer here, except where there were too many. */
+/** Whether the value fits. A mismatch is an answer here, unless there were too many. */
 export function isAccepted(write: () => boolean): boolean {
   trials++;
   try {

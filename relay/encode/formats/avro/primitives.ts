@@ -1,9 +1,9 @@
 /**
  * Owns the JSON forms of Avro's simple types, apart from the integers:
  * - float, double: a JSON number, rounded to the nearest float32 or double as everywhere in Avro; a number beyond the
- *   largest one is refused, since JSON has no infinity;
- * - string: a JSON string that is Unicode (a lone surrogate has no UTF-8);
- * - bytes, fixed: text as `binary-text.ts` has it; in a default ISO-8859-1, as Avro has it;
+ *   largest one is refused, because JSON has no infinity;
+ * - string: a JSON string of valid Unicode (a lone surrogate has no UTF-8);
+ * - bytes, fixed: text in a form of `binary-text.ts`; in a default ISO-8859-1, as in Avro's own JSON;
  * - enum: a symbol.
  */
 
@@ -61,7 +61,7 @@ export function fixed(name: string, size: number, form: BytesForm): Codec {
     return true;
   };
   const found = (value: unknown): string =>
-    decode(value) === undefined ? text.found(value) : 'another number of bytes';
+    decode(value) === undefined ? text.found(value) : 'wrong number of bytes';
   return {
     ...leaf(`fixed ${name} (${size} bytes, ${form})`, ['string'], tryWrite, found),
     isBinaryText: true,
@@ -77,7 +77,7 @@ export function enumeration(name: string, symbols: readonly string[]): Codec {
     return true;
   };
   const found = (value: unknown): string =>
-    typeof value === 'string' ? 'string that is no symbol of it' : describe(value);
+    typeof value === 'string' ? 'string that is not one of its symbols' : describe(value);
   return leaf(`enum ${name}`, ['string'], tryWrite, found);
 }
 
@@ -95,7 +95,7 @@ function writeFloat(value: unknown, sink: ByteSink): boolean {
   return true;
 }
 
-/** The nearest double, NaN for what is no number. */
+/** The nearest double; NaN for a value that is not a number. */
 function realOf(value: unknown): number {
   if (typeof value === 'number') return value;
   if (typeof value === 'bigint') return Number(value);

@@ -1,6 +1,6 @@
 /**
- * Owns records: every declared field is there or has a default, and nothing undeclared is. The promise that no part
- * of a payload is dropped in silence rests on the count of keys at the end.
+ * Owns records: every declared field is present or has a default, and no undeclared field is present. The promise that
+ * no part of a payload is silently dropped rests on the count of keys at the end.
  */
 import type { ByteSink } from '../byte-sink.ts';
 import { describe, ValueMismatch, within } from '../mismatch.ts';
@@ -10,7 +10,7 @@ import { enterRecord, leaveRecord } from './nesting.ts';
 export interface RecordField {
   readonly name: string;
   readonly codec: Codec;
-  /** Writes the default, where the schema has one. False: it does not fit the field. */
+  /** Writes the default, if the schema has one. False: the default does not fit the field. */
   readonly writeDefault: ((sink: ByteSink) => boolean) | undefined;
 }
 
@@ -39,7 +39,7 @@ export function record(name: string, fields: readonly RecordField[]): Codec {
     }
     leaveRecord();
     if (countKeys(value) !== present) {
-      // Its name is payload as long as no schema declares it.
+      // A name that no schema declares is payload: the message leaves it out.
       throw new ValueMismatch(`only fields of record ${name}`, 'an undeclared field');
     }
     return true;
@@ -55,7 +55,7 @@ export function record(name: string, fields: readonly RecordField[]): Codec {
   };
 }
 
-/** By names and kinds only: where records hold each other, trying them to the end would double the work at each level. */
+/** By names and kinds only: for records that hold each other, a full trial would double the work at each level. */
 function hasFittingFields(value: JsonObject, fields: readonly RecordField[]): boolean {
   let present = 0;
   for (const { name, codec, writeDefault } of fields) {
@@ -66,7 +66,7 @@ function hasFittingFields(value: JsonObject, fields: readonly RecordField[]): bo
   return countKeys(value) === present;
 }
 
-/** A field may be called `constructor` or `toString`: what an object inherits is not in the payload. */
+/** A field may be called `constructor` or `toString`: what an object inherits is not part of the payload. */
 function ownValue(value: JsonObject, name: string): unknown {
   const item = value[name];
   if ((typeof item === 'function' || item === Object.prototype) && !Object.hasOwn(value, name))

@@ -1,7 +1,7 @@
 /**
- * Owns the reading of Avro schemas. avsc parses them and resolves names; three things it would lose are kept: longs
- * decode to `bigint` over all 64 bits, logical types keep their attributes, and defaults stay the JSON they are in
- * the schema (avsc rounds them and knows only first branches).
+ * Owns the reading of Avro schemas. avsc parses them and resolves names. This file keeps three things that avsc would
+ * lose: longs decode to `bigint` over all 64 bits, logical types keep their attributes, and defaults stay the JSON that
+ * the schema has (avsc rounds them and allows only the first branch of a union).
  */
 import avsc from 'avsc';
 import { RelayError } from '../../../errors.ts';
@@ -20,7 +20,7 @@ interface SchemaObject {
   readonly fields?: unknown;
 }
 
-/** Decodes to what is underneath (a decimal to its bytes, a timestamp to its count). */
+/** Decodes to the underlying type: a decimal to its bytes, a timestamp to its count. */
 export class LogicalType extends avsc.types.LogicalType {
   readonly logicalName: LogicalName;
   readonly precision: unknown;
@@ -46,7 +46,7 @@ export class LogicalType extends avsc.types.LogicalType {
   }
 }
 
-/** avsc's own `long` refuses what a double does not hold; this one is a `bigint` of all 64 bits. */
+/** A `bigint` of all 64 bits. avsc's own `long` refuses what a double does not hold. */
 export const bigLong = avsc.types.LongType.__with({
   fromBuffer: (bytes: Buffer) => bytes.readBigInt64LE(),
   toBuffer: (value: bigint) => {
@@ -67,18 +67,18 @@ const defaultsByRecord = new WeakMap<avsc.Type, FieldDefaults>();
 export function fieldDefaults(record: avsc.Type): FieldDefaults {
   const defaults = defaultsByRecord.get(record);
   if (defaults === undefined)
-    throw new RelayError('INTERNAL', 'The Avro type was not made by parseAvroSchema.');
+    throw new RelayError('INTERNAL', 'parseAvroSchema did not make this Avro type.');
   return defaults;
 }
 
 type Registry = { [name: string]: avsc.Type };
 
 /**
- * The type a schema describes. `references` are the texts of named schemas it or they refer to, in any order. Throws
- * `SCHEMA_INVALID`.
+ * The type that a schema describes. `references` are the texts of the named schemas that it and they refer to, in any
+ * order. Throws `SCHEMA_INVALID`.
  *
  * The type also decodes what `compileWriter` writes: `long` to `bigint`, bytes to `Buffer`, unions unwrapped unless
- * two of their branches look alike. Its fields carry no defaults, so it is no reader's schema.
+ * two of their branches look alike. Its fields carry no defaults, so it cannot serve as a reader's schema.
  */
 export function parseAvroSchema(schemaText: string, references: readonly string[] = []): avsc.Type {
   return parseWith(schemaText, parseReferences(references));
@@ -91,7 +91,7 @@ function parseReferences(references: readonly string[]): Registry {
     const failed: string[] = [];
     let lastError: unknown;
     for (const text of pending) {
-      // A copy: a schema that fails half-way leaves names behind.
+      // A copy, because a schema that fails half-way leaves names behind.
       const attempt: Registry = Object.assign(Object.create(null), registry);
       try {
         parseWith(text, attempt);
@@ -101,7 +101,7 @@ function parseReferences(references: readonly string[]): Registry {
         lastError = error;
       }
     }
-    // Another round only while one helps: each may need a name that a later one defines.
+    // Repeat while a round makes progress: a text may need a name that a later one defines.
     if (failed.length === pending.length) throw lastError;
     pending = failed;
   }
@@ -135,7 +135,7 @@ type AvscOptions = NonNullable<Parameters<typeof avsc.Type.forSchema>[1]>;
 type LogicalTypes = NonNullable<AvscOptions['logicalTypes']>;
 type TypeHook = NonNullable<AvscOptions['typeHook']>;
 
-/** Called by avsc for every schema it meets, and again for one that the hook or a logical type hands back to it. */
+/** avsc calls it for every schema, and again for one that the hook or a logical type passes back to avsc. */
 function typeHook(): TypeHook {
   const seen = new Set<unknown>();
   return (schema, options) => {
@@ -143,7 +143,7 @@ function typeHook(): TypeHook {
     if (!isSchemaObject(schema)) return undefined;
     const isAgain = seen.has(schema);
     seen.add(schema);
-    // {"type": {…}} and {"type": "a.Name"} are what they hold; avsc knows only the built-in names there.
+    // {"type": {…}} and {"type": "a.Name"} mean what they hold; avsc allows only built-in names there.
     if (typeof schema.type === 'object' || !builtInNames.has(String(schema.type))) {
       return avsc.Type.forSchema(schema.type as AvscSchema, options);
     }
@@ -160,7 +160,7 @@ function isSchemaObject(schema: unknown): schema is SchemaObject {
   return typeof schema === 'object' && schema !== null && !Array.isArray(schema) && !avsc.Type.isType(schema);
 }
 
-/** Removes the defaults from `fields`, which were parsed for this alone, and gives them by name. */
+/** Removes the defaults from `fields`, which nobody else uses, and returns them by name. */
 function takeDefaults(fields: unknown): FieldDefaults {
   const defaults = new Map<string, JsonValue>();
   if (!Array.isArray(fields)) return defaults;

@@ -1,7 +1,7 @@
 /**
  * Owns Avro's logical types for time. A JSON number is the count the schema asks for (days, milliseconds…); a string
- * is ISO 8601, and one with more precision than the unit is refused, never cut. A timestamp is an instant and must
- * carry its offset; a local timestamp must not.
+ * is ISO 8601. A string with more precision than the unit is refused, never truncated. A timestamp is an instant and must
+ * have an offset; a local timestamp must not.
  */
 import type { ByteSink } from '../byte-sink.ts';
 import { describe } from '../mismatch.ts';
@@ -9,7 +9,7 @@ import { parseDate, parseTime, parseTimestamp, unitsPerDay } from './calendar.ts
 import { type Codec, leaf, type TryWrite } from './codec.ts';
 import { foundNumber, writeBigLong, writeInt, writeLong } from './integers.ts';
 
-/** More digits than any unit has: tells "too precise" from "no such time". */
+/** More digits than any unit has: distinguishes "too precise" from "not a time". */
 const anyDigits = 18;
 
 export const date: Codec = temporal(
@@ -40,7 +40,7 @@ export function timestamp(logicalName: string, unitDigits: number, isLocal: bool
     const instant = parseTimestamp(value, unitDigits, isLocal);
     if (instant === undefined) return false;
     const units = instant.days * perDay + instant.units;
-    // The sum is exact while it is safe; microseconds leave that range in the year 2255.
+    // The sum is exact while it is a safe integer; microseconds exceed that in the year 2255.
     if (Number.isSafeInteger(units)) return writeLong(units, sink);
     return writeBigLong(BigInt(instant.days) * BigInt(perDay) + BigInt(instant.units), sink);
   };
@@ -55,7 +55,7 @@ export function timestamp(logicalName: string, unitDigits: number, isLocal: bool
 function temporal(expected: string, tryWrite: TryWrite, isReadable: (text: string) => boolean): Codec {
   const found = (value: unknown): string => {
     if (typeof value !== 'string') return isNumeric(value) ? foundNumber(value) : describe(value);
-    return isReadable(value) ? 'string beyond its precision or range' : 'string of another form';
+    return isReadable(value) ? 'string beyond its precision or range' : 'string in a different format';
   };
   return leaf(expected, ['number', 'string'], tryWrite, found);
 }

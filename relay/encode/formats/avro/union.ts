@@ -3,17 +3,17 @@
  *
  * 1. Natural JSON: the first branch in the order of the schema that accepts the value as it stands, exactly. A number
  *    takes int or long if it is an integer in range, double if a double holds it, float only if a float32 holds it;
- *    so 0.1 in [float, double] is a double. A string takes an enum with that symbol, a logical type it is a form of,
- *    or string, whichever the schema names first. bytes and fixed come after all of them: their text would
- *    often pass for something else, so [bytes, string] takes every string for a string. An object takes a
- *    record or the map into which all of it fits, whichever the schema names first.
+ *    so 0.1 in [float, double] is a double. A string takes an enum with that symbol, a logical type that has it as a
+ *    form, or string, whichever the schema names first. bytes and fixed come last, because nearly any text could be
+ *    their encoding: in [bytes, string] every string is a string. An object takes a record or a map that all of it
+ *    fits into, whichever the schema names first.
  * 2. A number that no branch keeps exactly: the first float or double that accepts it rounded.
  * 3. Avro's JSON encoding, `{"<branch>": value}`, the branch being a full name or the name of an unnamed type; it
  *    reaches branches that rule 1 would not choose. An object that fits a record or a map as it stands is that.
  *
  * The order of the schema never decides between two named types of a kind: an object that fits two records, a symbol of
- * two enums, bytes of two fixed are refused as ambiguous. A card would otherwise become a bank account, with no word of
- * it, because somebody wrote one record before the other. Rule 3 says which is meant. The other choices keep the value.
+ * two enums, bytes of two fixed are refused as ambiguous. Otherwise a card would silently become a bank account because
+ * the schema lists one record before the other. Rule 3 says which one is meant. The other choices keep the value.
  *
  * A default in a schema takes the first branch that accepts it (Avro 1.12; before, it had to be the very first one).
  */
@@ -35,7 +35,7 @@ export interface Branch {
   /** As the JSON encoding of Avro names it. */
   readonly name: string;
   readonly codec: Codec;
-  /** Of a type with a name of its own: the schema's order is no reason to prefer it to another of its kind. */
+  /** Of a type that has a name: the order of the schema does not decide between two of one kind. */
   readonly kind?: NamedKind;
 }
 
@@ -59,7 +59,7 @@ export function union(branches: readonly Branch[], form: Form): Codec {
   };
 }
 
-/** Writes the one branch and no other; the value may be wrapped in its name. */
+/** Writes one branch and no other; the value may be wrapped in the branch's name. */
 export function onlyBranch(branches: readonly Branch[], index: number): TryWrite {
   const branch: Candidate = { ...branches[index]!, index };
   const { name } = branch;
@@ -69,7 +69,7 @@ export function onlyBranch(branches: readonly Branch[], index: number): TryWrite
   };
 }
 
-/** Takes a value only in the name of its branch. */
+/** Takes a value only if it is wrapped in the name of its branch. */
 export function wrappedBranch(branches: readonly Branch[]): TryWrite {
   const candidates = branches.map((branch, index) => ({ ...branch, index }));
   return (value, sink) => {
@@ -121,7 +121,7 @@ function naturalOrWrapped(candidates: readonly Candidate[]): TryWrite {
   };
 }
 
-/** What was written as `taken` stays, unless another named type of the kind accepts the value too. */
+/** Keeps what was written as `taken`, unless another named type of the kind accepts the value too. */
 function refuseAmbiguous(
   taken: Candidate,
   fitting: readonly Candidate[],

@@ -1,8 +1,7 @@
 /**
- * Owns the compilation of a schema into a function that writes JSON values as Avro binary: strict, exact, once per
- * schema. avsc reads the schema (`schema.ts`); the writing is ours, because avsc's accepts undeclared fields, NaN and
- * lone surrogates, and refuses longs beyond 2^53. That what the header's schema names is what the value holds rests
- * on this.
+ * Compiles a schema, once, into a function that writes JSON values as Avro binary, strictly and exactly. avsc reads the
+ * schema (`schema.ts`). The writer is our own, because avsc accepts undeclared fields, NaN and lone surrogates, and
+ * refuses longs beyond 2^53. The promise that a value is valid under the schema whose id it carries rests on this file.
  */
 import type avsc from 'avsc';
 import { RelayError } from '../../../errors.ts';
@@ -21,7 +20,7 @@ import { type Branch, type NamedKind, onlyBranch, union, wrappedBranch } from '.
 
 export { parseAvroSchema } from './schema.ts';
 
-/** As `compileSchema`, without regard to names. */
+/** The writer of `compileSchema` that ignores names. */
 export function compileWriter(type: avsc.Type, bytesForm: BytesForm = 'base64'): ValueWriter {
   return compileSchema(type, bytesForm).write;
 }
@@ -44,7 +43,7 @@ function writerOf({ expected, found }: Codec, tryWrite: Codec['tryWrite']): Valu
 class Compiler {
   /** By type, so that a record that holds itself is compiled once. */
   private readonly codecs: Record<Form, Map<avsc.Type, Codec>> = { payload: new Map(), default: new Map() };
-  /** Defaults are encoded when every type is there: one may be of a record that is still being compiled. */
+  /** Encoded when all types are compiled: a default may be of a record that is still being compiled. */
   private readonly pendingDefaults: (() => void)[] = [];
   private readonly faults: string[] = [];
   private readonly bytesForm: Readonly<Record<Form, BytesForm>>;
@@ -145,7 +144,7 @@ class Compiler {
     return codec;
   }
 
-  /** For a payload the bytes are made once; within a default the value is written where it is missing. */
+  /** In a payload, the bytes of a default are made once; within a default, the value is written each time. */
   private defaultWriter(
     type: avsc.Type,
     value: unknown,
@@ -187,7 +186,7 @@ class Compiler {
   }
 }
 
-/** The codec of a logical type, or `undefined` where the underlying type is to be taken. */
+/** The codec of a logical type; `undefined` where it counts for nothing, so that the underlying type is written. */
 function logicalCodec(type: LogicalType): Codec | undefined {
   const { typeName, size } = type.underlyingType as avsc.types.FixedType;
   const underlying = { kind: typeName === bigLong.typeName ? 'long' : typeName, size };
@@ -202,7 +201,7 @@ function isUnionType(type: avsc.Type): type is UnionType {
   return type.typeName === 'union:wrapped' || type.typeName === 'union:unwrapped';
 }
 
-/** Of a decimal on a fixed it is the fixed that has the name. */
+/** For a decimal on a fixed, the fixed has the name. */
 function underlying(type: avsc.Type): avsc.Type {
   return type instanceof LogicalType ? type.underlyingType : type;
 }

@@ -123,49 +123,49 @@ describe('another notation of the same value is the same:', () => {
 
 describe('another value is told by its place:', () => {
   test.each<[string, unknown, string, string, string]>([
-    ['an integer', record(field('a', 'int')), '{"a":5}', '{"a":6}', '$.a: another int'],
-    ['the last digit of a long', 'long', '9007199254740993', '9007199254740992', '$: another long'],
+    ['an integer', record(field('a', 'int')), '{"a":5}', '{"a":6}', '$.a: a different int'],
+    ['the last digit of a long', 'long', '9007199254740993', '9007199254740992', '$: a different long'],
     [
       'a microsecond',
       { type: 'long', logicalType: 'timestamp-micros' },
       '"2026-01-31T08:00:00.000001Z"',
       '"2026-01-31T08:00:00Z"',
-      '$: another long',
+      '$: a different long',
     ],
-    ['an item', { type: 'array', items: 'string' }, '["a","b"]', '["a","c"]', '$[1]: another string'],
+    ['an item', { type: 'array', items: 'string' }, '["a","b"]', '["a","c"]', '$[1]: a different string'],
     [
       'a missing item',
       { type: 'array', items: 'string' },
       '["a"]',
       '["a","c"]',
-      '$: another number of items',
+      '$: a different number of items',
     ],
-    ['a value of a map', { type: 'map', values: 'int' }, '{"k":1}', '{"k":2}', '$[*]: another int'],
-    ['a key of a map', { type: 'map', values: 'int' }, '{"k":1}', '{"l":1}', '$: another key'],
-    ['a default in place of a value', record(field('a', 'int', 7)), '{}', '{"a":8}', '$.a: another int'],
-    ['a value in place of a default', record(field('a', 'int', 7)), '{"a":8}', '{}', '$.a: another int'],
+    ['a value of a map', { type: 'map', values: 'int' }, '{"k":1}', '{"k":2}', '$[*]: a different int'],
+    ['a key of a map', { type: 'map', values: 'int' }, '{"k":1}', '{"l":1}', '$: a different key'],
+    ['a default in place of a value', record(field('a', 'int', 7)), '{}', '{"a":8}', '$.a: a different int'],
+    ['a value in place of a default', record(field('a', 'int', 7)), '{"a":8}', '{}', '$.a: a different int'],
     [
       'a field that was dropped',
       record(field('a', 'int')),
       '{"a":1}',
       '{"a":1,"b":2}',
-      '$: a field that the schema lacks',
+      '$: the payload has a field that the schema does not have',
     ],
     [
       'null in place of a value',
       record(field('a', ['null', 'int'], null)),
       '{}',
       '{"a":0}',
-      '$.a: another null',
+      '$.a: null, but the payload has a value',
     ],
     [
       'a place within a named branch',
       ['null', record(field('a', 'int'))],
       '{"a":1}',
       '{"r.R":{"a":2}}',
-      '$["r.R"].a: another int',
+      '$["r.R"].a: a different int',
     ],
-    ['zero with a sign', 'double', '0', '-0', '$: another double'],
+    ['zero with a sign', 'double', '0', '-0', '$: a different double'],
   ])('%s', (_, schema, written, json, difference) => {
     expect(between(schema, written, json)).toBe(difference);
   });
