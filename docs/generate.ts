@@ -19,15 +19,12 @@ const example = await recordExample();
 /** The table of each region. */
 export const tables: Readonly<Record<string, () => string>> = {
   settings: () =>
-    table(
-      ['key in `relay.yaml`', 'environment variable', 'default', 'meaning'],
-      settings.map((setting) => [
-        code(setting.path.join('.')),
-        code(setting.env),
-        defaultOf(setting),
-        setting.description,
-      ]),
-    ),
+    [...Map.groupBy(settings, ({ path }) => (path.length > 1 ? path[0]! : ''))]
+      .map(
+        ([section, ofSection]) =>
+          `## ${section === '' ? 'The relay' : code(section)}\n\n${settingsTable(ofSection)}`,
+      )
+      .join('\n\n'),
   metrics: () =>
     table(
       ['metric', 'type', 'labels', 'meaning'],
@@ -84,6 +81,18 @@ export function generate(document: string): string {
       if (render === undefined) throw new Error(`no table is called ${name}`);
       return `${begin}\n${render()}\n\n${end}`;
     },
+  );
+}
+
+/** The environment variable stands below the key: beside it, long names would leave no room for the meaning. */
+function settingsTable(ofSection: readonly Setting[]): string {
+  return table(
+    ['setting', 'default', 'meaning'],
+    ofSection.map((setting) => [
+      `${code(setting.path.join('.'))}<br>${code(setting.env)}`,
+      defaultOf(setting),
+      setting.description,
+    ]),
   );
 }
 
