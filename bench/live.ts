@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import pg from 'pg';
+import { percentile } from '../harness/percentile.ts';
 import { cpuMs, nowMs } from './machine.ts';
 import { defaultRowBytes, eventType, payloadOf } from './workload.ts';
 import type { BenchWorld } from './world.ts';
@@ -181,9 +182,7 @@ function compare(committed: ReadonlyMap<string, number>, { ids, atMs }: Receipts
   }
   latencies.sort((a, b) => a - b);
   const quantile = (share: number) =>
-    Math.round(
-      (latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))] ?? Number.NaN) * 10,
-    ) / 10;
+    latencies.length === 0 ? Number.NaN : Math.round(percentile(latencies, share) * 10) / 10;
   return {
     p50Ms: quantile(0.5),
     p95Ms: quantile(0.95),

@@ -1,7 +1,8 @@
 /** A `read_committed` consumer apart from the relay: what is in a topic, and when the broker appended it. */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
+import { withAdmin } from '../harness/kafka.ts';
+import { TopicReader } from '../harness/topic-reader.ts';
 import { numberOf } from './workload.ts';
 
 export type TopicContent = {
@@ -19,6 +20,8 @@ const endPollMs = 20;
 const quietMs = 1_000;
 /** A relay may have to connect anew, a JVM to compile itself; who writes nothing for so long has stopped. */
 const stallMs = 120_000;
+/** A reader that is handed nothing for so long does not reach the end. */
+const readStallMs = 60_000;
 
 /**
  * Resolves when the partitions hold so many offsets and have not grown for a while (markers count among them).
@@ -31,11 +34,9 @@ export async function untilWritten(
   check: () => void | Promise<void>,
   onGrowth: () => Promise<void> = async () => {},
 ): Promise<void> {
-  const admin = kafka.admin();
-  await admin.connect();
   let last = 0;
   let sinceMs = performance.now();
-  try {
+  await withAdmin(kafka, async (admin) => {
     for (;;) {
       // A new topic of many partitions may not have all its leaders yet.
       const offsets = await admin.fetchTopicOffsets(topic).catch(() => undefined);
@@ -51,57 +52,34 @@ export async function untilWritten(
       await check();
       await sleep(endPollMs);
     }
-  } finally {
-    await admin.disconnect();
-  }
+  });
 }
 
 /** Reads a topic to the end it has now. @throws when it cannot within a minute without progress */
 export async function readTopic(kafka: Kafka, topic: string, events: number): Promise<TopicContent> {
-  const admin = kafka.admin();
-  await admin.connect();
-  const offsets = await admin.fetchTopicOffsets(topic);
-  await admin.disconnect();
-  const open = new Map(
-    offsets.filter(({ high }) => high !== '0').map(({ partition, high }) => [partition, BigInt(high)]),
-  );
+  const offsets = await withAdmin(kafka, (admin) => admin.fetchTopicOffsets(topic));
+  const ends = offsets.map(({ partition, high }) => ({ topic, partition, end: BigInt(high) }));
   const times = new Uint8Array(events);
   const found = { duplicates: 0, unknown: 0, firstMs: Number.POSITIVE_INFINITY, lastMs: 0 };
-  if (open.size === 0) return { ...found, missing: events };
-  const consumer = kafka.consumer({
-    groupId: `bench-${randomUUID()}`,
-    readUncommitted: false,
-    maxWaitTimeInMs: 50,
-  });
-  const done = Promise.withResolvers<void>();
-  const timer = setTimeout(() => done.reject(new Error(`${topic} could not be read to its end`)), 60_000);
-  consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload: { partition, lastOffset } }) => {
-    timer.refresh();
-    if (BigInt(lastOffset) + 1n >= (open.get(partition) ?? 0n)) open.delete(partition);
-    if (open.size === 0) done.resolve();
+  const reader = new TopicReader({
+    kafka,
+    topics: [topic],
+    onRecord: (_topic, _partition, { headers, timestamp }) => {
+      const number = numberOf(String(headers?.id));
+      const before = times[number];
+      if (before === undefined) found.unknown += 1;
+      else if (before > 0) found.duplicates += 1;
+      else times[number] = 1;
+      const atMs = Number(timestamp);
+      if (atMs < found.firstMs) found.firstMs = atMs;
+      if (atMs > found.lastMs) found.lastMs = atMs;
+    },
   });
   try {
-    await consumer.connect();
-    await consumer.subscribe({ topics: [topic], fromBeginning: true });
-    await consumer.run({
-      autoCommit: false,
-      async eachBatch({ batch }) {
-        for (const { headers, timestamp } of batch.messages) {
-          const number = numberOf(String(headers?.id));
-          const before = times[number];
-          if (before === undefined) found.unknown += 1;
-          else if (before > 0) found.duplicates += 1;
-          else times[number] = 1;
-          const atMs = Number(timestamp);
-          if (atMs < found.firstMs) found.firstMs = atMs;
-          if (atMs > found.lastMs) found.lastMs = atMs;
-        }
-      },
-    });
-    await done.promise;
+    await reader.start();
+    await reader.readTo(ends, readStallMs);
   } finally {
-    clearTimeout(timer);
-    await consumer.disconnect();
+    await reader.stop();
   }
   const missing = times.reduce((sum, one) => sum + (one === 0 ? 1 : 0), 0);
   return { ...found, missing };

@@ -14,11 +14,14 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Kafka, logLevel } from 'kafkajs';
 import pg from 'pg';
 import { CommittedReader } from '../harness/committed-reader.ts';
+import { urlOf, withClient } from '../harness/database.ts';
+import { createTopics, kafkaClient } from '../harness/kafka.ts';
+import { percentile } from '../harness/percentile.ts';
+import { registerSchema } from '../harness/registry.ts';
 import { RelayCrew } from '../harness/relay-crew.ts';
-import type { RelayProcess } from '../harness/relay-process.ts';
+import { type RelayProcess, relayEnv } from '../harness/relay-process.ts';
 import { TcpProxy } from '../harness/tcp-proxy.ts';
 import { waitFor } from '../harness/wait.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
@@ -59,17 +62,18 @@ class Takeovers implements AsyncDisposable {
   static async open(stack: Stack, logFile: string): Promise<Takeovers> {
     const name = `takeover_${randomUUID().slice(0, 8)}`;
     const url = await createDatabase(stack.databaseUrl, name);
-    await createTopic(stack, name);
-    const env = {
-      PATH: process.env.PATH ?? '',
-      KAFKA_BROKERS: stack.brokers.join(','),
-      SCHEMA_REGISTRY_URL: stack.registryUrl,
-      OUTBOX_RELAY_SLOT: name,
-      OUTBOX_RELAY_TOPICS_TEMPLATE: name,
-      OUTBOX_RELAY_TOPICS_ALLOW: name,
-      OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC: `${name}.progress`,
-      OUTBOX_RELAY_HTTP_PORT: '0',
-    };
+    await createTopics(kafkaClient(stack.brokers), [{ topic: name, numPartitions: 3 }]);
+    await registerSchema(stack.registryUrl, `${name}-${eventType}`, eventSchema);
+    const env = relayEnv(
+      { ...stack, databaseUrl: url },
+      {
+        SLOT: name,
+        TOPICS_TEMPLATE: name,
+        TOPICS_ALLOW: name,
+        KAFKA_PROGRESS_TOPIC: `${name}.progress`,
+        HTTP_PORT: 0,
+      },
+    );
     const crew = new RelayCrew(env, logFile);
     crew.size = 0; // each is started here, on a way of its own
     const takeovers = new Takeovers(url, crew, stack.brokers, name);
@@ -134,32 +138,10 @@ class Takeovers implements AsyncDisposable {
 }
 
 async function createDatabase(server: string, name: string): Promise<string> {
-  const client = new pg.Client({ connectionString: server });
-  await client.connect();
-  await client.query(`create database ${name}`);
-  await client.end();
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  await migrate({ databaseUrl: url.href });
-  return url.href;
-}
-
-async function createTopic({ brokers, registryUrl }: Stack, topic: string): Promise<void> {
-  const admin = new Kafka({ clientId: 'takeover', brokers, logLevel: logLevel.NOTHING }).admin();
-  await admin.connect();
-  await admin.createTopics({ topics: [{ topic, numPartitions: 3 }], waitForLeaders: true });
-  await admin.disconnect();
-  const answer = await fetch(`${registryUrl}/subjects/${topic}-${eventType}/versions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
-    body: JSON.stringify({ schema: JSON.stringify(eventSchema) }),
-  });
-  if (!answer.ok) throw new Error(`the registry answered ${answer.status}`);
-}
-
-/** The least value that so many of a hundred do not exceed. */
-function percentile(sorted: readonly number[], percent: number): number {
-  return sorted[Math.max(0, Math.ceil((percent / 100) * sorted.length) - 1)]!;
+  await withClient(server, (client) => client.query(`create database ${name}`));
+  const url = urlOf(server, name);
+  await migrate({ databaseUrl: url });
+  return url;
 }
 
 async function main(rounds: number, chosen: readonly Death[]): Promise<void> {
@@ -174,11 +156,11 @@ async function main(rounds: number, chosen: readonly Death[]): Promise<void> {
       console.error(`${death} ${round + 1} of ${rounds}: ${Math.round(tookMs.at(-1)!)} ms`);
     }
     const sorted = tookMs.toSorted((a, b) => a - b);
-    const figures = [percentile(sorted, 50), percentile(sorted, 99), sorted.at(-1)!, targetsMs[death]];
+    const figures = [percentile(sorted, 0.5), percentile(sorted, 0.99), sorted.at(-1)!, targetsMs[death]];
     console.log(
       `${death.padEnd(10)}${String(rounds).padStart(6)}${figures.map((ms) => `${(ms / 1000).toFixed(2)} s`.padStart(9)).join('')}`,
     );
-    if (percentile(sorted, 99) > targetsMs[death]) process.exitCode = 1;
+    if (percentile(sorted, 0.99) > targetsMs[death]) process.exitCode = 1;
   }
   await rm(folder, { recursive: true, force: true });
 }

@@ -1,7 +1,9 @@
 /** Owns the servers of a benchmark, its rows and its topics. Each measurement has a topic of its own. */
 import path from 'node:path';
-import { Kafka, logLevel } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import pg from 'pg';
+import { createTopics, kafkaClient } from '../harness/kafka.ts';
+import { registerSchema } from '../harness/registry.ts';
 import { RelayProcess, relayEnv } from '../harness/relay-process.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { openRun, type Run } from '../stack/run.ts';
@@ -36,7 +38,7 @@ export class BenchWorld implements AsyncDisposable {
     this.stack = stack;
     this.run = run;
     this.database = database;
-    this.kafka = new Kafka({ clientId: 'bench', brokers: stack.brokers, logLevel: logLevel.NOTHING });
+    this.kafka = kafkaClient(stack.brokers, 'bench');
   }
 
   /**
@@ -48,25 +50,16 @@ export class BenchWorld implements AsyncDisposable {
     this.#topics += 1;
     const aggregateType = `bench${this.#topics}`;
     const topic = topicOf(aggregateType);
-    const admin = this.kafka.admin();
-    await admin.connect();
     const configEntries = [{ name: 'message.timestamp.type', value: 'LogAppendTime' }];
-    await admin.createTopics({
-      topics: [topic, debeziumTopicOf(aggregateType)].map((each) => ({
+    await createTopics(
+      this.kafka,
+      [topic, debeziumTopicOf(aggregateType)].map((each) => ({
         topic: each,
         numPartitions: partitions,
         configEntries,
       })),
-      waitForLeaders: true,
-    });
-    await admin.disconnect();
-    const url = `${this.stack.registryUrl}/subjects/${topic}-${eventType}/versions`;
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
-      body: JSON.stringify({ schema: JSON.stringify(eventSchema) }),
-    });
-    if (!response.ok) throw new Error(`the registry answered ${response.status}: ${await response.text()}`);
+    );
+    await registerSchema(this.stack.registryUrl, `${topic}-${eventType}`, eventSchema);
     return aggregateType;
   }
 

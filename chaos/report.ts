@@ -1,4 +1,5 @@
 /** What a run found, as a table for people. */
+import { percentile } from '../harness/percentile.ts';
 import { type Producer, producers } from './fault.ts';
 import type { Outcome, RunResult } from './run.ts';
 
@@ -21,7 +22,7 @@ export function summarise(outcomes: readonly Outcome[]): Row[] {
       return {
         fault,
         times: group.length,
-        p50Ms: times[Math.floor((times.length - 1) / 2)] ?? null,
+        p50Ms: times.length === 0 ? null : percentile(times, 0.5),
         maxMs: times.at(-1) ?? null,
         haltedWith: [...new Set(group.flatMap(({ haltedWith }) => haltedWith ?? []))].join(', '),
         broken: [

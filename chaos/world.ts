@@ -6,7 +6,10 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { CommittedReader } from '../harness/committed-reader.ts';
+import { dropDatabase, withClient } from '../harness/database.ts';
+import { createTopics } from '../harness/kafka.ts';
 import { Random } from '../harness/random.ts';
+import { registerSchema } from '../harness/registry.ts';
 import { RelayCrew, type RelayVariation } from '../harness/relay-crew.ts';
 import { type Settings, settingsEnv } from '../harness/relay-process.ts';
 import { waitFor } from '../harness/wait.ts';
@@ -80,7 +83,7 @@ export class World implements AsyncDisposable {
     const name = `chaos_${randomBytes(4).toString('hex')}`;
     const topics = { topic: name, progressTopic: `${name}.progress` };
     await createDatabase(servers, name);
-    await createTopic(servers, name);
+    await createTopics(servers.kafkaClient, [{ topic: name, numPartitions: partitions }]);
     const urls = servers.databaseUrls(name);
     const pool = new pg.Pool({ connectionString: urls.direct, connectionTimeoutMillis: 2_000, max: 3 });
     pool.on('error', () => {}); // a server that a fault ends; the next query says so
@@ -116,7 +119,10 @@ export class World implements AsyncDisposable {
       ledger,
       random,
       async registerSchema(type, schema) {
-        ledger.knowSchema(await register(servers, `${topics.topic}-${type}`, schema), schema);
+        ledger.knowSchema(
+          await registerSchema(servers.registry.url, `${topics.topic}-${type}`, schema),
+          schema,
+        );
       },
       pause: (ms) => delay(ms),
       untilCaughtUp: (timeoutMs) => untilCaughtUp(ledger, relays, timeoutMs),
@@ -145,7 +151,7 @@ export class World implements AsyncDisposable {
     await this.#sampling;
     await pool.end();
     // Where the server does not come back any more, the run ends and takes its data with it.
-    await dropDatabase(servers, databaseName).catch(() => {});
+    await dropDatabase(servers.databaseUrls('postgres').direct, databaseName).catch(() => {});
   }
 
   /** I6, and the dead letters: as the database tells them, often. */
@@ -223,8 +229,8 @@ function environmentOf(slot: string, topics: { topic: string; progressTopic: str
 const templateName = 'chaos_template';
 
 /** Copied from a migrated one, which is made once. */
-async function createDatabase(servers: Servers, name: string): Promise<void> {
-  await asSuperuser(servers, async (client) => {
+function createDatabase(servers: Servers, name: string): Promise<void> {
+  return withClient(servers.databaseUrls('postgres').direct, async (client) => {
     const { rowCount } = await client.query('select from pg_database where datname = $1', [templateName]);
     if (rowCount === 0) {
       await client.query(`create database ${templateName}`);
@@ -232,68 +238,4 @@ async function createDatabase(servers: Servers, name: string): Promise<void> {
     }
     await client.query(`create database ${name} template ${templateName}`);
   });
-}
-
-async function dropDatabase(servers: Servers, name: string): Promise<void> {
-  const ofDatabase = 'from pg_replication_slots where database = $1';
-  await asSuperuser(servers, (client) =>
-    waitFor(
-      async () => {
-        try {
-          await client.query(`select pg_terminate_backend(active_pid) ${ofDatabase} and active`, [name]);
-          for (const { gid } of (
-            await client.query<{ gid: string }>('select gid from pg_prepared_xacts where database = $1', [
-              name,
-            ])
-          ).rows)
-            await client.query(`rollback prepared '${gid}'`).catch(() => {});
-          await client.query(`select pg_drop_replication_slot(slot_name) ${ofDatabase}`, [name]);
-          await client.query(`drop database if exists ${name} with (force)`);
-          return true;
-        } catch {
-          return false; // a walsender needs an instant to let go of its slot
-        }
-      },
-      `dropping ${name}`,
-      15_000,
-    ),
-  );
-}
-
-async function asSuperuser(servers: Servers, work: (client: pg.Client) => Promise<unknown>): Promise<void> {
-  const client = new pg.Client({ connectionString: servers.databaseUrls('postgres').direct });
-  client.on('error', () => {}); // the query under way, or the next one, fails
-  await client.connect();
-  try {
-    await work(client);
-  } finally {
-    await client.end();
-  }
-}
-
-async function createTopic({ kafkaClient }: Servers, topic: string): Promise<void> {
-  const admin = kafkaClient.admin();
-  await admin.connect();
-  try {
-    await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: partitions }] });
-    // A broker that has just started may not know of it yet, which the client takes for a failure.
-    const isLed = async () => {
-      const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-      return topics[0]!.partitions.every(({ leader }) => leader >= 0);
-    };
-    await waitFor(() => isLed().catch(() => false), 'the topic', startWithinMs);
-  } finally {
-    await admin.disconnect();
-  }
-}
-
-async function register({ registry }: Servers, subject: string, schema: object): Promise<number> {
-  const response = await fetch(`${registry.url}/subjects/${subject}/versions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
-    body: JSON.stringify({ schema: JSON.stringify(schema) }),
-  });
-  if (!response.ok) throw new Error(`the registry answered ${response.status}: ${await response.text()}`);
-  const { id } = (await response.json()) as { id: number };
-  return id;
 }

@@ -1,9 +1,11 @@
 /** The course of the demo: servers, relay, consumer and order service up; load; wait for the rest; verdict; all down. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Kafka, logLevel } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import pg from 'pg';
+import { createTopics, kafkaClient, withAdmin } from '../harness/kafka.ts';
 import { Random } from '../harness/random.ts';
+import type { TopicReader } from '../harness/topic-reader.ts';
 import { extendToHighWatermarks } from '../relay/audit/high-watermarks.ts';
 import { stableRanges } from '../relay/audit/read-topics.ts';
 import { type Config, configSchema } from '../relay/config/schema.ts';
@@ -107,7 +109,7 @@ class Demo {
     this.#outlet = outlet;
     this.#interrupted = interrupted;
     this.#stack = stack;
-    this.#kafka = new Kafka({ clientId: 'demo', brokers: stack.brokers, logLevel: logLevel.NOTHING });
+    this.#kafka = kafkaClient(stack.brokers, 'demo');
     this.#config = configSchema.parse({
       database: { url: stack.databaseUrl },
       kafka: { brokers: stack.brokers },
@@ -121,8 +123,8 @@ class Demo {
     const { view, onSummary } = this.#outlet;
     await using ending = new AsyncDisposableStack();
     await this.#prepare();
-    const follower = this.#follower();
-    ending.defer(() => follower.stop());
+    const { reader } = this.#follower();
+    ending.defer(() => reader.stop());
     const relay = await DemoRelay.prepare(this.#stack);
     ending.defer(() => relay.end());
     const bookkeeping = new pg.Pool({ connectionString: this.#stack.databaseUrl, max: 1 });
@@ -132,7 +134,7 @@ class Demo {
     let error: string | undefined;
     const stopTicking = this.#tick(relay, bookkeeping);
     try {
-      await this.#play(relay, follower, bookkeeping);
+      await this.#play(relay, reader, bookkeeping);
     } catch (failure) {
       error = failure instanceof Error ? failure.message : String(failure);
     } finally {
@@ -156,14 +158,10 @@ class Demo {
     for (const { subject, schemaText } of files) await registry.register(subject, schemaText);
     this.#outlet.view.note(`registered ${files.length} schemas`);
 
-    const admin = this.#kafka.admin();
-    await admin.connect();
-    try {
-      const created = topics.map((topic) => ({ topic, numPartitions: partitionCount }));
-      await admin.createTopics({ topics: created, waitForLeaders: true });
-    } finally {
-      await admin.disconnect();
-    }
+    await createTopics(
+      this.#kafka,
+      topics.map((topic) => ({ topic, numPartitions: partitionCount })),
+    );
     this.#outlet.view.note(`created ${topics.length} topics of ${partitionCount} partitions`);
   }
 
@@ -186,12 +184,12 @@ class Demo {
     });
   }
 
-  async #play(relay: DemoRelay, follower: Follower, bookkeeping: pg.Pool): Promise<void> {
+  async #play(relay: DemoRelay, consumer: TopicReader, bookkeeping: pg.Pool): Promise<void> {
     const { view } = this.#outlet;
     view.note('starting the relay and the consumer');
     relay.start();
-    await Promise.all([follower.start(), relay.untilStreaming(this.#interrupted)]);
-    const failed = Promise.race([relay.failed, follower.failed]);
+    await Promise.all([consumer.start(), relay.untilStreaming(this.#interrupted)]);
+    const failed = Promise.race([relay.failed, consumer.failed]);
     failed.catch(() => {}); // until it is raced below
     await this.#load(relay, failed);
     this.#phase = 'waiting for the rest';
@@ -206,7 +204,7 @@ class Demo {
     }
     // Whatever came late, and came twice, is before these ends.
     this.#phase = 'reading to the end of the topics';
-    await follower.readTo(await this.#topicEnds(), endOfTopicsWithinMs);
+    await consumer.readTo(await this.#topicEnds(), endOfTopicsWithinMs);
     await this.#readDeadLetters(bookkeeping);
   }
 
@@ -265,15 +263,10 @@ class Demo {
     this.#ledger.deadLettersAre(rows.map(({ event_id }) => event_id));
   }
 
-  async #topicEnds() {
-    const admin = this.#kafka.admin();
-    await admin.connect();
-    try {
-      const ranges = await stableRanges(admin, topics);
-      return await extendToHighWatermarks(this.#kafka, ranges, endOfTopicsWithinMs);
-    } finally {
-      await admin.disconnect();
-    }
+  #topicEnds() {
+    return withAdmin(this.#kafka, async (admin) =>
+      extendToHighWatermarks(this.#kafka, await stableRanges(admin, topics), endOfTopicsWithinMs),
+    );
   }
 
   /** Shows what happens until the returned function is called. */

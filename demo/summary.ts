@@ -1,7 +1,8 @@
 /** The result of a run: the figures, and how they are shown. Pure. */
 import { styleText } from 'node:util';
+import { percentile } from '../harness/percentile.ts';
 import type { Evolved } from './evolution.ts';
-import { isClean, percentile, type Verdict } from './ledger.ts';
+import { isClean, type Verdict } from './ledger.ts';
 
 /** Keys in this order are the JSON object that `--json` prints. */
 export type Summary = {

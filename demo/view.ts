@@ -1,7 +1,7 @@
 /** What is shown while the demo runs: a picture that moves on a terminal, a line now and then elsewhere. */
 import { styleText } from 'node:util';
 import { createLogUpdate } from 'log-update';
-import { percentile } from './ledger.ts';
+import { percentile } from '../harness/percentile.ts';
 import { count, milliseconds } from './summary.ts';
 
 export type Snapshot = {

@@ -6,10 +6,14 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Kafka, logLevel } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import pg from 'pg';
+import { createTopics, kafkaClient, withAdmin } from '../harness/kafka.ts';
+import { percentile } from '../harness/percentile.ts';
 import { Random } from '../harness/random.ts';
+import { registerSchema } from '../harness/registry.ts';
 import { describeExit, RelayProcess, relayEnv } from '../harness/relay-process.ts';
+import { TopicReader } from '../harness/topic-reader.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { type Cell, type HostileRow, hostileRows, type Names, type Role, roles } from './rows.ts';
 
@@ -102,11 +106,7 @@ class Run {
     this.#options = options;
     this.#random = new Random(options.seed);
     this.#pool = new pg.Pool({ connectionString: options.databaseUrl, max: 2 });
-    this.#kafka = new Kafka({
-      clientId: this.#name,
-      brokers: [...options.brokers],
-      logLevel: logLevel.NOTHING,
-    });
+    this.#kafka = kafkaClient(options.brokers, this.#name);
   }
 
   async start(): Promise<void> {
@@ -117,7 +117,7 @@ class Run {
       payload text, headers text, created_at timestamptz)`);
     await this.#pool.query(`alter publication outbox_relay add table public.${name}`);
     await this.#createTopics();
-    await this.#register(registryUrl);
+    await registerSchema(registryUrl, `${name}-${this.#names.type}`, schema);
     await this.#follow();
     const env = relayEnv(this.#options, {
       SLOT: name,
@@ -175,7 +175,7 @@ class Run {
       byCode,
       kinds: new Set([...this.#sent.values()].map(({ kind }) => kind)).size,
       slowestMs: Math.round(latencies.at(-1) ?? 0),
-      medianMs: Math.round(latencies[latencies.length >> 1] ?? 0),
+      medianMs: Math.round(percentile(latencies, 0.5)),
       peakMb: Math.round(peakMb),
       seconds: Math.round((performance.now() - startMs) / 1000),
       breaches: this.#breaches,
@@ -305,48 +305,34 @@ class Run {
   }
 
   async #createTopics(): Promise<void> {
-    const admin = this.#kafka.admin();
-    await admin.connect();
     const topics = [this.#name, `${this.#name}.letters`];
-    await admin.createTopics({ topics: topics.map((topic) => ({ topic, numPartitions: 1 })) });
-    this.#ending.push(async () => {
-      await admin.deleteTopics({ topics: [...topics, `${this.#name}.progress`] }).catch(() => {});
-      await admin.disconnect();
-    });
-  }
-
-  async #register(registryUrl: string): Promise<void> {
-    const subject = `${this.#name}-${this.#names.type}`;
-    const answer = await fetch(`${registryUrl}/subjects/${subject}/versions`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
-      body: JSON.stringify({ schema: JSON.stringify(schema) }),
-    });
-    if (!answer.ok) throw new Error(`the registry answered ${answer.status}`);
+    await createTopics(
+      this.#kafka,
+      topics.map((topic) => ({ topic, numPartitions: 1 })),
+    );
+    this.#ending.push(() =>
+      withAdmin(this.#kafka, (admin) =>
+        admin.deleteTopics({ topics: [...topics, `${this.#name}.progress`] }),
+      ),
+    );
   }
 
   async #follow(): Promise<void> {
-    const consumer = this.#kafka.consumer({
-      groupId: this.#name,
-      maxWaitTimeInMs: 50,
-      readUncommitted: false,
-    });
-    await consumer.connect();
-    await consumer.subscribe({ topics: [this.#name, `${this.#name}.letters`], fromBeginning: true });
-    await consumer.run({
-      autoCommit: false,
-      eachMessage: async ({ topic, message }) => {
-        if (topic !== this.#name) {
-          this.#copies += 1;
-          this.#wake();
-          return;
-        }
-        const id = String(message.headers?.id ?? '');
-        const before = this.#arrived.get(id);
-        this.#arrived.set(id, { count: (before?.count ?? 0) + 1, atMs: before?.atMs ?? performance.now() });
+    const reader = new TopicReader({
+      kafka: this.#kafka,
+      topics: [this.#name, `${this.#name}.letters`],
+      onRecord: (topic, _partition, { headers }) => {
+        if (topic === this.#name) this.#arrive(String(headers?.id ?? ''));
+        else this.#copies += 1;
         this.#wake();
       },
     });
-    this.#ending.unshift(() => consumer.disconnect());
+    await reader.start();
+    this.#ending.unshift(() => reader.stop());
+  }
+
+  #arrive(id: string): void {
+    const before = this.#arrived.get(id);
+    this.#arrived.set(id, { count: (before?.count ?? 0) + 1, atMs: before?.atMs ?? performance.now() });
   }
 }

@@ -1,5 +1,6 @@
 /** Brokers die, freeze and come back; topics, rights and limits change under the relay. */
-import kafkajs, { type Admin } from 'kafkajs';
+import kafkajs from 'kafkajs';
+import { withAdmin } from '../../harness/kafka.ts';
 import { waitFor } from '../../harness/wait.ts';
 import type { KafkaNode } from '../../stack/kafka.ts';
 import type { Arena, Fault } from '../fault.ts';
@@ -172,7 +173,7 @@ export const kafkaFaults: readonly Fault[] = [
     isShort: true,
     async inject(arena) {
       const { load, topic } = arena;
-      await asAdmin(arena, (admin) =>
+      await withAdmin(arena.servers.kafkaClient, (admin) =>
         admin.alterConfigs({
           validateOnly: false,
           resources: [
@@ -200,7 +201,7 @@ export const kafkaFaults: readonly Fault[] = [
       await untilCaughtUp(20_000);
       await load.pause();
       await waitFor(() => arena.ledger.awaited.size === 0, 'all to be published', 20_000);
-      await asAdmin(arena, async (admin) => {
+      await withAdmin(arena.servers.kafkaClient, async (admin) => {
         await admin.deleteTopics({ topics: [topic] });
         load.resume();
         await arena.pause(1_000);
@@ -220,7 +221,9 @@ export const kafkaFaults: readonly Fault[] = [
       await load.pause();
       await waitFor(() => ledger.awaited.size === 0 && ledger.isProgressSeen, 'all to be read', 20_000);
       ledger.watchSlot(false);
-      await asAdmin(arena, (admin) => admin.deleteTopics({ topics: [arena.progressTopic] }));
+      await withAdmin(arena.servers.kafkaClient, (admin) =>
+        admin.deleteTopics({ topics: [arena.progressTopic] }),
+      );
       load.resume();
     },
   },
@@ -236,12 +239,12 @@ export const kafkaFaults: readonly Fault[] = [
       about: 'an ACL denies it; when it is gone, the relay is started again',
       expect: { haltsWith: ['KAFKA_UNAUTHORIZED'] },
       async inject(arena) {
-        await asAdmin(arena, (admin) =>
+        await withAdmin(arena.servers.kafkaClient, (admin) =>
           admin.createAcls({ acl: denials(arena).filter((acl) => acl.resourceType === resourceType) }),
         );
       },
       async repair(arena) {
-        await asAdmin(arena, (admin) =>
+        await withAdmin(arena.servers.kafkaClient, (admin) =>
           admin.deleteAcls({
             filters: denials(arena).filter((acl) => acl.resourceType === resourceType),
           }),
@@ -278,14 +281,4 @@ function denials({ topic, transactionalId }: Arena) {
     { ...common, resourceType: AclResourceTypes.TOPIC, resourceName: topic },
     { ...common, resourceType: AclResourceTypes.TRANSACTIONAL_ID, resourceName: transactionalId },
   ];
-}
-
-async function asAdmin({ servers }: Arena, work: (admin: Admin) => Promise<unknown>): Promise<void> {
-  const admin = servers.kafkaClient.admin();
-  await admin.connect();
-  try {
-    await work(admin);
-  } finally {
-    await admin.disconnect();
-  }
 }

@@ -85,7 +85,8 @@ export const relayFaults: readonly Fault[] = [
     async inject({ relays, random, pause }) {
       for (let times = 0; times < 3; times++) {
         await pause(random.integer(0, 1_200));
-        await random.pick(relays.all)?.kill();
+        const { all } = relays;
+        if (all.length > 0) await random.pick(all).kill();
       }
     },
   },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isClean, Ledger, percentile, type Receipt, type WrittenEvent } from '../../demo/ledger.ts';
+import { isClean, Ledger, type Receipt, type WrittenEvent } from '../../demo/ledger.ts';
 
 const event = (id: string, sequence: number, change: Partial<WrittenEvent> = {}): WrittenEvent => ({
   id,
@@ -126,11 +126,4 @@ test('latency counts from the answer to COMMIT, and from 0 where the consumer wa
   ledger.committed([event('fast', 1), event('slow', 2)], 5);
   ledger.received(receipt('slow', { atMs: 12 }));
   expect(ledger.latenciesMs).toEqual([0, 7]);
-});
-
-test('a percentile is the smallest value that is at least as large as the share asked for', () => {
-  const values = Array.from({ length: 100 }, (_, index) => index + 1);
-  expect([0.5, 0.95, 0.99, 1].map((share) => percentile(values, share))).toEqual([50, 95, 99, 100]);
-  expect(percentile([7], 0.5)).toBe(7);
-  expect(percentile([], 0.5)).toBe(0);
 });

@@ -1,6 +1,8 @@
 /** Owns a test's own view of Kafka: topics nobody else uses, and a `read_committed` reader apart from the relay. */
-import { type Admin, type IHeaders, type ITopicConfig, Kafka, logLevel } from 'kafkajs';
+import type { Admin, IHeaders, ITopicConfig, Kafka } from 'kafkajs';
 import { vi } from 'vitest';
+import * as harness from '../../harness/kafka.ts';
+import { TopicReader } from '../../harness/topic-reader.ts';
 import { ensureProgressTopic } from '../../relay/publish/progress-topic.ts';
 import { type EndTxnAnswer, protocolError, Wire } from '../../relay/publish/wire/kafkajs-wire.ts';
 import { servers } from './servers.ts';
@@ -31,11 +33,7 @@ export type ReadOptions = {
 
 /** A client of the shared brokers, or of others, that logs nothing. */
 export async function kafkaClient(brokers?: readonly string[]): Promise<Kafka> {
-  return new Kafka({
-    clientId: 'test',
-    brokers: [...(brokers ?? (await servers()).brokers)],
-    logLevel: logLevel.NOTHING,
-  });
+  return harness.kafkaClient(brokers ?? (await servers()).brokers, 'test');
 }
 
 /** Runs `work` with an admin connection and closes it. */
@@ -43,13 +41,7 @@ export async function withAdmin<T>(
   work: (admin: Admin) => Promise<T>,
   brokers?: readonly string[],
 ): Promise<T> {
-  const admin = (await kafkaClient(brokers)).admin();
-  await admin.connect();
-  try {
-    return await work(admin);
-  } finally {
-    await admin.disconnect();
-  }
+  return harness.withAdmin(await kafkaClient(brokers), work);
 }
 
 /** Creates a topic of a unique name that starts with `name`, and returns that name. */
@@ -63,32 +55,19 @@ export async function createTopic(
   return topic;
 }
 
-/**
- * Creates topics that may be written to at once. Where a broker does not know of them yet, kafkajs's `waitForLeaders`
- * gives up.
- */
+/** Creates topics that may be written to at once. */
 export async function createTopics(
   topics: readonly ITopicConfig[],
   brokers?: readonly string[],
 ): Promise<void> {
-  await withAdmin((admin) => admin.createTopics({ topics: [...topics], waitForLeaders: false }), brokers);
-  for (const { topic } of topics) await untilLed(topic, brokers);
-}
-
-/**
- * The metadata names the leader of a new partition before that leader, under load, knows of it: this asks the leader until
- * it answers.
- */
-async function untilLed(topic: string, brokers?: readonly string[]): Promise<void> {
-  const ask = () => withAdmin((admin) => admin.fetchTopicOffsets(topic), brokers);
-  await vi.waitFor(ask, { timeout: 30_000, interval: 100 });
+  await harness.createTopics(await kafkaClient(brokers), topics);
 }
 
 /** The progress topic of a slot, as a relay makes it; for whoever writes to it without a relay's patience. */
 export async function createProgressTopic(topic: string, brokers?: readonly string[]): Promise<void> {
   const ensure = () => withAdmin((admin) => ensureProgressTopic(admin, topic), brokers);
   await vi.waitFor(ensure, { timeout: 30_000, interval: 100 });
-  await untilLed(topic, brokers);
+  await harness.untilLed(await kafkaClient(brokers), topic);
 }
 
 /**
@@ -97,17 +76,26 @@ export async function createProgressTopic(topic: string, brokers?: readonly stri
  */
 export async function readTopics(options: ReadOptions): Promise<ReadRecord[]> {
   const { topics, until, timeoutMs = 30_000 } = options;
-  const client = await kafkaClient(options.brokers);
-  const consumer = client.consumer({
-    groupId: unique('reader'),
-    readUncommitted: false,
-    maxWaitTimeInMs: 50,
-  });
   const records: ReadRecord[] = [];
   let complete = until(records);
+  if (complete) return records;
   const end = Promise.withResolvers<void>();
-  consumer.on(consumer.events.CRASH, ({ payload }) => {
-    if (!payload.restart) end.reject(payload.error);
+  const reader = new TopicReader({
+    kafka: await kafkaClient(options.brokers),
+    topics,
+    onRecord: (topic, partition, { key, value, offset, headers }) => {
+      if (complete) return;
+      records.push({
+        topic,
+        partition,
+        offset: BigInt(offset),
+        key: key === null ? null : key.toString('utf8'),
+        value,
+        headers: textHeaders(headers),
+      });
+      complete = until(records);
+      if (complete) end.resolve();
+    },
   });
   const timer = setTimeout(() => {
     const counts = topics.map(
@@ -115,33 +103,14 @@ export async function readTopics(options: ReadOptions): Promise<ReadRecord[]> {
     );
     end.reject(new Error(`not complete after ${timeoutMs} ms; records read of ${counts.join(', ')}`));
   }, timeoutMs);
+  end.promise.catch(() => {}); // it may time out while the reader starts
   try {
-    if (complete) return records;
-    await consumer.connect();
-    await consumer.subscribe({ topics: [...topics], fromBeginning: true });
-    await consumer.run({
-      autoCommit: false,
-      async eachMessage({ topic, partition, message }) {
-        if (complete) return;
-        const { key, value, offset, headers } = message;
-        const text = key === null ? null : key.toString('utf8');
-        records.push({
-          topic,
-          partition,
-          offset: BigInt(offset),
-          key: text,
-          value,
-          headers: textHeaders(headers),
-        });
-        complete = until(records);
-        if (complete) end.resolve();
-      },
-    });
-    await end.promise;
+    await reader.start();
+    await Promise.race([end.promise, reader.failed]);
     return records;
   } finally {
     clearTimeout(timer);
-    await consumer.disconnect();
+    await reader.stop();
   }
 }
 

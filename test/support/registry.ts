@@ -1,26 +1,11 @@
-/** Owns a test's own view of the schema registry, apart from the relay's client. */
+/** Registers schemas in the registry of the tests. */
+import * as harness from '../../harness/registry.ts';
 import { servers } from './servers.ts';
 
-/**
- * Registers a schema and returns its id. @throws with the registry's answer when it refuses.
- * @param schemaType left out for Avro
- */
 export async function registerSchema(
   subject: string,
   schema: object | string,
   schemaType?: string,
 ): Promise<number> {
-  const { registryUrl } = await servers();
-  const response = await fetch(`${registryUrl}/subjects/${encodeURIComponent(subject)}/versions`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
-    body: JSON.stringify({
-      schema: typeof schema === 'string' ? schema : JSON.stringify(schema),
-      schemaType,
-    }),
-  });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`the registry answered ${response.status}: ${text}`);
-  const { id }: { id: number } = JSON.parse(text);
-  return id;
+  return harness.registerSchema((await servers()).registryUrl, subject, schema, schemaType);
 }
