@@ -1,4 +1,4 @@
-/** What a fault is, for the files in `faults/`: one a class, each exporting a list. */
+/** What a fault is. Each file in `faults/` exports a list of them. */
 import type pg from 'pg';
 import type { Random } from '../harness/random.ts';
 import type { RelayCrew, RelayVariation } from '../harness/relay-crew.ts';
@@ -15,13 +15,13 @@ export type FaultClass = (typeof faultClasses)[number];
 export const producers = ['lean', 'kafkajs'] as const;
 export type Producer = (typeof producers)[number];
 
-/** Everything a fault may break, and look at. Writers, a consumer and one relay are at work when it is injected. */
+/** Everything a fault may break or inspect. Writers, a consumer and one relay are at work when it is injected. */
 export type Arena = {
   readonly servers: Servers;
-  /** Of this world; the relay has the same one by its proxy. Superuser. */
+  /** Of this world, as a superuser; the relay reaches the same database through its proxy. */
   readonly databaseUrl: string;
   readonly databaseName: string;
-  /** Direct, superuser; its queries fail while the server is away. */
+  /** As a superuser, not through a proxy; its queries fail while the server is down. */
   readonly pool: pg.Pool;
   readonly slot: string;
   readonly publication: string;
@@ -31,12 +31,12 @@ export type Arena = {
   readonly relays: RelayCrew;
   readonly load: Load;
   readonly ledger: Ledger;
-  /** Repeats itself with the seed. */
+  /** Repeated by the seed. */
   readonly random: Random;
   /** Registers a schema for events of this type, for `load.event(key, { type })`. */
   registerSchema(type: string, schema: object): Promise<void>;
   pause(ms: number): Promise<void>;
-  /** Resolves when all that is acknowledged now, and something newer, was seen by the consumer or set aside. */
+  /** Resolves when all that is acknowledged now, and something newer, is seen by the consumer or dead-lettered. */
   untilCaughtUp(timeoutMs: number): Promise<void>;
 };
 
@@ -46,24 +46,24 @@ export type Fault = {
   readonly class: FaultClass;
   /** What happens, in one sentence. */
   readonly about: string;
-  /** Catches up by itself, or halts with one of these codes (and must not halt otherwise). */
+  /** The relay catches up by itself, or halts with one of these codes; it must not halt otherwise. */
   readonly expect: 'recovers' | { readonly haltsWith: readonly ErrorCode[] };
-  /** Resolves when the fault is over: from then on the time to recover counts. Undoes what would not pass by itself. */
+  /** Resolves when the fault is over: the time to recover counts from then on. Undoes what would not pass by itself. */
   inject(arena: Arena): Promise<void>;
-  /** After a halt that was expected: removes the cause; the relay is then started again and must catch up. */
+  /** After an expected halt: removes the cause. The relay is then started again and must catch up. */
   readonly repair?: (arena: Arena) => Promise<void>;
-  /** A world of its own, with these settings of the relay; for faults that leave something behind. */
+  /** Needs a world of its own, with these settings of the relay: for faults that leave something behind. */
   readonly world?: Settings;
   /** How the first relay of its own world is started, before anything is written. */
   readonly firstRelay?: RelayVariation;
   /** Good events may become dead letters; it needs a world of its own, where they stay. */
-  readonly maySetAside?: boolean;
-  /** Time to recover, where it is not 10 s. */
+  readonly mayDeadLetter?: boolean;
+  /** Time limit to recover, where it is not 10 s. */
   readonly withinMs?: number;
   /** Only where the relays publish with this producer. */
   readonly producer?: Producer;
   /** Part of the short form. */
   readonly isShort?: boolean;
-  /** Never at the same time as another; so are all that halt or have a world of their own. */
+  /** Never paired with another; nor are those that halt or have a world of their own. */
   readonly isAlone?: boolean;
 };

@@ -1,10 +1,11 @@
 /**
- * The books of a world: what its writers committed, what a concurrent consumer saw, what the progress said, and how far
- * Postgres was told that it may forget. Breaches are noted the moment they show (I2, I3, I7) or at a check (the others).
+ * The ledger of a world: what its writers committed, what a concurrent consumer saw, what the progress recorded, and what
+ * was acknowledged to Postgres. Breaches of I2, I3 and I7 are recorded at once, the others at the next check.
  *
  * I1 published = committed - dead letters. I2 each id once. I3 order per key. I4 a Postgres transaction in one Kafka
  * transaction, or in a declared split. I5 progress = what is published, at every progress. I6 confirmed_flush never
- * passes the committed progress: neither when looked at, nor in what the relay tells Postgres, which the wire shows. I7 I2 and I3 at every moment. I8 caught up in time. I9 each dead letter exactly once.
+ * passes the committed progress, neither in samples of the slot nor in what the relay sends to Postgres. I7 I2 and I3 at
+ * every moment. I8 caught up in time. I9 each dead letter exactly once.
  */
 import avsc from 'avsc';
 import type { CommittedRecord } from '../harness/committed-reader.ts';
@@ -16,11 +17,11 @@ export type Breach = { readonly invariant: Invariant; readonly detail: string };
 
 export type WrittenEvent = {
   readonly id: string;
-  /** It can never be published, and must become a dead letter. */
+  /** Can never be published, and must become a dead letter. */
   readonly isPoison: boolean;
 };
 
-/** A position as it is compared: commit LSN, ordinal. */
+/** A position, to be compared: commit LSN, ordinal. */
 type Place = readonly [bigint, number];
 
 type SeenEvent = {
@@ -48,7 +49,7 @@ export type DeadLetter = {
   readonly releasedLsn: bigint | null;
 };
 
-/** Not published, and nobody wants it otherwise. */
+/** Not published, and not to be published. */
 const isAside = ({ status }: DeadLetter): boolean => status === 'open' || status === 'discarded';
 
 export type Wire = {
@@ -66,10 +67,10 @@ export class Ledger {
   /** Acknowledged by Postgres, not seen in Kafka, not poison. */
   readonly #awaited = new Set<string>();
   readonly #deadLetters = new Set<string>();
-  /** Committed, and gone with the state of the database that they belonged to. */
+  /** Committed, then lost when the database was rewound. */
   readonly #lost = new Set<string>();
   readonly #progress: SeenProgress[] = [];
-  /** What came since the last check. */
+  /** Seen since the last check. */
   #unchecked: SeenEvent[] = [];
   #checkedProgress = 0;
   readonly #intervalOf = new Map<string, number>();
@@ -107,7 +108,7 @@ export class Ledger {
     return this.#awaited;
   }
 
-  /** Returns what broke since the last call. */
+  /** Returns the breaches since the last call. */
   takeBreaches(): Breach[] {
     const breaches = this.#breaches;
     this.#breaches = [];
@@ -129,7 +130,7 @@ export class Ledger {
     for (const { id, isPoison } of events) if (!isPoison && !this.isSettled(id)) this.#awaited.add(id);
   }
 
-  /** As the table of dead letters shows them now. */
+  /** Takes the current content of the table of dead letters. */
   foundDeadLetters(letters: readonly DeadLetter[]): void {
     this.#deadLetters.clear();
     for (const letter of letters) {
@@ -140,7 +141,7 @@ export class Ledger {
     }
   }
 
-  /** The database was put back. @param before all that it held @param after what it still holds */
+  /** The database was rewound. @param before all that it held @param after what it still holds */
   rewound(before: readonly WrittenEvent[], after: readonly WrittenEvent[]): void {
     const kept = new Set(after.map(({ id }) => id));
     for (const { id } of before) {
@@ -150,7 +151,7 @@ export class Ledger {
     }
   }
 
-  /** From here on the slot is not the relay's doing, until it is again (I6). */
+  /** Whether the relay alone moves the slot from now on (I6). */
   watchSlot(isWatched: boolean): void {
     this.#isSlotWatched = isWatched;
     if (!isWatched) this.#mayBeCutOff ??= 'where declared';
@@ -166,7 +167,7 @@ export class Ledger {
     this.#mayBeCutOff = 'anywhere';
   }
 
-  /** Later events of a key may be published before anybody can know that an earlier one was never streamed (I7). */
+  /** Allows later events of a key before an earlier one that was never streamed (I7). */
   allowLate(): void {
     this.#isLateAllowed = true;
   }
@@ -181,7 +182,7 @@ export class Ledger {
     else this.#readProgressTopic(record);
   }
 
-  /** Claims, progress, and what commands write: all of it by the relay's own transactions. */
+  /** Claims, progress, and what commands write, all in transactions of the relay. */
   #readProgressTopic(record: CommittedRecord): void {
     const { producer, transaction } = record;
     const commits = this.#commits.get(producer) ?? { count: 0, last: undefined };
@@ -196,7 +197,7 @@ export class Ledger {
     const at = `${record.partition}@${record.offset}`;
     const place = parsePosition(position);
     if (place === undefined || record.key === null) {
-      this.#broke('I1', `a strange record at ${at}`);
+      this.#broke('I1', `a record without key or position at ${at}`);
       return;
     }
     const before = this.#seen.get(id);
@@ -207,7 +208,7 @@ export class Ledger {
     this.#checkOrder(record.key, Number(seq), position, at);
     this.#checkContent(record, at);
     const commit = this.#commitOf.get(tx);
-    // One that was resubmitted has a transaction of its own now.
+    // A resubmitted event has a transaction of its own.
     const mayMove = record.headers.poison !== undefined || (commit !== undefined && this.#isCutOff(commit));
     if (commit !== undefined && commit !== place.commitLsn && !mayMove)
       this.#broke('I4', `one transaction at two commit positions, ${at}`);
@@ -223,7 +224,7 @@ export class Ledger {
     this.#awaited.delete(id);
   }
 
-  /** Declared is what a progress ends within: the slot was lost before the other parts of it were published. */
+  /** A cut is declared if a progress ends within the transaction: the slot was lost before its other parts were published. */
   #isCutOff(commitLsn: bigint): boolean {
     if (this.#mayBeCutOff !== 'where declared') return this.#mayBeCutOff === 'anywhere';
     return this.#progress.some(({ frontier: [lsn, ordinal] }) => lsn === commitLsn && ordinal > 0);
@@ -231,7 +232,7 @@ export class Ledger {
 
   #checkOrder(key: string, seq: number, position: string, at: string): void {
     const last = this.#lastOfKey.get(key);
-    // What no stream brought is published behind what came after it, and at a position that says so.
+    // An event that no stream delivered is published behind later ones, at a position that says so.
     if (last !== undefined && this.#isLateAllowed && seq <= last.seq && position > last.position) return;
     if (last !== undefined && (seq <= last.seq || position <= last.position))
       this.#broke('I7', `${key} ${seq} (${position}) came after ${last.seq} (${last.position}), at ${at}`);
@@ -241,12 +242,12 @@ export class Ledger {
   #checkContent({ key, value, headers }: CommittedRecord, at: string): void {
     const type = value === null ? undefined : this.#types.get(value.readInt32BE(1));
     if (value === null || type === undefined) {
-      this.#broke('I1', `an unknown schema at ${at}`);
+      this.#broke('I1', `a record with an unknown schema at ${at}`);
       return;
     }
     const content = type.fromBuffer(value.subarray(5)) as { key?: string; seq?: number };
     if (content.key !== key || String(content.seq) !== headers.seq)
-      this.#broke('I1', `another content than was written, at ${at}`);
+      this.#broke('I1', `content differs from what was written, at ${at}`);
   }
 
   #readProgress({ value, producer }: CommittedRecord, commitNumber: number): void {
@@ -280,16 +281,16 @@ export class Ledger {
   }
 
   /**
-   * Compares everything, once nothing moves any more.
+   * Compares everything, once nothing is in flight.
    * @param rows what the table holds, the truth
    * @param isComplete whether all of it must have been published: not after a halt
-   * @param maySetAside whether good events may have become dead letters
+   * @param mayDeadLetter whether valid events may have become dead letters
    */
   check(options: {
     readonly rows: readonly WrittenEvent[];
     readonly letters: readonly DeadLetter[];
     readonly isComplete: boolean;
-    readonly maySetAside: boolean;
+    readonly mayDeadLetter: boolean;
   }): void {
     this.#checkSets(options);
     this.#checkTransactions(options.letters);
@@ -298,16 +299,16 @@ export class Ledger {
     if (this.#isSlotWatched) this.#mayBeCutOff = undefined;
   }
 
-  #checkSets({ rows, letters, isComplete, maySetAside }: Parameters<Ledger['check']>[0]): void {
+  #checkSets({ rows, letters, isComplete, mayDeadLetter }: Parameters<Ledger['check']>[0]): void {
     const written = new Set(rows.map(({ id }) => id));
     const poison = new Set(rows.filter(({ isPoison }) => isPoison).map(({ id }) => id));
     const open = letters.filter(isAside).map(({ eventId }) => eventId);
     const isOpen = new Set(open);
     if (isOpen.size !== open.length)
-      this.#broke('I9', `${open.length - isOpen.size} dead letters more than once`);
+      this.#broke('I9', `${open.length - isOpen.size} events are dead letters more than once`);
     this.#brokeAll(
       'I9',
-      'dead letters of nothing that was committed',
+      'dead letters of events that were never committed',
       open.filter((id) => !written.has(id)),
     );
     this.#brokeAll(
@@ -315,10 +316,10 @@ export class Ledger {
       'dead letters that are published',
       open.filter((id) => this.#seen.has(id)),
     );
-    if (!maySetAside)
+    if (!mayDeadLetter)
       this.#brokeAll(
         'I9',
-        'good events set aside',
+        'valid events dead-lettered',
         open.filter((id) => !poison.has(id)),
       );
     this.#brokeAll(
@@ -328,10 +329,10 @@ export class Ledger {
     );
     if (!isComplete) return;
     const missing = rows.map(({ id }) => id).filter((id) => !this.#seen.has(id) && !isOpen.has(id));
-    this.#brokeAll('I1', 'committed, but neither published nor set aside', missing);
+    this.#brokeAll('I1', 'committed, but neither published nor dead-lettered', missing);
   }
 
-  /** I4 and I5: every progress is the border of what its own Kafka transaction published. */
+  /** I4 and I5: every progress ends exactly where its own Kafka transaction ends. */
   #checkTransactions(letters: readonly DeadLetter[]): void {
     const releases = new Map(
       letters.flatMap(({ eventId, releasedLsn }) =>
@@ -340,7 +341,7 @@ export class Ledger {
     );
     const counts = new Map<number, number>();
     for (const { id, place, partition, transaction } of this.#unchecked) {
-      // What waited was published at the place of its release.
+      // A parked event was published at the position of its release.
       const released = releases.get(id);
       const interval = this.#findInterval(released === undefined ? place : [released, 0]);
       counts.set(interval, (counts.get(interval) ?? 0) + 1);
@@ -359,7 +360,7 @@ export class Ledger {
       const n = this.#checkedProgress;
       const claimed = this.#progress[n]!.eventCount - (this.#progress[n - 1]?.eventCount ?? 0);
       if (claimed !== (counts.get(n) ?? 0))
-        this.#broke('I5', `progress ${n} counts ${claimed} events, ${counts.get(n) ?? 0} are there`);
+        this.#broke('I5', `progress ${n} counts ${claimed} events, but ${counts.get(n) ?? 0} were published`);
       counts.delete(n);
     }
     for (const [interval, count] of counts)
@@ -378,7 +379,7 @@ export class Ledger {
     return low;
   }
 
-  /** The progress that allows for a confirmed position must have been begun before that was seen. */
+  /** The progress that covers a confirmed position must be older than the sample that showed it. */
   #checkConfirmed(): void {
     for (const { lsn, atMs } of this.#confirmed) {
       const covering = this.#progress.find(({ endLsn }) => endLsn >= lsn);
@@ -390,7 +391,7 @@ export class Ledger {
     this.#confirmed = this.#confirmed.slice(-1);
   }
 
-  /** Whatever the relay acknowledged, Kafka had confirmed before: to itself, or to the claim of a later session. */
+  /** The relay acknowledges only what Kafka confirmed before: to itself, or to the claim of a later session. */
   #checkAcknowledgements(): void {
     const acknowledgements = this.#unheeded;
     this.#acknowledgementsChecked += acknowledgements.length;
@@ -402,7 +403,7 @@ export class Ledger {
       }
       const knownMs = this.#knownMs(covering);
       if (knownMs === undefined)
-        this.#broke('I6', `${lsn} was acknowledged, and no answer to a commit allowed for it`);
+        this.#broke('I6', `${lsn} was acknowledged, but no commit that covers it was answered`);
       else if (knownMs > atMs)
         this.#broke(
           'I6',

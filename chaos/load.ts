@@ -1,7 +1,7 @@
 /**
- * The application: writers that commit transactions of several keys all the time, some of them large, some rolled back,
- * some with a savepoint rolled back, some with an event that can never be published. A writer that loses its connection
- * in a commit does not know its outcome; the table does.
+ * The application: writers that commit transactions over several keys without pause. Some are large, some are rolled back,
+ * some roll back to a savepoint, and some hold an event that can never be published. A writer that loses its connection
+ * during a commit does not know the outcome; the table does.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -46,7 +46,7 @@ export class Load {
     for (let writer = 0; writer < writers; writer++) this.#writing.push(this.#write(writer));
   }
 
-  /** Resolves when no transaction is under way any more. */
+  /** Resolves when no transaction is open. */
   async pause(): Promise<void> {
     this.#gate ??= Promise.withResolvers<void>();
     while (this.#busy > 0) await delay(5);
@@ -71,7 +71,7 @@ export class Load {
     return { id: randomUUID(), key, type, payload, isPoison, seq };
   }
 
-  /** One transaction of one's own, for faults. */
+  /** Commits one transaction of its own, for faults. */
   async commit(events: readonly OutboxEvent[]): Promise<void> {
     const client = await connect(this.#url);
     try {

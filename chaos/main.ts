@@ -1,4 +1,4 @@
-/** `npm run chaos`: breaks whatever can break, on real servers, and says which promise did not hold. */
+/** `npm run chaos`: injects faults on real servers and reports which invariants were broken. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
@@ -9,12 +9,12 @@ import { describeOutcome, describeTotals, document, textTable } from './report.t
 import { nameOf, runChaos } from './run.ts';
 
 const help = `
-Starts Postgres, three Kafka brokers and a schema registry, writes to an outbox without pause, follows the topics with a
-read_committed consumer, and breaks one thing after the other: the relay, the servers, the network between them, and two
-at the same time. After each it compares everything (invariants I1 to I9). Nothing is left behind but the logs of the
-relays in .cache/chaos.
+Starts Postgres, three Kafka brokers and a schema registry, writes to an outbox without pause, and follows the topics
+with a read_committed consumer. Then it injects one fault after another, some of them in pairs: into the relay, the
+servers and the network between them. After each fault it compares everything it wrote with everything it read
+(invariants I1 to I9). It leaves nothing behind but the logs of the relays in .cache/chaos.
 
-Exit codes: 0 every invariant held; 1 one did not, or a server could not be started; 64 wrong arguments
+Exit codes: 0 all invariants held; 1 an invariant was broken, or a server failed to start; 64 wrong arguments
 
 Examples:
   $ npm run chaos -- --list
@@ -38,25 +38,27 @@ type Arguments = {
 
 const command = new Command('npm run chaos --')
   .description(
-    'Breaks the relay and all around it, on real servers, and checks that no event is lost or doubled.',
+    'Injects faults into the relay and its real servers, and checks that no event is lost or duplicated.',
   )
-  .option('--minutes <number>', 'for how long', number(0.1, 10_000), 5)
+  .option('--minutes <number>', 'how long to run', number(0.1, 10_000), 5)
   .addOption(
-    new Option('--seed <number>', 'the same faults in the same order, and the same pairs')
+    new Option('--seed <number>', 'repeat the faults of another run in the same order')
       .argParser(number(0, 2 ** 32 - 1))
       .default(Math.floor(Math.random() * 2 ** 32), 'random'),
   )
-  .option('--faults <names>', `only these, by comma: ${faultClasses.join(', ')}, or parts of names`, (text) =>
-    text.split(','),
+  .option(
+    '--faults <names>',
+    `only these faults, separated by commas: ${faultClasses.join(', ')}, or parts of names`,
+    (text) => text.split(','),
   )
-  .option('--once', 'each fault once and none in pairs, however long it takes')
+  .option('--once', 'inject each fault once and none in pairs, however long that takes')
   .addOption(
-    new Option('--producer <name>', 'which of the two producers the relays publish with')
+    new Option('--producer <name>', 'the producer that the relays publish with')
       .choices(producers)
       .default('lean'),
   )
-  .option('--list', 'list the faults and end')
-  .option('--json <file>', 'save every outcome')
+  .option('--list', 'list the faults and exit')
+  .option('--json <file>', 'write every outcome to this file')
   .option('--docs', 'write the table of this producer to docs/evidence/chaos.md')
   .addHelpText('after', help)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : usageExitCode));
@@ -76,7 +78,7 @@ async function main(given: Arguments): Promise<number> {
         wanted.some((word) => fault.class === word.trim() || nameOf(fault).includes(word.trim())),
     );
   if (chosen.length === 0) {
-    process.stderr.write('error: no fault has such a name; --list shows them\n');
+    process.stderr.write('error: no fault matches; --list shows all names\n');
     return usageExitCode;
   }
   if (list === true) {
@@ -119,7 +121,7 @@ function untilSignalled(): AbortSignal {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.on(signal, () => {
       if (ending.signal.aborted) process.exit(130);
-      print('ending after this fault; once more ends at once');
+      print('stopping after this fault; press Ctrl-C again to stop now');
       ending.abort();
     });
   return ending.signal;

@@ -1,4 +1,4 @@
-/** What a run found, as a table for people. */
+/** The outcomes of a run, as tables and as text. */
 import { percentile } from '../harness/percentile.ts';
 import { type Producer, producers } from './fault.ts';
 import type { Outcome, RunResult } from './run.ts';
@@ -12,7 +12,7 @@ export type Row = {
   readonly broken: string;
 };
 
-/** By fault; pairs together, for there are too many kinds of them. */
+/** One row a fault; all pairs share a row, because there are too many kinds of them. */
 export function summarise(outcomes: readonly Outcome[]): Row[] {
   const groups = Map.groupBy(outcomes, ({ faults }) => (faults.length > 1 ? pairs : faults[0]!));
   return [...groups]
@@ -112,9 +112,7 @@ ${markdownTable(result.outcomes)}
 export function describeTotals({ outcomes, seed, calmMs, events, producer }: RunResult): string {
   const broken = outcomes.filter(({ breaches }) => breaches.length > 0).length;
   const verdict =
-    broken === 0
-      ? 'every invariant held'
-      : `${broken} of them broke an invariant or the time they were given`;
+    broken === 0 ? 'all invariants held' : `${broken} of them broke an invariant or missed their time limit`;
   return `${outcomes.length} faults (seed ${seed}), ${events} events by the producer \`${producer}\`: ${verdict}. A calm restart takes ${seconds(calmMs)} on this machine.`;
 }
 

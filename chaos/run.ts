@@ -1,6 +1,6 @@
 /**
- * A run: worlds, and in each a handful of faults one after another, each followed by a comparison of everything. What is
- * injected, in which order, and what is paired with what, follows from the seed; the instants are the machine's.
+ * A run: a sequence of worlds, and in each a handful of faults, each followed by a comparison of everything. The seed
+ * decides which faults are injected, in which order and in which pairs; the exact instants depend on the machine.
  */
 import { mkdirSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
@@ -17,11 +17,11 @@ import { readDeadLetters, readEvents, World } from './world.ts';
 export type Outcome = {
   /** One, or two at the same time; `class: name`. */
   readonly faults: readonly string[];
-  /** From the end of the fault until all was published; null when it was not to, or did not. */
+  /** From the end of the fault until everything was published; null where that was not expected or did not happen. */
   readonly recoveredMs: number | null;
   readonly haltedWith: string | null;
   readonly breaches: readonly Breach[];
-  /** Ends of a relay that were nobody's wish. */
+  /** Relays that ended unexpectedly. */
   readonly crashes: readonly string[];
   readonly tookMs: number;
   /** Log lines of the relays of that world. */
@@ -31,7 +31,7 @@ export type Outcome = {
 export type RunResult = {
   readonly seed: number;
   readonly outcomes: readonly Outcome[];
-  /** Kill to caught up, undisturbed, on this machine; the limits are stretched when it is slow. */
+  /** From a kill to caught up, with no other fault, on this machine; time limits are stretched when it is slow. */
   readonly calmMs: number;
   readonly events: number;
   /** `publish.producer` of its relays. */
@@ -43,7 +43,7 @@ export type RunOptions = {
   readonly seed: number;
   /** `publish.producer` of every relay; the default one where absent. */
   readonly producer?: Producer;
-  /** Goes on until then; without it, each fault is injected once, and none in pairs. */
+  /** How long to run; without it, each fault is injected once, and none in pairs. */
   readonly minutes?: number;
   readonly signal?: AbortSignal;
   readonly onOutcome?: (outcome: Outcome, count: number) => void;
@@ -54,18 +54,18 @@ export const nameOf = (fault: Fault): string => `${fault.class}: ${fault.name}`;
 
 /** I8. */
 const recoverWithinMs = 10_000;
-/** How long a stalled relay is watched before it is given up. */
+/** How long a stalled relay is watched before the run gives up. */
 const giveUpAfterMs = 60_000;
 const haltWithinMs = 20_000;
-/** What is behind may need long where the machine is busy, so this counts from the last news of it. */
+/** Catching up may take long on a busy machine, so this counts from the last event that arrived. */
 const settleWithinMs = 20_000;
-/** A world's table is read whole after each fault, so it must not grow for ever. */
+/** A world's table is read whole after each fault, so its size must be bounded. */
 const faultsPerWorld = 8;
-/** A calm restart takes no longer than this where the limits hold as they are. */
+/** On a machine where the time limits hold as they are, a calm restart takes no longer than this. */
 const calmRestartMs = 2_500;
 
 export async function runChaos(options: RunOptions): Promise<RunResult> {
-  options.onProgress?.('starting Postgres, three brokers and a registry');
+  options.onProgress?.('starting Postgres, three Kafka brokers and a schema registry');
   await using servers = await startServers();
   const run = new Run(options, servers);
   return await run.run();
@@ -113,7 +113,7 @@ class Run {
     };
   }
 
-  /** Each fault once, those that can share a world side by side; then a few pairs. */
+  /** Each fault once, in random order, with a few pairs in between. */
   #round(withPairs: boolean): (readonly Fault[])[] {
     const shuffled = this.#random.shuffled(this.#options.faults);
     const pairable = shuffled.filter(isPairable);
@@ -132,13 +132,13 @@ class Run {
     return this.#options.producer ?? 'lean';
   }
 
-  /** What this machine needs for a restart when nothing else is broken. */
+  /** How long a restart takes on this machine when nothing else is broken. */
   async #measureCalm(): Promise<void> {
     const { recoveredMs } = await this.#inject([calmRestart]);
     this.#calmMs = recoveredMs ?? 0;
   }
 
-  /** Limits are for a machine with time to spare: others that use it make them longer. */
+  /** Time limits assume an idle machine; a busy one stretches them. */
   get #stretch(): number {
     return Math.max(1, this.#calmMs / calmRestartMs, loadavg()[0]! / (2 * availableParallelism()));
   }
@@ -200,7 +200,7 @@ class Run {
 const calmRestart: Fault = {
   name: 'killed, to measure the machine',
   class: 'relay',
-  about: 'SIGKILL, and started again',
+  about: 'SIGKILL, then a restart',
   expect: 'recovers',
   inject: async ({ relays }) => void (await relays.replace({})),
 };
@@ -209,7 +209,7 @@ function isPairable({ expect, world, firstRelay, isAlone }: Fault): boolean {
   return expect === 'recovers' && world === undefined && firstRelay === undefined && isAlone !== true;
 }
 
-/** One injection, and the judgement of it. */
+/** One injection and its verdict. */
 class Trial {
   readonly #faults: readonly Fault[];
   readonly #stretch: number;
@@ -232,7 +232,7 @@ class Trial {
     };
   }
 
-  /** The trial could not be made, which counts as a stall. */
+  /** The fault could not be injected, which counts as a stall. */
   failed(error: unknown): void {
     this.#broke(error instanceof Error ? error.message : String(error));
   }
@@ -263,7 +263,7 @@ class Trial {
       return;
     }
     this.#recoveredMs = ms;
-    if (ms > limitMs) this.#broke(`caught up after ${Math.round(ms)} ms instead of ${Math.round(limitMs)}`);
+    if (ms > limitMs) this.#broke(`caught up after ${Math.round(ms)} ms, limit ${Math.round(limitMs)} ms`);
     await this.#compare(arena, true);
   }
 
@@ -274,7 +274,9 @@ class Trial {
     this.#haltedWith = relays.halted?.code ?? null;
     if (!codes.includes(this.#haltedWith ?? ''))
       this.#broke(
-        `halted with ${this.#haltedWith ?? 'nothing: it went on'} instead of ${codes.join(' or ')}`,
+        this.#haltedWith === null
+          ? `did not halt with ${codes.join(' or ')}`
+          : `halted with ${this.#haltedWith} instead of ${codes.join(' or ')}`,
       );
     await this.#compare(arena, false);
     if (fault.repair === undefined || relays.halted === undefined) return;
@@ -283,7 +285,7 @@ class Trial {
     await this.#recover(arena);
   }
 
-  /** Has the writers hold still, lets the consumer see the end, and compares. */
+  /** Pauses the writers, lets the consumer reach the end, and compares. */
   async #compare(arena: Arena, isComplete: boolean): Promise<void> {
     const { ledger, load } = arena;
     await load.pause();
@@ -296,8 +298,8 @@ class Trial {
       };
       await this.#settle(isSettled, () => ledger.seen);
       const letters = await readDeadLetters(arena);
-      const maySetAside = this.#faults.some((fault) => fault.maySetAside === true);
-      ledger.check({ rows, letters, isComplete, maySetAside });
+      const mayDeadLetter = this.#faults.some((fault) => fault.mayDeadLetter === true);
+      ledger.check({ rows, letters, isComplete, mayDeadLetter });
     } finally {
       load.resume();
     }

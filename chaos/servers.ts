@@ -1,7 +1,7 @@
 /**
- * The servers of a run, started once and used by every fault: Postgres, three Kafka brokers, a registry, and on each way
- * from the relay to them a proxy. Writers and checks do not go through those. The relay comes to Kafka by a listener of
- * its own, advertised at the proxies' ports, as the user `relay`, so that its rights can be taken away.
+ * The servers of a run, started once and used by every fault: Postgres, three Kafka brokers and a registry, each behind a
+ * proxy that only the relay uses; writers and checks bypass it. The relay connects to Kafka through a listener of its own,
+ * advertised at the proxies' ports, as the user `relay`, so that a fault can revoke its rights.
  */
 import { rm } from 'node:fs/promises';
 import { Kafka as KafkaClient, logLevel } from 'kafkajs';
@@ -16,13 +16,13 @@ import { type Registry, startRegistry } from '../stack/registry.ts';
 import { openRun } from '../stack/run.ts';
 import { Wiretap } from './wiretap.ts';
 
-/** The ways from the relay to its servers. */
+/** The proxies between the relay and its servers. */
 export type Network = {
   readonly postgres: TcpProxy;
   /** By node id. */
   readonly kafka: ReadonlyMap<number, TcpProxy>;
   readonly registry: RegistryGate;
-  /** What the relays say to Postgres, and Kafka to them. */
+  /** Records what the relays send to Postgres, and what Kafka answers. */
   readonly wiretap: Wiretap;
 };
 
@@ -31,15 +31,15 @@ export type Servers = AsyncDisposable & {
   readonly kafka: Kafka;
   readonly registry: Registry;
   readonly network: Network;
-  /** The way of writers and checks to Postgres: undisturbed, but can be led to another server. */
+  /** For writers and checks: never disturbed, but it can be switched to another server. */
   readonly postgresDoor: TcpProxy;
-  /** As a superuser, past the proxies. */
+  /** As a superuser, not through the proxies. */
   readonly kafkaClient: KafkaClient;
-  /** A database as the relay reaches it, and as everybody else does. */
+  /** The URL of a database for the relay, and for everything else. */
   databaseUrls(name: string): { readonly relay: string; readonly direct: string };
-  /** The relay, the writers and the checks find a copy of Postgres at its address, until `home`. */
+  /** Puts a copy of Postgres at its address, for all users, until `home`. */
   replacePostgres(copy: Postgres): void;
-  /** Ends copies that took the place of Postgres, and has it as it was before; at the end of a world. */
+  /** Ends the copies that took the place of Postgres, and restarts the original; at the end of a world. */
   home(): Promise<void>;
   /** Environment of a relay: addresses and credentials, without a database. */
   readonly relayEnv: Readonly<Record<string, string>>;
@@ -65,7 +65,7 @@ export async function startServers(onProgress?: (what: string) => void): Promise
       ways.set(id, { proxy: await TcpProxy.open(port, true), port });
     }
     const [postgres, kafka, registry] = await Promise.all([
-      // A power cut is not among the faults: what the process wrote survives it.
+      // No fault cuts the power, so what the process wrote survives.
       startPostgres({
         run,
         settings: {
@@ -117,7 +117,7 @@ const clusterSettings = {
   'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
   'super.users': 'User:ANONYMOUS',
   'allow.everyone.if.no.acl.found': true,
-  // Default a week: a producer that is idle for longer than this is forgotten.
+  // Kafka forgets a producer that is idle for longer; the default is a week.
   'transactional.id.expiration.ms': 8_000,
   'transaction.remove.expired.transaction.cleanup.interval.ms': 1_000,
 } as const;
@@ -208,7 +208,7 @@ function assemble({ postgres, kafka, registry, network, postgresDoor, end }: Par
   };
 }
 
-/** Nothing waits for them any more, and no WAL is kept for them. */
+/** Resets the settings that wait for standbys, and drops the slots that keep WAL for them. */
 async function forgetStandbys(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -223,7 +223,7 @@ async function forgetStandbys(url: string): Promise<void> {
   }
 }
 
-/** The principal of a relay in Kafka. */
+/** The Kafka principal of the relays. */
 export const relayPrincipal = `User:${user}`;
 
 async function askAny<T>(kafka: Kafka, ask: (connection: BrokerConnection) => Promise<T>): Promise<T> {
@@ -240,5 +240,5 @@ async function askAny<T>(kafka: Kafka, ask: (connection: BrokerConnection) => Pr
       failures.push(error);
     }
   }
-  throw new AggregateError(failures, 'no broker knows');
+  throw new AggregateError(failures, 'no broker answered');
 }

@@ -1,7 +1,7 @@
 /**
- * Listens, in the proxies, to what a relay tells Postgres to forget and to what Kafka has answered of its commits, in the
- * one order in which this process saw them pass. A look at the slot from outside comes now and then, and too late: a
- * relay that acknowledges a commit it has only asked for is found out here even if the commit then succeeds (I6).
+ * Records, in the proxies, what a relay acknowledges to Postgres and what Kafka answers to its commits, in the one order in
+ * which this process saw them pass. Samples of the slot are too coarse: this finds a relay that acknowledges a commit
+ * before Kafka has answered it, even if the commit then succeeds (I6).
  */
 import { producerName } from '../harness/kafka-wire.ts';
 import type { Ear } from '../harness/tcp-proxy.ts';
@@ -11,7 +11,7 @@ export type Commit = {
   readonly producer: string;
   /** When the EndTxn passed; `performance.now()`, as everything here. */
   readonly askedMs: number;
-  /** When Kafka's word that it is committed passed. */
+  /** When Kafka's answer that it is committed passed. */
   answeredMs: number | undefined;
 };
 
@@ -54,7 +54,7 @@ export class Wiretap {
 
   /** EndTxn, versions 0 to 2: transactional id, producer id, epoch, whether to commit. */
   #heardRequest(frame: Buffer, waiting: Map<number, Commit>): void {
-    // A later version is not understood here; the ledger then says that it knows nothing of a commit.
+    // Later versions are not understood; the ledger then reports that no commit was answered.
     if (frame.length < 14 || frame.readInt16BE(4) !== endTxn || frame.readInt16BE(6) > 2) return;
     const idAt = 14 + Math.max(0, frame.readInt16BE(12));
     const idBytes = frame.readInt16BE(idAt);
@@ -101,7 +101,7 @@ function listOf<Item>(lists: Map<string, Item[]>, name: string): Item[] {
   return list;
 }
 
-/** Cuts a stream into messages, and keeps only their beginnings: some are large, and all but a few of no interest. */
+/** Cuts a stream into messages and keeps only their beginnings, because some are large and few matter. */
 class Frames {
   readonly #headBytes: number;
   /** Postgres puts a type before the size, but not in the messages that begin a connection. */

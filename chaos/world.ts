@@ -1,6 +1,6 @@
 /**
- * A database, topics, a slot and a relay of their own, with writers, a consumer and a sampler at work; used by a handful
- * of faults after one another, and then thrown away.
+ * A world: a database, topics, a slot and a relay of its own, with writers, a consumer and a sampler at work. A handful of
+ * faults use it one after another; then it is dropped.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -31,7 +31,7 @@ export const itemSchema = {
   ],
 } as const;
 
-/** What is not the default: short periods, so that a fault is over in seconds, and limits that split transactions. */
+/** Where they differ from the defaults: short periods, so that a fault is over in seconds, and limits that split transactions. */
 export const relaySettings: Settings = {
   TOPICS_CREATE: 'false',
   HTTP_PORT: 0,
@@ -62,7 +62,7 @@ export type WorldOptions = {
 const partitions = 4;
 const sampleEveryMs = 50;
 const lettersEverySamples = 5;
-/** To be there, with a slot, before the first event. */
+/** Until the relay runs and its slot exists, before the first event. */
 const startWithinMs = 30_000;
 
 export class World implements AsyncDisposable {
@@ -86,7 +86,7 @@ export class World implements AsyncDisposable {
     await createTopics(servers.kafkaClient, [{ topic: name, numPartitions: partitions }]);
     const urls = servers.databaseUrls(name);
     const pool = new pg.Pool({ connectionString: urls.direct, connectionTimeoutMillis: 2_000, max: 3 });
-    pool.on('error', () => {}); // a server that a fault ends; the next query says so
+    pool.on('error', () => {}); // a fault ended the server; the next query fails
     const transactionalId = `outbox-relay.${name}`;
     const { wiretap } = servers.network;
     const ledger = new Ledger(topics.topic, name, {
@@ -150,11 +150,11 @@ export class World implements AsyncDisposable {
     await this.#reader.stop();
     await this.#sampling;
     await pool.end();
-    // Where the server does not come back any more, the run ends and takes its data with it.
+    // If the server never comes back, the run ends and removes its data.
     await dropDatabase(servers.databaseUrls('postgres').direct, databaseName).catch(() => {});
   }
 
-  /** I6, and the dead letters: as the database tells them, often. */
+  /** Samples I6 and the dead letters from the database. */
   async #sample(): Promise<void> {
     const { signal } = this.#ending;
     const { pool, slot, ledger } = this.arena;
@@ -168,7 +168,7 @@ export class World implements AsyncDisposable {
         if (lsn != null) ledger.foundConfirmed(parseLsn(lsn), Date.now());
         if (n % lettersEverySamples === 0) ledger.foundDeadLetters(await readDeadLetters(this.arena));
       } catch {
-        // The server is away, or the world is not migrated yet.
+        // The server is down, or the world is not migrated yet.
       }
       await delay(sampleEveryMs);
     }

@@ -1,7 +1,7 @@
 /**
- * A `read_committed` consumer that follows topics while their brokers die: one loop a broker, nothing kept but the next
- * offset of each partition. It hands over committed records in offset order, with the number of the Kafka transaction
- * they came in, counted from the markers.
+ * A `read_committed` consumer that follows topics while their brokers die: one loop per broker, no state but the next offset
+ * of each partition. It hands over committed records in offset order, with the number of the Kafka transaction they came
+ * in, counted by the markers.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -33,7 +33,7 @@ type Partition = {
   next: bigint;
   /** By producer id, how many of its transactions ended here. */
   readonly ended: Map<bigint, number>;
-  /** By offset, what was handed over: after a stale leader the same comes again, after a new topic another. */
+  /** By offset, what was handed over: a stale leader repeats records, a new topic brings others. */
   readonly handed: string[];
 };
 
@@ -70,7 +70,7 @@ export class CommittedReader {
     await Promise.all(this.#loops.values());
   }
 
-  /** Keeps the picture of who leads what, and a loop for each broker. */
+  /** Keeps the metadata up to date, and a loop for each broker. */
   async #run(): Promise<void> {
     while (!this.#isStopped) {
       await this.#refresh();
@@ -109,7 +109,7 @@ export class CommittedReader {
     }
   }
 
-  /** Until the broker fails; the next refresh begins anew. */
+  /** Until the broker fails; the next refresh starts it again. */
   async #follow(nodeId: number): Promise<void> {
     const address = this.#metadata.brokers.get(nodeId);
     if (address === undefined) return;
@@ -127,7 +127,7 @@ export class CommittedReader {
         }
       });
     } catch {
-      // Broken connections are what this is for.
+      // A broken connection is expected here.
     }
   }
 
@@ -143,7 +143,7 @@ export class CommittedReader {
 
   #accept({ topic, partition, errorCode, aborted, batches }: Fetched): void {
     const place = this.#partition(topic, partition);
-    // The topic was deleted and made again; or a leader that was frozen does not know yet that it was succeeded.
+    // The topic was deleted and recreated, or a frozen leader does not know yet that it was replaced.
     if (errorCode === offsetOutOfRange) place.next = 0n;
     if (errorCode !== 0) return;
     const begins = aborted.toSorted((a, b) => Number(a.firstOffset - b.firstOffset));

@@ -13,7 +13,7 @@ export type Answer = { readonly status: number; readonly body: string };
 
 export class RegistryGate implements AsyncDisposable {
   mood: RegistryMood = 'well';
-  /** Requests that were met in another mood. */
+  /** Requests that it met in any mood but `well`. */
   disturbed = 0;
   /** What is answered in place of the registry. @param path below the registry's own, as `/subjects` */
   instead: (method: string, path: string) => Answer | undefined = () => undefined;

@@ -1,6 +1,6 @@
 /**
- * The relays of a world as processes, and the orchestrator that starts them again: whatever ends is replaced, unless it
- * halted with a code that says that restarting does not help.
+ * Several relays as processes, and the orchestrator that restarts them: a relay that ends is replaced, unless it halted with
+ * an exit code that says that a restart will not help.
  */
 import type { Failpoint } from '../relay/observe/failpoints.ts';
 import {
@@ -38,9 +38,9 @@ export class RelayCrew {
   /** How many the orchestrator keeps running. */
   size = 1;
   halted: Halt | undefined;
-  /** Ends that were nobody's wish: neither a signal of ours nor a halt. */
+  /** Relays that ended unexpectedly: neither by a signal of ours nor by a halt. */
   readonly crashes: string[] = [];
-  /** So many were started. */
+  /** How many were started. */
   started = 0;
   readonly #env: Environment;
   readonly #logFile: string;
@@ -56,7 +56,7 @@ export class RelayCrew {
     return [...this.#relays];
   }
 
-  /** The one that publishes, as far as their logs say. */
+  /** The one that publishes, according to their logs. */
   get active(): RelayProcess | undefined {
     return this.all.findLast(({ state, hasEnded }) => state === 'streaming' && !hasEnded);
   }
@@ -100,13 +100,13 @@ export class RelayCrew {
     return relay;
   }
 
-  /** Starts them again after a halt whose cause is removed. */
+  /** Starts them again after the cause of a halt is removed. */
   resume(): void {
     this.halted = undefined;
     this.#fill();
   }
 
-  /** Another command of the relay's command line, to its end. @throws with what it printed where it fails */
+  /** Runs another command of the command line to its end. @throws with its output when it fails */
   command(...args: readonly string[]): Promise<string> {
     return this.#run({}, args);
   }

@@ -26,7 +26,7 @@ export type Held = {
   /** Resolves when such a request was met, and is held. */
   readonly met: Promise<void>;
   readonly isMet: boolean;
-  /** Delivers it, even if its sender is gone by then. */
+  /** Delivers it, even if its sender has gone by then. */
   release(): void;
 };
 
@@ -102,7 +102,7 @@ export class TcpProxy implements AsyncDisposable {
     return ({ onConnect }) => connect({ host: '127.0.0.1', port }, onConnect);
   }
 
-  /** From now on nothing passes, no FIN either; connections are accepted and stay mute. `calm` delivers all of it. */
+  /** From now on nothing passes, not even a FIN; new connections are accepted and stay mute. `calm` delivers everything. */
   silence(): void {
     this.#silence ??= Promise.withResolvers<void>();
   }
@@ -118,7 +118,7 @@ export class TcpProxy implements AsyncDisposable {
     this.reset();
   }
 
-  /** The server loses its connections, the clients are not told, and what they send leads nowhere. */
+  /** The server loses its connections; the clients notice nothing, and what they send goes nowhere. */
   halfOpen(): void {
     for (const pair of this.#pairs) {
       pair.isDeaf = true;

@@ -1,7 +1,7 @@
 /**
- * Refused events under load, and what people do about them, by the real commands, while the relay dies at the steps of
- * parking, releasing and resubmitting. That a key under `park-key` is never overtaken shows as I7: a released event
- * keeps its position, so anything that came before it would stand in front of it.
+ * Refused events under load, handled with the real commands, while the relay dies at the steps of parking, releasing and
+ * resubmitting. I7 shows that no later event overtakes a parked key: a released event keeps its position, so an event that
+ * overtook it would stand before it.
  */
 
 import type { RelayProcess, Settings } from '../../harness/relay-process.ts';
@@ -11,7 +11,7 @@ import { isSettled } from '../../relay/operations/dead-letters/selection.ts';
 import type { Arena, Fault } from '../fault.ts';
 import type { OutboxEvent } from '../load.ts';
 
-/** For a step of the fault itself, commands that find no relay included: on a busy machine each takes seconds to start. */
+/** For a step of the fault itself, including commands that find no relay: each takes seconds to start on a busy machine. */
 const patienceMs = 90_000;
 const patienceSeconds = String(patienceMs / 1_000);
 const writeEveryMs = 30;
@@ -22,7 +22,7 @@ const worldOf = (policy: string): Settings => ({
   DEAD_LETTERS_STORM_PERCENT: 100,
 });
 
-/** Each is reached with every batch, except the one of a session's beginning. */
+/** Each is reached with every batch, except the first, which is reached once in a session. */
 const places: readonly Failpoint[] = [
   'DEAD_LETTERS_REREAD',
   'DEAD_LETTERS_STORED',
@@ -43,7 +43,7 @@ export const deadLetterFaults: readonly Fault[] = [
     }),
   ),
   {
-    name: 'standby takes over in the midst of a release',
+    name: 'standby takes over in the middle of a release',
     class: 'dead-letters',
     about: 'SIGKILL of the relay that was asked to release, while a standby waits',
     expect: 'recovers',
@@ -86,7 +86,7 @@ async function parkAndRelease(arena: Arena, disturb: Disturb): Promise<void> {
         async () =>
           (await count(arena, 'select from outbox.key_release where slot = $1 and key = any ($2)', [keys])) >
           0,
-        'a request to release',
+        'the release to be requested',
         patienceMs,
       );
     });
@@ -108,7 +108,7 @@ async function parkAndRelease(arena: Arena, disturb: Disturb): Promise<void> {
 
 async function refuseAndResubmit(arena: Arena, place: Failpoint): Promise<void> {
   const { load, ledger } = arena;
-  // It comes behind what was written after it, at a position that says so.
+  // The event is published behind what was written after it, at a position that says so.
   ledger.allowLate();
   await whileWriting(arena, async (write) => {
     let refused: readonly OutboxEvent[] = [];
@@ -127,7 +127,7 @@ async function refuseAndResubmit(arena: Arena, place: Failpoint): Promise<void> 
   });
 }
 
-/** No relay is there when it starts, so that the next one meets it in one of its first batches. */
+/** No relay runs while it starts, so that the next one meets it in one of its first batches. */
 async function dieAt({ relays, random }: Arena, place: Failpoint, start: () => Promise<void>): Promise<void> {
   const { size, all } = relays;
   relays.size = 0;
@@ -160,7 +160,7 @@ type Asked = {
   readonly committed: (events: OutboxEvent[]) => void;
 };
 
-/** Events of the same keys, and of another, go on all the time: by one writer, or their order would not be known. */
+/** Writes events of the same keys, and of another, without pause: from one writer, so that their order is known. */
 async function whileWriting({ load, pause }: Arena, work: (write: Write) => Promise<void>): Promise<void> {
   let isOver = false;
   const queue: Asked[] = [];
@@ -175,7 +175,7 @@ async function whileWriting({ load, pause }: Arena, work: (write: Write) => Prom
   })();
   try {
     const working = work((make) => new Promise((committed) => queue.push({ make, committed })));
-    // A writer that fails fails the fault: nothing that it was asked for would come any more.
+    // A writer that fails makes the fault fail, because nothing it was asked for would come.
     await Promise.race([working, writing]);
   } finally {
     isOver = true;

@@ -1,4 +1,4 @@
-/** Rows that are legal for Postgres and hard for who reads them; what is behind them must not wait for them. */
+/** Rows that Postgres accepts and that are hard to read; the events behind them must not wait for them. */
 import { randomUUID } from 'node:crypto';
 import type { Arena, Fault } from '../fault.ts';
 import type { OutboxEvent } from '../load.ts';
@@ -36,7 +36,7 @@ async function writeHostileText(arena: Arena): Promise<void> {
   }
 }
 
-/** As text: what makes JSON of an object, and the functions that take JSON apart, would refuse half of these. */
+/** Inserts the payload as text: JSON.stringify and Postgres's JSON functions would refuse half of these. */
 async function insert({ pool, ledger }: Arena, event: OutboxEvent, text: string): Promise<void> {
   const { id, key, type, seq, isPoison } = event;
   const headers = { seq: String(seq), tx: randomUUID(), ...(isPoison ? { poison: 'yes' } : {}) };

@@ -38,7 +38,7 @@ export const kafkaFaults: readonly Fault[] = [
     {
       name: `${name} killed`,
       class: 'kafka',
-      about: 'SIGKILL, some seconds with two brokers under load, then started again',
+      about: 'SIGKILL, some seconds with two brokers under load, then a restart',
       expect: 'recovers',
       isShort: name === 'transaction coordinator',
       async inject(arena) {
@@ -69,9 +69,9 @@ export const kafkaFaults: readonly Fault[] = [
     inject: async (arena) => (await arena.servers.coordinator(arena.transactionalId)).restart(),
   },
   {
-    name: 'a leader lost while the relay does without it',
+    name: 'a leader lost until the relay has caught up without it',
     class: 'kafka',
-    about: 'SIGKILL of a leader; the time counts from the kill: the other two must do',
+    about: 'SIGKILL of a leader; the time counts from the kill, and the other two brokers must suffice',
     expect: 'recovers',
     isAlone: true,
     withinMs: 15_000,
@@ -89,7 +89,7 @@ export const kafkaFaults: readonly Fault[] = [
     name: 'min ISR lost',
     class: 'kafka',
     about:
-      'two of three brokers are frozen for 6 s; Kafka itself needs seconds to elect and to end what was open',
+      'two of three brokers are frozen for 6 s; Kafka itself needs seconds to elect leaders and to end open transactions',
     expect: 'recovers',
     isAlone: true,
     withinMs: 20_000,
@@ -105,7 +105,7 @@ export const kafkaFaults: readonly Fault[] = [
     name: 'two brokers killed',
     class: 'kafka',
     about:
-      'min ISR and the quorum of the controllers are lost; both are started again, and Kafka needs its time to end what was open',
+      'min ISR and the controller quorum are lost; both are restarted, and Kafka needs its time to end open transactions',
     expect: 'recovers',
     isAlone: true,
     withinMs: 30_000,
@@ -121,7 +121,7 @@ export const kafkaFaults: readonly Fault[] = [
     (place): Fault => ({
       name: `transaction coordinator killed at ${place}`,
       class: 'kafka',
-      about: `the relay waits at ${place} while the coordinator is killed and started again`,
+      about: `the relay waits at ${place} while the coordinator is killed and restarted`,
       expect: 'recovers',
       isAlone: true,
       async inject(arena) {
@@ -138,7 +138,7 @@ export const kafkaFaults: readonly Fault[] = [
     name: 'quota',
     class: 'kafka',
     about:
-      'the client id of the relay may write a few kB a second while a Postgres transaction of a megabyte waits, so that Kafka aborts it for its time; it must get through in smaller ones',
+      'the client id of the relay may write a few kB/s while a Postgres transaction of a megabyte waits, so that Kafka aborts it for its duration; it must be published in smaller Kafka transactions',
     expect: 'recovers',
     world: { KAFKA_TRANSACTION_TIMEOUT_MS: 5_000 },
     withinMs: 120_000,
@@ -154,7 +154,8 @@ export const kafkaFaults: readonly Fault[] = [
   {
     name: 'transactional id expired',
     class: 'kafka',
-    about: 'the relay has nothing to say for longer than transactional.id.expiration.ms; Kafka forgets it',
+    about:
+      'the relay writes nothing for longer than transactional.id.expiration.ms, and Kafka forgets its id',
     expect: 'recovers',
     world: { CAPTURE_HEARTBEAT_MS: 60_000 },
     async inject({ load, pause }) {
@@ -166,10 +167,11 @@ export const kafkaFaults: readonly Fault[] = [
   {
     name: 'record too large',
     class: 'kafka',
-    about: 'max.message.bytes of the topic falls below what the relay knew, and larger events are written',
+    about:
+      'max.message.bytes of the topic drops below what the relay has read, and larger events are written',
     expect: 'recovers',
     world: {},
-    maySetAside: true,
+    mayDeadLetter: true,
     isShort: true,
     async inject(arena) {
       const { load, topic } = arena;
@@ -189,13 +191,13 @@ export const kafkaFaults: readonly Fault[] = [
     },
   },
   {
-    name: 'topic deleted and made again',
+    name: 'topic deleted and recreated',
     class: 'kafka',
     about:
-      'while nothing is written; what was in it is gone by hand, all that comes later must be in the new one, or set aside while there is none',
+      'while nothing is written; later events must be in the new topic, or dead-lettered while there is none',
     expect: 'recovers',
     world: {},
-    maySetAside: true,
+    mayDeadLetter: true,
     async inject(arena) {
       const { load, topic, untilCaughtUp } = arena;
       await untilCaughtUp(20_000);
@@ -212,7 +214,7 @@ export const kafkaFaults: readonly Fault[] = [
   {
     name: 'progress topic deleted',
     class: 'kafka',
-    about: 'nobody knows any more what is published: it must halt, and not begin anew',
+    about: 'what is published is no longer known: the relay must halt, and must not start from the beginning',
     expect: { haltsWith: ['LINEAGE_PROGRESS_LOST'] },
     world: {},
     async inject(arena) {
@@ -236,7 +238,7 @@ export const kafkaFaults: readonly Fault[] = [
     ([name, resourceType]): Fault => ({
       name: `right ${name} revoked`,
       class: 'kafka',
-      about: 'an ACL denies it; when it is gone, the relay is started again',
+      about: 'an ACL denies it; once the ACL is removed, the relay is restarted',
       expect: { haltsWith: ['KAFKA_UNAUTHORIZED'] },
       async inject(arena) {
         await withAdmin(arena.servers.kafkaClient, (admin) =>
@@ -259,7 +261,7 @@ const doWithoutMs = 15_000;
 /** A tenth of what gets a megabyte through before Kafka aborts its transaction. */
 const quotaBytesPerSecond = 20_000;
 
-/** Of the default client id: with the tools of Kafka, for kafkajs has no such request. */
+/** Of the default client id, with Kafka's own tools, because kafkajs has no such request. */
 async function setQuota({ servers: { kafka } }: Arena, change: string): Promise<void> {
   await kafka.tool('kafka.admin.ConfigCommand', [
     ...['--bootstrap-server', kafka.brokers.join(',')],

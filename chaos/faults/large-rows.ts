@@ -1,4 +1,4 @@
-/** Rows that are too large to be read as JSON in the memory of a small container, among those of the load. */
+/** Among those of the load, rows that are too large to be parsed as JSON in the memory of a small container. */
 import type { Arena, Fault } from '../fault.ts';
 import type { OutboxEvent } from '../load.ts';
 
@@ -11,7 +11,7 @@ export const largeRowFaults: readonly Fault[] = [
     about:
       'rows of 24 MB of small values and of 50 MB of one text, in transactions with good events, to a relay with 400 MB of heap',
     expect: 'recovers',
-    // Each takes the database, the driver and the writer of this fault some seconds.
+    // Each takes some seconds in the database, in the driver and in the writer of this fault.
     withinMs: 60_000,
     world: { DEAD_LETTERS_STORM_PERCENT: 100 },
     firstRelay: { nodeFlags: ['--max-old-space-size=400'] },
@@ -22,9 +22,9 @@ export const largeRowFaults: readonly Fault[] = [
         await arena.load.commit([arena.load.event(key), refused, arena.load.event(key)]);
       const [relay] = arena.relays.all;
       await arena.untilCaughtUp(60_000);
-      // Out of memory it would have ended, and another begun: which might publish all the same.
+      // Out of memory, it would have ended and been replaced by one that might publish after all.
       if (relay === undefined || arena.relays.all[0] !== relay)
-        throw new Error('the relay ended over a huge row');
+        throw new Error('the relay ended because of a huge row');
     },
   },
 ];

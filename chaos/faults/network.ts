@@ -1,4 +1,4 @@
-/** The network between the relay and a server is slow, cut, silent or half-open; writers and checks do not feel it. */
+/** The network between the relay and a server is slow, cut, silent or half-open; writers and checks are not affected. */
 
 import type { TcpProxy } from '../../harness/tcp-proxy.ts';
 import type { Arena, Fault } from '../fault.ts';
@@ -49,13 +49,13 @@ const disturbances: readonly Disturbance[] = [
   },
   {
     name: 'silent for a moment',
-    about: 'nothing passes for 1 s and no FIN comes; then all of it arrives',
+    about: 'nothing passes for 1 s, not even a FIN; then everything arrives',
     disturb: (proxy) => proxy.silence(),
     forMs: 1_000,
   },
   {
     name: 'a black hole',
-    about: 'nothing passes for 6 s and no FIN comes, longer than every timeout; then all of it arrives, late',
+    about: 'nothing passes for 6 s, not even a FIN, longer than every timeout; then everything arrives late',
     disturb: (proxy) => proxy.silence(),
     forMs: 6_000,
   },
@@ -69,7 +69,7 @@ const disturbances: readonly Disturbance[] = [
   },
   {
     name: 'half-open',
-    about: 'the server lost its connections, the relay is not told',
+    about: 'the server loses its connections, and the relay notices nothing',
     disturb: (proxy) => proxy.halfOpen(),
     forMs: 5_000,
   },

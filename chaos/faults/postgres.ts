@@ -1,4 +1,4 @@
-/** Postgres goes away, or does what only databases do. */
+/** Postgres stops, or does what only databases do. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { waitFor } from '../../harness/wait.ts';
@@ -51,7 +51,7 @@ export const postgresFaults: readonly Fault[] = [
     name: 'advisory locks taken by a stranger',
     class: 'postgres',
     about:
-      'a role without rights holds every advisory lock that ever had to do with the slot; two heartbeats come on',
+      'a role without rights holds every advisory lock that was ever tied to the slot; two heartbeats must follow',
     expect: 'recovers',
     isShort: true,
     isAlone: true,
@@ -61,7 +61,7 @@ export const postgresFaults: readonly Fault[] = [
   {
     name: 'table altered mid-stream',
     class: 'postgres',
-    about: 'a column is added to the outbox table, filled, and dropped, while it is written',
+    about: 'a column is added to the outbox table, filled and dropped, while events are written',
     expect: 'recovers',
     async inject({ pool, load, pause }) {
       const column = `extra_${randomUUID().slice(0, 8)}`;
@@ -98,7 +98,7 @@ export const postgresFaults: readonly Fault[] = [
   {
     name: '500,000 rows in one transaction',
     class: 'postgres',
-    about: 'split over thousands of Kafka transactions; the relay is killed in the midst of them',
+    about: 'split over thousands of Kafka transactions; the relay is killed in the middle',
     expect: 'recovers',
     world: { PUBLISH_MAX_TRANSACTION_EVENTS: 10_000, PUBLISH_BATCH_EVENTS: 2_000 },
     withinMs: 60_000,
@@ -107,7 +107,7 @@ export const postgresFaults: readonly Fault[] = [
   {
     name: '20,000 rows in one transaction',
     class: 'postgres',
-    about: 'split over hundreds of Kafka transactions; the relay is killed in the midst of them',
+    about: 'split over hundreds of Kafka transactions; the relay is killed in the middle',
     expect: 'recovers',
     isAlone: true,
     withinMs: 20_000,
@@ -117,7 +117,7 @@ export const postgresFaults: readonly Fault[] = [
     name: 'standby names',
     class: 'postgres',
     about:
-      'synchronous_standby_names becomes *, so that every commit waits for the relay; events are refused; it is killed',
+      'synchronous_standby_names is *, so that every commit waits for the relay; events are refused; the relay is killed',
     expect: 'recovers',
     isAlone: true,
     isShort: true,
@@ -126,7 +126,7 @@ export const postgresFaults: readonly Fault[] = [
       await pool.query(`alter system set synchronous_standby_names = '*'`);
       try {
         await pool.query('select pg_reload_conf()');
-        // Each commit is confirmed only once the relay has published, or set aside, what came before it.
+        // Each commit is confirmed only once the relay has published or dead-lettered what came before it.
         for (let times = 0; times < 3; times++)
           await load.commit([load.event('refused', { isPoison: true }), load.event('standby')]);
         await (await relays.untilActive()).kill();
@@ -181,7 +181,11 @@ async function underAdvisoryLocks({ pool, databaseUrl, slot, relays }: Arena): P
       return Number(rows[0].beat ?? 0);
     };
     const before = await beat();
-    await waitFor(async () => (await beat()) >= before + 2, 'two heartbeats under foreign locks', 10_000);
+    await waitFor(
+      async () => (await beat()) >= before + 2,
+      'two heartbeats under the locks of a stranger',
+      10_000,
+    );
   } finally {
     await holder.end();
     await pool.query(`drop role ${role}`);

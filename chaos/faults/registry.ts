@@ -1,4 +1,4 @@
-/** The registry is away, lies, or has changed its mind. Each time the relay needs a schema that it never saw. */
+/** The registry is down, answers wrongly, or changes a schema. Each time the relay needs a schema that it has not seen. */
 import { randomUUID } from 'node:crypto';
 import type { RegistryMood } from '../../harness/registry-gate.ts';
 import { waitFor } from '../../harness/wait.ts';
@@ -9,11 +9,11 @@ const moods: readonly { mood: RegistryMood; name: string; about: string; isShort
   { mood: 'down', name: 'down', about: 'every connection is reset' },
   { mood: 'error', name: 'answers 500', about: 'every request is answered with status 500' },
   { mood: 'slow', name: 'slow', about: 'every answer takes 3 s, three times what the relay waits' },
-  { mood: 'silent', name: 'silent', about: 'requests are taken and never answered' },
+  { mood: 'silent', name: 'silent', about: 'requests are accepted and never answered' },
   {
     mood: 'html',
     name: 'answers with a page',
-    about: 'status 200 and HTML, as a captive portal or a wrong proxy does',
+    about: 'status 200 and HTML, as from a captive portal or a misconfigured proxy',
     isShort: true,
   },
 ];
@@ -43,9 +43,9 @@ export const registryFaults: readonly Fault[] = [
     name: 'schema replaced by an incompatible one',
     class: 'registry',
     about:
-      'a new version asks for a field that no event has: its events become dead letters until the old one is back',
+      'a new version requires a field that no event has: events become dead letters until the old version is back',
     expect: 'recovers',
-    maySetAside: true,
+    mayDeadLetter: true,
     world: {},
     async inject(arena) {
       const { load, pause, registerSchema } = arena;

@@ -1,4 +1,4 @@
-/** The relay dies, stalls, meets another of itself, or runs out of something. */
+/** The relay dies, stalls, competes with another relay, or runs out of a resource. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RelayCrew } from '../../harness/relay-crew.ts';
 import type { RelayProcess } from '../../harness/relay-process.ts';
@@ -7,7 +7,7 @@ import { failpoints } from '../../relay/observe/failpoints.ts';
 import type { Fault } from '../fault.ts';
 import { endWalsender } from './walsender.ts';
 
-/** Reached only when asked to end, by another failure, or only once in a slot's life. */
+/** Reached only after SIGTERM, after another failure, or once in the life of a slot. */
 const special: ReadonlySet<string> = new Set(['SLOT_CREATED', 'SESSION_FAILED', 'DRAINING', 'DRAINED']);
 /** Reached once in a session, the others with every batch. */
 const oncePerSession: ReadonlySet<string> = new Set([
@@ -27,10 +27,10 @@ const killedAtFailpoints = failpoints
     (name): Fault => ({
       name: `killed at ${name}`,
       class: 'relay',
-      about: `SIGKILL at the failpoint ${name}, reached for a random time`,
+      about: `SIGKILL at the failpoint ${name}, on a random hit`,
       expect: 'recovers',
       isShort: name === 'COMMIT_SENT',
-      // kafkajs adds the partitions within the send, where nobody can step in between.
+      // kafkajs adds the partitions within its send, with no place for a failpoint.
       ...(name === 'PARTITIONS_ADDED' ? { producer: 'lean' } : {}),
       async inject({ relays, random }) {
         const time = oncePerSession.has(name) ? 1 : random.integer(1, name.includes('E') ? 6 : 2);
@@ -93,7 +93,7 @@ export const relayFaults: readonly Fault[] = [
   {
     name: 'asked to end under load',
     class: 'relay',
-    about: 'SIGTERM under load: must exit with 0, and the next one goes on',
+    about: 'SIGTERM under load: it must exit with 0, and the next relay continues',
     expect: 'recovers',
     isShort: true,
     async inject({ relays }) {
@@ -106,7 +106,7 @@ export const relayFaults: readonly Fault[] = [
   {
     name: 'killed beside a standby',
     class: 'relay',
-    about: 'SIGKILL while a second relay waits, which takes over within 3 s',
+    about: 'SIGKILL while a standby waits, which takes over within 3 s',
     expect: 'recovers',
     withinMs: 3_000,
     isAlone: true,
@@ -122,7 +122,7 @@ export const relayFaults: readonly Fault[] = [
     name: 'three at once',
     class: 'relay',
     about:
-      'three relays start at the same instant and compete for the slot; the two that lose are then killed',
+      'three relays start at the same instant and compete for the slot; then the two that lose are killed',
     expect: 'recovers',
     async inject({ relays, untilCaughtUp }) {
       relays.size = 0;
@@ -138,7 +138,7 @@ export const relayFaults: readonly Fault[] = [
     name: 'stopped until another takes over, then continued',
     class: 'relay',
     about:
-      'SIGSTOP under load; a standby takes over; SIGCONT, and what it still wants to write must not count',
+      'SIGSTOP under load; a standby takes over; after SIGCONT, what the first still writes must not count',
     expect: 'recovers',
     isAlone: true,
     isShort: true,
@@ -156,7 +156,7 @@ export const relayFaults: readonly Fault[] = [
     (name): Fault => ({
       name: `stopped at ${name} until another takes over`,
       class: 'relay',
-      about: `SIGSTOP at ${name}, in the midst of a Kafka transaction; a standby takes over; then SIGCONT`,
+      about: `SIGSTOP at ${name}, in the middle of a Kafka transaction; a standby takes over; then SIGCONT`,
       expect: 'recovers',
       isAlone: true,
       async inject({ relays, random, untilCaughtUp }) {
@@ -177,7 +177,7 @@ export const relayFaults: readonly Fault[] = [
   {
     name: 'event loop blocked for 15 s',
     class: 'relay',
-    about: 'as a huge synchronous computation would; nobody takes over',
+    about: 'as a long synchronous computation does; no standby takes over',
     expect: 'recovers',
     isAlone: true,
     async inject({ relays, random }) {
@@ -190,7 +190,7 @@ export const relayFaults: readonly Fault[] = [
   {
     name: 'slow to commit, beyond the transaction timeout',
     class: 'relay',
-    about: 'it waits for 12 s before EndTxn, while Kafka aborts its transaction after 10 s',
+    about: 'it waits 12 s before EndTxn, and Kafka aborts its transaction after 10 s',
     expect: 'recovers',
     isAlone: true,
     async inject({ relays, random }) {
@@ -220,19 +220,19 @@ export const relayFaults: readonly Fault[] = [
   {
     name: 'no room for its log',
     class: 'relay',
-    about: 'stdout leads to a full device (/dev/full); it must go on publishing',
+    about: 'stdout is a full device (/dev/full); the relay must go on publishing',
     expect: 'recovers',
     isAlone: true,
     async inject({ relays, untilCaughtUp }) {
       const relay = await relays.replace({ log: '/dev/full' });
       await untilCaughtUp(patienceMs);
-      if (relay.hasEnded) throw new Error(`it ended: ${relay.stderr.slice(0, 500)}`);
+      if (relay.hasEnded) throw new Error(`the relay ended: ${relay.stderr.slice(0, 500)}`);
       await relay.kill();
     },
   },
 ];
 
-/** For what must come, however slow the machine. */
+/** For what must happen, however slow the machine. */
 const patienceMs = 40_000;
 
 /** A moment for the standby to have read the progress, and to wait for the slot. */
@@ -241,11 +241,11 @@ async function untilStandby(relays: RelayCrew): Promise<void> {
   await delay(500);
 }
 
-/** It must notice that it was succeeded; then there is one relay again. */
+/** It must notice that it was replaced; then there is one relay again. */
 async function endZombie(relays: RelayCrew, zombie: RelayProcess): Promise<void> {
   await waitFor(
     () => zombie.state !== 'streaming' || zombie.hasEnded,
-    'the zombie to notice that it was succeeded',
+    'the zombie to notice that it was replaced',
     patienceMs,
   );
   relays.size = 1;

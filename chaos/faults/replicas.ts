@@ -1,7 +1,7 @@
 /**
- * Another server comes to be at the address of Postgres: one that was restored from a backup, where the relay must halt and
- * goes on by the operator's command, or a standby that was promoted, where it must go on by itself. What was restored has
- * lost events that are published; that nothing else is lost or comes twice is what is asked.
+ * Another server appears at the address of Postgres. If it was restored from a backup, the relay must halt until an operator
+ * runs `recover`; if it is a promoted standby, the relay must continue by itself. A restored server has lost events that
+ * are published; nothing else may be lost or duplicated.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -14,7 +14,7 @@ import { backup, startStandby } from '../../stack/postgres-copy.ts';
 import type { Arena, Fault } from '../fault.ts';
 import { readEvents } from '../world.ts';
 
-/** For the steps of the fault itself: servers are copied and started, while others use the machine too. */
+/** For the steps of the fault itself, which copy and start servers on a busy machine. */
 const patienceMs = 60_000;
 
 export const replicaFaults: readonly Fault[] = [
@@ -38,7 +38,7 @@ export const replicaFaults: readonly Fault[] = [
   {
     name: 'restored from a snapshot between two heartbeats',
     class: 'postgres',
-    about: 'the same, where no number tells: only the stream does',
+    about: 'the same, where no position shows it: only the stream does',
     expect: { haltsWith: ['LINEAGE_REWOUND'] },
     world: { CAPTURE_HEARTBEAT_MS: 600_000 },
     inject: (arena) => restore(arena, true),
@@ -82,7 +82,7 @@ async function restore(arena: Arena, withSlot: boolean): Promise<void> {
   }
 }
 
-/** As writers do in time; so that the position does not tell, and positions only rise. */
+/** As writers would in time, so that positions only rise and do not reveal the restore. */
 async function writeBeyond(url: string, lsn: string): Promise<void> {
   await using pool = poolOf(url);
   const isBeyond = async () => {
@@ -101,7 +101,7 @@ async function acceptRewound({ relays, ledger }: Arena): Promise<void> {
 async function promote({ servers, slot, load, pool }: Arena): Promise<void> {
   const { postgres } = servers;
   const standby = await startStandby(postgres);
-  // What is acknowledged to writers, or streamed to the relay, the standby has.
+  // The standby has whatever is acknowledged to writers or streamed to the relay.
   await pool.query(`alter system set synchronized_standby_slots = '${standby.slot}'`);
   await pool.query(`alter system set synchronous_standby_names = '*'`);
   await pool.query('select pg_reload_conf()');
@@ -109,7 +109,7 @@ async function promote({ servers, slot, load, pool }: Arena): Promise<void> {
   const isKept = 'select from pg_replication_slots where slot_name = $1 and synced and not temporary';
   await waitFor(
     async () => {
-      // Without it the primary's slot does not move on for the standby's to begin.
+      // Without it the primary's slot does not advance, and the standby's copy cannot begin.
       await pool.query('select pg_log_standby_snapshot()');
       return (await standbyPool.query(isKept, [slot])).rowCount === 1;
     },
@@ -131,6 +131,6 @@ function answers(pool: pg.Pool): Promise<boolean> {
 
 function poolOf(url: string): pg.Pool & AsyncDisposable {
   const pool = new pg.Pool({ connectionString: url });
-  pool.on('error', () => {}); // a server that ends; the next query says so
+  pool.on('error', () => {}); // the server ended; the next query fails
   return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.end() });
 }

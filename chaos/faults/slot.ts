@@ -1,6 +1,6 @@
 /**
  * The slot is lost, or what it streams is: the relay must halt with a code that says so, and `outbox-relay recover` must
- * close the gap. Postgres keeps the times of commits here, so that the order of every key can be asked for.
+ * close the gap. Postgres runs with `track_commit_timestamp` here, so that recover knows the order of every key.
  */
 
 import { waitFor } from '../../harness/wait.ts';
@@ -20,7 +20,7 @@ export const slotFaults: readonly Fault[] = [
     repair: recover,
   },
   {
-    name: 'slot dropped in the midst of a split transaction',
+    name: 'slot dropped in the middle of a split transaction',
     class: 'postgres',
     about: 'a part of it is published; recover publishes the rest',
     expect: { haltsWith: ['SLOT_MISSING'] },
@@ -41,7 +41,7 @@ export const slotFaults: readonly Fault[] = [
   {
     name: 'slot dropped while row-level security hides the outbox',
     class: 'postgres',
-    about: 'recover refuses as long as it does, and publishes what is missing then',
+    about: 'recover refuses while the rows are hidden, and publishes what is missing afterwards',
     expect: { haltsWith: ['SLOT_MISSING'] },
     inject: (arena) => withFreeSlot(arena, 'select pg_drop_replication_slot($1)'),
     async repair(arena) {
@@ -50,9 +50,9 @@ export const slotFaults: readonly Fault[] = [
     },
   },
   {
-    name: 'slot made anew by hand',
+    name: 'slot recreated by hand',
     class: 'postgres',
-    about: 'dropped, and made again under the same name while events are written',
+    about: 'dropped and recreated under the same name while events are written',
     // Whether the relay looks in between is chance.
     expect: { haltsWith: ['LINEAGE_SLOT_AHEAD', 'SLOT_MISSING'] },
     async inject(arena) {
@@ -76,7 +76,7 @@ export const slotFaults: readonly Fault[] = [
   {
     name: 'slot invalidated',
     class: 'postgres',
-    about: 'the relay is stopped until its slot is behind max_slot_wal_keep_size, and then continued',
+    about: 'the relay is stopped until its slot falls behind max_slot_wal_keep_size, then continued',
     expect: { haltsWith: ['SLOT_INVALIDATED'] },
     async inject({ pool, slot, relays, ledger }) {
       ledger.watchSlot(false);
@@ -110,7 +110,7 @@ export const slotFaults: readonly Fault[] = [
   {
     name: 'publication dropped',
     class: 'postgres',
-    about: 'events are written while it is away; it is made again, and recover publishes them',
+    about: 'events are written while it is gone; it is recreated, and recover publishes them',
     expect: { haltsWith: ['PUBLICATION_MISSING'] },
     async inject({ pool, publication, ledger }) {
       ledger.watchSlot(false);
@@ -128,7 +128,7 @@ export const slotFaults: readonly Fault[] = [
   {
     name: 'outbox taken out of the publication',
     class: 'postgres',
-    about: 'for an instant, in which events are written that are not streamed',
+    about: 'for an instant, while events are written, which are not streamed',
     expect: { haltsWith: ['PUBLICATION_GAP', 'PUBLICATION_MISSING'] },
     async inject({ pool, publication, load, ledger }) {
       ledger.watchSlot(false);
@@ -155,7 +155,7 @@ async function withFreeSlot(
       await before();
       return pool.query(statement, [slot]).then(
         () => true,
-        () => false, // somebody reads it again, or still
+        () => false, // a relay reads it again, or still
       );
     },
     'the slot to be free',
@@ -183,7 +183,8 @@ async function refuseToRecover({ pool, relays, databaseUrl }: Arena): Promise<vo
     url.username = filteredRole;
     url.password = filteredRole;
     const said = await relays.commandOn(url.href, 'recover').catch((error: Error) => error.message);
-    if (!said.includes('POSTGRES_ROWS_HIDDEN')) throw new Error(`recover went on without rows: ${said}`);
+    if (!said.includes('POSTGRES_ROWS_HIDDEN'))
+      throw new Error(`recover did not refuse hidden rows: ${said}`);
   } finally {
     await pool.query(`
       alter table outbox.event disable row level security;

@@ -73,7 +73,7 @@ class Scene {
   }
 
   get breaches(): string[] {
-    this.ledger.check({ rows: [], letters: [], isComplete: true, maySetAside: false });
+    this.ledger.check({ rows: [], letters: [], isComplete: true, mayDeadLetter: false });
     return this.ledger.takeBreaches().map(({ invariant }) => invariant);
   }
 }
