@@ -25,11 +25,7 @@ import { DeadLetterTopic } from './encode/dead-letter-topic.ts';
 import { Encoder } from './encode/encoder.ts';
 import type { SchemaSource } from './encode/registry/schemas.ts';
 import { asRelayError, RelayError } from './errors.ts';
-import { formatLsn } from './model/position.ts';
 import { failpoint } from './observe/failpoints.ts';
-import type { Health } from './observe/health.ts';
-import { createObserver } from './observe/listeners.ts';
-import type { Metrics } from './observe/metrics.ts';
 import type { RelayObserver } from './observe/observer.ts';
 import { type Watched, watchSteps } from './observe/slow-step.ts';
 import { type RelayState, relayWork } from './observe/state.ts';
@@ -42,7 +38,6 @@ import { claimProgress } from './session/claim.ts';
 import { type Connections, connections } from './session/connections.ts';
 import { assertOwnProgress, readDatabaseState } from './session/database-state.ts';
 import { ProgressFollower } from './session/follow-progress.ts';
-import { instanceName } from './session/instance.ts';
 import { Setbacks } from './session/setbacks.ts';
 import { blameStream, type Held, holdSession, type Opening, type SessionWork } from './session/steps.ts';
 import { type RelaySlot, SlotTaker } from './session/take-slot.ts';
@@ -67,21 +62,20 @@ type Now =
 
 export type RelayDependencies = {
   readonly config: Config;
+  /** Of this process; names it in the progress. */
+  readonly instance: string;
+  /** For what the libraries say. What the relay itself does goes to the observer. */
   readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly health: Health;
+  readonly observer: RelayObserver;
   readonly registry: SchemaSource;
   readonly connections?: Connections;
 };
 
 export class Relay {
   readonly #config: Config;
-  readonly #log: Logger;
-  readonly #metrics: Metrics;
   readonly #observer: RelayObserver;
   readonly #watched: Watched;
-  readonly #health: Health;
-  readonly #instance = instanceName(process.pid);
+  readonly #instance: string;
   readonly #pool: pg.Pool;
   readonly #kafka: Kafka;
   readonly #admin: Admin;
@@ -95,23 +89,20 @@ export class Relay {
   readonly #slotTaker: SlotTaker;
   readonly #setbacks: Setbacks;
   #now: Now = { state: 'standby' };
-  #done = { events: 0, deadLetters: 0 };
 
-  constructor({ config, log, metrics, health, registry, ...own }: RelayDependencies) {
+  constructor({ config, instance, log, observer, registry, ...own }: RelayDependencies) {
     this.#config = config;
-    this.#log = log.child({ slot: config.slot, instance: this.#instance });
-    this.#metrics = metrics;
-    this.#health = health;
-    this.#observer = createObserver({ log: this.#log, metrics, health });
+    this.#instance = instance;
+    this.#observer = observer;
     this.#watched = watchSteps(this.#observer);
     const servers = own.connections ?? connections;
     this.#pool = servers.pool(config);
-    this.#kafka = servers.kafka(config, this.#log);
+    this.#kafka = servers.kafka(config, log);
     this.#admin = this.#kafka.admin();
     this.#topics = new Topics(this.#kafka, this.#admin, config);
     this.#pace = new Pace(config);
     this.#paced = { ...config, publish: this.#pace.limits };
-    this.#encoder = new Encoder(config, registry, this.#topics, this.#log);
+    this.#encoder = new Encoder(config, registry, this.#topics, log);
     const { topic } = config.deadLetters;
     this.#deadLetterTopic =
       topic === undefined
@@ -128,10 +119,10 @@ export class Relay {
     this.#slotTaker = new SlotTaker({
       config: this.#paced,
       pool: this.#pool,
-      log: this.#log,
+      observer,
       connections: servers,
       watched: this.#watched,
-      lookAtSlot: () => observeSlot(this.#pool, config.slot, this.#observer),
+      lookAtSlot: () => observeSlot(this.#pool, config.slot, observer),
       onPeer: (activePid) => this.#waitForPeer(activePid),
     });
   }
@@ -141,14 +132,13 @@ export class Relay {
    * @throws RelayError of class `stop`: going on could lose or double events, or cannot work.
    */
   async run(signal: AbortSignal): Promise<void> {
-    this.#announce();
+    this.#observer.entered?.({ state: this.#now.state, before: undefined });
     try {
       while (!signal.aborted) await this.#attemptSession(signal);
       if (this.#now.state !== 'draining') this.#enter({ state: 'draining' });
     } catch (error) {
       const failure = asRelayError(error);
-      this.#metrics.countError(failure.code);
-      this.#health.stopped(failure);
+      this.#observer.stopped?.({ failure });
       throw failure;
     } finally {
       await Promise.allSettled([this.#follower.stop(), this.#admin.disconnect(), this.#pool.end()]);
@@ -162,17 +152,14 @@ export class Relay {
       const failure = this.#setbacks.weigh(asRelayError(error));
       if (failure.class !== 'retry') throw failure;
       // The next start publishes what could not be committed any more.
-      if (signal.aborted) return void this.#log.warn({ err: failure }, 'session failed while draining');
+      if (signal.aborted) return this.#observer.drainFailed?.({ failure });
       await this.#retryLater(failure, signal);
     }
   }
 
   async #retryLater(failure: RelayError, signal: AbortSignal): Promise<void> {
     const retryInMs = this.#setbacks.nextPauseMs(this.#follower.latest);
-    this.#metrics.countError(failure.code);
-    this.#metrics.countRetry(failure.code);
-    this.#health.failing(failure, retryInMs);
-    this.#log.warn({ err: failure, retryInMs }, 'session failed, returning to standby');
+    this.#observer.retried?.({ doing: 'session', failure, retryInMs });
     this.#encoder.forgetTopics();
     this.#deadLetterTopic?.forgetTopic();
     this.#enter({ state: 'standby' });
@@ -205,37 +192,31 @@ export class Relay {
 
   async #stream(held: Held<RelaySlot>, signal: AbortSignal): Promise<void> {
     const { slot, publisher, lineage } = held;
-    const place = { slot: this.#config.slot, instance: this.#instance, pool: this.#pool, log: this.#log };
+    const place = {
+      slot: this.#config.slot,
+      instance: this.#instance,
+      pool: this.#pool,
+      observer: this.#observer,
+    };
     const beginning = await blameStream(slot, this.#watched(relayWork.lineage, begin(place, held)));
     const { progress } = beginning;
     const streaming = new Streaming({
       config: this.#paced,
       pool: this.#pool,
-      log: this.#log,
       topics: this.#topics,
       pace: this.#pace,
-      metrics: this.#metrics,
       observer: this.#observer,
-      health: this.#health,
       encoder: this.#encoder,
       deadLetterTopic: this.#deadLetterTopic,
       instance: this.#instance,
-      onCommitted: (events, deadLetters) => {
-        this.#health.recovered();
-        this.#done.events += events;
-        this.#done.deadLetters += deadLetters;
-      },
       capture: slot.capture,
       publication: slot.publication,
       publisher,
       ...beginning,
     });
     const stream = { capture: slot.capture, streaming };
-    this.#enter(
-      { state: 'streaming', ...stream },
-      { from: formatLsn(progress.endLsn), events: progress.eventCount, lineage: lineage.kind },
-    );
-    this.#metrics.countSession();
+    this.#enter({ state: 'streaming', ...stream });
+    this.#observer.sessionBegun?.({ progress, lineage: lineage.kind });
     const drain = () => {
       this.#enter({ state: 'draining', ...stream });
       void failpoint('DRAINING');
@@ -249,61 +230,39 @@ export class Relay {
       // A session that fails before its first commit must not be followed by another at once, and so on for ever.
       if (streaming.progress !== progress) this.#setbacks.published();
     }
-    this.#log.info(
-      { until: formatLsn(streaming.progress.endLsn), events: streaming.progress.eventCount },
-      'drained',
-    );
+    this.#observer.drained?.({ progress: streaming.progress });
   }
 
   #waitForPeer(activePid: number | null): void {
-    this.#health.waitFor(undefined);
-    const { reason } = this.#health.ready();
-    this.#health.behindPeer();
-    if (this.#setbacks.sawPeer(this.#follower.latest)) this.#health.recovered();
-    if (this.#health.ready().reason !== reason)
-      this.#log.info({ activePid }, 'standby: another relay is active');
+    const hasPublished = this.#setbacks.sawPeer(this.#follower.latest);
+    this.#observer.peerSeen?.({ activePid, hasPublished });
   }
 
   /** A standby that cannot read the progress would be late when its turn comes. */
   #reportTail(failure: RelayError | undefined): void {
-    if (failure === undefined) return void this.#log.info('reading the progress topic again');
-    this.#metrics.countError(failure.code);
-    this.#metrics.countRetry(failure.code);
-    this.#log.warn({ err: failure }, 'cannot read the progress topic, retrying');
+    if (failure === undefined) this.#observer.tailRecovered?.({});
+    else this.#observer.tailFailed?.({ failure });
   }
 
-  #enter(now: Now, details: Readonly<Record<string, unknown>> = {}): void {
+  #enter(now: Now): void {
     const before = this.#now.state;
     if (!transitions[before].includes(now.state))
       throw new RelayError('INTERNAL', `no way leads from ${before} to ${now.state}`);
     this.#now = now;
-    if (now.state !== before) this.#announce(details);
+    if (now.state !== before) this.#observer.entered?.({ state: now.state, before });
   }
 
-  #announce(details: Readonly<Record<string, unknown>> = {}): void {
-    const { state } = this.#now;
-    this.#log.info({ state, ...details }, state);
-    this.#health.enter(state);
-    this.#metrics.setState(state);
-  }
-
-  /** Brings the gauges up to date; called when somebody asks for them. */
+  /** Says how full and how late the relay is; to be called every second. */
   sample(): void {
-    this.#metrics.setRetries(this.#health.retries());
-    const inFlightBytes = 'capture' in this.#now ? this.#now.capture.inbox.bytes : 0;
-    this.#metrics.setInFlight(inFlightBytes, this.#config.capture.maxInFlightBytes);
-    const oldestMs = 'streaming' in this.#now ? this.#now.streaming.oldestWaitingMs : undefined;
-    this.#metrics.setReplicationLag(
-      this.#lagBytes(),
-      oldestMs === undefined ? 0 : (Date.now() - oldestMs) / 1000,
-    );
-  }
-
-  /** What was done since the last call, for the log. */
-  work(): { state: RelayState; events: number; deadLetters: number; lagBytes: number } {
-    const { events, deadLetters } = this.#done;
-    this.#done = { events: 0, deadLetters: 0 };
-    return { state: this.#now.state, events, deadLetters, lagBytes: this.#lagBytes() };
+    const now = this.#now;
+    const oldestMs = 'streaming' in now ? now.streaming.oldestWaitingMs : undefined;
+    this.#observer.sampled?.({
+      state: now.state,
+      inFlightBytes: 'capture' in now ? now.capture.inbox.bytes : 0,
+      inFlightBytesMax: this.#config.capture.maxInFlightBytes,
+      lagBytes: this.#lagBytes(),
+      lagMs: oldestMs === undefined ? 0 : Date.now() - oldestMs,
+    });
   }
 
   #lagBytes(): number {

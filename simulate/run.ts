@@ -7,8 +7,11 @@ import { Random } from '../harness/random.ts';
 import { type Config, loadConfig } from '../relay/config/config.ts';
 import type { RegisteredSchema, SchemaSource } from '../relay/encode/registry/schemas.ts';
 import { asRelayError, RelayError } from '../relay/errors.ts';
+import type { Facts } from '../relay/observe/facts.ts';
 import { Health } from '../relay/observe/health.ts';
+import { createObserver } from '../relay/observe/listeners.ts';
 import { createMetrics } from '../relay/observe/metrics.ts';
+import type { RelayObserver } from '../relay/observe/observer.ts';
 import { Relay } from '../relay/relay.ts';
 import { Faults, type Incident } from './faults.ts';
 import { modelKafka } from './kafka/client.ts';
@@ -300,11 +303,12 @@ class Run {
     this.#scheduler.after(
       0,
       () => {
+        const log = this.#logger(machine);
         const relay = new Relay({
           config: this.#config,
-          log: this.#logger(machine),
-          metrics,
-          health: new Health({ notReadyAfterMs: 30_000 }),
+          instance: machine.name,
+          log,
+          observer: this.#watch(log),
           registry: this.#registry(machine),
           connections: this.#connections(machine),
         });
@@ -383,10 +387,17 @@ class Run {
     };
   }
 
+  #watch(log: Logger): RelayObserver {
+    const health = new Health({ notReadyAfterMs: 30_000 });
+    const expired = ({ isSplitting }: Facts['expired']) => {
+      if (isSplitting) this.#observer.noteSplitting();
+    };
+    return createObserver({ log, metrics, health }, [{ name: 'simulation', hears: { expired } }]);
+  }
+
   #logger(machine: Machine): Logger {
     const write = (details: Readonly<Record<string, unknown>>, message = '') => {
-      const { err, isSplitting } = details as { err?: RelayError; isSplitting?: boolean };
-      if (isSplitting === true) this.#observer.noteSplitting();
+      const { err } = details as { err?: RelayError };
       if (this.#trace === undefined) return;
       this.#note(machine.name, `· ${message}${err === undefined ? '' : `: ${err.code} ${err.message}`}`);
     };

@@ -7,7 +7,7 @@ import type { Lsn, Position } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import type { RelayState } from './state.ts';
 
-/** No fact holds a payload, a key, or anything else of a row but its id and its topic. */
+/** No fact holds a payload, a key, or anything else of a row but its topic. */
 export type Facts = {
   // The path of an event.
 
@@ -43,8 +43,13 @@ export type Facts = {
     readonly state: RelayState;
     /** undefined at the start. */
     readonly before: RelayState | undefined;
-    /** Where streaming begins. */
-    readonly progress?: Progress;
+  };
+  /** The session begins to stream. */
+  readonly sessionBegun: {
+    /** Where it begins. */
+    readonly progress: Progress;
+    /** How the progress compares with the database. */
+    readonly lineage: string;
   };
   /** A step takes long and has not failed; said every few seconds. */
   readonly waited: { readonly doing: string; readonly waitedMs: number };
@@ -57,7 +62,7 @@ export type Facts = {
     readonly retryInMs: number;
   };
   /** An attempt that was repeated within the session has succeeded. */
-  readonly recovered: Record<string, never>;
+  readonly recovered: { readonly doing: Facts['retried']['doing'] };
   /** The session failed when it was to end anyway. The next start publishes what it did not. */
   readonly drainFailed: { readonly failure: RelayError };
   readonly drained: { readonly progress: Progress };
@@ -126,13 +131,16 @@ export type Facts = {
 /** Of which Postgres transaction. */
 type TransactionFact = {
   readonly commitLsn: Lsn;
-  /** Of its first event here. */
-  readonly firstOrdinal: number;
   /** ms since 1970, by the clock of the database. */
   readonly committedAtMs: number;
 };
 
-export type RecordFact = { readonly topic: string; readonly partition: number };
+export type RecordFact = {
+  readonly topic: string;
+  readonly partition: number;
+  /** As in the header of the record. */
+  readonly position: string;
+};
 
 export type RefusedEvent = Position & {
   readonly code: ErrorCode;

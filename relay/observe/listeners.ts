@@ -10,11 +10,16 @@ import { composeListeners, type Listener, type RelayObserver, type ReportFault }
 
 export type Outputs = { readonly log: Logger; readonly metrics: Metrics; readonly health: Health };
 
-export function createObserver({ log, metrics, health }: Outputs): RelayObserver {
+/** @param more of the caller's own */
+export function createObserver(
+  { log, metrics, health }: Outputs,
+  more: readonly Listener[] = [],
+): RelayObserver {
   const listeners: readonly Listener[] = [
     metricsListener(metrics, () => health.retries()),
     healthListener(health),
     logListener(log),
+    ...more,
   ];
   return composeListeners(listeners, reportFaults(log, metrics));
 }

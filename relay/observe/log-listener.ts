@@ -29,13 +29,13 @@ export function logListener(log: Logger, now: () => number = () => performance.n
   return {
     name: 'log',
     hears: {
-      entered: ({ state, before, progress }) => {
+      entered: ({ state }) => {
         if (state !== 'standby') isPeerActive = false;
-        if (state === before) return;
-        const from =
-          progress === undefined ? {} : { from: formatLsn(progress.endLsn), events: progress.eventCount };
-        log.info({ state, ...from }, state);
+        if (state !== 'streaming') log.info({ state }, state);
       },
+      // Instead of the line of the state.
+      sessionBegun: ({ progress: { endLsn, eventCount }, lineage }) =>
+        log.info({ state: 'streaming', from: formatLsn(endLsn), events: eventCount, lineage }, 'streaming'),
       waited: ({ doing, waitedMs }) => log.warn({ waitedMs: Math.round(waitedMs) }, `still ${doing}`),
       retried: ({ doing, failure, retryInMs }) => {
         isPeerActive = false;
@@ -78,15 +78,15 @@ export function logListener(log: Logger, now: () => number = () => performance.n
         if (!isPeerActive) log.info({ activePid }, 'standby: another relay is active');
         isPeerActive = true;
       },
-      tailFailed: ({ failure }) => log.warn({ err: failure }, 'reading the progress topic failed, retrying'),
-      tailRecovered: () => log.info('reading the progress topic works again'),
+      tailFailed: ({ failure }) => log.warn({ err: failure }, 'cannot read the progress topic, retrying'),
+      tailRecovered: () => log.info('reading the progress topic again'),
       tableDoubted: ({ message, fix }) => {
         if (!doubted.has(message)) log.warn({ fix }, message);
         doubted.add(message);
       },
       slotCreating: () => log.info('creating the slot; Postgres waits for the transactions that run now'),
       slotWaited: ({ transactions }) =>
-        log.warn({ transactions }, 'creating the slot still waits for transactions that began before it'),
+        log.warn({ transactions }, 'creating the slot: still waiting for transactions that began before it'),
       deadLettersReread: ({ deadLetters }) =>
         log.info({ deadLetters }, 'reading dead letters again that the progress does not cover'),
       standbyCounted: (standby) =>

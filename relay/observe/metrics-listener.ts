@@ -91,8 +91,8 @@ export function metricsListener(
       entered: ({ state }) => {
         counter.state_changes_total.inc({ state });
         for (const each of relayStates) gauge.state.set({ state: each }, each === state ? 1 : 0);
-        if (state === 'streaming') counter.sessions_total.inc();
       },
+      sessionBegun: () => counter.sessions_total.inc(),
       retried,
       tailFailed: retried,
       dutyFailed: ({ failure: { code } }) => counter.errors_total.inc({ code }),

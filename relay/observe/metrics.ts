@@ -1,14 +1,9 @@
 /**
- * The relay's metrics: one table of names, help texts and labels, and the few calls the stages make. Counters move once
- * a batch, not once an event. Labels are bounded: states, codes and kinds are closed lists, topics are capped.
+ * The relay's metrics: one table of names, help texts and labels. What moves them is in `metrics-listener.ts`. Labels are
+ * bounded: states, codes and kinds are closed lists, and topics are capped.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { version } from '../config/version.ts';
-import { dependencies, type ErrorCode, errorTable } from '../errors.ts';
-import type { Lsn } from '../model/position.ts';
-import type { SlotHealth, Waiting } from './facts.ts';
-import { breakerStates, type Retry } from './health.ts';
-import { type RelayState, relayStates } from './state.ts';
 
 const prefix = 'outbox_relay_';
 
@@ -128,39 +123,6 @@ export function documentedMetrics(): readonly DocumentedMetric[] {
   return [...list('counter', counters), ...list('gauge', gauges), ...list('histogram', histograms)];
 }
 
-/** One committed Kafka transaction. */
-export type CommittedBatch = {
-  /** Events by topic; empty for a transaction that holds a progress record only. */
-  readonly events: ReadonlyMap<string, number>;
-  /** Bytes of the encoded events. */
-  readonly bytes: number;
-  /** How long the transaction took, begin to commit. */
-  readonly kafkaSeconds: number;
-  /** Whether it ended within a Postgres transaction. */
-  readonly isSplit: boolean;
-  /** Progress it committed. */
-  readonly endLsn: Lsn;
-};
-
-/** wal_status as pg_replication_slots has it. */
-const walStatuses = ['reserved', 'extended', 'unreserved', 'lost'] as const;
-
-/** invalidation_reason as pg_replication_slots has it; `other` for what came later, or where the version does not tell. */
-const invalidationReasons = [
-  'wal_removed',
-  'rows_removed',
-  'wal_level_insufficient',
-  'idle_timeout',
-  'other',
-] as const;
-
-/**
- * Topics follow from rows where the allow-list holds a `*`, and each is a time series for ever. More topics than this
- * are counted together.
- */
-const topicsMax = 500;
-const otherTopics = '(other)';
-
 export type Metrics = ReturnType<typeof createMetrics>;
 
 /** @param options.process whether prom-client's process metrics are kept too; they install a GC observer. */
@@ -174,120 +136,7 @@ export function createMetrics(options: { readonly process?: boolean } = {}) {
   if (options.process ?? true) collectDefaultMetrics({ register: registry });
   gauge.build_info.set({ version, node: process.version }, 1);
 
-  const topics = new Set<string>();
-  const bounded = (topic: string): string => {
-    if (topics.has(topic)) return topic;
-    if (topics.size >= topicsMax) return otherTopics;
-    topics.add(topic);
-    return topic;
-  };
-
-  return {
-    registry,
-    counter,
-    gauge,
-    histogram,
-
-    /** After each committed Kafka transaction. */
-    observeBatch({ events, bytes, kafkaSeconds, isSplit, endLsn }: CommittedBatch): void {
-      let count = 0;
-      for (const [topic, published] of events) {
-        counter.events_published_total.inc({ topic: bounded(topic) }, published);
-        count += published;
-      }
-      counter.published_bytes_total.inc(bytes);
-      counter.transactions_total.inc({ kind: events.size > 0 ? 'events' : 'progress' });
-      if (isSplit) counter.split_transactions_total.inc();
-      histogram.kafka_commit_seconds.observe(kafkaSeconds);
-      if (events.size > 0) histogram.batch_events.observe(count);
-      gauge.progress_lsn.set(Number(endLsn));
-    },
-
-    /** A Postgres transaction is visible in Kafka, `seconds` after its commit. Clock skew may make that negative. */
-    observeLatency(seconds: number): void {
-      histogram.publish_latency_seconds.observe(Math.max(0, seconds));
-    },
-
-    setState(state: RelayState): void {
-      counter.state_changes_total.inc({ state });
-      for (const each of relayStates) gauge.state.set({ state: each }, each === state ? 1 : 0);
-    },
-
-    countError(code: ErrorCode): void {
-      counter.errors_total.inc({ code });
-    },
-
-    /** @param topic undefined where the event names none, or one it may not: such names are data. */
-    countDeadLetter(code: ErrorCode, topic: string | undefined): void {
-      const isOurs = topic !== undefined && code !== 'TOPIC_NOT_ALLOWED';
-      counter.dead_letters_total.inc({ code, topic: isOurs ? bounded(topic) : '' });
-    },
-
-    countRetry(code: ErrorCode): void {
-      counter.retries_total.inc({ dependency: errorTable[code].dependency });
-    },
-
-    /** @param retries what is being retried; all else works */
-    setRetries(retries: readonly Pick<Retry, 'dependency' | 'breaker' | 'attempt'>[]): void {
-      for (const dependency of dependencies) {
-        const retry = retries.find((each) => each.dependency === dependency);
-        gauge.retry_attempts.set({ dependency }, retry?.attempt ?? 0);
-        for (const state of breakerStates)
-          gauge.circuit_breaker_state.set(
-            { dependency, state },
-            state === (retry?.breaker ?? 'closed') ? 1 : 0,
-          );
-      }
-    },
-
-    countThrottle(seconds: number): void {
-      counter.kafka_throttle_seconds_total.inc(seconds);
-    },
-
-    countLookalikes(rows: number): void {
-      counter.unpublished_rows_total.inc(rows);
-    },
-
-    countSession(): void {
-      counter.sessions_total.inc();
-    },
-
-    setReplicationLag(bytes: number, seconds: number): void {
-      gauge.replication_lag_bytes.set(Math.max(0, bytes));
-      gauge.replication_lag_seconds.set(Math.max(0, seconds));
-    },
-
-    setInFlight(bytes: number, limitBytes: number): void {
-      gauge.in_flight_bytes.set(bytes);
-      gauge.in_flight_bytes_limit.set(limitBytes);
-    },
-
-    setSlot({ retainedBytes, walStatus, safeWalBytes }: SlotHealth): void {
-      gauge.slot_retained_bytes.set(retainedBytes);
-      gauge.slot_safe_wal_size_bytes.set(safeWalBytes ?? Number.POSITIVE_INFINITY);
-      for (const reason of invalidationReasons) gauge.slot_invalidated.set({ reason }, 0);
-      for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === walStatus ? 1 : 0);
-    },
-
-    /** The slot is lost. @param reason as Postgres tells it, if it does */
-    setSlotLost(reason: string | null): void {
-      const known = invalidationReasons.find((each) => each === reason) ?? 'other';
-      for (const each of invalidationReasons)
-        gauge.slot_invalidated.set({ reason: each }, each === known ? 1 : 0);
-      for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === 'lost' ? 1 : 0);
-    },
-
-    setWaiting({ open, oldestSeconds, parked, parkedKeys }: Waiting): void {
-      gauge.dead_letters_open.set(open);
-      gauge.dead_letters_oldest_age_seconds.set(oldestSeconds);
-      gauge.dead_letters_parked.set(parked);
-      gauge.parked_keys.set(parkedKeys);
-    },
-
-    setHeartbeatRoundTrip(seconds: number): void {
-      gauge.heartbeat_round_trip_seconds.set(seconds);
-    },
-  };
+  return { registry, counter, gauge, histogram };
 }
 
 type Settings = { name: string; help: string; labelNames: string[]; buckets?: readonly number[] };

@@ -29,6 +29,7 @@ const factNames = Object.keys({
   acknowledged: 0,
   expired: 0,
   entered: 0,
+  sessionBegun: 0,
   waited: 0,
   stepEnded: 0,
   retried: 0,

@@ -3,13 +3,13 @@
  * earlier sessions decided put back to where the progress stands.
  */
 import type pg from 'pg';
-import type { Logger } from 'pino';
 import { assertSamePublication } from '../capture/publication.ts';
 import { type Begun, beginSession } from '../ledger/session.ts';
 import { readStandbyNames, standbyHint } from '../ledger/standbys.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
+import type { RelayObserver } from '../observe/observer.ts';
 import { progressAt } from './database-state.ts';
 import type { Held } from './steps.ts';
 import type { RelaySlot } from './take-slot.ts';
@@ -25,7 +25,7 @@ type Place = {
   readonly slot: string;
   readonly instance: string;
   readonly pool: pg.Pool;
-  readonly log: Logger;
+  readonly observer: RelayObserver;
 };
 
 /**
@@ -35,7 +35,7 @@ type Place = {
  * double events; SLOT_IN_USE if another relay took over
  */
 export async function begin(
-  { slot: name, instance, pool, log }: Place,
+  { slot: name, instance, pool, observer }: Place,
   { slot, publisher, database, lineage }: Held<RelaySlot>,
 ): Promise<Beginning> {
   const { capture, publication, lastSession, made } = slot;
@@ -60,14 +60,9 @@ export async function begin(
   const firstSnapshot = isAsMade ? made.snapshot : undefined;
   const hold = { walSenderPid: capture.walSenderPid, lastSession, firstSnapshot };
   const begun = await beginSession(pool, progress, publication, hold);
-  if (begun.reread > 0)
-    log.info({ deadLetters: begun.reread }, 'reading dead letters again that the progress does not cover');
+  if (begun.reread > 0) observer.deadLettersReread?.({ deadLetters: begun.reread });
   const { setting, includesRelay } = await readStandbyNames(pool);
-  if (includesRelay)
-    log.warn(
-      { synchronousStandbyNames: setting, hint: standbyHint },
-      'the relay counts as a synchronous standby: commits on the server wait for Kafka',
-    );
+  if (includesRelay) observer.standbyCounted?.({ synchronousStandbyNames: setting, hint: standbyHint });
   await failpoint('DEAD_LETTERS_REREAD');
   await failpoint('SLOT_MARKED');
   return { progress, slotLsn: database.slotConfirmedLsn, ...begun };

@@ -3,7 +3,6 @@
  * elects the active relay, since a slot has one reader.
  */
 import type pg from 'pg';
-import type { Logger } from 'pino';
 import { Capture } from '../capture/capture.ts';
 import { assertStreamable, examineOutbox } from '../capture/outbox-table.ts';
 import { assertSamePublication, readPublication } from '../capture/publication.ts';
@@ -15,6 +14,7 @@ import { readMarks } from '../ledger/bookkeeping.ts';
 import { takeSnapshot } from '../ledger/snapshots.ts';
 import type { Lsn } from '../model/position.ts';
 import { failpoint } from '../observe/failpoints.ts';
+import type { RelayObserver } from '../observe/observer.ts';
 import type { Watched } from '../observe/slow-step.ts';
 import type { ProgressTail } from '../publish/progress-topic.ts';
 import type { Connections } from './connections.ts';
@@ -33,7 +33,7 @@ export type RelaySlot = {
 export type SlotTakerOptions = {
   readonly config: Config;
   readonly pool: pg.Pool;
-  readonly log: Logger;
+  readonly observer: RelayObserver;
   readonly connections: Connections;
   readonly watched: Watched;
   /** undefined where there is none. @throws RelayError SLOT_WRONG_KIND, SLOT_INVALIDATED, POSTGRES_* */
@@ -45,8 +45,6 @@ export type SlotTakerOptions = {
 export class SlotTaker {
   readonly #use: SlotTakerOptions;
   #made: RelaySlot['made'];
-  /** What was logged about the outbox table, once a process. */
-  readonly #logged = new Set<string>();
 
   constructor(options: SlotTakerOptions) {
     this.#use = options;
@@ -88,25 +86,21 @@ export class SlotTaker {
 
   /** @throws RelayError OUTBOX_TABLE_INVALID, PUBLICATION_INCOMPLETE if events would be missing on the stream */
   async #examineTable(isFirstStart: boolean): Promise<void> {
-    const { config, pool, log } = this.#use;
+    const { config, pool, observer } = this.#use;
     const findings = await examineOutbox(pool, config);
     assertStreamable(findings, isFirstStart);
-    for (const { message, fix } of findings) {
-      if (!this.#logged.has(message)) log.warn({ fix }, message);
-      this.#logged.add(message);
-    }
+    for (const { message, fix } of findings) observer.tableDoubted?.({ message, fix });
   }
 
   async #create(isInitialised: boolean): Promise<void> {
-    const { config, pool, log, connections } = this.#use;
+    const { config, pool, observer, connections } = this.#use;
     if (isInitialised)
       throw new RelayError('SLOT_MISSING', `slot ${config.slot} was used before and does not exist any more`);
-    log.info('creating the slot; Postgres waits for the transactions that run now');
+    observer.slotCreating?.({});
     const snapshot = await takeSnapshot(pool);
     const lsn = await connections.createSlot(config, {
       pool,
-      onWaiting: (transactions) =>
-        log.warn({ transactions }, 'creating the slot: still waiting for transactions that began before it'),
+      onWaiting: (transactions) => observer.slotWaited?.({ transactions }),
     });
     this.#made = lsn === undefined ? undefined : { lsn, snapshot };
     await failpoint('SLOT_CREATED');

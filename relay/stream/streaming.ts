@@ -4,7 +4,6 @@
  * flight. The first failure ends everything; the next session reads the progress and begins from there.
  */
 import type pg from 'pg';
-import type { Logger } from 'pino';
 import type { Capture } from '../capture/capture.ts';
 import { eventsOf, type OutboxEvents } from '../capture/event.ts';
 import type { CommittedTransaction } from '../capture/transaction.ts';
@@ -18,9 +17,8 @@ import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
 import type { Lsn } from '../model/position.ts';
 import { advance, type Progress } from '../model/progress.ts';
+import type { Facts } from '../observe/facts.ts';
 import { failpoint } from '../observe/failpoints.ts';
-import type { Health } from '../observe/health.ts';
-import type { Metrics } from '../observe/metrics.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import type { Pace } from '../publish/pace.ts';
 import type { Publisher } from '../publish/publisher.ts';
@@ -30,6 +28,7 @@ import type { TopicKey } from '../refusals/parked-keys.ts';
 import { type Decision, Refusals } from '../refusals/refusals.ts';
 import { SameHistory } from '../session/same-history.ts';
 import { Upkeep } from '../upkeep/upkeep.ts';
+import { capturedFact, encodedFact, refusedEvent } from './facts.ts';
 import { Filling, isEventless } from './filling.ts';
 import { Notice } from './notice.ts';
 import { dueInMs, type Pacing } from './pacing.ts';
@@ -39,10 +38,7 @@ import { type Released, releaseKeys } from './release.ts';
 export type StreamingDependencies = {
   readonly config: Config;
   readonly pool: pg.Pool;
-  readonly log: Logger;
-  readonly metrics: Metrics;
   readonly observer: RelayObserver;
-  readonly health: Health;
   readonly capture: Capture;
   readonly encoder: Encoder;
   readonly publisher: Publisher;
@@ -60,8 +56,6 @@ export type StreamingDependencies = {
   readonly publication: string;
   /** Names this process in the progress. */
   readonly instance: string;
-  /** Told of each committed batch. */
-  readonly onCommitted: (events: number, deadLetters: number) => void;
 };
 
 export class Streaming {
@@ -209,9 +203,10 @@ export class Streaming {
     }
     await failpoint('TRANSACTION_RECEIVED');
     if (transaction.fault !== undefined) throw transaction.fault;
+    this.#use.observer.captured?.(capturedFact(transaction, published));
     this.#heed(transaction);
     const released = await this.#release(transaction);
-    const decision = await this.#decide(eventsOf(transaction, published));
+    const decision = await this.#decide(transaction, eventsOf(transaction, published));
     const copies = await this.#copy(released, decision.deadLetters);
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
       this.#isBlocked = true;
@@ -229,7 +224,7 @@ export class Streaming {
   async #release(transaction: CommittedTransaction): Promise<Released> {
     if (transaction.releases === undefined) return { records: [], releases: [] };
     await this.#allCommitted();
-    const released = await this.#patiently('releasing', () => releaseKeys(this.#use, transaction));
+    const released = await this.#patiently('release', () => releaseKeys(this.#use, transaction));
     for (const { outcome, key } of released.releases) if (outcome === 'released') this.#refusals.release(key);
     return released;
   }
@@ -247,7 +242,7 @@ export class Streaming {
     const topic = this.#use.deadLetterTopic;
     if (topic === undefined) return [];
     const refusedAgain = releases.flatMap(({ refused }) => refused ?? []);
-    return this.#patiently('copying dead letters', () => topic.copies([...refusedAgain, ...deadLetters]));
+    return this.#patiently('dead-letter copy', () => topic.copies([...refusedAgain, ...deadLetters]));
   }
 
   #heed({ beat }: CommittedTransaction): void {
@@ -256,29 +251,27 @@ export class Streaming {
     this.#beat = beat;
   }
 
-  async #decide(events: OutboxEvents): Promise<Decision> {
+  async #decide(transaction: CommittedTransaction, events: OutboxEvents): Promise<Decision> {
     const encoded = await this.#patiently('encoding', () => this.#use.encoder.encode(events));
+    this.#use.observer.encoded?.(encodedFact(transaction, encoded));
     const decision = this.#refusals.decide(events, encoded, performance.now());
     await failpoint('TRANSACTION_ENCODED');
     return decision;
   }
 
   /** An outage of the registry, of Kafka's metadata or of Postgres holds the stream here; nothing is skipped. */
-  async #patiently<Result>(doing: string, work: () => Promise<Result>): Promise<Result> {
-    const { config, health, metrics, log } = this.#use;
+  async #patiently<Result>(doing: Repeated, work: () => Promise<Result>): Promise<Result> {
+    const { config, observer } = this.#use;
     for (let attempt = 0; ; attempt++) {
       try {
         const result = await work();
-        if (attempt > 0) health.recovered();
+        if (attempt > 0) observer.recovered?.({ doing });
         return result;
       } catch (error) {
         const failure = asRelayError(error);
         if (failure.class !== 'retry' || this.#isEnding) throw failure;
         const retryInMs = backoffMs(attempt, config.retry);
-        health.failing(failure, retryInMs);
-        metrics.countRetry(failure.code);
-        metrics.countError(failure.code);
-        log.warn({ err: failure, retryInMs }, `${doing} waits`);
+        observer.retried?.({ doing, failure, retryInMs });
         await pause(retryInMs, this.#ending.signal);
       }
     }
@@ -308,7 +301,7 @@ export class Streaming {
   }
 
   async #commit(filled: Filling): Promise<void> {
-    const { pool, publisher, capture, session, instance, topics, pace } = this.#use;
+    const { pool, publisher, capture, session, instance, topics, pace, observer } = this.#use;
     const { batch, covered } = filled;
     if (covered === undefined) return;
     await failpoint('BATCH_TAKEN');
@@ -326,18 +319,20 @@ export class Streaming {
     await failpoint('KAFKA_COMMITTED');
     this.#progress = next;
     this.#pacing.committedMs = performance.now();
-    topics.wrote(batch.eventsByTopic().keys());
+    const eventsByTopic = batch.eventsByTopic();
+    topics.wrote(eventsByTopic.keys());
     if (filled.hasEvents) pace.committed(this.#pacing.committedMs - this.#pacing.begunMs);
     // The one place where Postgres is told that it may forget: after Kafka has confirmed the progress that covers it.
     capture.acknowledge(next.endLsn);
     capture.inbox.release(filled.capturedBytes);
+    observer.acknowledged?.({ endLsn: next.endLsn });
     await failpoint('ACKNOWLEDGED');
-    this.#report(filled, next, (this.#pacing.committedMs - this.#pacing.begunMs) / 1000);
+    this.#report(filled, next, eventsByTopic, this.#pacing.committedMs - this.#pacing.begunMs);
   }
 
   /** What only the time that the transaction took, or its topics, can tell. */
   async #explain(failure: RelayError, { batch, committedAtMs }: Filling): Promise<RelayError> {
-    const { config, pace, topics, log } = this.#use;
+    const { config, pace, topics, observer } = this.#use;
     const elapsedMs = Math.round(performance.now() - this.#pacing.begunMs);
     const { transactionTimeoutMs } = config.kafka;
     if (!isExpired(failure, elapsedMs, transactionTimeoutMs))
@@ -346,10 +341,15 @@ export class Streaming {
     pace.expired(batch, committedAtMs.length);
     const { isSplitting, limits } = pace;
     const { maxTransactionEvents, maxTransactionBytes, batchEvents } = limits;
-    log.warn(
-      { isSplitting, maxTransactionEvents, maxTransactionBytes, batchEvents },
-      'Kafka aborted a transaction for its time; the next ones are smaller',
-    );
+    observer.expired?.({
+      events,
+      bytes,
+      elapsedMs,
+      isSplitting,
+      maxTransactionEvents,
+      maxTransactionBytes,
+      batchEvents,
+    });
     return new RelayError(
       'TRANSACTION_EXPIRED',
       `Kafka aborted a transaction of ${events} events and ${bytes} bytes that was not over after ${elapsedMs} ms (kafka.transactionTimeoutMs ${transactionTimeoutMs})`,
@@ -360,25 +360,25 @@ export class Streaming {
   #report(
     { batch, events, deadLetters, committedAtMs }: Filling,
     progress: Progress,
-    kafkaSeconds: number,
+    eventsByTopic: Map<string, number>,
+    kafkaMs: number,
   ): void {
-    const { metrics, deadLetterTopic } = this.#use;
-    const { endLsn, partial } = progress;
-    const byTopic = batch.eventsByTopic();
-    if (deadLetterTopic !== undefined) byTopic.delete(deadLetterTopic.name);
-    metrics.observeBatch({
-      events: byTopic,
+    const { observer, deadLetterTopic } = this.#use;
+    if (deadLetterTopic !== undefined) eventsByTopic.delete(deadLetterTopic.name);
+    observer.committed?.({
+      progress,
+      events,
+      eventsByTopic,
       bytes: batch.bytes,
-      kafkaSeconds,
-      isSplit: partial !== null,
-      endLsn,
+      deadLetters: deadLetters.length,
+      committedAtMs,
+      kafkaMs,
     });
-    const nowMs = Date.now();
-    for (const timeMs of committedAtMs) metrics.observeLatency((nowMs - timeMs) / 1000);
-    this.#use.onCommitted(events, deadLetters.length);
-    for (const { code, topic } of deadLetters) metrics.countDeadLetter(code, topic ?? undefined);
+    if (deadLetters.length > 0) observer.deadLettered?.({ events: deadLetters.map(refusedEvent) });
   }
 }
+
+type Repeated = Exclude<Facts['retried']['doing'], 'session'>;
 
 /** For the last acknowledgement to arrive; without it the next start only reads a second of WAL again. */
 const flushTimeoutMs = 1_000;

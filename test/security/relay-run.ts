@@ -4,6 +4,7 @@ import { loadConfig } from '../../relay/config/config.ts';
 import { RegistryClient } from '../../relay/encode/registry/registry-client.ts';
 import { asRelayError, type RelayError } from '../../relay/errors.ts';
 import { Health } from '../../relay/observe/health.ts';
+import { createObserver } from '../../relay/observe/listeners.ts';
 import { createLogger } from '../../relay/observe/log.ts';
 import { createMetrics } from '../../relay/observe/metrics.ts';
 import { check as checkAll } from '../../relay/operations/check/check.ts';
@@ -60,7 +61,9 @@ export function startRelay(env: Env): RelayRun {
   const work = (async () => {
     const { config } = loadConfig({ env: { ...env, OUTBOX_RELAY_SLOT: slot } });
     const log = createLogger('trace', { tty: false, destination });
-    const relay = new Relay({ config, log, metrics, health, registry: new RegistryClient(config.registry) });
+    const observer = createObserver({ log, metrics, health });
+    const registry = new RegistryClient(config.registry);
+    const relay = new Relay({ config, instance: 'test', log, observer, registry });
     await relay.run(ending.signal);
   })().catch(fail);
   return {

@@ -306,7 +306,7 @@ test('an outage is waited through, without a word too many', async () => {
         SCHEMA_REGISTRY_URL: `https://relay:${canary}@127.0.0.1:1/`,
         OUTBOX_RELAY_REGISTRY_TOKEN: '',
       },
-      says: 'encoding waits',
+      says: 'encoding failed, retrying',
     },
   ];
   const runs = away.map(({ change }) => startRelay({ ...servers.env, ...change }));

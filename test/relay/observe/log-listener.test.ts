@@ -18,14 +18,14 @@ function listen(level = 'info') {
   return { hears, lines, clock };
 }
 
-test('a state has a line when it is entered, and none when it is entered again', () => {
+test('a state is one line, and that of streaming says from where', () => {
   const { hears, lines } = listen();
   hears.entered({ state: 'standby', before: undefined });
-  hears.entered({ state: 'standby', before: 'standby' });
-  hears.entered({ state: 'streaming', before: 'claiming', progress: progressSample });
+  hears.entered({ state: 'streaming', before: 'lineage' });
+  hears.sessionBegun({ progress: progressSample, lineage: 'same' });
   expect(lines).toEqual([
     { level: 'info', state: 'standby', msg: 'standby' },
-    { level: 'info', state: 'streaming', from: '16/0', events: 12, msg: 'streaming' },
+    { level: 'info', state: 'streaming', from: '16/0', events: 12, lineage: 'same', msg: 'streaming' },
   ]);
 });
 

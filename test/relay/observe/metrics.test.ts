@@ -79,6 +79,7 @@ test('exactly one state is 1', async () => {
   const metrics = create();
   metrics.hears.entered({ state: 'fencing', before: 'standby' });
   metrics.hears.entered({ state: 'streaming', before: 'claiming' });
+  metrics.hears.sessionBegun({ progress: progressSample, lineage: 'same' });
   const text = await metrics.registry.metrics();
   expect(text.match(/^outbox_relay_state\{.*\} 1$/gm)).toEqual(['outbox_relay_state{state="streaming"} 1']);
   expect(text.match(/^outbox_relay_state\{.*\} 0$/gm)).toHaveLength(5);
