@@ -11,7 +11,7 @@ import type { Facts } from '../relay/observe/facts.ts';
 import { Health } from '../relay/observe/health.ts';
 import { createObserver } from '../relay/observe/listeners.ts';
 import { createMetrics } from '../relay/observe/metrics.ts';
-import type { RelayObserver } from '../relay/observe/observer.ts';
+import type { Listener, RelayObserver } from '../relay/observe/observer.ts';
 import { Relay } from '../relay/relay.ts';
 import { Faults, type Incident } from './faults.ts';
 import { modelKafka } from './kafka/client.ts';
@@ -50,6 +50,15 @@ const quietMs = 1_500;
 
 /** Statements that are not answered, on each connection of the pool (1 s, and 5 s that the driver waits longer), and a flush. */
 const drainMs = 20_000;
+
+/** Whatever a listener does, the invariants hold. */
+const fail = () => {
+  throw new Error('of a listener');
+};
+const failing: Listener = {
+  name: 'failing',
+  hears: { entered: fail, captured: fail, encoded: fail, committed: fail, acknowledged: fail, retried: fail },
+};
 
 const eventTopic = 'events.item';
 const partitions = 3;
@@ -392,7 +401,7 @@ class Run {
     const expired = ({ isSplitting }: Facts['expired']) => {
       if (isSplitting) this.#observer.noteSplitting();
     };
-    return createObserver({ log, metrics, health }, [{ name: 'simulation', hears: { expired } }]);
+    return createObserver({ log, metrics, health }, [{ name: 'simulation', hears: { expired } }, failing]);
   }
 
   #logger(machine: Machine): Logger {
