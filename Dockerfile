@@ -1,12 +1,12 @@
-# The relay as a small image: production dependencies only, not root.
+# A small image of the relay: production dependencies only, not root.
 #   docker build -t outbox-relay .
 #   docker run --rm -e DATABASE_URL=… -e KAFKA_BROKERS=… -e SCHEMA_REGISTRY_URL=… outbox-relay check
 
-# 24 runs the TypeScript sources as they are. glibc rather than musl: it is what the tests run on.
+# Node 24 runs the TypeScript sources unchanged. glibc rather than musl, because the tests run on glibc.
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# No scripts: nothing is compiled. The Node that npm brings along for machines without one is not needed here.
+# No scripts: nothing is compiled. The image has its own Node, so the one that npm would install is omitted.
 RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/node-* node_modules/.bin/node
 
 FROM node:24-slim
@@ -18,25 +18,25 @@ COPY relay relay
 COPY migrations migrations
 COPY schemas schemas
 
-# Reachable from outside the container, which alone decides what is published; by itself the relay listens on loopback.
+# Listen on all addresses: Docker decides which ports are published. By default the relay listens on loopback only.
 ENV NODE_ENV=production OUTBOX_RELAY_HTTP_HOST=0.0.0.0
-# Messages are buffers outside the JavaScript heap. glibc makes up to 8 arenas a core for them and seldom gives their
-# memory back; two are enough for one busy thread and its helpers.
+# Messages are buffers outside the JavaScript heap. For these glibc creates up to 8 arenas per core and seldom returns
+# their memory; two are enough for one busy thread and its helpers.
 ENV MALLOC_ARENA_MAX=2
 
 # See relay/config/node-flags.ts.
 ENV NODE_OPTIONS=--max-semi-space-size=8
 
-# Comes with the base image (uid 1000); nothing under /app is its own to write.
+# A user of the base image (uid 1000). It owns nothing under /app and cannot write there.
 USER node
 EXPOSE 9465
 
-# Live unless the relay has stopped itself: an outage of a server is no reason to be restarted, see /readyz.
+# The relay is live unless it has stopped itself. An outage of a server is no reason to restart it; see /readyz.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.OUTBOX_RELAY_HTTP_PORT || 9465}/livez`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 
-# `run` handles SIGTERM itself, so that it may be process 1; it starts no children that an init would have to reap.
-# Draining ends within 8 s (shutdownMs), before the 10 s after which Docker kills.
+# `run` handles SIGTERM itself, so it can be process 1. It starts no children that an init would have to reap.
+# Draining ends within 8 s (shutdownMs); Docker kills after 10 s.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["node", "bin/outbox-relay.js"]
 CMD ["run"]

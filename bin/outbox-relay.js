@@ -1,5 +1,5 @@
 #!/usr/bin/env -S node --max-semi-space-size=8
-// Plain JavaScript, so that a Node too old to read TypeScript can say so, or hand over to the Node 24 that npm installed.
+// Plain JavaScript, so that a Node that cannot run TypeScript hands over to the Node 24 that npm installed, or says so.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
