@@ -21,8 +21,9 @@ Changes nothing and joins no consumer group, so it may run next to a working rel
 table, waits until the progress has reached the snapshot, reads the topics of topics.allow to their ends as a
 read_committed consumer sees them, and compares the two. Events written after the snapshot are left out.
 
-Each record is compared with its row: key, type, headers and value. A decoder that shares no code with the relay reads the
-value by the schema id in the record. The report says where a record differs, and never shows a value.
+Each record is compared with its row: key, type, headers and value. Two decoders that share no code with the relay's encoder
+read the value by the schema id in the record; one is the library that consumers in Node.js use. The report says where a
+record differs, and never shows a value.
 
 Findings (exit code 1):
   missing                       in the table and covered by the progress, but neither in Kafka nor a dead letter
