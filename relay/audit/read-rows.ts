@@ -2,7 +2,7 @@
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import type { RowPlace } from './row-places.ts';
 
 /** An event as the stream delivers it: each column in the text of its type. */
@@ -55,9 +55,7 @@ export class RowReader {
 
   /** What was published of events whose key was released: their dead letters, which somebody may have corrected. */
   released(ids: readonly string[]): Promise<EventRow[]> {
-    const text = `select event_id as id, aggregateid as key, type, payload, headers from outbox.dead_letter
-      where slot = $1 and status = 'released' and event_id = any ($2)`;
-    return query<EventRow>(this.#client, 'reading dead letters', text, [this.#config.slot, ids]);
+    return query(this.#client, readReleased, [this.#config.slot, ids]);
   }
 
   async #read(where: string, values: readonly unknown[]): Promise<EventRow[]> {
@@ -75,14 +73,25 @@ export class RowReader {
     const { table, columns } = this.#config.outbox;
     const payload = sent(columns.payload);
     const isLarge = maxBytes === undefined ? 'false' : `octet_length(${payload}) > ${maxBytes}`;
-    const text = `select ${pg.escapeIdentifier(columns.id)}::text as id, ${sent(columns.aggregateid)} as key,
+    const sql = `select ${pg.escapeIdentifier(columns.id)}::text as id, ${sent(columns.aggregateid)} as key,
         ${sent(columns.type)} as type, ${sent(columns.headers)} as headers,
         case when not coalesce(${isLarge}, false) then ${payload} end as payload,
         coalesce(${isLarge}, false) as "isLarge", tableoid::text as relation, ctid::text as ctid
       from ${quoteTable(table)} where ${where}`;
-    return query<Row>(this.#client, 'reading rows of the outbox table', text, values);
+    return query(
+      this.#client,
+      statement<Row>('audit.read_rows', 'reading rows of the outbox table', sql),
+      values,
+    );
   }
 }
+
+const readReleased = statement<EventRow>(
+  'audit.read_released_letters',
+  'reading dead letters',
+  `select event_id as id, aggregateid as key, type, payload, headers from outbox.dead_letter
+    where slot = $1 and status = 'released' and event_id = any ($2)`,
+);
 
 /** As the type prints it, which is what the stream sends. For some types a cast to text differs. */
 function sent(column: string): string {

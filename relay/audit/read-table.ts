@@ -6,15 +6,17 @@ import pg from 'pg';
 import { isUnreadable } from '../capture/unreadable.ts';
 import type { Config } from '../config/config.ts';
 import { openClient } from '../connect/postgres/client.ts';
+import { pages } from '../connect/postgres/cursor.ts';
 import { sqlStateOf } from '../connect/postgres/errors.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { assertRowsShown, assertRowsShownNow } from '../connect/postgres/rows-shown.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
+import { readOnly } from '../connect/postgres/transaction.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
 
-/** Rows per FETCH: some 2 MB in the driver, and few round trips. */
-const fetchRows = 10_000;
+/** Rows of one page: some 2 MB in the driver, and few round trips. */
+export const pageRows = 10_000;
 
 /** For scans of the whole table; `database.statementTimeoutMs` is meant for bookkeeping. */
 const scanTimeoutMs = 600_000;
@@ -58,17 +60,19 @@ export async function readTable(
   onSnapshot: (snapshot: Snapshot) => void | Promise<void>,
   onRows: (rows: readonly TableRow[]) => void,
 ): Promise<number> {
-  let withoutId = 0;
-  await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
   try {
-    await onSnapshot(await readSnapshot(client, config.slot));
-    await readAll<Row>(client, 'reading the outbox table', selectEvents(config), [], (rows) => {
-      const withId = rows.filter((row): row is TableRow => row.id !== null);
-      withoutId += rows.length - withId.length;
-      if (withId.length > 0) onRows(withId);
+    return await readOnly(client, 'opening a snapshot', 'repeatable read', async () => {
+      await onSnapshot(await readSnapshot(client, config.slot));
+      let withoutId = 0;
+      const events = statement<Row>('audit.read_events', 'reading the outbox table', selectEvents(config));
+      for await (const rows of pages(client, events, [], pageRows)) {
+        const withId = rows.filter((row): row is TableRow => row.id !== null);
+        withoutId += rows.length - withId.length;
+        if (withId.length > 0) onRows(withId);
+      }
+      await assertRowsShownNow(config, [config.outbox.table, 'outbox.dead_letter']);
+      return withoutId;
     });
-    await assertRowsShownNow(config, [config.outbox.table, 'outbox.dead_letter']);
-    return withoutId;
   } catch (error) {
     if (!(error instanceof RelayError) || !isUnreadable(sqlStateOf(error))) throw error;
     throw new RelayError(
@@ -76,30 +80,31 @@ export async function readTable(
       `a row of the outbox table cannot be read, so the comparison stops without a result; delete the row once it is dead-lettered: ${error.message}`,
       { cause: error },
     );
-  } finally {
-    await client.query('rollback').catch(() => {});
   }
 }
 
 /** The first statement of the transaction. It takes the snapshot before it evaluates the position. */
 async function readSnapshot(client: pg.Client, slot: string): Promise<Snapshot> {
-  const rows = await query<Omit<Snapshot, 'lsn' | 'resubmissions'> & { lsn: string }>(
-    client,
-    'reading the WAL position',
-    `select pg_current_wal_insert_lsn()::text as lsn,
-       (extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs",
-       (select system_identifier::text from pg_control_system()) as "systemIdentifier"`,
-  );
+  const rows = await query(client, readPosition);
   const { lsn, ...rest } = rows[0]!;
   // By transaction, not by the range of ids in the snapshot, which does not distinguish a savepoint from a running transaction.
-  const resubmissions = await query<{ xid: string }>(
-    client,
-    'reading the dead letters',
-    `select distinct xmin::text as xid from outbox.dead_letter where slot = $1 and status = 'resubmitted'`,
-    [slot],
-  );
+  const resubmissions = await query(client, readResubmissions, [slot]);
   return { lsn: parseLsn(lsn), resubmissions: new Set(resubmissions.map(({ xid }) => xid)), ...rest };
 }
+
+const readPosition = statement<Omit<Snapshot, 'lsn' | 'resubmissions'> & { lsn: string }>(
+  'audit.read_position',
+  'reading the WAL position',
+  `select pg_current_wal_insert_lsn()::text as lsn,
+    (extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs",
+    (select system_identifier::text from pg_control_system()) as "systemIdentifier"`,
+);
+
+const readResubmissions = statement<{ xid: string }>(
+  'audit.read_resubmissions',
+  'reading the dead letters',
+  `select distinct xmin::text as xid from outbox.dead_letter where slot = $1 and status = 'resubmitted'`,
+);
 
 function selectEvents({ outbox }: Config): string {
   const { id, aggregatetype, type, createdAt } = outbox.columns;
@@ -132,30 +137,21 @@ export async function readDeadLetters(
   { systemIdentifier, resubmissions }: Pick<Snapshot, 'systemIdentifier' | 'resubmissions'>,
   onRows: (rows: readonly AuditedLetter[]) => void,
 ): Promise<void> {
-  await query(client, 'reading the dead letters', 'begin read only');
-  try {
-    const text = `select event_id::text as id, status,
-        (case when system_identifier = $2 and released_lsn is not null then released_lsn else '0/0' end)::text
-          as "releasedLsn", xmin::text as xid
-      from outbox.dead_letter where slot = $1 and event_id is not null`;
-    await readAll<LetterRow>(
-      client,
-      'reading the dead letters',
-      text,
-      [config.slot, systemIdentifier],
-      (rows) =>
-        onRows(
-          rows.map(({ xid, ...letter }) => ({
-            ...letter,
-            isSinceSnapshot: !resubmissions.has(xid),
-          })),
-        ),
-    );
+  await readOnly(client, readLetters.doing, 'read committed', async () => {
+    for await (const rows of pages(client, readLetters, [config.slot, systemIdentifier], pageRows))
+      onRows(rows.map(({ xid, ...letter }) => ({ ...letter, isSinceSnapshot: !resubmissions.has(xid) })));
     await assertRowsShown(client, config, ['outbox.dead_letter']);
-  } finally {
-    await client.query('rollback').catch(() => {});
-  }
+  });
 }
+
+const readLetters = statement<LetterRow>(
+  'audit.read_letters',
+  'reading the dead letters',
+  `select event_id::text as id, status,
+      (case when system_identifier = $2 and released_lsn is not null then released_lsn else '0/0' end)::text
+        as "releasedLsn", xmin::text as xid
+    from outbox.dead_letter where slot = $1 and event_id is not null`,
+);
 
 /** Passes on the ids that the table has now. Scans the table once per 10,000 ids. */
 export async function findEvents(
@@ -165,33 +161,20 @@ export async function findEvents(
   onFound: (id: string) => void,
 ): Promise<void> {
   const id = `${pg.escapeIdentifier(config.outbox.columns.id)}::text`;
-  const text = `select distinct ${id} as id from ${quoteTable(config.outbox.table)} where ${id} = any($1)`;
+  const find = statement<{ id: string }>(
+    'audit.find_events',
+    'looking for events in the outbox table',
+    `select distinct ${id} as id from ${quoteTable(config.outbox.table)} where ${id} = any($1)`,
+  );
   const look = async (some: readonly string[]) => {
-    const rows = await query<{ id: string }>(client, 'looking for events in the outbox table', text, [some]);
-    for (const row of rows) onFound(row.id);
+    for (const row of await query(client, find, [some])) onFound(row.id);
   };
   let some: string[] = [];
   for (const each of ids) {
     some.push(each);
-    if (some.length < fetchRows) continue;
+    if (some.length < pageRows) continue;
     await look(some);
     some = [];
   }
   if (some.length > 0) await look(some);
-}
-
-/** Within a transaction: passes on the rows of a statement, `fetchRows` at a time. */
-export async function readAll<Row extends pg.QueryResultRow>(
-  client: pg.Client,
-  doing: string,
-  text: string,
-  values: readonly unknown[],
-  onRows: (rows: readonly Row[]) => void | Promise<void>,
-): Promise<void> {
-  await query(client, doing, `declare audit no scroll cursor for ${text}`, values);
-  for (;;) {
-    const rows = await query<Row>(client, doing, `fetch ${fetchRows} from audit`);
-    if (rows.length > 0) await onRows(rows);
-    if (rows.length < fetchRows) return;
-  }
 }

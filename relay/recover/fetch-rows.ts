@@ -6,7 +6,7 @@ import pg from 'pg';
 import type { CapturedRow, LeftOut, OutboxRow, Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { maxRowBytesOf } from '../config/row-size.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, type Statement, statement } from '../connect/postgres/statement.ts';
 import {
   columnBytesMax,
   fromPlaces,
@@ -34,12 +34,10 @@ export async function fetchRows(
   places: readonly Place[],
   unreadable: ReadonlyMap<string, Unreadable>,
 ): Promise<Map<string, CapturedRow>> {
-  const doing = 'reading missing events';
   const sizes = new Map<string, Partial<Record<keyof OutboxRow, number>>>();
-  for (const { relation, place, ...bytes } of await query<Sized>(
+  for (const { relation, place, ...bytes } of await query(
     client,
-    doing,
-    select(config, (text) => `octet_length(${text})`),
+    select(config, 'recover.measure_rows', (text) => `octet_length(${text})`),
     valuesOf(places.filter((place) => !unreadable.has(nameOf(place)))),
   ))
     sizes.set(nameOf({ relation, place }), numbersOf(bytes));
@@ -48,18 +46,18 @@ export async function fetchRows(
     Object.values(sizes.get(nameOf(place)) ?? {}).reduce((sum, bytes) => sum + bytes, 0);
   const chosen = firstOf(places, (place) => Math.min(bytesOf(place), maxRowBytes));
   const rows = new Map<string, CapturedRow>();
-  const read = async (some: readonly Place[], text: string) => {
+  const read = async (some: readonly Place[], statement: Statement<Sized>) => {
     if (some.length === 0) return;
-    for (const { relation, place, ...row } of await query<Sized>(client, doing, text, valuesOf(some)))
+    for (const { relation, place, ...row } of await query(client, statement, valuesOf(some)))
       rows.set(nameOf({ relation, place }), row);
   };
   const large = chosen.filter((place) => bytesOf(place) > maxRowBytes);
   const apart = chosen.filter((place) => unreadable.has(nameOf(place)));
   await read(
     chosen.filter((place) => !large.includes(place) && !apart.includes(place)),
-    select(config, (text) => text),
+    select(config, 'recover.read_rows', (text) => text),
   );
-  await read(large, select(config, shortened));
+  await read(large, select(config, 'recover.read_shortened_rows', shortened));
   for (const place of large) {
     const row = rows.get(nameOf(place));
     if (row === undefined) continue;
@@ -109,12 +107,17 @@ function shortened(text: string, role: string): string {
   return `case when octet_length(${text}) <= ${columnBytesMax} then ${text} else ${rest} end`;
 }
 
-function select(config: Config, wanted: (text: string, role: string) => string): string {
+function select(
+  config: Config,
+  name: string,
+  wanted: (text: string, role: string) => string,
+): Statement<Sized> {
   const roles = Object.entries(config.outbox.columns).map(([role, name]) => {
     const column = pg.escapeIdentifier(name);
     const text =
       name === '' ? 'null' : `case when ${column} is not null then ${wanted(textOf(name), role)} end`;
     return `${text} as ${pg.escapeIdentifier(role)}`;
   });
-  return `select tableoid::text as relation, ctid::text as place, ${roles.join(', ')} ${fromPlaces(config)}`;
+  const sql = `select tableoid::text as relation, ctid::text as place, ${roles.join(', ')} ${fromPlaces(config)}`;
+  return statement(name, 'reading missing events', sql);
 }

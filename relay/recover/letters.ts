@@ -8,11 +8,13 @@
  * again, and died before that, the recovery opens it again.
  */
 import type pg from 'pg';
-import { connectForAudit, readAll } from '../audit/read-table.ts';
+import { connectForAudit, pageRows } from '../audit/read-table.ts';
 import { releaseSuffix } from '../capture/pgoutput.ts';
 import type { Config } from '../config/config.ts';
+import { pages } from '../connect/postgres/cursor.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
+import { beginReadOnly } from '../connect/postgres/transaction.ts';
 import {
   boundsOf,
   inSession,
@@ -43,19 +45,7 @@ const greatestLsn: Lsn = (1n << 64n) - 1n;
  */
 export async function readDecided(pool: pg.Pool, slot: string, progress: Progress | null): Promise<Decided> {
   if (progress !== null && progress.endLsn > 0n) return { letters: progress, releases: progress };
-  const [copy] = await query<{
-    end: string | null;
-    commit: string | null;
-    ordinal: string;
-    home: string | null;
-  }>(
-    pool,
-    'reading the copy of the progress',
-    `select end_lsn::text as end, partial_commit_lsn::text as commit, partial_ordinal as ordinal,
-            system_identifier as home
-       from outbox.progress where slot = $1`,
-    [slot],
-  );
+  const [copy] = await query(pool, readCopy, [slot]);
   const partial =
     copy?.commit == null ? null : { commitLsn: parseLsn(copy.commit), ordinal: Number(copy.ordinal) };
   const systemIdentifier = copy?.home ?? '';
@@ -69,6 +59,19 @@ export async function readDecided(pool: pg.Pool, slot: string, progress: Progres
     releases: { slot, systemIdentifier, endLsn: greatestLsn },
   };
 }
+
+const readCopy = statement<{
+  end: string | null;
+  commit: string | null;
+  ordinal: string;
+  home: string | null;
+}>(
+  'recover.read_progress_copy',
+  'reading the copy of the progress',
+  `select end_lsn::text as end, partial_commit_lsn::text as commit, partial_ordinal as ordinal,
+         system_identifier as home
+    from outbox.progress where slot = $1`,
+);
 
 export type Letters = {
   /** Ids of the events that are dead letters. */
@@ -96,9 +99,9 @@ export async function readLetters(config: Config, { letters, releases }: Decided
   const reread = new Map<string, Position>();
   const client = await connectForAudit(config);
   try {
-    await query(client, 'reading the dead letters', 'begin read only');
     const values = [...boundsOf(letters), formatLsn(releases.endLsn)];
-    await readAll<LetterRow>(client, 'reading the dead letters', selectLetters, values, (rows) => {
+    await beginReadOnly(client, selectLetters.doing, 'read committed');
+    for await (const rows of pages(client, selectLetters, values, pageRows))
       for (const { eventId, digest, commit, ordinal, isDeadLettered, isUndecided, isOwn, isReread } of rows) {
         const position = { commitLsn: parseLsn(commit), ordinal: Number(ordinal) };
         const id = eventId ?? idOfDigest(digest ?? `${commit}.${ordinal}`);
@@ -109,7 +112,6 @@ export async function readLetters(config: Config, { letters, releases }: Decided
         if (isUndecided) undecided.set(id, [...(undecided.get(id) ?? []), position]);
         else if (isDeadLettered) deadLettered.add(id);
       }
-    });
     await assertRowsShown(client, config, ['outbox.dead_letter']);
   } finally {
     await client.end();
@@ -137,15 +139,19 @@ type LetterRow = {
 
 const isReread = `status = 'resubmitted' and context ? 'reread'`;
 
-const selectLetters = `select event_id as "eventId", context #>> '{unreadable,idDigest}' as digest, commit_lsn::text as commit, ordinal,
-       status in ('open', 'parked', 'discarded')
-         or (status = 'released' and ${isUncovered('released_lsn', '$6', '$5')}) as "isDeadLettered",
-       (status in ('open', 'parked') or ${isReread}) and ${isBeyond} as "isUndecided",
-       system_identifier = $5 as "isOwn",
-       ${isReread} and system_identifier = $5 and commit_lsn < pg_current_wal_insert_lsn() as "isReread"
-  from outbox.dead_letter
- where slot = $1 and (event_id is not null or context #>> '{unreadable,idDigest}' is not null or ${isReread})
- order by commit_lsn, ordinal`;
+const selectLetters = statement<LetterRow>(
+  'recover.read_letters',
+  'reading the dead letters',
+  `select event_id as "eventId", context #>> '{unreadable,idDigest}' as digest, commit_lsn::text as commit, ordinal,
+          status in ('open', 'parked', 'discarded')
+            or (status = 'released' and ${isUncovered('released_lsn', '$6', '$5')}) as "isDeadLettered",
+          (status in ('open', 'parked') or ${isReread}) and ${isBeyond} as "isUndecided",
+          system_identifier = $5 as "isOwn",
+          ${isReread} and system_identifier = $5 and commit_lsn < pg_current_wal_insert_lsn() as "isReread"
+     from outbox.dead_letter
+    where slot = $1 and (event_id is not null or context #>> '{unreadable,idDigest}' is not null or ${isReread})
+    order by commit_lsn, ordinal`,
+);
 
 /**
  * Takes back what is not committed: releases, the given dead letters, and the parking of the keys that these parked.
@@ -163,50 +169,62 @@ export function takeBack(
   unread: readonly Position[],
 ): Promise<TopicKey[]> {
   const { slot } = session;
-  const doing = 'taking back what is not committed';
   const valuesOf = (positions: readonly Position[]) => [
     slot,
     positions.map(({ commitLsn }) => formatLsn(commitLsn)),
     positions.map(({ ordinal }) => ordinal),
   ];
   const places = valuesOf(letters);
-  return inSession(pool, session, doing, async (client) => {
-    await query(
-      client,
-      doing,
-      `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread": true}'
-        where slot = $1 and ${isAmong}`,
-      places,
-    );
-    await query(
-      client,
-      doing,
-      `update outbox.dead_letter set status = 'open', context = context - 'reread'
-        where slot = $1 and ${isReread} and ${isAmong}`,
-      valuesOf(unread),
-    );
+  return inSession(pool, session, takingBack, async (client) => {
+    await query(client, rereadLetters, places);
+    await query(client, reopenLetters, valuesOf(unread));
     await takeBackReleases(client, releases);
-    await query(
-      client,
-      doing,
-      `delete from outbox.parked_key where slot = $1 and (released_lsn is not null or ${isAmong})`,
-      places,
-    );
-    await query(
-      client,
-      doing,
-      `insert into outbox.heartbeat (slot, beat)
-       select slot || $2, id from outbox.key_release where slot = $1 and outcome is null`,
-      [slot, releaseSuffix],
-    );
-    await query(client, doing, 'delete from outbox.heartbeat where slot = $1', [slot + releaseSuffix]);
-    return query<TopicKey>(
-      client,
-      'reading the parked keys',
-      'select distinct topic, key from outbox.parked_key where slot = $1',
-      [slot],
-    );
+    await query(client, forgetParked, places);
+    await query(client, askAgain, [slot, releaseSuffix]);
+    await query(client, forgetAsked, [slot + releaseSuffix]);
+    return query(client, readParked, [slot]);
   });
 }
 
+const takingBack = 'taking back what is not committed';
+
 const isAmong = '(commit_lsn, ordinal) in (select * from unnest($2::pg_lsn[], $3::bigint[]))';
+
+const rereadLetters = statement(
+  'recover.reread_letters',
+  takingBack,
+  `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread": true}'
+    where slot = $1 and ${isAmong}`,
+);
+
+const reopenLetters = statement(
+  'recover.reopen_letters',
+  takingBack,
+  `update outbox.dead_letter set status = 'open', context = context - 'reread'
+    where slot = $1 and ${isReread} and ${isAmong}`,
+);
+
+const forgetParked = statement(
+  'recover.take_back_parked_keys',
+  takingBack,
+  `delete from outbox.parked_key where slot = $1 and (released_lsn is not null or ${isAmong})`,
+);
+
+const askAgain = statement(
+  'recover.ask_again_for_releases',
+  takingBack,
+  `insert into outbox.heartbeat (slot, beat)
+    select slot || $2, id from outbox.key_release where slot = $1 and outcome is null`,
+);
+
+const forgetAsked = statement(
+  'recover.forget_asked_releases',
+  takingBack,
+  'delete from outbox.heartbeat where slot = $1',
+);
+
+const readParked = statement<TopicKey>(
+  'recover.read_parked_keys',
+  'reading the parked keys',
+  'select distinct topic, key from outbox.parked_key where slot = $1',
+);

@@ -1,9 +1,10 @@
 /** Reads the table as of one snapshot, and looks each event up in Kafka and the dead letters. */
 import pg from 'pg';
-import { readAll } from '../audit/read-table.ts';
+import { pageRows } from '../audit/read-table.ts';
 import type { Config } from '../config/config.ts';
+import { pages } from '../connect/postgres/cursor.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import { Router } from '../encode/route.ts';
 import { commitToleranceMs, type Position } from '../model/position.ts';
 import {
@@ -86,24 +87,19 @@ type Row = {
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID */
 export async function readGap(options: ReadGapOptions): Promise<Gap> {
   const { config, client, published, letters, onProgress } = options;
-  const [now] = await query<{ atMs: number; hasCommitTimes: boolean; snapshot: string; xmax: string }>(
-    client,
-    'reading the clock',
-    `select (extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs",
-            current_setting('track_commit_timestamp')::bool as "hasCommitTimes",
-            pg_current_snapshot()::text as snapshot, pg_snapshot_xmax(pg_current_snapshot())::text as xmax`,
-  );
+  const [now] = await query(client, readClock);
   const { atMs, hasCommitTimes, snapshot, xmax } = now!;
-  const collect = async (text: string, read: (rows: readonly Row[]) => Promise<readonly Row[]>) => {
+  const collect = async (sql: string, read: (rows: readonly Row[]) => Promise<readonly Row[]>) => {
     const collected = new Collected(options, BigInt(xmax), atMs);
     onProgress(0);
-    await readAll<Row>(client, 'reading the outbox table', text, [], async (some) => {
+    const select = statement<Row>('recover.read_events', 'reading the outbox table', sql);
+    for await (const some of pages(client, select, [], pageRows)) {
       for (const row of await read(some))
         if (row.id === null) collected.withoutId += 1;
         else collected.note(row, row.id, published.ids.find(row.id), letters.deadLettered.has(row.id));
       collected.events += some.length;
       onProgress(collected.events);
-    });
+    }
     return collected;
   };
   const names = selectNames(config);
@@ -118,15 +114,23 @@ export async function readGap(options: ReadGapOptions): Promise<Gap> {
   return { ...collected.result(), atMs, hasCommitTimes, snapshot };
 }
 
+const readClock = statement<{ atMs: number; hasCommitTimes: boolean; snapshot: string; xmax: string }>(
+  'recover.read_clock',
+  'reading the clock',
+  `select (extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs",
+    current_setting('track_commit_timestamp')::bool as "hasCommitTimes",
+    pg_current_snapshot()::text as snapshot, pg_snapshot_xmax(pg_current_snapshot())::text as xmax`,
+);
+
 type Names = Pick<Row, 'id' | 'aggregatetype' | 'type' | 'key'>;
 
 /** Leaves out what cannot be read, and puts a digest in place of an unreadable id. */
 async function withNames(config: Config, client: pg.Client, rows: readonly Row[]): Promise<Row[]> {
-  const text = `select tableoid::text as relation, ctid::text as place, ${selectNames(config).join()} ${fromPlaces(config)}`;
+  const sql = `select tableoid::text as relation, ctid::text as place, ${selectNames(config).join()} ${fromPlaces(config)}`;
+  const select = statement<Names & Place>('recover.read_names', 'reading names', sql);
   const names = new Map<string, Names>();
   const read = async (some: readonly Place[]) => {
-    for (const row of await query<Names & Place>(client, 'reading names', text, valuesOf(some)))
-      names.set(nameOf(row), row);
+    for (const row of await query(client, select, valuesOf(some))) names.set(nameOf(row), row);
   };
   for (const place of await readApart(client, rows, read)) {
     const row = await readColumns(config, client, place, (column, role) => (isName(role) ? column : 'null'));

@@ -27,7 +27,8 @@ import type { Config } from '../config/config.ts';
 import { createKafka, kafkaError } from '../connect/kafka.ts';
 import { openClient } from '../connect/postgres/client.ts';
 import { createPool } from '../connect/postgres/pool.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
+import { beginReadOnly } from '../connect/postgres/transaction.ts';
 import { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
@@ -97,7 +98,7 @@ class Run {
   async show(): Promise<Recovery> {
     const client = await this.#openClient();
     try {
-      await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
+      await beginReadOnly(client, 'opening a snapshot', 'repeatable read');
       const compared = await this.#compare(client, await this.#decided(this.#loss.progress));
       return this.#report(compared, { outcome: 'dry-run' });
     } finally {
@@ -151,8 +152,12 @@ class Run {
   ): Promise<Lsn> {
     this.#options.onProgress({ stage: 'slot', done: 0 });
     await using slot = await makeSlot(this.#options.config);
-    await query(client, 'opening a snapshot', 'begin isolation level repeatable read, read only');
-    await query(client, 'taking up the snapshot of the slot', `set transaction snapshot '${slot.snapshot}'`);
+    await beginReadOnly(client, 'opening a snapshot', 'repeatable read');
+    const doing = 'taking up the snapshot of the slot';
+    await query(
+      client,
+      statement('recover.take_up_snapshot', doing, `set transaction snapshot '${slot.snapshot}'`),
+    );
     await failpoint('SLOT_CREATED');
     return slot.consistentLsn;
   }

@@ -9,7 +9,7 @@ import { describeUnreadable, isUnreadable } from '../capture/unreadable.ts';
 import type { Config } from '../config/config.ts';
 import { sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 import type { AbsentEvent } from './gap.ts';
 
@@ -73,19 +73,26 @@ export async function attempt<Result>(
   client: pg.Client,
   work: () => Promise<Result>,
 ): Promise<{ readonly result: Result } | { readonly sqlState: string }> {
-  const doing = 'reading rows apart';
-  await query(client, doing, 'savepoint readable');
+  await query(client, openSavepoint);
   try {
     const result = await work();
-    await query(client, doing, 'release savepoint readable');
+    await query(client, releaseSavepoint);
     return { result };
   } catch (error) {
     const sqlState = sqlStateOf(error);
     if (!isUnreadable(sqlState)) throw error;
-    await query(client, doing, 'rollback to savepoint readable; release savepoint readable');
+    await query(client, rollBackToSavepoint);
     return { sqlState };
   }
 }
+
+const ofSavepoint = (name: string, sql: string) => statement(name, 'reading rows apart', sql);
+const openSavepoint = ofSavepoint('recover.open_savepoint', 'savepoint readable');
+const releaseSavepoint = ofSavepoint('recover.release_savepoint', 'release savepoint readable');
+const rollBackToSavepoint = ofSavepoint(
+  'recover.roll_back_to_savepoint',
+  'rollback to savepoint readable; release savepoint readable',
+);
 
 /**
  * Reads every row that can be read.
@@ -115,19 +122,18 @@ export async function findUnreadable(
   onProgress: (done: number) => void,
 ): Promise<Map<string, Unreadable>> {
   const sizes = columnsOf(config).map(([, column]) => `coalesce(${bytesOf(column)}::bigint, 0)`);
-  const text = `select tableoid::text as relation, ctid::text as place, ${sizes.join(' + ')} > ${rowBytesMax} as "isOver"
-    ${fromPlaces(config)}`;
+  const measure = statement<Place & { isOver: boolean }>(
+    'recover.find_large_rows',
+    'measuring missing events',
+    `select tableoid::text as relation, ctid::text as place, ${sizes.join(' + ')} > ${rowBytesMax} as "isOver"
+    ${fromPlaces(config)}`,
+  );
   const found = new Map<string, Unreadable>();
   for (let from = 0; from < places.length; from += probedPlaces) {
     onProgress(from);
     const over: Place[] = [];
     const read = async (some: readonly Place[]) => {
-      for (const { isOver, ...place } of await query<Place & { isOver: boolean }>(
-        client,
-        'measuring missing events',
-        text,
-        valuesOf(some),
-      ))
+      for (const { isOver, ...place } of await query(client, measure, valuesOf(some)))
         if (isOver) over.push(place);
     };
     const apart = await readApart(client, places.slice(from, from + probedPlaces), read);
@@ -221,12 +227,12 @@ async function readOne(
   place: Place,
   expression: string,
 ): Promise<string | null> {
-  const [row] = await query<{ value: string | null }>(
-    client,
+  const read = statement<{ value: string | null }>(
+    'recover.read_column',
     'reading a row column by column',
     `select (${expression})::text as value ${fromPlaces(config)}`,
-    valuesOf([place]),
   );
+  const [row] = await query(client, read, valuesOf([place]));
   if (row === undefined) throw new RelayError('INTERNAL', 'a row of the snapshot was not found again');
   return row.value;
 }

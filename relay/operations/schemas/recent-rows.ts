@@ -3,13 +3,17 @@ import pg from 'pg';
 import type { OutboxRow } from '../../capture/transaction.ts';
 import type { Config } from '../../config/config.ts';
 import { openClient } from '../../connect/postgres/client.ts';
+import { pages } from '../../connect/postgres/cursor.ts';
 import { quoteTable } from '../../connect/postgres/quoting.ts';
 import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
-import { query } from '../../connect/postgres/statement.ts';
+import { statement } from '../../connect/postgres/statement.ts';
+import { readOnly } from '../../connect/postgres/transaction.ts';
 import { RelayError } from '../../errors.ts';
 
-/** Rows of one FETCH: some 300 kB, and progress that moves. */
-const fetchRows = 500;
+/** Rows of one page: some 300 kB, and progress that moves. */
+const pageRows = 500;
+
+const doing = 'reading the outbox table';
 
 /** The table has no index by time, so the newest rows may take a scan; `statementTimeoutMs` is meant for bookkeeping. */
 const scanTimeoutMs = 600_000;
@@ -26,27 +30,20 @@ export async function readRecentRows(
   recent: Recent,
   onRows: (rows: readonly OutboxRow[]) => Promise<void>,
 ): Promise<void> {
-  const { text, values } = selectRecent(config, recent);
+  const { sql, values } = selectRecent(config, recent);
   const client = await openClient(config, 'outbox-relay schemas test', scanTimeoutMs);
   try {
-    await query(client, 'reading the outbox table', 'begin read only');
-    await query(client, 'reading the outbox table', `declare recent no scroll cursor for ${text}`, values);
-    for (;;) {
-      const rows = await query<OutboxRow>(
-        client,
-        'reading the outbox table',
-        `fetch ${fetchRows} from recent`,
-      );
-      if (rows.length > 0) await onRows(rows);
-      if (rows.length < fetchRows) break;
-    }
-    await assertRowsShown(client, config, [config.outbox.table]);
+    await readOnly(client, doing, 'read committed', async () => {
+      const select = statement<OutboxRow>('operations.read_recent_rows', doing, sql);
+      for await (const rows of pages(client, select, values, pageRows)) await onRows(rows);
+      await assertRowsShown(client, config, [config.outbox.table]);
+    });
   } finally {
     await client.end().catch(() => {});
   }
 }
 
-function selectRecent({ outbox }: Config, { limit, since }: Recent): { text: string; values: unknown[] } {
+function selectRecent({ outbox }: Config, { limit, since }: Recent): { sql: string; values: unknown[] } {
   const { id, aggregatetype, aggregateid, type, payload, headers, createdAt } = outbox.columns;
   const column = (name: string, as: string) =>
     `${name === '' ? 'null' : pg.escapeIdentifier(name)}::text as "${as}"`;
@@ -65,7 +62,7 @@ function selectRecent({ outbox }: Config, { limit, since }: Recent): { text: str
   const where = since === undefined ? '' : `where ${time} >= $2`;
   const order = time === undefined ? '' : `order by ${time} desc`;
   return {
-    text: `select ${columns.join(', ')} from ${quoteTable(outbox.table)} ${where} ${order} limit $1`,
+    sql: `select ${columns.join(', ')} from ${quoteTable(outbox.table)} ${where} ${order} limit $1`,
     values: since === undefined ? [limit] : [limit, since],
   };
 }
