@@ -19,7 +19,7 @@ import { allowList } from '../config/topic-patterns.ts';
 import { kafkaError } from '../connect/kafka.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { Router } from '../encode/route.ts';
-import { readFirstStart } from '../ledger/bookkeeping.ts';
+import { readFirstStart } from '../ledger/progress-copy.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
 import type { AuditedRecord } from './audited.ts';
 import { awaitProgress, findProducers, isAt } from './await-progress.ts';

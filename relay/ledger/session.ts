@@ -10,7 +10,7 @@ import { RelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
 import type { GivenUp, Progress } from '../model/progress.ts';
 import type { TopicKey } from '../refusals/parked-keys.ts';
-import { storeProgress } from './bookkeeping.ts';
+import { storeProgress } from './progress-copy.ts';
 import { beginSnapshots } from './snapshots.ts';
 
 export type Session = { readonly slot: string; readonly number: number };

@@ -5,7 +5,7 @@ import { findPublicationGap, readPublication } from '../capture/publication.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import { readSystem } from '../capture/system.ts';
 import { asRelayError, RelayError } from '../errors.ts';
-import { readMarks } from '../ledger/bookkeeping.ts';
+import { readMarks } from '../ledger/progress-copy.ts';
 import { readSnapshots, type Snapshots } from '../ledger/snapshots.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';

@@ -32,7 +32,7 @@ import { beginReadOnly } from '../connect/postgres/transaction.ts';
 import { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
-import { storeProgress } from '../ledger/bookkeeping.ts';
+import { storeProgress } from '../ledger/progress-copy.ts';
 import { beginDecisions, inSession, type Session, takeOver } from '../ledger/session.ts';
 import { beginSnapshots, forgetCovered, storeCovered } from '../ledger/snapshots.ts';
 import { formatLsn, type Lsn } from '../model/position.ts';

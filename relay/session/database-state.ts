@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Capture } from '../capture/capture.ts';
 import { readSlot } from '../capture/slot.ts';
 import { RelayError } from '../errors.ts';
-import { readMarks } from '../ledger/bookkeeping.ts';
+import { readMarks } from '../ledger/progress-copy.ts';
 import { type Progress, parseProgress } from '../model/progress.ts';
 import type { ProgressTail } from '../publish/progress-topic.ts';
 import { compareSystem, type DatabaseState } from './lineage.ts';

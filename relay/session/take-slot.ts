@@ -10,7 +10,7 @@ import type { SlotState } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
 import { pause } from '../connect/backoff.ts';
 import { RelayError } from '../errors.ts';
-import { readMarks } from '../ledger/bookkeeping.ts';
+import { readMarks } from '../ledger/progress-copy.ts';
 import { takeSnapshot } from '../ledger/snapshots.ts';
 import type { Lsn } from '../model/position.ts';
 import { failpoint } from '../observe/failpoints.ts';

@@ -1,7 +1,7 @@
 /** Copies the progress from Kafka to `outbox.progress`, and with it the latest snapshot that it covers, for `recover`. */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { storeProgress } from '../ledger/bookkeeping.ts';
+import { storeProgress } from '../ledger/progress-copy.ts';
 import { storeCovered } from '../ledger/snapshots.ts';
 import type { Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';

@@ -11,7 +11,7 @@ import { createReplicationClient } from '../../connect/postgres/replication-clie
 import { rowSecurity } from '../../connect/postgres/row-security.ts';
 import { query } from '../../connect/postgres/statement.ts';
 import { hints, RelayError } from '../../errors.ts';
-import { readMarks } from '../../ledger/bookkeeping.ts';
+import { readMarks } from '../../ledger/progress-copy.ts';
 import { readStandbyNames, standbyHint } from '../../ledger/standbys.ts';
 import { findStrangers } from '../migrate/owners.ts';
 import { planMigrations, readMigrations } from '../migrate/plan.ts';
