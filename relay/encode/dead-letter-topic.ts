@@ -4,9 +4,9 @@
  */
 import { RelayError } from '../errors.ts';
 import { formatPosition } from '../model/position.ts';
-import { batchOverheadBytes, recordBytes } from './encoder.ts';
 import { partitionOf } from './murmur2.ts';
 import { isTopic, type OutboundRecord, type Refusal, type TopicDirectory, type TopicInfo } from './record.ts';
+import { batchOverheadBytes, recordBytes } from './record-size.ts';
 import { recordTime } from './record-time.ts';
 
 /** As for the topics of events. */

@@ -1,0 +1,190 @@
+/**
+ * Owns which schema an event is encoded with. The promise that each record is valid under the schema whose id it carries
+ * rests on it, and so does it that bad events and made-up types do not flood the registry.
+ */
+import type { OutboxEvents } from '../capture/event.ts';
+import type { CapturedRow, OutboxRow } from '../capture/transaction.ts';
+import type { Config } from '../config/config.ts';
+import { nameLengthMax } from '../config/row-size.ts';
+import { BoundedMap } from './bounded-map.ts';
+import type { Destination, Destinations } from './destinations.ts';
+import { type TypeMatch, writerOf } from './event-type.ts';
+import type { ValueWriter } from './formats/format.ts';
+import { HeadersInvalid, mayNameVersion, namedVersion } from './headers.ts';
+import { NotPublishable } from './not-publishable.ts';
+import { isUsable, type Schemas, type UnusableSchema, type UsableSchema } from './registry/schemas.ts';
+import type { Router } from './route.ts';
+
+/** A target is put together again after this long. That asks only maps, unless they are stale. */
+const targetTtlMs = 1_000;
+/** Types come from rows and may be as long as one: room for some 10,000 usual kinds. */
+const targetBytesMax = 4 * 1024 * 1024;
+/** Schemas that the events of one transaction wait for at the same time: made-up types must neither queue nor flood the registry. */
+const lookupsMax = 16;
+/** A refused event asks for a newer schema only if ours is older than this, so that bad events cannot flood the registry. */
+const refusedRefreshMs = 1_000;
+
+/** Where an event goes, and how its value is written. */
+export type Target = Destination & {
+  readonly subject: string;
+  readonly schema: UsableSchema;
+  /** Of the type of the schema that the event's type names. */
+  readonly write: ValueWriter;
+  /** The version that the subject is held at; null for the latest. */
+  readonly version: number | null;
+};
+
+type WantedSchema = readonly [subject: string, version: number | null];
+
+export class Targets {
+  readonly #router: Router;
+  readonly #destinations: Destinations;
+  readonly #schemas: Schemas;
+  readonly #namespace: string;
+  readonly #typeMatch: TypeMatch;
+  /** Versions that the configuration holds subjects at. */
+  readonly #versions: ReadonlyMap<string, number>;
+  /** By aggregatetype and type, as long as all of it is fresh. */
+  readonly #targets = new BoundedMap<{ target: Target; untilMs: number }>(targetBytesMax);
+  #generation = 0;
+
+  constructor(settings: Config['schemas'], router: Router, destinations: Destinations, schemas: Schemas) {
+    this.#router = router;
+    this.#destinations = destinations;
+    this.#schemas = schemas;
+    this.#namespace = settings.namespace;
+    this.#typeMatch = settings.typeMatch;
+    this.#versions = new Map(settings.versions.map(readVersion));
+  }
+
+  forget(): void {
+    this.#targets.clear();
+  }
+
+  /** Forgets what was put together from schemas that the registry no longer stands by. */
+  dropDistrusted(): void {
+    if (this.#generation === this.#schemas.generation) return;
+    this.#generation = this.#schemas.generation;
+    this.#targets.clear();
+  }
+
+  /** The target of a row, where it is known and fresh. */
+  fresh(row: OutboxRow): Target | undefined {
+    if (mayNameVersion(row.headers)) return undefined;
+    const entry = this.#targets.get(targetKey(row));
+    return entry !== undefined && performance.now() < entry.untilMs ? entry.target : undefined;
+  }
+
+  /** @throws NotPublishable; RelayError REGISTRY_* or KAFKA_* where the target cannot be learned now */
+  async find(row: OutboxRow): Promise<Target> {
+    const { topic, info } = await this.#destinations.of(row);
+    // Not empty, or the row has no destination.
+    const subject = this.#router.subject(topic, row.type!);
+    const version = this.#version(row, { topic, subject });
+    const target = { topic, info, subject, version, ...(await this.#schemaOf(row, topic, subject, version)) };
+    this.dropDistrusted();
+    if (!mayNameVersion(row.headers))
+      this.#targets.set(targetKey(row), { target, untilMs: performance.now() + targetTtlMs }, 0);
+    return target;
+  }
+
+  /**
+   * The target with a newer schema: the writer of an event may be ahead of the schema that we know.
+   * @returns undefined where the registry has no newer one that could write the event
+   */
+  async newer(row: OutboxRow, target: Target): Promise<Target | undefined> {
+    // A version that the subject is held at never changes.
+    if (target.version !== null) return undefined;
+    const newer = await this.#schemas.refresh(target.subject, null, refusedRefreshMs);
+    if (!isUsable(newer) || newer === target.schema) return undefined;
+    const write = this.#writerOf(newer, row);
+    if (typeof write === 'string') return undefined;
+    this.#targets.clear();
+    return { ...target, schema: newer, write };
+  }
+
+  /**
+   * Where the event at `from` has to wait for the registry, asks for the schemas of it and all later events side by side.
+   * An event whose schema cannot be learned here asks for it again.
+   * @returns whether it looked at the later events, which is done once
+   */
+  async prepare(events: OutboxEvents, from: number): Promise<boolean> {
+    const wanted = new Map<string, WantedSchema>();
+    for (let index = from; index < events.length; index++) {
+      const one = this.#awaitedSchema(events.at(index)!.row);
+      if (one !== undefined) wanted.set(one.join('\0'), one);
+      else if (index === from) return false;
+    }
+    const queue = [...wanted.values()];
+    const work = async () => {
+      for (let one = queue.pop(); one !== undefined; one = queue.pop()) await this.#schemas.get(...one);
+    };
+    // One that fails ends the others: it is an outage, which each event would only meet again.
+    const stop = () => void queue.splice(0);
+    await Promise.all(Array.from({ length: lookupsMax }, () => work().catch(stop)));
+    return true;
+  }
+
+  /** Only of an event that needs no more than its schema: what is refused anyway asks the registry nothing. */
+  #awaitedSchema({ aggregatetype, type, payload, headers, leftOut }: CapturedRow): WantedSchema | undefined {
+    if (aggregatetype === null || !type || payload === null || leftOut !== undefined) return undefined;
+    const topic = this.#router.topic(aggregatetype, type);
+    if (topic === undefined || !this.#destinations.isKnown(topic)) return undefined;
+    // Events that name a version are few, and their headers may be wrong.
+    if (type.length > nameLengthMax || mayNameVersion(headers)) return undefined;
+    const subject = this.#router.subject(topic, type);
+    const version = this.#versions.get(subject) ?? null;
+    return this.#schemas.isAwaited(subject, version) ? [subject, version] : undefined;
+  }
+
+  async #schemaOf(
+    row: OutboxRow,
+    topic: string,
+    subject: string,
+    version: number | null,
+  ): Promise<Pick<Target, 'schema' | 'write'>> {
+    let schema = await this.#schemas.get(subject, version);
+    if (!isUsable(schema)) throw unusable(schema, topic, subject);
+    let write = this.#writerOf(schema, row);
+    if (typeof write === 'string' && version === null) {
+      // The writer of the event may be ahead of the schema that we know: the latest one may have one more branch.
+      schema = await this.#schemas.refresh(subject, null, refusedRefreshMs);
+      if (!isUsable(schema)) throw unusable(schema, topic, subject);
+      write = this.#writerOf(schema, row);
+    }
+    if (typeof write === 'string')
+      throw new NotPublishable('TYPE_NOT_IN_SCHEMA', write, { topic, subject, schemaId: schema.id });
+    return { schema, write };
+  }
+
+  #writerOf(schema: UsableSchema, row: OutboxRow): ValueWriter | string {
+    return writerOf(schema.writers, row.type!, this.#namespace, this.#typeMatch);
+  }
+
+  /** The row's own wish wins. */
+  #version(row: OutboxRow, names: { topic: string; subject: string }): number | null {
+    try {
+      return namedVersion(row.headers) ?? this.#versions.get(names.subject) ?? null;
+    } catch (error) {
+      if (!(error instanceof HeadersInvalid)) throw error;
+      throw new NotPublishable('EVENT_INVALID', error.message, names);
+    }
+  }
+}
+
+/** NUL cannot occur in a text column, so the pair is never ambiguous. */
+function targetKey(row: OutboxRow): string {
+  return `${row.aggregatetype}\0${row.type}`;
+}
+
+/** `<subject>=<version>` */
+function readVersion(setting: string): [string, number] {
+  const at = setting.lastIndexOf('=');
+  return [setting.slice(0, at), Number(setting.slice(at + 1))];
+}
+
+function unusable(schema: UnusableSchema, topic: string, subject: string): NotPublishable {
+  const { code, message, id, cause } = schema;
+  const names = { topic, subject, ...(id === null ? {} : { schemaId: id }) };
+  return new NotPublishable(code, message, names, { cause });
+}
