@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { RelayError } from '../../../relay/errors.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
@@ -124,4 +126,12 @@ describe('lineage', () => {
       refusal: failure,
     });
   });
+});
+
+test('the protocol page names every verdict, and the error of every refusal', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/explanation/protocol.md'), 'utf8');
+  const rows = page.slice(page.indexOf('## Lineage')).split('\n');
+  const cells = (kind: string) => rows.find((row) => row.includes(`| \`${kind}\``)) ?? '';
+  for (const kind of ['first-start', 'same', 'promoted']) expect(cells(kind), kind).not.toBe('');
+  for (const [kind, code] of Object.entries(refusalCodes)) expect(cells(kind), kind).toContain(`\`${code}\``);
 });
