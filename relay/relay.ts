@@ -21,7 +21,7 @@ import type { Logger } from 'pino';
 import type { Capture } from './capture/capture.ts';
 import type { Config } from './config/config.ts';
 import { pause } from './connect/backoff.ts';
-import { DeadLetterTopic } from './encode/dead-letter-topic.ts';
+import { type DeadLetterTopic, deadLetterTopicOf } from './encode/dead-letter-topic.ts';
 import { Encoder } from './encode/encoder.ts';
 import type { SchemaSource } from './encode/registry/schemas.ts';
 import { asRelayError, RelayError } from './errors.ts';
@@ -103,11 +103,7 @@ export class Relay {
     this.#pace = new Pace(config);
     this.#paced = { ...config, publish: this.#pace.limits };
     this.#encoder = new Encoder(config, registry, this.#topics, log);
-    const { topic } = config.deadLetters;
-    this.#deadLetterTopic =
-      topic === undefined
-        ? undefined
-        : new DeadLetterTopic(topic, this.#topics, config.publish.maxRecordBytes);
+    this.#deadLetterTopic = deadLetterTopicOf(config, this.#topics);
     this.#setbacks = new Setbacks(config.retry);
     this.#follower = new ProgressFollower({
       config,

@@ -2,6 +2,7 @@
  * Copies of refused events for the topic `deadLetters.topic`: the payload as it stands in the table, the reason in headers.
  * They go into the Kafka transaction that covers the refusal, so that each is there exactly once.
  */
+import type { Config } from '../config/config.ts';
 import { RelayError } from '../errors.ts';
 import { formatPosition } from '../model/position.ts';
 import { partitionOf } from './murmur2.ts';
@@ -13,6 +14,14 @@ import { recordTime } from './record-time.ts';
 const infoTtlMs = 300_000;
 /** Texts of the row are cut to this many characters in headers, where they are for people and for filters. */
 const headerTextMax = 1_000;
+
+/** @returns undefined if no topic of dead letters is configured */
+export function deadLetterTopicOf(
+  { deadLetters: { topic }, publish }: Pick<Config, 'deadLetters' | 'publish'>,
+  topics: TopicDirectory,
+): DeadLetterTopic | undefined {
+  return topic === undefined ? undefined : new DeadLetterTopic(topic, topics, publish.maxRecordBytes);
+}
 
 export class DeadLetterTopic {
   readonly #topic: string;

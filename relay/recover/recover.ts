@@ -29,7 +29,7 @@ import { openClient } from '../connect/postgres/client.ts';
 import { createPool } from '../connect/postgres/pool.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { beginReadOnly } from '../connect/postgres/transaction.ts';
-import { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
+import { deadLetterTopicOf } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
 import { storeProgress } from '../ledger/progress-copy.ts';
@@ -207,12 +207,10 @@ class Run {
     const { config, log, onProgress } = this.#options;
     const { kafka, admin } = this.#places;
     const topics = new Topics(kafka, admin, config);
-    const { topic } = config.deadLetters;
     return {
       config,
       encoder: new Encoder(config, new RegistryClient(config.registry), topics, log),
-      deadLetterTopic:
-        topic === undefined ? undefined : new DeadLetterTopic(topic, topics, config.publish.maxRecordBytes),
+      deadLetterTopic: deadLetterTopicOf(config, topics),
       onProgress: (done: number, total: number) => onProgress({ stage: 'publishing', done, total }),
     };
   }
