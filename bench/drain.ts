@@ -1,4 +1,4 @@
-/** One round of the relay, Debezium or the perf client on one backlog. What is not exactly once has no speed. */
+/** One round of the relay, Debezium or the perf client on one backlog. Without exactly-once delivery a speed is void. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { serverSource } from '../stack/fetch.ts';
 import { javaCommand } from '../stack/java.ts';
@@ -27,7 +27,7 @@ export type Drain = {
 export const perSecond = (events: number, ms: number) => Math.round((events * 1_000) / ms);
 export const micros = (ms: number, events: number) => Math.round((ms * 10_000) / events) / 10;
 
-/** What streams from Postgres to a topic, in a process whose start is or is not part of the round. */
+/** A process that streams from Postgres to a topic; its start may or may not be part of the round. */
 type Stream = {
   readonly pid: number;
   readonly topic: string;
@@ -78,7 +78,7 @@ export async function drainRelay(world: BenchWorld, aggregateType: string, rows:
   }
 }
 
-/** Its JVM is the one of the rounds before; what starts is the connector. @param slot made before the rows */
+/** The JVM keeps running between rounds; only the connector starts. @param slot created before the rows */
 export async function drainDebezium(
   world: BenchWorld,
   debezium: Debezium,
@@ -135,12 +135,12 @@ export async function drainPerfClient(world: BenchWorld, aggregateType: string, 
   };
 }
 
-/** CPU ms and peak MB of a process up to its end; what it does in its last 10 ms is not in them. */
+/** CPU ms and peak MB of a process up to its end, without its last 10 ms. */
 export async function usageOf(server: Server, onPoll: () => Promise<void> = async () => {}) {
   let [cpu, memory] = [0, 0];
   while (server.running) {
     const now = await Promise.all([cpuMs(server.pid), peakMemoryMb(server.pid)]).catch(() => [0, 0]);
-    // One that has ended but was not waited for yet has no memory.
+    // A process that has ended but was not waited for has no memory.
     [cpu, memory] = [Math.max(cpu, now[0] ?? 0), Math.max(memory, now[1] ?? 0)];
     await onPoll();
     await sleep(10);

@@ -7,13 +7,13 @@ import { type BenchWorld, type Rows, topicOf } from './world.ts';
 
 type Case = Rows & {
   readonly partitions: number;
-  /** Backlogs of so many rows one after another: a small one alone takes less time than a clock of 10 ms can tell. */
+  /** How many backlogs of this size, one after another: a single small one is too short for a clock of 10 ms. */
   readonly times: number;
 };
 
 export type Growth = Case &
   Pick<Drain, 'cpuMicrosPerEvent' | 'peakMemoryMb' | 'lost' | 'duplicates'> & {
-    /** From when the process may read to the last event. */
+    /** From the moment the process may read to the last event. */
     readonly eventsPerSecond: number;
   };
 
@@ -24,7 +24,7 @@ const usual: Case = {
   rowBytes: defaultRowBytes,
   partitions: 3,
 };
-/** What a process compiles itself with before it is measured. */
+/** Warms a process up before it is measured. */
 const warmUp: Rows = { events: 50_000, perTransaction: 5, rowBytes: defaultRowBytes };
 
 /** One thing changes at a time. The rows of a case take at most about 200 MB. */
@@ -45,7 +45,7 @@ export function growthCases(maxRows: number): Case[] {
   ];
 }
 
-/** Each case on a process of its own that has warmed up. */
+/** Measures each case with a process of its own, after a warm-up. */
 export async function measureGrowth(
   world: BenchWorld,
   maxRows: number,
@@ -57,10 +57,10 @@ export async function measureGrowth(
     const growth = await measureCase(world, each);
     const { eventsPerSecond, cpuMicrosPerEvent, peakMemoryMb: memory, lost, duplicates } = growth;
     onProgress(
-      `growth: ${eventsPerSecond} events/s, ${cpuMicrosPerEvent} µs, ${memory} MB, lost ${lost}, doubled ${duplicates}`,
+      `growth: ${eventsPerSecond} events/s, ${cpuMicrosPerEvent} µs, ${memory} MB, ${lost} lost, ${duplicates} duplicated`,
     );
     measured.push(growth);
-    await world.database.query('truncate outbox.event'); // disks are finite, and no case needs the rows of others
+    await world.database.query('truncate outbox.event'); // disks are finite, and no case needs the rows of another
   }
   return measured;
 }
@@ -82,7 +82,7 @@ async function measureCase(world: BenchWorld, wanted: Case): Promise<Growth> {
     const topic = topicOf(aggregateType);
     let [cpu, wall] = [0, 0];
     for (let time = 0; time < times; time += 1) {
-      // It sleeps while its backlog grows. After 10 s of that Postgres ends its connection, and it makes a new one.
+      // It is stopped while its backlog grows. After 10 s Postgres ends its connection, and it opens a new one.
       relay.signal('SIGSTOP');
       await world.write(aggregateType, wanted, time * events);
       const cpuBefore = await cpuMs(relay.pid);
@@ -118,12 +118,12 @@ export const growthTargets = { peakMemoryMb: 250, costSpreadPercent: 10 } as con
 export type GrowthVerdict = {
   readonly peakMemoryMb: number;
   readonly memoryHolds: boolean;
-  /** How much dearer an event of the dearest backlog is than one of the smallest, in percent. */
+  /** How much more an event of the most expensive backlog costs than one of the smallest, in percent. */
   readonly costSpreadPercent: number;
   readonly costHolds: boolean;
 };
 
-/** Whether memory stays bounded in every case, and the cost of an event the same from the smallest backlog to the largest. */
+/** Whether memory stays bounded in every case, and whether an event costs the same in every backlog. */
 export function judgeGrowth(growth: readonly Growth[]): GrowthVerdict | undefined {
   const costs = growth
     .filter((one) => isBacklog(one))

@@ -1,6 +1,6 @@
 /**
- * Latency from commit to receipt at a load that does not depend on who publishes: transactions of five are due at fixed
- * instants, whatever became of the ones before; a `read_committed` consumer of its own thread notes each arrival.
+ * Latency from commit to receipt at a load that does not depend on the publisher: transactions of five events are due at
+ * fixed instants, regardless of earlier ones; a `read_committed` consumer in its own thread records each arrival.
  */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ export type Live = {
   readonly duplicates: number;
 };
 
-/** What the thread of the consumer is told, and what it tells when it is asked. */
+/** The input of the consumer's thread, and its answers. */
 export type LiveReaderInput = { readonly brokers: readonly string[]; readonly topic: string };
 export type LiveReaderQuestion = 'count' | 'report';
 export type Receipts = { readonly ids: readonly string[]; readonly atMs: readonly number[] };
@@ -71,7 +71,7 @@ export async function measureLive(
       const measured = await measureRate(world, subject, pool, rate, seconds);
       live.push(measured);
       const { p50Ms, p99Ms, lost, duplicates } = measured;
-      onProgress(`live: p50 ${p50Ms} ms, p99 ${p99Ms} ms, lost ${lost}, doubled ${duplicates}`);
+      onProgress(`live: p50 ${p50Ms} ms, p99 ${p99Ms} ms, ${lost} lost, ${duplicates} duplicated`);
     }
     return live;
   } finally {

@@ -1,4 +1,4 @@
-/** What the system says of a process (CPU time, memory) and of this machine. Linux by /proc, elsewhere by `ps`. */
+/** What the system reports about a process (CPU time, memory) and this machine: /proc on Linux, `ps` elsewhere. */
 import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -44,9 +44,9 @@ export async function resetPeakMemory(pid: number): Promise<void> {
 /** Time since the epoch in ms with fractions, the same in every thread. */
 export const nowMs = (): number => performance.timeOrigin + performance.now();
 
-/** Writes out what the one before left in memory, so that the next does not pay for it: the perf client leaves 300 MB. */
+/** Flushes what the previous competitor left in memory, so that the next does not pay for it: the perf client leaves 300 MB. */
 export async function settleDisks(): Promise<void> {
-  await execFileAsync('sync').catch(() => {}); // where there is none, the figures scatter more
+  await execFileAsync('sync').catch(() => {}); // without it the figures vary more
 }
 
 export async function describeMachine(): Promise<Readonly<Record<string, unknown>>> {

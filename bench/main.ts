@@ -1,4 +1,4 @@
-/** `npm run bench`: the relay beside what Postgres and Kafka can give at most, on the same rows in the same run. */
+/** `npm run bench`: compares the relay with the limits of Postgres and Kafka, on the same rows in the same run. */
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
@@ -16,16 +16,16 @@ import { defaultRowBytes } from './workload.ts';
 import { BenchWorld, debeziumTopicOf, type Rows, topicOf } from './world.ts';
 
 const help = `
-Starts Postgres, Kafka and a schema registry (purpose: as in production, fsync on) and compares, alternating:
-  relay           this relay, exactly-once, from the outbox to Avro records
-  debezium        Debezium's outbox event router, exactly-once, the JSON passed through; Maven fetches it the first time
+Starts Postgres, Kafka and a schema registry with production settings (fsync on) and measures, in turn:
+  relay           this relay, exactly once, from the outbox to Avro records
+  debezium        Debezium's outbox event router, exactly once, passing the JSON through; Maven downloads it once
   perf-client     Kafka's kafka-producer-perf-test with transactions: what one producer can write
-  pg_recvlogical  what one replication slot of Postgres gives, written to nowhere; where it is missing, a reader
-                  of ours stands in for it
-What relay and Debezium published is read back by an independent read_committed consumer; one event lost or doubled
+  pg_recvlogical  what one replication slot of Postgres delivers, discarded; if the program is missing, a reader
+                  of this project replaces it
+An independent read_committed consumer reads back what the relay and Debezium published; one lost or duplicated event
 voids the figures. Takes about eight minutes, with --growth about twelve.
 
-Exit codes: 0 measured; 1 void or failed; 64 wrong arguments
+Exit codes: 0 measured; 1 void, or failed; 64 wrong arguments
 
 Examples:
   $ npm run bench
@@ -34,7 +34,7 @@ Examples:
   $ npm run bench -- --growth --docs --json bench.json
   $ npm run bench -- --growth --no-drain --no-live --max-rows 10000000`;
 
-/** Those of its targets; 20,000 are more than it can do. */
+/** The rates of its targets; 20,000 are beyond its capacity. */
 const debeziumRates = [1_000, 4_000];
 
 type Arguments = {
@@ -57,28 +57,29 @@ type Arguments = {
 };
 
 const command = new Command('npm run bench --')
-  .description('Measures the relay beside the limits of Postgres and Kafka, on real servers.')
+  .description('Compares the relay with the limits of Postgres and Kafka, on real servers.')
+  .option('--quick', 'finish in under 90 s: no Debezium, two rounds, live latency at 500 and 4,000 events/s')
+  .option('--only <names>', `only these, separated by commas: ${competitors.join(', ')}`, names)
+  .option('--rounds <number>', 'rounds of each (default 3, with --quick 2)', integer(1, 100))
   .option(
-    '--quick',
-    'one run of under 90 s: without Debezium, two rounds, live latency at 500 and 4,000 events/s',
+    '--events <number>',
+    'events per round (default 200,000, with --quick 100,000)',
+    integer(100, 10_000_000),
   )
-  .option('--only <names>', `only these, by comma: ${competitors.join(', ')}`, names)
-  .option('--rounds <number>', 'rounds of each (default 3, quick 2)', integer(1, 100))
-  .option('--events <number>', 'events in a round (default 200,000, quick 100,000)', integer(100, 10_000_000))
-  .option('--per-transaction <number>', 'events in one Postgres transaction', integer(1, 1_000_000), 5)
-  .option('--row-bytes <number>', 'bytes of JSON in a payload', integer(1, 100_000), defaultRowBytes)
+  .option('--per-transaction <number>', 'events per Postgres transaction', integer(1, 1_000_000), 5)
+  .option('--row-bytes <number>', 'bytes of JSON per payload', integer(1, 100_000), defaultRowBytes)
   .option('--partitions <number>', 'partitions of the topics', integer(1, 1_000), 3)
-  .option('--no-warm-up', 'without the round that does not count')
-  .option('--no-drain', 'without the rounds')
+  .option('--no-warm-up', 'skip the warm-up round, which does not count')
+  .option('--no-drain', 'skip the rounds')
   .option(
     '--growth',
-    'also how cost and memory of the relay grow with backlog, transactions, partitions, rows',
+    'also measure how cost and memory of the relay grow with backlog, transactions, partitions and rows',
   )
   .option('--max-rows <number>', 'largest backlog of --growth', integer(10_000, 10_000_000), 1_000_000)
-  .option('--own-reader', 'read the slot with the stand-in for pg_recvlogical also where that is there')
-  .option('--no-live', 'without live latency')
-  .option('--live-seconds <number>', 'how long each load is offered (default 20, quick 5)', integer(1, 3_600))
-  .option('--json <file>', 'also save every figure there')
+  .option('--own-reader', 'use the replacement of pg_recvlogical even if pg_recvlogical exists')
+  .option('--no-live', 'skip live latency')
+  .option('--live-seconds <number>', 'seconds per load (default 20, with --quick 5)', integer(1, 3_600))
+  .option('--json <file>', 'also write every figure to this file')
   .option('--docs', 'also write the tables to docs/evidence/benchmark.md, and the plot beside it')
   .addHelpText('after', help)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 64));
@@ -142,27 +143,27 @@ type Contest = {
 };
 
 /**
- * A JVM compiles itself for a long time: 75 µs of CPU an event in the first 200,000 became 27 after a million. As the perf
- * client it gets five times the events of a round; the relay begins each round as a new process.
+ * A JVM compiles its code for a long time: 75 µs of CPU per event in the first 200,000 became 27 after a million. Like the
+ * perf client, Debezium gets five times the events of a round; the relay starts each round as a new process.
  */
 async function warmUpDebezium(world: BenchWorld, debezium: Debezium, rows: Rows): Promise<Drain> {
   const events = rows.events * 5;
-  say(`warming Debezium up with ${events} events`);
+  say(`warming up Debezium with ${events} events`);
   const aggregateType = await world.newTopic(options.partitions);
   const slot = await debezium.createSlot();
   await world.write(aggregateType, { ...rows, events });
   const drain = await drainDebezium(world, debezium, aggregateType, { ...rows, events }, slot);
-  say(`warm-up: debezium ${drain.eventsPerSecond} events/s, ${drain.cpuMicrosPerEvent} µs an event`);
+  say(`warm-up: debezium ${drain.eventsPerSecond} events/s, ${drain.cpuMicrosPerEvent} µs per event`);
   return drain;
 }
 
-/** Alternating, and beginning with another one each round, so that what changes on the machine meets all. */
+/** In turn, each round starting with another one, so that changes on the machine affect all of them. */
 async function drainAll(contest: Contest): Promise<Map<Competitor, Drain[]>> {
   const { world, wanted } = contest;
   const rounds = new Map<Competitor, Drain[]>(wanted.map((name) => [name, []]));
   if (wanted.includes('pg_recvlogical')) await createLimitSlot(world);
   const count = options.rounds ?? (options.quick ? 2 : 3);
-  // Round 0 does not count: in it the servers compile themselves, and whoever comes first would pay for all.
+  // Round 0 does not count: the JVMs of the servers compile their code, at the cost of the first competitor.
   for (let round = options.warmUp ? 0 : 1; round <= count; round += 1) {
     const label = `round ${round} of ${count}${round === 0 ? ' (warm-up)' : ''}`;
     const order = wanted.map((_, turn) => wanted[(round + turn) % wanted.length]!);
@@ -186,7 +187,7 @@ async function drainEach(
     relay: () => drainRelay(world, aggregateType, rows),
     debezium: () => drainDebezium(world, debezium!, aggregateType, rows, debeziumSlot!),
     pg_recvlogical: () => drainSlot(world, reader, end, rows),
-    // A JVM takes seconds to compile itself: five times the events, or its figure would be that of a cold start.
+    // A JVM takes seconds to compile its code: with fewer events the figure would be that of a cold start.
     'perf-client': async () =>
       drainPerfClient(world, await world.newTopic(options.partitions), { ...rows, events: rows.events * 5 }),
   };
@@ -196,12 +197,12 @@ async function drainEach(
     const drain = await drains[name]();
     done.push([name, drain]);
     const { eventsPerSecond, lost, duplicates } = drain;
-    say(`${label}: ${name} ${eventsPerSecond} events/s, lost ${lost}, doubled ${duplicates}`);
+    say(`${label}: ${name} ${eventsPerSecond} events/s, ${lost} lost, ${duplicates} duplicated`);
   }
   return done;
 }
 
-/** One after the other: at the same time each would take from the other. */
+/** One after another: at the same time they would compete for the machine. */
 async function liveOfAll(
   world: BenchWorld,
   wanted: readonly Competitor[],
@@ -221,7 +222,7 @@ async function liveOfAll(
       { rates, seconds, warmUp },
       say,
     );
-    say('idle');
+    say('measuring the idle relay');
     idle = await idleCpuPercent(relay.pid, seconds);
     await relay.stop();
   }

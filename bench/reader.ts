@@ -1,4 +1,4 @@
-/** A `read_committed` consumer apart from the relay: what is in a topic, and when the broker appended it. */
+/** What is in a topic, as an independent `read_committed` consumer sees it, and when the broker appended it. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { withAdmin } from '../harness/kafka.ts';
@@ -16,11 +16,11 @@ export type TopicContent = {
 };
 
 const endPollMs = 20;
-/** Markers of transactions are offsets too, one for each of up to 100 partitions, so that enough offsets are not all events. */
+/** Transaction markers take offsets too, one in each of up to 100 partitions, so enough offsets are not yet all events. */
 const quietMs = 1_000;
-/** A relay may have to connect anew, a JVM to compile itself; who writes nothing for so long has stopped. */
+/** A relay may have to reconnect, and a JVM to compile its code; if nothing is written for longer, it has stopped. */
 const stallMs = 120_000;
-/** A reader that is handed nothing for so long does not reach the end. */
+/** A reader that receives nothing for so long does not reach the end. */
 const readStallMs = 60_000;
 
 /**
@@ -48,7 +48,7 @@ export async function untilWritten(
       }
       if (total >= events && performance.now() - sinceMs >= quietMs) return;
       if (performance.now() - sinceMs > stallMs)
-        throw new Error(`${topic} has had ${last} of ${events} events for ${stallMs / 1_000} s`);
+        throw new Error(`${topic} has held ${last} of ${events} events for ${stallMs / 1_000} s`);
       await check();
       await sleep(endPollMs);
     }

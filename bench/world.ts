@@ -25,7 +25,7 @@ export class BenchWorld implements AsyncDisposable {
   #topics = 0;
 
   static async start(onProgress: (line: string) => void): Promise<BenchWorld> {
-    // Room for the backlog: otherwise a checkpoint in the middle of a round decides its figure.
+    // Room for the backlog: otherwise a checkpoint in the middle of a round would decide its figure.
     const settings = { max_wal_size: '8GB', checkpoint_timeout: '1h' };
     const stack = await startStack({ purpose: 'bench', postgres: { settings }, onProgress });
     const database = new pg.Client({ connectionString: stack.databaseUrl });
@@ -42,8 +42,8 @@ export class BenchWorld implements AsyncDisposable {
   }
 
   /**
-   * A new topic and its schema, and one for Debezium. The broker stamps each batch as it appends it, so that the time from the first event to
-   * the last needs no reader beside the one who writes.
+   * Creates a topic with its schema, and a topic for Debezium. The broker stamps each batch when it appends it, so the time
+   * from the first event to the last needs no reader during the measurement.
    * @returns the `aggregatetype` whose events go there
    */
   async newTopic(partitions: number): Promise<string> {
@@ -64,11 +64,11 @@ export class BenchWorld implements AsyncDisposable {
   }
 
   /**
-   * Commits the rows, a thousand keys in turn; their ids tell their number, from `first` on.
+   * Commits the rows, over a thousand keys in turn; their ids hold their number, from `first` on.
    * @returns the position of the WAL behind them
    */
   async write(aggregateType: string, { events, perTransaction, rowBytes }: Rows, first = 0): Promise<string> {
-    // Not durable one by one, only to be quick: nothing is measured yet.
+    // Commits are not flushed one by one, to be quick: nothing is measured yet.
     await this.database.query('set synchronous_commit = off');
     await this.database.query(`do $$
       begin

@@ -1,4 +1,4 @@
-/** The course of the demo: servers, relay, consumer and order service up; load; wait for the rest; verdict; all down. */
+/** The steps of the demo: start servers, relay, consumer and order service; load; wait for the rest; verdict; stop. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
@@ -34,7 +34,7 @@ export type DemoOptions = {
   readonly seed: number;
 };
 
-/** Where everything is, for `keep`. */
+/** What `keep` prints. */
 export type Addresses = Pick<Stack, 'databaseUrl' | 'brokers' | 'registryUrl'> & {
   readonly relayUrl: string;
   readonly relayLog: string;
@@ -51,17 +51,17 @@ const partitionCount = 6;
 const schemasFolder = path.join(import.meta.dirname, '..', 'schemas');
 
 const tickIntervalMs = 250;
-/** When the schema changes: about the middle, so that events of both versions are read. */
+/** When the schema changes: near the middle, so that events of both versions are read. */
 const changedAtShare = 0.4;
 const lastCount = 3;
-/** Without any arrival for so long, what has not come counts as missing. */
+/** If nothing arrives for so long, what has not arrived counts as missing. */
 const givenUpAfterMs = 60_000;
 const endOfTopicsWithinMs = 30_000;
 
-/** The demo brings its own servers: it writes and deletes, which nobody wants on one that a variable happens to name. */
+/** The demo starts its own servers: it writes and deletes, which must not happen on a server that a variable names. */
 const foreignServers = ['DATABASE_URL', 'KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL'] as const;
 
-/** @returns the summary; also when interrupted, then of what was done until that. @throws when a server cannot start */
+/** @returns the summary; when interrupted, of what was done so far. @throws when a server fails to start */
 export async function runDemo(
   options: DemoOptions,
   outlet: Outlet,
@@ -69,14 +69,14 @@ export async function runDemo(
 ): Promise<Summary> {
   for (const name of foreignServers) {
     if (process.env[name] === undefined) continue;
-    outlet.view.note(`${name} is ignored: the demo starts servers of its own`);
+    outlet.view.note(`ignoring ${name}: the demo starts its own servers`);
     delete process.env[name];
   }
   outlet.view.note(`seed ${options.seed}`);
   const starting = startStack({ purpose: 'demo', onProgress: (line) => outlet.view.note(line) });
   const stack = await Promise.race([starting, whenAborted(interrupted)]);
   if (stack === undefined) {
-    // What is half started ends with this process; see `stack/run.ts`.
+    // Servers that are half started end with this process; see `stack/run.ts`.
     starting.catch(() => {});
     const summary = nothingDone(options.seed);
     outlet.onSummary(summary);
@@ -195,20 +195,20 @@ class Demo {
     this.#phase = 'waiting for the rest';
     await Promise.race([this.#settle(bookkeeping), failed]);
 
-    // One that was killed last may still have something to repeat.
+    // After the last kill, the relay may still have to repeat something.
     await relay.untilStreaming(AbortSignal.timeout(givenUpAfterMs));
     if (!this.#options.keep || this.#interrupted.aborted) {
       this.#phase = 'stopping the relay';
       const how = await relay.stop();
-      if (how !== 'exit code 0') throw new Error(`asked to stop, the relay ended with ${how}`);
+      if (how !== 'exit code 0') throw new Error(`after SIGTERM the relay ended with ${how}`);
     }
-    // Whatever came late, and came twice, is before these ends.
+    // Late events and duplicates are before these ends.
     this.#phase = 'reading to the end of the topics';
     await consumer.readTo(await this.#topicEnds(), endOfTopicsWithinMs);
     await this.#readDeadLetters(bookkeeping);
   }
 
-  /** Load, and kills, for the time asked. */
+  /** Writes, and kills the relay, for as long as asked. */
   async #load(relay: DemoRelay, failed: Promise<never>): Promise<void> {
     const { seconds, rate, seed, crash, keep } = this.#options;
     const { view } = this.#outlet;
@@ -239,13 +239,13 @@ class Demo {
     }
   }
 
-  /** In the middle of the load. */
+  /** Changes the schema in the middle of the load. */
   async #evolve(afterMs: number, signal: AbortSignal): Promise<void> {
     await sleep(afterMs, undefined, { signal }).catch(() => {});
     if (!signal.aborted) await this.#evolution.play(signal);
   }
 
-  /** Until everything committed is received or set aside, or nothing more comes. */
+  /** Waits until everything committed is received or dead-lettered, or nothing more arrives. */
   async #settle(bookkeeping: pg.Pool): Promise<void> {
     let outstanding = this.#ledger.outstanding;
     let movedAtMs = performance.now();
@@ -269,14 +269,14 @@ class Demo {
     );
   }
 
-  /** Shows what happens until the returned function is called. */
+  /** Updates the view until the returned function is called. */
   #tick(relay: DemoRelay, bookkeeping: pg.Pool): () => Promise<void> {
     const over = new AbortController();
     const ticking = async () => {
       while (!over.signal.aborted) {
         await sleep(tickIntervalMs, undefined, { signal: over.signal }).catch(() => {});
         if (this.#startMs === 0) continue;
-        // A view that cannot look is no reason to stop; the verdict looks again.
+        // A view without figures is no reason to stop; the verdict reads them again.
         await this.#readDeadLetters(bookkeeping).catch(() => {});
         this.#outlet.view.tick(this.#snapshot(relay));
       }

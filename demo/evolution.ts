@@ -1,8 +1,8 @@
 /**
  * The schema of cancelled orders changes in the middle of the run, as teams do it: the new version is checked and
- * registered, then the application that writes it is deployed; consumers stay as they are. One reads every event with the
- * schema of before, one with the new one, both by @kafkajs/confluent-schema-registry. Then somebody tries a change that
- * would break them.
+ * registered, then the application that writes it is deployed; consumers do not change. One reads every event with the old
+ * schema, one with the new one, both with @kafkajs/confluent-schema-registry. Then someone tries a change that would break
+ * them.
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -61,7 +61,7 @@ export class Evolution {
     this.#consumers = new SchemaRegistry({ host: config.registry.url });
   }
 
-  /** What came of it; undefined while nothing has changed. */
+  /** The result; undefined until the schema changes. */
   get result(): Evolved | undefined {
     if (this.#schemas === undefined) return undefined;
     return {
@@ -73,22 +73,22 @@ export class Evolution {
     };
   }
 
-  /** Plays the scene. @throws when the registry takes the breaking change, or refuses the good one */
+  /** Changes the schema. @throws when the registry accepts the breaking change, or refuses the valid one */
   async play(signal: AbortSignal): Promise<void> {
     const old = JSON.parse(await readFile(path.join(this.#config.schemas.directory, file), 'utf8'));
     await this.#demandCompatibility();
     const fresh = { ...old, fields: [...old.fields, added] };
     await this.#client.register(subject, JSON.stringify(fresh));
     this.#schemas = { old, fresh };
-    this.#note(`${type} has a new field, ${added.name} with a default: registered as another version`);
+    this.#note(`${type}: registered a new version with the field ${added.name}, which has a default`);
     await this.#tryToBreak({ ...fresh, fields: [...fresh.fields, breaking] });
     await sleep(deployAfterMs, undefined, { signal }).catch(() => {});
     if (signal.aborted) return;
     this.#isDeployed = true;
-    this.#note('the order service writes the new field from now on; the consumers stay as they are');
+    this.#note('the order service now writes the new field; the consumers do not change');
   }
 
-  /** What the application of the day writes: with the new field once it is deployed. */
+  /** What the deployed application writes: with the new field once it is deployed. */
   written(payload: Payload): Payload {
     if (!this.#isDeployed || payload.type !== type || payload.fate !== 'publish') return payload;
     return { ...payload, json: payload.json!.replace(/\}$/, `,"${added.name}":"${newValue}"}`) };
@@ -133,7 +133,7 @@ export class Evolution {
     const { findings } = await checkSchema(history, { file, subject, schemaText, usedTexts: [] }, [], false);
     const answer = await this.#client.register(subject, schemaText).catch((error: unknown) => error);
     if (!(answer instanceof RelayError && answer.code === 'SCHEMA_INCOMPATIBLE'))
-      throw new Error('the registry took a schema that breaks its consumers', { cause: answer });
+      throw new Error('the registry accepted a schema that breaks its consumers', { cause: answer });
     const [finding] = findings;
     this.#refused = finding === undefined ? answer.message : `${finding.path}: ${finding.explanation}`;
     this.#note(`refused: ${this.#refused}`);

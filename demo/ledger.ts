@@ -1,6 +1,6 @@
 /**
- * The books of the demo: what the order service committed and rolled back, what the consumer received, what the relay
- * set aside. The verdict follows from these alone, and knows nothing of how the relay works. Pure.
+ * The ledger of the demo: what the order service committed and rolled back, what the consumer received, what the relay
+ * dead-lettered. The verdict follows from these alone and knows nothing of how the relay works. Pure.
  */
 
 export type WrittenEvent = {
@@ -11,7 +11,7 @@ export type WrittenEvent = {
   readonly sequence: number;
   /** `refuse`: no schema or topic takes it, so it belongs in `outbox.dead_letter`. */
   readonly fate: 'publish' | 'refuse';
-  /** What its content comes down to; see `payloads.ts`. */
+  /** A summary of its content; see `payloads.ts`. */
   readonly content: string;
 };
 
@@ -25,7 +25,7 @@ export type Receipt = {
   readonly atMs: number;
 };
 
-/** Everything from `missing` to `misplaced` is 0 where the relay keeps its promise. */
+/** Everything from `missing` to `misplaced` is 0 if the relay keeps its promise. */
 export type Verdict = {
   /** Events of committed transactions that are to be published. */
   readonly committed: number;
@@ -42,7 +42,7 @@ export type Verdict = {
   readonly undecodable: number;
   /** Received with another topic, key or content than was written. */
   readonly altered: number;
-  /** A good event set aside, or one that no schema accepts published. */
+  /** A valid event dead-lettered, or an event that no schema accepts published. */
   readonly misplaced: number;
   /** Events of committed transactions that are in `outbox.dead_letter`. */
   readonly deadLetters: number;
@@ -60,7 +60,7 @@ type Received = { readonly receipt: Receipt; count: number };
 
 export class Ledger {
   readonly #committed = new Map<string, Committed>();
-  /** In the order of arrival, by which the order of each key is judged. */
+  /** In the order of arrival, which decides the order of each key. */
   readonly #received = new Map<string, Received>();
   readonly #deadLetters = new Map<string, number>();
   readonly #latenciesMs: number[] = [];
@@ -92,7 +92,7 @@ export class Ledger {
     }
     this.#received.set(receipt.id, { receipt, count: 1 });
     const committed = this.#committed.get(receipt.id);
-    // The consumer can be faster than the answer to COMMIT: then `committed` matches the two.
+    // The consumer can be faster than the answer to COMMIT; then `committed` matches the two.
     if (committed === undefined) return;
     if (!this.#deadLetters.has(receipt.id)) this.#outstanding -= 1;
     this.#match(receipt.atMs - committed.atMs);
@@ -114,12 +114,12 @@ export class Ledger {
     this.#latenciesMs.push(Math.max(0, latencyMs));
   }
 
-  /** Committed events seen nowhere yet. */
+  /** Committed events that are neither received nor dead letters yet. */
   get outstanding(): number {
     return this.#outstanding;
   }
 
-  /** For the live view; `verdict` counts afresh. */
+  /** For the live view; `verdict` counts from the start. */
   get counts(): { committed: number; published: number; rolledBack: number; deadLetters: number } {
     return {
       committed: this.#toPublish,

@@ -1,4 +1,4 @@
-/** `npm run demo`: the whole pipeline on real servers that it starts itself, and a verdict. */
+/** `npm run demo`: runs the whole pipeline on real servers, which it starts itself, and gives a verdict. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { type Addresses, type DemoOptions, runDemo } from './demo.ts';
@@ -6,12 +6,12 @@ import { describeSummary, isGood, type Summary } from './summary.ts';
 import { LineView, LiveView, type View } from './view.ts';
 
 const help = `
-Starts Postgres, Kafka and a schema registry, runs the relay as a process of its own, lets an order service write
-events in its own transactions, follows the topics with an independent read_committed consumer, and compares.
-The first run fetches the servers (about 400 MB; 240 MB stay, in .cache); nothing else is left behind. Ctrl-C ends it early, with
-the summary of what was done until then.
+Starts Postgres, Kafka and a schema registry, and runs the relay as a process of its own. An order service writes events
+in its own transactions, an independent read_committed consumer follows the topics, and the demo compares the two.
+The first run downloads the servers (about 400 MB, of which 240 MB stay in .cache); nothing else is left behind.
+Ctrl-C ends the demo early, with a summary of what was done so far.
 
-Exit codes: 0 every committed event arrived exactly once and in order; 1 not so, or a server could not be started;
+Exit codes: 0 every committed event arrived exactly once and in order; 1 it did not, or a server failed to start;
 64 wrong arguments
 
 Examples:
@@ -20,9 +20,9 @@ Examples:
   $ npm run demo -- --keep
   $ npm run --silent demo -- --json | tail -n 1`;
 
-/** Arguments that are wrong; EX_USAGE of sysexits.h, as `outbox-relay` has it. */
+/** EX_USAGE of sysexits.h, as in `outbox-relay`. */
 const usageExitCode = 64;
-/** A second Ctrl-C; 128 + SIGINT, as shells have it. */
+/** After a second Ctrl-C: 128 + SIGINT, as in shells. */
 const interruptedExitCode = 130;
 
 type Arguments = {
@@ -35,14 +35,22 @@ type Arguments = {
 };
 
 const command = new Command('npm run demo --')
-  .description('Sees the outbox relay work, on real servers.')
+  .description('Shows the outbox relay at work on real servers.')
   .option('--seconds <number>', 'how long the order service writes', integer(1, 86_400), 30)
-  .option('--rate <number>', 'events a second it writes, whatever the relay does', integer(1, 100_000), 200)
-  .option('--crash', 'kill the relay with SIGKILL every 1 to 4 s, and start it again')
-  .option('--keep', 'leave the servers and the relay running afterwards, until Ctrl-C')
-  .option('--json', 'print the summary as one JSON object, the last line of stdout; all else goes to stderr')
+  .option(
+    '--rate <number>',
+    'events per second that it writes, independent of the relay',
+    integer(1, 100_000),
+    200,
+  )
+  .option('--crash', 'kill the relay with SIGKILL every 1 to 4 s, and restart it')
+  .option('--keep', 'keep the servers and the relay running afterwards, until Ctrl-C')
+  .option(
+    '--json',
+    'print the summary as one JSON object on the last line of stdout, and everything else to stderr',
+  )
   .addOption(
-    new Option('--seed <number>', 'repeats the random choices of another run')
+    new Option('--seed <number>', 'repeat the random choices of another run')
       .argParser(integer(0, 2 ** 32 - 1))
       .default(randomSeed(), 'random'),
   )
@@ -78,18 +86,18 @@ async function demo(options: DemoOptions, isJson: boolean): Promise<number> {
 function describeAddresses({ databaseUrl, brokers, registryUrl, relayUrl, relayLog }: Addresses): string[] {
   const event = `'{"orderId":"${crypto.randomUUID()}","cancelledAt":"2030-01-01T00:00:00Z","reason":"OTHER","comment":null}'`;
   return [
-    'Running until Ctrl-C. In another terminal, in this folder:',
+    'Running until Ctrl-C. Try this in another terminal, in the same folder:',
     '',
     `export DATABASE_URL='${databaseUrl}'`,
     `export KAFKA_BROKERS='${brokers.join(',')}'`,
     `export SCHEMA_REGISTRY_URL='${registryUrl}'`,
     '',
-    '# follow a topic (kcat is a package of most systems)',
+    '# follow a topic (most systems have a package kcat)',
     'kcat -C -b "$KAFKA_BROKERS" -t outbox.event.order -o end -X isolation.level=read_committed -f \'%k  %h\\n\'',
     '# write an event',
     `psql "$DATABASE_URL" -c "select outbox.emit('order', '42', 'shop.order.OrderCancelled',`,
     `  ${event})"`,
-    '# see what the relay says of itself',
+    '# look at the state, metrics and log of the relay',
     `curl ${relayUrl}/readyz; curl ${relayUrl}/metrics`,
     `tail -f ${relayLog}`,
     '# compare the outbox with the topics',
@@ -99,10 +107,10 @@ function describeAddresses({ databaseUrl, brokers, registryUrl, relayUrl, relayL
   ];
 }
 
-/** Under npm one Ctrl-C arrives twice, from the terminal and from npm. */
+/** Under npm one Ctrl-C arrives twice: from the terminal and from npm. */
 const sameSignalMs = 500;
 
-/** Aborted by the first signal; a second one ends this process at once, and what it started with it. */
+/** Aborted by the first signal; a second one ends this process, and all that it started, at once. */
 function untilSignalled(view: View): AbortSignal {
   const ending = new AbortController();
   let firstMs = 0;
@@ -112,7 +120,7 @@ function untilSignalled(view: View): AbortSignal {
       return;
     }
     firstMs = performance.now();
-    view.note('ending; once more ends at once');
+    view.note('stopping; press Ctrl-C again to stop now');
     ending.abort();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);

@@ -1,6 +1,6 @@
 /**
- * The order service: writers that know nothing of the relay. It offers a constant load, whatever becomes of the events:
- * what is due follows from the clock alone.
+ * The order service: writers that know nothing of the relay. It offers a constant load, independent of the relay: the
+ * clock alone decides what is due.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -18,14 +18,14 @@ export type OrderServiceOptions = {
   readonly ledger: Ledger;
   /** Leave out transactions that delete events from the table. */
   readonly keepsEvents: boolean;
-  /** What the application makes of a payload in the version that is deployed. */
+  /** The payload as the deployed version of the application writes it. */
   readonly written: (payload: Payload) => Payload;
 };
 
 /** Transactions open at once: enough that most of the time some wait, commit or roll back beside one another. */
 export const writerCount = 8;
 
-/** Few enough that events of one key follow closely, and writers meet at them. */
+/** Few enough that events of one key follow closely, and writers contend for them. */
 const keyCount = 400;
 const oddKeys = ['', ' ', 'Straße 7/№ 4', '鍵', '🔑', 'a.b:c;d"e\\f'] as const;
 
@@ -83,7 +83,7 @@ export class OrderService {
         payload: this.#options.written(payload),
         key,
       }));
-      // Counted before it is written, so that the other writers do not begin the same share of the load.
+      // Counted before it is written, so that other writers do not start the same share of the load.
       if (!scenario.isRolledBack) this.#offered += drafts.length;
       await this.#transact(scenario, drafts);
     }

@@ -40,7 +40,7 @@ export function goodPayload(random: Random): Payload {
   return { ...write(random), fate: 'publish' };
 }
 
-/** One that the relay has to set aside. */
+/** One that the relay must dead-letter. */
 export function badPayload(random: Random): Payload {
   const { json, ...good } = { ...orderPlaced(random), fate: 'refuse' as const };
   const spoil = (from: RegExp, to: string): Payload => ({ ...good, json: json.replace(from, to) });

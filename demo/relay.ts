@@ -1,4 +1,4 @@
-/** The relay of the demo: started, killed at random, started again; and what it says about itself. */
+/** The relay of the demo: started, killed at random, restarted; and the state that it reports. */
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../harness/random.ts';
@@ -32,7 +32,7 @@ export class DemoRelay {
     this.#run = run;
     this.#env = env;
     this.#port = port;
-    this.#failure.promise.catch(() => {}); // handled by whoever awaits `failed`
+    this.#failure.promise.catch(() => {}); // handled where `failed` is awaited
   }
 
   /** Rejects, with the end of its log, when it ended by itself. */

@@ -25,10 +25,10 @@ export type Scenario = {
   ) => Promise<void>;
 };
 
-/** How long a slow transaction stays open: far longer than all others take, so that many that began later pass it. */
+/** How long a slow transaction stays open: far longer than the others, so that many later ones commit before it. */
 const slowMs = { shortest: 50, longest: 250 };
 
-/** Events younger than this are left by the clean-up: what is in flight should be there for people to look at. */
+/** The clean-up keeps younger events, so that people can look at what is in flight. */
 const cleanUpAfterSeconds = 10;
 
 /** SQLSTATE restrict_violation: events are immutable. */
@@ -149,7 +149,7 @@ export const scenarios: readonly Scenario[] = [
   },
 ];
 
-/** Deals the scenarios like cards, so that each comes up as often as its weight says, in any order. */
+/** Deals the scenarios like cards: each as often as its weight says, in random order. */
 export class Deck {
   readonly #cards: readonly Scenario[];
   readonly #random: Random;

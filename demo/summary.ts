@@ -1,4 +1,4 @@
-/** The result of a run: the figures, and how they are shown. Pure. */
+/** The result of a run: the figures, and how they are printed. Pure. */
 import { styleText } from 'node:util';
 import { percentile } from '../harness/percentile.ts';
 import type { Evolved } from './evolution.ts';
@@ -28,9 +28,9 @@ export type Summary = {
   readonly crashes: number;
   readonly seconds: number;
   readonly seed: number;
-  /** What came of the schema's change in the middle of the run; absent where it ended before. */
+  /** The result of the schema change in the middle of the run; absent if the run ended before it. */
   readonly evolution?: Evolved;
-  /** Why the run could not be finished; the figures are then those of what was done. */
+  /** Why the run could not finish; the figures then cover what was done. */
   readonly error?: string;
 };
 
@@ -89,17 +89,17 @@ export function describeSummary(summary: Summary, colour: boolean): string[] {
     : paint('red', summary.error ?? promiseBroken);
   return [
     row(['committed', summary.committed, 'events of committed transactions']),
-    row(['published', summary.published, 'of those, received by a read_committed consumer']),
-    zero(['missing', summary.missing, 'committed, but nowhere']),
-    zero(['duplicates', summary.duplicates, 'received or set aside more than once']),
+    row(['published', summary.published, 'of these, received by a read_committed consumer']),
+    zero(['missing', summary.missing, 'committed, but neither received nor refused']),
+    zero(['duplicates', summary.duplicates, 'received or dead-lettered more than once']),
     zero(['leaked', summary.leaked, 'received, but never committed']),
-    zero(['order violations', summary.orderViolations, 'after a later event of the same key']),
-    zero(['undecodable', summary.undecodable, 'no Avro of a known schema']),
-    zero(['altered', summary.altered, 'other topic, key or content than was written']),
-    zero(['misplaced', summary.misplaced, 'set aside though good, or published though bad']),
-    row(['dead letters', summary.deadLetters, 'set aside, as no schema or topic accepts them']),
-    row(['rolled back', summary.rolledBack, 'written, and never to be seen']),
-    row(['relay killed', summary.crashes, 'times, by SIGKILL']),
+    zero(['order violations', summary.orderViolations, 'received after a later event of the same key']),
+    zero(['undecodable', summary.undecodable, 'not Avro of a known schema']),
+    zero(['altered', summary.altered, 'topic, key or content is not what was written']),
+    zero(['misplaced', summary.misplaced, 'dead-lettered though valid, or the reverse']),
+    row(['dead letters', summary.deadLetters, 'events that no schema or topic accepts']),
+    row(['rolled back', summary.rolledBack, 'written and rolled back: must never be seen']),
+    row(['relay killed', summary.crashes, 'times, with SIGKILL']),
     ...describeEvolution(summary.evolution, row, zero),
     `  latency           ${latencies(summary)} from COMMIT`,
     `  throughput        ${count(Math.round(summary.eventsPerSecond))} events/s for ${summary.seconds} s; seed ${summary.seed}`,
@@ -116,23 +116,25 @@ function describeEvolution(
   if (evolved === undefined) return [];
   const { withNewField, readByOld, readByNew, unreadable, refused } = evolved;
   return [
-    row(['new field', withNewField, 'events that have it, after the schema changed']),
-    row(['old consumer', readByOld, 'events of both versions, read by the old schema']),
-    row(['new consumer', readByNew, 'events of both versions, read by the new one']),
-    zero(['unreadable', unreadable, 'by one of these two']),
-    ...(refused === null ? [] : ['  breaking change   refused, with the field and whom it breaks']),
+    row(['new field', withNewField, 'events with the field that the new schema adds']),
+    row(['old consumer', readByOld, 'events of both versions, with the old schema']),
+    row(['new consumer', readByNew, 'events of both versions, with the new schema']),
+    zero(['unreadable', unreadable, 'by one of these two consumers']),
+    ...(refused === null
+      ? []
+      : ['  breaking change   refused, naming the field and the consumers it breaks']),
   ];
 }
 
-const promiseKept = 'Every committed event is in Kafka exactly once, in order, or a dead letter.';
-const promiseBroken = 'The promise was broken: the red figures should be 0.';
-const nothingWritten = 'Ended before anything was committed.';
+const promiseKept = 'Each committed event is in Kafka exactly once and in order, or is a dead letter.';
+const promiseBroken = 'The promise is broken: the red figures must be 0.';
+const nothingWritten = 'Stopped before anything was committed.';
 
 function latencies({ p50Ms, p95Ms, p99Ms }: Summary): string {
   return `p50 ${milliseconds(p50Ms)}, p95 ${milliseconds(p95Ms)}, p99 ${milliseconds(p99Ms)}`;
 }
 
-/** With a tenth where that matters. */
+/** With one decimal below 10 ms. */
 export function milliseconds(value: number): string {
   return value < 10 ? `${value.toFixed(1)} ms` : `${count(Math.round(value))} ms`;
 }

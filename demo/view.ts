@@ -1,4 +1,4 @@
-/** What is shown while the demo runs: a picture that moves on a terminal, a line now and then elsewhere. */
+/** What is shown while the demo runs: a live picture on a terminal, a line every two seconds elsewhere. */
 import { styleText } from 'node:util';
 import { createLogUpdate } from 'log-update';
 import { percentile } from '../harness/percentile.ts';
@@ -6,7 +6,7 @@ import { count, milliseconds } from './summary.ts';
 
 export type Snapshot = {
   readonly elapsedMs: number;
-  /** What is going on, as `writing 12 s of 30 s`. */
+  /** The current phase, as `writing 12 s of 30 s`. */
   readonly phase: string;
   readonly writers: number;
   readonly relay: { readonly state: string; readonly pid: number | undefined; readonly kills: number };
@@ -23,17 +23,17 @@ export type Snapshot = {
 };
 
 export type View = {
-  /** Something that happens once, as a step of the start or a kill. */
+  /** Something that happens once, such as a step of the start or a kill. */
   note(line: string): void;
   tick(snapshot: Snapshot): void;
-  /** Leaves the last picture where it is. */
+  /** Leaves the last picture on the screen. */
   end(): void;
 };
 
 const width = 80;
 const pictureIntervalMs = 1_000;
 const lineIntervalMs = 2_000;
-/** Latency is shown over this many latest events: what it is now, not what it was. */
+/** Latency is shown over this many of the latest events: the present, not the past. */
 const recentCount = 500;
 const sparkSeconds = 40;
 
@@ -141,8 +141,8 @@ export function picture(snapshot: Snapshot, rates: readonly number[], paint: Pai
     ` ${facts.join('    ')}`,
     '',
     ` ${paint('dim', 'now       ')} ${snapshot.phase}; relay ${process}${relay.kills === 0 ? '' : `, ${relay.kills} kills`}`,
-    ` ${paint('dim', 'under way ')} ${count(snapshot.outstanding)} events`,
-    ` ${paint('dim', 'left out  ')} ${count(snapshot.rolledBack)} rolled back, ${count(snapshot.deadLetters)} dead letters`,
+    ` ${paint('dim', 'in flight ')} ${count(snapshot.outstanding)} events`,
+    ` ${paint('dim', 'not sent  ')} ${count(snapshot.rolledBack)} rolled back, ${count(snapshot.deadLetters)} dead letters`,
     ` ${paint('dim', 'latency   ')} ${recentLatency(snapshot)}`,
     ` ${paint('dim', 'events/s  ')} ${paint('cyan', sparkline(rates))} ${count(Math.round(rates.at(-1) ?? 0))}`,
     ...snapshot.last.map(
@@ -153,7 +153,7 @@ export function picture(snapshot: Snapshot, rates: readonly number[], paint: Pai
 
 const bars = '▁▂▃▄▅▆▇█';
 
-/** A bar a value, scaled to the highest. */
+/** One bar per value, scaled to the highest. */
 export function sparkline(values: readonly number[]): string {
   const highest = Math.max(...values, 1);
   return values.map((value) => bars[Math.round((value / highest) * (bars.length - 1))]).join('');

@@ -1,6 +1,6 @@
 /**
  * The relay as a process of its own, as production starts it: its environment, what it logs, how it ends, and what it
- * answers over HTTP. Nothing here polls: whoever waits is woken by a line of the log or by the end of the process.
+ * answers over HTTP. Waiting does not poll: a log line or the end of the process wakes it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,6 +1,6 @@
 /**
  * A TCP proxy that makes a network bad: slow, silent, cut, half-open, or late with one Kafka request, or failing one.
- * While a connection lives, bytes are never lost, doubled or changed, as TCP promises (but for a Kafka answer that
+ * While a connection lives, bytes are never lost, repeated or changed, as TCP promises (but for a Kafka answer that
  * `failNext` withholds); a silence that ends delivers what it held.
  */
 import { once } from 'node:events';

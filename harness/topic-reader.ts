@@ -33,7 +33,7 @@ export class TopicReader {
       readUncommitted: false,
       maxWaitTimeInMs: maxWaitMs,
     });
-    this.#failure.promise.catch(() => {}); // handled by whoever awaits `failed`
+    this.#failure.promise.catch(() => {}); // handled where `failed` is awaited
   }
 
   /** Rejects when the consumer cannot go on. */

@@ -1,15 +1,15 @@
-/** `npm run hostile`: rows that do harm, through the real relay on real servers, and what did not hold. */
+/** `npm run hostile`: sends harmful rows through the real relay on real servers, and reports what broke. */
 import { Command, InvalidArgumentError } from 'commander';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { startStack } from '../stack/stack.ts';
 import { runHostile } from './run.ts';
 
 const help = `
-Starts Postgres, Kafka and a schema registry, where the environment does not name them (DATABASE_URL, KAFKA_BROKERS,
-SCHEMA_REGISTRY_URL), and sends rows of every size and oddity through a relay with the heap of a container of 512 MB. Behind
-each comes a good event, which must be in Kafka within seconds. Each row must become a record or a dead letter, once.
+Starts Postgres, Kafka and a schema registry, unless the environment names them (DATABASE_URL, KAFKA_BROKERS,
+SCHEMA_REGISTRY_URL), and sends rows of many sizes and oddities through a relay with the heap of a 512 MB container.
+A valid event follows each row and must be in Kafka within seconds. Each row must become one record or one dead letter.
 
-Exit codes: 0 everything held; 1 something did not, or a server did not start; 64 wrong arguments
+Exit codes: 0 all checks passed; 1 a check failed, or a server failed to start; 64 wrong arguments
 
 Examples:
   $ npm run hostile
@@ -18,14 +18,16 @@ Examples:
 const usageExitCode = 64;
 
 function whole(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('It is a number.');
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
   return Number(text);
 }
 
 const { rows, seed } = new Command('npm run hostile --')
-  .description('Sends hostile rows through the relay, and checks that nothing stops, is lost or is doubled.')
-  .option('--rows <number>', 'how many', whole, 500)
-  .option('--seed <number>', 'the same rows again', whole, Math.floor(Math.random() * 1e9))
+  .description(
+    'Sends hostile rows through the relay, and checks that none stops it, is lost or is duplicated.',
+  )
+  .option('--rows <number>', 'how many rows to send', whole, 500)
+  .option('--seed <number>', 'repeat the rows of another run', whole, Math.floor(Math.random() * 1e9))
   .addHelpText('after', help)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : usageExitCode))
   .parse()

@@ -1,6 +1,6 @@
 /**
- * Rows that do harm to whoever reads them carelessly: sizes, encodings, depth, digits, escapes, names, headers, odd JSON.
- * The same seed makes the same rows. What an outbox table of one's own takes as text, any of its writers can put there.
+ * Rows that harm a careless reader: sizes, encodings, depth, digits, escapes, names, headers, odd JSON. The same seed makes
+ * the same rows. Any writer of an outbox table with text columns can write them.
  */
 import type { Random } from '../harness/random.ts';
 
@@ -12,7 +12,7 @@ export type Cell = string | null | { readonly sql: string };
 
 export type HostileRow = { readonly kind: string; readonly columns: Readonly<Partial<Record<Role, Cell>>> };
 
-/** Names that the run knows: where a row is published, if nothing is wrong with it. */
+/** Where a row is published if nothing is wrong with it. */
 export type Names = { readonly topic: string; readonly type: string };
 
 type Make = (random: Random, names: Names) => HostileRow['columns'];
@@ -21,7 +21,7 @@ const item = (note: string) => `{"key":"k","seq":1,"note":${note}}`;
 const itemOf = (seq: string) => `{"key":"k","seq":${seq}}`;
 const quoted = (text: string) => JSON.stringify(text);
 
-/** Bytes by which a row is small, near a limit of Kafka's or ours, or far beyond; large ones are few, since each takes time. */
+/** A size that is small, near a limit of Kafka or of the relay, or far beyond; few are large, because each takes time. */
 function bytes(random: Random): number {
   const [least, most] = random.pick<readonly [number, number]>([
     [1, 1_000],
@@ -43,7 +43,7 @@ function repeated(unit: string, count: number, before = '', after = ''): Cell {
   };
 }
 
-/** An item whose note is so often the unit. */
+/** An item whose note repeats the unit. */
 function filled(random: Random, unit: string, before: string, after: string): Cell {
   return repeated(unit, bytes(random) / unit.length, `{"key":"k","seq":1,"note":${before}`, `${after}}`);
 }

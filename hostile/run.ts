@@ -1,7 +1,7 @@
 /**
- * Hostile rows through the real relay: after each comes a good event, which must be in Kafka within seconds; each hostile
- * row must be published or be a dead letter, exactly once; and the relay must neither restart nor take more memory than
- * a small container has.
+ * Sends hostile rows through the real relay. A valid event follows each of them and must be in Kafka within seconds; each
+ * hostile row must be published or become a dead letter, exactly once; and the relay must neither restart nor take more
+ * memory than a small container has.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -32,26 +32,26 @@ export type HostileReport = {
   readonly published: number;
   readonly byCode: Readonly<Record<string, number>>;
   readonly kinds: number;
-  /** From the commit of a good event to its record, the slowest of all, ms. */
+  /** From the commit of a valid event to its record: the slowest. */
   readonly slowestMs: number;
   readonly medianMs: number;
   readonly peakMb: number;
   readonly seconds: number;
-  /** What does not hold; empty where everything does. */
+  /** What failed; empty if everything passed. */
   readonly breaches: readonly string[];
 };
 
 /**
- * Resident, at most. One large row leaves a container of 512 MB room; here they follow one another without pause, and what
- * the one before took is not collected, or kept by malloc, when the next comes. The most rises slowly as rarer rows meet:
+ * Most that may be resident. One large row fits a container of 512 MB; here they follow each other without pause, and the
+ * memory of one is not collected, or kept by malloc, when the next arrives. The peak rises slowly as rarer rows meet:
  * 450 MB after 150 rows, 570 MB after 1,000, 650 MB after 3,600.
  */
 const memoryMaxMb = 768;
 /** That of a container of 512 MB, which holds more than the heap. */
 const heapMb = 400;
-/** Pairs that are under way at once: a batch of large rows takes as long as all of them. */
+/** Pairs in flight at once: a batch of large rows takes as long as all of them together. */
 const batchPairs = 10;
-/** For the good event behind a hostile row. A row of 25 MB takes Postgres and the driver a second here. */
+/** For the valid event behind a hostile row. A row of 25 MB takes Postgres and the driver a second here. */
 const lateMs = 15_000;
 const patienceMs = 120_000;
 const copiesWaitMs = 10_000;
@@ -70,7 +70,7 @@ const schema = {
   ],
 };
 
-/** One that went through: what is expected of it is that it is somewhere, once. */
+/** A hostile row that was inserted: it must be in one place, once. */
 type Sent = { readonly kind: string; readonly id: string | null };
 
 export async function runHostile(options: HostileOptions): Promise<HostileReport> {
@@ -154,11 +154,11 @@ class Run {
       await this.#sendBatch(hostile, done, batch);
       done += batch;
       if (done % 100 < batchPairs)
-        onProgress?.(`${done} of ${rows} rows, ${Math.round(this.#lookAtMemory())} MB at most`);
+        onProgress?.(`${done} of ${rows} rows, peak ${Math.round(this.#lookAtMemory())} MB`);
     }
     const byCode = await this.#account();
     const peakMb = this.#lookAtMemory();
-    // More than one means that a session failed.
+    // More than one means that a session failed. The state also stands beside other messages.
     const sessions = relay.lines.filter(({ msg }) => msg === 'streaming').length;
     if (relay.hasEnded) this.#breach(`the relay ended: ${describeExit(await relay.exited)}`);
     if (sessions !== 1) this.#breach(`the relay began ${sessions} sessions`);
@@ -197,7 +197,7 @@ class Run {
     const good: { id: string; committedMs: number; behind: string }[] = [];
     for (let index = from; index < from + count; index++) {
       const { kind, columns } = hostile.next().value as HostileRow;
-      // What it is known by afterwards, whatever its columns hold: the time it was written, to the microsecond.
+      // Identifies the row afterwards, whatever its columns hold: the time it was written, to the microsecond.
       const token = String(index);
       const id = await this.#insert({ ...this.#goodRow(index), ...columns }, token);
       this.#sent.set(token, { kind, id });
@@ -207,10 +207,10 @@ class Run {
     }
     for (const { id, committedMs, behind } of good) {
       const came = await this.#untilArrived(id, committedMs + patienceMs);
-      if (came === undefined) return void this.#breach(`nothing came behind ${behind}`);
+      if (came === undefined) return void this.#breach(`no event arrived behind ${behind}`);
       const lateBy = came - committedMs;
       this.#latenciesMs.push(Math.max(0, lateBy));
-      if (lateBy > lateMs) this.#breach(`the event behind ${behind} came after ${Math.round(lateBy)} ms`);
+      if (lateBy > lateMs) this.#breach(`the event behind ${behind} arrived after ${Math.round(lateBy)} ms`);
     }
   }
 
@@ -252,7 +252,7 @@ class Run {
     }
   }
 
-  /** Or a moment later, to look whether the relay still runs. */
+  /** Resolves with the next record, or after a moment, to check whether the relay still runs. */
   #nextRecord(): Promise<unknown> {
     return Promise.race([new Promise<void>((resolve) => (this.#wake = resolve)), delay(250)]);
   }
@@ -276,20 +276,22 @@ class Run {
       letters.set(token, (letters.get(token) ?? 0) + Number(count));
       byCode[code] = (byCode[code] ?? 0) + Number(count);
       if (code === 'INTERNAL' || code === 'ENCODING_FAILED')
-        this.#breach(`${this.#sent.get(token)?.kind ?? 'a good event'} (${token}) met a defect: ${code}`);
+        this.#breach(
+          `${this.#sent.get(token)?.kind ?? 'a valid event'} (${token}) hit a bug in the relay: ${code}`,
+        );
     }
-    if (letters.has('good')) this.#breach(`${letters.get('good')} good events are dead letters`);
+    if (letters.has('good')) this.#breach(`${letters.get('good')} valid events are dead letters`);
     for (const [token, { kind, id }] of this.#sent) {
       const records = id === null ? 0 : (this.#arrived.get(id)?.count ?? 0);
       const sum = records + (letters.get(token) ?? 0);
-      // Rows of one id share their records: those are told apart by their number.
+      // Rows of one id share their records, which only their number tells apart.
       if (sum !== 1 && !(records > 1 && this.#sameId(id) === records))
         this.#breach(`${kind} (${token}): ${records} records, ${letters.get(token) ?? 0} dead letters`);
     }
     const doubled = [...this.#arrived].filter(([id, { count }]) => id.startsWith('good-') && count !== 1);
-    if (doubled.length > 0) this.#breach(`${doubled.length} good events came more than once`);
+    if (doubled.length > 0) this.#breach(`${doubled.length} valid events arrived more than once`);
     const total = [...letters.values()].reduce((sum, count) => sum + count, 0);
-    // Of another topic, and so read a little later than the last good event.
+    // In another topic, and so possibly read later than the last valid event.
     const untilMs = performance.now() + copiesWaitMs;
     while (this.#copies < total && performance.now() < untilMs) await this.#nextRecord();
     if (this.#copies !== total) this.#breach(`${total} dead letters have ${this.#copies} copies`);

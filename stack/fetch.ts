@@ -1,6 +1,6 @@
 /**
- * Owns fetching Java programs: once per contents of a POM, into the cache folder, by Maven. A folder of the final name is
- * always whole, since it is made elsewhere and renamed.
+ * Owns fetching Java programs: once per content of a POM, into the cache folder, with Maven. A folder with the final name
+ * is always complete, because it is built elsewhere and renamed.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { dockerRuns, missingJava, missingMaven } from './java.ts';
 import type { Progress } from './progress.ts';
 import { isAlive, openRun, type Run, startFailure } from './run.ts';
 
-/** Where the servers come from. `jars` are run by the machine's Java, `docker` stands for their public images. */
+/** Where the servers come from: `jars`, run by the machine's Java, or `docker`, their public images. */
 export type ServerSource =
   | { readonly kind: 'jars'; readonly kafkaClassPath: string; readonly registryJar: string }
   | { readonly kind: 'docker' };
@@ -23,7 +23,7 @@ export type Fetch = {
   readonly name: string;
   /** For people: what is fetched. */
   readonly what: string;
-  /** Of Maven's own repository and of what is taken out of there, as measured. */
+  /** Of Maven's repository and of what is copied out of it, as measured. */
   readonly expectedMegabytes: number;
 };
 
@@ -53,7 +53,7 @@ async function find(onProgress?: Progress): Promise<ServerSource> {
   const missing = (await missingJava()) ?? (existsSync(folder) ? undefined : await missingMaven());
   if (missing === undefined) return jarsIn(await fetched(servers, onProgress));
   if (await dockerRuns()) return { kind: 'docker' };
-  throw new Error(`${missing}; or start a Docker engine`);
+  throw new Error(`${missing}, or start a Docker engine`);
 }
 
 /** The folder with what the POM names, fetched if it is not there yet. @throws with the end of Maven's log */
@@ -99,7 +99,7 @@ async function fetch(run: Run, wanted: Fetch, folder: string, onProgress?: Progr
   const { pomFile, what } = wanted;
   const target = path.join(run.dir, 'fetched');
   const properties = [`-Dmaven.repo.local=${path.join(run.dir, 'repository')}`, `-Dfetch.to=${target}`];
-  onProgress?.(`fetching ${what} with Maven (first time only)`);
+  onProgress?.(`downloading ${what} with Maven (first time only)`);
   const maven = run.start({
     name: 'maven',
     command: 'mvn',
@@ -108,18 +108,18 @@ async function fetch(run: Run, wanted: Fetch, folder: string, onProgress?: Progr
   const timer = setInterval(() => void report(run.dir, wanted, onProgress), 2_000);
   const how = await maven.exited;
   clearInterval(timer);
-  if (how !== 'exit code 0') throw startFailure(maven, `could not fetch ${what} (${how})`);
+  if (how !== 'exit code 0') throw startFailure(maven, `could not download ${what} (${how})`);
   await rename(target, folder).catch((error) => {
-    if (!existsSync(folder)) throw error; // else another was faster, and its folder is as good as ours
+    if (!existsSync(folder)) throw error; // otherwise another process was faster, and its folder is as good
   });
-  onProgress?.(`fetched ${what}`);
+  onProgress?.(`downloaded ${what}`);
 }
 
 async function report(folder: string, wanted: Fetch, onProgress?: Progress): Promise<void> {
   const bytes = await sizeOf(folder).catch(() => undefined); // files move under our eyes
   if (bytes === undefined) return;
   const megabytes = Math.round(bytes / 1e6);
-  onProgress?.(`fetching ${wanted.what}: ${megabytes} of about ${wanted.expectedMegabytes} MB`);
+  onProgress?.(`downloading ${wanted.what}: ${megabytes} of about ${wanted.expectedMegabytes} MB`);
 }
 
 async function sizeOf(folder: string): Promise<number> {
@@ -132,8 +132,8 @@ async function sizeOf(folder: string): Promise<number> {
 }
 
 /**
- * Saves a second download, no more: should two processes take over the lock of a dead one at the same instant, both
- * fetch into folders of their own, and the second throws its own away.
+ * Only saves a second download: if two processes take over the lock of a dead one at the same instant, both download into
+ * folders of their own, and the second discards its own.
  */
 async function lock(file: string, { what }: Fetch, onProgress?: Progress): Promise<() => Promise<void>> {
   let waiting = false;
@@ -150,7 +150,7 @@ async function lock(file: string, { what }: Fetch, onProgress?: Progress): Promi
       await rm(file, { force: true });
       continue;
     }
-    if (!waiting) onProgress?.(`waiting for another process that fetches ${what}`);
+    if (!waiting) onProgress?.(`waiting for another process that downloads ${what}`);
     waiting = true;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
@@ -159,7 +159,7 @@ async function lock(file: string, { what }: Fetch, onProgress?: Progress): Promi
 async function isAbandoned(file: string): Promise<boolean> {
   const owner = Number(await readFile(file, 'utf8').catch(() => ''));
   if (owner > 0) return !isAlive(owner);
-  // Just made, and not yet written, or its owner died in between: an instant is long enough to tell.
+  // Created but not written yet, or its owner died in between: an instant is enough to tell.
   const age = await stat(file).then(
     ({ mtimeMs }) => Date.now() - mtimeMs,
     () => 0,

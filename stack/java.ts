@@ -1,4 +1,4 @@
-/** Owns what the machine offers to run the Java servers with: Java and Maven, or a Docker engine. */
+/** Owns what the machine has to run the Java servers: Java and Maven, or a Docker engine. */
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -20,13 +20,13 @@ export async function missingJava(): Promise<string | undefined> {
   const major = Number(/version "(\d+)/.exec(output ?? '')?.[1] ?? 0);
   if (major >= oldestJava) return undefined;
   const found = output === undefined ? 'none was found' : `version ${major} was found`;
-  return `Java ${oldestJava} or newer is needed, ${found}: install OpenJDK ${oldestJava}+ (package openjdk-17-jre-headless on Debian, openjdk@17 in Homebrew)`;
+  return `Java ${oldestJava} or newer is required, but ${found}: install OpenJDK ${oldestJava}+ (package openjdk-17-jre-headless on Debian, openjdk@17 in Homebrew)`;
 }
 
 /** What is missing to fetch them, as one line; undefined when nothing is. */
 export async function missingMaven(): Promise<string | undefined> {
   if ((await outputOf('mvn', ['--version'])) !== undefined) return undefined;
-  return 'Maven is needed to fetch Kafka and the schema registry: install it (package maven on Debian and in Homebrew)';
+  return 'Maven is required to download Kafka and the schema registry: install it (package maven on Debian and in Homebrew)';
 }
 
 /** Whether a Docker engine answers. */

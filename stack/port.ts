@@ -1,4 +1,4 @@
-/** Owns the choice of a port for a server that must keep it over restarts. */
+/** Owns the choice of a port that a server must keep over restarts. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 const lowestPort = 20_000;
 const portCount = 12_000;
 
-/** A loopback port nobody listens on at the moment. */
+/** A loopback port that no server listens on at the moment. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 100; tries += 1) {
     const port = lowestPort + Math.floor(Math.random() * portCount);

@@ -43,7 +43,7 @@ export async function backup(
   dir: string,
 ): Promise<void> {
   const user = await serverUser();
-  // Both functions, and the slot that keeps the WAL meanwhile, live as long as this one session.
+  // Both functions, and the slot that keeps the WAL during the copy, need this one session.
   const client = new pg.Client({ connectionString: postgres.url });
   await client.connect();
   try {
@@ -56,7 +56,7 @@ export async function backup(
       `select labelfile as label, spcmapfile as tablespaces from ${stop}`,
     );
     const { label, tablespaces } = rows[0]!;
-    if (tablespaces !== '') throw new Error('a server with tablespaces is not copied');
+    if (tablespaces !== '') throw new Error('servers with tablespaces cannot be copied');
     await writeOwned(path.join(dir, 'backup_label'), label, user);
     await copyFolder(path.join(postgres.dataDir, 'pg_wal'), path.join(dir, 'pg_wal'), user);
   } finally {
@@ -64,7 +64,7 @@ export async function backup(
   }
 }
 
-/** They have other names since 15, which knows no exclusive backups any more. */
+/** Renamed in 15, which removed exclusive backups. */
 function backupFunctions(major: number): { readonly start: string; readonly stop: string } {
   return major >= 15
     ? { start: `pg_backup_start('copy', true)`, stop: 'pg_backup_stop(false)' }
@@ -94,7 +94,7 @@ export async function startStandby(
     primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres password=${password} dbname=postgres`,
     primary_slot_name: slot,
     hot_standby_feedback: 'on',
-    // Default 10 s: how often it tells what it has replayed, without which the primary holds back its logical slots.
+    // Default 10 s: how often it reports what it has replayed; until then the primary holds back its logical slots.
     wal_receiver_status_interval: 1,
     ...(keepsSlots && major >= 17 ? { sync_replication_slots: 'on' } : {}),
   };
@@ -108,12 +108,12 @@ export async function startStandby(
     slot,
     async promote() {
       if ((await ask(standby.url, 'select pg_promote(true, 60)::text as value')) !== 'true')
-        throw new Error('the standby was not promoted in time');
+        throw new Error('the standby was not promoted within 60 s');
     },
   });
 }
 
-/** What vanishes or changes meanwhile is put right by the WAL that is replayed. */
+/** Replaying the WAL corrects whatever vanishes or changes during the copy. */
 async function copyFolder(
   from: string,
   to: string,
@@ -139,7 +139,7 @@ async function copyOwned(source: string, target: string, user: User | undefined)
   try {
     await copyFile(source, target, constants.COPYFILE_FICLONE);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return; // removed meanwhile
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return; // removed during the copy
     throw error;
   }
   if (user) await chown(target, user.uid, user.gid);

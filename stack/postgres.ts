@@ -185,7 +185,7 @@ async function prepareData(
   return password;
 }
 
-/** In the data folder, which nobody else may read: Postgres refuses a key that others can. */
+/** In the data folder, which only its owner may read: Postgres refuses a key that others can read. */
 async function installTls(
   dataDir: string,
   { identity, clientAuthority }: NonNullable<PostgresOptions['tls']>,

@@ -1,2 +1,2 @@
-/** Called with a short line, as "fetching Kafka 4.1.0", whenever something that may take over two seconds begins or moves. */
+/** Called with a short line, such as "downloading Kafka", when a step that may take over two seconds starts or advances. */
 export type Progress = (line: string) => void;

@@ -22,9 +22,9 @@ export type Registry = AsyncDisposable & {
   /** Changes with `restart`. */
   readonly pid: number;
   stop(): Promise<void>;
-  /** Ends it if it runs and starts it again on the same port. It keeps schemas in memory: they are gone. */
+  /** Restarts it on the same port. Its schemas are in memory and are lost. */
   restart(): Promise<void>;
-  /** `SIGSTOP` makes a registry that accepts connections and never answers; `SIGCONT` brings it back, schemas too. */
+  /** After `SIGSTOP` it accepts connections and never answers; `SIGCONT` brings it back with its schemas. */
   kill(signal: NodeJS.Signals): void;
 };
 

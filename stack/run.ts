@@ -22,7 +22,7 @@ export type ServerSpec = {
   readonly env?: NodeJS.ProcessEnv;
   /** The user to run as; that of this process by default. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
-  /** What ends it when nobody else did: SIGQUIT where a server must clean up behind itself; SIGKILL by default. */
+  /** What ends it at the end of the run: SIGQUIT if a server must clean up; SIGKILL by default. */
   readonly lastSignal?: 'SIGKILL' | 'SIGQUIT';
 };
 
@@ -136,12 +136,12 @@ function startGuard(): ChildProcess {
   const script = path.join(import.meta.dirname, 'guard.sh');
   // Its own session, so that Ctrl-C in the terminal does not reach it before its work is done.
   const guard = spawn('sh', [script], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
-  guard.stdin?.on('error', () => {}); // a guard that was killed by hand must not take us along
+  guard.stdin?.on('error', () => {}); // a guard that was killed by hand must not end this process
   letGo(guard);
   return guard;
 }
 
-/** Nothing we start keeps the event loop alive: a caller that forgets to stop ends, and the guard cleans up. */
+/** Children do not keep the event loop alive: a caller that forgets to stop them ends, and the guard cleans up. */
 function letGo(child: ChildProcess): void {
   child.unref();
   if (child.stdin && 'unref' in child.stdin && typeof child.stdin.unref === 'function') child.stdin.unref();

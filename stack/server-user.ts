@@ -1,4 +1,4 @@
-/** Owns who a server runs as. Postgres refuses to run as root, so under root it runs as `nobody`. */
+/** Owns the user that a server runs as. Postgres refuses to run as root, so under root it runs as `nobody`. */
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -8,7 +8,7 @@ const execFileAsync = promisify(execFile);
 
 export type User = { readonly uid: number; readonly gid: number };
 
-/** `nobody` when this process is root; otherwise undefined: run as whoever we are. */
+/** `nobody` when this process is root; otherwise undefined: the user of this process. */
 export async function serverUser(): Promise<User | undefined> {
   if (process.getuid?.() !== 0) return undefined;
   return { uid: await idOf('-u'), gid: await idOf('-g') };

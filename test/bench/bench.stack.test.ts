@@ -16,7 +16,7 @@ import { idPrefix, numberOf, payloadOf } from '../../bench/workload.ts';
 const run = promisify(execFile);
 const entry = path.join(import.meta.dirname, '..', '..', 'bench', 'main.ts');
 
-test('a short run measures the relay and finds nothing lost and nothing doubled', {
+test('a short run measures the relay and finds nothing lost and nothing duplicated', {
   timeout: 400_000,
 }, async () => {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'bench-'));

@@ -21,7 +21,7 @@ const run = (producer: Producer, ...faults: string[]): RunResult => ({
   outcomes: faults.map(outcome),
 });
 
-test('a run writes the table of its producer anew, and leaves the other one as it is', () => {
+test('a run replaces the table of its producer and keeps the other one', () => {
   const first = document('', run('kafkajs', 'killed'), 2);
   const both = document(first, run('lean', 'stopped', 'stopped', 'paused'), 3);
   expect(both).toContain('| stopped | 2 | 1.2 s | 1.2 s |  | all held |');

@@ -40,7 +40,7 @@ const zeros = {
   misplaced: 0,
 };
 
-test('nothing is lost, doubled, leaked or out of order while the relay is killed again and again', {
+test('nothing is lost, duplicated, leaked or out of order while the relay is killed again and again', {
   timeout: timeoutMs,
 }, async () => {
   const demo = startDemo('--seconds', '8', '--rate', '300', '--crash', '--json');

@@ -81,7 +81,7 @@ test('an event that no schema accepts belongs in the dead letters, once', () => 
   expect(ledger.verdict()).toMatchObject({ ...faults, duplicates: 1 });
 });
 
-test('a good event that is set aside is misplaced, and both published and set aside a duplicate too', () => {
+test('a valid event that is dead-lettered is misplaced, and one that is published too is also a duplicate', () => {
   const ledger = new Ledger();
   ledger.committed([event('a', 1)], 0);
   ledger.deadLettersAre(['a']);
@@ -104,7 +104,7 @@ test('a dead letter of a transaction that was rolled back is leaked', () => {
   expect(ledger.verdict()).toMatchObject({ ...faults, leaked: 1, rolledBack: 1, deadLetters: 0 });
 });
 
-test('outstanding falls to 0 when the last event is received or set aside, whichever is known first', () => {
+test('outstanding falls to 0 when the last event is received or dead-lettered, whichever is known first', () => {
   const ledger = new Ledger();
   ledger.received(receipt('early')); // before COMMIT has returned to its writer
   ledger.deadLettersAre(['refused early']);

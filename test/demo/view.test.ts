@@ -68,7 +68,7 @@ test('where a figure that should be 0 is not, the summary shows it in red and sa
   const red = '\u001b[31m';
   expect(lines.filter((line) => line.includes(red))).toHaveLength(2);
   expect(lines.find((line) => line.includes('missing'))).toContain(red);
-  expect(lines.at(-1)).toContain('The promise was broken');
+  expect(lines.at(-1)).toContain('The promise is broken');
 });
 
 test('a sparkline has a bar a value, the highest one full', () => {

@@ -12,7 +12,7 @@ import {
 } from '../../harness/relay-process.ts';
 import { openRun } from '../../stack/run.ts';
 
-/** A port that nobody listens on: the relay starts, and retries. */
+/** A port without a server: the relay starts, and retries. */
 const nowhere = {
   databaseUrl: 'postgres://u:p@127.0.0.1:1/x',
   brokers: ['127.0.0.1:1'],

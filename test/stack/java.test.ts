@@ -5,13 +5,13 @@ afterEach(() => {
   vi.unstubAllEnvs();
 });
 
-test('a machine without Java is told in one line what to install', async () => {
+test('one line says what to install on a machine without Java', async () => {
   vi.stubEnv('JAVA_HOME', '/nonexistent');
   const line = await missingJava();
-  expect(line).toMatch(/^Java 17 or newer is needed, none was found: install OpenJDK 17\+.*$/);
+  expect(line).toMatch(/^Java 17 or newer is required, but none was found: install OpenJDK 17\+.*$/);
 });
 
-test('a machine without Maven is told in one line what to install', async () => {
+test('one line says what to install on a machine without Maven', async () => {
   vi.stubEnv('PATH', '/nonexistent');
-  expect(await missingMaven()).toMatch(/^Maven is needed .*: install it.*$/);
+  expect(await missingMaven()).toMatch(/^Maven is required .*: install it.*$/);
 });

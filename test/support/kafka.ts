@@ -1,4 +1,4 @@
-/** Owns a test's own view of Kafka: topics nobody else uses, and a `read_committed` reader apart from the relay. */
+/** Owns a test's view of Kafka: topics of its own, and a `read_committed` reader independent of the relay. */
 import type { Admin, IHeaders, ITopicConfig, Kafka } from 'kafkajs';
 import { vi } from 'vitest';
 import * as harness from '../../harness/kafka.ts';
@@ -63,7 +63,7 @@ export async function createTopics(
   await harness.createTopics(await kafkaClient(brokers), topics);
 }
 
-/** The progress topic of a slot, as a relay makes it; for whoever writes to it without a relay's patience. */
+/** Creates the progress topic of a slot, as a relay does; it can be written to at once. */
 export async function createProgressTopic(topic: string, brokers?: readonly string[]): Promise<void> {
   const ensure = () => withAdmin((admin) => ensureProgressTopic(admin, topic), brokers);
   await vi.waitFor(ensure, { timeout: 30_000, interval: 100 });
