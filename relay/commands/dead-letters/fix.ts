@@ -4,7 +4,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { parseLosslessJson } from '../../encode/formats/json.ts';
 import {
   type FixableLetter,
   type FixOutcome,
@@ -13,7 +12,7 @@ import {
   patchedPayload,
   payloadOf,
 } from '../../operations/dead-letters/fix.ts';
-import { jsonText } from '../../operations/dead-letters/json-text.ts';
+import { indented } from '../../operations/json-text.ts';
 import { RequestInvalid } from '../../operations/request-invalid.ts';
 import { type Call, define } from '../command.ts';
 import type { Load } from '../load.ts';
@@ -84,22 +83,13 @@ function edited(before: string | null): string {
   const folder = mkdtempSync(join(tmpdir(), 'outbox-relay-'));
   try {
     const file = join(folder, 'payload.json');
-    writeFileSync(file, `${readable(before ?? '')}\n`, { mode: 0o600 });
+    writeFileSync(file, `${indented(before ?? '')}\n`, { mode: 0o600 });
     const { status } = spawnSync(`${editor} '${file}'`, { stdio: 'inherit', shell: true });
     if (status !== 0) throw new RequestInvalid('the editor failed; nothing was changed');
     const after = read(file);
-    return after === readable(before ?? '') ? (before ?? '') : after;
+    return after === indented(before ?? '') ? (before ?? '') : after;
   } finally {
     rmSync(folder, { recursive: true });
-  }
-}
-
-/** Indented where it is JSON. */
-function readable(payload: string): string {
-  try {
-    return jsonText(parseLosslessJson(payload), 2);
-  } catch {
-    return payload.trim();
   }
 }
 

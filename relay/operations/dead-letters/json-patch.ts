@@ -5,8 +5,8 @@
  */
 import { z } from 'zod';
 import { ExactNumber, type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
+import { jsonText } from '../json-text.ts';
 import { RequestInvalid } from '../request-invalid.ts';
-import { jsonText } from './json-text.ts';
 
 /** A patch that cannot be read or applied; never with a value of the document. */
 export class PatchInvalid extends RequestInvalid {}

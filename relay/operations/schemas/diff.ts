@@ -1,5 +1,5 @@
 /** What differs between two versions of a schema, place by place: for people and CI, without judging it. */
-import { ExactNumber, type JsonValue } from '../../encode/formats/json.ts';
+import { jsonText } from '../json-text.ts';
 import { describeType, type EnumNode, type Field, type Node, type RecordNode } from './model.ts';
 
 export type Difference = {
@@ -99,18 +99,7 @@ function describeField(field: Field): string {
 }
 
 function defaultOf({ fallback }: Field): string | undefined {
-  return fallback === undefined ? undefined : showJson(fallback);
-}
-
-// Node 24 has it, and the compiler's library does not describe it.
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
-
-/** Numbers beyond a double keep their digits. */
-function showJson(value: JsonValue): string {
-  return JSON.stringify(value, (_, item: JsonValue) => {
-    if (typeof item === 'bigint') return rawJSON(String(item));
-    return item instanceof ExactNumber ? rawJSON(item.source) : item;
-  });
+  return fallback === undefined ? undefined : jsonText(fallback);
 }
 
 function list(items: readonly string[]): string | undefined {

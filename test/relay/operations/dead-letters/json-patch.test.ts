@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseLosslessJson } from '../../../../relay/encode/formats/json.ts';
 import { applyPatch, PatchInvalid } from '../../../../relay/operations/dead-letters/json-patch.ts';
-import { jsonText } from '../../../../relay/operations/dead-letters/json-text.ts';
+import { jsonText } from '../../../../relay/operations/json-text.ts';
 
 const patched = (document: string, patch: string) => jsonText(applyPatch(parseLosslessJson(document), patch));
 

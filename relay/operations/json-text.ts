@@ -1,5 +1,5 @@
 /** Writes JSON that `parseLosslessJson` has read, with the digits it was read with. */
-import { ExactNumber, type JsonValue } from '../../encode/formats/json.ts';
+import { ExactNumber, type JsonValue, parseLosslessJson } from '../encode/formats/json.ts';
 
 // JSON.rawJSON of ES2026, which Node 24 has and the compiler's library does not describe.
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
@@ -7,6 +7,15 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 /** @param indent spaces a level; 0 for one line */
 export function jsonText(value: JsonValue, indent = 0): string {
   return JSON.stringify(value, (_, each: unknown) => rawNumber(each), indent);
+}
+
+/** JSON indented for people; text that is not JSON as it is. */
+export function indented(text: string): string {
+  try {
+    return jsonText(parseLosslessJson(text), 2);
+  } catch {
+    return text.trim();
+  }
 }
 
 function rawNumber(value: unknown): unknown {
