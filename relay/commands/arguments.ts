@@ -5,7 +5,7 @@ export function wholeNumber(min: number, max: number): (value: string) => number
   return (value) => {
     const parsed = /^\d{1,9}$/.test(value) ? Number(value) : Number.NaN;
     if (!(parsed >= min && parsed <= max))
-      throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}.`);
+      throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`);
     return parsed;
   };
 }
@@ -15,7 +15,7 @@ export function seconds(min: number, max: number): (value: string) => number {
   return (value) => {
     const parsed = Number(value);
     if (!(parsed >= min && parsed <= max))
-      throw new InvalidArgumentError(`expected ${min} to ${max} seconds.`);
+      throw new InvalidArgumentError(`Expected ${min} to ${max} seconds.`);
     return parsed;
   };
 }
@@ -25,7 +25,7 @@ const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d
 /** `90d` and the like, in seconds. */
 export function age(value: string): number {
   const match = /^(\d{1,6})([smhd])$/.exec(value);
-  if (match === null) throw new InvalidArgumentError('expected an age such as 15m, 2h or 90d.');
+  if (match === null) throw new InvalidArgumentError('Expected an age such as 15m, 2h or 90d.');
   return Number(match[1]) * unitSeconds[match[2]!]!;
 }
 
@@ -33,14 +33,14 @@ export function timeOrAge(value: string): Date {
   if (/^\d+[smhd]$/.test(value)) return new Date(Date.now() - age(value) * 1_000);
   const parsed = new Date(value);
   if (!/^\d{4}-\d\d-\d\d/.test(value) || Number.isNaN(parsed.getTime()))
-    throw new InvalidArgumentError('expected a time such as 2026-01-31T12:00:00Z, or an age such as 2h.');
+    throw new InvalidArgumentError('Expected a time such as 2026-01-31T12:00:00Z, or an age such as 2h.');
   return parsed;
 }
 
 /** Without an offset it would be the time zone of this machine. */
 export function timeWithOffset(value: string): string {
   if (!/^\d{4}-\d{2}-\d{2}T.*(Z|[+-]\d{2}:?\d{2})$/i.test(value) || Number.isNaN(Date.parse(value)))
-    throw new InvalidArgumentError('expected a time with an offset, such as 2026-01-31T08:00:00Z.');
+    throw new InvalidArgumentError('Expected a time with an offset, such as 2026-01-31T08:00:00Z.');
   return new Date(value).toISOString();
 }
 

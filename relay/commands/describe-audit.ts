@@ -73,7 +73,7 @@ export function describeReport(report: AuditReport): string[] {
 export function describeProgress({ stage, done, total }: AuditProgress): string {
   if (stage === 'progress') return 'waiting for the progress to reach the snapshot';
   if (stage === 'dead letters') return 'reading the dead letters';
-  return `reading the ${stage}: ${total === undefined ? count(done) : `${bar(done, total)} offsets`}`;
+  return `reading the ${stage}: ${total === undefined ? counted(done, 'row') : `${bar(done, total)} offsets`}`;
 }
 
 function progressNote({ progress, isCovered }: AuditReport): string {

@@ -94,7 +94,7 @@ function remarks(recovery: Recovery): string[] {
 
 function describeNotCovered({ notCovered }: Recovery): string {
   if (notCovered === null)
-    return 'nothing, unless single rows were deleted: the table reaches back to what is known to be published';
+    return 'nothing: the table reaches back to what is known to be published, unless rows were deleted one by one';
   const { from, until } = notCovered;
   return `${from ?? 'the beginning'} to ${until}: the table no longer holds the rows of that time; those that were not published are lost`;
 }
@@ -103,7 +103,7 @@ function result({ outcome, keepsSlot, published, deadLettered, missing, unreadab
   if (outcome === 'refused')
     return `nothing was published, and ${keepsSlot ? 'the slot is unchanged' : 'the new slot was dropped again'}; decide, then run recover again`;
   if (outcome === 'dry-run')
-    return `dry run, nothing was changed; without --dry-run ${counted(missing.count - unreadable.count, 'event')} would be published, and events committed until then`;
+    return `dry run, nothing was changed; without --dry-run, recover would publish ${counted(missing.count - unreadable.count, 'event')}, and those committed until then`;
   const refused = deadLettered === 0 ? '' : `, ${count(deadLettered)} dead-lettered`;
   return `recovered: ${counted(published, 'event')} published${refused}`;
 }

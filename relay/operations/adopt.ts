@@ -137,7 +137,10 @@ function findRefusal(
   if (refusal !== undefined) throw nothingToAdopt(what, `found ${refusal.code} instead: ${refusal.message}`);
   // Missing heartbeats show only on the stream, so a gap needs no proof here.
   if (what === 'gap')
-    return new RelayError('PUBLICATION_GAP', `heartbeats up to ${database.beat} need not come back`);
+    return new RelayError(
+      'PUBLICATION_GAP',
+      `heartbeats up to ${database.beat} may be missing from the stream`,
+    );
   throw nothingToAdopt(what, 'progress and database belong together');
 }
 

@@ -112,7 +112,7 @@ async function run(action: Action, { config, options, args }: Call<CloseOptions>
     ...selectionOf(options, args),
     statuses: options.parked === true ? (['open', 'parked'] as const) : (['open'] as const),
   };
-  const line = new ProgressLine<readonly [number, number]>(([done, of]) => bar(done, of));
+  const line = new ProgressLine<readonly [number, number]>(([done, of]) => `${bar(done, of)} dead letters`);
   const onProgress = (done: number, of: number) => line.show([done, of]);
   const closed = isPreview
     ? await previewClosing(config, selection)

@@ -72,7 +72,7 @@ function read(file: string): string {
     // 0 is standard input.
     return readFileSync(file === '-' ? 0 : file, 'utf8').trim();
   } catch (error) {
-    throw new RequestInvalid((error as Error).message);
+    throw new RequestInvalid(`cannot read the payload: ${(error as Error).message}`);
   }
 }
 

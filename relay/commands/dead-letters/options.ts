@@ -69,7 +69,7 @@ export function statusesOf(allowed: readonly LetterStatus[] = letterStatuses) {
     if (value === 'all') return [...allowed];
     return value.split(',').map((word) => {
       const status = allowed.find((each) => each === word);
-      if (status === undefined) throw new InvalidArgumentError(`expected ${allowed.join(', ')}, or all.`);
+      if (status === undefined) throw new InvalidArgumentError(`Expected ${allowed.join(', ')}, or all.`);
       return status;
     });
   };
@@ -82,6 +82,6 @@ const letterCodes = Object.entries(errorTable).flatMap(([name, entry]) =>
 
 function code(value: string, before?: readonly string[]): string[] {
   if (!letterCodes.includes(value))
-    throw new InvalidArgumentError(`expected one of ${letterCodes.join(', ')}.`);
+    throw new InvalidArgumentError(`Expected one of ${letterCodes.join(', ')}.`);
   return collect(value, before);
 }

@@ -61,6 +61,6 @@ async function run({ config, options: { olderThan, keep, status } }: Call<PurgeO
 /** Nobody who runs a command may delete the trail of a recent action: migration 0011. */
 function atLeastADay(value: string): number {
   const seconds = age(value);
-  if (seconds < 86_400) throw new InvalidArgumentError('expected an age of a day or more.');
+  if (seconds < 86_400) throw new InvalidArgumentError('Expected an age of a day or more.');
   return seconds;
 }

@@ -152,7 +152,7 @@ const eventTopics: KafkaCheck = {
     );
     return judgeDurability(
       topics.map((topic) => ({ topic, insync: settings.get(topic.name)?.['min.insync.replicas'] })),
-      `${topics.length} match topics.allow (${config.topics.allow.join(', ')})`,
+      `${topics.length === 1 ? '1 topic matches' : `${topics.length} topics match`} topics.allow (${config.topics.allow.join(', ')})`,
     );
   },
 };

@@ -224,7 +224,9 @@ const rights: PostgresCheck = {
     );
     const missing = rows
       .filter(({ granted }) => granted !== true)
-      .map(({ on, right, granted }) => (granted === null ? `${on} (does not exist)` : `${right} on ${on}`));
+      .map(({ on, right, granted }) =>
+        granted === null ? `${bare(on)} (does not exist)` : `${right} on ${bare(on)}`,
+      );
     missing.push(...(await missingFunctions(context)));
     if (missing.length === 0) return ok('everything that migrations/roles.sql grants to the relay');
     return fail(
@@ -233,6 +235,9 @@ const rights: PostgresCheck = {
     );
   },
 };
+
+/** For people, who see no need for quotes. */
+const bare = (table: string): string => table.replaceAll('"', '');
 
 /** A command that does not see every row must not call anything complete: it refuses, and this check says so beforehand. */
 const hiddenRows: PostgresCheck = {

@@ -43,7 +43,7 @@ function parsePatch(text: string): Operation[] {
   if (parsed.success) return parsed.data;
   const { path, message } = parsed.error.issues[0]!;
   throw new PatchInvalid(
-    `the patch is not a list of add, replace and remove operations: ${path.join('.')} ${message}`,
+    `the patch is not a list of add, replace and remove operations: at ${path.join('.')}: ${message}`,
   );
 }
 

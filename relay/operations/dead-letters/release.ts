@@ -76,7 +76,7 @@ export function releaseKeys(releasing: Releasing): Promise<KeyRelease[]> {
 async function findKeys(pool: pg.Pool, config: Config, selection: KeySelection): Promise<ParkedKeyView[]> {
   const keys = await listParkedKeys(pool, config.slot, selection);
   await assertLettersShown(pool, config);
-  if (keys.length === 0) throw new RequestInvalid(`no such key is parked under slot ${config.slot}`);
+  if (keys.length === 0) throw new RequestInvalid(`no such key is parked in slot ${config.slot}`);
   return keys;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Whether the files may become the next versions of their subjects. The registry's verdict decides what it takes; our own
- * comparison says why, and finds what it lets pass though values arrive as others.
+ * Whether a file may become the next version of its subject. The registry decides what it accepts; the comparison here says
+ * why, and finds changes that the registry accepts although consumers would read other values.
  */
 import type { Reference } from '../../encode/registry/registry-client.ts';
 import { compareSchemas, type Finding, isSilent } from './compare.ts';
@@ -18,7 +18,7 @@ export type CheckedSchema = {
   readonly subject: string;
   /** `new`: the subject has no version yet. `unchanged`: exactly this is registered. */
   readonly status: 'new' | 'unchanged' | 'compatible' | 'incompatible';
-  /** What was compared by: the level asked for, else the registry's for the subject; null for `new`. */
+  /** The level of the comparison: the one asked for, else the registry's for the subject; null for `new`. */
   readonly level: Level | null;
   readonly findings: readonly VersionFinding[];
 };
@@ -27,14 +27,14 @@ type CheckedFile = {
   readonly file: string;
   readonly subject: string;
   readonly schemaText: string;
-  /** Texts of what it uses of other files, what one builds on before it. */
+  /** Texts of the types it uses from other files, each after those it uses itself. */
   readonly usedTexts: readonly string[];
 };
 
 /**
  * Checks one file.
- * @param references versions of what it uses; undefined where one is not registered yet, so that the registry cannot judge
- * @param level instead of the registry's for the subject; its own verdict counts all the same
+ * @param references versions of the types it uses; undefined if one is not registered yet, so that the registry cannot judge
+ * @param level instead of the registry's for the subject; the registry's own verdict still counts
  * @throws RelayError REGISTRY_*, SCHEMA_INVALID for a registered version that cannot be read
  */
 export async function checkSchema(
@@ -54,7 +54,7 @@ export async function checkSchema(
   const verdict =
     references && (await history.judge(subject, schemaText, concerned(numbers, own), references));
   if (verdict?.isCompatible === false && findings.every(isFromSilence)) {
-    // Apicurio answers NONE for a subject without a level of its own, and judges it by the registry's all the same.
+    // Apicurio answers NONE for a subject without a level of its own, but judges it by the level of the registry.
     if (level === undefined && own === 'NONE') {
       applied = await history.registryLevel();
       findings = await findingsAt(past, applied);
@@ -97,8 +97,8 @@ function concerned(versions: readonly number[], level: Level): readonly number[]
 }
 
 /**
- * What stands against `fresh` after `old` at a level. What silently changes values counts at every level, but only from
- * the latest version on: an older change is done, and reporting it for ever would teach people to look away.
+ * Why `fresh` may not follow `old` at a level. A silent change of values counts at every level, but only against the latest
+ * version: an older change is done, and people ignore a finding that never goes away.
  */
 export function compareVersions(
   fresh: Node,
@@ -117,7 +117,7 @@ export function compareVersions(
   return withoutEchoes(findings).filter((finding) => isLatest || !isSilent(finding));
 }
 
-/** A changed scale is wrong in both directions; once is enough. */
+/** A changed scale is found in both directions; one finding is enough. */
 function withoutEchoes(findings: readonly Finding[]): Finding[] {
   return findings.filter(
     (finding, index) =>
@@ -136,9 +136,9 @@ function refusal({ messages }: Verdict, isOtherLevel: boolean): VersionFinding {
     kind: 'registry',
     breaks: 'consumers',
     version: null,
-    explanation: `the registry refuses it by the level it has for the subject: ${messages.join('; ') || 'it gives no reason'}`,
+    explanation: `the registry rejects it by its level for the subject: ${messages.join('; ') || 'it gives no reason'}`,
     remedy: isOtherLevel
-      ? 'Compare by the level that the registry has: leave out --level.'
-      : 'Look for what differs from the versions before: `outbox-relay schemas diff`, or --level FULL_TRANSITIVE.',
+      ? 'Leave out --level, to compare by the level of the registry.'
+      : 'Look for the difference from earlier versions with `outbox-relay schemas diff` or --level FULL_TRANSITIVE.',
   };
 }

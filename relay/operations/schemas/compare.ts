@@ -1,7 +1,7 @@
 /**
- * Whether events of one schema can be read with another, and what the reader would make of them: Avro's schema
- * resolution, told as findings a person can act on. Beyond it, what resolution lets pass though the value arrives as
- * another one: it compares bytes, and knows nothing of a decimal's scale or of milliseconds.
+ * Whether events of one schema can be read with another: Avro's schema resolution, as findings that a person can act on.
+ * It also finds changes that resolution accepts although the reader gets another value, because resolution compares bytes
+ * and knows nothing about a decimal's scale or a time unit.
  * @see https://avro.apache.org/docs/1.12.0/specification/#schema-resolution
  */
 import { specOf } from '../../encode/formats/avro/logical-types.ts';
@@ -19,9 +19,9 @@ import {
   type UnionNode,
 } from './model.ts';
 
-/** Kinds that a reader meets as an error. */
+/** Kinds with which a reader fails. */
 export const structuralKinds = ['type', 'name', 'field', 'symbols', 'size', 'branch'] as const;
-/** Kinds that no reader meets: the value is another one. Registries let them pass. */
+/** Kinds with which a reader gets another value, without an error. Registries accept them. */
 export const silentKinds = ['decimal-scale', 'decimal-precision', 'time-unit', 'logical-type'] as const;
 
 export type FindingKind = (typeof structuralKinds)[number] | (typeof silentKinds)[number];
@@ -30,7 +30,7 @@ export type Finding = {
   /** Place in the event, `$.lines[].price`. */
   readonly path: string;
   readonly kind: FindingKind;
-  /** `consumers`: those of the other version, of new events. `producers`: what they wrote with it, for new consumers. */
+  /** `consumers`: those with the other version cannot read new events. `producers`: new consumers cannot read their events. */
   readonly breaks: 'consumers' | 'producers';
   readonly explanation: string;
   readonly remedy: string;
@@ -39,7 +39,7 @@ export type Finding = {
 export type Sides = {
   /** Which of the two is the new one. */
   readonly fresh: 'writer' | 'reader';
-  /** The other one in words, `version 3`. */
+  /** The name of the other one, `version 3`. */
   readonly other: string;
 };
 
@@ -49,12 +49,12 @@ export function isSilent({ kind }: Pick<Finding, 'kind'>): boolean {
   return (silentKinds as readonly string[]).includes(kind);
 }
 
-/** What stands against reading events of `writer` with `reader`; nothing: every event is read, as what it was. */
+/** Why events of `writer` cannot be read with `reader`; empty if each is read with the values that were written. */
 export function compareSchemas(writer: Node, reader: Node, sides: Sides = defaultSides): Finding[] {
   return new Comparison(sides).compare(writer, reader, '$');
 }
 
-/** What Avro reads as something wider; text and bytes are each other. */
+/** What Avro reads as a wider type; text and bytes can be read as each other. */
 const promotions: Readonly<Record<string, readonly string[]>> = {
   int: ['long', 'float', 'double'],
   long: ['float', 'double'],
@@ -65,7 +65,7 @@ const promotions: Readonly<Record<string, readonly string[]>> = {
 
 class Comparison {
   readonly #sides: Sides;
-  /** Pairs being compared: a record that holds itself is compared once. */
+  /** Pairs being compared: a record that contains itself is compared once. */
   readonly #open = new Map<Node, Set<Node>>();
 
   constructor(sides: Sides) {
@@ -86,7 +86,7 @@ class Comparison {
     return [this.#typeChanged(writer, reader, path)];
   }
 
-  /** Any of its branches may be in an event. */
+  /** An event may hold any of its branches. */
   #fromUnion(writer: UnionNode, reader: Node, path: string): Finding[] {
     const findings = writer.branches.flatMap((branch) => this.compare(branch, reader, path));
     return findings.filter(
@@ -95,7 +95,7 @@ class Comparison {
     );
   }
 
-  /** The reader takes the first branch that resolves; one that also means the same is preferred. */
+  /** The reader takes the first branch that resolves; one with the same meaning wins. */
   #toUnion(writer: Node, reader: UnionNode, path: string): Finding[] {
     let silent: Finding[] | undefined;
     for (const branch of reader.branches) {
@@ -130,7 +130,7 @@ class Comparison {
   #enums(writer: EnumNode, reader: EnumNode, path: string): Finding[] {
     const missing = writer.symbols.filter((symbol) => !reader.symbols.includes(symbol));
     const findings = this.#names(writer, reader, path);
-    // The order of symbols means nothing: they are matched by name.
+    // The order of symbols does not matter: they are matched by name.
     if (missing.length > 0 && reader.fallback === undefined)
       findings.push(this.#symbolsMissing(writer, missing, path));
     return findings;
@@ -152,25 +152,25 @@ class Comparison {
     const was = this.#sides.fresh === 'writer' ? reader.name : writer.name;
     const alias =
       this.#sides.fresh === 'writer'
-        ? `keep the name ${was}: consumers with ${this.#sides.other} look for it`
+        ? `keep the name ${was}, which consumers with ${this.#sides.other} expect`
         : `keep the name ${was}, or give the new one "aliases": ["${was}"]`;
     return [
       this.#finding(
         path,
         'name',
-        `the ${writer.kind} is called ${writer.name} in the event and ${reader.name} in ${this.#readerName()}`,
+        `the ${writer.kind} is named ${writer.name} in the event and ${reader.name} in ${this.#readerName()}`,
         `${capital(alias)}.`,
       ),
     ];
   }
 
-  /** Two logical types on bytes that resolve. */
+  /** Two logical types, on bytes that resolve. */
   #meaning(writer: PrimitiveNode | FixedNode, reader: typeof writer, path: string): Finding[] {
     const [from, to] = [writer.logical, reader.logical];
     if (from === undefined && to === undefined) return [];
     if (from?.name === 'decimal' && to?.name === 'decimal') return this.#decimals(from, to, path);
     if (from?.name === to?.name) return [];
-    // A UUID is read as the text it is.
+    // A UUID can be read as text.
     if (from?.name === 'uuid' && to === undefined && reader.kind === 'string') return [];
     const [written, read] = [unitOf(from), unitOf(to)];
     if (written !== undefined && read !== undefined && written.family === read.family)
@@ -187,7 +187,7 @@ class Comparison {
         this.#finding(
           path,
           'decimal-scale',
-          `a ${describeLogical(from)} is read as a ${describeLogical(to)}: without any error every value is ${change}`,
+          `a ${describeLogical(from)} is read as a ${describeLogical(to)}, and without an error every value is ${change}`,
           remedy,
         ),
       ];
@@ -195,8 +195,8 @@ class Comparison {
     if (from.precision === to.precision) return [];
     const why =
       from.precision! > to.precision!
-        ? `values of more than ${to.precision} digits arrive where the reader expects none`
-        : 'Avro takes them for two different types, and readers may refuse or misjudge the values';
+        ? `the reader does not expect values of more than ${to.precision} digits`
+        : 'to Avro these are two types, and readers may reject or misread the values';
     return [
       this.#finding(
         path,
@@ -212,7 +212,7 @@ class Comparison {
     return this.#finding(
       path,
       'time-unit',
-      `a ${from.name} is read as a ${to.name}: without any error every time is ${1000 ** (Math.abs(digits) / 3)} times ${change}`,
+      `a ${from.name} is read as a ${to.name}, and without an error every time is ${1000 ** (Math.abs(digits) / 3)} times ${change}`,
       this.#addField(path, (this.#sides.fresh === 'writer' ? from : to).name),
     );
   }
@@ -221,7 +221,7 @@ class Comparison {
     return this.#finding(
       path,
       'logical-type',
-      `${aType(writer)} is read as ${aType(reader)}: the bytes fit, the meaning may not`,
+      `${aType(writer)} is read as ${aType(reader)}: the bytes fit, but the meaning may differ`,
       this.#addField(path, describeType(this.#sides.fresh === 'writer' ? writer : reader)),
     );
   }
@@ -234,14 +234,14 @@ class Comparison {
         'field',
         `field \`${field.name}\` was ${renamed ? `renamed to \`${renamed.name}\`` : 'removed'} and has no default in ${this.#sides.other}`,
         renamed
-          ? `Keep \`${field.name}\` and add \`${renamed.name}\` beside it: an alias helps only those who read with the new schema.`
-          : `Keep \`${field.name}\`. To retire it, first register a version that gives it a default, wait until every consumer has that one, then remove it.`,
+          ? `Keep \`${field.name}\` and add \`${renamed.name}\` next to it: an alias helps only consumers with the new schema.`
+          : `Keep \`${field.name}\`. To remove it, first register a version that gives it a default, wait until every consumer uses that version, then remove it.`,
       );
     return this.#finding(
       path,
       'field',
-      `field \`${field.name}\` is new and has no default, and events written with ${this.#sides.other} do not hold it`,
-      `Make it optional: "type": ["null", ${typeName(field.type)}], "default": null; or give it another default. If it is an old field under a new name, add "aliases" with the old one.`,
+      `field \`${field.name}\` is new and has no default, and events written with ${this.#sides.other} do not have it`,
+      `Make it optional: "type": ["null", ${typeName(field.type)}], "default": null; or give it another default. If it is an old field with a new name, add the old name to "aliases".`,
     );
   }
 
@@ -252,13 +252,13 @@ class Comparison {
         path,
         'symbols',
         `enum ${name} has ${listed}, which ${this.#sides.other} does not know, and that version has no default symbol`,
-        `First register a version whose enum has a "default" symbol, wait until every consumer has that one, then add ${listed}.`,
+        `First register a version whose enum has a "default" symbol, wait until every consumer uses that version, then add ${listed}.`,
       );
     return this.#finding(
       path,
       'symbols',
-      `enum ${name} no longer has ${listed}, which events written with ${this.#sides.other} may hold, and has no default symbol`,
-      `Keep ${listed}, or give the enum a "default" symbol that stands for what it does not know.`,
+      `enum ${name} no longer has ${listed}, which events written with ${this.#sides.other} may have, and has no default symbol`,
+      `Keep ${listed}, or give the enum a "default" symbol for unknown ones.`,
     );
   }
 
@@ -268,7 +268,7 @@ class Comparison {
       path,
       'size',
       `fixed ${writer.name} has ${writer.size} bytes in the event, and ${this.#readerName()} reads ${reader.size}`,
-      this.#addField(path, `fixed of ${fresh.size} bytes, under a name of its own`),
+      this.#addField(path, `fixed of ${fresh.size} bytes, with a name of its own`),
     );
   }
 
@@ -305,11 +305,11 @@ class Comparison {
     );
   }
 
-  /** For what can never change in place. */
+  /** For a change that cannot be made in place. */
   #addField(path: string, type: string): string {
     const field = /\.([A-Za-z_]\w*)[^.]*$/.exec(path)?.[1];
-    if (field === undefined) return 'Give the event another name: a new type beside the old one.';
-    return `Keep \`${field}\` as it is and add an optional field of another name for the ${type}; retire the old one when no consumer reads it.`;
+    if (field === undefined) return 'Give the event another name, as a new type next to the old one.';
+    return `Keep \`${field}\` as it is, and add an optional field with another name for the ${type}. Remove the old field when no consumer reads it.`;
   }
 
   #finding(path: string, kind: FindingKind, cause: string, remedy: string): Finding {
@@ -331,12 +331,12 @@ function isLeaf(node: Node): node is PrimitiveNode {
   return 'logical' in node && node.kind !== 'fixed';
 }
 
-/** Names are compared without their namespaces; the reader's aliases are the writer's full names. */
+/** Names are compared without namespaces; aliases of the reader are full names. */
 function isSameName(writer: RecordNode | EnumNode | FixedNode, reader: typeof writer): boolean {
   return shortName(writer.name) === shortName(reader.name) || reader.aliases.includes(writer.name);
 }
 
-/** The branch that was meant: what is wrong inside of it says more than "no branch fits". */
+/** The branch that was probably meant: its fault says more than "no branch fits". */
 function isCounterpart(writer: Node, branch: Node): boolean {
   if (writer.kind !== branch.kind) return false;
   return !('name' in writer && 'name' in branch) || isSameName(writer, branch);

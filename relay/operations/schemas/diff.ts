@@ -1,4 +1,4 @@
-/** What differs between two versions of a schema, place by place: for people and CI, without judging it. */
+/** The differences between two versions of a schema, place by place; whether they break anybody is not judged here. */
 import { jsonText } from '../json-text.ts';
 import { describeType, type EnumNode, type Field, type Node, type RecordNode } from './model.ts';
 
@@ -6,7 +6,7 @@ export type Difference = {
   /** Place in the event, `$.lines[].price`. */
   readonly path: string;
   readonly kind: 'added' | 'removed' | 'type' | 'default' | 'doc' | 'aliases' | 'symbols' | 'name' | 'order';
-  /** In words; null where there was nothing. */
+  /** null where there was nothing. */
   readonly before: string | null;
   readonly after: string | null;
 };

@@ -1,7 +1,7 @@
 /**
- * The schema files of a repository and the subjects they belong to. `<directory>/<aggregatetype>/<any name>.avsc` holds
- * one record; the folder gives the topic by `topics.template`, the record's full name gives the `type`. A file may name
- * the type that another one describes; `<directory>/<any name>.avsc` holds a type for that alone, under its full name.
+ * The schema files of a repository and their subjects. `<directory>/<aggregatetype>/<any name>.avsc` holds one record: the
+ * folder gives the topic by `topics.template`, and the record's full name is the `type` of its events. A file may use the
+ * type of another file. `<directory>/<any name>.avsc` holds a type that only other files use, under its full name.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
@@ -16,22 +16,22 @@ import { compactJson, readSchemaText } from './schema-text.ts';
 export type SchemaFile = {
   /** Below the directory, with slashes. */
   readonly file: string;
-  /** The full name of what it describes, as events name it in `type`. */
+  /** The full name of its type, as events have it in `type`. */
   readonly name: string;
   readonly subject: string;
   /** As `compactJson` gives it. */
   readonly schemaText: string;
-  /** Whether events are of it, or only other files name it. */
+  /** Whether it is the type of events, or only other files use it. */
   readonly isEvent: boolean;
-  /** The files whose types it names. */
+  /** The files whose types it uses. */
   readonly uses: readonly SchemaFile[];
-  /** Their texts and those of what they use, what one builds on before it. */
+  /** Their texts and those of the files they use, each after those it uses itself. */
   readonly usedTexts: readonly string[];
 };
 
 /**
- * The id under which the registry has the file's schema for its subject, whatever its layout; undefined if it has not.
- * @param references versions of what it uses, as the registry would be told; undefined where one has none yet
+ * The id of the file's schema in the registry, for its subject, whatever its layout; undefined if it is not registered.
+ * @param references versions of the types it uses, as the registry needs them; undefined if one is not registered yet
  */
 export async function findRegistered(
   client: RegistryClient,
@@ -45,7 +45,7 @@ export async function findRegistered(
   return client.find(subject, schemaText, references);
 }
 
-/** Which versions the files' types have in the registry, as far as files are asked about in their order. */
+/** Which versions the types of the files have in the registry. Ask in the order of the files. */
 export class Versions {
   readonly #client: RegistryClient;
   readonly #versions = new Map<SchemaFile, number | undefined>();
@@ -54,7 +54,7 @@ export class Versions {
     this.#client = client;
   }
 
-  /** What the registry is told of what a file uses; undefined where something of it is not registered as it is. */
+  /** The types that a file uses, as the registry needs them; undefined if one is not registered as it is in its file. */
   async references({ uses }: SchemaFile): Promise<readonly Reference[] | undefined> {
     const references: Reference[] = [];
     for (const used of uses) {
@@ -79,7 +79,7 @@ type ReadFile = NamedFile & { readonly schemaText: string };
 
 /**
  * Reads and checks all `.avsc` files, each after those it uses, else in the order of their paths.
- * @throws RelayError CONFIG_INVALID listing everything that is wrong with them
+ * @throws RelayError CONFIG_INVALID listing every fault
  */
 export async function readSchemaFiles(config: Config): Promise<SchemaFile[]> {
   const { directory } = config.schemas;
@@ -106,7 +106,7 @@ export async function readSchemaFiles(config: Config): Promise<SchemaFile[]> {
   for (const file of order ?? []) {
     const names = read.find((each) => each.file === file)!;
     const uses = links.get(file)!.map((target) => files.get(target));
-    // What is wrong with a file it uses is told already.
+    // The fault of a file that it uses is already listed.
     if (uses.includes(undefined)) continue;
     const one = attempt(file, () => assign(names, uses as SchemaFile[], used.has(file), config, router));
     if (one !== undefined) files.set(file, one);
@@ -115,7 +115,7 @@ export async function readSchemaFiles(config: Config): Promise<SchemaFile[]> {
   if (faults.length > 0)
     throw new RelayError(
       'CONFIG_INVALID',
-      `the schemas in ${directory} have ${faults.length} fault(s):\n  ${faults.join('\n  ')}`,
+      `the schemas in ${directory} have ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n  ${faults.join('\n  ')}`,
     );
   return [...files.values()];
 }
@@ -135,7 +135,7 @@ async function listFiles(directory: string): Promise<string[]> {
       .map((name) => name.split(sep).join('/'))
       .sort();
   } catch (cause) {
-    throw new RelayError('CONFIG_INVALID', `schemas.directory cannot be read: ${directory}`, { cause });
+    throw new RelayError('CONFIG_INVALID', `cannot read schemas.directory: ${directory}`, { cause });
   }
 }
 
@@ -154,9 +154,9 @@ function assign(
   const isRecord = typeName === 'record' && name !== '';
   const isNamed = isRecord || typeName === 'enum' || typeName === 'fixed';
   const byName = config.schemas.subjectStrategy === 'record';
-  // Only for others to name: anything but a record, and what lies in no folder that would tell its topic.
+  // Only for other files to use: a type that is not a record, or that lies in no folder and so has no topic.
   const isShared = isUsed && isNamed && (!isRecord || (folderOf(file) === '' && !byName));
-  if (!isRecord && !isShared) throw new RelayError('SCHEMA_INVALID', 'it describes no record');
+  if (!isRecord && !isShared) throw new RelayError('SCHEMA_INVALID', 'it does not describe a record');
   const subject = isShared || byName ? name : router.subject(topicOf(file, name, router), name);
   return { file, name, subject, schemaText, isEvent: !isShared, uses, usedTexts };
 }
@@ -164,23 +164,20 @@ function assign(
 function topicOf(file: string, name: string, router: Router): string {
   const [aggregatetype, ...rest] = file.split('/');
   if (aggregatetype === undefined || rest.length !== 1)
-    throw new RelayError('CONFIG_INVALID', 'it must lie in a folder named for its aggregatetype');
+    throw new RelayError('CONFIG_INVALID', 'it must be in a folder named after its aggregatetype');
   const topic = router.topic(aggregatetype, name);
   if (topic === undefined)
-    throw new RelayError(
-      'CONFIG_INVALID',
-      `its folder ${aggregatetype} gives no topic that topics.allow lists`,
-    );
+    throw new RelayError('CONFIG_INVALID', `no topic of topics.allow belongs to its folder ${aggregatetype}`);
   return topic;
 }
 
-/** Two files under one subject would be versions of each other, registered in the order of their names. */
+/** Two files with one subject would become versions of each other. */
 function sharedSubjects(files: readonly SchemaFile[]): string[] {
   const firstOf = new Map<string, string>();
   const faults: string[] = [];
   for (const { file, subject } of files) {
     const first = firstOf.get(subject);
-    if (first !== undefined) faults.push(`${file}: its subject ${subject} is that of ${first}`);
+    if (first !== undefined) faults.push(`${file}: it has the same subject as ${first}: ${subject}`);
     else firstOf.set(subject, file);
   }
   return faults;

@@ -1,6 +1,7 @@
 /**
- * What a valid schema says and hardly means: logical types that Avro passes over in silence, so that a time becomes a bare
- * number, and defaults that are slips or that older parsers refuse. Pure; warnings only, for any of them may be meant.
+ * Probable mistakes in a valid schema: logical types that Avro ignores without an error, so that a time becomes a plain
+ * number, and defaults that are mistakes or that older parsers reject. Pure. Only warnings, because any of them may be
+ * intended.
  */
 import {
   type Base,
@@ -53,13 +54,13 @@ function visit(schema: JsonValue | undefined, path: string, warnings: Warning[])
   }
 }
 
-/** `logicalType` of what is not the type itself but holds it: the commonest slip of all. */
+/** `logicalType` next to the type instead of inside it: the most common mistake. */
 function lintBeside({ type, logicalType, precision, scale }: JsonObject, path: string, to: Warning[]): void {
   if (logicalType === undefined) return;
   const inner = typeof type === 'string' ? { type, logicalType, precision, scale } : undefined;
   to.push({
     path,
-    explanation: `logicalType ${show(logicalType)} stands beside the type and not in it, so it counts for nothing`,
+    explanation: `logicalType ${show(logicalType)} stands next to the type instead of inside it, so it has no effect`,
     remedy:
       inner === undefined
         ? 'Move it into the innermost object that has the "type".'
@@ -70,17 +71,17 @@ function lintBeside({ type, logicalType, precision, scale }: JsonObject, path: s
 function logicalFault(schema: JsonObject): Pick<Warning, 'explanation' | 'remedy'> | undefined {
   const { type, logicalType: name, size } = schema;
   if (name === undefined) return undefined;
-  const nothing = 'so it counts for nothing, and values are of the type underneath';
+  const nothing = 'so it has no effect, and values are of the underlying type';
   if (!isLogicalName(name))
     return {
       explanation: `Avro has no logical type ${show(name)}, ${nothing}`,
-      remedy: `It has ${logicalNames.join(', ')}. Leave it, if consumers know this one.`,
+      remedy: `It has ${logicalNames.join(', ')}. Keep yours if consumers know it.`,
     };
   const underlying = { kind: String(type), size: type === 'fixed' ? Number(size) : undefined };
   if (!belongsOn(name, underlying))
     return {
-      explanation: `${name} does not belong on ${type}, ${nothing}`,
-      remedy: `It belongs on ${specOf(name).on.map(describeBase).join(' or ')}.`,
+      explanation: `${name} does not fit ${type}, ${nothing}`,
+      remedy: `It fits ${specOf(name).on.map(describeBase).join(' or ')}.`,
     };
   if (counts(name, schema, underlying)) return undefined;
   const { precision, scale = 0 } = schema;
@@ -88,16 +89,16 @@ function logicalFault(schema: JsonObject): Pick<Warning, 'explanation' | 'remedy
 }
 
 const decimalRemedy =
-  'Give "precision" and "scale" as whole numbers without quotes, the scale at most the precision, and a fixed that has room for it.';
+  'Give "precision" and "scale" as whole numbers without quotes, with a scale up to the precision and a precision that fits the fixed.';
 
 function decimalFault(precision: JsonValue | undefined, scale: JsonValue): string {
   if (precision === undefined) return 'the decimal has no precision';
   const isWhole = (value: JsonValue) => Number.isInteger(value) && Number(value) >= 0;
-  if (!isWhole(precision)) return `the precision ${show(precision)} is no whole number`;
-  if (!isWhole(scale)) return `the scale ${show(scale)} is no whole number`;
+  if (!isWhole(precision)) return `the precision ${show(precision)} is not a whole number`;
+  if (!isWhole(scale)) return `the scale ${show(scale)} is not a whole number`;
   if (Number(scale) > Number(precision))
-    return `the scale ${show(scale)} is over the precision ${show(precision)}`;
-  return `the precision ${show(precision)} is 0 or more than the fixed has room for`;
+    return `the scale ${show(scale)} exceeds the precision ${show(precision)}`;
+  return `the precision ${show(precision)} is 0 or does not fit the fixed`;
 }
 
 function lintDefault(field: JsonObject, path: string, to: Warning[]): void {
@@ -108,19 +109,19 @@ function lintDefault(field: JsonObject, path: string, to: Warning[]): void {
     to.push({
       path,
       explanation:
-        'the default is the text "null", and not null: an event without the field gets four letters',
+        'the default is the text "null" instead of null: an event without the field gets that text',
       remedy: 'Write "default": null, and "null" as the first type of the union.',
     });
   } else if (first !== undefined && !mayBeOf(value, first)) {
     to.push({
       path,
-      explanation: `the default ${show(value)} is not of the first type of the union; before Avro 1.12 it had to be, and many parsers of consumers refuse the schema`,
+      explanation: `the default ${show(value)} is not of the first type of the union. Avro required that before 1.12, and many parsers of consumers reject the schema`,
       remedy: 'Put the type of the default first in the union.',
     });
   }
 }
 
-/** By kind only: whether it fits in full is the encoder's to say. */
+/** By kind only; the encoder decides whether it fits exactly. */
 function mayBeOf(value: JsonValue, schema: JsonValue): boolean {
   const type = isObject(schema) ? schema.type : schema;
   if (isObject(type)) return mayBeOf(value, type);

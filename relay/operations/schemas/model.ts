@@ -1,6 +1,6 @@
 /**
- * An Avro schema as a tree, with what comparing versions and writing types need: names resolved, aliases, documentation
- * and defaults as they stand in the text. `parseAvroSchema` decides what is valid; this only reads what it accepted.
+ * An Avro schema as a tree, for comparing versions and generating types: names resolved, with aliases, documentation and
+ * defaults as the text has them. `parseAvroSchema` decides what is valid; this reads what it accepted.
  */
 import { counts, isLogicalName, type LogicalName } from '../../encode/formats/avro/logical-types.ts';
 import { parseAvroSchema } from '../../encode/formats/avro/writer.ts';
@@ -177,7 +177,7 @@ function logicalOf(schema: JsonObject, kind: string, size: number | undefined): 
   return { name, precision: precision as number, scale: scale as number };
 }
 
-/** A type in words short enough for a sentence: `decimal(18, 4)`, `array of shop.Line`, `null or string`. */
+/** A type in a few words: `decimal(18, 4)`, `array of shop.Line`, `null or string`. */
 export function describeType(node: Node): string {
   switch (node.kind) {
     case 'record':

@@ -1,4 +1,4 @@
-/** The newest rows of the outbox table, as the relay would have captured them. Reads only. */
+/** The newest rows of the outbox table, as the relay captures them. Reads only. */
 import pg from 'pg';
 import type { OutboxRow } from '../../capture/transaction.ts';
 import type { Config } from '../../config/config.ts';
@@ -10,7 +10,7 @@ import { statement } from '../../connect/postgres/statement.ts';
 import { readOnly } from '../../connect/postgres/transaction.ts';
 import { RelayError } from '../../errors.ts';
 
-/** Rows of one page: some 300 kB, and progress that moves. */
+/** Rows of one page: about 300 kB, and progress that moves. */
 const pageRows = 500;
 
 const doing = 'reading the outbox table';
@@ -18,7 +18,7 @@ const doing = 'reading the outbox table';
 /** The table has no index by time, so the newest rows may take a scan; `statementTimeoutMs` is meant for bookkeeping. */
 const scanTimeoutMs = 600_000;
 
-/** `since` is an ISO 8601 time: rows written before are left out, and whole days of the table with them. */
+/** `since` is an ISO 8601 time: rows written before it are left out, and so are whole partitions. */
 export type Recent = { readonly limit: number; readonly since?: string };
 
 /**
@@ -48,7 +48,10 @@ function selectRecent({ outbox }: Config, { limit, since }: Recent): { sql: stri
   const column = (name: string, as: string) =>
     `${name === '' ? 'null' : pg.escapeIdentifier(name)}::text as "${as}"`;
   if (since !== undefined && createdAt === '')
-    throw new RelayError('CONFIG_INVALID', '--since needs a time column: outbox.columns.createdAt is empty');
+    throw new RelayError(
+      'CONFIG_INVALID',
+      '--since needs a time column, but outbox.columns.createdAt is empty',
+    );
   const columns = [
     column(id, 'id'),
     column(aggregatetype, 'aggregatetype'),

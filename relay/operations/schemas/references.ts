@@ -1,17 +1,17 @@
 /**
- * Which files name types that other files define, and in which order they can be read: what one builds on before it. Pure.
- * A name leads to the type that a file as a whole describes, never to one within it, as in a registry.
+ * Which files use types of other files, and in which order they can be read: each after those it uses. Pure. A name refers
+ * to the type that a whole file describes, never to one inside it, as in a registry.
  */
 import type { JsonValue } from '../../encode/formats/json.ts';
 import { primitives } from './model.ts';
 
-/** A file as far as its names go. */
+/** A file and the names in it. */
 export type NamedFile = {
   /** Below the directory, with slashes. */
   readonly file: string;
   /** Full name of the type it describes. */
   readonly name: string;
-  /** Full names of the types it names and does not define, each with what it may stand for. */
+  /** Full names that it uses and does not define, each with the names it may stand for. */
   readonly used: readonly (readonly string[])[];
 };
 
@@ -21,7 +21,7 @@ export type Links = ReadonlyMap<string, readonly string[]>;
 const complex = ['record', 'error', 'enum', 'fixed', 'array', 'map'];
 const builtIn: ReadonlySet<string> = new Set([...primitives, ...complex]);
 
-/** The full name of what a schema describes (undefined for a type without one), and the names it leaves open. */
+/** The full name of a schema's type (undefined if it has none), and the names that it uses and does not define. */
 export function namesIn(schema: JsonValue): Pick<NamedFile, 'used'> & { readonly name: string | undefined } {
   const defined = new Set<string>();
   const used = new Map<string, readonly string[]>();
@@ -50,8 +50,8 @@ export function namesIn(schema: JsonValue): Pick<NamedFile, 'used'> & { readonly
 }
 
 /**
- * The files that each refers to. A name that several files define is that of the same folder, else of the root.
- * @param onFault told of a name that stays ambiguous, and of the file that uses it
+ * The files that each refers to. If several files define a name, that of the same folder wins, then that of the root.
+ * @param onFault called for a name that stays ambiguous, with the file that uses it
  */
 export function linkFiles(
   files: readonly NamedFile[],
@@ -68,7 +68,7 @@ export function linkFiles(
       if (found !== undefined && chosen === undefined)
         onFault(
           file,
-          `it names ${candidates[0]}, which ${found.map((each) => each.file).join(' and ')} define`,
+          `it uses ${candidates[0]}, which several files define: ${found.map((each) => each.file).join(', ')}`,
         );
       if (chosen !== undefined) targets.add(chosen.file);
     }
@@ -77,7 +77,7 @@ export function linkFiles(
   return links;
 }
 
-/** The files in an order in which each comes after those it refers to, else by path; undefined where there is none. */
+/** The files, each after those it refers to, else by path; undefined if they refer to each other in a circle. */
 export function orderFiles(
   links: Links,
   onFault: (file: string, fault: string) => void,
@@ -89,7 +89,10 @@ export function orderFiles(
     if (path.includes(file)) {
       isCyclic = true;
       const cycle = [...path.slice(path.indexOf(file)), file];
-      onFault(file, `it refers to itself by way of others, which no registry can hold: ${cycle.join(' → ')}`);
+      onFault(
+        file,
+        `it refers to itself through other files, which no registry accepts: ${cycle.join(' → ')}`,
+      );
       return;
     }
     for (const target of links.get(file) ?? []) place(target, [...path, file]);

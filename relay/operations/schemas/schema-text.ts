@@ -1,6 +1,6 @@
 /**
- * Owns the reading of an `.avsc` file: JSON, in which Avro's own Java parser takes comments, and editors leave a byte
- * order mark. Registries take neither, so both are left out. What is not JSON is named with its place. Pure.
+ * Owns the reading of an `.avsc` file. It is JSON, in which Avro's Java parser accepts comments and editors leave a byte
+ * order mark. Registries accept neither, so both are removed. An error in the JSON is reported with its place. Pure.
  */
 import { type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
 import { RelayError } from '../../errors.ts';
@@ -16,14 +16,14 @@ export function readSchemaText(text: string): { readonly schema: JsonValue; read
 }
 
 /**
- * JSON without the spaces between its tokens, digits untouched. Spaces mean nothing in a schema, but Apicurio takes
- * another text for another version.
+ * JSON without spaces between its tokens; digits stay as they are. Spaces mean nothing in a schema, but to Apicurio another
+ * text is another version.
  */
 export function compactJson(text: string): string {
   return text.replace(/("(?:[^"\\]|\\.)*")|\s+/g, '$1');
 }
 
-/** Spaces instead of comments, so that every place stays where it is. One that does not end stays, as a fault. */
+/** Spaces instead of comments, so that places do not move. A comment without an end stays, and is an error. */
 function withoutComments(text: string): string {
   return text.replace(/("(?:[^"\\\n]|\\.)*")|\/\/[^\n\r]*|\/\*[\s\S]*?\*\//g, (found, string?: string) =>
     string === undefined ? found.replace(/[^\n\r]/g, ' ') : found,
@@ -31,13 +31,13 @@ function withoutComments(text: string): string {
 }
 
 function jsonFault(text: string): string {
-  const message = parseFault(text) ?? 'it is nested too deeply';
+  const message = parseFault(text) ?? 'The nesting is too deep';
   const [reason] = message.split(/, (?="|\.\.\.)| in JSON at | after JSON at |(?<=JSON) at /, 1);
   const before = text.slice(0, placeOf(text, message)).split('\n');
   return `${reason} at line ${before.length}, column ${before.at(-1)!.length + 1}`;
 }
 
-/** V8 names the place of most faults. For the others it is where the shortest part ends that is wrong whatever follows. */
+/** V8 names the place of most errors. For the others it is the end of the shortest prefix that nothing can complete. */
 function placeOf(text: string, message: string): number {
   const [, position] = / at position (\d+)/.exec(message) ?? [];
   if (position !== undefined) return Number(position);

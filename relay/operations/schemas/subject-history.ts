@@ -1,6 +1,6 @@
 /**
- * What the registry knows of a subject's past and how it judges its future: versions, compatibility level, verdict. For
- * commands that a person or CI runs once; the relay itself needs none of it (`encode/registry-client.ts`). As there, a
+ * What the registry knows about a subject: versions, compatibility level, and its verdict on a new version. For commands that
+ * a person or CI runs; the relay itself does not need it (`encode/registry-client.ts`). As there, a
  * subject is absent only when the registry says so.
  * @see https://docs.confluent.io/platform/current/schema-registry/develop/api.html
  */
@@ -48,7 +48,7 @@ export class SubjectHistory {
     const doing = `reading the versions of ${subject}`;
     const body = await this.#ask(doing, 'GET', `/subjects/${encodeURIComponent(subject)}/versions`);
     if (body === undefined) return [];
-    if (!Array.isArray(body)) throw unavailable(doing, 'the answer is no list');
+    if (!Array.isArray(body)) throw unavailable(doing, 'the answer is not a list');
     return (body as number[]).toSorted((left, right) => left - right);
   }
 
@@ -59,14 +59,14 @@ export class SubjectHistory {
     const answer = await this.#ask(doing, 'GET', path);
     formatOf(read(answer, 'schemaType'), `version ${version} of ${subject}`, [avro]);
     const id = read(answer, 'id');
-    if (typeof id !== 'number') throw unavailable(doing, 'the answer holds no id');
+    if (typeof id !== 'number') throw unavailable(doing, 'the answer has no id');
     // By id, since that resolves what the schema refers to.
     const schema = await this.#client.byId(id);
-    if (schema === undefined) throw unavailable(doing, `schema ${id} is gone`);
+    if (schema === undefined) throw unavailable(doing, `schema ${id} does not exist`);
     return { version, schemaText: schema.schemaText, references: schema.references };
   }
 
-  /** The level that holds for a subject: its own, else the registry's. @throws RelayError REGISTRY_* */
+  /** The level of a subject: its own, else the registry's. @throws RelayError REGISTRY_* */
   async level(subject: string): Promise<Level> {
     const doing = `reading the compatibility level of ${subject}`;
     const own = await this.#ask(doing, 'GET', `/config/${encodeURIComponent(subject)}`);
@@ -80,8 +80,8 @@ export class SubjectHistory {
   }
 
   /**
-   * Whether the registry would take a schema after each of some versions, which it judges by the level it has for the
-   * subject. One version at a time: not every registry offers to judge them all.
+   * Whether the registry would accept a schema after each of some versions, by its level for the subject. One version at a
+   * time: not every registry can judge all of them at once.
    * @throws RelayError REGISTRY_*
    */
   async judge(
@@ -97,7 +97,7 @@ export class SubjectHistory {
       const path = `/compatibility/subjects/${encodeURIComponent(subject)}/versions/${version}?verbose=true`;
       const body = await this.#ask(doing, 'POST', path, bodyOf(schemaText, references));
       const verdict = read(body, 'is_compatible');
-      if (typeof verdict !== 'boolean') throw unavailable(doing, 'the answer holds no verdict');
+      if (typeof verdict !== 'boolean') throw unavailable(doing, 'the answer has no verdict');
       if (verdict) continue;
       isCompatible = false;
       const said = read(body, 'messages');
@@ -106,7 +106,7 @@ export class SubjectHistory {
     return { isCompatible, messages };
   }
 
-  /** The body of a success, or undefined for the registry's own "there is none". */
+  /** The body of a success, or undefined if the registry says that there is none. */
   async #ask(doing: string, method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> {
     return judgeAnswer(await this.#http.ask(doing, method, path, body), doing);
   }
@@ -126,7 +126,7 @@ function judgeAnswer({ status, body }: Answer, doing: string): unknown {
 function readLevel(body: unknown, doing: string): Level {
   const level = read(body, 'compatibilityLevel');
   const known = levels.find((each) => each === level);
-  if (known === undefined) throw unavailable(doing, 'the answer holds no level');
+  if (known === undefined) throw unavailable(doing, 'the answer has no level');
   return known;
 }
 

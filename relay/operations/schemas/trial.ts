@@ -1,6 +1,6 @@
 /**
- * Rows of the outbox tried against the local schema files by the relay's own encoder, as it would publish them were the
- * files registered. Everything it would refuse shows: payload, headers, topic, size.
+ * Encodes rows of the outbox table with the relay's own encoder, as if the local schema files were registered. Finds
+ * everything that the relay would refuse: payload, headers, topic, size.
  */
 import type { OutboxRow } from '../../capture/transaction.ts';
 import type { Config } from '../../config/config.ts';
@@ -9,11 +9,11 @@ import { type EncodedEvent, isRefusal } from '../../encode/record.ts';
 import { Router } from '../../encode/route.ts';
 import type { ErrorCode } from '../../errors.ts';
 
-/** Of an event that would become a dead letter; never a value of its payload. */
+/** Why an event would become a dead letter; never with a value of its payload. */
 export type Failure = {
   readonly id: string | null;
   readonly code: ErrorCode;
-  /** JSON path in the payload; null where it is not about a place in it. */
+  /** JSON path in the payload; null if the reason is not in the payload. */
   readonly path: string | null;
   /** What was expected and what was found. */
   readonly message: string;
@@ -22,7 +22,7 @@ export type Failure = {
 export type TypeTrial = {
   readonly aggregatetype: string;
   readonly type: string;
-  /** The file its events were tried with; null: no file is for them, so that they were not tried. */
+  /** The file that its rows were tried with; null if there is none, and the rows were not tried. */
   readonly file: string | null;
   readonly rows: number;
   readonly passed: number;
@@ -37,11 +37,11 @@ type LocalSchema = {
   readonly file: string;
   readonly subject: string;
   readonly schemaText: string;
-  /** Texts of what it uses of other files. */
+  /** Texts of the types it uses from other files. */
   readonly usedTexts: readonly string[];
 };
 
-/** Larger than any topic's: the files are on trial here, not the cluster. publish.maxRecordBytes still holds. */
+/** Larger than any topic's limit: the files are tried here, not the cluster. publish.maxRecordBytes still applies. */
 const anyTopic = { partitions: 1, maxMessageBytes: 2 ** 31 - 1, keptMs: Number.POSITIVE_INFINITY };
 
 export class Trial {
@@ -62,7 +62,7 @@ export class Trial {
     this.#fileOf = new Map(files.map(({ subject, file }) => [subject, file]));
     this.#failuresMax = failuresMax;
     this.#router = new Router(config);
-    // Whatever version a row asks for: the file is what it is tried with.
+    // The file is used whatever version a row asks for.
     const localSchema = async (subject: string) => schemaOf.get(subject);
     this.#encoder = new Encoder(
       { ...config, retry: { ...config.retry, unclearAttempts: 0 } },
@@ -71,7 +71,7 @@ export class Trial {
     );
   }
 
-  /** Tries rows, all of them though some fail. */
+  /** Tries every row, even if some fail. */
   async add(rows: readonly OutboxRow[]): Promise<void> {
     const events = rows.map((row, ordinal) => ({
       position: { commitLsn: 0n, ordinal },

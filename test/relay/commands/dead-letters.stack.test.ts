@@ -199,11 +199,11 @@ test.each([
   [['show', 'nobody'], 'no dead letter nobody'],
   [['fix', 'nobody', '--payload', '/dev/null'], 'no open dead letter nobody'],
   [['resubmit', 'nobody', '--yes'], 'no dead letter nobody'],
-  [['list', '--status', 'lost'], 'expected open, parked, resubmitted, discarded, released'],
-  [['list', '--since', 'yesterday'], 'expected a time'],
-  [['list', '--code', 'PAYLOAD_INVALD'], 'expected one of '],
-  [['purge', '--older-than', '23h'], 'expected an age of a day or more'],
-  [['purge', '--older-than', '90d', '--status', 'open'], 'expected resubmitted, discarded'],
+  [['list', '--status', 'lost'], 'Expected open, parked, resubmitted, discarded, released'],
+  [['list', '--since', 'yesterday'], 'Expected a time'],
+  [['list', '--code', 'PAYLOAD_INVALD'], 'Expected one of '],
+  [['purge', '--older-than', '23h'], 'Expected an age of a day or more'],
+  [['purge', '--older-than', '90d', '--status', 'open'], 'Expected resubmitted, discarded'],
 ])('%s is refused: %s', async (args, message) => {
   const { code, stderr } = await run(...args);
   expect(stderr).toContain(message);

@@ -82,7 +82,7 @@ describe('check', () => {
     const { code, stdout } = await run('check');
     expect(code).toBe(0);
     expect(stdout).toMatch(/! \$\.note: the default is the text "null"/);
-    expect(stdout).toMatch(/! \$\.at: logicalType "timestamp-millis" stands beside the type/);
+    expect(stdout).toMatch(/! \$\.at: logicalType "timestamp-millis" stands next to the type/);
     const [{ warnings }] = JSON.parse((await run('check', '--json')).stdout).schemas;
     expect(warnings.map(({ path }: { path: string }) => path)).toEqual(['$.note', '$.at']);
   });

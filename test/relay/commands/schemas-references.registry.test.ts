@@ -81,7 +81,7 @@ describe('reading', () => {
     expect(order?.uses.map(({ file }) => file)).toEqual(['order/Money.avsc']);
     await write('shipment/B.avsc', record('B', field('m', 'Money')));
     await expect(read()).rejects.toThrow(
-      'shipment/B.avsc: it names shop.Money, which order/Money.avsc and payment/Money.avsc define',
+      'shipment/B.avsc: it uses shop.Money, which several files define: order/Money.avsc, payment/Money.avsc',
     );
   });
 
@@ -90,8 +90,8 @@ describe('reading', () => {
     await write('Currency.avsc', { type: 'enum', name: 'shop.Currency', symbols: ['EUR'] });
     const error = await read().catch((cause) => cause);
     expect(error.message).toMatch(/order\/A\.avsc: .*Money/);
-    expect(error.message).toContain('Currency.avsc: it describes no record');
-    expect(error.message).toContain('2 fault(s)');
+    expect(error.message).toContain('Currency.avsc: it does not describe a record');
+    expect(error.message).toContain('have 2 faults');
   });
 });
 

@@ -58,15 +58,15 @@ describe('files', () => {
     const error = await read().catch((cause) => cause);
     expect(error).toMatchObject({ code: 'CONFIG_INVALID' });
     for (const fault of [
-      'Loose.avsc: it must lie in a folder',
-      'order/Twice.avsc: its subject outbox.event.order-shop.OrderPlaced is that of order/OrderPlaced.avsc',
+      'Loose.avsc: it must be in a folder',
+      'order/Twice.avsc: it has the same subject as order/OrderPlaced.avsc: outbox.event.order-shop.OrderPlaced',
       'order/broken.avsc: ',
       'order/unknown.avsc: ',
-      'order/enum.avsc: it describes no record',
-      'ord er/OrderPlaced.avsc: its folder ord er gives no topic',
+      'order/enum.avsc: it does not describe a record',
+      'ord er/OrderPlaced.avsc: no topic of topics.allow belongs to its folder ord er',
     ])
       expect(error.message).toContain(fault);
-    expect(error.message).toContain('6 fault(s)');
+    expect(error.message).toContain('have 6 faults');
   });
 
   test('two files of one topic are refused where the topic is the subject', async () => {
