@@ -14,8 +14,8 @@ Several relays may run on the same slot: one is active, the others wait in stand
 Writes to Postgres: the replication slot, which the first start creates, and tables of the schema outbox. Writes to Kafka:
 the event topics, the progress topic and, if it is set, the topic of dead letters.
 
-On SIGTERM or SIGINT the relay finishes the open Kafka transaction, acknowledges it to Postgres and exits with 0. A second
-signal, or shutdownMs, ends the process at once. Neither loses or repeats an event.
+On SIGTERM or SIGINT the relay finishes the open Kafka transaction, acknowledges it to Postgres and exits with 0. After a
+second signal, or after shutdownMs, it exits at once. In each case no event is lost and none is repeated.
 
 Exit codes: 0 stopped by a signal · 64 invalid arguments or configuration · 70 a bug in the relay · 77 access denied ·
 78 the relay stopped itself: the last log line says what to do. It retries by itself while a server is unreachable.`;

@@ -68,7 +68,7 @@ export function verifyCommand(load: Load): Command {
     .option('--json', 'print the whole report as one JSON object')
     .option(
       '--max-ids <number>',
-      'most ids kept of each kind; people see 20',
+      'most ids kept of each kind; the text shows 20',
       wholeNumber(0, 9_999_999),
       10_000,
     )

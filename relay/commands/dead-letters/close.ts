@@ -23,31 +23,35 @@ import {
 type CloseOptions = FilterOptions &
   ActorOptions & { all?: boolean; parked?: boolean; dryRun?: boolean; yes?: boolean; json?: boolean };
 
-const common = `
+const choice = `
 Choose dead letters by position or event id, by filters, or both; --all chooses every open one. Without --yes the command
 shows what it would do and changes nothing. With --yes it does everything in one Postgres transaction, or nothing.
 
 It leaves alone dead letters that are not open, those whose key is being released, and those that the progress does not
-cover yet, because the relay may read such an event again. Try these again after a few seconds, with the relay running.
+cover yet, because the relay may read such an event again. Try these again after a few seconds, with the relay running.`;
 
+const exitCodes = `
 Exit codes: 0 all done (with --dry-run: shown) · 1 shown but not done, or some were left · 64 there is none of that name, or
 invalid arguments · 69 Postgres is unreachable · 77 access denied: grant outbox_operator · 78 the outbox table does not
-accept a row
-`;
+accept a row`;
 
-const resubmitHelp = `${common}
+const resubmitHelp = `${choice}
+
 The command inserts the events into the outbox table again, with their ids and in the order of their positions. They are
 published after everything that was written before. It is idempotent: each event is sent once, even if several people run
 it. An event that is refused again becomes a dead letter at its new position; \`show <event id>\` lists both. If the key is
 parked, use \`release\` instead, which keeps the order of the key.
+${exitCodes}
 
 Examples:
   $ outbox-relay dead-letters resubmit 000000000172f1a8.00000000 --yes
   $ outbox-relay dead-letters resubmit --code SCHEMA_MISSING --dry-run
   $ outbox-relay dead-letters resubmit --code SCHEMA_MISSING --type shop.OrderPlaced --yes`;
 
-const discardHelp = `${common}
+const discardHelp = `${choice}
+
 A discarded event is never published, and this cannot be undone. A parked key stays parked until \`release\`.
+${exitCodes}
 
 Examples:
   $ outbox-relay dead-letters discard 000000000172f1a8.00000000 --reason 'test data, OPS-17' --yes

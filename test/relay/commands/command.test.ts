@@ -1,0 +1,67 @@
+/** How the result of a run leaves a command. */
+import { Command } from 'commander';
+import { afterEach, expect, test } from 'vitest';
+import { type Definition, define } from '../../../relay/commands/command.ts';
+import { loadConfig } from '../../../relay/config/config.ts';
+import { exitCodes } from '../../../relay/errors.ts';
+
+afterEach(() => {
+  process.exitCode = undefined; // the command sets it, and this process is the test's
+});
+
+const loaded = loadConfig({ env: {}, needs: [] });
+
+async function run(definition: Definition<{ json?: boolean }>, ...args: string[]) {
+  let [output, loads] = ['', 0];
+  const load = () => {
+    loads++;
+    return loaded;
+  };
+  const command = new Command('try').argument('[names...]').option('--json').exitOverride();
+  define(command, load, definition).configureOutput({
+    writeOut: (text) => (output += text),
+    writeErr: () => {},
+  });
+  await command.parseAsync(args, { from: 'user' });
+  return { output, loads, exitCode: process.exitCode };
+}
+
+test('people read the text, and programs the data, in which LSNs are text', async () => {
+  const outcome = { data: { lsn: 0x16b374d848n }, text: 'at 16/B374D848' };
+  const definition = { run: async () => outcome };
+  expect((await run(definition)).output).toBe('at 16/B374D848\n');
+  expect((await run(definition, '--json')).output).toBe('{"lsn":"16/B374D848"}\n');
+});
+
+test('findings end with 1, and nothing else does', async () => {
+  expect((await run({ run: async () => ({ hasFindings: false }) })).exitCode).toBeUndefined();
+  expect((await run({ run: async () => ({ hasFindings: true }) })).exitCode).toBe(exitCodes.findings);
+});
+
+test('a run gets its arguments one by one, and the configuration once it asks for it', async () => {
+  const seen: unknown[] = [];
+  const definition: Definition<object> = {
+    async run(call) {
+      if (call.args.length > 0) seen.push(call.args, call.config.slot, call.provenance);
+      return {};
+    },
+  };
+  expect((await run(definition)).loads).toBe(0);
+  expect((await run(definition, 'a', 'b')).loads).toBe(1);
+  expect(seen).toEqual([['a', 'b'], loaded.config.slot, loaded.provenance]);
+});
+
+test('a rule that is broken ends the command before its run', async () => {
+  let runs = 0;
+  const definition: Definition<object> = {
+    validate: (_, names) => (names.length === 0 ? 'name one' : undefined),
+    async run() {
+      runs++;
+      return {};
+    },
+  };
+  await expect(run(definition)).rejects.toMatchObject({ message: 'error: name one' });
+  expect(runs).toBe(0);
+  await run(definition, 'a');
+  expect(runs).toBe(1);
+});
