@@ -1,6 +1,7 @@
 /**
- * Events that cannot be published, set aside in `outbox.dead_letter`. Upserted by position before the Kafka commit of the
- * batch they came from: a crash between the two repeats the upsert, and the event is decided anew meanwhile.
+ * Owns dead letters in `outbox.dead_letter`: storing and counting them. They are upserted by position before the Kafka
+ * commit of their batch. After a crash between the two, the next session decides about the event again and repeats the
+ * upsert.
  */
 import type pg from 'pg';
 import type { CapturedRow, LeftOut } from '../capture/transaction.ts';
@@ -14,11 +15,11 @@ import type { Waiting } from '../observe/facts.ts';
 const wasLeftOut = `dead_letter.context ? 'leftOut'`;
 
 /**
- * A statement for many rows: the columns travel as arrays. A large text travels alone, as it is: as an element of an array
- * the driver would escape it, which takes seconds for some megabytes of quotes.
+ * One statement for many rows: the columns travel as arrays. A large text travels alone and as it is: the driver would
+ * escape it as an element of an array, which takes seconds for some megabytes of quotes.
  *
- * What is stored again after a crash keeps its payload, which somebody may have corrected, unless something was left out of
- * it then.
+ * A dead letter that is stored again after a crash keeps its payload, which somebody may have corrected, unless something
+ * was left out of it.
  */
 const upsertOf = (text: (parameter: string) => string) => `
   insert into outbox.dead_letter
@@ -52,9 +53,9 @@ const upsertLarge = statement(
   upsertOf((parameter) => `array[${parameter}::text]`),
 );
 
-/** Texts of the rows of one statement. */
+/** Characters in the rows of one statement. */
 const statementCharactersMax = 4_000_000;
-/** From here on a row goes alone; what may be left out, if it cannot be stored, is larger than this too. */
+/** A larger row gets a statement of its own. A text must be larger than this to be left out. */
 const largeCharacters = 64_000;
 
 /** @throws RelayError POSTGRES_* */
@@ -94,7 +95,7 @@ function charactersOf({ id, aggregatetype, aggregateid, type, payload, headers }
   return texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
 }
 
-/** @param isLarge whether the large texts of the only one go as they are */
+/** @param isLarge it is one row, and its large texts go as they are */
 function valuesOf(slot: string, deadLetters: readonly Refusal[], isLarge: boolean): unknown[] {
   const column = (pick: (letter: Refusal) => unknown) => deadLetters.map(pick);
   const text = (pick: (letter: Refusal) => unknown) => (isLarge ? pick(deadLetters[0]!) : column(pick));
@@ -118,9 +119,9 @@ function valuesOf(slot: string, deadLetters: readonly Refusal[], isLarge: boolea
 }
 
 /**
- * Dead letters without their large texts, where Postgres cannot store them; undefined where that would not help. A statement
- * that can never succeed would otherwise be repeated for ever, and no event be published any more. The row in the table
- * still has them.
+ * The dead letters without their large texts, if Postgres cannot store these; undefined if that would not help. Otherwise
+ * the relay would repeat a statement that can never succeed, and publish nothing more. The row in the table still has the
+ * texts.
  */
 export function withoutLargeTexts(
   deadLetters: readonly Refusal[],
@@ -131,7 +132,7 @@ export function withoutLargeTexts(
   return shorter.some(({ row }, index) => row !== deadLetters[index]!.row) ? shorter : undefined;
 }
 
-/** Too large, not to be represented, or not done in time; an outage is neither. */
+/** Too large, not representable, or not done in time. An outage is none of these. */
 function isOfTheValues(error: unknown): boolean {
   if (!(error instanceof RelayError) || !(error.cause instanceof Error)) return false;
   const { cause } = error;
@@ -156,7 +157,7 @@ function withoutLarge(row: CapturedRow): CapturedRow {
   return { ...row, ...Object.fromEntries(large.map((role) => [role, null])), leftOut };
 }
 
-/** What is known beside the reason, as JSON. */
+/** What else is known about the refusal, as JSON. */
 export function contextOf({ subject, schemaId, failure, row: { leftOut, unreadable } }: Refusal): string {
   const unread = unreadable === undefined ? undefined : { ...unreadable, message: undefined };
   return JSON.stringify({ subject, schemaId, leftOut, unreadable: unread, ...failure });

@@ -1,4 +1,4 @@
-/** Everything about dead letters that a batch decides, stored before its Kafka commit: all of it, or nothing. */
+/** Owns that everything a batch decides about dead letters is stored before its Kafka commit: all of it, or nothing. */
 import type pg from 'pg';
 import type { Refusal } from '../encode/record.ts';
 import type { ParkedKey } from '../refusals/parked-keys.ts';
@@ -13,7 +13,7 @@ export type Decisions = {
   readonly releases: readonly Release[];
 };
 
-/** On the synchronous standbys too. @throws RelayError PRODUCER_FENCED when another session has begun; POSTGRES_* */
+/** Waits for the synchronous standbys too. @throws RelayError PRODUCER_FENCED if another session has begun; POSTGRES_* */
 export async function storeDecisions(pool: pg.Pool, session: Session, decisions: Decisions): Promise<void> {
   const { deadLetters, releases } = decisions;
   if (deadLetters.length === 0 && releases.length === 0) return;
@@ -29,7 +29,7 @@ export async function storeDecisions(pool: pg.Pool, session: Session, decisions:
 async function store(pool: pg.Pool, session: Session, decisions: Decisions): Promise<void> {
   const { deadLetters, parked, releases } = decisions;
   await inSession(pool, session, 'storing dead letters', async (client) => {
-    // In the order of the stream: a release comes first in its batch, and a key it ends may be parked again in the same.
+    // In the order of the stream: a release comes first in its batch, and the batch may park the key again.
     for (const release of releases) await storeRelease(client, session.slot, release);
     await storeDeadLetters(client, session.slot, deadLetters);
     await storeParkedKeys(client, session.slot, parked);

@@ -1,7 +1,8 @@
 /**
- * What an adoption does about dead letters before it commits a progress that does not go on from the last one: no session
- * reads again what lies between, and none compares with the last progress any more. So whatever is not covered by that is
- * put back to where people see it. Done before the commit: whoever dies in between does it again, and finds nothing to do.
+ * Owns what an adoption does about dead letters before it commits a progress that does not continue the last one. No
+ * session reads again what lies between the two, and none compares with the last progress any more. So everything that
+ * the last progress does not cover goes back to where people see it. If the process dies before the commit, the next
+ * adoption does it again and finds nothing to do.
  */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
@@ -13,15 +14,15 @@ type Given = Pick<Progress, 'slot' | 'endLsn' | 'partial' | 'systemIdentifier'>;
 const doing = 'taking back what is given up';
 
 /**
- * Takes back the releases that `before` does not cover, so that their events wait again; opens what a session closed to read
- * it again; and ends the requests, whose places in the stream may be lost, so that people ask again.
+ * Takes back the releases that `before` does not cover, so that their events wait again. Opens the dead letters that a
+ * session closed to read them again. Ends the requests, whose places in the stream may be lost, so that people ask again.
  * @param before the last progress, or its copy
- * @throws RelayError PRODUCER_FENCED when another session has begun; POSTGRES_*
+ * @throws RelayError PRODUCER_FENCED if another session has begun; POSTGRES_*
  */
 export function giveUp(pool: pg.Pool, session: Session, before: Given): Promise<void> {
   return inSession(pool, session, doing, async (client) => {
     await takeBackReleases(client, before);
-    // Parked once more by the session that released it: what waits now waits from its first place on.
+    // The session that released a key may have parked it again. Its events now wait from the first place.
     await query(client, forgetParkedAgain, [session.slot]);
     await query(client, endRequests, [session.slot]);
     await reopen(client, before);
@@ -45,14 +46,14 @@ const endRequests = statement(
     where slot = $1 and outcome is null`,
 );
 
-/** Opens alone: of a database whose history is given up, the rest is done once that is committed. */
+/** Only opens dead letters. If the history of a database is given up, the rest follows after the commit. */
 export function reopenUnread(pool: pg.Pool, session: Session, before: Given): Promise<void> {
   return inSession(pool, session, doing, (client) => reopen(client, before));
 }
 
 /**
- * Whatever the server's WAL has reached: nobody reads these positions again. A recovery that set the event aside once more
- * did so at a later position, and what came of that one counts.
+ * Nobody reads these positions again, however far the server's WAL has come. A recovery that dead-lettered the event again
+ * did so at a later position, and that dead letter counts.
  */
 async function reopen(client: pg.PoolClient, before: Given): Promise<void> {
   await query(client, reopenLetters, boundsOf(before));

@@ -1,13 +1,13 @@
 /**
- * The heartbeat: a row that comes back on the stream. It decides nothing about what is published; it helps to notice when
- * the database or the publication is no longer what the progress speaks of.
+ * Owns the heartbeat: a row that comes back on the stream. It does not decide what is published. It shows when the database
+ * or the publication is no longer the one that the progress belongs to.
  */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { idleTimeoutMs, transaction, withPooled } from '../connect/postgres/transaction.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
 
-/** A heartbeat that was written: once the stream has passed `lsn`, it must have brought `beat`. */
+/** A written heartbeat. Once the stream has passed `lsn`, it must have brought `beat`. */
 export type Heartbeat = {
   readonly beat: number;
   readonly lsn: Lsn;
@@ -19,11 +19,11 @@ export type Heartbeat = {
 };
 
 /**
- * Writes the next heartbeat: the one after the greater of what the table holds and `floor`. The numbers have no gaps, so
- * one that is missing in the stream shows that the publication was away for a while. The lock, taken in a statement of
- * its own for the next one to see what its last holder wrote, keeps a relay that does not know yet that it was succeeded
- * from writing the same number. It is on the row that every session begins by writing, and not an advisory lock, which
- * any role that may connect could take, and keep the slot from moving.
+ * Writes the next heartbeat: one more than the table holds, or than `floor` if that is greater. The numbers have no gaps,
+ * so a number that is missing on the stream shows that the publication was away for a while. A relay that does not know
+ * yet that another one took over must not write the same number. The lock prevents that; it is taken in a statement of its
+ * own, so that the next statement sees what its last holder wrote. It is on the row that every session writes first. An
+ * advisory lock would not do: any role that may connect could take it and keep the slot from advancing.
  */
 export async function writeHeartbeat(pool: pg.Pool, slot: string, floor: number): Promise<Heartbeat> {
   const writtenMs = performance.now();
@@ -42,7 +42,7 @@ export async function writeHeartbeat(pool: pg.Pool, slot: string, floor: number)
 
 async function write(client: pg.PoolClient, slot: string, floor: number): Promise<Written> {
   const held = await query(client, lockProgress, [slot]);
-  // Somebody removed the row, which is written again at the next copy of the progress.
+  // Somebody removed the row. The next copy of the progress writes it again.
   if (held.length === 0) await query(client, lockHeartbeats);
   const [written] = await query(client, writeNext, [slot, floor]);
   return written!;

@@ -1,22 +1,22 @@
 /**
- * The mark that a slot was initialised, and the copy of the progress for people. Neither decides what is published; the
- * mark helps to notice when the database is no longer the one that the progress speaks of.
+ * Owns the row of a slot in `outbox.progress`: the mark that a relay has streamed from the slot, and the copy of the
+ * progress for people. Neither decides what is published. The mark shows when the progress in Kafka was lost.
  */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 
-/** What lineage compares with the progress; taken when the slot is held and the predecessor fenced. */
+/** What lineage compares with the progress. Read them once the slot is held and the predecessor is fenced. */
 export type DatabaseMarks = {
   readonly walLsn: Lsn;
   readonly initialised: boolean;
   readonly beat: number;
   /** Identity of the publication that the slot has streamed through; null before it did. */
   readonly publication: string | null;
-  /** Number of the last session that has begun on the slot; 0 where none did. */
+  /** Number of the last session that has begun on the slot; 0 for none. */
   readonly session: number;
-  /** A standby server cannot be streamed from until it is promoted. */
+  /** Whether the server is a standby. The relay cannot stream from it until it is promoted. */
   readonly isInRecovery: boolean;
 };
 
@@ -52,7 +52,7 @@ const marks = statement<MarksRow>(
     (select session from outbox.progress where slot = $1) as session`,
 );
 
-/** When a relay first began on the slot, ms since 1970; -Infinity where none did. */
+/** When a relay first began on the slot, ms since 1970; -Infinity if none did. */
 export async function readFirstStart(client: pg.Pool | pg.ClientBase, slot: string): Promise<number> {
   const [row] = await query(client, firstStart, [slot]);
   return row?.ms ?? Number.NEGATIVE_INFINITY;
@@ -65,8 +65,8 @@ const firstStart = statement<{ ms: number }>(
 );
 
 /**
- * Writes the mark, if it is not there, and the copy of the progress.
- * @param publication identity of the publication, where it is to be remembered.
+ * Writes the mark, if it is missing, and the copy of the progress.
+ * @param publication identity of the publication; null keeps the one that is stored
  */
 export async function storeProgress(
   client: pg.Pool | pg.ClientBase,

@@ -1,34 +1,34 @@
-/** Retention of dead letters that are closed, by age and by count. What is open or parked always stays. */
+/** Owns the removal of closed dead letters, by age and by count. Open and parked ones always stay. */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
 
 export type Retention = {
-  /** Whose: what a person removes must have been closed a day before, as migration 0011 says and why. */
+  /** A person can only remove what was closed at least a day ago; migration 0011 says why. */
   readonly by: 'relay' | 'person';
   /** Closed longer ago than this. */
   readonly olderThanSeconds?: number | undefined;
-  /** All but so many, the ones that were closed last. */
+  /** Keep so many: those that were closed last. */
   readonly keep?: number | undefined;
-  /** Of these only, of which one may be left out. */
+  /** Only dead letters of these. */
   readonly statuses?: readonly string[] | undefined;
-  /** Asked after each round, with what is removed so far; without it all rounds are done. */
+  /** Called after each round with the number removed so far. By default the rounds go on to the end. */
   readonly mayGoOn?: ((purged: number) => boolean) | undefined;
 };
 
 export type Purged = {
   readonly purged: number;
-  /** Whether nothing is left that either limit does not allow. */
+  /** Whether both limits are met. */
   readonly isDone: boolean;
 };
 
 const closed = ['resubmitted', 'discarded', 'released'] as const;
 
-/** What one call of either function removes at most, as migration 0010 says and why. */
+/** One call of a function in the database removes so many at most; migration 0010 says why. */
 export const roundLetters = 10_000;
 
 /**
- * Removes what either limit does not allow, with its trail, in rounds that are each a transaction of their own.
- * @throws RelayError POSTGRES_*; what was removed before stays so
+ * Removes dead letters beyond either limit, with their audit trail, in rounds. Each round is a transaction.
+ * @throws RelayError POSTGRES_*; the rounds before stay done
  */
 export async function purgeClosed(
   client: pg.Pool | pg.ClientBase,

@@ -1,6 +1,7 @@
 /**
- * Releases of parked keys: what a request asks for, and what came of it. Stored before the Kafka commit that publishes the
- * events, like dead letters: what the progress does not cover is taken back when the next session begins.
+ * Owns releases of parked keys in Postgres: what a request asks for, and its outcome. The outcome is stored before the
+ * Kafka commit that publishes the events, as dead letters are. The next session takes back what the progress does not
+ * cover.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
@@ -12,7 +13,7 @@ import { formatLsn, type Lsn, type Position, parseLsn } from '../model/position.
 import type { ParkedKey, TopicKey } from '../refusals/parked-keys.ts';
 import { contextOf } from './dead-letters.ts';
 
-/** An event that waits, as it is to be published. */
+/** A parked event, as it is to be published. */
 export type WaitingEvent = { readonly position: Position; readonly row: CapturedRow };
 
 /** What a request asks for. */
@@ -20,46 +21,43 @@ export type Requested = {
   readonly key: TopicKey;
   /** In the order of their positions, as many as the limits allow. */
   readonly events: readonly WaitingEvent[];
-  /** Whether more wait behind them. */
+  /** Whether more events wait behind them. */
   readonly hasMore: boolean;
 };
 
 export type ReleaseLimits = { readonly events: number; readonly bytes: number };
 
-/** What came of a request. */
+/** The outcome of a request. */
 export type Release = {
   readonly request: number;
   readonly key: TopicKey;
-  /** Commit LSN of the transaction that asked. */
+  /** Commit LSN of the transaction that holds the request. */
   readonly lsn: Lsn;
-  /** `released`: all that waited. `refused`: up to one that is still refused. `limited`: as many as the limits allow. */
+  /** `released`: all events. `refused`: those before one that is still refused. `limited`: as many as the limits allow. */
   readonly outcome: 'released' | 'refused' | 'limited';
   readonly published: readonly Position[];
   readonly refused: Refusal | undefined;
 };
 
-/** A commit shows within microseconds of its WAL record, unless it waits for a synchronous standby. */
+/** A commit is visible within microseconds of its WAL record, unless it waits for a synchronous standby. */
 const visiblePollMs = 10;
 const visibleWaitMs = 1_000;
 
 /**
- * Waits until a transaction that came on the stream shows to queries: its WAL record is streamed first. Whatever it wrote
- * would be missed before, and a request with it.
- * @throws RelayError POSTGRES_UNAVAILABLE where that takes long; POSTGRES_*
+ * Waits until queries see a transaction that the stream has brought. Its WAL record is streamed first, so a query before
+ * that would miss what it wrote, and with it the request.
+ * @throws RelayError POSTGRES_UNAVAILABLE if that takes long; POSTGRES_*
  */
 export async function untilVisible(pool: pg.Pool, xid: number): Promise<void> {
   const untilMs = performance.now() + visibleWaitMs;
   while (await isRunning(pool, xid)) {
     if (performance.now() > untilMs)
-      throw new RelayError(
-        'POSTGRES_UNAVAILABLE',
-        'a request for release is committed, and does not show yet',
-      );
+      throw new RelayError('POSTGRES_UNAVAILABLE', 'a request for release is committed but not visible yet');
     await delay(visiblePollMs);
   }
 }
 
-/** It holds the lock on its own number until it shows. */
+/** A transaction holds the lock on its own number until it is visible. */
 async function isRunning(pool: pg.Pool, xid: number): Promise<boolean> {
   const holders = await query(pool, readLock, [String(xid)]);
   return holders.length > 0;
@@ -67,13 +65,13 @@ async function isRunning(pool: pg.Pool, xid: number): Promise<boolean> {
 
 const readLock = statement(
   'ledger.read_transaction_lock',
-  'waiting for a request to show',
+  'waiting for a request to become visible',
   `select from pg_locks where locktype = 'transactionid' and transactionid = $1::text::xid and mode = 'ExclusiveLock'`,
 );
 
 /**
- * To be read when everything that waits is stored, which is when all that came before the request is committed.
- * @returns undefined for a request that is done already, or unknown
+ * Call it once everything before the request is committed: then all parked events are stored.
+ * @returns undefined for a request that is done or unknown
  * @throws RelayError POSTGRES_*
  */
 export async function readRequest(
@@ -102,13 +100,13 @@ type WaitingRow = OutboxRow & {
 };
 
 /**
- * Older dead letters of the key, from before it was parked, are not among them: later events have passed those. Nor are
- * those of another cluster, where the database was before. One more
- * than the limit is looked at, to know that there are more, and not all: a key that waits long has very many.
+ * Leaves out dead letters of the key from before it was parked, since later events of the key are published, and those of
+ * another cluster, where the database was before. Reads one more than the limit to know whether there are more. It does
+ * not count all of them: a key that waits long has very many.
  */
 const readWaiting = statement<WaitingRow>(
   'ledger.read_waiting_events',
-  'reading what waits for release',
+  'reading the events that wait for a release',
   `
     with waiting as (
       select commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at,
@@ -131,7 +129,7 @@ const readWaiting = statement<WaitingRow>(
       from counted where bytes_before < $4 order by counted.commit_lsn, ordinal limit $5`,
 );
 
-/** What was left out is no NULL: such an event is refused again, until its payload was given. */
+/** A payload that was left out is not NULL: such an event is refused again until somebody gives its payload. */
 function toEvent({ commit_lsn, ordinal, waiting: _, leftOut, ...row }: WaitingRow): WaitingEvent {
   return {
     position: { commitLsn: parseLsn(commit_lsn), ordinal: Number(ordinal) },
@@ -151,14 +149,14 @@ export async function storeRelease(client: pg.ClientBase, slot: string, release:
 
 const storeOutcome = statement(
   'ledger.store_release_outcome',
-  'storing what came of a release',
+  'storing the outcome of a release',
   `update outbox.key_release set processed_lsn = $3, outcome = $4, published = $5, processed_at = now()
     where slot = $1 and id = $2`,
 );
 
 const endParked = statement(
   'ledger.end_parked_key',
-  'ending that a key is parked',
+  'unparking a key',
   `update outbox.parked_key set released_lsn = $4
     where slot = $1 and topic = $2 and key = $3 and released_lsn is null`,
 );
@@ -175,7 +173,7 @@ async function closeReleased(
     published.map(({ ordinal }) => ordinal),
     formatLsn(lsn),
   ]);
-  // No command changes them while a release is pending; a statement by hand may. The next session reads them anew.
+  // No command changes them while a release is pending; a statement by hand may. The next session reads them again.
   if (closed.length !== published.length)
     throw new RelayError('POSTGRES_UNAVAILABLE', 'dead letters changed while their key was being released');
 }
@@ -189,7 +187,7 @@ const close = statement(
       and letter.status in ('open', 'parked') returning 1`,
 );
 
-/** It is open now, with its own reason, whatever it waited for before. */
+/** The event is open now, with its own reason, even if it was parked before. */
 async function describeRefused(client: pg.ClientBase, slot: string, refused: Refusal): Promise<void> {
   const { position, code, message, path } = refused;
   await query(client, storeReason, [

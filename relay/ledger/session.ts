@@ -1,7 +1,7 @@
 /**
- * A session's hold on what it writes to Postgres about dead letters. It begins by taking back what earlier ones stored
- * beyond the progress, and from then on an earlier one that does not know yet that it was succeeded writes nothing more:
- * otherwise it could release or set aside an event that its successor decides about otherwise.
+ * Owns which session may write about dead letters. Promise: one does at a time. A session begins by taking back what
+ * earlier ones stored beyond the progress. From then on an earlier one, which may not know yet that another relay took
+ * over, writes nothing: it could release or dead-letter an event that its successor decides differently.
  */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
@@ -15,19 +15,19 @@ import { beginSnapshots } from './snapshots.ts';
 
 export type Session = { readonly slot: string; readonly number: number };
 
-/** How a relay shows that no other has come after it. */
+/** Proof that no other relay took over. */
 export type Hold = {
-  /** The server's process that streams the slot to us. */
+  /** The server process that streams the slot to this relay. */
   readonly walSenderPid: number | undefined;
   /** Number of the last session that had begun when the slot was taken. */
   readonly lastSession?: number;
-  /** Taken before the slot was made, where we made it and it was never published from. */
+  /** Taken before the slot was made, if this process made it and nothing was published from it. */
   readonly firstSnapshot?: string | undefined;
 };
 
 export type Begun = {
   readonly session: Session;
-  /** Dead letters that are read again. */
+  /** Dead letters that the stream brings again. */
   readonly reread: number;
   /** Keys that wait as of the progress. */
   readonly parked: readonly TopicKey[];
@@ -35,10 +35,9 @@ export type Begun = {
 
 /**
  * Writes the mark of the slot and the copy of the progress, and puts everything about dead letters back to where the
- * progress stands. To be called when the slot is held and every predecessor is fenced in Kafka.
+ * progress stands. Call it once the slot is held and every predecessor is fenced in Kafka.
  * @param publication identity of the publication, to be remembered
- * @param hold what shows that nobody has succeeded us
- * @throws RelayError SLOT_IN_USE when the slot is not ours any more; POSTGRES_*
+ * @throws RelayError SLOT_IN_USE if this relay no longer has the slot; POSTGRES_*
  */
 export function beginSession(
   pool: pg.Pool,
@@ -68,13 +67,13 @@ const nextSession = statement<{ session: string }>(
 );
 
 /**
- * A relay that was paused after its claim, and succeeded meanwhile, would take back by its old progress what its successor
- * has stored and committed, and nobody would read that again. Asked with the row of the slot locked: whoever takes the slot
- * from here on begins its session after this one.
+ * A relay may be paused after its claim while another one takes over. By its old progress it would then take back what its
+ * successor has stored and committed, and nobody would read that again. The row of the slot is locked here, so a relay
+ * that takes the slot from now on begins its session after this one.
  *
- * A relay whose stream has failed since, as at a row that Postgres cannot send, has the slot no more, and what it received
- * is still to be published. It may begin while nobody has the slot and the last session is the one it found: then nothing
- * was stored or committed after its claim, for that takes a session, and there is nothing to take back but what it would
+ * A relay whose stream has failed since, for example at a row that Postgres cannot send, no longer has the slot, but must
+ * still publish what it received. It may begin if nobody has the slot and the last session is the one it found. Storing or
+ * committing takes a session, so nothing was stored or committed after its claim, and it takes back only what it would
  * have taken back with the slot in hand.
  */
 async function assertHolder(
@@ -94,9 +93,10 @@ const readHolder = statement(
 );
 
 /**
- * Ends the right of every earlier session to set events aside, to release them, and to begin, without beginning to stream.
- * @param firstStart what the mark says where there is none yet. `epoch` for a recovery, where a relay died before it made
- * its mark: with the time of now, a second run would take all that is missing for older than the first start.
+ * Begins a session that does not stream. Every earlier session loses the right to dead-letter events, to release them and
+ * to begin.
+ * @param firstStart what the mark says if there is none yet. `epoch` for a recovery after a relay died before it made its
+ * mark: with the present time a second run would take everything that is missing for older than the first start.
  * @throws RelayError POSTGRES_*
  */
 export async function beginDecisions(
@@ -118,8 +118,8 @@ const beginDeciding = statement<{ session: string }>(
 );
 
 /**
- * Does what must be done by the last session that has begun, or not at all.
- * @throws RelayError PRODUCER_FENCED when another has begun; POSTGRES_*
+ * Runs `work` in a transaction, if this is still the session that began last.
+ * @throws RelayError PRODUCER_FENCED if another one has begun; POSTGRES_*
  */
 export function inSession<Result>(
   pool: pg.Pool,
@@ -128,7 +128,7 @@ export function inSession<Result>(
   work: (client: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
   return inTransaction(pool, doing, async (client) => {
-    // The lock holds up the beginning of the next one until this is committed, and so seen by it.
+    // Because of the lock the next session begins only after this commit, and sees it.
     const own = await query(client, { ...lockOwnSession, doing }, [session.slot, session.number]);
     if (own.length === 0) throw new RelayError('PRODUCER_FENCED', `${doing}: another session has begun`);
     return work(client);
@@ -142,16 +142,16 @@ const lockOwnSession = statement(
 );
 
 /**
- * `$2` to `$5` are the progress. A position in the WAL of another cluster, where the database was before, is not compared:
+ * `$2` to `$5` are the progress. A position in the WAL of another cluster, where the database was before, does not count:
  * nobody reads that event again.
  */
 export const isBeyond = `system_identifier = $5 and commit_lsn >= $2 and commit_lsn < pg_current_wal_insert_lsn()
   and (commit_lsn, ordinal) >= (coalesce($3::pg_lsn, '0/0'), coalesce($4::bigint, 0))`;
 
 /**
- * What was set aside beyond the progress is read again, and may be published this time, if its schema was registered
- * meanwhile. Left open, a person would send it a second time. So the relay itself resubmits it, by reading it again;
- * refused again, it is opened again.
+ * The stream brings dead letters beyond the progress again, and may publish them this time, for example because their
+ * schema is registered now. If they stayed open, a person could send them a second time. So they count as resubmitted,
+ * and an event that is refused again is opened again.
  */
 async function rereadDeadLetters(client: pg.PoolClient, progress: Progress): Promise<number> {
   const rows = await query(client, reread, boundsOf(progress));
@@ -213,7 +213,7 @@ const readParked = statement<TopicKey>(
   'select topic, key from outbox.parked_key where slot = $1',
 );
 
-/** @param endLsn and `systemIdentifier`: of the progress */
+/** @param endLsn of the progress, as is `systemIdentifier` */
 export function isUncovered(lsn: string, endLsn = '$2', systemIdentifier = '$3'): string {
   return `system_identifier = ${systemIdentifier} and ${lsn} >= ${endLsn} and ${lsn} < pg_current_wal_insert_lsn()`;
 }
@@ -234,16 +234,15 @@ export function boundsOf({
 }
 
 /**
- * Writes the copy of the progress, and first ends what is parked where the progress speaks of another history than the
- * dead letters do. To be called by whoever has the slot, once the progress is in Kafka: whoever dies before it leaves that
- * to the next one.
+ * Writes the copy of the progress. Ends all parking if the progress belongs to another history than the dead letters. Call
+ * it with the slot held, once the progress is in Kafka. If the process dies before, the next session does the same.
  * @throws RelayError POSTGRES_*
  */
 export function storeAdopted(pool: pg.Pool, progress: Progress, publication: string): Promise<void> {
   return inTransaction(pool, 'storing what was adopted', (client) => takeOver(client, progress, publication));
 }
 
-/** The same, within a transaction. @param publication identity of the publication, where it is to be remembered */
+/** The same, within a transaction. @param publication its identity; null: not to be remembered */
 export async function takeOver(
   client: pg.PoolClient,
   progress: Progress,
@@ -253,7 +252,7 @@ export async function takeOver(
   const [copy] = await query(client, readCopy, [slot]);
   await storeProgress(client, progress, publication);
   const isElsewhere = copy?.home != null && copy.home !== systemIdentifier;
-  // Once for each adoption: what the new history parks and releases is its own.
+  // Once for each adoption. What is parked and released later belongs to the new history.
   const isAdoption = givenUp !== undefined && givenUp.id !== copy?.adoption;
   if (isElsewhere || isAdoption) await endParking(client, slot, givenUp);
 }
@@ -265,8 +264,9 @@ const readCopy = statement<{ home: string | null; adoption: string | null }>(
 );
 
 /**
- * Positions of the old history mean nothing in the new one. What waits becomes a dead letter like others, no key waits any
- * more, and what was released stays so, unless the progress that was given up did not cover it: then nothing was published.
+ * Positions of the old history mean nothing in the new one. Parked events become open dead letters, and no key is parked
+ * any more. Released events stay released, unless the progress that was given up did not cover them: then they were never
+ * published.
  */
 async function endParking(client: pg.PoolClient, slot: string, givenUp: GivenUp | undefined): Promise<void> {
   if (givenUp !== undefined)

@@ -1,26 +1,26 @@
 /**
- * What the database itself knows of when an event was committed: snapshots of transaction numbers, kept beside the mark in
- * `outbox.progress`. `recover` judges by them (relay/recover/gap.ts), for neither a column that the application fills nor
- * the records of others in Kafka say what this relay has published.
+ * Owns what the database itself knows about when an event was committed: snapshots of transaction numbers, kept beside the
+ * mark in `outbox.progress`. `recover` judges by them (relay/recover/gap.ts), because neither a column that the application
+ * fills nor the records of others in Kafka say what this relay has published.
  *
  * - `first`: taken before the slot was made. What is visible in it was committed before the slot begins.
- * - `streamed`: from here on the slot brings everything: what is not visible in it comes on the stream. The same as
- *   `first` where that is known; otherwise taken when a session first began under a release that keeps snapshots, or when
+ * - `streamed`: from here on the slot brings everything: what is not visible in it comes on the stream. It equals `first`
+ *   if that is known. Otherwise it was taken when a session first began under a release that keeps snapshots, or when
  *   somebody adopted another state and gave up what lay before.
  * - `covered`: taken in the transaction that wrote a heartbeat, and stored when two things are known: the progress in Kafka
  *   covers that heartbeat, and the publication was still the same one after the snapshot. What is visible in it left the
  *   list of running transactions before the snapshot, so its commit record lies before the heartbeat's, and so it is in
  *   Kafka or in `outbox.dead_letter`, unless `streamed` shows it too.
  *
- * They say nothing in another cluster, or in a copy made by dump and restore: hence `snapshots_of`, the system identifier
- * and the object id of the database. A physical backup, restored, has an older `covered` with the transactions it is of.
+ * They say nothing in another cluster, or in a copy made by dump and restore. So `snapshots_of` holds the system identifier
+ * and the object id of the database. A restored physical backup has the `covered` of its own time.
  */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Heartbeat } from './heartbeat.ts';
 
-/** As text, which is how Postgres prints a pg_snapshot; null where it is not known. */
+/** As Postgres prints a pg_snapshot; null if unknown. */
 export type Snapshots = {
   readonly first: string | null;
   readonly streamed: string | null;
@@ -33,7 +33,7 @@ export type Snapshots = {
 
 const ofDatabase = `$2 || '/' || (select oid from pg_database where datname = current_database())`;
 
-/** To be taken before the slot is made. @throws RelayError POSTGRES_* */
+/** Call it before the slot is made. @throws RelayError POSTGRES_* */
 export async function takeSnapshot(client: pg.Pool | pg.ClientBase): Promise<string> {
   const [row] = await query(client, take);
   return row!.snapshot;
@@ -46,8 +46,8 @@ const take = statement<{ snapshot: string }>(
 );
 
 /**
- * To be called when the slot is held and the mark is there. Where nothing is known of this database it begins to be.
- * @param first taken before the slot was made that is held, and never published from
+ * Starts to keep snapshots, if there are none of this database. Call it once the slot is held and the mark is written.
+ * @param first taken before the held slot was made, if nothing was published from that slot
  * @throws RelayError POSTGRES_*
  */
 export async function beginSnapshots(
@@ -69,8 +69,8 @@ const begin = statement(
 );
 
 /**
- * To be called, with the slot held, before a progress is committed that gives up what the slot has not brought: what was
- * committed until now is not known to be published any more. If that progress then fails, no more is lost than knowledge.
+ * Forgets which events are known to be published. Call it, with the slot held, before you commit a progress that gives up
+ * what the slot has not brought. If that commit fails, only knowledge is lost.
  * @throws RelayError POSTGRES_*
  */
 export async function forgetCovered(
@@ -89,7 +89,7 @@ const forget = statement(
     where slot = $1`,
 );
 
-/** Everything visible in the snapshot is published, or nothing of it is to be. @throws RelayError POSTGRES_* */
+/** Everything visible in the snapshot is published, or was given up. @throws RelayError POSTGRES_* */
 export async function storeCovered(
   client: pg.Pool | pg.ClientBase,
   { slot, systemIdentifier }: Pick<Progress, 'slot' | 'systemIdentifier'>,
@@ -105,7 +105,7 @@ const store = statement(
     where slot = $1 and snapshots_of = ${ofDatabase}`,
 );
 
-/** All null where they are of another database, or there are none. @throws RelayError POSTGRES_* */
+/** All null if there are none, or only those of another database. @throws RelayError POSTGRES_* */
 export async function readSnapshots(
   client: pg.Pool | pg.ClientBase,
   { slot, systemIdentifier }: Pick<Progress, 'slot' | 'systemIdentifier'>,

@@ -1,7 +1,7 @@
 /**
- * Synchronous standbys of the server. The relay's own commits wait for none (`synchronous_commit = local`): its walsender
- * can be one of them, and confirms a commit only after what that commit is for. Where it cannot, what must survive a
- * failover is confirmed by the others before Kafka's progress passes it.
+ * Owns what the relay waits for on synchronous standbys. Its commits wait for none (`synchronous_commit = local`): its own
+ * walsender can be one of them, and would confirm a commit only after the work that waits for this commit. Otherwise the
+ * standbys confirm what must survive a failover before the progress in Kafka passes it.
  */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
@@ -27,7 +27,7 @@ const readNames = statement<{ names: string; own: string }>(
   `select current_setting('synchronous_standby_names') as names, current_setting('application_name') as own`,
 );
 
-/** Compared without regard to case, in quotes or not, as the server does. */
+/** Compares as the server does: without regard to case, in quotes or not. */
 export function includes(names: string, applicationName: string): boolean {
   const list = /^\s*(?:(?:first|any)\s+)?\d+\s*\((.*)\)\s*$/is.exec(names)?.[1] ?? names;
   const all = (list.match(/"(?:[^"]|"")*"|[^\s,]+/g) ?? []).map((name) =>
@@ -40,9 +40,9 @@ export const standbyHint =
   'Name the standby servers in synchronous_standby_names instead of `*` or the application name of the relay (outbox-relay), and reload. Until then every commit on the server waits until its events are in Kafka.';
 
 /**
- * Waits until the synchronous standbys have everything committed so far, as a commit would: a failover then loses none of
- * it. In a transaction of its own, which holds no lock that others wait for, however long a standby is away.
- * @throws RelayError POSTGRES_UNAVAILABLE where that takes longer than a statement may; POSTGRES_*
+ * Waits, as a commit would, until the synchronous standbys have everything committed so far, so that a failover loses none
+ * of it. It uses a transaction of its own, which holds no lock that others wait for while a standby is away.
+ * @throws RelayError POSTGRES_UNAVAILABLE if that takes longer than a statement may; POSTGRES_*
  */
 export async function untilOnStandbys(pool: pg.Pool): Promise<void> {
   const { setting, includesRelay } = await readStandbyNames(pool);
@@ -51,7 +51,7 @@ export async function untilOnStandbys(pool: pg.Pool): Promise<void> {
     try {
       await query(client, commitEverywhere);
     } catch (error) {
-      // Whoever waits for a standby notices neither a time limit nor a client that is gone.
+      // A session that waits for a standby notices neither its time limit nor that its client is gone.
       const { processID } = client as unknown as { processID: number };
       await query(pool, cancel, [processID]).catch(() => {});
       throw error;
@@ -59,7 +59,7 @@ export async function untilOnStandbys(pool: pg.Pool): Promise<void> {
   });
 }
 
-/** A commit waits if it wrote something; a message that no publication asks for is the least. */
+/** A commit waits only if it wrote something. The least it can write is a message, which no publication includes. */
 const commitEverywhere = statement(
   'ledger.commit_on_standbys',
   'waiting for the synchronous standbys',

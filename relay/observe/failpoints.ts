@@ -1,8 +1,8 @@
 /**
- * Places where a test can have the relay die or hang. Inert unless `OUTBOX_RELAY_FAILPOINT` names one; `NAME:3` dies the
- * third time the place is reached, `NAME:3:hang` stays there, `NAME:3:pause:4000` goes on after 4 s, and
- * `NAME:3:block:4000` blocks the event loop meanwhile. It is killed as a power cut would: no handler runs, no buffer is
- * flushed. While it hangs or pauses its timers go on. Whoever pauses or blocks says so on stderr before and after.
+ * Owns the places where a test can make the relay die or hang. Inert unless `OUTBOX_RELAY_FAILPOINT` names one. `NAME:3`
+ * dies the third time the place is reached, `NAME:3:hang` stays there, `NAME:3:pause:4000` continues after 4 s, and
+ * `NAME:3:block:4000` blocks the event loop for 4 s. The process dies as in a power cut: no handler runs, no buffer is
+ * flushed. Timers go on while it hangs or pauses. A pause or block is written to stderr before and after.
  */
 import { writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -40,7 +40,7 @@ const [armed, count = '1', manner = 'die', pauseMs = '1000'] =
   process.env.OUTBOX_RELAY_FAILPOINT?.split(':') ?? [];
 let left = Number(count);
 
-/** To be awaited where the process can hang. */
+/** Await it, so that the process can hang there. */
 export function failpoint(name: Failpoint): Promise<void> | undefined {
   if (name !== armed) return undefined;
   left -= 1;

@@ -1,8 +1,8 @@
 /**
- * What `/livez` and `/readyz` say. Promise: a rolling deploy never stalls on a relay that waits in standby, a short
- * disturbance does not make a relay unready, and a long one does, with its code and what to do about it. A disturbance is
- * over when something is published, not when a state is reached: a relay whose sessions die one after another reaches
- * every state again and again, and so does one that takes turns with another at that.
+ * Owns what `/livez` and `/readyz` say. Promise: a rolling deploy never stalls on a relay that waits in standby; a short
+ * disturbance does not make a relay unready; a long one does, with its code and what to do about it. A disturbance ends
+ * when something is published, not when a state is reached: a relay whose sessions fail one after another reaches every
+ * state again and again, also when it takes turns with another relay.
  */
 import type { Dependency, RelayError } from '../errors.ts';
 import { type RelayState, relayWork } from './state.ts';
@@ -16,7 +16,7 @@ export type Readiness = {
   readonly reason: string;
   /** ISO time at which the state was entered. */
   readonly since: string;
-  /** The failure that goes on, or that stopped the relay. */
+  /** The failure that persists, or that stopped the relay. */
   readonly error?: {
     readonly code: string;
     readonly message: string;
@@ -28,14 +28,14 @@ export type Readiness = {
 };
 
 /**
- * - `closed`: works, or was not asked yet.
- * - `open`: failed; nothing is asked until the pause is over.
- * - `half_open`: is asked once more.
+ * - `closed`: it works, or was not tried yet.
+ * - `open`: it failed, and is not tried until the pause is over.
+ * - `half_open`: it is being tried again.
  */
 export const breakerStates = ['closed', 'open', 'half_open'] as const;
 export type BreakerState = (typeof breakerStates)[number];
 
-/** A server that failed and is tried again. */
+/** A server that failed and is retried. */
 export type Retry = {
   readonly dependency: Dependency;
   /** Of the last failure. */
@@ -43,9 +43,9 @@ export type Retry = {
   readonly breaker: Exclude<BreakerState, 'closed'>;
   /** ISO time of the first failure since it last worked. */
   readonly since: string;
-  /** Failures since then, which is the number of the attempt that comes next. */
+  /** Failures since then. */
   readonly attempt: number;
-  /** 0 while it is being tried. */
+  /** 0 during an attempt. */
   readonly nextAttemptInMs: number;
 };
 
@@ -65,7 +65,7 @@ export class Health {
   #isPeerActive = false;
   #waitingFor: string | undefined;
   #throttledUntilMs = 0;
-  /** It has streamed, or seen that another relay does: from then on only a lasting failure makes it unready. */
+  /** It has streamed, or has seen another relay do so. From then on only a lasting failure makes it unready. */
   #hasArrived = false;
 
   /** @param options.now for tests: milliseconds since the epoch. */
@@ -87,7 +87,7 @@ export class Health {
   }
 
   /**
-   * An attempt failed and will be repeated. The time counts from the first failure since the last recovery.
+   * An attempt failed and will be repeated. Time counts from the first failure since the last recovery.
    * @param retryInMs the pause before the next attempt
    */
   failing(error: RelayError, retryInMs = 0): void {
@@ -105,8 +105,8 @@ export class Health {
   }
 
   /**
-   * Another relay has the slot: a reason to wait, not a failure. What failed here before counts on until that relay
-   * publishes, or has had the slot for longer than it takes to be unready.
+   * Another relay has the slot: a reason to wait, not a failure. An earlier failure here counts until that relay publishes,
+   * or has had the slot for `notReadyAfterMs`.
    */
   behindPeer(): void {
     this.#isPeerActive = true;
@@ -129,23 +129,23 @@ export class Health {
     }));
   }
 
-  /** Something takes long that did not fail; undefined once it is over. */
+  /** A step takes long and has not failed; undefined once it is over. */
   waitFor(what: string | undefined): void {
     this.#waitingFor = what;
   }
 
-  /** Kafka lets this client send nothing for so long. */
+  /** Kafka does not let this client send for so long. */
   throttled(forMs: number): void {
     this.#throttledUntilMs = Math.max(this.#throttledUntilMs, this.#now() + forMs);
   }
 
-  /** What was failing works again: something was published, here or by the relay that this one waits for. */
+  /** The failure is over: this relay, or the one it waits for, published something. */
   recovered(): void {
     this.#failing.clear();
     if (!this.#isStopped) this.#failure = undefined;
   }
 
-  /** The relay stopped itself and will not go on. */
+  /** The relay stopped itself. */
   stopped(error: RelayError): void {
     this.#isStopped = true;
     this.#failing.clear();
@@ -187,14 +187,14 @@ export class Health {
     return { ready: this.#hasArrived, reason: `${this.#state}: ${reason}${throttled}` };
   }
 
-  /** While another relay has the slot nothing fails here. */
+  /** Nothing fails here while another relay has the slot. */
   #failedForMs({ sinceMs, lastMs }: { readonly sinceMs: number; readonly lastMs: number }): number {
     return (this.#isPeerActive ? lastMs : this.#now()) - sinceMs;
   }
 
   /**
-   * Dead only when the relay stopped itself. An outage is no reason to be restarted, and a blocked event loop needs no
-   * flag: it does not answer.
+   * Dead only if the relay stopped itself. A restart does not help in an outage, and a blocked event loop needs no flag: it
+   * does not answer.
    */
   live(): Liveness {
     if (!this.#isStopped) return { live: true, reason: this.#state };

@@ -41,7 +41,7 @@ function standardOutput(): DestinationStream {
   return output;
 }
 
-/** Whoever follows the log of a container does so at a terminal. */
+/** People follow the log of a container at a terminal. */
 function safeLines(destination: DestinationStream): DestinationStream {
   return { write: (line) => destination.write(printableJson(line)) };
 }

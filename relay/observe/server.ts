@@ -16,7 +16,7 @@ export type HttpServer = {
 
 export type Observed = { readonly health: Health; readonly registry: Registry };
 
-/** A probe or a scrape sends a few hundred bytes at once; whoever takes longer than this is none. */
+/** A probe or a scrape sends a few hundred bytes at once. A client that takes longer is neither. */
 const requestTimeoutMs = 5_000;
 /** Longer than the 15 s at which Prometheus scrapes by default costs a socket for nothing. */
 const keepAliveTimeoutMs = 5_000;

@@ -42,7 +42,7 @@ export class Heartbeats {
     };
   }
 
-  /** To be called with each heartbeat that the stream brings, and the one before it. @throws RelayError PUBLICATION_GAP */
+  /** Takes each heartbeat that the stream brings, and the one before it. @throws RelayError PUBLICATION_GAP */
   returned(beat: number, before: number): void {
     if (beat > before + 1)
       throw new RelayError(

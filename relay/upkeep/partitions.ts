@@ -1,4 +1,4 @@
-/** Keeps daily partitions of the outbox made ahead, so that rows land where cleanup can drop them by the day. */
+/** Creates the daily partitions of the outbox ahead, so that rows can be dropped by the day. */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
@@ -44,9 +44,9 @@ export function partitionsDuty({ config, pool, observer }: Means): Duty | undefi
 }
 
 /**
- * Makes the missing partitions from today to `daysAhead` days later (UTC), each in a transaction of its own: the locks of
- * one are let go before the next. Safe to repeat and to run from several relays at once. A failure loses nothing, as rows
- * then land in the default partition: the call may be repeated at leisure.
+ * Creates the missing partitions from today to `daysAhead` days later (UTC). Each has a transaction of its own, which frees
+ * its locks before the next. Safe to repeat, and to run from several relays at once. A failure loses nothing: rows then
+ * land in the default partition.
  *
  * @param daysAhead 0 to 366
  * @throws RelayError POSTGRES_UNAVAILABLE also when a lock was not free for 1 s; POSTGRES_UNAUTHORIZED without EXECUTE;

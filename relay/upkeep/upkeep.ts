@@ -65,7 +65,7 @@ export class Upkeep {
     );
   }
 
-  /** To be called with each heartbeat that the stream brings, and the one before it. @throws RelayError PUBLICATION_GAP */
+  /** Takes each heartbeat that the stream brings, and the one before it. @throws RelayError PUBLICATION_GAP */
   returned(beat: number, before: number): void {
     this.#heartbeats.returned(beat, before);
   }
