@@ -1,6 +1,6 @@
 /**
- * Copies of refused events for the topic `deadLetters.topic`: the payload as it stands in the table, the reason in headers.
- * They go into the Kafka transaction that covers the refusal, so that each is there exactly once.
+ * Owns the copies of refused events for the topic `deadLetters.topic`: the payload as it is in the table, the reason in
+ * headers. They go into the Kafka transaction that covers the refusal, so that each is there exactly once.
  */
 import type { Config } from '../config/config.ts';
 import { RelayError } from '../errors.ts';
@@ -39,14 +39,14 @@ export class DeadLetterTopic {
     return this.#topic;
   }
 
-  /** It is looked at again: a broker's refusal may mean that it changed. */
+  /** The topic is read again: a broker's refusal may mean that it changed. */
   forgetTopic(): void {
     this.#known = undefined;
   }
 
   /**
-   * A record for each event that is refused itself; those that only wait for another are none.
-   * @throws RelayError KAFKA_UNSUITABLE where the topic does not exist and may not be made; KAFKA_*
+   * A record for each event that is refused itself, and none for an event that only waits for another.
+   * @throws RelayError KAFKA_UNSUITABLE where the topic does not exist and may not be created; KAFKA_*
    */
   async copies(refusals: readonly Refusal[]): Promise<OutboundRecord[]> {
     const refused = refusals.filter(({ code }) => code !== 'KEY_PARKED');

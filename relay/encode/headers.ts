@@ -1,5 +1,4 @@
-/** The headers of a record: ours first, then the row's own. */
-
+/** Owns the headers of a record: ours first, then the row's own. */
 import type { OutboxRow } from '../capture/transaction.ts';
 import { type Lsn, type Position, positionPrefix } from '../model/position.ts';
 import { ExactNumber } from './formats/exact-number.ts';
@@ -39,7 +38,7 @@ export function buildHeaders(
   return headers;
 }
 
-/** Whether there can be a version in it: nearly no row has one, and its headers are not parsed for that. */
+/** Whether it may name a version. Nearly no row does, and only rows that may are parsed for it. */
 export function mayNameVersion(own: string | null): boolean {
   return own !== null && own !== '{}' && (own.includes(versionHeader) || own.includes('\\u'));
 }
@@ -47,7 +46,7 @@ export function mayNameVersion(own: string | null): boolean {
 /**
  * The version of the schema that a row asks for, or null.
  * @param own the headers column
- * @throws HeadersInvalid also where it is no number of a version
+ * @throws HeadersInvalid also where it is not the number of a version
  */
 export function namedVersion(own: string | null): number | null {
   if (own === null || !mayNameVersion(own)) return null;

@@ -1,4 +1,4 @@
-/** What encode gives: an event ready for Kafka, or the reason why it can never be. */
+/** What encode gives: a record that is ready for Kafka, or the refusal of an event that cannot be published as it is. */
 import type { OutboxEvent } from '../capture/event.ts';
 import type { ErrorCode, RelayError } from '../errors.ts';
 
@@ -28,7 +28,7 @@ export type Refusal = OutboxEvent & {
   readonly topic: string | null;
   readonly subject: string | null;
   readonly schemaId: number | null;
-  /** Where it was tried several times, since its reason might have passed. */
+  /** Set where it was retried, since its reason might have passed. */
   readonly failure?: {
     readonly attempts: number;
     /** Without the error's own words, which might quote the payload. */
@@ -40,7 +40,7 @@ export type EncodedEvent = OutboundRecord | Refusal;
 
 export const isRefusal = (encoded: EncodedEvent): encoded is Refusal => 'code' in encoded;
 
-/** What encode must know of a topic; publish, which talks to the broker, provides it. */
+/** What encode has to know about a topic. publish, which talks to the broker, provides it. */
 export type TopicInfo = {
   readonly partitions: number;
   /** Largest record batch the topic takes (max.message.bytes). */
@@ -49,11 +49,11 @@ export type TopicInfo = {
   readonly keptMs: number;
 };
 
-/** Why events may not go to a topic: what the cluster says of a name that comes from a row. */
+/** Why events cannot go to a topic: the answer of the cluster for a name that comes from a row. */
 export type NoTopic = {
   readonly code: 'TOPIC_MISSING' | 'TOPIC_REFUSED';
   readonly message: string;
-  /** The answer of the cluster, where it may be another one later. */
+  /** The error of the cluster, where it may pass. */
   readonly cause?: RelayError;
 };
 

@@ -1,10 +1,10 @@
 /**
- * Failures that may or may not pass: a defect of ours, a schema that cannot be read, an odd answer of the registry for one
- * subject. Each event that meets one is tried again, so often and no more; then it is refused with the stack beside it. An
- * outage is never counted here, so that waiting for a server drops nothing.
+ * Owns failures that may or may not pass: a bug in the relay, a schema that cannot be read, an odd answer of the registry for
+ * one subject. An event that meets one is retried a limited number of times; then it is refused, with the stack beside it. An
+ * outage never counts here, so that waiting for a server drops nothing.
  *
- * Attempts are counted by position and forgotten when the event itself is through: events that are released with it are
- * encoded on their own, before it, each time.
+ * Attempts count by position, and until the event itself is encoded: on each attempt at a transaction, events that it
+ * releases are encoded on their own before it.
  */
 import { createHash } from 'node:crypto';
 import type { OutboxEvents } from '../capture/event.ts';
@@ -13,8 +13,8 @@ import { formatPosition, type Position } from '../model/position.ts';
 import type { Refusal } from './record.ts';
 
 /**
- * For so long the same failure of another event of the kind is taken as known: a kind of event that meets a defect each
- * time must not slow the stream down to one event in so many pauses.
+ * For this long, another event of the kind with the same failure is refused without retries. Otherwise a kind of event that
+ * always fails would slow the stream down to one event per series of pauses.
  */
 const knownForMs = 60_000;
 const knownMax = 1_000;
@@ -24,17 +24,18 @@ export class UnclearFailures {
   /** By position. */
   readonly #attempts = new Map<string, number>();
   readonly #known = new Map<string, { attempts: number; untilMs: number }>();
-  /** The first of this attempt that is to be tried again. */
+  /** The first event of this attempt that has to be retried. */
   #pending: Refusal | undefined;
 
-  /** @param attemptsMax how often an event is tried again after its first failure */
+  /** @param attemptsMax how often an event is retried after its first failure */
   constructor(attemptsMax: number) {
     this.#attemptsMax = attemptsMax;
   }
 
   /**
-   * The refusal to go by: at once where there is no `cause`, after its attempts where there is one, with what is known of
-   * the failure. undefined while it is to be tried again, which `settle` then says.
+   * @param cause set where the reason may pass
+   * @returns the refusal: at once without a `cause`, else after the attempts, with what is known of the failure; undefined
+   *   while the event has to be retried, for which `settle` throws
    */
   decide(refusal: Refusal, cause: Error | undefined): Refusal | undefined {
     if (cause === undefined) return refusal;
@@ -54,15 +55,15 @@ export class UnclearFailures {
     return { ...refusal, failure: { attempts, stack } };
   }
 
-  /** Begins an attempt; the one before may have broken off. */
+  /** Begins an attempt, whether or not the one before came to its end. */
   begin(): void {
     this.#pending = undefined;
   }
 
-  /** Ends an attempt at `events`. @throws RelayError ENCODING_UNCLEAR when something is to be tried again */
+  /** Ends an attempt at `events`. @throws RelayError ENCODING_UNCLEAR where an event has to be retried */
   settle(events: OutboxEvents): void {
     const pending = this.#pending;
-    // Not forgotten before: the events of an attempt that an outage breaks off keep their counts.
+    // Only now: events of an attempt that an outage interrupts keep their counts.
     if (pending === undefined) {
       this.#forget(events);
       return;
@@ -74,7 +75,7 @@ export class UnclearFailures {
 
   #forget(events: OutboxEvents): void {
     if (this.#attempts.size === 0 || events.length === 0) return;
-    // As texts they compare like the positions, and nobody else's lie between these.
+    // Texts of positions compare as the positions do, and no other event has a position between these.
     const first = keyOf(events.at(0)!.position);
     const last = keyOf(events.at(events.length - 1)!.position);
     for (const key of this.#attempts.keys()) if (first <= key && key <= last) this.#attempts.delete(key);

@@ -1,6 +1,6 @@
 /**
- * Publishes the missing events as the relay itself would: the same encoder, the same publisher, dead letters before the
- * commit of their batch.
+ * Publishes the missing events as the relay itself would: the same encoder, the same decisions about refused events, the
+ * same publisher, dead letters stored before the commit of their batch.
  *
  * The commit LSNs of these events are lost. They are published as one transaction over the limit, with the byte before the
  * new slot as its commit LSN: their positions lie after everything published before and before everything the slot will
@@ -37,13 +37,13 @@ export type ClosingOptions = {
   readonly pool: pg.Pool;
   readonly publisher: Publisher;
   readonly encoder: Encoder;
-  /** Where copies of refused events go; undefined where that is nowhere. */
+  /** Where copies of refused events go; undefined for nowhere. */
   readonly deadLetterTopic: DeadLetterTopic | undefined;
-  /** What earlier sessions still want to set aside is refused. */
+  /** Postgres refuses dead letters of earlier sessions. */
   readonly session: Session;
   /** Keys whose events wait behind a refused one. */
   readonly parked: readonly TopicKey[];
-  /** By relation and place, rows of which dead letters are to be made. */
+  /** By relation and place, the rows that become dead letters because Postgres cannot send them. */
   readonly unreadable: ReadonlyMap<string, Unreadable>;
   /** Where the new slot begins. */
   readonly consistentLsn: Lsn;
@@ -128,7 +128,7 @@ class Closing {
       await this.commit();
   }
 
-  /** What is unclear is tried again as on the stream: the next run would count the attempts from the first one anew. */
+  /** Retries unclear failures as the stream does: the next run would count the attempts from zero. */
   async #encode(events: readonly OutboxEvent[]): Promise<EncodedEvent[]> {
     const { config, encoder } = this.#use;
     for (let attempt = 0; ; attempt++) {
@@ -142,7 +142,7 @@ class Closing {
     }
   }
 
-  /** Also of a batch in which all was refused: the progress covers what is set aside. */
+  /** Also commits a batch in which every event was refused: the progress covers dead letters too. */
   async commit(): Promise<void> {
     if (this.#ordinal === this.#committed) return;
     const { publisher, progress, consistentLsn } = this.#use;
@@ -186,5 +186,5 @@ class Closing {
   }
 }
 
-/** Failures that pass by waiting for as long as a recovery can wait. */
+/** Failures that pass within the time that a recovery can wait. */
 const passing: ReadonlySet<string> = new Set(['ENCODING_UNCLEAR', 'TOPIC_CREATION_PACED']);

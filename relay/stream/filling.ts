@@ -1,6 +1,6 @@
 /**
- * The batch that fills while another is in flight: encoded events, dead letters, and what of the stream they cover. A
- * Postgres transaction is added whole or not at all.
+ * Owns the batch that fills while another is in flight: encoded events, dead letters, and the part of the stream that they
+ * cover. A Postgres transaction is added whole or not at all.
  */
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
@@ -14,9 +14,9 @@ import type { ParkedKey } from '../refusals/parked-keys.ts';
 import type { Decision } from '../refusals/refusals.ts';
 import type { Released } from './release.ts';
 
-/** What goes into a batch with the events of a transaction. */
+/** What a transaction adds to a batch beside its own events. */
 export type Beside = {
-  /** What its requests release: published before its own events. */
+  /** Events that its requests release; they are published before its own. */
   readonly released: Released;
   /** Records for the dead-letter topic. */
   readonly copies: readonly OutboundRecord[];
@@ -39,12 +39,12 @@ export class Filling {
     this.batch = batch;
   }
 
-  /** Up to where the stream is covered, once this batch is committed. */
+  /** How far the stream is covered once this batch is committed. */
   get covered(): Covered | undefined {
     return this.#covered;
   }
 
-  /** Bytes that capture counts for what is in here. */
+  /** Bytes that capture counts for the content. */
   get capturedBytes(): number {
     return this.#capturedBytes;
   }
@@ -54,7 +54,7 @@ export class Filling {
     return this.batch.events > 0 || this.deadLetters.length > 0 || this.#releases.length > 0;
   }
 
-  /** Events that are published with the batch, copies for the dead-letter topic not among them. */
+  /** Events that are published with the batch, without copies for the dead-letter topic. */
   get events(): number {
     return this.batch.events - this.#copies;
   }
@@ -65,8 +65,8 @@ export class Filling {
   }
 
   /**
-   * Whether a transaction may be added. An empty batch takes any; one that is large enough to be efficient takes no more,
-   * and none may grow beyond what one Kafka transaction may hold.
+   * Whether a transaction may be added. An empty batch takes any. A batch that is large enough to be efficient takes no
+   * more, and no batch grows beyond what one Kafka transaction may hold.
    */
   takes(transaction: CommittedTransaction, limits: Config['publish']): boolean {
     if (!this.hasEvents) return true;
@@ -98,8 +98,8 @@ export class Filling {
 }
 
 /**
- * Whether nothing of a transaction is kept once it is covered. Its bytes are given back at once: what is due only with the
- * next heartbeat would otherwise fill the memory, and hold up the events behind it for as long.
+ * Whether nothing of a transaction has to be kept until it is committed. Its bytes are given back at once: progress alone is
+ * committed only with the next heartbeat, and until then they would fill the memory and hold up the events behind them.
  */
 export function isEventless({ rows, releases }: CommittedTransaction): boolean {
   return rows.length === 0 && releases === undefined;

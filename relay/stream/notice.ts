@@ -1,4 +1,4 @@
-/** One waiter, woken by whoever has news for it, or by the clock. News that came while nobody waited is not lost. */
+/** Wakes one waiter, by notice or by the clock. A notice that is given while nobody waits is kept for the next wait. */
 export class Notice {
   #isGiven = false;
   #wake: (() => void) | undefined;
@@ -8,7 +8,7 @@ export class Notice {
     this.#wake?.();
   }
 
-  /** Resolves at once if notice was given since the last wait, else when it is, or after `timeoutMs`. */
+  /** Resolves at once if notice was given since the last wait; else on the next notice, or after `timeoutMs`. */
   async wait(timeoutMs?: number): Promise<void> {
     if (!this.#isGiven) await this.#sleep(timeoutMs);
     this.#isGiven = false;

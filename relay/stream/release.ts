@@ -1,6 +1,7 @@
 /**
- * Publishes what waits for a key, at the place of the stream where its release was asked for: in order, up to the first
- * event that is still refused, and no more than one Kafka transaction may hold.
+ * Owns the release of a parked key: publishes the events that wait, at the place of the stream where somebody requested the
+ * release, in order, up to the first event that is still refused, and no more than one Kafka transaction may hold. An event
+ * that is refused again keeps its key parked under every policy.
  */
 import type pg from 'pg';
 import type { CommittedTransaction } from '../capture/transaction.ts';
@@ -18,8 +19,8 @@ export type Released = {
 type Means = { readonly config: Config; readonly pool: pg.Pool; readonly encoder: Encoder };
 
 /**
- * The requests that a transaction holds, those left out that are done already. Everything before it must be committed.
- * @throws RelayError of class `retry` while something needed cannot be learned: to be called again then
+ * Handles the requests of a transaction, without those that are done already. Everything before it must be committed.
+ * @throws RelayError of class `retry` while something needed cannot be learned; call it again then
  */
 export async function releaseKeys(means: Means, transaction: CommittedTransaction): Promise<Released> {
   const { config, pool } = means;
@@ -34,7 +35,7 @@ export async function releaseKeys(means: Means, transaction: CommittedTransactio
       bytes: Math.max(1, maxTransactionBytes - bytes),
     });
     if (requested === undefined) continue;
-    // One key asked for twice in one transaction is released once: the second would find the same events waiting.
+    // A key that one transaction requests twice is released once: the second request would find the same events.
     const twin = releases.find(({ key }) => isSame(key, requested.key));
     if (twin !== undefined) {
       releases.push({ ...twin, request, published: [], refused: undefined });
@@ -61,7 +62,7 @@ function isSame(one: Release['key'], other: Release['key']): boolean {
   return one.topic === other.topic && one.key === other.key;
 }
 
-/** @param committedAtMs of the request: the records' timestamps rise along their partition */
+/** @param committedAtMs of the request, so that the timestamps of the records rise along their partition */
 async function encodeWaiting(encoder: Encoder, { events }: Requested, committedAtMs: number) {
   const records: OutboundRecord[] = [];
   const published: Position[] = [];

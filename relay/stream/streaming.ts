@@ -1,61 +1,33 @@
-/**
- * Owns the path of the events while the relay holds the slot: capture, encode, publish, acknowledge. Two loops meet at one
- * batch: one fills it, the other takes it once the batch before is committed, so that one batch fills while another is in
- * flight. The first failure ends everything; the next session reads the progress and begins from there.
- */
-import type pg from 'pg';
-import type { Capture } from '../capture/capture.ts';
 import { eventsOf, type OutboxEvents } from '../capture/event.ts';
 import type { CommittedTransaction } from '../capture/transaction.ts';
-import type { Config } from '../config/config.ts';
 import { backoffMs, pause } from '../connect/backoff.ts';
-import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import type { Encoder } from '../encode/encoder.ts';
 import type { OutboundRecord, Refusal } from '../encode/record.ts';
-import { asRelayError, RelayError } from '../errors.ts';
-import { storeDecisions } from '../ledger/decisions.ts';
-import type { Session } from '../ledger/session.ts';
+import { asRelayError, type RelayError } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
-import { advance, type Progress } from '../model/progress.ts';
+import type { Progress } from '../model/progress.ts';
 import type { Facts } from '../observe/facts.ts';
 import { failpoint } from '../observe/failpoints.ts';
-import type { RelayObserver } from '../observe/observer.ts';
-import type { Pace } from '../publish/pace.ts';
-import type { Publisher } from '../publish/publisher.ts';
-import { isExpired } from '../publish/refusal.ts';
-import type { Topics } from '../publish/topics.ts';
 import type { TopicKey } from '../refusals/parked-keys.ts';
 import { type Decision, Refusals } from '../refusals/refusals.ts';
 import { SameHistory } from '../session/same-history.ts';
 import { Upkeep } from '../upkeep/upkeep.ts';
-import { capturedFact, encodedFact, refusedEvent } from './facts.ts';
+import { type CommitDependencies, Committer } from './committer.ts';
+import { capturedFact, encodedFact } from './facts.ts';
 import { Filling, isEventless } from './filling.ts';
 import { Notice } from './notice.ts';
-import { dueInMs, type Pacing } from './pacing.ts';
+import { dueInMs } from './pacing.ts';
 import { publishedPart } from './published-part.ts';
 import { type Released, releaseKeys } from './release.ts';
 
-export type StreamingDependencies = {
-  readonly config: Config;
-  readonly pool: pg.Pool;
-  readonly observer: RelayObserver;
-  readonly capture: Capture;
+export type StreamingDependencies = CommitDependencies & {
   readonly encoder: Encoder;
-  readonly publisher: Publisher;
-  /** The progress as the claim found it, or the first one. */
-  readonly progress: Progress;
   /** Where the slot begins. */
   readonly slotLsn: Lsn;
-  readonly session: Session;
   /** Keys that wait as of the progress. */
   readonly parked: readonly TopicKey[];
-  readonly deadLetterTopic: DeadLetterTopic | undefined;
-  readonly topics: Topics;
-  readonly pace: Pace;
   /** Identity of the publication that the session streams through. */
   readonly publication: string;
-  /** Names this process in the progress. */
-  readonly instance: string;
 };
 
 export class Streaming {
@@ -68,39 +40,31 @@ export class Streaming {
   readonly #ending = new AbortController();
   readonly #content = new Notice();
   readonly #room = new Notice();
-  #progress: Progress;
+  readonly #committer: Committer;
   #filling: Filling;
   #committing: Filling | undefined;
   #isBlocked = false;
   #beat: number;
-  readonly #pacing: Pacing;
 
   constructor(dependencies: StreamingDependencies) {
     this.#use = dependencies;
     this.#claimed = dependencies.progress;
     this.#history = new SameHistory(dependencies.progress, dependencies.slotLsn);
-    this.#progress = dependencies.progress;
+    this.#committer = new Committer(dependencies);
     this.#beat = dependencies.progress.beat;
     this.#filling = new Filling(dependencies.publisher.newBatch());
     this.#refusals = new Refusals(dependencies.config.deadLetters, dependencies.parked);
-    const { capture, config } = dependencies;
-    const nowMs = performance.now();
-    this.#pacing = {
-      lingerMs: config.publish.lingerMs,
-      heartbeatMs: config.capture.heartbeatMs,
-      begunMs: nowMs,
-      committedMs: nowMs,
-    };
+    const { capture } = dependencies;
     this.#upkeep = new Upkeep({
       ...dependencies,
-      progress: () => this.#progress,
+      progress: () => this.#committer.progress,
       stream: () => capture,
     });
   }
 
   /** What is committed so far. */
   get progress(): Progress {
-    return this.#progress;
+    return this.#committer.progress;
   }
 
   /** Commit time in Postgres, ms since 1970, of the oldest transaction that is received and not yet in Kafka. */
@@ -111,8 +75,8 @@ export class Streaming {
   }
 
   /**
-   * Streams until `signal`; what is in flight then is still committed and acknowledged, what is only filling is not.
-   * @throws RelayError the first failure. Where the stream itself meets it, everything before it is committed by then.
+   * Streams until `signal`. Then the batch in flight is still committed and acknowledged; the one that fills is not.
+   * @throws RelayError the first failure. Where the stream itself fails, everything before the failure is committed.
    */
   async run(signal: AbortSignal): Promise<void> {
     const end = () => this.#ending.abort();
@@ -124,7 +88,7 @@ export class Streaming {
     try {
       await this.#untilAllEnd([this.#fill(), this.#publish(), ...this.#upkeep.loops(ended)]);
     } catch (error) {
-      // The next start then does not see again what it need not: a table as it was before it was altered, for instance.
+      // Spares the next start what it need not see again: a table as it was before somebody altered it, for example.
       if (asRelayError(error).class === 'stop') await this.#use.capture.flush(flushTimeoutMs);
       throw error;
     } finally {
@@ -173,10 +137,10 @@ export class Streaming {
   }
 
   /**
-   * A fault at one place of the stream, be it the row that Postgres cannot send, the event that halts or the end of the
-   * connection, must not take away what came before it: otherwise a fault that every session meets again would keep good
-   * events from being published for as long as nobody removes it. Where the connection is gone another relay may have the
-   * slot by now; this one publishes until that one fences it, and that one reads the progress only then.
+   * A fault at one place of the stream must not hold back what came before it, be it a row that Postgres cannot send, an
+   * event that halts or the end of the connection: every session meets such a fault again, and would publish nothing until
+   * somebody removes it. Where the connection is gone, another relay may hold the slot by now. This one publishes until
+   * that one fences it, and that one reads the progress only then.
    */
   async #commitBefore({ entry }: RelayError): Promise<void> {
     if (!entry.doubtsHistory) await this.#allCommitted();
@@ -220,7 +184,7 @@ export class Streaming {
     this.#content.give();
   }
 
-  /** What the transaction asks to be released. Everything before it is committed then, and so all that waits is stored. */
+  /** Publishes the keys whose release the transaction requests. Everything before it is committed first, so that every event that waits is stored. */
   async #release(transaction: CommittedTransaction): Promise<Released> {
     if (transaction.releases === undefined) return { records: [], releases: [] };
     await this.#allCommitted();
@@ -259,7 +223,7 @@ export class Streaming {
     return decision;
   }
 
-  /** An outage of the registry, of Kafka's metadata or of Postgres holds the stream here; nothing is skipped. */
+  /** Retries through an outage of the registry, of Kafka's metadata or of Postgres. The stream waits here and skips nothing. */
   async #patiently<Result>(doing: Repeated, work: () => Promise<Result>): Promise<Result> {
     const { config, observer } = this.#use;
     for (let attempt = 0; ; attempt++) {
@@ -284,7 +248,7 @@ export class Streaming {
       this.#filling = new Filling(this.#use.publisher.newBatch());
       this.#room.give();
       this.#committing = filled;
-      await this.#commit(filled);
+      await this.#committer.commit(filled);
       this.#committing = undefined;
       this.#room.give();
     }
@@ -293,92 +257,15 @@ export class Streaming {
   /** Waits until the batch is due, or until the stream ends. */
   async #due(): Promise<boolean> {
     while (!this.#isEnding) {
-      const waitMs = dueInMs(this.#filling, this.#isBlocked, this.#pacing, performance.now());
+      const waitMs = dueInMs(this.#filling, this.#isBlocked, this.#committer.pacing, performance.now());
       if (waitMs === 0) return true;
       await this.#content.wait(waitMs);
     }
     return false;
   }
-
-  async #commit(filled: Filling): Promise<void> {
-    const { pool, publisher, capture, session, instance, topics, pace, observer } = this.#use;
-    const { batch, covered } = filled;
-    if (covered === undefined) return;
-    await failpoint('BATCH_TAKEN');
-    await storeDecisions(pool, session, filled.decisions);
-    await failpoint('DEAD_LETTERS_STORED');
-    const { timeline } = capture.system;
-    const writer = { instance, time: new Date().toISOString(), timeline };
-    const next = advance(this.#progress, covered, filled.events, writer);
-    this.#pacing.begunMs = performance.now();
-    try {
-      await publisher.commit(batch, next);
-    } catch (error) {
-      throw await this.#explain(asRelayError(error), filled);
-    }
-    await failpoint('KAFKA_COMMITTED');
-    this.#progress = next;
-    this.#pacing.committedMs = performance.now();
-    const eventsByTopic = batch.eventsByTopic();
-    topics.wrote(eventsByTopic.keys());
-    if (filled.hasEvents) pace.committed(this.#pacing.committedMs - this.#pacing.begunMs);
-    // The one place where Postgres is told that it may forget: after Kafka has confirmed the progress that covers it.
-    capture.acknowledge(next.endLsn);
-    capture.inbox.release(filled.capturedBytes);
-    observer.acknowledged?.({ endLsn: next.endLsn });
-    await failpoint('ACKNOWLEDGED');
-    this.#report(filled, next, eventsByTopic, this.#pacing.committedMs - this.#pacing.begunMs);
-  }
-
-  /** What only the time that the transaction took, or its topics, can tell. */
-  async #explain(failure: RelayError, { batch, committedAtMs }: Filling): Promise<RelayError> {
-    const { config, pace, topics, observer } = this.#use;
-    const elapsedMs = Math.round(performance.now() - this.#pacing.begunMs);
-    const { transactionTimeoutMs } = config.kafka;
-    if (!isExpired(failure, elapsedMs, transactionTimeoutMs))
-      return topics.explain(failure, [...batch.eventsByTopic().keys()]);
-    const { events, bytes } = batch;
-    pace.expired(batch, committedAtMs.length);
-    const { isSplitting, limits } = pace;
-    const { maxTransactionEvents, maxTransactionBytes, batchEvents } = limits;
-    observer.expired?.({
-      events,
-      bytes,
-      elapsedMs,
-      isSplitting,
-      maxTransactionEvents,
-      maxTransactionBytes,
-      batchEvents,
-    });
-    return new RelayError(
-      'TRANSACTION_EXPIRED',
-      `Kafka aborted a transaction of ${events} events and ${bytes} bytes that was not over after ${elapsedMs} ms (kafka.transactionTimeoutMs ${transactionTimeoutMs})`,
-      { cause: failure, context: { events, bytes, elapsedMs } },
-    );
-  }
-
-  #report(
-    { batch, events, deadLetters, committedAtMs }: Filling,
-    progress: Progress,
-    eventsByTopic: Map<string, number>,
-    kafkaMs: number,
-  ): void {
-    const { observer, deadLetterTopic } = this.#use;
-    if (deadLetterTopic !== undefined) eventsByTopic.delete(deadLetterTopic.name);
-    observer.committed?.({
-      progress,
-      events,
-      eventsByTopic,
-      bytes: batch.bytes,
-      deadLetters: deadLetters.length,
-      committedAtMs,
-      kafkaMs,
-    });
-    if (deadLetters.length > 0) observer.deadLettered?.({ events: deadLetters.map(refusedEvent) });
-  }
 }
 
 type Repeated = Exclude<Facts['retried']['doing'], 'session'>;
 
-/** For the last acknowledgement to arrive; without it the next start only reads a second of WAL again. */
+/** Time for the last acknowledgement to arrive. Without it, the next start reads a second of WAL again, no more. */
 const flushTimeoutMs = 1_000;

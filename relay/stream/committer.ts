@@ -1,0 +1,147 @@
+/**
+ * Owns the commit of one batch: decisions to Postgres, events and progress to Kafka in one transaction, then the
+ * acknowledgement to Postgres.
+ */
+import type pg from 'pg';
+import type { Capture } from '../capture/capture.ts';
+import type { Config } from '../config/config.ts';
+import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
+import { asRelayError, RelayError } from '../errors.ts';
+import { storeDecisions } from '../ledger/decisions.ts';
+import type { Session } from '../ledger/session.ts';
+import { advance, type Progress } from '../model/progress.ts';
+import { failpoint } from '../observe/failpoints.ts';
+import type { RelayObserver } from '../observe/observer.ts';
+import type { Pace } from '../publish/pace.ts';
+import type { Publisher } from '../publish/publisher.ts';
+import { isExpired } from '../publish/refusal.ts';
+import type { Topics } from '../publish/topics.ts';
+import { refusedEvent } from './facts.ts';
+import type { Filling } from './filling.ts';
+import type { Pacing } from './pacing.ts';
+
+export type CommitDependencies = {
+  readonly config: Config;
+  readonly pool: pg.Pool;
+  readonly observer: RelayObserver;
+  readonly capture: Capture;
+  readonly publisher: Publisher;
+  /** The progress as the claim found it, or the first one. */
+  readonly progress: Progress;
+  readonly session: Session;
+  readonly deadLetterTopic: DeadLetterTopic | undefined;
+  readonly topics: Topics;
+  readonly pace: Pace;
+  /** Names this process in the progress. */
+  readonly instance: string;
+};
+
+export class Committer {
+  readonly #use: CommitDependencies;
+  readonly #pacing: Pacing;
+  #progress: Progress;
+
+  constructor(dependencies: CommitDependencies) {
+    const { config, progress } = dependencies;
+    const nowMs = performance.now();
+    this.#use = dependencies;
+    this.#progress = progress;
+    this.#pacing = {
+      lingerMs: config.publish.lingerMs,
+      heartbeatMs: config.capture.heartbeatMs,
+      begunMs: nowMs,
+      committedMs: nowMs,
+    };
+  }
+
+  /** What is committed so far. */
+  get progress(): Progress {
+    return this.#progress;
+  }
+
+  get pacing(): Readonly<Pacing> {
+    return this.#pacing;
+  }
+
+  /**
+   * In this order, on which no loss rests: what is refused is stored before the progress covers it, and Postgres is told to
+   * forget only what Kafka has confirmed.
+   * @throws RelayError the first failure; whether Kafka has committed is unknown then
+   */
+  async commit(filled: Filling): Promise<void> {
+    const { pool, publisher, capture, session, instance, topics, pace, observer } = this.#use;
+    const { batch, covered } = filled;
+    if (covered === undefined) return;
+    await failpoint('BATCH_TAKEN');
+    await storeDecisions(pool, session, filled.decisions);
+    await failpoint('DEAD_LETTERS_STORED');
+    const { timeline } = capture.system;
+    const writer = { instance, time: new Date().toISOString(), timeline };
+    const next = advance(this.#progress, covered, filled.events, writer);
+    this.#pacing.begunMs = performance.now();
+    try {
+      await publisher.commit(batch, next);
+    } catch (error) {
+      throw await this.#explain(asRelayError(error), filled);
+    }
+    await failpoint('KAFKA_COMMITTED');
+    this.#progress = next;
+    this.#pacing.committedMs = performance.now();
+    const eventsByTopic = batch.eventsByTopic();
+    topics.wrote(eventsByTopic.keys());
+    if (filled.hasEvents) pace.committed(this.#pacing.committedMs - this.#pacing.begunMs);
+    // The one place that acknowledges: Kafka has confirmed the progress that covers this LSN.
+    capture.acknowledge(next.endLsn);
+    capture.inbox.release(filled.capturedBytes);
+    observer.acknowledged?.({ endLsn: next.endLsn });
+    await failpoint('ACKNOWLEDGED');
+    this.#report(filled, next, eventsByTopic, this.#pacing.committedMs - this.#pacing.begunMs);
+  }
+
+  /** The failure in terms of what only the duration of the transaction or its topics can tell. */
+  async #explain(failure: RelayError, { batch, committedAtMs }: Filling): Promise<RelayError> {
+    const { config, pace, topics, observer } = this.#use;
+    const elapsedMs = Math.round(performance.now() - this.#pacing.begunMs);
+    const { transactionTimeoutMs } = config.kafka;
+    if (!isExpired(failure, elapsedMs, transactionTimeoutMs))
+      return topics.explain(failure, [...batch.eventsByTopic().keys()]);
+    const { events, bytes } = batch;
+    pace.expired(batch, committedAtMs.length);
+    const { isSplitting, limits } = pace;
+    const { maxTransactionEvents, maxTransactionBytes, batchEvents } = limits;
+    observer.expired?.({
+      events,
+      bytes,
+      elapsedMs,
+      isSplitting,
+      maxTransactionEvents,
+      maxTransactionBytes,
+      batchEvents,
+    });
+    return new RelayError(
+      'TRANSACTION_EXPIRED',
+      `Kafka aborted a transaction of ${events} events and ${bytes} bytes that was not over after ${elapsedMs} ms (kafka.transactionTimeoutMs ${transactionTimeoutMs})`,
+      { cause: failure, context: { events, bytes, elapsedMs } },
+    );
+  }
+
+  #report(
+    { batch, events, deadLetters, committedAtMs }: Filling,
+    progress: Progress,
+    eventsByTopic: Map<string, number>,
+    kafkaMs: number,
+  ): void {
+    const { observer, deadLetterTopic } = this.#use;
+    if (deadLetterTopic !== undefined) eventsByTopic.delete(deadLetterTopic.name);
+    observer.committed?.({
+      progress,
+      events,
+      eventsByTopic,
+      bytes: batch.bytes,
+      deadLetters: deadLetters.length,
+      committedAtMs,
+      kafkaMs,
+    });
+    if (deadLetters.length > 0) observer.deadLettered?.({ events: deadLetters.map(refusedEvent) });
+  }
+}
