@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
 import { createPool } from '../connect/postgres/pool.ts';
-import { query } from '../connect/postgres/statement.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { readWaiting } from '../ledger/dead-letters.ts';
 import { readMarks } from '../ledger/progress-copy.ts';
@@ -91,10 +91,13 @@ async function readSlotStatus(pool: pg.Pool, name: string): Promise<Status['slot
   }
   if (slot === undefined)
     return (await readMarks(pool, name)).initialised ? missing(name) : { state: 'absent' };
-  const [wal] = await query<{ lsn: string }>(
+  const [wal] = await query(
     pool,
-    'reading the WAL position',
-    'select pg_current_wal_lsn() as lsn',
+    statement<{ lsn: string }>(
+      'operations.read_wal_position',
+      'reading the WAL position',
+      'select pg_current_wal_lsn() as lsn',
+    ),
   );
   return {
     state: slot.isActive ? 'active' : 'inactive',
@@ -129,13 +132,16 @@ type ProgressRow = {
 };
 
 async function readProgress(pool: pg.Pool, slot: string): Promise<Status['progress']> {
-  const [row] = await query<ProgressRow>(
+  const [row] = await query(
     pool,
-    'reading outbox.progress',
-    `select end_lsn, partial_commit_lsn is not null as is_partial, event_count, instance,
+    statement<ProgressRow>(
+      'operations.read_progress_copy',
+      'reading outbox.progress',
+      `select end_lsn, partial_commit_lsn is not null as is_partial, event_count, instance,
             to_char(published_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as published_at,
             extract(epoch from clock_timestamp() - published_at) as age
        from outbox.progress where slot = $1`,
+    ),
     [slot],
   );
   if (row === undefined) return null;
@@ -155,11 +161,14 @@ async function readParked(pool: pg.Pool, slot: string): Promise<Status['parked']
 }
 
 async function readDeadLetters(pool: pg.Pool, slot: string): Promise<Status['deadLetters']> {
-  const rows = await query<{ code: string; open: string; age: string }>(
+  const rows = await query(
     pool,
-    'reading outbox.dead_letter',
-    `select code, count(*) as open, extract(epoch from clock_timestamp() - min(first_seen)) as age
+    statement<{ code: string; open: string; age: string }>(
+      'operations.count_open_letters',
+      'reading outbox.dead_letter',
+      `select code, count(*) as open, extract(epoch from clock_timestamp() - min(first_seen)) as age
        from outbox.dead_letter where slot = $1 and status = 'open' group by code order by count(*) desc, code`,
+    ),
     [slot],
   );
   return rows.map(({ code, open, age }) => ({

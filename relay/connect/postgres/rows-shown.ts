@@ -5,7 +5,7 @@ import { RelayError } from '../../errors.ts';
 import { openClient } from './client.ts';
 import { quoteTable } from './quoting.ts';
 import { rowSecurity } from './row-security.ts';
-import { query } from './statement.ts';
+import { query, statement } from './statement.ts';
 
 /**
  * To be called after a read from whose result something is concluded: while a session lasts, row-level security may be
@@ -21,11 +21,14 @@ export async function assertRowsShown(
   { outbox }: Pick<Config, 'outbox'>,
   tables: readonly string[],
 ): Promise<void> {
-  const hidden = await query<{ name: string }>(
+  const hidden = await query(
     client,
-    'reading row-level security',
-    `select name from (${rowSecurity(outbox.table)}) as of_tables
-      where not shown and oid in (select to_regclass(name) from unnest($1::text[]) as of_read (name))`,
+    statement<{ name: string }>(
+      'connect.read_row_security',
+      'reading row-level security',
+      `select name from (${rowSecurity(outbox.table)}) as of_tables
+    where not shown and oid in (select to_regclass(name) from unnest($1::text[]) as of_read (name))`,
+    ),
     [tables.map(quoteTable)],
   );
   if (hidden.length === 0) return;

@@ -48,28 +48,13 @@ export function statementNameIn(text: string): string | undefined {
 }
 
 /** Runs a statement. @throws RelayError POSTGRES_* and what else the SQLSTATE means */
-export function query<Row extends pg.QueryResultRow>(
-  client: Client,
-  statement: Statement<Row>,
-  values?: readonly unknown[],
-): Promise<Row[]>;
-export function query<Row extends pg.QueryResultRow>(
-  client: Client,
-  doing: string,
-  text: string,
-  values?: readonly unknown[],
-): Promise<Row[]>;
 export async function query<Row extends pg.QueryResultRow>(
   client: Client,
-  first: Statement<Row> | string,
-  second: string | readonly unknown[] = [],
-  third: readonly unknown[] = [],
+  { name, doing, text, own = {} }: Statement<Row>,
+  values: readonly unknown[] = [],
 ): Promise<Row[]> {
-  if (typeof first === 'string')
-    return query(client, { name: '', doing: first, text: second as string }, third);
-  const { name, doing, text, own = {} } = first;
   try {
-    return (await client.query<Row>(text, [...(second as readonly unknown[])])).rows;
+    return (await client.query<Row>(text, [...values])).rows;
   } catch (error) {
     throw postgresError(error, doing, { own, statement: name });
   }

@@ -1,6 +1,6 @@
 /** Whether events and credentials cross the network unencrypted. */
 import type { Config } from '../../config/config.ts';
-import { query } from '../../connect/postgres/statement.ts';
+import { query, statement } from '../../connect/postgres/statement.ts';
 import { type Check, ok, type Verdict, warn } from './finding.ts';
 import type { KafkaContext } from './kafka.ts';
 import type { PostgresContext } from './postgres.ts';
@@ -43,10 +43,13 @@ export function judgePostgres(url: string, isEncrypted: boolean): Verdict {
 export const postgresEncryption: Check<PostgresContext> = {
   name: 'encryption',
   async run({ pool, config }) {
-    const [row] = await query<{ ssl: boolean }>(
+    const [row] = await query(
       pool,
-      'reading pg_stat_ssl',
-      'select ssl from pg_stat_ssl where pid = pg_backend_pid()',
+      statement<{ ssl: boolean }>(
+        'operations.read_encryption',
+        'reading pg_stat_ssl',
+        'select ssl from pg_stat_ssl where pid = pg_backend_pid()',
+      ),
     );
     return judgePostgres(config.database.url, row?.ssl === true);
   },

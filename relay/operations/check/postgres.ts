@@ -9,7 +9,7 @@ import { postgresError, sqlStateOf, sqlStates } from '../../connect/postgres/err
 import { quoteTable } from '../../connect/postgres/quoting.ts';
 import { createReplicationClient } from '../../connect/postgres/replication-client.ts';
 import { rowSecurity } from '../../connect/postgres/row-security.ts';
-import { query } from '../../connect/postgres/statement.ts';
+import { query, statement } from '../../connect/postgres/statement.ts';
 import { hints, RelayError } from '../../errors.ts';
 import { readMarks } from '../../ledger/progress-copy.ts';
 import { readStandbyNames, standbyHint } from '../../ledger/standbys.ts';
@@ -27,10 +27,11 @@ const migrations = fileURLToPath(new URL('../../../migrations/', import.meta.url
 
 async function one<Row extends pg.QueryResultRow>(
   { pool }: PostgresContext,
-  text: string,
+  name: string,
+  sql: string,
   values: readonly unknown[] = [],
 ): Promise<Row> {
-  const [row] = await query<Row>(pool, 'checking Postgres', text, values);
+  const [row] = await query(pool, statement<Row>(name, 'checking Postgres', sql), values);
   return row as Row;
 }
 
@@ -44,6 +45,7 @@ const server: PostgresCheck = {
       role: string;
     }>(
       context,
+      'operations.check_server',
       `select current_setting('server_version_num')::int as number, current_setting('server_version') as version,
               current_database() as database, current_user as role`,
     );
@@ -55,7 +57,11 @@ const server: PostgresCheck = {
 const primary: PostgresCheck = {
   name: 'primary',
   async run(context) {
-    const { standby } = await one<{ standby: boolean }>(context, 'select pg_is_in_recovery() as standby');
+    const { standby } = await one<{ standby: boolean }>(
+      context,
+      'operations.check_primary',
+      'select pg_is_in_recovery() as standby',
+    );
     if (!standby) return ok('the server is a primary');
     return fail('the server is a standby', 'Point DATABASE_URL at the primary.');
   },
@@ -64,7 +70,11 @@ const primary: PostgresCheck = {
 const walLevel: PostgresCheck = {
   name: 'wal_level',
   async run(context) {
-    const { level } = await one<{ level: string }>(context, `select current_setting('wal_level') as level`);
+    const { level } = await one<{ level: string }>(
+      context,
+      'operations.check_wal_level',
+      `select current_setting('wal_level') as level`,
+    );
     if (level === 'logical') return ok(level);
     return fail(level, `Run ALTER SYSTEM SET wal_level = 'logical', then restart Postgres.`);
   },
@@ -75,6 +85,7 @@ const freeSlot: PostgresCheck = {
   async run(context) {
     const { used, max, exists } = await one<{ used: number; max: number; exists: boolean }>(
       context,
+      'operations.check_slots',
       `select count(*)::int as used, current_setting('max_replication_slots')::int as max,
               coalesce(bool_or(slot_name = $1), false) as exists from pg_replication_slots`,
       [context.config.slot],
@@ -93,6 +104,7 @@ const freeSender: PostgresCheck = {
   async run(context) {
     const { used, max } = await one<{ used: number; max: number }>(
       context,
+      'operations.check_senders',
       // Not pg_stat_activity: a role that may not see the sessions of others counts none of them there.
       `select count(*)::int as used, current_setting('max_wal_senders')::int as max from pg_stat_replication`,
     );
@@ -188,6 +200,7 @@ const publication: PostgresCheck = {
     await readPublication(pool, config);
     const { more } = await one<{ more: boolean }>(
       context,
+      'operations.check_publication',
       'select pubupdate or pubdelete or pubtruncate as more from pg_publication where pubname = $1',
       [config.publication],
     );
@@ -215,11 +228,14 @@ const rights: PostgresCheck = {
   async run(context) {
     const { pool, config } = context;
     const wanted = rightsOfRelay(config).flatMap(({ on, rights }) => rights.map((right) => ({ on, right })));
-    const rows = await query<{ on: string; right: string; granted: boolean | null }>(
+    const rows = await query(
       pool,
-      'reading the rights of the role',
-      `select t.on, t.right, has_table_privilege(to_regclass(t.on), t.right) as granted
+      statement<{ on: string; right: string; granted: boolean | null }>(
+        'operations.read_rights',
+        'reading the rights of the role',
+        `select t.on, t.right, has_table_privilege(to_regclass(t.on), t.right) as granted
          from unnest($1::text[], $2::text[]) as t("on", "right")`,
+      ),
       [wanted.map(({ on }) => on), wanted.map(({ right }) => right)],
     );
     const missing = rows
@@ -244,10 +260,13 @@ const hiddenRows: PostgresCheck = {
   name: 'row-level security',
   async run({ pool, config }) {
     const { table } = config.outbox;
-    const rows = await query<{ name: string; shown: boolean }>(
+    const rows = await query(
       pool,
-      'reading row-level security',
-      rowSecurity(table),
+      statement<{ name: string; shown: boolean }>(
+        'operations.read_row_security',
+        'reading row-level security',
+        rowSecurity(table),
+      ),
     );
     if (rows.length === 0) return ok('hides no rows from this role');
     const hiding = rows.filter(({ shown }) => !shown).map(({ name }) => name);
@@ -265,11 +284,14 @@ const functionsOfRelay = ({ outbox, deadLetters }: Config): string[] => [
 ];
 
 async function missingFunctions({ pool, config }: PostgresContext): Promise<string[]> {
-  const rows = await query<{ name: string; exists: boolean }>(
+  const rows = await query(
     pool,
-    'reading the rights of the role',
-    `select name, to_regprocedure(name) is not null as exists from unnest($1::text[]) as name
+    statement<{ name: string; exists: boolean }>(
+      'operations.read_functions',
+      'reading the rights of the role',
+      `select name, to_regprocedure(name) is not null as exists from unnest($1::text[]) as name
       where has_function_privilege(to_regprocedure(name), 'execute') is not true`,
+    ),
     [functionsOfRelay(config)],
   );
   return rows.map(({ name, exists }) => (exists ? `execute on ${name}` : `${name} (does not exist)`));
@@ -279,10 +301,13 @@ async function missingFunctions({ pool, config }: PostgresContext): Promise<stri
 const owners: PostgresCheck = {
   name: 'owners',
   async run({ pool }) {
-    const [outbox] = await query<{ owner: string }>(
+    const [outbox] = await query(
       pool,
-      'reading the owner of the outbox',
-      `select pg_get_userbyid(relowner)::text as owner from pg_class where oid = to_regclass('outbox.progress')`,
+      statement<{ owner: string }>(
+        'operations.read_owner',
+        'reading the owner of the outbox',
+        `select pg_get_userbyid(relowner)::text as owner from pg_class where oid = to_regclass('outbox.progress')`,
+      ),
     );
     if (outbox === undefined) return ok('the schema outbox has no tables yet');
     const strangers = await findStrangers(pool, outbox.owner);
@@ -299,6 +324,7 @@ const trail: PostgresCheck = {
   async run(context) {
     const { open } = await one<{ open: boolean }>(
       context,
+      'operations.check_trail',
       `select exists (select from pg_roles where rolname = 'outbox_operator' and (
                  has_any_column_privilege(oid, to_regclass('outbox.dead_letter'), 'update')
                  or has_any_column_privilege(oid, to_regclass('outbox.dead_letter_action'), 'insert'))) as open`,
@@ -321,6 +347,7 @@ const partitions: PostgresCheck = {
     if (partitionsDaysAhead === 0) return ok('the relay creates none (outbox.partitionsDaysAhead is 0)');
     const { bytes, tomorrow } = await one<{ bytes: string | null; tomorrow: boolean }>(
       context,
+      'operations.check_default_partition',
       `select pg_relation_size(to_regclass('outbox.event_default')) as bytes,
               to_regclass('outbox.event_' || to_char((now() at time zone 'UTC')::date + 1, 'YYYYMMDD')) is not null
                 as tomorrow`,

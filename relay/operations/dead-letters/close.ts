@@ -6,7 +6,7 @@
  */
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
-import { query } from '../../connect/postgres/statement.ts';
+import { query, statement } from '../../connect/postgres/statement.ts';
 import { parseLsn } from '../../model/position.ts';
 import type { Actor } from '../actor.ts';
 import { RequestInvalid } from '../request-invalid.ts';
@@ -103,9 +103,8 @@ async function closeAll(
     const after = { commitLsn: parseLsn(next[0].at(-1)!), ordinal: Number(next[1].at(-1)) };
     selection = { ...selection, after };
     const keys = await close(client, closing, status, next);
-    if (outbox?.deleteOld !== undefined)
-      await query(client, 'removing the refused events', outbox.deleteOld, [slot, ...keys]);
-    if (outbox !== undefined) await query(client, 'writing the events', outbox.insert, [slot, ...keys]);
+    if (outbox?.deleteOld !== undefined) await query(client, outbox.deleteOld, [slot, ...keys]);
+    if (outbox !== undefined) await query(client, outbox.insert, [slot, ...keys]);
     done += keys[0].length;
     closing.onProgress?.(done, found.open);
   }
@@ -122,12 +121,15 @@ async function findNext(
 ): Promise<Keys | undefined> {
   const { text, values } = conditionOf(slot, selection);
   const forResubmission = `and coalesce(event_id, '') <> '' and not ${isLeftOut} and not ${isOfParkedKey}`;
-  const rows = await query<{ commit_lsn: string; ordinal: string }>(
+  const rows = await query(
     client,
-    'looking for the dead letters',
-    `select commit_lsn::text, ordinal from outbox.dead_letter as letter
+    statement<{ commit_lsn: string; ordinal: string }>(
+      'operations.find_letters_to_close',
+      'looking for the dead letters',
+      `select commit_lsn::text, ordinal from outbox.dead_letter as letter
      where ${text} and ${isSettled} and not ${isBeingReleased} ${isResubmission ? forResubmission : ''}
      order by letter.commit_lsn, letter.ordinal limit ${roundLetters}`,
+    ),
     values,
   );
   return rows.length === 0 ? undefined : keysOf(rows);
@@ -144,11 +146,14 @@ async function close(
   status: 'resubmitted' | 'discarded',
   keys: Keys,
 ): Promise<Keys> {
-  const rows = await query<{ commit_lsn: string; ordinal: string }>(
+  const rows = await query(
     client,
-    'closing the dead letters',
-    `select closed_lsn::text as commit_lsn, closed_ordinal as ordinal
+    statement<{ commit_lsn: string; ordinal: string }>(
+      'operations.close_letters',
+      'closing the dead letters',
+      `select closed_lsn::text as commit_lsn, closed_ordinal as ordinal
        from outbox.close_dead_letters($1, $2, $3, $4, $5, $6)`,
+    ),
     [config.slot, ...keys, status, actor.person, actor.reason],
   );
   return keysOf(rows);

@@ -3,7 +3,7 @@
  */
 import type { Config } from '../../config/config.ts';
 import { createKafka } from '../../connect/kafka.ts';
-import { query } from '../../connect/postgres/statement.ts';
+import { query, statement } from '../../connect/postgres/statement.ts';
 import { Encoder } from '../../encode/encoder.ts';
 import { parseLosslessJson } from '../../encode/formats/json.ts';
 import { isRefusal, isTopic, type Refusal, type TopicDirectory } from '../../encode/record.ts';
@@ -150,16 +150,22 @@ function store({ config, fixable: { letter, content }, payload, actor }: Fixing)
     const { text, values } = conditionOf(config.slot, { ...byPosition(letter), statuses: ['open'] });
     const found = await query(
       client,
-      'looking for the dead letter',
-      `select from outbox.dead_letter as letter where ${text} and not ${isBeingReleased}`,
+      statement(
+        'operations.find_letter_to_fix',
+        'looking for the dead letter',
+        `select from outbox.dead_letter as letter where ${text} and not ${isBeingReleased}`,
+      ),
       values,
     );
     if (found.length === 0) return false;
     const { commitLsn, ordinal } = parsePosition(letter.position)!;
-    const [row] = await query<{ fixed: boolean }>(
+    const [row] = await query(
       client,
-      'storing the payload',
-      'select outbox.fix_dead_letter($1, $2, $3, $4, $5, $6, $7) as fixed',
+      statement<{ fixed: boolean }>(
+        'operations.fix_letter',
+        'storing the payload',
+        'select outbox.fix_dead_letter($1, $2, $3, $4, $5, $6, $7) as fixed',
+      ),
       [config.slot, formatLsn(commitLsn), ordinal, content.payload, payload, actor.person, actor.reason],
     );
     return row?.fixed === true;

@@ -8,11 +8,11 @@
 import pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { quoteTable } from '../../connect/postgres/quoting.ts';
-import { query } from '../../connect/postgres/statement.ts';
+import { query, type Statement, statement } from '../../connect/postgres/statement.ts';
 import { RelayError } from '../../errors.ts';
 
 /** Statements over `$1` slot, `$2` commit LSNs and `$3` ordinals of the dead letters. */
-export type OutboxStatements = { readonly insert: string; readonly deleteOld: string | undefined };
+export type OutboxStatements = { readonly insert: Statement; readonly deleteOld: Statement | undefined };
 
 const chosen = `from outbox.dead_letter as letter
   join unnest($2::pg_lsn[], $3::bigint[]) as chosen (commit_lsn, ordinal) using (commit_lsn, ordinal)
@@ -52,24 +52,35 @@ export async function outboxStatements(client: pg.ClientBase, config: Config): P
   const id = known.get(columns.id)!;
   return {
     // `overriding system value`: the id keeps its value even where the column is GENERATED ALWAYS AS IDENTITY.
-    insert: `insert into ${quoteTable(table)} (${names}) overriding system value
-      select ${values} ${chosen} order by letter.commit_lsn, letter.ordinal`,
+    insert: statement(
+      'operations.write_events',
+      'writing the events',
+      `insert into ${quoteTable(table)} (${names}) overriding system value
+        select ${values} ${chosen} order by letter.commit_lsn, letter.ordinal`,
+    ),
     deleteOld: id.is_unique
-      ? `delete from ${quoteTable(table)} where ${pg.escapeIdentifier(id.name)}${id.is_builtin ? '' : '::text'} in
-          (select letter.event_id${id.is_builtin ? `::${id.type}` : ''} ${chosen})`
+      ? statement(
+          'operations.delete_refused_events',
+          'removing the refused events',
+          `delete from ${quoteTable(table)} where ${pg.escapeIdentifier(id.name)}${id.is_builtin ? '' : '::text'} in
+            (select letter.event_id${id.is_builtin ? `::${id.type}` : ''} ${chosen})`,
+        )
       : undefined,
   };
 }
 
 function readColumns(client: pg.ClientBase, table: string): Promise<Column[]> {
-  return query<Column>(
+  return query(
     client,
-    'reading the columns of the outbox table',
-    `select attname as name, format_type(atttypid, atttypmod) as type, atthasdef or attidentity <> '' as has_default,
+    statement<Column>(
+      'operations.read_outbox_columns',
+      'reading the columns of the outbox table',
+      `select attname as name, format_type(atttypid, atttypmod) as type, atthasdef or attidentity <> '' as has_default,
        exists (select from pg_index where indrelid = attrelid and indisunique and indnkeyatts = 1 and indkey[0] = attnum)
          as is_unique,
        (select typnamespace = 'pg_catalog'::regnamespace from pg_type where oid = atttypid) as is_builtin
      from pg_attribute where attrelid = $1::regclass and attnum > 0 and not attisdropped`,
+    ),
     [quoteTable(table)],
   );
 }

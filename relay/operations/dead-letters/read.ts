@@ -1,7 +1,7 @@
 /** Reads dead letters and their audit trail. Only `readContent` returns a payload, of one dead letter. */
 import type pg from 'pg';
 import type { LeftOut } from '../../capture/transaction.ts';
-import { query } from '../../connect/postgres/statement.ts';
+import { query, statement } from '../../connect/postgres/statement.ts';
 import { parsePosition } from '../../model/position.ts';
 import {
   type Letter,
@@ -74,11 +74,14 @@ export async function listLetters(
   limit: number,
 ): Promise<Letter[]> {
   const { text, values } = conditionOf(slot, selection);
-  const rows = await query<LetterRow>(
+  const rows = await query(
     client,
-    'reading the dead letters',
-    `select ${letterColumns} from outbox.dead_letter as letter where ${text}
+    statement<LetterRow>(
+      'operations.read_letters',
+      'reading the dead letters',
+      `select ${letterColumns} from outbox.dead_letter as letter where ${text}
      order by letter.commit_lsn, letter.ordinal limit ${limit}`,
+    ),
     values,
   );
   return rows.map(toLetter);
@@ -118,10 +121,13 @@ export async function readContent(
   letter: Pick<Letter, 'position'>,
 ): Promise<LetterContent | undefined> {
   const { text, values } = conditionOf(slot, byPosition(letter));
-  const [content] = await query<LetterContent>(
+  const [content] = await query(
     client,
-    'reading a dead letter',
-    `select payload, headers, event_created_at as "createdAt" from outbox.dead_letter as letter where ${text}`,
+    statement<LetterContent>(
+      'operations.read_letter_content',
+      'reading a dead letter',
+      `select payload, headers, event_created_at as "createdAt" from outbox.dead_letter as letter where ${text}`,
+    ),
     values,
   );
   return content;
@@ -137,11 +143,14 @@ export async function readFailure(
   letter: Pick<Letter, 'position'>,
 ): Promise<LetterFailure | undefined> {
   const { text, values } = conditionOf(slot, byPosition(letter));
-  const [failure] = await query<LetterFailure>(
+  const [failure] = await query(
     client,
-    'reading a dead letter',
-    `select (context ->> 'attempts')::int as attempts, context ->> 'stack' as stack
+    statement<LetterFailure>(
+      'operations.read_letter_failure',
+      'reading a dead letter',
+      `select (context ->> 'attempts')::int as attempts, context ->> 'stack' as stack
        from outbox.dead_letter as letter where ${text} and context ? 'stack'`,
+    ),
     values,
   );
   return failure;
@@ -156,11 +165,14 @@ export async function readActions(
   letter: Pick<Letter, 'position'>,
 ): Promise<LetterAction[]> {
   const { text, values } = conditionOf(slot, byPosition(letter));
-  const rows = await query<ActionRow>(
+  const rows = await query(
     client,
-    'reading the trail of a dead letter',
-    `select action, from_status as "fromStatus", to_status as "toStatus", session_role as "sessionRole", person, note,
+    statement<ActionRow>(
+      'operations.read_letter_actions',
+      'reading the trail of a dead letter',
+      `select action, from_status as "fromStatus", to_status as "toStatus", session_role as "sessionRole", person, note,
        acted_at as "actedAt" from outbox.dead_letter_action as letter where ${text} order by id`,
+    ),
     values,
   );
   return rows.map((row) => ({ ...row, actedAt: row.actedAt.toISOString() }));
@@ -200,17 +212,19 @@ export async function tally(
   selection: Selection,
 ): Promise<Tally> {
   const { text, values } = conditionOf(slot, { statuses: ['open'], ...selection });
-  const rows = await query<TallyRow>(
+  const rows = await query(
     client,
-    'counting the dead letters',
-    // The one row of the progress is joined, not looked up for each.
-    `select code, count(*) as open, count(*) filter (where progress.slot is null or (${isCovered}) is not true) as unsettled,
+    statement<TallyRow>(
+      'operations.tally_letters',
+      'counting the dead letters', // The one row of the progress is joined, not looked up for each.
+      `select code, count(*) as open, count(*) filter (where progress.slot is null or (${isCovered}) is not true) as unsettled,
        count(*) filter (where ${isLeftOut}) as left_out,
        count(*) filter (where coalesce(event_id, '') = '') as without_id,
        count(*) filter (where ${isOfParkedKey}) as of_parked_keys,
        count(*) filter (where ${isBeingReleased}) as being_released
      from outbox.dead_letter as letter left join outbox.progress on progress.slot = letter.slot
      where ${text} group by code order by count(*) desc, code`,
+    ),
     values,
   );
   const sum = (column: Exclude<keyof TallyRow, 'code'>) =>

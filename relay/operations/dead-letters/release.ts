@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
-import { query } from '../../connect/postgres/statement.ts';
+import { query, statement } from '../../connect/postgres/statement.ts';
 import type { Actor } from '../actor.ts';
 import { RequestInvalid } from '../request-invalid.ts';
 import { withPool } from '../with-pool.ts';
@@ -160,10 +160,12 @@ export async function listParkedKeys(
 ): Promise<ParkedKeyView[]> {
   const named = conditionOf(slot, letters ?? {});
   const next = named.values.length + 1;
-  const rows = await query<Row>(
+  const rows = await query(
     client,
-    'reading the parked keys',
-    `select p.topic, p.key, p.commit_lsn::text, p.ordinal, p.parked_at, waiting.*,
+    statement<Row>(
+      'operations.read_parked_keys',
+      'reading the parked keys',
+      `select p.topic, p.key, p.commit_lsn::text, p.ordinal, p.parked_at, waiting.*,
             first.commit_lsn::text as first_commit_lsn, first.ordinal as first_ordinal, first.code as first_code,
             first.path as first_path,
             exists (select from outbox.key_release as r where r.slot = p.slot and r.topic = p.topic and r.key = p.key
@@ -179,6 +181,7 @@ export async function listParkedKeys(
         and ($${next + 1}::text[] is null or p.key = any ($${next + 1}))
         ${letters === undefined ? '' : `and (p.topic, p.key) in (select letter.topic, letter.aggregateid from outbox.dead_letter as letter where ${named.text})`}
       order by p.commit_lsn, p.ordinal`,
+    ),
     [...named.values, topics ?? null, keys ?? null],
   );
   return rows.map(toView);
@@ -215,10 +218,13 @@ export async function requestRelease(
   { topic, key }: Pick<ParkedKeyView, 'topic' | 'key'>,
   { person, reason }: Actor,
 ): Promise<number | undefined> {
-  const [row] = await query<{ request: string | null }>(
+  const [row] = await query(
     client,
-    'requesting a release',
-    'select outbox.request_release($1, $2, $3, $4, $5) as request',
+    statement<{ request: string | null }>(
+      'operations.request_release',
+      'requesting a release',
+      'select outbox.request_release($1, $2, $3, $4, $5) as request',
+    ),
     [slot, topic, key, person, reason],
   );
   return row?.request == null ? undefined : Number(row.request);
@@ -236,11 +242,14 @@ async function readOutcomes(
   slot: string,
   requests: readonly number[],
 ): Promise<RequestOutcome[]> {
-  const rows = await query<{ id: string; outcome: RequestOutcome['outcome']; published: string }>(
+  const rows = await query(
     client,
-    'reading the outcome of releases',
-    `select id, outcome, published from outbox.key_release
+    statement<{ id: string; outcome: RequestOutcome['outcome']; published: string }>(
+      'operations.read_release_outcomes',
+      'reading the outcome of releases',
+      `select id, outcome, published from outbox.key_release
      where slot = $1 and id = any ($2::bigint[]) and outcome is not null`,
+    ),
     [slot, requests],
   );
   return rows.map(({ id, outcome, published }) => ({

@@ -7,11 +7,14 @@ import type { Config } from '../../config/config.ts';
 import { createClient } from '../../connect/postgres/client.ts';
 import { postgresError, sqlStateOf } from '../../connect/postgres/errors.ts';
 import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
-import { query } from '../../connect/postgres/statement.ts';
+import { query, statement } from '../../connect/postgres/statement.ts';
+import { transaction } from '../../connect/postgres/transaction.ts';
 import { RelayError } from '../../errors.ts';
 
 /** A statement may wait for a large one of somebody else; `database.statementTimeoutMs` is meant for bookkeeping. */
 const statementTimeoutMs = 600_000;
+
+const doing = 'working on dead letters';
 
 /** Runs `work` in a transaction on a connection of its own; a failure rolls all of it back. */
 export async function inTransaction<Result>(
@@ -21,13 +24,13 @@ export async function inTransaction<Result>(
   const client = createClient(config, 'outbox-relay dead-letters', statementTimeoutMs);
   try {
     await client.connect();
-    await client.query('begin');
-    const result = await work(client);
-    await assertLettersShown(client, config);
-    await client.query('commit');
-    return result;
+    return await transaction(client, doing, async () => {
+      const result = await work(client);
+      await assertLettersShown(client, config);
+      return result;
+    });
   } catch (error) {
-    throw refusalOf(error) ?? postgresError(error, 'working on dead letters');
+    throw refusalOf(error) ?? postgresError(error, doing);
   } finally {
     // Closing a connection ends its transaction.
     await client.end().catch(() => {});
@@ -48,9 +51,15 @@ const tablesOfLetters = [
 
 /** Waits for others who work on the dead letters of the slot. */
 export async function takeTurn(client: pg.ClientBase, slot: string): Promise<void> {
-  await query(client, 'waiting for another command on the dead letters', 'select outbox.take_turn($1)', [
-    slot,
-  ]);
+  await query(
+    client,
+    statement(
+      'operations.take_turn',
+      'waiting for another command on the dead letters',
+      'select outbox.take_turn($1)',
+    ),
+    [slot],
+  );
 }
 
 /**

@@ -85,7 +85,7 @@ describe('a bad event', () => {
     const asked = await run('resubmit', position);
     expect(asked).toMatchObject({ code: 1, stdout: expect.stringContaining('run again with --yes') });
     expect(await run('resubmit', position, '--dry-run')).toMatchObject({ code: 0 });
-    expect((await run('show', position)).stdout).toMatch(/^hint +The payload does not fit/m);
+    expect((await run('show', position)).stdout).toMatch(/^hint +The payload does not match/m);
     expect(await openLetters(key)).toHaveLength(1);
     expect(await run('resubmit', position, '--yes', '--by', 'Ada')).toMatchObject({ code: 0 });
     expect(await openLetters(key)).toEqual([]);

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Settings, settingsEnv } from '../../../harness/relay-process.ts';
 import { SessionClient } from '../../../relay/connect/postgres/session-client.ts';
-import { query } from '../../../relay/connect/postgres/statement.ts';
+import { query, statement } from '../../../relay/connect/postgres/statement.ts';
 import { readApart } from '../../../relay/recover/unreadable.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { unique } from '../../support/unique.ts';
@@ -232,18 +232,25 @@ describe('readApart', () => {
     const places = Array.from({ length: 9 }, (_, index) => ({ relation: '1', place: `(0,${index})` }));
     const read: string[] = [];
     const apart = await readApart(client, places, async (some) => {
-      const rows = await query<{ place: string }>(
+      const rows = await query(
         client,
-        'reading',
-        `select place, length(case when place in ('(0,2)', '(0,8)') then repeat(left(place, 1), 1100000000) end)
+        statement<{ place: string }>(
+          'test.any',
+          'reading',
+          `select place, length(case when place in ('(0,2)', '(0,8)') then repeat(left(place, 1), 1100000000) end)
            from unnest($1::text[]) as given (place)`,
+        ),
         [some.map(({ place }) => place)],
       );
       read.push(...rows.map(({ place }) => place));
     });
     expect(apart.map(({ place }) => place)).toEqual(['(0,2)', '(0,8)']);
     expect(read).toEqual(['(0,0)', '(0,1)', '(0,3)', '(0,4)', '(0,5)', '(0,6)', '(0,7)']);
-    const other = readApart(client, places, async () => void (await query(client, 'reading', 'select 1/0')));
+    const other = readApart(
+      client,
+      places,
+      async () => void (await query(client, statement('test.any', 'reading', 'select 1/0'))),
+    );
     await expect(other).rejects.toMatchObject({ context: { sqlState: '22012' } });
     await client.end();
   });

@@ -8,8 +8,8 @@ import { openClient } from '../../../../relay/connect/postgres/client.ts';
 import { postgresError } from '../../../../relay/connect/postgres/errors.ts';
 import { createPool } from '../../../../relay/connect/postgres/pool.ts';
 import { quoteTable } from '../../../../relay/connect/postgres/quoting.ts';
-import { query } from '../../../../relay/connect/postgres/statement.ts';
-import { RelayError } from '../../../../relay/errors.ts';
+import { query, statement } from '../../../../relay/connect/postgres/statement.ts';
+import { asRelayError, RelayError } from '../../../../relay/errors.ts';
 import { migrate } from '../../../../relay/operations/migrate/migrate.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { configOf } from '../../settings.ts';
@@ -25,7 +25,7 @@ const poolOf = (url: string, settings: Settings = {}) => createPool(configOf(set
 async function failureOf(url: string, text: string, settings: Settings = {}): Promise<RelayError> {
   const pool = poolOf(url, settings);
   try {
-    await query(pool, 'trying', text);
+    await query(pool, statement('test.any', 'trying', text));
   } catch (error) {
     if (error instanceof RelayError) return error;
     throw error;
@@ -103,11 +103,36 @@ describe('a server that is not there', () => {
 
 test('an idle connection that breaks does not end the process, and the next query gets another', async () => {
   const pool = poolOf(database.url);
-  const [row] = await query<{ pid: number }>(pool, 'trying', 'select pg_backend_pid() as pid');
+  const [row] = await query(
+    pool,
+    statement<{ pid: number }>('test.any', 'trying', 'select pg_backend_pid() as pid'),
+  );
   const broken = new Promise((resolve) => pool.once('remove', resolve));
   await database.pool.query('select pg_terminate_backend($1)', [row?.pid]);
   await broken;
-  await query(pool, 'trying', 'select 1');
+  await query(pool, statement('test.any', 'trying', 'select 1'));
+  await pool.end();
+});
+
+test('the name of a statement is in its text and in its failure, and names no prepared statement', async () => {
+  const pool = poolOf(database.url);
+  const read = statement<{ query: string; prepared: string }>(
+    'test.read_own_query',
+    'reading the query',
+    `select query, (select count(*) from pg_prepared_statements) as prepared
+       from pg_stat_activity where pid = pg_backend_pid() and $1`,
+  );
+  await query(pool, read, [true]);
+  const [own] = await query(pool, read, [true]);
+  expect([own?.query.startsWith('/* test.read_own_query */ select query'), own?.prepared]).toEqual([
+    true,
+    '0',
+  ]);
+  const failure = await query(pool, statement('test.divide', 'dividing', 'select 1 / 0')).catch(asRelayError);
+  expect(failure).toMatchObject({
+    message: 'dividing: division by zero',
+    context: { statement: 'test.divide', sqlState: '22012' },
+  });
   await pool.end();
 });
 
@@ -131,12 +156,17 @@ test('a connection that is lost between two statements of a transaction fails th
   const pool = poolOf(database.url);
   const client = await pool.connect();
   try {
-    const [mine] = await query<{ pid: number }>(client, 'asking', 'select pg_backend_pid() as pid');
-    await query(client, 'beginning', 'begin');
+    const [mine] = await query(
+      client,
+      statement<{ pid: number }>('test.any', 'asking', 'select pg_backend_pid() as pid'),
+    );
+    await query(client, statement('test.any', 'beginning', 'begin'));
     const lost = new Promise((resolve) => client.once('end', resolve));
     await pool.query('select pg_terminate_backend($1)', [mine?.pid]);
     await lost;
-    await expect(query(client, 'going on', 'commit')).rejects.toMatchObject({ code: 'POSTGRES_UNAVAILABLE' });
+    await expect(query(client, statement('test.any', 'going on', 'commit'))).rejects.toMatchObject({
+      code: 'POSTGRES_UNAVAILABLE',
+    });
   } finally {
     client.release(true);
     await pool.end();
@@ -201,7 +231,7 @@ describe('a connection pooler', () => {
     try {
       const config = configOf({}, { databaseUrl: through(server) });
       const pool = poolOf(config.database.url);
-      await query(pool, 'trying', 'select 1');
+      await query(pool, statement('test.any', 'trying', 'select 1'));
       await pool.end();
       await expect(readSystem(config)).rejects.toMatchObject(refused);
     } finally {

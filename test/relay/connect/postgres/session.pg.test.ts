@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '../../../../relay/connect/postgres/client.ts';
 import { createPool } from '../../../../relay/connect/postgres/pool.ts';
 import { createReplicationClient } from '../../../../relay/connect/postgres/replication-client.ts';
-import { query } from '../../../../relay/connect/postgres/statement.ts';
+import { query, statement } from '../../../../relay/connect/postgres/statement.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { unique } from '../../../support/unique.ts';
 import { configOf } from '../../settings.ts';
@@ -94,10 +94,13 @@ describe('every connection', () => {
     const client = kinds[kind](given);
     if (client instanceof pg.Client) await client.connect();
     try {
-      const rows = await query<{ name: string; setting: string }>(
+      const rows = await query(
         client,
-        'reading settings',
-        'select name, setting from pg_catalog.pg_settings',
+        statement<{ name: string; setting: string }>(
+          'test.any',
+          'reading settings',
+          'select name, setting from pg_catalog.pg_settings',
+        ),
       );
       return Object.fromEntries(rows.map(({ name, setting }) => [name, setting]));
     } finally {
@@ -129,7 +132,7 @@ describe('every connection', () => {
     const ended = new Promise((resolve) => client.once('end', resolve));
     await client.query(`set idle_session_timeout = '20ms'`);
     await ended;
-    await expect(query(client, 'going on', 'select 1')).rejects.toMatchObject({
+    await expect(query(client, statement('test.any', 'going on', 'select 1'))).rejects.toMatchObject({
       code: 'POSTGRES_UNAVAILABLE',
       message: 'going on: terminating connection due to idle-session timeout (SQLSTATE 57P05)',
       context: { sqlState: '57P05' },
