@@ -9,6 +9,7 @@ import { Decoder } from '../../../relay/audit/decoder.ts';
 import { StockReader } from '../../../relay/audit/stock-reader.ts';
 import { loadConfig } from '../../../relay/config/config.ts';
 import { avro } from '../../../relay/encode/formats/avro/format.ts';
+import { depthMax } from '../../../relay/encode/formats/avro/nesting.ts';
 import { Authority } from '../../../stack/certificates.ts';
 import { startRegistryProxy } from '../../security/registry-proxy.ts';
 import { registerSchema } from '../../support/registry.ts';
@@ -59,6 +60,15 @@ test('a schema that refers to another one is read with it', async () => {
   await reader.prepare(id);
   expect(reader.decodes(id, Buffer.from([2]))).toBe(true);
   expect(reader.decodes(id, Buffer.from([4]))).toBe(false);
+});
+
+test('records that are nested as deeply as the relay writes them are decoded', async () => {
+  const list = { type: 'record', name: 'L', fields: [{ name: 'next', type: ['null', 'L'], default: null }] };
+  const id = await registerSchema(unique('stock'), list);
+  const reader = await StockReader.create(registryAt((await servers()).registryUrl));
+  await reader.prepare(id);
+  const deepest = `${'{"next":'.repeat(depthMax - 1)}{}${'}'.repeat(depthMax - 1)}`;
+  expect(reader.decodes(id, encode(typeOf(list), deepest))).toBe(true);
 });
 
 test('what the strict reader takes and the library does not is a fault, and the other way round', async () => {
