@@ -1,5 +1,5 @@
 /** Refusals when database and progress no longer belong together, and what `adopt` makes of them. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Settings } from '../../../harness/relay-process.ts';
 import { storeDecisions } from '../../../relay/ledger/decisions.ts';
 import { beginSession } from '../../../relay/ledger/session.ts';
@@ -28,6 +28,12 @@ async function refusal(
   const relay = world.startRelay(settings);
   const { code: exit } = await relay.exited;
   return { code: String(relay.lines.at(-1)?.err?.code), exit };
+}
+
+/** The walsender of a relay that died ends a moment later. */
+async function dropSlot(world: World): Promise<void> {
+  const drop = () => world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+  await vi.waitFor(drop, { timeout: 15_000 });
 }
 
 /** Writes a progress in place of the relay. */
@@ -140,7 +146,7 @@ describe('a relay refuses to go on, and adopt answers,', () => {
   it('when the slot is gone', async () => {
     const { world, ids } = await publishedWorld();
     await using _ = world;
-    await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+    await dropSlot(world);
     expect(await refusal(world)).toEqual({ code: 'SLOT_MISSING', exit: 78 });
     const shown = await world.command('adopt', 'new-slot', '--json');
     expect(shown.code).toBe(1);
@@ -165,7 +171,7 @@ describe('a relay refuses to go on, and adopt answers,', () => {
       signal: 'SIGKILL',
     });
     expect(await lettersOf(world)).toEqual(['released', 'released']);
-    await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+    await dropSlot(world);
     const dying = { OUTBOX_RELAY_FAILPOINT: 'PROGRESS_SENT' };
     for (const what of ['new-slot', 'slot'])
       expect((await world.commandWith(dying, 'adopt', what, '--yes')).code, what).toBeNull();
@@ -234,7 +240,7 @@ describe('a relay refuses to go on, and adopt answers,', () => {
   it('when the slot was recreated behind its back', async () => {
     const { world } = await publishedWorld();
     await using _ = world;
-    await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+    await dropSlot(world);
     await world.write([{ key: 'lost', seq: 0 }]);
     await world.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [world.slot]);
     expect(await refusal(world)).toEqual({ code: 'LINEAGE_SLOT_AHEAD', exit: 78 });
