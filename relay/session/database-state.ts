@@ -27,11 +27,9 @@ export async function readDatabaseState(
   const state = await readSlot(pool, slot);
   const marks = await readMarks(pool, slot);
   if (state === undefined) throw new RelayError('SLOT_MISSING', `slot ${slot} was dropped while it was held`);
-  // Another relay may take the slot between the two reads; what it does counts once its session has begun.
-  const isUndisturbed = lastSession === undefined || marks.session === lastSession;
-  const isOurs = state.activePid === capture.walSenderPid && isUndisturbed;
-  const isAsWeLeftIt = state.activePid === null && marks.session === lastSession;
-  if (!isOurs && !isAsWeLeftIt) throw new RelayError('SLOT_IN_USE', `another relay took over slot ${slot}`);
+  const found = { activePid: state.activePid, session: marks.session };
+  if (!isStillOurs(found, { walSenderPid: capture.walSenderPid, lastSession }))
+    throw new RelayError('SLOT_IN_USE', `another relay took over slot ${slot}`);
   const { systemIdentifier, timeline, history } = capture.system;
   const { walLsn, initialised, beat, publication } = marks;
   return {
@@ -44,6 +42,22 @@ export async function readDatabaseState(
     publication,
     slotConfirmedLsn: state.confirmedLsn,
   };
+}
+
+/**
+ * Whether the slot is as we took it, or as we left it. Another relay may take it between the two reads; what it does
+ * counts once its session has begun.
+ * @param found who has the slot, and the number of the last session that has begun by then
+ * @param taken our walsender, and the number of the last session that had begun before we took the slot
+ */
+export function isStillOurs(
+  found: { readonly activePid: number | null; readonly session: number },
+  taken: { readonly walSenderPid: number | undefined; readonly lastSession: number | undefined },
+): boolean {
+  const isUndisturbed = taken.lastSession === undefined || found.session === taken.lastSession;
+  const isOurs = found.activePid === taken.walSenderPid && isUndisturbed;
+  const isAsWeLeftIt = found.activePid === null && found.session === taken.lastSession;
+  return isOurs || isAsWeLeftIt;
 }
 
 /** A start waits this long for the progress topic before it fences. Reading 30 MiB takes half a second. */
