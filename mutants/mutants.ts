@@ -33,6 +33,7 @@ const progress = 'test/relay/model/progress.test.ts';
 const filling = 'test/relay/stream/filling.test.ts';
 const judgement = 'test/relay/recover/judgement.stack.test.ts';
 const unreadableRows = 'test/relay/recover/unreadable.stack.test.ts';
+const closing = 'test/relay/operations/dead-letters/close.pg.test.ts';
 const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -914,5 +915,35 @@ export const mutants: readonly Mutant[] = [
     replace: 'keys.get(topic)',
     tests: [judgement],
     only: 'asks of a compacted topic',
+  },
+  {
+    name: 'people resubmit an event that the relay may still read again',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/operations/dead-letters/selection.ts',
+    find: 'letter.commit_lsn < progress.end_lsn or',
+    replace: 'true or',
+    tests: [closing],
+    only: 'does not cover',
+  },
+  {
+    name: 'people resubmit an event of a parked key past those that wait',
+    promise: 'order',
+    invariants: ['I3'],
+    file: 'relay/operations/dead-letters/selection.ts',
+    find: '(select count(*) > 0 from',
+    replace: '(select count(*) < 0 from',
+    tests: [closing],
+    only: 'of a parked key',
+  },
+  {
+    name: 'people discard what a release is about to publish',
+    promise: 'no leak',
+    invariants: ['I9'],
+    file: 'relay/operations/dead-letters/selection.ts',
+    find: 'outbox.key_release as release where',
+    replace: 'outbox.key_release as release where false and',
+    tests: [closing],
+    only: 'of a parked key',
   },
 ];

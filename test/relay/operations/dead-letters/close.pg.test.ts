@@ -1,9 +1,11 @@
 /** What resubmitting and discarding do in Postgres, with the rights of an operator and no others. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Config } from '../../../../relay/config/config.ts';
-import { discard, resubmit } from '../../../../relay/operations/dead-letters/close.ts';
+import { discard, previewClosing, resubmit } from '../../../../relay/operations/dead-letters/close.ts';
 import { parseLetterName } from '../../../../relay/operations/dead-letters/letter.ts';
 import { listLetters, readActions } from '../../../../relay/operations/dead-letters/read.ts';
+import { requestRelease } from '../../../../relay/operations/dead-letters/release.ts';
+import { RequestInvalid } from '../../../../relay/operations/request-invalid.ts';
 import { type LetterDatabase, openLetterDatabase } from './letters.ts';
 
 let database: LetterDatabase;
@@ -146,6 +148,20 @@ describe('resubmit', () => {
     holder.release();
     expect(await resubmit(closing())).toMatchObject({ open: 2, done: 1, withoutId: 1 });
     expect(await eventIds()).toHaveLength(2);
+  });
+
+  test('leaves alone what is of a parked key, and anything of a key that is being released', async () => {
+    const { slot } = config;
+    await database.leave('0/1000', 3);
+    await database.pool.query(`update outbox.dead_letter set topic = 't'`);
+    await database.pool.query(
+      `insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key) values ($1, '0/1000', 0, 't', 'k0')`,
+      [slot],
+    );
+    expect(await resubmit(closing())).toMatchObject({ open: 3, done: 2, ofParkedKeys: 1 });
+    await requestRelease(database.pool, slot, { topic: 't', key: 'k0' }, closing().actor);
+    expect(await discard(closing())).toMatchObject({ open: 1, done: 0, beingReleased: 1 });
+    await database.pool.query('truncate outbox.parked_key, outbox.key_release');
   });
 
   test('takes only what is selected', async () => {
@@ -296,4 +312,16 @@ test('discard closes for good and writes nothing', async () => {
     'test data',
     'test data',
   ]);
+});
+
+test('a name that no dead letter has is refused before anything is changed', async () => {
+  const [known] = await database.leave('0/1000', 1);
+  const selection = { names: eventsOf([known!, 'nobody']) };
+  for (const work of [
+    () => previewClosing(config, selection),
+    () => resubmit(closing({ selection })),
+    () => discard(closing({ selection })),
+  ])
+    await expect(work()).rejects.toThrow(new RequestInvalid(`no dead letter nobody of slot ${config.slot}`));
+  expect(await statuses()).toEqual(['open']);
 });
