@@ -90,7 +90,7 @@ test('a position that falls along the offsets of a key is out of order', async (
   });
 });
 
-test('records that no consumer can decode are told with the reason, and never with their bytes', async () => {
+test('records that no consumer can decode are reported with the reason, and never with their bytes', async () => {
   await using scene = await openScene();
   const ids = await scene.insert(4);
   const values = [
@@ -180,7 +180,7 @@ describe('on a running system', () => {
     expect(told(await scene.audit())).toEqual({ newer: [newer] });
   });
 
-  test('an event that shows in the table only after the snapshot is newer, whatever its position', async () => {
+  test('an event that becomes visible only after the snapshot is newer, whatever its position', async () => {
     await using scene = await openScene();
     await scene.insert(); // so that the table covers what comes later
     await scene.writer.commit(await scene.progress({ endLsn: 1n }));
@@ -196,7 +196,7 @@ describe('on a running system', () => {
     expect(report.findings.leaked.count).toBe(0);
   });
 
-  test('the progress is waited for, and what it covers is read although it was published after the snapshot', async () => {
+  test('the audit waits for the progress, and reads what it covers although it was published after the snapshot', async () => {
     await using scene = await openScene();
     const [id] = await scene.insert();
     await scene.writer.commit(await scene.progress({ endLsn: 1n }));
@@ -207,7 +207,7 @@ describe('on a running system', () => {
     expect(report).toMatchObject({ isCovered: true, records: 1 });
   });
 
-  test('a transaction that is committed, but not visible yet when the ends are taken, is waited for', async () => {
+  test('the audit waits for a transaction that is committed, but not visible yet when the ends are taken', async () => {
     await using scene = await openScene();
     await using slow = await openWriter();
     const [id] = await scene.insert();

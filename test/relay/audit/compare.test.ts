@@ -51,14 +51,14 @@ describe('an event of the table', () => {
     expect(result).toMatchObject({ events: 1, records: 1, deadLetters: 0 });
   });
 
-  test('that Kafka lacks is missing when the progress covers the snapshot', () => {
+  test('that Kafka does not have is missing if the progress covers the snapshot', () => {
     const id = randomUUID();
     const audited = comparer();
     audited.addEvent(event(id));
     expect(audited.finish(true).findings.missing).toEqual({ count: 1, first: [id] });
   });
 
-  test('that Kafka lacks is not yet published when the progress does not cover the snapshot', () => {
+  test('that Kafka does not have is not yet published if the progress does not cover the snapshot', () => {
     const audited = comparer();
     audited.addEvent(event('a'));
     expect(summary(audited.finish(false))).toEqual({ notYetPublished: 1 });
@@ -121,7 +121,7 @@ describe('an event of the table', () => {
     expect(result.findings.deadLetterPublished.first).toEqual(['parked and published']);
   });
 
-  test('that is three times in Kafka is told once as duplicate, and not as out of order', () => {
+  test('that is three times in Kafka is listed once as a duplicate, and not as out of order', () => {
     const audited = comparer();
     audited.addEvent(event('a'));
     const once = record('a');
@@ -131,7 +131,7 @@ describe('an event of the table', () => {
     expect(findings.outOfOrder.count).toBe(0);
   });
 
-  test('whose id the table holds twice must be in Kafka twice', () => {
+  test('whose id the table has twice must be in Kafka twice', () => {
     const once = comparer();
     const twice = comparer();
     for (const audited of [once, twice]) {
@@ -195,7 +195,7 @@ describe('where Kafka removed the beginning of the topic', () => {
   });
 });
 
-describe('a record whose event the table lacks', () => {
+describe('a record whose event the table does not have', () => {
   function withStranger(changes: Partial<AuditedRecord>, options: { expectAll?: boolean } = {}): Comparer {
     const audited = comparer(options);
     audited.addEvent(event('a'));
@@ -241,7 +241,7 @@ describe('a record whose event the table lacks', () => {
     expect(summary(audited.finish(true))).toEqual({ newer: 1 });
   });
 
-  test('is unknown when it is older than the oldest row, and then no suspect', () => {
+  test('is unknown when it is older than the oldest row, and then not a suspect', () => {
     const audited = withStranger({ committedAtMs: rowMs - 1 });
     expect([...audited.suspects()]).toEqual([]);
     expect(summary(audited.finish(true))).toEqual({ unknown: 1 });

@@ -162,7 +162,7 @@ describe('the row of a record', () => {
     expect(told(report)).toEqual({ different: [changed], removed: [...dropped, gone] });
   });
 
-  test('is that of the dead letter for an event that was corrected and released', async () => {
+  test('matches the dead letter of an event that was corrected and released', async () => {
     await using scene = await openScene();
     const [corrected, wrong] = await scene.insert(2);
     await scene.deadLetter(corrected!, 'released', { payload: '{"total":5}', key: corrected! });
@@ -176,8 +176,8 @@ describe('the row of a record', () => {
   });
 });
 
-describe('an id that stands on several rows', () => {
-  test('is told, and an event that was published twice is told apart by its position', async () => {
+describe('an id that several rows have', () => {
+  test('is reported, and the position distinguishes it from an event that was published twice', async () => {
     await using scene = await openScene();
     const [twice, doubled, resubmitted] = [randomUUID(), randomUUID(), randomUUID()];
     for (const id of [twice, doubled, resubmitted])

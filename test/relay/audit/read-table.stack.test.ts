@@ -36,7 +36,7 @@ test('every row of the snapshot was committed below its position', async () => {
   await client.end();
 });
 
-test('of many ids exactly those that the table holds are found', async () => {
+test('of many ids exactly those that the table has are found', async () => {
   await using scene = await openScene();
   const held = await scene.insert(3);
   const client = await connectForAudit(scene.config);

@@ -69,7 +69,7 @@ test('reading ends where a partition ends with aborted records, and where it hol
   expect(await read(await rangesOf(mixed, aborted, empty))).toEqual(['a']);
 });
 
-test('a transaction that is open at the end is waited for, and its records belong to the range', async () => {
+test('the reader waits for a transaction that is open at the end, and its records belong to the range', async () => {
   const topic = await createTopic('open');
   await using first = await openWriter();
   await using second = await openWriter();
@@ -102,7 +102,7 @@ test('a transaction that stays open ends in KAFKA_UNAVAILABLE, naming the partit
   await commit();
 });
 
-test('an error of the receiver ends the reading and is thrown, and nothing is handed over again', async () => {
+test('an error of the receiver ends the reading and is thrown, and no record is passed on again', async () => {
   const topic = await createTopic('error');
   await using writer = await openWriter();
   await writer.commit({ topic, messages: messages('a') });
@@ -115,7 +115,7 @@ test('an error of the receiver ends the reading and is thrown, and nothing is ha
   expect(calls).toBe(1);
 });
 
-test('following goes on past the end until told to stop', async () => {
+test('following continues past the end until it is stopped', async () => {
   const topic = await createTopic('follow');
   await using writer = await openWriter();
   await writer.commit({ topic, messages: messages('a') });
@@ -164,7 +164,7 @@ function groupsReading(topic: string): Promise<string[]> {
   });
 }
 
-test('what Kafka removes while it is read is told, and what is left is read', async () => {
+test('what Kafka removes during the reading is reported, and the rest is read', async () => {
   const topic = await createTopic('trimmed');
   await using writer = await openWriter();
   for (const value of ['a', 'b', 'c']) await writer.commit({ topic, messages: messages(value) });
@@ -185,7 +185,7 @@ test('what Kafka removes while it is read is told, and what is left is read', as
   expect({ values, trimmed }).toEqual({ values: ['c'], trimmed: [`${topic}/0`] });
 });
 
-test('a topic that is made again, and shorter, while it is read is an error and not its end', async () => {
+test('a topic that is recreated and shorter during the reading is an error, and not the end', async () => {
   const topic = await createTopic('again');
   await using writer = await openWriter();
   await writer.commit({ topic, messages: messages('a', 'b') });

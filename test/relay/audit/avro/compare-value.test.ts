@@ -33,7 +33,7 @@ describe('what the relay wrote', () => {
     );
   });
 
-  test('is not what a payload says that differs in one place, which is told, and no word of it', () => {
+  test('differs from a payload that differs in one place; the report names the place and shows no value', () => {
     let compared = 0;
     fc.assert(
       fc.property(generated, fc.nat(), ({ schema, value }, choice) => {
@@ -49,7 +49,7 @@ describe('what the relay wrote', () => {
     expect(compared).toBeGreaterThan(numRuns / 2);
   });
 
-  test('is another value once a byte of it is, or no value', () => {
+  test('is a different value once a byte of it changes, or not a value', () => {
     fc.assert(
       fc.property(generated, fc.nat(), fc.integer({ min: 1, max: 255 }), ({ schema, value }, at, mask) => {
         const bytes = encode(typeOf(schema), value.text);
@@ -67,7 +67,7 @@ const record = (...fields: object[]) => ({ type: 'record', name: 'r.R', fields }
 const field = (name: string, type: unknown, fallback?: unknown) =>
   fallback === undefined ? { name, type } : { name, type, default: fallback };
 
-describe('another notation of the same value is the same:', () => {
+describe('a different notation of the same value is the same:', () => {
   test.each<[string, unknown, string, string]>([
     ['an integer', 'int', '5', '5.0e0'],
     ['a long of more than 53 bits', 'long', '9007199254740993', '9007199254740993.0'],
@@ -121,7 +121,7 @@ describe('another notation of the same value is the same:', () => {
   });
 });
 
-describe('another value is told by its place:', () => {
+describe('a different value is reported by its place:', () => {
   test.each<[string, unknown, string, string, string]>([
     ['an integer', record(field('a', 'int')), '{"a":5}', '{"a":6}', '$.a: a different int'],
     ['the last digit of a long', 'long', '9007199254740993', '9007199254740992', '$: a different long'],
@@ -185,7 +185,7 @@ test('bytes are compared in the form that payloads write them in', () => {
   }
 });
 
-test('every schema that the relay can write by can be read by, and a name that nothing defines cannot', () => {
+test('every schema that the relay can write with can be read with, and a name that nothing defines cannot', () => {
   for (const [schema, json] of [
     [record(field('a', ['null', 'string'], 'null')), '{}'],
     [record(field('a', ['null', 'string'], '')), '{"a":"x"}'],
@@ -204,7 +204,7 @@ test('every schema that the relay can write by can be read by, and a name that n
   expect(differenceOf(node, Buffer.from([2, 0, 0]), readJson('[{"c":"X"}]'), 'base64')).toBeUndefined();
 });
 
-test('bytes that never end are no value', () => {
+test('bytes that never end are not a value', () => {
   const nulls = readAvroSchema('{"type":"array","items":"null"}', []);
   expect(fits(nulls, Buffer.from('feffffffffffffffff0100', 'hex'))).toBe(false);
   expect(fits(nulls, Buffer.from('ffffffffffffffffffffffffff', 'hex'))).toBe(false);

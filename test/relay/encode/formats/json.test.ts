@@ -38,12 +38,12 @@ describe('a number keeps every digit', () => {
     expect(parseLosslessJson(`[ ${source} , 1]`)).toStrictEqual([value, 1]);
   });
 
-  test('an integer literal too long for any double stays text, so that nobody waits for a giant bigint', () => {
+  test('an integer literal too long for any double stays text, so that no giant bigint takes time', () => {
     const source = '9'.repeat(1000);
     expect(parseLosslessJson(source)).toStrictEqual(exact(source));
   });
 
-  test('any decimal text comes back as a value that stands for the same digits', () => {
+  test('any decimal text comes back as a value with the same digits', () => {
     const digits = fc.stringMatching(/^-?(0|[1-9]\d{0,24})(\.\d{1,24})?([eE][+-]?\d{1,2})?$/);
     fc.assert(
       fc.property(digits, fc.nat(40), (source, padding) => {
@@ -98,7 +98,7 @@ test('the exact way is no deeper than JSON.parse, and names no more', () => {
     expect(caught(() => parseLosslessJson(`{${name}:1,"n":1e400}`)).code).toBe('PAYLOAD_NOT_JSON');
 });
 
-test('a string is no number, whatever character it begins with', () => {
+test('a string is not a number, whatever character it begins with', () => {
   const strings = ['\ue000', '\ue00012345678901234567890', '\ue001', '\\ue000'];
   const escaped = '"\\uE002","\\ue003123"';
   expect(
@@ -142,7 +142,7 @@ describe('the time of a reading grows with the length of its text only', () => {
   });
 });
 
-describe('what is no JSON is refused without a word of it', () => {
+describe('text that is not JSON is refused without showing any of it', () => {
   test.each([
     '',
     'secret',

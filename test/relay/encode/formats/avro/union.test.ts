@@ -100,7 +100,7 @@ describe('a value that two named types take', () => {
     expect(encode(typeOf(schema), json)[0]).toBe(branch * 2);
   });
 
-  test('at the bottom of a deep payload is found soon, and so is that there is none', () => {
+  test('at the bottom of a deep payload is found quickly, and so is its absence', () => {
     const child = { name: 'child', type: ['null', 'Left', 'Right'], default: null };
     const left = { type: 'record', name: 'Left', fields: [child, { name: 'l', type: 'int', default: 0 }] };
     const right = { type: 'record', name: 'Right', fields: [child, { name: 'r', type: 'int', default: 0 }] };
@@ -143,7 +143,7 @@ describe('a refusal', () => {
     expect(refusal(schema, json)).toBe(refused);
   });
 
-  test('comes soon even where every level of a payload could be either of two records', () => {
+  test('comes quickly even if every level of a payload could be either of two records', () => {
     const child = ['null', 'Left', 'Right'];
     const left = { type: 'record', name: 'Left', fields: [{ name: 'child', type: ['null', 'Left'] }] };
     const right = { type: 'record', name: 'Right', fields: [{ name: 'child', type: child }] };

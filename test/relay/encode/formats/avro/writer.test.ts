@@ -79,7 +79,7 @@ describe('accepted, and read back by avsc', () => {
   });
 });
 
-describe('refused, with the place and the type and never the value', () => {
+describe('refused, with the place and the type, never the value', () => {
   test.each<[schema: unknown, json: string, refused: string]>([
     ['null', '0', '$: null <- integer'],
     ['boolean', '"true"', '$: boolean <- string'],
@@ -149,7 +149,7 @@ describe('refused, with the place and the type and never the value', () => {
     expect(refusal(schema, json)).toBe(refused);
   });
 
-  test('an unsafe integer that no parser read is not trusted', () => {
+  test('an unsafe integer that no parser made is not trusted', () => {
     const write = compileWriter(typeOf('long'));
     expect(() => write(2 ** 60, new ByteSink())).toThrow('integer out of range');
     expect(() => compileWriter(typeOf('double'))(Number.NaN, new ByteSink())).toThrow('number out of range');
