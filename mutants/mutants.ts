@@ -867,7 +867,7 @@ export const mutants: readonly Mutant[] = [
     only: 'that refuses leaves a slot',
   },
   {
-    name: 'recover passes over a row that cannot be read, and sets nothing aside',
+    name: 'recover skips a row that cannot be read, and makes no dead letter',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/recover/close-gap.ts',

@@ -22,7 +22,7 @@ export type Published = {
   readonly topics: ReadonlySet<string>;
   /** Topics from which something was removed, each with its trimmed partitions as `ids` numbers them. */
   readonly removed: ReadonlyMap<string, readonly number[] | 'compacted'>;
-  /** For compacted topics that are not trimmed: the keys that still have a record, whoever wrote it. */
+  /** For compacted topics that are not trimmed: the keys that still have a record, no matter who wrote it. */
   readonly keys: ReadonlyMap<string, CompactedKeys>;
 };
 

@@ -4,7 +4,7 @@
  *
  *   standby ──▶ fencing ──▶ claiming ──▶ lineage ──▶ held
  *
- * Promise: whoever is `held` has the slot, has fenced every predecessor, has read the progress after that, and has
+ * Promise: a process that is `held` has the slot, has fenced every predecessor, has read the progress after that, and has
  * compared it with the database. Each step carries what the steps before it have brought, so a step that is left out does
  * not compile. What a step does at the servers is given as `SessionWork`, so tests feed results and need no servers.
  */

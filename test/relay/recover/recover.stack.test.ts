@@ -335,7 +335,7 @@ describe('recover', { timeout: 120_000 }, () => {
     );
   });
 
-  it('does not guess the order of commits, unless it is told to', async () => {
+  it('does not guess the order of commits, unless an option allows it', async () => {
     await using world = await World.create();
     const ids = await publish(world);
     await dropSlot(world);
@@ -353,7 +353,7 @@ describe('recover', { timeout: 120_000 }, () => {
     expectOnceAndInOrder(await world.read(ids), ids);
   });
 
-  it('sets aside what can never be published, once, and says from when on rows are gone', async () => {
+  it('dead-letters what can never be published, once, and reports from when on rows are gone', async () => {
     await using world = await World.create();
     await publish(world);
     await dropSlot(world);
@@ -394,7 +394,7 @@ describe('recover', { timeout: 120_000 }, () => {
     expect((await world.read(ids)).filter((record) => itemOf(record).key === 'fine')).toHaveLength(1);
   });
 
-  it('sets aside what the registry answers oddly for, after its attempts, in one run', async () => {
+  it('dead-letters an event after unclear answers of the registry, after its attempts, in one run', async () => {
     await using world = await World.create();
     await publish(world);
     await dropSlot(world);

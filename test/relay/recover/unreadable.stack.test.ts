@@ -1,4 +1,4 @@
-/** Rows that Postgres cannot give as text: recover passes them over when it is told to, with a dead letter for each. */
+/** Rows that Postgres cannot convert to text: with an option, recover makes a dead letter of each and goes on. */
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Settings, settingsEnv } from '../../../harness/relay-process.ts';
