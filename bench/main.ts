@@ -1,6 +1,7 @@
 /** `npm run bench`: compares the relay with the limits of Postgres and Kafka, on the same rows in the same run. */
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
+import { integer } from '../harness/arguments.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { debeziumVersion } from './debezium/connect.ts';
 import { Debezium } from './debezium/debezium.ts';
@@ -242,19 +243,11 @@ async function createRelaySlot(world: BenchWorld): Promise<void> {
   await relay.stop();
 }
 
-function integer(lowest: number, highest: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= lowest && value <= highest) return value;
-    throw new InvalidArgumentError(`must be an integer from ${lowest} to ${highest}`);
-  };
-}
-
 function names(text: string): Competitor[] {
   const given = text.split(',').map((name) => name.trim());
   return given.map((name) => {
     const found = competitors.find((known) => known === name);
-    if (found === undefined) throw new InvalidArgumentError(`must be of ${competitors.join(', ')}`);
+    if (found === undefined) throw new InvalidArgumentError(`expected some of ${competitors.join(', ')}.`);
     return found;
   });
 }

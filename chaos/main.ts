@@ -1,7 +1,8 @@
 /** `npm run chaos`: injects faults on real servers and reports which invariants were broken. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
+import { integer, number, randomSeed } from '../harness/arguments.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { faultClasses, type Producer, producers } from './fault.ts';
 import { faults } from './faults/all.ts';
@@ -43,8 +44,8 @@ const command = new Command('npm run chaos --')
   .option('--minutes <number>', 'how long to run', number(0.1, 10_000), 5)
   .addOption(
     new Option('--seed <number>', 'repeat the faults of another run in the same order')
-      .argParser(number(0, 2 ** 32 - 1))
-      .default(Math.floor(Math.random() * 2 ** 32), 'random'),
+      .argParser(integer(0, 2 ** 32 - 1))
+      .default(randomSeed(), 'random'),
   )
   .option(
     '--faults <names>',
@@ -125,12 +126,4 @@ function untilSignalled(): AbortSignal {
       ending.abort();
     });
   return ending.signal;
-}
-
-function number(lowest: number, highest: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (value >= lowest && value <= highest) return value;
-    throw new InvalidArgumentError(`must be a number from ${lowest} to ${highest}`);
-  };
 }

@@ -1,5 +1,6 @@
 /** `npm run demo`: runs the whole pipeline on real servers, which it starts itself, and gives a verdict. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
+import { integer, randomSeed } from '../harness/arguments.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { type Addresses, type DemoOptions, runDemo } from './demo.ts';
 import { describeSummary, isGood, type Summary } from './summary.ts';
@@ -125,16 +126,4 @@ function untilSignalled(view: View): AbortSignal {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
   return ending.signal;
-}
-
-function integer(lowest: number, highest: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= lowest && value <= highest) return value;
-    throw new InvalidArgumentError(`must be an integer from ${lowest} to ${highest}`);
-  };
-}
-
-function randomSeed(): number {
-  return Math.floor(Math.random() * 2 ** 32);
 }

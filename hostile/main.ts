@@ -1,5 +1,6 @@
 /** `npm run hostile`: sends harmful rows through the real relay on real servers, and reports what broke. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
+import { integer, randomSeed } from '../harness/arguments.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { startStack } from '../stack/stack.ts';
 import { runHostile } from './run.ts';
@@ -17,17 +18,12 @@ Examples:
 
 const usageExitCode = 64;
 
-function whole(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('Expected a whole number.');
-  return Number(text);
-}
-
 const { rows, seed } = new Command('npm run hostile --')
   .description(
     'Sends hostile rows through the relay, and checks that none stops it, is lost or is duplicated.',
   )
-  .option('--rows <number>', 'how many rows to send', whole, 500)
-  .option('--seed <number>', 'repeat the rows of another run', whole, Math.floor(Math.random() * 1e9))
+  .option('--rows <number>', 'how many rows to send', integer(1, 1_000_000_000), 500)
+  .option('--seed <number>', 'repeat the rows of another run', integer(0, 2 ** 32 - 1), randomSeed())
   .addHelpText('after', help)
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : usageExitCode))
   .parse()

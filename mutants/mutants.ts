@@ -124,10 +124,9 @@ export const mutants: readonly Mutant[] = [
     promise: 'no double',
     invariants: ['I2'],
     file: 'relay/publish/lean/lean-publisher.ts',
+    find: 'transactionalIdOf(config)',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
-    find: '`${config.kafka.transactionalIdPrefix}.${config.slot}`',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
-    replace: '`${config.kafka.transactionalIdPrefix}.${config.slot}.${Math.random()}`',
+    replace: '`${transactionalIdOf(config)}.${Math.random()}`',
     tests: [exactlyOnce],
     only: 'lean that dies at EVENTS_SENT:2',
     simulated: ['I2', 'I5'],

@@ -1,7 +1,8 @@
 /** `npm run simulate`: runs the relay against models of its servers, seed after seed, and says what broke. */
 
 import { writeFileSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
+import { integer } from '../harness/arguments.ts';
 import { Summary } from './summary.ts';
 import { installVirtualTime } from './virtual-time.ts';
 
@@ -12,19 +13,13 @@ installVirtualTime();
 if (!process.argv.includes('--seed')) Error.stackTraceLimit = 0;
 const { simulate } = await import('./run.ts');
 
-const whole = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number');
-  return value;
-};
-
 const program = new Command('npm run simulate --')
   .description(
     'Runs the relay’s own code against models of Postgres, Kafka and the network; everything from a seed.',
   )
-  .option('--seeds <count>', 'how many seeds', whole, 1_000)
-  .option('--from <seed>', 'the first seed', whole, 1)
-  .option('--seed <seed>', 'this one alone, with its trace', whole)
+  .option('--seeds <count>', 'how many seeds', integer(0, Number.MAX_SAFE_INTEGER), 1_000)
+  .option('--from <seed>', 'the first seed', integer(0, Number.MAX_SAFE_INTEGER), 1)
+  .option('--seed <seed>', 'this one alone, with its trace', integer(0, Number.MAX_SAFE_INTEGER))
   .option('--json <file>', 'write the summary as JSON')
   .option('--keep-going', 'do not stop at the first seed that breaks an invariant', false)
   .parse();

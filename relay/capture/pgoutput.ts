@@ -6,6 +6,7 @@
  */
 import { RelayError } from '../errors.ts';
 import { formatLsn, type Lsn } from '../model/position.ts';
+import { postgresEpochMicros } from './postgres-epoch.ts';
 import { type ColumnRoles, RowStore, type Rows } from './row-store.ts';
 import type { CommittedTransaction, OutboxRow } from './transaction.ts';
 
@@ -26,9 +27,6 @@ export type AssemblerOptions = {
   /** A row with more bytes than this is kept without them. */
   readonly maxRowBytes: number;
 };
-
-/** Microseconds between 1970-01-01 and Postgres's epoch, 2000-01-01. */
-const postgresEpochMicros = 946_684_800_000_000n;
 
 const roles = ['id', 'aggregatetype', 'aggregateid', 'type', 'payload', 'headers', 'createdAt'] as const;
 const optionalRoles: ReadonlySet<string> = new Set(['headers', 'createdAt']);

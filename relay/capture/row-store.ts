@@ -28,6 +28,17 @@ const kindLeftOut = 0x78; // x
 
 type MutableRow = { -readonly [Role in keyof OutboxRow]: string | null } & { leftOut?: LeftOut };
 
+/** A row to fill: what has no value stays NULL. */
+export const emptyRow = (): Record<keyof OutboxRow, string | null> => ({
+  id: null,
+  aggregatetype: null,
+  aggregateid: null,
+  type: null,
+  payload: null,
+  headers: null,
+  createdAt: null,
+});
+
 export class RowStore {
   readonly #maxRowBytes: number;
   #slab: Buffer = Buffer.alloc(0);
@@ -105,15 +116,7 @@ class Rows implements CapturedRows {
 
 /** A TupleData whose bounds were checked when it was captured: number of columns, then for each a kind and a value. */
 function decodeTuple(slab: Buffer, start: number, roles: ColumnRoles, rowBytes: number): CapturedRow {
-  const row: MutableRow = {
-    id: null,
-    aggregatetype: null,
-    aggregateid: null,
-    type: null,
-    payload: null,
-    headers: null,
-    createdAt: null,
-  };
+  const row: MutableRow = emptyRow();
   let leftOut: LeftOut = { rowBytes };
   let offset = start + 2;
   for (const role of roles) {

@@ -1,5 +1,4 @@
-/** Microseconds of 2000-01-01, Postgres's epoch, since 1970. */
-const postgresEpochMicros = 946_684_800_000_000n;
+import { postgresEpochMicros } from './postgres-epoch.ts';
 
 /**
  * A standby status update: what we have received, flushed and applied (one LSN, for we claim only what Kafka holds).

@@ -17,28 +17,28 @@ import { Wire } from './wire/kafkajs-wire.ts';
 
 export const claimKey = (slot: string): string => `${slot}/claim`;
 
+/** How the progress topic is created. */
+export const progressTopicSettings = {
+  numPartitions: 1,
+  replicationFactor: -1,
+  configEntries: [
+    { name: 'cleanup.policy', value: 'compact' },
+    // Whatever the broker's default: a small record gains nothing, and any client can read the topic.
+    { name: 'compression.type', value: 'uncompressed' },
+    // A start reads the topic from its beginning. At most 400 records of 300 bytes arrive per second; segments of 16 MiB
+    // that are compacted from a tenth of new records on keep that to about 30 MiB, half a second.
+    { name: 'segment.bytes', value: String(16 * 1024 * 1024) },
+    { name: 'min.cleanable.dirty.ratio', value: '0.1' },
+  ],
+};
+
 /** Creates the progress topic where it is absent, which takes a right that is not needed where it is there. */
 export async function ensureProgressTopic(admin: Admin, topic: string): Promise<void> {
   if (await exists(admin, topic)) return;
   try {
     await admin.createTopics({
       waitForLeaders: true,
-      topics: [
-        {
-          topic,
-          numPartitions: 1,
-          replicationFactor: -1,
-          configEntries: [
-            { name: 'cleanup.policy', value: 'compact' },
-            // Whatever the broker's default: a small record gains nothing, and any client can read the topic.
-            { name: 'compression.type', value: 'uncompressed' },
-            // A start reads the topic from its beginning. At most 400 records of 300 bytes come in a second; segments of
-            // 16 MiB that are compacted from a tenth of new records on keep that to about 30 MiB, half a second.
-            { name: 'segment.bytes', value: String(16 * 1024 * 1024) },
-            { name: 'min.cleanable.dirty.ratio', value: '0.1' },
-          ],
-        },
-      ],
+      topics: [{ topic, ...progressTopicSettings }],
     });
   } catch (error) {
     throw kafkaError(error, `creating the progress topic ${topic}`);

@@ -11,6 +11,7 @@ import { kafkaError, kafkaErrorType } from '../connect/kafka.ts';
 import type { NoTopic, TopicDirectory, TopicInfo } from '../encode/record.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { unwritableTopics } from './rights.ts';
+import { checkIdOf } from './transactional-id.ts';
 import { isKnownToAny } from './wire/topic-lookup.ts';
 
 type Settings = Pick<TopicInfo, 'maxMessageBytes' | 'keptMs'>;
@@ -75,12 +76,12 @@ export class Topics implements TopicDirectory {
 
   constructor(kafka: Kafka, admin: Admin, config: Config) {
     const { topics, kafka: settings } = config;
-    const { progressTopic, transactionalIdPrefix, transactionTimeoutMs } = settings;
+    const { progressTopic, transactionTimeoutMs } = settings;
     this.#kafka = kafka;
     this.#admin = admin;
     this.#settings = topics;
     this.#allowed = allowList(topics.allow, progressTopic);
-    this.#checkId = `${transactionalIdPrefix}.${config.slot}.check`;
+    this.#checkId = checkIdOf(config);
     this.#transactionTimeoutMs = transactionTimeoutMs;
   }
 

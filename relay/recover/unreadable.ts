@@ -3,7 +3,9 @@
  * A statement that meets such a row fails as a whole and would end the snapshot. So it runs behind a savepoint, and again
  * for ever smaller groups of rows, until each unreadable row is alone.
  */
+
 import pg from 'pg';
+import { emptyRow } from '../capture/row-store.ts';
 import type { OutboxRow, Unreadable } from '../capture/transaction.ts';
 import { describeUnreadable, isUnreadable } from '../capture/unreadable.ts';
 import type { Config } from '../config/config.ts';
@@ -190,15 +192,7 @@ export async function readColumns(
   wanted: (text: string, role: Role) => string,
   unreadable: Unreadable['bytes'] = {},
 ): Promise<OutboxRow> {
-  const row: Record<Role, string | null> = {
-    id: null,
-    aggregatetype: null,
-    aggregateid: null,
-    type: null,
-    payload: null,
-    headers: null,
-    createdAt: null,
-  };
+  const row = emptyRow();
   for (const [role, column] of columnsOf(config)) {
     if (unreadable[role] !== undefined) continue;
     const isNull = `${pg.escapeIdentifier(column)} is null`;

@@ -3,8 +3,9 @@ import type { Admin, ITopicConfig, ITopicMetadata, Kafka } from 'kafkajs';
 import type { Config } from '../../config/config.ts';
 import { allowList } from '../../config/topic-patterns.ts';
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
-import { ProgressTail } from '../../publish/progress-topic.ts';
+import { ProgressTail, progressTopicSettings } from '../../publish/progress-topic.ts';
 import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
+import { checkIdOf, transactionalIdOf } from '../../publish/transactional-id.ts';
 import { kafkaEncryption } from './encryption.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
 
@@ -101,9 +102,7 @@ const progressReadMs = 5_000;
 type NewTopic = Omit<ITopicConfig, 'topic'> & { readonly describe: string; readonly maker: string };
 
 const compacted: NewTopic = {
-  numPartitions: 1,
-  replicationFactor: -1,
-  configEntries: [{ name: 'cleanup.policy', value: 'compact' }],
+  ...progressTopicSettings,
   describe: '1 partition, cleanup.policy=compact',
   maker: 'the first start creates it',
 };
@@ -250,8 +249,7 @@ const deadLetterTopic: KafkaCheck = {
 const transactions: KafkaCheck = {
   name: 'transactions',
   async run({ kafka, config }) {
-    const relayId = `${config.kafka.transactionalIdPrefix}.${config.slot}`;
-    const transactionalId = `${relayId}.check`;
+    const transactionalId = checkIdOf(config);
     const producer = kafka.producer({
       transactionalId,
       transactionTimeout: config.kafka.transactionTimeoutMs,
@@ -262,14 +260,14 @@ const transactions: KafkaCheck = {
       await producer.connect();
       const transaction = await producer.transaction();
       await transaction.abort();
-      return ok(`the cluster accepts transactional.id ${relayId}.check`);
+      return ok(`the cluster accepts transactional.id ${transactionalId}`);
     } catch (error) {
       const reason = await whyNoCoordinator(kafka, transactionalId, error);
       const failure = kafkaError(reason, 'beginning a transaction');
       if (failure.code === 'KAFKA_UNAUTHORIZED')
         return fail(
           failure.message,
-          `Grant Write and Describe on transactional ids with the prefix ${relayId} to the relay’s principal.`,
+          `Grant Write and Describe on transactional ids with the prefix ${transactionalIdOf(config)} to the relay’s principal.`,
         );
       if (kafkaErrorType(error) === 'INVALID_TRANSACTION_TIMEOUT')
         return fail(
@@ -288,7 +286,7 @@ const topicRights: KafkaCheck = {
   name: 'topic rights',
   async run(context) {
     const { kafka, config } = context;
-    const { progressTopic: progress, transactionalIdPrefix, transactionTimeoutMs } = config.kafka;
+    const { progressTopic: progress, transactionTimeoutMs } = config.kafka;
     const eventTopics = (await findEventTopics(context)).map(({ name }) => name);
     const { topic: deadLetters } = config.deadLetters;
     const others = [progress, ...(deadLetters === undefined ? [] : [deadLetters])];
@@ -297,8 +295,7 @@ const topicRights: KafkaCheck = {
     const topics = [...eventTopics, ...existing];
     if (topics.length === 0) return ok('no topic exists yet');
     try {
-      const id = `${transactionalIdPrefix}.${config.slot}.check`;
-      const unwritable = await unwritableTopics(kafka, id, transactionTimeoutMs, topics);
+      const unwritable = await unwritableTopics(kafka, checkIdOf(config), transactionTimeoutMs, topics);
       const isUnreadable = hasProgress && !(await isReadable(kafka, progress));
       const missing = [
         ...(unwritable.length > 0 ? [`Write on ${few(unwritable)}`] : []),

@@ -19,6 +19,7 @@ import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
 import { recordsRefused } from '../refusal.ts';
 import { whyNoCoordinator } from '../rights.ts';
+import { transactionalIdOf } from '../transactional-id.ts';
 import { BatchBuilder, type PartitionSlice, toTopicMessages } from './batch.ts';
 
 /**
@@ -167,8 +168,6 @@ export class KafkajsPublisher implements Publisher {
     this.#offsets.set(key, offset);
   }
 }
-
-const transactionalIdOf = ({ kafka, slot }: Config): string => `${kafka.transactionalIdPrefix}.${slot}`;
 
 function explicitPartition({ message }: PartitionerArgs): number {
   if (message.partition === undefined)

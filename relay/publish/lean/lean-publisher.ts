@@ -9,6 +9,7 @@ import { type Progress, serializeProgress } from '../../model/progress.ts';
 import { failpoint } from '../../observe/failpoints.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
+import { transactionalIdOf } from '../transactional-id.ts';
 import { LeanBatchBuilder, type PartitionBatches } from './batch-builder.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { RecordBatch, recordBound } from './record-batch.ts';
@@ -30,7 +31,7 @@ export class LeanPublisher implements Publisher {
    */
   static async fence(kafka: Kafka, config: Config): Promise<LeanPublisher> {
     const producer = await TransactionalProducer.open(kafka, {
-      transactionalId: `${config.kafka.transactionalIdPrefix}.${config.slot}`,
+      transactionalId: transactionalIdOf(config),
       transactionTimeoutMs: config.kafka.transactionTimeoutMs,
       requestTimeoutMs: config.kafka.requestTimeoutMs,
       topic: config.kafka.progressTopic,

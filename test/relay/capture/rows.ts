@@ -1,4 +1,5 @@
 /** Makes captured rows of plain objects, and plain objects of captured rows. */
+import { emptyRow } from '../../../relay/capture/row-store.ts';
 import type {
   CapturedRow,
   CapturedRows,
@@ -6,15 +7,7 @@ import type {
   OutboxRow,
 } from '../../../relay/capture/transaction.ts';
 
-export const blankRow: OutboxRow = {
-  id: null,
-  aggregatetype: null,
-  aggregateid: null,
-  type: null,
-  payload: null,
-  headers: null,
-  createdAt: null,
-};
+export const blankRow: OutboxRow = emptyRow();
 
 export const rowsFrom = (rows: readonly OutboxRow[]): CapturedRows => ({
   length: rows.length,
