@@ -13,6 +13,7 @@ import { query, statement } from '../../connect/postgres/statement.ts';
 import { hints, RelayError } from '../../errors.ts';
 import { readMarks } from '../../ledger/progress-copy.ts';
 import { readStandbyNames, standbyHint } from '../../ledger/standbys.ts';
+import { readRecorded } from '../migrate/migrate.ts';
 import { findStrangers } from '../migrate/owners.ts';
 import { planMigrations, readMigrations } from '../migrate/plan.ts';
 import { describeBytes, describeSlotHealth } from '../slot-health.ts';
@@ -151,10 +152,7 @@ const migrated: PostgresCheck = {
   async run({ pool }) {
     const files = await readMigrations(migrations);
     try {
-      const { rows } = await pool.query<{ number: number; name: string; checksum: string }>(
-        'select number, name, checksum from outbox.migration',
-      );
-      const { already, next } = planMigrations(files, rows, undefined);
+      const { already, next } = planMigrations(files, await readRecorded(pool), undefined);
       if (next.length === 0) return ok(`all ${already.length} applied`);
       return fail(`${next.length} of ${files.length} not applied`, 'Run `outbox-relay migrate`.');
     } catch (error) {
@@ -173,7 +171,7 @@ function migrationsUnknown(error: unknown): Verdict {
       'outbox.migration does not exist',
       'Run `outbox-relay migrate`, unless another tool applies migrations/.',
     );
-  throw postgresError(error, 'reading outbox.migration');
+  throw error;
 }
 
 const capitalised = (text: string): string =>

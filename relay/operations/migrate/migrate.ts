@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { clientOf } from '../../connect/postgres/client.ts';
 import { postgresError, sqlStateOf, sqlStates } from '../../connect/postgres/errors.ts';
-import { RelayError } from '../../errors.ts';
+import { type Client, query, statement } from '../../connect/postgres/statement.ts';
+import { transaction } from '../../connect/postgres/transaction.ts';
+import { asRelayError, RelayError } from '../../errors.ts';
 import { assertOwn } from './owners.ts';
 import {
   labelOf,
@@ -80,7 +82,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
     await client.connect();
     return options.dryRun ? await look(client, files, options) : await applyAll(client, files, options);
   } catch (error) {
-    throw postgresError(error, 'migrating');
+    throw postgresError(error, doing);
   } finally {
     await client.end().catch(() => undefined);
   }
@@ -122,17 +124,31 @@ async function applyAll(
 }
 
 async function hasRecord(client: pg.Client): Promise<boolean> {
-  const { rows } = await client.query(`select to_regclass('outbox.migration') is not null as exists`);
-  return rows[0]?.exists === true;
+  const [row] = await query(client, findRecord);
+  return row?.exists === true;
 }
 
-async function readRecorded(client: pg.Client): Promise<Migration[]> {
-  const { rows } = await client.query<Migration>('select number, name, checksum from outbox.migration');
-  return rows;
+const doing = 'migrating';
+
+const findRecord = statement<{ exists: boolean }>(
+  'operations.find_migration_record',
+  doing,
+  `select to_regclass('outbox.migration') is not null as exists`,
+);
+
+/** What `outbox.migration` holds, in any order. @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID where it does not exist */
+export function readRecorded(client: Client): Promise<Migration[]> {
+  return query(client, readRecord);
 }
 
-/** What a run meets that makes the schema or the table at the same time as another; the other one has committed then. */
-const madeMeanwhile: ReadonlySet<string | undefined> = new Set([
+const readRecord = statement<Migration>(
+  'operations.read_migration_record',
+  'reading outbox.migration',
+  'select number, name, checksum from outbox.migration',
+);
+
+/** Errors of a run that creates the schema or the table at the same time as another one, which has then committed. */
+const createdByAnother: ReadonlySet<string | undefined> = new Set([
   sqlStates.uniqueViolation,
   sqlStates.duplicateSchema,
   sqlStates.duplicateTable,
@@ -140,28 +156,39 @@ const madeMeanwhile: ReadonlySet<string | undefined> = new Set([
 
 async function createRecord(client: pg.Client): Promise<void> {
   try {
-    await client.query('begin');
-    await client.query('create schema if not exists outbox');
-    await assertOwn(client);
-    await client.query(`
-      create table outbox.migration (
-        number     int         primary key,
-        name       text        not null,
-        checksum   text        not null,
-        applied_at timestamptz not null default now()
-      );
-      comment on table outbox.migration is 'Applied by outbox-relay migrate; checksum is the SHA-256 of the file.';
-      commit`);
+    await transaction(client, doing, async () => {
+      await query(client, createSchema);
+      await assertOwn(client);
+      await query(client, createRecordTable);
+    });
   } catch (error) {
-    if (!madeMeanwhile.has(sqlStateOf(error))) throw error;
-    await client.query('rollback');
+    if (!createdByAnother.has(sqlStateOf(error))) throw error;
+    await rollBack(client);
     if (!(await hasRecord(client))) await createRecord(client);
   }
 }
 
+const createSchema = statement(
+  'operations.create_outbox_schema',
+  doing,
+  'create schema if not exists outbox',
+);
+
+const createRecordTable = statement(
+  'operations.create_migration_record',
+  doing,
+  `create table outbox.migration (
+      number     int         primary key,
+      name       text        not null,
+      checksum   text        not null,
+      applied_at timestamptz not null default now()
+    );
+    comment on table outbox.migration is 'Applied by outbox-relay migrate; checksum is the SHA-256 of the file.'`,
+);
+
 /**
- * Applies the first migration that is missing, in a transaction of its own, if one is. The lock on the table of migrations
- * is its turn: whoever comes second waits, and looks again. An advisory lock could be taken by anybody who may connect.
+ * Applies the first migration that is missing, if any, in a transaction of its own. The lock on the table of migrations
+ * serializes runs: a second one waits, and reads the table again. Anybody who may connect could take an advisory lock.
  */
 async function applyNext(
   client: pg.Client,
@@ -174,35 +201,42 @@ async function applyNext(
   const plan = planMigrations(files, await readRecorded(client), to);
   const [file] = plan.next;
   if (file === undefined) {
-    await client.query('rollback');
+    await rollBack(client);
     return plan;
   }
+  const failed = `${labelOf(file)} failed`;
   try {
-    await client.query(file.sql);
-    await client.query('insert into outbox.migration (number, name, checksum) values ($1, $2, $3)', [
-      file.number,
-      file.name,
-      file.checksum,
-    ]);
-    await client.query('commit');
+    await query(client, statement('operations.apply_migration', failed, file.sql));
+    await query(client, { ...recordMigration, doing: failed }, [file.number, file.name, file.checksum]);
+    await query(client, statement('operations.commit_migration', failed, 'commit'));
   } catch (error) {
-    throw await migrationFailure(client, error, file, waits);
+    throw await migrationFailure(client, asRelayError(error), file, waits);
   }
   return plan;
 }
 
+const recordMigration = statement(
+  'operations.record_migration',
+  doing,
+  'insert into outbox.migration (number, name, checksum) values ($1, $2, $3)',
+);
+
 async function begin(client: pg.Client, { turnMs, lockMs }: Waits): Promise<void> {
+  const text = `begin; set local lock_timeout = ${turnMs};
+    lock table outbox.migration in share row exclusive mode; set local lock_timeout = ${lockMs}`;
   try {
-    await client.query(`begin; set local lock_timeout = ${turnMs}`);
-    await client.query('lock table outbox.migration in share row exclusive mode');
-    await client.query(`set local lock_timeout = ${lockMs}`);
+    await query(client, statement('operations.begin_migration', doing, text));
   } catch (error) {
     if (sqlStateOf(error) !== sqlStates.lockNotAvailable) throw error;
-    throw await lockFailure(client, error, `outbox.migration was not free within ${turnMs} ms`);
+    throw await lockFailure(
+      client,
+      asRelayError(error).cause,
+      `outbox.migration was not free within ${turnMs} ms`,
+    );
   }
 }
 
-/** Already there: made by hand or by another tool, of which `outbox.migration` knows nothing. */
+/** The object exists, and `outbox.migration` does not record it: somebody, or another tool, created it. */
 const duplicateObjectStates: ReadonlySet<string | undefined> = new Set([
   sqlStates.duplicateSchema,
   sqlStates.duplicateTable,
@@ -210,31 +244,33 @@ const duplicateObjectStates: ReadonlySet<string | undefined> = new Set([
   sqlStates.duplicateFunction,
 ]);
 
-/** The transaction is rolled back when the session ends, and it ends with this error. */
+/** The session ends with this error, which rolls the transaction back. */
 async function migrationFailure(
   client: pg.Client,
-  error: unknown,
+  failure: RelayError,
   file: MigrationFile,
   { lockMs }: Waits,
 ): Promise<RelayError> {
   const label = labelOf(file);
-  const state = sqlStateOf(error);
+  const state = sqlStateOf(failure);
   if (state === sqlStates.lockNotAvailable)
-    return lockFailure(client, error, `${label} needs a lock that was not free within ${lockMs} ms`);
-  const failure = postgresError(error, `${label} failed`);
-  const options = { cause: error, context: { number: file.number, name: file.name, sqlState: state } };
+    return lockFailure(client, failure.cause, `${label} needs a lock that was not free within ${lockMs} ms`);
+  const options = {
+    cause: failure.cause,
+    context: { number: file.number, name: file.name, sqlState: state },
+  };
   if (duplicateObjectStates.has(state))
     return new RelayError(
       'MIGRATION_CONFLICT',
-      `${failure.message}; outbox.migration does not say that outbox-relay made it, so something else did: rename or drop it, or go on with the tool that made it`,
+      `${failure.message}; outbox.migration does not record it, so outbox-relay did not create it: rename or drop it, or continue with the tool that created it`,
       options,
     );
-  // A database that has what a migration needs to make, or lacks what it changes.
+  // The database has what the migration creates, or lacks what it changes.
   const isOurs = failure.code === 'INTERNAL' || failure.code === 'OUTBOX_TABLE_INVALID';
   return new RelayError(isOurs ? 'MIGRATION_CONFLICT' : failure.code, failure.message, options);
 }
 
-/** @throws RelayError POSTGRES_UNAVAILABLE: whoever has the lock lets go of it one day */
+/** POSTGRES_UNAVAILABLE, for the holder releases the lock at some time. It names the holders. */
 async function lockFailure(client: pg.Client, error: unknown, message: string): Promise<RelayError> {
   const holders = await readLockHolders(client).catch(() => []);
   const named = holders.length > 0 ? `: ${holders.join('; ')}` : '';
@@ -246,20 +282,28 @@ async function lockFailure(client: pg.Client, error: unknown, message: string): 
 }
 
 async function readLockHolders(client: pg.Client): Promise<string[]> {
-  await client.query('rollback');
-  const { rows } = await client.query<{ pid: number; role: string; application: string; tables: string }>(
-    `select activity.pid, activity.usename as role, activity.application_name as application,
-            string_agg(distinct held.relation::regclass || ' ' || held.mode, ', ') as tables
-       from pg_locks as held
-       join pg_class as relation on relation.oid = held.relation
-       join pg_stat_activity as activity on activity.pid = held.pid
-      where held.granted and held.pid <> pg_backend_pid() and relation.relkind in ('r', 'p')
-        and held.database = (select oid from pg_database where datname = current_database())
-        and relation.relnamespace = (select oid from pg_namespace where nspname = 'outbox')
-      group by 1, 2, 3 order by 1 limit 5`,
-  );
-  return rows.map(
+  await rollBack(client);
+  const holders = await query(client, readHolders);
+  return holders.map(
     ({ pid, role, application, tables }) =>
       `process ${pid} of role ${role}${application === '' ? '' : ` (${application})`} holds ${tables}`,
   );
+}
+
+const readHolders = statement<{ pid: number; role: string; application: string; tables: string }>(
+  'operations.read_lock_holders',
+  doing,
+  `select activity.pid, activity.usename as role, activity.application_name as application,
+          string_agg(distinct held.relation::regclass || ' ' || held.mode, ', ') as tables
+     from pg_locks as held
+     join pg_class as relation on relation.oid = held.relation
+     join pg_stat_activity as activity on activity.pid = held.pid
+    where held.granted and held.pid <> pg_backend_pid() and relation.relkind in ('r', 'p')
+      and held.database = (select oid from pg_database where datname = current_database())
+      and relation.relnamespace = (select oid from pg_namespace where nspname = 'outbox')
+    group by 1, 2, 3 order by 1 limit 5`,
+);
+
+async function rollBack(client: pg.Client): Promise<void> {
+  await query(client, statement('operations.roll_back_migration', doing, 'rollback'));
 }

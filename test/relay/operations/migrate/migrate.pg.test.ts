@@ -152,7 +152,7 @@ test('objects that another tool made are a conflict', async () => {
   await expect(migrate({ databaseUrl: database.url })).rejects.toMatchObject({
     code: 'MIGRATION_CONFLICT',
     message: expect.stringMatching(
-      /^0001 event failed: relation "event" already exists; .* something else did/,
+      /^0001 event failed: relation "event" already exists; .* did not create it/,
     ),
   });
 });
