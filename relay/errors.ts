@@ -314,6 +314,14 @@ export class RelayError extends Error {
   }
 }
 
+/**
+ * What was asked for cannot be done as it was asked: it names nothing that exists, is malformed, or there is nothing to do.
+ * Nothing was changed. It is no failure of the relay or of a server, so it has no code. Never with a value of a payload.
+ */
+export class RequestInvalid extends Error {
+  override readonly name = 'RequestInvalid';
+}
+
 /** A `RelayError` as it is, anything else as `INTERNAL` with its cause: an unexpected error stops, it never drops. */
 export function asRelayError(error: unknown): RelayError {
   if (error instanceof RelayError) return error;

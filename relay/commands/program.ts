@@ -1,9 +1,8 @@
 /** The command line: which commands there are, and how an error leaves the process. */
 import { Command, CommanderError } from 'commander';
 import { version } from '../config/version.ts';
-import { asRelayError, exitCodes, type RelayError } from '../errors.ts';
+import { asRelayError, exitCodes, type RelayError, RequestInvalid } from '../errors.ts';
 import { printable, printableText } from '../observe/printable.ts';
-import { RequestInvalid } from '../operations/request-invalid.ts';
 import { adoptCommand } from './adopt.ts';
 import { checkCommand } from './check.ts';
 import { writeSafely } from './command.ts';

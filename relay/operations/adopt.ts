@@ -9,7 +9,7 @@ import { createSlot, dropSlot, readSlot } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
 import { createPool } from '../connect/postgres/pool.ts';
-import { type Adoption, asRelayError, type ErrorCode, RelayError } from '../errors.ts';
+import { type Adoption, asRelayError, type ErrorCode, RelayError, RequestInvalid } from '../errors.ts';
 import { giveUp, reopenUnread } from '../ledger/give-up.ts';
 import { beginDecisions, type Session, storeAdopted } from '../ledger/session.ts';
 import { forgetCovered } from '../ledger/snapshots.ts';
@@ -33,7 +33,7 @@ export type Adopted = {
 
 /**
  * @param isDryRun finds out what it would write, and writes nothing but the claim
- * @throws RelayError CONFIG_INVALID if there is nothing of that kind to adopt; SLOT_IN_USE while a relay runs
+ * @throws RequestInvalid if there is nothing of that kind to adopt; RelayError SLOT_IN_USE while a relay runs
  */
 export async function adopt(
   config: Config,
@@ -124,7 +124,7 @@ async function takeBack(
   await (what === 'database' ? reopenUnread : giveUp)(pool, session, letters);
 }
 
-/** @throws RelayError CONFIG_INVALID when something else is found than what is to be adopted */
+/** @throws RequestInvalid when something else is found than what is to be adopted */
 function findRefusal(
   what: Adoption,
   lineage: Lineage,
@@ -144,6 +144,6 @@ function findRefusal(
   throw nothingToAdopt(what, 'progress and database belong together');
 }
 
-function nothingToAdopt(what: Adoption, why: string): RelayError {
-  return new RelayError('CONFIG_INVALID', `adopt ${what}: ${why}`);
+function nothingToAdopt(what: Adoption, why: string): RequestInvalid {
+  return new RequestInvalid(`nothing to adopt as ${what}: ${why}`);
 }

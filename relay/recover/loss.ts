@@ -4,7 +4,7 @@ import { awaitProgress } from '../audit/await-progress.ts';
 import { findPublicationGap, readPublication } from '../capture/publication.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import { readSystem } from '../capture/system.ts';
-import { asRelayError, RelayError } from '../errors.ts';
+import { asRelayError, RelayError, RequestInvalid } from '../errors.ts';
 import { readMarks } from '../ledger/progress-copy.ts';
 import { readSnapshots, type Snapshots } from '../ledger/snapshots.ts';
 import type { Lsn } from '../model/position.ts';
@@ -70,7 +70,7 @@ export function knownOf({ publicationGap, progress, snapshots }: Loss): Known {
 }
 
 /**
- * @throws RelayError CONFIG_INVALID if nothing is wrong; LINEAGE_OTHER_DATABASE always, and LINEAGE_REWOUND unless it is
+ * @throws RequestInvalid if nothing is wrong; RelayError LINEAGE_OTHER_DATABASE always, and LINEAGE_REWOUND unless it is
  * accepted: this database cannot tell what was published.
  */
 export function assertRecoverable(
@@ -81,9 +81,8 @@ export function assertRecoverable(
   // Another history, or a row that cannot be read, may show only on the stream: the option itself is reason enough.
   const { isForced, acceptsRewound, skipsUnreadable } = options;
   if (found.length === 0 && !isForced && !acceptsRewound && !skipsUnreadable)
-    throw new RelayError(
-      'CONFIG_INVALID',
-      'recover: nothing is lost: slot, progress and publication belong together. To skip a row that stops the relay with ROW_UNREADABLE, add --skip-unreadable. To compare the table with Kafka anyway, add --force',
+    throw new RequestInvalid(
+      'nothing is lost: slot, progress and publication belong together. To skip a row that stops the relay with ROW_UNREADABLE, add --skip-unreadable. To compare the table with Kafka anyway, add --force',
     );
 }
 

@@ -60,7 +60,7 @@ const scanTimeoutMs = 3_600_000;
 
 /**
  * Can be repeated after any failure, and after a death at any instant.
- * @throws RelayError CONFIG_INVALID if nothing is lost; SLOT_IN_USE while a relay runs; LINEAGE_OTHER_DATABASE; and
+ * @throws RequestInvalid if nothing is lost; RelayError SLOT_IN_USE while a relay runs; LINEAGE_OTHER_DATABASE; and
  * whatever a server answers
  */
 export async function recover(options: RecoverOptions): Promise<Recovery> {

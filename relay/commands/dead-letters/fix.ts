@@ -1,9 +1,11 @@
 /** `outbox-relay dead-letters fix`: correct the payload of one dead letter, and see whether it would be refused again. */
+
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { RequestInvalid } from '../../errors.ts';
 import {
   type FixableLetter,
   type FixOutcome,
@@ -13,7 +15,6 @@ import {
   payloadOf,
 } from '../../operations/dead-letters/fix.ts';
 import { indented } from '../../operations/json-text.ts';
-import { RequestInvalid } from '../../operations/request-invalid.ts';
 import { type Call, define } from '../command.ts';
 import type { Load } from '../load.ts';
 import { type ActorOptions, withActor } from './options.ts';

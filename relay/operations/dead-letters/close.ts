@@ -4,12 +4,13 @@
  * Promise: each is resubmitted at most once, even if several people do it at the same time. Its row is locked, it must be
  * open, and the new row in the outbox, the new status and the audit trail are committed together.
  */
+
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
+import { RequestInvalid } from '../../errors.ts';
 import { parseLsn } from '../../model/position.ts';
 import type { Actor } from '../actor.ts';
-import { RequestInvalid } from '../request-invalid.ts';
 import { withPool } from '../with-pool.ts';
 import { textOfName } from './letter.ts';
 import { type OutboxStatements, outboxStatements } from './outbox-table.ts';

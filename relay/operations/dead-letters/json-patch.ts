@@ -3,10 +3,11 @@
  * Numbers keep their digits.
  * @see https://www.rfc-editor.org/rfc/rfc6902
  */
+
 import { z } from 'zod';
 import { ExactNumber, type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
+import { RequestInvalid } from '../../errors.ts';
 import { jsonText } from '../json-text.ts';
-import { RequestInvalid } from '../request-invalid.ts';
 
 /** A patch that cannot be read or applied; never with a value of the document. */
 export class PatchInvalid extends RequestInvalid {}

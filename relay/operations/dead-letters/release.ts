@@ -2,12 +2,13 @@
  * Releases parked keys. An operation only requests it: the relay publishes what waits, at the place of the request in the
  * stream. Two people who ask at the same time make one request.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
+import { RequestInvalid } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
-import { RequestInvalid } from '../request-invalid.ts';
 import { withPool } from '../with-pool.ts';
 import { positionText } from './letter.ts';
 import { conditionOf, type Selection } from './selection.ts';

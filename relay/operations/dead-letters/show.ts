@@ -1,7 +1,8 @@
 /** Everything about one event that could not be published, its payload included. Changes nothing. */
+
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
-import { RequestInvalid } from '../request-invalid.ts';
+import { RequestInvalid } from '../../errors.ts';
 import { withPool } from '../with-pool.ts';
 import { type Letter, type LetterAction, parseLetterName } from './letter.ts';
 import {
