@@ -472,6 +472,15 @@ export const mutants: readonly Mutant[] = [
     only: 'later',
   },
   {
+    name: 'dead letters are stored without a word',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/stream/committer.ts',
+    find: '    if (deadLetters.length > 0) observer.deadLettered?.({ events: deadLetters.map(refusedEvent) });\n',
+    replace: '    void refusedEvent;\n',
+    tests: ['test/relay/stream/facts.stack.test.ts'],
+  },
+  {
     name: 'a heartbeat counts as seen by a look at the publication that began before it',
     promise: 'no loss',
     invariants: ['I1'],

@@ -95,7 +95,10 @@ export function metricsListener(
       sessionBegun: () => counter.sessions_total.inc(),
       retried,
       tailFailed: retried,
-      dutyFailed: ({ failure: { code } }) => counter.errors_total.inc({ code }),
+      dutyFailed: ({ duty, failure: { code } }) => {
+        counter.errors_total.inc({ code });
+        counter.duty_failures_total.inc({ duty });
+      },
       stopped: ({ failure: { code } }) => counter.errors_total.inc({ code }),
       throttled: ({ throttleMs }) => counter.kafka_throttle_seconds_total.inc(throttleMs / 1000),
 

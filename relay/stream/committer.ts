@@ -89,13 +89,14 @@ export class Committer {
     this.#pacing.committedMs = performance.now();
     const eventsByTopic = batch.eventsByTopic();
     topics.wrote(eventsByTopic.keys());
-    if (filled.hasEvents) pace.committed(this.#pacing.committedMs - this.#pacing.begunMs);
+    const kafkaMs = this.#pacing.committedMs - this.#pacing.begunMs;
+    if (filled.hasEvents) pace.committed(kafkaMs);
+    this.#report(filled, next, eventsByTopic, kafkaMs);
     // The one place that acknowledges: Kafka has confirmed the progress that covers this LSN.
     capture.acknowledge(next.endLsn);
     capture.inbox.release(filled.capturedBytes);
     observer.acknowledged?.({ endLsn: next.endLsn });
     await failpoint('ACKNOWLEDGED');
-    this.#report(filled, next, eventsByTopic, this.#pacing.committedMs - this.#pacing.begunMs);
   }
 
   /** The failure in terms of what only the duration of the transaction or its topics can tell. */

@@ -12,7 +12,7 @@ type Means = { readonly config: Config; readonly pool: pg.Pool; readonly observe
 
 export function deadLetterCountDuty({ config, pool, observer }: Means): Duty {
   return {
-    name: 'dead-letter count',
+    name: 'dead_letter_count',
     everyMs: config.capture.heartbeatMs,
     shareMax: countShareMax,
     run: async () => {

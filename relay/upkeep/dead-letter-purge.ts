@@ -23,7 +23,7 @@ export function deadLetterPurgeDuty({ config, pool, observer }: Means): Duty {
     olderThanSeconds: keepClosedDays === 0 ? undefined : keepClosedDays * 86_400,
   } as const;
   return {
-    name: 'dead-letter purge',
+    name: 'dead_letter_purge',
     everyMs: purgeIntervalMs,
     run: async (signal) => {
       for (let isAllDone = false; !isAllDone && !signal.aborted; ) {

@@ -2,7 +2,7 @@
 import type { ErrorCode } from '../errors.ts';
 
 export type Duty = {
-  /** As in `heartbeat`: for the log. */
+  /** For the log and a label of a metric, as in `slot_health`. */
   readonly name: string;
   /** From the end of one run to the beginning of the next. */
   readonly everyMs: number;

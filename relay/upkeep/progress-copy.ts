@@ -13,7 +13,7 @@ type Means = { readonly config: Config; readonly pool: pg.Pool; readonly progres
 export function progressCopyDuty(means: Means, uncovered: UncoveredHeartbeats): Duty {
   const { config, pool } = means;
   return {
-    name: 'progress copy',
+    name: 'progress_copy',
     everyMs: config.capture.heartbeatMs,
     run: async () => {
       const progress = means.progress();

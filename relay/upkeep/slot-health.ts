@@ -14,7 +14,7 @@ type Means = { readonly config: Config; readonly pool: pg.Pool; readonly observe
 export function slotHealthDuty({ config, pool, observer }: Means): Duty {
   const { slot } = config;
   return {
-    name: 'slot health',
+    name: 'slot_health',
     everyMs: Math.min(slotIntervalMs, config.capture.heartbeatMs),
     run: async () => {
       if ((await observeSlot(pool, slot, observer)) === undefined)

@@ -87,6 +87,15 @@ test('exactly one state is 1', async () => {
   expect(text).toContain('outbox_relay_sessions_total 1');
 });
 
+test('a duty that fails counts by its name and by its code', async () => {
+  const metrics = create();
+  const failure = new RelayError('POSTGRES_UNAVAILABLE', 'gone');
+  metrics.hears.dutyFailed({ duty: 'heartbeat', failure, retryInMs: 1 });
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('outbox_relay_duty_failures_total{duty="heartbeat"} 1');
+  expect(text).toContain('outbox_relay_errors_total{code="POSTGRES_UNAVAILABLE"} 1');
+});
+
 test('the breaker of each dependency is in exactly one state', async () => {
   let retries: Retries = [{ dependency: 'kafka', breaker: 'open', attempt: 3 }];
   const metrics = create(() => retries);
