@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { Command } from 'commander';
 import { check } from '../operations/check/check.ts';
-import type { Finding, Verdict } from '../operations/check/finding.ts';
+import type { CheckReport, Finding, Verdict } from '../operations/check/finding.ts';
 import { seconds } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { counted } from './format.ts';
@@ -39,7 +39,8 @@ async function run({ config, options, print }: Call<CheckOptions>) {
     if (!options.json) print(describeFinding(finding));
   }
   const ok = checks.every(({ status }) => status !== 'fail');
-  return { data: { ok, checks }, text: summary(checks), hasFindings: !ok };
+  const report: CheckReport = { ok, checks };
+  return { data: report, text: summary(checks), hasFindings: !ok };
 }
 
 const marks: Readonly<Record<Verdict['status'], string>> = {

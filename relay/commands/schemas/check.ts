@@ -2,7 +2,11 @@
 import { styleText } from 'node:util';
 import { Command, Option } from 'commander';
 import type { CheckedSchema, VersionFinding } from '../../operations/schemas/check.ts';
-import { type CheckedFile, checkSchemaFiles } from '../../operations/schemas/check-files.ts';
+import {
+  type CheckedFile,
+  checkSchemaFiles,
+  type SchemasChecked,
+} from '../../operations/schemas/check-files.ts';
 import type { Warning } from '../../operations/schemas/lint.ts';
 import { type Level, levels } from '../../operations/schemas/subject-history.ts';
 import { type Call, define } from '../command.ts';
@@ -59,12 +63,12 @@ async function run({ config, options: { level, json }, print }: Call<CheckOption
     if (!json) print(describe(checked, level));
   }
   const failed = schemas.filter(({ status }) => status === 'incompatible').length;
-  const ok = failed === 0;
+  const report: SchemasChecked = { ok: failed === 0, schemas };
   const may = schemas.length - failed;
   return {
-    data: { ok, schemas },
+    data: report,
     text: `${may} of ${counted(schemas.length, 'schema')} may be registered`,
-    hasFindings: !ok,
+    hasFindings: !report.ok,
   };
 }
 

@@ -28,13 +28,9 @@ export function diffCommand(load: Load): Command {
 }
 
 async function run({ config }: Call<DiffOptions>) {
-  const schemas = await diffSchemaFiles(config);
-  const ok = schemas.every(({ status }) => status === 'same');
-  return {
-    data: { ok, schemas },
-    text: schemas.map(describe).join('\n') || 'no .avsc files',
-    hasFindings: !ok,
-  };
+  const diff = await diffSchemaFiles(config);
+  const text = diff.schemas.map(describe).join('\n') || 'no .avsc files';
+  return { data: diff, text, hasFindings: !diff.ok };
 }
 
 const words: Readonly<Record<FileDiff['status'], string>> = {

@@ -19,6 +19,9 @@ export type Server = 'postgres' | 'kafka' | 'registry';
 
 export type Finding = Verdict & { readonly server: Server; readonly name: string };
 
+/** All of them, as `check --json` prints it. */
+export type CheckReport = { readonly ok: boolean; readonly checks: readonly Finding[] };
+
 export const ok = (message: string): Verdict => ({ status: 'ok', message });
 export const warn = (message: string, fix: string): Verdict => ({ status: 'warn', message, fix });
 export const fail = (message: string, fix: string): Verdict => ({ status: 'fail', message, fix });

@@ -9,6 +9,9 @@ import { type Level, SubjectHistory } from './subject-history.ts';
 
 export type CheckedFile = CheckedSchema & { readonly warnings: readonly Warning[] };
 
+/** All of them, as `schemas check --json` prints it; `ok` if each may be registered. */
+export type SchemasChecked = { readonly ok: boolean; readonly schemas: readonly CheckedFile[] };
+
 /**
  * One file after another, as each is checked.
  * @param level instead of the registry's for each subject

@@ -18,12 +18,15 @@ export type FileDiff = {
   readonly differences: readonly Difference[];
 };
 
+/** `ok` if every file is the latest version of its subject. */
+export type SchemasDiffed = { readonly ok: boolean; readonly schemas: readonly FileDiff[] };
+
 /** @throws RelayError CONFIG_INVALID, SCHEMA_INVALID, REGISTRY_* */
-export async function diffSchemaFiles(config: Config): Promise<FileDiff[]> {
+export async function diffSchemaFiles(config: Config): Promise<SchemasDiffed> {
   const client = new RegistryClient(config.registry);
-  const diffs: FileDiff[] = [];
-  for (const file of await readSchemaFiles(config)) diffs.push(await diffFile(client, file));
-  return diffs;
+  const schemas: FileDiff[] = [];
+  for (const file of await readSchemaFiles(config)) schemas.push(await diffFile(client, file));
+  return { ok: schemas.every(({ status }) => status === 'same'), schemas };
 }
 
 async function diffFile(
