@@ -64,7 +64,7 @@ export type RelayDependencies = {
   readonly config: Config;
   /** Of this process; names it in the progress. */
   readonly instance: string;
-  /** For what the libraries say. What the relay itself does goes to the observer. */
+  /** For the Kafka client. What the relay itself does goes to the observer. */
   readonly log: Logger;
   readonly observer: RelayObserver;
   readonly registry: SchemaSource;
@@ -102,7 +102,7 @@ export class Relay {
     this.#topics = new Topics(this.#kafka, this.#admin, config);
     this.#pace = new Pace(config);
     this.#paced = { ...config, publish: this.#pace.limits };
-    this.#encoder = new Encoder(config, registry, this.#topics, log);
+    this.#encoder = new Encoder(config, registry, this.#topics, observer);
     this.#deadLetterTopic = deadLetterTopicOf(config, this.#topics);
     this.#setbacks = new Setbacks(config.retry);
     this.#follower = new ProgressFollower({

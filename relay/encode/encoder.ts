@@ -7,11 +7,12 @@ import type { OutboxEvent, OutboxEvents } from '../capture/event.ts';
 import type { CapturedRow } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { maxRowBytesOf } from '../config/row-size.ts';
+import type { RelayObserver } from '../observe/observer.ts';
 import { Destinations } from './destinations.ts';
 import { causeOf, NotPublishable, reasonOf, toRefusal } from './not-publishable.ts';
 import type { EncodedEvent, OutboundRecord, TopicDirectory } from './record.ts';
 import { RecordBuilder } from './record-builder.ts';
-import { type SchemaLog, type SchemaSource, Schemas } from './registry/schemas.ts';
+import { type SchemaSource, Schemas } from './registry/schemas.ts';
 import { Router } from './route.ts';
 import { type Target, Targets } from './targets.ts';
 import { UnclearFailures } from './unclear-failures.ts';
@@ -24,8 +25,8 @@ export class Encoder {
   readonly #unclear: UnclearFailures;
   readonly #maxRowBytes: number;
 
-  constructor(config: Config, registry: SchemaSource, topics: TopicDirectory, log?: SchemaLog) {
-    const schemas = new Schemas(registry, config.registry.latestTtlMs, config.schemas.bytes, log);
+  constructor(config: Config, registry: SchemaSource, topics: TopicDirectory, observer: RelayObserver = {}) {
+    const schemas = new Schemas(registry, config.registry.latestTtlMs, config.schemas.bytes, observer);
     this.#router = new Router(config);
     this.#destinations = new Destinations(this.#router, topics);
     this.#targets = new Targets(config.schemas, this.#router, this.#destinations, schemas);

@@ -122,7 +122,10 @@ export type Facts = {
   readonly deadLettersCounted: Waiting;
   readonly deadLettersPurged: { readonly deadLetters: number };
 
-  // Kafka.
+  // Registry and Kafka.
+
+  /** The registry changed the id of a schema, or the schema of an id. All schemas are fetched again. */
+  readonly schemasDistrusted: { readonly schemaId: number; readonly subject: string };
 
   /** A quota: Kafka lets this client send nothing for so long. */
   readonly throttled: { readonly throttleMs: number; readonly broker: string; readonly clientId: string };

@@ -74,6 +74,12 @@ export function logListener(log: Logger, now: () => number = () => performance.n
         );
       },
 
+      schemasDistrusted: ({ schemaId, subject }) =>
+        log.warn(
+          { schemaId, subject },
+          'the registry changed the id of a schema, or the schema of an id: it was replaced or restored. The relay fetches all schemas again. Records published earlier may carry an id that now means another schema',
+        ),
+
       peerSeen: ({ activePid }) => {
         if (!isPeerActive) log.info({ activePid }, 'standby: another relay is active');
         isPeerActive = true;

@@ -55,6 +55,7 @@ const factNames = Object.keys({
   partitionsSkipped: 0,
   deadLettersCounted: 0,
   deadLettersPurged: 0,
+  schemasDistrusted: 0,
   throttled: 0,
 } satisfies Record<FactName, 0>) as readonly FactName[];
 

@@ -204,12 +204,12 @@ class Run {
   }
 
   #encoding() {
-    const { config, log, onProgress } = this.#options;
+    const { config, onProgress } = this.#options;
     const { kafka, admin } = this.#places;
     const topics = new Topics(kafka, admin, config);
     return {
       config,
-      encoder: new Encoder(config, new RegistryClient(config.registry), topics, log),
+      encoder: new Encoder(config, new RegistryClient(config.registry), topics),
       deadLetterTopic: deadLetterTopicOf(config, topics),
       onProgress: (done: number, total: number) => onProgress({ stage: 'publishing', done, total }),
     };

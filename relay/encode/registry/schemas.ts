@@ -8,6 +8,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { asRelayError, type ErrorCode, RelayError } from '../../errors.ts';
+import type { RelayObserver } from '../../observe/observer.ts';
 import { BoundedMap } from '../bounded-map.ts';
 import type { BytesForm, SchemaWriters } from '../formats/format.ts';
 import { formatOf } from '../formats/formats.ts';
@@ -60,9 +61,6 @@ const unusableBytesMax = 8 * 1024 * 1024;
 /** A stack trace. */
 const causeBytes = 2_000;
 
-/** Where a replaced or restored registry is reported. */
-export type SchemaLog = { warn(context: object, message: string): void };
-
 type Entry = { readonly schema: UsableSchema | UnusableSchema; readonly fetchedMs: number };
 
 /**
@@ -95,17 +93,17 @@ export class Schemas {
   readonly #underWay = new Map<string, Promise<UsableSchema | UnusableSchema>>();
   /** By id. */
   readonly #compiled = new BoundedMap<UsableSchema>(usableBytesMax);
-  readonly #log: SchemaLog | undefined;
+  readonly #observer: RelayObserver;
   #generation = 0;
   #distrustedMs = Number.NEGATIVE_INFINITY;
   #refreshFromMs = 0;
 
   /** @param bytes how payloads write bytes */
-  constructor(source: SchemaSource, ttlMs: number, bytes: BytesForm, log?: SchemaLog) {
+  constructor(source: SchemaSource, ttlMs: number, bytes: BytesForm, observer: RelayObserver = {}) {
     this.#source = source;
     this.#ttlMs = ttlMs;
     this.#bytes = bytes;
-    this.#log = log;
+    this.#observer = observer;
   }
 
   /** Rises when everything that was returned before must be looked up again. */
@@ -210,10 +208,7 @@ export class Schemas {
     this.#usable.clear();
     this.#unusable.clear();
     this.#generation += 1;
-    this.#log?.warn(
-      { schemaId, subject },
-      'the registry changed the id of a schema, or the schema of an id: it was replaced or restored. The relay fetches all schemas again. Records published earlier may carry an id that now means another schema',
-    );
+    this.#observer.schemasDistrusted?.({ schemaId, subject });
   }
 
   #compile(

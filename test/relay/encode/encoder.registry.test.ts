@@ -715,8 +715,11 @@ describe('a registry that is replaced while the relay runs', () => {
     const warnings: unknown[] = [];
     const config = configOf({});
     const registry = new RegistryClient({ ...config.registry, url });
-    const log = { warn: (context: object) => void warnings.push(context) };
-    return Object.assign(server, { encoder: new Encoder(config, registry, new Topics(), log), warnings });
+    const observer = { schemasDistrusted: (fact: object) => void warnings.push(fact) };
+    return Object.assign(server, {
+      encoder: new Encoder(config, registry, new Topics(), observer),
+      warnings,
+    });
   }
 
   test('and gives an id another meaning is noticed: each id goes out with the bytes of its own schema', async () => {
