@@ -17,9 +17,12 @@ export class ParkedKeys {
     this.#names = new Set(Array.from(keys, nameOf));
   }
 
-  /** Called for every event; mostly no key is parked, and no name is made up then. */
+  get isEmpty(): boolean {
+    return this.#names.size === 0;
+  }
+
   has(key: TopicKey): boolean {
-    return this.#names.size > 0 && this.#names.has(nameOf(key));
+    return this.#names.has(nameOf(key));
   }
 
   /** @returns undefined where the key is parked already */

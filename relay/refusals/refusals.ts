@@ -41,7 +41,10 @@ export class Refusals {
    * @throws RelayError EVENT_REJECTED, DEAD_LETTER_STORM where nothing of `events` may be published
    */
   decide(events: OutboxEvents, encoded: readonly EncodedEvent[], nowMs: number): Decision {
-    this.#assertMayContinue(encoded, nowMs);
+    const areAllGood = areRecords(encoded);
+    this.#assertMayContinue(encoded.length, areAllGood ? none : encoded.filter(isRefusal), nowMs);
+    // The way of nearly every transaction: it is as it was encoded.
+    if (areAllGood && this.#parked.isEmpty) return { records: encoded, deadLetters: none, parked: none };
     const records: OutboundRecord[] = [];
     const deadLetters: Refusal[] = [];
     const parked: ParkedKey[] = [];
@@ -63,13 +66,12 @@ export class Refusals {
   }
 
   /** Decides about the transaction as a whole before about any of its events, so that a halt leaves nothing behind. */
-  #assertMayContinue(encoded: readonly EncodedEvent[], nowMs: number): void {
-    const refusals = encoded.filter(isRefusal);
+  #assertMayContinue(events: number, refusals: readonly Refusal[], nowMs: number): void {
     const halting = refusals.find((refusal) => this.#outcomeOf(refusal).kind === 'halt');
     if (halting !== undefined) throw halted(halting);
     // A row that Postgres cannot send says nothing about the deployment.
     const counted = refusals.filter(({ row }) => row.unreadable === undefined);
-    const storm = this.#storm.add(encoded.length, counted.length, nowMs);
+    const storm = this.#storm.add(events, counted.length, nowMs);
     if (storm === undefined) return;
     throw new RelayError(
       'DEAD_LETTER_STORM',
@@ -95,6 +97,12 @@ export class Refusals {
   #outcomeOf(refusal: Refusal): Outcome {
     return outcomeOf(refusal, this.#policyOf(refusal.topic));
   }
+}
+
+const none: readonly never[] = [];
+
+function areRecords(encoded: readonly EncodedEvent[]): encoded is readonly OutboundRecord[] {
+  return !encoded.some(isRefusal);
 }
 
 function halted({ code, message, path, position, row }: Refusal): RelayError {

@@ -1,0 +1,90 @@
+import { describe, expect, test } from 'vitest';
+import { RelayError } from '../../../relay/errors.ts';
+import type { Progress } from '../../../relay/model/progress.ts';
+import { BatchBuilder } from '../../../relay/publish/kafkajs/batch.ts';
+import { type CommitDependencies, Committer } from '../../../relay/stream/committer.ts';
+import { Filling } from '../../../relay/stream/filling.ts';
+import { transactionOf } from '../capture/rows.ts';
+import { recordOf } from '../publish/records.ts';
+import { configOf } from '../settings.ts';
+
+const config = configOf();
+const claimed = { endLsn: 5n, partial: null, beat: 0, eventCount: 7 } as unknown as Progress;
+const transaction = transactionOf(10n, 1, { bytes: 300 });
+
+/** What a commit does to its servers, in order. */
+function scene(publish: () => Promise<void> = async () => {}, transactionTimeoutMs = 60_000) {
+  const steps: string[] = [];
+  const say = (step: string) => void steps.push(step);
+  const use = {
+    config: { ...config, kafka: { ...config.kafka, transactionTimeoutMs } },
+    observer: { committed: ({ events }: { events: number }) => say(`told of ${events}`) },
+    capture: {
+      system: { timeline: 1 },
+      acknowledge: (lsn: bigint) => say(`acknowledged ${lsn}`),
+      inbox: { release: (bytes: number) => say(`released ${bytes} bytes`) },
+    },
+    publisher: {
+      commit: async (_: unknown, { endLsn, eventCount }: Progress) => {
+        say(`Kafka is given ${endLsn}, ${eventCount} events`);
+        await publish();
+        say('Kafka has confirmed');
+      },
+    },
+    progress: claimed,
+    topics: { wrote: () => {}, explain: async (failure: RelayError) => failure },
+    pace: { committed: () => {}, expired: () => say('smaller next time'), limits: {} },
+    instance: 'test',
+  };
+  return { committer: new Committer(use as unknown as CommitDependencies), steps };
+}
+
+function filled(): Filling {
+  const filling = new Filling(new BatchBuilder());
+  filling.add(transaction, { records: [recordOf()], deadLetters: [], parked: [] });
+  return filling;
+}
+
+describe('a batch is committed', () => {
+  test('in Kafka first, and only then is Postgres told that it may forget', async () => {
+    const { committer, steps } = scene();
+    await committer.commit(filled());
+    expect(steps).toEqual([
+      'Kafka is given 11, 8 events',
+      'Kafka has confirmed',
+      'acknowledged 11',
+      'released 300 bytes',
+      'told of 1',
+    ]);
+    expect(committer.progress).toMatchObject({ endLsn: 11n, eventCount: 8 });
+  });
+
+  test('not at all where it covers nothing', async () => {
+    const { committer, steps } = scene();
+    await committer.commit(new Filling(new BatchBuilder()));
+    expect([steps, committer.progress]).toEqual([[], claimed]);
+  });
+});
+
+describe('a batch that Kafka does not confirm', () => {
+  const failure = new RelayError('KAFKA_UNAVAILABLE', 'the connection was closed');
+
+  test('acknowledges nothing, and leaves the progress where it was', async () => {
+    const { committer, steps } = scene(() => Promise.reject(failure));
+    await expect(committer.commit(filled())).rejects.toBe(failure);
+    expect([steps, committer.progress]).toEqual([['Kafka is given 11, 8 events'], claimed]);
+  });
+
+  test('for its age is smaller the next time', async () => {
+    const fenced = new RelayError('PRODUCER_FENCED', 'fenced', {
+      context: { kafkaError: 'PRODUCER_FENCED' },
+    });
+    const { committer, steps } = scene(() => Promise.reject(fenced), 0);
+    await expect(committer.commit(filled())).rejects.toMatchObject({
+      code: 'TRANSACTION_EXPIRED',
+      cause: fenced,
+      context: { events: 1 },
+    });
+    expect(steps.at(-1)).toBe('smaller next time');
+  });
+});
