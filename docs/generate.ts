@@ -1,7 +1,7 @@
 /**
- * Writes the tables of docs/reference from the tables of the code: settings, metrics, error codes, exit codes, commands.
- * `npm run docs` brings them and docs/evidence/avro.md up to date; a test fails when they are not. A table stands
- * between `<!-- generated:name -->` and `<!-- /generated:name -->`.
+ * Writes what docs/ takes from the code: the tables of docs/reference, docs/evidence/avro.md and the drawing of the rooms.
+ * `npm run docs` brings them up to date; a test fails when they are not. A table is between `<!-- generated:name -->` and
+ * `<!-- /generated:name -->`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,7 @@ import { documentedMetrics } from '../relay/observe/metrics.ts';
 import { avroDocument, avroFile } from './avro.ts';
 import { code, table } from './markdown.ts';
 import { recordExample } from './record-example.ts';
+import { drawRooms, importsBetweenRooms, roomsFile } from './rooms.ts';
 
 const example = await recordExample();
 
@@ -52,13 +53,16 @@ export const tables: Readonly<Record<string, () => string>> = {
     ),
   commands: () =>
     table(
-      ['command', 'options', 'meaning'],
+      ['command', 'what it does'],
       leaves(createProgram()).map((command) => [
-        code(nameOf(command)),
-        command.options.map(({ flags }) => code(flags)).join('<br>'),
+        `[${code(nameOf(command))}](#${anchorOf(nameOf(command))})`,
         command.summary() || command.description(),
       ]),
     ),
+  help: () =>
+    leaves(createProgram())
+      .map((command) => `## ${code(nameOf(command))}\n\n\`\`\`text\n${helpOf(command)}\n\`\`\``)
+      .join('\n\n'),
   'record-example': () => example,
 };
 
@@ -107,6 +111,29 @@ function exitOf(name: ErrorCode): string {
   return errorTable[name].class === 'stop' ? String(exitCodes[errorTable[name].exit]) : '';
 }
 
+const helpWidth = 100;
+
+function helpOf(command: Command): string {
+  let text = '';
+  command.configureOutput({
+    writeOut: (part) => {
+      text += part;
+    },
+    getOutHelpWidth: () => helpWidth,
+    getOutHasColors: () => false,
+  });
+  command.outputHelp();
+  return text.trimEnd();
+}
+
+/** As GitHub makes it of a heading. */
+function anchorOf(heading: string): string {
+  return heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-');
+}
+
 function leaves(command: Command): Command[] {
   return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
 }
@@ -125,4 +152,5 @@ export const pages = ['commands', 'settings', 'metrics', 'errors', 'record-layou
 if (import.meta.main) {
   for (const page of pages) await writeFile(page, generate(await readFile(page, 'utf8')));
   await writeFile(avroFile, await avroDocument());
+  await writeFile(roomsFile, drawRooms(importsBetweenRooms()));
 }

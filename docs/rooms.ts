@@ -69,6 +69,7 @@ export function drawRooms(imports: readonly Import[]): string {
     const [from, to] = pair.split(' ').map((room) => indexOf.get(room)!) as [number, number];
     return { from, to, isUp: to < from };
   });
+  edges.sort((one, other) => one.from - other.from || one.to - other.to);
   const down = edges.filter(({ isUp }) => !isUp);
   const lines = rooms.flatMap((_, index) => {
     const out = down.filter(({ from }) => from === index).map(({ to }) => to);
