@@ -10,6 +10,7 @@ import type { Config } from '../config/config.ts';
 import { maxRowBytesOf } from '../config/row-size.ts';
 import { clientConfig } from '../connect/postgres/client.ts';
 import { postgresError } from '../connect/postgres/errors.ts';
+import { command } from '../connect/postgres/replication-client.ts';
 import { noTransactionTimeout, withSession } from '../connect/postgres/session-settings.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
@@ -191,10 +192,9 @@ export class Capture {
   async #startReplication(client: pg.Client): Promise<unknown> {
     this.#wire = (client as unknown as { connection: Wire }).connection;
     this.#system = await identifySystem(client);
-    const { rows } = await client.query<{ pid: number | string }>(
-      `select pg_backend_pid() as pid, ${noTransactionTimeout}`,
-    );
-    this.#walSenderPid = Number(rows[0]?.pid);
+    const readPid = `select pg_backend_pid() as pid, ${noTransactionTimeout}`;
+    const [own] = await command<{ pid: number | string }>(client, readPid);
+    this.#walSenderPid = Number(own?.pid);
     const publication = this.#config.publication.replaceAll('"', '""').replaceAll("'", "''");
     return client.query(
       `START_REPLICATION SLOT "${this.#config.slot}" LOGICAL ${formatLsn(this.#from)} (proto_version '1', publication_names '"${publication}"')`,

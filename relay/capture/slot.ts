@@ -6,7 +6,7 @@ import pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { createClient } from '../connect/postgres/client.ts';
 import { postgresError, sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
-import { createReplicationClient } from '../connect/postgres/replication-client.ts';
+import { command, createReplicationClient } from '../connect/postgres/replication-client.ts';
 import { query, statement, withoutName } from '../connect/postgres/statement.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
@@ -122,11 +122,11 @@ async function watched<Result>(
   watch: CreationWatch,
   work: () => Promise<Result>,
 ): Promise<Result> {
-  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
+  const [own] = await query(client, readPid);
   const done = new AbortController();
   const creation = work();
   creation.catch(() => {}); // if the watch has ended it, the failure of the watch counts
-  const watching = watchCreation(watch, rows[0]!.pid, done.signal);
+  const watching = watchCreation(watch, own!.pid, done.signal);
   watching.catch(() => !done.signal.aborted && disconnect(client));
   try {
     await Promise.race([creation, watching]);
@@ -136,6 +136,8 @@ async function watched<Result>(
   }
 }
 
+const readPid = statement<{ pid: number }>('capture.read_pid', creating, 'select pg_backend_pid() as pid');
+
 /** Without the goodbye of the driver, which would wait for an answer. */
 function disconnect(client: pg.Client): void {
   (client as unknown as { connection: { stream: Socket } }).connection.stream.destroy();
@@ -144,9 +146,15 @@ function disconnect(client: pg.Client): void {
 /** Whether to create a failover slot: by the setting, and if the version has them. */
 async function canFailOver(client: pg.Client, { capture }: Config): Promise<boolean> {
   if (!capture.failoverSlot) return false;
-  const { rows } = await client.query<{ version: string }>('show server_version_num');
-  return Number(Object.values(rows[0] ?? {})[0]) >= 170_000;
+  const [server] = await query(client, withoutName(readVersion));
+  return Number(server?.server_version_num) >= 170_000;
 }
+
+const readVersion = statement<{ server_version_num: string }>(
+  'capture.read_version',
+  creating,
+  'show server_version_num',
+);
 
 /** A walsender notices within a second that its client is gone. */
 const dropWaitMs = 10_000;
@@ -217,12 +225,11 @@ async function makeSlotWithSnapshot(
   const client = createReplicationClient(config);
   try {
     await client.connect();
-    const command = await prepare(client);
-    const { rows } = await client.query<{ consistent_point: string; snapshot_name: string }>(command);
-    const made = rows[0]!;
+    const create = await prepare(client);
+    const [made] = await command<{ consistent_point: string; snapshot_name: string }>(client, create);
     return {
-      consistentLsn: parseLsn(made.consistent_point),
-      snapshot: made.snapshot_name,
+      consistentLsn: parseLsn(made!.consistent_point),
+      snapshot: made!.snapshot_name,
       [Symbol.asyncDispose]: () => client.end().catch(() => {}),
     };
   } catch (error) {

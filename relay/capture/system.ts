@@ -1,35 +1,34 @@
-/** Owns the question who the server is: which cluster, on which timeline, and how it came there. */
+/** Owns the identity of the server: its cluster, its timeline, and the history of that timeline. */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { postgresError } from '../connect/postgres/errors.ts';
-import { createReplicationClient } from '../connect/postgres/replication-client.ts';
+import { command, createReplicationClient } from '../connect/postgres/replication-client.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
 
-/** Who the server is, as IDENTIFY_SYSTEM and TIMELINE_HISTORY tell. */
+/** As IDENTIFY_SYSTEM and TIMELINE_HISTORY return it. */
 export type SystemIdentity = {
   readonly systemIdentifier: string;
   readonly timeline: number;
   readonly history: readonly { readonly timeline: number; readonly switchLsn: Lsn }[];
 };
 
-/** Who the server is. @throws RelayError POSTGRES_* */
+/** On a connection of its own. @throws RelayError POSTGRES_* */
 export async function readSystem(config: Config): Promise<SystemIdentity> {
   const client = createReplicationClient(config);
   try {
     await client.connect();
     return await identifySystem(client);
   } catch (error) {
-    throw postgresError(error, 'asking who the server is');
+    throw postgresError(error, 'reading the identity of the server');
   } finally {
     await client.end().catch(() => {});
   }
 }
 
-/** On a replication connection. */
+/** On an open replication connection. @throws the driver's error */
 export async function identifySystem(client: pg.Client): Promise<SystemIdentity> {
-  const identified = await client.query<{ systemid: string; timeline: number | string }>('IDENTIFY_SYSTEM');
-  const row = identified.rows[0];
+  const [row] = await command<{ systemid: string; timeline: number | string }>(client, 'IDENTIFY_SYSTEM');
   if (row === undefined) throw new RelayError('POSTGRES_UNSUITABLE', 'IDENTIFY_SYSTEM gave no answer');
   const timeline = Number(row.timeline);
   return {
@@ -40,11 +39,11 @@ export async function identifySystem(client: pg.Client): Promise<SystemIdentity>
 }
 
 async function readHistory(client: pg.Client, timeline: number): Promise<SystemIdentity['history']> {
-  const answer = await client.query<{ content: Buffer | string }>(`TIMELINE_HISTORY ${timeline}`);
-  return parseTimelineHistory(answer.rows[0]?.content.toString() ?? '');
+  const [file] = await command<{ content: Buffer | string }>(client, `TIMELINE_HISTORY ${timeline}`);
+  return parseTimelineHistory(file?.content.toString() ?? '');
 }
 
-/** Lines of `timeline <tab> LSN of the switch <tab> reason`; comments and blank lines aside. */
+/** Lines of `timeline <tab> LSN of the switch <tab> reason`; skips comments and blank lines. */
 export function parseTimelineHistory(content: string): SystemIdentity['history'] {
   return content.split('\n').flatMap((line) => {
     const match = /^\s*(\d+)\s+([0-9A-F]+\/[0-9A-F]+)/i.exec(line);

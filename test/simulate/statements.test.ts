@@ -5,12 +5,19 @@ import { known, statementOf } from '../../simulate/postgres/statements.ts';
 
 const root = join(import.meta.dirname, '../../relay');
 const rooms = 'audit|capture|connect|ledger|operations|recover|session|status|transaction|upkeep';
-const declared = readdirSync(root, { recursive: true, encoding: 'utf8' })
+const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))
-  .flatMap((file) => {
-    const text = readFileSync(join(root, file), 'utf8');
-    return [...text.matchAll(new RegExp(`[(\\s]'((?:${rooms})\\.[a-z_]+)',`, 'g'))].map(([, name]) => name!);
-  });
+  .map((file) => ({ file, text: readFileSync(join(root, file), 'utf8') }));
+const declared = sources.flatMap(({ text }) => {
+  return [...text.matchAll(new RegExp(`[(\\s]'((?:${rooms})\\.[a-z_]+)',`, 'g'))].map(([, name]) => name!);
+});
+
+test('nothing but the start of the stream goes to Postgres past its door', () => {
+  const past = sources.filter(
+    ({ file, text }) => !file.startsWith('connect/postgres/') && /\.query[<(]/.test(text),
+  );
+  expect(past.map(({ file }) => file)).toEqual(['capture/capture.ts']);
+});
 
 test('no two statements of the relay have the same name', () => {
   expect(declared.length).toBeGreaterThan(Object.keys(known).length);

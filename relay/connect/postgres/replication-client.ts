@@ -1,4 +1,4 @@
-/** A connection that takes the commands of the replication protocol, and plain statements without parameters. */
+/** Owns the connections that take the commands of the replication protocol, and statements without parameters. */
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { clientConfig } from './client.ts';
@@ -12,4 +12,15 @@ export function createReplicationClient(config: Config): pg.Client {
   const client = new SessionClient({ ...rest, connectionString: url.href });
   client.on('error', () => {}); // the query under way, or the next one, says what is wrong
   return client;
+}
+
+/**
+ * Sends a command of the replication protocol, or a statement without parameters, on a replication connection. It fails
+ * with the driver's error: the caller knows what it means there.
+ */
+export async function command<Row extends pg.QueryResultRow>(
+  client: pg.ClientBase,
+  text: string,
+): Promise<Row[]> {
+  return (await client.query<Row>(text)).rows;
 }

@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { examineOutbox } from '../../capture/outbox-table.ts';
 import { heartbeatTable, readPublication } from '../../capture/publication.ts';
 import { readSlot } from '../../capture/slot.ts';
+import { identifySystem } from '../../capture/system.ts';
 import type { Config } from '../../config/config.ts';
 import { postgresError, sqlStateOf, sqlStates } from '../../connect/postgres/errors.ts';
 import { quoteTable } from '../../connect/postgres/quoting.ts';
@@ -131,7 +132,7 @@ const mayReplicate: PostgresCheck = {
     const client = createReplicationClient(config);
     try {
       await client.connect();
-      await client.query('IDENTIFY_SYSTEM');
+      await identifySystem(client);
       return ok('a replication connection can be opened');
     } catch (error) {
       const failure = postgresError(error, 'opening a replication connection');
