@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { createPool } from '../../../relay/connect/postgres/pool.ts';
+import { Upkeep } from '../../../relay/upkeep/upkeep.ts';
+import { progressSample } from '../observe/fact-samples.ts';
+import { configOf } from '../settings.ts';
+
+test('duties leave the stream two connections of the pool, even if all of them wait', async () => {
+  const config = configOf();
+  const pool = createPool(config);
+  const { duties } = new Upkeep({
+    config,
+    pool,
+    observer: {},
+    progress: () => progressSample,
+    publication: '',
+    stream: () => ({ serverLsn: 0n, beat: 0, lookalikes: new Map() }),
+  });
+  expect(new Set(duties.map(({ name }) => name)).size).toBe(duties.length);
+  expect(duties.length).toBeGreaterThan(1);
+  expect(pool.options.max).toBeGreaterThanOrEqual(duties.length + 2);
+  await pool.end();
+});
