@@ -57,7 +57,7 @@ export function textTable(outcomes: readonly Outcome[]): string {
     .join('\n');
 }
 
-export function markdownTable(outcomes: readonly Outcome[]): string {
+function markdownTable(outcomes: readonly Outcome[]): string {
   const row = (line: readonly string[]) => `| ${line.join(' | ')} |`;
   const lines = summarise(outcomes).map((line) =>
     row(cells(line).map((cell, n) => (n === 4 && cell !== '' ? `\`${cell}\`` : cell))),

@@ -32,7 +32,7 @@ export const itemSchema = {
 } as const;
 
 /** Where they differ from the defaults: short periods, so that a fault is over in seconds, and limits that split transactions. */
-export const relaySettings: Settings = {
+const relaySettings: Settings = {
   TOPICS_CREATE: 'false',
   HTTP_PORT: 0,
   CAPTURE_HEARTBEAT_MS: 500,

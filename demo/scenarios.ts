@@ -34,7 +34,7 @@ const cleanUpAfterSeconds = 10;
 /** SQLSTATE restrict_violation: events are immutable. */
 const updateRefused = '23001';
 
-export const scenarios: readonly Scenario[] = [
+const scenarios: readonly Scenario[] = [
   {
     name: 'one insert',
     weight: 37,

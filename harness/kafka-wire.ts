@@ -194,7 +194,7 @@ export async function findController(connection: BrokerConnection, timeoutMs: nu
   return answer.int32();
 }
 
-export const readCommitted = 1;
+const readCommitted = 1;
 
 /** @param waitMs how long the broker may wait for data */
 export async function fetchRecords(

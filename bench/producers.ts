@@ -1,24 +1,26 @@
 /**
- * What a record costs with either producer: the same records to the same broker, in processes of their own that take
- * turns. CPU is user and system time of the process, divided by the records; so it holds on a busy machine too.
+ * The cost of a record with each of the two producers: the same records to the same broker, in processes of their own that
+ * take turns. CPU is user and system time of the process per record, so it holds on a busy machine too.
  *
- * `node test/relay/publish/lean/compare-producers.ts [rounds]`
+ * `node bench/producers.ts [rounds]`
  */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
-import { createKafka } from '../../../../relay/connect/kafka.ts';
-import type { OutboundRecord } from '../../../../relay/encode/record.ts';
-import type { Progress } from '../../../../relay/model/progress.ts';
-import { KafkajsPublisher } from '../../../../relay/publish/kafkajs/kafkajs-publisher.ts';
-import { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
-import { ensureProgressTopic } from '../../../../relay/publish/progress-topic.ts';
-import { startKafka } from '../../../../stack/kafka.ts';
-import { createTopic, withAdmin } from '../../../support/kafka.ts';
-import { unique } from '../../../support/unique.ts';
-import { configOf } from '../../settings.ts';
+import { createTopics, kafkaClient, withAdmin } from '../harness/kafka.ts';
+import { percentile } from '../harness/percentile.ts';
+import { relayEnv } from '../harness/relay-process.ts';
+import { loadConfig } from '../relay/config/config.ts';
+import { createKafka } from '../relay/connect/kafka.ts';
+import type { OutboundRecord } from '../relay/encode/record.ts';
+import type { Progress } from '../relay/model/progress.ts';
+import { KafkajsPublisher } from '../relay/publish/kafkajs/kafkajs-publisher.ts';
+import { LeanPublisher } from '../relay/publish/lean/lean-publisher.ts';
+import { ensureProgressTopic } from '../relay/publish/progress-topic.ts';
+import type { Publisher } from '../relay/publish/publisher.ts';
+import { startKafka } from '../stack/kafka.ts';
 
 const run = promisify(execFile);
 
@@ -60,8 +62,10 @@ function makeRecords(topic: string): OutboundRecord[] {
 }
 
 async function measure(kind: Kind, { events, transactions }: Load, broker: string, topic: string) {
-  const slot = unique('slot');
-  const config = configOf({ SLOT: slot, KAFKA_PROGRESS_TOPIC: 'progress' }, { brokers: [broker] });
+  const slot = `bench_${randomUUID().slice(0, 8)}`;
+  const unused = { databaseUrl: 'postgres://unused.invalid/', registryUrl: 'http://unused.invalid/' };
+  const env = relayEnv({ ...unused, brokers: [broker] }, { SLOT: slot, KAFKA_PROGRESS_TOPIC: 'progress' });
+  const { config } = loadConfig({ env });
   const kafka = createKafka(config, pino({ level: 'silent' }));
   const records = makeRecords(topic);
   const progress: Progress = {
@@ -75,7 +79,13 @@ async function measure(kind: Kind, { events, transactions }: Load, broker: strin
     instance: 'bench',
     time: new Date().toISOString(),
   };
-  const publish = await (kind === 'lean' ? leanLoop() : kafkajsLoop());
+  const producer = kind === 'lean' ? LeanPublisher : KafkajsPublisher;
+  const publisher: Publisher = await producer.fence(kafka, config);
+  const publish = (turn: number) => {
+    const batch = publisher.newBatch();
+    for (let i = 0; i < events; i++) batch.append(records[(turn * events + i) % records.length]!);
+    return publisher.commit(batch, progress);
+  };
   for (let i = 0; i < transactions / 4; i++) await publish(i);
   const before = process.cpuUsage();
   const tookMs: number[] = [];
@@ -88,42 +98,25 @@ async function measure(kind: Kind, { events, transactions }: Load, broker: strin
   tookMs.sort((a, b) => a - b);
   return {
     cpuMicrosPerRecord: (user + system) / (events * transactions),
-    p50Ms: tookMs[Math.floor(transactions / 2)] ?? 0,
-    p99Ms: tookMs[Math.floor(transactions * 0.99)] ?? 0,
+    p50Ms: percentile(tookMs, 0.5),
+    p99Ms: percentile(tookMs, 0.99),
     maxRssMb: process.resourceUsage().maxRSS / 1024,
   };
-
-  function* some(turn: number) {
-    for (let i = 0; i < events; i++) yield records[(turn * events + i) % records.length]!;
-  }
-
-  async function leanLoop() {
-    const publisher = await LeanPublisher.fence(kafka, config);
-    return (turn: number) => {
-      const batch = publisher.newBatch();
-      for (const record of some(turn)) batch.append(record);
-      return publisher.commit(batch, progress);
-    };
-  }
-
-  async function kafkajsLoop() {
-    const publisher = await KafkajsPublisher.fence(kafka, config);
-    return (turn: number) => {
-      const batch = publisher.newBatch();
-      for (const record of some(turn)) batch.append(record);
-      return publisher.commit(batch, progress);
-    };
-  }
 }
 
 const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+  percentile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
 
 async function compare(rounds: number): Promise<void> {
   await using kafka = await startKafka();
   const broker = kafka.brokers[0] ?? '';
-  const topic = await createTopic('bench', partitions, [broker]);
-  await withAdmin((admin) => ensureProgressTopic(admin, 'progress'), [broker]);
+  const topic = 'bench';
+  const client = kafkaClient(kafka.brokers);
+  await createTopics(client, [{ topic, numPartitions: partitions }]);
+  await withAdmin(client, (admin) => ensureProgressTopic(admin, 'progress'));
   console.log('events/txn  producer   CPU µs/record   p50 ms   p99 ms   peak RSS MB   (median of rounds)');
   for (const [index, { events }] of loads.entries()) {
     const results: Record<Kind, Result[]> = { lean: [], kafkajs: [] };
