@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import pg from 'pg';
+import { compareIds } from '../harness/deliveries.ts';
 import { percentile } from '../harness/percentile.ts';
 import { cpuMs, nowMs } from './machine.ts';
 import { defaultRowBytes, eventType, payloadOf } from './workload.ts';
@@ -171,11 +172,8 @@ async function ask<Answer>(reader: Worker, question: LiveReaderQuestion): Promis
 
 function compare(committed: ReadonlyMap<string, number>, { ids, atMs }: Receipts, subjectCpuMs: number) {
   const latencies: number[] = [];
-  const seen = new Set<string>();
-  let duplicates = 0;
+  const { missing, duplicates } = compareIds(ids, committed.keys());
   for (const [at, id] of ids.entries()) {
-    if (seen.has(id)) duplicates += 1;
-    seen.add(id);
     const committedMs = committed.get(id);
     // Below zero where the record overtook the answer to COMMIT.
     if (committedMs !== undefined) latencies.push(Math.max(0, atMs[at]! - committedMs));
@@ -189,7 +187,7 @@ function compare(committed: ReadonlyMap<string, number>, { ids, atMs }: Receipts
     p99Ms: quantile(0.99),
     maxMs: quantile(1),
     cpuMicrosPerEvent: Math.round((subjectCpuMs * 10_000) / committed.size) / 10,
-    lost: [...committed.keys()].filter((id) => !seen.has(id)).length,
-    duplicates,
+    lost: missing.length,
+    duplicates: duplicates.length,
   };
 }

@@ -3,6 +3,8 @@
  * dead-lettered. The verdict follows from these alone and knows nothing of how the relay works. Pure.
  */
 
+import { KeyOrder } from '../harness/deliveries.ts';
+
 export type WrittenEvent = {
   readonly id: string;
   readonly topic: string;
@@ -155,7 +157,7 @@ export class Ledger {
 
   #judgeReceived() {
     const sums = { leaked: 0, orderViolations: 0, undecodable: 0, altered: 0 };
-    const lastSequence = new Map<string, number>();
+    const order = new KeyOrder<number>();
     for (const id of this.#deadLetters.keys()) if (!this.#committed.has(id)) sums.leaked += 1;
     for (const [id, { receipt }] of this.#received) {
       const event = this.#committed.get(id)?.event;
@@ -170,9 +172,7 @@ export class Ledger {
         (receipt.content === undefined || receipt.content === event.content);
       if (!isSame) sums.altered += 1;
       // A topic's name holds no blank, so the pair is never ambiguous.
-      const key = `${event.topic} ${event.key}`;
-      if (event.sequence <= (lastSequence.get(key) ?? 0)) sums.orderViolations += 1;
-      else lastSequence.set(key, event.sequence);
+      if (!order.follows(`${event.topic} ${event.key}`, event.sequence)) sums.orderViolations += 1;
     }
     return sums;
   }

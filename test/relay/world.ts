@@ -4,6 +4,7 @@
  */
 import avsc from 'avsc';
 import pg from 'pg';
+import { urlOf, withClient } from '../../harness/database.ts';
 import {
   type CommandResult,
   type Environment,
@@ -94,6 +95,13 @@ export class World implements AsyncDisposable {
       },
     );
     return new World(database, topic, own.brokers, env);
+  }
+
+  /** On a database of its own of a server that the test may break. */
+  static async on(serverUrl: string, partitions = 1): Promise<World> {
+    const name = unique('test');
+    await withClient(serverUrl, (client) => client.query(`create database ${name}`));
+    return World.create(partitions, { databaseUrl: urlOf(serverUrl, name) });
   }
 
   get pool(): pg.Pool {

@@ -1,5 +1,3 @@
-/** What recover takes for published, for never published, and for neither: by what the relay knows, and nothing else. */
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Settings } from '../../../harness/relay-process.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
@@ -13,17 +11,6 @@ beforeAll(async () => {
   postgres = await startPostgres({ settings: { fsync: 'off' } });
 });
 afterAll(() => postgres?.stop());
-
-async function createWorld(): Promise<World> {
-  const name = unique('test');
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
-  await client.query(`create database ${name}`);
-  await client.end();
-  const url = new URL(postgres.url);
-  url.pathname = `/${name}`;
-  return World.create(1, { databaseUrl: url.href });
-}
 
 const streamOne = async (world: World, settings: Settings = {}, key = 'k') => {
   const relay = world.startRelay(settings);
@@ -83,7 +70,7 @@ const allOf = (world: World) => ({ OUTBOX_RELAY_TOPICS_ALLOW: `${world.topic},${
 
 describe('recover', { timeout: 120_000 }, () => {
   it('takes no later record of another service for a sign that events of a trimmed topic were published', async () => {
-    await using world = await createWorld();
+    await using world = await World.on(postgres.url);
     const other = `${world.topic}-other`;
     await createTopics([{ topic: other, numPartitions: 1 }]);
     const { relay } = await streamOne(world);
@@ -109,7 +96,7 @@ describe('recover', { timeout: 120_000 }, () => {
   });
 
   it('asks of a compacted topic about the keys that have a record left, and about all where a tombstone may be gone', async () => {
-    await using world = await createWorld();
+    await using world = await World.on(postgres.url);
     const { relay } = await streamOne(world);
     await untilCovered(world);
     await relay.kill();
@@ -133,7 +120,7 @@ describe('recover', { timeout: 120_000 }, () => {
   });
 
   it('knows what was never published where a trimmed topic still holds something from before', async () => {
-    await using world = await createWorld();
+    await using world = await World.on(postgres.url);
     const { relay, ids } = await streamOne(world);
     const late = await world.write([{ key: 'k', seq: 1 }]);
     await world.read(late);
@@ -156,7 +143,7 @@ describe('recover', { timeout: 120_000 }, () => {
   });
 
   it('does not take for published what a relay that lags has not come to, however late its last progress', async () => {
-    await using world = await createWorld();
+    await using world = await World.on(postgres.url);
     const { relay } = await streamOne(world);
     await untilCovered(world);
     await relay.kill();
@@ -178,7 +165,7 @@ describe('recover', { timeout: 120_000 }, () => {
   });
 
   it('goes by transactions and not by the times that the application writes', async () => {
-    await using world = await createWorld();
+    await using world = await World.on(postgres.url);
     await world.pool.query(`
       create table public.events (id bigserial primary key, aggregatetype text, aggregateid text, type text, payload jsonb, headers json,
         created_at timestamp not null default current_timestamp);
@@ -216,7 +203,7 @@ describe('recover', { timeout: 120_000 }, () => {
   });
 
   it('asks about everything where no snapshots were kept, and about what was given up', async () => {
-    await using world = await createWorld();
+    await using world = await World.on(postgres.url);
     const [before] = await world.write([{ key: 'before', seq: 0 }]);
     const { relay } = await streamOne(world);
     await untilCovered(world);
@@ -247,7 +234,7 @@ describe('recover', { timeout: 120_000 }, () => {
   });
 
   it('that refuses leaves a slot that can be used, and one that dies leaves none behind and no way to publish twice', async () => {
-    await using world = await createWorld();
+    await using world = await World.on(postgres.url);
     const { relay, ids } = await streamOne(world);
     relay.signal('SIGTERM');
     await relay.exited;
@@ -292,7 +279,7 @@ describe('recover', { timeout: 120_000 }, () => {
   });
 
   it('and adopt gap streams in order what a refusing recover left in the slot', async () => {
-    await using world = await createWorld();
+    await using world = await World.on(postgres.url);
     const { relay, ids } = await streamOne(world);
     relay.signal('SIGTERM');
     await relay.exited;

@@ -1,13 +1,12 @@
 /** Slots that are lost, and what recover makes of it: nothing lost, nothing twice, the order of each key kept. */
 import { setTimeout as pauseFor } from 'node:timers/promises';
-import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RegistryGate } from '../../../harness/registry-gate.ts';
 import { type Settings, settingsEnv } from '../../../harness/relay-process.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
-import { createTopic, type ReadRecord, readCommitted, withAdmin } from '../../support/kafka.ts';
-import { unique } from '../../support/unique.ts';
-import { idOf, itemOf, World } from '../world.ts';
+import { createTopic, readCommitted, withAdmin } from '../../support/kafka.ts';
+import { expectOnceInOrder } from '../once-in-order.ts';
+import { itemOf, World } from '../world.ts';
 
 /** Lets its relay publish one event and ends it. */
 async function publish(world: World, key = 'k'): Promise<string[]> {
@@ -18,18 +17,6 @@ async function publish(world: World, key = 'k'): Promise<string[]> {
   relay.signal('SIGTERM');
   await relay.exited;
   return ids;
-}
-
-/** A world on a database of its own. */
-async function createWorld(postgres: Postgres): Promise<World> {
-  const name = unique('test');
-  const client = new pg.Client({ connectionString: postgres.url });
-  await client.connect();
-  await client.query(`create database ${name}`);
-  await client.end();
-  const url = new URL(postgres.url);
-  url.pathname = `/${name}`;
-  return World.create(3, { databaseUrl: url.href });
 }
 
 /** Also of a slot that is in use: its reader is ended first. */
@@ -53,19 +40,6 @@ async function dropSlot(world: World): Promise<void> {
 
 const allIds = async (world: World): Promise<string[]> =>
   (await world.pool.query<{ id: string }>('select id from outbox.event')).rows.map(({ id }) => id);
-
-function expectOnceAndInOrder(records: readonly ReadRecord[], ids: readonly string[]): void {
-  expect(records.map(idOf).toSorted()).toEqual(ids.toSorted());
-  const last = new Map<string, number>();
-  const positions = new Map<string, string>();
-  for (const record of records) {
-    const { key, seq } = itemOf(record);
-    expect(Number(seq), key).toBeGreaterThan(last.get(key) ?? -1);
-    last.set(key, Number(seq));
-    expect(record.headers.position! > (positions.get(key) ?? ''), key).toBe(true);
-    positions.set(key, record.headers.position!);
-  }
-}
 
 /** Writers with keys of their own, in transactions of 1 to 4 events, one in five rolled back. */
 class Writers implements AsyncDisposable {
@@ -216,7 +190,7 @@ describe('where Postgres keeps the times of commits', () => {
   it('a slot that is dropped under load stops the relay, and recover closes the gap while writers go on', {
     timeout: 150_000,
   }, async () => {
-    await using world = await createWorld(postgres);
+    await using world = await World.on(postgres.url, 3);
     const relay = world.startRelay();
     await relay.streaming();
     await using writers = new Writers(world);
@@ -249,13 +223,13 @@ describe('where Postgres keeps the times of commits', () => {
     const verified = await world.command('verify');
     expect(verified.code, verified.stdout + verified.stderr).toBe(0);
     const ids = await allIds(world);
-    expectOnceAndInOrder(await world.read(ids), ids);
+    expectOnceInOrder(await world.read(ids), ids);
   });
 
   it('a relay dies while it parks and releases, its slot is lost, and recover dies at every step: each event comes once, and a parked key in order', {
     timeout: 300_000,
   }, async () => {
-    await using world = await createWorld(postgres);
+    await using world = await World.on(postgres.url, 3);
     const rounds = new Rounds(world);
     await parkOne(world, rounds);
     await releaseAll(world, rounds.last);
@@ -301,7 +275,7 @@ describe('where Postgres keeps the times of commits', () => {
     const verified = await world.command('verify', '--expect-all');
     expect(verified.code, verified.stdout + verified.stderr).toBe(0);
     const ids = await allIds(world);
-    expectOnceAndInOrder(await world.read(ids), ids);
+    expectOnceInOrder(await world.read(ids), ids);
   });
 });
 
@@ -350,7 +324,7 @@ describe('recover', { timeout: 120_000 }, () => {
     expect(await world.command('recover', '--by-writing-order')).toMatchObject({ code: 0 });
     await world.startRelay().streaming();
     ids.push(...(await world.write([{ key: 'k', seq: 4 }])));
-    expectOnceAndInOrder(await world.read(ids), ids);
+    expectOnceInOrder(await world.read(ids), ids);
   });
 
   it('dead-letters what can never be published, once, and reports from when on rows are gone', async () => {
@@ -423,7 +397,7 @@ describe('recover', { timeout: 120_000 }, () => {
     expect(await world.command('recover')).toMatchObject({ code: 0 });
     await world.startRelay().streaming();
     ids.push(...(await world.write([{ key: 'k', seq: 1 }])));
-    expectOnceAndInOrder(await world.read(ids), ids);
+    expectOnceInOrder(await world.read(ids), ids);
   });
 
   it('does nothing where nothing is lost, or while a relay runs', async () => {

@@ -1,8 +1,8 @@
 /** The promise, on real servers, with relays that die. Each test names the guarantee it holds the relay to. */
 import { describe, expect, it } from 'vitest';
 import type { Failpoint } from '../../../relay/observe/failpoints.ts';
-import type { ReadRecord } from '../../support/kafka.ts';
-import { type Item, idOf, itemOf, World } from '../world.ts';
+import { expectOnceInOrder } from '../once-in-order.ts';
+import { type Item, World } from '../world.ts';
 
 /** 40 transactions of 1 to 5 events over 7 keys; each key's events are numbered in commit order. */
 function workload(): Item[][] {
@@ -21,19 +21,6 @@ async function writeAll(world: World, transactions: readonly (readonly Item[])[]
   const ids: string[] = [];
   for (const items of transactions) ids.push(...(await world.write(items)));
   return ids;
-}
-
-function expectExactlyOnceInOrder(records: readonly ReadRecord[], ids: readonly string[]): void {
-  expect(records.map(idOf).toSorted()).toEqual([...ids].toSorted());
-  const last = new Map<string, { seq: number; position: string }>();
-  for (const record of records) {
-    const { key, seq } = itemOf(record);
-    const position = record.headers.position ?? '';
-    const before = last.get(key);
-    expect(seq).toBe(before === undefined ? 0 : before.seq + 1);
-    if (before !== undefined) expect(position > before.position).toBe(true);
-    last.set(key, { seq, position });
-  }
 }
 
 describe.each(['lean', 'kafkajs'])('a relay with the producer %s that dies', (producer) => {
@@ -68,7 +55,7 @@ describe.each(['lean', 'kafkajs'])('a relay with the producer %s that dies', (pr
       const ids = await writeAll(world, transactions);
       expect(await died).toEqual({ code: null, signal: 'SIGKILL' });
       world.startRelay(settings);
-      expectExactlyOnceInOrder(await world.read(ids), ids);
+      expectOnceInOrder(await world.read(ids), ids);
     },
   );
 
@@ -89,7 +76,7 @@ describe.each(['lean', 'kafkajs'])('a relay with the producer %s that dies', (pr
     expect(before.length).toBeGreaterThan(0);
     expect(before.length).toBeLessThan(ids.length);
     world.startRelay(settings);
-    expectExactlyOnceInOrder(await world.read(ids), ids);
+    expectOnceInOrder(await world.read(ids), ids);
   });
 });
 

@@ -3,8 +3,8 @@ import { setTimeout as pauseFor } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { startKafka } from '../../../stack/kafka.ts';
 import { startPostgres } from '../../../stack/postgres.ts';
-import type { ReadRecord } from '../../support/kafka.ts';
-import { idOf, itemOf, World } from '../world.ts';
+import { expectOnceInOrder } from '../once-in-order.ts';
+import { World } from '../world.ts';
 
 /** Writes transactions of 1 to 5 events without pause until told to stop; a failed one is of unknown outcome. */
 class Writer {
@@ -45,16 +45,6 @@ class Writer {
   }
 }
 
-function expectOnceAndInOrder(records: readonly ReadRecord[], ids: readonly string[]): void {
-  expect(records.map(idOf).toSorted()).toEqual([...ids].toSorted());
-  const last = new Map<string, number>();
-  for (const record of records) {
-    const { key, seq } = itemOf(record);
-    expect(Number(seq)).toBeGreaterThan(last.get(key) ?? -1);
-    last.set(key, Number(seq));
-  }
-}
-
 describe('under load', () => {
   it('each of three brokers is killed and comes back, and a relay with either producer goes on', {
     timeout: 900_000,
@@ -72,7 +62,7 @@ describe('under load', () => {
         await writer.more(100);
       }
       const ids = await writer.stop();
-      expectOnceAndInOrder(await world.read(ids, 240_000), ids);
+      expectOnceInOrder(await world.read(ids, 240_000), ids);
     }
   });
 
@@ -92,7 +82,7 @@ describe('under load', () => {
     const writer = new Writer(world);
     await writer.more(50);
     const ids = await writer.stop();
-    expectOnceAndInOrder(await world.read(ids, 240_000), ids);
+    expectOnceInOrder(await world.read(ids, 240_000), ids);
   });
 
   it('Postgres is shut down without a checkpoint and comes back, again and again', {
@@ -108,6 +98,6 @@ describe('under load', () => {
     }
     await writer.more(50);
     const ids = await writer.stop();
-    expectOnceAndInOrder(await world.read(ids, 240_000), ids);
+    expectOnceInOrder(await world.read(ids, 240_000), ids);
   });
 });

@@ -1,8 +1,8 @@
 /** The policy `park-key`, on real servers, with relays that die at every step of parking and of releasing. */
 import { expect, test, vi } from 'vitest';
 import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
-import type { ReadRecord } from '../../support/kafka.ts';
-import { type Item, idOf, itemOf, World } from '../world.ts';
+import { expectOnceInOrder } from '../once-in-order.ts';
+import { type Item, idOf, World } from '../world.ts';
 
 const settings: Settings = {
   DEAD_LETTERS_POLICY: 'park-key',
@@ -102,20 +102,6 @@ async function untilLetters(world: World, ids: readonly string[]): Promise<void>
     },
     { timeout: 30_000, interval: 50 },
   );
-}
-
-/** Every event once, and those of a key in order, by number and by position. */
-function expectOnceInOrder(records: readonly ReadRecord[], ids: readonly string[]): void {
-  expect(records.map(idOf).toSorted()).toEqual([...ids].toSorted());
-  const last = new Map<string, { seq: number; position: string }>();
-  for (const record of records) {
-    const { key, seq } = itemOf(record);
-    const position = record.headers.position ?? '';
-    const before = last.get(key);
-    expect(seq).toBe(before === undefined ? 0 : before.seq + 1);
-    if (before !== undefined) expect(position > before.position).toBe(true);
-    last.set(key, { seq, position });
-  }
 }
 
 /** Before the test itself reads: that writes marks into the topic. */
