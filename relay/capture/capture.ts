@@ -1,7 +1,7 @@
 /**
- * The replication stream of one slot: whole transactions in commit order, never more bytes in memory than allowed, and
- * nothing confirmed to Postgres but what `acknowledge` was given. One object is one connection; after a failure it is
- * closed and another is made, since the library would resume after what it received, not after what was published.
+ * The replication stream of one slot. It delivers whole transactions in commit order, keeps no more bytes in memory than
+ * allowed, and confirms to Postgres only what `acknowledge` was given. One object is one connection. After a failure it is
+ * closed and another one is created: the library would resume after what it received, not after what was published.
  */
 
 import pg from 'pg';
@@ -21,23 +21,23 @@ import { encodeStatusUpdate } from './status-update.ts';
 import { identifySystem, type SystemIdentity } from './system.ts';
 import { unreadableStates } from './unreadable.ts';
 
-/** The parts of the driver's connection that the stream works on; the driver exports no type for them. */
+/** The parts of the driver's connection that the stream uses; the driver exports no type for them. */
 type Wire = {
   readonly stream: { pause(): void; resume(): void; destroy(): void; readonly destroyed: boolean };
   sendCopyFromChunk(chunk: Buffer): void;
 };
 
 /**
- * Once a second: a crash then costs at most a second of WAL to be read and skipped again, and it stays far below the
- * least wal_sender_timeout allowed (3 s), after a third of which the server must have heard from us.
+ * Once a second. After a crash the relay then reads and skips at most a second of WAL again. It is well within the 1.5 s
+ * after which the server asks for a reply at the least wal_sender_timeout that the settings allow (3 s).
  */
 const statusIntervalMs = 1_000;
 
-/** What is used of the library. */
+/** What the relay uses of the library. */
 export type ReplicationService = Pick<LogicalReplicationService, 'on' | 'subscribe' | 'destroy'>;
 export type ConnectReplication = (settings: pg.ClientConfig) => ReplicationService;
 
-/** The library would acknowledge what it received even with `auto: false`, unless its timer is off too. */
+/** With its timer on, the library acknowledges what it received even with `auto: false`. */
 export const connectReplication: ConnectReplication = (settings) =>
   new LogicalReplicationService(settings, { acknowledge: { auto: false, timeoutSeconds: 0 } });
 
@@ -69,7 +69,7 @@ export class Capture {
       columns: config.outbox.columns,
       heartbeatTable,
       slot: config.slot,
-      // Asked for each row: on a slow cluster they change.
+      // Read for each row: on a slow cluster they change.
       get maxPartRows() {
         return config.publish.maxTransactionEvents;
       },
@@ -87,7 +87,7 @@ export class Capture {
 
   /**
    * Takes the slot and starts to stream.
-   * @param from what was committed before is not sent; the slot's own position if that is later, as 0 is for every slot
+   * @param from Postgres sends nothing that was committed before it. If the slot's own position is later, that one counts
    * @throws RelayError SLOT_IN_USE while another relay has it; POSTGRES_*, SLOT_*
    */
   static async open(
@@ -110,32 +110,32 @@ export class Capture {
     return this.#system;
   }
 
-  /** The server's process that streams to us: while the slot names it as its reader, the slot is ours. */
+  /** The server process that streams to us. While the slot names it as its reader, the slot is ours. */
   get walSenderPid(): number | undefined {
     return this.#walSenderPid;
   }
 
-  /** Number of the last heartbeat that the stream brought; 0 before the first. */
+  /** Number of the last heartbeat that the stream delivered; 0 before the first. */
   get beat(): number {
     return this.#beat;
   }
 
-  /** By table, rows that came under its name and look like events; they are not published. */
+  /** By table: rows that arrived under its name and look like events. They are not published. */
   get lookalikes(): ReadonlyMap<string, number> {
     return this.#assembler.lookalikes;
   }
 
-  /** WAL position of the server as of its latest message: where its stream has got to. */
+  /** WAL position that the server has streamed up to, by its latest message. */
   get serverLsn(): Lsn {
     return this.#serverLsn;
   }
 
-  /** Postgres may forget everything before `lsn`: the end LSN of a committed progress, and nothing else. */
+  /** Postgres may discard everything before `lsn`, which must be the end LSN of a committed progress. */
   acknowledge(lsn: Lsn): void {
     if (lsn > this.#confirmedLsn) this.#confirmedLsn = lsn;
   }
 
-  /** Sends what was acknowledged and waits until the server answers, or the connection is gone, or `timeoutMs` is over. */
+  /** Sends what was acknowledged. Waits until the server answers, the connection is lost, or `timeoutMs` has passed. */
   async flush(timeoutMs: number): Promise<void> {
     if (this.#wire === undefined || this.#isClosed) return;
     const answered = Promise.withResolvers<void>();
@@ -150,7 +150,7 @@ export class Capture {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#timer);
-    // A paused socket never ends: without this the library would wait for it for ever.
+    // A paused socket never ends: without this the library would wait for it without end.
     this.#wire?.stream.destroy();
     await this.#service.destroy().catch(() => {});
   }
@@ -167,7 +167,7 @@ export class Capture {
       (error: unknown) => this.#fail(this.#translate(error)),
     );
     const { capture, database } = this.#config;
-    // The watchdog only watches a stream that has begun. A server that is gone by then says nothing for hours.
+    // The watchdog watches only a stream that has begun. A server that is lost before that stays silent for hours.
     const limitMs = database.connectTimeoutMs + capture.watchdogMs;
     const late = setTimeout(
       () =>
@@ -205,7 +205,7 @@ export class Capture {
   #receive(message: Buffer): void {
     if (this.#isClosed) return;
     this.#lastReceivedMs = performance.now();
-    // Behind a message that could not be read nothing is taken in.
+    // Nothing counts that arrives after a message that could not be read.
     if (this.inbox.failure !== undefined) return;
     try {
       const transaction = this.#assembler.push(message);
@@ -222,15 +222,15 @@ export class Capture {
 
   #keepalive(lsn: Lsn, shouldRespond: boolean): void {
     this.#lastReceivedMs = performance.now();
-    // What was passed since a failure was not taken in: a heartbeat on the way would seem to be left out.
+    // After a failure messages are dropped, a heartbeat perhaps among them, which would then seem to be missing.
     if (lsn > this.#serverLsn && this.inbox.failure === undefined) this.#serverLsn = lsn;
     if (shouldRespond) this.#sendStatus(false);
     this.#onKeepalive?.();
   }
 
   /**
-   * Silent is the server only if it was at the tick before too. Timers run before sockets: after a stall of this process
-   * the first tick sees the time that has passed, and not yet what waits in the socket.
+   * The server is silent only if it was silent at the previous tick too. Timers run before sockets: after a stall of this
+   * process, the first tick sees how much time has passed, but not yet what waits in the socket.
    */
   #tick(): void {
     const silentMs = this.#isPaused ? 0 : performance.now() - this.#lastReceivedMs;
@@ -272,7 +272,7 @@ export class Capture {
   }
 }
 
-/** Errors of START_REPLICATION and of the stream itself, where an SQLSTATE means something else than in a query. */
+/** For START_REPLICATION and the stream itself, where an SQLSTATE means something else than in a statement. */
 function replicationError(error: unknown): RelayError {
   return postgresError(error, 'replication', {
     own: {
@@ -283,19 +283,19 @@ function replicationError(error: unknown): RelayError {
   });
 }
 
-/** With the place, as near as the stream tells it: the server fails at the row, before it has sent anything of it. */
+/** With the place of the row, as precisely as known: the server fails at the row, before it sends any of it. */
 function unreadable(failure: RelayError, place: Place | undefined, serverLsn: Lsn): RelayError {
   const where =
     place === undefined
       ? `in a transaction that committed after ${formatLsn(serverLsn)}`
-      : `in the transaction that committed at ${formatLsn(place.commitLsn)}, behind ${place.rows} of its events`;
+      : `in the transaction that committed at ${formatLsn(place.commitLsn)}, after ${place.rows} of its events`;
   return new RelayError('ROW_UNREADABLE', `Postgres cannot send a row ${where}: ${failure.message}`, {
     cause: failure.cause,
     context: place === undefined ? {} : { commitLsn: formatLsn(place.commitLsn), ordinal: place.rows },
   });
 }
 
-/** By the place in the server that raised it: the message is in the server's language, which only a superuser may set. */
+/** By the routine of the server that raised it: the message is in the server's language, which only a superuser may set. */
 function isOfPublication(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /publication/i.test(error.routine ?? '');
 }

@@ -1,15 +1,15 @@
 /**
  * The transactions between the socket and the encoder, and the bound on memory: it counts the bytes of every event that
- * is not yet committed to Kafka, and says when to stop reading from Postgres. One reader.
+ * is not yet committed to Kafka, and says when to stop reading from Postgres. It has one reader.
  *
- * Promise: a failure of the stream takes its place in the order. What arrived before it is handed out first, and nothing
- * that arrives after it is ever taken in: behind a message that could not be read, nobody knows what is missing.
+ * Promise: a failure of the stream keeps its place in the order. The reader gets first what arrived before it, and never
+ * what arrives after it: nobody knows what is missing after a message that could not be read.
  */
 import type { RelayError } from '../errors.ts';
 import type { CommittedTransaction } from './transaction.ts';
 
 export class Inbox {
-  /** Resolves with the failure of the stream as soon as it fails, whatever waits before it. */
+  /** Resolves with the failure of the stream as soon as it fails, even if transactions wait before it. */
   readonly failed: Promise<RelayError>;
   readonly #fail: (error: RelayError) => void;
   readonly #maxBytes: number;
@@ -20,7 +20,7 @@ export class Inbox {
   #failure: RelayError | undefined;
   #waiting: { resolve: () => void; reject: (error: RelayError) => void } | undefined;
 
-  /** @param onRoom called when the bytes fall below the bound after having reached it. */
+  /** @param onRoom called when the bytes fall below the bound after they reached it */
   constructor(maxBytes: number, onRoom: () => void) {
     this.#maxBytes = maxBytes;
     this.#onRoom = onRoom;
@@ -29,7 +29,7 @@ export class Inbox {
     this.#fail = resolve;
   }
 
-  /** Bytes of events read from Postgres and not yet released. */
+  /** Bytes of the events that were read from Postgres and are not yet released. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -43,7 +43,7 @@ export class Inbox {
     return this.#bytes >= this.#maxBytes;
   }
 
-  /** The failure of the stream, whatever waits before it. */
+  /** The failure of the stream, even if transactions wait before it. */
   get failure(): RelayError | undefined {
     return this.#failure;
   }
@@ -55,11 +55,11 @@ export class Inbox {
     this.wake();
   }
 
-  /** Closes the inbox behind what it holds. The first failure counts. */
+  /** Ends the inbox after what it holds. The first failure counts. */
   fail(error: RelayError): void {
     this.#failure ??= error;
     this.#fail(this.#failure);
-    // Who waits has nothing before it.
+    // A reader that waits has read everything before it.
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
   }
@@ -73,20 +73,20 @@ export class Inbox {
 
   shift(): void {
     this.#head += 1;
-    // Array.shift is O(n) on a long queue; dropping the read half once it is half keeps it O(1) amortised.
+    // Array.shift is O(n) on a long queue. To drop the read part once it is half of the queue is O(1) amortised.
     if (this.#head * 2 >= this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;
     }
   }
 
-  /** Ends a wait for arrival although nothing arrived. */
+  /** Ends a wait for `arrival`, although nothing arrived. */
   wake(): void {
     this.#waiting?.resolve();
     this.#waiting = undefined;
   }
 
-  /** Resolves when `peek` has something, or on `wake`; rejects with the failure of the stream, once it is its turn. */
+  /** Resolves when `peek` has something, or on `wake`. Rejects with the failure of the stream when its turn comes. */
   arrival(): Promise<void> {
     if (this.#head < this.#queue.length) return Promise.resolve();
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
@@ -95,7 +95,7 @@ export class Inbox {
     });
   }
 
-  /** The events of these bytes are committed, or were skipped. */
+  /** To be called when the events of so many bytes are committed or skipped. */
   release(bytes: number): void {
     const wasFull = this.isFull;
     this.#bytes -= bytes;

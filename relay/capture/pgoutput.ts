@@ -1,7 +1,7 @@
 /**
- * Reads pgoutput messages of just the outbox relation and puts whole transactions together. The library's own parser
- * builds an object per row with every column converted (4.7 µs a row); text straight from the wire costs a third of that
- * and loses no digit and no microsecond.
+ * Reads the pgoutput messages of the outbox relation and assembles whole transactions. The library's own parser builds an
+ * object per row and converts every column (4.7 µs a row). Text straight from the wire costs a third of that, and loses no
+ * digit and no microsecond.
  * @see https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html (protocol version 1)
  */
 import { RelayError } from '../errors.ts';
@@ -10,21 +10,21 @@ import { postgresEpochMicros } from './postgres-epoch.ts';
 import { type ColumnRoles, RowStore, type Rows } from './row-store.ts';
 import type { CommittedTransaction, OutboxRow } from './transaction.ts';
 
-/** Names of the outbox columns by their role; '' for a role the table has no column for. */
+/** Names of the outbox columns by their role; '' for a role that no column of the table has. */
 export type OutboxColumns = { readonly [Role in keyof OutboxRow]: string };
 
 export type AssemblerOptions = {
-  /** `schema.table` of the outbox, under which its partitions are published. */
+  /** `schema.table` of the outbox. Its partitions are published under this name. */
   readonly outboxTable: string;
   readonly columns: OutboxColumns;
   /** `schema.table` of our heartbeat. */
   readonly heartbeatTable: string;
   readonly slot: string;
-  /** A transaction with more rows than this is cut into parts. */
+  /** A transaction with more rows is split into parts. */
   readonly maxPartRows: number;
-  /** A transaction with more bytes than this is cut into parts. */
+  /** A transaction with more bytes is split into parts. */
   readonly maxPartBytes: number;
-  /** A row with more bytes than this is kept without them. */
+  /** A row with more bytes is kept without its large columns. */
   readonly maxRowBytes: number;
 };
 
@@ -33,16 +33,16 @@ const optionalRoles: ReadonlySet<string> = new Set(['headers', 'createdAt']);
 
 type Relation =
   | { readonly kind: 'outbox'; readonly roles: ColumnRoles }
-  /** The outbox as it was, or is, without a column that is mapped: no row of it can be read. */
+  /** The outbox, at a time when it lacks a mapped column: none of its rows can be read. */
   | { readonly kind: 'unreadable'; readonly problem: string }
   | { readonly kind: 'heartbeat'; readonly slotColumn: number; readonly beatColumn: number }
   | { readonly kind: 'other' }
-  /** It has every mapped column, and another name: the outbox renamed, or a second one. */
+  /** A table of another name with every mapped column: the outbox renamed, or a second one. */
   | { readonly kind: 'lookalike'; readonly name: string };
 
 /**
- * What a transaction costs beside its rows. Postgres 14 streams also those that hold none of ours; without this, any
- * number of them could wait while Kafka is away.
+ * What a transaction costs besides its rows. Postgres 14 also streams transactions without any of our rows. Without this
+ * cost, any number of them could wait while Kafka is unavailable.
  */
 const transactionBytes = 256;
 
@@ -58,17 +58,17 @@ type OpenTransaction = {
   fault: RelayError | undefined;
 };
 
-/** How far a transaction is received that is not whole yet. */
+/** How much was received of a transaction that is not complete yet. */
 export type Place = { readonly commitLsn: Lsn; readonly rows: number };
 
-/** Added to the slot's name in a heartbeat's row that is no heartbeat: the request to release a parked key. */
+/** Follows the name of the slot in a row of outbox.heartbeat that is a request to release a parked key. */
 export const releaseSuffix = '/release';
 
 /** By the names that a database may have, not by those that somebody may make. */
 const maxLookalikes = 100;
 
 export class TransactionAssembler {
-  /** Rows that came under the name of a table that looks like the outbox; they are not published. */
+  /** Rows that arrived under the name of a table that looks like the outbox. They are not published. */
   readonly lookalikes = new Map<string, number>();
   readonly #options: AssemblerOptions;
   readonly #store: RowStore;
@@ -82,15 +82,15 @@ export class TransactionAssembler {
     this.#store = new RowStore(options.maxRowBytes);
   }
 
-  /** Where the stream is within a transaction; undefined between two. */
+  /** The position of the stream within a transaction; undefined between two. */
   get place(): Place | undefined {
     const open = this.#open;
     return open && { commitLsn: open.commitLsn, rows: open.nextOrdinal + open.rows.length };
   }
 
   /**
-   * Takes one pgoutput message; nothing of the buffer is kept. Gives a transaction, or a part of one, when it is complete.
-   * @throws RelayError DECODE_FAILED for a message that is not understood.
+   * Reads one pgoutput message, and keeps nothing of the buffer. Returns a transaction, or a part of one, once complete.
+   * @throws RelayError DECODE_FAILED for a message that it does not know
    */
   push(message: Buffer): CommittedTransaction | undefined {
     this.#message = message;
@@ -104,7 +104,7 @@ export class TransactionAssembler {
         return this.#commit();
       case 0x52: // R
         return this.#relation();
-      // Type, origin, logical message, truncate, update, delete: nothing that an INSERT-only publication makes an event of.
+      // Type, origin, logical message, truncate, update, delete: none is an event of a publication of inserts.
       case 0x59:
       case 0x4f:
       case 0x4d:
@@ -138,7 +138,7 @@ export class TransactionAssembler {
     this.#need(26);
     const open = this.#transaction();
     if (this.#message.readBigUInt64BE(2) !== open.commitLsn)
-      throw new RelayError('DECODE_FAILED', 'a commit does not belong to the transaction that was begun');
+      throw new RelayError('DECODE_FAILED', 'a commit does not match the transaction that began');
     this.#open = undefined;
     return this.#part(open, this.#message.readBigUInt64BE(10));
   }
@@ -148,7 +148,7 @@ export class TransactionAssembler {
     this.#need(7);
     const relation = this.#relations.get(this.#message.readUInt32BE(1));
     if (relation === undefined)
-      throw new RelayError('DECODE_FAILED', 'a row of a relation that was never described');
+      throw new RelayError('DECODE_FAILED', 'a row of a relation that the stream did not describe');
     this.#offset = 6;
     if (relation.kind === 'outbox') return this.#outboxRow(open, relation.roles);
     if (relation.kind === 'heartbeat') this.#heartbeatRow(open, relation);
@@ -163,7 +163,7 @@ export class TransactionAssembler {
       this.lookalikes.set(name, (rows ?? 0) + 1);
   }
 
-  /** Not published in part, and nothing more of it is kept: it may hold any number of such rows. */
+  /** No part of it is published, and none of its rows is kept from here on: it may have any number of them. */
   #unreadableRow(open: OpenTransaction, problem: string): void {
     open.fault ??= new RelayError(
       'OUTBOX_TABLE_INVALID',
@@ -178,12 +178,12 @@ export class TransactionAssembler {
     const start = this.#offset;
     const columns = this.#uint16();
     if (columns !== roles.length)
-      throw new RelayError('DECODE_FAILED', 'a row has another number of columns than its relation');
+      throw new RelayError('DECODE_FAILED', 'a row does not have as many columns as its relation');
     for (let column = 0; column < columns; column++) this.#skipColumn();
     if (open.fault !== undefined) return undefined;
-    // One over the limit is not kept whole, so that it is no reason to cut before it.
+    // A row over the limit is not kept whole, so it is no reason to split before it.
     const messageBytes = Math.min(this.#message.length, this.#options.maxRowBytes);
-    // A part is cut only when a row beyond it exists, so that a transaction of exactly the limit stays whole.
+    // A part ends only when another row follows, so a transaction of exactly the limit stays whole.
     const cut =
       open.rows.length >= this.#options.maxPartRows ||
       (open.rows.length > 0 && open.bytes + messageBytes > this.#options.maxPartBytes);
@@ -274,7 +274,7 @@ export class TransactionAssembler {
     return this.#open;
   }
 
-  /** Checks one column and passes it. @returns where its text begins, -1 for NULL; it ends at the new offset. */
+  /** Checks one column and moves past it. @returns where its text begins, -1 for NULL. It ends at the new offset. */
   #skipColumn(): number {
     this.#need(this.#offset + 1);
     const kind = this.#message[this.#offset];

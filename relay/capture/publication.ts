@@ -1,7 +1,7 @@
 /**
- * The publication through which the outbox is streamed. From Postgres 18 on a missing one is only a warning in the
- * server's log, and a table taken out of it is passed over in silence on every version: what is written then is never
- * streamed, not even when the table is put back. So the relay asks again and again whether it is still the same one.
+ * The publication through which Postgres streams the outbox. If it is missing, Postgres 18 and newer only warn in the
+ * server's log. If the outbox was removed from it, no version reports anything. Events written then are never streamed, not
+ * even after the table is added again. So the relay keeps checking that the publication is still the same.
  */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
@@ -9,7 +9,7 @@ import { quoteTable } from '../connect/postgres/quoting.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 
-/** Where heartbeats are written; part of our own migrations, whatever the outbox table is called. */
+/** Where the relay writes heartbeats. Our migrations create it, whatever the name of the outbox table is. */
 export const heartbeatTable = 'outbox.heartbeat';
 
 type PublicationRow = {
@@ -21,9 +21,9 @@ type PublicationRow = {
 };
 
 /**
- * Asserts that the publication covers every row of the outbox and the heartbeat (row filters came with 15).
- * @returns its identity, which changes when the publication, or the place of a table in it, is changed or made anew:
- *   object ids and the transactions that wrote the rows of the catalogue.
+ * Checks that the publication covers every row of the outbox and of the heartbeats (row filters came with 15).
+ * @returns its identity: object ids, and the transactions that wrote the rows of the catalogue. It changes when the
+ *   publication, or the entry of a table in it, is altered or created again.
  * @throws RelayError PUBLICATION_MISSING, OUTBOX_TABLE_INVALID
  */
 export async function readPublication(pool: pg.Pool, config: Config): Promise<string> {
@@ -52,7 +52,7 @@ const readOne = statement<PublicationRow>(
     from (select 1) one left join pg_publication p on p.pubname = $1`,
 );
 
-/** Schemas published as a whole (FOR TABLES IN SCHEMA, from 15 on); nothing where there are none. */
+/** Schemas that are published as a whole (FOR TABLES IN SCHEMA, from 15 on); empty if there are none. */
 async function schemasOf(pool: pg.Pool, publication: string): Promise<string> {
   const [row] = await query(pool, readSchemas, [publication]);
   return row?.schemas ?? '';

@@ -1,34 +1,34 @@
 /**
- * Keeps rows as the bytes they came in. The driver reuses its buffer, so they are copied, into slabs that many
- * transactions share; a slab goes when the last of them is published.
+ * Keeps rows as the bytes in which they arrived. The driver reuses its buffer, so rows are copied into slabs that many
+ * transactions share. A slab is freed when the last of these is published.
  *
- * A row is judged by its bytes here, before a text or an object is made of it: of one that is too large only what tells
- * which event it was is kept. Whatever a row holds, it takes no more memory from here on than the largest that is allowed.
+ * The size of a row is checked here, before it becomes a text or an object. Of a row that is too large, only the columns
+ * that identify the event are kept. So no row takes more memory from here on than the largest that is allowed.
  */
 import { RelayError } from '../errors.ts';
 import type { CapturedRow, CapturedRows, LeftOut, OutboxRow } from './transaction.ts';
 
-/** For each column of the relation, the role it has for the relay, if any. */
+/** For each column of the relation: its role for the relay, if it has one. */
 export type ColumnRoles = readonly (keyof OutboxRow | undefined)[];
 
 /**
- * Large enough that a slab holds some thousand rows and is allocated outside the pool of small buffers, small enough
- * that a few stragglers keep little alive.
+ * Large enough to hold some thousand rows and to be allocated outside the pool of small buffers; small enough that a few
+ * late rows keep little memory in use.
  */
 const slabBytes = 1024 * 1024;
 
-/** Of a row that is too large, a column over this is left out. */
+/** If a row is too large, its columns larger than this are left out. */
 const columnBytesMax = 64 * 1024;
-/** What is kept of a column that names the event. */
+/** How many bytes are kept of a large column that identifies the event. */
 const beginningBytes = 1_000;
 
 const kindNull = 0x6e; // n
-/** In place of Postgres's kinds: the column's bytes, those that are kept, and these. */
+/** A kind of our own, beside those of Postgres: the size of the column, the size of what is kept, and that part. */
 const kindLeftOut = 0x78; // x
 
 type MutableRow = { -readonly [Role in keyof OutboxRow]: string | null } & { leftOut?: LeftOut };
 
-/** A row to fill: what has no value stays NULL. */
+/** A row to fill; a column without a value stays NULL. */
 export const emptyRow = (): Record<keyof OutboxRow, string | null> => ({
   id: null,
   aggregatetype: null,
@@ -49,14 +49,14 @@ export class RowStore {
     this.#maxRowBytes = maxRowBytes;
   }
 
-  /** An empty list of rows of one relation; it is filled by `append`. */
+  /** An empty list of rows of one relation, for `append` to fill. */
   newRows(): Rows {
     return new Rows();
   }
 
   /**
    * Copies `message` from `start`, where the tuple begins, and adds it to `rows`.
-   * @returns bytes that it takes
+   * @returns how many bytes it takes
    */
   append(rows: Rows, message: Buffer, start: number, roles: ColumnRoles): number {
     if (message.length - start <= this.#maxRowBytes) {
@@ -87,9 +87,9 @@ export class RowStore {
 class Rows implements CapturedRows {
   readonly #slabs: Buffer[] = [];
   readonly #starts: number[] = [];
-  /** Of each row, since a table may be altered between two rows of one transaction. */
+  /** One for each row: a table may be altered between two rows of a transaction. */
   readonly #roles: ColumnRoles[] = [];
-  /** Bytes of those that are too large, by their index. */
+  /** Sizes of the rows that are too large, by index. */
   readonly #tooLarge = new Map<number, number>();
 
   get length(): number {
@@ -139,17 +139,17 @@ function decodeTuple(slab: Buffer, start: number, roles: ColumnRoles, rowBytes: 
   return row;
 }
 
-/** Whether the column tells which event it is: its beginning is kept, for people. */
+/** Whether the column identifies the event. Its beginning is kept, for people. */
 function isName(role: keyof OutboxRow): boolean {
   return role !== 'payload' && role !== 'headers';
 }
 
-/** The cut may have gone through a character, of which the decoder makes U+FFFD. */
+/** The cut may have split a character, which the decoder turns into U+FFFD. */
 function beginning(text: string): string {
   return `${text.replace(/\uFFFD{1,3}$/, '')}…`;
 }
 
-/** Bytes of the columns that have a role. */
+/** Size of the columns that have a role. */
 function bytesOf(tuple: Buffer, roles: ColumnRoles): number {
   let bytes = 0;
   forEachValue(tuple, roles, (role, start, end) => {
@@ -158,7 +158,7 @@ function bytesOf(tuple: Buffer, roles: ColumnRoles): number {
   return bytes;
 }
 
-/** Without the columns that have no role; of a row that is too large, without what is large. */
+/** Without the columns that have no role and, if the row is too large, without those that are large. */
 function shorten(tuple: Buffer, roles: ColumnRoles, isTooLarge: boolean): Buffer {
   const parts: Buffer[] = [tuple.subarray(0, 2)];
   forEachValue(tuple, roles, (role, start, end) => {
@@ -177,7 +177,7 @@ function shorten(tuple: Buffer, roles: ColumnRoles, isTooLarge: boolean): Buffer
   return Buffer.concat(parts);
 }
 
-/** Calls `take` with the bounds of each column's value; of NULL these are -1. */
+/** Calls `take` with the bounds of each column's value; for NULL both are -1. */
 function forEachValue(
   tuple: Buffer,
   roles: ColumnRoles,

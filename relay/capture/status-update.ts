@@ -1,10 +1,10 @@
 import { postgresEpochMicros } from './postgres-epoch.ts';
 
 /**
- * A standby status update: what we have received, flushed and applied (one LSN, for we claim only what Kafka holds).
- * The library's own `acknowledge` adds one to the LSN, and cannot say "nothing yet", which is LSN 0.
- * @param lsn the first byte that Postgres must keep: the end LSN of the progress. 0 confirms nothing.
- * @param replyRequested asks the server to answer, which shows that it is there.
+ * A standby status update: what the relay has received, flushed and applied. All three are one LSN, since the relay claims
+ * only what Kafka holds. The library's own `acknowledge` adds one to the LSN, and cannot send 0, for "nothing yet".
+ * @param lsn the first byte that Postgres must keep: the end LSN of the progress. 0 confirms nothing
+ * @param replyRequested asks the server to answer, which shows that it is alive
  * @see https://www.postgresql.org/docs/current/protocol-replication.html#PROTOCOL-REPLICATION-STANDBY-STATUS-UPDATE
  */
 export function encodeStatusUpdate(lsn: bigint, nowMs: number, replyRequested: boolean): Buffer {

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**
- * The pause before the next attempt: exponential with full jitter, which spreads many relays that lost the same server
- * better than any other rule and costs them less work.
+ * The pause before the next attempt: exponential with full jitter. Of the known rules it spreads many relays that lost the
+ * same server best, and costs the least work.
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  * @param attempt 0 after the first failure
  */
@@ -15,7 +15,7 @@ export function backoffMs(
   return Math.round(random() * ceilingMs);
 }
 
-/** Waits, but no longer than until `signal` is aborted. */
+/** Waits for `durationMs`, or until `signal` is aborted. */
 export async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
   try {
     await delay(durationMs, undefined, { signal });

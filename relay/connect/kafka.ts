@@ -1,4 +1,4 @@
-/** How the relay connects to Kafka, and what its errors mean. */
+/** Owns how the relay connects to Kafka, and what errors of Kafka mean. */
 import { createRequire } from 'node:module';
 import { type ISocketFactory, Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type { Logger } from 'pino';
@@ -14,7 +14,7 @@ const kafkajsSocketFactory = createRequire(import.meta.url)(
 const connectSocket = kafkajsSocketFactory();
 
 /**
- * A client of the cluster. Its own retries are short: whoever calls decides what a failure means.
+ * A client of the cluster. Its own retries are short: the caller decides what a failure means.
  * @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used.
  */
 export function createKafka(config: Config, log: Logger): Kafka {
@@ -31,14 +31,14 @@ export function createKafka(config: Config, log: Logger): Kafka {
     enforceRequestTimeout: true,
     ssl: kafka.ssl && tlsOptions(kafka),
     ...(sasl === undefined ? {} : { sasl }),
-    // InitProducerId answers CONCURRENT_TRANSACTIONS while the predecessor's transaction is being aborted.
+    // InitProducerId answers CONCURRENT_TRANSACTIONS while the broker aborts the predecessor's transaction.
     retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 },
     logLevel: logLevel.INFO,
     logCreator: () => (entry) => logKafka(log, entry.level, entry.namespace, entry.log),
   });
 }
 
-/** kafkajs logs what it retries as errors; here they are details of something the relay reports itself. */
+/** kafkajs logs what it retries as errors. Here these are details of what the relay reports itself. */
 function logKafka(
   log: Logger,
   level: logLevel,
@@ -59,7 +59,7 @@ function saslOptions({ kafka }: Config): SASLOptions | undefined {
   } as SASLOptions;
 }
 
-/** Kafka's error types that do not pass by waiting, and the one that says that another relay took over. */
+/** Kafka's error types for which a retry does not help, and those that say that another relay took over. */
 const codeOfType: Readonly<Record<string, ErrorCode>> = {
   PRODUCER_FENCED: 'PRODUCER_FENCED',
   INVALID_PRODUCER_EPOCH: 'PRODUCER_FENCED',
@@ -76,15 +76,15 @@ const codeOfType: Readonly<Record<string, ErrorCode>> = {
 };
 
 /**
- * kafkajs calls whatever ends the sign-in a failed authentication, and keeps of the cause only its words: those of a
- * connection that was lost, or on which no answer came. A broker that dies just then must not look like a refusal.
+ * kafkajs calls every failure during sign-in a failed authentication, and keeps only the message of the cause. These are
+ * the messages of a lost connection, or of a missing answer: a broker that dies at that time must not look like a refusal.
  */
 const lostWhileSigningIn =
   /failed: (?:Closed connection|Connection error: |Connection timeout|Failed to connect: |Not connected|Request .* timed out)/;
 
 /**
- * The broker's error type at the bottom of kafkajs's wrappers, for example `CONCURRENT_TRANSACTIONS`; `TLS_REFUSED` where
- * it did not come to that.
+ * The broker's error type beneath the wrappers of kafkajs, for example `CONCURRENT_TRANSACTIONS`; `TLS_REFUSED` if TLS
+ * failed before.
  */
 export function kafkaErrorType(error: unknown): string | undefined {
   for (
@@ -100,20 +100,20 @@ export function kafkaErrorType(error: unknown): string | undefined {
   return tlsRefusal(error) === undefined ? undefined : 'TLS_REFUSED';
 }
 
-/** Of code 89, which kafkajs has no name for. */
+/** Code 89, for which kafkajs has no name. */
 const isThrottled = /^Unknown error code 89$/;
 
-/** createTopics gives a list of one error a topic; we create one at a time. */
+/** createTopics fails with a list of one error per topic; the relay creates one topic at a time. */
 function causeOf(error: Error): unknown {
   return 'errors' in error && Array.isArray(error.errors) ? error.errors[0] : error.cause;
 }
 
-/** The addresses of the configuration that the latest client was made with. */
+/** The configured addresses of the latest client. */
 let bootstrap: readonly string[] = [];
 
 /**
- * What to say of a connection that failed to an address that nobody configured: brokers tell clients where they are, and
- * that may be a name or a port that is out of reach from here.
+ * An explanation for a failed connection to an address that is not configured: brokers tell clients their addresses, and
+ * these may be unreachable from here.
  */
 function advertisedAddress(error: unknown): string {
   for (
@@ -124,12 +124,12 @@ function advertisedAddress(error: unknown): string {
     const broker = 'broker' in current && typeof current.broker === 'string' ? current.broker : undefined;
     if (current.name !== 'KafkaJSConnectionError' || broker === undefined) continue;
     if (bootstrap.length === 0 || bootstrap.map(forKafkajs).includes(broker)) return '';
-    return `; ${broker} is the address that the cluster at ${bootstrap.join(', ')} gives for a broker (advertised.listeners), and it cannot be reached from here`;
+    return `; the cluster at ${bootstrap.join(', ')} advertises ${broker} as the address of a broker (advertised.listeners), and it cannot be reached from here`;
   }
   return '';
 }
 
-/** A client's error as a `RelayError`; `otherwise` is the code of whatever has no meaning of its own. */
+/** Turns a client's error into a `RelayError`. @param otherwise the code of an error without a meaning of its own */
 export function kafkaError(
   error: unknown,
   doing: string,

@@ -1,6 +1,6 @@
 /**
- * One question and one answer over HTTP: with the registry's credentials, over TLS where its URL says so, within its time
- * limit. What an answer means is for others to judge; that there was none is said here.
+ * Owns one request to the registry over HTTP: with its credentials, over TLS if its URL says so, within its time limit. A
+ * missing answer is an error here. What an answer means, the caller decides.
  */
 import { once } from 'node:events';
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
@@ -11,7 +11,7 @@ import { version as release } from '../config/version.ts';
 import { RelayError } from '../errors.ts';
 import { plainMessage, type TlsOptions, tlsOptions, tlsRefusal } from './tls.ts';
 
-/** `body` is undefined where it was not a JSON object. */
+/** `body` is undefined if it was not a JSON object. */
 export type Answer = {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>> | undefined;
@@ -19,13 +19,12 @@ export type Answer = {
 
 const mediaType = 'application/vnd.schemaregistry.v1+json';
 
-/** A schema is some kilobytes; an answer that does not end is none. */
+/** A schema has some kilobytes; a longer answer counts as none. */
 const answerLengthMax = 16 * 1024 * 1024;
 
 /**
- * Calls are minutes apart, and a connection that is kept for so long would only be found dead. Only calls that follow each
- * other within `burstMs`, as for types that somebody makes up, share connections; and one that is idle for `keptMs`, less
- * than any server or proxy keeps it, is closed.
+ * Calls are minutes apart, and a connection kept for that long is often dead. Only calls within `burstMs` of each other, as
+ * for invented types, share connections. One that is idle for `keptMs` is closed; servers and proxies keep it longer.
  */
 const burstMs = 100;
 const keptMs = 1_000;
@@ -39,7 +38,7 @@ export class RegistryHttp {
   readonly #agent: HttpAgent;
   #answeredMs = Number.NEGATIVE_INFINITY;
 
-  /** @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
+  /** @throws RelayError CONFIG_INVALID if a file of certificates or keys cannot be used */
   constructor(registry: Config['registry']) {
     const { url, headers, tls } = registryAccess(registry);
     this.#authorization = headers;
@@ -51,14 +50,14 @@ export class RegistryHttp {
   }
 
   /**
-   * One request, on a connection of its own except in a burst. A redirect is not followed: a registry answers by itself,
-   * so it leads to a login page.
-   * @param doing names the question in errors
-   * @param path below the registry's base, with what stands in it encoded
+   * One request, on a connection of its own except in a burst. It does not follow a redirect, which leads to a login page:
+   * a registry answers by itself.
+   * @param doing names the request in errors
+   * @param path below the base of the registry, already encoded
    * @throws RelayError REGISTRY_UNAVAILABLE, TLS_REFUSED
    */
   async ask(doing: string, method: 'GET' | 'POST', path: string, body?: object): Promise<Answer> {
-    // From the name's resolution to the last byte; when it strikes, the socket is closed.
+    // From the resolution of the name to the last byte. When it expires, the socket is closed.
     const deadline = AbortSignal.timeout(this.#timeoutMs);
     try {
       return await this.#exchange(deadline, method, path, body === undefined ? '' : JSON.stringify(body));
@@ -85,11 +84,11 @@ export class RegistryHttp {
       },
       signal: deadline,
     });
-    // A failure after the head of the answer is met while reading it.
+    // A failure after the headers shows while the body is read.
     request.on('error', () => {});
     request.end(body);
     const [response] = (await once(request, 'response').catch((error) => {
-      // The server closed a kept connection just now: it did not take the request.
+      // The server has just closed a kept connection, and did not receive the request.
       if (!request.reusedSocket || deadline.aborted) throw error;
       this.#answeredMs = Number.NEGATIVE_INFINITY;
       return undefined;
@@ -120,7 +119,7 @@ export function registryAccess(registry: Config['registry']): RegistryAccess {
   };
 }
 
-/** What is set as settings wins over what stands in the URL. */
+/** Settings win over the URL. */
 function authorizationOf({ token, username, password }: Config['registry'], url: URL): string | undefined {
   if (token !== undefined) return `Bearer ${token}`;
   const user = username ?? decodeURIComponent(url.username);
@@ -131,7 +130,7 @@ function authorizationOf({ token, username, password }: Config['registry'], url:
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  // A host of several addresses that all refuse gives a list of errors and no message.
+  // If a host has several addresses and all refuse, the error has a list of errors and no message.
   return plainMessage(error.message) || ('code' in error ? String(error.code) : error.name);
 }
 
@@ -140,7 +139,7 @@ async function readAll(response: IncomingMessage): Promise<string> {
   response.setEncoding('utf8');
   for await (const chunk of response) {
     text += chunk;
-    if (text.length > answerLengthMax) throw new Error('the answer does not end');
+    if (text.length > answerLengthMax) throw new Error('the answer is longer than 16 MB');
   }
   return text;
 }

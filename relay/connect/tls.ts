@@ -1,6 +1,6 @@
 /**
- * What the connections to all three servers share of TLS: reading PEM files, and telling a refusal that waiting cannot
- * mend (another authority, another name, expired, a port that does not speak TLS) from a connection that was only lost.
+ * Owns what the connections to all three servers share of TLS: it reads PEM files, and distinguishes a refusal, for which
+ * a retry does not help (unknown authority, wrong name, expired, no TLS on the port), from a lost connection.
  */
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
@@ -12,7 +12,7 @@ export type TlsFiles = {
   readonly sslKeyFile?: string | undefined;
 };
 
-/** Options of `tls.connect`. Without a CA file the authorities that Node knows are trusted. */
+/** Options of `tls.connect`. Without a CA file, Node trusts the authorities that it knows. */
 export type TlsOptions = {
   readonly rejectUnauthorized: true;
   readonly ca?: string;
@@ -20,7 +20,7 @@ export type TlsOptions = {
   readonly key?: string;
 };
 
-/** @throws RelayError CONFIG_INVALID when a file cannot be read, or is not what it should be. */
+/** @throws RelayError CONFIG_INVALID if a file cannot be read or does not hold what it should */
 export function tlsOptions({ sslCaFile, sslCertFile, sslKeyFile }: TlsFiles): TlsOptions {
   const identity = {
     ...(sslCertFile === undefined ? {} : { cert: readPem(sslCertFile, 'CERTIFICATE') }),
@@ -39,7 +39,7 @@ export function tlsOptions({ sslCaFile, sslCertFile, sslKeyFile }: TlsFiles): Tl
   };
 }
 
-/** OpenSSL passes over what is not PEM in a CA file; every server would then be refused, for a reason nobody sees. */
+/** OpenSSL skips what is not PEM in a CA file. Every server would then be refused, and no message would name the file. */
 function readPem(file: string, label: string): string {
   let text: string;
   try {
@@ -52,7 +52,7 @@ function readPem(file: string, label: string): string {
 }
 
 /**
- * Why the server's certificate was not accepted, as Node names it.
+ * Node's codes for a server certificate that it does not accept.
  * @see https://nodejs.org/docs/latest-v24.x/api/tls.html#x509-certificate-error-codes
  */
 const certificateCodes: ReadonlySet<string> = new Set([
@@ -76,13 +76,13 @@ const certificateCodes: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What OpenSSL says when the peer refused our certificate or has no version or cipher in common with us, and when the
- * port speaks something else. Everything else of it, such as an end in the midst of a record, may be a lost connection.
+ * OpenSSL's codes for a peer that refused our certificate, has no version or cipher in common with us, or does not speak
+ * TLS. Every other code, such as an end in the middle of a record, may be a lost connection.
  */
 const refusal =
   /^ERR_SSL_(?:.*ALERT_(?:ACCESS_DENIED|BAD_CERTIFICATE|CERTIFICATE_\w+|HANDSHAKE_FAILURE|INSUFFICIENT_SECURITY|NO_CERTIFICATE|PROTOCOL_VERSION|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE)|HTTP_REQUEST|NO_PROTOCOLS_AVAILABLE|PACKET_LENGTH_TOO_LONG|UNSUPPORTED_PROTOCOL|WRONG_VERSION_NUMBER)$/;
 
-/** The code with which TLS was refused, of the error or of what caused it; undefined for every other failure. */
+/** The code of a TLS refusal in the error or its causes; undefined for every other failure. */
 export function tlsRefusal(error: unknown): string | undefined {
   for (
     let current = error, depth = 0;
@@ -95,7 +95,7 @@ export function tlsRefusal(error: unknown): string | undefined {
   return undefined;
 }
 
-/** A message without what OpenSSL puts around its own: thread, code, function, file and line. */
+/** The message without what OpenSSL adds to it: thread, code, function, file and line. */
 export function plainMessage(message: string): string {
   return message.replace(/[0-9A-F]+:error:[0-9A-F]+:SSL routines:[^:]*:([^:]+):.*/s, '$1');
 }

@@ -50,7 +50,7 @@ function sessionConfig(connection: Connection): SessionConfig {
   };
 }
 
-/** The driver reads the files itself, when it connects; an error of the file system would pass for one of the server. */
+/** The driver reads these files when it connects. There, an error of the file system would look like one of the server. */
 function checkFiles(url: string): void {
   const { searchParams } = new URL(url);
   const file = (name: string) => searchParams.get(name) ?? undefined;
@@ -58,19 +58,19 @@ function checkFiles(url: string): void {
 }
 
 /**
- * A connection of its own, not yet connected, for what takes longer than bookkeeping may.
+ * A connection of its own, not yet connected, for work that takes longer than bookkeeping may.
  * @param statementTimeoutMs 0 for no limit
  */
 export function createClient(config: Config, applicationName: string, statementTimeoutMs: number): pg.Client {
   return quiet(new SessionClient(clientConfig(config, applicationName, statementTimeoutMs)));
 }
 
-/** The same without a configuration: of whoever has only an address. */
+/** The same for a caller without a configuration. */
 export function clientOf(connection: Connection): pg.Client {
   return quiet(new SessionClient(sessionConfig(connection)));
 }
 
-/** The query under way, or the next one, says what is wrong with the connection. */
+/** An error of the connection fails the current query, or the next one; as an event it would end the process. */
 function quiet(client: pg.Client): pg.Client {
   return client.on('error', () => {});
 }

@@ -47,7 +47,7 @@ export const sqlStates = {
 } as const;
 
 /**
- * A driver's error as a `RelayError`. What has no SQLSTATE came from the socket, so the server is unavailable.
+ * Turns a driver's error into a `RelayError`. An error without SQLSTATE came from the socket: the server is unavailable.
  * @param doing what failed, as in `reading the slot`
  * @param options.own where an SQLSTATE means something else than in any other statement
  */
@@ -75,7 +75,7 @@ function meaningOf(error: unknown, sqlState: string | undefined, own: Meanings):
   if (isFromPooler(error)) return 'POSTGRES_UNSUITABLE';
   if (sqlState === sqlStates.insufficientPrivilege && routine === 'check_enable_rls')
     return 'POSTGRES_ROWS_HIDDEN';
-  // Before 14, where a setting of every session is not known; the name of a setting is not translated.
+  // A server before 14 lacks a setting of every session. The name of a setting is not translated.
   if (sqlState === '42704' && message.includes('idle_session_timeout')) return 'POSTGRES_UNSUITABLE';
   const ofClass = sqlState.slice(0, 2);
   return own[sqlState] ?? own[ofClass] ?? meanings[sqlState] ?? meanings[ofClass] ?? 'INTERNAL';
@@ -93,11 +93,11 @@ export function sqlStateOf(error: unknown): string | undefined {
 const sqlStatePattern = /^[0-9A-Z]{5}$/;
 
 const behindPooler =
-  '; a connection pooler answers at this address, and the relay needs Postgres itself: give its own address';
+  '; a connection pooler answers at this address, but the relay needs a direct connection: use the address of Postgres itself';
 
 /**
- * PgBouncer refuses what it does not know of a connection, such as `replication`, and whatever it cannot do for one, as a
- * violation of the protocol. Postgres names the routine of each error of its own, which tells the two apart.
+ * PgBouncer refuses parameters of a connection that it does not know, such as `replication`, and requests that it cannot
+ * serve, as a violation of the protocol. The errors of Postgres name a routine; those of PgBouncer do not.
  */
 function isFromPooler(error: unknown): boolean {
   return sqlStateOf(error) === '08P01' && (error as pg.DatabaseError).routine === undefined;
@@ -106,7 +106,7 @@ function isFromPooler(error: unknown): boolean {
 /** The server ended the session: by a command, a crash, a shutdown, or a time limit. */
 const endOfSession = /^(57P|25P03|25P04)/;
 
-/** The driver's own words have no code: the server, or this host of it, does not do TLS. */
+/** The driver's own error for a server without TLS has no code. */
 function isTlsRefusal(error: unknown): boolean {
   if (tlsRefusal(error) !== undefined) return true;
   return error instanceof Error && error.message === 'The server does not support SSL connections';

@@ -1,4 +1,4 @@
-/** Owns the pool on which the relay keeps its books. */
+/** Owns the pool for bookkeeping. */
 import pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { clientConfig } from './client.ts';
@@ -10,7 +10,7 @@ import { SessionClient } from './session-client.ts';
  */
 const poolConnectionsMax = 10;
 
-/** A small pool for bookkeeping. A broken connection is only discarded: the next query reports what is wrong. */
+/** A small pool. It discards a broken connection; the next query reports what is wrong. */
 export function createPool(config: Config): pg.Pool {
   const pool = new pg.Pool({
     ...clientConfig(config),
@@ -19,7 +19,7 @@ export function createPool(config: Config): pg.Pool {
     idleTimeoutMillis: 60_000,
   });
   pool.on('error', () => {});
-  // The pool listens to idle connections alone; one lost between two statements of a transaction would end the process.
+  // The pool handles errors of idle connections only. One lost between two statements of a transaction would end the process.
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }

@@ -1,10 +1,10 @@
-/** Owns the question whether row-level security may hide rows from the relay's role. */
+/** Owns the SQL that finds whether row-level security may hide rows from the role of the relay. */
 import pg from 'pg';
 
 /**
- * Tables that the relay reads of which row-level security may hide rows from this role, each with whether a policy shows
- * it all: one for every command without a condition, and none that restricts. `row_security = off` lets Postgres refuse
- * also where every row would be shown.
+ * The tables that the relay reads and whose rows row-level security may hide from this role; `shown` says whether a policy
+ * shows every row: a permissive one for all commands without a condition, and no restrictive one. With `row_security = off`
+ * Postgres refuses a read even if a policy shows every row.
  */
 export function rowSecurity(outboxTable: string): string {
   const [schema = '', table = ''] = outboxTable.split('.').map(pg.escapeLiteral);
@@ -22,8 +22,8 @@ export function rowSecurity(outboxTable: string): string {
 }
 
 /**
- * Off is for Postgres to refuse; where a policy shows every row of every table, there is nothing to refuse. That may change
- * while the session lasts: see `assertRowsShown`.
+ * Sets `row_security = on`, so that Postgres does not refuse the read, if policies show every row of every table. That may
+ * change during the session: see rows-shown.ts.
  */
 export const seesAllRows = (outboxTable: string) =>
   `select set_config('row_security', 'on', false) from (${rowSecurity(outboxTable)}) as of_tables having bool_and(shown)`;

@@ -8,12 +8,11 @@ import { rowSecurity } from './row-security.ts';
 import { query, statement } from './statement.ts';
 
 /**
- * To be called after a read from whose result something is concluded: while a session lasts, row-level security may be
- * turned on for a table, or its policy dropped, and a session whose `row_security` is on then reads fewer rows without an
- * error. A transaction that has read a table holds a lock that keeps its policies as they are, so a call before the end of
- * that transaction says what the read saw.
- * @param client sees the catalogue as it is now: in no repeatable-read transaction, which shows policies that are dropped
- * @param tables `schema.table`, each
+ * Call it after a read whose result must be complete. During a session somebody may enable row-level security on a table,
+ * or drop its policy; a session with `row_security = on` then reads fewer rows without an error. A transaction that has read
+ * a table holds a lock that keeps its policies, so a call before its end is about what the read saw.
+ * @param client not in a repeatable-read transaction, which would still see policies that were dropped
+ * @param tables as `schema.table`
  * @throws RelayError POSTGRES_ROWS_HIDDEN
  */
 export async function assertRowsShown(
@@ -35,11 +34,11 @@ export async function assertRowsShown(
   const names = hidden.map(({ name }) => name).join(', ');
   throw new RelayError(
     'POSTGRES_ROWS_HIDDEN',
-    `row-level security may hide rows of ${names} from the role; what was read may not be all there is`,
+    `row-level security may hide rows of ${names} from the role, so the result may be incomplete`,
   );
 }
 
-/** The same on a connection of its own, for a read in a snapshot. */
+/** The same on a connection of its own, for a read in a repeatable-read transaction. */
 export async function assertRowsShownNow(config: Config, tables: readonly string[]): Promise<void> {
   const client = await openClient(config, 'outbox-relay', config.database.statementTimeoutMs);
   try {

@@ -11,8 +11,8 @@ export type SessionConfig = pg.ClientConfig & {
 type Callback = (error: Error | null) => void;
 
 /**
- * A connection whose session has all its settings once it is connected, and that goes on saying why it ended: the driver
- * keeps what the server said last for nobody, and fails every later query with words of its own.
+ * A connection whose session has all its settings once it is connected. After its end, every query fails with the reason:
+ * the driver alone drops the last message of the server, and fails with a message of its own.
  */
 export class SessionClient extends pg.Client {
   readonly #settle: pg.QueryConfig;
@@ -22,12 +22,12 @@ export class SessionClient extends pg.Client {
     super(config);
     const { outboxTable, connectionTimeoutMillis } = config;
     const rest = outboxTable === undefined ? [] : [seesAllRows(outboxTable)];
-    // A server that answers no more must not hold it up for longer than the connection itself.
+    // A server that no longer answers must not delay it for longer than the connection itself.
     this.#settle = {
       text: [`select ${noTransactionTimeout}`, ...rest].join(';'),
       query_timeout: connectionTimeoutMillis,
     } as pg.QueryConfig;
-    // The first is the reason; that the connection is gone comes after it.
+    // The first error is the reason. That the connection is lost follows it.
     this.on('error', (error) => {
       this.#ended ??= error;
     });
@@ -53,7 +53,7 @@ export class SessionClient extends pg.Client {
     return this;
   }
 
-  // The driver's own forms of a query, which are many; only what a connection that has ended says is ours.
+  // The driver has many forms of a query. Only the answer of a connection that has ended is ours.
   override query = ((...given: unknown[]): unknown => {
     const ended = this.#ended;
     const query = super.query as (...given: unknown[]) => unknown;

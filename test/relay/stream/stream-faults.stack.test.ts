@@ -44,7 +44,7 @@ describe('a row that Postgres cannot send', () => {
       const { err } = await failureOf(relay);
       expect(err).toMatchObject({ code: 'ROW_UNREADABLE' });
       expect(err?.message).toMatch(
-        /committed at [0-9A-F]+\/[0-9A-F]+, behind 1 of its events: .*"UTF8": 0xe9/,
+        /committed at [0-9A-F]+\/[0-9A-F]+, after 1 of its events: .*"UTF8": 0xe9/,
       );
       expect(await relay.exited).toMatchObject({ code: 78 });
       expect(relay.lines.map((line) => line.err?.code)).not.toContain('SLOT_IN_USE');
