@@ -148,10 +148,10 @@ ${rows.join('\n')}
 
 const program = new Command('npm run mutants --')
   .description(
-    'Breaks a copy of the relay in one place after the other, and says which invariant it broke and who noticed. Exit code 1 if one survives.',
+    'Breaks a copy of the relay in one place at a time, and shows which invariant fails and which test notices. Exits with 1 if a mutant survives.',
   )
-  .argument('[words...]', 'only those with one of these words in their name')
-  .option('--list', 'list them and end', false)
+  .argument('[words...]', 'only mutants with one of these in their name')
+  .option('--list', 'list the mutants and exit', false)
   .option('--json <file>', 'save every outcome')
   .option('--docs', 'write the table to docs/evidence/mutants.md', false)
   .parse();

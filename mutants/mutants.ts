@@ -1,6 +1,6 @@
 /**
- * Relays that are broken on purpose, each in one place, and the test that must notice. A mutant that survives means that
- * a promise is not tested.
+ * Relays that are broken on purpose, each in one place, and the test that must notice. If a mutant survives, a promise is
+ * not tested.
  */
 import type { Invariant } from '../simulate/violation.ts';
 
@@ -38,7 +38,7 @@ const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
 
 export const mutants: readonly Mutant[] = [
   {
-    name: 'Postgres is told to forget before Kafka has committed',
+    name: 'the relay acknowledges before Kafka has committed',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/stream/committer.ts',
@@ -49,7 +49,7 @@ export const mutants: readonly Mutant[] = [
     simulated: ['I6'],
   },
   {
-    name: 'Postgres is told to forget while the commit is under way',
+    name: 'the relay acknowledges while the commit is in progress',
     promise: 'no loss',
     invariants: ['I6'],
     file: 'relay/stream/committer.ts',
@@ -59,7 +59,7 @@ export const mutants: readonly Mutant[] = [
     only: 'to all brokers: slow',
   },
   {
-    name: 'the progress found at the claim is not heeded',
+    name: 'a session ignores the progress that its claim found',
     promise: 'no double',
     invariants: ['I2'],
     file: 'relay/stream/published-part.ts',
@@ -69,7 +69,7 @@ export const mutants: readonly Mutant[] = [
     only: 'lean that dies at KAFKA_COMMITTED',
   },
   {
-    name: 'a transaction that begins at the end of the progress is skipped',
+    name: 'a transaction that starts at the end of the progress is skipped',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/model/progress.ts',
@@ -109,7 +109,7 @@ export const mutants: readonly Mutant[] = [
     tests: [filling, progress],
   },
   {
-    name: 'what is passed over keeps its room',
+    name: 'skipped transactions still count against the memory limit',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/stream/streaming.ts',
@@ -165,7 +165,7 @@ export const mutants: readonly Mutant[] = [
     only: 'sets an event',
   },
   {
-    name: 'an outage of the registry is taken for bad data',
+    name: 'an outage of the registry makes dead letters',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/encode/registry/schemas.ts',
@@ -176,7 +176,7 @@ export const mutants: readonly Mutant[] = [
     only: 'of the registry',
   },
   {
-    name: 'another database is taken for the one of the progress',
+    name: 'the progress of another database is accepted',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/session/begin.ts',
@@ -186,7 +186,7 @@ export const mutants: readonly Mutant[] = [
     only: 'another cluster|advanced by hand',
   },
   {
-    name: 'a relay goes on without fencing its predecessor or claiming',
+    name: 'a relay continues without fencing its predecessor and without a claim',
     promise: 'no double',
     invariants: ['I2'],
     file: 'relay/session/steps.ts',
@@ -208,7 +208,7 @@ export const mutants: readonly Mutant[] = [
     only: 'compares what the claim found',
   },
   {
-    name: 'a failure on the way to streaming keeps the slot',
+    name: 'a failure before streaming leaves the slot held',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/session/steps.ts',
@@ -218,7 +218,7 @@ export const mutants: readonly Mutant[] = [
     only: 'fencing',
   },
   {
-    name: 'a restored database that was written to since is taken for the published one',
+    name: 'a restored database that has been written to since is accepted',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/stream/streaming.ts',
@@ -228,7 +228,7 @@ export const mutants: readonly Mutant[] = [
     only: 'written to since',
   },
   {
-    name: 'a changed publication is taken for the same one',
+    name: 'a changed publication is not noticed',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/capture/publication.ts',
@@ -260,7 +260,7 @@ export const mutants: readonly Mutant[] = [
     simulated: ['I4'],
   },
   {
-    name: 'one codec of the brokers is not read',
+    name: 'one compression codec of the brokers cannot be read',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/connect/compression/codecs.ts',
@@ -279,7 +279,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/audit/content.stack.test.ts'],
   },
   {
-    name: 'verify takes a dead letter that was resubmitted for published',
+    name: 'verify counts a resubmitted dead letter as published',
     promise: 'no silence',
     invariants: [],
     file: 'relay/audit/compare.ts',
@@ -289,7 +289,7 @@ export const mutants: readonly Mutant[] = [
     only: 'that was resubmitted',
   },
   {
-    name: 'verify takes what compaction removed for missing',
+    name: 'verify reports as missing what compaction removed',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/audit/judge-compacted.ts',
@@ -300,7 +300,7 @@ export const mutants: readonly Mutant[] = [
     only: 'compacted topic',
   },
   {
-    name: 'verify passes over records of the relay that lack its headers',
+    name: 'verify skips records of the relay that lack its headers',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/audit/producers.ts',
@@ -310,7 +310,7 @@ export const mutants: readonly Mutant[] = [
     only: 'that wrote the progress',
   },
   {
-    name: 'what a keepalive brings is acknowledged',
+    name: 'the position of a keepalive is acknowledged',
     promise: 'no loss',
     invariants: ['I6'],
     file: 'relay/capture/capture.ts',
@@ -320,7 +320,7 @@ export const mutants: readonly Mutant[] = [
     tests: 'simulation',
   },
   {
-    name: 'the progress lies outside the transaction of its events',
+    name: 'the progress is not in the Kafka transaction of its events',
     promise: 'no loss',
     invariants: ['I1', 'I5'],
     file: 'relay/publish/lean/lean-publisher.ts',
@@ -329,7 +329,7 @@ export const mutants: readonly Mutant[] = [
     tests: 'simulation',
   },
   {
-    name: 'a commit that was not answered is taken for done',
+    name: 'an unanswered commit counts as done',
     promise: 'no loss',
     invariants: ['I1', 'I5', 'I6', 'I8'],
     file: 'relay/publish/lean/transactional-producer.ts',
@@ -348,7 +348,7 @@ export const mutants: readonly Mutant[] = [
     tests: 'simulation',
   },
   {
-    name: 'a session that was succeeded still stores dead letters',
+    name: 'a session that has a successor still stores dead letters',
     promise: 'no double',
     invariants: ['I9'],
     file: 'relay/ledger/session.ts',
@@ -357,7 +357,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/ledger/session.pg.test.ts'],
   },
   {
-    name: 'a session reads dead letters of another cluster again',
+    name: 'a session rereads dead letters of another cluster',
     promise: 'no silence',
     invariants: ['I9'],
     file: 'relay/ledger/session.ts',
@@ -367,7 +367,7 @@ export const mutants: readonly Mutant[] = [
     only: 'another cluster',
   },
   {
-    name: 'a new dead letter is taken for the old one of another cluster',
+    name: 'a new dead letter overwrites the old one of another cluster',
     promise: 'no loss',
     invariants: ['I9'],
     file: 'migrations/0016_lineage.sql',
@@ -377,7 +377,7 @@ export const mutants: readonly Mutant[] = [
     only: 'at the position of an old dead letter',
   },
   {
-    name: 'adopt takes back no release that was not committed',
+    name: 'adopt does not take back releases that were not committed',
     promise: 'no silence',
     invariants: ['I9'],
     file: 'relay/operations/adopt.ts',
@@ -387,7 +387,7 @@ export const mutants: readonly Mutant[] = [
     only: 'release that was not committed',
   },
   {
-    name: "an adoption ends nobody's right to decide",
+    name: 'after an adoption an earlier session may still decide',
     promise: 'no silence',
     invariants: ['I9'],
     file: 'relay/ledger/session.ts',
@@ -397,7 +397,7 @@ export const mutants: readonly Mutant[] = [
     only: 'are given up .slot',
   },
   {
-    name: 'adopting another database ends parking before it is adopted',
+    name: 'adopt ends parking before the adoption is committed',
     promise: 'order',
     invariants: ['I3'],
     file: 'relay/operations/adopt.ts',
@@ -408,7 +408,7 @@ export const mutants: readonly Mutant[] = [
     only: 'another cluster',
   },
   {
-    name: 'the heartbeat waits for a lock that anybody can take',
+    name: 'the heartbeat waits for a lock that anyone can take',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/ledger/heartbeat.ts',
@@ -417,7 +417,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/whole/advisory-locks.pg.test.ts'],
   },
   {
-    name: 'a duty beside the stream that fails for good ends the stream',
+    name: 'a duty that keeps failing ends the stream',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/upkeep/run-duties.ts',
@@ -427,7 +427,7 @@ export const mutants: readonly Mutant[] = [
     only: 'never stops the stream',
   },
   {
-    name: 'a duty that waits holds up the duties behind it',
+    name: 'a duty that waits delays the other duties',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/upkeep/run-duties.ts',
@@ -472,7 +472,7 @@ export const mutants: readonly Mutant[] = [
     only: 'later',
   },
   {
-    name: 'dead letters are stored without a word',
+    name: 'dead letters are stored but not reported',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/stream/committer.ts',
@@ -481,7 +481,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/stream/facts.stack.test.ts'],
   },
   {
-    name: 'a heartbeat counts as seen by a look at the publication that began before it',
+    name: 'a check of the publication that started before a heartbeat counts for that heartbeat',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/upkeep/uncovered-heartbeats.ts',
@@ -500,7 +500,7 @@ export const mutants: readonly Mutant[] = [
     only: 'takes nothing back of what its successor stored',
   },
   {
-    name: 'a slot that is free is taken for one that nobody had meanwhile',
+    name: 'a free slot counts as one that nobody has held since',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/ledger/session.ts',
@@ -529,7 +529,7 @@ export const mutants: readonly Mutant[] = [
     only: 'an event that halts',
   },
   {
-    name: 'a stream that fails before the session begins is told as a slot in use',
+    name: 'a stream that fails before the session starts is reported as a slot in use',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/session/database-state.ts',
@@ -539,7 +539,7 @@ export const mutants: readonly Mutant[] = [
     only: 'our stream failed',
   },
   {
-    name: 'the columns of the table are taken for those of the publication',
+    name: 'the columns of the table are used instead of those of the publication',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/capture/outbox-table.ts',
@@ -549,7 +549,7 @@ export const mutants: readonly Mutant[] = [
     only: 'a generated column',
   },
   {
-    name: 'the watchdog takes a stall of its own process for silence',
+    name: 'the watchdog mistakes a stall of its own process for silence',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/capture/capture.ts',
@@ -559,7 +559,7 @@ export const mutants: readonly Mutant[] = [
     only: 'a stall of this process',
   },
   {
-    name: 'transactions without events keep their room until the next heartbeat',
+    name: 'transactions without events count against the memory limit until the next heartbeat',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/stream/streaming.ts',
@@ -569,7 +569,7 @@ export const mutants: readonly Mutant[] = [
     only: 'is not held up by',
   },
   {
-    name: 'dead letters that are read again stay open',
+    name: 'dead letters whose events are reread stay open',
     promise: 'no double',
     invariants: ['I9'],
     file: 'relay/ledger/session.ts',
@@ -588,7 +588,7 @@ export const mutants: readonly Mutant[] = [
     tests: 'simulation',
   },
   {
-    name: 'a silent connection to Kafka is kept',
+    name: 'a silent connection to Kafka stays open',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/publish/topics.ts',
@@ -608,7 +608,7 @@ export const mutants: readonly Mutant[] = [
     only: 'names the branch of a union',
   },
   {
-    name: 'a writer is kept by the id of its schema alone',
+    name: 'a writer is cached by the id of its schema alone',
     promise: 'no silence',
     invariants: ['I1'],
     file: 'relay/encode/registry/schemas.ts',
@@ -618,7 +618,7 @@ export const mutants: readonly Mutant[] = [
     only: 'gives an id another meaning',
   },
   {
-    name: 'a logical type counts on every type',
+    name: 'a logical type applies to every type',
     promise: 'no silence',
     invariants: ['I1'],
     file: 'relay/encode/formats/avro/logical-types.ts',
@@ -627,7 +627,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/encode/formats/avro/logical-types.test.ts'],
   },
   {
-    name: 'an event that Kafka lacks is taken for one that Kafka removed',
+    name: 'a missing event counts as one that Kafka removed',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/audit/judge-event.ts',
@@ -646,7 +646,7 @@ export const mutants: readonly Mutant[] = [
     only: 'and the other way round',
   },
   {
-    name: 'the type of a schema is not looked at',
+    name: 'the type of a schema is not checked',
     promise: 'no silence',
     invariants: ['I1'],
     file: 'relay/encode/formats/formats.ts',
@@ -656,7 +656,7 @@ export const mutants: readonly Mutant[] = [
     only: 'but JSON is named as such',
   },
   {
-    name: 'a batch that Kafka aborted for its time is sent again as it is',
+    name: 'a batch that expired is sent again unchanged',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/stream/committer.ts',
@@ -666,7 +666,7 @@ export const mutants: readonly Mutant[] = [
     only: 'lean gets a transaction through',
   },
   {
-    name: 'a Postgres transaction is split at the first abort for its time',
+    name: 'a Postgres transaction is split the first time it expires',
     promise: 'all or nothing',
     invariants: ['I4'],
     file: 'relay/publish/pace.ts',
@@ -675,7 +675,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/publish/pace.test.ts'],
   },
   {
-    name: 'a throttle of Kafka is kept to itself',
+    name: 'throttling by Kafka is not reported',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/publish/wire/kafkajs-wire.ts',
@@ -685,7 +685,7 @@ export const mutants: readonly Mutant[] = [
     only: 'lean gets a transaction through',
   },
   {
-    name: 'a topic is missing by the word of one broker',
+    name: 'one broker is enough to call a topic missing',
     promise: 'order',
     invariants: ['I9'],
     file: 'relay/publish/topics.ts',
@@ -695,7 +695,7 @@ export const mutants: readonly Mutant[] = [
     only: 'by the word of one broker',
   },
   {
-    name: 'what Kafka refuses to a name of a row ends the relay',
+    name: 'a topic name that Kafka refuses stops the relay',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/publish/topics.ts',
@@ -705,7 +705,7 @@ export const mutants: readonly Mutant[] = [
     only: 'is of that name only',
   },
   {
-    name: 'an object that fits two records of a union is the first of them',
+    name: 'an object that fits two records of a union becomes the first',
     promise: 'no silence',
     invariants: ['I1'],
     file: 'relay/encode/formats/avro/union.ts',
@@ -715,7 +715,7 @@ export const mutants: readonly Mutant[] = [
     only: 'that two named types take',
   },
   {
-    name: 'sessions take over the search_path of the role',
+    name: 'sessions inherit the search_path of the role',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/connect/postgres/session-settings.ts',
@@ -724,7 +724,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/whole/hostile-settings.stack.test.ts'],
   },
   {
-    name: 'reads that row-level security filters are taken for all there is',
+    name: 'a read filtered by row-level security counts as complete',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/connect/postgres/session-settings.ts',
@@ -733,7 +733,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/whole/row-security.stack.test.ts'],
   },
   {
-    name: 'a transaction that failed half-way goes back to the pool as it is',
+    name: 'a half-failed transaction returns to the pool unchanged',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/connect/postgres/transaction.ts',
@@ -742,7 +742,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/connect/postgres/transaction.pg.test.ts'],
   },
   {
-    name: 'what an SQLSTATE means to the replication stream is not looked at',
+    name: 'the replication stream ignores what an SQLSTATE means',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/connect/postgres/errors.ts',
@@ -751,7 +751,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/connect/postgres/errors.test.ts'],
   },
   {
-    name: 'a cursor ends at the first page that is full',
+    name: 'a cursor ends at the first full page',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/connect/postgres/cursor.ts',
@@ -760,7 +760,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/connect/postgres/transaction.pg.test.ts'],
   },
   {
-    name: 'what row-level security hides by the end of a read is not looked at',
+    name: 'row-level security is not checked again after a read',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/connect/postgres/rows-shown.ts',
@@ -770,7 +770,7 @@ export const mutants: readonly Mutant[] = [
     only: 'which waited for its slot',
   },
   {
-    name: 'a dead letter waits for the synchronous standby that the relay is',
+    name: 'a dead letter waits for the relay itself as a synchronous standby',
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/connect/postgres/session-settings.ts',
@@ -780,7 +780,7 @@ export const mutants: readonly Mutant[] = [
     only: 'takes the relay for',
   },
   {
-    name: 'a dead letter is passed before the standbys have it',
+    name: 'the progress passes a dead letter before the standbys have it',
     promise: 'no loss',
     invariants: ['I9'],
     file: 'relay/ledger/decisions.ts',
@@ -790,7 +790,7 @@ export const mutants: readonly Mutant[] = [
     only: 'whose standby is away',
   },
   {
-    name: 'the size of a row is judged after its payload was read',
+    name: 'the size of a row is checked after its payload is parsed',
     promise: 'no silence',
     invariants: [],
     file: 'relay/capture/row-store.ts',
@@ -810,7 +810,7 @@ export const mutants: readonly Mutant[] = [
     only: 'a row over the limit',
   },
   {
-    name: 'a payload that was left out is taken for NULL',
+    name: 'a payload that was left out counts as NULL',
     promise: 'no silence',
     invariants: [],
     file: 'relay/ledger/releases.ts',
@@ -820,7 +820,7 @@ export const mutants: readonly Mutant[] = [
     only: 'give another one',
   },
   {
-    name: 'each digit of a run is looked at from the beginning of the run',
+    name: 'parsing a run of digits takes quadratic time',
     promise: 'no silence',
     invariants: [],
     file: 'relay/encode/formats/json.ts',
@@ -851,7 +851,7 @@ export const mutants: readonly Mutant[] = [
     only: 'in a split transaction',
   },
   {
-    name: 'a halt leaves the keys parked of which nothing was stored',
+    name: 'a halt leaves keys parked for which nothing was stored',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/refusals/refusals.ts',
@@ -861,7 +861,7 @@ export const mutants: readonly Mutant[] = [
     only: 'parks no key of its transaction',
   },
   {
-    name: 'recover takes an event for published once Kafka has a later record, whosever it is',
+    name: 'recover counts an event as published once Kafka has any later record',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/recover/gap.ts',
@@ -871,7 +871,7 @@ export const mutants: readonly Mutant[] = [
     only: 'takes no later record of another service',
   },
   {
-    name: 'recover believes the application when an event was written',
+    name: 'recover trusts the time that the application wrote',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/recover/read-gap.ts',
@@ -882,7 +882,7 @@ export const mutants: readonly Mutant[] = [
     only: 'goes by transactions',
   },
   {
-    name: 'recover makes a new slot before it refuses',
+    name: 'recover creates a new slot before it refuses',
     promise: 'order',
     invariants: ['I3'],
     file: 'relay/recover/recover.ts',
@@ -892,7 +892,7 @@ export const mutants: readonly Mutant[] = [
     only: 'and adopt gap streams in order',
   },
   {
-    name: 'a relay goes on where a recovery was not ended',
+    name: 'a relay continues after an unfinished recovery',
     promise: 'no double',
     invariants: ['I2'],
     file: 'relay/model/progress.ts',
@@ -902,7 +902,7 @@ export const mutants: readonly Mutant[] = [
     only: 'that refuses leaves a slot',
   },
   {
-    name: 'recover skips a row that cannot be read, and makes no dead letter',
+    name: 'recover skips an unreadable row without a dead letter',
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/recover/close-gap.ts',
@@ -923,7 +923,7 @@ export const mutants: readonly Mutant[] = [
     only: 'goes on behind',
   },
   {
-    name: 'recover leaves closed what nobody reads again',
+    name: 'recover leaves dead letters closed that nobody will reread',
     promise: 'no silence',
     invariants: ['I9'],
     file: 'relay/recover/read-gap.ts',
@@ -933,7 +933,7 @@ export const mutants: readonly Mutant[] = [
     only: 'opens what',
   },
   {
-    name: 'recover takes a topic that it may not see for an empty one',
+    name: 'recover mistakes a topic that it may not see for an empty one',
     promise: 'no double',
     invariants: ['I2'],
     file: 'relay/recover/compare.ts',
@@ -942,7 +942,7 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/audit/hidden-topics.stack.test.ts'],
   },
   {
-    name: 'recover does not see that a key of a compacted topic has a record left',
+    name: 'recover overlooks that a key of a compacted topic still has a record',
     promise: 'no double',
     invariants: ['I2'],
     file: 'relay/recover/published.ts',
@@ -952,7 +952,7 @@ export const mutants: readonly Mutant[] = [
     only: 'asks of a compacted topic',
   },
   {
-    name: 'people resubmit an event that the relay may still read again',
+    name: 'people can resubmit an event that the relay may still reread',
     promise: 'no double',
     invariants: ['I2'],
     file: 'relay/operations/dead-letters/selection.ts',
@@ -962,7 +962,7 @@ export const mutants: readonly Mutant[] = [
     only: 'does not cover',
   },
   {
-    name: 'people resubmit an event of a parked key past those that wait',
+    name: 'people can resubmit an event of a parked key past the waiting ones',
     promise: 'order',
     invariants: ['I3'],
     file: 'relay/operations/dead-letters/selection.ts',
@@ -972,7 +972,7 @@ export const mutants: readonly Mutant[] = [
     only: 'of a parked key',
   },
   {
-    name: 'people discard what a release is about to publish',
+    name: 'people can discard what a release is about to publish',
     promise: 'no leak',
     invariants: ['I9'],
     file: 'relay/operations/dead-letters/selection.ts',
