@@ -1,4 +1,7 @@
-/** How the cost of an event and the memory of the relay grow with the backlog, the transactions, the partitions, the rows. */
+/**
+ * How the cost of an event and the memory of the relay grow with the backlog, the transactions, the partitions, the
+ * rows.
+ */
 import { type Drain, micros, perSecond } from './drain.ts';
 import { cpuMs, nowMs, peakMemoryMb, resetPeakMemory } from './machine.ts';
 import { readTopic, untilWritten } from './reader.ts';

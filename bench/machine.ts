@@ -44,7 +44,10 @@ export async function resetPeakMemory(pid: number): Promise<void> {
 /** Time since the epoch in ms with fractions, the same in every thread. */
 export const nowMs = (): number => performance.timeOrigin + performance.now();
 
-/** Flushes what the previous competitor left in memory, so that the next does not pay for it: the perf client leaves 300 MB. */
+/**
+ * Flushes what the previous competitor left in memory, so that the next does not pay for it: the perf client leaves 300
+ * MB.
+ */
 export async function settleDisks(): Promise<void> {
   await execFileAsync('sync').catch(() => {}); // without it the figures vary more
 }

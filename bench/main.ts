@@ -144,8 +144,8 @@ type Contest = {
 };
 
 /**
- * A JVM compiles its code for a long time: 75 µs of CPU per event in the first 200,000 became 27 after a million. Like the
- * perf client, Debezium gets five times the events of a round; the relay starts each round as a new process.
+ * A JVM compiles its code for a long time: 75 µs of CPU per event in the first 200,000 became 27 after a million. Like
+ * the perf client, Debezium gets five times the events of a round; the relay starts each round as a new process.
  */
 async function warmUpDebezium(world: BenchWorld, debezium: Debezium, rows: Rows): Promise<Drain> {
   const events = rows.events * 5;

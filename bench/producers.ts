@@ -1,6 +1,6 @@
 /**
- * The cost of a record with each of the two producers: the same records to the same broker, in processes of their own that
- * take turns. CPU is user and system time of the process per record, so it holds on a busy machine too.
+ * The cost of a record with each of the two producers: the same records to the same broker, in processes of their own
+ * that take turns. CPU is user and system time of the process per record, so it holds on a busy machine too.
  *
  * `node bench/producers.ts [rounds]`
  */

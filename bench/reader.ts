@@ -16,7 +16,9 @@ export type TopicContent = {
 };
 
 const endPollMs = 20;
-/** Transaction markers take offsets too, one in each of up to 100 partitions, so enough offsets are not yet all events. */
+/**
+ * Transaction markers take offsets too, one in each of up to 100 partitions, so enough offsets are not yet all events.
+ */
 const quietMs = 1_000;
 /** A relay may have to reconnect, and a JVM to compile its code; if nothing is written for longer, it has stopped. */
 const stallMs = 120_000;

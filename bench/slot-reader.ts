@@ -1,7 +1,7 @@
 /**
- * Reads a replication slot up to a position and throws everything away: node bench/slot-reader.ts <url> <slot> <end LSN>.
- * Stands in for `pg_recvlogical`. It looks at the position of each message and at nothing else, so that Postgres, and not
- * this reader, is the limit.
+ * Reads a replication slot up to a position and throws everything away: node bench/slot-reader.ts <url> <slot> <end
+ * LSN>. Stands in for `pg_recvlogical`. It looks at the position of each message and at nothing else, so that Postgres,
+ * and not this reader, is the limit.
  */
 import type { EventEmitter } from 'node:events';
 import pg from 'pg';

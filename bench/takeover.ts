@@ -1,11 +1,14 @@
 /**
  * How long events wait when the relay that streams dies beside a standby, with the default settings:
- * `node bench/takeover.ts [rounds] [killed|stopped|hole]`. An event is committed at the instant of the death; the time runs
- * until a read_committed consumer has it, which only the successor can have published.
+ *
+ * `node bench/takeover.ts [rounds] [killed|stopped|hole]`
+ *
+ * An event is committed at the instant of the death; the time runs until a read_committed consumer has it, which only the
+ * successor can have published.
  *
  * `killed`: SIGKILL, a dead process. Its connections close, and the standby takes the slot at its next poll.
- * `stopped`: SIGSTOP, as a dead host or a network that drops everything: no connection closes, and Postgres frees the slot
- * after wal_sender_timeout, which the relay sets on its own connection.
+ * `stopped`: SIGSTOP, as a dead host or a network that drops everything: no connection closes, and Postgres frees the
+ * slot after wal_sender_timeout, which the relay sets on its own connection.
  * `hole`: the network between the relay and Postgres drops everything, while the relay lives and still reaches Kafka.
  *
  * Exit code 1 if the 99th percentile misses its target.

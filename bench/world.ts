@@ -42,8 +42,8 @@ export class BenchWorld implements AsyncDisposable {
   }
 
   /**
-   * Creates a topic with its schema, and a topic for Debezium. The broker stamps each batch when it appends it, so the time
-   * from the first event to the last needs no reader during the measurement.
+   * Creates a topic with its schema, and a topic for Debezium. The broker stamps each batch when it appends it, so the
+   * time from the first event to the last needs no reader during the measurement.
    * @returns the `aggregatetype` whose events go there
    */
   async newTopic(partitions: number): Promise<string> {

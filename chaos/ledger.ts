@@ -1,11 +1,11 @@
 /**
- * The ledger of a world: what its writers committed, what a concurrent consumer saw, what the progress recorded, and what
- * was acknowledged to Postgres. Breaches of I2, I3 and I7 are recorded at once, the others at the next check.
+ * The ledger of a world: what its writers committed, what a concurrent consumer saw, what the progress recorded, and
+ * what was acknowledged to Postgres. Breaches of I2, I3 and I7 are recorded at once, the others at the next check.
  *
  * I1 published = committed - dead letters. I2 each id once. I3 order per key. I4 a Postgres transaction in one Kafka
  * transaction, or in a declared split. I5 progress = what is published, at every progress. I6 confirmed_flush never
- * passes the committed progress, neither in samples of the slot nor in what the relay sends to Postgres. I7 I2 and I3 at
- * every moment. I8 caught up in time. I9 each dead letter exactly once.
+ * passes the committed progress, neither in samples of the slot nor in what the relay sends to Postgres. I7 I2 and I3
+ * at every moment. I8 caught up in time. I9 each dead letter exactly once.
  */
 import avsc from 'avsc';
 import type { CommittedRecord } from '../harness/committed-reader.ts';
@@ -75,7 +75,9 @@ export class Ledger {
   #checkedProgress = 0;
   readonly #intervalOf = new Map<string, number>();
   readonly #transactionOf = new Map<string, string>();
-  /** By producer, how many of its transactions were seen in the progress topic: each of the relay's has a record there. */
+  /**
+   * By producer, how many of its transactions were seen in the progress topic: each of the relay's has a record there.
+   */
   readonly #commits = new Map<string, { count: number; last: string | undefined }>();
   readonly #wire: Wire;
   #acknowledgementsChecked = 0;
@@ -160,8 +162,8 @@ export class Ledger {
   }
 
   /**
-   * Of a transaction under way when its table leaves the publication, Postgres streams the rows from before and not those
-   * from after, as a whole one (I4).
+   * Of a transaction under way when its table leaves the publication, Postgres streams the rows from before and not
+   * those from after, as a whole one (I4).
    */
   allowCut(): void {
     this.#mayBeCutOff = 'anywhere';
@@ -224,7 +226,10 @@ export class Ledger {
     this.#awaited.delete(id);
   }
 
-  /** A cut is declared if a progress ends within the transaction: the slot was lost before its other parts were published. */
+  /**
+   * A cut is declared if a progress ends within the transaction: the slot was lost before its other parts were
+   * published.
+   */
   #isCutOff(commitLsn: bigint): boolean {
     if (this.#mayBeCutOff !== 'where declared') return this.#mayBeCutOff === 'anywhere';
     return this.#progress.some(({ frontier: [lsn, ordinal] }) => lsn === commitLsn && ordinal > 0);
@@ -268,7 +273,9 @@ export class Ledger {
     this.#progress.push({ frontier, endLsn, eventCount, timeMs, producer, commitNumber });
   }
 
-  /** Whether the consumer has seen as many events as the last progress counts, and what allows for each acknowledgement. */
+  /**
+   * Whether the consumer has seen as many events as the last progress counts, and what allows for each acknowledgement.
+   */
   get isProgressSeen(): boolean {
     const { endLsn = 0n, eventCount } = this.#progress.at(-1) ?? {};
     const isAllowedFor = ({ lsn }: Acknowledgement) => lsn <= endLsn;

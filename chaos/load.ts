@@ -1,7 +1,7 @@
 /**
- * The application: writers that commit transactions over several keys without pause. Some are large, some are rolled back,
- * some roll back to a savepoint, and some hold an event that can never be published. A writer that loses its connection
- * during a commit does not know the outcome; the table does.
+ * The application: writers that commit transactions over several keys without pause. Some are large, some are rolled
+ * back, some roll back to a savepoint, and some hold an event that can never be published. A writer that loses its
+ * connection during a commit does not know the outcome; the table does.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';

@@ -1,7 +1,7 @@
 /**
- * The servers of a run, started once and used by every fault: Postgres, three Kafka brokers and a registry, each behind a
- * proxy that only the relay uses; writers and checks bypass it. The relay connects to Kafka through a listener of its own,
- * advertised at the proxies' ports, as the user `relay`, so that a fault can revoke its rights.
+ * The servers of a run, started once and used by every fault: Postgres, three Kafka brokers and a registry, each behind
+ * a proxy that only the relay uses; writers and checks bypass it. The relay connects to Kafka through a listener of its
+ * own, advertised at the proxies' ports, as the user `relay`, so that a fault can revoke its rights.
  */
 import { rm } from 'node:fs/promises';
 import { Kafka as KafkaClient, logLevel } from 'kafkajs';

@@ -1,7 +1,7 @@
 /**
- * Records, in the proxies, what a relay acknowledges to Postgres and what Kafka answers to its commits, in the one order in
- * which this process saw them pass. Samples of the slot are too coarse: this finds a relay that acknowledges a commit
- * before Kafka has answered it, even if the commit then succeeds (I6).
+ * Records, in the proxies, what a relay acknowledges to Postgres and what Kafka answers to its commits, in the one
+ * order in which this process saw them pass. Samples of the slot are too coarse: this finds a relay that acknowledges a
+ * commit before Kafka has answered it, even if the commit then succeeds (I6).
  */
 import { producerName } from '../harness/kafka-wire.ts';
 import type { Ear } from '../harness/tcp-proxy.ts';

@@ -1,6 +1,6 @@
 /**
- * A world: a database, topics, a slot and a relay of its own, with writers, a consumer and a sampler at work. A handful of
- * faults use it one after another; then it is dropped.
+ * A world: a database, topics, a slot and a relay of its own, with writers, a consumer and a sampler at work. A handful
+ * of faults use it one after another; then it is dropped.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -31,7 +31,10 @@ export const itemSchema = {
   ],
 } as const;
 
-/** Where they differ from the defaults: short periods, so that a fault is over in seconds, and limits that split transactions. */
+/**
+ * Where they differ from the defaults: short periods, so that a fault is over in seconds, and limits that split
+ * transactions.
+ */
 const relaySettings: Settings = {
   TOPICS_CREATE: 'false',
   HTTP_PORT: 0,

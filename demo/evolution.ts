@@ -1,8 +1,8 @@
 /**
  * The schema of cancelled orders changes in the middle of the run, as teams do it: the new version is checked and
- * registered, then the application that writes it is deployed; consumers do not change. One reads every event with the old
- * schema, one with the new one, both with @kafkajs/confluent-schema-registry. Then someone tries a change that would break
- * them.
+ * registered, then the application that writes it is deployed; consumers do not change. One reads every event with the
+ * old schema, one with the new one, both with @kafkajs/confluent-schema-registry. Then someone tries a change that
+ * would break them.
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';

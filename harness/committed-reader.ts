@@ -1,7 +1,7 @@
 /**
- * A `read_committed` consumer that follows topics while their brokers die: one loop per broker, no state but the next offset
- * of each partition. It hands over committed records in offset order, with the number of the Kafka transaction they came
- * in, counted by the markers.
+ * A `read_committed` consumer that follows topics while their brokers die: one loop per broker, no state but the next
+ * offset of each partition. It hands over committed records in offset order, with the number of the Kafka transaction
+ * they came in, counted by the markers.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import {

@@ -26,8 +26,8 @@ export async function createTopics(kafka: Kafka, topics: readonly ITopicConfig[]
 }
 
 /**
- * The metadata names the leader of a new partition before that leader, under load, knows of it: this asks the leader until
- * it answers.
+ * The metadata names the leader of a new partition before that leader, under load, knows of it: this asks the leader
+ * until it answers.
  */
 export async function untilLed(kafka: Kafka, topic: string): Promise<void> {
   const ask = () => withAdmin(kafka, (admin) => admin.fetchTopicOffsets(topic));

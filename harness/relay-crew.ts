@@ -1,6 +1,6 @@
 /**
- * Several relays as processes, and the orchestrator that restarts them: a relay that ends is replaced, unless it halted with
- * an exit code that says that a restart will not help.
+ * Several relays as processes, and the orchestrator that restarts them: a relay that ends is replaced, unless it halted
+ * with an exit code that says that a restart will not help.
  */
 import type { Failpoint } from '../relay/observe/failpoints.ts';
 import {

@@ -32,8 +32,8 @@ export function settingsEnv(settings: Settings): Environment {
 }
 
 /**
- * What a process that we start gets of our own environment: where programs lie, and where Node keeps compiled code, which
- * halves the start of a process (0.7 to 0.35 s of CPU). The tests set the latter.
+ * What a process that we start gets of our own environment: where programs lie, and where Node keeps compiled code,
+ * which halves the start of a process (0.7 to 0.35 s of CPU). The tests set the latter.
  */
 export function inheritedEnv(): Environment {
   const { PATH = '', NODE_COMPILE_CACHE } = process.env;

@@ -102,7 +102,9 @@ export class TcpProxy implements AsyncDisposable {
     return ({ onConnect }) => connect({ host: '127.0.0.1', port }, onConnect);
   }
 
-  /** From now on nothing passes, not even a FIN; new connections are accepted and stay mute. `calm` delivers everything. */
+  /**
+   * From now on nothing passes, not even a FIN; new connections are accepted and stay mute. `calm` delivers everything.
+   */
   silence(): void {
     this.#silence ??= Promise.withResolvers<void>();
   }

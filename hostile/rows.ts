@@ -1,6 +1,6 @@
 /**
- * Rows that harm a careless reader: sizes, encodings, depth, digits, escapes, names, headers, odd JSON. The same seed makes
- * the same rows. Any writer of an outbox table with text columns can write them.
+ * Rows that harm a careless reader: sizes, encodings, depth, digits, escapes, names, headers, odd JSON. The same seed
+ * makes the same rows. Any writer of an outbox table with text columns can write them.
  */
 import type { Random } from '../harness/random.ts';
 
@@ -21,7 +21,9 @@ const item = (note: string) => `{"key":"k","seq":1,"note":${note}}`;
 const itemOf = (seq: string) => `{"key":"k","seq":${seq}}`;
 const quoted = (text: string) => JSON.stringify(text);
 
-/** A size that is small, near a limit of Kafka or of the relay, or far beyond; few are large, because each takes time. */
+/**
+ * A size that is small, near a limit of Kafka or of the relay, or far beyond; few are large, because each takes time.
+ */
 function bytes(random: Random): number {
   const [least, most] = random.pick<readonly [number, number]>([
     [1, 1_000],

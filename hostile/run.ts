@@ -1,7 +1,7 @@
 /**
- * Sends hostile rows through the real relay. A valid event follows each of them and must be in Kafka within seconds; each
- * hostile row must be published or become a dead letter, exactly once; and the relay must neither restart nor take more
- * memory than a small container has.
+ * Sends hostile rows through the real relay. A valid event follows each of them and must be in Kafka within seconds;
+ * each hostile row must be published or become a dead letter, exactly once; and the relay must neither restart nor take
+ * more memory than a small container has.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -42,9 +42,9 @@ export type HostileReport = {
 };
 
 /**
- * Most that may be resident. One large row fits a container of 512 MB; here they follow each other without pause, and the
- * memory of one is not collected, or kept by malloc, when the next arrives. The peak rises slowly as rarer rows meet:
- * 450 MB after 150 rows, 570 MB after 1,000, 650 MB after 3,600.
+ * Most that may be resident. One large row fits a container of 512 MB; here they follow each other without pause, and
+ * the memory of one is not collected, or kept by malloc, when the next arrives. The peak rises slowly as rarer rows
+ * meet: 450 MB after 150 rows, 570 MB after 1,000, 650 MB after 3,600.
  */
 const memoryMaxMb = 768;
 /** That of a container of 512 MB, which holds more than the heap. */

@@ -1,8 +1,8 @@
 /**
- * Owns certificates for servers that are started here: an authority that lives as long as the object, and what it issues.
- * X.509 is written by hand because Node cannot make a certificate, Java's keytool does not give a key away as PEM,
- * OpenSSL's command is not everywhere, and what npm has brings a dozen packages for these sixty lines. Nothing rests on
- * their being right but tests: OpenSSL in Node and Postgres and Java in Kafka each refuse what is not.
+ * Owns certificates for servers that are started here: an authority that lives as long as the object, and what it
+ * issues. X.509 is written by hand because Node cannot make a certificate, Java's keytool does not give a key away as
+ * PEM, OpenSSL's command is not everywhere, and what npm has brings a dozen packages for these sixty lines. Nothing
+ * rests on their being right but tests: OpenSSL in Node and Postgres and Java in Kafka each refuse what is not.
  * @see https://datatracker.ietf.org/doc/html/rfc5280#section-4.1
  */
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';

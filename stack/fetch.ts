@@ -1,6 +1,6 @@
 /**
- * Owns fetching Java programs: once per content of a POM, into the cache folder, with Maven. A folder with the final name
- * is always complete, because it is built elsewhere and renamed.
+ * Owns fetching Java programs: once per content of a POM, into the cache folder, with Maven. A folder with the final
+ * name is always complete, because it is built elsewhere and renamed.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -132,8 +132,8 @@ async function sizeOf(folder: string): Promise<number> {
 }
 
 /**
- * Only saves a second download: if two processes take over the lock of a dead one at the same instant, both download into
- * folders of their own, and the second discards its own.
+ * Only saves a second download: if two processes take over the lock of a dead one at the same instant, both download
+ * into folders of their own, and the second discards its own.
  */
 async function lock(file: string, { what }: Fetch, onProgress?: Progress): Promise<() => Promise<void>> {
   let waiting = false;

@@ -26,7 +26,9 @@ export type KafkaOptions = {
    * needs is among `settings`, as `listener.name.secured.…`. The nodes use the plain one among themselves.
    */
   readonly listeners?: Readonly<Record<string, 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'>>;
-  /** Settings that differ from broker to broker, over all others; for brokers that run as processes, not in containers. */
+  /**
+   * Settings that differ from broker to broker, over all others; for brokers that run as processes, not in containers.
+   */
   readonly nodeSettings?: (node: {
     readonly id: number;
     readonly port: number;

@@ -1,7 +1,7 @@
 /**
- * Owns copies of a running Postgres: a base backup, which `startPostgres({ dataDir })` starts as it was at its end, and a
- * standby that streams from the server and can be promoted. Of the server's programs only `postgres` is needed, so the
- * backup is made by its functions.
+ * Owns copies of a running Postgres: a base backup, which `startPostgres({ dataDir })` starts as it was at its end, and
+ * a standby that streams from the server and can be promoted. Of the server's programs only `postgres` is needed, so
+ * the backup is made by its functions.
  * @see https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-LOWLEVEL-BASE-BACKUP
  */
 import { randomBytes } from 'node:crypto';

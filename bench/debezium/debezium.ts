@@ -1,6 +1,6 @@
 /**
- * Debezium's Postgres connector with its outbox event router, exactly-once, as quick as it could be made here. The JSON is
- * passed through as a string: less work than the relay does, which encodes Avro.
+ * Debezium's Postgres connector with its outbox event router, exactly-once, as quick as it could be made here. The JSON
+ * is passed through as a string: less work than the relay does, which encodes Avro.
  *
  * Each measurement is a connector and a slot of its own in the one worker, whose JVM stays warm between them.
  */

@@ -1,7 +1,7 @@
 /**
- * Refused events under load, handled with the real commands, while the relay dies at the steps of parking, releasing and
- * resubmitting. I7 shows that no later event overtakes a parked key: a released event keeps its position, so an event that
- * overtook it would stand before it.
+ * Refused events under load, handled with the real commands, while the relay dies at the steps of parking, releasing
+ * and resubmitting. I7 shows that no later event overtakes a parked key: a released event keeps its position, so an
+ * event that overtook it would stand before it.
  */
 
 import type { RelayProcess, Settings } from '../../harness/relay-process.ts';
@@ -11,7 +11,9 @@ import { isSettled } from '../../relay/operations/dead-letters/selection.ts';
 import type { Arena, Fault } from '../fault.ts';
 import type { OutboxEvent } from '../load.ts';
 
-/** For a step of the fault itself, including commands that find no relay: each takes seconds to start on a busy machine. */
+/**
+ * For a step of the fault itself, including commands that find no relay: each takes seconds to start on a busy machine.
+ */
 const patienceMs = 90_000;
 const patienceSeconds = String(patienceMs / 1_000);
 const writeEveryMs = 30;

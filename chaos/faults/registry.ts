@@ -1,4 +1,6 @@
-/** The registry is down, answers wrongly, or changes a schema. Each time the relay needs a schema that it has not seen. */
+/**
+ * The registry is down, answers wrongly, or changes a schema. Each time the relay needs a schema that it has not seen.
+ */
 import { randomUUID } from 'node:crypto';
 import type { RegistryMood } from '../../harness/registry-gate.ts';
 import { waitFor } from '../../harness/wait.ts';

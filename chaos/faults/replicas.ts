@@ -1,7 +1,7 @@
 /**
- * Another server appears at the address of Postgres. If it was restored from a backup, the relay must halt until an operator
- * runs `recover`; if it is a promoted standby, the relay must continue by itself. A restored server has lost events that
- * are published; nothing else may be lost or duplicated.
+ * Another server appears at the address of Postgres. If it was restored from a backup, the relay must halt until an
+ * operator runs `recover`; if it is a promoted standby, the relay must continue by itself. A restored server has lost
+ * events that are published; nothing else may be lost or duplicated.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

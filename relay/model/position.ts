@@ -1,22 +1,22 @@
 /**
- * Log sequence numbers and positions. An LSN is a 64-bit byte offset in the WAL, held as `bigint` everywhere: as text it
- * comes unpadded in some places and padded in others, and would compare wrongly.
+ * Log sequence numbers and positions. An LSN is a 64-bit byte offset in the WAL, always held as `bigint`: Postgres
+ * prints it unpadded, so texts would compare wrongly.
  * @see https://www.postgresql.org/docs/current/datatype-pg-lsn.html
  */
 export type Lsn = bigint;
 
 /**
- * What identifies an event: the commit LSN of its Postgres transaction, and its number among the outbox inserts of that
- * transaction, from 0. Rows of one transaction share the LSN (and rows of one COPY share everything but the ordinal).
- * The commit LSN rather than the end LSN, because a transaction over the limit is published in parts before its end is
- * known; both order transactions alike, since commit records do not overlap.
+ * Identifies an event: the commit LSN of its Postgres transaction, and its number among the outbox inserts of that
+ * transaction, from 0. Rows of one transaction share the LSN; rows of one COPY share everything but the ordinal. It is
+ * the commit LSN and not the end LSN, because a transaction over the limit is published in parts before its end is
+ * known. Both order transactions alike, because commit records do not overlap.
  */
 export type Position = { readonly commitLsn: Lsn; readonly ordinal: number };
 
 /**
- * How far the time of a commit may be from the time of its place in the WAL. A commit takes its time before it writes its
- * record, and shows after that. In practice the difference is far below a millisecond, unless the commit waits for a
- * synchronous standby.
+ * How far the timestamp of a commit may be from the time at which its record reaches the WAL. A commit takes its
+ * timestamp before it writes its record, and becomes visible after that. The difference is usually far below a
+ * millisecond, unless the commit waits for a synchronous standby.
  */
 export const commitToleranceMs = 60_000;
 

@@ -1,4 +1,4 @@
-/** `publish.producer` chooses who publishes: a producer of our own, or the public one of kafkajs. */
+/** Chooses the producer by `publish.producer`: the relay's own, or the public one of kafkajs. */
 import type { Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
 import { KafkajsPublisher } from './kafkajs/kafkajs-publisher.ts';
@@ -6,7 +6,7 @@ import { LeanPublisher } from './lean/lean-publisher.ts';
 import type { Publisher } from './publisher.ts';
 
 /**
- * Fences every predecessor: the transaction it may have open is ended, and none of its later ones counts.
+ * Fences every predecessor: ends its open transaction, and makes its later ones fail.
  * @throws RelayError KAFKA_*
  */
 export function fencePublisher(kafka: Kafka, config: Config): Promise<Publisher> {

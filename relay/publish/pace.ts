@@ -1,19 +1,22 @@
 /**
- * Owns how much one Kafka transaction may hold at present. Usually that is what the settings say. But Kafka aborts a
- * transaction that is not over within kafka.transactionTimeoutMs, and on a slow cluster, or under a quota, the same batch
- * would be aborted again and again.
+ * Owns how much one Kafka transaction may hold at the moment. Usually the settings decide. But Kafka aborts a
+ * transaction that takes longer than kafka.transactionTimeoutMs, and on a slow cluster, or under a quota, it would
+ * abort the same batch again and again.
  *
  * Promise: the events of one Postgres transaction stay together as long as Kafka can take them together. So the first
- * remedy is a Kafka transaction for each Postgres transaction. Only one that was alone and was aborted twice in a row is
- * split, as one over the limits of the settings: a single abort may come of a relay that stood still, and costs no more
- * than the time. After quick transactions everything grows again.
+ * remedy is one Kafka transaction per Postgres transaction. A Postgres transaction is split, as if it were over the
+ * limits of the settings, only if it was alone and was aborted twice in a row: a single abort may be due to a relay
+ * that was stopped, and costs only time. After fast transactions the limits grow again.
  */
 import type { Config } from '../config/config.ts';
 
-/** One that took less than this part of the time may be twice as large the next time, and then takes half of it at most. */
+/**
+ * A transaction that takes less than this share of the timeout may be twice as large next time: then it takes at most
+ * half.
+ */
 const quickPart = 1 / 4;
 
-/** Aborts in a row of a Postgres transaction that was alone, after which it is split. */
+/** After so many aborts in a row, a Postgres transaction that was alone is split. */
 const abortsBeforeSplit = 2;
 
 type Size = { readonly events: number; readonly bytes: number };
@@ -23,9 +26,9 @@ export class Pace {
   readonly limits: Config['publish'];
   readonly #most: { readonly split: Size; readonly batch: Size };
   readonly #timeoutMs: number;
-  /** Above it a Postgres transaction is split. */
+  /** A Postgres transaction above it is split. */
   #split: Size;
-  /** From it on a Kafka transaction takes in no further Postgres transaction. */
+  /** A Kafka transaction that reaches it takes no further Postgres transaction. */
   #batch: Size;
   /** In a row, of one Postgres transaction alone. */
   #aborts = 0;
@@ -57,13 +60,13 @@ export class Pace {
     };
   }
 
-  /** Whether Postgres transactions are split that the settings would leave whole. */
+  /** Whether Postgres transactions are split although the settings would keep them whole. */
   get isSplitting(): boolean {
     return this.#split.events < this.#most.split.events || this.#split.bytes < this.#most.split.bytes;
   }
 
   /**
-   * A Kafka transaction of this size was aborted for the time that it took.
+   * A Kafka transaction of this size was aborted because it took too long.
    * @param postgresTransactions how many it held events of
    */
   expired({ events, bytes }: Size, postgresTransactions: number): void {

@@ -1,10 +1,10 @@
 /**
- * The progress as Kafka holds it. A compacted topic of one partition; key = slot, value = the progress as JSON. A claim is
- * a record with a key of its own, so that compaction never lets it take the place of a progress.
+ * The progress in Kafka: a compacted topic of one partition; key = slot, value = the progress as JSON. A claim is a
+ * record with a key of its own, so that compaction never replaces a progress with it.
  *
- * Whoever has seen its own claim under `read_committed` has seen every progress that any predecessor committed, for the
- * claim was written after they were fenced. Reading "to the end" would not do: a consumer is not told of a tail of
- * transaction markers, so it cannot know that it is there.
+ * A reader that has seen its own claim under `read_committed` has seen every progress that any predecessor committed,
+ * because the claim was written after they were fenced. Reading "to the end" is not enough: a consumer does not see
+ * transaction markers at the tail, so it cannot know that it has reached the end.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
@@ -23,7 +23,7 @@ export const progressTopicSettings = {
   replicationFactor: -1,
   configEntries: [
     { name: 'cleanup.policy', value: 'compact' },
-    // Whatever the broker's default: a small record gains nothing, and any client can read the topic.
+    // Regardless of the broker's default: small records gain nothing, and any client can read the topic.
     { name: 'compression.type', value: 'uncompressed' },
     // A start reads the topic from its beginning. At most 400 records of 300 bytes arrive per second; segments of 16 MiB
     // that are compacted from a tenth of new records on keep that to about 30 MiB, half a second.
@@ -32,7 +32,7 @@ export const progressTopicSettings = {
   ],
 };
 
-/** Creates the progress topic where it is absent, which takes a right that is not needed where it is there. */
+/** Creates the progress topic if it is missing; the right to create is needed only then. */
 export async function ensureProgressTopic(admin: Admin, topic: string): Promise<void> {
   if (await exists(admin, topic)) return;
   try {
@@ -59,7 +59,7 @@ async function exists(admin: Admin, topic: string): Promise<boolean> {
 export type TailOptions = {
   readonly topic: string;
   readonly slot: string;
-  /** Told once when the topic cannot be read any more, and once, with undefined, when it can be again. */
+  /** Called once when the topic can no longer be read, and once, with undefined, when it can be again. */
   readonly onTrouble?: (failure: RelayError | undefined) => void;
 };
 
@@ -67,7 +67,7 @@ export class ProgressTail {
   readonly #kafka: Kafka;
   readonly #topic: string;
   readonly #slot: string;
-  /** By claim id; told the text of the last progress before the claim. */
+  /** By claim id; called with the text of the last progress before the claim. */
   readonly #waiting = new Map<string, (latest: string | undefined) => void>();
   readonly #crash = Promise.withResolvers<RelayError>();
   readonly #caughtUp = Promise.withResolvers<void>();
@@ -91,17 +91,17 @@ export class ProgressTail {
     this.#onTrouble = options.onTrouble ?? (() => {});
   }
 
-  /** Set once the tail has ended for good; a new one must be made. */
+  /** Set once the tail has ended; a new one must be created. */
   get crashed(): RelayError | undefined {
     return this.#crashed;
   }
 
-  /** The last progress that was read, as text; undefined where there is none. */
+  /** The last progress that was read, as text; undefined if there is none. */
   get latest(): string | undefined {
     return this.#latest;
   }
 
-  /** Resolves when what the topic held at the start is read, or after `timeoutMs`. No proof: only a claim is one. */
+  /** Resolves when everything the topic held at the start is read, or after `timeoutMs`. Only a claim is a proof. */
   async read(timeoutMs: number): Promise<void> {
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, timeoutMs);
@@ -109,7 +109,7 @@ export class ProgressTail {
     clearTimeout(timer);
   }
 
-  /** @throws RelayError KAFKA_* when the topic cannot be reached. From then on what passes is waited for. */
+  /** @throws RelayError KAFKA_* if the topic cannot be reached. After that, errors that may pass are retried. */
   async start(): Promise<void> {
     try {
       await this.#connect();
@@ -120,7 +120,7 @@ export class ProgressTail {
   }
 
   /**
-   * Resolves with the last progress before the claim, once the claim is read. To be called before the claim is written.
+   * Resolves with the last progress before the claim, once the claim is read. Call it before the claim is written.
    * @throws RelayError KAFKA_UNAVAILABLE when it is not seen in time; PROGRESS_UNREADABLE
    */
   async untilClaim(claimId: string, timeoutMs: number): Promise<Progress | null> {
@@ -139,8 +139,8 @@ export class ProgressTail {
   }
 
   /**
-   * While this relay is the only writer there is nothing to learn from the topic. The connection is given up: kept and
-   * unused it would be closed by the broker some day, and cost CPU until then.
+   * While this relay is the only writer, it learns nothing from the topic. So it closes the connection: idle, it would
+   * cost CPU until the broker closes it.
    */
   pause(): void {
     if (this.#resume !== undefined) return;
@@ -190,14 +190,14 @@ export class ProgressTail {
 
   async #readOn(): Promise<void> {
     const wire = await this.#connect();
-    // The answer is due after the wait: a server that stays silent is not left to the request timeout, 30 s by default.
+    // The answer is due after the wait; a silent server must not take the request timeout, 30 s by default.
     const timer = setTimeout(() => void wire.close(), fetchWaitMs + connectionSlackMs);
     try {
       const request = fetchRequest({
         topic: this.#topic,
         partition: 0,
         fromOffset: this.#nextOffset,
-        // At first there is something, or there is nothing: neither is waited for.
+        // The first fetch does not wait: the topic holds something or nothing.
         maxWaitMs: this.#isCaughtUp ? fetchWaitMs : 0,
         maxBytes: fetchMaxBytes,
       });
@@ -217,7 +217,7 @@ export class ProgressTail {
     }
   }
 
-  /** The topic begins later than where we are, or was made anew: what was read of it before counts for nothing. */
+  /** The topic begins after our offset, or was recreated: what was read of it before no longer counts. */
   async #startOver(wire: Wire): Promise<void> {
     this.#nextOffset = await wire.earliestOffset(this.#topic, 0);
     this.#latest = undefined;
@@ -252,7 +252,7 @@ export class ProgressTail {
   }
 }
 
-/** A missing topic is for the next session, which makes it anew and finds its progress lost. */
+/** A missing topic is left to the next session, which recreates it and finds its progress lost. */
 const mayPass = (error: unknown): boolean =>
   kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' && kafkaError(error, following).class === 'retry';
 
@@ -262,9 +262,9 @@ const noAnswer = (): RelayError =>
 const following = 'following the progress topic';
 const fetchWaitMs = 1_000;
 const connectionSlackMs = 3_000;
-/** A fetch has been given up by then; making a connection may take the client's own time limits, which are long. */
+/** By then a fetch has timed out; connecting may take as long as the client's own timeouts, which are long. */
 const noAnswerMs = 5_000;
 /** About 13,000 records of 300 bytes. */
 const fetchMaxBytes = 4 * 1024 * 1024;
-/** Short: a takeover may wait for it. */
+/** Short, because a takeover may wait for it. */
 const retry = { initialDelayMs: 50, maxDelayMs: 500 };

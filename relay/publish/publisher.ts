@@ -1,6 +1,6 @@
 /**
- * What publish is to the rest of the relay: batches, each committed in one Kafka transaction that also holds the
- * progress. Two producers do it; the same tests hold both.
+ * What publish offers to the rest of the relay: batches, each committed in one Kafka transaction together with the
+ * progress. Two producers implement it, and the same tests cover both.
  */
 import type { OutboundRecord } from '../encode/record.ts';
 import type { Progress } from '../model/progress.ts';
@@ -19,15 +19,15 @@ export interface Batch {
 export interface Publisher {
   /**
    * Writes a claim in a transaction of its own and waits until it is read back.
-   * @returns the last progress before it: the truth. null where the topic holds none.
+   * @returns the last progress before it, which is the truth; null if the topic holds none
    */
   claim(tail: ProgressTail): Promise<Progress | null>;
   newBatch(): Batch;
   /**
    * Commits a batch of this publisher and the progress that covers it, together.
-   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED where records are refused for good;
-   * KAFKA_UNAVAILABLE where nothing was sent; PUBLISH_UNCERTAIN for everything whose outcome is not known.
-   * After any of them this publisher is of no more use.
+   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED if records are refused permanently;
+   * KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is unknown.
+   * After any of them this publisher must not be used again.
    */
   commit(batch: Batch, progress: Progress): Promise<void>;
   close(): Promise<void>;

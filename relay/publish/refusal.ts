@@ -1,19 +1,18 @@
-/** What it means that Kafka refuses a transaction or its records, and what to do about it. Pure. */
+/** Translates Kafka's refusal of a transaction or its records into an error that says what to do. Pure. */
 
 import { kafkaErrorType } from '../connect/kafka.ts';
 import { RelayError } from '../errors.ts';
 
-/** Answers to records that stay the same however often they are sent, and what to change. By the names kafkajs has. */
+/** Errors that a retry cannot change, by kafkajs's names, and what to change. */
 const remedies: Readonly<Record<string, string>> = {
   MESSAGE_TOO_LARGE: 'lower publish.maxRecordBytes, or raise max.message.bytes of the topic',
   RECORD_LIST_TOO_LARGE: 'raise segment.bytes of the topic above max.message.bytes',
   INVALID_TIMESTAMP:
-    'compare the clocks of Postgres, which gives a record its time, of the relay and of the broker with message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic',
-  INVALID_RECORD:
-    'look at what the topic or the cluster asks of records, such as a validation of their schemas',
+    'compare the clock of Postgres, which sets the time of a record, and the clock of the broker with message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic',
+  INVALID_RECORD: 'check what the topic or the cluster requires of records, such as schema validation',
 };
 
-/** The error where records are refused for good; undefined for any other. */
+/** The error if records are refused permanently; undefined for any other. */
 export function recordsRefused(error: unknown, topic?: string): RelayError | undefined {
   const type = kafkaErrorType(error);
   const remedy = remedies[type ?? ''];
@@ -25,7 +24,7 @@ export function recordsRefused(error: unknown, topic?: string): RelayError | und
   });
 }
 
-/** What a producer hears whose transaction was ended by the coordinator, or by a successor. */
+/** Answers to a producer whose transaction was ended by the coordinator or by a successor. */
 const endedTypes: ReadonlySet<string> = new Set([
   'PRODUCER_FENCED',
   'INVALID_PRODUCER_EPOCH',
@@ -34,7 +33,7 @@ const endedTypes: ReadonlySet<string> = new Set([
   'TRANSACTION_ABORTABLE',
 ]);
 
-/** Whether the coordinator has aborted the transaction for its age, rather than for another relay. */
+/** Whether the coordinator aborted the transaction because of its age, not because of another relay. */
 export function isExpired(failure: RelayError, elapsedMs: number, transactionTimeoutMs: number): boolean {
   return elapsedMs >= transactionTimeoutMs && endedTypes.has(String(failure.context.kafkaError));
 }

@@ -1,5 +1,5 @@
 /**
- * Rights in Kafka, asked for with the relay's own requests and to no effect: what is refused here would stop the relay.
+ * Checks rights in Kafka with the relay's own requests, without side effects: what is refused here would stop the relay.
  */
 import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../connect/kafka.ts';
@@ -7,12 +7,12 @@ import { addPartitionsRequest } from './lean/requests.ts';
 import { decodeFetch, fetchRequest } from './wire/fetch.ts';
 import { decodeAddPartitions, Wire } from './wire/kafkajs-wire.ts';
 
-/** A partition that no topic has. The coordinator looks at the right first, and then finds nothing to begin. */
+/** A partition that no topic has. The coordinator checks the right first, and then finds nothing to begin. */
 const absentPartition = 0x7fffffff;
 
 /**
  * Those of the topics that may not be written in a transaction. They exist.
- * @param transactionalId of no relay, since it is taken
+ * @param transactionalId of no relay, because this fences it
  * @throws the client's errors
  */
 export async function unwritableTopics(
@@ -64,8 +64,8 @@ export async function isReadable(kafka: Kafka, topic: string): Promise<boolean> 
 }
 
 /**
- * The reason behind kafkajs's "Failed to find group coordinator", which it keeps to itself: most of the time there is no
- * coordinator yet, which passes; a missing right does not.
+ * Finds the reason behind kafkajs's "Failed to find group coordinator", which hides it: usually there is no coordinator
+ * yet, which passes; a missing right does not.
  * @returns the broker's own error where it has one, else `error` as it is
  */
 export async function whyNoCoordinator(

@@ -1,8 +1,8 @@
-/** Owns that a quota of Kafka is seen. A throttled relay is slow, not broken. */
+/** Makes Kafka's quotas visible: a throttled relay is slow, not broken. */
 import type { RelayObserver } from '../observe/observer.ts';
 import { onThrottle } from './wire/kafkajs-wire.ts';
 
-/** Watches the connections of a client id. @returns what ends that */
+/** Watches the connections of a client id. @returns a function that stops it */
 export function watchThrottling(clientId: string, observer: RelayObserver): () => void {
   return onThrottle(({ broker, throttleMs, ...throttle }) => {
     if (throttle.clientId === clientId) observer.throttled?.({ throttleMs, broker, clientId });

@@ -1,8 +1,8 @@
 /**
- * What the cluster says of the topics that events go to: how many partitions, how large and how old a record may be.
+ * What the cluster reports about the topics of events: how many partitions, and how large and how old a record may be.
  *
- * The names come from rows. So what Kafka says against one name concerns the events of that name only, as long as it
- * takes others: they are refused, and the stream goes on. A relay that may use no topic at all stops.
+ * The names come from rows. So if Kafka rejects one name and accepts others, only the events of that name are refused,
+ * and the stream continues. A relay that may use no topic at all stops.
  */
 import type { Admin, Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
@@ -16,10 +16,10 @@ import { isKnownToAny } from './wire/topic-lookup.ts';
 
 type Settings = Pick<TopicInfo, 'maxMessageBytes' | 'keptMs'>;
 
-/** Kafka's own defaults, for where the right to read the topic's settings is missing. */
+/** Kafka's defaults, used if the right to read the topic's settings is missing. */
 const defaults: Settings = { maxMessageBytes: 1_048_588, keptMs: 7 * 24 * 3_600_000 };
 
-/** How old a record may be when it is written; the second one is of brokers before 3.6. */
+/** How old a record may be when it is written; the second is the name before Kafka 3.6. */
 const ageLimits = ['message.timestamp.before.max.ms', 'message.timestamp.difference.max.ms'];
 const settingNames = [
   'max.message.bytes',
@@ -33,7 +33,7 @@ const settingNames = [
 /** ConfigResourceTypes.TOPIC of the protocol. */
 const topicResource = 2;
 
-/** Answers that may be about one name, or about what would be made under it. */
+/** Errors that may concern one name, or the topic that would be created under it. */
 const ofTheName: ReadonlySet<string> = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
@@ -43,19 +43,19 @@ const ofTheName: ReadonlySet<string> = new Set([
   'INVALID_REPLICA_ASSIGNMENT',
   'INVALID_CONFIG',
   'INVALID_REQUEST',
-  // What this client has no name for.
+  // Errors that this client has no name for.
   'KAFKAJS_UNKNOWN_ERROR_CODE',
 ]);
 
-/** Of a missing right to write; the second one is of the partitions that were passed over for it. */
+/** A missing right to write; the second is reported for partitions that were skipped because of it. */
 const unwritableTypes: ReadonlySet<string> = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'OPERATION_NOT_ATTEMPTED',
 ]);
-/** Topics that are asked about to see whether any may be written. */
+/** At most so many topics are checked to see whether any may be written. */
 const askedMax = 50;
 
-/** Names of topics come from rows: an application that makes them up without end must not fill the memory. */
+/** Topic names come from rows: an application that invents names without end must not fill the memory. */
 const rememberedMax = 10_000;
 const minuteMs = 60_000;
 
@@ -68,10 +68,10 @@ export class Topics implements TopicDirectory {
   readonly #usable = new Set<string>();
   readonly #written = new Set<string>();
   readonly #unwritable = new Set<string>();
-  /** Of no relay, so that asking fences none. */
+  /** Not the id of a relay, so that checking fences none. */
   readonly #checkId: string;
   readonly #transactionTimeoutMs: number;
-  /** When topics were made in the last minute, on the monotonic clock. */
+  /** When topics were created in the last minute, on the monotonic clock. */
   #madeMs: number[] = [];
 
   constructor(kafka: Kafka, admin: Admin, config: Config) {
@@ -102,7 +102,7 @@ export class Topics implements TopicDirectory {
         return await this.#refusal(topic, error);
       } catch (failure) {
         if (asRelayError(failure).code === 'TOPIC_CREATION_PACED') throw failure;
-        // The client would keep a connection on which nothing comes back for as long as TCP does: a quarter of an hour.
+        // The client would keep a silent connection for as long as TCP does: a quarter of an hour.
         await this.#admin.disconnect().catch(() => {});
         throw failure;
       }
@@ -110,8 +110,8 @@ export class Topics implements TopicDirectory {
   }
 
   /**
-   * What a failed transaction comes down to. Where only topics are refused that this relay never wrote, while it may write
-   * others, their events are refused from now on, and the session may begin again.
+   * Translates a failed transaction. If Kafka refuses only topics that this relay never wrote, and it may write others,
+   * then the events of those topics are refused from now on, and the session can start again.
    */
   async explain(failure: RelayError, topics: readonly string[]): Promise<RelayError> {
     if (!unwritableTypes.has(String(failure.context.kafkaError))) return failure;
@@ -139,12 +139,12 @@ export class Topics implements TopicDirectory {
     }
   }
 
-  /** Told of topics that hold committed events of ours. */
+  /** Records topics that hold committed events of this relay. */
   wrote(topics: Iterable<string>): void {
     for (const topic of topics) remember(this.#written, topic);
   }
 
-  /** @throws the error, where it does not concern this name alone */
+  /** @throws the error, unless it concerns this name alone */
   async #refusal(topic: string, error: unknown): Promise<NoTopic> {
     const failure = kafkaError(error, `looking up topic ${topic}`);
     const type = kafkaErrorType(error);
@@ -155,8 +155,8 @@ export class Topics implements TopicDirectory {
   }
 
   /**
-   * Whether the replicas that the cluster cannot hold now are no more than it has brokers, of which some are down. Those of
-   * topics that exist are known also while they are down.
+   * Whether the cluster has enough brokers for the replicas, of which some are down now. Brokers of existing topics are
+   * known even while they are down.
    */
   async #lacksBrokers(): Promise<boolean> {
     const { replicationFactor } = this.#settings;
@@ -177,7 +177,7 @@ export class Topics implements TopicDirectory {
     return (await this.#existing()).some((other) => other !== topic);
   }
 
-  /** Those of `topics.allow` that the cluster shows us. */
+  /** The topics of `topics.allow` that the cluster lists. */
   async #existing(): Promise<string[]> {
     try {
       return (await this.#admin.listTopics()).filter((name) => this.#allowed.test(name));
@@ -202,14 +202,14 @@ export class Topics implements TopicDirectory {
     if (isForEvents && (await this.#existing()).length >= this.#settings.createMax)
       return this.#absent(
         topic,
-        `the relay makes none, since topics.allow has ${this.#settings.createMax} already (topics.createMax)`,
+        `the relay creates none, because ${this.#settings.createMax} topics of topics.allow exist already (topics.createMax)`,
       );
     const sinceMs = performance.now() - minuteMs;
     this.#madeMs = this.#madeMs.filter((timeMs) => timeMs > sinceMs);
     if (isForEvents && this.#madeMs.length >= this.#settings.createPerMinute)
       throw new RelayError(
         'TOPIC_CREATION_PACED',
-        `topic ${topic} is not made yet: ${this.#madeMs.length} were made within a minute`,
+        `topic ${topic} is not created yet: ${this.#madeMs.length} were created within a minute`,
       );
     try {
       const isNew = await this.#admin.createTopics({
@@ -224,10 +224,13 @@ export class Topics implements TopicDirectory {
       });
       if (isNew) this.#madeMs.push(performance.now());
     } catch (error) {
-      // A name that the cluster will never take, as one that differs from another topic's in `.` and `_` only: it is the
-      // row that made it up, and the stream must not wait for it for ever.
+      // The cluster will never accept the name, for example if it differs from another topic's only in `.` and `_`. The row
+      // invented it, and the stream must not wait for it forever.
       if (kafkaErrorType(error) === 'INVALID_TOPIC_EXCEPTION')
-        return { code: 'TOPIC_MISSING', message: `topic ${topic} does not exist: Kafka takes no such name` };
+        return {
+          code: 'TOPIC_MISSING',
+          message: `topic ${topic} does not exist: Kafka does not accept the name`,
+        };
       if (!ofTheName.has(kafkaErrorType(error) ?? '')) this.#madeMs.push(performance.now());
       throw kafkaError(error, `creating topic ${topic}`);
     }
@@ -237,9 +240,9 @@ export class Topics implements TopicDirectory {
   }
 
   /**
-   * That a topic does not exist is not taken from one broker: one that lags, or was paused, does not know yet what was made
-   * a moment ago.
-   * @throws RelayError KAFKA_UNAVAILABLE where another broker knows it
+   * One broker alone does not prove that a topic is missing: a broker that lags, or was paused, does not know topics
+   * that were just created.
+   * @throws RelayError KAFKA_UNAVAILABLE if another broker knows it
    */
   async #absent(topic: string, why: string): Promise<NoTopic> {
     if (await isKnownToAny(this.#kafka, topic)) throw notKnownYet(topic);
@@ -273,10 +276,10 @@ function settingsOf(values: ReadonlyMap<string, string>): Settings {
     ...(isRemoved ? [retentionMs] : []),
     ...ageLimits.map((name) => numberOf(name, unlimitedMs)),
   ];
-  // The broker puts its own time in its place.
+  // The broker replaces the timestamp with its own time.
   const isStamped = values.get('message.timestamp.type') === 'LogAppendTime';
   return {
-    // What does not fit a segment is refused too.
+    // A record that does not fit a segment is refused too.
     maxMessageBytes: Math.min(
       numberOf('max.message.bytes', defaults.maxMessageBytes),
       numberOf('segment.bytes', defaults.maxMessageBytes),

@@ -1,6 +1,6 @@
 /**
- * The events of one Kafka transaction while it fills. How a record is laid out stays behind this seam: this builder
- * collects kafkajs messages, grouped by partition as they come.
+ * The events of one Kafka transaction while it fills. The layout of a record stays behind this seam: this builder
+ * collects kafkajs messages, grouped by partition as they arrive.
  */
 import type { Message, TopicMessages } from 'kafkajs';
 import type { OutboundRecord } from '../../encode/record.ts';
@@ -81,8 +81,8 @@ export class BatchBuilder implements Batch {
   }
 
   /**
-   * The sends that make up the batch, to be made one after the other. A send holds at most one record batch a partition,
-   * so that the order of a partition is the order of the sends.
+   * The sends that make up the batch, to be made one after another. A send holds at most one record batch per
+   * partition, so the order within a partition is the order of the sends.
    */
   *sends(): Generator<PartitionSlice[]> {
     const queues = [...this.#partitions.values()];
@@ -116,7 +116,7 @@ export class BatchBuilder implements Batch {
   }
 }
 
-/** A send as kafkajs takes it: one entry a topic. */
+/** A send for kafkajs: one entry per topic. */
 export function toTopicMessages(send: readonly PartitionSlice[]): TopicMessages[] {
   const byTopic = new Map<string, Message[]>();
   for (const { topic, messages } of send) {

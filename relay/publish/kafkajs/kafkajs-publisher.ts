@@ -1,11 +1,11 @@
 /**
- * Publishes batches, each in one Kafka transaction that also holds the progress. Exactly-once rests on three rules here:
- * one producer, one request in flight; whatever is not certain ends this producer, never to be used again; and nothing is
- * reported as committed but what the coordinator confirmed.
+ * Publishes batches, each in one Kafka transaction that also holds the progress. Exactly-once delivery rests on three
+ * rules here: one producer with one request in flight; any uncertainty ends this producer; and only what the
+ * coordinator confirmed is reported as committed.
  *
- * kafkajs's producer would, left alone, re-send after a partial failure, reuse sequence numbers after an abort, and
- * resolve although it dropped records of partitions it did not know. Hence no retries on a send, no abort, and a check of
- * every answer.
+ * By default, kafkajs's producer resends after a partial failure, reuses sequence numbers after an abort, and resolves
+ * although it dropped records of partitions it did not know. Hence no retries of a send, no abort, and a check of every
+ * answer.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -49,7 +49,7 @@ export class KafkajsPublisher implements Publisher {
   }
 
   /**
-   * Fences every predecessor: InitProducerId ends the transaction it may have open, and none of its later ones counts.
+   * Fences every predecessor: InitProducerId ends its open transaction, and makes its later ones fail.
    * @throws RelayError KAFKA_*
    * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
    */
@@ -69,7 +69,7 @@ export class KafkajsPublisher implements Publisher {
 
   /**
    * Writes a claim in a transaction of its own and waits until it is read back.
-   * @returns the last progress before it: the truth. null where the topic holds none.
+   * @returns the last progress before it, which is the truth; null if the topic holds none
    */
   async claim(tail: ProgressTail): Promise<Progress | null> {
     const claimId = randomUUID();
@@ -91,13 +91,13 @@ export class KafkajsPublisher implements Publisher {
 
   /**
    * Commits the batch and the progress that covers it, together.
-   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_UNCERTAIN for everything whose outcome is not known.
-   * After any of them this publisher is of no more use.
+   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_UNCERTAIN if the outcome is unknown.
+   * After any of them this publisher must not be used again.
    */
   async commit(batch: BatchBuilder, progress: Progress): Promise<void> {
     await this.#transact(async (transaction) => {
-      // The progress goes first although it counts last: a send to one partition is the only one that can be repeated
-      // safely on CONCURRENT_TRANSACTIONS, and once it is in, that answer cannot come again in this transaction.
+      // The progress goes first although it takes effect last: only a send to one partition can safely be repeated after
+      // CONCURRENT_TRANSACTIONS, and once it succeeds, that answer cannot come again in this transaction.
       await this.#sendFirst(transaction, progress.slot, serializeProgress(progress));
       await failpoint('PROGRESS_SENT');
       for (const send of batch.sends()) await this.#send(transaction, send);
@@ -117,7 +117,7 @@ export class KafkajsPublisher implements Publisher {
       this.#begun = undefined;
       await work(transaction);
       const committed = transaction.commit();
-      committed.catch(() => {}); // awaited below, after the place
+      committed.catch(() => {}); // awaited below, after the failpoint
       if (ending !== undefined) await failpoint(ending);
       await committed;
     } catch (error) {

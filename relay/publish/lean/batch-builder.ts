@@ -1,6 +1,6 @@
 /**
- * Owns the events of one Kafka transaction while it fills: record batches by partition, in the order in which the records
- * came. Same surface as the builder on kafkajs's producer.
+ * Owns the events of one Kafka transaction while it fills: record batches by partition, in the order in which the
+ * records arrived. Same interface as the builder for kafkajs's producer.
  */
 import type { OutboundRecord } from '../../encode/record.ts';
 import { RelayError } from '../../errors.ts';
@@ -9,7 +9,7 @@ import { batchHeaderBytes } from '../wire/batch-layout.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { RecordBatch, recordBound } from './record-batch.ts';
 
-/** The record batches of one partition, to be sent one after the other. */
+/** The record batches of one partition, to be sent one after another. */
 export type PartitionBatches = {
   readonly topic: string;
   readonly partition: number;
@@ -17,8 +17,8 @@ export type PartitionBatches = {
 };
 
 /**
- * max.message.bytes is 1 MiB by default; this leaves the broker room, and keeps small what one append locks. A record that
- * is larger by itself goes alone.
+ * max.message.bytes is 1 MiB by default; this leaves the broker room, and keeps small what one append locks. A record
+ * that is larger by itself goes alone.
  */
 const maxRecordsBytes = 768 * 1024;
 
@@ -67,7 +67,7 @@ export class LeanBatchBuilder implements Batch {
       for (const [partition, { batches }] of partitions) yield { topic, partition, batches };
   }
 
-  /** Gives the buffers back; to be called once the broker has answered for all of them. */
+  /** Returns the buffers; call it once the broker has answered for all of them. */
   release(): void {
     for (const { partitions } of this.#topics.values()) {
       for (const { batches } of partitions.values()) for (const batch of batches) batch.release();

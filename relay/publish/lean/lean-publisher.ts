@@ -1,6 +1,6 @@
 /**
- * Publishes batches, each in one Kafka transaction that also holds the progress, through a producer of our own: record
- * batches are written into reused buffers, and every sequence number and error code is seen.
+ * Publishes batches, each in one Kafka transaction that also holds the progress, with the relay's own producer: it
+ * writes record batches into reused buffers, and checks every sequence number and error code.
  */
 import { randomUUID } from 'node:crypto';
 import type { Kafka } from 'kafkajs';
@@ -26,7 +26,7 @@ export class LeanPublisher implements Publisher {
   }
 
   /**
-   * Fences every predecessor: the transaction it may have open is ended, and none of its later ones counts.
+   * Fences every predecessor: ends its open transaction, and makes its later ones fail.
    * @throws RelayError KAFKA_*
    */
   static async fence(kafka: Kafka, config: Config): Promise<LeanPublisher> {
@@ -41,7 +41,7 @@ export class LeanPublisher implements Publisher {
 
   /**
    * Writes a claim in a transaction of its own and waits until it is read back.
-   * @returns the last progress before it: the truth. null where the topic holds none.
+   * @returns the last progress before it, which is the truth; null if the topic holds none
    */
   async claim(tail: ProgressTail): Promise<Progress | null> {
     const claimId = randomUUID();
@@ -61,8 +61,8 @@ export class LeanPublisher implements Publisher {
 
   /**
    * Commits the batch and the progress that covers it, together.
-   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; KAFKA_UNAVAILABLE where nothing was sent; PUBLISH_UNCERTAIN for
-   * everything whose outcome is not known. After any of them this publisher is of no more use.
+   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if
+   * the outcome is unknown. After any of them this publisher must not be used again.
    */
   async commit(batch: LeanBatchBuilder, progress: Progress): Promise<void> {
     const text = serializeProgress(progress);

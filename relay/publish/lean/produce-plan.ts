@@ -1,6 +1,7 @@
 /**
- * Decides which record batches go into which Produce request. A request holds at most one batch a partition, as the
- * broker asks; the requests of one leader follow each other, so that the order of a partition is the order of its batches.
+ * Decides which record batches go into which Produce request. A request holds at most one batch per partition, as the
+ * broker requires; the requests of one leader follow each other, so that the order of a partition is the order of its
+ * batches.
  */
 import type { PartitionBatches } from './batch-builder.ts';
 import type { RecordBatch } from './record-batch.ts';
@@ -9,8 +10,8 @@ import type { RecordBatch } from './record-batch.ts';
 export type Placed = { readonly topic: string; readonly partition: number; readonly batch: RecordBatch };
 
 /**
- * A broker takes 100 MiB (socket.request.max.bytes). Of 4 MiB each a link of 300 kB/s gets one through within the default of
- * kafka.requestTimeoutMs; larger ones save nothing that can be measured.
+ * A broker takes 100 MiB (socket.request.max.bytes). Of 4 MiB each a link of 300 kB/s gets one through within the
+ * default of kafka.requestTimeoutMs; larger ones save nothing that can be measured.
  */
 const maxRequestBytes = 4 * 1024 * 1024;
 
@@ -39,7 +40,7 @@ export function planRequests(
   return requests;
 }
 
-/** By topic, in the order in which the topics come. */
+/** By topic, in the order of the topics. */
 export function groupByTopic<T extends { readonly topic: string }>(items: readonly T[]): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const item of items) {

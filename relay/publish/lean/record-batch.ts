@@ -1,6 +1,6 @@
 /**
- * Owns the layout of a record batch (magic 2): each record is written where it will be sent from, once, as it comes. The
- * header is filled in when the batch is sealed, since only then its sequence number is known.
+ * Owns the layout of a record batch (magic 2): each record is written once, on arrival, into the buffer that is sent.
+ * The header is filled in when the batch is sealed, because its sequence number is known only then.
  * @see https://kafka.apache.org/documentation/#recordbatch
  */
 import { crc32c } from '@node-rs/crc32';
@@ -19,7 +19,9 @@ export type Seal = {
   readonly baseSequence: number;
 };
 
-/** Partition and size: what a Produce request has before a batch. Kept in the same buffer, so that one write sends both. */
+/**
+ * Partition and size: what a Produce request has before a batch. Kept in the same buffer, so that one write sends both.
+ */
 const frameBytes = 8;
 
 /** Length 5, attributes 1, timestamp 10, offset 5, key 5, value 5, number of headers 5. */
@@ -29,7 +31,7 @@ const headerOverheadBytes = 10;
 /** UTF-8 of one UTF-16 unit, at most. */
 const unitBytes = 3;
 
-/** What the record takes, at most; never asks for the exact length of a text, which would cost as much as writing it. */
+/** An upper bound of the record's size: computing the exact length of a text would cost as much as writing it. */
 export function recordBound({ key, value, headers }: BatchRecord): number {
   let units = key.length;
   let bytes = recordOverheadBytes + (value?.length ?? 0);
@@ -118,7 +120,7 @@ export class RecordBatch {
     return bytes.subarray(0, this.#end);
   }
 
-  /** Gives the buffer back; the batch is of no more use. */
+  /** Returns the buffer; the batch must not be used again. */
   release(): void {
     this.#pool.give(this.#bytes);
     this.#bytes = nothing;
@@ -133,7 +135,7 @@ export class RecordBatch {
 }
 
 const nothing = Buffer.alloc(0);
-/** In place of the length of a value that is not there. */
+/** The length of a missing value. */
 const nullLength = -1;
 
 function writeHeaders(bytes: Buffer, start: number, headers: BatchRecord['headers']): number {

@@ -1,6 +1,6 @@
 /**
- * Owns the numbers that Kafka tells a repeated record batch by: in each partition they go on from one transaction to the
- * next, for as long as the producer keeps its epoch. And the offsets that the answers must rise by.
+ * Owns the sequence numbers by which Kafka recognises a repeated record batch: in each partition they continue from one
+ * transaction to the next while the producer keeps its epoch. Also owns the offsets, which must rise in the answers.
  */
 
 /** Numbers are 31 bits; after the greatest comes 0. */
@@ -23,7 +23,7 @@ export class Sequences {
     return base;
   }
 
-  /** Whether an answer's offset is beyond all before it; if not, the broker took the batch for a repetition. */
+  /** Whether an answer's offset is above all earlier ones; if not, the broker took the batch for a repetition. */
   rises(partition: string, baseOffset: bigint, count: number): boolean {
     if (baseOffset <= (this.#lastOffset.get(partition) ?? -1n)) return false;
     this.#lastOffset.set(partition, baseOffset + BigInt(count) - 1n);

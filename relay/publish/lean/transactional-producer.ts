@@ -1,8 +1,8 @@
 /**
- * Owns a transactional id: one producer id and epoch, the sequence numbers, one transaction at a time. Exactly-once rests
- * on three rules here. Until the first record is sent, whatever passes by waiting is repeated. From then on nothing is:
- * any error, any answer missing or not as it must be, ends this producer for good. And a transaction is committed when,
- * and only when, the coordinator has said so.
+ * Owns a transactional id: one producer id and epoch, the sequence numbers, one transaction at a time. Exactly-once
+ * delivery rests on three rules here. Until the first record is sent, errors that may pass are retried. From then on
+ * nothing is: any error, and any missing or unexpected answer, ends this producer. And a transaction is committed if
+ * and only if the coordinator has confirmed it.
  *
  * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
  */
@@ -30,17 +30,17 @@ import { Sequences } from './sequences.ts';
 
 export type ProducerOptions = {
   readonly transactionalId: string;
-  /** After how long without a word the coordinator aborts a transaction. */
+  /** After how long the coordinator aborts an open transaction. */
   readonly transactionTimeoutMs: number;
-  /** For how long to try before the first record is sent, and to wait for each answer. */
+  /** How long to retry before the first record is sent, and how long to wait for each answer. */
   readonly requestTimeoutMs: number;
-  /** A topic that surely exists. */
+  /** A topic that exists. */
   readonly topic: string;
   /** Number of the first record in each partition; other than 0 only to test the end of the numbers. */
   readonly firstSequence?: number;
 };
 
-/** Where a test can have the process die or hang in the midst of a transaction. */
+/** Where a test can make the process die or hang within a transaction. */
 export type Places = {
   /** When the coordinator knows the partitions, before the first record. */
   readonly begun?: () => Promise<void> | undefined;
@@ -74,7 +74,7 @@ export class TransactionalProducer {
   }
 
   /**
-   * Takes the transactional id: ends the transaction that a predecessor may have open and every later one of it.
+   * Takes the transactional id: ends the open transaction of a predecessor, and makes its later ones fail.
    * @throws RelayError KAFKA_*
    */
   static async open(kafka: Kafka, options: ProducerOptions): Promise<TransactionalProducer> {
@@ -90,8 +90,8 @@ export class TransactionalProducer {
 
   /**
    * Commits the batches in one transaction. Their buffers may be reused once this has resolved; never after a failure.
-   * @throws RelayError KAFKA_UNAVAILABLE when nothing was sent; PUBLISH_UNCERTAIN for everything whose outcome is not
-   * known; PRODUCER_FENCED; KAFKA_UNAUTHORIZED. After any of them this producer is of no more use.
+   * @throws RelayError KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is unknown;
+   * PRODUCER_FENCED; KAFKA_UNAUTHORIZED. After any of them this producer must not be used again.
    */
   async commit(parts: readonly PartitionBatches[], places: Places = {}): Promise<void> {
     if (this.#failure !== undefined || this.#isBusy)
@@ -168,7 +168,7 @@ export class TransactionalProducer {
       if (route === undefined) routes.set(broker, { broker, parts: [part] });
       else route.parts.push(part);
     }
-    // A connection that is lost by now is better found here than after half of the records are sent.
+    // It is better to find a lost connection here than after half of the records are sent.
     for (const broker of routes.keys()) checkSuitable(broker);
     return [...routes.values()];
   }
@@ -180,7 +180,7 @@ export class TransactionalProducer {
 
   async #produce({ broker, parts }: Route, places: Places): Promise<void> {
     for (const placed of planRequests(parts)) {
-      // The transaction may have failed at another broker meanwhile: send no more for it.
+      // The transaction may have failed at another broker: send no more for it.
       if (!this.#isBusy) return;
       const { transactionalId, requestTimeoutMs } = this.#options;
       const topics = [...groupByTopic(placed)].map(([topic, group]) => ({
@@ -217,13 +217,13 @@ export class TransactionalProducer {
   async #end(places: Places): Promise<void> {
     if (this.#coordinator === undefined) throw uncertain('the producer was closed');
     const answered = this.#open.send(this.#coordinator, commitRequest(this.#producer), decodeEndTxn);
-    answered.catch(() => {}); // awaited below, after the place
+    answered.catch(() => {}); // awaited below, after the failpoint
     await places.ending?.();
     const answer = await answered;
     if (answer.errorCode !== 0) throw protocolError(answer.errorCode);
   }
 
-  /** Repeats, while it may help and there is time, what can be repeated because no record is sent yet. */
+  /** Retries, while there is time, what can safely be repeated because no record is sent yet. */
   async #untilDone<T>(work: () => Promise<T>): Promise<T> {
     const deadlineMs = performance.now() + this.#options.requestTimeoutMs;
     for (let attempt = 0; ; attempt++) {
@@ -248,10 +248,13 @@ export class TransactionalProducer {
 }
 
 const concurrentTransactions = 51;
-/** Partitions that were passed over because another of the request was refused. */
+/** Partitions that were skipped because another one of the request was refused. */
 const operationNotAttempted = 55;
 
-/** Usual between two transactions, and thrown several times then: made once, for its stack costs more than the request. */
+/**
+ * Usual between two transactions, where it is thrown several times: created once, because its stack costs more than the
+ * request.
+ */
 const busyError = protocolError(concurrentTransactions);
 
 function checkAdded({ errors }: AddPartitionsAnswer): void {

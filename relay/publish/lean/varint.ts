@@ -1,6 +1,6 @@
 /**
- * Zigzag varints and texts as Kafka's records hold them, written at a place in a buffer. Each function returns the place
- * after what it wrote; room is the caller's business.
+ * Writes zigzag varints and texts as Kafka's records hold them, at an offset of a buffer. Each function returns the
+ * offset after what it wrote; the caller makes sure that there is room.
  * @see https://kafka.apache.org/documentation/#record
  */
 
@@ -39,7 +39,7 @@ export function varintBytes(length: number): number {
   return bytes;
 }
 
-/** Length and UTF-8; a lone surrogate becomes U+FFFD, as in every text Node writes. */
+/** Length and UTF-8; a lone surrogate becomes U+FFFD, as in every text that Node writes. */
 export function writeText(bytes: Buffer, start: number, text: string): number {
   const length = text.length;
   if (length > shortTextMax) return writeLongText(bytes, start, text);

@@ -1,9 +1,9 @@
 /**
  * Reads one partition as `read_committed` does: the request and its answer, and which records of an answer count.
  *
- * The answer is taken apart here down to the records, not by kafkajs, whose list of messages has lost two things: the last
- * offset of a batch that compaction has emptied, without which a reader stays before it for ever, and whether a record
- * with the key 00000000 is a control record.
+ * The answer is taken apart here down to the records, not by kafkajs, whose list of messages has lost two things: the
+ * last offset of a batch that compaction has emptied, without which a reader stays before it for ever, and whether a
+ * record with the key 00000000 is a control record.
  * @see https://kafka.apache.org/protocol#The_Messages_Fetch
  */
 import { Fields, textBytes } from './fields.ts';

@@ -1,6 +1,6 @@
 /**
- * Takes the batches of a partition apart, as Kafka stores them. Nothing in them is believed: the checksum is compared, what
- * is compressed has a limit (`codecs.ts`), and every length is held against the bytes there are.
+ * Takes the batches of a partition apart, as Kafka stores them. Nothing in them is believed: the checksum is compared,
+ * what is compressed has a limit (`codecs.ts`), and every length is held against the bytes there are.
  *
  * Not with the decoder of kafkajs: it compares no checksum, and takes a header called `constructor` for something else.
  * @see https://kafka.apache.org/documentation/#recordbatch
@@ -42,8 +42,8 @@ const hasAppendTime = 0x08;
 const isControl = 0x20;
 
 /**
- * The batches of a fetch, one after the other; the last one may be cut off, and is left out. Reading stops once more than
- * `maxBytes` came of it, behind a whole batch, so that an answer is never in memory many times over.
+ * The batches of a fetch, one after the other; the last one may be cut off, and is left out. Reading stops once more
+ * than `maxBytes` came of it, behind a whole batch, so that an answer is never in memory many times over.
  * @throws RelayError KAFKA_UNSUITABLE
  */
 export async function readBatches(bytes: Buffer, maxBytes: number): Promise<FetchedBatch[]> {

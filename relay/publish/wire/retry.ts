@@ -44,7 +44,10 @@ export function obstacleOf(error: unknown): Obstacle {
   return 'final';
 }
 
-/** The markers of a transaction are written within a few ms; on a loaded cluster, or for a predecessor's, it takes longer. */
+/**
+ * The markers of a transaction are written within a few ms; on a loaded cluster, or for a predecessor's, it takes
+ * longer.
+ */
 const busyPausesMs = [1, 1, 1, 1, 2, 2, 5, 5, 10];
 const busyPauseMaxMs = 20;
 const movedPauseMs = 100;

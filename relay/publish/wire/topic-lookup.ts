@@ -1,4 +1,7 @@
-/** Whether a topic exists, by the word of several brokers: each answers from its own copy of the metadata, which may lag. */
+/**
+ * Whether a topic exists, by the word of several brokers: each answers from its own copy of the metadata, which may
+ * lag.
+ */
 import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../../connect/kafka.ts';
 import { Wire } from './kafkajs-wire.ts';
