@@ -1,17 +1,17 @@
-/** Which faults a run has, how often each happens, and how often each did: a fault that never happened proves nothing. */
+/** Owns which faults a run has and how often each happens. It counts them: a fault that never happened proves nothing. */
 import type { Random } from '../harness/random.ts';
 
-/** What can become of a request and its answer. */
+/** What can happen to a request and its answer. */
 export type Fate =
   /** Both arrive. */
   | 'delivered'
-  /** The connection breaks, the request never arrives. */
+  /** The connection breaks, and the request never arrives. */
   | 'request lost'
   /** The request is served, the connection breaks before the answer. */
   | 'answer lost'
-  /** The connection breaks, and the request is served long after: its sender is another one by then. */
+  /** The connection breaks, and the request is served much later, when another relay may be active. */
   | 'request late'
-  /** The request is served, and from then on nothing comes back; only a time limit ends it. */
+  /** The request is served, and no answer arrives from then on. Only a time limit ends the wait. */
   | 'silence'
   /** The request is served a second time later. */
   | 'request twice';
@@ -40,7 +40,7 @@ export type Incident =
   | 'checkpoint'
   | 'schema registered';
 
-/** How often each incident happens, in a minute of a run that has it. */
+/** How often each incident happens, per minute of a run that has it. */
 const incidentsPerMinute: Readonly<Record<Incident, number>> = {
   'relay killed': 12,
   'relay killed, its host too': 6,
@@ -65,14 +65,14 @@ const fates: readonly Exclude<Fate, 'delivered'>[] = [
 export class Faults {
   readonly counts = new Map<string, number>();
   readonly incidents: readonly { readonly what: Incident; readonly everyMs: number }[];
-  /** Of all requests, the share that meets a fault. */
+  /** The share of all requests that meet a fault. */
   readonly #requestShare: number;
   readonly #endTxnShare: number;
   readonly #slowShare: number;
   readonly #random: Random;
   isOver = false;
 
-  /** A seed has some of the faults and not others, so that each also shows alone. */
+  /** A seed has some of the faults and not others, so that each one also occurs alone. */
   constructor(random: Random) {
     this.#random = random;
     this.#requestShare = random.pick([0, 0, 0.002, 0.01, 0.03]);
@@ -103,12 +103,12 @@ export class Faults {
   #pick(kind: RequestKind): Fate {
     if (kind === 'Produce' && this.#random.chance(0.2)) return 'request twice';
     const fate = this.#random.pick(fates);
-    // Postgres may take any time to make a slot, so the relay sets no limit, and looks over another connection whether it is
-    // still at it (relay/capture/slot-creation.ts); of that only the end is modelled.
+    // Postgres may take any time to create a slot, so the relay sets no limit, and checks over another connection whether
+    // Postgres is still working on it (relay/capture/slot-creation.ts). The model has only the end of that.
     return kind === 'CreateSlot' && fate === 'silence' ? 'answer lost' : fate;
   }
 
-  /** How long a message travels, in ms. */
+  /** How long a message takes, in ms. */
   latencyMs(): number {
     if (!this.isOver && this.#random.chance(this.#slowShare)) return this.#random.around(100);
     return 0.05 + this.#random.around(0.5);

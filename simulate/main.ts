@@ -1,4 +1,4 @@
-/** `npm run simulate`: runs the relay against models of its servers, seed after seed, and says what broke. */
+/** `npm run simulate`: runs the relay against models of its servers, seed by seed, and reports what broke. */
 
 import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
@@ -6,20 +6,20 @@ import { integer } from '../harness/arguments.ts';
 import { Summary } from './summary.ts';
 import { installVirtualTime } from './virtual-time.ts';
 
-// Before anything else asks for the time.
+// Before any other module reads the time.
 const realNow = performance.now.bind(performance);
 installVirtualTime();
-// Taking stacks of errors that are part of the play costs a tenth of the time.
+// To record the stacks of errors that belong to the runs would cost a tenth of the time.
 if (!process.argv.includes('--seed')) Error.stackTraceLimit = 0;
 const { simulate } = await import('./run.ts');
 
 const program = new Command('npm run simulate --')
   .description(
-    'Runs the relay’s own code against models of Postgres, Kafka and the network; everything from a seed.',
+    'Runs the relay’s own code against models of Postgres, Kafka and the network. A seed decides everything.',
   )
   .option('--seeds <count>', 'how many seeds', integer(0, Number.MAX_SAFE_INTEGER), 1_000)
   .option('--from <seed>', 'the first seed', integer(0, Number.MAX_SAFE_INTEGER), 1)
-  .option('--seed <seed>', 'this one alone, with its trace', integer(0, Number.MAX_SAFE_INTEGER))
+  .option('--seed <seed>', 'run only this seed, and print its trace', integer(0, Number.MAX_SAFE_INTEGER))
   .option('--json <file>', 'write the summary as JSON')
   .option('--keep-going', 'do not stop at the first seed that breaks an invariant', false)
   .parse();

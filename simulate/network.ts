@@ -1,6 +1,6 @@
 /**
- * Connections between machines and servers. What goes one way on a connection stays in order; between connections nothing
- * does, which is how a request of a relay that is long gone can still arrive.
+ * Connections between machines and servers. Messages in one direction of a connection stay in order. Between connections
+ * there is no order, so a request of a relay that has long ended can still arrive.
  */
 
 import type { Random } from '../harness/random.ts';
@@ -9,7 +9,7 @@ import type { Machine, Scheduler } from './scheduler.ts';
 
 export type Served<T> = (answer: (value: T) => void) => void;
 
-/** One process that takes connections. */
+/** One process that accepts connections. */
 export class Server {
   readonly name: string;
   isUp = true;
@@ -37,7 +37,7 @@ export class Network {
     this.trace = trace;
   }
 
-  /** @throws through the promise where the server is down */
+  /** @returns a promise that rejects if the server is down */
   connect(machine: Machine, server: Server, refusal: () => Error): Promise<Link> {
     return new Promise((resolve, reject) => {
       this.scheduler.after(
@@ -51,7 +51,7 @@ export class Network {
     });
   }
 
-  /** Its connections end as its kernel closes them; where the host is gone too, nobody does. */
+  /** The kernel closes the connections of a killed process; if its host is lost too, nobody does. */
   kill(machine: Machine, servers: readonly Server[], withHost: boolean): void {
     machine.isDead = true;
     for (const server of servers)
@@ -60,7 +60,7 @@ export class Network {
 
   stop(server: Server, downMs: number, onUp: () => void = () => {}): void {
     server.isUp = false;
-    for (const link of [...server.links]) link.breakAtServer('the server went away');
+    for (const link of [...server.links]) link.breakAtServer('the server is down');
     this.scheduler.after(downMs, () => {
       server.isUp = true;
       onUp();
@@ -68,16 +68,16 @@ export class Network {
   }
 }
 
-/** How long a server keeps the connection of a host that is gone. */
+/** How long a server keeps the connection of a lost host. */
 const keepaliveMs = 8_000;
 
 export class Link {
   readonly machine: Machine;
   readonly server: Server;
   isOpen = true;
-  /** Called in the machine when the connection is lost; not when it was closed by its owner. */
+  /** Called in the machine when the connection is lost, but not when its owner closes it. */
   onBreak: (() => void) | undefined;
-  /** Called at the server when it learns that the connection is gone. */
+  /** Called at the server when it learns that the connection is lost. */
   onServerEnd: (() => void) | undefined;
   readonly #network: Network;
   #isMute = false;
@@ -93,7 +93,7 @@ export class Link {
     server.links.add(this);
   }
 
-  /** From the server; arrives in order, if the connection still stands then. */
+  /** From the server. Arrives in order, if the connection is still open then. */
   toClient(run: () => void): void {
     if (this.#isMute) return;
     const { scheduler, faults } = this.#network;
@@ -109,7 +109,7 @@ export class Link {
     scheduler.at(this.#toServerMs, () => this.server.isUp && !this.#isServerEnded && run());
   }
 
-  /** From now on nothing arrives any more, either way, and nobody is told. */
+  /** From now on nothing arrives in either direction, and neither side notices. */
   mute(): void {
     this.#isMute = true;
   }
@@ -133,7 +133,7 @@ export class Link {
   #deliver(fate: Fate, serve: () => void): void {
     const { scheduler, random } = this.#network;
     if (fate === 'request lost') return;
-    // Whatever holds it up delivers it in the end; the server learns only behind it that the client is gone.
+    // The delayed request arrives in the end. Only after it does the server learn that the client is gone.
     if (fate !== 'request late') {
       this.toServer(serve);
       return;
@@ -162,13 +162,13 @@ export class Link {
     );
   }
 
-  /** The server ends it, or is gone itself. */
+  /** The server ends it, or is down itself. */
   breakAtServer(why: string): void {
     this.break(why);
     this.#endAtServer();
   }
 
-  /** The client closes it; what it has sent still arrives. */
+  /** The client closes it. What it has sent still arrives. */
   close(): void {
     if (!this.isOpen) return;
     this.isOpen = false;
@@ -181,7 +181,7 @@ export class Link {
     scheduler.at(this.#isMute ? endMs + keepaliveMs : endMs, () => this.#endAtServer());
   }
 
-  /** The client is no more. */
+  /** The client has ended. */
   abandon(withHost: boolean): void {
     if (withHost) this.mute();
     this.close();

@@ -1,6 +1,6 @@
 /**
- * Watches a run from outside the relay and holds it to the invariants: at each decision of the coordinator, at each
- * acknowledgement, through readers that look at any moment, and at the end.
+ * Watches a run from outside the relay and checks the invariants: at each decision of the coordinator, at each
+ * acknowledgement, through readers that read at any moment, and at the end.
  */
 import { formatLsn, formatPosition, type Lsn } from '../relay/model/position.ts';
 import { type Progress, parseProgress } from '../relay/model/progress.ts';
@@ -24,7 +24,7 @@ export type ObserverOptions = {
   readonly slot: string;
   readonly progressTopic: string;
   readonly eventTopic: string;
-  /** Above it a Postgres transaction is split. */
+  /** A Postgres transaction with more events is split. */
   readonly maxTransactionEvents: number;
 };
 
@@ -35,7 +35,7 @@ export class Observer {
   readonly #sources = new Map<string, Source>();
   readonly #inOrder: Source[] = [];
   #progress: Progress | undefined;
-  /** All before it in `#inOrder` is covered by the progress. */
+  /** The progress covers everything before this index of `#inOrder`. */
   #covered = 0;
   published = 0;
   readers: Reader[] = [];
@@ -53,7 +53,7 @@ export class Observer {
     return this.#inOrder.length;
   }
 
-  /** Postgres has committed. What was before the slot is none of ours. */
+  /** Postgres has committed. What was committed before the slot does not count. */
   onCommitted(transaction: WalTransaction): void {
     if (this.#database.slot === undefined) return;
     transaction.events.forEach((event, ordinal) => {
@@ -64,17 +64,17 @@ export class Observer {
     });
   }
 
-  /** Postgres was told that it may forget. */
+  /** The relay has acknowledged `lsn` to Postgres. */
   onConfirmed(lsn: Lsn): void {
     const covered = this.#progress?.endLsn;
     if (covered === undefined || lsn > covered)
       throw new Violation(
         'I6',
-        `Postgres was told to forget up to ${formatLsn(lsn)}, the committed progress is ${covered === undefined ? 'none' : formatLsn(covered)}`,
+        `the relay acknowledged ${formatLsn(lsn)}, but the committed progress is ${covered === undefined ? 'none' : formatLsn(covered)}`,
       );
   }
 
-  /** The coordinator has decided to commit: from here on it will be visible. */
+  /** The coordinator has decided to commit: from here on the transaction becomes visible. */
   onDecided(entries: readonly (Place & { readonly entry: Entry })[]): void {
     let progress: Progress | undefined;
     const touched = new Set<WalTransaction>();
@@ -109,12 +109,12 @@ export class Observer {
     return source.transaction;
   }
 
-  /** A relay says that Kafka aborts a transaction for its time again and again: from then on it may split smaller ones. */
+  /** A relay logged that Kafka keeps aborting a transaction for its time. From then on it may split smaller ones. */
   noteSplitting(): void {
     this.#isSplitting = true;
   }
 
-  /** What is published of a transaction lies in one Kafka transaction, or the progress has declared the split. */
+  /** The published events of a transaction are in one Kafka transaction, or the progress has declared the split. */
   #checkWhole(transaction: WalTransaction, progress: Progress | undefined): void {
     if (this.#isSplitting || transaction.events.length > this.#options.maxTransactionEvents) return;
     const by = new Set<number>();
@@ -130,7 +130,7 @@ export class Observer {
       );
   }
 
-  /** Everything before the progress is published or set aside, nothing after it is published. */
+  /** Everything before the progress is published or dead-lettered. Nothing after it is published. */
   #checkProgress(next: Progress): void {
     const before = this.#progress;
     this.#progress = next;
@@ -145,7 +145,7 @@ export class Observer {
       if (source.publishedBy === undefined && !this.#isSetAside(source))
         throw new Violation(
           'I1',
-          `the progress covers ${source.event.id} at ${source.position}, which is neither published nor set aside`,
+          `the progress covers ${source.event.id} at ${source.position}, which is neither published nor a dead letter`,
         );
     }
     const beyond = this.#inOrder.slice(this.#covered, this.#covered + 50);
@@ -183,7 +183,7 @@ export class Observer {
       if (type === 'Item' && isPublished === (payload === badPayload))
         throw new Violation(
           'I1',
-          `${source.event.id} was ${isPublished ? 'published' : 'set aside'} against its schema`,
+          `${source.event.id} was ${isPublished ? 'published' : 'dead-lettered'} against its schema`,
         );
       if (isPublished && isSetAside)
         throw new Violation(
@@ -203,7 +203,7 @@ export class Observer {
   }
 }
 
-/** What no schema takes; anything else of type `Item` must be published. */
+/** A payload that no schema accepts. Every other one of type `Item` must be published. */
 export const badPayload = '{"seq":"none"}';
 
 function covers({ endLsn, partial }: Progress, { transaction, ordinal }: Source): boolean {
@@ -212,7 +212,7 @@ function covers({ endLsn, partial }: Progress, { transaction, ordinal }: Source)
   return partial !== null && partial.commitLsn === commitLsn && ordinal < partial.ordinal;
 }
 
-/** Reads a partition as a consumer under `read_committed` does, whenever it likes. */
+/** Reads a partition as a consumer under `read_committed` does, at any moment. */
 export class Reader {
   readonly #partition: Partition;
   readonly #ids = new Set<string>();

@@ -32,7 +32,7 @@ export type Outcome = {
   readonly published: number;
   readonly deadLetters: number;
   readonly virtualMs: number;
-  /** From the last fault until everything was published. */
+  /** From the last fault until everything is published. */
   readonly recoveryMs: number;
   readonly faults: ReadonlyMap<string, number>;
   readonly violation?: { readonly invariant: Invariant | 'error'; readonly message: string };
@@ -41,14 +41,15 @@ export type Outcome = {
 /** How long the application writes and faults happen, ms of virtual time. */
 const weatherMs = 5_000;
 /**
- * After the last fault: two requests that meet silence (1.5 s each), the longest pause between attempts (1 s), a walsender
- * that must notice that its client is gone (3 s, a host 8 s), and a producer whose transaction is aborted, with room.
+ * After the last fault: two requests without an answer (1.5 s each), the longest pause between attempts (1 s), a walsender
+ * that must notice that its client is gone (3 s, or 8 s if the host is lost), a producer whose transaction is aborted, and
+ * some margin.
  */
 const catchUpMs = 30_000;
-/** And when the last late request has arrived, for what it may do. */
+/** After the arrival of the last late request, for its effects. */
 const quietMs = 1_500;
 
-/** Statements that are not answered, on each connection of the pool (1 s, and 5 s that the driver waits longer), and a flush. */
+/** A statement without an answer on each connection of the pool (1 s, and 5 s that the driver waits longer), and a flush. */
 const drainMs = 20_000;
 
 /** Whatever a listener does, the invariants hold. */
@@ -88,7 +89,7 @@ const baseConfig = loadConfig({
   },
 }).config;
 
-/** So small that reading stops and goes on many times a run; a number no setting would allow. */
+/** So small that reading stops and resumes many times in a run. No setting would allow it. */
 const smallMemoryBytes = 3_000;
 
 const schemaText = JSON.stringify({
@@ -99,10 +100,10 @@ const schemaText = JSON.stringify({
 
 const metrics = createMetrics({ process: false });
 
-/** Longer than the chains of promises between two effects of the relay are. */
+/** More than the length of any chain of promises between two effects of the relay. */
 const turnsToSettle = 40;
 
-/** Lets the promises settle that the last step has fulfilled. A turn of the event loop would do so too, at ten times the cost. */
+/** Lets the promises settle that the last step fulfilled. A turn of the event loop would do the same at ten times the cost. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < turnsToSettle; turn++) await undefined;
 }
@@ -111,7 +112,7 @@ type RelayProcess = { machine: Machine; ending: AbortController; isDone: boolean
 
 export async function simulate(seed: number, trace?: (line: string) => void): Promise<Outcome> {
   const outcome = await new Run(seed, trace).complete();
-  // What still runs of this one must not take time or chance from the next: then a seed alone would be another run.
+  // What still runs of this seed must take neither time nor chance from the next one, or a seed would not repeat its run.
   await new Promise((resolve) => setImmediate(resolve));
   return outcome;
 }
@@ -133,7 +134,7 @@ class Run {
   #isLateRegistered = false;
   #isDraining = false;
   #lastFaultMs = 0;
-  /** When the last relay that is paused goes on. */
+  /** When the last paused relay resumes. */
   #lastPauseMs = 0;
   #recoveryMs = 0;
   #processes = 0;
@@ -210,7 +211,7 @@ class Run {
     }
   }
 
-  /** Both relays are asked to end, and must. */
+  /** Asks both relays to end, and checks that they do. */
   async #drain(): Promise<void> {
     this.#isDraining = true;
     for (const relay of this.#relays) if (relay !== undefined) this.#end(relay);
@@ -219,7 +220,7 @@ class Run {
     await this.#runUntil(() => areDone() || this.#scheduler.nowMs > limitMs);
     if (!areDone())
       this.#fail(new Violation('I8', `a relay did not end within ${drainMs} ms of being asked to`));
-    // What is left of this run must not go on in the next.
+    // Nothing of this run may continue in the next.
     for (const relay of this.#relays) if (relay !== undefined) relay.machine.isDead = true;
   }
 
@@ -286,7 +287,7 @@ class Run {
         id: `e${seq}`,
         aggregatetype: 'item',
         aggregateid: `k${random.integer(1, 6)}`,
-        // The schema of `Late` is registered on the way.
+        // The schema of `Late` is registered during the run.
         type: random.chance(0.05) ? 'Late' : 'Item',
         payload: isBad ? badPayload : `{"seq":${seq}}`,
       };
@@ -337,12 +338,12 @@ class Run {
   #ended(index: number, process: RelayProcess): void {
     process.isDone = true;
     if (process.machine.isDead || this.#isDraining) return;
-    this.#note(process.machine.name, 'ended as it was asked to');
+    this.#note(process.machine.name, 'ended when asked to');
     this.#relays[index] = undefined;
     this.#scheduler.after(this.#random.around(500), () => this.#start(index));
   }
 
-  /** Nothing that happens here is a reason to stop. */
+  /** Nothing that happens in a run is a reason to stop. */
   #stopped(machine: Machine, error: unknown): void {
     if (machine.isDead) return;
     const { code, message, cause } = asRelayError(error);
@@ -379,14 +380,15 @@ class Run {
 
   #registry(machine: Machine): SchemaSource {
     return {
-      version: () => Promise.reject(new RelayError('INTERNAL', 'no schema here refers to another')),
+      version: () =>
+        Promise.reject(new RelayError('INTERNAL', 'no schema of the simulation refers to another')),
       latest: (subject) =>
         new Promise<RegisteredSchema | undefined>((resolve, reject) => {
           this.#scheduler.after(
             this.#faults.latencyMs() * 2,
             () => {
               if (this.#isRegistryAway)
-                reject(new RelayError('REGISTRY_UNAVAILABLE', 'the registry is away'));
+                reject(new RelayError('REGISTRY_UNAVAILABLE', 'the registry is down'));
               else if (subject.includes('Late') && !this.#isLateRegistered) resolve(undefined);
               else resolve({ id: 1, schemaText, references: [] });
             },
@@ -440,7 +442,7 @@ class Run {
     this.#note('fault', what);
   }
 
-  /** @returns false where it could not happen now */
+  /** @returns false if it cannot happen now */
   #incident(what: Incident): boolean {
     const random = this.#random;
     switch (what) {
@@ -507,7 +509,7 @@ class Run {
     });
   }
 
-  /** As SIGSTOP, or a virtual machine that moves: it comes back and knows nothing of it. */
+  /** Like SIGSTOP, or a virtual machine that migrates: the relay resumes and does not notice. */
   #pause(): boolean {
     return this.#withRelay(({ machine }) => {
       machine.isPaused = true;

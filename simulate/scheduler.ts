@@ -1,6 +1,6 @@
 /**
- * Virtual time: whatever will happen waits here, and the earliest goes next. Delays come from the seed, so the order of
- * steps does too. What belongs to a machine that is dead by then never happens; of a paused one it waits.
+ * Virtual time: every future step waits here, and the earliest runs next. Delays come from the seed, and so does the order
+ * of the steps. A step of a machine that is dead by then never runs; a step of a paused one waits.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 
@@ -9,7 +9,7 @@ export class Machine {
   readonly name: string;
   isDead = false;
   isPaused = false;
-  /** What came while it was paused. */
+  /** Steps that were due while it was paused. */
   readonly held: Step[] = [];
 
   constructor(name: string) {
@@ -25,7 +25,7 @@ export type Step = {
   isCancelled: boolean;
 };
 
-/** The machine whose code is running: timers and connections made meanwhile are its own. */
+/** The machine whose code runs now: the timers and connections that it creates are its own. */
 export const running = new AsyncLocalStorage<Machine | undefined>();
 
 export class Scheduler {
@@ -34,7 +34,7 @@ export class Scheduler {
   #heap: Step[] = [];
   #order = 0;
 
-  /** Has `run` happen after a delay, in the machine if one is given. */
+  /** Runs `run` after a delay, in the machine if one is given. */
   after(delayMs: number, run: () => void, machine?: Machine): Step {
     return this.at(this.nowMs + Math.max(0, delayMs), run, machine);
   }
@@ -75,7 +75,7 @@ export class Scheduler {
     return true;
   }
 
-  /** What was held up happens in the order in which it would have. */
+  /** Delayed steps run in their original order. */
   resume(machine: Machine): void {
     machine.isPaused = false;
     for (const step of machine.held.splice(0)) {

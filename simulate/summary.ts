@@ -1,8 +1,8 @@
-/** Adds up what runs came to, and prints it: failures first, then how often each fault happened. */
+/** Adds up the outcomes of runs and prints them: failures first, then how often each fault happened. */
 import type { Outcome } from './run.ts';
 import { invariants } from './violation.ts';
 
-/** How often progress is printed, ms. */
+/** Interval between lines of progress, ms. */
 const progressEveryMs = 5_000;
 
 export class Summary {

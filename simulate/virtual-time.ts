@@ -1,6 +1,6 @@
 /**
- * Puts the clock, the timers and the chance of this process under a scheduler, as fake timers do in tests: the relay's
- * code asks the same functions as ever. For a process that does nothing but simulate.
+ * Replaces the clock, the timers and the random numbers of this process by those of a scheduler, as fake timers do in
+ * tests. The code of the relay calls the same functions as always. Only for a process that does nothing but simulate.
  */
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
@@ -8,20 +8,20 @@ import timersPromises from 'node:timers/promises';
 import { Random } from '../harness/random.ts';
 import { running, Scheduler, type Step } from './scheduler.ts';
 
-/** 2026-01-01, in ms since 1970: any time will do, as long as it is the same in each run. */
+/** 2026-01-01, in ms since 1970. Any time is fine if it is the same in each run. */
 const beginMs = 1_767_225_600_000;
 
 type Source = { readonly scheduler: Scheduler; readonly random: Random };
 
-/** Before the first run, and between two, nothing happens: time stands still. */
+/** Before the first run, and between two runs, time stands still. */
 let source: Source = { scheduler: new Scheduler(), random: new Random(0) };
 
-/** From now on, time and chance are those of this run. */
+/** From now on, time and random numbers are those of this run. */
 export function useTime(next: Source): void {
   source = next;
 }
 
-/** What Node's timers offer beside being cancelled. */
+/** What Node's timers offer besides cancellation. */
 class Timer {
   readonly step: Step;
 

@@ -1,6 +1,6 @@
 /**
- * The surface of kafkajs that the relay uses, over the model of the cluster: an admin, and beneath the public one brokers
- * and connections that take requests as bytes.
+ * The part of kafkajs that the relay uses, on top of the model of the cluster: an admin and, beneath the public interface,
+ * brokers and connections that take requests as bytes.
  */
 import kafkajs, { type Kafka } from 'kafkajs';
 import { protocolError } from '../../relay/publish/wire/kafkajs-wire.ts';
@@ -165,7 +165,7 @@ function serveAtOnce(cluster: KafkaCluster, request: Exclude<DecodedRequest, { a
   }
 }
 
-/** Answers when there is something, or when the wait is over. */
+/** Answers when there is something to read, or when the wait is over. */
 function serveFetch(
   cluster: KafkaCluster,
   { scheduler }: Network,
@@ -227,7 +227,7 @@ class ModelBroker {
   }
 }
 
-/** What kafkajs calls a cluster: the connections of one producer. */
+/** The connections of one producer, which kafkajs calls a cluster. */
 class ModelClient {
   readonly #options: ClientOptions;
   readonly #brokers: Record<string, ModelBroker> = {};
@@ -283,7 +283,7 @@ class ModelClient {
   }
 }
 
-/** Short requests on a connection that is made as it is needed. */
+/** Short requests, on a connection that is opened when needed. */
 class ModelAdmin {
   readonly #options: ClientOptions;
   #connection: Connection | undefined;

@@ -1,6 +1,6 @@
 /**
- * A model of Kafka as far as transactions go: the coordinator of each transactional id, the partitions' logs with their
- * producers and markers, and what `read_committed` shows of them. Held to the real broker by test/simulate/model.kafka.test.ts.
+ * A model of Kafka's transactions: the coordinator of each transactional id, the logs of the partitions with their producers
+ * and markers, and what `read_committed` shows of them. test/simulate/model.kafka.test.ts compares it with a real broker.
  */
 
 import type { Random } from '../../harness/random.ts';
@@ -30,9 +30,9 @@ export type Outcome = 'open' | 'committed' | 'aborted';
 export type Entry = {
   readonly offset: number;
   readonly producerId: number;
-  /** Which transaction of all. */
+  /** Number of the transaction, over all producers. */
   readonly transaction: number;
-  /** None in a marker. */
+  /** Empty in a marker. */
   readonly records: readonly DecodedRecord[];
   readonly bytes: Buffer;
   outcome: Outcome;
@@ -49,7 +49,7 @@ export class Partition implements Place {
   readonly partition: number;
   readonly leader: Server;
   readonly entries: Entry[] = [];
-  /** Told when more of it can be read. */
+  /** Called when more of it can be read. */
   readonly listeners = new Set<() => void>();
   readonly #producers = new Map<number, ProducerState>();
   #end = 0;
@@ -61,7 +61,7 @@ export class Partition implements Place {
     this.leader = leader;
   }
 
-  /** @param transaction that the coordinator has open with this partition in it */
+  /** @param transaction that is open at the coordinator and includes this partition */
   append(
     { producerId, epoch, sequence, records, bytes }: DecodedBatch,
     transaction: number | undefined,
@@ -90,13 +90,13 @@ export class Partition implements Place {
     this.#producers.set(producerId, {
       epoch,
       nextSequence: sequence + records.length,
-      // A broker keeps five batches a producer.
+      // A broker remembers five batches per producer.
       last: [...last, { sequence, count: records.length, offset }].slice(-5),
     });
     return { error: codes.none, offset };
   }
 
-  /** Whether the producer has written what no marker has ended. */
+  /** Whether the producer has written something that no marker has ended. */
   isOpen(producerId: number): boolean {
     for (let index = this.entries.length - 1; index >= this.stableEnd; index--) {
       const entry = this.entries[index]!;
@@ -121,7 +121,7 @@ export class Partition implements Place {
     for (const listener of this.listeners) listener();
   }
 
-  /** What a Fetch under `read_committed` gives: batches and markers up to the first open transaction. */
+  /** What a Fetch under `read_committed` returns: batches and markers up to the first open transaction. */
   fetch(fromOffset: number): FetchedBatches {
     const { topic, partition, stableEnd } = this;
     let from = stableEnd;
@@ -142,7 +142,7 @@ export class Partition implements Place {
     return this.entries[this.stableEnd]?.offset ?? this.#end;
   }
 
-  /** Index of the first entry that `read_committed` may not see yet. */
+  /** Index of the first entry that `read_committed` does not return yet. */
   get stableEnd(): number {
     while (this.#stable < this.entries.length && this.entries[this.#stable]!.outcome !== 'open')
       this.#stable += 1;
@@ -171,7 +171,7 @@ type Coordinated = {
 export type ClusterOptions = {
   readonly scheduler: Scheduler;
   readonly random: Random;
-  /** Told of each transaction when the coordinator has decided to commit it: what will be visible is fixed then. */
+  /** Called for each transaction when the coordinator has decided to commit it: from then on its events are fixed. */
   readonly onDecided?: (entries: readonly (Place & { readonly entry: Entry })[]) => void;
   readonly count?: (what: string) => void;
 };
@@ -180,7 +180,7 @@ export const usualMarkerMs = 0.3;
 
 export class KafkaCluster {
   readonly brokers: readonly Server[] = [new Server('broker 0'), new Server('broker 1')];
-  /** How long a marker takes to be written, ms. */
+  /** How long it takes to write a marker, ms. */
   markerMs = usualMarkerMs;
   readonly #options: ClusterOptions;
   readonly #topics = new Map<string, Partition[]>();
@@ -272,7 +272,7 @@ export class KafkaCluster {
       known.producerId === batch.producerId &&
       known.epoch === batch.epoch &&
       known.partitions.has(partition);
-    // One that is ending has its batches in the log, until its marker.
+    // The batches of a transaction that is ending are in the log, and its marker is not yet.
     const isUnmarked = partition.isOpen(batch.producerId);
     const transaction = isOpen || isUnmarked ? known?.transaction : undefined;
     const answer = partition.append(batch, transaction);
@@ -317,13 +317,13 @@ export class KafkaCluster {
     this.#options.onDecided?.(entries);
   }
 
-  /** By a new producer or by the clock: whoever had it is fenced from now on. */
+  /** By a new producer or by the clock. The producer that had it is fenced from now on. */
   #abortFenced(known: Coordinated): void {
     known.epoch += 1;
     this.#end(known, 'aborted');
   }
 
-  /** The decision is taken; the markers reach the partitions one by one. */
+  /** After the decision, the markers reach the partitions one by one. */
   #end(known: Coordinated, outcome: Exclude<Outcome, 'open'>): void {
     const { scheduler, random } = this.#options;
     known.state = 'ending';

@@ -1,6 +1,6 @@
 /**
- * The few requests that the relay writes itself, read back from their bytes, and the answers to them. Reading what was
- * really written keeps the encoding a part of what is simulated.
+ * Decodes the few requests that the relay encodes itself, and encodes the answers. So the relay's encoding is a part of the
+ * simulation.
  */
 import { crc32c } from '@node-rs/crc32';
 
@@ -17,7 +17,7 @@ export type DecodedBatch = {
   readonly epoch: number;
   readonly sequence: number;
   readonly records: readonly DecodedRecord[];
-  /** As it was written, for a Fetch to give back. */
+  /** As it was written, for a Fetch to return. */
   readonly bytes: Buffer;
 };
 
@@ -256,7 +256,7 @@ export function encodeFetchAnswer(answer: FetchedBatches): Buffer {
   return writer.raw(Buffer.concat(batches)).bytes;
 }
 
-/** A batch as the log holds it: its offset is in its first bytes, outside the checksum. */
+/** A batch as the log holds it: the offset is in the first bytes, outside the checksum. */
 export function placeBatch(bytes: Buffer, offset: number): Buffer {
   bytes.writeBigInt64BE(BigInt(offset), 0);
   return bytes;

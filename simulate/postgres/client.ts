@@ -1,4 +1,4 @@
-/** The surface of the Postgres drivers that the relay uses, over the model of the database. */
+/** The part of the Postgres drivers that the relay uses, on top of the model of the database. */
 import pg from 'pg';
 import type { ConnectReplication, ReplicationService } from '../../relay/capture/capture.ts';
 import { postgresError } from '../../relay/connect/postgres/errors.ts';
@@ -30,14 +30,14 @@ function serverError(code: string, message: string): Error {
 
 type Rows = { rows: Record<string, unknown>[] };
 
-/** A session of the server. A statement that fails ends the connection: the relay goes on with none either. */
+/** A session of the server. A statement that fails ends the connection; the relay uses none after a failure either. */
 class Session {
   readonly link: Link;
   isIdle = true;
   readonly #options: ClientOptions;
   readonly #pending = new Set<(error: Error) => void>();
   #transaction: Transaction | undefined;
-  /** Counts statements, so that a time limit knows whether another one came. */
+  /** Counts statements, so that a time limit knows whether another one arrived. */
   #count = 0;
   #idleTimeoutMs: number | undefined;
 
@@ -53,7 +53,7 @@ class Session {
     return new Promise((resolve, reject) => {
       if (!this.link.isOpen) return reject(reset());
       this.#pending.add(reject);
-      // As `query_timeout` of the driver.
+      // Like `query_timeout` of the driver.
       const timer = network.scheduler.after(
         statementTimeoutMs + 5_000,
         () => this.#pending.delete(reject) && reject(new Error('Query read timeout')),
@@ -205,7 +205,7 @@ export function modelPool(options: ClientOptions): pg.Pool {
   return new ModelPool(options) as unknown as pg.Pool;
 }
 
-/** On a connection of its own, as relay/capture/slot.ts does it. */
+/** On a connection of its own, like relay/capture/slot.ts. */
 export async function modelCreateSlot(options: ClientOptions, name: string): Promise<Lsn | undefined> {
   const { network, machine, database } = options;
   try {
@@ -227,12 +227,12 @@ export async function modelCreateSlot(options: ClientOptions, name: string): Pro
   }
 }
 
-/** Transactions that may be on their way to one client. */
+/** How many transactions may be on their way to one client. */
 const windowTransactions = 4;
 
 type Listener = (...values: never[]) => void;
 
-/** The library's service, and behind it the walsender that serves it. */
+/** The service of the library, and the walsender that serves it. */
 class ModelReplication {
   readonly pid: number;
   readonly #options: ClientOptions;
@@ -347,7 +347,7 @@ class ModelReplication {
     slot.reader = this;
     this.#heardMs = network.scheduler.nowMs;
     this.#sentLsn = slot.confirmedLsn;
-    // The server skips a transaction if, and only if, its commit record lies before the position.
+    // The server skips a transaction if and only if its commit record is before the position.
     const from = slot.confirmedLsn;
     this.#next = database.wal.findIndex(({ commitLsn }) => commitLsn >= from);
     if (this.#next < 0) this.#next = database.wal.length;
@@ -363,7 +363,7 @@ class ModelReplication {
 
   #wake: () => void = () => {};
 
-  /** A few transactions at a time, as sockets hold only so much. */
+  /** A few transactions at a time: sockets have limited buffers. */
   #send(parse: (message: Buffer) => unknown): void {
     const { database, network } = this.#options;
     while (this.#isSending && this.#underWay < windowTransactions && this.#next < database.wal.length) {
@@ -419,7 +419,7 @@ class ModelReplication {
     if (wantsReply) this.#keepalive(false);
   }
 
-  /** As wal_sender_timeout has it: asks at half of the time, gives up at the end of it. */
+  /** Like wal_sender_timeout: asks for a reply at half of the time, and ends the session when all of it has passed. */
   #watchClient(): void {
     const { network, walSenderTimeoutMs } = this.#options;
     if (!this.#isSending) return;

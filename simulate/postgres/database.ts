@@ -1,9 +1,9 @@
 /**
- * A model of Postgres as far as the relay meets it: the WAL, one logical slot with its walsender, the tables of the
- * relay, transactions and the locks its statements take. Held to the real server by test/simulate/model.kafka.test.ts.
+ * A model of the parts of Postgres that the relay uses: the WAL, one logical slot with its walsender, the tables of the
+ * relay, transactions, and the locks that its statements take. test/simulate compares it with real servers.
  *
- * Left out: dirty reads cannot happen between the relay's statements, for each that matters holds a lock; so statements
- * take effect at once and are undone by a rollback.
+ * Statements take effect at once, and a rollback undoes them. Dirty reads do not matter here: every statement of the relay
+ * for which they would matter holds a lock.
  */
 
 import type { Random } from '../../harness/random.ts';
@@ -25,7 +25,7 @@ export type DeadLetter = {
 export type Slot = {
   readonly name: string;
   confirmedLsn: Lsn;
-  /** As the last checkpoint wrote it: where it is after a crash. */
+  /** As of the last checkpoint: the position after a crash. */
   savedLsn: Lsn;
   reader: { readonly pid: number } | undefined;
 };
@@ -42,7 +42,7 @@ export type DatabaseOptions = {
   readonly onCommitted?: (transaction: WalTransaction) => void;
 };
 
-/** One connection's transaction. */
+/** The transaction of one connection. */
 export class Transaction {
   readonly undo: (() => void)[] = [];
   readonly atCommit: (() => void)[] = [];
@@ -53,7 +53,7 @@ export class Database {
   readonly locks = new Locks();
   readonly wal: WalTransaction[] = [];
   readonly deadLetters = new Map<string, DeadLetter>();
-  /** Where a walsender is told that there is more. */
+  /** Called when there is more WAL; walsenders wait for it. */
   readonly onWal = new Set<() => void>();
   systemIdentifier = '7300000000000000001';
   timeline = 1;
@@ -67,7 +67,7 @@ export class Database {
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
-    // Where LSNs get a digit more, in decimal or in hexadecimal, what compares them as text goes wrong.
+    // Shortly before LSNs get another digit, in decimal or in hexadecimal: code that compares them as text then fails.
     this.#insertLsn = options.random.pick([99_990_000n, 0xffff_f000n, 0xffff_ffff_f000n, 9_999_990_000n]);
   }
 
@@ -77,7 +77,7 @@ export class Database {
 
   commit(events: readonly OutboxEvent[], beat?: WalTransaction['beat']): WalTransaction {
     const { random, nowMs } = this.#options;
-    // Rows stand before the commit record, unless they were written before the last commit of another.
+    // Rows are in the WAL before the commit record, sometimes even before the commit of another transaction.
     const rows = random.chance(0.3) ? 0 : 100 * Math.max(1, events.length);
     const commitLsn = this.#insertLsn + BigInt(rows);
     const endLsn = commitLsn + BigInt(8 * random.integer(6, 20));
@@ -101,7 +101,7 @@ export class Database {
     return this.#pid;
   }
 
-  /** Something that is not ours. */
+  /** WAL that is not about the outbox. */
   writeOther(): void {
     this.#insertLsn += BigInt(8 * this.#options.random.integer(1, 200));
     for (const tell of this.onWal) tell();
@@ -122,7 +122,7 @@ export class Database {
     if (this.slot !== undefined) this.slot.savedLsn = this.slot.confirmedLsn;
   }
 
-  /** What was committed stays; the slot goes back to the last checkpoint. */
+  /** Commits survive. The slot returns to its position at the last checkpoint. */
   crash(): void {
     const { slot } = this;
     if (slot === undefined) return;

@@ -1,4 +1,4 @@
-/** Locks of transactions, as far as the relay's statements meet each other: whoever waits goes on in the order of asking. */
+/** Locks of transactions, as far as statements of the relay wait for each other. They are granted in order of request. */
 
 type Mode = 'share' | 'exclusive';
 type Waiter = { readonly owner: object; readonly mode: Mode; readonly granted: () => void };
@@ -7,7 +7,7 @@ type Lock = { readonly holders: Map<object, Mode>; waiters: Waiter[] };
 export class Locks {
   readonly #locks = new Map<string, Lock>();
 
-  /** `granted` is called once the owner has it: at once, or when those before have released it. */
+  /** Calls `granted` when the owner has the lock: at once, or when the owners before it have released it. */
   take(name: string, owner: object, mode: Mode, granted: () => void): void {
     const lock: Lock = this.#locks.get(name) ?? { holders: new Map(), waiters: [] };
     this.#locks.set(name, lock);

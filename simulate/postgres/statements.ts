@@ -1,11 +1,11 @@
-/** What each statement of the relay does to the model. One that is not known here stops the run: add it. */
+/** What each statement of the relay does to the model. A statement that is not known here stops the run: add it. */
 import { formatLsn, parseLsn } from '../../relay/model/position.ts';
 import type { Database, Transaction } from './database.ts';
 
 type Row = Record<string, unknown>;
 
 export type Statement = {
-  /** Locks it takes before it does anything, held until the end of the transaction. */
+  /** The lock that it takes first, and holds until the end of the transaction. */
   readonly lock?: readonly ['progress' | 'heartbeat', 'share' | 'exclusive'];
   readonly run: (database: Database, values: readonly unknown[], transaction: Transaction) => Row[];
 };
@@ -14,7 +14,7 @@ const none: Row[] = [];
 
 const writesProgress = { lock: ['progress', 'exclusive'] } as const;
 
-/** By the name with which the relay declares it. */
+/** By the name under which the relay declares the statement. */
 export const known: Readonly<Record<string, Statement>> = {
   'capture.read_slot': { run: readSlot },
   'capture.read_publication': { run: readPublication },
@@ -25,7 +25,7 @@ export const known: Readonly<Record<string, Statement>> = {
   'ledger.store_progress_copy': { ...writesProgress, run: storeProgress },
   'ledger.begin_session': { ...writesProgress, run: nextSession },
   'ledger.lock_own_session': { lock: ['progress', 'share'], run: ownSession },
-  // Where the copy was before: no database of the model moves.
+  // The database of the copy before: in the model it never changes.
   'ledger.read_progress_copy': { ...writesProgress, run: () => none },
   'ledger.store_adoption': { ...writesProgress, run: () => none },
   'ledger.lock_progress_for_heartbeat': { ...writesProgress, run: lockProgress },
@@ -39,7 +39,7 @@ export const known: Readonly<Record<string, Statement>> = {
   'ledger.reread_dead_letters': { run: reread },
   'ledger.count_waiting': { run: countOpen },
   'ledger.read_standby_names': { run: () => [{ names: '', own: 'outbox-relay' }] },
-  // Nothing is parked and nothing released under the policy that is simulated; old dead letters are not purged either.
+  // Under the simulated policy nothing is parked or released. Old dead letters are not purged either.
   'ledger.take_back_released_letters': { run: () => none },
   'ledger.take_back_requests': { run: () => none },
   'ledger.take_back_released_keys': { run: () => none },
@@ -152,7 +152,7 @@ function beat(database: Database, [slot, floor]: readonly unknown[], { undo, atC
   return [{ beat: String(number), snapshot: '1:1:', takenMs: 0 }];
 }
 
-/** By position. On conflict only what the relay itself closed, to read it again, is opened again. */
+/** By position. On conflict it opens only what the relay itself closed to read it again. */
 function storeDeadLetters(database: Database, values: readonly unknown[], transaction: Transaction): Row[] {
   const [, lsns, ordinals, ids] = values as [string, string[], number[], string[]];
   const codes = values[11] as string[];

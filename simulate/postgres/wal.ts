@@ -1,4 +1,4 @@
-/** What was committed, in order, and how it travels as pgoutput. */
+/** The committed transactions, in order, and their form in pgoutput. */
 import { formatLsn, type Lsn } from '../../relay/model/position.ts';
 
 export type OutboxEvent = {
@@ -26,7 +26,7 @@ const outboxColumns = ['id', 'aggregatetype', 'aggregateid', 'type', 'payload', 
 const outboxOid = 16_400;
 const heartbeatOid = 16_401;
 
-/** @param described relations of which this connection was told already; is added to */
+/** @param described the relations that were described on this connection already; this adds to them */
 export function* pgoutput(transaction: WalTransaction, described: Set<number>): Generator<Buffer> {
   yield begin(transaction);
   const { events, beat } = transaction;
