@@ -77,9 +77,9 @@ it(
   'a relay that acknowledges before Kafka has committed is caught by its invariant',
   async () => {
     const folder = broken(
-      'relay/stream/streaming.ts',
-      '    await publisher.commit(batch, next);',
-      '    capture.acknowledge(next.endLsn);\n    await publisher.commit(batch, next);',
+      'relay/stream/committer.ts',
+      'await publisher.commit(batch, next);',
+      'capture.acknowledge(next.endLsn); await publisher.commit(batch, next);',
     );
     const { code, output } = await simulate(folder, '--seeds', '100');
     expect(output).toContain('broke I6');
