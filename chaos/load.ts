@@ -19,7 +19,7 @@ export type OutboxEvent = {
   readonly seq: number;
 };
 
-export const itemType = 'chaos.ItemMoved';
+export const itemType = 'test.ItemMoved';
 
 const writers = 3;
 const keysPerWriter = 6;

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { CommittedReader } from '../harness/committed-reader.ts';
 import { dropDatabase, withClient } from '../harness/database.ts';
+import { itemSchema } from '../harness/item-schema.ts';
 import { createTopics } from '../harness/kafka.ts';
 import { Random } from '../harness/random.ts';
 import { registerSchema } from '../harness/registry.ts';
@@ -19,17 +20,6 @@ import type { Arena } from './fault.ts';
 import { type DeadLetter, Ledger, type WrittenEvent } from './ledger.ts';
 import { itemType, Load } from './load.ts';
 import type { Servers } from './servers.ts';
-
-export const itemSchema = {
-  type: 'record',
-  name: 'ItemMoved',
-  namespace: 'chaos',
-  fields: [
-    { name: 'key', type: 'string' },
-    { name: 'seq', type: 'long' },
-    { name: 'note', type: ['null', 'string'], default: null },
-  ],
-} as const;
 
 /**
  * Where they differ from the defaults: short periods, so that a fault is over in seconds, and limits that split

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import pg from 'pg';
+import { itemSchema } from '../harness/item-schema.ts';
 import { createTopics, kafkaClient, withAdmin } from '../harness/kafka.ts';
 import { percentile } from '../harness/percentile.ts';
 import { Random } from '../harness/random.ts';
@@ -59,17 +60,6 @@ const breachesMax = 20;
 /** Hostile rows are told apart by their microsecond. */
 const epoch = '2026-01-01T00:00:00Z';
 
-const schema = {
-  type: 'record',
-  name: 'ItemMoved',
-  namespace: 'test',
-  fields: [
-    { name: 'key', type: 'string' },
-    { name: 'seq', type: 'long' },
-    { name: 'note', type: ['null', 'string'], default: null },
-  ],
-};
-
 /** A hostile row that was inserted: it must be in one place, once. */
 type Sent = { readonly kind: string; readonly id: string | null };
 
@@ -117,7 +107,7 @@ class Run {
       payload text, headers text, created_at timestamptz)`);
     await this.#pool.query(`alter publication outbox_relay add table public.${name}`);
     await this.#createTopics();
-    await registerSchema(registryUrl, `${name}-${this.#names.type}`, schema);
+    await registerSchema(registryUrl, `${name}-${this.#names.type}`, itemSchema);
     await this.#follow();
     const env = relayEnv(this.#options, {
       SLOT: name,

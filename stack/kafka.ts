@@ -10,7 +10,7 @@ import { type ServerSource, serverSource } from './fetch.ts';
 import { javaCommand } from './java.ts';
 import { freePort } from './port.ts';
 import type { Progress } from './progress.ts';
-import { openRun, type Run, type Server, untilReady } from './run.ts';
+import { inRun, type Run, type Server, untilReady } from './run.ts';
 
 const execFileAsync = promisify(execFile);
 
@@ -83,18 +83,14 @@ const image = 'apache/kafka:4.1.0';
 /** Starts the cluster and resolves when every broker answers. @throws with the end of a broker's log otherwise. */
 export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   const source = await serverSource(options.onProgress);
-  const run = options.run ?? (await openRun());
-  try {
+  return inRun(options.run, async (run, onStopped) => {
     const nodes = await plan(options.brokers ?? 1, options.listeners ?? {});
     options.onProgress?.(`starting Kafka (${nodes.length === 1 ? 'one broker' : `${nodes.length} brokers`})`);
     const cluster = await (source.kind === 'jars'
       ? jarCluster(nodes, source, run, options)
       : containerCluster(nodes, run, options));
-    return await bootAll(cluster, run, options.run === undefined);
-  } catch (error) {
-    if (options.run === undefined) await run.end();
-    throw error;
-  }
+    return await bootAll(cluster, onStopped);
+  });
 }
 
 async function plan(count: number, wanted: NonNullable<KafkaOptions['listeners']>): Promise<NodePlan[]> {
@@ -108,7 +104,7 @@ async function plan(count: number, wanted: NonNullable<KafkaOptions['listeners']
   return nodes;
 }
 
-async function bootAll(cluster: Cluster, run: Run, ownsRun: boolean): Promise<Kafka> {
+async function bootAll(cluster: Cluster, onStopped: () => Promise<void>): Promise<Kafka> {
   const servers = new Map<number, Server>();
   const start = async (node: NodePlan) => {
     const server = cluster.boot(node);
@@ -141,7 +137,7 @@ async function bootAll(cluster: Cluster, run: Run, ownsRun: boolean): Promise<Ka
     async stop() {
       // Its data goes with it, so there is nothing to save by a clean stop, which takes seconds.
       await Promise.all([...servers.values()].map((server) => server.end('SIGKILL')));
-      if (ownsRun) await run.end();
+      await onStopped();
     },
     [Symbol.asyncDispose]() {
       return kafka.stop();

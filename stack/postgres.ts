@@ -10,7 +10,7 @@ import type { Identity } from './certificates.ts';
 import { freePort } from './port.ts';
 import { embeddedPostgres, postgresMajor } from './postgres-binaries.ts';
 import type { Progress } from './progress.ts';
-import { openRun, type Run, type Server, untilReady } from './run.ts';
+import { inRun, type Run, type Server, untilReady } from './run.ts';
 import { canEnter, serverUser, type User } from './server-user.ts';
 
 const execFileAsync = promisify(execFile);
@@ -66,20 +66,11 @@ const passwordFile = 'superuser-password';
 const readyWithinMs = 60_000;
 
 /** Starts a server and resolves when it answers a query. @throws with the end of its log when it does not come up. */
-export async function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
-  const run = options.run ?? (await openRun());
-  const endOwnRun = async () => {
-    if (options.run === undefined) await run.end();
-  };
-  try {
-    return await start(options, run, endOwnRun);
-  } catch (error) {
-    await endOwnRun();
-    throw error;
-  }
+export function startPostgres(options: PostgresOptions = {}): Promise<Postgres> {
+  return inRun(options.run, (run, onStopped) => start(options, run, onStopped));
 }
 
-async function start(options: PostgresOptions, run: Run, endOwnRun: () => Promise<void>): Promise<Postgres> {
+async function start(options: PostgresOptions, run: Run, onStopped: () => Promise<void>): Promise<Postgres> {
   const user = await serverUser();
   const binDir = await usableBinDir(options.binDir ?? process.env.POSTGRES_BIN_DIR, user, run);
   const dataDir = options.dataDir ?? (await ownDataDir(user, run));
@@ -99,14 +90,14 @@ async function start(options: PostgresOptions, run: Run, endOwnRun: () => Promis
     await untilReady(server, () => answers(url), readyWithinMs);
     return server;
   };
-  return handle(await boot(), boot, { url, port, dataDir, binDir }, endOwnRun);
+  return handle(await boot(), boot, { url, port, dataDir, binDir }, onStopped);
 }
 
 function handle(
   first: Server,
   boot: () => Promise<Server>,
   facts: Pick<Postgres, 'url' | 'port' | 'dataDir' | 'binDir'>,
-  endOwnRun: () => Promise<void>,
+  onStopped: () => Promise<void>,
 ): Postgres {
   let server = first;
   const postgres: Postgres = {
@@ -119,7 +110,7 @@ function handle(
     },
     async stop({ mode = 'fast' } = {}) {
       await server.end(stopSignals[mode]);
-      await endOwnRun();
+      await onStopped();
     },
     async restart({ mode = 'fast' } = {}) {
       await server.end(stopSignals[mode]);

@@ -4,7 +4,7 @@ import { serverSource } from './fetch.ts';
 import { javaCommand } from './java.ts';
 import { freePort } from './port.ts';
 import type { Progress } from './progress.ts';
-import { openRun, type Run, type Server, untilReady } from './run.ts';
+import { inRun, type Run, type Server, untilReady } from './run.ts';
 
 export type RegistryOptions = {
   readonly port?: number;
@@ -32,20 +32,11 @@ const readyWithinMs = 90_000;
 const image = 'apicurio/apicurio-registry-mem:2.6.13.Final';
 
 /** Starts a registry and resolves when it answers. @throws with the end of its log when it does not come up. */
-export async function startRegistry(options: RegistryOptions = {}): Promise<Registry> {
-  const run = options.run ?? (await openRun());
-  const endOwnRun = async () => {
-    if (options.run === undefined) await run.end();
-  };
-  try {
-    return await start(options, run, endOwnRun);
-  } catch (error) {
-    await endOwnRun();
-    throw error;
-  }
+export function startRegistry(options: RegistryOptions = {}): Promise<Registry> {
+  return inRun(options.run, (run, onStopped) => start(options, run, onStopped));
 }
 
-async function start(options: RegistryOptions, run: Run, endOwnRun: () => Promise<void>): Promise<Registry> {
+async function start(options: RegistryOptions, run: Run, onStopped: () => Promise<void>): Promise<Registry> {
   const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}/apis/ccompat/v7`;
   const launch = await launcher(options, run, port);
@@ -64,7 +55,7 @@ async function start(options: RegistryOptions, run: Run, endOwnRun: () => Promis
     },
     async stop() {
       await server.end('SIGKILL'); // all it has is in memory
-      await endOwnRun();
+      await onStopped();
     },
     async restart() {
       await server.end('SIGKILL');

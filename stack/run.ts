@@ -55,6 +55,26 @@ export type Run = AsyncDisposable & {
   end(): Promise<void>;
 };
 
+/**
+ * Starts a server in the run that is given, or in one of its own, which then ends with the server.
+ * @param start receives what the server must call when it has stopped
+ */
+export async function inRun<T>(
+  given: Run | undefined,
+  start: (run: Run, onStopped: () => Promise<void>) => Promise<T>,
+): Promise<T> {
+  const run = given ?? (await openRun());
+  const endOwn = async () => {
+    if (given === undefined) await run.end();
+  };
+  try {
+    return await start(run, endOwn);
+  } catch (error) {
+    await endOwn();
+    throw error;
+  }
+}
+
 const foldersFile = 'folders';
 
 /** Opens a run with a fresh folder, and removes the folders of runs whose owner no longer lives. */

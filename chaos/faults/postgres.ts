@@ -204,7 +204,7 @@ async function largeTransaction(arena: Arena, rows: number): Promise<void> {
 /** An event as the writers make them, from SQL expressions. */
 function insertOne(seq: string, key: string): string {
   return `insert into outbox.event (aggregatetype, aggregateid, type, payload, headers)
-    select 'item', ${key}, 'chaos.ItemMoved', json_build_object('key', ${key}, 'seq', ${seq}, 'note', null),
+    select 'item', ${key}, 'test.ItemMoved', json_build_object('key', ${key}, 'seq', ${seq}, 'note', null),
            json_build_object('seq', (${seq})::text, 'tx', 'fault-' || pg_current_xact_id()::text)`;
 }
 

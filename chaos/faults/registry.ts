@@ -2,10 +2,10 @@
  * The registry is down, answers wrongly, or changes a schema. Each time the relay needs a schema that it has not seen.
  */
 import { randomUUID } from 'node:crypto';
+import { itemSchema } from '../../harness/item-schema.ts';
 import type { RegistryMood } from '../../harness/registry-gate.ts';
 import { waitFor } from '../../harness/wait.ts';
 import type { Arena, Fault } from '../fault.ts';
-import { itemSchema } from '../world.ts';
 
 const moods: readonly { mood: RegistryMood; name: string; about: string; isShort?: boolean }[] = [
   { mood: 'down', name: 'down', about: 'every connection is reset' },
@@ -67,7 +67,7 @@ export const registryFaults: readonly Fault[] = [
 ];
 
 async function newType({ registerSchema }: Arena): Promise<string> {
-  const type = `chaos.Moved${randomUUID().slice(0, 8)}`;
+  const type = `test.Moved${randomUUID().slice(0, 8)}`;
   await registerSchema(type, schemaOf(type));
   return type;
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { describeSummary, summarise } from '../../demo/summary.ts';
 import { LineView, picture, type Snapshot, sparkline } from '../../demo/view.ts';
+import { noFaults } from './verdict.ts';
 
 const snapshot: Snapshot = {
   elapsedMs: 12_345,
@@ -27,15 +28,9 @@ test('the picture fits 80 columns, with numbers larger than a demo will show', (
 
 test('the summary fits 80 columns', () => {
   const verdict = {
+    ...noFaults,
     committed: 12_345_678,
     published: 12_345_678,
-    missing: 0,
-    duplicates: 0,
-    leaked: 0,
-    orderViolations: 0,
-    undecodable: 0,
-    altered: 0,
-    misplaced: 0,
     deadLetters: 1,
     rolledBack: 2,
   };
@@ -51,15 +46,10 @@ test('the summary fits 80 columns', () => {
 
 test('where a figure that should be 0 is not, the summary shows it in red and says so', () => {
   const verdict = {
+    ...noFaults,
     committed: 2,
     published: 1,
     missing: 1,
-    duplicates: 0,
-    leaked: 0,
-    orderViolations: 0,
-    undecodable: 0,
-    altered: 0,
-    misplaced: 0,
     deadLetters: 0,
     rolledBack: 0,
   };

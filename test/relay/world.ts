@@ -5,6 +5,7 @@
 import avsc from 'avsc';
 import pg from 'pg';
 import { urlOf, withClient } from '../../harness/database.ts';
+import { itemSchema } from '../../harness/item-schema.ts';
 import {
   type CommandResult,
   type Environment,
@@ -20,17 +21,6 @@ import { createTopic, type ReadRecord, readCommitted, readTopics } from '../supp
 import { registerSchema } from '../support/registry.ts';
 import { servers } from '../support/servers.ts';
 import { unique } from '../support/unique.ts';
-
-export const itemSchema = {
-  type: 'record',
-  name: 'ItemMoved',
-  namespace: 'test',
-  fields: [
-    { name: 'key', type: 'string' },
-    { name: 'seq', type: 'long' },
-    { name: 'note', type: ['null', 'string'], default: null },
-  ],
-} as const;
 
 const itemType = avsc.Type.forSchema(itemSchema as unknown as avsc.Schema);
 

@@ -2,12 +2,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { itemSchema } from '../../../harness/item-schema.ts';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { readTopics, stableRanges } from '../../../relay/audit/read-topics.ts';
 import { parseLsn } from '../../../relay/model/position.ts';
 import { kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
-import { idOf, itemOf, itemSchema, World } from '../world.ts';
+import { idOf, itemOf, World } from '../world.ts';
 
 /** End LSN of the last progress that is committed now. */
 async function progressLsn(world: World): Promise<bigint> {

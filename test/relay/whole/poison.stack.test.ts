@@ -1,11 +1,12 @@
 /** Events that can never be published, each kind on real servers: set aside with its reason, and the stream goes on. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { itemSchema } from '../../../harness/item-schema.ts';
 import { RegistryGate } from '../../../harness/registry-gate.ts';
 import type { RelayProcess } from '../../../harness/relay-process.ts';
 import { createTopics, readTopics } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { unique } from '../../support/unique.ts';
-import { idOf, itemSchema, World } from '../world.ts';
+import { idOf, World } from '../world.ts';
 
 type Row = {
   aggregatetype: string | null;
