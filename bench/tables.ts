@@ -9,10 +9,12 @@ const number = (value: number | null | undefined) =>
 
 type Column<Row> = readonly [title: string, align: '--' | '--:', cell: (row: Row) => string];
 
-function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string[] {
+function table<Row>(heading: string, columns: readonly Column<Row>[], rows: readonly Row[]): string[] {
   if (rows.length === 0) return [];
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   return [
+    `## ${heading}`,
+    '',
     line(columns.map(([title]) => title)).replace('|  |', '| |'),
     line(columns.map(([, align]) => (align === '--' ? '---' : '--:'))),
     ...rows.map((row) => line(columns.map(([, , cell]) => cell(row)))),
@@ -21,24 +23,30 @@ function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): stri
 }
 
 export function tables(report: Report): string {
-  return [...drainTable(report), ...liveTable(report), ...growthTable(report.growth), facts(report)].join(
-    '\n',
-  );
+  return [
+    ...drainTable(report),
+    ...liveTable(report),
+    ...growthTable(report.growth),
+    '## In words',
+    '',
+    ...facts(report).map((fact) => `- ${fact}`),
+  ].join('\n');
 }
 
 function drainTable({ drain }: Report): string[] {
   const rows = competitors.flatMap((name) => (drain[name] ? [{ name, ...drain[name] }] : []));
   return table(
+    'Draining a backlog',
     [
       ['', '--', ({ name, lost, duplicates }) => (lost + duplicates > 0 ? `${name} (void)` : name)],
       [
-        'drain, events/s: median (min–max)',
+        'events/s: median (min–max)',
         '--:',
         ({ eventsPerSecond: { median, min, max } }) => `${number(median)} (${number(min)}–${number(max)})`,
       ],
       ['from start', '--:', (row) => number(row.eventsPerSecondFromStart.median)],
-      ['CPU, µs an event', '--:', (row) => number(row.cpuMicrosPerEvent?.median)],
-      ['with its start', '--:', (row) => number(row.cpuMicrosPerEventFromStart?.median)],
+      ['CPU, µs per event', '--:', (row) => number(row.cpuMicrosPerEvent?.median)],
+      ['CPU with start', '--:', (row) => number(row.cpuMicrosPerEventFromStart?.median)],
       ['peak memory, MB', '--:', (row) => number(row.peakMemoryMb?.median)],
     ],
     rows,
@@ -51,6 +59,7 @@ function liveTable({ live }: Report): string[] {
     .flatMap((name) => live[name]!.map((one) => ({ name, ...one })))
     .sort((a, b) => a.offered - b.offered);
   return table(
+    'Latency under load',
     [
       ['events/s offered', '--:', ({ offered }) => number(offered)],
       ['', '--', ({ name, lost, duplicates }) => (lost + duplicates > 0 ? `${name} (void)` : name)],
@@ -59,7 +68,7 @@ function liveTable({ live }: Report): string[] {
       ['p95 ms', '--:', ({ p95Ms }) => number(p95Ms)],
       ['p99 ms', '--:', ({ p99Ms }) => number(p99Ms)],
       ['max ms', '--:', ({ maxMs }) => number(maxMs)],
-      ['CPU, µs an event', '--:', ({ cpuMicrosPerEvent }) => number(cpuMicrosPerEvent)],
+      ['CPU, µs per event', '--:', ({ cpuMicrosPerEvent }) => number(cpuMicrosPerEvent)],
     ],
     rows,
   );
@@ -67,43 +76,46 @@ function liveTable({ live }: Report): string[] {
 
 function growthTable(growth: readonly Growth[]): string[] {
   return table(
+    'How the cost grows',
     [
       ['backlog', '--:', ({ events }) => number(events)],
-      ['in a transaction', '--:', ({ perTransaction }) => number(perTransaction)],
+      ['per transaction', '--:', ({ perTransaction }) => number(perTransaction)],
       ['partitions', '--:', ({ partitions }) => number(partitions)],
       ['bytes of JSON', '--:', ({ rowBytes }) => number(rowBytes)],
       ['events/s', '--:', ({ eventsPerSecond }) => number(eventsPerSecond)],
-      ['CPU, µs an event', '--:', ({ cpuMicrosPerEvent }) => number(cpuMicrosPerEvent)],
+      ['CPU, µs per event', '--:', ({ cpuMicrosPerEvent }) => number(cpuMicrosPerEvent)],
       ['peak memory, MB', '--:', ({ peakMemoryMb }) => number(peakMemoryMb)],
     ],
     growth,
   );
 }
 
-function facts(report: Report): string {
+function facts(report: Report): string[] {
   const { ratios, idleCpuPercent, lost, duplicates, machine, drain } = report;
   const said: string[] = [];
-  if (ratios.limit !== null) said.push(`The relay drains ${ratios.limit} times the lower limit.`);
-  if (ratios.debezium !== null) said.push(`The relay drains ${ratios.debezium} times as fast as Debezium.`);
+  if (ratios.limit !== null)
+    said.push(`The relay drains a backlog at ${ratios.limit} times the speed of the slower limit.`);
+  if (ratios.debezium !== null)
+    said.push(`The relay drains a backlog ${ratios.debezium} times as fast as Debezium.`);
   for (const { offered, p50, p99, cpu } of ratios.live)
     said.push(
-      `At ${number(offered)} events/s its p50 is ${p50}, its p99 ${p99} and its CPU ${cpu} of Debezium's.`,
+      `At ${number(offered)} events/s, the relay takes ${p50} times the p50 latency of Debezium, ${p99} times its p99 latency and ${cpu} times its CPU.`,
     );
   const { debeziumWarmUp: first } = report;
   if (first !== null)
     said.push(
-      `Debezium's first ${number(first.events)} events, while its JVM compiled itself, went at ${number(first.eventsPerSecond)} events/s for ${number(first.cpuMicrosPerEvent)} µs each.`,
+      `Debezium published its first ${number(first.events)} events, before its JVM was warm, at ${number(first.eventsPerSecond)} events/s and ${number(first.cpuMicrosPerEvent)} µs of CPU each.`,
     );
-  said.push(`Lost ${lost}, duplicates ${duplicates}.`);
-  if (idleCpuPercent !== null) said.push(`Idle, the relay takes ${idleCpuPercent} % of a core.`);
+  said.push(`${lost} events were lost and ${duplicates} duplicated.`);
+  if (idleCpuPercent !== null) said.push(`An idle relay takes ${idleCpuPercent} % of a core.`);
   if (drain.pg_recvlogical && machine.slotReader)
-    said.push(`The slot of pg_recvlogical was read by ${machine.slotReader}.`);
+    said.push(`The slot of the limit was read by ${machine.slotReader}.`);
   const verdict = judgeGrowth(report.growth);
   if (verdict !== undefined) {
     const { peakMemoryMb, memoryHolds, costSpreadPercent, costHolds } = verdict;
     said.push(
-      `Growth: at most ${peakMemoryMb} MB (${growthTargets.peakMemoryMb} ${memoryHolds ? 'hold' : 'DO NOT HOLD'}); an event costs at most ${costSpreadPercent} % more than in the smallest backlog (${growthTargets.costSpreadPercent} % ${costHolds ? 'hold' : 'DO NOT HOLD'}).`,
+      `As the backlog grows, memory peaks at ${peakMemoryMb} MB (limit ${growthTargets.peakMemoryMb}: ${memoryHolds ? 'held' : 'EXCEEDED'}), and an event costs at most ${costSpreadPercent} % more CPU than in the smallest backlog (limit ${growthTargets.costSpreadPercent} %: ${costHolds ? 'held' : 'EXCEEDED'}).`,
     );
   }
-  return said.join(' ');
+  return said;
 }

@@ -33,6 +33,13 @@ test('the README has the commands that the check of a fresh clone runs', async (
   expect(textOf('README.md')).toContain('$ npm ci && npm run demo\n');
 });
 
+test('the README has its figures from the benchmark page', () => {
+  const [, comparison] = /## Beside Debezium\n(.*?)\n## /s.exec(textOf('README.md'))!;
+  const figures = comparison!.match(/\b[\d,]{4,}\b|\b[\d.]+(?= ms\b)/g)!;
+  expect(figures.length).toBeGreaterThan(4);
+  for (const figure of figures) expect(textOf('docs/evidence/benchmark.md')).toContain(` ${figure} `);
+});
+
 test('every page and every picture is on the map or on a page of the map', () => {
   const linked = (name: string) => linksOf(name).map(({ file }) => file);
   expect(linked('README.md')).toContain(map);
