@@ -7,7 +7,8 @@ import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { RelayError } from '../errors.ts';
 import { nearestName } from './nearest-name.ts';
-import { type Config, configRules, configSchema, reachesOtherProgress, type SettingMeta } from './schema.ts';
+import { configRules, reachesOtherProgress } from './rules.ts';
+import { type Config, configSchema, type SettingMeta } from './schema.ts';
 
 export type { Config } from './schema.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { describeConfig, loadConfig, maskUrl, settings } from '../../../relay/config/config.ts';
-import { configRules } from '../../../relay/config/schema.ts';
+import { configRules } from '../../../relay/config/rules.ts';
 import { RelayError } from '../../../relay/errors.ts';
 
 const required = {

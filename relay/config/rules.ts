@@ -1,0 +1,108 @@
+/** The rules between settings, which the schema of one setting cannot express. `config.ts` applies them after the schema. */
+import type { Config } from './schema.ts';
+import { allowList, isLegalTopic, isProgressTopic } from './topic-patterns.ts';
+
+const namesFiles = (section: Config['kafka'] | Config['registry']): boolean =>
+  (section.sslCaFile ?? section.sslCertFile ?? section.sslKeyFile) !== undefined;
+
+/** A legal name outside the event topics, which `verify` reads, the progress topics and Kafka's internal topics. */
+const isDeadLetterTopic = (topic: string, allowed: readonly string[], progressTopic: string): boolean =>
+  isLegalTopic(topic) &&
+  !isProgressTopic(topic, progressTopic) &&
+  !topic.startsWith('__') &&
+  !allowList(allowed, progressTopic).test(topic);
+
+/** Whether a row could reach the progress topic of another slot, where the template gives each slot its own. */
+export function reachesOtherProgress(template: string, { topics, kafka }: Config): boolean {
+  const another = template.replaceAll('{slot}', 'of_another_slot');
+  return another !== template && allowList(topics.allow, kafka.progressTopic).test(another);
+}
+
+/** Rules between settings; each gives the key it concerns. */
+export const configRules: readonly ((config: Config) => { key: string; message: string } | undefined)[] = [
+  ({ outbox: { columns } }) => {
+    const names = Object.values(columns).filter((name) => name !== '');
+    return new Set(names).size < names.length
+      ? { key: 'outbox.columns', message: 'must name each column once' }
+      : undefined;
+  },
+  (config) =>
+    config.kafka.saslMechanism !== undefined &&
+    (config.kafka.saslUsername === undefined || config.kafka.saslPassword === undefined)
+      ? { key: 'kafka.saslMechanism', message: 'needs kafka.saslUsername and kafka.saslPassword' }
+      : undefined,
+  ({ kafka }) =>
+    kafka.saslMechanism === undefined && (kafka.saslUsername ?? kafka.saslPassword) !== undefined
+      ? {
+          key: 'kafka.saslMechanism',
+          message: 'is required if kafka.saslUsername or kafka.saslPassword is set',
+        }
+      : undefined,
+  ({ kafka }) =>
+    !kafka.ssl && namesFiles(kafka)
+      ? { key: 'kafka.ssl', message: 'must be true if certificate files are set' }
+      : undefined,
+  ({ registry }) =>
+    !registry.url.startsWith('https:') && namesFiles(registry)
+      ? { key: 'registry.url', message: 'must start with https:// if certificate files are set' }
+      : undefined,
+  ({ kafka, registry }) => {
+    const half = Object.entries({ kafka, registry }).find(
+      ([, { sslCertFile, sslKeyFile }]) => (sslCertFile === undefined) !== (sslKeyFile === undefined),
+    );
+    return half === undefined
+      ? undefined
+      : { key: `${half[0]}.sslCertFile`, message: `and ${half[0]}.sslKeyFile must be set together` };
+  },
+  ({ registry }) =>
+    registry.token !== undefined && (registry.username ?? registry.password) !== undefined
+      ? { key: 'registry.token', message: 'and registry.username cannot both be set' }
+      : undefined,
+  ({ registry }) =>
+    registry.password !== undefined && registry.username === undefined
+      ? { key: 'registry.username', message: 'is required if registry.password is set' }
+      : undefined,
+  (config) =>
+    config.publish.batchEvents > config.publish.maxTransactionEvents
+      ? { key: 'publish.batchEvents', message: 'must not exceed publish.maxTransactionEvents' }
+      : undefined,
+  (config) =>
+    config.publish.batchBytes > config.publish.maxTransactionBytes
+      ? { key: 'publish.batchBytes', message: 'must not exceed publish.maxTransactionBytes' }
+      : undefined,
+  (config) =>
+    config.publish.maxTransactionBytes > config.capture.maxInFlightBytes
+      ? { key: 'publish.maxTransactionBytes', message: 'must not exceed capture.maxInFlightBytes' }
+      : undefined,
+  (config) =>
+    config.capture.watchdogMs < config.capture.walSenderTimeoutMs
+      ? {
+          key: 'capture.watchdogMs',
+          message:
+            'must not be below capture.walSenderTimeoutMs: an idle server sends a message only every half of that',
+        }
+      : undefined,
+  (config) =>
+    config.topics.allow.includes(config.kafka.progressTopic) ||
+    config.topics.template === config.kafka.progressTopic
+      ? { key: 'topics.allow', message: 'must not contain kafka.progressTopic' }
+      : undefined,
+  ({ kafka }) =>
+    isLegalTopic(kafka.progressTopic)
+      ? undefined
+      : {
+          key: 'kafka.progressTopic',
+          message: 'must be a legal topic name; {slot} is the only placeholder',
+        },
+  ({ deadLetters: { topic }, topics, kafka }) =>
+    topic !== undefined && !isDeadLetterTopic(topic, topics.allow, kafka.progressTopic)
+      ? {
+          key: 'deadLetters.topic',
+          message: 'must be a legal topic name, outside topics.allow and not internal',
+        }
+      : undefined,
+  (config) =>
+    config.retry.initialDelayMs > config.retry.maxDelayMs
+      ? { key: 'retry.initialDelayMs', message: 'must not exceed retry.maxDelayMs' }
+      : undefined,
+];
