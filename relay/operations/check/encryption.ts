@@ -2,9 +2,9 @@
 import type { Config } from '../../config/config.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { type Check, ok, type Verdict, warn } from './finding.ts';
-import type { KafkaContext } from './kafka.ts';
 import type { PostgresContext } from './postgres.ts';
 import type { RegistryContext } from './registry.ts';
+import type { KafkaContext } from './topics.ts';
 
 const ofThisMachine = 'not needed: the connection stays on this machine';
 
