@@ -2,7 +2,7 @@
 import type { Config } from '../../config/config.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { type Check, ok, type Verdict, warn } from './finding.ts';
-import type { PostgresContext } from './postgres.ts';
+import type { PostgresContext } from './postgres-context.ts';
 import type { RegistryContext } from './registry.ts';
 import type { KafkaContext } from './topics.ts';
 
