@@ -678,7 +678,7 @@ export const mutants: readonly Mutant[] = [
     name: 'throttling by Kafka is not reported',
     promise: 'no silence',
     invariants: ['I8'],
-    file: 'relay/publish/wire/kafkajs-wire.ts',
+    file: 'relay/publish/wire/kafkajs-internals.ts',
     find: '    if (!(Number(throttleMs) > 0)) return;',
     replace: '    if (Number(throttleMs) > 0) return;',
     tests: ['test/relay/whole/quota.stack.test.ts'],

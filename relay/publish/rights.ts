@@ -5,7 +5,8 @@ import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../connect/kafka.ts';
 import { addPartitionsRequest } from './lean/requests.ts';
 import { decodeFetch, fetchRequest } from './wire/fetch.ts';
-import { decodeAddPartitions, Wire } from './wire/kafkajs-wire.ts';
+import { decodeAddPartitions } from './wire/kafkajs-internals.ts';
+import { Wire } from './wire/kafkajs-wire.ts';
 
 /** A partition that no topic has. The coordinator checks the right first, and then finds nothing to begin. */
 const absentPartition = 0x7fffffff;

@@ -1,6 +1,6 @@
 /** Makes Kafka's quotas visible: a throttled relay is slow, not broken. */
 import type { RelayObserver } from '../observe/observer.ts';
-import { onThrottle } from './wire/kafkajs-wire.ts';
+import { onThrottle } from './wire/kafkajs-internals.ts';
 
 /** Watches the connections of a client id. @returns a function that stops it */
 export function watchThrottling(clientId: string, observer: RelayObserver): () => void {

@@ -3,7 +3,7 @@
  * brokers and connections that take requests as bytes.
  */
 import kafkajs, { type Kafka } from 'kafkajs';
-import { protocolError } from '../../relay/publish/wire/kafkajs-wire.ts';
+import { protocolError } from '../../relay/publish/wire/kafkajs-internals.ts';
 import type { RequestKind } from '../faults.ts';
 import type { Link, Network, Served, Server } from '../network.ts';
 import type { Machine } from '../scheduler.ts';

@@ -4,7 +4,8 @@ import { vi } from 'vitest';
 import * as harness from '../../harness/kafka.ts';
 import { TopicReader } from '../../harness/topic-reader.ts';
 import { ensureProgressTopic } from '../../relay/publish/progress-topic.ts';
-import { type EndTxnAnswer, protocolError, Wire } from '../../relay/publish/wire/kafkajs-wire.ts';
+import { type EndTxnAnswer, protocolError } from '../../relay/publish/wire/kafkajs-internals.ts';
+import { Wire } from '../../relay/publish/wire/kafkajs-wire.ts';
 import { servers } from './servers.ts';
 import { unique } from './unique.ts';
 

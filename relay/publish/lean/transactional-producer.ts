@@ -14,14 +14,13 @@ import { recordsRefused } from '../refusal.ts';
 import {
   type AddPartitionsAnswer,
   type Broker,
-  checkConnected,
   decodeAddPartitions,
   decodeEndTxn,
   decodeProduce,
   type ProduceAnswer,
   protocolError,
-  Wire,
-} from '../wire/kafkajs-wire.ts';
+} from '../wire/kafkajs-internals.ts';
+import { checkConnected, Wire } from '../wire/kafkajs-wire.ts';
 import { type Obstacle, obstacleOf, retryPauseMs } from '../wire/retry.ts';
 import type { PartitionBatches } from './batch-builder.ts';
 import { groupByTopic, type Placed, planRequests } from './produce-plan.ts';

@@ -7,7 +7,8 @@
  * @see https://kafka.apache.org/protocol#The_Messages_Fetch
  */
 import { Fields, textBytes } from './fields.ts';
-import { Decoder, protocolError, type Throttled, type WireRequest } from './kafkajs-wire.ts';
+import { Decoder, protocolError, type Throttled } from './kafkajs-internals.ts';
+import type { WireRequest } from './kafkajs-wire.ts';
 import { type FetchedBatch, type FetchedRecord, readBatches } from './record-batch.ts';
 
 export type { FetchedBatch, FetchedRecord } from './record-batch.ts';

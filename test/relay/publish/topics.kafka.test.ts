@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import type { Settings } from '../../../harness/relay-process.ts';
 import type { TopicInfo } from '../../../relay/encode/record.ts';
 import { Topics } from '../../../relay/publish/topics.ts';
-import { protocolError } from '../../../relay/publish/wire/kafkajs-wire.ts';
+import { protocolError } from '../../../relay/publish/wire/kafkajs-internals.ts';
 import { createTopic, createTopics, kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
 import { configOf } from '../settings.ts';

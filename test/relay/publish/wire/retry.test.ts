@@ -1,6 +1,6 @@
 import { KafkaJSConnectionError } from 'kafkajs';
 import { expect, test } from 'vitest';
-import { protocolError } from '../../../../relay/publish/wire/kafkajs-wire.ts';
+import { protocolError } from '../../../../relay/publish/wire/kafkajs-internals.ts';
 import { obstacleOf, retryPauseMs } from '../../../../relay/publish/wire/retry.ts';
 
 test('codes are taken for what they mean before anything is sent', () => {
