@@ -38,6 +38,7 @@ import {
   offsetCount,
   readTopics,
   stableRanges,
+  stallMsOf,
   type TopicRecord,
 } from './read-topics.ts';
 import { StockReader } from './stock-reader.ts';
@@ -85,9 +86,6 @@ export type AuditReport = Comparison & {
   readonly knowsCompacted: boolean;
 };
 
-/** Added to the longest time that an abandoned transaction stays open; the broker looks for those every 10 s. */
-const stallMarginMs = 30_000;
-
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID, KAFKA_*, REGISTRY_*, PROGRESS_UNREADABLE */
 export async function audit(options: AuditOptions): Promise<AuditReport> {
   const admin = options.kafka.admin();
@@ -104,7 +102,7 @@ export async function audit(options: AuditOptions): Promise<AuditReport> {
 
 async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client): Promise<AuditReport> {
   const { config, kafka, maxIds, expectAll } = options;
-  const stallMs = config.kafka.transactionTimeoutMs + stallMarginMs;
+  const stallMs = stallMsOf(config);
   const comparesContent = options.comparesContent ?? true;
   const comparer = new Comparer({ maxIds, expectAll });
   const { snapshot, withoutId } = await addEvents(options, client, comparer);

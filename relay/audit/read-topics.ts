@@ -10,6 +10,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
+import type { Config } from '../config/config.ts';
 import { backoffMs } from '../connect/backoff.ts';
 import { kafkaError, kafkaErrorType } from '../connect/kafka.ts';
 import { commitTimeMs, committedAtHeader } from '../encode/record-time.ts';
@@ -63,6 +64,14 @@ const maxBytes = 4 * 1024 * 1024;
 /** A broker that does not answer for this long is asked again over a new connection. */
 const noAnswerMs = 30_000;
 const retry = { initialDelayMs: 50, maxDelayMs: 1_000 };
+
+/** Added to the longest time that an abandoned transaction stays open: the broker looks for those every 10 s. */
+const stallMarginMs = 30_000;
+
+/** How long a partition may not advance before reading gives up. */
+export function stallMsOf({ kafka }: Pick<Config, 'kafka'>): number {
+  return kafka.transactionTimeoutMs + stallMarginMs;
+}
 
 /** The first, if a header occurs twice: the relay's own come before those of a row. */
 export function headerText(headers: RecordHeaders, name: string): string | undefined {

@@ -1,6 +1,7 @@
 /** What is wrong with slot, progress and publication, found without changing anything. */
 import type { Admin } from 'kafkajs';
 import { awaitProgress } from '../audit/await-progress.ts';
+import { stallMsOf } from '../audit/read-topics.ts';
 import { findPublicationGap, readPublication } from '../capture/publication.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import { readSystem } from '../capture/system.ts';
@@ -119,16 +120,15 @@ async function readProgress(
   { config, kafka, admin }: Places,
   systemIdentifier: string,
 ): Promise<Progress | null> {
-  const { progressTopic, transactionTimeoutMs } = config.kafka;
   return awaitProgress({
     kafka,
     admin,
-    topic: progressTopic,
+    topic: config.kafka.progressTopic,
     slot: config.slot,
     systemIdentifier,
     // No progress reaches this, so the topic is read to its present end.
     reach: BigInt(Number.MAX_SAFE_INTEGER) << 10n,
     waitMs: 0,
-    stallMs: transactionTimeoutMs,
+    stallMs: stallMsOf(config),
   });
 }

@@ -10,6 +10,7 @@ import {
   type PartitionRange,
   readTopics,
   stableRanges,
+  stallMsOf,
 } from '../audit/read-topics.ts';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
@@ -39,9 +40,6 @@ export type PublishedOptions = {
   readonly onProgress: (done: number, total: number) => void;
 };
 
-/** An abandoned transaction stays open a little longer than its timeout: the broker looks for those every 10 s. */
-const stallMarginMs = 30_000;
-
 /**
  * Reads all topics that may hold events, up to their present ends, under `read_committed`. Call it once every predecessor
  * is fenced: by then, what they wrote is committed or aborted.
@@ -51,7 +49,7 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
   const { config, kafka, admin, onProgress } = options;
   const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
   const topics = (await listTopics(admin)).filter((topic) => allowed.test(topic));
-  const stallMs = config.kafka.transactionTimeoutMs + stallMarginMs;
+  const stallMs = stallMsOf(config);
   const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
   const trimmed = ranges.filter(({ low }) => low > 0n);
   const numbers = new Map(trimmed.map(({ topic, partition }, index) => [`${topic}/${partition}`, index + 1]));
