@@ -42,7 +42,6 @@ import { Setbacks } from './session/setbacks.ts';
 import { blameStream, type Held, holdSession, type Opening, type SessionWork } from './session/steps.ts';
 import { type RelaySlot, SlotTaker } from './session/take-slot.ts';
 import { Streaming } from './stream/streaming.ts';
-import { observeSlot } from './upkeep/slot-health.ts';
 
 /** The ways between the states; each failure leads back to standby, each request to end leads to draining. */
 const transitions: Readonly<Record<RelayState, readonly RelayState[]>> = {
@@ -118,7 +117,6 @@ export class Relay {
       observer,
       connections: servers,
       watched: this.#watched,
-      lookAtSlot: () => observeSlot(this.#pool, config.slot, observer),
       onPeer: (activePid) => this.#waitForPeer(activePid),
     });
   }

@@ -4,9 +4,9 @@
  */
 import type pg from 'pg';
 import { Capture } from '../capture/capture.ts';
+import { observeSlot } from '../capture/observe-slot.ts';
 import { assertStreamable, examineOutbox } from '../capture/outbox-table.ts';
 import { assertSamePublication, readPublication } from '../capture/publication.ts';
-import type { SlotState } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
 import { pause } from '../connect/backoff.ts';
 import { RelayError } from '../errors.ts';
@@ -36,8 +36,6 @@ export type SlotTakerOptions = {
   readonly observer: RelayObserver;
   readonly connections: Connections;
   readonly watched: Watched;
-  /** undefined where there is none. @throws RelayError SLOT_WRONG_KIND, SLOT_INVALIDATED, POSTGRES_* */
-  readonly lookAtSlot: () => Promise<SlotState | undefined>;
   /** Another relay has the slot; its walsender is not always known. */
   readonly onPeer: (activePid: number | null) => void;
 };
@@ -64,11 +62,11 @@ export class SlotTaker {
 
   /** @returns undefined if another relay has the slot */
   async #try(): Promise<RelaySlot | undefined> {
-    const { config, pool, connections, lookAtSlot, onPeer } = this.#use;
+    const { config, pool, observer, connections, onPeer } = this.#use;
     const marks = await readMarks(pool, config.slot);
     if (marks.isInRecovery)
       throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that is not promoted yet');
-    const found = await lookAtSlot();
+    const found = await observeSlot(pool, config.slot, observer);
     if (found?.isActive === true) return void onPeer(found.activePid);
     const publication = await readPublication(pool, config);
     assertSamePublication(marks.publication, publication);
