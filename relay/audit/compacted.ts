@@ -3,10 +3,7 @@
  * of its key follows, and a tombstone some time after it was written. Everything younger must be there.
  */
 import type { Admin } from 'kafkajs';
-import { kafkaError } from '../connect/kafka.ts';
-
-/** ConfigResourceTypes.TOPIC of the protocol. */
-const topicResource = 2;
+import { kafkaError, topicResource } from '../connect/kafka.ts';
 
 /** By compacted topic: the shortest time that a tombstone stays, ms. */
 export type Compacted = ReadonlyMap<string, number>;

@@ -13,6 +13,9 @@ const kafkajsSocketFactory = createRequire(import.meta.url)(
 ) as () => ISocketFactory;
 const connectSocket = kafkajsSocketFactory();
 
+/** For `describeConfigs`. Its name in kafkajs, `ConfigResourceTypes.TOPIC`, cannot be imported from an ES module. */
+export const topicResource = 2;
+
 /**
  * A client of the cluster. Its own retries are short: the caller decides what a failure means.
  * @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used.

@@ -7,7 +7,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
-import { kafkaError, kafkaErrorType } from '../connect/kafka.ts';
+import { kafkaError, kafkaErrorType, topicResource } from '../connect/kafka.ts';
 import type { NoTopic, TopicDirectory, TopicInfo } from '../encode/record.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { unwritableTopics } from './rights.ts';
@@ -29,9 +29,6 @@ const settingNames = [
   'retention.ms',
   ...ageLimits,
 ];
-
-/** ConfigResourceTypes.TOPIC of the protocol. */
-const topicResource = 2;
 
 /** Errors that may concern one name, or the topic that would be created under it. */
 const ofTheName: ReadonlySet<string> = new Set([

@@ -2,13 +2,10 @@
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import type { Config } from '../../config/config.ts';
 import { allowList } from '../../config/topic-patterns.ts';
-import { kafkaError } from '../../connect/kafka.ts';
+import { kafkaError, topicResource } from '../../connect/kafka.ts';
 import { ok, type Verdict, warn } from './finding.ts';
 
 export type KafkaContext = { readonly kafka: Kafka; readonly admin: Admin; readonly config: Config };
-
-/** ConfigResourceTypes.TOPIC of the protocol. */
-const topicResource = 2;
 
 export async function describeTopics({ admin }: KafkaContext, topics: string[]): Promise<ITopicMetadata[]> {
   try {
