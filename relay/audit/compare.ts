@@ -34,8 +34,9 @@
  * Two cases look like a leak and are not: rows that the application itself deletes while the table keeps older ones, and a
  * transaction that waits for a synchronous standby during both looks at the table.
  */
-import { commitToleranceMs, type Lsn, parsePosition } from '../model/position.ts';
+import { type Lsn, parsePosition } from '../model/position.ts';
 import type { AuditedEvent, AuditedRecord, RowsOfEvent } from './audited.ts';
+import { commitToleranceMs } from './commit-tolerance.ts';
 import { CoveredFrom } from './covered-from.ts';
 import { EventIndex, flag } from './event-index.ts';
 import {

@@ -6,6 +6,7 @@
  */
 import { RelayError } from '../errors.ts';
 import { formatLsn, type Lsn } from '../model/position.ts';
+import { releaseSuffix } from '../model/release-request.ts';
 import { postgresEpochMicros } from './postgres-epoch.ts';
 import { type ColumnRoles, RowStore, type Rows } from './row-store.ts';
 import type { CommittedTransaction, OutboxRow } from './transaction.ts';
@@ -60,9 +61,6 @@ type OpenTransaction = {
 
 /** How much was received of a transaction that is not complete yet. */
 export type Place = { readonly commitLsn: Lsn; readonly rows: number };
-
-/** Follows the name of the slot in a row of outbox.heartbeat that is a request to release a parked key. */
-export const releaseSuffix = '/release';
 
 /** By the names that a database may have, not by those that somebody may make. */
 const maxLookalikes = 100;

@@ -13,13 +13,6 @@ export type Lsn = bigint;
  */
 export type Position = { readonly commitLsn: Lsn; readonly ordinal: number };
 
-/**
- * How far the timestamp of a commit may be from the time at which its record reaches the WAL. A commit takes its
- * timestamp before it writes its record, and becomes visible after that. The difference is usually far below a
- * millisecond, unless the commit waits for a synchronous standby.
- */
-export const commitToleranceMs = 60_000;
-
 const lsnPattern = /^([0-9A-Fa-f]{1,8})\/([0-9A-Fa-f]{1,8})$/;
 
 /** Reads `16/B374D848`; throws a `RangeError` on anything else. */

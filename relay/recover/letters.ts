@@ -9,7 +9,6 @@
  */
 import type pg from 'pg';
 import { connectForAudit, pageRows } from '../audit/read-table.ts';
-import { releaseSuffix } from '../capture/pgoutput.ts';
 import type { Config } from '../config/config.ts';
 import { pages } from '../connect/postgres/cursor.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
@@ -25,6 +24,7 @@ import {
 } from '../ledger/session.ts';
 import { formatLsn, type Lsn, type Position, parseLsn } from '../model/position.ts';
 import { isOfRecovery, type Progress } from '../model/progress.ts';
+import { releaseSuffix } from '../model/release-request.ts';
 import type { TopicKey } from '../refusals/parked-keys.ts';
 import { idOfDigest } from './unreadable.ts';
 

@@ -1,12 +1,13 @@
 /** Reads the table as of one snapshot, and looks each event up in Kafka and the dead letters. */
 import pg from 'pg';
+import { commitToleranceMs } from '../audit/commit-tolerance.ts';
 import { pageRows } from '../audit/read-table.ts';
 import type { Config } from '../config/config.ts';
 import { pages } from '../connect/postgres/cursor.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { Router } from '../encode/route.ts';
-import { commitToleranceMs, type Position } from '../model/position.ts';
+import type { Position } from '../model/position.ts';
 import {
   type AbsentEvent,
   type Judgement,
