@@ -10,18 +10,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { kafkaError } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
-import { recordsRefused } from '../refusal.ts';
-import {
-  type AddPartitionsAnswer,
-  type Broker,
-  decodeAddPartitions,
-  decodeEndTxn,
-  decodeProduce,
-  type ProduceAnswer,
-  protocolError,
-} from '../wire/kafkajs-internals.ts';
+import { type Broker, decodeAddPartitions, decodeEndTxn, decodeProduce } from '../wire/kafkajs-internals.ts';
 import { checkConnected, Wire } from '../wire/kafkajs-wire.ts';
 import { type Obstacle, obstacleOf, retryPauseMs } from '../wire/retry.ts';
+import { checkAdded, checkCommitted, checkProduced, uncertain } from './answers.ts';
 import type { PartitionBatches } from './batch-builder.ts';
 import { groupByTopic, type Placed, planRequests } from './produce-plan.ts';
 import { addPartitionsRequest, apis, commitRequest, type Producer, produceRequest } from './requests.ts';
@@ -188,7 +180,7 @@ export class TransactionalProducer {
       }));
       const request = produceRequest(transactionalId, requestTimeoutMs, topics);
       const answer = await this.#open.send(broker, request, decodeProduce);
-      this.#checkProduced(placed, answer);
+      checkProduced(placed, answer, this.#sequences);
       await places.answered?.();
     }
   }
@@ -199,27 +191,12 @@ export class TransactionalProducer {
     return batch.seal({ producerId, producerEpoch, baseSequence });
   }
 
-  #checkProduced(placed: readonly Placed[], { topics }: ProduceAnswer): void {
-    const answers = new Map<string, { readonly errorCode: number; readonly baseOffset: string }>();
-    for (const { topicName, partitions } of topics)
-      for (const answer of partitions) answers.set(`${topicName}/${answer.partition}`, answer);
-    for (const { topic, partition, batch } of placed) {
-      const name = `${topic}/${partition}`;
-      const answer = answers.get(name);
-      if (answer === undefined) throw uncertain(`no answer for ${name}`);
-      if (answer.errorCode !== 0) throw refusedBy(topic, answer.errorCode);
-      if (!this.#sequences.rises(name, BigInt(answer.baseOffset), batch.count))
-        throw uncertain(`${name} answered with offset ${answer.baseOffset} again: taken for a repetition`);
-    }
-  }
-
   async #end(places: Places): Promise<void> {
     if (this.#coordinator === undefined) throw uncertain('the producer was closed');
     const answered = this.#open.send(this.#coordinator, commitRequest(this.#producer), decodeEndTxn);
     answered.catch(() => {}); // awaited below, after the failpoint
     await places.ending?.();
-    const answer = await answered;
-    if (answer.errorCode !== 0) throw protocolError(answer.errorCode);
+    checkCommitted(await answered);
   }
 
   /** Retries, while there is time, what can safely be repeated because no record is sent yet. */
@@ -246,23 +223,6 @@ export class TransactionalProducer {
   }
 }
 
-const concurrentTransactions = 51;
-/** Partitions that were skipped because another one of the request was refused. */
-const operationNotAttempted = 55;
-
-/**
- * Usual between two transactions, where it is thrown several times: created once, because its stack costs more than the
- * request.
- */
-const busyError = protocolError(concurrentTransactions);
-
-function checkAdded({ errors }: AddPartitionsAnswer): void {
-  const codes = errors.flatMap(({ partitionErrors }) => partitionErrors.map(({ errorCode }) => errorCode));
-  const failed = codes.filter((code) => code !== 0);
-  const cause = failed.find((code) => code !== operationNotAttempted) ?? failed[0];
-  if (cause !== undefined) throw cause === concurrentTransactions ? busyError : protocolError(cause);
-}
-
 /** @throws RelayError KAFKA_UNSUITABLE for a broker that does not speak our versions; the client's errors */
 function checkSuitable(broker: Broker): void {
   checkConnected(broker);
@@ -272,13 +232,4 @@ function checkSuitable(broker: Broker): void {
     if (range === undefined || range.minVersion > apiVersion || range.maxVersion < apiVersion)
       throw new RelayError('KAFKA_UNSUITABLE', `the broker does not speak ${apiName} version ${apiVersion}`);
   }
-}
-
-function refusedBy(topic: string, errorCode: number): Error {
-  const error = protocolError(errorCode);
-  return recordsRefused(error, topic) ?? error;
-}
-
-function uncertain(message: string): RelayError {
-  return new RelayError('PUBLISH_UNCERTAIN', message);
 }
