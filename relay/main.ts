@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-/** The entry: runs one command and ends with its exit code. */
+/** The entry point: runs one command and exits with its exit code. */
 import { runProgram } from './commands/program.ts';
 import { ignoreNegativeTimeouts } from './connect/kafkajs-warnings.ts';
 
-// `outbox-relay status | head`: whoever reads has seen enough.
+// `outbox-relay status | head`: the reader has closed the pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit();
   throw error;
@@ -11,7 +11,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 ignoreNegativeTimeouts();
 
-/** A server that hangs can keep a socket of ours open after the command has given up on it. */
+/** A server that hangs can keep a socket open after the command has given up on it. */
 const lingerMs = 500;
 
 process.exitCode = await runProgram(process.argv.slice(2));

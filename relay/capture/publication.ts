@@ -66,9 +66,9 @@ const readSchemas = statement<{ schemas: string | null }>(
 );
 
 /**
- * Whether the slot has streamed through another publication than the one there is now.
- * @param streamed the identity under which the slot has streamed so far, if it has
- * @returns PUBLICATION_GAP, or undefined if they are the same
+ * Compares the publication that the slot has streamed through with the current one.
+ * @param streamed identity of the publication that the slot has streamed through; null if it has not streamed yet
+ * @returns PUBLICATION_GAP if they differ; otherwise undefined
  */
 export function findPublicationGap(streamed: string | null, now: string): RelayError | undefined {
   if (streamed === null || streamed === now) return undefined;

@@ -45,10 +45,10 @@ function readPem(file: string, label: string): string {
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new RelayError('CONFIG_INVALID', `the file ${file} cannot be read`, { cause });
+    throw new RelayError('CONFIG_INVALID', `cannot read the file ${file}`, { cause });
   }
   if (new RegExp(`^-----BEGIN [A-Z0-9 ]*${label}-----`, 'm').test(text)) return text;
-  throw new RelayError('CONFIG_INVALID', `the file ${file} holds no ${label.toLowerCase()} in PEM`);
+  throw new RelayError('CONFIG_INVALID', `the file ${file} contains no ${label.toLowerCase()} in PEM format`);
 }
 
 /**

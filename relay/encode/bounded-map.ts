@@ -1,6 +1,6 @@
 /**
- * A map for what is remembered under names that come from rows: bounded by bytes, since a name may be as long as its
- * column, and by nothing else that an application could get around. The oldest entries make room.
+ * A cache whose keys come from rows. Its size is limited in bytes, because a key may be as long as its column. When it is
+ * full, it drops the oldest entries.
  */
 export class BoundedMap<Value> {
   readonly #bytesMax: number;
@@ -20,8 +20,8 @@ export class BoundedMap<Value> {
   }
 
   /**
-   * Remembers the value as the newest, unless it is larger than all there may be.
-   * @param bytes of the value, about; those of the key are counted here
+   * Stores the value as the newest entry, unless it alone exceeds the limit.
+   * @param bytes approximate size of the value, without the key
    */
   set(key: string, value: Value, bytes: number): void {
     this.delete(key);
@@ -46,5 +46,5 @@ export class BoundedMap<Value> {
   }
 }
 
-/** What a map, an entry and a small object take beside the texts. */
+/** Memory of a map entry and a small object, without the texts. */
 const entryBytes = 200;

@@ -1,19 +1,19 @@
 /**
- * Owns which type of a schema an event is of: the one that its `type` names. The promise that no event is published as
- * another one of the same topic rests on it, for their fields may be alike. Pure.
+ * Decides which type of a schema an event has: the one that its `type` names. The promise that no event is published as a
+ * different event of the same topic rests on this, because their fields may be the same. Pure.
  */
 import type { NamedWriter, SchemaWriters, ValueWriter } from './formats/format.ts';
 
-/** `record`: the type names a type of the schema. `any`: it may name none, where nothing has to be guessed. */
+/** `record`: the type must name a type of the schema. `any`: it may name none. */
 export type TypeMatch = 'record' | 'any';
 
-/** As many names of a union as a message shows. */
+/** Most names of a union that a message lists. */
 const namesShownMax = 10;
 
 /**
- * The writer of an event, or why there is none, in words.
- * @param type of the row, which is not empty
- * @param namespace what stands before a type without a dot, as in subjects; may be empty
+ * The writer for an event, or the reason why there is none.
+ * @param type the row's type; not empty
+ * @param namespace prefix of a type without a dot, as in subjects; may be empty
  */
 export function writerOf(
   writers: SchemaWriters,
@@ -22,7 +22,7 @@ export function writerOf(
   match: TypeMatch,
 ): ValueWriter | string {
   const { named, isUnion } = writers;
-  // A schema of a string, an array, a map: there is no name that could be right or wrong.
+  // A string, an array or a map has no name to compare with.
   if (named.length === 0) return writers.write;
   const meant = namedBy(type, namespace, named);
   if (meant.length === 1) return meant[0]!.write;
@@ -36,8 +36,8 @@ export function writerOf(
 }
 
 /**
- * Those that a type names: by full name, else by an alias, which is the name that it had before. Without a namespace in
- * the type or in the settings, by the simple name.
+ * The types that `type` names: by full name, or else by alias, which is an earlier name. If neither the type nor the
+ * settings have a namespace, by simple name.
  */
 function namedBy(type: string, namespace: string, types: readonly NamedWriter[]): readonly NamedWriter[] {
   const isSimple = !type.includes('.');

@@ -1,13 +1,13 @@
-/** Where an event goes and under which subject its schema stands. Pure. */
+/** Decides the topic of an event and the subject of its schema. Pure. */
 import type { Config } from '../config/config.ts';
 import { allowList, isLegalTopic } from '../config/topic-patterns.ts';
 
 export type Route = { readonly topic: string; readonly subject: string };
 
 /**
- * What a topic and an Avro name can make up. Another subject cannot exist, and is neither asked for nor remembered:
- * registries and proxies answer `%2F` or an endless path with an error, and one row would then look like an outage that
- * never ends.
+ * Subjects that a topic and an Avro name can form. Any other subject cannot exist, so the relay neither requests nor caches
+ * it: registries and proxies answer `%2F` or a very long path with an error, and then one row would look like an outage
+ * that never ends.
  */
 const possibleSubject = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,1000}$/;
 
@@ -15,7 +15,7 @@ export function isPossibleSubject(subject: string): boolean {
   return possibleSubject.test(subject);
 }
 
-/** Routes events by template, and only to topics of the allow-list. */
+/** Routes events by template, and only to topics on the allow-list. */
 export class Router {
   readonly #settings: Pick<Config, 'topics' | 'schemas'>;
   readonly #allowed: RegExp;
@@ -27,14 +27,14 @@ export class Router {
     this.#tombstones = allowList(config.topics.tombstones, config.kafka.progressTopic);
   }
 
-  /** Whether an event without a payload is a tombstone there. */
+  /** Whether an event without a payload is a tombstone in this topic. */
   takesTombstones(topic: string): boolean {
     return this.#tombstones.test(topic);
   }
 
   /**
-   * The topic, or undefined where the name is not legal or not allowed.
-   * @param type null for an event that has none: it has a topic where the template does not ask for the type
+   * The topic, or undefined if the name is not legal or not allowed.
+   * @param type null for an event without a type, which has a topic only if the template does not contain the type
    */
   topic(aggregatetype: string, type: string | null): string | undefined {
     if (type === null && this.#settings.topics.template.includes('{type}')) return undefined;

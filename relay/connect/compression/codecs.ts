@@ -1,9 +1,9 @@
 /**
- * Reads every codec that a broker may store. The relay compresses nothing itself, but a topic's `compression.type`, or the
- * broker's default for it, has the broker compress what it gets, the progress included; a reader that knows fewer codecs
- * than the broker stays before the first batch for ever. kafkajs knows gzip only, and reads any batch into memory.
+ * Decompresses every codec that a broker may store. The relay compresses nothing itself. But with a topic's
+ * `compression.type`, or the broker's default for it, the broker compresses records, including the progress. A reader that
+ * lacks a codec can never read past the first batch. kafkajs supports only gzip and does not limit the decompressed size.
  *
- * Whoever makes a client of kafkajs imports this; its consumers then use the same decoders.
+ * Import this module wherever a kafkajs client is created. Its consumers then use the same decoders.
  */
 import { promisify } from 'node:util';
 import { gunzip, gzip, zstdDecompress } from 'node:zlib';
@@ -14,8 +14,8 @@ import { decompressLz4 } from './lz4.ts';
 import { decompressSnappy } from './snappy.ts';
 
 /**
- * Most bytes of one batch. What a relay wrote is below the broker's limit on a batch, which is 1 MiB by default and hardly
- * ever more than some tens, since it sends its batches as they are. More is another's, and of no container's memory.
+ * Limit of the bytes that one batch decompresses to. The relay sends uncompressed batches, so its own are below the broker's
+ * limit on a batch: 1 MiB by default and rarely more than some tens. A larger batch comes from another writer.
  */
 export const maxBatchBytes = 128 * 1024 * 1024;
 
@@ -28,7 +28,7 @@ const gunzipAsync = promisify(gunzip);
 const gzipAsync = promisify(gzip);
 const zstdAsync = promisify(zstdDecompress);
 
-/** By the number that the attributes of a batch hold. */
+/** By the codec number in the attributes of a batch. */
 export const codecs: Readonly<Record<number, Decompress>> = {
   [CompressionTypes.GZIP]: (input, maxBytes) => gunzipAsync(input, { maxOutputLength: maxBytes }),
   [CompressionTypes.Snappy]: decompressSnappy,
@@ -58,8 +58,8 @@ for (const codec of Object.keys(codecs).map(Number)) {
   });
 }
 
-/** For whoever uses the client in the same process; gzip is what kafkajs can write. */
+/** For other users of kafkajs in the same process. kafkajs itself can write only gzip. */
 async function compress(codec: number, input: Buffer): Promise<Buffer> {
-  if (codec !== CompressionTypes.GZIP) throw new RelayError('INTERNAL', `no writer of codec ${codec}`);
+  if (codec !== CompressionTypes.GZIP) throw new RelayError('INTERNAL', `codec ${codec} cannot be written`);
   return gzipAsync(input);
 }

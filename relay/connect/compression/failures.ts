@@ -1,13 +1,13 @@
-/** Owns why a batch cannot be decompressed. Both stop the reader: what it cannot read it must not pass over. */
+/** Owns the errors of decompression. Both stop the reader, because it must not skip a batch that it cannot read. */
 import { RelayError } from '../../errors.ts';
 
 export function corrupt(cause?: unknown): RelayError {
-  return new RelayError('KAFKA_UNSUITABLE', 'a batch of records in Kafka cannot be decompressed', { cause });
+  return new RelayError('KAFKA_UNSUITABLE', 'a record batch in Kafka cannot be decompressed', { cause });
 }
 
 export function batchTooLarge(maxBytes: number): RelayError {
   return new RelayError(
     'KAFKA_UNSUITABLE',
-    `a batch of records in Kafka decompresses to more than ${maxBytes} bytes`,
+    `a record batch in Kafka decompresses to more than ${maxBytes} bytes`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Reads LZ4 frames as Kafka's clients and brokers write them. The checksums are passed over: the batch around the frames
- * has one of its own. The packages that do this bring native code or have no limit on what comes out.
+ * Decompresses LZ4 frames as Kafka's clients and brokers write them. It does not verify their checksums, because the record
+ * batch has its own. Available packages contain native code or do not limit the decompressed size.
  * @see https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
  * @see https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
  */
@@ -8,10 +8,10 @@ import { corrupt } from './failures.ts';
 import { Output } from './output.ts';
 
 const frameMagic = 0x184d2204;
-/** The last four bits are anybody's. */
+/** Without its last four bits, which are free. */
 const skippableMagic = 0x184d2a5;
 
-/** Bits of the frame's first byte after the magic number. */
+/** Bits of the flags, the first byte after the magic number. */
 const hasDictionary = 0x01;
 const hasContentChecksum = 0x04;
 const hasContentSize = 0x08;
@@ -33,7 +33,7 @@ export function decompressLz4(input: Buffer, maxBytes: number): Buffer {
 /** @returns where the next frame begins */
 function readFrame(input: Buffer, start: number, output: Output): number {
   const flags = input.readUInt8(start);
-  // Flags and block size, then what they announce, and a byte of checksum.
+  // Flags and block size, then the fields that the flags announce, then one byte of checksum.
   const headerBytes = 2 + (flags & hasContentSize ? 8 : 0) + (flags & hasDictionary ? 4 : 0) + 1;
   let at = start + headerBytes;
   for (;;) {
@@ -48,7 +48,7 @@ function readFrame(input: Buffer, start: number, output: Output): number {
   }
 }
 
-/** The shortest match; shorter ones are not worth a token. */
+/** The shortest match of the format. */
 const leastMatch = 4;
 const moreFollows = 15;
 

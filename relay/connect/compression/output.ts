@@ -1,4 +1,4 @@
-/** Owns the bytes that a batch decompresses to: they grow as they are written, up to a limit. */
+/** Owns the output of a decompression: a buffer that grows as it is written, up to a limit. */
 import { batchTooLarge, corrupt } from './failures.ts';
 
 const initialBytes = 64 * 1024;
@@ -24,7 +24,7 @@ export class Output {
     this.#length += end - start;
   }
 
-  /** Appends `length` bytes of what was written `distance` bytes ago; the two may overlap, which repeats a pattern. */
+  /** Appends `length` bytes from `distance` bytes back. The two ranges may overlap, which repeats a pattern. */
   repeat(distance: number, length: number): void {
     if (distance === 0 || distance > this.#length) throw corrupt();
     this.reserve(length);

@@ -1,6 +1,6 @@
 /**
- * Reads Snappy as it stands in Kafka: a bare block, as librdkafka writes it, or the blocks of the Java library, each behind
- * its length.
+ * Decompresses Snappy in the two forms that Kafka stores: a bare block, as librdkafka writes it, or the blocks of the Java
+ * library, each with its length before it.
  * @see https://github.com/google/snappy/blob/main/format_description.txt
  * @see https://github.com/xerial/snappy-java#compatibility-notes
  */
@@ -46,7 +46,7 @@ function readLength(block: Buffer): { readonly value: number; readonly next: num
   throw corrupt();
 }
 
-/** Of the lengths of a literal: those from here on stand in as many bytes after the tag. */
+/** A literal's length code from here on means that the length is in 1 to 4 bytes after the tag. */
 const literalInline = 60;
 
 /** @returns where the next element begins */

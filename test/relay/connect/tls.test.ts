@@ -61,13 +61,17 @@ describe('a file', () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   test.each([
-    ['that is missing', { sslCaFile: 'missing.pem' }, 'cannot be read'],
-    ['of authorities that is not PEM', { sslCaFile: 'text.pem' }, 'holds no certificate in PEM'],
-    ['with a key where authorities are expected', { sslCaFile: 'key.pem' }, 'holds no certificate in PEM'],
+    ['that is missing', { sslCaFile: 'missing.pem' }, 'cannot read'],
+    ['of authorities that is not PEM', { sslCaFile: 'text.pem' }, 'contains no certificate in PEM format'],
+    [
+      'with a key where authorities are expected',
+      { sslCaFile: 'key.pem' },
+      'contains no certificate in PEM format',
+    ],
     [
       'of a certificate where the key is expected',
       { sslCertFile: 'cert.pem', sslKeyFile: 'cert.pem' },
-      'holds no private key',
+      'contains no private key',
     ],
     [
       'that only looks like a certificate',

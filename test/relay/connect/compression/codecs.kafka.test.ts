@@ -100,7 +100,7 @@ describe('what is no such stream is an error, and nothing else:', () => {
   ])('%s', async (_, codec, input) => {
     await expect(decompress(codec, input)).rejects.toMatchObject({
       code: 'KAFKA_UNSUITABLE',
-      message: 'a batch of records in Kafka cannot be decompressed',
+      message: 'a record batch in Kafka cannot be decompressed',
     });
   });
 
