@@ -595,7 +595,7 @@ export const mutants: readonly Mutant[] = [
     find: '      await this.#admin.disconnect().catch(() => {});\n',
     replace: '',
     tests: ['test/relay/publish/topics.kafka.test.ts'],
-    only: 'nothing comes back',
+    only: 'without answers',
   },
   {
     name: 'the branch of a union follows from the fields of the event',
@@ -692,7 +692,7 @@ export const mutants: readonly Mutant[] = [
     find: '    if (await isKnownToAny(this.#kafka, topic)) throw notKnownYet(topic);\n',
     replace: '',
     tests: ['test/relay/publish/topics.kafka.test.ts'],
-    only: 'by the word of one broker',
+    only: 'because one broker does not know it',
   },
   {
     name: 'a topic name that Kafka refuses stops the relay',
@@ -702,7 +702,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if (type === undefined || !ofTheName.has(type) || this.#written.has(topic)) throw failure;',
     replace: 'throw failure;',
     tests: ['test/relay/publish/topics.kafka.test.ts'],
-    only: 'is of that name only',
+    only: 'concerns that name only',
   },
   {
     name: 'an object that fits two records of a union becomes the first',

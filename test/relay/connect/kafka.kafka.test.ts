@@ -14,7 +14,7 @@ import { configOf } from '../settings.ts';
 const impatient = { KAFKA_CONNECT_TIMEOUT_MS: 500 };
 const fewRetries = { retry: { retries: 1, initialRetryTime: 5 } };
 
-/** A port that leads to another one of this machine; `change` sees what comes back. */
+/** A port that forwards to another one of this machine; `change` may alter what comes back. */
 async function openDoor(host: string, to: number, change = (answer: Buffer) => answer) {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
@@ -84,26 +84,26 @@ describe('an error of the client', () => {
     ],
     ['SASL SCRAM SHA512 authentication failed: Authentication failed', 'KAFKA_UNAUTHORIZED'],
     ['SASL PLAIN mechanism is not supported by the server', 'KAFKA_UNAUTHORIZED'],
-    // What brokers that know no SaslAuthenticate do with a wrong password.
+    // Brokers without SaslAuthenticate close the connection on a wrong password.
     ['SASL PLAIN authentication failed: Connection closed by the server', 'KAFKA_UNAUTHORIZED'],
   ])('while signing in, "%s" is %s', (message, code) => {
     const error = Object.assign(new Error(message), { name: 'KafkaJSSASLAuthenticationError' });
     expect(kafkaError(wrapped(error), 'connecting').code).toBe(code);
   });
 
-  test('without a meaning of its own is what the caller says', () => {
+  test('without a code of its own gets the code of the caller', () => {
     const lost = new KafkaJSConnectionError('Connection lost');
     expect(kafkaError(lost, 'trying').code).toBe('KAFKA_UNAVAILABLE');
     expect(kafkaError(lost, 'publishing', 'PUBLISH_UNCERTAIN').code).toBe('PUBLISH_UNCERTAIN');
     expect(kafkaError('no error at all', 'trying').code).toBe('KAFKA_UNAVAILABLE');
   });
 
-  test('that is ours already stays as it is', () => {
+  test('that is a RelayError already is returned unchanged', () => {
     const error = new RelayError('PUBLISH_UNCERTAIN', 'x');
     expect(kafkaError(error, 'y')).toBe(error);
   });
 
-  test('that causes itself does not hold us up', () => {
+  test('that is its own cause ends the search', () => {
     const loop = new Error('loop');
     loop.cause = loop;
     expect(kafkaErrorType(loop)).toBeUndefined();
@@ -119,7 +119,7 @@ describe('connecting', () => {
     await admin.disconnect();
   });
 
-  test('to nobody fails as unavailable', async () => {
+  test('to a closed port fails as unavailable', async () => {
     const closed = createServer().listen(0, '127.0.0.1');
     await once(closed, 'listening');
     const { port } = closed.address() as AddressInfo;
@@ -134,7 +134,7 @@ describe('connecting', () => {
     expect(failure?.code).toBe('KAFKA_UNAVAILABLE');
   });
 
-  test('reaches a broker at an IPv6 address, and names it as it was written where it does not', async () => {
+  test('reaches a broker at an IPv6 address, and quotes the address as configured if it fails', async () => {
     const [broker] = (await servers()).brokers;
     await using door = await openDoor('::1', Number(broker!.split(':')[1]));
     const ask = async (address: string) => {
@@ -151,10 +151,10 @@ describe('connecting', () => {
     expect(failure).toMatchObject({ message: expect.stringContaining('ECONNREFUSED ::1:1') });
   });
 
-  test('names an address that the cluster gives and that leads nowhere, and who gave it', async () => {
+  test('names an advertised address that cannot be reached, and the cluster that advertises it', async () => {
     const [broker] = (await servers()).brokers;
     const port = Number(broker!.split(':')[1]);
-    // As behind a wrong advertised.listeners: the broker answers, and sends its clients to a port where nobody is.
+    // As with a wrong advertised.listeners: the broker answers, and sends its clients to a closed port.
     await using door = await openDoor('127.0.0.1', port, (answer) => rewritePort(answer, port, 1));
     const address = `127.0.0.1:${door.port}`;
     const admin = createKafka(configOf(impatient, { brokers: [address] }), silent).admin(fewRetries);
@@ -169,7 +169,7 @@ describe('connecting', () => {
     });
   });
 
-  test('with a certificate file that cannot be read is a fault of the configuration', async () => {
+  test('with a certificate file that cannot be read is a configuration error', async () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'relay-'));
     const file = path.join(folder, 'missing.pem');
     const config = configOf({ KAFKA_SSL: true, KAFKA_SSL_CA_FILE: file }, { brokers: ['x:1'] });
@@ -178,7 +178,7 @@ describe('connecting', () => {
   });
 });
 
-test('what kafkajs logs as errors is detail in ours: it retries most of them', async () => {
+test('errors that kafkajs logs are logged at debug level, because it retries most of them', async () => {
   const lines: { level: number; msg: string }[] = [];
   const log = pino({ level: 'trace' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const kafka = createKafka(configOf({}, { brokers: ['x:1'] }), log);

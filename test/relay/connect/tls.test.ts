@@ -32,7 +32,7 @@ describe('a failure of TLS', () => {
     expect(tlsRefusal(coded(code))).toBeUndefined();
   });
 
-  test('is told from the cause that is deepest, and a loop of causes ends', () => {
+  test('is found in the deepest cause, and a loop of causes ends', () => {
     expect(tlsRefusal(coded('ECONNRESET', coded('CERT_HAS_EXPIRED')))).toBe('CERT_HAS_EXPIRED');
     const loop = new Error('loop');
     loop.cause = loop;
@@ -41,7 +41,7 @@ describe('a failure of TLS', () => {
   });
 });
 
-test('a message of OpenSSL is told without what it says to its own developers', () => {
+test('a message of OpenSSL is reduced to its text', () => {
   const said =
     '403DCAD0347F0000:error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca:../ssl/rec_layer_s3.c:918:SSL alert number 48\n';
   expect(plainMessage(`Connection error: ${said}`)).toBe('Connection error: tlsv1 alert unknown ca');
@@ -78,7 +78,7 @@ describe('a file', () => {
       { sslCertFile: 'cert.pem', sslKeyFile: 'key.pem' },
       'cannot be used',
     ],
-  ])('%s is a fault of the configuration that names it and quotes nothing', (_, files, what) => {
+  ])('%s is a configuration error that names the file and quotes nothing of it', (_, files, what) => {
     const named = Object.fromEntries(Object.entries(files).map(([setting, name]) => [setting, at(name)]));
     const failure = (() => {
       try {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { BoundedMap } from '../../../relay/encode/bounded-map.ts';
 
-test('what is oldest makes room, by bytes of keys and values, and what is set again is the newest', () => {
-  // An entry takes 200 beside its own.
+test('the oldest entries are dropped, by bytes of keys and values, and an entry that is set again is the newest', () => {
+  // An entry takes 200 bytes besides key and value.
   const map = new BoundedMap<number>(1_000);
   for (const [value, key] of ['a', 'b', 'c', 'd'].entries()) map.set(key, value, 40);
   expect(map.size).toBe(4);

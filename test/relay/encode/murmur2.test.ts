@@ -3,7 +3,7 @@ import { Partitioners } from 'kafkajs';
 import { describe, expect, test } from 'vitest';
 import { murmur2, partitionOf } from '../../../relay/encode/murmur2.ts';
 
-/** What the tests of Kafka's Java client ask of `Utils.murmur2`. */
+/** Test vectors of `Utils.murmur2` in Kafka's Java client. */
 const vectors: [string, number][] = [
   ['21', -973932308],
   ['foobar', -790332482],
@@ -34,13 +34,13 @@ describe('the partition of a key', () => {
       })),
     });
 
-  test('is the one that the Java client gives it: murmur2 without its sign, modulo the partitions', () => {
+  test('is the one that the Java client chooses: murmur2 without its sign, modulo the partitions', () => {
     for (const [text, hash] of vectors)
       for (const partitions of [1, 7, 12])
         expect(partitionOf(text, partitions)).toBe((hash & 0x7fffffff) % partitions);
   });
 
-  test('is the one that the Java-compatible partitioner of kafkajs gives it, for any text', () => {
+  test('is the one that the Java-compatible partitioner of kafkajs chooses, for any text', () => {
     const key = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 40 });
     fc.assert(
       fc.property(key, fc.integer({ min: 1, max: 1_000 }), (text, partitions) => {

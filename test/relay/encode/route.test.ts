@@ -6,13 +6,13 @@ import { configOf } from '../settings.ts';
 const router = (settings: Settings = {}) => new Router(configOf(settings));
 
 describe('the topic', () => {
-  test('is made by the template from the columns', () => {
+  test('is formed by the template from the columns', () => {
     expect(router().topic('order', 'Placed')).toBe('outbox.event.order');
     const both = router({ TOPICS_TEMPLATE: 'x.{type}.{aggregatetype}.{type}', TOPICS_ALLOW: 'x.*' });
     expect(both.topic('order', 'Placed')).toBe('x.Placed.order.Placed');
   });
 
-  test('a column is not a template, nor a pattern of replacement', () => {
+  test('does not treat a column as a template or a replacement pattern', () => {
     const any = router({ TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: '*' });
     expect(any.topic('$&', 'Placed')).toBeUndefined();
     expect(any.topic('{type}', 'Placed')).toBeUndefined();
@@ -27,7 +27,7 @@ describe('the topic', () => {
     },
   );
 
-  test('is the longest legal name', () => {
+  test('may have the longest legal name', () => {
     const any = router({ TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: '*' });
     expect(any.topic('a'.repeat(249), 'x')).toBe('a'.repeat(249));
   });

@@ -19,15 +19,15 @@ function limitsOf({ limits }: Pace) {
 const whole = limitsOf(pace());
 const large = { events: 1_000, bytes: 1_000_000 };
 
-describe('a Kafka transaction that is aborted for its time', () => {
-  test('of several Postgres transactions leaves each of these whole, one at a time', () => {
+describe('a Kafka transaction that is aborted because it took too long', () => {
+  test('with several Postgres transactions: each is then sent whole, one at a time', () => {
     const it = pace();
     for (let abort = 0; abort < 5; abort++) it.expired(large, 7);
     expect(it.isSplitting).toBe(false);
     expect(limitsOf(it)).toEqual({ ...whole, batchEvents: 1, batchBytes: 1 });
   });
 
-  test('of one Postgres transaction is tried again whole, and split when it is aborted again', () => {
+  test('with one Postgres transaction is retried whole, and split if it is aborted again', () => {
     const it = pace();
     it.expired(large, 1);
     expect(it.isSplitting).toBe(false);
@@ -37,7 +37,7 @@ describe('a Kafka transaction that is aborted for its time', () => {
     expect(limitsOf(it)).toMatchObject({ maxTransactionEvents: 250, maxTransactionBytes: 250_000 });
   });
 
-  test('is not counted with one that was committed in between', () => {
+  test('does not count if another one was committed in between', () => {
     const it = pace();
     it.expired(large, 1);
     it.committed(slowMs);
@@ -63,7 +63,7 @@ describe('a Kafka transaction that is aborted for its time', () => {
   });
 });
 
-test('quick transactions bring the settings back, slow ones do not', () => {
+test('fast transactions restore the limits of the settings, slow ones do not', () => {
   const it = pace();
   for (let abort = 0; abort < 3; abort++) it.expired(large, 1);
   const reduced = limitsOf(it);

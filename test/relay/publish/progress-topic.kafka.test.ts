@@ -7,7 +7,7 @@ import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 import { Scene } from './lean/scene.ts';
 
-test('the progress topic is compacted, and not compressed whatever the default of the brokers', async () => {
+test('the progress topic is compacted, and uncompressed whatever the default of the brokers', async () => {
   const topic = unique('progress');
   await createProgressTopic(topic);
   const { resources } = await withAdmin((admin) =>
@@ -33,7 +33,7 @@ test('the progress topic is compacted, and not compressed whatever the default o
 });
 
 describe('a tail', () => {
-  test('begins anew where the topic begins later than it has read', async () => {
+  test('starts over if the topic begins after the offset that it has read', async () => {
     await using scene = await Scene.open();
     const publisher = await scene.publisher();
     await publisher.claim(scene.tail);
@@ -52,14 +52,14 @@ describe('a tail', () => {
         partitions: [{ partition: 0, offset: end!.high }],
       });
     });
-    // A progress that is not in the topic any more is not to be had, not even by one that has read it before.
+    // A progress that is no longer in the topic does not count, even if this tail has read it.
     expect(await (await scene.publisher()).claim(scene.tail)).toBeNull();
   });
 
-  test('has ended once the topic is gone, and says so to who waits for a claim', async () => {
+  test('ends once the topic is deleted, and rejects pending claims', async () => {
     await using scene = await Scene.open();
     const claim = scene.tail.untilClaim('never written', 30_000);
-    claim.catch(() => {}); // it may fail before the deletion is answered
+    claim.catch(() => {}); // it may fail before the deletion returns
     await withAdmin((admin) => admin.deleteTopics({ topics: [scene.config.kafka.progressTopic] }));
     await expect(claim).rejects.toMatchObject({
       code: 'KAFKA_UNAVAILABLE',
@@ -69,7 +69,7 @@ describe('a tail', () => {
   });
 
   test.each(['request', 'answer', 'silence'] as const)(
-    'goes on over a new connection, says so once, and misses nothing, when a fetch has its %s for a fault',
+    'continues over a new connection, reports it once and misses nothing if a fetch meets the fault: %s',
     async (fault) => {
       const { brokers } = await servers();
       await using proxy = await TcpProxy.before(`kafka://${brokers[0]}`, true);
@@ -84,11 +84,11 @@ describe('a tail', () => {
       const failed = proxy.failNext('Fetch', fault);
       await tail.start();
       try {
-        // A broker under load may not lead yet what it has just created.
+        // A broker under load may not yet lead a topic that it has just created.
         await vi.waitFor(async () => scene.publish(await scene.publisher(), [{}, {}]), { timeout: 30_000 });
         await failed;
         expect((await (await scene.publisher()).claim(tail))?.eventCount).toBe(2);
-        // By turns: what fails for long is not told of at each attempt.
+        // Alternating: a long failure is not reported at each attempt.
         expect(told.length).toBeGreaterThan(0);
         expect(told).toEqual(told.map((_, n) => (n % 2 === 0 ? 'KAFKA_UNAVAILABLE' : undefined)));
         await vi.waitFor(() => expect(told.at(-1)).toBeUndefined());

@@ -29,7 +29,7 @@ beforeAll(async () => {
   brokers = (await servers()).brokers;
 });
 
-/** What one relay uses of Kafka, and its end. */
+/** One relay's connections to Kafka, and a way to end them. */
 type Relay = { readonly config: Config; readonly kafka: Kafka; readonly tail: ProgressTail };
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -122,7 +122,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(await (await fence(second)).claim(second.tail)).toEqual(progressAt(config, 30n));
     });
 
-    test('by one that has followed for long finds what was committed a moment ago', async () => {
+    test('by a standby finds what was committed a moment ago', async () => {
       const config = await newSlot();
       const [first, standby] = [await newRelay(config), await newRelay(config)];
       const publisher = await fence(first);
@@ -131,7 +131,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(await (await fence(standby)).claim(standby.tail)).toEqual(progressAt(config, 50n));
     });
 
-    test('reads the last progress behind thousands, and passes over those of other slots', async () => {
+    test('reads the last of thousands of progress records, and skips those of other slots', async () => {
       const config = await newSlot();
       const producer = (await kafkaClient()).producer({ allowAutoTopicCreation: false });
       await producer.connect();
@@ -151,14 +151,14 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(await (await fence(relay)).claim(relay.tail)).toEqual(progressAt(config, 4_999n));
     });
 
-    test('ends the open transaction of a predecessor that died, and nothing of it is ever seen', async () => {
+    test('aborts the open transaction of a predecessor that died, and nothing of it is ever visible', async () => {
       const config = await newSlot();
       const topic = await createTopic('events');
       const first = await newRelay(config);
       const publisher = await fence(first);
       await publisher.claim(first.tail);
       await commit(publisher, progressAt(config, 10n), { topic, key: 'committed' });
-      // A producer of the same id as a relay has in mid-transaction when the power goes.
+      // A producer with the same id, as a relay leaves it when the power fails during a transaction.
       const dying = first.kafka.producer({
         transactionalId: `${config.kafka.transactionalIdPrefix}.${config.slot}`,
         maxInFlightRequests: 1,
@@ -176,7 +176,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(keysOf(await committed(topic))).toEqual(['committed', 'again']);
     });
 
-    test('fences the predecessor: its next commit fails and is not seen', async () => {
+    test('fences the predecessor: its next commit fails and is not visible', async () => {
       const config = await newSlot();
       const topic = await createTopic('events');
       const first = await newRelay(config);
@@ -195,7 +195,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect((await (await fence(third)).claim(third.tail))?.endLsn).toBe(20n);
     });
 
-    test('is refused where the progress cannot be read, rather than begun anew', async () => {
+    test('fails if the progress cannot be read, and does not start from scratch', async () => {
       const config = await newSlot();
       const producer = (await kafkaClient()).producer({ allowAutoTopicCreation: false });
       await producer.connect();
@@ -208,7 +208,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(await codeOf((await fence(relay)).claim(relay.tail))).toBe('PROGRESS_UNREADABLE');
     });
 
-    test('may come twice from the same process, with the same tail', async () => {
+    test('may happen twice in the same process, with the same tail', async () => {
       const config = await newSlot();
       const relay = await newRelay(config);
       for (const lsn of [10n, 20n, 30n]) {
@@ -247,7 +247,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(await (await fence(second)).claim(second.tail)).toEqual(progressAt(config, 10n));
     });
 
-    test('larger than a record batch, and than what a send takes, keeps its order', async () => {
+    test('that is larger than a record batch, and than a send, keeps its order', async () => {
       const config = await newSlot();
       const topic = await createTopic('large');
       const relay = await newRelay(config);
@@ -264,7 +264,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(keysOf(await committed(topic))).toEqual(records.map(({ key }) => key));
     });
 
-    test('fits into the record batches that the topic takes, however small', async () => {
+    test('fits into the record batches that the topic allows, however small', async () => {
       const config = await newSlot();
       const topic = unique('small');
       const configEntries = [{ name: 'max.message.bytes', value: '20000' }];
@@ -302,7 +302,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(await committed(topic)).toHaveLength(200);
     });
 
-    test('of a progress alone is one', async () => {
+    test('may hold the progress alone', async () => {
       const config = await newSlot();
       const relay = await newRelay(config);
       const publisher = await fence(relay);
@@ -314,7 +314,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
   });
 
   describe('a commit that fails', () => {
-    // The lean one looks for a partition for that long, and then knows that nothing was sent.
+    // The lean producer looks for a partition for this long, and then knows that nothing was sent.
     const impatient = { KAFKA_REQUEST_TIMEOUT_MS: 2_000 };
     const missing = producer === 'lean' ? 'KAFKA_UNAVAILABLE' : 'PUBLISH_UNCERTAIN';
 
@@ -339,7 +339,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(await committed(topic)).toEqual([]);
     });
 
-    test('for a topic that does not exist is not taken for done', async () => {
+    test('for a topic that does not exist is not reported as done', async () => {
       const config = await newSlot(impatient);
       const relay = await newRelay(config);
       const publisher = await fence(relay);
@@ -362,7 +362,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       expect(await committed(topic)).toEqual([]);
     });
 
-    test('for a record without a place is a defect, and nothing of it is seen', async () => {
+    test('for a record without a partition is a bug, and nothing of it is visible', async () => {
       const config = await newSlot(impatient);
       const topic = await createTopic('events');
       const relay = await newRelay(config);
@@ -375,7 +375,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
 });
 
 describe('the progress topic', () => {
-  test('is made compacted and of one partition, and left alone where it exists', async () => {
+  test('is created compacted with one partition, and left unchanged if it exists', async () => {
     const topic = unique('progress');
     await withAdmin(async (admin) => {
       await ensureProgressTopic(admin, topic);

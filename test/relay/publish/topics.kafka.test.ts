@@ -8,7 +8,7 @@ import { createTopic, createTopics, kafkaClient, withAdmin } from '../../support
 import { unique } from '../../support/unique.ts';
 import { configOf } from '../settings.ts';
 
-/** What the shared cluster says; `heard` changes what a single broker answers first. */
+/** The topics of the shared cluster; `heard` changes what a single broker answers first. */
 async function resolve(
   topic: string,
   settings: Settings = {},
@@ -18,14 +18,14 @@ async function resolve(
   return withAdmin((admin) => new Topics(kafka, heard(admin), configOf(settings)).resolve(topic));
 }
 
-/** Of a topic that exists its broker has not heard yet. */
+/** The broker does not know yet that a topic exists. */
 const lagging = (admin: Admin): Admin =>
   Object.assign(Object.create(admin) as Admin, {
     fetchTopicMetadata: () => Promise.reject(protocolError(3)),
   });
 
 describe('a topic that exists', () => {
-  test('has its partitions and the default size', async () => {
+  test('has its number of partitions and the default size', async () => {
     expect(await resolve(await createTopic('three', 3))).toEqual({
       partitions: 3,
       maxMessageBytes: 1_048_588,
@@ -52,7 +52,7 @@ describe('a topic that exists', () => {
     expect(await resolve(topic)).toMatchObject({ partitions: 1, ...expected });
   });
 
-  test('has the partitions of the moment', async () => {
+  test('has its current number of partitions', async () => {
     const topic = await createTopic('growing', 1);
     const kafka = await kafkaClient();
     await withAdmin(async (admin) => {
@@ -65,38 +65,38 @@ describe('a topic that exists', () => {
 });
 
 describe('a topic that does not exist', () => {
-  test('is created as the settings say', async () => {
+  test('is created according to the settings', async () => {
     const topic = unique('created');
     expect(await resolve(topic, { TOPICS_PARTITIONS: 5 })).toMatchObject({ partitions: 5 });
   });
 
-  test('is created by several at once without harm', async () => {
+  test('may be created by several relays at once', async () => {
     const topic = unique('created');
     const all = await Promise.all([1, 2, 3].map(() => resolve(topic, { TOPICS_PARTITIONS: 2 })));
     expect(all).toMatchObject([{ partitions: 2 }, { partitions: 2 }, { partitions: 2 }]);
   });
 
-  test('is missing, and stays away, where creating is off', async () => {
+  test('is reported as missing, and not created, if topics.create is off', async () => {
     const topic = unique('absent');
     expect(await resolve(topic, { TOPICS_CREATE: false })).toMatchObject({ code: 'TOPIC_MISSING' });
     expect(await withAdmin((admin) => admin.listTopics())).not.toContain(topic);
   });
 
   test.each([{ TOPICS_CREATE: false }, { TOPICS_CREATE: true }])(
-    'is not missing by the word of one broker: %j',
+    'is not reported as missing because one broker does not know it: %j',
     async (settings) => {
       const topic = await createTopic('unheard');
       await expect(resolve(topic, settings, lagging)).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
     },
   );
 
-  test('is not missing when the relay has made it, though its broker has not heard of that', async () => {
+  test('is not reported as missing after the relay created it, even if its broker does not know it yet', async () => {
     const topic = unique('created');
     await expect(resolve(topic, {}, lagging)).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
     expect(await resolve(topic)).toHaveProperty('partitions');
   });
 
-  test('is made only so often a minute, and no more when there are so many', async () => {
+  test('is created only so often per minute, and only up to a maximum number of topics', async () => {
     const prefix = unique('many');
     const settings = { TOPICS_ALLOW: `${prefix}*`, TOPICS_CREATE_MAX: 3, TOPICS_CREATE_PER_MINUTE: 2 };
     const kafka = await kafkaClient();
@@ -116,7 +116,7 @@ describe('a topic that does not exist', () => {
   });
 });
 
-test('a connection on which nothing comes back is given up', async () => {
+test('a connection without answers is closed', async () => {
   const kafka = await kafkaClient();
   await withAdmin(async (admin) => {
     const ended = vi.fn();
@@ -130,11 +130,11 @@ test('a connection on which nothing comes back is given up', async () => {
   });
 });
 
-describe('what the cluster refuses to a name', () => {
-  /** More replicas than the one broker can hold: refused, whoever asks. */
+describe('a refusal of a topic name by the cluster', () => {
+  /** More replicas than the one broker can hold: always refused. */
   const unmakeable = (allow: string) => ({ TOPICS_ALLOW: allow, TOPICS_REPLICATION_FACTOR: 3 });
 
-  test('is of that name only, while it has others', async () => {
+  test('concerns that name only, as long as others work', async () => {
     const prefix = unique('replicated');
     await createTopics([{ topic: `${prefix}-there` }]);
     expect(await resolve(`${prefix}-new`, unmakeable(`${prefix}*`))).toMatchObject({
@@ -143,7 +143,7 @@ describe('what the cluster refuses to a name', () => {
     });
   });
 
-  test('is not what a broker that is down cannot hold, nor what a quota puts off', async () => {
+  test('is not assumed if a broker is down or a quota delays the creation', async () => {
     const prefix = unique('degraded');
     await createTopics([{ topic: `${prefix}-there` }]);
     const waiting = { code: 'KAFKA_UNAVAILABLE' };
@@ -159,7 +159,7 @@ describe('what the cluster refuses to a name', () => {
         }),
       );
     await expect(outcome([1, 2, 3])).rejects.toMatchObject(waiting);
-    // With all of its brokers the cluster would not have as many either.
+    // Even with all of its brokers the cluster would not have as many.
     expect(await outcome([1, 2])).toMatchObject({ code: 'TOPIC_REFUSED' });
 
     const throttled = (admin: Admin): Admin =>
@@ -168,7 +168,7 @@ describe('what the cluster refuses to a name', () => {
     await expect(asked).rejects.toMatchObject(waiting);
   });
 
-  test('holds up everything where it has no other', async () => {
+  test('stops everything if no other topic works', async () => {
     const topic = unique('alone');
     await expect(resolve(topic, unmakeable(topic))).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
   });

@@ -18,9 +18,9 @@ const lz4Block = (hex: string) => {
 };
 const snappy = (hex: string) => Buffer.from(hex, 'hex');
 
-describe('what a broker recompresses is read as it was written:', () => {
+describe('records that a broker recompresses are read as they were written:', () => {
   const names = ['gzip', 'snappy', 'lz4', 'zstd', 'uncompressed'];
-  // Runs, text that repeats from afar, noise, and more than the blocks of each codec hold.
+  // Runs, text that repeats far apart, noise, and more than one block of each codec.
   const values = [
     Buffer.alloc(0),
     Buffer.from('a'),
@@ -38,7 +38,7 @@ describe('what a broker recompresses is read as it was written:', () => {
     const kafka = await kafkaClient();
     const producer = kafka.producer({ allowAutoTopicCreation: false });
     await producer.connect();
-    // All in one batch, and each in its own.
+    // All in one batch, and each in a batch of its own.
     const messages = values.map((value) => ({ value, partition: 0 }));
     try {
       for (const some of [messages, ...messages.map((message) => [message])])
@@ -70,7 +70,7 @@ describe('what a broker recompresses is read as it was written:', () => {
   });
 });
 
-describe('a batch that comes to more than the limit is refused before it is in memory:', () => {
+describe('a batch that decompresses to more than the limit is refused before it is in memory:', () => {
   test.each([
     ['gzip', CompressionTypes.GZIP, gzipSync(Buffer.alloc(1_000_001))],
     ['zstd', CompressionTypes.ZSTD, zstdCompressSync(Buffer.alloc(1_000_001))],
@@ -83,7 +83,7 @@ describe('a batch that comes to more than the limit is refused before it is in m
   });
 });
 
-describe('what is no such stream is an error, and nothing else:', () => {
+describe('an invalid stream is an error, and nothing worse:', () => {
   test.each([
     ['snappy with a copy from before the beginning', CompressionTypes.Snappy, snappy('04000a01')],
     ['snappy that is shorter than it says', CompressionTypes.Snappy, snappy('050061')],

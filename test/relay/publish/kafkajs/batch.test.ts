@@ -53,7 +53,7 @@ test('every record is sent once, in the order of its partition', () => {
   );
 });
 
-test('a send holds one record batch a partition at most, and none that is too large', () => {
+test('a send holds at most one record batch per partition, and none that is too large', () => {
   fc.assert(
     fc.property(random, (sent) => {
       const { batch, bytesOf } = build(sent);
@@ -64,7 +64,7 @@ test('a send holds one record batch a partition at most, and none that is too la
         for (const slice of send) {
           const keys = keysOf([slice]);
           expect(keys.length).toBeGreaterThan(0);
-          // A record larger than that by itself stands alone.
+          // A larger record has a batch of its own.
           if (keys.length > 1)
             expect(keys.reduce((sum, key) => sum + bytesOf(key), 0)).toBeLessThanOrEqual(maxSliceBytes);
         }
@@ -73,7 +73,7 @@ test('a send holds one record batch a partition at most, and none that is too la
   );
 });
 
-test('a send holds no more records than kafkajs groups quickly', () => {
+test('a send holds no more records than kafkajs can group quickly', () => {
   const one = build(Array.from({ length: 4_001 }, () => ({ topic: 'a', partition: 0, bytes: 1 }))).batch;
   expect([...one.sends()].map((send) => keysOf(send).length)).toEqual([2_000, 2_000, 1]);
   const spread = Array.from({ length: 6_000 }, (_, index) => ({
@@ -85,7 +85,7 @@ test('a send holds no more records than kafkajs groups quickly', () => {
     expect(keysOf(send).length).toBeLessThanOrEqual(maxSendMessages);
 });
 
-test('an empty batch makes no send', () => {
+test('an empty batch has no send', () => {
   expect([...new BatchBuilder().sends()]).toEqual([]);
 });
 
@@ -122,7 +122,7 @@ describe('a batch', () => {
   });
 });
 
-test('a send has one entry a topic, since kafkajs refuses a topic that comes twice', () => {
+test('a send has one entry per topic, because kafkajs refuses a topic that occurs twice', () => {
   const { batch } = build([
     { topic: 'a', partition: 0, bytes: 1 },
     { topic: 'b', partition: 0, bytes: 1 },
@@ -139,7 +139,7 @@ test('a send has one entry a topic, since kafkajs refuses a topic that comes twi
   ]);
 });
 
-test('a record batch is no larger than its topic takes', () => {
+test('a record batch is no larger than its topic allows', () => {
   const batch = new BatchBuilder();
   for (let number = 0; number < 7; number++)
     batch.append(recordOf({ key: String(number), bytes: 100, maxBatchBytes: 300 }));

@@ -9,7 +9,7 @@ import { recordOf } from '../records.ts';
 
 const notAttempted = 55;
 
-/** What a check throws: the relay's code where it has one, else Kafka's name of the error. */
+/** What a check throws: the relay's code if it has one, else Kafka's name of the error. */
 function thrownBy(check: () => void): string | undefined {
   try {
     check();
@@ -24,12 +24,12 @@ const added = (...codes: readonly number[]) => ({
   errors: [{ topic: 't', partitionErrors: codes.map((errorCode, partition) => ({ partition, errorCode })) }],
 });
 
-test('partitions are added when no code says otherwise', () => {
+test('partitions are added if every code is 0', () => {
   expect(thrownBy(() => checkAdded(added(0, 0)))).toBeUndefined();
   expect(thrownBy(() => checkAdded(added(0, 51)))).toBe('CONCURRENT_TRANSACTIONS');
 });
 
-test('the error is that of the partition which caused the refusal, not of those that were skipped', () => {
+test('the error is that of the partition that caused the refusal, not of those that were skipped', () => {
   expect(thrownBy(() => checkAdded(added(notAttempted, 0, 29, notAttempted)))).toBe(
     'TOPIC_AUTHORIZATION_FAILED',
   );
@@ -88,7 +88,7 @@ test.each([
   expect(thrownBy(() => checkProduced(twoBatches(), answer, new Sequences()))).toBe(expected);
 });
 
-test('a transaction is committed by code 0 alone', () => {
+test('a transaction is committed only if the code is 0', () => {
   expect(thrownBy(() => checkCommitted({ errorCode: 0 }))).toBeUndefined();
   expect(thrownBy(() => checkCommitted({ errorCode: 51 }))).toBe('CONCURRENT_TRANSACTIONS');
   expect(thrownBy(() => checkCommitted({ errorCode: 48 }))).toBe('INVALID_TXN_STATE');

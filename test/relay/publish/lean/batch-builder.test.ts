@@ -7,7 +7,7 @@ import { recordOf } from '../records.ts';
 
 const maxBatchBytes = 768 * 1024;
 
-test('a partition gets a further record batch before one would grow beyond what the broker takes', () => {
+test('a partition gets another record batch before one grows beyond the limit', () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 400_000 }), { minLength: 1, maxLength: 30 });
   fc.assert(
     fc.property(sizes, (values) => {
@@ -22,14 +22,14 @@ test('a partition gets a further record batch before one would grow beyond what 
   );
 });
 
-test('a record that is larger than that by itself goes alone', () => {
+test('a record beyond the limit has a batch of its own', () => {
   const builder = new LeanBatchBuilder(new BufferPool());
   for (const size of [10, 900_000, 10]) builder.append(recordOf({ value: Buffer.alloc(size) }));
   const batches = [...builder.partitions()].flatMap((part) => part.batches);
   expect(batches.map(({ count }) => count)).toEqual([1, 1, 1]);
 });
 
-test('a topic that takes only small record batches gets small ones', () => {
+test('a topic that allows only small record batches gets small ones', () => {
   const builder = new LeanBatchBuilder(new BufferPool());
   const value = Buffer.alloc(1_000);
   for (let i = 0; i < 40; i++) {
@@ -43,7 +43,7 @@ test('a topic that takes only small record batches gets small ones', () => {
   expect(parts.find(({ topic }) => topic === 'other')?.batches).toHaveLength(1);
 });
 
-test('events and bytes are counted as they come, and are still known after the buffers are given back', () => {
+test('events and bytes are counted, and still known after the buffers are returned', () => {
   const pool = new BufferPool();
   const builder = new LeanBatchBuilder(pool);
   builder.append(recordOf({ topic: 'a', bytes: 10 }));
@@ -57,7 +57,7 @@ test('events and bytes are counted as they come, and are still known after the b
   expect(pool.idleBytes).toBeGreaterThan(0);
 });
 
-test('batches in flight and filling share no buffer, and what is kept idle is bounded', () => {
+test('batches that are in flight or filling share no buffer, and the idle memory is bounded', () => {
   const pool = new BufferPool();
   const builders = Array.from({ length: 30 }, () => new LeanBatchBuilder(pool));
   for (const builder of builders) builder.append(recordOf({ value: Buffer.alloc(700_000) }));
@@ -71,7 +71,7 @@ test('batches in flight and filling share no buffer, and what is kept idle is bo
   expect(pool.idleBytes).toBeLessThanOrEqual(8 * 1024 * 1024);
 });
 
-test('a request holds one record batch a partition at most, in their order, and is bounded', () => {
+test('a request holds at most one record batch per partition, in order, and its size is bounded', () => {
   const part = fc.array(fc.integer({ min: 1, max: 700_000 }), { minLength: 1, maxLength: 6 });
   fc.assert(
     fc.property(fc.array(part, { minLength: 1, maxLength: 6 }), (partitions) => {

@@ -9,7 +9,7 @@ const minutes = 60_000;
 
 let kafka: Kafka;
 beforeAll(async () => {
-  // The records here are of years past.
+  // The records have timestamps from years ago.
   kafka = await startKafka({ brokers: 3, quickStart: true, settings: { 'log.retention.ms': -1 } });
 });
 afterAll(() => kafka?.stop());
@@ -44,7 +44,7 @@ test("Kafka's own console consumer reads keys, values, headers and timestamps as
   ]);
 });
 
-/** Publishes as the relay does: after any failure fence, claim, and resend what the progress does not cover. */
+/** Publishes as the relay does: after any failure it fences, claims, and resends what the progress does not cover. */
 class Session {
   readonly failures: RelayError[] = [];
   readonly #scene: Scene;
@@ -111,7 +111,7 @@ async function expectEachOnce(scene: Scene, count: number): Promise<void> {
   }
 }
 
-/** Takes the leader of each partition out of its replicas, so that another must lead. */
+/** Removes the leader of each partition from its replicas, so that another broker must lead. */
 async function moveLeaders(topic: string): Promise<void> {
   await withAdmin(async (admin) => {
     const read = async () =>

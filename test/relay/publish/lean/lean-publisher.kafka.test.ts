@@ -13,7 +13,7 @@ const failureOf = (work: Promise<unknown>): Promise<RelayError> =>
     (error) => error,
   );
 
-test('keys, values and headers arrive as they were, whatever is in them', async () => {
+test('keys, values and headers arrive unchanged, whatever they contain', async () => {
   await using scene = await Scene.open();
   const publisher = await scene.publisher();
   const own = { id: 'i', type: 'Placed', position: 'p' };
@@ -35,7 +35,7 @@ test('keys, values and headers arrive as they were, whatever is in them', async 
   for (const [index, { value }] of sent.entries()) expect(read[index]?.value?.equals(value)).toBe(true);
 });
 
-test('ten thousand events over twelve partitions are one transaction, in the order of each partition', async () => {
+test('ten thousand events over twelve partitions are one transaction, and each partition keeps its order', async () => {
   await using scene = await Scene.open({ partitions: 12 });
   const publisher = await scene.publisher();
   const sent = Array.from({ length: 10_000 }, (_, i) => ({
@@ -62,7 +62,7 @@ test('a partition of many record batches keeps its order', async () => {
   expect(read.map(({ key }) => key)).toEqual(sent.map(({ key }) => key));
 });
 
-test('the claim finds the progress that was committed last, and null where there is none', async () => {
+test('the claim finds the progress that was committed last, or null', async () => {
   await using scene = await Scene.open();
   const first = await scene.publisher();
   expect(await first.claim(scene.tail)).toBeNull();
@@ -72,7 +72,7 @@ test('the claim finds the progress that was committed last, and null where there
   expect(await second.claim(scene.tail)).toEqual(scene.progress(3));
 });
 
-test('five hundred small transactions, one after the other, do not stall', async () => {
+test('five hundred consecutive small transactions do not stall', async () => {
   await using scene = await Scene.open({ partitions: 3 });
   const publisher = await scene.publisher();
   const begunMs = performance.now();
@@ -88,7 +88,7 @@ test('five hundred small transactions, one after the other, do not stall', async
   expect(read).toHaveLength(1_000);
 });
 
-test("a successor fences this producer, be it kafkajs's or another of ours", async () => {
+test("a successor fences this producer, whether it is kafkajs's or ours", async () => {
   await using scene = await Scene.open();
   const first = await scene.publisher();
   await scene.publish(first, [{ key: 'first' }]);
@@ -116,7 +116,7 @@ test("a successor fences this producer, be it kafkajs's or another of ours", asy
   expect(read.map(({ key }) => key)).toEqual(['first', 'foreign']);
 });
 
-test("a predecessor's open transaction is ended, and nothing of it shows", async () => {
+test("a predecessor's open transaction is aborted, and nothing of it is visible", async () => {
   await using scene = await Scene.open();
   const foreign = scene.kafka.producer({ transactionalId: scene.transactionalId, maxInFlightRequests: 1 });
   await foreign.connect();
@@ -133,7 +133,7 @@ test("a predecessor's open transaction is ended, and nothing of it shows", async
   expect(read.map(({ key }) => key)).toEqual(['own']);
 });
 
-test('sequence numbers go over their end', async () => {
+test('sequence numbers wrap around', async () => {
   await using scene = await Scene.open();
   const pool = new BufferPool();
   const producer = await TransactionalProducer.open(scene.kafka, {
@@ -144,7 +144,7 @@ test('sequence numbers go over their end', async () => {
     firstSequence: 2 ** 31 - 4,
   });
   try {
-    // The second batch goes over the end in its midst, the third begins after it.
+    // The numbers wrap around within the second batch; the third begins after that.
     for (const names of ['ab', 'cde', 'fg']) {
       const batch = new LeanBatchBuilder(pool);
       for (const key of names) batch.append(recordOf({ topic: scene.topic, key }));
@@ -158,7 +158,7 @@ test('sequence numbers go over their end', async () => {
   expect(read.map(({ key }) => key).join('')).toBe('abcdefg');
 });
 
-test('a partition that does not exist fails before anything is sent, and the producer is then of no use', async () => {
+test('a partition that does not exist fails before anything is sent, and the producer refuses further work', async () => {
   await using scene = await Scene.open({ settings: { KAFKA_REQUEST_TIMEOUT_MS: 1_000 } });
   const publisher = await scene.publisher();
   const failure = await failureOf(scene.publish(publisher, [{ key: 'kept' }, { partition: 9 }]));
@@ -169,7 +169,7 @@ test('a partition that does not exist fails before anything is sent, and the pro
   expect(await readCommitted({ topics: [scene.topic] })).toEqual([]);
 });
 
-test("a record batch beyond the topic's limit is refused by name; with the limit known it never comes to that", async () => {
+test("a record batch beyond the topic's limit is refused by name; a publisher that knows the limit stays within it", async () => {
   await using scene = await Scene.open();
   const sent = Array.from({ length: 20 }, (_, i) => ({ key: String(i), value: Buffer.alloc(1_000) }));
   await withAdmin((admin) =>

@@ -39,7 +39,7 @@ function batchOf(records: readonly BatchRecord[], pool = new BufferPool()): Reco
   return batch;
 }
 
-/** Without the eight bytes that a request has before it. */
+/** The batch without the eight bytes that precede it in a request. */
 const sealed = (batch: RecordBatch): Buffer => batch.seal(seal).subarray(8);
 
 const text = fc.oneof(
@@ -53,7 +53,7 @@ const record = fc.record({
     fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
     fc.constantFrom(0, 1, 8_191, 8_192, 40_000, 1_048_576).map((size) => Buffer.alloc(size, 0xab)),
   ),
-  // Not the names that every object has: kafkajs's decoder would add to those.
+  // Without the names of Object.prototype, which kafkajs's decoder misreads.
   headers: fc.dictionary(
     text.filter((name) => !(name in {})),
     text,
@@ -65,7 +65,7 @@ const record = fc.record({
   ),
 });
 
-test("kafkajs's own decoder reads from a batch what was appended to it", async () => {
+test("kafkajs's own decoder reads what was appended to a batch", async () => {
   const pool = new BufferPool();
   await fc.assert(
     fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 20 }), async (records) => {
@@ -103,7 +103,7 @@ test("kafkajs's own decoder reads from a batch what was appended to it", async (
   );
 });
 
-test('the checksum covers everything from the attributes on, and the sizes are of what is there', () => {
+test('the checksum covers everything from the attributes on, and the sizes are right', () => {
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 5 }), (records) => {
       const frame = batchOf(records).seal(seal);
@@ -126,7 +126,7 @@ test('a record never takes more than its bound', () => {
   );
 });
 
-test('what was in a reused buffer does not show', () => {
+test('the earlier content of a reused buffer is not visible', () => {
   const pool = new BufferPool();
   const one: BatchRecord = { key: 'k', value: Buffer.from('v'), headers: { id: '1' }, timestampMs: 5 };
   const clean = Buffer.from(sealed(batchOf([one])));

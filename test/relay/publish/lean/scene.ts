@@ -1,4 +1,4 @@
-/** Owns what a test of the lean producer needs: a topic and a progress of its own, and publishers that fence each other. */
+/** What a test of the lean producer needs: a topic and a progress of its own, and publishers that fence each other. */
 import { Kafka, logLevel } from 'kafkajs';
 import { pino } from 'pino';
 import type { Settings } from '../../../../harness/relay-process.ts';
@@ -19,7 +19,7 @@ export type SceneOptions = {
   readonly partitions?: number;
   readonly brokers?: readonly string[];
   readonly settings?: Settings;
-  /** Through which the publishers speak, but not the tail. */
+  /** A proxy for the publishers; the tail connects directly. */
   readonly proxy?: TcpProxy;
 };
 
@@ -27,7 +27,7 @@ export class Scene implements AsyncDisposable {
   readonly config: Config;
   readonly topic: string;
   readonly brokers: readonly string[];
-  /** As the relay makes it. */
+  /** A client as the relay creates it. */
   readonly kafka: Kafka;
   readonly tail: ProgressTail;
   readonly #proxy: TcpProxy | undefined;
@@ -94,7 +94,7 @@ export class Scene implements AsyncDisposable {
     await Promise.all([...this.#publishers.map((publisher) => publisher.close()), this.tail.stop()]);
   }
 
-  /** Goes through the proxy where there is one. */
+  /** A client that connects through the proxy, if there is one. */
   client(): Kafka {
     if (this.#proxy === undefined) return this.kafka;
     const { requestTimeoutMs } = this.config.kafka;

@@ -1,6 +1,6 @@
 /**
- * A Kafka client for tests of the producer, without a broker: each request is answered by the next reply of its script,
- * and by success where the script has none. Every request is recorded, read back from its bytes.
+ * A Kafka client for tests of the producer, without a broker. The next reply in the script answers a request; without one
+ * the request succeeds. The client records every request, decoded from its bytes.
  */
 import kafkajs, { type Kafka } from 'kafkajs';
 import { protocolError } from '../../../../relay/publish/wire/kafkajs-internals.ts';
@@ -16,15 +16,15 @@ import {
 export type Api = 'InitProducerId' | Exclude<DecodedRequest['api'], 'Fetch'>;
 
 /**
- * An error code for everything in the request; `lost`, where the connection is lost instead of an answer; `silence`; an
- * answer to Produce.
+ * An error code for everything in the request; `lost`: the connection is lost before the answer; `silence`: no answer; a
+ * function that encodes an answer to Produce.
  */
 export type Reply = number | 'lost' | 'silence' | ((batches: readonly DecodedBatch[]) => Buffer);
 
 export type Asked = { readonly api: Api; readonly broker: number; readonly request?: DecodedRequest };
 
 export type ScriptOptions = {
-  /** Broker that leads a partition; broker 0 coordinates. */
+  /** The broker that leads a partition. Broker 0 is the coordinator. */
   readonly leaderOf?: (topic: string, partition: number) => number;
   /** Greatest version of Produce that the brokers support. */
   readonly produceVersion?: number;
@@ -35,10 +35,10 @@ export const epoch = 3;
 
 export class ScriptedKafka {
   readonly asked: Asked[] = [];
-  /** Connections to the cluster that were opened, and that were closed. */
+  /** How many connections to the cluster were opened, and how many closed. */
   opened = 0;
   closed = 0;
-  /** Runs before a connection to the cluster is there. */
+  /** Called before a connection to the cluster is established. */
   onConnect: () => Promise<void> | void = () => {};
   readonly client: Kafka;
   readonly options: ScriptOptions;
@@ -74,7 +74,7 @@ export class ScriptedKafka {
     return this.#replies.get(asked.api)?.shift() ?? 0;
   }
 
-  /** Appends as a broker does: each partition's offsets go up. */
+  /** Appends as a broker does: the offsets of each partition increase. */
   append(batches: readonly DecodedBatch[], error: number): Buffer {
     return encodeProduceAnswer(
       batches.map(({ topic, partition, records }) => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Sequences } from '../../../../relay/publish/lean/sequences.ts';
 
-test('numbers go on in each partition by itself', () => {
+test('each partition has sequence numbers of its own', () => {
   const sequences = new Sequences();
   expect(sequences.take('a/0', 3)).toBe(0);
   expect(sequences.take('a/1', 5)).toBe(0);
@@ -9,7 +9,7 @@ test('numbers go on in each partition by itself', () => {
   expect(sequences.take('a/0', 1)).toBe(5);
 });
 
-test('after the greatest number comes 0', () => {
+test('sequence numbers wrap around to 0', () => {
   const sequences = new Sequences(2 ** 31 - 2);
   expect(sequences.take('a/0', 2)).toBe(2 ** 31 - 2);
   expect(sequences.take('a/0', 1)).toBe(0);
@@ -18,7 +18,7 @@ test('after the greatest number comes 0', () => {
   expect(within.take('a/0', 1)).toBe(3);
 });
 
-test('an offset must be beyond the last record before it', () => {
+test('an offset must be beyond the last record before', () => {
   const sequences = new Sequences();
   expect(sequences.rises('a/0', 0n, 3)).toBe(true);
   expect(sequences.rises('a/0', 2n, 1)).toBe(false);

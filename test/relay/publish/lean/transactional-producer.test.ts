@@ -29,7 +29,7 @@ function partsOf(...partitions: readonly number[]): PartitionBatches[] {
   return [...builder.partitions()];
 }
 
-/** So large that each record has a batch, and a request, of its own. */
+/** Records so large that each has a batch, and a request, of its own. */
 function manyBatches(partition: number, count: number): PartitionBatches {
   const builder = new LeanBatchBuilder(new BufferPool());
   for (let i = 0; i < count; i++)
@@ -45,20 +45,20 @@ const failureOf = (work: Promise<unknown>): Promise<RelayError> =>
 
 describe('taking the transactional id', () => {
   test.each<[string, Reply, number]>([
-    ['the coordinator still ends the transaction before', 51, 1],
+    ['the coordinator is still ending the previous transaction', 51, 1],
     ['the coordinator moved', 16, 2],
     ['the coordinator is loading', 14, 2],
     ['the connection is lost', 'lost', 2],
-  ])('is tried again when %s', async (_, reply, opened) => {
+  ])('is retried if %s', async (_, reply, opened) => {
     const kafka = new ScriptedKafka();
     kafka.reply('InitProducerId', reply);
     await (await open(kafka)).close();
     expect(kafka.apis).toEqual(['InitProducerId', 'InitProducerId']);
-    expect(kafka.opened, 'a new connection only where the old one is of no use').toBe(opened);
+    expect(kafka.opened, 'a new connection only if the old one is unusable').toBe(opened);
     expect(kafka.closed).toBe(opened);
   });
 
-  test('is not tried again when the relay may not have it', async () => {
+  test('is not retried if the relay has no right to the id', async () => {
     const kafka = new ScriptedKafka();
     kafka.reply('InitProducerId', 53);
     expect((await failureOf(open(kafka))).code).toBe('KAFKA_UNAUTHORIZED');
@@ -66,7 +66,7 @@ describe('taking the transactional id', () => {
     expect(kafka.closed).toBe(1);
   });
 
-  test('is given up after the request timeout', async () => {
+  test('fails after the request timeout', async () => {
     const kafka = new ScriptedKafka();
     kafka.reply('InitProducerId', ...Array<Reply>(1_000).fill(51));
     const failure = await failureOf(open(kafka, 200));
@@ -77,7 +77,7 @@ describe('taking the transactional id', () => {
 });
 
 describe('a transaction', () => {
-  test('names its partitions, sends to each leader, then commits, all with the epoch it was given', async () => {
+  test('adds its partitions, sends to each leader, then commits, all with the assigned epoch', async () => {
     const { kafka, producer } = await scene({ leaderOf: (_, partition) => partition % 2 });
     await producer.commit(partsOf(0, 1, 2));
     expect(kafka.apis).toEqual(['AddPartitionsToTxn', 'Produce', 'Produce', 'EndTxn']);
@@ -92,7 +92,7 @@ describe('a transaction', () => {
     expect(end?.request).toMatchObject({ epoch, isCommit: true });
   });
 
-  test('goes on with the sequence numbers of the one before', async () => {
+  test('continues the sequence numbers of the previous one', async () => {
     const { kafka, producer } = await scene();
     await producer.commit(partsOf(0, 0, 1));
     await producer.commit(partsOf(0));
@@ -125,11 +125,11 @@ describe('a transaction', () => {
 
 describe('before the first record is sent', () => {
   test.each<[string, Reply, number]>([
-    ['the coordinator still ends the transaction before', 51, 0],
+    ['the coordinator is still ending the previous transaction', 51, 0],
     ['the coordinator moved', 16, 1],
     ['a partition has no leader', 5, 1],
     ['the connection is lost', 'lost', 1],
-  ])('the producer tries again when %s', async (_, reply, reopened) => {
+  ])('the producer retries if %s', async (_, reply, reopened) => {
     const { kafka, producer } = await scene();
     kafka.reply('AddPartitionsToTxn', reply);
     await producer.commit(partsOf(0));
@@ -144,14 +144,14 @@ describe('before the first record is sent', () => {
     ['a topic is forbidden', 29, 'KAFKA_UNAUTHORIZED'],
     ['the coordinator forgot the producer', 49, 'KAFKA_UNAVAILABLE'],
     ['the transaction cannot begin', 48, 'KAFKA_UNAVAILABLE'],
-  ])('the producer fails at once when %s, and sends nothing', async (_, reply, code) => {
+  ])('the producer fails at once if %s, and sends nothing', async (_, reply, code) => {
     const { kafka, producer } = await scene();
     kafka.reply('AddPartitionsToTxn', reply);
     expect((await failureOf(producer.commit(partsOf(0)))).code).toBe(code);
     expect(kafka.apis).toEqual(['AddPartitionsToTxn']);
   });
 
-  test('a leader whose connection is lost is found, and connected again', async () => {
+  test('a lost connection to a leader is found and replaced', async () => {
     const { kafka, producer } = await scene({ leaderOf: () => 1 });
     await producer.commit(partsOf(0));
     kafka.loseConnections(1);
@@ -168,7 +168,7 @@ describe('before the first record is sent', () => {
     expect(kafka.asked).toEqual([]);
   });
 
-  test('the producer stops trying when it is closed', async () => {
+  test('the producer stops retrying once it is closed', async () => {
     const { kafka, producer } = await scene();
     kafka.reply('AddPartitionsToTxn', 'silence');
     const failure = failureOf(producer.commit(partsOf(0)));
@@ -178,7 +178,7 @@ describe('before the first record is sent', () => {
     expect([kafka.opened, kafka.closed]).toEqual([1, 1]);
   });
 
-  test('a connection that opens after the producer was closed is closed', async () => {
+  test('a connection that is established after the producer was closed is closed too', async () => {
     const { kafka, producer } = await scene();
     kafka.reply('AddPartitionsToTxn', 16);
     kafka.onConnect = () => producer.close();
@@ -209,7 +209,7 @@ describe('from the first record on', () => {
     ['the connection is lost during the commit', 'EndTxn', 'lost', 'PUBLISH_UNCERTAIN'],
     ['another relay took over before the commit', 'EndTxn', 90, 'PRODUCER_FENCED'],
   ];
-  test.each(cases)('nothing is repeated when %s', async (_, api, reply, code) => {
+  test.each(cases)('nothing is retried if %s', async (_, api, reply, code) => {
     const { kafka, producer } = await scene();
     kafka.reply(api, reply);
     expect((await failureOf(producer.commit(partsOf(0)))).code).toBe(code);
@@ -217,7 +217,7 @@ describe('from the first record on', () => {
     expect(kafka.opened).toBe(1);
   });
 
-  test('an offset that was there before leaves the outcome uncertain', async () => {
+  test('an offset that does not increase leaves the outcome uncertain', async () => {
     const { kafka, producer } = await scene();
     await producer.commit(partsOf(0));
     kafka.reply('Produce', () => encodeProduceAnswer([{ topic: 't', partition: 0, error: 0, offset: 0 }]));
@@ -225,7 +225,7 @@ describe('from the first record on', () => {
     expect(kafka.count('EndTxn')).toBe(1);
   });
 
-  test('a failure at one leader ends what goes to the others', async () => {
+  test('a failure at one leader stops the sends to the others', async () => {
     const { kafka, producer } = await scene({ leaderOf: (_, partition) => partition });
     kafka.reply('Produce', 6);
     const failure = failureOf(producer.commit([...partsOf(0), manyBatches(1, 20)]));
@@ -243,7 +243,7 @@ describe('from the first record on', () => {
   });
 });
 
-test('a producer that failed refuses all further work, whatever it failed of', async () => {
+test('a producer refuses all further work after any failure', async () => {
   for (const api of ['AddPartitionsToTxn', 'Produce', 'EndTxn'] as const) {
     const { kafka, producer } = await scene();
     kafka.reply(api, 48);
@@ -256,7 +256,7 @@ test('a producer that failed refuses all further work, whatever it failed of', a
   }
 });
 
-test('a second transaction at the same time is refused, and the first goes on', async () => {
+test('a second concurrent transaction is refused, and the first continues', async () => {
   const { kafka, producer } = await scene();
   const first = producer.commit(partsOf(0));
   expect((await failureOf(producer.commit(partsOf(1)))).code).toBe('INTERNAL');

@@ -1,4 +1,4 @@
-/** What an unclear end of each step leaves behind, and that fence, claim and resend then give each event exactly once. */
+/** Each step with an uncertain outcome: fence, claim and resend then deliver each event exactly once. */
 import { describe, expect, test } from 'vitest';
 import { type ExchangeFault, type KafkaApi, TcpProxy } from '../../../../harness/tcp-proxy.ts';
 import type { RelayError } from '../../../../relay/errors.ts';
@@ -10,7 +10,7 @@ type Case = {
   readonly name: string;
   readonly api: KafkaApi;
   readonly fault: ExchangeFault;
-  /** Whether the transaction counts, although nobody said so. */
+  /** Whether the transaction is committed although no answer confirmed it. */
   readonly isCommitted: boolean;
 };
 
@@ -24,7 +24,7 @@ const cases: Case[] = [
 ];
 
 describe.each(cases)('when $name', ({ api, fault, isCommitted }) => {
-  test('the outcome is called uncertain, and the progress tells what to resend', async () => {
+  test('the outcome is uncertain, and the progress decides what to resend', async () => {
     const { brokers } = await servers();
     await using proxy = await TcpProxy.before(`kafka://${brokers[0]}`, true);
     await using scene = await Scene.open({
@@ -63,7 +63,7 @@ describe.each(cases)('when $name', ({ api, fault, isCommitted }) => {
 });
 
 test.each(['request', 'answer'] as const)(
-  'a connection that is lost before anything is sent (%s of AddPartitionsToTxn) is made again, and the producer goes on',
+  'a connection that is lost before anything is sent (%s of AddPartitionsToTxn) is replaced, and the producer continues',
   async (fault) => {
     const { brokers } = await servers();
     await using proxy = await TcpProxy.before(`kafka://${brokers[0]}`, true);

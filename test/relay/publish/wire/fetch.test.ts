@@ -31,17 +31,17 @@ const offsetsOf = (
   return { offsets: records.map(({ offset }) => offset), nextOffset };
 };
 
-describe('of what was fetched under read_committed', () => {
-  test('what was committed counts, and reading goes on behind the marker', () => {
+describe('in a fetch under read_committed', () => {
+  test('committed records count, and reading continues after the marker', () => {
     expect(offsetsOf([batch(0n, 1n), marker(1n, 1n, 'commit')])).toEqual({ offsets: [0n], nextOffset: 2n });
   });
 
-  test('what was aborted does not count, and the same producer counts again from its next transaction on', () => {
+  test('aborted records do not count, and those of the next transaction of the same producer do', () => {
     const batches = [batch(0n, 1n), marker(1n, 1n, 'abort'), batch(2n, 1n), marker(3n, 1n, 'commit')];
     expect(offsetsOf(batches, [{ producerId: 1n, firstOffset: 0n }]).offsets).toEqual([2n]);
   });
 
-  test('transactions that overlap are told apart by their producer', () => {
+  test('overlapping transactions are distinguished by their producer', () => {
     const batches = [
       batch(0n, 1n),
       batch(1n, 2n),
@@ -53,7 +53,7 @@ describe('of what was fetched under read_committed', () => {
     expect(offsetsOf(batches, [{ producerId: 1n, firstOffset: 0n }]).offsets).toEqual([1n, 4n]);
   });
 
-  test('aborted transactions may come in any order', () => {
+  test('aborted transactions may be listed in any order', () => {
     const batches = [
       batch(0n, 1n),
       marker(1n, 1n, 'abort'),
@@ -68,21 +68,21 @@ describe('of what was fetched under read_committed', () => {
     expect(offsetsOf(batches, aborted).offsets).toEqual([4n]);
   });
 
-  test('a producer without transactions counts, even with the id of an aborted one', () => {
+  test('records without a transaction count, even with the producer id of an aborted one', () => {
     const batches = [batch(0n, 1n, { isTransactional: false })];
     expect(offsetsOf(batches, [{ producerId: 1n, firstOffset: 0n }]).offsets).toEqual([0n]);
   });
 
-  test('records of a batch below the offset asked for were read before', () => {
+  test('records of a batch before the requested offset are skipped', () => {
     const batches = [batch(4n, 1n, { offsets: [2n, 3n, 4n] })];
     expect(offsetsOf(batches, [], 4n)).toEqual({ offsets: [4n], nextOffset: 5n });
   });
 
-  test('a batch that compaction has emptied is passed', () => {
+  test('a batch that compaction has emptied is skipped', () => {
     expect(offsetsOf([batch(9n, 1n, { offsets: [] })])).toEqual({ offsets: [], nextOffset: 10n });
   });
 
-  test('an answer with nothing stays where it is', () => {
+  test('an empty answer does not advance the offset', () => {
     expect(offsetsOf([], [], 7n)).toEqual({ offsets: [], nextOffset: 7n });
   });
 });

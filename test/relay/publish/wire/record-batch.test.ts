@@ -63,28 +63,28 @@ test('a batch is read as it was written, with headers of any name', async () => 
 
 const plain = { key: 'k', value: Buffer.alloc(100), headers: {}, timestampMs: 1 };
 
-test('a batch that is cut off is left out, and reading stops once enough has come of it', async () => {
+test('a truncated batch is left out, and decoding stops at the size limit', async () => {
   const all = Buffer.concat([bytesOf([plain], 0n), bytesOf([plain], 1n), bytesOf([plain], 2n)]);
   expect(await readBatches(all, maxBytes)).toHaveLength(3);
   expect(await readBatches(all.subarray(0, -1), maxBytes)).toHaveLength(2);
   expect(await readBatches(all, 150)).toHaveLength(2);
 });
 
-test('a damaged batch is an error that may pass, and one with false lengths never more than an error', async () => {
+test('a damaged batch is an error that is retried, and false lengths are no more than an error', async () => {
   const bytes = bytesOf([plain, plain]);
   for (let at = 21; at < bytes.length; at++) {
     const damaged = Buffer.from(bytes);
     damaged[at] = damaged[at]! ^ 1;
     await expect(readBatches(damaged, maxBytes)).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE' });
     damaged[at] = 255 - (at % 256);
-    // As if whoever wrote it had meant it.
+    // With a valid checksum.
     damaged.writeUInt32BE(crc32c(damaged.subarray(21)), 17);
     const read = await readBatches(damaged, maxBytes).catch((error: unknown) => error);
     if (!Array.isArray(read)) expect(read).toMatchObject({ code: expect.stringMatching(/^KAFKA_/) });
   }
 });
 
-test('messages of before Kafka 0.11 are passed by their offset', async () => {
+test('messages from before Kafka 0.11 are skipped by their offset', async () => {
   const old = bytesOf([plain], 7n);
   old.writeInt8(1, 16);
   expect(await readBatches(old, maxBytes)).toMatchObject([{ lastOffset: 7n, records: [] }]);

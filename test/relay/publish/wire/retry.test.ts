@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { protocolError } from '../../../../relay/publish/wire/kafkajs-internals.ts';
 import { obstacleOf, retryPauseMs } from '../../../../relay/publish/wire/retry.ts';
 
-test('codes are taken for what they mean before anything is sent', () => {
+test('each code has a meaning before anything is sent', () => {
   expect(obstacleOf(protocolError(51)), 'CONCURRENT_TRANSACTIONS').toBe('busy');
   expect(obstacleOf(protocolError(14)), 'COORDINATOR_LOAD_IN_PROGRESS').toBe('moved');
   expect(obstacleOf(protocolError(15)), 'COORDINATOR_NOT_AVAILABLE').toBe('moved');
@@ -15,7 +15,7 @@ test('codes are taken for what they mean before anything is sent', () => {
   expect(obstacleOf(protocolError(32_000)), 'unheard of').toBe('final');
 });
 
-test('a lost connection is found beneath the wrappers of the client; a defect of ours is final', () => {
+test('a lost connection is found inside the wrappers of the client; a bug of ours is final', () => {
   expect(obstacleOf(new KafkaJSConnectionError('gone'))).toBe('moved');
   const wrapped = new Error('wrapped', { cause: new KafkaJSConnectionError('gone') });
   expect(obstacleOf(wrapped)).toBe('moved');
@@ -24,7 +24,7 @@ test('a lost connection is found beneath the wrappers of the client; a defect of
   expect(obstacleOf(new TypeError('x is not a function'))).toBe('final');
 });
 
-test('a busy coordinator is asked again at once, and less often the longer it takes', () => {
+test('a busy coordinator is asked again at once, then less and less often', () => {
   expect(retryPauseMs('busy', 0)).toBeLessThanOrEqual(2);
   expect(retryPauseMs('busy', 50)).toBe(20);
   expect(retryPauseMs('moved', 0)).toBe(100);
