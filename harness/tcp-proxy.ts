@@ -214,18 +214,21 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   async #pump(pair: Pair, from: Socket, to: Socket, hear: (chunk: Buffer) => void): Promise<void> {
-    const frames = new Frames();
-    const isFailed = (frame: Buffer) =>
-      from === pair.client ? this.#isRequestFailed(pair, frame) : isAnswerFailed(pair, frame);
+    const requests = new Frames();
+    const answers = new Answers();
     try {
       for await (const chunk of from) {
         hear(chunk);
-        const pieces = this.#speaksKafka ? frames.add(chunk) : [chunk];
-        for (const piece of pieces) {
-          if (this.#speaksKafka && isFailed(piece)) continue;
-          if (this.#speaksKafka && from === pair.client) await this.#passHold(pair, piece);
-          await this.#pass(pair, piece, to);
-        }
+        if (!this.#speaksKafka) await this.#pass(pair, chunk, to);
+        else if (from === pair.server) {
+          const pieces = answers.passing(chunk, (correlationId) => isAnswerFailed(pair, correlationId));
+          for (const piece of pieces) await this.#pass(pair, piece, to);
+        } else
+          for (const request of requests.add(chunk)) {
+            if (this.#isRequestFailed(pair, request)) continue;
+            await this.#passHold(pair, request);
+            await this.#pass(pair, request, to);
+          }
       }
       while (this.#silence !== undefined) await this.#silence.promise;
       to.end();
@@ -276,10 +279,10 @@ export class TcpProxy implements AsyncDisposable {
   }
 }
 
-function isAnswerFailed(pair: Pair, frame: Buffer): boolean {
-  const failing = pair.failing.get(frame.readInt32BE(4));
+function isAnswerFailed(pair: Pair, correlationId: number): boolean {
+  const failing = pair.failing.get(correlationId);
   if (failing === undefined) return false;
-  pair.failing.delete(frame.readInt32BE(4));
+  pair.failing.delete(correlationId);
   if (failing.fault === 'answer') cut(pair);
   failing.happened();
   return true;
@@ -309,7 +312,7 @@ function drained(socket: Socket): Promise<void> {
   });
 }
 
-/** Cuts a stream of Kafka requests, or answers, into whole ones, each with its size in front. */
+/** Cuts a stream of Kafka requests into whole ones, each with its size in front. */
 class Frames {
   #rest: Buffer = Buffer.alloc(0);
 
@@ -325,5 +328,35 @@ class Frames {
     }
     this.#rest = bytes.subarray(at);
     return frames;
+  }
+}
+
+/** Size and correlation id. */
+const answerHeadBytes = 8;
+
+/** Passes Kafka's answers on as their bytes arrive, so that a cut may fall within one, and leaves out those that fail. */
+class Answers {
+  /** Of an answer whose correlation id is still to come. */
+  #head: Buffer = Buffer.alloc(0);
+  /** Of the answer that is passing. */
+  #bytesLeft = 0;
+  #isFailed = false;
+
+  passing(chunk: Buffer, isFailed: (correlationId: number) => boolean): Buffer[] {
+    const pieces: Buffer[] = [];
+    let bytes = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk]);
+    while (bytes.length > 0) {
+      if (this.#bytesLeft === 0) {
+        if (bytes.length < answerHeadBytes) break;
+        this.#bytesLeft = 4 + bytes.readInt32BE(0);
+        this.#isFailed = isFailed(bytes.readInt32BE(4));
+      }
+      const piece = bytes.subarray(0, this.#bytesLeft);
+      if (!this.#isFailed) pieces.push(piece);
+      this.#bytesLeft -= piece.length;
+      bytes = bytes.subarray(piece.length);
+    }
+    this.#head = bytes;
+    return pieces;
   }
 }

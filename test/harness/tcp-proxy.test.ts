@@ -112,6 +112,21 @@ test('holds the next request of a kind, and lets others pass before it', async (
   await expect.poll(() => received().length).toBe(16);
 });
 
+test('passes an answer of Kafka on as its bytes arrive, so that a cut may fall within one', async () => {
+  const { client, received } = await open(true);
+  client.write(request(0, 1));
+  await expect.poll(() => received().length).toBe(8);
+  const behind = sockets.at(-1)!;
+  const answer = frame(20, Buffer.alloc(16, 7));
+  behind.write(answer.subarray(0, 6));
+  await delay(20);
+  expect(received().length).toBe(8);
+  behind.write(answer.subarray(6, 13));
+  await expect.poll(() => received().length).toBe(8 + 13);
+  behind.write(Buffer.concat([answer.subarray(13), frame(8, Buffer.alloc(4, 9)), answer.subarray(0, 9)]));
+  await expect.poll(() => received().length).toBe(8 + 20 + 8 + 9);
+});
+
 test.each<[ExchangeFault, boolean, number]>([
   ['request', true, 0],
   ['answer', true, 12],
