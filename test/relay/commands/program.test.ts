@@ -3,10 +3,26 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { createProgram, documentedCommands } from '../../../relay/commands/program.ts';
+import { afterEach, expect, test, vi } from 'vitest';
+import { createProgram, documentedCommands, runProgram } from '../../../relay/commands/program.ts';
 import { freePort } from '../../../stack/port.ts';
-import { runCli } from './cli.ts';
+import { type CliResult, runCli } from './cli.ts';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  process.exitCode = undefined; // a command may set it, and this process is the test's
+});
+
+/** In this process, for what does not depend on the environment. */
+async function run(args: readonly string[]): Promise<CliResult> {
+  const said = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const)
+    vi.spyOn(process[stream], 'write').mockImplementation((text) => {
+      said[stream] += text;
+      return true;
+    });
+  return { code: await runProgram(args), ...said };
+}
 
 test('the version is that of the package', async () => {
   const { default: manifest } = await import('../../../package.json', { with: { type: 'json' } });
@@ -29,7 +45,7 @@ test('every command explains itself without a configuration', async () => {
 test.each([[['chekc']], [['check', '--jsno']], [['status', '--watch', 'often']], [['schemas', 'regster']]])(
   'arguments that are wrong end with 64: %s',
   async (args) => {
-    const { code, stdout, stderr } = await runCli(args);
+    const { code, stdout, stderr } = await run(args);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
     expect(stderr).toMatch(/^error: /);
   },
@@ -53,7 +69,7 @@ test.each([
   [['--help'], 0, 'Usage: outbox-relay'],
   [['help', 'status'], 0, 'Usage: outbox-relay status'],
 ])('%j ends with %i: %s', async (args, code, text) => {
-  const result = await runCli(args);
+  const result = await run(args);
   expect(result.stdout + result.stderr).toContain(text);
   expect(result.code).toBe(code);
 });
@@ -106,7 +122,7 @@ test('-c names the file, before or after the command', async () => {
       ['-c', file, 'config', '--json'],
       ['config', '--json', '--config', file],
     ]) {
-      const { code, stdout } = await runCli(args);
+      const { code, stdout } = await run(args);
       expect(code).toBe(0);
       expect(JSON.parse(stdout)[0]).toMatchObject({ key: 'slot', value: 'from_shop_yaml', source: file });
     }
