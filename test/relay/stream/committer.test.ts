@@ -52,9 +52,9 @@ describe('a batch is committed', () => {
     expect(steps).toEqual([
       'Kafka is given 11, 8 events',
       'Kafka has confirmed',
+      'told of 1',
       'acknowledged 11',
       'released 300 bytes',
-      'told of 1',
     ]);
     expect(committer.progress).toMatchObject({ endLsn: 11n, eventCount: 8 });
   });
