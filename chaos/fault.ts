@@ -4,8 +4,8 @@ import type { Random } from '../harness/random.ts';
 import type { RelayCrew, RelayVariation } from '../harness/relay-crew.ts';
 import type { Settings } from '../harness/relay-process.ts';
 import type { ErrorCode } from '../relay/errors.ts';
-import type { Ledger } from './ledger.ts';
 import type { Load } from './load.ts';
+import type { Oracle } from './oracle.ts';
 import type { Servers } from './servers.ts';
 
 export const faultClasses = ['relay', 'postgres', 'kafka', 'network', 'registry', 'dead-letters'] as const;
@@ -30,7 +30,7 @@ export type Arena = {
   readonly transactionalId: string;
   readonly relays: RelayCrew;
   readonly load: Load;
-  readonly ledger: Ledger;
+  readonly oracle: Oracle;
   /** Repeated by the seed. */
   readonly random: Random;
   /** Registers a schema for events of this type, for `load.event(key, { type })`. */

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { Random } from '../harness/random.ts';
-import type { Ledger } from './ledger.ts';
+import type { Oracle } from './oracle.ts';
 
 export type OutboxEvent = {
   readonly id: string;
@@ -28,7 +28,7 @@ const pauseMs = { shortest: 15, longest: 60 };
 
 export class Load {
   readonly #url: string;
-  readonly #ledger: Ledger;
+  readonly #oracle: Oracle;
   readonly #random: Random;
   readonly #seqs = new Map<string, number>();
   readonly #ending = new AbortController();
@@ -36,9 +36,9 @@ export class Load {
   #gate: { promise: Promise<void>; resolve: () => void } | undefined;
   #busy = 0;
 
-  constructor(url: string, ledger: Ledger, random: Random) {
+  constructor(url: string, oracle: Oracle, random: Random) {
     this.#url = url;
-    this.#ledger = ledger;
+    this.#oracle = oracle;
     this.#random = random;
   }
 
@@ -76,7 +76,7 @@ export class Load {
     const client = await connect(this.#url);
     try {
       await insert(client, events, randomUUID());
-      this.#ledger.committed(events);
+      this.#oracle.committed(events);
     } finally {
       await client.end();
     }
@@ -124,7 +124,7 @@ export class Load {
       return;
     }
     await client.query('commit');
-    this.#ledger.committed(events);
+    this.#oracle.committed(events);
   }
 
   #events(writer: number, count: number): OutboxEvent[] {

@@ -10,7 +10,7 @@ import { Random } from '../harness/random.ts';
 import { waitFor } from '../harness/wait.ts';
 import { cacheFolder } from '../stack/cache.ts';
 import type { Arena, Fault, Producer } from './fault.ts';
-import type { Breach } from './ledger.ts';
+import type { Breach } from './oracle.ts';
 import { type Servers, startServers } from './servers.ts';
 import { readDeadLetters, readEvents, World } from './world.ts';
 
@@ -167,7 +167,7 @@ class Run {
     const world = this.#world;
     this.#world = undefined;
     this.#used = 0;
-    this.#events += world?.arena.ledger.seen ?? 0;
+    this.#events += world?.arena.oracle.seen ?? 0;
     await this.#servers.home();
     await world?.[Symbol.asyncDispose]();
   }
@@ -287,23 +287,23 @@ class Trial {
 
   /** Pauses the writers, lets the consumer reach the end, and compares. */
   async #compare(arena: Arena, isComplete: boolean): Promise<void> {
-    const { ledger, load } = arena;
+    const { oracle, load } = arena;
     await load.pause();
     try {
       const rows = await readEvents(arena);
       const isSettled = async () => {
-        if (isComplete) ledger.foundDeadLetters(await readDeadLetters(arena));
+        if (isComplete) oracle.foundDeadLetters(await readDeadLetters(arena));
         // Both at one instant: the events of a transaction may be read before its progress.
-        return ledger.isProgressSeen && (!isComplete || rows.every(({ id }) => ledger.isSettled(id)));
+        return oracle.isProgressSeen && (!isComplete || rows.every(({ id }) => oracle.isSettled(id)));
       };
-      await this.#settle(isSettled, () => ledger.seen);
+      await this.#settle(isSettled, () => oracle.seen);
       const letters = await readDeadLetters(arena);
       const mayDeadLetter = this.#faults.some((fault) => fault.mayDeadLetter === true);
-      ledger.check({ rows, letters, isComplete, mayDeadLetter });
+      oracle.check({ rows, letters, isComplete, mayDeadLetter });
     } finally {
       load.resume();
     }
-    this.#breaches.push(...ledger.takeBreaches());
+    this.#breaches.push(...oracle.takeBreaches());
   }
 
   async #settle(isSettled: () => Promise<boolean>, seen: () => number): Promise<void> {

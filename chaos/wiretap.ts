@@ -54,7 +54,7 @@ export class Wiretap {
 
   /** EndTxn, versions 0 to 2: transactional id, producer id, epoch, whether to commit. */
   #heardRequest(frame: Buffer, waiting: Map<number, Commit>): void {
-    // Later versions are not understood; the ledger then reports that no commit was answered.
+    // Later versions are not understood; the oracle then reports that no commit was answered.
     if (frame.length < 14 || frame.readInt16BE(4) !== endTxn || frame.readInt16BE(6) > 2) return;
     const idAt = 14 + Math.max(0, frame.readInt16BE(12));
     const idBytes = frame.readInt16BE(idAt);

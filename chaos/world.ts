@@ -17,8 +17,8 @@ import { waitFor } from '../harness/wait.ts';
 import { parseLsn } from '../relay/model/position.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import type { Arena } from './fault.ts';
-import { type DeadLetter, Ledger, type WrittenEvent } from './ledger.ts';
 import { itemType, Load } from './load.ts';
+import { type DeadLetter, Oracle, type WrittenEvent } from './oracle.ts';
 import type { Servers } from './servers.ts';
 
 /**
@@ -82,7 +82,7 @@ export class World implements AsyncDisposable {
     pool.on('error', () => {}); // a fault ended the server; the next query fails
     const transactionalId = `outbox-relay.${name}`;
     const { wiretap } = servers.network;
-    const ledger = new Ledger(topics.topic, name, {
+    const oracle = new Oracle(topics.topic, name, {
       commits: () => wiretap.commitsOf(transactionalId),
       acknowledgements: () => wiretap.acknowledgementsOf(name),
     });
@@ -92,11 +92,11 @@ export class World implements AsyncDisposable {
       logFile,
     );
     const random = new Random(seed);
-    const load = new Load(urls.direct, ledger, random);
+    const load = new Load(urls.direct, oracle, random);
     const reader = new CommittedReader(
       servers.kafka.brokers,
       [topics.topic, topics.progressTopic],
-      (record) => ledger.read(record),
+      (record) => oracle.read(record),
     );
     const arena: Arena = {
       servers,
@@ -109,16 +109,16 @@ export class World implements AsyncDisposable {
       transactionalId,
       relays,
       load,
-      ledger,
+      oracle,
       random,
       async registerSchema(type, schema) {
-        ledger.knowSchema(
+        oracle.knowSchema(
           await registerSchema(servers.registry.url, `${topics.topic}-${type}`, schema),
           schema,
         );
       },
       pause: (ms) => delay(ms),
-      untilCaughtUp: (timeoutMs) => untilCaughtUp(ledger, relays, timeoutMs),
+      untilCaughtUp: (timeoutMs) => untilCaughtUp(oracle, relays, timeoutMs),
     };
     const world = new World(arena, reader);
     try {
@@ -150,7 +150,7 @@ export class World implements AsyncDisposable {
   /** Samples I6 and the dead letters from the database. */
   async #sample(): Promise<void> {
     const { signal } = this.#ending;
-    const { pool, slot, ledger } = this.arena;
+    const { pool, slot, oracle } = this.arena;
     for (let n = 0; !signal.aborted; n++) {
       try {
         const { rows } = await pool.query<{ lsn: string | null }>(
@@ -158,8 +158,8 @@ export class World implements AsyncDisposable {
           [slot],
         );
         const lsn = rows[0]?.lsn;
-        if (lsn != null) ledger.foundConfirmed(parseLsn(lsn), Date.now());
-        if (n % lettersEverySamples === 0) ledger.foundDeadLetters(await readDeadLetters(this.arena));
+        if (lsn != null) oracle.foundConfirmed(parseLsn(lsn), Date.now());
+        if (n % lettersEverySamples === 0) oracle.foundDeadLetters(await readDeadLetters(this.arena));
       } catch {
         // The server is down, or the world is not migrated yet.
       }
@@ -188,14 +188,14 @@ export async function readDeadLetters({ pool, slot }: Pick<Arena, 'pool' | 'slot
   }));
 }
 
-async function untilCaughtUp(ledger: Ledger, relays: RelayCrew, timeoutMs: number): Promise<void> {
-  const due = [...ledger.awaited];
-  const { acknowledged, seen } = ledger;
-  const isNewerSeen = () => ledger.acknowledged > acknowledged && ledger.seen > seen + due.length;
+async function untilCaughtUp(oracle: Oracle, relays: RelayCrew, timeoutMs: number): Promise<void> {
+  const due = [...oracle.awaited];
+  const { acknowledged, seen } = oracle;
+  const isNewerSeen = () => oracle.acknowledged > acknowledged && oracle.seen > seen + due.length;
   await waitFor(
     () => {
       if (relays.halted !== undefined) throw new Error(`the relay halted with ${relays.halted.code}`);
-      return isNewerSeen() && !due.some((id) => ledger.awaited.has(id));
+      return isNewerSeen() && !due.some((id) => oracle.awaited.has(id));
     },
     'catching up',
     timeoutMs,

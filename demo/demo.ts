@@ -15,7 +15,7 @@ import { readSchemaFiles } from '../relay/operations/schemas/files.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
 import { Evolution } from './evolution.ts';
 import { Follower } from './follower.ts';
-import { Ledger } from './ledger.ts';
+import { Oracle } from './oracle.ts';
 import { OrderService, writerCount } from './order-service.ts';
 import { aggregatetypes } from './payloads.ts';
 import { DemoRelay } from './relay.ts';
@@ -87,7 +87,7 @@ export async function runDemo(
 }
 
 function nothingDone(seed: number): Summary {
-  return summarise({ verdict: new Ledger().verdict(), latenciesMs: [], elapsedMs: 0, crashes: 0, seed });
+  return summarise({ verdict: new Oracle().verdict(), latenciesMs: [], elapsedMs: 0, crashes: 0, seed });
 }
 
 class Demo {
@@ -96,7 +96,7 @@ class Demo {
   readonly #interrupted: AbortSignal;
   readonly #stack: Stack;
   readonly #kafka: Kafka;
-  readonly #ledger = new Ledger();
+  readonly #oracle = new Oracle();
   readonly #config: Config;
   readonly #evolution: Evolution;
   readonly #last: string[] = [];
@@ -173,8 +173,8 @@ class Demo {
       onValue: (type, value) => this.#evolution.read(type, value),
       onReceipt: (receipt, type) => {
         this.#lastReceiptMs = receipt.atMs;
-        this.#ledger.received(receipt);
-        const latencyMs = this.#ledger.latenciesMs.at(-1) ?? 0;
+        this.#oracle.received(receipt);
+        const latencyMs = this.#oracle.latenciesMs.at(-1) ?? 0;
         const name = type.slice(type.lastIndexOf('.') + 1).padEnd(18);
         this.#last.unshift(
           `${name} ${milliseconds(latencyMs).padStart(8)}  key ${JSON.stringify(receipt.key)}`,
@@ -219,7 +219,7 @@ class Demo {
       databaseUrl,
       rate,
       seed,
-      ledger: this.#ledger,
+      oracle: this.#oracle,
       keepsEvents: keep,
       written: (payload) => this.#evolution.written(payload),
     });
@@ -247,20 +247,20 @@ class Demo {
 
   /** Waits until everything committed is received or dead-lettered, or nothing more arrives. */
   async #settle(bookkeeping: pg.Pool): Promise<void> {
-    let outstanding = this.#ledger.outstanding;
+    let outstanding = this.#oracle.outstanding;
     let movedAtMs = performance.now();
-    while (this.#ledger.outstanding > 0 && performance.now() - movedAtMs < givenUpAfterMs) {
+    while (this.#oracle.outstanding > 0 && performance.now() - movedAtMs < givenUpAfterMs) {
       await sleep(tickIntervalMs);
       await this.#readDeadLetters(bookkeeping);
-      if (this.#ledger.outstanding === outstanding) continue;
-      outstanding = this.#ledger.outstanding;
+      if (this.#oracle.outstanding === outstanding) continue;
+      outstanding = this.#oracle.outstanding;
       movedAtMs = performance.now();
     }
   }
 
   async #readDeadLetters(bookkeeping: pg.Pool): Promise<void> {
     const { rows } = await bookkeeping.query<{ event_id: string }>('select event_id from outbox.dead_letter');
-    this.#ledger.deadLettersAre(rows.map(({ event_id }) => event_id));
+    this.#oracle.deadLettersAre(rows.map(({ event_id }) => event_id));
   }
 
   #topicEnds() {
@@ -298,17 +298,17 @@ class Demo {
       writers: writerCount,
       relay: { state, pid, kills },
       topics: topics.length,
-      outstanding: this.#ledger.outstanding,
-      latenciesMs: this.#ledger.latenciesMs,
+      outstanding: this.#oracle.outstanding,
+      latenciesMs: this.#oracle.latenciesMs,
       last: this.#last,
-      ...this.#ledger.counts,
+      ...this.#oracle.counts,
     };
   }
 
   #summary(relay: DemoRelay, error: string | undefined): Summary {
     return summarise({
-      verdict: this.#ledger.verdict(),
-      latenciesMs: this.#ledger.latenciesMs,
+      verdict: this.#oracle.verdict(),
+      latenciesMs: this.#oracle.latenciesMs,
       elapsedMs: Math.max(0, this.#lastReceiptMs - this.#startMs),
       crashes: relay.kills,
       seed: this.#options.seed,

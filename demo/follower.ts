@@ -1,12 +1,12 @@
 /**
  * The consumer of the demo: a `read_committed` reader and the decoder of @kafkajs/confluent-schema-registry, none of the
- * relay's code. It hands every record to the books, each offset once.
+ * relay's code. It hands every record to the oracle, each offset once.
  */
 import { SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import avro from 'avsc';
 import type { Kafka, KafkaMessage } from 'kafkajs';
 import { TopicReader } from '../harness/topic-reader.ts';
-import type { Receipt } from './ledger.ts';
+import type { Receipt } from './oracle.ts';
 import { contentOf } from './payloads.ts';
 
 export type FollowerOptions = {

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { Random } from '../harness/random.ts';
-import type { Ledger } from './ledger.ts';
+import type { Oracle } from './oracle.ts';
 import type { Payload } from './payloads.ts';
 import { Deck, drawEvents, type Scenario } from './scenarios.ts';
 import { shopTables, Transaction } from './transaction.ts';
@@ -15,7 +15,7 @@ export type OrderServiceOptions = {
   /** Events a second that commit, on average over a hundred transactions. */
   readonly rate: number;
   readonly seed: number;
-  readonly ledger: Ledger;
+  readonly oracle: Oracle;
   /** Leave out transactions that delete events from the table. */
   readonly keepsEvents: boolean;
   /** The payload as the deployed version of the application writes it. */
@@ -90,7 +90,7 @@ export class OrderService {
   }
 
   async #transact(scenario: Scenario, drafts: ReturnType<typeof drawEvents>): Promise<void> {
-    const { ledger } = this.#options;
+    const { oracle } = this.#options;
     const client = await this.#pool.connect();
     let isDone = false;
     try {
@@ -102,8 +102,8 @@ export class OrderService {
       // Postgres answers the COMMIT of a failed transaction with ROLLBACK, and no error.
       if (!scenario.isRolledBack && command !== 'COMMIT')
         throw new Error(`COMMIT was answered with ${command}`);
-      ledger.rolledBack(transaction.undone + (scenario.isRolledBack ? transaction.written.length : 0));
-      if (!scenario.isRolledBack) ledger.committed(transaction.written, nowMs);
+      oracle.rolledBack(transaction.undone + (scenario.isRolledBack ? transaction.written.length : 0));
+      if (!scenario.isRolledBack) oracle.committed(transaction.written, nowMs);
       this.#offered -= scenario.isRolledBack ? 0 : transaction.undone;
       isDone = true;
     } finally {

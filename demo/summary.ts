@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { percentile } from '../harness/percentile.ts';
 import type { Evolved } from './evolution.ts';
-import { isClean, type Verdict } from './ledger.ts';
+import { isClean, type Verdict } from './oracle.ts';
 
 /** Keys in this order are the JSON object that `--json` prints. */
 export type Summary = {

@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { copyRows } from './copy.ts';
-import type { WrittenEvent } from './ledger.ts';
+import type { WrittenEvent } from './oracle.ts';
 import type { Payload } from './payloads.ts';
 
 /** The order service's own table beside the outbox: its aggregates, and how many events each has had. */

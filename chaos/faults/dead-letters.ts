@@ -109,9 +109,9 @@ async function parkAndRelease(arena: Arena, disturb: Disturb): Promise<void> {
 }
 
 async function refuseAndResubmit(arena: Arena, place: Failpoint): Promise<void> {
-  const { load, ledger } = arena;
+  const { load, oracle } = arena;
   // The event is published behind what was written after it, at a position that says so.
-  ledger.allowLate();
+  oracle.allowLate();
   await whileWriting(arena, async (write) => {
     let refused: readonly OutboxEvent[] = [];
     await dieAt(arena, place, async () => {
@@ -125,7 +125,7 @@ async function refuseAndResubmit(arena: Arena, place: Failpoint): Promise<void> 
       const both = await Promise.allSettled([resubmit(), resubmit()]);
       if (both.every(({ status }) => status === 'rejected')) await insist(arena, 'resubmit', id, '--yes');
     });
-    await waitFor(() => ledger.isSettled(id), 'the resubmitted event', patienceMs);
+    await waitFor(() => oracle.isSettled(id), 'the resubmitted event', patienceMs);
   });
 }
 

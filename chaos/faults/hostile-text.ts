@@ -37,7 +37,7 @@ async function writeHostileText(arena: Arena): Promise<void> {
 }
 
 /** Inserts the payload as text: JSON.stringify and Postgres's JSON functions would refuse half of these. */
-async function insert({ pool, ledger }: Arena, event: OutboxEvent, text: string): Promise<void> {
+async function insert({ pool, oracle }: Arena, event: OutboxEvent, text: string): Promise<void> {
   const { id, key, type, seq, isPoison } = event;
   const headers = { seq: String(seq), tx: randomUUID(), ...(isPoison ? { poison: 'yes' } : {}) };
   await pool.query(
@@ -45,5 +45,5 @@ async function insert({ pool, ledger }: Arena, event: OutboxEvent, text: string)
      values ($1, 'item', $2, $3, $4, $5)`,
     [id, key, type, text.replace('%key', key).replace('%seq', String(seq)), JSON.stringify(headers)],
   );
-  ledger.committed([event]);
+  oracle.committed([event]);
 }

@@ -202,7 +202,7 @@ export const kafkaFaults: readonly Fault[] = [
       const { load, topic, untilCaughtUp } = arena;
       await untilCaughtUp(20_000);
       await load.pause();
-      await waitFor(() => arena.ledger.awaited.size === 0, 'all to be published', 20_000);
+      await waitFor(() => arena.oracle.awaited.size === 0, 'all to be published', 20_000);
       await withAdmin(arena.servers.kafkaClient, async (admin) => {
         await admin.deleteTopics({ topics: [topic] });
         load.resume();
@@ -218,11 +218,11 @@ export const kafkaFaults: readonly Fault[] = [
     expect: { haltsWith: ['LINEAGE_PROGRESS_LOST'] },
     world: {},
     async inject(arena) {
-      const { load, ledger } = arena;
+      const { load, oracle } = arena;
       // The topic is evidence: the consumer must have read it first.
       await load.pause();
-      await waitFor(() => ledger.awaited.size === 0 && ledger.isProgressSeen, 'all to be read', 20_000);
-      ledger.watchSlot(false);
+      await waitFor(() => oracle.awaited.size === 0 && oracle.isProgressSeen, 'all to be read', 20_000);
+      oracle.watchSlot(false);
       await withAdmin(arena.servers.kafkaClient, (admin) =>
         admin.deleteTopics({ topics: [arena.progressTopic] }),
       );

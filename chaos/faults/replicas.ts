@@ -57,9 +57,9 @@ export const replicaFaults: readonly Fault[] = [
 
 /** @param withSlot as in a snapshot of the file system; a base backup leaves slots out */
 async function restore(arena: Arena, withSlot: boolean): Promise<void> {
-  const { servers, load, ledger, pool, slot } = arena;
+  const { servers, load, oracle, pool, slot } = arena;
   const { postgres } = servers;
-  ledger.watchSlot(false);
+  oracle.watchSlot(false);
   const dataDir = `${postgres.dataDir}-${randomBytes(4).toString('hex')}`;
   await backup(postgres, dataDir);
   const folder = `pg_replslot/${slot}`;
@@ -76,7 +76,7 @@ async function restore(arena: Arena, withSlot: boolean): Promise<void> {
     await writeBeyond(copy.url, rows[0]!.lsn);
     servers.replacePostgres(copy);
     await waitFor(() => answers(pool), 'the copy to answer', patienceMs);
-    ledger.rewound(before, await readEvents(arena));
+    oracle.rewound(before, await readEvents(arena));
   } finally {
     load.resume();
   }
@@ -93,9 +93,9 @@ async function writeBeyond(url: string, lsn: string): Promise<void> {
   await waitFor(isBeyond, 'as much WAL', patienceMs);
 }
 
-async function acceptRewound({ relays, ledger }: Arena): Promise<void> {
+async function acceptRewound({ relays, oracle }: Arena): Promise<void> {
   await relays.command('recover', '--accept-rewound');
-  ledger.watchSlot(true);
+  oracle.watchSlot(true);
 }
 
 async function promote({ servers, slot, load, pool }: Arena): Promise<void> {

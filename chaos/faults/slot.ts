@@ -78,8 +78,8 @@ export const slotFaults: readonly Fault[] = [
     class: 'postgres',
     about: 'the relay is stopped until its slot falls behind max_slot_wal_keep_size, then continued',
     expect: { haltsWith: ['SLOT_INVALIDATED'] },
-    async inject({ pool, slot, relays, ledger }) {
-      ledger.watchSlot(false);
+    async inject({ pool, slot, relays, oracle }) {
+      oracle.watchSlot(false);
       const relay = await relays.untilActive();
       relay.signal('SIGSTOP');
       try {
@@ -112,9 +112,9 @@ export const slotFaults: readonly Fault[] = [
     class: 'postgres',
     about: 'events are written while it is gone; it is recreated, and recover publishes them',
     expect: { haltsWith: ['PUBLICATION_MISSING'] },
-    async inject({ pool, publication, ledger }) {
-      ledger.watchSlot(false);
-      ledger.allowCut();
+    async inject({ pool, publication, oracle }) {
+      oracle.watchSlot(false);
+      oracle.allowCut();
       await pool.query(`drop publication ${publication}`);
     },
     async repair(arena) {
@@ -130,10 +130,10 @@ export const slotFaults: readonly Fault[] = [
     class: 'postgres',
     about: 'for an instant, while events are written, which are not streamed',
     expect: { haltsWith: ['PUBLICATION_GAP', 'PUBLICATION_MISSING'] },
-    async inject({ pool, publication, load, ledger }) {
-      ledger.watchSlot(false);
-      ledger.allowLate();
-      ledger.allowCut();
+    async inject({ pool, publication, load, oracle }) {
+      oracle.watchSlot(false);
+      oracle.allowLate();
+      oracle.allowCut();
       await pool.query(`alter publication ${publication} drop table outbox.event`);
       await load.commit([load.event('left-out')]);
       await pool.query(`alter publication ${publication} add table outbox.event`);
@@ -144,11 +144,11 @@ export const slotFaults: readonly Fault[] = [
 
 /** Ends its reader and runs a statement before the next one comes, which may take some tries. */
 async function withFreeSlot(
-  { pool, slot, ledger }: Arena,
+  { pool, slot, oracle }: Arena,
   statement: string,
   before: () => Promise<void> = async () => {},
 ): Promise<void> {
-  ledger.watchSlot(false);
+  oracle.watchSlot(false);
   await waitFor(
     async () => {
       await endWalsender(pool, slot);
@@ -163,9 +163,9 @@ async function withFreeSlot(
   );
 }
 
-async function recover({ relays, ledger }: Arena): Promise<void> {
+async function recover({ relays, oracle }: Arena): Promise<void> {
   await relays.command('recover');
-  ledger.watchSlot(true);
+  oracle.watchSlot(true);
 }
 
 const filteredRole = 'chaos_filtered';

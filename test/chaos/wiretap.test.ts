@@ -1,15 +1,15 @@
 /** I6 by what passes on the wire: whatever a relay acknowledges, Kafka had confirmed before. */
 import { expect, test } from 'vitest';
-import { Ledger } from '../../chaos/ledger.ts';
+import { Oracle } from '../../chaos/oracle.ts';
 import { Wiretap } from '../../chaos/wiretap.ts';
 import { encodeStatusUpdate } from '../../relay/capture/status-update.ts';
 
 const transactionalId = 'relay.s';
 
-/** A broker, a database and a consumer, as the proxies and the ledger meet them. */
+/** A broker, a database and a consumer, as the proxies and the oracle meet them. */
 class Scene {
   readonly wiretap = new Wiretap();
-  readonly ledger = new Ledger('topic', 's', {
+  readonly oracle = new Oracle('topic', 's', {
     commits: () => this.wiretap.commitsOf(transactionalId),
     acknowledgements: () => this.wiretap.acknowledgementsOf('s'),
   });
@@ -56,7 +56,7 @@ class Scene {
     this.#offset += 1n;
     const lsn = `0/${endLsn.toString(16)}`;
     const value = { endLsn: lsn, partial: null, eventCount: 0, time: new Date().toISOString() };
-    this.ledger.read({
+    this.oracle.read({
       topic: 'progress',
       partition: 0,
       offset: this.#offset,
@@ -73,8 +73,8 @@ class Scene {
   }
 
   get breaches(): string[] {
-    this.ledger.check({ rows: [], letters: [], isComplete: true, mayDeadLetter: false });
-    return this.ledger.takeBreaches().map(({ invariant }) => invariant);
+    this.oracle.check({ rows: [], letters: [], isComplete: true, mayDeadLetter: false });
+    return this.oracle.takeBreaches().map(({ invariant }) => invariant);
   }
 }
 

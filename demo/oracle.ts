@@ -1,8 +1,7 @@
 /**
- * The ledger of the demo: what the order service committed and rolled back, what the consumer received, what the relay
+ * The oracle of the demo. It knows what the order service committed and rolled back, what the consumer received, what the relay
  * dead-lettered. The verdict follows from these alone and knows nothing of how the relay works. Pure.
  */
-
 import { KeyOrder } from '../harness/deliveries.ts';
 
 export type WrittenEvent = {
@@ -60,7 +59,7 @@ export function isClean(verdict: Verdict): boolean {
 type Committed = { readonly event: WrittenEvent; readonly atMs: number };
 type Received = { readonly receipt: Receipt; count: number };
 
-export class Ledger {
+export class Oracle {
   readonly #committed = new Map<string, Committed>();
   /** In the order of arrival, which decides the order of each key. */
   readonly #received = new Map<string, Received>();

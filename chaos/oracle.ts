@@ -1,5 +1,5 @@
 /**
- * The ledger of a world: what its writers committed, what a concurrent consumer saw, what the progress recorded, and
+ * The oracle of a world. It knows what its writers committed, what a concurrent consumer saw, what the progress recorded, and
  * what was acknowledged to Postgres. Breaches of I2, I3 and I7 are recorded at once, the others at the next check.
  *
  * I1 published = committed - dead letters. I2 each id once. I3 order per key. I4 a Postgres transaction in one Kafka
@@ -52,12 +52,13 @@ export type DeadLetter = {
 /** Not published, and not to be published. */
 const isAside = ({ status }: DeadLetter): boolean => status === 'open' || status === 'discarded';
 
-export type Wire = {
+/** What passed between the relays and their servers. */
+export type Traffic = {
   readonly commits: () => readonly Commit[];
   readonly acknowledgements: () => readonly Acknowledgement[];
 };
 
-export class Ledger {
+export class Oracle {
   readonly #topic: string;
   readonly #slot: string;
   readonly #seen = new Map<string, SeenEvent>();
@@ -79,7 +80,7 @@ export class Ledger {
    * By producer, how many of its transactions were seen in the progress topic: each of the relay's has a record there.
    */
   readonly #commits = new Map<string, { count: number; last: string | undefined }>();
-  readonly #wire: Wire;
+  readonly #traffic: Traffic;
   #acknowledgementsChecked = 0;
   #confirmed: { readonly lsn: bigint; readonly atMs: number }[] = [];
   #isLateAllowed = false;
@@ -89,11 +90,10 @@ export class Ledger {
   #acknowledged = 0;
   #breaches: Breach[] = [];
 
-  /** @param wire what passed between the relays and their servers */
-  constructor(topic: string, slot: string, wire: Wire) {
+  constructor(topic: string, slot: string, traffic: Traffic) {
     this.#topic = topic;
     this.#slot = slot;
-    this.#wire = wire;
+    this.#traffic = traffic;
   }
 
   /** Events seen in Kafka. */
@@ -158,7 +158,7 @@ export class Ledger {
     this.#isSlotWatched = isWatched;
     if (!isWatched) this.#mayBeCutOff ??= 'where declared';
     this.#confirmed = [];
-    this.#acknowledgementsChecked = this.#wire.acknowledgements().length;
+    this.#acknowledgementsChecked = this.#traffic.acknowledgements().length;
   }
 
   /**
@@ -284,7 +284,7 @@ export class Ledger {
 
   /** Acknowledgements since the last check. */
   get #unheeded(): readonly Acknowledgement[] {
-    return this.#isSlotWatched ? this.#wire.acknowledgements().slice(this.#acknowledgementsChecked) : [];
+    return this.#isSlotWatched ? this.#traffic.acknowledgements().slice(this.#acknowledgementsChecked) : [];
   }
 
   /**
@@ -306,7 +306,7 @@ export class Ledger {
     if (this.#isSlotWatched) this.#mayBeCutOff = undefined;
   }
 
-  #checkSets({ rows, letters, isComplete, mayDeadLetter }: Parameters<Ledger['check']>[0]): void {
+  #checkSets({ rows, letters, isComplete, mayDeadLetter }: Parameters<Oracle['check']>[0]): void {
     const written = new Set(rows.map(({ id }) => id));
     const poison = new Set(rows.filter(({ isPoison }) => isPoison).map(({ id }) => id));
     const open = letters.filter(isAside).map(({ eventId }) => eventId);
@@ -421,7 +421,7 @@ export class Ledger {
 
   /** When a relay could first know that a progress is committed. */
   #knownMs({ producer, commitNumber }: SeenProgress): number | undefined {
-    const commits = this.#wire.commits();
+    const commits = this.#traffic.commits();
     const own = commits.filter((commit) => commit.producer === producer)[commitNumber];
     if (own?.answeredMs !== undefined) return own.answeredMs;
     if (own === undefined) return undefined;
