@@ -360,7 +360,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a session rereads dead letters of another cluster',
     promise: 'no silence',
     invariants: ['I9'],
-    file: 'relay/ledger/session.ts',
+    file: 'relay/ledger/take-back.ts',
     find: 'isBeyond = `system_identifier = $5 and ',
     replace: 'isBeyond = `$5::text is not null and ',
     tests: ['test/relay/ledger/session.pg.test.ts'],

@@ -7,7 +7,8 @@
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
 import type { Progress } from '../model/progress.ts';
-import { boundsOf, inSession, type Session, takeBackReleases } from './session.ts';
+import { inSession, type Session } from './session.ts';
+import { boundsOf, takeBackReleases } from './take-back.ts';
 
 type Given = Pick<Progress, 'slot' | 'endLsn' | 'partial' | 'systemIdentifier'>;
 

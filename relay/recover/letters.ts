@@ -14,18 +14,9 @@ import { pages } from '../connect/postgres/cursor.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { beginReadOnly } from '../connect/postgres/transaction.ts';
-import {
-  boundsOf,
-  inSession,
-  isBeyond,
-  isUncovered,
-  type Session,
-  takeBackReleases,
-} from '../ledger/session.ts';
+import { boundsOf, isBeyond, isReread, isUncovered } from '../ledger/take-back.ts';
 import { formatLsn, type Lsn, type Position, parseLsn } from '../model/position.ts';
 import { isOfRecovery, type Progress } from '../model/progress.ts';
-import { releaseSuffix } from '../model/release-request.ts';
-import type { TopicKey } from '../refusals/parked-keys.ts';
 import { idOfDigest } from './unreadable.ts';
 
 /** The position up to which decisions are committed. */
@@ -137,8 +128,6 @@ type LetterRow = {
   isReread: boolean;
 };
 
-const isReread = `status = 'resubmitted' and context ? 'reread'`;
-
 const selectLetters = statement<LetterRow>(
   'recover.read_letters',
   'reading the dead letters',
@@ -151,80 +140,4 @@ const selectLetters = statement<LetterRow>(
      from outbox.dead_letter
     where slot = $1 and (event_id is not null or context #>> '{unreadable,idDigest}' is not null or ${isReread})
     order by commit_lsn, ordinal`,
-);
-
-/**
- * Takes back what is not committed: releases, the given dead letters, and the parking of the keys that these parked.
- * Requests to release are made again, since their place in the stream may be lost.
- * @param letters dead letters of events that are published now
- * @param unread dead letters of events that nobody can read again. They are opened and not parked: their key waits no more
- * @returns the parked keys
- * @throws RelayError PRODUCER_FENCED if another session has begun; POSTGRES_*
- */
-export function takeBack(
-  pool: pg.Pool,
-  session: Session,
-  { releases }: Decided,
-  letters: readonly Position[],
-  unread: readonly Position[],
-): Promise<TopicKey[]> {
-  const { slot } = session;
-  const valuesOf = (positions: readonly Position[]) => [
-    slot,
-    positions.map(({ commitLsn }) => formatLsn(commitLsn)),
-    positions.map(({ ordinal }) => ordinal),
-  ];
-  const places = valuesOf(letters);
-  return inSession(pool, session, takingBack, async (client) => {
-    await query(client, rereadLetters, places);
-    await query(client, reopenLetters, valuesOf(unread));
-    await takeBackReleases(client, releases);
-    await query(client, forgetParked, places);
-    await query(client, askAgain, [slot, releaseSuffix]);
-    await query(client, forgetAsked, [slot + releaseSuffix]);
-    return query(client, readParked, [slot]);
-  });
-}
-
-const takingBack = 'taking back what is not committed';
-
-const isAmong = '(commit_lsn, ordinal) in (select * from unnest($2::pg_lsn[], $3::bigint[]))';
-
-const rereadLetters = statement(
-  'recover.reread_letters',
-  takingBack,
-  `update outbox.dead_letter set status = 'resubmitted', context = context || '{"reread": true}'
-    where slot = $1 and ${isAmong}`,
-);
-
-const reopenLetters = statement(
-  'recover.reopen_letters',
-  takingBack,
-  `update outbox.dead_letter set status = 'open', context = context - 'reread'
-    where slot = $1 and ${isReread} and ${isAmong}`,
-);
-
-const forgetParked = statement(
-  'recover.take_back_parked_keys',
-  takingBack,
-  `delete from outbox.parked_key where slot = $1 and (released_lsn is not null or ${isAmong})`,
-);
-
-const askAgain = statement(
-  'recover.ask_again_for_releases',
-  takingBack,
-  `insert into outbox.heartbeat (slot, beat)
-    select slot || $2, id from outbox.key_release where slot = $1 and outcome is null`,
-);
-
-const forgetAsked = statement(
-  'recover.forget_asked_releases',
-  takingBack,
-  'delete from outbox.heartbeat where slot = $1',
-);
-
-const readParked = statement<TopicKey>(
-  'recover.read_parked_keys',
-  'reading the parked keys',
-  'select distinct topic, key from outbox.parked_key where slot = $1',
 );

@@ -32,9 +32,11 @@ import { beginReadOnly } from '../connect/postgres/transaction.ts';
 import { deadLetterTopicOf } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
+import { decideAgain } from '../ledger/decide-again.ts';
 import { storeProgress } from '../ledger/progress-copy.ts';
-import { beginDecisions, inSession, type Session, takeOver } from '../ledger/session.ts';
+import { beginDecisions, inSession, type Session } from '../ledger/session.ts';
 import { beginSnapshots, forgetCovered, storeCovered } from '../ledger/snapshots.ts';
+import { takeOver } from '../ledger/take-over.ts';
 import { formatLsn, type Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
@@ -46,7 +48,7 @@ import { instanceName } from '../session/instance.ts';
 import { progressOf } from '../session/lineage.ts';
 import { closeGap } from './close-gap.ts';
 import { assertOutboxShown, type Compared, compare } from './compare.ts';
-import { type Decided, readDecided, takeBack } from './letters.ts';
+import { type Decided, readDecided } from './letters.ts';
 import { assertRecoverable, isRecoverable, type Loss, lookForLoss, type Places } from './loss.ts';
 import type { RecoverOptions } from './options.ts';
 import type { Gap } from './read-gap.ts';
@@ -176,7 +178,7 @@ class Run {
     if (doubtsOf(compared, this.#options).length > 0)
       return this.#report(compared, { ...facts, outcome: 'refused' });
     const { undecided, unread } = compared.gap;
-    const parked = await takeBack(pool, session, decided, undecided, unread);
+    const parked = await decideAgain(pool, session, decided, undecided, unread);
     await failpoint('DEAD_LETTERS_REREAD');
     const fresh = {
       ...progressAt(config.slot, database, this.#instance, claimed?.eventCount),

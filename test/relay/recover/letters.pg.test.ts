@@ -1,9 +1,10 @@
 /** What of the dead letters counts at the progress of Kafka, and what is taken back. */
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { decideAgain } from '../../../relay/ledger/decide-again.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';
-import { readDecided, readLetters, takeBack } from '../../../relay/recover/letters.ts';
+import { readDecided, readLetters } from '../../../relay/recover/letters.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { configOf } from '../settings.ts';
 
@@ -111,13 +112,13 @@ test('taking back begins with the keys that wait at the progress, and asks again
       ('${slot}', 't', 'released', 'p', '0/180', 'released'), ('${slot}', 't', 'taken back', 'p', '0/280', 'released')`);
   const decided = await readDecided(pool, slot, progressAt(0x200n));
   const letters = [0, 1].map((ordinal) => ({ commitLsn: 0x200n, ordinal }));
-  const old = takeBack(pool, { slot, number: 2 }, decided, letters, []);
+  const old = decideAgain(pool, { slot, number: 2 }, decided, letters, []);
   await expect(old).rejects.toMatchObject({ code: 'PRODUCER_FENCED' });
   await pool.query(
     `update outbox.dead_letter set context = '{"reread": true, "x": 1}' where event_id = '300'`,
   );
   const unread = [{ commitLsn: 0x300n, ordinal: 0 }];
-  const parked = await takeBack(pool, { slot, number: 3 }, decided, letters, unread);
+  const parked = await decideAgain(pool, { slot, number: 3 }, decided, letters, unread);
   expect(parked.map(({ key }) => key).toSorted()).toEqual(['only the dead letter is left', 'taken back']);
   const { rows } = await pool.query<{ one: string }>(
     `select event_id || ' ' || status as one from outbox.dead_letter order by commit_lsn, ordinal`,
