@@ -1,3 +1,4 @@
+/** Writes the message that acknowledges: the only one that the relay sends on the replication stream. */
 import { postgresEpochMicros } from './postgres-epoch.ts';
 
 /**

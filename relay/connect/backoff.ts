@@ -1,3 +1,4 @@
+/** Owns how long to wait between two attempts, and the waiting. */
 import { setTimeout as delay } from 'node:timers/promises';
 
 /**

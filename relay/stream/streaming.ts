@@ -1,3 +1,9 @@
+/**
+ * Owns the path of the events while the relay holds the slot. Two loops meet at one batch: `#fill` takes transactions from
+ * capture, encodes them and adds them; `#publish` takes the batch and commits it (`committer.ts`). So one batch fills while
+ * another is in flight. `#content` wakes the publisher and `#room` the filler; `#isBlocked` makes the batch due now. The
+ * first failure ends both loops and all duties. The next session starts from the progress in Kafka.
+ */
 import { eventsOf, type OutboxEvents } from '../capture/event.ts';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import { backoffMs, pause } from '../connect/backoff.ts';
