@@ -6,7 +6,8 @@
  * 2. Create a slot, which gives a position and the snapshot of the database exactly there. If the old slot is lost, the
  *    new one replaces it. The progress in Kafka still ends before it, so every relay refuses to start
  *    (LINEAGE_SLOT_AHEAD) until a recovery has ended. If the old slot can be used, it stays: only its WAL has the order
- *    of the commits, and a recovery that refuses must leave it. The slot created beside it is temporary.
+ *    of the commits, and a recovery that refuses must leave it. The slot created beside it is temporary,
+ *    and step 3 comes first.
  * 3. Hold the slot and fence every predecessor, as a relay does. From here on nobody else publishes.
  * 4. Read Kafka and compare it with the snapshot. If a person must decide something first, stop here: a new slot is
  *    dropped again, an old one is untouched.
@@ -75,6 +76,7 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
       throw kafkaError(error, 'connecting to Kafka');
     });
     const places = { config, pool, kafka, admin };
+    // Step 1.
     const loss = await lookForLoss(places);
     assertRecoverable(loss, options);
     const run = new Run(options, places, loss);
@@ -117,7 +119,7 @@ class Run {
     }
   }
 
-  /** Replaces a slot that is lost. */
+  /** Replaces a slot that is lost: step 2, then 3 to 6. */
   async #renew(client: pg.Client): Promise<Recovery> {
     const slotLsn = await this.#takeSnapshot(client, renewSlotWithSnapshot);
     const recovery = await whileHoldingSlot(this.#places, (held) => this.#close(client, held, slotLsn));
@@ -125,7 +127,7 @@ class Run {
     return recovery;
   }
 
-  /** Beside a slot that can be used. */
+  /** Beside a slot that can be used: step 3 first, so that the snapshot is taken when nobody else publishes any more. */
   #keep(client: pg.Client): Promise<Recovery> {
     const close = async (held: HeldSlot) => {
       const recovery = await this.#close(
@@ -147,7 +149,7 @@ class Run {
     return openClient(this.#options.config, 'outbox-relay recover', scanTimeoutMs);
   }
 
-  /** Opens the snapshot on `client`. @returns its position */
+  /** Step 2. Opens the snapshot on `client`. @returns its position */
   async #takeSnapshot(
     client: pg.Client,
     makeSlot: (config: Config) => Promise<SlotWithSnapshot>,
@@ -164,6 +166,7 @@ class Run {
     return slot.consistentLsn;
   }
 
+  /** Steps 4 to 6, with the slot held and every predecessor fenced. */
   async #close(client: pg.Client, held: HeldSlot, slotLsn: Lsn): Promise<Recovery> {
     const { config } = this.#options;
     const { pool } = this.#places;
@@ -177,6 +180,7 @@ class Run {
     const facts = { slotLsn: formatLsn(slotLsn), before: claimed };
     if (doubtsOf(compared, this.#options).length > 0)
       return this.#report(compared, { ...facts, outcome: 'refused' });
+    // Step 5.
     const { undecided, unread } = compared.gap;
     const parked = await decideAgain(pool, session, decided, undecided, unread);
     await failpoint('DEAD_LETTERS_REREAD');
@@ -217,7 +221,7 @@ class Run {
     };
   }
 
-  /** Everything that is missing is published: from here on a relay may start. */
+  /** Step 6. Everything that is missing is published: from here on a relay may start. */
   async #end(publisher: Publisher, after: Progress, gap: Gap): Promise<void> {
     const { pool } = this.#places;
     // Events that are skipped must not count as published later.
