@@ -22,13 +22,15 @@ export interface Publisher {
    * @returns the last progress before it, which is the truth; null if the topic holds none
    */
   claim(tail: ProgressTail): Promise<Progress | null>;
+  /** Another batch may fill while one is committed. */
   newBatch(): Batch;
   /**
-   * Commits a batch of this publisher and the progress that covers it, together.
+   * Commits a batch of this publisher and the progress that covers it, together. One commit at a time.
    * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED if records are refused permanently;
    * KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is unknown.
    * After any of them this publisher must not be used again.
    */
   commit(batch: Batch, progress: Progress): Promise<void>;
+  /** Closes the connections. Does not wait for a commit: its outcome is then unknown. */
   close(): Promise<void>;
 }

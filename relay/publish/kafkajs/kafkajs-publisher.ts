@@ -67,10 +67,6 @@ export class KafkajsPublisher implements Publisher {
     }
   }
 
-  /**
-   * Writes a claim in a transaction of its own and waits until it is read back.
-   * @returns the last progress before it, which is the truth; null if the topic holds none
-   */
   async claim(tail: ProgressTail): Promise<Progress | null> {
     const claimId = randomUUID();
     const seen = tail.untilClaim(claimId, this.#config.kafka.requestTimeoutMs * 2);
@@ -89,11 +85,6 @@ export class KafkajsPublisher implements Publisher {
     return new BatchBuilder();
   }
 
-  /**
-   * Commits the batch and the progress that covers it, together.
-   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_UNCERTAIN if the outcome is unknown.
-   * After any of them this publisher must not be used again.
-   */
   async commit(batch: BatchBuilder, progress: Progress): Promise<void> {
     await this.#transact(async (transaction) => {
       // The progress goes first although it takes effect last: only a send to one partition can safely be repeated after

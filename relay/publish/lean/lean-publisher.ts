@@ -39,10 +39,6 @@ export class LeanPublisher implements Publisher {
     return new LeanPublisher(config, producer);
   }
 
-  /**
-   * Writes a claim in a transaction of its own and waits until it is read back.
-   * @returns the last progress before it, which is the truth; null if the topic holds none
-   */
   async claim(tail: ProgressTail): Promise<Progress | null> {
     const claimId = randomUUID();
     const seen = tail.untilClaim(claimId, this.#config.kafka.requestTimeoutMs * 2);
@@ -59,11 +55,6 @@ export class LeanPublisher implements Publisher {
     return new LeanBatchBuilder(this.#pool);
   }
 
-  /**
-   * Commits the batch and the progress that covers it, together.
-   * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if
-   * the outcome is unknown. After any of them this publisher must not be used again.
-   */
   async commit(batch: LeanBatchBuilder, progress: Progress): Promise<void> {
     const text = serializeProgress(progress);
     await this.#commit([...batch.partitions()], progress.slot, text, {
