@@ -56,6 +56,11 @@ export type ErrorEntry = {
   readonly endsStream?: true;
 };
 
+/**
+ * A code is `retry` only if a later attempt can succeed with the same settings, rights and data. An SQLSTATE that nothing
+ * maps, and every error of the relay's own code, is INTERNAL and stops the relay. A Kafka error that nothing maps is
+ * KAFKA_UNAVAILABLE.
+ */
 const table = {
   // every server
   TLS_REFUSED: { class: 'stop', exit: 'unauthorized', dependency: 'relay' },

@@ -122,7 +122,14 @@ export class Relay {
   }
 
   /**
-   * Runs until `signal`, through every failure that can pass.
+   * Runs until `signal`, through every failure that can pass. At the end, in this order:
+   *
+   * 1. `Streaming` commits the batch in flight and sends the last acknowledgement.
+   * 2. `holdSession` closes the publisher and the connection of the stream.
+   * 3. Here the rest is closed: what follows the progress, the admin client, the pool.
+   * 4. `main.ts` ends the process even if a server keeps a socket open.
+   *
+   * The command `run` exits after `shutdownMs`, however far this has come.
    * @throws RelayError of class `stop`: going on could lose or double events, or cannot work.
    */
   async run(signal: AbortSignal): Promise<void> {

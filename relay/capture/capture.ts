@@ -229,6 +229,9 @@ export class Capture {
   }
 
   /**
+   * Nothing arrives on an idle stream. So after a third of `watchdogMs` each status update asks for a reply, and a server
+   * that is alive has two thirds left to send one.
+   *
    * The server is silent only if it was silent at the previous tick too. Timers run before sockets: after a stall of this
    * process, the first tick sees how much time has passed, but not yet what waits in the socket.
    */

@@ -1,6 +1,9 @@
 /**
  * Taking the slot as a relay does: wait until nobody has it, make it at the first start, and begin to stream. Postgres
  * elects the active relay, since a slot has one reader.
+ *
+ * How soon a standby takes the slot: within standbyPollMs if the process of the active relay ends, because its connection
+ * closes; within walSenderTimeoutMs + standbyPollMs if its machine is gone, because the server then ends the connection.
  */
 import type pg from 'pg';
 import { Capture } from '../capture/capture.ts';

@@ -92,7 +92,7 @@ export class Committer {
     const kafkaMs = this.#pacing.committedMs - this.#pacing.begunMs;
     if (filled.hasEvents) pace.committed(kafkaMs);
     this.#report(filled, next, eventsByTopic, kafkaMs);
-    // The one place that acknowledges: Kafka has confirmed the progress that covers this LSN.
+    // Kafka has confirmed the progress that covers this LSN. Only `recover` acknowledges elsewhere, after its last commit.
     capture.acknowledge(next.endLsn);
     capture.inbox.release(filled.capturedBytes);
     observer.acknowledged?.({ endLsn: next.endLsn });
