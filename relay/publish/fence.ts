@@ -1,4 +1,4 @@
-/** Chooses the producer by `publish.producer`: the relay's own, or the public one of kafkajs. */
+/** Lists the producers, from which `publish.producer` selects: the relay's own, or kafkajs's public one. */
 import type { Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
 import { KafkajsPublisher } from './kafkajs/kafkajs-publisher.ts';
@@ -6,7 +6,7 @@ import { LeanPublisher } from './lean/lean-publisher.ts';
 import type { Publisher } from './publisher.ts';
 
 /**
- * Fences every predecessor: ends its open transaction, and makes its later ones fail.
+ * Fences every predecessor: Kafka aborts its open transaction, if any, and refuses its later ones.
  * @throws RelayError KAFKA_*
  */
 export function fencePublisher(kafka: Kafka, config: Config): Promise<Publisher> {

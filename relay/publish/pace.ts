@@ -1,36 +1,32 @@
 /**
- * Owns how much one Kafka transaction may hold at the moment. Usually the settings decide. But Kafka aborts a
- * transaction that takes longer than kafka.transactionTimeoutMs, and on a slow cluster, or under a quota, it would
- * abort the same batch again and again.
+ * Owns the current limits of one Kafka transaction. Normally the settings apply. But Kafka aborts a transaction that takes
+ * longer than kafka.transactionTimeoutMs. On a slow cluster, or under a quota, it would abort the same batch again and again.
  *
  * Promise: the events of one Postgres transaction stay together as long as Kafka can take them together. So the first
- * remedy is one Kafka transaction per Postgres transaction. A Postgres transaction is split, as if it were over the
- * limits of the settings, only if it was alone and was aborted twice in a row: a single abort may be due to a relay
- * that was stopped, and costs only time. After fast transactions the limits grow again.
+ * step is one Kafka transaction per Postgres transaction. Only a Postgres transaction that was alone and was aborted twice
+ * in a row is split, like one over the limits of the settings. A single abort may be due to a relay that was paused, and
+ * costs only time. After fast transactions the limits grow back.
  */
 import type { Config } from '../config/config.ts';
 
-/**
- * A transaction that takes less than this share of the timeout may be twice as large next time: then it takes at most
- * half.
- */
+/** After a transaction that took less than this part of the timeout, the size doubles. The next takes half of it at most. */
 const quickPart = 1 / 4;
 
-/** After so many aborts in a row, a Postgres transaction that was alone is split. */
+/** Consecutive aborts of a single Postgres transaction after which it is split. */
 const abortsBeforeSplit = 2;
 
 type Size = { readonly events: number; readonly bytes: number };
 
 export class Pace {
-  /** The settings of `publish`, with the limits of the moment. */
+  /** The settings of `publish`, with the current limits. */
   readonly limits: Config['publish'];
   readonly #most: { readonly split: Size; readonly batch: Size };
   readonly #timeoutMs: number;
-  /** A Postgres transaction above it is split. */
+  /** A larger Postgres transaction is split. */
   #split: Size;
-  /** A Kafka transaction that reaches it takes no further Postgres transaction. */
+  /** A Kafka transaction of this size takes no further Postgres transaction. */
   #batch: Size;
-  /** In a row, of one Postgres transaction alone. */
+  /** Consecutive aborts of a single Postgres transaction. */
   #aborts = 0;
 
   constructor({ publish, kafka }: Pick<Config, 'publish' | 'kafka'>) {
@@ -60,14 +56,14 @@ export class Pace {
     };
   }
 
-  /** Whether Postgres transactions are split although the settings would keep them whole. */
+  /** Whether Postgres transactions are split that are within the limits of the settings. */
   get isSplitting(): boolean {
     return this.#split.events < this.#most.split.events || this.#split.bytes < this.#most.split.bytes;
   }
 
   /**
    * A Kafka transaction of this size was aborted because it took too long.
-   * @param postgresTransactions how many it held events of
+   * @param postgresTransactions the number of Postgres transactions in it
    */
   expired({ events, bytes }: Size, postgresTransactions: number): void {
     this.#batch = { events: 1, bytes: 1 };

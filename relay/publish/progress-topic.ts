@@ -1,10 +1,10 @@
 /**
- * The progress in Kafka: a compacted topic of one partition; key = slot, value = the progress as JSON. A claim is a
- * record with a key of its own, so that compaction never replaces a progress with it.
+ * Owns the progress topic: compacted, one partition, key = slot, value = the progress as JSON. A claim is a record with a
+ * key of its own, so that compaction never replaces a progress by a claim.
  *
- * A reader that has seen its own claim under `read_committed` has seen every progress that any predecessor committed,
- * because the claim was written after they were fenced. Reading "to the end" is not enough: a consumer does not see
- * transaction markers at the tail, so it cannot know that it has reached the end.
+ * A relay that reads its own claim under `read_committed` has read every progress that a predecessor committed, because it
+ * wrote the claim after it fenced them. Reading "to the end" is not enough: a log may end with transaction markers, which a
+ * consumer does not see, so it cannot know that it has reached the end.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
@@ -17,22 +17,22 @@ import { Wire } from './wire/kafkajs-wire.ts';
 
 export const claimKey = (slot: string): string => `${slot}/claim`;
 
-/** How the progress topic is created. */
+/** Settings with which the relay creates the progress topic. */
 export const progressTopicSettings = {
   numPartitions: 1,
   replicationFactor: -1,
   configEntries: [
     { name: 'cleanup.policy', value: 'compact' },
-    // Regardless of the broker's default: small records gain nothing, and any client can read the topic.
+    // Overrides the broker's default: a small record gains nothing, and without compression any client can read it.
     { name: 'compression.type', value: 'uncompressed' },
-    // A start reads the topic from its beginning. At most 400 records of 300 bytes arrive per second; segments of 16 MiB
-    // that are compacted from a tenth of new records on keep that to about 30 MiB, half a second.
+    // At startup the relay reads the topic from its beginning. At most 400 records of 300 bytes arrive per second. With
+    // segments of 16 MiB that are compacted once a tenth is new, it reads about 30 MiB, which takes half a second.
     { name: 'segment.bytes', value: String(16 * 1024 * 1024) },
     { name: 'min.cleanable.dirty.ratio', value: '0.1' },
   ],
 };
 
-/** Creates the progress topic if it is missing; the right to create is needed only then. */
+/** Creates the progress topic if it does not exist. Only then does the relay need the right to create it. */
 export async function ensureProgressTopic(admin: Admin, topic: string): Promise<void> {
   if (await exists(admin, topic)) return;
   try {
@@ -55,19 +55,19 @@ async function exists(admin: Admin, topic: string): Promise<boolean> {
   }
 }
 
-/** Follows the progress topic: already up to date when the relay takes over. One reader, one slot. */
 export type TailOptions = {
   readonly topic: string;
   readonly slot: string;
-  /** Called once when the topic can no longer be read, and once, with undefined, when it can be again. */
+  /** Called once when reading begins to fail, and once, with undefined, when it works again. */
   readonly onTrouble?: (failure: RelayError | undefined) => void;
 };
 
+/** Follows the progress topic for one slot, so that a standby is up to date when it takes over. */
 export class ProgressTail {
   readonly #kafka: Kafka;
   readonly #topic: string;
   readonly #slot: string;
-  /** By claim id; called with the text of the last progress before the claim. */
+  /** By claim id: called with the text of the last progress before the claim. */
   readonly #waiting = new Map<string, (latest: string | undefined) => void>();
   readonly #crash = Promise.withResolvers<RelayError>();
   readonly #caughtUp = Promise.withResolvers<void>();
@@ -91,7 +91,7 @@ export class ProgressTail {
     this.#onTrouble = options.onTrouble ?? (() => {});
   }
 
-  /** Set once the tail has ended; a new one must be created. */
+  /** Set once the tail has ended for good. A new one is needed then. */
   get crashed(): RelayError | undefined {
     return this.#crashed;
   }
@@ -101,7 +101,7 @@ export class ProgressTail {
     return this.#latest;
   }
 
-  /** Resolves when everything the topic held at the start is read, or after `timeoutMs`. Only a claim is a proof. */
+  /** Resolves when the tail has caught up, or after `timeoutMs`. This proves nothing: only a claim does. */
   async read(timeoutMs: number): Promise<void> {
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, timeoutMs);
@@ -109,7 +109,7 @@ export class ProgressTail {
     clearTimeout(timer);
   }
 
-  /** @throws RelayError KAFKA_* if the topic cannot be reached. After that, errors that may pass are retried. */
+  /** @throws RelayError KAFKA_* if the topic cannot be reached. Once started, the tail retries temporary failures. */
   async start(): Promise<void> {
     try {
       await this.#connect();
@@ -121,7 +121,7 @@ export class ProgressTail {
 
   /**
    * Resolves with the last progress before the claim, once the claim is read. Call it before the claim is written.
-   * @throws RelayError KAFKA_UNAVAILABLE when it is not seen in time; PROGRESS_UNREADABLE
+   * @throws RelayError KAFKA_UNAVAILABLE if the claim is not read in time; PROGRESS_UNREADABLE
    */
   async untilClaim(claimId: string, timeoutMs: number): Promise<Progress | null> {
     const seen = Promise.withResolvers<string | undefined>();
@@ -139,8 +139,8 @@ export class ProgressTail {
   }
 
   /**
-   * While this relay is the only writer, it learns nothing from the topic. So it closes the connection: idle, it would
-   * cost CPU until the broker closes it.
+   * While this relay is the only writer, the topic holds nothing new for it. Pausing closes the connection: an idle one
+   * costs CPU, and the broker closes it in the end.
    */
   pause(): void {
     if (this.#resume !== undefined) return;
@@ -165,16 +165,16 @@ export class ProgressTail {
   async #follow(): Promise<void> {
     for (let attempt = 0; !this.#isStopped; ) {
       await this.#resumed;
-      const late = setTimeout(() => this.#tell(noAnswer()), noAnswerMs);
+      const late = setTimeout(() => this.#report(noAnswer()), noAnswerMs);
       try {
         await this.#readOn();
         attempt = 0;
-        this.#tell(undefined);
+        this.#report(undefined);
       } catch (error) {
         await this.#disconnect();
         if (this.#isStopped || this.#resume !== undefined) continue;
         if (!mayPass(error)) return this.#crashWith(error);
-        this.#tell(kafkaError(error, following));
+        this.#report(kafkaError(error, following));
         await delay(backoffMs(attempt++, retry));
       } finally {
         clearTimeout(late);
@@ -182,7 +182,7 @@ export class ProgressTail {
     }
   }
 
-  #tell(failure: RelayError | undefined): void {
+  #report(failure: RelayError | undefined): void {
     const isTroubled = failure !== undefined;
     if (isTroubled !== this.#isTroubled && !this.#isStopped) this.#onTrouble(failure);
     this.#isTroubled = isTroubled;
@@ -190,14 +190,14 @@ export class ProgressTail {
 
   async #readOn(): Promise<void> {
     const wire = await this.#connect();
-    // The answer is due after the wait; a silent server must not take the request timeout, 30 s by default.
+    // The answer is due after the wait. A silent server must not hold this up until the request timeout, 30 s by default.
     const timer = setTimeout(() => void wire.close(), fetchWaitMs + connectionSlackMs);
     try {
       const request = fetchRequest({
         topic: this.#topic,
         partition: 0,
         fromOffset: this.#nextOffset,
-        // The first fetch does not wait: the topic holds something or nothing.
+        // Until it has caught up, the tail reads only what is there already.
         maxWaitMs: this.#isCaughtUp ? fetchWaitMs : 0,
         maxBytes: fetchMaxBytes,
       });
@@ -217,7 +217,7 @@ export class ProgressTail {
     }
   }
 
-  /** The topic begins after our offset, or was recreated: what was read of it before no longer counts. */
+  /** The topic begins after the current offset, or was recreated: what was read before no longer counts. */
   async #startOver(wire: Wire): Promise<void> {
     this.#nextOffset = await wire.earliestOffset(this.#topic, 0);
     this.#latest = undefined;
@@ -228,7 +228,7 @@ export class ProgressTail {
     const wire = await Wire.open(this.#kafka, [this.#topic]);
     if (this.#isStopped || this.#resume !== undefined) {
       await wire.close();
-      throw new RelayError('KAFKA_UNAVAILABLE', 'the progress is not followed any more');
+      throw new RelayError('KAFKA_UNAVAILABLE', 'the progress topic is no longer followed');
     }
     this.#wire = wire;
     return wire;
@@ -252,7 +252,7 @@ export class ProgressTail {
   }
 }
 
-/** A missing topic is left to the next session, which recreates it and finds its progress lost. */
+/** A missing topic is left to the next session, which creates it again and finds the progress lost. */
 const mayPass = (error: unknown): boolean =>
   kafkaErrorType(error) !== 'UNKNOWN_TOPIC_OR_PARTITION' && kafkaError(error, following).class === 'retry';
 
@@ -262,7 +262,7 @@ const noAnswer = (): RelayError =>
 const following = 'following the progress topic';
 const fetchWaitMs = 1_000;
 const connectionSlackMs = 3_000;
-/** By then a fetch has timed out; connecting may take as long as the client's own timeouts, which are long. */
+/** A fetch has timed out by then. Connecting may take as long as the client's own timeouts, which are longer. */
 const noAnswerMs = 5_000;
 /** About 13,000 records of 300 bytes. */
 const fetchMaxBytes = 4 * 1024 * 1024;

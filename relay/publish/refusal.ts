@@ -1,30 +1,30 @@
-/** Translates Kafka's refusal of a transaction or its records into an error that says what to do. Pure. */
+/** Decides what a refusal of a transaction or of its records by Kafka means, and what to do about it. Pure. */
 
 import { kafkaErrorType } from '../connect/kafka.ts';
 import { RelayError } from '../errors.ts';
 
-/** Errors that a retry cannot change, by kafkajs's names, and what to change. */
+/** Errors that stay the same however often the records are sent, and what to change. Keys are kafkajs's names. */
 const remedies: Readonly<Record<string, string>> = {
   MESSAGE_TOO_LARGE: 'lower publish.maxRecordBytes, or raise max.message.bytes of the topic',
   RECORD_LIST_TOO_LARGE: 'raise segment.bytes of the topic above max.message.bytes',
   INVALID_TIMESTAMP:
-    'compare the clock of Postgres, which sets the time of a record, and the clock of the broker with message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic',
+    'check that the clocks of Postgres (which sets the time of a record), of the relay and of the broker agree, and check message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic',
   INVALID_RECORD: 'check what the topic or the cluster requires of records, such as schema validation',
 };
 
-/** The error if records are refused permanently; undefined for any other. */
+/** The error if Kafka refuses the records for good; undefined for any other error. */
 export function recordsRefused(error: unknown, topic?: string): RelayError | undefined {
   const type = kafkaErrorType(error);
   const remedy = remedies[type ?? ''];
   if (remedy === undefined) return undefined;
   const whose = topic === undefined ? 'of this transaction' : `for topic ${topic}`;
-  return new RelayError('PUBLISH_REFUSED', `Kafka refuses the records ${whose}: ${type}; ${remedy}`, {
+  return new RelayError('PUBLISH_REFUSED', `Kafka refused the records ${whose}: ${type}; ${remedy}`, {
     cause: error,
     context: { kafkaError: type, topic },
   });
 }
 
-/** Answers to a producer whose transaction was ended by the coordinator or by a successor. */
+/** Errors that a producer gets after the coordinator or a successor ended its transaction. */
 const endedTypes: ReadonlySet<string> = new Set([
   'PRODUCER_FENCED',
   'INVALID_PRODUCER_EPOCH',
@@ -33,7 +33,7 @@ const endedTypes: ReadonlySet<string> = new Set([
   'TRANSACTION_ABORTABLE',
 ]);
 
-/** Whether the coordinator aborted the transaction because of its age, not because of another relay. */
+/** Whether the coordinator aborted the transaction because it timed out, and not because another relay took over. */
 export function isExpired(failure: RelayError, elapsedMs: number, transactionTimeoutMs: number): boolean {
   return elapsedMs >= transactionTimeoutMs && endedTypes.has(String(failure.context.kafkaError));
 }

@@ -1,5 +1,6 @@
 /**
- * Checks rights in Kafka with the relay's own requests, without side effects: what is refused here would stop the relay.
+ * Probes the relay's rights in Kafka with the requests that the relay uses, but without an effect. What Kafka refuses here
+ * would stop the relay.
  */
 import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../connect/kafka.ts';
@@ -8,12 +9,13 @@ import { decodeFetch, fetchRequest } from './wire/fetch.ts';
 import { decodeAddPartitions } from './wire/kafkajs-internals.ts';
 import { Wire } from './wire/kafkajs-wire.ts';
 
-/** A partition that no topic has. The coordinator checks the right first, and then finds nothing to begin. */
+/** A partition that no topic has. The coordinator checks the right first, then finds no partition to add. */
 const absentPartition = 0x7fffffff;
 
 /**
- * Those of the topics that may not be written in a transaction. They exist.
- * @param transactionalId of no relay, because this fences it
+ * Topics that the relay has no right to write to in a transaction.
+ * @param transactionalId an id that no relay uses, because this call fences its owner
+ * @param topics names of topics that exist
  * @throws the client's errors
  */
 export async function unwritableTopics(
@@ -48,7 +50,7 @@ export async function unwritableTopics(
   }
 }
 
-/** Whether the first partition of a topic that exists may be read. @throws the client's errors */
+/** Whether the relay may read the first partition of an existing topic. @throws the client's errors */
 export async function isReadable(kafka: Kafka, topic: string): Promise<boolean> {
   const wire = await Wire.open(kafka, [topic]);
   try {
@@ -65,9 +67,9 @@ export async function isReadable(kafka: Kafka, topic: string): Promise<boolean> 
 }
 
 /**
- * Finds the reason behind kafkajs's "Failed to find group coordinator", which hides it: usually there is no coordinator
- * yet, which passes; a missing right does not.
- * @returns the broker's own error where it has one, else `error` as it is
+ * Finds the reason for kafkajs's "Failed to find group coordinator", which hides the broker's error. Most often there is
+ * no coordinator yet, which is temporary. A missing right is not.
+ * @returns the broker's own error if there is one, else `error`
  */
 export async function whyNoCoordinator(
   kafka: Kafka,

@@ -1,8 +1,9 @@
 /**
- * What the cluster reports about the topics of events: how many partitions, and how large and how old a record may be.
+ * Owns what the relay knows about the topics that events go to: the number of partitions, and how large and how old a
+ * record may be. Creates missing topics if the settings allow it.
  *
- * The names come from rows. So if Kafka rejects one name and accepts others, only the events of that name are refused,
- * and the stream continues. A relay that may use no topic at all stops.
+ * The names come from rows. If Kafka refuses one name but accepts others, only the events for that name are refused, and the
+ * stream continues. If the relay can use no topic at all, it stops.
  */
 import type { Admin, Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
@@ -16,10 +17,10 @@ import { isKnownToAny } from './wire/topic-lookup.ts';
 
 type Settings = Pick<TopicInfo, 'maxMessageBytes' | 'keptMs'>;
 
-/** Kafka's defaults, used if the right to read the topic's settings is missing. */
+/** Kafka's defaults, used if the relay has no right to read the topic's settings. */
 const defaults: Settings = { maxMessageBytes: 1_048_588, keptMs: 7 * 24 * 3_600_000 };
 
-/** How old a record may be when it is written; the second is the name before Kafka 3.6. */
+/** How old a record may be when it is written. Brokers before 3.6 use the second name. */
 const ageLimits = ['message.timestamp.before.max.ms', 'message.timestamp.difference.max.ms'];
 const settingNames = [
   'max.message.bytes',
@@ -30,7 +31,7 @@ const settingNames = [
   ...ageLimits,
 ];
 
-/** Errors that may concern one name, or the topic that would be created under it. */
+/** Errors that may concern one name only, or the topic to create under that name. */
 const ofTheName: ReadonlySet<string> = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
@@ -40,16 +41,16 @@ const ofTheName: ReadonlySet<string> = new Set([
   'INVALID_REPLICA_ASSIGNMENT',
   'INVALID_CONFIG',
   'INVALID_REQUEST',
-  // Errors that this client has no name for.
+  // A code that this client has no name for.
   'KAFKAJS_UNKNOWN_ERROR_CODE',
 ]);
 
-/** A missing right to write; the second is reported for partitions that were skipped because of it. */
+/** Errors of a missing right to write. The second one is for partitions that were skipped because of it. */
 const unwritableTypes: ReadonlySet<string> = new Set([
   'TOPIC_AUTHORIZATION_FAILED',
   'OPERATION_NOT_ATTEMPTED',
 ]);
-/** At most so many topics are checked to see whether any may be written. */
+/** How many topics the relay probes to see whether it may write any. */
 const askedMax = 50;
 
 /** Topic names come from rows: an application that invents names without end must not fill the memory. */
@@ -61,15 +62,15 @@ export class Topics implements TopicDirectory {
   readonly #admin: Admin;
   readonly #settings: Config['topics'];
   readonly #allowed: RegExp;
-  /** Topics that this relay may use, as far as it has met them. */
+  /** Topics that this relay has found to be usable. */
   readonly #usable = new Set<string>();
   readonly #written = new Set<string>();
   readonly #unwritable = new Set<string>();
-  /** Not the id of a relay, so that checking fences none. */
+  /** A transactional id that no relay uses, so that probing fences none. */
   readonly #checkId: string;
   readonly #transactionTimeoutMs: number;
   /** When topics were created in the last minute, on the monotonic clock. */
-  #madeMs: number[] = [];
+  #createdMs: number[] = [];
 
   constructor(kafka: Kafka, admin: Admin, config: Config) {
     const { topics, kafka: settings } = config;
@@ -99,7 +100,7 @@ export class Topics implements TopicDirectory {
         return await this.#refusal(topic, error);
       } catch (failure) {
         if (asRelayError(failure).code === 'TOPIC_CREATION_PACED') throw failure;
-        // The client would keep a silent connection for as long as TCP does: a quarter of an hour.
+        // The client would keep a dead connection until TCP gives up, after a quarter of an hour.
         await this.#admin.disconnect().catch(() => {});
         throw failure;
       }
@@ -107,8 +108,8 @@ export class Topics implements TopicDirectory {
   }
 
   /**
-   * Translates a failed transaction. If Kafka refuses only topics that this relay never wrote, and it may write others,
-   * then the events of those topics are refused from now on, and the session can start again.
+   * Finds out why a transaction failed. If Kafka refuses only topics that this relay has never written, and the relay may
+   * write others, then the events for the refused topics are refused from now on, and a new session can continue.
    */
   async explain(failure: RelayError, topics: readonly string[]): Promise<RelayError> {
     if (!unwritableTypes.has(String(failure.context.kafkaError))) return failure;
@@ -117,7 +118,7 @@ export class Topics implements TopicDirectory {
     if (refused.length === 0 || !isOfRows || !(await this.#writesOthers(refused))) return failure;
     for (const topic of refused) remember(this.#unwritable, topic);
     const names = refused.join(', ');
-    return new RelayError('PUBLISH_REFUSED', `Kafka does not let the relay write to ${names}`, {
+    return new RelayError('PUBLISH_REFUSED', `the relay has no right to write to ${names}`, {
       cause: failure,
     });
   }
@@ -132,11 +133,11 @@ export class Topics implements TopicDirectory {
     try {
       return await unwritableTopics(this.#kafka, this.#checkId, this.#transactionTimeoutMs, topics);
     } catch (error) {
-      throw kafkaError(error, 'asking for the rights on topics');
+      throw kafkaError(error, 'checking the rights on topics');
     }
   }
 
-  /** Records topics that hold committed events of this relay. */
+  /** Records topics to which the relay has committed events. */
   wrote(topics: Iterable<string>): void {
     for (const topic of topics) remember(this.#written, topic);
   }
@@ -152,8 +153,8 @@ export class Topics implements TopicDirectory {
   }
 
   /**
-   * Whether the cluster has enough brokers for the replicas, of which some are down now. Brokers of existing topics are
-   * known even while they are down.
+   * Whether enough brokers for the replication factor exist but some are down. Brokers that hold replicas of existing
+   * topics are known even while they are down.
    */
   async #lacksBrokers(): Promise<boolean> {
     const { replicationFactor } = this.#settings;
@@ -165,7 +166,7 @@ export class Topics implements TopicDirectory {
       const known = new Set([...live, ...held]).size;
       return live.length < known && known >= replicationFactor;
     } catch (error) {
-      throw kafkaError(error, 'asking for the brokers');
+      throw kafkaError(error, 'listing the brokers');
     }
   }
 
@@ -174,7 +175,7 @@ export class Topics implements TopicDirectory {
     return (await this.#existing()).some((other) => other !== topic);
   }
 
-  /** The topics of `topics.allow` that the cluster lists. */
+  /** Existing topics that match `topics.allow` and that the relay may see. */
   async #existing(): Promise<string[]> {
     try {
       return (await this.#admin.listTopics()).filter((name) => this.#allowed.test(name));
@@ -199,14 +200,14 @@ export class Topics implements TopicDirectory {
     if (isForEvents && (await this.#existing()).length >= this.#settings.createMax)
       return this.#absent(
         topic,
-        `the relay creates none, because ${this.#settings.createMax} topics of topics.allow exist already (topics.createMax)`,
+        `the relay does not create it: ${this.#settings.createMax} topics already match topics.allow (topics.createMax)`,
       );
     const sinceMs = performance.now() - minuteMs;
-    this.#madeMs = this.#madeMs.filter((timeMs) => timeMs > sinceMs);
-    if (isForEvents && this.#madeMs.length >= this.#settings.createPerMinute)
+    this.#createdMs = this.#createdMs.filter((timeMs) => timeMs > sinceMs);
+    if (isForEvents && this.#createdMs.length >= this.#settings.createPerMinute)
       throw new RelayError(
         'TOPIC_CREATION_PACED',
-        `topic ${topic} is not created yet: ${this.#madeMs.length} were created within a minute`,
+        `topic ${topic} is not created yet: the relay created ${this.#createdMs.length} topics in the last minute (topics.createPerMinute)`,
       );
     try {
       const isNew = await this.#admin.createTopics({
@@ -219,16 +220,16 @@ export class Topics implements TopicDirectory {
           },
         ],
       });
-      if (isNew) this.#madeMs.push(performance.now());
+      if (isNew) this.#createdMs.push(performance.now());
     } catch (error) {
-      // The cluster will never accept the name, for example if it differs from another topic's only in `.` and `_`. The row
-      // invented it, and the stream must not wait for it forever.
+      // Kafka will never accept this name, for example because it differs from another topic's only in `.` and `_`. The name
+      // comes from a row, and the stream must not wait for it forever.
       if (kafkaErrorType(error) === 'INVALID_TOPIC_EXCEPTION')
         return {
           code: 'TOPIC_MISSING',
-          message: `topic ${topic} does not exist: Kafka does not accept the name`,
+          message: `topic ${topic} does not exist: Kafka does not accept this name`,
         };
-      if (!ofTheName.has(kafkaErrorType(error) ?? '')) this.#madeMs.push(performance.now());
+      if (!ofTheName.has(kafkaErrorType(error) ?? '')) this.#createdMs.push(performance.now());
       throw kafkaError(error, `creating topic ${topic}`);
     }
     const partitions = await this.#partitions(topic);
@@ -237,9 +238,9 @@ export class Topics implements TopicDirectory {
   }
 
   /**
-   * One broker alone does not prove that a topic is missing: a broker that lags, or was paused, does not know topics
-   * that were just created.
-   * @throws RelayError KAFKA_UNAVAILABLE if another broker knows it
+   * One broker alone does not decide that a topic does not exist: one that lags, or was paused, may not know a topic that
+   * was just created.
+   * @throws RelayError KAFKA_UNAVAILABLE if another broker knows the topic
    */
   async #absent(topic: string, why: string): Promise<NoTopic> {
     if (await isKnownToAny(this.#kafka, topic)) throw notKnownYet(topic);
@@ -273,10 +274,10 @@ function settingsOf(values: ReadonlyMap<string, string>): Settings {
     ...(isRemoved ? [retentionMs] : []),
     ...ageLimits.map((name) => numberOf(name, unlimitedMs)),
   ];
-  // The broker replaces the timestamp with its own time.
+  // The broker replaces the record's time by its own.
   const isStamped = values.get('message.timestamp.type') === 'LogAppendTime';
   return {
-    // A record that does not fit a segment is refused too.
+    // The broker also refuses what does not fit into a segment.
     maxMessageBytes: Math.min(
       numberOf('max.message.bytes', defaults.maxMessageBytes),
       numberOf('segment.bytes', defaults.maxMessageBytes),
@@ -286,7 +287,7 @@ function settingsOf(values: ReadonlyMap<string, string>): Settings {
 }
 
 function notKnownYet(topic: string): RelayError {
-  return new RelayError('KAFKA_UNAVAILABLE', `topic ${topic} exists, but not every broker knows it yet`);
+  return new RelayError('KAFKA_UNAVAILABLE', `topic ${topic} exists, but some brokers do not know it yet`);
 }
 
 function remember(names: Set<string>, name: string): void {

@@ -1,12 +1,12 @@
-/** The transactional ids of a slot. Kafka fences by them, so every writer of a slot must use the same one. */
+/** The transactional ids of a slot. Kafka fences by transactional id, so all writers of a slot must use the same one. */
 import type { Config } from '../config/config.ts';
 
-/** Of the relay, and of every command that publishes in its place. */
+/** The id of the relay, and of every command that publishes in its place. */
 export function transactionalIdOf({ kafka, slot }: Pick<Config, 'kafka' | 'slot'>): string {
   return `${kafka.transactionalIdPrefix}.${slot}`;
 }
 
-/** For questions to the broker: fences no relay. */
+/** An id for probing the broker. It fences no relay. */
 export function checkIdOf(config: Pick<Config, 'kafka' | 'slot'>): string {
   return `${transactionalIdOf(config)}.check`;
 }

@@ -1,12 +1,9 @@
-/**
- * The events of one Kafka transaction while it fills. The layout of a record stays behind this seam: this builder
- * collects kafkajs messages, grouped by partition as they arrive.
- */
+/** Owns the events of one Kafka transaction while it fills, as kafkajs messages grouped by partition. */
 import type { Message, TopicMessages } from 'kafkajs';
 import type { OutboundRecord } from '../../encode/record.ts';
 import type { Batch } from '../publisher.ts';
 
-/** Messages for one partition that go into one record batch. */
+/** Messages of one record batch. */
 export type PartitionSlice = {
   readonly topic: string;
   readonly partition: number;
@@ -21,13 +18,13 @@ type PartitionQueue = {
 };
 
 /**
- * A record batch stays below the topic's max.message.bytes, which may be less than its default of 1 MiB. 768 KiB lets a
- * broker append it without a large allocation.
+ * A record batch must stay below the topic's max.message.bytes, 1 MiB by default; a lower limit comes with the record. With
+ * 768 KiB the broker needs no large allocation to append it.
  */
 const maxSliceBytes = 768 * 1024;
 
 /**
- * kafkajs groups the messages of a send by copying what it has for each one, which is quadratic: 35 ms for 20,000
+ * kafkajs groups the messages of a send in quadratic time, because it copies the group for each message: 35 ms for 20,000
  * messages, but 0.4 ms for 2,000.
  */
 const maxSendMessages = 2_000;
@@ -41,7 +38,7 @@ export class BatchBuilder implements Batch {
     return this.#events;
   }
 
-  /** Bytes the records take in Kafka, at most. */
+  /** Upper bound of the bytes that the records take in Kafka. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -81,8 +78,8 @@ export class BatchBuilder implements Batch {
   }
 
   /**
-   * The sends that make up the batch, to be made one after another. A send holds at most one record batch per
-   * partition, so the order within a partition is the order of the sends.
+   * The sends of the batch, to be made one after the other. A send holds at most one record batch per partition, so that
+   * the records of a partition keep their order.
    */
   *sends(): Generator<PartitionSlice[]> {
     const queues = [...this.#partitions.values()];
@@ -116,7 +113,7 @@ export class BatchBuilder implements Batch {
   }
 }
 
-/** A send for kafkajs: one entry per topic. */
+/** Converts a send to what kafkajs takes: one entry per topic. */
 export function toTopicMessages(send: readonly PartitionSlice[]): TopicMessages[] {
   const byTopic = new Map<string, Message[]>();
   for (const { topic, messages } of send) {

@@ -1,11 +1,11 @@
 /**
- * Publishes batches, each in one Kafka transaction that also holds the progress. Exactly-once delivery rests on three
- * rules here: one producer with one request in flight; any uncertainty ends this producer; and only what the
- * coordinator confirmed is reported as committed.
+ * Publishes batches with kafkajs's producer, each in one Kafka transaction that also holds the progress. Exactly-once rests
+ * on three rules: one producer has one request in flight; any uncertain outcome ends this producer for good; a transaction
+ * counts as committed only if the coordinator has confirmed it.
  *
- * By default, kafkajs's producer resends after a partial failure, reuses sequence numbers after an abort, and resolves
- * although it dropped records of partitions it did not know. Hence no retries of a send, no abort, and a check of every
- * answer.
+ * By default kafkajs's producer resends after a partial failure, reuses sequence numbers after an abort, and resolves even
+ * if it dropped records for partitions that it did not know. So this publisher does not retry a send, never aborts, and
+ * checks every answer.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -23,15 +23,15 @@ import { transactionalIdOf } from '../transactional-id.ts';
 import { BatchBuilder, type PartitionSlice, toTopicMessages } from './batch.ts';
 
 /**
- * After a commit the coordinator still writes markers, and answers CONCURRENT_TRANSACTIONS to the next transaction until
- * they are written: a few ms. kafkajs would wait 300 ms, 1,020 records/s instead of 18,915 in transactions of 100.
+ * After a commit the coordinator writes markers, which takes a few ms. Until then it answers the next transaction with
+ * CONCURRENT_TRANSACTIONS. kafkajs would wait 300 ms: 1,020 records/s instead of 18,915 in transactions of 100.
  */
 const concurrentTransactionsPauseMs = 2;
 
 export class KafkajsPublisher implements Publisher {
   readonly #config: Config;
   readonly #producer: Producer;
-  /** Base offset of the latest record batch by `topic/partition`: the next must be above it. */
+  /** Base offset of the latest record batch by `topic/partition`. The next one must be greater. */
   readonly #offsets = new Map<string, bigint>();
   #begun: Transaction | undefined;
   #failure: RelayError | undefined;
@@ -49,7 +49,7 @@ export class KafkajsPublisher implements Publisher {
   }
 
   /**
-   * Fences every predecessor: InitProducerId ends its open transaction, and makes its later ones fail.
+   * Fences every predecessor: InitProducerId aborts its open transaction, if any, and Kafka refuses its later ones.
    * @throws RelayError KAFKA_*
    * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
    */
@@ -57,7 +57,7 @@ export class KafkajsPublisher implements Publisher {
     const publisher = new KafkajsPublisher(kafka, config);
     try {
       await publisher.#producer.connect();
-      // The first transaction() sends InitProducerId; the claim will be written in it.
+      // The first transaction() sends InitProducerId. It will hold the claim.
       publisher.#begun = await publisher.#producer.transaction();
       return publisher;
     } catch (error) {
@@ -87,8 +87,8 @@ export class KafkajsPublisher implements Publisher {
 
   async commit(batch: BatchBuilder, progress: Progress): Promise<void> {
     await this.#transact(async (transaction) => {
-      // The progress goes first although it takes effect last: only a send to one partition can safely be repeated after
-      // CONCURRENT_TRANSACTIONS, and once it succeeds, that answer cannot come again in this transaction.
+      // The progress goes first. Only a send to one partition can be retried safely on CONCURRENT_TRANSACTIONS, and after
+      // it has succeeded, that error cannot occur again in this transaction.
       await this.#sendFirst(transaction, progress.slot, serializeProgress(progress));
       await failpoint('PROGRESS_SENT');
       for (const send of batch.sends()) await this.#send(transaction, send);
@@ -102,7 +102,7 @@ export class KafkajsPublisher implements Publisher {
 
   async #transact(work: (transaction: Transaction) => Promise<void>, ending?: Failpoint): Promise<void> {
     if (this.#failure !== undefined)
-      throw new RelayError('INTERNAL', 'a producer was used after its failure', { cause: this.#failure });
+      throw new RelayError('INTERNAL', 'the producer was used after a failure', { cause: this.#failure });
     try {
       const transaction = this.#begun ?? (await this.#producer.transaction());
       this.#begun = undefined;
@@ -146,7 +146,10 @@ export class KafkajsPublisher implements Publisher {
       (candidate) => candidate.topicName === topic && candidate.partition === partition,
     );
     if (answer === undefined)
-      throw new RelayError('PUBLISH_UNCERTAIN', `no answer for ${key}: its records were not sent`);
+      throw new RelayError(
+        'PUBLISH_UNCERTAIN',
+        `the answer to Produce does not name ${key}: its records were not sent`,
+      );
     if (answer.errorCode !== 0)
       throw new RelayError('PUBLISH_UNCERTAIN', `${key} answered with error ${answer.errorCode}`);
     const offset = BigInt(answer.baseOffset ?? '-1');
@@ -154,7 +157,7 @@ export class KafkajsPublisher implements Publisher {
     if (offset <= before)
       throw new RelayError(
         'PUBLISH_UNCERTAIN',
-        `${key} answered with offset ${offset} after ${before}: taken for a repetition`,
+        `${key} answered with offset ${offset} after ${before}: the broker took the batch for a duplicate`,
       );
     this.#offsets.set(key, offset);
   }

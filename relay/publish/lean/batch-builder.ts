@@ -1,6 +1,6 @@
 /**
- * Owns the events of one Kafka transaction while it fills: record batches by partition, in the order in which the
- * records arrived. Same interface as the builder for kafkajs's producer.
+ * Owns the events of one Kafka transaction while it fills: record batches by partition, in the order in which the records
+ * were appended.
  */
 import type { OutboundRecord } from '../../encode/record.ts';
 import { RelayError } from '../../errors.ts';
@@ -9,7 +9,7 @@ import { batchHeaderBytes } from '../wire/batch-layout.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { RecordBatch, recordBound } from './record-batch.ts';
 
-/** The record batches of one partition, to be sent one after another. */
+/** The record batches of one partition, in the order in which they are sent. */
 export type PartitionBatches = {
   readonly topic: string;
   readonly partition: number;
@@ -17,8 +17,8 @@ export type PartitionBatches = {
 };
 
 /**
- * max.message.bytes is 1 MiB by default; this leaves the broker room, and keeps small what one append locks. A record
- * that is larger by itself goes alone.
+ * max.message.bytes is 1 MiB by default. This leaves a margin and keeps each append, which locks the partition, short. A
+ * larger record gets a batch of its own.
  */
 const maxRecordsBytes = 768 * 1024;
 
@@ -41,7 +41,7 @@ export class LeanBatchBuilder implements Batch {
     return this.#events;
   }
 
-  /** Bytes the records take in Kafka, at most. */
+  /** Upper bound of the bytes that the records take in Kafka. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -56,18 +56,18 @@ export class LeanBatchBuilder implements Batch {
     this.#bytes += record.bytes;
   }
 
-  /** Events by topic, for metrics; also after the batch is committed. */
+  /** Events by topic, for metrics. Still available after the batch is committed. */
   eventsByTopic(): Map<string, number> {
     return new Map([...this.#topics].map(([topic, { events }]) => [topic, events]));
   }
 
-  /** By topic, so that a request names each topic once. */
+  /** Ordered by topic, so that a request names each topic once. */
   *partitions(): Generator<PartitionBatches> {
     for (const [topic, { partitions }] of this.#topics)
       for (const [partition, { batches }] of partitions) yield { topic, partition, batches };
   }
 
-  /** Returns the buffers; call it once the broker has answered for all of them. */
+  /** Returns the buffers to the pool. Call it only after the brokers have answered for all batches. */
   release(): void {
     for (const { partitions } of this.#topics.values()) {
       for (const { batches } of partitions.values()) for (const batch of batches) batch.release();

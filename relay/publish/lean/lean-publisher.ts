@@ -1,6 +1,6 @@
 /**
- * Publishes batches, each in one Kafka transaction that also holds the progress, with the relay's own producer: it
- * writes record batches into reused buffers, and checks every sequence number and error code.
+ * Publishes batches, each in one Kafka transaction that also holds the progress, through the relay's own producer. It
+ * writes record batches into reused buffers and checks every sequence number and error code.
  */
 import { randomUUID } from 'node:crypto';
 import type { Kafka } from 'kafkajs';
@@ -26,7 +26,7 @@ export class LeanPublisher implements Publisher {
   }
 
   /**
-   * Fences every predecessor: ends its open transaction, and makes its later ones fail.
+   * Fences every predecessor: Kafka aborts its open transaction, if any, and refuses its later ones.
    * @throws RelayError KAFKA_*
    */
   static async fence(kafka: Kafka, config: Config): Promise<LeanPublisher> {

@@ -1,17 +1,16 @@
 /**
- * Decides which record batches go into which Produce request. A request holds at most one batch per partition, as the
- * broker requires; the requests of one leader follow each other, so that the order of a partition is the order of its
- * batches.
+ * Decides which record batches go into which Produce request. The broker accepts at most one batch per partition in a
+ * request. The requests to one leader go out one after the other, so a partition's batches arrive in order.
  */
 import type { PartitionBatches } from './batch-builder.ts';
 import type { RecordBatch } from './record-batch.ts';
 
-/** One batch on its way. */
+/** A batch and the partition it goes to. */
 export type Placed = { readonly topic: string; readonly partition: number; readonly batch: RecordBatch };
 
 /**
- * A broker takes 100 MiB (socket.request.max.bytes). Of 4 MiB each a link of 300 kB/s gets one through within the
- * default of kafka.requestTimeoutMs; larger ones save nothing that can be measured.
+ * A broker accepts 100 MiB (socket.request.max.bytes). At 300 kB/s, 4 MiB take 14 s, which is within the default of
+ * kafka.requestTimeoutMs. Larger requests save nothing measurable.
  */
 const maxRequestBytes = 4 * 1024 * 1024;
 
@@ -40,7 +39,7 @@ export function planRequests(
   return requests;
 }
 
-/** By topic, in the order of the topics. */
+/** Groups by topic, in order of first appearance. */
 export function groupByTopic<T extends { readonly topic: string }>(items: readonly T[]): Map<string, T[]> {
   const groups = new Map<string, T[]>();
   for (const item of items) {

@@ -1,6 +1,6 @@
 /**
- * Owns the layout of a record batch (magic 2): each record is written once, on arrival, into the buffer that is sent.
- * The header is filled in when the batch is sealed, because its sequence number is known only then.
+ * Owns the layout of a record batch (magic 2). Each record is written once, straight into the buffer that is sent. The
+ * header is filled in when the batch is sealed, because the sequence number is not known before.
  * @see https://kafka.apache.org/documentation/#recordbatch
  */
 import { crc32c } from '@node-rs/crc32';
@@ -9,29 +9,27 @@ import { batchField, batchHeaderBytes, transactionalAttribute } from '../wire/ba
 import type { BufferPool } from './buffer-pool.ts';
 import { varintBytes, writeText, writeVarint, writeVarlong } from './varint.ts';
 
-/** What a batch needs of a record. */
+/** The part of a record that a batch needs. */
 export type BatchRecord = Pick<OutboundRecord, 'key' | 'value' | 'headers' | 'timestampMs'>;
 
-/** Which producer sends a batch, and the number of its first record within the partition. */
+/** The producer that sends a batch, and the sequence number of the batch's first record. */
 export type Seal = {
   readonly producerId: bigint;
   readonly producerEpoch: number;
   readonly baseSequence: number;
 };
 
-/**
- * Partition and size: what a Produce request has before a batch. Kept in the same buffer, so that one write sends both.
- */
+/** Partition and size, which precede a batch in a Produce request. In the same buffer, so that one write sends both. */
 const frameBytes = 8;
 
 /** Length 5, attributes 1, timestamp 10, offset 5, key 5, value 5, number of headers 5. */
 const recordOverheadBytes = 36;
 /** Length of the name and of the value. */
 const headerOverheadBytes = 10;
-/** UTF-8 of one UTF-16 unit, at most. */
+/** Most UTF-8 bytes of one UTF-16 unit. */
 const unitBytes = 3;
 
-/** An upper bound of the record's size: computing the exact length of a text would cost as much as writing it. */
+/** Upper bound of a record's bytes. It avoids the exact length of texts, which costs as much as writing them. */
 export function recordBound({ key, value, headers }: BatchRecord): number {
   let units = key.length;
   let bytes = recordOverheadBytes + (value?.length ?? 0);
@@ -61,12 +59,12 @@ export class RecordBatch {
     return this.#count;
   }
 
-  /** Of the whole batch, header included: what the topic's max.message.bytes is about. */
+  /** Size of the whole batch with its header, which the topic's max.message.bytes limits. */
   get bytes(): number {
     return this.#end - frameBytes;
   }
 
-  /** @param bound at least what the record takes, as `recordBound` says. */
+  /** @param bound upper bound of the record's bytes, from `recordBound` */
   append(record: BatchRecord, bound: number): void {
     if (this.#end + bound > this.#bytes.length) this.#grow(this.#end + bound);
     const { key, value, headers, timestampMs } = record;
@@ -74,7 +72,7 @@ export class RecordBatch {
     else if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs;
     const bytes = this.#bytes;
     const start = this.#end;
-    // Two bytes hold the length of a record between 64 bytes and 8 KiB, as nearly all are; any other is moved once.
+    // Nearly all records have 64 bytes to 8 KiB, whose length takes two bytes. Any other record is moved once.
     const body = start + 2;
     bytes[body] = 0;
     let at = writeVarlong(bytes, body + 1, timestampMs - this.#baseTimestampMs);
@@ -97,7 +95,7 @@ export class RecordBatch {
 
   /**
    * Fills in the header.
-   * @returns partition, size and batch, as a Produce request holds them: valid until `release`.
+   * @returns partition, size and batch as a Produce request holds them; valid until `release`
    */
   seal({ producerId, producerEpoch, baseSequence }: Seal): Buffer {
     const bytes = this.#bytes;
@@ -120,7 +118,7 @@ export class RecordBatch {
     return bytes.subarray(0, this.#end);
   }
 
-  /** Returns the buffer; the batch must not be used again. */
+  /** Returns the buffer to the pool. The batch must not be used again. */
   release(): void {
     this.#pool.give(this.#bytes);
     this.#bytes = nothing;
@@ -135,7 +133,7 @@ export class RecordBatch {
 }
 
 const nothing = Buffer.alloc(0);
-/** The length of a missing value. */
+/** The length that stands for a null value. */
 const nullLength = -1;
 
 function writeHeaders(bytes: Buffer, start: number, headers: BatchRecord['headers']): number {

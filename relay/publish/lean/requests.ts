@@ -1,13 +1,13 @@
 /**
- * Owns the requests of a transaction as bytes: which partitions it writes to, the record batches, the commit. Versions
- * that brokers from 2.5 on understand; Kafka's transaction protocol 1, in which the producer adds each partition at the
- * coordinator before it writes to it.
+ * Owns the requests of a transaction as bytes: the partitions it writes to, the record batches, the commit. Brokers from
+ * 2.5 on support these versions. They use Kafka's transaction protocol 1: the producer adds each partition to the
+ * transaction before it writes to it.
  * @see https://kafka.apache.org/protocol#protocol_api_keys
  */
 import { Fields, textBytes } from '../wire/fields.ts';
 import type { WireRequest } from '../wire/kafkajs-wire.ts';
 
-/** The identity that the coordinator gave us. */
+/** The identity that the coordinator assigned. */
 export type Producer = {
   readonly transactionalId: string;
   readonly producerId: bigint;
@@ -27,7 +27,7 @@ export const apis = {
 
 const allReplicas = -1;
 
-/** All partitions in one request; a partition that is already in the transaction changes nothing. */
+/** Adds all partitions in one request. Adding a partition twice changes nothing. */
 export function addPartitionsRequest(producer: Producer, topics: readonly TopicPartitions[]): WireRequest {
   const partitions = topics.reduce((sum, topic) => sum + topic.partitions.length, 0);
   const names = topics.reduce((sum, { topic }) => sum + textBytes(topic) + 4, 0);
@@ -44,7 +44,7 @@ export function addPartitionsRequest(producer: Producer, topics: readonly TopicP
   return { ...apis.addPartitions, body: [fields.bytes] };
 }
 
-/** The frames are sent as they are, between small pieces that name the topics. */
+/** Sends the frames without a copy, between small buffers that name the topics. */
 export function produceRequest(
   transactionalId: string,
   timeoutMs: number,

@@ -1,8 +1,8 @@
 /**
- * Owns a transactional id: one producer id and epoch, the sequence numbers, one transaction at a time. Exactly-once
- * delivery rests on three rules here. Until the first record is sent, errors that may pass are retried. From then on
- * nothing is: any error, and any missing or unexpected answer, ends this producer. And a transaction is committed if
- * and only if the coordinator has confirmed it.
+ * Owns a transactional id: one producer id and epoch, the sequence numbers, one transaction at a time. Exactly-once rests
+ * on three rules. Before the first record is sent, the producer retries what may succeed later. After that it retries
+ * nothing: any error and any missing or unexpected answer ends this producer for good. A transaction is committed when,
+ * and only when, the coordinator has confirmed it.
  *
  * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
  */
@@ -21,29 +21,29 @@ import { Sequences } from './sequences.ts';
 
 export type ProducerOptions = {
   readonly transactionalId: string;
-  /** After how long the coordinator aborts an open transaction. */
+  /** How long the coordinator keeps a transaction open before it aborts it. */
   readonly transactionTimeoutMs: number;
   /** How long to retry before the first record is sent, and how long to wait for each answer. */
   readonly requestTimeoutMs: number;
-  /** A topic that exists. */
+  /** A topic that is known to exist. */
   readonly topic: string;
-  /** Number of the first record in each partition; other than 0 only to test the end of the numbers. */
+  /** Sequence number of the first record in each partition. Only tests of the wraparound set it. */
   readonly firstSequence?: number;
 };
 
-/** Where a test can make the process die or hang within a transaction. */
+/** Places in a transaction where a test can make the process die or hang. */
 export type Places = {
-  /** When the coordinator knows the partitions, before the first record. */
+  /** The coordinator knows the partitions; no record is sent yet. */
   readonly begun?: () => Promise<void> | undefined;
-  /** After each Produce request that was answered. */
+  /** A Produce request was answered. */
   readonly answered?: () => Promise<void> | undefined;
-  /** When everything is sent, before the commit. */
+  /** Every record is sent; the commit is not. */
   readonly sent?: () => Promise<void> | undefined;
-  /** When the commit is asked for, before its answer. */
+  /** The commit is sent; its answer is not here yet. */
   readonly ending?: () => Promise<void> | undefined;
 };
 
-/** What goes to one broker. */
+/** The batches for one broker. */
 type Route = { readonly broker: Broker; readonly parts: PartitionBatches[] };
 
 export class TransactionalProducer {
@@ -65,7 +65,7 @@ export class TransactionalProducer {
   }
 
   /**
-   * Takes the transactional id: ends the open transaction of a predecessor, and makes its later ones fail.
+   * Takes over the transactional id: aborts the open transaction of a predecessor, if any, and fences the predecessor.
    * @throws RelayError KAFKA_*
    */
   static async open(kafka: Kafka, options: ProducerOptions): Promise<TransactionalProducer> {
@@ -80,15 +80,19 @@ export class TransactionalProducer {
   }
 
   /**
-   * Commits the batches in one transaction. Their buffers may be reused once this has resolved; never after a failure.
-   * @throws RelayError KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is unknown;
-   * PRODUCER_FENCED; KAFKA_UNAUTHORIZED. After any of them this producer must not be used again.
+   * Commits the batches in one transaction. Once this resolves, their buffers may be reused; after a failure, never.
+   * @throws RelayError KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is not known;
+   * PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED. After any of them this producer must not be used again.
    */
   async commit(parts: readonly PartitionBatches[], places: Places = {}): Promise<void> {
     if (this.#failure !== undefined || this.#isBusy)
-      throw new RelayError('INTERNAL', 'a producer was used after its failure, or twice at once', {
-        cause: this.#failure,
-      });
+      throw new RelayError(
+        'INTERNAL',
+        'the producer was used after a failure, or by two transactions at the same time',
+        {
+          cause: this.#failure,
+        },
+      );
     this.#isBusy = true;
     let isSent = false;
     try {
@@ -148,7 +152,7 @@ export class TransactionalProducer {
     const wire = await Wire.open(this.#kafka, [this.#options.topic]);
     if (!this.#isClosed) return wire;
     await wire.close();
-    throw new RelayError('KAFKA_UNAVAILABLE', 'the producer was closed meanwhile');
+    throw new RelayError('KAFKA_UNAVAILABLE', 'the producer was closed while it connected');
   }
 
   async #route(parts: readonly PartitionBatches[]): Promise<Route[]> {
@@ -159,7 +163,7 @@ export class TransactionalProducer {
       if (route === undefined) routes.set(broker, { broker, parts: [part] });
       else route.parts.push(part);
     }
-    // It is better to find a lost connection here than after half of the records are sent.
+    // Better to find a lost connection now than after half of the records are sent.
     for (const broker of routes.keys()) checkSuitable(broker);
     return [...routes.values()];
   }
@@ -171,7 +175,7 @@ export class TransactionalProducer {
 
   async #produce({ broker, parts }: Route, places: Places): Promise<void> {
     for (const placed of planRequests(parts)) {
-      // The transaction may have failed at another broker: send no more for it.
+      // The transaction may already have failed at another broker: send no more of it.
       if (!this.#isBusy) return;
       const { transactionalId, requestTimeoutMs } = this.#options;
       const topics = [...groupByTopic(placed)].map(([topic, group]) => ({
@@ -199,7 +203,7 @@ export class TransactionalProducer {
     checkCommitted(await answered);
   }
 
-  /** Retries, while there is time, what can safely be repeated because no record is sent yet. */
+  /** Retries, within the request timeout, what is safe to retry because no record is sent yet. */
   async #untilDone<T>(work: () => Promise<T>): Promise<T> {
     const deadlineMs = performance.now() + this.#options.requestTimeoutMs;
     for (let attempt = 0; ; attempt++) {
@@ -223,13 +227,16 @@ export class TransactionalProducer {
   }
 }
 
-/** @throws RelayError KAFKA_UNSUITABLE for a broker that does not speak our versions; the client's errors */
+/** @throws RelayError KAFKA_UNSUITABLE if the broker does not support our API versions; the client's errors */
 function checkSuitable(broker: Broker): void {
   checkConnected(broker);
   const { versions } = broker;
   for (const { apiKey, apiName, apiVersion } of Object.values(apis)) {
     const range = versions[apiKey];
     if (range === undefined || range.minVersion > apiVersion || range.maxVersion < apiVersion)
-      throw new RelayError('KAFKA_UNSUITABLE', `the broker does not speak ${apiName} version ${apiVersion}`);
+      throw new RelayError(
+        'KAFKA_UNSUITABLE',
+        `the broker does not support ${apiName} version ${apiVersion}`,
+      );
   }
 }

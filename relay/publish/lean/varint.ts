@@ -1,10 +1,10 @@
 /**
- * Writes zigzag varints and texts as Kafka's records hold them, at an offset of a buffer. Each function returns the
- * offset after what it wrote; the caller makes sure that there is room.
+ * Writes zigzag varints and texts, as Kafka's records hold them, into a buffer. Each function returns the position after
+ * what it wrote. The caller makes sure that the buffer is large enough.
  * @see https://kafka.apache.org/documentation/#record
  */
 
-/** Below this a loop over character codes beats the call into C++: uuids and positions are. */
+/** Up to this length a loop over character codes is faster than the call into C++. UUIDs and positions are shorter. */
 const shortTextMax = 40;
 
 /** `value` is a 32-bit signed integer. */
@@ -32,14 +32,14 @@ export function writeVarlong(bytes: Buffer, start: number, value: number): numbe
   return at;
 }
 
-/** How many bytes `writeVarint` takes for a length. */
+/** How many bytes `writeVarint` writes for a length. */
 export function varintBytes(length: number): number {
   let bytes = 1;
   for (let rest = length >>> 6; rest !== 0; rest >>>= 7) bytes += 1;
   return bytes;
 }
 
-/** Length and UTF-8; a lone surrogate becomes U+FFFD, as in every text that Node writes. */
+/** Writes length and UTF-8. A lone surrogate becomes U+FFFD, as everywhere in Node. */
 export function writeText(bytes: Buffer, start: number, text: string): number {
   const length = text.length;
   if (length > shortTextMax) return writeLongText(bytes, start, text);

@@ -1,12 +1,12 @@
 /**
- * Where the fields of a record batch are, for whoever writes one and whoever reads it.
+ * Owns the positions of the fields of a record batch, for the writer and the reader.
  * @see https://kafka.apache.org/documentation/#recordbatch
  */
 
-/** Before its first record. */
+/** Size of the header, which precedes the first record. */
 export const batchHeaderBytes = 61;
 
-/** From the start of the batch. */
+/** Offsets from the start of the batch. */
 export const batchField = {
   baseOffset: 0,
   length: 8,

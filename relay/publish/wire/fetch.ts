@@ -1,9 +1,9 @@
 /**
- * Reads one partition as `read_committed` does: the request and its answer, and which records of an answer count.
+ * Reads one partition under `read_committed`: the request, its answer, and which records of the answer are committed.
  *
- * The answer is taken apart here down to the records, not by kafkajs, whose list of messages has lost two things: the
- * last offset of a batch that compaction has emptied, without which a reader stays before it for ever, and whether a
- * record with the key 00000000 is a control record.
+ * This decodes the answer itself, because kafkajs's list of messages lacks two things: the last offset of a batch that
+ * compaction has emptied, without which a reader never gets past it, and whether a record with the key 00000000 is a
+ * control record.
  * @see https://kafka.apache.org/protocol#The_Messages_Fetch
  */
 import { Fields, textBytes } from './fields.ts';
@@ -17,23 +17,23 @@ export type FetchOptions = {
   readonly topic: string;
   readonly partition: number;
   readonly fromOffset: bigint;
-  /** How long the broker may hold the answer back while there is nothing. */
+  /** How long the broker may wait for records before it answers. */
   readonly maxWaitMs: number;
-  /** A first batch that is larger comes whole all the same. */
+  /** The broker returns the first batch whole even if it is larger. */
   readonly maxBytes: number;
 };
 
 export type FetchAnswer = Throttled & {
-  /** Behind all that was written, transactions that are still open included. */
+  /** End of the log, including transactions that are still open. */
   readonly highWatermark: bigint;
-  /** In what was fetched; by the offset of its first record. */
+  /** Aborted transactions in the fetched range, with the offset of their first record. */
   readonly aborted: readonly { readonly producerId: bigint; readonly firstOffset: bigint }[];
   readonly batches: readonly FetchedBatch[];
 };
 
 const readCommitted = 1;
 
-/** Compressed batches of an answer may come to many times its size; what is left is fetched again. */
+/** Compressed batches may decompress to many times the size of the answer. What is beyond this is fetched again. */
 const maxAnswerBytes = 32 * 1024 * 1024;
 
 export function fetchRequest(options: FetchOptions): WireRequest {
@@ -56,7 +56,7 @@ export function fetchRequest(options: FetchOptions): WireRequest {
 /** @throws the error that the partition's code stands for */
 export async function decodeFetch(payload: Buffer): Promise<FetchAnswer> {
   const decoder = new Decoder(payload);
-  decoder.readInt32(); // throttled for so long
+  decoder.readInt32(); // throttle time
   decoder.readInt32(); // one topic
   decoder.readString();
   decoder.readInt32(); // one partition
@@ -74,8 +74,8 @@ export async function decodeFetch(payload: Buffer): Promise<FetchAnswer> {
 }
 
 /**
- * The records from `fromOffset` on that were committed, and where to go on. What is fetched under `read_committed` ends
- * before the first open transaction, so a transactional record counts unless its transaction is among the aborted.
+ * The committed records from `fromOffset` on, and the offset to continue at. A fetch under `read_committed` ends before the
+ * first open transaction, so a transactional record is committed unless its transaction is listed as aborted.
  */
 export function committedRecords(
   { aborted, batches }: Pick<FetchAnswer, 'aborted' | 'batches'>,

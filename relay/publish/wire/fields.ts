@@ -1,4 +1,4 @@
-/** The protocol's plain types, written into a buffer of exactly the size. */
+/** Writes the protocol's primitive types into a buffer of exactly the right size. */
 export class Fields {
   readonly bytes: Buffer;
   #at = 0;
@@ -30,5 +30,5 @@ export class Fields {
   }
 }
 
-/** What a string takes. */
+/** Bytes that a string takes. */
 export const textBytes = (text: string): number => 2 + Buffer.byteLength(text);

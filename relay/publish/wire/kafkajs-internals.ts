@@ -1,7 +1,6 @@
 /**
- * Owns all that is used of kafkajs beneath its public surface: its cluster and brokers, its decoders of answers, and two
- * changes to its queue of requests. kafkajs is pinned to the exact release this was read in, and a test says when
- * something of it is not there.
+ * Owns all use of kafkajs's internals: its cluster and brokers, its decoders of answers, and two patches of its request
+ * queue. kafkajs is pinned to one exact release, and a test fails if an internal is missing.
  */
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
@@ -11,7 +10,7 @@ import '../../connect/compression/codecs.ts';
 
 const kafkajs = createRequire(import.meta.url);
 
-// Node does not see it among the named exports of a CommonJS module.
+// Node does not find this named export of a CommonJS module.
 export const { KafkaJSConnectionError } = internal<typeof import('kafkajs')>('kafkajs');
 
 export type Connection = {
@@ -38,7 +37,7 @@ export type Connection = {
   rejectRequests(error: Error): void;
 };
 
-/** A connected broker, as kafkajs keeps it. */
+/** A connected broker, as kafkajs represents it. */
 export type Broker = {
   readonly versions: Readonly<Record<number, { readonly minVersion: number; readonly maxVersion: number }>>;
   readonly connectionPool: { readonly pool: readonly [Connection, Connection] };
@@ -94,19 +93,19 @@ const protocol = 'kafkajs/src/protocol';
 const decoderOf = <T>(api: string): Decode<T> =>
   internal<{ decode: Decode<T> }>(`${protocol}/requests/${api}/response`).decode;
 
-/** The answers as kafkajs reads them, before it turns the first error code into an exception. */
+/** kafkajs's decoders, without the step that turns the first error code into an exception. */
 export const decodeProduce = decoderOf<ProduceAnswer>('produce/v7');
 export const decodeAddPartitions = decoderOf<AddPartitionsAnswer>('addPartitionsToTxn/v1');
 export const decodeEndTxn = decoderOf<EndTxnAnswer>('endTxn/v1');
 
-/** As kafkajs reads the protocol's plain types. */
+/** kafkajs's reader of the protocol's primitive types. */
 export type Decoder = {
   readonly offset: number;
   readInt16(): number;
   readInt32(): number;
   readInt64(): bigint;
   readString(): string | null;
-  /** Of the length that stands before them. */
+  /** Bytes with their length before them. */
   readBytes(): Buffer | null;
   readArray<T>(read: () => T): T[];
 };
@@ -116,7 +115,7 @@ const { createErrorFromCode } = internal<{ createErrorFromCode: (code: number) =
   `${protocol}/error`,
 );
 
-/** The part of a connection's queue of requests that is changed. */
+/** The part of a connection's request queue that is patched. */
 export type RequestQueue = {
   readonly pending: readonly unknown[];
   throttleCheckTimeoutId: NodeJS.Timeout | null;
@@ -124,20 +123,20 @@ export type RequestQueue = {
 };
 
 /**
- * Once it has had an answer, a queue of kafkajs looks every millisecond, for ever, whether a request waits; its timer is
- * due in the past, which Node warns of. On the connections of an idle relay that took more than half of its CPU time. A
- * request that does have to wait sets the timer itself, so there is nothing to look for while none does.
+ * After its first answer, a request queue of kafkajs checks every millisecond, forever, whether a request is pending, with a
+ * timer that is due in the past, which Node warns about. This took more than half of the CPU time of an idle relay. A
+ * request that has to wait sets the timer itself, so the check is not needed while nothing is pending.
  */
-function lookOnlyForWhatWaits(queue: RequestQueue): void {
+function checkOnlyWhilePending(queue: RequestQueue): void {
   const schedule = queue.scheduleCheckPendingRequests;
-  if (typeof schedule !== 'function') throw notThere('RequestQueue.scheduleCheckPendingRequests');
+  if (typeof schedule !== 'function') throw missingInternal('RequestQueue.scheduleCheckPendingRequests');
   queue.scheduleCheckPendingRequests = function () {
     if (this.pending.length > 0) schedule.call(this);
   };
 }
-lookOnlyForWhatWaits(internal<{ prototype: RequestQueue }>('kafkajs/src/network/requestQueue').prototype);
+checkOnlyWhilePending(internal<{ prototype: RequestQueue }>('kafkajs/src/network/requestQueue').prototype);
 
-/** What a broker says of a client that is over its quota: for so long it will read nothing of it. */
+/** A broker's answer to a client over its quota: how long it will read nothing from the client. */
 export type Throttle = { readonly clientId: string; readonly broker: string; readonly throttleMs: number };
 
 type ThrottledQueue = {
@@ -148,16 +147,16 @@ type ThrottledQueue = {
 
 const throttleListeners = new Set<(throttle: Throttle) => void>();
 
-/** Calls the listener for each answer that throttles, of any client in this process. @returns what ends that */
+/** Calls the listener for each answer that throttles any client in this process. @returns a function that removes it */
 export function onThrottle(listener: (throttle: Throttle) => void): () => void {
   throttleListeners.add(listener);
   return () => throttleListeners.delete(listener);
 }
 
-/** kafkajs obeys a throttle and keeps it to itself. */
-function tellOfThrottles(queue: ThrottledQueue): void {
+/** kafkajs obeys a throttle but does not report it. */
+function reportThrottles(queue: ThrottledQueue): void {
   const obey = queue.maybeThrottle;
-  if (typeof obey !== 'function') throw notThere('RequestQueue.maybeThrottle');
+  if (typeof obey !== 'function') throw missingInternal('RequestQueue.maybeThrottle');
   queue.maybeThrottle = function (throttleMs) {
     obey.call(this, throttleMs);
     if (!(Number(throttleMs) > 0)) return;
@@ -165,30 +164,30 @@ function tellOfThrottles(queue: ThrottledQueue): void {
     for (const listener of throttleListeners) listener({ clientId, broker, throttleMs: Number(throttleMs) });
   };
 }
-tellOfThrottles(internal<{ prototype: ThrottledQueue }>('kafkajs/src/network/requestQueue').prototype);
+reportThrottles(internal<{ prototype: ThrottledQueue }>('kafkajs/src/network/requestQueue').prototype);
 
-/** Codes that came after the ones kafkajs knows, and that decide something here. */
+/** Codes that are newer than kafkajs and that matter here. */
 const newerTypes: Readonly<Record<number, string>> = {
   90: 'PRODUCER_FENCED',
   120: 'TRANSACTION_ABORTABLE',
 };
 
-/** The error that a code of the protocol stands for; its `type` is what `kafkaErrorType` finds. */
+/** The error for a protocol code. `kafkaErrorType` returns its `type`. */
 export function protocolError(code: number): Error {
   const type = newerTypes[code];
   return type === undefined ? createErrorFromCode(code) : Object.assign(new Error(type), { type });
 }
 
 /**
- * A cluster with exactly the settings of the client. kafkajs keeps its maker under a symbol of its own.
- * @throws RelayError INTERNAL when this is not the kafkajs it was written for.
+ * Creates a cluster with exactly the settings of the client. kafkajs hides the factory behind a symbol.
+ * @throws RelayError INTERNAL if this is not the supported release of kafkajs
  */
 export function clusterOf(kafka: Kafka): Cluster {
   const symbol = Object.getOwnPropertySymbols(kafka).find(
     ({ description }) => description === 'private:Kafka:createCluster',
   );
   const create = symbol === undefined ? undefined : Reflect.get(kafka, symbol);
-  if (typeof create !== 'function') throw notThere('Kafka.createCluster');
+  if (typeof create !== 'function') throw missingInternal('Kafka.createCluster');
   return create({ metadataMaxAge: 300_000, allowAutoTopicCreation: false, maxInFlightRequests: null });
 }
 
@@ -196,10 +195,10 @@ function internal<T>(module: string): T {
   try {
     return kafkajs(module) as T;
   } catch (cause) {
-    throw notThere(module, cause);
+    throw missingInternal(module, cause);
   }
 }
 
-function notThere(what: string, cause?: unknown): RelayError {
-  return new RelayError('INTERNAL', `${what} is not there: this needs kafkajs 2.2.4 exactly`, { cause });
+function missingInternal(what: string, cause?: unknown): RelayError {
+  return new RelayError('INTERNAL', `${what} is missing: the relay needs exactly kafkajs 2.2.4`, { cause });
 }

@@ -1,9 +1,9 @@
 /**
- * Sends requests of the protocol over the connections of kafkajs, which bring TLS, SASL, reauthentication, throttling,
- * request timeouts and the metadata of the cluster.
+ * Sends protocol requests over kafkajs's connections, which provide TLS, SASL, reauthentication, throttling, request timeouts
+ * and cluster metadata.
  *
- * A wire lives once: whatever happens to one of its connections, kafkajs must not reconnect it, for it keeps the rest of
- * a half-read answer and would take it for the beginning of the next. After an error, the caller makes a new wire.
+ * A wire is not reconnected. After a lost connection kafkajs keeps the rest of a half-read answer and would read it as the
+ * beginning of the next one. After any error the caller opens a new wire.
  */
 import type { Kafka } from 'kafkajs';
 import {
@@ -18,13 +18,13 @@ import {
   type Throttled,
 } from './kafkajs-internals.ts';
 
-/** A request of our own; `body` is what follows the request header, written without a copy. */
+/** A request that the relay encodes itself. `body` follows the request header and is written without a copy. */
 export type WireRequest = RequestName & { readonly body: readonly Buffer[] };
 
-/** Stands for a time in ListOffsets. */
+/** A special timestamp in ListOffsets. */
 const earliest = -2;
 
-/** Of the two kinds of coordinator; the other, 0, is of groups. */
+/** The kind of coordinator; 0 is the group coordinator. */
 const transactionCoordinator = 1;
 
 export class Wire {
@@ -36,7 +36,7 @@ export class Wire {
   }
 
   /**
-   * A wire with the settings of `kafka`, connected and with the metadata of the topics.
+   * Opens a wire with the settings of `kafka`, connects it and loads the metadata of the topics.
    * @throws the client's errors
    */
   static async open(kafka: Kafka, topics: readonly string[]): Promise<Wire> {
@@ -51,7 +51,7 @@ export class Wire {
     }
   }
 
-  /** At most `count` of the cluster's brokers, by chance. */
+  /** At most `count` of the cluster's brokers, at random. */
   someBrokerIds(count: number): number[] {
     const ids = Object.keys(this.#cluster.brokerPool.brokers).map(Number);
     for (let i = ids.length - 1; i > 0; i--) {
@@ -61,7 +61,7 @@ export class Wire {
     return ids.slice(0, count);
   }
 
-  /** Connected. @throws the client's errors */
+  /** A connected broker. @throws the client's errors */
   broker(nodeId: number): Promise<Broker> {
     return this.#cluster.findBroker({ nodeId });
   }
@@ -75,7 +75,7 @@ export class Wire {
     return this.#cluster.findBroker({ nodeId: coordinator.nodeId });
   }
 
-  /** The leader of a partition, connected. */
+  /** The connected leader of a partition. */
   async leader(topic: string, partition: number): Promise<Broker> {
     const name = `${topic}/${partition}`;
     const known = this.#leaders.get(name);
@@ -85,7 +85,7 @@ export class Wire {
     return leader;
   }
 
-  /** kafkajs drops what is for a partition it does not know; here that is an error. */
+  /** kafkajs silently drops records for a partition that it does not know. Here that is an error. */
   async #leaderId(topic: string, partition: number): Promise<number> {
     await this.#cluster.addMultipleTargetTopics([topic]);
     const find = () =>
@@ -97,7 +97,7 @@ export class Wire {
     return leader;
   }
 
-  /** @throws the client's errors: a lost connection, no answer in time */
+  /** @throws the client's errors: a lost connection, a request timeout */
   async send<T extends Throttled>(broker: Broker, request: WireRequest, decode: Decode<T>): Promise<T> {
     const connection = checkConnected(broker);
     if (connection.sasl && !connection.isAuthenticated()) await connection.authenticate();
@@ -107,7 +107,7 @@ export class Wire {
     return answer;
   }
 
-  /** Where the log of a partition begins. @throws the client's errors */
+  /** The first offset of a partition. @throws the client's errors */
   async earliestOffset(topic: string, partition: number): Promise<bigint> {
     const leader = await this.leader(topic, partition);
     const partitions = [{ partition, timestamp: earliest }];
@@ -115,7 +115,7 @@ export class Wire {
     return BigInt(responses[0]?.partitions[0]?.offset ?? 0);
   }
 
-  /** At once: what is still unanswered is rejected, not waited for. */
+  /** Closes at once: rejects pending requests and does not wait for their answers. */
   async close(): Promise<void> {
     const { seedBroker, brokers } = this.#cluster.brokerPool;
     const all = new Set([...(seedBroker === undefined ? [] : [seedBroker]), ...Object.values(brokers)]);
@@ -126,7 +126,7 @@ export class Wire {
   }
 }
 
-/** The connection for everything but fetching. @throws KafkaJSConnectionError once it is lost; it is not made again. */
+/** The connection for everything but fetching. @throws KafkaJSConnectionError if it is lost; it is not reconnected */
 export function checkConnected({ connectionPool }: Broker): Connection {
   const [connection] = connectionPool.pool;
   if (!connection.isConnected()) throw new KafkaJSConnectionError('Not connected');
@@ -157,7 +157,7 @@ function exchange(connection: Connection, request: WireRequest): Promise<{ paylo
   });
 }
 
-/** Size and request header, version 1. @see https://kafka.apache.org/protocol#protocol_messages */
+/** Encodes size and request header, version 1. @see https://kafka.apache.org/protocol#protocol_messages */
 function encodeHead(request: WireRequest, correlationId: number, clientId: string): Buffer {
   const clientBytes = Buffer.byteLength(clientId);
   const head = Buffer.allocUnsafe(14 + clientBytes);

@@ -1,8 +1,8 @@
 /**
- * Takes the batches of a partition apart, as Kafka stores them. Nothing in them is believed: the checksum is compared,
- * what is compressed has a limit (`codecs.ts`), and every length is held against the bytes there are.
+ * Decodes the batches of a partition as Kafka stores them. It trusts nothing in them: it verifies the checksum, limits the
+ * size of decompressed data (`codecs.ts`), and checks every length against the bytes that are there.
  *
- * Not with the decoder of kafkajs: it compares no checksum, and takes a header called `constructor` for something else.
+ * kafkajs's decoder is not used: it verifies no checksum, and it misreads a header called `constructor`.
  * @see https://kafka.apache.org/documentation/#recordbatch
  */
 import { crc32c } from '@node-rs/crc32';
@@ -10,12 +10,12 @@ import { decompress } from '../../connect/compression/codecs.ts';
 import { RelayError } from '../../errors.ts';
 import { batchField, batchHeaderBytes, transactionalAttribute } from './batch-layout.ts';
 
-/** A stretch of the log that one producer wrote at once. */
+/** A part of the log that one producer wrote at once. */
 export type FetchedBatch = {
   readonly lastOffset: bigint;
   readonly producerId: bigint;
   readonly isTransactional: boolean;
-  /** Where it is a marker: how the transaction before it ended. */
+  /** Set in a marker: how the transaction ended. */
   readonly ending?: 'commit' | 'abort';
   readonly records: readonly FetchedRecord[];
 };
@@ -26,15 +26,15 @@ export type FetchedRecord = {
   readonly timestampMs: number;
   readonly key: Buffer | null;
   readonly value: Buffer | null;
-  /** In their order; a name may occur again. */
+  /** In their order; a name may occur more than once. */
   readonly headers: RecordHeaders;
-  /** Of the producer that wrote it in a transaction; undefined where it was written without one. */
+  /** The producer, if it wrote the record in a transaction; otherwise undefined. */
   readonly producerId: bigint | undefined;
 };
 
 export type RecordHeaders = readonly (readonly [name: string, value: Buffer | null])[];
 
-/** What `length` does not count: itself and the offset before it. */
+/** Bytes that `length` does not count: itself and the offset before it. */
 const prefixBytes = 12;
 
 const codecMask = 0x07;
@@ -42,8 +42,8 @@ const hasAppendTime = 0x08;
 const isControl = 0x20;
 
 /**
- * The batches of a fetch, one after the other; the last one may be cut off, and is left out. Reading stops once more
- * than `maxBytes` came of it, behind a whole batch, so that an answer is never in memory many times over.
+ * The batches of a fetch, in order. The last one may be truncated and is left out then. Decoding stops after the batch with
+ * which the decoded size exceeds `maxBytes`, so that a compressed answer does not fill the memory.
  * @throws RelayError KAFKA_UNSUITABLE
  */
 export async function readBatches(bytes: Buffer, maxBytes: number): Promise<FetchedBatch[]> {
@@ -62,14 +62,14 @@ export async function readBatches(bytes: Buffer, maxBytes: number): Promise<Fetc
 
 async function readBatch(bytes: Buffer): Promise<{ batch: FetchedBatch; size: number }> {
   const baseOffset = bytes.readBigInt64BE(batchField.baseOffset);
-  // Message sets of before Kafka 0.11 hold no headers, so no relay wrote them; their offset is that of the last message.
+  // Message sets from before Kafka 0.11 have no headers, so no relay wrote them. Their offset is that of the last message.
   if (bytes.readInt8(batchField.magic) < 2)
     return {
       batch: { lastOffset: baseOffset, producerId: -1n, isTransactional: false, records: [] },
       size: 0,
     };
   if (crc32c(bytes.subarray(batchField.attributes)) !== bytes.readUInt32BE(batchField.crc))
-    throw damaged('its checksum');
+    throw damaged('its checksum does not match');
   const attributes = bytes.readInt16BE(batchField.attributes);
   const common = {
     lastOffset: baseOffset + BigInt(bytes.readInt32BE(batchField.lastOffsetDelta)),
@@ -106,7 +106,7 @@ function readRecords(bytes: Buffer, count: number, origin: Origin): FetchedRecor
   try {
     for (let index = 0; index < count; index++) records.push(reader.record(origin));
   } catch (error) {
-    if (error instanceof RangeError) throw damaged('its records');
+    if (error instanceof RangeError) throw damaged('its records cannot be decoded');
     throw error;
   }
   return records;
@@ -122,7 +122,7 @@ class RecordReader {
 
   record({ producerId, baseOffset, baseMs, appendedMs }: Origin): FetchedRecord {
     this.#varlong(); // its length
-    this.#at += 1; // attributes, of which there are none
+    this.#at += 1; // attributes, unused
     const deltaMs = Number(this.#varlong());
     const offset = baseOffset + this.#varlong();
     const key = this.#sized();
@@ -133,12 +133,12 @@ class RecordReader {
     return { offset, timestampMs: appendedMs ?? baseMs + deltaMs, key, value, headers, producerId };
   }
 
-  /** Bytes behind their length, which is -1 for null. */
+  /** Bytes with a length before them; -1 stands for null. */
   #sized(): Buffer | null {
     const size = Number(this.#varlong());
     if (size < 0) return null;
     const end = this.#at + size;
-    if (end > this.#bytes.length) throw new RangeError('beyond the end');
+    if (end > this.#bytes.length) throw new RangeError('a length is beyond the end of the batch');
     const part = this.#bytes.subarray(this.#at, end);
     this.#at = end;
     return part;
@@ -153,7 +153,7 @@ class RecordReader {
       value |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) return (value >> 1n) ^ -(value & 1n);
     }
-    throw new RangeError('a number that does not end');
+    throw new RangeError('a varint is too long');
   }
 }
 
@@ -161,7 +161,7 @@ class RecordReader {
 const endingOf = (control: FetchedRecord | undefined): 'commit' | 'abort' =>
   control?.key?.readInt16BE(2) === 0 ? 'abort' : 'commit';
 
-/** It may have been damaged on the way; whoever reads tries again. */
+/** The batch may have been damaged in transit, so the reader retries. */
 function damaged(what: string): RelayError {
-  return new RelayError('KAFKA_UNAVAILABLE', `a batch of records came damaged: ${what}`);
+  return new RelayError('KAFKA_UNAVAILABLE', `a record batch from Kafka is damaged: ${what}`);
 }

@@ -2,13 +2,13 @@
 import { kafkaErrorType } from '../../connect/kafka.ts';
 
 /**
- * - `busy`: the coordinator still ends the transaction before; the same question again soon.
- * - `moved`: a connection was lost, or a leader or coordinator is another or none; look everything up again.
- * - `final`: waiting does not help.
+ * - `busy`: the coordinator is still ending the previous transaction; retry the same request soon.
+ * - `moved`: a connection was lost, or a leader or coordinator has changed or is missing; look everything up again.
+ * - `final`: retrying does not help.
  */
 export type Obstacle = 'busy' | 'moved' | 'final';
 
-/** By the names kafkajs gives the codes. */
+/** Error codes by kafkajs's names. */
 const movedTypes: ReadonlySet<string> = new Set([
   'UNKNOWN_TOPIC_OR_PARTITION',
   'LEADER_NOT_AVAILABLE',
@@ -20,7 +20,7 @@ const movedTypes: ReadonlySet<string> = new Set([
   'NOT_COORDINATOR_FOR_GROUP',
 ]);
 
-/** kafkajs's errors of connections and of metadata that went stale. */
+/** kafkajs's errors for lost connections and stale metadata. */
 const movedNames: ReadonlySet<string> = new Set([
   'KafkaJSConnectionError',
   'KafkaJSConnectionClosedError',
@@ -44,10 +44,7 @@ export function obstacleOf(error: unknown): Obstacle {
   return 'final';
 }
 
-/**
- * The markers of a transaction are written within a few ms; on a loaded cluster, or for a predecessor's, it takes
- * longer.
- */
+/** Transaction markers are written within a few ms; on a loaded cluster, or for a predecessor's transaction, later. */
 const busyPausesMs = [1, 1, 1, 1, 2, 2, 5, 5, 10];
 const busyPauseMaxMs = 20;
 const movedPauseMs = 100;

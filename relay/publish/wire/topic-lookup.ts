@@ -1,25 +1,22 @@
-/**
- * Whether a topic exists, by the word of several brokers: each answers from its own copy of the metadata, which may
- * lag.
- */
+/** Finds out whether a topic exists by asking several brokers, because a broker's copy of the metadata may lag. */
 import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../../connect/kafka.ts';
 import { Wire } from './kafkajs-wire.ts';
 
-/** So many that none of them lagging alone decides, and few enough for a large cluster. */
+/** Enough that one lagging broker does not decide, and few enough for a large cluster. */
 const askedMax = 3;
 
-/** Whether one of the brokers that answer knows the topic. @throws the client's errors where none answers */
+/** Whether at least one of the brokers that answer knows the topic. @throws the client's errors if none answers */
 export async function isKnownToAny(kafka: Kafka, topic: string): Promise<boolean> {
   const wire = await Wire.open(kafka, []);
   try {
     const answers = await Promise.allSettled(
       wire.someBrokerIds(askedMax).map(async (nodeId) => isKnownTo(wire, nodeId, topic)),
     );
-    const told = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    const answered = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     const [failed] = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
-    if (told.length === 0) throw failed ?? new Error('the cluster names no broker');
-    return told.includes(true);
+    if (answered.length === 0) throw failed ?? new Error('the cluster lists no broker');
+    return answered.includes(true);
   } finally {
     await wire.close();
   }
