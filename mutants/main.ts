@@ -1,6 +1,6 @@
 /**
- * `npm run mutants`: breaks a copy of the relay in one place after the other, and says which invariant it broke and who
- * noticed: the simulation, the chaos run, or a test on real servers. Exit code 1 if one survives.
+ * `npm run mutants`: breaks a copy of the relay, one place at a time. Reports which invariant broke and what noticed it: the
+ * simulation, the chaos run, or a test. Exits with 1 if a mutant survives.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,7 +12,7 @@ import { type Mutant, mutants } from './mutants.ts';
 
 const root = join(import.meta.dirname, '..');
 const copy = join(cacheFolder(), 'mutants');
-/** Not copied: large, or no part of the code. */
+/** Not copied, because large or not part of the code. */
 const left = new Set(['node_modules', '.git', '.cache', 'target']);
 
 type Outcome = { readonly caughtBy: string | undefined; readonly seconds: number };
@@ -40,7 +40,7 @@ function prepare(): void {
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
 }
 
-/** As many as it takes for the rarest of them; most are caught in the first ten. */
+/** Enough for the mutant that is hardest to catch; most are caught in the first ten. */
 const seeds = 600;
 
 async function tryMutant(mutant: Mutant): Promise<Outcome> {
@@ -58,7 +58,7 @@ async function tryMutant(mutant: Mutant): Promise<Outcome> {
   return { caughtBy, seconds: secondsSince(begunMs) };
 }
 
-/** Undefined if one of those who must notice does not. */
+/** Undefined if one of the required checks does not notice the mutant. */
 async function catcherOf(mutant: Mutant): Promise<string | undefined> {
   const caughtBy = await catcherAmong(mutant);
   if (caughtBy === undefined || mutant.simulated === undefined) return caughtBy;
@@ -72,7 +72,7 @@ function catcherAmong(mutant: Mutant): Promise<string | undefined> {
   return tests === 'chaos' ? disturb(mutant) : runTests(mutant, tests);
 }
 
-/** Servers of its own, whose faults the relay would survive if it were whole. */
+/** Runs against its own servers, with faults that an unbroken relay survives. */
 async function disturb({ only, invariants }: Mutant): Promise<string | undefined> {
   const filter = only === undefined ? [] : ['--faults', only];
   const { code, output } = await run('npx', ['node', 'chaos/main.ts', '--once', '--seed', '1', ...filter]);
@@ -86,12 +86,12 @@ async function disturb({ only, invariants }: Mutant): Promise<string | undefined
 
 async function runTests({ only, invariants }: Mutant, tests: readonly string[]): Promise<string | undefined> {
   const filter = only === undefined ? [] : ['-t', only];
-  // A broken relay often shows by an event that never comes: 20 s is five times what the slowest of these tests takes.
+  // A broken relay often shows as an event that never arrives. 20 s is five times what the slowest of these tests takes.
   const { code, output } = await run('npx', ['vitest', 'run', '--testTimeout', '20000', ...tests, ...filter]);
   const failed = output.split('\n').find((line) => line.includes('×'));
   if (code !== 0 && failed === undefined) throw new Error(`the tests did not run:\n${output}`);
   if (code === 0) return undefined;
-  // What only `verify` and `recover` say is no invariant of the stream.
+  // A mutant of `verify` or `recover` alone breaks no invariant of the stream.
   const broken = invariants.length === 0 ? '' : `${invariants.join(', ')}: `;
   return `${broken}${failed?.replace(/^[\s×]+|\s+\d+ms$/g, '') ?? ''}`;
 }
@@ -106,7 +106,7 @@ async function simulate(invariants: Mutant['invariants']): Promise<string | unde
   return `${broken}: ${meaning} (simulation, seed ${seed})`;
 }
 
-/** Runs in a process group of its own, for a test that is cut short leaves its relays behind. */
+/** Runs in a process group of its own, because a test that is aborted leaves its relays behind. */
 async function run(program: string, args: readonly string[]): Promise<{ code: number; output: string }> {
   const child = spawn(program, args, {
     cwd: copy,
@@ -122,7 +122,7 @@ async function run(program: string, args: readonly string[]): Promise<{ code: nu
   try {
     process.kill(-child.pid!, 'SIGKILL');
   } catch {
-    // Nothing was left.
+    // The group has ended already.
   }
   return { code: code ?? 1, output };
 }

@@ -29,28 +29,28 @@ export type RequestKind =
 
 export type Incident =
   | 'relay killed'
-  | 'relay killed, its host too'
+  | 'relay and its host killed'
   | 'relay paused'
-  | 'relay asked to end'
+  | 'relay asked to stop'
   | 'Postgres crashed'
   | 'walsender terminated'
   | 'broker restarted'
-  | 'registry away'
-  | 'markers of transactions slow'
+  | 'registry unavailable'
+  | 'transaction markers slow'
   | 'checkpoint'
   | 'schema registered';
 
 /** How often each incident happens, per minute of a run that has it. */
 const incidentsPerMinute: Readonly<Record<Incident, number>> = {
   'relay killed': 12,
-  'relay killed, its host too': 6,
+  'relay and its host killed': 6,
   'relay paused': 10,
-  'relay asked to end': 4,
+  'relay asked to stop': 4,
   'Postgres crashed': 4,
   'walsender terminated': 6,
   'broker restarted': 8,
-  'registry away': 4,
-  'markers of transactions slow': 6,
+  'registry unavailable': 4,
+  'transaction markers slow': 6,
   checkpoint: 6,
   'schema registered': 2,
 };

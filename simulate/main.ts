@@ -9,7 +9,7 @@ import { installVirtualTime } from './virtual-time.ts';
 // Before any other module reads the time.
 const realNow = performance.now.bind(performance);
 installVirtualTime();
-// To record the stacks of errors that belong to the runs would cost a tenth of the time.
+// The relay meets many errors in a run. Recording their stacks would cost a tenth of the time.
 if (!process.argv.includes('--seed')) Error.stackTraceLimit = 0;
 const { simulate } = await import('./run.ts');
 

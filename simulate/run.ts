@@ -448,11 +448,11 @@ class Run {
     switch (what) {
       case 'relay killed':
         return this.#kill(false);
-      case 'relay killed, its host too':
+      case 'relay and its host killed':
         return this.#kill(true);
       case 'relay paused':
         return this.#pause();
-      case 'relay asked to end':
+      case 'relay asked to stop':
         return this.#withRelay((relay) => this.#end(relay));
       case 'Postgres crashed':
         if (!this.#database.server.isUp) return false;
@@ -470,13 +470,13 @@ class Run {
         this.#network.stop(broker, random.around(600));
         return true;
       }
-      case 'registry away':
+      case 'registry unavailable':
         this.#isRegistryAway = true;
         this.#scheduler.after(random.around(1_000), () => {
           this.#isRegistryAway = false;
         });
         return true;
-      case 'markers of transactions slow':
+      case 'transaction markers slow':
         this.#cluster.markerMs = random.pick([5, 50, 400]);
         this.#scheduler.after(random.around(1_000), () => {
           this.#cluster.markerMs = usualMarkerMs;
@@ -518,7 +518,7 @@ class Run {
         this.#scheduler.nowMs + this.#random.pick([300, 2_500, 5_000]) * this.#random.between(0.5, 2);
       this.#lastPauseMs = Math.max(this.#lastPauseMs, endMs);
       this.#scheduler.at(endMs, () => {
-        this.#note(machine.name, 'goes on');
+        this.#note(machine.name, 'resumes');
         this.#scheduler.resume(machine);
       });
     });

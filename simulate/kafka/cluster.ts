@@ -317,7 +317,7 @@ export class KafkaCluster {
     this.#options.onDecided?.(entries);
   }
 
-  /** By a new producer or by the clock. The producer that had it is fenced from now on. */
+  /** Aborts for a new producer or after the timeout. The previous producer is fenced from now on. */
   #abortFenced(known: Coordinated): void {
     known.epoch += 1;
     this.#end(known, 'aborted');
@@ -342,7 +342,7 @@ export class KafkaCluster {
   #watchTimeout(known: Coordinated, transaction: number): void {
     this.#options.scheduler.after(known.timeoutMs, () => {
       if (known.state !== 'ongoing' || known.transaction !== transaction) return;
-      this.#options.count?.('transaction aborted by its time limit');
+      this.#options.count?.('transaction aborted after its timeout');
       this.#abortFenced(known);
     });
   }

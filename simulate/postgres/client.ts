@@ -443,7 +443,7 @@ class ModelReplication {
     database.onWal.delete(this.#wake);
     if (database.slot?.reader !== this) return;
     database.slot.reader = undefined;
-    network.trace('Postgres', `the slot is free, ${machine.name} had it`);
+    network.trace('Postgres', `the slot is free; ${machine.name} held it`);
   }
 
   #emit(event: string, ...values: unknown[]): void {

@@ -1,4 +1,4 @@
-/** The model of Postgres forgets on a crash what the real one forgets: the same script, on both, with the relay's own reader. */
+/** In a crash the model of Postgres loses what the real server loses: the same script on both, read by the relay's code. */
 import pg from 'pg';
 import { expect, it } from 'vitest';
 import { Random } from '../../harness/random.ts';
@@ -25,12 +25,12 @@ type Side = AsyncDisposable & {
   write(key: string): Promise<unknown>;
   confirmed(): Promise<Lsn>;
   checkpoint(): Promise<unknown>;
-  /** And is there again when it resolves. */
+  /** Crashes the server. Resolves when the server is up again. */
   crash(): Promise<unknown>;
 };
 
 async function real(): Promise<Side> {
-  // A snapshot of what runs, every 15 s, would have the slot saved at an instant of its own choosing.
+  // The snapshot of running transactions, every 15 s, would save the slot at arbitrary times.
   const postgres = await startPostgres({ settings: { fsync: 'off', bgwriter_delay: 10_000 } });
   const config = configOf({ SLOT: 'model' }, { databaseUrl: postgres.url });
   await migrate({ databaseUrl: postgres.url });
@@ -91,7 +91,7 @@ async function model(): Promise<Side> {
 
 const keyOf = (transaction: CommittedTransaction) => rowsOf(transaction)[0]?.aggregateid;
 
-/** Reads until `last` has come, acknowledging each where asked to. */
+/** Reads until `last` has arrived, and acknowledges each transaction if asked to. */
 async function read(
   { config, connect }: Side,
   last: string,
@@ -130,7 +130,7 @@ async function script(side: Side): Promise<unknown> {
     wasHeard: before === heard.at(-1)?.endLsn,
     wentBack: after < before,
     isAsOldAsTheCheckpoint: after >= saved,
-    // The server may have saved it once more when it let go of older WAL; what it brings again follows from where it is.
+    // The server may have saved the slot once more when it removed old WAL. Its position decides what it sends again.
     bringsAgain:
       again.map(keyOf).join() ===
       heard
@@ -141,7 +141,7 @@ async function script(side: Side): Promise<unknown> {
   };
 }
 
-it('a slot goes back when the server crashes, no further than the last checkpoint, and what lay between comes again', {
+it('a crash resets a slot to at most the last checkpoint, and the server sends the transactions since then again', {
   timeout: 60_000,
 }, async () => {
   await using ofModel = await model();

@@ -1,4 +1,4 @@
-/** The model of Kafka's coordinator answers as the real one does: the same short scripts, on both, with the relay's own client. */
+/** The model of Kafka's coordinator answers like the real one: the same short scripts on both, with the relay's own client. */
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
@@ -28,12 +28,12 @@ import { pump } from './pump.ts';
 
 type Side = {
   readonly kafka: Kafka;
-  /** Another client, on whose way to the broker a commit can meet with misfortune. */
+  /** Another client, whose commits can be lost or delayed on the way to the broker. */
   readonly unlucky: Kafka;
   readonly config: Config;
-  /** The connection breaks when the next commit is served, and before it is answered. */
+  /** Breaks the connection after the next commit is served, before its answer. */
   loseAnswer(): void;
-  /** The next commit arrives late: when `deliver` is called, which resolves when it was. Its sender must not wait for it. */
+  /** Delays the next commit until `deliver` is called, which resolves on its arrival. The sender must not await the commit. */
   holdCommit(): { readonly isUnderWay: Promise<void>; deliver(): Promise<void> };
   readonly end: () => void;
 };
@@ -43,7 +43,7 @@ async function real(): Promise<Side> {
   const settings = { SLOT: unique('slot').replaceAll('-', '_'), KAFKA_PROGRESS_TOPIC: unique('progress') };
   const config = configOf(settings, { brokers });
   await createProgressTopic(config.kafka.progressTopic);
-  // The broker names its own address, so the client is led to the proxy beneath that.
+  // The broker advertises its own address, so the client's socket factory connects to the proxy instead.
   const proxy = await TcpProxy.open(Number(brokers[0]!.split(':')[1]), true);
   let onAnswer = () => {};
   proxy.listen = () => ({ fromClient: () => {}, fromServer: () => onAnswer() });
@@ -80,7 +80,7 @@ async function real(): Promise<Side> {
   };
 }
 
-/** The model in real time: each step is taken when it is due. */
+/** The model in real time: each step runs when it is due. */
 async function model(): Promise<Side> {
   const scheduler = new Scheduler();
   const random = new Random(1);
@@ -107,7 +107,7 @@ async function model(): Promise<Side> {
     config,
     loseAnswer: () => nextCommit('answer lost'),
     holdCommit() {
-      // The model cannot wait for a word of ours: half a second is long enough for what the script does meanwhile.
+      // The model cannot wait for a call: half a second is enough for the steps of the script in between.
       random.pick = (lateMs) => lateMs[2]!;
       const met = Promise.withResolvers<void>();
       nextCommit('request late', met.resolve);
@@ -157,7 +157,7 @@ async function withTail<T>(side: Side, work: (tail: ProgressTail) => Promise<T>)
   }
 }
 
-/** What each step came to, in order: the same on both sides. */
+/** The result of each step, in order: the same on both sides. */
 const scripts: Record<string, (side: Side) => Promise<unknown[]>> = {
   'a producer whose successor has begun is refused, and what it had committed is found': (side) =>
     withTail(side, async (tail) => {

@@ -1,7 +1,7 @@
 /** Runs the model's scheduler in real time, so that code with timers of its own can work against it. */
 import type { Scheduler } from '../../simulate/scheduler.ts';
 
-/** Each step is taken when it is due, until the function returned is called. */
+/** Runs each step when it is due, until the returned function is called. */
 export function pump(scheduler: Scheduler): () => void {
   const begunMs = performance.now();
   let isEnded = false;

@@ -1,6 +1,6 @@
 /**
- * A short simulation on every change, and the proof that it can fail. In processes of their own: a simulation replaces the
- * clock of its process.
+ * A short simulation on every change, and the proof that it can fail. Each runs in a process of its own, because a
+ * simulation replaces the clock of its process.
  */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { expect, it, onTestFinished } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
 
-/** Servers of other tests may have the machine to themselves for a while. */
+/** Long, because servers of other tests may take the whole machine for a while. */
 const patienceMs = 240_000;
 
 type Ran = { readonly code: number; readonly output: string };
@@ -27,7 +27,7 @@ function simulate(folder: string, ...args: string[]): Promise<Ran> {
   });
 }
 
-/** A copy of the code in which one thing is otherwise. */
+/** A copy of the code with one change. */
 function broken(file: string, find: string, replace: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'simulate-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
@@ -62,7 +62,7 @@ it(
 );
 
 it(
-  'a seed is replayed step by step, the same each time',
+  'a seed gives the same steps each time',
   async () => {
     const first = await simulate(root, '--seed', '7');
     const again = await simulate(root, '--seed', '7');

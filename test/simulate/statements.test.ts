@@ -12,7 +12,7 @@ const declared = sources.flatMap(({ text }) => {
   return [...text.matchAll(new RegExp(`[(\\s]'((?:${rooms})\\.[a-z_]+)',`, 'g'))].map(([, name]) => name!);
 });
 
-test('nothing but the start of the stream goes to Postgres past its door', () => {
+test('everything but the start of the stream goes to Postgres through its one door', () => {
   const past = sources.filter(
     ({ file, text }) => !file.startsWith('connect/postgres/') && /\.query[<(]/.test(text),
   );
@@ -24,7 +24,7 @@ test('no two statements of the relay have the same name', () => {
   expect(declared.filter((name, index) => declared.indexOf(name) !== index)).toEqual([]);
 });
 
-test('the model knows no statement that the relay does not have', () => {
+test('the model has no statement that the relay does not have', () => {
   expect(Object.keys(known).filter((name) => !declared.includes(name))).toEqual([]);
 });
 
