@@ -3,7 +3,7 @@
  * error: a missing partition, or an offset that shows that the broker took a batch for a duplicate.
  */
 import { RelayError } from '../../errors.ts';
-import { recordsRefused } from '../refusal.ts';
+import { recordsRefused } from '../failed-transaction.ts';
 import {
   type AddPartitionsAnswer,
   type EndTxnAnswer,

@@ -1,5 +1,4 @@
 /** Decides what a refusal of a transaction or of its records by Kafka means, and what to do about it. Pure. */
-
 import { kafkaErrorType } from '../connect/kafka.ts';
 import { RelayError } from '../errors.ts';
 
