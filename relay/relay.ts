@@ -30,9 +30,9 @@ import type { RelayObserver } from './observe/observer.ts';
 import { type Watched, watchSteps } from './observe/slow-step.ts';
 import { type RelayState, relayWork } from './observe/state.ts';
 import { fencePublisher } from './publish/fence.ts';
-import { Pace } from './publish/pace.ts';
 import type { ProgressTail } from './publish/progress-topic.ts';
 import { Topics } from './publish/topics.ts';
+import { TransactionLimits } from './publish/transaction-limits.ts';
 import { begin } from './session/begin.ts';
 import { claimProgress } from './session/claim.ts';
 import { type Connections, connections } from './session/connections.ts';
@@ -83,7 +83,7 @@ export class Relay {
   readonly #topics: Topics;
   /** With the limits on transactions as of now. */
   readonly #paced: Config;
-  readonly #pace: Pace;
+  readonly #transactionLimits: TransactionLimits;
   readonly #follower: ProgressFollower;
   readonly #slotTaker: SlotTaker;
   readonly #setbacks: Setbacks;
@@ -99,8 +99,8 @@ export class Relay {
     this.#kafka = servers.kafka(config, log);
     this.#admin = this.#kafka.admin();
     this.#topics = new Topics(this.#kafka, this.#admin, config);
-    this.#pace = new Pace(config);
-    this.#paced = { ...config, publish: this.#pace.limits };
+    this.#transactionLimits = new TransactionLimits(config);
+    this.#paced = { ...config, publish: this.#transactionLimits.publish };
     this.#encoder = new Encoder(config, registry, this.#topics, observer);
     this.#deadLetterTopic = deadLetterTopicOf(config, this.#topics);
     this.#setbacks = new Setbacks(config.retry);
@@ -205,7 +205,7 @@ export class Relay {
       config: this.#paced,
       pool: this.#pool,
       topics: this.#topics,
-      pace: this.#pace,
+      transactionLimits: this.#transactionLimits,
       observer: this.#observer,
       encoder: this.#encoder,
       deadLetterTopic: this.#deadLetterTopic,

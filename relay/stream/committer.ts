@@ -13,9 +13,9 @@ import { advance, type Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import { isExpired } from '../publish/failed-transaction.ts';
-import type { Pace } from '../publish/pace.ts';
 import type { Publisher } from '../publish/publisher.ts';
 import type { Topics } from '../publish/topics.ts';
+import type { TransactionLimits } from '../publish/transaction-limits.ts';
 import { refusedEvent } from './facts.ts';
 import type { Filling } from './filling.ts';
 import type { Pacing } from './pacing.ts';
@@ -31,7 +31,7 @@ export type CommitDependencies = {
   readonly session: Session;
   readonly deadLetterTopic: DeadLetterTopic | undefined;
   readonly topics: Topics;
-  readonly pace: Pace;
+  readonly transactionLimits: TransactionLimits;
   /** Names this process in the progress. */
   readonly instance: string;
 };
@@ -69,7 +69,7 @@ export class Committer {
    * @throws RelayError the first failure; whether Kafka has committed is unknown then
    */
   async commit(filled: Filling): Promise<void> {
-    const { pool, publisher, capture, session, instance, topics, pace, observer } = this.#use;
+    const { pool, publisher, capture, session, instance, topics, transactionLimits, observer } = this.#use;
     const { batch, covered } = filled;
     if (covered === undefined) return;
     await failpoint('BATCH_TAKEN');
@@ -90,7 +90,7 @@ export class Committer {
     const eventsByTopic = batch.eventsByTopic();
     topics.wrote(eventsByTopic.keys());
     const kafkaMs = this.#pacing.committedMs - this.#pacing.begunMs;
-    if (filled.hasEvents) pace.committed(kafkaMs);
+    if (filled.hasEvents) transactionLimits.committed(kafkaMs);
     this.#report(filled, next, eventsByTopic, kafkaMs);
     // Kafka has confirmed the progress that covers this LSN. Only `recover` acknowledges elsewhere, after its last commit.
     capture.acknowledge(next.endLsn);
@@ -101,15 +101,15 @@ export class Committer {
 
   /** The failure in terms of what only the duration of the transaction or its topics can tell. */
   async #explain(failure: RelayError, { batch, committedAtMs }: Filling): Promise<RelayError> {
-    const { config, pace, topics, observer } = this.#use;
+    const { config, transactionLimits, topics, observer } = this.#use;
     const elapsedMs = Math.round(performance.now() - this.#pacing.begunMs);
     const { transactionTimeoutMs } = config.kafka;
     if (!isExpired(failure, elapsedMs, transactionTimeoutMs))
       return topics.explain(failure, [...batch.eventsByTopic().keys()]);
     const { events, bytes } = batch;
-    pace.expired(batch, committedAtMs.length);
-    const { isSplitting, limits } = pace;
-    const { maxTransactionEvents, maxTransactionBytes, batchEvents } = limits;
+    transactionLimits.expired(batch, committedAtMs.length);
+    const { isSplitting, publish } = transactionLimits;
+    const { maxTransactionEvents, maxTransactionBytes, batchEvents } = publish;
     observer.expired?.({
       events,
       bytes,

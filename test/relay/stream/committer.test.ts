@@ -33,7 +33,7 @@ function scene(publish: () => Promise<void> = async () => {}, transactionTimeout
     },
     progress: claimed,
     topics: { wrote: () => {}, explain: async (failure: RelayError) => failure },
-    pace: { committed: () => {}, expired: () => say('smaller next time'), limits: {} },
+    transactionLimits: { committed: () => {}, expired: () => say('smaller next time'), publish: {} },
     instance: 'test',
   };
   return { committer: new Committer(use as unknown as CommitDependencies), steps };

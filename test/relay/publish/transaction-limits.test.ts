@@ -1,34 +1,34 @@
 import { describe, expect, test } from 'vitest';
-import { Pace } from '../../../relay/publish/pace.ts';
+import { TransactionLimits } from '../../../relay/publish/transaction-limits.ts';
 import { configOf } from '../settings.ts';
 
 const timeoutMs = 60_000;
 const slowMs = timeoutMs / 2;
 const quickMs = 100;
 
-function pace() {
+function limits() {
   const { publish, kafka } = configOf({});
-  return new Pace({ publish, kafka: { ...kafka, transactionTimeoutMs: timeoutMs } });
+  return new TransactionLimits({ publish, kafka: { ...kafka, transactionTimeoutMs: timeoutMs } });
 }
 
-function limitsOf({ limits }: Pace) {
-  const { maxTransactionEvents, maxTransactionBytes, batchEvents, batchBytes } = limits;
+function limitsOf({ publish }: TransactionLimits) {
+  const { maxTransactionEvents, maxTransactionBytes, batchEvents, batchBytes } = publish;
   return { maxTransactionEvents, maxTransactionBytes, batchEvents, batchBytes };
 }
 
-const whole = limitsOf(pace());
+const whole = limitsOf(limits());
 const large = { events: 1_000, bytes: 1_000_000 };
 
 describe('a Kafka transaction that is aborted because it took too long', () => {
   test('with several Postgres transactions: each is then sent whole, one at a time', () => {
-    const it = pace();
+    const it = limits();
     for (let abort = 0; abort < 5; abort++) it.expired(large, 7);
     expect(it.isSplitting).toBe(false);
     expect(limitsOf(it)).toEqual({ ...whole, batchEvents: 1, batchBytes: 1 });
   });
 
   test('with one Postgres transaction is retried whole, and split if it is aborted again', () => {
-    const it = pace();
+    const it = limits();
     it.expired(large, 1);
     expect(it.isSplitting).toBe(false);
     it.expired(large, 1);
@@ -38,7 +38,7 @@ describe('a Kafka transaction that is aborted because it took too long', () => {
   });
 
   test('does not count if another one was committed in between', () => {
-    const it = pace();
+    const it = limits();
     it.expired(large, 1);
     it.committed(slowMs);
     it.expired(large, 1);
@@ -46,7 +46,7 @@ describe('a Kafka transaction that is aborted because it took too long', () => {
   });
 
   test('is split down to one event and no further', () => {
-    const it = pace();
+    const it = limits();
     for (let abort = 0; abort < 10; abort++) it.expired({ events: 1, bytes: 1 }, 1);
     expect(limitsOf(it)).toEqual({
       maxTransactionEvents: 1,
@@ -57,14 +57,14 @@ describe('a Kafka transaction that is aborted because it took too long', () => {
   });
 
   test('without events splits nothing', () => {
-    const it = pace();
+    const it = limits();
     for (let abort = 0; abort < 5; abort++) it.expired({ events: 0, bytes: 0 }, 0);
     expect(it.isSplitting).toBe(false);
   });
 });
 
 test('fast transactions restore the limits of the settings, slow ones do not', () => {
-  const it = pace();
+  const it = limits();
   for (let abort = 0; abort < 3; abort++) it.expired(large, 1);
   const reduced = limitsOf(it);
   it.committed(slowMs);

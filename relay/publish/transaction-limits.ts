@@ -17,9 +17,9 @@ const abortsBeforeSplit = 2;
 
 type Size = { readonly events: number; readonly bytes: number };
 
-export class Pace {
+export class TransactionLimits {
   /** The settings of `publish`, with the current limits. */
-  readonly limits: Config['publish'];
+  readonly publish: Config['publish'];
   readonly #most: { readonly split: Size; readonly batch: Size };
   readonly #timeoutMs: number;
   /** A larger Postgres transaction is split. */
@@ -39,7 +39,7 @@ export class Pace {
     this.#timeoutMs = kafka.transactionTimeoutMs;
     const split = () => this.#split;
     const batch = () => least(this.#batch, this.#split);
-    this.limits = {
+    this.publish = {
       ...publish,
       get maxTransactionEvents() {
         return split().events;
