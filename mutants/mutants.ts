@@ -30,6 +30,8 @@ const steps = 'test/relay/session/steps.test.ts';
 const streamFaults = 'test/relay/stream/stream-faults.stack.test.ts';
 const failover = 'test/relay/whole/failover.stack.test.ts';
 const progress = 'test/relay/model/progress.test.ts';
+const producer = 'test/relay/publish/lean/transactional-producer.test.ts';
+const answers = 'test/relay/publish/lean/answers.test.ts';
 const filling = 'test/relay/stream/filling.test.ts';
 const judgement = 'test/relay/recover/judgement.stack.test.ts';
 const unreadableRows = 'test/relay/recover/unreadable.stack.test.ts';
@@ -336,6 +338,44 @@ export const mutants: readonly Mutant[] = [
     find: '      await this.#end(places);',
     replace: '      await this.#end(places).catch(() => {});',
     tests: 'simulation',
+  },
+  {
+    name: 'the producer sends records again after an uncertain outcome',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/publish/lean/transactional-producer.ts',
+    find: '      await Promise.all(routes.map((route) => this.#produce(route, places)));',
+    replace:
+      '      await this.#untilDone(() => Promise.all(routes.map((route) => this.#produce(route, places))));',
+    tests: [producer],
+    only: 'nothing is retried if',
+  },
+  {
+    name: 'a partition that the answer does not name counts as written',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/publish/lean/answers.ts',
+    find: '    if (answer === undefined) throw uncertain',
+    replace: '    if (answer === undefined) continue;\n    if (answer === null) throw uncertain',
+    tests: [answers],
+  },
+  {
+    name: 'a batch that the broker took for a duplicate counts as written',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/publish/lean/answers.ts',
+    find: '    if (!sequences.rises(name, BigInt(answer.baseOffset), batch.count))',
+    replace: '    if (sequences.rises(name, BigInt(answer.baseOffset), batch.count) === undefined)',
+    tests: [answers],
+  },
+  {
+    name: 'a producer continues after a failure',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/publish/lean/transactional-producer.ts',
+    find: 'if (this.#failure !== undefined || this.#isBusy)',
+    replace: 'if (this.#isBusy)',
+    tests: [producer],
   },
   {
     name: 'dead letters are stored after the commit',
