@@ -1,6 +1,7 @@
 /**
- * The oracle of a world. It knows what its writers committed, what a concurrent consumer saw, what the progress recorded, and
- * what was acknowledged to Postgres. Breaches of I2, I3 and I7 are recorded at once, the others at the next check.
+ * The oracle of a world. It knows what the writers committed, what a concurrent consumer saw, what the progress
+ * recorded, and what was acknowledged to Postgres. It records breaches of I2, I3 and I7 at once, the others at the next
+ * check.
  *
  * I1 published = committed - dead letters. I2 each id once. I3 order per key. I4 a Postgres transaction in one Kafka
  * transaction, or in a declared split. I5 progress = what is published, at every progress. I6 confirmed_flush never

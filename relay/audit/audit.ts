@@ -54,10 +54,10 @@ export type AuditOptions = {
   readonly expectAll: boolean;
   /** Compare each record with its row; true by default. */
   readonly comparesContent?: boolean;
-  readonly onProgress?: (progress: AuditProgress) => void;
+  readonly onStage?: (stage: AuditStage) => void;
 };
 
-export type AuditProgress = {
+export type AuditStage = {
   readonly stage: 'table' | 'progress' | 'topics' | 'dead letters';
   readonly done: number;
   /** undefined if it is not known in advance. */
@@ -106,7 +106,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   const comparesContent = options.comparesContent ?? true;
   const comparer = new Comparer({ maxIds, expectAll });
   const { snapshot, withoutId } = await addEvents(options, client, comparer);
-  options.onProgress?.({ stage: 'progress', done: 0 });
+  options.onStage?.({ stage: 'progress', done: 0 });
   const place = { kafka, admin, stallMs, topic: config.kafka.progressTopic };
   const onProducer = (producerId: bigint, slot: string) =>
     comparer.addProducer(producerId, slot === config.slot);
@@ -123,7 +123,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   const compacted = await findCompacted(admin, topics);
   comparer.setCompacted(new Set(compacted?.keys()));
   await addRecords({ ...options, comparesContent }, { admin, client, comparer, topics, stallMs });
-  options.onProgress?.({ stage: 'dead letters', done: 0 });
+  options.onStage?.({ stage: 'dead letters', done: 0 });
   await readDeadLetters(client, config, snapshot, (rows) => {
     for (const { id, status, releasedLsn, isSinceSnapshot } of rows)
       comparer.addDeadLetter(id, status, parseLsn(releasedLsn), isSinceSnapshot);
@@ -187,7 +187,7 @@ async function addEvents(
           place: { relation, ctid },
         });
       done += rows.length;
-      options.onProgress?.({ stage: 'table', done });
+      options.onStage?.({ stage: 'table', done });
     },
   );
   return { snapshot: snapshot!, withoutId };
@@ -218,7 +218,7 @@ type Means = {
 };
 
 async function addRecords(
-  { config, kafka, onProgress, comparesContent }: AuditOptions,
+  { config, kafka, onStage, comparesContent }: AuditOptions,
   { admin, client, comparer, topics, stallMs }: Means,
 ): Promise<void> {
   const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
@@ -235,13 +235,13 @@ async function addRecords(
   });
   const router = new Router(config);
   const total = offsetCount(ranges);
-  onProgress?.({ stage: 'topics', done: 0, total });
+  onStage?.({ stage: 'topics', done: 0, total });
   await readTopics({
     kafka,
     ranges,
     stallMs,
     onTrimmed: (topic, partition) => comparer.addTrimmed(topic, partition),
-    onProgress: (done) => onProgress?.({ stage: 'topics', done, total }),
+    onDone: (done) => onStage?.({ stage: 'topics', done, total }),
     onRecords: async (records) => {
       // Values of other producers may name what looks like schema ids; the registry is not asked for those.
       await decoder.prepare(records.map((record) => (hasRelayHeaders(record) ? record.value : null)));

@@ -50,7 +50,7 @@ export type ReadTopicsOptions = {
   /** Give up if no partition advances for this long, in ms. Longer than a transaction may stay open. */
   readonly stallMs: number;
   /** Offsets passed so far, of `offsetCount(ranges)`. */
-  readonly onProgress?: (offsets: number) => void;
+  readonly onDone?: (offsets: number) => void;
   /** Kafka removed the beginning of the partition during the reading, with records that were not read yet. */
   readonly onTrimmed?: (topic: string, partition: number) => void;
   /** Continue past the ends until `isDone` (called after each batch) or `signal`; the ends are reached in any case. */
@@ -205,7 +205,7 @@ class Reading {
       await this.#handOver(cursor, records);
       cursor.next = nextOffset;
       this.#movedMs = performance.now();
-      this.#options.onProgress?.(this.#passed());
+      this.#options.onDone?.(this.#passed());
       if (!isMore || this.#isOver()) return;
     }
   }

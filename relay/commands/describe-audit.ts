@@ -1,8 +1,8 @@
 /** An audit as lines for people; `--json` has all of it. Pure. */
 import { printable } from '../observe/printable.ts';
 import type {
-  AuditProgress,
   AuditReport,
+  AuditStage,
   DifferentRecord,
   Findings,
   Listed,
@@ -70,7 +70,7 @@ export function describeReport(report: AuditReport): string[] {
   ];
 }
 
-export function describeProgress({ stage, done, total }: AuditProgress): string {
+export function describeStage({ stage, done, total }: AuditStage): string {
   if (stage === 'progress') return 'waiting for the progress to reach the snapshot';
   if (stage === 'dead letters') return 'reading the dead letters';
   return `reading the ${stage}: ${total === undefined ? counted(done, 'row') : `${bar(done, total)} offsets`}`;

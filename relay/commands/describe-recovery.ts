@@ -2,7 +2,7 @@
 import { formatLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { printable } from '../observe/printable.ts';
-import type { RecoverProgress, Recovery, Some } from '../operations/recover.ts';
+import type { RecoverStage, Recovery, Some } from '../operations/recover.ts';
 import { count, counted } from './format.ts';
 import { bar } from './progress-line.ts';
 
@@ -30,7 +30,7 @@ export function describeRecovery(recovery: Recovery): string[] {
   ];
 }
 
-export function describeStage({ stage, done, total = 0 }: RecoverProgress): string {
+export function describeStage({ stage, done, total = 0 }: RecoverStage): string {
   switch (stage) {
     case 'slot':
       return 'creating a slot; Postgres waits for running transactions to end, prepared ones included';

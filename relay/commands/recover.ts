@@ -1,7 +1,7 @@
 /** `outbox-relay recover`: closes a gap in the stream from the outbox table. */
 import { Command, Option } from 'commander';
 import { createLogger } from '../observe/log.ts';
-import { type RecoverOptions, type RecoverProgress, recover } from '../operations/recover.ts';
+import { type RecoverOptions, type RecoverStage, recover } from '../operations/recover.ts';
 import { type Call, define } from './command.ts';
 import { describeRecovery, describeStage } from './describe-recovery.ts';
 import type { Load } from './load.ts';
@@ -79,7 +79,7 @@ export function recoverCommand(load: Load): Command {
 }
 
 async function run({ config, options }: Call<Options>) {
-  const line = new ProgressLine<RecoverProgress>(describeStage);
+  const line = new ProgressLine<RecoverStage>(describeStage);
   const recovery = await recover({
     config,
     log: createLogger('fatal'),
@@ -89,7 +89,7 @@ async function run({ config, options }: Call<Options>) {
     skipsUnreadable: options.skipUnreadable === true,
     acceptsWritingOrder: options.byWritingOrder === true,
     unjudged: options.unjudged,
-    onProgress: (progress) => line.show(progress, progress.stage),
+    onStage: (stage) => line.show(stage, stage.stage),
   }).finally(() => line.end());
   return {
     data: recovery,

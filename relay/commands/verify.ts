@@ -1,10 +1,10 @@
 /** `outbox-relay verify`: the audit. */
 import { Command } from 'commander';
 import { createLogger } from '../observe/log.ts';
-import { type AuditProgress, verify } from '../operations/verify.ts';
+import { type AuditStage, verify } from '../operations/verify.ts';
 import { wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
-import { describeProgress, describeReport } from './describe-audit.ts';
+import { describeReport, describeStage } from './describe-audit.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
 
@@ -83,7 +83,7 @@ export function verifyCommand(load: Load): Command {
 }
 
 async function run({ config, options }: Call<VerifyOptions>) {
-  const line = new ProgressLine<AuditProgress>(describeProgress);
+  const line = new ProgressLine<AuditStage>(describeStage);
   const report = await verify({
     config,
     log: createLogger(config.log.level, { destination: process.stderr }),
@@ -91,7 +91,7 @@ async function run({ config, options }: Call<VerifyOptions>) {
     maxIds: options.maxIds,
     expectAll: options.expectAll === true,
     comparesContent: options.content,
-    onProgress: (progress) => line.show(progress, progress.stage),
+    onStage: (stage) => line.show(stage, stage.stage),
   }).finally(() => line.end());
   return { data: report, text: describeReport(report).join('\n'), hasFindings: !report.ok };
 }

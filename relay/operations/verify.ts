@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { type AuditOptions, type AuditReport, audit } from '../audit/audit.ts';
 import { createKafka } from '../connect/kafka.ts';
 
-export type { AuditProgress, AuditReport } from '../audit/audit.ts';
+export type { AuditReport, AuditStage } from '../audit/audit.ts';
 export type * from '../audit/findings.ts';
 
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID, KAFKA_*, REGISTRY_*, PROGRESS_UNREADABLE */

@@ -49,7 +49,7 @@ export type ClosingOptions = {
   readonly consistentLsn: Lsn;
   /** As the claim found it. */
   readonly progress: Progress;
-  readonly onProgress: (done: number, total: number) => void;
+  readonly onDone: (done: number, total: number) => void;
 };
 
 export type Closed = { readonly published: number; readonly deadLettered: number };
@@ -96,7 +96,7 @@ class Closing {
     this.#events = events;
     this.#refusals = new Refusals(options.config.deadLetters, options.parked);
     this.#batch = options.publisher.newBatch();
-    options.onProgress(0, events.length);
+    options.onDone(0, events.length);
   }
 
   get done(): Closed {
@@ -157,7 +157,7 @@ class Closing {
     this.#held = 0;
     this.#committed = this.#ordinal;
     this.#batch = publisher.newBatch();
-    this.#use.onProgress(this.#published + this.#deadLettered, this.#events.length);
+    this.#use.onDone(this.#published + this.#deadLettered, this.#events.length);
   }
 
   /**

@@ -31,7 +31,7 @@ const tablesOfDecisions = [
 export async function compare(
   client: pg.Client,
   decided: Decided,
-  { config, onProgress, unjudged }: RecoverOptions,
+  { config, onStage, unjudged }: RecoverOptions,
   { kafka, admin, pool }: Places,
   loss: Loss,
 ): Promise<Compared> {
@@ -39,7 +39,7 @@ export async function compare(
     config,
     kafka,
     admin,
-    onProgress: (done, total) => onProgress({ stage: 'topics', done, total }),
+    onDone: (done, total) => onStage({ stage: 'topics', done, total }),
   });
   const gap = await readGap({
     config,
@@ -48,7 +48,7 @@ export async function compare(
     letters: await readLetters(config, decided),
     known: knownOf(loss),
     coveredMs: loss.snapshots.coveredMs,
-    onProgress: (done) => onProgress({ stage: 'table', done }),
+    onDone: (done) => onStage({ stage: 'table', done }),
   });
   const { absent } = gap;
   // A listing leaves out topics that the role may not see, and their events are not absent.
@@ -58,7 +58,7 @@ export async function compare(
   await assertVisible(admin, hidden);
   const missing = unjudged === 'publish' ? [...absent.missing, ...absent.unjudged] : absent.missing;
   const unreadable = await findUnreadable(config, client, missing, (done) =>
-    onProgress({ stage: 'rows', done, total: missing.length }),
+    onStage({ stage: 'rows', done, total: missing.length }),
   );
   await assertOutboxShown(pool, config);
   return { gap, records: published.records, missing: order(missing), unreadable };

@@ -16,10 +16,10 @@ export type RecoverOptions = {
   readonly skipsUnreadable: boolean;
   /** What happens to events of which nobody can tell whether they were published. */
   readonly unjudged: 'refuse' | 'publish' | 'skip';
-  readonly onProgress: (progress: RecoverProgress) => void;
+  readonly onStage: (stage: RecoverStage) => void;
 };
 
-export type RecoverProgress = {
+export type RecoverStage = {
   readonly stage: 'slot' | 'topics' | 'table' | 'rows' | 'publishing';
   readonly done: number;
   /** undefined if it is not known in advance. */

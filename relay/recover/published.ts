@@ -37,7 +37,7 @@ export type PublishedOptions = {
   readonly config: Config;
   readonly kafka: Kafka;
   readonly admin: Admin;
-  readonly onProgress: (done: number, total: number) => void;
+  readonly onDone: (done: number, total: number) => void;
 };
 
 /**
@@ -46,7 +46,7 @@ export type PublishedOptions = {
  * @throws RelayError KAFKA_*
  */
 export async function readPublished(options: PublishedOptions): Promise<Published> {
-  const { config, kafka, admin, onProgress } = options;
+  const { config, kafka, admin, onDone } = options;
   const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
   const topics = (await listTopics(admin)).filter((topic) => allowed.test(topic));
   const stallMs = stallMsOf(config);
@@ -61,12 +61,12 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
   const ids = new EventIndex();
   const total = offsetCount(ranges);
   let records = 0;
-  onProgress(0, total);
+  onDone(0, total);
   await readTopics({
     kafka,
     ranges,
     stallMs,
-    onProgress: (done) => onProgress(done, total),
+    onDone: (done) => onDone(done, total),
     onTrimmed: (topic) => trimmedMeanwhile.add(topic),
     onRecords: (some) => {
       for (const { topic, partition, committedAtMs, key, headers } of some) {

@@ -68,7 +68,7 @@ export type ReadGapOptions = {
   readonly known: Known;
   /** When `covered` was taken, by the clock of the database, ms since 1970. */
   readonly coveredMs: number | null;
-  readonly onProgress: (done: number) => void;
+  readonly onDone: (done: number) => void;
 };
 
 type Row = {
@@ -87,19 +87,19 @@ type Row = {
 
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID */
 export async function readGap(options: ReadGapOptions): Promise<Gap> {
-  const { config, client, published, letters, onProgress } = options;
+  const { config, client, published, letters, onDone } = options;
   const [now] = await query(client, readClock);
   const { atMs, hasCommitTimes, snapshot, xmax } = now!;
   const collect = async (sql: string, read: (rows: readonly Row[]) => Promise<readonly Row[]>) => {
     const collected = new Collected(options, BigInt(xmax), atMs);
-    onProgress(0);
+    onDone(0);
     const select = statement<Row>('recover.read_events', 'reading the outbox table', sql);
     for await (const some of pages(client, select, [], pageRows)) {
       for (const row of await read(some))
         if (row.id === null) collected.withoutId += 1;
         else collected.note(row, row.id, published.ids.find(row.id), letters.deadLettered.has(row.id));
       collected.events += some.length;
-      onProgress(collected.events);
+      onDone(collected.events);
     }
     return collected;
   };

@@ -154,7 +154,7 @@ class Run {
     client: pg.Client,
     makeSlot: (config: Config) => Promise<SlotWithSnapshot>,
   ): Promise<Lsn> {
-    this.#options.onProgress({ stage: 'slot', done: 0 });
+    this.#options.onStage({ stage: 'slot', done: 0 });
     await using slot = await makeSlot(this.#options.config);
     await beginReadOnly(client, 'opening a snapshot', 'repeatable read');
     const doing = 'taking up the snapshot of the slot';
@@ -210,14 +210,14 @@ class Run {
   }
 
   #encoding() {
-    const { config, onProgress } = this.#options;
+    const { config, onStage } = this.#options;
     const { kafka, admin } = this.#places;
     const topics = new Topics(kafka, admin, config);
     return {
       config,
       encoder: new Encoder(config, new RegistryClient(config.registry), topics),
       deadLetterTopic: deadLetterTopicOf(config, topics),
-      onProgress: (done: number, total: number) => onProgress({ stage: 'publishing', done, total }),
+      onDone: (done: number, total: number) => onStage({ stage: 'publishing', done, total }),
     };
   }
 

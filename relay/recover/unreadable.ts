@@ -121,7 +121,7 @@ export async function findUnreadable(
   config: Config,
   client: pg.Client,
   places: readonly Place[],
-  onProgress: (done: number) => void,
+  onDone: (done: number) => void,
 ): Promise<Map<string, Unreadable>> {
   const sizes = columnsOf(config).map(([, column]) => `coalesce(${bytesOf(column)}::bigint, 0)`);
   const measure = statement<Place & { isOver: boolean }>(
@@ -132,7 +132,7 @@ export async function findUnreadable(
   );
   const found = new Map<string, Unreadable>();
   for (let from = 0; from < places.length; from += probedPlaces) {
-    onProgress(from);
+    onDone(from);
     const over: Place[] = [];
     const read = async (some: readonly Place[]) => {
       for (const { isOver, ...place } of await query(client, measure, valuesOf(some)))

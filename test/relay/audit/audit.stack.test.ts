@@ -158,7 +158,7 @@ describe('dead letters', () => {
     let publishing: Promise<void> | undefined;
     const report = await scene.audit({
       waitMs: 60_000,
-      onProgress: ({ stage }) => {
+      onStage: ({ stage }) => {
         if (stage === 'progress') publishing ??= resubmitAndPublish();
       },
     });
@@ -215,7 +215,7 @@ describe('on a running system', () => {
     await scene.writer.commit(await scene.progress());
     let committing: Promise<void> | undefined;
     const report = await scene.audit({
-      onProgress: ({ stage }) => {
+      onStage: ({ stage }) => {
         if (stage === 'topics') committing ??= commit();
       },
     });
@@ -285,7 +285,7 @@ async function auditWhile(scene: Scene, work: () => Promise<void>) {
   let working: Promise<void> | undefined;
   const report = await scene.audit({
     waitMs: 30_000,
-    onProgress: ({ stage }) => {
+    onStage: ({ stage }) => {
       if (stage === 'progress') working = work();
     },
   });

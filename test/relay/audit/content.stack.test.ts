@@ -153,7 +153,7 @@ describe('the row of a record', () => {
     };
     const report = await scene.audit({
       waitMs: 30_000,
-      onProgress: ({ stage }) => {
+      onStage: ({ stage }) => {
         // The topics are read once the progress is there.
         if (stage === 'progress') rewriting = rewrite();
       },

@@ -19,7 +19,7 @@ const shown = (config: Config) =>
     acceptsWritingOrder: true,
     skipsUnreadable: false,
     unjudged: 'publish',
-    onProgress: () => {},
+    onStage: () => {},
   });
 
 test('a topic that may not be seen or read is an error, for the audit, for a recovery and for what they say of the events in it', {

@@ -44,7 +44,7 @@ test('committed records of several topics and partitions are read once each, wha
     kafka: await kafkaClient(),
     ranges,
     stallMs: 30_000,
-    onProgress: (offsets) => {
+    onDone: (offsets) => {
       passed = offsets;
     },
     onRecords: (records) => void values.push(...records.map(({ value }) => String(value))),
