@@ -22,7 +22,7 @@ export type Call<Options> = {
 };
 
 /** What came of a run. What is left out was printed by the run itself. */
-export type Outcome = {
+export type CommandResult = {
   /** For programs: printed with `--json`. */
   readonly data?: unknown;
   /** For people: printed without `--json`. */
@@ -36,7 +36,7 @@ export type Definition<Options> = {
   readonly needs?: readonly Need[];
   /** Rules that concern more than one option. @returns what is wrong */
   readonly validate?: (options: Options, args: readonly string[]) => string | undefined;
-  readonly run: (call: Call<Options>) => Promise<Outcome>;
+  readonly run: (call: Call<Options>) => Promise<CommandResult>;
 };
 
 /** Gives a command its rules and its run. */

@@ -3,13 +3,13 @@
  * why, and finds changes that the registry accepts although consumers would read other values.
  */
 import type { Reference } from '../../encode/registry/registry-client.ts';
-import { compareSchemas, type Finding, isSilent } from './compare.ts';
+import { compareSchemas, isSilent, type SchemaFinding } from './compare.ts';
 import { type Node, readModel } from './model.ts';
-import type { Level, SubjectHistory, Verdict } from './subject-history.ts';
+import type { Compatibility, Level, SubjectHistory } from './subject-history.ts';
 
 /** A difference with one of the versions, or what the registry says where we see nothing. */
-export type VersionFinding = Omit<Finding, 'kind'> & {
-  readonly kind: Finding['kind'] | 'registry';
+export type VersionFinding = Omit<SchemaFinding, 'kind'> & {
+  readonly kind: SchemaFinding['kind'] | 'registry';
   readonly version: number | null;
 };
 
@@ -23,7 +23,7 @@ export type CheckedSchema = {
   readonly findings: readonly VersionFinding[];
 };
 
-type CheckedFile = {
+type FileToCheck = {
   readonly file: string;
   readonly subject: string;
   readonly schemaText: string;
@@ -39,7 +39,7 @@ type CheckedFile = {
  */
 export async function checkSchema(
   history: SubjectHistory,
-  { file, subject, schemaText, usedTexts }: CheckedFile,
+  { file, subject, schemaText, usedTexts }: FileToCheck,
   references: readonly Reference[] | undefined,
   isRegistered: boolean,
   level?: Level,
@@ -106,7 +106,7 @@ export function compareVersions(
   level: Level,
   version: number,
   isLatest: boolean,
-): Finding[] {
+): SchemaFinding[] {
   const other = `version ${version}`;
   const forward = compareSchemas(fresh, old, { fresh: 'writer', other });
   const backward = compareSchemas(old, fresh, { fresh: 'reader', other });
@@ -118,7 +118,7 @@ export function compareVersions(
 }
 
 /** A changed scale is found in both directions; one finding is enough. */
-function withoutEchoes(findings: readonly Finding[]): Finding[] {
+function withoutEchoes(findings: readonly SchemaFinding[]): SchemaFinding[] {
   return findings.filter(
     (finding, index) =>
       !isSilent(finding) ||
@@ -130,7 +130,7 @@ function isFromSilence(finding: VersionFinding): boolean {
   return finding.kind !== 'registry' && isSilent({ kind: finding.kind });
 }
 
-function refusal({ messages }: Verdict, isOtherLevel: boolean): VersionFinding {
+function refusal({ messages }: Compatibility, isOtherLevel: boolean): VersionFinding {
   return {
     path: '$',
     kind: 'registry',

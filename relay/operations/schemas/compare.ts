@@ -26,7 +26,7 @@ export const silentKinds = ['decimal-scale', 'decimal-precision', 'time-unit', '
 
 export type FindingKind = (typeof structuralKinds)[number] | (typeof silentKinds)[number];
 
-export type Finding = {
+export type SchemaFinding = {
   /** Place in the event, `$.lines[].price`. */
   readonly path: string;
   readonly kind: FindingKind;
@@ -45,12 +45,12 @@ export type Sides = {
 
 const defaultSides: Sides = { fresh: 'writer', other: 'the other schema' };
 
-export function isSilent({ kind }: Pick<Finding, 'kind'>): boolean {
+export function isSilent({ kind }: Pick<SchemaFinding, 'kind'>): boolean {
   return (silentKinds as readonly string[]).includes(kind);
 }
 
 /** Why events of `writer` cannot be read with `reader`; empty if each is read with the values that were written. */
-export function compareSchemas(writer: Node, reader: Node, sides: Sides = defaultSides): Finding[] {
+export function compareSchemas(writer: Node, reader: Node, sides: Sides = defaultSides): SchemaFinding[] {
   return new Comparison(sides).compare(writer, reader, '$');
 }
 
@@ -72,7 +72,7 @@ class Comparison {
     this.#sides = sides;
   }
 
-  compare(writer: Node, reader: Node, path: string): Finding[] {
+  compare(writer: Node, reader: Node, path: string): SchemaFinding[] {
     if (writer.kind === 'union') return this.#fromUnion(writer, reader, path);
     if (reader.kind === 'union') return this.#toUnion(writer, reader, path);
     if (writer.kind === 'array' && reader.kind === 'array')
@@ -87,7 +87,7 @@ class Comparison {
   }
 
   /** An event may hold any of its branches. */
-  #fromUnion(writer: UnionNode, reader: Node, path: string): Finding[] {
+  #fromUnion(writer: UnionNode, reader: Node, path: string): SchemaFinding[] {
     const findings = writer.branches.flatMap((branch) => this.compare(branch, reader, path));
     return findings.filter(
       ({ path: place, explanation }, index) =>
@@ -96,8 +96,8 @@ class Comparison {
   }
 
   /** The reader takes the first branch that resolves; one with the same meaning wins. */
-  #toUnion(writer: Node, reader: UnionNode, path: string): Finding[] {
-    let silent: Finding[] | undefined;
+  #toUnion(writer: Node, reader: UnionNode, path: string): SchemaFinding[] {
+    let silent: SchemaFinding[] | undefined;
     for (const branch of reader.branches) {
       const findings = this.compare(writer, branch, path);
       if (findings.length === 0) return [];
@@ -109,7 +109,7 @@ class Comparison {
     return [this.#branchMissing(writer, reader, path)];
   }
 
-  #records(writer: RecordNode, reader: RecordNode, path: string): Finding[] {
+  #records(writer: RecordNode, reader: RecordNode, path: string): SchemaFinding[] {
     const open = this.#open.get(writer) ?? new Set();
     if (open.has(reader)) return [];
     this.#open.set(writer, open.add(reader));
@@ -121,13 +121,13 @@ class Comparison {
     return findings;
   }
 
-  #field(writer: RecordNode, field: Field, path: string): Finding[] {
+  #field(writer: RecordNode, field: Field, path: string): SchemaFinding[] {
     const written = writer.fields.find(({ name }) => name === field.name || field.aliases.includes(name));
     if (written !== undefined) return this.compare(written.type, field.type, path);
     return field.fallback === undefined ? [this.#fieldMissing(writer, field, path)] : [];
   }
 
-  #enums(writer: EnumNode, reader: EnumNode, path: string): Finding[] {
+  #enums(writer: EnumNode, reader: EnumNode, path: string): SchemaFinding[] {
     const missing = writer.symbols.filter((symbol) => !reader.symbols.includes(symbol));
     const findings = this.#names(writer, reader, path);
     // The order of symbols does not matter: they are matched by name.
@@ -136,18 +136,18 @@ class Comparison {
     return findings;
   }
 
-  #fixed(writer: FixedNode, reader: FixedNode, path: string): Finding[] {
+  #fixed(writer: FixedNode, reader: FixedNode, path: string): SchemaFinding[] {
     const findings = this.#names(writer, reader, path);
     if (writer.size !== reader.size) findings.push(this.#sizeChanged(writer, reader, path));
     return [...findings, ...this.#meaning(writer, reader, path)];
   }
 
-  #leaves(writer: PrimitiveNode, reader: PrimitiveNode, path: string): Finding[] {
+  #leaves(writer: PrimitiveNode, reader: PrimitiveNode, path: string): SchemaFinding[] {
     const isReadable = writer.kind === reader.kind || promotions[writer.kind]?.includes(reader.kind);
     return isReadable ? this.#meaning(writer, reader, path) : [this.#typeChanged(writer, reader, path)];
   }
 
-  #names(writer: RecordNode | EnumNode | FixedNode, reader: typeof writer, path: string): Finding[] {
+  #names(writer: RecordNode | EnumNode | FixedNode, reader: typeof writer, path: string): SchemaFinding[] {
     if (isSameName(writer, reader)) return [];
     const was = this.#sides.fresh === 'writer' ? reader.name : writer.name;
     const alias =
@@ -165,7 +165,7 @@ class Comparison {
   }
 
   /** Two logical types, on bytes that resolve. */
-  #meaning(writer: PrimitiveNode | FixedNode, reader: typeof writer, path: string): Finding[] {
+  #meaning(writer: PrimitiveNode | FixedNode, reader: typeof writer, path: string): SchemaFinding[] {
     const [from, to] = [writer.logical, reader.logical];
     if (from === undefined && to === undefined) return [];
     if (from?.name === 'decimal' && to?.name === 'decimal') return this.#decimals(from, to, path);
@@ -178,7 +178,7 @@ class Comparison {
     return [this.#logicalChanged(writer, reader, path)];
   }
 
-  #decimals(from: Logical, to: Logical, path: string): Finding[] {
+  #decimals(from: Logical, to: Logical, path: string): SchemaFinding[] {
     const remedy = this.#addField(path, describeLogical(this.#sides.fresh === 'writer' ? from : to));
     if (from.scale !== to.scale) {
       const factor = 10 ** Math.abs(from.scale! - to.scale!);
@@ -207,7 +207,7 @@ class Comparison {
     ];
   }
 
-  #unitChanged(from: Logical, to: Logical, digits: number, path: string): Finding {
+  #unitChanged(from: Logical, to: Logical, digits: number, path: string): SchemaFinding {
     const change = digits > 0 ? 'too large' : 'too small';
     return this.#finding(
       path,
@@ -217,7 +217,7 @@ class Comparison {
     );
   }
 
-  #logicalChanged(writer: Node, reader: Node, path: string): Finding {
+  #logicalChanged(writer: Node, reader: Node, path: string): SchemaFinding {
     return this.#finding(
       path,
       'logical-type',
@@ -226,7 +226,7 @@ class Comparison {
     );
   }
 
-  #fieldMissing(writer: RecordNode, field: Field, path: string): Finding {
+  #fieldMissing(writer: RecordNode, field: Field, path: string): SchemaFinding {
     const renamed = writer.fields.find(({ aliases }) => aliases.includes(field.name));
     if (this.#sides.fresh === 'writer')
       return this.#finding(
@@ -245,7 +245,7 @@ class Comparison {
     );
   }
 
-  #symbolsMissing({ name }: EnumNode, missing: readonly string[], path: string): Finding {
+  #symbolsMissing({ name }: EnumNode, missing: readonly string[], path: string): SchemaFinding {
     const listed = missing.map((symbol) => `\`${symbol}\``).join(', ');
     if (this.#sides.fresh === 'writer')
       return this.#finding(
@@ -262,7 +262,7 @@ class Comparison {
     );
   }
 
-  #sizeChanged(writer: FixedNode, reader: FixedNode, path: string): Finding {
+  #sizeChanged(writer: FixedNode, reader: FixedNode, path: string): SchemaFinding {
     const fresh = this.#sides.fresh === 'writer' ? writer : reader;
     return this.#finding(
       path,
@@ -272,7 +272,7 @@ class Comparison {
     );
   }
 
-  #branchMissing(writer: Node, reader: UnionNode, path: string): Finding {
+  #branchMissing(writer: Node, reader: UnionNode, path: string): SchemaFinding {
     const what = writer.kind === 'null' ? 'null' : aType(writer);
     const where = this.#sides.fresh === 'writer' ? this.#sides.other : 'the new schema';
     const remedy =
@@ -287,7 +287,7 @@ class Comparison {
     );
   }
 
-  #typeChanged(writer: Node, reader: Node, path: string): Finding {
+  #typeChanged(writer: Node, reader: Node, path: string): SchemaFinding {
     if (writer.kind === 'null')
       return this.#finding(
         path,
@@ -312,7 +312,7 @@ class Comparison {
     return `Keep \`${field}\` as it is, and add an optional field with another name for the ${type}. Remove the old field when no consumer reads it.`;
   }
 
-  #finding(path: string, kind: FindingKind, cause: string, remedy: string): Finding {
+  #finding(path: string, kind: FindingKind, cause: string, remedy: string): SchemaFinding {
     const { fresh, other } = this.#sides;
     const isSilentKind = isSilent({ kind });
     const explanation =

@@ -29,7 +29,7 @@ export type Version = {
   readonly references: readonly string[];
 };
 
-export type Verdict = { readonly isCompatible: boolean; readonly messages: readonly string[] };
+export type Compatibility = { readonly isCompatible: boolean; readonly messages: readonly string[] };
 
 /** Subject, version, schema or level not found. */
 const absentCodes: ReadonlySet<unknown> = new Set([40401, 40402, 40403, 40408]);
@@ -89,7 +89,7 @@ export class SubjectHistory {
     schemaText: string,
     versions: readonly number[],
     references: readonly Reference[] = [],
-  ): Promise<Verdict> {
+  ): Promise<Compatibility> {
     const messages: string[] = [];
     let isCompatible = true;
     for (const version of versions) {

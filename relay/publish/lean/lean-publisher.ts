@@ -13,7 +13,7 @@ import { transactionalIdOf } from '../transactional-id.ts';
 import { LeanBatchBuilder, type PartitionBatches } from './batch-builder.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { RecordBatch, recordBound } from './record-batch.ts';
-import { type Places, TransactionalProducer } from './transactional-producer.ts';
+import { type CrashPoints, TransactionalProducer } from './transactional-producer.ts';
 
 export class LeanPublisher implements Publisher {
   readonly #config: Config;
@@ -74,7 +74,7 @@ export class LeanPublisher implements Publisher {
     parts: readonly PartitionBatches[],
     key: string,
     text: string,
-    places?: Places,
+    places?: CrashPoints,
   ): Promise<void> {
     const record = { key, value: Buffer.from(text), headers: {}, timestampMs: Date.now() };
     const bound = recordBound(record);

@@ -32,7 +32,7 @@ export type ProducerOptions = {
 };
 
 /** Places in a transaction where a test can make the process die or hang. */
-export type Places = {
+export type CrashPoints = {
   /** The coordinator knows the partitions; no record is sent yet. */
   readonly begun?: () => Promise<void> | undefined;
   /** A Produce request was answered. */
@@ -84,7 +84,7 @@ export class TransactionalProducer {
    * @throws RelayError KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is not known;
    * PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED. After any of them this producer must not be used again.
    */
-  async commit(parts: readonly PartitionBatches[], places: Places = {}): Promise<void> {
+  async commit(parts: readonly PartitionBatches[], places: CrashPoints = {}): Promise<void> {
     if (this.#failure !== undefined || this.#isBusy)
       throw new RelayError(
         'INTERNAL',
@@ -173,7 +173,7 @@ export class TransactionalProducer {
     return this.#wire;
   }
 
-  async #produce({ broker, parts }: Route, places: Places): Promise<void> {
+  async #produce({ broker, parts }: Route, places: CrashPoints): Promise<void> {
     for (const placed of planRequests(parts)) {
       // The transaction may already have failed at another broker: send no more of it.
       if (!this.#isBusy) return;
@@ -195,7 +195,7 @@ export class TransactionalProducer {
     return batch.seal({ producerId, producerEpoch, baseSequence });
   }
 
-  async #end(places: Places): Promise<void> {
+  async #end(places: CrashPoints): Promise<void> {
     if (this.#coordinator === undefined) throw uncertain('the producer was closed');
     const answered = this.#open.send(this.#coordinator, commitRequest(this.#producer), decodeEndTxn);
     answered.catch(() => {}); // awaited below, after the failpoint
