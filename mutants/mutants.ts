@@ -27,13 +27,13 @@ const path = 'test/relay/whole/path.stack.test.ts';
 const lifecycle = 'test/relay/whole/lifecycle.stack.test.ts';
 const lineage = 'test/relay/session/lineage.stack.test.ts';
 const steps = 'test/relay/session/steps.test.ts';
-const streamFaults = 'test/relay/stream/stream-faults.stack.test.ts';
+const streamFaults = 'test/relay/stream/streaming-faults.stack.test.ts';
 const failover = 'test/relay/whole/failover.stack.test.ts';
 const progress = 'test/relay/model/progress.test.ts';
 const producer = 'test/relay/publish/lean/transactional-producer.test.ts';
 const answers = 'test/relay/publish/lean/answers.test.ts';
 const filling = 'test/relay/stream/filling.test.ts';
-const judgement = 'test/relay/recover/judgement.stack.test.ts';
+const judgement = 'test/relay/recover/recover-judgement.stack.test.ts';
 const unreadableRows = 'test/relay/recover/unreadable.stack.test.ts';
 const closing = 'test/relay/operations/dead-letters/close.pg.test.ts';
 const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
@@ -298,7 +298,7 @@ export const mutants: readonly Mutant[] = [
     find: 'comparer.markSuperseded(id);',
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
     replace: 'comparer.markSuperseded(`${id}-`);',
-    tests: ['test/relay/audit/others.stack.test.ts'],
+    tests: ['test/relay/audit/audit-others.stack.test.ts'],
     only: 'compacted topic',
   },
   {
@@ -308,7 +308,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/audit/producers.ts',
     find: '    (isOwn ? this.#relays : this.#otherSlots).add(producerId);',
     replace: '    if (!isOwn) this.#otherSlots.add(producerId);',
-    tests: ['test/relay/audit/others.stack.test.ts'],
+    tests: ['test/relay/audit/audit-others.stack.test.ts'],
     only: 'that wrote the progress',
   },
   {
@@ -489,7 +489,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/connect/postgres/pool.ts',
     find: 'const poolConnectionsMax = 10;',
     replace: 'const poolConnectionsMax = 1;',
-    tests: ['test/relay/upkeep/stream.stack.test.ts'],
+    tests: ['test/relay/upkeep/run-duties.stack.test.ts'],
   },
   {
     name: 'a listener that fails stops the stream',
@@ -979,7 +979,7 @@ export const mutants: readonly Mutant[] = [
     file: 'relay/recover/compare.ts',
     find: '  await assertVisible(admin, hidden);',
     replace: '',
-    tests: ['test/relay/audit/hidden-topics.stack.test.ts'],
+    tests: ['test/relay/audit/audit-hidden-topics.stack.test.ts'],
   },
   {
     name: 'recover overlooks that a key of a compacted topic still has a record',

@@ -1,6 +1,6 @@
 /**
  * A model of Kafka's transactions: the coordinator of each transactional id, the logs of the partitions with their producers
- * and markers, and what `read_committed` shows of them. test/simulate/model.kafka.test.ts compares it with a real broker.
+ * and markers, and what `read_committed` shows of them. test/simulate/kafka/cluster.kafka.test.ts compares it with a real broker.
  */
 
 import type { Random } from '../../harness/random.ts';

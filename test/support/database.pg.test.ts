@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { createDatabase } from '../support/database.ts';
-import { servers } from '../support/servers.ts';
+import { createDatabase } from './database.ts';
+import { servers } from './servers.ts';
 
 test('a dropped database takes its slots and sessions along', async () => {
   const database = await createDatabase();

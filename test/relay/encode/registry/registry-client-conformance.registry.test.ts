@@ -1,8 +1,8 @@
 /**
  * What the relay needs of a registry that speaks Confluent's API: Apicurio (ccompat), Confluent and Redpanda are held to
  * the same. By default the registry that all tests share; another one by
- * `SCHEMA_REGISTRY_CONFORMANCE_URL=http://host:8081 npx vitest run test/relay/encode/registry/registry-conformance.registry.test.ts`
- * (with credentials in the URL where it asks for them). Subjects have random names and are deleted afterwards.
+ * `SCHEMA_REGISTRY_CONFORMANCE_URL=http://host:8081 npx vitest run registry-client-conformance` (with credentials in the
+ * URL where it asks for them). Subjects have random names and are deleted afterwards.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { RegistryClient } from '../../../../relay/encode/registry/registry-client.ts';

@@ -1,23 +1,23 @@
 /** In a crash the model of Postgres loses what the real server loses: the same script on both, read by the relay's code. */
 import pg from 'pg';
 import { expect, it } from 'vitest';
-import { Random } from '../../harness/random.ts';
-import { Capture, type ConnectReplication, connectReplication } from '../../relay/capture/capture.ts';
-import { createSlot } from '../../relay/capture/slot.ts';
-import type { CommittedTransaction } from '../../relay/capture/transaction.ts';
-import type { Config } from '../../relay/config/config.ts';
-import { type Lsn, parseLsn } from '../../relay/model/position.ts';
-import { migrate } from '../../relay/operations/migrate/migrate.ts';
-import { Faults } from '../../simulate/faults.ts';
-import { Network } from '../../simulate/network.ts';
-import { modelReplication } from '../../simulate/postgres/client.ts';
-import { Database } from '../../simulate/postgres/database.ts';
-import { Machine, Scheduler } from '../../simulate/scheduler.ts';
-import { startPostgres } from '../../stack/postgres.ts';
-import { insertOf, take } from '../relay/capture/database.ts';
-import { rowsOf } from '../relay/capture/rows.ts';
-import { configOf } from '../relay/settings.ts';
-import { pump } from './pump.ts';
+import { Random } from '../../../harness/random.ts';
+import { Capture, type ConnectReplication, connectReplication } from '../../../relay/capture/capture.ts';
+import { createSlot } from '../../../relay/capture/slot.ts';
+import type { CommittedTransaction } from '../../../relay/capture/transaction.ts';
+import type { Config } from '../../../relay/config/config.ts';
+import { type Lsn, parseLsn } from '../../../relay/model/position.ts';
+import { migrate } from '../../../relay/operations/migrate/migrate.ts';
+import { Faults } from '../../../simulate/faults.ts';
+import { Network } from '../../../simulate/network.ts';
+import { modelReplication } from '../../../simulate/postgres/client.ts';
+import { Database } from '../../../simulate/postgres/database.ts';
+import { Machine, Scheduler } from '../../../simulate/scheduler.ts';
+import { startPostgres } from '../../../stack/postgres.ts';
+import { insertOf, take } from '../../relay/capture/database.ts';
+import { rowsOf } from '../../relay/capture/rows.ts';
+import { configOf } from '../../relay/settings.ts';
+import { pump } from '../pump.ts';
 
 type Side = AsyncDisposable & {
   readonly config: Config;

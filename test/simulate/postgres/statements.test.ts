@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { known, statementOf } from '../../simulate/postgres/statements.ts';
+import { known, statementOf } from '../../../simulate/postgres/statements.ts';
 
-const root = join(import.meta.dirname, '../../relay');
+const root = join(import.meta.dirname, '../../../relay');
 const rooms = 'audit|capture|connect|ledger|operations|recover|session|status|transaction|upkeep';
 const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts'))

@@ -8,7 +8,7 @@ import { ValueMismatch } from '../../../../../relay/encode/formats/mismatch.ts';
 import { encode, plain, typeOf } from './encoding.ts';
 import { canary, generated } from './generated.ts';
 
-/** `AVRO_PAIRS=30000 npx vitest run test/relay/encode/formats/avro/round-trip.test.ts` for a longer search. */
+/** `AVRO_PAIRS=30000 npx vitest run test/relay/encode/formats/avro/writer-round-trip.test.ts` for a longer search. */
 const numRuns = Number(process.env.AVRO_PAIRS ?? 3000);
 
 test('what is written for a value that conforms, avsc decodes to that value, to the last digit', () => {
