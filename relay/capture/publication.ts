@@ -1,7 +1,7 @@
 /**
  * The publication through which Postgres streams the outbox. If it is missing, Postgres 18 and newer only warn in the
- * server's log. If the outbox was removed from it, no version reports anything. Events written then are never streamed, not
- * even after the table is added again. So the relay keeps checking that the publication is still the same.
+ * server's log. If the outbox was removed from it, no version reports anything. Events written then are never streamed,
+ * not even after the table is added again. So the relay keeps checking that the publication is still the same.
  */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';

@@ -79,8 +79,9 @@ const codeOfType: Readonly<Record<string, ErrorCode>> = {
 };
 
 /**
- * kafkajs calls every failure during sign-in a failed authentication, and keeps only the message of the cause. These are
- * the messages of a lost connection, or of a missing answer: a broker that dies at that time must not look like a refusal.
+ * kafkajs calls every failure during sign-in a failed authentication, and keeps only the message of the cause. These
+ * are the messages of a lost connection, or of a missing answer: a broker that dies at that time must not look like a
+ * refusal.
  */
 const lostWhileSigningIn =
   /failed: (?:Closed connection|Connection error: |Connection timeout|Failed to connect: |Not connected|Request .* timed out)/;
@@ -115,8 +116,8 @@ function causeOf(error: Error): unknown {
 let bootstrap: readonly string[] = [];
 
 /**
- * An explanation for a failed connection to an address that is not configured: brokers tell clients their addresses, and
- * these may be unreachable from here.
+ * An explanation for a failed connection to an address that is not configured: brokers tell clients their addresses,
+ * and these may be unreachable from here.
  */
 function advertisedAddress(error: unknown): string {
   for (

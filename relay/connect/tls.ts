@@ -1,6 +1,6 @@
 /**
- * Owns what the connections to all three servers share of TLS: it reads PEM files, and distinguishes a refusal, for which
- * a retry does not help (unknown authority, wrong name, expired, no TLS on the port), from a lost connection.
+ * Owns what the connections to all three servers share of TLS: it reads PEM files, and distinguishes a refusal, for
+ * which a retry does not help (unknown authority, wrong name, expired, no TLS on the port), from a lost connection.
  */
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
@@ -39,7 +39,9 @@ export function tlsOptions({ sslCaFile, sslCertFile, sslKeyFile }: TlsFiles): Tl
   };
 }
 
-/** OpenSSL skips what is not PEM in a CA file. Every server would then be refused, and no message would name the file. */
+/**
+ * OpenSSL skips what is not PEM in a CA file. Every server would then be refused, and no message would name the file.
+ */
 function readPem(file: string, label: string): string {
   let text: string;
   try {
@@ -76,8 +78,8 @@ const certificateCodes: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * OpenSSL's codes for a peer that refused our certificate, has no version or cipher in common with us, or does not speak
- * TLS. Every other code, such as an end in the middle of a record, may be a lost connection.
+ * OpenSSL's codes for a peer that refused our certificate, has no version or cipher in common with us, or does not
+ * speak TLS. Every other code, such as an end in the middle of a record, may be a lost connection.
  */
 const refusal =
   /^ERR_SSL_(?:.*ALERT_(?:ACCESS_DENIED|BAD_CERTIFICATE|CERTIFICATE_\w+|HANDSHAKE_FAILURE|INSUFFICIENT_SECURITY|NO_CERTIFICATE|PROTOCOL_VERSION|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE)|HTTP_REQUEST|NO_PROTOCOLS_AVAILABLE|PACKET_LENGTH_TOO_LONG|UNSUPPORTED_PROTOCOL|WRONG_VERSION_NUMBER)$/;

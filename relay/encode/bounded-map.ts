@@ -1,6 +1,6 @@
 /**
- * A cache whose keys come from rows. Its size is limited in bytes, because a key may be as long as its column. When it is
- * full, it drops the oldest entries.
+ * A cache whose keys come from rows. Its size is limited in bytes, because a key may be as long as its column. When it
+ * is full, it drops the oldest entries.
  */
 export class BoundedMap<Value> {
   readonly #bytesMax: number;

@@ -1,6 +1,6 @@
 /**
- * Decides which type of a schema an event has: the one that its `type` names. The promise that no event is published as a
- * different event of the same topic rests on this, because their fields may be the same. Pure.
+ * Decides which type of a schema an event has: the one that its `type` names. The promise that no event is published as
+ * a different event of the same topic rests on this, because their fields may be the same. Pure.
  */
 import type { NamedWriter, SchemaWriters, ValueWriter } from './formats/format.ts';
 

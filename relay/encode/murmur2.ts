@@ -1,6 +1,6 @@
 /**
- * The partition that Kafka's Java client chooses for a key: murmur2 with the client's seed, without the sign bit, modulo
- * the number of partitions. Other producers of the same key use the same partition.
+ * The partition that Kafka's Java client chooses for a key: murmur2 with the client's seed, without the sign bit,
+ * modulo the number of partitions. Other producers of the same key use the same partition.
  * @see org.apache.kafka.common.utils.Utils#murmur2
  */
 export function partitionOf(key: string, partitions: number): number {

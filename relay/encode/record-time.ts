@@ -1,7 +1,7 @@
 /**
- * Decides the time of a record: the time of the commit, unless the topic would then soon remove the record. Kafka counts
- * `retention.ms` from the record's time, not from when the record was written. So it would remove an event that is published
- * late, after a long outage or by `recover`, before consumers could read it.
+ * Decides the time of a record: the time of the commit, unless the topic would then soon remove the record. Kafka
+ * counts `retention.ms` from the record's time, not from when the record was written. So it would remove an event that
+ * is published late, after a long outage or by `recover`, before consumers could read it.
  *
  * @see https://kafka.apache.org/documentation/#topicconfigs_retention.ms
  */
@@ -17,8 +17,8 @@ export type RecordTime = {
 };
 
 /**
- * Leaves readers at least half of the topic's retention, and keeps the times in commit order. A time in the future, from a
- * database with a fast clock, becomes the present, because brokers refuse it (message.timestamp.after.max.ms).
+ * Leaves readers at least half of the topic's retention, and keeps the times in commit order. A time in the future,
+ * from a database with a fast clock, becomes the present, because brokers refuse it (message.timestamp.after.max.ms).
  * @param keptMs how old a record may be in its topic
  */
 export function recordTime(committedAtMs: number, keptMs: number, nowMs: number): RecordTime {

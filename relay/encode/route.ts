@@ -5,9 +5,9 @@ import { allowList, isLegalTopic } from '../config/topic-patterns.ts';
 export type Route = { readonly topic: string; readonly subject: string };
 
 /**
- * Subjects that a topic and an Avro name can form. Any other subject cannot exist, so the relay neither requests nor caches
- * it: registries and proxies answer `%2F` or a very long path with an error, and then one row would look like an outage
- * that never ends.
+ * Subjects that a topic and an Avro name can form. Any other subject cannot exist, so the relay neither requests nor
+ * caches it: registries and proxies answer `%2F` or a very long path with an error, and then one row would look like an
+ * outage that never ends.
  */
 const possibleSubject = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,1000}$/;
 

@@ -1,10 +1,10 @@
 /**
- * Owns the progress topic: compacted, one partition, key = slot, value = the progress as JSON. A claim is a record with a
- * key of its own, so that compaction never replaces a progress by a claim.
+ * Owns the progress topic: compacted, one partition, key = slot, value = the progress as JSON. A claim is a record with
+ * a key of its own, so that compaction never replaces a progress by a claim.
  *
- * A relay that reads its own claim under `read_committed` has read every progress that a predecessor committed, because it
- * wrote the claim after it fenced them. Reading "to the end" is not enough: a log may end with transaction markers, which a
- * consumer does not see, so it cannot know that it has reached the end.
+ * A relay that reads its own claim under `read_committed` has read every progress that a predecessor committed, because
+ * it wrote the claim after it fenced them. Reading "to the end" is not enough: a log may end with transaction markers,
+ * which a consumer does not see, so it cannot know that it has reached the end.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
@@ -190,7 +190,8 @@ export class ProgressTail {
 
   async #readOn(): Promise<void> {
     const wire = await this.#connect();
-    // The answer is due after the wait. A silent server must not hold this up until the request timeout, 30 s by default.
+    // The answer is due after the wait. A silent server must not hold this up until the request timeout, 30 s by
+    // default.
     const timer = setTimeout(() => void wire.close(), fetchWaitMs + connectionSlackMs);
     try {
       const request = fetchRequest({

@@ -1,6 +1,6 @@
 /**
- * The interface of publish: batches, each committed in one Kafka transaction that also holds the progress. Two producers
- * implement it, and the same tests run against both.
+ * The interface of publish: batches, each committed in one Kafka transaction that also holds the progress. Two
+ * producers implement it, and the same tests run against both.
  */
 import type { OutboundRecord } from '../encode/record.ts';
 import type { Progress } from '../model/progress.ts';

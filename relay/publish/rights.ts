@@ -1,6 +1,6 @@
 /**
- * Probes the relay's rights in Kafka with the requests that the relay uses, but without an effect. What Kafka refuses here
- * would stop the relay.
+ * Probes the relay's rights in Kafka with the requests that the relay uses, but without an effect. What Kafka refuses
+ * here would stop the relay.
  */
 import type { Kafka } from 'kafkajs';
 import { kafkaErrorType } from '../connect/kafka.ts';
@@ -67,8 +67,8 @@ export async function isReadable(kafka: Kafka, topic: string): Promise<boolean> 
 }
 
 /**
- * Finds the reason for kafkajs's "Failed to find group coordinator", which hides the broker's error. Most often there is
- * no coordinator yet, which is temporary. A missing right is not.
+ * Finds the reason for kafkajs's "Failed to find group coordinator", which hides the broker's error. Most often there
+ * is no coordinator yet, which is temporary. A missing right is not.
  * @returns the broker's own error if there is one, else `error`
  */
 export async function whyNoCoordinator(

@@ -2,8 +2,8 @@
  * Owns what the relay knows about the topics that events go to: the number of partitions, and how large and how old a
  * record may be. Creates missing topics if the settings allow it.
  *
- * The names come from rows. If Kafka refuses one name but accepts others, only the events for that name are refused, and the
- * stream continues. If the relay can use no topic at all, it stops.
+ * The names come from rows. If Kafka refuses one name but accepts others, only the events for that name are refused,
+ * and the stream continues. If the relay can use no topic at all, it stops.
  */
 import type { Admin, Kafka } from 'kafkajs';
 import type { Config } from '../config/config.ts';
@@ -108,8 +108,8 @@ export class Topics implements TopicDirectory {
   }
 
   /**
-   * Finds out why a transaction failed. If Kafka refuses only topics that this relay has never written, and the relay may
-   * write others, then the events for the refused topics are refused from now on, and a new session can continue.
+   * Finds out why a transaction failed. If Kafka refuses only topics that this relay has never written, and the relay
+   * may write others, then the events for the refused topics are refused from now on, and a new session can continue.
    */
   async explain(failure: RelayError, topics: readonly string[]): Promise<RelayError> {
     if (!unwritableTypes.has(String(failure.context.kafkaError))) return failure;
@@ -222,8 +222,8 @@ export class Topics implements TopicDirectory {
       });
       if (isNew) this.#createdMs.push(performance.now());
     } catch (error) {
-      // Kafka will never accept this name, for example because it differs from another topic's only in `.` and `_`. The name
-      // comes from a row, and the stream must not wait for it forever.
+      // Kafka will never accept this name, for example because it differs from another topic's only in `.` and `_`. The
+      // name comes from a row, and the stream must not wait for it forever.
       if (kafkaErrorType(error) === 'INVALID_TOPIC_EXCEPTION')
         return {
           code: 'TOPIC_MISSING',
@@ -238,8 +238,8 @@ export class Topics implements TopicDirectory {
   }
 
   /**
-   * One broker alone does not decide that a topic does not exist: one that lags, or was paused, may not know a topic that
-   * was just created.
+   * One broker alone does not decide that a topic does not exist: one that lags, or was paused, may not know a topic
+   * that was just created.
    * @throws RelayError KAFKA_UNAVAILABLE if another broker knows the topic
    */
   async #absent(topic: string, why: string): Promise<NoTopic> {

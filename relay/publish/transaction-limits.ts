@@ -1,15 +1,19 @@
 /**
- * Owns the current limits of one Kafka transaction. Normally the settings apply. But Kafka aborts a transaction that takes
- * longer than kafka.transactionTimeoutMs. On a slow cluster, or under a quota, it would abort the same batch again and again.
+ * Owns the current limits of one Kafka transaction. Normally the settings apply. But Kafka aborts a transaction that
+ * takes longer than kafka.transactionTimeoutMs. On a slow cluster, or under a quota, it would abort the same batch
+ * again and again.
  *
  * Promise: the events of one Postgres transaction stay together as long as Kafka can take them together. So the first
- * step is one Kafka transaction per Postgres transaction. Only a Postgres transaction that was alone and was aborted twice
- * in a row is split, like one over the limits of the settings. A single abort may be due to a relay that was paused, and
- * costs only time. After fast transactions the limits grow back.
+ * step is one Kafka transaction per Postgres transaction. Only a Postgres transaction that was alone and was aborted
+ * twice in a row is split, like one over the limits of the settings. A single abort may be due to a relay that was
+ * paused, and costs only time. After fast transactions the limits grow back.
  */
 import type { Config } from '../config/config.ts';
 
-/** After a transaction that took less than this part of the timeout, the size doubles. The next takes half of it at most. */
+/**
+ * After a transaction that took less than this part of the timeout, the size doubles. The next takes half of it at
+ * most.
+ */
 const quickPart = 1 / 4;
 
 /** Consecutive aborts of a single Postgres transaction after which it is split. */

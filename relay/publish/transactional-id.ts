@@ -1,4 +1,6 @@
-/** The transactional ids of a slot. Kafka fences by transactional id, so all writers of a slot must use the same one. */
+/**
+ * The transactional ids of a slot. Kafka fences by transactional id, so all writers of a slot must use the same one.
+ */
 import type { Config } from '../config/config.ts';
 
 /** The id of the relay, and of every command that publishes in its place. */

@@ -1,7 +1,8 @@
 /**
  * Decompresses every codec that a broker may store. The relay compresses nothing itself. But with a topic's
- * `compression.type`, or the broker's default for it, the broker compresses records, including the progress. A reader that
- * lacks a codec can never read past the first batch. kafkajs supports only gzip and does not limit the decompressed size.
+ * `compression.type`, or the broker's default for it, the broker compresses records, including the progress. A reader
+ * that lacks a codec can never read past the first batch. kafkajs supports only gzip and does not limit the
+ * decompressed size.
  *
  * Import this module wherever a kafkajs client is created. Its consumers then use the same decoders.
  */
@@ -14,8 +15,8 @@ import { decompressLz4 } from './lz4.ts';
 import { decompressSnappy } from './snappy.ts';
 
 /**
- * Limit of the bytes that one batch decompresses to. The relay sends uncompressed batches, so its own are below the broker's
- * limit on a batch: 1 MiB by default and rarely more than some tens. A larger batch comes from another writer.
+ * Limit of the bytes that one batch decompresses to. The relay sends uncompressed batches, so its own are below the
+ * broker's limit on a batch: 1 MiB by default and rarely more than some tens. A larger batch comes from another writer.
  */
 export const maxBatchBytes = 128 * 1024 * 1024;
 

@@ -1,6 +1,6 @@
 /**
- * Decompresses LZ4 frames as Kafka's clients and brokers write them. It does not verify their checksums, because the record
- * batch has its own. Available packages contain native code or do not limit the decompressed size.
+ * Decompresses LZ4 frames as Kafka's clients and brokers write them. It does not verify their checksums, because the
+ * record batch has its own. Available packages contain native code or do not limit the decompressed size.
  * @see https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
  * @see https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
  */

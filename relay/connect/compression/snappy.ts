@@ -1,6 +1,6 @@
 /**
- * Decompresses Snappy in the two forms that Kafka stores: a bare block, as librdkafka writes it, or the blocks of the Java
- * library, each with its length before it.
+ * Decompresses Snappy in the two forms that Kafka stores: a bare block, as librdkafka writes it, or the blocks of the
+ * Java library, each with its length before it.
  * @see https://github.com/google/snappy/blob/main/format_description.txt
  * @see https://github.com/xerial/snappy-java#compatibility-notes
  */

@@ -18,14 +18,14 @@ type PartitionQueue = {
 };
 
 /**
- * A record batch must stay below the topic's max.message.bytes, 1 MiB by default; a lower limit comes with the record. With
- * 768 KiB the broker needs no large allocation to append it.
+ * A record batch must stay below the topic's max.message.bytes, 1 MiB by default; a lower limit comes with the record.
+ * With 768 KiB the broker needs no large allocation to append it.
  */
 const maxSliceBytes = 768 * 1024;
 
 /**
- * kafkajs groups the messages of a send in quadratic time, because it copies the group for each message: 35 ms for 20,000
- * messages, but 0.4 ms for 2,000.
+ * kafkajs groups the messages of a send in quadratic time, because it copies the group for each message: 35 ms for
+ * 20,000 messages, but 0.4 ms for 2,000.
  */
 const maxSendMessages = 2_000;
 
@@ -78,8 +78,8 @@ export class BatchBuilder implements Batch {
   }
 
   /**
-   * The sends of the batch, to be made one after the other. A send holds at most one record batch per partition, so that
-   * the records of a partition keep their order.
+   * The sends of the batch, to be made one after the other. A send holds at most one record batch per partition, so
+   * that the records of a partition keep their order.
    */
   *sends(): Generator<PartitionSlice[]> {
     const queues = [...this.#partitions.values()];

@@ -1,11 +1,11 @@
 /**
- * Publishes batches with kafkajs's producer, each in one Kafka transaction that also holds the progress. Exactly-once rests
- * on three rules: one producer has one request in flight; any uncertain outcome ends this producer for good; a transaction
- * counts as committed only if the coordinator has confirmed it.
+ * Publishes batches with kafkajs's producer, each in one Kafka transaction that also holds the progress. Exactly-once
+ * rests on three rules: one producer has one request in flight; any uncertain outcome ends this producer for good; a
+ * transaction counts as committed only if the coordinator has confirmed it.
  *
- * By default kafkajs's producer resends after a partial failure, reuses sequence numbers after an abort, and resolves even
- * if it dropped records for partitions that it did not know. So this publisher does not retry a send, never aborts, and
- * checks every answer.
+ * By default kafkajs's producer resends after a partial failure, reuses sequence numbers after an abort, and resolves
+ * even if it dropped records for partitions that it did not know. So this publisher does not retry a send, never
+ * aborts, and checks every answer.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -87,8 +87,8 @@ export class KafkajsPublisher implements Publisher {
 
   async commit(batch: BatchBuilder, progress: Progress): Promise<void> {
     await this.#transact(async (transaction) => {
-      // The progress goes first. Only a send to one partition can be retried safely on CONCURRENT_TRANSACTIONS, and after
-      // it has succeeded, that error cannot occur again in this transaction.
+      // The progress goes first. Only a send to one partition can be retried safely on CONCURRENT_TRANSACTIONS, and
+      // after it has succeeded, that error cannot occur again in this transaction.
       await this.#sendFirst(transaction, progress.slot, serializeProgress(progress));
       await failpoint('PROGRESS_SENT');
       for (const send of batch.sends()) await this.#send(transaction, send);

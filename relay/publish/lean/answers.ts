@@ -1,6 +1,6 @@
 /**
- * Decides what the answers to the requests of a transaction mean. Pure. Every answer that is not exactly as expected is an
- * error: a missing partition, or an offset that shows that the broker took a batch for a duplicate.
+ * Decides what the answers to the requests of a transaction mean. Pure. Every answer that is not exactly as expected is
+ * an error: a missing partition, or an offset that shows that the broker took a batch for a duplicate.
  */
 import { RelayError } from '../../errors.ts';
 import { recordsRefused } from '../failed-transaction.ts';

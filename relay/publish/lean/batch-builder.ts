@@ -1,6 +1,6 @@
 /**
- * Owns the events of one Kafka transaction while it fills: record batches by partition, in the order in which the records
- * were appended.
+ * Owns the events of one Kafka transaction while it fills: record batches by partition, in the order in which the
+ * records were appended.
  */
 import type { OutboundRecord } from '../../encode/record.ts';
 import { RelayError } from '../../errors.ts';
@@ -17,8 +17,8 @@ export type PartitionBatches = {
 };
 
 /**
- * max.message.bytes is 1 MiB by default. This leaves a margin and keeps each append, which locks the partition, short. A
- * larger record gets a batch of its own.
+ * max.message.bytes is 1 MiB by default. This leaves a margin and keeps each append, which locks the partition, short.
+ * A larger record gets a batch of its own.
  */
 const maxRecordsBytes = 768 * 1024;
 

@@ -1,6 +1,6 @@
 /**
- * Owns the requests of a transaction as bytes: the partitions it writes to, the record batches, the commit. Brokers from
- * 2.5 on support these versions. They use Kafka's transaction protocol 1: the producer adds each partition to the
+ * Owns the requests of a transaction as bytes: the partitions it writes to, the record batches, the commit. Brokers
+ * from 2.5 on support these versions. They use Kafka's transaction protocol 1: the producer adds each partition to the
  * transaction before it writes to it.
  * @see https://kafka.apache.org/protocol#protocol_api_keys
  */

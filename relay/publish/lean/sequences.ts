@@ -1,6 +1,7 @@
 /**
- * Owns the sequence numbers by which Kafka detects a duplicate record batch. They continue from one transaction to the next
- * in each partition, as long as the producer keeps its epoch. Also owns the check that the answered offsets increase.
+ * Owns the sequence numbers by which Kafka detects a duplicate record batch. They continue from one transaction to the
+ * next in each partition, as long as the producer keeps its epoch. Also owns the check that the answered offsets
+ * increase.
  */
 
 /** Sequence numbers have 31 bits and wrap around to 0. */

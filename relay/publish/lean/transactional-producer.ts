@@ -1,8 +1,8 @@
 /**
- * Owns a transactional id: one producer id and epoch, the sequence numbers, one transaction at a time. Exactly-once rests
- * on three rules. Before the first record is sent, the producer retries what may succeed later. After that it retries
- * nothing: any error and any missing or unexpected answer ends this producer for good. A transaction is committed when,
- * and only when, the coordinator has confirmed it.
+ * Owns a transactional id: one producer id and epoch, the sequence numbers, one transaction at a time. Exactly-once
+ * rests on three rules. Before the first record is sent, the producer retries what may succeed later. After that it
+ * retries nothing: any error and any missing or unexpected answer ends this producer for good. A transaction is
+ * committed when, and only when, the coordinator has confirmed it.
  *
  * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
  */
@@ -89,9 +89,7 @@ export class TransactionalProducer {
       throw new RelayError(
         'INTERNAL',
         'the producer was used after a failure, or by two transactions at the same time',
-        {
-          cause: this.#failure,
-        },
+        { cause: this.#failure },
       );
     this.#isBusy = true;
     let isSent = false;

@@ -1,6 +1,6 @@
 /**
- * Writes zigzag varints and texts, as Kafka's records hold them, into a buffer. Each function returns the position after
- * what it wrote. The caller makes sure that the buffer is large enough.
+ * Writes zigzag varints and texts, as Kafka's records hold them, into a buffer. Each function returns the position
+ * after what it wrote. The caller makes sure that the buffer is large enough.
  * @see https://kafka.apache.org/documentation/#record
  */
 

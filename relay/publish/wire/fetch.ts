@@ -74,8 +74,8 @@ export async function decodeFetch(payload: Buffer): Promise<FetchAnswer> {
 }
 
 /**
- * The committed records from `fromOffset` on, and the offset to continue at. A fetch under `read_committed` ends before the
- * first open transaction, so a transactional record is committed unless its transaction is listed as aborted.
+ * The committed records from `fromOffset` on, and the offset to continue at. A fetch under `read_committed` ends before
+ * the first open transaction, so a transactional record is committed unless its transaction is listed as aborted.
  */
 export function committedRecords(
   { aborted, batches }: Pick<FetchAnswer, 'aborted' | 'batches'>,

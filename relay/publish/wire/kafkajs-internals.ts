@@ -123,9 +123,9 @@ export type RequestQueue = {
 };
 
 /**
- * After its first answer, a request queue of kafkajs checks every millisecond, forever, whether a request is pending, with a
- * timer that is due in the past, which Node warns about. This took more than half of the CPU time of an idle relay. A
- * request that has to wait sets the timer itself, so the check is not needed while nothing is pending.
+ * After its first answer, a request queue of kafkajs checks every millisecond, forever, whether a request is pending,
+ * with a timer that is due in the past, which Node warns about. This took more than half of the CPU time of an idle
+ * relay. A request that has to wait sets the timer itself, so the check is not needed while nothing is pending.
  */
 function checkOnlyWhilePending(queue: RequestQueue): void {
   const schedule = queue.scheduleCheckPendingRequests;

@@ -1,9 +1,9 @@
 /**
- * Sends protocol requests over kafkajs's connections, which provide TLS, SASL, reauthentication, throttling, request timeouts
- * and cluster metadata.
+ * Sends protocol requests over kafkajs's connections, which provide TLS, SASL, reauthentication, throttling, request
+ * timeouts and cluster metadata.
  *
- * A wire is not reconnected. After a lost connection kafkajs keeps the rest of a half-read answer and would read it as the
- * beginning of the next one. After any error the caller opens a new wire.
+ * A wire is not reconnected. After a lost connection kafkajs keeps the rest of a half-read answer and would read it as
+ * the beginning of the next one. After any error the caller opens a new wire.
  */
 import type { Kafka } from 'kafkajs';
 import {

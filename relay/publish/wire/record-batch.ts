@@ -1,6 +1,6 @@
 /**
- * Decodes the batches of a partition as Kafka stores them. It trusts nothing in them: it verifies the checksum, limits the
- * size of decompressed data (`codecs.ts`), and checks every length against the bytes that are there.
+ * Decodes the batches of a partition as Kafka stores them. It trusts nothing in them: it verifies the checksum, limits
+ * the size of decompressed data (`codecs.ts`), and checks every length against the bytes that are there.
  *
  * kafkajs's decoder is not used: it verifies no checksum, and it misreads a header called `constructor`.
  * @see https://kafka.apache.org/documentation/#recordbatch
@@ -42,8 +42,8 @@ const hasAppendTime = 0x08;
 const isControl = 0x20;
 
 /**
- * The batches of a fetch, in order. The last one may be truncated and is left out then. Decoding stops after the batch with
- * which the decoded size exceeds `maxBytes`, so that a compressed answer does not fill the memory.
+ * The batches of a fetch, in order. The last one may be truncated and is left out then. Decoding stops after the batch
+ * with which the decoded size exceeds `maxBytes`, so that a compressed answer does not fill the memory.
  * @throws RelayError KAFKA_UNSUITABLE
  */
 export async function readBatches(bytes: Buffer, maxBytes: number): Promise<FetchedBatch[]> {
@@ -62,7 +62,8 @@ export async function readBatches(bytes: Buffer, maxBytes: number): Promise<Fetc
 
 async function readBatch(bytes: Buffer): Promise<{ batch: FetchedBatch; size: number }> {
   const baseOffset = bytes.readBigInt64BE(batchField.baseOffset);
-  // Message sets from before Kafka 0.11 have no headers, so no relay wrote them. Their offset is that of the last message.
+  // Message sets from before Kafka 0.11 have no headers, so no relay wrote them. Their offset is that of the last
+  // message.
   if (bytes.readInt8(batchField.magic) < 2)
     return {
       batch: { lastOffset: baseOffset, producerId: -1n, isTransactional: false, records: [] },
