@@ -39,7 +39,7 @@ const deadLetter = (ordinal: number, more: Partial<Refusal> = {}): Refusal => ({
   ...more,
 });
 
-test('a dead deadLetter holds the event as it was, and why it is one', async () => {
+test('a dead letter holds the event unchanged, and the reason of the refusal', async () => {
   await storeDeadLetters(pool, 'slot', [deadLetter(3)]);
   const { rows } = await pool.query('select *, commit_lsn::text as lsn from outbox.dead_letter');
   expect(rows).toMatchObject([

@@ -144,7 +144,7 @@ describe('a session that was succeeded', () => {
     expect(await letters()).toHaveLength(2);
   });
 
-  test('writes no dead deadLetter any more, and its successor does', async () => {
+  test('no longer writes dead letters, and its successor does', async () => {
     const { session: old } = await begin(progressAt(0x100n));
     const { session } = await begin(progressAt(0x100n));
     const decisions = { ...nothing, deadLetters: [deadLetter(0x200n)] };
@@ -324,7 +324,7 @@ describe('after an adoption', () => {
     expect(rows).toEqual([done, pending].map((id) => ({ id: String(id), outcome: 'limited' })));
   });
 
-  test('an event at the position of an old dead deadLetter gets its own, and an old one does not wait for a release', async () => {
+  test('an event at the position of an old dead letter gets a dead letter of its own, and an old one does not wait for a release', async () => {
     const { session } = await begin(progressAt(0x100n));
     await storeDecisions(pool, session, {
       ...nothing,
