@@ -1,6 +1,6 @@
 /**
  * Owns the closed table of everything that can go wrong: a code, what it means for the relay, and what the operator can
- * do. Every error that leaves a stage is a `RelayError` with one of these codes. The stage that meets a driver's error
+ * do. Every error that leaves a room is a `RelayError` with one of these codes. The room that meets a driver's error
  * translates it, by SQLSTATE or by Kafka error type, and keeps it as `cause`.
  *
  * Nothing else decides by the spelling of a code: what a place needs to know about codes is a column here.

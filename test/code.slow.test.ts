@@ -1,4 +1,4 @@
-/** The code itself: types, lint, and the borders between the stages (biome.json), as everybody's check runs them. */
+/** The code itself: types, lint, and the borders between the rooms (biome.json), as everybody's check runs them. */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -18,6 +18,6 @@ it('is typed without a fault', { timeout: 400_000 }, async () => {
   expect(await outcome('typescript/bin/tsc', '--noEmit')).toBe('clean');
 });
 
-it('is clean of lint, and no stage reaches past its border', { timeout: 400_000 }, async () => {
+it('is clean of lint, and no room reaches past its border', { timeout: 400_000 }, async () => {
   expect(await outcome('@biomejs/biome/bin/biome', 'check', '.')).toBe('clean');
 });
