@@ -30,7 +30,7 @@ import { Decoder } from './decoder.ts';
 import { extendToHighWatermarks } from './high-watermarks.ts';
 import { judgeCompacted } from './judge-compacted.ts';
 import { RowReader } from './read-rows.ts';
-import { connectForAudit, findEvents, readDeadLetters, readTable, type Snapshot } from './read-table.ts';
+import { connectForAudit, findEvents, readDeadLetters, readTable, type TableSnapshot } from './read-table.ts';
 import {
   assertVisible,
   headerText,
@@ -166,10 +166,10 @@ async function addEvents(
   options: AuditOptions,
   client: pg.Client,
   comparer: Comparer,
-): Promise<{ snapshot: Snapshot; withoutId: number }> {
+): Promise<{ snapshot: TableSnapshot; withoutId: number }> {
   const router = new Router(options.config);
   const firstStartMs = await readFirstStart(client, options.config.slot);
-  let snapshot: Snapshot | undefined;
+  let snapshot: TableSnapshot | undefined;
   let done = 0;
   const withoutId = await readTable(
     client,

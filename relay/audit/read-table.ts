@@ -34,7 +34,7 @@ export type TableRow = {
 
 type Row = Omit<TableRow, 'id'> & { readonly id: string | null };
 
-export type Snapshot = {
+export type TableSnapshot = {
   /** WAL insert position within the snapshot: every transaction that the snapshot shows committed below it. */
   readonly lsn: Lsn;
   /** Clock of the database, ms since 1970. */
@@ -57,7 +57,7 @@ export function connectForAudit(config: Config): Promise<pg.Client> {
 export async function readTable(
   client: pg.Client,
   config: Config,
-  onSnapshot: (snapshot: Snapshot) => void | Promise<void>,
+  onSnapshot: (snapshot: TableSnapshot) => void | Promise<void>,
   onRows: (rows: readonly TableRow[]) => void,
 ): Promise<number> {
   try {
@@ -84,7 +84,7 @@ export async function readTable(
 }
 
 /** The first statement of the transaction. It takes the snapshot before it evaluates the position. */
-async function readSnapshot(client: pg.Client, slot: string): Promise<Snapshot> {
+async function readSnapshot(client: pg.Client, slot: string): Promise<TableSnapshot> {
   const rows = await query(client, readPosition);
   const { lsn, ...rest } = rows[0]!;
   // By transaction, not by the range of ids in the snapshot, which does not distinguish a savepoint from a running transaction.
@@ -92,7 +92,7 @@ async function readSnapshot(client: pg.Client, slot: string): Promise<Snapshot> 
   return { lsn: parseLsn(lsn), resubmissions: new Set(resubmissions.map(({ xid }) => xid)), ...rest };
 }
 
-const readPosition = statement<Omit<Snapshot, 'lsn' | 'resubmissions'> & { lsn: string }>(
+const readPosition = statement<Omit<TableSnapshot, 'lsn' | 'resubmissions'> & { lsn: string }>(
   'audit.read_position',
   'reading the WAL position',
   `select pg_current_wal_insert_lsn()::text as lsn,
@@ -134,7 +134,7 @@ type LetterRow = Omit<AuditedLetter, 'isSinceSnapshot'> & { readonly xid: string
 export async function readDeadLetters(
   client: pg.Client,
   config: Config,
-  { systemIdentifier, resubmissions }: Pick<Snapshot, 'systemIdentifier' | 'resubmissions'>,
+  { systemIdentifier, resubmissions }: Pick<TableSnapshot, 'systemIdentifier' | 'resubmissions'>,
   onRows: (rows: readonly AuditedLetter[]) => void,
 ): Promise<void> {
   await readOnly(client, readLetters.doing, 'read committed', async () => {

@@ -15,14 +15,14 @@ import { noTransactionTimeout, withSession } from '../connect/postgres/session-s
 import { asRelayError, RelayError } from '../errors.ts';
 import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import { Inbox } from './inbox.ts';
-import { type Place, TransactionAssembler } from './pgoutput.ts';
+import { type StreamPlace, TransactionAssembler } from './pgoutput.ts';
 import { heartbeatTable } from './publication.ts';
 import { encodeStatusUpdate } from './status-update.ts';
 import { identifySystem, type SystemIdentity } from './system.ts';
 import { unreadableStates } from './unreadable.ts';
 
 /** The parts of the driver's connection that the stream uses; the driver exports no type for them. */
-type Wire = {
+type DriverConnection = {
   readonly stream: { pause(): void; resume(): void; destroy(): void; readonly destroyed: boolean };
   sendCopyFromChunk(chunk: Buffer): void;
 };
@@ -47,7 +47,7 @@ export class Capture {
   readonly #from: Lsn;
   readonly #service: ReplicationService;
   readonly #assembler: TransactionAssembler;
-  #wire: Wire | undefined;
+  #wire: DriverConnection | undefined;
   #system: SystemIdentity | undefined;
   #walSenderPid: number | undefined;
   #confirmedLsn: Lsn = 0n;
@@ -190,7 +190,7 @@ export class Capture {
   }
 
   async #startReplication(client: pg.Client): Promise<unknown> {
-    this.#wire = (client as unknown as { connection: Wire }).connection;
+    this.#wire = (client as unknown as { connection: DriverConnection }).connection;
     this.#system = await identifySystem(client);
     const readPid = `select pg_backend_pid() as pid, ${noTransactionTimeout}`;
     const [own] = await command<{ pid: number | string }>(client, readPid);
@@ -287,7 +287,7 @@ function replicationError(error: unknown): RelayError {
 }
 
 /** With the place of the row, as precisely as known: the server fails at the row, before it sends any of it. */
-function unreadable(failure: RelayError, place: Place | undefined, serverLsn: Lsn): RelayError {
+function unreadable(failure: RelayError, place: StreamPlace | undefined, serverLsn: Lsn): RelayError {
   const where =
     place === undefined
       ? `in a transaction that committed after ${formatLsn(serverLsn)}`

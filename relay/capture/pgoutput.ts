@@ -60,7 +60,7 @@ type OpenTransaction = {
 };
 
 /** How much was received of a transaction that is not complete yet. */
-export type Place = { readonly commitLsn: Lsn; readonly rows: number };
+export type StreamPlace = { readonly commitLsn: Lsn; readonly rows: number };
 
 /** By the names that a database may have, not by those that somebody may make. */
 const maxLookalikes = 100;
@@ -81,7 +81,7 @@ export class TransactionAssembler {
   }
 
   /** The position of the stream within a transaction; undefined between two. */
-  get place(): Place | undefined {
+  get place(): StreamPlace | undefined {
     const open = this.#open;
     return open && { commitLsn: open.commitLsn, rows: open.nextOrdinal + open.rows.length };
   }

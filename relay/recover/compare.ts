@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { type AbsentEvent, order } from './gap.ts';
 import { type Decided, readLetters } from './letters.ts';
-import { knownOf, type Loss, type Places } from './loss.ts';
+import { knownOf, type Loss, type RecoverMeans } from './loss.ts';
 import type { RecoverOptions } from './options.ts';
 import { readPublished } from './published.ts';
 import { type Gap, readGap } from './read-gap.ts';
@@ -32,7 +32,7 @@ export async function compare(
   client: pg.Client,
   decided: Decided,
   { config, onStage, unjudged }: RecoverOptions,
-  { kafka, admin, pool }: Places,
+  { kafka, admin, pool }: RecoverMeans,
   loss: Loss,
 ): Promise<Compared> {
   const published = await readPublished({

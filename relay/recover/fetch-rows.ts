@@ -11,8 +11,8 @@ import {
   columnBytesMax,
   fromPlaces,
   nameOf,
-  type Place,
   readColumns,
+  type TablePlace,
   textOf,
   valuesOf,
 } from './unreadable.ts';
@@ -21,7 +21,7 @@ import {
 const fetchBytesMax = 16 * 1024 * 1024;
 const beginningCharacters = 1_000;
 
-type Sized = Place & { readonly [Role in keyof OutboxRow]: string | null };
+type Sized = TablePlace & { readonly [Role in keyof OutboxRow]: string | null };
 
 /**
  * @param unreadable the places that Postgres cannot convert to text, by name
@@ -31,7 +31,7 @@ type Sized = Place & { readonly [Role in keyof OutboxRow]: string | null };
 export async function fetchRows(
   config: Config,
   client: pg.Client,
-  places: readonly Place[],
+  places: readonly TablePlace[],
   unreadable: ReadonlyMap<string, Unreadable>,
 ): Promise<Map<string, CapturedRow>> {
   const sizes = new Map<string, Partial<Record<keyof OutboxRow, number>>>();
@@ -42,11 +42,11 @@ export async function fetchRows(
   ))
     sizes.set(nameOf({ relation, place }), numbersOf(bytes));
   const maxRowBytes = maxRowBytesOf(config.publish);
-  const bytesOf = (place: Place) =>
+  const bytesOf = (place: TablePlace) =>
     Object.values(sizes.get(nameOf(place)) ?? {}).reduce((sum, bytes) => sum + bytes, 0);
   const chosen = firstOf(places, (place) => Math.min(bytesOf(place), maxRowBytes));
   const rows = new Map<string, CapturedRow>();
-  const read = async (some: readonly Place[], statement: Statement<Sized>) => {
+  const read = async (some: readonly TablePlace[], statement: Statement<Sized>) => {
     if (some.length === 0) return;
     for (const { relation, place, ...row } of await query(client, statement, valuesOf(some)))
       rows.set(nameOf({ relation, place }), row);
@@ -73,7 +73,7 @@ export async function fetchRows(
 async function readRest(
   config: Config,
   client: pg.Client,
-  place: Place,
+  place: TablePlace,
   unreadable: Unreadable,
 ): Promise<CapturedRow> {
   const { bytes } = unreadable;
@@ -82,7 +82,10 @@ async function readRest(
   return { ...row, leftOut: { ...bytes, rowBytes }, unreadable };
 }
 
-function firstOf(places: readonly Place[], bytesOf: (place: Place) => number): readonly Place[] {
+function firstOf(
+  places: readonly TablePlace[],
+  bytesOf: (place: TablePlace) => number,
+): readonly TablePlace[] {
   let bytes = 0;
   const end = places.findIndex((place, index) => {
     bytes += bytesOf(place);

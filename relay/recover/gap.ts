@@ -15,7 +15,7 @@
  *   late stands behind younger ones.
  * - The time of the last progress: a relay that lags writes one now, and publishes what was committed hours ago.
  */
-import { type Snapshot, visibility } from './snapshot.ts';
+import { type PgSnapshot, visibility } from './snapshot.ts';
 
 /** A row of the snapshot whose id is in no topic and no dead letter. */
 export type AbsentEvent = {
@@ -43,11 +43,11 @@ export type AbsentEvent = {
 /** Snapshots that tell when events were committed; undefined if the relay kept none. */
 export type Known = {
   /** What is visible was committed before the slot was first created. */
-  readonly first: Snapshot | undefined;
+  readonly first: PgSnapshot | undefined;
   /** What is not visible comes on the stream. */
-  readonly streamed: Snapshot | undefined;
+  readonly streamed: PgSnapshot | undefined;
   /** What is visible here, and not in `streamed`, was published or dead-lettered. */
-  readonly covered: Snapshot | undefined;
+  readonly covered: PgSnapshot | undefined;
 };
 
 /**

@@ -32,18 +32,18 @@ export type Loss = {
   readonly snapshots: Snapshots;
 };
 
-export type Places = Means & { readonly admin: Admin };
+export type RecoverMeans = Means & { readonly admin: Admin };
 
 /** @throws RelayError SLOT_IN_USE while somebody streams from the slot; PUBLICATION_MISSING; POSTGRES_*, KAFKA_* */
-export async function lookForLoss(places: Places): Promise<Loss> {
-  const { config, pool } = places;
+export async function lookForLoss(means: RecoverMeans): Promise<Loss> {
+  const { config, pool } = means;
   const system = await readSystem(config);
   const marks = await readMarks(pool, config.slot);
   if (marks.isInRecovery)
     throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that is not promoted yet');
   const publication = await readPublication(pool, config);
-  const progress = await readProgress(places, system.systemIdentifier);
-  const { slot, failure } = await lookAtSlot(places, marks.initialised || progress !== null);
+  const progress = await readProgress(means, system.systemIdentifier);
+  const { slot, failure } = await lookAtSlot(means, marks.initialised || progress !== null);
   const database: DatabaseState = { ...system, ...marks, slotConfirmedLsn: slot?.confirmedLsn ?? 0n };
   const claimed = progress === null ? ({ kind: 'none' } as const) : ({ kind: 'progress', progress } as const);
   const lineage = compareLineage(claimed, database);
@@ -96,7 +96,7 @@ export function isRecoverable(
 }
 
 async function lookAtSlot(
-  { config, pool }: Places,
+  { config, pool }: RecoverMeans,
   wasUsed: boolean,
 ): Promise<{ slot?: SlotState; failure?: RelayError }> {
   try {
@@ -117,7 +117,7 @@ async function lookAtSlot(
 }
 
 async function readProgress(
-  { config, kafka, admin }: Places,
+  { config, kafka, admin }: RecoverMeans,
   systemIdentifier: string,
 ): Promise<Progress | null> {
   return awaitProgress({

@@ -25,11 +25,11 @@ import {
   fromPlaces,
   idOfDigest,
   nameOf,
-  type Place,
   type Role,
   readApart,
   readColumns,
   readDigest,
+  type TablePlace,
   valuesOf,
 } from './unreadable.ts';
 
@@ -128,9 +128,9 @@ type Names = Pick<Row, 'id' | 'aggregatetype' | 'type' | 'key'>;
 /** Leaves out what cannot be read, and puts a digest in place of an unreadable id. */
 async function withNames(config: Config, client: pg.Client, rows: readonly Row[]): Promise<Row[]> {
   const sql = `select tableoid::text as relation, ctid::text as place, ${selectNames(config).join()} ${fromPlaces(config)}`;
-  const select = statement<Names & Place>('recover.read_names', 'reading names', sql);
+  const select = statement<Names & TablePlace>('recover.read_names', 'reading names', sql);
   const names = new Map<string, Names>();
-  const read = async (some: readonly Place[]) => {
+  const read = async (some: readonly TablePlace[]) => {
     for (const row of await query(client, select, valuesOf(some))) names.set(nameOf(row), row);
   };
   for (const place of await readApart(client, rows, read)) {

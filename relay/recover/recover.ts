@@ -50,7 +50,7 @@ import { progressOf } from '../session/lineage.ts';
 import { closeGap } from './close-gap.ts';
 import { assertOutboxShown, type Compared, compare } from './compare.ts';
 import { type Decided, readDecided } from './letters.ts';
-import { assertRecoverable, isRecoverable, type Loss, lookForLoss, type Places } from './loss.ts';
+import { assertRecoverable, isRecoverable, type Loss, lookForLoss, type RecoverMeans } from './loss.ts';
 import type { RecoverOptions } from './options.ts';
 import type { Gap } from './read-gap.ts';
 import { doubtsOf, type Recovery, reportOf } from './report.ts';
@@ -75,11 +75,11 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
     await admin.connect().catch((error: unknown) => {
       throw kafkaError(error, 'connecting to Kafka');
     });
-    const places = { config, pool, kafka, admin };
+    const means = { config, pool, kafka, admin };
     // Step 1.
-    const loss = await lookForLoss(places);
+    const loss = await lookForLoss(means);
     assertRecoverable(loss, options);
-    const run = new Run(options, places, loss);
+    const run = new Run(options, means, loss);
     return options.isDryRun ? await run.show() : await run.recover();
   } finally {
     await Promise.allSettled([admin.disconnect(), pool.end()]);
@@ -88,13 +88,13 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
 
 class Run {
   readonly #options: RecoverOptions;
-  readonly #places: Places;
+  readonly #means: RecoverMeans;
   readonly #loss: Loss;
   readonly #instance = instanceName('recover');
 
-  constructor(options: RecoverOptions, places: Places, loss: Loss) {
+  constructor(options: RecoverOptions, means: RecoverMeans, loss: Loss) {
     this.#options = options;
-    this.#places = places;
+    this.#means = means;
     this.#loss = loss;
   }
 
@@ -122,8 +122,8 @@ class Run {
   /** Replaces a slot that is lost: step 2, then 3 to 6. */
   async #renew(client: pg.Client): Promise<Recovery> {
     const slotLsn = await this.#takeSnapshot(client, renewSlotWithSnapshot);
-    const recovery = await whileHoldingSlot(this.#places, (held) => this.#close(client, held, slotLsn));
-    if (recovery.outcome === 'refused') await dropSlotOnceFree(this.#places.pool, this.#options.config.slot);
+    const recovery = await whileHoldingSlot(this.#means, (held) => this.#close(client, held, slotLsn));
+    if (recovery.outcome === 'refused') await dropSlotOnceFree(this.#means.pool, this.#options.config.slot);
     return recovery;
   }
 
@@ -142,7 +142,7 @@ class Run {
       }
       return recovery;
     };
-    return whileHoldingSlot(this.#places, close, this.#loss.walLsn);
+    return whileHoldingSlot(this.#means, close, this.#loss.walLsn);
   }
 
   #openClient(): Promise<pg.Client> {
@@ -169,7 +169,7 @@ class Run {
   /** Steps 4 to 6, with the slot held and every predecessor fenced. */
   async #close(client: pg.Client, held: HeldSlot, slotLsn: Lsn): Promise<Recovery> {
     const { config } = this.#options;
-    const { pool } = this.#places;
+    const { pool } = this.#means;
     const { lineage, database } = held;
     if ('refusal' in lineage && !isRecoverable(lineage.refusal, this.#options)) throw lineage.refusal;
     const claimed = progressOf(lineage);
@@ -211,7 +211,7 @@ class Run {
 
   #encoding() {
     const { config, onStage } = this.#options;
-    const { kafka, admin } = this.#places;
+    const { kafka, admin } = this.#means;
     const topics = new Topics(kafka, admin, config);
     return {
       config,
@@ -223,7 +223,7 @@ class Run {
 
   /** Step 6. Everything that is missing is published: from here on a relay may start. */
   async #end(publisher: Publisher, after: Progress, gap: Gap): Promise<void> {
-    const { pool } = this.#places;
+    const { pool } = this.#means;
     // Events that are skipped must not count as published later.
     if (this.#options.unjudged === 'skip' && gap.absent.unjudged.length > 0) await forgetCovered(pool, after);
     await publisher.commit(publisher.newBatch(), after);
@@ -239,7 +239,7 @@ class Run {
   }
 
   #compare(client: pg.Client, decided: Decided): Promise<Compared> {
-    return compare(client, decided, this.#options, this.#places, this.#loss);
+    return compare(client, decided, this.#options, this.#means, this.#loss);
   }
 
   /**
@@ -254,7 +254,7 @@ class Run {
   #decided(progress: Progress | null): Promise<Decided> {
     const isOfStream = progress !== null && progress.endLsn > 0n;
     const { config, acceptsRewound } = this.#options;
-    return readDecided(this.#places.pool, config.slot, isOfStream && acceptsRewound ? null : progress);
+    return readDecided(this.#means.pool, config.slot, isOfStream && acceptsRewound ? null : progress);
   }
 }
 

@@ -1,7 +1,7 @@
 /** What a snapshot of Postgres tells about a transaction, by its number. Pure. */
 
 /** Transaction numbers with their epoch, so that none comes twice. */
-export type Snapshot = {
+export type PgSnapshot = {
   /** All below had ended. */
   readonly xmin: bigint;
   /** This one and all above had not ended. */
@@ -11,7 +11,7 @@ export type Snapshot = {
 };
 
 /** As Postgres prints a pg_snapshot: `xmin:xmax:running,…`. */
-export function parseSnapshot(text: string): Snapshot {
+export function parseSnapshot(text: string): PgSnapshot {
   const [xmin, xmax, running] = text.split(':');
   if (xmin === undefined || xmax === undefined || running === undefined)
     throw new TypeError(`not a snapshot: ${text}`);
@@ -23,7 +23,10 @@ export function parseSnapshot(text: string): Snapshot {
  * Whether a committed transaction shows in the snapshot. `unclear` is a number between running ones: it may be of a
  * savepoint of a running transaction, and the list does not have those.
  */
-export function visibility(xid: bigint, { xmin, xmax, running }: Snapshot): 'visible' | 'unclear' | 'hidden' {
+export function visibility(
+  xid: bigint,
+  { xmin, xmax, running }: PgSnapshot,
+): 'visible' | 'unclear' | 'hidden' {
   if (xid < xmin) return 'visible';
   if (xid >= xmax || running.has(xid)) return 'hidden';
   return running.size === 0 ? 'visible' : 'unclear';

@@ -15,7 +15,7 @@ import { query, statement } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 import type { AbsentEvent } from './gap.ts';
 
-export type Place = Pick<AbsentEvent, 'relation' | 'place'>;
+export type TablePlace = Pick<AbsentEvent, 'relation' | 'place'>;
 
 export type Role = keyof OutboxRow;
 
@@ -28,12 +28,12 @@ const rowBytesMax = 2 ** 30 - 1;
 /** Places per statement; if none is unreadable, it takes three round trips. */
 const probedPlaces = 1_000;
 
-export function nameOf({ relation, place }: Place): string {
+export function nameOf({ relation, place }: TablePlace): string {
   return `${relation} ${place}`;
 }
 
 /** For `fromPlaces`. */
-export function valuesOf(places: readonly Place[]): unknown[] {
+export function valuesOf(places: readonly TablePlace[]): unknown[] {
   return [
     [...new Set(places.map(({ relation }) => relation))],
     places.map(({ place }) => place),
@@ -103,9 +103,9 @@ const rollBackToSavepoint = ofSavepoint(
  */
 export async function readApart(
   client: pg.Client,
-  places: readonly Place[],
-  read: (some: readonly Place[]) => Promise<void>,
-): Promise<Place[]> {
+  places: readonly TablePlace[],
+  read: (some: readonly TablePlace[]) => Promise<void>,
+): Promise<TablePlace[]> {
   if (places.length === 0) return [];
   if ('result' in (await attempt(client, () => read(places)))) return [];
   if (places.length === 1) return [...places];
@@ -120,11 +120,11 @@ export async function readApart(
 export async function findUnreadable(
   config: Config,
   client: pg.Client,
-  places: readonly Place[],
+  places: readonly TablePlace[],
   onDone: (done: number) => void,
 ): Promise<Map<string, Unreadable>> {
   const sizes = columnsOf(config).map(([, column]) => `coalesce(${bytesOf(column)}::bigint, 0)`);
-  const measure = statement<Place & { isOver: boolean }>(
+  const measure = statement<TablePlace & { isOver: boolean }>(
     'recover.find_large_rows',
     'measuring missing events',
     `select tableoid::text as relation, ctid::text as place, ${sizes.join(' + ')} > ${rowBytesMax} as "isOver"
@@ -133,8 +133,8 @@ export async function findUnreadable(
   const found = new Map<string, Unreadable>();
   for (let from = 0; from < places.length; from += probedPlaces) {
     onDone(from);
-    const over: Place[] = [];
-    const read = async (some: readonly Place[]) => {
+    const over: TablePlace[] = [];
+    const read = async (some: readonly TablePlace[]) => {
       for (const { isOver, ...place } of await query(client, measure, valuesOf(some)))
         if (isOver) over.push(place);
     };
@@ -144,7 +144,7 @@ export async function findUnreadable(
   return found;
 }
 
-async function examine(config: Config, client: pg.Client, place: Place): Promise<Unreadable> {
+async function examine(config: Config, client: pg.Client, place: TablePlace): Promise<Unreadable> {
   const bytes: { [Column in Role]?: number } = {};
   /** Sizes, if each column can be read, and all of them together cannot. */
   const large: { [Column in Role]?: number } = {};
@@ -175,7 +175,7 @@ async function examine(config: Config, client: pg.Client, place: Place): Promise
 async function rawBytes(
   config: Config,
   client: pg.Client,
-  place: Place,
+  place: TablePlace,
   column: string,
   sqlState: string,
 ): Promise<number> {
@@ -188,7 +188,7 @@ async function rawBytes(
 export async function readColumns(
   config: Config,
   client: pg.Client,
-  place: Place,
+  place: TablePlace,
   wanted: (text: string, role: Role) => string,
   unreadable: Unreadable['bytes'] = {},
 ): Promise<OutboxRow> {
@@ -204,7 +204,11 @@ export async function readColumns(
 }
 
 /** A digest in place of the id, or the place if there can be none; null if the id is NULL. */
-export async function readDigest(config: Config, client: pg.Client, place: Place): Promise<string | null> {
+export async function readDigest(
+  config: Config,
+  client: pg.Client,
+  place: TablePlace,
+): Promise<string | null> {
   const { id } = config.outbox.columns;
   const digest = `case when ${pg.escapeIdentifier(id)} is not null then encode(sha256(${rawOf(id)}), 'hex') end`;
   const read = await attempt(client, () => readOne(config, client, place, digest));
@@ -218,7 +222,7 @@ function columnsOf({ outbox }: Config): [Role, string][] {
 async function readOne(
   config: Config,
   client: pg.Client,
-  place: Place,
+  place: TablePlace,
   expression: string,
 ): Promise<string | null> {
   const read = statement<{ value: string | null }>(

@@ -21,7 +21,7 @@ export type Beginning = Begun & {
   readonly slotLsn: Lsn;
 };
 
-type Place = {
+type BeginMeans = {
   readonly slot: string;
   readonly instance: string;
   readonly pool: pg.Pool;
@@ -35,7 +35,7 @@ type Place = {
  * double events; SLOT_IN_USE if another relay took over
  */
 export async function begin(
-  { slot: name, instance, pool, observer }: Place,
+  { slot: name, instance, pool, observer }: BeginMeans,
   { slot, publisher, database, lineage }: Held<RelaySlot>,
 ): Promise<Beginning> {
   const { capture, publication, lastSession, made } = slot;
