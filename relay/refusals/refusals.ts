@@ -50,12 +50,27 @@ export class Refusals {
     const parked: ParkedKey[] = [];
     for (let index = 0; index < encoded.length; index++) {
       const one = encoded[index]!;
-      if (isRefusal(one)) {
-        deadLetters.push(one);
-        const key = this.#park(one);
-        if (key !== undefined) parked.push(key);
-      } else if (this.#parked.has(one)) deadLetters.push(waiting(events.at(index)!, one));
-      else records.push(one);
+      if (!isRefusal(one)) {
+        if (this.#parked.has(one)) deadLetters.push(waiting(events.at(index)!, one));
+        else records.push(one);
+        continue;
+      }
+      const outcome = this.#outcomeOf(one);
+      switch (outcome.kind) {
+        case 'dead-letter':
+          deadLetters.push(one);
+          break;
+        case 'park': {
+          deadLetters.push(one);
+          const key = this.#parked.add(outcome.key, one.position);
+          if (key !== undefined) parked.push(key);
+          break;
+        }
+        case 'halt':
+          throw halted(one);
+        default:
+          assertNever(outcome);
+      }
     }
     return { records, deadLetters, parked };
   }
@@ -78,20 +93,6 @@ export class Refusals {
       `${storm.refused} of the last ${storm.events} events were refused, the last one for ${counted.at(-1)?.code ?? 'none'}`,
       { context: { ...storm } },
     );
-  }
-
-  #park(refusal: Refusal): ParkedKey | undefined {
-    const outcome = this.#outcomeOf(refusal);
-    switch (outcome.kind) {
-      case 'park':
-        return this.#parked.add(outcome.key, refusal.position);
-      case 'dead-letter':
-        return undefined;
-      case 'halt':
-        throw halted(refusal);
-      default:
-        return assertNever(outcome);
-    }
   }
 
   #outcomeOf(refusal: Refusal): Outcome {

@@ -89,7 +89,7 @@ export class Filling {
     for (const copy of copies) this.batch.append(copy);
     this.#copies += copies.length;
     if (records.length + released.records.length > 0) this.committedAtMs.push(transaction.committedAtMs);
-    if (!isEventless(transaction)) this.#capturedBytes += transaction.bytes;
+    if (!leavesNothing(transaction, decision)) this.#capturedBytes += transaction.bytes;
     this.#covered = {
       ...coveredBy(transaction, this.#covered?.endLsn ?? null),
       beat: transaction.beat ?? this.#covered?.beat,
@@ -101,8 +101,11 @@ export class Filling {
  * Whether nothing of a transaction has to be kept until it is committed. Its bytes are given back at once: progress alone is
  * committed only with the next heartbeat, and until then they would fill the memory and hold up the events behind them.
  */
-export function isEventless({ rows, releases }: CommittedTransaction): boolean {
-  return rows.length === 0 && releases === undefined;
+export function leavesNothing(
+  { releases }: Pick<CommittedTransaction, 'releases'>,
+  { records, deadLetters }: Decision,
+): boolean {
+  return records.length + deadLetters.length === 0 && releases === undefined;
 }
 
 /** A part that does not end its transaction leaves the end LSN at the last one that is whole. */

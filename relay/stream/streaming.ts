@@ -20,7 +20,7 @@ import { SameHistory } from '../session/same-history.ts';
 import { Upkeep } from '../upkeep/upkeep.ts';
 import { type CommitDependencies, Committer } from './committer.ts';
 import { capturedFact, encodedFact } from './facts.ts';
-import { Filling, isEventless } from './filling.ts';
+import { Filling, leavesNothing } from './filling.ts';
 import { Notice } from './notice.ts';
 import { dueInMs } from './pacing.ts';
 import { publishedPart } from './published-part.ts';
@@ -186,7 +186,7 @@ export class Streaming {
     this.#isBlocked = false;
     if (this.#isEnding) return;
     this.#filling.add(transaction, decision, { released, copies });
-    if (isEventless(transaction)) this.#use.capture.inbox.release(transaction.bytes);
+    if (leavesNothing(transaction, decision)) this.#use.capture.inbox.release(transaction.bytes);
     this.#content.give();
   }
 
