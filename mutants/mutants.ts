@@ -35,7 +35,7 @@ const answers = 'test/relay/publish/lean/answers.test.ts';
 const filling = 'test/relay/stream/filling.test.ts';
 const judgement = 'test/relay/recover/recover-judgement.stack.test.ts';
 const unreadableRows = 'test/relay/recover/unreadable.stack.test.ts';
-const closing = 'test/relay/operations/dead-letters/close.pg.test.ts';
+const closing = 'test/relay/operations/dead-letters/resubmit-discard.pg.test.ts';
 const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -853,7 +853,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a payload that was left out counts as NULL',
     promise: 'no silence',
     invariants: [],
-    file: 'relay/ledger/releases.ts',
+    file: 'relay/ledger/key-releases.ts',
     find: 'row: leftOut === null ? row : { ...row, leftOut },',
     replace: 'row,',
     tests: [largeRows],

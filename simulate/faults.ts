@@ -104,7 +104,7 @@ export class Faults {
     if (kind === 'Produce' && this.#random.chance(0.2)) return 'request twice';
     const fate = this.#random.pick(fates);
     // Postgres may take any time to create a slot, so the relay sets no limit, and checks over another connection whether
-    // Postgres is still working on it (relay/capture/slot-creation.ts). The model has only the end of that.
+    // Postgres is still working on it (relay/capture/watch-slot-creation.ts). The model has only the end of that.
     return kind === 'CreateSlot' && fate === 'silence' ? 'answer lost' : fate;
   }
 

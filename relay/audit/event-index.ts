@@ -3,7 +3,7 @@
  * 1,000,000 UUIDs on Node 24: 88 bytes per event, with the map and the place of its row (`row-places.ts`). A map of V8
  * holds at most 16.7 million entries.
  */
-import { lengthened } from './columns.ts';
+import { lengthened } from './lengthened.ts';
 
 /** Small facts about an id, as bits. */
 export const flag = {

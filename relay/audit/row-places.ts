@@ -1,5 +1,5 @@
 /** The places of the events' rows, so that a record's row is read without a scan: 8 bytes per event. */
-import { lengthened } from './columns.ts';
+import { lengthened } from './lengthened.ts';
 
 export type RowPlace = {
   /** Object id of its table. */

@@ -17,8 +17,8 @@ import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import { Inbox } from './inbox.ts';
 import { type StreamPlace, TransactionAssembler } from './pgoutput.ts';
 import { heartbeatTable } from './publication.ts';
+import { identifySystem, type SystemIdentity } from './server-identity.ts';
 import { encodeStatusUpdate } from './status-update.ts';
-import { identifySystem, type SystemIdentity } from './system.ts';
 import { unreadableStates } from './unreadable.ts';
 
 /** The parts of the driver's connection that the stream uses; the driver exports no type for them. */

@@ -10,7 +10,7 @@ import { command, createReplicationClient } from '../connect/postgres/replicatio
 import { query, statement, withoutName } from '../connect/postgres/statement.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
-import { type CreationWatch, watchCreation } from './slot-creation.ts';
+import { type CreationWatch, watchCreation } from './watch-slot-creation.ts';
 
 export type SlotState = {
   readonly isActive: boolean;

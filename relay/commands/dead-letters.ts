@@ -1,10 +1,10 @@
 /** `outbox-relay dead-letters`: what people do with events that could not be published. */
 import { Command } from 'commander';
-import { discardCommand, resubmitCommand } from './dead-letters/close.ts';
 import { fixCommand } from './dead-letters/fix.ts';
 import { listCommand } from './dead-letters/list.ts';
 import { purgeCommand } from './dead-letters/purge.ts';
-import { releaseCommand } from './dead-letters/release.ts';
+import { releaseCommand } from './dead-letters/release-keys.ts';
+import { discardCommand, resubmitCommand } from './dead-letters/resubmit-discard.ts';
 import { showCommand } from './dead-letters/show.ts';
 import type { Load } from './load.ts';
 

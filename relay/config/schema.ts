@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { addressFault, parseBrokerAddress } from './broker-address.ts';
-import { policies } from './policies.ts';
+import { policies } from './policy-names.ts';
 import { urlFault } from './url.ts';
 
 export type SettingMeta = {

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { Refusal } from '../encode/record.ts';
 import type { ParkedKey } from '../refusals/parked-keys.ts';
 import { storeDeadLetters, withoutLargeTexts } from './dead-letters.ts';
-import { type Release, storeParkedKeys, storeRelease } from './releases.ts';
+import { type Release, storeParkedKeys, storeRelease } from './key-releases.ts';
 import { inSession, type Session } from './session.ts';
 import { untilOnStandbys } from './standbys.ts';
 

@@ -14,8 +14,8 @@
  * | recover | of events published now: closed;  | undone if     | made again if pending    | deleted if released or of  |
  * |         | that nobody reads again: opened   | beyond        |                          | events published now       |
  *
- * The first row is `take-back.ts`, the second `give-up.ts`, the third `decide-again.ts`. Where the progress belongs to
- * another history, `take-over.ts` ends all parking instead.
+ * The first row is `take-back.ts`, the second `adopt-dead-letters.ts`, the third `decide-again.ts`. Where the progress belongs to
+ * another history, `end-parking.ts` ends all parking instead.
  */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
@@ -23,9 +23,9 @@ import { inTransaction } from '../connect/postgres/transaction.ts';
 import { RelayError } from '../errors.ts';
 import type { Progress } from '../model/progress.ts';
 import type { TopicKey } from '../refusals/parked-keys.ts';
+import { takeOver } from './end-parking.ts';
 import { beginSnapshots } from './snapshots.ts';
 import { rereadDeadLetters, takeBackParking, takeBackReleases } from './take-back.ts';
-import { takeOver } from './take-over.ts';
 
 export type Session = { readonly slot: string; readonly number: number };
 

@@ -10,15 +10,15 @@ import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
 import { createPool } from '../connect/postgres/pool.ts';
 import { type Adoption, asRelayError, type ErrorCode, RelayError, RequestInvalid } from '../errors.ts';
-import { giveUp, reopenUnread } from '../ledger/give-up.ts';
+import { giveUp, reopenUnread } from '../ledger/adopt-dead-letters.ts';
+import { storeAdopted } from '../ledger/end-parking.ts';
 import { beginDecisions, type Session } from '../ledger/session.ts';
 import { forgetCovered } from '../ledger/snapshots.ts';
-import { storeAdopted } from '../ledger/take-over.ts';
 import type { Progress } from '../model/progress.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import { readDecided } from '../recover/letters.ts';
 import { progressAt } from '../session/database-state.ts';
-import { type HeldSlot, type Means, whileHoldingSlot } from '../session/hold.ts';
+import { type HeldSlot, type Means, whileHoldingSlot } from '../session/hold-for-operator.ts';
 import { instanceName } from '../session/instance.ts';
 import { type DatabaseState, type Lineage, progressOf } from '../session/lineage.ts';
 

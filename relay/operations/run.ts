@@ -7,7 +7,7 @@ import { Health } from '../observe/health.ts';
 import { createObserver } from '../observe/listeners.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startHttpServer } from '../observe/server.ts';
-import { watchThrottling } from '../publish/throttling.ts';
+import { watchThrottling } from '../publish/report-throttling.ts';
 import { Relay } from '../relay.ts';
 import { instanceName } from '../session/instance.ts';
 

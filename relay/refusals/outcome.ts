@@ -1,5 +1,5 @@
 /** Owns what each policy does with a refused event. A new policy is a case here, and the compiler asks for it. Pure. */
-import type { Policy } from '../config/policies.ts';
+import type { Policy } from '../config/policy-names.ts';
 import { keyLengthMax } from '../config/row-size.ts';
 import type { Refusal } from '../encode/record.ts';
 import type { TopicKey } from './parked-keys.ts';

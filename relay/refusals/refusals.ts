@@ -5,13 +5,13 @@
  * reads the stream again after a crash decides the same.
  */
 import type { OutboxEvent, OutboxEvents } from '../capture/event.ts';
-import type { Policy } from '../config/policies.ts';
+import type { Policy } from '../config/policy-names.ts';
 import { type EncodedEvent, isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn, formatPosition } from '../model/position.ts';
 import { assertNever, type Outcome, outcomeOf } from './outcome.ts';
 import { type ParkedKey, ParkedKeys, type TopicKey } from './parked-keys.ts';
-import { type PolicySettings, policyByTopic } from './policy.ts';
+import { type PolicySettings, policyByTopic } from './policy-by-topic.ts';
 import { type StormLimits, StormWatch } from './storm.ts';
 
 /** What is to be done with the events of a transaction: each is published, or a dead letter. */

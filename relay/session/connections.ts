@@ -7,7 +7,7 @@ import type pg from 'pg';
 import type { Logger } from 'pino';
 import { type ConnectReplication, connectReplication } from '../capture/capture.ts';
 import { createSlot } from '../capture/slot.ts';
-import type { CreationWatch } from '../capture/slot-creation.ts';
+import type { CreationWatch } from '../capture/watch-slot-creation.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
 import { createPool } from '../connect/postgres/pool.ts';

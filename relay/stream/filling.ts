@@ -6,13 +6,13 @@ import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import type { OutboundRecord, Refusal } from '../encode/record.ts';
 import type { Decisions } from '../ledger/decisions.ts';
-import type { Release } from '../ledger/releases.ts';
+import type { Release } from '../ledger/key-releases.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Covered } from '../model/progress.ts';
 import type { Batch } from '../publish/publisher.ts';
 import type { ParkedKey } from '../refusals/parked-keys.ts';
 import type { Decision } from '../refusals/refusals.ts';
-import type { Released } from './release.ts';
+import type { Released } from './release-keys.ts';
 
 /** What a transaction adds to a batch beside its own events. */
 export type Beside = {

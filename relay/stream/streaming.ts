@@ -24,7 +24,7 @@ import { Filling, leavesNothing } from './filling.ts';
 import { Notice } from './notice.ts';
 import { dueInMs } from './pacing.ts';
 import { publishedPart } from './published-part.ts';
-import { type Released, releaseKeys } from './release.ts';
+import { type Released, releaseKeys } from './release-keys.ts';
 
 export type StreamingDependencies = CommitDependencies & {
   readonly encoder: Encoder;

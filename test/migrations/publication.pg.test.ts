@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ensurePartitions } from '../../relay/upkeep/partitions.ts';
+import { ensurePartitions } from '../../relay/upkeep/make-partitions.ts';
 import { unique } from '../support/unique.ts';
 import { insertEvent, insertEventOfDay, type Outbox, openOutbox, refusalOf } from './outbox.ts';
 

@@ -1,6 +1,7 @@
 /** What the relay needs of the Postgres server and of its slot there. One question a function. */
+
+import { identifySystem } from '../../capture/server-identity.ts';
 import { readSlot } from '../../capture/slot.ts';
-import { identifySystem } from '../../capture/system.ts';
 import { postgresError } from '../../connect/postgres/errors.ts';
 import { createReplicationClient } from '../../connect/postgres/replication-client.ts';
 import { hints, RelayError } from '../../errors.ts';

@@ -6,7 +6,7 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { Capture } from '../../../relay/capture/capture.ts';
-import { parseTimelineHistory } from '../../../relay/capture/system.ts';
+import { parseTimelineHistory } from '../../../relay/capture/server-identity.ts';
 import type { CommittedTransaction } from '../../../relay/capture/transaction.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { parseLsn } from '../../../relay/model/position.ts';

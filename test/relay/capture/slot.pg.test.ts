@@ -5,7 +5,7 @@ import { Capture } from '../../../relay/capture/capture.ts';
 import { observeSlot } from '../../../relay/capture/observe-slot.ts';
 import { readPublication } from '../../../relay/capture/publication.ts';
 import { createSlot, readSlot, renewSlotWithSnapshot } from '../../../relay/capture/slot.ts';
-import type { Blocker } from '../../../relay/capture/slot-creation.ts';
+import type { Blocker } from '../../../relay/capture/watch-slot-creation.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { createDatabase } from '../../support/database.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Policy, policies } from '../../../relay/config/policies.ts';
+import { type Policy, policies } from '../../../relay/config/policy-names.ts';
 import { keyLengthMax } from '../../../relay/config/row-size.ts';
 import { outcomeOf } from '../../../relay/refusals/outcome.ts';
 import { bad, refusalOf, unreadable } from './refused.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Policy } from '../../../relay/config/policies.ts';
+import type { Policy } from '../../../relay/config/policy-names.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import type { TopicKey } from '../../../relay/refusals/parked-keys.ts';
 import { Refusals } from '../../../relay/refusals/refusals.ts';

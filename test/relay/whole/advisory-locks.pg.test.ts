@@ -2,8 +2,8 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { writeHeartbeat } from '../../../relay/ledger/heartbeat.ts';
-import { discard } from '../../../relay/operations/dead-letters/close.ts';
-import { requestRelease } from '../../../relay/operations/dead-letters/release.ts';
+import { requestRelease } from '../../../relay/operations/dead-letters/release-keys.ts';
+import { discard } from '../../../relay/operations/dead-letters/resubmit-discard.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';
 import { unique } from '../../support/unique.ts';
 import { openLetterDatabase } from '../operations/dead-letters/letters.ts';

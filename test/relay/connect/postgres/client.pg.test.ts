@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Settings } from '../../../../harness/relay-process.ts';
-import { readSystem } from '../../../../relay/capture/system.ts';
+import { readSystem } from '../../../../relay/capture/server-identity.ts';
 import { openClient } from '../../../../relay/connect/postgres/client.ts';
 import { postgresError } from '../../../../relay/connect/postgres/errors.ts';
 import { createPool } from '../../../../relay/connect/postgres/pool.ts';

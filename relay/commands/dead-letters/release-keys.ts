@@ -7,7 +7,7 @@ import {
   type KeySelection,
   previewRelease,
   releaseKeys,
-} from '../../operations/dead-letters/release.ts';
+} from '../../operations/dead-letters/release-keys.ts';
 import { collect, wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
 import { count, formatTable } from '../format.ts';

@@ -3,10 +3,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Config } from '../../../../relay/config/config.ts';
 import { RequestInvalid } from '../../../../relay/errors.ts';
-import { discard, previewClosing, resubmit } from '../../../../relay/operations/dead-letters/close.ts';
 import { parseLetterName } from '../../../../relay/operations/dead-letters/letter.ts';
 import { listLetters, readActions } from '../../../../relay/operations/dead-letters/read.ts';
-import { requestRelease } from '../../../../relay/operations/dead-letters/release.ts';
+import { requestRelease } from '../../../../relay/operations/dead-letters/release-keys.ts';
+import {
+  discard,
+  previewClosing,
+  resubmit,
+} from '../../../../relay/operations/dead-letters/resubmit-discard.ts';
 import { type LetterDatabase, openLetterDatabase } from './letters.ts';
 
 let database: LetterDatabase;

@@ -13,8 +13,8 @@ import { parseLsn } from '../../model/position.ts';
 import type { Actor } from '../actor.ts';
 import { withPool } from '../with-pool.ts';
 import { textOfName } from './letter.ts';
-import { type OutboxStatements, outboxStatements } from './outbox-table.ts';
 import { listLetters, type Tally, tally } from './read.ts';
+import { type OutboxStatements, outboxStatements } from './resubmit-statement.ts';
 import {
   conditionOf,
   isBeingReleased,

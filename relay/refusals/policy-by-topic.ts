@@ -1,5 +1,5 @@
 /** Owns which policy applies to a topic. Pure. */
-import type { Policy } from '../config/policies.ts';
+import type { Policy } from '../config/policy-names.ts';
 import { wildcard } from '../config/topic-patterns.ts';
 
 export type PolicySettings = {

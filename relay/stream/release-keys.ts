@@ -8,7 +8,7 @@ import type { CommittedTransaction } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import type { Encoder } from '../encode/encoder.ts';
 import { isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
-import { type Release, type Requested, readRequest, untilVisible } from '../ledger/releases.ts';
+import { type Release, type Requested, readRequest, untilVisible } from '../ledger/key-releases.ts';
 import type { Position } from '../model/position.ts';
 
 export type Released = {

@@ -6,7 +6,7 @@ import {
   discard,
   previewClosing,
   resubmit,
-} from '../../operations/dead-letters/close.ts';
+} from '../../operations/dead-letters/resubmit-discard.ts';
 import { type Call, define } from '../command.ts';
 import { count, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { policyByTopic } from '../../../relay/refusals/policy.ts';
+import { policyByTopic } from '../../../relay/refusals/policy-by-topic.ts';
 
 test('the policy of a topic is that of the first entry that fits, else the one for all', () => {
   const policyOf = policyByTopic({
