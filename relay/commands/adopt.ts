@@ -11,7 +11,7 @@ import type { Load } from './load.ts';
 type AdoptOptions = { yes?: boolean; json?: boolean };
 
 const help = `
-With --yes it overwrites the progress in Kafka, and events can be lost or published twice:
+With --yes the command overwrites the progress in Kafka, and events can be lost or published twice:
   database  The progress belongs to another cluster, or to a later state of this one (LINEAGE_OTHER_DATABASE,
             LINEAGE_REWOUND). The relay continues from the slot as it is.
   slot      The slot starts after the progress (LINEAGE_SLOT_AHEAD). Events in between are not streamed.
@@ -24,10 +24,10 @@ With --yes it overwrites the progress in Kafka, and events can be lost or publis
 \`outbox-relay recover\` publishes such events instead. Run \`outbox-relay verify\` first: it lists the events that are
 missing or would come twice. Stop the relays of this slot.
 
-Without --yes it shows what it found and what it would write. It then changes nothing, except that it takes the slot for
+Without --yes it shows what it found and what it would write. It then changes nothing, except that it holds the slot for
 a moment and fences earlier relays.
 
-Exit codes: 0 written · 1 shown, not written · 64 there is nothing of that kind to adopt · 69 a server is unreachable, or
+Exit codes: 0 written · 1 shown, not written · 64 there is nothing of that kind to accept · 69 a server is unreachable, or
 a relay holds the slot · 77 access denied
 
 Examples:
@@ -39,7 +39,7 @@ export function adoptCommand(load: Load): Command {
     .summary('accept a changed database, slot or progress by hand')
     .description('Writes a new progress, so that the relay continues from the current state of the database.')
     .addArgument(new Argument('<what>', 'what to accept').choices(adoptions))
-    .option('--yes', 'write it; without it, only show it')
+    .option('--yes', 'write the progress; without --yes it is only shown')
     .option('--json', 'print one JSON object')
     .addHelpText('after', help);
   return define<AdoptOptions>(command, load, { needs: ['database', 'kafka'], run });

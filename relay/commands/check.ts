@@ -11,10 +11,10 @@ import type { Load } from './load.ts';
 type CheckOptions = { json?: boolean; timeout: number };
 
 const help = `
-Changes nothing: it creates no slot and no topic, and the Kafka transaction that it opens stays empty. The transaction has
-an id of its own (<kafka.transactionalIdPrefix>.<slot>.check), so a running relay is not disturbed.
+Changes nothing. It creates no slot and no topic, and the Kafka transaction that it opens stays empty. That transaction
+has an id of its own (<kafka.transactionalIdPrefix>.<slot>.check), so it does not disturb a running relay.
 
-Run it with the settings and the database role of the relay. It does not see topics that its Kafka principal may not
+Run it with the settings and the database role of the relay. It cannot see topics that its Kafka principal may not
 describe.
 
 Exit codes: 0 no check failed; there may be warnings (!) · 1 a check failed · 64 invalid arguments or configuration

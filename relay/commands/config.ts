@@ -8,10 +8,11 @@ import type { Load } from './load.ts';
 type ConfigOptions = { json?: boolean; defaults?: boolean };
 
 const help = `
-Changes nothing and connects to no server. Environment variables win over the file, the file wins over the defaults.
-Secrets are masked. The file is relay.yaml in the working directory, or OUTBOX_RELAY_CONFIG, or -c, which wins.
+Changes nothing and connects to no server. Environment variables override the file, and the file overrides the defaults.
+Secrets are masked. The file is the one given with -c, or else by OUTBOX_RELAY_CONFIG, or else relay.yaml in the working
+directory.
 
-Exit codes: 0 the configuration is valid · 64 it is not; every fault is listed
+Exit codes: 0 the configuration is valid · 64 it is invalid; every fault is listed
 
 Examples:
   $ outbox-relay config
@@ -45,7 +46,7 @@ async function run(call: Call<ConfigOptions>) {
 /** A relay.yaml to start from: every key commented out, with its description and default. */
 export function template(): string {
   const lines = [
-    '# Settings of the outbox relay. A key that is commented out has the value shown. Environment variables win over this file.',
+    '# Settings of the outbox relay. A key that is commented out has the value shown. Environment variables override this file.',
     `# \${NAME} and \${NAME:-fallback} are replaced by environment variables.`,
   ];
   for (const [section, own] of bySection()) {

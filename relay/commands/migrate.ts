@@ -10,13 +10,13 @@ import type { Load } from './load.ts';
 type MigrateOptions = { dryRun?: boolean; to?: number; json?: boolean };
 
 const help = `
-Needs a role that may create a schema and a publication; that role becomes the owner of the schema outbox. Afterwards run
-migrations/roles.sql, which grants their rights to the applications, the relay and its operators.
+Needs a role that may create a schema and a publication. That role becomes the owner of the schema outbox. Afterwards run
+migrations/roles.sql, which grants rights to the applications, the relay and its operators.
 
-Concurrent runs wait for each other. Migrations cannot be undone. If a migration file was changed after it was applied, or
-the database has a migration that this release does not know, nothing is changed.
+Concurrent runs wait for each other. Migrations cannot be undone. The command changes nothing if a migration file was
+changed after it was applied, or if the database has a migration that this release does not know.
 
-The environment variable DATABASE_URL wins over database.url in the file.
+The environment variable DATABASE_URL overrides database.url in the file.
 
 Exit codes: 0 the schema is up to date (with --dry-run: shown) · 64 invalid arguments or configuration ·
 69 Postgres is unreachable · 77 access denied · 78 the database does not fit this release
@@ -28,8 +28,8 @@ Examples:
 
 export function migrateCommand(load: Load): Command {
   const command = new Command('migrate')
-    .description('create or update the outbox schema in Postgres')
-    .option('--dry-run', 'show what would be applied; change nothing')
+    .description('create or update the schema outbox in Postgres')
+    .option('--dry-run', 'show the migrations that would be applied; change nothing')
     .option('--to <number>', 'stop after this migration (default: the last one)', wholeNumber(1, 9_999))
     .option('--json', 'print one JSON object {applied, pending, already}')
     .addHelpText('after', help);

@@ -31,9 +31,9 @@ const commands = [
 ];
 
 const help = `
-Settings: environment variables win over the file, the file wins over the defaults. The file is relay.yaml in the working
-directory, or OUTBOX_RELAY_CONFIG, or -c, which wins. DATABASE_URL, KAFKA_BROKERS and SCHEMA_REGISTRY_URL are enough to
-start; \`outbox-relay config\` shows every setting.
+Settings: environment variables override the file, and the file overrides the defaults. The file is the one given with -c,
+or else by OUTBOX_RELAY_CONFIG, or else relay.yaml in the working directory. DATABASE_URL, KAFKA_BROKERS and
+SCHEMA_REGISTRY_URL are enough to start; \`outbox-relay config\` shows every setting.
 
 Exit codes: 0 done · 1 the command ran and found a problem · 64 invalid arguments or configuration · 69 a server is
 unreachable · 70 a bug in the relay · 77 access denied · 78 the relay stopped itself; the message says what to do

@@ -20,31 +20,31 @@ type Options = {
 const help = `
 Use it when the relay stopped with SLOT_MISSING, SLOT_INVALIDATED, LINEAGE_SLOT_AHEAD, LINEAGE_PROGRESS_LOST,
 RECOVERY_UNFINISHED or PUBLICATION_GAP: the slot was dropped, invalidated, lost in a failover, recreated or moved by hand,
-or the publication did not cover the outbox for a while. With --skip-unreadable, use it after ROW_UNREADABLE: it makes a
-dead letter of each such row and publishes the rows behind it.
+or the publication did not cover the outbox for a while. With --skip-unreadable, use it after ROW_UNREADABLE: it turns
+each such row into a dead letter and publishes the rows behind it.
 
-Stop the relays first. One that is started during the recovery stays in standby.
+Stop the relays first. A relay that you start during the recovery stays in standby.
 
 Steps: fence every earlier relay; take a snapshot of the outbox table at a known position; compare it with the topics
 (read_committed) and the dead letters; publish the events that are in neither; write the progress from which \`run\`
-continues. A lost slot is dropped and created again; a usable one is kept. If recover is killed, run it again: it publishes
-nothing twice.
+continues. A lost slot is dropped and created again; a usable one is kept. If recover is killed, run it again: it
+publishes nothing twice.
 
 Limits:
   lost rows   Rows that were deleted, or dropped with their partition, before they were published are lost. The output
-              says for which time.
-  order       The table does not hold the order of commits. With track_commit_timestamp = on that order is known, and it
-              is exact for writers that wait for each other. Otherwise only the events of one transaction are in a
-              certain order. If several events of a key are missing, recover refuses until you give --by-writing-order,
-              which sorts by created_at. That column must hold the time of the INSERT, not of the transaction's begin.
+              names the time span in which that can have happened.
+  order       The table does not hold the order of commits. With track_commit_timestamp = on Postgres records it, and
+              it is exact for writers that wait for each other. Otherwise only the order within one transaction is
+              certain. If several events of a key are missing, recover refuses until you give --by-writing-order,
+              which sorts by created_at. That column must hold the time of the INSERT, not of BEGIN.
   unjudged    If Kafka has removed the beginning of a topic, or compacts it, an event may have been published and then
-              removed. Without records of snapshots it may date from before the first start. --unjudged decides.
+              removed. Without recorded snapshots an event may date from before the first start. --unjudged decides.
   position    Recovered events share one position: the byte before the new slot or the snapshot. Their records carry the
-              time of the commit where it is known, otherwise that of the row.
+              commit time if it is known, otherwise the time of the row.
 
 Memory: about 80 bytes for each record in the topics and 500 for each missing event.
 
-Exit codes: 0 recovered · 1 dry run, or refused until an option decides; nothing was published · 64 no problem found, or
+Exit codes: 0 recovered · 1 dry run, or an option has to decide first; nothing was published · 64 no problem found, or
 invalid arguments · 69 a server is unreachable, or a relay holds the slot · 77 access denied · 78 the progress belongs to
 another database, or this one was rewound
 
@@ -61,18 +61,15 @@ export function recoverCommand(load: Load): Command {
       'Recovers from a lost or incomplete stream: publishes the events of the outbox table that are missing in Kafka, and creates the slot again if it is lost.',
     )
     .option('--dry-run', 'show the problem and what would be published; change nothing')
-    .option('--by-writing-order', 'sort a key by the time of its rows if the order of commits is not known')
+    .option('--by-writing-order', 'sort the events of a key by created_at if the commit order is unknown')
     .addOption(
-      new Option('--unjudged <what>', 'events that may or may not have been published')
+      new Option('--unjudged <what>', 'what to do with events that may have been published before')
         .choices(['refuse', 'publish', 'skip'])
         .default('refuse'),
     )
-    .option('--skip-unreadable', 'make dead letters of rows that Postgres cannot send (ROW_UNREADABLE)')
-    .option(
-      '--accept-rewound',
-      'continue although Kafka has events that this database lost (LINEAGE_REWOUND)',
-    )
-    .option('--force', 'compare and recover although no problem was found')
+    .option('--skip-unreadable', 'turn rows that Postgres cannot send into dead letters (ROW_UNREADABLE)')
+    .option('--accept-rewound', 'continue even if Kafka has events that this database lost (LINEAGE_REWOUND)')
+    .option('--force', 'compare and recover even if no problem is found')
     .option('--json', 'print one JSON object')
     .addHelpText('after', help);
   return define<Options>(command, load, { run });

@@ -9,13 +9,14 @@ import { define } from './command.ts';
 import type { Load } from './load.ts';
 
 const help = `
-Several relays may run on the same slot: one is active, the others wait in standby and take over when it ends.
+Several relays may run on the same slot. One is active; the others wait in standby, and one of them takes over when it
+ends.
 
 Writes to Postgres: the replication slot, which the first start creates, and tables of the schema outbox. Writes to Kafka:
 the event topics, the progress topic and, if it is set, the topic of dead letters.
 
 On SIGTERM or SIGINT the relay finishes the open Kafka transaction, acknowledges it to Postgres and exits with 0. After a
-second signal, or after shutdownMs, it exits at once. In each case no event is lost and none is repeated.
+second signal, or after shutdownMs, it exits at once. In no case is an event lost or repeated.
 
 Exit codes: 0 stopped by a signal · 64 invalid arguments or configuration · 70 a bug in the relay · 77 access denied ·
 78 the relay stopped itself: the last log line says what to do. It retries by itself while a server is unreachable.`;

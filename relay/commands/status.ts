@@ -13,13 +13,13 @@ import type { Load } from './load.ts';
 type StatusOptions = { json?: boolean; watch?: number | true };
 
 const help = `
-Changes nothing and reads only Postgres. The environment variable DATABASE_URL wins over database.url in the file.
+Changes nothing and reads only Postgres. The environment variable DATABASE_URL overrides database.url in the file.
 
-The progress shown is the copy in outbox.progress, which can lag behind by a few seconds. The progress itself is a
-record in the Kafka topic kafka.progressTopic.
+The command shows the copy of the progress in outbox.progress, which can lag behind by a few seconds. The progress itself
+is a record in the Kafka topic kafka.progressTopic.
 
-Exit codes: 0 status shown, whatever it says · 64 invalid arguments or configuration · 69 Postgres is unreachable ·
-77 Postgres denies access
+Exit codes: 0 the status was shown, even if it shows a problem · 64 invalid arguments or configuration · 69 Postgres is
+unreachable · 77 Postgres denies access
 
 Examples:
   $ outbox-relay status
@@ -29,8 +29,8 @@ Examples:
 export function statusCommand(load: Load): Command {
   const command = new Command('status')
     .description('show what the relay is doing: slot, lag, progress, dead letters')
-    .option('--json', 'print one JSON object; with --watch, one a line')
-    .option('-w, --watch [seconds]', 'repeat every so many seconds (2) until Ctrl-C', seconds(0.1, 3600))
+    .option('--json', 'print one JSON object; with --watch, one on each line')
+    .option('-w, --watch [seconds]', 'repeat at this interval (default: 2) until Ctrl-C', seconds(0.1, 3600))
     .addHelpText('after', help);
   return define<StatusOptions>(command, load, { needs: ['database'], run });
 }

@@ -17,13 +17,13 @@ type VerifyOptions = {
 };
 
 const help = `
-Changes nothing and joins no consumer group, so it may run next to a working relay. It takes a snapshot of the outbox
+Changes nothing and joins no consumer group, so it may run while the relay runs. It takes a snapshot of the outbox
 table, waits until the progress has reached the snapshot, reads the topics of topics.allow to their ends as a
-read_committed consumer sees them, and compares the two. Events written after the snapshot are left out.
+read_committed consumer sees them, and compares the two. It leaves out events that were written after the snapshot.
 
-Each record is compared with its row: key, type, headers and value. Two decoders that share no code with the relay's encoder
-read the value by the schema id in the record; one is the library that consumers in Node.js use. The report says where a
-record differs, and never shows a value.
+Each record is compared with its row: key, type, headers and value. Two decoders that share no code with the relay's
+encoder read the value with the schema that the record names; one is the library that consumers in Node.js use. The
+report says where a record differs, and never shows a value.
 
 Findings (exit code 1):
   missing                       in the table and covered by the progress, but neither in Kafka nor a dead letter
@@ -47,12 +47,13 @@ Not judged (no findings):
   from other producers          not written by this relay: no relay headers, or the relay of another slot
   deleted during the audit      the row was deleted after the snapshot was taken
 
-If an application deletes its own rows, their events look leaked. If it changes rows after the insert, or if dead letters
-of corrected events were purged, records differ from their rows. A topic that may not be read is an error if rows route to
-it or topics.allow names it in full; a topic that only a pattern matches is not noticed.
+If an application deletes its own rows, their events look leaked. If it changes rows after the insert, or if dead
+letters of corrected events were purged, records differ from their rows. If the command may not read a topic, that is an
+error if rows route to the topic or topics.allow names it in full. It does not notice such a topic if only a pattern
+matches it.
 
 Memory: about 90 bytes for each event and 130 for each key; at most 16 million events. --no-content reads the rows once
-instead of twice and skips the comparison: 14 µs of CPU for each event instead of 25 (small events, Node 24).
+instead of twice and skips the comparison. It takes 14 µs of CPU for each event instead of 25 (small events, Node 24).
 
 Exit codes: 0 no findings · 1 findings · 64 invalid arguments or configuration · 69 a server is unreachable ·
 77 access denied
@@ -68,7 +69,7 @@ export function verifyCommand(load: Load): Command {
     .option('--json', 'print the whole report as one JSON object')
     .option(
       '--max-ids <number>',
-      'most ids kept of each kind; the text shows 20',
+      'how many ids to keep of each kind; the text shows 20',
       wholeNumber(0, 9_999_999),
       10_000,
     )

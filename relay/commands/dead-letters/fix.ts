@@ -27,10 +27,11 @@ payload opens in $VISUAL or $EDITOR. The command encodes the event as the relay 
 registry now, and stores the payload only if the relay would publish it. Numbers keep all their digits.
 
 It replaces the stored payload; outbox.dead_letter_action keeps the old one. It publishes nothing: \`resubmit\` does, or
-\`release\` if the key is parked. If the payload was left out because the row is over publish.maxRowBytes, use --payload.
+\`release\` if the key is parked. If the dead letter has no payload because the row is over publish.maxRowBytes, use
+--payload.
 
-Exit codes: 0 stored · 1 not stored: it would be refused again, it was not changed, or somebody else changed it · 64 the
-patch does not apply, there is no open dead letter of that name, or invalid arguments · 69 a server is unreachable ·
+Exit codes: 0 stored · 1 not stored: it would be refused again, it is unchanged, or somebody else changed it · 64 the
+patch does not apply, there is no such open dead letter, or invalid arguments · 69 a server is unreachable ·
 77 access denied: grant outbox_operator
 
 Examples:
@@ -43,7 +44,7 @@ export function fixCommand(load: Load): Command {
     .description('correct the payload of an open dead letter')
     .argument('<letter>', 'position, or id of the event')
     .option('--payload <file>', 'read the payload from a file; - for standard input')
-    .option('--patch <json>', 'apply a JSON patch');
+    .option('--patch <json>', 'change the payload with a JSON patch');
   withActor(command)
     .option('--json', 'print one JSON object {position, stored, code, message, path}')
     .addHelpText('after', help);

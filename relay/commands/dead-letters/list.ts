@@ -13,12 +13,12 @@ import { type FilterOptions, selectionOf, statusesOf, withFilters } from './opti
 type ListOptions = FilterOptions & { status: LetterStatus[]; limit: number; json?: boolean };
 
 const help = `
-Oldest first. The position is the place of an event in the WAL: the LSN of its commit, and its number in the transaction.
-Other commands take it as an argument. A parked event waits behind an open dead letter of its key; see \`release\`. The list
-shows no payloads, and its messages name places and types only.
+Lists the oldest first. The position is the place of an event in the WAL: the LSN of its commit, and its number in the
+transaction. Other commands take it as an argument. A parked event waits behind an open dead letter of its key; see
+\`release\`. The list shows no payloads, and its messages name places and types only.
 
-Exit codes: 0 listed, even if there are none · 64 invalid arguments or configuration · 69 Postgres is unreachable ·
-77 access denied: grant outbox_operator
+Exit codes: 0 the list was shown, even if it is empty · 64 invalid arguments or configuration · 69 Postgres is
+unreachable · 77 access denied: grant outbox_operator
 
 Examples:
   $ outbox-relay dead-letters list

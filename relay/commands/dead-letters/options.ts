@@ -17,7 +17,7 @@ export type FilterOptions = {
 
 export function withFilters(command: Command): Command {
   return command
-    .option('--code <code>', 'with this error code; may be repeated, as may the next three', code)
+    .option('--code <code>', 'with this error code; may be repeated, like the next three', code)
     .option('--type <type>', 'of this event type', collect)
     .option('--aggregatetype <name>', 'of this aggregatetype', collect)
     .option('--key <aggregateid>', 'with this key', collect)
@@ -49,7 +49,7 @@ export type ActorOptions = { by: string; reason?: string };
 
 export function withActor(command: Command, reason = 'why; recorded in the audit trail'): Command {
   return command
-    .option('--by <name>', 'who does it; recorded in the audit trail', whoami())
+    .option('--by <name>', 'who does it, for the audit trail', whoami())
     .option('--reason <text>', reason);
 }
 

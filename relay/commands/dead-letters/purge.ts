@@ -12,11 +12,12 @@ import { statusesOf } from './options.ts';
 type PurgeOptions = { olderThan?: number; keep?: number; status: LetterStatus[]; json?: boolean };
 
 const help = `
-Deletes dead letters that were closed longer ago than --older-than, and all but the --keep that were closed last, together
-with their audit trail. This cannot be undone. Open and parked dead letters stay, and so does what was closed less than a
-day ago. \`verify\` accounts for a discarded event by its dead letter: keep these as long as the rows of the outbox table.
+Deletes dead letters that were closed longer ago than --older-than, and all but the --keep that were closed last,
+together with their audit trail. This cannot be undone. Open and parked dead letters stay, and so do those that were
+closed less than a day ago. \`verify\` needs the dead letter of a discarded event: keep it as long as the row in the
+outbox table.
 
-The relay purges by itself if deadLetters.keepClosed or deadLetters.keepClosedDays is set.
+The relay purges on its own if deadLetters.keepClosed or deadLetters.keepClosedDays is set.
 
 Exit codes: 0 done · 64 invalid arguments or configuration · 69 Postgres is unreachable · 77 access denied: grant
 outbox_operator
@@ -29,8 +30,12 @@ Examples:
 export function purgeCommand(load: Load): Command {
   const command = new Command('purge')
     .description('delete dead letters that were closed long ago, with their audit trail')
-    .option('--older-than <age>', 'closed longer ago than this, such as 90d; at least 1d', atLeastADay)
-    .option('--keep <number>', 'all but so many, those that were closed last', wholeNumber(1, 9_999_999))
+    .option(
+      '--older-than <age>',
+      'delete those that were closed longer ago, such as 90d; at least 1d',
+      atLeastADay,
+    )
+    .option('--keep <number>', 'keep only this many, those that were closed last', wholeNumber(1, 9_999_999))
     .option(
       '--status <list>',
       `any of ${closedStatuses.join(', ')}, separated by commas`,

@@ -26,18 +26,19 @@ type ReleaseOptions = ActorOptions & {
 };
 
 const help = `
-If the policy of a topic is park-key, a refused event parks its key: later events of the key wait behind it. Fix or discard
-the refused event first, then release the key. The relay publishes the waiting events in order, before later ones.
+If the policy of a topic is park-key, a refused event parks its key: later events of the key wait behind it. Fix or
+discard the refused event first, then release the key. The relay publishes the waiting events in order, before later
+ones.
 
-If an event is still refused, the release stops there: that event and those behind it keep waiting, and \`list\` shows the
-new reason. Without --yes the command shows the parked keys and changes nothing. Several people who release the same key at
-the same time make one release.
+If an event is still refused, the release stops there. That event and those behind it keep waiting, and \`list\` shows the
+new reason. Without --yes the command shows the parked keys and changes nothing. If several people release the same key at
+the same time, the relay releases it once.
 
-The relay does the work, so it must be running. Until it is done, the dead letters of the key cannot be changed.
+The relay does the work, so it must be running. Until the release is done, the dead letters of the key cannot be changed.
 
-Exit codes: 0 every waiting event is published (with --dry-run: shown) · 1 shown but not done, still refused, or not done
-within --wait · 64 none of these keys is parked, or invalid arguments · 69 Postgres is unreachable · 77 access denied: grant
-outbox_operator
+Exit codes: 0 every waiting event is published (with --dry-run: shown) · 1 shown but not done, still refused, or not
+done within --wait · 64 none of these keys is parked, or invalid arguments · 69 Postgres is unreachable · 77 access
+denied: grant outbox_operator
 
 Examples:
   $ outbox-relay dead-letters release --all --dry-run
@@ -49,7 +50,7 @@ export function releaseCommand(load: Load): Command {
     .description('publish the events of parked keys, in order')
     .argument('[letters...]', 'dead letters of the keys: positions, or ids of the events')
     .option('--topic <topic>', 'keys of this topic; may be repeated, as may --key', collect)
-    .option('--key <aggregateid>', 'this key', collect)
+    .option('--key <aggregateid>', 'this key only', collect)
     .option('--all', 'every parked key')
     .option('--dry-run', 'show the parked keys; change nothing, and exit with 0')
     .option('--yes', 'do it')

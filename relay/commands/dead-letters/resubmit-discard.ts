@@ -27,19 +27,19 @@ const choice = `
 Choose dead letters by position or event id, by filters, or both; --all chooses every open one. Without --yes the command
 shows what it would do and changes nothing. With --yes it does everything in one Postgres transaction, or nothing.
 
-It leaves alone dead letters that are not open, those whose key is being released, and those that the progress does not
-cover yet, because the relay may read such an event again. Try these again after a few seconds, with the relay running.`;
+It skips dead letters that are not open, those whose key is being released, and those that the progress does not cover
+yet, because the relay may read such an event again. Try these again after a few seconds, while the relay runs.`;
 
 const exitCodes = `
-Exit codes: 0 all done (with --dry-run: shown) · 1 shown but not done, or some were left · 64 there is none of that name, or
-invalid arguments · 69 Postgres is unreachable · 77 access denied: grant outbox_operator · 78 the outbox table does not
-accept a row`;
+Exit codes: 0 all done (with --dry-run: shown) · 1 shown but not done, or some skipped · 64 there is no such dead
+letter, or invalid arguments · 69 Postgres is unreachable · 77 access denied: grant outbox_operator · 78 the outbox
+table does not accept a row`;
 
 const resubmitHelp = `${choice}
 
-The command inserts the events into the outbox table again, with their ids and in the order of their positions. They are
-published after everything that was written before. It is idempotent: each event is sent once, even if several people run
-it. An event that is refused again becomes a dead letter at its new position; \`show <event id>\` lists both. If the key is
+The command inserts the events into the outbox table again, with their ids and in the order of their positions. The relay
+publishes them after everything that was written before. Each event is sent once, even if several people run the command.
+An event that is refused again becomes a dead letter at its new position; \`show <event id>\` lists both. If the key is
 parked, use \`release\` instead, which keeps the order of the key.
 ${exitCodes}
 
@@ -60,7 +60,7 @@ Examples:
 type Action = 'resubmit' | 'discard';
 
 export function resubmitCommand(load: Load): Command {
-  const command = withSelection(new Command('resubmit')).description('publish dead letters after all');
+  const command = withSelection(new Command('resubmit')).description('publish the events of dead letters');
   withActor(command).addHelpText('after', resubmitHelp);
   return define<CloseOptions>(command, load, {
     needs: ['database'],
@@ -75,7 +75,7 @@ export function resubmitCommand(load: Load): Command {
 export function discardCommand(load: Load): Command {
   const command = withSelection(new Command('discard'))
     .description('close dead letters whose events nobody needs')
-    .option('--parked', 'also events that wait behind a dead letter of their key');
+    .option('--parked', 'also discard events that wait behind a dead letter of their key');
   withActor(command, 'why; recorded in the audit trail; required with --yes').addHelpText(
     'after',
     discardHelp,

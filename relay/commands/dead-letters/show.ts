@@ -11,11 +11,11 @@ import type { Load } from '../load.ts';
 type ShowOptions = { payload: boolean; json?: boolean };
 
 const help = `
-An event that was resubmitted and refused again has a dead letter at each position, all with the same id. By its id, the
-command shows all of them. The payload is printed as it is; --no-payload leaves out the payload and the headers.
+An event that was resubmitted and refused again has a dead letter at each position, all with the same id. If you give the
+id, the command shows all of them. It prints the payload unchanged; --no-payload leaves out the payload and the headers.
 
-Exit codes: 0 shown · 64 there is none of that name, or invalid arguments · 69 Postgres is unreachable · 77 access denied:
-grant outbox_operator
+Exit codes: 0 shown · 64 there is no such dead letter, or invalid arguments · 69 Postgres is unreachable · 77 access
+denied: grant outbox_operator
 
 Examples:
   $ outbox-relay dead-letters show 000000000172f1a8.00000000
@@ -24,7 +24,7 @@ Examples:
 
 export function showCommand(load: Load): Command {
   const command = new Command('show')
-    .description('show all about a dead letter: reason, payload, audit trail')
+    .description('show everything about a dead letter: reason, payload, audit trail')
     .argument('<letter>', 'position, or id of the event')
     .option('--no-payload', 'leave out payload and headers')
     .option('--json', 'print a JSON array')

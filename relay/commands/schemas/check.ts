@@ -16,26 +16,27 @@ import type { Load } from '../load.ts';
 type CheckOptions = { level?: Level; json?: boolean };
 
 const help = `
-Changes nothing. Compares each file with the versions of its subject in the registry, by the compatibility level of the
-subject. For each break it names the field, whom it breaks, and another way to make the change.
+Changes nothing. Compares each file with the versions of its subject in the registry, at the compatibility level of the
+subject. For each breaking change it names the field, the consumers that would break, and a compatible alternative.
   BACKWARD      consumers with the new schema can read events written with the old one
   FORWARD       consumers with the old schema can read events written with the new one
   FULL          both
-  _TRANSITIVE   added to one of these: compared with every version, not only the latest
-  NONE          nothing is compared, so a change that breaks consumers passes
-Apicurio starts with NONE, Confluent with BACKWARD. The command also asks the registry for its own verdict, which always
-follows the registry's level.
+  _TRANSITIVE   as a suffix of one of these: compares with every version, not only the latest
+  NONE          compares nothing, so a change that breaks consumers passes
+The default level of Apicurio is NONE, that of Confluent is BACKWARD. The command also asks the registry for its own
+verdict, which always uses the registry's level.
 
-Errors at every level, because registries accept them although consumers would read other values: a decimal's scale or
-precision changed, milliseconds changed to microseconds or back, another logical type on the same bytes. These are compared
-with the latest version only.
+Some changes are errors at every level, because registries accept them although consumers would read wrong values: another
+scale or precision of a decimal, milliseconds instead of microseconds or the reverse, another logical type on the same
+bytes. The command looks for these in the latest version only.
 
-Warnings, which leave the exit code alone: a logical type without effect (misspelt, next to the type instead of inside it,
-on a type that it does not fit, or a decimal without a valid precision), and a default that is the text "null" or not of the
-first type of its union. A default that does not fit its type makes the file invalid.
+Warnings do not change the exit code. The command warns about a logical type without effect (misspelled, next to the type
+instead of inside it, on a type that it does not fit, or a decimal without a valid precision), and about a default that is
+the text "null" or does not fit the first type of its union. A default that does not fit its type makes the file invalid.
 
-Exit codes: 0 every file may be registered · 1 a file may not · 64 a file is invalid (every fault is listed), or invalid
-arguments · 69 the registry is unreachable · 77 access denied · 78 a registered version is not a valid schema
+Exit codes: 0 every file may be registered · 1 a file may not be registered · 64 a file is invalid (every fault is
+listed), or invalid arguments · 69 the registry is unreachable · 77 access denied · 78 a registered version is not a
+valid schema
 
 Examples:
   $ outbox-relay schemas check
@@ -46,7 +47,7 @@ export function checkCommand(load: Load): Command {
   const command = new Command('check')
     .description('check the schema files against the versions in the registry')
     .addOption(
-      new Option('--level <level>', 'compare by this level instead of the registry’s').choices(levels),
+      new Option('--level <level>', 'compare at this level instead of the registry’s').choices(levels),
     )
     .option(
       '--json',

@@ -9,11 +9,11 @@ type DiffOptions = { json?: boolean };
 
 const help = `
 Changes nothing. Compares field by field: added, removed, type, default, doc, aliases, symbols, order. It does not say
-whether the change may be made; \`outbox-relay schemas check\` does.
+whether a change is compatible; \`outbox-relay schemas check\` does.
 
 Exit codes: 0 every file is the latest version of its subject · 1 a file differs or is not registered · 64 a file is
-invalid (every fault is listed), or invalid arguments · 69 the registry is unreachable · 77 access denied · 78 a registered
-version is not a valid schema
+invalid (every fault is listed), or invalid arguments · 69 the registry is unreachable · 77 access denied · 78 a
+registered version is not a valid schema
 
 Examples:
   $ outbox-relay schemas diff

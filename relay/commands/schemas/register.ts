@@ -9,20 +9,20 @@ import type { Load } from '../load.ts';
 type RegisterOptions = { dryRun?: boolean; json?: boolean };
 
 const help = `
-Reads <schemas.directory>/<aggregatetype>/<any name>.avsc, one record in each file. The folder gives the topic, by
-topics.template. The subject follows from schemas.subjectStrategy:
+Reads <schemas.directory>/<aggregatetype>/<any name>.avsc, one record in each file. The folder and topics.template
+determine the topic; schemas.subjectStrategy determines the subject:
   topic-record   <topic>-<full name of the record>   (default)
   record         <full name of the record>; the folder does not matter
   topic          <topic>-value; one file in each folder
 
-A file may use a type that another file describes; that file is registered first, and the first one refers to it. A type
-that is not an event goes into <schemas.directory>/<any name>.avsc and is registered under its full name.
+A file may use a type that another file describes. The command then registers that other file first, and adds a reference
+to it. A type that is not an event goes into <schemas.directory>/<any name>.avsc and is registered under its full name.
 
-The command only adds versions. It removes nothing and leaves compatibility levels as they are. It checks every file before
-it registers the first, and a second run changes nothing. SCHEMA_REGISTRY_URL wins over registry.url in the file.
+The command only adds versions. It removes nothing and does not change compatibility levels. It checks every file before
+it registers the first, and a second run changes nothing. SCHEMA_REGISTRY_URL overrides registry.url in the file.
 
-Exit codes: 0 all are registered · 64 a file is invalid (every fault is listed), or invalid arguments · 69 the registry is
-unreachable · 77 access denied · 78 the registry refused a schema; the others are registered
+Exit codes: 0 all files are registered · 64 a file is invalid (every fault is listed), or invalid arguments · 69 the
+registry is unreachable · 77 access denied · 78 the registry refused a schema; the others are registered
 
 Examples:
   $ outbox-relay schemas register --dry-run

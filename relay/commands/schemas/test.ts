@@ -12,11 +12,11 @@ import { ProgressLine } from '../progress-line.ts';
 type TestOptions = { limit: number; since?: string; failures: number; json?: boolean };
 
 const help = `
-Changes nothing, publishes nothing and does not ask the registry. It reads the newest rows of the outbox table and encodes
-each as the relay would if the schema files were registered. The output names ids, places and types, and never shows a
-value. Rows whose type has no file are counted but not tried.
+Changes nothing, publishes nothing and does not use the registry. It reads the newest rows of the outbox table and encodes
+each one as the relay would if the schema files were registered. The output names ids, paths and types, and never shows a
+value. The command counts rows whose type has no file, but does not try them.
 
-The table has no index by time, so the newest rows are found by a scan. --since skips the days before.
+The table has no index by time, so the command scans it to find the newest rows. --since skips earlier days.
 
 Exit codes: 0 every row that was tried passed · 1 a row would become a dead letter · 64 a file is invalid (every fault is
 listed), or invalid arguments · 69 Postgres is unreachable · 77 access denied
@@ -28,14 +28,14 @@ Examples:
 
 export function testCommand(load: Load): Command {
   const command = new Command('test')
-    .description('try recent rows of the outbox table with the schema files')
-    .option('--limit <rows>', 'at most this many rows, the newest', wholeNumber(1, 10_000_000), 1_000)
+    .description('encode recent rows of the outbox table with the schema files')
+    .option('--limit <rows>', 'try at most this many rows, the newest', wholeNumber(1, 10_000_000), 1_000)
     .option(
       '--since <time>',
       'only rows written at or after this time: ISO 8601 with an offset or Z',
       timeWithOffset,
     )
-    .option('--failures <number>', 'failures shown of each type', wholeNumber(0, 10_000), 5)
+    .option('--failures <number>', 'how many failures to show for each type', wholeNumber(0, 10_000), 5)
     .option(
       '--json',
       'print one JSON object {ok, rows, types: [{type, file, rows, passed, failed, failures}]}',

@@ -10,12 +10,12 @@ import type { Load } from '../load.ts';
 type TypesOptions = { out?: string; check?: boolean; json?: boolean };
 
 const help = `
-Needs no server. Without --out the types go to standard output; with --out the file is overwritten.
+Needs no server. Without --out it prints the types. With --out it overwrites the file.
 
-Each record becomes an interface of the JSON that the relay accepts: decimals and times as text or number, bytes as
-schemas.bytes says, fields with a default optional. Three more types connect them: EventTypes maps each event type to its
-payload, AggregateTypes maps each aggregatetype to its event types, and OutboxEvent is a row whose type determines its
-payload.
+Each record becomes an interface for the JSON that the relay accepts: decimals and times are text or numbers, bytes are
+as schemas.bytes says, and fields with a default are optional. Three more types connect the interfaces: EventTypes maps
+each event type to its payload, AggregateTypes maps each aggregatetype to its event types, and OutboxEvent is a row
+whose type determines its payload.
 
 Exit codes: 0 done · 1 with --check: the file is missing or out of date · 64 a schema is invalid, or invalid arguments
 
@@ -26,7 +26,7 @@ Examples:
 export function typesCommand(load: Load): Command {
   const command = new Command('types')
     .description('generate TypeScript types of the events')
-    .option('--out <file>', 'write this file')
+    .option('--out <file>', 'write the types to this file')
     .option('--check', 'change nothing; exit with 1 if the file of --out is out of date')
     .option('--json', 'print one JSON object {file, status, text}; text only without --out')
     .addHelpText('after', help);
