@@ -1,6 +1,6 @@
 /**
  * The logical types of Avro 1.12: one entry each, with everything the relay knows about it. The writer, the commands that
- * check, compare and type schemas, docs/avro.md and the tests read this table. The audit reads values with code of its own
+ * check, compare and type schemas, docs/evidence/avro.md and the tests read this table. The audit reads values with code of its own
  * (`audit/avro/logical.ts`), which does not compile until it has a reading for every name here.
  *
  * On a type that a logical type does not belong on, or with illegal attributes, it counts for nothing: the specification
@@ -18,7 +18,7 @@ export type Underlying = { readonly kind: string; readonly size?: number | undef
 /** Of the schema, as they stand there. */
 export type Attributes = { readonly precision?: unknown; readonly scale?: unknown };
 
-/** JSON texts of payloads: docs/avro.md shows what the relay makes of each. */
+/** JSON texts of payloads: docs/evidence/avro.md shows what the relay makes of each. */
 type Examples = readonly [string, ...string[]];
 
 /** A type that a logical type belongs on. */
