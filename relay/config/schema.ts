@@ -246,7 +246,7 @@ export const configSchema = z.strictObject({
       true,
     ),
     createMax: integer(
-      'Limit on topics: the relay creates none once this many topics match `topics.allow`. Topic names come from rows, and each topic costs every broker.',
+      'Limit on topics: the relay creates none once this many topics match `topics.allow`. Topic names come from rows, and each topic uses resources of every broker.',
       200,
       0,
       1_000_000,
@@ -302,13 +302,13 @@ export const configSchema = z.strictObject({
       1024 * MiB,
     ),
     lingerMs: integer(
-      'Shortest time between the starts of two Kafka transactions, in ms, so that more events share one. The first event after a pause never waits; with 0 none does.',
+      'Shortest time between the starts of two Kafka transactions, in ms, so that more events share one. The first event after a pause never waits; with 0 no event waits.',
       4,
       0,
       10_000,
     ),
     maxRecordBytes: optionalInteger(
-      'Largest encoded event, in bytes, if that is to be less than `max.message.bytes` of its topic. A larger event becomes a dead letter.',
+      'Largest encoded event, in bytes. Set it only to use a lower limit than `max.message.bytes` of the topic. A larger event becomes a dead letter.',
       1_024,
       100 * MiB,
     ),
