@@ -274,7 +274,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   ENCODING_UNCLEAR:
     'Encoding an event failed for a reason that may be temporary. The relay retries `retry.unclearAttempts` times before the event becomes a dead letter.',
   ENCODING_FAILED:
-    'A bug in the relay: encoding this event failed on every attempt. Report it with the stack in the dead letter, and resubmit the event to a release that fixes it.',
+    'A bug in the relay: encoding this event failed on every attempt. Report it with the stack in the dead letter, and resubmit the event once a release fixes it.',
   EVENT_INVALID:
     'A column of the event is missing or malformed (id, aggregatetype, aggregateid, type or headers). Discard the dead letter, and write the event again.',
   EVENT_UNREADABLE:
@@ -283,7 +283,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
     'An earlier event with the same topic and key was refused, and the policy of the topic is `park-key`. Fix or discard the earlier event, then release the key with `dead-letters release`.',
 
   CONFIG_INVALID:
-    'Correct what is listed. `outbox-relay config` shows where the value of each setting comes from.',
+    'Correct the listed faults. `outbox-relay config` shows where the value of each setting comes from.',
   EVENT_REJECTED:
     'An event cannot be published, and the policy of its topic is `halt`. Correct the schema or the topic and start again. If the event itself is wrong, it cannot be changed any more: start with the policy `dead-letter` until the event is dead-lettered, then publish it with `dead-letters fix` and `dead-letters resubmit`.',
   DEAD_LETTER_STORM:

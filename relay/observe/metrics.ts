@@ -40,7 +40,7 @@ const counters = {
     help: 'Rows on the stream that belong to another table with all columns of the outbox. They were written to the wrong table, or under its old name, and are not published.',
   },
   duty_failures_total: {
-    help: 'Failed runs of each duty of upkeep. The relay runs it again later, and the stream goes on.',
+    help: 'Failed runs of each duty of upkeep. The relay runs it again later, and the stream continues.',
     labels: ['duty'],
   },
   sessions_total: { help: 'Sessions: replication connections on which the relay started to stream.' },
