@@ -67,21 +67,21 @@ function markdownTable(outcomes: readonly Outcome[]): string {
 
 const introduction = `# What the relay survived
 
-\`npm run chaos\` breaks the relay, its servers and the network between them, on real servers. Meanwhile three writers
+\`npm run chaos\` breaks the relay, its servers and the network between them, on real servers. During the run, three writers
 commit without pause, and an independent \`read_committed\` consumer follows the topics. After each fault the run checks
 nine invariants:
 
 | | |
 | --- | --- |
 | I1 | the published events are the committed ones, minus the dead letters |
-| I2 | each id is there once |
+| I2 | each id is in Kafka once |
 | I3 | the order of a key is the order of its commits |
 | I4 | the events of one Postgres transaction are in one Kafka transaction, or in a declared split |
 | I5 | every progress counts exactly the events up to it |
 | I6 | \`confirmed_flush_lsn\` never passes the committed progress (checked on the slot every 50 ms, and on the wire: nothing is acknowledged before Kafka has confirmed it) |
 | I7 | the consumer never sees an id twice or a key out of order, at any moment |
-| I8 | the relay catches up within 10 s (a standby within 3 s, or more where Kafka itself is slower: see \`--list\`), or halts with the expected code; the limits grow when the machine is busy with something else |
-| I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (visible as I3 and I7, since a released event keeps its position) |`;
+| I8 | the relay catches up within 10 s (a standby within 3 s, or later if Kafka itself is slower: see \`--list\`), or halts with the expected code; the limits grow if the machine is busy with other work |
+| I9 | each dead letter is there exactly once; under \`park-key\` no event of its key overtakes it (checked by I3 and I7, since a released event keeps its position) |`;
 
 /**
  * The text of docs/evidence/chaos.md: a table for each producer.

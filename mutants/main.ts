@@ -138,7 +138,7 @@ function pageOf(outcomes: readonly (Outcome & { readonly mutant: Mutant })[]): s
   });
   return `# Relays that are broken on purpose
 
-Written by \`npm run mutants -- --docs\`. Each row is a relay with one place of its source broken: the promise that rests on that place, the invariant that failed (see [chaos](chaos.md)), and what noticed it: the simulation, the chaos run, or a test on real servers.
+Written by \`npm run mutants -- --docs\`. Each row is a relay with one place of its source broken: the promise that depends on that place, the invariant that failed (see [chaos](chaos.md)), and what caught it: the simulation, the chaos run, or a test on real servers.
 
 | what is broken | promise | caught by |
 | --- | --- | --- |
