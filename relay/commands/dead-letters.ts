@@ -11,16 +11,16 @@ import type { Load } from './load.ts';
 const help = `
 What to do with an event that could not be published:
   $ outbox-relay dead-letters list                                 see which events, and why
-  $ outbox-relay dead-letters show <position>                      see all about one, with its payload
+  $ outbox-relay dead-letters show <position>                      see everything about one, with its payload
   $ outbox-relay dead-letters fix <position>                       correct its payload in $EDITOR
-  $ outbox-relay dead-letters resubmit <position> --yes            publish it, once
+  $ outbox-relay dead-letters resubmit <position> --yes            publish it
   $ outbox-relay dead-letters discard <position> --reason … --yes  or close it for good
   $ outbox-relay dead-letters release <position> --yes             if its key is parked: publish it and the events behind it
 
 The role of DATABASE_URL needs the rights of outbox_operator (migrations/roles.sql). Only dead letters of the setting \`slot\`
 are visible. The audit trail in outbox.dead_letter_action records who did what, and why.
 
-Exit codes: 0 done · 1 shown but not done, or something was left; the --help of each command says what · 64 invalid
+Exit codes: 0 done · 1 shown but not done, or some skipped; the --help of each command has details · 64 invalid
 arguments or configuration · 69 a server is unreachable · 77 access denied: grant outbox_operator`;
 
 export function deadLettersCommand(load: Load): Command {

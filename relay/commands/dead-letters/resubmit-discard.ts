@@ -152,7 +152,7 @@ function describe(action: Action, closed: Closed, isPreview: boolean): string {
     ...(open === 0 && !left.some(([, number]) => number > 0)
       ? [['', '', 'none of them is open; see `list --status all`']]
       : []),
-    ...left.filter(([, number]) => number > 0).map(([why, number]) => ['left alone', count(number), why]),
+    ...left.filter(([, number]) => number > 0).map(([why, number]) => ['skipped', count(number), why]),
     ...(isPreview ? [['not changed', '', 'run again with --yes to do it']] : []),
   ]);
 }
