@@ -942,6 +942,15 @@ export const mutants: readonly Mutant[] = [
     only: 'that refuses leaves a slot',
   },
   {
+    name: 'a crash of Postgres takes back where the stream started',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/session/database-state.ts',
+    find: 'return isCrashPossible && beforeLsn > confirmedLsn ? beforeLsn : confirmedLsn;',
+    replace: 'return confirmedLsn;',
+    tests: ['test/relay/session/database-state.test.ts'],
+  },
+  {
     name: 'recover skips an unreadable row without a dead letter',
     promise: 'no loss',
     invariants: ['I1'],

@@ -183,11 +183,8 @@ export class Relay {
         return this.#watched(relayWork.fencing, fencePublisher(this.#kafka, this.#config));
       },
       claim: (publisher) => this.#watched(relayWork.claiming, claimProgress(publisher, tail)),
-      readDatabase: ({ capture, lastSession }) =>
-        this.#watched(
-          relayWork.lineage,
-          readDatabaseState(this.#pool, this.#config.slot, capture, lastSession),
-        ),
+      readDatabase: ({ capture, ...before }) =>
+        this.#watched(relayWork.lineage, readDatabaseState(this.#pool, this.#config.slot, capture, before)),
     };
   }
 

@@ -1,9 +1,10 @@
 /** Reads from the database what `compareLineage` compares with the progress. */
 import type pg from 'pg';
 import type { Capture } from '../capture/capture.ts';
-import { readSlot } from '../capture/slot.ts';
+import { readSlot, type SlotState } from '../capture/slot.ts';
 import { RelayError } from '../errors.ts';
 import { readMarks } from '../ledger/progress-copy.ts';
+import type { Lsn } from '../model/position.ts';
 import { type Progress, parseProgress } from '../model/progress.ts';
 import type { ProgressTail } from '../publish/progress-topic.ts';
 import { compareSystem, type DatabaseState } from './lineage.ts';
@@ -14,22 +15,22 @@ import { compareSystem, type DatabaseState } from './lineage.ts';
  * It reads who has the slot together with the position. Otherwise a relay that was paused, and whose successor has taken
  * over, would compare the successor's slot with the progress it once read itself, and stop for good. If nobody has the
  * slot because our stream failed, the slot is as we left it while no other session has begun: only a session acknowledges.
- * @param lastSession number of the last session that had begun when the slot was taken; left out if the slot must be ours
+ * @param before what was read before the slot was taken; left out if the slot must be ours
  * @throws RelayError SLOT_IN_USE if it is not ours any more; SLOT_MISSING, SLOT_INVALIDATED, POSTGRES_*
  */
 export async function readDatabaseState(
   pool: pg.Pool,
   slot: string,
   capture: Pick<Capture, 'system' | 'walSenderPid'>,
-  lastSession?: number,
+  before?: BeforeTaking,
 ): Promise<DatabaseState> {
   // In this order: a session that began before the slot was read shows in the marks.
   const state = await readSlot(pool, slot);
   const marks = await readMarks(pool, slot);
   if (state === undefined) throw new RelayError('SLOT_MISSING', `slot ${slot} was dropped while it was held`);
   const found = { activePid: state.activePid, session: marks.session };
-  if (!isStillOurs(found, { walSenderPid: capture.walSenderPid, lastSession }))
-    throw new RelayError('SLOT_IN_USE', `another relay took over slot ${slot}`);
+  const taken = { walSenderPid: capture.walSenderPid, lastSession: before?.lastSession };
+  if (!isStillOurs(found, taken)) throw new RelayError('SLOT_IN_USE', `another relay took over slot ${slot}`);
   const { systemIdentifier, timeline, history } = capture.system;
   const { walLsn, initialised, beat, publication } = marks;
   return {
@@ -40,8 +41,29 @@ export async function readDatabaseState(
     initialised,
     beat,
     publication,
-    slotConfirmedLsn: state.confirmedLsn,
+    slotConfirmedLsn: streamStart(state, before?.confirmedLsn),
   };
+}
+
+/** What was read before the slot was taken. */
+export type BeforeTaking = {
+  /** Number of the last session that had begun; 0 for none. */
+  readonly lastSession: number;
+  /** Where the slot started; undefined where that is not known. */
+  readonly confirmedLsn: Lsn | undefined;
+};
+
+/**
+ * Where our stream started: at the position of the slot, which nobody moves before the session begins. But Postgres writes
+ * that position to disk at checkpoints only, so a crash that ends our stream may take it back. What the slot says then is
+ * earlier than what our stream began with, and the transactions between the two never come on it.
+ */
+export function streamStart(
+  { activePid, confirmedLsn }: Pick<SlotState, 'activePid' | 'confirmedLsn'>,
+  beforeLsn: Lsn | undefined,
+): Lsn {
+  const isCrashPossible = activePid === null && beforeLsn !== undefined;
+  return isCrashPossible && beforeLsn > confirmedLsn ? beforeLsn : confirmedLsn;
 }
 
 /**

@@ -21,14 +21,13 @@ import type { RelayObserver } from '../observe/observer.ts';
 import type { Watched } from '../observe/slow-step.ts';
 import type { ProgressTail } from '../publish/progress-topic.ts';
 import type { Connections } from './connections.ts';
+import type { BeforeTaking } from './database-state.ts';
 
 /** The slot, with what was read before it was taken or made. */
-export type RelaySlot = {
+export type RelaySlot = BeforeTaking & {
   readonly capture: Capture;
   /** Identity of the publication. */
   readonly publication: string;
-  /** Number of the last session that had begun; 0 for none. */
-  readonly lastSession: number;
   /** The slot that this process made last, and a snapshot from before. */
   readonly made: { readonly lsn: Lsn; readonly snapshot: string } | undefined;
 };
@@ -75,9 +74,10 @@ export class SlotTaker {
     assertSamePublication(marks.publication, publication);
     await this.#examineTable(found === undefined && !marks.initialised);
     if (found === undefined) await this.#create(marks.initialised);
+    const confirmedLsn = found === undefined ? this.#made?.lsn : found.confirmedLsn;
     try {
       const capture = await Capture.open(config, connections.replication);
-      return { capture, publication, lastSession: marks.session, made: this.#made };
+      return { capture, publication, lastSession: marks.session, confirmedLsn, made: this.#made };
     } catch (error) {
       // Another relay was quicker: no failure.
       if (error instanceof RelayError && error.code === 'SLOT_IN_USE') return void onPeer(null);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isStillOurs } from '../../../relay/session/database-state.ts';
+import { isStillOurs, streamStart } from '../../../relay/session/database-state.ts';
 
 /** A relay took the slot with walsender 7, after session 3 had begun. */
 const ofRelay = { walSenderPid: 7, lastSession: 3 };
@@ -17,4 +17,28 @@ test.each([
   ['not if another session began before the read', false, { activePid: 7, session: 4 }, ofRelay],
 ])('the slot is still ours %s', (_, isOurs, found, taken) => {
   expect(isStillOurs(found, taken)).toBe(isOurs);
+});
+
+test.each([
+  ['where the slot is, while we have it', 90n, { activePid: 7, confirmedLsn: 90n }, 100n],
+  [
+    'where the slot was, if a crash took its position back',
+    100n,
+    { activePid: null, confirmedLsn: 90n },
+    100n,
+  ],
+  [
+    'where the slot is, if our stream failed without a crash',
+    100n,
+    { activePid: null, confirmedLsn: 100n },
+    100n,
+  ],
+  [
+    'where the slot is, if nothing is known of before',
+    90n,
+    { activePid: null, confirmedLsn: 90n },
+    undefined,
+  ],
+])('our stream started %s', (_, start, slot, before) => {
+  expect(streamStart(slot, before)).toBe(start);
 });
