@@ -1,5 +1,5 @@
 -- Snapshots of transaction numbers, by which `outbox-relay recover` tells what was never published from what was published
--- and removed from Kafka since, and from what was written before the relay first started. See relay/ledger/snapshots.ts.
+-- and removed from Kafka since, and from what was written before the relay first started. See relay/settle/snapshots.ts.
 alter table outbox.progress
   add column snapshots_of      text,
   add column first_snapshot    pg_snapshot,
