@@ -182,7 +182,12 @@ export class Relay {
         await assertOwnProgress(tail, capture.system.systemIdentifier);
         return this.#watched(relayWork.fencing, fencePublisher(this.#kafka, this.#config));
       },
-      claim: (publisher) => this.#watched(relayWork.claiming, claimProgress(publisher, tail)),
+      claim: async (publisher) => {
+        const claimed = await this.#watched(relayWork.claiming, claimProgress(publisher, tail));
+        // At once: a failure of Postgres in the next step would hide it behind a retry, again and again.
+        if (claimed.kind === 'unreadable') throw claimed.failure;
+        return claimed;
+      },
       readDatabase: ({ capture, ...before }) =>
         this.#watched(relayWork.lineage, readDatabaseState(this.#pool, this.#config.slot, capture, before)),
     };
