@@ -15,7 +15,8 @@
  * |         | that nobody reads again: opened   | beyond        |                          | events published now       |
  *
  * The first row is `take-back.ts`, the second `adopt-dead-letters.ts`, the third `decide-again.ts`. Where the progress belongs to
- * another history, `end-parking.ts` ends all parking instead.
+ * another history, `end-parking.ts` ends all parking instead. `adopt gap` takes nothing back, and `adopt database` opens
+ * dead letters only: the positions of the rest belong to the other database.
  */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';

@@ -9,7 +9,7 @@ import { postgresError, sqlStateOf } from '../../connect/postgres/errors.ts';
 import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { transaction } from '../../connect/postgres/transaction.ts';
-import { RelayError } from '../../errors.ts';
+import { RelayError, RequestInvalid } from '../../errors.ts';
 
 /** A statement may wait for a large one of somebody else; `database.statementTimeoutMs` is meant for bookkeeping. */
 const statementTimeoutMs = 600_000;
@@ -30,6 +30,7 @@ export async function inTransaction<Result>(
       return result;
     });
   } catch (error) {
+    if (error instanceof RequestInvalid) throw error;
     throw refusalOf(error) ?? postgresError(error, doing);
   } finally {
     // Closing a connection ends its transaction.
