@@ -167,7 +167,10 @@ describe('people', () => {
     expect((await run('list', '--key', key)).stdout).toContain('payload left out (9000029 bytes)');
     expect((await run('show', id)).stdout).toMatch(/^payload +left out \(9000029 bytes\)$/m);
     const resubmitted = await run('resubmit', id, '--yes');
-    expect(resubmitted).toMatchObject({ code: 1, stdout: expect.stringContaining('without their payload') });
+    expect(resubmitted).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('their payload was left out'),
+    });
     const patch = await run('fix', id, '--patch', '[]');
     expect(patch).toMatchObject({ code: 64, stderr: expect.stringContaining('left out (9000029 bytes)') });
 

@@ -83,6 +83,7 @@ describe('accepted', () => {
     [{ type: 'string', logicalType: 'colour' }, '"red"', 'red'],
     [{ type: 'bytes', logicalType: 'decimal' }, '"/+8="', '0xffef'],
     [{ type: 'bytes', logicalType: 'decimal', precision: 2, scale: 3 }, '"/+8="', '0xffef'],
+    [{ type: 'bytes', logicalType: 'decimal', precision: 4, scale: null }, '"/+8="', '0xffef'],
     [{ type: 'fixed', name: 'F', size: 2, logicalType: 'decimal', precision: 5 }, '"/+8="', '0xffef'],
     [{ type: 'int', logicalType: 'timestamp-millis' }, '5', 5],
   ])('%j %s', (schema, json, decoded) => {
