@@ -4,6 +4,7 @@ import { assertVisible } from '../audit/read-topics.ts';
 import type { Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
+import { ledgerTables } from '../ledger/tables.ts';
 import { type AbsentEvent, order } from './gap.ts';
 import { type Decided, readLetters } from './letters.ts';
 import { knownOf, type Loss, type RecoverMeans } from './loss.ts';
@@ -18,14 +19,6 @@ export type Compared = {
   readonly unreadable: ReadonlyMap<string, Unreadable>;
   readonly records: number;
 };
-
-/** What was decided about events is in these. */
-const tablesOfDecisions = [
-  'outbox.dead_letter',
-  'outbox.parked_key',
-  'outbox.key_release',
-  'outbox.progress',
-] as const;
 
 /** @param client has the snapshot open in which the table is read */
 export async function compare(
@@ -69,5 +62,5 @@ export async function compare(
  * open.
  */
 export function assertOutboxShown(pool: pg.Pool, config: Config): Promise<void> {
-  return assertRowsShown(pool, config, [config.outbox.table, ...tablesOfDecisions]);
+  return assertRowsShown(pool, config, [config.outbox.table, ...ledgerTables]);
 }

@@ -10,6 +10,7 @@ import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { transaction } from '../../connect/postgres/transaction.ts';
 import { RelayError, RequestInvalid } from '../../errors.ts';
+import { ledgerTables } from '../../ledger/tables.ts';
 
 /** A statement may wait for a large one of somebody else; `database.statementTimeoutMs` is meant for bookkeeping. */
 const statementTimeoutMs = 600_000;
@@ -40,15 +41,8 @@ export async function inTransaction<Result>(
 
 /** Call it after a read: dead letters that row-level security hides must not pass for none. @throws RelayError POSTGRES_* */
 export function assertLettersShown(client: pg.Pool | pg.ClientBase, config: Config): Promise<void> {
-  return assertRowsShown(client, config, tablesOfLetters);
+  return assertRowsShown(client, config, ledgerTables);
 }
-
-const tablesOfLetters = [
-  'outbox.dead_letter',
-  'outbox.parked_key',
-  'outbox.key_release',
-  'outbox.progress',
-] as const;
 
 /** Waits for others who work on the dead letters of the slot. */
 export async function takeTurn(client: pg.ClientBase, slot: string): Promise<void> {
