@@ -9,7 +9,7 @@ import { postgresError, sqlStateOf } from '../../connect/postgres/errors.ts';
 import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { transaction } from '../../connect/postgres/transaction.ts';
-import { RelayError, RequestInvalid } from '../../errors.ts';
+import { RelayError } from '../../errors.ts';
 import { ledgerTables } from '../../ledger/tables.ts';
 
 /** A statement may wait for a large one of somebody else; `database.statementTimeoutMs` is meant for bookkeeping. */
@@ -24,15 +24,17 @@ export async function inTransaction<Result>(
 ): Promise<Result> {
   const client = createClient(config, 'outbox-relay dead-letters', statementTimeoutMs);
   try {
-    await client.connect();
+    await client.connect().catch((error: unknown) => {
+      throw postgresError(error, doing);
+    });
     return await transaction(client, doing, async () => {
       const result = await work(client);
       await assertLettersShown(client, config);
       return result;
     });
   } catch (error) {
-    if (error instanceof RequestInvalid) throw error;
-    throw refusalOf(error) ?? postgresError(error, doing);
+    // Statements and the connection have translated theirs; what `work` throws by itself is not about Postgres.
+    throw refusalOf(error) ?? error;
   } finally {
     // Closing a connection ends its transaction.
     await client.end().catch(() => {});
