@@ -1,6 +1,6 @@
 /**
  * Owns the facts that the relay says about itself, each by its name. What to count, log and show is the business of
- * listeners. A new fact is a line here, its name in `observer.ts`, one call where it happens, and what listeners make of it.
+ * listeners. A new fact is a line here, one call where it happens, and what listeners make of it.
  */
 import type { ErrorCode, RelayError } from '../errors.ts';
 import type { Lsn, Position } from '../model/position.ts';
