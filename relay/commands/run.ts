@@ -39,7 +39,7 @@ export function runCommand(load: Load): Command {
 
 /**
  * A supervisor that signals the whole process group, and a wrapper that passes its signal on, turn one signal into two.
- * No person presses twice within this time.
+ * Nobody presses Ctrl-C twice within this time.
  */
 const echoMs = 300;
 

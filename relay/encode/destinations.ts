@@ -34,7 +34,7 @@ export class Destinations {
     this.#topics.clear();
   }
 
-  /** Whether events may go to the topic, as far as is known without asking the cluster. */
+  /** Whether the cache says that events may go to the topic. It does not ask the cluster. */
   isKnown(topic: string): boolean {
     const info = this.#topics.get(topic)?.info;
     return info !== undefined && isTopic(info);

@@ -92,7 +92,7 @@ const readParked = statement<TopicKey>(
   'select topic, key from outbox.parked_key where slot = $1',
 );
 
-/** @param endLsn of the progress, as is `systemIdentifier` */
+/** @param endLsn the parameter that holds the progress's `endLsn`; `systemIdentifier` likewise */
 export function isUncovered(lsn: string, endLsn = '$2', systemIdentifier = '$3'): string {
   return `system_identifier = ${systemIdentifier} and ${lsn} >= ${endLsn} and ${lsn} < pg_current_wal_insert_lsn()`;
 }

@@ -59,7 +59,7 @@ export type SessionWork<Slot extends TakenSlot> = {
 };
 
 /**
- * Goes the way, does `use` at its end, and gives up slot and producer, whatever happens.
+ * Takes every step, then calls `use`. Releases the slot and closes the producer however that ends.
  * @returns undefined if the work ended while waiting for the slot
  * @throws RelayError what a step or `use` throws
  */

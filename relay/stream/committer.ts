@@ -64,8 +64,8 @@ export class Committer {
   }
 
   /**
-   * In this order, on which no loss rests: what is refused is stored before the progress covers it, and Postgres is told to
-   * forget only what Kafka has confirmed.
+   * The order prevents loss: dead letters are stored before the progress covers their events, and the relay acknowledges
+   * to Postgres only what Kafka has confirmed.
    * @throws RelayError the first failure; whether Kafka has committed is unknown then
    */
   async commit(filled: Filling): Promise<void> {

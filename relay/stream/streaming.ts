@@ -190,7 +190,10 @@ export class Streaming {
     this.#content.give();
   }
 
-  /** Publishes the keys whose release the transaction requests. Everything before it is committed first, so that every event that waits is stored. */
+  /**
+   * Publishes the keys whose release the transaction requests. Everything before it is committed first, so that every
+   * event that waits is stored.
+   */
   async #release(transaction: CommittedTransaction): Promise<Released> {
     if (transaction.releases === undefined) return { records: [], releases: [] };
     await this.#allCommitted();
