@@ -1,22 +1,12 @@
 /** Copies of a running server: a base backup that is started again, and a standby that is promoted. */
 import path from 'node:path';
-import pg from 'pg';
 import { expect, test, vi } from 'vitest';
 import { startPostgres } from '../../stack/postgres.ts';
 import { postgresMajor } from '../../stack/postgres-binaries.ts';
 import { backup, startStandby } from '../../stack/postgres-copy.ts';
+import { query } from './query.ts';
 
 const settings = { fsync: 'off' };
-
-async function query(url: string, text: string): Promise<unknown[][]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query({ text, rowMode: 'array' })).rows;
-  } finally {
-    await client.end();
-  }
-}
 
 const timeline = 'select timeline_id from pg_control_checkpoint()';
 

@@ -4,21 +4,11 @@ import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import pg from 'pg';
 import { expect, test, vi } from 'vitest';
 import { startPostgres } from '../../stack/postgres.ts';
+import { query } from './query.ts';
 
 const settings = { fsync: 'off' };
-
-async function query(url: string, text: string): Promise<unknown[][]> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    return (await client.query({ text, rowMode: 'array' })).rows;
-  } finally {
-    await client.end();
-  }
-}
 
 async function connects(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');

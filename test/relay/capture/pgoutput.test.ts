@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type AssemblerOptions, TransactionAssembler } from '../../../relay/capture/pgoutput.ts';
 import type { CommittedTransaction } from '../../../relay/capture/transaction.ts';
-import { RelayError } from '../../../relay/errors.ts';
+import { codeOf } from '../../support/code-of.ts';
 import { begin, commit, committedAtMs, insert, relation } from './messages.ts';
 import { blankRow, rowsOf } from './rows.ts';
 
@@ -40,15 +40,6 @@ const ids = (parts: readonly CommittedTransaction[]) => parts.map((part) => rows
 /** With rows as plain objects. */
 const plain = (parts: readonly CommittedTransaction[]) =>
   parts.map((part) => ({ ...part, rows: rowsOf(part) }));
-
-function codeOf(work: () => unknown): string | undefined {
-  try {
-    work();
-  } catch (error) {
-    return error instanceof RelayError ? error.code : String(error);
-  }
-  return undefined;
-}
 
 describe('a whole transaction', () => {
   test('comes with its LSNs, xid, commit time and rows when it is committed, and not before', () => {

@@ -15,6 +15,7 @@ import { createDatabase, type TestDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';
 import { blankRow } from '../capture/rows.ts';
 import { configOf } from '../settings.ts';
+import { progressAt as progressOfSlotAt } from './progress-at.ts';
 
 const slot = unique('slot').replaceAll('-', '_');
 let database: TestDatabase;
@@ -41,17 +42,7 @@ beforeEach(() =>
 
 const key = { topic: 'orders', key: 'k' };
 
-const progressAt = (endLsn: bigint, partial: Progress['partial'] = null): Progress => ({
-  slot,
-  systemIdentifier: '1',
-  timeline: 1,
-  endLsn,
-  partial,
-  beat: 0,
-  eventCount: 0,
-  instance: 'test',
-  time: '2026-01-02T03:04:05Z',
-});
+const progressAt = (endLsn: bigint, partial?: Progress['partial']) => progressOfSlotAt(slot, endLsn, partial);
 
 const deadLetter = (commitLsn: bigint, ordinal = 0, more: Partial<Refusal> = {}): Refusal => ({
   position: { commitLsn, ordinal },

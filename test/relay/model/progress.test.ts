@@ -1,8 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CommittedTransaction } from '../../../relay/capture/transaction.ts';
-
-import { RelayError } from '../../../relay/errors.ts';
 import { formatPosition } from '../../../relay/model/position.ts';
 import {
   advance,
@@ -14,31 +12,13 @@ import {
 import { BatchBuilder } from '../../../relay/publish/kafkajs/batch.ts';
 import { Filling } from '../../../relay/stream/filling.ts';
 import { publishedPart } from '../../../relay/stream/published-part.ts';
+import { codeOf } from '../../support/code-of.ts';
 import { blankRow, rowsFrom, transactionOf } from '../capture/rows.ts';
 import { recordOf } from '../publish/records.ts';
 import { configOf } from '../settings.ts';
+import { progress, writer } from './progresses.ts';
 
-const writer = { instance: 'me', time: '2026-01-02T03:04:05.678Z', timeline: 3 };
-const progress = (more: Partial<Progress> = {}): Progress => ({
-  slot: 'outbox_relay',
-  systemIdentifier: '7000000000000000001',
-  endLsn: 1_000n,
-  partial: null,
-  beat: 5,
-  eventCount: 10,
-  ...writer,
-  ...more,
-});
 const all = Number.POSITIVE_INFINITY;
-
-function codeOf(work: () => unknown): string | undefined {
-  try {
-    work();
-  } catch (error) {
-    return error instanceof RelayError ? error.code : String(error);
-  }
-  return undefined;
-}
 
 describe('a progress record', () => {
   test('reads back as it was written', () => {

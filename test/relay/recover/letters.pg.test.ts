@@ -6,6 +6,7 @@ import type { Progress } from '../../../relay/model/progress.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';
 import { readDecided, readLetters } from '../../../relay/recover/letters.ts';
 import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { progressAt as progressOfSlotAt } from '../ledger/progress-at.ts';
 import { configOf } from '../settings.ts';
 
 const slot = 'letters';
@@ -18,17 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-const progressAt = (endLsn: bigint, partial: Progress['partial'] = null): Progress => ({
-  slot,
-  systemIdentifier: '1',
-  timeline: 1,
-  endLsn,
-  partial,
-  beat: 0,
-  eventCount: 0,
-  instance: 'test',
-  time: '2026-01-02T03:04:05Z',
-});
+const progressAt = (endLsn: bigint, partial?: Progress['partial']) => progressOfSlotAt(slot, endLsn, partial);
 
 /** An event is named for the first part of its position. */
 beforeEach(() =>

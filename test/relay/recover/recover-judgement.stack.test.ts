@@ -20,6 +20,17 @@ const streamOne = async (world: World, settings: Settings = {}, key = 'k') => {
   return { relay, ids };
 };
 
+/** Streams one event, then takes the table out of the publication and back while no relay runs, and writes two more. */
+async function writeBehindGap(world: World): Promise<string[]> {
+  const { relay, ids } = await streamOne(world);
+  relay.signal('SIGTERM');
+  await relay.exited;
+  await world.pool.query('alter publication outbox_relay drop table outbox.event');
+  await world.pool.query('alter publication outbox_relay add table outbox.event');
+  for (let seq = 1; seq < 3; seq++) ids.push(...(await world.write([{ key: 'k', seq }])));
+  return ids;
+}
+
 /** Until what is committed now counts as published. */
 async function untilCovered(world: World): Promise<void> {
   const { rows } = await world.pool.query<{ xid: string }>('select pg_current_xact_id()::text as xid');
@@ -235,12 +246,7 @@ describe('recover', { timeout: 120_000 }, () => {
 
   it('that refuses leaves a slot that can be used, and one that dies leaves none behind and no way to publish twice', async () => {
     await using world = await World.on(postgres.url);
-    const { relay, ids } = await streamOne(world);
-    relay.signal('SIGTERM');
-    await relay.exited;
-    await world.pool.query('alter publication outbox_relay drop table outbox.event');
-    await world.pool.query('alter publication outbox_relay add table outbox.event');
-    for (let seq = 1; seq < 3; seq++) ids.push(...(await world.write([{ key: 'k', seq }])));
+    const ids = await writeBehindGap(world);
     const slots = () =>
       world.pool
         .query(
@@ -280,12 +286,7 @@ describe('recover', { timeout: 120_000 }, () => {
 
   it('and adopt gap streams in order what a refusing recover left in the slot', async () => {
     await using world = await World.on(postgres.url);
-    const { relay, ids } = await streamOne(world);
-    relay.signal('SIGTERM');
-    await relay.exited;
-    await world.pool.query('alter publication outbox_relay drop table outbox.event');
-    await world.pool.query('alter publication outbox_relay add table outbox.event');
-    for (let seq = 1; seq < 3; seq++) ids.push(...(await world.write([{ key: 'k', seq }])));
+    const ids = await writeBehindGap(world);
     expect(await reportOf(world)).toMatchObject({ code: 1, outcome: 'refused' });
     expect(await world.command('adopt', 'gap', '--yes')).toMatchObject({ code: 0 });
     await world.startRelay().streaming();

@@ -10,18 +10,7 @@ import {
   progressOf,
   refusalCodes,
 } from '../../../relay/session/lineage.ts';
-
-const writer = { instance: 'me', time: '2026-01-02T03:04:05.678Z', timeline: 3 };
-const progress = (more: Partial<Progress> = {}): Progress => ({
-  slot: 'outbox_relay',
-  systemIdentifier: '7000000000000000001',
-  endLsn: 1_000n,
-  partial: null,
-  beat: 5,
-  eventCount: 10,
-  ...writer,
-  ...more,
-});
+import { progress } from '../model/progresses.ts';
 
 describe('lineage', () => {
   const database = (more: Partial<DatabaseState> = {}): DatabaseState => ({

@@ -1,0 +1,11 @@
+import { RelayError } from '../../relay/errors.ts';
+
+/** The code of the error that `work` throws; its text if it is none of the relay's; undefined if it throws none. */
+export function codeOf(work: () => unknown): string | undefined {
+  try {
+    work();
+  } catch (error) {
+    return error instanceof RelayError ? error.code : String(error);
+  }
+  return undefined;
+}
