@@ -9,14 +9,18 @@ import { nowMs } from './machine.ts';
 const { brokers, topic } = workerData as LiveReaderInput;
 const ids: string[] = [];
 const atMs: number[] = [];
+let batchAtMs = 0;
 
 ignoreNegativeTimeouts();
 const reader = new TopicReader({
   kafka: kafkaClient(brokers, 'bench-live'),
   topics: [topic],
+  onBatch: () => {
+    batchAtMs = nowMs();
+  },
   onRecord: (_topic, _partition, { headers }) => {
     ids.push(String(headers?.id));
-    atMs.push(nowMs());
+    atMs.push(batchAtMs);
   },
 });
 parentPort!.on('message', (question: LiveReaderQuestion) =>
