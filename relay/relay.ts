@@ -189,14 +189,17 @@ export class Relay {
         return claimed;
       },
       readDatabase: ({ capture, ...before }) =>
-        this.#watched(relayWork.lineage, readDatabaseState(this.#pool, this.#config.slot, capture, before)),
+        this.#watched(
+          relayWork.lineage,
+          readDatabaseState(this.#pool, this.#config.slot.name, capture, before),
+        ),
     };
   }
 
   async #stream(held: Held<RelaySlot>, signal: AbortSignal): Promise<void> {
     const { slot, publisher, lineage } = held;
     const place = {
-      slot: this.#config.slot,
+      slot: this.#config.slot.name,
       instance: this.#instance,
       pool: this.#pool,
       observer: this.#observer,

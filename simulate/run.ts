@@ -169,7 +169,7 @@ class Run {
     this.#cluster.createTopic(progressTopic, 1);
     this.#cluster.createTopic(eventTopic, partitions);
     this.#observer = new Observer(
-      { slot: baseConfig.slot, progressTopic, eventTopic, maxTransactionEvents },
+      { slot: baseConfig.slot.name, progressTopic, eventTopic, maxTransactionEvents },
       database,
     );
     this.#observer.readers = readersOf(this.#cluster, eventTopic);
@@ -367,7 +367,7 @@ class Run {
       replication: modelReplication(postgres, (replication) =>
         this.#walsenders.push({ machine, replication }),
       ),
-      createSlot: ({ slot }: Config) => modelCreateSlot(postgres, slot),
+      createSlot: ({ slot: { name } }: Config) => modelCreateSlot(postgres, name),
       kafka: () =>
         modelKafka({
           network,

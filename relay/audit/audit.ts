@@ -109,10 +109,10 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   options.onStage?.({ stage: 'progress', done: 0 });
   const place = { kafka, admin, stallMs, topic: config.kafka.progressTopic };
   const onProducer = (producerId: bigint, slot: string) =>
-    comparer.addProducer(producerId, slot === config.slot);
+    comparer.addProducer(producerId, slot === config.slot.name);
   const progress = await awaitProgress({
     ...place,
-    slot: config.slot,
+    slot: config.slot.name,
     systemIdentifier: snapshot.systemIdentifier,
     reach: snapshot.lsn,
     waitMs: options.waitMs,
@@ -168,7 +168,7 @@ async function addEvents(
   comparer: Comparer,
 ): Promise<{ snapshot: TableSnapshot; withoutId: number }> {
   const router = new Router(options.config);
-  const firstStartMs = await readFirstStart(client, options.config.slot);
+  const firstStartMs = await readFirstStart(client, options.config.slot.name);
   let snapshot: TableSnapshot | undefined;
   let done = 0;
   const withoutId = await readTable(

@@ -55,7 +55,7 @@ export class RowReader {
 
   /** What was published of events whose key was released: their dead letters, which somebody may have corrected. */
   released(ids: readonly string[]): Promise<EventRow[]> {
-    return query(this.#client, readReleased, [this.#config.slot, ids]);
+    return query(this.#client, readReleased, [this.#config.slot.name, ids]);
   }
 
   async #read(where: string, values: readonly unknown[]): Promise<EventRow[]> {

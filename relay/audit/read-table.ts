@@ -62,7 +62,7 @@ export async function readTable(
 ): Promise<number> {
   try {
     return await readOnly(client, 'opening a snapshot', 'repeatable read', async () => {
-      await onSnapshot(await readSnapshot(client, config.slot));
+      await onSnapshot(await readSnapshot(client, config.slot.name));
       let withoutId = 0;
       const events = statement<Row>('audit.read_events', 'reading the outbox table', selectEvents(config));
       for await (const rows of pages(client, events, [], pageRows)) {
@@ -138,7 +138,7 @@ export async function readDeadLetters(
   onRows: (rows: readonly AuditedLetter[]) => void,
 ): Promise<void> {
   await readOnly(client, readLetters.doing, 'read committed', async () => {
-    for await (const rows of pages(client, readLetters, [config.slot, systemIdentifier], pageRows))
+    for await (const rows of pages(client, readLetters, [config.slot.name, systemIdentifier], pageRows))
       onRows(rows.map(({ xid, ...letter }) => ({ ...letter, isSinceSnapshot: !resubmissions.has(xid) })));
     await assertRowsShown(client, config, ['outbox.dead_letter']);
   });

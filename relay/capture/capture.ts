@@ -68,7 +68,7 @@ export class Capture {
       outboxTable: config.outbox.table,
       columns: config.outbox.columns,
       heartbeatTable,
-      slot: config.slot,
+      slot: config.slot.name,
       // Read for each row: on a slow cluster they change.
       get maxPartRows() {
         return config.publish.maxTransactionEvents;
@@ -162,7 +162,7 @@ export class Capture {
     this.#service.on('heartbeat', (lsn, _timestamp, shouldRespond) =>
       this.#keepalive(parseLsn(lsn), shouldRespond),
     );
-    this.#service.subscribe(this.#plugin(), this.#config.slot, '0/0').then(
+    this.#service.subscribe(this.#plugin(), this.#config.slot.name, '0/0').then(
       () => this.#fail(new RelayError('POSTGRES_UNAVAILABLE', 'the server ended the replication stream')),
       (error: unknown) => this.#fail(this.#translate(error)),
     );
@@ -197,7 +197,7 @@ export class Capture {
     this.#walSenderPid = Number(own?.pid);
     const publication = this.#config.publication.replaceAll('"', '""').replaceAll("'", "''");
     return client.query(
-      `START_REPLICATION SLOT "${this.#config.slot}" LOGICAL ${formatLsn(this.#from)} (proto_version '1', publication_names '"${publication}"')`,
+      `START_REPLICATION SLOT "${this.#config.slot.name}" LOGICAL ${formatLsn(this.#from)} (proto_version '1', publication_names '"${publication}"')`,
     );
   }
 

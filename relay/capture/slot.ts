@@ -99,7 +99,7 @@ export async function createSlot(config: Config, watch?: CreationWatch): Promise
     const failover = (await canFailOver(client, config)) ? ', false, false, true' : '';
     const call = `select lsn from pg_create_logical_replication_slot($1, 'pgoutput'${failover})`;
     const create = statement<{ lsn: string }>('capture.create_slot', creating, call, ownMeanings);
-    const creation = () => query(client, create, [config.slot]);
+    const creation = () => query(client, create, [config.slot.name]);
     const [made] = await (watch === undefined ? creation() : watched(client, watch, creation));
     return parseLsn(made!.lsn);
   } catch (error) {
@@ -195,7 +195,9 @@ export type SlotWithSnapshot = AsyncDisposable & {
  */
 export function renewSlotWithSnapshot(config: Config): Promise<SlotWithSnapshot> {
   return makeSlotWithSnapshot(config, async (client) => {
-    const { slot } = config;
+    const {
+      slot: { name: slot },
+    } = config;
     await dropSlot(client, slot);
     // The options in parentheses came with 15, FAILOVER with 17; 14 has only the old form.
     const options = (await canFailOver(client, config))

@@ -62,7 +62,7 @@ export function loadConfig(
   const file =
     options.file ?? env.OUTBOX_RELAY_CONFIG ?? (existsSync('relay.yaml') ? 'relay.yaml' : undefined);
   const faults: string[] = [];
-  const tree = file === undefined ? {} : readTree(file, env, faults);
+  const tree = file === undefined ? {} : longForms(readTree(file, env, faults));
   const provenance = new Map<string, string>();
   for (const setting of settings) {
     const key = setting.path.join('.');
@@ -84,7 +84,7 @@ export function loadConfig(
   else {
     const { kafka, slot } = parsed.data;
     const template = kafka.progressTopic;
-    kafka.progressTopic = template.replaceAll('{slot}', slot);
+    kafka.progressTopic = template.replaceAll('{slot}', slot.name);
     for (const rule of configRules) {
       const fault = rule(parsed.data);
       if (fault !== undefined) faults.push(`${fault.key} ${fault.message}`);
@@ -249,6 +249,12 @@ function readTree(file: string, env: Environment, faults: string[]): Tree {
   const tree: unknown = interpolate(document.toJS() ?? {}, env, faults, []);
   if (!isTree(tree)) throw new RelayError('CONFIG_INVALID', `${file} must hold a mapping of settings`);
   return tree;
+}
+
+/** `slot: <name>` is short for the section with the name alone. */
+function longForms(tree: Tree): Tree {
+  const { slot } = tree;
+  return slot === undefined || isTree(slot) ? tree : { ...tree, slot: { name: slot } };
 }
 
 /**

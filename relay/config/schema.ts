@@ -64,18 +64,21 @@ const address = (protocol: RegExp, message: string, example: string) =>
   });
 
 export const configSchema = z.strictObject({
-  slot: z
-    .string()
-    .regex(
-      /^[a-z0-9_]{1,63}$/,
-      'must be 1 to 63 characters of a-z, 0-9 and _, as Postgres requires for a slot name',
-    )
-    .default('outbox_relay')
-    .meta({
-      kind: 'string',
-      description:
-        'Name of the logical replication slot, and key of the progress record in Kafka. One slot is one stream.',
-    }),
+  slot: section({
+    name: z
+      .string()
+      .regex(
+        /^[a-z0-9_]{1,63}$/,
+        'must be 1 to 63 characters of a-z, 0-9 and _, as Postgres requires for a slot name',
+      )
+      .default('outbox_relay')
+      .meta({
+        kind: 'string',
+        env: 'OUTBOX_RELAY_SLOT',
+        description:
+          'Name of the logical replication slot, and key of the progress record in Kafka. One slot is one stream. `slot: <name>` is short for it.',
+      }),
+  }),
   publication: text('Name of the publication that covers the outbox table.', 'outbox_relay'),
 
   database: section({

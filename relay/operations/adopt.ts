@@ -61,18 +61,18 @@ export async function adopt(
 
 async function findSlotRefusal({ config, pool }: Means): Promise<RelayError> {
   try {
-    const slot = await readSlot(pool, config.slot);
-    if (slot === undefined) return new RelayError('SLOT_MISSING', `slot ${config.slot} does not exist`);
+    const slot = await readSlot(pool, config.slot.name);
+    if (slot === undefined) return new RelayError('SLOT_MISSING', `slot ${config.slot.name} does not exist`);
   } catch (error) {
     const failure = asRelayError(error);
     if (failure.code === 'SLOT_INVALIDATED') return failure;
     throw failure;
   }
-  throw nothingToAdopt('new-slot', `slot ${config.slot} exists and is usable`);
+  throw nothingToAdopt('new-slot', `slot ${config.slot.name} exists and is usable`);
 }
 
 async function renewSlot({ config, pool }: Means): Promise<void> {
-  await dropSlot(pool, config.slot);
+  await dropSlot(pool, config.slot.name);
   await createSlot(config);
 }
 
@@ -90,7 +90,7 @@ async function decide(
     what === 'database' && before !== null
       ? { id: instance, systemIdentifier: before.systemIdentifier, endLsn: before.endLsn }
       : undefined;
-  const fresh = { ...progressAt(config.slot, database, instance, before?.eventCount), givenUp };
+  const fresh = { ...progressAt(config.slot.name, database, instance, before?.eventCount), givenUp };
   // A gap changes no position. But the stream may bring other transactions again than it did, so `last` is left out.
   const after =
     what === 'gap' && before !== null
@@ -98,7 +98,7 @@ async function decide(
       : fresh;
   if (!isDryRun) {
     // A relay that was paused before would otherwise go on to store decisions, or begin, by the progress this replaces.
-    const session = await beginDecisions(pool, config.slot, database.systemIdentifier, 'now');
+    const session = await beginDecisions(pool, config.slot.name, database.systemIdentifier, 'now');
     await takeBack(pool, session, what, before);
     // Whatever is adopted, events before it may be given up.
     await forgetCovered(pool, after);

@@ -23,7 +23,7 @@ export async function runRelay(config: Config, log: Logger, ending: AbortSignal)
   const metrics = createMetrics();
   const health = new Health({ notReadyAfterMs: config.retry.notReadyAfterMs });
   const instance = instanceName(process.pid);
-  const relayLog = log.child({ slot: config.slot, instance });
+  const relayLog = log.child({ slot: config.slot.name, instance });
   const observer = createObserver({ log: relayLog, metrics, health });
   const registry = new RegistryClient(config.registry);
   const relay = new Relay({ config, instance, log: relayLog, observer, registry });

@@ -69,12 +69,12 @@ export async function* watchStatus(config: Config, everyMs: number): AsyncGenera
 
 async function readFrom(pool: pg.Pool, config: Config): Promise<Status> {
   const status: Status = {
-    slotName: config.slot,
+    slotName: config.slot.name,
     progressTopic: config.kafka.progressTopic,
-    slot: await readSlotStatus(pool, config.slot),
-    progress: await readProgress(pool, config.slot),
-    deadLetters: await readDeadLetters(pool, config.slot),
-    parked: await readParked(pool, config.slot),
+    slot: await readSlotStatus(pool, config.slot.name),
+    progress: await readProgress(pool, config.slot.name),
+    deadLetters: await readDeadLetters(pool, config.slot.name),
+    parked: await readParked(pool, config.slot.name),
   };
   await assertLettersShown(pool, config);
   return status;

@@ -4,8 +4,8 @@
 import type { Config } from '../config/config.ts';
 
 /** The id of the relay, and of every command that publishes in its place. */
-export function transactionalIdOf({ kafka, slot }: Pick<Config, 'kafka' | 'slot'>): string {
-  return `${kafka.transactionalIdPrefix}.${slot}`;
+export function transactionalIdOf({ kafka, slot: { name } }: Pick<Config, 'kafka' | 'slot'>): string {
+  return `${kafka.transactionalIdPrefix}.${name}`;
 }
 
 /** An id for probing the broker. It fences no relay. */

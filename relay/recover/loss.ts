@@ -38,7 +38,7 @@ export type RecoverMeans = Means & { readonly admin: Admin };
 export async function lookForLoss(means: RecoverMeans): Promise<Loss> {
   const { config, pool } = means;
   const system = await readSystem(config);
-  const marks = await readMarks(pool, config.slot);
+  const marks = await readMarks(pool, config.slot.name);
   if (marks.isInRecovery)
     throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that is not promoted yet');
   const publication = await readPublication(pool, config);
@@ -51,7 +51,7 @@ export async function lookForLoss(means: RecoverMeans): Promise<Loss> {
   const refusal = 'refusal' in lineage ? lineage.refusal : undefined;
   const found = [failure, refusal, publicationGap].filter((each) => each !== undefined);
   const { systemIdentifier } = system;
-  const snapshots = await readSnapshots(pool, { slot: config.slot, systemIdentifier });
+  const snapshots = await readSnapshots(pool, { slot: config.slot.name, systemIdentifier });
   return { found, publicationGap, progress, publication, slot, walLsn: marks.walLsn, snapshots };
 }
 
@@ -100,14 +100,15 @@ async function lookAtSlot(
   wasUsed: boolean,
 ): Promise<{ slot?: SlotState; failure?: RelayError }> {
   try {
-    const slot = await readSlot(pool, config.slot);
+    const slot = await readSlot(pool, config.slot.name);
     if (slot?.isActive === true)
       throw new RelayError(
         'SLOT_IN_USE',
-        `a relay streams from slot ${config.slot} (walsender ${slot.activePid}); stop it first`,
+        `a relay streams from slot ${config.slot.name} (walsender ${slot.activePid}); stop it first`,
       );
     if (slot !== undefined) return { slot };
-    if (wasUsed) return { failure: new RelayError('SLOT_MISSING', `slot ${config.slot} does not exist`) };
+    if (wasUsed)
+      return { failure: new RelayError('SLOT_MISSING', `slot ${config.slot.name} does not exist`) };
     return {};
   } catch (error) {
     const failure = asRelayError(error);
@@ -124,7 +125,7 @@ async function readProgress(
     kafka,
     admin,
     topic: config.kafka.progressTopic,
-    slot: config.slot,
+    slot: config.slot.name,
     systemIdentifier,
     // No progress reaches this, so the topic is read to its present end.
     reach: BigInt(Number.MAX_SAFE_INTEGER) << 10n,

@@ -123,7 +123,8 @@ class Run {
   async #renew(client: pg.Client): Promise<Recovery> {
     const slotLsn = await this.#takeSnapshot(client, renewSlotWithSnapshot);
     const recovery = await whileHoldingSlot(this.#means, (held) => this.#close(client, held, slotLsn));
-    if (recovery.outcome === 'refused') await dropSlotOnceFree(this.#means.pool, this.#options.config.slot);
+    if (recovery.outcome === 'refused')
+      await dropSlotOnceFree(this.#means.pool, this.#options.config.slot.name);
     return recovery;
   }
 
@@ -173,7 +174,7 @@ class Run {
     const { lineage, database } = held;
     if ('refusal' in lineage && !isRecoverable(lineage.refusal, this.#options)) throw lineage.refusal;
     const claimed = progressOf(lineage);
-    const session = await beginDecisions(pool, config.slot, database.systemIdentifier, 'epoch');
+    const session = await beginDecisions(pool, config.slot.name, database.systemIdentifier, 'epoch');
     if (claimed !== null) await endAdoption(pool, session, claimed);
     const decided = await this.#decided(claimed);
     const compared = await this.#compare(client, decided);
@@ -185,7 +186,7 @@ class Run {
     const parked = await decideAgain(pool, session, decided, undecided, unread);
     await failpoint('DEAD_LETTERS_REREAD');
     const fresh = {
-      ...progressAt(config.slot, database, this.#instance, claimed?.eventCount),
+      ...progressAt(config.slot.name, database, this.#instance, claimed?.eventCount),
       endLsn: slotLsn,
     };
     const progress = { ...this.#begin(claimed, fresh), last: undefined, instance: this.#instance };
@@ -254,7 +255,7 @@ class Run {
   #decided(progress: Progress | null): Promise<Decided> {
     const isOfStream = progress !== null && progress.endLsn > 0n;
     const { config, acceptsRewound } = this.#options;
-    return readDecided(this.#means.pool, config.slot, isOfStream && acceptsRewound ? null : progress);
+    return readDecided(this.#means.pool, config.slot.name, isOfStream && acceptsRewound ? null : progress);
   }
 }
 

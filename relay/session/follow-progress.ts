@@ -41,7 +41,7 @@ export class ProgressFollower {
     const { config, kafka, watched, onTrouble } = this.#use;
     const tail = new ProgressTail(kafka, {
       topic: config.kafka.progressTopic,
-      slot: config.slot,
+      slot: config.slot.name,
       ...(onTrouble === undefined ? {} : { onTrouble }),
     });
     this.#tail = tail;

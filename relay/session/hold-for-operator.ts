@@ -35,7 +35,7 @@ export async function whileHoldingSlot<Result extends object>(
         takeSlot: async () => ({ capture: await Capture.open(config, undefined, from) }),
         fence: () => fencePublisher(kafka, config),
         claim: (publisher) => claimProgress(publisher, tail),
-        readDatabase: ({ capture }) => readDatabaseState(pool, config.slot, capture),
+        readDatabase: ({ capture }) => readDatabaseState(pool, config.slot.name, capture),
       },
       use,
     );

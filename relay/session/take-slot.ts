@@ -65,10 +65,10 @@ export class SlotTaker {
   /** @returns undefined if another relay has the slot */
   async #try(): Promise<RelaySlot | undefined> {
     const { config, pool, observer, connections, onPeer } = this.#use;
-    const marks = await readMarks(pool, config.slot);
+    const marks = await readMarks(pool, config.slot.name);
     if (marks.isInRecovery)
       throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that is not promoted yet');
-    const found = await observeSlot(pool, config.slot, observer);
+    const found = await observeSlot(pool, config.slot.name, observer);
     if (found?.isActive === true) return void onPeer(found.activePid);
     const publication = await readPublication(pool, config);
     assertSamePublication(marks.publication, publication);
@@ -96,7 +96,10 @@ export class SlotTaker {
   async #create(isInitialised: boolean): Promise<void> {
     const { config, pool, observer, connections } = this.#use;
     if (isInitialised)
-      throw new RelayError('SLOT_MISSING', `slot ${config.slot} was used before and does not exist any more`);
+      throw new RelayError(
+        'SLOT_MISSING',
+        `slot ${config.slot.name} was used before and does not exist any more`,
+      );
     observer.slotCreating?.({});
     const snapshot = await takeSnapshot(pool);
     const lsn = await connections.createSlot(config, {

@@ -30,7 +30,7 @@ export async function releaseKeys(means: Means, transaction: CommittedTransactio
   let bytes = 0;
   await untilVisible(pool, transaction.xid);
   for (const request of new Set(transaction.releases ?? [])) {
-    const requested = await readRequest(pool, config.slot, request, {
+    const requested = await readRequest(pool, config.slot.name, request, {
       events: Math.max(1, maxTransactionEvents - records.length),
       bytes: Math.max(1, maxTransactionBytes - bytes),
     });

@@ -16,7 +16,7 @@ export function deadLetterCountDuty({ config, pool, observer }: Means): Duty {
     everyMs: config.capture.heartbeatMs,
     shareMax: countShareMax,
     run: async () => {
-      const waiting = await readWaiting(pool, config.slot);
+      const waiting = await readWaiting(pool, config.slot.name);
       observer.deadLettersCounted?.(waiting);
     },
   };

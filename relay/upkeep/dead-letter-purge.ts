@@ -29,7 +29,7 @@ export function deadLetterPurgeDuty({ config, pool, observer }: Means): Duty {
       for (let isAllDone = false; !isAllDone && !signal.aborted; ) {
         const untilMs = performance.now() + heartbeatMs * purgeShareMax;
         const mayGoOn = () => !signal.aborted && performance.now() < untilMs;
-        const { purged, isDone } = await purgeClosed(pool, config.slot, { ...retention, mayGoOn });
+        const { purged, isDone } = await purgeClosed(pool, config.slot.name, { ...retention, mayGoOn });
         if (purged > 0) observer.deadLettersPurged?.({ deadLetters: purged });
         isAllDone = isDone;
         if (!isDone) await pause(heartbeatMs, signal);

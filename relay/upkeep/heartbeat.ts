@@ -63,7 +63,7 @@ export class Heartbeats {
         'PUBLICATION_MISSING',
         `heartbeat ${pending.beat} did not come back although the stream has passed it`,
       );
-    this.#pending = await writeHeartbeat(pool, config.slot, Math.max(beat, progress().beat));
+    this.#pending = await writeHeartbeat(pool, config.slot.name, Math.max(beat, progress().beat));
     this.#uncovered.add(this.#pending);
     await failpoint('HEARTBEAT_WRITTEN');
   }

@@ -12,7 +12,9 @@ const slotIntervalMs = 1_000;
 type Means = { readonly config: Config; readonly pool: pg.Pool; readonly observer: RelayObserver };
 
 export function slotHealthDuty({ config, pool, observer }: Means): Duty {
-  const { slot } = config;
+  const {
+    slot: { name: slot },
+  } = config;
   return {
     name: 'slot_health',
     everyMs: Math.min(slotIntervalMs, config.capture.heartbeatMs),

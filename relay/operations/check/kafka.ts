@@ -69,11 +69,11 @@ async function judgeFormerTopic(context: KafkaContext, isThere: boolean): Promis
   const { kafka, config } = context;
   const name = config.kafka.progressTopic;
   if (name === formerDefault || (await describeTopics(context, [formerDefault])).length === 0) return;
-  if (isThere && (await hasProgress(kafka, name, config.slot))) return;
-  const found = `${name} holds no progress for slot ${config.slot}`;
+  if (isThere && (await hasProgress(kafka, name, config.slot.name))) return;
+  const found = `${name} holds no progress for slot ${config.slot.name}`;
   const fix = `set kafka.progressTopic to ${formerDefault}, where earlier releases kept the progress of every slot.`;
   try {
-    if (!(await hasProgress(kafka, formerDefault, config.slot))) return;
+    if (!(await hasProgress(kafka, formerDefault, config.slot.name))) return;
   } catch (error) {
     if (kafkaError(error, '').code !== 'KAFKA_UNAUTHORIZED') throw error;
     return warn(

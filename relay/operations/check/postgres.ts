@@ -66,7 +66,7 @@ const freeSlot: PostgresCheck = {
       'operations.check_slots',
       `select count(*)::int as used, current_setting('max_replication_slots')::int as max,
               coalesce(bool_or(slot_name = $1), false) as exists from pg_replication_slots`,
-      [context.config.slot],
+      [context.config.slot.name],
     );
     const found = `${used} of ${max} in use`;
     if (exists || used < max) return ok(exists ? `${found}, one of them by this relay` : found);
@@ -127,7 +127,7 @@ const mayReplicate: PostgresCheck = {
 /** Whether a relay ever streamed from this slot. The tables may be missing, which other checks say. */
 async function hasMark({ pool, config }: PostgresContext): Promise<boolean> {
   try {
-    return (await readMarks(pool, config.slot)).initialised;
+    return (await readMarks(pool, config.slot.name)).initialised;
   } catch (error) {
     if (error instanceof RelayError && error.code === 'OUTBOX_TABLE_INVALID') return false;
     throw error;
@@ -137,16 +137,16 @@ async function hasMark({ pool, config }: PostgresContext): Promise<boolean> {
 const slot: PostgresCheck = {
   name: 'slot',
   async run({ pool, config }) {
-    const found = await readSlot(pool, config.slot);
+    const found = await readSlot(pool, config.slot.name);
     if (found === undefined) {
       if (!(await hasMark({ pool, config })))
-        return ok(`${config.slot} does not exist; the first start creates it`);
-      return fail(`${config.slot} does not exist, although a relay has used it`, hints.SLOT_MISSING);
+        return ok(`${config.slot.name} does not exist; the first start creates it`);
+      return fail(`${config.slot.name} does not exist, although a relay has used it`, hints.SLOT_MISSING);
     }
     const state = found.isActive
       ? `a relay is connected (walsender pid ${found.activePid})`
       : 'no relay is connected';
-    const described = `${config.slot}: ${state}, ${describeBytes(found.retainedBytes)} of WAL retained, ${describeSlotHealth(found)}`;
+    const described = `${config.slot.name}: ${state}, ${describeBytes(found.retainedBytes)} of WAL retained, ${describeSlotHealth(found)}`;
     if (found.walStatus !== 'unreserved') return ok(described);
     return warn(
       described,

@@ -32,9 +32,10 @@ export type FixableLetter = { readonly letter: Letter; readonly content: LetterC
 export function findFixable(config: Config, name: string): Promise<FixableLetter> {
   return withPool(config, async (pool) => {
     const selection = { names: [parseLetterName(name)], statuses: ['open'] as const };
-    const [letter, another] = await listLetters(pool, config.slot, selection, 2);
+    const [letter, another] = await listLetters(pool, config.slot.name, selection, 2);
     await assertLettersShown(pool, config);
-    if (letter === undefined) throw new RequestInvalid(`no open dead letter ${name} of slot ${config.slot}`);
+    if (letter === undefined)
+      throw new RequestInvalid(`no open dead letter ${name} of slot ${config.slot.name}`);
     if (another !== undefined)
       throw new RequestInvalid(`event ${name} has several open dead letters; name one by its position`);
     const { rowBytes: _, payload: __, ...others } = letter.leftOut ?? {};
@@ -43,7 +44,7 @@ export function findFixable(config: Config, name: string): Promise<FixableLetter
       throw new RequestInvalid(
         `its ${column} was left out (${bytes} bytes); discard it, and write the event again without that`,
       );
-    const content = await readContent(pool, config.slot, letter);
+    const content = await readContent(pool, config.slot.name, letter);
     if (content === undefined) throw new RequestInvalid(`dead letter ${name} was removed`);
     return { letter, content };
   });
@@ -145,8 +146,8 @@ const newTopic = { partitions: 1, maxMessageBytes: 1_048_588, keptMs: Number.POS
 /** @returns false when it is no longer as the person saw it: closed, being released, or changed by somebody else */
 function store({ config, fixable: { letter, content }, payload, actor }: Fixing): Promise<boolean> {
   return inTransaction(config, async (client) => {
-    await takeTurn(client, config.slot);
-    const { text, values } = conditionOf(config.slot, { ...byPosition(letter), statuses: ['open'] });
+    await takeTurn(client, config.slot.name);
+    const { text, values } = conditionOf(config.slot.name, { ...byPosition(letter), statuses: ['open'] });
     const found = await query(
       client,
       statement(
@@ -165,7 +166,7 @@ function store({ config, fixable: { letter, content }, payload, actor }: Fixing)
         'storing the payload',
         'select outbox.fix_dead_letter($1, $2, $3, $4, $5, $6, $7) as fixed',
       ),
-      [config.slot, formatLsn(commitLsn), ordinal, content.payload, payload, actor.person, actor.reason],
+      [config.slot.name, formatLsn(commitLsn), ordinal, content.payload, payload, actor.person, actor.reason],
     );
     return row?.fixed === true;
   });

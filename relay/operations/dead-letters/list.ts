@@ -20,7 +20,7 @@ export function listDeadLetters(
   return withPool(config, async (pool) => {
     let found = 0;
     // One more than the limit tells whether there are more.
-    for await (const page of pagesOfLetters(pool, config.slot, selection, limit + 1)) {
+    for await (const page of pagesOfLetters(pool, config.slot.name, selection, limit + 1)) {
       const letters = page.slice(0, limit - found);
       if (letters.length > 0) await onPage(letters);
       found += page.length;

@@ -28,7 +28,7 @@ export async function purgeDeadLetters({
     return true;
   };
   const { purged } = await withPool(config, (pool) =>
-    purgeClosed(pool, config.slot, { by: 'person', ...retention, mayGoOn }),
+    purgeClosed(pool, config.slot.name, { by: 'person', ...retention, mayGoOn }),
   );
   return { purged };
 }

@@ -75,9 +75,9 @@ export function releaseKeys(releasing: Releasing): Promise<KeyRelease[]> {
 }
 
 async function findKeys(pool: pg.Pool, config: Config, selection: KeySelection): Promise<ParkedKeyView[]> {
-  const keys = await listParkedKeys(pool, config.slot, selection);
+  const keys = await listParkedKeys(pool, config.slot.name, selection);
   await assertLettersShown(pool, config);
-  if (keys.length === 0) throw new RequestInvalid(`no such key is parked in slot ${config.slot}`);
+  if (keys.length === 0) throw new RequestInvalid(`no such key is parked in slot ${config.slot.name}`);
   return keys;
 }
 
@@ -88,7 +88,14 @@ const lookedAtMax = 500;
 /** A release that was cut at the limit of one Kafka transaction is requested again, until all that waits is published. */
 async function awaitReleases(
   pool: pg.Pool,
-  { config: { slot }, actor, waitMs, onProgress }: Releasing,
+  {
+    config: {
+      slot: { name: slot },
+    },
+    actor,
+    waitMs,
+    onProgress,
+  }: Releasing,
   keys: readonly ParkedKeyView[],
 ): Promise<KeyRelease[]> {
   const done = new Map<ParkedKeyView, KeyRelease>(

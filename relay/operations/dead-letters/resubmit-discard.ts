@@ -43,7 +43,7 @@ export type Closed = Tally & { readonly done: number };
 export function previewClosing(config: Config, selection: Selection): Promise<Closed> {
   return withPool(config, async (pool) => {
     await assertKnown(pool, config, selection);
-    const found = await tally(pool, config.slot, selection);
+    const found = await tally(pool, config.slot.name, selection);
     await assertLettersShown(pool, config);
     return { ...found, done: 0 };
   });
@@ -79,10 +79,10 @@ function assertNamesKnown({ config, selection }: Closing): Promise<void> {
 /** A mistyped name would otherwise look as if everything were done. */
 async function assertKnown(pool: pg.Pool, config: Config, { names = [] }: Selection): Promise<void> {
   for (const name of names) {
-    const [letter] = await listLetters(pool, config.slot, { names: [name] }, 1);
+    const [letter] = await listLetters(pool, config.slot.name, { names: [name] }, 1);
     if (letter !== undefined) continue;
     await assertLettersShown(pool, config);
-    throw new RequestInvalid(`no dead letter ${textOfName(name)} of slot ${config.slot}`);
+    throw new RequestInvalid(`no dead letter ${textOfName(name)} of slot ${config.slot.name}`);
   }
 }
 
@@ -92,7 +92,9 @@ async function closeAll(
   status: 'resubmitted' | 'discarded',
   outbox: OutboxStatements | undefined,
 ): Promise<Closed> {
-  const { slot } = closing.config;
+  const {
+    slot: { name: slot },
+  } = closing.config;
   await takeTurn(client, slot);
   const found = await tally(client, slot, closing.selection);
   let done = 0;
@@ -155,7 +157,7 @@ async function close(
       `select closed_lsn::text as commit_lsn, closed_ordinal as ordinal
        from outbox.close_dead_letters($1, $2, $3, $4, $5, $6)`,
     ),
-    [config.slot, ...keys, status, actor.person, actor.reason],
+    [config.slot.name, ...keys, status, actor.person, actor.reason],
   );
   return keysOf(rows);
 }

@@ -32,9 +32,9 @@ const lettersMax = 100;
  */
 export function showDeadLetters(config: Config, name: string): Promise<ShownLetter[]> {
   return withPool(config, async (pool) => {
-    const shown = await read(pool, config.slot, name);
+    const shown = await read(pool, config.slot.name, name);
     await assertLettersShown(pool, config);
-    if (shown.length === 0) throw new RequestInvalid(`no dead letter ${name} of slot ${config.slot}`);
+    if (shown.length === 0) throw new RequestInvalid(`no dead letter ${name} of slot ${config.slot.name}`);
     return shown;
   });
 }

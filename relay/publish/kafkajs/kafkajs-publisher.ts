@@ -73,7 +73,7 @@ export class KafkajsPublisher implements Publisher {
     seen.catch(() => {});
     tail.resume();
     await this.#transact(async (transaction) => {
-      await this.#sendFirst(transaction, claimKey(this.#config.slot), claimId);
+      await this.#sendFirst(transaction, claimKey(this.#config.slot.name), claimId);
     });
     await failpoint('CLAIM_COMMITTED');
     const progress = await seen;

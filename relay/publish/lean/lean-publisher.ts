@@ -44,7 +44,7 @@ export class LeanPublisher implements Publisher {
     const seen = tail.untilClaim(claimId, this.#config.kafka.requestTimeoutMs * 2);
     seen.catch(() => {});
     tail.resume();
-    await this.#commit([], claimKey(this.#config.slot), claimId);
+    await this.#commit([], claimKey(this.#config.slot.name), claimId);
     await failpoint('CLAIM_COMMITTED');
     const progress = await seen;
     tail.pause();

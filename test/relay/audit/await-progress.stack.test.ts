@@ -6,7 +6,10 @@ import { messages, openWriter } from './topics.ts';
 
 test('a transaction that a relay left open does not keep the progress before it from being read', async () => {
   await using scene = await openScene();
-  const { slot, kafka } = scene.config;
+  const {
+    slot: { name: slot },
+    kafka,
+  } = scene.config;
   await scene.writer.commit(await scene.progress());
   await using writer = await openWriter();
   const commit = await writer.open({ topic: kafka.progressTopic, messages: messages('open') });

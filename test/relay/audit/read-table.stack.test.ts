@@ -53,7 +53,7 @@ test('a release in another cluster, where the database was before, comes before 
     `insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, code, message, status, released_lsn, system_identifier)
      select $1, 'F/0', n, n, 'X', '', 'released', (array['F/1', 'F/1', null]::pg_lsn[])[n], (array['old', 'new', 'new'])[n]
        from generate_series(1, 3) as n`,
-    [scene.config.slot],
+    [scene.config.slot.name],
   );
   const client = await connectForAudit(scene.config);
   const released = new Map<string, string>();

@@ -109,7 +109,7 @@ export class Scene implements AsyncDisposable {
       'select system_identifier::text as "systemIdentifier" from pg_control_system()',
     );
     const value = serializeProgress({
-      slot: this.config.slot,
+      slot: this.config.slot.name,
       systemIdentifier: rows[0]!.systemIdentifier,
       timeline: 1,
       endLsn: 1n << 60n,
@@ -122,7 +122,7 @@ export class Scene implements AsyncDisposable {
     });
     return {
       topic: this.config.kafka.progressTopic,
-      messages: [{ key: this.config.slot, value, partition: 0 }],
+      messages: [{ key: this.config.slot.name, value, partition: 0 }],
     };
   }
 
@@ -136,7 +136,7 @@ export class Scene implements AsyncDisposable {
       `insert into outbox.dead_letter
          (slot, commit_lsn, ordinal, event_id, code, message, status, aggregateid, type, payload)
        values ($1, $2, 0, $3, 'PAYLOAD_INVALID', 'made by a test', $4, $5, 'OrderPlaced', $6)`,
-      [this.config.slot, formatLsn(nextLsn), eventId, status, row.key, row.payload],
+      [this.config.slot.name, formatLsn(nextLsn), eventId, status, row.key, row.payload],
     );
   }
 
@@ -169,7 +169,7 @@ export async function openScene(settings: SceneSettings = {}): Promise<Scene> {
   const prefix = unique('audit');
   const topic = `${prefix}.order`;
   const config = configSchema.parse({
-    slot: prefix,
+    slot: { name: prefix },
     database: { url: database.url },
     kafka: { brokers, progressTopic: `${prefix}.progress`, transactionTimeoutMs: 5_000 },
     registry: { url: registryUrl },

@@ -182,7 +182,7 @@ describe('what was committed', () => {
   test('brings the heartbeats of our slot, and no others', async () => {
     const config = await outbox.newSlot();
     await pool.query(`insert into outbox.heartbeat (slot, beat) values ($1, 7), ('another', 99)`, [
-      config.slot,
+      config.slot.name,
     ]);
     await pool.query(insertOf('end'));
     await using stream = await openCapture(config);
@@ -222,7 +222,7 @@ describe('what was committed', () => {
 describe('the role of the relay', () => {
   test('may stream with the rights of roles.sql, without being superuser', async () => {
     const config = await outbox.newSlot();
-    const name = `outbox_relay_login_${config.slot}`;
+    const name = `outbox_relay_login_${config.slot.name}`;
     await pool.query(await readFile(new URL('../../../migrations/roles.sql', import.meta.url), 'utf8'));
     await pool.query(`create role ${name} login replication password 'of-a-test' in role outbox_relay`);
     try {
@@ -230,7 +230,7 @@ describe('the role of the relay', () => {
       url.username = name;
       url.password = 'of-a-test';
       await pool.query(insertOf('end'));
-      await using stream = await openCapture(outbox.configWith({ SLOT: config.slot }, url.href));
+      await using stream = await openCapture(outbox.configWith({ SLOT: config.slot.name }, url.href));
       expect(keys(await take(stream.capture, until('end')))).toEqual(['end']);
     } finally {
       await pool.query(`drop role ${name}`);
@@ -295,7 +295,7 @@ describe('the bound on memory', () => {
     await vi.waitFor(() => expect(inbox.isFull).toBe(true), { timeout: 20_000, interval: 5 });
     const heldBytes = inbox.bytes;
     // Longer than wal_sender_timeout, and the watchdog: only our own status updates keep the connection.
-    const ended = await Promise.race([inbox.failed, heardFor(config.slot, 4_500)]);
+    const ended = await Promise.race([inbox.failed, heardFor(config.slot.name, 4_500)]);
     expect(ended).toBeUndefined();
     expect(inbox.bytes).toBe(heldBytes);
     let mostBytes = heldBytes;
@@ -328,20 +328,20 @@ describe('the bound on memory', () => {
 describe('acknowledging', () => {
   test('confirms exactly the LSN that was given, never more', async () => {
     const config = await outbox.newSlot();
-    const before = await outbox.confirmedLsn(config.slot);
+    const before = await outbox.confirmedLsn(config.slot.name);
     for (const key of ['1', '2', '3', '4']) await pool.query(insertOf(key));
     await using stream = await openCapture(config);
     const ends = withEvents(await take(stream.capture, until('4'))).map(({ endLsn }) => endLsn ?? 0n);
     await stream.capture.flush(5_000);
-    expect(await outbox.confirmedLsn(config.slot)).toBe(before); // all received, nothing acknowledged
+    expect(await outbox.confirmedLsn(config.slot.name)).toBe(before); // all received, nothing acknowledged
     for (const end of [ends[0], ends[2]]) {
       stream.capture.acknowledge(end ?? 0n);
       await stream.capture.flush(5_000);
-      expect(await outbox.confirmedLsn(config.slot)).toBe(end);
+      expect(await outbox.confirmedLsn(config.slot.name)).toBe(end);
     }
     stream.capture.acknowledge(ends[1] ?? 0n); // never back
     await stream.capture.flush(5_000);
-    expect(await outbox.confirmedLsn(config.slot)).toBe(ends[2]);
+    expect(await outbox.confirmedLsn(config.slot.name)).toBe(ends[2]);
   });
 
   test('reaches the server by itself, and so does the news that we are alive', async () => {
@@ -350,7 +350,7 @@ describe('acknowledging', () => {
     await using stream = await openCapture(config);
     const end = (await take(stream.capture, until('end'))).at(-1)?.endLsn ?? 0n;
     stream.capture.acknowledge(end);
-    await vi.waitFor(async () => expect(await outbox.confirmedLsn(config.slot)).toBe(end), {
+    await vi.waitFor(async () => expect(await outbox.confirmedLsn(config.slot.name)).toBe(end), {
       timeout: 5_000,
       interval: 50,
     });
@@ -387,7 +387,7 @@ describe('acknowledging', () => {
     first.acknowledge(second?.commitLsn ?? 0n);
     await first.flush(5_000);
     await first.close();
-    expect(await outbox.confirmedLsn(config.slot)).toBe(second?.commitLsn);
+    expect(await outbox.confirmedLsn(config.slot.name)).toBe(second?.commitLsn);
     const next = await vi.waitFor(() => Capture.open(config), { timeout: 10_000, interval: 10 });
     expect(keys(await take(next, until('2')))).toEqual(['2']);
     await next.close();
@@ -432,7 +432,7 @@ describe('what ends the stream', () => {
     const waiting = failureOf(stream.capture.inbox.arrival());
     await pool.query(
       'select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1',
-      [config.slot],
+      [config.slot.name],
     );
     expect(await waiting).toBe('POSTGRES_UNAVAILABLE');
     expect(codeOf(await stream.capture.inbox.failed)).toBe('POSTGRES_UNAVAILABLE');
@@ -452,7 +452,9 @@ describe('what ends the stream', () => {
     const { url } = outbox.database;
     await using proxy = await TcpProxy.before(url);
     const limits = { CAPTURE_WATCHDOG_MS: 3_000, CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000 };
-    const { slot } = await outbox.newSlot(limits);
+    const {
+      slot: { name: slot },
+    } = await outbox.newSlot(limits);
     const capture = await Capture.open(outbox.configWith({ SLOT: slot, ...limits }, proxy.through(url)));
     try {
       proxy.silence();
@@ -467,7 +469,9 @@ describe('what ends the stream', () => {
     await using proxy = await TcpProxy.before(url);
     let heard = Promise.withResolvers<void>();
     proxy.listen = () => ({ fromClient: () => {}, fromServer: () => heard.resolve() });
-    const { slot } = await outbox.newSlot();
+    const {
+      slot: { name: slot },
+    } = await outbox.newSlot();
     const config = outbox.configWith({ SLOT: slot }, proxy.through(url));
     // Below what a setting may be, so that the server has more patience than the watchdog, and goes on.
     const limits = { ...config.capture, watchdogMs: 1_500, walSenderTimeoutMs: 60_000 };
@@ -514,7 +518,9 @@ describe('what ends the stream', () => {
       CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000,
       DATABASE_CONNECT_TIMEOUT_MS: 500,
     };
-    const { slot } = await outbox.newSlot();
+    const {
+      slot: { name: slot },
+    } = await outbox.newSlot();
     const opened = Capture.open(outbox.configWith({ SLOT: slot, ...limits }, proxy.through(url)));
     expect(await failureOf(opened)).toBe('REPLICATION_STALLED');
   });
@@ -522,7 +528,7 @@ describe('what ends the stream', () => {
   test('a server with nothing to say is not taken for silence', async () => {
     const config = await outbox.newSlot({ CAPTURE_WATCHDOG_MS: 3_000, CAPTURE_WAL_SENDER_TIMEOUT_MS: 3_000 });
     await using stream = await openCapture(config);
-    const ended = await Promise.race([stream.capture.inbox.failed, heardFor(config.slot, 4_000)]);
+    const ended = await Promise.race([stream.capture.inbox.failed, heardFor(config.slot.name, 4_000)]);
     expect(ended).toBeUndefined();
   });
 });

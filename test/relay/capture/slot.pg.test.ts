@@ -34,11 +34,11 @@ describe('a slot', () => {
 
   test('tells where it is and who reads it', async () => {
     const config = await outbox.newSlot();
-    const free = await readSlot(pool, config.slot);
+    const free = await readSlot(pool, config.slot.name);
     expect(free).toMatchObject({ isActive: false, activePid: null, walStatus: 'reserved' });
-    expect(free?.confirmedLsn).toBe(await outbox.confirmedLsn(config.slot));
+    expect(free?.confirmedLsn).toBe(await outbox.confirmedLsn(config.slot.name));
     await using _ = await openCapture(config);
-    const taken = await readSlot(pool, config.slot);
+    const taken = await readSlot(pool, config.slot.name);
     expect(taken).toMatchObject({ isActive: true, activePid: expect.any(Number) });
     expect(taken?.retainedBytes).toBeGreaterThanOrEqual(0);
   });
@@ -59,7 +59,7 @@ describe('making a slot', () => {
   test('twice at once makes one', async () => {
     const config = outbox.configWith({ SLOT: unique('slot') });
     await Promise.all([createSlot(config), createSlot(config), createSlot(config)]);
-    expect(await readSlot(pool, config.slot)).toBeDefined();
+    expect(await readSlot(pool, config.slot.name)).toBeDefined();
   });
 
   test('takes as long as the transactions that run now, and others take it for one in use meanwhile', async () => {
@@ -71,13 +71,13 @@ describe('making a slot', () => {
     const told: (readonly Blocker[])[] = [];
     const making = createSlot(config, { pool, everyMs: 20, onWaiting: (blockers) => told.push(blockers) });
     await vi.waitFor(async () => {
-      expect(await readSlot(pool, config.slot)).toMatchObject({ isActive: true, confirmedLsn: 0n });
+      expect(await readSlot(pool, config.slot.name)).toMatchObject({ isActive: true, confirmedLsn: 0n });
       expect(told.at(-1)).toMatchObject([{ pid: rows[0]?.pid, user: expect.any(String), openForSeconds: 0 }]);
     });
     await client.query('rollback');
     client.release();
     await making;
-    expect(await readSlot(pool, config.slot)).toMatchObject({ isActive: false });
+    expect(await readSlot(pool, config.slot.name)).toMatchObject({ isActive: false });
   });
 
   test('names a prepared transaction that it waits for', async () => {
@@ -111,10 +111,10 @@ describe('making a slot', () => {
 
   test('again leaves it where it was', async () => {
     const config = await outbox.newSlot();
-    const before = await outbox.confirmedLsn(config.slot);
+    const before = await outbox.confirmedLsn(config.slot.name);
     await pool.query('select pg_logical_emit_message(true, $1, $1)', ['x']);
     await createSlot(config);
-    expect(await outbox.confirmedLsn(config.slot)).toBe(before);
+    expect(await outbox.confirmedLsn(config.slot.name)).toBe(before);
   });
 
   test('makes one that standby servers can keep a copy of, where the server can', async () => {
@@ -123,7 +123,7 @@ describe('making a slot', () => {
       `select to_jsonb(s) -> 'failover' as failover, s.two_phase,
               current_setting('server_version_num')::int >= 170000 as can
          from pg_replication_slots s where slot_name = $1`,
-      [config.slot],
+      [config.slot.name],
     );
     expect(rows[0]).toMatchObject({ failover: rows[0].can ? true : null, two_phase: false });
   });
@@ -132,7 +132,7 @@ describe('making a slot', () => {
     const config = await outbox.newSlot({ CAPTURE_FAILOVER_SLOT: false });
     const { rows } = await pool.query(
       `select to_jsonb(s) ->> 'failover' as failover from pg_replication_slots s where slot_name = $1`,
-      [config.slot],
+      [config.slot.name],
     );
     expect(rows[0].failover).not.toBe('true');
   });
@@ -153,11 +153,11 @@ describe('making a slot', () => {
         ).rows.map(({ id }) => id);
       const ids = await insert(2);
       const kinds = `select plugin, two_phase, to_jsonb(s) -> 'failover' as failover from pg_replication_slots s where slot_name = $1`;
-      const before = (await pool.query(kinds, [config.slot])).rows;
+      const before = (await pool.query(kinds, [config.slot.name])).rows;
       try {
         await using renewed = await renewSlotWithSnapshot(config);
-        expect(renewed.consistentLsn).toBe(await outbox.confirmedLsn(config.slot));
-        expect((await pool.query(kinds, [config.slot])).rows).toEqual(before);
+        expect(renewed.consistentLsn).toBe(await outbox.confirmedLsn(config.slot.name));
+        expect((await pool.query(kinds, [config.slot.name])).rows).toEqual(before);
         const later = await insert(1);
         await client.query('begin isolation level repeatable read, read only');
         await client.query(`set transaction snapshot '${renewed.snapshot}'`);

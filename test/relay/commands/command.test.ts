@@ -42,13 +42,13 @@ test('a run gets its arguments one by one, and the configuration once it asks fo
   const seen: unknown[] = [];
   const definition: Definition<object> = {
     async run(call) {
-      if (call.args.length > 0) seen.push(call.args, call.config.slot, call.provenance);
+      if (call.args.length > 0) seen.push(call.args, call.config.slot.name, call.provenance);
       return {};
     },
   };
   expect((await run(definition)).loads).toBe(0);
   expect((await run(definition, 'a', 'b')).loads).toBe(1);
-  expect(seen).toEqual([['a', 'b'], loaded.config.slot, loaded.provenance]);
+  expect(seen).toEqual([['a', 'b'], loaded.config.slot.name, loaded.provenance]);
 });
 
 test('a rule that is broken ends the command before its run', async () => {

@@ -124,7 +124,11 @@ test('-c names the file, before or after the command', async () => {
     ]) {
       const { code, stdout } = await run(args);
       expect(code).toBe(0);
-      expect(JSON.parse(stdout)[0]).toMatchObject({ key: 'slot', value: 'from_shop_yaml', source: file });
+      expect(JSON.parse(stdout)[0]).toMatchObject({
+        key: 'slot.name',
+        value: 'from_shop_yaml',
+        source: file,
+      });
     }
   } finally {
     await rm(folder, { recursive: true });

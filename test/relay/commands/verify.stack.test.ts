@@ -49,7 +49,7 @@ test('verify lists apart what was written before the relay first started, for no
   await scene.insert(3);
   await scene.database.pool.query(
     'insert into outbox.progress (slot, initialised_at) values ($1, clock_timestamp())',
-    [scene.config.slot],
+    [scene.config.slot.name],
   );
   const [id] = await scene.insert();
   await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());

@@ -46,15 +46,15 @@ describe('sources', () => {
     const config = fromEnv();
     expect(config.database.url).toBe(required.DATABASE_URL);
     expect(config.kafka.brokers).toEqual(['kafka-1:9092', 'kafka-2:9092']);
-    expect(config.slot).toBe('outbox_relay');
+    expect(config.slot.name).toBe('outbox_relay');
   });
 
   test('the environment wins over the file, and the file over the default', () => {
     const file = yaml('slot: from_file\npublish:\n  lingerMs: 7\n');
     const env = { ...required, OUTBOX_RELAY_PUBLISH_LINGER_MS: '9' };
     const { config, provenance } = loadConfig({ file, env });
-    expect([config.slot, config.publish.lingerMs, config.http.port]).toEqual(['from_file', 9, 9465]);
-    expect(provenance.get('slot')).toBe(file);
+    expect([config.slot.name, config.publish.lingerMs, config.http.port]).toEqual(['from_file', 9, 9465]);
+    expect(provenance.get('slot.name')).toBe(file);
     expect(provenance.get('publish.lingerMs')).toBe('OUTBOX_RELAY_PUBLISH_LINGER_MS');
     expect(provenance.get('http.port')).toBe('default');
   });
@@ -127,13 +127,21 @@ describe('sources', () => {
 
   test('the file may be named by OUTBOX_RELAY_CONFIG', () => {
     const file = yaml('slot: named\n');
-    expect(fromEnv({ OUTBOX_RELAY_CONFIG: file }).slot).toBe('named');
+    expect(fromEnv({ OUTBOX_RELAY_CONFIG: file }).slot.name).toBe('named');
+  });
+
+  test('the name of the slot alone stands for its section', () => {
+    const [short, long] = ['slot: named\n', 'slot:\n  name: named\n'].map((text) =>
+      loadConfig({ file: yaml(text), env: required }),
+    );
+    expect(short!.config).toEqual(long!.config);
+    expect(short!.provenance.get('slot.name')).not.toBe('default');
   });
 
   test('a variable is put in where the file refers to it, numbers too', () => {
     const file = yaml(`slot: shop_\${STAGE}\nhttp:\n  port: \${PORT}\nlog:\n  level: \${LEVEL:-debug}\n`);
     const { config } = loadConfig({ file, env: { ...required, STAGE: 'test', PORT: '8080' } });
-    expect([config.slot, config.http.port, config.log.level]).toEqual(['shop_test', 8080, 'debug']);
+    expect([config.slot.name, config.http.port, config.log.level]).toEqual(['shop_test', 8080, 'debug']);
   });
 
   test('a section whose keys are all commented out is as if absent', () => {
@@ -162,7 +170,7 @@ describe('faults', () => {
       ['kafka.brokers', 'KAFKA_BROKERS'],
       ['registry.url', 'SCHEMA_REGISTRY_URL'],
       ['http.port', 'OUTBOX_RELAY_HTTP_PORT'],
-      ['slot', 'OUTBOX_RELAY_SLOT'],
+      ['slot.name', 'OUTBOX_RELAY_SLOT'],
     ])
       expect(found).toContainEqual(expect.stringMatching(new RegExp(`^${key} .*\\(${env}\\)$`)));
     expect(found).toContain('typo is not a setting');
@@ -171,7 +179,7 @@ describe('faults', () => {
   });
 
   test.each([
-    ['slot', 'Not-A-Slot'],
+    ['slot.name', 'Not-A-Slot'],
     ['database.url', 'mysql://db/shop'],
     ['database.url', 'postgres://relay:a/b@db/shop'],
     ['outbox.table', 'event'],

@@ -28,7 +28,7 @@ const lagBytes = ({ slot }: Status) => ('lagBytes' in slot ? slot.lagBytes : Num
 test('before the first start there is no slot and no progress', async () => {
   const config = relay.config(settings());
   expect(await readStatus(config)).toEqual({
-    slotName: config.slot,
+    slotName: config.slot.name,
     progressTopic: config.kafka.progressTopic,
     slot: { state: 'absent' },
     progress: null,
@@ -39,7 +39,7 @@ test('before the first start there is no slot and no progress', async () => {
 
 test('a slot that no relay is connected to shows how far behind it is', async () => {
   const config = relay.config(settings());
-  await withSlot(config.slot, async () => {
+  await withSlot(config.slot.name, async () => {
     const before = await readStatus(config);
     await relay.pool.query('select pg_logical_emit_message(true, $1, repeat($2, 100000))', ['test', 'x']);
     const after = await readStatus(config);
@@ -55,10 +55,10 @@ test('watching reads again, and ends its connections when the reader stops', asy
   for await (const { slot } of watched) {
     states.push(slot.state);
     if (states.length === 1)
-      await relay.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [config.slot]);
+      await relay.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [config.slot.name]);
     if (states.length === 2) break;
   }
-  await relay.pool.query('select pg_drop_replication_slot($1)', [config.slot]);
+  await relay.pool.query('select pg_drop_replication_slot($1)', [config.slot.name]);
   expect(states).toEqual(['absent', 'inactive']);
   expect(await watched.next()).toMatchObject({ done: true });
 });
@@ -97,7 +97,7 @@ test('the relay’s own role sees progress and dead letters with their age, and 
 test('a slot that is gone after a relay used it is unusable, and the hint names recover', async () => {
   const config = relay.config(settings());
   await relay.pool.query('insert into outbox.progress (slot, initialised_at) values ($1, now())', [
-    config.slot,
+    config.slot.name,
   ]);
   expect((await readStatus(config)).slot).toMatchObject({
     state: 'unusable',

@@ -74,7 +74,10 @@ describe('a tail', () => {
       const { brokers } = await servers();
       await using proxy = await TcpProxy.before(`kafka://${brokers[0]}`, true);
       await using scene = await Scene.open({ proxy });
-      const { slot, kafka } = scene.config;
+      const {
+        slot: { name: slot },
+        kafka,
+      } = scene.config;
       const told: (string | undefined)[] = [];
       const tail = new ProgressTail(scene.client(), {
         topic: kafka.progressTopic,

@@ -53,7 +53,7 @@ async function slotOf(producer: string, settings: Settings = {}): Promise<Config
 /** A relay process about to take over the slot: following the progress, nothing fenced yet. */
 async function newRelay(config: Config): Promise<Relay> {
   const kafka = createKafka(config, silent);
-  const tail = new ProgressTail(kafka, { topic: config.kafka.progressTopic, slot: config.slot });
+  const tail = new ProgressTail(kafka, { topic: config.kafka.progressTopic, slot: config.slot.name });
   closing.push(() => tail.stop());
   await tail.start();
   return { config, kafka, tail };
@@ -65,7 +65,7 @@ async function fence({ kafka, config }: Relay): Promise<Publisher> {
   return publisher;
 }
 
-const progressAt = ({ slot }: Config, endLsn: bigint): Progress => ({
+const progressAt = ({ slot: { name: slot } }: Config, endLsn: bigint): Progress => ({
   slot,
   systemIdentifier: '7000000000000000001',
   timeline: 1,
@@ -140,9 +140,12 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
         await producer.send({
           topic: config.kafka.progressTopic,
           messages: Array.from({ length: 1_000 }, (_, index) => [
-            { key: config.slot, value: serializeProgress(progressAt(config, BigInt(round * 1_000 + index))) },
+            {
+              key: config.slot.name,
+              value: serializeProgress(progressAt(config, BigInt(round * 1_000 + index))),
+            },
             { key: 'another', value: serializeProgress(other) },
-            { key: claimKey(config.slot), value: 'an old claim' },
+            { key: claimKey(config.slot.name), value: 'an old claim' },
             { key: claimKey('another'), value: 'a claim of another' },
           ]).flat(),
         });
@@ -160,7 +163,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       await commit(publisher, progressAt(config, 10n), { topic, key: 'committed' });
       // A producer with the same id, as a relay leaves it when the power fails during a transaction.
       const dying = first.kafka.producer({
-        transactionalId: `${config.kafka.transactionalIdPrefix}.${config.slot}`,
+        transactionalId: `${config.kafka.transactionalIdPrefix}.${config.slot.name}`,
         maxInFlightRequests: 1,
       });
       await dying.connect();
@@ -168,7 +171,10 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       const open = await dying.transaction();
       await open.send({ topic, messages: [{ key: 'torn', value: 'x' }] });
       const torn = serializeProgress(progressAt(config, 20n));
-      await open.send({ topic: config.kafka.progressTopic, messages: [{ key: config.slot, value: torn }] });
+      await open.send({
+        topic: config.kafka.progressTopic,
+        messages: [{ key: config.slot.name, value: torn }],
+      });
       const second = await newRelay(config);
       const successor = await fence(second);
       expect(await successor.claim(second.tail)).toEqual(progressAt(config, 10n));
@@ -201,7 +207,7 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       await producer.connect();
       await producer.send({
         topic: config.kafka.progressTopic,
-        messages: [{ key: config.slot, value: '{"version":2}' }],
+        messages: [{ key: config.slot.name, value: '{"version":2}' }],
       });
       await producer.disconnect();
       const relay = await newRelay(config);

@@ -67,7 +67,7 @@ async function keep(
     publication,
     progress: () => {
       looks += 1;
-      return progressOf(config.slot);
+      return progressOf(config.slot.name);
     },
     stream: () => ({
       serverLsn: capture.serverLsn,
@@ -106,7 +106,9 @@ describe('while all is well', () => {
     await using stream = await openCapture(config);
     await using kept = await keep(config, stream.capture);
     await vi.waitFor(() => expect(stream.capture.beat).toBeGreaterThanOrEqual(3), soon);
-    const { rows } = await outbox.pool.query('select * from outbox.progress where slot = $1', [config.slot]);
+    const { rows } = await outbox.pool.query('select * from outbox.progress where slot = $1', [
+      config.slot.name,
+    ]);
     expect(rows).toMatchObject([{ event_count: '12', end_lsn: '0/1000' }]);
     const days = `select from pg_inherits where inhparent = 'outbox.event'::regclass`;
     expect((await outbox.pool.query(days)).rowCount).toBe(11); // ten days, and the default partition
@@ -117,8 +119,8 @@ describe('while all is well', () => {
     const config = await newSlot();
     await using kept = await keep(config, { serverLsn: 1n, beat: 0 });
     const beat = async () =>
-      (await outbox.pool.query('select beat from outbox.heartbeat where slot = $1', [config.slot])).rows[0]
-        ?.beat;
+      (await outbox.pool.query('select beat from outbox.heartbeat where slot = $1', [config.slot.name]))
+        .rows[0]?.beat;
     await vi.waitFor(async () => expect(Number(await beat())).toBeGreaterThanOrEqual(3), soon);
     expect(kept.warnings).toEqual([]);
   });
@@ -133,16 +135,16 @@ describe('while all is well', () => {
       await outbox.pool.query(
         `insert into outbox.dead_letter (slot, commit_lsn, ordinal, code, message, status, closed_at)
        select $1, '0/100', n, 'X', '', 'resubmitted', now() - interval '2 days' from generate_series(1, 25000) n`,
-        [config.slot],
+        [config.slot.name],
       );
       const mayGoOn = () => false;
-      const round = await purgeClosed(outbox.pool, config.slot, { by: 'relay', ...limit, mayGoOn });
+      const round = await purgeClosed(outbox.pool, config.slot.name, { by: 'relay', ...limit, mayGoOn });
       expect(round).toEqual({ purged: 10_000, isDone: false });
       await using stream = await openCapture(config);
       await using _kept = await keep(config, stream.capture);
       await vi.waitFor(async () => {
         const text = 'select from outbox.dead_letter where slot = $1';
-        expect((await outbox.pool.query(text, [config.slot])).rowCount).toBe(left);
+        expect((await outbox.pool.query(text, [config.slot.name])).rowCount).toBe(left);
       }, soon);
     },
   );
@@ -163,14 +165,14 @@ test('once it has to end it begins nothing more, and it has ended when what it h
   await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
   const waiting = `select from pg_locks where not granted and relation = 'outbox.heartbeat'::regclass`;
   await vi.waitFor(async () => expect((await pool.query(waiting)).rowCount).toBe(1), soon);
-  await pool.query('select pg_drop_replication_slot($1)', [config.slot]);
+  await pool.query('select pg_drop_replication_slot($1)', [config.slot.name]);
   await vi.waitFor(() => expect(kept.abort.signal.aborted).toBe(true), soon);
   const looks = kept.looks();
   await lock.query('commit');
   lock.release();
   expect((await kept.ended)?.code).toBe('SLOT_MISSING');
   const beat = 'select from outbox.heartbeat where slot = $1';
-  expect((await pool.query(beat, [config.slot])).rowCount).toBe(1);
+  expect((await pool.query(beat, [config.slot.name])).rowCount).toBe(1);
   expect(kept.looks()).toBe(looks);
 });
 
@@ -236,7 +238,7 @@ describe('what is noticed', () => {
   test('a slot that is gone', async () => {
     const config = await newSlot();
     await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
-    await outbox.pool.query('select pg_drop_replication_slot($1)', [config.slot]);
+    await outbox.pool.query('select pg_drop_replication_slot($1)', [config.slot.name]);
     expect((await kept.ended)?.code).toBe('SLOT_MISSING');
   });
 
@@ -262,11 +264,11 @@ test('a failure that may pass is reported and retried, while the other duties go
   await using kept = await keep(config, { serverLsn: 0n, beat: 0 });
   await vi.waitFor(() => expect(kept.warnings.length).toBeGreaterThanOrEqual(2), soon);
   expect(kept.warnings[0]?.err.code).toBe('POSTGRES_UNAVAILABLE');
-  const copied = await pool.query('select from outbox.progress where slot = $1', [config.slot]);
+  const copied = await pool.query('select from outbox.progress where slot = $1', [config.slot.name]);
   expect(copied.rowCount).toBe(1);
   await pool.query('drop trigger busy on outbox.heartbeat');
   const beat = 'select from outbox.heartbeat where slot = $1';
-  await vi.waitFor(async () => expect((await pool.query(beat, [config.slot])).rowCount).toBe(1), soon);
+  await vi.waitFor(async () => expect((await pool.query(beat, [config.slot.name])).rowCount).toBe(1), soon);
 });
 
 describe('what fails in one duty alone', () => {

@@ -16,7 +16,9 @@ const earlier = `select pg_advisory_lock(hashtextextended('outbox-relay heartbea
 test('a role without rights that takes advisory locks stops no heartbeat, no operator and no migration', async () => {
   await using database = await openLetterDatabase();
   const { pool, operator } = database;
-  const { slot } = operator.config;
+  const {
+    slot: { name: slot },
+  } = operator.config;
   const stranger = unique('stranger');
   await pool.query(`create role ${stranger} login password 'secret'`);
   const url = new URL(database.url);

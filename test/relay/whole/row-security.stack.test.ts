@@ -105,7 +105,7 @@ const show = (table: string) => world.pool.query(`alter table ${table} disable r
 test('a read after which a table hides rows, in a session to which all was shown, is refused', async () => {
   const hidden = { code: 'POSTGRES_ROWS_HIDDEN' };
   const config: Config = configSchema.parse({
-    slot: world.slot,
+    slot: { name: world.slot },
     database: { url: asRelay.DATABASE_URL },
     kafka: { brokers: ['127.0.0.1:1'], progressTopic: world.progressTopic },
     registry: { url: 'http://127.0.0.1:1' },
@@ -147,7 +147,7 @@ test('a read after which a table hides rows, in a session to which all was shown
   await applyRoles();
   const work = inTransaction(config, async (client) => {
     await hide('outbox.dead_letter');
-    await takeTurn(client, config.slot);
+    await takeTurn(client, config.slot.name);
     return (await client.query('select from outbox.dead_letter')).rowCount;
   });
   await expect(work).rejects.toMatchObject(hidden);

@@ -120,7 +120,7 @@ async function model(): Promise<Side> {
   };
 }
 
-const progressOf = ({ slot }: Config, eventCount: number): Progress => ({
+const progressOf = ({ slot: { name: slot } }: Config, eventCount: number): Progress => ({
   slot,
   systemIdentifier: '1',
   timeline: 1,
@@ -147,7 +147,7 @@ const codeOf = (work: Promise<unknown>) =>
 
 async function withTail<T>(side: Side, work: (tail: ProgressTail) => Promise<T>): Promise<T> {
   const { kafka, config } = side;
-  const tail = new ProgressTail(kafka, { topic: config.kafka.progressTopic, slot: config.slot });
+  const tail = new ProgressTail(kafka, { topic: config.kafka.progressTopic, slot: config.slot.name });
   await tail.start();
   try {
     return await work(tail);
@@ -179,12 +179,12 @@ const scripts: Record<string, (side: Side) => Promise<unknown[]>> = {
       await first.commit(first.newBatch(), progressOf(config, 1));
       await first.close();
       const { transactionalIdPrefix, progressTopic, transactionTimeoutMs, requestTimeoutMs } = config.kafka;
-      const transactionalId = `${transactionalIdPrefix}.${config.slot}`;
+      const transactionalId = `${transactionalIdPrefix}.${config.slot.name}`;
       const settings = { transactionalId, transactionTimeoutMs, requestTimeoutMs, topic: progressTopic };
       const open = await TransactionalProducer.open(kafka, settings);
       const { promise: sent, resolve: isSent } = Promise.withResolvers<void>();
       const { promise: later, resolve: goOn } = Promise.withResolvers<void>();
-      const batches = [batchOf(config.slot, serializeProgress(progressOf(config, 2)))];
+      const batches = [batchOf(config.slot.name, serializeProgress(progressOf(config, 2)))];
       const late = codeOf(
         open.commit([{ topic: progressTopic, partition: 0, batches }], {
           sent: () => {

@@ -226,7 +226,9 @@ describe('on a database that is ready', () => {
 
   test('a progress that an earlier release left in the topic of all slots is red, with what to set', async () => {
     const former = 'outbox-relay.progress';
-    const { slot } = relay.config();
+    const {
+      slot: { name: slot },
+    } = relay.config();
     await withAdmin((admin) => ensureProgressTopic(admin, former));
     expect(await only('progress topic')).toMatchObject({ status: 'ok' });
     const producer = (await kafkaClient()).producer();

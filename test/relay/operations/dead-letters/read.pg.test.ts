@@ -15,7 +15,7 @@ test('more than a page come page by page, each once, in order, and no more than 
   const earlier = await database.leave('0/1000', 1_200);
   const pages = async (limit: number) => {
     const read: (string | null)[][] = [];
-    for await (const page of pagesOfLetters(pool, operator.config.slot, {}, limit))
+    for await (const page of pagesOfLetters(pool, operator.config.slot.name, {}, limit))
       read.push(page.map(({ eventId }) => eventId));
     return read;
   };

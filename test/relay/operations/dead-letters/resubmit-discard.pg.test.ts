@@ -72,12 +72,12 @@ describe('resubmit', () => {
     ]);
     const [letter] = await listLetters(
       database.pool,
-      config.slot,
+      config.slot.name,
       { names: [{ kind: 'event', eventId: later[2]! }] },
       9,
     );
     expect(letter).toMatchObject({ status: 'resubmitted', position: '0000000000002000.00000002' });
-    expect(await readActions(database.pool, config.slot, letter!)).toMatchObject([
+    expect(await readActions(database.pool, config.slot.name, letter!)).toMatchObject([
       { action: 'resubmit', fromStatus: 'open', toStatus: 'resubmitted', person: 'somebody', note: 'OPS-17' },
     ]);
   });
@@ -126,7 +126,7 @@ describe('resubmit', () => {
     await pool.query(`update outbox.progress set system_identifier = 'new'`);
     try {
       await database.leave('F/0', 1);
-      const moved = (await listLetters(pool, config.slot, { names: eventsOf(old) }, 2)).at(-1);
+      const moved = (await listLetters(pool, config.slot.name, { names: eventsOf(old) }, 2)).at(-1);
       expect(moved?.position).toBe('0000000f00000000.80000000');
       const discarded = await discard(closing({ selection: { names: [parseLetterName(moved!.position)] } }));
       expect(discarded).toMatchObject({ open: 1, unsettled: 0, done: 1 });
@@ -156,7 +156,9 @@ describe('resubmit', () => {
   });
 
   test('leaves alone what is of a parked key, and anything of a key that is being released', async () => {
-    const { slot } = config;
+    const {
+      slot: { name: slot },
+    } = config;
     await database.leave('0/1000', 3);
     await database.pool.query(`update outbox.dead_letter set topic = 't'`);
     await database.pool.query(
@@ -327,6 +329,8 @@ test('a name that no dead letter has is refused before anything is changed', asy
     () => resubmit(closing({ selection })),
     () => discard(closing({ selection })),
   ])
-    await expect(work()).rejects.toThrow(new RequestInvalid(`no dead letter nobody of slot ${config.slot}`));
+    await expect(work()).rejects.toThrow(
+      new RequestInvalid(`no dead letter nobody of slot ${config.slot.name}`),
+    );
   expect(await statuses()).toEqual(['open']);
 });

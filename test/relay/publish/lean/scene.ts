@@ -40,7 +40,7 @@ export class Scene implements AsyncDisposable {
     this.brokers = brokers;
     this.#proxy = proxy;
     this.kafka = createKafka(config, pino({ level: 'silent' }));
-    this.tail = new ProgressTail(this.kafka, { topic: config.kafka.progressTopic, slot: config.slot });
+    this.tail = new ProgressTail(this.kafka, { topic: config.kafka.progressTopic, slot: config.slot.name });
   }
 
   static async open(options: SceneOptions = {}): Promise<Scene> {
@@ -59,7 +59,7 @@ export class Scene implements AsyncDisposable {
   }
 
   get transactionalId(): string {
-    return `${this.config.kafka.transactionalIdPrefix}.${this.config.slot}`;
+    return `${this.config.kafka.transactionalIdPrefix}.${this.config.slot.name}`;
   }
 
   async publisher(): Promise<LeanPublisher> {
@@ -78,7 +78,7 @@ export class Scene implements AsyncDisposable {
 
   progress(eventCount: number): Progress {
     return {
-      slot: this.config.slot,
+      slot: this.config.slot.name,
       systemIdentifier: '7',
       timeline: 1,
       endLsn: BigInt(eventCount),
