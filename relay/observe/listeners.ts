@@ -1,6 +1,6 @@
 /** The list of listeners: what hears the facts of a relay. Another one is a line here. */
 import type { Logger } from 'pino';
-import { asRelayError } from '../errors.ts';
+import { asRelayError, errorTable } from '../errors.ts';
 import type { Health } from './health.ts';
 import { healthListener } from './health-listener.ts';
 import { logListener } from './log-listener.ts';
@@ -28,7 +28,7 @@ export function createObserver(
 export function reportFaults(log: Logger, { counter }: Pick<Metrics, 'counter'>): ReportFault {
   const reported = new Set<string>();
   return (listener, fact, error) => {
-    counter.errors_total.inc({ code: 'INTERNAL' });
+    counter.errors_total.inc({ code: 'INTERNAL', class: errorTable.INTERNAL.class });
     const which = `${listener} ${fact}`;
     if (reported.has(which)) return;
     reported.add(which);

@@ -1,5 +1,5 @@
 /** Which metric each fact moves. The metrics themselves are the table in `metrics.ts`. */
-import { dependencies, errorTable } from '../errors.ts';
+import { dependencies, type ErrorCode, errorTable } from '../errors.ts';
 import type { Facts } from './facts.ts';
 import { breakerStates, type Retry } from './health.ts';
 import type { Metrics } from './metrics.ts';
@@ -38,6 +38,9 @@ export function metricsListener(
     return topic;
   };
 
+  const failed = (code: ErrorCode, times = 1) =>
+    counter.errors_total.inc({ code, class: errorTable[code].class }, times);
+
   const committed = ({ progress, eventsByTopic, bytes, committedAtMs, kafkaMs }: Facts['committed']) => {
     let events = 0;
     for (const [topic, published] of eventsByTopic) {
@@ -45,10 +48,10 @@ export function metricsListener(
       events += published;
     }
     counter.published_bytes_total.inc(bytes);
-    counter.transactions_total.inc({ kind: eventsByTopic.size > 0 ? 'events' : 'progress' });
-    if (progress.partial !== null) counter.split_transactions_total.inc();
-    histogram.kafka_commit_seconds.observe(kafkaMs / 1000);
-    if (eventsByTopic.size > 0) histogram.batch_events.observe(events);
+    counter.kafka_transactions_total.inc({ kind: eventsByTopic.size > 0 ? 'events' : 'progress' });
+    if (progress.partial !== null) counter.kafka_transactions_split_total.inc();
+    histogram.kafka_transaction_seconds.observe(kafkaMs / 1000);
+    if (eventsByTopic.size > 0) histogram.kafka_transaction_events.observe(events);
     gauge.progress_lsn.set(Number(progress.endLsn));
     const nowMs = Date.now();
     // The clocks of two machines may make it negative.
@@ -58,6 +61,7 @@ export function metricsListener(
 
   const deadLettered = ({ events }: Facts['deadLettered']) => {
     for (const { code, topic } of events) {
+      failed(code);
       // A topic that the event may not name is data.
       const isOurs = topic !== null && code !== 'TOPIC_NOT_ALLOWED';
       counter.dead_letters_total.inc({ code, topic: isOurs ? bounded(topic) : '' });
@@ -78,7 +82,7 @@ export function metricsListener(
   };
 
   const retried = ({ failure: { code } }: Pick<Facts['retried'], 'failure'>) => {
-    counter.errors_total.inc({ code });
+    failed(code);
     counter.retries_total.inc({ dependency: errorTable[code].dependency });
   };
 
@@ -96,15 +100,16 @@ export function metricsListener(
       retried,
       tailFailed: retried,
       dutyFailed: ({ duty, failure: { code } }) => {
-        counter.errors_total.inc({ code });
+        failed(code);
         counter.duty_failures_total.inc({ duty });
       },
-      stopped: ({ failure: { code } }) => counter.errors_total.inc({ code }),
+      stopped: ({ failure: { code } }) => failed(code),
+      drainFailed: ({ failure: { code } }) => failed(code),
       throttled: ({ throttleMs }) => counter.kafka_throttle_seconds_total.inc(throttleMs / 1000),
 
       sampled: ({ inFlightBytes, inFlightBytesMax, lagBytes, lagMs }) => {
         gauge.in_flight_bytes.set(inFlightBytes);
-        gauge.in_flight_bytes_limit.set(inFlightBytesMax);
+        gauge.in_flight_limit_bytes.set(inFlightBytesMax);
         gauge.replication_lag_bytes.set(Math.max(0, lagBytes));
         gauge.replication_lag_seconds.set(Math.max(0, lagMs / 1000));
         setRetries();
@@ -112,7 +117,7 @@ export function metricsListener(
 
       slotSeen: ({ retainedBytes, walStatus, safeWalBytes }) => {
         gauge.slot_retained_bytes.set(retainedBytes);
-        gauge.slot_safe_wal_size_bytes.set(safeWalBytes ?? Number.POSITIVE_INFINITY);
+        gauge.slot_safe_wal_bytes.set(safeWalBytes ?? Number.POSITIVE_INFINITY);
         for (const reason of invalidationReasons) gauge.slot_invalidated.set({ reason }, 0);
         for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === walStatus ? 1 : 0);
       },
@@ -128,7 +133,7 @@ export function metricsListener(
       deadLettersCounted: ({ open, oldestSeconds, parked, parkedKeys }) => {
         gauge.dead_letters_open.set(open);
         gauge.dead_letters_oldest_age_seconds.set(oldestSeconds);
-        gauge.dead_letters_parked.set(parked);
+        gauge.parked_events.set(parked);
         gauge.parked_keys.set(parkedKeys);
       },
     },

@@ -16,15 +16,22 @@ type Described = {
 const counters = {
   events_published_total: { help: 'Events committed to Kafka.', labels: ['topic'] },
   published_bytes_total: { help: 'Bytes of the encoded events committed to Kafka.' },
-  transactions_total: {
+  partition_events_published_total: {
+    help: 'Events committed to Kafka, by partition. Partitions beyond metrics.partitionsMax share the label "(other)".',
+    labels: ['topic', 'partition'],
+  },
+  kafka_transactions_total: {
     help: 'Kafka transactions committed, by kind: with events, or with a progress record only.',
     labels: ['kind'],
   },
-  split_transactions_total: {
+  kafka_transactions_split_total: {
     help: 'Kafka transactions that ended inside a Postgres transaction, because that exceeds the limit.',
   },
   state_changes_total: { help: 'How many times the relay entered each state.', labels: ['state'] },
-  errors_total: { help: 'Errors, by code. docs/reference/errors.md lists the codes.', labels: ['code'] },
+  errors_total: {
+    help: 'Errors, by code and class: retry (the relay tries again), stop (the relay cannot go on; a duty tries again), quarantine (an event became a dead letter). docs/reference/errors.md lists the codes.',
+    labels: ['code', 'class'],
+  },
   dead_letters_total: {
     help: 'Events stored in outbox.dead_letter, by code and by the topic they were meant for.',
     labels: ['code', 'topic'],
@@ -44,19 +51,35 @@ const counters = {
     labels: ['duty'],
   },
   sessions_total: { help: 'Sessions: replication connections on which the relay started to stream.' },
+  cache_hits_total: {
+    help: 'Lookups that a cache answered: targets (topic, partitions and schema of an event), schemas (of the registry), topics (of Kafka).',
+    labels: ['cache'],
+  },
+  cache_misses_total: {
+    help: 'Lookups that a cache could not answer: the relay asked the registry or Kafka, or put the answer together again.',
+    labels: ['cache'],
+  },
+  config_reloads_total: {
+    help: 'How often the configuration was read again, by result: applied, unchanged, or rejected because it was invalid.',
+    labels: ['result'],
+  },
 } as const satisfies Record<string, Described>;
 
 const gauges = {
   replication_lag_bytes: {
-    help: 'WAL between the committed progress and the current position of Postgres, in bytes.',
+    help: 'WAL between the committed progress and the current position of Postgres, in bytes. Absent unless this relay streams.',
   },
   replication_lag_seconds: {
-    help: 'Age of the oldest transaction that the relay received and has not committed to Kafka; 0 if there is none.',
+    help: 'Age of the oldest transaction that the relay received and has not committed to Kafka; 0 if there is none. Absent unless this relay streams.',
+  },
+  replication_lag_events: {
+    help: 'Events that Postgres has committed and Kafka has not. Absent while that is unknown: unless this relay streams, has received all that Postgres had written a moment ago, and has room in memory for more.',
   },
   in_flight_bytes: { help: 'Bytes of events in memory.' },
-  in_flight_bytes_limit: {
+  in_flight_limit_bytes: {
     help: 'The setting capture.maxInFlightBytes, above which the relay stops reading.',
   },
+  in_flight_events: { help: 'Events in memory: received and not committed to Kafka.' },
   state: { help: '1 for the current state of the relay, 0 for the others.', labels: ['state'] },
   circuit_breaker_state: {
     help: '1 for the current state of the circuit breaker of a dependency, 0 for the others: open during the pause after a failure, half_open during the next attempt.',
@@ -66,45 +89,114 @@ const gauges = {
     help: 'Failed attempts since the dependency last worked; 0 while it works.',
     labels: ['dependency'],
   },
-  slot_retained_bytes: { help: 'WAL that Postgres retains for the slot, in bytes.' },
-  slot_safe_wal_size_bytes: {
-    help: 'WAL that can still be written before Postgres may invalidate the slot (safe_wal_size), in bytes; +Inf without max_slot_wal_keep_size.',
+  slot_retained_bytes: {
+    help: 'WAL that Postgres retains for the slot, in bytes. A standby reports it too. Absent while the slot cannot be read.',
+  },
+  slot_safe_wal_bytes: {
+    help: 'WAL that can still be written before Postgres may invalidate the slot (safe_wal_size), in bytes; +Inf without max_slot_wal_keep_size. Absent while the slot cannot be read.',
   },
   slot_invalidated: {
-    help: '1 for the reason for which Postgres invalidated the slot (invalidation_reason), 0 for the others. The relay then stops.',
+    help: '1 for the reason for which Postgres invalidated the slot (invalidation_reason), 0 for the others. The relay then stops. Absent while the slot cannot be read.',
     labels: ['reason'],
   },
   slot_wal_status: {
-    help: '1 for the current wal_status of the slot, 0 for the others. lost means that WAL with unpublished events may be gone.',
+    help: '1 for the current wal_status of the slot, 0 for the others. lost means that WAL with unpublished events may be gone. Absent while the slot cannot be read.',
     labels: ['status'],
   },
-  progress_lsn: { help: 'LSN up to which everything is published, as a number.' },
-  heartbeat_round_trip_seconds: {
-    help: 'Time from the INSERT of the last heartbeat until the relay received it on the stream.',
+  progress_lsn: {
+    help: 'LSN up to which everything is published, as a number. Absent unless this relay streams.',
   },
-  dead_letters_open: { help: 'Dead letters that are open: neither resubmitted nor discarded.' },
-  dead_letters_oldest_age_seconds: { help: 'Age of the oldest open dead letter; 0 if there is none.' },
-  dead_letters_parked: { help: 'Events that wait behind a refused event of their key.' },
-  parked_keys: { help: 'Keys whose events wait until the key is released.' },
+  last_commit_timestamp_seconds: {
+    help: 'When this relay last committed a Kafka transaction, in seconds since 1970. Absent before the first.',
+  },
+  heartbeat_round_trip_seconds: {
+    help: 'Time from the INSERT of the last heartbeat until the relay received it on the stream. Absent unless this relay streams.',
+  },
+  dead_letters_open: {
+    help: 'Dead letters that are open: neither resubmitted nor discarded. Absent unless this relay streams.',
+  },
+  dead_letters_oldest_age_seconds: {
+    help: 'Age of the oldest open dead letter; 0 if there is none. Absent unless this relay streams.',
+  },
+  parked_events: {
+    help: 'Events that wait behind a refused event of their key. Absent unless this relay streams.',
+  },
+  parked_keys: {
+    help: 'Keys whose events wait until the key is released. Absent unless this relay streams.',
+  },
+  duty_last_success_timestamp_seconds: {
+    help: 'When each duty of upkeep last succeeded, in seconds since 1970. Absent before the first success, and unless this relay streams.',
+    labels: ['duty'],
+  },
+  cache_entries: { help: 'Entries of each cache.', labels: ['cache'] },
+  hot_key_ratio: {
+    help: 'Share of the events of the last minute that had this key, from 0 to 1, for the hottest keys. Estimated from a sample, never above the true share of the sample. The label is a hash of the key unless metrics.showKeys is on. Absent unless this relay streams, and while the sample is small.',
+    labels: ['topic', 'key'],
+  },
+  consumer_lag_offsets: {
+    help: 'Offsets between what a consumer group of metrics.consumerGroups has committed and the end of what it may read, over the partitions in which it has committed. Markers of transactions count as well as records. Absent for a group that does not exist, and unless this relay streams.',
+    labels: ['group', 'topic'],
+  },
+  consumer_uncommitted_partitions: {
+    help: 'Partitions with records in which a group of metrics.consumerGroups has no committed offset. They do not count in consumer_lag_offsets.',
+    labels: ['group', 'topic'],
+  },
+  config_last_reload_successful: {
+    help: '1 if the configuration was valid when it was last read, 0 if it was invalid and the relay keeps the one before.',
+  },
+  config_restart_needed: {
+    help: '1 if the configuration has changes that take effect only after a restart, otherwise 0.',
+  },
   build_info: {
     help: 'Always 1. The labels hold the version of the relay and of Node.',
     labels: ['version', 'node'],
   },
 } as const satisfies Record<string, Described>;
 
+/** 1, 1.5, 2, 3, 5, 7 in each decade: no bound is more than 1.7 times the one before, so a quantile is off by less. */
+const fine = [1, 1.5, 2, 3, 5, 7];
+const coarse = [1, 2, 5];
+
+/** @returns the bounds from 10^`from` up to `max` */
+function decades(steps: readonly number[], from: number, max: number): readonly number[] {
+  const bounds: number[] = [];
+  for (let exponent = from; 10 ** exponent <= max; exponent++)
+    // By way of text, or 3 ms would be 0.0030000000000000001.
+    for (const step of steps) bounds.push(Number(`${step}e${exponent}`));
+  return bounds.filter((bound) => bound <= max);
+}
+
 const histograms = {
   publish_latency_seconds: {
-    help: 'Time from the commit in Postgres to the commit in Kafka, per transaction. It compares the clocks of two machines.',
-    // A quiet stream takes 3 to 10 ms; an outage of minutes needs no finer step than "over a minute".
-    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60],
+    help: 'Time from the commit in Postgres to the commit in Kafka, per Postgres transaction. It compares the clocks of two machines.',
+    // A quiet stream takes 3 to 10 ms. An outage makes minutes of it: more than ten are an alert on the lag.
+    buckets: decades(fine, -3, 600),
   },
-  kafka_commit_seconds: {
+  publish_latency_stage_seconds: {
+    help: 'Parts of publish_latency_seconds, per Postgres transaction: capture (commit in Postgres to received, which compares two clocks), wait (in memory, for its turn and for the batch), encode (including retries), publish (begin of the Kafka transaction until every record is written), acknowledge (until Kafka has confirmed the commit).',
+    labels: ['stage'],
+    buckets: decades(coarse, -4, 500),
+  },
+  encode_seconds: {
+    help: 'Time to serialize the events of a Postgres transaction, or of a part of one. Includes the wait for the registry where a schema is unknown, and no retries.',
+    buckets: decades(coarse, -5, 10),
+  },
+  kafka_transaction_seconds: {
     help: 'Time from the start of a Kafka transaction to its commit.',
-    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15],
+    buckets: decades(coarse, -3, 50),
   },
-  batch_events: {
-    help: 'Number of events in a Kafka transaction.',
-    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000],
+  kafka_transaction_events: {
+    help: 'Number of events in a Kafka transaction that has events.',
+    buckets: decades(coarse, 0, 10_000),
+  },
+  kafka_transaction_bytes: {
+    help: 'Bytes of the records in a Kafka transaction that has events.',
+    buckets: [1, 4, 16, 64, 256, 1_024, 4_096, 16_384].map((kib) => kib * 1_024),
+  },
+  registry_request_seconds: {
+    help: 'Time for which the relay waited for the schema registry, per request, by result: answered or failed.',
+    labels: ['result'],
+    buckets: decades(coarse, -3, 10),
   },
 } as const satisfies Record<string, Described>;
 
@@ -134,6 +226,8 @@ export function createMetrics(options: { readonly process?: boolean } = {}) {
   const registry = new Registry();
   const counter = makeAll(counters, (settings) => new Counter({ ...settings, registers: [registry] }));
   const gauge = makeAll(gauges, (settings) => new Gauge({ ...settings, registers: [registry] }));
+  // A gauge without labels begins at 0. What nobody has seen is absent.
+  for (const each of Object.values(gauge)) each.remove({});
   const histogram = makeAll(histograms, ({ buckets = [], ...settings }) => {
     return new Histogram({ ...settings, buckets: [...buckets], registers: [registry] });
   });

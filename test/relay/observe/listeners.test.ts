@@ -22,7 +22,7 @@ test('a failure that is retried shows in the log, in the metrics and in /readyz,
   expect(lines).toMatchObject([{ msg: 'encoding failed, retrying', retryInMs: 60_000 }]);
   const { registry } = own.metrics;
   expect(await registry.metrics()).toContain('retry_attempts{dependency="registry"} 1');
-  expect(await registry.metrics()).toContain('errors_total{code="REGISTRY_UNAVAILABLE"} 1');
+  expect(await registry.metrics()).toContain('errors_total{code="REGISTRY_UNAVAILABLE",class="retry"} 1');
   expect(own.health.ready().error?.code).toBe('REGISTRY_UNAVAILABLE');
   observer.committed?.(committedSample());
   expect(own.health.ready().error).toBeUndefined();
@@ -37,5 +37,5 @@ test('a listener that fails is counted each time and logged once for each fact',
     { listener: 'traces', fact: 'committed', level: 50 },
     { listener: 'traces', fact: 'entered', level: 50 },
   ]);
-  expect(await metrics.registry.metrics()).toContain('errors_total{code="INTERNAL"} 4');
+  expect(await metrics.registry.metrics()).toContain('errors_total{code="INTERNAL",class="stop"} 4');
 });

@@ -39,12 +39,12 @@ test('a batch counts its events by topic, its bytes and itself', async () => {
   expect(text).toContain('outbox_relay_events_published_total{topic="outbox.event.order"} 3');
   expect(text).toContain('outbox_relay_events_published_total{topic="outbox.event.payment"} 2');
   expect(text).toContain('outbox_relay_published_bytes_total 700');
-  expect(text).toContain('outbox_relay_transactions_total{kind="events"} 1');
-  expect(text).toContain('outbox_relay_transactions_total{kind="progress"} 1');
-  expect(text).toContain('outbox_relay_split_transactions_total 1');
-  expect(text).toContain('outbox_relay_batch_events_sum 5');
-  expect(text).toContain('outbox_relay_batch_events_count 1');
-  expect(text).toContain('outbox_relay_kafka_commit_seconds_count 2');
+  expect(text).toContain('outbox_relay_kafka_transactions_total{kind="events"} 1');
+  expect(text).toContain('outbox_relay_kafka_transactions_total{kind="progress"} 1');
+  expect(text).toContain('outbox_relay_kafka_transactions_split_total 1');
+  expect(text).toContain('outbox_relay_kafka_transaction_events_sum 5');
+  expect(text).toContain('outbox_relay_kafka_transaction_events_count 1');
+  expect(text).toContain('outbox_relay_kafka_transaction_seconds_count 2');
   expect(text).toContain('outbox_relay_progress_lsn 1');
 });
 
@@ -93,7 +93,7 @@ test('a duty that fails counts by its name and by its code', async () => {
   metrics.hears.dutyFailed({ duty: 'heartbeat', failure, retryInMs: 1 });
   const text = await metrics.registry.metrics();
   expect(text).toContain('outbox_relay_duty_failures_total{duty="heartbeat"} 1');
-  expect(text).toContain('outbox_relay_errors_total{code="POSTGRES_UNAVAILABLE"} 1');
+  expect(text).toContain('outbox_relay_errors_total{code="POSTGRES_UNAVAILABLE",class="retry"} 1');
 });
 
 test('the breaker of each dependency is in exactly one state', async () => {
@@ -130,7 +130,7 @@ test('a slot at risk shows, with how much more WAL it survives, and so does a lo
   metrics.hears.slotSeen({ retainedBytes: 4096, walStatus: 'unreserved', safeWalBytes: -100 });
   const atRisk = await metrics.registry.metrics();
   expect(atRisk).toContain('outbox_relay_slot_retained_bytes 4096');
-  expect(atRisk).toContain('outbox_relay_slot_safe_wal_size_bytes -100');
+  expect(atRisk).toContain('outbox_relay_slot_safe_wal_bytes -100');
   expect(atRisk).toContain('outbox_relay_slot_wal_status{status="unreserved"} 1');
   expect(atRisk).toContain('outbox_relay_slot_wal_status{status="reserved"} 0');
   expect(atRisk).not.toMatch(/slot_invalidated\{.*\} 1/);
@@ -147,7 +147,7 @@ test('a slot at risk shows, with how much more WAL it survives, and so does a lo
 test('without max_slot_wal_keep_size a slot is safe for ever', async () => {
   const metrics = create();
   metrics.hears.slotSeen({ retainedBytes: 0, walStatus: 'reserved', safeWalBytes: null });
-  expect(await metrics.registry.metrics()).toMatch(/outbox_relay_slot_safe_wal_size_bytes \+Inf/);
+  expect(await metrics.registry.metrics()).toMatch(/outbox_relay_slot_safe_wal_bytes \+Inf/);
 });
 
 test('a clock that is ahead gives no negative latency', async () => {

@@ -191,16 +191,16 @@ describe('the path from row to record', () => {
     // More than a batch takes in of several transactions, and less than one transaction may have.
     const ids = await world.write(Array.from({ length: 5_000 }, (_, seq) => ({ key: `k${seq % 7}`, seq })));
     await world.read(ids);
-    const transactions = () => relay.metric('outbox_relay_transactions_total', '{kind="events"}');
+    const transactions = () => relay.metric('outbox_relay_kafka_transactions_total', '{kind="events"}');
     await expect.poll(transactions).toBe(1);
-    expect(await relay.metric('outbox_relay_split_transactions_total')).toBe(0);
+    expect(await relay.metric('outbox_relay_kafka_transactions_split_total')).toBe(0);
   });
 
   it('has events that follow another within the linger share a Kafka transaction', async () => {
     const lingerMs = 2_000;
     await using scene = await streamingWorld({ PUBLISH_LINGER_MS: lingerMs, CAPTURE_HEARTBEAT_MS: 60_000 });
     const { world, relay } = scene;
-    const transactions = () => relay.metric('outbox_relay_transactions_total', '{kind="events"}');
+    const transactions = () => relay.metric('outbox_relay_kafka_transactions_total', '{kind="events"}');
     await world.read(await world.write([{ key: 'k', seq: 0 }]));
     const before = await transactions();
     const following: string[] = [];
@@ -285,7 +285,7 @@ describe('the path from row to record', () => {
       const relay = world.startRelay({ ...limits, ...room });
       const records = await world.read([...small, ...ids]);
       expect(records.map((record) => itemOf(record).seq)).toEqual(Array.from({ length: 1_001 }, (_, n) => n));
-      expect(await relay.metric('outbox_relay_split_transactions_total')).toBeGreaterThan(2);
+      expect(await relay.metric('outbox_relay_kafka_transactions_split_total')).toBeGreaterThan(2);
     },
   );
 
