@@ -191,14 +191,14 @@ export class RelayProcess {
     return exit;
   }
 
-  /** 0 for a counter that has not counted yet. @param labels as `{kind="events"}` @throws where there is none */
-  async metric(name: string, labels = ''): Promise<number> {
+  /** 0 for a counter that has not counted yet. @param label as `kind="events"` @throws where there is none */
+  async metric(name: string, label = ''): Promise<number> {
     const page = await (await fetch(`${this.url}/metrics`)).text();
-    const isOurs = (line: string) => line.startsWith(`${name}${labels}`) && ' {'.includes(line[name.length]!);
+    const isOurs = (line: string) => line.startsWith(`${name}{`) && line.includes(label);
     const line = page.split('\n').find(isOurs);
     if (line !== undefined) return Number(line.split(' ').at(-1));
     if (page.includes(`# TYPE ${name} counter\n`)) return 0;
-    throw new Error(`the relay has no metric ${name}${labels}`);
+    throw new Error(`the relay has no metric ${name}{${label}}`);
   }
 
   async ready(): Promise<{ status: number; state: string; reason: string }> {

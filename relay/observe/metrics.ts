@@ -221,9 +221,13 @@ export function documentedMetrics(): readonly DocumentedMetric[] {
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** @param options.process whether prom-client's process metrics are kept too; they install a GC observer. */
-export function createMetrics(options: { readonly process?: boolean } = {}) {
+/**
+ * @param options.process whether prom-client's process metrics are kept too; they install a GC observer
+ * @param options.slot a label of every metric, so that a query can put the relays of a slot together
+ */
+export function createMetrics(options: { readonly process?: boolean; readonly slot?: string } = {}) {
   const registry = new Registry();
+  if (options.slot !== undefined) registry.setDefaultLabels({ slot: options.slot });
   const counter = makeAll(counters, (settings) => new Counter({ ...settings, registers: [registry] }));
   const gauge = makeAll(gauges, (settings) => new Gauge({ ...settings, registers: [registry] }));
   // A gauge without labels begins at 0. What nobody has seen is absent.

@@ -161,3 +161,10 @@ test('a clock that is ahead gives no negative latency', async () => {
 test('process metrics come on top', async () => {
   expect(await createMetrics().registry.metrics()).toContain('process_resident_memory_bytes');
 });
+
+test('every metric names the slot, so that a query can put the relays of a slot together', async () => {
+  const text = await createMetrics({ slot: 'orders' }).registry.metrics();
+  const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  expect(samples.length).toBeGreaterThan(50);
+  expect(samples.filter((line) => !line.includes('slot="orders"'))).toEqual([]);
+});

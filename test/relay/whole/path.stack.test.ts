@@ -191,7 +191,7 @@ describe('the path from row to record', () => {
     // More than a batch takes in of several transactions, and less than one transaction may have.
     const ids = await world.write(Array.from({ length: 5_000 }, (_, seq) => ({ key: `k${seq % 7}`, seq })));
     await world.read(ids);
-    const transactions = () => relay.metric('outbox_relay_kafka_transactions_total', '{kind="events"}');
+    const transactions = () => relay.metric('outbox_relay_kafka_transactions_total', 'kind="events"');
     await expect.poll(transactions).toBe(1);
     expect(await relay.metric('outbox_relay_kafka_transactions_split_total')).toBe(0);
   });
@@ -200,7 +200,7 @@ describe('the path from row to record', () => {
     const lingerMs = 2_000;
     await using scene = await streamingWorld({ PUBLISH_LINGER_MS: lingerMs, CAPTURE_HEARTBEAT_MS: 60_000 });
     const { world, relay } = scene;
-    const transactions = () => relay.metric('outbox_relay_kafka_transactions_total', '{kind="events"}');
+    const transactions = () => relay.metric('outbox_relay_kafka_transactions_total', 'kind="events"');
     await world.read(await world.write([{ key: 'k', seq: 0 }]));
     const before = await transactions();
     const following: string[] = [];
