@@ -89,6 +89,8 @@ const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] 
   { on: 'outbox.dead_letter', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.parked_key', rights: ['select', 'insert', 'update', 'delete'] },
   { on: 'outbox.key_release', rights: ['select', 'update'] },
+  { on: 'outbox.audit', rights: ['select', 'insert', 'update'] },
+  { on: 'outbox.audit_finding', rights: ['select', 'insert', 'update'] },
 ];
 
 const rights: PostgresCheck = {

@@ -82,6 +82,7 @@ const appliedChecksums = {
   large_rows: 'd8e83cf296070c0348e81093f32e71614919b027ff2a57e0e3a0e28bbff9e445',
   snapshots: 'fe2b8f56b7146ef42f799f81ec02dfb31ef4155cd00799600090ddde9391da93',
   lineage: '692617f16ca18752fc0ef8d4a20e103082b557bf2077517fd229ccbe6ce40ef7',
+  audit: '4dcb28f958d8d408e8d5653d1595b7874f93428a1ca1b0ad343b9e9853f2a004',
 };
 
 test('no text of a migration that a database may have applied has changed', async () => {
