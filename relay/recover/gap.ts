@@ -15,7 +15,7 @@
  *   late stands behind younger ones.
  * - The time of the last progress: a relay that lags writes one now, and publishes what was committed hours ago.
  */
-import { type PgSnapshot, visibility } from './snapshot.ts';
+import { type PgSnapshot, visibility } from '../model/pg-snapshot.ts';
 
 /** A row of the snapshot whose id is in no topic and no dead letter. */
 export type AbsentEvent = {

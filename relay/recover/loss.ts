@@ -8,13 +8,13 @@ import { readSlot, type SlotState } from '../capture/slot.ts';
 import { asRelayError, RelayError, RequestInvalid } from '../errors.ts';
 import { readMarks } from '../ledger/progress-copy.ts';
 import { readSnapshots, type Snapshots } from '../ledger/snapshots.ts';
+import { parseSnapshot } from '../model/pg-snapshot.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Means } from '../session/hold-for-operator.ts';
 import { compareLineage, type DatabaseState } from '../session/lineage.ts';
 import type { Known } from './gap.ts';
 import type { RecoverOptions } from './options.ts';
-import { parseSnapshot } from './snapshot.ts';
 
 export type Loss = {
   /** Each thing that is wrong, for the report. */

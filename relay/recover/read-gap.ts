@@ -7,6 +7,7 @@ import { pages } from '../connect/postgres/cursor.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { Router } from '../encode/route.ts';
+import { visibility, wholeXid } from '../model/pg-snapshot.ts';
 import type { Position } from '../model/position.ts';
 import {
   type AbsentEvent,
@@ -19,7 +20,6 @@ import {
 } from './gap.ts';
 import type { Letters } from './letters.ts';
 import type { Published } from './published.ts';
-import { visibility, wholeXid } from './snapshot.ts';
 import {
   attempt,
   fromPlaces,

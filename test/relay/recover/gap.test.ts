@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { parseSnapshot, visibility, wholeXid } from '../../../relay/model/pg-snapshot.ts';
 import {
   type AbsentEvent,
   countUncertainKeys,
@@ -10,7 +11,6 @@ import {
   type Sight,
   transactionsOf,
 } from '../../../relay/recover/gap.ts';
-import { parseSnapshot, visibility, wholeXid } from '../../../relay/recover/snapshot.ts';
 
 const nowMs = Date.UTC(2026, 0, 10);
 
