@@ -25,6 +25,7 @@ import { type DeadLetterTopic, deadLetterTopicOf } from './encode/dead-letter-to
 import { Encoder } from './encode/encoder.ts';
 import type { SchemaSource } from './encode/registry/schemas.ts';
 import { asRelayError, RelayError } from './errors.ts';
+import type { StreamSample } from './observe/facts.ts';
 import { failpoint } from './observe/failpoints.ts';
 import type { RelayObserver } from './observe/observer.ts';
 import { type Watched, watchSteps } from './observe/slow-step.ts';
@@ -261,21 +262,25 @@ export class Relay {
   /** Says how full and how late the relay is; to be called every second. */
   sample(): void {
     const now = this.#now;
-    const oldestMs = 'streaming' in now ? now.streaming.oldestWaitingMs : undefined;
     this.#observer.sampled?.({
       state: now.state,
       inFlightBytes: 'capture' in now ? now.capture.inbox.bytes : 0,
+      inFlightEvents:
+        'streaming' in now ? now.streaming.waitingEvents : 'capture' in now ? now.capture.inbox.events : 0,
       inFlightBytesMax: this.#config.capture.maxInFlightBytes,
-      lagBytes: this.#lagBytes(),
-      lagMs: oldestMs === undefined ? 0 : Date.now() - oldestMs,
+      stream: 'streaming' in now ? streamSample(now) : undefined,
     });
   }
+}
 
-  #lagBytes(): number {
-    if (!('streaming' in this.#now)) return 0;
-    const { capture, streaming } = this.#now;
-    return Math.max(0, Number(capture.serverLsn - streaming.progress.endLsn));
-  }
+function streamSample({ capture, streaming }: Extract<Now, { streaming: Streaming }>): StreamSample {
+  const oldestMs = streaming.oldestWaitingMs;
+  return {
+    progressLsn: streaming.progress.endLsn,
+    serverLsn: capture.serverLsn,
+    oldestMs: oldestMs === undefined ? 0 : Math.max(0, Date.now() - oldestMs),
+    isReadingOn: !capture.inbox.isFull && !streaming.isRepeating,
+  };
 }
 
 function whereAt(at: Opening<RelaySlot>): Now {

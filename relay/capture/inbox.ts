@@ -17,6 +17,7 @@ export class Inbox {
   #queue: CommittedTransaction[] = [];
   #head = 0;
   #bytes = 0;
+  #events = 0;
   #failure: RelayError | undefined;
   #waiting: { resolve: () => void; reject: (error: RelayError) => void } | undefined;
 
@@ -34,9 +35,14 @@ export class Inbox {
     return this.#bytes;
   }
 
-  /** Commit time, ms since 1970, of the first transaction in line. */
-  get oldestMs(): number | undefined {
-    return this.#queue[this.#head]?.committedAtMs;
+  /** Events in line. */
+  get events(): number {
+    return this.#events;
+  }
+
+  /** The first transaction in line. */
+  get first(): CommittedTransaction | undefined {
+    return this.#queue[this.#head];
   }
 
   get isFull(): boolean {
@@ -52,6 +58,7 @@ export class Inbox {
     if (this.#failure !== undefined) return;
     this.#queue.push(transaction);
     this.#bytes += transaction.bytes;
+    this.#events += transaction.rows.length;
     this.wake();
   }
 
@@ -72,6 +79,7 @@ export class Inbox {
   }
 
   shift(): void {
+    this.#events -= this.#queue[this.#head]?.rows.length ?? 0;
     this.#head += 1;
     // Array.shift is O(n) on a long queue. To drop the read part once it is half of the queue is O(1) amortised.
     if (this.#head * 2 >= this.#queue.length) {

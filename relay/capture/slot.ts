@@ -23,6 +23,8 @@ export type SlotState = {
   readonly walStatus: string | null;
   /** Bytes of WAL until the slot is at risk; null if max_slot_wal_keep_size sets no limit. */
   readonly safeWalBytes: number | null;
+  /** End of the WAL that is written. */
+  readonly writtenLsn: Lsn;
 };
 
 type SlotRow = {
@@ -35,6 +37,7 @@ type SlotRow = {
   retained_bytes: string | null;
   wal_status: string | null;
   safe_wal_size: string | null;
+  written_lsn: string;
   invalidation_reason: string | null;
   is_conflicting: boolean;
 };
@@ -67,6 +70,7 @@ export async function readSlot(pool: pg.Pool | pg.ClientBase, slot: string): Pro
     retainedBytes: Number(row.retained_bytes ?? 0),
     walStatus: row.wal_status,
     safeWalBytes: row.safe_wal_size === null ? null : Number(row.safe_wal_size),
+    writtenLsn: parseLsn(row.written_lsn),
   };
 }
 
@@ -75,6 +79,7 @@ const readState = statement<SlotRow>(
   'reading the replication slot',
   `select plugin, slot_type, database = current_database() as is_ours, active, active_pid, confirmed_flush_lsn,
          pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) as retained_bytes, wal_status, safe_wal_size,
+         pg_current_wal_lsn() as written_lsn,
          to_jsonb(s) ->> 'invalidation_reason' as invalidation_reason,
          coalesce(to_jsonb(s) ->> 'conflicting', '') = 'true' as is_conflicting
     from pg_replication_slots s where slot_name = $1`,

@@ -71,12 +71,12 @@ export type Facts = {
   /** Said every second. */
   readonly sampled: {
     readonly state: RelayState;
+    /** Received and not in Kafka. */
     readonly inFlightBytes: number;
+    readonly inFlightEvents: number;
     readonly inFlightBytesMax: number;
-    /** Between the server's position and the progress. */
-    readonly lagBytes: number;
-    /** Age of the oldest transaction that is received and not in Kafka; 0 where there is none. */
-    readonly lagMs: number;
+    /** undefined unless this relay streams. */
+    readonly stream: StreamSample | undefined;
   };
 
   // Standby, and taking the slot.
@@ -131,6 +131,16 @@ export type Facts = {
   readonly throttled: { readonly throttleMs: number; readonly broker: string; readonly clientId: string };
 };
 
+export type StreamSample = {
+  readonly progressLsn: Lsn;
+  /** Up to which the server has streamed, by its latest message. */
+  readonly serverLsn: Lsn;
+  /** Age of the oldest transaction that is received and not in Kafka; 0 where there is none. */
+  readonly oldestMs: number;
+  /** Whether there is room for more, and what is received is not published already. */
+  readonly isReadingOn: boolean;
+};
+
 /** Of which Postgres transaction. */
 type TransactionFact = {
   readonly commitLsn: Lsn;
@@ -180,4 +190,6 @@ export type SlotHealth = {
   readonly walStatus: string | null;
   /** null where there is no limit. */
   readonly safeWalBytes: number | null;
+  /** End of the WAL that Postgres had written then. */
+  readonly writtenLsn: Lsn;
 };

@@ -1,7 +1,8 @@
 /** Which line of the log each fact becomes. A line is a fact with fields. */
 import type { Logger } from 'pino';
-import { formatLsn, formatPosition } from '../model/position.ts';
+import { formatLsn, formatPosition, type Lsn } from '../model/position.ts';
 import type { Facts } from './facts.ts';
+import { lagOf } from './lag.ts';
 import type { Listener } from './observer.ts';
 
 const workLineIntervalMs = 60_000;
@@ -20,8 +21,11 @@ const skipMessages: Readonly<Record<Facts['partitionsSkipped']['reason'], string
 
 /** @param now for tests: ms on a clock that never goes back */
 export function logListener(log: Logger, now: () => number = () => performance.now()): Listener {
-  const work = { events: 0, deadLetters: 0 };
+  const nothing = { events: 0, transactions: 0, bytes: 0, deadLetters: 0 };
+  let work = { ...nothing };
   let workedMs = now();
+  let isIdle = false;
+  let writtenLsn: Lsn | undefined;
   let throttledMs = Number.NEGATIVE_INFINITY;
   let isPeerActive = false;
   const doubted = new Set<string>();
@@ -48,8 +52,11 @@ export function logListener(log: Logger, now: () => number = () => performance.n
       stopped: ({ failure }) =>
         log.fatal({ err: failure }, 'the relay stopped itself; the hint says what to do'),
 
-      committed: ({ events, deadLetters }) => {
+      committed: ({ events, committedAtMs, bytes, deadLetters }) => {
         work.events += events;
+        work.transactions += committedAtMs.length;
+        // Of a batch without events they are the progress, which is no work.
+        if (events > 0) work.bytes += bytes;
         work.deadLetters += deadLetters;
       },
       deadLettered: ({ events }) => logDeadLetters(log, events),
@@ -58,12 +65,19 @@ export function logListener(log: Logger, now: () => number = () => performance.n
           { events, bytes, elapsedMs, ...limits },
           'Kafka aborted a transaction that took too long; the next ones are smaller',
         ),
-      sampled: ({ state, lagBytes }) => {
+      sampled: (sample) => {
         if (now() - workedMs < workLineIntervalMs) return;
         workedMs = now();
-        log.info({ state, ...work, lagBytes }, 'work of the last minute');
-        work.events = 0;
-        work.deadLetters = 0;
+        const lag = lagOf(sample, writtenLsn);
+        const wasIdle = isIdle;
+        isIdle = work.events + work.deadLetters + (lag?.ms ?? 0) === 0;
+        // A minute without work is one line, and all that follow are none. A standby has its line from when it began.
+        if (!isIdle) log.info({ ...work, lagBytes: lag?.bytes, lagMs: lag?.ms }, 'work of the last minute');
+        else if (!wasIdle && lag !== undefined) log.info({ lagBytes: lag.bytes }, 'idle: no events');
+        work = { ...nothing };
+      },
+      slotSeen: (seen) => {
+        writtenLsn = seen.writtenLsn;
       },
       throttled: ({ throttleMs, broker, clientId }) => {
         if (now() - throttledMs < throttleLineIntervalMs) return;

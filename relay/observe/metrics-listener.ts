@@ -1,7 +1,10 @@
 /** Which metric each fact moves. The metrics themselves are the table in `metrics.ts`. */
+import type { Gauge } from 'prom-client';
 import { dependencies, type ErrorCode, errorTable } from '../errors.ts';
+import type { Lsn } from '../model/position.ts';
 import type { Facts } from './facts.ts';
 import { breakerStates, type Retry } from './health.ts';
+import { lagOf } from './lag.ts';
 import type { Metrics } from './metrics.ts';
 import type { Listener } from './observer.ts';
 import { relayStates } from './state.ts';
@@ -25,11 +28,22 @@ const invalidationReasons = [
 const topicsMax = 500;
 const otherTopics = '(other)';
 
+function setOrRemove(gauge: Gauge, value: number | undefined): void {
+  if (value === undefined) gauge.remove({});
+  else gauge.set(value);
+}
+
 /** @param retries what is being retried now; everything else works */
 export function metricsListener(
-  { counter, gauge, histogram }: Metrics,
+  { counter, gauge, histogram, noLonger }: Metrics,
   retries: () => readonly Pick<Retry, 'dependency' | 'breaker' | 'attempt'>[],
 ): Listener {
+  /** End of the WAL by the latest look at the slot. */
+  let writtenLsn: Lsn | undefined;
+  const loseSlot = () => {
+    writtenLsn = undefined;
+    noLonger('slot');
+  };
   const topics = new Set<string>();
   const bounded = (topic: string): string => {
     if (topics.has(topic)) return topic;
@@ -54,6 +68,7 @@ export function metricsListener(
     if (eventsByTopic.size > 0) histogram.kafka_transaction_events.observe(events);
     gauge.progress_lsn.set(Number(progress.endLsn));
     const nowMs = Date.now();
+    gauge.last_commit_timestamp_seconds.set(nowMs / 1000);
     // The clocks of two machines may make it negative.
     for (const timeMs of committedAtMs)
       histogram.publish_latency_seconds.observe(Math.max(0, (nowMs - timeMs) / 1000));
@@ -95,33 +110,47 @@ export function metricsListener(
       entered: ({ state }) => {
         counter.state_changes_total.inc({ state });
         for (const each of relayStates) gauge.state.set({ state: each }, each === state ? 1 : 0);
+        if (state === 'standby') noLonger('streaming');
       },
-      sessionBegun: () => counter.sessions_total.inc(),
-      retried,
+      sessionBegun: ({ progress }) => {
+        counter.sessions_total.inc();
+        gauge.progress_lsn.set(Number(progress.endLsn));
+      },
+      waited: loseSlot,
+      retried: ({ doing, failure }) => {
+        if (doing === 'session') loseSlot();
+        retried({ failure });
+      },
       tailFailed: retried,
       dutyFailed: ({ duty, failure: { code } }) => {
         failed(code);
         counter.duty_failures_total.inc({ duty });
+        if (duty === 'slot_health') loseSlot();
       },
       stopped: ({ failure: { code } }) => failed(code),
       drainFailed: ({ failure: { code } }) => failed(code),
       throttled: ({ throttleMs }) => counter.kafka_throttle_seconds_total.inc(throttleMs / 1000),
 
-      sampled: ({ inFlightBytes, inFlightBytesMax, lagBytes, lagMs }) => {
-        gauge.in_flight_bytes.set(inFlightBytes);
-        gauge.in_flight_limit_bytes.set(inFlightBytesMax);
-        gauge.replication_lag_bytes.set(Math.max(0, lagBytes));
-        gauge.replication_lag_seconds.set(Math.max(0, lagMs / 1000));
+      sampled: (sample) => {
+        gauge.in_flight_bytes.set(sample.inFlightBytes);
+        gauge.in_flight_events.set(sample.inFlightEvents);
+        gauge.in_flight_limit_bytes.set(sample.inFlightBytesMax);
+        const lag = lagOf(sample, writtenLsn);
+        setOrRemove(gauge.replication_lag_bytes, lag?.bytes);
+        setOrRemove(gauge.replication_lag_events, lag?.events);
+        setOrRemove(gauge.replication_lag_seconds, lag && lag.ms / 1000);
         setRetries();
       },
 
-      slotSeen: ({ retainedBytes, walStatus, safeWalBytes }) => {
+      slotSeen: ({ retainedBytes, walStatus, safeWalBytes, ...seen }) => {
+        writtenLsn = seen.writtenLsn;
         gauge.slot_retained_bytes.set(retainedBytes);
         gauge.slot_safe_wal_bytes.set(safeWalBytes ?? Number.POSITIVE_INFINITY);
         for (const reason of invalidationReasons) gauge.slot_invalidated.set({ reason }, 0);
         for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === walStatus ? 1 : 0);
       },
       slotLost: ({ reason }) => {
+        loseSlot();
         const known = invalidationReasons.find((each) => each === reason) ?? 'other';
         for (const each of invalidationReasons)
           gauge.slot_invalidated.set({ reason: each }, each === known ? 1 : 0);

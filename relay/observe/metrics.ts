@@ -11,7 +11,16 @@ type Described = {
   readonly help: string;
   readonly labels?: readonly string[];
   readonly buckets?: readonly number[];
+  readonly known?: Known;
 };
+
+/** When a gauge can be known. Before and after it is absent. */
+const whenKnown = {
+  streaming: 'Absent unless this relay streams.',
+  slot: 'A standby reports it too. Absent while the slot cannot be read.',
+} as const;
+
+type Known = keyof typeof whenKnown;
 
 const counters = {
   events_published_total: { help: 'Events committed to Kafka.', labels: ['topic'] },
@@ -67,13 +76,16 @@ const counters = {
 
 const gauges = {
   replication_lag_bytes: {
-    help: 'WAL between the committed progress and the current position of Postgres, in bytes. Absent unless this relay streams.',
+    help: 'WAL between the committed progress and the current position of Postgres, in bytes.',
+    known: 'streaming',
   },
   replication_lag_seconds: {
-    help: 'Age of the oldest transaction that the relay received and has not committed to Kafka; 0 if there is none. Absent unless this relay streams.',
+    help: 'Age of the oldest transaction that the relay received and has not committed to Kafka; 0 if there is none.',
+    known: 'streaming',
   },
   replication_lag_events: {
-    help: 'Events that Postgres has committed and Kafka has not. Absent while that is unknown: unless this relay streams, has received all that Postgres had written a moment ago, and has room in memory for more.',
+    help: 'Events that Postgres has committed and Kafka has not. Absent also while that is unknown: unless the relay has received all that Postgres had written a moment ago, and has room in memory for more.',
+    known: 'streaming',
   },
   in_flight_bytes: { help: 'Bytes of events in memory.' },
   in_flight_limit_bytes: {
@@ -90,56 +102,70 @@ const gauges = {
     labels: ['dependency'],
   },
   slot_retained_bytes: {
-    help: 'WAL that Postgres retains for the slot, in bytes. A standby reports it too. Absent while the slot cannot be read.',
+    help: 'WAL that Postgres retains for the slot, in bytes.',
+    known: 'slot',
   },
   slot_safe_wal_bytes: {
-    help: 'WAL that can still be written before Postgres may invalidate the slot (safe_wal_size), in bytes; +Inf without max_slot_wal_keep_size. Absent while the slot cannot be read.',
+    help: 'WAL that can still be written before Postgres may invalidate the slot (safe_wal_size), in bytes; +Inf without max_slot_wal_keep_size.',
+    known: 'slot',
   },
   slot_invalidated: {
-    help: '1 for the reason for which Postgres invalidated the slot (invalidation_reason), 0 for the others. The relay then stops. Absent while the slot cannot be read.',
+    help: '1 for the reason for which Postgres invalidated the slot (invalidation_reason), 0 for the others. The relay then stops.',
     labels: ['reason'],
+    known: 'slot',
   },
   slot_wal_status: {
-    help: '1 for the current wal_status of the slot, 0 for the others. lost means that WAL with unpublished events may be gone. Absent while the slot cannot be read.',
+    help: '1 for the current wal_status of the slot, 0 for the others. lost means that WAL with unpublished events may be gone.',
     labels: ['status'],
+    known: 'slot',
   },
   progress_lsn: {
-    help: 'LSN up to which everything is published, as a number. Absent unless this relay streams.',
+    help: 'LSN up to which everything is published, as a number.',
+    known: 'streaming',
   },
   last_commit_timestamp_seconds: {
     help: 'When this relay last committed a Kafka transaction, in seconds since 1970. Absent before the first.',
   },
   heartbeat_round_trip_seconds: {
-    help: 'Time from the INSERT of the last heartbeat until the relay received it on the stream. Absent unless this relay streams.',
+    help: 'Time from the INSERT of the last heartbeat until the relay received it on the stream.',
+    known: 'streaming',
   },
   dead_letters_open: {
-    help: 'Dead letters that are open: neither resubmitted nor discarded. Absent unless this relay streams.',
+    help: 'Dead letters that are open: neither resubmitted nor discarded.',
+    known: 'streaming',
   },
   dead_letters_oldest_age_seconds: {
-    help: 'Age of the oldest open dead letter; 0 if there is none. Absent unless this relay streams.',
+    help: 'Age of the oldest open dead letter; 0 if there is none.',
+    known: 'streaming',
   },
   parked_events: {
-    help: 'Events that wait behind a refused event of their key. Absent unless this relay streams.',
+    help: 'Events that wait behind a refused event of their key.',
+    known: 'streaming',
   },
   parked_keys: {
-    help: 'Keys whose events wait until the key is released. Absent unless this relay streams.',
+    help: 'Keys whose events wait until the key is released.',
+    known: 'streaming',
   },
   duty_last_success_timestamp_seconds: {
-    help: 'When each duty of upkeep last succeeded, in seconds since 1970. Absent before the first success, and unless this relay streams.',
+    help: 'When each duty of upkeep last succeeded, in seconds since 1970. Absent before the first success.',
     labels: ['duty'],
+    known: 'streaming',
   },
   cache_entries: { help: 'Entries of each cache.', labels: ['cache'] },
   hot_key_ratio: {
-    help: 'Share of the events of the last minute that had this key, from 0 to 1, for the hottest keys. Estimated from a sample, never above the true share of the sample. The label is a hash of the key unless metrics.showKeys is on. Absent unless this relay streams, and while the sample is small.',
+    help: 'Share of the events of the last minute that had this key, from 0 to 1, for the hottest keys. Estimated from a sample, never above the true share of the sample. The label is a hash of the key unless metrics.showKeys is on. Absent also while the sample is small.',
     labels: ['topic', 'key'],
+    known: 'streaming',
   },
   consumer_lag_offsets: {
-    help: 'Offsets between what a consumer group of metrics.consumerGroups has committed and the end of what it may read, over the partitions in which it has committed. Markers of transactions count as well as records. Absent for a group that does not exist, and unless this relay streams.',
+    help: 'Offsets between what a consumer group of metrics.consumerGroups has committed and the end of what it may read, over the partitions in which it has committed. Markers of transactions count as well as records. Absent for a group that does not exist.',
     labels: ['group', 'topic'],
+    known: 'streaming',
   },
   consumer_uncommitted_partitions: {
     help: 'Partitions with records in which a group of metrics.consumerGroups has no committed offset. They do not count in consumer_lag_offsets.',
     labels: ['group', 'topic'],
+    known: 'streaming',
   },
   config_last_reload_successful: {
     help: '1 if the configuration was valid when it was last read, 0 if it was invalid and the relay keeps the one before.',
@@ -210,13 +236,17 @@ export type DocumentedMetric = {
 /** Every metric of our own, for the table in docs/reference/metrics.md. prom-client's process metrics come on top. */
 export function documentedMetrics(): readonly DocumentedMetric[] {
   const list = (type: DocumentedMetric['type'], table: Readonly<Record<string, Described>>) =>
-    Object.entries(table).map(([name, { help, labels }]) => ({
+    Object.entries(table).map(([name, described]) => ({
       name: prefix + name,
       type,
-      help,
-      labels: labels ?? [],
+      help: helpOf(described),
+      labels: described.labels ?? [],
     }));
   return [...list('counter', counters), ...list('gauge', gauges), ...list('histogram', histograms)];
+}
+
+function helpOf({ help, known }: Described): string {
+  return known === undefined ? help : `${help} ${whenKnown[known]}`;
 }
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -230,15 +260,33 @@ export function createMetrics(options: { readonly process?: boolean; readonly sl
   if (options.slot !== undefined) registry.setDefaultLabels({ slot: options.slot });
   const counter = makeAll(counters, (settings) => new Counter({ ...settings, registers: [registry] }));
   const gauge = makeAll(gauges, (settings) => new Gauge({ ...settings, registers: [registry] }));
-  // A gauge without labels begins at 0. What nobody has seen is absent.
-  for (const each of Object.values(gauge)) each.remove({});
+  const names = Object.keys(gauges) as (keyof typeof gauges)[];
+  const forgetAll = (which: readonly (keyof typeof gauges)[]) => {
+    for (const name of which) forget(gauge[name], gauges[name]);
+  };
+  // prom-client begins a gauge without labels at 0.
+  forgetAll(names);
   const histogram = makeAll(histograms, ({ buckets = [], ...settings }) => {
     return new Histogram({ ...settings, buckets: [...buckets], registers: [registry] });
   });
   if (options.process ?? true) collectDefaultMetrics({ register: registry });
   gauge.build_info.set({ version, node: process.version }, 1);
 
-  return { registry, counter, gauge, histogram };
+  return {
+    registry,
+    counter,
+    gauge,
+    histogram,
+    /** Makes the gauges absent that can no longer be known. */
+    noLonger: (known: Known) => forgetAll(names.filter((name) => knownOf(gauges[name]) === known)),
+  };
+}
+
+const knownOf = ({ known }: Described): Known | undefined => known;
+
+function forget(gauge: Gauge, { labels }: Described): void {
+  if (labels === undefined) gauge.remove({});
+  else gauge.reset();
 }
 
 type Settings = { name: string; help: string; labelNames: string[]; buckets?: readonly number[] };
@@ -247,9 +295,10 @@ function makeAll<Name extends string, Made>(
   table: Readonly<Record<Name, Described>>,
   make: (settings: Settings) => Made,
 ): Record<Name, Made> {
-  const entries = (Object.entries(table) as [Name, Described][]).map(([name, { labels, ...rest }]) => [
-    name,
-    make({ name: prefix + name, labelNames: [...(labels ?? [])], ...rest }),
-  ]);
+  const entries = (Object.entries(table) as [Name, Described][]).map(([name, described]) => {
+    const { labels = [], buckets } = described;
+    const settings = { name: prefix + name, help: helpOf(described), labelNames: [...labels] };
+    return [name, make(buckets === undefined ? settings : { ...settings, buckets })];
+  });
   return Object.fromEntries(entries) as Record<Name, Made>;
 }

@@ -34,6 +34,7 @@ export class Filling {
   #covered: Covered | undefined;
   #capturedBytes = 0;
   #copies = 0;
+  #rows = 0;
 
   constructor(batch: Batch) {
     this.batch = batch;
@@ -57,6 +58,11 @@ export class Filling {
   /** Events that are published with the batch, without copies for the dead-letter topic. */
   get events(): number {
     return this.batch.events - this.#copies;
+  }
+
+  /** Rows of the transactions here: what becomes of their events is decided and not yet committed. */
+  get rows(): number {
+    return this.#rows;
   }
 
   /** To be stored before the batch is committed. */
@@ -88,6 +94,7 @@ export class Filling {
     for (const key of parked) this.#parked.push(key);
     for (const copy of copies) this.batch.append(copy);
     this.#copies += copies.length;
+    this.#rows += transaction.rows.length;
     if (records.length + released.records.length > 0) this.committedAtMs.push(transaction.committedAtMs);
     if (!leavesNothing(transaction, decision)) this.#capturedBytes += transaction.bytes;
     this.#covered = {

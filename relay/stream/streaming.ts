@@ -76,8 +76,21 @@ export class Streaming {
   /** Commit time in Postgres, ms since 1970, of the oldest transaction that is received and not yet in Kafka. */
   get oldestWaitingMs(): number | undefined {
     return (
-      this.#committing?.committedAtMs[0] ?? this.#filling.committedAtMs[0] ?? this.#use.capture.inbox.oldestMs
+      this.#committing?.committedAtMs[0] ??
+      this.#filling.committedAtMs[0] ??
+      (this.isRepeating ? undefined : this.#use.capture.inbox.first?.committedAtMs)
     );
+  }
+
+  /** Whether the first transaction in line is published already: a new session gets the last of them again. */
+  get isRepeating(): boolean {
+    const { first } = this.#use.capture.inbox;
+    return first !== undefined && publishedPart(this.#claimed, first) === 'all';
+  }
+
+  /** Events that are received and not yet committed. */
+  get waitingEvents(): number {
+    return (this.#committing?.rows ?? 0) + this.#filling.rows + this.#use.capture.inbox.events;
   }
 
   /**

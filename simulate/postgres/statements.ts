@@ -80,6 +80,7 @@ function readSlot({ slot, walLsn }: Database): Row[] {
       retained_bytes: String(walLsn - slot.confirmedLsn),
       wal_status: 'reserved',
       safe_wal_size: null,
+      written_lsn: formatLsn(walLsn),
       invalidation_reason: null,
     },
   ];

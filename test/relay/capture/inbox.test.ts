@@ -34,14 +34,16 @@ describe('order', () => {
     expect(seen).toEqual(Array.from({ length: Number(pushed) }, (_, index) => BigInt(index)));
   });
 
-  test('the oldest waiting is the first in line', () => {
+  test('the first in line is the oldest, and the events in line are counted', () => {
     const inbox = new Inbox(1e9, () => {});
-    expect(inbox.oldestMs).toBeUndefined();
-    inbox.push(transaction(1n));
-    inbox.push(transaction(2n));
-    expect(inbox.oldestMs).toBe(1000);
+    expect([inbox.first, inbox.events]).toEqual([undefined, 0]);
+    inbox.push(transactionOf(1n, 3));
+    inbox.push(transactionOf(2n, 2));
+    expect([inbox.first?.commitLsn, inbox.events]).toEqual([1n, 5]);
     inbox.shift();
-    expect(inbox.oldestMs).toBe(2000);
+    expect([inbox.first?.commitLsn, inbox.events]).toEqual([2n, 2]);
+    inbox.shift();
+    expect([inbox.first, inbox.events]).toEqual([undefined, 0]);
   });
 });
 

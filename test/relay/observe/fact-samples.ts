@@ -1,7 +1,7 @@
 /** Facts as a relay says them, for the tests of listeners. */
 
 import type { Progress } from '../../../relay/model/progress.ts';
-import type { CommittedBatch } from '../../../relay/observe/facts.ts';
+import type { CommittedBatch, Facts, SlotHealth } from '../../../relay/observe/facts.ts';
 
 export const progressSample: Progress = {
   slot: 'slot',
@@ -14,6 +14,23 @@ export const progressSample: Progress = {
   instance: 'test',
   time: '2026-01-02T03:04:05.678Z',
 };
+
+export const sampledSample = (rest: Partial<Facts['sampled']> = {}): Facts['sampled'] => ({
+  state: 'streaming',
+  inFlightBytes: 0,
+  inFlightEvents: 0,
+  inFlightBytesMax: 1,
+  stream: { progressLsn: 100n, serverLsn: 100n, oldestMs: 0, isReadingOn: true },
+  ...rest,
+});
+
+export const slotSample = (rest: Partial<SlotHealth> = {}): SlotHealth => ({
+  retainedBytes: 0,
+  walStatus: 'reserved',
+  safeWalBytes: null,
+  writtenLsn: 100n,
+  ...rest,
+});
 
 export const committedSample = (rest: Partial<CommittedBatch> = {}): CommittedBatch => ({
   progress: progressSample,

@@ -4,7 +4,7 @@ import { RelayError } from '../../../relay/errors.ts';
 import { Health } from '../../../relay/observe/health.ts';
 import { createObserver, reportFaults } from '../../../relay/observe/listeners.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
-import { committedSample } from './fact-samples.ts';
+import { committedSample, sampledSample } from './fact-samples.ts';
 
 function outputs() {
   const lines: Record<string, unknown>[] = [];
@@ -18,7 +18,7 @@ test('a failure that is retried shows in the log, in the metrics and in /readyz,
   const observer = createObserver(own);
   const failure = new RelayError('REGISTRY_UNAVAILABLE', 'gone');
   observer.retried?.({ doing: 'encoding', failure, retryInMs: 60_000 });
-  observer.sampled?.({ state: 'streaming', inFlightBytes: 0, inFlightBytesMax: 1, lagBytes: 0, lagMs: 0 });
+  observer.sampled?.(sampledSample());
   expect(lines).toMatchObject([{ msg: 'encoding failed, retrying', retryInMs: 60_000 }]);
   const { registry } = own.metrics;
   expect(await registry.metrics()).toContain('retry_attempts{dependency="registry"} 1');

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { RelayError } from '../../../relay/errors.ts';
 import { logListener } from '../../../relay/observe/log-listener.ts';
 import type { RelayObserver } from '../../../relay/observe/observer.ts';
-import { committedSample, progressSample } from './fact-samples.ts';
+import { committedSample, progressSample, sampledSample, slotSample } from './fact-samples.ts';
 
 type Line = Record<string, unknown> & { readonly level: string; readonly msg: string };
 
@@ -70,27 +70,61 @@ describe('dead letters', () => {
   });
 });
 
-test('what was published since the last line is logged once a minute', () => {
-  const { hears, lines, clock } = listen();
-  const sample = {
-    state: 'streaming',
-    inFlightBytes: 0,
-    inFlightBytesMax: 1,
-    lagBytes: 7,
-    lagMs: 0,
-  } as const;
-  hears.committed(committedSample({ events: 3, deadLetters: 1 }));
-  hears.committed(committedSample({ events: 2 }));
-  clock.ms = 59_999;
-  hears.sampled(sample);
-  clock.ms = 60_000;
-  hears.sampled(sample);
-  clock.ms = 120_000;
-  hears.sampled(sample);
-  expect(lines).toMatchObject([
-    { state: 'streaming', events: 5, deadLetters: 1, lagBytes: 7 },
-    { state: 'streaming', events: 0, deadLetters: 0, lagBytes: 7 },
-  ]);
+describe('once a minute', () => {
+  const minute = ({ hears, clock }: ReturnType<typeof listen>, sample = sampledSample()) => {
+    clock.ms += 59_999;
+    hears.sampled(sample);
+    clock.ms += 1;
+    hears.sampled(sample);
+  };
+
+  test('the work of the minute is logged, with the lag', () => {
+    const scene = listen();
+    const { hears, lines } = scene;
+    hears.slotSeen(slotSample({ writtenLsn: 107n }));
+    hears.committed(committedSample({ events: 3, bytes: 300, deadLetters: 1, committedAtMs: [1, 2] }));
+    hears.committed(committedSample({ events: 2, bytes: 200, committedAtMs: [3] }));
+    hears.committed(committedSample({ bytes: 150 }));
+    minute(scene);
+    expect(lines).toEqual([
+      {
+        level: 'info',
+        events: 5,
+        transactions: 3,
+        bytes: 500,
+        deadLetters: 1,
+        lagBytes: 7,
+        lagMs: 0,
+        msg: 'work of the last minute',
+      },
+    ]);
+  });
+
+  test('a stream without events is one line, until it has some again', () => {
+    const scene = listen();
+    const { hears, lines } = scene;
+    for (let n = 0; n < 3; n++) minute(scene);
+    hears.committed(committedSample({ events: 1, committedAtMs: [1] }));
+    for (let n = 0; n < 3; n++) minute(scene);
+    expect(lines.map(({ msg }) => msg)).toEqual([
+      'idle: no events',
+      'work of the last minute',
+      'idle: no events',
+    ]);
+  });
+
+  test('events that wait are no idleness', () => {
+    const scene = listen();
+    const stream = { progressLsn: 1n, serverLsn: 1n, oldestMs: 90_000, isReadingOn: true };
+    minute(scene, sampledSample({ stream }));
+    expect(scene.lines).toMatchObject([{ events: 0, lagMs: 90_000, msg: 'work of the last minute' }]);
+  });
+
+  test('a standby says nothing', () => {
+    const scene = listen();
+    minute(scene, sampledSample({ state: 'standby', stream: undefined }));
+    expect(scene.lines).toEqual([]);
+  });
 });
 
 test('another active relay is logged once, and again after a failure', () => {

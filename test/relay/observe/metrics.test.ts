@@ -1,9 +1,9 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { RelayError } from '../../../relay/errors.ts';
 import { createMetrics, documentedMetrics } from '../../../relay/observe/metrics.ts';
 import { metricsListener } from '../../../relay/observe/metrics-listener.ts';
 import type { RelayObserver } from '../../../relay/observe/observer.ts';
-import { committedSample, progressSample } from './fact-samples.ts';
+import { committedSample, progressSample, sampledSample, slotSample } from './fact-samples.ts';
 
 type Retries = ReturnType<Parameters<typeof metricsListener>[1]>;
 
@@ -99,13 +99,7 @@ test('a duty that fails counts by its name and by its code', async () => {
 test('the breaker of each dependency is in exactly one state', async () => {
   let retries: Retries = [{ dependency: 'kafka', breaker: 'open', attempt: 3 }];
   const metrics = create(() => retries);
-  const sample = {
-    state: 'streaming',
-    inFlightBytes: 0,
-    inFlightBytesMax: 1,
-    lagBytes: 0,
-    lagMs: 0,
-  } as const;
+  const sample = sampledSample();
   const failure = new RelayError('PUBLISH_UNCERTAIN', 'no answer');
   metrics.hears.retried({ doing: 'session', failure, retryInMs: 1 });
   metrics.hears.sampled(sample);
@@ -127,7 +121,7 @@ test('the breaker of each dependency is in exactly one state', async () => {
 
 test('a slot at risk shows, with how much more WAL it survives, and so does a lost one, with the reason', async () => {
   const metrics = create();
-  metrics.hears.slotSeen({ retainedBytes: 4096, walStatus: 'unreserved', safeWalBytes: -100 });
+  metrics.hears.slotSeen(slotSample({ retainedBytes: 4096, walStatus: 'unreserved', safeWalBytes: -100 }));
   const atRisk = await metrics.registry.metrics();
   expect(atRisk).toContain('outbox_relay_slot_retained_bytes 4096');
   expect(atRisk).toContain('outbox_relay_slot_safe_wal_bytes -100');
@@ -144,9 +138,109 @@ test('a slot at risk shows, with how much more WAL it survives, and so does a lo
   expect(await metrics.registry.metrics()).toContain('outbox_relay_slot_invalidated{reason="other"} 1');
 });
 
+/** Names of our gauges that have a value. */
+async function known({ registry }: Pick<ReturnType<typeof create>, 'registry'>): Promise<string[]> {
+  const names = new Set<string>();
+  for (const { name, type, values } of await registry.getMetricsAsJSON())
+    if (String(type) === 'gauge' && values.length > 0) names.add(name.replace('outbox_relay_', ''));
+  return [...names];
+}
+
+const slotGauges = ['slot_retained_bytes', 'slot_safe_wal_bytes', 'slot_invalidated', 'slot_wal_status'];
+const lagGauges = ['replication_lag_bytes', 'replication_lag_seconds', 'replication_lag_events'];
+
+describe('a gauge that nobody can know is absent', () => {
+  /** As a relay says it until it streams. */
+  const stream = (metrics: ReturnType<typeof create>) => {
+    const { hears } = metrics;
+    hears.entered({ state: 'standby', before: undefined });
+    hears.slotSeen(slotSample());
+    hears.entered({ state: 'streaming', before: 'lineage' });
+    hears.sessionBegun({ progress: progressSample, lineage: 'same' });
+    hears.heartbeatReturned({ beat: 1, roundTripMs: 2 });
+    hears.deadLettersCounted({ open: 1, oldestSeconds: 2, parked: 3, parkedKeys: 4 });
+    hears.sampled(sampledSample());
+  };
+  const ofStream = [
+    ...lagGauges,
+    'progress_lsn',
+    'heartbeat_round_trip_seconds',
+    'dead_letters_open',
+    'dead_letters_oldest_age_seconds',
+    'parked_events',
+    'parked_keys',
+  ];
+
+  test('at the start, but for what is always known', async () => {
+    expect(await known(create())).toEqual(['build_info']);
+  });
+
+  test('in standby, where the slot is seen all the same', async () => {
+    const metrics = create();
+    metrics.hears.entered({ state: 'standby', before: undefined });
+    metrics.hears.slotSeen(slotSample());
+    metrics.hears.sampled(sampledSample({ state: 'standby', stream: undefined }));
+    const names = await known(metrics);
+    expect(names).toEqual(expect.arrayContaining([...slotGauges, 'in_flight_bytes']));
+    expect(names.filter((name) => ofStream.includes(name))).toEqual([]);
+  });
+
+  test('once the relay streams no more, and comes back with the next session', async () => {
+    const metrics = create();
+    stream(metrics);
+    expect(await known(metrics)).toEqual(expect.arrayContaining([...ofStream, ...slotGauges]));
+    const failure = new RelayError('PUBLISH_UNCERTAIN', 'no answer');
+    metrics.hears.retried({ doing: 'session', failure, retryInMs: 1 });
+    metrics.hears.entered({ state: 'standby', before: 'streaming' });
+    const left = await known(metrics);
+    expect(left.filter((name) => ofStream.includes(name) || slotGauges.includes(name))).toEqual([]);
+    stream(metrics);
+    expect(await known(metrics)).toEqual(expect.arrayContaining([...ofStream, ...slotGauges]));
+  });
+
+  test('while it drains, what it knows stays', async () => {
+    const metrics = create();
+    stream(metrics);
+    metrics.hears.entered({ state: 'draining', before: 'streaming' });
+    expect(await known(metrics)).toEqual(expect.arrayContaining(ofStream));
+  });
+
+  test('where the slot cannot be read, and so is the lag that depends on it', async () => {
+    const metrics = create();
+    stream(metrics);
+    const failure = new RelayError('POSTGRES_UNAVAILABLE', 'gone');
+    metrics.hears.dutyFailed({ duty: 'slot_health', failure, retryInMs: 1 });
+    metrics.hears.sampled(sampledSample());
+    const names = await known(metrics);
+    expect(names.filter((name) => [...slotGauges, ...lagGauges].includes(name))).toEqual([
+      'replication_lag_seconds',
+    ]);
+  });
+});
+
+test('the lag is what Postgres has written beyond the progress, and the events in memory where these are all', async () => {
+  const metrics = create();
+  const stream = { progressLsn: 40n, serverLsn: 90n, oldestMs: 1_500, isReadingOn: true };
+  metrics.hears.slotSeen(slotSample({ writtenLsn: 100n }));
+  metrics.hears.sampled(sampledSample({ inFlightEvents: 7, inFlightBytes: 70, stream }));
+  const behind = await metrics.registry.metrics();
+  expect(behind).toContain('outbox_relay_replication_lag_bytes 60\n');
+  expect(behind).toContain('outbox_relay_replication_lag_seconds 1.5\n');
+  expect(behind).toContain('outbox_relay_in_flight_events 7\n');
+  expect(behind).toContain('outbox_relay_in_flight_bytes 70\n');
+  expect(behind).not.toMatch(/^outbox_relay_replication_lag_events/m);
+  const caughtUp = { ...stream, serverLsn: 120n };
+  metrics.hears.sampled(sampledSample({ inFlightEvents: 7, stream: caughtUp }));
+  const level = await metrics.registry.metrics();
+  expect(level).toContain('outbox_relay_replication_lag_bytes 80\n');
+  expect(level).toContain('outbox_relay_replication_lag_events 7\n');
+  metrics.hears.sampled(sampledSample({ inFlightEvents: 7, stream: { ...caughtUp, isReadingOn: false } }));
+  expect(await metrics.registry.metrics()).not.toMatch(/^outbox_relay_replication_lag_events/m);
+});
+
 test('without max_slot_wal_keep_size a slot is safe for ever', async () => {
   const metrics = create();
-  metrics.hears.slotSeen({ retainedBytes: 0, walStatus: 'reserved', safeWalBytes: null });
+  metrics.hears.slotSeen(slotSample());
   expect(await metrics.registry.metrics()).toMatch(/outbox_relay_slot_safe_wal_bytes \+Inf/);
 });
 
