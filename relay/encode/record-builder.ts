@@ -10,7 +10,7 @@ import { buildHeaders, HeadersInvalid, PositionPrinter } from './headers.ts';
 import { partitionOf } from './murmur2.ts';
 import { assertLength, type Names, NotPublishable } from './not-publishable.ts';
 import type { OutboundRecord } from './record.ts';
-import { batchOverheadBytes, recordBytes } from './record-size.ts';
+import { batchOverheadBytes, exactRecordBytes, recordBytes } from './record-size.ts';
 import { recordTime } from './record-time.ts';
 import type { Target } from './targets.ts';
 
@@ -54,8 +54,7 @@ export class RecordBuilder {
     const bytes = recordBytes(aggregateid, value, headers);
     const maxBatchBytes = info.maxMessageBytes - batchOverheadBytes;
     const limit = Math.min(this.#maxRecordBytes, maxBatchBytes);
-    if (bytes > limit)
-      throw new NotPublishable('RECORD_TOO_LARGE', `${bytes} bytes, at most ${limit} fit`, names);
+    if (bytes > limit) assertFits(exactRecordBytes(aggregateid, value, headers), limit, names);
     return {
       topic,
       partition: partitionOf(aggregateid, info.partitions),
@@ -83,6 +82,12 @@ export class RecordBuilder {
     }
     return sink.copy(0);
   }
+}
+
+/** @param bytes not a bound: an event that fits must not be refused */
+function assertFits(bytes: number, limit: number, names: Names): void {
+  if (bytes > limit)
+    throw new NotPublishable('RECORD_TOO_LARGE', `${bytes} bytes, at most ${limit} fit`, names);
 }
 
 function parsePayload(payload: string, names: Names): unknown {

@@ -20,6 +20,7 @@ import {
   type TopicDirectory,
   type TopicInfo,
 } from '../../../relay/encode/record.ts';
+import { exactRecordBytes } from '../../../relay/encode/record-size.ts';
 import { RegistryClient } from '../../../relay/encode/registry/registry-client.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { registerSchema } from '../../support/registry.ts';
@@ -331,11 +332,13 @@ describe('the size of a record', () => {
     const row = (length: number) =>
       rowOf({ aggregatetype: kind, payload: JSON.stringify({ text: 'x'.repeat(length) }) });
     const probe = await encodeOne(encoderOf(), row(2_000));
-    const fits = encoderOf({ PUBLISH_MAX_RECORD_BYTES: probe.bytes });
+    const bytes = exactRecordBytes(probe.key, probe.value, probe.headers);
+    expect(bytes).toBeLessThan(probe.bytes);
+    const fits = encoderOf({ PUBLISH_MAX_RECORD_BYTES: bytes });
     await encodeOne(fits, row(2_000));
     expect((await refuseOne(fits, row(2_001))).code).toBe('RECORD_TOO_LARGE');
     const topics = new Topics();
-    topics.answer = { ...info, partitions: 1, maxMessageBytes: probe.bytes + 61 };
+    topics.answer = { ...info, partitions: 1, maxMessageBytes: bytes + 61 };
     const byTopic = encoderOf({}, registryUrl, topics);
     await encodeOne(byTopic, row(2_000));
     expect(await refuseOne(byTopic, row(2_001))).toMatchObject({
