@@ -5,6 +5,9 @@
  * @see https://kafka.apache.org/protocol
  */
 import { connect, type Socket } from 'node:net';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { decompressFrameSync } from 'lz4-napi';
+import { uncompressSync } from 'snappy';
 
 export type Leader = { readonly topic: string; readonly partition: number; readonly nodeId: number };
 export type Metadata = {
@@ -25,6 +28,7 @@ export type RecordBatch = {
   readonly producerId: bigint;
   readonly producerEpoch: number;
   readonly isTransactional: boolean;
+  readonly codec: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
   /** Set on a transaction marker, which holds no records for consumers. */
   readonly marker: 'commit' | 'abort' | undefined;
   readonly records: readonly KafkaRecord[];
@@ -238,6 +242,15 @@ export async function fetchRecords(
 
 const attributeBits = { compression: 0x07, transactional: 0x10, control: 0x20 };
 
+/** By their number. Of Snappy the bare form only, which the relay writes; brokers write another. */
+const codecs: readonly (readonly [RecordBatch['codec'], (bytes: Buffer) => Buffer])[] = [
+  ['none', (bytes) => bytes],
+  ['gzip', gunzipSync],
+  ['snappy', (bytes) => uncompressSync(bytes) as Buffer],
+  ['lz4', decompressFrameSync],
+  ['zstd', zstdDecompressSync],
+];
+
 /** Whole batches only: a broker may cut the last one. */
 function readBatches(bytes: Buffer): RecordBatch[] {
   const batches: RecordBatch[] = [];
@@ -250,20 +263,21 @@ function readBatches(bytes: Buffer): RecordBatch[] {
   return batches;
 }
 
-function readBatch(reader: Reader): RecordBatch {
-  const baseOffset = reader.int64();
-  reader.skip(4 + 4 + 1 + 4);
-  const attributes = reader.int16();
-  if ((attributes & attributeBits.compression) !== 0) throw new Error('compressed batches are not expected');
-  const lastOffset = baseOffset + BigInt(reader.int32());
-  reader.skip(16);
-  const producerId = reader.int64();
-  const producerEpoch = reader.int16();
-  reader.int32();
-  const count = reader.int32();
+function readBatch(head: Reader): RecordBatch {
+  const baseOffset = head.int64();
+  head.skip(4 + 4 + 1 + 4);
+  const attributes = head.int16();
+  const [codec, decompress] = codecs[attributes & attributeBits.compression]!;
+  const lastOffset = baseOffset + BigInt(head.int32());
+  head.skip(16);
+  const producerId = head.int64();
+  const producerEpoch = head.int16();
+  head.int32();
+  const count = head.int32();
   const isControl = (attributes & attributeBits.control) !== 0;
   const records: KafkaRecord[] = [];
   let marker: RecordBatch['marker'];
+  const reader = new Reader(decompress(head.rest));
   for (let n = 0; n < count; n++) {
     reader.varint();
     reader.int8();
@@ -280,7 +294,7 @@ function readBatch(reader: Reader): RecordBatch {
     else records.push({ offset, key: key?.toString() ?? null, value, headers });
   }
   const isTransactional = (attributes & attributeBits.transactional) !== 0;
-  return { baseOffset, lastOffset, producerId, producerEpoch, isTransactional, marker, records };
+  return { baseOffset, lastOffset, producerId, producerEpoch, isTransactional, codec, marker, records };
 }
 
 class Writer {
@@ -352,6 +366,11 @@ class Reader {
   int64(): bigint {
     this.#at += 8;
     return this.#bytes.readBigInt64BE(this.#at - 8);
+  }
+
+  /** Everything that is not read yet. */
+  get rest(): Buffer {
+    return this.#bytes.subarray(this.#at);
   }
 
   string(): string | null {

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { addressFault, parseBrokerAddress } from './broker-address.ts';
+import { compressionNames } from './compression-names.ts';
 import { policies } from './policy-names.ts';
 import { urlFault } from './url.ts';
 
@@ -279,6 +280,11 @@ export const configSchema = z.strictObject({
       'Which producer writes to Kafka: `lean`, which is part of the relay, or `kafkajs`, the producer of that library, which takes several times the CPU.',
       ['lean', 'kafkajs'],
       'lean',
+    ),
+    compression: choice(
+      'How record batches are compressed: `none`, `gzip`, `snappy`, `lz4` or `zstd`. Every consumer must be able to read the codec: kafkajs reads only gzip without another package. Batches under 1 KiB, and those that compression would not make an eighth smaller, are sent as they are.',
+      compressionNames,
+      'none',
     ),
     maxTransactionEvents: integer(
       'Most events in one Kafka transaction. A larger Postgres transaction is split.',

@@ -1,40 +1,46 @@
 /**
- * Decompresses every codec that a broker may store. The relay compresses nothing itself. But with a topic's
- * `compression.type`, or the broker's default for it, the broker compresses records, including the progress. A reader
- * that lacks a codec can never read past the first batch. kafkajs supports only gzip and does not limit the
+ * Decompresses every codec that a broker may store. With `publish.compression` the relay compresses events. With a
+ * topic's `compression.type`, or the broker's default for it, the broker compresses records, including the progress. A
+ * reader that lacks a codec can never read past the first batch. kafkajs supports only gzip and does not limit the
  * decompressed size.
  *
- * Import this module wherever a kafkajs client is created. Its consumers then use the same decoders.
+ * Import this module wherever a kafkajs client is created. Its consumers and producers then use the same codecs.
  */
 import { promisify } from 'node:util';
-import { gunzip, gzip, zstdDecompress } from 'node:zlib';
+import * as zlib from 'node:zlib';
 import kafkajs from 'kafkajs';
 import { RelayError } from '../../errors.ts';
-import { batchTooLarge, corrupt } from './failures.ts';
+import { codecNames, codecNumbers } from './codec-numbers.ts';
+import { type Compressor, openCompressor } from './compressors.ts';
+import { batchTooLarge, corrupt, zstdMissing } from './failures.ts';
 import { decompressLz4 } from './lz4.ts';
 import { decompressSnappy } from './snappy.ts';
 
 /**
- * Limit of the bytes that one batch decompresses to. The relay sends uncompressed batches, so its own are below the
+ * Limit of the bytes that one batch decompresses to. The relay sends only batches that are uncompressed below the
  * broker's limit on a batch: 1 MiB by default and rarely more than some tens. A larger batch comes from another writer.
  */
 export const maxBatchBytes = 128 * 1024 * 1024;
 
 type Decompress = (input: Buffer, maxBytes: number) => Buffer | Promise<Buffer>;
 
-const { CompressionCodecs, CompressionTypes } = kafkajs;
+const { CompressionCodecs } = kafkajs;
 const clientCodecs: Record<number, () => unknown> = CompressionCodecs;
 
-const gunzipAsync = promisify(gunzip);
-const gzipAsync = promisify(gzip);
-const zstdAsync = promisify(zstdDecompress);
+const gunzip = promisify(zlib.gunzip);
+/** Node has it from 22.15 on. */
+const unzstd: typeof zlib.zstdDecompress.__promisify__ | undefined =
+  zlib.zstdDecompress === undefined ? undefined : promisify(zlib.zstdDecompress);
 
 /** By the codec number in the attributes of a batch. */
 export const codecs: Readonly<Record<number, Decompress>> = {
-  [CompressionTypes.GZIP]: (input, maxBytes) => gunzipAsync(input, { maxOutputLength: maxBytes }),
-  [CompressionTypes.Snappy]: decompressSnappy,
-  [CompressionTypes.LZ4]: decompressLz4,
-  [CompressionTypes.ZSTD]: (input, maxBytes) => zstdAsync(input, { maxOutputLength: maxBytes }),
+  [codecNumbers.gzip]: (input, maxBytes) => gunzip(input, { maxOutputLength: maxBytes }),
+  [codecNumbers.snappy]: decompressSnappy,
+  [codecNumbers.lz4]: decompressLz4,
+  [codecNumbers.zstd]: (input, maxBytes) => {
+    if (unzstd === undefined) throw zstdMissing();
+    return unzstd(input, { maxOutputLength: maxBytes });
+  },
 };
 
 /** @throws RelayError KAFKA_UNSUITABLE */
@@ -59,8 +65,12 @@ for (const codec of Object.keys(codecs).map(Number)) {
   });
 }
 
-/** For other users of kafkajs in the same process. kafkajs itself can write only gzip. */
+const compressors = new Map<number, Promise<Compressor | undefined>>();
+
+/** For kafkajs's producers. */
 async function compress(codec: number, input: Buffer): Promise<Buffer> {
-  if (codec !== CompressionTypes.GZIP) throw new RelayError('INTERNAL', `codec ${codec} cannot be written`);
-  return gzipAsync(input);
+  const name = codecNames.find((each) => codecNumbers[each] === codec)!;
+  const opened = compressors.get(codec) ?? openCompressor(name);
+  compressors.set(codec, opened);
+  return (await opened)!.compress(input);
 }

@@ -11,3 +11,10 @@ export function batchTooLarge(maxBytes: number): RelayError {
     `a record batch in Kafka decompresses to more than ${maxBytes} bytes`,
   );
 }
+
+export function zstdMissing(): RelayError {
+  return new RelayError(
+    'KAFKA_UNSUITABLE',
+    `a record batch in Kafka is compressed with zstd, which needs Node 22.15 or newer; this is ${process.version}`,
+  );
+}

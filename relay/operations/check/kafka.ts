@@ -191,25 +191,28 @@ const recordSize: KafkaCheck = {
 };
 
 /** Codecs that kafkajs reads without another package. */
-const plainCodecs: ReadonlySet<string> = new Set(['producer', 'uncompressed', 'gzip']);
+const plainCodecs: ReadonlySet<string> = new Set(['none', 'producer', 'uncompressed', 'gzip']);
 
-/** The relay sends records uncompressed and reads every codec; this concerns other consumers. */
+/** The relay reads every codec; this concerns other consumers. */
 const compression: KafkaCheck = {
   name: 'compression',
   async run(context) {
-    const { progressTopic: progress } = context.config.kafka;
+    const { kafka, publish } = context.config;
+    const { progressTopic: progress } = kafka;
     const progressTopics = await describeTopics(context, [progress]);
     const names = [...progressTopics, ...(await findEventTopics(context))].map(({ name }) => name);
     const settings = await readSettings(context, names);
     const byCodec = Map.groupBy(names, (name) => settings.get(name)?.['compression.type'] ?? 'producer');
     byCodec.delete('producer');
-    byCodec.delete('uncompressed');
-    if (byCodec.size === 0) return ok('no topic sets compression.type');
+    byCodec.delete(publish.compression);
+    const sent = `publish.compression is ${publish.compression}`;
+    if (publish.compression === 'none') byCodec.delete('uncompressed');
     const codecs = [...byCodec.keys()].toSorted();
     const found = codecs.map((codec) => `${codec}: ${few(byCodec.get(codec)!)}`).join('; ');
-    const needsCodec = codecs.some((codec) => !plainCodecs.has(codec));
+    const needsCodec = [publish.compression, ...codecs].some((codec) => !plainCodecs.has(codec));
     const note = needsCodec ? '; consumers that use kafkajs need a package for each codec but gzip' : '';
-    return ok(`brokers compress ${found}; the relay reads every codec${note}`);
+    if (codecs.length === 0) return ok(`${sent}, and no topic sets another compression.type${note}`);
+    return ok(`${sent}; brokers store ${found}; the relay reads every codec${note}`);
   },
 };
 

@@ -2,19 +2,23 @@
 import type { Message, TopicMessages } from 'kafkajs';
 import type { OutboundRecord } from '../../encode/record.ts';
 import type { Batch } from '../publisher.ts';
+import { compressedBound, leastCompressedBytes } from '../wire/compression.ts';
 
 /** Messages of one record batch. */
 export type PartitionSlice = {
   readonly topic: string;
   readonly partition: number;
   readonly messages: Message[];
+  /** Upper bound of the bytes of the records, uncompressed. */
+  bytes: number;
+  /** Most bytes of records that a record batch of its topic may hold. */
+  maxBytes: number;
 };
 
 type PartitionQueue = {
   readonly topic: string;
   readonly partition: number;
-  slices: Message[][];
-  lastBytes: number;
+  readonly slices: PartitionSlice[];
 };
 
 /**
@@ -48,21 +52,22 @@ export class BatchBuilder implements Batch {
     let slice = queue.slices.at(-1);
     const isFull =
       slice === undefined ||
-      slice.length >= maxSendMessages ||
-      queue.lastBytes + record.bytes > Math.min(maxSliceBytes, record.maxBatchBytes);
+      slice.messages.length >= maxSendMessages ||
+      slice.bytes + record.bytes > Math.min(maxSliceBytes, record.maxBatchBytes);
     if (slice === undefined || isFull) {
-      slice = [];
+      const { topic, partition, maxBatchBytes: maxBytes } = record;
+      slice = { topic, partition, messages: [], bytes: 0, maxBytes };
       queue.slices.push(slice);
-      queue.lastBytes = 0;
     }
-    slice.push({
+    slice.messages.push({
       key: record.key,
       value: record.value,
       partition: record.partition,
       timestamp: String(record.timestampMs),
       headers: record.headers,
     });
-    queue.lastBytes += record.bytes;
+    slice.bytes += record.bytes;
+    slice.maxBytes = Math.min(slice.maxBytes, record.maxBatchBytes);
     this.#events += 1;
     this.#bytes += record.bytes;
   }
@@ -71,7 +76,7 @@ export class BatchBuilder implements Batch {
   eventsByTopic(): Map<string, number> {
     const counts = new Map<string, number>();
     for (const { topic, slices } of this.#partitions.values()) {
-      const messages = slices.reduce((sum, slice) => sum + slice.length, 0);
+      const messages = slices.reduce((sum, slice) => sum + slice.messages.length, 0);
       counts.set(topic, (counts.get(topic) ?? 0) + messages);
     }
     return counts;
@@ -87,16 +92,16 @@ export class BatchBuilder implements Batch {
     for (let round = 0; round < rounds; round++) {
       let send: PartitionSlice[] = [];
       let messages = 0;
-      for (const { topic, partition, slices } of queues) {
+      for (const { slices } of queues) {
         const slice = slices[round];
         if (slice === undefined) continue;
-        if (messages > 0 && messages + slice.length > maxSendMessages) {
+        if (messages > 0 && messages + slice.messages.length > maxSendMessages) {
           yield send;
           send = [];
           messages = 0;
         }
-        send.push({ topic, partition, messages: slice });
-        messages += slice.length;
+        send.push(slice);
+        messages += slice.messages.length;
       }
       yield send;
     }
@@ -106,11 +111,24 @@ export class BatchBuilder implements Batch {
     const key = `${topic}/${partition}`;
     let queue = this.#partitions.get(key);
     if (queue === undefined) {
-      queue = { topic, partition, slices: [], lastBytes: 0 };
+      queue = { topic, partition, slices: [] };
       this.#partitions.set(key, queue);
     }
     return queue;
   }
+}
+
+/**
+ * Whether a send is compressed. kafkajs compresses all record batches of a send or none, and sends what comes out even
+ * if it is larger. So this requires that the batches are large enough on average for compression to pay, and that each
+ * fits its topic however it comes out.
+ */
+export function isCompressible(send: readonly PartitionSlice[]): boolean {
+  const bytes = send.reduce((sum, slice) => sum + slice.bytes, 0);
+  return (
+    bytes >= leastCompressedBytes * send.length &&
+    send.every((slice) => compressedBound(slice.bytes) <= slice.maxBytes)
+  );
 }
 
 /** Converts a send to what kafkajs takes: one entry per topic. */

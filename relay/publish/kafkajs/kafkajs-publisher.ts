@@ -11,6 +11,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka, PartitionerArgs, Producer, RecordMetadata, Transaction } from 'kafkajs';
 import type { Config } from '../../config/config.ts';
+import { codecNumbers } from '../../connect/compression/codec-numbers.ts';
+import { openCompressor } from '../../connect/compression/compressors.ts';
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
 import { type Progress, serializeProgress } from '../../model/progress.ts';
@@ -20,7 +22,7 @@ import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
 import { whyNoCoordinator } from '../rights.ts';
 import { transactionalIdOf } from '../transactional-id.ts';
-import { BatchBuilder, type PartitionSlice, toTopicMessages } from './batch.ts';
+import { BatchBuilder, isCompressible, type PartitionSlice, toTopicMessages } from './batch.ts';
 
 /**
  * After a commit the coordinator writes markers, which takes a few ms. Until then it answers the next transaction with
@@ -50,10 +52,11 @@ export class KafkajsPublisher implements Publisher {
 
   /**
    * Fences every predecessor: InitProducerId aborts its open transaction, if any, and Kafka refuses its later ones.
-   * @throws RelayError KAFKA_*
+   * @throws RelayError KAFKA_*; CONFIG_INVALID if this machine cannot write the codec
    * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
    */
   static async fence(kafka: Kafka, config: Config): Promise<KafkajsPublisher> {
+    await openCompressor(config.publish.compression);
     const publisher = new KafkajsPublisher(kafka, config);
     try {
       await publisher.#producer.connect();
@@ -119,7 +122,8 @@ export class KafkajsPublisher implements Publisher {
 
   async #sendFirst(transaction: Transaction, key: string, value: string): Promise<void> {
     const topic = this.#config.kafka.progressTopic;
-    const send = [{ topic, partition: 0, messages: [{ key, value, partition: 0 }] }];
+    const messages = [{ key, value, partition: 0 }];
+    const send = [{ topic, partition: 0, messages, bytes: 0, maxBytes: Number.POSITIVE_INFINITY }];
     const deadline = performance.now() + this.#config.kafka.requestTimeoutMs;
     for (;;) {
       try {
@@ -136,6 +140,7 @@ export class KafkajsPublisher implements Publisher {
       topicMessages: toTopicMessages(send),
       acks: -1,
       timeout: this.#config.kafka.requestTimeoutMs,
+      compression: isCompressible(send) ? codecNumbers[this.#config.publish.compression] : codecNumbers.none,
     });
     for (const slice of send) this.#checkAnswer(slice, answers);
   }

@@ -2,6 +2,7 @@
  * Owns the events of one Kafka transaction while it fills: record batches by partition, in the order in which the
  * records were appended.
  */
+import type { Compressor } from '../../connect/compression/compressors.ts';
 import type { OutboundRecord } from '../../encode/record.ts';
 import { RelayError } from '../../errors.ts';
 import type { Batch } from '../publisher.ts';
@@ -32,6 +33,7 @@ export class LeanBatchBuilder implements Batch {
   readonly #topics = new Map<string, TopicQueue>();
   #events = 0;
   #bytes = 0;
+  #sentBytes = 0;
 
   constructor(pool: BufferPool) {
     this.#pool = pool;
@@ -61,6 +63,17 @@ export class LeanBatchBuilder implements Batch {
     return new Map([...this.#topics].map(([topic, { events }]) => [topic, events]));
   }
 
+  /** Size of the record batches as they were sent; 0 until the brokers have answered. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
+  /** Compresses each record batch that gets smaller by it. Append nothing afterwards. */
+  async compress(compressor: Compressor): Promise<void> {
+    const all = [...this.partitions()].flatMap(({ batches }) => batches);
+    await Promise.all(all.map((batch) => batch.compress(compressor)));
+  }
+
   /** Ordered by topic, so that a request names each topic once. */
   *partitions(): Generator<PartitionBatches> {
     for (const [topic, { partitions }] of this.#topics)
@@ -70,7 +83,11 @@ export class LeanBatchBuilder implements Batch {
   /** Returns the buffers to the pool. Call it only after the brokers have answered for all batches. */
   release(): void {
     for (const { partitions } of this.#topics.values()) {
-      for (const { batches } of partitions.values()) for (const batch of batches) batch.release();
+      for (const { batches } of partitions.values())
+        for (const batch of batches) {
+          this.#sentBytes += batch.bytes;
+          batch.release();
+        }
       partitions.clear();
     }
   }

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Kafka } from 'kafkajs';
 import type { Config } from '../../config/config.ts';
+import { type Compressor, openCompressor } from '../../connect/compression/compressors.ts';
 import { type Progress, serializeProgress } from '../../model/progress.ts';
 import { failpoint } from '../../observe/failpoints.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
@@ -18,25 +19,28 @@ import { type CrashPoints, TransactionalProducer } from './transactional-produce
 export class LeanPublisher implements Publisher {
   readonly #config: Config;
   readonly #producer: TransactionalProducer;
+  readonly #compressor: Compressor | undefined;
   readonly #pool = new BufferPool();
 
-  private constructor(config: Config, producer: TransactionalProducer) {
+  private constructor(config: Config, producer: TransactionalProducer, compressor: Compressor | undefined) {
     this.#config = config;
     this.#producer = producer;
+    this.#compressor = compressor;
   }
 
   /**
    * Fences every predecessor: Kafka aborts its open transaction, if any, and refuses its later ones.
-   * @throws RelayError KAFKA_*
+   * @throws RelayError KAFKA_*; CONFIG_INVALID if this machine cannot write the codec
    */
   static async fence(kafka: Kafka, config: Config): Promise<LeanPublisher> {
+    const compressor = await openCompressor(config.publish.compression);
     const producer = await TransactionalProducer.open(kafka, {
       transactionalId: transactionalIdOf(config),
       transactionTimeoutMs: config.kafka.transactionTimeoutMs,
       requestTimeoutMs: config.kafka.requestTimeoutMs,
       topic: config.kafka.progressTopic,
     });
-    return new LeanPublisher(config, producer);
+    return new LeanPublisher(config, producer, compressor);
   }
 
   async claim(tail: ProgressTail): Promise<Progress | null> {
@@ -57,6 +61,8 @@ export class LeanPublisher implements Publisher {
 
   async commit(batch: LeanBatchBuilder, progress: Progress): Promise<void> {
     const text = serializeProgress(progress);
+    // Before the transaction begins: its time is limited.
+    if (this.#compressor !== undefined) await batch.compress(this.#compressor);
     await this.#commit([...batch.partitions()], progress.slot, text, {
       begun: () => failpoint('PARTITIONS_ADDED'),
       answered: () => failpoint('PROGRESS_SENT'),

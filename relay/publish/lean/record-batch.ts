@@ -4,8 +4,10 @@
  * @see https://kafka.apache.org/documentation/#recordbatch
  */
 import { crc32c } from '@node-rs/crc32';
+import type { Compressor } from '../../connect/compression/compressors.ts';
 import type { OutboundRecord } from '../../encode/record.ts';
 import { batchField, batchHeaderBytes, transactionalAttribute } from '../wire/batch-layout.ts';
+import { leastCompressedBytes, pays } from '../wire/compression.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { varintBytes, writeText, writeVarint, writeVarlong } from './varint.ts';
 
@@ -48,6 +50,8 @@ export class RecordBatch {
   #count = 0;
   #baseTimestampMs = 0;
   #maxTimestampMs = 0;
+  /** Number of the codec; 0 = uncompressed. */
+  #codec = 0;
 
   constructor(pool: BufferPool, partition: number, leastBytes = 0) {
     this.#pool = pool;
@@ -59,7 +63,7 @@ export class RecordBatch {
     return this.#count;
   }
 
-  /** Size of the whole batch with its header, which the topic's max.message.bytes limits. */
+  /** Size of the whole batch with its header, as it is sent: the topic's max.message.bytes limits it. */
   get bytes(): number {
     return this.#end - frameBytes;
   }
@@ -94,6 +98,22 @@ export class RecordBatch {
   }
 
   /**
+   * Compresses the records in place. They stay as they are unless that makes the batch smaller, so that a batch which
+   * fits the topic uncompressed fits in any case. Append nothing afterwards.
+   */
+  async compress({ codec, compress }: Compressor): Promise<void> {
+    const start = frameBytes + batchHeaderBytes;
+    const plain = this.#bytes.subarray(start, this.#end);
+    if (plain.length < leastCompressedBytes) return;
+    const answer = compress(plain);
+    const compressed = answer instanceof Promise ? await answer : answer;
+    if (!pays(compressed.length, plain.length)) return;
+    this.#bytes.set(compressed, start);
+    this.#end = start + compressed.length;
+    this.#codec = codec;
+  }
+
+  /**
    * Fills in the header.
    * @returns partition, size and batch as a Produce request holds them; valid until `release`
    */
@@ -106,7 +126,7 @@ export class RecordBatch {
     bytes.writeInt32BE(this.bytes - batchField.leaderEpoch, at + batchField.length);
     bytes.writeInt32BE(-1, at + batchField.leaderEpoch);
     bytes[at + batchField.magic] = 2;
-    bytes.writeInt16BE(transactionalAttribute, at + batchField.attributes);
+    bytes.writeInt16BE(transactionalAttribute | this.#codec, at + batchField.attributes);
     bytes.writeInt32BE(this.#count - 1, at + batchField.lastOffsetDelta);
     bytes.writeBigInt64BE(BigInt(this.#baseTimestampMs), at + batchField.baseTimestamp);
     bytes.writeBigInt64BE(BigInt(this.#maxTimestampMs), at + batchField.maxTimestamp);

@@ -23,5 +23,6 @@ export const batchField = {
   count: 57,
 } as const;
 
-/** A bit of the attributes. */
+/** Bits of the attributes: the number of the codec, and whether the batch is part of a transaction. */
+export const codecMask = 0x07;
 export const transactionalAttribute = 0x10;

@@ -8,7 +8,7 @@
 import { crc32c } from '@node-rs/crc32';
 import { decompress } from '../../connect/compression/codecs.ts';
 import { RelayError } from '../../errors.ts';
-import { batchField, batchHeaderBytes, transactionalAttribute } from './batch-layout.ts';
+import { batchField, batchHeaderBytes, codecMask, transactionalAttribute } from './batch-layout.ts';
 
 /** A part of the log that one producer wrote at once. */
 export type FetchedBatch = {
@@ -37,7 +37,6 @@ export type RecordHeaders = readonly (readonly [name: string, value: Buffer | nu
 /** Bytes that `length` does not count: itself and the offset before it. */
 const prefixBytes = 12;
 
-const codecMask = 0x07;
 const hasAppendTime = 0x08;
 const isControl = 0x20;
 

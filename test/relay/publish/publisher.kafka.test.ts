@@ -1,10 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import type { Kafka } from 'kafkajs';
 import { pino } from 'pino';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { BrokerConnection, fetchRecords } from '../../../harness/kafka-wire.ts';
 import type { Settings } from '../../../harness/relay-process.ts';
 import type { Config } from '../../../relay/config/config.ts';
 import { createKafka } from '../../../relay/connect/kafka.ts';
 import type { OutboundRecord } from '../../../relay/encode/record.ts';
+import { exactRecordBytes, recordBytes } from '../../../relay/encode/record-size.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { type Progress, serializeProgress } from '../../../relay/model/progress.ts';
 import { fencePublisher } from '../../../relay/publish/fence.ts';
@@ -289,6 +292,45 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       await commit(publisher, progressAt(config, 10n), ...records);
       expect(keysOf(await committed(topic))).toEqual(records.map(({ key }) => key));
     });
+
+    test.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)(
+      'compressed with %s is stored so, and reads the same; what fits the topic to the byte fits',
+      async (codec) => {
+        const config = await newSlot({ PUBLISH_COMPRESSION: codec });
+        const topic = unique(`compressed-${codec}`);
+        const maxMessageBytes = 20_000;
+        const configEntries = [{ name: 'max.message.bytes', value: String(maxMessageBytes) }];
+        await createTopics([{ topic, numPartitions: 1, configEntries }]);
+        const relay = await newRelay(config);
+        const publisher = await fence(relay);
+        await publisher.claim(relay.tail);
+        const maxBatchBytes = maxMessageBytes - 61;
+        const headers = { id: 'i' };
+        const sized = (key: string, value: Buffer): Partial<OutboundRecord> => {
+          return { topic, key, value, headers, maxBatchBytes, bytes: recordBytes(key, value, headers) };
+        };
+        const most = maxBatchBytes - exactRecordBytes('k0', Buffer.alloc(19_000), headers) + 19_000;
+        const records = [
+          sized('k0', randomBytes(most)),
+          sized('k1', Buffer.alloc(most)),
+          ...Array.from({ length: 30 }, (_, n) => sized(`k${n + 2}`, Buffer.from(`again ${n} `.repeat(20)))),
+        ];
+        await commit(publisher, progressAt(config, 10n), ...records);
+        const connection = await BrokerConnection.open(brokers[0]!, 5_000);
+        closing.push(async () => connection.close());
+        const part = { topic, partition: 0, offset: 0n };
+        const [{ batches } = { batches: [] }] = await fetchRecords(connection, [part], 1_000, 5_000);
+        const read = batches.flatMap((batch) => batch.records);
+        expect(read.map(({ key, value }) => ({ key, value: value?.toString('hex') }))).toEqual(
+          records.map(({ key, value }) => ({ key, value: value?.toString('hex') })),
+        );
+        const stored = batches.filter(({ marker }) => marker === undefined).map((batch) => batch.codec);
+        // Of kafkajs's producer, a batch that might not fit compressed is sent as it is.
+        expect(stored).toEqual(producer === 'lean' ? ['none', codec, codec] : ['none', 'none', codec]);
+        const second = await newRelay(config);
+        expect(await (await fence(second)).claim(second.tail)).toEqual(progressAt(config, 10n));
+      },
+    );
 
     test('follows another quickly: a hundred take less than five seconds', async () => {
       const config = await newSlot();

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   BatchBuilder,
+  isCompressible,
   type PartitionSlice,
   toTopicMessages,
 } from '../../../../relay/publish/kafkajs/batch.ts';
@@ -144,4 +145,29 @@ test('a record batch is no larger than its topic allows', () => {
   for (let number = 0; number < 7; number++)
     batch.append(recordOf({ key: String(number), bytes: 100, maxBatchBytes: 300 }));
   expect([...batch.sends()].map(keysOf)).toEqual([['0', '1', '2'], ['3', '4', '5'], ['6']]);
+});
+
+describe('a send is compressed', () => {
+  const sendOf = (...sent: readonly (Sent & { maxBatchBytes?: number })[]) =>
+    [...build(sent).batch.sends()].flat();
+  const at = (partition: number, bytes: number, maxBatchBytes = 1_048_527) => ({
+    topic: 'a',
+    partition,
+    bytes,
+    maxBatchBytes,
+  });
+
+  test('where its batches are large enough on average', () => {
+    expect(isCompressible(sendOf(at(0, 1_024)))).toBe(true);
+    expect(isCompressible(sendOf(at(0, 1_023)))).toBe(false);
+    expect(isCompressible(sendOf(at(0, 100), at(1, 100)))).toBe(false);
+    expect(isCompressible(sendOf(at(0, 100), at(1, 2_000)))).toBe(true);
+  });
+
+  test('unless one of its batches might get too large for its topic by it', () => {
+    expect(isCompressible(sendOf(at(0, 850_000)))).toBe(true);
+    expect(isCompressible(sendOf(at(0, 1_000_000)))).toBe(false);
+    expect(isCompressible(sendOf(at(0, 100_000), at(1, 20_000, 20_000)))).toBe(false);
+    expect(isCompressible(sendOf(at(0, 5_000), at(0, 5_000, 11_000)))).toBe(false);
+  });
 });

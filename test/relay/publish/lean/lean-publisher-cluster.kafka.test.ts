@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { codecNames } from '../../../../relay/connect/compression/codec-numbers.ts';
 import { asRelayError, type RelayError } from '../../../../relay/errors.ts';
 import type { LeanPublisher } from '../../../../relay/publish/lean/lean-publisher.ts';
 import { type Kafka, startKafka } from '../../../../stack/kafka.ts';
@@ -42,6 +43,42 @@ test("Kafka's own console consumer reads keys, values, headers and timestamps as
     'CreateTime:1600000000000\tNO_HEADERS\tschlüssel-🔑\tzwei',
     `CreateTime:1500000000001\tempty:\t\t${'x'.repeat(500)}`,
   ]);
+});
+
+test("Kafka's own console consumer reads every codec that the relay writes", async () => {
+  const topics: string[] = [];
+  for (const codec of codecNames) {
+    await using scene = await Scene.open({
+      brokers: kafka.brokers,
+      settings: { PUBLISH_COMPRESSION: codec },
+    });
+    const publisher = await scene.publisher();
+    // Small batches, which the event loop compresses, and large ones, which the thread pool does.
+    for (const count of [20, 1_000])
+      await scene.publish(
+        publisher,
+        Array.from({ length: count }, (_, n) => ({
+          key: `${codec}-${count}-${n}`,
+          value: Buffer.from(`the order ${n} was placed by a customer `.repeat(4)),
+        })),
+      );
+    topics.push(scene.topic);
+  }
+  const { stdout } = await kafka.tool('org.apache.kafka.tools.consumer.ConsoleConsumer', [
+    ...['--bootstrap-server', kafka.brokers.join(','), '--include', topics.join('|')],
+    ...['--from-beginning', '--isolation-level', 'read_committed'],
+    ...['--max-messages', String(topics.length * 1_020), '--timeout-ms', '60000'],
+    ...['--property', 'print.key=true'],
+  ]);
+  const expected = codecNames.flatMap((codec) =>
+    [20, 1_000].flatMap((count) =>
+      Array.from(
+        { length: count },
+        (_, n) => `${codec}-${count}-${n}\t${`the order ${n} was placed by a customer `.repeat(4)}`,
+      ),
+    ),
+  );
+  expect(stdout.replace(/\n$/, '').split('\n').toSorted()).toEqual(expected.toSorted());
 });
 
 /** Publishes as the relay does: after any failure it fences, claims, and resends what the progress does not cover. */

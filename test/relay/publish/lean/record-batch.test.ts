@@ -1,8 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { codecNames } from '../../../../relay/connect/compression/codec-numbers.ts';
+import { openCompressor } from '../../../../relay/connect/compression/compressors.ts';
+import { exactRecordBytes } from '../../../../relay/encode/record-size.ts';
 import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import { type BatchRecord, RecordBatch, recordBound } from '../../../../relay/publish/lean/record-batch.ts';
+import { readBatches } from '../../../../relay/publish/wire/record-batch.ts';
 
 type Decoded = {
   readonly firstOffset: string;
@@ -124,6 +130,57 @@ test('a record never takes more than its bound', () => {
       expect(batch.bytes - 61).toBeLessThanOrEqual(recordBound(one));
     }),
   );
+});
+
+test('a record that is alone in its batch takes exactly the bytes that encode counts', () => {
+  fc.assert(
+    fc.property(record, (one) => {
+      expect(batchOf([one]).bytes - 61).toBe(exactRecordBytes(one.key, one.value, one.headers));
+    }),
+  );
+});
+
+test.each(codecNames)(
+  'a batch compressed with %s is never larger, and its records are the same',
+  async (name) => {
+    const compressor = (await openCompressor(name))!;
+    const pool = new BufferPool();
+    await fc.assert(
+      fc.asyncProperty(fc.array(record, { minLength: 1, maxLength: 5 }), async (records) => {
+        const plain = batchOf(records);
+        const batch = batchOf(records, pool);
+        await batch.compress(compressor);
+        expect(batch.bytes).toBeLessThanOrEqual(plain.bytes);
+        const [written] = await readBatches(sealed(plain), Number.POSITIVE_INFINITY);
+        const [read] = await readBatches(sealed(batch), Number.POSITIVE_INFINITY);
+        // `toEqual` takes a second for each megabyte.
+        expect(isDeepStrictEqual(read, written)).toBe(true);
+        batch.release();
+      }),
+      { numRuns: 60 },
+    );
+  },
+);
+
+test('a batch is compressed where that pays, and only there', async () => {
+  const compressor = (await openCompressor('zstd'))!;
+  const sizeOf = async (value: Buffer) => {
+    const batch = batchOf([{ key: 'k', value, headers: {}, timestampMs: 5 }]);
+    const before = batch.bytes;
+    await batch.compress(compressor);
+    return { before, after: batch.bytes, codec: sealed(batch).readInt16BE(21) & 7 };
+  };
+  const noise = randomBytes(10_000);
+  const small = await sizeOf(Buffer.alloc(1_000));
+  expect(small).toEqual({ before: small.before, after: small.before, codec: 0 });
+  const random = await sizeOf(noise);
+  expect(random).toEqual({ before: random.before, after: random.before, codec: 0 });
+  // A tenth of it is zeros.
+  const hardly = await sizeOf(Buffer.concat([noise, Buffer.alloc(1_000)]));
+  expect(hardly).toEqual({ before: hardly.before, after: hardly.before, codec: 0 });
+  const large = await sizeOf(Buffer.alloc(10_000));
+  expect(large.after).toBeLessThan(200);
+  expect(large.codec).toBe(4);
 });
 
 test('the earlier content of a reused buffer is not visible', () => {

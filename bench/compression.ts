@@ -1,0 +1,187 @@
+/**
+ * What each codec costs and saves: the same order events to the same broker with each value of `publish.compression`, in
+ * processes of their own that take turns. CPU is user and system time per event, of all threads of the relay's producer
+ * and of the broker, so it holds on a busy machine too.
+ *
+ * `node bench/compression.ts [rounds]`
+ */
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { pino } from 'pino';
+import { createTopics, kafkaClient, withAdmin } from '../harness/kafka.ts';
+import { percentile } from '../harness/percentile.ts';
+import { Random } from '../harness/random.ts';
+import { relayEnv } from '../harness/relay-process.ts';
+import { compressionNames } from '../relay/config/compression-names.ts';
+import { loadConfig } from '../relay/config/config.ts';
+import { createKafka } from '../relay/connect/kafka.ts';
+import type { OutboundRecord } from '../relay/encode/record.ts';
+import type { Progress } from '../relay/model/progress.ts';
+import { LeanPublisher } from '../relay/publish/lean/lean-publisher.ts';
+import { ensureProgressTopic } from '../relay/publish/progress-topic.ts';
+import { startKafka } from '../stack/kafka.ts';
+import { cpuMs } from './machine.ts';
+
+const run = promisify(execFile);
+
+type Codec = (typeof compressionNames)[number];
+/** Events of a transaction, and how many transactions are measured. */
+const loads = [
+  { events: 20, transactions: 500 },
+  { events: 200, transactions: 200 },
+  { events: 2_000, transactions: 60 },
+] as const;
+type Load = (typeof loads)[number];
+
+type Result = {
+  readonly cpuMicros: number;
+  readonly brokerCpuMicros: number;
+  readonly bytes: number;
+  readonly p50Ms: number;
+  readonly eventsPerSecond: number;
+};
+
+const partitions = 12;
+const words =
+  'please leave the parcel with the neighbour on the second floor and ring twice before noon as a gift with an invoice on paper thank you'.split(
+    ' ',
+  );
+
+/** Order events as the demo's, of 300 bytes with key and headers: half of it is ids, which no codec shrinks. */
+function makeRecords(topic: string): OutboundRecord[] {
+  const random = new Random(1);
+  const below = (limit: number) => Math.floor(random.fraction() * limit);
+  return Array.from({ length: 20_000 }, (_, i) => {
+    const note = Array.from({ length: 14 }, () => words[below(words.length)]).join(' ');
+    const placedAt = new Date(1_767_225_600_000 + i * 37).toISOString();
+    const value = `\0\0\0\0\x07H${randomUUID()}\x20customer-${below(10_000_000)}0${placedAt}${below(100_000)}EUR${note}`;
+    return {
+      topic,
+      partition: i % partitions,
+      key: randomUUID(),
+      value: Buffer.from(value),
+      headers: {
+        id: randomUUID(),
+        type: 'shop.order.OrderPlaced',
+        position: `000000001A2B3C4D.${i.toString(16).padStart(8, '0')}`,
+      },
+      timestampMs: Date.now(),
+      bytes: 400,
+      maxBatchBytes: 1_000_000,
+    };
+  });
+}
+
+async function measure(codec: Codec, { events, transactions }: Load, broker: string, brokerPid: number) {
+  const slot = `bench_${randomUUID().slice(0, 8)}`;
+  const unused = { databaseUrl: 'postgres://unused.invalid/', registryUrl: 'http://unused.invalid/' };
+  const env = relayEnv(
+    { ...unused, brokers: [broker] },
+    { SLOT: slot, KAFKA_PROGRESS_TOPIC: 'progress', PUBLISH_COMPRESSION: codec },
+  );
+  const { config } = loadConfig({ env });
+  const kafka = createKafka(config, pino({ level: 'silent' }));
+  const records = makeRecords('bench');
+  const progress: Progress = {
+    slot,
+    systemIdentifier: '7000000000000000001',
+    timeline: 1,
+    endLsn: 1n,
+    partial: null,
+    beat: 0,
+    eventCount: 1,
+    instance: 'bench',
+    time: new Date().toISOString(),
+  };
+  const publisher = await LeanPublisher.fence(kafka, config);
+  let bytes = 0;
+  const publish = async (turn: number) => {
+    const batch = publisher.newBatch();
+    for (let i = 0; i < events; i++) batch.append(records[(turn * events + i) % records.length]!);
+    await publisher.commit(batch, progress);
+    bytes += batch.sentBytes;
+  };
+  for (let i = 0; i < transactions / 4; i++) await publish(i);
+  bytes = 0;
+  const brokerMs = await cpuMs(brokerPid);
+  const before = process.cpuUsage();
+  const tookMs: number[] = [];
+  const begunMs = performance.now();
+  for (let i = 0; i < transactions; i++) {
+    const sinceMs = performance.now();
+    await publish(i);
+    tookMs.push(performance.now() - sinceMs);
+  }
+  const elapsedMs = performance.now() - begunMs;
+  const { user, system } = process.cpuUsage(before);
+  const all = events * transactions;
+  return {
+    cpuMicros: (user + system) / all,
+    brokerCpuMicros: (((await cpuMs(brokerPid)) - brokerMs) * 1_000) / all,
+    bytes: bytes / all,
+    p50Ms: median(tookMs),
+    eventsPerSecond: (all * 1_000) / elapsedMs,
+  };
+}
+
+const median = (values: readonly number[]): number =>
+  percentile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
+
+async function compare(rounds: number): Promise<void> {
+  await using kafka = await startKafka();
+  const broker = kafka.brokers[0] ?? '';
+  const client = kafkaClient(kafka.brokers);
+  await createTopics(client, [{ topic: 'bench', numPartitions: partitions }]);
+  await withAdmin(client, (admin) => ensureProgressTopic(admin, 'progress'));
+  console.log(
+    'events/txn  codec   bytes/event  ratio   relay CPU µs  ratio   broker CPU µs  p50 ms  events/s   (median of rounds)',
+  );
+  for (const [index, { events }] of loads.entries()) {
+    const results = new Map<Codec, Result[]>(compressionNames.map((codec) => [codec, []]));
+    for (let round = 0; round < rounds; round++)
+      for (const codec of round % 2 === 0 ? compressionNames : compressionNames.toReversed())
+        results.get(codec)!.push(await inChild(codec, index, broker, kafka.nodes[0]!.pid));
+    const of = (codec: Codec, pick: (result: Result) => number) => median(results.get(codec)!.map(pick));
+    for (const codec of compressionNames) {
+      const ratio = (pick: (result: Result) => number) => (of(codec, pick) / of('none', pick)).toFixed(2);
+      console.log(
+        `${String(events).padStart(10)}  ${codec.padEnd(6)}`,
+        of(codec, ({ bytes }) => bytes)
+          .toFixed(0)
+          .padStart(12),
+        ratio(({ bytes }) => bytes).padStart(6),
+        of(codec, ({ cpuMicros }) => cpuMicros)
+          .toFixed(2)
+          .padStart(14),
+        ratio(({ cpuMicros }) => cpuMicros).padStart(6),
+        of(codec, ({ brokerCpuMicros }) => brokerCpuMicros)
+          .toFixed(2)
+          .padStart(15),
+        of(codec, ({ p50Ms }) => p50Ms)
+          .toFixed(2)
+          .padStart(7),
+        of(codec, ({ eventsPerSecond }) => eventsPerSecond)
+          .toFixed(0)
+          .padStart(9),
+      );
+    }
+  }
+}
+
+async function inChild(codec: Codec, load: number, broker: string, brokerPid: number): Promise<Result> {
+  const args = ['--no-warnings', fileURLToPath(import.meta.url), 'measure'];
+  const { stdout } = await run(process.execPath, [...args, codec, String(load), broker, String(brokerPid)]);
+  return JSON.parse(stdout);
+}
+
+const [command = '5', codec, load, broker = '', brokerPid] = process.argv.slice(2);
+if (command === 'measure') {
+  const result = await measure(codec as Codec, loads[Number(load)] ?? loads[0], broker, Number(brokerPid));
+  console.log(JSON.stringify(result));
+  process.exit(0);
+} else await compare(Number(command));
