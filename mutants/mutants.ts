@@ -35,6 +35,8 @@ const answers = 'test/relay/publish/lean/answers.test.ts';
 const filling = 'test/relay/stream/filling.test.ts';
 const judgement = 'test/relay/recover/recover-judgement.stack.test.ts';
 const unreadableRows = 'test/relay/recover/unreadable.stack.test.ts';
+const unattended = 'test/relay/recover/unattended.test.ts';
+const unattendedOnServers = 'test/relay/recover/unattended.stack.test.ts';
 const closing = 'test/relay/operations/dead-letters/resubmit-discard.pg.test.ts';
 const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
 
@@ -1057,5 +1059,55 @@ export const mutants: readonly Mutant[] = [
     replace: 'outbox.key_release as release where false and',
     tests: [closing],
     only: 'of a parked key',
+  },
+  {
+    name: 'a relay recovers by itself in an order that nobody knows',
+    promise: 'order',
+    invariants: ['I3'],
+    file: 'relay/recover/unattended.ts',
+    find: 'acceptsWritingOrder: config.slot.recoverByWritingOrder,',
+    replace: 'acceptsWritingOrder: true,',
+    tests: [unattendedOnServers],
+    only: 'stops if the order matters',
+  },
+  {
+    name: 'a relay recovers by itself although the progress is lost',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/recover/loss.ts',
+    find: '  if (isUnattended) return entry.losesSlot === true;\n',
+    replace: '  void isUnattended;\n',
+    tests: [unattendedOnServers],
+    only: 'where the progress is lost too',
+  },
+  {
+    name: 'a relay that cannot recover by itself goes on at the new slot',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/recover/unattended.ts',
+    find: "    if (recovery.outcome !== 'recovered') throw refusedBy(recovery, failure);\n",
+    replace: '    void refusedBy;\n',
+    tests: [unattended],
+    only: 'where a person has to decide',
+  },
+  {
+    name: 'a recovery drops a slot that another process has just made',
+    promise: 'no loss',
+    invariants: ['I8'],
+    file: 'relay/capture/slot.ts',
+    find: "dropIf('capture.drop_lost_slot', slot, isLost)",
+    replace: "dropIf('capture.drop_lost_slot', slot, isLost.concat(' or true'))",
+    tests: ['test/relay/capture/slot.pg.test.ts'],
+    only: 'with its snapshot',
+  },
+  {
+    name: 'a recovery that fails leaves a slot that holds WAL',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/recover/recover.ts',
+    find: '      await this.#dropUnused().catch(() => {});\n',
+    replace: '',
+    tests: [unattendedOnServers],
+    only: 'drops the slot that it made',
   },
 ];

@@ -48,6 +48,8 @@ export type ErrorEntry = {
   readonly isOutage?: true;
   /** `outbox-relay recover` repairs it: always, or when it is given this option. */
   readonly recover?: 'always' | '--accept-rewound' | '--skip-unreadable' | '--force';
+  /** The slot does not bring what is unpublished. With `slot.whenLost: recover` a relay recovers from it by itself. */
+  readonly losesSlot?: true;
   /** `outbox-relay adopt` with this word accepts it. */
   readonly adopt?: Adoption;
   /** The stream may not be the one that the progress belongs to: what arrived before this error is in doubt too. */
@@ -73,6 +75,7 @@ const table = {
     exit: 'stopped',
     dependency: 'postgres',
     recover: 'always',
+    losesSlot: true,
     adopt: 'new-slot',
     endsStream: true,
   },
@@ -81,6 +84,7 @@ const table = {
     exit: 'stopped',
     dependency: 'postgres',
     recover: 'always',
+    losesSlot: true,
     adopt: 'new-slot',
     endsStream: true,
   },
@@ -124,9 +128,16 @@ const table = {
     exit: 'stopped',
     dependency: 'postgres',
     recover: 'always',
+    losesSlot: true,
     adopt: 'slot',
   },
-  RECOVERY_UNFINISHED: { class: 'stop', exit: 'stopped', dependency: 'postgres', recover: 'always' },
+  RECOVERY_UNFINISHED: {
+    class: 'stop',
+    exit: 'stopped',
+    dependency: 'postgres',
+    recover: 'always',
+    losesSlot: true,
+  },
   LINEAGE_PROGRESS_LOST: {
     class: 'stop',
     exit: 'stopped',

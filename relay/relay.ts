@@ -4,13 +4,16 @@
  *
  *   standby ──▶ fencing ──▶ claiming ──▶ lineage ──▶ streaming ──▶ draining
  *      ▲           │            │           │            │
- *      └───────────┴────────────┴───────────┴────────────┘  any failure that can pass
+ *      ├───────────┴────────────┴───────────┴────────────┤  any failure that can pass
+ *      │                                                 │
+ *      └───────────────── recovering ◀───────────────────┘  the slot is lost, and may be replaced
  *
  * - standby: follow the progress topic, wait until the slot is free, take it. Postgres elects: a slot has one reader.
  * - fencing: InitProducerId ends the predecessor's transaction and every later write of it.
  * - claiming: write a claim, read it back; the last progress before it is the truth.
  * - lineage: compare the progress with the database, and begin the session there.
  * - streaming: see `stream/streaming.ts`.
+ * - recovering: with `slot.whenLost: recover`, publish what a lost slot left out, see `recover/unattended.ts`.
  * - draining: commit what is in flight, acknowledge, exit.
  *
  * What happens on the way to streaming is in `session/steps.ts`, which `adopt` and `recover` use too.
@@ -34,6 +37,7 @@ import { fencePublisher } from './publish/fence.ts';
 import type { ProgressTail } from './publish/progress-topic.ts';
 import { Topics } from './publish/topics.ts';
 import { TransactionLimits } from './publish/transaction-limits.ts';
+import { UnattendedRecovery } from './recover/unattended.ts';
 import { begin } from './session/begin.ts';
 import { claimProgress } from './session/claim.ts';
 import { type Connections, connections } from './session/connections.ts';
@@ -44,19 +48,23 @@ import { blameStream, type Held, holdSession, type Opening, type SessionWork } f
 import { type RelaySlot, SlotTaker } from './session/take-slot.ts';
 import { Streaming } from './stream/streaming.ts';
 
-/** The ways between the states; each failure leads back to standby, each request to end leads to draining. */
+/**
+ * The ways between the states. Each failure leads back to standby, or to recovering if the slot is lost; each request to
+ * end leads to draining.
+ */
 const transitions: Readonly<Record<RelayState, readonly RelayState[]>> = {
-  standby: ['standby', 'fencing', 'draining'],
-  fencing: ['claiming', 'standby', 'draining'],
-  claiming: ['lineage', 'standby', 'draining'],
-  lineage: ['streaming', 'standby', 'draining'],
-  streaming: ['standby', 'draining'],
+  standby: ['standby', 'fencing', 'recovering', 'draining'],
+  fencing: ['claiming', 'standby', 'recovering', 'draining'],
+  claiming: ['lineage', 'standby', 'recovering', 'draining'],
+  lineage: ['streaming', 'standby', 'recovering', 'draining'],
+  streaming: ['standby', 'recovering', 'draining'],
+  recovering: ['standby', 'draining'],
   draining: [],
 };
 
 /** Where the relay is, with what it has there. It may be asked to drain before it streams. */
 type Now =
-  | { readonly state: 'standby' | 'draining' }
+  | { readonly state: 'standby' | 'recovering' | 'draining' }
   | { readonly state: 'fencing' | 'claiming' | 'lineage'; readonly capture: Capture }
   | { readonly state: 'streaming' | 'draining'; readonly capture: Capture; readonly streaming: Streaming };
 
@@ -88,6 +96,7 @@ export class Relay {
   readonly #follower: ProgressFollower;
   readonly #slotTaker: SlotTaker;
   readonly #setbacks: Setbacks;
+  readonly #recovery: UnattendedRecovery;
   #now: Now = { state: 'standby' };
 
   constructor({ config, instance, log, observer, registry, ...own }: RelayDependencies) {
@@ -105,6 +114,7 @@ export class Relay {
     this.#encoder = new Encoder(config, registry, this.#topics, observer);
     this.#deadLetterTopic = deadLetterTopicOf(config, this.#topics);
     this.#setbacks = new Setbacks(config.retry);
+    this.#recovery = new UnattendedRecovery({ config, log, observer });
     this.#follower = new ProgressFollower({
       config,
       kafka: this.#kafka,
@@ -149,13 +159,27 @@ export class Relay {
 
   async #attemptSession(signal: AbortSignal): Promise<void> {
     try {
-      await this.#session(signal);
+      await this.#sessionOrRecovery(signal);
     } catch (error) {
       const failure = this.#setbacks.weigh(asRelayError(error));
       if (failure.class !== 'retry') throw failure;
       // The next start publishes what could not be committed any more.
       if (signal.aborted) return this.#observer.drainFailed?.({ failure });
       await this.#retryLater(failure, signal);
+    }
+  }
+
+  async #sessionOrRecovery(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#session(signal);
+    } catch (error) {
+      const failure = asRelayError(error);
+      if (signal.aborted || !this.#recovery.mayRecoverFrom(failure)) throw failure;
+      this.#encoder.forgetTopics();
+      this.#deadLetterTopic?.forgetTopic();
+      this.#enter({ state: 'recovering' });
+      await this.#recovery.run(failure, signal);
+      if (!signal.aborted) this.#enter({ state: 'standby' });
     }
   }
 

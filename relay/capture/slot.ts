@@ -9,7 +9,7 @@ import { postgresError, sqlStateOf, sqlStates } from '../connect/postgres/errors
 import { command, createReplicationClient } from '../connect/postgres/replication-client.ts';
 import { query, statement, withoutName } from '../connect/postgres/statement.ts';
 import { asRelayError, RelayError } from '../errors.ts';
-import { type Lsn, parseLsn } from '../model/position.ts';
+import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import { type CreationWatch, watchCreation } from './watch-slot-creation.ts';
 
 export type SlotState = {
@@ -170,15 +170,41 @@ const dropPollMs = 50;
  * @throws RelayError SLOT_IN_USE while somebody streams from it; POSTGRES_*
  */
 export async function dropSlot(client: pg.Pool | pg.ClientBase, slot: string): Promise<void> {
-  const drop = `select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = ${pg.escapeLiteral(slot)}`;
-  await query(client, withoutName(statement('capture.drop_slot', 'dropping the replication slot', drop)));
+  await query(client, withoutName(dropIf('capture.drop_slot', slot, 'true')));
 }
 
-/** Drops a slot whose stream was just closed: its walsender ends a moment after the connection. */
-export async function dropSlotOnceFree(pool: pg.Pool, slot: string): Promise<void> {
+function dropIf(statementName: string, slot: string, condition: string) {
+  return statement(
+    statementName,
+    'dropping the replication slot',
+    `select pg_drop_replication_slot(slot_name) from pg_replication_slots s
+      where slot_name = ${pg.escapeLiteral(slot)} and ${condition}`,
+    { '42704': 'SLOT_IN_USE' }, // undefined_object: another process was quicker, and may be making it now
+  );
+}
+
+/** As `readSlot` judges it. */
+const isLost = `(wal_status = 'lost' or to_jsonb(s) ->> 'invalidation_reason' is not null
+  or coalesce(to_jsonb(s) ->> 'conflicting', '') = 'true' or (confirmed_flush_lsn is null and not active))`;
+
+/**
+ * Drops a slot that this process made, if nobody has used it. Its stream was just closed, and its walsender ends a moment
+ * after the connection.
+ * @param madeLsn where the slot started; it does not move before somebody acknowledges
+ * @param isStillOurs asked before each attempt: another process may take the slot while this one waits
+ */
+export async function dropMadeSlot(
+  pool: pg.Pool,
+  slot: string,
+  madeLsn: Lsn,
+  isStillOurs: () => Promise<boolean>,
+): Promise<void> {
+  const unmoved = `confirmed_flush_lsn = '${formatLsn(madeLsn)}'`;
   for (const untilMs = performance.now() + dropWaitMs; ; await delay(dropPollMs)) {
+    if (!(await isStillOurs())) return;
     try {
-      return await dropSlot(pool, slot);
+      await query(pool, dropIf('capture.drop_made_slot', slot, unmoved));
+      return;
     } catch (error) {
       if (asRelayError(error).code !== 'SLOT_IN_USE' || performance.now() > untilMs) throw error;
     }
@@ -194,16 +220,15 @@ export type SlotWithSnapshot = AsyncDisposable & {
 };
 
 /**
- * Replaces the slot as `createSlot` would create it, by the command of the replication protocol, since only that exports
- * the snapshot.
- * @throws RelayError SLOT_IN_USE if somebody streams from the old one; POSTGRES_*
+ * Creates the slot in the place of one that is lost, as `createSlot` would create it, by the command of the replication
+ * protocol, since only that exports the snapshot. A slot that can be used stays: another process has made it since this
+ * one looked, and may have published up to it.
+ * @throws RelayError SLOT_IN_USE if there is a slot that can be used; POSTGRES_*
  */
 export function renewSlotWithSnapshot(config: Config): Promise<SlotWithSnapshot> {
   return makeSlotWithSnapshot(config, async (client) => {
-    const {
-      slot: { name: slot },
-    } = config;
-    await dropSlot(client, slot);
+    const { name: slot } = config.slot;
+    await query(client, withoutName(dropIf('capture.drop_lost_slot', slot, isLost)));
     // The options in parentheses came with 15, FAILOVER with 17; 14 has only the old form.
     const options = (await canFailOver(client, config))
       ? `(SNAPSHOT 'export', FAILOVER true)`
@@ -241,6 +266,10 @@ async function makeSlotWithSnapshot(
     };
   } catch (error) {
     await client.end().catch(() => {});
+    if (sqlStateOf(error) === sqlStates.duplicateObject)
+      throw new RelayError('SLOT_IN_USE', `another process has made slot ${config.slot.name}`, {
+        cause: error,
+      });
     throw createFailure(error);
   }
 }

@@ -3,7 +3,7 @@ import { formatLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { printable } from '../observe/printable.ts';
 import type { RecoverStage, Recovery, Some } from '../operations/recover.ts';
-import { count, counted } from './format.ts';
+import { count, counted, describeDuration } from './format.ts';
 import { bar } from './progress-line.ts';
 
 export function describeRecovery(recovery: Recovery): string[] {
@@ -30,18 +30,26 @@ export function describeRecovery(recovery: Recovery): string[] {
   ];
 }
 
-export function describeStage({ stage, done, total = 0 }: RecoverStage): string {
+export function describeStage(stage: RecoverStage): string {
+  const { leftMs } = stage;
+  return `${describeDone(stage)}${leftMs === undefined ? '' : `, about ${describeDuration(leftMs)} left`}`;
+}
+
+function describeDone({ stage, done, total }: RecoverStage): string {
   switch (stage) {
     case 'slot':
       return 'creating a slot; Postgres waits for running transactions to end, prepared ones included';
     case 'topics':
-      return `reading the topics: ${bar(done, total)} offsets`;
+      return `reading the topics: ${bar(done, total ?? 0)} offsets`;
     case 'table':
-      return `reading the outbox table: ${counted(done, 'row')}`;
+      // The total is an estimate, and writers may have overtaken it.
+      return total === undefined || done > total
+        ? `reading the outbox table: ${counted(done, 'row')}`
+        : `reading the outbox table: ${bar(done, total)} rows, by the estimate of Postgres`;
     case 'rows':
-      return `looking for unreadable rows: ${bar(done, total)} missing events`;
+      return `looking for unreadable rows: ${bar(done, total ?? 0)} missing events`;
     case 'publishing':
-      return `publishing missing events: ${bar(done, total)}`;
+      return `publishing missing events: ${bar(done, total ?? 0)}`;
   }
 }
 

@@ -42,3 +42,8 @@ export function describeAge(ageSeconds: number): string {
   if (ageSeconds < 172_800) return `${Math.round(ageSeconds / 3_600)} h`;
   return `${Math.round(ageSeconds / 86_400)} d`;
 }
+
+/** A duration to come, rounded up to what people count in. */
+export function describeDuration(durationMs: number): string {
+  return describeAge(Math.ceil(durationMs / 1_000));
+}

@@ -20,6 +20,13 @@ export function reachesOtherProgress(template: string, { topics, kafka }: Config
 
 /** Rules between settings; each gives the key it concerns. */
 export const configRules: readonly ((config: Config) => { key: string; message: string } | undefined)[] = [
+  ({ slot }) =>
+    slot.recoverByWritingOrder && slot.whenLost === 'stop'
+      ? {
+          key: 'slot.recoverByWritingOrder',
+          message: 'needs slot.whenLost: recover; `outbox-relay recover` has the option --by-writing-order',
+        }
+      : undefined,
   ({ outbox: { columns } }) => {
     const names = Object.values(columns).filter((name) => name !== '');
     return new Set(names).size < names.length

@@ -79,6 +79,15 @@ export const configSchema = z.strictObject({
         description:
           'Name of the logical replication slot, and key of the progress record in Kafka. One slot is one stream. `slot: <name>` is short for it.',
       }),
+    whenLost: choice(
+      'What a relay does when its slot is gone, invalidated, or ahead of what is published: `stop` = it stops until a person runs `outbox-relay recover`; `recover` = it does by itself what `outbox-relay recover` does without options, and streams again. It still stops where `recover` would ask a person.',
+      ['stop', 'recover'],
+      'stop',
+    ),
+    recoverByWritingOrder: flag(
+      'Whether a relay that recovers by itself may sort the events of a key by the time of writing if Postgres did not keep the order of the commits (`track_commit_timestamp`), as `recover --by-writing-order` does. If not, it stops.',
+      false,
+    ),
   }),
   publication: text('Name of the publication that covers the outbox table.', 'outbox_relay'),
 

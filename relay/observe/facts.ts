@@ -98,6 +98,22 @@ export type Facts = {
   readonly slotSeen: SlotHealth;
   /** @see pg_replication_slots.invalidation_reason */
   readonly slotLost: { readonly reason: string | null };
+  /** The slot does not bring what is unpublished, and the relay recovers by itself. */
+  readonly recoveryBegun: {
+    readonly failure: RelayError;
+    /** Of the last hour, this one included. */
+    readonly attempt: number;
+    /** It waits so long first. */
+    readonly pauseMs: number;
+  };
+  /** It goes on; said often. */
+  readonly recovering: RecoveryStage;
+  readonly recoveryEnded: {
+    readonly outcome: RecoveryOutcome;
+    readonly published: number;
+    readonly deadLettered: number;
+    readonly tookMs: number;
+  };
   /** Dead letters beyond the progress are decided again. */
   readonly deadLettersReread: { readonly deadLetters: number };
   /** The server counts the relay as a synchronous standby. */
@@ -184,6 +200,24 @@ export type Waiting = {
   readonly parked: number;
   readonly parkedKeys: number;
 };
+
+/** How far a stage of a recovery is. */
+export type RecoveryStage = {
+  readonly stage: 'slot' | 'topics' | 'table' | 'rows' | 'publishing';
+  readonly done: number;
+  /** Left out if it is not known in advance; of the rows of a table, what Postgres estimates. */
+  readonly total?: number;
+  /** Until the stage ends, at its pace so far; left out while that is not known. */
+  readonly leftMs?: number;
+};
+
+/**
+ * - `refused`: a person has to decide.
+ * - `yielded`: another relay has the slot.
+ * - `failed`: the failure that follows says why.
+ */
+export const recoveryOutcomes = ['recovered', 'refused', 'yielded', 'failed'] as const;
+export type RecoveryOutcome = (typeof recoveryOutcomes)[number];
 
 export type SlotHealth = {
   readonly retainedBytes: number;

@@ -1,4 +1,5 @@
 /** What the facts mean for `/livez` and `/readyz`. */
+import type { RecoveryStage } from './facts.ts';
 import type { Health } from './health.ts';
 import type { Listener } from './observer.ts';
 
@@ -16,9 +17,26 @@ export function healthListener(health: Health): Listener {
       },
       retried: ({ failure, retryInMs }) => health.failing(failure, retryInMs),
       recovered: () => health.recovered(),
+      recoveryBegun: ({ failure, pauseMs }) =>
+        health.waitFor(
+          `${failure.code}: ${pauseMs < 1_000 ? 'recovering from a lost slot' : 'the slot is lost again; recovering after a pause'}`,
+        ),
+      recovering: (stage) => health.waitFor(describeRecovery(stage)),
+      recoveryEnded: ({ outcome }) => {
+        health.waitFor(undefined);
+        if (outcome === 'recovered') health.recovered();
+      },
       committed: () => health.recovered(),
       throttled: ({ throttleMs }) => health.throttled(throttleMs),
       stopped: ({ failure }) => health.stopped(failure),
     },
   };
+}
+
+function describeRecovery({ stage, done, total, leftMs }: RecoveryStage): string {
+  const of = total === undefined ? '' : ` of ${total}`;
+  const left = leftMs === undefined ? '' : `, about ${Math.ceil(leftMs / 1_000)} s left in this stage`;
+  return stage === 'slot'
+    ? 'recovering from a lost slot: creating a slot'
+    : `recovering from a lost slot: ${stage}, ${done}${of}${left}`;
 }

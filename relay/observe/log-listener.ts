@@ -19,6 +19,24 @@ const skipMessages: Readonly<Record<Facts['partitionsSkipped']['reason'], string
     'another partition covers these days or a part of them; set outbox.partitionsDaysAhead to 0 if you make all of them elsewhere',
 };
 
+/** Of one stage. */
+const recoveryLineIntervalMs = 30_000;
+
+export const recoveryMessages: Readonly<Record<Facts['recovering']['stage'], string>> = {
+  slot: 'recovering: creating a slot; Postgres waits for running transactions to end, prepared ones included',
+  topics: 'recovering: reading the topics',
+  table: 'recovering: reading the outbox table',
+  rows: 'recovering: looking for unreadable rows',
+  publishing: 'recovering: publishing missing events',
+};
+
+const outcomeMessages: Readonly<Record<Facts['recoveryEnded']['outcome'], string>> = {
+  recovered: 'recovered from the lost slot',
+  refused: 'cannot recover from the lost slot without a decision of a person',
+  yielded: 'another relay has the slot, and recovers or has recovered',
+  failed: 'recovering from the lost slot failed',
+};
+
 /** @param now for tests: ms on a clock that never goes back */
 export function logListener(log: Logger, now: () => number = () => performance.now()): Listener {
   const nothing = { events: 0, transactions: 0, bytes: 0, deadLetters: 0 };
@@ -28,6 +46,8 @@ export function logListener(log: Logger, now: () => number = () => performance.n
   let writtenLsn: Lsn | undefined;
   let throttledMs = Number.NEGATIVE_INFINITY;
   let isPeerActive = false;
+  let recoveringStage: Facts['recovering']['stage'] | undefined;
+  let recoveringMs = 0;
   const doubted = new Set<string>();
 
   return {
@@ -107,6 +127,29 @@ export function logListener(log: Logger, now: () => number = () => performance.n
       slotCreating: () => log.info('creating the slot; Postgres waits for the transactions that run now'),
       slotWaited: ({ transactions }) =>
         log.warn({ transactions }, 'creating the slot: still waiting for transactions that began before it'),
+      recoveryBegun: ({ failure, attempt, pauseMs }) => {
+        recoveringStage = undefined;
+        log[attempt === 1 ? 'warn' : 'error'](
+          { err: failure, attempt, pauseMs: Math.round(pauseMs) },
+          attempt === 1
+            ? 'the slot is lost: the relay recovers by itself'
+            : 'the slot is lost again within an hour: the relay recovers by itself, after a pause. Raise max_slot_wal_keep_size, or find what drops the slot',
+        );
+      },
+      recovering: ({ stage, done, total, leftMs }) => {
+        if (stage === recoveringStage && now() - recoveringMs < recoveryLineIntervalMs) return;
+        recoveringStage = stage;
+        recoveringMs = now();
+        log.info(
+          { stage, done, total, ...(leftMs !== undefined && { leftMs: Math.round(leftMs) }) },
+          recoveryMessages[stage],
+        );
+      },
+      recoveryEnded: ({ outcome, published, deadLettered, tookMs }) =>
+        log[outcome === 'recovered' ? 'warn' : 'info'](
+          { outcome, published, deadLettered, tookMs: Math.round(tookMs) },
+          outcomeMessages[outcome],
+        ),
       deadLettersReread: ({ deadLetters }) =>
         log.info({ deadLetters }, 'reading dead letters again that the progress does not cover'),
       standbyCounted: (standby) =>

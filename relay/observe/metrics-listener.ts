@@ -157,6 +157,8 @@ export function metricsListener(
         for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === 'lost' ? 1 : 0);
       },
 
+      recoveryEnded: ({ outcome }) => counter.slot_recoveries_total.inc({ outcome }),
+
       heartbeatReturned: ({ roundTripMs }) => gauge.heartbeat_round_trip_seconds.set(roundTripMs / 1000),
       lookalikesSeen: ({ rows }) => counter.unpublished_rows_total.inc(rows),
       deadLettersCounted: ({ open, oldestSeconds, parked, parkedKeys }) => {

@@ -59,6 +59,10 @@ const counters = {
     help: 'Failed runs of each duty of upkeep. The relay runs it again later, and the stream continues.',
     labels: ['duty'],
   },
+  slot_recoveries_total: {
+    help: 'Recoveries from a lost slot that the relay began by itself (slot.whenLost), by outcome: recovered, refused (a person has to decide), yielded (another relay has the slot) or failed.',
+    labels: ['outcome'],
+  },
   sessions_total: { help: 'Sessions: replication connections on which the relay started to stream.' },
   cache_hits_total: {
     help: 'Lookups that a cache answered: targets (topic, partitions and schema of an event), schemas (of the registry), topics (of Kafka).',

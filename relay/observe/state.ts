@@ -7,6 +7,7 @@ export const relayWork = {
   fencing: 'fencing the predecessor',
   claiming: 'reading the progress',
   lineage: 'comparing the progress with the database',
+  recovering: 'recovering from a lost slot',
   streaming: 'publishing events',
   draining: 'shutting down',
 } as const;

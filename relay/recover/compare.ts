@@ -24,7 +24,7 @@ export type Compared = {
 export async function compare(
   client: pg.Client,
   decided: Decided,
-  { config, onStage, unjudged }: RecoverOptions,
+  { config, onStage, unjudged, signal }: RecoverOptions,
   { kafka, admin, pool }: RecoverMeans,
   loss: Loss,
 ): Promise<Compared> {
@@ -32,6 +32,7 @@ export async function compare(
     config,
     kafka,
     admin,
+    signal,
     onDone: (done, total) => onStage({ stage: 'topics', done, total }),
   });
   const gap = await readGap({
@@ -41,7 +42,7 @@ export async function compare(
     letters: await readLetters(config, decided),
     known: knownOf(loss),
     coveredMs: loss.snapshots.coveredMs,
-    onDone: (done) => onStage({ stage: 'table', done }),
+    onDone: (done, total) => onStage({ stage: 'table', done, ...(total !== undefined && { total }) }),
   });
   const { absent } = gap;
   // A listing leaves out topics that the role may not see, and their events are not absent.

@@ -29,6 +29,8 @@ export type Loss = {
   readonly slot: SlotState | undefined;
   /** WAL position at that time. */
   readonly walLsn: Lsn;
+  /** Number of the last session that had begun on the slot by then. */
+  readonly lastSession: number;
   readonly snapshots: Snapshots;
 };
 
@@ -52,7 +54,8 @@ export async function lookForLoss(means: RecoverMeans): Promise<Loss> {
   const found = [failure, refusal, publicationGap].filter((each) => each !== undefined);
   const { systemIdentifier } = system;
   const snapshots = await readSnapshots(pool, { slot: config.slot.name, systemIdentifier });
-  return { found, publicationGap, progress, publication, slot, walLsn: marks.walLsn, snapshots };
+  const { walLsn, session: lastSession } = marks;
+  return { found, publicationGap, progress, publication, slot, walLsn, lastSession, snapshots };
 }
 
 /**
@@ -76,7 +79,7 @@ export function knownOf({ publicationGap, progress, snapshots }: Loss): Known {
  */
 export function assertRecoverable(
   { found }: Loss,
-  options: Pick<RecoverOptions, 'isForced' | 'acceptsRewound' | 'skipsUnreadable'>,
+  options: Pick<RecoverOptions, 'isForced' | 'acceptsRewound' | 'skipsUnreadable' | 'isUnattended'>,
 ): void {
   for (const failure of found) if (!isRecoverable(failure, options)) throw failure;
   // Another history, or a row that cannot be read, may show only on the stream: the option itself is reason enough.
@@ -90,8 +93,10 @@ export function assertRecoverable(
 /** Whether a recovery puts right what makes a relay refuse to start. */
 export function isRecoverable(
   { entry }: RelayError,
-  { acceptsRewound }: Pick<RecoverOptions, 'acceptsRewound'>,
+  { acceptsRewound, isUnattended }: Pick<RecoverOptions, 'acceptsRewound' | 'isUnattended'>,
 ): boolean {
+  // Of anything else a person has to see first what would be published: of a progress that is lost, perhaps everything.
+  if (isUnattended) return entry.losesSlot === true;
   return entry.recover === 'always' || (entry.recover === '--accept-rewound' && acceptsRewound);
 }
 

@@ -1,6 +1,7 @@
 /** What a person decides about a recovery in advance, and what they see of it while it runs. */
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
+import type { RecoveryStage } from '../observe/facts.ts';
 
 export type RecoverOptions = {
   readonly config: Config;
@@ -17,11 +18,10 @@ export type RecoverOptions = {
   /** What happens to events of which nobody can tell whether they were published. */
   readonly unjudged: 'refuse' | 'publish' | 'skip';
   readonly onStage: (stage: RecoverStage) => void;
+  /** A relay recovers by itself: only from a slot that is lost. Left out where a person asked for it. */
+  readonly isUnattended?: boolean;
+  /** Ends the recovery with the reason of the abort, as a failure would. */
+  readonly signal?: AbortSignal;
 };
 
-export type RecoverStage = {
-  readonly stage: 'slot' | 'topics' | 'table' | 'rows' | 'publishing';
-  readonly done: number;
-  /** undefined if it is not known in advance. */
-  readonly total?: number;
-};
+export type RecoverStage = RecoveryStage;

@@ -37,6 +37,7 @@ export type PublishedOptions = {
   readonly config: Config;
   readonly kafka: Kafka;
   readonly admin: Admin;
+  readonly signal: AbortSignal | undefined;
   readonly onDone: (done: number, total: number) => void;
 };
 
@@ -46,7 +47,7 @@ export type PublishedOptions = {
  * @throws RelayError KAFKA_*
  */
 export async function readPublished(options: PublishedOptions): Promise<Published> {
-  const { config, kafka, admin, onDone } = options;
+  const { config, kafka, admin, signal, onDone } = options;
   const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
   const topics = (await listTopics(admin)).filter((topic) => allowed.test(topic));
   const stallMs = stallMsOf(config);
@@ -69,6 +70,7 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
     onDone: (done) => onDone(done, total),
     onTrimmed: (topic) => trimmedMeanwhile.add(topic),
     onRecords: (some) => {
+      signal?.throwIfAborted();
       for (const { topic, partition, committedAtMs, key, headers } of some) {
         if (key !== null) keys.get(topic)?.keys.add(key.toString());
         const id = headerText(headers, 'id');

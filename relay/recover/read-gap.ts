@@ -68,7 +68,8 @@ export type ReadGapOptions = {
   readonly known: Known;
   /** When `covered` was taken, by the clock of the database, ms since 1970. */
   readonly coveredMs: number | null;
-  readonly onDone: (done: number) => void;
+  /** @param total as Postgres estimates it; undefined if it has not analyzed the table */
+  readonly onDone: (done: number, total: number | undefined) => void;
 };
 
 type Row = {
@@ -90,16 +91,18 @@ export async function readGap(options: ReadGapOptions): Promise<Gap> {
   const { config, client, published, letters, onDone } = options;
   const [now] = await query(client, readClock);
   const { atMs, hasCommitTimes, snapshot, xmax } = now!;
+  const [estimate] = await query(client, estimateRows, [quoteTable(config.outbox.table)]);
+  const total = estimate?.rows ?? undefined;
   const collect = async (sql: string, read: (rows: readonly Row[]) => Promise<readonly Row[]>) => {
     const collected = new Collected(options, BigInt(xmax), atMs);
-    onDone(0);
+    onDone(0, total);
     const select = statement<Row>('recover.read_events', 'reading the outbox table', sql);
     for await (const some of pages(client, select, [], pageRows)) {
       for (const row of await read(some))
         if (row.id === null) collected.withoutId += 1;
         else collected.note(row, row.id, published.ids.find(row.id), letters.deadLettered.has(row.id));
       collected.events += some.length;
-      onDone(collected.events);
+      onDone(collected.events, total);
     }
     return collected;
   };
@@ -121,6 +124,15 @@ const readClock = statement<{ atMs: number; hasCommitTimes: boolean; snapshot: s
   `select (extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs",
     current_setting('track_commit_timestamp')::bool as "hasCommitTimes",
     pg_current_snapshot()::text as snapshot, pg_snapshot_xmax(pg_current_snapshot())::text as xmax`,
+);
+
+/** For people: of the partitions that hold rows, as autovacuum last found. */
+const estimateRows = statement<{ rows: number | null }>(
+  'recover.estimate_rows',
+  'estimating the rows of the outbox table',
+  `with leaf as (select relid from pg_partition_tree($1::regclass) where isleaf)
+   select nullif(sum(greatest(reltuples, 0)), 0)::float8 as rows from pg_class
+    where oid in (select relid from leaf union all select $1::regclass where not exists (select from leaf))`,
 );
 
 type Names = Pick<Row, 'id' | 'aggregatetype' | 'type' | 'key'>;

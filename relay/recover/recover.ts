@@ -5,12 +5,13 @@
  * 1. Look at what is wrong. Nothing changes.
  * 2. Create a slot, which gives a position and the snapshot of the database exactly there. If the old slot is lost, the
  *    new one replaces it. The progress in Kafka still ends before it, so every relay refuses to start
- *    (LINEAGE_SLOT_AHEAD) until a recovery has ended. If the old slot can be used, it stays: only its WAL has the order
- *    of the commits, and a recovery that refuses must leave it. The slot created beside it is temporary,
+ *    (LINEAGE_SLOT_AHEAD) until a recovery has ended. From here on it holds WAL: by now Kafka has answered, and a
+ *    recovery that fails or refuses before its end drops it again. If the old slot can be used, it stays: only its WAL
+ *    has the order of the commits, and a recovery that refuses must leave it. The slot created beside it is temporary,
  *    and step 3 comes first.
  * 3. Hold the slot and fence every predecessor, as a relay does. From here on nobody else publishes.
- * 4. Read Kafka and compare it with the snapshot. If a person must decide something first, stop here: a new slot is
- *    dropped again, an old one is untouched.
+ * 4. Read Kafka and compare it with the snapshot. If a person must decide something first, stop here: an old slot is
+ *    untouched.
  * 5. Take back dead letters and releases that are not committed. Publish what is missing, under a progress that does not
  *    end the recovery. Until it has ended no relay starts: a new slot is ahead of the progress, and for an old one the
  *    progress itself says so (RECOVERY_UNFINISHED). The next attempt finds in Kafka what a dead one published.
@@ -19,7 +20,7 @@
  */
 import type pg from 'pg';
 import {
-  dropSlotOnceFree,
+  dropMadeSlot,
   renewSlotWithSnapshot,
   type SlotWithSnapshot,
   temporarySlotWithSnapshot,
@@ -35,7 +36,7 @@ import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
 import { decideAgain } from '../ledger/decide-again.ts';
 import { takeOver } from '../ledger/end-parking.ts';
-import { storeProgress } from '../ledger/progress-copy.ts';
+import { readMarks, storeProgress } from '../ledger/progress-copy.ts';
 import { beginDecisions, inSession, type Session } from '../ledger/session.ts';
 import { beginSnapshots, forgetCovered, storeCovered } from '../ledger/snapshots.ts';
 import { formatLsn, type Lsn } from '../model/position.ts';
@@ -51,9 +52,10 @@ import { closeGap } from './close-gap.ts';
 import { assertOutboxShown, type Compared, compare } from './compare.ts';
 import { type Decided, readDecided } from './letters.ts';
 import { assertRecoverable, isRecoverable, type Loss, lookForLoss, type RecoverMeans } from './loss.ts';
-import type { RecoverOptions } from './options.ts';
+import type { RecoverOptions, RecoverStage } from './options.ts';
 import type { Gap } from './read-gap.ts';
 import { doubtsOf, type Recovery, reportOf } from './report.ts';
+import { StageClock } from './stage-clock.ts';
 
 /** For the acknowledgement to arrive; without it the next relay only reads some WAL again. */
 const flushTimeoutMs = 1_000;
@@ -79,11 +81,21 @@ export async function recover(options: RecoverOptions): Promise<Recovery> {
     // Step 1.
     const loss = await lookForLoss(means);
     assertRecoverable(loss, options);
-    const run = new Run(options, means, loss);
+    const run = new Run(reporting(options), means, loss);
     return options.isDryRun ? await run.show() : await run.recover();
   } finally {
     await Promise.allSettled([admin.disconnect(), pool.end()]);
   }
+}
+
+/** With the time left in each stage. A stage is where an abort is noticed too, where no client of a server is between. */
+function reporting(options: RecoverOptions): RecoverOptions {
+  const clock = new StageClock();
+  const onStage = (stage: RecoverStage) => {
+    if (stage.stage !== 'topics') options.signal?.throwIfAborted();
+    options.onStage(clock.timed(stage));
+  };
+  return { ...options, onStage };
 }
 
 class Run {
@@ -91,11 +103,16 @@ class Run {
   readonly #means: RecoverMeans;
   readonly #loss: Loss;
   readonly #instance = instanceName('recover');
+  /** Where the new slot starts, once it exists and while nothing in Kafka ends at it. */
+  #madeLsn: Lsn | undefined;
+  /** Number of the last session on the slot, as far as this process knows. */
+  #lastSession: number;
 
   constructor(options: RecoverOptions, means: RecoverMeans, loss: Loss) {
     this.#options = options;
     this.#means = means;
     this.#loss = loss;
+    this.#lastSession = loss.lastSession;
   }
 
   /** Compares as of now, and writes nothing. */
@@ -121,11 +138,26 @@ class Run {
 
   /** Replaces a slot that is lost: step 2, then 3 to 6. */
   async #renew(client: pg.Client): Promise<Recovery> {
-    const slotLsn = await this.#takeSnapshot(client, renewSlotWithSnapshot);
-    const recovery = await whileHoldingSlot(this.#means, (held) => this.#close(client, held, slotLsn));
-    if (recovery.outcome === 'refused')
-      await dropSlotOnceFree(this.#means.pool, this.#options.config.slot.name);
-    return recovery;
+    try {
+      const slotLsn = await this.#takeSnapshot(client, renewSlotWithSnapshot, (lsn) => {
+        this.#madeLsn = lsn;
+      });
+      const recovery = await whileHoldingSlot(this.#means, (held) => this.#close(client, held, slotLsn));
+      await this.#dropUnused();
+      return recovery;
+    } catch (error) {
+      // The failure counts, not what keeps the slot from being dropped: the next recovery takes up a slot that is left.
+      await this.#dropUnused().catch(() => {});
+      throw error;
+    }
+  }
+
+  /** A new slot that nothing ends at would only hold WAL, until a person or the next attempt comes. */
+  async #dropUnused(): Promise<void> {
+    if (this.#madeLsn === undefined) return;
+    const { pool, config } = this.#means;
+    const isStillOurs = async () => (await readMarks(pool, config.slot.name)).session === this.#lastSession;
+    await dropMadeSlot(pool, config.slot.name, this.#madeLsn, isStillOurs);
   }
 
   /** Beside a slot that can be used: step 3 first, so that the snapshot is taken when nobody else publishes any more. */
@@ -154,9 +186,11 @@ class Run {
   async #takeSnapshot(
     client: pg.Client,
     makeSlot: (config: Config) => Promise<SlotWithSnapshot>,
+    onMade?: (lsn: Lsn) => void,
   ): Promise<Lsn> {
     this.#options.onStage({ stage: 'slot', done: 0 });
     await using slot = await makeSlot(this.#options.config);
+    onMade?.(slot.consistentLsn);
     await beginReadOnly(client, 'opening a snapshot', 'repeatable read');
     const doing = 'taking up the snapshot of the slot';
     await query(
@@ -175,6 +209,7 @@ class Run {
     if ('refusal' in lineage && !isRecoverable(lineage.refusal, this.#options)) throw lineage.refusal;
     const claimed = progressOf(lineage);
     const session = await beginDecisions(pool, config.slot.name, database.systemIdentifier, 'epoch');
+    this.#lastSession = session.number;
     if (claimed !== null) await endAdoption(pool, session, claimed);
     const decided = await this.#decided(claimed);
     const compared = await this.#compare(client, decided);
@@ -227,6 +262,8 @@ class Run {
     const { pool } = this.#means;
     // Events that are skipped must not count as published later.
     if (this.#options.unjudged === 'skip' && gap.absent.unjudged.length > 0) await forgetCovered(pool, after);
+    // Whatever comes of the commit: a progress may end at the new slot.
+    this.#madeLsn = undefined;
     await publisher.commit(publisher.newBatch(), after);
     await failpoint('FIRST_PROGRESS_COMMITTED');
     await storeProgress(pool, after, this.#loss.publication);

@@ -4,7 +4,13 @@ import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import { Capture } from '../../../relay/capture/capture.ts';
 import { observeSlot } from '../../../relay/capture/observe-slot.ts';
 import { readPublication } from '../../../relay/capture/publication.ts';
-import { createSlot, readSlot, renewSlotWithSnapshot } from '../../../relay/capture/slot.ts';
+import {
+  createSlot,
+  dropMadeSlot,
+  dropSlot,
+  readSlot,
+  renewSlotWithSnapshot,
+} from '../../../relay/capture/slot.ts';
 import type { Blocker } from '../../../relay/capture/watch-slot-creation.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
@@ -154,6 +160,10 @@ describe('making a slot', () => {
       const ids = await insert(2);
       const kinds = `select plugin, two_phase, to_jsonb(s) -> 'failover' as failover from pg_replication_slots s where slot_name = $1`;
       const before = (await pool.query(kinds, [config.slot.name])).rows;
+      // Another process may have made it since this one found a slot lost.
+      expect(await codeOf(renewSlotWithSnapshot(config))).toBe('SLOT_IN_USE');
+      expect((await pool.query(kinds, [config.slot.name])).rows).toEqual(before);
+      await dropSlot(pool, config.slot.name);
       try {
         await using renewed = await renewSlotWithSnapshot(config);
         expect(renewed.consistentLsn).toBe(await outbox.confirmedLsn(config.slot.name));
@@ -237,15 +247,30 @@ describe('a server of its own', () => {
     const reason = (await major(client)) >= 17 ? 'wal_removed' : null;
     expect(slotLost.mock.calls).toEqual([[{ reason }]]);
     expect(await codeOf(Capture.open(configFor('only_one')))).toBe('SLOT_INVALIDATED');
-    // The walsender that was refused may still be about to let go of it.
+    // The walsender that was refused may still be about to let go of it. There is no slot for another one.
+    const renew = async () => {
+      await using renewed = await renewSlotWithSnapshot(configFor('only_one'));
+      return renewed.consistentLsn;
+    };
+    let madeLsn = 0n;
     await expect
-      .poll(() =>
-        client.query(`select pg_drop_replication_slot('only_one')`).then(
-          () => 'dropped',
-          (error: Error) => error.message,
-        ),
-      )
-      .toBe('dropped');
+      .poll(async () => {
+        madeLsn = await renew().catch(() => 0n);
+        return madeLsn;
+      })
+      .toBeGreaterThan(0n);
+    const drop = (lsn: bigint, isOurs: boolean) => dropMadeSlot(pool, 'only_one', lsn, async () => isOurs);
+    const isThere = async () => (await readSlot(client, 'only_one')) !== undefined;
+    const pool = new pg.Pool({ connectionString: server.url });
+    try {
+      await drop(madeLsn - 8n, true); // another process has moved it
+      await drop(madeLsn, false);
+      expect(await isThere()).toBe(true);
+      await drop(madeLsn, true);
+      expect(await isThere()).toBe(false);
+    } finally {
+      await pool.end();
+    }
   });
 
   test('whose wal_level is not logical cannot serve the relay', async () => {

@@ -260,6 +260,7 @@ describe('faults', () => {
   });
 
   const broken: [key: string, env: Record<string, string>][] = [
+    ['slot.recoverByWritingOrder', { SLOT_RECOVER_BY_WRITING_ORDER: 'true' }],
     ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u' }],
     ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_PASSWORD: 'p' }],
     ['kafka.saslMechanism', { KAFKA_SASL_PASSWORD: 'p' }],

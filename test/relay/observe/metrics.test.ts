@@ -82,7 +82,7 @@ test('exactly one state is 1', async () => {
   metrics.hears.sessionBegun({ progress: progressSample, lineage: 'same' });
   const text = await metrics.registry.metrics();
   expect(text.match(/^outbox_relay_state\{.*\} 1$/gm)).toEqual(['outbox_relay_state{state="streaming"} 1']);
-  expect(text.match(/^outbox_relay_state\{.*\} 0$/gm)).toHaveLength(5);
+  expect(text.match(/^outbox_relay_state\{.*\} 0$/gm)).toHaveLength(6);
   expect(text).toContain('outbox_relay_state_changes_total{state="fencing"} 1');
   expect(text).toContain('outbox_relay_sessions_total 1');
 });
