@@ -210,6 +210,7 @@ export class Capture {
     try {
       const transaction = this.#assembler.push(message);
       if (transaction === undefined) return;
+      transaction.receivedMs = this.#lastReceivedMs;
       if (transaction.endLsn !== null && transaction.endLsn > this.#serverLsn)
         this.#serverLsn = transaction.endLsn;
       if (transaction.beat !== undefined) this.#beat = transaction.beat;

@@ -63,6 +63,8 @@ export type CommittedTransaction = {
   readonly rows: CapturedRows;
   /** Bytes of the rows on the wire; back-pressure counts them. */
   readonly bytes: number;
+  /** When the last of it arrived, in ms on the monotonic clock; undefined where it did not come from the stream. */
+  receivedMs?: number;
   /** Number of our heartbeat, if this transaction is one. */
   readonly beat?: number;
   /**

@@ -439,6 +439,15 @@ export const configSchema = z.strictObject({
     port: integer('Port for `/livez`, `/readyz` and `/metrics`; 0 = any free port.', 9465, 0, 65_535),
   }),
 
+  metrics: section({
+    partitionsMax: integer(
+      'How many partitions have a time series of their own in `outbox_relay_partition_events_published_total`; the others of each topic share one. 0 = none.',
+      1_000,
+      0,
+      100_000,
+    ),
+  }),
+
   log: section({
     level: choice(
       'Lowest level that is logged.',

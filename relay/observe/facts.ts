@@ -177,18 +177,41 @@ export type RefusedEvent = Position & {
   readonly topic: string | null;
 };
 
+export type PartitionEvents = {
+  readonly topic: string;
+  readonly partition: number;
+  readonly events: number;
+};
+
 export type CommittedBatch = {
   readonly progress: Progress;
   /** Events published; 0 for a transaction that holds a progress record only. */
   readonly events: number;
   readonly eventsByTopic: ReadonlyMap<string, number>;
+  readonly eventsByPartition: readonly PartitionEvents[];
   /** Bytes of the records. */
   readonly bytes: number;
   readonly deadLetters: number;
   /** Commit times of the Postgres transactions that have events in it, ms since 1970. */
   readonly committedAtMs: readonly number[];
-  /** From the begin of the Kafka transaction to its commit. */
-  readonly kafkaMs: number;
+  /** Of the same transactions, in the same order. */
+  readonly waypoints: readonly Waypoints[];
+  /** Of the Kafka transaction: when it began, when its last record was written, when its commit was confirmed. */
+  readonly begunMs: number;
+  readonly writtenMs: number;
+  readonly confirmedMs: number;
+};
+
+/** When a Postgres transaction, or a part of one, passed each place in the relay: ms on the monotonic clock. */
+export type Waypoints = {
+  /** The last of it arrived on the stream. */
+  readonly receivedMs: number;
+  /** Its turn came. */
+  readonly takenMs: number;
+  /** What becomes of each event was decided. */
+  readonly encodedMs: number;
+  /** How long the last attempt to encode it took. */
+  readonly encodingMs: number;
 };
 
 /** What waits for a person. */

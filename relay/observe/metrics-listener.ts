@@ -5,6 +5,7 @@ import type { Lsn } from '../model/position.ts';
 import type { Facts } from './facts.ts';
 import { breakerStates, type Retry } from './health.ts';
 import { lagOf } from './lag.ts';
+import { latencyOf } from './latency.ts';
 import type { Metrics } from './metrics.ts';
 import type { Listener } from './observer.ts';
 import { relayStates } from './state.ts';
@@ -27,6 +28,7 @@ const invalidationReasons = [
  */
 const topicsMax = 500;
 const otherTopics = '(other)';
+const otherPartitions = '(other)';
 
 function setOrRemove(gauge: Gauge, value: number | undefined): void {
   if (value === undefined) gauge.remove({});
@@ -35,15 +37,29 @@ function setOrRemove(gauge: Gauge, value: number | undefined): void {
 
 /** @param retries what is being retried now; everything else works */
 export function metricsListener(
-  { counter, gauge, histogram, noLonger }: Metrics,
+  { counter, gauge, histogram, noLonger, partitionsMax }: Metrics,
   retries: () => readonly Pick<Retry, 'dependency' | 'breaker' | 'attempt'>[],
 ): Listener {
+  const partitions = new Map<string, (events: number) => void>();
+  const countPartition = (topic: string, partition: number, events: number) => {
+    const label = partitions.size < partitionsMax ? String(partition) : otherPartitions;
+    const key = `${topic}/${partition}`;
+    let count = partitions.get(key);
+    if (count === undefined) {
+      const labels = { topic: bounded(topic), partition: label };
+      const counted = counter.partition_events_published_total.labels(labels);
+      count = (more) => counted.inc(more);
+      if (label !== otherPartitions) partitions.set(key, count);
+    }
+    count(events);
+  };
   /** End of the WAL by the latest look at the slot. */
   let writtenLsn: Lsn | undefined;
   const loseSlot = () => {
     writtenLsn = undefined;
     noLonger('slot');
   };
+  const observeLatency = latencyOf(histogram);
   const topics = new Set<string>();
   const bounded = (topic: string): string => {
     if (topics.has(topic)) return topic;
@@ -55,7 +71,8 @@ export function metricsListener(
   const failed = (code: ErrorCode, times = 1) =>
     counter.errors_total.inc({ code, class: errorTable[code].class }, times);
 
-  const committed = ({ progress, eventsByTopic, bytes, committedAtMs, kafkaMs }: Facts['committed']) => {
+  const committed = (batch: Facts['committed']) => {
+    const { progress, eventsByTopic, bytes, begunMs, confirmedMs } = batch;
     let events = 0;
     for (const [topic, published] of eventsByTopic) {
       counter.events_published_total.inc({ topic: bounded(topic) }, published);
@@ -64,14 +81,17 @@ export function metricsListener(
     counter.published_bytes_total.inc(bytes);
     counter.kafka_transactions_total.inc({ kind: eventsByTopic.size > 0 ? 'events' : 'progress' });
     if (progress.partial !== null) counter.kafka_transactions_split_total.inc();
-    histogram.kafka_transaction_seconds.observe(kafkaMs / 1000);
-    if (eventsByTopic.size > 0) histogram.kafka_transaction_events.observe(events);
+    histogram.kafka_transaction_seconds.observe((confirmedMs - begunMs) / 1000);
+    if (eventsByTopic.size > 0) {
+      histogram.kafka_transaction_events.observe(events);
+      histogram.kafka_transaction_bytes.observe(bytes);
+    }
     gauge.progress_lsn.set(Number(progress.endLsn));
-    const nowMs = Date.now();
-    gauge.last_commit_timestamp_seconds.set(nowMs / 1000);
-    // The clocks of two machines may make it negative.
-    for (const timeMs of committedAtMs)
-      histogram.publish_latency_seconds.observe(Math.max(0, (nowMs - timeMs) / 1000));
+    gauge.last_commit_timestamp_seconds.set(Date.now() / 1000);
+    observeLatency(batch);
+    if (partitionsMax > 0)
+      for (const { topic, partition, events } of batch.eventsByPartition)
+        countPartition(topic, partition, events);
   };
 
   const deadLettered = ({ events }: Facts['deadLettered']) => {

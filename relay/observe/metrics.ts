@@ -2,8 +2,10 @@
  * The relay's metrics: one table of names, help texts and labels. What moves them is in `metrics-listener.ts`. Labels are
  * bounded: states, codes and kinds are closed lists, and topics are capped.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Config } from '../config/config.ts';
 import { version } from '../config/version.ts';
+import { Histogram } from './histogram.ts';
 
 const prefix = 'outbox_relay_';
 
@@ -255,13 +257,16 @@ function helpOf({ help, known }: Described): string {
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/**
- * @param options.process whether prom-client's process metrics are kept too; they install a GC observer
- * @param options.slot a label of every metric, so that a query can put the relays of a slot together
- */
-export function createMetrics(options: { readonly process?: boolean; readonly slot?: string } = {}) {
+export type MetricsOptions = {
+  /** Whether prom-client's process metrics are kept too; they install a GC observer. */
+  readonly process?: boolean;
+  /** A label of every metric, so that a query can put the relays of a slot together. */
+  readonly slot?: string;
+} & Partial<Config['metrics']>;
+
+export function createMetrics({ process: ofProcess = true, slot, partitionsMax = 0 }: MetricsOptions = {}) {
   const registry = new Registry();
-  if (options.slot !== undefined) registry.setDefaultLabels({ slot: options.slot });
+  if (slot !== undefined) registry.setDefaultLabels({ slot });
   const counter = makeAll(counters, (settings) => new Counter({ ...settings, registers: [registry] }));
   const gauge = makeAll(gauges, (settings) => new Gauge({ ...settings, registers: [registry] }));
   const names = Object.keys(gauges) as (keyof typeof gauges)[];
@@ -270,10 +275,11 @@ export function createMetrics(options: { readonly process?: boolean; readonly sl
   };
   // prom-client begins a gauge without labels at 0.
   forgetAll(names);
-  const histogram = makeAll(histograms, ({ buckets = [], ...settings }) => {
-    return new Histogram({ ...settings, buckets: [...buckets], registers: [registry] });
-  });
-  if (options.process ?? true) collectDefaultMetrics({ register: registry });
+  const histogram = makeAll(
+    histograms,
+    ({ buckets = [], ...settings }) => new Histogram({ ...settings, buckets }, registry),
+  );
+  if (ofProcess) collectDefaultMetrics({ register: registry });
   gauge.build_info.set({ version, node: process.version }, 1);
 
   return {
@@ -281,6 +287,7 @@ export function createMetrics(options: { readonly process?: boolean; readonly sl
     counter,
     gauge,
     histogram,
+    partitionsMax,
     /** Makes the gauges absent that can no longer be known. */
     noLonger: (known: Known) => forgetAll(names.filter((name) => knownOf(gauges[name]) === known)),
   };

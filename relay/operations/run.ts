@@ -20,7 +20,7 @@ const sampleIntervalMs = 1_000;
  */
 export async function runRelay(config: Config, log: Logger, ending: AbortSignal): Promise<void> {
   boundHeapGrowth();
-  const metrics = createMetrics({ slot: config.slot.name });
+  const metrics = createMetrics({ slot: config.slot.name, ...config.metrics });
   const health = new Health({ notReadyAfterMs: config.retry.notReadyAfterMs });
   const instance = instanceName(process.pid);
   const relayLog = log.child({ slot: config.slot.name, instance });

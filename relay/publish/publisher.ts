@@ -4,6 +4,7 @@
  */
 import type { OutboundRecord } from '../encode/record.ts';
 import type { Progress } from '../model/progress.ts';
+import type { PartitionEvents } from '../observe/facts.ts';
 import type { ProgressTail } from './progress-topic.ts';
 
 /** The events of one Kafka transaction while it fills. */
@@ -14,6 +15,8 @@ export interface Batch {
   append(record: OutboundRecord): void;
   /** Events by topic, for metrics. Still available after the batch is committed. */
   eventsByTopic(): Map<string, number>;
+  /** Events by partition, for metrics. Not available after the batch is committed. */
+  eventsByPartition(): Iterable<PartitionEvents>;
 }
 
 export interface Publisher {
@@ -26,11 +29,12 @@ export interface Publisher {
   newBatch(): Batch;
   /**
    * Commits a batch of this publisher together with the progress that covers it. One commit at a time.
+   * @param onWritten called when every record is written, before the transaction is ended
    * @throws RelayError PRODUCER_FENCED; KAFKA_UNAUTHORIZED; PUBLISH_REFUSED if records are refused permanently;
    * KAFKA_UNAVAILABLE if nothing was sent; PUBLISH_UNCERTAIN if the outcome is unknown.
    * After any of them this publisher must not be used again.
    */
-  commit(batch: Batch, progress: Progress): Promise<void>;
+  commit(batch: Batch, progress: Progress, onWritten?: () => void): Promise<void>;
   /** Closes the connections. Does not wait for a commit: its outcome is then unknown. */
   close(): Promise<void>;
 }

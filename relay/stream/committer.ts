@@ -10,6 +10,7 @@ import { asRelayError, RelayError } from '../errors.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
 import { advance, type Progress } from '../model/progress.ts';
+import type { CommittedBatch } from '../observe/facts.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import { isExpired } from '../publish/failed-transaction.ts';
@@ -35,6 +36,9 @@ export type CommitDependencies = {
   /** Names this process in the progress. */
   readonly instance: string;
 };
+
+/** What the Kafka transaction tells. */
+type Kafka = Pick<CommittedBatch, 'eventsByPartition' | 'begunMs' | 'writtenMs' | 'confirmedMs'>;
 
 export class Committer {
   readonly #use: CommitDependencies;
@@ -79,8 +83,14 @@ export class Committer {
     const writer = { instance, time: new Date().toISOString(), timeline };
     const next = advance(this.#progress, covered, filled.events, writer);
     this.#pacing.begunMs = performance.now();
+    // Not after the commit: its buffers are gone then.
+    const eventsByPartition = observer.committed === undefined ? [] : [...batch.eventsByPartition()];
+    let writtenMs = 0;
+    const onWritten = () => {
+      writtenMs = performance.now();
+    };
     try {
-      await publisher.commit(batch, next);
+      await publisher.commit(batch, next, onWritten);
     } catch (error) {
       throw await this.#explain(asRelayError(error), filled);
     }
@@ -89,9 +99,9 @@ export class Committer {
     this.#pacing.committedMs = performance.now();
     const eventsByTopic = batch.eventsByTopic();
     topics.wrote(eventsByTopic.keys());
-    const kafkaMs = this.#pacing.committedMs - this.#pacing.begunMs;
-    if (filled.hasEvents) transactionLimits.committed(kafkaMs);
-    this.#report(filled, next, eventsByTopic, kafkaMs);
+    const { begunMs, committedMs: confirmedMs } = this.#pacing;
+    if (filled.hasEvents) transactionLimits.committed(confirmedMs - begunMs);
+    this.#report(filled, next, eventsByTopic, { eventsByPartition, begunMs, writtenMs, confirmedMs });
     // Kafka has confirmed the progress that covers this LSN. Only `recover` acknowledges elsewhere, after its last commit.
     capture.acknowledge(next.endLsn);
     capture.inbox.release(filled.capturedBytes);
@@ -127,10 +137,10 @@ export class Committer {
   }
 
   #report(
-    { batch, events, deadLetters, committedAtMs }: Filling,
+    { batch, events, deadLetters, committedAtMs, waypoints }: Filling,
     progress: Progress,
     eventsByTopic: Map<string, number>,
-    kafkaMs: number,
+    { eventsByPartition, ...times }: Kafka,
   ): void {
     const { observer, deadLetterTopic } = this.#use;
     if (deadLetterTopic !== undefined) eventsByTopic.delete(deadLetterTopic.name);
@@ -138,10 +148,12 @@ export class Committer {
       progress,
       events,
       eventsByTopic,
+      eventsByPartition: eventsByPartition.filter(({ topic }) => topic !== deadLetterTopic?.name),
       bytes: batch.bytes,
       deadLetters: deadLetters.length,
       committedAtMs,
-      kafkaMs,
+      waypoints,
+      ...times,
     });
     if (deadLetters.length > 0) observer.deadLettered?.({ events: deadLetters.map(refusedEvent) });
   }

@@ -9,6 +9,7 @@ import type { Decisions } from '../ledger/decisions.ts';
 import type { Release } from '../ledger/key-releases.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Covered } from '../model/progress.ts';
+import type { Waypoints } from '../observe/facts.ts';
 import type { Batch } from '../publish/publisher.ts';
 import type { ParkedKey } from '../refusals/parked-keys.ts';
 import type { Decision } from '../refusals/refusals.ts';
@@ -20,9 +21,14 @@ export type Beside = {
   readonly released: Released;
   /** Records for the dead-letter topic. */
   readonly copies: readonly OutboundRecord[];
+  readonly waypoints: Waypoints;
 };
 
-const nothing: Beside = { released: { records: [], releases: [] }, copies: [] };
+const nothing: Beside = {
+  released: { records: [], releases: [] },
+  copies: [],
+  waypoints: { receivedMs: 0, takenMs: 0, encodedMs: 0, encodingMs: 0 },
+};
 
 export class Filling {
   readonly batch: Batch;
@@ -31,6 +37,8 @@ export class Filling {
   readonly #releases: Release[] = [];
   /** Commit times in Postgres, ms since 1970, of the transactions that have events here. */
   readonly committedAtMs: number[] = [];
+  /** Of the same transactions. */
+  readonly waypoints: Waypoints[] = [];
   #covered: Covered | undefined;
   #capturedBytes = 0;
   #copies = 0;
@@ -85,7 +93,7 @@ export class Filling {
   }
 
   add(transaction: CommittedTransaction, decision: Decision, beside: Beside = nothing): void {
-    const { released, copies } = beside;
+    const { released, copies, waypoints } = beside;
     const { records, deadLetters, parked } = decision;
     for (const record of released.records) this.batch.append(record);
     for (const release of released.releases) this.#releases.push(release);
@@ -95,7 +103,10 @@ export class Filling {
     for (const copy of copies) this.batch.append(copy);
     this.#copies += copies.length;
     this.#rows += transaction.rows.length;
-    if (records.length + released.records.length > 0) this.committedAtMs.push(transaction.committedAtMs);
+    if (records.length + released.records.length > 0) {
+      this.committedAtMs.push(transaction.committedAtMs);
+      this.waypoints.push(waypoints);
+    }
     if (!leavesNothing(transaction, decision)) this.#capturedBytes += transaction.bytes;
     this.#covered = {
       ...coveredBy(transaction, this.#covered?.endLsn ?? null),

@@ -188,9 +188,12 @@ export class Streaming {
     if (transaction.fault !== undefined) throw transaction.fault;
     this.#use.observer.captured?.(capturedFact(transaction, published));
     this.#heed(transaction);
+    const takenMs = performance.now();
+    const { receivedMs = takenMs } = transaction;
     const released = await this.#release(transaction);
-    const decision = await this.#decide(transaction, eventsOf(transaction, published));
+    const { decision, encodingMs } = await this.#decide(transaction, eventsOf(transaction, published));
     const copies = await this.#copy(released, decision.deadLetters);
+    const waypoints = { receivedMs, takenMs, encodedMs: performance.now(), encodingMs };
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
       this.#isBlocked = true;
       this.#content.give();
@@ -198,7 +201,7 @@ export class Streaming {
     }
     this.#isBlocked = false;
     if (this.#isEnding) return;
-    this.#filling.add(transaction, decision, { released, copies });
+    this.#filling.add(transaction, decision, { released, copies, waypoints });
     if (leavesNothing(transaction, decision)) this.#use.capture.inbox.release(transaction.bytes);
     this.#content.give();
   }
@@ -237,12 +240,20 @@ export class Streaming {
     this.#beat = beat;
   }
 
-  async #decide(transaction: CommittedTransaction, events: OutboxEvents): Promise<Decision> {
-    const encoded = await this.#patiently('encoding', () => this.#use.encoder.encode(events));
+  async #decide(
+    transaction: CommittedTransaction,
+    events: OutboxEvents,
+  ): Promise<{ decision: Decision; encodingMs: number }> {
+    let begunMs = 0;
+    const encoded = await this.#patiently('encoding', () => {
+      begunMs = performance.now();
+      return this.#use.encoder.encode(events);
+    });
+    const encodingMs = performance.now() - begunMs;
     this.#use.observer.encoded?.(encodedFact(transaction, encoded));
     const decision = this.#refusals.decide(events, encoded, performance.now());
     await failpoint('TRANSACTION_ENCODED');
-    return decision;
+    return { decision, encodingMs };
   }
 
   /** Retries through an outage of the registry, of Kafka's metadata or of Postgres. The stream waits here and skips nothing. */

@@ -1,6 +1,7 @@
 /** Owns the events of one Kafka transaction while it fills, as kafkajs messages grouped by partition. */
 import type { Message, TopicMessages } from 'kafkajs';
 import type { OutboundRecord } from '../../encode/record.ts';
+import type { PartitionEvents } from '../../observe/facts.ts';
 import type { Batch } from '../publisher.ts';
 import { compressedBound, leastCompressedBytes } from '../wire/compression.ts';
 
@@ -80,6 +81,11 @@ export class BatchBuilder implements Batch {
       counts.set(topic, (counts.get(topic) ?? 0) + messages);
     }
     return counts;
+  }
+
+  *eventsByPartition(): Generator<PartitionEvents> {
+    for (const { topic, partition, slices } of this.#partitions.values())
+      yield { topic, partition, events: slices.reduce((sum, { messages }) => sum + messages.length, 0) };
   }
 
   /**

@@ -88,13 +88,14 @@ export class KafkajsPublisher implements Publisher {
     return new BatchBuilder();
   }
 
-  async commit(batch: BatchBuilder, progress: Progress): Promise<void> {
+  async commit(batch: BatchBuilder, progress: Progress, onWritten?: () => void): Promise<void> {
     await this.#transact(async (transaction) => {
       // The progress goes first. Only a send to one partition can be retried safely on CONCURRENT_TRANSACTIONS, and
       // after it has succeeded, that error cannot occur again in this transaction.
       await this.#sendFirst(transaction, progress.slot, serializeProgress(progress));
       await failpoint('PROGRESS_SENT');
       for (const send of batch.sends()) await this.#send(transaction, send);
+      onWritten?.();
       await failpoint('EVENTS_SENT');
     }, 'COMMIT_SENT');
   }

@@ -5,6 +5,7 @@
 import type { Compressor } from '../../connect/compression/compressors.ts';
 import type { OutboundRecord } from '../../encode/record.ts';
 import { RelayError } from '../../errors.ts';
+import type { PartitionEvents } from '../../observe/facts.ts';
 import type { Batch } from '../publisher.ts';
 import { batchHeaderBytes } from '../wire/batch-layout.ts';
 import type { BufferPool } from './buffer-pool.ts';
@@ -72,6 +73,11 @@ export class LeanBatchBuilder implements Batch {
   async compress(compressor: Compressor): Promise<void> {
     const all = [...this.partitions()].flatMap(({ batches }) => batches);
     await Promise.all(all.map((batch) => batch.compress(compressor)));
+  }
+
+  *eventsByPartition(): Generator<PartitionEvents> {
+    for (const { topic, partition, batches } of this.partitions())
+      yield { topic, partition, events: batches.reduce((sum, { count }) => sum + count, 0) };
   }
 
   /** Ordered by topic, so that a request names each topic once. */

@@ -59,14 +59,17 @@ export class LeanPublisher implements Publisher {
     return new LeanBatchBuilder(this.#pool);
   }
 
-  async commit(batch: LeanBatchBuilder, progress: Progress): Promise<void> {
+  async commit(batch: LeanBatchBuilder, progress: Progress, onWritten?: () => void): Promise<void> {
     const text = serializeProgress(progress);
     // Before the transaction begins: its time is limited.
     if (this.#compressor !== undefined) await batch.compress(this.#compressor);
     await this.#commit([...batch.partitions()], progress.slot, text, {
       begun: () => failpoint('PARTITIONS_ADDED'),
       answered: () => failpoint('PROGRESS_SENT'),
-      sent: () => failpoint('EVENTS_SENT'),
+      sent: () => {
+        onWritten?.();
+        return failpoint('EVENTS_SENT');
+      },
       ending: () => failpoint('COMMIT_SENT'),
     });
     batch.release();

@@ -7,8 +7,8 @@ import { committedSample, progressSample, sampledSample, slotSample } from './fa
 
 type Retries = ReturnType<Parameters<typeof metricsListener>[1]>;
 
-function create(retries: () => Retries = () => []) {
-  const metrics = createMetrics({ process: false });
+function create(retries: () => Retries = () => [], settings = {}) {
+  const metrics = createMetrics({ process: false, ...settings });
   const hears = metricsListener(metrics, retries).hears as Required<RelayObserver>;
   return { registry: metrics.registry, hears };
 }
@@ -244,12 +244,19 @@ test('without max_slot_wal_keep_size a slot is safe for ever', async () => {
   expect(await metrics.registry.metrics()).toMatch(/outbox_relay_slot_safe_wal_bytes \+Inf/);
 });
 
-test('a clock that is ahead gives no negative latency', async () => {
-  const metrics = create();
-  metrics.hears.committed(committedSample({ committedAtMs: [Date.now() + 60_000] }));
+test('partitions beyond the bound share one time series of their topic', async () => {
+  const metrics = create(undefined, { partitionsMax: 2 });
+  for (let round = 0; round < 2; round++)
+    for (let partition = 0; partition < 4; partition++) {
+      const eventsByPartition = [{ topic: 'a', partition, events: partition + 1 }];
+      metrics.hears.committed(committedSample({ eventsByPartition }));
+    }
   const text = await metrics.registry.metrics();
-  expect(text).toContain('outbox_relay_publish_latency_seconds_sum 0\n');
-  expect(text).toContain('outbox_relay_publish_latency_seconds_bucket{le="0.001"} 1');
+  expect(text.match(/^outbox_relay_partition_events_published_total.*$/gm)).toEqual([
+    'outbox_relay_partition_events_published_total{topic="a",partition="0"} 2',
+    'outbox_relay_partition_events_published_total{topic="a",partition="1"} 4',
+    'outbox_relay_partition_events_published_total{topic="a",partition="(other)"} 14',
+  ]);
 });
 
 test('process metrics come on top', async () => {

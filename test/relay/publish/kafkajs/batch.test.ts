@@ -91,7 +91,7 @@ test('an empty batch has no send', () => {
 });
 
 describe('a batch', () => {
-  test('knows its events, its bytes, and the events of each topic', () => {
+  test('knows its events, its bytes, and the events of each topic and partition', () => {
     const { batch } = build([
       { topic: 'a', partition: 0, bytes: 10 },
       { topic: 'a', partition: 1, bytes: 20 },
@@ -99,6 +99,11 @@ describe('a batch', () => {
     ]);
     expect([batch.events, batch.bytes]).toEqual([3, 60]);
     expect(Object.fromEntries(batch.eventsByTopic())).toEqual({ a: 2, b: 1 });
+    expect([...batch.eventsByPartition()]).toEqual([
+      { topic: 'a', partition: 0, events: 1 },
+      { topic: 'a', partition: 1, events: 1 },
+      { topic: 'b', partition: 0, events: 1 },
+    ]);
   });
 
   test('sends key, value, headers, time and partition as they were given', () => {

@@ -49,10 +49,17 @@ test('events and bytes are counted, and still known after the buffers are return
   builder.append(recordOf({ topic: 'a', bytes: 10 }));
   builder.append(recordOf({ topic: 'a', partition: 3, bytes: 20 }));
   builder.append(recordOf({ topic: 'b', bytes: 30 }));
+  // In a record batch of its own.
+  builder.append(recordOf({ topic: 'b', bytes: 30, maxBatchBytes: 1 }));
+  expect([...builder.eventsByPartition()]).toEqual([
+    { topic: 'a', partition: 0, events: 1 },
+    { topic: 'a', partition: 3, events: 1 },
+    { topic: 'b', partition: 0, events: 2 },
+  ]);
   builder.release();
-  expect(builder.events).toBe(3);
-  expect(builder.bytes).toBe(60);
-  expect(Object.fromEntries(builder.eventsByTopic())).toEqual({ a: 2, b: 1 });
+  expect(builder.events).toBe(4);
+  expect(builder.bytes).toBe(90);
+  expect(Object.fromEntries(builder.eventsByTopic())).toEqual({ a: 2, b: 2 });
   expect([...builder.partitions()]).toEqual([]);
   expect(pool.idleBytes).toBeGreaterThan(0);
 });
