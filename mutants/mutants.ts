@@ -173,9 +173,9 @@ export const mutants: readonly Mutant[] = [
     promise: 'no loss',
     invariants: ['I1'],
     file: 'relay/encode/registry/schemas.ts',
-    find: '    if (entry === undefined) return this.refresh(subject, version, 0);',
+    find: '      return this.refresh(subject, version, 0);',
     replace:
-      "    if (entry === undefined)\n      return this.refresh(subject, version, 0).catch(() => ({ code: 'SCHEMA_MISSING', message: '', id: null }) as const);",
+      "      return this.refresh(subject, version, 0).catch(() => ({ code: 'SCHEMA_MISSING', message: '', id: null }) as const);",
     tests: [lifecycle],
     only: 'of the registry',
   },
@@ -501,7 +501,7 @@ export const mutants: readonly Mutant[] = [
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/upkeep/run-duties.ts',
-    find: '  return duties.map((duty, index) => repeat(duty, index * staggerMs, report, signal));',
+    find: '  return duties.map((duty, index) => repeat(duty, index * staggerMs, report, signal, onDone));',
     replace: `  const inTurn = async () => {
     while (!signal.aborted) {
       for (const duty of duties) await duty.run(signal).catch((error) => report(duty, asRelayError(error), 0));

@@ -293,6 +293,7 @@ export class Relay {
         'streaming' in now ? now.streaming.waitingEvents : 'capture' in now ? now.capture.inbox.events : 0,
       inFlightBytesMax: this.#config.capture.maxInFlightBytes,
       stream: 'streaming' in now ? streamSample(now) : undefined,
+      caches: this.#encoder.cacheUse,
     });
   }
 }

@@ -440,6 +440,16 @@ export const configSchema = z.strictObject({
   }),
 
   metrics: section({
+    hotKeys: integer(
+      'How many of the hottest keys the metric `outbox_relay_hot_key_ratio` shows; 0 = none, and keys are not counted.',
+      10,
+      0,
+      100,
+    ),
+    showKeys: flag(
+      'Whether `outbox_relay_hot_key_ratio` shows keys themselves. By default it shows the beginning of the SHA-256 of each; whoever can guess a key can confirm it by that.',
+      false,
+    ),
     partitionsMax: integer(
       'How many partitions have a time series of their own in `outbox_relay_partition_events_published_total`; the others of each topic share one. 0 = none.',
       1_000,

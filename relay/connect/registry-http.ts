@@ -17,6 +17,9 @@ export type Answer = {
   readonly body: Readonly<Record<string, unknown>> | undefined;
 };
 
+/** Called when a request is over: how long it took, and whether it failed (no answer, or an error of the server). */
+export type OnAsked = (tookMs: number, result: 'answered' | 'failed') => void;
+
 const mediaType = 'application/vnd.schemaregistry.v1+json';
 
 /** A schema has some kilobytes; a longer answer counts as none. */
@@ -36,10 +39,12 @@ export class RegistryHttp {
   readonly #authorization: { readonly authorization?: string };
   readonly #timeoutMs: number;
   readonly #agent: HttpAgent;
+  readonly #onAsked: OnAsked | undefined;
   #answeredMs = Number.NEGATIVE_INFINITY;
 
   /** @throws RelayError CONFIG_INVALID if a file of certificates or keys cannot be used */
-  constructor(registry: Config['registry']) {
+  constructor(registry: Config['registry'], onAsked?: OnAsked) {
+    this.#onAsked = onAsked;
     const { url, headers, tls } = registryAccess(registry);
     this.#authorization = headers;
     this.#base = url;
@@ -59,12 +64,24 @@ export class RegistryHttp {
   async ask(doing: string, method: 'GET' | 'POST', path: string, body?: object): Promise<Answer> {
     // From the resolution of the name to the last byte. When it expires, the socket is closed.
     const deadline = AbortSignal.timeout(this.#timeoutMs);
+    const begunMs = performance.now();
+    let status: number | undefined;
     try {
-      return await this.#exchange(deadline, method, path, body === undefined ? '' : JSON.stringify(body));
+      const answer = await this.#exchange(
+        deadline,
+        method,
+        path,
+        body === undefined ? '' : JSON.stringify(body),
+      );
+      status = answer.status;
+      return answer;
     } catch (cause) {
       const why = deadline.aborted ? `no answer within ${this.#timeoutMs} ms` : describe(cause);
       const code = tlsRefusal(cause) === undefined ? 'REGISTRY_UNAVAILABLE' : 'TLS_REFUSED';
       throw new RelayError(code, `${doing}: ${why}`, { cause });
+    } finally {
+      const hasFailed = status === undefined || status >= 500;
+      this.#onAsked?.(performance.now() - begunMs, hasFailed ? 'failed' : 'answered');
     }
   }
 

@@ -4,6 +4,8 @@
  */
 import type { OutboxRow } from '../capture/transaction.ts';
 import { nameLengthMax } from '../config/row-size.ts';
+import type { CacheUse } from '../observe/facts.ts';
+import { CacheCount } from './cache-use.ts';
 import { assertLength, NotPublishable } from './not-publishable.ts';
 import { isTopic, type NoTopic, type TopicDirectory, type TopicInfo } from './record.ts';
 import type { Router } from './route.ts';
@@ -24,6 +26,8 @@ export class Destinations {
   readonly #directory: TopicDirectory;
   readonly #topics = new Map<string, { info: TopicInfo | NoTopic; fetchedMs: number }>();
 
+  readonly #count = new CacheCount();
+
   constructor(router: Router, directory: TopicDirectory) {
     this.#router = router;
     this.#directory = directory;
@@ -32,6 +36,10 @@ export class Destinations {
   /** Topics are read again: a broker's refusal may mean that one changed. */
   forget(): void {
     this.#topics.clear();
+  }
+
+  get cacheUse(): CacheUse {
+    return this.#count.use('topics', this.#topics.size);
   }
 
   /** Whether the cache says that events may go to the topic. It does not ask the cluster. */
@@ -64,7 +72,11 @@ export class Destinations {
 
   async #resolve(topic: string): Promise<TopicInfo | NoTopic> {
     const known = this.#topics.get(topic);
-    if (known !== undefined && performance.now() - known.fetchedMs < keptForMs(known.info)) return known.info;
+    if (known !== undefined && performance.now() - known.fetchedMs < keptForMs(known.info)) {
+      this.#count.hits += 1;
+      return known.info;
+    }
+    this.#count.misses += 1;
     const info = await this.#directory.resolve(topic);
     if (this.#topics.size >= topicsMax) this.#topics.clear();
     this.#topics.set(topic, { info, fetchedMs: performance.now() });

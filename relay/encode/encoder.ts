@@ -7,6 +7,7 @@ import type { OutboxEvent, OutboxEvents } from '../capture/event.ts';
 import type { CapturedRow } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { maxRowBytesOf } from '../config/row-size.ts';
+import type { CacheUse } from '../observe/facts.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import { Destinations } from './destinations.ts';
 import { causeOf, NotPublishable, reasonOf, toRefusal } from './not-publishable.ts';
@@ -19,6 +20,7 @@ import { UnclearFailures } from './unclear-failures.ts';
 
 export class Encoder {
   readonly #router: Router;
+  readonly #schemas: Schemas;
   readonly #destinations: Destinations;
   readonly #targets: Targets;
   readonly #builder: RecordBuilder;
@@ -26,13 +28,17 @@ export class Encoder {
   readonly #maxRowBytes: number;
 
   constructor(config: Config, registry: SchemaSource, topics: TopicDirectory, observer: RelayObserver = {}) {
-    const schemas = new Schemas(registry, config.registry.latestTtlMs, config.schemas.bytes, observer);
+    this.#schemas = new Schemas(registry, config.registry.latestTtlMs, config.schemas.bytes, observer);
     this.#router = new Router(config);
     this.#destinations = new Destinations(this.#router, topics);
-    this.#targets = new Targets(config.schemas, this.#router, this.#destinations, schemas);
+    this.#targets = new Targets(config.schemas, this.#router, this.#destinations, this.#schemas);
     this.#builder = new RecordBuilder(config.publish.maxRecordBytes ?? Number.POSITIVE_INFINITY);
     this.#unclear = new UnclearFailures(config.retry.unclearAttempts);
     this.#maxRowBytes = maxRowBytesOf(config.publish);
+  }
+
+  get cacheUse(): readonly CacheUse[] {
+    return [this.#targets.cacheUse, this.#schemas.cacheUse, this.#destinations.cacheUse];
   }
 
   /** Topics are read again: a broker's refusal may mean that one changed. */

@@ -6,7 +6,9 @@ import type { OutboxEvents } from '../capture/event.ts';
 import type { CapturedRow, OutboxRow } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { nameLengthMax } from '../config/row-size.ts';
+import type { CacheUse } from '../observe/facts.ts';
 import { BoundedMap } from './bounded-map.ts';
+import { CacheCount } from './cache-use.ts';
 import type { Destination, Destinations } from './destinations.ts';
 import { type TypeMatch, writerOf } from './event-type.ts';
 import type { ValueWriter } from './formats/format.ts';
@@ -46,6 +48,7 @@ export class Targets {
   readonly #versions: ReadonlyMap<string, number>;
   /** By aggregatetype and type, as long as all of it is fresh. */
   readonly #targets = new BoundedMap<{ target: Target; untilMs: number }>(targetBytesMax);
+  readonly #count = new CacheCount();
   #generation = 0;
 
   constructor(settings: Config['schemas'], router: Router, destinations: Destinations, schemas: Schemas) {
@@ -72,7 +75,16 @@ export class Targets {
   fresh(row: OutboxRow): Target | undefined {
     if (mayNameVersion(row.headers)) return undefined;
     const entry = this.#targets.get(targetKey(row));
-    return entry !== undefined && performance.now() < entry.untilMs ? entry.target : undefined;
+    if (entry !== undefined && performance.now() < entry.untilMs) {
+      this.#count.hits += 1;
+      return entry.target;
+    }
+    this.#count.misses += 1;
+    return undefined;
+  }
+
+  get cacheUse(): CacheUse {
+    return this.#count.use('targets', this.#targets.size);
   }
 
   /** @throws NotPublishable; RelayError REGISTRY_* or KAFKA_* where the target cannot be learned now */

@@ -7,7 +7,7 @@ import type { Lsn, Position } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import type { RelayState } from './state.ts';
 
-/** No fact holds a payload, a key, or anything else of a row but its topic. */
+/** No fact holds a payload, a key, or anything else of a row but its topic. `keysSampled` alone has keys. */
 export type Facts = {
   // The path of an event.
 
@@ -18,6 +18,8 @@ export type Facts = {
     readonly records: readonly RecordFact[];
     readonly refused: readonly RefusedEvent[];
   };
+  /** Some of the records, for the hottest keys. A listener must not let a key out, unless the settings say so. */
+  readonly keysSampled: SampledKeys;
   /** A Kafka transaction is committed. */
   readonly committed: CommittedBatch;
   /** Of the same Kafka transaction: events that it covers, stored in `outbox.dead_letter`. */
@@ -77,6 +79,7 @@ export type Facts = {
     readonly inFlightBytesMax: number;
     /** undefined unless this relay streams. */
     readonly stream: StreamSample | undefined;
+    readonly caches: readonly CacheUse[];
   };
 
   // Standby, and taking the slot.
@@ -126,6 +129,7 @@ export type Facts = {
     readonly failure: RelayError;
     readonly retryInMs: number;
   };
+  readonly dutyDone: { readonly duty: string };
   readonly heartbeatReturned: { readonly beat: number; readonly roundTripMs: number };
   /** Rows of another table that has all columns of the outbox. */
   readonly lookalikesSeen: { readonly table: string; readonly rows: number };
@@ -143,8 +147,19 @@ export type Facts = {
   /** The registry changed the id of a schema, or the schema of an id. All schemas are fetched again. */
   readonly schemasDistrusted: { readonly schemaId: number; readonly subject: string };
 
+  /** A request to the registry is over. */
+  readonly registryAsked: { readonly tookMs: number; readonly result: 'answered' | 'failed' };
+
   /** A quota: Kafka lets this client send nothing for so long. */
   readonly throttled: { readonly throttleMs: number; readonly broker: string; readonly clientId: string };
+};
+
+/** Since the start of the process. */
+export type CacheUse = {
+  readonly cache: 'targets' | 'schemas' | 'topics';
+  readonly hits: number;
+  readonly misses: number;
+  readonly entries: number;
 };
 
 export type StreamSample = {
@@ -162,6 +177,12 @@ type TransactionFact = {
   readonly commitLsn: Lsn;
   /** ms since 1970, by the clock of the database. */
   readonly committedAtMs: number;
+};
+
+export type SampledKeys = {
+  readonly records: readonly { readonly topic: string; readonly key: string }[];
+  /** How many events each of them stands for. */
+  readonly every: number;
 };
 
 export type RecordFact = {

@@ -2,8 +2,9 @@
 import type { Gauge } from 'prom-client';
 import { dependencies, type ErrorCode, errorTable } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
-import type { Facts } from './facts.ts';
+import type { CacheUse, Facts } from './facts.ts';
 import { breakerStates, type Retry } from './health.ts';
+import { HotKeys } from './hot-keys.ts';
 import { lagOf } from './lag.ts';
 import { latencyOf } from './latency.ts';
 import type { Metrics } from './metrics.ts';
@@ -37,9 +38,18 @@ function setOrRemove(gauge: Gauge, value: number | undefined): void {
 
 /** @param retries what is being retried now; everything else works */
 export function metricsListener(
-  { counter, gauge, histogram, noLonger, partitionsMax }: Metrics,
+  { counter, gauge, histogram, noLonger, settings }: Metrics,
   retries: () => readonly Pick<Retry, 'dependency' | 'breaker' | 'attempt'>[],
 ): Listener {
+  const { partitionsMax } = settings;
+  const hotKeys = settings.hotKeys > 0 ? new HotKeys(settings, performance.now()) : undefined;
+  const showHotKeys = () => {
+    const hottest = hotKeys?.over(performance.now());
+    if (hottest === undefined) return;
+    gauge.hot_key_ratio.reset();
+    for (const { topic, key, ratio } of hottest)
+      gauge.hot_key_ratio.set({ topic: bounded(topic), key }, ratio);
+  };
   const partitions = new Map<string, (events: number) => void>();
   const countPartition = (topic: string, partition: number, events: number) => {
     const label = partitions.size < partitionsMax ? String(partition) : otherPartitions;
@@ -58,6 +68,19 @@ export function metricsListener(
   const loseSlot = () => {
     writtenLsn = undefined;
     noLonger('slot');
+  };
+  const registryRequests = {
+    answered: histogram.registry_request_seconds.of({ result: 'answered' }),
+    failed: histogram.registry_request_seconds.of({ result: 'failed' }),
+  };
+  const cachesBefore = new Map<string, CacheUse>();
+  const countCache = (use: CacheUse) => {
+    const { cache, hits, misses, entries } = use;
+    const before = cachesBefore.get(cache);
+    counter.cache_hits_total.inc({ cache }, hits - (before?.hits ?? 0));
+    counter.cache_misses_total.inc({ cache }, misses - (before?.misses ?? 0));
+    gauge.cache_entries.set({ cache }, entries);
+    cachesBefore.set(cache, use);
   };
   const observeLatency = latencyOf(histogram);
   const topics = new Set<string>();
@@ -126,6 +149,7 @@ export function metricsListener(
     hears: {
       committed,
       deadLettered,
+      ...(hotKeys && { keysSampled: (sampled) => hotKeys.add(sampled) }),
 
       entered: ({ state }) => {
         counter.state_changes_total.inc({ state });
@@ -159,6 +183,8 @@ export function metricsListener(
         setOrRemove(gauge.replication_lag_bytes, lag?.bytes);
         setOrRemove(gauge.replication_lag_events, lag?.events);
         setOrRemove(gauge.replication_lag_seconds, lag && lag.ms / 1000);
+        sample.caches.forEach(countCache);
+        if (sample.stream !== undefined) showHotKeys();
         setRetries();
       },
 
@@ -179,6 +205,8 @@ export function metricsListener(
 
       recoveryEnded: ({ outcome }) => counter.slot_recoveries_total.inc({ outcome }),
 
+      dutyDone: ({ duty }) => gauge.duty_last_success_timestamp_seconds.set({ duty }, Date.now() / 1000),
+      registryAsked: ({ tookMs, result }) => registryRequests[result].observe(tookMs / 1000),
       heartbeatReturned: ({ roundTripMs }) => gauge.heartbeat_round_trip_seconds.set(roundTripMs / 1000),
       lookalikesSeen: ({ rows }) => counter.unpublished_rows_total.inc(rows),
       deadLettersCounted: ({ open, oldestSeconds, parked, parkedKeys }) => {

@@ -159,7 +159,7 @@ const gauges = {
   },
   cache_entries: { help: 'Entries of each cache.', labels: ['cache'] },
   hot_key_ratio: {
-    help: 'Share of the events of the last minute that had this key, from 0 to 1, for the hottest keys. Estimated from a sample, never above the true share of the sample. The label is a hash of the key unless metrics.showKeys is on. Absent also while the sample is small.',
+    help: 'Share of the events of the last full minute that had this key, from 0 to 1, for the metrics.hotKeys hottest keys with a share of at least 0.01. Estimated from a sample of some 1,000 events per second. The label is a hash of the key unless metrics.showKeys is on. Absent also after a minute with fewer than 100 events.',
     labels: ['topic', 'key'],
     known: 'streaming',
   },
@@ -226,7 +226,7 @@ const histograms = {
     buckets: [1, 4, 16, 64, 256, 1_024, 4_096, 16_384].map((kib) => kib * 1_024),
   },
   registry_request_seconds: {
-    help: 'Time for which the relay waited for the schema registry, per request, by result: answered or failed.',
+    help: 'Time for which the relay waited for the schema registry, per request, by result: answered or failed (no answer, or an error of the server).',
     labels: ['result'],
     buckets: decades(coarse, -3, 10),
   },
@@ -264,7 +264,8 @@ export type MetricsOptions = {
   readonly slot?: string;
 } & Partial<Config['metrics']>;
 
-export function createMetrics({ process: ofProcess = true, slot, partitionsMax = 0 }: MetricsOptions = {}) {
+export function createMetrics(options: MetricsOptions = {}) {
+  const { process: ofProcess = true, slot, partitionsMax = 0, hotKeys = 0, showKeys = false } = options;
   const registry = new Registry();
   if (slot !== undefined) registry.setDefaultLabels({ slot });
   const counter = makeAll(counters, (settings) => new Counter({ ...settings, registers: [registry] }));
@@ -287,7 +288,7 @@ export function createMetrics({ process: ofProcess = true, slot, partitionsMax =
     counter,
     gauge,
     histogram,
-    partitionsMax,
+    settings: { partitionsMax, hotKeys, showKeys },
     /** Makes the gauges absent that can no longer be known. */
     noLonger: (known: Known) => forgetAll(names.filter((name) => knownOf(gauges[name]) === known)),
   };

@@ -25,7 +25,9 @@ export async function runRelay(config: Config, log: Logger, ending: AbortSignal)
   const instance = instanceName(process.pid);
   const relayLog = log.child({ slot: config.slot.name, instance });
   const observer = createObserver({ log: relayLog, metrics, health });
-  const registry = new RegistryClient(config.registry);
+  const registry = new RegistryClient(config.registry, (tookMs, result) =>
+    observer.registryAsked?.({ tookMs, result }),
+  );
   const relay = new Relay({ config, instance, log: relayLog, observer, registry });
   const server = await startHttpServer(config.http, { health, registry: metrics.registry });
   const endThrottleWatch = watchThrottling(config.kafka.clientId, observer);

@@ -21,6 +21,7 @@ import { Upkeep } from '../upkeep/upkeep.ts';
 import { type CommitDependencies, Committer } from './committer.ts';
 import { capturedFact, encodedFact } from './facts.ts';
 import { Filling, leavesNothing } from './filling.ts';
+import { KeySampler } from './key-sampler.ts';
 import { Notice } from './notice.ts';
 import { dueInMs } from './pacing.ts';
 import { publishedPart } from './published-part.ts';
@@ -47,6 +48,7 @@ export class Streaming {
   readonly #content = new Notice();
   readonly #room = new Notice();
   readonly #committer: Committer;
+  readonly #keySampler: KeySampler | undefined;
   #filling: Filling;
   #committing: Filling | undefined;
   #isBlocked = false;
@@ -57,6 +59,7 @@ export class Streaming {
     this.#claimed = dependencies.progress;
     this.#history = new SameHistory(dependencies.progress, dependencies.slotLsn);
     this.#committer = new Committer(dependencies);
+    if (dependencies.observer.keysSampled !== undefined) this.#keySampler = new KeySampler(performance.now());
     this.#beat = dependencies.progress.beat;
     this.#filling = new Filling(dependencies.publisher.newBatch());
     this.#refusals = new Refusals(dependencies.config.deadLetters, dependencies.parked);
@@ -193,7 +196,10 @@ export class Streaming {
     const released = await this.#release(transaction);
     const { decision, encodingMs } = await this.#decide(transaction, eventsOf(transaction, published));
     const copies = await this.#copy(released, decision.deadLetters);
-    const waypoints = { receivedMs, takenMs, encodedMs: performance.now(), encodingMs };
+    const encodedMs = performance.now();
+    const waypoints = { receivedMs, takenMs, encodedMs, encodingMs };
+    const sampled = this.#keySampler?.sample(decision.records, encodedMs);
+    if (sampled !== undefined) this.#use.observer.keysSampled?.(sampled);
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
       this.#isBlocked = true;
       this.#content.give();

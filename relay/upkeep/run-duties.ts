@@ -23,14 +23,16 @@ export type ReportFailure = (duty: Duty, failure: RelayError, retryInMs: number)
 /**
  * Runs each duty in a loop of its own until the signal. A loop that has ended leaves nothing behind that still runs: the
  * caller ends all of them when one fails, and waits for all, or one would write into the next session.
+ * @param onDone called after each run that succeeded
  * @returns a promise for each loop. It rejects with a RelayError that says that the stream must end.
  */
 export function runDuties(
   duties: readonly Duty[],
   report: ReportFailure,
   signal: AbortSignal,
+  onDone: (duty: Duty) => void = () => {},
 ): readonly Promise<void>[] {
-  return duties.map((duty, index) => repeat(duty, index * staggerMs, report, signal));
+  return duties.map((duty, index) => repeat(duty, index * staggerMs, report, signal, onDone));
 }
 
 async function repeat(
@@ -38,6 +40,7 @@ async function repeat(
   delayMs: number,
   report: ReportFailure,
   signal: AbortSignal,
+  onDone: (duty: Duty) => void,
 ): Promise<void> {
   let failures = 0;
   if (delayMs > 0) await pause(delayMs, signal);
@@ -47,6 +50,7 @@ async function repeat(
     try {
       await duty.run(signal);
       failures = 0;
+      onDone(duty);
     } catch (error) {
       failure = asRelayError(error);
       if (mustEndStream(duty, failure)) throw failure;

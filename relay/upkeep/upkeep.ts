@@ -62,6 +62,7 @@ export class Upkeep {
       this.duties,
       ({ name }, failure, retryInMs) => this.#observer.dutyFailed?.({ duty: name, failure, retryInMs }),
       signal,
+      ({ name }) => this.#observer.dutyDone?.({ duty: name }),
     );
   }
 

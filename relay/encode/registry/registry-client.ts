@@ -9,7 +9,7 @@
  * schema. Registering with it fails on a subject that has a compatibility level other than the one it would set.
  */
 import type { Config } from '../../config/config.ts';
-import { type Answer, RegistryHttp } from '../../connect/registry-http.ts';
+import { type Answer, type OnAsked, RegistryHttp } from '../../connect/registry-http.ts';
 import { RelayError } from '../../errors.ts';
 import { formatOf } from '../formats/formats.ts';
 import { isPossibleSubject } from '../route.ts';
@@ -35,8 +35,8 @@ export class RegistryClient implements SchemaSource {
   readonly #http: RegistryHttp;
 
   /** @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
-  constructor(registry: Config['registry']) {
-    this.#http = new RegistryHttp(registry);
+  constructor(registry: Config['registry'], onAsked?: OnAsked) {
+    this.#http = new RegistryHttp(registry, onAsked);
   }
 
   /**

@@ -8,8 +8,10 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { asRelayError, type ErrorCode, RelayError } from '../../errors.ts';
+import type { CacheUse } from '../../observe/facts.ts';
 import type { RelayObserver } from '../../observe/observer.ts';
 import { BoundedMap } from '../bounded-map.ts';
+import { CacheCount } from '../cache-use.ts';
 import type { BytesForm, SchemaWriters } from '../formats/format.ts';
 import { formatOf } from '../formats/formats.ts';
 import { isPossibleSubject } from '../route.ts';
@@ -94,6 +96,7 @@ export class Schemas {
   /** By id. */
   readonly #compiled = new BoundedMap<UsableSchema>(usableBytesMax);
   readonly #observer: RelayObserver;
+  readonly #count = new CacheCount();
   #generation = 0;
   #distrustedMs = Number.NEGATIVE_INFINITY;
   #refreshFromMs = 0;
@@ -118,15 +121,25 @@ export class Schemas {
    */
   async get(subject: string, version: number | null): Promise<UsableSchema | UnusableSchema> {
     const entry = this.#known(subject, version);
-    if (entry === undefined) return this.refresh(subject, version, 0);
-    const ageMs = performance.now() - entry.fetchedMs;
-    if (!isUsable(entry.schema)) {
-      const ttlMs = this.#unusableTtlMs();
-      return ageMs < ttlMs ? entry.schema : this.refresh(subject, version, ttlMs);
+    if (entry === undefined) {
+      this.#count.misses += 1;
+      return this.refresh(subject, version, 0);
     }
+    const ageMs = performance.now() - entry.fetchedMs;
+    const ttlMs = this.#unusableTtlMs();
+    if (!isUsable(entry.schema) && ageMs >= ttlMs) {
+      this.#count.misses += 1;
+      return this.refresh(subject, version, ttlMs);
+    }
+    this.#count.hits += 1;
+    if (!isUsable(entry.schema)) return entry.schema;
     // During an outage, events are encoded with what is known; the next event asks again.
     if (ageMs >= this.#ttlMs) this.#refreshBehind(subject, version);
     return entry.schema;
+  }
+
+  get cacheUse(): CacheUse {
+    return this.#count.use('schemas', this.#usable.size + this.#unusable.size);
   }
 
   /** Whether `get` would have to wait for the registry. */

@@ -21,6 +21,7 @@ export const sampledSample = (rest: Partial<Facts['sampled']> = {}): Facts['samp
   inFlightEvents: 0,
   inFlightBytesMax: 1,
   stream: { progressLsn: 100n, serverLsn: 100n, oldestMs: 0, isReadingOn: true },
+  caches: [],
   ...rest,
 });
 

@@ -244,6 +244,37 @@ test('without max_slot_wal_keep_size a slot is safe for ever', async () => {
   expect(await metrics.registry.metrics()).toMatch(/outbox_relay_slot_safe_wal_bytes \+Inf/);
 });
 
+test('a cache counts what it was asked since the last sample', async () => {
+  const metrics = create();
+  const use = { cache: 'schemas', hits: 5, misses: 2, entries: 2 } as const;
+  metrics.hears.sampled(sampledSample({ caches: [use] }));
+  metrics.hears.sampled(sampledSample({ caches: [use] }));
+  metrics.hears.sampled(sampledSample({ caches: [{ ...use, hits: 9, entries: 1 }] }));
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('outbox_relay_cache_hits_total{cache="schemas"} 9\n');
+  expect(text).toContain('outbox_relay_cache_misses_total{cache="schemas"} 2\n');
+  expect(text).toContain('outbox_relay_cache_entries{cache="schemas"} 1\n');
+});
+
+test('a duty shows when it last succeeded, and a request to the registry how long it took', async () => {
+  const metrics = create();
+  const beforeSeconds = Date.now() / 1_000;
+  metrics.hears.dutyDone({ duty: 'heartbeat' });
+  metrics.hears.registryAsked({ tookMs: 30, result: 'answered' });
+  metrics.hears.registryAsked({ tookMs: 5_000, result: 'failed' });
+  const text = await metrics.registry.metrics();
+  const seconds = Number(text.match(/duty_last_success_timestamp_seconds\{duty="heartbeat"\} (.*)/)?.[1]);
+  expect(seconds).toBeGreaterThanOrEqual(beforeSeconds);
+  expect(text).toContain('outbox_relay_registry_request_seconds_sum{result="answered"} 0.03\n');
+  expect(text).toContain('outbox_relay_registry_request_seconds_bucket{le="5",result="failed"} 1\n');
+  expect(text).toContain('outbox_relay_registry_request_seconds_bucket{le="2",result="failed"} 0\n');
+});
+
+test('hot keys are heard of only where they are wanted', () => {
+  expect(create(undefined, { hotKeys: 0 }).hears.keysSampled).toBeUndefined();
+  expect(create(undefined, { hotKeys: 1 }).hears.keysSampled).toBeDefined();
+});
+
 test('partitions beyond the bound share one time series of their topic', async () => {
   const metrics = create(undefined, { partitionsMax: 2 });
   for (let round = 0; round < 2; round++)
