@@ -98,6 +98,14 @@ grant execute on function outbox.ensure_partition(date) to outbox_relay;
 grant execute on function outbox.ensure_partitions(int) to outbox_relay;
 grant execute on function outbox.purge_dead_letters(text, interval, text[]) to outbox_relay;
 grant execute on function outbox.purge_dead_letters_beyond(text, bigint, text[]) to outbox_relay;
+-- Obey what people say (pause, rate limit); end what is over, and release what waited because a topic was set aside.
+grant select on outbox.control, outbox.pause to outbox_relay;
+grant execute on function outbox.end_expired_pauses(text) to outbox_relay;
+grant execute on function outbox.release_paused(text, text, int) to outbox_relay;
+-- Announce itself, and remove relays that are gone.
+grant select, insert, update, delete on outbox.relay to outbox_relay;
+-- Write into the trail what `recover` and `adopt` do.
+grant execute on function outbox.record_action(text, text, text, text, text, jsonb) to outbox_relay;
 
 -- The operator --------------------------------------------------------------------------------------------------------
 -- Resubmit: the same INSERT that a writer has. An outbox table of your own needs it too, and where its id is unique also
@@ -116,6 +124,12 @@ grant select on outbox.audit, outbox.audit_finding to outbox_operator;
 -- See what is parked, ask for its release, see what came of it; the function runs with its owner's rights.
 grant select on outbox.parked_key, outbox.key_release to outbox_operator;
 grant execute on function outbox.request_release(text, text, text, text, text) to outbox_operator;
+-- Pause, resume and limit the relay, see whether it obeys, and see who did what.
+grant select on outbox.control, outbox.pause, outbox.relay, outbox.action, outbox.trail to outbox_operator;
+grant execute on function outbox.pause(text, text, text, bigint, text, text) to outbox_operator;
+grant execute on function outbox.resume(text, text, text, text) to outbox_operator;
+grant execute on function outbox.limit_rate(text, bigint, bigint, text, text) to outbox_operator;
+grant execute on function outbox.record_action(text, text, text, text, text, jsonb) to outbox_operator;
 -- Remove what was closed a day ago or longer, with its trail.
 grant execute on function outbox.purge_old_dead_letters(text, interval, text[]) to outbox_operator;
 grant execute on function outbox.purge_old_dead_letters_beyond(text, bigint, text[]) to outbox_operator;

@@ -40,6 +40,9 @@ const unattendedOnServers = 'test/relay/recover/unattended.stack.test.ts';
 const closing = 'test/relay/operations/dead-letters/resubmit-discard.pg.test.ts';
 const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
 
+const gate = 'test/relay/model/gate.test.ts';
+const gatekeeper = 'test/relay/stream/gatekeeper.test.ts';
+
 export const mutants: readonly Mutant[] = [
   {
     name: 'the relay acknowledges before Kafka has committed',
@@ -1109,5 +1112,64 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     tests: [unattendedOnServers],
     only: 'drops the slot that it made',
+  },
+  {
+    name: 'a paused relay publishes',
+    promise: 'no leak',
+    invariants: ['I10'],
+    file: 'relay/model/gate.ts',
+    find: 'this.#isAllPaused = pauses.some(({ topic }) => topic === null);',
+    replace: 'this.#isAllPaused = false;',
+    tests: [gate],
+    simulated: ['I10'],
+  },
+  {
+    name: 'a relay that starts while it is paused publishes first',
+    promise: 'no leak',
+    invariants: ['I10'],
+    file: 'relay/stream/gatekeeper.ts',
+    find: 'this.gate = new Gate(options.control, ',
+    replace: 'this.gate = new Gate({ ...options.control, pauses: [] }, ',
+    tests: [gatekeeper],
+    simulated: ['I10'],
+  },
+  {
+    name: 'a relay says that it obeys while events that passed before are still on their way',
+    promise: 'no leak',
+    invariants: ['I10'],
+    file: 'relay/stream/gatekeeper.ts',
+    find: 'const passed = this.#passed;',
+    replace: 'const passed = 0;',
+    tests: [gatekeeper],
+    simulated: ['I10'],
+  },
+  {
+    name: 'a held topic is published',
+    promise: 'no leak',
+    invariants: ['I10'],
+    file: 'relay/model/gate.ts',
+    find: "if (this.#held.has(topic)) return { kind: 'paused', topic };",
+    replace: "if (this.#held.has(topic) && topics.size > 1) return { kind: 'paused', topic };",
+    tests: [gatekeeper],
+    simulated: ['I10'],
+  },
+  {
+    name: 'an event of a topic that was set aside is overtaken by later ones of its key',
+    promise: 'order',
+    invariants: ['I3'],
+    file: 'relay/refusals/outcome.ts',
+    find: "if (refusal.code === 'TOPIC_PAUSED') return parkOf(refusal);",
+    replace: "if (refusal.code === 'TOPIC_PAUSED') return { kind: 'dead-letter' };",
+    tests: ['test/relay/refusals/refusals.test.ts'],
+  },
+  {
+    name: 'the rate limit is ignored',
+    promise: 'no leak',
+    invariants: ['I10'],
+    file: 'relay/model/gate.ts',
+    find: 'if (waitMs === 0) return undefined;',
+    replace: 'if (waitMs >= 0) return undefined;',
+    tests: [gate],
+    simulated: ['I10'],
   },
 ];

@@ -175,6 +175,7 @@ const table = {
   EVENT_INVALID: { class: 'quarantine', exit: 'stopped', dependency: 'relay' },
   EVENT_UNREADABLE: { class: 'quarantine', exit: 'stopped', dependency: 'postgres' },
   KEY_PARKED: { class: 'quarantine', exit: 'stopped', dependency: 'relay' },
+  TOPIC_PAUSED: { class: 'quarantine', exit: 'stopped', dependency: 'relay' },
   // the relay itself
   CONFIG_INVALID: { class: 'stop', exit: 'usage', dependency: 'relay' },
   EVENT_REJECTED: { class: 'stop', exit: 'stopped', dependency: 'relay' },
@@ -291,7 +292,9 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   EVENT_UNREADABLE:
     'Postgres cannot return the row as text, and `recover --skip-unreadable` skipped it. The message says where the row is and which columns are unreadable. The dead letter lacks these columns. If only the payload is unreadable, `dead-letters fix --payload` and `dead-letters resubmit` publish the event. Otherwise discard it, and write the event again as valid text.',
   KEY_PARKED:
-    'An earlier event with the same topic and key was refused, and the policy of the topic is `park-key`. Fix or discard the earlier event, then release the key with `dead-letters release`.',
+    'An earlier event with the same topic and key was refused, and the policy of the topic is `park-key`; or its topic was set aside. Fix or discard the refused event, then release the key with `dead-letters release`. `outbox-relay resume --topic` releases keys of a topic that was set aside.',
+  TOPIC_PAUSED:
+    'Somebody paused the topic with `outbox-relay pause --topic … --set-aside`. `outbox-relay status` shows who and why. `outbox-relay resume --topic …` publishes the events in order.',
 
   CONFIG_INVALID:
     'Correct the listed faults. `outbox-relay config` shows where the value of each setting comes from.',

@@ -28,6 +28,7 @@ import { type DeadLetterTopic, deadLetterTopicOf } from './encode/dead-letter-to
 import { Encoder } from './encode/encoder.ts';
 import type { SchemaSource } from './encode/registry/schemas.ts';
 import { asRelayError, RelayError } from './errors.ts';
+import { readControl } from './ledger/control.ts';
 import type { StreamSample } from './observe/facts.ts';
 import { failpoint } from './observe/failpoints.ts';
 import type { RelayObserver } from './observe/observer.ts';
@@ -231,8 +232,10 @@ export class Relay {
     };
     const beginning = await blameStream(slot, this.#watched(relayWork.lineage, begin(place, held)));
     const { progress } = beginning;
+    const control = await blameStream(slot, readControl(this.#pool, this.#config.slot.name));
     const streaming = new Streaming({
       config: this.#paced,
+      control,
       pool: this.#pool,
       topics: this.#topics,
       transactionLimits: this.#transactionLimits,
@@ -295,6 +298,10 @@ export class Relay {
       stream: 'streaming' in now ? streamSample(now) : undefined,
       caches: this.#encoder.cacheUse,
     });
+    if ('streaming' in now) {
+      const { obstacle, isLimited } = now.streaming.pace;
+      this.#observer.paced?.({ obstacle, isLimited });
+    }
   }
 }
 

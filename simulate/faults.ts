@@ -38,6 +38,10 @@ export type Incident =
   | 'registry unavailable'
   | 'transaction markers slow'
   | 'checkpoint'
+  | 'paused by a person'
+  | 'topic held by a person'
+  | 'resumed by a person'
+  | 'rate limit changed'
   | 'schema registered';
 
 /** How often each incident happens, per minute of a run that has it. */
@@ -52,6 +56,10 @@ const incidentsPerMinute: Readonly<Record<Incident, number>> = {
   'registry unavailable': 4,
   'transaction markers slow': 6,
   checkpoint: 6,
+  'paused by a person': 6,
+  'topic held by a person': 4,
+  'resumed by a person': 20,
+  'rate limit changed': 6,
   'schema registered': 2,
 };
 

@@ -2,6 +2,7 @@
  * Watches a run from outside the relay and checks the invariants: at each decision of the coordinator, at each
  * acknowledgement, through readers that read at any moment, and at the end.
  */
+import { activePauses, type Control } from '../relay/model/control.ts';
 import { formatLsn, formatPosition, type Lsn } from '../relay/model/position.ts';
 import { type Progress, parseProgress } from '../relay/model/progress.ts';
 import type { Entry, KafkaCluster, Partition } from './kafka/cluster.ts';
@@ -34,6 +35,7 @@ export class Observer {
   #isSplitting = false;
   readonly #sources = new Map<string, Source>();
   readonly #inOrder: Source[] = [];
+  readonly #obeyed = new Map<string, { control: Control; sinceMs: number; events: number }>();
   #progress: Progress | undefined;
   /** The progress covers everything before this index of `#inOrder`. */
   #covered = 0;
@@ -75,7 +77,8 @@ export class Observer {
   }
 
   /** The coordinator has decided to commit: from here on the transaction becomes visible. */
-  onDecided(entries: readonly (Place & { readonly entry: Entry })[]): void {
+  onDecided(entries: readonly (Place & { readonly entry: Entry })[], nowMs = 0): void {
+    const before = this.published;
     let progress: Progress | undefined;
     const touched = new Set<WalTransaction>();
     for (const { topic, partition, entry } of entries)
@@ -85,8 +88,38 @@ export class Observer {
       }
     if (progress === undefined && touched.size > 0)
       throw new Violation('I5', 'events were committed without a progress');
+    if (progress !== undefined) this.#checkObeyed(progress.instance, this.published - before, nowMs);
     for (const transaction of touched) this.#checkWhole(transaction, progress);
     if (progress !== undefined) this.#checkProgress(progress);
+  }
+
+  /** A relay says that it obeys. */
+  onControlled(instance: string, control: Control, nowMs: number): void {
+    this.#obeyed.set(instance, { control, sinceMs: nowMs, events: 0 });
+  }
+
+  /** A relay that says that it obeys publishes nothing to what is paused, and no more than it may. */
+  #checkObeyed(instance: string, events: number, nowMs: number): void {
+    const obeyed = this.#obeyed.get(instance);
+    if (events === 0 || obeyed === undefined) return;
+    if (obeyed.control.revision !== this.#database.control.revision) return;
+    const pause = activePauses(obeyed.control).find(({ mode }) => mode === 'hold');
+    if (pause !== undefined)
+      throw new Violation(
+        'I10',
+        `${instance} published ${events} events although ${pause.topic ?? 'everything'} is paused`,
+      );
+    obeyed.events += events;
+    const perSecond = obeyed.control.limits.eventsPerSecond ?? 0;
+    if (perSecond === 0) return;
+    const seconds = (nowMs - obeyed.sinceMs) / 1_000;
+    // It counts from when it obeys, and says so when what passed before is committed. The last one may leave a debt.
+    const most = perSecond * (seconds + obeyingSeconds) + 2 * this.#options.maxTransactionEvents;
+    if (obeyed.events > most)
+      throw new Violation(
+        'I10',
+        `${instance} published ${obeyed.events} events in ${seconds.toFixed(3)} s, ${perSecond} a second are allowed`,
+      );
   }
 
   #publish(
@@ -202,6 +235,9 @@ export class Observer {
       throw new Violation('I1', `${this.published} events are published, a reader saw ${seen}`);
   }
 }
+
+/** What an idle relay may publish at once (relay/model/rate-limit.ts), and the time until it says that it obeys. */
+const obeyingSeconds = 1;
 
 /** A payload that no schema accepts. Every other one of type `Item` must be published. */
 export const badPayload = '{"seq":"none"}';

@@ -163,7 +163,7 @@ class Run {
       scheduler,
       random,
       count: (what) => this.#faults.count(what),
-      onDecided: (entries) => this.#guard(() => this.#observer.onDecided(entries)),
+      onDecided: (entries) => this.#guard(() => this.#observer.onDecided(entries, this.#scheduler.nowMs)),
     });
     const { progressTopic } = baseConfig.kafka;
     this.#cluster.createTopic(progressTopic, 1);
@@ -318,7 +318,7 @@ class Run {
           config: this.#config,
           instance: machine.name,
           log,
-          observer: this.#watch(log),
+          observer: this.#watch(log, machine),
           registry: this.#registry(machine),
           connections: this.#connections(machine),
         });
@@ -398,12 +398,18 @@ class Run {
     };
   }
 
-  #watch(log: Logger): RelayObserver {
+  #watch(log: Logger, machine: Machine): RelayObserver {
     const health = new Health({ notReadyAfterMs: 30_000 });
     const expired = ({ isSplitting }: Facts['expired']) => {
       if (isSplitting) this.#observer.noteSplitting();
     };
-    return createObserver({ log, metrics, health }, [{ name: 'simulation', hears: { expired } }, failing]);
+    const controlled = ({ control }: Facts['controlled']) => {
+      if (!machine.isDead) this.#observer.onControlled(machine.name, control, this.#scheduler.nowMs);
+    };
+    return createObserver({ log, metrics, health }, [
+      { name: 'simulation', hears: { expired, controlled } },
+      failing,
+    ]);
   }
 
   #logger(machine: Machine): Logger {
@@ -485,11 +491,31 @@ class Run {
       case 'checkpoint':
         this.#database.checkpoint();
         return true;
+      case 'paused by a person':
+        return this.#pauseTopic(null);
+      case 'topic held by a person':
+        return this.#pauseTopic(eventTopic);
+      case 'resumed by a person':
+        if (this.#database.control.pauses.length === 0) return false;
+        this.#database.tell({ pauses: [] });
+        return true;
+      case 'rate limit changed':
+        this.#database.tell({ eventsPerSecond: random.pick([0, 5, 40, 200]) });
+        return true;
       case 'schema registered':
         if (this.#isLateRegistered) return false;
         this.#isLateRegistered = true;
         return true;
     }
+  }
+
+  #pauseTopic(topic: string | null): boolean {
+    const { pauses } = this.#database.control;
+    if (pauses.some((pause) => pause.topic === topic)) return false;
+    const since = new Date(Date.now()).toISOString();
+    const pause = { topic, mode: 'hold', person: 'ada', reason: 'test', since, until: null } as const;
+    this.#database.tell({ pauses: [...pauses, { ...pause, isOver: false, isReleasing: false }] });
+    return true;
   }
 
   #withRelay(act: (relay: RelayProcess, index: number) => void): boolean {
@@ -528,6 +554,7 @@ class Run {
     this.#note('fault', 'no more faults from here on');
     this.#faults.isOver = true;
     this.#isRegistryAway = false;
+    this.#database.tell({ pauses: [], eventsPerSecond: 0 });
     this.#cluster.markerMs = usualMarkerMs;
     this.#lastFaultMs = Math.max(this.#lastFaultMs, this.#scheduler.nowMs);
     for (const index of [0, 1]) this.#start(index);

@@ -9,6 +9,7 @@ export const invariants = {
   I7: 'no reader at any moment sees an event twice or a key out of order',
   I8: 'after the last fault the relay catches up, or it has stopped with a code that says why',
   I9: 'each refused event is exactly one open dead letter, and no published event is one',
+  I10: 'what a relay says that it obeys, it obeys: nothing is published to what is paused, and no more than the rate limit allows',
 } as const;
 
 export type Invariant = keyof typeof invariants;

@@ -10,7 +10,10 @@ import { configCommand } from './config.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { load } from './load.ts';
 import { migrateCommand } from './migrate.ts';
+import { pauseCommand } from './pause.ts';
+import { rateLimitCommand } from './rate-limit.ts';
 import { recoverCommand } from './recover.ts';
+import { resumeCommand } from './resume.ts';
 import { runCommand } from './run.ts';
 import { schemasCommand } from './schemas.ts';
 import { statusCommand } from './status.ts';
@@ -23,6 +26,9 @@ const commands = [
   schemasCommand,
   runCommand,
   statusCommand,
+  pauseCommand,
+  resumeCommand,
+  rateLimitCommand,
   verifyCommand,
   deadLettersCommand,
   recoverCommand,

@@ -325,6 +325,18 @@ export const configSchema = z.strictObject({
       0,
       10_000,
     ),
+    maxEventsPerSecond: integer(
+      'Most events per second that the relay publishes; 0 = without limit. `outbox-relay rate-limit` overrides it while the relay runs.',
+      0,
+      0,
+      1_000_000_000,
+    ),
+    maxBytesPerSecond: integer(
+      'Most bytes of encoded events per second that the relay publishes; 0 = without limit. `outbox-relay rate-limit` overrides it while the relay runs.',
+      0,
+      0,
+      1_000_000_000_000,
+    ),
     maxRecordBytes: optionalInteger(
       'Largest encoded event, in bytes. Set it only to use a lower limit than `max.message.bytes` of the topic. A larger event becomes a dead letter.',
       1_024,

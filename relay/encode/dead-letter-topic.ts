@@ -49,7 +49,7 @@ export class DeadLetterTopic {
    * @throws RelayError KAFKA_UNSUITABLE where the topic does not exist and may not be created; KAFKA_*
    */
   async copies(refusals: readonly Refusal[]): Promise<OutboundRecord[]> {
-    const refused = refusals.filter(({ code }) => code !== 'KEY_PARKED');
+    const refused = refusals.filter(({ code }) => code !== 'KEY_PARKED' && code !== 'TOPIC_PAUSED');
     if (refused.length === 0) return [];
     const info = await this.#info();
     return refused.map((refusal) => this.#copy(refusal, info));

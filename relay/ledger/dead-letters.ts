@@ -25,7 +25,7 @@ const upsertOf = (text: (parameter: string) => string) => `
   insert into outbox.dead_letter
     (slot, commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at,
      topic, code, message, path, context, status)
-  select $1, *, case code when 'KEY_PARKED' then 'parked' else 'open' end
+  select $1, *, case when code in ('KEY_PARKED', 'TOPIC_PAUSED') then 'parked' else 'open' end
     from unnest($2::pg_lsn[], $3::bigint[], $4::text[], $5::text[], ${text('$6')}, $7::text[], ${text('$8')},
                            ${text('$9')}, $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[])
       as letter (commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at,

@@ -222,12 +222,13 @@ export async function storeParkedKeys(
     parked.map(({ since }) => since.ordinal),
     parked.map(({ topic }) => topic),
     parked.map(({ key }) => key),
+    parked.map(({ isPaused }) => isPaused === true),
   ]);
 }
 
 const storeParked = statement(
   'ledger.store_parked_keys',
   'storing parked keys',
-  `insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key)
-    select $1, * from unnest($2::pg_lsn[], $3::bigint[], $4::text[], $5::text[])`,
+  `insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key, is_paused)
+    select $1, * from unnest($2::pg_lsn[], $3::bigint[], $4::text[], $5::text[], $6::boolean[])`,
 );

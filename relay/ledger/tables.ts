@@ -8,3 +8,6 @@ export const ledgerTables = [
   'outbox.key_release',
   'outbox.progress',
 ] as const;
+
+/** The tables that say what is paused or limited, and which relays there are. */
+export const controlTables = ['outbox.control', 'outbox.pause', 'outbox.relay'] as const;

@@ -52,7 +52,7 @@ export async function takeBackReleases(
 const takeBackLetters = statement(
   'ledger.take_back_released_letters',
   'taking back releases',
-  `update outbox.dead_letter set status = case code when 'KEY_PARKED' then 'parked' else 'open' end, released_lsn = null
+  `update outbox.dead_letter set status = case when code in ('KEY_PARKED', 'TOPIC_PAUSED') then 'parked' else 'open' end, released_lsn = null
     where slot = $1 and status = 'released' and ${isUncovered('released_lsn')}`,
 );
 

@@ -3,6 +3,7 @@
  * listeners. A new fact is a line here, one call where it happens, and what listeners make of it.
  */
 import type { ErrorCode, RelayError } from '../errors.ts';
+import type { Control, RateLimits } from '../model/control.ts';
 import type { Lsn, Position } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import type { RelayState } from './state.ts';
@@ -81,6 +82,15 @@ export type Facts = {
     readonly stream: StreamSample | undefined;
     readonly caches: readonly CacheUse[];
   };
+  /** Said every second while it streams. */
+  readonly paced: {
+    /** What the stream stands still for because somebody said so. */
+    readonly obstacle: 'paused' | 'full' | undefined;
+    /** Whether the rate limit holds events up. */
+    readonly isLimited: boolean;
+  };
+  /** The stream obeys a change of what people say: nothing that was decided before is still on its way. */
+  readonly controlled: { readonly control: Control; readonly limits: RateLimits };
 
   // Standby, and taking the slot.
 

@@ -8,6 +8,7 @@ export function healthListener(health: Health): Listener {
     name: 'health',
     hears: {
       entered: ({ state }) => health.enter(state),
+      controlled: ({ control }) => health.controlled(control),
       waited: ({ doing }) => health.waitFor(doing),
       stepEnded: () => health.waitFor(undefined),
       peerSeen: ({ hasPublished }) => {

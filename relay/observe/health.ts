@@ -5,6 +5,7 @@
  * state again and again, also when it takes turns with another relay.
  */
 import type { Dependency, RelayError } from '../errors.ts';
+import { activePauses, type Control, noControl, type Pause } from '../model/control.ts';
 import { type RelayState, relayWork } from './state.ts';
 
 export type { RelayState } from './state.ts';
@@ -23,6 +24,8 @@ export type Readiness = {
     readonly hint: string;
     readonly failingSince: string;
   };
+  /** What somebody has paused. It is a reason to publish less, not a failure. */
+  readonly paused?: readonly Pick<Pause, 'topic' | 'mode' | 'person' | 'reason' | 'since' | 'until'>[];
   /** What is being retried; absent while all works. */
   readonly retrying?: readonly Retry[];
 };
@@ -63,6 +66,7 @@ export class Health {
   #isStopped = false;
   readonly #failing = new Map<Dependency, Failing>();
   #isPeerActive = false;
+  #control: Control = noControl;
   #waitingFor: string | undefined;
   #throttledUntilMs = 0;
   /** It has streamed, or has seen another relay do so. From then on only a lasting failure makes it unready. */
@@ -83,6 +87,8 @@ export class Health {
     if (state !== this.#state) this.#sinceMs = this.#now();
     this.#state = state;
     if (state !== 'standby') this.#isPeerActive = false;
+    // Another relay may be active now, and hear something else.
+    if (state === 'standby') this.#control = noControl;
     if (state === 'streaming') this.#hasArrived = true;
   }
 
@@ -145,6 +151,11 @@ export class Health {
     if (!this.#isStopped) this.#failure = undefined;
   }
 
+  /** What people have told the relay. Only the active one hears it. */
+  controlled(control: Control): void {
+    this.#control = control;
+  }
+
   /** The relay stopped itself. */
   stopped(error: RelayError): void {
     this.#isStopped = true;
@@ -156,10 +167,12 @@ export class Health {
   ready(): Readiness {
     const failure = this.#failure;
     const retrying = this.retries();
+    const pauses = activePauses(this.#control).map(({ isOver: _, isReleasing: __, ...pause }) => pause);
     return {
       ...this.#verdict(),
       state: this.#state,
       since: iso(this.#sinceMs),
+      ...(pauses.length === 0 ? {} : { paused: pauses }),
       ...(failure === undefined
         ? {}
         : {
@@ -183,6 +196,10 @@ export class Health {
     if (this.#state === 'draining') return { ready: false, reason: relayWork.draining };
     const reason =
       this.#waitingFor ?? (this.#isPeerActive ? 'another relay is active' : relayWork[this.#state]);
+    const all = activePauses(this.#control).find(({ topic }) => topic === null);
+    // Ready all the same: unready, it would stop a rolling deploy, and no restart resumes what a person has paused.
+    if (all !== undefined)
+      return { ready: this.#hasArrived, reason: `paused by ${all.person}: ${all.reason}` };
     const throttled = this.#now() < this.#throttledUntilMs ? '; Kafka throttles this client (quota)' : '';
     return { ready: this.#hasArrived, reason: `${this.#state}: ${reason}${throttled}` };
   }

@@ -1,5 +1,6 @@
 /** Which line of the log each fact becomes. A line is a fact with fields. */
 import type { Logger } from 'pino';
+import { activePauses, type Control, noControl, type RateLimits } from '../model/control.ts';
 import { formatLsn, formatPosition, type Lsn } from '../model/position.ts';
 import type { Facts } from './facts.ts';
 import { lagOf } from './lag.ts';
@@ -49,6 +50,8 @@ export function logListener(log: Logger, now: () => number = () => performance.n
   let recoveringStage: Facts['recovering']['stage'] | undefined;
   let recoveringMs = 0;
   const doubted = new Set<string>();
+  let controlled = describeControl(noControl, { eventsPerSecond: 0, bytesPerSecond: 0 });
+  let isLimited = false;
 
   return {
     name: 'log',
@@ -85,6 +88,18 @@ export function logListener(log: Logger, now: () => number = () => performance.n
           { events, bytes, elapsedMs, ...limits },
           'Kafka aborted a transaction that took too long; the next ones are smaller',
         ),
+      controlled: ({ control, limits }) => {
+        const said = describeControl(control, limits);
+        if (said !== controlled) log.info({ revision: control.revision, ...limits }, said);
+        controlled = said;
+      },
+      paced: ({ isLimited: isLimitedNow }) => {
+        if (isLimitedNow !== isLimited)
+          log.info(
+            isLimitedNow ? 'the rate limit holds events up' : 'the rate limit holds nothing up any more',
+          );
+        isLimited = isLimitedNow;
+      },
       sampled: (sample) => {
         if (now() - workedMs < workLineIntervalMs) return;
         workedMs = now();
@@ -170,12 +185,28 @@ export function logListener(log: Logger, now: () => number = () => performance.n
   };
 }
 
+/** What people have said, on one line. */
+function describeControl(control: Control, { eventsPerSecond, bytesPerSecond }: RateLimits): string {
+  const pauses = activePauses(control).map(({ topic, mode, person, reason }) => {
+    const what = topic ?? 'everything';
+    return `${what} is ${mode === 'hold' ? 'paused' : 'set aside'} by ${person}: ${reason}`;
+  });
+  const limits = [
+    ...(eventsPerSecond === 0 ? [] : [`${eventsPerSecond} events/s`]),
+    ...(bytesPerSecond === 0 ? [] : [`${bytesPerSecond} bytes/s`]),
+  ];
+  if (limits.length > 0) pauses.push(`at most ${limits.join(' and ')}`);
+  return pauses.length === 0 ? 'nothing is paused or limited' : pauses.join('; ');
+}
+
 /** One line a batch. Of keys that are parked every batch may bring some, and the refusal that parked them had its line. */
 function logDeadLetters(log: Logger, events: Facts['deadLettered']['events']): void {
   const codes: Record<string, number> = {};
   for (const { code } of events) codes[code] = (codes[code] ?? 0) + 1;
   const { commitLsn, ordinal } = events[0]!;
-  const level = Object.keys(codes).every((code) => code === 'KEY_PARKED') ? 'debug' : 'warn';
+  const level = Object.keys(codes).every((code) => code === 'KEY_PARKED' || code === 'TOPIC_PAUSED')
+    ? 'debug'
+    : 'warn';
   log[level](
     { deadLetters: events.length, codes, firstPosition: formatPosition(commitLsn, ordinal) },
     'stored dead letters',

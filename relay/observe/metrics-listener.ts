@@ -1,6 +1,7 @@
 /** Which metric each fact moves. The metrics themselves are the table in `metrics.ts`. */
 import type { Gauge } from 'prom-client';
 import { dependencies, type ErrorCode, errorTable } from '../errors.ts';
+import { activePauses } from '../model/control.ts';
 import type { Lsn } from '../model/position.ts';
 import type { CacheUse, Facts } from './facts.ts';
 import { breakerStates, type Retry } from './health.ts';
@@ -144,6 +145,15 @@ export function metricsListener(
     counter.retries_total.inc({ dependency: errorTable[code].dependency });
   };
 
+  const setControl = ({ control, limits }: Facts['controlled']) => {
+    gauge.paused.reset();
+    gauge.paused.set({ scope: 'relay', topic: '' }, 0);
+    for (const { topic, mode } of activePauses(control))
+      gauge.paused.set(topic === null ? { scope: 'relay', topic: '' } : { scope: mode, topic }, 1);
+    setOrRemove(gauge.rate_limit_events_per_second, limits.eventsPerSecond || undefined);
+    setOrRemove(gauge.rate_limit_bytes_per_second, limits.bytesPerSecond || undefined);
+  };
+
   return {
     name: 'metrics',
     hears: {
@@ -175,6 +185,11 @@ export function metricsListener(
       drainFailed: ({ failure: { code } }) => failed(code),
       throttled: ({ throttleMs }) => counter.kafka_throttle_seconds_total.inc(throttleMs / 1000),
 
+      controlled: setControl,
+      paced: ({ obstacle, isLimited }) => {
+        gauge.standing_still.set(obstacle === undefined ? 0 : 1);
+        gauge.rate_limited.set(isLimited ? 1 : 0);
+      },
       sampled: (sample) => {
         gauge.in_flight_bytes.set(sample.inFlightBytes);
         gauge.in_flight_events.set(sample.inFlightEvents);

@@ -179,6 +179,24 @@ const gauges = {
   config_restart_needed: {
     help: '1 if the configuration has changes that take effect only after a restart, otherwise 0.',
   },
+  paused: {
+    help: '1 for everything that is paused, by scope: `relay`, `hold` or `set-aside`, with the topic of the last two. Of `relay` also 0.',
+    labels: ['scope', 'topic'],
+    known: 'streaming',
+  },
+  standing_still: {
+    help: '1 while the stream waits at an event because of a pause, else 0.',
+    known: 'streaming',
+  },
+  rate_limited: { help: '1 while the rate limit holds events up, else 0.', known: 'streaming' },
+  rate_limit_events_per_second: {
+    help: 'Most events per second that the relay may publish; absent without a limit.',
+    known: 'streaming',
+  },
+  rate_limit_bytes_per_second: {
+    help: 'Most bytes per second that the relay may publish; absent without a limit.',
+    known: 'streaming',
+  },
   build_info: {
     help: 'Always 1. The labels hold the version of the relay and of Node.',
     labels: ['version', 'node'],

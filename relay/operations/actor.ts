@@ -1,5 +1,5 @@
 /**
- * Who does something, and why: an input of every operation on dead letters that changes something. The operation writes both
+ * Who does something, and why: an input of every operation that changes something. The operation writes both
  * into the audit trail, in the transaction of the change, beside the role that Postgres knows.
  */
 export type Actor = {

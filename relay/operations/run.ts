@@ -10,6 +10,7 @@ import { startHttpServer } from '../observe/server.ts';
 import { watchThrottling } from '../publish/report-throttling.ts';
 import { Relay } from '../relay.ts';
 import { instanceName } from '../session/instance.ts';
+import { Announcer } from './announce.ts';
 
 /** How often the gauges are brought up to date. */
 const sampleIntervalMs = 1_000;
@@ -24,7 +25,13 @@ export async function runRelay(config: Config, log: Logger, ending: AbortSignal)
   const health = new Health({ notReadyAfterMs: config.retry.notReadyAfterMs });
   const instance = instanceName(process.pid);
   const relayLog = log.child({ slot: config.slot.name, instance });
-  const observer = createObserver({ log: relayLog, metrics, health });
+  const announcer = new Announcer({
+    config,
+    instance,
+    health,
+    onFailure: (failure, retryInMs) => observer.dutyFailed?.({ duty: 'announce', failure, retryInMs }),
+  });
+  const observer = createObserver({ log: relayLog, metrics, health }, [announcer.listener]);
   const registry = new RegistryClient(config.registry, (tookMs, result) =>
     observer.registryAsked?.({ tookMs, result }),
   );
@@ -32,6 +39,7 @@ export async function runRelay(config: Config, log: Logger, ending: AbortSignal)
   const server = await startHttpServer(config.http, { health, registry: metrics.registry });
   const endThrottleWatch = watchThrottling(config.kafka.clientId, observer);
   log.info({ http: `${server.address}:${server.port}` }, 'started');
+  announcer.start(`${server.address}:${server.port}`);
   const sampling = setInterval(() => relay.sample(), sampleIntervalMs);
   try {
     await relay.run(ending);
@@ -39,6 +47,6 @@ export async function runRelay(config: Config, log: Logger, ending: AbortSignal)
   } finally {
     endThrottleWatch();
     clearInterval(sampling);
-    await server.close();
+    await Promise.all([announcer.end(), server.close()]);
   }
 }

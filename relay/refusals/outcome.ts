@@ -12,7 +12,9 @@ export type Outcome =
   /** The relay stops, and publishes nothing of the transaction. */
   | { readonly kind: 'halt' };
 
+/** An event of a topic that is set aside waits under every policy, and with it the later ones of its key. */
 export function outcomeOf(refusal: Refusal, policy: Policy): Outcome {
+  if (refusal.code === 'TOPIC_PAUSED') return parkOf(refusal);
   switch (policy) {
     case 'dead-letter':
       return { kind: 'dead-letter' };

@@ -14,6 +14,11 @@ import { type ParkedKey, ParkedKeys, type TopicKey } from './parked-keys.ts';
 import { type PolicySettings, policyByTopic } from './policy-by-topic.ts';
 import { type StormLimits, StormWatch } from './storm.ts';
 
+/** Topics whose events people have set aside, as of now. */
+export type Asides = { readonly setsAside: boolean; isSetAside(topic: string): boolean };
+
+const noAsides: Asides = { setsAside: false, isSetAside: () => false };
+
 /** What is to be done with the events of a transaction: each is published, or a dead letter. */
 export type Decision = {
   readonly records: readonly OutboundRecord[];
@@ -26,12 +31,14 @@ export class Refusals {
   readonly #policyOf: (topic: string | null) => Policy;
   readonly #storm: StormWatch;
   readonly #parked: ParkedKeys;
+  readonly #asides: Asides;
 
   /** @param parked as the progress left them */
-  constructor(settings: PolicySettings & StormLimits, parked: Iterable<TopicKey>) {
+  constructor(settings: PolicySettings & StormLimits, parked: Iterable<TopicKey>, asides: Asides = noAsides) {
     this.#policyOf = policyByTopic(settings);
     this.#storm = new StormWatch(settings);
     this.#parked = new ParkedKeys(parked);
+    this.#asides = asides;
   }
 
   /**
@@ -44,15 +51,19 @@ export class Refusals {
     const areAllGood = areRecords(encoded);
     this.#assertMayContinue(encoded.length, areAllGood ? none : encoded.filter(isRefusal), nowMs);
     // The way of nearly every transaction: it is as it was encoded.
-    if (areAllGood && this.#parked.isEmpty) return { records: encoded, deadLetters: none, parked: none };
+    if (areAllGood && this.#parked.isEmpty && !this.#asides.setsAside)
+      return { records: encoded, deadLetters: none, parked: none };
     const records: OutboundRecord[] = [];
     const deadLetters: Refusal[] = [];
     const parked: ParkedKey[] = [];
     for (let index = 0; index < encoded.length; index++) {
-      const one = encoded[index]!;
+      const one = this.#heldBack(encoded[index]!, events, index);
       if (!isRefusal(one)) {
-        if (this.#parked.has(one)) deadLetters.push(waiting(events.at(index)!, one));
-        else records.push(one);
+        records.push(one);
+        continue;
+      }
+      if (one.code === 'KEY_PARKED') {
+        deadLetters.push(one);
         continue;
       }
       const outcome = this.#outcomeOf(one);
@@ -62,7 +73,7 @@ export class Refusals {
           break;
         case 'park': {
           deadLetters.push(one);
-          const key = this.#parked.add(outcome.key, one.position);
+          const key = this.#parked.add(outcome.key, one.position, one.code === 'TOPIC_PAUSED');
           if (key !== undefined) parked.push(key);
           break;
         }
@@ -73,6 +84,19 @@ export class Refusals {
       }
     }
     return { records, deadLetters, parked };
+  }
+
+  /** An event that could be published, but waits: behind an earlier one of its key, or because its topic is set aside. */
+  #heldBack(encoded: EncodedEvent, events: OutboxEvents, index: number): EncodedEvent {
+    if (isRefusal(encoded)) return encoded;
+    if (this.#parked.has(encoded)) return waiting(events.at(index)!, encoded, 'KEY_PARKED');
+    if (this.#asides.isSetAside(encoded.topic)) return waiting(events.at(index)!, encoded, 'TOPIC_PAUSED');
+    return encoded;
+  }
+
+  /** Keys that wait now. */
+  get parkedKeys(): number {
+    return this.#parked.size;
   }
 
   /** From here on the events of the key are published again. */
@@ -115,12 +139,16 @@ function halted({ code, message, path, position, row }: Refusal): RelayError {
   });
 }
 
-/** An event that could be published, behind one of its key that could not. */
-function waiting(event: OutboxEvent, { topic }: OutboundRecord): Refusal {
+const whyWaiting = {
+  KEY_PARKED: 'an earlier event of the key was refused or set aside',
+  TOPIC_PAUSED: 'the topic is paused, and its events are set aside',
+} as const;
+
+function waiting(event: OutboxEvent, { topic }: OutboundRecord, code: keyof typeof whyWaiting): Refusal {
   return {
     ...event,
-    code: 'KEY_PARKED',
-    message: 'an earlier event of the key was refused',
+    code,
+    message: whyWaiting[code],
     path: null,
     topic,
     subject: null,

@@ -39,6 +39,8 @@ export class Filling {
   readonly committedAtMs: number[] = [];
   /** Of the same transactions. */
   readonly waypoints: Waypoints[] = [];
+  /** Number of the last transaction in it that passed the gate. */
+  passed = 0;
   #covered: Covered | undefined;
   #capturedBytes = 0;
   #copies = 0;

@@ -10,6 +10,7 @@ import type { Encoder } from '../encode/encoder.ts';
 import { isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
 import { type Release, type Requested, readRequest, untilVisible } from '../ledger/key-releases.ts';
 import type { Position } from '../model/position.ts';
+import type { Asides } from '../refusals/refusals.ts';
 
 export type Released = {
   readonly records: readonly OutboundRecord[];
@@ -22,7 +23,11 @@ type Means = { readonly config: Config; readonly pool: pg.Pool; readonly encoder
  * Handles the requests of a transaction, without those that are done already. Everything before it must be committed.
  * @throws RelayError of class `retry` while something needed cannot be learned; call it again then
  */
-export async function releaseKeys(means: Means, transaction: CommittedTransaction): Promise<Released> {
+export async function releaseKeys(
+  means: Means,
+  asides: Asides,
+  transaction: CommittedTransaction,
+): Promise<Released> {
   const { config, pool } = means;
   const { maxTransactionEvents, maxTransactionBytes } = config.publish;
   const records: OutboundRecord[] = [];
@@ -39,6 +44,19 @@ export async function releaseKeys(means: Means, transaction: CommittedTransactio
     const twin = releases.find(({ key }) => isSame(key, requested.key));
     if (twin !== undefined) {
       releases.push({ ...twin, request, published: [], refused: undefined });
+      continue;
+    }
+    // Of a topic that is set aside nothing is published, whoever asks for it; the key goes on waiting.
+    if (asides.isSetAside(requested.key.topic)) {
+      const { key } = requested;
+      releases.push({
+        request,
+        key,
+        lsn: transaction.commitLsn,
+        outcome: 'refused',
+        published: [],
+        refused: undefined,
+      });
       continue;
     }
     const done = await encodeWaiting(means.encoder, requested, transaction.committedAtMs);

@@ -8,8 +8,9 @@ import { eventsOf, type OutboxEvents } from '../capture/event.ts';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import { backoffMs, pause } from '../connect/backoff.ts';
 import type { Encoder } from '../encode/encoder.ts';
-import type { OutboundRecord, Refusal } from '../encode/record.ts';
+import type { EncodedEvent, OutboundRecord, Refusal } from '../encode/record.ts';
 import { asRelayError, type RelayError } from '../errors.ts';
+import type { Control } from '../model/control.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Facts } from '../observe/facts.ts';
@@ -21,6 +22,7 @@ import { Upkeep } from '../upkeep/upkeep.ts';
 import { type CommitDependencies, Committer } from './committer.ts';
 import { capturedFact, encodedFact } from './facts.ts';
 import { Filling, leavesNothing } from './filling.ts';
+import { Gatekeeper } from './gatekeeper.ts';
 import { KeySampler } from './key-sampler.ts';
 import { Notice } from './notice.ts';
 import { dueInMs } from './pacing.ts';
@@ -35,6 +37,8 @@ export type StreamingDependencies = CommitDependencies & {
   readonly parked: readonly TopicKey[];
   /** Identity of the publication that the session streams through. */
   readonly publication: string;
+  /** What people have told the relay, read before the session publishes anything. */
+  readonly control: Control;
 };
 
 export class Streaming {
@@ -47,6 +51,7 @@ export class Streaming {
   readonly #ending = new AbortController();
   readonly #content = new Notice();
   readonly #room = new Notice();
+  readonly #gatekeeper: Gatekeeper;
   readonly #committer: Committer;
   readonly #keySampler: KeySampler | undefined;
   #filling: Filling;
@@ -62,11 +67,21 @@ export class Streaming {
     if (dependencies.observer.keysSampled !== undefined) this.#keySampler = new KeySampler(performance.now());
     this.#beat = dependencies.progress.beat;
     this.#filling = new Filling(dependencies.publisher.newBatch());
-    this.#refusals = new Refusals(dependencies.config.deadLetters, dependencies.parked);
+    this.#gatekeeper = new Gatekeeper({
+      ...dependencies,
+      ending: this.#ending.signal,
+      failure: () => dependencies.capture.inbox.failure,
+    });
+    this.#refusals = new Refusals(
+      dependencies.config.deadLetters,
+      dependencies.parked,
+      this.#gatekeeper.gate,
+    );
     const { capture } = dependencies;
     this.#upkeep = new Upkeep({
       ...dependencies,
       progress: () => this.#committer.progress,
+      obey: (control) => this.#gatekeeper.obey(control),
       stream: () => capture,
     });
   }
@@ -94,6 +109,11 @@ export class Streaming {
   /** Events that are received and not yet committed. */
   get waitingEvents(): number {
     return (this.#committing?.rows ?? 0) + this.#filling.rows + this.#use.capture.inbox.events;
+  }
+
+  /** What the stream stands still for because somebody said so, and whether the rate limit holds events up. */
+  get pace(): Pick<Gatekeeper, 'obstacle' | 'isLimited'> {
+    return this.#gatekeeper;
   }
 
   /**
@@ -124,6 +144,7 @@ export class Streaming {
     this.#use.capture.inbox.wake();
     this.#content.give();
     this.#room.give();
+    this.#gatekeeper.wake();
   }
 
   async #untilAllEnd(loops: readonly Promise<void>[]): Promise<void> {
@@ -188,16 +209,25 @@ export class Streaming {
       return;
     }
     await failpoint('TRANSACTION_RECEIVED');
-    if (transaction.fault !== undefined) throw transaction.fault;
+    if (transaction.fault !== undefined) {
+      // Nothing that is wrong with an event ends a relay that stands still.
+      await this.#gatekeeper.whileAllPaused();
+      throw transaction.fault;
+    }
     this.#use.observer.captured?.(capturedFact(transaction, published));
     this.#heed(transaction);
     const takenMs = performance.now();
     const { receivedMs = takenMs } = transaction;
     const released = await this.#release(transaction);
-    const { decision, encodingMs } = await this.#decide(transaction, eventsOf(transaction, published));
+    const events = eventsOf(transaction, published);
+    const admitted = await this.#admit(transaction, events);
+    if (admitted === undefined) return;
+    const { encoded, encodingMs, stoodMs } = admitted;
+    const decision = await this.#decide(events, encoded);
     const copies = await this.#copy(released, decision.deadLetters);
     const encodedMs = performance.now();
-    const waypoints = { receivedMs, takenMs, encodedMs, encodingMs };
+    // What it stood at the gate for counts as waiting.
+    const waypoints = { receivedMs, takenMs: takenMs + stoodMs, encodedMs, encodingMs };
     const sampled = this.#keySampler?.sample(decision.records, encodedMs);
     if (sampled !== undefined) this.#use.observer.keysSampled?.(sampled);
     while (!this.#filling.takes(transaction, this.#use.config.publish) && !this.#isEnding) {
@@ -208,6 +238,7 @@ export class Streaming {
     this.#isBlocked = false;
     if (this.#isEnding) return;
     this.#filling.add(transaction, decision, { released, copies, waypoints });
+    this.#filling.passed = this.#gatekeeper.passed;
     if (leavesNothing(transaction, decision)) this.#use.capture.inbox.release(transaction.bytes);
     this.#content.give();
   }
@@ -217,11 +248,21 @@ export class Streaming {
    * event that waits is stored.
    */
   async #release(transaction: CommittedTransaction): Promise<Released> {
-    if (transaction.releases === undefined) return { records: [], releases: [] };
+    if (transaction.releases === undefined) return nothingReleased;
     await this.#allCommitted();
-    const released = await this.#patiently('release', () => releaseKeys(this.#use, transaction));
-    for (const { outcome, key } of released.releases) if (outcome === 'released') this.#refusals.release(key);
-    return released;
+    for (;;) {
+      await this.#gatekeeper.whileAllPaused();
+      if (this.#isEnding) return nothingReleased;
+      const { gate } = this.#gatekeeper;
+      const released = await this.#patiently('release', () => releaseKeys(this.#use, gate, transaction));
+      if (released.releases.length === 0) return released;
+      const passage = await this.#gatekeeper.pass(released.records, 0);
+      if (passage === 'again') continue;
+      if (passage === 'ended') return nothingReleased;
+      for (const { outcome, key } of released.releases)
+        if (outcome === 'released') this.#refusals.release(key);
+      return released;
+    }
   }
 
   async #allCommitted(): Promise<void> {
@@ -246,20 +287,36 @@ export class Streaming {
     this.#beat = beat;
   }
 
-  async #decide(
-    transaction: CommittedTransaction,
-    events: OutboxEvents,
-  ): Promise<{ decision: Decision; encodingMs: number }> {
-    let begunMs = 0;
-    const encoded = await this.#patiently('encoding', () => {
-      begunMs = performance.now();
-      return this.#use.encoder.encode(events);
-    });
-    const encodingMs = performance.now() - begunMs;
-    this.#use.observer.encoded?.(encodedFact(transaction, encoded));
+  /**
+   * Encodes the events, and waits until they may be published. While everything is paused they are not even encoded: what
+   * is wrong with them must not end a relay that stands still. What waited long is encoded again, since its topic or its
+   * schema may have changed.
+   * @returns undefined at an end
+   */
+  async #admit(transaction: CommittedTransaction, events: OutboxEvents): Promise<Admitted | undefined> {
+    if (events.length === 0) return { encoded: [], encodingMs: 0, stoodMs: 0 };
+    const { stoodMs } = this.#gatekeeper;
+    for (;;) {
+      await this.#gatekeeper.whileAllPaused();
+      if (this.#isEnding) return undefined;
+      let begunMs = 0;
+      const encoded = await this.#patiently('encoding', () => {
+        begunMs = performance.now();
+        return this.#use.encoder.encode(events);
+      });
+      const encodingMs = performance.now() - begunMs;
+      const passage = await this.#gatekeeper.pass(encoded, this.#refusals.parkedKeys);
+      if (passage === 'again') continue;
+      if (passage === 'ended') return undefined;
+      this.#use.observer.encoded?.(encodedFact(transaction, encoded));
+      return { encoded, encodingMs, stoodMs: this.#gatekeeper.stoodMs - stoodMs };
+    }
+  }
+
+  async #decide(events: OutboxEvents, encoded: readonly EncodedEvent[]): Promise<Decision> {
     const decision = this.#refusals.decide(events, encoded, performance.now());
     await failpoint('TRANSACTION_ENCODED');
-    return { decision, encodingMs };
+    return decision;
   }
 
   /** Retries through an outage of the registry, of Kafka's metadata or of Postgres. The stream waits here and skips nothing. */
@@ -289,6 +346,7 @@ export class Streaming {
       this.#committing = filled;
       await this.#committer.commit(filled);
       this.#committing = undefined;
+      this.#gatekeeper.committed(filled.passed);
       this.#room.give();
     }
   }
@@ -303,6 +361,16 @@ export class Streaming {
     return false;
   }
 }
+
+const nothingReleased: Released = { records: [], releases: [] };
+
+/** Events that may go now. */
+type Admitted = {
+  readonly encoded: readonly EncodedEvent[];
+  /** The last attempt to encode them. */
+  readonly encodingMs: number;
+  readonly stoodMs: number;
+};
 
 type Repeated = Exclude<Facts['retried']['doing'], 'session'>;
 

@@ -4,10 +4,12 @@
  */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
+import type { Control } from '../model/control.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import { publicationDuty } from './check-publication.ts';
+import { controlDuty } from './control.ts';
 import { deadLetterCountDuty } from './dead-letter-count.ts';
 import { deadLetterPurgeDuty } from './dead-letter-purge.ts';
 import type { Duty } from './duty.ts';
@@ -24,6 +26,8 @@ export type UpkeepDependencies = {
   readonly pool: pg.Pool;
   readonly observer: RelayObserver;
   readonly progress: () => Progress;
+  /** Does what people say; resolves when nothing that was decided before is still on its way. */
+  readonly obey: (control: Control) => Promise<void>;
   /** Identity of the publication when the session began. */
   readonly publication: string;
   /** How far the stream has got, the last heartbeat it brought, and rows of tables that only look like the outbox. */
@@ -52,6 +56,7 @@ export class Upkeep {
       partitionsDuty(dependencies),
       deadLetterCountDuty(dependencies),
       deadLetterPurgeDuty(dependencies),
+      controlDuty(dependencies),
     ];
     this.duties = duties.filter((duty) => duty !== undefined);
   }

@@ -7,6 +7,7 @@
  */
 
 import type { Random } from '../../harness/random.ts';
+import { type Control, noControl, type Pause } from '../../relay/model/control.ts';
 import { formatLsn, type Lsn } from '../../relay/model/position.ts';
 import { Server } from '../network.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -58,6 +59,8 @@ export class Database {
   systemIdentifier = '7300000000000000001';
   timeline = 1;
   progress: ProgressRow | undefined;
+  /** What people have told the relay. */
+  control: Control = noControl;
   slot: Slot | undefined;
   beat = 0;
   readonly #options: DatabaseOptions;
@@ -94,6 +97,17 @@ export class Database {
     this.#options.onCommitted?.(transaction);
     for (const tell of this.onWal) tell();
     return transaction;
+  }
+
+  /** A person says something. */
+  tell(change: { readonly pauses?: readonly Pause[]; readonly eventsPerSecond?: number | null }): void {
+    const { pauses = this.control.pauses, eventsPerSecond = this.control.limits.eventsPerSecond } = change;
+    this.control = {
+      ...this.control,
+      revision: this.control.revision + 1,
+      pauses,
+      limits: { ...this.control.limits, eventsPerSecond },
+    };
   }
 
   nextPid(): number {

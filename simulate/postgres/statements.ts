@@ -46,6 +46,7 @@ export const known: Readonly<Record<string, Statement>> = {
   'ledger.take_back_parked_keys': { run: () => none },
   'ledger.read_parked_keys': { run: () => none },
   'ledger.purge': { run: () => none },
+  'ledger.read_control': { run: readControl },
 };
 
 export function statementOf(name: string): Statement {
@@ -151,6 +152,21 @@ function beat(database: Database, [slot, floor]: readonly unknown[], { undo, atC
   });
   atCommit.push(() => database.commit([], { slot: slot as string, number }));
   return [{ beat: String(number), snapshot: '1:1:', takenMs: 0 }];
+}
+
+function readControl({ control }: Database): Row[] {
+  const { revision, pauses, limits } = control;
+  return [
+    {
+      revision: String(revision),
+      events: limits.eventsPerSecond === null ? null : String(limits.eventsPerSecond),
+      bytes: null,
+      person: null,
+      note: null,
+      at: null,
+      pauses: pauses.map((pause) => ({ ...pause, topic: pause.topic ?? '' })),
+    },
+  ];
 }
 
 /** By position. On conflict it opens only what the relay itself closed to read it again. */

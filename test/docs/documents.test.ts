@@ -198,6 +198,11 @@ const foreignNames = [
 const foreignKeys: ReadonlySet<string> = new Set([
   'outbox.event',
   'outbox.dead',
+  'outbox.action',
+  'outbox.control',
+  'outbox.pause',
+  'outbox.relay',
+  'outbox.trail',
   'outbox.progress',
   'outbox.heartbeat',
   'outbox.migration',

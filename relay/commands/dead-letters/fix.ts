@@ -15,9 +15,9 @@ import {
   payloadOf,
 } from '../../operations/dead-letters/fix.ts';
 import { indented } from '../../operations/json-text.ts';
+import { type ActorOptions, withActor } from '../actor.ts';
 import { type Call, define } from '../command.ts';
 import type { Load } from '../load.ts';
-import { type ActorOptions, withActor } from './options.ts';
 
 type FixOptions = ActorOptions & { payload?: string; patch?: string; json?: boolean };
 

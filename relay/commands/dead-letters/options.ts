@@ -1,5 +1,4 @@
-/** Options that the dead-letter commands share: which dead letters, and who does it. */
-import { userInfo } from 'node:os';
+/** Options that the dead-letter commands share: which dead letters. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { errorTable } from '../../errors.ts';
 import { type LetterStatus, letterStatuses, parseLetterName } from '../../operations/dead-letters/letter.ts';
@@ -43,24 +42,6 @@ export function selectionOf(options: FilterOptions, names: readonly string[] = [
 
 export function isEmpty(selection: Selection): boolean {
   return Object.keys(selection).length === 0;
-}
-
-export type ActorOptions = { by: string; reason?: string };
-
-export function withActor(command: Command, reason = 'why; recorded in the audit trail'): Command {
-  return command
-    .option('--by <name>', 'who does it, for the audit trail', whoami())
-    .option('--reason <text>', reason);
-}
-
-/** The login on this machine; the audit trail also has the role of Postgres. */
-function whoami(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // A container may run under a number that has no name.
-    return `uid ${process.getuid?.() ?? '?'}`;
-  }
 }
 
 /** `--status` with a comma-separated list of those that make sense, or `all` of them. */

@@ -8,12 +8,12 @@ import {
   previewRelease,
   releaseKeys,
 } from '../../operations/dead-letters/release-keys.ts';
+import { type ActorOptions, withActor } from '../actor.ts';
 import { collect, wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
 import { count, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
-import { type ActorOptions, withActor } from './options.ts';
 
 type ReleaseOptions = ActorOptions & {
   topic?: string[];

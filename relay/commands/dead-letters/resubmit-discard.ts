@@ -7,18 +7,12 @@ import {
   previewClosing,
   resubmit,
 } from '../../operations/dead-letters/resubmit-discard.ts';
+import { type ActorOptions, withActor } from '../actor.ts';
 import { type Call, define } from '../command.ts';
 import { count, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
-import {
-  type ActorOptions,
-  type FilterOptions,
-  isEmpty,
-  selectionOf,
-  withActor,
-  withFilters,
-} from './options.ts';
+import { type FilterOptions, isEmpty, selectionOf, withFilters } from './options.ts';
 
 type CloseOptions = FilterOptions &
   ActorOptions & { all?: boolean; parked?: boolean; dryRun?: boolean; yes?: boolean; json?: boolean };

@@ -5,7 +5,7 @@ import { clientConfig } from './client.ts';
 import { SessionClient } from './session-client.ts';
 
 /**
- * Each duty of upkeep holds one at most, of which seven ask Postgres, and the stream one, or two where it cancels a
+ * Each duty of upkeep holds one at most, of which eight ask Postgres, and the stream one, or two where it cancels a
  * statement: so none of them waits for a connection that another one holds. Usually one to three are open.
  */
 const poolConnectionsMax = 10;

@@ -89,6 +89,9 @@ const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] 
   { on: 'outbox.dead_letter', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.parked_key', rights: ['select', 'insert', 'update', 'delete'] },
   { on: 'outbox.key_release', rights: ['select', 'update'] },
+  { on: 'outbox.control', rights: ['select'] },
+  { on: 'outbox.pause', rights: ['select'] },
+  { on: 'outbox.relay', rights: ['select', 'insert', 'update', 'delete'] },
   { on: 'outbox.audit', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.audit_finding', rights: ['select', 'insert', 'update'] },
 ];
@@ -148,6 +151,8 @@ const hiddenRows: PostgresCheck = {
 
 /** What upkeep calls, as the settings have it. */
 const functionsOfRelay = ({ outbox, deadLetters }: Config): string[] => [
+  'outbox.end_expired_pauses(text)',
+  'outbox.release_paused(text, text, integer)',
   ...(outbox.partitionsDaysAhead > 0 ? ['outbox.ensure_partition(date)'] : []),
   ...(deadLetters.keepClosedDays > 0 ? ['outbox.purge_dead_letters(text, interval, text[])'] : []),
   ...(deadLetters.keepClosed > 0 ? ['outbox.purge_dead_letters_beyond(text, bigint, text[])'] : []),

@@ -38,6 +38,11 @@ describe.each(policies)('under the policy %s', (policy) => {
   });
 });
 
+test.each(policies)('an event of a topic that is set aside parks its key under the policy %s', (policy) => {
+  const event = { ...refusalOf(bad('a')), code: 'TOPIC_PAUSED' } as const;
+  expect(outcomeOf(event, policy)).toEqual(parked('a'));
+});
+
 test('a policy that nobody handles is an error, not a dead letter', () => {
   expect(() => outcomeOf(refusalOf(bad('a')), 'drop' as Policy)).toThrow('not handled: "drop"');
 });

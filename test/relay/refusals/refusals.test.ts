@@ -225,3 +225,57 @@ describe('a storm', () => {
     ).toHaveLength(4);
   });
 });
+
+describe('while a topic is set aside', () => {
+  const aside = new Set<string>();
+  const asides = {
+    get setsAside() {
+      return aside.size > 0;
+    },
+    isSetAside: (topic: string) => aside.has(topic),
+  };
+  const them = (policy: Policy) => new Refusals({ ...settings, policy }, [], asides);
+
+  test.each(['dead-letter', 'park-key', 'halt'] as const)(
+    'its events wait by key under the policy %s, and those of other topics flow',
+    (policy) => {
+      aside.add('orders');
+      const refusals = them(policy);
+      expect(decide(refusals, 1n, [good('a'), good('a', 'items'), good('b'), good('a')])).toEqual({
+        published: ['1.1'],
+        deadLetters: ['0 TOPIC_PAUSED', '2 TOPIC_PAUSED', '3 KEY_PARKED'],
+        parked: ['orders a 1.0', 'orders b 1.2'],
+      });
+      expect(refusals.parkedKeys).toBe(2);
+      aside.clear();
+      // Resumed: a key that waits goes on waiting until it is released, and another one is published.
+      expect(decide(refusals, 2n, [good('a'), good('c')])).toEqual({
+        published: ['2.1'],
+        deadLetters: ['0 KEY_PARKED'],
+        parked: [],
+      });
+      refusals.release({ topic: 'orders', key: 'a' });
+      expect(decide(refusals, 3n, [good('a')]).published).toEqual(['3.0']);
+    },
+  );
+
+  test('however many are set aside, that is no storm', () => {
+    aside.add('orders');
+    const refusals = new Refusals({ ...settings, stormPercent: 1, stormMinEvents: 1 }, [], asides);
+    const many = Array.from({ length: 500 }, (_, n) => good(`k${n}`));
+    expect(decide(refusals, 1n, many).deadLetters).toHaveLength(500);
+    aside.clear();
+  });
+
+  test('a key that waits because of it is marked so, and one behind a refused event is not', () => {
+    aside.add('orders');
+    const events = [good('a'), bad('b')];
+    const rest = captured(1n, events);
+    const { parked } = them('park-key').decide(rest, encode(rest, events), 0);
+    expect(parked.map(({ key, isPaused }) => [key, isPaused])).toEqual([
+      ['a', true],
+      ['b', false],
+    ]);
+    aside.clear();
+  });
+});

@@ -69,6 +69,7 @@ async function keep(
       looks += 1;
       return progressOf(config.slot.name);
     },
+    obey: async () => {},
     stream: () => ({
       serverLsn: capture.serverLsn,
       beat: capture.beat,

@@ -13,6 +13,7 @@ test('duties leave the stream two connections of the pool, even if all of them w
     observer: {},
     progress: () => progressSample,
     publication: '',
+    obey: async () => {},
     stream: () => ({ serverLsn: 0n, beat: 0, lookalikes: new Map() }),
   });
   expect(new Set(duties.map(({ name }) => name)).size).toBe(duties.length);

@@ -1,0 +1,66 @@
+/** What is paused and limited, in words, for the commands that change it and for `status`. */
+import type { Control, Pause, RateLimits } from '../model/control.ts';
+import { printable } from '../observe/printable.ts';
+import type { Obedience } from '../operations/control.ts';
+import { describeBytes } from '../operations/slot-health.ts';
+import { counted } from './format.ts';
+
+export function describeObedience({ outcome, relays, control, limits }: Obedience): string {
+  return [
+    ...describeControl(control, limits),
+    {
+      obeyed: `stored; ${relays.join(' and ')} obeys`,
+      waiting: `stored; ${relays.join(' and ')} has not confirmed yet that it obeys; \`outbox-relay status\` shows it`,
+      nobody: 'stored; no relay streams now, and each obeys from its start on',
+      unchanged: 'nothing was changed (--dry-run)',
+    }[outcome],
+  ].join('\n');
+}
+
+/** A line for everything that people have said. */
+export function describeControl(control: Control, limits: RateLimits): string[] {
+  const lines = control.pauses.map(describePause);
+  const limited = describeLimits(control, limits);
+  if (limited !== undefined) lines.push(limited);
+  return lines.length === 0 ? ['nothing is paused or limited'] : lines;
+}
+
+export function describePause({
+  topic,
+  mode,
+  person,
+  reason,
+  since,
+  until,
+  isOver,
+  isReleasing,
+}: Pause): string {
+  const what = topic === null ? 'everything' : `topic ${printable(topic)}`;
+  const by = `by ${printable(person)} since ${brief(since)}: ${printable(reason)}`;
+  if (isReleasing || (isOver && mode === 'set-aside'))
+    return `${what} is resumed; its events that were set aside are being published, in order`;
+  if (isOver) return `the pause of ${what} is over`;
+  const end = until === null ? '' : `; ends by itself at ${brief(until)}`;
+  if (mode === 'set-aside') return `${what} is set aside ${by}${end}`;
+  return `${what} is paused ${by}${end}`;
+}
+
+/** undefined where nothing limits the rate. */
+export function describeLimits({ limits, limitedBy }: Control, effective: RateLimits): string | undefined {
+  const { eventsPerSecond, bytesPerSecond } = effective;
+  const isSaid = limits.eventsPerSecond !== null || limits.bytesPerSecond !== null;
+  const rates = [
+    ...(eventsPerSecond === 0 ? [] : [`${counted(eventsPerSecond, 'event')}/s`]),
+    ...(bytesPerSecond === 0 ? [] : [`${describeBytes(bytesPerSecond)}/s`]),
+  ];
+  if (rates.length === 0 && !isSaid) return undefined;
+  const rate = rates.length === 0 ? 'no rate limit' : `at most ${rates.join(' and ')}`;
+  if (!isSaid || limitedBy === null) return `${rate}, as the settings say`;
+  const why = limitedBy.reason === null ? '' : `: ${printable(limitedBy.reason)}`;
+  return `${rate}, by ${printable(limitedBy.person)} since ${brief(limitedBy.since)}${why}`;
+}
+
+/** `2026-01-31 12:00:05Z` */
+export function brief(iso: string): string {
+  return iso.replace('T', ' ').replace(/\.\d+Z$/, 'Z');
+}

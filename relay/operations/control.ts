@@ -1,0 +1,187 @@
+/**
+ * What people tell a running relay: pause, resume, and how much it may publish. An operation stores it, with who and why in
+ * the audit trail, and waits until every relay that streams obeys. A relay that starts later obeys from its first event.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type pg from 'pg';
+import type { Config } from '../config/config.ts';
+import { allowList } from '../config/topic-patterns.ts';
+import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
+import { query, statement } from '../connect/postgres/statement.ts';
+import { RequestInvalid } from '../errors.ts';
+import { readControl } from '../ledger/control.ts';
+import { type KnownRelay, readRelays } from '../ledger/relays.ts';
+import { controlTables } from '../ledger/tables.ts';
+import { type Control, limitsOf, type PauseMode, type RateLimits } from '../model/control.ts';
+import type { Actor } from './actor.ts';
+import { withPool } from './with-pool.ts';
+
+/** What became of it. */
+export type Obedience = {
+  /** `obeyed`: by every relay that streams. `waiting`: not yet. `nobody`: none streams; it counts from the next start on. `unchanged`: a dry run. */
+  readonly outcome: 'obeyed' | 'waiting' | 'nobody' | 'unchanged';
+  /** Names of the relays that it is about. */
+  readonly relays: readonly string[];
+  readonly control: Control;
+  /** What counts, by what people say and by the settings. */
+  readonly limits: RateLimits;
+};
+
+type Telling = {
+  readonly config: Config;
+  readonly actor: Actor;
+  /** How long to wait for the relays, in ms. */
+  readonly waitMs: number;
+  readonly isDryRun: boolean;
+};
+
+export type Pausing = Telling & {
+  /** undefined: everything. */
+  readonly topic: string | undefined;
+  readonly mode: PauseMode;
+  /** undefined: until somebody resumes it. */
+  readonly forSeconds: number | undefined;
+};
+
+/** @throws RequestInvalid for a topic to which no event goes; RelayError POSTGRES_* */
+export function pauseRelay({ topic, mode, forSeconds, ...telling }: Pausing): Promise<Obedience> {
+  const { config, actor } = telling;
+  if (topic !== undefined) assertEventTopic(config, topic);
+  return tell(telling, (pool) =>
+    change(pool, pause, [
+      config.slot.name,
+      topic ?? '',
+      mode,
+      forSeconds ?? null,
+      actor.person,
+      actor.reason,
+    ]),
+  );
+}
+
+export type Resuming = Telling & {
+  /** `everything`: what `pause` without a topic has paused. `all`: each pause of the slot. */
+  readonly what: { readonly topic: string } | 'everything' | 'all';
+};
+
+/** @throws RequestInvalid where that is not paused; RelayError POSTGRES_* */
+export function resumeRelay({ what, ...telling }: Resuming): Promise<Obedience> {
+  const { config, actor } = telling;
+  const topic = what === 'all' ? null : what === 'everything' ? '' : what.topic;
+  return tell(telling, async (pool) => {
+    const revision = await change(pool, resume, [config.slot.name, topic, actor.person, actor.reason]);
+    if (revision === undefined)
+      throw new RequestInvalid(`${describeWhat(what)} is not paused in slot ${config.slot.name}`);
+    return revision;
+  });
+}
+
+const describeWhat = (what: Resuming['what']) =>
+  what === 'all' ? 'nothing' : what === 'everything' ? 'the whole relay' : `topic ${what.topic}`;
+
+export type Limiting = Telling & {
+  /** 0: no limit. null: as the settings say. undefined: as it is. */
+  readonly eventsPerSecond: number | null | undefined;
+  readonly bytesPerSecond: number | null | undefined;
+};
+
+/** @throws RelayError POSTGRES_* */
+export function limitRate({ eventsPerSecond, bytesPerSecond, ...telling }: Limiting): Promise<Obedience> {
+  const { config, actor } = telling;
+  return tell(telling, async (pool) => {
+    const { limits } = await readControl(pool, config.slot.name);
+    return change(pool, limit, [
+      config.slot.name,
+      eventsPerSecond === undefined ? limits.eventsPerSecond : eventsPerSecond,
+      bytesPerSecond === undefined ? limits.bytesPerSecond : bytesPerSecond,
+      actor.person,
+      actor.reason,
+    ]);
+  });
+}
+
+/** A mistyped name would pause nothing and look like a success. */
+function assertEventTopic({ topics, kafka }: Config, topic: string): void {
+  if (!allowList(topics.allow, kafka.progressTopic).test(topic))
+    throw new RequestInvalid(`no event goes to topic ${topic}: topics.allow does not list it`);
+}
+
+function tell(
+  { config, waitMs, isDryRun }: Telling,
+  store: (pool: pg.Pool) => Promise<number | undefined>,
+): Promise<Obedience> {
+  return withPool(config, async (pool) => {
+    const revision = isDryRun ? undefined : await store(pool);
+    const relays = await obeying(pool, config.slot.name, revision, waitMs);
+    const control = await readControl(pool, config.slot.name);
+    await assertRowsShown(pool, config, controlTables);
+    const { maxEventsPerSecond, maxBytesPerSecond } = config.publish;
+    const settings = { eventsPerSecond: maxEventsPerSecond, bytesPerSecond: maxBytesPerSecond };
+    return {
+      outcome: outcomeOf(relays, revision),
+      relays: relays.map(({ instance }) => instance),
+      control,
+      limits: limitsOf(control, settings),
+    };
+  });
+}
+
+function outcomeOf(relays: readonly KnownRelay[], revision: number | undefined): Obedience['outcome'] {
+  if (revision === undefined) return 'unchanged';
+  if (relays.length === 0) return 'nobody';
+  return relays.every((relay) => obeys(relay, revision)) ? 'obeyed' : 'waiting';
+}
+
+const pollMs = 100;
+
+/**
+ * Waits until every relay that says that it streams says that it obeys. There may be two for a moment: one that does not
+ * know yet that another one has taken over.
+ */
+async function obeying(
+  pool: pg.Pool,
+  slot: string,
+  revision: number | undefined,
+  waitMs: number,
+): Promise<KnownRelay[]> {
+  const untilMs = performance.now() + waitMs;
+  for (;;) {
+    const relays = (await readRelays(pool, slot)).filter(mayPublish);
+    const isDone = revision === undefined || relays.every((relay) => obeys(relay, revision));
+    if (isDone || performance.now() >= untilMs) return relays;
+    await delay(pollMs);
+  }
+}
+
+const mayPublish = ({ state, isGone }: KnownRelay) =>
+  !isGone && (state === 'streaming' || state === 'draining');
+const obeys = ({ revision }: KnownRelay, wanted: number) => revision !== null && revision >= wanted;
+
+async function change(
+  pool: pg.Pool,
+  what: typeof pause,
+  values: readonly unknown[],
+): Promise<number | undefined> {
+  const [row] = await query(pool, what, values);
+  return row?.revision == null ? undefined : Number(row.revision);
+}
+
+type Change = { revision: string | null };
+
+const pause = statement<Change>(
+  'operations.pause',
+  'pausing the relay',
+  'select outbox.pause($1, $2, $3, $4, $5, $6) as revision',
+);
+
+const resume = statement<Change>(
+  'operations.resume',
+  'resuming the relay',
+  'select outbox.resume($1, $2, $3, $4) as revision',
+);
+
+const limit = statement<Change>(
+  'operations.limit_rate',
+  'limiting the rate',
+  'select outbox.limit_rate($1, $2, $3, $4, $5) as revision',
+);

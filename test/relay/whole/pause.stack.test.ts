@@ -1,0 +1,193 @@
+/** Pause, resume and rate limit on real servers, as a person uses them: with the commands. */
+import { expect, test } from 'vitest';
+import { itemSchema } from '../../../harness/item-schema.ts';
+import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
+import { createTopic, type ReadRecord, readCommitted, readTopics } from '../../support/kafka.ts';
+import { registerSchema } from '../../support/registry.ts';
+import { expectOnceInOrder } from '../once-in-order.ts';
+import { idOf, World } from '../world.ts';
+
+const by = ['--by', 'ada', '--reason', 'upgrade'];
+
+/** Two topics, named by the rows. */
+async function twoTopics(world: World): Promise<{ settings: Settings; other: string }> {
+  const other = await createTopic('world', 1);
+  await registerSchema(`${other}-test.ItemMoved`, itemSchema);
+  return {
+    settings: { TOPICS_TEMPLATE: '{aggregatetype}', TOPICS_ALLOW: `${world.topic},${other}` },
+    other,
+  };
+}
+
+/** One transaction for each of the topics. @returns ids in their order */
+async function write(world: World, topics: readonly string[], key = 'k'): Promise<string[]> {
+  const ids: string[] = [];
+  for (const topic of topics) {
+    const { rows } = await world.pool.query<{ id: string }>(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+       values ($1, $2, 'test.ItemMoved', json_build_object('key', $2::text, 'seq', 1)) returning id`,
+      [topic, key],
+    );
+    ids.push(rows[0]!.id);
+  }
+  return ids;
+}
+
+async function readUntil(topic: string, ids: readonly string[]): Promise<string[]> {
+  const isAll = (records: readonly ReadRecord[]) =>
+    ids.every((id) => records.some((one) => idOf(one) === id));
+  await readTopics({ topics: [topic], timeoutMs: 60_000, until: isAll });
+  return (await readCommitted({ topics: [topic] })).map(idOf);
+}
+
+const isStanding = (relay: RelayProcess) =>
+  expect.poll(() => relay.metric('outbox_relay_standing_still'), { timeout: 10_000 }).toBe(1);
+
+test('a paused relay publishes nothing, keeps the slot, stays ready, and goes on where it stood, across a takeover', async () => {
+  await using world = await World.create();
+  const first = world.startRelay();
+  await first.streaming();
+  const before = await world.write([{ key: 'a', seq: 0 }]);
+  await world.read(before);
+
+  const paused = await world.command('pause', ...by, '--json');
+  expect([paused.code, JSON.parse(paused.stdout)]).toMatchObject([0, { outcome: 'obeyed' }]);
+  const held = await world.write([{ key: 'a', seq: 1 }]);
+  await isStanding(first);
+  expect((await world.read(before)).map(idOf)).toEqual(before);
+  expect(await first.ready()).toMatchObject({
+    status: 200,
+    state: 'streaming',
+    reason: 'paused by ada: upgrade',
+    paused: [{ topic: null, mode: 'hold', person: 'ada' }],
+  });
+  expect(await first.metric('outbox_relay_paused', 'scope="relay"')).toBe(1);
+  const slots = 'select active from pg_replication_slots where slot_name = $1';
+  expect((await world.pool.query(slots, [world.slot])).rows).toEqual([{ active: true }]);
+
+  // A relay that takes over obeys from its first event on.
+  await first.stop();
+  const second = world.startRelay();
+  await second.streaming();
+  await isStanding(second);
+  expect((await world.read(before)).map(idOf)).toEqual(before);
+
+  const resumed = await world.command('resume', '--by', 'bob', '--json');
+  expect([resumed.code, JSON.parse(resumed.stdout)]).toMatchObject([0, { outcome: 'obeyed' }]);
+  expectOnceInOrder(await world.read([...before, ...held]), [...before, ...held]);
+  expect((await world.command('resume')).code).toBe(64);
+  const trail = await world.pool.query('select action, person, note from outbox.trail order by acted_at');
+  expect(trail.rows).toEqual([
+    { action: 'pause', person: 'ada', note: 'upgrade' },
+    { action: 'resume', person: 'bob', note: null },
+  ]);
+});
+
+test('a pause with an end is over by itself, and the trail says so', async () => {
+  await using world = await World.create();
+  const relay = world.startRelay();
+  await relay.streaming();
+  expect((await world.command('pause', ...by, '--for', '3s')).code).toBe(0);
+  const ids = await world.write([{ key: 'a', seq: 0 }]);
+  expect((await world.read(ids)).map(idOf)).toEqual(ids);
+  await expect
+    .poll(
+      async () => (await world.pool.query('select action, person from outbox.trail order by acted_at')).rows,
+    )
+    .toEqual([
+      { action: 'pause', person: 'ada' },
+      { action: 'resume', person: 'outbox-relay' },
+    ]);
+});
+
+test('a held topic holds the whole stream at its first event, and what came before it is published', async () => {
+  await using world = await World.create(1);
+  const { settings, other } = await twoTopics(world);
+  const relay = world.startRelay(settings);
+  await relay.streaming();
+  const env = { OUTBOX_RELAY_TOPICS_ALLOW: `${world.topic},${other}` };
+  expect((await world.commandWith(env, 'pause', '--topic', 'misspelt', ...by)).code).toBe(64);
+  expect((await world.commandWith(env, 'pause', '--topic', other, ...by)).code).toBe(0);
+  const [first, held, behind] = await write(world, [world.topic, other, world.topic]);
+  expect(await readUntil(world.topic, [first!])).toEqual([first]);
+  await isStanding(relay);
+  expect(await relay.metric('outbox_relay_paused', 'scope="hold"')).toBe(1);
+  expect((await world.commandWith(env, 'resume', '--all')).code).toBe(0);
+  expect(await readUntil(other, [held!])).toEqual([held]);
+  expect(await readUntil(world.topic, [behind!])).toEqual([first, behind]);
+});
+
+test('events of a topic that is set aside wait while others flow, and are published in order, also if relays die', async () => {
+  await using world = await World.create(1);
+  const { settings, other } = await twoTopics(world);
+  const env = { OUTBOX_RELAY_TOPICS_ALLOW: `${world.topic},${other}` };
+  let relay = world.startRelay(settings);
+  await relay.streaming();
+  expect((await world.commandWith(env, 'pause', '--topic', other, '--set-aside', ...by)).code).toBe(0);
+  const aside: string[] = [];
+  const flowing: string[] = [];
+  const writeBoth = async () => {
+    for (const key of ['a', 'b', 'a']) {
+      const [one, two] = await write(world, [other, world.topic], key);
+      aside.push(one!);
+      flowing.push(two!);
+    }
+  };
+  await writeBoth();
+  expect(await readUntil(world.topic, flowing)).toEqual(flowing);
+  expect(await readCommitted({ topics: [other] })).toEqual([]);
+  const letters = 'select event_id as id, status, code from outbox.dead_letter order by commit_lsn, ordinal';
+  expect((await world.pool.query(letters)).rows).toEqual([
+    { id: aside[0], status: 'parked', code: 'TOPIC_PAUSED' },
+    { id: aside[1], status: 'parked', code: 'TOPIC_PAUSED' },
+    { id: aside[2], status: 'parked', code: 'KEY_PARKED' },
+  ]);
+  // A person cannot release a key of it past the pause.
+  await world.pool.query(`select outbox.request_release($1, $2, 'a', 'bob')`, [world.slot, other]);
+  await expect
+    .poll(async () => (await world.pool.query('select outcome from outbox.key_release')).rows)
+    .toEqual([{ outcome: 'refused' }]);
+  expect(await readCommitted({ topics: [other] })).toEqual([]);
+
+  // Dies after the decisions of a batch are stored and before it is committed.
+  await relay.kill();
+  relay = world.startRelay({ ...settings, FAILPOINT: 'DEAD_LETTERS_STORED' });
+  await writeBoth();
+  await relay.exited;
+  // Dies while it releases.
+  expect((await world.commandWith(env, 'resume', '--topic', other, '--wait', '0')).code).toBe(1);
+  relay = world.startRelay({ ...settings, FAILPOINT: 'DEAD_LETTERS_STORED' });
+  await relay.exited;
+  relay = world.startRelay(settings);
+  await relay.streaming();
+  await writeBoth();
+  const published = await readUntil(other, aside);
+  expect([...published].sort()).toEqual([...aside].sort());
+  const ofKey = (ids: readonly string[], rest: number[]) => ids.filter((_, n) => rest.includes(n % 3));
+  const wanted = [ofKey(aside, [0, 2]), ofKey(aside, [1])];
+  for (const ids of wanted) expect(published.filter((id) => ids.includes(id))).toEqual(ids);
+  expect(await readUntil(world.topic, flowing)).toEqual(flowing);
+  await expect
+    .poll(async () => (await world.pool.query('select * from outbox.pause')).rows, { timeout: 10_000 })
+    .toEqual([]);
+  const waiting = `select from outbox.dead_letter where status in ('open', 'parked')`;
+  expect((await world.pool.query(waiting)).rows).toEqual([]);
+});
+
+test('a rate limit holds events up, says so, and is changed while the relay runs', async () => {
+  await using world = await World.create(1);
+  const relay = world.startRelay({ PUBLISH_MAX_EVENTS_PER_SECOND: 1 });
+  await relay.streaming();
+  expect(await relay.metric('outbox_relay_rate_limit_events_per_second')).toBe(1);
+  const ids: string[] = [];
+  for (let seq = 0; seq < 30; seq++) ids.push(...(await world.write([{ key: 'k', seq }])));
+  await expect.poll(() => relay.metric('outbox_relay_rate_limited'), { timeout: 10_000 }).toBe(1);
+  expect((await readCommitted({ topics: [world.topic] })).length).toBeLessThan(20);
+  const limited = await world.command('rate-limit', '--events', 'none', ...by, '--json');
+  expect([limited.code, JSON.parse(limited.stdout)]).toMatchObject([
+    0,
+    { outcome: 'obeyed', limits: { eventsPerSecond: 0 } },
+  ]);
+  expectOnceInOrder(await world.read(ids), ids);
+  expect(relay.lines.filter(({ msg }) => msg === 'the rate limit holds events up')).toHaveLength(1);
+});
