@@ -1,15 +1,13 @@
-/**
- * Owns fetching Java programs: once per content of a POM, into the cache folder, with Maven. A folder with the final
- * name is always complete, because it is built elsewhere and renamed.
- */
+/** Owns fetching Java programs: once per content of a POM, into the cache folder, with Maven. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { cacheFolder } from './cache.ts';
+import { fillOnce } from './fill-once.ts';
 import { dockerRuns, missingJava, missingMaven } from './java.ts';
 import type { Progress } from './progress.ts';
-import { isAlive, openRun, type Run, startFailure } from './run.ts';
+import { type Run, startFailure } from './run.ts';
 
 /** Where the servers come from: `jars`, run by the machine's Java, or `docker`, their public images. */
 export type ServerSource =
@@ -59,7 +57,7 @@ async function find(onProgress?: Progress): Promise<ServerSource> {
 /** The folder with what the POM names, fetched if it is not there yet. @throws with the end of Maven's log */
 export async function fetched(wanted: Fetch, onProgress?: Progress): Promise<string> {
   const folder = await folderOf(wanted);
-  await fetchOnce(wanted, folder, onProgress);
+  await fillOnce(folder, wanted.what, (run, target) => fetch(run, target, wanted, onProgress), onProgress);
   return folder;
 }
 
@@ -82,22 +80,8 @@ async function jarsIn(folder: string): Promise<ServerSource> {
   };
 }
 
-async function fetchOnce(wanted: Fetch, folder: string, onProgress?: Progress): Promise<void> {
-  if (existsSync(folder)) return;
-  await mkdir(path.dirname(folder), { recursive: true });
-  const unlock = await lock(`${folder}.lock`, wanted, onProgress);
-  try {
-    if (existsSync(folder)) return; // the one we waited for has fetched it
-    await using run = await openRun();
-    await fetch(run, wanted, folder, onProgress);
-  } finally {
-    await unlock();
-  }
-}
-
-async function fetch(run: Run, wanted: Fetch, folder: string, onProgress?: Progress): Promise<void> {
+async function fetch(run: Run, target: string, wanted: Fetch, onProgress?: Progress): Promise<void> {
   const { pomFile, what } = wanted;
-  const target = path.join(run.dir, 'fetched');
   const properties = [`-Dmaven.repo.local=${path.join(run.dir, 'repository')}`, `-Dfetch.to=${target}`];
   onProgress?.(`downloading ${what} with Maven (first time only)`);
   const maven = run.start({
@@ -109,9 +93,6 @@ async function fetch(run: Run, wanted: Fetch, folder: string, onProgress?: Progr
   const how = await maven.exited;
   clearInterval(timer);
   if (how !== 'exit code 0') throw startFailure(maven, `could not download ${what} (${how})`);
-  await rename(target, folder).catch((error) => {
-    if (!existsSync(folder)) throw error; // otherwise another process was faster, and its folder is as good
-  });
   onProgress?.(`downloaded ${what}`);
 }
 
@@ -129,40 +110,4 @@ async function sizeOf(folder: string): Promise<number> {
     files.map(async (file) => (await stat(path.join(file.parentPath, file.name))).size),
   );
   return sizes.reduce((sum, size) => sum + size, 0);
-}
-
-/**
- * Only saves a second download: if two processes take over the lock of a dead one at the same instant, both download
- * into folders of their own, and the second discards its own.
- */
-async function lock(file: string, { what }: Fetch, onProgress?: Progress): Promise<() => Promise<void>> {
-  let waiting = false;
-  for (;;) {
-    try {
-      const handle = await open(file, 'wx');
-      await handle.writeFile(String(process.pid));
-      await handle.close();
-      return () => rm(file, { force: true });
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-    }
-    if (await isAbandoned(file)) {
-      await rm(file, { force: true });
-      continue;
-    }
-    if (!waiting) onProgress?.(`waiting for another process that downloads ${what}`);
-    waiting = true;
-    await new Promise((resolve) => setTimeout(resolve, 250));
-  }
-}
-
-async function isAbandoned(file: string): Promise<boolean> {
-  const owner = Number(await readFile(file, 'utf8').catch(() => ''));
-  if (owner > 0) return !isAlive(owner);
-  // Created but not written yet, or its owner died in between: an instant is enough to tell.
-  const age = await stat(file).then(
-    ({ mtimeMs }) => Date.now() - mtimeMs,
-    () => 0,
-  );
-  return age > 5_000;
 }
