@@ -6,7 +6,7 @@ import { cacheFolder } from './stack/cache.ts';
  * What a test needs, as its name says: `slot.pg.test.ts` needs Postgres, `code.slow.test.ts` seconds of a whole core. One
  * that needs nothing is `slot.test.ts`.
  */
-const servers = ['pg', 'kafka', 'registry', 'stack', 'java', 'browser'];
+const servers = ['pg', 'kafka', 'registry', 'stack', 'java', 'browser', 'prometheus'];
 const named = (needs: readonly string[]) => `test/**/*.{${needs.join(',')}}.test.ts`;
 
 const shared = {

@@ -42,9 +42,11 @@ async function start(
   const port = await freePort();
   const inDir = (name: string) => path.join(run.dir, `prometheus-${port}-${name}`);
   const [config, rules, targets] = [inDir('config.yaml'), inDir('rules.yaml'), inDir('targets.json')];
+  let writes = 0;
   const scrape = async (addresses: readonly string[]) => {
-    await writeFile(`${targets}.new`, JSON.stringify([{ targets: addresses }]));
-    await rename(`${targets}.new`, targets); // it must never read half of it
+    const written = `${targets}.${writes++}`;
+    await writeFile(written, JSON.stringify([{ targets: addresses }]));
+    await rename(written, targets); // it must never read half of it
   };
   await scrape([]);
   if (options.rules !== undefined) await writeFile(rules, options.rules);

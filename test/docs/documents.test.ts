@@ -192,6 +192,7 @@ const foreignNames = [
   'SQL_ASCII',
   'ISOLATION_LEVEL_CONFIG',
   'SCHEMA_REGISTRY_CONFORMANCE_URL',
+  'PROMETHEUS_BIN_DIR',
 ] as const;
 
 /** Names of tables and topics that begin like a section. */

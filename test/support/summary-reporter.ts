@@ -1,6 +1,6 @@
 /** Owns the last line of a test run: `N passed, N failed`. A run that ends red never says `0 failed`. */
 import type { SerializedError } from 'vitest';
-import type { Reporter, TestModule, TestRunEndReason, TestSuite } from 'vitest/node';
+import type { Reporter, TestCase, TestModule, TestRunEndReason, TestSuite } from 'vitest/node';
 
 export default class SummaryReporter implements Reporter {
   private passed = 0;
@@ -22,6 +22,9 @@ export default class SummaryReporter implements Reporter {
     const states = modules.flatMap((module) =>
       [...module.children.allTests()].map((test) => test.result().state),
     );
+    const skips = modules.flatMap((module) => [...module.children.allTests('skipped')]).map(noteOf);
+    for (const [note, count] of countsOf(skips.filter((note) => note !== undefined)))
+      console.log(`${count} skipped: ${note}`);
     this.passed = states.filter((state) => state === 'passed').length;
     const failedTests = states.filter((state) => state === 'failed').length;
     this.failed = failedTests + modules.filter(failedOutsideTests).length + unhandledErrors.length;
@@ -33,4 +36,14 @@ export default class SummaryReporter implements Reporter {
 function failedOutsideTests(module: TestModule): boolean {
   const groups: (TestModule | TestSuite)[] = [module, ...module.children.allSuites()];
   return groups.some((group) => group.errors().length > 0);
+}
+
+/** Why a test skipped itself. Those that nobody asked to run have no note. */
+function noteOf(test: TestCase): string | undefined {
+  const result = test.result();
+  return result.state === 'skipped' ? result.note : undefined;
+}
+
+function countsOf(notes: readonly string[]): Map<string, number> {
+  return new Map([...Map.groupBy(notes, (note) => note)].map(([note, same]) => [note, same.length]));
 }
