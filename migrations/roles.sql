@@ -93,6 +93,8 @@ grant select, insert, update, delete on outbox.parked_key to outbox_relay;
 grant select, update on outbox.key_release to outbox_relay;
 -- `outbox-relay audit` keeps how far it came, and what it found; it removes nothing.
 grant select, insert, update on outbox.audit, outbox.audit_finding to outbox_relay;
+-- Sample the WAL position every minute, for the forecast.
+grant select, insert, update on outbox.wal_sample to outbox_relay;
 -- Make partitions ahead, keep the settings' share of closed dead letters; functions run with their owner's rights.
 grant execute on function outbox.ensure_partition(date) to outbox_relay;
 grant execute on function outbox.ensure_partitions(int) to outbox_relay;
@@ -119,6 +121,8 @@ grant execute on function outbox.close_dead_letters(text, pg_lsn[], bigint[], te
 grant execute on function outbox.fix_dead_letter(text, pg_lsn, bigint, text, text, text, text) to outbox_operator;
 -- Only what the progress covers may be resubmitted.
 grant select on outbox.progress to outbox_operator;
+-- See how fast WAL is written.
+grant select on outbox.wal_sample to outbox_operator;
 -- See what the audit found.
 grant select on outbox.audit, outbox.audit_finding to outbox_operator;
 -- See what is parked, ask for its release, see what came of it; the function runs with its owner's rights.

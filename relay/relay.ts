@@ -48,6 +48,7 @@ import { Setbacks } from './session/setbacks.ts';
 import { blameStream, type Held, holdSession, type Opening, type SessionWork } from './session/steps.ts';
 import { type RelaySlot, SlotTaker } from './session/take-slot.ts';
 import { Streaming } from './stream/streaming.ts';
+import { watchSlot } from './upkeep/watch-slot.ts';
 
 /**
  * The ways between the states. Each failure leads back to standby, or to recovering if the slot is lost; each request to
@@ -138,7 +139,7 @@ export class Relay {
    *
    * 1. `Streaming` commits the batch in flight and sends the last acknowledgement.
    * 2. `holdSession` closes the publisher and the connection of the stream.
-   * 3. Here the rest is closed: what follows the progress, the admin client, the pool.
+   * 3. Here the rest is closed: what follows the progress and watches the slot, the admin client, the pool.
    * 4. `main.ts` ends the process even if a server keeps a socket open.
    *
    * The command `run` exits after `shutdownMs`, however far this has come.
@@ -146,6 +147,8 @@ export class Relay {
    */
   async run(signal: AbortSignal): Promise<void> {
     this.#observer.entered?.({ state: this.#now.state, before: undefined });
+    const ended = new AbortController();
+    const watching = this.#watchSlot(AbortSignal.any([signal, ended.signal]));
     try {
       while (!signal.aborted) await this.#attemptSession(signal);
       if (this.#now.state !== 'draining') this.#enter({ state: 'draining' });
@@ -154,8 +157,15 @@ export class Relay {
       this.#observer.stopped?.({ failure });
       throw failure;
     } finally {
-      await Promise.allSettled([this.#follower.stop(), this.#admin.disconnect(), this.#pool.end()]);
+      ended.abort();
+      await Promise.allSettled([this.#follower.stop(), this.#admin.disconnect(), watching, this.#pool.end()]);
     }
+  }
+
+  /** Beside the sessions: during an outage of Kafka none begins, and WAL is retained. */
+  #watchSlot(signal: AbortSignal): Promise<void> {
+    const means = { config: this.#config, pool: this.#pool, observer: this.#observer };
+    return watchSlot({ ...means, isWatched: () => this.#now.state === 'streaming' }, signal);
   }
 
   async #attemptSession(signal: AbortSignal): Promise<void> {

@@ -88,6 +88,11 @@ export const configSchema = z.strictObject({
       'Whether a relay that recovers by itself may sort the events of a key by the time of writing if Postgres did not keep the order of the commits (`track_commit_timestamp`), as `recover --by-writing-order` does. If not, it stops.',
       false,
     ),
+    walDiskBytes: optionalInteger(
+      'Size of the disk, or of the share of it, that Postgres may fill with WAL, in bytes. Postgres cannot tell; with it, the relay forecasts when that is full. The role must be able to list pg_wal (`pg_monitor`).',
+      64 * MiB,
+      Number.MAX_SAFE_INTEGER,
+    ),
   }),
   publication: text('Name of the publication that covers the outbox table.', 'outbox_relay'),
 

@@ -6,6 +6,7 @@ import type { ErrorCode, RelayError } from '../errors.ts';
 import type { Control, RateLimits } from '../model/control.ts';
 import type { Lsn, Position } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
+import type { WalRates } from '../model/wal-rate.ts';
 import type { RelayState } from './state.ts';
 
 /** No fact holds a payload, a key, or anything else of a row but its topic. `keysSampled` alone has keys. */
@@ -109,6 +110,16 @@ export type Facts = {
   /** Creating the slot waits for transactions that began before it. */
   readonly slotWaited: { readonly transactions: readonly unknown[] };
   readonly slotSeen: SlotHealth;
+  /** There is no slot, or nobody can tell. */
+  readonly slotUnknown: Record<string, never>;
+  /** How fast Postgres writes WAL, in bytes per second; said every minute. */
+  readonly walMeasured: WalRates & {
+    /** Bytes of all files in pg_wal; undefined if the role may not list them. */
+    readonly directoryBytes: number | undefined;
+    /** The setting slot.walDiskBytes. */
+    readonly diskBytes: number | undefined;
+  };
+  readonly walUnmeasured: { readonly failure: RelayError; readonly retryInMs: number };
   /** @see pg_replication_slots.invalidation_reason */
   readonly slotLost: { readonly reason: string | null };
   /** The slot does not bring what is unpublished, and the relay recovers by itself. */

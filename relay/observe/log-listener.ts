@@ -142,6 +142,13 @@ export function logListener(log: Logger, now: () => number = () => performance.n
       slotCreating: () => log.info('creating the slot; Postgres waits for the transactions that run now'),
       slotWaited: ({ transactions }) =>
         log.warn({ transactions }, 'creating the slot: still waiting for transactions that began before it'),
+      walUnmeasured: ({ failure }) => {
+        // An outage has lines of its own.
+        if (failure.class === 'retry') return;
+        if (!doubted.has(failure.message))
+          log.warn({ err: failure }, 'cannot measure how fast WAL is written');
+        doubted.add(failure.message);
+      },
       recoveryBegun: ({ failure, attempt, pauseMs }) => {
         recoveringStage = undefined;
         log[attempt === 1 ? 'warn' : 'error'](

@@ -3,6 +3,7 @@ import type { Gauge } from 'prom-client';
 import { dependencies, type ErrorCode, errorTable } from '../errors.ts';
 import { activePauses } from '../model/control.ts';
 import type { Lsn } from '../model/position.ts';
+import { freeBytesOf, presentRate, secondsUntil } from '../model/wal-rate.ts';
 import type { CacheUse, Facts } from './facts.ts';
 import { breakerStates, type Retry } from './health.ts';
 import { HotKeys } from './hot-keys.ts';
@@ -32,9 +33,9 @@ const topicsMax = 500;
 const otherTopics = '(other)';
 const otherPartitions = '(other)';
 
-function setOrRemove(gauge: Gauge, value: number | undefined): void {
-  if (value === undefined) gauge.remove({});
-  else gauge.set(value);
+function setOrRemove(gauge: Gauge, value: number | undefined, labels: Record<string, string> = {}): void {
+  if (value === undefined) gauge.remove(labels);
+  else gauge.set(labels, value);
 }
 
 /** @param retries what is being retried now; everything else works */
@@ -66,9 +67,22 @@ export function metricsListener(
   };
   /** End of the WAL by the latest look at the slot. */
   let writtenLsn: Lsn | undefined;
+  let safeBytes: number | null | undefined;
+  let wal: Facts['walMeasured'] | undefined;
+  const forecast = () => {
+    const rate = wal && presentRate(wal);
+    const freeBytes = wal && freeBytesOf(wal);
+    setOrRemove(gauge.slot_time_left_seconds, secondsUntil(safeBytes, rate), { until: 'limit' });
+    setOrRemove(gauge.slot_time_left_seconds, secondsUntil(freeBytes, rate), { until: 'disk' });
+    setOrRemove(gauge.wal_rate_bytes_per_second, wal?.last5Min, { window: '5m' });
+    setOrRemove(gauge.wal_rate_bytes_per_second, wal?.lastHour, { window: '1h' });
+    setOrRemove(gauge.wal_directory_bytes, wal?.directoryBytes);
+  };
   const loseSlot = () => {
     writtenLsn = undefined;
+    safeBytes = undefined;
     noLonger('slot');
+    forecast();
   };
   const registryRequests = {
     answered: histogram.registry_request_seconds.of({ result: 'answered' }),
@@ -164,17 +178,13 @@ export function metricsListener(
       entered: ({ state }) => {
         counter.state_changes_total.inc({ state });
         for (const each of relayStates) gauge.state.set({ state: each }, each === state ? 1 : 0);
-        if (state === 'standby') noLonger('streaming');
+        if (state === 'standby' || state === 'recovering') noLonger('streaming');
       },
       sessionBegun: ({ progress }) => {
         counter.sessions_total.inc();
         gauge.progress_lsn.set(Number(progress.endLsn));
       },
-      waited: loseSlot,
-      retried: ({ doing, failure }) => {
-        if (doing === 'session') loseSlot();
-        retried({ failure });
-      },
+      retried,
       tailFailed: retried,
       dutyFailed: ({ duty, failure: { code } }) => {
         failed(code);
@@ -205,10 +215,22 @@ export function metricsListener(
 
       slotSeen: ({ retainedBytes, walStatus, safeWalBytes, ...seen }) => {
         writtenLsn = seen.writtenLsn;
+        safeBytes = safeWalBytes;
+        forecast();
         gauge.slot_retained_bytes.set(retainedBytes);
         gauge.slot_safe_wal_bytes.set(safeWalBytes ?? Number.POSITIVE_INFINITY);
         for (const reason of invalidationReasons) gauge.slot_invalidated.set({ reason }, 0);
         for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === walStatus ? 1 : 0);
+      },
+      slotUnknown: loseSlot,
+      walMeasured: (measured) => {
+        wal = measured;
+        forecast();
+      },
+      walUnmeasured: ({ failure }) => {
+        if (failure.class !== 'retry') failed(failure.code);
+        wal = undefined;
+        forecast();
       },
       slotLost: ({ reason }) => {
         loseSlot();

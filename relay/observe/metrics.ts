@@ -115,8 +115,19 @@ const gauges = {
     help: 'WAL that can still be written before Postgres may invalidate the slot (safe_wal_size), in bytes; +Inf without max_slot_wal_keep_size.',
     known: 'slot',
   },
+  slot_time_left_seconds: {
+    help: 'Time until Postgres may invalidate the slot (until="limit", from slot_safe_wal_bytes) and until pg_wal fills slot.walDiskBytes (until="disk"), if nothing is published from now on and WAL is written at the higher of the two rates of wal_rate_bytes_per_second; +Inf for never. Each is absent while it cannot be known.',
+    labels: ['until'],
+  },
+  wal_rate_bytes_per_second: {
+    help: 'Rate at which Postgres writes WAL, over a window of 5m and 1h, in bytes per second. Of the whole server. Absent for a window of which less than 1 min and 10 min are known.',
+    labels: ['window'],
+  },
+  wal_directory_bytes: {
+    help: 'Size of all files in pg_wal, in bytes. Absent if the role of the relay may not list them (pg_monitor).',
+  },
   slot_invalidated: {
-    help: '1 for the reason for which Postgres invalidated the slot (invalidation_reason), 0 for the others. The relay then stops.',
+    help: '1 for the reason for which Postgres invalidated the slot (invalidation_reason), 0 for the others. The relay then stops, or recovers (slot.whenLost).',
     labels: ['reason'],
     known: 'slot',
   },

@@ -45,6 +45,9 @@ export const known: Readonly<Record<string, Statement>> = {
   'ledger.take_back_released_keys': { run: () => none },
   'ledger.take_back_parked_keys': { run: () => none },
   'ledger.read_parked_keys': { run: () => none },
+  'ledger.store_wal_sample': { run: () => none },
+  'ledger.read_wal_samples': { run: ({ walLsn }) => [{ ageMs: 0, lsn: formatLsn(walLsn) }] },
+  'ledger.may_list_wal': { run: () => [{ may: false }] },
   'ledger.purge': { run: () => none },
   'ledger.read_control': { run: readControl },
 };

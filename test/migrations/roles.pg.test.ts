@@ -98,6 +98,10 @@ const expected = [
   'table relay outbox_relay SELECT',
   'table relay outbox_relay UPDATE',
   'table trail outbox_operator SELECT',
+  'table wal_sample outbox_operator SELECT',
+  'table wal_sample outbox_relay INSERT',
+  'table wal_sample outbox_relay SELECT',
+  'table wal_sample outbox_relay UPDATE',
 ];
 
 test('nobody but the owner has more than the rights listed here', async () => {

@@ -92,6 +92,7 @@ const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] 
   { on: 'outbox.control', rights: ['select'] },
   { on: 'outbox.pause', rights: ['select'] },
   { on: 'outbox.relay', rights: ['select', 'insert', 'update', 'delete'] },
+  { on: 'outbox.wal_sample', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.audit', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.audit_finding', rights: ['select', 'insert', 'update'] },
 ];

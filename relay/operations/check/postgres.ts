@@ -12,6 +12,7 @@ import { postgresEncryption } from './encryption.ts';
 import { fail, ok, warn } from './finding.ts';
 import { outboxChecks } from './outbox.ts';
 import { one, type PostgresCheck, type PostgresContext } from './postgres-context.ts';
+import { walLimit } from './wal.ts';
 
 const server: PostgresCheck = {
   name: 'server',
@@ -166,4 +167,5 @@ export const postgresChecks: readonly PostgresCheck[] = [
   ...outboxChecks,
   postgresEncryption,
   slot,
+  walLimit,
 ];

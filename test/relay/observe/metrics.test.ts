@@ -193,7 +193,11 @@ describe('a gauge that nobody can know is absent', () => {
     metrics.hears.retried({ doing: 'session', failure, retryInMs: 1 });
     metrics.hears.entered({ state: 'standby', before: 'streaming' });
     const left = await known(metrics);
-    expect(left.filter((name) => ofStream.includes(name) || slotGauges.includes(name))).toEqual([]);
+    expect(left.filter((name) => ofStream.includes(name))).toEqual([]);
+    // The slot is watched all the time.
+    expect(left).toEqual(expect.arrayContaining(slotGauges));
+    metrics.hears.slotUnknown({});
+    expect((await known(metrics)).filter((name) => slotGauges.includes(name))).toEqual([]);
     stream(metrics);
     expect(await known(metrics)).toEqual(expect.arrayContaining([...ofStream, ...slotGauges]));
   });
@@ -215,6 +219,54 @@ describe('a gauge that nobody can know is absent', () => {
     expect(names.filter((name) => [...slotGauges, ...lagGauges].includes(name))).toEqual([
       'replication_lag_seconds',
     ]);
+  });
+});
+
+describe('the forecast', () => {
+  const measured = {
+    last5Min: 200,
+    lastHour: 100,
+    busiestHour: 300,
+    directoryBytes: undefined,
+    diskBytes: undefined,
+  };
+  const leftOf = async ({ registry }: Pick<ReturnType<typeof create>, 'registry'>) =>
+    (await registry.metrics()).match(/^outbox_relay_slot_time_left_seconds\{.*$/gm) ?? [];
+
+  test('goes by the higher rate, and says nothing before there is one', async () => {
+    const metrics = create();
+    metrics.hears.slotSeen(slotSample({ safeWalBytes: 20_000 }));
+    expect(await leftOf(metrics)).toEqual([]);
+    metrics.hears.walMeasured(measured);
+    expect(await leftOf(metrics)).toEqual(['outbox_relay_slot_time_left_seconds{until="limit"} 100']);
+    const text = await metrics.registry.metrics();
+    expect(text).toContain('outbox_relay_wal_rate_bytes_per_second{window="5m"} 200');
+    expect(text).toContain('outbox_relay_wal_rate_bytes_per_second{window="1h"} 100');
+  });
+
+  test('is for ever without a limit, and of the disk where its size and its content are known', async () => {
+    const metrics = create();
+    metrics.hears.slotSeen(slotSample({ safeWalBytes: null }));
+    metrics.hears.walMeasured({ ...measured, directoryBytes: 6_000, diskBytes: 10_000 });
+    expect(await leftOf(metrics)).toEqual([
+      'outbox_relay_slot_time_left_seconds{until="limit"} +Inf',
+      'outbox_relay_slot_time_left_seconds{until="disk"} 20',
+    ]);
+  });
+
+  test('ends with what it rests on', async () => {
+    const metrics = create();
+    metrics.hears.slotSeen(slotSample({ safeWalBytes: 20_000 }));
+    metrics.hears.walMeasured(measured);
+    metrics.hears.slotUnknown({});
+    expect(await leftOf(metrics)).toEqual([]);
+    metrics.hears.slotSeen(slotSample({ safeWalBytes: 20_000 }));
+    metrics.hears.walUnmeasured({
+      failure: new RelayError('POSTGRES_UNAVAILABLE', 'gone'),
+      retryInMs: 60_000,
+    });
+    expect(await leftOf(metrics)).toEqual([]);
+    expect(await metrics.registry.metrics()).not.toMatch(/^outbox_relay_wal_rate/m);
   });
 });
 

@@ -49,7 +49,7 @@ const slots = async ({ pool, slot }: World) =>
   (await pool.query('select wal_status from pg_replication_slots where slot_name = $1', [slot])).rows;
 
 const recoveries = (relay: RelayProcess, outcome: string) =>
-  relay.metric('outbox_relay_slot_recoveries_total', `{outcome="${outcome}"}`);
+  relay.metric('outbox_relay_slot_recoveries_total', `outcome="${outcome}"`);
 
 const megabyte = 1024 * 1024;
 
@@ -177,7 +177,14 @@ describe('where Postgres keeps the times of commits', { timeout: 120_000 }, () =
       return (await slots(world))[0]?.wal_status;
     };
     proxy.shut();
+    // The relay has no session now, and still says what the slot retains.
+    await relay.line(({ msg }) => msg === 'session failed, returning to standby');
+    const retained = () => relay.metric('outbox_relay_slot_retained_bytes');
+    const before = await retained();
+    await fill();
+    await expect.poll(retained, { timeout: 10_000 }).toBeGreaterThan(before);
     for (let round = 0; (await fill()) !== 'lost'; round++) expect(round).toBeLessThan(40);
+    await expect.poll(() => relay.metric('outbox_relay_slot_wal_status', 'status="lost"')).toBe(1);
     // As much again: the slot holds nothing any more, and no new one is made while Kafka is away.
     for (let round = 0; round < 12; round++) expect(await fill()).toBe('lost');
     proxy.calm();

@@ -1,0 +1,85 @@
+/** Whether an outage costs the slot or fills the disk, and which of the two was chosen. */
+import {
+  describeBytes,
+  planningRate,
+  proposedLimitGib,
+  readWalOutlook,
+  type WalOutlook,
+} from '../slot-health.ts';
+import { ok, type Verdict, warn } from './finding.ts';
+import type { PostgresCheck } from './postgres-context.ts';
+
+export const walLimit: PostgresCheck = {
+  name: 'WAL in an outage',
+  async run({ pool, config }) {
+    return judgeWal(await readWalOutlook(pool, config), config.slot);
+  },
+};
+
+type Chosen = { readonly whenLost: 'stop' | 'recover'; readonly recoverByWritingOrder: boolean };
+
+/** An outage that is shorter than this is no reason to change anything. */
+const enoughHours = 4;
+
+/** Pure. */
+export function judgeWal(outlook: WalOutlook, { whenLost, recoverByWritingOrder }: Chosen): Verdict {
+  const { limitBytes, keepsCommitTimes } = outlook;
+  if (limitBytes === null)
+    return warn(
+      `max_slot_wal_keep_size sets no limit: while nothing is published, WAL grows until the disk of Postgres is full and every write fails${untilDisk(outlook)}; ${describeRate(outlook)}`,
+      `Choose what an outage may cost. With a limit, Postgres gives up the slot before the disk is full${proposal(outlook)}. With slot.whenLost: recover the relay then publishes the missing events from the outbox table by itself, and a lost slot costs nothing but time.`,
+    );
+  const hours = hoursOf(limitBytes, outlook);
+  const found = `max_slot_wal_keep_size ${describeBytes(limitBytes)}: ${holds(hours)}, then Postgres gives up the slot, and the relay ${whenLost === 'recover' ? 'recovers by itself' : 'stops until somebody runs `outbox-relay recover`'}; ${describeRate(outlook)}`;
+  if (whenLost === 'recover' && !keepsCommitTimes && !recoverByWritingOrder)
+    return warn(
+      `${found}. But track_commit_timestamp is off, so the relay stops if a key misses events of several transactions`,
+      "Run ALTER SYSTEM SET track_commit_timestamp = on, then restart Postgres. Or set slot.recoverByWritingOrder if each writer locks its aggregate before it writes the aggregate's events.",
+    );
+  if (whenLost === 'recover' || hours === undefined || hours >= enoughHours) return ok(found);
+  return warn(found, `Set slot.whenLost: recover, or raise the limit${proposal(outlook)}.`);
+}
+
+const holds = (hours: number | undefined): string =>
+  hours === undefined
+    ? 'nobody knows yet for how long that holds an outage'
+    : `it holds an outage of ${describeHours(hours)}`;
+
+function hoursOf(bytes: number, outlook: WalOutlook): number | undefined {
+  const rate = planningRate(outlook);
+  return rate === undefined || rate === 0 ? undefined : bytes / rate / 3_600;
+}
+
+function describeHours(hours: number): string {
+  if (hours < 2) return `${Math.floor(hours * 60)} min`;
+  return hours < 72 ? `${Math.floor(hours)} h` : `${Math.floor(hours / 24)} d`;
+}
+
+function untilDisk(outlook: WalOutlook): string {
+  const { diskBytes, directoryBytes } = outlook;
+  if (diskBytes === undefined) return ' (when, Postgres cannot tell: set slot.walDiskBytes)';
+  if (directoryBytes === undefined)
+    return ' (when is not known: the role may not list pg_wal, grant it pg_monitor)';
+  const hours = hoursOf(Math.max(0, diskBytes - directoryBytes), outlook);
+  return hours === undefined ? '' : ` in ${describeHours(hours)}`;
+}
+
+function proposal(outlook: WalOutlook): string {
+  const gib = proposedLimitGib(outlook);
+  if (gib === undefined) return '; run a relay for some minutes, and check again for a value';
+  const hours = hoursOf(gib * 1024 ** 3, outlook);
+  const lasts = hours === undefined ? '' : `, ${describeHours(hours)} at that rate`;
+  return `: ALTER SYSTEM SET max_slot_wal_keep_size = '${gib}GB'${lasts}, then SELECT pg_reload_conf()`;
+}
+
+function describeRate(outlook: WalOutlook): string {
+  const rate = planningRate(outlook);
+  if (rate === undefined) return 'the rate of WAL is not known yet';
+  const when =
+    outlook.busiestHour !== undefined
+      ? 'in the busiest hour of the last day'
+      : outlook.last5Min !== undefined
+        ? 'in the last minutes'
+        : 'since the last checkpoint';
+  return `WAL was written at ${describeBytes(Math.round(rate * 3_600))} per hour ${when}`;
+}
