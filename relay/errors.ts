@@ -180,6 +180,10 @@ const table = {
   CONFIG_INVALID: { class: 'stop', exit: 'usage', dependency: 'relay' },
   EVENT_REJECTED: { class: 'stop', exit: 'stopped', dependency: 'relay' },
   DEAD_LETTER_STORM: { class: 'stop', exit: 'stopped', dependency: 'relay' },
+  // the audit
+  AUDIT_HELD_BACK: { class: 'retry', exit: 'unavailable', dependency: 'relay' },
+  AUDIT_OVERTAKEN: { class: 'retry', exit: 'unavailable', dependency: 'relay' },
+  AUDIT_TOO_FAR_APART: { class: 'stop', exit: 'stopped', dependency: 'relay' },
   INTERNAL: { class: 'stop', exit: 'internal', dependency: 'relay' },
 } as const satisfies Record<string, ErrorEntry>;
 
@@ -302,6 +306,12 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
     'An event cannot be published, and the policy of its topic is `halt`. Correct the schema or the topic and start again. If the event itself is wrong, it cannot be changed any more: start with the policy `dead-letter` until the event is dead-lettered, then publish it with `dead-letters fix` and `dead-letters resubmit`.',
   DEAD_LETTER_STORM:
     'Most events of the last minute were refused, for example after a faulty deployment. Correct the cause and start again. If you want these events dead-lettered, raise `deadLetters.stormPercent`.',
+  AUDIT_HELD_BACK:
+    'The audit cannot begin now, because the progress has not reached the present. Start the relay, or wait until it has caught up, and run `outbox-relay audit` again.',
+  AUDIT_OVERTAKEN:
+    'Two audits of one slot run at the same time. The other one has stored its result first; nothing is lost or counted twice. Run one: `outbox-relay audit`, or `audit.everyMinutes` in the relay.',
+  AUDIT_TOO_FAR_APART:
+    'The rows of the table and the records of the topics do not belong together: more of them wait for their counterparts than memory may hold. Run `outbox-relay verify` once, then `outbox-relay audit --start now`, which leaves out everything that is committed now.',
   INTERNAL: 'A bug in the relay. Nothing was skipped. Report it with the log.',
 };
 

@@ -198,7 +198,7 @@ async function addEvents(
  * by name.
  * @throws RelayError KAFKA_UNAUTHORIZED
  */
-async function findTopics(config: Config, admin: Admin, routed: readonly string[]): Promise<string[]> {
+export async function findTopics(config: Config, admin: Admin, routed: readonly string[]): Promise<string[]> {
   const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
   const seen = (await listTopics(admin)).filter((topic) => allowed.test(topic));
   const named = [...config.topics.allow.filter((topic) => !topic.includes('*')), ...routed];
@@ -255,10 +255,10 @@ async function addRecords(
   await content.finish();
 }
 
-const hasRelayHeaders = ({ headers }: TopicRecord): boolean =>
+export const hasRelayHeaders = ({ headers }: TopicRecord): boolean =>
   headerText(headers, 'id') !== undefined && headerText(headers, 'position') !== undefined;
 
-function auditedRecord(record: TopicRecord, decoder: Decoder, router: Router): AuditedRecord {
+export function auditedRecord(record: TopicRecord, decoder: Decoder, router: Router): AuditedRecord {
   const { topic, partition, offset, committedAtMs, producerId } = record;
   const isTombstone = record.value === null && router.takesTombstones(topic);
   const isJudged = hasRelayHeaders(record) && !isTombstone;

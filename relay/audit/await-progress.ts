@@ -4,7 +4,7 @@ import { isProgressTopic } from '../config/topic-patterns.ts';
 import { asRelayError } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
 import { type Progress, parseProgress } from '../model/progress.ts';
-import { assertVisible, listTopics, readTopics, stableRanges } from './read-topics.ts';
+import { assertVisible, listTopics, type PartitionRange, readTopics, stableRanges } from './read-topics.ts';
 
 export type AwaitProgressOptions = {
   readonly kafka: Kafka;
@@ -17,6 +17,8 @@ export type AwaitProgressOptions = {
   /** Does not limit the reading of what is already in the topic. */
   readonly waitMs: number;
   readonly stallMs: number;
+  /** Begin this many offsets before the end, if there is a progress of the slot; by default with the first. */
+  readonly tailOffsets?: bigint | undefined;
   /** Called with each producer of a progress in the topic, and its slot. */
   readonly onProducer?: (producerId: bigint, slot: string) => void;
 };
@@ -34,9 +36,10 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
   }
   let latest: string | undefined;
   let isReached = false;
+  const ranges = await stableRanges(options.admin, [topic]);
   await readTopics({
     kafka,
-    ranges: await stableRanges(options.admin, [topic]),
+    ranges: tails(ranges, options.tailOffsets),
     stallMs,
     onRecords: (records) => {
       for (const { key, value, producerId } of records) {
@@ -48,7 +51,18 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
     },
     follow: { isDone: () => isReached, signal: AbortSignal.timeout(waitMs) },
   });
+  if (latest === undefined && options.tailOffsets !== undefined)
+    return awaitProgress({ ...options, tailOffsets: undefined });
   return latest === undefined ? null : parseProgress(latest);
+}
+
+function tails(ranges: readonly PartitionRange[], offsets: bigint | undefined): readonly PartitionRange[] {
+  if (offsets === undefined) return ranges;
+  return ranges.map(({ low, end, ...place }) => ({
+    ...place,
+    low: end - low > offsets ? end - offsets : low,
+    end,
+  }));
 }
 
 /**

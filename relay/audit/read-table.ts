@@ -74,13 +74,18 @@ export async function readTable(
       return withoutId;
     });
   } catch (error) {
-    if (!(error instanceof RelayError) || !isUnreadable(sqlStateOf(error))) throw error;
-    throw new RelayError(
-      'ROW_UNREADABLE',
-      `a row of the outbox table cannot be read, so the comparison stops without a result; delete the row once it is dead-lettered: ${error.message}`,
-      { cause: error },
-    );
+    throw orUnreadable(error);
   }
+}
+
+/** The error, or what it means where a row was read. */
+export function orUnreadable(error: unknown): unknown {
+  if (!(error instanceof RelayError) || !isUnreadable(sqlStateOf(error))) return error;
+  return new RelayError(
+    'ROW_UNREADABLE',
+    `a row of the outbox table cannot be read, so the comparison stops without a result; delete the row once it is dead-lettered: ${error.message}`,
+    { cause: error },
+  );
 }
 
 /** The first statement of the transaction. It takes the snapshot before it evaluates the position. */
@@ -106,13 +111,14 @@ const readResubmissions = statement<{ xid: string }>(
   `select distinct xmin::text as xid from outbox.dead_letter where slot = $1 and status = 'resubmitted'`,
 );
 
-function selectEvents({ outbox }: Config): string {
+/** @param more columns */
+export function selectEvents({ outbox }: Pick<Config, 'outbox'>, more = ''): string {
   const { id, aggregatetype, type, createdAt } = outbox.columns;
   const column = pg.escapeIdentifier;
   const createdAtMs = createdAt === '' ? 'null' : `(extract(epoch from ${column(createdAt)}) * 1000)::float8`;
   return `select ${column(id)}::text as id, coalesce(${column(aggregatetype)}::text, '') as aggregatetype,
       coalesce(${column(type)}::text, '') as type, ${createdAtMs} as "createdAtMs",
-      tableoid::text as relation, ctid::text as ctid
+      tableoid::text as relation, ctid::text as ctid${more}
     from ${quoteTable(outbox.table)}`;
 }
 

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto';
 import type { ITopicConfig, Message } from 'kafkajs';
 import pino from 'pino';
 import { type AuditOptions, type AuditReport, audit } from '../../../relay/audit/audit.ts';
+import { type RunOptions, runAudit } from '../../../relay/audit/standing/standing.ts';
+import type { AuditRow } from '../../../relay/audit/standing/store.ts';
 import { type Config, configSchema } from '../../../relay/config/schema.ts';
 import { createKafka } from '../../../relay/connect/kafka.ts';
 import { formatLsn, formatPosition } from '../../../relay/model/position.ts';
@@ -143,6 +145,21 @@ export class Scene implements AsyncDisposable {
   audit(options: Partial<AuditOptions> = {}): Promise<AuditReport> {
     const kafka = createKafka(this.config, pino({ level: 'silent' }));
     return audit({ config: this.config, kafka, waitMs: 0, maxIds: 100, expectAll: false, ...options });
+  }
+
+  /** A run of the standing audit. */
+  runAudit(options: Partial<RunOptions> = {}): Promise<AuditRow> {
+    const kafka = createKafka(this.config, pino({ level: 'silent' }));
+    const { signal } = new AbortController();
+    return runAudit({ config: this.config, kafka, waitMs: 0, perSecondMax: 0, signal, ...options });
+  }
+
+  /** What the standing audit found so far: kind and id. */
+  async findings(): Promise<[string, string][]> {
+    const { rows } = await this.database.pool.query<{ kind: string; id: string }>(
+      'select kind, event_id as id from outbox.audit_finding where resolved_at is null order by id',
+    );
+    return rows.map(({ kind, id }) => [kind, id]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,77 @@
+/** What a window found, and what it could not judge: counts of all, and a bounded number of items. */
+import type { AuditedRecord } from '../audited.ts';
+
+/** As in `outbox.audit_finding`. */
+export const findingKinds = ['missing', 'duplicate', 'leaked', 'out_of_order', 'undecodable'] as const;
+export type FindingKind = (typeof findingKinds)[number];
+
+export type Finding = {
+  readonly kind: FindingKind;
+  readonly id: string | null;
+  readonly topic?: string | undefined;
+  readonly partition?: number;
+  readonly offset?: bigint;
+  readonly position?: string | undefined;
+  readonly detail?: string | undefined;
+};
+
+/**
+ * - `unknown`: only in Kafka, and older than what is left of the table
+ * - `expired`: only in the table, and older than what is left of the topic
+ * - `compacted`: only in the table, of a compacted topic, which may have removed it
+ * - `before`: committed before the relay first started, or before the audit began
+ * - `rewritten`: published in an earlier window, and the row was changed since
+ * - `foreign`: of another producer
+ * - `replayed`: published again on purpose
+ * - `released`: a dead letter that was released explains it
+ * - `withoutId`: rows that have none
+ */
+export type UnjudgedKind =
+  | 'unknown'
+  | 'expired'
+  | 'compacted'
+  | 'before'
+  | 'rewritten'
+  | 'foreign'
+  | 'replayed'
+  | 'released'
+  | 'withoutId';
+
+/** Kept of each kind and window. */
+const itemsMax = 1_000;
+
+export class Found {
+  readonly counts: Record<FindingKind, number> = {
+    missing: 0,
+    duplicate: 0,
+    leaked: 0,
+    out_of_order: 0,
+    undecodable: 0,
+  };
+  readonly items: Finding[] = [];
+  /** Ids of missing events whose record came after all. */
+  readonly resolved: string[] = [];
+  readonly unjudged: Partial<Record<UnjudgedKind, number>> = {};
+  events = 0;
+  records = 0;
+
+  add(finding: Finding): void {
+    this.counts[finding.kind] += 1;
+    if (this.counts[finding.kind] <= itemsMax) this.items.push(finding);
+  }
+
+  skip(kind: UnjudgedKind, count = 1): void {
+    if (count > 0) this.unjudged[kind] = (this.unjudged[kind] ?? 0) + count;
+  }
+}
+
+export function findingOf(
+  kind: FindingKind,
+  record: Pick<AuditedRecord, 'topic' | 'partition' | 'offset' | 'position'> & {
+    id: string | null | undefined;
+  },
+  detail?: string,
+): Finding {
+  const { id, topic, partition, offset, position } = record;
+  return { kind, id: id ?? null, topic, partition, offset, position, detail };
+}

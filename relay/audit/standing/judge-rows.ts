@@ -1,0 +1,117 @@
+/** Decides about rows whose record no window has read: `window.ts` states the rules. */
+import { readFirstStart } from '../../ledger/progress-copy.ts';
+import { findCompacted } from '../compacted.ts';
+import { absenceOf } from '../judge-event.ts';
+import { KeptFrom } from '../kept-from.ts';
+import { assertVisible, headerText, readTopics, stableRanges, stallMsOf } from '../read-topics.ts';
+import type { Letters } from './letters.ts';
+import type { OpenRow } from './matching.ts';
+import { placeOf, type WindowScope } from './window-means.ts';
+
+export class RowJudge {
+  readonly #scope: WindowScope;
+  readonly #letters: Letters;
+  readonly #kept: KeptFrom;
+  readonly #topics: readonly string[];
+  readonly #firstStartMs: number;
+  readonly #compacted: ReadonlyMap<string, number> | undefined;
+  /** Absent rows, which earlier windows may have read. */
+  readonly #absent = new Map<string, OpenRow>();
+
+  private constructor(
+    scope: WindowScope,
+    parts: {
+      letters: Letters;
+      kept: KeptFrom;
+      topics: readonly string[];
+      firstStartMs: number;
+      compacted: ReadonlyMap<string, number> | undefined;
+    },
+  ) {
+    this.#scope = scope;
+    this.#letters = parts.letters;
+    this.#kept = parts.kept;
+    this.#topics = parts.topics;
+    this.#firstStartMs = parts.firstStartMs;
+    this.#compacted = parts.compacted;
+  }
+
+  /** @param kept from when on the topics have every record, as far as this window reads them */
+  static async create(
+    scope: WindowScope,
+    letters: Letters,
+    kept: KeptFrom,
+    topics: readonly string[],
+  ): Promise<RowJudge> {
+    const { admin, now, config } = scope.means;
+    return new RowJudge(scope, {
+      letters,
+      kept,
+      topics,
+      firstStartMs: await readFirstStart(now, config.slot.name),
+      compacted: await findCompacted(admin, topics),
+    });
+  }
+
+  /** Rows without a record, once all records of the window are read. */
+  async judge(rows: readonly OpenRow[]): Promise<void> {
+    const accounted = await this.#letters.account(rows.map(({ id }) => id));
+    for (const [index, row] of rows.entries()) {
+      if (accounted[index]) continue;
+      if (this.#scope.before === undefined) await this.#note(row, this.#kept);
+      else this.#absent.set(row.id, row);
+    }
+  }
+
+  /** Looks for what is absent in what earlier windows have read. */
+  async finish(): Promise<void> {
+    if (this.#absent.size === 0) return;
+    const { means, before, found } = this.#scope;
+    const { config, kafka, admin, pace } = means;
+    const topics = new Set([...this.#absent.values()].flatMap(({ topic }) => topic ?? []));
+    const kept = new KeptFrom();
+    const whole = await stableRanges(
+      admin,
+      [...topics].filter((topic) => this.#topics.includes(topic)),
+    );
+    const ranges = whole.flatMap((range) => {
+      const end = before!.offsets.get(placeOf(range)) ?? range.low;
+      if (range.low > 0n) kept.addTrimmed(range.topic, range.partition);
+      return end > range.low ? [{ ...range, end }] : [];
+    });
+    await readTopics({
+      kafka,
+      ranges,
+      stallMs: stallMsOf(config),
+      onTrimmed: (topic, partition) => kept.addTrimmed(topic, partition),
+      onRecords: async (records) => {
+        for (const { topic, partition, committedAtMs, headers } of records) {
+          kept.note(topic, partition, committedAtMs);
+          if (this.#absent.delete(headerText(headers, 'id') ?? '')) found.skip('rewritten');
+        }
+        await pace.took(records.length);
+      },
+    });
+    kept.noteEmptied();
+    for (const row of this.#absent.values()) await this.#note(row, kept);
+  }
+
+  async #note({ id, topic, createdAtMs }: OpenRow, kept: KeptFrom): Promise<void> {
+    const { means, found } = this.#scope;
+    if (topic !== undefined && !this.#topics.includes(topic)) await assertVisible(means.admin, [topic]);
+    if (topic !== undefined && this.#compacted?.has(topic)) {
+      found.skip('compacted');
+      return;
+    }
+    const absence = absenceOf({
+      timeMs: createdAtMs,
+      firstStartMs: this.#firstStartMs,
+      isSuperseded: false,
+      isCovered: true,
+      keptFromMs: kept.fromMs(topic),
+      expectAll: false,
+    });
+    if (absence === 'missing') found.add({ kind: 'missing', id, topic });
+    else found.skip(absence === 'before' ? 'before' : 'expired');
+  }
+}

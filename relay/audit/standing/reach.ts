@@ -1,0 +1,45 @@
+/** Waits until everything that was committed before a position is published. */
+import { formatLsn, type Lsn } from '../../model/position.ts';
+import { awaitProgress, isAt } from '../await-progress.ts';
+import type { Producers } from '../producers.ts';
+import { stallMsOf } from '../read-topics.ts';
+import type { WindowMeans } from './window-means.ts';
+
+/** Of the progress topic: more than a relay writes between two looks. */
+const progressTail = 20_000n;
+
+/** Nothing can be verified now. The next run tries again. */
+export type HeldBack = { readonly verdict: 'held back'; readonly why: string };
+
+/**
+ * undefined once the progress is there.
+ * @param producers takes those of the progress
+ */
+export async function reach(
+  means: WindowMeans,
+  lsn: Lsn,
+  producers?: Producers,
+): Promise<HeldBack | undefined> {
+  const { config, kafka, admin, systemIdentifier, waitMs } = means;
+  const progress = await awaitProgress({
+    kafka,
+    admin,
+    stallMs: stallMsOf(config),
+    topic: config.kafka.progressTopic,
+    slot: config.slot.name,
+    systemIdentifier,
+    reach: lsn,
+    waitMs,
+    tailOffsets: progressTail,
+    onProducer: (producerId, slot) => producers?.addProgress(producerId, slot === config.slot.name),
+  });
+  if (progress === null) return { verdict: 'held back', why: 'nothing was published for this slot so far' };
+  if (progress.systemIdentifier !== systemIdentifier)
+    return { verdict: 'held back', why: 'the progress belongs to another Postgres cluster' };
+  if (!isAt(progress, { reach: lsn, systemIdentifier }))
+    return {
+      verdict: 'held back',
+      why: `the progress is at ${formatLsn(progress.endLsn)} and has not reached ${formatLsn(lsn)}: is a relay streaming?`,
+    };
+  return undefined;
+}

@@ -1,0 +1,158 @@
+/**
+ * Runs the standing audit: windows (`window.ts`) from where the last run ended to the present progress. A run verifies a
+ * window and, to close it, a second one, which is short: by then the transactions of records that were still open have
+ * ended. If what is known no longer fits the servers, the audit starts again and says why.
+ */
+import type { Admin, Kafka } from 'kafkajs';
+import type pg from 'pg';
+import type { Config } from '../../config/config.ts';
+import { kafkaError } from '../../connect/kafka.ts';
+import { openClient } from '../../connect/postgres/client.ts';
+import { asRelayError, RelayError } from '../../errors.ts';
+import type { AuditState } from './audit-state.ts';
+import { beginNow } from './begin-now.ts';
+import { Pace } from './pace.ts';
+import { type Home, readHome } from './read-window.ts';
+import {
+  type AuditRow,
+  loadAudit,
+  noteFailure,
+  noteHeldBack,
+  openMissing,
+  startAudit,
+  storeWindow,
+} from './store.ts';
+import { auditWindow, type WindowResult } from './window.ts';
+import type { WindowMeans } from './window-means.ts';
+
+export type RunOptions = {
+  readonly config: Config;
+  readonly kafka: Kafka;
+  /** How long the progress may take to reach a snapshot, in ms. */
+  readonly waitMs: number;
+  /** Rows and records a second; 0: no limit. */
+  readonly perSecondMax: number;
+  /** Forget what is known: start with the first row, or with what is committed from now on. */
+  readonly start?: 'first' | 'now' | undefined;
+  readonly signal: AbortSignal;
+  readonly onDone?: (events: number, records: number) => void;
+};
+
+/** For scans of the whole table; `database.statementTimeoutMs` is meant for bookkeeping. */
+const scanTimeoutMs = 600_000;
+
+/** What is known after the run. @throws RelayError POSTGRES_*, KAFKA_*, REGISTRY_*, AUDIT_*, PROGRESS_UNREADABLE */
+export async function runAudit(options: RunOptions): Promise<AuditRow> {
+  const { config, kafka } = options;
+  const slot = config.slot.name;
+  const admin = kafka.admin();
+  const now = await openClient(config, 'outbox-relay audit', scanTimeoutMs);
+  let client: pg.Client | undefined;
+  try {
+    client = await openClient(config, 'outbox-relay audit', scanTimeoutMs);
+    await admin.connect().catch((error: unknown) => {
+      throw kafkaError(error, 'connecting to Kafka');
+    });
+    await new Run(options, { admin, client, now }).windows();
+    return (await loadAudit(now, slot))!.row;
+  } catch (error) {
+    const failure = asRelayError(error);
+    // What failed may be a transaction.
+    await now.query('rollback').catch(() => {});
+    await noteFailure(now, slot, `${failure.code}: ${failure.message}`).catch(() => {});
+    throw failure;
+  } finally {
+    await Promise.allSettled([admin.disconnect(), now.end(), client?.end()]);
+  }
+}
+
+type Servers = { readonly admin: Admin; readonly client: pg.Client; readonly now: pg.Client };
+
+class Run {
+  readonly #options: RunOptions;
+  readonly #servers: Servers;
+  readonly #slot: string;
+
+  constructor(options: RunOptions, servers: Servers) {
+    this.#options = options;
+    this.#servers = servers;
+    this.#slot = options.config.slot.name;
+  }
+
+  async windows(): Promise<void> {
+    const { now } = this.#servers;
+    const { config, signal } = this.#options;
+    const home = await readHome(now, config);
+    const means = this.#means(home);
+    if (!(await this.#prepare(home, means))) return;
+    // Two: the second closes what the first left open.
+    for (let count = 0; count < 2 && !signal.aborted; count++) {
+      const { row, state } = (await loadAudit(now, this.#slot))!;
+      const beganMs = performance.now();
+      const result = await auditWindow(means, state);
+      if (result.verdict !== 'verified') {
+        await this.#stopAt(result, home, means);
+        return;
+      }
+      const tookMs = Math.round(performance.now() - beganMs);
+      await storeWindow(now, this.#slot, { ...result, startedAt: row.startedAt, tookMs });
+      if (result.state.open.length === 0) return;
+    }
+  }
+
+  #means(home: Home): WindowMeans {
+    const { config, kafka, waitMs, perSecondMax, signal, onDone } = this.#options;
+    return {
+      ...this.#servers,
+      config,
+      kafka,
+      waitMs,
+      systemIdentifier: home.systemIdentifier,
+      pace: new Pace(perSecondMax, signal),
+      openMissing: (ids) => openMissing(this.#servers.now, this.#slot, ids),
+      ...(onDone === undefined ? {} : { onDone }),
+    };
+  }
+
+  /** @returns whether there is something to verify now */
+  async #prepare(home: Home, means: WindowMeans): Promise<boolean> {
+    const { start } = this.#options;
+    const known = await loadAudit(this.#servers.now, this.#slot);
+    if (start === 'first' || (known === undefined && start === undefined)) {
+      const because = known === undefined ? 'first run' : 'asked to start with the first row';
+      await startAudit(this.#servers.now, { slot: this.#slot, home, because, state: undefined });
+      return true;
+    }
+    const because =
+      start === 'now' || known === undefined
+        ? 'asked to start now'
+        : (differenceOf(known.row, home) ??
+          (known.isReadable ? undefined : 'another release kept its state'));
+    if (because === undefined) return true;
+    await this.#startNow(because, home, means);
+    return false;
+  }
+
+  async #stopAt(result: Exclude<WindowResult, { verdict: 'verified' }>, home: Home, means: WindowMeans) {
+    if (result.verdict === 'held back') await noteHeldBack(this.#servers.now, this.#slot, result.why);
+    else await this.#startNow(result.why, home, means);
+  }
+
+  async #startNow(because: string, home: Home, means: WindowMeans): Promise<void> {
+    const begun = await beginNow(means);
+    const isReady = 'state' in begun;
+    const state: AuditState | undefined = isReady ? begun.state : undefined;
+    if (isReady) await startAudit(this.#servers.now, { slot: this.#slot, home, because, state });
+    else if ((await loadAudit(this.#servers.now, this.#slot)) !== undefined)
+      await noteHeldBack(this.#servers.now, this.#slot, `${because}; ${begun.why}`);
+    else throw new RelayError('AUDIT_HELD_BACK', begun.why);
+  }
+}
+
+function differenceOf(known: Home, home: Home): string | undefined {
+  if (known.systemIdentifier !== home.systemIdentifier)
+    return 'the database belongs to another Postgres cluster';
+  if (known.databaseOid !== home.databaseOid) return 'it is another database of the same cluster';
+  if (known.outboxTable !== home.outboxTable) return `the setting outbox.table was ${known.outboxTable}`;
+  return undefined;
+}

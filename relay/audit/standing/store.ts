@@ -1,0 +1,260 @@
+/**
+ * Keeps what the audit knows and found in `outbox.audit` and `outbox.audit_finding`. A window is stored as a whole, with
+ * its counts and its findings, in one transaction: an audit that dies verifies the window again and counts nothing twice.
+ */
+import type pg from 'pg';
+import { query, statement } from '../../connect/postgres/statement.ts';
+import { transaction } from '../../connect/postgres/transaction.ts';
+import { RelayError } from '../../errors.ts';
+import { parseSnapshot } from '../../model/pg-snapshot.ts';
+import { formatLsn } from '../../model/position.ts';
+import { type AuditState, parseState, serializeState } from './audit-state.ts';
+import type { Found } from './found.ts';
+import type { Home } from './read-window.ts';
+
+/** The facts of `outbox.audit`, for reports and metrics. */
+export type AuditRow = Home & {
+  readonly startedAt: Date;
+  readonly startedBecause: string;
+  readonly beginsAt: Date | null;
+  readonly verifiedAt: Date | null;
+  readonly verifiedLsn: string | null;
+  readonly missingOpen: number;
+  readonly missing: number;
+  readonly duplicate: number;
+  readonly leaked: number;
+  readonly outOfOrder: number;
+  readonly undecodable: number;
+  readonly events: number;
+  readonly records: number;
+  readonly windows: number;
+  readonly unjudged: Readonly<Record<string, number>>;
+  readonly lastRunAt: Date | null;
+  readonly lastRunMs: number | null;
+  readonly lastError: string | null;
+  readonly lastErrorAt: Date | null;
+  readonly heldBack: string | null;
+  readonly runs: readonly AuditRun[];
+};
+
+/** Of one window. */
+export type AuditRun = {
+  readonly at: string;
+  readonly ms: number;
+  readonly window: number;
+  readonly verifiedLsn: string;
+  readonly events: number;
+  readonly records: number;
+  readonly found: Readonly<Record<string, number>>;
+};
+
+export type Stored = { readonly row: AuditRow; readonly state: AuditState | undefined };
+
+/** undefined before the first run. */
+export async function loadAudit(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+): Promise<(Stored & { readonly isReadable: boolean }) | undefined> {
+  const [found] = await query(client, load, [slot]);
+  if (found === undefined) return undefined;
+  const { state: bytes, ...row } = found;
+  const state = bytes === null ? undefined : parseState(bytes);
+  return { row, state, isReadable: bytes === null || state !== undefined };
+}
+
+const load = statement<AuditRow & { state: Buffer | null }>(
+  'audit.load',
+  'reading what the audit knows',
+  `select system_identifier as "systemIdentifier", database_oid::text as "databaseOid", outbox_table as "outboxTable",
+      started_at as "startedAt", started_because as "startedBecause", begins_at as "beginsAt",
+      verified_at as "verifiedAt", verified_lsn::text as "verifiedLsn", missing_open::float8 as "missingOpen",
+      missing::float8, duplicate::float8, leaked::float8, out_of_order::float8 as "outOfOrder", undecodable::float8,
+      events::float8, records::float8, windows::float8, unjudged, last_run_at as "lastRunAt",
+      last_run_ms::float8 as "lastRunMs", last_error as "lastError", last_error_at as "lastErrorAt",
+      held_back as "heldBack", runs, state
+    from outbox.audit where slot = $1`,
+);
+
+export type Start = {
+  readonly slot: string;
+  readonly home: Home;
+  readonly because: string;
+  /** Where the audit begins; undefined: with the first row. */
+  readonly state: AuditState | undefined;
+};
+
+/** Begins with all counters at 0. Findings of before stay, as resolved by the start. */
+export async function startAudit(
+  client: pg.ClientBase,
+  { slot, home, because, state }: Start,
+): Promise<void> {
+  const { systemIdentifier, databaseOid, outboxTable } = home;
+  await transaction(client, begin.doing, async () => {
+    await query(client, begin, [
+      slot,
+      systemIdentifier,
+      databaseOid,
+      outboxTable,
+      because,
+      state === undefined ? null : state.atMs,
+      state === undefined ? null : serializeState(state),
+    ]);
+    await query(client, closeFindings, [slot]);
+  });
+}
+
+const begin = statement(
+  'audit.start',
+  'starting the audit',
+  `insert into outbox.audit as a (slot, system_identifier, database_oid, outbox_table, started_at, started_because, begins_at, state)
+    values ($1, $2, $3, $4, date_trunc('milliseconds', now()), $5, to_timestamp($6::float8 / 1000), $7)
+    on conflict (slot) do update set
+      system_identifier = excluded.system_identifier, database_oid = excluded.database_oid,
+      outbox_table = excluded.outbox_table, started_at = excluded.started_at,
+      started_because = excluded.started_because, begins_at = excluded.begins_at, state = excluded.state,
+      verified_at = null, verified_lsn = null, verified_snapshot = null, verified_below = null,
+      missing_open = 0, missing = 0, duplicate = 0, leaked = 0, out_of_order = 0, undecodable = 0,
+      events = 0, records = 0, windows = 0, unjudged = '{}', held_back = null, last_error = null, last_error_at = null`,
+);
+
+const closeFindings = statement(
+  'audit.close_findings',
+  'starting the audit',
+  `update outbox.audit_finding set resolved_at = now(), detail = concat_ws('; ', detail, 'the audit started again')
+    where slot = $1 and kind = 'missing' and resolved_at is null`,
+);
+
+/** Kept of each kind. */
+const findingsMost = 10_000;
+const runsMost = 100;
+
+/** @throws RelayError AUDIT_OVERTAKEN if another audit has stored a window meanwhile */
+export async function storeWindow(
+  client: pg.ClientBase,
+  slot: string,
+  { state, found, startedAt, tookMs }: { state: AuditState; found: Found; startedAt: Date; tookMs: number },
+): Promise<void> {
+  const { counts, resolved, unjudged, events, records } = found;
+  const run: AuditRun = {
+    at: new Date().toISOString(),
+    ms: tookMs,
+    window: state.window,
+    verifiedLsn: formatLsn(state.lsn),
+    events,
+    records,
+    found: Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0)),
+  };
+  await transaction(client, store.doing, async () => {
+    const updated = await query(client, store, [
+      slot,
+      startedAt,
+      state.window,
+      state.atMs,
+      formatLsn(state.lsn),
+      state.snapshot,
+      String(parseSnapshot(state.snapshot).xmin),
+      counts.missing,
+      counts.duplicate,
+      counts.leaked,
+      counts.out_of_order,
+      counts.undecodable,
+      resolved.length,
+      events,
+      records,
+      JSON.stringify(unjudged),
+      tookMs,
+      JSON.stringify(run),
+      serializeState(state),
+    ]);
+    if (updated.length === 0)
+      throw new RelayError('AUDIT_OVERTAKEN', `another audit of slot ${slot} has verified this window`);
+    if (resolved.length > 0) await query(client, resolve, [slot, resolved]);
+    if (found.items.length > 0)
+      await query(client, insertFindings, [
+        slot,
+        JSON.stringify(
+          found.items.map(({ id, offset, ...item }) => ({
+            ...item,
+            event_id: id,
+            offset: offset === undefined ? null : String(offset),
+          })),
+        ),
+      ]);
+  });
+}
+
+const store = statement<{ slot: string }>(
+  'audit.store',
+  'storing what is verified',
+  `update outbox.audit set
+      verified_at = to_timestamp($4::float8 / 1000), verified_lsn = $5, verified_snapshot = $6, verified_below = $7::text::xid8,
+      missing = missing + $8, missing_open = greatest(0, missing_open + $8 - $13), duplicate = duplicate + $9,
+      leaked = leaked + $10, out_of_order = out_of_order + $11, undecodable = undecodable + $12,
+      events = events + $14, records = records + $15, windows = $3,
+      unjudged = (select coalesce(jsonb_object_agg(k, coalesce((unjudged->>k)::bigint, 0) + coalesce(($16::jsonb->>k)::bigint, 0)), '{}')
+                    from (select jsonb_object_keys(unjudged) union select jsonb_object_keys($16::jsonb)) as keys(k)),
+      last_run_at = now(), last_run_ms = $17, held_back = null, last_error = null,
+      runs = (select coalesce(jsonb_agg(r order by at), '[]') from (
+                select r, at from jsonb_array_elements(runs || $18::jsonb) with ordinality as e(r, at)
+                order by at desc limit ${runsMost}) as latest),
+      state = $19
+    where slot = $1 and started_at = $2 and windows = $3 - 1
+    returning slot`,
+);
+
+const resolve = statement(
+  'audit.resolve',
+  'storing what is verified',
+  `update outbox.audit_finding set resolved_at = now()
+    where slot = $1 and kind = 'missing' and resolved_at is null and event_id = any ($2::text[])`,
+);
+
+const insertFindings = statement(
+  'audit.insert_findings',
+  'storing what was found',
+  `insert into outbox.audit_finding (slot, kind, event_id, topic, partition, "offset", position, detail)
+    select $1, f.kind, f.event_id, f.topic, f.partition, f."offset"::bigint, f.position, f.detail
+      from (select *, row_number() over (partition by kind) as number
+              from jsonb_to_recordset($2::jsonb)
+                as f(kind text, event_id text, topic text, partition int, "offset" text, position text, detail text)) as f
+      where f.number + (select count(*) from outbox.audit_finding k where k.slot = $1 and k.kind = f.kind) <= ${findingsMost}`,
+);
+
+/** Which of these ids are missing as far as the audit knows. */
+export async function openMissing(
+  client: pg.ClientBase,
+  slot: string,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const rows = await query(client, readMissing, [slot, ids]);
+  return new Set(rows.map(({ id }) => id));
+}
+
+const readMissing = statement<{ id: string }>(
+  'audit.read_missing',
+  'reading what is missing',
+  `select event_id as id from outbox.audit_finding
+    where slot = $1 and kind = 'missing' and resolved_at is null and event_id = any ($2::text[])`,
+);
+
+/** A run that verified nothing. */
+export async function noteHeldBack(client: pg.ClientBase, slot: string, why: string): Promise<void> {
+  await query(client, holdBack, [slot, why]);
+}
+
+const holdBack = statement(
+  'audit.hold_back',
+  'storing why nothing was verified',
+  `update outbox.audit set last_run_at = now(), held_back = $2 where slot = $1`,
+);
+
+/** A run that failed. */
+export async function noteFailure(client: pg.ClientBase, slot: string, failure: string): Promise<void> {
+  await query(client, fail, [slot, failure.slice(0, 2_000)]);
+}
+
+const fail = statement(
+  'audit.fail',
+  'storing the failure of the audit',
+  `update outbox.audit set last_run_at = now(), last_error = $2, last_error_at = now() where slot = $1`,
+);

@@ -1,0 +1,334 @@
+/**
+ * One window of the standing audit. Windows follow each other without a gap and without an overlap, on both sides:
+ *
+ * - *The table.* A window has a snapshot. Its rows are those that the snapshot shows and that no earlier window has counted.
+ *   A transaction shows as a whole or not at all, so a row belongs to the first window whose snapshot shows its `xmin`.
+ *   `CountedXids` remembers which numbers were seen above the oldest one that was running, because the text of a snapshot
+ *   does not list savepoints.
+ * - *The topics.* A window reads each partition from where the last one ended to the high watermark, as a `read_committed`
+ *   consumer, taken once the progress had reached the position of the snapshot.
+ *
+ * What may be concluded:
+ *
+ * 1. The progress covers every row of the window before the ends are taken. So each row has its record in this window, or
+ *    in an earlier one that left it open. A row without one is *missing*, unless a dead letter of its own accounts for it
+ *    (each accounts for one row), the topic has lost its beginning, or a second reading of what earlier windows have read
+ *    finds it: an UPDATE gives a row a new `xmin`.
+ * 2. A record may be read before its row shows: it is published after the snapshot was taken, or its commit was not visible
+ *    yet. Such a record stays open for later windows. It is *final* once every transaction that ran after the record was
+ *    read has ended at a later snapshot: from then on its row shows, or there is none. Then it is a *duplicate* if the table
+ *    has its row, which an earlier record has matched; *leaked* if the table has no such row and still covers its time.
+ * 3. The relay publishes a partition in commit order, so positions rise along the offsets. A record whose position does not
+ *    is *late*: *out of order* if its row matches it first; otherwise a duplicate as in 2, however many windows later. A
+ *    dead letter that was released explains one late record.
+ * 4. A missing event whose record comes later, as after `recover`, is missing no more.
+ *
+ * Memory holds what one side is ahead of the other, one bit for each transaction since the oldest running one, and some
+ * numbers for each partition. Nothing grows with the table, the topics or the number of keys.
+ */
+import { assertRowsShownNow } from '../../connect/postgres/rows-shown.ts';
+import { beginReadOnly } from '../../connect/postgres/transaction.ts';
+import { Router } from '../../encode/route.ts';
+import { RelayError } from '../../errors.ts';
+import { parsePosition } from '../../model/position.ts';
+import { auditedRecord, findTopics, hasRelayHeaders } from '../audit.ts';
+import { findProducers } from '../await-progress.ts';
+import { Decoder } from '../decoder.ts';
+import { list, type RecordPlace, type UndecodableRecord } from '../findings.ts';
+import { extendToHighWatermarks } from '../high-watermarks.ts';
+import { KeptFrom } from '../kept-from.ts';
+import { Producers } from '../producers.ts';
+import {
+  headerText,
+  type PartitionRange,
+  readTopics,
+  stableRanges,
+  stallMsOf,
+  type TopicRecord,
+} from '../read-topics.ts';
+import { StockReader } from '../stock-reader.ts';
+import type { AuditState } from './audit-state.ts';
+import { Found, findingOf } from './found.ts';
+import { RecordJudge } from './judge-records.ts';
+import { RowJudge } from './judge-rows.ts';
+import { Letters } from './letters.ts';
+import { Matching, type OpenRecord } from './matching.ts';
+import { type HeldBack, reach } from './reach.ts';
+import { oldestRowMs, openWindow, readNow, WindowRows, type WindowSnapshot } from './read-window.ts';
+import { idsMost, placeOf, type WindowMeans, type WindowScope } from './window-means.ts';
+
+export type WindowResult =
+  | { readonly verdict: 'verified'; readonly state: AuditState; readonly found: Found }
+  | HeldBack
+  /** What earlier windows know no longer fits. */
+  | { readonly verdict: 'start again'; readonly why: string };
+
+/** Rows that are read ahead of the records, so that most records match at once. */
+const rowsAhead = 20_000;
+/** With more open records than this, rows are read until they match, up to `rowsAheadMax`. */
+const openRecordsMost = 50_000;
+const rowsAheadMax = 500_000;
+/** Some 300 MB. Past this, the two sides do not belong together. */
+const openMax = 1_000_000;
+/** Open records that are kept for the next window. */
+const openKept = 200_000;
+/** A fetch: some 1,500 small records. */
+const fetchBytes = 512 * 1024;
+/** Records without headers that are listed. */
+const producerItems = 1_000;
+/** Of a record that was published again on purpose. */
+const replayHeader = 'replay-id';
+
+/** @throws RelayError POSTGRES_*, KAFKA_*, REGISTRY_*, ROW_UNREADABLE, PROGRESS_UNREADABLE */
+export async function auditWindow(means: WindowMeans, before: AuditState | undefined): Promise<WindowResult> {
+  // First without a snapshot, which would keep dead rows while a relay lags.
+  const target = await readNow(means.now);
+  const held = await reach(means, target.lsn);
+  if (held !== undefined) return held;
+  const producers = new Producers(producerItems);
+  await beginReadOnly(means.client, 'opening a snapshot', 'repeatable read');
+  try {
+    const snapshot = await openWindow(means.client);
+    if (before !== undefined && snapshot.lsn < before.lsn)
+      return { verdict: 'start again', why: 'the WAL position went back: the database was restored' };
+    const stillHeld = await reach(means, snapshot.lsn, producers);
+    if (stillHeld !== undefined) return stillHeld;
+    return await new Window(means, before, snapshot, producers).run();
+  } finally {
+    await means.client.query('rollback').catch(() => {});
+  }
+}
+
+class StartAgain extends Error {}
+
+class Window {
+  readonly #scope: WindowScope;
+  readonly #number: number;
+  readonly #router: Router;
+  readonly #rows: WindowRows;
+  readonly #pages: ReturnType<WindowRows['pages']>;
+  readonly #letters: Letters;
+  readonly #matching: Matching;
+  readonly #records: RecordJudge;
+  readonly #kept = new KeptFrom();
+  readonly #producers: Producers;
+  #hasAllRows = false;
+  /** Of the table, in a first window: older records have no row. */
+  #oldestRowMs: number | undefined;
+
+  /** @param producers those of the progress */
+  constructor(
+    means: WindowMeans,
+    before: AuditState | undefined,
+    snapshot: WindowSnapshot,
+    producers: Producers,
+  ) {
+    this.#producers = producers;
+    this.#scope = { means, before, snapshot, found: new Found() };
+    this.#number = (before?.window ?? 0) + 1;
+    this.#router = new Router(means.config);
+    this.#rows = new WindowRows(means.client, means.config, snapshot.text, before?.counted);
+    this.#pages = this.#rows.pages();
+    this.#letters = new Letters(this.#scope);
+    this.#records = new RecordJudge(this.#scope, this.#letters);
+    this.#matching = new Matching(before?.floors ?? new Map(), (record) => this.#records.noteMatch(record));
+  }
+
+  async run(): Promise<WindowResult> {
+    try {
+      return await this.#verify();
+    } catch (error) {
+      if (error instanceof StartAgain) return { verdict: 'start again', why: error.message };
+      throw error;
+    }
+  }
+
+  async #verify(): Promise<WindowResult> {
+    const { means, before, found } = this.#scope;
+    const { config, admin, client, now } = means;
+    const topics = await findTopics(config, admin, []);
+    const ranges = await this.#ranges(topics);
+    // Taken after the ends: whatever is read was committed by a transaction that this snapshot lists, or shows.
+    const { snapshot: afterEnds } = await readNow(now);
+    if (before === undefined) this.#oldestRowMs = await oldestRowMs(client, config);
+    for (const record of before?.open ?? []) this.#matching.addRecord({ ...record });
+    for (const { id, topic } of await this.#letters.releases())
+      this.#matching.addRow({ id, topic: topic ?? undefined, createdAtMs: Number.NaN });
+    await this.#readTopics(ranges);
+    await this.#judgeRows(await RowJudge.create(this.#scope, this.#letters, this.#kept, topics));
+    await this.#records.judge(this.#matching);
+    this.#judgeProducers();
+    found.skip('withoutId', this.#rows.withoutId);
+    const state = await this.#state(ranges, afterEnds);
+    const read = [config.outbox.table, 'outbox.dead_letter', 'outbox.progress', 'outbox.audit_finding'];
+    await assertRowsShownNow(config, read);
+    return { verdict: 'verified', found, state };
+  }
+
+  /** What to read of the topics. @throws StartAgain */
+  async #ranges(topics: readonly string[]): Promise<PartitionRange[]> {
+    const { means, before } = this.#scope;
+    const { config, kafka, admin } = means;
+    const stallMs = stallMsOf(config);
+    await findProducers(
+      { kafka, admin, stallMs, topic: config.kafka.progressTopic },
+      (producerId: bigint, slot: string) =>
+        this.#producers.addProgress(producerId, slot === config.slot.name),
+    );
+    const whole = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
+    return whole.map((range) => {
+      const { topic, partition, low, end } = range;
+      // A partition that appeared since the last window is read from its beginning.
+      const next = before?.offsets.get(placeOf(range)) ?? 0n;
+      if (end < next)
+        throw new StartAgain(
+          `topic ${topic} partition ${partition} ends at offset ${end}, before what is verified: it was recreated or shortened`,
+        );
+      if (low > next) this.#kept.addTrimmed(topic, partition);
+      return { ...range, low: low > next ? low : next };
+    });
+  }
+
+  async #readTopics(ranges: readonly PartitionRange[]): Promise<void> {
+    const { means, found } = this.#scope;
+    const { config, kafka, pace } = means;
+    const decoder = new Decoder(config.registry, await StockReader.create(config.registry));
+    await readTopics({
+      kafka,
+      ranges,
+      stallMs: stallMsOf(config),
+      inStepBytes: fetchBytes,
+      onTrimmed: (topic, partition) => this.#kept.addTrimmed(topic, partition),
+      onRecords: async (records) => {
+        while (!this.#hasAllRows && this.#matching.openRows < rowsAhead) await this.#nextRows();
+        await decoder.prepare(records.map((record) => (hasRelayHeaders(record) ? record.value : null)));
+        for (const record of records) this.#addRecord(record, decoder);
+        await this.#catchUpRows();
+        means.onDone?.(found.events, found.records);
+        await pace.took(records.length);
+      },
+    });
+  }
+
+  async #nextRows(): Promise<void> {
+    const { done, value: rows } = await this.#pages.next();
+    if (done) {
+      this.#hasAllRows = true;
+      return;
+    }
+    for (const { id, aggregatetype, type, createdAtMs } of rows)
+      this.#matching.addRow({
+        id,
+        topic: this.#router.topic(aggregatetype, type),
+        createdAtMs: createdAtMs ?? Number.NaN,
+      });
+    this.#scope.found.events += rows.length;
+    await this.#scope.means.pace.took(rows.length);
+  }
+
+  async #catchUpRows(): Promise<void> {
+    const matching = this.#matching;
+    while (!this.#hasAllRows && matching.openRecords > openRecordsMost && matching.openRows < rowsAheadMax)
+      await this.#nextRows();
+    if (matching.openRecords > openMax || matching.openRows > openMax)
+      throw tooFarApart(matching.openRows, matching.openRecords);
+  }
+
+  #addRecord(record: TopicRecord, decoder: Decoder): void {
+    const { before, found } = this.#scope;
+    found.records += 1;
+    this.#kept.note(record.topic, record.partition, record.committedAtMs);
+    const audited = auditedRecord(record, decoder, this.#router);
+    const { id, topic, partition, offset, committedAtMs, producerId, fault } = audited;
+    if (this.#producers.isOfOtherSlot(producerId)) {
+      found.skip('foreign');
+      return;
+    }
+    const position = audited.position === undefined ? undefined : parsePosition(audited.position);
+    if (id === undefined || position === undefined) {
+      const reason = id === undefined ? 'no header id' : 'no legal header position';
+      const place = { id: id ?? null, topic, partition, offset: String(offset) };
+      this.#producers.addHeadless(producerId, { ...place, reason });
+      return;
+    }
+    this.#producers.addRelay(producerId);
+    if (fault !== undefined) found.add(findingOf('undecodable', audited, fault));
+    if (headerText(record.headers, replayHeader) !== undefined) {
+      found.skip('replayed');
+      return;
+    }
+    if (position.commitLsn < (before?.beginsLsn ?? 0n)) {
+      found.skip('before');
+      return;
+    }
+    const open: OpenRecord = {
+      id,
+      topic,
+      partition,
+      offset,
+      position: audited.position!,
+      committedAtMs,
+      after: this.#matching.follow(topic, partition, audited.position!),
+      window: this.#number,
+    };
+    const verdict = this.#matching.addRecord(open);
+    if (verdict === 'duplicate') found.add(findingOf('duplicate', open));
+    const isOlderThanTable = committedAtMs < Math.floor(this.#oldestRowMs ?? Number.NEGATIVE_INFINITY);
+    if (verdict === 'open' && isOlderThanTable) {
+      this.#matching.remove(open);
+      found.skip('unknown');
+    }
+  }
+
+  /** Every record is read: what a row lacks now is not there. */
+  async #judgeRows(judge: RowJudge): Promise<void> {
+    this.#kept.noteEmptied();
+    do {
+      for (const rows of this.#matching.takeRows(idsMost)) await judge.judge(rows);
+      if (!this.#hasAllRows) await this.#nextRows();
+    } while (!this.#hasAllRows || this.#matching.openRows > 0);
+    await judge.finish();
+  }
+
+  /** Records without the headers of a relay. */
+  #judgeProducers(): void {
+    const { found } = this.#scope;
+    const undecodable = list<UndecodableRecord>();
+    const foreign = list<RecordPlace>();
+    this.#producers.judge(undecodable, foreign);
+    found.skip('foreign', foreign.count);
+    for (const { reason, offset, ...place } of undecodable.first)
+      found.add({ kind: 'undecodable', ...place, offset: BigInt(offset), detail: reason });
+    found.counts.undecodable += undecodable.count - undecodable.first.length;
+  }
+
+  async #state(ranges: readonly PartitionRange[], afterEnds: string): Promise<AuditState> {
+    const { before, snapshot } = this.#scope;
+    const open = [...this.#matching.records()];
+    if (open.length > openKept) throw tooFarApart(0, open.length);
+    const windows = new Set(open.map(({ window }) => window));
+    const after = [...(before?.after ?? []), [this.#number, afterEnds] as const];
+    const ends = ranges.map((range) => [placeOf(range), range.end] as const);
+    return {
+      window: this.#number,
+      snapshot: snapshot.text,
+      lsn: snapshot.lsn,
+      atMs: snapshot.atMs,
+      counted: this.#rows.counted,
+      beginsLsn: before?.beginsLsn ?? 0n,
+      offsets: new Map([...(before?.offsets ?? []), ...ends]),
+      floors: this.#matching.floors,
+      open,
+      after: new Map(after.filter(([window]) => windows.has(window))),
+      unclaimed: await this.#letters.unclaimed(),
+      released: this.#letters.released,
+    };
+  }
+}
+
+function tooFarApart(rows: number, records: number): RelayError {
+  return new RelayError(
+    'AUDIT_TOO_FAR_APART',
+    `${rows} rows and ${records} records wait for their counterparts, more than memory may hold`,
+  );
+}
