@@ -181,8 +181,8 @@ const table = {
   EVENT_REJECTED: { class: 'stop', exit: 'stopped', dependency: 'relay' },
   DEAD_LETTER_STORM: { class: 'stop', exit: 'stopped', dependency: 'relay' },
   // the audit
-  AUDIT_HELD_BACK: { class: 'retry', exit: 'unavailable', dependency: 'relay' },
-  AUDIT_OVERTAKEN: { class: 'retry', exit: 'unavailable', dependency: 'relay' },
+  AUDIT_HELD_BACK: { class: 'retry', exit: 'unavailable', dependency: 'kafka' },
+  AUDIT_OVERTAKEN: { class: 'retry', exit: 'unavailable', dependency: 'postgres' },
   AUDIT_TOO_FAR_APART: { class: 'stop', exit: 'stopped', dependency: 'relay' },
   INTERNAL: { class: 'stop', exit: 'internal', dependency: 'relay' },
 } as const satisfies Record<string, ErrorEntry>;

@@ -17,6 +17,8 @@ export type AwaitProgressOptions = {
   /** Does not limit the reading of what is already in the topic. */
   readonly waitMs: number;
   readonly stallMs: number;
+  /** Ends the wait early. */
+  readonly signal?: AbortSignal;
   /** Begin this many offsets before the end, if there is a progress of the slot; by default with the first. */
   readonly tailOffsets?: bigint | undefined;
   /** Called with each producer of a progress in the topic, and its slot. */
@@ -49,11 +51,16 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
       }
       isReached = latest !== undefined && isAt(parseProgress(latest), options);
     },
-    follow: { isDone: () => isReached, signal: AbortSignal.timeout(waitMs) },
+    follow: { isDone: () => isReached, signal: endOf(waitMs, options.signal) },
   });
   if (latest === undefined && options.tailOffsets !== undefined)
     return awaitProgress({ ...options, tailOffsets: undefined });
   return latest === undefined ? null : parseProgress(latest);
+}
+
+function endOf(waitMs: number, signal: AbortSignal | undefined): AbortSignal {
+  const timeout = AbortSignal.timeout(waitMs);
+  return signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
 }
 
 function tails(ranges: readonly PartitionRange[], offsets: bigint | undefined): readonly PartitionRange[] {

@@ -4,6 +4,7 @@ import { version } from '../config/version.ts';
 import { asRelayError, exitCodes, type RelayError, RequestInvalid } from '../errors.ts';
 import { printable, printableText } from '../observe/printable.ts';
 import { adoptCommand } from './adopt.ts';
+import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
 import { writeSafely } from './command.ts';
 import { configCommand } from './config.ts';
@@ -30,6 +31,7 @@ const commands = [
   resumeCommand,
   rateLimitCommand,
   verifyCommand,
+  auditCommand,
   deadLettersCommand,
   recoverCommand,
   adoptCommand,

@@ -451,6 +451,27 @@ export const configSchema = z.strictObject({
     ),
   }),
 
+  audit: section({
+    everyMinutes: integer(
+      'How often the relay that streams runs the audit, in minutes; 0 = never. `outbox-relay audit` runs it in a process of its own instead.',
+      0,
+      0,
+      1_440,
+    ),
+    maxPerSecond: integer(
+      'How many rows and records the audit reads per second at most, on average; 0 = no limit. A published event is one of each.',
+      20_000,
+      0,
+      10_000_000,
+    ),
+    httpPort: integer(
+      'Port on which `outbox-relay audit` serves `/metrics` on http.host; 0 = any free port.',
+      9466,
+      0,
+      65_535,
+    ),
+  }),
+
   http: section({
     host: text('Address on which the relay serves `/livez`, `/readyz` and `/metrics`.', '127.0.0.1'),
     port: integer('Port for `/livez`, `/readyz` and `/metrics`; 0 = any free port.', 9465, 0, 65_535),

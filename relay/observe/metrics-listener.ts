@@ -178,7 +178,9 @@ export function metricsListener(
       entered: ({ state }) => {
         counter.state_changes_total.inc({ state });
         for (const each of relayStates) gauge.state.set({ state: each }, each === state ? 1 : 0);
-        if (state === 'standby' || state === 'recovering') noLonger('streaming');
+        if (state !== 'standby' && state !== 'recovering') return;
+        noLonger('streaming');
+        noLonger('audit');
       },
       sessionBegun: ({ progress }) => {
         counter.sessions_total.inc();

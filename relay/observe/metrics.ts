@@ -20,6 +20,8 @@ type Described = {
 const whenKnown = {
   streaming: 'Absent unless this relay streams.',
   slot: 'A standby reports it too. Absent while the slot cannot be read.',
+  audit:
+    'From `outbox-relay audit`, or from the relay that streams if audit.everyMinutes is set. Absent before the first result.',
 } as const;
 
 type Known = keyof typeof whenKnown;
@@ -207,6 +209,28 @@ const gauges = {
   rate_limit_bytes_per_second: {
     help: 'Most bytes per second that the relay may publish; absent without a limit.',
     known: 'streaming',
+  },
+  audit_findings: {
+    help: 'What the audit has found since it started, by kind: missing, duplicate, leaked, out_of_order, undecodable. A missing event that is published later no longer counts. 0 means that none was found up to audit_verified_timestamp_seconds.',
+    labels: ['kind'],
+    known: 'audit',
+  },
+  audit_unjudged: {
+    help: 'Rows and records that the audit could not judge since it started, by kind. docs/guides/audit.md explains the kinds.',
+    labels: ['kind'],
+    known: 'audit',
+  },
+  audit_verified_timestamp_seconds: {
+    help: 'Everything that was committed before this time has been compared with Kafka, in seconds since 1970 by the clock of Postgres.',
+    known: 'audit',
+  },
+  audit_last_run_timestamp_seconds: {
+    help: 'When the audit last ran, with or without a result, in seconds since 1970.',
+    known: 'audit',
+  },
+  audit_last_run_successful: {
+    help: '1 if the last run verified everything up to its snapshot, 0 if it failed or was held back, for example by a relay that lags.',
+    known: 'audit',
   },
   build_info: {
     help: 'Always 1. The labels hold the version of the relay and of Node.',

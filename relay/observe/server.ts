@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/config.ts';
 import { RelayError } from '../errors.ts';
-import type { Health } from './health.ts';
 
 export type HttpServer = {
   readonly address: string;
@@ -14,7 +13,10 @@ export type HttpServer = {
   close(): Promise<void>;
 };
 
-export type Observed = { readonly health: Health; readonly registry: Registry };
+/** What the probes answer. */
+type Probed = { live(): { readonly live: boolean }; ready(): { readonly ready: boolean } };
+
+export type Observed = { readonly health: Probed; readonly registry: Registry };
 
 /** A probe or a scrape sends a few hundred bytes at once. A client that takes longer is neither. */
 const requestTimeoutMs = 5_000;

@@ -11,6 +11,7 @@ import { watchThrottling } from '../publish/report-throttling.ts';
 import { Relay } from '../relay.ts';
 import { instanceName } from '../session/instance.ts';
 import { Announcer } from './announce.ts';
+import { auditBeside } from './audit-beside.ts';
 
 /** How often the gauges are brought up to date. */
 const sampleIntervalMs = 1_000;
@@ -41,10 +42,17 @@ export async function runRelay(config: Config, log: Logger, ending: AbortSignal)
   log.info({ http: `${server.address}:${server.port}` }, 'started');
   announcer.start(`${server.address}:${server.port}`);
   const sampling = setInterval(() => relay.sample(), sampleIntervalMs);
+  const auditEnding = new AbortController();
+  const auditing = auditBeside(
+    { config, log: relayLog, metrics, isStreaming: () => health.ready().state === 'streaming' },
+    AbortSignal.any([ending, auditEnding.signal]),
+  );
   try {
     await relay.run(ending);
     log.info('stopped');
   } finally {
+    auditEnding.abort();
+    await auditing;
     endThrottleWatch();
     clearInterval(sampling);
     await Promise.all([announcer.end(), server.close()]);

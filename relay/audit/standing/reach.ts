@@ -20,7 +20,7 @@ export async function reach(
   lsn: Lsn,
   producers?: Producers,
 ): Promise<HeldBack | undefined> {
-  const { config, kafka, admin, systemIdentifier, waitMs } = means;
+  const { config, kafka, admin, systemIdentifier, waitMs, pace } = means;
   const progress = await awaitProgress({
     kafka,
     admin,
@@ -30,6 +30,7 @@ export async function reach(
     systemIdentifier,
     reach: lsn,
     waitMs,
+    signal: pace.signal,
     tailOffsets: progressTail,
     onProducer: (producerId, slot) => producers?.addProgress(producerId, slot === config.slot.name),
   });

@@ -149,7 +149,10 @@ export async function oldestRowMs(client: pg.ClientBase, { outbox }: Config): Pr
   return row?.atMs ?? Number.POSITIVE_INFINITY;
 }
 
-/** Whether all transactions that ran at each snapshot have ended by now. */
+/**
+ * Whether all transactions that ran at each snapshot have ended, as the snapshot of the client shows it. Those of other
+ * databases do not count: they cannot have written to this table.
+ */
 export async function haveEnded(client: pg.ClientBase, snapshots: readonly string[]): Promise<boolean[]> {
   const rows = await query(client, readEnded, [snapshots]);
   return rows.map(({ ended }) => ended);
@@ -158,9 +161,15 @@ export async function haveEnded(client: pg.ClientBase, snapshots: readonly strin
 const readEnded = statement<{ ended: boolean }>(
   'audit.read_ended',
   'reading which transactions have ended',
-  `select coalesce((select bool_and(pg_visible_in_snapshot(x.xid, pg_current_snapshot()))
-      from pg_snapshot_xip(s.text::pg_snapshot) as x(xid)), true)
-      and pg_snapshot_xmax(pg_current_snapshot()) >= pg_snapshot_xmax(s.text::pg_snapshot) as ended
+  `with elsewhere as (
+      select l.transactionid::text as xid from pg_locks l join pg_stat_activity a on a.pid = l.pid
+        where l.locktype = 'transactionid' and l.granted and a.datname <> current_database()
+      union all
+      select transaction::text from pg_prepared_xacts where database <> current_database())
+    select pg_snapshot_xmax(pg_current_snapshot()) >= pg_snapshot_xmax(s.text::pg_snapshot) and not exists (
+        select from pg_snapshot_xip(s.text::pg_snapshot) as x(xid)
+          where not pg_visible_in_snapshot(x.xid, pg_current_snapshot())
+            and (x.xid::text::numeric % 4294967296)::text not in (select xid from elsewhere)) as ended
     from unnest($1::text[]) with ordinality as s(text, at) order by s.at`,
 );
 

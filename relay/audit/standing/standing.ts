@@ -59,7 +59,8 @@ export async function runAudit(options: RunOptions): Promise<AuditRow> {
     const failure = asRelayError(error);
     // What failed may be a transaction.
     await now.query('rollback').catch(() => {});
-    await noteFailure(now, slot, `${failure.code}: ${failure.message}`).catch(() => {});
+    if (!options.signal.aborted)
+      await noteFailure(now, slot, `${failure.code}: ${failure.message}`).catch(() => {});
     throw failure;
   } finally {
     await Promise.allSettled([admin.disconnect(), now.end(), client?.end()]);
@@ -134,6 +135,7 @@ class Run {
   }
 
   async #stopAt(result: Exclude<WindowResult, { verdict: 'verified' }>, home: Home, means: WindowMeans) {
+    if (this.#options.signal.aborted) return;
     if (result.verdict === 'held back') await noteHeldBack(this.#servers.now, this.#slot, result.why);
     else await this.#startNow(result.why, home, means);
   }

@@ -1,0 +1,116 @@
+/** `outbox-relay audit`: the standing audit. */
+import { Command, Option } from 'commander';
+import type { Config } from '../config/config.ts';
+import { createLogger } from '../observe/log.ts';
+import { auditContinuously, auditOnce, auditReport, hasFindings } from '../operations/audit.ts';
+import { wholeNumber } from './arguments.ts';
+import { type Call, type CommandResult, define } from './command.ts';
+import { describeStanding } from './describe-standing-audit.ts';
+import { count } from './format.ts';
+import type { Load } from './load.ts';
+import { ProgressLine } from './progress-line.ts';
+
+type AuditCommandOptions = {
+  once?: boolean;
+  report?: boolean;
+  json?: boolean;
+  start?: 'first' | 'now';
+  everyMinutes?: number;
+  waitSeconds: number;
+};
+
+const help = `
+Compares the outbox table with the topics, window after window: from where the last run ended to the present progress. It
+runs beside the relay until SIGTERM or SIGINT, remembers in outbox.audit how far it came, and serves its findings as
+metrics on http.host and audit.httpPort. A relay with audit.everyMinutes runs the same audit by itself; do not run both.
+
+Findings, stored in outbox.audit_finding with id and position, never with a value:
+  missing        a row that the progress covers, but neither in Kafka nor a dead letter. It counts until it is published
+  duplicate      a second record of an event, however long after the first
+  leaked         a record without a row: from a rolled-back transaction or another database
+  out of order   a record whose position is not above those before it in its partition
+  undecodable    a header is missing, the schema is unknown or not Avro, or the bytes do not fit it
+
+It writes outbox.audit and outbox.audit_finding, and nothing else. It joins no consumer group. Each run scans the outbox
+table once or twice on the server and reads what is new in the topics, at most audit.maxPerSecond rows and records per
+second. The first run begins with the first row. \`verify\` also compares every record with its row, once.
+
+Exit codes: 0 no findings · 1 findings, or --once verified nothing · 64 invalid arguments or configuration · 69 a server is
+unreachable · 77 access denied · 78 the audit stopped itself; the message says what to do
+
+Examples:
+  $ outbox-relay audit
+  $ outbox-relay audit --once
+  $ outbox-relay audit --report --json >> audit.jsonl     # for the record; reads Postgres only`;
+
+export function auditCommand(load: Load): Command {
+  const command = new Command('audit')
+    .description('standing audit: compare table and topics, window after window')
+    .option('--once', 'verify up to the present progress, print the report and end')
+    .option('--report', 'print what earlier runs know, and end')
+    .option('--json', 'with --once or --report: print one JSON object')
+    .addOption(
+      new Option(
+        '--start <where>',
+        'forget what is known and start with the first row of the table, or with what is committed from now on',
+      ).choices(['first', 'now']),
+    )
+    .option(
+      '--every-minutes <number>',
+      'pause between two runs (default: audit.everyMinutes, or 5)',
+      wholeNumber(1, 1_440),
+    )
+    .option('--wait-seconds <number>', 'how long to wait for the progress', wholeNumber(0, 9_999_999), 60)
+    .addHelpText('after', help);
+  return define<AuditCommandOptions>(command, load, { validate, run });
+}
+
+function validate({ once, report, json, start, everyMinutes }: AuditCommandOptions): string | undefined {
+  if (once && report) return '--once and --report exclude each other';
+  if (json && !once && !report) return '--json needs --once or --report';
+  if (report && start !== undefined) return '--start and --report exclude each other';
+  if ((once || report) && everyMinutes !== undefined)
+    return '--every-minutes is for an audit that keeps running';
+  return undefined;
+}
+
+async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
+  const { config, options } = call;
+  if (options.report) return describe(config);
+  const ending = untilSignalled();
+  const common = { config, signal: ending, start: options.start, waitMs: options.waitSeconds * 1_000 };
+  if (!options.once) {
+    const minutes = options.everyMinutes ?? (config.audit.everyMinutes || 5);
+    await auditContinuously({ ...common, log: createLogger(config.log.level), everyMs: minutes * 60_000 });
+    return {};
+  }
+  const line = new ProgressLine<{ events: number; records: number }>(
+    ({ events, records }) => `comparing: ${count(events)} rows, ${count(records)} records`,
+  );
+  const log = createLogger(config.log.level, { destination: process.stderr });
+  const row = await auditOnce({
+    ...common,
+    log,
+    onDone: (events, records) => line.show({ events, records }),
+  }).finally(() => line.end());
+  const result = await describe(config);
+  return { ...result, hasFindings: hasFindings(row) || row.heldBack !== null || row.verifiedAt === null };
+}
+
+async function describe(config: Config): Promise<CommandResult> {
+  const report = await auditReport(config);
+  if (report === undefined) return { data: null, text: 'no audit has run so far', hasFindings: true };
+  return { data: report, text: describeStanding(report).join('\n'), hasFindings: hasFindings(report.audit) };
+}
+
+/** Aborted by SIGTERM or SIGINT. A window that is under way is verified again by the next run. */
+function untilSignalled(): AbortSignal {
+  const ending = new AbortController();
+  const onSignal = () => {
+    if (ending.signal.aborted) process.exit(process.exitCode ?? 0);
+    ending.abort();
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return ending.signal;
+}

@@ -1,0 +1,92 @@
+/** A standing audit as lines for people; `--json` has all of it. Pure. */
+import { printable } from '../observe/printable.ts';
+import {
+  type AuditRow,
+  hasFindings,
+  openFindings,
+  type StandingReport,
+  type StoredFinding,
+} from '../operations/audit.ts';
+import { count, counted } from './format.ts';
+
+/** Findings shown. */
+const shown = 20;
+
+const unjudgedNames: Readonly<Record<string, string>> = {
+  unknown: 'older than the table',
+  expired: 'older than the topics',
+  compacted: 'perhaps removed by compaction',
+  before: 'before the audit or the relay began',
+  rewritten: 'changed after they were published',
+  foreign: 'from other producers',
+  replayed: 'published again on purpose',
+  released: 'released dead letters',
+  withoutId: 'rows without an id',
+};
+
+export function describeStanding({ at, slot, audit, latest }: StandingReport): string[] {
+  return [
+    row('audit of slot', slot, `at ${at}`),
+    row('verified up to', audit.verifiedLsn ?? 'nothing', audit.verifiedAt?.toISOString()),
+    row('counts since', audit.startedAt.toISOString(), printable(audit.startedBecause)),
+    ...(audit.beginsAt === null
+      ? []
+      : [row('begins at', audit.beginsAt.toISOString(), 'rows from before are left out')]),
+    row('events', count(audit.events)),
+    row('records', count(audit.records), `in ${counted(audit.windows, 'window')}`),
+    '',
+    ...Object.entries(openFindings(audit)).map(([kind, found]) =>
+      row(kind.replaceAll('_', ' '), count(found), noteOf(kind, audit)),
+    ),
+    ...Object.entries(audit.unjudged).map(([kind, found]) =>
+      row(unjudgedNames[kind] ?? kind, count(found), 'not judged'),
+    ),
+    ...latest.slice(0, shown).map((finding) => `    ${describeFinding(finding)}`),
+    ...(latest.length > shown ? ['    and more: see outbox.audit_finding'] : []),
+    '',
+    verdict(audit),
+  ];
+}
+
+function noteOf(kind: string, { missing, missingOpen }: AuditRow): string | undefined {
+  return kind === 'missing' && missing > missingOpen
+    ? `${count(missing - missingOpen)} more were published since`
+    : undefined;
+}
+
+function describeFinding({
+  foundAt,
+  kind,
+  id,
+  topic,
+  partition,
+  offset,
+  position,
+  detail,
+}: StoredFinding): string {
+  const place = offset === null ? (topic ?? 'no topic') : `${topic}/${partition} offset ${offset}`;
+  const more = [
+    position === null ? [] : [`position ${position}`],
+    detail === null ? [] : [printable(detail)],
+  ];
+  return [
+    `${foundAt.toISOString()} ${kind.replaceAll('_', ' ')}: ${printable(id ?? 'no id')} at ${printable(place)}`,
+    ...more.flat(),
+  ].join(', ');
+}
+
+function verdict(audit: AuditRow): string {
+  const { lastError, heldBack, verifiedAt } = audit;
+  if (hasFindings(audit)) {
+    const found = Object.entries(openFindings(audit)).filter(([, number]) => number > 0);
+    return `FAILED: ${found.map(([kind, number]) => `${count(number)} ${kind.replaceAll('_', ' ')}`).join(', ')}`;
+  }
+  const known = verifiedAt === null ? 'nothing verified so far' : `ok up to ${verifiedAt.toISOString()}`;
+  if (lastError !== null) return `${known}; the last run failed: ${printable(lastError)}`;
+  if (heldBack !== null) return `${known}; the last run was held back: ${printable(heldBack)}`;
+  return verifiedAt === null ? known : `${known}: every event is published exactly once or is a dead letter`;
+}
+
+function row(name: string, value: string, note?: string): string {
+  return `${name.padEnd(36)}${value.padStart(12)}${note === undefined ? '' : `  ${note}`}`;
+}

@@ -1,0 +1,92 @@
+/** The standing audit: one run, runs until a signal, and what is known from earlier ones. */
+import type { Logger } from 'pino';
+import { type AuditReport as Report, readAuditReport } from '../audit/standing/report.ts';
+import { type RunOptions, runAudit } from '../audit/standing/standing.ts';
+import type { AuditRow } from '../audit/standing/store.ts';
+import type { Config } from '../config/config.ts';
+import { pause } from '../connect/backoff.ts';
+import { createKafka } from '../connect/kafka.ts';
+import { asRelayError, type RelayError } from '../errors.ts';
+import { auditFailed, hasFindings, openFindings, setAuditMetrics } from '../observe/audit-metrics.ts';
+import { createMetrics } from '../observe/metrics.ts';
+import { startHttpServer } from '../observe/server.ts';
+import { withPool } from './with-pool.ts';
+
+export type { StoredFinding } from '../audit/standing/report.ts';
+export type { AuditRow } from '../audit/standing/store.ts';
+export { hasFindings, openFindings } from '../observe/audit-metrics.ts';
+export type StandingReport = Report;
+
+/** How long the progress may take to reach a snapshot. */
+export const auditWaitMs = 60_000;
+
+export type StandingOptions = Pick<RunOptions, 'config' | 'start' | 'signal' | 'onDone'> & {
+  readonly log: Logger;
+  readonly waitMs?: number;
+};
+
+/** One run, up to the present progress. @throws RelayError POSTGRES_*, KAFKA_*, REGISTRY_*, AUDIT_*, PROGRESS_UNREADABLE */
+export function auditOnce({ log, waitMs = auditWaitMs, ...options }: StandingOptions): Promise<AuditRow> {
+  const { config } = options;
+  const kafka = createKafka(config, log);
+  return runAudit({ ...options, kafka, waitMs, perSecondMax: config.audit.maxPerSecond });
+}
+
+/** What earlier runs know; undefined before the first. Reads Postgres only. @throws RelayError POSTGRES_* */
+export function auditReport(config: Config): Promise<StandingReport | undefined> {
+  return withPool(config, (pool) => readAuditReport(pool, config.slot.name));
+}
+
+/**
+ * Runs until the signal, and serves the metrics. A failure that can pass does not end it.
+ * @throws RelayError of class `stop`
+ */
+export async function auditContinuously(
+  options: StandingOptions & { readonly everyMs: number },
+): Promise<void> {
+  const { config, log, everyMs, signal } = options;
+  const metrics = createMetrics({ slot: config.slot.name });
+  let failure: RelayError | undefined;
+  const server = await startHttpServer(
+    { host: config.http.host, port: config.audit.httpPort },
+    {
+      registry: metrics.registry,
+      health: {
+        live: () => ({ live: true }),
+        ready: () => ({ ready: failure === undefined, error: failure?.code }),
+      },
+    },
+  );
+  log.info({ http: `${server.address}:${server.port}`, everyMinutes: everyMs / 60_000 }, 'auditing');
+  try {
+    let { start } = options;
+    while (!signal.aborted) {
+      try {
+        const row = await auditOnce({ ...options, start });
+        failure = undefined;
+        start = undefined;
+        if (signal.aborted) break;
+        setAuditMetrics(metrics, row);
+        logRun(log, row);
+      } catch (error) {
+        if (signal.aborted) break;
+        failure = asRelayError(error);
+        auditFailed(metrics);
+        if (failure.class !== 'retry') throw failure;
+        log.warn({ code: failure.code, err: failure.message }, 'audit failed; it runs again later');
+      }
+      await pause(everyMs, signal);
+    }
+  } finally {
+    await server.close();
+  }
+}
+
+/** One line a run. */
+export function logRun(log: Logger, row: AuditRow): void {
+  const { events, records, windows, verifiedAt, heldBack, lastRunMs } = row;
+  const facts = { ...openFindings(row), verifiedAt, windows, events, records, lastRunMs };
+  if (heldBack !== null) log.warn({ ...facts, heldBack }, 'audit held back');
+  else if (hasFindings(row)) log.error(facts, 'audit has findings');
+  else log.info(facts, 'audited');
+}
