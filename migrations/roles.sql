@@ -108,6 +108,21 @@ grant execute on function outbox.release_paused(text, text, int) to outbox_relay
 grant select, insert, update, delete on outbox.relay to outbox_relay;
 -- Write into the trail what `recover` and `adopt` do.
 grant execute on function outbox.record_action(text, text, text, text, text, jsonb) to outbox_relay;
+-- Remove what is published: partitions and rows of the default one through functions that run with their owner's rights
+-- and prove first that nothing is lost. On an outbox table of your own the relay needs DELETE, and uses the others.
+grant select on outbox.removal to outbox_relay;
+grant execute on function outbox.judge_partition(text, bigint, bigint, timestamptz, boolean, boolean) to outbox_relay;
+grant execute on function outbox.drop_partition(text, interval, boolean, boolean, text, bigint, numeric) to outbox_relay;
+grant execute on function outbox.remove_default_rows(bigint, bigint, interval, boolean, boolean, bigint) to outbox_relay;
+grant execute on function outbox.partition_lines(text, bigint, bigint) to outbox_relay;
+grant execute on function
+  outbox.judge_rows(regclass, name, name, bigint, bigint, timestamptz, boolean, boolean),
+  outbox.remove_rows(regclass, name, name, bigint, bigint, timestamptz, boolean, boolean, bigint),
+  outbox.judging_query(regclass, name, name), outbox.slot_proofs(), outbox.covered_by(outbox.slot_proof[]),
+  outbox.streamed_by(outbox.slot_proof[]), outbox.attached_at(oid),
+  outbox.verified_by(), outbox.compared_since(),
+  outbox.came_on_stream(bigint, timestamptz, boolean, outbox.slot_proof[]),
+  outbox.note_removal(text, timestamptz, bigint, bigint, text) to outbox_relay;
 
 -- The operator --------------------------------------------------------------------------------------------------------
 -- Resubmit: the same INSERT that a writer has. An outbox table of your own needs it too, and where its id is unique also

@@ -520,7 +520,7 @@ export const mutants: readonly Mutant[] = [
     promise: 'no silence',
     invariants: ['I8'],
     file: 'relay/connect/postgres/pool.ts',
-    find: 'const poolConnectionsMax = 10;',
+    find: 'const poolConnectionsMax = 12;',
     replace: 'const poolConnectionsMax = 1;',
     tests: ['test/relay/upkeep/run-duties.stack.test.ts'],
   },

@@ -1,5 +1,6 @@
 /** Parsers of argument values. What is wrong with a value is said as commander shows it: a sentence after the option. */
 import { InvalidArgumentError } from 'commander';
+import { durationMs } from '../config/duration.ts';
 
 export function wholeNumber(min: number, max: number): (value: string) => number {
   return (value) => {
@@ -20,13 +21,11 @@ export function seconds(min: number, max: number): (value: string) => number {
   };
 }
 
-const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
-
 /** `90d` and the like, in seconds. */
 export function age(value: string): number {
-  const match = /^(\d{1,6})([smhd])$/.exec(value);
-  if (match === null) throw new InvalidArgumentError('Expected an age such as 15m, 2h or 90d.');
-  return Number(match[1]) * unitSeconds[match[2]!]!;
+  const ms = durationMs(value);
+  if (ms === undefined) throw new InvalidArgumentError('Expected an age such as 15m, 2h or 90d.');
+  return ms / 1_000;
 }
 
 export function timeOrAge(value: string): Date {

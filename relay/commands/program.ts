@@ -6,6 +6,7 @@ import { printable, printableText } from '../observe/printable.ts';
 import { adoptCommand } from './adopt.ts';
 import { auditCommand } from './audit.ts';
 import { checkCommand } from './check.ts';
+import { cleanupCommand } from './cleanup.ts';
 import { writeSafely } from './command.ts';
 import { configCommand } from './config.ts';
 import { deadLettersCommand } from './dead-letters.ts';
@@ -34,6 +35,7 @@ const commands = [
   auditCommand,
   deadLettersCommand,
   recoverCommand,
+  cleanupCommand,
   adoptCommand,
   configCommand,
 ];

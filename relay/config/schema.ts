@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { addressFault, parseBrokerAddress } from './broker-address.ts';
 import { compressionNames } from './compression-names.ts';
+import { durationPattern } from './duration.ts';
 import { policies } from './policy-names.ts';
 import { urlFault } from './url.ts';
 
@@ -40,6 +41,14 @@ const integer = (description: string, fallback: number, minimum: number, maximum
 
 const optionalInteger = (description: string, minimum: number, maximum: number) =>
   z.number().int().min(minimum).max(maximum).optional().meta({ kind: 'integer', description });
+
+/** A length of time as text, such as `3d`; `durationMs` reads it. */
+const optionalDuration = (description: string, example: string) =>
+  z
+    .string()
+    .regex(durationPattern, `must be a number and one of s, m, h or d, for example ${example}`)
+    .optional()
+    .meta({ kind: 'string', description });
 
 const flag = (description: string, fallback: boolean) =>
   z.boolean().default(fallback).meta({ kind: 'boolean', description });
@@ -424,6 +433,31 @@ export const configSchema = z.strictObject({
     stormMinEvents: integer(
       'How many events that minute must have for `deadLetters.stormPercent` to apply.',
       1_000,
+      1,
+      1_000_000,
+    ),
+  }),
+
+  cleanup: section({
+    retention: optionalDuration(
+      'How long published events stay in the outbox table, by their `created_at`, such as `3d` or `36h`. The relay then drops whole partitions of `outbox.event`, and deletes rows of the default partition and of an outbox table of your own. Unset: it removes nothing.',
+      '3d',
+    ),
+    unproven: choice(
+      'What happens to rows that nobody can know to be published: written before the relay first started or before an `adopt`, or brought into the table with a partition that was attached. `keep` = they stay, and so does their partition; `remove` = they go like published ones.',
+      ['keep', 'remove'],
+      'keep',
+    ),
+    requireVerified: flag(
+      'Whether only rows go that the standing audit has compared with the topics, on every slot, while it misses no event.',
+      false,
+    ),
+    archive: optionalText(
+      'Directory into which each partition is written as a compressed file of JSON lines before it is dropped. Only whole partitions are archived, so with it no single rows are deleted.',
+    ),
+    rowsPerSecond: integer(
+      'Most rows that the relay deletes per second, where it deletes rows.',
+      2_000,
       1,
       1_000_000,
     ),

@@ -4,6 +4,7 @@
  */
 import type { ErrorCode, RelayError } from '../errors.ts';
 import type { Control, RateLimits } from '../model/control.ts';
+import type { KeepReason } from '../model/keep-reasons.ts';
 import type { Lsn, Position } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import type { WalRates } from '../model/wal-rate.ts';
@@ -159,6 +160,25 @@ export type Facts = {
   readonly partitionsSkipped: {
     readonly reason: 'rows' | 'large' | 'overlap';
     readonly partitions: readonly string[];
+  };
+  /** What the outbox table holds. */
+  readonly outboxSurveyed: {
+    readonly partitions: number;
+    /** As Postgres estimates them. */
+    readonly rows: number;
+    readonly bytes: number;
+    /** undefined where it has no row, or no time. */
+    readonly oldestRowMs: number | undefined;
+    /** When cleanup last removed something; null if never. */
+    readonly lastRemovalMs: number | null;
+  };
+  /** A pass that removes what is published is over. */
+  readonly cleanedUp: {
+    readonly partitions: number;
+    readonly rows: number;
+    readonly bytes: number;
+    /** Partitions, or tables without any, that stay, by reason. */
+    readonly kept: Readonly<Partial<Record<KeepReason, number>>>;
   };
   readonly deadLettersCounted: Waiting;
   readonly deadLettersPurged: { readonly deadLetters: number };

@@ -1,6 +1,7 @@
 /** Which line of the log each fact becomes. A line is a fact with fields. */
 import type { Logger } from 'pino';
 import { activePauses, type Control, noControl, type RateLimits } from '../model/control.ts';
+import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import { formatLsn, formatPosition, type Lsn } from '../model/position.ts';
 import type { Facts } from './facts.ts';
 import { lagOf } from './lag.ts';
@@ -52,6 +53,8 @@ export function logListener(log: Logger, now: () => number = () => performance.n
   const doubted = new Set<string>();
   let controlled = describeControl(noControl, { eventsPerSecond: 0, bytesPerSecond: 0 });
   let isLimited = false;
+  /** Said once, until the reason has passed. */
+  let keptReasons = new Set<KeepReason>();
 
   return {
     name: 'log',
@@ -187,6 +190,17 @@ export function logListener(log: Logger, now: () => number = () => performance.n
       partitionsMade: ({ partitions }) =>
         log.info({ partitions: partitions.length }, 'made partitions ahead'),
       partitionsSkipped: ({ reason, partitions }) => log.warn({ partitions }, skipMessages[reason]),
+      cleanedUp: ({ partitions, rows, bytes, kept }) => {
+        if (rows > 0 || partitions > 0) log.info({ partitions, rows, bytes }, 'removed published rows');
+        const reasons = Object.keys(kept) as KeepReason[];
+        for (const reason of reasons)
+          if (reason !== 'retention' && !keptReasons.has(reason))
+            log.info(
+              { reason, partitions: kept[reason] },
+              `cleanup leaves partitions: ${keepReasons[reason]}`,
+            );
+        keptReasons = new Set(reasons);
+      },
       deadLettersPurged: ({ deadLetters }) => log.info({ deadLetters }, 'removed closed dead letters'),
     },
   };

@@ -2,6 +2,7 @@
 import type { Gauge } from 'prom-client';
 import { dependencies, type ErrorCode, errorTable } from '../errors.ts';
 import { activePauses } from '../model/control.ts';
+import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import type { Lsn } from '../model/position.ts';
 import { freeBytesOf, presentRate, secondsUntil } from '../model/wal-rate.ts';
 import type { CacheUse, Facts } from './facts.ts';
@@ -248,6 +249,21 @@ export function metricsListener(
       registryAsked: ({ tookMs, result }) => registryRequests[result].observe(tookMs / 1000),
       heartbeatReturned: ({ roundTripMs }) => gauge.heartbeat_round_trip_seconds.set(roundTripMs / 1000),
       lookalikesSeen: ({ rows }) => counter.unpublished_rows_total.inc(rows),
+      outboxSurveyed: ({ partitions, rows, bytes, oldestRowMs, lastRemovalMs }) => {
+        gauge.outbox_partitions.set(partitions);
+        gauge.outbox_rows.set(rows);
+        gauge.outbox_bytes.set(bytes);
+        if (oldestRowMs === undefined) gauge.outbox_oldest_row_age_seconds.reset();
+        else gauge.outbox_oldest_row_age_seconds.set(Math.max(0, (Date.now() - oldestRowMs) / 1000));
+        if (lastRemovalMs !== null) gauge.cleanup_last_removal_timestamp_seconds.set(lastRemovalMs / 1000);
+      },
+      cleanedUp: ({ partitions, rows, bytes, kept }) => {
+        counter.cleanup_removed_partitions_total.inc(partitions);
+        counter.cleanup_removed_rows_total.inc(rows);
+        counter.cleanup_removed_bytes_total.inc(bytes);
+        for (const reason of Object.keys(keepReasons) as KeepReason[])
+          gauge.cleanup_kept_partitions.set({ reason }, kept[reason] ?? 0);
+      },
       deadLettersCounted: ({ open, oldestSeconds, parked, parkedKeys }) => {
         gauge.dead_letters_open.set(open);
         gauge.dead_letters_oldest_age_seconds.set(oldestSeconds);

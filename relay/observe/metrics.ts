@@ -80,6 +80,11 @@ const counters = {
     help: 'How often the configuration was read again, by result: applied, unchanged, or rejected because it was invalid.',
     labels: ['result'],
   },
+  cleanup_removed_partitions_total: { help: 'Partitions of the outbox table that cleanup dropped.' },
+  cleanup_removed_rows_total: {
+    help: 'Rows of the outbox table that cleanup removed, with their partition or one by one.',
+  },
+  cleanup_removed_bytes_total: { help: 'Bytes of the partitions that cleanup dropped.' },
 } as const satisfies Record<string, Described>;
 
 const gauges = {
@@ -168,6 +173,25 @@ const gauges = {
   duty_last_success_timestamp_seconds: {
     help: 'When each duty of upkeep last succeeded, in seconds since 1970. Absent before the first success.',
     labels: ['duty'],
+    known: 'streaming',
+  },
+  outbox_partitions: { help: 'Partitions of the outbox table; 1 if it has none.', known: 'streaming' },
+  outbox_rows: { help: 'Rows of the outbox table, as Postgres estimates them.', known: 'streaming' },
+  outbox_bytes: {
+    help: 'Size of the outbox table with its indexes and TOAST tables, in bytes.',
+    known: 'streaming',
+  },
+  outbox_oldest_row_age_seconds: {
+    help: 'Age of the oldest row of the outbox table, by its created_at, among the first 1,000 of the oldest partition. Absent while there is none.',
+    known: 'streaming',
+  },
+  cleanup_kept_partitions: {
+    help: 'Partitions of the outbox table that the last cleanup left, by reason. docs/guides/cleanup.md lists the reasons. Absent unless cleanup.retention is set.',
+    labels: ['reason'],
+    known: 'streaming',
+  },
+  cleanup_last_removal_timestamp_seconds: {
+    help: 'When cleanup last removed something, in seconds since 1970. Absent before the first time.',
     known: 'streaming',
   },
   cache_entries: { help: 'Entries of each cache.', labels: ['cache'] },

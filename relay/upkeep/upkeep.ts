@@ -9,6 +9,7 @@ import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import { publicationDuty } from './check-publication.ts';
+import { cleanupDuty } from './cleanup.ts';
 import { controlDuty } from './control.ts';
 import { deadLetterCountDuty } from './dead-letter-count.ts';
 import { deadLetterPurgeDuty } from './dead-letter-purge.ts';
@@ -57,6 +58,7 @@ export class Upkeep {
       deadLetterCountDuty(dependencies),
       deadLetterPurgeDuty(dependencies),
       controlDuty(dependencies),
+      cleanupDuty(dependencies),
     ];
     this.duties = duties.filter((duty) => duty !== undefined);
   }

@@ -50,6 +50,10 @@ export const known: Readonly<Record<string, Statement>> = {
   'ledger.may_list_wal': { run: () => [{ may: false }] },
   'ledger.purge': { run: () => none },
   'ledger.read_control': { run: readControl },
+  // Nothing is removed from the outbox table.
+  'ledger.read_pieces': { run: () => none },
+  'ledger.read_oldest_row': { run: () => none },
+  'ledger.read_last_removal': { run: () => none },
 };
 
 export function statementOf(name: string): Statement {

@@ -198,6 +198,8 @@ const foreignNames = [
 /** Names of tables and topics that begin like a section. */
 const foreignKeys: ReadonlySet<string> = new Set([
   'outbox.event',
+  // Of a topic in Kafka.
+  'cleanup.policy',
   'outbox.dead',
   'outbox.action',
   'outbox.control',

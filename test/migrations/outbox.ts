@@ -15,8 +15,10 @@ export type Outbox = AsyncDisposable & {
 
 const rolesFile = new URL('../../migrations/roles.sql', import.meta.url);
 
-export async function openOutbox(): Promise<Outbox> {
-  const database = await createDatabase();
+/** @param serverUrl of a server of the test's own, whose database `postgres` it takes; by default a new one, on the shared server */
+export async function openOutbox(serverUrl?: string): Promise<Outbox> {
+  const database =
+    serverUrl === undefined ? await createDatabase() : { url: serverUrl, drop: async () => {} };
   const clients: pg.Client[] = [];
   const connect = async (party: Party) => {
     const client = new pg.Client({ connectionString: database.url });

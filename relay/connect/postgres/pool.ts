@@ -8,7 +8,7 @@ import { SessionClient } from './session-client.ts';
  * Each duty of upkeep holds one at most, of which eight ask Postgres, and the stream one, or two where it cancels a
  * statement: so none of them waits for a connection that another one holds. Usually one to three are open.
  */
-const poolConnectionsMax = 10;
+const poolConnectionsMax = 12;
 
 /** A small pool. It discards a broken connection; the next query reports what is wrong. */
 export function createPool(config: Config): pg.Pool {

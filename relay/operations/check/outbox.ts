@@ -8,6 +8,7 @@ import { quoteTable } from '../../connect/postgres/quoting.ts';
 import { rowSecurity } from '../../connect/postgres/row-security.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { hints } from '../../errors.ts';
+import { ownTable } from '../../ledger/cleanup.ts';
 import { readRecorded } from '../migrate/migrate.ts';
 import { findStrangers } from '../migrate/owners.ts';
 import { planMigrations, readMigrations } from '../migrate/plan.ts';
@@ -81,9 +82,13 @@ const publication: PostgresCheck = {
   },
 };
 
+/** From outbox.event a function removes rows. */
+const deletes = ({ cleanup, outbox }: Config): boolean =>
+  cleanup.retention !== undefined && outbox.table !== ownTable;
+
 /** What migrations/roles.sql grants to the relay: relation and rights, or a function. */
 const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] }[] => [
-  { on: quoteTable(config.outbox.table), rights: ['select'] },
+  { on: quoteTable(config.outbox.table), rights: deletes(config) ? ['select', 'delete'] : ['select'] },
   { on: heartbeatTable, rights: ['select', 'insert', 'delete'] },
   { on: 'outbox.progress', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.dead_letter', rights: ['select', 'insert', 'update'] },
@@ -95,6 +100,7 @@ const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] 
   { on: 'outbox.wal_sample', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.audit', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.audit_finding', rights: ['select', 'insert', 'update'] },
+  { on: 'outbox.removal', rights: ['select'] },
 ];
 
 const rights: PostgresCheck = {
@@ -151,13 +157,27 @@ const hiddenRows: PostgresCheck = {
 };
 
 /** What upkeep calls, as the settings have it. */
-const functionsOfRelay = ({ outbox, deadLetters }: Config): string[] => [
+const functionsOfRelay = ({ outbox, deadLetters, cleanup }: Config): string[] => [
   'outbox.end_expired_pauses(text)',
   'outbox.release_paused(text, text, integer)',
   ...(outbox.partitionsDaysAhead > 0 ? ['outbox.ensure_partition(date)'] : []),
   ...(deadLetters.keepClosedDays > 0 ? ['outbox.purge_dead_letters(text, interval, text[])'] : []),
   ...(deadLetters.keepClosed > 0 ? ['outbox.purge_dead_letters_beyond(text, bigint, text[])'] : []),
+  ...(cleanup.retention === undefined ? [] : functionsOfCleanup(outbox.table)),
 ];
+
+const functionsOfCleanup = (table: string): string[] =>
+  table === ownTable
+    ? [
+        'outbox.judge_partition(text, bigint, bigint, timestamptz, boolean, boolean)',
+        'outbox.drop_partition(text, interval, boolean, boolean, text, bigint, numeric)',
+        'outbox.remove_default_rows(bigint, bigint, interval, boolean, boolean, bigint)',
+        'outbox.partition_lines(text, bigint, bigint)',
+      ]
+    : [
+        'outbox.judge_rows(regclass, name, name, bigint, bigint, timestamptz, boolean, boolean)',
+        'outbox.remove_rows(regclass, name, name, bigint, bigint, timestamptz, boolean, boolean, bigint)',
+      ];
 
 async function missingFunctions({ pool, config }: PostgresContext): Promise<string[]> {
   const rows = await query(

@@ -1,0 +1,51 @@
+/** Removes what is published from the outbox table, once; or tells what would go, and why the rest stays. */
+import { awaitProgress } from '../audit/await-progress.ts';
+import { stallMsOf } from '../audit/read-topics.ts';
+import { readSystem } from '../capture/server-identity.ts';
+import type { Config } from '../config/config.ts';
+import { createKafka } from '../connect/kafka.ts';
+import { createLogger } from '../observe/log.ts';
+import { type CleanupReport, type CleanupStep, removePublished } from '../upkeep/remove-published.ts';
+import { withPool } from './with-pool.ts';
+
+export { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
+export type { CleanupReport, CleanupStep, PieceReport } from '../upkeep/remove-published.ts';
+
+export type CleanupOptions = {
+  readonly config: Config;
+  readonly isDryRun: boolean;
+  readonly signal: AbortSignal;
+  readonly onStep: (step: CleanupStep) => void;
+};
+
+/**
+ * The progress in Kafka is read first: if Kafka has lost what was published, the table may be all that is left of it.
+ * @throws RelayError POSTGRES_*, KAFKA_*, PROGRESS_UNREADABLE; what was removed before stays removed
+ */
+export async function cleanUp({ config, ...rest }: CleanupOptions): Promise<CleanupReport> {
+  const beat = await readBeat(config);
+  return withPool(config, (pool) => removePublished({ config, pool, beat, isGentle: false, ...rest }));
+}
+
+/** 0 where there is no progress. */
+async function readBeat(config: Config): Promise<number> {
+  const { systemIdentifier } = await readSystem(config);
+  const kafka = createKafka(config, createLogger('fatal'));
+  const admin = kafka.admin();
+  try {
+    const progress = await awaitProgress({
+      kafka,
+      admin,
+      topic: config.kafka.progressTopic,
+      slot: config.slot.name,
+      systemIdentifier,
+      // No progress reaches this, so the topic is read to its present end.
+      reach: BigInt(Number.MAX_SAFE_INTEGER) << 10n,
+      waitMs: 0,
+      stallMs: stallMsOf(config),
+    });
+    return progress?.beat ?? 0;
+  } finally {
+    await admin.disconnect().catch(() => {});
+  }
+}

@@ -1,0 +1,279 @@
+/**
+ * Owns one pass over the outbox table that removes what is published: what is looked at first, what is dropped or deleted,
+ * and at what pace. The duty and `outbox-relay cleanup` both run it. What proves that a row may go is in the database
+ * (migrations/0020_cleanup.sql); this asks for nothing that could not go, so that locks are taken for good reason only.
+ */
+import type pg from 'pg';
+import type { Config } from '../config/config.ts';
+import { durationMs } from '../config/duration.ts';
+import { pause } from '../connect/backoff.ts';
+import {
+  deleteRows,
+  dropPartition,
+  type Judged,
+  judge,
+  type Pages,
+  type Piece,
+  type Rules,
+  readPieces,
+  readSlotHolds,
+} from '../ledger/cleanup.ts';
+import type { KeepReason } from '../model/keep-reasons.ts';
+import { isBrief, reasonForAll, reasonForOutcome, reasonForPiece, reasonForRows } from './judge-piece.ts';
+
+export type PieceReport = {
+  /** `schema.table` */
+  readonly name: string;
+  /** Counted where the rows were looked at, else as Postgres estimates them. */
+  readonly rows: number;
+  readonly isEstimate: boolean;
+  readonly bytes: number;
+  /** `removable`: would go, but for `--dry-run`. `kept`: some rows stay, for `reason`. */
+  readonly outcome: 'removed' | 'removable' | 'kept';
+  /** Rows that went, or would go. */
+  readonly removedRows: number;
+  readonly reason: KeepReason | null;
+  /** The slot that holds it back, where it is one. */
+  readonly slot: string | null;
+  /** How many of its rows stay for which reason, where they were looked at. */
+  readonly held: Readonly<
+    Partial<Record<'young' | 'uncovered' | 'unproven' | 'unverified' | 'waiting', number>>
+  >;
+};
+
+export type CleanupReport = {
+  readonly isDryRun: boolean;
+  readonly pieces: readonly PieceReport[];
+  readonly removedRows: number;
+  readonly removedPartitions: number;
+  readonly removedBytes: number;
+};
+
+export type CleanupStep = { readonly name: string; readonly done: number; readonly blocks: number };
+
+export type Removing = {
+  readonly config: Config;
+  readonly pool: pg.Pool;
+  /** The heartbeat that the progress in Kafka covers; undefined where nobody has read it. */
+  readonly beat: number | undefined;
+  readonly isDryRun: boolean;
+  /** Whether reading rests for as long as it took. */
+  readonly isGentle: boolean;
+  readonly signal: AbortSignal;
+  readonly onStep?: (step: CleanupStep) => void;
+};
+
+/** Pages judged at once: 8 MB take some 50 ms from memory. No lock is held. */
+const judgedPages = 1_024;
+
+/** Pages and rows of one DELETE, so that it takes some 50 ms. */
+const deletedPages = 128;
+const deletedRowsMax = 1_000;
+
+/** How often a drop is tried that finds the table in use, and the pause between, in which writers go on as always. */
+const dropAttempts = 3;
+const dropPauseMs = 2_000;
+
+/** Between two drops: each may hold up writers for some ms, so one in a thousand waits at most. */
+const betweenDropsMs = 1_000;
+
+/** @throws RelayError POSTGRES_*; what was removed before stays removed */
+export async function removePublished(removing: Removing): Promise<CleanupReport> {
+  const { config, pool, isDryRun, signal } = removing;
+  const rules = rulesOf(config);
+  const pieces = await readPieces(pool, config);
+  const reports: PieceReport[] = [];
+  for (const piece of pieces) {
+    if (signal.aborted) break;
+    const report = rules === undefined ? kept(piece, 'off') : await removePiece(removing, piece, rules);
+    if (report === undefined) break;
+    reports.push(report);
+    if (report.outcome === 'removed' && piece.way === 'drop') await pause(betweenDropsMs, signal);
+  }
+  const gone = isDryRun ? [] : reports;
+  const dropped = gone.filter(({ outcome, name }) => outcome === 'removed' && wayOf(pieces, name) === 'drop');
+  return {
+    isDryRun,
+    pieces: reports,
+    removedRows: gone.reduce((sum, { removedRows }) => sum + removedRows, 0),
+    removedPartitions: dropped.length,
+    removedBytes: dropped.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}
+
+const wayOf = (pieces: readonly Piece[], name: string) => pieces.find((piece) => piece.name === name)?.way;
+
+/** undefined where the settings ask for no cleanup. */
+export function rulesOf({ cleanup }: Pick<Config, 'cleanup'>): Rules | undefined {
+  if (cleanup.retention === undefined) return undefined;
+  return {
+    retentionMs: durationMs(cleanup.retention)!,
+    keepsUnproven: cleanup.unproven === 'keep',
+    requiresVerified: cleanup.requireVerified,
+  };
+}
+
+function kept(piece: Piece, reason: KeepReason, rest: Partial<PieceReport> = {}): PieceReport {
+  const { name, bytes, estimatedRows } = piece;
+  const facts = { name, bytes, rows: estimatedRows, isEstimate: true, removedRows: 0, slot: null, held: {} };
+  return { ...facts, outcome: 'kept', reason, ...rest };
+}
+
+/** @returns undefined if the signal came first */
+async function removePiece(removing: Removing, piece: Piece, rules: Rules): Promise<PieceReport | undefined> {
+  const { config, pool, beat, isDryRun } = removing;
+  const holds = await readSlotHolds(pool);
+  const forAll = reasonForAll(holds, { slot: config.slot.name, beat });
+  if (forAll !== undefined) return kept(piece, forAll.reason, { slot: forAll.slot ?? null });
+  const forPiece = reasonForPiece(piece, {
+    nowMs: Date.now(),
+    retentionMs: rules.retentionMs,
+    hasTime: config.outbox.columns.createdAt !== '',
+    archives: config.cleanup.archive !== undefined,
+  });
+  if (forPiece !== undefined) return kept(piece, forPiece);
+  // A slot that holds rows back is the first of the list.
+  const slowest = holds[0]!.slot;
+  return piece.way === 'drop' || isDryRun
+    ? await removeWhole(removing, piece, rules, slowest)
+    : await removeSome(removing, piece, rules, slowest);
+}
+
+/** Looks at every row without a lock. Only if all may go, the partition is dropped, which looks again under one. */
+async function removeWhole(
+  removing: Removing,
+  piece: Piece,
+  rules: Rules,
+  slowest: string,
+): Promise<PieceReport | undefined> {
+  const { pool, isDryRun, signal } = removing;
+  const judged = await judgeAll(removing, piece, rules);
+  if (judged === 'other-owner') return kept(piece, judged);
+  if (judged === undefined) return undefined;
+  const reason = reasonForRows(judged);
+  const facts = factsOf(piece, judged, slowest, reason);
+  if (reason !== undefined) {
+    // Of a table that is not dropped, the others go.
+    return piece.way === 'drop' ? facts : { ...facts, removedRows: judged.removable };
+  }
+  if (isDryRun) {
+    const isEmpty = piece.way === 'delete' && judged.allRows === 0;
+    return { ...facts, outcome: isEmpty ? 'kept' : 'removable', removedRows: judged.removable };
+  }
+  for (let attempt = 1; ; attempt += 1) {
+    const { outcome, rows, bytes } = await dropPartition(pool, piece, rules, undefined, signal);
+    const left = reasonForOutcome(outcome);
+    if (left === undefined)
+      return { ...facts, outcome: 'removed', rows, removedRows: rows, bytes: bytes || piece.bytes };
+    if (!isBrief(left) || attempt === dropAttempts || signal.aborted)
+      return { ...facts, outcome: 'kept', reason: left, slot: left === 'uncovered' ? slowest : null };
+    await pause(dropPauseMs, signal);
+  }
+}
+
+function factsOf(piece: Piece, judged: Judged, slowest: string, reason: KeepReason | undefined): PieceReport {
+  const { young, uncovered, unproven, unverified, waiting } = judged;
+  const held = Object.fromEntries(
+    Object.entries({ young, uncovered, unproven, unverified, waiting }).filter(([, rows]) => rows > 0),
+  );
+  const slot = reason === 'uncovered' ? slowest : null;
+  return kept(piece, reason ?? 'retention', {
+    rows: judged.allRows,
+    isEstimate: false,
+    reason: reason ?? null,
+    slot,
+    held,
+  });
+}
+
+/** The whole piece; but for `--dry-run` only until something stays. @returns undefined if the signal came first */
+async function judgeAll(
+  removing: Removing,
+  piece: Piece,
+  rules: Rules,
+): Promise<Judged | 'other-owner' | undefined> {
+  let sum = nothing;
+  for (const pages of pagesOf(piece, judgedPages)) {
+    if (removing.signal.aborted) return undefined;
+    const judged = await judgePages(removing, piece, pages, rules);
+    if (judged === undefined) return 'other-owner';
+    sum = add(sum, judged);
+    if (!removing.isDryRun && sum.removable < sum.allRows) return sum;
+  }
+  return sum;
+}
+
+async function judgePages(
+  { config, pool, isGentle, signal, onStep }: Removing,
+  piece: Piece,
+  pages: Pages,
+  rules: Rules,
+): Promise<Judged | undefined> {
+  onStep?.({ name: piece.name, done: pages.from, blocks: piece.blocks });
+  const begunMs = performance.now();
+  const judged = await judge(pool, config, piece, pages, rules);
+  if (isGentle) await pause(performance.now() - begunMs, signal);
+  return judged;
+}
+
+/** Deletes rows page by page, at `cleanup.rowsPerSecond` at most. */
+async function removeSome(
+  removing: Removing,
+  piece: Piece,
+  rules: Rules,
+  slowest: string,
+): Promise<PieceReport> {
+  const { config, pool, signal } = removing;
+  const { rowsPerSecond } = config.cleanup;
+  const rowsMax = Math.min(rowsPerSecond, deletedRowsMax);
+  let sum = nothing;
+  let removed = 0;
+  for (const pages of pagesOf(piece, deletedPages)) {
+    if (signal.aborted) break;
+    const judged = await judgePages(removing, piece, pages, rules);
+    if (judged === undefined) return kept(piece, 'other-owner');
+    sum = add(sum, judged);
+    for (let left = judged.removable; left > 0 && !signal.aborted; ) {
+      const begunMs = performance.now();
+      const gone = await deleteRows(pool, config, piece, pages, rules, rowsMax);
+      removed += gone;
+      left = gone < rowsMax ? 0 : left - gone;
+      await pause(Math.max(0, (gone / rowsPerSecond) * 1_000 - (performance.now() - begunMs)), signal);
+    }
+  }
+  const facts = factsOf(piece, sum, slowest, reasonForRows(sum));
+  const isAllGone = facts.reason === null && removed > 0;
+  return { ...facts, removedRows: removed, outcome: isAllGone ? 'removed' : 'kept' };
+}
+
+const nothing: Judged = {
+  allRows: 0,
+  young: 0,
+  uncovered: 0,
+  unproven: 0,
+  unverified: 0,
+  waiting: 0,
+  removable: 0,
+  oldestMs: null,
+};
+
+function add(a: Judged, b: Judged): Judged {
+  return {
+    allRows: a.allRows + b.allRows,
+    young: a.young + b.young,
+    uncovered: a.uncovered + b.uncovered,
+    unproven: a.unproven + b.unproven,
+    unverified: a.unverified + b.unverified,
+    waiting: a.waiting + b.waiting,
+    removable: a.removable + b.removable,
+    oldestMs:
+      a.oldestMs === null || b.oldestMs === null
+        ? (a.oldestMs ?? b.oldestMs)
+        : Math.min(a.oldestMs, b.oldestMs),
+  };
+}
+
+/** Rows that are written while they are looked at are none that could go. */
+function* pagesOf({ blocks }: Piece, step: number): Generator<Pages> {
+  for (let from = 0; from < blocks; from += step) yield { from, to: Math.min(blocks, from + step) };
+}
