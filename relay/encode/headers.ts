@@ -57,6 +57,17 @@ export function namedVersion(own: string | null): number | null {
   return Number(value);
 }
 
+/** One of a row's own headers, also of a row that cannot be published; undefined where it is no text or cannot be read. */
+export function ownHeader(own: string | null, name: string): string | undefined {
+  if (own === null || !own.includes(name)) return undefined;
+  try {
+    const value = parseObject(own)[name];
+    return typeof value === 'string' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function headerText(value: unknown): string {
   if (value instanceof ExactNumber) return value.source;
   if (typeof value === 'object')

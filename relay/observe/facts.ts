@@ -10,7 +10,10 @@ import type { Progress } from '../model/progress.ts';
 import type { WalRates } from '../model/wal-rate.ts';
 import type { RelayState } from './state.ts';
 
-/** No fact holds a payload, a key, or anything else of a row but its topic. `keysSampled` alone has keys. */
+/**
+ * No fact holds a payload, a key, or anything else of a row but its topic and its trace context. `keysSampled` alone has
+ * keys.
+ */
 export type Facts = {
   // The path of an event.
 
@@ -27,6 +30,13 @@ export type Facts = {
   readonly committed: CommittedBatch;
   /** Of the same Kafka transaction: events that it covers, stored in `outbox.dead_letter`. */
   readonly deadLettered: { readonly events: readonly RefusedEvent[] };
+  /** Of the same Kafka transaction: events whose writer asked for a trace. Said only where there are some. */
+  readonly traced: {
+    readonly batch: CommittedBatch;
+    readonly events: readonly TracedEvent[];
+    /** Further ones, which are too many to be noted. */
+    readonly omitted: number;
+  };
   /** Postgres may discard WAL up to here. */
   readonly acknowledged: { readonly endLsn: Lsn };
   /** Kafka aborted a transaction that took too long. The limits are those of the next ones. */
@@ -237,6 +247,25 @@ export type RefusedEvent = Position & {
   readonly code: ErrorCode;
   /** null where the event names none. */
   readonly topic: string | null;
+  /** Of the writer's trace, if there is one. */
+  readonly traceId?: string | undefined;
+};
+
+/** An event whose trace context may be sampled, and what became of it. */
+export type TracedEvent = {
+  /** As the row has them: valid or not. */
+  readonly traceparent: string;
+  readonly tracestate: string | undefined;
+  /** As in the header of the record. */
+  readonly position: string;
+  readonly committedAtMs: number;
+  readonly topic: string | null;
+  /** null where it became a dead letter. */
+  readonly partition: number | null;
+  /** Why it became one; null where it is published. */
+  readonly code: ErrorCode | null;
+  /** null where it was released: its own are long past. */
+  readonly waypoints: Waypoints | null;
 };
 
 export type PartitionEvents = {

@@ -228,8 +228,9 @@ function logDeadLetters(log: Logger, events: Facts['deadLettered']['events']): v
   const level = Object.keys(codes).every((code) => code === 'KEY_PARKED' || code === 'TOPIC_PAUSED')
     ? 'debug'
     : 'warn';
+  const traceId = events.find((event) => event.traceId !== undefined)?.traceId;
   log[level](
-    { deadLetters: events.length, codes, firstPosition: formatPosition(commitLsn, ordinal) },
+    { deadLetters: events.length, codes, firstPosition: formatPosition(commitLsn, ordinal), traceId },
     'stored dead letters',
   );
 }

@@ -76,6 +76,11 @@ const counters = {
     help: 'Lookups that a cache could not answer: the relay asked the registry or Kafka, or put the answer together again.',
     labels: ['cache'],
   },
+  trace_spans_exported_total: { help: 'Spans that the collector of traces took.' },
+  trace_spans_dropped_total: {
+    help: 'Spans that were not exported, by reason: queue_full (the relay did not make them), export_failed (the collector did not take them).',
+    labels: ['reason'],
+  },
   config_reloads_total: {
     help: 'How often the configuration was read again, by result: applied, unchanged, or rejected because it was invalid.',
     labels: ['result'],

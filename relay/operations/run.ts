@@ -7,6 +7,7 @@ import { Health } from '../observe/health.ts';
 import { createObserver } from '../observe/listeners.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startHttpServer } from '../observe/server.ts';
+import { startTracing } from '../observe/tracing.ts';
 import { watchThrottling } from '../publish/report-throttling.ts';
 import { Relay } from '../relay.ts';
 import { instanceName } from '../session/instance.ts';
@@ -32,7 +33,11 @@ export async function runRelay(config: Config, log: Logger, ending: AbortSignal)
     health,
     onFailure: (failure, retryInMs) => observer.dutyFailed?.({ duty: 'announce', failure, retryInMs }),
   });
-  const observer = createObserver({ log: relayLog, metrics, health }, [announcer.listener]);
+  const { name: slot } = config.slot;
+  const { clientId } = config.kafka;
+  const tracing = await startTracing({ log: relayLog, metrics, instance, slot, clientId });
+  const listeners = tracing === undefined ? [announcer.listener] : [announcer.listener, tracing.listener];
+  const observer = createObserver({ log: relayLog, metrics, health }, listeners);
   const registry = new RegistryClient(config.registry, (tookMs, result) =>
     observer.registryAsked?.({ tookMs, result }),
   );
@@ -55,6 +60,6 @@ export async function runRelay(config: Config, log: Logger, ending: AbortSignal)
     await auditing;
     endThrottleWatch();
     clearInterval(sampling);
-    await Promise.all([announcer.end(), server.close()]);
+    await Promise.all([announcer.end(), tracing?.stop(), server.close()]);
   }
 }

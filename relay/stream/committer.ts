@@ -137,14 +137,14 @@ export class Committer {
   }
 
   #report(
-    { batch, events, deadLetters, committedAtMs, waypoints }: Filling,
+    { batch, events, deadLetters, committedAtMs, waypoints, traced }: Filling,
     progress: Progress,
     eventsByTopic: Map<string, number>,
     { eventsByPartition, ...times }: Kafka,
   ): void {
     const { observer, deadLetterTopic } = this.#use;
     if (deadLetterTopic !== undefined) eventsByTopic.delete(deadLetterTopic.name);
-    observer.committed?.({
+    const committed: CommittedBatch = {
       progress,
       events,
       eventsByTopic,
@@ -154,7 +154,10 @@ export class Committer {
       committedAtMs,
       waypoints,
       ...times,
-    });
+    };
+    observer.committed?.(committed);
+    if (traced !== undefined && traced.events.length > 0)
+      observer.traced?.({ batch: committed, events: traced.events, omitted: traced.omitted });
     if (deadLetters.length > 0) observer.deadLettered?.({ events: deadLetters.map(refusedEvent) });
   }
 }

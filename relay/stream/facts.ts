@@ -1,7 +1,9 @@
 /** What the stream says of events to listeners: where they are and where they go, never what is in them. */
 import type { CommittedTransaction } from '../capture/transaction.ts';
+import { ownHeader } from '../encode/headers.ts';
 import { type EncodedEvent, isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
 import type { Facts, RecordFact, RefusedEvent } from '../observe/facts.ts';
+import { parseTraceparent, traceparentHeader } from '../observe/trace-context.ts';
 
 /** @param skip events of it that are published already */
 export function capturedFact(
@@ -24,8 +26,10 @@ export function encodedFact(
   return { commitLsn, committedAtMs, records, refused };
 }
 
-export function refusedEvent({ position: { commitLsn, ordinal }, code, topic }: Refusal): RefusedEvent {
-  return { commitLsn, ordinal, code, topic };
+export function refusedEvent({ position, code, topic, row }: Refusal): RefusedEvent {
+  const { commitLsn, ordinal } = position;
+  const traceId = parseTraceparent(ownHeader(row.headers, traceparentHeader) ?? '')?.traceId;
+  return { commitLsn, ordinal, code, topic, traceId };
 }
 
 function recordFact({ topic, partition, headers }: OutboundRecord): RecordFact {

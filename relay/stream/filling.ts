@@ -14,6 +14,7 @@ import type { Batch } from '../publish/publisher.ts';
 import type { ParkedKey } from '../refusals/parked-keys.ts';
 import type { Decision } from '../refusals/refusals.ts';
 import type { Released } from './release-keys.ts';
+import type { TracedEvents } from './traced-events.ts';
 
 /** What a transaction adds to a batch beside its own events. */
 export type Beside = {
@@ -46,8 +47,12 @@ export class Filling {
   #copies = 0;
   #rows = 0;
 
-  constructor(batch: Batch) {
+  /** undefined where nobody listens. */
+  readonly traced: TracedEvents | undefined;
+
+  constructor(batch: Batch, traced?: TracedEvents) {
     this.batch = batch;
+    this.traced = traced;
   }
 
   /** How far the stream is covered once this batch is committed. */
@@ -109,6 +114,8 @@ export class Filling {
       this.committedAtMs.push(transaction.committedAtMs);
       this.waypoints.push(waypoints);
     }
+    this.traced?.released(released.records);
+    this.traced?.decided(transaction, decision, waypoints);
     if (!leavesNothing(transaction, decision)) this.#capturedBytes += transaction.bytes;
     this.#covered = {
       ...coveredBy(transaction, this.#covered?.endLsn ?? null),

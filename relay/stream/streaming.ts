@@ -28,6 +28,7 @@ import { Notice } from './notice.ts';
 import { dueInMs } from './pacing.ts';
 import { publishedPart } from './published-part.ts';
 import { type Released, releaseKeys } from './release-keys.ts';
+import { TracedEvents } from './traced-events.ts';
 
 export type StreamingDependencies = CommitDependencies & {
   readonly encoder: Encoder;
@@ -66,7 +67,7 @@ export class Streaming {
     this.#committer = new Committer(dependencies);
     if (dependencies.observer.keysSampled !== undefined) this.#keySampler = new KeySampler(performance.now());
     this.#beat = dependencies.progress.beat;
-    this.#filling = new Filling(dependencies.publisher.newBatch());
+    this.#filling = this.#newFilling();
     this.#gatekeeper = new Gatekeeper({
       ...dependencies,
       ending: this.#ending.signal,
@@ -337,11 +338,16 @@ export class Streaming {
     }
   }
 
+  #newFilling(): Filling {
+    const { publisher, observer } = this.#use;
+    return new Filling(publisher.newBatch(), observer.traced === undefined ? undefined : new TracedEvents());
+  }
+
   /** Batch to Kafka to Postgres. */
   async #publish(): Promise<void> {
     while (await this.#due()) {
       const filled = this.#filling;
-      this.#filling = new Filling(this.#use.publisher.newBatch());
+      this.#filling = this.#newFilling();
       this.#room.give();
       this.#committing = filled;
       await this.#committer.commit(filled);
