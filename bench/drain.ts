@@ -7,7 +7,7 @@ import type { Debezium } from './debezium/debezium.ts';
 import { cpuMs, nowMs, peakMemoryMb } from './machine.ts';
 import { readTopic, untilWritten } from './reader.ts';
 import { payloadOf } from './workload.ts';
-import { type BenchWorld, debeziumTopicOf, type Rows, topicOf } from './world.ts';
+import { type BenchWorld, debeziumTopicOf, type RelayVariant, type Rows, topicOf } from './world.ts';
 
 export type Drain = {
   readonly events: number;
@@ -60,9 +60,14 @@ async function drained(world: BenchWorld, { events }: Rows, stream: Stream): Pro
   };
 }
 
-export async function drainRelay(world: BenchWorld, aggregateType: string, rows: Rows): Promise<Drain> {
+export async function drainRelay(
+  world: BenchWorld,
+  aggregateType: string,
+  rows: Rows,
+  variant: RelayVariant = {},
+): Promise<Drain> {
   const startMs = nowMs();
-  const relay = world.startRelay();
+  const relay = world.startRelay(variant);
   try {
     await relay.streaming();
     return await drained(world, rows, {

@@ -87,7 +87,7 @@ async function measureCase(world: BenchWorld, wanted: Case): Promise<Growth> {
     for (let time = 0; time < times; time += 1) {
       // It is stopped while its backlog grows. After 10 s Postgres ends its connection, and it opens a new one.
       relay.signal('SIGSTOP');
-      await world.write(aggregateType, wanted, time * events);
+      await world.write(aggregateType, wanted, { first: time * events });
       const cpuBefore = await cpuMs(relay.pid);
       const startMs = nowMs();
       let [cpuAfter, endMs] = [cpuBefore, startMs];

@@ -4,7 +4,7 @@ import type { Kafka } from 'kafkajs';
 import pg from 'pg';
 import { createTopics, kafkaClient } from '../harness/kafka.ts';
 import { registerSchema } from '../harness/registry.ts';
-import { RelayProcess, relayEnv } from '../harness/relay-process.ts';
+import { type Environment, RelayProcess, relayEnv } from '../harness/relay-process.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { openRun, type Run } from '../stack/run.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
@@ -16,6 +16,9 @@ export type Rows = {
   readonly perTransaction: number;
   readonly rowBytes: number;
 };
+
+/** Another relay than the one of this checkout with its default settings. */
+export type RelayVariant = { readonly env?: Environment; readonly checkout?: string };
 
 export class BenchWorld implements AsyncDisposable {
   readonly stack: Stack;
@@ -65,17 +68,22 @@ export class BenchWorld implements AsyncDisposable {
 
   /**
    * Commits the rows, over a thousand keys in turn; their ids hold their number, from `first` on.
+   * @param headers SQL for the headers of row n
    * @returns the position of the WAL behind them
    */
-  async write(aggregateType: string, { events, perTransaction, rowBytes }: Rows, first = 0): Promise<string> {
+  async write(
+    aggregateType: string,
+    { events, perTransaction, rowBytes }: Rows,
+    { first = 0, headers = `'{}'` }: { readonly first?: number; readonly headers?: string } = {},
+  ): Promise<string> {
     // Commits are not flushed one by one, to be quick: nothing is measured yet.
     await this.database.query('set synchronous_commit = off');
     await this.database.query(`do $$
       begin
         for batch_start in ${first}..${first + events - 1} by ${perTransaction} loop
-          insert into outbox.event (id, aggregatetype, aggregateid, type, payload)
+          insert into outbox.event (id, aggregatetype, aggregateid, type, payload, headers)
           select ('${idPrefix}' || lpad(to_hex(n), 12, '0'))::uuid, '${aggregateType}', 'key-' || n % 1000,
-                 '${eventType}', '${payloadOf(rowBytes)}'
+                 '${eventType}', '${payloadOf(rowBytes)}', (${headers})::jsonb
             from generate_series(batch_start, least(batch_start + ${perTransaction}, ${first + events}) - 1) n;
           commit;
         end loop;
@@ -86,9 +94,14 @@ export class BenchWorld implements AsyncDisposable {
   }
 
   /** On its default slot, as production starts it. */
-  startRelay(): RelayProcess {
-    const env = relayEnv(this.stack, { HTTP_PORT: 0 });
-    return new RelayProcess({ env, run: this.run, logFile: path.join(this.run.dir, 'relay.log') });
+  startRelay({ env, checkout }: RelayVariant = {}): RelayProcess {
+    const { run } = this;
+    return new RelayProcess({
+      env: { ...relayEnv(this.stack, { HTTP_PORT: 0 }), ...env },
+      run,
+      logFile: path.join(run.dir, 'relay.log'),
+      ...(checkout !== undefined && { checkout }),
+    });
   }
 
   async walPosition(): Promise<string> {

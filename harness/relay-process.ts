@@ -11,7 +11,9 @@ import { text } from 'node:stream/consumers';
 import { nodeFlags } from '../relay/config/node-flags.ts';
 import type { Run } from '../stack/run.ts';
 
-const mainFile = path.join(import.meta.dirname, '..', 'relay', 'main.ts');
+const ownCheckout = path.join(import.meta.dirname, '..');
+const mainOf = (checkout: string): string => path.join(checkout, 'relay', 'main.ts');
+const mainFile = mainOf(ownCheckout);
 
 export type Environment = Readonly<Record<string, string>>;
 
@@ -60,6 +62,8 @@ export type RelayOptions = {
   readonly logFile?: string;
   /** Where its log goes: to us, or to a device that is full. */
   readonly log?: 'read' | '/dev/full';
+  /** The relay of another checkout, by its folder. */
+  readonly checkout?: string;
   /** Ends the relay with the run, however this process ends; Ctrl-C in a terminal then does not reach the relay. */
   readonly run?: Run;
 };
@@ -104,8 +108,9 @@ export class RelayProcess {
   readonly #watchers = new Set<() => void>();
 
   constructor(options: RelayOptions) {
-    const { env, run, logFile, log = 'read' } = options;
-    const child = spawn(process.execPath, [...nodeFlags, ...(options.nodeFlags ?? []), mainFile, 'run'], {
+    const { env, run, logFile, log = 'read', checkout = ownCheckout } = options;
+    const flags = [...nodeFlags, ...(options.nodeFlags ?? [])];
+    const child = spawn(process.execPath, [...flags, mainOf(checkout), 'run'], {
       env,
       stdio: ['ignore', log === 'read' ? 'pipe' : openSync(log, 'w'), 'pipe'],
       detached: run !== undefined,
