@@ -9,6 +9,9 @@ import { endWalsender } from './walsender.ts';
 
 const withinMs = 15_000;
 
+/** A recovery reads all topics of the world. */
+const recoverWithinMs = 60_000;
+
 export const slotFaults: readonly Fault[] = [
   {
     name: 'slot dropped',
@@ -108,6 +111,39 @@ export const slotFaults: readonly Fault[] = [
     repair: recover,
   },
   {
+    name: 'slot dropped, and the relays recover by themselves',
+    class: 'postgres',
+    about:
+      'three relays with slot.whenLost: recover; the slot is dropped under load, and one of them recovers',
+    expect: 'recovers',
+    world: { SLOT_WHEN_LOST: 'recover' },
+    withinMs: 30_000,
+    async inject(arena) {
+      arena.relays.scale(3);
+      await withFreeSlot(arena, 'select pg_drop_replication_slot($1)');
+      await untilRecovered(arena);
+    },
+  },
+  {
+    name: 'slot lost, and the relay that recovers by itself is killed',
+    class: 'postgres',
+    about: 'at a random step, twice, with slot.whenLost: recover; the next relay goes on from there',
+    expect: 'recovers',
+    world: { SLOT_WHEN_LOST: 'recover', PUBLISH_BATCH_EVENTS: 10 },
+    withinMs: 30_000,
+    async inject(arena) {
+      const { relays, load, random } = arena;
+      await withFreeSlot(arena, 'select pg_drop_replication_slot($1)');
+      for (let death = 0; death < 2; death++) {
+        for (let n = 0; n < 50; n++) await load.commit([load.event(`unstreamed-${n % 7}`)]);
+        const relay = await relays.replace({ failpoint: random.pick(recoverySteps) });
+        await Promise.race([relay.exited, relay.streaming()]).catch(() => {});
+        await relay.kill();
+      }
+      await untilRecovered(arena);
+    },
+  },
+  {
     name: 'publication dropped',
     class: 'postgres',
     about: 'events are written while it is gone; it is recreated, and recover publishes them',
@@ -161,6 +197,34 @@ async function withFreeSlot(
     'the slot to be free',
     withinMs,
   );
+}
+
+/** Where a relay passes while it recovers, before it streams. */
+const recoverySteps = [
+  'SLOT_CREATED',
+  'CLAIM_COMMITTED',
+  'DEAD_LETTERS_REREAD',
+  'PROGRESS_SENT:2',
+  'EVENTS_SENT:2',
+  'COMMIT_SENT:2',
+  'KAFKA_COMMITTED:2',
+  'FIRST_PROGRESS_COMMITTED',
+] as const;
+
+/** Until a relay streams that found the slot whole, or made it so. */
+async function untilRecovered({ relays, oracle, pool, slot }: Arena): Promise<void> {
+  await waitFor(
+    async () => {
+      const { rows } = await pool.query(
+        'select active_pid from pg_replication_slots where slot_name = $1 and active',
+        [slot],
+      );
+      return rows.length === 1 && relays.active !== undefined;
+    },
+    'a relay that streams again',
+    recoverWithinMs,
+  );
+  oracle.watchSlot(true);
 }
 
 async function recover({ relays, oracle }: Arena): Promise<void> {
