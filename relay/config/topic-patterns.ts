@@ -4,7 +4,7 @@
 const legalTopic = /^[a-zA-Z0-9._-]{1,249}$/;
 
 /** The default of kafka.progressTopic, and what it was when all slots shared one. */
-const defaultProgress = '(?:outbox-relay\\.progress(?:\\.[a-z0-9_]{1,63})?)';
+const defaultProgress = '(?:outbox-relay\\.progress(?:\\.[a-z0-9_]{1,63}(?:-replay)?)?)';
 
 export function isLegalTopic(name: string): boolean {
   return legalTopic.test(name) && name !== '.' && name !== '..';
@@ -17,13 +17,18 @@ export function isLegalTopic(name: string): boolean {
  */
 export function allowList(patterns: readonly string[], progressTopic: string): RegExp {
   const escaped = patterns.map((pattern) => beyondInternal(pattern) + wildcard(pattern));
-  const progress = `(?:${literal(progressTopic)}|${defaultProgress})$`;
+  const progress = `(?:${literal(progressTopic)}|${literal(replayTopicOf(progressTopic))}|${defaultProgress})$`;
   return new RegExp(`^(?!__|_schemas$|${progress})(?:${escaped.join('|')})$`);
 }
 
-/** Whether a topic holds the progress of this slot or, under the default names, of any slot. */
+/** Where the progress of the slot's replays is. No slot has a name with a hyphen. */
+export function replayTopicOf(progressTopic: string): string {
+  return `${progressTopic}-replay`;
+}
+
+/** Whether a topic holds the progress of this slot or, under the default names, of any slot; or of their replays. */
 export function isProgressTopic(name: string, own: string): boolean {
-  return name === own || new RegExp(`^${defaultProgress}$`).test(name);
+  return name === own || name === replayTopicOf(own) || new RegExp(`^${defaultProgress}$`).test(name);
 }
 
 /** A pattern in which `*` stands for any characters, as the source of a regular expression. */

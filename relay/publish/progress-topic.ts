@@ -11,7 +11,6 @@ import type { Admin, Kafka } from 'kafkajs';
 import { backoffMs } from '../connect/backoff.ts';
 import { kafkaError, kafkaErrorType } from '../connect/kafka.ts';
 import { RelayError } from '../errors.ts';
-import { type Progress, parseProgress } from '../model/progress.ts';
 import { committedRecords, decodeFetch, type FetchedRecord, fetchRequest } from './wire/fetch.ts';
 import { Wire } from './wire/kafkajs-wire.ts';
 
@@ -120,18 +119,18 @@ export class ProgressTail {
   }
 
   /**
-   * Resolves with the last progress before the claim, once the claim is read. Call it before the claim is written.
-   * @throws RelayError KAFKA_UNAVAILABLE if the claim is not read in time; PROGRESS_UNREADABLE
+   * Resolves with the text of the last progress before the claim, once the claim is read. Call it before the claim is
+   * written.
+   * @throws RelayError KAFKA_UNAVAILABLE if the claim is not read in time
    */
-  async untilClaim(claimId: string, timeoutMs: number): Promise<Progress | null> {
+  async untilClaim(claimId: string, timeoutMs: number): Promise<string | undefined> {
     const seen = Promise.withResolvers<string | undefined>();
     const late = new RelayError('KAFKA_UNAVAILABLE', `the claim was not read back within ${timeoutMs} ms`);
     const timer = setTimeout(() => seen.reject(late), timeoutMs);
     this.#waiting.set(claimId, seen.resolve);
     try {
       const crashed = this.#crash.promise.then((error) => Promise.reject(error));
-      const latest = await Promise.race([seen.promise, crashed]);
-      return latest === undefined ? null : parseProgress(latest);
+      return await Promise.race([seen.promise, crashed]);
     } finally {
       clearTimeout(timer);
       this.#waiting.delete(claimId);

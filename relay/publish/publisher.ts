@@ -25,6 +25,8 @@ export interface Publisher {
    * @returns the last progress before the claim, which is authoritative; null if the topic holds none
    */
   claim(tail: ProgressTail): Promise<Progress | null>;
+  /** The same for work whose progress is of another kind. @returns its text; undefined if the topic holds none */
+  claimText(tail: ProgressTail): Promise<string | undefined>;
   /** Another batch may fill while one is committed. */
   newBatch(): Batch;
   /**
@@ -35,6 +37,8 @@ export interface Publisher {
    * After any of them this publisher must not be used again.
    */
   commit(batch: Batch, progress: Progress, onWritten?: () => void): Promise<void>;
+  /** The same with a progress of another kind. @param text of the progress, for the key of the writer */
+  commitText(batch: Batch, text: string, onWritten?: () => void): Promise<void>;
   /** Closes the connections. Does not wait for a commit: its outcome is then unknown. */
   close(): Promise<void>;
 }

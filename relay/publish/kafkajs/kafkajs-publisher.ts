@@ -15,13 +15,13 @@ import { codecNumbers } from '../../connect/compression/codec-numbers.ts';
 import { openCompressor } from '../../connect/compression/compressors.ts';
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
-import { type Progress, serializeProgress } from '../../model/progress.ts';
+import { type Progress, parseProgress, serializeProgress } from '../../model/progress.ts';
 import { type Failpoint, failpoint } from '../../observe/failpoints.ts';
 import { recordsRefused } from '../failed-transaction.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
 import { whyNoCoordinator } from '../rights.ts';
-import { transactionalIdOf } from '../transactional-id.ts';
+import { relayWriter, type Writer } from '../writer.ts';
 import { BatchBuilder, isCompressible, type PartitionSlice, toTopicMessages } from './batch.ts';
 
 /**
@@ -31,18 +31,22 @@ import { BatchBuilder, isCompressible, type PartitionSlice, toTopicMessages } fr
 const concurrentTransactionsPauseMs = 2;
 
 export class KafkajsPublisher implements Publisher {
-  readonly #config: Config;
+  readonly #writer: Writer;
+  readonly #requestTimeoutMs: number;
+  readonly #compression: Config['publish']['compression'];
   readonly #producer: Producer;
   /** Base offset of the latest record batch by `topic/partition`. The next one must be greater. */
   readonly #offsets = new Map<string, bigint>();
   #begun: Transaction | undefined;
   #failure: RelayError | undefined;
 
-  private constructor(kafka: Kafka, config: Config) {
-    this.#config = config;
+  private constructor(kafka: Kafka, config: Config, writer: Writer) {
+    this.#writer = writer;
+    this.#requestTimeoutMs = config.kafka.requestTimeoutMs;
+    this.#compression = config.publish.compression;
     this.#producer = kafka.producer({
-      transactionalId: transactionalIdOf(config),
-      transactionTimeout: config.kafka.transactionTimeoutMs,
+      transactionalId: writer.transactionalId,
+      transactionTimeout: writer.transactionTimeoutMs,
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
       retry: { retries: 0 },
@@ -55,9 +59,9 @@ export class KafkajsPublisher implements Publisher {
    * @throws RelayError KAFKA_*; CONFIG_INVALID if this machine cannot write the codec
    * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
    */
-  static async fence(kafka: Kafka, config: Config): Promise<KafkajsPublisher> {
+  static async fence(kafka: Kafka, config: Config, writer = relayWriter(config)): Promise<KafkajsPublisher> {
     await openCompressor(config.publish.compression);
-    const publisher = new KafkajsPublisher(kafka, config);
+    const publisher = new KafkajsPublisher(kafka, config, writer);
     try {
       await publisher.#producer.connect();
       // The first transaction() sends InitProducerId. It will hold the claim.
@@ -65,34 +69,43 @@ export class KafkajsPublisher implements Publisher {
       return publisher;
     } catch (error) {
       await publisher.close();
-      const reason = await whyNoCoordinator(kafka, transactionalIdOf(config), error);
+      const reason = await whyNoCoordinator(kafka, writer.transactionalId, error);
       throw kafkaError(reason, 'fencing the predecessor');
     }
   }
 
   async claim(tail: ProgressTail): Promise<Progress | null> {
+    const text = await this.claimText(tail);
+    return text === undefined ? null : parseProgress(text);
+  }
+
+  async claimText(tail: ProgressTail): Promise<string | undefined> {
     const claimId = randomUUID();
-    const seen = tail.untilClaim(claimId, this.#config.kafka.requestTimeoutMs * 2);
+    const seen = tail.untilClaim(claimId, this.#requestTimeoutMs * 2);
     seen.catch(() => {});
     tail.resume();
     await this.#transact(async (transaction) => {
-      await this.#sendFirst(transaction, claimKey(this.#config.slot.name), claimId);
+      await this.#sendFirst(transaction, claimKey(this.#writer.key), claimId);
     });
     await failpoint('CLAIM_COMMITTED');
-    const progress = await seen;
+    const text = await seen;
     tail.pause();
-    return progress;
+    return text;
   }
 
   newBatch(): BatchBuilder {
     return new BatchBuilder();
   }
 
-  async commit(batch: BatchBuilder, progress: Progress, onWritten?: () => void): Promise<void> {
+  commit(batch: BatchBuilder, progress: Progress, onWritten?: () => void): Promise<void> {
+    return this.commitText(batch, serializeProgress(progress), onWritten);
+  }
+
+  async commitText(batch: BatchBuilder, text: string, onWritten?: () => void): Promise<void> {
     await this.#transact(async (transaction) => {
       // The progress goes first. Only a send to one partition can be retried safely on CONCURRENT_TRANSACTIONS, and
       // after it has succeeded, that error cannot occur again in this transaction.
-      await this.#sendFirst(transaction, progress.slot, serializeProgress(progress));
+      await this.#sendFirst(transaction, this.#writer.key, text);
       await failpoint('PROGRESS_SENT');
       for (const send of batch.sends()) await this.#send(transaction, send);
       onWritten?.();
@@ -122,10 +135,10 @@ export class KafkajsPublisher implements Publisher {
   }
 
   async #sendFirst(transaction: Transaction, key: string, value: string): Promise<void> {
-    const topic = this.#config.kafka.progressTopic;
+    const topic = this.#writer.progressTopic;
     const messages = [{ key, value, partition: 0 }];
     const send = [{ topic, partition: 0, messages, bytes: 0, maxBytes: Number.POSITIVE_INFINITY }];
-    const deadline = performance.now() + this.#config.kafka.requestTimeoutMs;
+    const deadline = performance.now() + this.#requestTimeoutMs;
     for (;;) {
       try {
         return await this.#send(transaction, send);
@@ -140,8 +153,8 @@ export class KafkajsPublisher implements Publisher {
     const answers = await transaction.sendBatch({
       topicMessages: toTopicMessages(send),
       acks: -1,
-      timeout: this.#config.kafka.requestTimeoutMs,
-      compression: isCompressible(send) ? codecNumbers[this.#config.publish.compression] : codecNumbers.none,
+      timeout: this.#requestTimeoutMs,
+      compression: isCompressible(send) ? codecNumbers[this.#compression] : codecNumbers.none,
     });
     for (const slice of send) this.#checkAnswer(slice, answers);
   }

@@ -6,24 +6,31 @@ import { randomUUID } from 'node:crypto';
 import type { Kafka } from 'kafkajs';
 import type { Config } from '../../config/config.ts';
 import { type Compressor, openCompressor } from '../../connect/compression/compressors.ts';
-import { type Progress, serializeProgress } from '../../model/progress.ts';
+import { type Progress, parseProgress, serializeProgress } from '../../model/progress.ts';
 import { failpoint } from '../../observe/failpoints.ts';
 import { claimKey, type ProgressTail } from '../progress-topic.ts';
 import type { Publisher } from '../publisher.ts';
-import { transactionalIdOf } from '../transactional-id.ts';
+import { relayWriter, type Writer } from '../writer.ts';
 import { LeanBatchBuilder, type PartitionBatches } from './batch-builder.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { RecordBatch, recordBound } from './record-batch.ts';
 import { type CrashPoints, TransactionalProducer } from './transactional-producer.ts';
 
 export class LeanPublisher implements Publisher {
-  readonly #config: Config;
+  readonly #writer: Writer;
+  readonly #requestTimeoutMs: number;
   readonly #producer: TransactionalProducer;
   readonly #compressor: Compressor | undefined;
   readonly #pool = new BufferPool();
 
-  private constructor(config: Config, producer: TransactionalProducer, compressor: Compressor | undefined) {
-    this.#config = config;
+  private constructor(
+    config: Config,
+    writer: Writer,
+    producer: TransactionalProducer,
+    compressor: Compressor | undefined,
+  ) {
+    this.#writer = writer;
+    this.#requestTimeoutMs = config.kafka.requestTimeoutMs;
     this.#producer = producer;
     this.#compressor = compressor;
   }
@@ -32,38 +39,46 @@ export class LeanPublisher implements Publisher {
    * Fences every predecessor: Kafka aborts its open transaction, if any, and refuses its later ones.
    * @throws RelayError KAFKA_*; CONFIG_INVALID if this machine cannot write the codec
    */
-  static async fence(kafka: Kafka, config: Config): Promise<LeanPublisher> {
+  static async fence(kafka: Kafka, config: Config, writer = relayWriter(config)): Promise<LeanPublisher> {
     const compressor = await openCompressor(config.publish.compression);
     const producer = await TransactionalProducer.open(kafka, {
-      transactionalId: transactionalIdOf(config),
-      transactionTimeoutMs: config.kafka.transactionTimeoutMs,
+      transactionalId: writer.transactionalId,
+      transactionTimeoutMs: writer.transactionTimeoutMs,
       requestTimeoutMs: config.kafka.requestTimeoutMs,
-      topic: config.kafka.progressTopic,
+      topic: writer.progressTopic,
     });
-    return new LeanPublisher(config, producer, compressor);
+    return new LeanPublisher(config, writer, producer, compressor);
   }
 
   async claim(tail: ProgressTail): Promise<Progress | null> {
+    const text = await this.claimText(tail);
+    return text === undefined ? null : parseProgress(text);
+  }
+
+  async claimText(tail: ProgressTail): Promise<string | undefined> {
     const claimId = randomUUID();
-    const seen = tail.untilClaim(claimId, this.#config.kafka.requestTimeoutMs * 2);
+    const seen = tail.untilClaim(claimId, this.#requestTimeoutMs * 2);
     seen.catch(() => {});
     tail.resume();
-    await this.#commit([], claimKey(this.#config.slot.name), claimId);
+    await this.#commit([], claimKey(this.#writer.key), claimId);
     await failpoint('CLAIM_COMMITTED');
-    const progress = await seen;
+    const text = await seen;
     tail.pause();
-    return progress;
+    return text;
   }
 
   newBatch(): LeanBatchBuilder {
     return new LeanBatchBuilder(this.#pool);
   }
 
-  async commit(batch: LeanBatchBuilder, progress: Progress, onWritten?: () => void): Promise<void> {
-    const text = serializeProgress(progress);
+  commit(batch: LeanBatchBuilder, progress: Progress, onWritten?: () => void): Promise<void> {
+    return this.commitText(batch, serializeProgress(progress), onWritten);
+  }
+
+  async commitText(batch: LeanBatchBuilder, text: string, onWritten?: () => void): Promise<void> {
     // Before the transaction begins: its time is limited.
     if (this.#compressor !== undefined) await batch.compress(this.#compressor);
-    await this.#commit([...batch.partitions()], progress.slot, text, {
+    await this.#commit([...batch.partitions()], this.#writer.key, text, {
       begun: () => failpoint('PARTITIONS_ADDED'),
       answered: () => failpoint('PROGRESS_SENT'),
       sent: () => {
@@ -89,7 +104,7 @@ export class LeanPublisher implements Publisher {
     const bound = recordBound(record);
     const own = new RecordBatch(this.#pool, 0, bound);
     own.append(record, bound);
-    const progress = { topic: this.#config.kafka.progressTopic, partition: 0, batches: [own] };
+    const progress = { topic: this.#writer.progressTopic, partition: 0, batches: [own] };
     await this.#producer.commit([...parts, progress], places);
     own.release();
   }
