@@ -14,6 +14,7 @@ export const rooms = [
   'operations',
   'relay.ts',
   'stream',
+  'replay',
   'recover',
   'audit',
   'upkeep',

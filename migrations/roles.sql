@@ -95,6 +95,13 @@ grant select, update on outbox.key_release to outbox_relay;
 grant select, insert, update on outbox.audit, outbox.audit_finding to outbox_relay;
 -- Sample the WAL position every minute, for the forecast.
 grant select, insert, update on outbox.wal_sample to outbox_relay;
+-- Replay: read what was replayed, which `verify` knows records by; start one and note how far it is through functions that
+-- write the audit trail.
+grant select on outbox.replay, outbox.replay_refusal, outbox.action to outbox_relay;
+grant execute on function outbox.begin_replay(text, text, jsonb, jsonb, text, boolean, bigint, text, text) to outbox_relay;
+grant execute on function outbox.resume_replay(text, text, text) to outbox_relay;
+grant execute on function outbox.note_replay(text, text, bigint, bigint, bigint, text, text) to outbox_relay;
+grant execute on function outbox.note_replay_refusals(text, text[], text[], text[], text[], text[]) to outbox_relay;
 -- Make partitions ahead, keep the settings' share of closed dead letters; functions run with their owner's rights.
 grant execute on function outbox.ensure_partition(date) to outbox_relay;
 grant execute on function outbox.ensure_partitions(int) to outbox_relay;
@@ -149,6 +156,8 @@ grant execute on function outbox.pause(text, text, text, bigint, text, text) to 
 grant execute on function outbox.resume(text, text, text, text) to outbox_operator;
 grant execute on function outbox.limit_rate(text, bigint, bigint, text, text) to outbox_operator;
 grant execute on function outbox.record_action(text, text, text, text, text, jsonb) to outbox_operator;
+-- See what was replayed, by whom and why.
+grant select on outbox.replay, outbox.replay_refusal to outbox_operator;
 -- Remove what was closed a day ago or longer, with its trail.
 grant execute on function outbox.purge_old_dead_letters(text, interval, text[]) to outbox_operator;
 grant execute on function outbox.purge_old_dead_letters_beyond(text, bigint, text[]) to outbox_operator;

@@ -39,6 +39,8 @@ const unattended = 'test/relay/recover/unattended.test.ts';
 const unattendedOnServers = 'test/relay/recover/unattended.stack.test.ts';
 const closing = 'test/relay/operations/dead-letters/resubmit-discard.pg.test.ts';
 const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
+const replay = 'test/relay/replay/replay.stack.test.ts';
+const comparing = 'test/relay/audit/compare.test.ts';
 
 const gate = 'test/relay/model/gate.test.ts';
 const gatekeeper = 'test/relay/stream/gatekeeper.test.ts';
@@ -1189,5 +1191,45 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (waitMs >= 0) return undefined;',
     tests: [gate],
     simulated: ['I10'],
+  },
+  {
+    name: 'a replay publishes an event twice after a death',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/replay/session.ts',
+    find: 'progressOf(await publisher.claimText(tail), options)',
+    replace: 'progressOf(void (await publisher.claimText(tail)), options)',
+    tests: [replay],
+    only: 'dies at every step',
+  },
+  {
+    name: 'a replay publishes what the stream has not',
+    promise: 'order',
+    invariants: ['I3'],
+    file: 'relay/replay/selection.ts',
+    find: 'visibility(facts.covered, values)} <> 1',
+    replace: 'visibility(facts.covered, values)} = 2',
+    tests: [replay],
+    only: 'leaves out what the stream has not',
+  },
+  {
+    name: 'a replay that continues skips the rest of a transaction that it has split',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/replay/session.ts',
+    find: 'part ?? after, part !== null',
+    replace: 'part ?? after, false',
+    tests: [replay],
+    only: 'splits a transaction',
+  },
+  {
+    name: 'verify lets a replay publish an event twice',
+    promise: 'no silence',
+    invariants: ['I9'],
+    file: 'relay/audit/replays.ts',
+    find: 'return seen[slot]! > Math.max(1, rows);',
+    replace: 'return false;',
+    tests: [comparing],
+    only: 'record of a replay',
   },
 ];

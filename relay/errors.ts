@@ -146,6 +146,9 @@ const table = {
     adopt: 'progress',
   },
   PROGRESS_UNREADABLE: { class: 'stop', exit: 'stopped', dependency: 'kafka', adopt: 'progress' },
+  // replays
+  REPLAY_CHANGED: { class: 'stop', exit: 'stopped', dependency: 'postgres' },
+  REPLAY_PROGRESS_LOST: { class: 'stop', exit: 'stopped', dependency: 'kafka' },
   // Kafka
   KAFKA_UNAVAILABLE: { class: 'retry', exit: 'unavailable', dependency: 'kafka', isOutage: true },
   PUBLISH_UNCERTAIN: { class: 'retry', exit: 'unavailable', dependency: 'kafka' },
@@ -243,6 +246,11 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
     'The relay has published from this slot before, but the progress topic holds no progress for it. Early releases kept the progress of all slots in the topic outbox-relay.progress: after an upgrade from one of them, set kafka.progressTopic to that name. Otherwise restore the topic or correct kafka.progressTopic. If the topic cannot be restored, run `outbox-relay recover`: it compares the outbox table with Kafka and publishes what is missing. `outbox-relay adopt progress` continues from the slot instead, and may publish events twice: run `outbox-relay verify` first.',
   PROGRESS_UNREADABLE:
     'The progress topic holds a record that this release cannot read, perhaps written by a newer one. Run that release, or `outbox-relay adopt progress`.',
+
+  REPLAY_CHANGED:
+    'A replay cannot continue, because what it had fixed at its start has changed: rows of a transaction that is published in part were removed, or Postgres no longer keeps the commit times that give the order. It published nothing twice. `outbox-relay replay show` says how far it came. Start another replay for the rest, with a narrower --from.',
+  REPLAY_PROGRESS_LOST:
+    'A replay has published events before, but its progress topic (kafka.progressTopic with -replay at the end) does not show them, so continuing could publish events twice. Restore the topic, or correct kafka.progressTopic. Otherwise look in the target topic for the last record with this replay-id, and start another replay for what comes after it.',
 
   KAFKA_UNAVAILABLE:
     'No broker answered, or a leader or coordinator is not available. Check KAFKA_BROKERS, the cluster, and whether the port expects TLS or SASL (kafka.ssl, kafka.saslMechanism).',

@@ -18,10 +18,12 @@ import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
 import { kafkaError } from '../connect/kafka.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
+import { backfillIdHeader, replayedAtHeader, replayIdHeader } from '../encode/replay-headers.ts';
 import { Router } from '../encode/route.ts';
 import { readFirstStart } from '../ledger/progress-copy.ts';
+import { readReplays } from '../ledger/replays.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
-import type { AuditedRecord } from './audited.ts';
+import type { AuditedRecord, RecordOfReplay } from './audited.ts';
 import { awaitProgress, findProducers, isAt } from './await-progress.ts';
 import { findCompacted } from './compacted.ts';
 import { Comparer, type Comparison } from './compare.ts';
@@ -138,7 +140,12 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
       snapshotMs: snapshot.atMs,
     });
   // Row-level security may have hidden what was read since the snapshot.
-  await assertRowsShown(client, config, [config.outbox.table, 'outbox.dead_letter', 'outbox.progress']);
+  await assertRowsShown(client, config, [
+    config.outbox.table,
+    'outbox.dead_letter',
+    'outbox.progress',
+    'outbox.replay',
+  ]);
   const isCovered =
     progress !== null && isAt(progress, { reach: snapshot.lsn, systemIdentifier: snapshot.systemIdentifier });
   const comparison = comparer.finish(isCovered);
@@ -222,6 +229,8 @@ async function addRecords(
   { admin, client, comparer, topics, stallMs }: Means,
 ): Promise<void> {
   const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
+  // A replay is recorded before its first record is written, so those of all records up to these ends are there.
+  comparer.setReplays(await readReplays(client, config.slot.name));
   for (const { topic, partition, low } of ranges) if (low > 0n) comparer.addTrimmed(topic, partition);
   const decoder = new Decoder(config.registry, await StockReader.create(config.registry));
   const content = new Content({
@@ -256,7 +265,15 @@ async function addRecords(
 }
 
 export const hasRelayHeaders = ({ headers }: TopicRecord): boolean =>
-  headerText(headers, 'id') !== undefined && headerText(headers, 'position') !== undefined;
+  headerText(headers, 'id') !== undefined &&
+  (headerText(headers, 'position') !== undefined || replayOf(headers) !== undefined);
+
+/** A record of the stream has a position, whatever its row brought along. */
+function replayOf(headers: TopicRecord['headers']): RecordOfReplay | undefined {
+  const id = headerText(headers, replayIdHeader) ?? headerText(headers, backfillIdHeader);
+  if (id === undefined || headerText(headers, 'position') !== undefined) return undefined;
+  return { id, atMs: Date.parse(headerText(headers, replayedAtHeader) ?? '') };
+}
 
 export function auditedRecord(record: TopicRecord, decoder: Decoder, router: Router): AuditedRecord {
   const { topic, partition, offset, committedAtMs, producerId } = record;
@@ -271,6 +288,7 @@ export function auditedRecord(record: TopicRecord, decoder: Decoder, router: Rou
     key: record.key?.toString() ?? null,
     id: headerText(record.headers, 'id'),
     position: headerText(record.headers, 'position'),
+    replay: replayOf(record.headers),
     fault: isJudged ? decoder.faultOf(record.value) : undefined,
   };
 }

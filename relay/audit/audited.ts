@@ -20,10 +20,18 @@ export type AuditedRecord = {
   /** Headers; undefined if absent. */
   readonly id: string | undefined;
   readonly position: string | undefined;
+  /** What the record says of a replay that wrote it. */
+  readonly replay?: RecordOfReplay | undefined;
   /** Why the value cannot be decoded. */
   readonly fault: string | undefined;
   /** undefined if it was written without a transaction. */
   readonly producerId: bigint | undefined;
+};
+
+export type RecordOfReplay = {
+  readonly id: string;
+  /** When it was sent; NaN if the header is missing or no time. */
+  readonly atMs: number;
 };
 
 /** An event of the snapshot, and where its rows are. */

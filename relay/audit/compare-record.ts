@@ -35,6 +35,9 @@ const relayHeaders: ReadonlySet<string> = new Set([
   'position',
   'schema-version',
   'committed-at',
+  'replay-id',
+  'backfill-id',
+  'replayed-at',
 ]);
 
 /** The first difference; undefined if there is none. */

@@ -31,11 +31,15 @@
  *
  * Positions distinguish two records of one id: with the same position, it is one event that was published twice.
  *
+ * A record that a replay wrote names the replay, which Postgres knows. It is no further record of its event for the rules
+ * above: it makes up for none that is missing. The event must exist, the record must equal its row, and within one replay
+ * an event may not come twice. An event from before the first start counts as published once a replay has published it.
+ *
  * Two cases look like a leak and are not: rows that the application itself deletes while the table keeps older ones, and a
  * transaction that waits for a synchronous standby during both looks at the table.
  */
 import { type Lsn, parsePosition } from '../model/position.ts';
-import type { AuditedEvent, AuditedRecord, RowsOfEvent } from './audited.ts';
+import type { AuditedEvent, AuditedRecord, RecordOfReplay, RowsOfEvent } from './audited.ts';
 import { commitToleranceMs } from './commit-tolerance.ts';
 import { CoveredFrom } from './covered-from.ts';
 import { EventIndex, flag } from './event-index.ts';
@@ -54,6 +58,7 @@ import {
   type Absence,
   absenceOf,
   isAbsent,
+  isInKafka,
   isOpenDeadLetter,
   isRepeated,
   isStranger,
@@ -62,6 +67,7 @@ import { KeptFrom } from './kept-from.ts';
 import { Keys } from './keys.ts';
 import { Producers } from './producers.ts';
 import { Repeats } from './repeats.ts';
+import { type KnownReplay, Replays } from './replays.ts';
 import { RowPlaces } from './row-places.ts';
 import { TopicNumbers } from './topic-numbers.ts';
 
@@ -71,6 +77,8 @@ export type Comparison = {
   readonly deadLetters: number;
   /** Records that were compared with their rows. */
   readonly compared: number;
+  /** Records that replays wrote. */
+  readonly replayed: number;
   readonly findings: Findings;
   readonly unjudged: Unjudged;
 };
@@ -91,6 +99,7 @@ export class Comparer {
   readonly #producers: Producers;
   readonly #foreign = list<RecordPlace>();
   readonly #keys = new Keys();
+  readonly #replays = new Replays();
   #snapshotLsn: Lsn = 0n;
   #snapshotMs = 0;
   #firstStartMs = Number.NEGATIVE_INFINITY;
@@ -103,6 +112,7 @@ export class Comparer {
   #compared = 0;
   #events = 0;
   #records = 0;
+  #replayed = 0;
   #deadLetters = 0;
 
   constructor(options: ComparerOptions) {
@@ -132,6 +142,11 @@ export class Comparer {
     this.#producers.addProgress(producerId, isOwn);
   }
 
+  /** Called before the records, once the ends of the topics are known: each record of a replay names one of these. */
+  setReplays(replays: readonly KnownReplay[]): void {
+    this.#replays.setKnown(replays);
+  }
+
   /** Called before the records. */
   setCompacted(topics: ReadonlySet<string>): void {
     this.#keys.setCompacted(topics);
@@ -148,6 +163,7 @@ export class Comparer {
   /** @returns the event of the snapshot to compare it with, if any */
   addRecord(record: AuditedRecord): RowsOfEvent | undefined {
     this.#records += 1;
+    if (record.replay !== undefined) return this.#addReplayed(record, record.replay);
     this.#kept.note(record.topic, record.partition, record.committedAtMs);
     this.#keys.note(record);
     const position = record.position === undefined ? undefined : parsePosition(record.position);
@@ -166,6 +182,36 @@ export class Comparer {
       if (after !== undefined)
         this.#list(this.#outOfOrder, () => ({ ...placeOf(record), position: record.position!, after }));
     }
+    const places = this.#places.of(slot);
+    if (fault !== undefined || places.length === 0) return undefined;
+    return { id: record.id, places, createdAtMs: this.#index.timeMs(slot) };
+  }
+
+  /**
+   * A record that a replay wrote: of an event that the stream has published, or of one from before the first start, which
+   * it publishes for the first time. It says nothing about what Kafka has kept: it is younger than its event.
+   */
+  #addReplayed(record: AuditedRecord, { id: replayId, atMs }: RecordOfReplay): RowsOfEvent | undefined {
+    const replay = this.#replays.find(replayId);
+    // Compaction removes what was written before it, whatever the time of its event.
+    this.#keys.note({ ...record, committedAtMs: Number.isNaN(atMs) ? record.committedAtMs : atMs });
+    if (record.id === undefined || replay === undefined) {
+      const reason =
+        record.id === undefined ? 'no header id' : 'it names a replay that is not in outbox.replay';
+      this.#producers.addHeadless(record.producerId, { ...placeOf(record), reason });
+      return undefined;
+    }
+    this.#replayed += 1;
+    const { fault, committedAtMs } = record;
+    if (fault !== undefined) this.#list(this.#undecodable, () => ({ ...placeOf(record), reason: fault }));
+    const slot = this.#index.add(record.id, this.#topics.of(record.topic), committedAtMs);
+    const isFirst = replay.isFirst && replay.topic === null;
+    if (isFirst) this.#repeats.isSurplus(slot, record.id, `replay ${replayId}`);
+    else if (this.#replays.isSurplus(replayId, slot, this.#index.rows(slot)))
+      this.#repeats.addDuplicate(slot, record.id);
+    this.#index.addFlag(slot, flag.replayed);
+    // No position says which side of the snapshot it is on; an event that the snapshot lacks is looked up once more.
+    this.#judgeOrigin(slot, record, this.#snapshotLsn);
     const places = this.#places.of(slot);
     if (fault !== undefined || places.length === 0) return undefined;
     return { id: record.id, places, createdAtMs: this.#index.timeMs(slot) };
@@ -257,7 +303,7 @@ export class Comparer {
     this.#kept.noteEmptied();
     this.#producers.judge(this.#undecodable, this.#foreign);
     for (const { slot, id } of index.entries()) {
-      if (isOpenDeadLetter(index, slot) && index.records(slot) > 0) this.#list(deadLetterPublished, id);
+      if (isOpenDeadLetter(index, slot) && isInKafka(index, slot)) this.#list(deadLetterPublished, id);
       if (isRepeated(index, slot)) this.#list(repeatedId, id);
       if (isAbsent(index, slot)) this.#list(absent[this.#absence(slot, isCovered)], id);
       if (isStranger(index, slot))
@@ -269,6 +315,7 @@ export class Comparer {
       records: this.#records,
       deadLetters: this.#deadLetters,
       compared: this.#compared,
+      replayed: this.#replayed,
       findings: {
         missing: absent.missing,
         duplicate: this.#repeats.duplicates,

@@ -25,6 +25,8 @@ export const flag = {
   foreign: 128,
   /** Resubmitted or released after the snapshot: its event may not be in Kafka yet. */
   underWay: 256,
+  /** A replay published it again. */
+  replayed: 512,
 } as const;
 
 const initialCapacity = 1_024;

@@ -21,9 +21,14 @@ export function isRepeated(index: EventIndex, slot: number): boolean {
 
 const known = flag.newer | flag.deadLetter | flag.resubmitted | flag.released | flag.foreign;
 
+/** Published by the stream or by a replay. */
+export function isInKafka(index: EventIndex, slot: number): boolean {
+  return index.records(slot) > 0 || index.has(slot, flag.replayed);
+}
+
 /** In Kafka, but neither in the table nor a dead letter. */
 export function isStranger(index: EventIndex, slot: number): boolean {
-  return index.records(slot) > 0 && index.rows(slot) === 0 && !index.has(slot, known);
+  return isInKafka(index, slot) && index.rows(slot) === 0 && !index.has(slot, known);
 }
 
 export type Absence = 'missing' | 'notYetPublished' | 'expired' | 'before' | 'superseded';

@@ -35,10 +35,12 @@ export class Repeats {
       // Without rows, nothing shows that there were not two of them.
       if (index.rows(slot) === 0) index.addFlag(slot, flag.repeated);
     }
-    if (isSamePosition || index.rows(slot) > 0) {
-      if (!index.has(slot, flag.duplicate)) note(this.duplicates, this.#maxIds, () => id);
-      index.addFlag(slot, flag.duplicate);
-    }
+    if (isSamePosition || index.rows(slot) > 0) this.addDuplicate(slot, id);
     return true;
+  }
+
+  addDuplicate(slot: number, id: string): void {
+    if (!this.#index.has(slot, flag.duplicate)) note(this.duplicates, this.#maxIds, () => id);
+    this.#index.addFlag(slot, flag.duplicate);
   }
 }

@@ -15,6 +15,7 @@ import { migrateCommand } from './migrate.ts';
 import { pauseCommand } from './pause.ts';
 import { rateLimitCommand } from './rate-limit.ts';
 import { recoverCommand } from './recover.ts';
+import { replayCommand } from './replay.ts';
 import { resumeCommand } from './resume.ts';
 import { runCommand } from './run.ts';
 import { schemasCommand } from './schemas.ts';
@@ -36,6 +37,7 @@ const commands = [
   deadLettersCommand,
   recoverCommand,
   cleanupCommand,
+  replayCommand,
   adoptCommand,
   configCommand,
 ];

@@ -4,12 +4,22 @@ import { type Lsn, type Position, positionPrefix } from '../model/position.ts';
 import { ExactNumber } from './formats/exact-number.ts';
 import { parseLosslessJson } from './formats/json.ts';
 import { committedAtHeader } from './record-time.ts';
+import { backfillIdHeader, replayedAtHeader, replayIdHeader } from './replay-headers.ts';
 
 /** A row's wish for a version of its schema. It goes no further: what a reader needs is the id in the value. */
 const versionHeader = 'schema-version';
 
 /** Headers that only the relay writes or reads; a row's own of these names are left out. */
-const reserved: ReadonlySet<string> = new Set(['id', 'type', 'position', versionHeader, committedAtHeader]);
+const reserved: ReadonlySet<string> = new Set([
+  'id',
+  'type',
+  'position',
+  versionHeader,
+  committedAtHeader,
+  replayIdHeader,
+  backfillIdHeader,
+  replayedAtHeader,
+]);
 
 /** Why the headers column cannot be used. */
 export class HeadersInvalid extends Error {}

@@ -8,15 +8,13 @@
  * part that is published, and its end LSN stays where it was: so it always says exactly what is in Kafka, and no relay
  * takes the gap for closed before it is (LINEAGE_SLOT_AHEAD).
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { OutboxEvent } from '../capture/event.ts';
 import type { CapturedRow, Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
-import { backoffMs } from '../connect/backoff.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
+import { encodePatiently } from '../encode/encode-patiently.ts';
 import type { Encoder } from '../encode/encoder.ts';
-import type { EncodedEvent } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
@@ -112,9 +110,9 @@ class Closing {
 
   /** Events of one transaction. */
   async add(absent: readonly AbsentEvent[]): Promise<void> {
-    const { config, pool, session, deadLetterTopic } = this.#use;
+    const { config, pool, encoder, session, deadLetterTopic } = this.#use;
     const events = this.#read(absent);
-    const encoded = await this.#encode(events);
+    const encoded = await encodePatiently(encoder, events, config.retry);
     const { records, deadLetters, parked } = this.#refusals.decide(events, encoded, performance.now());
     const copies = (await deadLetterTopic?.copies(deadLetters)) ?? [];
     for (const record of [...records, ...copies]) this.#batch.append(record);
@@ -126,20 +124,6 @@ class Closing {
     const { maxTransactionEvents, maxTransactionBytes } = config.publish;
     if (this.#held + fetchEvents > maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes)
       await this.commit();
-  }
-
-  /** Retries unclear failures as the stream does: the next run would count the attempts from zero. */
-  async #encode(events: readonly OutboxEvent[]): Promise<EncodedEvent[]> {
-    const { config, encoder } = this.#use;
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await encoder.encode(events);
-      } catch (error) {
-        const mayPass = error instanceof RelayError && passing.has(error.code);
-        if (!mayPass) throw error;
-        await delay(backoffMs(attempt, config.retry));
-      }
-    }
   }
 
   /** Also commits a batch in which every event was refused: the progress covers dead letters too. */
@@ -185,6 +169,3 @@ class Closing {
     });
   }
 }
-
-/** Failures that pass within the time that a recovery can wait. */
-const passing: ReadonlySet<string> = new Set(['ENCODING_UNCLEAR', 'TOPIC_CREATION_PACED']);

@@ -14,6 +14,7 @@ import {
 } from '../audit/read-topics.ts';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
+import { backfillIdHeader, replayIdHeader } from '../encode/replay-headers.ts';
 
 export type Published = {
   /** Ids in records, each with the commit time in its first record. */
@@ -76,7 +77,12 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
         const id = headerText(headers, 'id');
         if (id === undefined) continue;
         records += 1;
-        ids.add(id, numbers.get(`${topic}/${partition}`) ?? 0, committedAtMs);
+        // What a replay wrote is younger than its event, so it does not show that what came after the event is still there.
+        const isReplayed =
+          headerText(headers, replayIdHeader) !== undefined ||
+          headerText(headers, backfillIdHeader) !== undefined;
+        const timeMs = isReplayed ? Number.POSITIVE_INFINITY : committedAtMs;
+        ids.add(id, numbers.get(`${topic}/${partition}`) ?? 0, timeMs);
       }
     },
   });

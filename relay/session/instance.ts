@@ -3,6 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 
 /** @param role the process id of a relay, or the command that wrote the progress */
-export function instanceName(role: number | 'adopt' | 'recover'): string {
+export function instanceName(role: number | 'adopt' | 'recover' | 'replay'): string {
   return `${hostname()}/${role}/${randomUUID().slice(0, 8)}`;
 }

@@ -229,6 +229,7 @@ const foreignKeys: ReadonlySet<string> = new Set([
   'outbox.audit.',
   'outbox.audit.unjudged',
   'audit.jsonl',
+  'outbox.replay',
   'outbox.emit',
   'database.url',
   'outbox.event.',

@@ -30,8 +30,10 @@ import { assertRowsShownNow } from '../../connect/postgres/rows-shown.ts';
 import { beginReadOnly } from '../../connect/postgres/transaction.ts';
 import { Router } from '../../encode/route.ts';
 import { RelayError } from '../../errors.ts';
+import { readReplays } from '../../ledger/replays.ts';
 import { parsePosition } from '../../model/position.ts';
 import { auditedRecord, findTopics, hasRelayHeaders } from '../audit.ts';
+import type { AuditedRecord } from '../audited.ts';
 import { findProducers } from '../await-progress.ts';
 import { Decoder } from '../decoder.ts';
 import { list, type RecordPlace, type UndecodableRecord } from '../findings.ts';
@@ -39,7 +41,6 @@ import { extendToHighWatermarks } from '../high-watermarks.ts';
 import { KeptFrom } from '../kept-from.ts';
 import { Producers } from '../producers.ts';
 import {
-  headerText,
   type PartitionRange,
   readTopics,
   stableRanges,
@@ -76,8 +77,6 @@ const openKept = 200_000;
 const fetchBytes = 512 * 1024;
 /** Records without headers that are listed. */
 const producerItems = 1_000;
-/** Of a record that was published again on purpose. */
-const replayHeader = 'replay-id';
 
 /** @throws RelayError POSTGRES_*, KAFKA_*, REGISTRY_*, ROW_UNREADABLE, PROGRESS_UNREADABLE */
 export async function auditWindow(means: WindowMeans, before: AuditState | undefined): Promise<WindowResult> {
@@ -112,6 +111,8 @@ class Window {
   readonly #records: RecordJudge;
   readonly #kept = new KeptFrom();
   readonly #producers: Producers;
+  /** Those of the slot. */
+  #replays: ReadonlySet<string> = new Set();
   #hasAllRows = false;
   /** Of the table, in a first window: older records have no row. */
   #oldestRowMs: number | undefined;
@@ -148,6 +149,8 @@ class Window {
     const { config, admin, client, now } = means;
     const topics = await findTopics(config, admin, []);
     const ranges = await this.#ranges(topics);
+    // A replay is recorded before its first record is written, so those of all records up to these ends are there.
+    this.#replays = new Set((await readReplays(now, config.slot.name)).map(({ id }) => id));
     // Taken after the ends: whatever is read was committed by a transaction that this snapshot lists, or shows.
     const { snapshot: afterEnds } = await readNow(now);
     if (before === undefined) this.#oldestRowMs = await oldestRowMs(client, config);
@@ -160,7 +163,13 @@ class Window {
     this.#judgeProducers();
     found.skip('withoutId', this.#rows.withoutId);
     const state = await this.#state(ranges, afterEnds);
-    const read = [config.outbox.table, 'outbox.dead_letter', 'outbox.progress', 'outbox.audit_finding'];
+    const read = [
+      config.outbox.table,
+      'outbox.dead_letter',
+      'outbox.progress',
+      'outbox.audit_finding',
+      'outbox.replay',
+    ];
     await assertRowsShownNow(config, read);
     return { verdict: 'verified', found, state };
   }
@@ -237,8 +246,12 @@ class Window {
   #addRecord(record: TopicRecord, decoder: Decoder): void {
     const { before, found } = this.#scope;
     found.records += 1;
-    this.#kept.note(record.topic, record.partition, record.committedAtMs);
     const audited = auditedRecord(record, decoder, this.#router);
+    if (audited.replay !== undefined) {
+      this.#addReplayed(audited, audited.replay.id);
+      return;
+    }
+    this.#kept.note(record.topic, record.partition, record.committedAtMs);
     const { id, topic, partition, offset, committedAtMs, producerId, fault } = audited;
     if (this.#producers.isOfOtherSlot(producerId)) {
       found.skip('foreign');
@@ -253,10 +266,6 @@ class Window {
     }
     this.#producers.addRelay(producerId);
     if (fault !== undefined) found.add(findingOf('undecodable', audited, fault));
-    if (headerText(record.headers, replayHeader) !== undefined) {
-      found.skip('replayed');
-      return;
-    }
     if (position.commitLsn < (before?.beginsLsn ?? 0n)) {
       found.skip('before');
       return;
@@ -278,6 +287,24 @@ class Window {
       this.#matching.remove(open);
       found.skip('unknown');
     }
+  }
+
+  /** A replay published it again on purpose: it stands in for no record of the stream. */
+  #addReplayed(audited: AuditedRecord, replayId: string): void {
+    const { found } = this.#scope;
+    const { id, topic, partition, offset, producerId, fault } = audited;
+    if (this.#producers.isOfOtherSlot(producerId)) found.skip('foreign');
+    else if (id === undefined || !this.#replays.has(replayId)) {
+      const reason = id === undefined ? 'no header id' : 'it names a replay that is not in outbox.replay';
+      this.#producers.addHeadless(producerId, {
+        id: id ?? null,
+        topic,
+        partition,
+        offset: String(offset),
+        reason,
+      });
+    } else if (fault !== undefined) found.add(findingOf('undecodable', audited, fault));
+    else found.skip('replayed');
   }
 
   /** Every record is read: what a row lacks now is not there. */

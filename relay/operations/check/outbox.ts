@@ -98,6 +98,7 @@ const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] 
   { on: 'outbox.pause', rights: ['select'] },
   { on: 'outbox.relay', rights: ['select', 'insert', 'update', 'delete'] },
   { on: 'outbox.wal_sample', rights: ['select', 'insert', 'update'] },
+  { on: 'outbox.replay', rights: ['select'] },
   { on: 'outbox.audit', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.audit_finding', rights: ['select', 'insert', 'update'] },
   { on: 'outbox.removal', rights: ['select'] },

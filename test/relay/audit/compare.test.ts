@@ -145,6 +145,96 @@ describe('an event of the table', () => {
   });
 });
 
+describe('a record of a replay', () => {
+  const replays = [
+    { id: 'r', isFirst: false, topic: null },
+    { id: 'first', isFirst: true, topic: null },
+  ];
+  const sentMs = snapshotMs - 1_000;
+  const replayedRecord = (id: string | undefined, replayId = 'r', changes: Partial<AuditedRecord> = {}) =>
+    record(id, { position: undefined, replay: { id: replayId, atMs: sentMs }, ...changes });
+
+  function audit(records: readonly AuditedRecord[], prepare: (audited: Comparer) => void = () => {}) {
+    const audited = comparer();
+    audited.addProducer(1n, true);
+    audited.setReplays(replays);
+    prepare(audited);
+    audited.addEvent(event('a'));
+    audited.addEvent(event('b'));
+    audited.addRecord(record('b'));
+    for (const each of records) audited.addRecord(each);
+    return audited.finish(true);
+  }
+
+  test('repeats an event that the stream has published, and is no duplicate', () => {
+    const result = audit([record('a'), replayedRecord('a'), replayedRecord('b')]);
+    expect(summary(result)).toEqual({});
+    expect(result.replayed).toBe(2);
+  });
+
+  test('makes up for no record that is missing', () => {
+    expect(summary(audit([replayedRecord('a')]))).toEqual({ missing: 1 });
+  });
+
+  test('is a duplicate if the same replay has published the event before', () => {
+    const { findings } = audit([record('a'), replayedRecord('a'), replayedRecord('a'), replayedRecord('a')]);
+    expect(findings.duplicate).toEqual({ count: 1, first: ['a'] });
+  });
+
+  test('is compared with its row', () => {
+    const audited = comparer();
+    audited.setReplays(replays);
+    const place = { relation: '1', ctid: '(0,1)' };
+    audited.addEvent({ ...event('a'), place });
+    expect(audited.addRecord(replayedRecord('a'))).toMatchObject({ id: 'a', places: [place] });
+  });
+
+  test('is leaked if its event is in neither the table nor the dead letters', () => {
+    expect(summary(audit([record('a'), replayedRecord('x')]))).toEqual({ leaked: 1 });
+  });
+
+  test('is a fault if it names a replay that is not known, or no event, unless a stranger wrote it', () => {
+    const faults = [replayedRecord('a', 'other'), replayedRecord(undefined)];
+    expect(summary(audit([record('a'), ...faults]))).toEqual({ undecodable: 2 });
+    const strange = faults.map((each) => ({ ...each, producerId: 9n }));
+    expect(summary(audit([record('a'), ...strange]))).toEqual({ foreign: 2 });
+  });
+
+  test('does not say that a topic still has what came after its event', () => {
+    const trimmed = (audited: Comparer) => audited.addTrimmed('t', 1);
+    const old = replayedRecord('b', 'r', { partition: 1, committedAtMs: rowMs - 1_000 });
+    const later = record('b2', { partition: 1, committedAtMs: rowMs + 1_000 });
+    const result = audit([old, later], (audited) => {
+      trimmed(audited);
+      audited.addEvent(event('b2'));
+    });
+    expect(summary(result)).toEqual({ expired: 1 });
+  });
+
+  test('hides the later events of its key in a compacted topic', () => {
+    const result = audit([replayedRecord('b', 'r', { key: 'k', committedAtMs: rowMs - 9 })], (audited) =>
+      audited.setCompacted(new Set(['t'])),
+    );
+    expect(result.findings.missing.count).toBe(1);
+    const audited = comparer();
+    audited.setCompacted(new Set(['t']));
+    audited.setReplays(replays);
+    audited.addRecord(replayedRecord('b', 'r', { key: 'k' }));
+    expect(audited.lastOfKeyMs('t', 'k')).toBe(sentMs);
+  });
+
+  test('of an event from before the first start publishes it, once in all replays', () => {
+    const early = (audited: Comparer) => {
+      audited.setSnapshot(snapshotLsn, snapshotMs, rowMs + 1);
+      audited.addEvent(event('early'));
+    };
+    const done = [record('a'), replayedRecord('early', 'first')];
+    expect(summary(audit(done, early))).toEqual({});
+    expect(summary(audit([...done, replayedRecord('early', 'first')], early))).toEqual({ duplicate: 1 });
+    expect(summary(audit([...done, record('early')], early))).toEqual({ duplicate: 1 });
+  });
+});
+
 describe('an event from before the first start', () => {
   test.each<[boolean, boolean, object]>([
     [true, false, { before: 1, missing: 1 }],

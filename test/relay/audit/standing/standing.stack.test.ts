@@ -99,3 +99,25 @@ describe('a swapped pair is out of order', () => {
     expect(await scene.findings()).toEqual([['out_of_order', first]]);
   });
 });
+
+test('a record of a replay is no finding where the replay is known, and a fault where it is not', async () => {
+  await using scene = await openScene();
+  const [id, other] = await scene.insert(2);
+  const replayed = (replay: string) => {
+    const record = scene.record(id!);
+    return { ...record, headers: { id: id!, type: 'OrderPlaced', 'replay-id': replay } };
+  };
+  await scene.database.pool.query(
+    `select outbox.begin_replay('known', $1, '{}', '{}', null, false, 1, 'a test', 'a reason')`,
+    [scene.config.slot.name],
+  );
+  await scene.writer.commit(
+    scene.events(scene.record(id!), scene.record(other!), replayed('known'), replayed('known')),
+    await scene.progress(),
+  );
+  expect(await scene.runAudit()).toMatchObject({ events: 2, unjudged: { replayed: 2 }, missing: 0 });
+  expect(await scene.findings()).toEqual([]);
+  await scene.writer.commit(scene.events(replayed('unknown')), await scene.progress());
+  await scene.runAudit();
+  expect(await scene.findings()).toEqual([['undecodable', id]]);
+});

@@ -86,6 +86,7 @@ const appliedChecksums = {
   audit: '4dcb28f958d8d408e8d5653d1595b7874f93428a1ca1b0ad343b9e9853f2a004',
   control: '311a08edba8c98f4474a6383f942ac315f5aa419394f8a3b134a373b0e9b1bf7',
   wal_sample: 'fceee00fad13b9afd78f135e7631ea0817547a6a37f74eab5d1623884fc0ab80',
+  replay: '92617437d8cd76383e415f2fd3256adf8ee1ab327a924406cdced8ef8ecd3717',
 };
 
 test('no text of a migration that a database may have applied has changed', async () => {
