@@ -247,6 +247,7 @@ export class Relay {
       config: this.#paced,
       control,
       pool: this.#pool,
+      kafka: this.#kafka,
       topics: this.#topics,
       transactionLimits: this.#transactionLimits,
       observer: this.#observer,

@@ -512,6 +512,11 @@ export const configSchema = z.strictObject({
   }),
 
   metrics: section({
+    consumerGroups: z.array(z.string().min(1).max(249)).max(100).default([]).meta({
+      kind: 'list',
+      description:
+        'Consumer groups whose lag the relay that streams measures every 15 s, in the topics of `topics.allow`. It needs the right Describe on each.',
+    }),
     hotKeys: integer(
       'How many of the hottest keys the metric `outbox_relay_hot_key_ratio` shows; 0 = none, and keys are not counted.',
       10,

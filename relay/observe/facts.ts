@@ -193,6 +193,9 @@ export type Facts = {
   readonly deadLettersCounted: Waiting;
   readonly deadLettersPurged: { readonly deadLetters: number };
 
+  /** All that is known now: a group that is not here is unknown. */
+  readonly consumersSeen: { readonly lags: readonly ConsumerLag[] };
+
   // Registry and Kafka.
 
   /** The registry changed the id of a schema, or the schema of an id. All schemas are fetched again. */
@@ -332,6 +335,16 @@ export type RecoveryStage = {
  */
 export const recoveryOutcomes = ['recovered', 'refused', 'yielded', 'failed'] as const;
 export type RecoveryOutcome = (typeof recoveryOutcomes)[number];
+
+/** How far a consumer group is behind in a topic. */
+export type ConsumerLag = {
+  readonly group: string;
+  readonly topic: string;
+  /** Between what it has committed and the end of what it may read, over the partitions in which it has. */
+  readonly offsets: number;
+  /** Partitions with records in which it has committed nothing. */
+  readonly uncommittedPartitions: number;
+};
 
 export type SlotHealth = {
   readonly retainedBytes: number;

@@ -246,6 +246,14 @@ export function metricsListener(
       recoveryEnded: ({ outcome }) => counter.slot_recoveries_total.inc({ outcome }),
 
       dutyDone: ({ duty }) => gauge.duty_last_success_timestamp_seconds.set({ duty }, Date.now() / 1000),
+      consumersSeen: ({ lags }) => {
+        gauge.consumer_lag_offsets.reset();
+        gauge.consumer_uncommitted_partitions.reset();
+        for (const { group, topic, offsets, uncommittedPartitions } of lags) {
+          gauge.consumer_lag_offsets.set({ group, topic }, offsets);
+          gauge.consumer_uncommitted_partitions.set({ group, topic }, uncommittedPartitions);
+        }
+      },
       registryAsked: ({ tookMs, result }) => registryRequests[result].observe(tookMs / 1000),
       heartbeatReturned: ({ roundTripMs }) => gauge.heartbeat_round_trip_seconds.set(roundTripMs / 1000),
       lookalikesSeen: ({ rows }) => counter.unpublished_rows_total.inc(rows),

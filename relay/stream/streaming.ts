@@ -4,6 +4,7 @@
  * another is in flight. `#content` wakes the publisher and `#room` the filler; `#isBlocked` makes the batch due now. The
  * first failure ends both loops and all duties. The next session starts from the progress in Kafka.
  */
+import type { Kafka } from 'kafkajs';
 import { eventsOf, type OutboxEvents } from '../capture/event.ts';
 import type { CommittedTransaction } from '../capture/transaction.ts';
 import { backoffMs, pause } from '../connect/backoff.ts';
@@ -32,6 +33,7 @@ import { TracedEvents } from './traced-events.ts';
 
 export type StreamingDependencies = CommitDependencies & {
   readonly encoder: Encoder;
+  readonly kafka: Kafka;
   /** Where the slot begins. */
   readonly slotLsn: Lsn;
   /** Keys that wait as of the progress. */

@@ -2,6 +2,7 @@
  * What the active relay does every so often beside publishing: the list of duties, each in a file of its own. How they run
  * and what becomes of their failures is in `run-duties.ts`.
  */
+import type { Kafka } from 'kafkajs';
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../model/control.ts';
@@ -10,6 +11,7 @@ import type { Progress } from '../model/progress.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import { publicationDuty } from './check-publication.ts';
 import { cleanupDuty } from './cleanup.ts';
+import { consumerLagDuty } from './consumer-lag.ts';
 import { controlDuty } from './control.ts';
 import { deadLetterCountDuty } from './dead-letter-count.ts';
 import { deadLetterPurgeDuty } from './dead-letter-purge.ts';
@@ -25,6 +27,7 @@ import { UncoveredHeartbeats } from './uncovered-heartbeats.ts';
 export type UpkeepDependencies = {
   readonly config: Config;
   readonly pool: pg.Pool;
+  readonly kafka: Kafka;
   readonly observer: RelayObserver;
   readonly progress: () => Progress;
   /** Does what people say; resolves when nothing that was decided before is still on its way. */
@@ -59,6 +62,7 @@ export class Upkeep {
       deadLetterPurgeDuty(dependencies),
       controlDuty(dependencies),
       cleanupDuty(dependencies),
+      consumerLagDuty(dependencies),
     ];
     this.duties = duties.filter((duty) => duty !== undefined);
   }

@@ -2,6 +2,8 @@
 import type { ITopicConfig, Kafka } from 'kafkajs';
 import type { Config } from '../../config/config.ts';
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
+import { asRelayError } from '../../errors.ts';
+import { readConsumerLag, TopicEnds } from '../../publish/consumer-lag.ts';
 import { ProgressTail, progressTopicSettings } from '../../publish/progress-topic.ts';
 import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
 import { checkIdOf, transactionalIdOf } from '../../publish/transactional-id.ts';
@@ -316,6 +318,36 @@ const topicRights: KafkaCheck = {
   },
 };
 
+const consumerGroups: KafkaCheck = {
+  name: 'consumer groups',
+  async run({ admin, config }) {
+    const groups = config.metrics.consumerGroups;
+    if (groups.length === 0) return ok('metrics.consumerGroups names none; their lag is not measured');
+    const ends = new TopicEnds(admin);
+    const forbidden: string[] = [];
+    const unknown: string[] = [];
+    for (const group of groups)
+      try {
+        if ((await readConsumerLag(admin, group, () => true, ends)).length === 0) unknown.push(group);
+      } catch (error) {
+        const failure = asRelayError(error);
+        if (failure.code !== 'KAFKA_UNAUTHORIZED') throw failure;
+        forbidden.push(group);
+      }
+    if (forbidden.length > 0)
+      return fail(
+        `the relay may not read the offsets of ${few(forbidden)}`,
+        'Grant Describe on these groups to the relay’s principal, or remove them from metrics.consumerGroups.',
+      );
+    if (unknown.length > 0)
+      return warn(
+        `no offsets are committed by ${few(unknown)}`,
+        'Their lag is absent until they commit. Look for a typing error in metrics.consumerGroups.',
+      );
+    return ok(`the relay may read the offsets of ${few(groups)}`);
+  },
+};
+
 export const kafkaChecks: readonly KafkaCheck[] = [
   brokers,
   progressTopic,
@@ -326,5 +358,6 @@ export const kafkaChecks: readonly KafkaCheck[] = [
   deadLetterTopic,
   transactions,
   topicRights,
+  consumerGroups,
   kafkaEncryption,
 ];

@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest';
+import { globSync, readFileSync } from 'node:fs';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { RelayError } from '../../../relay/errors.ts';
 import { createMetrics, documentedMetrics } from '../../../relay/observe/metrics.ts';
 import { metricsListener } from '../../../relay/observe/metrics-listener.ts';
@@ -23,6 +24,19 @@ test('what is registered is what is documented, each with a help text', async ()
     expect(name).toMatch(/^outbox_relay_[a-z_]+$/);
     expect(help).toMatch(/\.$/);
   }
+});
+
+const withoutTestYet = /^(audit_|cleanup_|outbox_|config_|wal_|rate_limit_|slot_|pause)/;
+
+test('each metric of the table is measured in a test', () => {
+  const tests = globSync('test/**/*.test.ts');
+  const text = tests.map((file) => readFileSync(file, 'utf8')).join('\n');
+  const untested = documentedMetrics()
+    .map(({ name }) => name.replace('outbox_relay_', ''))
+    .filter((name) => !withoutTestYet.test(name));
+  expect(
+    untested.filter((name) => !new RegExp(`\\b(outbox_relay_)?${name}(_count|_sum)?\\b`).test(text)),
+  ).toEqual([]);
 });
 
 test('a batch counts its events by topic, its bytes and itself', async () => {
@@ -320,6 +334,42 @@ test('a duty shows when it last succeeded, and a request to the registry how lon
   expect(text).toContain('outbox_relay_registry_request_seconds_sum{result="answered"} 0.03\n');
   expect(text).toContain('outbox_relay_registry_request_seconds_bucket{le="5",result="failed"} 1\n');
   expect(text).toContain('outbox_relay_registry_request_seconds_bucket{le="2",result="failed"} 0\n');
+});
+
+test('a consumer group that is no longer known is absent', async () => {
+  const metrics = create();
+  const lag = { group: 'billing', topic: 'orders', offsets: 7, uncommittedPartitions: 1 };
+  metrics.hears.consumersSeen({ lags: [lag, { ...lag, group: 'mail' }] });
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('outbox_relay_consumer_lag_offsets{group="billing",topic="orders"} 7\n');
+  expect(text).toContain('outbox_relay_consumer_uncommitted_partitions{group="mail",topic="orders"} 1\n');
+  metrics.hears.consumersSeen({ lags: [lag] });
+  expect(await metrics.registry.metrics()).not.toContain('mail');
+});
+
+test('rows of another table that looks like the outbox count', async () => {
+  const metrics = create();
+  metrics.hears.lookalikesSeen({ table: 'public.event', rows: 3 });
+  expect(await metrics.registry.metrics()).toContain('outbox_relay_unpublished_rows_total 3\n');
+});
+
+test('the hottest keys of a minute are shown until the next is over', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const metrics = create(undefined, { hotKeys: 1, showKeys: true });
+  const records = (key: string, count: number) =>
+    Array.from({ length: count }, () => ({ topic: 'orders', key }));
+  metrics.hears.keysSampled({ records: [...records('a', 150), ...records('b', 50)], every: 1 });
+  const shown = async () => (await metrics.registry.metrics()).match(/^outbox_relay_hot_key_ratio.*$/gm);
+  metrics.hears.sampled(sampledSample());
+  expect(await shown()).toBeNull();
+  vi.advanceTimersByTime(60_000);
+  metrics.hears.sampled(sampledSample());
+  metrics.hears.sampled(sampledSample());
+  expect(await shown()).toEqual(['outbox_relay_hot_key_ratio{topic="orders",key="a"} 0.75']);
+  vi.advanceTimersByTime(60_000);
+  metrics.hears.sampled(sampledSample());
+  expect(await shown()).toBeNull();
 });
 
 test('hot keys are heard of only where they are wanted', () => {

@@ -4,6 +4,7 @@ import type { Settings } from '../../../harness/relay-process.ts';
 import type { Capture } from '../../../relay/capture/capture.ts';
 import { readPublication } from '../../../relay/capture/publication.ts';
 import type { Config } from '../../../relay/config/config.ts';
+import { createKafka } from '../../../relay/connect/kafka.ts';
 import { createPool } from '../../../relay/connect/postgres/pool.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { purgeClosed } from '../../../relay/ledger/purge.ts';
@@ -59,6 +60,7 @@ async function keep(
   const upkeep = new Upkeep({
     config,
     pool,
+    kafka: createKafka(config, pino({ level: 'silent' })),
     observer: createObserver({
       log,
       metrics: createMetrics(),

@@ -1,4 +1,6 @@
+import { pino } from 'pino';
 import { expect, test } from 'vitest';
+import { createKafka } from '../../../relay/connect/kafka.ts';
 import { createPool } from '../../../relay/connect/postgres/pool.ts';
 import { Upkeep } from '../../../relay/upkeep/upkeep.ts';
 import { progressSample } from '../observe/fact-samples.ts';
@@ -10,6 +12,7 @@ test('duties leave the stream two connections of the pool, even if all of them w
   const { duties } = new Upkeep({
     config,
     pool,
+    kafka: createKafka(config, pino({ level: 'silent' })),
     observer: {},
     progress: () => progressSample,
     publication: '',
