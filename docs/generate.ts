@@ -1,11 +1,13 @@
 /**
- * Writes what docs/ takes from the code: the tables of docs/reference, docs/evidence/avro.md and the drawing of the rooms.
+ * Writes what docs/ takes from the code: the tables of docs/reference, docs/evidence/avro.md, the drawing of the rooms and
+ * Grafana's dashboard.
  * `npm run docs` brings them up to date; a test fails when they are not. A table is between `<!-- generated:name -->` and
  * `<!-- /generated:name -->`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
+import { dashboardFile, dashboardJson } from '../deploy/grafana/dashboard.ts';
 import { createProgram } from '../relay/commands/program.ts';
 import { type Setting, settings } from '../relay/config/config.ts';
 import { type ErrorCode, errorTable, exitCodes, hints } from '../relay/errors.ts';
@@ -153,4 +155,5 @@ if (import.meta.main) {
   for (const page of pages) await writeFile(page, generate(await readFile(page, 'utf8')));
   await writeFile(avroFile, await avroDocument());
   await writeFile(roomsFile, drawRooms(importsBetweenRooms()));
+  await writeFile(dashboardFile, dashboardJson());
 }

@@ -56,6 +56,8 @@ export function relayEnv({ databaseUrl, brokers, registryUrl }: Addresses, setti
 export type RelayOptions = {
   /** All of it: nothing is inherited. */
   readonly env: Environment;
+  /** Another command that runs until a signal and logs; `run` by default. */
+  readonly command?: 'run' | 'audit';
   /** In addition to those that a relay always has. */
   readonly nodeFlags?: readonly string[];
   /** A file that its output is appended to. */
@@ -108,9 +110,9 @@ export class RelayProcess {
   readonly #watchers = new Set<() => void>();
 
   constructor(options: RelayOptions) {
-    const { env, run, logFile, log = 'read', checkout = ownCheckout } = options;
+    const { env, run, logFile, log = 'read', checkout = ownCheckout, command = 'run' } = options;
     const flags = [...nodeFlags, ...(options.nodeFlags ?? [])];
-    const child = spawn(process.execPath, [...flags, mainOf(checkout), 'run'], {
+    const child = spawn(process.execPath, [...flags, mainOf(checkout), command], {
       env,
       stdio: ['ignore', log === 'read' ? 'pipe' : openSync(log, 'w'), 'pipe'],
       detached: run !== undefined,
@@ -142,7 +144,7 @@ export class RelayProcess {
 
   /** Of its HTTP server, once it has logged the address. */
   get url(): string {
-    return `http://${String(this.lines.find(({ msg }) => msg === 'started')?.http)}`;
+    return `http://${String(this.lines.find(({ http }) => http !== undefined)?.http)}`;
   }
 
   /** The last it said, for messages about its end. */

@@ -1,0 +1,47 @@
+/**
+ * Asks a real Prometheus every query of the dashboard, after it scraped relays that were under load and met trouble: none is
+ * an error, and none is empty but for those that say why.
+ */
+import { expect, test } from 'vitest';
+import { rows } from '../../../deploy/grafana/panels.ts';
+import { query } from '../../../harness/prometheus.ts';
+import { startPrometheus } from '../../../stack/prometheus.ts';
+import { programsOrSkip } from '../../support/prometheus.ts';
+import { Traffic } from './traffic.ts';
+
+/** Grafana takes four scrapes at least. */
+const [intervalMs, rateInterval] = [500, '4s'];
+
+const filled = (expr: string, slot: string) =>
+  expr.replaceAll('$__rate_interval', rateInterval).replaceAll('$slot', slot);
+
+test('every query of the dashboard has a result', async (context) => {
+  await programsOrSkip(context);
+  await using prometheus = await startPrometheus({ intervalMs });
+  await using traffic = await Traffic.start();
+  await prometheus.scrape(traffic.targets);
+
+  const queries = rows.flatMap(({ panels }) =>
+    panels.flatMap(({ title, queries }) => queries.map((each) => ({ ...each, title }))),
+  );
+  // Each is asked until it had a result once: trouble that is over is no longer in a rate.
+  let pending = queries;
+  const ask = async () => {
+    const found = await Promise.all(
+      pending.map(async ({ expr }) => {
+        const result = await query(prometheus.url, filled(expr, traffic.slot));
+        return result.some(({ value }) => !Number.isNaN(value));
+      }),
+    );
+    pending = pending.filter((_, index) => !found[index]);
+    return pending
+      .filter(({ mayBeEmpty }) => mayBeEmpty === undefined)
+      .map(({ title, expr }) => `${title}: ${expr}`);
+  };
+  // Trouble before the first scrape would be in no rate.
+  const scraped = async () => (await query(prometheus.url, 'up == 1')).length;
+  await expect.poll(scraped, { timeout: 30_000, interval: 100 }).toBe(traffic.targets.length);
+  await traffic.refuse();
+  await traffic.disturb();
+  await expect.poll(ask, { timeout: 60_000, interval: 500 }).toEqual([]);
+});
