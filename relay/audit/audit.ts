@@ -20,6 +20,7 @@ import { kafkaError } from '../connect/kafka.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { backfillIdHeader, replayedAtHeader, replayIdHeader } from '../encode/replay-headers.ts';
 import { Router } from '../encode/route.ts';
+import { readRemovedBefore } from '../ledger/cleanup.ts';
 import { readFirstStart } from '../ledger/progress-copy.ts';
 import { readReplays } from '../ledger/replays.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
@@ -197,6 +198,8 @@ async function addEvents(
       options.onStage?.({ stage: 'table', done });
     },
   );
+  const removedBeforeMs = await readRemovedBefore(client);
+  if (removedBeforeMs !== undefined) comparer.noteRemoved(removedBeforeMs);
   return { snapshot: snapshot!, withoutId };
 }
 

@@ -152,6 +152,11 @@ export class Comparer {
     this.#keys.setCompacted(topics);
   }
 
+  /** Rows that were written before this time were removed by cleanup; others of that time may be left. */
+  noteRemoved(beforeMs: number): void {
+    this.#covered.noteRemoved(beforeMs);
+  }
+
   addEvent({ id, topic, createdAtMs, place }: AuditedEvent): void {
     this.#events += 1;
     const slot = this.#index.add(id, this.#topics.of(topic), createdAtMs ?? Number.NaN);

@@ -10,6 +10,7 @@ export class CoveredFrom {
   #oldestRowMs = Number.POSITIVE_INFINITY;
   #oldestMatchMs = Number.POSITIVE_INFINITY;
   #oldestStrangerMs = Number.POSITIVE_INFINITY;
+  #removedMs = Number.NEGATIVE_INFINITY;
 
   /** A row, by its `created_at`. */
   noteRow(createdAtMs: number): void {
@@ -27,9 +28,15 @@ export class CoveredFrom {
     this.#oldestStrangerMs = Math.min(this.#oldestStrangerMs, committedAtMs);
   }
 
+  /** Cleanup has removed rows that were written before this time. Older ones may be left that it has to keep. */
+  noteRemoved(beforeMs: number): void {
+    this.#removedMs = Math.max(this.#removedMs, beforeMs);
+  }
+
   /** Without `created_at`, judged by the records. */
   fromMs(): number {
-    const oldestMs = Number.isFinite(this.#oldestRowMs) ? this.#oldestRowMs : this.#oldestMatchMs;
+    const leftMs = Number.isFinite(this.#oldestRowMs) ? this.#oldestRowMs : this.#oldestMatchMs;
+    const oldestMs = Math.max(leftMs, this.#removedMs);
     return this.#oldestStrangerMs < oldestMs ? oldestMs + longestTransactionMs : oldestMs;
   }
 }

@@ -349,3 +349,18 @@ export async function readOldestRow(
   );
   return row?.ms ?? undefined;
 }
+
+/**
+ * No row was removed that was written later, ms since 1970; undefined if none was removed. Read it after the table.
+ * @throws RelayError POSTGRES_*
+ */
+export async function readRemovedBefore(client: Client): Promise<number | undefined> {
+  const [row] = await query(client, removedBefore);
+  return row?.ms ?? undefined;
+}
+
+const removedBefore = statement<{ ms: number | null }>(
+  'ledger.read_removed_before',
+  'reading what was removed',
+  'select (extract(epoch from max(rows_before)) * 1000)::float8 as ms from outbox.removal',
+);

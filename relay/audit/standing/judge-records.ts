@@ -1,4 +1,5 @@
 /** Decides about records that did not come in order, or whose row no window has shown: `window.ts` states the rules. */
+import { readRemovedBefore } from '../../ledger/cleanup.ts';
 import { CoveredFrom } from '../covered-from.ts';
 import { findEvents } from '../read-table.ts';
 import { findingOf } from './found.ts';
@@ -85,6 +86,8 @@ export class RecordJudge {
     const { means, found } = this.#scope;
     const oldestMs = await oldestRowMs(means.now, means.config);
     if (oldestMs !== undefined) this.#covered.noteRow(oldestMs);
+    const removedBeforeMs = await readRemovedBefore(means.now);
+    if (removedBeforeMs !== undefined) this.#covered.noteRemoved(removedBeforeMs);
     for (const { committedAtMs } of strangers) this.#covered.noteStranger(committedAtMs);
     const fromMs = this.#covered.fromMs();
     for (const record of strangers) {

@@ -249,6 +249,21 @@ describe('an event from before the first start', () => {
   });
 });
 
+test('a record whose row cleanup removed is not leaked, also where cleanup has left an older row', () => {
+  const removedMs = rowMs + 1_000_000;
+  for (const [committedAtMs, expected] of [
+    [removedMs - 1, { unknown: 1 }],
+    [removedMs + 3_600_000, { leaked: 1 }],
+  ] as const) {
+    const audited = comparer();
+    audited.addEvent(event('kept', rowMs));
+    audited.addRecord(record('kept', { committedAtMs: rowMs + 1 }));
+    audited.noteRemoved(removedMs);
+    audited.addRecord(record('gone', { committedAtMs, position: '0000000000000001.00000000' }));
+    expect(summary(audited.finish(true))).toEqual(expected);
+  }
+});
+
 describe('where Kafka removed the beginning of the topic', () => {
   function trimmed(options: { expectAll?: boolean } = {}): Comparer {
     const audited = comparer(options);
