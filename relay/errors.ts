@@ -113,6 +113,7 @@ const table = {
   POSTGRES_UNSUITABLE: { class: 'stop', exit: 'stopped', dependency: 'postgres' },
   MIGRATION_CONFLICT: { class: 'stop', exit: 'stopped', dependency: 'postgres' },
   DECODE_FAILED: { class: 'stop', exit: 'stopped', dependency: 'postgres' },
+  ARCHIVE_FAILED: { class: 'stop', exit: 'stopped', dependency: 'relay' },
   // lineage: which database positions belong to
   LINEAGE_OTHER_DATABASE: { class: 'stop', exit: 'stopped', dependency: 'postgres', adopt: 'database' },
   LINEAGE_REWOUND: {
@@ -233,6 +234,8 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
     'The database does not match the migrations of this release. The message says where. Nothing more was applied. If a migration differs from its file or is unknown to this release, deploy the release that matches the database. If another tool or role created something in the schema `outbox`, remove it, or continue with that tool.',
   DECODE_FAILED:
     'The replication stream holds a message that this release cannot read. Nothing was skipped. Report it with the version of Postgres.',
+  ARCHIVE_FAILED:
+    'Cleanup could not write a partition to the directory cleanup.archive, or not read back what it wrote. Nothing was dropped. Check that the directory exists, that the relay may write to it, and that the disk has space.',
 
   LINEAGE_OTHER_DATABASE:
     'The progress in Kafka belongs to another Postgres cluster. Correct DATABASE_URL or kafka.progressTopic. If you moved to this cluster on purpose, run `outbox-relay adopt database`.',

@@ -4,10 +4,12 @@
  */
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
+import { pages } from '../connect/postgres/cursor.ts';
+import { postgresError } from '../connect/postgres/errors.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { type Client, query, statement } from '../connect/postgres/statement.ts';
-import { inTransaction, transaction, withPooled } from '../connect/postgres/transaction.ts';
+import { beginReadOnly, inTransaction, transaction, withPooled } from '../connect/postgres/transaction.ts';
 
 /** The table that the migrations make, and whose partitions can be dropped. */
 export const ownTable = 'outbox.event';
@@ -85,7 +87,7 @@ export type Pages = { readonly from: number; readonly to: number };
 
 /** The pieces of the outbox table, the oldest first, the default partition last. @throws RelayError POSTGRES_* */
 export async function readPieces(client: Client, { outbox }: Pick<Config, 'outbox'>): Promise<Piece[]> {
-  const rows = await query(client, pieces, [quoteTable(outbox.table), outbox.table === ownTable]);
+  const rows = await query(client, readPiecesOf, [quoteTable(outbox.table), outbox.table === ownTable]);
   return rows.map(({ bytes, blocks, rows, until, ...rest }) => ({
     ...rest,
     untilMs: until,
@@ -103,7 +105,7 @@ type PieceRow = Pick<Piece, 'name' | 'oid' | 'way' | 'isDefault' | 'isGuarded'> 
 };
 
 /** A table that is neither a partition nor partitioned has no partition tree. */
-const pieces = statement<PieceRow>(
+const readPiecesOf = statement<PieceRow>(
   'ledger.read_pieces',
   'reading the partitions of the outbox table',
   `with piece as (
@@ -364,3 +366,40 @@ const removedBefore = statement<{ ms: number | null }>(
   'reading what was removed',
   'select (extract(epoch from max(rows_before)) * 1000)::float8 as ms from outbox.removal',
 );
+
+/** Lines in memory at once. A row may have some MB. */
+const linesMax = 50;
+
+/**
+ * The rows of some pages of a partition of outbox.event, each as the text of a JSON object whose values are texts.
+ * @throws RelayError POSTGRES_*
+ */
+export async function* readLines(pool: pg.Pool, piece: Piece, { from, to }: Pages): AsyncGenerator<string[]> {
+  const client = await connected(pool);
+  let failure: Error | undefined;
+  try {
+    await beginReadOnly(client, lines.doing, 'read committed');
+    for await (const rows of pages(client, lines, [bareName(piece), from, to], linesMax))
+      yield rows.map(({ line }) => line);
+    await query(client, endOfLines);
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    client.release(failure);
+  }
+}
+
+function connected(pool: pg.Pool): Promise<pg.PoolClient> {
+  return pool.connect().catch((error: unknown) => {
+    throw postgresError(error, lines.doing);
+  });
+}
+
+const lines = statement<{ line: string }>(
+  'ledger.read_lines',
+  'archiving a partition',
+  'select line from outbox.partition_lines($1, $2, $3) as line',
+);
+
+const endOfLines = statement('ledger.end_lines', 'archiving a partition', 'rollback');

@@ -31,6 +31,7 @@ export const failpoints = [
   'PROGRESS_COPIED',
   'REPLAY_RECORDED',
   'REPLAY_LISTED',
+  'PARTITION_ARCHIVED',
   'SESSION_FAILED',
   'DRAINING',
   'DRAINED',

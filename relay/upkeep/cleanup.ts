@@ -7,8 +7,9 @@ import type { RelayObserver } from '../observe/observer.ts';
 import type { Duty } from './duty.ts';
 import { removePublished, rulesOf } from './remove-published.ts';
 
-/** Retention is of hours or days; a look at the catalogue takes a few ms. */
+/** Retention is of hours or days. Not more often than some heartbeats, which say what is published. */
 const cleanupIntervalMs = 60_000;
+const cleanupHeartbeats = 6;
 
 /** Share of the time that it may keep Postgres busy for. */
 const cleanupShareMax = 0.1;
@@ -23,7 +24,7 @@ type Means = {
 export function cleanupDuty({ config, pool, observer, progress }: Means): Duty {
   return {
     name: 'cleanup',
-    everyMs: cleanupIntervalMs,
+    everyMs: Math.min(cleanupIntervalMs, config.capture.heartbeatMs * cleanupHeartbeats),
     shareMax: cleanupShareMax,
     run: async (signal) => {
       if (rulesOf(config) !== undefined) {

@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts';
 import { durationMs } from '../config/duration.ts';
 import { pause } from '../connect/backoff.ts';
 import {
+  type Dropped,
   deleteRows,
   dropPartition,
   type Judged,
@@ -19,6 +20,7 @@ import {
   readSlotHolds,
 } from '../ledger/cleanup.ts';
 import type { KeepReason } from '../model/keep-reasons.ts';
+import { archivePartition, removeArchive } from './archive.ts';
 import { isBrief, reasonForAll, reasonForOutcome, reasonForPiece, reasonForRows } from './judge-piece.ts';
 
 export type PieceReport = {
@@ -70,11 +72,14 @@ const judgedPages = 1_024;
 const deletedPages = 128;
 const deletedRowsMax = 1_000;
 
+/** Pages of a partition that are read for the archive in one transaction. */
+const archivedPages = 1_024;
+
 /** How often a drop is tried that finds the table in use, and the pause between, in which writers go on as always. */
 const dropAttempts = 3;
 const dropPauseMs = 2_000;
 
-/** Between two drops: each may hold up writers for some ms, so one in a thousand waits at most. */
+/** From one drop to the next look at a partition: each may hold up writers for some ms. */
 const betweenDropsMs = 1_000;
 
 /** @throws RelayError POSTGRES_*; what was removed before stays removed */
@@ -83,12 +88,14 @@ export async function removePublished(removing: Removing): Promise<CleanupReport
   const rules = rulesOf(config);
   const pieces = await readPieces(pool, config);
   const reports: PieceReport[] = [];
+  let hasDropped = false;
   for (const piece of pieces) {
     if (signal.aborted) break;
+    if (hasDropped && piece.way === 'drop' && !isDryRun) await pause(betweenDropsMs, signal);
     const report = rules === undefined ? kept(piece, 'off') : await removePiece(removing, piece, rules);
     if (report === undefined) break;
     reports.push(report);
-    if (report.outcome === 'removed' && piece.way === 'drop') await pause(betweenDropsMs, signal);
+    hasDropped = report.outcome === 'removed' && piece.way === 'drop';
   }
   const gone = isDryRun ? [] : reports;
   const dropped = gone.filter(({ outcome, name }) => outcome === 'removed' && wayOf(pieces, name) === 'drop');
@@ -146,7 +153,7 @@ async function removeWhole(
   rules: Rules,
   slowest: string,
 ): Promise<PieceReport | undefined> {
-  const { pool, isDryRun, signal } = removing;
+  const { isDryRun, signal } = removing;
   const judged = await judgeAll(removing, piece, rules);
   if (judged === 'other-owner') return kept(piece, judged);
   if (judged === undefined) return undefined;
@@ -160,15 +167,34 @@ async function removeWhole(
     const isEmpty = piece.way === 'delete' && judged.allRows === 0;
     return { ...facts, outcome: isEmpty ? 'kept' : 'removable', removedRows: judged.removable };
   }
-  for (let attempt = 1; ; attempt += 1) {
-    const { outcome, rows, bytes } = await dropPartition(pool, piece, rules, undefined, signal);
+  for (let attempt = 1; !signal.aborted; attempt += 1) {
+    const dropped = await dropOne(removing, piece, rules);
+    if (dropped === undefined) break;
+    const { outcome, rows, bytes } = dropped;
     const left = reasonForOutcome(outcome);
     if (left === undefined)
       return { ...facts, outcome: 'removed', rows, removedRows: rows, bytes: bytes || piece.bytes };
-    if (!isBrief(left) || attempt === dropAttempts || signal.aborted)
+    if (!isBrief(left) || attempt === dropAttempts)
       return { ...facts, outcome: 'kept', reason: left, slot: left === 'uncovered' ? slowest : null };
     await pause(dropPauseMs, signal);
   }
+  return undefined;
+}
+
+/** @returns undefined if the signal came first */
+async function dropOne(
+  { config, pool, signal }: Removing,
+  piece: Piece,
+  rules: Rules,
+): Promise<Dropped | undefined> {
+  const { archive } = config.cleanup;
+  if (archive === undefined) return dropPartition(pool, piece, rules, undefined, signal);
+  const archived = await archivePartition(pool, piece, archive, pagesOf(piece, archivedPages), signal);
+  if (archived === undefined) return undefined;
+  // If the answer is lost, nobody knows whether the partition is gone: the file stays. outbox.removal names those that count.
+  const dropped = await dropPartition(pool, piece, rules, archived, signal);
+  if (dropped.outcome !== 'dropped') await removeArchive(archive, archived);
+  return dropped;
 }
 
 function factsOf(piece: Piece, judged: Judged, slowest: string, reason: KeepReason | undefined): PieceReport {

@@ -225,6 +225,7 @@ const foreignKeys: ReadonlySet<string> = new Set([
   'outbox.progress',
   'outbox.heartbeat',
   'outbox.migration',
+  'outbox.removal',
   'outbox.audit',
   'outbox.audit.',
   'outbox.audit.unjudged',
