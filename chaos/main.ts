@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Command, Option } from 'commander';
 import { integer, number, randomSeed } from '../harness/arguments.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
+import { describeAudit } from './audit.ts';
 import { faultClasses, type Producer, producers } from './fault.ts';
 import { faults } from './faults/all.ts';
 import { describeOutcome, describeTotals, document, textTable } from './report.ts';
@@ -31,6 +32,7 @@ type Arguments = {
   seed: number;
   faults?: string[];
   list?: boolean;
+  audit?: boolean;
   once?: boolean;
   producer: Producer;
   json?: string;
@@ -58,6 +60,7 @@ const command = new Command('npm run chaos --')
       .choices(producers)
       .default('lean'),
   )
+  .option('--audit', 'run the standing audit beside the faults; what it finds breaks invariant I10')
   .option('--list', 'list the faults and exit')
   .option('--json <file>', 'write every outcome to this file')
   .option('--docs', 'write the table of this producer to docs/evidence/chaos.md')
@@ -70,7 +73,7 @@ ignoreNegativeTimeouts();
 process.exit(await main(command.parse().opts<Arguments>()));
 
 async function main(given: Arguments): Promise<number> {
-  const { minutes, seed, faults: wanted, list, once, producer, json, docs } = given;
+  const { minutes, seed, faults: wanted, list, once, producer, json, docs, audit } = given;
   const chosen = faults
     .filter((fault) => fault.producer === undefined || fault.producer === producer)
     .filter(
@@ -91,6 +94,7 @@ async function main(given: Arguments): Promise<number> {
       faults: chosen,
       seed,
       producer,
+      audits: audit === true,
       ...(once === true ? {} : { minutes }),
       signal: untilSignalled(),
       onProgress: print,
@@ -99,6 +103,7 @@ async function main(given: Arguments): Promise<number> {
     if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 2)}\n`);
     if (docs === true) writeFileSync(docsFile, document(readFileSync(docsFile, 'utf8'), result, minutes));
     print(`\n${textTable(result.outcomes)}\n\n${describeTotals(result)}`);
+    if (result.audit !== undefined) print(describeAudit(result.audit));
     return result.outcomes.every(({ breaches }) => breaches.length === 0) ? 0 : 1;
   } catch (error) {
     process.stderr.write(

@@ -13,7 +13,7 @@ import type { CommittedRecord } from '../harness/committed-reader.ts';
 import { parseLsn, parsePosition } from '../relay/model/position.ts';
 import type { Acknowledgement, Commit } from './wiretap.ts';
 
-export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9';
+export type Invariant = 'I1' | 'I2' | 'I3' | 'I4' | 'I5' | 'I6' | 'I7' | 'I8' | 'I9' | 'I10';
 export type Breach = { readonly invariant: Invariant; readonly detail: string };
 
 export type WrittenEvent = {

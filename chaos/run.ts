@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../harness/random.ts';
 import { waitFor } from '../harness/wait.ts';
 import { cacheFolder } from '../stack/cache.ts';
+import { type AuditTotals, noTotals } from './audit.ts';
 import type { Arena, Fault, Producer } from './fault.ts';
 import type { Breach } from './oracle.ts';
 import { type Servers, startServers } from './servers.ts';
@@ -36,6 +37,8 @@ export type RunResult = {
   readonly events: number;
   /** `publish.producer` of its relays. */
   readonly producer: Producer;
+  /** Where the audit ran beside the faults. */
+  readonly audit?: AuditTotals;
 };
 
 export type RunOptions = {
@@ -45,6 +48,8 @@ export type RunOptions = {
   readonly producer?: Producer;
   /** How long to run; without it, each fault is injected once, and none in pairs. */
   readonly minutes?: number;
+  /** Run the standing audit beside the faults. */
+  readonly audits?: boolean;
   readonly signal?: AbortSignal;
   readonly onOutcome?: (outcome: Outcome, count: number) => void;
   readonly onProgress?: (what: string) => void;
@@ -82,11 +87,13 @@ class Run {
   #events = 0;
   #calmMs = 0;
   #logFile = '';
+  readonly #audit: AuditTotals | undefined;
 
   constructor(options: RunOptions, servers: Servers) {
     this.#options = options;
     this.#servers = servers;
     this.#random = new Random(options.seed);
+    this.#audit = options.audits === true ? noTotals() : undefined;
   }
 
   async run(): Promise<RunResult> {
@@ -110,6 +117,7 @@ class Run {
       calmMs: this.#calmMs,
       events: this.#events,
       producer: this.#producer,
+      ...(this.#audit === undefined ? {} : { audit: this.#audit }),
     };
   }
 
@@ -156,6 +164,7 @@ class Run {
       servers: this.#servers,
       seed: this.#options.seed + this.#worlds,
       logFile: this.#logFile,
+      ...(this.#audit === undefined ? {} : { audit: this.#audit }),
       settings: { PUBLISH_PRODUCER: this.#producer, ...own?.world },
       ...(own?.firstRelay === undefined ? {} : { firstRelay: own.firstRelay }),
     });
@@ -178,6 +187,7 @@ class Run {
     try {
       const { arena } = await this.#enterWorld(faults);
       await trial.run(arena);
+      trial.add(this.#world?.takeAuditBreaches() ?? []);
     } catch (error) {
       trial.failed(error);
     }
@@ -235,6 +245,10 @@ class Trial {
   /** The fault could not be injected, which counts as a stall. */
   failed(error: unknown): void {
     this.#broke(error instanceof Error ? error.message : String(error));
+  }
+
+  add(breaches: readonly Breach[]): void {
+    this.#breaches.push(...breaches);
   }
 
   async run(arena: Arena): Promise<void> {

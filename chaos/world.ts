@@ -16,9 +16,10 @@ import { type Settings, settingsEnv } from '../harness/relay-process.ts';
 import { waitFor } from '../harness/wait.ts';
 import { parseLsn } from '../relay/model/position.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
+import { type AuditTotals, ChaosAudit } from './audit.ts';
 import type { Arena } from './fault.ts';
 import { itemType, Load } from './load.ts';
-import { type DeadLetter, Oracle, type WrittenEvent } from './oracle.ts';
+import { type Breach, type DeadLetter, Oracle, type WrittenEvent } from './oracle.ts';
 import type { Servers } from './servers.ts';
 
 /**
@@ -50,6 +51,8 @@ export type WorldOptions = {
   readonly logFile: string;
   readonly settings?: Settings;
   readonly firstRelay?: RelayVariation;
+  /** The standing audit runs beside the faults, and adds to these. */
+  readonly audit?: AuditTotals;
 };
 
 const partitions = 4;
@@ -61,11 +64,13 @@ const startWithinMs = 30_000;
 export class World implements AsyncDisposable {
   readonly arena: Arena;
   readonly #reader: CommittedReader;
+  readonly #audit: ChaosAudit | undefined;
   readonly #sampling: Promise<void>;
   readonly #ending = new AbortController();
 
-  private constructor(arena: Arena, reader: CommittedReader) {
+  private constructor(arena: Arena, reader: CommittedReader, audit: ChaosAudit | undefined) {
     this.arena = arena;
+    this.#audit = audit;
     this.#reader = reader;
     reader.start();
     this.#sampling = this.#sample();
@@ -87,10 +92,8 @@ export class World implements AsyncDisposable {
       acknowledgements: () => wiretap.acknowledgementsOf(name),
     });
     const env = { ...relaySettings, ...settings, ...environmentOf(name, topics) };
-    const relays = new RelayCrew(
-      { ...servers.relayEnv, DATABASE_URL: urls.relay, ...settingsEnv(env) },
-      logFile,
-    );
+    const relayEnv = { ...servers.relayEnv, DATABASE_URL: urls.relay, ...settingsEnv(env) };
+    const relays = new RelayCrew(relayEnv, logFile);
     const random = new Random(seed);
     const load = new Load(urls.direct, oracle, random);
     const reader = new CommittedReader(
@@ -120,7 +123,8 @@ export class World implements AsyncDisposable {
       pause: (ms) => delay(ms),
       untilCaughtUp: (timeoutMs) => untilCaughtUp(oracle, relays, timeoutMs),
     };
-    const world = new World(arena, reader);
+    const audit = options.audit === undefined ? undefined : new ChaosAudit(relayEnv, options.audit);
+    const world = new World(arena, reader, audit);
     try {
       await arena.registerSchema(itemType, itemSchema);
       relays.start(firstRelay);
@@ -138,6 +142,7 @@ export class World implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const { load, relays, pool, servers, databaseName } = this.arena;
     await load.stop();
+    await this.#audit?.stop();
     await relays.stop();
     this.#ending.abort();
     await this.#reader.stop();
@@ -145,6 +150,11 @@ export class World implements AsyncDisposable {
     await pool.end();
     // If the server never comes back, the run ends and removes its data.
     await dropDatabase(servers.databaseUrls('postgres').direct, databaseName).catch(() => {});
+  }
+
+  /** What the audit found since the last call. */
+  takeAuditBreaches(): Breach[] {
+    return this.#audit?.takeBreaches() ?? [];
   }
 
   /** Samples I6 and the dead letters from the database. */
