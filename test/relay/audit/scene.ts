@@ -131,14 +131,14 @@ export class Scene implements AsyncDisposable {
   async deadLetter(
     eventId: string,
     status = 'open',
-    row: { readonly payload?: string; readonly key?: string } = {},
+    row: { readonly payload?: string; readonly key?: string; readonly position?: bigint } = {},
   ): Promise<void> {
     nextLsn += 16n;
     await this.database.pool.query(
       `insert into outbox.dead_letter
          (slot, commit_lsn, ordinal, event_id, code, message, status, aggregateid, type, payload)
        values ($1, $2, 0, $3, 'PAYLOAD_INVALID', 'made by a test', $4, $5, 'OrderPlaced', $6)`,
-      [this.config.slot.name, formatLsn(nextLsn), eventId, status, row.key, row.payload],
+      [this.config.slot.name, formatLsn(row.position ?? nextLsn), eventId, status, row.key, row.payload],
     );
   }
 
