@@ -42,6 +42,7 @@ const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
 const replay = 'test/relay/replay/replay.stack.test.ts';
 const comparing = 'test/relay/audit/compare.test.ts';
 
+const standing = 'test/relay/audit/standing/standing.stack.test.ts';
 const gate = 'test/relay/model/gate.test.ts';
 const gatekeeper = 'test/relay/stream/gatekeeper.test.ts';
 
@@ -1231,5 +1232,65 @@ export const mutants: readonly Mutant[] = [
     replace: 'return false;',
     tests: [comparing],
     only: 'record of a replay',
+  },
+  {
+    name: 'the audit moves its position on without having read a partition',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/audit/standing/window.ts',
+    find: '      kafka,\n      ranges,\n',
+    replace: '      kafka,\n      ranges: ranges.slice(1),\n',
+    tests: [standing],
+    only: 'nothing is found where',
+  },
+  {
+    name: 'the audit takes a row that it cannot see yet for absent',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/audit/standing/judge-records.ts',
+    find: 'after.filter((_, index) => ended[index])',
+    replace: 'after',
+    tests: [standing],
+    only: 'that shows after its record was read',
+  },
+  {
+    name: 'the audit counts a transaction again while an older one runs',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/audit/standing/read-window.ts',
+    find: '          this.counted.add(xid);\n',
+    replace: '',
+    tests: [standing],
+    only: 'of a savepoint belongs',
+  },
+  {
+    name: 'the audit overlooks a record that comes a second time many windows later',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/audit/standing/judge-records.ts',
+    find: "else if (there.has(record.id)) found.add(findingOf('duplicate', record));",
+    replace: "else if (there.has(record.id)) found.skip('unknown');",
+    tests: [standing],
+    only: 'many windows later',
+  },
+  {
+    name: 'the audit overlooks a swapped pair on both sides of a window',
+    promise: 'order',
+    invariants: ['I3'],
+    file: 'relay/audit/standing/matching.ts',
+    find: 'this.#floors = new Map(floors);',
+    replace: 'this.#floors = new Map(floors.size === 0 ? floors : []);',
+    tests: [standing],
+    only: 'over the border of two windows',
+  },
+  {
+    name: 'a dead letter of an earlier window accounts for a row of this one',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/audit/standing/letters.ts',
+    find: 'return isOwn && (parseLsn(commitLsn) >= before.lsn || before.unclaimed.has(position));',
+    replace: 'return true;',
+    tests: [standing],
+    only: 'accounts for one row',
   },
 ];

@@ -35,6 +35,7 @@ import { parsePosition } from '../../model/position.ts';
 import { auditedRecord, findTopics, hasRelayHeaders } from '../audit.ts';
 import type { AuditedRecord } from '../audited.ts';
 import { findProducers } from '../await-progress.ts';
+import { commitToleranceMs } from '../commit-tolerance.ts';
 import { Decoder } from '../decoder.ts';
 import { list, type RecordPlace, type UndecodableRecord } from '../findings.ts';
 import { extendToHighWatermarks } from '../high-watermarks.ts';
@@ -114,8 +115,8 @@ class Window {
   /** Those of the slot. */
   #replays: ReadonlySet<string> = new Set();
   #hasAllRows = false;
-  /** Of the table, in a first window: older records have no row. */
-  #oldestRowMs: number | undefined;
+  /** In a first window: records that were committed earlier have no row. */
+  #rowsFromMs = Number.NEGATIVE_INFINITY;
 
   /** @param producers those of the progress */
   constructor(
@@ -146,14 +147,14 @@ class Window {
 
   async #verify(): Promise<WindowResult> {
     const { means, before, found } = this.#scope;
-    const { config, admin, client, now } = means;
+    const { config, admin, now } = means;
     const topics = await findTopics(config, admin, []);
     const ranges = await this.#ranges(topics);
     // A replay is recorded before its first record is written, so those of all records up to these ends are there.
     this.#replays = new Set((await readReplays(now, config.slot.name)).map(({ id }) => id));
     // Taken after the ends: whatever is read was committed by a transaction that this snapshot lists, or shows.
     const { snapshot: afterEnds } = await readNow(now);
-    if (before === undefined) this.#oldestRowMs = await oldestRowMs(client, config);
+    if (before === undefined) this.#rowsFromMs = await this.#oldestRowMs();
     for (const record of before?.open ?? []) this.#matching.addRecord({ ...record });
     for (const { id, topic } of await this.#letters.releases())
       this.#matching.addRow({ id, topic: topic ?? undefined, createdAtMs: Number.NaN });
@@ -172,6 +173,13 @@ class Window {
     ];
     await assertRowsShownNow(config, read);
     return { verdict: 'verified', found, state };
+  }
+
+  /** Where the table is empty, a row that is younger than the snapshot may still show. */
+  async #oldestRowMs(): Promise<number> {
+    const { means, snapshot } = this.#scope;
+    const oldestMs = (await oldestRowMs(means.client, means.config)) ?? Number.NEGATIVE_INFINITY;
+    return Math.floor(Math.min(oldestMs, snapshot.atMs - commitToleranceMs));
   }
 
   /** What to read of the topics. @throws StartAgain */
@@ -282,8 +290,7 @@ class Window {
     };
     const verdict = this.#matching.addRecord(open);
     if (verdict === 'duplicate') found.add(findingOf('duplicate', open));
-    const isOlderThanTable = committedAtMs < Math.floor(this.#oldestRowMs ?? Number.NEGATIVE_INFINITY);
-    if (verdict === 'open' && isOlderThanTable) {
+    if (verdict === 'open' && committedAtMs < this.#rowsFromMs) {
       this.#matching.remove(open);
       found.skip('unknown');
     }

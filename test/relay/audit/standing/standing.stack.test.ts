@@ -16,7 +16,8 @@ test('nothing is found where every event is there once, over many windows', asyn
       await scene.progress(),
     );
     const row = await scene.runAudit();
-    expect(row).toMatchObject({ events: 20 * window, records: 20 * window, unjudged: {}, missing: 0 });
+    expect(row).toMatchObject({ events: 20 * window, records: 20 * window, missing: 0 });
+    expect(row.unjudged).toEqual({});
   }
   expect(await scene.findings()).toEqual([]);
 });
@@ -148,7 +149,9 @@ describe('a row', () => {
       client.release();
     }
     await scene.writer.commit(scene.events(scene.record(id)), await scene.progress());
-    expect(await scene.runAudit()).toMatchObject({ events: 2, records: 2, unjudged: {} });
+    const row = await scene.runAudit();
+    expect(row).toMatchObject({ events: 2, records: 2 });
+    expect(row.unjudged).toEqual({});
     await scene.runAudit();
     expect(await scene.findings()).toEqual([]);
   });
@@ -170,7 +173,9 @@ describe('a row', () => {
     } finally {
       client.release();
     }
-    expect(await scene.runAudit()).toMatchObject({ events: 1, records: 1, leaked: 0, duplicate: 0 });
+    const row = await scene.runAudit();
+    expect(row).toMatchObject({ events: 1, records: 1, leaked: 0 });
+    expect(row.unjudged).toEqual({});
   });
 
   test('that is changed after its event was published is not missing', async () => {
