@@ -1,5 +1,5 @@
 /**
- * What a recovery from a lost slot takes: `node bench/recover.ts [missing rows] [published rows]`
+ * What a recovery from a lost slot takes: `node bench/recover.ts [missing rows] [published rows] [options of recover]`
  *
  * The outbox table has that many rows which were published, and then that many which were not, since the slot was dropped:
  * by default 2,000,000 and 0, of 1,000 keys, each row in a transaction with its neighbours of 100. It prints the stages as
@@ -58,7 +58,14 @@ async function run(): Promise<void> {
   const beganMs = performance.now();
   const child = spawn(
     process.execPath,
-    [...nodeFlags, '--import', path.join(import.meta.dirname, 'print-memory.ts'), main, 'recover'],
+    [
+      ...nodeFlags,
+      '--import',
+      path.join(import.meta.dirname, 'print-memory.ts'),
+      main,
+      'recover',
+      ...process.argv.slice(4),
+    ],
     { env, stdio: 'inherit' },
   );
   const [code] = await once(child, 'close');

@@ -1040,7 +1040,7 @@ export const mutants: readonly Mutant[] = [
     promise: 'no double',
     invariants: ['I2'],
     file: 'relay/recover/compare.ts',
-    find: '  await assertVisible(admin, hidden);',
+    find: '  await assertVisible(admin, [...hidden]);',
     replace: '',
     tests: ['test/relay/audit/audit-hidden-topics.stack.test.ts'],
   },

@@ -49,12 +49,12 @@ export class EventIndex {
   }
 
   find(id: string): number | undefined {
-    return this.#slots.get(pack(id));
+    return this.#slots.get(packId(id));
   }
 
   /** The slot of an id; a new one gets these values. */
   add(id: string, topic: number, timeMs: number): number {
-    const key = pack(id);
+    const key = packId(id);
     const known = this.#slots.get(key);
     if (known !== undefined) return known;
     const slot = this.#slots.size;
@@ -107,7 +107,7 @@ export class EventIndex {
 
   /** Slots in the order in which their ids were added. `id` is built on demand. */
   *entries(): Generator<{ readonly slot: number; readonly id: () => string }> {
-    for (const [key, slot] of this.#slots) yield { slot, id: () => unpack(key) };
+    for (const [key, slot] of this.#slots) yield { slot, id: () => unpackId(key) };
   }
 
   #grow(): void {
@@ -134,12 +134,12 @@ const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 const plain = '\u0100';
 
 /** 16 one-byte characters for a UUID: less than half of its text. */
-function pack(id: string): string {
+export function packId(id: string): string {
   if (id.length !== 36 || !uuidPattern.test(id)) return plain + id;
   return Buffer.from(id.replaceAll('-', ''), 'hex').toString('latin1');
 }
 
-function unpack(key: string): string {
+export function unpackId(key: string): string {
   if (key.startsWith(plain)) return key.slice(1);
   const hex = Buffer.from(key, 'latin1').toString('hex');
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');

@@ -24,6 +24,7 @@ import { failpoint } from '../observe/failpoints.ts';
 import type { Batch, Publisher } from '../publish/publisher.ts';
 import type { TopicKey } from '../refusals/parked-keys.ts';
 import { Refusals } from '../refusals/refusals.ts';
+import type { AbsentList } from './absent-events.ts';
 import { fetchRows } from './fetch-rows.ts';
 import { type AbsentEvent, eventMs, transactionsOf } from './gap.ts';
 import { nameOf } from './unreadable.ts';
@@ -59,15 +60,15 @@ const fetchEvents = 100;
  * @param events in the order in which they are to be published.
  * @throws RelayError as the relay itself does. Whatever was committed stays; all of it may be repeated.
  */
-export async function closeGap(options: ClosingOptions, events: readonly AbsentEvent[]): Promise<Closed> {
+export async function closeGap(options: ClosingOptions, events: AbsentList): Promise<Closed> {
   const closing = new Closing(options, events);
   const step = Math.min(fetchEvents, options.config.publish.maxTransactionEvents);
-  for (const transaction of transactionsOf(events)) {
-    await closing.makeRoom(transaction.length);
-    for (let from = 0; from < transaction.length; ) {
-      const count = await closing.fetched(Math.min(step, transaction.length - from));
-      await closing.add(transaction.slice(from, from + count));
-      from += count;
+  for (const { from, to } of transactionsOf(events)) {
+    await closing.makeRoom(to - from);
+    for (let next = from; next < to; ) {
+      const count = await closing.fetched(Math.min(step, to - next));
+      await closing.add(events.slice(next, next + count));
+      next += count;
     }
   }
   await closing.commit();
@@ -76,7 +77,7 @@ export async function closeGap(options: ClosingOptions, events: readonly AbsentE
 
 class Closing {
   readonly #use: ClosingOptions;
-  readonly #events: readonly AbsentEvent[];
+  readonly #events: AbsentList;
   /** Rows of the next events, by relation and place; of those before `#fetchedUntil`. */
   #rows = new Map<string, CapturedRow>();
   #fetchedUntil = 0;
@@ -89,7 +90,7 @@ class Closing {
   #published = 0;
   #deadLettered = 0;
 
-  constructor(options: ClosingOptions, events: readonly AbsentEvent[]) {
+  constructor(options: ClosingOptions, events: AbsentList) {
     this.#use = options;
     this.#events = events;
     this.#refusals = new Refusals(options.config.deadLetters, options.parked);

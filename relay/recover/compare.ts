@@ -5,7 +5,7 @@ import type { Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { ledgerTables } from '../ledger/tables.ts';
-import { type AbsentEvent, order } from './gap.ts';
+import type { AbsentList } from './absent-events.ts';
 import { type Decided, readLetters } from './letters.ts';
 import { knownOf, type Loss, type RecoverMeans } from './loss.ts';
 import type { RecoverOptions } from './options.ts';
@@ -15,7 +15,8 @@ import { findUnreadable } from './unreadable.ts';
 
 export type Compared = {
   readonly gap: Gap;
-  readonly missing: readonly AbsentEvent[];
+  /** In the order of publishing. */
+  readonly missing: AbsentList;
   readonly unreadable: ReadonlyMap<string, Unreadable>;
   readonly records: number;
 };
@@ -46,16 +47,17 @@ export async function compare(
   });
   const { absent } = gap;
   // A listing leaves out topics that the role may not see, and their events are not absent.
-  const hidden = [...absent.missing, ...absent.expired, ...absent.unjudged].flatMap(({ topic }) =>
-    topic === undefined || published.topics.has(topic) ? [] : [topic],
-  );
-  await assertVisible(admin, hidden);
-  const missing = unjudged === 'publish' ? [...absent.missing, ...absent.unjudged] : absent.missing;
+  const hidden = new Set<string>();
+  for (const events of [absent.missing, absent.expired, absent.unjudged])
+    for (const { topic } of events)
+      if (topic !== undefined && !published.topics.has(topic)) hidden.add(topic);
+  await assertVisible(admin, [...hidden]);
+  const missing = gap.inOrder(unjudged === 'publish' ? ['missing', 'unjudged'] : ['missing']);
   const unreadable = await findUnreadable(config, client, missing, (done) =>
     onStage({ stage: 'rows', done, total: missing.length }),
   );
   await assertOutboxShown(pool, config);
-  return { gap, records: published.records, missing: order(missing), unreadable };
+  return { gap, records: published.records, missing, unreadable };
 }
 
 /**

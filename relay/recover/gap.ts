@@ -112,22 +112,24 @@ export function eventMs({ committedUs, createdUs }: AbsentEvent): number | undef
   return timeMs(committedUs ?? createdUs);
 }
 
+/** What an event has its place in the order by. */
+export type Ordered = Pick<AbsentEvent, 'committedUs' | 'createdUs' | 'xidAge' | 'command' | 'place'>;
+
 /**
- * Sorts into the order of publishing: by commit time if Postgres kept it, else by the time the row was written, and within
- * a transaction by statement and row. Transactions whose commits did not wait for each other may be the other way round in
+ * The order of publishing: by commit time if Postgres kept it, else by the time the row was written, and within a
+ * transaction by statement and row. Transactions whose commits did not wait for each other may be the other way round in
  * the WAL, a few microseconds apart; those of writers that take turns (on a lock, on a row) never are. The order of
  * writing equals the order of commits for writers that hold the lock of an aggregate when they write its events.
  */
-export function order(events: readonly AbsentEvent[]): AbsentEvent[] {
-  return events.toSorted(
-    (a, b) =>
-      compare(a.committedUs ?? a.createdUs, b.committedUs ?? b.createdUs) ||
-      Number(a.committedUs !== null) - Number(b.committedUs !== null) ||
-      // Equal commit times mean one transaction; its savepoints have xids of their own.
-      (a.committedUs === null ? b.xidAge - a.xidAge : 0) ||
-      a.command - b.command ||
-      compare(a.createdUs, b.createdUs) ||
-      compare(rowNumber(a.place), rowNumber(b.place)),
+export function compareOrder(a: Ordered, b: Ordered): number {
+  return (
+    compare(a.committedUs ?? a.createdUs, b.committedUs ?? b.createdUs) ||
+    Number(a.committedUs !== null) - Number(b.committedUs !== null) ||
+    // Equal commit times mean one transaction; its savepoints have xids of their own.
+    (a.committedUs === null ? b.xidAge - a.xidAge : 0) ||
+    a.command - b.command ||
+    compare(a.createdUs, b.createdUs) ||
+    compare(rowNumber(a.place), rowNumber(b.place))
   );
 }
 
@@ -147,29 +149,38 @@ function compare(a: bigint | null, b: bigint | null): number {
  * Counts the keys that miss events of several transactions, if nobody knows which of these was committed first. Within
  * one transaction the order is always known.
  */
-export function countUncertainKeys(events: readonly AbsentEvent[]): number {
-  const transactions = new Map<string, Set<string>>();
-  const uncertain = new Set<string>();
-  for (const { topic, key, xid, committedUs } of events) {
-    const name = `${topic ?? ''}\0${key ?? ''}`;
-    const seen = transactions.get(name) ?? new Set();
-    transactions.set(name, seen.add(xid));
-    if (committedUs === null) uncertain.add(name);
+export function countUncertainKeys(events: Iterable<AbsentEvent>): number {
+  // By key, of those that have an event without a commit time: its transaction, and undefined once there are several.
+  const transactions = new Map<string, string | undefined>();
+  for (const event of events) if (event.committedUs === null) transactions.set(nameOfKey(event), event.xid);
+  if (transactions.size === 0) return 0;
+  for (const event of events) {
+    const name = nameOfKey(event);
+    if (transactions.has(name) && transactions.get(name) !== event.xid) transactions.set(name, undefined);
   }
-  return [...uncertain].filter((name) => transactions.get(name)!.size > 1).length;
+  return [...transactions.values()].filter((xid) => xid === undefined).length;
 }
 
-/** Groups neighbours of one transaction, which are published together: the same xid, or the same commit time. */
-export function transactionsOf(events: readonly AbsentEvent[]): AbsentEvent[][] {
-  const groups: AbsentEvent[][] = [];
+const nameOfKey = ({ topic, key }: AbsentEvent) => `${topic ?? ''}\0${key ?? ''}`;
+
+/**
+ * Neighbours of one transaction, which are published together: the same xid, or the same commit time. Each as the index of
+ * its first event, and the one after its last.
+ */
+export function* transactionsOf(events: Iterable<AbsentEvent>): Generator<{ from: number; to: number }> {
+  let from = 0;
+  let index = 0;
   let last: AbsentEvent | undefined;
   for (const event of events) {
-    const isSame =
-      last !== undefined &&
-      (event.xid === last.xid || (event.committedUs !== null && event.committedUs === last.committedUs));
-    if (isSame) groups.at(-1)!.push(event);
-    else groups.push([event]);
+    if (last !== undefined && !areOfOneTransaction(event, last)) {
+      yield { from, to: index };
+      from = index;
+    }
     last = event;
+    index += 1;
   }
-  return groups;
+  if (index > from) yield { from, to: index };
 }
+
+const areOfOneTransaction = (a: AbsentEvent, b: AbsentEvent): boolean =>
+  a.xid === b.xid || (a.committedUs !== null && a.committedUs === b.committedUs);

@@ -9,6 +9,7 @@ import { query, statement } from '../connect/postgres/statement.ts';
 import { Router } from '../encode/route.ts';
 import { visibility, wholeXid } from '../model/pg-snapshot.ts';
 import type { Position } from '../model/position.ts';
+import { AbsentEvents, type AbsentList, SlotList } from './absent-events.ts';
 import {
   type AbsentEvent,
   type Judgement,
@@ -46,7 +47,9 @@ export type Gap = {
   readonly snapshot: string;
   /** Whether the table still has a row that was published; then nothing younger was deleted. */
   readonly reachesBack: boolean;
-  readonly absent: Readonly<Record<Judgement, readonly AbsentEvent[]>>;
+  readonly absent: Readonly<Record<Judgement, AbsentList>>;
+  /** Of these judgements, in the order of publishing. */
+  readonly inOrder: (which: readonly Judgement[]) => AbsentList;
   /** Number of unjudged events by reason. */
   readonly reasons: Readonly<Record<Reason, number>>;
   /** Dead letters whose events are decided again. */
@@ -174,7 +177,7 @@ class Collected {
   readonly #atMs: number;
   /** Partitions, as `published.ids` numbers them, that still have something from before `covered` was taken. */
   readonly #seenSince = new Set<number>();
-  readonly #absent = new Map<string, AbsentEvent>();
+  readonly #absent = new AbsentEvents();
 
   constructor(options: ReadGapOptions, xmax: bigint, atMs: number) {
     this.#use = options;
@@ -206,10 +209,14 @@ class Collected {
       topic: this.#router.topic(row.aggregatetype, row.type),
       key: row.key,
     };
-    const other = this.#absent.get(id);
-    if (other !== undefined) this.#repeated += 1;
+    const other = this.#absent.find(id);
+    if (other === undefined) {
+      this.#absent.add(event);
+      return;
+    }
+    this.#repeated += 1;
     // A person corrected a refused event and resubmitted it: the later row is the corrected one.
-    if (other === undefined || event.xidAge <= other.xidAge) this.#absent.set(id, event);
+    if (event.xidAge <= this.#absent.xidAge(other)) this.#absent.replace(other, event);
   }
 
   /** An event that was once dead-lettered may have been released long after it was covered, so its record proves nothing. */
@@ -240,10 +247,11 @@ class Collected {
   }
 
   result() {
-    const absent = { missing: [], before: [], expired: [], unjudged: [] } as Record<Judgement, AbsentEvent[]>;
+    const slots = byJudgement(() => new SlotList());
     const reasons = { 'unknown-start': 0, contradiction: 0, removed: 0 };
     const undecided: Position[] = [];
-    for (const event of this.#absent.values()) {
+    for (let slot = 0; slot < this.#absent.size; slot++) {
+      const event = this.#absent.at(slot);
       const letters = this.#use.letters.undecided.get(event.id) ?? [];
       undecided.push(...letters);
       // A dead letter was not published, whatever Kafka has removed.
@@ -251,12 +259,12 @@ class Collected {
         letters.length > 0
           ? ({ judgement: 'missing' } as const)
           : judge(event, this.#use.known, this.#sight(event));
-      absent[verdict.judgement].push(event);
+      slots[verdict.judgement].push(slot);
       if (verdict.judgement === 'unjudged') reasons[verdict.reason] += 1;
     }
     const { published, letters } = this.#use;
     const unread = [...letters.reread]
-      .filter(([id]) => !this.#absent.has(id) && published.ids.find(id) === undefined)
+      .filter(([id]) => this.#absent.find(id) === undefined && published.ids.find(id) === undefined)
       .map(([, position]) => position);
     const oldestMs = Number.isFinite(this.#oldestMs) ? this.#oldestMs : null;
     return {
@@ -265,12 +273,35 @@ class Collected {
       repeated: this.#repeated,
       reachesBack: this.#reachesBack,
       oldestMs,
-      absent,
+      absent: byJudgement((judgement) => this.#absent.list(slots[judgement].slots)),
+      inOrder: (which: readonly Judgement[]) => {
+        const all = which.flatMap((judgement) => slots[judgement].slots);
+        return this.#absent.list(this.#absent.sorted(joined(all)));
+      },
       reasons,
       undecided,
       unread,
     };
   }
+}
+
+function byJudgement<Value>(of: (judgement: Judgement) => Value): Record<Judgement, Value> {
+  return {
+    missing: of('missing'),
+    before: of('before'),
+    expired: of('expired'),
+    unjudged: of('unjudged'),
+  };
+}
+
+function joined(parts: readonly Uint32Array[]): Uint32Array {
+  const whole = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 function selectNames({ outbox }: Config): string[] {

@@ -1,6 +1,7 @@
 /** What a recovery found and did, and what a person must decide first, as data. */
 import type { ErrorCode } from '../errors.ts';
 import type { Progress } from '../model/progress.ts';
+import type { AbsentList } from './absent-events.ts';
 import type { Compared } from './compare.ts';
 import { type AbsentEvent, countUncertainKeys, eventMs, type Reason } from './gap.ts';
 import { knownOf, type Loss } from './loss.ts';
@@ -72,7 +73,7 @@ export function doubtsOf(
     doubts.push(
       `${uncertain} keys have missing events of several transactions, and Postgres did not keep the commit times (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was off then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is the order of the commits if writers lock the aggregate`,
     );
-  const [first, ...others] = missing.filter((event) => unreadable.has(nameOf(event)));
+  const [first, ...others] = unreadableOf({ missing, unreadable });
   if (first !== undefined && !skipsUnreadable)
     doubts.push(
       `ROW_UNREADABLE: event ${shownId(first)}${others.length === 0 ? '' : ` and ${others.length} others`}: ${unreadable.get(nameOf(first))!.message}: --skip-unreadable makes a dead letter of each such row and publishes the rest`,
@@ -90,9 +91,9 @@ export function reportOf(
   options: RecoverOptions,
   done: Pick<Recovery, 'outcome'> & Partial<Recovery>,
 ): Recovery {
-  const { gap, missing, records, unreadable } = compared;
+  const { gap, missing, records } = compared;
   const { absent, events, withoutId, repeated } = gap;
-  const isTimed = missing.every(({ committedUs }) => committedUs !== null);
+  const isTimed = !hasUntimed(missing);
   return {
     found: loss.found.map(({ code, message }) => ({ code, message })),
     doubts: doubtsOf(compared, options),
@@ -103,7 +104,7 @@ export function reportOf(
     events,
     records,
     missing: some(missing),
-    unreadable: some(missing.filter((event) => unreadable.has(nameOf(event)))),
+    unreadable: some(unreadableOf(compared)),
     order: missing.length < 2 ? 'none' : isTimed ? 'commit' : 'writing',
     uncertainKeys: countUncertainKeys(missing),
     unjudged: some(absent.unjudged),
@@ -119,7 +120,18 @@ export function reportOf(
   };
 }
 
-function some(events: readonly AbsentEvent[]): Some {
+function unreadableOf({ missing, unreadable }: Pick<Compared, 'missing' | 'unreadable'>): AbsentEvent[] {
+  const found: AbsentEvent[] = [];
+  if (unreadable.size > 0) for (const event of missing) if (unreadable.has(nameOf(event))) found.push(event);
+  return found;
+}
+
+function hasUntimed(events: Iterable<AbsentEvent>): boolean {
+  for (const { committedUs } of events) if (committedUs === null) return true;
+  return false;
+}
+
+function some(events: AbsentList | readonly AbsentEvent[]): Some {
   let from = Number.POSITIVE_INFINITY;
   let until = Number.NEGATIVE_INFINITY;
   for (const event of events) {

@@ -120,7 +120,7 @@ export async function readApart(
 export async function findUnreadable(
   config: Config,
   client: pg.Client,
-  places: readonly TablePlace[],
+  places: { readonly length: number; slice(from: number, to: number): TablePlace[] },
   onDone: (done: number) => void,
 ): Promise<Map<string, Unreadable>> {
   const sizes = columnsOf(config).map(([, column]) => `coalesce(${bytesOf(column)}::bigint, 0)`);
