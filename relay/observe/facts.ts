@@ -285,6 +285,8 @@ export type CommittedBatch = {
   readonly eventsByPartition: readonly PartitionEvents[];
   /** Bytes of the records. */
   readonly bytes: number;
+  /** Bytes of the record batches as they were sent, compressed or not; undefined where the producer does not know. */
+  readonly sentBytes: number | undefined;
   readonly deadLetters: number;
   /** Commit times of the Postgres transactions that have events in it, ms since 1970. */
   readonly committedAtMs: readonly number[];

@@ -111,13 +111,14 @@ export function metricsListener(
     counter.errors_total.inc({ code, class: errorTable[code].class }, times);
 
   const committed = (batch: Facts['committed']) => {
-    const { progress, eventsByTopic, bytes, begunMs, confirmedMs } = batch;
+    const { progress, eventsByTopic, bytes, sentBytes, begunMs, confirmedMs } = batch;
     let events = 0;
     for (const [topic, published] of eventsByTopic) {
       counter.events_published_total.inc({ topic: bounded(topic) }, published);
       events += published;
     }
     counter.published_bytes_total.inc(bytes);
+    counter.published_batch_bytes_total.inc(sentBytes ?? 0);
     counter.kafka_transactions_total.inc({ kind: eventsByTopic.size > 0 ? 'events' : 'progress' });
     if (progress.partial !== null) counter.kafka_transactions_split_total.inc();
     histogram.kafka_transaction_seconds.observe((confirmedMs - begunMs) / 1000);

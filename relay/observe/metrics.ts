@@ -29,6 +29,9 @@ type Known = keyof typeof whenKnown;
 const counters = {
   events_published_total: { help: 'Events committed to Kafka.', labels: ['topic'] },
   published_bytes_total: { help: 'Bytes of the encoded events committed to Kafka.' },
+  published_batch_bytes_total: {
+    help: 'Bytes of the record batches that hold these events, as sent to Kafka: compressed where publish.compression says so. Stays 0 with the producer kafkajs.',
+  },
   partition_events_published_total: {
     help: 'Events committed to Kafka, by partition. Partitions beyond metrics.partitionsMax share the label "(other)".',
     labels: ['topic', 'partition'],

@@ -12,6 +12,8 @@ export interface Batch {
   readonly events: number;
   /** Upper bound of the bytes that the records take in Kafka. */
   readonly bytes: number;
+  /** Size of the record batches as they were sent, after they were; undefined where the producer does not know it. */
+  readonly sentBytes: number | undefined;
   append(record: OutboundRecord): void;
   /** Events by topic, for metrics. Still available after the batch is committed. */
   eventsByTopic(): Map<string, number>;

@@ -150,6 +150,7 @@ export class Committer {
       eventsByTopic,
       eventsByPartition: eventsByPartition.filter(({ topic }) => topic !== deadLetterTopic?.name),
       bytes: batch.bytes,
+      sentBytes: batch.sentBytes,
       deadLetters: deadLetters.length,
       committedAtMs,
       waypoints,

@@ -35,6 +35,8 @@ const maxSliceBytes = 768 * 1024;
 const maxSendMessages = 2_000;
 
 export class BatchBuilder implements Batch {
+  /** kafkajs does not say what it made of them. */
+  readonly sentBytes = undefined;
   readonly #partitions = new Map<string, PartitionQueue>();
   #events = 0;
   #bytes = 0;

@@ -39,6 +39,7 @@ export const committedSample = (rest: Partial<CommittedBatch> = {}): CommittedBa
   eventsByTopic: new Map(),
   eventsByPartition: [],
   bytes: 0,
+  sentBytes: undefined,
   deadLetters: 0,
   committedAtMs: [],
   waypoints: [],

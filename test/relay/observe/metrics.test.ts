@@ -47,12 +47,14 @@ test('a batch counts its events by topic, its bytes and itself', async () => {
   ]);
   const partial = { commitLsn: 0x15_0000_0000n, ordinal: 5 };
   const split = { ...progressSample, partial };
-  metrics.hears.committed(committedSample({ events: 5, eventsByTopic: events, bytes: 700, progress: split }));
+  const sizes = { bytes: 700, sentBytes: 250 };
+  metrics.hears.committed(committedSample({ events: 5, eventsByTopic: events, ...sizes, progress: split }));
   metrics.hears.committed(committedSample({ progress: { ...progressSample, endLsn: 1n } }));
   const text = await metrics.registry.metrics();
   expect(text).toContain('outbox_relay_events_published_total{topic="outbox.event.order"} 3');
   expect(text).toContain('outbox_relay_events_published_total{topic="outbox.event.payment"} 2');
   expect(text).toContain('outbox_relay_published_bytes_total 700');
+  expect(text).toContain('outbox_relay_published_batch_bytes_total 250');
   expect(text).toContain('outbox_relay_kafka_transactions_total{kind="events"} 1');
   expect(text).toContain('outbox_relay_kafka_transactions_total{kind="progress"} 1');
   expect(text).toContain('outbox_relay_kafka_transactions_split_total 1');

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { openCompressor } from '../../../../relay/connect/compression/compressors.ts';
 import { LeanBatchBuilder } from '../../../../relay/publish/lean/batch-builder.ts';
 import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import { planRequests } from '../../../../relay/publish/lean/produce-plan.ts';
@@ -101,4 +102,17 @@ test('a request holds at most one record batch per partition, in order, and its 
     }),
     { numRuns: 50 },
   );
+});
+
+test('the bytes that were sent are those of the compressed batches', async () => {
+  const compressor = (await openCompressor('zstd'))!;
+  const sent = async (isCompressed: boolean) => {
+    const builder = new LeanBatchBuilder(new BufferPool());
+    for (const partition of [0, 1]) builder.append(recordOf({ partition, value: Buffer.alloc(50_000) }));
+    if (isCompressed) await builder.compress(compressor);
+    builder.release();
+    return builder.sentBytes;
+  };
+  expect(await sent(false)).toBeGreaterThan(100_000);
+  expect(await sent(true)).toBeLessThan(1_000);
 });
