@@ -15,7 +15,10 @@ import type { Config } from '../config/config.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { encodePatiently } from '../encode/encode-patiently.ts';
 import type { Encoder } from '../encode/encoder.ts';
+import { loadOf } from '../encode/load.ts';
+import type { EncodedEvent } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
+import type { ControlledGate } from '../ledger/controlled-gate.ts';
 import { storeDecisions } from '../ledger/decisions.ts';
 import type { Session } from '../ledger/session.ts';
 import type { Lsn } from '../model/position.ts';
@@ -49,6 +52,8 @@ export type ClosingOptions = {
   /** As the claim found it. */
   readonly progress: Progress;
   readonly onDone: (done: number, total: number) => void;
+  /** Says when something is paused or limited. */
+  readonly controlled: ControlledGate;
 };
 
 export type Closed = { readonly published: number; readonly deadLettered: number };
@@ -93,7 +98,7 @@ class Closing {
   constructor(options: ClosingOptions, events: AbsentList) {
     this.#use = options;
     this.#events = events;
-    this.#refusals = new Refusals(options.config.deadLetters, options.parked);
+    this.#refusals = new Refusals(options.config.deadLetters, options.parked, options.controlled.gate);
     this.#batch = options.publisher.newBatch();
     options.onDone(0, events.length);
   }
@@ -114,6 +119,7 @@ class Closing {
     const { config, pool, encoder, session, deadLetterTopic } = this.#use;
     const events = this.#read(absent);
     const encoded = await encodePatiently(encoder, events, config.retry);
+    await this.#pass(encoded);
     const { records, deadLetters, parked } = this.#refusals.decide(events, encoded, performance.now());
     const copies = (await deadLetterTopic?.copies(deadLetters)) ?? [];
     for (const record of [...records, ...copies]) this.#batch.append(record);
@@ -125,6 +131,13 @@ class Closing {
     const { maxTransactionEvents, maxTransactionBytes } = config.publish;
     if (this.#held + fetchEvents > maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes)
       await this.commit();
+  }
+
+  /** Waits while the events may not go: a recovery obeys what people say, as the stream does. */
+  async #pass(encoded: readonly EncodedEvent[]): Promise<void> {
+    const { controlled, onDone } = this.#use;
+    const tell = () => onDone(this.#published + this.#deadLettered, this.#events.length);
+    await controlled.pass(loadOf(encoded, controlled.gate), this.#refusals.parkedKeys, tell);
   }
 
   /** Also commits a batch in which every event was refused: the progress covers dead letters too. */

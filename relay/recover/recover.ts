@@ -34,6 +34,7 @@ import { beginReadOnly } from '../connect/postgres/transaction.ts';
 import { deadLetterTopicOf } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
+import { ControlledGate } from '../ledger/controlled-gate.ts';
 import { decideAgain } from '../ledger/decide-again.ts';
 import { takeOver } from '../ledger/end-parking.ts';
 import { readMarks, storeProgress } from '../ledger/progress-copy.ts';
@@ -235,6 +236,7 @@ class Run {
         parked,
         progress,
         consistentLsn: slotLsn,
+        controlled: await ControlledGate.open(pool, config),
         unreadable: compared.unreadable,
       },
       compared.missing,

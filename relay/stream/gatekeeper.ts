@@ -7,10 +7,11 @@
  * half-done, and the memory holds no events that were decided under what people said before.
  */
 import type { Config } from '../config/config.ts';
-import { type EncodedEvent, isRefusal } from '../encode/record.ts';
+import { loadOf } from '../encode/load.ts';
+import type { EncodedEvent } from '../encode/record.ts';
 import type { RelayError } from '../errors.ts';
 import type { Control } from '../model/control.ts';
-import { Gate, type Load, type Obstacle } from '../model/gate.ts';
+import { Gate, type Obstacle } from '../model/gate.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import { Notice } from './notice.ts';
 
@@ -143,19 +144,4 @@ export class Gatekeeper {
     this.#said = said;
     this.#use.observer.controlled?.({ control, limits });
   }
-}
-
-/** What is set aside goes to no topic, but a topic of it may be full. */
-function loadOf(encoded: readonly EncodedEvent[], gate: Gate): Load {
-  const topics = new Set<string>();
-  let events = 0;
-  let bytes = 0;
-  for (const one of encoded) {
-    if (isRefusal(one)) continue;
-    topics.add(one.topic);
-    if (gate.isSetAside(one.topic)) continue;
-    events += 1;
-    bytes += one.bytes;
-  }
-  return { topics, events, bytes };
 }

@@ -1,7 +1,7 @@
 /** Pause, resume and rate limit on real servers, as a person uses them: with the commands. */
 import { expect, test } from 'vitest';
 import { itemSchema } from '../../../harness/item-schema.ts';
-import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
+import { type RelayProcess, type Settings, settingsEnv } from '../../../harness/relay-process.ts';
 import { createTopic, type ReadRecord, readCommitted, readTopics } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { expectOnceInOrder } from '../once-in-order.ts';
@@ -190,4 +190,32 @@ test('a rate limit holds events up, says so, and is changed while the relay runs
   ]);
   expectOnceInOrder(await world.read(ids), ids);
   expect(relay.lines.filter(({ msg }) => msg === 'the rate limit holds events up')).toHaveLength(1);
+});
+
+test('recover obeys too: it waits while everything is paused, and sets aside what the stream would', async () => {
+  await using world = await World.create(1);
+  const { settings, other } = await twoTopics(world);
+  const env = { ...settingsEnv(settings) };
+  const relay = world.startRelay(settings);
+  await relay.streaming();
+  await relay.stop();
+  const [published, aside] = await write(world, [world.topic, other]);
+  await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
+  expect((await world.commandWith(env, 'pause', ...by)).code).toBe(0);
+  expect((await world.commandWith(env, 'pause', '--topic', other, '--set-aside', ...by)).code).toBe(0);
+  const recovering = world.commandWith(env, 'recover', '--json');
+  const atGate = `select from pg_stat_activity where datname = current_database() and query like '%ledger.read_control%'`;
+  const arrived = async () => ((await world.pool.query(atGate)).rowCount ?? 0) > 1; // and this query itself
+  await expect.poll(arrived, { timeout: 30_000 }).toBe(true);
+  expect((await world.commandWith(env, 'resume')).code).toBe(0);
+  expect(await recovering).toMatchObject({ code: 0 });
+  expect((await readCommitted({ topics: [world.topic] })).map(idOf)).toEqual([published]);
+  const letters = `select event_id as id, status, code, first_seen > (
+    select acted_at from outbox.trail where action = 'resume') as waited from outbox.dead_letter`;
+  expect((await world.pool.query(letters)).rows).toEqual([
+    { id: aside, status: 'parked', code: 'TOPIC_PAUSED', waited: true },
+  ]);
+  world.startRelay(settings);
+  expect((await world.commandWith(env, 'resume', '--topic', other)).code).toBe(0);
+  expect(await readUntil(other, [aside!])).toEqual([aside]);
 });
