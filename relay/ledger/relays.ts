@@ -34,6 +34,8 @@ export type RelayFacts = {
   readonly lagBytes: number | null;
   readonly isStanding: boolean;
   readonly isLimited: boolean;
+  /** Recovers by itself from a lost slot. */
+  readonly isRecovering: boolean;
   readonly error: {
     readonly code: string;
     readonly message: string;

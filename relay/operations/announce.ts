@@ -46,6 +46,7 @@ export class Announcer {
   #sample: Facts['sampled'] | undefined;
   #writtenLsn: Lsn | undefined;
   #pace: Facts['paced'] = { obstacle: undefined, isLimited: false };
+  #isRecovering = false;
   #error: { failure: RelayError; sinceMs: number; isOver: boolean } | undefined;
   #wake = Promise.withResolvers<void>();
   #loop: Promise<void> | undefined;
@@ -77,6 +78,14 @@ export class Announcer {
         committed: ({ events }) => {
           this.#events += events;
           if (this.#error !== undefined) this.#error.isOver = true;
+        },
+        recoveryBegun: () => {
+          this.#isRecovering = true;
+          this.#wake.resolve();
+        },
+        recoveryEnded: () => {
+          this.#isRecovering = false;
+          this.#wake.resolve();
         },
         recovered: () => {
           if (this.#error !== undefined) this.#error.isOver = true;
@@ -177,6 +186,7 @@ export class Announcer {
       lagBytes: lag?.bytes ?? null,
       isStanding: this.#state === 'streaming' && this.#pace.obstacle !== undefined,
       isLimited: this.#state === 'streaming' && this.#pace.isLimited,
+      isRecovering: this.#isRecovering,
       error: this.#describeError(),
     };
   }

@@ -1,18 +1,37 @@
-/** What the relay of a slot is doing, as Postgres shows it from outside. Changes nothing and asks no other server. */
+/**
+ * What the relays of a slot are doing, as Postgres shows it from outside. Changes nothing and asks no other server. What
+ * only a relay knows, such as its rate and its last error, is as old as its last announcement.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
 import { createPool } from '../connect/postgres/pool.ts';
+import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { asRelayError, RelayError } from '../errors.ts';
+import { readControl } from '../ledger/control.ts';
 import { readWaiting } from '../ledger/dead-letters.ts';
 import { readMarks } from '../ledger/progress-copy.ts';
+import { type KnownRelay, readRelays } from '../ledger/relays.ts';
+import { controlTables } from '../ledger/tables.ts';
+import { type Control, limitsOf, type RateLimits } from '../model/control.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
 import { assertLettersShown } from './dead-letters/transaction.ts';
+import { readWalOutlook, timeLeft } from './slot-health.ts';
+import { judge, type Verdict } from './status-verdict.ts';
 import { withPool } from './with-pool.ts';
 
-export type Status = {
+export type Status = StatusFacts & { readonly verdict: Verdict };
+
+export type { KnownRelay } from '../ledger/relays.ts';
+
+/** A time that is left, in seconds. `never`: nothing uses it up. null: not known. */
+export type SecondsLeft = number | 'never' | null;
+
+export type StatusFacts = {
+  /** When this was read, by the clock of the database; ISO 8601. */
+  readonly at: string;
   readonly slotName: string;
   /** The Kafka topic that holds the authoritative progress. */
   readonly progressTopic: string;
@@ -29,7 +48,18 @@ export type Status = {
         readonly walStatus: string | null;
         /** WAL that may still be written before the slot is at risk; null where there is no limit. */
         readonly safeWalBytes: number | null;
+        /** Until Postgres may give up the slot, and until its disk is full, if nothing is published. */
+        readonly untilLimitSeconds: SecondsLeft;
+        readonly untilDiskSeconds: SecondsLeft;
       };
+  /** As each announced itself last; those that stream first. */
+  readonly relays: readonly KnownRelay[];
+  /** What people have paused, and the limits they have set. */
+  readonly control: Control;
+  /** What counts, by people and settings; 0: no limit. */
+  readonly limits: RateLimits;
+  /** Keys that wait because their topic was set aside; `parked` counts them too. */
+  readonly setAside: readonly { readonly topic: string; readonly keys: number }[];
   /** The copy of the progress in Postgres; null where no relay ever started on this slot. */
   readonly progress: {
     readonly endLsn: string | null;
@@ -47,6 +77,18 @@ export type Status = {
   }[];
   /** Keys whose later events wait behind a dead letter, and how many events wait. */
   readonly parked: { readonly keys: number; readonly events: number };
+  /** What the standing audit knows; null where it never ran. */
+  readonly audit: AuditStatus | null;
+};
+
+export type AuditStatus = {
+  /** By kind; of missing events those that are still missing. */
+  readonly findings: Readonly<Record<string, number>>;
+  /** Everything before was compared; null before the first window is done. */
+  readonly verifiedAt: string | null;
+  readonly lastRunAt: string | null;
+  /** Why the last run verified nothing. */
+  readonly heldBack: string | null;
 };
 
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID */
@@ -68,19 +110,92 @@ export async function* watchStatus(config: Config, everyMs: number): AsyncGenera
 }
 
 async function readFrom(pool: pg.Pool, config: Config): Promise<Status> {
-  const status: Status = {
-    slotName: config.slot.name,
+  const slot = config.slot.name;
+  const { maxEventsPerSecond, maxBytesPerSecond } = config.publish;
+  const settings = { eventsPerSecond: maxEventsPerSecond, bytesPerSecond: maxBytesPerSecond };
+  const control = await readControl(pool, slot);
+  const facts: StatusFacts = {
+    at: await readClock(pool),
+    slotName: slot,
     progressTopic: config.kafka.progressTopic,
-    slot: await readSlotStatus(pool, config.slot.name),
-    progress: await readProgress(pool, config.slot.name),
-    deadLetters: await readDeadLetters(pool, config.slot.name),
-    parked: await readParked(pool, config.slot.name),
+    slot: await readSlotStatus(pool, config),
+    relays: await readRelays(pool, slot),
+    control,
+    limits: limitsOf(control, settings),
+    progress: await readProgress(pool, slot),
+    deadLetters: await readDeadLetters(pool, slot),
+    parked: await readParked(pool, slot),
+    setAside: await query(pool, countSetAside, [slot]),
+    audit: await readAudit(pool, slot),
   };
   await assertLettersShown(pool, config);
-  return status;
+  await assertRowsShown(pool, config, controlTables);
+  return { verdict: judge(facts), ...facts };
 }
 
-async function readSlotStatus(pool: pg.Pool, name: string): Promise<Status['slot']> {
+async function readClock(pool: pg.Pool): Promise<string> {
+  const [row] = await query(
+    pool,
+    statement<{ at: Date }>('operations.read_clock', 'reading the clock', 'select clock_timestamp() as at'),
+  );
+  return row!.at.toISOString();
+}
+
+const countSetAside = statement<{ topic: string; keys: number }>(
+  'operations.count_set_aside',
+  'counting the keys that are set aside',
+  `select topic, count(*)::float8 as keys from outbox.parked_key
+    where slot = $1 and is_paused and released_lsn is null group by topic order by topic`,
+);
+
+/** Only what it found and when: what it remembers of the windows can be large. */
+async function readAudit(pool: pg.Pool, slot: string): Promise<AuditStatus | null> {
+  const [row] = await query(
+    pool,
+    statement<{
+      findings: Record<string, number>;
+      verified: Date | null;
+      ran: Date | null;
+      held: string | null;
+    }>(
+      'operations.read_audit_facts',
+      'reading what the audit knows',
+      `select json_build_object('missing', missing_open, 'duplicate', duplicate, 'leaked', leaked,
+                                'out_of_order', out_of_order, 'undecodable', undecodable) as findings,
+              verified_at as verified, last_run_at as ran, held_back as held from outbox.audit where slot = $1`,
+    ),
+    [slot],
+  );
+  if (row === undefined) return null;
+  const { findings, verified, ran, held } = row;
+  return {
+    findings,
+    verifiedAt: verified?.toISOString() ?? null,
+    lastRunAt: ran?.toISOString() ?? null,
+    heldBack: held,
+  };
+}
+
+/** Not known where the role may not read what it follows from. */
+async function readTimeLeft(
+  pool: pg.Pool,
+  config: Config,
+  safeWalBytes: number | null,
+): Promise<{ untilLimitSeconds: SecondsLeft; untilDiskSeconds: SecondsLeft }> {
+  try {
+    const { untilLimit, untilDisk } = timeLeft(await readWalOutlook(pool, config), safeWalBytes);
+    return { untilLimitSeconds: leftOf(untilLimit), untilDiskSeconds: leftOf(untilDisk) };
+  } catch (error) {
+    if (asRelayError(error).code !== 'POSTGRES_UNAUTHORIZED') throw error;
+    return { untilLimitSeconds: safeWalBytes === null ? 'never' : null, untilDiskSeconds: null };
+  }
+}
+
+const leftOf = (seconds: number | undefined): SecondsLeft =>
+  seconds === undefined ? null : Number.isFinite(seconds) ? seconds : 'never';
+
+async function readSlotStatus(pool: pg.Pool, config: Config): Promise<Status['slot']> {
+  const { name } = config.slot;
   let slot: SlotState | undefined;
   try {
     slot = await readSlot(pool, name);
@@ -107,6 +222,7 @@ async function readSlotStatus(pool: pg.Pool, name: string): Promise<Status['slot
     retainedBytes: slot.retainedBytes,
     walStatus: slot.walStatus,
     safeWalBytes: slot.safeWalBytes,
+    ...(await readTimeLeft(pool, config, slot.safeWalBytes)),
   };
 }
 

@@ -1,70 +1,52 @@
 /** What people read of a status. */
+import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
-import { describeStatus } from '../../../relay/commands/status.ts';
+import { describeStatus, wrap } from '../../../relay/commands/describe-status.ts';
 import { describeBytes } from '../../../relay/operations/slot-health.ts';
-import type { Status } from '../../../relay/operations/status.ts';
+import type { Status, StatusFacts } from '../../../relay/operations/status.ts';
+import { judge } from '../../../relay/operations/status-verdict.ts';
+import { controlOf } from '../model/controls.ts';
+import { factsOf, failure, inactive, relayOf, slot } from '../operations/statuses.ts';
 
-const slot = {
-  state: 'active',
-  activePid: 7,
-  confirmedLsn: '16/B374D000',
-  lagBytes: 1_536,
-  retainedBytes: 16_777_216,
-  walStatus: 'reserved',
-  safeWalBytes: null,
-} as const;
-
-const quiet: Status = {
-  slotName: 'shop',
-  progressTopic: 'outbox-relay.progress.shop',
-  slot,
-  progress: {
-    endLsn: '16/B374D848',
-    isPartial: false,
-    eventCount: 42,
-    instance: 'relay-1',
-    publishedAt: '2026-01-31T08:00:00.000Z',
-    ageSeconds: 90,
-  },
-  deadLetters: [],
-  parked: { keys: 0, events: 0 },
+const statusOf = (more: Partial<StatusFacts> = {}): Status => {
+  const facts = factsOf(more);
+  return { verdict: judge(facts), ...facts };
 };
 
-test('a working relay is a line each for slot, lag, retained WAL, progress and dead letters', () => {
-  expect(describeStatus(quiet).split('\n')).toEqual([
-    'slot          shop         active: a relay is connected (walsender pid 7)',
-    'lag           1.5 KiB      of WAL after 16/B374D000',
-    'retained      16.0 MiB     of WAL on disk; wal_status reserved, no max_slot_wal_keep_size',
-    'progress      16/B374D848  42 events published; by relay-1, 90 s ago',
-    '                           copy in Postgres; the progress itself is in the Kafka topic outbox-relay.progress.shop',
-    'dead letters  0',
+test('a working relay is a verdict, and a line or two for each thing that matters', () => {
+  expect(describeStatus(statusOf()).split('\n')).toEqual([
+    'Streaming. 1,204 events/s, oldest unpublished event 12 ms. Slot safe for 61 hours if nothing is published.',
+    '',
+    'relays        streaming for 2 hours: pod-a/7/1a2b3c4d, version 1.2.0, 1,204.2 events/s, http://10.0.0.7:9465',
+    '              standby for 2 hours: pod-b/9/5e6f7a8b, version 1.2.0, http://10.0.0.7:9465',
+    'slot          shop, read by walsender 7, 1.5 KiB of WAL after 16/B374D000',
+    '              16.0 MiB of WAL on disk, wal_status reserved, 953.7 MiB until Postgres may give it up',
+    '              if nothing is published: slot lost in 61 hours, disk full at an unknown time',
+    'progress      16/B374D848, 42 events published; 1 min ago by pod-a/7/1a2b3c4d (a copy; the progress is in the topic outbox-relay.progress.shop)',
+    'paused        nothing',
+    'rate limit    none',
+    'dead letters  none open',
+    'parked keys   none',
+    'audit         never ran',
   ]);
 });
 
-test.each<[string, Partial<Status>, RegExp]>([
-  ['absent', { slot: { state: 'absent' }, progress: null }, /^slot .*absent: no relay has started yet/m],
+test.each<[string, Partial<StatusFacts>, RegExp]>([
   [
-    'inactive',
-    { slot: { ...slot, state: 'inactive', activePid: null } },
-    /inactive: no relay is connected; WAL is accumulating$/m,
+    'absent',
+    { slot: { state: 'absent' }, progress: null, relays: [] },
+    /^slot +shop does not exist; the first start creates it$/m,
   ],
-  [
-    'at risk',
-    { slot: { ...slot, walStatus: 'unreserved', safeWalBytes: 0 } },
-    /0 B left before the slot is at risk: the slot can be lost at the next checkpoint$/m,
-  ],
+  ['inactive', { slot: inactive }, /^slot +shop, read by nobody/m],
+  ['without a limit', { slot: { ...slot, safeWalBytes: null } }, /max_slot_wal_keep_size sets no limit$/m],
   [
     'unusable',
     {
       slot: { state: 'unusable', code: 'SLOT_MISSING', message: 'slot shop does not exist', hint: 'Run it.' },
     },
-    /SLOT_MISSING: slot shop does not exist\. Run it\.$/m,
+    /^Not streaming: SLOT_MISSING: slot shop does not exist\.\n {2}Run it\.$/m,
   ],
-  [
-    'unpublished',
-    { progress: { ...quiet.progress!, endLsn: null, ageSeconds: null } },
-    /^progress +none +nothing published yet$/m,
-  ],
+  ['unpublished', { progress: null }, /^progress +nothing published yet$/m],
   [
     'dead letters',
     {
@@ -73,11 +55,64 @@ test.each<[string, Partial<Status>, RegExp]>([
         { code: 'SCHEMA_MISSING', open: 1, oldestAgeSeconds: 1 },
       ],
     },
-    /^dead letters +4 +open; see `outbox-relay dead-letters list`\n +3 +PAYLOAD_INVALID, oldest 3 h ago$/m,
+    /^! 4 dead letters are open.*\n[\s\S]*^dead letters +4 open\n +3 PAYLOAD_INVALID, oldest 3 hours ago$/m,
   ],
-  ['parked', { parked: { keys: 1, events: 2 } }, /^parked keys +1 +2 events waiting behind dead letters/m],
+  ['parked', { parked: { keys: 1, events: 2 } }, /^parked keys +1, 2 events waiting$/m],
+  [
+    'paused, with who and why',
+    { control: controlOf([{ topic: 'orders', until: '2026-01-02T05:00:00.000Z' }]) },
+    /^paused +topic orders is paused by ada since 2026-01-02 03:04:05Z: upgrade; ends by itself at 2026-01-02 05:00:00Z$/m,
+  ],
+  [
+    'set aside',
+    {
+      control: controlOf([{ topic: 'orders', mode: 'set-aside' }]),
+      setAside: [{ topic: 'orders', keys: 2 }],
+    },
+    /^paused +topic orders is set aside by ada .*: upgrade; 2 keys wait$/m,
+  ],
+  [
+    'a limit of the settings',
+    { limits: { eventsPerSecond: 5, bytesPerSecond: 2_048 } },
+    /^rate limit +at most 5 events\/s and 2\.0 KiB\/s, as the settings say$/m,
+  ],
+  [
+    'a relay that is gone',
+    { relays: [relayOf({ isGone: true, unseenSeconds: 100 })] },
+    /gone, last seen 1 min ago \(streaming\): pod-a/,
+  ],
+  ['a relay that fails', { relays: [relayOf({}, { error: failure() })] }, /fails: KAFKA_UNAVAILABLE, http/],
+  [
+    'many relays',
+    { relays: Array.from({ length: 9 }, () => relayOf()) },
+    /and 3 more; `status --json` lists all/,
+  ],
+  [
+    'an audit',
+    {
+      audit: {
+        findings: { missing: 2, leaked: 0 },
+        verifiedAt: '2026-01-02T03:00:00.000Z',
+        lastRunAt: '2026-01-02T03:05:05.678Z',
+        heldBack: null,
+      },
+    },
+    /^audit +2 missing up to 2026-01-02 03:00:00Z; last run 60 s ago$/m,
+  ],
 ])('%s', (_, change, line) => {
-  expect(describeStatus({ ...quiet, ...change })).toMatch(line);
+  expect(describeStatus(statusOf(change))).toMatch(line);
+});
+
+test('on a terminal no line is wider than it, and a value of a row begins none', () => {
+  const reason = `work on\nKafka ${'with many words '.repeat(20)}`;
+  const text = describeStatus(statusOf({ control: controlOf([{ reason }]) }), 80);
+  const lines = text.split('\n').map((line) => stripVTControlCharacters(line));
+  for (const line of lines) expect(line.length, line).toBeLessThanOrEqual(80);
+  expect(text).not.toMatch(/^Kafka/m);
+});
+
+test('a word that is longer than a line stays whole', () => {
+  expect(wrap('see averylongword there', 8, '  ')).toEqual(['see', '  averylongword', '  there']);
 });
 
 test.each([

@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { announce, forgetGone, withdraw } from '../../../relay/ledger/relays.ts';
+import { noControl } from '../../../relay/model/control.ts';
 import { readStatus, type Status, watchStatus } from '../../../relay/operations/status.ts';
 import { createDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';
 import { runCli } from '../commands/cli.ts';
 import { openRelayDatabase, type RelayDatabase } from '../commands/outbox.ts';
+import { relayOf } from './statuses.ts';
 
 let relay: RelayDatabase;
 beforeAll(async () => {
@@ -28,12 +31,19 @@ const lagBytes = ({ slot }: Status) => ('lagBytes' in slot ? slot.lagBytes : Num
 test('before the first start there is no slot and no progress', async () => {
   const config = relay.config(settings());
   expect(await readStatus(config)).toEqual({
+    verdict: expect.objectContaining({ name: 'never-started', isGood: false, concerns: [] }),
+    at: expect.stringMatching(/^\d{4}-.*Z$/),
     slotName: config.slot.name,
     progressTopic: config.kafka.progressTopic,
     slot: { state: 'absent' },
     progress: null,
     deadLetters: [],
     parked: { keys: 0, events: 0 },
+    relays: [],
+    control: noControl,
+    limits: { eventsPerSecond: 0, bytesPerSecond: 0 },
+    setAside: [],
+    audit: null,
   });
 });
 
@@ -79,8 +89,9 @@ test('the relay’s own role sees progress and dead letters with their age, and 
     [slot],
   );
   const { code, stdout } = await runCli(['status', '--json'], { ...env, KAFKA_BROKERS: '' });
-  expect(code).toBe(0);
+  expect(code).toBe(1);
   const status: Status = JSON.parse(stdout);
+  expect(status.verdict).toMatchObject({ name: 'slot-lost', concerns: [{ name: 'dead-letters' }] });
   expect(status.progress).toMatchObject({
     endLsn: '16/B374D848',
     eventCount: 42,
@@ -111,4 +122,46 @@ test('a database without the outbox is told to migrate', async () => {
   const { code, stderr } = await runCli(['status'], { DATABASE_URL: empty.url });
   expect(code).toBe(78);
   expect(stderr).toMatch(/^error OUTBOX_TABLE_INVALID: .*\n.*outbox-relay migrate/);
+});
+
+test('relays that announced themselves are shown, those that stream first, and those that are gone last', async () => {
+  const config = relay.config(settings());
+  const said = {
+    slot: config.slot.name,
+    host: 'h',
+    version: '1',
+    startedMs: 0,
+    stateSinceMs: 0,
+    everySeconds: 3,
+    httpAddress: 'h:1',
+    revision: 7,
+    facts: relayOf().facts,
+  };
+  await announce(relay.pool, { ...said, instance: 'a', state: 'standby' });
+  await announce(relay.pool, { ...said, instance: 'b', state: 'streaming' });
+  await announce(relay.pool, { ...said, instance: 'c', state: 'streaming' });
+  await announce(relay.pool, { ...said, instance: 'd', state: 'streaming' });
+  const unseen = (instance: string, seconds: number) =>
+    relay.pool.query(
+      `update outbox.relay set seen_at = now() - make_interval(secs => $3) where slot = $1 and instance = $2`,
+      [config.slot.name, instance, seconds],
+    );
+  await unseen('b', 20);
+  await unseen('c', 90_000);
+  const known = async () =>
+    (await readStatus(config)).relays.map(({ instance, state, isGone, revision }) => [
+      instance,
+      state,
+      isGone,
+      revision,
+    ]);
+  expect(await known()).toEqual([
+    ['d', 'streaming', false, 7],
+    ['a', 'standby', false, 7],
+    ['b', 'streaming', true, 7],
+    ['c', 'streaming', true, 7],
+  ]);
+  await forgetGone(relay.pool, config.slot.name);
+  await withdraw(relay.pool, config.slot.name, 'd');
+  expect((await known()).map(([instance]) => instance)).toEqual(['a', 'b']);
 });

@@ -1,0 +1,178 @@
+/** A status in words, on one screen: the verdict first, then what it follows from. */
+import { styleText } from 'node:util';
+
+import { printable } from '../observe/printable.ts';
+import { describeBytes } from '../operations/slot-health.ts';
+import type { KnownRelay, SecondsLeft, Status } from '../operations/status.ts';
+import { ageOf, describeSeconds } from '../operations/status-verdict.ts';
+import { brief, describeLimits, describePause } from './describe-control.ts';
+import { count, counted } from './format.ts';
+
+/** @param width of the terminal; without it no line wraps */
+export function describeStatus(status: Status, width?: number): string {
+  const rows: [string, string[]][] = [
+    ['relays', relayLines(status)],
+    ['slot', slotLines(status)],
+    ['progress', [describeProgress(status)]],
+    ['paused', pauseLines(status)],
+    ['rate limit', [describeLimits(status.control, status.limits) ?? 'none']],
+    ['dead letters', letterLines(status)],
+    ['parked keys', [describeParked(status)]],
+    ['audit', [describeAudit(status)]],
+  ];
+  const labelled = rows.flatMap(([label, lines]) =>
+    lines.flatMap((line, index) =>
+      wrap(line, width === undefined ? undefined : width - labelWidth).map((part, place) =>
+        `${(index + place === 0 ? label : '').padEnd(labelWidth)}${part}`.trimEnd(),
+      ),
+    ),
+  );
+  return [...verdictLines(status, width), '', ...labelled].join('\n');
+}
+
+const labelWidth = 14;
+
+function verdictLines({ verdict }: Status, width: number | undefined): string[] {
+  const { name, text, advice, concerns } = verdict;
+  const colour = verdict.isGood ? 'green' : troubles.has(name) ? 'red' : 'yellow';
+  return [
+    ...wrap(printable(text), width).map((line) => styleText(colour, line)),
+    ...(advice === null ? [] : wrap(`  ${printable(advice)}`, width, '  ')),
+    ...concerns.flatMap((concern) =>
+      wrap(`! ${printable(concern.text)}`, width, '  ').map((line) => styleText('yellow', line)),
+    ),
+  ];
+}
+
+/** Nothing is published, and nobody said so. */
+const troubles: ReadonlySet<string> = new Set([
+  'failing',
+  'not-streaming',
+  'stopped',
+  'no-relay',
+  'slot-lost',
+  'unknown',
+]);
+
+/** Breaks at spaces; a word that is longer than a line stays whole. */
+export function wrap(text: string, width: number | undefined, indent = ''): string[] {
+  if (width === undefined || text.length <= width) return [text.trimEnd()];
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/(?<=\S)(?= )/)) {
+    if (line !== '' && line.length + word.length > width) {
+      lines.push(line.trimEnd());
+      line = indent + word.trimStart();
+    } else line += word;
+  }
+  lines.push(line.trimEnd());
+  return lines;
+}
+
+/** Shown: what matters of more relays than a screen has lines is in the JSON. */
+const relaysShown = 6;
+
+function relayLines({ relays, at }: Status): string[] {
+  if (relays.length === 0) return ['none has announced itself'];
+  const shown = relays.slice(0, relaysShown).map((relay) => describeRelay(relay, at));
+  const rest = relays.length - shown.length;
+  return rest === 0 ? shown : [...shown, `and ${count(rest)} more; \`status --json\` lists all`];
+}
+
+function describeRelay(relay: KnownRelay, at: string): string {
+  const { instance, version, state, stateSince, isGone, unseenSeconds, httpAddress, facts } = relay;
+  const since = describeSeconds(ageOf(stateSince, at));
+  const doing =
+    isGone && state !== 'stopped'
+      ? `gone, last seen ${describeSeconds(unseenSeconds)} ago (${state})`
+      : state === 'stopped'
+        ? `stopped itself ${since} ago${facts.error === null ? '' : `: ${facts.error.code}`}`
+        : `${state} for ${since}`;
+  const rate =
+    isGone || facts.eventsPerSecond === null
+      ? ''
+      : `, ${facts.eventsPerSecond.toLocaleString('en-US', { maximumFractionDigits: 1 })} events/s`;
+  const failing =
+    !isGone && state !== 'stopped' && facts.error !== null && !facts.error.isOver
+      ? `, fails: ${facts.error.code}`
+      : '';
+  const where = isGone || state === 'stopped' ? '' : `, http://${httpAddress}`;
+  return printable(`${doing}: ${instance}, version ${version}${rate}${failing}${where}`);
+}
+
+function slotLines({ slotName, slot }: Status): string[] {
+  switch (slot.state) {
+    case 'absent':
+      return [`${slotName} does not exist; the first start creates it`];
+    case 'unusable':
+      return [`${slotName}: ${slot.code}`];
+    case 'active':
+    case 'inactive': {
+      const reader = slot.state === 'active' ? `read by walsender ${slot.activePid}` : 'read by nobody';
+      const { walStatus, safeWalBytes, untilLimitSeconds, untilDiskSeconds } = slot;
+      const limit =
+        safeWalBytes === null
+          ? 'max_slot_wal_keep_size sets no limit'
+          : `${describeBytes(Math.max(0, safeWalBytes))} until Postgres may give it up`;
+      return [
+        `${slotName}, ${reader}, ${describeBytes(slot.lagBytes)} of WAL after ${slot.confirmedLsn}`,
+        `${describeBytes(slot.retainedBytes)} of WAL on disk, wal_status ${walStatus ?? 'unknown'}, ${limit}`,
+        `if nothing is published: slot ${describeLeft(untilLimitSeconds, 'lost')}, disk ${describeLeft(untilDiskSeconds, 'full')}`,
+      ];
+    }
+  }
+}
+
+function describeLeft(left: SecondsLeft, what: string): string {
+  if (left === null) return `${what} at an unknown time`;
+  return left === 'never' ? `never ${what}` : `${what} in ${describeSeconds(left)}`;
+}
+
+function describeProgress({ progress, progressTopic }: Status): string {
+  if (progress === null || progress.ageSeconds === null || progress.endLsn === null)
+    return 'nothing published yet';
+  const partial = progress.isPartial ? ', in the middle of a large transaction' : '';
+  return printable(
+    `${progress.endLsn}, ${counted(progress.eventCount, 'event')} published${partial}; ${describeSeconds(progress.ageSeconds)} ago by ${progress.instance} (a copy; the progress is in the topic ${progressTopic})`,
+  );
+}
+
+function pauseLines({ control, setAside }: Status): string[] {
+  if (control.pauses.length === 0) return ['nothing'];
+  return control.pauses.map((pause) => {
+    const keys = setAside.find(({ topic }) => topic === pause.topic)?.keys ?? 0;
+    return `${describePause(pause)}${pause.mode === 'set-aside' ? `; ${counted(keys, 'key')} wait` : ''}`;
+  });
+}
+
+function letterLines({ deadLetters }: Status): string[] {
+  const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
+  if (open === 0) return ['none open'];
+  return [
+    `${count(open)} open`,
+    ...deadLetters.map(
+      (each) => `${count(each.open)} ${each.code}, oldest ${describeSeconds(each.oldestAgeSeconds)} ago`,
+    ),
+  ];
+}
+
+function describeParked({ parked, setAside }: Status): string {
+  if (parked.keys === 0) return 'none';
+  const aside = setAside.reduce((sum, { keys }) => sum + keys, 0);
+  const why = aside === 0 ? '' : `, ${count(aside)} of them because a topic was set aside`;
+  return `${count(parked.keys)}, ${counted(parked.events, 'event')} waiting${why}`;
+}
+
+function describeAudit({ audit, at }: Status): string {
+  if (audit === null) return 'never ran';
+  const { findings, verifiedAt, lastRunAt, heldBack } = audit;
+  if (verifiedAt === null)
+    return `nothing verified yet${heldBack === null ? '' : `: ${printable(heldBack)}`}`;
+  const found = Object.entries(findings).filter(([, n]) => n > 0);
+  const what =
+    found.length === 0
+      ? 'nothing found'
+      : found.map(([kind, n]) => `${count(n)} ${kind.replaceAll('_', ' ')}`).join(', ');
+  const ran = lastRunAt === null ? '' : `; last run ${describeSeconds(ageOf(lastRunAt, at))} ago`;
+  return `${what} up to ${brief(verifiedAt)}${ran}`;
+}

@@ -1,0 +1,375 @@
+/**
+ * The verdict of `status`: what the relay of a slot is doing, in a sentence, whether somebody has to look at it, and what
+ * to do. Pure. Promise: what cannot be known is unknown, and never good.
+ */
+import type { KnownRelay } from '../ledger/relays.ts';
+import { activePauses, type Pause } from '../model/control.ts';
+import type { StatusFacts } from './status.ts';
+
+/** Every verdict: whether it is good, and what it means. */
+export const verdicts = {
+  streaming: [true, 'a relay streams, and events are published as they come'],
+  behind: [false, 'a relay streams, and its oldest unpublished event is older than a minute'],
+  limited: [false, 'the rate limit holds events up'],
+  paused: [false, 'a person has paused everything'],
+  held: [false, 'the stream waits at an event of a topic that a person has paused'],
+  failing: [false, 'a relay has the slot and retries something that fails'],
+  starting: [false, 'a relay has taken the slot and does not stream yet'],
+  recovering: [false, 'the slot was lost, and a relay recovers by itself'],
+  'not-streaming': [false, 'relays run, and none has the slot'],
+  stopped: [false, 'the relay has stopped itself'],
+  'no-relay': [false, 'no relay runs'],
+  'never-started': [false, 'no relay has ever started on this slot'],
+  'slot-lost': [false, 'the slot is lost or cannot be used'],
+  unknown: [false, 'something reads the slot, and no relay says that it does'],
+} as const satisfies Record<string, readonly [boolean, string]>;
+
+export type VerdictName = keyof typeof verdicts;
+
+/** What else somebody has to look at. */
+export const concerns = {
+  'dead-letters': 'dead letters are open',
+  'parked-keys': 'keys wait behind a refused event',
+  'set-aside': 'a topic is paused, and its events are set aside',
+  'slot-at-risk': 'Postgres may give up the slot soon, or its disk is about to be full',
+  'relay-failing': 'another relay of the slot fails',
+  disobeyed: 'a relay has not confirmed what a person told it',
+  audit: 'the audit found something, or cannot run',
+} as const satisfies Record<string, string>;
+
+export type ConcernName = keyof typeof concerns;
+
+export type Concern = { readonly name: ConcernName; readonly text: string };
+
+export type Verdict = {
+  readonly name: VerdictName;
+  /** Whether nobody has to look at anything. */
+  readonly isGood: boolean;
+  readonly text: string;
+  /** What to do; null where there is nothing to do. */
+  readonly advice: string | null;
+  readonly concerns: readonly Concern[];
+};
+
+export function judge(facts: StatusFacts): Verdict {
+  const { name, text, advice = null } = verdictOf(facts);
+  const more = concernsOf(facts, name);
+  return { name, isGood: verdicts[name][0] && more.length === 0, text, advice, concerns: more };
+}
+
+type Said = { readonly name: VerdictName; readonly text: string; readonly advice?: string };
+
+/** Older than this is behind, s. A quiet stream takes some ms, and an outage of Kafka's leader a few seconds. */
+const behindSeconds = 60;
+
+function verdictOf(facts: StatusFacts): Said {
+  const { slot, relays } = facts;
+  const live = relays.filter(({ isGone, state }) => !isGone && state !== 'stopped');
+  const recovering = live.find(({ facts }) => facts.isRecovering);
+  if (recovering !== undefined)
+    return {
+      name: 'recovering',
+      text: `Not streaming: ${recovering.facts.reason}`,
+      advice: 'Wait. The relay streams again when it is done.',
+    };
+  switch (slot.state) {
+    case 'absent':
+      return facts.relays.length === 0 || live.length === 0
+        ? {
+            name: 'never-started',
+            text: 'Not streaming: no relay has started on this slot yet.',
+            advice: 'Run `outbox-relay check`, then `outbox-relay run`: the first start creates the slot.',
+          }
+        : withoutSlot(facts, live);
+    case 'unusable':
+      return { name: 'slot-lost', text: `Not streaming: ${slot.code}: ${slot.message}.`, advice: slot.hint };
+    case 'inactive':
+      return withoutSlot(facts, live);
+    case 'active':
+      return withSlot(facts, live);
+  }
+}
+
+const opening = new Set<KnownRelay['state']>(['fencing', 'claiming', 'lineage', 'draining']);
+
+function withSlot(facts: StatusFacts, live: readonly KnownRelay[]): Said {
+  const streamer = live.find(({ state }) => state === 'streaming');
+  if (streamer !== undefined) return streamingOf(facts, streamer);
+  const starting = live.find(({ state }) => opening.has(state));
+  if (starting !== undefined)
+    return {
+      name: 'starting',
+      text: `Not streaming yet: ${starting.instance} has the slot, ${starting.facts.reason}`,
+    };
+  const pid = facts.slot.state === 'active' ? facts.slot.activePid : null;
+  return {
+    name: 'unknown',
+    text: `Unknown: something reads the slot (walsender pid ${pid ?? 'unknown'}), and no relay announces that it streams.`,
+    advice:
+      'It may be a relay of an earlier release, one that may not write outbox.relay, or `outbox-relay recover`. Look at its log; `outbox-relay check` names missing rights.',
+  };
+}
+
+function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
+  const { error, isStanding, isLimited, lagMs, eventsPerSecond } = streamer.facts;
+  const pauses = activePauses(facts.control);
+  const all = pauses.find(({ topic }) => topic === null);
+  const behind = lagMs === null ? '' : `, oldest unpublished event ${describeMs(lagMs)} old`;
+  const oldest = lagMs === null || lagMs === 0 ? '' : `, oldest unpublished event ${describeMs(lagMs)}`;
+  if (all !== undefined)
+    return {
+      name: 'paused',
+      text: `Paused by ${all.person} for ${describeSeconds(ageOf(all.since, facts.at))}: ${all.reason}. ${endOf(all)}${slotSafe(facts)}`,
+      advice: 'Run `outbox-relay resume` when the reason is gone.',
+    };
+  if (error !== null && !error.isOver)
+    return {
+      name: 'failing',
+      text: `Standing still for ${describeSeconds(ageOf(error.since, facts.at))}: ${error.message} (${error.code}), retrying${behind}. ${slotSafe(facts)}`,
+      advice: error.hint,
+    };
+  if (isStanding)
+    return {
+      name: 'held',
+      text: `Waiting at an event of a paused topic (${heldTopics(pauses)})${behind}. ${slotSafe(facts)}`,
+      advice: 'Run `outbox-relay resume --topic …` when the reason is gone.',
+    };
+  if (isLimited)
+    return {
+      name: 'limited',
+      text: `Streaming at the rate limit. ${describeRate(eventsPerSecond)}${oldest}. ${slotSafe(facts)}`,
+      advice:
+        'Run `outbox-relay rate-limit --events none --bytes none` to catch up, if consumers can take it.',
+    };
+  if (lagMs === null)
+    return {
+      name: 'starting',
+      text: 'Streaming since a moment ago; how far it is behind is not known yet.',
+    };
+  if (lagMs > behindSeconds * 1_000)
+    return {
+      name: 'behind',
+      text: `Streaming, and behind. ${describeRate(eventsPerSecond)}${oldest}. ${slotSafe(facts)}`,
+      advice:
+        'If it does not catch up, look at the parts of the latency (outbox_relay_publish_latency_stage_seconds).',
+    };
+  return {
+    name: 'streaming',
+    text: `Streaming. ${describeRate(eventsPerSecond)}${oldest}. ${slotSafe(facts)}`,
+  };
+}
+
+function heldTopics(pauses: readonly Pause[]): string {
+  const topics = pauses.flatMap(({ topic, person }) => (topic === null ? [] : [`${topic}, by ${person}`]));
+  return topics.length > 3 ? `one of ${topics.length}` : topics.join('; ');
+}
+
+function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[]): Said {
+  const failing = live.find(({ facts: { error } }) => error !== null && !error.isOver);
+  const { error } = failing?.facts ?? {};
+  if (failing !== undefined && error != null)
+    return {
+      name: 'not-streaming',
+      text: `Not streaming for ${describeSeconds(ageOf(error.since, facts.at))}: ${error.message} (${error.code}), retrying. ${slotSafe(facts)}`,
+      advice: error.hint,
+    };
+  if (live.length > 0)
+    return {
+      name: 'not-streaming',
+      text: `Not streaming${sinceLast(facts)}: ${live.length === 1 ? 'one relay runs' : `${live.length} relays run`}, and none has the slot: ${live[0]!.facts.reason}. ${slotSafe(facts)}`,
+      advice:
+        'A standby takes a free slot within a second. If this lasts, look at the log of the relays and run `outbox-relay check`.',
+    };
+  const stopped = facts.relays.find(({ state }) => state === 'stopped');
+  const why = stopped?.facts.error;
+  if (stopped !== undefined && why != null)
+    return {
+      name: 'stopped',
+      text: `Not streaming: the relay stopped itself ${describeSeconds(ageOf(stopped.stateSince, facts.at))} ago: ${why.message} (${why.code}). ${slotSafe(facts)}`,
+      advice: why.hint,
+    };
+  const gone = facts.relays[0];
+  const last =
+    gone === undefined
+      ? ''
+      : ` The last one, ${gone.instance} on ${gone.host}, was seen ${describeSeconds(gone.unseenSeconds)} ago.`;
+  return {
+    name: 'no-relay',
+    text: `Not streaming${sinceLast(facts)}: no relay runs.${last} ${slotSafe(facts)}`,
+    advice: 'Start one with `outbox-relay run`. If one runs, it cannot reach Postgres: look at its log.',
+  };
+}
+
+/** The copy of the progress is written every few seconds while a relay streams. */
+function sinceLast({ progress }: StatusFacts): string {
+  return progress?.ageSeconds == null ? '' : ` for ${describeSeconds(progress.ageSeconds)}`;
+}
+
+function endOf({ until }: Pause): string {
+  return until === null
+    ? 'It has no end. '
+    : `It ends by itself at ${until.replace('T', ' ').replace(/\.\d+Z$/, 'Z')}. `;
+}
+
+const hour = 3_600;
+/** Less than this is left for a person to wake up, while nothing is published. */
+const riskSeconds = 24 * hour;
+/** Even while the stream flows: one short outage would be enough. */
+const alwaysRiskSeconds = hour;
+
+function slotSafe({ slot }: StatusFacts): string {
+  if (slot.state === 'absent' || slot.state === 'unusable') return '';
+  if (slot.walStatus === 'unreserved' || slot.walStatus === 'lost')
+    return 'The slot can be lost at the next checkpoint.';
+  const { untilLimitSeconds, untilDiskSeconds } = slot;
+  const finite = [untilLimitSeconds, untilDiskSeconds].filter((value) => typeof value === 'number');
+  const least = Math.min(...finite);
+  if (finite.length > 0) {
+    const what = least === untilLimitSeconds ? 'Slot safe' : 'Room on the disk of Postgres';
+    return `${what} for ${describeSeconds(least)} if nothing is published.`;
+  }
+  if (untilLimitSeconds === 'never' && untilDiskSeconds === 'never') return 'Nothing is written to the WAL.';
+  if (untilLimitSeconds === 'never')
+    return 'Postgres keeps all WAL for the slot; when its disk is full is not known.';
+  return 'How long the slot is safe is not known yet.';
+}
+
+function concernsOf(facts: StatusFacts, verdict: VerdictName): Concern[] {
+  return [
+    ...letterConcerns(facts),
+    ...asideConcerns(facts),
+    ...slotConcerns(facts, verdict),
+    ...relayConcerns(facts),
+    ...auditConcerns(facts),
+  ];
+}
+
+function letterConcerns({ deadLetters, parked, setAside }: StatusFacts): Concern[] {
+  const found: Concern[] = [];
+  const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
+  const oldest = Math.max(0, ...deadLetters.map(({ oldestAgeSeconds }) => oldestAgeSeconds));
+  if (open > 0)
+    found.push({
+      name: 'dead-letters',
+      text: `${countOf(open, 'dead letter is', 'dead letters are')} open, the oldest for ${describeSeconds(oldest)}: see \`outbox-relay dead-letters list\`.`,
+    });
+  const behindRefused = parked.keys - setAside.reduce((sum, { keys }) => sum + keys, 0);
+  if (behindRefused > 0)
+    found.push({
+      name: 'parked-keys',
+      text: `${countOf(behindRefused, 'key waits', 'keys wait')} behind a refused event: fix it, then run \`outbox-relay dead-letters release\`.`,
+    });
+  return found;
+}
+
+function asideConcerns({ control, setAside, at }: StatusFacts): Concern[] {
+  return activePauses(control).flatMap(({ topic, mode, person, reason, since }) => {
+    if (mode !== 'set-aside') return [];
+    const keys = setAside.find((each) => each.topic === topic)?.keys ?? 0;
+    return [
+      {
+        name: 'set-aside' as const,
+        text: `Events of topic ${topic} are set aside by ${person} for ${describeSeconds(ageOf(since, at))}: ${reason}. ${countOf(keys, 'key waits', 'keys wait')} for \`outbox-relay resume --topic ${topic}\`.`,
+      },
+    ];
+  });
+}
+
+const flowing = new Set<VerdictName>(['streaming', 'starting']);
+
+function slotConcerns({ slot }: StatusFacts, verdict: VerdictName): Concern[] {
+  if (slot.state === 'absent' || slot.state === 'unusable') return [];
+  const name = 'slot-at-risk';
+  if (slot.walStatus === 'unreserved' || slot.walStatus === 'lost')
+    return [
+      {
+        name,
+        text: `wal_status is ${slot.walStatus}: Postgres gives up the slot at the next checkpoint unless the relay catches up.`,
+      },
+    ];
+  const limitSeconds = flowing.has(verdict) ? alwaysRiskSeconds : riskSeconds;
+  const texts = [
+    [slot.untilLimitSeconds, 'Postgres gives up the slot'],
+    [slot.untilDiskSeconds, 'the disk of Postgres is full'],
+  ] as const;
+  return texts.flatMap(([seconds, what]) =>
+    typeof seconds === 'number' && seconds < limitSeconds
+      ? [
+          {
+            name,
+            text: `In ${describeSeconds(seconds)} ${what}, if nothing is published until then.`,
+          } as const,
+        ]
+      : [],
+  );
+}
+
+/** A relay says every second at most that it obeys; one that says so later hangs. */
+const obeySeconds = 15;
+
+function relayConcerns({ relays, control, slot, at }: StatusFacts): Concern[] {
+  const found: Concern[] = [];
+  const streamers = relays.filter(({ state, isGone }) => state === 'streaming' && !isGone);
+  const since = [...control.pauses.map((pause) => pause.since), control.limitedBy?.since ?? null];
+  const latest = since.flatMap((time) => (time === null ? [] : [ageOf(time, at)]));
+  const isRecent = latest.length > 0 && Math.min(...latest) < obeySeconds;
+  for (const { instance, revision } of streamers)
+    if ((revision ?? -1) < control.revision && !isRecent)
+      found.push({
+        name: 'disobeyed',
+        text: `${instance} has not confirmed yet that it obeys the last pause, resume or rate limit.`,
+      });
+  for (const { instance, state, isGone, facts } of relays) {
+    const { error, isReady } = facts;
+    const isJudged = slot.state !== 'active' || state === 'streaming';
+    if (isGone || isJudged || state === 'stopped' || isReady || error === null || error.isOver) continue;
+    found.push({
+      name: 'relay-failing',
+      text: `${instance} (${state}) fails: ${error.message} (${error.code}). It cannot take over.`,
+    });
+  }
+  return found;
+}
+
+function auditConcerns({ audit }: StatusFacts): Concern[] {
+  if (audit === null) return [];
+  const found = Object.entries(audit.findings).filter(([, count]) => count > 0);
+  const text = found.map(([kind, count]) => `${count} ${kind.replaceAll('_', ' ')}`).join(', ');
+  const concernsFound: Concern[] =
+    found.length === 0
+      ? []
+      : [{ name: 'audit', text: `The audit found ${text}: see \`outbox-relay audit --report\`.` }];
+  if (audit.heldBack !== null)
+    concernsFound.push({
+      name: 'audit',
+      text: `The last run of the audit verified nothing: ${audit.heldBack}`,
+    });
+  return concernsFound;
+}
+
+export function ageOf(time: string, at: string): number {
+  return Math.max(0, (Date.parse(at) - Date.parse(time)) / 1_000);
+}
+
+function describeRate(eventsPerSecond: number | null): string {
+  if (eventsPerSecond === null) return 'Rate not known yet';
+  if (eventsPerSecond === 0) return 'No events';
+  const digits = eventsPerSecond < 10 ? 1 : 0;
+  return `${eventsPerSecond.toLocaleString('en-US', { maximumFractionDigits: digits })} events/s`;
+}
+
+function describeMs(ms: number): string {
+  return ms < 1_000 ? `${Math.round(ms)} ms` : describeSeconds(ms / 1_000);
+}
+
+/** `12 s`, `4 min`, `61 hours`, `4 days` */
+export function describeSeconds(seconds: number): string {
+  if (seconds < 90) return `${Math.floor(seconds)} s`;
+  if (seconds < 2 * hour) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 72 * hour) return `${Math.floor(seconds / hour)} hours`;
+  return `${Math.floor(seconds / (24 * hour)).toLocaleString('en-US')} days`;
+}
+
+function countOf(value: number, one: string, many: string): string {
+  return `${value.toLocaleString('en-US')} ${value === 1 ? one : many}`;
+}

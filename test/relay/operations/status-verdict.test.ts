@@ -1,0 +1,247 @@
+/** One test for each verdict and each concern, and what is unknown is never good. */
+import { describe, expect, test } from 'vitest';
+import type { StatusFacts } from '../../../relay/operations/status.ts';
+import { concerns, judge, verdicts } from '../../../relay/operations/status-verdict.ts';
+import { controlOf, pauseOf } from '../model/controls.ts';
+import { factsOf, failure, inactive, relayOf, slot, standby } from './statuses.ts';
+
+const paused = controlOf([{}], null, 0);
+const held = controlOf([{ topic: 'orders' }], null, 0);
+const aside = controlOf([{ topic: 'orders', mode: 'set-aside' }], null, 0);
+const invalidated = {
+  state: 'unusable',
+  code: 'SLOT_INVALIDATED',
+  message: 'slot shop is invalidated',
+  hint: 'Run it.',
+} as const;
+
+type Case = [keyof typeof verdicts, string, Partial<StatusFacts>, string | RegExp];
+
+const cases: Case[] = [
+  [
+    'streaming',
+    'a relay that publishes what comes',
+    {},
+    'Streaming. 1,204 events/s, oldest unpublished event 12 ms. Slot safe for 61 hours if nothing is published.',
+  ],
+  [
+    'streaming',
+    'a relay to which nothing comes',
+    { relays: [relayOf({}, { eventsPerSecond: 0, lagMs: 0 })] },
+    'Streaming. No events. Slot safe for 61 hours if nothing is published.',
+  ],
+  [
+    'streaming',
+    'a relay whose last failure is over',
+    { relays: [relayOf({}, { error: failure(true) })] },
+    /^Streaming\./,
+  ],
+  [
+    'behind',
+    'a relay with an old event',
+    { relays: [relayOf({}, { lagMs: 300_000 })] },
+    /behind.*event 5 min\./,
+  ],
+  [
+    'limited',
+    'a relay at its limit, however old the event is',
+    { relays: [relayOf({}, { isLimited: true, lagMs: 300_000, eventsPerSecond: 5.04 })] },
+    /^Streaming at the rate limit\. 5 events\/s, oldest unpublished event 5 min\./,
+  ],
+  [
+    'paused',
+    'a pause of everything',
+    { control: paused, relays: [relayOf({}, { isStanding: true })] },
+    'Paused by ada for 2 min: upgrade. It has no end. Slot safe for 61 hours if nothing is published.',
+  ],
+  [
+    'held',
+    'a stream that waits at an event of a paused topic',
+    { control: held, relays: [relayOf({}, { isStanding: true, lagMs: 90_000 })] },
+    /^Waiting at an event of a paused topic \(orders, by ada\), oldest unpublished event 90 s|1 min/,
+  ],
+  [
+    'failing',
+    'a relay that has the slot and retries',
+    { relays: [relayOf({}, { error: failure() })] },
+    /^Standing still for 4 min: connecting to Kafka: no broker answered \(KAFKA_UNAVAILABLE\), retrying/,
+  ],
+  [
+    'starting',
+    'a relay that fences its predecessor',
+    { relays: [relayOf({ state: 'fencing' }, { reason: 'fencing: fencing the predecessor' })] },
+    /^Not streaming yet: pod-a\/7\/1a2b3c4d has the slot, fencing/,
+  ],
+  [
+    'starting',
+    'a relay that has said nothing about its delay yet',
+    { relays: [relayOf({}, { lagMs: null })] },
+    /not known yet/,
+  ],
+  [
+    'recovering',
+    'a relay that recovers from a lost slot',
+    { slot: invalidated, relays: [standby({ isRecovering: true, reason: 'standby: recovering' })] },
+    'Not streaming: standby: recovering',
+  ],
+  [
+    'not-streaming',
+    'a relay that cannot begin',
+    { slot: inactive, relays: [standby({ error: failure() })] },
+    /^Not streaming for 4 min: .*\(KAFKA_UNAVAILABLE\), retrying\. Slot safe for 61 hours/,
+  ],
+  [
+    'not-streaming',
+    'standbys that do not take the slot',
+    { slot: inactive, relays: [standby()] },
+    /^Not streaming for 1 min: one relay runs, and none has the slot/,
+  ],
+  [
+    'not-streaming',
+    'a first start that fails',
+    { slot: { state: 'absent' }, relays: [standby({ error: failure() })], progress: null },
+    /KAFKA_UNAVAILABLE/,
+  ],
+  [
+    'stopped',
+    'a relay that stopped itself',
+    { slot: inactive, relays: [relayOf({ state: 'stopped' }, { error: failure() })] },
+    /^Not streaming: the relay stopped itself 2 hours ago: .*\(KAFKA_UNAVAILABLE\)/,
+  ],
+  [
+    'no-relay',
+    'a relay that died',
+    { slot: inactive, relays: [relayOf({ isGone: true, unseenSeconds: 240 })] },
+    /^Not streaming for 1 min: no relay runs\. The last one, .*, was seen 4 min ago\./,
+  ],
+  [
+    'no-relay',
+    'no relay at all',
+    { slot: inactive, relays: [] },
+    /^Not streaming for 1 min: no relay runs\. Slot/,
+  ],
+  [
+    'never-started',
+    'a slot that nobody has made',
+    { slot: { state: 'absent' }, relays: [], progress: null },
+    /no relay has started/,
+  ],
+  ['slot-lost', 'a slot that is invalidated', { slot: invalidated, relays: [] }, /SLOT_INVALIDATED/],
+  [
+    'unknown',
+    'a reader of the slot that has not announced itself',
+    { relays: [] },
+    /^Unknown: something reads the slot \(walsender pid 7\)/,
+  ],
+  [
+    'unknown',
+    'a reader of the slot while every relay says that it waits',
+    { relays: [standby()] },
+    /^Unknown/,
+  ],
+  [
+    'unknown',
+    'a reader of the slot after the relay that streamed is gone',
+    { relays: [relayOf({ isGone: true })] },
+    /^Unknown/,
+  ],
+];
+
+test.each(cases)('%s: %s', (name, _, more, text) => {
+  const verdict = judge(factsOf(more));
+  expect(verdict.name).toBe(name);
+  if (typeof text === 'string') expect(verdict.text).toBe(text);
+  else expect(verdict.text).toMatch(text);
+  expect(verdict.isGood).toBe(verdicts[name][0]);
+  // Whoever has to look at something is told what to do, or that it takes a moment.
+  if (!verdict.isGood && name !== 'starting') expect(verdict.advice).not.toBeNull();
+});
+
+test('every verdict has a case', () => {
+  expect(new Set(cases.map(([name]) => name))).toEqual(new Set(Object.keys(verdicts)));
+});
+
+const findings = { missing: 0, duplicate: 0, leaked: 0, out_of_order: 0, undecodable: 0 };
+const audited = { findings, verifiedAt: '2026-01-02T03:00:00.000Z', lastRunAt: null, heldBack: null };
+
+const concernCases: [keyof typeof concerns, Partial<StatusFacts>, RegExp][] = [
+  [
+    'dead-letters',
+    { deadLetters: [{ code: 'PAYLOAD_INVALID', open: 1_200, oldestAgeSeconds: 10_800 }] },
+    /^1,200 dead letters are open, the oldest for 3 hours/,
+  ],
+  [
+    'parked-keys',
+    { parked: { keys: 3, events: 9 }, setAside: [{ topic: 'orders', keys: 2 }] },
+    /^1 key waits/,
+  ],
+  [
+    'set-aside',
+    { control: aside, parked: { keys: 2, events: 9 }, setAside: [{ topic: 'orders', keys: 2 }] },
+    /^Events of topic orders are set aside by ada for 2 min: upgrade\. 2 keys wait/,
+  ],
+  ['slot-at-risk', { slot: { ...slot, walStatus: 'unreserved' } }, /next checkpoint/],
+  ['slot-at-risk', { slot: { ...slot, untilLimitSeconds: 3_000 } }, /^In 50 min Postgres gives up the slot/],
+  ['slot-at-risk', { slot: { ...slot, untilDiskSeconds: 3_000 } }, /^In 50 min the disk of Postgres is full/],
+  [
+    'relay-failing',
+    { relays: [relayOf(), standby({ isReady: false, error: failure() })] },
+    /cannot take over/,
+  ],
+  ['disobeyed', { control: { ...held, revision: 5 } }, /has not confirmed/],
+  ['audit', { audit: { ...audited, findings: { ...findings, out_of_order: 2 } } }, /found 2 out of order/],
+  ['audit', { audit: { ...audited, heldBack: 'no progress' } }, /verified nothing: no progress/],
+];
+
+test.each(concernCases)('concern %s', (name, more, text) => {
+  const verdict = judge(factsOf(more));
+  expect(verdict.concerns.map((concern) => concern.name)).toContain(name);
+  expect(verdict.concerns.find((concern) => concern.name === name)?.text).toMatch(text);
+  expect(verdict.isGood).toBe(false);
+});
+
+test('every concern has a case', () => {
+  expect(new Set(concernCases.map(([name]) => name))).toEqual(new Set(Object.keys(concerns)));
+});
+
+describe('no concern', () => {
+  test.each<[string, Partial<StatusFacts>]>([
+    ['a day that is left while the stream flows', { slot: { ...slot, untilLimitSeconds: 7_200 } }],
+    [
+      'a pause that was stored a moment ago',
+      { control: { ...controlOf([pauseOf({ topic: 'x', since: factsOf().at })]), revision: 5 } },
+    ],
+    [
+      'a topic that is being released',
+      {
+        control: controlOf([{ topic: 'orders', mode: 'set-aside', isReleasing: true }], null, 0),
+        parked: { keys: 2, events: 3 },
+        setAside: [{ topic: 'orders', keys: 2 }],
+      },
+    ],
+    ['an audit that has found nothing', { audit: audited }],
+    [
+      'a relay that is gone',
+      { relays: [relayOf(), relayOf({ isGone: true }, { error: failure(), isReady: false })] },
+    ],
+  ])('%s', (_, more) => {
+    expect(judge(factsOf(more))).toMatchObject({ name: 'streaming', isGood: true, concerns: [] });
+  });
+
+  test('but a day that is left is one while nothing is published', () => {
+    const less = { ...slot, untilLimitSeconds: 7_200 };
+    expect(judge(factsOf({ slot: less, control: paused })).concerns).toHaveLength(1);
+  });
+});
+
+test.each([
+  [{ ...slot, untilLimitSeconds: null }, 'How long the slot is safe is not known yet.'],
+  [
+    { ...slot, untilLimitSeconds: 'never', safeWalBytes: null },
+    'Postgres keeps all WAL for the slot; when its disk is full is not known.',
+  ],
+  [{ ...slot, untilLimitSeconds: 'never', untilDiskSeconds: 'never' }, 'Nothing is written to the WAL.'],
+  [{ ...slot, untilDiskSeconds: 7_200 }, 'Room on the disk of Postgres for 2 hours if nothing is published.'],
+] as const)('what is known of the slot is said, and what is not known too (%#)', (known, text) => {
+  expect(judge(factsOf({ slot: known })).text.endsWith(text)).toBe(true);
+});
