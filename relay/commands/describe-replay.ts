@@ -12,7 +12,8 @@ import { describeBytes } from '../operations/slot-health.ts';
 import { count, counted, formatTable } from './format.ts';
 import { bar } from './progress-line.ts';
 
-export function describeStage({ stage, done, total }: ReplayStage): string {
+export function describeStage({ stage, done, total, topic }: ReplayStage): string {
+  if (stage === 'paused') return `waiting: ${topic === undefined ? 'the relay' : `topic ${topic}`} is paused`;
   if (stage === 'counting') return 'counting the events of the range …';
   if (stage === 'listing') return 'sorting the events of the range …';
   return `publishing: ${bar(done, total ?? done)} events`;

@@ -16,7 +16,7 @@ import { failpoint } from '../observe/failpoints.ts';
 import type { Batch, Publisher } from '../publish/publisher.ts';
 import { nameOf } from '../recover/unreadable.ts';
 import { type ListedRow, nextPage } from './listing.ts';
-import type { Pace } from './pace.ts';
+import type { Passage } from './passage.ts';
 import { readRows } from './read-rows.ts';
 import { type Marks, marked } from './records.ts';
 import { type Place, type ReplayProgress, serializeReplay } from './replay-progress.ts';
@@ -28,7 +28,7 @@ export type PublishOptions = {
   readonly publisher: Publisher;
   readonly encode: (events: readonly OutboxEvent[]) => Promise<EncodedEvent[]>;
   readonly marks: Omit<Marks, 'replayedAt'>;
-  readonly pace: Pace;
+  readonly passage: Passage;
   /** What happens to an event that cannot be published as it is. */
   readonly refused: 'stop' | 'skip';
   /** Stores refusals before the commit that passes over them. */
@@ -108,29 +108,26 @@ class Run {
         this.#refusals.push(refusal);
       }
       this.#isMoved = true;
-      await this.#splitIfLarge(row);
+      if (!(await this.#splitIfLarge(row))) return { outcome: 'interrupted' };
     }
     return undefined;
   }
 
   async finish(): Promise<Ended> {
     this.#close();
-    await this.#commit({ isDone: true });
-    return { outcome: 'done' };
+    return { outcome: (await this.#commit({ isDone: true })) ? 'done' : 'interrupted' };
   }
 
   /** Goes on to the place of a row. @returns whether to end here */
   async #begin(row: ListedRow): Promise<boolean> {
     if (this.#open?.isAt(row)) return false;
     this.#close();
-    const { config, pace, signal, progress } = this.#use;
+    const { config, passage, signal, progress } = this.#use;
     const { batchEvents, batchBytes, maxTransactionEvents } = config.publish;
-    const isLarge = this.#held >= pace.batchEvents(batchEvents) || this.#batch.bytes >= batchBytes;
-    if (isLarge || this.#held + row.size > maxTransactionEvents || this.#isLong()) await this.#commit();
-    if (signal.aborted) {
-      await this.#commit();
-      return true;
-    }
+    const isLarge = this.#held >= passage.batchEvents(batchEvents) || this.#batch.bytes >= batchBytes;
+    const isFull = isLarge || this.#held + row.size > maxTransactionEvents || this.#isLong();
+    if ((isFull || signal.aborted) && !(await this.#commit())) return true;
+    if (signal.aborted) return true;
     this.#open = new OpenPlace(row, progress.part);
     return false;
   }
@@ -169,15 +166,18 @@ class Run {
     return undefined;
   }
 
-  async #splitIfLarge(row: ListedRow): Promise<void> {
+  /** @returns whether to go on */
+  async #splitIfLarge(row: ListedRow): Promise<boolean> {
     const { maxTransactionEvents, maxTransactionBytes } = this.#use.config.publish;
     const isFull = this.#held >= maxTransactionEvents || this.#batch.bytes >= maxTransactionBytes;
-    if (isFull && !this.#open!.isLast(row)) await this.#commit();
+    return !isFull || this.#open!.isLast(row) || this.#commit();
   }
 
-  async #commit({ isDone = false } = {}): Promise<void> {
-    if (!this.#isMoved && !isDone) return;
-    const { publisher, pace, signal, storeRefusals, onCommitted } = this.#use;
+  /** @returns false if the replay is to stop; then what is held is left for the next run */
+  async #commit({ isDone = false } = {}): Promise<boolean> {
+    if (!this.#isMoved && !isDone) return true;
+    const { publisher, passage, storeRefusals, onCommitted } = this.#use;
+    if (!(await passage.pass(this.#batch))) return false;
     await storeRefusals(this.#refusals);
     await failpoint('DEAD_LETTERS_STORED');
     const before = this.#committed;
@@ -192,7 +192,6 @@ class Run {
       instance: this.#use.progress.instance,
       time: new Date().toISOString(),
     };
-    await pace.wait(this.#held, signal);
     await publisher.commitText(this.#batch, serializeReplay(progress));
     await failpoint('KAFKA_COMMITTED');
     this.#committed = progress;
@@ -200,6 +199,7 @@ class Run {
     [this.#held, this.#gone, this.#refusals] = [0, 0, []];
     this.#batch = publisher.newBatch();
     await onCommitted(progress);
+    return true;
   }
 }
 

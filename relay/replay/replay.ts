@@ -30,7 +30,6 @@ import { ledgerTables } from '../ledger/tables.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import { instanceName } from '../session/instance.ts';
 import type { Means } from './known.ts';
-import { Pace } from './pace.ts';
 import { type Plan, type PlanOptions, plan } from './plan.ts';
 import {
   type ReplayStage,
@@ -139,15 +138,15 @@ const attemptsMax = 8;
 async function run(means: Means, options: Running, id: string): Promise<Omit<ReplayResult, 'plan'>> {
   const { config } = means;
   const { person } = options.actor;
-  const pace = new Pace(options.eventsPerSecond);
   const instance = instanceName('replay');
   let published = -1;
   for (let attempt = 0; ; attempt++) {
     const stored = await find(means, id);
     if (stored.published > published) [attempt, published] = [0, stored.published];
     try {
-      const { refused, signal, onStage } = options;
-      const session: SessionOptions = { replay: stored, person, instance, refused, pace, signal, onStage };
+      const { refused, eventsPerSecond, signal, onStage } = options;
+      const own = { replay: stored, person, instance };
+      const session: SessionOptions = { ...own, refused, eventsPerSecond, signal, onStage };
       return await end(means, stored, await runSession(means, session), person);
     } catch (error) {
       const failure = asRelayError(error);

@@ -24,7 +24,7 @@ import { Topics } from '../publish/topics.ts';
 import { replayWriter } from '../publish/writer.ts';
 import type { Means } from './known.ts';
 import { openListing } from './listing.ts';
-import type { Pace } from './pace.ts';
+import { Passage } from './passage.ts';
 import { readClock } from './plan.ts';
 import { idsAt } from './positions.ts';
 import { type Ended, publishListed } from './publish-listed.ts';
@@ -44,16 +44,19 @@ export type SessionOptions = {
   readonly person: string;
   readonly instance: string;
   readonly refused: 'stop' | 'skip';
-  readonly pace: Pace;
+  /** null for as fast as it goes. */
+  readonly eventsPerSecond: number | null;
   readonly signal: AbortSignal;
   readonly onStage: (stage: ReplayStage) => void;
 };
 
 export type ReplayStage = {
-  readonly stage: 'counting' | 'listing' | 'publishing';
+  readonly stage: 'counting' | 'listing' | 'publishing' | 'paused';
   readonly done: number;
   /** undefined if it is not known in advance. */
   readonly total?: number;
+  /** Which topic is paused; undefined if everything is. */
+  readonly topic?: string;
 };
 
 export type SessionEnd = { readonly progress: ReplayProgress; readonly ended: Ended };
@@ -158,7 +161,7 @@ async function publish(
   client: pg.Client,
   publisher: Publisher,
   progress: ReplayProgress,
-  { replay, person, refused, pace, signal, onStage }: SessionOptions,
+  { replay, person, refused, eventsPerSecond, signal, onStage }: SessionOptions,
 ): Promise<SessionEnd> {
   const { config, pool, kafka, admin } = means;
   const topics = new Topics(kafka, admin, config);
@@ -169,12 +172,19 @@ async function publish(
   const show = ({ published, refused, gone }: ReplayProgress) =>
     onStage({ stage: 'publishing', done: published + refused + gone, total: replay.total });
   show(progress);
+  const passage = new Passage({
+    pool,
+    slot: config.slot.name,
+    eventsPerSecond,
+    signal,
+    onPaused: (topic) => onStage({ stage: 'paused', done: 0, ...(topic === null ? {} : { topic }) }),
+  });
   const ended = await publishListed({
     config,
     client,
     publisher,
     progress,
-    pace,
+    passage,
     refused,
     signal,
     encode: (events) => encodePatiently(encoder, events, config.retry),

@@ -1,35 +1,13 @@
 /** Replays on real servers: each event once, in the order of its key, whatever dies and whoever else works on it. */
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { KeyOrder } from '../../../harness/deliveries.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { settingsEnv } from '../../../harness/relay-process.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
-import { createTopic, type ReadRecord, readCommitted, withAdmin } from '../../support/kafka.ts';
-import { idOf, itemOf, World } from '../world.ts';
+import { createTopic, withAdmin } from '../../support/kafka.ts';
+import { itemOf, World } from '../world.ts';
+import { doIt, expectOnce, latestReplay, publish, recordsOf, verified } from './world.ts';
 
 /** Small batches, so that a replay takes several. */
 const small = settingsEnv({ PUBLISH_BATCH_EVENTS: 4 });
-
-const doIt = ['--reason', 'a test', '--yes', '--json'];
-
-/** Has a relay publish what `write` writes, until Postgres knows that it is published. */
-async function publish(world: World, write: () => Promise<string[]>): Promise<string[]> {
-  const relay = world.startRelay();
-  await relay.streaming();
-  const ids = await write();
-  await untilCovered(world);
-  relay.signal('SIGTERM');
-  await relay.exited;
-  return ids;
-}
-
-async function untilCovered(world: World): Promise<void> {
-  const { rows } = await world.pool.query<{ xid: string }>('select pg_current_xact_id()::text as xid');
-  const isCovered = async () => {
-    const sql = `select pg_visible_in_snapshot($1::xid8, covered_snapshot) as is_covered from outbox.progress`;
-    return (await world.pool.query(sql, [rows[0]!.xid])).rows[0]?.is_covered;
-  };
-  await vi.waitFor(async () => expect(await isCovered()).toBe(true), { timeout: 30_000, interval: 50 });
-}
 
 /** Transactions of one event for each key. */
 async function writeRounds(
@@ -42,36 +20,6 @@ async function writeRounds(
   for (let seq = from; seq < from + rounds; seq++)
     ids.push(...(await world.write(keys.map((key) => ({ key, seq })))));
   return ids;
-}
-
-async function recordsOf(replayId: string, topic: string): Promise<ReadRecord[]> {
-  const records = await readCommitted({ topics: [topic] });
-  return records.filter(
-    ({ headers }) => headers['replay-id'] === replayId || headers['backfill-id'] === replayId,
-  );
-}
-
-function expectOnce(records: readonly ReadRecord[], ids: readonly string[]): void {
-  expect(records.map(idOf).toSorted()).toEqual(ids.toSorted());
-  const order = new KeyOrder<number>();
-  for (const record of records) {
-    const { key, seq } = itemOf(record);
-    expect(order.follows(key, Number(seq)), `${key} ${seq}`).toBe(true);
-  }
-}
-
-async function latestReplay(world: World): Promise<string> {
-  const sql = 'select id from outbox.replay order by started_at desc limit 1';
-  return (await world.pool.query<{ id: string }>(sql)).rows[0]!.id;
-}
-
-async function findings(world: World): Promise<Record<string, number>> {
-  const { stdout, stderr } = await world.command('verify', '--json', '--wait-seconds', '0');
-  expect(stdout, stderr).not.toBe('');
-  const kinds = Object.entries(JSON.parse(stdout).findings as Record<string, { count: number }>);
-  return Object.fromEntries(
-    kinds.filter(([, { count }]) => count > 0).map(([kind, { count }]) => [kind, count]),
-  );
 }
 
 describe('where Postgres keeps the times of commits', () => {
@@ -118,7 +66,7 @@ describe('where Postgres keeps the times of commits', () => {
         'replayed-at': expect.stringMatching(/^20\d\d-.*Z$/),
       });
     }
-    expect(await findings(world)).toEqual({});
+    expect((await verified(world)).findings).toEqual({});
     const list = await world.command('replay', 'list');
     expect(list.stdout).toMatch(
       new RegExp(`${replay.id} +done .* 24 +24 +0 +0 +their own topics +everything`),
@@ -155,7 +103,7 @@ describe('where Postgres keeps the times of commits', () => {
     expectOnce(await recordsOf(id!, world.topic), ids);
     const again = await world.command('replay', '--resume', id!);
     expect(again).toMatchObject({ code: 0, stdout: `replay ${id} done: 24 events published\n` });
-    expect(await findings(world)).toEqual({});
+    expect((await verified(world)).findings).toEqual({});
   });
 
   it('of two processes with one replay, Kafka refuses the earlier one', { timeout: 60_000 }, async () => {
