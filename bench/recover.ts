@@ -17,11 +17,11 @@ import { waitFor } from '../harness/wait.ts';
 import { nodeFlags } from '../relay/config/node-flags.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { startStack } from '../stack/stack.ts';
-import { defaultRowBytes, eventSchema, eventType, payloadOf } from './workload.ts';
+import { countCovered, fill } from './fill.ts';
+import { eventSchema, eventType } from './workload.ts';
 
 const [missing = 2_000_000, published = 0] = process.argv.slice(2).map(Number);
 const main = path.join(import.meta.dirname, '..', 'relay', 'main.ts');
-const rowsOfTransaction = 100;
 
 await using stack = await startStack({
   purpose: 'bench',
@@ -39,7 +39,7 @@ async function run(): Promise<void> {
   const pool = new pg.Pool({ connectionString: stack.databaseUrl });
   const relay = new RelayProcess({ env });
   await relay.streaming();
-  await write(pool, published, 'before');
+  await fill(pool, published, 'before the slot was lost');
   await waitFor(async () => (await countCovered(pool)) >= published, 'the published rows', 3_600_000);
   await relay.stop();
   await waitFor(
@@ -51,7 +51,7 @@ async function run(): Promise<void> {
     'the slot to be free',
     15_000,
   );
-  await write(pool, missing, 'after');
+  await fill(pool, missing, 'after the slot was lost');
   await pool.query('analyze outbox.event');
   await pool.end();
 
@@ -73,28 +73,4 @@ async function run(): Promise<void> {
   console.log(
     `recover ended with ${code} after ${seconds.toFixed(1)} s: ${missing} missing, ${published} published before`,
   );
-}
-
-async function write(pool: pg.Pool, rows: number, what: string): Promise<void> {
-  const beganMs = performance.now();
-  await pool.query(`create or replace procedure fill(rows int, kind text, payload text) language plpgsql as $$
-    begin
-      for part in 0 .. rows / ${rowsOfTransaction} - 1 loop
-        insert into outbox.event (aggregatetype, aggregateid, type, payload)
-          select 'order', 'k' || (n % 1000), kind, payload::json
-            from generate_series(part * ${rowsOfTransaction}, (part + 1) * ${rowsOfTransaction} - 1) n;
-        commit;
-      end loop;
-    end $$`);
-  await pool.query(`call fill(${Math.floor(rows)}, '${eventType}', '${payloadOf(defaultRowBytes)}')`);
-  console.log(
-    `${rows} rows written ${what} the slot was lost, in ${Math.round(performance.now() - beganMs)} ms`,
-  );
-}
-
-async function countCovered(pool: pg.Pool): Promise<number> {
-  const { rows } = await pool.query(
-    'select coalesce(max(event_count), 0)::float8 as events from outbox.progress',
-  );
-  return rows[0].events;
 }

@@ -62,7 +62,7 @@ A replay that stops, or dies, continues with --resume <id>: nothing is lost, not
 one replay, Kafka refuses the earlier one.
 
 Writes: the topics, the topic <kafka.progressTopic>-replay, and outbox.replay; outbox.action is the audit trail. Reads the whole outbox
-table; Postgres sorts the range in temporary files of about 100 bytes for each event.
+table; Postgres sorts the range in temporary files of some 500 bytes for each event.
 
 Exit codes: 0 done (with --dry-run: shown) · 1 stopped, nothing in the range, or a person has to decide first · 64 invalid
 arguments · 69 a server is unreachable, or another process continues this replay · 77 access denied · 78 it cannot be

@@ -24,7 +24,12 @@ export type ListedRow = Place & {
 /** Rows per round trip; their contents are fetched apart. */
 export const pageRows = 1_000;
 
-type Row = Omit<ListedRow, 'size' | 'timeMs'> & { readonly size: string; readonly timeUs: string | null };
+/** Of the types that Postgres sorts in the least space. */
+type Row = Omit<ListedRow, 'relation' | 'size' | 'timeMs'> & {
+  readonly relation: number;
+  readonly size: string;
+  readonly timeUs: string | null;
+};
 
 /**
  * Call it in a transaction, and commit it before the first `page`: the commit is when Postgres sorts.
@@ -45,8 +50,8 @@ export async function openListing(
       ? ''
       : `and ${place} ${includesFrom ? '>=' : '>'} (${values.add(from.us)}::bigint, ${values.add(from.xid)}::bigint)`;
   const sql = `declare replay_rows no scroll cursor with hold for ${rows}
-    select relation::text as relation, place::text as place, xid as xid32, is_released as "isReleased",
-      (${us})::text as us, (${xid})::text as xid, coalesce(committed_us, created_us)::text as "timeUs",
+    select relation, place, xid as xid32, is_released as "isReleased", ${us} as us, ${xid} as xid,
+      coalesce(committed_us, created_us) as "timeUs",
       count(*) over (partition by ${us}, ${xid}) as size
     from chosen where verdict = 'replay' ${after}
     order by ${us}, ${xid}, ${withinPlace}`;
@@ -56,8 +61,9 @@ export async function openListing(
 /** The next rows; fewer than `pageRows` only at the end. */
 export async function nextPage(client: pg.Client): Promise<ListedRow[]> {
   const rows = await query(client, fetchPage);
-  return rows.map(({ size, timeUs, ...row }) => ({
+  return rows.map(({ relation, size, timeUs, ...row }) => ({
     ...row,
+    relation: String(relation),
     size: Number(size),
     timeMs: timeUs === null ? null : Number(BigInt(timeUs) / 1000n),
   }));
