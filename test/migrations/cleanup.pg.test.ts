@@ -193,6 +193,17 @@ describe('a partition stays', () => {
     expect(await drop({ retention: '100 years' })).toBe('retention');
   });
 
+  test('until its retention has passed for its last row, not for its first', async () => {
+    await write();
+    await cover();
+    const ended = `extract(epoch from now() - timestamptz '2020-01-02Z')`;
+    const { rows } = await owner.query<{ s: string }>(`select ${ended}::bigint as s`);
+    const secondsAgo = Number(rows[0]!.s);
+    expect(await drop({ retention: `${secondsAgo + 3_600} seconds` })).toBe('retention');
+    expect(await drop({ retention: `${secondsAgo - 3_600} seconds` })).toBe('dropped');
+    await write(1);
+  });
+
   test.each([['open'], ['parked']])('while a dead letter of it is %s', async (status) => {
     const id = await write();
     await letter(id, status);
@@ -352,6 +363,18 @@ describe('the locks', () => {
     expect(rows).toEqual([{ n: 3 }]);
   });
 
+  test('a row that was written before, and is committed while the partition is looked at, is not lost', async () => {
+    const writer = await open('owner');
+    await writer.query('begin');
+    await write(1, noon, writer);
+    const dropped = drop();
+    await new Promise((resolve) => setImmediate(resolve));
+    await owner.query('select pg_sleep(0.2)');
+    await writer.query('commit');
+    expect(await dropped).toBe('writing');
+    expect(await rowsLeft()).toBe(4);
+  });
+
   test('a writer that comes to the partition meanwhile gets it', async () => {
     await openReader();
     const dropped = drop();
@@ -384,6 +407,51 @@ describe('the locks', () => {
     await relay.query('rollback');
     expect(await rowsLeft()).toBe(3);
     expect((await relay.query('select from outbox.removal')).rowCount).toBe(0);
+  });
+});
+
+describe('row-level security', () => {
+  const give = (role: string) => `do $$ declare each record; begin
+    for each in select c.oid::regclass as name from pg_class c
+                 where relnamespace = 'outbox'::regnamespace and relkind in ('r', 'p') loop
+      execute format('alter table %s owner to ${role}', each.name);
+    end loop;
+    for each in select p.oid::regprocedure as name from pg_proc p where pronamespace = 'outbox'::regnamespace loop
+      execute format('alter function %s owner to ${role}', each.name);
+    end loop; end $$`;
+  beforeAll(async () => {
+    await owner.query('create role plain_owner; grant usage, create on schema outbox to plain_owner');
+    await owner.query(give('plain_owner'));
+  });
+  afterAll(() => owner.query(give('postgres')));
+
+  test('that would hide rows from the owner is an error, and nothing is dropped', async () => {
+    await owner.query(`alter table outbox.${partition} owner to plain_owner`);
+    await write();
+    await cover();
+    await owner.query(`alter table outbox.${partition} enable row level security, force row level security`);
+    expect(await refusalOf(drop())).toBe('42501');
+    expect(await rowsLeft()).toBe(3);
+    await owner.query(`alter table outbox.${partition} no force row level security`);
+    expect(await drop()).toBe('dropped');
+  });
+});
+
+describe('once transaction numbers have come again', () => {
+  const came = async (xid: number, written: string, wraps: boolean) => {
+    const { rows } = await owner.query<{ came: boolean }>(
+      `select outbox.came_on_stream($1, $2, $3, array[
+         row('first', true, 5000000000, 4500000000, '{}', 4500000000, true, '2026-01-01Z')::outbox.slot_proof]) as came`,
+      [xid, written, wraps],
+    );
+    return rows[0]!.came;
+  };
+
+  test('a row has come on the stream only if it was also written since', async () => {
+    expect(await came(4_600_000_000, '2026-01-02Z', true)).toBe(true);
+    expect(await came(4_600_000_000, '2025-12-31Z', true)).toBe(false);
+    expect(await came(4_600_000_000, '2025-12-31Z', false)).toBe(true);
+    expect(await came(4_400_000_000, '2026-01-02Z', true)).toBe(false);
   });
 });
 
