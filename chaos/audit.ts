@@ -62,7 +62,7 @@ export class ChaosAudit {
     const log = pino({ level: 'silent' });
     while (!signal.aborted) {
       try {
-        const row = await auditOnce({ config: this.#config, log, signal, waitMs: 5_000 });
+        const row = await auditOnce({ config: this.#config, log, signal, closes: false, waitMs: 5_000 });
         if (row.heldBack !== null)
           this.#count(this.#totals.without, row.heldBack.replace(/[0-9A-F]+\/[0-9A-F]+/g, '…'));
         await this.#note();

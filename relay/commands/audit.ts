@@ -91,6 +91,7 @@ async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
   const row = await auditOnce({
     ...common,
     log,
+    closes: true,
     onDone: (events, records) => line.show({ events, records }),
   }).finally(() => line.end());
   const result = await describe(config);

@@ -9,7 +9,12 @@ const { config } = workerData as AuditWork;
 const ending = new AbortController();
 parentPort!.once('message', () => ending.abort());
 
-const answer = await auditOnce({ config, log: createLogger(config.log.level), signal: ending.signal }).then(
+const answer = await auditOnce({
+  config,
+  log: createLogger(config.log.level),
+  signal: ending.signal,
+  closes: false,
+}).then(
   (row): AuditMessage => ({ row }),
   (error: unknown): AuditMessage => {
     const { code, message } = asRelayError(error);

@@ -20,7 +20,7 @@ export type StandingReport = Report;
 /** How long the progress may take to reach a snapshot. */
 export const auditWaitMs = 60_000;
 
-export type StandingOptions = Pick<RunOptions, 'config' | 'start' | 'signal' | 'onDone'> & {
+export type StandingOptions = Pick<RunOptions, 'config' | 'start' | 'signal' | 'closes' | 'onDone'> & {
   readonly log: Logger;
   readonly waitMs?: number;
 };
@@ -42,7 +42,7 @@ export function auditReport(config: Config): Promise<StandingReport | undefined>
  * @throws RelayError of class `stop`
  */
 export async function auditContinuously(
-  options: StandingOptions & { readonly everyMs: number },
+  options: Omit<StandingOptions, 'closes'> & { readonly everyMs: number },
 ): Promise<void> {
   const { config, log, everyMs, signal } = options;
   const metrics = createMetrics({ slot: config.slot.name });
@@ -62,7 +62,7 @@ export async function auditContinuously(
     let { start } = options;
     while (!signal.aborted) {
       try {
-        const row = await auditOnce({ ...options, start });
+        const row = await auditOnce({ ...options, closes: false, start });
         failure = undefined;
         start = undefined;
         if (signal.aborted) break;

@@ -5,11 +5,19 @@ import type { Producers } from '../producers.ts';
 import { stallMsOf } from '../read-topics.ts';
 import type { WindowMeans } from './window-means.ts';
 
+/** A relay that is no further behind publishes this within a second or two, or waits for its next heartbeat. */
+const nearBytes = 64n * 1024n * 1024n;
+
 /** Of the progress topic: more than a relay writes between two looks. */
 const progressTail = 20_000n;
 
 /** Nothing can be verified now. The next run tries again. */
 export type HeldBack = { readonly verdict: 'held back'; readonly why: string };
+
+/** undefined once the progress is near the end of the WAL, or has reached `lsn`. */
+export function approach(means: WindowMeans, lsn: Lsn): Promise<HeldBack | undefined> {
+  return reach(means, lsn > nearBytes ? lsn - nearBytes : 0n);
+}
 
 /**
  * undefined once the progress is there.

@@ -1,7 +1,5 @@
 /**
- * Runs the standing audit: windows (`window.ts`) from where the last run ended to the present progress. A run verifies a
- * window and, to close it, a second one, which is short: by then the transactions of records that were still open have
- * ended. If what is known no longer fits the servers, the audit starts again and says why.
+ * Runs the standing audit: a window (`window.ts`) from where the last run ended to the present progress. If what is known no longer fits the servers, the audit starts again and says why.
  */
 import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
@@ -32,6 +30,11 @@ export type RunOptions = {
   readonly waitMs: number;
   /** Rows and records a second; 0: no limit. */
   readonly perSecondMax: number;
+  /**
+   * Verify a second window after the first, which is short: by then the transactions of records that the first one left
+   * open have ended.
+   */
+  readonly closes: boolean;
   /** Forget what is known: start with the first row, or with what is committed from now on. */
   readonly start?: 'first' | 'now' | undefined;
   readonly signal: AbortSignal;
@@ -82,12 +85,11 @@ class Run {
 
   async windows(): Promise<void> {
     const { now } = this.#servers;
-    const { config, signal } = this.#options;
+    const { config, signal, closes } = this.#options;
     const home = await readHome(now, config);
     const means = this.#means(home);
     if (!(await this.#prepare(home, means))) return;
-    // Two: the second closes what the first left open.
-    for (let count = 0; count < 2 && !signal.aborted; count++) {
+    for (let count = closes ? 2 : 1; count > 0 && !signal.aborted; count--) {
       const { row, state } = (await loadAudit(now, this.#slot))!;
       const beganMs = performance.now();
       const result = await auditWindow(means, state);

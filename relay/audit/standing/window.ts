@@ -55,7 +55,7 @@ import { RecordJudge } from './judge-records.ts';
 import { RowJudge } from './judge-rows.ts';
 import { Letters } from './letters.ts';
 import { Matching, type OpenRecord } from './matching.ts';
-import { type HeldBack, reach } from './reach.ts';
+import { approach, type HeldBack, reach } from './reach.ts';
 import { oldestRowMs, openWindow, readNow, WindowRows, type WindowSnapshot } from './read-window.ts';
 import { idsMost, placeOf, type WindowMeans, type WindowScope } from './window-means.ts';
 
@@ -83,7 +83,7 @@ const producerItems = 1_000;
 export async function auditWindow(means: WindowMeans, before: AuditState | undefined): Promise<WindowResult> {
   // First without a snapshot, which would keep dead rows while a relay lags.
   const target = await readNow(means.now);
-  const held = await reach(means, target.lsn);
+  const held = await approach(means, target.lsn);
   if (held !== undefined) return held;
   const producers = new Producers(producerItems);
   await beginReadOnly(means.client, 'opening a snapshot', 'repeatable read');

@@ -151,7 +151,15 @@ export class Scene implements AsyncDisposable {
   runAudit(options: Partial<RunOptions> = {}): Promise<AuditRow> {
     const kafka = createKafka(this.config, pino({ level: 'silent' }));
     const { signal } = new AbortController();
-    return runAudit({ config: this.config, kafka, waitMs: 0, perSecondMax: 0, signal, ...options });
+    return runAudit({
+      config: this.config,
+      kafka,
+      waitMs: 0,
+      perSecondMax: 0,
+      closes: true,
+      signal,
+      ...options,
+    });
   }
 
   /** What the standing audit found so far: kind and id. */
