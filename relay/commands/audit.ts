@@ -32,8 +32,7 @@ Findings, stored in outbox.audit_finding with id and position, never with a valu
   undecodable    a header is missing, the schema is unknown or not Avro, or the bytes do not fit it
 
 It writes outbox.audit and outbox.audit_finding, and nothing else. It joins no consumer group. Each run scans the outbox
-table once or twice on the server and reads what is new in the topics, at most audit.maxPerSecond rows and records per
-second. The first run begins with the first row. \`verify\` also compares every record with its row, once.
+table on the server and reads what is new in the topics, at most audit.maxPerSecond rows and records per second. The first run begins with the first row. \`verify\` also compares every record with its row, once.
 
 Exit codes: 0 no findings · 1 findings, or --once verified nothing · 64 invalid arguments or configuration · 69 a server is
 unreachable · 77 access denied · 78 the audit stopped itself; the message says what to do
