@@ -49,7 +49,7 @@ const words =
     ' ',
   );
 
-/** Order events as the demo's, of 300 bytes with key and headers: half of it is ids, which no codec shrinks. */
+/** Order events as the demo's, of 300 bytes with key and headers: a third of it is ids, which no codec shrinks by more than half. */
 function makeRecords(topic: string): OutboundRecord[] {
   const random = new Random(1);
   const below = (limit: number) => Math.floor(random.fraction() * limit);
