@@ -244,7 +244,15 @@ export function metricsListener(
         for (const status of walStatuses) gauge.slot_wal_status.set({ status }, status === 'lost' ? 1 : 0);
       },
 
-      recoveryEnded: ({ outcome }) => counter.slot_recoveries_total.inc({ outcome }),
+      recovering: ({ stage, done, total, leftMs }) => {
+        const ratio = total === undefined || done > total ? undefined : total === 0 ? 1 : done / total;
+        setOrRemove(gauge.recovery_done_ratio, ratio, { stage });
+        setOrRemove(gauge.recovery_time_left_seconds, leftMs === undefined ? undefined : leftMs / 1000);
+      },
+      recoveryEnded: ({ outcome }) => {
+        counter.slot_recoveries_total.inc({ outcome });
+        noLonger('recovering');
+      },
 
       dutyDone: ({ duty }) => gauge.duty_last_success_timestamp_seconds.set({ duty }, Date.now() / 1000),
       consumersSeen: ({ lags }) => {

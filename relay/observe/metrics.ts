@@ -20,6 +20,7 @@ type Described = {
 const whenKnown = {
   streaming: 'Absent unless this relay streams.',
   slot: 'A standby reports it too. Absent while the slot cannot be read.',
+  recovering: 'Absent unless this relay recovers from a lost slot (slot.whenLost).',
   audit:
     'From `outbox-relay audit`, or from the relay that streams if audit.everyMinutes is set. Absent before the first result.',
 } as const;
@@ -140,6 +141,15 @@ const gauges = {
   },
   wal_directory_bytes: {
     help: 'Size of all files in pg_wal, in bytes. Absent if the role of the relay may not list them (pg_monitor).',
+  },
+  recovery_done_ratio: {
+    help: 'How much is done of each stage of a recovery, from 0 to 1: topics (read), table (read), rows (looked at) and publishing (missing events). Absent also for a stage whose extent is not known.',
+    labels: ['stage'],
+    known: 'recovering',
+  },
+  recovery_time_left_seconds: {
+    help: 'Time that the present stage of a recovery will still take at its pace so far, in seconds. Absent also while that is not known.',
+    known: 'recovering',
   },
   slot_invalidated: {
     help: '1 for the reason for which Postgres invalidated the slot (invalidation_reason), 0 for the others. The relay then stops, or recovers (slot.whenLost).',

@@ -238,6 +238,34 @@ describe('a gauge that nobody can know is absent', () => {
   });
 });
 
+test('a recovery shows how far each stage is, and nothing afterwards', async () => {
+  const metrics = create();
+  const { hears } = metrics;
+  const shown = async () =>
+    (await metrics.registry.metrics()).match(/^outbox_relay_recovery_.*$/gm)?.map((line) => line.slice(13));
+  hears.recovering({ stage: 'slot', done: 0 });
+  expect(await shown()).toBeUndefined();
+  hears.recovering({ stage: 'topics', done: 100, total: 100 });
+  hears.recovering({ stage: 'table', done: 50, total: 200, leftMs: 3_000 });
+  expect(await shown()).toEqual([
+    'recovery_done_ratio{stage="topics"} 1',
+    'recovery_done_ratio{stage="table"} 0.25',
+    'recovery_time_left_seconds 3',
+  ]);
+  // The total was an estimate.
+  hears.recovering({ stage: 'table', done: 201, total: 200 });
+  hears.recovering({ stage: 'rows', done: 0, total: 0 });
+  expect(await shown()).toEqual([
+    'recovery_done_ratio{stage="topics"} 1',
+    'recovery_done_ratio{stage="rows"} 1',
+  ]);
+  hears.recoveryEnded({ outcome: 'recovered', published: 1, deadLettered: 0, tookMs: 5 });
+  expect(await shown()).toBeUndefined();
+  expect(await metrics.registry.metrics()).toContain(
+    'outbox_relay_slot_recoveries_total{outcome="recovered"} 1',
+  );
+});
+
 describe('the forecast', () => {
   const measured = {
     last5Min: 200,
