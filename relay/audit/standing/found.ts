@@ -37,8 +37,9 @@ export type UnjudgedKind =
   | 'released'
   | 'withoutId';
 
-/** Kept of each kind and window. */
+/** Kept of each kind and window. Missing events are looked up by id when their records come. */
 const itemsMax = 1_000;
+const missingMax = 100_000;
 
 export class Found {
   readonly counts: Record<FindingKind, number> = {
@@ -51,13 +52,16 @@ export class Found {
   readonly items: Finding[] = [];
   /** Ids of missing events whose record came after all. */
   readonly resolved: string[] = [];
+  /** The same for missing events that are counted and not listed. */
+  resolvedUnlisted = 0;
   readonly unjudged: Partial<Record<UnjudgedKind, number>> = {};
   events = 0;
   records = 0;
 
   add(finding: Finding): void {
     this.counts[finding.kind] += 1;
-    if (this.counts[finding.kind] <= itemsMax) this.items.push(finding);
+    const most = finding.kind === 'missing' ? missingMax : itemsMax;
+    if (this.counts[finding.kind] <= most) this.items.push(finding);
   }
 
   skip(kind: UnjudgedKind, count = 1): void {

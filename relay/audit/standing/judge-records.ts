@@ -65,7 +65,8 @@ export class RecordJudge {
   ): Promise<OpenRecord[]> {
     const { means, found } = this.#scope;
     const ids = [...new Set(some.map(({ id }) => id))];
-    const missing = new Set(await means.openMissing(ids));
+    const open = await means.openMissing(ids);
+    const missing = new Set(open.ids);
     const explained = await this.#letters.explain(some.filter(({ id }) => !missing.has(id)));
     const there = new Set<string>();
     // In the snapshot of the window: its rows are all counted.
@@ -74,6 +75,7 @@ export class RecordJudge {
     for (const record of some) {
       if (missing.delete(record.id)) found.resolved.push(record.id);
       else if (explained.has(record)) found.skip('released');
+      else if (there.has(record.id) && open.unlisted > found.resolvedUnlisted) found.resolvedUnlisted += 1;
       else if (there.has(record.id)) found.add(findingOf('duplicate', record));
       else if (finals.has(record.window)) strangers.push(record);
       else continue;

@@ -124,8 +124,9 @@ const closeFindings = statement(
     where slot = $1 and kind = 'missing' and resolved_at is null`,
 );
 
-/** Kept of each kind. */
+/** Kept of each kind. Without its id, nothing tells the late record of a missing event from a duplicate. */
 const findingsMost = 10_000;
+const missingMost = 100_000;
 const runsMost = 100;
 
 /** @throws RelayError AUDIT_OVERTAKEN if another audit has stored a window meanwhile */
@@ -134,7 +135,7 @@ export async function storeWindow(
   slot: string,
   { state, found, startedAt, tookMs }: { state: AuditState; found: Found; startedAt: Date; tookMs: number },
 ): Promise<void> {
-  const { counts, resolved, unjudged, events, records } = found;
+  const { counts, resolved, resolvedUnlisted, unjudged, events, records } = found;
   const run: AuditRun = {
     at: new Date().toISOString(),
     ms: tookMs,
@@ -158,7 +159,7 @@ export async function storeWindow(
       counts.leaked,
       counts.out_of_order,
       counts.undecodable,
-      resolved.length,
+      resolved.length + resolvedUnlisted,
       events,
       records,
       JSON.stringify(unjudged),
@@ -217,18 +218,28 @@ const insertFindings = statement(
       from (select *, row_number() over (partition by kind) as number
               from jsonb_to_recordset($2::jsonb)
                 as f(kind text, event_id text, topic text, partition int, "offset" text, position text, detail text)) as f
-      where f.number + (select count(*) from outbox.audit_finding k where k.slot = $1 and k.kind = f.kind) <= ${findingsMost}`,
+      where f.number + (select count(*) from outbox.audit_finding k where k.slot = $1 and k.kind = f.kind)
+        <= case f.kind when 'missing' then ${missingMost} else ${findingsMost} end`,
 );
 
-/** Which of these ids are missing as far as the audit knows. */
+/** Which of these ids are missing as far as the audit knows, and how many more are, whose ids were not kept. */
 export async function openMissing(
   client: pg.ClientBase,
   slot: string,
   ids: readonly string[],
-): Promise<ReadonlySet<string>> {
+): Promise<{ ids: ReadonlySet<string>; unlisted: number }> {
   const rows = await query(client, readMissing, [slot, ids]);
-  return new Set(rows.map(({ id }) => id));
+  const [counted] = await query(client, countUnlisted, [slot]);
+  return { ids: new Set(rows.map(({ id }) => id)), unlisted: counted?.unlisted ?? 0 };
 }
+
+const countUnlisted = statement<{ unlisted: number }>(
+  'audit.count_unlisted',
+  'reading what is missing',
+  `select greatest(0, missing_open - (select count(*) from outbox.audit_finding
+      where slot = $1 and kind = 'missing' and resolved_at is null))::float8 as unlisted
+    from outbox.audit where slot = $1`,
+);
 
 const readMissing = statement<{ id: string }>(
   'audit.read_missing',

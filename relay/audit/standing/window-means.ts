@@ -19,8 +19,10 @@ export type WindowMeans = {
   readonly pace: Pace;
   /** How long the progress may take to reach a snapshot, in ms. */
   readonly waitMs: number;
-  /** Which of these are missing as far as earlier windows know. */
-  readonly openMissing: (ids: readonly string[]) => Promise<ReadonlySet<string>>;
+  /** Which of these are missing as far as earlier windows know, and how many more are, whose ids were not kept. */
+  readonly openMissing: (
+    ids: readonly string[],
+  ) => Promise<{ readonly ids: ReadonlySet<string>; readonly unlisted: number }>;
   readonly onDone?: (events: number, records: number) => void;
 };
 

@@ -37,6 +37,24 @@ test('an event that its window lacks is missing, until its record comes', async 
   expect(await scene.findings()).toEqual([]);
 });
 
+test('missing events whose ids were not kept are no duplicates when their records come', async () => {
+  await using scene = await openScene();
+  const ids = await scene.insert(1_100);
+  await scene.writer.commit(await scene.progress());
+  expect(await scene.runAudit()).toMatchObject({ missing: 1_100, missingOpen: 1_100 });
+  expect(await scene.findings()).toHaveLength(1_100);
+  await scene.database.pool.query('delete from outbox.audit_finding where event_id = any ($1)', [
+    ids.slice(0, 50),
+  ]);
+  const records = ids.map((id) => scene.record(id));
+  await scene.writer.commit(scene.events(...records), await scene.progress());
+  await scene.runAudit();
+  expect(await scene.runAudit()).toMatchObject({ missing: 1_100, missingOpen: 0, duplicate: 0 });
+  await scene.writer.commit(scene.events(records[3]!), await scene.progress());
+  await scene.runAudit();
+  expect(await scene.findings()).toEqual([['duplicate', ids[3]]]);
+});
+
 describe('a doubled record is found', () => {
   test('in one window', async () => {
     await using scene = await openScene();
