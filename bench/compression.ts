@@ -4,6 +4,7 @@
  * and of the broker, so it holds on a busy machine too.
  *
  * `node bench/compression.ts [rounds]`
+ * `node bench/compression.ts pool`: what a batch costs in the event loop, and in the thread pool
  */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -16,6 +17,8 @@ import { Random } from '../harness/random.ts';
 import { relayEnv } from '../harness/relay-process.ts';
 import { compressionNames } from '../relay/config/compression-names.ts';
 import { loadConfig } from '../relay/config/config.ts';
+import { codecNames } from '../relay/connect/compression/codec-numbers.ts';
+import { type Compressor, openCompressor } from '../relay/connect/compression/compressors.ts';
 import { createKafka } from '../relay/connect/kafka.ts';
 import type { OutboundRecord } from '../relay/encode/record.ts';
 import type { Progress } from '../relay/model/progress.ts';
@@ -173,6 +176,36 @@ async function compare(rounds: number): Promise<void> {
   }
 }
 
+/** Without a broker: the records alone, in batches of several sizes. */
+async function comparePool(): Promise<void> {
+  const all = Buffer.concat(makeRecords('bench').map(({ value }) => value!));
+  console.log('KiB   codec    at once, CPU µs   in the pool, CPU µs   of it, event loop µs   (per batch)');
+  for (const kib of [1, 4, 16, 64, 256, 700])
+    for (const codec of codecNames) {
+      const plain = all.subarray(0, kib * 1_024);
+      const atOnce = await cost(await openCompressor(codec, Number.POSITIVE_INFINITY), plain);
+      const inPool = await cost(await openCompressor(codec, 0), plain);
+      console.log(
+        String(kib).padStart(3),
+        ` ${codec.padEnd(7)}`,
+        atOnce.cpuMicros.toFixed(0).padStart(16),
+        inPool.cpuMicros.toFixed(0).padStart(21),
+        inPool.loopMicros.toFixed(0).padStart(22),
+      );
+    }
+}
+
+async function cost(compressor: Compressor | undefined, plain: Buffer) {
+  const times = Math.max(30, Math.min(2_000, Math.round(20_000_000 / plain.length)));
+  for (let n = 0; n < times / 4; n++) await compressor!.compress(plain);
+  const before = process.cpuUsage();
+  const threadBefore = process.threadCpuUsage();
+  for (let n = 0; n < times; n++) await compressor!.compress(plain);
+  const { user, system } = process.cpuUsage(before);
+  const thread = process.threadCpuUsage(threadBefore);
+  return { cpuMicros: (user + system) / times, loopMicros: (thread.user + thread.system) / times };
+}
+
 async function inChild(codec: Codec, load: number, broker: string, brokerPid: number): Promise<Result> {
   const args = ['--no-warnings', fileURLToPath(import.meta.url), 'measure'];
   const { stdout } = await run(process.execPath, [...args, codec, String(load), broker, String(brokerPid)]);
@@ -184,4 +217,5 @@ if (command === 'measure') {
   const result = await measure(codec as Codec, loads[Number(load)] ?? loads[0], broker, Number(brokerPid));
   console.log(JSON.stringify(result));
   process.exit(0);
-} else await compare(Number(command));
+} else if (command === 'pool') await comparePool();
+else await compare(Number(command));

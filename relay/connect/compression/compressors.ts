@@ -24,8 +24,9 @@ type Both = {
 };
 
 /**
- * Up to this size the event loop compresses a batch itself, in 50 µs at most. The thread pool would cost 50 µs of CPU
- * more per batch with gzip and zstd, which is 1 µs a record at this size (`node bench/compression.ts`).
+ * Up to this size the event loop compresses a batch itself, which takes it about as long as handing the batch over
+ * would, and saves the CPU of that: 50 µs per batch with gzip and zstd, 1 µs a record at this size. A larger batch would
+ * hold up the loop for longer, up to 6 ms (`node bench/compression.ts pool`).
  */
 export const atOnceMaxBytes = 16 * 1024;
 
@@ -69,16 +70,20 @@ const open: Readonly<Record<Codec, () => Promise<Both>>> = {
 const chunkBytes = (plain: Buffer): number => Math.max(16 * 1024, plain.length >> 1);
 
 /**
+ * @param atOnceMax largest batch that is compressed at once; only the benchmark sets it
  * @returns undefined for `none`
  * @throws RelayError CONFIG_INVALID if this machine cannot write the codec
  */
-export async function openCompressor(name: CompressionName): Promise<Compressor | undefined> {
+export async function openCompressor(
+  name: CompressionName,
+  atOnceMax = atOnceMaxBytes,
+): Promise<Compressor | undefined> {
   if (name === 'none') return undefined;
   try {
     const { inPool, atOnce } = await open[name]();
     return {
       codec: codecNumbers[name],
-      compress: (plain) => (plain.length <= atOnceMaxBytes ? atOnce(plain) : inPool(plain)),
+      compress: (plain) => (plain.length <= atOnceMax ? atOnce(plain) : inPool(plain)),
     };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
