@@ -5,10 +5,11 @@ import { formatLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { createLogger } from '../observe/log.ts';
 import { type Adopted, adopt } from '../operations/adopt.ts';
+import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
 import type { Load } from './load.ts';
 
-type AdoptOptions = { yes?: boolean; json?: boolean };
+type AdoptOptions = ActorOptions & { yes?: boolean; json?: boolean };
 
 const help = `
 With --yes the command overwrites the progress in Kafka, and events can be lost or published twice:
@@ -42,11 +43,14 @@ export function adoptCommand(load: Load): Command {
     .option('--yes', 'write the progress; without --yes it is only shown')
     .option('--json', 'print one JSON object')
     .addHelpText('after', help);
-  return define<AdoptOptions>(command, load, { needs: ['database', 'kafka'], run });
+  return define<AdoptOptions>(withActor(command), load, { needs: ['database', 'kafka'], run });
 }
 
 async function run({ config, options, args }: Call<AdoptOptions>) {
-  const adopted = await adopt(config, createLogger('fatal'), args[0] as Adoption, options.yes !== true);
+  const adopted = await adopt(config, createLogger('fatal'), args[0] as Adoption, options.yes !== true, {
+    person: options.by,
+    reason: options.reason ?? null,
+  });
   const { code, message } = adopted.found;
   return {
     data: { ...adopted, found: { code, message } },

@@ -1,13 +1,14 @@
 /** `outbox-relay recover`: closes a gap in the stream from the outbox table. */
 import { Command, Option } from 'commander';
 import { createLogger } from '../observe/log.ts';
-import { type RecoverOptions, type RecoverStage, recover } from '../operations/recover.ts';
+import { type RecoverOptions, type RecoverStage, recoverByHand } from '../operations/recover.ts';
+import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
 import { describeRecovery, describeStage } from './describe-recovery.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
 
-type Options = {
+type Options = ActorOptions & {
   dryRun?: boolean;
   json?: boolean;
   force?: boolean;
@@ -73,22 +74,25 @@ export function recoverCommand(load: Load): Command {
     .option('--force', 'compare and recover even if no problem is found')
     .option('--json', 'print one JSON object')
     .addHelpText('after', help);
-  return define<Options>(command, load, { run });
+  return define<Options>(withActor(command), load, { run });
 }
 
 async function run({ config, options }: Call<Options>) {
   const line = new ProgressLine<RecoverStage>(describeStage);
-  const recovery = await recover({
-    config,
-    log: createLogger('fatal'),
-    isDryRun: options.dryRun === true,
-    isForced: options.force === true,
-    acceptsRewound: options.acceptRewound === true,
-    skipsUnreadable: options.skipUnreadable === true,
-    acceptsWritingOrder: options.byWritingOrder === true,
-    unjudged: options.unjudged,
-    onStage: (stage) => line.show(stage, stage.stage),
-  }).finally(() => line.end());
+  const recovery = await recoverByHand(
+    {
+      config,
+      log: createLogger('fatal'),
+      isDryRun: options.dryRun === true,
+      isForced: options.force === true,
+      acceptsRewound: options.acceptRewound === true,
+      skipsUnreadable: options.skipUnreadable === true,
+      acceptsWritingOrder: options.byWritingOrder === true,
+      unjudged: options.unjudged,
+      onStage: (stage) => line.show(stage, stage.stage),
+    },
+    { person: options.by, reason: options.reason ?? null },
+  ).finally(() => line.end());
   return {
     data: recovery,
     text: describeRecovery(recovery).join('\n'),

@@ -21,6 +21,8 @@ import { progressAt } from '../session/database-state.ts';
 import { type HeldSlot, type Means, whileHoldingSlot } from '../session/hold-for-operator.ts';
 import { instanceName } from '../session/instance.ts';
 import { type DatabaseState, type Lineage, progressOf } from '../session/lineage.ts';
+import type { Actor } from './actor.ts';
+import { recordAction } from './trail.ts';
 
 export type Adopted = {
   /** The refusal that was found, and is accepted. */
@@ -41,14 +43,18 @@ export async function adopt(
   log: Logger,
   what: Adoption,
   isDryRun: boolean,
+  actor: Actor,
 ): Promise<Adopted> {
   const pool = createPool(config);
   const means = { config, pool, kafka: createKafka(config, log) };
   try {
+    const action = { slot: config.slot.name, what: 'adopt', target: what, details: {} } as const;
     const publication = await readPublication(pool, config);
+    if (!isDryRun && what !== 'new-slot') await recordAction(pool, action, actor);
     const slotRefusal = what === 'new-slot' ? await findSlotRefusal(means) : undefined;
     if (slotRefusal !== undefined) {
       if (isDryRun) return { found: slotRefusal, before: null, after: null, isWritten: false };
+      await recordAction(pool, action, actor);
       await renewSlot(means);
     }
     return await whileHoldingSlot(means, (held) =>

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { LetterStatus } from '../../operations/dead-letters/letter.ts';
 import { closedStatuses, purgeDeadLetters } from '../../operations/dead-letters/purge.ts';
+import { type ActorOptions, withActor } from '../actor.ts';
 import { age, wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
 import { count, counted } from '../format.ts';
@@ -9,7 +10,12 @@ import type { Load } from '../load.ts';
 import { ProgressLine } from '../progress-line.ts';
 import { statusesOf } from './options.ts';
 
-type PurgeOptions = { olderThan?: number; keep?: number; status: LetterStatus[]; json?: boolean };
+type PurgeOptions = ActorOptions & {
+  olderThan?: number;
+  keep?: number;
+  status: LetterStatus[];
+  json?: boolean;
+};
 
 const help = `
 Deletes dead letters that were closed longer ago than --older-than, and all but the --keep that were closed last,
@@ -44,20 +50,21 @@ export function purgeCommand(load: Load): Command {
     )
     .option('--json', 'print one JSON object {purged}')
     .addHelpText('after', help);
-  return define<PurgeOptions>(command, load, { needs: ['database'], validate, run });
+  return define<PurgeOptions>(withActor(command), load, { needs: ['database'], validate, run });
 }
 
 function validate({ olderThan, keep }: PurgeOptions): string | undefined {
   return olderThan === undefined && keep === undefined ? 'give --older-than or --keep' : undefined;
 }
 
-async function run({ config, options: { olderThan, keep, status } }: Call<PurgeOptions>) {
+async function run({ config, options: { olderThan, keep, status, by, reason } }: Call<PurgeOptions>) {
   const line = new ProgressLine<number>((purged) => `${count(purged)} deleted so far`);
   const { purged } = await purgeDeadLetters({
     config,
     olderThanSeconds: olderThan,
     keep,
     statuses: status,
+    actor: { person: by, reason: reason ?? null },
     onProgress: (purged) => line.show(purged),
   }).finally(() => line.end());
   return { data: { purged }, text: `${counted(purged, 'dead letter')} deleted` };

@@ -1,6 +1,8 @@
 /** Removes dead letters that were closed long ago, with their trails; open and parked ones always stay. */
 import type { Config } from '../../config/config.ts';
 import { purgeClosed } from '../../ledger/purge.ts';
+import type { Actor } from '../actor.ts';
+import { recordAction } from '../trail.ts';
 import { withPool } from '../with-pool.ts';
 import type { LetterStatus } from './letter.ts';
 
@@ -14,6 +16,7 @@ export type Purging = {
   /** Keep so many, those that were closed last. */
   readonly keep: number | undefined;
   readonly statuses: readonly LetterStatus[];
+  readonly actor: Actor;
   readonly onProgress: (purged: number) => void;
 };
 
@@ -21,14 +24,17 @@ export type Purging = {
 export async function purgeDeadLetters({
   config,
   onProgress,
+  actor,
   ...retention
 }: Purging): Promise<{ readonly purged: number }> {
   const mayGoOn = (purged: number) => {
     onProgress(purged);
     return true;
   };
-  const { purged } = await withPool(config, (pool) =>
-    purgeClosed(pool, config.slot.name, { by: 'person', ...retention, mayGoOn }),
-  );
+  const action = { slot: config.slot.name, what: 'purge', target: null, details: retention } as const;
+  const { purged } = await withPool(config, async (pool) => {
+    await recordAction(pool, action, actor);
+    return purgeClosed(pool, config.slot.name, { by: 'person', ...retention, mayGoOn });
+  });
   return { purged };
 }

@@ -1,7 +1,12 @@
 /** Pause, resume and rate limit on real servers, as a person uses them: with the commands. */
 import { expect, test } from 'vitest';
 import { itemSchema } from '../../../harness/item-schema.ts';
-import { type RelayProcess, type Settings, settingsEnv } from '../../../harness/relay-process.ts';
+import {
+  type LogLine,
+  type RelayProcess,
+  type Settings,
+  settingsEnv,
+} from '../../../harness/relay-process.ts';
 import { createTopic, type ReadRecord, readCommitted, readTopics } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { expectOnceInOrder } from '../once-in-order.ts';
@@ -209,6 +214,8 @@ test('recover obeys too: it waits while everything is paused, and sets aside wha
   await expect.poll(arrived, { timeout: 30_000 }).toBe(true);
   expect((await world.commandWith(env, 'resume')).code).toBe(0);
   expect(await recovering).toMatchObject({ code: 0 });
+  const trail = `select action from outbox.trail where action = 'recover'`;
+  expect((await world.pool.query(trail)).rowCount).toBe(1);
   expect((await readCommitted({ topics: [world.topic] })).map(idOf)).toEqual([published]);
   const letters = `select event_id as id, status, code, first_seen > (
     select acted_at from outbox.trail where action = 'resume') as waited from outbox.dead_letter`;
@@ -218,4 +225,35 @@ test('recover obeys too: it waits while everything is paused, and sets aside wha
   world.startRelay(settings);
   expect((await world.commandWith(env, 'resume', '--topic', other)).code).toBe(0);
   expect(await readUntil(other, [aside!])).toEqual([aside]);
+});
+
+test('a relay that cannot announce itself goes on, and says so once', async () => {
+  await using world = await World.create(1);
+  await world.pool.query('drop table outbox.relay');
+  const relay = world.startRelay();
+  const failed = ({ duty }: LogLine) => duty === 'announce';
+  await relay.line(failed);
+  await relay.streaming();
+  const ids = await world.write([{ key: 'a', seq: 0 }]);
+  expect((await world.read(ids)).map(idOf)).toEqual(ids);
+  expect(relay.lines.filter(failed)).toHaveLength(1);
+  expect(await relay.stop()).toMatchObject({ code: 0 });
+});
+
+test('relays announce themselves, and one that is asked to end withdraws', async () => {
+  await using world = await World.create(1);
+  const first = world.startRelay();
+  await first.streaming();
+  const second = world.startRelay();
+  await second.line(({ msg }) => /^standby: another relay/.test(msg));
+  const states = async () =>
+    (await world.pool.query('select state, http_address from outbox.relay order by state')).rows;
+  const addresses = [second, first].map((relay) => relay.url.replace('http://', ''));
+  await expect
+    .poll(states, { timeout: 10_000 })
+    .toEqual(['standby', 'streaming'].map((state, n) => ({ state, http_address: addresses[n] })));
+  const judged = async () => (await world.command('status', '--json')).code;
+  await expect.poll(judged, { timeout: 30_000 }).toBe(0);
+  await second.stop();
+  expect(await states()).toHaveLength(1);
 });
