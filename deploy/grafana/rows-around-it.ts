@@ -280,7 +280,6 @@ export const otherRows: readonly Row[] = [
         title: 'Cache hits',
         about: 'Share of the lookups that a cache answers.',
         unit: 'percentunit',
-        width: 8,
         queries: [
           {
             expr: `sum by (cache) (${rate(of('cache_hits_total'))}) / (sum by (cache) (${rate(of('cache_hits_total'))}) + sum by (cache) (${rate(of('cache_misses_total'))}))`,
@@ -292,7 +291,6 @@ export const otherRows: readonly Row[] = [
         title: 'Schema registry, p99',
         about: 'Time for which the relay waits for an answer.',
         unit: 's',
-        width: 8,
         queries: [
           {
             expr: `histogram_quantile(0.99, sum by (le, result) (${rate(bucketOf('registry_request_seconds'))}))`,
@@ -301,10 +299,21 @@ export const otherRows: readonly Row[] = [
         ],
       },
       {
+        title: 'Trace spans',
+        about: 'Per second: those that the collector took, and those that were dropped, by reason.',
+        unit: 'short',
+        queries: because('tracing is off', [
+          { expr: `sum(${rate(of('trace_spans_exported_total'))})`, legend: 'exported' },
+          {
+            expr: `sum by (reason) (${rate(of('trace_spans_dropped_total'))})`,
+            legend: 'dropped: {{reason}}',
+          },
+        ]),
+      },
+      {
         title: 'Versions',
         about: 'Of the relays that are scraped.',
         unit: 'none',
-        width: 8,
         queries: [
           {
             expr: `count by (slot, version, node) (${of('build_info')})`,

@@ -106,8 +106,15 @@ export class World implements AsyncDisposable {
   }
 
   /** Starts a relay; it is ended with the world. `FAILPOINT` has it die there. */
-  startRelay(settings: Settings = {}, addresses: Environment = {}): RelayProcess {
-    const relay = new RelayProcess({ env: { ...this.env, ...settingsEnv(settings), ...addresses } });
+  startRelay(
+    settings: Settings = {},
+    addresses: Environment = {},
+    command: 'run' | 'audit' = 'run',
+  ): RelayProcess {
+    const relay = new RelayProcess({
+      env: { ...this.env, ...settingsEnv(settings), ...addresses },
+      command,
+    });
     this.#relays.push(relay);
     return relay;
   }

@@ -79,7 +79,6 @@ test('every metric of the relay is on it, or there is a reason why not', () => {
     outbox_relay_cleanup_removed_rows_total: 'as above',
     outbox_relay_cleanup_removed_bytes_total: 'as above',
     outbox_relay_cleanup_last_removal_timestamp_seconds: 'Age of the oldest row shows whether it works',
-    outbox_relay_trace_spans_dropped_total: 'Errors of the exporter are in the log',
     outbox_relay_recovery_done_ratio: 'only while a relay recovers, which State of each relay shows',
     outbox_relay_recovery_time_left_seconds: 'as above',
     outbox_relay_in_flight_events: 'Memory for events',

@@ -1,27 +1,36 @@
 /**
  * Each alert on real servers: a real relay comes into the condition, a real Prometheus scrapes it and fires the alert, and
  * the alert clears when the condition is repaired as the runbook says. The rules are those of `deploy/`, with time running
- * 120 times faster and with borders that a test can reach.
+ * 120 times faster, no condition that must hold for over 3 s, and borders that a test can reach.
  */
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { RegistryGate } from '../../../harness/registry-gate.ts';
 import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
 import { startPostgres } from '../../../stack/postgres.ts';
 import { World } from '../../relay/world.ts';
+import { kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { programsOrSkip } from '../../support/prometheus.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { AlertWatch } from './alerts.ts';
 import { alertsOf, hastened, rulesText } from './rules.ts';
 
 const text = await rulesText();
-const rules = hastened(text, 120, {
-  OutboxRelayStalled: ['> 120', '> 3'],
-  OutboxRelayLagging: ['> 60', '> 2'],
-  OutboxSlotRetainsWal: ['> 10e9', '> 40e6'],
-  OutboxDeadLetterOld: ['> 86400', '> 1'],
-  OutboxRelayRestartsSessions: ['> 5', '> 2'], // the pause between two sessions does not run faster
-  OutboxRelaySlow: ['> 5', '> 1'],
-});
+const rules = hastened(
+  text,
+  { speed: 120, holdMaxMs: 3_000 },
+  {
+    OutboxRelayStalled: ['> 120', '> 3'],
+    OutboxRelayLagging: ['> 60', '> 2'],
+    OutboxSlotRetainsWal: ['> 10e9', '> 40e6'],
+    OutboxDeadLetterOld: ['> 86400', '> 1'],
+    OutboxRelayRestartsSessions: ['> 5', '> 2'], // the pause between two sessions does not run faster
+    OutboxRelaySlow: ['> 5', '> 1'],
+    OutboxDutyFailing: ['> 3', '> 1'], // nor does the pause between two attempts
+    OutboxAuditStale: ['> 3600', '> 15'],
+    OutboxHotPartition: ['> 100', '> 10'],
+    OutboxConsumerLag: ['> 10000', '> 10'],
+  },
+);
 
 let watching: Promise<AlertWatch> | undefined;
 let watch: AlertWatch;
@@ -65,14 +74,20 @@ async function fires(world: World, ...names: readonly string[]): Promise<void> {
   );
 }
 
+async function done(world: World, ...args: readonly string[]): Promise<void> {
+  const { code, stdout, stderr } = await world.command(...args);
+  expect(code, `${stdout}${stderr}`).toBe(0);
+}
+
 /** They clear, and nothing else of the slot fires in the end. */
 async function clear(world: World, ...names: readonly string[]): Promise<void> {
-  await watch.quiet(world.slot);
+  // Most scenes have one relay: another would only cost time.
+  await watch.quiet(world.slot, names.includes('OutboxRelayNoStandby') ? undefined : 'OutboxRelayNoStandby');
   for (const name of names) seen.add(name);
 }
 
 describe.concurrent('on real servers', () => {
-  test('no relay streams, and nothing is scraped', async () => {
+  test('no relay streams, none waits to take over, and nothing is scraped', async () => {
     await using nobody = await AlertWatch.start(rules);
     await using world = await World.create();
     await nobody.fires('OutboxRelayNotScraped', undefined);
@@ -84,7 +99,11 @@ describe.concurrent('on real servers', () => {
     await fires(world, 'OutboxRelayNotStreaming');
     await watch.forget(first);
     await healthy(world);
-    await clear(world, 'OutboxRelayNotStreaming');
+    await fires(world, 'OutboxRelayNoStandby');
+    const standby = world.startRelay();
+    await standby.line(({ msg }) => msg === 'standby: another relay is active');
+    await watch.scrape(standby);
+    await clear(world, 'OutboxRelayNotStreaming', 'OutboxRelayNoStandby');
   });
 
   test('the registry is away, so events are late and nothing is committed', async () => {
@@ -122,19 +141,26 @@ describe.concurrent('on real servers', () => {
     await waitsForRegistry(world, registry);
     for (let segment = 0; segment < 5; segment++)
       await world.pool.query(`select pg_logical_emit_message(false, 'filler', 'x'), pg_switch_wal()`);
-    await fires(world, 'OutboxSlotLost', 'OutboxSlotRetainsWal');
+    await fires(world, 'OutboxSlotAtRisk', 'OutboxSlotLost', 'OutboxSlotRetainsWal');
     registry.mood = 'well';
-    await clear(world, 'OutboxSlotLost', 'OutboxSlotRetainsWal');
+    await clear(world, 'OutboxSlotAtRisk', 'OutboxSlotLost', 'OutboxSlotRetainsWal');
   });
 
-  test('events are refused, rows go to another table, duties fail, sessions end', async () => {
+  test('a duty fails, then sessions end', async () => {
     await using world = await World.create();
     await healthy(world);
-
     await world.pool.query('alter table outbox.dead_letter rename to mislaid');
     await fires(world, 'OutboxDutyFailing');
     await world.pool.query('alter table outbox.mislaid rename to dead_letter');
+    const end = `select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1`;
+    const ending = setInterval(() => void world.pool.query(end, [world.slot]).catch(() => {}), 500);
+    await fires(world, 'OutboxRelayRestartsSessions').finally(() => clearInterval(ending));
+    await clear(world, 'OutboxDutyFailing', 'OutboxRelayRestartsSessions');
+  });
 
+  test('events are refused, and rows go to another table', async () => {
+    await using world = await World.create();
+    await healthy(world);
     await world.pool.query(`create table public.old_events (like outbox.event including all);
       alter publication outbox_relay add table public.old_events;
       insert into public.old_events (aggregatetype, aggregateid, type, payload) values ('item', '1', 't', '{}')`);
@@ -143,35 +169,83 @@ describe.concurrent('on real servers', () => {
     );
     await fires(world, 'OutboxDeadLetters', 'OutboxDeadLetterOld', 'OutboxRowsNotPublished');
     await world.pool.query('alter publication outbox_relay drop table public.old_events');
-    const discard = await world.command(
-      'dead-letters',
-      'discard',
-      '--aggregatetype',
-      'item',
-      '--yes',
-      '--reason',
-      'a test',
-    );
-    expect(discard.code, discard.stderr).toBe(0);
+    await done(world, 'dead-letters', 'discard', '--aggregatetype', 'item', '--yes', '--reason', 'a test');
+    await clear(world, 'OutboxDeadLetters', 'OutboxDeadLetterOld', 'OutboxRowsNotPublished');
+  });
 
-    const ending = setInterval(
-      () =>
-        void world.pool
-          .query('select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = $1', [
-            world.slot,
-          ])
-          .catch(() => {}),
-      500,
+  test('somebody pauses the relay and forgets it', async () => {
+    await using world = await World.create();
+    await healthy(world);
+    await done(world, 'pause', '--reason', 'a test');
+    await fires(world, 'OutboxRelayPaused');
+    await done(world, 'resume', '--reason', 'a test');
+    await clear(world, 'OutboxRelayPaused');
+  });
+
+  test('the audit finds an event twice in Kafka, then the audit is gone', async () => {
+    await using world = await World.create();
+    await healthy(world);
+    const [record] = await world.read(await world.write([{ key: 'twice', seq: 1 }]));
+    const producer = (await kafkaClient()).producer();
+    await producer.connect();
+    await producer.send({ topic: world.topic, messages: [{ ...record! }] });
+    await producer.disconnect();
+    const audit = world.startRelay({ AUDIT_HTTP_PORT: 0 }, {}, 'audit');
+    await audit.line(({ msg }) => msg === 'audit has findings');
+    await watch.scrape(audit);
+    await fires(world, 'OutboxAuditFindings');
+    await audit.kill();
+    await watch.forget(audit);
+    await fires(world, 'OutboxAuditStale');
+    await world.command('audit', '--once', '--start', 'now');
+    const next = world.startRelay({ AUDIT_HTTP_PORT: 0 }, {}, 'audit');
+    await next.line(({ msg }) => msg === 'audited');
+    await watch.scrape(next);
+    await clear(world, 'OutboxAuditFindings', 'OutboxAuditStale');
+  });
+
+  test('one key has most of the events, and a consumer does not follow', async () => {
+    await using world = await World.create(6);
+    const group = `billing-${world.slot}`;
+    const consume = (upTo: 'start' | 'end') =>
+      withAdmin(async (admin) => {
+        const ends = await admin.fetchTopicOffsets(world.topic);
+        const partitions = ends.map(({ partition, high }) => ({
+          partition,
+          offset: upTo === 'start' ? '0' : high,
+        }));
+        await admin.setOffsets({ groupId: group, topic: world.topic, partitions });
+      });
+    await consume('start');
+    await healthy(world, { METRICS_CONSUMER_GROUPS: group });
+    let hot = 15;
+    const writing = setInterval(() => {
+      const items = Array.from({ length: 20 }, (_, n) => ({ key: n < hot ? 'hot' : `key-${n}`, seq: n }));
+      void world.write(items).catch(() => {});
+    }, 200);
+    try {
+      await fires(world, 'OutboxHotPartition', 'OutboxConsumerLag');
+      hot = 0;
+      await watch.clears('OutboxHotPartition', world.slot);
+    } finally {
+      clearInterval(writing);
+    }
+    await consume('end');
+    await clear(world, 'OutboxHotPartition', 'OutboxConsumerLag');
+  });
+
+  test('cleanup is held back by rows from before the first start', async () => {
+    await using world = await World.create();
+    await world.pool.query(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload, created_at)
+       values ('item', '1', 'test.ItemMoved', '{}', now() - interval '10 days')`,
     );
-    await fires(world, 'OutboxRelayRestartsSessions').finally(() => clearInterval(ending));
-    await clear(
-      world,
-      'OutboxDutyFailing',
-      'OutboxDeadLetters',
-      'OutboxDeadLetterOld',
-      'OutboxRowsNotPublished',
-      'OutboxRelayRestartsSessions',
-    );
+    const keeping = await healthy(world, { CLEANUP_RETENTION: '3d' });
+    await fires(world, 'OutboxCleanupHeldBack');
+    await keeping.stop();
+    await watch.forget(keeping);
+    await healthy(world, { CLEANUP_RETENTION: '3d', CLEANUP_UNPROVEN: 'remove' });
+    await clear(world, 'OutboxCleanupHeldBack');
   });
 });
 

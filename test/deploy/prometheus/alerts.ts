@@ -46,11 +46,16 @@ export class AlertWatch implements AsyncDisposable {
     return found!;
   }
 
-  /** Resolves when no alert fires for the slot. */
-  async quiet(slot: string | undefined): Promise<void> {
+  async clears(name: string, slot: string | undefined): Promise<void> {
+    const isGone = async () => (await this.#firing(slot)).every((alert) => alert.name !== name);
+    await waitFor(isGone, `${name} to clear for ${slot}`, waitMs);
+  }
+
+  /** Resolves when no alert fires for the slot, but for the one that is left out. */
+  async quiet(slot: string | undefined, except?: string): Promise<void> {
     let names: string[] = [];
     const isQuiet = async () => {
-      names = (await this.#firing(slot)).map(({ name }) => name);
+      names = (await this.#firing(slot)).map(({ name }) => name).filter((name) => name !== except);
       return names.length === 0;
     };
     await waitFor(isQuiet, `${slot} to be quiet`, waitMs).catch((error: Error) => {

@@ -58,15 +58,18 @@ test('the rules and their unit tests name only metrics and labels that exist', (
 test('a hastened copy has its times divided and its borders replaced, and nothing else is changed', () => {
   const rules = (expr: string, time: string) =>
     JSON.stringify({ groups: [{ name: 'g', rules: [{ alert: 'A', expr, for: time }] }] });
-  const faster = hastened(rules('rate(a_5m[10m] offset 1h) > 60', '2m'), 120, { A: ['> 60', '> 2'] });
+  const slow = rules('rate(a_5m[10m] offset 1h) > 60', '2m');
+  const faster = hastened(slow, { speed: 120, holdMaxMs: 1_000 }, { A: ['> 60', '> 2'] });
   expect(alertsOf(faster)).toEqual(alertsOf(rules('rate(a_5m[5000ms] offset 30000ms) > 2', '1000ms')));
+  const brief = hastened(slow, { speed: 120, holdMaxMs: 200 }, {});
+  expect(alertsOf(brief)[0]!.for).toBe('200ms');
 });
 
 test('a border that is not in the rule is an error: it would test something else', () => {
-  expect(() => hastened(text, 120, { OutboxRelayLagging: ['> 61', '> 2'] })).toThrow(
+  expect(() => hastened(text, { speed: 120, holdMaxMs: 0 }, { OutboxRelayLagging: ['> 61', '> 2'] })).toThrow(
     'OutboxRelayLagging has no > 61',
   );
-  expect(() => hastened(text, 120, { OutboxRelayLaging: ['> 60', '> 2'] })).toThrow(
+  expect(() => hastened(text, { speed: 120, holdMaxMs: 0 }, { OutboxRelayLaging: ['> 60', '> 2'] })).toThrow(
     'no alerts OutboxRelayLaging',
   );
 });

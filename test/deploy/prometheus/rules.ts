@@ -30,18 +30,20 @@ const millisecondsOf = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as c
 
 /**
  * @param speed how many times faster: divides how long a condition must hold, the windows and the offsets
+ * @param holdMaxMs the longest that a condition must hold in the copy
  * @param borders by alert, what to replace in its expression, as `['> 60', '> 2']`: ages and sizes that no test can reach
  * @throws where a border is not in the expression, or an alert is not in the file
  */
 export function hastened(
   text: string,
-  speed: number,
+  { speed, holdMaxMs }: { readonly speed: number; readonly holdMaxMs: number },
   borders: Readonly<Record<string, readonly [from: string, to: string]>>,
 ): string {
-  const faster = (duration: string) => {
+  const faster = (duration: string, maxMs = Number.POSITIVE_INFINITY) => {
     const [, amount, unit] = /^(\d+)([smhd])$/.exec(duration) ?? [];
     if (unit === undefined) throw new Error(`${duration} is no duration`);
-    return `${Math.round((Number(amount) * millisecondsOf[unit as keyof typeof millisecondsOf]) / speed)}ms`;
+    const ms = (Number(amount) * millisecondsOf[unit as keyof typeof millisecondsOf]) / speed;
+    return `${Math.round(Math.min(ms, maxMs))}ms`;
   };
   const unused = new Set(Object.keys(borders));
   const hasten = (rule: Rule): Rule => {
@@ -52,7 +54,7 @@ export function hastened(
       .replaceAll(from, to)
       .replace(/\[(\w+)\]/g, (_, window: string) => `[${faster(window)}]`)
       .replace(/\boffset (\w+)/g, (_, offset: string) => `offset ${faster(offset)}`);
-    return { ...rule, expr, ...(rule.for === undefined ? {} : { for: faster(rule.for) }) };
+    return { ...rule, expr, ...(rule.for === undefined ? {} : { for: faster(rule.for, holdMaxMs) }) };
   };
   const { groups } = parse(text) as File;
   const result = stringify({ groups: groups.map((group) => ({ ...group, rules: group.rules.map(hasten) })) });
