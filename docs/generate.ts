@@ -97,7 +97,7 @@ function settingsTable(ofSection: readonly Setting[]): string {
     ofSection.map((setting) => [
       `${code(setting.path.join('.'))}<br>${code(setting.env)}`,
       defaultOf(setting),
-      setting.description,
+      setting.reload ? `${setting.description} Applies without a restart.` : setting.description,
     ]),
   );
 }

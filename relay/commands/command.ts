@@ -14,6 +14,10 @@ import type { Load } from './load.ts';
 export type Call<Options> = {
   readonly config: Config;
   readonly provenance: Provenance;
+  /** The file that the configuration comes from, if any. */
+  readonly file: string | undefined;
+  /** The configuration once more, from the file as it is now. @throws RelayError CONFIG_INVALID */
+  readonly reload: () => ReturnType<Load>;
   readonly options: Options;
   /** Positional arguments, those of a list one by one. */
   readonly args: readonly string[];
@@ -62,6 +66,11 @@ export function define<Options>(
         loaded ??= load(self, needs);
         return loaded.provenance;
       },
+      get file() {
+        loaded ??= load(self, needs);
+        return loaded.file;
+      },
+      reload: () => load(self, needs),
       options,
       args,
       print,

@@ -9,7 +9,8 @@ type ConfigOptions = { json?: boolean; defaults?: boolean };
 
 const help = `
 Changes nothing and connects to no server. Environment variables override the file, and the file overrides the defaults.
-Secrets are masked. The file is the one given with -c, or else by OUTBOX_RELAY_CONFIG, or else relay.yaml in the working
+Secrets are masked. A setting that changes "at once" is read again by a running relay when the file changes, or on
+SIGHUP; the others change at the next start. The file is the one given with -c, or else by OUTBOX_RELAY_CONFIG, or else relay.yaml in the working
 directory.
 
 Exit codes: 0 the configuration is valid · 64 it is invalid; every fault is listed
@@ -22,7 +23,7 @@ Examples:
 export function configCommand(load: Load): Command {
   const command = new Command('config')
     .description('show the settings in force and where each value comes from')
-    .option('--json', 'print a JSON array of {key, value, source, env}')
+    .option('--json', 'print a JSON array of {key, value, source, env, reload}')
     .option(
       '--defaults',
       'print a relay.yaml with every setting, its description and its default, all commented out',
@@ -39,8 +40,14 @@ async function run(call: Call<ConfigOptions>) {
   }
   const { config, provenance } = call;
   const rows = describeConfig(config, provenance);
-  const cells = rows.map(({ key, value, source, env }) => [key, value, source, env]);
-  return { data: rows, text: formatTable([['KEY', 'VALUE', 'SOURCE', 'ENVIRONMENT'], ...cells]) };
+  const cells = rows.map(({ key, value, source, env, reload }) => [
+    key,
+    value,
+    source,
+    env,
+    reload ? 'at once' : 'at restart',
+  ]);
+  return { data: rows, text: formatTable([['KEY', 'VALUE', 'SOURCE', 'ENVIRONMENT', 'CHANGES'], ...cells]) };
 }
 
 /** A relay.yaml to start from: every key commented out, with its description and default. */
@@ -53,7 +60,8 @@ export function template(): string {
     const depth = section === '' ? 0 : section.split('.').length;
     lines.push('', ...(depth === 0 ? [] : [`${indent(depth - 1)}${section.split('.').at(-1)}:`]));
     for (const setting of own) {
-      lines.push(`${indent(depth)}# ${setting.description} (${setting.env})`);
+      const note = setting.reload ? ' Applies without a restart.' : '';
+      lines.push(`${indent(depth)}# ${setting.description}${note} (${setting.env})`);
       lines.push(`${indent(depth)}# ${example(setting)}`);
     }
   }

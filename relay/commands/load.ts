@@ -6,7 +6,7 @@ import { type Config, loadConfig, type Need, type Provenance } from '../config/c
 export type Load = (
   command: Command,
   needs?: readonly Need[],
-) => { readonly config: Config; readonly provenance: Provenance };
+) => { readonly config: Config; readonly provenance: Provenance; readonly file?: string | undefined };
 
 export const load: Load = (command, needs) => {
   const { config } = command.optsWithGlobals<{ config?: string }>();

@@ -15,6 +15,9 @@ ends.
 Writes to Postgres: the replication slot, which the first start creates, and tables of the schema outbox. Writes to Kafka:
 the event topics, the progress topic and, if it is set, the topic of dead letters.
 
+When the file of the configuration changes, and on SIGHUP, the relay reads it again. \`outbox-relay config\` shows which
+settings apply at once. The log says what changed, and which settings need a restart. An invalid file changes nothing.
+
 On SIGTERM or SIGINT the relay finishes the open Kafka transaction, acknowledges it to Postgres and exits with 0. After a
 second signal, or after shutdownMs, it exits at once. In no case is an event lost or repeated.
 
@@ -29,9 +32,10 @@ export function runCommand(load: Load): Command {
     )
     .addHelpText('after', help);
   return define(command, load, {
-    async run({ config }) {
+    async run({ config, file, reload }) {
       const log = createLogger(config.log.level);
-      await runRelay(config, log, untilSignalled(config, log));
+      const loaded = { config, file, load: () => reload().config };
+      await runRelay(loaded, log, untilSignalled(config, log));
       return {};
     },
   });

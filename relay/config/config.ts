@@ -3,12 +3,13 @@
  * run shows every fault, with its key and what is allowed.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { RelayError } from '../errors.ts';
 import { nearestName } from './nearest-name.ts';
 import { configRules, reachesOtherProgress } from './rules.ts';
-import { type Config, configSchema, type SettingMeta } from './schema.ts';
+import { type Config, configSchema, reloadable, type SettingMeta } from './schema.ts';
 
 export type { Config } from './schema.ts';
 
@@ -17,6 +18,8 @@ export type Setting = SettingMeta & {
   readonly path: readonly string[];
   readonly env: string;
   readonly default: unknown;
+  /** Whether it changes without a restart. */
+  readonly reload: boolean;
   /** The value that an empty text stands for, if any; `unset` where the key is then absent. */
   readonly off: 'unset' | '' | readonly [] | undefined;
 };
@@ -57,6 +60,8 @@ export function loadConfig(
 ): {
   config: Config;
   provenance: Provenance;
+  /** The file that was read, if any. */
+  file: string | undefined;
 } {
   const env = options.env ?? process.env;
   const file =
@@ -85,19 +90,52 @@ export function loadConfig(
     const { kafka, slot } = parsed.data;
     const template = kafka.progressTopic;
     kafka.progressTopic = template.replaceAll('{slot}', slot.name);
-    for (const rule of configRules) {
-      const fault = rule(parsed.data);
-      if (fault !== undefined) faults.push(`${fault.key} ${fault.message}`);
-    }
+    faults.push(...brokenRules(parsed.data));
     if (reachesOtherProgress(template, parsed.data))
       faults.push('topics.allow must not match the kafka.progressTopic of other slots');
   }
-  if (faults.length > 0 || !parsed.success)
-    throw new RelayError(
-      'CONFIG_INVALID',
-      `the configuration has ${faults.length} fault(s):\n  ${faults.join('\n  ')}`,
-    );
-  return { config: parsed.data, provenance };
+  if (faults.length > 0 || !parsed.success) throw invalid(faults);
+  return { config: parsed.data, provenance, file };
+}
+
+function brokenRules(config: Config): string[] {
+  const faults = configRules.map((rule) => rule(config)).filter((fault) => fault !== undefined);
+  return faults.map(({ key, message }) => `${key} ${message}`);
+}
+
+function invalid(faults: readonly string[]): RelayError {
+  return new RelayError(
+    'CONFIG_INVALID',
+    `the configuration has ${faults.length} fault(s):\n  ${faults.join('\n  ')}`,
+  );
+}
+
+/** Keys of the settings that differ: those that changed just now, and those that wait for a restart. */
+export type Reloaded = { readonly applied: readonly string[]; readonly needRestart: readonly string[] };
+
+/**
+ * Brings the configuration of a running relay up to date, in place: what reads a setting sees the new value the next time.
+ * Only settings of `reloadable` change, all of them or none.
+ * @throws RelayError CONFIG_INVALID if they do not go together with the other settings as they run; nothing is changed then
+ */
+export function applyReloadable(running: Config, next: Config): Reloaded {
+  const differing = settings.filter(
+    ({ path }) => !isDeepStrictEqual(getIn(running, path), getIn(next, path)),
+  );
+  const [applied, waiting] = [
+    differing.filter(({ reload }) => reload),
+    differing.filter(({ reload }) => !reload),
+  ];
+  const change = (config: Config) => {
+    for (const { path } of applied) setIn(config, path, getIn(next, path));
+  };
+  const mixed = structuredClone(running);
+  change(mixed);
+  const faults = brokenRules(mixed);
+  if (faults.length > 0) throw invalid(faults);
+  change(running);
+  const keys = (some: readonly Setting[]) => some.map(({ path }) => path.join('.'));
+  return { applied: keys(applied), needRestart: keys(waiting) };
 }
 
 function fillUnneeded(tree: Tree, needs: readonly Need[], provenance: Map<string, string>): void {
@@ -117,13 +155,14 @@ const notSet = 'not set';
 export function describeConfig(
   config: Config,
   provenance: Provenance,
-): { key: string; value: string; source: string; env: string }[] {
+): { key: string; value: string; source: string; env: string; reload: boolean }[] {
   return settings.map((setting) => {
     const key = setting.path.join('.');
     const value = getIn(config, setting.path);
     const source = provenance.get(key) ?? 'default';
     const isSet = value !== undefined && source !== notSet;
-    return { key, value: isSet ? mask(setting, value) : '', source, env: setting.env };
+    const { env, reload } = setting;
+    return { key, value: isSet ? mask(setting, value) : '', source, env, reload };
   });
 }
 
@@ -157,6 +196,7 @@ function listSettings(schema: z.ZodType, path: string[]): Setting[] {
       path,
       env: meta.env ?? environmentName(path),
       default: fallback.success ? fallback.data : undefined,
+      reload: reloadable.has(path.join('.')),
       off: offOf(schema, meta.kind, fallback),
     },
   ];

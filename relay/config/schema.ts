@@ -551,4 +551,25 @@ export const configSchema = z.strictObject({
   ),
 });
 
+/**
+ * Settings that change without a restart: what reads one of them reads it again each time. Any other is read once, or says
+ * where the relay connects and what its progress belongs to.
+ */
+export const reloadable: ReadonlySet<string> = new Set([
+  'log.level',
+  'publish.maxEventsPerSecond',
+  'publish.maxBytesPerSecond',
+  'schemas.versions',
+  'deadLetters.policy',
+  'deadLetters.policies',
+  'deadLetters.keepClosed',
+  'deadLetters.keepClosedDays',
+  'deadLetters.stormPercent',
+  'deadLetters.stormMinEvents',
+  'cleanup.retention',
+  'cleanup.unproven',
+  'cleanup.requireVerified',
+  'cleanup.rowsPerSecond',
+]);
+
 export type Config = z.output<typeof configSchema>;

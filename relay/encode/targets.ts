@@ -45,7 +45,10 @@ export class Targets {
   readonly #namespace: string;
   readonly #typeMatch: TypeMatch;
   /** Versions that the configuration holds subjects at. */
-  readonly #versions: ReadonlyMap<string, number>;
+  #versions: ReadonlyMap<string, number>;
+  /** From which these were read. They change without a restart; a change is another list. */
+  #versionList: readonly string[];
+  readonly #settings: Pick<Config['schemas'], 'versions'>;
   /** By aggregatetype and type, as long as all of it is fresh. */
   readonly #targets = new BoundedMap<{ target: Target; untilMs: number }>(targetBytesMax);
   readonly #count = new CacheCount();
@@ -57,6 +60,8 @@ export class Targets {
     this.#schemas = schemas;
     this.#namespace = settings.namespace;
     this.#typeMatch = settings.typeMatch;
+    this.#settings = settings;
+    this.#versionList = settings.versions;
     this.#versions = new Map(settings.versions.map(readVersion));
   }
 
@@ -64,8 +69,13 @@ export class Targets {
     this.#targets.clear();
   }
 
-  /** Forgets what was put together from schemas that the registry no longer stands by. */
+  /** Forgets what was put together from schemas that the registry no longer stands by, or from other settings. */
   dropDistrusted(): void {
+    if (this.#settings.versions !== this.#versionList) {
+      this.#versionList = this.#settings.versions;
+      this.#versions = new Map(this.#versionList.map(readVersion));
+      this.#targets.clear();
+    }
     if (this.#generation === this.#schemas.generation) return;
     this.#generation = this.#schemas.generation;
     this.#targets.clear();

@@ -104,6 +104,9 @@ export type Facts = {
   /** The stream obeys a change of what people say: nothing that was decided before is still on its way. */
   readonly controlled: { readonly control: Control; readonly limits: RateLimits };
 
+  /** The configuration was read again. */
+  readonly configRead: ConfigRead;
+
   // Standby, and taking the slot.
 
   /** Another relay has the slot; said at each look. */
@@ -238,6 +241,16 @@ export type SampledKeys = {
   /** How many events each of them stands for. */
   readonly every: number;
 };
+
+/** Keys of settings, without their values. */
+export type ConfigRead =
+  | {
+      readonly result: 'applied' | 'unchanged';
+      readonly applied: readonly string[];
+      /** They differ from what the relay runs with, and change at the next start. */
+      readonly needRestart: readonly string[];
+    }
+  | { readonly result: 'rejected'; readonly failure: RelayError };
 
 export type RecordFact = {
   readonly topic: string;

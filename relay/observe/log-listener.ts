@@ -132,6 +132,21 @@ export function logListener(log: Logger, now: () => number = () => performance.n
           'the registry changed the id of a schema, or the schema of an id: it was replaced or restored. The relay fetches all schemas again. Records published earlier may carry an id that now means another schema',
         ),
 
+      configRead: (read) => {
+        if (read.result === 'rejected')
+          return log.error(
+            { err: read.failure },
+            'the configuration is invalid; the relay keeps what it has. Nothing of the file applies',
+          );
+        const { applied, needRestart } = read;
+        log.info(
+          { applied },
+          applied.length > 0 ? 'settings changed' : 'no setting changed that applies now',
+        );
+        if (needRestart.length > 0)
+          log.warn({ needRestart }, 'settings differ that change only with a restart of the relay');
+      },
+
       peerSeen: ({ activePid }) => {
         if (!isPeerActive) log.info({ activePid }, 'standby: another relay is active');
         isPeerActive = true;

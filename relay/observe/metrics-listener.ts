@@ -254,6 +254,12 @@ export function metricsListener(
         noLonger('recovering');
       },
 
+      configRead: (read) => {
+        counter.config_reloads_total.inc({ result: read.result });
+        gauge.config_last_reload_successful.set(read.result === 'rejected' ? 0 : 1);
+        if (read.result === 'rejected') failed(read.failure.code);
+        else gauge.config_restart_needed.set(read.needRestart.length > 0 ? 1 : 0);
+      },
       dutyDone: ({ duty }) => gauge.duty_last_success_timestamp_seconds.set({ duty }, Date.now() / 1000),
       consumersSeen: ({ lags }) => {
         gauge.consumer_lag_offsets.reset();

@@ -1,6 +1,5 @@
 /** Runs the service: one relay, and what is seen of it from outside: log, metrics, health and HTTP. */
 import type { Logger } from 'pino';
-import type { Config } from '../config/config.ts';
 import { boundHeapGrowth } from '../config/node-flags.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
 import { Health } from '../observe/health.ts';
@@ -13,15 +12,23 @@ import { Relay } from '../relay.ts';
 import { instanceName } from '../session/instance.ts';
 import { Announcer } from './announce.ts';
 import { auditBeside } from './audit-beside.ts';
+import { ConfigReload, type ReloadOptions } from './reload.ts';
 
 /** How often the gauges are brought up to date. */
 const sampleIntervalMs = 1_000;
+
+/** The configuration, the file that it comes from, and how to read it again. */
+export type Loaded = Pick<ReloadOptions, 'config' | 'file' | 'load'>;
 
 /**
  * Streams until `ending` is aborted, then finishes the open Kafka transaction.
  * @throws RelayError what stopped the relay, with the hint on what to do; it is logged
  */
-export async function runRelay(config: Config, log: Logger, ending: AbortSignal): Promise<void> {
+export async function runRelay(
+  { config, file, load }: Loaded,
+  log: Logger,
+  ending: AbortSignal,
+): Promise<void> {
   boundHeapGrowth();
   const metrics = createMetrics({ slot: config.slot.name, ...config.metrics });
   const health = new Health({ notReadyAfterMs: config.retry.notReadyAfterMs });
@@ -46,6 +53,12 @@ export async function runRelay(config: Config, log: Logger, ending: AbortSignal)
   const endThrottleWatch = watchThrottling(config.kafka.clientId, observer);
   log.info({ http: `${server.address}:${server.port}` }, 'started');
   announcer.start(`${server.address}:${server.port}`);
+  metrics.gauge.config_last_reload_successful.set(1);
+  metrics.gauge.config_restart_needed.set(0);
+  const onApplied = () => {
+    for (const each of [log, relayLog]) each.level = config.log.level;
+  };
+  new ConfigReload({ config, file, load, observer, onApplied }).watch(ending);
   const sampling = setInterval(() => relay.sample(), sampleIntervalMs);
   const auditEnding = new AbortController();
   const auditing = auditBeside(

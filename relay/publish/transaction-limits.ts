@@ -45,6 +45,13 @@ export class TransactionLimits {
     const batch = () => least(this.#batch, this.#split);
     this.publish = {
       ...publish,
+      // They change without a restart.
+      get maxEventsPerSecond() {
+        return publish.maxEventsPerSecond;
+      },
+      get maxBytesPerSecond() {
+        return publish.maxBytesPerSecond;
+      },
       get maxTransactionEvents() {
         return split().events;
       },

@@ -45,8 +45,16 @@ export class Gatekeeper {
   #said = '';
 
   constructor(options: GatekeeperOptions) {
-    const { maxEventsPerSecond, maxBytesPerSecond } = options.config.publish;
-    const settings = { eventsPerSecond: maxEventsPerSecond, bytesPerSecond: maxBytesPerSecond };
+    const { publish } = options.config;
+    // Read at each look at what people say: they change without a restart.
+    const settings = {
+      get eventsPerSecond() {
+        return publish.maxEventsPerSecond;
+      },
+      get bytesPerSecond() {
+        return publish.maxBytesPerSecond;
+      },
+    };
     this.#use = options;
     this.gate = new Gate(options.control, settings, performance.now());
     this.#say(options.control);

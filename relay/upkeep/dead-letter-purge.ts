@@ -15,17 +15,18 @@ const purgeShareMax = 0.1;
 type Means = { readonly config: Config; readonly pool: pg.Pool; readonly observer: RelayObserver };
 
 export function deadLetterPurgeDuty({ config, pool, observer }: Means): Duty {
-  const { keepClosed, keepClosedDays } = config.deadLetters;
   const { heartbeatMs } = config.capture;
-  const retention = {
-    by: 'relay',
-    keep: keepClosed === 0 ? undefined : keepClosed,
-    olderThanSeconds: keepClosedDays === 0 ? undefined : keepClosedDays * 86_400,
-  } as const;
   return {
     name: 'dead_letter_purge',
     everyMs: purgeIntervalMs,
     run: async (signal) => {
+      // At each run: they change without a restart.
+      const { keepClosed, keepClosedDays } = config.deadLetters;
+      const retention = {
+        by: 'relay',
+        keep: keepClosed === 0 ? undefined : keepClosed,
+        olderThanSeconds: keepClosedDays === 0 ? undefined : keepClosedDays * 86_400,
+      } as const;
       for (let isAllDone = false; !isAllDone && !signal.aborted; ) {
         const untilMs = performance.now() + heartbeatMs * purgeShareMax;
         const mayGoOn = () => !signal.aborted && performance.now() < untilMs;
