@@ -112,4 +112,16 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
     config.retry.initialDelayMs > config.retry.maxDelayMs
       ? { key: 'retry.initialDelayMs', message: 'must not exceed retry.maxDelayMs' }
       : undefined,
+  ({ cleanup }) =>
+    cleanup.retention === undefined && (cleanup.archive !== undefined || cleanup.requireVerified)
+      ? {
+          key: 'cleanup.retention',
+          message:
+            'is required if cleanup.archive or cleanup.requireVerified is set: without it nothing is removed',
+        }
+      : undefined,
+  ({ cleanup, outbox }) =>
+    cleanup.archive !== undefined && outbox.table !== 'outbox.event'
+      ? { key: 'cleanup.archive', message: 'works for the partitions of outbox.event only' }
+      : undefined,
 ];

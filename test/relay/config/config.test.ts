@@ -281,6 +281,12 @@ describe('faults', () => {
     ['deadLetters.topic', { DEAD_LETTERS_TOPIC: 'outbox-relay.progress' }],
     ['kafka.progressTopic', { KAFKA_PROGRESS_TOPIC: 'progress.{slots}' }],
     ['retry.initialDelayMs', { RETRY_INITIAL_DELAY_MS: '20000' }],
+    ['cleanup.retention', { CLEANUP_ARCHIVE: '/archive' }],
+    ['cleanup.retention', { CLEANUP_REQUIRE_VERIFIED: 'true' }],
+    [
+      'cleanup.archive',
+      { CLEANUP_RETENTION: '3d', CLEANUP_ARCHIVE: '/archive', OUTBOX_TABLE: 'shop.outbox' },
+    ],
   ];
   const faultsOf = (env: Record<string, string>) => {
     const named = Object.entries(env).map(([name, value]) => [`OUTBOX_RELAY_${name}`, value]);
@@ -314,6 +320,12 @@ describe('faults', () => {
       expect.stringContaining('topics.allow '),
     ]);
     expect(() => nameOf({ OUTBOX_RELAY_TOPICS_ALLOW: '*' })).not.toThrow();
+  });
+
+  test.each(['3 days', '3', '-1d', '1.5h', '1w'])('%s is no length of time', (text) => {
+    expect(faultsOf({ CLEANUP_RETENTION: text })).toEqual([
+      expect.stringContaining('cleanup.retention must be'),
+    ]);
   });
 
   test('each rule between settings has a case above', () => {

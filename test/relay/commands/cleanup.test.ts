@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest';
+import { describeCleanup } from '../../../relay/commands/cleanup.ts';
+import type { PieceReport } from '../../../relay/operations/cleanup.ts';
+
+const piece = (name: string, rest: Partial<PieceReport>): PieceReport => ({
+  name,
+  rows: 1_000,
+  isEstimate: false,
+  bytes: 2 ** 20,
+  outcome: 'kept',
+  removedRows: 0,
+  reason: null,
+  slot: null,
+  held: {},
+  ...rest,
+});
+const none = { removedRows: 0, removedPartitions: 0, removedBytes: 0 };
+
+test('a dry run says what would go, why the rest stays, and what each reason means', () => {
+  const pieces = [
+    piece('outbox.event_20300101', { outcome: 'removable', removedRows: 1_000 }),
+    piece('outbox.event_20300102', { reason: 'uncovered', slot: 'second', held: { uncovered: 7 } }),
+    piece('outbox.event_20300103', { reason: 'retention', isEstimate: true }),
+    piece('outbox.event_default', { reason: 'dead-letter', removedRows: 998, held: { waiting: 2 } }),
+  ];
+  const lines = describeCleanup({ isDryRun: true, pieces, ...none }).split('\n');
+  expect(lines.map((line) => line.replace(/ {2,}/g, '  '))).toEqual([
+    'outbox.event_20300101  1,000 rows  1.0 MiB  would go',
+    'outbox.event_20300102  1,000 rows  1.0 MiB  stays: uncovered (slot second, 7 uncovered)',
+    'outbox.event_20300103  ~1,000 rows  1.0 MiB  stays: retention',
+    'outbox.event_default  1,000 rows  1.0 MiB  998 rows would go, stays: dead-letter (2 waiting)',
+    expect.stringMatching(/^uncovered: it holds rows/),
+    expect.stringMatching(/^retention: /),
+    expect.stringMatching(/^dead-letter: /),
+    '1,998 rows would go; 1 partition as a whole, 1.0 MiB',
+  ]);
+});
+
+test('a run says what went', () => {
+  const pieces = [piece('outbox.event_20300101', { outcome: 'removed', removedRows: 1_000 })];
+  const removed = { removedRows: 1_000, removedPartitions: 1, removedBytes: 2 ** 20 };
+  expect(
+    describeCleanup({ isDryRun: false, pieces, ...removed })
+      .split('\n')
+      .at(-1),
+  ).toBe('removed 1,000 rows; 1 partition dropped, 1.0 MiB');
+});
