@@ -3,7 +3,8 @@
  * the same run. A server of its own with fsync on. The rows count as published from the start: publishing is not measured.
  */
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { Command } from 'commander';
@@ -31,10 +32,21 @@ export type CleanupFigures = {
   readonly without: Waits;
   readonly during: Waits;
   readonly p99Ratio: number;
+  /** INSERTs that waited for a lock for longer than 100 ms, as the server logged them. A slow disk or CPU does not count. */
+  readonly lockWaitsOver100Ms: number;
   readonly cleanupSeconds: number;
   readonly removedRows: number;
   readonly removedPartitions: number;
 };
+
+/** The server logs each wait for a lock that is longer than this. */
+const logsLockWaits = {
+  deadlock_timeout: '100ms',
+  log_lock_waits: 'on',
+  logging_collector: 'on',
+  log_directory: 'waits',
+  log_filename: 'server.log',
+} as const;
 
 const perTransaction = 5;
 /** More than a stall of 50 ms makes wait at 2,000 events/s. */
@@ -42,7 +54,7 @@ const connections = 40;
 const slotName = 'outbox_relay';
 
 const help = `
-Exit codes: 0 measured, and no INSERT waited over 100 ms; 1 one did, or not everything was dropped; 64 wrong arguments
+Exit codes: 0 measured, and no INSERT waited for a lock for over 100 ms; 1 one did, or not everything was dropped; 64 wrong arguments
 
 Examples:
   $ npm run bench:cleanup
@@ -63,7 +75,7 @@ async function main(): Promise<void> {
   const figures = await measureCleanup(options, (line) => void process.stderr.write(`# ${line}\n`));
   process.stdout.write(`${describe(figures)}\n`);
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
-  const isGood = figures.removedPartitions === figures.partitions && figures.during.maxMs <= 100;
+  const isGood = figures.removedPartitions === figures.partitions && figures.lockWaitsOver100Ms === 0;
   process.exit(isGood ? 0 : 1);
 }
 
@@ -76,7 +88,7 @@ function describe({ without, during, ...rest }: CleanupFigures): string {
     '| --- | --- | --- | --- | --- |',
     line('without cleanup', without),
     line('during cleanup', during),
-    `p99 during cleanup: ${rest.p99Ratio} of that without`,
+    `p99 during cleanup: ${rest.p99Ratio} of that without; ${rest.lockWaitsOver100Ms} INSERTs waited for a lock for over 100 ms`,
   ].join('\n');
 }
 
@@ -89,7 +101,9 @@ export async function measureCleanup(
   },
   say: (line: string) => void,
 ): Promise<CleanupFigures> {
-  await using server = await startPostgres({ settings: { max_wal_size: '8GB', checkpoint_timeout: '1h' } });
+  await using server = await startPostgres({
+    settings: { max_wal_size: '8GB', checkpoint_timeout: '1h', ...logsLockWaits },
+  });
   await migrate({ databaseUrl: server.url });
   const owner = new pg.Client({ connectionString: server.url });
   owner.on('error', () => {}); // the server ends first if a query has failed
@@ -111,6 +125,8 @@ export async function measureCleanup(
         if (outcome === 'kept' && reason !== 'retention' && reason !== null) say(`${name} stays: ${reason}`);
     }
   });
+  const log = await readFile(path.join(server.dataDir, 'waits', 'server.log'), 'utf8');
+  const lockWaitsOver100Ms = log.split('still waiting for').length - 1;
   const cleanupSeconds = Math.round((performance.now() - begunMs) / 100) / 10;
   await owner.end();
   return {
@@ -120,6 +136,7 @@ export async function measureCleanup(
     without,
     during,
     p99Ratio: Math.round((during.p99Ms / without.p99Ms) * 100) / 100,
+    lockWaitsOver100Ms,
     cleanupSeconds,
     removedRows: reports.reduce((sum, { removedRows }) => sum + removedRows, 0),
     removedPartitions: reports.reduce((sum, { removedPartitions }) => sum + removedPartitions, 0),

@@ -17,6 +17,7 @@ test('a short run drops every partition while events are written', { timeout: 12
   expect(JSON.parse(await readFile(json, 'utf8'))).toMatchObject({
     removedPartitions: 2,
     removedRows: 4_000,
+    lockWaitsOver100Ms: expect.any(Number),
     without: { inserts: expect.any(Number), maxMs: expect.any(Number) },
     during: { inserts: expect.any(Number), maxMs: expect.any(Number) },
   });
