@@ -1479,4 +1479,14 @@ export const mutants: readonly Mutant[] = [
     replace: '      return left - right + 0 * compareOrder(a, b);\n',
     tests: ['test/relay/recover/absent-events.test.ts'],
   },
+  {
+    name: 'a relay whose slot is lost again and again never pauses',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/recover/unattended.ts',
+    find: 'pauseMs: Math.max(backoff(this.#ends.length - 1), dueMs)',
+    replace: 'pauseMs: 0 * Math.max(backoff(this.#ends.length - 1), dueMs)',
+    tests: [unattended],
+    only: 'as long as the last one took',
+  },
 ];

@@ -103,6 +103,29 @@ describe('where Postgres keeps the times of commits', { timeout: 120_000 }, () =
     for (const relay of relays) relay.assertRunning();
   });
 
+  it('the slot is lost again while the relay recovers: what it has published counts, and it pauses and recovers again', async () => {
+    await using world = await World.on(postgres.url, 3);
+    const keys = new Keys(world);
+    await publishOnce(world, keys);
+    await dropSlot(world);
+    await keys.write(3);
+    const relay = world.startRelay({ ...recovering, FAILPOINT: 'DEAD_LETTERS_REREAD:1:pause:2000' });
+    await relay.atFailpoint('reached');
+    const held = 'select active_pid from pg_replication_slots where slot_name = $1';
+    const { rows } = await world.pool.query(held, [world.slot]);
+    await world.pool.query('select pg_terminate_backend($1)', [rows[0].active_pid]);
+    await dropSlot(world);
+    await keys.write(2);
+    await relay.streaming();
+    await keys.write();
+    expectOnceInOrder(await world.read(keys.ids), keys.ids);
+    expect(await recoveries(relay, 'recovered')).toBe(2);
+    expect(relay.lines.filter(({ attempt }) => attempt !== undefined)).toMatchObject([
+      { attempt: 1, pauseMs: 0 },
+      { level: 'error', attempt: 2, msg: expect.stringContaining('lost again within an hour') },
+    ]);
+  });
+
   it('stops where the progress is lost too: a person must see first what would be published', async () => {
     await using world = await World.on(postgres.url, 3);
     const keys = new Keys(world);
