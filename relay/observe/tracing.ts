@@ -1,6 +1,6 @@
 /**
- * Starts the export of traces, where OpenTelemetry's environment variables ask for it. Otherwise no package of
- * OpenTelemetry is loaded, and the stream collects nothing for it.
+ * Starts the export of traces, where OpenTelemetry's environment variables ask for it. Otherwise its SDK is not loaded,
+ * and the stream collects nothing for it.
  */
 import type { Logger } from 'pino';
 import type { Metrics } from './metrics.ts';
