@@ -2,10 +2,16 @@
 import { Command, Option } from 'commander';
 import type { Config } from '../config/config.ts';
 import { createLogger } from '../observe/log.ts';
-import { auditContinuously, auditOnce, auditReport, hasFindings } from '../operations/audit.ts';
+import {
+  auditContinuously,
+  auditOfDebezium,
+  auditOnce,
+  auditReport,
+  hasFindings,
+} from '../operations/audit.ts';
 import { wholeNumber } from './arguments.ts';
 import { type Call, type CommandResult, define } from './command.ts';
-import { describeStanding } from './describe-standing-audit.ts';
+import { describeDebezium, describeStanding } from './describe-standing-audit.ts';
 import { count } from './format.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -17,6 +23,7 @@ type AuditCommandOptions = {
   start?: 'first' | 'now';
   everyMinutes?: number;
   waitSeconds: number;
+  source: 'relay' | 'debezium';
 };
 
 const help = `
@@ -34,12 +41,18 @@ Findings, stored in outbox.audit_finding with id and position, never with a valu
 It writes outbox.audit and outbox.audit_finding, and nothing else. It joins no consumer group. Each run scans the outbox
 table on the server and reads what is new in the topics, at most audit.maxPerSecond rows and records per second. The first run begins with the first row. \`verify\` also compares every record with its row, once.
 
+With --source debezium it audits an outbox that Debezium's event router publishes: it only reads, and needs no migration.
+Set slot.name to the slot of the connector, outbox.table and outbox.columns, topics.allow and topics.template. Records are
+matched with rows by the header id; values may be JSON or Avro. It waits until the slot has confirmed the snapshot. It
+cannot check the order of a key, since the records have no position.
+
 Exit codes: 0 no findings · 1 findings, or --once verified nothing · 64 invalid arguments or configuration · 69 a server is
 unreachable · 77 access denied · 78 the audit stopped itself; the message says what to do
 
 Examples:
   $ outbox-relay audit
   $ outbox-relay audit --once
+  $ OUTBOX_RELAY_SLOT=debezium outbox-relay audit --once --source debezium
   $ outbox-relay audit --report --json >> audit.jsonl     # for the record; reads Postgres only`;
 
 export function auditCommand(load: Load): Command {
@@ -60,12 +73,26 @@ export function auditCommand(load: Load): Command {
       wholeNumber(1, 1_440),
     )
     .option('--wait-seconds <number>', 'how long to wait for the progress', wholeNumber(0, 9_999_999), 60)
+    .addOption(
+      new Option('--source <publisher>', 'what publishes the outbox; debezium: its event router, with --once')
+        .choices(['relay', 'debezium'])
+        .default('relay'),
+    )
     .addHelpText('after', help);
   return define<AuditCommandOptions>(command, load, { validate, run });
 }
 
-function validate({ once, report, json, start, everyMinutes }: AuditCommandOptions): string | undefined {
+function validate({
+  once,
+  report,
+  json,
+  start,
+  everyMinutes,
+  source,
+}: AuditCommandOptions): string | undefined {
   if (once && report) return '--once and --report exclude each other';
+  if (source === 'debezium' && (!once || start !== undefined))
+    return '--source debezium needs --once, and keeps nothing to --start from';
   if (json && !once && !report) return '--json needs --once or --report';
   if (report && start !== undefined) return '--start and --report exclude each other';
   if ((once || report) && everyMinutes !== undefined)
@@ -87,11 +114,18 @@ async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
     ({ events, records }) => `comparing: ${count(events)} rows, ${count(records)} records`,
   );
   const log = createLogger(config.log.level, { destination: process.stderr });
+  const onDone = (events: number, records: number) => line.show({ events, records });
+  if (options.source === 'debezium') {
+    const report = await auditOfDebezium({ config, log, waitMs: common.waitMs, onDone }).finally(() =>
+      line.end(),
+    );
+    return { data: report, text: describeDebezium(report).join('\n'), hasFindings: !report.ok };
+  }
   const row = await auditOnce({
     ...common,
     log,
     closes: true,
-    onDone: (events, records) => line.show({ events, records }),
+    onDone,
   }).finally(() => line.end());
   const result = await describe(config);
   return { ...result, hasFindings: hasFindings(row) || row.heldBack !== null || row.verifiedAt === null };

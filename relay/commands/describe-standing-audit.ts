@@ -2,6 +2,7 @@
 import { printable } from '../observe/printable.ts';
 import {
   type AuditRow,
+  type DebeziumReport,
   hasFindings,
   openFindings,
   type StandingReport,
@@ -22,6 +23,8 @@ const unjudgedNames: Readonly<Record<string, string>> = {
   replayed: 'published again on purpose',
   released: 'released dead letters',
   withoutId: 'rows without an id',
+  newer: 'newer than the snapshot',
+  notYetPublished: 'not yet confirmed',
 };
 
 export function describeStanding({ at, slot, audit, latest }: StandingReport): string[] {
@@ -45,6 +48,40 @@ export function describeStanding({ at, slot, audit, latest }: StandingReport): s
     ...(latest.length > shown ? ['    and more: see outbox.audit_finding'] : []),
     '',
     verdict(audit),
+  ];
+}
+
+export function describeDebezium(report: DebeziumReport): string[] {
+  const { ok, snapshot, confirmedLsn, isCovered, topics, events, records, findings, unjudged, first } =
+    report;
+  const found = Object.entries(findings).filter(([kind]) => kind !== 'out_of_order');
+  return [
+    row('events in the table', count(events), `at ${snapshot.lsn}, ${snapshot.time}`),
+    row('records in Kafka', count(records), `in ${counted(topics.length, 'topic')}`),
+    row(
+      'confirmed by the slot',
+      confirmedLsn,
+      isCovered ? 'covers the snapshot' : 'has not reached the snapshot',
+    ),
+    row('order of a key', 'unknown', 'records have no position'),
+    '',
+    ...found.map(([kind, number]) => row(kind, count(number))),
+    ...Object.entries(unjudged).map(([kind, number]) =>
+      row(unjudgedNames[kind] ?? kind, count(number), 'not judged'),
+    ),
+    ...first.slice(0, shown).map(({ kind, id, topic, partition, offset, detail }) => {
+      const place = offset === undefined ? (topic ?? 'no topic') : `${topic}/${partition} offset ${offset}`;
+      return `    ${kind}: ${printable(id ?? 'no id')} at ${printable(place)}${detail === undefined ? '' : `, ${printable(detail)}`}`;
+    }),
+    '',
+    ok
+      ? 'ok: every event is published exactly once'
+      : found.some(([, number]) => number > 0)
+        ? `FAILED: ${found
+            .filter(([, number]) => number > 0)
+            .map(([kind, number]) => `${count(number)} ${kind}`)
+            .join(', ')}`
+        : 'not complete: the slot has not confirmed the snapshot; wait longer with --wait-seconds',
   ];
 }
 

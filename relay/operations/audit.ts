@@ -1,5 +1,6 @@
 /** The standing audit: one run, runs until a signal, and what is known from earlier ones. */
 import type { Logger } from 'pino';
+import { auditDebezium, type DebeziumOptions, type DebeziumReport } from '../audit/debezium.ts';
 import { type AuditReport as Report, readAuditReport } from '../audit/standing/report.ts';
 import { type RunOptions, runAudit } from '../audit/standing/standing.ts';
 import type { AuditRow } from '../audit/standing/store.ts';
@@ -12,6 +13,7 @@ import { createMetrics } from '../observe/metrics.ts';
 import { startHttpServer } from '../observe/server.ts';
 import { withPool } from './with-pool.ts';
 
+export type { DebeziumReport } from '../audit/debezium.ts';
 export type { StoredFinding } from '../audit/standing/report.ts';
 export type { AuditRow } from '../audit/standing/store.ts';
 export { hasFindings, openFindings } from '../observe/audit-metrics.ts';
@@ -30,6 +32,14 @@ export function auditOnce({ log, waitMs = auditWaitMs, ...options }: StandingOpt
   const { config } = options;
   const kafka = createKafka(config, log);
   return runAudit({ ...options, kafka, waitMs, perSecondMax: config.audit.maxPerSecond });
+}
+
+/** An outbox that Debezium publishes, once. @throws RelayError POSTGRES_*, SLOT_*, KAFKA_*, REGISTRY_*, AUDIT_* */
+export function auditOfDebezium({
+  log,
+  ...options
+}: Omit<DebeziumOptions, 'kafka'> & { readonly log: Logger }): Promise<DebeziumReport> {
+  return auditDebezium({ ...options, kafka: createKafka(options.config, log) });
 }
 
 /** What earlier runs know; undefined before the first. Reads Postgres only. @throws RelayError POSTGRES_* */

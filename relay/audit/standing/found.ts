@@ -25,6 +25,7 @@ export type Finding = {
  * - `replayed`: published again on purpose
  * - `released`: a dead letter that was released explains it
  * - `withoutId`: rows that have none
+ * - `newer`, `notYetPublished`: of another publisher only: after the snapshot, or not confirmed by it
  */
 export type UnjudgedKind =
   | 'unknown'
@@ -35,7 +36,9 @@ export type UnjudgedKind =
   | 'foreign'
   | 'replayed'
   | 'released'
-  | 'withoutId';
+  | 'withoutId'
+  | 'newer'
+  | 'notYetPublished';
 
 /** Kept of each kind and window. Missing events are looked up by id when their records come. */
 const itemsMax = 1_000;

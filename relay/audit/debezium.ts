@@ -1,0 +1,295 @@
+/**
+ * Audits an outbox that Debezium's event router publishes. Reads only, and needs nothing of this project in the database:
+ * the table, the slot of the connector, and topics whose records have the id of their row in the header `id`.
+ *
+ * 1. take a snapshot of the table, with its WAL position;
+ * 2. wait until the slot has confirmed that position: the connector confirms what it has published;
+ * 3. take the ends of the topics, read them under `read_committed`, and match rows and records by id.
+ *
+ * A row that is confirmed and has no record is missing. A second record for a row is a duplicate: without exactly-once
+ * delivery a connector writes some after each restart. A record without a row is leaked, if the table still covers its
+ * time. A value is decodable if it is empty, JSON, or Avro under a schema of the registry.
+ *
+ * What the router does not write cannot be checked: records have no position, so the order of a key is not compared, and of
+ * two records with one id nothing tells which was the first. The content is not compared with the row.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Admin, Kafka } from 'kafkajs';
+import type pg from 'pg';
+import { readSlot } from '../capture/slot.ts';
+import type { Config } from '../config/config.ts';
+import { kafkaError } from '../connect/kafka.ts';
+import { openClient } from '../connect/postgres/client.ts';
+import { pages } from '../connect/postgres/cursor.ts';
+import { assertRowsShownNow } from '../connect/postgres/rows-shown.ts';
+import { statement } from '../connect/postgres/statement.ts';
+import { readOnly } from '../connect/postgres/transaction.ts';
+import { Router } from '../encode/route.ts';
+import { RelayError } from '../errors.ts';
+import { formatLsn, type Lsn } from '../model/position.ts';
+import { findTopics } from './audit.ts';
+import { commitToleranceMs } from './commit-tolerance.ts';
+import { CoveredFrom } from './covered-from.ts';
+import { Decoder } from './decoder.ts';
+import { extendToHighWatermarks } from './high-watermarks.ts';
+import { absenceOf } from './judge-event.ts';
+import { KeptFrom } from './kept-from.ts';
+import { findEvents, orUnreadable, selectEvents, type TableRow } from './read-table.ts';
+import { headerText, readTopics, stableRanges, stallMsOf, type TopicRecord } from './read-topics.ts';
+import { Found, findingOf } from './standing/found.ts';
+import { Matching, type OpenRecord } from './standing/matching.ts';
+import { openWindow, readHome, type WindowSnapshot } from './standing/read-window.ts';
+import { chunks, idsMost } from './standing/window-means.ts';
+import { StockReader } from './stock-reader.ts';
+
+export type DebeziumOptions = {
+  readonly config: Config;
+  readonly kafka: Kafka;
+  /** How long the connector may take to confirm the snapshot, in ms. */
+  readonly waitMs: number;
+  readonly onDone?: (events: number, records: number) => void;
+};
+
+export type DebeziumReport = {
+  /** No findings, and the snapshot was confirmed. */
+  readonly ok: boolean;
+  readonly snapshot: { readonly lsn: string; readonly time: string };
+  /** What the slot had confirmed when the topics were read. */
+  readonly confirmedLsn: string;
+  readonly isCovered: boolean;
+  readonly topics: readonly string[];
+  readonly events: number;
+  readonly records: number;
+  readonly findings: Readonly<Record<string, number>>;
+  readonly unjudged: Readonly<Record<string, number>>;
+  /** The first of them. */
+  readonly first: Found['items'];
+};
+
+const scanTimeoutMs = 600_000;
+const pollMs = 500;
+const pageRows = 5_000;
+const rowsAhead = 20_000;
+const openMax = 2_000_000;
+const fetchBytes = 512 * 1024;
+
+/** @throws RelayError POSTGRES_*, SLOT_*, KAFKA_*, REGISTRY_*, AUDIT_TOO_FAR_APART, ROW_UNREADABLE */
+export async function auditDebezium(options: DebeziumOptions): Promise<DebeziumReport> {
+  const { config } = options;
+  const admin = options.kafka.admin();
+  const client = await openClient(config, 'outbox-relay audit', scanTimeoutMs);
+  let now: pg.Client | undefined;
+  try {
+    now = await openClient(config, 'outbox-relay audit', scanTimeoutMs);
+    await admin.connect().catch((error: unknown) => {
+      throw kafkaError(error, 'connecting to Kafka');
+    });
+    await readHome(now, config);
+    return await readOnly(client, 'opening a snapshot', 'repeatable read', async () =>
+      new DebeziumAudit(options, { admin, client, now: now! }, await openWindow(client)).run(),
+    );
+  } catch (error) {
+    throw orUnreadable(error);
+  } finally {
+    await Promise.allSettled([admin.disconnect(), client.end(), now?.end()]);
+  }
+}
+
+type Servers = { readonly admin: Admin; readonly client: pg.Client; readonly now: pg.Client };
+
+class DebeziumAudit {
+  readonly #options: DebeziumOptions;
+  readonly #servers: Servers;
+  readonly #snapshot: WindowSnapshot;
+  readonly #found = new Found();
+  readonly #router: Router;
+  readonly #kept = new KeptFrom();
+  readonly #covered = new CoveredFrom();
+  readonly #matching: Matching;
+  readonly #rows: AsyncGenerator<(Omit<TableRow, 'id'> & { id: string | null })[]>;
+  #hasAllRows = false;
+
+  constructor(options: DebeziumOptions, servers: Servers, snapshot: WindowSnapshot) {
+    this.#options = options;
+    this.#servers = servers;
+    this.#snapshot = snapshot;
+    this.#router = new Router(options.config);
+    this.#matching = new Matching(new Map(), ({ committedAtMs }) => this.#covered.noteMatch(committedAtMs));
+    const events = statement<Omit<TableRow, 'id'> & { id: string | null }>(
+      'audit.read_foreign_events',
+      'reading the outbox table',
+      selectEvents(options.config),
+    );
+    this.#rows = pages(servers.client, events, [], pageRows);
+  }
+
+  async run(): Promise<DebeziumReport> {
+    const { config, kafka } = this.#options;
+    const { admin } = this.#servers;
+    const confirmedLsn = await this.#confirmed();
+    const isCovered = confirmedLsn >= this.#snapshot.lsn;
+    const topics = await findTopics(config, admin, []);
+    const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMsOf(config));
+    for (const { topic, partition, low } of ranges) if (low > 0n) this.#kept.addTrimmed(topic, partition);
+    const decoder = new Decoder(config.registry, await StockReader.create(config.registry));
+    await readTopics({
+      kafka,
+      ranges,
+      stallMs: stallMsOf(config),
+      inStepBytes: fetchBytes,
+      onTrimmed: (topic, partition) => this.#kept.addTrimmed(topic, partition),
+      onRecords: async (records) => {
+        while (!this.#hasAllRows && this.#matching.openRows < rowsAhead) await this.#nextRows();
+        await decoder.prepare(records.map(({ value }) => (isFramed(value) ? value : null)));
+        for (const record of records) this.#addRecord(record, decoder);
+        this.#options.onDone?.(this.#found.events, this.#found.records);
+        this.#assertBounded();
+      },
+    });
+    this.#kept.noteEmptied();
+    while (!this.#hasAllRows) await this.#nextRows();
+    for (const rows of this.#matching.takeRows(idsMost))
+      for (const { id, topic, createdAtMs } of rows) this.#judgeRow(id, topic, createdAtMs, isCovered);
+    await this.#judgeRecords();
+    await assertRowsShownNow(config, [config.outbox.table]);
+    const { counts, unjudged, items, events, records } = this.#found;
+    return {
+      ok: isCovered && Object.values(counts).every((count) => count === 0),
+      snapshot: { lsn: formatLsn(this.#snapshot.lsn), time: new Date(this.#snapshot.atMs).toISOString() },
+      confirmedLsn: formatLsn(confirmedLsn),
+      isCovered,
+      topics,
+      events,
+      records,
+      findings: counts,
+      unjudged,
+      first: items.slice(0, 100),
+    };
+  }
+
+  /** Waits until the connector has confirmed the snapshot. */
+  async #confirmed(): Promise<Lsn> {
+    const { config, waitMs } = this.#options;
+    const name = config.slot.name;
+    const deadlineMs = performance.now() + waitMs;
+    for (;;) {
+      const slot = await readSlot(this.#servers.now, name);
+      if (slot === undefined) throw new RelayError('SLOT_MISSING', `slot ${name} does not exist`);
+      if (slot.confirmedLsn >= this.#snapshot.lsn || performance.now() > deadlineMs) return slot.confirmedLsn;
+      await delay(pollMs);
+    }
+  }
+
+  async #nextRows(): Promise<void> {
+    const { done, value } = await this.#rows.next();
+    if (done) {
+      this.#hasAllRows = true;
+      return;
+    }
+    for (const { id, aggregatetype, type, createdAtMs } of value) {
+      if (createdAtMs !== null) this.#covered.noteRow(createdAtMs);
+      this.#found.events += 1;
+      if (id === null) this.#found.skip('withoutId');
+      else
+        this.#matching.addRow({
+          id,
+          topic: this.#router.topic(aggregatetype, type),
+          createdAtMs: createdAtMs ?? Number.NaN,
+        });
+    }
+    this.#assertBounded();
+  }
+
+  #addRecord(record: TopicRecord, decoder: Decoder): void {
+    const { topic, partition, offset, committedAtMs, value, headers } = record;
+    const found = this.#found;
+    found.records += 1;
+    this.#kept.note(topic, partition, committedAtMs);
+    const id = idOf(headerText(headers, 'id'));
+    if (id === undefined) {
+      found.skip('foreign');
+      return;
+    }
+    const position = `${topic}/${partition}/${offset}`;
+    const open: OpenRecord = {
+      id,
+      topic,
+      partition,
+      offset,
+      position,
+      committedAtMs,
+      after: undefined,
+      window: 1,
+    };
+    const fault = isFramed(value) ? decoder.faultOf(value) : faultOfJson(value);
+    if (fault !== undefined) found.add(findingOf('undecodable', { ...open, position: undefined }, fault));
+    this.#matching.addRecord(open);
+  }
+
+  #judgeRow(id: string, topic: string | undefined, createdAtMs: number, isCovered: boolean): void {
+    const absence = absenceOf({
+      timeMs: createdAtMs,
+      firstStartMs: Number.NEGATIVE_INFINITY,
+      isSuperseded: false,
+      isCovered,
+      keptFromMs: this.#kept.fromMs(topic),
+      expectAll: false,
+    });
+    if (absence === 'missing') this.#found.add({ kind: 'missing', id, topic });
+    else this.#found.skip(absence === 'notYetPublished' ? 'notYetPublished' : 'expired');
+  }
+
+  /** Records that no row of the snapshot has matched. */
+  async #judgeRecords(): Promise<void> {
+    const { client, now } = this.#servers;
+    const { config } = this.#options;
+    const strangers: OpenRecord[] = [];
+    for (const some of chunks([...this.#matching.records()], idsMost)) {
+      const ids = [...new Set(some.map(({ id }) => id))];
+      const [before, after] = [new Set<string>(), new Set<string>()];
+      await findEvents(client, config, ids, (id) => before.add(id));
+      await findEvents(now, config, ids, (id) => after.add(id));
+      for (const record of some) {
+        if (before.has(record.id))
+          this.#found.add(findingOf('duplicate', { ...record, position: undefined }));
+        else if (after.has(record.id) || record.committedAtMs >= this.#snapshot.atMs - commitToleranceMs)
+          this.#found.skip('newer');
+        else strangers.push(record);
+      }
+    }
+    for (const { committedAtMs } of strangers) this.#covered.noteStranger(committedAtMs);
+    for (const record of strangers) {
+      if (record.committedAtMs >= this.#covered.fromMs())
+        this.#found.add(findingOf('leaked', { ...record, position: undefined }));
+      else this.#found.skip('unknown');
+    }
+  }
+
+  #assertBounded(): void {
+    const { openRows, openRecords } = this.#matching;
+    if (openRows + openRecords > openMax)
+      throw new RelayError(
+        'AUDIT_TOO_FAR_APART',
+        `${openRows} rows and ${openRecords} records wait for their counterparts, more than memory may hold`,
+      );
+  }
+}
+
+/** Confluent framing begins with a zero byte, which no JSON does. */
+const isFramed = (value: Buffer | null): boolean => value !== null && value[0] === 0;
+
+function faultOfJson(value: Buffer | null): string | undefined {
+  if (value === null) return undefined;
+  try {
+    JSON.parse(value.toString());
+    return undefined;
+  } catch {
+    return 'neither JSON nor Avro with a schema id';
+  }
+}
+
+/** A converter of headers may write JSON: a text in quotes. */
+function idOf(header: string | undefined): string | undefined {
+  if (header === undefined || header === '') return undefined;
+  return /^"[^"\\]*"$/.test(header) ? header.slice(1, -1) : header;
+}

@@ -1,0 +1,85 @@
+import { randomUUID } from 'node:crypto';
+import pino from 'pino';
+import { expect, test } from 'vitest';
+import { auditDebezium, type DebeziumReport } from '../../../relay/audit/debezium.ts';
+import { createKafka } from '../../../relay/connect/kafka.ts';
+import { openScene, type Scene } from './scene.ts';
+
+/** As the event router writes it: the id as a header, the payload as JSON, no position. */
+const routed = (id: string, value: string | null = '{"total":1}') => ({
+  key: 'k',
+  value: value === null ? null : Buffer.from(value),
+  partition: 0,
+  timestamp: String(Date.now() - 120_000),
+  headers: { id },
+});
+
+/** A slot that has confirmed everything that is committed when it is called, as a connector would. */
+async function confirm({ database, config }: Scene): Promise<void> {
+  const { name } = config.slot;
+  const { rowCount } = await database.pool.query('select from pg_replication_slots where slot_name = $1', [
+    name,
+  ]);
+  if (rowCount === 0)
+    await database.pool.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [name]);
+  await database.pool.query(`select pg_replication_slot_advance($1, pg_current_wal_flush_lsn())`, [name]);
+}
+
+function audit({ config }: Scene): Promise<DebeziumReport> {
+  const kafka = createKafka(config, pino({ level: 'silent' }));
+  return auditDebezium({ config, kafka, waitMs: 0 });
+}
+
+/** Nothing of ours is in the database but the table. */
+async function forgetOutbox({ database }: Scene): Promise<void> {
+  await database.pool.query(
+    'drop table outbox.audit, outbox.audit_finding, outbox.dead_letter_action, outbox.dead_letter cascade',
+  );
+}
+
+const old = () => new Date(Date.now() - 180_000);
+
+test('an outbox of Debezium is audited by the ids of its records alone, with no table of ours', async () => {
+  await using scene = await openScene();
+  await forgetOutbox(scene);
+  const ids = await Promise.all([1, 2, 3, 4].map(() => scene.insertRow({ createdAt: old() })));
+  const [one, two, three, absent] = ids as [string, string, string, string];
+  const leaked = randomUUID();
+  await scene.writer.commit(
+    scene.events(
+      routed(one),
+      routed(`"${two}"`, null),
+      routed(three, 'no json'),
+      routed(one),
+      routed(leaked),
+    ),
+  );
+  await confirm(scene);
+  try {
+    const report = await audit(scene);
+    expect(report).toMatchObject({ ok: false, isCovered: true, events: 4, records: 5 });
+    expect(report.findings).toEqual({ missing: 1, duplicate: 1, leaked: 1, out_of_order: 0, undecodable: 1 });
+    const found = report.first.map(({ kind, id }) => [kind, id]).toSorted();
+    expect(found).toEqual([
+      ['duplicate', one],
+      ['leaked', leaked],
+      ['missing', absent],
+      ['undecodable', three],
+    ]);
+  } finally {
+    await scene.database.pool.query('select pg_drop_replication_slot($1)', [scene.config.slot.name]);
+  }
+});
+
+test('what the slot of the connector has not confirmed is not missing, and not verified', async () => {
+  await using scene = await openScene();
+  await confirm(scene);
+  await scene.insertRow({ createdAt: old() });
+  try {
+    const report = await audit(scene);
+    expect(report).toMatchObject({ ok: false, isCovered: false, unjudged: { notYetPublished: 1 } });
+    expect(report.findings.missing).toBe(0);
+  } finally {
+    await scene.database.pool.query('select pg_drop_replication_slot($1)', [scene.config.slot.name]);
+  }
+});
