@@ -276,7 +276,7 @@ export function metricsListener(
         gauge.outbox_partitions.set(partitions);
         gauge.outbox_rows.set(rows);
         gauge.outbox_bytes.set(bytes);
-        if (oldestRowMs === undefined) gauge.outbox_oldest_row_age_seconds.reset();
+        if (oldestRowMs === undefined) gauge.outbox_oldest_row_age_seconds.remove();
         else gauge.outbox_oldest_row_age_seconds.set(Math.max(0, (Date.now() - oldestRowMs) / 1000));
         if (lastRemovalMs !== null) gauge.cleanup_last_removal_timestamp_seconds.set(lastRemovalMs / 1000);
       },

@@ -153,3 +153,17 @@ test('throttling is logged every ten seconds at most', () => {
     hears.throttled({ throttleMs: 100, broker: 'b:9092', clientId: 'relay' });
   expect(lines).toHaveLength(2);
 });
+
+test('what cleanup removed is a line, and a reason to keep is said once, until it has passed', () => {
+  const { hears, lines } = listen();
+  const nothing = { partitions: 0, rows: 0, bytes: 0 };
+  hears.cleanedUp({ ...nothing, kept: { retention: 8, uncovered: 1 } });
+  hears.cleanedUp({ ...nothing, kept: { retention: 8, uncovered: 1 } });
+  hears.cleanedUp({ partitions: 1, rows: 3, bytes: 8_192, kept: { retention: 8 } });
+  hears.cleanedUp({ ...nothing, kept: { uncovered: 2 } });
+  expect(lines).toEqual([
+    { level: 'info', reason: 'uncovered', partitions: 1, msg: expect.stringMatching(/^cleanup leaves/) },
+    { level: 'info', partitions: 1, rows: 3, bytes: 8_192, msg: 'removed published rows' },
+    { level: 'info', reason: 'uncovered', partitions: 2, msg: expect.stringMatching(/^cleanup leaves/) },
+  ]);
+});

@@ -432,3 +432,26 @@ test('every metric names the slot, so that a query can put the relays of a slot 
   expect(samples.length).toBeGreaterThan(50);
   expect(samples.filter((line) => !line.includes('slot="orders"'))).toEqual([]);
 });
+
+test('cleanup tells what the table holds, what went, and why the rest stays', async () => {
+  const metrics = create();
+  const cleaned = { partitions: 2, rows: 500, bytes: 7_000 };
+  metrics.hears.cleanedUp({ ...cleaned, kept: { retention: 3, uncovered: 1 } });
+  metrics.hears.cleanedUp({ ...cleaned, kept: { retention: 4 } });
+  const survey = { partitions: 9, rows: 1_000, bytes: 8_192, lastRemovalMs: null };
+  metrics.hears.outboxSurveyed({ ...survey, oldestRowMs: Date.now() - 60_000 });
+  const text = await metrics.registry.metrics();
+  expect(text).toContain('outbox_relay_cleanup_removed_partitions_total 4');
+  expect(text).toContain('outbox_relay_cleanup_removed_rows_total 1000');
+  expect(text).toContain('outbox_relay_cleanup_removed_bytes_total 14000');
+  expect(text).toContain('outbox_relay_cleanup_kept_partitions{reason="retention"} 4');
+  expect(text).toContain('outbox_relay_cleanup_kept_partitions{reason="uncovered"} 0');
+  expect(text).toContain('outbox_relay_outbox_partitions 9');
+  expect(text).toContain('outbox_relay_outbox_rows 1000');
+  expect(text).toMatch(/^outbox_relay_outbox_oldest_row_age_seconds 6\d/m);
+  expect(text).not.toMatch(/^outbox_relay_cleanup_last_removal_timestamp_seconds /m);
+  metrics.hears.outboxSurveyed({ ...survey, oldestRowMs: undefined, lastRemovalMs: 5_000 });
+  const later = await metrics.registry.metrics();
+  expect(later).not.toMatch(/^outbox_relay_outbox_oldest_row_age_seconds /m);
+  expect(later).toContain('outbox_relay_cleanup_last_removal_timestamp_seconds 5');
+});
