@@ -6,6 +6,7 @@ import { formatLsn, formatPosition, type Lsn } from '../model/position.ts';
 import type { Facts } from './facts.ts';
 import { lagOf } from './lag.ts';
 import type { Listener } from './observer.ts';
+import { Repeats } from './repeats.ts';
 
 const workLineIntervalMs = 60_000;
 
@@ -39,9 +40,13 @@ const outcomeMessages: Readonly<Record<Facts['recoveryEnded']['outcome'], string
   failed: 'recovering from the lost slot failed',
 };
 
+/** Equal lines that were left out before this one. */
+const more = (leftOut: number) => (leftOut === 0 ? {} : { leftOut });
+
 /** @param now for tests: ms on a clock that never goes back */
 export function logListener(log: Logger, now: () => number = () => performance.now()): Listener {
   const nothing = { events: 0, transactions: 0, bytes: 0, deadLetters: 0 };
+  const repeats = new Repeats(now);
   let work = { ...nothing };
   let workedMs = now();
   let isIdle = false;
@@ -69,9 +74,12 @@ export function logListener(log: Logger, now: () => number = () => performance.n
       waited: ({ doing, waitedMs }) => log.warn({ waitedMs: Math.round(waitedMs) }, `still ${doing}`),
       retried: ({ doing, failure, retryInMs }) => {
         isPeerActive = false;
+        const leftOut = repeats.next(doing, failure.code);
+        if (leftOut === undefined) return;
         const consequence = doing === 'session' ? 'returning to standby' : 'retrying';
-        log.warn({ err: failure, retryInMs }, `${doing} failed, ${consequence}`);
+        log.warn({ err: failure, retryInMs, ...more(leftOut) }, `${doing} failed, ${consequence}`);
       },
+      recovered: ({ doing }) => repeats.over(doing),
       drainFailed: ({ failure }) => log.warn({ err: failure }, 'session failed while draining'),
       drained: ({ progress: { endLsn, eventCount } }) =>
         log.info({ until: formatLsn(endLsn), events: eventCount }, 'drained'),
@@ -79,6 +87,7 @@ export function logListener(log: Logger, now: () => number = () => performance.n
         log.fatal({ err: failure }, 'the relay stopped itself; the hint says what to do'),
 
       committed: ({ events, committedAtMs, bytes, deadLetters }) => {
+        repeats.over('session');
         work.events += events;
         work.transactions += committedAtMs.length;
         // Of a batch without events they are the progress, which is no work.
@@ -195,11 +204,15 @@ export function logListener(log: Logger, now: () => number = () => performance.n
       standbyCounted: (standby) =>
         log.warn(standby, 'the relay counts as a synchronous standby: commits on the server wait for Kafka'),
 
-      dutyFailed: ({ duty, failure, retryInMs }) =>
+      dutyFailed: ({ duty, failure, retryInMs }) => {
+        const leftOut = repeats.next(duty, failure.code);
+        if (leftOut === undefined) return;
         log[failure.class === 'stop' ? 'error' : 'warn'](
-          { duty, err: failure, retryInMs },
+          { duty, err: failure, retryInMs, ...more(leftOut) },
           'duty failed, retrying',
-        ),
+        );
+      },
+      dutyDone: ({ duty }) => repeats.over(duty),
       lookalikesSeen: ({ table, rows }) =>
         log.warn({ table, rows }, 'rows of a table that has all columns of the outbox are not published'),
       partitionsMade: ({ partitions }) =>

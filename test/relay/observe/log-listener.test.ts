@@ -40,6 +40,31 @@ test('a retry says what failed and what the relay does', () => {
   ]);
 });
 
+test('a failure that repeats is three lines, then one a minute; another kind is a line at once', () => {
+  const { hears, lines, clock } = listen();
+  const fail = (code: 'KAFKA_UNAVAILABLE' | 'POSTGRES_UNAVAILABLE') =>
+    hears.retried({ doing: 'session', failure: new RelayError(code, 'gone'), retryInMs: 5 });
+  for (clock.ms = 0; clock.ms < 120_000; clock.ms += 10_000) fail('KAFKA_UNAVAILABLE');
+  expect(lines.map(({ leftOut }) => leftOut)).toEqual([undefined, undefined, undefined, 5]);
+  fail('POSTGRES_UNAVAILABLE');
+  expect(lines).toHaveLength(5);
+  // It worked: the next one is a new one.
+  hears.committed(committedSample());
+  fail('KAFKA_UNAVAILABLE');
+  expect(lines).toHaveLength(6);
+});
+
+test('a duty that fails again and again does not fill the log either', () => {
+  const { hears, lines, clock } = listen();
+  const failure = new RelayError('POSTGRES_UNAVAILABLE', 'gone');
+  for (clock.ms = 0; clock.ms < 60_000; clock.ms += 1_000)
+    hears.dutyFailed({ duty: 'slot_health', failure, retryInMs: 1_000 });
+  expect(lines).toHaveLength(3);
+  hears.dutyDone({ duty: 'slot_health' });
+  hears.dutyFailed({ duty: 'slot_health', failure, retryInMs: 1_000 });
+  expect(lines).toHaveLength(4);
+});
+
 describe('dead letters', () => {
   const refused = (ordinal: number, code: 'PAYLOAD_INVALID' | 'SCHEMA_MISSING' | 'KEY_PARKED') => ({
     commitLsn: 0x1_0000_0010n,
