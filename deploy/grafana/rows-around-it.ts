@@ -6,10 +6,10 @@ export const otherRows: readonly Row[] = [
     title: 'Dead letters and parked keys',
     panels: [
       {
-        title: 'New dead letters',
-        about: 'Per second, by code.',
+        title: 'Dead letters by code',
+        about: 'Stored since the relay started.',
         unit: 'short',
-        queries: [{ expr: `sum by (code) (${rate(of('dead_letters_total'))})`, legend: '{{code}}' }],
+        queries: [{ expr: `sum by (code) (${of('dead_letters_total')})`, legend: '{{code}}' }],
       },
       {
         title: 'Open dead letters',

@@ -121,9 +121,12 @@ export const streamRows: readonly Row[] = [
       },
       {
         title: 'Bytes published',
-        about: 'Encoded values per second, before compression.',
+        about: 'Per second: encoded events, and what went to Kafka as batches of records, compressed.',
         unit: 'Bps',
-        queries: [{ expr: `sum by (slot) (${rate(of('published_bytes_total'))})`, legend: '{{slot}}' }],
+        queries: [
+          { expr: `sum(${rate(of('published_bytes_total'))})`, legend: 'events' },
+          { expr: `sum(${rate(of('published_batch_bytes_total'))})`, legend: 'batches' },
+        ],
       },
       {
         title: 'Kafka transactions',

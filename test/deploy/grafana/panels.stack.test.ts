@@ -2,9 +2,12 @@
  * Asks a real Prometheus every query of the dashboard, after it scraped relays that were under load and met trouble: none is
  * an error, and none is empty but for those that say why.
  */
+import { writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { rows } from '../../../deploy/grafana/panels.ts';
-import { query } from '../../../harness/prometheus.ts';
+import { type Drawn, picture } from '../../../deploy/grafana/picture.ts';
+import { type Labels, query, queryRange } from '../../../harness/prometheus.ts';
 import { startPrometheus } from '../../../stack/prometheus.ts';
 import { programsOrSkip } from '../../support/prometheus.ts';
 import { Traffic } from './traffic.ts';
@@ -45,3 +48,39 @@ test('every query of the dashboard has a result', async (context) => {
   await traffic.disturb();
   await expect.poll(ask, { timeout: 60_000, interval: 500 }).toEqual([]);
 });
+
+test.runIf(process.env.DASHBOARD_PICTURE !== undefined)(
+  'the picture of the docs, of two minutes with trouble',
+  async () => {
+    await using prometheus = await startPrometheus({ intervalMs });
+    await using traffic = await Traffic.start({ topics: 'shop', slot: 'orders' });
+    await prometheus.scrape(traffic.targets);
+    const fromSeconds = Date.now() / 1_000 + 5;
+    const waitUntil = (seconds: number) => delay((fromSeconds + seconds) * 1_000 - Date.now());
+    await waitUntil(25);
+    await traffic.refuse();
+    await waitUntil(50);
+    await traffic.disturb();
+    await waitUntil(80);
+    await traffic.takeOver();
+    await waitUntil(pictureSeconds);
+    const range = { fromSeconds, toSeconds: fromSeconds + pictureSeconds, stepSeconds: 2 };
+    const results = new Map<string, Drawn[]>();
+    for (const { title, panels } of rows)
+      for (const panel of panels) {
+        const drawn = await Promise.all(
+          panel.queries.map(async ({ expr, legend }) => {
+            const series = await queryRange(prometheus.url, filled(expr, '.*'), range);
+            return series.map(({ labels, points }) => ({ name: named(legend, labels), points }));
+          }),
+        );
+        results.set(`${title}/${panel.title}`, drawn.flat());
+      }
+    const svg = picture((row, panel) => results.get(`${row}/${panel}`) ?? [], range);
+    await writeFile(new URL('../../../docs/guides/dashboard.svg', import.meta.url), svg);
+  },
+);
+
+const pictureSeconds = 120;
+const named = (legend: string, labels: Labels) =>
+  legend.replace(/\{\{(\w+)\}\}/g, (_, label: string) => labels[label] ?? '').trim();

@@ -2,7 +2,7 @@
 import { RegistryGate } from '../../../harness/registry-gate.ts';
 import { RelayProcess, type Settings, settingsEnv } from '../../../harness/relay-process.ts';
 import { World } from '../../relay/world.ts';
-import { createTopics } from '../../support/kafka.ts';
+import { createTopics, withAdmin } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 
 const kinds = ['order', 'payment', 'shipment'] as const;
@@ -13,6 +13,9 @@ export class Traffic implements AsyncDisposable {
   readonly targets: readonly string[];
   readonly #world: World;
   readonly #registry: RegistryGate;
+  readonly #topics: string;
+  readonly #active: RelayProcess;
+  readonly #standby: RelayProcess;
   readonly #audit: RelayProcess;
   #writing: NodeJS.Timeout | undefined;
   #written = 0;
@@ -21,28 +24,41 @@ export class Traffic implements AsyncDisposable {
   private constructor(
     world: World,
     registry: RegistryGate,
-    scraped: readonly RelayProcess[],
-    audit: RelayProcess,
+    topics: string,
+    scraped: readonly [active: RelayProcess, standby: RelayProcess, audit: RelayProcess],
   ) {
     this.#world = world;
     this.#registry = registry;
-    this.#audit = audit;
+    this.#topics = topics;
+    [this.#active, this.#standby, this.#audit] = scraped;
     this.slot = world.slot;
     this.targets = scraped.map(({ url }) => new URL(url).host);
   }
 
-  static async start(): Promise<Traffic> {
+  /** @param names for a picture that people read; by default they are unique */
+  static async start(names?: { readonly topics: string; readonly slot: string }): Promise<Traffic> {
     const world = await World.create();
+    const topics = names?.topics ?? world.topic;
+    const group = `${topics}-billing`;
     const registry = await RegistryGate.open(world.env.SCHEMA_REGISTRY_URL!);
     const settings: Settings = {
-      TOPICS_TEMPLATE: `${world.topic}.{aggregatetype}`,
-      TOPICS_ALLOW: `${world.topic}.*`,
+      TOPICS_TEMPLATE: `${topics}.{aggregatetype}`,
+      TOPICS_ALLOW: `${topics}.*`,
+      ...(names === undefined ? {} : { SLOT: names.slot }),
       DEAD_LETTERS_POLICY: 'park-key',
       CLEANUP_RETENTION: '3d',
+      METRICS_CONSUMER_GROUPS: group,
     };
-    await createTopics(kinds.map((kind) => ({ topic: `${world.topic}.${kind}`, numPartitions: 6 })));
-    for (const kind of kinds)
-      await registerSchema(`${world.topic}.${kind}-test.Changed`, schemaOf('Changed'));
+    await createTopics(kinds.map((kind) => ({ topic: `${topics}.${kind}`, numPartitions: 6 })));
+    for (const kind of kinds) await registerSchema(`${topics}.${kind}-test.Changed`, schemaOf('Changed'));
+    // It consumed nothing of one topic so far, and is not there for the others.
+    await withAdmin((admin) =>
+      admin.setOffsets({
+        groupId: group,
+        topic: `${topics}.payment`,
+        partitions: [{ partition: 0, offset: '0' }],
+      }),
+    );
     const addresses = { SCHEMA_REGISTRY_URL: registry.url };
     const active = world.startRelay(settings, addresses);
     await active.streaming();
@@ -53,7 +69,7 @@ export class Traffic implements AsyncDisposable {
       env: { ...world.env, ...settingsEnv({ ...settings, AUDIT_HTTP_PORT: 0 }) },
     });
     await audit.line(({ msg }) => msg === 'audited');
-    const traffic = new Traffic(world, registry, [active, standby, audit], audit);
+    const traffic = new Traffic(world, registry, topics, [active, standby, audit]);
     traffic.#writing = setInterval(() => void traffic.#write().catch(() => {}), writeEveryMs);
     return traffic;
   }
@@ -67,11 +83,17 @@ export class Traffic implements AsyncDisposable {
   /** The registry is away while an event needs it, and then back. */
   async disturb(): Promise<void> {
     const type = `Late${this.#late++}`;
-    await registerSchema(`${this.#world.topic}.order-test.${type}`, schemaOf(type));
+    await registerSchema(`${this.#topics}.order-test.${type}`, schemaOf(type));
     this.#registry.mood = 'down';
     await this.#insert('order', 'late', `test.${type}`, '{"note": "late"}');
     while (this.#registry.disturbed < this.#late * 8) await new Promise((resolve) => setTimeout(resolve, 20));
     this.#registry.mood = 'well';
+  }
+
+  /** The relay that streams ends, and the standby takes over. */
+  async takeOver(): Promise<void> {
+    await this.#active.stop();
+    await this.#standby.streaming();
   }
 
   /** A transaction of one to four events of some hundred keys, of which one is hot. */

@@ -3,6 +3,9 @@
  * the alert clears when the condition is repaired as the runbook says. The rules are those of `deploy/`, with time running
  * 120 times faster, no condition that must hold for over 3 s, and borders that a test can reach.
  */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { RegistryGate } from '../../../harness/registry-gate.ts';
 import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
@@ -173,13 +176,20 @@ describe.concurrent('on real servers', () => {
     await clear(world, 'OutboxDeadLetters', 'OutboxDeadLetterOld', 'OutboxRowsNotPublished');
   });
 
-  test('somebody pauses the relay and forgets it', async () => {
+  test('somebody pauses the relay and forgets it, and breaks its configuration', async () => {
     await using world = await World.create();
-    await healthy(world);
+    const file = join(await mkdtemp(join(tmpdir(), 'relay-')), 'relay.yaml');
+    await writeFile(file, 'log: {}\n');
+    const relay = await healthy(world, { CONFIG: file });
+    await writeFile(file, 'log: { level: loud }\n');
+    relay.signal('SIGHUP');
     await done(world, 'pause', '--reason', 'a test');
-    await fires(world, 'OutboxRelayPaused');
+    await fires(world, 'OutboxRelayPaused', 'OutboxReloadFailed');
     await done(world, 'resume', '--reason', 'a test');
-    await clear(world, 'OutboxRelayPaused');
+    await writeFile(file, 'log: { level: info }\n');
+    relay.signal('SIGHUP');
+    await clear(world, 'OutboxRelayPaused', 'OutboxReloadFailed');
+    await rm(dirname(file), { recursive: true });
   });
 
   test('the audit finds an event twice in Kafka, then the audit is gone', async () => {
