@@ -12,6 +12,8 @@ import { OtlpReceiver } from '../harness/otlp-receiver.ts';
 import { percentile } from '../harness/percentile.ts';
 import { settingsEnv } from '../harness/relay-process.ts';
 import { compressionNames } from '../relay/config/compression-names.ts';
+// So that the reader of the topics knows every codec.
+import '../relay/connect/compression/codecs.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { type Drain, drainRelay } from './drain.ts';
 import { settleDisks } from './machine.ts';
