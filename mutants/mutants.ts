@@ -42,6 +42,7 @@ const removing = 'test/relay/upkeep/remove-published.pg.test.ts';
 const closing = 'test/relay/operations/dead-letters/resubmit-discard.pg.test.ts';
 const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
 const replay = 'test/relay/replay/replay.stack.test.ts';
+const replayRange = 'test/relay/replay/replay-range.stack.test.ts';
 const comparing = 'test/relay/audit/compare.test.ts';
 
 const standing = 'test/relay/audit/standing/standing.stack.test.ts';
@@ -1280,6 +1281,56 @@ export const mutants: readonly Mutant[] = [
     replace: 'return false;',
     tests: [comparing],
     only: 'record of a replay',
+  },
+  {
+    name: 'recover takes the record of a replay for one of its event’s time',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/recover/published.ts',
+    find: 'isReplayed ? Number.POSITIVE_INFINITY : committedAtMs',
+    replace: 'isReplayed ? committedAtMs : committedAtMs',
+    tests: [judgement],
+    only: 'takes no record of a replay',
+  },
+  {
+    name: 'a replay begins again where its progress is lost',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/replay/session.ts',
+    find: '  if (isLost)\n',
+    replace: '  if (isLost && false)\n',
+    tests: [replay],
+    only: 'have to guess',
+  },
+  {
+    name: 'a replay continues in an order that Postgres has forgotten',
+    promise: 'order',
+    invariants: ['I3'],
+    file: 'relay/replay/session.ts',
+    find: '  if (untimed > 0)\n',
+    replace: '  if (untimed > 1e9)\n',
+    tests: [replay],
+    only: 'have to guess',
+  },
+  {
+    name: 'a replay publishes a dead letter that nobody has published',
+    promise: 'no leak',
+    invariants: ['I9'],
+    file: 'relay/replay/selection.ts',
+    find: "when letter.is_out then 'dead-letter'",
+    replace: "when letter.is_out and false then 'dead-letter'",
+    tests: [replayRange],
+    only: 'dead letters come only',
+  },
+  {
+    name: 'a second run publishes again what was written before the first start',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/replay/selection.ts',
+    find: 'and event.id not in (',
+    replace: 'and event.id in (',
+    tests: [replayRange],
+    only: 'before the first start',
   },
   {
     name: 'the audit moves its position on without having read a partition',

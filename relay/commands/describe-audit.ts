@@ -49,6 +49,9 @@ export function describeReport(report: AuditReport): string[] {
       report.comparesContent ? undefined : 'not judged: --no-content',
     ),
     line('dead letters', report.deadLetters),
+    ...(report.replayed > 0
+      ? [line('of replays', report.replayed, 'records that repeat events on purpose')]
+      : []),
     ...(report.withoutId > 0 ? [line('rows without an id', report.withoutId, 'not judged')] : []),
     ...(report.knowsCompacted
       ? []

@@ -9,7 +9,7 @@ import type {
   StoredReplay,
 } from '../operations/replay.ts';
 import { describeBytes } from '../operations/slot-health.ts';
-import { count, counted, formatTable } from './format.ts';
+import { count, counted, describeAge, formatTable } from './format.ts';
 import { bar } from './progress-line.ts';
 
 export function describeStage({ stage, done, total, topic }: ReplayStage): string {
@@ -82,12 +82,18 @@ function describeEnd(replay: StoredReplay): string[] {
   ];
 }
 
+/** A process that died leaves its replay running: nothing of it was heard since. */
+function describeState({ state, updatedAt }: StoredReplay): string {
+  const silentSeconds = (Date.now() - Date.parse(updatedAt)) / 1_000;
+  return state === 'running' && silentSeconds > 60 ? `silent for ${describeAge(silentSeconds)}` : state;
+}
+
 export function describeReplays(replays: readonly StoredReplay[]): string {
   if (replays.length === 0) return 'no replays';
   const head = ['REPLAY', 'STATE', 'STARTED', 'PUBLISHED', 'OF', 'REFUSED', 'GONE', 'TO', 'RANGE'];
   const rows = replays.map((replay) => [
     replay.id,
-    replay.state,
+    describeState(replay),
     `${replay.startedAt.slice(0, 19)}Z`,
     count(replay.published),
     count(replay.total),
@@ -107,9 +113,9 @@ const verbs = {
 } as const satisfies Record<ShownReplay['actions'][number]['action'], string>;
 
 export function describeShown(shown: ShownReplay): string[] {
-  const { id, state, message, actions, refusals } = shown;
+  const { id, message, actions, refusals } = shown;
   return [
-    `replay ${id}: ${state}${message === null ? '' : `, ${printable(message)}`}`,
+    `replay ${id}: ${describeState(shown)}${message === null ? '' : `, ${printable(message)}`}`,
     `range: ${describeRange(shown)}`,
     `to: ${shown.topic ?? 'their own topics'}`,
     `${count(shown.published)} of ${count(shown.total)} published, ${count(shown.refused)} refused, ${count(shown.gone)} gone from the table`,

@@ -36,6 +36,9 @@ Findings (exit code 1):
   repeated id                   several rows have the same id; consumers that deduplicate by id drop all but one
   dead letter, but published
 
+A record that replay wrote is no duplicate and makes up for none that is missing. It must name a replay of outbox.replay,
+equal its row, and occur once within the replay.
+
 Not judged (no findings):
   not yet published             not in Kafka, but the progress has not reached the snapshot; if no relay runs, these are
                                 the events it still has to publish

@@ -24,7 +24,7 @@ import { openClient } from '../connect/postgres/client.ts';
 import { createPool } from '../connect/postgres/pool.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { readOnly } from '../connect/postgres/transaction.ts';
-import { asRelayError, type RelayError, RequestInvalid } from '../errors.ts';
+import { asRelayError, RelayError, RequestInvalid } from '../errors.ts';
 import { beginReplay, noteReplay, readReplays, resumeReplay, type StoredReplay } from '../ledger/replays.ts';
 import { ledgerTables } from '../ledger/tables.ts';
 import { failpoint } from '../observe/failpoints.ts';
@@ -151,8 +151,8 @@ async function run(means: Means, options: Running, id: string): Promise<Omit<Rep
     } catch (error) {
       const failure = asRelayError(error);
       if (!mayPass(failure) || attempt >= attemptsMax || options.signal.aborted) {
-        // Another process continues it: the replay itself has not stopped.
-        if (failure.code !== 'PRODUCER_FENCED') await noteFailure(means, stored, failure, person);
+        if (failure.code === 'PRODUCER_FENCED') throw fenced(failure, id);
+        await noteFailure(means, stored, failure, person);
         throw failure;
       }
       options.log.warn({ err: failure, replay: id }, 'the replay failed and tries again');
@@ -169,6 +169,15 @@ async function noteFailure(
   person: string,
 ): Promise<void> {
   await noteReplay(pool, stored.id, 'stopped', stored, `${code}: ${message}`, person).catch(() => {});
+}
+
+/** Another process continues it: the replay itself has not stopped. */
+function fenced(cause: RelayError, id: string): RelayError {
+  return new RelayError(
+    'PRODUCER_FENCED',
+    `another process continues replay ${id}, or this one stood still for so long that Kafka ended its transaction; \`outbox-relay replay show ${id}\` says how far it is, and --resume continues it`,
+    { cause },
+  );
 }
 
 const mayPass = (failure: RelayError): boolean =>

@@ -105,7 +105,7 @@ export function chosenRows(selected: Selected, values: Values): string {
  * A row keeps 32 bits of the number of its transaction: the greatest number up to `last` that has these. As `wholeXid` in
  * relay/model/pg-snapshot.ts.
  */
-function wholeXid(last: string): string {
+export function wholeXid(last: string): string {
   return `case when xmin::text::bigint < 3 then 0
       else greatest(0, ${last} - ((${last} - xmin::text::bigint) & 4294967295)) end`;
 }
@@ -168,7 +168,7 @@ function condition(
  * 1 if the snapshot shows the transaction, -1 if it does not, 0 if nobody can tell; also without a snapshot. As
  * `visibility` in relay/model/pg-snapshot.ts.
  */
-function visibility(text: string | null, values: Values): string {
+export function visibility(text: string | null, values: Values): string {
   if (text === null) return '0';
   const { xmin, xmax, running }: PgSnapshot = parseSnapshot(text);
   const number = (value: bigint) => `${values.add(String(value))}::bigint`;

@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Settings } from '../../../harness/relay-process.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
-import { createTopics, kafkaClient, type ReadRecord, readTopics, withAdmin } from '../../support/kafka.ts';
+import {
+  createTopics,
+  kafkaClient,
+  type ReadRecord,
+  readCommitted,
+  readTopics,
+  withAdmin,
+} from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
 import { idOf, World } from '../world.ts';
 
@@ -151,6 +158,24 @@ describe('recover', { timeout: 120_000 }, () => {
       notCovered: null,
     });
     expect((await world.read(missing)).map(idOf)).toEqual([...late, ...missing]);
+  });
+
+  it('takes no record of a replay for a sign that a trimmed topic still holds what came after its event', async () => {
+    await using world = await World.on(postgres.url);
+    const { relay } = await streamOne(world);
+    await untilCovered(world);
+    await relay.kill();
+    const replayed = await world.command('replay', '--all', '--reason', 'x', '--yes');
+    expect(replayed, replayed.stderr).toMatchObject({ code: 0 });
+    const record = (await readCommitted({ topics: [world.topic] })).find(
+      ({ headers }) => headers['replay-id'] !== undefined,
+    );
+    const asked = await world.write([{ key: 'k', seq: 1 }]);
+    await dropSlot(world);
+    await trim(world.topic, String(record!.offset));
+    await world.pool.query(`update outbox.progress set covered_at = covered_at + interval '2 minutes'`);
+    const refused = await reportOf(world);
+    expect(refused).toMatchObject({ code: 1, missing: { count: 0 }, unjudged: { ids: asked } });
   });
 
   it('does not take for published what a relay that lags has not come to, however late its last progress', async () => {

@@ -4,7 +4,7 @@ import { settingsEnv } from '../../../harness/relay-process.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { createTopic, withAdmin } from '../../support/kafka.ts';
 import { itemOf, World } from '../world.ts';
-import { doIt, expectOnce, latestReplay, publish, recordsOf, verified } from './world.ts';
+import { doIt, expectOnce, latestReplay, publish, recordsOf, resultOf, verified } from './world.ts';
 
 /** Small batches, so that a replay takes several. */
 const small = settingsEnv({ PUBLISH_BATCH_EVENTS: 4 });
@@ -210,5 +210,29 @@ describe('where Postgres keeps the times of commits', () => {
     const { plan, replay } = JSON.parse(done.stdout);
     expect(plan).toMatchObject({ events: 2, leftOut: { pending: 2 } });
     expectOnce(await recordsOf(replay.id, world.topic), before);
+  });
+
+  it('does not continue where it would have to guess', { timeout: 90_000 }, async () => {
+    const batches = settingsEnv({ PUBLISH_BATCH_EVENTS: 1, PUBLISH_MAX_RECORD_BYTES: 1_024 });
+    await publish(world, async () => {
+      await world.write([{ key: 'guess', seq: 0 }]);
+      await world.write([{ key: 'guess', seq: 1, note: 'x'.repeat(2_000) }]);
+    });
+    const stopped = await world.commandWith(batches, 'replay', '--key', 'guess', ...doIt);
+    const { replay } = resultOf(stopped);
+    expect(replay).toMatchObject({ state: 'stopped', published: 1 });
+
+    await world.pool.query('alter system set track_commit_timestamp = off');
+    await postgres.restart();
+    const forgotten = await world.command('replay', '--resume', replay.id);
+    expect(forgotten).toMatchObject({
+      code: 78,
+      stderr: expect.stringMatching(/REPLAY_CHANGED: .*commit times of [12] events/),
+    });
+
+    await withAdmin((admin) => admin.deleteTopics({ topics: [`${world.progressTopic}-replay`] }));
+    const lost = await world.command('replay', '--resume', replay.id);
+    expect(lost).toMatchObject({ code: 78, stderr: expect.stringContaining('REPLAY_PROGRESS_LOST') });
+    expect(await recordsOf(replay.id, world.topic)).toHaveLength(1);
   });
 });
