@@ -40,6 +40,7 @@ export type Incident =
   | 'checkpoint'
   | 'paused by a person'
   | 'topic held by a person'
+  | 'topic set aside by a person'
   | 'resumed by a person'
   | 'rate limit changed'
   | 'schema registered';
@@ -58,6 +59,7 @@ const incidentsPerMinute: Readonly<Record<Incident, number>> = {
   checkpoint: 6,
   'paused by a person': 6,
   'topic held by a person': 4,
+  'topic set aside by a person': 6,
   'resumed by a person': 20,
   'rate limit changed': 6,
   'schema registered': 2,

@@ -7,7 +7,7 @@ import { formatLsn, formatPosition, type Lsn } from '../relay/model/position.ts'
 import { type Progress, parseProgress } from '../relay/model/progress.ts';
 import type { Entry, KafkaCluster, Partition } from './kafka/cluster.ts';
 import type { Place } from './kafka/codec.ts';
-import type { Database } from './postgres/database.ts';
+import type { Database, DeadLetter } from './postgres/database.ts';
 import type { OutboxEvent, WalTransaction } from './postgres/wal.ts';
 import { Violation } from './violation.ts';
 
@@ -103,7 +103,7 @@ export class Observer {
     const obeyed = this.#obeyed.get(instance);
     if (events === 0 || obeyed === undefined) return;
     if (obeyed.control.revision !== this.#database.control.revision) return;
-    const pause = activePauses(obeyed.control).find(({ mode }) => mode === 'hold');
+    const pause = activePauses(obeyed.control)[0];
     if (pause !== undefined)
       throw new Violation(
         'I10',
@@ -150,6 +150,8 @@ export class Observer {
   /** The published events of a transaction are in one Kafka transaction, or the progress has declared the split. */
   #checkWhole(transaction: WalTransaction, progress: Progress | undefined): void {
     if (this.#isSplitting || transaction.events.length > this.#options.maxTransactionEvents) return;
+    // What waited for the release of its key is published with that.
+    if (transaction.events.some(({ id }) => hasWaited(this.#letter(this.#sources.get(id)!)))) return;
     const by = new Set<number>();
     for (const { id } of transaction.events) {
       const { publishedBy } = this.#sources.get(id)!;
@@ -200,11 +202,24 @@ export class Observer {
   }
 
   #isSetAside(source: Source): boolean {
-    return this.#letter(source)?.status === 'open';
+    const status = this.#letter(source)?.status;
+    return status === 'open' || status === 'parked';
+  }
+
+  /** Behind an event of its key that was refused when the key was released. */
+  #waitsBehindRefused(source: Source): boolean {
+    if (this.#letter(source)?.status !== 'parked') return false;
+    const { aggregateid } = source.event;
+    return this.#inOrder.some(
+      (other) =>
+        other.event.aggregateid === aggregateid &&
+        other.position < source.position &&
+        this.#letter(other)?.status === 'open',
+    );
   }
 
   get hasCaughtUp(): boolean {
-    return this.#covered === this.#inOrder.length;
+    return this.#covered === this.#inOrder.length && this.#database.control.pauses.length === 0;
   }
 
   /** At the end, when everything is quiet. */
@@ -213,6 +228,7 @@ export class Observer {
       const isPublished = source.publishedBy !== undefined;
       const isSetAside = this.#isSetAside(source);
       const { type, payload } = source.event;
+      if (this.#waitsBehindRefused(source) && !isPublished) continue;
       if (type === 'Item' && isPublished === (payload === badPayload))
         throw new Violation(
           'I1',
@@ -223,7 +239,7 @@ export class Observer {
           'I9',
           `${source.event.id} at ${source.position} is published and an open dead letter too`,
         );
-      if (!isPublished && !isSetAside)
+      if (!isPublished && this.#letter(source)?.status !== 'open')
         throw new Violation(
           'I9',
           `${source.event.id} at ${source.position} is neither published nor an open dead letter, but ${this.#letter(source)?.status ?? 'no dead letter'}`,
@@ -238,6 +254,9 @@ export class Observer {
 
 /** What an idle relay may publish at once (relay/model/rate-limit.ts), and the time until it says that it obeys. */
 const obeyingSeconds = 1;
+
+const hasWaited = (letter: DeadLetter | undefined): boolean =>
+  letter !== undefined && (letter.code === 'KEY_PARKED' || letter.code === 'TOPIC_PAUSED');
 
 /** A payload that no schema accepts. Every other one of type `Item` must be published. */
 export const badPayload = '{"seq":"none"}';

@@ -7,6 +7,7 @@ import { Random } from '../harness/random.ts';
 import { type Config, loadConfig } from '../relay/config/config.ts';
 import type { RegisteredSchema, SchemaSource } from '../relay/encode/registry/schemas.ts';
 import { asRelayError, RelayError } from '../relay/errors.ts';
+import type { Pause } from '../relay/model/control.ts';
 import type { Facts } from '../relay/observe/facts.ts';
 import { Health } from '../relay/observe/health.ts';
 import { createObserver } from '../relay/observe/listeners.ts';
@@ -492,13 +493,13 @@ class Run {
         this.#database.checkpoint();
         return true;
       case 'paused by a person':
-        return this.#pauseTopic(null);
+        return this.#pauseTopic(null, 'hold');
       case 'topic held by a person':
-        return this.#pauseTopic(eventTopic);
+        return this.#pauseTopic(eventTopic, 'hold');
+      case 'topic set aside by a person':
+        return this.#pauseTopic(eventTopic, 'set-aside');
       case 'resumed by a person':
-        if (this.#database.control.pauses.length === 0) return false;
-        this.#database.tell({ pauses: [] });
-        return true;
+        return this.#resume();
       case 'rate limit changed':
         this.#database.tell({ eventsPerSecond: random.pick([0, 5, 40, 200]) });
         return true;
@@ -509,11 +510,22 @@ class Run {
     }
   }
 
-  #pauseTopic(topic: string | null): boolean {
+  /** What was set aside is released by the relay. */
+  #resume(eventsPerSecond = this.#database.control.limits.eventsPerSecond): boolean {
     const { pauses } = this.#database.control;
-    if (pauses.some((pause) => pause.topic === topic)) return false;
+    if (pauses.every(({ isReleasing }) => isReleasing) && !this.#faults.isOver) return false;
+    const aside = pauses.filter(({ mode }) => mode === 'set-aside');
+    this.#database.tell({ pauses: aside.map((pause) => ({ ...pause, isReleasing: true })), eventsPerSecond });
+    return true;
+  }
+
+  #pauseTopic(topic: string | null, mode: Pause['mode']): boolean {
+    const before = this.#database.control.pauses;
+    const isSame = (pause: Pause) => pause.topic === topic && pause.mode === mode;
+    if (before.some((pause) => isSame(pause) && !pause.isReleasing)) return false;
+    const pauses = before.filter((pause) => !isSame(pause));
     const since = new Date(Date.now()).toISOString();
-    const pause = { topic, mode: 'hold', person: 'ada', reason: 'test', since, until: null } as const;
+    const pause = { topic, mode, person: 'ada', reason: 'test', since, until: null };
     this.#database.tell({ pauses: [...pauses, { ...pause, isOver: false, isReleasing: false }] });
     return true;
   }
@@ -554,7 +566,7 @@ class Run {
     this.#note('fault', 'no more faults from here on');
     this.#faults.isOver = true;
     this.#isRegistryAway = false;
-    this.#database.tell({ pauses: [], eventsPerSecond: 0 });
+    this.#resume(0);
     this.#cluster.markerMs = usualMarkerMs;
     this.#lastFaultMs = Math.max(this.#lastFaultMs, this.#scheduler.nowMs);
     for (const index of [0, 1]) this.#start(index);

@@ -14,8 +14,35 @@ import type { Scheduler } from '../scheduler.ts';
 import { Locks } from './locks.ts';
 import type { OutboxEvent, WalTransaction } from './wal.ts';
 
+/** The columns of an event that a release publishes. */
+export type LetterRow = {
+  readonly aggregatetype: string;
+  readonly aggregateid: string;
+  readonly type: string;
+  readonly payload: string;
+};
+
+export type ParkedKey = {
+  readonly topic: string;
+  readonly key: string;
+  readonly commitLsn: Lsn;
+  readonly ordinal: number;
+  readonly isPaused: boolean;
+  readonly releasedLsn?: Lsn | undefined;
+};
+
+export type KeyRelease = {
+  readonly topic: string;
+  readonly key: string;
+  readonly outcome?: string | undefined;
+  readonly processedLsn?: Lsn | undefined;
+};
+
 export type DeadLetter = {
   readonly id: string;
+  readonly topic: string;
+  readonly row: LetterRow;
+  readonly releasedLsn?: Lsn | undefined;
   readonly commitLsn: Lsn;
   readonly ordinal: number;
   status: string;
@@ -54,6 +81,10 @@ export class Database {
   readonly locks = new Locks();
   readonly wal: WalTransaction[] = [];
   readonly deadLetters = new Map<string, DeadLetter>();
+  /** By position. */
+  readonly parkedKeys = new Map<string, ParkedKey>();
+  /** By number. */
+  readonly keyReleases = new Map<number, KeyRelease>();
   /** Called when there is more WAL; walsenders wait for it. */
   readonly onWal = new Set<() => void>();
   systemIdentifier = '7300000000000000001';
@@ -78,7 +109,11 @@ export class Database {
     return this.#insertLsn;
   }
 
-  commit(events: readonly OutboxEvent[], beat?: WalTransaction['beat']): WalTransaction {
+  commit(
+    events: readonly OutboxEvent[],
+    beat?: WalTransaction['beat'],
+    releases?: WalTransaction['releases'],
+  ): WalTransaction {
     const { random, nowMs } = this.#options;
     // Rows are in the WAL before the commit record, sometimes even before the commit of another transaction.
     const rows = random.chance(0.3) ? 0 : 100 * Math.max(1, events.length);
@@ -92,6 +127,7 @@ export class Database {
       committedAtMs: nowMs(),
       events,
       ...(beat === undefined ? {} : { beat }),
+      ...(releases === undefined ? {} : { releases }),
     };
     this.wal.push(transaction);
     this.#options.onCommitted?.(transaction);
@@ -154,6 +190,14 @@ export class Database {
       if (before === undefined) this.deadLetters.delete(key);
       else this.deadLetters.set(key, before);
     });
+  }
+
+  /** Writes or removes an entry, in a transaction. */
+  put<Key, Value>(map: Map<Key, Value>, key: Key, value: Value | undefined, { undo }: Transaction): void {
+    const before = map.get(key);
+    const set = (to: Value | undefined) => (to === undefined ? map.delete(key) : map.set(key, to));
+    set(value);
+    undo.push(() => set(before));
   }
 
   key(lsn: string, ordinal: number): string {

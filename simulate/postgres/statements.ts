@@ -1,14 +1,8 @@
 /** What each statement of the relay does to the model. A statement that is not known here stops the run: add it. */
 import { formatLsn, parseLsn } from '../../relay/model/position.ts';
 import type { Database, Transaction } from './database.ts';
-
-type Row = Record<string, unknown>;
-
-export type Statement = {
-  /** The lock that it takes first, and holds until the end of the transaction. */
-  readonly lock?: readonly ['progress' | 'heartbeat', 'share' | 'exclusive'];
-  readonly run: (database: Database, values: readonly unknown[], transaction: Transaction) => Row[];
-};
+import { parkingStatements } from './parking.ts';
+import type { Row, Statement } from './statement.ts';
 
 const none: Row[] = [];
 
@@ -39,12 +33,8 @@ export const known: Readonly<Record<string, Statement>> = {
   'ledger.reread_dead_letters': { run: reread },
   'ledger.count_waiting': { run: countOpen },
   'ledger.read_standby_names': { run: () => [{ names: '', own: 'outbox-relay' }] },
-  // Under the simulated policy nothing is parked or released. Old dead letters are not purged either.
-  'ledger.take_back_released_letters': { run: () => none },
-  'ledger.take_back_requests': { run: () => none },
-  'ledger.take_back_released_keys': { run: () => none },
-  'ledger.take_back_parked_keys': { run: () => none },
-  'ledger.read_parked_keys': { run: () => none },
+  ...parkingStatements,
+  // Old dead letters are not purged.
   'ledger.store_wal_sample': { run: () => none },
   'ledger.read_wal_samples': { run: ({ walLsn }) => [{ ageMs: 0, lsn: formatLsn(walLsn) }] },
   'ledger.may_list_wal': { run: () => [{ may: false }] },
@@ -179,16 +169,24 @@ function readControl({ control }: Database): Row[] {
 /** By position. On conflict it opens only what the relay itself closed to read it again. */
 function storeDeadLetters(database: Database, values: readonly unknown[], transaction: Transaction): Row[] {
   const [, lsns, ordinals, ids] = values as [string, string[], number[], string[]];
-  const codes = values[11] as string[];
+  const [types, keys, names, payloads] = values.slice(4, 8) as string[][];
+  const [topics, codes] = values.slice(10, 12) as string[][];
   const { deadLetters } = database;
   lsns.forEach((lsn, index) => {
     const ordinal = ordinals[index]!;
     const key = database.key(lsn, ordinal);
     const before = deadLetters.get(key);
     if (before !== undefined && !(before.status === 'resubmitted' && before.isReread)) return;
-    const code = codes[index]!;
-    const status = code === 'KEY_PARKED' ? 'parked' : 'open';
-    const letter = { id: ids[index]!, commitLsn: parseLsn(lsn), ordinal, status, code, isReread: false };
+    const code = codes![index]!;
+    const status = code === 'KEY_PARKED' || code === 'TOPIC_PAUSED' ? 'parked' : 'open';
+    const row = {
+      aggregatetype: types![index]!,
+      aggregateid: keys![index]!,
+      type: names![index]!,
+      payload: payloads![index]!,
+    };
+    const about = { id: ids[index]!, topic: topics![index]!, row };
+    const letter = { ...about, commitLsn: parseLsn(lsn), ordinal, status, code, isReread: false };
     database.setLetter(key, letter, transaction);
   });
   return none;

@@ -1,5 +1,6 @@
 /** The committed transactions, in order, and their form in pgoutput. */
 import { formatLsn, type Lsn } from '../../relay/model/position.ts';
+import { releaseSuffix } from '../../relay/model/release-request.ts';
 
 export type OutboxEvent = {
   readonly id: string;
@@ -17,6 +18,8 @@ export type WalTransaction = {
   readonly committedAtMs: number;
   readonly events: readonly OutboxEvent[];
   readonly beat?: { readonly slot: string; readonly number: number };
+  /** Requests to release a key. */
+  readonly releases?: { readonly slot: string; readonly requests: readonly number[] };
 };
 
 /** Microseconds between 1970-01-01 and Postgres's epoch, 2000-01-01. */
@@ -29,16 +32,19 @@ const heartbeatOid = 16_401;
 /** @param described the relations that were described on this connection already; this adds to them */
 export function* pgoutput(transaction: WalTransaction, described: Set<number>): Generator<Buffer> {
   yield begin(transaction);
-  const { events, beat } = transaction;
+  const { events, beat, releases } = transaction;
   if (events.length > 0 && !described.has(outboxOid)) yield relation(outboxOid, 'event', outboxColumns);
   if (events.length > 0) described.add(outboxOid);
   for (const { id, aggregatetype, aggregateid, type, payload } of events)
     yield insert(outboxOid, [id, aggregatetype, aggregateid, type, payload, null, null]);
-  if (beat !== undefined) {
-    if (!described.has(heartbeatOid)) yield relation(heartbeatOid, 'heartbeat', ['slot', 'beat']);
-    described.add(heartbeatOid);
-    yield insert(heartbeatOid, [beat.slot, String(beat.number)]);
-  }
+  const ofHeartbeats = [
+    ...(beat === undefined ? [] : [[beat.slot, String(beat.number)]]),
+    ...(releases?.requests ?? []).map((request) => [releases!.slot + releaseSuffix, String(request)]),
+  ];
+  if (ofHeartbeats.length > 0 && !described.has(heartbeatOid))
+    yield relation(heartbeatOid, 'heartbeat', ['slot', 'beat']);
+  if (ofHeartbeats.length > 0) described.add(heartbeatOid);
+  for (const values of ofHeartbeats) yield insert(heartbeatOid, values);
   yield commit(transaction);
 }
 
@@ -91,7 +97,8 @@ function column(value: string | null): Buffer {
 
 const micros = (ms: number): bigint => BigInt(Math.trunc(ms)) * 1000n - postgresEpochMicros;
 
-export function describeTransaction({ commitLsn, endLsn, events, beat }: WalTransaction): string {
-  const what = beat === undefined ? `${events.length} events` : `heartbeat ${beat.number}`;
+export function describeTransaction({ commitLsn, endLsn, events, beat, releases }: WalTransaction): string {
+  const requests = releases === undefined ? '' : `, requests ${releases.requests.join(' ')}`;
+  const what = (beat === undefined ? `${events.length} events` : `heartbeat ${beat.number}`) + requests;
   return `${formatLsn(commitLsn)}–${formatLsn(endLsn)} ${what}`;
 }
