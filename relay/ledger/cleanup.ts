@@ -5,7 +5,7 @@
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { pages } from '../connect/postgres/cursor.ts';
-import { postgresError } from '../connect/postgres/errors.ts';
+import { postgresError, sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { type Client, query, statement } from '../connect/postgres/statement.ts';
@@ -357,8 +357,15 @@ export async function readOldestRow(
  * @throws RelayError POSTGRES_*
  */
 export async function readRemovedBefore(client: Client): Promise<number | undefined> {
-  const [row] = await query(client, removedBefore);
-  return row?.ms ?? undefined;
+  try {
+    const [row] = await query(client, removedBefore);
+    return row?.ms ?? undefined;
+  } catch (error) {
+    // An outbox that something else publishes has no tables of the relay.
+    const state = sqlStateOf(error);
+    if (state === sqlStates.undefinedTable || state === sqlStates.invalidSchemaName) return undefined;
+    throw error;
+  }
 }
 
 const removedBefore = statement<{ ms: number | null }>(

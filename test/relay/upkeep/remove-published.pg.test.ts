@@ -7,6 +7,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Settings } from '../../../harness/relay-process.ts';
 import { createPool } from '../../../relay/connect/postgres/pool.ts';
+import { readRemovedBefore } from '../../../relay/ledger/cleanup.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';
 import { type CleanupReport, removePublished } from '../../../relay/upkeep/remove-published.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
@@ -207,6 +208,21 @@ describe('with an archive', () => {
     expect((await drop(3, '1')).rows).toEqual([{ outcome: 'changed' }]);
     expect((await drop(3, digest)).rows).toEqual([{ outcome: 'dropped' }]);
   });
+});
+
+test('a database without the tables of the relay says of no row that cleanup removed it', async () => {
+  await write('2020-01-01Z');
+  await cover();
+  expect(await readRemovedBefore(database)).toBeUndefined();
+  await clean();
+  expect(await readRemovedBefore(database)).toBe(Date.parse('2020-01-03T00:00:00Z'));
+  await database.query('create database bare');
+  const url = new URL(server.url);
+  url.pathname = '/bare';
+  const bare = new pg.Client({ connectionString: url.href });
+  await bare.connect();
+  expect(await readRemovedBefore(bare)).toBeUndefined();
+  await bare.end();
 });
 
 describe('an outbox table of your own', () => {
