@@ -196,6 +196,15 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/operations/reload.test.ts'],
   },
   {
+    name: 'metrics do not say of which slot they are',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/observe/metrics.ts',
+    find: '  if (slot !== undefined) registry.setDefaultLabels({ slot });\n',
+    replace: '',
+    tests: ['test/relay/observe/metrics.test.ts'],
+  },
+  {
     name: 'a relay that lost the slot still reports its lag',
     promise: 'no silence',
     invariants: ['I8'],
