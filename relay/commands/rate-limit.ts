@@ -7,7 +7,8 @@ import { type Call, define } from './command.ts';
 import { describeObedience } from './describe-control.ts';
 import type { Load } from './load.ts';
 
-type Rate = number | null;
+/** Not null for the setting: commander takes a null of a parser for an option without a value. */
+type Rate = number | 'default';
 type Options = ActorOptions & { events?: Rate; bytes?: Rate; wait: number; dryRun?: boolean; json?: boolean };
 
 const help = `
@@ -49,8 +50,8 @@ async function run({ config, options: { events, bytes, by, reason, wait, dryRun 
   const isQuestion = events === undefined && bytes === undefined;
   const limited = await limitRate({
     config,
-    eventsPerSecond: events,
-    bytesPerSecond: bytes,
+    eventsPerSecond: stored(events),
+    bytesPerSecond: stored(bytes),
     actor: { person: by, reason: reason ?? null },
     waitMs: wait * 1_000,
     isDryRun: isQuestion || dryRun === true,
@@ -58,8 +59,10 @@ async function run({ config, options: { events, bytes, by, reason, wait, dryRun 
   return { data: limited, text: describeObedience(limited), hasFindings: limited.outcome === 'waiting' };
 }
 
+const stored = (rate: Rate | undefined) => (rate === 'default' ? null : rate);
+
 function rate(value: string): Rate {
-  if (value === 'default') return null;
+  if (value === 'default') return value;
   if (value === 'none') return 0;
   const parsed = /^\d{1,12}$/.test(value) ? Number(value) : 0;
   if (parsed === 0) throw new InvalidArgumentError('Expected a whole number from 1, none or default.');

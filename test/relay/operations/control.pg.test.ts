@@ -165,6 +165,18 @@ test('the relay’s own role may not pause: who may deploy it is not who may sto
   expect([code, stderr]).toEqual([77, expect.stringContaining('POSTGRES_UNAUTHORIZED')]);
 });
 
+test('a rate that a person has set is taken back, and the setting counts again', async () => {
+  const config = asOperator(settings());
+  const env = { ...relay.env, DATABASE_URL: config.database.url, OUTBOX_RELAY_SLOT: config.slot.name };
+  const limit = async (...args: string[]) => {
+    const { stdout } = await runCli(['rate-limit', '--json', ...args], env);
+    return JSON.parse(stdout).control.limits;
+  };
+  expect(await limit('--events', '5', '--bytes', 'none')).toEqual({ eventsPerSecond: 5, bytesPerSecond: 0 });
+  expect(await limit('--events', 'default')).toEqual({ eventsPerSecond: null, bytesPerSecond: 0 });
+  expect(await limit('--bytes', 'default')).toEqual({ eventsPerSecond: null, bytesPerSecond: null });
+});
+
 test('what no function of the database records is in the trail all the same, with who and why', async () => {
   const config = asOperator(settings());
   const env = { ...relay.env, DATABASE_URL: config.database.url, OUTBOX_RELAY_SLOT: config.slot.name };
