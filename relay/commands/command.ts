@@ -51,7 +51,8 @@ export function define<Options>(
 ): Command {
   return command.action(async (...given: unknown[]) => {
     const self = given.at(-1) as Command;
-    const options = given.at(-2) as Options & { readonly json?: boolean };
+    const options = given.at(-2) as Options;
+    const isJson = asksForJson(self);
     const args = given.slice(0, -2).flat() as string[];
     const fault = validate?.(options, args);
     if (fault !== undefined) self.error(`error: ${fault}`);
@@ -75,8 +76,8 @@ export function define<Options>(
       args,
       print,
     });
-    if (options.json === true && data !== undefined) print(toJson(data));
-    if (options.json !== true && text !== undefined) print(text);
+    if (isJson && data !== undefined) print(toJson(data));
+    if (!isJson && text !== undefined) print(text);
     if (hasFindings === true) process.exitCode = exitCodes.findings;
   });
 }
@@ -96,5 +97,10 @@ export function writeSafely(command: Command): void {
 }
 
 function safe(command: Command, text: string): string {
-  return command.opts<{ json?: boolean }>().json === true ? printableJson(text) : printableText(text);
+  return asksForJson(command) ? printableJson(text) : printableText(text);
+}
+
+/** Where the command above has an option --json too, commander gives it to that one, wherever it stands. */
+function asksForJson(command: Command): boolean {
+  return command.optsWithGlobals<{ json?: boolean }>().json === true;
 }

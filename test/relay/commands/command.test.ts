@@ -33,6 +33,23 @@ test('people read the text, and programs the data, in which LSNs are text', asyn
   expect((await run(definition, '--json')).output).toBe('{"lsn":"16/B374D848"}\n');
 });
 
+test('data is for a command below one that has --json too, wherever it stands', async () => {
+  for (const args of [
+    ['list', '--json'],
+    ['--json', 'list'],
+  ]) {
+    let output = '';
+    const list = new Command('list').option('--json').exitOverride();
+    define(list, () => loaded, { run: async () => ({ data: [1], text: 'one' }) }).configureOutput({
+      writeOut: (text) => (output += text),
+    });
+    const above = new Command('try').option('--json').exitOverride().addCommand(list);
+    define(above, () => loaded, { run: async () => ({}) });
+    await above.parseAsync(args, { from: 'user' });
+    expect(output).toBe('[1]\n');
+  }
+});
+
 test('findings end with 1, and nothing else does', async () => {
   expect((await run({ run: async () => ({ hasFindings: false }) })).exitCode).toBeUndefined();
   expect((await run({ run: async () => ({ hasFindings: true }) })).exitCode).toBe(exitCodes.findings);
