@@ -29,16 +29,22 @@ export function age(value: string): number {
 }
 
 export function timeOrAge(value: string): Date {
-  if (/^\d+[smhd]$/.test(value)) return new Date(Date.now() - age(value) * 1_000);
-  const parsed = new Date(value);
-  if (!/^\d{4}-\d\d-\d\d/.test(value) || Number.isNaN(parsed.getTime()))
+  const isAge = /^\d+[smhd]$/.test(value);
+  const parsed = isAge ? new Date(Date.now() - age(value) * 1_000) : new Date(value);
+  if (!(isAge || /^\d{4}-\d\d-\d\d/.test(value)) || !isCommonYear(parsed))
     throw new InvalidArgumentError('Expected a time such as 2026-01-31T12:00:00Z, or an age such as 2h.');
   return parsed;
 }
 
+/** Postgres has no year 0, and does not read a year of six digits as JavaScript writes it. False for an invalid time. */
+function isCommonYear(time: Date): boolean {
+  const year = time.getUTCFullYear();
+  return year >= 1 && year <= 9_999;
+}
+
 /** Without an offset it would be the time zone of this machine. */
 export function timeWithOffset(value: string): string {
-  if (!/^\d{4}-\d{2}-\d{2}T.*(Z|[+-]\d{2}:?\d{2})$/i.test(value) || Number.isNaN(Date.parse(value)))
+  if (!/^\d{4}-\d{2}-\d{2}T.*(Z|[+-]\d{2}:?\d{2})$/i.test(value) || !isCommonYear(new Date(value)))
     throw new InvalidArgumentError('Expected a time with an offset, such as 2026-01-31T08:00:00Z.');
   return new Date(value).toISOString();
 }

@@ -42,7 +42,11 @@ test.each<[(value: string) => unknown, string]>([
   [seconds(1, 9), '0'],
   [age, '1y'],
   [timeWithOffset, '2026-01-31T12:00:00'],
+  [timeWithOffset, '0000-01-01T00:00:00Z'],
   [timeOrAge, '2026-13-31'],
+  [timeOrAge, '0000-01-01T00:00:00Z'],
+  [timeOrAge, '9999-12-31T23:00:00-02:00'],
+  [timeOrAge, '999999d'],
 ])('%o does not read %j', (parse, value) => {
   expect(() => parse(value)).toThrow(expect.objectContaining({ code: 'commander.invalidArgument' }));
 });
