@@ -15,7 +15,7 @@ import { Gate, type Obstacle } from '../model/gate.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import { Notice } from './notice.ts';
 
-/** How long the stream stands without a look at whether it still has the slot. */
+/** How long the stream stands without a look at whether it still has the slot, and whether it may go. */
 const lookMs = 1_000;
 
 export type GatekeeperOptions = {
@@ -140,7 +140,8 @@ export class Gatekeeper {
     const failure = this.#use.failure();
     if (failure !== undefined && obstacle.kind !== 'limited') throw failure;
     const begunMs = performance.now();
-    await this.#changed.wait(obstacle.kind === 'limited' ? obstacle.waitMs : lookMs);
+    // The debt of a large transaction may take longer than a timer can: that one would fire at once, again and again.
+    await this.#changed.wait(obstacle.kind === 'limited' ? Math.min(obstacle.waitMs, lookMs) : lookMs);
     this.#stoodMs += performance.now() - begunMs;
   }
 

@@ -98,3 +98,17 @@ test('what is refused or set aside counts for no rate and holds nothing', async 
   const { keeper } = keep(controlOf([{ topic: 'orders', mode: 'set-aside' }], 1));
   for (let n = 0; n < 5; n++) expect(await keeper.pass(orders, 0)).toBe('passed');
 });
+
+test('a debt that takes longer to pay than a timer can wait is looked at once a second', async () => {
+  const { keeper, ending } = keep(controlOf([], 1));
+  await keeper.pass(
+    Array.from({ length: 2_200_000 }, () => orders[0]!),
+    0,
+  );
+  const timers = vi.spyOn(globalThis, 'setTimeout');
+  const waiting = keeper.pass(orders, 0);
+  expect(timers.mock.lastCall?.[1]).toBe(1_000);
+  timers.mockRestore();
+  ending.abort();
+  expect(await waiting).toBe('ended');
+});
