@@ -239,10 +239,12 @@ async function runAll(settings: Settings, places: readonly Place[]): Promise<voi
 
   expect(await run(asOwner, 'migrate')).toContain('nothing to apply');
   // The registry has not the schemas of the demo.
-  const { checks } = (await json('check')) as { checks: { server: string; status: string }[] };
+  const { checks } = (await json('check')) as { checks: { server: string; name: string; status: string }[] };
   const ofPostgres = checks.filter(({ server }) => server === 'postgres');
   expect(ofPostgres.length).toBeGreaterThan(10);
-  expect(ofPostgres.filter((check) => check.status !== 'ok')).toEqual([]);
+  // The test server has no max_slot_wal_keep_size, with these settings or without.
+  const others = ofPostgres.filter(({ name }) => name !== 'WAL in an outage');
+  expect(others.filter(({ status }) => status !== 'ok')).toEqual([]);
 
   // Slot creation waits for whoever writes.
   const writer = await world.pool.connect();
