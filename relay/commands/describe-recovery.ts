@@ -107,9 +107,12 @@ function describeNotCovered({ notCovered }: Recovery): string {
   return `${from ?? 'the beginning'} to ${until}: the table no longer holds the rows of that time; those that were not published are lost`;
 }
 
-function result({ outcome, keepsSlot, published, deadLettered, missing, unreadable }: Recovery): string {
+function result(recovery: Recovery): string {
+  const { outcome, keepsSlot, published, deadLettered, missing, unreadable, doubts } = recovery;
   if (outcome === 'refused')
     return `nothing was published, and ${keepsSlot ? 'the slot is unchanged' : 'the new slot was dropped again'}; decide, then run recover again`;
+  if (outcome === 'dry-run' && doubts.length > 0)
+    return 'dry run, nothing was changed; without --dry-run, recover would publish nothing either: decide first';
   if (outcome === 'dry-run')
     return `dry run, nothing was changed; without --dry-run, recover would publish ${counted(missing.count - unreadable.count, 'event')}, and those committed until then`;
   const refused = deadLettered === 0 ? '' : `, ${count(deadLettered)} dead-lettered`;
