@@ -81,13 +81,20 @@ function verdictOf(facts: StatusFacts): Said {
             advice: 'Run `outbox-relay check`, then `outbox-relay run`: the first start creates the slot.',
           }
         : withoutSlot(facts, live);
-    case 'unusable':
-      return { name: 'slot-lost', text: `Not streaming: ${slot.code}: ${slot.message}.`, advice: slot.hint };
+    case 'unusable': {
+      // A relay that could not recover by itself says which decision it needs.
+      const message = relays.find(stoppedBy(slot.code))?.facts.error?.message ?? slot.message;
+      return { name: 'slot-lost', text: `Not streaming: ${slot.code}: ${message}.`, advice: slot.hint };
+    }
     case 'inactive':
       return withoutSlot(facts, live);
     case 'active':
       return withSlot(facts, live);
   }
+}
+
+function stoppedBy(code: string): (relay: KnownRelay) => boolean {
+  return ({ state, facts }) => state === 'stopped' && facts.error?.code === code;
 }
 
 const opening = new Set<KnownRelay['state']>(['fencing', 'claiming', 'lineage', 'draining']);

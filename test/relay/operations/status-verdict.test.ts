@@ -128,6 +128,26 @@ const cases: Case[] = [
   ],
   ['slot-lost', 'a slot that is invalidated', { slot: invalidated, relays: [] }, /SLOT_INVALIDATED/],
   [
+    'slot-lost',
+    'a relay that could not recover by itself, with the decision that it needs',
+    {
+      slot: invalidated,
+      relays: [
+        relayOf(
+          { state: 'stopped', isGone: true },
+          {
+            error: {
+              ...failure(),
+              code: 'SLOT_INVALIDATED',
+              message: 'slot shop is lost. The relay cannot recover by itself: decide',
+            },
+          },
+        ),
+      ],
+    },
+    'Not streaming: SLOT_INVALIDATED: slot shop is lost. The relay cannot recover by itself: decide.',
+  ],
+  [
     'unknown',
     'a reader of the slot that has not announced itself',
     { relays: [] },
