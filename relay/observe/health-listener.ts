@@ -9,6 +9,7 @@ export function healthListener(health: Health): Listener {
     hears: {
       entered: ({ state }) => health.enter(state),
       controlled: ({ control }) => health.controlled(control),
+      paced: ({ obstacle }) => health.held(obstacle !== undefined),
       waited: ({ doing }) => health.waitFor(doing),
       stepEnded: () => health.waitFor(undefined),
       peerSeen: ({ hasPublished }) => {

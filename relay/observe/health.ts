@@ -69,6 +69,8 @@ export class Health {
   #control: Control = noControl;
   #waitingFor: string | undefined;
   #throttledUntilMs = 0;
+  /** The stream waits at an event of a topic that somebody has paused. */
+  #isHeld = false;
   /** It has streamed, or has seen another relay do so. From then on only a lasting failure makes it unready. */
   #hasArrived = false;
 
@@ -87,6 +89,7 @@ export class Health {
     if (state !== this.#state) this.#sinceMs = this.#now();
     this.#state = state;
     if (state !== 'standby') this.#isPeerActive = false;
+    this.#isHeld = false;
     // Another relay may be active now, and hear something else.
     if (state === 'standby') this.#control = noControl;
     if (state === 'streaming') this.#hasArrived = true;
@@ -156,6 +159,11 @@ export class Health {
     this.#control = control;
   }
 
+  /** @param isHeld whether the stream waits because somebody said so */
+  held(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+  }
+
   /** The relay stopped itself. */
   stopped(error: RelayError): void {
     this.#isStopped = true;
@@ -200,6 +208,8 @@ export class Health {
     // Ready all the same: unready, it would stop a rolling deploy, and no restart resumes what a person has paused.
     if (all !== undefined)
       return { ready: this.#hasArrived, reason: `paused by ${all.person}: ${all.reason}` };
+    if (this.#isHeld && this.#state === 'streaming')
+      return { ready: this.#hasArrived, reason: 'streaming: waiting at an event of a paused topic' };
     const throttled = this.#now() < this.#throttledUntilMs ? '; Kafka throttles this client (quota)' : '';
     return { ready: this.#hasArrived, reason: `${this.#state}: ${reason}${throttled}` };
   }

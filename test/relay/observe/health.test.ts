@@ -155,3 +155,18 @@ test('every code that is retried is laid to a server, but for what the relay its
   const ofNobody = retried.filter(([, entry]) => entry.dependency === 'relay').map(([code]) => code);
   expect(ofNobody).toEqual(['ENCODING_UNCLEAR']);
 });
+
+test('a stream that waits at an event of a paused topic says so, stays ready, and forgets it with the session', () => {
+  health.enter('streaming');
+  health.held(true);
+  expect(health.ready()).toMatchObject({
+    ready: true,
+    reason: 'streaming: waiting at an event of a paused topic',
+  });
+  health.held(false);
+  expect(health.ready().reason).toBe('streaming: publishing events');
+  health.held(true);
+  health.enter('standby');
+  health.enter('streaming');
+  expect(health.ready().reason).toBe('streaming: publishing events');
+});
