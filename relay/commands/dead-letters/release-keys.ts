@@ -111,7 +111,9 @@ function describe(keys: readonly KeyRelease[], isPreview: boolean): string {
     outcome === null ? '' : `${textOf[outcome]}, ${count(published)} published`,
   ]);
   const table = formatTable([head, ...rows]);
-  return isPreview ? `${table}\nnothing was changed; run again with --yes to release these keys` : table;
+  return isPreview
+    ? `${table}\nnothing was changed; run again with --yes to release these keys. A refused event is then encoded again, with the schema and the settings of that moment`
+    : table;
 }
 
 const textOf = {

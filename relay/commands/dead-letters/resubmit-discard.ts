@@ -130,7 +130,7 @@ function describe(action: Action, closed: Closed, isPreview: boolean): string {
   const left: [string, number][] = [
     ['not covered by the progress yet; try again in a few seconds', unsettled],
     [
-      'their key is parked: fix or discard them, then release the key',
+      'their key is parked: correct the cause or fix them, then publish them with `release`',
       action === 'resubmit' ? ofParkedKeys : 0,
     ],
     ['their key is being released; try again when that is done', beingReleased],
@@ -140,8 +140,11 @@ function describe(action: Action, closed: Closed, isPreview: boolean): string {
     ],
     ['they have no event id, so they can only be discarded', action === 'resubmit' ? withoutId : 0],
   ];
+  const skipped = left.map(([, number]) => number).filter((number) => number > 0);
+  // One dead letter may be skipped for several reasons.
+  const most = `${skipped.length > 1 ? 'at most ' : ''}${count(open - Math.max(0, ...skipped))}`;
   return formatTable([
-    [isPreview ? `would ${action}` : pastOf[action], count(isPreview ? open : done)],
+    [isPreview ? `would ${action}` : pastOf[action], isPreview ? most : count(done)],
     ...Object.entries(byCode).map(([code, number]) => ['', count(number), code]),
     ...(open === 0 && !left.some(([, number]) => number > 0)
       ? [['', '', 'none of them is open; see `list --status all`']]
