@@ -36,6 +36,8 @@ export type RelayFacts = {
   readonly isLimited: boolean;
   /** Recovers by itself from a lost slot. */
   readonly isRecovering: boolean;
+  /** It read its configuration again and rejected it. Earlier releases do not say so. */
+  readonly hasRejectedConfig?: boolean;
   readonly error: {
     readonly code: string;
     readonly message: string;

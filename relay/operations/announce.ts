@@ -47,6 +47,7 @@ export class Announcer {
   #writtenLsn: Lsn | undefined;
   #pace: Facts['paced'] = { obstacle: undefined, isLimited: false };
   #isRecovering = false;
+  #hasRejectedConfig = false;
   #error: { failure: RelayError; sinceMs: number; isOver: boolean } | undefined;
   #wake = Promise.withResolvers<void>();
   #loop: Promise<void> | undefined;
@@ -78,6 +79,9 @@ export class Announcer {
         committed: ({ events }) => {
           this.#events += events;
           if (this.#error !== undefined) this.#error.isOver = true;
+        },
+        configRead: ({ result }) => {
+          this.#hasRejectedConfig = result === 'rejected';
         },
         recoveryBegun: () => {
           this.#isRecovering = true;
@@ -187,6 +191,7 @@ export class Announcer {
       isStanding: this.#state === 'streaming' && this.#pace.obstacle !== undefined,
       isLimited: this.#state === 'streaming' && this.#pace.isLimited,
       isRecovering: this.#isRecovering,
+      hasRejectedConfig: this.#hasRejectedConfig,
       error: this.#describeError(),
     };
   }

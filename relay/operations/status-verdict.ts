@@ -4,6 +4,7 @@
  */
 import type { KnownRelay } from '../ledger/relays.ts';
 import { activePauses, type Pause } from '../model/control.ts';
+import { parkedKeysMax } from '../model/gate.ts';
 import type { StatusFacts } from './status.ts';
 
 /** Every verdict: whether it is good, and what it means. */
@@ -34,6 +35,7 @@ export const concerns = {
   'slot-at-risk': 'Postgres may give up the slot soon, or its disk is about to be full',
   'relay-failing': 'another relay of the slot fails',
   disobeyed: 'a relay has not confirmed what a person told it',
+  config: 'a relay rejected its changed configuration, and would not start again',
   audit: 'the audit found something, or cannot run',
 } as const satisfies Record<string, string>;
 
@@ -135,12 +137,14 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
       text: `Standing still for ${describeSeconds(ageOf(error.since, facts.at))}: ${error.message} (${error.code}), retrying${behind}. ${slotSafe(facts)}`,
       advice: error.hint,
     };
-  if (isStanding)
+  if (isStanding) {
+    const holding = holdingPauses(pauses, facts);
     return {
       name: 'held',
-      text: `Waiting at an event of a paused topic (${heldTopics(pauses)})${behind}. ${slotSafe(facts)}`,
-      advice: 'Run `outbox-relay resume --topic …` when the reason is gone.',
+      text: `Waiting at an event of a paused topic (${heldTopics(holding, facts.at)})${behind}. ${slotSafe(facts)}`,
+      advice: `Run \`outbox-relay resume --topic ${holding.length === 1 ? holding[0]!.topic : '…'}\` when the reason is gone.`,
     };
+  }
   if (isLimited)
     return {
       name: 'limited',
@@ -166,8 +170,16 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
   };
 }
 
-function heldTopics(pauses: readonly Pause[]): string {
-  const topics = pauses.flatMap(({ topic, person }) => (topic === null ? [] : [`${topic}, by ${person}`]));
+/** The stream waits at a topic that is set aside only when no more keys can wait. */
+function holdingPauses(pauses: readonly Pause[], { parked }: StatusFacts): readonly Pause[] {
+  const held = pauses.filter(({ mode }) => mode === 'hold');
+  return held.length === 0 || parked.keys >= parkedKeysMax ? pauses : held;
+}
+
+function heldTopics(pauses: readonly Pause[], at: string): string {
+  const topics = pauses.flatMap(({ topic, person, reason, since }) =>
+    topic === null ? [] : [`${topic}, by ${person} for ${describeSeconds(ageOf(since, at))}: ${reason}`],
+  );
   return topics.length > 3 ? `one of ${topics.length}` : topics.join('; ');
 }
 
@@ -247,6 +259,7 @@ function concernsOf(facts: StatusFacts, verdict: VerdictName): Concern[] {
     ...asideConcerns(facts),
     ...slotConcerns(facts, verdict),
     ...relayConcerns(facts),
+    ...configConcerns(facts),
     ...auditConcerns(facts),
   ];
 }
@@ -264,7 +277,7 @@ function letterConcerns({ deadLetters, parked, setAside }: StatusFacts): Concern
   if (behindRefused > 0)
     found.push({
       name: 'parked-keys',
-      text: `${countOf(behindRefused, 'key waits', 'keys wait')} behind a refused event: fix it, then run \`outbox-relay dead-letters release\`.`,
+      text: `${countOf(behindRefused, 'key waits', 'keys wait')} behind a refused event: correct its cause or its payload, then run \`outbox-relay dead-letters release\`.`,
     });
   return found;
 }
@@ -336,6 +349,19 @@ function relayConcerns({ relays, control, slot, at }: StatusFacts): Concern[] {
     });
   }
   return found;
+}
+
+function configConcerns({ relays }: StatusFacts): Concern[] {
+  return relays.flatMap(({ instance, isGone, state, facts }) =>
+    isGone || state === 'stopped' || facts.hasRejectedConfig !== true
+      ? []
+      : [
+          {
+            name: 'config' as const,
+            text: `${instance} rejected its changed configuration and works on with the one before. It will not start again until the configuration is valid: its log and \`outbox-relay config\` list the faults.`,
+          },
+        ],
+  );
 }
 
 function auditConcerns({ audit }: StatusFacts): Concern[] {

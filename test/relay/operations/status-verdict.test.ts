@@ -58,7 +58,7 @@ const cases: Case[] = [
     'held',
     'a stream that waits at an event of a paused topic',
     { control: held, relays: [relayOf({}, { isStanding: true, lagMs: 90_000 })] },
-    /^Waiting at an event of a paused topic \(orders, by ada\), oldest unpublished event 90 s|1 min/,
+    /^Waiting at an event of a paused topic \(orders, by ada for 2 min: upgrade\), oldest unpublished event 1 min|90 s/,
   ],
   [
     'failing',
@@ -209,6 +209,11 @@ const concernCases: [keyof typeof concerns, Partial<StatusFacts>, RegExp][] = [
     /cannot take over/,
   ],
   ['disobeyed', { control: { ...held, revision: 5 } }, /has not confirmed/],
+  [
+    'config',
+    { relays: [relayOf({}, { hasRejectedConfig: true })] },
+    /pod-a.* rejected its changed configuration/,
+  ],
   ['audit', { audit: { ...audited, findings: { ...findings, out_of_order: 2 } } }, /found 2 out of order/],
   ['audit', { audit: { ...audited, heldBack: 'no progress' } }, /verified nothing: no progress/],
 ];
@@ -218,6 +223,14 @@ test.each(concernCases)('concern %s', (name, more, text) => {
   expect(verdict.concerns.map((concern) => concern.name)).toContain(name);
   expect(verdict.concerns.find((concern) => concern.name === name)?.text).toMatch(text);
   expect(verdict.isGood).toBe(false);
+});
+
+test('a stream that waits at a held topic does not name a topic that is set aside', () => {
+  const control = controlOf([{ topic: 'orders' }, { topic: 'payments', mode: 'set-aside' }], null, 0);
+  const verdict = judge(factsOf({ control, relays: [relayOf({}, { isStanding: true })] }));
+  expect(verdict.text).toMatch(/paused topic \(orders, by ada for 2 min: upgrade\)/);
+  expect(verdict.text).not.toContain('payments');
+  expect(verdict.advice).toBe('Run `outbox-relay resume --topic orders` when the reason is gone.');
 });
 
 test('every concern has a case', () => {
