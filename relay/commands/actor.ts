@@ -1,13 +1,29 @@
 /** Options of every command that changes something: who does it, and why. */
 import { userInfo } from 'node:os';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 
 export type ActorOptions = { by: string; reason?: string };
 
 export function withActor(command: Command, reason = 'why; recorded in the audit trail'): Command {
   return command
-    .option('--by <name>', 'who does it, for the audit trail', whoami())
-    .option('--reason <text>', reason);
+    .option('--by <name>', 'who does it, for the audit trail', person, whoami())
+    .option('--reason <text>', reason, upTo(reasonMax));
+}
+
+const personMax = 200;
+/** It is shown on one screen, in /readyz and in the log. */
+const reasonMax = 2_000;
+
+function upTo(max: number): (value: string) => string {
+  return (value) => {
+    if (value.length > max) throw new InvalidArgumentError(`Expected at most ${max} characters.`);
+    return value;
+  };
+}
+
+function person(value: string): string {
+  if (value.trim() === '') throw new InvalidArgumentError('Expected a name.');
+  return upTo(personMax)(value);
 }
 
 /** The login on this machine; the audit trail also has the role of Postgres. */

@@ -17,6 +17,9 @@ test.each([
   [['dead-letters', 'list', '--since', 'yesterday'], 'Expected a time'],
   [['dead-letters', 'list', '--code', 'PAYLOAD_INVALD'], 'Expected one of '],
   [['schemas', 'types', '--check'], '--check needs --out'],
+  [['pause', '--by', ' ', '--reason', 'x'], 'Expected a name'],
+  [['resume', '--all', '--by', 'x'.repeat(201)], 'Expected at most 200 characters'],
+  [['pause', '--reason', 'x'.repeat(2_001)], 'Expected at most 2000 characters'],
 ])('%j is refused: %s', async (args, fault) => {
   const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   expect(await runProgram(args)).toBe(64);
