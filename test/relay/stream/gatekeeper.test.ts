@@ -99,16 +99,19 @@ test('what is refused or set aside counts for no rate and holds nothing', async 
   for (let n = 0; n < 5; n++) expect(await keeper.pass(orders, 0)).toBe('passed');
 });
 
-test('a debt that takes longer to pay than a timer can wait is looked at once a second', async () => {
+test('a debt that takes longer to pay than a timer can wait is looked at once a second, and shows', async () => {
   const { keeper, ending } = keep(controlOf([], 1));
   await keeper.pass(
     Array.from({ length: 2_200_000 }, () => orders[0]!),
     0,
   );
+  vi.useFakeTimers();
   const timers = vi.spyOn(globalThis, 'setTimeout');
   const waiting = keeper.pass(orders, 0);
   expect(timers.mock.lastCall?.[1]).toBe(1_000);
-  timers.mockRestore();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(keeper.isLimited).toBe(true);
+  vi.useRealTimers();
   ending.abort();
   expect(await waiting).toBe('ended');
 });
