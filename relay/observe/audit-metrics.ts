@@ -35,6 +35,8 @@ export function setAuditMetrics({ gauge }: Metrics, facts: AuditFacts): void {
     gauge.audit_verified_timestamp_seconds.set(verifiedAt.getTime() / 1_000);
     for (const [kind, count] of Object.entries(openFindings(facts)))
       gauge.audit_findings.set({ kind }, count);
+    // An audit that started again may have none of a kind that it had before.
+    gauge.audit_unjudged.reset();
     for (const [kind, count] of Object.entries(unjudged)) gauge.audit_unjudged.set({ kind }, count);
   }
   if (lastRunAt !== null) gauge.audit_last_run_timestamp_seconds.set(lastRunAt.getTime() / 1_000);
