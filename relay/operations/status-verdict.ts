@@ -68,12 +68,7 @@ function verdictOf(facts: StatusFacts): Said {
   const { slot, relays } = facts;
   const live = relays.filter(({ isGone, state }) => !isGone && state !== 'stopped');
   const recovering = live.find(({ facts }) => facts.isRecovering);
-  if (recovering !== undefined)
-    return {
-      name: 'recovering',
-      text: `Not streaming: ${recovering.facts.reason}`,
-      advice: 'Wait. The relay streams again when it is done.',
-    };
+  if (recovering !== undefined) return recoveringOf(facts, recovering);
   switch (slot.state) {
     case 'absent':
       return facts.relays.length === 0 || live.length === 0
@@ -93,6 +88,23 @@ function verdictOf(facts: StatusFacts): Said {
     case 'active':
       return withSlot(facts, live);
   }
+}
+
+/** A recovery waits at a pause as the stream does, and then a person has to end that. */
+function recoveringOf({ control }: StatusFacts, { facts: { reason } }: KnownRelay): Said {
+  const name = 'recovering';
+  const text = `Not streaming: ${reason}`;
+  const holds = activePauses(control).filter(({ mode }) => mode === 'hold');
+  const hold = holds.find(({ topic }) => topic === null) ?? holds[0];
+  if (hold === undefined) return { name, text, advice: 'Wait. The relay streams again when it is done.' };
+  const { topic, person, reason: why } = hold;
+  const waits =
+    topic === null ? 'It publishes nothing: everything' : `It may wait at an event of topic ${topic}, which`;
+  return {
+    name,
+    text: `${text}. ${waits} is paused by ${person}: ${why}`,
+    advice: `Run \`outbox-relay resume${topic === null ? '' : ` --topic ${topic}`}\` when the reason is gone.`,
+  };
 }
 
 function stoppedBy(code: string): (relay: KnownRelay) => boolean {

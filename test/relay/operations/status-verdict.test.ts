@@ -85,6 +85,26 @@ const cases: Case[] = [
     'Not streaming: standby: recovering',
   ],
   [
+    'recovering',
+    'a recovery that waits because a person has paused everything',
+    {
+      slot: invalidated,
+      control: controlOf([{}]),
+      relays: [standby({ isRecovering: true, reason: 'standby: recovering' })],
+    },
+    'Not streaming: standby: recovering. It publishes nothing: everything is paused by ada: upgrade',
+  ],
+  [
+    'recovering',
+    'a recovery beside a paused topic',
+    {
+      slot: invalidated,
+      control: controlOf([{ topic: 'orders' }, { topic: 'items', mode: 'set-aside' }]),
+      relays: [standby({ isRecovering: true, reason: 'standby: recovering' })],
+    },
+    /It may wait at an event of topic orders, which is paused by ada: upgrade$/,
+  ],
+  [
     'not-streaming',
     'a relay that cannot begin',
     { slot: inactive, relays: [standby({ error: failure() })] },
