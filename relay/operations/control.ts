@@ -153,8 +153,9 @@ async function obeying(
   }
 }
 
-const mayPublish = ({ state, isGone }: KnownRelay) =>
-  !isGone && (state === 'streaming' || state === 'draining');
+/** One that recovers publishes too. It obeys within a second, and does not say so: it has no session yet. */
+const mayPublish = ({ state, isGone, facts }: KnownRelay) =>
+  !isGone && (state === 'streaming' || state === 'draining' || facts.isRecovering);
 const obeys = ({ revision }: KnownRelay, wanted: number) => revision !== null && revision >= wanted;
 
 async function change(

@@ -112,6 +112,25 @@ test('a pause whose time is over counts no more, and is ended with an entry in t
   ]);
 });
 
+test('a relay that recovers may publish too, and has not confirmed anything', async () => {
+  const config = asOperator(settings());
+  await announce(relay.pool, {
+    slot: config.slot.name,
+    instance: 'a',
+    host: 'h',
+    version: '1',
+    startedMs: 0,
+    state: 'standby',
+    stateSinceMs: 0,
+    everySeconds: 3,
+    httpAddress: 'h:1',
+    revision: null,
+    facts: { ...relayOf().facts, isRecovering: true },
+  });
+  const pausing = { config, actor, waitMs: 0, isDryRun: false, topic: undefined, forSeconds: undefined };
+  expect(await pauseRelay({ ...pausing, mode: 'hold' })).toMatchObject({ outcome: 'waiting', relays: ['a'] });
+});
+
 test('it waits for every relay that may publish, and not for one that is gone or waits itself', async () => {
   const config = asOperator(settings());
   const say = (instance: string, state: 'streaming' | 'standby', revision: number | null) =>
