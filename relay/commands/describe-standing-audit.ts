@@ -20,6 +20,7 @@ const unjudgedNames: Readonly<Record<string, string>> = {
   before: 'before the audit or the relay began',
   rewritten: 'changed after they were published',
   foreign: 'from other producers',
+  publishedSince: 'published since, after no window could judge them',
   replayed: 'published again on purpose',
   released: 'released dead letters',
   withoutId: 'rows without an id',

@@ -22,6 +22,7 @@ export type Finding = {
  * - `before`: committed before the relay first started, or before the audit began
  * - `rewritten`: published in an earlier window, and the row was changed since
  * - `foreign`: of another producer
+ * - `publishedSince`: no earlier window could judge its row, and its record came later, as after `recover`
  * - `replayed`: published again on purpose
  * - `released`: a dead letter that was released explains it
  * - `withoutId`: rows that have none
@@ -34,11 +35,15 @@ export type UnjudgedKind =
   | 'before'
   | 'rewritten'
   | 'foreign'
+  | 'publishedSince'
   | 'replayed'
   | 'released'
   | 'withoutId'
   | 'newer'
   | 'notYetPublished';
+
+/** Kinds of rows that had no record. */
+export const unjudgedRows: readonly UnjudgedKind[] = ['expired', 'compacted', 'before'];
 
 /** Kept of each kind and window. Missing events are looked up by id when their records come. */
 const itemsMax = 1_000;

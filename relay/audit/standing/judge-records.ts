@@ -2,6 +2,7 @@
 import { readRemovedBefore } from '../../ledger/cleanup.ts';
 import { CoveredFrom } from '../covered-from.ts';
 import { findEvents } from '../read-table.ts';
+import { findEarlier } from './earlier-records.ts';
 import { findingOf } from './found.ts';
 import type { Letters } from './letters.ts';
 import type { Matching, OpenRecord } from './matching.ts';
@@ -13,6 +14,8 @@ export class RecordJudge {
   readonly #letters: Letters;
   readonly #lateMatched: OpenRecord[] = [];
   readonly #covered = new CoveredFrom();
+  /** Their rows are there, and no earlier record of them is open. */
+  readonly #repeated: OpenRecord[] = [];
 
   constructor(scope: WindowScope, letters: Letters) {
     this.#scope = scope;
@@ -36,6 +39,7 @@ export class RecordJudge {
     for (const some of chunks(suspects, idsMost))
       strangers.push(...(await this.#judgeSome(some, finals, matching)));
     if (strangers.length > 0) await this.#judgeStrangers(strangers);
+    if (this.#repeated.length > 0) await this.#judgeRepeated();
   }
 
   async #judgeOrder(): Promise<void> {
@@ -76,12 +80,24 @@ export class RecordJudge {
       if (missing.delete(record.id)) found.resolved.push(record.id);
       else if (explained.has(record)) found.skip('released');
       else if (there.has(record.id) && open.unlisted > found.resolvedUnlisted) found.resolvedUnlisted += 1;
-      else if (there.has(record.id)) found.add(findingOf('duplicate', record));
+      else if (there.has(record.id)) this.#repeated.push(record);
       else if (finals.has(record.window)) strangers.push(record);
       else continue;
       matching.remove(record);
     }
     return strangers;
+  }
+
+  /** Duplicates, unless an earlier window had rows without a record that it could not judge: this may be the first of one. */
+  async #judgeRepeated(): Promise<void> {
+    const { means, found } = this.#scope;
+    const hasUnjudged = await means.hasUnjudgedRows();
+    const earlierOf = hasUnjudged ? await findEarlier(means, this.#repeated) : () => 'there' as const;
+    for (const record of this.#repeated) {
+      const earlier = earlierOf(record);
+      if (earlier === 'there') found.add(findingOf('duplicate', record));
+      else found.skip(earlier === 'absent' ? 'publishedSince' : 'unknown');
+    }
   }
 
   async #judgeStrangers(strangers: readonly OpenRecord[]): Promise<void> {

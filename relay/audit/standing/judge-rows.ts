@@ -48,7 +48,9 @@ export class RowJudge {
       letters,
       kept,
       topics,
-      firstStartMs: await readFirstStart(now, config.slot.name),
+      // An earlier window has counted all that was committed before the audit, whatever a later row has in created_at.
+      firstStartMs:
+        scope.before === undefined ? await readFirstStart(now, config.slot.name) : Number.NEGATIVE_INFINITY,
       compacted: await findCompacted(admin, topics),
     });
   }

@@ -13,6 +13,7 @@ import { Pace } from './pace.ts';
 import { type Home, readHome } from './read-window.ts';
 import {
   type AuditRow,
+  hasUnjudgedRows,
   loadAudit,
   noteFailure,
   noteHeldBack,
@@ -113,6 +114,7 @@ class Run {
       systemIdentifier: home.systemIdentifier,
       pace: new Pace(perSecondMax, signal),
       openMissing: (ids) => openMissing(this.#servers.now, this.#slot, ids),
+      hasUnjudgedRows: () => hasUnjudgedRows(this.#servers.now, this.#slot),
       ...(onDone === undefined ? {} : { onDone }),
     };
   }

@@ -9,7 +9,7 @@ import { RelayError } from '../../errors.ts';
 import { parseSnapshot } from '../../model/pg-snapshot.ts';
 import { formatLsn } from '../../model/position.ts';
 import { type AuditState, parseState, serializeState } from './audit-state.ts';
-import type { Found } from './found.ts';
+import { type Found, unjudgedRows } from './found.ts';
 import type { Home } from './read-window.ts';
 
 /** The facts of `outbox.audit`, for reports and metrics. */
@@ -246,6 +246,18 @@ const readMissing = statement<{ id: string }>(
   'reading what is missing',
   `select event_id as id from outbox.audit_finding
     where slot = $1 and kind = 'missing' and resolved_at is null and event_id = any ($2::text[])`,
+);
+
+/** Whether earlier windows had rows without a record that they could not judge. */
+export async function hasUnjudgedRows(client: pg.ClientBase, slot: string): Promise<boolean> {
+  const [row] = await query(client, readUnjudged, [slot, unjudgedRows]);
+  return row?.any ?? false;
+}
+
+const readUnjudged = statement<{ any: boolean }>(
+  'audit.read_unjudged',
+  'reading what was not judged',
+  'select unjudged ?| $2::text[] as any from outbox.audit where slot = $1',
 );
 
 /** A run that verified nothing. */

@@ -23,6 +23,8 @@ export type WindowMeans = {
   readonly openMissing: (
     ids: readonly string[],
   ) => Promise<{ readonly ids: ReadonlySet<string>; readonly unlisted: number }>;
+  /** Whether an earlier window had rows without a record, and could not judge them. */
+  readonly hasUnjudgedRows: () => Promise<boolean>;
   readonly onDone?: (events: number, records: number) => void;
 };
 

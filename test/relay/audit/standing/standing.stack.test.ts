@@ -55,6 +55,48 @@ test('missing events whose ids were not kept are no duplicates when their record
   expect(await scene.findings()).toEqual([['duplicate', ids[3]]]);
 });
 
+describe('a row that says it was written before the relay first started', () => {
+  const startNow = (scene: Scene) =>
+    scene.database.pool.query('insert into outbox.progress (slot, initialised_at) values ($1, now())', [
+      scene.config.slot.name,
+    ]);
+  const createdAt = new Date('2020-01-01T00:00:00Z');
+
+  test('is missing all the same where it was committed after a window', async () => {
+    await using scene = await openScene();
+    await scene.insertRow({ createdAt });
+    await startNow(scene);
+    await scene.writer.commit(await scene.progress());
+    expect(await scene.runAudit()).toMatchObject({ missing: 0, unjudged: { before: 1 } });
+    const lost = await scene.insertRow({ createdAt });
+    await scene.writer.commit(await scene.progress());
+    expect(await scene.runAudit()).toMatchObject({ missing: 1, unjudged: { before: 1 } });
+    expect(await scene.findings()).toEqual([['missing', lost]]);
+  });
+
+  test('may be published later once, and a second record of it is a duplicate', async () => {
+    await using scene = await openScene();
+    const id = await scene.insertRow({ createdAt });
+    const other = await scene.insertRow({});
+    await startNow(scene);
+    await scene.writer.commit(scene.events(scene.record(other)), await scene.progress());
+    expect(await scene.runAudit()).toMatchObject({ missing: 0, unjudged: { before: 1 } });
+    await scene.writer.commit(scene.events(scene.record(id)), await scene.progress());
+    await scene.runAudit();
+    expect(await scene.runAudit()).toMatchObject({ duplicate: 0, unjudged: { publishedSince: 1 } });
+    await scene.writer.commit(scene.events(scene.record(id), scene.record(other)), await scene.progress());
+    await scene.runAudit();
+    await scene.runAudit();
+    expect(await scene.findings()).toEqual(
+      expect.arrayContaining([
+        ['duplicate', id],
+        ['duplicate', other],
+      ]),
+    );
+    expect(await scene.findings()).toHaveLength(2);
+  });
+});
+
 describe('a doubled record is found', () => {
   test('in one window', async () => {
     await using scene = await openScene();
