@@ -78,8 +78,8 @@ it(
   async () => {
     const folder = broken(
       'relay/stream/committer.ts',
-      'await publisher.commit(batch, next);',
-      'capture.acknowledge(next.endLsn); await publisher.commit(batch, next);',
+      'await publisher.commit(batch, next, onWritten);',
+      'capture.acknowledge(next.endLsn); await publisher.commit(batch, next, onWritten);',
     );
     const { code, output } = await simulate(folder, '--seeds', '100');
     expect(output).toContain('broke I6');
