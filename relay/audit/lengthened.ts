@@ -1,3 +1,4 @@
+/** Makes the columns of numbers longer that the audit and `recover` keep in place of objects: few bytes an event. */
 type Column =
   | Uint8Array
   | Uint16Array

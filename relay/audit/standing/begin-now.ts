@@ -1,5 +1,5 @@
 /** Begins an audit that leaves out everything that is committed now. */
-import { beginReadOnly } from '../../connect/postgres/transaction.ts';
+import { readOnly } from '../../connect/postgres/transaction.ts';
 import { parseSnapshot } from '../../model/pg-snapshot.ts';
 import { findTopics } from '../audit.ts';
 import { stableRanges } from '../read-topics.ts';
@@ -18,8 +18,7 @@ export async function beginNow(
   const ends = await stableRanges(admin, await findTopics(config, admin, []));
   const held = await reach(means, (await readNow(now)).lsn);
   if (held !== undefined) return { why: held.why };
-  await beginReadOnly(client, 'opening a snapshot', 'repeatable read');
-  try {
+  return readOnly(client, 'opening a snapshot', 'repeatable read', async () => {
     const { text, lsn, atMs } = await openWindow(client);
     const rows = new WindowRows(client, config, text, new CountedXids(parseSnapshot(text).xmin));
     for await (const _ of rows.pages());
@@ -39,7 +38,5 @@ export async function beginNow(
         released: new Set(),
       },
     };
-  } finally {
-    await client.query('rollback').catch(() => {});
-  }
+  });
 }

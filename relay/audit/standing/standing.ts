@@ -6,6 +6,7 @@ import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { kafkaError } from '../../connect/kafka.ts';
 import { openClient } from '../../connect/postgres/client.ts';
+import { rollBack } from '../../connect/postgres/transaction.ts';
 import { asRelayError, RelayError } from '../../errors.ts';
 import type { AuditState } from './audit-state.ts';
 import { beginNow } from './begin-now.ts';
@@ -62,7 +63,7 @@ export async function runAudit(options: RunOptions): Promise<AuditRow> {
   } catch (error) {
     const failure = asRelayError(error);
     // What failed may be a transaction.
-    await now.query('rollback').catch(() => {});
+    await rollBack(now);
     if (!options.signal.aborted)
       await noteFailure(now, slot, `${failure.code}: ${failure.message}`).catch(() => {});
     throw failure;

@@ -27,7 +27,7 @@
  * numbers for each partition. Nothing grows with the table, the topics or the number of keys.
  */
 import { assertRowsShownNow } from '../../connect/postgres/rows-shown.ts';
-import { beginReadOnly } from '../../connect/postgres/transaction.ts';
+import { readOnly } from '../../connect/postgres/transaction.ts';
 import { Router } from '../../encode/route.ts';
 import { RelayError } from '../../errors.ts';
 import { readReplays } from '../../ledger/replays.ts';
@@ -86,17 +86,14 @@ export async function auditWindow(means: WindowMeans, before: AuditState | undef
   const held = await approach(means, target.lsn);
   if (held !== undefined) return held;
   const producers = new Producers(producerItems);
-  await beginReadOnly(means.client, 'opening a snapshot', 'repeatable read');
-  try {
+  return readOnly(means.client, 'opening a snapshot', 'repeatable read', async () => {
     const snapshot = await openWindow(means.client);
     if (before !== undefined && snapshot.lsn < before.lsn)
       return { verdict: 'start again', why: 'the WAL position went back: the database was restored' };
     const stillHeld = await reach(means, snapshot.lsn, producers);
     if (stillHeld !== undefined) return stillHeld;
     return await new Window(means, before, snapshot, producers).run();
-  } finally {
-    await means.client.query('rollback').catch(() => {});
-  }
+  });
 }
 
 class StartAgain extends Error {}

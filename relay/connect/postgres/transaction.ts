@@ -67,8 +67,13 @@ export async function readOnly<Result>(
   try {
     return await work();
   } finally {
-    await client.query('rollback').catch(() => {});
+    await rollBack(client);
   }
+}
+
+/** Ends a transaction, if there is one, which may have failed. Whoever needs the connection next finds out if it is lost. */
+export async function rollBack(client: pg.ClientBase): Promise<void> {
+  await client.query('rollback').catch(() => {});
 }
 
 /** For a snapshot that is read until its connection is closed. */

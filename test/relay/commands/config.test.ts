@@ -36,17 +36,18 @@ test('the template with every key put in force has the defaults, each from the f
     if (fallback !== undefined) expect(provenance.get(path.join('.'))).toMatch(/relay\.yaml$/);
 });
 
-test('a table shows value, source and variable of each setting, and no secret', async () => {
+test('a table shows value, source, variable and when it changes of each setting, and no secret', async () => {
   const { code, stdout } = await runCli(['config'], {
     ...env,
     OUTBOX_RELAY_REGISTRY_USERNAME: 'ali',
     OUTBOX_RELAY_REGISTRY_PASSWORD: 'sesame',
   });
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^KEY +VALUE +SOURCE +ENVIRONMENT$/m);
+  expect(stdout).toMatch(/^KEY +VALUE +SOURCE +ENVIRONMENT +CHANGES$/m);
   expect(stdout).toMatch(
-    /^database\.url +postgres:\/\/relay:\*\*\*@db:5432\/shop +DATABASE_URL +DATABASE_URL$/m,
+    /^database\.url +postgres:\/\/relay:\*\*\*@db:5432\/shop +DATABASE_URL +DATABASE_URL +at restart$/m,
   );
+  expect(stdout).toMatch(/^log\.level .* at once$/m);
   expect(stdout).toMatch(/^registry\.password +\*\*\* +OUTBOX_RELAY_REGISTRY_PASSWORD/m);
   expect(stdout.trimEnd().split('\n')).toHaveLength(settings.length + 1);
 });
@@ -59,5 +60,6 @@ test('what is not set is shown as that, not refused', async () => {
     value: '',
     source: 'not set',
     env: 'KAFKA_BROKERS',
+    reload: false,
   });
 });
