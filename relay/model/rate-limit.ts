@@ -41,7 +41,9 @@ export class RateLimit {
     if (!this.isLimited) return 0;
     this.#refill(nowMs);
     const { eventsPerSecond, bytesPerSecond } = this.#limits;
-    return Math.ceil(Math.max(debtMs(this.#events, eventsPerSecond), debtMs(this.#bytes, bytesPerSecond)));
+    const owedMs = Math.max(debtMs(this.#events, eventsPerSecond), debtMs(this.#bytes, bytesPerSecond));
+    // A debt of a rounding error, which a refill may leave, is none.
+    return Math.ceil(Math.max(0, owedMs - 1e-6));
   }
 
   /** Counts what goes. */
