@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { loadConfig } from '../../../relay/config/config.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import type { Control } from '../../../relay/model/control.ts';
@@ -107,11 +107,17 @@ test('a debt that takes longer to pay than a timer can wait is looked at once a 
   );
   vi.useFakeTimers();
   const timers = vi.spyOn(globalThis, 'setTimeout');
+  // In this order: the spy would put the timer that is not real back, for all files that share the process.
+  const restore = () => {
+    timers.mockRestore();
+    vi.useRealTimers();
+  };
+  onTestFinished(restore);
   const waiting = keeper.pass(orders, 0);
   expect(timers.mock.lastCall?.[1]).toBe(1_000);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(keeper.isLimited).toBe(true);
-  vi.useRealTimers();
+  restore();
   ending.abort();
   expect(await waiting).toBe('ended');
 });
