@@ -4,50 +4,70 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
-import type { Config } from '../config/config.ts';
+import { type Control, noControl, type RateLimits } from '../model/control.ts';
 import { Gate, type Load, type Obstacle } from '../model/gate.ts';
 import { readControl } from './control.ts';
 
 /** How late it obeys at most. */
 const lookMs = 1_000;
 
+export type ControlledGateOptions = {
+  readonly pool: pg.Pool;
+  readonly slot: string;
+  readonly settings: RateLimits;
+  /** Whether the rate that people set for the relay is about this work too. */
+  readonly heedsLimits: boolean;
+};
+
 export class ControlledGate {
   readonly gate: Gate;
-  readonly #pool: pg.Pool;
-  readonly #slot: string;
+  readonly #options: ControlledGateOptions;
   #readMs: number;
 
-  private constructor(pool: pg.Pool, slot: string, gate: Gate) {
-    this.gate = gate;
-    this.#pool = pool;
-    this.#slot = slot;
+  private constructor(options: ControlledGateOptions, control: Control) {
+    this.#options = options;
     this.#readMs = performance.now();
+    this.gate = new Gate(control, options.settings, this.#readMs);
   }
 
   /** @throws RelayError POSTGRES_* */
-  static async open(pool: pg.Pool, { slot, publish }: Config): Promise<ControlledGate> {
-    const { maxEventsPerSecond, maxBytesPerSecond } = publish;
-    const settings = { eventsPerSecond: maxEventsPerSecond, bytesPerSecond: maxBytesPerSecond };
-    const gate = new Gate(await readControl(pool, slot.name), settings, performance.now());
-    return new ControlledGate(pool, slot.name, gate);
+  static async open(options: ControlledGateOptions): Promise<ControlledGate> {
+    return new ControlledGate(options, await read(options));
   }
 
   /**
    * Waits until a load may go, and counts it against the rate. Call it before you decide anything about the events.
+   * @param parkedKeys that wait now; Infinity where none can be parked, so that what is set aside waits as if it was held
    * @param onObstacle called before each wait, of a second at most. What it throws ends the wait
+   * @param signal ends the wait
+   * @returns false if the signal came first
    * @throws RelayError POSTGRES_*
    */
-  async pass(load: Load, parkedKeys: number, onObstacle: (obstacle: Obstacle) => void): Promise<void> {
-    for (;;) {
+  async pass(
+    load: Load,
+    parkedKeys: number,
+    onObstacle: (obstacle: Obstacle) => void,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    while (signal?.aborted !== true) {
       if (performance.now() - this.#readMs >= lookMs) {
-        this.gate.change(await readControl(this.#pool, this.#slot), performance.now());
+        this.gate.change(await read(this.#options), performance.now());
         this.#readMs = performance.now();
       }
       const obstacle = this.gate.obstacle(load, parkedKeys, performance.now());
-      if (obstacle === undefined) break;
+      if (obstacle === undefined) {
+        this.gate.take(load, performance.now());
+        return true;
+      }
       onObstacle(obstacle);
-      await delay(obstacle.kind === 'limited' ? Math.min(lookMs, obstacle.waitMs) : lookMs);
+      const waitMs = obstacle.kind === 'limited' ? Math.min(lookMs, obstacle.waitMs) : lookMs;
+      await delay(waitMs, undefined, { signal }).catch(() => {});
     }
-    this.gate.take(load, performance.now());
+    return false;
   }
+}
+
+async function read({ pool, slot, heedsLimits }: ControlledGateOptions): Promise<Control> {
+  const control = await readControl(pool, slot);
+  return heedsLimits ? control : { ...control, limits: noControl.limits };
 }

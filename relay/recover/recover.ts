@@ -26,6 +26,7 @@ import {
   temporarySlotWithSnapshot,
 } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
+import { rateLimitsOf } from '../config/rate-limits.ts';
 import { createKafka, kafkaError } from '../connect/kafka.ts';
 import { openClient } from '../connect/postgres/client.ts';
 import { createPool } from '../connect/postgres/pool.ts';
@@ -236,7 +237,12 @@ class Run {
         parked,
         progress,
         consistentLsn: slotLsn,
-        controlled: await ControlledGate.open(pool, config),
+        controlled: await ControlledGate.open({
+          pool,
+          slot: config.slot.name,
+          settings: rateLimitsOf(config),
+          heedsLimits: true,
+        }),
         unreadable: compared.unreadable,
       },
       compared.missing,

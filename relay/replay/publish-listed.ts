@@ -16,7 +16,6 @@ import { failpoint } from '../observe/failpoints.ts';
 import type { Batch, Publisher } from '../publish/publisher.ts';
 import { nameOf } from '../recover/unreadable.ts';
 import { type ListedRow, nextPage } from './listing.ts';
-import type { Passage } from './passage.ts';
 import { readRows } from './read-rows.ts';
 import { type Marks, marked } from './records.ts';
 import { type Place, type ReplayProgress, serializeReplay } from './replay-progress.ts';
@@ -28,7 +27,10 @@ export type PublishOptions = {
   readonly publisher: Publisher;
   readonly encode: (events: readonly OutboxEvent[]) => Promise<EncodedEvent[]>;
   readonly marks: Omit<Marks, 'replayedAt'>;
-  readonly passage: Passage;
+  /** Most events of a batch. */
+  readonly batchEvents: number;
+  /** Waits until a batch may go. @returns false if the replay is to stop */
+  readonly pass: (batch: Batch) => Promise<boolean>;
   /** What happens to an event that cannot be published as it is. */
   readonly refused: 'stop' | 'skip';
   /** Stores refusals before the commit that passes over them. */
@@ -122,9 +124,9 @@ class Run {
   async #begin(row: ListedRow): Promise<boolean> {
     if (this.#open?.isAt(row)) return false;
     this.#close();
-    const { config, passage, signal, progress } = this.#use;
-    const { batchEvents, batchBytes, maxTransactionEvents } = config.publish;
-    const isLarge = this.#held >= passage.batchEvents(batchEvents) || this.#batch.bytes >= batchBytes;
+    const { config, batchEvents, signal, progress } = this.#use;
+    const { batchBytes, maxTransactionEvents } = config.publish;
+    const isLarge = this.#held >= batchEvents || this.#batch.bytes >= batchBytes;
     const isFull = isLarge || this.#held + row.size > maxTransactionEvents || this.#isLong();
     if ((isFull || signal.aborted) && !(await this.#commit())) return true;
     if (signal.aborted) return true;
@@ -176,8 +178,8 @@ class Run {
   /** @returns false if the replay is to stop; then what is held is left for the next run */
   async #commit({ isDone = false } = {}): Promise<boolean> {
     if (!this.#isMoved && !isDone) return true;
-    const { publisher, passage, storeRefusals, onCommitted } = this.#use;
-    if (!(await passage.pass(this.#batch))) return false;
+    const { publisher, pass, storeRefusals, onCommitted } = this.#use;
+    if (!(await pass(this.#batch))) return false;
     await storeRefusals(this.#refusals);
     await failpoint('DEAD_LETTERS_STORED');
     const before = this.#committed;

@@ -14,8 +14,10 @@ import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
 import { backfillIdHeader, replayIdHeader } from '../encode/replay-headers.ts';
 import { RelayError } from '../errors.ts';
+import { ControlledGate } from '../ledger/controlled-gate.ts';
 import { noteRefusals, noteReplay, readReplays, type StoredReplay } from '../ledger/replays.ts';
 import { ledgerTables } from '../ledger/tables.ts';
+import type { Obstacle } from '../model/gate.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import { fencePublisher } from '../publish/fence.ts';
 import { ensureProgressTopic, ProgressTail } from '../publish/progress-topic.ts';
@@ -24,7 +26,6 @@ import { Topics } from '../publish/topics.ts';
 import { replayWriter } from '../publish/writer.ts';
 import type { Means } from './known.ts';
 import { openListing } from './listing.ts';
-import { Passage } from './passage.ts';
 import { readClock } from './plan.ts';
 import { idsAt } from './positions.ts';
 import { type Ended, publishListed } from './publish-listed.ts';
@@ -172,19 +173,31 @@ async function publish(
   const show = ({ published, refused, gone }: ReplayProgress) =>
     onStage({ stage: 'publishing', done: published + refused + gone, total: replay.total });
   show(progress);
-  const passage = new Passage({
+  const controlled = await ControlledGate.open({
     pool,
     slot: config.slot.name,
-    eventsPerSecond,
-    signal,
-    onPaused: (topic) => onStage({ stage: 'paused', done: 0, ...(topic === null ? {} : { topic }) }),
+    settings: { eventsPerSecond: eventsPerSecond ?? 0, bytesPerSecond: 0 },
+    // A replay has a rate limit of its own.
+    heedsLimits: false,
   });
+  const tell = (obstacle: Obstacle) => {
+    if (obstacle.kind === 'limited') return;
+    const { topic } = obstacle;
+    onStage({ stage: 'paused', done: 0, ...(topic === null ? {} : { topic }) });
+  };
   const ended = await publishListed({
     config,
     client,
     publisher,
     progress,
-    passage,
+    // No more than a second's worth.
+    batchEvents: Math.min(config.publish.batchEvents, eventsPerSecond ?? Number.POSITIVE_INFINITY),
+    // Before the Kafka transaction begins, so what is paused holds up no consumer.
+    pass: (batch) => {
+      const topics = new Set(batch.eventsByTopic().keys());
+      const load = { topics, events: batch.events, bytes: batch.bytes };
+      return controlled.pass(load, Number.POSITIVE_INFINITY, tell, signal);
+    },
     refused,
     signal,
     encode: (events) => encodePatiently(encoder, events, config.retry),

@@ -7,6 +7,7 @@
  * half-done, and the memory holds no events that were decided under what people said before.
  */
 import type { Config } from '../config/config.ts';
+import { rateLimitsOf } from '../config/rate-limits.ts';
 import { loadOf } from '../encode/load.ts';
 import type { EncodedEvent } from '../encode/record.ts';
 import type { RelayError } from '../errors.ts';
@@ -45,18 +46,8 @@ export class Gatekeeper {
   #said = '';
 
   constructor(options: GatekeeperOptions) {
-    const { publish } = options.config;
-    // Read at each look at what people say: they change without a restart.
-    const settings = {
-      get eventsPerSecond() {
-        return publish.maxEventsPerSecond;
-      },
-      get bytesPerSecond() {
-        return publish.maxBytesPerSecond;
-      },
-    };
     this.#use = options;
-    this.gate = new Gate(options.control, settings, performance.now());
+    this.gate = new Gate(options.control, rateLimitsOf(options.config), performance.now());
     this.#say(options.control);
   }
 
