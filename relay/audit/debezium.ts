@@ -37,8 +37,9 @@ import { KeptFrom } from './kept-from.ts';
 import { findEvents, orUnreadable, selectEvents, type TableRow } from './read-table.ts';
 import { headerText, readTopics, stableRanges, stallMsOf, type TopicRecord } from './read-topics.ts';
 import { Found, findingOf } from './standing/found.ts';
-import { Matching, type OpenRecord } from './standing/matching.ts';
+import { Matching, type OpenRecord, tooFarApart } from './standing/matching.ts';
 import { openWindow, readHome, type WindowSnapshot } from './standing/read-window.ts';
+import { RowFeed } from './standing/row-feed.ts';
 import { chunks, idsMost } from './standing/window-means.ts';
 import { StockReader } from './stock-reader.ts';
 
@@ -69,9 +70,7 @@ export type DebeziumReport = {
 const scanTimeoutMs = 600_000;
 const pollMs = 500;
 const pageRows = 5_000;
-const rowsAhead = 20_000;
 const openMax = 2_000_000;
-const fetchBytes = 512 * 1024;
 
 /** @throws RelayError POSTGRES_*, SLOT_*, KAFKA_*, REGISTRY_*, AUDIT_TOO_FAR_APART, ROW_UNREADABLE */
 export async function auditDebezium(options: DebeziumOptions): Promise<DebeziumReport> {
@@ -95,6 +94,8 @@ export async function auditDebezium(options: DebeziumOptions): Promise<DebeziumR
   }
 }
 
+type ForeignRow = Omit<TableRow, 'id'> & { readonly id: string | null };
+
 type Servers = { readonly admin: Admin; readonly client: pg.Client; readonly now: pg.Client };
 
 class DebeziumAudit {
@@ -106,8 +107,7 @@ class DebeziumAudit {
   readonly #kept = new KeptFrom();
   readonly #covered = new CoveredFrom();
   readonly #matching: Matching;
-  readonly #rows: AsyncGenerator<(Omit<TableRow, 'id'> & { id: string | null })[]>;
-  #hasAllRows = false;
+  readonly #feed: RowFeed<ForeignRow>;
 
   constructor(options: DebeziumOptions, servers: Servers, snapshot: WindowSnapshot) {
     this.#options = options;
@@ -115,12 +115,13 @@ class DebeziumAudit {
     this.#snapshot = snapshot;
     this.#router = new Router(options.config);
     this.#matching = new Matching(new Map(), ({ committedAtMs }) => this.#covered.noteMatch(committedAtMs));
-    const events = statement<Omit<TableRow, 'id'> & { id: string | null }>(
+    const events = statement<ForeignRow>(
       'audit.read_foreign_events',
       'reading the outbox table',
       selectEvents(options.config),
     );
-    this.#rows = pages(servers.client, events, [], pageRows);
+    const rows = pages(servers.client, events, [], pageRows);
+    this.#feed = new RowFeed(this.#matching, rows, (some) => this.#takeRows(some));
   }
 
   async run(): Promise<DebeziumReport> {
@@ -136,10 +137,10 @@ class DebeziumAudit {
       kafka,
       ranges,
       stallMs: stallMsOf(config),
-      inStepBytes: fetchBytes,
+      isInStep: true,
       onTrimmed: (topic, partition) => this.#kept.addTrimmed(topic, partition),
       onRecords: async (records) => {
-        while (!this.#hasAllRows && this.#matching.openRows < rowsAhead) await this.#nextRows();
+        await this.#feed.ahead();
         await decoder.prepare(records.map(({ value }) => (isFramed(value) ? value : null)));
         for (const record of records) this.#addRecord(record, decoder);
         this.#options.onDone?.(this.#found.events, this.#found.records);
@@ -147,8 +148,7 @@ class DebeziumAudit {
       },
     });
     this.#kept.noteEmptied();
-    while (!this.#hasAllRows) await this.#nextRows();
-    for (const rows of this.#matching.takeRows(idsMost))
+    for await (const rows of this.#feed.unmatched())
       for (const { id, topic, createdAtMs } of rows) this.#judgeRow(id, topic, createdAtMs, isCovered);
     await this.#judgeRecords();
     await assertRowsShownNow(config, [config.outbox.table]);
@@ -180,13 +180,8 @@ class DebeziumAudit {
     }
   }
 
-  async #nextRows(): Promise<void> {
-    const { done, value } = await this.#rows.next();
-    if (done) {
-      this.#hasAllRows = true;
-      return;
-    }
-    for (const { id, aggregatetype, type, createdAtMs } of value) {
+  #takeRows(rows: readonly ForeignRow[]): void {
+    for (const { id, aggregatetype, type, createdAtMs } of rows) {
       if (createdAtMs !== null) this.#covered.noteRow(createdAtMs);
       this.#found.events += 1;
       if (id === null) this.#found.skip('withoutId');
@@ -267,11 +262,7 @@ class DebeziumAudit {
 
   #assertBounded(): void {
     const { openRows, openRecords } = this.#matching;
-    if (openRows + openRecords > openMax)
-      throw new RelayError(
-        'AUDIT_TOO_FAR_APART',
-        `${openRows} rows and ${openRecords} records wait for their counterparts, more than memory may hold`,
-      );
+    if (openRows + openRecords > openMax) throw tooFarApart(openRows, openRecords);
   }
 }
 

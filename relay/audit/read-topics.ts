@@ -54,10 +54,10 @@ export type ReadTopicsOptions = {
   /** Kafka removed the beginning of the partition during the reading, with records that were not read yet. */
   readonly onTrimmed?: (topic: string, partition: number) => void;
   /**
-   * Read whichever partition is behind in time next, in answers of this many bytes, so that the records of all partitions
-   * come about in the order of their commits. By default one partition after the other, which is faster.
+   * Read whichever partition is behind in time next, in small answers, so that the records of all partitions come about in
+   * the order of their commits. By default one partition after the other, which is faster.
    */
-  readonly inStepBytes?: number;
+  readonly isInStep?: boolean;
   /** Continue past the ends until `isDone` (called after each batch) or `signal`; the ends are reached in any case. */
   readonly follow?: { readonly isDone: () => boolean; readonly signal: AbortSignal };
 };
@@ -66,6 +66,8 @@ export type ReadTopicsOptions = {
 const maxWaitMs = 200;
 /** About 13,000 records of 300 bytes. Larger answers are no faster, and memory holds two of them. */
 const maxBytes = 4 * 1024 * 1024;
+/** In step: some 1,500 small records. */
+const stepBytes = 512 * 1024;
 /** A broker that does not answer for this long is asked again over a new connection. */
 const noAnswerMs = 30_000;
 const retry = { initialDelayMs: 50, maxDelayMs: 1_000 };
@@ -185,16 +187,16 @@ class Reading {
 
   /** Reads in rounds, so that a partition without data does not keep the others waiting. */
   async #readAll(reader: PartitionReader): Promise<void> {
-    const { inStepBytes } = this.#options;
+    const { isInStep = false } = this.#options;
     let waitMs = 0;
     while (!this.#isOver()) {
       const beganMs = performance.now();
       const cursors = this.#cursors.filter((each) => this.#isWanted(each, each.next));
-      if (inStepBytes !== undefined) cursors.sort((a, b) => a.atMs - b.atMs || 0);
+      if (isInStep) cursors.sort((a, b) => a.atMs - b.atMs || 0);
       for (const cursor of cursors) {
         await this.#drain(reader, cursor, Math.ceil(waitMs / cursors.length));
         if (this.#isOver()) return;
-        if (inStepBytes !== undefined && this.#movedMs >= beganMs) break; // another may be behind now
+        if (isInStep && this.#movedMs >= beganMs) break; // another may be behind now
       }
       if (this.#movedMs < beganMs) this.#expectMoves();
       waitMs = this.#movedMs < beganMs ? maxWaitMs : 0;
@@ -204,14 +206,20 @@ class Reading {
   /** Reads what a partition has now; the next answer is on its way while one is processed. */
   async #drain(reader: PartitionReader, cursor: Cursor, waitMs: number): Promise<void> {
     const { topic, partition } = cursor.range;
-    const { inStepBytes } = this.#options;
+    const { isInStep = false } = this.#options;
     const fetch = (from: bigint, maxWaitMs: number) =>
-      reader.fetch({ topic, partition, fromOffset: from, maxWaitMs, maxBytes: inStepBytes ?? maxBytes });
+      reader.fetch({
+        topic,
+        partition,
+        fromOffset: from,
+        maxWaitMs,
+        maxBytes: isInStep ? stepBytes : maxBytes,
+      });
     let coming = fetch(cursor.next, waitMs);
     for (;;) {
       const { records, nextOffset, isTrimmed } = await coming;
       if (nextOffset === cursor.next) return;
-      const isMore = inStepBytes === undefined && this.#isWanted(cursor, nextOffset);
+      const isMore = !isInStep && this.#isWanted(cursor, nextOffset);
       if (isMore) {
         coming = fetch(nextOffset, 0);
         coming.catch(() => {}); // awaited only once the records are dealt with

@@ -7,6 +7,8 @@
  * *late* if its position is not above every earlier one of its partition. The relay publishes in commit order, so a record
  * that is late is out of order or comes a second time, unless a released key explains it.
  */
+import { RelayError } from '../../errors.ts';
+
 export type OpenRow = {
   readonly id: string;
   /** undefined if the event routes to no allowed topic. */
@@ -137,4 +139,12 @@ export class Matching {
 
 function* listed<T extends { next?: T | undefined }>(first: T | undefined): Generator<T> {
   for (let each = first; each !== undefined; each = each.next) yield each;
+}
+
+/** What to throw where memory would hold too much of either side. */
+export function tooFarApart(rows: number, records: number): RelayError {
+  return new RelayError(
+    'AUDIT_TOO_FAR_APART',
+    `${rows} rows and ${records} records wait for their counterparts, more than memory may hold`,
+  );
 }

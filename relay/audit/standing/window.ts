@@ -29,7 +29,6 @@
 import { assertRowsShownNow } from '../../connect/postgres/rows-shown.ts';
 import { readOnly } from '../../connect/postgres/transaction.ts';
 import { Router } from '../../encode/route.ts';
-import { RelayError } from '../../errors.ts';
 import { readReplays } from '../../ledger/replays.ts';
 import { parsePosition } from '../../model/position.ts';
 import { auditedRecord, findTopics, hasRelayHeaders } from '../audit.ts';
@@ -41,6 +40,7 @@ import { list, type RecordPlace, type UndecodableRecord } from '../findings.ts';
 import { extendToHighWatermarks } from '../high-watermarks.ts';
 import { KeptFrom } from '../kept-from.ts';
 import { Producers } from '../producers.ts';
+import type { TableRow } from '../read-table.ts';
 import {
   type PartitionRange,
   readTopics,
@@ -54,10 +54,11 @@ import { Found, findingOf } from './found.ts';
 import { RecordJudge } from './judge-records.ts';
 import { RowJudge } from './judge-rows.ts';
 import { Letters } from './letters.ts';
-import { Matching, type OpenRecord } from './matching.ts';
+import { Matching, type OpenRecord, tooFarApart } from './matching.ts';
 import { approach, type HeldBack, reach } from './reach.ts';
 import { oldestRowMs, openWindow, readNow, WindowRows, type WindowSnapshot } from './read-window.ts';
-import { idsMost, placeOf, type WindowMeans, type WindowScope } from './window-means.ts';
+import { RowFeed } from './row-feed.ts';
+import { placeOf, type WindowMeans, type WindowScope } from './window-means.ts';
 
 export type WindowResult =
   | { readonly verdict: 'verified'; readonly state: AuditState; readonly found: Found }
@@ -65,8 +66,6 @@ export type WindowResult =
   /** What earlier windows know no longer fits. */
   | { readonly verdict: 'start again'; readonly why: string };
 
-/** Rows that are read ahead of the records, so that most records match at once. */
-const rowsAhead = 20_000;
 /** With more open records than this, rows are read until they match, up to `rowsAheadMax`. */
 const openRecordsMost = 50_000;
 const rowsAheadMax = 500_000;
@@ -74,8 +73,6 @@ const rowsAheadMax = 500_000;
 const openMax = 1_000_000;
 /** Open records that are kept for the next window. */
 const openKept = 200_000;
-/** A fetch: some 1,500 small records. */
-const fetchBytes = 512 * 1024;
 /** Records without headers that are listed. */
 const producerItems = 1_000;
 
@@ -103,7 +100,7 @@ class Window {
   readonly #number: number;
   readonly #router: Router;
   readonly #rows: WindowRows;
-  readonly #pages: ReturnType<WindowRows['pages']>;
+  readonly #feed: RowFeed<TableRow>;
   readonly #letters: Letters;
   readonly #matching: Matching;
   readonly #records: RecordJudge;
@@ -111,7 +108,6 @@ class Window {
   readonly #producers: Producers;
   /** Those of the slot. */
   #replays: ReadonlySet<string> = new Set();
-  #hasAllRows = false;
   /** In a first window: records that were committed earlier have no row. */
   #rowsFromMs = Number.NEGATIVE_INFINITY;
 
@@ -127,10 +123,10 @@ class Window {
     this.#number = (before?.window ?? 0) + 1;
     this.#router = new Router(means.config);
     this.#rows = new WindowRows(means.client, means.config, snapshot.text, before?.counted);
-    this.#pages = this.#rows.pages();
     this.#letters = new Letters(this.#scope);
     this.#records = new RecordJudge(this.#scope, this.#letters);
     this.#matching = new Matching(before?.floors ?? new Map(), (record) => this.#records.noteMatch(record));
+    this.#feed = new RowFeed(this.#matching, this.#rows.pages(), (rows) => this.#takeRows(rows));
   }
 
   async run(): Promise<WindowResult> {
@@ -211,10 +207,10 @@ class Window {
       kafka,
       ranges,
       stallMs: stallMsOf(config),
-      inStepBytes: fetchBytes,
+      isInStep: true,
       onTrimmed: (topic, partition) => this.#kept.addTrimmed(topic, partition),
       onRecords: async (records) => {
-        while (!this.#hasAllRows && this.#matching.openRows < rowsAhead) await this.#nextRows();
+        await this.#feed.ahead();
         await decoder.prepare(records.map((record) => (hasRelayHeaders(record) ? record.value : null)));
         for (const record of records) this.#addRecord(record, decoder);
         await this.#catchUpRows();
@@ -224,12 +220,7 @@ class Window {
     });
   }
 
-  async #nextRows(): Promise<void> {
-    const { done, value: rows } = await this.#pages.next();
-    if (done) {
-      this.#hasAllRows = true;
-      return;
-    }
+  async #takeRows(rows: readonly TableRow[]): Promise<void> {
     for (const { id, aggregatetype, type, createdAtMs } of rows)
       this.#matching.addRow({
         id,
@@ -242,8 +233,8 @@ class Window {
 
   async #catchUpRows(): Promise<void> {
     const matching = this.#matching;
-    while (!this.#hasAllRows && matching.openRecords > openRecordsMost && matching.openRows < rowsAheadMax)
-      await this.#nextRows();
+    while (!this.#feed.hasAll && matching.openRecords > openRecordsMost && matching.openRows < rowsAheadMax)
+      await this.#feed.next();
     if (matching.openRecords > openMax || matching.openRows > openMax)
       throw tooFarApart(matching.openRows, matching.openRecords);
   }
@@ -314,10 +305,7 @@ class Window {
   /** Every record is read: what a row lacks now is not there. */
   async #judgeRows(judge: RowJudge): Promise<void> {
     this.#kept.noteEmptied();
-    do {
-      for (const rows of this.#matching.takeRows(idsMost)) await judge.judge(rows);
-      if (!this.#hasAllRows) await this.#nextRows();
-    } while (!this.#hasAllRows || this.#matching.openRows > 0);
+    for await (const rows of this.#feed.unmatched()) await judge.judge(rows);
     await judge.finish();
   }
 
@@ -355,11 +343,4 @@ class Window {
       released: this.#letters.released,
     };
   }
-}
-
-function tooFarApart(rows: number, records: number): RelayError {
-  return new RelayError(
-    'AUDIT_TOO_FAR_APART',
-    `${rows} rows and ${records} records wait for their counterparts, more than memory may hold`,
-  );
 }
