@@ -1,40 +1,67 @@
 /**
- * Looks whether an event was published before a record of it, in everything that the topics still have. For the case that
- * an earlier window could not judge its row: that it had no record then, and that one has come since, looks like a
- * duplicate to a window, which has forgotten every row that was judged.
+ * Reads again what the topics still have of earlier windows, which have forgotten every row and record that was judged: for
+ * a row without a record in its window, and for a record that looks like the second of its event.
  */
-import { headerText, readTopics, stableRanges, stallMsOf } from '../read-topics.ts';
+import {
+  headerText,
+  type PartitionRange,
+  readTopics,
+  stableRanges,
+  stallMsOf,
+  type TopicRecord,
+} from '../read-topics.ts';
 import type { OpenRecord } from './matching.ts';
 import type { WindowMeans } from './window-means.ts';
+
+/**
+ * The records of the stream. What a replay has published again stands in for none of them.
+ * @throws RelayError KAFKA_*
+ */
+export async function readStreamed(
+  { config, kafka, pace }: WindowMeans,
+  ranges: readonly PartitionRange[],
+  onTrimmed: (topic: string, partition: number) => void,
+  onRecord: (record: TopicRecord, id: string) => void,
+): Promise<void> {
+  await readTopics({
+    kafka,
+    ranges,
+    stallMs: stallMsOf(config),
+    onTrimmed,
+    onRecords: async (records) => {
+      for (const record of records)
+        if (headerText(record.headers, 'replay-id') === undefined)
+          onRecord(record, headerText(record.headers, 'id') ?? '');
+      await pace.took(records.length);
+    },
+  });
+}
 
 /** `unknown`: there is no earlier record, but the topic has lost some. */
 export type Earlier = 'there' | 'absent' | 'unknown';
 
-/** @throws RelayError KAFKA_* */
+/**
+ * Looks whether an event was published before a record of it. For the case that an earlier window could not judge its row:
+ * if that had no record then, and one has come since, it looks like a duplicate.
+ * @throws RelayError KAFKA_*
+ */
 export async function findEarlier(
-  { config, kafka, admin, pace }: WindowMeans,
+  means: WindowMeans,
   records: readonly OpenRecord[],
 ): Promise<(record: OpenRecord) => Earlier> {
   const byId = Map.groupBy(records, ({ id }) => id);
   const repeated = new Set<OpenRecord>();
   const trimmed = new Set<string>();
-  const ranges = await stableRanges(admin, [...new Set(records.map(({ topic }) => topic))]);
+  const ranges = await stableRanges(means.admin, [...new Set(records.map(({ topic }) => topic))]);
   for (const { topic, low } of ranges) if (low > 0n) trimmed.add(topic);
-  await readTopics({
-    kafka,
+  await readStreamed(
+    means,
     ranges,
-    stallMs: stallMsOf(config),
-    onTrimmed: (topic) => trimmed.add(topic),
-    onRecords: async (some) => {
-      for (const read of some) {
-        // What a replay has published again stands in for no record of the stream.
-        if (headerText(read.headers, 'replay-id') !== undefined) continue;
-        for (const record of byId.get(headerText(read.headers, 'id') ?? '') ?? [])
-          if (isEarlier(read, record)) repeated.add(record);
-      }
-      await pace.took(some.length);
+    (topic) => trimmed.add(topic),
+    (read, id) => {
+      for (const record of byId.get(id) ?? []) if (isEarlier(read, record)) repeated.add(record);
     },
-  });
+  );
   return (record) => {
     if (repeated.has(record)) return 'there';
     return trimmed.has(record.topic) ? 'unknown' : 'absent';

@@ -3,7 +3,8 @@ import { readFirstStart } from '../../ledger/progress-copy.ts';
 import { findCompacted } from '../compacted.ts';
 import { absenceOf } from '../judge-event.ts';
 import { KeptFrom } from '../kept-from.ts';
-import { assertVisible, headerText, readTopics, stableRanges, stallMsOf } from '../read-topics.ts';
+import { assertVisible, stableRanges } from '../read-topics.ts';
+import { readStreamed } from './earlier-records.ts';
 import type { Letters } from './letters.ts';
 import type { OpenRow } from './matching.ts';
 import { placeOf, type WindowScope } from './window-means.ts';
@@ -69,32 +70,22 @@ export class RowJudge {
   async finish(): Promise<void> {
     if (this.#absent.size === 0) return;
     const { means, before, found } = this.#scope;
-    const { config, kafka, admin, pace } = means;
+    const { admin } = means;
     const topics = new Set([...this.#absent.values()].flatMap(({ topic }) => topic ?? []));
     const kept = new KeptFrom();
     const whole = await stableRanges(
       admin,
       [...topics].filter((topic) => this.#topics.includes(topic)),
     );
+    const trim = (topic: string, partition: number) => kept.addTrimmed(topic, partition);
+    for (const { topic, partition, low } of whole) if (low > 0n) trim(topic, partition);
     const ranges = whole.flatMap((range) => {
       const end = before!.offsets.get(placeOf(range)) ?? range.low;
-      if (range.low > 0n) kept.addTrimmed(range.topic, range.partition);
       return end > range.low ? [{ ...range, end }] : [];
     });
-    await readTopics({
-      kafka,
-      ranges,
-      stallMs: stallMsOf(config),
-      onTrimmed: (topic, partition) => kept.addTrimmed(topic, partition),
-      onRecords: async (records) => {
-        for (const { topic, partition, committedAtMs, headers } of records) {
-          kept.note(topic, partition, committedAtMs);
-          // What a replay has published again stands in for no record of the stream.
-          if (headerText(headers, 'replay-id') !== undefined) continue;
-          if (this.#absent.delete(headerText(headers, 'id') ?? '')) found.skip('rewritten');
-        }
-        await pace.took(records.length);
-      },
+    await readStreamed(means, ranges, trim, ({ topic, partition, committedAtMs }, id) => {
+      kept.note(topic, partition, committedAtMs);
+      if (this.#absent.delete(id)) found.skip('rewritten');
     });
     kept.noteEmptied();
     for (const row of this.#absent.values()) await this.#note(row, kept);

@@ -187,6 +187,31 @@ test('a record of a replay is no finding where the replay is known, and a fault 
   await scene.runAudit();
   expect(await scene.findings()).toEqual([['undecodable', id]]);
 });
+
+test('an old record that a replay has written does not say that its topic still has what is as old', async () => {
+  await using scene = await openScene();
+  const [id] = await scene.insert();
+  await scene.database.pool.query(
+    `select outbox.begin_replay('known', $1, '{}', '{}', null, false, 1, 'a test', 'a reason')`,
+    [scene.config.slot.name],
+  );
+  const agoMs = (minutes: number) => Date.now() - minutes * 60_000;
+  const replayed = {
+    ...scene.record(id!),
+    timestamp: String(agoMs(10)),
+    headers: { id: id!, type: 'OrderPlaced', 'replay-id': 'known' },
+  };
+  await scene.writer.commit(scene.events(scene.record(id!), replayed), await scene.progress());
+  await scene.runAudit();
+  await withAdmin(async (admin) => {
+    await admin.fetchTopicOffsets(scene.topic); // deleteTopicRecords needs the metadata and does not load it
+    await admin.deleteTopicRecords({ topic: scene.topic, partitions: [{ partition: 0, offset: '1' }] });
+  });
+  await scene.insertRow({ createdAt: new Date(agoMs(5)) });
+  await scene.writer.commit(await scene.progress());
+  expect(await scene.runAudit()).toMatchObject({ missing: 0, unjudged: { expired: 1 } });
+});
+
 describe('a row', () => {
   test('of a savepoint belongs to the window in which its transaction shows, whatever numbers came between', async () => {
     await using scene = await openScene();
