@@ -18,13 +18,12 @@ import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
 import { kafkaError } from '../connect/kafka.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
-import { backfillIdHeader, replayedAtHeader, replayIdHeader } from '../encode/replay-headers.ts';
 import { Router } from '../encode/route.ts';
 import { readRemovedBefore } from '../ledger/cleanup.ts';
 import { readFirstStart } from '../ledger/progress-copy.ts';
 import { readReplays } from '../ledger/replays.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
-import type { AuditedRecord, RecordOfReplay } from './audited.ts';
+import { type AuditedRecord, replayOf } from './audited.ts';
 import { awaitProgress, findProducers, isAt } from './await-progress.ts';
 import { findCompacted } from './compacted.ts';
 import { Comparer, type Comparison } from './compare.ts';
@@ -270,13 +269,6 @@ async function addRecords(
 export const hasRelayHeaders = ({ headers }: TopicRecord): boolean =>
   headerText(headers, 'id') !== undefined &&
   (headerText(headers, 'position') !== undefined || replayOf(headers) !== undefined);
-
-/** A record of the stream has a position, whatever its row brought along. */
-function replayOf(headers: TopicRecord['headers']): RecordOfReplay | undefined {
-  const id = headerText(headers, replayIdHeader) ?? headerText(headers, backfillIdHeader);
-  if (id === undefined || headerText(headers, 'position') !== undefined) return undefined;
-  return { id, atMs: Date.parse(headerText(headers, replayedAtHeader) ?? '') };
-}
 
 export function auditedRecord(record: TopicRecord, decoder: Decoder, router: Router): AuditedRecord {
   const { topic, partition, offset, committedAtMs, producerId } = record;

@@ -1,4 +1,7 @@
 /** What the audit compares: events of the table and records of the topics. */
+import { backfillIdHeader, replayedAtHeader, replayIdHeader } from '../encode/replay-headers.ts';
+import type { RecordHeaders } from '../publish/wire/record-batch.ts';
+import { headerText } from './read-topics.ts';
 import type { RowPlace } from './row-places.ts';
 
 export type AuditedEvent = {
@@ -30,9 +33,19 @@ export type AuditedRecord = {
 
 export type RecordOfReplay = {
   readonly id: string;
+  /** Of an event that was published before. If not, it was written before the slot was first made. */
+  readonly isAgain: boolean;
   /** When it was sent; NaN if the header is missing or no time. */
   readonly atMs: number;
 };
+
+/** What a record says of the replay that wrote it. A record of the stream has a position, whatever its row brought along. */
+export function replayOf(headers: RecordHeaders): RecordOfReplay | undefined {
+  const again = headerText(headers, replayIdHeader);
+  const id = again ?? headerText(headers, backfillIdHeader);
+  if (id === undefined || headerText(headers, 'position') !== undefined) return undefined;
+  return { id, isAgain: again !== undefined, atMs: Date.parse(headerText(headers, replayedAtHeader) ?? '') };
+}
 
 /** An event of the snapshot, and where its rows are. */
 export type RowsOfEvent = {

@@ -1,5 +1,6 @@
 /** What Kafka holds: the ids of events, and for each topic what it may have removed. */
 import type { Admin, Kafka } from 'kafkajs';
+import { replayOf } from '../audit/audited.ts';
 import { type Compacted, findCompacted } from '../audit/compacted.ts';
 import { EventIndex } from '../audit/event-index.ts';
 import { extendToHighWatermarks } from '../audit/high-watermarks.ts';
@@ -14,7 +15,6 @@ import {
 } from '../audit/read-topics.ts';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
-import { backfillIdHeader, replayIdHeader } from '../encode/replay-headers.ts';
 
 export type Published = {
   /** Ids in records, each with the commit time in its first record. */
@@ -78,10 +78,7 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
         if (id === undefined) continue;
         records += 1;
         // What a replay wrote is younger than its event, so it does not show that what came after the event is still there.
-        const isReplayed =
-          headerText(headers, replayIdHeader) !== undefined ||
-          headerText(headers, backfillIdHeader) !== undefined;
-        const timeMs = isReplayed ? Number.POSITIVE_INFINITY : committedAtMs;
+        const timeMs = replayOf(headers) === undefined ? committedAtMs : Number.POSITIVE_INFINITY;
         ids.add(id, numbers.get(`${topic}/${partition}`) ?? 0, timeMs);
       }
     },

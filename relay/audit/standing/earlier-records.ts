@@ -2,6 +2,7 @@
  * Reads again what the topics still have of earlier windows, which have forgotten every row and record that was judged: for
  * a row without a record in its window, and for a record that looks like the second of its event.
  */
+import { replayOf } from '../audited.ts';
 import {
   headerText,
   type PartitionRange,
@@ -14,14 +15,15 @@ import type { OpenRecord } from './matching.ts';
 import type { WindowMeans } from './window-means.ts';
 
 /**
- * The records of the stream. What a replay has published again stands in for none of them.
+ * Each event as it was first published. What a replay has published again stands in for nothing.
+ * @param onRecord `isOfStream`: its time says what the topic still has; a replay writes events late
  * @throws RelayError KAFKA_*
  */
-export async function readStreamed(
+export async function readFirst(
   { config, kafka, pace }: WindowMeans,
   ranges: readonly PartitionRange[],
   onTrimmed: (topic: string, partition: number) => void,
-  onRecord: (record: TopicRecord, id: string) => void,
+  onRecord: (record: TopicRecord, id: string, isOfStream: boolean) => void,
 ): Promise<void> {
   await readTopics({
     kafka,
@@ -29,9 +31,11 @@ export async function readStreamed(
     stallMs: stallMsOf(config),
     onTrimmed,
     onRecords: async (records) => {
-      for (const record of records)
-        if (headerText(record.headers, 'replay-id') === undefined)
-          onRecord(record, headerText(record.headers, 'id') ?? '');
+      for (const record of records) {
+        const replay = replayOf(record.headers);
+        if (replay?.isAgain !== true)
+          onRecord(record, headerText(record.headers, 'id') ?? '', replay === undefined);
+      }
       await pace.took(records.length);
     },
   });
@@ -54,7 +58,7 @@ export async function findEarlier(
   const trimmed = new Set<string>();
   const ranges = await stableRanges(means.admin, [...new Set(records.map(({ topic }) => topic))]);
   for (const { topic, low } of ranges) if (low > 0n) trimmed.add(topic);
-  await readStreamed(
+  await readFirst(
     means,
     ranges,
     (topic) => trimmed.add(topic),

@@ -4,7 +4,7 @@ import { findCompacted } from '../compacted.ts';
 import { absenceOf } from '../judge-event.ts';
 import { KeptFrom } from '../kept-from.ts';
 import { assertVisible, stableRanges } from '../read-topics.ts';
-import { readStreamed } from './earlier-records.ts';
+import { readFirst } from './earlier-records.ts';
 import type { Letters } from './letters.ts';
 import type { OpenRow } from './matching.ts';
 import { placeOf, type WindowScope } from './window-means.ts';
@@ -83,8 +83,8 @@ export class RowJudge {
       const end = before!.offsets.get(placeOf(range)) ?? range.low;
       return end > range.low ? [{ ...range, end }] : [];
     });
-    await readStreamed(means, ranges, trim, ({ topic, partition, committedAtMs }, id) => {
-      kept.note(topic, partition, committedAtMs);
+    await readFirst(means, ranges, trim, ({ topic, partition, committedAtMs }, id, isOfStream) => {
+      if (isOfStream) kept.note(topic, partition, committedAtMs);
       if (this.#absent.delete(id)) found.skip('rewritten');
     });
     kept.noteEmptied();

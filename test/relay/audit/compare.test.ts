@@ -152,7 +152,7 @@ describe('a record of a replay', () => {
   ];
   const sentMs = snapshotMs - 1_000;
   const replayedRecord = (id: string | undefined, replayId = 'r', changes: Partial<AuditedRecord> = {}) =>
-    record(id, { position: undefined, replay: { id: replayId, atMs: sentMs }, ...changes });
+    record(id, { position: undefined, replay: { id: replayId, isAgain: true, atMs: sentMs }, ...changes });
 
   function audit(records: readonly AuditedRecord[], prepare: (audited: Comparer) => void = () => {}) {
     const audited = comparer();
