@@ -16,7 +16,7 @@ import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
-import { kafkaError } from '../connect/kafka.ts';
+import { connectAdmin } from '../connect/kafka.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { Router } from '../encode/route.ts';
 import { readRemovedBefore } from '../ledger/cleanup.ts';
@@ -93,9 +93,7 @@ export async function audit(options: AuditOptions): Promise<AuditReport> {
   const admin = options.kafka.admin();
   const client = await connectForAudit(options.config);
   try {
-    await admin.connect().catch((error: unknown) => {
-      throw kafkaError(error, 'connecting to Kafka');
-    });
+    await connectAdmin(admin);
     return await compareAll(options, admin, client);
   } finally {
     await Promise.allSettled([admin.disconnect(), client.end()]);

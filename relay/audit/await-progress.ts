@@ -1,10 +1,18 @@
 /** Waits until the progress in Kafka, read by the audit's own reader, reaches an LSN; finds the producers of all progress. */
 import type { Admin, Kafka } from 'kafkajs';
+import type { Config } from '../config/config.ts';
 import { isProgressTopic } from '../config/topic-patterns.ts';
 import { asRelayError } from '../errors.ts';
 import type { Lsn } from '../model/position.ts';
 import { type Progress, parseProgress } from '../model/progress.ts';
-import { assertVisible, listTopics, type PartitionRange, readTopics, stableRanges } from './read-topics.ts';
+import {
+  assertVisible,
+  listTopics,
+  type PartitionRange,
+  readTopics,
+  stableRanges,
+  stallMsOf,
+} from './read-topics.ts';
 
 export type AwaitProgressOptions = {
   readonly kafka: Kafka;
@@ -56,6 +64,27 @@ export async function awaitProgress(options: AwaitProgressOptions): Promise<Prog
   if (latest === undefined && options.tailOffsets !== undefined)
     return awaitProgress({ ...options, tailOffsets: undefined });
   return latest === undefined ? null : parseProgress(latest);
+}
+
+/**
+ * The latest progress of the slot as of now; null if there is none or the topic does not exist.
+ * @throws RelayError KAFKA_*, PROGRESS_UNREADABLE
+ */
+export function latestProgress(
+  { config, kafka, admin }: { readonly config: Config; readonly kafka: Kafka; readonly admin: Admin },
+  systemIdentifier: string,
+): Promise<Progress | null> {
+  return awaitProgress({
+    kafka,
+    admin,
+    topic: config.kafka.progressTopic,
+    slot: config.slot.name,
+    systemIdentifier,
+    // An LSN has 64 bits: no progress reaches this, so the topic is read to its present end.
+    reach: 1n << 64n,
+    waitMs: 0,
+    stallMs: stallMsOf(config),
+  });
 }
 
 function endOf(waitMs: number, signal: AbortSignal | undefined): AbortSignal {

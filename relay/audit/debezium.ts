@@ -18,7 +18,7 @@ import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
 import { readSlot } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
-import { kafkaError } from '../connect/kafka.ts';
+import { connectAdmin } from '../connect/kafka.ts';
 import { openClient } from '../connect/postgres/client.ts';
 import { pages } from '../connect/postgres/cursor.ts';
 import { assertRowsShownNow } from '../connect/postgres/rows-shown.ts';
@@ -80,9 +80,7 @@ export async function auditDebezium(options: DebeziumOptions): Promise<DebeziumR
   let now: pg.Client | undefined;
   try {
     now = await openClient(config, 'outbox-relay audit', scanTimeoutMs);
-    await admin.connect().catch((error: unknown) => {
-      throw kafkaError(error, 'connecting to Kafka');
-    });
+    await connectAdmin(admin);
     await readHome(now, config);
     return await readOnly(client, 'opening a snapshot', 'repeatable read', async () =>
       new DebeziumAudit(options, { admin, client, now: now! }, await openWindow(client)).run(),

@@ -1,6 +1,6 @@
 /** Owns how the relay connects to Kafka, and what errors of Kafka mean. */
 import { createRequire } from 'node:module';
-import { type ISocketFactory, Kafka, logLevel, type SASLOptions } from 'kafkajs';
+import { type Admin, type ISocketFactory, Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type { Logger } from 'pino';
 import { forKafkajs, realHost, withRealHosts } from '../config/broker-address.ts';
 import type { Config } from '../config/config.ts';
@@ -38,6 +38,13 @@ export function createKafka(config: Config, log: Logger): Kafka {
     retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 },
     logLevel: logLevel.INFO,
     logCreator: () => (entry) => logKafka(log, entry.level, entry.namespace, entry.log),
+  });
+}
+
+/** @throws RelayError KAFKA_* */
+export function connectAdmin(admin: Admin): Promise<void> {
+  return admin.connect().catch((error: unknown) => {
+    throw kafkaError(error, 'connecting to Kafka');
   });
 }
 

@@ -1,6 +1,5 @@
 /** Removes what is published from the outbox table, once; or tells what would go, and why the rest stays. */
-import { awaitProgress } from '../audit/await-progress.ts';
-import { stallMsOf } from '../audit/read-topics.ts';
+import { latestProgress } from '../audit/await-progress.ts';
 import { readSystem } from '../capture/server-identity.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
@@ -33,17 +32,7 @@ async function readBeat(config: Config): Promise<number> {
   const kafka = createKafka(config, createLogger('fatal'));
   const admin = kafka.admin();
   try {
-    const progress = await awaitProgress({
-      kafka,
-      admin,
-      topic: config.kafka.progressTopic,
-      slot: config.slot.name,
-      systemIdentifier,
-      // No progress reaches this, so the topic is read to its present end.
-      reach: BigInt(Number.MAX_SAFE_INTEGER) << 10n,
-      waitMs: 0,
-      stallMs: stallMsOf(config),
-    });
+    const progress = await latestProgress({ config, kafka, admin }, systemIdentifier);
     return progress?.beat ?? 0;
   } finally {
     await admin.disconnect().catch(() => {});

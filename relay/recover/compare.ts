@@ -4,10 +4,11 @@ import { assertVisible } from '../audit/read-topics.ts';
 import type { Unreadable } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
+import type { Servers } from '../connect/servers.ts';
 import { ledgerTables } from '../ledger/tables.ts';
 import type { AbsentList } from './absent-events.ts';
 import { type Decided, readLetters } from './letters.ts';
-import { knownOf, type Loss, type RecoverMeans } from './loss.ts';
+import { knownOf, type Loss } from './loss.ts';
 import type { RecoverOptions } from './options.ts';
 import { readPublished } from './published.ts';
 import { type Gap, readGap } from './read-gap.ts';
@@ -26,7 +27,7 @@ export async function compare(
   client: pg.Client,
   decided: Decided,
   { config, onStage, unjudged, signal }: RecoverOptions,
-  { kafka, admin, pool }: RecoverMeans,
+  { kafka, admin, pool }: Servers,
   loss: Loss,
 ): Promise<Compared> {
   const published = await readPublished({

@@ -1,17 +1,15 @@
 /** What is wrong with slot, progress and publication, found without changing anything. */
-import type { Admin } from 'kafkajs';
-import { awaitProgress } from '../audit/await-progress.ts';
-import { stallMsOf } from '../audit/read-topics.ts';
+import { latestProgress } from '../audit/await-progress.ts';
 import { findPublicationGap, readPublication } from '../capture/publication.ts';
 import { readSystem } from '../capture/server-identity.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
+import type { Servers } from '../connect/servers.ts';
 import { asRelayError, RelayError, RequestInvalid } from '../errors.ts';
 import { readMarks } from '../ledger/progress-copy.ts';
 import { readSnapshots, type Snapshots } from '../ledger/snapshots.ts';
 import { parseSnapshot } from '../model/pg-snapshot.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
-import type { Means } from '../session/hold-for-operator.ts';
 import { compareLineage, type DatabaseState } from '../session/lineage.ts';
 import type { Known } from './gap.ts';
 import type { RecoverOptions } from './options.ts';
@@ -34,17 +32,15 @@ export type Loss = {
   readonly snapshots: Snapshots;
 };
 
-export type RecoverMeans = Means & { readonly admin: Admin };
-
 /** @throws RelayError SLOT_IN_USE while somebody streams from the slot; PUBLICATION_MISSING; POSTGRES_*, KAFKA_* */
-export async function lookForLoss(means: RecoverMeans): Promise<Loss> {
+export async function lookForLoss(means: Servers): Promise<Loss> {
   const { config, pool } = means;
   const system = await readSystem(config);
   const marks = await readMarks(pool, config.slot.name);
   if (marks.isInRecovery)
     throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that is not promoted yet');
   const publication = await readPublication(pool, config);
-  const progress = await readProgress(means, system.systemIdentifier);
+  const progress = await latestProgress(means, system.systemIdentifier);
   const { slot, failure } = await lookAtSlot(means, marks.initialised || progress !== null);
   const database: DatabaseState = { ...system, ...marks, slotConfirmedLsn: slot?.confirmedLsn ?? 0n };
   const claimed = progress === null ? ({ kind: 'none' } as const) : ({ kind: 'progress', progress } as const);
@@ -101,7 +97,7 @@ export function isRecoverable(
 }
 
 async function lookAtSlot(
-  { config, pool }: RecoverMeans,
+  { config, pool }: Servers,
   wasUsed: boolean,
 ): Promise<{ slot?: SlotState; failure?: RelayError }> {
   try {
@@ -120,21 +116,4 @@ async function lookAtSlot(
     if (failure.code !== 'SLOT_INVALIDATED') throw failure;
     return { failure };
   }
-}
-
-async function readProgress(
-  { config, kafka, admin }: RecoverMeans,
-  systemIdentifier: string,
-): Promise<Progress | null> {
-  return awaitProgress({
-    kafka,
-    admin,
-    topic: config.kafka.progressTopic,
-    slot: config.slot.name,
-    systemIdentifier,
-    // No progress reaches this, so the topic is read to its present end.
-    reach: BigInt(Number.MAX_SAFE_INTEGER) << 10n,
-    waitMs: 0,
-    stallMs: stallMsOf(config),
-  });
 }

@@ -27,11 +27,10 @@ import {
 } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
 import { rateLimitsOf } from '../config/rate-limits.ts';
-import { createKafka, kafkaError } from '../connect/kafka.ts';
 import { openClient } from '../connect/postgres/client.ts';
-import { createPool } from '../connect/postgres/pool.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { beginReadOnly } from '../connect/postgres/transaction.ts';
+import { type Servers, withServers } from '../connect/servers.ts';
 import { deadLetterTopicOf } from '../encode/dead-letter-topic.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
@@ -53,7 +52,7 @@ import { progressOf } from '../session/lineage.ts';
 import { closeGap } from './close-gap.ts';
 import { assertOutboxShown, type Compared, compare } from './compare.ts';
 import { type Decided, readDecided } from './letters.ts';
-import { assertRecoverable, isRecoverable, type Loss, lookForLoss, type RecoverMeans } from './loss.ts';
+import { assertRecoverable, isRecoverable, type Loss, lookForLoss } from './loss.ts';
 import type { RecoverOptions, RecoverStage } from './options.ts';
 import type { Gap } from './read-gap.ts';
 import { doubtsOf, type Recovery, reportOf } from './report.ts';
@@ -70,24 +69,14 @@ const scanTimeoutMs = 3_600_000;
  * @throws RequestInvalid if nothing is lost; RelayError SLOT_IN_USE while a relay runs; LINEAGE_OTHER_DATABASE; and
  * whatever a server answers
  */
-export async function recover(options: RecoverOptions): Promise<Recovery> {
-  const { config, log } = options;
-  const pool = createPool(config);
-  const kafka = createKafka(config, log);
-  const admin = kafka.admin();
-  try {
-    await admin.connect().catch((error: unknown) => {
-      throw kafkaError(error, 'connecting to Kafka');
-    });
-    const means = { config, pool, kafka, admin };
+export function recover(options: RecoverOptions): Promise<Recovery> {
+  return withServers(options, async (servers) => {
     // Step 1.
-    const loss = await lookForLoss(means);
+    const loss = await lookForLoss(servers);
     assertRecoverable(loss, options);
-    const run = new Run(reporting(options), means, loss);
+    const run = new Run(reporting(options), servers, loss);
     return options.isDryRun ? await run.show() : await run.recover();
-  } finally {
-    await Promise.allSettled([admin.disconnect(), pool.end()]);
-  }
+  });
 }
 
 /** With the time left in each stage. A stage is where an abort is noticed too, where no client of a server is between. */
@@ -102,7 +91,7 @@ function reporting(options: RecoverOptions): RecoverOptions {
 
 class Run {
   readonly #options: RecoverOptions;
-  readonly #means: RecoverMeans;
+  readonly #means: Servers;
   readonly #loss: Loss;
   readonly #instance = instanceName('recover');
   /** Where the new slot starts, once it exists and while nothing in Kafka ends at it. */
@@ -110,7 +99,7 @@ class Run {
   /** Number of the last session on the slot, as far as this process knows. */
   #lastSession: number;
 
-  constructor(options: RecoverOptions, means: RecoverMeans, loss: Loss) {
+  constructor(options: RecoverOptions, means: Servers, loss: Loss) {
     this.#options = options;
     this.#means = means;
     this.#loss = loss;

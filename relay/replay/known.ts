@@ -1,23 +1,13 @@
 /** What the relay has published, as far as the database and the progress in Kafka know. Changes nothing. */
-import type { Admin, Kafka } from 'kafkajs';
-import type pg from 'pg';
-import { awaitProgress } from '../audit/await-progress.ts';
-import { stallMsOf } from '../audit/read-topics.ts';
+import { latestProgress } from '../audit/await-progress.ts';
 import { findPublicationGap, readPublication } from '../capture/publication.ts';
 import { readSystem } from '../capture/server-identity.ts';
-import type { Config } from '../config/config.ts';
+import type { Servers } from '../connect/servers.ts';
 import { RelayError, RequestInvalid } from '../errors.ts';
 import { readMarks } from '../ledger/progress-copy.ts';
 import { readSnapshots, type Snapshots } from '../ledger/snapshots.ts';
 import type { Lsn } from '../model/position.ts';
 import { isOfRecovery, type Progress } from '../model/progress.ts';
-
-export type Means = {
-  readonly config: Config;
-  readonly pool: pg.Pool;
-  readonly kafka: Kafka;
-  readonly admin: Admin;
-};
 
 export type KnownPublished = {
   readonly systemIdentifier: string;
@@ -29,23 +19,14 @@ export type KnownPublished = {
  * @throws RequestInvalid if nothing is published; RelayError LINEAGE_OTHER_DATABASE, RECOVERY_UNFINISHED, PUBLICATION_GAP,
  * POSTGRES_*, KAFKA_*
  */
-export async function readKnown({ config, pool, kafka, admin }: Means): Promise<KnownPublished> {
+export async function readKnown(servers: Servers): Promise<KnownPublished> {
+  const { config, pool } = servers;
   const slot = config.slot.name;
   const { systemIdentifier } = await readSystem(config);
   const marks = await readMarks(pool, slot);
   if (marks.isInRecovery)
     throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that is not promoted yet');
-  const progress = await awaitProgress({
-    kafka,
-    admin,
-    topic: config.kafka.progressTopic,
-    slot,
-    systemIdentifier,
-    // No progress reaches this, so the topic is read to its present end.
-    reach: (1n << 64n) - 1n,
-    waitMs: 0,
-    stallMs: stallMsOf(config),
-  });
+  const progress = await latestProgress(servers, systemIdentifier);
   if (progress === null) {
     if (marks.initialised)
       throw new RelayError('LINEAGE_PROGRESS_LOST', 'the progress topic holds no progress of this slot');

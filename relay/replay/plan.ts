@@ -4,11 +4,12 @@ import { findCompacted } from '../audit/compacted.ts';
 import { listTopics } from '../audit/read-topics.ts';
 import type { Config } from '../config/config.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
+import type { Servers } from '../connect/servers.ts';
 import { Router } from '../encode/route.ts';
 import { RequestInvalid } from '../errors.ts';
 import { readReplays } from '../ledger/replays.ts';
 import { formatLsn } from '../model/position.ts';
-import { type KnownPublished, type Means, readKnown } from './known.ts';
+import { type KnownPublished, readKnown } from './known.ts';
 import { idsAt } from './positions.ts';
 import type { Facts, Order, Range } from './range.ts';
 import { chosenRows, type Selected, Values, type Verdict } from './selection.ts';
@@ -57,7 +58,7 @@ const groupsMax = 1_000;
 
 /** Reads within a snapshot that `client` has open. */
 export async function plan(
-  means: Means,
+  means: Servers,
   client: pg.Client,
   options: PlanOptions,
 ): Promise<{ readonly plan: Plan; readonly selected: Selected }> {
@@ -241,7 +242,7 @@ async function orderDoubts(
 
 /** A compacted topic keeps the last record of a key: of a key that goes on after the range, that would be an old one. */
 async function compactionDoubts(
-  { admin }: Means,
+  { admin }: Servers,
   groups: readonly Group[],
   { topic, acceptsCompacted }: PlanOptions,
 ): Promise<string[]> {

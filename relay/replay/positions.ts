@@ -4,15 +4,18 @@
  */
 import { headerText, listTopics, readTopics, stableRanges, stallMsOf } from '../audit/read-topics.ts';
 import { allowList } from '../config/topic-patterns.ts';
+import type { Servers } from '../connect/servers.ts';
 import { RequestInvalid } from '../errors.ts';
-import type { Means } from './known.ts';
 import type { Range } from './range.ts';
 
 /** About 100 MB, which also travel to Postgres. */
 const idsMax = 1_000_000;
 
 /** @returns null if the range names no positions */
-export async function idsAt({ config, kafka, admin }: Means, { positions }: Range): Promise<string[] | null> {
+export async function idsAt(
+  { config, kafka, admin }: Servers,
+  { positions }: Range,
+): Promise<string[] | null> {
   if (positions === null) return null;
   const { from, until } = positions;
   const allowed = allowList(config.topics.allow, config.kafka.progressTopic);

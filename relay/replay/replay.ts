@@ -19,17 +19,15 @@ import { listTopics } from '../audit/read-topics.ts';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
 import { backoffMs } from '../connect/backoff.ts';
-import { createKafka, kafkaError } from '../connect/kafka.ts';
 import { openClient } from '../connect/postgres/client.ts';
-import { createPool } from '../connect/postgres/pool.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { readOnly } from '../connect/postgres/transaction.ts';
+import { type Servers, withServers } from '../connect/servers.ts';
 import { asRelayError, RelayError, RequestInvalid } from '../errors.ts';
 import { beginReplay, noteReplay, readReplays, resumeReplay, type StoredReplay } from '../ledger/replays.ts';
 import { ledgerTables } from '../ledger/tables.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import { instanceName } from '../session/instance.ts';
-import type { Means } from './known.ts';
 import { type Plan, type PlanOptions, plan } from './plan.ts';
 import {
   type ReplayStage,
@@ -68,7 +66,7 @@ export type ReplayResult = {
 
 /** @throws RequestInvalid; RelayError as the servers answer */
 export function replay(options: ReplayOptions): Promise<ReplayResult> {
-  return withMeans(options, async (means) => {
+  return withServers(options, async (means) => {
     await assertTarget(means, options.topic);
     options.onStage({ stage: 'counting', done: 0 });
     const planned = await planNow(means, options);
@@ -91,7 +89,7 @@ export function replay(options: ReplayOptions): Promise<ReplayResult> {
 
 /** Continues a replay, wherever it ended. */
 export function resume(options: ResumeOptions): Promise<ReplayResult> {
-  return withMeans(options, async (means): Promise<ReplayResult> => {
+  return withServers(options, async (means): Promise<ReplayResult> => {
     const stored = await find(means, options.id);
     if (stored.state === 'done') return { outcome: 'done', plan: null, replay: stored };
     await assertTarget(means, stored.topic);
@@ -100,24 +98,7 @@ export function resume(options: ResumeOptions): Promise<ReplayResult> {
   });
 }
 
-async function withMeans<Result>(
-  { config, log }: Pick<Running, 'config' | 'log'>,
-  work: (means: Means) => Promise<Result>,
-): Promise<Result> {
-  const pool = createPool(config);
-  const kafka = createKafka(config, log);
-  const admin = kafka.admin();
-  try {
-    await admin.connect().catch((error: unknown) => {
-      throw kafkaError(error, 'connecting to Kafka');
-    });
-    return await work({ config, pool, kafka, admin });
-  } finally {
-    await Promise.allSettled([admin.disconnect(), pool.end()]);
-  }
-}
-
-async function planNow(means: Means, options: ReplayOptions): Promise<Plan> {
+async function planNow(means: Servers, options: ReplayOptions): Promise<Plan> {
   const { config, pool } = means;
   const client = await openClient(config, 'outbox-relay replay', scanTimeoutMs);
   try {
@@ -135,7 +116,7 @@ async function planNow(means: Means, options: ReplayOptions): Promise<Plan> {
 /** Failures in a row without any progress, after which a person should look. */
 const attemptsMax = 8;
 
-async function run(means: Means, options: Running, id: string): Promise<Omit<ReplayResult, 'plan'>> {
+async function run(means: Servers, options: Running, id: string): Promise<Omit<ReplayResult, 'plan'>> {
   const { config } = means;
   const { person } = options.actor;
   const instance = instanceName('replay');
@@ -163,7 +144,7 @@ async function run(means: Means, options: Running, id: string): Promise<Omit<Rep
 
 /** The failure may be that of Postgres, and then this fails too; the person sees the first one. */
 async function noteFailure(
-  { pool }: Means,
+  { pool }: Servers,
   stored: StoredReplay,
   { code, message }: RelayError,
   person: string,
@@ -184,7 +165,7 @@ const mayPass = (failure: RelayError): boolean =>
   failure.class === 'retry' && failure.code !== 'PRODUCER_FENCED';
 
 async function end(
-  means: Means,
+  means: Servers,
   stored: StoredReplay,
   { progress, ended }: SessionEnd,
   person: string,
@@ -205,7 +186,7 @@ async function end(
   return { outcome: state, replay: await find(means, stored.id) };
 }
 
-async function find({ pool, config }: Pick<Means, 'pool' | 'config'>, id: string): Promise<StoredReplay> {
+async function find({ pool, config }: Pick<Servers, 'pool' | 'config'>, id: string): Promise<StoredReplay> {
   const [stored] = await readReplays(pool, config.slot.name, id);
   if (stored === undefined)
     throw new RequestInvalid(
@@ -215,7 +196,7 @@ async function find({ pool, config }: Pick<Means, 'pool' | 'config'>, id: string
 }
 
 /** @throws RequestInvalid for a topic that is not there: a mistyped name would create one */
-async function assertTarget({ config, admin }: Means, topic: string | null): Promise<void> {
+async function assertTarget({ config, admin }: Servers, topic: string | null): Promise<void> {
   if (topic === null) return;
   if (!allowList([topic.replaceAll('*', '')], config.kafka.progressTopic).test(topic))
     throw new RequestInvalid(`no events may go to topic ${topic}`);

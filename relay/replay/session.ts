@@ -9,6 +9,7 @@ import { openClient } from '../connect/postgres/client.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { beginReadOnly } from '../connect/postgres/transaction.ts';
+import type { Servers } from '../connect/servers.ts';
 import { encodePatiently } from '../encode/encode-patiently.ts';
 import { Encoder } from '../encode/encoder.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
@@ -24,7 +25,6 @@ import { ensureProgressTopic, ProgressTail } from '../publish/progress-topic.ts'
 import type { Publisher } from '../publish/publisher.ts';
 import { Topics } from '../publish/topics.ts';
 import { replayWriter } from '../publish/writer.ts';
-import type { Means } from './known.ts';
 import { openListing } from './listing.ts';
 import { readClock } from './plan.ts';
 import { idsAt } from './positions.ts';
@@ -63,7 +63,7 @@ export type ReplayStage = {
 export type SessionEnd = { readonly progress: ReplayProgress; readonly ended: Ended };
 
 /** @throws RelayError of every server; REPLAY_CHANGED, REPLAY_PROGRESS_LOST, PRODUCER_FENCED, LINEAGE_OTHER_DATABASE */
-export async function runSession(means: Means, options: SessionOptions): Promise<SessionEnd> {
+export async function runSession(means: Servers, options: SessionOptions): Promise<SessionEnd> {
   const { config, kafka, admin } = means;
   const { replay, onStage } = options;
   const writer = replayWriter(config, replay.id);
@@ -100,7 +100,7 @@ function progressOf(text: string | undefined, { replay, instance }: SessionOptio
 }
 
 async function list(
-  means: Means,
+  means: Servers,
   client: pg.Client,
   replay: StoredReplay,
   { after, part }: ReplayProgress,
@@ -158,7 +158,7 @@ async function assertTimed(client: pg.Client, selected: Selected): Promise<void>
 }
 
 async function publish(
-  means: Means,
+  means: Servers,
   client: pg.Client,
   publisher: Publisher,
   progress: ReplayProgress,

@@ -4,7 +4,7 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
-import { kafkaError } from '../../connect/kafka.ts';
+import { connectAdmin } from '../../connect/kafka.ts';
 import { openClient } from '../../connect/postgres/client.ts';
 import { rollBack } from '../../connect/postgres/transaction.ts';
 import { asRelayError, RelayError } from '../../errors.ts';
@@ -55,9 +55,7 @@ export async function runAudit(options: RunOptions): Promise<AuditRow> {
   let client: pg.Client | undefined;
   try {
     client = await openClient(config, 'outbox-relay audit', scanTimeoutMs);
-    await admin.connect().catch((error: unknown) => {
-      throw kafkaError(error, 'connecting to Kafka');
-    });
+    await connectAdmin(admin);
     await new Run(options, { admin, client, now }).windows();
     return (await loadAudit(now, slot))!.row;
   } catch (error) {
