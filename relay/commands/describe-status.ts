@@ -4,7 +4,7 @@ import { styleText } from 'node:util';
 import { printable } from '../observe/printable.ts';
 import { describeBytes } from '../operations/slot-health.ts';
 import type { KnownRelay, SecondsLeft, Status } from '../operations/status.ts';
-import { ageOf, describeSeconds } from '../operations/status-verdict.ts';
+import { ageOf, describeSeconds } from '../operations/status-words.ts';
 import { brief, describeLimits, describePause } from './describe-control.ts';
 import { count, counted } from './format.ts';
 

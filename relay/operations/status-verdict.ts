@@ -6,6 +6,8 @@ import type { KnownRelay } from '../ledger/relays.ts';
 import { activePauses, type Pause } from '../model/control.ts';
 import { parkedKeysMax } from '../model/gate.ts';
 import type { StatusFacts } from './status.ts';
+import { type Concern, concernsOf } from './status-concerns.ts';
+import { ageOf, describeMs, describeSeconds } from './status-words.ts';
 
 /** Every verdict: whether it is good, and what it means. */
 export const verdicts = {
@@ -27,22 +29,6 @@ export const verdicts = {
 
 export type VerdictName = keyof typeof verdicts;
 
-/** What else somebody has to look at. */
-export const concerns = {
-  'dead-letters': 'dead letters are open',
-  'parked-keys': 'keys wait behind a refused event',
-  'set-aside': 'a topic is paused, and its events are set aside',
-  'slot-at-risk': 'Postgres may give up the slot soon, or its disk is about to be full',
-  'relay-failing': 'another relay of the slot fails',
-  disobeyed: 'a relay has not confirmed what a person told it',
-  config: 'a relay rejected its changed configuration, and would not start again',
-  audit: 'the audit found something, or cannot run',
-} as const satisfies Record<string, string>;
-
-export type ConcernName = keyof typeof concerns;
-
-export type Concern = { readonly name: ConcernName; readonly text: string };
-
 export type Verdict = {
   readonly name: VerdictName;
   /** Whether nobody has to look at anything. */
@@ -53,9 +39,11 @@ export type Verdict = {
   readonly concerns: readonly Concern[];
 };
 
+const flowing: ReadonlySet<VerdictName> = new Set(['streaming', 'starting']);
+
 export function judge(facts: StatusFacts): Verdict {
   const { name, text, advice = null } = verdictOf(facts);
-  const more = concernsOf(facts, name);
+  const more = concernsOf(facts, flowing.has(name));
   return { name, isGood: verdicts[name][0] && more.length === 0, text, advice, concerns: more };
 }
 
@@ -242,12 +230,6 @@ function endOf({ until }: Pause): string {
     : `It ends by itself at ${until.replace('T', ' ').replace(/\.\d+Z$/, 'Z')}. `;
 }
 
-const hour = 3_600;
-/** Less than this is left for a person to wake up, while nothing is published. */
-const riskSeconds = 24 * hour;
-/** Even while the stream flows: one short outage would be enough. */
-const alwaysRiskSeconds = hour;
-
 function slotSafe({ slot }: StatusFacts): string {
   if (slot.state === 'absent' || slot.state === 'unusable') return '';
   if (slot.walStatus === 'unreserved' || slot.walStatus === 'lost')
@@ -265,156 +247,9 @@ function slotSafe({ slot }: StatusFacts): string {
   return 'How long the slot is safe is not known yet.';
 }
 
-function concernsOf(facts: StatusFacts, verdict: VerdictName): Concern[] {
-  return [
-    ...letterConcerns(facts),
-    ...asideConcerns(facts),
-    ...slotConcerns(facts, verdict),
-    ...relayConcerns(facts),
-    ...configConcerns(facts),
-    ...auditConcerns(facts),
-  ];
-}
-
-function letterConcerns({ deadLetters, parked, setAside }: StatusFacts): Concern[] {
-  const found: Concern[] = [];
-  const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
-  const oldest = Math.max(0, ...deadLetters.map(({ oldestAgeSeconds }) => oldestAgeSeconds));
-  if (open > 0)
-    found.push({
-      name: 'dead-letters',
-      text: `${countOf(open, 'dead letter is', 'dead letters are')} open, the oldest for ${describeSeconds(oldest)}: see \`outbox-relay dead-letters list\`.`,
-    });
-  const behindRefused = parked.keys - setAside.reduce((sum, { keys }) => sum + keys, 0);
-  if (behindRefused > 0)
-    found.push({
-      name: 'parked-keys',
-      text: `${countOf(behindRefused, 'key waits', 'keys wait')} behind a refused event: correct its cause or its payload, then run \`outbox-relay dead-letters release\`.`,
-    });
-  return found;
-}
-
-function asideConcerns({ control, setAside, at }: StatusFacts): Concern[] {
-  return activePauses(control).flatMap(({ topic, mode, person, reason, since }) => {
-    if (mode !== 'set-aside') return [];
-    const keys = setAside.find((each) => each.topic === topic)?.keys ?? 0;
-    return [
-      {
-        name: 'set-aside' as const,
-        text: `Events of topic ${topic} are set aside by ${person} for ${describeSeconds(ageOf(since, at))}: ${reason}. ${countOf(keys, 'key waits', 'keys wait')} for \`outbox-relay resume --topic ${topic}\`.`,
-      },
-    ];
-  });
-}
-
-const flowing = new Set<VerdictName>(['streaming', 'starting']);
-
-function slotConcerns({ slot }: StatusFacts, verdict: VerdictName): Concern[] {
-  if (slot.state === 'absent' || slot.state === 'unusable') return [];
-  const name = 'slot-at-risk';
-  if (slot.walStatus === 'unreserved' || slot.walStatus === 'lost')
-    return [
-      {
-        name,
-        text: `wal_status is ${slot.walStatus}: Postgres gives up the slot at the next checkpoint unless the relay catches up.`,
-      },
-    ];
-  const limitSeconds = flowing.has(verdict) ? alwaysRiskSeconds : riskSeconds;
-  const texts = [
-    [slot.untilLimitSeconds, 'Postgres gives up the slot'],
-    [slot.untilDiskSeconds, 'the disk of Postgres is full'],
-  ] as const;
-  return texts.flatMap(([seconds, what]) =>
-    typeof seconds === 'number' && seconds < limitSeconds
-      ? [
-          {
-            name,
-            text: `In ${describeSeconds(seconds)} ${what}, if nothing is published until then.`,
-          } as const,
-        ]
-      : [],
-  );
-}
-
-/** A relay says every second at most that it obeys; one that says so later hangs. */
-const obeySeconds = 15;
-
-function relayConcerns({ relays, control, slot, at }: StatusFacts): Concern[] {
-  const found: Concern[] = [];
-  const streamers = relays.filter(({ state, isGone }) => state === 'streaming' && !isGone);
-  const since = [...control.pauses.map((pause) => pause.since), control.limitedBy?.since ?? null];
-  const latest = since.flatMap((time) => (time === null ? [] : [ageOf(time, at)]));
-  const isRecent = latest.length > 0 && Math.min(...latest) < obeySeconds;
-  for (const { instance, revision } of streamers)
-    if ((revision ?? -1) < control.revision && !isRecent)
-      found.push({
-        name: 'disobeyed',
-        text: `${instance} has not confirmed yet that it obeys the last pause, resume or rate limit.`,
-      });
-  for (const { instance, state, isGone, facts } of relays) {
-    const { error, isReady } = facts;
-    const isJudged = slot.state !== 'active' || state === 'streaming';
-    if (isGone || isJudged || state === 'stopped' || isReady || error === null || error.isOver) continue;
-    found.push({
-      name: 'relay-failing',
-      text: `${instance} (${state}) fails: ${error.message} (${error.code}). It cannot take over.`,
-    });
-  }
-  return found;
-}
-
-function configConcerns({ relays }: StatusFacts): Concern[] {
-  return relays.flatMap(({ instance, isGone, state, facts }) =>
-    isGone || state === 'stopped' || facts.hasRejectedConfig !== true
-      ? []
-      : [
-          {
-            name: 'config' as const,
-            text: `${instance} rejected its changed configuration and works on with the one before. It will not start again until the configuration is valid: its log and \`outbox-relay config\` list the faults.`,
-          },
-        ],
-  );
-}
-
-function auditConcerns({ audit }: StatusFacts): Concern[] {
-  if (audit === null) return [];
-  const found = Object.entries(audit.findings).filter(([, count]) => count > 0);
-  const text = found.map(([kind, count]) => `${count} ${kind.replaceAll('_', ' ')}`).join(', ');
-  const concernsFound: Concern[] =
-    found.length === 0
-      ? []
-      : [{ name: 'audit', text: `The audit found ${text}: see \`outbox-relay audit --report\`.` }];
-  if (audit.heldBack !== null)
-    concernsFound.push({
-      name: 'audit',
-      text: `The last run of the audit verified nothing: ${audit.heldBack}`,
-    });
-  return concernsFound;
-}
-
-export function ageOf(time: string, at: string): number {
-  return Math.max(0, (Date.parse(at) - Date.parse(time)) / 1_000);
-}
-
 function describeRate(eventsPerSecond: number | null): string {
   if (eventsPerSecond === null) return 'Rate not known yet';
   if (eventsPerSecond === 0) return 'No events';
   const digits = eventsPerSecond < 10 ? 1 : 0;
   return `${eventsPerSecond.toLocaleString('en-US', { maximumFractionDigits: digits })} events/s`;
-}
-
-function describeMs(ms: number): string {
-  return ms < 1_000 ? `${Math.round(ms)} ms` : describeSeconds(ms / 1_000);
-}
-
-/** `12 s`, `4 min`, `61 hours`, `4 days` */
-export function describeSeconds(seconds: number): string {
-  if (seconds < 90) return `${Math.floor(seconds)} s`;
-  if (seconds < 2 * hour) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 72 * hour) return `${Math.floor(seconds / hour)} hours`;
-  return `${Math.floor(seconds / (24 * hour)).toLocaleString('en-US')} days`;
-}
-
-function countOf(value: number, one: string, many: string): string {
-  return `${value.toLocaleString('en-US')} ${value === 1 ? one : many}`;
 }

@@ -1,7 +1,8 @@
 /** One test for each verdict and each concern, and what is unknown is never good. */
 import { describe, expect, test } from 'vitest';
 import type { StatusFacts } from '../../../relay/operations/status.ts';
-import { concerns, judge, verdicts } from '../../../relay/operations/status-verdict.ts';
+import { concerns } from '../../../relay/operations/status-concerns.ts';
+import { judge, verdicts } from '../../../relay/operations/status-verdict.ts';
 import { controlOf, pauseOf } from '../model/controls.ts';
 import { factsOf, failure, inactive, relayOf, slot, standby } from './statuses.ts';
 

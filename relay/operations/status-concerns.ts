@@ -1,0 +1,151 @@
+/** What somebody has to look at beside the verdict of `status`, and what to do about it. Pure. */
+import { activePauses } from '../model/control.ts';
+import type { StatusFacts } from './status.ts';
+import { ageOf, countOf, describeSeconds } from './status-words.ts';
+
+/** What else somebody has to look at. */
+export const concerns = {
+  'dead-letters': 'dead letters are open',
+  'parked-keys': 'keys wait behind a refused event',
+  'set-aside': 'a topic is paused, and its events are set aside',
+  'slot-at-risk': 'Postgres may give up the slot soon, or its disk is about to be full',
+  'relay-failing': 'another relay of the slot fails',
+  disobeyed: 'a relay has not confirmed what a person told it',
+  config: 'a relay rejected its changed configuration, and would not start again',
+  audit: 'the audit found something, or cannot run',
+} as const satisfies Record<string, string>;
+
+export type ConcernName = keyof typeof concerns;
+
+export type Concern = { readonly name: ConcernName; readonly text: string };
+
+/** Less than this is left for a person to wake up, while nothing is published. */
+const riskSeconds = 24 * 3_600;
+/** Even while the stream flows: one short outage would be enough. */
+const alwaysRiskSeconds = 3_600;
+
+/** @param isFlowing whether a relay streams, or is about to */
+export function concernsOf(facts: StatusFacts, isFlowing: boolean): Concern[] {
+  return [
+    ...letterConcerns(facts),
+    ...asideConcerns(facts),
+    ...slotConcerns(facts, isFlowing),
+    ...relayConcerns(facts),
+    ...configConcerns(facts),
+    ...auditConcerns(facts),
+  ];
+}
+
+function letterConcerns({ deadLetters, parked, setAside }: StatusFacts): Concern[] {
+  const found: Concern[] = [];
+  const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
+  const oldest = Math.max(0, ...deadLetters.map(({ oldestAgeSeconds }) => oldestAgeSeconds));
+  if (open > 0)
+    found.push({
+      name: 'dead-letters',
+      text: `${countOf(open, 'dead letter is', 'dead letters are')} open, the oldest for ${describeSeconds(oldest)}: see \`outbox-relay dead-letters list\`.`,
+    });
+  const behindRefused = parked.keys - setAside.reduce((sum, { keys }) => sum + keys, 0);
+  if (behindRefused > 0)
+    found.push({
+      name: 'parked-keys',
+      text: `${countOf(behindRefused, 'key waits', 'keys wait')} behind a refused event: correct its cause or its payload, then run \`outbox-relay dead-letters release\`.`,
+    });
+  return found;
+}
+
+function asideConcerns({ control, setAside, at }: StatusFacts): Concern[] {
+  return activePauses(control).flatMap(({ topic, mode, person, reason, since }) => {
+    if (mode !== 'set-aside') return [];
+    const keys = setAside.find((each) => each.topic === topic)?.keys ?? 0;
+    return [
+      {
+        name: 'set-aside' as const,
+        text: `Events of topic ${topic} are set aside by ${person} for ${describeSeconds(ageOf(since, at))}: ${reason}. ${countOf(keys, 'key waits', 'keys wait')} for \`outbox-relay resume --topic ${topic}\`.`,
+      },
+    ];
+  });
+}
+
+function slotConcerns({ slot }: StatusFacts, isFlowing: boolean): Concern[] {
+  if (slot.state === 'absent' || slot.state === 'unusable') return [];
+  const name = 'slot-at-risk';
+  if (slot.walStatus === 'unreserved' || slot.walStatus === 'lost')
+    return [
+      {
+        name,
+        text: `wal_status is ${slot.walStatus}: Postgres gives up the slot at the next checkpoint unless the relay catches up.`,
+      },
+    ];
+  const limitSeconds = isFlowing ? alwaysRiskSeconds : riskSeconds;
+  const texts = [
+    [slot.untilLimitSeconds, 'Postgres gives up the slot'],
+    [slot.untilDiskSeconds, 'the disk of Postgres is full'],
+  ] as const;
+  return texts.flatMap(([seconds, what]) =>
+    typeof seconds === 'number' && seconds < limitSeconds
+      ? [
+          {
+            name,
+            text: `In ${describeSeconds(seconds)} ${what}, if nothing is published until then.`,
+          } as const,
+        ]
+      : [],
+  );
+}
+
+/** A relay says every second at most that it obeys; one that says so later hangs. */
+const obeySeconds = 15;
+
+function relayConcerns({ relays, control, slot, at }: StatusFacts): Concern[] {
+  const found: Concern[] = [];
+  const streamers = relays.filter(({ state, isGone }) => state === 'streaming' && !isGone);
+  const since = [...control.pauses.map((pause) => pause.since), control.limitedBy?.since ?? null];
+  const latest = since.flatMap((time) => (time === null ? [] : [ageOf(time, at)]));
+  const isRecent = latest.length > 0 && Math.min(...latest) < obeySeconds;
+  for (const { instance, revision } of streamers)
+    if ((revision ?? -1) < control.revision && !isRecent)
+      found.push({
+        name: 'disobeyed',
+        text: `${instance} has not confirmed yet that it obeys the last pause, resume or rate limit.`,
+      });
+  for (const { instance, state, isGone, facts } of relays) {
+    const { error, isReady } = facts;
+    const isJudged = slot.state !== 'active' || state === 'streaming';
+    if (isGone || isJudged || state === 'stopped' || isReady || error === null || error.isOver) continue;
+    found.push({
+      name: 'relay-failing',
+      text: `${instance} (${state}) fails: ${error.message} (${error.code}). It cannot take over.`,
+    });
+  }
+  return found;
+}
+
+function configConcerns({ relays }: StatusFacts): Concern[] {
+  return relays.flatMap(({ instance, isGone, state, facts }) =>
+    isGone || state === 'stopped' || facts.hasRejectedConfig !== true
+      ? []
+      : [
+          {
+            name: 'config' as const,
+            text: `${instance} rejected its changed configuration and works on with the one before. It will not start again until the configuration is valid: its log and \`outbox-relay config\` list the faults.`,
+          },
+        ],
+  );
+}
+
+function auditConcerns({ audit }: StatusFacts): Concern[] {
+  if (audit === null) return [];
+  const found = Object.entries(audit.findings).filter(([, count]) => count > 0);
+  const text = found.map(([kind, count]) => `${count} ${kind.replaceAll('_', ' ')}`).join(', ');
+  const concernsFound: Concern[] =
+    found.length === 0
+      ? []
+      : [{ name: 'audit', text: `The audit found ${text}: see \`outbox-relay audit --report\`.` }];
+  if (audit.heldBack !== null)
+    concernsFound.push({
+      name: 'audit',
+      text: `The last run of the audit verified nothing: ${audit.heldBack}`,
+    });
+  return concernsFound;
+}

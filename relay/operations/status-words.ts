@@ -1,0 +1,23 @@
+/** Times and numbers as the sentences of `status` say them. Pure. A time left is never longer than it is: it is rounded down. */
+
+const hour = 3_600;
+
+export function ageOf(time: string, at: string): number {
+  return Math.max(0, (Date.parse(at) - Date.parse(time)) / 1_000);
+}
+
+/** `12 s`, `4 min`, `61 hours`, `4 days` */
+export function describeSeconds(seconds: number): string {
+  if (seconds < 90) return `${Math.floor(seconds)} s`;
+  if (seconds < 2 * hour) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 72 * hour) return `${Math.floor(seconds / hour)} hours`;
+  return `${Math.floor(seconds / (24 * hour)).toLocaleString('en-US')} days`;
+}
+
+export function describeMs(ms: number): string {
+  return ms < 1_000 ? `${Math.round(ms)} ms` : describeSeconds(ms / 1_000);
+}
+
+export function countOf(value: number, one: string, many: string): string {
+  return `${value.toLocaleString('en-US')} ${value === 1 ? one : many}`;
+}
