@@ -1,6 +1,7 @@
 /** Reads single rows of the outbox table, by their places or their ids, and events from dead letters. */
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
+import { ownTable } from '../config/own-table.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import type { RowPlace } from './row-places.ts';
@@ -39,7 +40,7 @@ export class RowReader {
     const values: unknown[] = [relations, places.map(({ ctid }) => ctid)];
     let where = 'tableoid = any ($1::oid[]) and ctid = any ($2::tid[])';
     // Only for our own table: the times of another may lack a time zone.
-    if (times !== undefined && this.#config.outbox.table === 'outbox.event') {
+    if (times !== undefined && this.#config.outbox.table === ownTable) {
       where += ` and ${pg.escapeIdentifier(this.#config.outbox.columns.createdAt)}
         between pg_catalog.to_timestamp($3::float8) and pg_catalog.to_timestamp($4::float8)`;
       values.push(times.fromMs / 1_000 - 1, times.untilMs / 1_000 + 1);

@@ -1,4 +1,5 @@
 /** The rules between settings, which the schema of one setting cannot express. `config.ts` applies them after the schema. */
+import { ownTable } from './own-table.ts';
 import type { Config } from './schema.ts';
 import { allowList, isLegalTopic, isProgressTopic } from './topic-patterns.ts';
 
@@ -121,7 +122,7 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
         }
       : undefined,
   ({ cleanup, outbox }) =>
-    cleanup.archive !== undefined && outbox.table !== 'outbox.event'
+    cleanup.archive !== undefined && outbox.table !== ownTable
       ? { key: 'cleanup.archive', message: 'works for the partitions of outbox.event only' }
       : undefined,
 ];

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { addressFault, parseBrokerAddress } from './broker-address.ts';
 import { compressionNames } from './compression-names.ts';
 import { durationPattern } from './duration.ts';
+import { ownTable } from './own-table.ts';
 import { policies } from './policy-names.ts';
 import { urlFault } from './url.ts';
 
@@ -125,7 +126,7 @@ export const configSchema = z.strictObject({
     table: z
       .string()
       .regex(/^[^.]+\.[^.]+$/, 'must be schema.table')
-      .default('outbox.event')
+      .default(ownTable)
       .meta({ kind: 'string', description: 'The outbox table, as `schema.table`.' }),
     columns: section({
       id: text('Column with the event id. It must be unique; the record has it as the header `id`.', 'id'),

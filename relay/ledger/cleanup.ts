@@ -4,15 +4,11 @@
  */
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { pages } from '../connect/postgres/cursor.ts';
-import { postgresError, sqlStateOf, sqlStates } from '../connect/postgres/errors.ts';
+import { ownTable } from '../config/own-table.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { type Client, query, statement } from '../connect/postgres/statement.ts';
-import { beginReadOnly, inTransaction, transaction, withPooled } from '../connect/postgres/transaction.ts';
-
-/** The table that the migrations make, and whose partitions can be dropped. */
-export const ownTable = 'outbox.event';
+import { inTransaction, transaction, withPooled } from '../connect/postgres/transaction.ts';
 
 /** What the outbox consists of: a partition, or the table where it has none. */
 export type Piece = {
@@ -161,7 +157,7 @@ export async function judge(
 }
 
 /** Without its schema, which is `outbox`. */
-const bareName = ({ name }: Piece): string => name.slice(name.indexOf('.') + 1);
+export const bareName = ({ name }: Piece): string => name.slice(name.indexOf('.') + 1);
 
 type JudgedRow = Record<Exclude<keyof Judged, 'allRows' | 'oldestMs'> | 'all', string | null> & {
   oldest: number | null;
@@ -314,18 +310,6 @@ const slotHolds = statement<Omit<SlotHold, 'coveredBeat'> & { beat: string | nul
     order by proof.is_of_here, proof.covered nulls first, progress.slot`,
 );
 
-/** When something was last removed, ms since 1970; null if never. @throws RelayError POSTGRES_* */
-export async function readLastRemoval(client: Client): Promise<number | null> {
-  const [row] = await query(client, lastRemoval);
-  return row?.ms ?? null;
-}
-
-const lastRemoval = statement<{ ms: number | null }>(
-  'ledger.read_last_removal',
-  'reading what was removed',
-  `select (extract(epoch from (select removed_at from outbox.removal order by id desc limit 1)) * 1000)::float8 as ms`,
-);
-
 /** Rows looked at for the oldest. They lie in the order in which they were written, but for gaps that were filled. */
 const firstRows = 1_000;
 
@@ -351,62 +335,3 @@ export async function readOldestRow(
   );
   return row?.ms ?? undefined;
 }
-
-/**
- * No row was removed that was written later, ms since 1970; undefined if none was removed. Read it after the table.
- * @throws RelayError POSTGRES_*
- */
-export async function readRemovedBefore(client: Client): Promise<number | undefined> {
-  try {
-    const [row] = await query(client, removedBefore);
-    return row?.ms ?? undefined;
-  } catch (error) {
-    // An outbox that something else publishes has no tables of the relay.
-    const state = sqlStateOf(error);
-    if (state === sqlStates.undefinedTable || state === sqlStates.invalidSchemaName) return undefined;
-    throw error;
-  }
-}
-
-const removedBefore = statement<{ ms: number | null }>(
-  'ledger.read_removed_before',
-  'reading what was removed',
-  'select (extract(epoch from max(rows_before)) * 1000)::float8 as ms from outbox.removal',
-);
-
-/** Lines in memory at once. A row may have some MB. */
-const linesMax = 50;
-
-/**
- * The rows of some pages of a partition of outbox.event, each as the text of a JSON object whose values are texts.
- * @throws RelayError POSTGRES_*
- */
-export async function* readLines(pool: pg.Pool, piece: Piece, { from, to }: Pages): AsyncGenerator<string[]> {
-  const client = await connected(pool);
-  let failure: Error | undefined;
-  try {
-    await beginReadOnly(client, lines.doing, 'read committed');
-    for await (const rows of pages(client, lines, [bareName(piece), from, to], linesMax))
-      yield rows.map(({ line }) => line);
-    await query(client, endOfLines);
-  } catch (error) {
-    failure = error as Error;
-    throw error;
-  } finally {
-    client.release(failure);
-  }
-}
-
-function connected(pool: pg.Pool): Promise<pg.PoolClient> {
-  return pool.connect().catch((error: unknown) => {
-    throw postgresError(error, lines.doing);
-  });
-}
-
-const lines = statement<{ line: string }>(
-  'ledger.read_lines',
-  'archiving a partition',
-  'select line from outbox.partition_lines($1, $2, $3) as line',
-);
-
-const endOfLines = statement('ledger.end_lines', 'archiving a partition', 'rollback');

@@ -11,7 +11,8 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createGzip } from 'node:zlib';
 import type pg from 'pg';
 import { RelayError } from '../errors.ts';
-import { type Archived, type Pages, type Piece, readLines } from '../ledger/cleanup.ts';
+import type { Archived, Pages, Piece } from '../ledger/cleanup.ts';
+import { readLines } from '../ledger/partition-lines.ts';
 import { failpoint } from '../observe/failpoints.ts';
 
 /** Half an hour after a process died, nobody writes its file any more. */

@@ -1,7 +1,8 @@
 /** Removes what is published from the outbox table as the section `cleanup` says, and tells how large the table is. */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { readLastRemoval, readOldestRow, readPieces } from '../ledger/cleanup.ts';
+import { readOldestRow, readPieces } from '../ledger/cleanup.ts';
+import { readLastRemoval } from '../ledger/removals.ts';
 import type { Progress } from '../model/progress.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import type { Duty } from './duty.ts';

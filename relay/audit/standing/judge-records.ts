@@ -1,5 +1,5 @@
 /** Decides about records that did not come in order, or whose row no window has shown: `window.ts` states the rules. */
-import { readRemovedBefore } from '../../ledger/cleanup.ts';
+import { readRemovedBefore } from '../../ledger/removals.ts';
 import { CoveredFrom } from '../covered-from.ts';
 import { findEvents } from '../read-table.ts';
 import { findEarlier } from './earlier-records.ts';

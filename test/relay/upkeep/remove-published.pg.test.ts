@@ -7,7 +7,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Settings } from '../../../harness/relay-process.ts';
 import { createPool } from '../../../relay/connect/postgres/pool.ts';
-import { readRemovedBefore } from '../../../relay/ledger/cleanup.ts';
+import { readRemovedBefore } from '../../../relay/ledger/removals.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';
 import { type CleanupReport, removePublished } from '../../../relay/upkeep/remove-published.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
