@@ -10,33 +10,27 @@ import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { pino } from 'pino';
 import { createTopics, kafkaClient, withAdmin } from '../harness/kafka.ts';
-import { percentile } from '../harness/percentile.ts';
+import { median } from '../harness/percentile.ts';
 import { Random } from '../harness/random.ts';
-import { relayEnv } from '../harness/relay-process.ts';
 import { compressionNames } from '../relay/config/compression-names.ts';
-import { loadConfig } from '../relay/config/config.ts';
 import { codecNames } from '../relay/connect/compression/codec-numbers.ts';
 import { type Compressor, openCompressor } from '../relay/connect/compression/compressors.ts';
-import { createKafka } from '../relay/connect/kafka.ts';
 import type { OutboundRecord } from '../relay/encode/record.ts';
-import type { Progress } from '../relay/model/progress.ts';
 import { LeanPublisher } from '../relay/publish/lean/lean-publisher.ts';
 import { ensureProgressTopic } from '../relay/publish/progress-topic.ts';
 import { startKafka } from '../stack/kafka.ts';
 import { cpuMs } from './machine.ts';
+import { type Load, publishLoad } from './publish-load.ts';
 
 const run = promisify(execFile);
 
 type Codec = (typeof compressionNames)[number];
-/** Events of a transaction, and how many transactions are measured. */
 const loads = [
   { events: 20, transactions: 500 },
   { events: 200, transactions: 200 },
   { events: 2_000, transactions: 60 },
-] as const;
-type Load = (typeof loads)[number];
+] as const satisfies Load[];
 
 type Result = {
   readonly cpuMicros: number;
@@ -77,63 +71,31 @@ function makeRecords(topic: string): OutboundRecord[] {
   });
 }
 
-async function measure(codec: Codec, { events, transactions }: Load, broker: string, brokerPid: number) {
-  const slot = `bench_${randomUUID().slice(0, 8)}`;
-  const unused = { databaseUrl: 'postgres://unused.invalid/', registryUrl: 'http://unused.invalid/' };
-  const env = relayEnv(
-    { ...unused, brokers: [broker] },
-    { SLOT: slot, KAFKA_PROGRESS_TOPIC: 'progress', PUBLISH_COMPRESSION: codec },
-  );
-  const { config } = loadConfig({ env });
-  const kafka = createKafka(config, pino({ level: 'silent' }));
-  const records = makeRecords('bench');
-  const progress: Progress = {
-    slot,
-    systemIdentifier: '7000000000000000001',
-    timeline: 1,
-    endLsn: 1n,
-    partial: null,
-    beat: 0,
-    eventCount: 1,
-    instance: 'bench',
-    time: new Date().toISOString(),
-  };
-  const publisher = await LeanPublisher.fence(kafka, config);
+async function measure(codec: Codec, load: Load, broker: string, brokerPid: number): Promise<Result> {
   let bytes = 0;
-  const publish = async (turn: number) => {
-    const batch = publisher.newBatch();
-    for (let i = 0; i < events; i++) batch.append(records[(turn * events + i) % records.length]!);
-    await publisher.commit(batch, progress);
-    bytes += batch.sentBytes;
-  };
-  for (let i = 0; i < transactions / 4; i++) await publish(i);
-  bytes = 0;
-  const brokerMs = await cpuMs(brokerPid);
-  const before = process.cpuUsage();
-  const tookMs: number[] = [];
-  const begunMs = performance.now();
-  for (let i = 0; i < transactions; i++) {
-    const sinceMs = performance.now();
-    await publish(i);
-    tookMs.push(performance.now() - sinceMs);
-  }
-  const elapsedMs = performance.now() - begunMs;
-  const { user, system } = process.cpuUsage(before);
-  const all = events * transactions;
+  let brokerMs = 0;
+  const { cpuMicros, tookMs, elapsedMs } = await publishLoad({
+    load,
+    broker,
+    settings: { PUBLISH_COMPRESSION: codec },
+    records: makeRecords('bench'),
+    fence: (kafka, config) => LeanPublisher.fence(kafka, config),
+    onWarm: async () => {
+      brokerMs = await cpuMs(brokerPid);
+    },
+    onCommitted: (batch) => {
+      bytes += batch.sentBytes ?? 0;
+    },
+  });
+  const all = load.events * load.transactions;
   return {
-    cpuMicros: (user + system) / all,
+    cpuMicros,
     brokerCpuMicros: (((await cpuMs(brokerPid)) - brokerMs) * 1_000) / all,
     bytes: bytes / all,
     p50Ms: median(tookMs),
     eventsPerSecond: (all * 1_000) / elapsedMs,
   };
 }
-
-const median = (values: readonly number[]): number =>
-  percentile(
-    values.toSorted((a, b) => a - b),
-    0.5,
-  );
 
 async function compare(rounds: number): Promise<void> {
   await using kafka = await startKafka();

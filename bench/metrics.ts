@@ -11,7 +11,7 @@ import { pino } from 'pino';
 import { dropDatabase, urlOf, withClient } from '../harness/database.ts';
 import { itemSchema } from '../harness/item-schema.ts';
 import { createTopics, kafkaClient } from '../harness/kafka.ts';
-import { percentile } from '../harness/percentile.ts';
+import { median, quantile } from '../harness/percentile.ts';
 import { registerSchema } from '../harness/registry.ts';
 import { relayEnv } from '../harness/relay-process.ts';
 import { type Config, loadConfig } from '../relay/config/config.ts';
@@ -97,12 +97,6 @@ async function endOfWal(pool: pg.Pool): Promise<bigint> {
   return parseLsn(rows[0]!.lsn);
 }
 
-const median = (values: readonly number[], at = 0.5) =>
-  percentile(
-    values.toSorted((a, b) => a - b),
-    at,
-  );
-
 async function compare(size: number, rounds: number, events: number): Promise<void> {
   const id = randomUUID().slice(0, 8);
   const database = `bench_metrics_${id}`;
@@ -142,7 +136,7 @@ async function compare(size: number, rounds: number, events: number): Promise<vo
   const percent = (ratio: number) => `${((ratio - 1) * 100).toFixed(1)} %`;
   console.log(
     `${size} events a transaction: CPU per event ${median(cpu.on).toFixed(2)} µs on, ${median(cpu.off).toFixed(2)} µs off: ` +
-      `${percent(median(ratios))} more (quartiles ${percent(median(ratios, 0.25))} to ${percent(median(ratios, 0.75))}), ` +
+      `${percent(median(ratios))} more (quartiles ${percent(quantile(ratios, 0.25))} to ${percent(quantile(ratios, 0.75))}), ` +
       `${Math.round(median(speed.on))} and ${Math.round(median(speed.off))} events/s, ${ratios.length} pairs`,
   );
 }

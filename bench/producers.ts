@@ -8,31 +8,24 @@ import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { pino } from 'pino';
 import { createTopics, kafkaClient, withAdmin } from '../harness/kafka.ts';
-import { percentile } from '../harness/percentile.ts';
-import { relayEnv } from '../harness/relay-process.ts';
-import { loadConfig } from '../relay/config/config.ts';
-import { createKafka } from '../relay/connect/kafka.ts';
+import { median, quantile } from '../harness/percentile.ts';
 import type { OutboundRecord } from '../relay/encode/record.ts';
-import type { Progress } from '../relay/model/progress.ts';
 import { KafkajsPublisher } from '../relay/publish/kafkajs/kafkajs-publisher.ts';
 import { LeanPublisher } from '../relay/publish/lean/lean-publisher.ts';
 import { ensureProgressTopic } from '../relay/publish/progress-topic.ts';
-import type { Publisher } from '../relay/publish/publisher.ts';
 import { startKafka } from '../stack/kafka.ts';
+import { type Load, publishLoad } from './publish-load.ts';
 
 const run = promisify(execFile);
 
 const kinds = ['lean', 'kafkajs'] as const;
 type Kind = (typeof kinds)[number];
-/** Events of a transaction, and how many transactions are measured. */
 const loads = [
   { events: 5, transactions: 400 },
   { events: 20, transactions: 400 },
   { events: 2_000, transactions: 50 },
-] as const;
-type Load = (typeof loads)[number];
+] as const satisfies Load[];
 
 type Result = {
   readonly cpuMicrosPerRecord: number;
@@ -61,54 +54,22 @@ function makeRecords(topic: string): OutboundRecord[] {
   }));
 }
 
-async function measure(kind: Kind, { events, transactions }: Load, broker: string, topic: string) {
-  const slot = `bench_${randomUUID().slice(0, 8)}`;
-  const unused = { databaseUrl: 'postgres://unused.invalid/', registryUrl: 'http://unused.invalid/' };
-  const env = relayEnv({ ...unused, brokers: [broker] }, { SLOT: slot, KAFKA_PROGRESS_TOPIC: 'progress' });
-  const { config } = loadConfig({ env });
-  const kafka = createKafka(config, pino({ level: 'silent' }));
-  const records = makeRecords(topic);
-  const progress: Progress = {
-    slot,
-    systemIdentifier: '7000000000000000001',
-    timeline: 1,
-    endLsn: 1n,
-    partial: null,
-    beat: 0,
-    eventCount: 1,
-    instance: 'bench',
-    time: new Date().toISOString(),
-  };
+async function measure(kind: Kind, load: Load, broker: string, topic: string): Promise<Result> {
   const producer = kind === 'lean' ? LeanPublisher : KafkajsPublisher;
-  const publisher: Publisher = await producer.fence(kafka, config);
-  const publish = (turn: number) => {
-    const batch = publisher.newBatch();
-    for (let i = 0; i < events; i++) batch.append(records[(turn * events + i) % records.length]!);
-    return publisher.commit(batch, progress);
-  };
-  for (let i = 0; i < transactions / 4; i++) await publish(i);
-  const before = process.cpuUsage();
-  const tookMs: number[] = [];
-  for (let i = 0; i < transactions; i++) {
-    const begunMs = performance.now();
-    await publish(i);
-    tookMs.push(performance.now() - begunMs);
-  }
-  const { user, system } = process.cpuUsage(before);
-  tookMs.sort((a, b) => a - b);
+  const { cpuMicros, tookMs } = await publishLoad({
+    load,
+    broker,
+    settings: {},
+    records: makeRecords(topic),
+    fence: (kafka, config) => producer.fence(kafka, config),
+  });
   return {
-    cpuMicrosPerRecord: (user + system) / (events * transactions),
-    p50Ms: percentile(tookMs, 0.5),
-    p99Ms: percentile(tookMs, 0.99),
+    cpuMicrosPerRecord: cpuMicros,
+    p50Ms: quantile(tookMs, 0.5),
+    p99Ms: quantile(tookMs, 0.99),
     maxRssMb: process.resourceUsage().maxRSS / 1024,
   };
 }
-
-const median = (values: readonly number[]): number =>
-  percentile(
-    values.toSorted((a, b) => a - b),
-    0.5,
-  );
 
 async function compare(rounds: number): Promise<void> {
   await using kafka = await startKafka();

@@ -9,7 +9,7 @@
 import { Command } from 'commander';
 import { integer } from '../harness/arguments.ts';
 import { OtlpReceiver } from '../harness/otlp-receiver.ts';
-import { percentile } from '../harness/percentile.ts';
+import { median } from '../harness/percentile.ts';
 import { settingsEnv } from '../harness/relay-process.ts';
 import { compressionNames } from '../relay/config/compression-names.ts';
 // So that the reader of the topics knows every codec.
@@ -86,15 +86,8 @@ for (let round = 0; round <= options.rounds; round++)
     if (round > 0) drains.get(variant.name)!.push(drain);
   }
 
-const median = (name: string, pick: (drain: Drain) => number) =>
-  percentile(
-    drains
-      .get(name)!
-      .map(pick)
-      .toSorted((a, b) => a - b),
-    0.5,
-  );
-const cpu = (name: string) => median(name, ({ cpuMicrosPerEvent }) => cpuMicrosPerEvent ?? Number.NaN);
+const medianOf = (name: string, pick: (drain: Drain) => number) => median(drains.get(name)!.map(pick));
+const cpu = (name: string) => medianOf(name, ({ cpuMicrosPerEvent }) => cpuMicrosPerEvent ?? Number.NaN);
 const reference = variants[0]!.name;
 console.log('variant      CPU µs/event  ratio  events/s   (median of rounds)');
 for (const { name } of variants)
@@ -102,7 +95,7 @@ for (const { name } of variants)
     name.padEnd(12),
     cpu(name).toFixed(2).padStart(12),
     (cpu(name) / cpu(reference)).toFixed(3).padStart(6),
-    median(name, ({ eventsPerSecond }) => eventsPerSecond)
+    medianOf(name, ({ eventsPerSecond }) => eventsPerSecond)
       .toFixed(0)
       .padStart(9),
   );
