@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Environment } from '../harness/relay-process.ts';
+import { endOf } from '../harness/wait.ts';
 import { loadConfig } from '../relay/config/config.ts';
 import { asRelayError } from '../relay/errors.ts';
 import { auditOnce, auditReport } from '../relay/operations/audit.ts';
@@ -27,6 +28,8 @@ export const noTotals = (): AuditTotals => ({
   restarts: new Map(),
 });
 
+/** A request that is under way runs into its own limits before. */
+const endsWithinMs = 120_000;
 /** Between two runs. */
 const pauseMs = 500;
 
@@ -54,7 +57,7 @@ export class ChaosAudit {
 
   async stop(): Promise<void> {
     this.#ending.abort();
-    await this.#running;
+    await endOf(this.#running, 'the audit to end', endsWithinMs);
   }
 
   async #run(): Promise<void> {

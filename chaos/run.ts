@@ -7,7 +7,7 @@ import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../harness/random.ts';
-import { waitFor } from '../harness/wait.ts';
+import { endOf, waitFor } from '../harness/wait.ts';
 import { cacheFolder } from '../stack/cache.ts';
 import { type AuditTotals, noTotals } from './audit.ts';
 import type { Arena, Fault, Producer } from './fault.ts';
@@ -59,6 +59,8 @@ export const nameOf = (fault: Fault): string => `${fault.class}: ${fault.name}`;
 
 /** I8. */
 const recoverWithinMs = 10_000;
+/** The longest fault takes a minute and a half on a busy machine. One that waits for what never comes must not hold up the run. */
+const faultWithinMs = 300_000;
 /** How long a stalled relay is watched before the run gives up. */
 const giveUpAfterMs = 60_000;
 const haltWithinMs = 20_000;
@@ -254,7 +256,11 @@ class Trial {
   async run(arena: Arena): Promise<void> {
     const { relays } = arena;
     const crashesBefore = relays.crashes.length;
-    await Promise.all(this.#faults.map((fault) => fault.inject(arena)));
+    await Promise.all(
+      this.#faults.map((fault) =>
+        endOf(fault.inject(arena), `the end of the fault \`${fault.name}\``, faultWithinMs * this.#stretch),
+      ),
+    );
     const expected = this.#faults.find(({ expect }) => expect !== 'recovers');
     if (expected === undefined) await this.#recover(arena);
     else await this.#halt(arena, expected);
@@ -294,7 +300,7 @@ class Trial {
       );
     await this.#compare(arena, false);
     if (fault.repair === undefined || relays.halted === undefined) return;
-    await fault.repair(arena);
+    await endOf(fault.repair(arena), `the repair after the fault \`${fault.name}\``, faultWithinMs);
     relays.resume();
     await this.#recover(arena);
   }

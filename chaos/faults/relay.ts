@@ -3,26 +3,50 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { RelayCrew } from '../../harness/relay-crew.ts';
 import type { RelayProcess } from '../../harness/relay-process.ts';
 import { waitFor } from '../../harness/wait.ts';
-import { failpoints } from '../../relay/observe/failpoints.ts';
+import { type Failpoint, failpoints } from '../../relay/observe/failpoints.ts';
 import type { Fault } from '../fault.ts';
 import { endWalsender } from './walsender.ts';
 
-/** Reached only after SIGTERM, after another failure, or once in the life of a slot. */
-const special: ReadonlySet<string> = new Set(['SLOT_CREATED', 'SESSION_FAILED', 'DRAINING', 'DRAINED']);
-/** Reached once in a session, the others with every batch. */
-const oncePerSession: ReadonlySet<string> = new Set([
-  'SLOT_TAKEN',
-  'PRODUCER_FENCED',
-  'CLAIM_COMMITTED',
-  'CLAIM_READ',
-  'LINEAGE_CHECKED',
-  'FIRST_PROGRESS_COMMITTED',
-  'DEAD_LETTERS_REREAD',
-  'SLOT_MARKED',
-]);
+/**
+ * When a streaming relay reaches each place. A relay that is to die where it never comes would live on, and the fault would
+ * wait for its end; so the compiler asks for each new place. `special`: a fault below brings it there. `elsewhere`: another
+ * command or setting reaches it, and the test of that kills it there.
+ */
+const reached: Readonly<Record<Failpoint, 'with a batch' | 'once a session' | 'special' | 'elsewhere'>> = {
+  SLOT_CREATED: 'special',
+  SLOT_TAKEN: 'once a session',
+  PRODUCER_FENCED: 'once a session',
+  CLAIM_COMMITTED: 'once a session',
+  CLAIM_READ: 'once a session',
+  LINEAGE_CHECKED: 'once a session',
+  FIRST_PROGRESS_COMMITTED: 'once a session',
+  DEAD_LETTERS_REREAD: 'once a session',
+  SLOT_MARKED: 'once a session',
+  TRANSACTION_RECEIVED: 'with a batch',
+  TRANSACTION_ENCODED: 'with a batch',
+  BATCH_TAKEN: 'with a batch',
+  DEAD_LETTERS_STORED: 'with a batch',
+  PARTITIONS_ADDED: 'with a batch',
+  PROGRESS_SENT: 'with a batch',
+  EVENTS_SENT: 'with a batch',
+  COMMIT_SENT: 'with a batch',
+  KAFKA_COMMITTED: 'with a batch',
+  ACKNOWLEDGED: 'with a batch',
+  HEARTBEAT_WRITTEN: 'with a batch',
+  PROGRESS_COPIED: 'with a batch',
+  REPLAY_RECORDED: 'elsewhere',
+  REPLAY_LISTED: 'elsewhere',
+  PARTITION_ARCHIVED: 'elsewhere',
+  SESSION_FAILED: 'special',
+  DRAINING: 'special',
+  DRAINED: 'special',
+};
 
-const killedAtFailpoints = failpoints
-  .filter((name) => !special.has(name))
+/** Places at which chaos kills a relay. */
+export const killedPlaces: readonly Failpoint[] = failpoints.filter((name) => reached[name] !== 'elsewhere');
+
+const killedAtFailpoints = killedPlaces
+  .filter((name) => reached[name] !== 'special')
   .map(
     (name): Fault => ({
       name: `killed at ${name}`,
@@ -33,7 +57,7 @@ const killedAtFailpoints = failpoints
       // kafkajs adds the partitions within its send, with no place for a failpoint.
       ...(name === 'PARTITIONS_ADDED' ? { producer: 'lean' } : {}),
       async inject({ relays, random }) {
-        const time = oncePerSession.has(name) ? 1 : random.integer(1, name.includes('E') ? 6 : 2);
+        const time = reached[name] === 'once a session' ? 1 : random.integer(1, name.includes('E') ? 6 : 2);
         const relay = await relays.replace({ failpoint: `${name}:${time}` });
         await relay.exited;
       },

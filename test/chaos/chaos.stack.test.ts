@@ -2,15 +2,15 @@
 import { expect, it } from 'vitest';
 import { faultClasses } from '../../chaos/fault.ts';
 import { faults } from '../../chaos/faults/all.ts';
+import { killedPlaces } from '../../chaos/faults/relay.ts';
 import { nameOf, runChaos } from '../../chaos/run.ts';
-import { failpoints } from '../../relay/observe/failpoints.ts';
 
 const short = faults.filter(({ isShort }) => isShort === true);
 
-it('has a name for each fault, one for each failpoint among them, and some of each class in the short form', () => {
+it('has a name for each fault, one for each place at which it kills a relay, and some of each class in the short form', () => {
   const names = faults.map(nameOf);
   expect(new Set(names).size).toBe(names.length);
-  expect(failpoints.filter((name) => !names.includes(`relay: killed at ${name}`))).toEqual([]);
+  expect(killedPlaces.filter((name) => !names.includes(`relay: killed at ${name}`))).toEqual([]);
   // Those of dead letters take a quarter of a minute each; test/relay/whole/parked-keys.stack.test.ts does the same without load.
   const classes = faultClasses.filter((name) => name !== 'dead-letters');
   expect(new Set(short.map((fault) => fault.class))).toEqual(new Set(classes));
