@@ -19,7 +19,6 @@ import { allowList } from '../config/topic-patterns.ts';
 import { connectAdmin } from '../connect/kafka.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { Router } from '../encode/route.ts';
-import { readFirstStart } from '../ledger/progress-copy.ts';
 import { readRemovedBefore } from '../ledger/removals.ts';
 import { readReplays } from '../ledger/replays.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
@@ -31,6 +30,7 @@ import { Content } from './content.ts';
 import { Decoder } from './decoder.ts';
 import { extendToHighWatermarks } from './high-watermarks.ts';
 import { judgeCompacted } from './judge-compacted.ts';
+import { Origins, readOriginFacts } from './origin.ts';
 import { RowReader } from './read-rows.ts';
 import { connectForAudit, findEvents, readDeadLetters, readTable, type TableSnapshot } from './read-table.ts';
 import {
@@ -173,22 +173,25 @@ async function addEvents(
   comparer: Comparer,
 ): Promise<{ snapshot: TableSnapshot; withoutId: number }> {
   const router = new Router(options.config);
-  const firstStartMs = await readFirstStart(client, options.config.slot.name);
   let snapshot: TableSnapshot | undefined;
+  let origins: Origins | undefined;
   let done = 0;
   const withoutId = await readTable(
     client,
     options.config,
-    (opened) => {
+    async (opened) => {
       snapshot = opened;
-      comparer.setSnapshot(opened.lsn, opened.atMs, firstStartMs);
+      comparer.setSnapshot(opened.lsn, opened.atMs);
+      const { slot } = options.config;
+      origins = new Origins(await readOriginFacts(client, slot.name, opened.systemIdentifier), opened.xmax);
     },
     (rows) => {
-      for (const { id, aggregatetype, type, createdAtMs, relation, ctid } of rows)
+      for (const { id, aggregatetype, type, createdAtMs, relation, ctid, xid } of rows)
         comparer.addEvent({
           id,
           topic: router.topic(aggregatetype, type),
           createdAtMs,
+          origin: origins!.of(xid, createdAtMs),
           place: { relation, ctid },
         });
       done += rows.length;

@@ -1,6 +1,7 @@
 /** What the audit compares: events of the table and records of the topics. */
 import { backfillIdHeader, replayedAtHeader, replayIdHeader } from '../encode/replay-headers.ts';
 import type { RecordHeaders } from '../publish/wire/record-batch.ts';
+import type { Origin } from './origin.ts';
 import { headerText } from './read-topics.ts';
 import type { RowPlace } from './row-places.ts';
 
@@ -10,6 +11,8 @@ export type AuditedEvent = {
   readonly topic: string | undefined;
   /** null if the table has no such column. */
   readonly createdAtMs: number | null;
+  /** Absent: it is to be published. */
+  readonly origin?: Origin;
   /** Where its row is, if it is to be compared. */
   readonly place?: RowPlace;
 };

@@ -12,8 +12,8 @@
  * list to look at if none runs. In both cases a dead letter accounts for the event, unless the snapshot shows the dead
  * letter as resubmitted: the snapshot then has what was written in its place. If Kafka removed the beginning of the topic,
  * an event no younger than the rest may have been removed with it: *expired*. From a compacted topic Kafka removes events
- * that a later one of their key follows: *superseded*. Events written before a relay first started on the slot were never
- * to be streamed: *before*.
+ * that a later one of their key follows: *superseded*. Events committed before the slot was first made were never to be
+ * streamed: *before*, or *undated* where that is not known (`origin.ts`).
  *
  * A record whose event the snapshot does not have is
  * - *newer*, if its position is not below `snapshotLsn` and its commit time is not before the snapshot, less a
@@ -62,6 +62,8 @@ import {
   isOpenDeadLetter,
   isRepeated,
   isStranger,
+  noteOrigin,
+  originOf,
 } from './judge-event.ts';
 import { KeptFrom } from './kept-from.ts';
 import { Keys } from './keys.ts';
@@ -102,7 +104,6 @@ export class Comparer {
   readonly #replays = new Replays();
   #snapshotLsn: Lsn = 0n;
   #snapshotMs = 0;
-  #firstStartMs = Number.NEGATIVE_INFINITY;
   readonly #kept = new KeptFrom();
   readonly #covered = new CoveredFrom();
   readonly #outOfOrder = list<OutOfOrderRecord>();
@@ -124,12 +125,10 @@ export class Comparer {
   /**
    * Called first.
    * @param snapshotMs clock of the database
-   * @param firstStartMs when a relay first started on the slot; -Infinity if that is not known
    */
-  setSnapshot(snapshotLsn: Lsn, snapshotMs: number, firstStartMs = Number.NEGATIVE_INFINITY): void {
+  setSnapshot(snapshotLsn: Lsn, snapshotMs: number): void {
     this.#snapshotLsn = snapshotLsn;
     this.#snapshotMs = snapshotMs;
-    this.#firstStartMs = firstStartMs;
   }
 
   /** Called before the records: a partition whose beginning Kafka removed. */
@@ -157,10 +156,11 @@ export class Comparer {
     this.#covered.noteRemoved(beforeMs);
   }
 
-  addEvent({ id, topic, createdAtMs, place }: AuditedEvent): void {
+  addEvent({ id, topic, createdAtMs, origin = 'streamed', place }: AuditedEvent): void {
     this.#events += 1;
     const slot = this.#index.add(id, this.#topics.of(topic), createdAtMs ?? Number.NaN);
     this.#index.addRow(slot);
+    noteOrigin(this.#index, slot, origin);
     if (place !== undefined) this.#places.add(slot, place);
     if (createdAtMs !== null) this.#covered.noteRow(createdAtMs);
   }
@@ -299,6 +299,7 @@ export class Comparer {
       notYetPublished: list<string>(),
       expired: list<string>(),
       before: list<string>(),
+      undated: list<string>(),
       superseded: list<string>(),
     };
     const repeatedId = list<string>();
@@ -338,6 +339,7 @@ export class Comparer {
         expired: absent.expired,
         superseded: absent.superseded,
         before: absent.before,
+        undated: absent.undated,
         foreign: this.#foreign,
         removed: this.#removed,
       },
@@ -347,7 +349,7 @@ export class Comparer {
   #absence(slot: number, isCovered: boolean): Absence {
     return absenceOf({
       timeMs: this.#index.timeMs(slot),
-      firstStartMs: this.#firstStartMs,
+      origin: originOf(this.#index, slot),
       isSuperseded: this.#index.has(slot, flag.superseded),
       isCovered,
       keptFromMs: this.#kept.fromMs(this.#topicOf(slot)),

@@ -188,6 +188,7 @@ class DebeziumAudit {
           id,
           topic: this.#router.topic(aggregatetype, type),
           createdAtMs: createdAtMs ?? Number.NaN,
+          origin: 'streamed',
         });
     }
     this.#assertBounded();
@@ -222,7 +223,7 @@ class DebeziumAudit {
   #judgeRow(id: string, topic: string | undefined, createdAtMs: number, isCovered: boolean): void {
     const absence = absenceOf({
       timeMs: createdAtMs,
-      firstStartMs: Number.NEGATIVE_INFINITY,
+      origin: 'streamed',
       isSuperseded: false,
       isCovered,
       keptFromMs: this.#kept.fromMs(topic),

@@ -27,6 +27,12 @@ export const flag = {
   underWay: 256,
   /** A replay published it again. */
   replayed: 512,
+  /** One of its rows is to be published. */
+  streamed: 1_024,
+  /** One of its rows was committed before the slot was first made. */
+  before: 2_048,
+  /** One of its rows is of the one or the other. */
+  undated: 4_096,
 } as const;
 
 const initialCapacity = 1_024;

@@ -40,6 +40,8 @@ export type Unjudged = {
   readonly expired: Listed<string>;
   readonly superseded: Listed<string>;
   readonly before: Listed<string>;
+  /** Whether they were committed before the first start is not known. */
+  readonly undated: Listed<string>;
   /** Records of other producers. */
   readonly foreign: Listed<RecordPlace>;
   /** Published events whose rows were removed before they could be compared. */

@@ -1,5 +1,6 @@
 /** Pure decisions about one event, from the facts that the index has of it. `compare.ts` states the rules. */
 import { type EventIndex, flag } from './event-index.ts';
+import type { Origin } from './origin.ts';
 
 export function isOpenDeadLetter(index: EventIndex, slot: number): boolean {
   return index.has(slot, flag.deadLetter) && !index.has(slot, flag.resubmitted);
@@ -31,13 +32,28 @@ export function isStranger(index: EventIndex, slot: number): boolean {
   return isInKafka(index, slot) && index.rows(slot) === 0 && !index.has(slot, known);
 }
 
-export type Absence = 'missing' | 'notYetPublished' | 'expired' | 'before' | 'superseded';
+const originFlags: Readonly<Record<Origin, number>> = {
+  streamed: flag.streamed,
+  before: flag.before,
+  undated: flag.undated,
+};
+
+export function noteOrigin(index: EventIndex, slot: number, origin: Origin): void {
+  index.addFlag(slot, originFlags[origin]);
+}
+
+/** Of several rows with one id, those that are to be published decide. */
+export function originOf(index: EventIndex, slot: number): Origin {
+  if (index.has(slot, flag.streamed)) return 'streamed';
+  return index.has(slot, flag.undated) ? 'undated' : 'before';
+}
+
+export type Absence = 'missing' | 'notYetPublished' | 'expired' | 'before' | 'undated' | 'superseded';
 
 export type AbsenceFacts = {
   /** When the event was written. */
   readonly timeMs: number;
-  /** When a relay first began on the slot. */
-  readonly firstStartMs: number;
+  readonly origin: Origin;
   readonly isSuperseded: boolean;
   /** Whether the progress was at the snapshot before the ends of the topics were taken. */
   readonly isCovered: boolean;
@@ -47,10 +63,11 @@ export type AbsenceFacts = {
 };
 
 export function absenceOf(facts: AbsenceFacts): Absence {
-  const { timeMs, keptFromMs, expectAll } = facts;
-  if (!expectAll && timeMs < facts.firstStartMs) return 'before';
+  const { timeMs, keptFromMs, origin, expectAll } = facts;
+  if (!expectAll && origin === 'before') return 'before';
   if (!expectAll && facts.isSuperseded) return 'superseded';
   if (!facts.isCovered) return 'notYetPublished';
+  if (!expectAll && origin === 'undated') return 'undated';
   if (expectAll || keptFromMs === undefined) return 'missing';
   return timeMs > keptFromMs ? 'missing' : 'expired';
 }

@@ -30,6 +30,8 @@ export type TableRow = {
   /** Its place. */
   readonly relation: string;
   readonly ctid: string;
+  /** Number of the transaction that wrote it, of 32 bits. */
+  readonly xid: string;
 };
 
 type Row = Omit<TableRow, 'id'> & { readonly id: string | null };
@@ -40,6 +42,8 @@ export type TableSnapshot = {
   /** Clock of the database, ms since 1970. */
   readonly atMs: number;
   readonly systemIdentifier: string;
+  /** The first transaction number that the snapshot does not show. */
+  readonly xmax: bigint;
   /** Ids of the transactions in which the snapshot shows dead letters as resubmitted. */
   readonly resubmissions: ReadonlySet<string>;
 };
@@ -91,16 +95,23 @@ export function orUnreadable(error: unknown): unknown {
 /** The first statement of the transaction. It takes the snapshot before it evaluates the position. */
 async function readSnapshot(client: pg.Client, slot: string): Promise<TableSnapshot> {
   const rows = await query(client, readPosition);
-  const { lsn, ...rest } = rows[0]!;
+  const { lsn, xmax, ...rest } = rows[0]!;
   // By transaction, not by the range of ids in the snapshot, which does not distinguish a savepoint from a running transaction.
   const resubmissions = await query(client, readResubmissions, [slot]);
-  return { lsn: parseLsn(lsn), resubmissions: new Set(resubmissions.map(({ xid }) => xid)), ...rest };
+  return {
+    lsn: parseLsn(lsn),
+    xmax: BigInt(xmax),
+    resubmissions: new Set(resubmissions.map(({ xid }) => xid)),
+    ...rest,
+  };
 }
 
-const readPosition = statement<Omit<TableSnapshot, 'lsn' | 'resubmissions'> & { lsn: string }>(
+const readPosition = statement<
+  Omit<TableSnapshot, 'lsn' | 'xmax' | 'resubmissions'> & { lsn: string; xmax: string }
+>(
   'audit.read_position',
   'reading the WAL position',
-  `select pg_current_wal_insert_lsn()::text as lsn,
+  `select pg_current_wal_insert_lsn()::text as lsn, pg_snapshot_xmax(pg_current_snapshot())::text as xmax,
     (extract(epoch from clock_timestamp()) * 1000)::float8 as "atMs",
     (select system_identifier::text from pg_control_system()) as "systemIdentifier"`,
 );
@@ -111,14 +122,13 @@ const readResubmissions = statement<{ xid: string }>(
   `select distinct xmin::text as xid from outbox.dead_letter where slot = $1 and status = 'resubmitted'`,
 );
 
-/** @param more columns */
-export function selectEvents({ outbox }: Pick<Config, 'outbox'>, more = ''): string {
+export function selectEvents({ outbox }: Pick<Config, 'outbox'>): string {
   const { id, aggregatetype, type, createdAt } = outbox.columns;
   const column = pg.escapeIdentifier;
   const createdAtMs = createdAt === '' ? 'null' : `(extract(epoch from ${column(createdAt)}) * 1000)::float8`;
   return `select ${column(id)}::text as id, coalesce(${column(aggregatetype)}::text, '') as aggregatetype,
       coalesce(${column(type)}::text, '') as type, ${createdAtMs} as "createdAtMs",
-      tableoid::text as relation, ctid::text as ctid${more}
+      tableoid::text as relation, ctid::text as ctid, xmin::text as xid
     from ${quoteTable(outbox.table)}`;
 }
 

@@ -34,6 +34,7 @@ const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
   expired: 'older than the topics',
   superseded: 'removed by compaction',
   before: 'before the first start',
+  undated: 'perhaps before it',
   foreign: 'from other producers',
   removed: 'deleted during the audit',
 };
@@ -95,7 +96,13 @@ function verdict(report: AuditReport): string {
   }
   if (report.events === 0) return 'nothing verified: the table holds no events';
   const waiting = unjudged.notYetPublished.count;
-  const which = unjudged.before.count === 0 ? 'in the snapshot' : 'since the relay first started';
+  const since = 'since the relay first started';
+  const which =
+    unjudged.undated.count > 0
+      ? `that is known to be written ${since}`
+      : unjudged.before.count > 0
+        ? since
+        : 'in the snapshot';
   if (waiting === 0) return `ok: every event ${which} is published exactly once or is a dead letter`;
   return `ok so far: ${counted(waiting, 'event')} not yet published, which is normal while a relay catches up`;
 }

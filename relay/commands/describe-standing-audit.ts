@@ -18,6 +18,7 @@ const unjudgedNames: Readonly<Record<string, string>> = {
   expired: 'older than the topics',
   compacted: 'perhaps removed by compaction',
   before: 'before the audit or the relay began',
+  undated: 'perhaps before the relay began',
   rewritten: 'changed after they were published',
   foreign: 'from other producers',
   publishedSince: 'published since, after no window could judge them',

@@ -46,7 +46,8 @@ Not judged (no findings):
   older than the table          only in Kafka, and older than the oldest row that is left
   older than the topics         only in the table, and older than the oldest record that is left
   removed by compaction         only in the table; the topic is compacted and holds a later event of the key
-  before the first start        committed before a relay first started on the slot
+  before the first start        committed before a relay first started on the slot, by the number of its transaction
+  perhaps before it             no snapshot of the relay tells, and created_at is before the first start
   from other producers          not written by this relay: no relay headers, or the relay of another slot
   deleted during the audit      the row was deleted after the snapshot was taken
 

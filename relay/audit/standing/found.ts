@@ -20,6 +20,7 @@ export type Finding = {
  * - `expired`: only in the table, and older than what is left of the topic
  * - `compacted`: only in the table, of a compacted topic, which may have removed it
  * - `before`: committed before the relay first started, or before the audit began
+ * - `undated`: whether it was committed before the first start is not known
  * - `rewritten`: published in an earlier window, and the row was changed since
  * - `foreign`: of another producer
  * - `publishedSince`: no earlier window could judge its row, and its record came later, as after `recover`
@@ -33,6 +34,7 @@ export type UnjudgedKind =
   | 'expired'
   | 'compacted'
   | 'before'
+  | 'undated'
   | 'rewritten'
   | 'foreign'
   | 'publishedSince'
@@ -43,7 +45,7 @@ export type UnjudgedKind =
   | 'notYetPublished';
 
 /** Kinds of rows that had no record. */
-export const unjudgedRows: readonly UnjudgedKind[] = ['expired', 'compacted', 'before'];
+export const unjudgedRows: readonly UnjudgedKind[] = ['expired', 'compacted', 'before', 'undated'];
 
 /** Kept of each kind and window. Missing events are looked up by id when their records come. */
 const itemsMax = 1_000;

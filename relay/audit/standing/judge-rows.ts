@@ -1,5 +1,4 @@
 /** Decides about rows whose record no window has read: `window.ts` states the rules. */
-import { readFirstStart } from '../../ledger/progress-copy.ts';
 import { findCompacted } from '../compacted.ts';
 import { absenceOf } from '../judge-event.ts';
 import { KeptFrom } from '../kept-from.ts';
@@ -14,7 +13,6 @@ export class RowJudge {
   readonly #letters: Letters;
   readonly #kept: KeptFrom;
   readonly #topics: readonly string[];
-  readonly #firstStartMs: number;
   readonly #compacted: ReadonlyMap<string, number> | undefined;
   /** Absent rows, which earlier windows may have read. */
   readonly #absent = new Map<string, OpenRow>();
@@ -25,7 +23,6 @@ export class RowJudge {
       letters: Letters;
       kept: KeptFrom;
       topics: readonly string[];
-      firstStartMs: number;
       compacted: ReadonlyMap<string, number> | undefined;
     },
   ) {
@@ -33,7 +30,6 @@ export class RowJudge {
     this.#letters = parts.letters;
     this.#kept = parts.kept;
     this.#topics = parts.topics;
-    this.#firstStartMs = parts.firstStartMs;
     this.#compacted = parts.compacted;
   }
 
@@ -44,14 +40,11 @@ export class RowJudge {
     kept: KeptFrom,
     topics: readonly string[],
   ): Promise<RowJudge> {
-    const { admin, now, config } = scope.means;
+    const { admin } = scope.means;
     return new RowJudge(scope, {
       letters,
       kept,
       topics,
-      // An earlier window has counted all that was committed before the audit, whatever a later row has in created_at.
-      firstStartMs:
-        scope.before === undefined ? await readFirstStart(now, config.slot.name) : Number.NEGATIVE_INFINITY,
       compacted: await findCompacted(admin, topics),
     });
   }
@@ -91,7 +84,7 @@ export class RowJudge {
     for (const row of this.#absent.values()) await this.#note(row, kept);
   }
 
-  async #note({ id, topic, createdAtMs }: OpenRow, kept: KeptFrom): Promise<void> {
+  async #note({ id, topic, createdAtMs, origin }: OpenRow, kept: KeptFrom): Promise<void> {
     const { means, found } = this.#scope;
     if (topic !== undefined && !this.#topics.includes(topic)) await assertVisible(means.admin, [topic]);
     if (topic !== undefined && this.#compacted?.has(topic)) {
@@ -100,13 +93,13 @@ export class RowJudge {
     }
     const absence = absenceOf({
       timeMs: createdAtMs,
-      firstStartMs: this.#firstStartMs,
+      origin,
       isSuperseded: false,
       isCovered: true,
       keptFromMs: kept.fromMs(topic),
       expectAll: false,
     });
     if (absence === 'missing') found.add({ kind: 'missing', id, topic });
-    else found.skip(absence === 'before' ? 'before' : 'expired');
+    else found.skip(absence === 'before' || absence === 'undated' ? absence : 'expired');
   }
 }

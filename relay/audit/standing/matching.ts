@@ -8,6 +8,7 @@
  * that is late is out of order or comes a second time, unless a released key explains it.
  */
 import { RelayError } from '../../errors.ts';
+import type { Origin } from '../origin.ts';
 
 export type OpenRow = {
   readonly id: string;
@@ -15,6 +16,7 @@ export type OpenRow = {
   readonly topic: string | undefined;
   /** NaN if the table has no such column. */
   readonly createdAtMs: number;
+  readonly origin: Origin;
   /** The next row of the same id. */
   next?: OpenRow | undefined;
 };

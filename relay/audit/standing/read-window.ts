@@ -106,8 +106,8 @@ export class WindowRows {
       const [row] = await query(this.#client, readAge, [String(BigInt.asUintN(32, this.#before.base))]);
       where = ` where age(xmin) between 0 and ${row!.age}`;
     }
-    const text = `${selectEvents(this.#config, ', xmin::text as xid')}${where}`;
-    const events = statement<Omit<TableRow, 'id'> & { id: string | null; xid: string }>(
+    const text = `${selectEvents(this.#config)}${where}`;
+    const events = statement<Omit<TableRow, 'id'> & { id: string | null }>(
       'audit.read_window',
       'reading the outbox table',
       text,
@@ -115,8 +115,8 @@ export class WindowRows {
     try {
       for await (const rows of pages(this.#client, events, [], pageRows)) {
         const own: TableRow[] = [];
-        for (const { xid: xmin, id, ...row } of rows) {
-          const xid = wholeXid(xmin, xmax);
+        for (const { id, ...row } of rows) {
+          const xid = wholeXid(row.xid, xmax);
           if (this.#before?.has(xid)) continue;
           this.counted.add(xid);
           if (id === null) this.withoutId += 1;

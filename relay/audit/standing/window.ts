@@ -30,6 +30,7 @@ import { assertRowsShownNow } from '../../connect/postgres/rows-shown.ts';
 import { readOnly } from '../../connect/postgres/transaction.ts';
 import { Router } from '../../encode/route.ts';
 import { readReplays } from '../../ledger/replays.ts';
+import { parseSnapshot } from '../../model/pg-snapshot.ts';
 import { parsePosition } from '../../model/position.ts';
 import { auditedRecord, findTopics, hasRelayHeaders } from '../audit.ts';
 import type { AuditedRecord } from '../audited.ts';
@@ -39,6 +40,7 @@ import { Decoder } from '../decoder.ts';
 import { list, type RecordPlace, type UndecodableRecord } from '../findings.ts';
 import { extendToHighWatermarks } from '../high-watermarks.ts';
 import { KeptFrom } from '../kept-from.ts';
+import { Origins, readOriginFacts } from '../origin.ts';
 import { Producers } from '../producers.ts';
 import type { TableRow } from '../read-table.ts';
 import {
@@ -108,6 +110,8 @@ class Window {
   readonly #producers: Producers;
   /** Those of the slot. */
   #replays: ReadonlySet<string> = new Set();
+  /** In a first window. An earlier one has counted all that was committed before the audit, whatever a later row says. */
+  #origins: Origins | undefined;
   /** In a first window: records that were committed earlier have no row. */
   #rowsFromMs = Number.NEGATIVE_INFINITY;
 
@@ -147,10 +151,14 @@ class Window {
     this.#replays = new Set((await readReplays(now, config.slot.name)).map(({ id }) => id));
     // Taken after the ends: whatever is read was committed by a transaction that this snapshot lists, or shows.
     const { snapshot: afterEnds } = await readNow(now);
-    if (before === undefined) this.#rowsFromMs = await this.#oldestRowMs();
+    if (before === undefined) {
+      this.#rowsFromMs = await this.#oldestRowMs();
+      const facts = await readOriginFacts(now, config.slot.name, means.systemIdentifier);
+      this.#origins = new Origins(facts, parseSnapshot(this.#scope.snapshot.text).xmax);
+    }
     for (const record of before?.open ?? []) this.#matching.addRecord({ ...record });
     for (const { id, topic } of await this.#letters.releases())
-      this.#matching.addRow({ id, topic: topic ?? undefined, createdAtMs: Number.NaN });
+      this.#matching.addRow({ id, topic: topic ?? undefined, createdAtMs: Number.NaN, origin: 'streamed' });
     await this.#readTopics(ranges);
     await this.#judgeRows(await RowJudge.create(this.#scope, this.#letters, this.#kept, topics));
     await this.#records.judge(this.#matching);
@@ -221,11 +229,12 @@ class Window {
   }
 
   async #takeRows(rows: readonly TableRow[]): Promise<void> {
-    for (const { id, aggregatetype, type, createdAtMs } of rows)
+    for (const { id, aggregatetype, type, createdAtMs, xid } of rows)
       this.#matching.addRow({
         id,
         topic: this.#router.topic(aggregatetype, type),
         createdAtMs: createdAtMs ?? Number.NaN,
+        origin: this.#origins?.of(xid, createdAtMs) ?? 'streamed',
       });
     this.#scope.found.events += rows.length;
     await this.#scope.means.pace.took(rows.length);

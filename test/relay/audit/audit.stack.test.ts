@@ -77,6 +77,17 @@ test('a record from before the oldest row is unknown, and leaked with expectAll'
   expect(told(await scene.audit({ expectAll: true }))).toEqual({ leaked: [old] });
 });
 
+test('a row is older than the first start by its transaction, not by what it says, in verify and the standing audit', async () => {
+  await using scene = await openScene();
+  const early = await scene.insertRow({ createdAt: new Date('2040-01-01T00:00:00Z') });
+  await scene.startNow();
+  const lost = await scene.insertRow({ createdAt: new Date('2020-01-01T00:00:00Z') });
+  await scene.writer.commit(await scene.progress());
+  expect(told(await scene.audit())).toEqual({ before: [early], missing: [lost] });
+  expect(await scene.runAudit()).toMatchObject({ missing: 1, unjudged: { before: 1 } });
+  expect(await scene.findings()).toEqual([['missing', lost]]);
+});
+
 test('a position that falls along the offsets of a key is out of order', async () => {
   await using scene = await openScene();
   const [first, second] = await scene.insert(2);

@@ -225,8 +225,7 @@ describe('a record of a replay', () => {
 
   test('of an event from before the first start publishes it, once in all replays', () => {
     const early = (audited: Comparer) => {
-      audited.setSnapshot(snapshotLsn, snapshotMs, rowMs + 1);
-      audited.addEvent(event('early'));
+      audited.addEvent({ ...event('early'), origin: 'before' });
     };
     const done = [record('a'), replayedRecord('early', 'first')];
     expect(summary(audit(done, early))).toEqual({});
@@ -237,15 +236,20 @@ describe('a record of a replay', () => {
 
 describe('an event from before the first start', () => {
   test.each<[boolean, boolean, object]>([
-    [true, false, { before: 1, missing: 1 }],
-    [false, false, { before: 1, notYetPublished: 1 }],
-    [true, true, { missing: 2 }],
+    [true, false, { before: 1, missing: 1, undated: 1 }],
+    [false, false, { before: 1, notYetPublished: 2 }],
+    [true, true, { missing: 3 }],
   ])('was never to be streamed (covered %s, everything expected %s)', (isCovered, expectAll, expected) => {
     const audited = comparer({ expectAll });
-    audited.setSnapshot(snapshotLsn, snapshotMs, rowMs);
-    audited.addEvent(event('before', rowMs - 1));
-    audited.addEvent(event('after', rowMs));
+    for (const origin of ['before', 'streamed', 'undated'] as const)
+      audited.addEvent({ ...event(origin), origin });
     expect(summary(audited.finish(isCovered))).toEqual(expected);
+  });
+
+  test('is missing if another row of its id was committed later', () => {
+    const audited = comparer();
+    for (const origin of ['before', 'streamed'] as const) audited.addEvent({ ...event('a'), origin });
+    expect(summary(audited.finish(true))).toMatchObject({ missing: 1 });
   });
 });
 

@@ -128,6 +128,17 @@ export class Scene implements AsyncDisposable {
     };
   }
 
+  /** Marks that a relay first started now, and what it knew when it made the slot. */
+  async startNow(): Promise<void> {
+    await this.database.pool.query(
+      `insert into outbox.progress (slot, initialised_at, snapshots_of, first_snapshot, streamed_snapshot)
+       select $1, now(), (select system_identifier::text from pg_control_system()) || '/' || oid,
+              pg_current_snapshot(), pg_current_snapshot()
+         from pg_database where datname = current_database()`,
+      [this.config.slot.name],
+    );
+  }
+
   async deadLetter(
     eventId: string,
     status = 'open',

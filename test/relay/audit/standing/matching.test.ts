@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Matching, type OpenRecord, type OpenRow } from '../../../../relay/audit/standing/matching.ts';
 
-const row = (id: string): OpenRow => ({ id, topic: 't', createdAtMs: 0 });
+const row = (id: string): OpenRow => ({ id, topic: 't', createdAtMs: 0, origin: 'streamed' });
 const record = (id: string, position: string, after?: string): OpenRecord => ({
   id,
   topic: 't',

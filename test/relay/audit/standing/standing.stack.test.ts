@@ -67,10 +67,10 @@ describe('a row that says it was written before the relay first started', () => 
     await scene.insertRow({ createdAt });
     await startNow(scene);
     await scene.writer.commit(await scene.progress());
-    expect(await scene.runAudit()).toMatchObject({ missing: 0, unjudged: { before: 1 } });
+    expect(await scene.runAudit()).toMatchObject({ missing: 0, unjudged: { undated: 1 } });
     const lost = await scene.insertRow({ createdAt });
     await scene.writer.commit(await scene.progress());
-    expect(await scene.runAudit()).toMatchObject({ missing: 1, unjudged: { before: 1 } });
+    expect(await scene.runAudit()).toMatchObject({ missing: 1, unjudged: { undated: 1 } });
     expect(await scene.findings()).toEqual([['missing', lost]]);
   });
 
@@ -80,7 +80,7 @@ describe('a row that says it was written before the relay first started', () => 
     const other = await scene.insertRow({});
     await startNow(scene);
     await scene.writer.commit(scene.events(scene.record(other)), await scene.progress());
-    expect(await scene.runAudit()).toMatchObject({ missing: 0, unjudged: { before: 1 } });
+    expect(await scene.runAudit()).toMatchObject({ missing: 0, unjudged: { undated: 1 } });
     await scene.writer.commit(scene.events(scene.record(id)), await scene.progress());
     await scene.runAudit();
     expect(await scene.runAudit()).toMatchObject({ duplicate: 0, unjudged: { publishedSince: 1 } });
