@@ -43,7 +43,7 @@ export function runCommand(load: Load): Command {
 
 /**
  * A supervisor that signals the whole process group, and a wrapper that passes its signal on, turn one signal into two.
- * Nobody presses Ctrl-C twice within this time.
+ * A person who presses Ctrl-C twice takes longer.
  */
 const echoMs = 300;
 

@@ -525,7 +525,7 @@ export const configSchema = z.strictObject({
       100,
     ),
     showKeys: flag(
-      'Whether `outbox_relay_hot_key_ratio` shows keys themselves. By default it shows the beginning of the SHA-256 of each; whoever can guess a key can confirm it by that.',
+      'Whether `outbox_relay_hot_key_ratio` shows keys themselves. By default it shows the first digits of the SHA-256 of each key. These do not hide a key that can be guessed: its SHA-256 confirms the guess.',
       false,
     ),
     partitionsMax: integer(

@@ -1,7 +1,7 @@
 /**
  * Owns whether events may be published now: pauses and rate limits, for the stream, `recover` and `replay` alike. Promise:
- * nothing is published to what is paused, and what waits is neither lost nor overtaken, because whoever asks here waits
- * before it decides anything about the events. Pure: the caller gives the time, on a monotonic clock, and does the waiting.
+ * no event is published to a paused topic. Waiting events are neither lost nor overtaken, because the caller asks before it
+ * decides anything about them. Pure: the caller passes the time of a monotonic clock, and waits.
  */
 import { activePauses, type Control, limitsOf, type RateLimits } from './control.ts';
 import { RateLimit } from './rate-limit.ts';

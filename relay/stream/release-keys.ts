@@ -46,7 +46,7 @@ export async function releaseKeys(
       releases.push({ ...twin, request, published: [], refused: undefined });
       continue;
     }
-    // Of a topic that is set aside nothing is published, whoever asks for it; the key goes on waiting.
+    // No event of a topic that is set aside is published, not even on request. The key keeps waiting.
     if (asides.isSetAside(requested.key.topic)) {
       const { key } = requested;
       releases.push({

@@ -50,7 +50,7 @@ export async function archivePartition(
     if (found.rows !== written.rows || found.sum !== written.sum)
       throw new RelayError('ARCHIVE_FAILED', `${temporary} does not hold what was written to it`);
     const { rows, sum: digest } = written;
-    // No two files have the same name: whoever does not drop the partition removes a file that nobody else counts on.
+    // Each relay writes a file of its own. One that does not drop the partition removes its file, and no other relay needs it.
     const name = `${piece.name}-${rows}-${randomBytes(4).toString('hex')}.jsonl.gz`;
     await rename(temporary, join(directory, name));
     await sync(directory);

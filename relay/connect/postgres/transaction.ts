@@ -71,7 +71,10 @@ export async function readOnly<Result>(
   }
 }
 
-/** Ends a transaction, if there is one, which may have failed. Whoever needs the connection next finds out if it is lost. */
+/**
+ * Ends the open transaction, if there is one. Never fails: if the connection is lost, the next statement on it reports
+ * that.
+ */
 export async function rollBack(client: pg.ClientBase): Promise<void> {
   await client.query('rollback').catch(() => {});
 }
