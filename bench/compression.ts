@@ -5,6 +5,7 @@
  *
  * `node bench/compression.ts [rounds]`
  * `node bench/compression.ts pool`: what a batch costs in the event loop, and in the thread pool
+ * `node bench/compression.ts least`: from how many events on a batch is worth compressing
  */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -17,8 +18,11 @@ import { compressionNames } from '../relay/config/compression-names.ts';
 import { codecNames } from '../relay/connect/compression/codec-numbers.ts';
 import { type Compressor, openCompressor } from '../relay/connect/compression/compressors.ts';
 import type { OutboundRecord } from '../relay/encode/record.ts';
+import { BufferPool } from '../relay/publish/lean/buffer-pool.ts';
 import { LeanPublisher } from '../relay/publish/lean/lean-publisher.ts';
+import { RecordBatch, recordBound } from '../relay/publish/lean/record-batch.ts';
 import { ensureProgressTopic } from '../relay/publish/progress-topic.ts';
+import { batchHeaderBytes } from '../relay/publish/wire/batch-layout.ts';
 import { startKafka } from '../stack/kafka.ts';
 import { cpuMs } from './machine.ts';
 import { type Load, publishLoad } from './publish-load.ts';
@@ -26,8 +30,11 @@ import { type Load, publishLoad } from './publish-load.ts';
 const run = promisify(execFile);
 
 type Codec = (typeof compressionNames)[number];
+/** One event, and some: what live traffic has. The others are busier, or catch up. */
 const loads = [
-  { events: 20, transactions: 500 },
+  { events: 1, transactions: 1_500 },
+  { events: 5, transactions: 1_000 },
+  { events: 50, transactions: 500 },
   { events: 200, transactions: 200 },
   { events: 2_000, transactions: 60 },
 ] as const satisfies Load[];
@@ -157,8 +164,46 @@ async function comparePool(): Promise<void> {
     }
 }
 
-async function cost(compressor: Compressor | undefined, plain: Buffer) {
-  const times = Math.max(30, Math.min(2_000, Math.round(20_000_000 / plain.length)));
+/** Without a broker: batches of few events. What a saved KiB is worth, the table of `compare` shows in the broker's CPU. */
+async function compareLeast(): Promise<void> {
+  const records = makeRecords('bench');
+  const pool = new BufferPool();
+  const recordsOf = (first: number, events: number) => {
+    const batch = new RecordBatch(pool, 0);
+    for (const record of records.slice(first, first + events)) batch.append(record, recordBound(record));
+    const sealed = batch.seal({ producerId: 1n, producerEpoch: 0, baseSequence: 0 });
+    return Buffer.from(sealed.subarray(sealed.length - batch.bytes + batchHeaderBytes));
+  };
+  console.log('events  bytes   codec   compressed   CPU µs   CPU µs per KiB saved   (per batch)');
+  for (const events of [1, 2, 3, 4, 6, 8, 16, 32])
+    for (const codec of codecNames) {
+      const compressor = (await openCompressor(codec, Number.POSITIVE_INFINITY))!;
+      const plain = Array.from({ length: 50 }, (_, n) => recordsOf(n * events, events));
+      const compressed = await Promise.all(plain.map((each) => compressor.compress(each)));
+      const costs: number[] = [];
+      for (const each of plain) costs.push((await cost(compressor, each, 500)).cpuMicros);
+      const [before, after] = [
+        mean(plain.map(({ length }) => length)),
+        mean(compressed.map(({ length }) => length)),
+      ];
+      console.log(
+        String(events).padStart(6),
+        before.toFixed(0).padStart(6),
+        ` ${codec.padEnd(7)}`,
+        (after / before).toFixed(2).padStart(10),
+        mean(costs).toFixed(1).padStart(8),
+        before > after
+          ? ((mean(costs) * 1_024) / (before - after)).toFixed(1).padStart(15)
+          : 'nothing saved'.padStart(15),
+      );
+    }
+}
+
+const mean = (values: readonly number[]): number =>
+  values.reduce((sum, each) => sum + each, 0) / values.length;
+
+async function cost(compressor: Compressor | undefined, plain: Buffer, most = 2_000) {
+  const times = Math.max(30, Math.min(most, Math.round(20_000_000 / plain.length)));
   for (let n = 0; n < times / 4; n++) await compressor!.compress(plain);
   const before = process.cpuUsage();
   const threadBefore = process.threadCpuUsage();
@@ -180,4 +225,5 @@ if (command === 'measure') {
   console.log(JSON.stringify(result));
   process.exit(0);
 } else if (command === 'pool') await comparePool();
+else if (command === 'least') await compareLeast();
 else await compare(Number(command));
