@@ -3,7 +3,7 @@
  * processes of their own that take turns. CPU is user and system time per event, of all threads of the relay's producer
  * and of the broker, so it holds on a busy machine too.
  *
- * `node bench/compression.ts [rounds]`
+ * `node bench/compression.ts [rounds [codecs]]`, for example `9 none,lz4`
  * `node bench/compression.ts pool`: what a batch costs in the event loop, and in the thread pool
  * `node bench/compression.ts least`: from how many events on a batch is worth compressing
  */
@@ -11,6 +11,7 @@ import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { z } from 'zod';
 import { createTopics, kafkaClient, withAdmin } from '../harness/kafka.ts';
 import { median } from '../harness/percentile.ts';
 import { Random } from '../harness/random.ts';
@@ -104,7 +105,7 @@ async function measure(codec: Codec, load: Load, broker: string, brokerPid: numb
   };
 }
 
-async function compare(rounds: number): Promise<void> {
+async function compare(rounds: number, codecs: readonly Codec[]): Promise<void> {
   await using kafka = await startKafka();
   const broker = kafka.brokers[0] ?? '';
   const client = kafkaClient(kafka.brokers);
@@ -114,13 +115,13 @@ async function compare(rounds: number): Promise<void> {
     'events/txn  codec   bytes/event  ratio   relay CPU µs  ratio   broker CPU µs  p50 ms  events/s   (median of rounds)',
   );
   for (const [index, { events }] of loads.entries()) {
-    const results = new Map<Codec, Result[]>(compressionNames.map((codec) => [codec, []]));
+    const results = new Map<Codec, Result[]>(codecs.map((codec) => [codec, []]));
     for (let round = 0; round < rounds; round++)
-      for (const codec of round % 2 === 0 ? compressionNames : compressionNames.toReversed())
+      for (const codec of round % 2 === 0 ? codecs : codecs.toReversed())
         results.get(codec)!.push(await inChild(codec, index, broker, kafka.nodes[0]!.pid));
     const of = (codec: Codec, pick: (result: Result) => number) => median(results.get(codec)!.map(pick));
-    for (const codec of compressionNames) {
-      const ratio = (pick: (result: Result) => number) => (of(codec, pick) / of('none', pick)).toFixed(2);
+    for (const codec of codecs) {
+      const ratio = (pick: (result: Result) => number) => (of(codec, pick) / of(codecs[0]!, pick)).toFixed(2);
       console.log(
         `${String(events).padStart(10)}  ${codec.padEnd(6)}`,
         of(codec, ({ bytes }) => bytes)
@@ -220,10 +221,11 @@ async function inChild(codec: Codec, load: number, broker: string, brokerPid: nu
 }
 
 const [command = '5', codec, load, broker = '', brokerPid] = process.argv.slice(2);
+const chosen = codec?.split(',').map((name) => z.enum(compressionNames).parse(name)) ?? compressionNames;
 if (command === 'measure') {
   const result = await measure(codec as Codec, loads[Number(load)] ?? loads[0], broker, Number(brokerPid));
   console.log(JSON.stringify(result));
   process.exit(0);
 } else if (command === 'pool') await comparePool();
 else if (command === 'least') await compareLeast();
-else await compare(Number(command));
+else await compare(Number(command), chosen);

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { Batch, Consumer, Kafka, KafkaMessage } from 'kafkajs';
+import './kafkajs-lz4.ts';
 
 /** A partition and the offset after its last record. */
 export type PartitionEnd = { readonly topic: string; readonly partition: number; readonly end: bigint };

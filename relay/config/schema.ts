@@ -306,9 +306,9 @@ export const configSchema = z.strictObject({
       'lean',
     ),
     compression: choice(
-      'How record batches are compressed: `none`, `gzip`, `snappy`, `lz4` or `zstd`. Every consumer must be able to read the codec: kafkajs reads only gzip without another package. Batches under 1 KiB, and those that compression would not make an eighth smaller, are sent as they are.',
+      'How record batches are compressed: `none`, `gzip`, `snappy`, `lz4` or `zstd`. Every consumer must be able to read the codec: Java and librdkafka read `lz4`, but kafkajs, kafka-python and aiokafka need a package for it, and otherwise stop. Batches under 1 KiB, and those that compression would not make an eighth smaller, are sent as they are.',
       compressionNames,
-      'none',
+      'lz4',
     ),
     maxTransactionEvents: integer(
       'Most events in one Kafka transaction. A larger Postgres transaction is split.',

@@ -8,6 +8,8 @@ const remedies: Readonly<Record<string, string>> = {
   RECORD_LIST_TOO_LARGE: 'raise segment.bytes of the topic above max.message.bytes',
   INVALID_TIMESTAMP:
     'check that the clocks of Postgres (which sets the time of a record), of the relay and of the broker agree, and check message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic',
+  UNSUPPORTED_COMPRESSION_TYPE:
+    'set publish.compression to a codec that the brokers accept; every broker accepts none',
   INVALID_RECORD: 'check what the topic or the cluster requires of records, such as schema validation',
 };
 

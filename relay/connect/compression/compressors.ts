@@ -89,7 +89,7 @@ export async function openCompressor(
     const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new RelayError(
       'CONFIG_INVALID',
-      `publish.compression ${name} cannot be used on this machine: ${reason}`,
+      `publish.compression ${name} cannot be used on this machine: ${reason}. Install the packages for this platform, or set another codec; none and gzip need no package`,
       { cause },
     );
   }

@@ -1,6 +1,7 @@
 /** What the relay needs of Kafka. Writes nothing: topics are validated, the transaction is empty. */
 import type { ITopicConfig, Kafka } from 'kafkajs';
 import type { Config } from '../../config/config.ts';
+import { openCompressor } from '../../connect/compression/compressors.ts';
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
 import { asRelayError } from '../../errors.ts';
 import { readConsumerLag, TopicEnds } from '../../publish/consumer-lag.ts';
@@ -192,7 +193,7 @@ const recordSize: KafkaCheck = {
   },
 };
 
-/** Codecs that kafkajs reads without another package. */
+/** Codecs that every client reads without another package. */
 const plainCodecs: ReadonlySet<string> = new Set(['none', 'producer', 'uncompressed', 'gzip']);
 
 /** The relay reads every codec; this concerns other consumers. */
@@ -200,19 +201,25 @@ const compression: KafkaCheck = {
   name: 'compression',
   async run(context) {
     const { kafka, publish } = context.config;
+    await openCompressor(publish.compression);
     const { progressTopic: progress } = kafka;
     const progressTopics = await describeTopics(context, [progress]);
     const names = [...progressTopics, ...(await findEventTopics(context))].map(({ name }) => name);
     const settings = await readSettings(context, names);
-    const byCodec = Map.groupBy(names, (name) => settings.get(name)?.['compression.type'] ?? 'producer');
-    byCodec.delete('producer');
-    byCodec.delete(publish.compression);
+    const sentTo = (name: string) => (name === progress ? 'none' : publish.compression);
+    const storedIn = (name: string) => {
+      const type = settings.get(name)?.['compression.type'] ?? 'producer';
+      const codec = type === 'uncompressed' ? 'none' : type;
+      return codec === 'producer' || codec === sentTo(name) ? undefined : type;
+    };
+    const byCodec = Map.groupBy(names, storedIn);
     const sent = `publish.compression is ${publish.compression}`;
-    if (publish.compression === 'none') byCodec.delete('uncompressed');
-    const codecs = [...byCodec.keys()].toSorted();
+    const codecs = [...byCodec.keys()].filter((codec) => codec !== undefined).toSorted();
     const found = codecs.map((codec) => `${codec}: ${few(byCodec.get(codec)!)}`).join('; ');
     const needsCodec = [publish.compression, ...codecs].some((codec) => !plainCodecs.has(codec));
-    const note = needsCodec ? '; consumers that use kafkajs need a package for each codec but gzip' : '';
+    const note = needsCodec
+      ? '; consumers that use kafkajs, kafka-python or aiokafka need a package for each codec but gzip'
+      : '';
     if (codecs.length === 0) return ok(`${sent}, and no topic sets another compression.type${note}`);
     return ok(`${sent}; brokers store ${found}; the relay reads every codec${note}`);
   },

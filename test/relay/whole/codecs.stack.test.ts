@@ -83,5 +83,7 @@ it('a relay streams, verify and recover read what they need, and check says what
     /publish\.compression is lz4; brokers store gzip: \S+\.gzip; snappy: \S+\.snappy; uncompressed: \S+; zstd: /,
   );
   expect(line).toContain(world.progressTopic);
-  expect(line).toContain('consumers that use kafkajs need a package for each codec but gzip');
+  expect(line).toContain(
+    'consumers that use kafkajs, kafka-python or aiokafka need a package for each codec but gzip',
+  );
 });

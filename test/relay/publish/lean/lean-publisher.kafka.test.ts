@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { RelayError } from '../../../../relay/errors.ts';
 import { LeanBatchBuilder } from '../../../../relay/publish/lean/batch-builder.ts';
@@ -171,7 +172,7 @@ test('a partition that does not exist fails before anything is sent, and the pro
 
 test("a record batch beyond the topic's limit is refused by name; a publisher that knows the limit stays within it", async () => {
   await using scene = await Scene.open();
-  const sent = Array.from({ length: 20 }, (_, i) => ({ key: String(i), value: Buffer.alloc(1_000) }));
+  const sent = Array.from({ length: 20 }, (_, i) => ({ key: String(i), value: randomBytes(1_000) }));
   await withAdmin((admin) =>
     admin.alterConfigs({
       validateOnly: false,
