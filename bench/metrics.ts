@@ -17,6 +17,7 @@ import { relayEnv } from '../harness/relay-process.ts';
 import { type Config, loadConfig } from '../relay/config/config.ts';
 import { RegistryClient } from '../relay/encode/registry/registry-client.ts';
 import { parseLsn } from '../relay/model/position.ts';
+import { componentLogs } from '../relay/observe/component-logs.ts';
 import { Health } from '../relay/observe/health.ts';
 import { createObserver } from '../relay/observe/listeners.ts';
 import { createMetrics } from '../relay/observe/metrics.ts';
@@ -74,7 +75,7 @@ async function drain(config: Config, side: Side, untilLsn: bigint, events: numbe
     },
   };
   const metrics = createMetrics({ ...config.metrics, slot: config.slot.name, process: side === 'on' });
-  const outputs = { log: silent, metrics, health: new Health({ notReadyAfterMs: 1_000 }) };
+  const outputs = { logs: componentLogs(silent), metrics, health: new Health({ notReadyAfterMs: 1_000 }) };
   const observer = side === 'on' ? createObserver(outputs, [watch]) : composeListeners([watch], () => {});
   const registry = new RegistryClient(config.registry);
   const relay = new Relay({ config, instance: side, log: silent, observer, registry });

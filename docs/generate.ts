@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { dashboardFile, dashboardJson } from '../deploy/grafana/dashboard.ts';
 import { createProgram } from '../relay/commands/program.ts';
-import { type Setting, settings } from '../relay/config/config.ts';
+import { asText, type Setting, settings } from '../relay/config/config.ts';
 import { type ErrorCode, errorTable, exitCodes, hints } from '../relay/errors.ts';
 import { documentedMetrics } from '../relay/observe/metrics.ts';
 import { avroDocument, avroFile } from './avro.ts';
@@ -102,9 +102,9 @@ function settingsTable(ofSection: readonly Setting[]): string {
   );
 }
 
-function defaultOf({ default: value, kind }: Setting): string {
+function defaultOf({ default: value }: Setting): string {
   if (value === undefined) return '';
-  const text = kind === 'list' ? (value as readonly string[]).join(',') : String(value);
+  const text = asText(value);
   return text === '' ? 'empty' : code(text);
 }
 

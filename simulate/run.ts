@@ -8,6 +8,7 @@ import { type Config, loadConfig } from '../relay/config/config.ts';
 import type { RegisteredSchema, SchemaSource } from '../relay/encode/registry/schemas.ts';
 import { asRelayError, RelayError } from '../relay/errors.ts';
 import type { Pause } from '../relay/model/control.ts';
+import { componentLogs } from '../relay/observe/component-logs.ts';
 import type { Facts } from '../relay/observe/facts.ts';
 import { Health } from '../relay/observe/health.ts';
 import { createObserver } from '../relay/observe/listeners.ts';
@@ -407,7 +408,7 @@ class Run {
     const controlled = ({ control }: Facts['controlled']) => {
       if (!machine.isDead) this.#observer.onControlled(machine.name, control, this.#scheduler.nowMs);
     };
-    return createObserver({ log, metrics, health }, [
+    return createObserver({ logs: componentLogs(log), metrics, health }, [
       { name: 'simulation', hears: { expired, controlled } },
       failing,
     ]);

@@ -1,6 +1,7 @@
 /** `outbox-relay audit`: the standing audit. */
 import { Command, Option } from 'commander';
 import type { Config } from '../config/config.ts';
+import { componentLogs } from '../observe/component-logs.ts';
 import { createLogger } from '../observe/log.ts';
 import {
   auditContinuously,
@@ -107,13 +108,20 @@ async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
   const common = { config, signal: ending, start: options.start, waitMs: options.waitSeconds * 1_000 };
   if (!options.once) {
     const minutes = options.everyMinutes ?? (config.audit.everyMinutes || 5);
-    await auditContinuously({ ...common, log: createLogger(config.log.level), everyMs: minutes * 60_000 });
+    await auditContinuously({
+      ...common,
+      log: componentLogs(createLogger(config.log.level), config.log).audit,
+      everyMs: minutes * 60_000,
+    });
     return {};
   }
   const line = new ProgressLine<{ events: number; records: number }>(
     ({ events, records }) => `comparing: ${count(events)} rows, ${count(records)} records`,
   );
-  const log = createLogger(config.log.level, { destination: process.stderr });
+  const log = componentLogs(
+    createLogger(config.log.level, { destination: process.stderr }),
+    config.log,
+  ).audit;
   const onDone = (events: number, records: number) => line.show({ events, records });
   if (options.source === 'debezium') {
     const report = await auditOfDebezium({ config, log, waitMs: common.waitMs, onDone }).finally(() =>

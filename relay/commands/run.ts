@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { exitCodes } from '../errors.ts';
+import { componentLogs } from '../observe/component-logs.ts';
 import { createLogger } from '../observe/log.ts';
 import { runRelay } from '../operations/run.ts';
 import { define } from './command.ts';
@@ -33,9 +34,9 @@ export function runCommand(load: Load): Command {
     .addHelpText('after', help);
   return define(command, load, {
     async run({ config, file, reload }) {
-      const log = createLogger(config.log.level);
+      const logs = componentLogs(createLogger(config.log.level), config.log);
       const loaded = { config, file, load: () => reload().config };
-      await runRelay(loaded, log, untilSignalled(config, log));
+      await runRelay(loaded, logs, untilSignalled(config, logs.relay));
       return {};
     },
   });

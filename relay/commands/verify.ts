@@ -1,5 +1,6 @@
 /** `outbox-relay verify`: the audit. */
 import { Command } from 'commander';
+import { componentLogs } from '../observe/component-logs.ts';
 import { createLogger } from '../observe/log.ts';
 import { type AuditStage, verify } from '../operations/verify.ts';
 import { wholeNumber } from './arguments.ts';
@@ -91,7 +92,7 @@ async function run({ config, options }: Call<VerifyOptions>) {
   const line = new ProgressLine<AuditStage>(describeStage);
   const report = await verify({
     config,
-    log: createLogger(config.log.level, { destination: process.stderr }),
+    log: componentLogs(createLogger(config.log.level, { destination: process.stderr }), config.log).audit,
     waitMs: options.waitSeconds * 1_000,
     maxIds: options.maxIds,
     expectAll: options.expectAll === true,

@@ -21,7 +21,7 @@ export type Setting = SettingMeta & {
   /** Whether it changes without a restart. */
   readonly reload: boolean;
   /** The value that an empty text stands for, if any; `unset` where the key is then absent. */
-  readonly off: 'unset' | '' | readonly [] | undefined;
+  readonly off: 'unset' | '' | readonly [] | Readonly<Record<string, never>> | undefined;
 };
 
 /**
@@ -167,9 +167,18 @@ export function describeConfig(
 }
 
 function mask(setting: Setting, value: unknown): string {
-  const shown = Array.isArray(value) ? value.join(',') : String(value);
+  const shown = asText(value);
   if (setting.secret === 'whole') return '***';
   return setting.secret === 'url' ? maskUrl(shown) : shown;
+}
+
+/** As the environment variable of the setting takes it. */
+export function asText(value: unknown): string {
+  if (Array.isArray(value)) return value.join(',');
+  if (!isTree(value)) return String(value);
+  return Object.entries(value)
+    .map(([name, each]) => `${name}=${each}`)
+    .join(',');
 }
 
 /** A URL with its password as `***`. What cannot be read as a URL is masked whole. */
@@ -215,6 +224,7 @@ function offOf(
   if (fallback.success && fallback.data === undefined) return 'unset';
   if (kind === 'string' && schema.safeParse('').success) return '';
   if (kind === 'list' && schema.safeParse([]).success) return [];
+  if (kind === 'map' && schema.safeParse({}).success) return {};
   return undefined;
 }
 
@@ -234,14 +244,21 @@ function fromEnvironment(setting: Setting, raw: string): unknown {
     case 'boolean':
       return raw === 'true' ? true : raw === 'false' ? false : raw;
     case 'list':
-      return raw
-        .split(',')
-        .map((part) => part.trim())
-        .filter((part) => part !== '');
+      return partsOf(raw);
+    case 'map':
+      return Object.fromEntries(
+        partsOf(raw).map((part) => [part.replace(/\s*=.*$/s, ''), part.replace(/^[^=]*=?\s*/, '')]),
+      );
     default:
       return raw;
   }
 }
+
+const partsOf = (raw: string): string[] =>
+  raw
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
 
 /** Read elsewhere, not settings. */
 const otherVariables: ReadonlySet<string> = new Set([
@@ -326,9 +343,14 @@ function interpolate(value: unknown, env: Environment, faults: string[], path: r
 
 function describeIssue(issue: z.core.$ZodIssue): string {
   const key = issue.path.join('.');
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((name) => `${key === '' ? name : `${key}.${name}`} is not a setting`).join('\n  ');
-  const setting = settings.find((candidate) => key === candidate.path.join('.'));
+  const setting = settings.find(({ path }) => path.every((name, at) => name === issue.path[at]));
+  if (issue.code === 'unrecognized_keys') {
+    const describe = (name: string) =>
+      setting?.names === undefined
+        ? `${key === '' ? name : `${key}.${name}`} is not a setting`
+        : `${key} has no ${JSON.stringify(name)}, only ${setting.names.join(', ')} (${setting.env})`;
+    return issue.keys.map(describe).join('\n  ');
+  }
   return `${key} ${issue.message.replace(/^Invalid input: /, '')}${setting === undefined ? '' : ` (${setting.env})`}`;
 }
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { addressFault, parseBrokerAddress } from './broker-address.ts';
 import { compressionNames } from './compression-names.ts';
 import { durationPattern } from './duration.ts';
+import { logComponents, logLevels } from './log-components.ts';
 import { ownTable } from './own-table.ts';
 import { policies } from './policy-names.ts';
 import { urlFault } from './url.ts';
@@ -13,6 +14,8 @@ import { urlFault } from './url.ts';
 export type SettingMeta = {
   readonly kind: 'string' | 'integer' | 'boolean' | 'list' | 'map';
   readonly description: string;
+  /** Of a map: the names that it takes. */
+  readonly names?: readonly string[];
   /** Environment variable, where it is not the one derived from the path. */
   readonly env?: string;
   /** Shown as `***`; a URL keeps everything but its password. */
@@ -59,6 +62,15 @@ const choice = <const T extends readonly [string, ...string[]]>(
   options: T,
   fallback: T[number],
 ) => z.enum(options).default(fallback).meta({ kind: 'string', description });
+
+const map = <
+  const Name extends readonly [string, ...string[]],
+  const Value extends readonly [string, ...string[]],
+>(
+  description: string,
+  names: Name,
+  values: Value,
+) => z.partialRecord(z.enum(names), z.enum(values)).default({}).meta({ kind: 'map', description, names });
 
 /** A section takes its defaults from its keys, so that an absent section equals an empty one. */
 const section = <T extends z.ZodRawShape>(shape: T) => z.prefault(z.strictObject(shape), {} as never);
@@ -538,9 +550,14 @@ export const configSchema = z.strictObject({
 
   log: section({
     level: choice(
-      'Lowest level that is logged.',
-      ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
+      'Lowest level that is logged: `trace`, `debug`, `info`, `warn`, `error` or `fatal`.',
+      logLevels,
       'info',
+    ),
+    levels: map(
+      `Levels of single components, such as \`kafka: debug\`, or \`kafka=debug,upkeep=warn\` in the variable. \`log.level\` applies to the others. A line names its component: ${logComponents.map((name) => `\`${name}\``).join(', ')}.`,
+      logComponents,
+      logLevels,
     ),
   }),
 
@@ -558,6 +575,7 @@ export const configSchema = z.strictObject({
  */
 export const reloadable: ReadonlySet<string> = new Set([
   'log.level',
+  'log.levels',
   'publish.maxEventsPerSecond',
   'publish.maxBytesPerSecond',
   'schemas.versions',

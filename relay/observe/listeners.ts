@@ -1,6 +1,7 @@
 /** The list of listeners: what hears the facts of a relay. Another one is a line here. */
 import type { Logger } from 'pino';
 import { asRelayError, errorTable } from '../errors.ts';
+import type { ComponentLogs } from './component-logs.ts';
 import type { Health } from './health.ts';
 import { healthListener } from './health-listener.ts';
 import { logListener } from './log-listener.ts';
@@ -8,20 +9,20 @@ import type { Metrics } from './metrics.ts';
 import { metricsListener } from './metrics-listener.ts';
 import { composeListeners, type Listener, type RelayObserver, type ReportFault } from './observer.ts';
 
-export type Outputs = { readonly log: Logger; readonly metrics: Metrics; readonly health: Health };
+export type Outputs = { readonly logs: ComponentLogs; readonly metrics: Metrics; readonly health: Health };
 
 /** @param more of the caller's own */
 export function createObserver(
-  { log, metrics, health }: Outputs,
+  { logs, metrics, health }: Outputs,
   more: readonly Listener[] = [],
 ): RelayObserver {
   const listeners: readonly Listener[] = [
     metricsListener(metrics, () => health.retries()),
     healthListener(health),
-    logListener(log),
+    logListener(logs),
     ...more,
   ];
-  return composeListeners(listeners, reportFaults(log, metrics));
+  return composeListeners(listeners, reportFaults(logs.relay, metrics));
 }
 
 /** Counts each fault as a bug of the relay, which it is, and logs the first of each listener and fact. */

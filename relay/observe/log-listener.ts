@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { activePauses, type Control, noControl, type RateLimits } from '../model/control.ts';
 import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import { formatLsn, formatPosition, type Lsn } from '../model/position.ts';
+import type { ComponentLogs } from './component-logs.ts';
 import type { Facts } from './facts.ts';
 import { lagOf } from './lag.ts';
 import type { Listener } from './observer.ts';
@@ -44,7 +45,8 @@ const outcomeMessages: Readonly<Record<Facts['recoveryEnded']['outcome'], string
 const more = (leftOut: number) => (leftOut === 0 ? {} : { leftOut });
 
 /** @param now for tests: ms on a clock that never goes back */
-export function logListener(log: Logger, now: () => number = () => performance.now()): Listener {
+export function logListener(logs: ComponentLogs, now: () => number = () => performance.now()): Listener {
+  const { relay, capture, encode, publish, refusals, recover, upkeep } = logs;
   const nothing = { events: 0, transactions: 0, bytes: 0, deadLetters: 0 };
   const repeats = new Repeats(now);
   let work = { ...nothing };
@@ -66,25 +68,25 @@ export function logListener(log: Logger, now: () => number = () => performance.n
     hears: {
       entered: ({ state }) => {
         if (state !== 'standby') isPeerActive = false;
-        if (state !== 'streaming') log.info({ state }, state);
+        if (state !== 'streaming') relay.info({ state }, state);
       },
       // Instead of the line of the state.
       sessionBegun: ({ progress: { endLsn, eventCount }, lineage }) =>
-        log.info({ state: 'streaming', from: formatLsn(endLsn), events: eventCount, lineage }, 'streaming'),
-      waited: ({ doing, waitedMs }) => log.warn({ waitedMs: Math.round(waitedMs) }, `still ${doing}`),
+        relay.info({ state: 'streaming', from: formatLsn(endLsn), events: eventCount, lineage }, 'streaming'),
+      waited: ({ doing, waitedMs }) => relay.warn({ waitedMs: Math.round(waitedMs) }, `still ${doing}`),
       retried: ({ doing, failure, retryInMs }) => {
         isPeerActive = false;
         const leftOut = repeats.next(doing, failure.code);
         if (leftOut === undefined) return;
         const consequence = doing === 'session' ? 'returning to standby' : 'retrying';
-        log.warn({ err: failure, retryInMs, ...more(leftOut) }, `${doing} failed, ${consequence}`);
+        relay.warn({ err: failure, retryInMs, ...more(leftOut) }, `${doing} failed, ${consequence}`);
       },
       recovered: ({ doing }) => repeats.over(doing),
-      drainFailed: ({ failure }) => log.warn({ err: failure }, 'session failed while draining'),
+      drainFailed: ({ failure }) => relay.warn({ err: failure }, 'session failed while draining'),
       drained: ({ progress: { endLsn, eventCount } }) =>
-        log.info({ until: formatLsn(endLsn), events: eventCount }, 'drained'),
+        relay.info({ until: formatLsn(endLsn), events: eventCount }, 'drained'),
       stopped: ({ failure }) =>
-        log.fatal({ err: failure }, 'the relay stopped itself; the hint says what to do'),
+        relay.fatal({ err: failure }, 'the relay stopped itself; the hint says what to do'),
 
       committed: ({ events, committedAtMs, bytes, deadLetters }) => {
         repeats.over('session');
@@ -94,20 +96,20 @@ export function logListener(log: Logger, now: () => number = () => performance.n
         if (events > 0) work.bytes += bytes;
         work.deadLetters += deadLetters;
       },
-      deadLettered: ({ events }) => logDeadLetters(log, events),
+      deadLettered: ({ events }) => logDeadLetters(refusals, events),
       expired: ({ events, bytes, elapsedMs, ...limits }) =>
-        log.warn(
+        publish.warn(
           { events, bytes, elapsedMs, ...limits },
           'Kafka aborted a transaction that took too long; the next ones are smaller',
         ),
       controlled: ({ control, limits }) => {
         const said = describeControl(control, limits);
-        if (said !== controlled) log.info({ revision: control.revision, ...limits }, said);
+        if (said !== controlled) relay.info({ revision: control.revision, ...limits }, said);
         controlled = said;
       },
       paced: ({ isLimited: isLimitedNow }) => {
         if (isLimitedNow !== isLimited)
-          log.info(
+          relay.info(
             isLimitedNow ? 'the rate limit holds events up' : 'the rate limit holds nothing up any more',
           );
         isLimited = isLimitedNow;
@@ -119,8 +121,9 @@ export function logListener(log: Logger, now: () => number = () => performance.n
         const wasIdle = isIdle;
         isIdle = work.events + work.deadLetters + (lag?.ms ?? 0) === 0;
         // A minute without work is one line, and all that follow are none. A standby has its line from when it began.
-        if (!isIdle) log.info({ ...work, lagBytes: lag?.bytes, lagMs: lag?.ms }, 'work of the last minute');
-        else if (!wasIdle && lag !== undefined) log.info({ lagBytes: lag.bytes }, 'idle: no events');
+        if (!isIdle)
+          publish.info({ ...work, lagBytes: lag?.bytes, lagMs: lag?.ms }, 'work of the last minute');
+        else if (!wasIdle && lag !== undefined) publish.info({ lagBytes: lag.bytes }, 'idle: no events');
         work = { ...nothing };
       },
       slotSeen: (seen) => {
@@ -129,56 +132,59 @@ export function logListener(log: Logger, now: () => number = () => performance.n
       throttled: ({ throttleMs, broker, clientId }) => {
         if (now() - throttledMs < throttleLineIntervalMs) return;
         throttledMs = now();
-        log.warn(
+        publish.warn(
           { throttleMs, broker, clientId },
           `Kafka throttles this client for ${throttleMs} ms: a quota of client id ${clientId} or of its user`,
         );
       },
 
       schemasDistrusted: ({ schemaId, subject }) =>
-        log.warn(
+        encode.warn(
           { schemaId, subject },
           'the registry changed the id of a schema, or the schema of an id: it was replaced or restored. The relay fetches all schemas again. Records published earlier may carry an id that now means another schema',
         ),
 
       configRead: (read) => {
         if (read.result === 'rejected')
-          return log.error(
+          return relay.error(
             { err: read.failure },
             'the configuration is invalid; the relay keeps what it has. Nothing of the file applies',
           );
         const { applied, needRestart } = read;
-        log.info(
+        relay.info(
           { applied },
           applied.length > 0 ? 'settings changed' : 'no setting changed that applies now',
         );
         if (needRestart.length > 0)
-          log.warn({ needRestart }, 'settings differ that change only with a restart of the relay');
+          relay.warn({ needRestart }, 'settings differ that change only with a restart of the relay');
       },
 
       peerSeen: ({ activePid }) => {
-        if (!isPeerActive) log.info({ activePid }, 'standby: another relay is active');
+        if (!isPeerActive) relay.info({ activePid }, 'standby: another relay is active');
         isPeerActive = true;
       },
-      tailFailed: ({ failure }) => log.warn({ err: failure }, 'cannot read the progress topic, retrying'),
-      tailRecovered: () => log.info('reading the progress topic again'),
+      tailFailed: ({ failure }) => publish.warn({ err: failure }, 'cannot read the progress topic, retrying'),
+      tailRecovered: () => publish.info('reading the progress topic again'),
       tableDoubted: ({ message, fix }) => {
-        if (!doubted.has(message)) log.warn({ fix }, message);
+        if (!doubted.has(message)) capture.warn({ fix }, message);
         doubted.add(message);
       },
-      slotCreating: () => log.info('creating the slot; Postgres waits for the transactions that run now'),
+      slotCreating: () => capture.info('creating the slot; Postgres waits for the transactions that run now'),
       slotWaited: ({ transactions }) =>
-        log.warn({ transactions }, 'creating the slot: still waiting for transactions that began before it'),
+        capture.warn(
+          { transactions },
+          'creating the slot: still waiting for transactions that began before it',
+        ),
       walUnmeasured: ({ failure }) => {
         // An outage has lines of its own.
         if (failure.class === 'retry') return;
         if (!doubted.has(failure.message))
-          log.warn({ err: failure }, 'cannot measure how fast WAL is written');
+          capture.warn({ err: failure }, 'cannot measure how fast WAL is written');
         doubted.add(failure.message);
       },
       recoveryBegun: ({ failure, attempt, pauseMs }) => {
         recoveringStage = undefined;
-        log[attempt === 1 ? 'warn' : 'error'](
+        recover[attempt === 1 ? 'warn' : 'error'](
           { err: failure, attempt, pauseMs: Math.round(pauseMs) },
           attempt === 1
             ? 'the slot is lost: the relay recovers by itself'
@@ -189,47 +195,50 @@ export function logListener(log: Logger, now: () => number = () => performance.n
         if (stage === recoveringStage && now() - recoveringMs < recoveryLineIntervalMs) return;
         recoveringStage = stage;
         recoveringMs = now();
-        log.info(
+        recover.info(
           { stage, done, total, ...(leftMs !== undefined && { leftMs: Math.round(leftMs) }) },
           recoveryMessages[stage],
         );
       },
       recoveryEnded: ({ outcome, published, deadLettered, tookMs }) =>
-        log[outcome === 'recovered' ? 'warn' : 'info'](
+        recover[outcome === 'recovered' ? 'warn' : 'info'](
           { outcome, published, deadLettered, tookMs: Math.round(tookMs) },
           outcomeMessages[outcome],
         ),
       deadLettersReread: ({ deadLetters }) =>
-        log.info({ deadLetters }, 'reading dead letters again that the progress does not cover'),
+        recover.info({ deadLetters }, 'reading dead letters again that the progress does not cover'),
       standbyCounted: (standby) =>
-        log.warn(standby, 'the relay counts as a synchronous standby: commits on the server wait for Kafka'),
+        capture.warn(
+          standby,
+          'the relay counts as a synchronous standby: commits on the server wait for Kafka',
+        ),
 
       dutyFailed: ({ duty, failure, retryInMs }) => {
         const leftOut = repeats.next(duty, failure.code);
         if (leftOut === undefined) return;
-        log[failure.class === 'stop' ? 'error' : 'warn'](
+        upkeep[failure.class === 'stop' ? 'error' : 'warn'](
           { duty, err: failure, retryInMs, ...more(leftOut) },
           'duty failed, retrying',
         );
       },
       dutyDone: ({ duty }) => repeats.over(duty),
       lookalikesSeen: ({ table, rows }) =>
-        log.warn({ table, rows }, 'rows of a table that has all columns of the outbox are not published'),
+        capture.warn({ table, rows }, 'rows of a table that has all columns of the outbox are not published'),
       partitionsMade: ({ partitions }) =>
-        log.info({ partitions: partitions.length }, 'made partitions ahead'),
-      partitionsSkipped: ({ reason, partitions }) => log.warn({ partitions }, skipMessages[reason]),
+        upkeep.info({ partitions: partitions.length }, 'made partitions ahead'),
+      partitionsSkipped: ({ reason, partitions }) => upkeep.warn({ partitions }, skipMessages[reason]),
       cleanedUp: ({ partitions, rows, bytes, kept }) => {
-        if (rows > 0 || partitions > 0) log.info({ partitions, rows, bytes }, 'removed published rows');
+        if (rows > 0 || partitions > 0) upkeep.info({ partitions, rows, bytes }, 'removed published rows');
         const reasons = Object.keys(kept) as KeepReason[];
         for (const reason of reasons)
           if (reason !== 'retention' && !keptReasons.has(reason))
-            log.info(
+            upkeep.info(
               { reason, partitions: kept[reason] },
               `cleanup leaves partitions: ${keepReasons[reason]}`,
             );
         keptReasons = new Set(reasons);
       },
-      deadLettersPurged: ({ deadLetters }) => log.info({ deadLetters }, 'removed closed dead letters'),
+      deadLettersPurged: ({ deadLetters }) => upkeep.info({ deadLetters }, 'removed closed dead letters'),
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Runs the service: one relay, and what is seen of it from outside: log, metrics, health and HTTP. */
-import type { Logger } from 'pino';
 import { boundHeapGrowth } from '../config/node-flags.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
+import { type ComponentLogs, setLevels, withFields } from '../observe/component-logs.ts';
 import { Health } from '../observe/health.ts';
 import { createObserver } from '../observe/listeners.ts';
 import { createMetrics } from '../observe/metrics.ts';
@@ -26,14 +26,14 @@ export type Loaded = Pick<ReloadOptions, 'config' | 'file' | 'load'>;
  */
 export async function runRelay(
   { config, file, load }: Loaded,
-  log: Logger,
+  logs: ComponentLogs,
   ending: AbortSignal,
 ): Promise<void> {
   boundHeapGrowth();
   const metrics = createMetrics({ slot: config.slot.name, ...config.metrics });
   const health = new Health({ notReadyAfterMs: config.retry.notReadyAfterMs });
   const instance = instanceName(process.pid);
-  const relayLog = log.child({ slot: config.slot.name, instance });
+  const relayLogs = withFields(logs, { slot: config.slot.name, instance });
   const announcer = new Announcer({
     config,
     instance,
@@ -42,32 +42,32 @@ export async function runRelay(
   });
   const { name: slot } = config.slot;
   const { clientId } = config.kafka;
-  const tracing = await startTracing({ log: relayLog, metrics, instance, slot, clientId });
+  const tracing = await startTracing({ log: relayLogs.tracing, metrics, instance, slot, clientId });
   const listeners = tracing === undefined ? [announcer.listener] : [announcer.listener, tracing.listener];
-  const observer = createObserver({ log: relayLog, metrics, health }, listeners);
+  const observer = createObserver({ logs: relayLogs, metrics, health }, listeners);
   const registry = new RegistryClient(config.registry, (tookMs, result) =>
     observer.registryAsked?.({ tookMs, result }),
   );
-  const relay = new Relay({ config, instance, log: relayLog, observer, registry });
+  const relay = new Relay({ config, instance, log: relayLogs.kafka, observer, registry });
   const server = await startHttpServer(config.http, { health, registry: metrics.registry });
   const endThrottleWatch = watchThrottling(config.kafka.clientId, observer);
-  log.info({ http: `${server.address}:${server.port}` }, 'started');
+  logs.relay.info({ http: `${server.address}:${server.port}` }, 'started');
   announcer.start(`${server.address}:${server.port}`);
   metrics.gauge.config_last_reload_successful.set(1);
   metrics.gauge.config_restart_needed.set(0);
   const onApplied = () => {
-    for (const each of [log, relayLog]) each.level = config.log.level;
+    for (const each of [logs, relayLogs]) setLevels(each, config.log);
   };
   new ConfigReload({ config, file, load, observer, onApplied }).watch(ending);
   const sampling = setInterval(() => relay.sample(), sampleIntervalMs);
   const auditEnding = new AbortController();
   const auditing = auditBeside(
-    { config, log: relayLog, metrics, isStreaming: () => health.ready().state === 'streaming' },
+    { config, log: relayLogs.audit, metrics, isStreaming: () => health.ready().state === 'streaming' },
     AbortSignal.any([ending, auditEnding.signal]),
   );
   try {
     await relay.run(ending);
-    log.info('stopped');
+    logs.relay.info('stopped');
   } finally {
     auditEnding.abort();
     await auditing;

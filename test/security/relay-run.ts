@@ -3,6 +3,7 @@
 import { loadConfig } from '../../relay/config/config.ts';
 import { RegistryClient } from '../../relay/encode/registry/registry-client.ts';
 import { asRelayError, type RelayError } from '../../relay/errors.ts';
+import { componentLogs } from '../../relay/observe/component-logs.ts';
 import { Health } from '../../relay/observe/health.ts';
 import { createObserver } from '../../relay/observe/listeners.ts';
 import { createLogger } from '../../relay/observe/log.ts';
@@ -61,7 +62,7 @@ export function startRelay(env: Env): RelayRun {
   const work = (async () => {
     const { config } = loadConfig({ env: { ...env, OUTBOX_RELAY_SLOT: slot } });
     const log = createLogger('trace', { tty: false, destination });
-    const observer = createObserver({ log, metrics, health });
+    const observer = createObserver({ logs: componentLogs(log), metrics, health });
     const registry = new RegistryClient(config.registry);
     const relay = new Relay({ config, instance: 'test', log, observer, registry });
     await relay.run(ending.signal);

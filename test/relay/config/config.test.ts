@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { describeConfig, loadConfig, maskUrl, settings } from '../../../relay/config/config.ts';
+import { asText, describeConfig, loadConfig, maskUrl, settings } from '../../../relay/config/config.ts';
 import { configRules } from '../../../relay/config/rules.ts';
 import { RelayError } from '../../../relay/errors.ts';
 
@@ -64,9 +64,23 @@ describe('sources', () => {
     expect(new Set(names).size).toBe(names.length);
     for (const { path, env, kind, default: fallback } of settings) {
       if (fallback === undefined || env in required) continue;
-      const { provenance } = loadConfig({ env: { ...required, [env]: String(fallback) } });
+      const { provenance } = loadConfig({ env: { ...required, [env]: asText(fallback) } });
       expect([path.join('.'), kind, provenance.get(path.join('.'))]).toEqual([path.join('.'), kind, env]);
     }
+  });
+
+  test('a map is written in the variable as in the file, and the variable replaces the whole map', () => {
+    const expected = { publish: 'debug', kafka: 'warn' };
+    const file = yaml('log: {levels: {publish: debug, kafka: warn}}');
+    expect(loadConfig({ file, env: required }).config.log.levels).toEqual(expected);
+    expect(fromEnv({ OUTBOX_RELAY_LOG_LEVELS: ' publish = debug,kafka=warn, ' }).log.levels).toEqual(
+      expected,
+    );
+    const env = { ...required, OUTBOX_RELAY_LOG_LEVELS: 'audit=error' };
+    expect(loadConfig({ file, env }).config.log.levels).toEqual({ audit: 'error' });
+    const { config, provenance } = loadConfig({ file, env: required });
+    const [shown] = describeConfig(config, provenance).filter(({ key }) => key === 'log.levels');
+    expect(shown).toMatchObject({ value: 'publish=debug,kafka=warn', source: file, reload: true });
   });
 
   test('every setting is described and its default is valid', () => {
@@ -82,7 +96,7 @@ describe('sources', () => {
   test('what there need not be is optional: it has no default, an empty one, or says so', () => {
     const names = optional.map(({ path }) => path.join('.'));
     for (const { path, default: fallback, env, description } of settings) {
-      const hasNone = fallback === undefined || fallback === '' || String(fallback) === '';
+      const hasNone = fallback === undefined || fallback === '' || asText(fallback) === '';
       const isOptional = (hasNone && !(env in required)) || description.includes('empty if');
       if (isOptional) expect(names).toContain(path.join('.'));
     }
@@ -108,7 +122,7 @@ describe('sources', () => {
       const expected = off === 'unset' ? undefined : off;
       const inFile = path.reduceRight<unknown>(
         (value, name) => ({ [name]: value }),
-        kind === 'list' ? [] : '',
+        kind === 'list' ? [] : kind === 'map' ? {} : '',
       );
       const file = yaml(JSON.stringify(inFile));
       expect(valueIn(loadConfig({ file, env: required }).config, path)).toEqual(expected);
@@ -204,6 +218,31 @@ describe('faults', () => {
       expect.stringMatching(new RegExp(`^${key.replace('.', '\\.')}(\\.0)? `)),
     ]);
   });
+
+  test.each([
+    ['publisher=debug', 'publisher'],
+    ['publish=debug,=info', ''],
+  ])(
+    'log.levels %s names a component that does not exist, and the fault lists those that do',
+    (value, name) => {
+      const [found, ...more] = faults({ env: { ...required, OUTBOX_RELAY_LOG_LEVELS: value } });
+      expect(found).toContain(`log.levels has no "${name}", only relay, capture, encode, `);
+      expect(found).toContain('(OUTBOX_RELAY_LOG_LEVELS)');
+      expect(more).toEqual([]);
+      expect(faults({ file: yaml('log: {levels: {publisher: debug}}'), env: required })).toEqual([
+        expect.stringContaining('log.levels has no "publisher", only relay, capture, '),
+      ]);
+    },
+  );
+
+  test.each(['publish', 'publish=', 'publish=loud', 'publish=debug=info'])(
+    'log.levels %s has no level that exists, and the fault lists those that do',
+    (value) => {
+      expect(faults({ env: { ...required, OUTBOX_RELAY_LOG_LEVELS: value } })).toEqual([
+        expect.stringContaining('log.levels.publish Invalid option: expected one of "trace"|"debug"'),
+      ]);
+    },
+  );
 
   test.each([
     ['OUTBOX_RELAY_TOPIC_CREATE', 'OUTBOX_RELAY_TOPICS_CREATE'],

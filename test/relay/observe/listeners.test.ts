@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { RelayError } from '../../../relay/errors.ts';
+import { componentLogs } from '../../../relay/observe/component-logs.ts';
 import { Health } from '../../../relay/observe/health.ts';
 import { createObserver, reportFaults } from '../../../relay/observe/listeners.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
@@ -10,7 +11,7 @@ function outputs() {
   const lines: Record<string, unknown>[] = [];
   const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const health = new Health({ notReadyAfterMs: 60_000 });
-  return { lines, log, health, metrics: createMetrics({ process: false }) };
+  return { lines, log, logs: componentLogs(log), health, metrics: createMetrics({ process: false }) };
 }
 
 test('a failure that is retried shows in the log, in the metrics and in /readyz, until something is published', async () => {

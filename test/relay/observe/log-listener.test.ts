@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { RelayError } from '../../../relay/errors.ts';
+import { componentLogs } from '../../../relay/observe/component-logs.ts';
 import { logListener } from '../../../relay/observe/log-listener.ts';
 import type { RelayObserver } from '../../../relay/observe/observer.ts';
 import { committedSample, progressSample, sampledSample, slotSample } from './fact-samples.ts';
@@ -9,13 +10,20 @@ type Line = Record<string, unknown> & { readonly level: string; readonly msg: st
 
 function listen(level = 'info') {
   const lines: Line[] = [];
+  const components: string[] = [];
   const clock = { ms: 0 };
   const log = pino(
     { level, base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } },
-    { write: (line: string) => void lines.push(JSON.parse(line)) },
+    {
+      write(line: string) {
+        const { component, ...rest } = JSON.parse(line);
+        lines.push(rest);
+        components.push(component);
+      },
+    },
   );
-  const hears = logListener(log, () => clock.ms).hears as Required<RelayObserver>;
-  return { hears, lines, clock };
+  const hears = logListener(componentLogs(log), () => clock.ms).hears as Required<RelayObserver>;
+  return { hears, lines, components, clock };
 }
 
 test('a state is one line, and that of streaming says from where', () => {
@@ -27,6 +35,20 @@ test('a state is one line, and that of streaming says from where', () => {
     { level: 'info', state: 'standby', msg: 'standby' },
     { level: 'info', state: 'streaming', from: '16/0', events: 12, lineage: 'same', msg: 'streaming' },
   ]);
+});
+
+test('each line names the component that it is about', () => {
+  const { hears, components } = listen('debug');
+  const failure = new RelayError('KAFKA_UNAVAILABLE', 'gone');
+  hears.entered({ state: 'standby', before: undefined });
+  hears.slotCreating({});
+  hears.schemasDistrusted({ schemaId: 7, subject: 'order-value' });
+  hears.tailFailed({ failure });
+  const refused = { commitLsn: 1n, ordinal: 0, code: 'PAYLOAD_INVALID', topic: 'orders' } as const;
+  hears.deadLettered({ events: [refused] });
+  hears.recovering({ stage: 'topics', done: 0, total: 1 });
+  hears.dutyFailed({ duty: 'purge', failure, retryInMs: 5 });
+  expect(components).toEqual(['relay', 'capture', 'encode', 'publish', 'refusals', 'recover', 'upkeep']);
 });
 
 test('a retry says what failed and what the relay does', () => {

@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
+import { componentLogs } from '../../../relay/observe/component-logs.ts';
 import { Health } from '../../../relay/observe/health.ts';
 import { createObserver } from '../../../relay/observe/listeners.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
@@ -20,7 +21,7 @@ test('a step that takes long says so again and again, in the log and as the reas
       },
     },
   );
-  const observer = createObserver({ log, metrics, health });
+  const observer = createObserver({ logs: componentLogs(log), metrics, health });
   expect(await watchSteps(observer, 5)('connecting to Kafka', step.promise)).toBe('done');
   expect(reasons).toEqual(Array(2).fill('still connecting to Kafka; standby: connecting to Kafka'));
   expect(health.ready().reason).toBe('standby: waiting for the replication slot');
@@ -28,7 +29,7 @@ test('a step that takes long says so again and again, in the log and as the reas
 
 test('a step that fails says no more, and passes its failure on', async () => {
   const health = new Health({ notReadyAfterMs: 60_000 });
-  const observer = createObserver({ log: pino({ enabled: false }), metrics, health });
+  const observer = createObserver({ logs: componentLogs(pino({ enabled: false })), metrics, health });
   const failing = Promise.reject(new Error('refused'));
   await expect(watchSteps(observer, 5)('connecting to Kafka', failing)).rejects.toThrow('refused');
   expect(health.ready().reason).toBe('standby: waiting for the replication slot');

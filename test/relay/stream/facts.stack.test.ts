@@ -3,6 +3,7 @@ import pino from 'pino';
 import { expect, test, vi } from 'vitest';
 import { loadConfig } from '../../../relay/config/config.ts';
 import { RegistryClient } from '../../../relay/encode/registry/registry-client.ts';
+import { componentLogs } from '../../../relay/observe/component-logs.ts';
 import { Health } from '../../../relay/observe/health.ts';
 import { createObserver } from '../../../relay/observe/listeners.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
@@ -27,7 +28,7 @@ test('an event is captured, encoded, committed, acknowledged; a refused one is d
   const lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const outputs = {
-    log,
+    logs: componentLogs(log),
     metrics: createMetrics({ process: false }),
     health: new Health({ notReadyAfterMs: 1 }),
   };

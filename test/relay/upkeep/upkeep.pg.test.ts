@@ -9,6 +9,7 @@ import { createPool } from '../../../relay/connect/postgres/pool.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { purgeClosed } from '../../../relay/ledger/purge.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
+import { componentLogs } from '../../../relay/observe/component-logs.ts';
 import { Health } from '../../../relay/observe/health.ts';
 import { createObserver } from '../../../relay/observe/listeners.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
@@ -62,7 +63,7 @@ async function keep(
     pool,
     kafka: createKafka(config, pino({ level: 'silent' })),
     observer: createObserver({
-      log,
+      logs: componentLogs(log),
       metrics: createMetrics(),
       health: new Health({ notReadyAfterMs: 1_000 }),
     }),

@@ -64,5 +64,14 @@ test('settings change while the relay streams, an invalid file changes nothing, 
   const records = await world.read([follower!]);
   expect(records).toHaveLength(1);
   await expect.poll(() => metric('rate_limit_events_per_second')).toBe(500);
-  relay.assertRunning();
+
+  // From now on only one component says how it goes: the end is a line, and the change of settings is the last before.
+  expect(relay.lines.every(({ component }) => component !== undefined)).toBe(true);
+  put('log:\n  level: fatal\n  levels: { publish: debug }\n');
+  relay.signal('SIGHUP');
+  await expect.poll(() => metric('config_reloads_total', 'result="applied"')).toBe(3);
+  put('log:\n  level: fatal\n  levels: { relay: info }\n');
+  relay.signal('SIGHUP');
+  const again = await relay.line(({ applied }) => String(applied) === 'log.levels');
+  expect(again).toMatchObject({ component: 'relay', level: 'info' });
 });
