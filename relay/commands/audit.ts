@@ -16,6 +16,7 @@ import { describeDebezium, describeStanding } from './describe-standing-audit.ts
 import { count } from './format.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
+import { untilSignalled } from './until-signalled.ts';
 
 type AuditCommandOptions = {
   once?: boolean;
@@ -104,6 +105,7 @@ function validate({
 async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
   const { config, options } = call;
   if (options.report) return describe(config);
+  // A window that is under way is verified again by the next run.
   const ending = untilSignalled();
   const common = { config, signal: ending, start: options.start, waitMs: options.waitSeconds * 1_000 };
   if (!options.once) {
@@ -143,16 +145,4 @@ async function describe(config: Config): Promise<CommandResult> {
   const report = await auditReport(config);
   if (report === undefined) return { data: null, text: 'no audit has run so far', hasFindings: true };
   return { data: report, text: describeStanding(report).join('\n'), hasFindings: hasFindings(report.audit) };
-}
-
-/** Aborted by SIGTERM or SIGINT. A window that is under way is verified again by the next run. */
-function untilSignalled(): AbortSignal {
-  const ending = new AbortController();
-  const onSignal = () => {
-    if (ending.signal.aborted) process.exit(process.exitCode ?? 0);
-    ending.abort();
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  return ending.signal;
 }

@@ -9,6 +9,7 @@ import { checkCommand } from './check.ts';
 import { cleanupCommand } from './cleanup.ts';
 import { writeSafely } from './command.ts';
 import { configCommand } from './config.ts';
+import { consoleCommand } from './console.ts';
 import { deadLettersCommand } from './dead-letters.ts';
 import { load } from './load.ts';
 import { migrateCommand } from './migrate.ts';
@@ -29,6 +30,7 @@ const commands = [
   schemasCommand,
   runCommand,
   statusCommand,
+  consoleCommand,
   pauseCommand,
   resumeCommand,
   rateLimitCommand,

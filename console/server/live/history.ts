@@ -1,0 +1,58 @@
+/** Owns what the console remembers of the series: a ring in memory, so that it needs no Prometheus. */
+import { type Figures, type SeriesName, seriesNames } from './figures.ts';
+
+export type Points = {
+  /** Unix time of each point, in seconds, ascending. */
+  readonly seconds: readonly number[];
+  readonly series: Readonly<Record<SeriesName, readonly (number | null)[]>>;
+};
+
+export class History {
+  readonly #capacity: number;
+  readonly #atMs: Float64Array;
+  /** NaN where a value is not known. */
+  readonly #values: Readonly<Record<SeriesName, Float64Array>>;
+  #begin = 0;
+  #length = 0;
+
+  /** @param capacity points; memory is 8 bytes for each of them and of the series */
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+    this.#atMs = new Float64Array(capacity);
+    this.#values = Object.fromEntries(
+      seriesNames.map((name) => [name, new Float64Array(capacity)]),
+    ) as Record<SeriesName, Float64Array>;
+  }
+
+  add(atMs: number, figures: Figures): void {
+    const place = (this.#begin + this.#length) % this.#capacity;
+    this.#atMs[place] = atMs;
+    for (const name of seriesNames) this.#values[name][place] = figures[name] ?? Number.NaN;
+    if (this.#length < this.#capacity) this.#length++;
+    else this.#begin = (this.#begin + 1) % this.#capacity;
+  }
+
+  /**
+   * The points since then, at most `pointsMax`: of several that become one, the largest value counts, so that no peak is
+   * lost. Points that were missed leave a gap.
+   */
+  since(sinceMs: number, pointsMax: number): Points {
+    const places: number[] = [];
+    for (let index = 0; index < this.#length; index++) {
+      const place = (this.#begin + index) % this.#capacity;
+      if (this.#atMs[place]! >= sinceMs) places.push(place);
+    }
+    const step = Math.max(1, Math.ceil(places.length / pointsMax));
+    const groups: number[][] = [];
+    for (let index = 0; index < places.length; index += step) groups.push(places.slice(index, index + step));
+    const series = Object.fromEntries(
+      seriesNames.map((name) => [name, groups.map((group) => largest(this.#values[name], group))]),
+    ) as Record<SeriesName, (number | null)[]>;
+    return { seconds: groups.map((group) => this.#atMs[group.at(-1)!]! / 1_000), series };
+  }
+}
+
+function largest(values: Float64Array, places: readonly number[]): number | null {
+  const known = places.map((place) => values[place]!).filter((value) => !Number.isNaN(value));
+  return known.length === 0 ? null : Math.max(...known);
+}

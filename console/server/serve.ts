@@ -1,0 +1,66 @@
+/** Runs the console: a process of its own, with the connections of its role, until it is closed. */
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { serve } from '@hono/node-server';
+import type { Logger } from 'pino';
+import type { Config, Provenance } from '../../relay/config/config.ts';
+import { RelayError } from '../../relay/errors.ts';
+import { keepPool } from '../../relay/operations/with-pool.ts';
+import { createAccess } from './api/session.ts';
+import { createApp } from './app.ts';
+import { loadAssets } from './assets.ts';
+import { Sampler } from './live/sampler.ts';
+import { StatusWatch } from './live/status-watch.ts';
+
+export type ConsoleOptions = {
+  readonly config: Config;
+  readonly provenance: Provenance;
+  readonly log: Logger;
+};
+
+export type RunningConsole = {
+  /** Where it listens. */
+  readonly url: string;
+  /** The operators' token that it made up, because the configuration has no way to sign in; else undefined. */
+  readonly madeUpToken: string | undefined;
+  close(): Promise<void>;
+};
+
+/** @throws RelayError CONFIG_INVALID where it cannot listen, or the pages were not built */
+export async function startConsole({ config, provenance, log }: ConsoleOptions): Promise<RunningConsole> {
+  const { viewToken, operateToken, userHeader, host, port, pathPrefix } = config.console;
+  const assets = loadAssets();
+  const isOpenToNobody = (viewToken ?? operateToken ?? userHeader) === undefined;
+  const madeUpToken = isOpenToNobody ? randomBytes(24).toString('base64url') : undefined;
+  const access = createAccess(config, { view: viewToken, operate: operateToken ?? madeUpToken });
+  const endPool = keepPool(config);
+  const status = new StatusWatch(config);
+  const sampler = new Sampler(config);
+  const app = createApp({ config, provenance, log, status, sampler }, access, assets);
+  const server = serve({ fetch: app.fetch, hostname: host, port }) as Server;
+  const close = async () => {
+    status.end();
+    sampler.end();
+    if (server.listening) {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    }
+    await endPool();
+  };
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    await close();
+    const { code } = cause as NodeJS.ErrnoException;
+    const why =
+      code === 'EADDRINUSE' ? 'is in use by another process' : `cannot be listened on (${code ?? 'unknown'})`;
+    throw new RelayError('CONFIG_INVALID', `console.port ${why}: ${host}:${port}`, { cause });
+  }
+  const { address, port: taken, family } = server.address() as AddressInfo;
+  const name = family === 'IPv6' ? `[${address}]` : address;
+  return { url: `http://${name}:${taken}${pathPrefix}`, madeUpToken, close };
+}

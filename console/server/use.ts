@@ -1,0 +1,46 @@
+/** What every part of the console's server uses. */
+import type { Context } from 'hono';
+import type { Logger } from 'pino';
+import type { Config, Provenance } from '../../relay/config/config.ts';
+import { RelayError } from '../../relay/errors.ts';
+import type { Actor } from '../../relay/operations/actor.ts';
+import type { Visitor } from './access/visitor.ts';
+import type { Sampler } from './live/sampler.ts';
+import type { StatusWatch } from './live/status-watch.ts';
+
+export type Use = {
+  readonly config: Config;
+  readonly provenance: Provenance;
+  readonly log: Logger;
+  readonly status: StatusWatch;
+  readonly sampler: Sampler;
+};
+
+/** What is known of each request by the time a route has it. */
+export type Env = { Variables: { visitor: Visitor } };
+
+/** Thrown by a route: an answer that is no fault of a server. */
+export class Refused extends Error {
+  readonly status: 401 | 403 | 404 | 409 | 421 | 429;
+  readonly code: string;
+
+  constructor(status: Refused['status'], code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** The person who acts, for the audit trail. @throws Refused for a visitor who may only look */
+export function actorOf(context: Context<Env>, reason: string): Actor {
+  const { person, role } = context.get('visitor');
+  if (role !== 'operate')
+    throw new Refused(
+      403,
+      'NOT_ALLOWED',
+      `${person} may look, and not act: sign in with the operators' token`,
+    );
+  return { person, reason };
+}
+
+export const isRelayError = (error: unknown): error is RelayError => error instanceof RelayError;

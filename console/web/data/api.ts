@@ -1,0 +1,47 @@
+/** The API of the console, typed by the server itself, and how its refusals become errors. */
+import { hc } from 'hono/client';
+import type { Api, SessionApi } from '../../server/app.ts';
+
+const root = new URL('api', document.baseURI).href;
+
+export const api = hc<Api>(root);
+export const sessionApi = hc<SessionApi>(`${root}/session`);
+
+/** What the server answered instead of data. `status` 0: it cannot be reached. */
+export class ApiFault extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly hint: string | null;
+
+  constructor(status: number, code: string, message: string, hint: string | null) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+type Answer<Data> = { ok: boolean; status: number; json(): Promise<Data> };
+
+/** @throws ApiFault */
+export async function ask<Data>(answering: Promise<Answer<Data>>): Promise<Data> {
+  let answer: Answer<Data>;
+  try {
+    answer = await answering;
+  } catch {
+    throw new ApiFault(
+      0,
+      'CONSOLE_UNREACHABLE',
+      'The console does not answer.',
+      'Check that its process runs.',
+    );
+  }
+  if (answer.ok) return answer.json();
+  const fault = (await answer.json().catch(() => ({}))) as Partial<ApiFault>;
+  throw new ApiFault(
+    answer.status,
+    fault.code ?? 'UNKNOWN',
+    fault.message ?? `The console answers ${answer.status}.`,
+    fault.hint ?? null,
+  );
+}

@@ -1,0 +1,129 @@
+/** An action of a person: what it will do, why, and what came of it. Every change of the console goes through here. */
+import { type ReactNode, useState } from 'react';
+import { useMe } from '../data/me.ts';
+import { Button, Failure } from './basics.tsx';
+import { Dialog } from './dialog.tsx';
+
+export type ActProps<Result> = {
+  /** On the button that opens it, and on the one that does it. */
+  readonly label: string;
+  readonly kind?: 'plain' | 'primary' | 'danger';
+  readonly title: string;
+  /** What happens, in sentences; further fields too. */
+  readonly children: ReactNode;
+  readonly disabled?: boolean;
+  readonly act: (reason: string) => Promise<Result>;
+  /** What came of it, for the person; the dialog stays open until it is read. Without it the dialog closes. */
+  readonly describe?: (result: Result) => ReactNode;
+  readonly onDone?: (result: Result) => void;
+};
+
+/** Shown to those who may only look, too, so that they know what is possible. */
+export function Act<Result>({
+  label,
+  kind,
+  title,
+  children,
+  disabled,
+  act,
+  describe,
+  onDone,
+}: ActProps<Result>) {
+  const [isOpen, setIsOpen] = useState(false);
+  const me = useMe();
+  const mayAct = me?.role === 'operate';
+  return (
+    <>
+      <Button
+        kind={kind ?? 'plain'}
+        disabled={disabled === true || !mayAct}
+        title={mayAct ? undefined : 'You may look. The operators’ token lets you act.'}
+        onClick={() => setIsOpen(true)}
+      >
+        {label}
+      </Button>
+      {isOpen && (
+        <ActDialog
+          {...{ label, kind, title, children, act, describe, onDone }}
+          onClose={() => setIsOpen(false)}
+        />
+      )}
+    </>
+  );
+}
+
+function ActDialog<Result>({
+  label,
+  kind,
+  title,
+  children,
+  act,
+  describe,
+  onDone,
+  onClose,
+}: Pick<ActProps<Result>, 'label' | 'title' | 'children' | 'act'> & {
+  kind: ActProps<Result>['kind'] | undefined;
+  describe: ActProps<Result>['describe'] | undefined;
+  onDone: ActProps<Result>['onDone'] | undefined;
+  onClose: () => void;
+}) {
+  const [reason, setReason] = useState('');
+  const [state, setState] = useState<{ busy: boolean; error?: unknown; done?: { result: Result } }>({
+    busy: false,
+  });
+  const run = async () => {
+    setState({ busy: true });
+    try {
+      const result = await act(reason.trim());
+      onDone?.(result);
+      if (describe === undefined) onClose();
+      else setState({ busy: false, done: { result } });
+    } catch (error) {
+      setState({ busy: false, error });
+    }
+  };
+  if (state.done !== undefined)
+    return (
+      <Dialog title={title} onClose={onClose}>
+        <div role="status">{describe?.(state.done.result)}</div>
+        <footer>
+          <Button kind="primary" onClick={onClose}>
+            Close
+          </Button>
+        </footer>
+      </Dialog>
+    );
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void run();
+        }}
+      >
+        {children}
+        <label className="field">
+          <span>Reason</span>
+          <input
+            value={reason}
+            onChange={({ target }) => setReason(target.value)}
+            maxLength={2_000}
+            required
+            placeholder="For the audit trail"
+          />
+        </label>
+        {state.error !== undefined && <Failure error={state.error} />}
+        <footer>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button
+            kind={kind === 'danger' ? 'danger' : 'primary'}
+            type="submit"
+            disabled={state.busy || reason.trim() === ''}
+          >
+            {state.busy ? 'Working…' : label}
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}

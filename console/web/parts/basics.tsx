@@ -1,0 +1,102 @@
+/** The smallest parts: what every screen is made of. */
+import { type ButtonHTMLAttributes, type ReactNode, useEffect, useState } from 'react';
+import { ApiFault } from '../data/api.ts';
+import { localTime, seconds, utc } from '../data/format.ts';
+
+export type Tone = 'good' | 'warn' | 'bad' | 'quiet' | 'accent';
+
+export const Badge = ({ tone, children }: { tone: Tone; children: ReactNode }) => (
+  <span className={`badge ${tone}`}>{children}</span>
+);
+
+export function Button({
+  kind = 'plain',
+  ...rest
+}: ButtonHTMLAttributes<HTMLButtonElement> & { kind?: 'plain' | 'primary' | 'danger' }) {
+  return <button type="button" className={`button ${kind}`} {...rest} />;
+}
+
+/** In the zone of the viewer; UTC on hover and for screen readers. */
+export const Time = ({ at }: { at: string }) => (
+  <time dateTime={at} title={utc(at)}>
+    {localTime(at)}
+  </time>
+);
+
+/** How long ago, kept up to date. */
+export function Ago({ at }: { at: string | number }) {
+  const nowMs = useNow(1_000);
+  const atMs = typeof at === 'number' ? at : Date.parse(at);
+  const iso = new Date(atMs).toISOString();
+  return (
+    <time dateTime={iso} title={`${localTime(iso)} · ${utc(iso)}`}>
+      {seconds(Math.max(0, Math.round((nowMs - atMs) / 1_000)))} ago
+    </time>
+  );
+}
+
+export function useNow(everyMs: number): number {
+  const [nowMs, setNowMs] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNowMs(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return nowMs;
+}
+
+export function Card({
+  title,
+  aside,
+  children,
+  id,
+}: {
+  title?: string;
+  aside?: ReactNode;
+  children: ReactNode;
+  id?: string;
+}) {
+  return (
+    <section className="card" id={id} aria-label={title}>
+      {(title ?? aside) !== undefined && (
+        <header>
+          {title !== undefined && <h2>{title}</h2>}
+          {aside}
+        </header>
+      )}
+      {children}
+    </section>
+  );
+}
+
+/** Nothing is there, and that is said with what it means. */
+export const Empty = ({ title, children }: { title: string; children?: ReactNode }) => (
+  <div className="empty">
+    <p>{title}</p>
+    {children !== undefined && <p className="quiet">{children}</p>}
+  </div>
+);
+
+/** Something did not work: what, and what to do. */
+export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+  const { message, code, hint } =
+    error instanceof ApiFault ? error : { message: String(error), code: 'PAGE', hint: null };
+  return (
+    <div className="failure" role="alert">
+      <p>
+        <strong>{message}</strong> <code>{code}</code>
+      </p>
+      {hint !== null && <p>{hint}</p>}
+      {onRetry !== undefined && <Button onClick={onRetry}>Try again</Button>}
+    </div>
+  );
+}
+
+/** Keeps the place of what is not there yet, so that nothing jumps. */
+export const Waiting = ({ lines = 3 }: { lines?: number }) => (
+  <div className="waiting" role="status" aria-label="Loading">
+    {Array.from({ length: lines }, (_, index) => (
+      // biome-ignore lint/suspicious/noArrayIndexKey: they are all alike
+      <span key={index} />
+    ))}
+  </div>
+);

@@ -1,0 +1,33 @@
+/** What is being retried, and since when. */
+import type { KnownRelay } from '../../../../relay/operations/relays.ts';
+import type { Sampled } from '../../../server/live/sampler.ts';
+import { figure } from '../../data/format.ts';
+import { Ago, Card } from '../../parts/basics.tsx';
+
+export function Retries({ relays, sampled }: { relays: readonly KnownRelay[]; sampled: Sampled | null }) {
+  const failing = relays.flatMap(({ instance, isGone, facts: { error } }) =>
+    error === null || error.isOver || isGone ? [] : [{ instance, error }],
+  );
+  if (failing.length === 0) return null;
+  const perMinute = (instance: string) =>
+    sampled?.relays
+      .find((each) => each.instance === instance)
+      ?.figures?.retries.reduce((sum, each) => sum + (each.perMinute ?? 0), 0) ?? null;
+  return (
+    <Card title="Being retried">
+      <ul className="retries">
+        {failing.map(({ instance, error }) => (
+          <li key={instance}>
+            <p>
+              <code>{error.code}</code> {error.message}
+            </p>
+            <p className="quiet">
+              {instance}, first <Ago at={error.since} />, {figure(perMinute(instance))} attempts a minute.{' '}
+              {error.hint}
+            </p>
+          </li>
+        ))}
+      </ul>
+    </Card>
+  );
+}

@@ -1,0 +1,15 @@
+/** Every screen, in the order of the navigation. A new one is a line here and a file beside it. */
+import type { ComponentType } from 'react';
+
+export type ScreenEntry = {
+  readonly path: string;
+  readonly title: string;
+  /** After `g`. */
+  readonly key: string;
+  readonly load: () => Promise<{ default: ComponentType }>;
+};
+
+export const screens: readonly ScreenEntry[] = [
+  { path: '/', title: 'Now', key: 'n', load: () => import('./now/now.tsx') },
+  { path: '/settings', title: 'Settings', key: 's', load: () => import('./settings/settings.tsx') },
+];
