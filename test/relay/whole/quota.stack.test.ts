@@ -26,6 +26,8 @@ test.concurrent.each(['lean', 'kafkajs'])(
       PUBLISH_PRODUCER: producer,
       KAFKA_CLIENT_ID: clientId,
       KAFKA_TRANSACTION_TIMEOUT_MS: transactionTimeoutMs,
+      // The quota counts bytes as they are sent.
+      PUBLISH_COMPRESSION: 'none',
     });
     await relay.streaming();
     const note = 'n'.repeat(eventBytes);
