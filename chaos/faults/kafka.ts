@@ -6,6 +6,10 @@ import type { KafkaNode } from '../../stack/kafka.ts';
 import type { Arena, Fault } from '../fault.ts';
 import { relayPrincipal } from '../servers.ts';
 
+/** A text that takes as many bytes on the wire as it has, since the relay compresses what it sends. */
+const incompressible = ({ random }: Arena, length: number): string =>
+  Array.from({ length }, () => String.fromCharCode(random.integer(0x23, 0x5b))).join('');
+
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ConfigResourceTypes, ResourcePatternTypes } =
   kafkajs;
 
@@ -145,7 +149,7 @@ export const kafkaFaults: readonly Fault[] = [
     async inject(arena) {
       const { load, pause } = arena;
       await setQuota(arena, `--add-config producer_byte_rate=${quotaBytesPerSecond}`);
-      const note = 'x'.repeat(20_000);
+      const note = incompressible(arena, 20_000);
       await load.commit(Array.from({ length: 50 }, () => load.event('throttled', { note })));
       await pause(15_000);
       await setQuota(arena, '--delete-config producer_byte_rate');
@@ -187,7 +191,7 @@ export const kafkaFaults: readonly Fault[] = [
           ],
         }),
       );
-      await load.commit([load.event('large', { note: 'x'.repeat(30_000) }), load.event('large')]);
+      await load.commit([load.event('large', { note: incompressible(arena, 30_000) }), load.event('large')]);
     },
   },
   {
