@@ -9,7 +9,8 @@ import { z } from 'zod';
 import { RelayError } from '../errors.ts';
 import { nearestName } from './nearest-name.ts';
 import { configRules, reachesOtherProgress } from './rules.ts';
-import { type Config, configSchema, reloadable, type SettingMeta } from './schema.ts';
+import { type Config, configSchema, reloadable } from './schema.ts';
+import type { SettingMeta } from './setting.ts';
 
 export type { Config } from './schema.ts';
 
