@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { RelayError } from '../../relay/errors.ts';
 import { migrate } from '../../relay/operations/migrate/migrate.ts';
-import { createDatabase } from '../support/database.ts';
+import { createMigratedDatabase } from '../support/database.ts';
 
 export type Party = 'owner' | 'outbox_writer' | 'outbox_relay' | 'outbox_operator';
 
@@ -18,7 +18,7 @@ const rolesFile = new URL('../../migrations/roles.sql', import.meta.url);
 /** @param serverUrl of a server of the test's own, whose database `postgres` it takes; by default a new one, on the shared server */
 export async function openOutbox(serverUrl?: string): Promise<Outbox> {
   const database =
-    serverUrl === undefined ? await createDatabase() : { url: serverUrl, drop: async () => {} };
+    serverUrl === undefined ? await createMigratedDatabase() : { url: serverUrl, drop: async () => {} };
   const clients: pg.Client[] = [];
   const connect = async (party: Party) => {
     const client = new pg.Client({ connectionString: database.url });
@@ -27,7 +27,7 @@ export async function openOutbox(serverUrl?: string): Promise<Outbox> {
     if (party !== 'owner') await client.query(`set session authorization ${party}`);
     return client;
   };
-  await migrate({ databaseUrl: database.url });
+  if (serverUrl !== undefined) await migrate({ databaseUrl: serverUrl });
   await applyRoles(await connect('owner'));
   return {
     url: database.url,

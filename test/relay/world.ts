@@ -16,7 +16,7 @@ import {
   settingsEnv,
 } from '../../harness/relay-process.ts';
 import { migrate } from '../../relay/operations/migrate/migrate.ts';
-import { createDatabase, type TestDatabase } from '../support/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../support/database.ts';
 import { createTopic, type ReadRecord, readCommitted, readTopics } from '../support/kafka.ts';
 import { registerSchema } from '../support/registry.ts';
 import { servers } from '../support/servers.ts';
@@ -66,8 +66,9 @@ export class World implements AsyncDisposable {
     const shared = await servers();
     const brokers = own.brokers ?? shared.brokers;
     const { registryUrl } = shared;
-    const database = own.databaseUrl === undefined ? await createDatabase() : ownDatabase(own.databaseUrl);
-    await migrate({ databaseUrl: database.url });
+    const database =
+      own.databaseUrl === undefined ? await createMigratedDatabase() : ownDatabase(own.databaseUrl);
+    if (own.databaseUrl !== undefined) await migrate({ databaseUrl: own.databaseUrl });
     const topic = await createTopic('world', partitions, own.brokers);
     await registerSchema(`${topic}-test.ItemMoved`, itemSchema);
     const env = relayEnv(

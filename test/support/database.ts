@@ -13,6 +13,12 @@ export type TestDatabase = AsyncDisposable & {
   drop(): Promise<void>;
 };
 
+/** As `createDatabase`, with every migration applied. */
+export async function createMigratedDatabase(): Promise<TestDatabase> {
+  const { template } = await servers();
+  return createDatabase(`template ${template}`);
+}
+
 /**
  * Creates an empty database; `drop` it in `afterAll`, or declare it with `await using`.
  * @param options of CREATE DATABASE

@@ -9,8 +9,7 @@ import { type Config, configSchema } from '../../../relay/config/schema.ts';
 import { createKafka } from '../../../relay/connect/kafka.ts';
 import { formatLsn, formatPosition } from '../../../relay/model/position.ts';
 import { serializeProgress } from '../../../relay/model/progress.ts';
-import { migrate } from '../../../relay/operations/migrate/migrate.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts';
 import { createTopics } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { servers } from '../../support/servers.ts';
@@ -200,8 +199,7 @@ export async function openScene(settings: SceneSettings = {}): Promise<Scene> {
   const shared = await servers();
   const { registryUrl } = shared;
   const brokers = settings.brokers ?? shared.brokers;
-  const database = await createDatabase();
-  await migrate({ databaseUrl: database.url });
+  const database = await createMigratedDatabase();
   const prefix = unique('audit');
   const topic = `${prefix}.order`;
   const config = configSchema.parse({

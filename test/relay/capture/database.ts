@@ -6,8 +6,7 @@ import { createSlot } from '../../../relay/capture/slot.ts';
 import type { CommittedTransaction } from '../../../relay/capture/transaction.ts';
 import type { Config } from '../../../relay/config/config.ts';
 import { parseLsn } from '../../../relay/model/position.ts';
-import { migrate } from '../../../relay/operations/migrate/migrate.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';
 import { configOf } from '../settings.ts';
 
@@ -21,8 +20,7 @@ export type OutboxDatabase = AsyncDisposable & {
 };
 
 export async function openOutboxDatabase(): Promise<OutboxDatabase> {
-  const database = await createDatabase();
-  await migrate({ databaseUrl: database.url });
+  const database = await createMigratedDatabase();
   const { pool } = database;
   const configWith = (settings: Settings, url = database.url) => configOf(settings, { databaseUrl: url });
   return {

@@ -1,8 +1,7 @@
 /** A migrated database with a login of the relay's rights, and the settings of a relay that nobody else uses. */
 import { readFile } from 'node:fs/promises';
 import { type Config, loadConfig } from '../../../relay/config/config.ts';
-import { migrate } from '../../../relay/operations/migrate/migrate.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 
@@ -15,9 +14,8 @@ export type RelayDatabase = AsyncDisposable & {
 };
 
 export async function openRelayDatabase(): Promise<RelayDatabase> {
-  const [database, { brokers, registryUrl }] = [await createDatabase(), await servers()];
+  const [database, { brokers, registryUrl }] = [await createMigratedDatabase(), await servers()];
   const role = unique('relay');
-  await migrate({ databaseUrl: database.url });
   await database.pool.query(
     await readFile(new URL('../../../migrations/roles.sql', import.meta.url), 'utf8'),
   );

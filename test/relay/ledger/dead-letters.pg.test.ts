@@ -3,14 +3,12 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Refusal } from '../../../relay/encode/record.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { storeDeadLetters } from '../../../relay/ledger/dead-letters.ts';
-import { migrate } from '../../../relay/operations/migrate/migrate.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts';
 
 let database: TestDatabase;
 let pool: pg.Pool;
 beforeAll(async () => {
-  database = await createDatabase();
-  await migrate({ databaseUrl: database.url });
+  database = await createMigratedDatabase();
   pool = database.pool;
 });
 afterAll(() => database.drop());

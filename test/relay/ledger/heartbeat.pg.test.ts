@@ -3,15 +3,13 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writeHeartbeat } from '../../../relay/ledger/heartbeat.ts';
 import { readMarks } from '../../../relay/ledger/progress-copy.ts';
 import { parseLsn } from '../../../relay/model/position.ts';
-import { migrate } from '../../../relay/operations/migrate/migrate.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';
 
 let database: TestDatabase;
 let pool: pg.Pool;
 beforeAll(async () => {
-  database = await createDatabase();
-  await migrate({ databaseUrl: database.url });
+  database = await createMigratedDatabase();
   pool = database.pool;
 });
 afterAll(() => database.drop());

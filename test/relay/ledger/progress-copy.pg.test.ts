@@ -2,15 +2,13 @@ import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readMarks, storeProgress } from '../../../relay/ledger/progress-copy.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
-import { migrate } from '../../../relay/operations/migrate/migrate.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';
 
 let database: TestDatabase;
 let pool: pg.Pool;
 beforeAll(async () => {
-  database = await createDatabase();
-  await migrate({ databaseUrl: database.url });
+  database = await createMigratedDatabase();
   pool = database.pool;
 });
 afterAll(() => database.drop());

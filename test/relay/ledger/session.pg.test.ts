@@ -10,8 +10,7 @@ import { beginSession } from '../../../relay/ledger/session.ts';
 import { formatLsn } from '../../../relay/model/position.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
 import { listParkedKeys } from '../../../relay/operations/dead-letters/release-keys.ts';
-import { migrate } from '../../../relay/operations/migrate/migrate.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';
 import { blankRow } from '../capture/rows.ts';
 import { configOf } from '../settings.ts';
@@ -23,8 +22,7 @@ let pool: pg.Pool;
 /** Has the slot, as a session that begins must. */
 let capture: Capture;
 beforeAll(async () => {
-  database = await createDatabase();
-  await migrate({ databaseUrl: database.url });
+  database = await createMigratedDatabase();
   pool = database.pool;
   const config = configOf({ SLOT: slot }, { databaseUrl: database.url });
   await createSlot(config);

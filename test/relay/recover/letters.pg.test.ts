@@ -3,9 +3,8 @@ import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { decideAgain } from '../../../relay/ledger/decide-again.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
-import { migrate } from '../../../relay/operations/migrate/migrate.ts';
 import { readDecided, readLetters } from '../../../relay/recover/letters.ts';
-import { createDatabase, type TestDatabase } from '../../support/database.ts';
+import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts';
 import { progressAt as progressOfSlotAt } from '../ledger/progress-at.ts';
 import { configOf } from '../settings.ts';
 
@@ -13,8 +12,7 @@ const slot = 'letters';
 let database: TestDatabase;
 let pool: pg.Pool;
 beforeAll(async () => {
-  database = await createDatabase();
-  await migrate({ databaseUrl: database.url });
+  database = await createMigratedDatabase();
   pool = database.pool;
 });
 afterAll(() => database?.drop());

@@ -2,8 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
-import { migrate } from '../../../../relay/operations/migrate/migrate.ts';
-import { createDatabase } from '../../../support/database.ts';
+import { createMigratedDatabase } from '../../../support/database.ts';
 import { unique } from '../../../support/unique.ts';
 
 export type LetterDatabase = AsyncDisposable & {
@@ -20,10 +19,9 @@ export type LetterDatabase = AsyncDisposable & {
 export const progressLsn = '0/5000';
 
 export async function openLetterDatabase(): Promise<LetterDatabase> {
-  const database = await createDatabase();
+  const database = await createMigratedDatabase();
   const slot = unique('slot');
   const role = unique('operator');
-  await migrate({ databaseUrl: database.url });
   const { pool } = database;
   await pool.query(await readFile(new URL('../../../../migrations/roles.sql', import.meta.url), 'utf8'));
   await pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
