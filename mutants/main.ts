@@ -4,21 +4,28 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { cacheFolder } from '../stack/cache.ts';
+import { isAlive } from '../stack/run.ts';
 import { type Mutant, mutants } from './mutants.ts';
 
 const root = join(import.meta.dirname, '..');
-const copy = join(cacheFolder(), 'mutants');
+const copies = join(cacheFolder(), 'mutant-runs');
+/** By the process that breaks it: several runs may go on at once. */
+const copy = join(copies, String(process.pid));
 /** Not copied, because large or not part of the code. */
 const left = new Set(['node_modules', '.git', '.cache', 'target']);
 
 type Outcome = { readonly caughtBy: string | undefined; readonly seconds: number };
 
 function prepare(): void {
-  rmSync(copy, { recursive: true, force: true });
+  mkdirSync(copies, { recursive: true });
+  // Those of runs that were ended before they could remove them.
+  for (const name of readdirSync(copies))
+    if (name === String(process.pid) || !isAlive(Number(name)))
+      rmSync(join(copies, name), { recursive: true, force: true });
   for (const part of [
     'relay',
     'stack',
