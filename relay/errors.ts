@@ -297,7 +297,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
     'The registry refused the new version of a schema as incompatible with earlier ones. `outbox-relay schemas check` says which field breaks which readers, and how to make the change instead.',
   PAYLOAD_NOT_JSON: 'The payload is NULL or not JSON. Correct the event and resubmit it.',
   PAYLOAD_INVALID:
-    'The payload does not match its Avro schema at the path in the message. Correct the event or evolve the schema, then resubmit the event.',
+    'The payload does not match its Avro schema at the path in the message. Correct the writer first. For this event, correct the payload with `dead-letters fix`, or register a schema that accepts it. Then publish it with `dead-letters resubmit`, or with `dead-letters release` if its key is parked. `dead-letters discard` gives the event up.',
   ENCODING_UNCLEAR:
     'Encoding an event failed for a reason that may be temporary. The relay retries `retry.unclearAttempts` times before the event becomes a dead letter.',
   ENCODING_FAILED:
