@@ -5,9 +5,7 @@ import type { Config } from '../config/config.ts';
 import { RelayError } from '../errors.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import type { Duty } from './duty.ts';
-
-/** One row of a view in shared memory, 0.2 ms: often enough to see a slot that is about to be lost before it is. */
-const slotIntervalMs = 1_000;
+import { lookEveryMs } from './watch-slot.ts';
 
 type Means = { readonly config: Config; readonly pool: pg.Pool; readonly observer: RelayObserver };
 
@@ -17,7 +15,7 @@ export function slotHealthDuty({ config, pool, observer }: Means): Duty {
   } = config;
   return {
     name: 'slot_health',
-    everyMs: Math.min(slotIntervalMs, config.capture.heartbeatMs),
+    everyMs: Math.min(lookEveryMs, config.capture.heartbeatMs),
     run: async () => {
       if ((await observeSlot(pool, slot, observer)) === undefined)
         throw new RelayError('SLOT_MISSING', `slot ${slot} is gone`);

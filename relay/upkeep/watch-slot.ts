@@ -12,7 +12,7 @@ import { readWalDirectory, readWalSamples, storeWalSample } from '../ledger/wal-
 import { walRates } from '../model/wal-rate.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 
-/** One row of a view in shared memory, 0.2 ms. */
+/** One row of a view in shared memory, 0.2 ms: often enough to see a slot that is about to be lost before it is. */
 export const lookEveryMs = 1_000;
 
 /** A sample is kept for each minute of a day. */
