@@ -9,7 +9,8 @@ import type {
   StoredReplay,
 } from '../operations/replay.ts';
 import { describeBytes } from '../operations/slot-health.ts';
-import { count, counted, describeAge, formatTable } from './format.ts';
+import { describeSeconds } from '../operations/status-words.ts';
+import { count, counted, formatTable } from './format.ts';
 import { bar } from './progress-line.ts';
 
 export function describeStage({ stage, done, total, topic }: ReplayStage): string {
@@ -85,7 +86,7 @@ function describeEnd(replay: StoredReplay): string[] {
 /** A process that died leaves its replay running: nothing of it was heard since. */
 function describeState({ state, updatedAt }: StoredReplay): string {
   const silentSeconds = (Date.now() - Date.parse(updatedAt)) / 1_000;
-  return state === 'running' && silentSeconds > 60 ? `silent for ${describeAge(silentSeconds)}` : state;
+  return state === 'running' && silentSeconds > 60 ? `silent for ${describeSeconds(silentSeconds)}` : state;
 }
 
 export function describeReplays(replays: readonly StoredReplay[]): string {

@@ -1,5 +1,6 @@
 /** Text for terminals: numbers, ages, and plain tables whose columns `awk` can read too. A cell never begins a line. */
 import { printableText } from '../observe/printable.ts';
+import { describeSeconds } from '../operations/status-words.ts';
 
 /** @param widths of the columns, where the rows are only some of a table's */
 export function formatTable(rows: readonly (readonly string[])[], widths = columnWidths(rows)): string {
@@ -36,14 +37,7 @@ export function counted(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 }
 
-export function describeAge(ageSeconds: number): string {
-  if (ageSeconds < 120) return `${Math.round(ageSeconds)} s`;
-  if (ageSeconds < 7_200) return `${Math.round(ageSeconds / 60)} min`;
-  if (ageSeconds < 172_800) return `${Math.round(ageSeconds / 3_600)} h`;
-  return `${Math.round(ageSeconds / 86_400)} d`;
-}
-
 /** A duration to come, rounded up to what people count in. */
 export function describeDuration(durationMs: number): string {
-  return describeAge(Math.ceil(durationMs / 1_000));
+  return describeSeconds(Math.ceil(durationMs / 1_000));
 }
