@@ -2,7 +2,7 @@
 import { RegistryGate } from '../../../harness/registry-gate.ts';
 import { RelayProcess, type Settings, settingsEnv } from '../../../harness/relay-process.ts';
 import { World } from '../../relay/world.ts';
-import { createTopics, withAdmin } from '../../support/kafka.ts';
+import { commitOffsets, createTopics } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 
 const kinds = ['order', 'payment', 'shipment'] as const;
@@ -52,13 +52,7 @@ export class Traffic implements AsyncDisposable {
     await createTopics(kinds.map((kind) => ({ topic: `${topics}.${kind}`, numPartitions: 6 })));
     for (const kind of kinds) await registerSchema(`${topics}.${kind}-test.Changed`, schemaOf('Changed'));
     // It consumed nothing of one topic so far, and is not there for the others.
-    await withAdmin((admin) =>
-      admin.setOffsets({
-        groupId: group,
-        topic: `${topics}.payment`,
-        partitions: [{ partition: 0, offset: '0' }],
-      }),
-    );
+    await commitOffsets(group, `${topics}.payment`, [{ partition: 0, offset: '0' }]);
     const addresses = { SCHEMA_REGISTRY_URL: registry.url };
     const active = world.startRelay(settings, addresses);
     await active.streaming();

@@ -11,7 +11,7 @@ import { RegistryGate } from '../../../harness/registry-gate.ts';
 import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
 import { startPostgres } from '../../../stack/postgres.ts';
 import { World } from '../../relay/world.ts';
-import { kafkaClient, withAdmin } from '../../support/kafka.ts';
+import { commitOffsets, kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { programsOrSkip } from '../../support/prometheus.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { AlertWatch } from './alerts.ts';
@@ -217,15 +217,14 @@ describe.concurrent('on real servers', () => {
   test('one key has most of the events, and a consumer does not follow', async () => {
     await using world = await World.create(6);
     const group = `billing-${world.slot}`;
-    const consume = (upTo: 'start' | 'end') =>
-      withAdmin(async (admin) => {
-        const ends = await admin.fetchTopicOffsets(world.topic);
-        const partitions = ends.map(({ partition, high }) => ({
-          partition,
-          offset: upTo === 'start' ? '0' : high,
-        }));
-        await admin.setOffsets({ groupId: group, topic: world.topic, partitions });
-      });
+    const consume = async (upTo: 'start' | 'end') => {
+      const ends = await withAdmin((admin) => admin.fetchTopicOffsets(world.topic));
+      const offsets = ends.map(({ partition, high }) => ({
+        partition,
+        offset: upTo === 'start' ? '0' : high,
+      }));
+      await commitOffsets(group, world.topic, offsets);
+    };
     await consume('start');
     await healthy(world, { METRICS_CONSUMER_GROUPS: group });
     let hot = 15;

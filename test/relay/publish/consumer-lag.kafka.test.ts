@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { readConsumerLag, TopicEnds } from '../../../relay/publish/consumer-lag.ts';
-import { createTopic, kafkaClient, withAdmin } from '../../support/kafka.ts';
+import { commitOffsets, createTopic, kafkaClient, withAdmin } from '../../support/kafka.ts';
 import { unique } from '../../support/unique.ts';
 
 /** A topic of three partitions with 10, 5 and 0 records of committed transactions, and how to look at its groups. */
@@ -27,7 +27,7 @@ async function scene() {
   ] as const)
     await (await begin(partition, count)).commit();
   const commit = (groupId: string, partitions: { partition: number; offset: string }[]) =>
-    withAdmin((admin) => admin.setOffsets({ groupId, topic, partitions }));
+    commitOffsets(groupId, topic, partitions);
   const look = (group: string, topics = (name: string) => name === topic) =>
     withAdmin((admin) => readConsumerLag(admin, group, topics, new TopicEnds(admin)));
   return { topic, begin, commit, look, group: unique('group') };
