@@ -81,7 +81,7 @@ test('verify, recover and schemas test refuse to work on what it hides, and a po
   });
   expect(await relayUntil(second)).toEqual([...first, ...second]);
   // The marks of this test's own reading are findings, and are no concern of it.
-  const verified = JSON.parse((await run('verify', '--json')).stdout);
+  const verified = JSON.parse((await run('verify', '--json', '--wait-seconds', '0')).stdout);
   expect(verified).toMatchObject({ events: 5, findings: { missing: { count: 0 } } });
 });
 
