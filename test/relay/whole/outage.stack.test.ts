@@ -50,17 +50,21 @@ describe('under load', () => {
     timeout: 900_000,
   }, async () => {
     await using kafka = await startKafka({ brokers: 3, quickStart: true });
-    for (const producer of ['lean', 'kafkajs']) {
-      await using world = await World.create(6, { brokers: kafka.brokers });
+    await using lean = await World.create(6, { brokers: kafka.brokers });
+    await using kafkajs = await World.create(6, { brokers: kafka.brokers });
+    const worlds = Object.entries({ lean, kafkajs });
+    for (const [producer, world] of worlds)
       await world.startRelay({ PUBLISH_PRODUCER: producer, KAFKA_REQUEST_TIMEOUT_MS: 5_000 }).streaming();
-      const writer = new Writer(world);
-      await writer.more(50);
-      for (const node of kafka.nodes) {
-        node.kill('SIGKILL');
-        await writer.more(100);
-        await node.restart();
-        await writer.more(100);
-      }
+    const writers = worlds.map(([, world]) => ({ world, writer: new Writer(world) }));
+    const more = (count: number) => Promise.all(writers.map(({ writer }) => writer.more(count)));
+    await more(50);
+    for (const node of kafka.nodes) {
+      node.kill('SIGKILL');
+      await more(100);
+      await node.restart();
+      await more(100);
+    }
+    for (const { world, writer } of writers) {
       const ids = await writer.stop();
       expectOnceInOrder(await world.read(ids, 240_000), ids);
     }
