@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { cacheFolder } from './stack/cache.ts';
+import LongestFirst from './test/support/longest-first.ts';
 
 /**
  * What a test needs, as its name says: `slot.pg.test.ts` needs Postgres, `code.slow.test.ts` seconds of a whole core. One
@@ -43,6 +44,7 @@ export default defineConfig({
       },
     ],
     reporters: ['default', './test/support/summary-reporter.ts'],
+    sequence: { sequencer: LongestFirst },
     pool: 'forks',
     // The servers need a core too.
     maxWorkers: 2,

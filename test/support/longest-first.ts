@@ -1,0 +1,44 @@
+/**
+ * Owns the order of the test files: the longest start first, so that none of them runs on alone at the end. Vitest knows how
+ * long a file takes once it has run it; a fresh clone, as in CI, knows only this list.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
+
+const root = join(import.meta.dirname, '../..');
+
+/** Half a minute and more on a quiet machine of two cores, the longest first. */
+const longest = [
+  'test/chaos/chaos.stack.test.ts',
+  'test/relay/whole/exactly-once.stack.test.ts',
+  'test/deploy/prometheus/alerts.stack.test.ts',
+  'test/relay/session/lineage.stack.test.ts',
+  'test/relay/whole/failover.stack.test.ts',
+  'test/relay/whole/pause.stack.test.ts',
+  'test/relay/whole/quota.stack.test.ts',
+  'test/relay/whole/path.stack.test.ts',
+  'test/relay/whole/outage.stack.test.ts',
+  'test/relay/recover/recover.stack.test.ts',
+  'test/relay/recover/unattended.stack.test.ts',
+  'test/relay/whole/parked-keys.stack.test.ts',
+  'test/relay/capture/capture.pg.test.ts',
+  'test/relay/recover/recover-judgement.stack.test.ts',
+  'test/demo/demo.stack.test.ts',
+  'test/relay/replay/replay.stack.test.ts',
+  'test/security/secured.stack.test.ts',
+].map((file) => join(root, file));
+
+const missing = longest.filter((file) => !existsSync(file));
+if (missing.length > 0) throw new Error(`no such test, in longest-first.ts: ${missing.join(', ')}`);
+
+export default class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const rank = ({ moduleId }: TestSpecification) => {
+      const place = longest.indexOf(moduleId);
+      return place === -1 ? longest.length : place;
+    };
+    return sorted.toSorted((a, b) => rank(a) - rank(b));
+  }
+}
