@@ -19,7 +19,7 @@ import { allowList } from '../config/topic-patterns.ts';
 import { connectAdmin } from '../connect/kafka.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { Router } from '../encode/route.ts';
-import { readRemovedBefore } from '../ledger/removals.ts';
+import { type Removals, readRemovals } from '../ledger/removals.ts';
 import { readReplays } from '../ledger/replays.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
 import { type AuditedRecord, replayOf } from './audited.ts';
@@ -67,7 +67,7 @@ export type AuditStage = {
 };
 
 export type AuditReport = Comparison & {
-  /** No findings. */
+  /** No findings, and no record that may be leaked. */
   readonly ok: boolean;
   /** Of the table, with the position that the progress had to reach. */
   readonly snapshot: { readonly lsn: string; readonly time: string };
@@ -82,6 +82,8 @@ export type AuditReport = Comparison & {
   readonly topics: readonly string[];
   /** Rows without an id, which can neither be published nor be found in Kafka. */
   readonly withoutId: number;
+  /** When cleanup last removed rows; null if never. */
+  readonly removedAt: string | null;
   /** Whether records were compared with their rows. */
   readonly comparesContent: boolean;
   /** False if the settings of topics may not be read: compacted topics are then judged like all others. */
@@ -105,7 +107,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   const stallMs = stallMsOf(config);
   const comparesContent = options.comparesContent ?? true;
   const comparer = new Comparer({ maxIds, expectAll });
-  const { snapshot, withoutId } = await addEvents(options, client, comparer);
+  const { snapshot, withoutId, removals } = await addEvents(options, client, comparer);
   options.onStage?.({ stage: 'progress', done: 0 });
   const place = { kafka, admin, stallMs, topic: config.kafka.progressTopic };
   const onProducer = (producerId: bigint, slot: string) =>
@@ -148,7 +150,9 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
     progress !== null && isAt(progress, { reach: snapshot.lsn, systemIdentifier: snapshot.systemIdentifier });
   const comparison = comparer.finish(isCovered);
   return {
-    ok: Object.values(comparison.findings).every(({ count }) => count === 0),
+    ok:
+      Object.values(comparison.findings).every(({ count }) => count === 0) &&
+      comparison.unjudged.leakedOrRemoved.count === 0,
     snapshot: { lsn: formatLsn(snapshot.lsn), time: new Date(snapshot.atMs).toISOString() },
     progress:
       progress === null
@@ -161,6 +165,7 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
     isCovered,
     topics,
     withoutId,
+    removedAt: removals === undefined ? null : new Date(removals.lastMs).toISOString(),
     comparesContent,
     knowsCompacted: compacted !== undefined,
     ...comparison,
@@ -171,7 +176,7 @@ async function addEvents(
   options: AuditOptions,
   client: pg.Client,
   comparer: Comparer,
-): Promise<{ snapshot: TableSnapshot; withoutId: number }> {
+): Promise<{ snapshot: TableSnapshot; withoutId: number; removals: Removals | undefined }> {
   const router = new Router(options.config);
   let snapshot: TableSnapshot | undefined;
   let origins: Origins | undefined;
@@ -198,9 +203,9 @@ async function addEvents(
       options.onStage?.({ stage: 'table', done });
     },
   );
-  const removedBeforeMs = await readRemovedBefore(client);
-  if (removedBeforeMs !== undefined) comparer.noteRemoved(removedBeforeMs);
-  return { snapshot: snapshot!, withoutId };
+  const removals = await readRemovals(client);
+  if (removals !== undefined) comparer.noteRemoved(removals);
+  return { snapshot: snapshot!, withoutId, removals };
 }
 
 /**

@@ -22,6 +22,7 @@
  * - *newer* as well, if a second look at the table finds it (`suspects`, `confirm`): a transaction becomes visible some
  *   time after its commit record was written, so its position can be below the snapshot's;
  * - *unknown*, if it is older than what the table still covers: rows are deleted, partitions dropped;
+ * - *leaked or removed*, if it was committed before cleanup last removed rows: these may say that they are older than they are;
  * - *leaked* otherwise: it is of a rolled-back transaction, or of another database.
  *
  * A record without the relay's headers is *foreign*, of another producer, unless its producer also wrote the progress or
@@ -38,6 +39,7 @@
  * Two cases look like a leak and are not: rows that the application itself deletes while the table keeps older ones, and a
  * transaction that waits for a synchronous standby during both looks at the table.
  */
+import type { Removals } from '../ledger/removals.ts';
 import { type Lsn, parsePosition } from '../model/position.ts';
 import type { AuditedEvent, AuditedRecord, RecordOfReplay, RowsOfEvent } from './audited.ts';
 import { commitToleranceMs } from './commit-tolerance.ts';
@@ -151,9 +153,8 @@ export class Comparer {
     this.#keys.setCompacted(topics);
   }
 
-  /** Rows that were written before this time were removed by cleanup; others of that time may be left. */
-  noteRemoved(beforeMs: number): void {
-    this.#covered.noteRemoved(beforeMs);
+  noteRemoved(removals: Removals): void {
+    this.#covered.noteRemoved(removals);
   }
 
   addEvent({ id, topic, createdAtMs, origin = 'streamed', place }: AuditedEvent): void {
@@ -303,7 +304,12 @@ export class Comparer {
       superseded: list<string>(),
     };
     const repeatedId = list<string>();
-    const strange = { leaked: list<string>(), newer: list<string>(), unknown: list<string>() };
+    const strange = {
+      leaked: list<string>(),
+      leakedOrRemoved: list<string>(),
+      newer: list<string>(),
+      unknown: list<string>(),
+    };
     const deadLetterPublished = list<string>();
     const coveredFromMs = this.#coveredFromMs();
     this.#kept.noteEmptied();
@@ -313,7 +319,7 @@ export class Comparer {
       if (isRepeated(index, slot)) this.#list(repeatedId, id);
       if (isAbsent(index, slot)) this.#list(absent[this.#absence(slot, isCovered)], id);
       if (isStranger(index, slot))
-        this.#list(index.timeMs(slot) >= coveredFromMs ? strange.leaked : strange.unknown, id);
+        this.#list(strange[this.#strangeness(index.timeMs(slot), coveredFromMs)], id);
       else if (index.has(slot, flag.newer)) this.#list(strange.newer, id);
     }
     return {
@@ -335,6 +341,7 @@ export class Comparer {
       unjudged: {
         notYetPublished: absent.notYetPublished,
         newer: strange.newer,
+        leakedOrRemoved: strange.leakedOrRemoved,
         unknown: strange.unknown,
         expired: absent.expired,
         superseded: absent.superseded,
@@ -355,6 +362,12 @@ export class Comparer {
       keptFromMs: this.#kept.fromMs(this.#topicOf(slot)),
       expectAll: this.#options.expectAll,
     });
+  }
+
+  #strangeness(committedAtMs: number, coveredFromMs: number): 'leaked' | 'leakedOrRemoved' | 'unknown' {
+    if (committedAtMs < coveredFromMs) return 'unknown';
+    const isPerhapsRemoved = !this.#options.expectAll && this.#covered.isPerhapsRemoved(committedAtMs);
+    return isPerhapsRemoved ? 'leakedOrRemoved' : 'leaked';
   }
 
   #coveredFromMs(): number {

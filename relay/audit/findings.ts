@@ -36,6 +36,8 @@ export type Findings = {
 export type Unjudged = {
   readonly notYetPublished: Listed<string>;
   readonly newer: Listed<string>;
+  /** Records without a row from before cleanup last removed rows: one or the other. They keep the audit from success. */
+  readonly leakedOrRemoved: Listed<string>;
   readonly unknown: Listed<string>;
   readonly expired: Listed<string>;
   readonly superseded: Listed<string>;

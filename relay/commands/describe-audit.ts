@@ -30,6 +30,7 @@ const findingNames: Readonly<Record<keyof Findings, string>> = {
 const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
   notYetPublished: 'not yet published',
   newer: 'newer than the snapshot',
+  leakedOrRemoved: 'leaked, or cleaned up',
   unknown: 'older than the table',
   expired: 'older than the topics',
   superseded: 'removed by compaction',
@@ -92,9 +93,11 @@ function verdict(report: AuditReport): string {
   const { ok, findings, unjudged } = report;
   if (!ok) {
     const found = kinds(findings).filter((kind) => findings[kind].count > 0);
+    if (found.length === 0)
+      return `NOT PROVEN: ${counted(unjudged.leakedOrRemoved.count, 'record')} without a row, either leaked or of rows that cleanup removed: it removed rows up to ${report.removedAt}`;
     return `FAILED: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;
   }
-  if (report.events === 0) return 'nothing verified: the table holds no events';
+  if (report.events === 0) return `nothing verified: the table holds no events${removedNote(report)}`;
   const waiting = unjudged.notYetPublished.count;
   const since = 'since the relay first started';
   const which =
@@ -103,8 +106,13 @@ function verdict(report: AuditReport): string {
       : unjudged.before.count > 0
         ? since
         : 'in the snapshot';
-  if (waiting === 0) return `ok: every event ${which} is published exactly once or is a dead letter`;
+  if (waiting === 0)
+    return `ok: every event ${which} is published exactly once or is a dead letter${removedNote(report)}`;
   return `ok so far: ${counted(waiting, 'event')} not yet published, which is normal while a relay catches up`;
+}
+
+function removedNote({ removedAt }: AuditReport): string {
+  return removedAt === null ? '' : `; rows that cleanup removed, up to ${removedAt}, are not verified`;
 }
 
 function listLines(

@@ -40,11 +40,16 @@ Findings (exit code 1):
 A record that replay wrote is no duplicate and makes up for none that is missing. It must name a replay of outbox.replay,
 equal its row, and occur once within the replay.
 
+Not judged, and never a success (exit code 1):
+  leaked, or cleaned up         only in Kafka, and committed before cleanup last removed rows. Cleanup goes by created_at: it
+                                also removes a row that was committed lately and says that it is old. The standing audit
+                                sees each row before that, with cleanup.requireVerified
+
 Not judged (no findings):
   not yet published             not in Kafka, but the progress has not reached the snapshot; if no relay runs, these are
                                 the events it still has to publish
   newer than the snapshot
-  older than the table          only in Kafka, and older than the oldest row that is left
+  older than the table          only in Kafka, and older than the oldest row that is left, or than what cleanup removed
   older than the topics         only in the table, and older than the oldest record that is left
   removed by compaction         only in the table; the topic is compacted and holds a later event of the key
   before the first start        committed before a relay first started on the slot, by the number of its transaction
@@ -60,7 +65,7 @@ matches it.
 Memory: about 90 bytes for each event and 130 for each key; at most 16 million events. --no-content reads the rows once
 instead of twice and skips the comparison. It takes 14 µs of CPU for each event instead of 25 (small events, Node 24).
 
-Exit codes: 0 no findings · 1 findings · 64 invalid arguments or configuration · 69 a server is unreachable ·
+Exit codes: 0 no findings · 1 findings, or perhaps leaked · 64 invalid arguments or configuration · 69 a server is unreachable ·
 77 access denied
 
 Examples:

@@ -14,14 +14,18 @@ const lastRemoval = statement<{ ms: number | null }>(
   `select (extract(epoch from (select removed_at from outbox.removal order by id desc limit 1)) * 1000)::float8 as ms`,
 );
 
-/**
- * No row was removed that was written later, ms since 1970; undefined if none was removed. Read it after the table.
- * @throws RelayError POSTGRES_*
- */
-export async function readRemovedBefore(client: Client): Promise<number | undefined> {
+export type Removals = {
+  /** No row was removed that says it was written later, ms since 1970. */
+  readonly beforeMs: number;
+  /** When rows were last removed. Each of them was committed before that, whatever it says. */
+  readonly lastMs: number;
+};
+
+/** undefined if none was removed. Read it after the table. @throws RelayError POSTGRES_* */
+export async function readRemovals(client: Client): Promise<Removals | undefined> {
   try {
-    const [row] = await query(client, removedBefore);
-    return row?.ms ?? undefined;
+    const [row] = await query(client, removals);
+    return row === undefined || row.beforeMs === null ? undefined : (row as Removals);
   } catch (error) {
     // An outbox that something else publishes has no tables of the relay.
     const state = sqlStateOf(error);
@@ -30,8 +34,10 @@ export async function readRemovedBefore(client: Client): Promise<number | undefi
   }
 }
 
-const removedBefore = statement<{ ms: number | null }>(
-  'ledger.read_removed_before',
+const removals = statement<{ beforeMs: number | null; lastMs: number | null }>(
+  'ledger.read_removals',
   'reading what was removed',
-  'select (extract(epoch from max(rows_before)) * 1000)::float8 as ms from outbox.removal',
+  `select (extract(epoch from max(rows_before)) * 1000)::float8 as "beforeMs",
+          (extract(epoch from (select removed_at from outbox.removal order by id desc limit 1)) * 1000)::float8 as "lastMs"
+     from outbox.removal`,
 );

@@ -1,5 +1,5 @@
 /** Decides about records that did not come in order, or whose row no window has shown: `window.ts` states the rules. */
-import { readRemovedBefore } from '../../ledger/removals.ts';
+import { readRemovals } from '../../ledger/removals.ts';
 import { CoveredFrom } from '../covered-from.ts';
 import { findEvents } from '../read-table.ts';
 import { findEarlier } from './earlier-records.ts';
@@ -104,12 +104,16 @@ export class RecordJudge {
     const { means, found } = this.#scope;
     const oldestMs = await oldestRowMs(means.now, means.config);
     if (oldestMs !== undefined) this.#covered.noteRow(oldestMs);
-    const removedBeforeMs = await readRemovedBefore(means.now);
-    if (removedBeforeMs !== undefined) this.#covered.noteRemoved(removedBeforeMs);
+    const removals = await readRemovals(means.now);
+    if (removals !== undefined) this.#covered.noteRemoved(removals);
+    const perhaps =
+      'or cleanup removed its row before it was compared; cleanup.requireVerified prevents that';
     for (const { committedAtMs } of strangers) this.#covered.noteStranger(committedAtMs);
     const fromMs = this.#covered.fromMs();
     for (const record of strangers) {
-      if (record.committedAtMs >= fromMs) found.add(findingOf('leaked', record));
+      const { committedAtMs } = record;
+      const detail = this.#covered.isPerhapsRemoved(committedAtMs) ? perhaps : undefined;
+      if (committedAtMs >= fromMs) found.add(findingOf('leaked', record, detail));
       else found.skip('unknown');
     }
   }

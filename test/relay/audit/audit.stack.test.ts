@@ -88,6 +88,24 @@ test('a row is older than the first start by its transaction, not by what it say
   expect(await scene.findings()).toEqual([['missing', lost]]);
 });
 
+test('a record whose row said that it is old, until cleanup removed it, is not taken for leaked, and verify does not succeed', async () => {
+  await using scene = await openScene();
+  const [kept] = await scene.insert();
+  const gone = await scene.insertRow({ createdAt: new Date('2020-01-01T00:00:00Z') });
+  await scene.writer.commit(scene.events(scene.record(kept!), scene.record(gone)), await scene.progress());
+  await scene.database.pool.query('delete from outbox.event where id = $1', [gone]);
+  await scene.database.pool.query(
+    `select outbox.note_removal('outbox.event_default', '2020-01-02T00:00:00Z', 1, null, null)`,
+  );
+  const report = await scene.audit();
+  expect(told(report)).toEqual({ leakedOrRemoved: [gone] });
+  expect(report).toMatchObject({ ok: false, removedAt: expect.stringMatching(/^20/) });
+  // It finds what it cannot explain, and says what else it may be.
+  expect(await scene.runAudit()).toMatchObject({ leaked: 1 });
+  const { rows } = await scene.database.pool.query('select event_id as id, detail from outbox.audit_finding');
+  expect(rows).toEqual([{ id: gone, detail: expect.stringContaining('or cleanup removed its row') }]);
+});
+
 test('a position that falls along the offsets of a key is out of order', async () => {
   await using scene = await openScene();
   const [first, second] = await scene.insert(2);

@@ -253,16 +253,19 @@ describe('an event from before the first start', () => {
   });
 });
 
-test('a record whose row cleanup removed is not leaked, also where cleanup has left an older row', () => {
-  const removedMs = rowMs + 1_000_000;
-  for (const [committedAtMs, expected] of [
-    [removedMs - 1, { unknown: 1 }],
-    [removedMs + 3_600_000, { leaked: 1 }],
+test('a record whose row cleanup may have removed is not leaked, also where cleanup has left an older row', () => {
+  const beforeMs = rowMs + 1_000_000;
+  const lastMs = beforeMs + 7_200_000;
+  for (const [committedAtMs, expectAll, expected] of [
+    [beforeMs - 1, false, { unknown: 1 }],
+    [lastMs - 1, false, { leakedOrRemoved: 1 }],
+    [lastMs + 3_600_000, false, { leaked: 1 }],
+    [lastMs - 1, true, { leaked: 1 }],
   ] as const) {
-    const audited = comparer();
+    const audited = comparer({ expectAll });
     audited.addEvent(event('kept', rowMs));
     audited.addRecord(record('kept', { committedAtMs: rowMs + 1 }));
-    audited.noteRemoved(removedMs);
+    audited.noteRemoved({ beforeMs, lastMs });
     audited.addRecord(record('gone', { committedAtMs, position: '0000000000000001.00000000' }));
     expect(summary(audited.finish(true))).toEqual(expected);
   }

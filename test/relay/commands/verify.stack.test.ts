@@ -47,10 +47,7 @@ test('verify names the first twenty ids of a kind, says how many more there are,
 test('verify lists apart what was written before the relay first started, for no slot was there to stream it', async () => {
   await using scene = await openScene();
   await scene.insert(3);
-  await scene.database.pool.query(
-    'insert into outbox.progress (slot, initialised_at) values ($1, clock_timestamp())',
-    [scene.config.slot.name],
-  );
+  await scene.startNow();
   const [id] = await scene.insert();
   await scene.writer.commit(scene.events(scene.record(id!)), await scene.progress());
   const { output, exitCode } = await run(scene.config);

@@ -7,7 +7,7 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Settings } from '../../../harness/relay-process.ts';
 import { createPool } from '../../../relay/connect/postgres/pool.ts';
-import { readRemovedBefore } from '../../../relay/ledger/removals.ts';
+import { readRemovals } from '../../../relay/ledger/removals.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';
 import { type CleanupReport, removePublished } from '../../../relay/upkeep/remove-published.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
@@ -213,15 +213,18 @@ describe('with an archive', () => {
 test('a database without the tables of the relay says of no row that cleanup removed it', async () => {
   await write('2020-01-01Z');
   await cover();
-  expect(await readRemovedBefore(database)).toBeUndefined();
+  expect(await readRemovals(database)).toBeUndefined();
   await clean();
-  expect(await readRemovedBefore(database)).toBe(Date.parse('2020-01-03T00:00:00Z'));
+  expect(await readRemovals(database)).toEqual({
+    beforeMs: Date.parse('2020-01-03T00:00:00Z'),
+    lastMs: expect.any(Number),
+  });
   await database.query('create database bare');
   const url = new URL(server.url);
   url.pathname = '/bare';
   const bare = new pg.Client({ connectionString: url.href });
   await bare.connect();
-  expect(await readRemovedBefore(bare)).toBeUndefined();
+  expect(await readRemovals(bare)).toBeUndefined();
   await bare.end();
 });
 
