@@ -36,6 +36,13 @@ async function dropSlot(world: World): Promise<void> {
   await vi.waitFor(drop, { timeout: 15_000 });
 }
 
+/** To the present end of the WAL; likewise. */
+async function advanceSlot(world: World): Promise<void> {
+  const advance = () =>
+    world.pool.query('select pg_replication_slot_advance($1, pg_current_wal_lsn())', [world.slot]);
+  await vi.waitFor(advance, { timeout: 15_000 });
+}
+
 /** Writes a progress in place of the relay. */
 async function forgeProgress(
   world: World,
@@ -131,7 +138,7 @@ describe('a relay refuses to go on, and adopt answers,', () => {
     const { world, ids } = await publishedWorld();
     await using _ = world;
     const skipped = await world.write([{ key: 'k', seq: 1 }]);
-    await world.pool.query('select pg_replication_slot_advance($1, pg_current_wal_lsn())', [world.slot]);
+    await advanceSlot(world);
     expect(await refusal(world)).toEqual({ code: 'LINEAGE_SLOT_AHEAD', exit: 78 });
     const shown = await world.command('adopt', 'slot');
     expect(shown).toMatchObject({ code: 1, stdout: expect.stringContaining('LINEAGE_SLOT_AHEAD') });
@@ -210,7 +217,7 @@ describe('a relay refuses to go on, and adopt answers,', () => {
       expect(await lettersOf(world)).toEqual(['open', 'resubmitted']);
       await requestRelease(world);
       const before = await progressOf(world);
-      await world.pool.query('select pg_replication_slot_advance($1, pg_current_wal_lsn())', [world.slot]);
+      await advanceSlot(world);
       const OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC = what === 'slot' ? world.progressTopic : unique('progress');
       const adopted = await world.commandWith({ OUTBOX_RELAY_KAFKA_PROGRESS_TOPIC }, 'adopt', what, '--yes');
       expect(adopted).toMatchObject({ code: 0 });
