@@ -1578,6 +1578,16 @@ export const mutants: readonly Mutant[] = [
     only: 'is not taken for leaked',
   },
   {
+    name: 'a replay that lacks events of its range looks like a whole one',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/commands/replay.ts',
+    find: '!isWhole || ',
+    replace: '',
+    tests: [replayRange],
+    only: 'positions name events',
+  },
+  {
     name: 'the audit excuses a row of a later window by what it says',
     promise: 'no silence',
     invariants: ['I1'],

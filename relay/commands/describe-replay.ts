@@ -1,12 +1,14 @@
 /** What replays say to people. */
 import { printable } from '../observe/printable.ts';
-import type {
-  Plan,
-  Range,
-  ReplayResult,
-  ReplayStage,
-  ShownReplay,
-  StoredReplay,
+import {
+  type Absent,
+  absentOf,
+  type Plan,
+  type Range,
+  type ReplayResult,
+  type ReplayStage,
+  type ShownReplay,
+  type StoredReplay,
 } from '../operations/replay.ts';
 import { describeBytes } from '../operations/slot-health.ts';
 import { describeSeconds } from '../operations/status-words.ts';
@@ -21,8 +23,9 @@ export function describeStage({ stage, done, total, topic }: ReplayStage): strin
 }
 
 /** @param isPreview it was not told to do it */
-export function describeResult({ outcome, plan, replay }: ReplayResult, isPreview: boolean): string[] {
-  const lines = plan === null ? [] : describePlan(plan);
+export function describeResult(result: ReplayResult, isPreview: boolean): string[] {
+  const { outcome, plan, replay } = result;
+  const lines = [...(plan === null ? [] : describePlan(plan)), ...absentLines(absentOf(result))];
   if (replay !== null) return [...lines, ...describeEnd(replay)];
   if (outcome === 'empty' || plan?.events === 0) return [...lines, 'nothing in the range can be replayed'];
   if ((plan?.doubts.length ?? 0) > 0)
@@ -30,6 +33,15 @@ export function describeResult({ outcome, plan, replay }: ReplayResult, isPrevie
   return [
     ...lines,
     isPreview ? 'nothing was published; run again with --yes to publish these' : 'nothing was published',
+  ];
+}
+
+function absentLines(absent: Absent | null): string[] {
+  if (absent === null) return [];
+  const { events, isExact, before } = absent;
+  if (isExact) return [`gone: ${counted(events, 'event')} of the range that the table does not have`];
+  return [
+    `gone: up to ${counted(events, 'event')} of the range, from before ${before}, which cleanup removed; --from leaves them out`,
   ];
 }
 

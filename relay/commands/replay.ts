@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { formatPosition, parseLsn, parsePosition } from '../model/position.ts';
 import { createLogger } from '../observe/log.ts';
 import {
+  absentOf,
   isUnbounded,
   listReplays,
   type Range,
@@ -55,8 +56,12 @@ else is as the stream writes it today, with the schema of today.
 backfill-id in place of replay-id, because they are no repetition.
 
 Left out: events that the relay has not published yet, dead letters that nobody published (use \`dead-letters resubmit\`
-or \`release\`), rows that are gone from the table. The output counts them. An event that cannot be published today, for
-example because its schema changed, stops the replay (--refused skip records it and goes on).
+or \`release\`). The output counts them. An event that cannot be published today, for example because its schema
+changed, stops the replay (--refused skip records it and goes on).
+
+Rows that are gone from the table cannot be published. With --id and positions the output counts them. For any other range
+it tells how many rows cleanup has removed that the range may have named; --from leaves those out. What an application
+deletes is not known. If anything of the range is gone, the exit code is 1, also once everything else is published.
 
 A replay that stops, or dies, continues with --resume <id>: nothing is lost, nothing comes twice. If two processes work on
 one replay, Kafka refuses the earlier one.
@@ -64,8 +69,8 @@ one replay, Kafka refuses the earlier one.
 Writes: the topics, the topic <kafka.progressTopic>-replay, and outbox.replay; outbox.action is the audit trail. Reads the whole outbox
 table; Postgres sorts the range in temporary files of some 500 bytes for each event.
 
-Exit codes: 0 done (with --dry-run: shown) · 1 stopped, nothing in the range, or a person has to decide first · 64 invalid
-arguments · 69 a server is unreachable, or another process continues this replay · 77 access denied · 78 it cannot be
+Exit codes: 0 done (with --dry-run: shown) · 1 stopped, nothing in the range, something of it is gone from the table, or a
+person has to decide first · 64 invalid arguments · 69 a server is unreachable, or another process continues this replay · 77 access denied · 78 it cannot be
 continued, or the progress belongs to another database
 
 Examples:
@@ -226,10 +231,11 @@ async function run({ config, options }: Call<Options>) {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, abort);
   });
   const isShown = options.dryRun === true && result.plan?.doubts.length === 0 && result.plan.events > 0;
+  const isWhole = absentOf(result) === null && (result.replay?.gone ?? 0) === 0;
   return {
     data: result,
     text: describeResult(result, isPreview && options.dryRun !== true).join('\n'),
-    hasFindings: result.outcome !== 'done' && !isShown,
+    hasFindings: !isWhole || (result.outcome !== 'done' && !isShown),
   };
 }
 

@@ -14,6 +14,30 @@ const lastRemoval = statement<{ ms: number | null }>(
   `select (extract(epoch from (select removed_at from outbox.removal order by id desc limit 1)) * 1000)::float8 as ms`,
 );
 
+/**
+ * How many rows were removed that may say that they were written from a time on, and before which time all of them say so;
+ * undefined for none.
+ * @param from ISO; null for any
+ * @throws RelayError POSTGRES_*
+ */
+export async function readRemovedSince(
+  client: Client,
+  from: string | null,
+): Promise<{ readonly rows: number; readonly before: string } | undefined> {
+  const [row] = await query(client, removedSince, [from]);
+  return row === undefined || row.before === null
+    ? undefined
+    : { rows: Number(row.rows), before: row.before };
+}
+
+const removedSince = statement<{ rows: string | null; before: string | null }>(
+  'ledger.read_removed_since',
+  'reading what was removed',
+  `select sum(removed_rows) as rows,
+          to_char(max(rows_before) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as before
+     from outbox.removal where removed_rows > 0 and ($1::timestamptz is null or rows_before > $1)`,
+);
+
 export type Removals = {
   /** No row was removed that says it was written later, ms since 1970. */
   readonly beforeMs: number;

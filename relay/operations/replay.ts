@@ -14,8 +14,8 @@ import { withPool } from './with-pool.ts';
 
 export type { ReplayAction, ReplayRefusal, StoredReplay } from '../ledger/replays.ts';
 export type { Group, Plan } from '../replay/plan.ts';
-export { isUnbounded, type Range, rangeOf } from '../replay/range.ts';
-export { type ReplayOptions, type ReplayResult, replay, resume } from '../replay/replay.ts';
+export { type Absent, isUnbounded, type Range, rangeOf } from '../replay/range.ts';
+export { absentOf, type ReplayOptions, type ReplayResult, replay, resume } from '../replay/replay.ts';
 export type { ReplayStage } from '../replay/session.ts';
 
 /** Those of the slot, latest first. @throws RelayError POSTGRES_* */

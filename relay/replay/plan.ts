@@ -9,6 +9,7 @@ import { Router } from '../encode/route.ts';
 import { RequestInvalid } from '../errors.ts';
 import { readReplays } from '../ledger/replays.ts';
 import { formatLsn } from '../model/position.ts';
+import { findAbsent } from './absent.ts';
 import { type KnownPublished, readKnown } from './known.ts';
 import { idsAt } from './positions.ts';
 import type { Facts, Order, Range } from './range.ts';
@@ -80,6 +81,10 @@ export async function plan(
     throw new RequestInvalid(
       `replay ${unfinished.id} has begun to publish what was written before the first start: continue it with --resume ${unfinished.id}`,
     );
+  const { xmax, hasCommitTimes } = clock;
+  const base = { config, range, isFirst, earlier, xmax, hasCommitTimes };
+  const positionIds = await idsAt(means, range);
+  const absent = await findAbsent(client, { config, range, positionIds, isFirst });
   const facts = (order: Order, oldestXid = '0'): Facts => ({
     systemIdentifier: known.systemIdentifier,
     startedAt: clock.at,
@@ -87,11 +92,9 @@ export async function plan(
     progressLsn: formatLsn(known.progressLsn),
     order,
     oldestXid,
+    absent,
     excludes: earlier.map(({ id }) => id),
   });
-  const { xmax, hasCommitTimes } = clock;
-  const base = { config, range, isFirst, earlier, xmax, hasCommitTimes };
-  const positionIds = await idsAt(means, range);
   const selected = (order: Order, isEitherTime: boolean): Selected => ({
     ...base,
     facts: facts(order),

@@ -39,8 +39,19 @@ export type Facts = {
   readonly order: Order;
   /** The least transaction number in the range. If it has no commit time any more, Postgres has forgotten it since. */
   readonly oldestXid: string;
+  /** What the range lacked at the start; absent in replays that an earlier release began. */
+  readonly absent?: Absent | null;
   /** Replays of events from before the first start, to the same topics, that began earlier: what is in them is done. */
   readonly excludes: readonly string[];
+};
+
+/** Events of a range that are not in the table. */
+export type Absent = {
+  readonly events: number;
+  /** Or at most so many: what cleanup has removed, and some of it may not belong to the range. */
+  readonly isExact: boolean;
+  /** What cleanup removed says that it was written before this ISO time; null if the events are named. */
+  readonly before: string | null;
 };
 
 const none: Range = {

@@ -29,6 +29,7 @@ import { ledgerTables } from '../ledger/tables.ts';
 import { failpoint } from '../observe/failpoints.ts';
 import { instanceName } from '../session/instance.ts';
 import { type Plan, type PlanOptions, plan } from './plan.ts';
+import type { Absent, Facts } from './range.ts';
 import {
   type ReplayStage,
   runSession,
@@ -63,6 +64,11 @@ export type ReplayResult = {
   readonly plan: Plan | null;
   readonly replay: StoredReplay | null;
 };
+
+/** What the range lacks, as far as that is known: rows that are gone from the table. */
+export function absentOf({ plan, replay }: Pick<ReplayResult, 'plan' | 'replay'>): Absent | null {
+  return (plan?.facts ?? (replay?.facts as Facts | undefined))?.absent ?? null;
+}
 
 /** @throws RequestInvalid; RelayError as the servers answer */
 export function replay(options: ReplayOptions): Promise<ReplayResult> {

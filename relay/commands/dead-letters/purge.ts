@@ -25,6 +25,9 @@ outbox table.
 
 The relay purges on its own if deadLetters.keepClosed or deadLetters.keepClosedDays is set.
 
+Purge only what has no row in the outbox table any more. Without its dead letter, a discarded event whose row is left looks
+as if it was never published: verify lists it as missing, recover asks about it, and replay publishes it.
+
 Exit codes: 0 done · 64 invalid arguments or configuration · 69 Postgres is unreachable · 77 access denied: grant
 outbox_operator
 

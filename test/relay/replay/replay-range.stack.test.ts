@@ -148,7 +148,30 @@ it('positions name events, and a pause holds a replay up', { timeout: 60_000 }, 
   await world.command('resume', '--topic', world.topic);
   const done = await waiting;
   expect(done.stderr).toContain(`waiting: topic ${world.topic} is paused`);
+  expect(done.code).toBe(0);
   expectOnce(await recordsOf(resultOf(done).replay.id, world.topic), ids.slice(1, 3));
+
+  // What is gone of a range makes the exit code 1, named or not.
+  await world.pool.query('delete from outbox.event where id = $1', [ids[1]]);
+  const named = await world.command('replay', ...range, ...doIt);
+  expect(named.code).toBe(1);
+  expect(resultOf(named)).toMatchObject({
+    outcome: 'done',
+    plan: { events: 1, facts: { absent: { events: 1, isExact: true } } },
+  });
+  await world.pool.query(
+    `select outbox.note_removal('outbox.event_default', now() - interval '1 day', 7, null, null)`,
+  );
+  const [long, short] = [
+    await world.command('replay', '--from', '7d', '--dry-run'),
+    await world.command('replay', '--from', '1h', '--dry-run'),
+  ];
+  expect(long).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining('gone: up to 7 events of the range'),
+  });
+  expect(short.stdout).not.toContain('gone');
+  expect(short.code).toBe(0);
 });
 
 it('a compacted topic takes a replay only where somebody accepts that, tombstones too', {

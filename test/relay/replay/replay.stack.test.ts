@@ -193,6 +193,7 @@ describe('where Postgres keeps the times of commits', () => {
     await world.pool.query('delete from outbox.event where id = $1', [written[11]]);
     const done = await world.commandWith(limits, 'replay', '--resume', whole, '--json');
     expect(JSON.parse(done.stdout).replay).toMatchObject({ state: 'done', published: 11, gone: 1 });
+    expect(done.code).toBe(1);
     expectOnce(await recordsOf(whole, world.topic), written.slice(0, 11));
     await world.pool.query('delete from outbox.event where id = $1', [written[0]]);
     const changed = await world.commandWith(limits, 'replay', '--resume', broken);
