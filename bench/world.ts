@@ -93,11 +93,11 @@ export class BenchWorld implements AsyncDisposable {
     return this.walPosition();
   }
 
-  /** On its default slot, as production starts it. */
+  /** On its default slot, as production starts it, but uncompressed like what it is compared with. */
   startRelay({ env, checkout }: RelayVariant = {}): RelayProcess {
     const { run } = this;
     return new RelayProcess({
-      env: { ...relayEnv(this.stack, { HTTP_PORT: 0 }), ...env },
+      env: { ...relayEnv(this.stack, { HTTP_PORT: 0, PUBLISH_COMPRESSION: 'none' }), ...env },
       run,
       logFile: path.join(run.dir, 'relay.log'),
       ...(checkout !== undefined && { checkout }),

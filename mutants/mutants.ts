@@ -354,6 +354,15 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/publish/lean/record-batch.test.ts'],
   },
   {
+    name: 'records in a codec that the brokers do not know are sent for ever',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/publish/failed-transaction.ts',
+    find: '  UNSUPPORTED_COMPRESSION_TYPE:\n',
+    replace: '  SOME_OTHER_TYPE:\n',
+    tests: ['test/relay/publish/failed-transaction.test.ts'],
+  },
+  {
     name: 'kafkajs compresses a batch that might then exceed the limit of its topic',
     promise: 'no silence',
     invariants: [],
