@@ -8,6 +8,7 @@ import { readConsumerLag, TopicEnds } from '../../publish/consumer-lag.ts';
 import { ProgressTail, progressTopicSettings } from '../../publish/progress-topic.ts';
 import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
 import { checkIdOf, transactionalIdOf } from '../../publish/transactional-id.ts';
+import { judgeCompression } from './compression.ts';
 import { kafkaEncryption } from './encryption.ts';
 import { type Check, fail, ok, type Verdict, warn } from './finding.ts';
 import {
@@ -193,35 +194,17 @@ const recordSize: KafkaCheck = {
   },
 };
 
-/** Codecs that every client reads without another package. */
-const plainCodecs: ReadonlySet<string> = new Set(['none', 'producer', 'uncompressed', 'gzip']);
-
 /** The relay reads every codec; this concerns other consumers. */
 const compression: KafkaCheck = {
   name: 'compression',
   async run(context) {
     const { kafka, publish } = context.config;
     await openCompressor(publish.compression);
-    const { progressTopic: progress } = kafka;
-    const progressTopics = await describeTopics(context, [progress]);
+    const progressTopics = await describeTopics(context, [kafka.progressTopic]);
     const names = [...progressTopics, ...(await findEventTopics(context))].map(({ name }) => name);
     const settings = await readSettings(context, names);
-    const sentTo = (name: string) => (name === progress ? 'none' : publish.compression);
-    const storedIn = (name: string) => {
-      const type = settings.get(name)?.['compression.type'] ?? 'producer';
-      const codec = type === 'uncompressed' ? 'none' : type;
-      return codec === 'producer' || codec === sentTo(name) ? undefined : type;
-    };
-    const byCodec = Map.groupBy(names, storedIn);
-    const sent = `publish.compression is ${publish.compression}`;
-    const codecs = [...byCodec.keys()].filter((codec) => codec !== undefined).toSorted();
-    const found = codecs.map((codec) => `${codec}: ${few(byCodec.get(codec)!)}`).join('; ');
-    const needsCodec = [publish.compression, ...codecs].some((codec) => !plainCodecs.has(codec));
-    const note = needsCodec
-      ? '; consumers that use kafkajs, kafka-python or aiokafka need a package for each codec but gzip'
-      : '';
-    if (codecs.length === 0) return ok(`${sent}, and no topic sets another compression.type${note}`);
-    return ok(`${sent}; brokers store ${found}; the relay reads every codec${note}`);
+    const types = new Map(names.map((name) => [name, settings.get(name)?.['compression.type']]));
+    return judgeCompression(publish.compression, kafka.progressTopic, types);
   },
 };
 
