@@ -121,18 +121,20 @@ async function endOfWal(pool: pg.Pool): Promise<bigint> {
 /** A process that drains as one side, again and again. */
 class Drainer {
   readonly #child: ChildProcess;
+  readonly #ended: Promise<never>;
 
   constructor(side: Side) {
     const execArgv = [...nodeFlags, '--expose-gc'];
     this.#child = fork(import.meta.filename, ['--side', side], { execArgv });
+    this.#ended = once(this.#child, 'exit').then(() =>
+      Promise.reject(new Error('a drain ended the process')),
+    );
+    this.#ended.catch(() => {}); // also when it is ended below
   }
 
   async drain(task: Task): Promise<Result> {
     this.#child.send(task);
-    const [result] = await Promise.race([
-      once(this.#child, 'message'),
-      once(this.#child, 'exit').then(() => Promise.reject(new Error('a drain ended the process'))),
-    ]);
+    const [result] = await Promise.race([once(this.#child, 'message'), this.#ended]);
     return result as Result;
   }
 
