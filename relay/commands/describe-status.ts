@@ -1,9 +1,10 @@
 /** A status in words, on one screen: the verdict first, then what it follows from. */
 import { styleText } from 'node:util';
-
+import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import { printable } from '../observe/printable.ts';
 import { describeBytes } from '../operations/slot-health.ts';
 import type { KnownRelay, SecondsLeft, Status } from '../operations/status.ts';
+import { hasEnded, unreplaced } from '../operations/status-relays.ts';
 import { ageOf, describeSeconds } from '../operations/status-words.ts';
 import { brief, describeLimits, describePause } from './describe-control.ts';
 import { count, counted } from './format.ts';
@@ -19,6 +20,7 @@ export function describeStatus(status: Status, width?: number): string {
     ['dead letters', letterLines(status)],
     ['parked keys', [describeParked(status)]],
     ['audit', [describeAudit(status)]],
+    ['cleanup', describeCleanup(status)],
   ];
   const labelled = rows.flatMap(([label, lines]) =>
     lines.flatMap((line, index) =>
@@ -74,7 +76,9 @@ const relaysShown = 6;
 
 function relayLines({ relays, at }: Status): string[] {
   if (relays.length === 0) return ['none has announced itself'];
-  const shown = relays.slice(0, relaysShown).map((relay) => describeRelay(relay, at));
+  const missed = unreplaced(relays);
+  const present = relays.filter((relay) => !hasEnded(relay) || missed.includes(relay));
+  const shown = present.slice(0, relaysShown).map((relay) => describeRelay(relay, at));
   const rest = relays.length - shown.length;
   return rest === 0 ? shown : [...shown, `and ${count(rest)} more; \`status --json\` lists all`];
 }
@@ -161,6 +165,24 @@ function describeParked({ parked, setAside }: Status): string {
   const aside = setAside.reduce((sum, { keys }) => sum + keys, 0);
   const why = aside === 0 ? '' : `, ${count(aside)} of them because a topic was set aside`;
   return `${count(parked.keys)}, ${counted(parked.events, 'event')} waiting${why}`;
+}
+
+function describeCleanup({ cleanup, at }: Status): string[] {
+  if (cleanup === null) return ['not known: no relay that streams has said yet'];
+  const { kept, lastRemovalAt } = cleanup;
+  const last =
+    lastRemovalAt === null
+      ? 'nothing was ever removed'
+      : `last removed ${describeSeconds(ageOf(lastRemovalAt, at))} ago`;
+  if (kept === null) return [`off (cleanup.retention is not set); ${last}`];
+  const reasons = Object.entries(kept) as [KeepReason, number][];
+  if (reasons.length === 0) return [`${last}; nothing waits`];
+  return [
+    last,
+    ...reasons.map(
+      ([reason, n]) => `${counted(n, 'partition')} kept: ${reason}, ${keepReasons[reason] ?? ''}`,
+    ),
+  ];
 }
 
 function describeAudit({ audit, at }: Status): string {

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { query, statement } from '../connect/postgres/statement.ts';
+import type { KeepReason } from '../model/keep-reasons.ts';
 import type { RelayState } from '../observe/state.ts';
 
 /** What a relay says of itself. No payload, no key, no secret. */
@@ -38,6 +39,8 @@ export type RelayFacts = {
   readonly isRecovering: boolean;
   /** It read its configuration again and rejected it. Earlier releases do not say so. */
   readonly hasRejectedConfig?: boolean;
+  /** By its latest look at the outbox table; null before it, and while it does not stream. Earlier releases do not say so. */
+  readonly cleanup?: CleanupFacts | null;
   readonly error: {
     readonly code: string;
     readonly message: string;
@@ -46,6 +49,14 @@ export type RelayFacts = {
     /** Whether it fails still. */
     readonly isOver: boolean;
   } | null;
+};
+
+export type CleanupFacts = {
+  readonly lookedAt: string;
+  /** When rows or a partition were last removed; null if never. */
+  readonly lastRemovalAt: string | null;
+  /** Partitions, or tables without any, that stay, by reason; null where nothing is to be removed. */
+  readonly kept: Readonly<Partial<Record<KeepReason, number>>> | null;
 };
 
 /** @throws RelayError POSTGRES_* */

@@ -9,7 +9,14 @@ import type { Config } from '../config/config.ts';
 import { version } from '../config/version.ts';
 import { createPool } from '../connect/postgres/pool.ts';
 import { asRelayError, type RelayError } from '../errors.ts';
-import { type Announcement, announce, forgetGone, type RelayFacts, withdraw } from '../ledger/relays.ts';
+import {
+  type Announcement,
+  announce,
+  type CleanupFacts,
+  forgetGone,
+  type RelayFacts,
+  withdraw,
+} from '../ledger/relays.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { Health } from '../observe/health.ts';
@@ -48,6 +55,8 @@ export class Announcer {
   #pace: Facts['paced'] = { obstacle: undefined, isLimited: false };
   #isRecovering = false;
   #hasRejectedConfig = false;
+  #kept: Facts['cleanedUp']['kept'] | undefined;
+  #cleanup: CleanupFacts | null = null;
   #error: { failure: RelayError; sinceMs: number; isOver: boolean } | undefined;
   #wake = Promise.withResolvers<void>();
   #loop: Promise<void> | undefined;
@@ -68,7 +77,10 @@ export class Announcer {
         entered: ({ state }) => {
           this.#state = state;
           this.#stateSinceMs = Date.now();
-          if (state !== 'streaming') this.#sample = undefined;
+          if (state !== 'streaming') {
+            this.#sample = undefined;
+            this.#cleanup = null;
+          }
           if (state === 'standby') this.#revision = null;
           this.#wake.resolve();
         },
@@ -96,6 +108,18 @@ export class Announcer {
         },
         sampled: (sample) => {
           this.#sample = sample;
+        },
+        cleanedUp: ({ kept }) => {
+          this.#kept = kept;
+        },
+        // Comes after each pass of cleanup, and without one while cleanup is off.
+        outboxSurveyed: ({ lastRemovalMs }) => {
+          this.#cleanup = {
+            lookedAt: new Date().toISOString(),
+            lastRemovalAt: lastRemovalMs === null ? null : new Date(lastRemovalMs).toISOString(),
+            kept: this.#kept ?? null,
+          };
+          this.#kept = undefined;
         },
         slotSeen: ({ writtenLsn }) => {
           this.#writtenLsn = writtenLsn;
@@ -192,6 +216,7 @@ export class Announcer {
       isLimited: this.#state === 'streaming' && this.#pace.isLimited,
       isRecovering: this.#isRecovering,
       hasRejectedConfig: this.#hasRejectedConfig,
+      cleanup: this.#cleanup,
       error: this.#describeError(),
     };
   }

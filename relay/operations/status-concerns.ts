@@ -1,6 +1,7 @@
 /** What somebody has to look at beside the verdict of `status`, and what to do about it. Pure. */
 import { activePauses } from '../model/control.ts';
 import type { StatusFacts } from './status.ts';
+import { hasEnded, unreplaced } from './status-relays.ts';
 import { ageOf, countOf, describeSeconds } from './status-words.ts';
 
 /** What else somebody has to look at. */
@@ -10,6 +11,7 @@ export const concerns = {
   'set-aside': 'a topic is paused, and its events are set aside',
   'slot-at-risk': 'Postgres may give up the slot soon, or its disk is about to be full',
   'relay-failing': 'another relay of the slot fails',
+  'relay-down': 'a relay died or stopped itself, and none has started in its place',
   disobeyed: 'a relay has not confirmed what a person told it',
   config: 'a relay rejected its changed configuration, and would not start again',
   audit: 'the audit found something, or cannot run',
@@ -31,6 +33,7 @@ export function concernsOf(facts: StatusFacts, isFlowing: boolean): Concern[] {
     ...asideConcerns(facts),
     ...slotConcerns(facts, isFlowing),
     ...relayConcerns(facts),
+    ...downConcerns(facts),
     ...configConcerns(facts),
     ...auditConcerns(facts),
   ];
@@ -119,6 +122,22 @@ function relayConcerns({ relays, control, slot, at }: StatusFacts): Concern[] {
     });
   }
   return found;
+}
+
+/** Where no relay is left the verdict says so. */
+function downConcerns({ relays, at }: StatusFacts): Concern[] {
+  if (relays.every(hasEnded)) return [];
+  return unreplaced(relays).map(({ instance, host, state, stateSince, unseenSeconds, facts: { error } }) => {
+    const why = error === null ? '' : `: ${error.message} (${error.code})`;
+    const end =
+      state === 'stopped'
+        ? `stopped itself ${describeSeconds(ageOf(stateSince, at))} ago${why}`
+        : `has not been seen for ${describeSeconds(unseenSeconds)}, and did not say goodbye`;
+    return {
+      name: 'relay-down',
+      text: `${instance} on ${host} ${end}. No relay has started in its place: look at its log, and start one unless enough run without it. A day later it is forgotten.`,
+    };
+  });
 }
 
 function configConcerns({ relays }: StatusFacts): Concern[] {

@@ -199,7 +199,9 @@ function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[]): Said {
       advice:
         'A standby takes a free slot within a second. If this lasts, look at the log of the relays and run `outbox-relay check`.',
     };
-  const stopped = facts.relays.find(({ state }) => state === 'stopped');
+  // The last one that ended: what stopped an earlier one may be repaired.
+  const gone = facts.relays[0];
+  const stopped = gone?.state === 'stopped' ? gone : undefined;
   const why = stopped?.facts.error;
   if (stopped !== undefined && why != null)
     return {
@@ -207,7 +209,6 @@ function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[]): Said {
       text: `Not streaming: the relay stopped itself ${describeSeconds(ageOf(stopped.stateSince, facts.at))} ago: ${why.message} (${why.code}). ${slotSafe(facts)}`,
       advice: why.hint,
     };
-  const gone = facts.relays[0];
   const last =
     gone === undefined
       ? ''

@@ -13,7 +13,7 @@ import { asRelayError, RelayError } from '../errors.ts';
 import { readControl } from '../ledger/control.ts';
 import { readWaiting } from '../ledger/dead-letters.ts';
 import { readMarks } from '../ledger/progress-copy.ts';
-import { type KnownRelay, readRelays } from '../ledger/relays.ts';
+import { type CleanupFacts, type KnownRelay, readRelays } from '../ledger/relays.ts';
 import { controlTables } from '../ledger/tables.ts';
 import { type Control, limitsOf, type RateLimits } from '../model/control.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
@@ -24,7 +24,7 @@ import { withPool } from './with-pool.ts';
 
 export type Status = StatusFacts & { readonly verdict: Verdict };
 
-export type { KnownRelay } from '../ledger/relays.ts';
+export type { CleanupFacts, KnownRelay } from '../ledger/relays.ts';
 
 /** A time that is left, in seconds. `never`: nothing uses it up. null: not known. */
 export type SecondsLeft = number | 'never' | null;
@@ -79,6 +79,8 @@ export type StatusFacts = {
   readonly parked: { readonly keys: number; readonly events: number };
   /** What the standing audit knows; null where it never ran. */
   readonly audit: AuditStatus | null;
+  /** What cleanup does, by the relay that streams; null where none says so. */
+  readonly cleanup: CleanupFacts | null;
 };
 
 export type AuditStatus = {
@@ -114,12 +116,14 @@ async function readFrom(pool: pg.Pool, config: Config): Promise<Status> {
   const { maxEventsPerSecond, maxBytesPerSecond } = config.publish;
   const settings = { eventsPerSecond: maxEventsPerSecond, bytesPerSecond: maxBytesPerSecond };
   const control = await readControl(pool, slot);
+  const relays = await readRelays(pool, slot);
+  const streamer = relays.find(({ isGone, state }) => state === 'streaming' && !isGone);
   const facts: StatusFacts = {
     at: await readClock(pool),
     slotName: slot,
     progressTopic: config.kafka.progressTopic,
     slot: await readSlotStatus(pool, config),
-    relays: await readRelays(pool, slot),
+    relays,
     control,
     limits: limitsOf(control, settings),
     progress: await readProgress(pool, slot),
@@ -127,6 +131,7 @@ async function readFrom(pool: pg.Pool, config: Config): Promise<Status> {
     parked: await readParked(pool, slot),
     setAside: await query(pool, countSetAside, [slot]),
     audit: await readAudit(pool, slot),
+    cleanup: streamer?.facts.cleanup ?? null,
   };
   await assertLettersShown(pool, config);
   await assertRowsShown(pool, config, controlTables);

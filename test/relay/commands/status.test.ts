@@ -6,7 +6,7 @@ import { describeBytes } from '../../../relay/operations/slot-health.ts';
 import type { Status, StatusFacts } from '../../../relay/operations/status.ts';
 import { judge } from '../../../relay/operations/status-verdict.ts';
 import { controlOf } from '../model/controls.ts';
-import { factsOf, failure, inactive, relayOf, slot } from '../operations/statuses.ts';
+import { at, factsOf, failure, inactive, relayOf, slot } from '../operations/statuses.ts';
 
 const statusOf = (more: Partial<StatusFacts> = {}): Status => {
   const facts = factsOf(more);
@@ -28,6 +28,7 @@ test('a working relay is a verdict, and a line or two for each thing that matter
     'dead letters  none open',
     'parked keys   none',
     'audit         never ran',
+    'cleanup       not known: no relay that streams has said yet',
   ]);
 });
 
@@ -47,6 +48,27 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
     /^Not streaming: SLOT_MISSING: slot shop does not exist\.\n {2}Run it\.$/m,
   ],
   ['unpublished', { progress: null }, /^progress +nothing published yet$/m],
+  [
+    'cleanup that is off',
+    { cleanup: { lookedAt: at, lastRemovalAt: null, kept: null } },
+    /^cleanup +off \(cleanup\.retention is not set\); nothing was ever removed$/m,
+  ],
+  [
+    'cleanup with nothing to wait for',
+    { cleanup: { lookedAt: at, lastRemovalAt: '2026-01-02T03:00:00.000Z', kept: {} } },
+    /^cleanup +last removed 6 min ago; nothing waits$/m,
+  ],
+  [
+    'cleanup that waits',
+    {
+      cleanup: {
+        lookedAt: at,
+        lastRemovalAt: '2026-01-01T03:00:00.000Z',
+        kept: { uncovered: 1, retention: 3 },
+      },
+    },
+    /^cleanup +last removed 24 hours ago\n +1 partition kept: uncovered, it holds rows that a slot has not published yet\n +3 partitions kept: retention, /m,
+  ],
   [
     'dead letters',
     {

@@ -229,6 +229,16 @@ const concernCases: [keyof typeof concerns, Partial<StatusFacts>, RegExp][] = [
     { relays: [relayOf(), standby({ isReady: false, error: failure() })] },
     /cannot take over/,
   ],
+  [
+    'relay-down',
+    { relays: [relayOf(), relayOf({ instance: 'pod-c/1', isGone: true, unseenSeconds: 240 })] },
+    /^pod-c\/1 on pod-a has not been seen for 4 min/,
+  ],
+  [
+    'relay-down',
+    { relays: [relayOf(), relayOf({ instance: 'pod-c/1', state: 'stopped' }, { error: failure() })] },
+    /^pod-c\/1 on pod-a stopped itself 2 hours ago: .*\(KAFKA_UNAVAILABLE\)/,
+  ],
   ['disobeyed', { control: { ...held, revision: 5 } }, /has not confirmed/],
   [
     'config',
@@ -275,8 +285,13 @@ describe('no concern', () => {
     ],
     ['an audit that has found nothing', { audit: audited }],
     [
-      'a relay that is gone',
-      { relays: [relayOf(), relayOf({ isGone: true }, { error: failure(), isReady: false })] },
+      'a relay that is gone, and in whose place another one has started',
+      {
+        relays: [
+          relayOf({ startedAt: '2026-01-02T02:00:00.000Z' }),
+          relayOf({ isGone: true, seenAt: '2026-01-02T01:59:00.000Z' }, { error: failure(), isReady: false }),
+        ],
+      },
     ],
   ])('%s', (_, more) => {
     expect(judge(factsOf(more))).toMatchObject({ name: 'streaming', isGood: true, concerns: [] });

@@ -89,5 +89,6 @@ export const factsOf = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   deadLetters: [],
   parked: { keys: 0, events: 0 },
   audit: null,
+  cleanup: null,
   ...more,
 });

@@ -43,6 +43,15 @@ test('what is published is removed, and neither verify nor a dry run finds anyth
   const dryRun = await world.commandWith({ OUTBOX_RELAY_CLEANUP_RETENTION: '1d' }, 'cleanup', '--dry-run');
   expect(dryRun.stdout).toContain('stays: retention');
   expect(dryRun.code).toBe(0);
+  await expect
+    .poll(async () => JSON.parse((await world.command('status', '--json')).stdout).cleanup, {
+      timeout: 30_000,
+    })
+    .toEqual({
+      lookedAt: expect.any(String),
+      lastRemovalAt: expect.any(String),
+      kept: { retention: expect.any(Number) },
+    });
 });
 
 test('a relay that dies between the archive and the drop has dropped nothing, and the next one finishes', async () => {

@@ -1,0 +1,23 @@
+/**
+ * Which relays that have ended matter still. A relay that ends because it was asked to leaves no trace. One that died, or
+ * stopped itself, is history once another one has started in its place, and a concern until then. Pure.
+ */
+import type { KnownRelay } from '../ledger/relays.ts';
+
+export const hasEnded = ({ isGone, state }: KnownRelay): boolean => isGone || state === 'stopped';
+
+const endOf = ({ state, stateSince, seenAt }: KnownRelay): number =>
+  Date.parse(state === 'stopped' ? stateSince : seenAt);
+
+/** Those that have ended, and for which no other one has started since: each start replaces one. */
+export function unreplaced(relays: readonly KnownRelay[]): readonly KnownRelay[] {
+  const ended = relays.filter(hasEnded).toSorted((a, b) => endOf(b) - endOf(a));
+  const starts = relays.map(({ startedAt }) => Date.parse(startedAt));
+  let used = 0;
+  return ended.filter((relay) => {
+    // Whoever started after a later end started after this one too, so those that are used up count among these.
+    if (starts.filter((startMs) => startMs >= endOf(relay)).length <= used) return true;
+    used += 1;
+    return false;
+  });
+}
