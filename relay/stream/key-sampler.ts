@@ -45,7 +45,12 @@ export class KeySampler {
   #adapt(records: number, nowMs: number): void {
     this.#records += records;
     const elapsedMs = nowMs - this.#adaptedMs;
-    if (elapsedMs < adaptAfterMs) return;
+    if (elapsedMs < adaptAfterMs) {
+      // At least so fast is the stream by the end of this second: one that is fast from its first moment, as after an
+      // outage, is not looked at in full until then.
+      this.#every = Math.max(this.#every, Math.floor(this.#records / samplesPerSecond));
+      return;
+    }
     this.#every = Math.max(1, Math.ceil((this.#records * 1_000) / elapsedMs / samplesPerSecond));
     this.#records = 0;
     this.#adaptedMs = nowMs;

@@ -45,3 +45,13 @@ test.each([1, 4, 1_000])(
     }
   },
 );
+
+test.each([1, 4, 1_000, 40_000])(
+  'a stream that is fast from its first moment is not looked at in full, and is stood for (transactions of %i)',
+  (size) => {
+    const [first] = run([40_000], size);
+    expect(first!.samples).toBeLessThan(6_000);
+    expect(first!.samples).toBeGreaterThan(900);
+    expect(first!.weight / 40_000).toBeCloseTo(1, 1);
+  },
+);
