@@ -7,8 +7,11 @@ import { once } from 'node:events';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { dropDatabase, withClient } from '../harness/database.ts';
+import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { cacheFolder } from '../stack/cache.ts';
 import { isAlive } from '../stack/run.ts';
+import { type Stack, startStack } from '../stack/stack.ts';
 import { type Mutant, mutants } from './mutants.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -45,6 +48,27 @@ function prepare(): void {
       filter: (file) => !left.has(file.split('/').at(-1) ?? ''),
     });
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+}
+
+let stack: Promise<Stack> | undefined;
+
+/** One start of the servers for all mutants; it takes longer than most of their tests. */
+async function sharedServers(): Promise<NodeJS.ProcessEnv> {
+  stack ??= startStack({ purpose: 'test', onProgress: (line) => console.error(`# ${line}`) });
+  const { databaseUrl, brokers, registryUrl } = await stack;
+  return { DATABASE_URL: databaseUrl, KAFKA_BROKERS: brokers.join(','), SCHEMA_REGISTRY_URL: registryUrl };
+}
+
+/** What a test that was ended leaves behind: databases with their slots, of which a server has few. */
+async function sweep(): Promise<void> {
+  const { postgres } = (await stack) ?? {};
+  if (postgres === undefined) return; // others use it too
+  const { rows } = await withClient(postgres.url, (client) =>
+    client.query<{ datname: string }>(
+      `select datname from pg_database where datname not in ('postgres', 'template0', 'template1')`,
+    ),
+  );
+  for (const { datname } of rows) await dropDatabase(postgres.url, datname);
 }
 
 /** Enough for the mutant that is hardest to catch; most are caught in the first ten. */
@@ -94,7 +118,11 @@ async function disturb({ only, invariants }: Mutant): Promise<string | undefined
 async function runTests({ only, invariants }: Mutant, tests: readonly string[]): Promise<string | undefined> {
   const filter = only === undefined ? [] : ['-t', only];
   // A broken relay often shows as an event that never arrives. 20 s is five times what the slowest of these tests takes.
-  const { code, output } = await run('npx', ['vitest', 'run', '--testTimeout', '20000', ...tests, ...filter]);
+  const needsServers = tests.some((test) => /\.(pg|kafka|registry|stack)\.test\.ts$/.test(test));
+  const env = needsServers ? await sharedServers() : {};
+  const args = ['vitest', 'run', '--testTimeout', '20000', ...tests, ...filter];
+  const { code, output } = await run('npx', args, env);
+  if (needsServers) await sweep();
   const failed = output.split('\n').find((line) => line.includes('×'));
   if (code !== 0 && failed === undefined) throw new Error(`the tests did not run:\n${output}`);
   if (code === 0) return undefined;
@@ -114,10 +142,14 @@ async function simulate(invariants: Mutant['invariants']): Promise<string | unde
 }
 
 /** Runs in a process group of its own, because a test that is aborted leaves its relays behind. */
-async function run(program: string, args: readonly string[]): Promise<{ code: number; output: string }> {
+async function run(
+  program: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ code: number; output: string }> {
   const child = spawn(program, args, {
     cwd: copy,
-    env: { ...process.env, OUTBOX_RELAY_CACHE: cacheFolder(), NO_COLOR: '1' },
+    env: { ...process.env, OUTBOX_RELAY_CACHE: cacheFolder(), NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'ignore'],
     detached: true,
   });
@@ -169,6 +201,7 @@ if (options.list) {
   for (const { name, promise } of chosen) console.log(`${promise.padEnd(14)}  ${name}`);
   process.exit(0);
 }
+ignoreNegativeTimeouts();
 prepare();
 const outcomes: (Outcome & { readonly mutant: Mutant })[] = [];
 for (const mutant of chosen) {
@@ -180,6 +213,7 @@ for (const mutant of chosen) {
   );
   if (caughtBy !== undefined) console.log(`            by: ${caughtBy}`);
 }
+await (await stack)?.stop();
 rmSync(copy, { recursive: true, force: true });
 if (options.docs) writeFileSync(join(root, 'docs/evidence/mutants.md'), pageOf(outcomes));
 if (options.json !== undefined)
