@@ -127,13 +127,16 @@ export class Scene implements AsyncDisposable {
     };
   }
 
-  /** Marks that a relay first started now, and what it knew when it made the slot. */
+  /**
+   * Marks that a relay first started now, and what it knew when it made the slot. A snapshot of Postgres would list what
+   * other tests run in the cluster, and then not tell what was committed between them.
+   */
   async startNow(): Promise<void> {
     await this.database.pool.query(
       `insert into outbox.progress (slot, initialised_at, snapshots_of, first_snapshot, streamed_snapshot)
-       select $1, now(), (select system_identifier::text from pg_control_system()) || '/' || oid,
-              pg_current_snapshot(), pg_current_snapshot()
-         from pg_database where datname = current_database()`,
+       select $1, now(), (select system_identifier::text from pg_control_system()) || '/' || oid, snapshot, snapshot
+         from pg_database, (select format('%1$s:%1$s:', pg_current_xact_id())::pg_snapshot as snapshot) as quiet
+        where datname = current_database()`,
       [this.config.slot.name],
     );
   }
