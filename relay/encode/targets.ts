@@ -62,7 +62,7 @@ export class Targets {
     this.#typeMatch = settings.typeMatch;
     this.#settings = settings;
     this.#versionList = settings.versions;
-    this.#versions = new Map(settings.versions.map(readVersion));
+    this.#versions = heldVersions(settings.versions);
   }
 
   forget(): void {
@@ -73,7 +73,7 @@ export class Targets {
   dropDistrusted(): void {
     if (this.#settings.versions !== this.#versionList) {
       this.#versionList = this.#settings.versions;
-      this.#versions = new Map(this.#versionList.map(readVersion));
+      this.#versions = heldVersions(this.#versionList);
       this.#targets.clear();
     }
     if (this.#generation === this.#schemas.generation) return;
@@ -197,6 +197,11 @@ export class Targets {
 /** NUL cannot occur in a text column, so the pair is never ambiguous. */
 function targetKey(row: OutboxRow): string {
   return `${row.aggregatetype}\0${row.type}`;
+}
+
+/** The versions that subjects are held at. @param list of `<subject>=<version>` */
+export function heldVersions(list: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(list.map(readVersion));
 }
 
 /** `<subject>=<version>` */

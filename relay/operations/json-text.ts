@@ -1,6 +1,8 @@
 /** Writes JSON that `parseLosslessJson` has read, with the digits it was read with. */
 import { ExactNumber, type JsonValue, parseLosslessJson } from '../encode/formats/json.ts';
 
+export { ExactNumber, type JsonValue, parseLosslessJson } from '../encode/formats/json.ts';
+
 // JSON.rawJSON of ES2026, which Node 24 has and the compiler's library does not describe.
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 

@@ -22,7 +22,7 @@ import type { Load } from '../load.ts';
 type FixOptions = ActorOptions & { payload?: string; patch?: string; json?: boolean };
 
 const help = `
-Give the whole payload with --payload, or a JSON patch (RFC 6902: add, replace, remove) with --patch. Without either, the
+Give the whole payload with --payload, or a JSON patch (RFC 6902) with --patch. Without either, the
 payload opens in $VISUAL or $EDITOR. The command encodes the event as the relay would, with the schema that is in the
 registry now, and stores the payload only if the relay would publish it. Numbers keep all their digits.
 
@@ -46,7 +46,7 @@ export function fixCommand(load: Load): Command {
     .option('--payload <file>', 'read the payload from a file; - for standard input')
     .option('--patch <json>', 'change the payload with a JSON patch');
   withActor(command)
-    .option('--json', 'print one JSON object {position, stored, code, message, path}')
+    .option('--json', 'print one JSON object {position, stored, code, message, path, isConflict}')
     .addHelpText('after', help);
   return define<FixOptions>(command, load, { validate, run });
 }

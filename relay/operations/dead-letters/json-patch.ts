@@ -1,10 +1,10 @@
 /**
- * JSON patches with the operations `add`, `replace` and `remove` of RFC 6902. Pure: the given document is not changed.
- * Numbers keep their digits.
+ * JSON patches (RFC 6902). Pure: the given document is not changed. Numbers keep their digits.
  * @see https://www.rfc-editor.org/rfc/rfc6902
  */
 
 import { z } from 'zod';
+import { isSameNumber } from '../../encode/formats/exact-number.ts';
 import { ExactNumber, type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
 import { RequestInvalid } from '../../errors.ts';
 import { jsonText } from '../json-text.ts';
@@ -14,7 +14,8 @@ export class PatchInvalid extends RequestInvalid {}
 
 const pointer = z.string().regex(/^(\/([^~/]|~[01])*)*$/, 'is not a JSON pointer');
 const operation = z.discriminatedUnion('op', [
-  z.object({ op: z.enum(['add', 'replace']), path: pointer, value: z.unknown() }),
+  z.object({ op: z.enum(['add', 'replace', 'test']), path: pointer, value: z.unknown() }),
+  z.object({ op: z.enum(['move', 'copy']), path: pointer, from: pointer }),
   z.object({ op: z.literal('remove'), path: pointer }),
 ]);
 type Operation = z.output<typeof operation>;
@@ -33,7 +34,8 @@ export function applyPatch(document: JsonValue, patchText: string): JsonValue {
   return holder.document!;
 }
 
-function parsePatch(text: string): Operation[] {
+/** @throws PatchInvalid */
+export function parsePatch(text: string): Operation[] {
   let read: JsonValue;
   try {
     read = parseLosslessJson(text);
@@ -44,7 +46,7 @@ function parsePatch(text: string): Operation[] {
   if (parsed.success) return parsed.data;
   const { path, message } = parsed.error.issues[0]!;
   throw new PatchInvalid(
-    `the patch is not a list of add, replace and remove operations: at ${path.join('.')}: ${message}`,
+    `the patch is not a list of operations of RFC 6902: at ${path.join('.')}: ${message}`,
   );
 }
 
@@ -59,6 +61,22 @@ function applyOne(holder: JsonValue, operation: Operation): void {
       break;
     case 'replace':
       replace(holder, to, givenValue(operation));
+      break;
+    case 'move': {
+      const from = tokensOf(operation.from);
+      if (operation.path.startsWith(`${operation.from}/`))
+        throw new PatchInvalid('a value cannot move into itself');
+      const moved = from.reduce(member, holder);
+      remove(holder, from);
+      add(holder, to, moved);
+      break;
+    }
+    case 'copy':
+      add(holder, to, clone(tokensOf(operation.from).reduce(member, holder)));
+      break;
+    case 'test':
+      if (!isSame(to.reduce(member, holder), givenValue(operation)))
+        throw new PatchInvalid('another value is there');
   }
 }
 
@@ -74,6 +92,24 @@ function tokensOf(path: string): string[] {
     .map((token) => token.replaceAll('~1', '/').replaceAll('~0', '~'));
   return ['document', ...tokens];
 }
+
+/** Members in any order; numbers by their value, however they are written. */
+function isSame(left: JsonValue, right: JsonValue): boolean {
+  if (isNumber(left) && isNumber(right)) return isSameNumber(numberText(left), numberText(right));
+  if (!isContainer(left) || !isContainer(right)) return left === right;
+  if (Array.isArray(left) !== Array.isArray(right)) return false;
+  const names = Object.keys(left);
+  const [of, to] = [left, right] as { [key: string]: JsonValue }[];
+  return (
+    names.length === Object.keys(right).length &&
+    names.every((name) => Object.hasOwn(right, name) && isSame(of![name]!, to![name]!))
+  );
+}
+
+const isNumber = (value: JsonValue): value is number | bigint | ExactNumber =>
+  typeof value === 'number' || typeof value === 'bigint' || value instanceof ExactNumber;
+const numberText = (value: number | bigint | ExactNumber) =>
+  value instanceof ExactNumber ? value.source : String(value);
 
 type Container = JsonValue[] | { [key: string]: JsonValue };
 
@@ -137,4 +173,9 @@ function remove(holder: JsonValue, tokens: readonly string[]): void {
 
 function clone(value: JsonValue): JsonValue {
   return parseLosslessJson(jsonText(value));
+}
+
+/** Whether it asks what a payload holds. @throws PatchInvalid */
+export function isTestingPatch(text: string): boolean {
+  return parsePatch(text).some(({ op }) => op === 'test');
 }

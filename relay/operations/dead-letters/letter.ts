@@ -64,3 +64,17 @@ export function textOfName(name: LetterName): string {
 export function positionText(commitLsn: string, ordinal: string): string {
   return formatPosition(parseLsn(commitLsn), Number(ordinal));
 }
+
+/** Columns of its event that it does not hold, with their bytes; empty where it is whole. */
+export function lackedBy({ leftOut }: Pick<Letter, 'leftOut'>): [column: string, bytes: number][] {
+  const { rowBytes: _, ...columns } = leftOut ?? {};
+  return Object.entries(columns);
+}
+
+/** Why no payload can make it whole; undefined where one can. */
+export function unfixableReason(letter: Pick<Letter, 'leftOut'>): string | undefined {
+  const [lacked] = lackedBy(letter).filter(([column]) => column !== 'payload');
+  return lacked === undefined
+    ? undefined
+    : `its ${lacked[0]} was left out (${lacked[1]} bytes); discard it, and write the event again without that`;
+}

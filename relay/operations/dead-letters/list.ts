@@ -2,7 +2,7 @@
 import type { Config } from '../../config/config.ts';
 import { withPool } from '../with-pool.ts';
 import type { Letter } from './letter.ts';
-import { pagesOfLetters } from './read.ts';
+import { countLetters, listLetters, pagesOfLetters } from './read.ts';
 import type { Selection } from './selection.ts';
 import { assertLettersShown } from './transaction.ts';
 
@@ -27,5 +27,28 @@ export function listDeadLetters(
     }
     await assertLettersShown(pool, config);
     return { listed: Math.min(found, limit), hasMore: found > limit };
+  });
+}
+
+export type LetterPage = {
+  /** Dead letters of the selection, on whatever page. */
+  readonly total: number;
+  readonly letters: readonly Letter[];
+  /** The position after which the next page begins; null on the last one. */
+  readonly next: string | null;
+};
+
+/** One page, oldest positions first. @throws RelayError POSTGRES_* */
+export function pageOfDeadLetters(config: Config, selection: Selection, limit: number): Promise<LetterPage> {
+  return withPool(config, async (pool) => {
+    const { after: _, ...all } = selection;
+    const [total, found] = await Promise.all([
+      countLetters(pool, config.slot.name, all),
+      // One more than the limit tells whether there are more.
+      listLetters(pool, config.slot.name, selection, limit + 1),
+    ]);
+    await assertLettersShown(pool, config);
+    const letters = found.slice(0, limit);
+    return { total, letters, next: found.length > limit ? letters.at(-1)!.position : null };
   });
 }

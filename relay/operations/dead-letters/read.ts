@@ -19,7 +19,7 @@ import {
   type Selection,
 } from './selection.ts';
 
-type LetterRow = {
+export type LetterRow = {
   commit_lsn: string;
   ordinal: string;
   event_id: string | null;
@@ -38,7 +38,7 @@ type LetterRow = {
   first_seen: Date;
 };
 
-const letterColumns = `commit_lsn::text, ordinal, event_id, aggregatetype, aggregateid, type, topic,
+export const letterColumns = `commit_lsn::text, ordinal, event_id, aggregatetype, aggregateid, type, topic,
   context ->> 'subject' as subject, (context ->> 'schemaId')::int as schema_id, code, message, path, status,
   context -> 'leftOut' as left_out,
   ${isOfParkedKey} as is_of_parked_key, first_seen`;
@@ -87,7 +87,7 @@ export async function listLetters(
   return rows.map(toLetter);
 }
 
-function toLetter(row: LetterRow): Letter {
+export function toLetter(row: LetterRow): Letter {
   return {
     position: positionText(row.commit_lsn, row.ordinal),
     eventId: row.event_id,
@@ -105,6 +105,25 @@ function toLetter(row: LetterRow): Letter {
     isOfParkedKey: row.is_of_parked_key,
     firstSeen: row.first_seen.toISOString(),
   };
+}
+
+/** @throws RelayError POSTGRES_* */
+export async function countLetters(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  selection: Selection,
+): Promise<number> {
+  const { text, values } = conditionOf(slot, selection);
+  const [row] = await query(
+    client,
+    statement<{ count: string }>(
+      'operations.count_letters',
+      'counting the dead letters',
+      `select count(*) from outbox.dead_letter as letter where ${text}`,
+    ),
+    values,
+  );
+  return Number(row!.count);
 }
 
 /** Columns of the event that a dead letter holds, as Postgres printed them. */
@@ -154,6 +173,25 @@ export async function readFailure(
     values,
   );
   return failure;
+}
+
+/** Whether a release of its key is requested, and the relay has not met the request. */
+export async function isBeingReleasedNow(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  letter: Pick<Letter, 'position'>,
+): Promise<boolean> {
+  const { text, values } = conditionOf(slot, byPosition(letter));
+  const found = await query(
+    client,
+    statement(
+      'operations.is_letter_being_released',
+      'looking for a release of the key',
+      `select from outbox.dead_letter as letter where ${text} and ${isBeingReleased}`,
+    ),
+    values,
+  );
+  return found.length > 0;
 }
 
 type ActionRow = Omit<LetterAction, 'actedAt'> & { readonly actedAt: Date };

@@ -35,6 +35,8 @@ export type KeySelection = {
   readonly letters?: Selection;
   readonly topics?: readonly string[];
   readonly keys?: readonly string[];
+  /** These keys of these topics, and no others. */
+  readonly pairs?: readonly { readonly topic: string; readonly key: string }[];
 };
 
 export type KeyRelease = ParkedKeyView & {
@@ -61,6 +63,8 @@ export type Releasing = {
   /** How long to wait for a relay that makes no progress, in ms. */
   readonly waitMs: number;
   readonly onProgress: (done: number, of: number) => void;
+  /** Ends the waiting; what was requested stays so. */
+  readonly signal?: AbortSignal;
 };
 
 /**
@@ -95,6 +99,7 @@ async function awaitReleases(
     actor,
     waitMs,
     onProgress,
+    signal,
   }: Releasing,
   keys: readonly ParkedKeyView[],
 ): Promise<KeyRelease[]> {
@@ -107,7 +112,7 @@ async function awaitReleases(
     if (request === undefined) done.set(key, { ...done.get(key)!, outcome: 'not-parked' });
     else pending.set(request, key);
   };
-  for (const key of keys) await ask(key);
+  for (const key of keys) if (signal?.aborted !== true) await ask(key);
   let untilMs = performance.now() + waitMs;
   while (pending.size > 0) {
     const outcomes = await readOutcomes(pool, slot, [...pending.keys()].slice(0, lookedAtMax));
@@ -125,7 +130,7 @@ async function awaitReleases(
       untilMs = performance.now() + waitMs;
       onProgress(keys.length - pending.size, keys.length);
     }
-    if (performance.now() >= untilMs) break;
+    if (performance.now() >= untilMs || signal?.aborted === true) break;
     if (outcomes.length === 0) await delay(pollMs);
   }
   return asTheyAre(pool, slot, [...done.values()]);
@@ -145,7 +150,7 @@ async function asTheyAre(pool: pg.Pool, slot: string, done: readonly KeyRelease[
   });
 }
 
-type Row = {
+export type ParkedRow = {
   topic: string;
   key: string;
   commit_lsn: string;
@@ -164,13 +169,13 @@ type Row = {
 export async function listParkedKeys(
   client: pg.Pool | pg.ClientBase,
   slot: string,
-  { letters, topics, keys }: KeySelection,
+  { letters, topics, keys, pairs }: KeySelection,
 ): Promise<ParkedKeyView[]> {
   const named = conditionOf(slot, letters ?? {});
   const next = named.values.length + 1;
   const rows = await query(
     client,
-    statement<Row>(
+    statement<ParkedRow>(
       'operations.read_parked_keys',
       'reading the parked keys',
       `select p.topic, p.key, p.commit_lsn::text, p.ordinal, p.parked_at, waiting.*,
@@ -187,19 +192,28 @@ export async function listParkedKeys(
       where p.slot = $1 and p.released_lsn is null
         and ($${next}::text[] is null or p.topic = any ($${next}))
         and ($${next + 1}::text[] is null or p.key = any ($${next + 1}))
+        and ($${next + 2}::text[] is null
+             or (p.topic, p.key) in (select * from unnest($${next + 2}::text[], $${next + 3}::text[])))
         ${letters === undefined ? '' : `and (p.topic, p.key) in (select letter.topic, letter.aggregateid from outbox.dead_letter as letter where ${named.text})`}
       order by p.commit_lsn, p.ordinal`,
     ),
-    [...named.values, topics ?? null, keys ?? null],
+    [
+      ...named.values,
+      topics ?? null,
+      keys ?? null,
+      pairs?.map(({ topic }) => topic) ?? null,
+      pairs?.map(({ key }) => key) ?? null,
+    ],
   );
   return rows.map(toView);
 }
 
-const waits = `letter.slot = p.slot and letter.topic = p.topic and letter.aggregateid = p.key
+/** What waits for the parked key `p`, as a condition on `letter`. */
+export const waits = `letter.slot = p.slot and letter.topic = p.topic and letter.aggregateid = p.key
   and hashtextextended(letter.aggregateid, 0) = hashtextextended(p.key, 0) and letter.status in ('open', 'parked')
   and letter.system_identifier = p.system_identifier and (letter.commit_lsn, letter.ordinal) >= (p.commit_lsn, p.ordinal)`;
 
-function toView(row: Row): ParkedKeyView {
+export function toView(row: ParkedRow): ParkedKeyView {
   return {
     topic: row.topic,
     key: row.key,

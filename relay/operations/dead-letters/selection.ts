@@ -2,13 +2,19 @@
 import { formatLsn, type Position } from '../../model/position.ts';
 import type { LetterName, LetterStatus } from './letter.ts';
 
-/** Every condition that is given must hold; of `names`, one. */
+/**
+ * Every condition that is given must hold; of `names`, one. An empty text among the types, topics, paths and so on stands
+ * for those that have none.
+ */
 export type Selection = {
   readonly names?: readonly LetterName[];
   readonly codes?: readonly string[];
   readonly types?: readonly string[];
   readonly aggregatetypes?: readonly string[];
   readonly keys?: readonly string[];
+  readonly topics?: readonly string[];
+  /** As the relay writes them; an index is any with `[*]`, as in `$.lines[*].price`. */
+  readonly paths?: readonly string[];
   /** Bounds of the time at which it was first seen; the second one exclusive. */
   readonly since?: Date;
   readonly until?: Date;
@@ -25,13 +31,22 @@ export function conditionOf(slot: string, selection: Selection): Condition {
   const bind = (value: unknown) => `$${values.push(value)}`;
   const parts = ['letter.slot = $1'];
   const among = (column: string, wanted: readonly string[] | undefined) => {
-    if (wanted !== undefined) parts.push(`letter.${column} = any (${bind(wanted)}::text[])`);
+    if (wanted !== undefined) parts.push(`${column} = any (${bind(wanted)}::text[])`);
   };
-  among('code', selection.codes);
-  among('type', selection.types);
-  among('aggregatetype', selection.aggregatetypes);
-  among('aggregateid', selection.keys);
-  among('status', selection.statuses);
+  const amongOrNone = (column: string, wanted: readonly string[] | undefined) =>
+    among(wanted?.includes('') ? `coalesce(letter.${column}, '')` : `letter.${column}`, wanted);
+  among('letter.code', selection.codes);
+  amongOrNone('type', selection.types);
+  amongOrNone('aggregatetype', selection.aggregatetypes);
+  amongOrNone('aggregateid', selection.keys);
+  amongOrNone('topic', selection.topics);
+  if (selection.paths !== undefined) {
+    const wanted = bind(selection.paths);
+    parts.push(
+      `(coalesce(letter.path, '') = any (${wanted}::text[]) or ${pathPattern} = any (${wanted}::text[]))`,
+    );
+  }
+  among('letter.status', selection.statuses);
   if (selection.since !== undefined) parts.push(`letter.first_seen >= ${bind(selection.since)}`);
   if (selection.until !== undefined) parts.push(`letter.first_seen < ${bind(selection.until)}`);
   if (selection.after !== undefined) {
@@ -57,6 +72,9 @@ function named(names: readonly LetterName[], bind: (value: unknown) => string): 
   }
   return parts.length === 0 ? 'false' : `(${parts.join(' or ')})`;
 }
+
+/** The path with `[*]` for every index: elements of one array fail for one reason. */
+export const pathPattern = `regexp_replace(coalesce(letter.path, ''), '\\[\\d+\\]', '[*]', 'g')`;
 
 /**
  * True while its key is parked: the relay publishes it when the key is released, in its place. Counted instead of EXISTS,

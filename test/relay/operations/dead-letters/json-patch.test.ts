@@ -19,6 +19,24 @@ test.each([
   ['{"foo":["bar"]}', '[{"op":"add","path":"/foo/-","value":["abc"]}]', '{"foo":["bar",["abc"]]}'],
   ['{"/":9,"~1":10}', '[{"op":"replace","path":"/~01","value":11}]', '{"/":9,"~1":11}'],
   ['null', '[{"op":"replace","path":"","value":{"a":1}}]', '{"a":1}'],
+  [
+    '{"foo":{"bar":"baz","waldo":"fred"},"qux":{"corge":"grault"}}',
+    '[{"op":"move","from":"/foo/waldo","path":"/qux/thud"}]',
+    '{"foo":{"bar":"baz"},"qux":{"corge":"grault","thud":"fred"}}',
+  ],
+  [
+    '{"foo":["all","grass","cows","eat"]}',
+    '[{"op":"move","from":"/foo/1","path":"/foo/3"}]',
+    '{"foo":["all","cows","eat","grass"]}',
+  ],
+  ['{"a":{"b":1}}', '[{"op":"copy","from":"/a","path":"/c"}]', '{"a":{"b":1},"c":{"b":1}}'],
+  ['{"a":1.50}', '[{"op":"test","path":"/a","value":1.5},{"op":"remove","path":"/a"}]', '{}'],
+  ['{"a":{"b":1,"c":[2]}}', '[{"op":"test","path":"/a","value":{"c":[2],"b":1}}]', '{"a":{"b":1,"c":[2]}}'],
+  [
+    '{"a":9007199254740993}',
+    '[{"op":"test","path":"/a","value":9007199254740993}]',
+    '{"a":9007199254740993}',
+  ],
 ])('%s patched by %s is %s', (document, patch, expected) => {
   expect(patched(document, patch)).toBe(expected);
 });
@@ -49,7 +67,12 @@ test('the document that was given stays as it was', () => {
 test.each([
   ['{"a":1}', 'no json'],
   ['{"a":1}', '{"op":"remove","path":"/a"}'],
-  ['{"a":1}', '[{"op":"move","from":"/a","path":"/b"}]'],
+  ['{"a":1}', '[{"op":"move","path":"/b"}]'],
+  ['{"a":1}', '[{"op":"move","from":"/b","path":"/a"}]'],
+  ['{"a":{"b":1}}', '[{"op":"move","from":"/a","path":"/a/b"}]'],
+  ['{"a":1}', '[{"op":"copy","from":"/b","path":"/c"}]'],
+  ['{"a":9007199254740993}', '[{"op":"test","path":"/a","value":9007199254740992}]'],
+  ['{"a":[1]}', '[{"op":"test","path":"/a","value":{"0":1}}]'],
   ['{"a":1}', '[{"op":"remove","path":"a"}]'],
   ['{"a":1}', '[{"op":"remove","path":"/b"}]'],
   ['{"a":1}', '[{"op":"replace","path":"/b","value":1}]'],

@@ -1,0 +1,241 @@
+/**
+ * One JSON patch for many dead letters, and a trial of many without publishing. Promise: a payload is stored only if the
+ * relay would publish the event with it, and only in place of the payload that was judged.
+ *
+ * Works page by page, each stored in one Postgres transaction with its trail: what was stored stays, whatever ends the run.
+ */
+import type pg from 'pg';
+import type { Config } from '../../config/config.ts';
+import { parseLosslessJson } from '../../encode/formats/json.ts';
+import { RequestInvalid } from '../../errors.ts';
+import type { Actor } from '../actor.ts';
+import { jsonText } from '../json-text.ts';
+import { withPool } from '../with-pool.ts';
+import { patchedPayload, withPayload } from './fix.ts';
+import { parsePatch } from './json-patch.ts';
+import { type Judge, type Judged, withJudge } from './judge.ts';
+import { unfixableReason } from './letter.ts';
+import { countLetters } from './read.ts';
+import { pagesWithContents } from './read-contents.ts';
+import { type Reason, type RefusedGroup, RefusedGroups } from './refused-groups.ts';
+import type { Selection } from './selection.ts';
+import { storePayloads } from './store-fixes.ts';
+import { assertLettersShown } from './transaction.ts';
+
+export type LongRun = {
+  readonly config: Config;
+  /** Of open ones, unless it says otherwise. */
+  readonly selection: Selection;
+  readonly onProgress?: (done: number, of: number) => void;
+  /** Ends the run after the page that is under way; the result then says that it is not complete. */
+  readonly signal?: AbortSignal;
+};
+
+/** What the patch makes of one dead letter. */
+type Decision =
+  | { readonly kind: 'publishable'; readonly before: string | null; readonly after: string }
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'refused'; readonly after: string | null; readonly reason: Reason };
+
+type Decided = Judged & { readonly decision: Decision };
+
+/** @throws RelayError REGISTRY_*, KAFKA_* where it cannot be decided now */
+async function decide(judged: readonly Judged[], patch: string, judge: Judge): Promise<Decided[]> {
+  const decided = judged.map((each) => ({ ...each, decision: patched(each, patch) }));
+  const changed = decided.flatMap((each) => (each.decision.kind === 'publishable' ? [each] : []));
+  const verdicts = await judge(
+    changed.map((each) => withPayload(each, (each.decision as { after: string }).after)),
+  );
+  for (const [index, each] of changed.entries()) {
+    const reason = verdicts[index];
+    if (reason === undefined || each.decision.kind !== 'publishable') continue;
+    each.decision = { kind: 'refused', after: each.decision.after, reason };
+  }
+  return decided;
+}
+
+/** Before it is judged. */
+function patched(judged: Judged, patch: string): Decision {
+  const before = judged.content.payload;
+  const refused = (message: string) =>
+    ({ kind: 'refused', after: null, reason: { code: null, message, path: null } }) as const;
+  const unfixable = unfixableReason(judged.letter);
+  if (unfixable !== undefined) return refused(unfixable);
+  try {
+    const after = patchedPayload(judged, patch);
+    return after === jsonText(parseLosslessJson(before ?? 'null'))
+      ? { kind: 'unchanged' }
+      : { kind: 'publishable', before, after };
+  } catch (error) {
+    if (error instanceof RequestInvalid) return refused(error.message);
+    throw error;
+  }
+}
+
+/** How many would be published as they are, or with the patch. */
+export type Trial = {
+  readonly tried: number;
+  readonly wouldPublish: number;
+  /** Largest first. */
+  readonly refused: readonly RefusedGroup[];
+  /** False where it was ended before: the numbers are those of the first ones. */
+  readonly isComplete: boolean;
+};
+
+/**
+ * Encodes each event as the relay would now, and drops the result. Publishes and changes nothing.
+ * @throws RequestInvalid where the patch cannot be read; RelayError POSTGRES_*, REGISTRY_*, KAFKA_*
+ */
+export async function tryDeadLetters(run: LongRun & { readonly patch?: string }): Promise<Trial> {
+  const { patch } = run;
+  const refused = new RefusedGroups();
+  let wouldPublish = 0;
+  const { done, isComplete } = await eachPage(run, async (page, judge) => {
+    const asTheyAre = patch === undefined ? page : [];
+    const decided = patch === undefined ? [] : await decide(page, patch, judge);
+    for (const { decision, ...judged } of decided) {
+      if (decision.kind === 'publishable') wouldPublish++;
+      else if (decision.kind === 'refused') refused.add(decision.reason);
+      else asTheyAre.push(judged);
+    }
+    for (const verdict of await judge(asTheyAre)) {
+      if (verdict === undefined) wouldPublish++;
+      else refused.add(verdict);
+    }
+  });
+  return { tried: done, wouldPublish, refused: refused.list, isComplete };
+}
+
+export type ManyFixed = {
+  readonly seen: number;
+  readonly fixed: number;
+  /** The patch changes nothing in them. */
+  readonly unchanged: number;
+  /** Closed, changed or being released by somebody else while they were judged; or a release of their key is under way. */
+  readonly conflicts: number;
+  /** Not stored, because the relay would refuse them again or the patch does not apply; largest first. */
+  readonly refused: readonly RefusedGroup[];
+  /** False where it was ended before: the numbers are those of the first ones. */
+  readonly isComplete: boolean;
+};
+
+/**
+ * Applies the patch to each open dead letter of the selection, and stores those that the relay would publish.
+ * @throws RequestInvalid where the patch cannot be read; RelayError POSTGRES_*, REGISTRY_*, KAFKA_*: what was stored
+ * before stays
+ */
+export async function fixDeadLetters(
+  run: LongRun & { readonly patch: string; readonly actor: Actor },
+): Promise<ManyFixed> {
+  const { config, patch, actor } = run;
+  const refused = new RefusedGroups();
+  const count = { fixed: 0, unchanged: 0, conflicts: 0 };
+  const open = { ...run, selection: { ...run.selection, statuses: ['open'] as const } };
+  const { done, isComplete } = await eachPage(open, async (page, judge) => {
+    const replacements = [];
+    for (const { letter, decision } of await decide(page, patch, judge)) {
+      if (decision.kind === 'publishable') replacements.push({ position: letter.position, ...decision });
+      else if (decision.kind === 'refused') refused.add(decision.reason);
+      else count.unchanged++;
+    }
+    if (replacements.length === 0) return;
+    const stored = await storePayloads(config, replacements, actor);
+    count.fixed += stored.size;
+    count.conflicts += replacements.length - stored.size;
+  });
+  return { seen: done, ...count, refused: refused.list, isComplete };
+}
+
+export type Previewed = {
+  readonly position: string;
+  readonly eventId: string | null;
+  readonly key: string | null;
+  readonly before: string | null;
+  /** null where the patch does not apply. */
+  readonly after: string | null;
+  readonly outcome: Decision['kind'];
+  /** Why it would not be stored; null where it would, or is unchanged. */
+  readonly reason: Reason | null;
+};
+
+export type Preview = {
+  /** Open dead letters of the selection. */
+  readonly total: number;
+  /** The first of them: as many as were asked for and fit. */
+  readonly shown: readonly Previewed[];
+};
+
+/** Of payloads before, which bounds what is shown. */
+const previewBytesMax = 2 * 1024 * 1024;
+
+/**
+ * What the patch would make of the first ones. Changes nothing.
+ * @throws as `tryDeadLetters`
+ */
+export async function previewFix(
+  run: Pick<LongRun, 'config' | 'selection'> & { readonly patch: string; readonly limit: number },
+): Promise<Preview> {
+  const { config, patch, limit } = run;
+  parsePatch(patch);
+  const selection = { ...run.selection, statuses: ['open'] as const };
+  return withPool(config, async (pool) => {
+    const slot = config.slot.name;
+    const total = await countLetters(pool, slot, selection);
+    const some = await firstOf(pool, slot, selection, limit);
+    await assertLettersShown(pool, config);
+    const decided = await withJudge(config, (judge) => decide(some, patch, judge));
+    return { total, shown: decided.map(toPreviewed) };
+  });
+}
+
+async function firstOf(pool: pg.Pool, slot: string, selection: Selection, limit: number): Promise<Judged[]> {
+  const some: Judged[] = [];
+  let bytes = 0;
+  for await (const page of pagesWithContents(pool, slot, selection, limit))
+    for (const each of page) {
+      bytes += each.content.payload?.length ?? 0;
+      if (some.length > 0 && bytes > previewBytesMax) return some;
+      if (some.push(each) === limit) return some;
+    }
+  return some;
+}
+
+function toPreviewed({ letter, content, decision }: Decided): Previewed {
+  const { position, eventId, aggregateid } = letter;
+  return {
+    position,
+    eventId,
+    key: aggregateid,
+    before: content.payload,
+    after: decision.kind === 'unchanged' ? content.payload : decision.after,
+    outcome: decision.kind,
+    reason: decision.kind === 'refused' ? decision.reason : null,
+  };
+}
+
+/** @returns how many the pages had, and whether these were all */
+function eachPage(
+  { config, selection, onProgress, signal, patch }: LongRun & { readonly patch?: string },
+  work: (page: Judged[], judge: Judge) => Promise<void>,
+): Promise<{ readonly done: number; readonly isComplete: boolean }> {
+  if (patch !== undefined) parsePatch(patch);
+  return withPool(config, async (pool) => {
+    const slot = config.slot.name;
+    const wanted: Selection = { statuses: ['open'], ...selection };
+    const total = await countLetters(pool, slot, wanted);
+    await assertLettersShown(pool, config);
+    let done = 0;
+    onProgress?.(done, total);
+    return withJudge(config, async (judge) => {
+      for await (const page of pagesWithContents(pool, slot, wanted)) {
+        if (signal?.aborted === true) return { done, isComplete: false };
+        await work(page, judge);
+        done += page.length;
+        // More may have come meanwhile.
+        onProgress?.(done, Math.max(done, total));
+      }
+      await assertLettersShown(pool, config);
+      return { done, isComplete: true };
+    });
+  });
+}

@@ -1,0 +1,114 @@
+/** One dead letter with all that a person needs to repair it: the schema of today, and what the relay would do now. */
+import type pg from 'pg';
+import type { Config } from '../../config/config.ts';
+import { HeadersInvalid, namedVersion } from '../../encode/headers.ts';
+import { RegistryClient } from '../../encode/registry/registry-client.ts';
+import { Router } from '../../encode/route.ts';
+import { heldVersions } from '../../encode/targets.ts';
+import { asRelayError, type RelayError, RequestInvalid } from '../../errors.ts';
+import { withPool } from '../with-pool.ts';
+import { type Judged, type Verdict, withJudge } from './judge.ts';
+import { unfixableReason } from './letter.ts';
+import { isBeingReleasedNow } from './read.ts';
+import { type ShownLetter, showDeadLetters } from './show.ts';
+import { type Undoable, undoOf } from './undo.ts';
+
+/** A version in the registry, as the relay would use it for the event now. */
+export type LetterSchema = {
+  readonly subject: string;
+  readonly id: number;
+  readonly version: number | null;
+  /** `AVRO`, `JSON`, `PROTOBUF`, as the registry names it. */
+  readonly schemaType: string;
+  readonly text: string;
+};
+
+/** What a server knows: an answer, or why there is none now. */
+export type Learned<Value> = { readonly value: Value } | { readonly failure: RelayError };
+
+export type OneLetter = ShownLetter & {
+  /** null where the registry has none for the event, or the event does not say which. */
+  readonly schema: Learned<LetterSchema | null>;
+  /** Why the relay would refuse the event now; undefined where it would publish it. */
+  readonly verdict: Learned<Verdict>;
+  readonly isBeingReleased: boolean;
+  /** Why its payload cannot be changed; null where it can. */
+  readonly fixedWhy: string | null;
+  readonly undo: Undoable;
+};
+
+/**
+ * Shown even where Kafka or the registry does not answer.
+ * @throws RequestInvalid where there is none at the position; RelayError POSTGRES_*
+ */
+export function oneDeadLetter(config: Config, position: string): Promise<OneLetter> {
+  return withPool(config, async (pool) => {
+    const [letter] = await showDeadLetters(config, position);
+    if (letter === undefined) throw new RequestInvalid(`no dead letter ${position}`);
+    const { content, failure: _, actions: __, ...row } = letter;
+    const judged = { letter: row, content };
+    const [schema, verdict, state] = await Promise.all([
+      learn(() => schemaOf(config, judged)),
+      learn(async () => (await withJudge(config, (judge) => judge([judged])))[0]),
+      stateOf(pool, config, letter),
+    ]);
+    return { ...letter, schema, verdict, ...state };
+  });
+}
+
+async function learn<Value>(ask: () => Promise<Value>): Promise<Learned<Value>> {
+  try {
+    return { value: await ask() };
+  } catch (error) {
+    return { failure: asRelayError(error) };
+  }
+}
+
+async function stateOf(
+  pool: pg.Pool,
+  config: Config,
+  letter: ShownLetter,
+): Promise<Pick<OneLetter, 'isBeingReleased' | 'fixedWhy' | 'undo'>> {
+  const slot = config.slot.name;
+  const isBeingReleased = await isBeingReleasedNow(pool, slot, letter);
+  const undo = await undoOf(pool, slot, letter);
+  const why =
+    letter.status !== 'open'
+      ? `it is ${letter.status}`
+      : isBeingReleased
+        ? 'its key is being released'
+        : unfixableReason(letter);
+  return { isBeingReleased, fixedWhy: why ?? null, undo };
+}
+
+/** The schema that the relay would encode the event with. */
+async function schemaOf(config: Config, { letter, content }: Judged): Promise<LetterSchema | null> {
+  const { aggregatetype, type } = letter;
+  if (aggregatetype === null || !type) return null;
+  const router = new Router(config);
+  const topic = router.topic(aggregatetype, type);
+  if (topic === undefined) return null;
+  const subject = router.subject(topic, type);
+  const registry = new RegistryClient(config.registry);
+  const version = versionOf(content.headers) ?? heldVersions(config.schemas.versions).get(subject);
+  const found =
+    version === undefined ? await registry.latest(subject) : await registry.version(subject, version);
+  if (found === undefined) return null;
+  const { id, schemaText, schemaType = 'AVRO', references } = found;
+  // A schema that refers to others is looked up with them, by names that are not at hand.
+  const named =
+    version ??
+    (references.length > 0
+      ? undefined
+      : await registry.findVersion(subject, schemaText).catch(() => undefined));
+  return { subject, id, version: named ?? null, schemaType, text: schemaText };
+}
+
+function versionOf(headers: string | null): number | undefined {
+  try {
+    return namedVersion(headers) ?? undefined;
+  } catch (error) {
+    if (error instanceof HeadersInvalid) return undefined;
+    throw error;
+  }
+}
