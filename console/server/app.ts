@@ -9,7 +9,10 @@ import { NONCE, type SecureHeadersVariables, secureHeaders } from 'hono/secure-h
 import { asRelayError, RequestInvalid } from '../../relay/errors.ts';
 import { forgeryOf, isOurHost } from './access/requests.ts';
 import { controlApi } from './api/control.ts';
+import { deadLettersApi } from './api/dead-letters.ts';
+import { jobsApi } from './api/jobs.ts';
 import { liveApi } from './api/live.ts';
+import { parkedKeysApi } from './api/parked-keys.ts';
 import { type Access, meApi, requireVisitor, sessionApi } from './api/session.ts';
 import type { Assets } from './assets.ts';
 import { faultOf } from './fault.ts';
@@ -23,7 +26,10 @@ function apiOf(use: Use) {
   return new Hono<Env>()
     .route('/me', meApi(use.config))
     .route('/live', liveApi(use))
-    .route('/control', controlApi(use));
+    .route('/control', controlApi(use))
+    .route('/jobs', jobsApi(use))
+    .route('/dead-letters', deadLettersApi(use))
+    .route('/parked-keys', parkedKeysApi(use));
 }
 
 export type Api = ReturnType<typeof apiOf>;

@@ -11,6 +11,7 @@ import { keepPool } from '../../relay/operations/with-pool.ts';
 import { createAccess } from './api/session.ts';
 import { createApp } from './app.ts';
 import { loadAssets } from './assets.ts';
+import { Jobs } from './jobs.ts';
 import { Sampler } from './live/sampler.ts';
 import { StatusWatch } from './live/status-watch.ts';
 
@@ -38,11 +39,13 @@ export async function startConsole({ config, provenance, log }: ConsoleOptions):
   const endPool = keepPool(config);
   const status = new StatusWatch(config);
   const sampler = new Sampler(config);
-  const app = createApp({ config, provenance, log, status, sampler }, access, assets);
+  const jobs = new Jobs();
+  const app = createApp({ config, provenance, log, status, sampler, jobs }, access, assets);
   const server = serve({ fetch: app.fetch, hostname: host, port }) as Server;
   const close = async () => {
     status.end();
     sampler.end();
+    await jobs.end();
     if (server.listening) {
       const closed = once(server, 'close');
       server.close();

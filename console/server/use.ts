@@ -5,6 +5,7 @@ import type { Config, Provenance } from '../../relay/config/config.ts';
 import { RelayError } from '../../relay/errors.ts';
 import type { Actor } from '../../relay/operations/actor.ts';
 import type { Visitor } from './access/visitor.ts';
+import type { Jobs } from './jobs.ts';
 import type { Sampler } from './live/sampler.ts';
 import type { StatusWatch } from './live/status-watch.ts';
 
@@ -14,6 +15,7 @@ export type Use = {
   readonly log: Logger;
   readonly status: StatusWatch;
   readonly sampler: Sampler;
+  readonly jobs: Jobs;
 };
 
 /** What is known of each request by the time a route has it. */

@@ -1,0 +1,212 @@
+/**
+ * Owns long work that people start: it goes on when the page is closed, and pages follow it. Promise: no job is left half
+ * done in silence. A job that fails or is cancelled says so, and what each operation had committed by then stays.
+ *
+ * In memory: a console that ends forgets its jobs, and what they have done is in the audit trail.
+ */
+import { randomUUID } from 'node:crypto';
+import { asRelayError, RequestInvalid } from '../../relay/errors.ts';
+import type { Visitor } from './access/visitor.ts';
+import { type Fault, faultOf } from './fault.ts';
+import { Refused } from './use.ts';
+
+export const jobKinds = [
+  'try-letters',
+  'patch-letters',
+  'resubmit-letters',
+  'discard-letters',
+  'release-keys',
+  'verify',
+] as const;
+export type JobKind = (typeof jobKinds)[number];
+
+export type Progress = {
+  readonly done: number;
+  /** null where it is not known. */
+  readonly total: number | null;
+  readonly phase: string;
+};
+
+/** A job as pages see it. */
+export type JobView = {
+  readonly id: string;
+  readonly kind: JobKind;
+  /** What it is about, in a few words. */
+  readonly title: string;
+  readonly person: string;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  /** `cancelled`: the result says what was done before, if anything was. */
+  readonly state: 'running' | 'done' | 'failed' | 'cancelled';
+  readonly isCancelling: boolean;
+  readonly progress: Progress;
+  /** As the operation gives it; null until then. */
+  readonly result: unknown;
+  readonly failure: Fault | null;
+};
+
+export type Work = (context: {
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: Progress) => void;
+}) => Promise<unknown>;
+
+type Job = {
+  view: JobView;
+  readonly ending: AbortController;
+  readonly followers: Set<(view: JobView) => void>;
+  readonly settled: Promise<void>;
+};
+
+/** Each holds a connection or two of Postgres, and one of Kafka. */
+const runningMax = 4;
+/** That are over. A result is a few kilobytes. */
+const keptMax = 200;
+const keptMs = 24 * 3_600_000;
+
+export class Jobs {
+  readonly #jobs = new Map<string, Job>();
+  readonly #nowMs: () => number;
+  #isEnding = false;
+
+  constructor(nowMs: () => number = Date.now) {
+    this.#nowMs = nowMs;
+  }
+
+  /** @returns its id. @throws Refused where too many run */
+  start(kind: JobKind, title: string, { person }: Pick<Visitor, 'person'>, work: Work): string {
+    this.#forgetOld();
+    const running = [...this.#jobs.values()].filter(({ view }) => view.state === 'running');
+    if (this.#isEnding || running.length >= runningMax)
+      throw new Refused(
+        429,
+        'TOO_MANY_JOBS',
+        `${running.length} jobs are running; wait for one of them, or cancel one`,
+      );
+    const id = randomUUID();
+    const ending = new AbortController();
+    const { promise: settled, resolve } = Promise.withResolvers<void>();
+    const view: JobView = {
+      id,
+      kind,
+      title,
+      person,
+      startedAt: this.#now(),
+      endedAt: null,
+      state: 'running',
+      isCancelling: false,
+      progress: { done: 0, total: null, phase: 'starting' },
+      result: null,
+      failure: null,
+    };
+    const job: Job = { view, ending, followers: new Set(), settled };
+    this.#jobs.set(id, job);
+    void this.#run(job, work).finally(resolve);
+    return id;
+  }
+
+  async #run(job: Job, work: Work): Promise<void> {
+    const { signal } = job.ending;
+    const onProgress = (progress: Progress) => {
+      if (job.view.state === 'running') this.#change(job, { progress });
+    };
+    try {
+      // Not before the request that starts it is answered, whatever the work does first.
+      await Promise.resolve();
+      const result = await work({ signal, onProgress });
+      this.#end(job, { state: signal.aborted ? 'cancelled' : 'done', result });
+    } catch (error) {
+      if (signal.aborted) this.#end(job, { state: 'cancelled' });
+      else this.#end(job, { state: 'failed', failure: faultIn(error) });
+    }
+  }
+
+  #end(job: Job, part: Partial<JobView>): void {
+    this.#change(job, { ...part, endedAt: this.#now(), isCancelling: false });
+    job.followers.clear();
+  }
+
+  #change(job: Job, part: Partial<JobView>): void {
+    job.view = { ...job.view, ...part };
+    for (const follower of job.followers) follower(job.view);
+  }
+
+  #now(): string {
+    return new Date(this.#nowMs()).toISOString();
+  }
+
+  /** Those that the visitor may see, latest first. */
+  list(visitor: Visitor): JobView[] {
+    this.#forgetOld();
+    return [...this.#jobs.values()]
+      .map(({ view }) => view)
+      .filter((view) => maySee(visitor, view))
+      .reverse();
+  }
+
+  /** @throws Refused where there is none that the visitor may see */
+  find(id: string, visitor: Visitor): JobView {
+    return this.#find(id, visitor).view;
+  }
+
+  #find(id: string, visitor: Visitor): Job {
+    const job = this.#jobs.get(id);
+    if (job === undefined || !maySee(visitor, job.view))
+      throw new Refused(
+        404,
+        'JOB_UNKNOWN',
+        'the console knows no such job: it was restarted, or the job ended over a day ago. The audit trail has what was done',
+      );
+    return job;
+  }
+
+  /**
+   * Tells the listener how the job is now, and each change until it is over.
+   * @returns what ends that
+   * @throws Refused as `find`
+   */
+  follow(id: string, visitor: Visitor, listener: (view: JobView) => void): () => void {
+    const job = this.#find(id, visitor);
+    if (job.view.state === 'running') job.followers.add(listener);
+    listener(job.view);
+    return () => job.followers.delete(listener);
+  }
+
+  /** Asks it to end; it does at its next step. One that is over stays as it is. @throws Refused as `find` */
+  cancel(id: string, visitor: Visitor): JobView {
+    const job = this.#find(id, visitor);
+    if (job.view.state === 'running') {
+      this.#change(job, { isCancelling: true });
+      job.ending.abort();
+    }
+    return job.view;
+  }
+
+  /** Cancels all, and waits until they are over, for a while. */
+  async end(withinMs = 5_000): Promise<void> {
+    this.#isEnding = true;
+    const running = [...this.#jobs.values()].filter(({ view }) => view.state === 'running');
+    for (const { ending } of running) ending.abort();
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, withinMs);
+    });
+    await Promise.race([Promise.all(running.map(({ settled }) => settled)), timeout]);
+    clearTimeout(timer);
+  }
+
+  #forgetOld(): void {
+    const over = [...this.#jobs].filter(([, { view }]) => view.endedAt !== null);
+    const oldestMs = this.#nowMs() - keptMs;
+    for (const [index, [id, { view }]] of over.entries())
+      if (index < over.length - keptMax || Date.parse(view.endedAt!) < oldestMs) this.#jobs.delete(id);
+  }
+}
+
+/** Results are of operations that mask nothing by themselves and hold no payload. */
+const maySee = ({ person, role }: Visitor, job: JobView) => role === 'operate' || job.person === person;
+
+function faultIn(error: unknown): Fault {
+  if (error instanceof RequestInvalid) return { code: 'REQUEST_INVALID', message: error.message, hint: null };
+  return faultOf(asRelayError(error));
+}

@@ -1,0 +1,373 @@
+/** Dead letters and parked keys as the console's server answers, with the rights of an operator, on real servers. */
+import { readFile } from 'node:fs/promises';
+import type { Hono } from 'hono';
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Visitor, visitorOf } from '../../../../console/server/access/visitor.ts';
+import { type Access, createAccess } from '../../../../console/server/api/session.ts';
+import { createApp } from '../../../../console/server/app.ts';
+import { Jobs, type JobView } from '../../../../console/server/jobs.ts';
+import type { Sampler } from '../../../../console/server/live/sampler.ts';
+import type { StatusWatch } from '../../../../console/server/live/status-watch.ts';
+import { type Config, loadConfig } from '../../../../relay/config/config.ts';
+import { World } from '../../../relay/world.ts';
+import { unique } from '../../../support/unique.ts';
+
+let world: World;
+let config: Config;
+let access: Access;
+let app: Hono;
+const role = unique('operator');
+
+beforeAll(async () => {
+  world = await World.create();
+  await world.pool.query(
+    await readFile(new URL('../../../../migrations/roles.sql', import.meta.url), 'utf8'),
+  );
+  await world.pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
+  const url = new URL(world.database.url);
+  [url.username, url.password] = [role, 'sesame'];
+  const loaded = loadConfig({ env: { ...world.env, DATABASE_URL: url.href } });
+  config = loaded.config;
+  await world.pool.query(
+    `insert into outbox.progress (slot, initialised_at, end_lsn) values ($1, now(), '0/9000')`,
+    [world.slot],
+  );
+  access = createAccess(config, { view: undefined, operate: undefined });
+  const use = {
+    config,
+    provenance: loaded.provenance,
+    log: pino({ level: 'silent' }),
+    status: undefined as unknown as StatusWatch,
+    sampler: undefined as unknown as Sampler,
+    jobs: new Jobs(),
+  };
+  app = createApp(use, access, { page: '', files: new Map() });
+});
+afterAll(async () => {
+  await world?.pool.query(`drop owned by ${role}; drop role ${role}`);
+  await world?.[Symbol.asyncDispose]();
+});
+beforeEach(() =>
+  world.pool.query('truncate outbox.dead_letter, outbox.parked_key, outbox.key_release cascade'),
+);
+
+const payloads = { viewPayloads: 'masked', operatePayloads: 'full' } as const;
+const ada = visitorOf('Ada', 'operate', 'token', payloads);
+const bob = visitorOf('Bob', 'operate', 'token', payloads);
+const blind = visitorOf('Blind', 'operate', 'token', { ...payloads, operatePayloads: 'masked' });
+const viewer = visitorOf('Viv', 'view', 'token', payloads);
+
+// biome-ignore lint/suspicious/noExplicitAny: what a page gets
+type Answer = { readonly status: number; readonly body: any };
+
+async function ask(visitor: Visitor, path: string, body?: object): Promise<Answer> {
+  const cookie = `outbox_console_${config.slot.name}_${config.console.port}=${access.sessions.begin(visitor)}`;
+  const headers = { cookie, host: 'localhost', 'content-type': 'application/json' };
+  const init = body === undefined ? { headers } : { method: 'POST', headers, body: JSON.stringify(body) };
+  const incoming = { socket: { remoteAddress: '127.0.0.1', remotePort: 1, remoteFamily: 'IPv4' } };
+  const answer = await app.request(`/api${path}`, init, { incoming });
+  const text = await answer.text();
+  return { status: answer.status, body: text.startsWith('{') ? JSON.parse(text) : text };
+}
+
+/** Starts a job and follows it to its end. */
+async function job(visitor: Visitor, path: string, body: object): Promise<JobView> {
+  const started = await ask(visitor, path, body);
+  expect(started).toMatchObject({ status: 200 });
+  const { body: events } = await ask(visitor, `/jobs/${started.body.jobId}`);
+  return JSON.parse((events as string).trim().split('\n').at(-1)!.slice('data: '.length)) as JobView;
+}
+
+/** Leaves open dead letters with that payload at a commit LSN; returns their positions. */
+async function leave(commitLsn: number, payload: string, count = 1, key = 'k'): Promise<string[]> {
+  await world.pool.query(
+    `insert into outbox.dead_letter
+       (slot, commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, topic, code, message, path)
+     select $1, $2::pg_lsn, n, gen_random_uuid(), 'item', $5, 'test.ItemMoved', $3, '{"trace":"secret-header"}', $6,
+            'PAYLOAD_INVALID', 'expected long, found string', '$.seq'
+       from generate_series(0, $4::int - 1) as n`,
+    [world.slot, `0/${commitLsn.toString(16)}`, payload, count, key, world.topic],
+  );
+  const lsn = commitLsn.toString(16).padStart(16, '0');
+  return Array.from({ length: count }, (_, n) => `${lsn}.${n.toString(16).padStart(8, '0')}`);
+}
+
+const stored = async (position: string) => {
+  const { rows } = await world.pool.query<{ payload: string; status: string }>(
+    `select payload, status from outbox.dead_letter where encode(pg_lsn_send(commit_lsn), 'hex') = $1 and ordinal = $2`,
+    [position.slice(0, 16), Number.parseInt(position.slice(17), 16)],
+  );
+  return rows[0]!;
+};
+const trail = async () =>
+  (
+    await world.pool.query(
+      'select person, note, action, previous_payload from outbox.dead_letter_action order by id',
+    )
+  ).rows;
+
+const bad = '{"key":"k","seq":"secret-value"}';
+const toNumber = '[{"op":"replace","path":"/seq","value":9223372036854775807}]';
+const selection = { codes: ['PAYLOAD_INVALID'], paths: ['$.seq'] };
+
+describe('one dead letter', () => {
+  test('is shown with its schema and what the relay would do now', async () => {
+    const [position] = await leave(0x1000, bad);
+    const { status, body } = await ask(ada, `/dead-letters/${position}`);
+    expect(status).toBe(200);
+    expect(body).toMatchObject({
+      payload: bad,
+      payloadView: 'full',
+      schema: { subject: `${world.topic}-test.ItemMoved`, version: 1, schemaType: 'AVRO' },
+      wouldPublish: {
+        ok: false,
+        code: 'PAYLOAD_INVALID',
+        path: '$.seq',
+        message: 'expected long, found string',
+      },
+      isEditable: true,
+      undo: { possible: false, why: 'it was never fixed' },
+    });
+    expect(JSON.parse(body.schema.text)).toMatchObject({ name: 'ItemMoved' });
+  });
+
+  test('shows no value to whom payloads are masked', async () => {
+    const [position] = await leave(0x1000, bad);
+    for (const visitor of [viewer, blind]) {
+      const { body } = await ask(visitor, `/dead-letters/${position}`);
+      expect(JSON.parse(body.payload)).toEqual({ key: 'string(1)', seq: 'string(12)' });
+      expect(body).toMatchObject({ payloadView: 'masked', isEditable: false });
+      expect(JSON.stringify(body)).not.toMatch(/secret-/);
+    }
+    const edit = { payload: '{"key":"k","seq":1}', seen: bad, reason: 'x' };
+    expect(await ask(blind, `/dead-letters/${position}/fix`, edit)).toMatchObject({ status: 403 });
+    const probe = { selection, patch: '[{"op":"test","path":"/seq","value":"secret-value"}]', limit: 1 };
+    expect(await ask(blind, '/dead-letters/preview', probe)).toMatchObject({ status: 403 });
+    const preview = await ask(blind, '/dead-letters/preview', { selection, patch: toNumber, limit: 1 });
+    expect(JSON.parse(preview.body.shown[0].after)).toEqual({ key: 'string(1)', seq: 'integer' });
+    expect(JSON.stringify(preview.body)).not.toMatch(/secret-/);
+  });
+
+  test('is fixed as it was seen, once; the second person hears who was first; an undo puts it back', async () => {
+    const [position] = await leave(0x1000, bad);
+    const path = `/dead-letters/${position}`;
+    const fixed = '{"key":"k","seq":9223372036854775807}';
+    const edit = { payload: fixed, seen: bad, reason: 'OPS-1' };
+    expect(await ask(ada, `${path}/try`, { payload: '{"key":"k","seq":true}' })).toMatchObject({
+      body: { ok: false, path: '$.seq' },
+    });
+    expect(await ask(ada, `${path}/try`, { payload: fixed })).toMatchObject({ body: { ok: true } });
+    expect(await ask(ada, `${path}/fix`, { ...edit, payload: '{"key":"k","seq":true}' })).toMatchObject({
+      status: 200,
+      body: { stored: false, code: 'PAYLOAD_INVALID' },
+    });
+    expect(await ask(viewer, `${path}/fix`, edit)).toMatchObject({ status: 403 });
+    const both = await Promise.all([ask(ada, `${path}/fix`, edit), ask(bob, `${path}/fix`, edit)]);
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 409]);
+    const second = both.find(({ status }) => status === 409)!;
+    expect(second.body.message).toMatch(/^(Ada|Bob) changed it at .*Z; look at it again$/);
+    expect((await stored(position!)).payload).toBe(fixed);
+
+    const { undo } = (await ask(ada, path)).body;
+    expect(undo).toMatchObject({ possible: true });
+    const undone = { fix: undo.fix, reason: 'OPS-1 was wrong' };
+    expect(await ask(ada, `${path}/undo`, undone)).toMatchObject({ status: 200 });
+    expect((await stored(position!)).payload).toBe(bad);
+    // Not that of somebody else, which would put the fix back.
+    expect(await ask(bob, `${path}/undo`, undone)).toMatchObject({ status: 409 });
+    expect((await stored(position!)).payload).toBe(bad);
+    expect(await trail()).toMatchObject([
+      { action: 'fix', previous_payload: bad, note: 'OPS-1' },
+      { action: 'fix', previous_payload: fixed, note: 'OPS-1 was wrong' },
+    ]);
+    await job(ada, '/dead-letters/jobs/discard', { selection: { positions: [position] }, reason: 'test' });
+    const late = await ask(bob, `${path}/fix`, { ...edit, seen: bad });
+    expect(late).toMatchObject({
+      status: 409,
+      body: { message: expect.stringContaining('Ada discarded it at') },
+    });
+  });
+
+  test('whose payload was left out is not undone to one without a payload', async () => {
+    const [position] = await leave(0x1000, bad);
+    await world.pool.query(
+      `update outbox.dead_letter set payload = null, context = '{"leftOut":{"rowBytes":9000000,"payload":9000000}}'`,
+    );
+    const path = `/dead-letters/${position}`;
+    const edit = { payload: '{"key":"k","seq":1}', seen: null, reason: 'x' };
+    expect(await ask(ada, `${path}/fix`, edit)).toMatchObject({ status: 200, body: { stored: true } });
+    expect((await ask(ada, path)).body.undo).toMatchObject({
+      possible: false,
+      why: 'the fix replaced a payload that was not stored',
+    });
+    const fix = await world.pool.query('select id from outbox.dead_letter_action');
+    const undone = { fix: fix.rows[0].id, reason: 'x' };
+    expect(await ask(ada, `${path}/undo`, undone)).toMatchObject({ status: 400 });
+    expect((await stored(position!)).payload).toBe('{"key":"k","seq":1}');
+  });
+
+  test('of 900 KB is shown, fixed and masked', async () => {
+    const note = `"><script>alert(1)</script>${'x'.repeat(900_000)}`;
+    const payload = JSON.stringify({ key: 'k', seq: 'x', note });
+    const [position] = await leave(0x1000, payload);
+    expect((await ask(ada, `/dead-letters/${position}`)).body.payload).toBe(payload);
+    expect((await ask(viewer, `/dead-letters/${position}`)).body.payload.length).toBeLessThan(200);
+    const whole = payload.replace('"x"', '7');
+    const edit = { payload: whole, seen: payload, reason: 'x' };
+    expect(await ask(ada, `/dead-letters/${position}/fix`, edit)).toMatchObject({ body: { stored: true } });
+    expect((await stored(position!)).payload).toBe(whole);
+  });
+});
+
+describe('many dead letters', () => {
+  test('are tried without publishing, patched, and resubmitted', async () => {
+    const good = await leave(0x1000, '{"key":"k","seq":1}', 3);
+    const repairable = await leave(0x2000, bad, 7);
+    const hopeless = await leave(0x3000, '{"key":5}', 2);
+    const tried = await job(viewer, '/dead-letters/jobs/try', { selection });
+    expect(tried).toMatchObject({
+      state: 'done',
+      progress: { done: 12, total: 12 },
+      result: { tried: 12, wouldPublish: 3, isComplete: true },
+    });
+    expect((tried.result as { refused: object[] }).refused).toMatchObject([
+      { code: 'PAYLOAD_INVALID', path: '$.seq', count: 7 },
+      { code: 'PAYLOAD_INVALID', path: '$.key', count: 2 },
+    ]);
+    expect(await ask(viewer, '/dead-letters/jobs/try', { selection, patch: toNumber })).toMatchObject({
+      status: 403,
+    });
+    const patched = await job(ada, '/dead-letters/jobs/try', { selection, patch: toNumber });
+    expect(patched).toMatchObject({ result: { tried: 12, wouldPublish: 10 } });
+
+    const preview = await ask(ada, '/dead-letters/preview', { selection, patch: toNumber, limit: 12 });
+    expect(preview.body).toMatchObject({ total: 12 });
+    expect(preview.body.shown.map(({ outcome }: { outcome: string }) => outcome)).toEqual([
+      ...Array(10).fill('publishable'),
+      'refused',
+      'refused',
+    ]);
+    expect(preview.body.shown[11].reason).toMatchObject({
+      code: null,
+      message: expect.stringContaining('nothing is there'),
+    });
+    expect(preview.body.shown[3]).toMatchObject({
+      before: bad,
+      after: '{"key":"k","seq":9223372036854775807}',
+    });
+    expect(await trail()).toEqual([]);
+
+    const fixing = { selection, patch: toNumber, reason: 'OPS-2' };
+    expect(await job(ada, '/dead-letters/jobs/patch', fixing)).toMatchObject({
+      state: 'done',
+      result: { seen: 12, fixed: 10, unchanged: 0, conflicts: 0, refused: [{ code: null, count: 2 }] },
+    });
+    for (const position of [...good, ...repairable])
+      expect((await stored(position)).payload).toBe('{"key":"k","seq":9223372036854775807}');
+    for (const position of hopeless) expect((await stored(position)).payload).toBe('{"key":5}');
+    expect(await trail()).toHaveLength(10);
+    // Applied again, it changes nothing.
+    expect(await job(ada, '/dead-letters/jobs/patch', fixing)).toMatchObject({
+      result: { fixed: 0, unchanged: 10 },
+    });
+    const positions = [...good, ...repairable];
+    const again = { selection: { positions }, reason: 'OPS-2' };
+    const closing = [
+      job(ada, '/dead-letters/jobs/resubmit', again),
+      job(bob, '/dead-letters/jobs/resubmit', again),
+    ];
+    const done = (await Promise.all(closing)).map(({ result }) => (result as { done: number }).done);
+    expect(done.sort()).toEqual([0, 10].sort());
+    const { rows } = await world.pool.query('select count(*)::int as count from outbox.event');
+    expect(rows).toEqual([{ count: 10 }]);
+  });
+
+  test('that a patch would leave refused keep their payloads', async () => {
+    const [position] = await leave(0x1000, bad);
+    const patch = '[{"op":"replace","path":"/seq","value":"still a string"}]';
+    const result = await job(ada, '/dead-letters/jobs/patch', { selection, patch, reason: 'x' });
+    expect(result).toMatchObject({ result: { fixed: 0, refused: [{ path: '$.seq', count: 1 }] } });
+    expect((await stored(position!)).payload).toBe(bad);
+    expect(await trail()).toEqual([]);
+  });
+
+  test('of a key that is being released are left alone, and counted', async () => {
+    const [position] = await leave(0x1000, bad);
+    await world.pool.query(
+      `insert into outbox.key_release (slot, topic, key, person) values ($1, $2, 'k', 'Eve')`,
+      [world.slot, world.topic],
+    );
+    const fixing = { selection, patch: toNumber, reason: 'x' };
+    expect(await job(ada, '/dead-letters/jobs/patch', fixing)).toMatchObject({
+      result: { fixed: 0, conflicts: 1 },
+    });
+    expect((await stored(position!)).payload).toBe(bad);
+  });
+
+  test('are never all of them by mistake', async () => {
+    await leave(0x1000, bad);
+    const every = { selection: {}, reason: 'x' };
+    expect(await ask(ada, '/dead-letters/jobs/discard', every)).toMatchObject({
+      status: 409,
+      body: { code: 'SELECTION_UNBOUNDED' },
+    });
+    const mistyped = { selection: { code: ['PAYLOAD_INVALID'] }, reason: 'x' };
+    expect(await ask(ada, '/dead-letters/jobs/discard', mistyped)).toMatchObject({ status: 400 });
+    expect(await ask(viewer, '/dead-letters/jobs/discard', { ...every, all: true })).toMatchObject({
+      status: 403,
+    });
+    expect(await ask(ada, '/dead-letters/jobs/discard', { ...every, reason: ' ' })).toMatchObject({
+      status: 400,
+    });
+  });
+});
+
+describe('parked keys', () => {
+  const strange = '<b>k</b>\u001b[31m\n"';
+
+  test('are listed with what waits, in order, whatever their key holds', async () => {
+    await leave(0x1000, bad, 1, strange);
+    const waiting = await leave(0x2000, '{"key":"k","seq":1}', 3, strange);
+    await world.pool.query(
+      `update outbox.dead_letter set status = 'parked', code = 'KEY_PARKED' where commit_lsn = '0/2000'`,
+    );
+    await world.pool.query(
+      `insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key) values ($1, '0/1000', 0, $2, $3)`,
+      [world.slot, world.topic, strange],
+    );
+    expect((await ask(viewer, '/parked-keys')).body).toMatchObject({
+      total: 1,
+      next: null,
+      keys: [
+        {
+          key: strange,
+          open: 1,
+          parked: 3,
+          isPaused: false,
+          first: { code: 'PAYLOAD_INVALID', path: '$.seq' },
+          firstMessage: 'expected long, found string',
+          release: null,
+        },
+      ],
+    });
+    const query = new URLSearchParams({ topic: world.topic, key: strange, limit: '2' });
+    const first = (await ask(viewer, `/parked-keys/events?${query}`)).body;
+    expect(first.total).toBe(4);
+    query.set('after', first.next);
+    const second = (await ask(viewer, `/parked-keys/events?${query}`)).body;
+    expect([...first.events, ...second.events].map(({ position }) => position).slice(1)).toEqual(waiting);
+
+    const release = { keys: [{ topic: world.topic, key: strange }], reason: 'OPS-3' };
+    expect(await ask(viewer, '/parked-keys/jobs/release', release)).toMatchObject({ status: 403 });
+    // No relay runs: the request stays, and the page says who asked.
+    const { jobId } = (await ask(ada, '/parked-keys/jobs/release', release)).body;
+    await expect
+      .poll(async () => (await ask(viewer, '/parked-keys')).body.keys[0].release)
+      .toMatchObject({ person: 'Ada', note: 'OPS-3', outcome: null });
+    await ask(ada, `/jobs/${jobId}/cancel`, {});
+    const { body } = await ask(ada, `/jobs/${jobId}`);
+    expect(body).toContain('"state":"cancelled"');
+    expect(body).toContain('"pending":1');
+  });
+});

@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest';
+import type { Visitor } from '../../../console/server/access/visitor.ts';
+import { Jobs, type JobView } from '../../../console/server/jobs.ts';
+import { RelayError } from '../../../relay/errors.ts';
+
+const visitor = (person: string, role: Visitor['role'] = 'operate'): Visitor => ({
+  person,
+  role,
+  payloads: 'masked',
+  via: 'token',
+});
+const ada = visitor('Ada');
+
+/** Every view until the job is over. */
+function viewsOf(jobs: Jobs, id: string, by = ada): Promise<JobView[]> {
+  const views: JobView[] = [];
+  return new Promise((resolve) => {
+    jobs.follow(id, by, (view) => {
+      views.push(view);
+      if (view.state !== 'running') resolve(views);
+    });
+  });
+}
+
+test('a job tells its progress and its result to all who follow it', async () => {
+  const jobs = new Jobs();
+  const gate = Promise.withResolvers<void>();
+  const id = jobs.start('try-letters', 'Try', ada, async ({ onProgress }) => {
+    await gate.promise;
+    onProgress({ done: 1, total: 2, phase: 'trying' });
+    return { tried: 2 };
+  });
+  const both = [viewsOf(jobs, id), viewsOf(jobs, id)];
+  gate.resolve();
+  for (const views of await Promise.all(both)) {
+    expect(views.map(({ state, progress }) => [state, progress.done])).toEqual([
+      ['running', 0],
+      ['running', 1],
+      ['done', 1],
+    ]);
+    expect(views.at(-1)).toMatchObject({ result: { tried: 2 }, person: 'Ada', failure: null });
+  }
+  // Also for a page that comes when it is over.
+  expect(await viewsOf(jobs, id)).toMatchObject([{ state: 'done', result: { tried: 2 } }]);
+});
+
+test('a failure has its code, and no result', async () => {
+  const jobs = new Jobs();
+  const id = jobs.start('try-letters', 'Try', ada, () =>
+    Promise.reject(new RelayError('REGISTRY_UNAVAILABLE', 'status 500')),
+  );
+  expect((await viewsOf(jobs, id)).at(-1)).toMatchObject({
+    state: 'failed',
+    result: null,
+    failure: { code: 'REGISTRY_UNAVAILABLE', message: 'status 500' },
+  });
+});
+
+test('a cancelled job keeps the result of what it did before', async () => {
+  const jobs = new Jobs();
+  const id = jobs.start('patch-letters', 'Fix', ada, async ({ signal }) => {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    return { fixed: 500 };
+  });
+  // Its work begins after the request that starts it.
+  await Promise.resolve();
+  const views = viewsOf(jobs, id);
+  expect(jobs.cancel(id, ada)).toMatchObject({ state: 'running', isCancelling: true });
+  expect((await views).at(-1)).toMatchObject({
+    state: 'cancelled',
+    result: { fixed: 500 },
+    isCancelling: false,
+  });
+  expect(jobs.cancel(id, ada)).toMatchObject({ state: 'cancelled' });
+});
+
+test('only the starter and operators see a job', async () => {
+  const jobs = new Jobs();
+  const id = jobs.start('try-letters', 'Try', visitor('Viv', 'view'), async () => 1);
+  await viewsOf(jobs, id);
+  expect(jobs.find(id, visitor('Viv', 'view'))).toMatchObject({ state: 'done' });
+  expect(jobs.list(ada)).toHaveLength(1);
+  const other = visitor('Vic', 'view');
+  expect(jobs.list(other)).toEqual([]);
+  for (const look of [
+    () => jobs.find(id, other),
+    () => jobs.cancel(id, other),
+    () => jobs.follow(id, other, () => {}),
+  ])
+    expect(look).toThrow('no such job');
+});
+
+test('few run at once, and those that are over are forgotten after a day', async () => {
+  let nowMs = 0;
+  const jobs = new Jobs(() => nowMs);
+  const gate = Promise.withResolvers<void>();
+  const start = () => jobs.start('try-letters', 'Try', ada, () => gate.promise);
+  const ids = [start(), start(), start(), start()];
+  expect(start).toThrow('4 jobs are running');
+  gate.resolve();
+  await Promise.all(ids.map((id) => viewsOf(jobs, id)));
+  nowMs = 25 * 3_600_000;
+  expect(jobs.list(ada)).toEqual([]);
+});
+
+test('the end of the console cancels what runs, and waits for it', async () => {
+  const jobs = new Jobs();
+  let isRolledBack = false;
+  jobs.start('resubmit-letters', 'Resubmit', ada, async ({ signal }) => {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    isRolledBack = true;
+  });
+  await Promise.resolve();
+  await jobs.end();
+  expect(isRolledBack).toBe(true);
+  expect(() => jobs.start('try-letters', 'Try', ada, async () => 1)).toThrow();
+});
