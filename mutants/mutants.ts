@@ -40,6 +40,8 @@ const unattendedOnServers = 'test/relay/recover/unattended.stack.test.ts';
 const cleaning = 'test/migrations/cleanup.pg.test.ts';
 const removing = 'test/relay/upkeep/remove-published.pg.test.ts';
 const closing = 'test/relay/operations/dead-letters/resubmit-discard.pg.test.ts';
+const repairing = 'test/console/server/api/dead-letters.stack.test.ts';
+const masking = 'test/console/server/payloads.test.ts';
 const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
 const replay = 'test/relay/replay/replay.stack.test.ts';
 const replayRange = 'test/relay/replay/replay-range.stack.test.ts';
@@ -1625,5 +1627,65 @@ export const mutants: readonly Mutant[] = [
     replace: 'const replay = undefined as ReturnType<typeof replayOf>;',
     tests: [standing],
     only: 'an old record that a replay',
+  },
+  {
+    name: 'a fix of many stores a payload that would be refused again',
+    promise: 'no leak',
+    invariants: ['I9'],
+    file: 'relay/operations/dead-letters/fix-many.ts',
+    find: "    each.decision = { kind: 'refused', after: each.decision.after, reason };",
+    replace: '',
+    tests: [repairing],
+    only: 'keep their payloads',
+  },
+  {
+    name: 'a fix replaces a payload that the person has not seen',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/operations/dead-letters/store-fixes.ts',
+    find: 'given.before, given.after, $3',
+    replace: 'letter.payload, given.after, $3',
+    tests: [repairing],
+    only: 'hears who was first',
+  },
+  {
+    name: 'a fix changes what a release is about to publish',
+    promise: 'no leak',
+    invariants: ['I9'],
+    file: 'relay/operations/dead-letters/store-fixes.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
+    find: " and letter.status = 'open' and not ${isBeingReleased}) as tried",
+    replace: " and letter.status = 'open') as tried",
+    tests: [repairing],
+    only: 'that is being released',
+  },
+  {
+    name: 'an undo leaves an event without the payload that was left out',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/operations/dead-letters/undo.ts',
+    find: 'if (!undoable.isPossible || last?.previous_payload == null)',
+    replace: 'if (last === undefined)',
+    tests: [repairing],
+    only: 'was left out',
+  },
+  {
+    name: 'a masked payload shows a value',
+    promise: 'no leak',
+    invariants: ['I1'],
+    file: 'console/server/payloads.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
+    find: 'return `string(${value.length})`;',
+    replace: 'return value;',
+    tests: [masking],
+  },
+  {
+    name: 'a masked payload shows the keys of a map',
+    promise: 'no leak',
+    invariants: ['I1'],
+    file: 'console/server/payloads.ts',
+    find: 'fieldName.test(name) ? name',
+    replace: 'true ? name',
+    tests: [masking],
   },
 ];

@@ -83,7 +83,8 @@ const grouped = (condition: string) => `
             from outbox.dead_letter as letter where ${condition} group by 1, 2, 3, 4, 5) as letter
    group by 1, 2, 3, 4, 5`;
 
-async function readGroups(
+/** For a test of its plan; others call `groupDeadLetters`. */
+export async function readGroups(
   client: pg.Pool | pg.ClientBase,
   slot: string,
   selection: Selection,
