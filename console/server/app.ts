@@ -5,9 +5,11 @@
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { compress } from 'hono/compress';
+import { HTTPException } from 'hono/http-exception';
+import { routePath } from 'hono/route';
 import { NONCE, type SecureHeadersVariables, secureHeaders } from 'hono/secure-headers';
 import { asRelayError, RequestInvalid } from '../../relay/errors.ts';
-import { forgeryOf, isOurHost } from './access/requests.ts';
+import { forgeryOf, isForeignRead, isOurHost, withoutPrefix } from './access/requests.ts';
 import { controlApi } from './api/control.ts';
 import { deadLettersApi } from './api/dead-letters.ts';
 import { jobsApi } from './api/jobs.ts';
@@ -16,7 +18,7 @@ import { parkedKeysApi } from './api/parked-keys.ts';
 import { type Access, meApi, requireVisitor, sessionApi } from './api/session.ts';
 import type { Assets } from './assets.ts';
 import { faultOf } from './fault.ts';
-import { type Env, Refused, type Use } from './use.ts';
+import { type Env, Refused, tooLarge, type Use } from './use.ts';
 
 /** A payload of Kafka's largest usual record, edited as text, fits several times. */
 const bodyBytesMax = 8 * 1024 * 1024;
@@ -35,9 +37,12 @@ function apiOf(use: Use) {
 export type Api = ReturnType<typeof apiOf>;
 export type SessionApi = ReturnType<typeof sessionApi>;
 
-export function createApp(use: Use, access: Access, assets: Assets): Hono {
+export function createApp(use: Use, access: Access, assets: Assets) {
   const { config, log } = use;
-  const app = new Hono<{ Variables: SecureHeadersVariables }>();
+  const { pathPrefix } = config.console;
+  const app = new Hono<{ Variables: SecureHeadersVariables }>({
+    getPath: (request) => withoutPrefix(pathOf(request), pathPrefix),
+  });
   app.use(
     secureHeaders({
       contentSecurityPolicy: {
@@ -46,11 +51,14 @@ export function createApp(use: Use, access: Access, assets: Assets): Hono {
         // The editor adds its styles as an element.
         styleSrc: ["'self'", NONCE],
         imgSrc: ["'self'", 'data:'],
-        fontSrc: ["'self'"],
         connectSrc: ["'self'"],
         baseUri: ["'self'"],
-        formAction: ["'self'"],
+        // The pages send with scripts; a form that was smuggled in sends nothing.
+        formAction: ["'none'"],
         frameAncestors: ["'none'"],
+        // Text never becomes markup: the browser refuses innerHTML and what is like it.
+        requireTrustedTypesFor: ["'script'"],
+        trustedTypes: ["'none'"],
       },
       crossOriginOpenerPolicy: 'same-origin',
       crossOriginResourcePolicy: 'same-origin',
@@ -69,53 +77,69 @@ export function createApp(use: Use, access: Access, assets: Assets): Hono {
         'HOST_UNKNOWN',
         'this host is not in console.hosts; add the name by which browsers reach the console',
       );
-    if (context.req.method !== 'GET' && context.req.method !== 'HEAD') {
-      const { req } = context;
+    const { req } = context;
+    const fetchSite = req.header('sec-fetch-site');
+    if (req.method !== 'GET' && req.method !== 'HEAD') {
       const sender = {
         host,
         origin: req.header('origin'),
-        fetchSite: req.header('sec-fetch-site'),
+        fetchSite,
         contentType: req.method === 'DELETE' ? 'application/json' : req.header('content-type'),
       };
       const forgery = forgeryOf(sender, config.console.hosts);
       if (forgery !== undefined) throw new Refused(403, 'FORGED', forgery);
-    }
+    } else if (req.path.startsWith('/api/') && isForeignRead(fetchSite))
+      throw new Refused(403, 'FORGED', 'the request comes from another site');
     await next();
   });
-  app.use('/api/*', bodyLimit({ maxSize: bodyBytesMax }), compress(), async (context, next) => {
+  app.use('/api/*', compress(), async (context, next) => {
+    // Hono answers HEAD as GET and drops the body: a stream would then never end.
+    if (context.req.method === 'HEAD') throw new Refused(405, 'NOT_ALLOWED', 'HEAD is for pages only');
     context.header('cache-control', 'no-store');
     await next();
   });
   app.route('/api/session', sessionApi(access));
-  app.use('/api/*', requireVisitor(access));
+  app.use('/api/*', requireVisitor(access), bodyLimit({ maxSize: bodyBytesMax, onError: tooLarge }));
   app.route('/api', apiOf(use));
   app.all('/api/*', () => {
-    throw new Refused(404, 'NOT_FOUND', 'there is nothing of that name');
+    throw new Refused(404, 'NOT_FOUND', notFound);
   });
   app.get('/livez', (context) => context.json({ live: true }));
   app.get('/assets/*', (context) => asset(context, assets));
   app.get('*', (context) => {
     const nonce = context.get('secureHeadersNonce') ?? '';
     context.header('cache-control', 'no-cache');
-    return context.html(
-      assets.page.replaceAll('%BASE%', config.console.pathPrefix).replaceAll('%NONCE%', nonce),
-    );
+    return context.html(assets.page.replaceAll('%BASE%', pathPrefix).replaceAll('%NONCE%', nonce));
   });
+  app.notFound((context) => context.json({ code: 'NOT_FOUND', message: notFound, hint: null }, 404));
   app.onError((error, context) => {
     if (error instanceof Refused)
       return context.json({ code: error.code, message: error.message, hint: null }, error.status);
     if (error instanceof RequestInvalid)
       return context.json({ code: 'REQUEST_INVALID', message: error.message, hint: null }, 400);
+    // A body that is no JSON, for example. Its message can quote the body, so neither the log nor the answer has it.
+    if (error instanceof HTTPException)
+      return context.json(
+        { code: 'REQUEST_INVALID', message: 'the request cannot be read', hint: null },
+        error.status,
+      );
     const failure = asRelayError(error);
     if (failure.code === 'INTERNAL')
-      log.error({ err: failure.cause ?? failure, path: context.req.path }, 'a request failed');
+      // The route and not the path, which can name a key.
+      log.error({ err: failure.cause ?? failure, route: routePath(context) }, 'a request failed');
     const status = failure.entry.exit === 'unavailable' ? 503 : failure.entry.exit === 'internal' ? 500 : 409;
     return context.json(faultOf(failure), status);
   });
-  return config.console.pathPrefix === '/' ? asPlain(app) : new Hono().route(config.console.pathPrefix, app);
+  return app;
 }
 
-const asPlain = (app: unknown): Hono => app as Hono;
+const notFound = 'there is nothing of that name';
+
+/** Without query and fragment, as it came. */
+const pathOf = ({ url }: Request): string => {
+  const start = url.indexOf('/', url.indexOf('://') + 3);
+  return start < 0 ? '/' : url.slice(start).split(/[?#]/, 1)[0]!;
+};
 
 function asset(context: Context, { files }: Assets): Response | Promise<Response> {
   const path = context.req.path.slice(context.req.path.lastIndexOf('/assets/') + 1);

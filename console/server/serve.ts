@@ -10,7 +10,7 @@ import { RelayError } from '../../relay/errors.ts';
 import { keepPool } from '../../relay/operations/with-pool.ts';
 import { createAccess } from './api/session.ts';
 import { createApp } from './app.ts';
-import { loadAssets } from './assets.ts';
+import { type Assets, loadAssets } from './assets.ts';
 import { Jobs } from './jobs.ts';
 import { Sampler } from './live/sampler.ts';
 import { StatusWatch } from './live/status-watch.ts';
@@ -19,6 +19,8 @@ export type ConsoleOptions = {
   readonly config: Config;
   readonly provenance: Provenance;
   readonly log: Logger;
+  /** By default those that were built. */
+  readonly assets?: Assets;
 };
 
 export type RunningConsole = {
@@ -29,19 +31,31 @@ export type RunningConsole = {
   close(): Promise<void>;
 };
 
+/** A page sends its requests at once; only an edited payload of some MB may take longer. */
+const serverOptions = {
+  headersTimeout: 5_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  connectionsCheckingInterval: 1_000,
+  maxHeaderSize: 16 * 1024,
+};
+/** Several hundred pages, each with its stream. */
+const connectionsMax = 1_000;
+
 /** @throws RelayError CONFIG_INVALID where it cannot listen, or the pages were not built */
-export async function startConsole({ config, provenance, log }: ConsoleOptions): Promise<RunningConsole> {
+export async function startConsole(options: ConsoleOptions): Promise<RunningConsole> {
+  const { config, provenance, log, assets = loadAssets() } = options;
   const { viewToken, operateToken, userHeader, host, port, pathPrefix } = config.console;
-  const assets = loadAssets();
   const isOpenToNobody = (viewToken ?? operateToken ?? userHeader) === undefined;
   const madeUpToken = isOpenToNobody ? randomBytes(24).toString('base64url') : undefined;
-  const access = createAccess(config, { view: viewToken, operate: operateToken ?? madeUpToken });
+  const access = createAccess(config, { view: viewToken, operate: operateToken ?? madeUpToken }, log);
   const endPool = keepPool(config);
   const status = new StatusWatch(config);
   const sampler = new Sampler(config);
   const jobs = new Jobs();
   const app = createApp({ config, provenance, log, status, sampler, jobs }, access, assets);
-  const server = serve({ fetch: app.fetch, hostname: host, port }) as Server;
+  const server = serve({ fetch: app.fetch, hostname: host, port, serverOptions }) as Server;
+  server.maxConnections = connectionsMax;
   const close = async () => {
     status.end();
     sampler.end();
@@ -64,6 +78,13 @@ export async function startConsole({ config, provenance, log }: ConsoleOptions):
     throw new RelayError('CONFIG_INVALID', `console.port ${why}: ${host}:${port}`, { cause });
   }
   const { address, port: taken, family } = server.address() as AddressInfo;
+  if (!isLoopback(address))
+    log.warn(
+      { address },
+      'the console serves other machines without TLS: whoever listens on the network reads tokens and payloads, unless a proxy with TLS stands between',
+    );
   const name = family === 'IPv6' ? `[${address}]` : address;
   return { url: `http://${name}:${taken}${pathPrefix}`, madeUpToken, close };
 }
+
+const isLoopback = (address: string) => address === '::1' || /^(::ffff:)?127\./.test(address);

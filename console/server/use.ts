@@ -23,7 +23,7 @@ export type Env = { Variables: { visitor: Visitor } };
 
 /** Thrown by a route: an answer that is no fault of a server. */
 export class Refused extends Error {
-  readonly status: 401 | 403 | 404 | 409 | 421 | 429;
+  readonly status: 401 | 403 | 404 | 405 | 409 | 413 | 421 | 429;
   readonly code: string;
 
   constructor(status: Refused['status'], code: string, message: string) {
@@ -33,15 +33,22 @@ export class Refused extends Error {
   }
 }
 
+export const mayNotAct = (person: string): Refused =>
+  new Refused(
+    403,
+    'NOT_ALLOWED',
+    `${person} may look, and not act: it needs the operators' token, or a place in console.operators`,
+  );
+
+/** For the limits of bodies. */
+export const tooLarge = (): never => {
+  throw new Refused(413, 'TOO_LARGE', 'the request is too large');
+};
+
 /** The person who acts, for the audit trail. @throws Refused for a visitor who may only look */
 export function actorOf(context: Context<Env>, reason: string): Actor {
   const { person, role } = context.get('visitor');
-  if (role !== 'operate')
-    throw new Refused(
-      403,
-      'NOT_ALLOWED',
-      `${person} may look, and not act: sign in with the operators' token`,
-    );
+  if (role !== 'operate') throw mayNotAct(person);
   return { person, reason };
 }
 

@@ -125,4 +125,19 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
     cleanup.archive !== undefined && outbox.table !== ownTable
       ? { key: 'cleanup.archive', message: 'works for the partitions of outbox.event only' }
       : undefined,
+  ({ console: { viewToken, operateToken } }) =>
+    viewToken !== undefined && viewToken === operateToken
+      ? { key: 'console.viewToken', message: 'must differ from console.operateToken' }
+      : undefined,
+  ({ console: { operators, userHeader } }) =>
+    operators.length > 0 && userHeader === undefined
+      ? { key: 'console.operators', message: 'needs console.userHeader, which names the person' }
+      : undefined,
+  ({ console: { trustedProxies, userHeader } }) =>
+    userHeader !== undefined && trustedProxies.some((network) => /\/0+$/.test(network))
+      ? {
+          key: 'console.trustedProxies',
+          message: 'must not contain every address: anybody could name themselves in console.userHeader',
+        }
+      : undefined,
 ];

@@ -1,6 +1,5 @@
 /**
- * Which requests the console answers at all: for its own host, and those that change something only from its own pages.
- * Pure.
+ * Which requests the console answers at all: for its own host, and those of its API only from its own pages. Pure.
  */
 import { isIP } from 'node:net';
 import type { Config } from '../../../relay/config/config.ts';
@@ -16,11 +15,12 @@ export function isOurHost(
   { host, hosts }: Pick<Config['console'], 'host' | 'hosts'>,
   given: string,
 ): boolean {
-  const url = URL.parse(`http://${given}`);
-  if (url === null) return false;
-  const name = url.hostname.toLowerCase();
+  // Nothing but a name and a port: no user, path or query, which a URL would take.
+  if (!/^[\w.:[\]-]+$/.test(given)) return false;
+  const name = URL.parse(`http://${given}`)?.hostname;
+  if (name === undefined) return false;
   if (isIP(name.replace(/^\[|\]$/g, '')) !== 0) return true;
-  return [host, ...hosts].some((each) => each.toLowerCase() === name) || loopbackNames.has(name);
+  return loopbackNames.has(name) || [host, ...hosts].some((each) => each.toLowerCase() === name);
 }
 
 /** What a browser says of a request. */
@@ -37,13 +37,43 @@ export function forgeryOf(
   hosts: readonly string[],
 ): string | undefined {
   if (fetchSite !== undefined && fetchSite !== 'same-origin') return 'the request comes from another site';
-  if (origin !== undefined) {
-    const url = URL.parse(origin);
-    // A proxy may change the host that arrives here, so the names that browsers use count too.
-    const isOurs = url !== null && (url.host === host || hosts.includes(url.hostname));
-    if (!isOurs) return 'the request comes from a page of another origin';
-  }
+  if (origin !== undefined && !isOurOrigin(origin, host, hosts))
+    return 'the request comes from a page of another origin';
   // A form of another site cannot send this type without being asked first (CORS).
-  if (!/^application\/json\b/i.test(contentType ?? '')) return 'the request must be application/json';
+  if (!/^application\/json\s*(;|$)/i.test(contentType ?? '')) return 'the request must be application/json';
   return undefined;
+}
+
+function isOurOrigin(origin: string, host: string, hosts: readonly string[]): boolean {
+  const url = URL.parse(origin);
+  if (url === null || !/^https?:$/.test(url.protocol)) return false;
+  // Of the same scheme, so that a default port is left out on both sides.
+  const isSame = url.host === URL.parse(`${url.protocol}//${host}`)?.host;
+  // A proxy may change the host that arrives here, so the names that browsers use count too.
+  return isSame || hosts.some((each) => each.toLowerCase() === url.hostname);
+}
+
+/**
+ * Whether a page of another site reads our API. The browser keeps the answer from it, but the work would be done, with the
+ * rights of whoever looks at that page.
+ * @param fetchSite `none` where a person typed the address
+ */
+export const isForeignRead = (fetchSite: string | undefined): boolean =>
+  fetchSite === 'cross-site' || fetchSite === 'same-site';
+
+/**
+ * The last part of those paths that take a body and yet change nothing: who may only look may ask them. Not `cancel`: with
+ * a token a person states the name, and so could end a job of an operator.
+ */
+const questions: ReadonlySet<string> = new Set(['try', 'preview', 'check']);
+
+export const isQuestion = (path: string): boolean => questions.has(path.slice(path.lastIndexOf('/') + 1));
+
+/**
+ * The path below the prefix under which browsers see the console. A proxy may leave the prefix or strip it: both work.
+ * @param prefix begins and ends with /
+ */
+export function withoutPrefix(path: string, prefix: string): string {
+  if (path.startsWith(prefix)) return path.slice(prefix.length - 1);
+  return path === prefix.slice(0, -1) ? '/' : path;
 }

@@ -7,8 +7,11 @@ const lifetimeMs = 12 * 3_600_000;
 /** More than a company has operators; the oldest goes. */
 const sessionsMax = 1_000;
 
+type Session = { readonly visitor: Visitor; readonly endsMs: number };
+
 export class Sessions {
-  readonly #sessions = new Map<string, { readonly visitor: Visitor; readonly endsMs: number }>();
+  /** In the order of their beginning, and so of their end. */
+  readonly #sessions = new Map<string, Session>();
   readonly #nowMs: () => number;
 
   constructor(nowMs: () => number = Date.now) {
@@ -17,15 +20,21 @@ export class Sessions {
 
   /** @returns its id, which the browser keeps as a cookie */
   begin(visitor: Visitor): string {
-    if (this.#sessions.size >= sessionsMax) this.#sessions.delete(this.#sessions.keys().next().value!);
+    for (const [id, { endsMs }] of this.#sessions) {
+      if (endsMs > this.#nowMs() && this.#sessions.size < sessionsMax) break;
+      this.#sessions.delete(id);
+    }
     const id = randomBytes(32).toString('base64url');
     this.#sessions.set(id, { visitor, endsMs: this.#nowMs() + lifetimeMs });
     return id;
   }
 
-  find(id: string | undefined): Visitor | undefined {
+  /** @returns undefined where nobody signed in with it, or that was too long ago */
+  find(id: string | undefined): { readonly visitor: Visitor; readonly leftMs: number } | undefined {
     const session = id === undefined ? undefined : this.#sessions.get(id);
-    if (session === undefined || session.endsMs > this.#nowMs()) return session?.visitor;
+    if (session === undefined) return undefined;
+    const leftMs = session.endsMs - this.#nowMs();
+    if (leftMs > 0) return { visitor: session.visitor, leftMs };
     this.#sessions.delete(id!);
     return undefined;
   }
@@ -62,9 +71,12 @@ export class Attempts {
   }
 
   failed(address: string): void {
-    if (this.#failures.size >= addressesMax) this.#failures.clear();
     const failures = this.#failures.get(address);
-    if (failures === undefined) this.#failures.set(address, { count: 1, sinceMs: this.#nowMs() });
-    else failures.count++;
+    if (failures !== undefined) {
+      failures.count++;
+      return;
+    }
+    if (this.#failures.size >= addressesMax) this.#failures.clear();
+    this.#failures.set(address, { count: 1, sinceMs: this.#nowMs() });
   }
 }

@@ -30,17 +30,57 @@ export function visitorOf(
 }
 
 /** Longer names do not fit the audit trail. */
-export const personMax = 200;
+const personMax = 200;
 
-/** @returns the person that a trusted proxy names; undefined where the peer is not one, or names nobody */
+/** @returns the name as it goes into the audit trail; undefined where it is none: empty, too long, or not printable */
+export function personOf(given: string): string | undefined {
+  const person = given.trim();
+  // Characters that act on a terminal, or turn the direction of what stands beside them.
+  return person === '' || person.length > personMax || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(person)
+    ? undefined
+    : person;
+}
+
+/**
+ * @param header every value of it in the request
+ * @returns the person that a trusted proxy names; undefined where the peer is not one, or names nobody
+ */
 export function personOfProxy(
   { userHeader, trustedProxies }: Pick<Config['console'], 'userHeader' | 'trustedProxies'>,
   peer: string,
-  header: (name: string) => string | undefined,
+  header: (name: string) => readonly string[],
 ): string | undefined {
   if (userHeader === undefined || !isTrusted(trustedProxies, peer)) return undefined;
-  const person = header(userHeader)?.trim() ?? '';
-  return person === '' || person.length > personMax ? undefined : person;
+  const values = header(userHeader.toLowerCase());
+  // Twice: a browser sent one too, and the proxy added its own instead of replacing it. Neither is believed.
+  return values.length === 1 ? personOf(utf8Of(values[0]!)) : undefined;
+}
+
+/** Node reads headers as Latin-1; proxies write names as UTF-8. */
+function utf8Of(value: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(value, 'latin1'));
+  } catch {
+    return value;
+  }
+}
+
+/**
+ * The address that a limit of attempts belongs to: the nearest one that is no trusted proxy. What a client claims itself
+ * stands further left, and does not count.
+ * @param forwardedFor X-Forwarded-For
+ */
+export function clientOf(
+  networks: readonly string[],
+  peer: string,
+  forwardedFor: string | undefined,
+): string {
+  const hops = [...(forwardedFor ?? '').split(',').map((hop) => hop.trim()), peer];
+  for (let index = hops.length - 1; index > 0; index--) {
+    const next = hops[index - 1]!;
+    if (!isTrusted(networks, hops[index]!) || isIP(next) === 0) return hops[index]!;
+  }
+  return hops[0]!;
 }
 
 export function isTrusted(networks: readonly string[], peer: string): boolean {

@@ -18,17 +18,24 @@ export function liveApi({ status, sampler }: Pick<Use, 'status' | 'sampler'>) {
       context.header('x-accel-buffering', 'no');
       return streamSSE(context, async (stream) => {
         const ended = Promise.withResolvers<void>();
-        let isBusy = Promise.resolve();
-        const send = (event: string, data: unknown) => {
-          isBusy = isBusy
-            .then(() => stream.writeSSE({ event, data: JSON.stringify(data) }))
-            .catch(ended.resolve);
+        // Of each kind only the newest: a page that reads slowly must not fill our memory.
+        const waiting = new Map<string, unknown>();
+        let isSending = false;
+        const send = async (event: string, data: unknown) => {
+          waiting.set(event, data);
+          if (isSending) return;
+          isSending = true;
+          for (const [next, newest] of waiting) {
+            waiting.delete(next);
+            await stream.writeSSE({ event: next, data: JSON.stringify(newest) }).catch(ended.resolve);
+          }
+          isSending = false;
         };
         const endings = [
-          status.subscribe((seen) => send('status', seen)),
-          sampler.subscribe((sampled) => send('figures', sampled)),
+          status.subscribe((seen) => void send('status', seen)),
+          sampler.subscribe((sampled) => void send('figures', sampled)),
         ];
-        const keepAlive = setInterval(() => send('alive', null), keepAliveMs);
+        const keepAlive = setInterval(() => void send('alive', null), keepAliveMs);
         stream.onAbort(ended.resolve);
         await ended.promise;
         clearInterval(keepAlive);

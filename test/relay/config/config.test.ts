@@ -326,6 +326,12 @@ describe('faults', () => {
       'cleanup.archive',
       { CLEANUP_RETENTION: '3d', CLEANUP_ARCHIVE: '/archive', OUTBOX_TABLE: 'shop.outbox' },
     ],
+    [
+      'console.viewToken',
+      { CONSOLE_VIEW_TOKEN: 'sesame-sesame-sesame', CONSOLE_OPERATE_TOKEN: 'sesame-sesame-sesame' },
+    ],
+    ['console.operators', { CONSOLE_OPERATORS: 'anna' }],
+    ['console.trustedProxies', { CONSOLE_USER_HEADER: 'x-user', CONSOLE_TRUSTED_PROXIES: '10.0.0.1,::/0' }],
   ];
   const faultsOf = (env: Record<string, string>) => {
     const named = Object.entries(env).map(([name, value]) => [`OUTBOX_RELAY_${name}`, value]);

@@ -1,6 +1,5 @@
 /** Dead letters and parked keys as the console's server answers, with the rights of an operator, on real servers. */
 import { readFile } from 'node:fs/promises';
-import type { Hono } from 'hono';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Visitor, visitorOf } from '../../../../console/server/access/visitor.ts';
@@ -16,7 +15,7 @@ import { unique } from '../../../support/unique.ts';
 let world: World;
 let config: Config;
 let access: Access;
-let app: Hono;
+let app: ReturnType<typeof createApp>;
 const role = unique('operator');
 
 beforeAll(async () => {
@@ -33,11 +32,12 @@ beforeAll(async () => {
     `insert into outbox.progress (slot, initialised_at, end_lsn) values ($1, now(), '0/9000')`,
     [world.slot],
   );
-  access = createAccess(config, { view: undefined, operate: undefined });
+  const log = pino({ level: 'silent' });
+  access = createAccess(config, { view: undefined, operate: undefined }, log);
   const use = {
     config,
     provenance: loaded.provenance,
-    log: pino({ level: 'silent' }),
+    log,
     status: undefined as unknown as StatusWatch,
     sampler: undefined as unknown as Sampler,
     jobs: new Jobs(),
@@ -66,7 +66,8 @@ async function ask(visitor: Visitor, path: string, body?: object): Promise<Answe
   const headers = { cookie, host: 'localhost', 'content-type': 'application/json' };
   const init = body === undefined ? { headers } : { method: 'POST', headers, body: JSON.stringify(body) };
   const incoming = { socket: { remoteAddress: '127.0.0.1', remotePort: 1, remoteFamily: 'IPv4' } };
-  const answer = await app.request(`/api${path}`, init, { incoming });
+  const outgoing = { once() {}, destroy() {} };
+  const answer = await app.request(`/api${path}`, init, { incoming, outgoing });
   const text = await answer.text();
   return { status: answer.status, body: text.startsWith('{') ? JSON.parse(text) : text };
 }
