@@ -1,4 +1,4 @@
-/** `outbox-relay dead-letters fix`: correct the payload of one dead letter, and see whether it would be refused again. */
+/** `outbox-relay dead-letters fix`: correct the payload of one or many, and see whether they would be refused again. */
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,53 +14,126 @@ import {
   patchedPayload,
   payloadOf,
 } from '../../operations/dead-letters/fix.ts';
+import { fixDeadLetters, type ManyFixed, tryDeadLetters } from '../../operations/dead-letters/fix-many.ts';
 import { indented } from '../../operations/json-text.ts';
 import { type ActorOptions, withActor } from '../actor.ts';
 import { type Call, define } from '../command.ts';
+import { count, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
+import { bar, ProgressLine } from '../progress-line.ts';
+import { type FilterOptions, isEmpty, selectionOf, withFilters } from './options.ts';
+import { rowsOfRefused } from './try.ts';
 
-type FixOptions = ActorOptions & { payload?: string; patch?: string; json?: boolean };
+type FixOptions = ActorOptions &
+  FilterOptions & {
+    payload?: string;
+    patch?: string;
+    allMatching?: boolean;
+    dryRun?: boolean;
+    yes?: boolean;
+    json?: boolean;
+  };
 
 const help = `
-Give the whole payload with --payload, or a JSON patch (RFC 6902) with --patch. Without either, the
-payload opens in $VISUAL or $EDITOR. The command encodes the event as the relay would, with the schema that is in the
+Give the whole payload with --payload, or a JSON patch (RFC 6902) with --patch. Without either, the payload opens in $VISUAL
+or $EDITOR. The command encodes the event as the relay would, with the schema that is in the
 registry now, and stores the payload only if the relay would publish it. Numbers keep all their digits.
 
-It replaces the stored payload; outbox.dead_letter_action keeps the old one. It publishes nothing: \`resubmit\` does, or
+It replaces the stored payload; outbox.dead_letter_action keeps the old one, and \`undo\` puts it back. It publishes nothing: \`resubmit\` does, or
 \`release\` if the key is parked. If the dead letter has no payload because the row is over publish.maxRowBytes, use
 --payload.
 
-Exit codes: 0 stored · 1 not stored: it would be refused again, it is unchanged, or somebody else changed it · 64 the
-patch does not apply, there is no such open dead letter, or invalid arguments · 69 a server is unreachable ·
+With --all-matching and the filters of \`list\`, the patch goes to every open dead letter that they choose. Each is judged by
+itself: those that the relay would publish are stored, and the others stay as they are. Without --yes the command shows what
+it would store, as \`try\` does. It stores up to 500 in one Postgres transaction. If it is interrupted, what it has stored
+stays, and running it again does the rest.
+
+Exit codes: 0 stored · 1 not stored, or not all of them: refused again, unchanged, or changed by somebody else; or shown but
+not done · 64 the patch does not apply, there is no such open dead letter, or invalid arguments · 69 a server is unreachable ·
 77 access denied: grant outbox_operator
 
 Examples:
   $ outbox-relay dead-letters fix 000000000172f1a8.00000000
   $ outbox-relay dead-letters fix 000000000172f1a8.00000000 --payload order.json
-  $ outbox-relay dead-letters fix 000000000172f1a8.00000000 --patch '[{"op":"replace","path":"/total","value":"9.90"}]'`;
+  $ outbox-relay dead-letters fix 000000000172f1a8.00000000 --patch '[{"op":"replace","path":"/total","value":"9.90"}]'
+  $ outbox-relay dead-letters fix --all-matching --code PAYLOAD_INVALID --type shop.OrderPlaced --path '$.total' \\
+      --patch '[{"op":"move","from":"/sum","path":"/total"}]' --reason OPS-17 --yes`;
 
 export function fixCommand(load: Load): Command {
   const command = new Command('fix')
-    .description('correct the payload of an open dead letter')
-    .argument('<letter>', 'position, or id of the event')
+    .description('correct the payload of an open dead letter, or of many with one patch')
+    .argument('[letter]', 'position, or id of the event')
     .option('--payload <file>', 'read the payload from a file; - for standard input')
-    .option('--patch <json>', 'change the payload with a JSON patch');
-  withActor(command)
-    .option('--json', 'print one JSON object {position, stored, code, message, path, isConflict}')
+    .option('--patch <json>', 'change the payload with a JSON patch')
+    .option('--all-matching', 'patch every open dead letter that the filters choose')
+    .option('--dry-run', 'with --all-matching: show what would be stored; change nothing, and exit with 0')
+    .option('--yes', 'with --all-matching: do it');
+  withActor(withFilters(command))
+    .option('--json', 'print one JSON object: {position, stored, code, message, path, isConflict} of one')
     .addHelpText('after', help);
   return define<FixOptions>(command, load, { validate, run });
 }
 
-function validate({ payload, patch }: FixOptions): string | undefined {
+function validate(options: FixOptions, names: readonly string[]): string | undefined {
+  const { payload, patch, allMatching, dryRun, yes } = options;
+  const isFiltered = !isEmpty(selectionOf(options));
+  // commander gives an argument that was left out as undefined.
+  const isNamed = names[0] !== undefined;
+  if (allMatching === true) {
+    if (isNamed) return 'name a dead letter or give --all-matching, not both';
+    if (patch === undefined || payload !== undefined) return '--all-matching needs --patch, and no --payload';
+    return isFiltered ? undefined : 'give filters with --all-matching: which dead letters?';
+  }
+  if (!isNamed) return 'name a dead letter, or give --all-matching and filters';
+  if (isFiltered || dryRun === true || yes === true)
+    return 'filters, --dry-run and --yes need --all-matching';
   return payload === undefined || patch === undefined ? undefined : 'give --payload or --patch, not both';
 }
 
-async function run({ config, options, args }: Call<FixOptions>) {
+async function run(call: Call<FixOptions>) {
+  const { config, options, args } = call;
+  if (options.allMatching === true) return fixAll(call);
   const fixable = await findFixable(config, args[0]!);
   const actor = { person: options.by, reason: options.reason ?? null };
   const payload = newPayload(fixable, options);
   const outcome = await fixDeadLetter({ config, fixable, payload, actor });
   return { data: outcome, text: describe(fixable, outcome), hasFindings: !outcome.stored };
+}
+
+async function fixAll({ config, options }: Call<FixOptions>) {
+  const isPreview = options.dryRun === true || options.yes !== true;
+  const verb = isPreview ? 'tried' : 'judged';
+  const line = new ProgressLine<readonly [number, number]>(([done, of]) => `${verb} ${bar(done, of)}`);
+  const onProgress = (done: number, of: number) => line.show([done, of]);
+  const many = { config, selection: selectionOf(options), patch: options.patch!, onProgress };
+  if (isPreview) {
+    const trial = await tryDeadLetters(many).finally(() => line.end());
+    const text = formatTable([
+      ['would publish with it', `${count(trial.wouldPublish)} of ${count(trial.tried)}`],
+      ...rowsOfRefused(trial.refused),
+      ['not changed', '', 'run again with --yes to store these'],
+    ]);
+    return { data: trial, text, hasFindings: options.dryRun !== true };
+  }
+  const actor = { person: options.by, reason: options.reason ?? null };
+  const fixed = await fixDeadLetters({ ...many, actor }).finally(() => line.end());
+  return {
+    data: fixed,
+    text: describeMany(fixed),
+    hasFindings: fixed.fixed + fixed.unchanged < fixed.seen,
+  };
+}
+
+function describeMany({ seen, fixed, unchanged, conflicts, refused }: ManyFixed): string {
+  const left = [
+    ['unchanged', unchanged, 'the patch changes nothing in them'],
+    ['skipped', conflicts, 'somebody else has closed or changed them, or their key is being released'],
+  ] as const;
+  return formatTable([
+    ['stored', `${count(fixed)} of ${count(seen)}`],
+    ...left.filter(([, number]) => number > 0).map(([what, number, why]) => [what, count(number), why]),
+    ...rowsOfRefused(refused),
+  ]);
 }
 
 function newPayload(fixable: FixableLetter, { payload, patch }: FixOptions): string {

@@ -10,16 +10,20 @@ export type FilterOptions = {
   type?: string[];
   aggregatetype?: string[];
   key?: string[];
+  topic?: string[];
+  path?: string[];
   since?: Date;
   until?: Date;
 };
 
 export function withFilters(command: Command): Command {
   return command
-    .option('--code <code>', 'with this error code; may be repeated, like the next three', code)
+    .option('--code <code>', 'with this error code; may be repeated, like the next five', code)
     .option('--type <type>', 'of this event type', collect)
     .option('--aggregatetype <name>', 'of this aggregatetype', collect)
     .option('--key <aggregateid>', 'with this key', collect)
+    .option('--topic <topic>', 'that would go to this topic', collect)
+    .option('--path <path>', 'with the fault at this place of the payload, such as $.lines[*].price', collect)
     .option(
       '--since <time>',
       'first seen at or after this time: ISO 8601, or an age such as 15m, 2h, 7d',
@@ -35,6 +39,8 @@ export function selectionOf(options: FilterOptions, names: readonly string[] = [
     ...(options.type === undefined ? {} : { types: options.type }),
     ...(options.aggregatetype === undefined ? {} : { aggregatetypes: options.aggregatetype }),
     ...(options.key === undefined ? {} : { keys: options.key }),
+    ...(options.topic === undefined ? {} : { topics: options.topic }),
+    ...(options.path === undefined ? {} : { paths: options.path }),
     ...(options.since === undefined ? {} : { since: options.since }),
     ...(options.until === undefined ? {} : { until: options.until }),
   };

@@ -8,6 +8,7 @@ import { query, statement } from '../../connect/postgres/statement.ts';
 import { RequestInvalid } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import { withPool } from '../with-pool.ts';
+import { findFixable } from './fix.ts';
 import type { Letter } from './letter.ts';
 import { byPosition, listLetters, readContent } from './read.ts';
 import { conditionOf, isBeingReleased } from './selection.ts';
@@ -93,4 +94,16 @@ export async function undoFix(
       ? { position, isUndone: true, message: 'the payload of before is back' }
       : conflict();
   });
+}
+
+/**
+ * The last fix of a dead letter, as it is now.
+ * @param name a position, or the id of an event with one open dead letter
+ * @throws RequestInvalid where there is none, or nothing can be undone; RelayError POSTGRES_*
+ */
+export async function findUndoable(config: Config, name: string): Promise<{ position: string; fix: string }> {
+  const { letter } = await findFixable(config, name);
+  const undoable = await withPool(config, (pool) => undoOf(pool, config.slot.name, letter));
+  if (!undoable.isPossible) throw new RequestInvalid(`cannot be undone: ${undoable.why}`);
+  return { position: letter.position, fix: undoable.fix };
 }

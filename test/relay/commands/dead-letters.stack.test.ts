@@ -145,6 +145,48 @@ describe('a bad event', () => {
   });
 });
 
+test('many of one cause are grouped, tried, fixed by one patch, and a fix is undone', async () => {
+  const key = unique('key');
+  await refused(3, '{"key":"k","sum":9007199254740993}', key);
+  await refused(1, '{"key":"k","seq":"x"}', key);
+  const grouped = await run('groups', '--key', key);
+  expect(grouped.stdout).toMatch(/^4 +PAYLOAD_INVALID.*\n4 dead letters$/m);
+  const patch = '[{"op":"move","from":"/sum","path":"/seq"}]';
+  const fix = ['fix', '--all-matching', '--key', key, '--path', '$.seq', '--patch', patch] as const;
+  const [tried, shown] = await Promise.all([run('try', '--key', key), run(...fix)]);
+  expect(tried).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^would publish now +0 of 4\nrefused/),
+  });
+  expect(shown).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^would publish with it +3 of 4\n[\s\S]*run again with --yes/),
+  });
+  expect(await run(...fix, '--yes', '--by', 'Ada', '--reason', 'OPS-17')).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/^stored +3 of 4\nrefused +1 +.*nothing is there/),
+  });
+  const [first] = await openLetters(key);
+  expect((await run('show', first!.position)).stdout).toContain('"seq":9007199254740993');
+  expect(await run('undo', first!.position)).toMatchObject({ stdout: expect.stringMatching(/^undone: /) });
+  expect((await run('show', first!.position)).stdout).toContain('"sum":9007199254740993');
+});
+
+test('a fix of many needs a patch and filters, and one of a dead letter neither', async () => {
+  const refusals = [
+    [['fix', '--all-matching', '--patch', '[]'], 'which dead letters?'],
+    [['fix', '--all-matching', '--key', 'k'], 'needs --patch'],
+    [['fix', '--yes', '0000000000001000.00000000'], 'need --all-matching'],
+    [['fix'], 'name a dead letter'],
+    [['try', '--patch', 'no json'], 'the patch is not JSON'],
+  ] as const;
+  await Promise.all(
+    refusals.map(async ([args, why]) => {
+      expect(await run(...args)).toMatchObject({ code: 64, stderr: expect.stringContaining(why) });
+    }),
+  );
+});
+
 test('two people who resubmit the same hundred at once publish each once', async () => {
   const key = unique('key');
   // Refused for its payload, and good once the payload is.

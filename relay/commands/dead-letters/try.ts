@@ -1,0 +1,65 @@
+/** `outbox-relay dead-letters try`: how many the relay would publish now. Publishes and changes nothing. */
+import { Command } from 'commander';
+import { shortened } from '../../observe/printable.ts';
+import { type Trial, tryDeadLetters } from '../../operations/dead-letters/fix-many.ts';
+import type { RefusedGroup } from '../../operations/dead-letters/refused-groups.ts';
+import { type Call, define } from '../command.ts';
+import { count, formatTable } from '../format.ts';
+import type { Load } from '../load.ts';
+import { bar, ProgressLine } from '../progress-line.ts';
+import { type FilterOptions, selectionOf, withFilters } from './options.ts';
+
+type TryOptions = FilterOptions & { patch?: string; json?: boolean };
+
+const help = `
+Encodes each open dead letter as the relay would, with the schemas, topics and settings of this moment, and drops the result.
+With --patch it does so with the patched payloads. It stores and publishes nothing, and creates no topic.
+
+Run it after a schema was corrected, before \`resubmit\`; and before \`fix --all-matching\` with its patch.
+
+Exit codes: 0 all would be published · 1 some would be refused again · 64 the patch cannot be read, or invalid arguments ·
+69 a server is unreachable · 77 access denied: grant outbox_operator
+
+Examples:
+  $ outbox-relay dead-letters try
+  $ outbox-relay dead-letters try --code PAYLOAD_INVALID --path '$.total' \\
+      --patch '[{"op":"move","from":"/sum","path":"/total"}]'`;
+
+export function tryCommand(load: Load): Command {
+  const command = withFilters(
+    new Command('try')
+      .description('show how many open dead letters the relay would publish now')
+      .argument('[letters...]', 'positions, or ids of the events; without them, all'),
+  )
+    .option('--patch <json>', 'try the payloads with this JSON patch')
+    .option('--json', 'print one JSON object')
+    .addHelpText('after', help);
+  return define<TryOptions>(command, load, { run });
+}
+
+async function run({ config, options, args }: Call<TryOptions>) {
+  const line = new ProgressLine<readonly [number, number]>(([done, of]) => `tried ${bar(done, of)}`);
+  const trial = await tryDeadLetters({
+    config,
+    selection: selectionOf(options, args),
+    onProgress: (done, of) => line.show([done, of]),
+    ...(options.patch === undefined ? {} : { patch: options.patch }),
+  }).finally(() => line.end());
+  return { data: trial, text: describe(trial), hasFindings: trial.wouldPublish < trial.tried };
+}
+
+function describe({ tried, wouldPublish, refused }: Trial): string {
+  return formatTable([
+    ['would publish now', `${count(wouldPublish)} of ${count(tried)}`],
+    ...rowsOfRefused(refused),
+  ]);
+}
+
+/** Why not, a line for each reason. */
+export function rowsOfRefused(refused: readonly RefusedGroup[]): string[][] {
+  return refused.map(({ code, path, message, count: number }) => [
+    'refused',
+    count(number),
+    `${code === null ? '' : `${code}${path === null ? '' : ` at ${shortened(path)}`}: `}${shortened(message)}`,
+  ]);
+}
