@@ -46,6 +46,8 @@ function describeDone({ stage, done, total }: RecoverStage): string {
       return total === undefined || done > total
         ? `reading the outbox table: ${counted(done, 'row')}`
         : `reading the outbox table: ${bar(done, total)} rows, by the estimate of Postgres`;
+    case 'sorting':
+      return `Postgres sorts ${counted(total ?? 0, 'row')} that may be missing`;
     case 'rows':
       return `looking for unreadable rows: ${bar(done, total ?? 0)} missing events`;
     case 'publishing':

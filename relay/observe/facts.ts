@@ -335,7 +335,7 @@ export type Waiting = {
 
 /** How far a stage of a recovery is. */
 export type RecoveryStage = {
-  readonly stage: 'slot' | 'topics' | 'table' | 'rows' | 'publishing';
+  readonly stage: 'slot' | 'topics' | 'table' | 'sorting' | 'rows' | 'publishing';
   readonly done: number;
   /** Left out if it is not known in advance; of the rows of a table, what Postgres estimates. */
   readonly total?: number;

@@ -30,6 +30,7 @@ export const recoveryMessages: Readonly<Record<Facts['recovering']['stage'], str
   slot: 'recovering: creating a slot; Postgres waits for running transactions to end, prepared ones included',
   topics: 'recovering: reading the topics',
   table: 'recovering: reading the outbox table',
+  sorting: 'recovering: Postgres sorts the rows that may be missing',
   rows: 'recovering: looking for unreadable rows',
   publishing: 'recovering: publishing missing events',
 };

@@ -10,7 +10,7 @@
  */
 import type pg from 'pg';
 import type { OutboxEvent } from '../capture/event.ts';
-import type { CapturedRow, Unreadable } from '../capture/transaction.ts';
+import type { CapturedRow } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import type { DeadLetterTopic } from '../encode/dead-letter-topic.ts';
 import { encodePatiently } from '../encode/encode-patiently.ts';
@@ -27,10 +27,11 @@ import { failpoint } from '../observe/failpoints.ts';
 import type { Batch, Publisher } from '../publish/publisher.ts';
 import type { TopicKey } from '../refusals/parked-keys.ts';
 import { Refusals } from '../refusals/refusals.ts';
-import type { AbsentList } from './absent-events.ts';
+import type { Missing } from './compare.ts';
 import { fetchRows } from './fetch-rows.ts';
-import { type AbsentEvent, eventMs, transactionsOf } from './gap.ts';
+import { type AbsentEvent, eventMs } from './gap.ts';
 import { nameOf } from './unreadable.ts';
+import { Upcoming } from './upcoming.ts';
 
 export type ClosingOptions = {
   readonly config: Config;
@@ -45,8 +46,6 @@ export type ClosingOptions = {
   readonly session: Session;
   /** Keys whose events wait behind a refused one. */
   readonly parked: readonly TopicKey[];
-  /** By relation and place, the rows that become dead letters because Postgres cannot send them. */
-  readonly unreadable: ReadonlyMap<string, Unreadable>;
   /** Where the new slot begins. */
   readonly consistentLsn: Lsn;
   /** As the claim found it. */
@@ -61,19 +60,21 @@ export type Closed = { readonly published: number; readonly deadLettered: number
 /** Rows looked at at once; fewer are fetched where they are large. */
 const fetchEvents = 100;
 
-/**
- * @param events in the order in which they are to be published.
- * @throws RelayError as the relay itself does. Whatever was committed stays; all of it may be repeated.
- */
-export async function closeGap(options: ClosingOptions, events: AbsentList): Promise<Closed> {
-  const closing = new Closing(options, events);
-  const step = Math.min(fetchEvents, options.config.publish.maxTransactionEvents);
-  for (const { from, to } of transactionsOf(events)) {
-    await closing.makeRoom(to - from);
-    for (let next = from; next < to; ) {
-      const count = await closing.fetched(Math.min(step, to - next));
-      await closing.add(events.slice(next, next + count));
-      next += count;
+/** @throws RelayError as the relay itself does. Whatever was committed stays; all of it may be repeated. */
+export async function closeGap(options: ClosingOptions, missing: Missing): Promise<Closed> {
+  const upcoming = new Upcoming(missing.inOrder());
+  const closing = new Closing(options, missing, upcoming);
+  const { maxTransactionEvents } = options.config.publish;
+  const step = Math.min(fetchEvents, maxTransactionEvents);
+  for (;;) {
+    // One more than fits: what remains of a larger transaction follows as if it was one of its own.
+    let left = await upcoming.ofOneTransaction(maxTransactionEvents + 1);
+    if (left === 0) break;
+    await closing.makeRoom(left);
+    for (; left > 0; ) {
+      const count = await closing.fetched(Math.min(step, left));
+      await closing.add(upcoming.take(count));
+      left -= count;
     }
   }
   await closing.commit();
@@ -82,7 +83,8 @@ export async function closeGap(options: ClosingOptions, events: AbsentList): Pro
 
 class Closing {
   readonly #use: ClosingOptions;
-  readonly #events: AbsentList;
+  readonly #missing: Missing;
+  readonly #upcoming: Upcoming;
   /** Rows of the next events, by relation and place; of those before `#fetchedUntil`. */
   #rows = new Map<string, CapturedRow>();
   #fetchedUntil = 0;
@@ -95,12 +97,13 @@ class Closing {
   #published = 0;
   #deadLettered = 0;
 
-  constructor(options: ClosingOptions, events: AbsentList) {
+  constructor(options: ClosingOptions, missing: Missing, upcoming: Upcoming) {
     this.#use = options;
-    this.#events = events;
+    this.#missing = missing;
+    this.#upcoming = upcoming;
     this.#refusals = new Refusals(options.config.deadLetters, options.parked, options.controlled.gate);
     this.#batch = options.publisher.newBatch();
-    options.onDone(0, events.length);
+    options.onDone(0, missing.count);
   }
 
   get done(): Closed {
@@ -136,7 +139,7 @@ class Closing {
   /** Waits while the events may not go: a recovery obeys what people say, as the stream does. */
   async #pass(encoded: readonly EncodedEvent[]): Promise<void> {
     const { controlled, onDone } = this.#use;
-    const tell = () => onDone(this.#published + this.#deadLettered, this.#events.length);
+    const tell = () => onDone(this.#published + this.#deadLettered, this.#missing.count);
     await controlled.pass(loadOf(encoded, controlled.gate), this.#refusals.parkedKeys, tell);
   }
 
@@ -155,7 +158,7 @@ class Closing {
     this.#held = 0;
     this.#committed = this.#ordinal;
     this.#batch = publisher.newBatch();
-    this.#use.onDone(this.#published + this.#deadLettered, this.#events.length);
+    this.#use.onDone(this.#published + this.#deadLettered, this.#missing.count);
   }
 
   /**
@@ -164,9 +167,9 @@ class Closing {
    */
   async fetched(wanted: number): Promise<number> {
     if (this.#ordinal + wanted > this.#fetchedUntil) {
-      const { config, client, unreadable } = this.#use;
-      const events = this.#events.slice(this.#ordinal, this.#ordinal + fetchEvents);
-      this.#rows = await fetchRows(config, client, events, unreadable);
+      const { config, client } = this.#use;
+      const events = await this.#upcoming.first(fetchEvents);
+      this.#rows = await fetchRows(config, client, events, this.#missing.unreadablePlaces);
       this.#fetchedUntil = this.#ordinal + this.#rows.size;
     }
     return Math.max(1, Math.min(wanted, this.#fetchedUntil - this.#ordinal));

@@ -1,12 +1,12 @@
 /**
- * Which events of the outbox table were never published, and in what order to publish them. Pure.
+ * Which events of the outbox table were never published. Pure.
  *
  * The promise rests on the snapshot: the table is read as of exactly the position at which the slot starts, so an event is
  * either in the snapshot or on the stream, and never both. And it rests on the ids: an event that is in Kafka, or is a
  * dead letter, is never published again, however often a recovery is repeated.
  *
  * What cannot be known is reported, not guessed. If Kafka has removed the start of a topic, an absent event may have been
- * published and removed (`judge`). And a table does not keep the order of the commits (`order`).
+ * published and removed (`judge`). And a table does not keep the order of the commits (relay/recover/order.ts).
  *
  * The verdict depends on when the transaction of a row was committed, by snapshots that the relay keeps in the database
  * (relay/ledger/snapshots.ts). Three other sources of time have each lost events:
@@ -27,10 +27,6 @@ export type AbsentEvent = {
   readonly xid: string;
   /** The same with its epoch. */
   readonly wholeXid: bigint;
-  /** How many transactions began after that one. */
-  readonly xidAge: number;
-  /** Number of the statement within the transaction. */
-  readonly command: number;
   /** Microseconds since 1970; null if track_commit_timestamp is off, or was off then. */
   readonly committedUs: bigint | null;
   /** Microseconds since 1970; null if the table has no such column. */
@@ -112,75 +108,6 @@ export function eventMs({ committedUs, createdUs }: AbsentEvent): number | undef
   return timeMs(committedUs ?? createdUs);
 }
 
-/** What an event has its place in the order by. */
-export type Ordered = Pick<AbsentEvent, 'committedUs' | 'createdUs' | 'xidAge' | 'command' | 'place'>;
-
-/**
- * The order of publishing: by commit time if Postgres kept it, else by the time the row was written, and within a
- * transaction by statement and row. Transactions whose commits did not wait for each other may be the other way round in
- * the WAL, a few microseconds apart; those of writers that take turns (on a lock, on a row) never are. The order of
- * writing equals the order of commits for writers that hold the lock of an aggregate when they write its events.
- */
-export function compareOrder(a: Ordered, b: Ordered): number {
-  return (
-    compare(a.committedUs ?? a.createdUs, b.committedUs ?? b.createdUs) ||
-    Number(a.committedUs !== null) - Number(b.committedUs !== null) ||
-    // Equal commit times mean one transaction; its savepoints have xids of their own.
-    (a.committedUs === null ? b.xidAge - a.xidAge : 0) ||
-    a.command - b.command ||
-    compare(a.createdUs, b.createdUs) ||
-    compare(rowNumber(a.place), rowNumber(b.place))
-  );
-}
-
-/** A ctid, `(page,line)`, as one number. */
-function rowNumber(place: string): bigint {
-  const [page = '0', line = '0'] = place.slice(1, -1).split(',');
-  return (BigInt(page) << 16n) + BigInt(line);
-}
-
-/** An unknown time comes first. */
-function compare(a: bigint | null, b: bigint | null): number {
-  if (a === b) return 0;
-  return a === null || (b !== null && a < b) ? -1 : 1;
-}
-
-/**
- * Counts the keys that miss events of several transactions, if nobody knows which of these was committed first. Within
- * one transaction the order is always known.
- */
-export function countUncertainKeys(events: Iterable<AbsentEvent>): number {
-  // By key, of those that have an event without a commit time: its transaction, and undefined once there are several.
-  const transactions = new Map<string, string | undefined>();
-  for (const event of events) if (event.committedUs === null) transactions.set(nameOfKey(event), event.xid);
-  if (transactions.size === 0) return 0;
-  for (const event of events) {
-    const name = nameOfKey(event);
-    if (transactions.has(name) && transactions.get(name) !== event.xid) transactions.set(name, undefined);
-  }
-  return [...transactions.values()].filter((xid) => xid === undefined).length;
-}
-
-const nameOfKey = ({ topic, key }: AbsentEvent) => `${topic ?? ''}\0${key ?? ''}`;
-
-/**
- * Neighbours of one transaction, which are published together: the same xid, or the same commit time. Each as the index of
- * its first event, and the one after its last.
- */
-export function* transactionsOf(events: Iterable<AbsentEvent>): Generator<{ from: number; to: number }> {
-  let from = 0;
-  let index = 0;
-  let last: AbsentEvent | undefined;
-  for (const event of events) {
-    if (last !== undefined && !areOfOneTransaction(event, last)) {
-      yield { from, to: index };
-      from = index;
-    }
-    last = event;
-    index += 1;
-  }
-  if (index > from) yield { from, to: index };
-}
-
-const areOfOneTransaction = (a: AbsentEvent, b: AbsentEvent): boolean =>
+/** Whether two neighbours in the order of publishing are of one transaction, and are published together. */
+export const areOfOneTransaction = (a: AbsentEvent, b: AbsentEvent): boolean =>
   a.xid === b.xid || (a.committedUs !== null && a.committedUs === b.committedUs);

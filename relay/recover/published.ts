@@ -1,8 +1,8 @@
 /** What Kafka holds: the ids of events, and for each topic what it may have removed. */
 import type { Admin, Kafka } from 'kafkajs';
 import { replayOf } from '../audit/audited.ts';
+import { commitToleranceMs } from '../audit/commit-tolerance.ts';
 import { type Compacted, findCompacted } from '../audit/compacted.ts';
-import { EventIndex } from '../audit/event-index.ts';
 import { extendToHighWatermarks } from '../audit/high-watermarks.ts';
 import {
   headerText,
@@ -15,21 +15,25 @@ import {
 } from '../audit/read-topics.ts';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
+import { IdTable } from './id-table.ts';
 
 export type Published = {
-  /** Ids in records, each with the commit time in its first record. */
-  readonly ids: EventIndex;
+  /**
+   * Ids in records. Each with the number of its partition, as `removed` has it, if that is trimmed and the first record of
+   * the id is from before the snapshot `covered`; else with 0.
+   */
+  readonly ids: Pick<IdTable, 'find' | 'has'>;
   readonly records: number;
   /** Topics that were read. */
   readonly topics: ReadonlySet<string>;
-  /** Topics from which something was removed, each with its trimmed partitions as `ids` numbers them. */
+  /** Topics from which something was removed, each with the numbers of its trimmed partitions, from 1 on. */
   readonly removed: ReadonlyMap<string, readonly number[] | 'compacted'>;
   /** For compacted topics that are not trimmed: the keys that still have a record, no matter who wrote it. */
   readonly keys: ReadonlyMap<string, CompactedKeys>;
 };
 
 export type CompactedKeys = {
-  readonly keys: ReadonlySet<string>;
+  readonly keys: Pick<IdTable, 'has'>;
   /** How long the topic keeps a tombstone at least, ms. */
   readonly tombstonesKeptMs: number;
 };
@@ -39,6 +43,8 @@ export type PublishedOptions = {
   readonly kafka: Kafka;
   readonly admin: Admin;
   readonly signal: AbortSignal | undefined;
+  /** When the snapshot `covered` was taken, ms since 1970; null if there is none. */
+  readonly coveredMs: number | null;
   readonly onDone: (done: number, total: number) => void;
 };
 
@@ -48,7 +54,7 @@ export type PublishedOptions = {
  * @throws RelayError KAFKA_*
  */
 export async function readPublished(options: PublishedOptions): Promise<Published> {
-  const { config, kafka, admin, signal, onDone } = options;
+  const { config, kafka, admin, signal, coveredMs, onDone } = options;
   const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
   const topics = (await listTopics(admin)).filter((topic) => allowed.test(topic));
   const stallMs = stallMsOf(config);
@@ -60,7 +66,8 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
   const keys = keysOf(compacted ?? new Map(), trimmed);
   /** Topics from which Kafka removed something while they were read. */
   const trimmedMeanwhile = new Set<string>();
-  const ids = new EventIndex();
+  const ids = new IdTable();
+  const oldUntilMs = coveredMs === null ? Number.NEGATIVE_INFINITY : coveredMs - commitToleranceMs;
   const total = offsetCount(ranges);
   let records = 0;
   onDone(0, total);
@@ -73,13 +80,13 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
     onRecords: (some) => {
       signal?.throwIfAborted();
       for (const { topic, partition, committedAtMs, key, headers } of some) {
-        if (key !== null) keys.get(topic)?.keys.add(key.toString());
+        if (key !== null) keys.get(topic)?.keys.add(key.toString(), 0);
         const id = headerText(headers, 'id');
         if (id === undefined) continue;
         records += 1;
         // What a replay wrote is younger than its event, so it does not show that what came after the event is still there.
         const timeMs = replayOf(headers) === undefined ? committedAtMs : Number.POSITIVE_INFINITY;
-        ids.add(id, numbers.get(`${topic}/${partition}`) ?? 0, timeMs);
+        ids.add(id, timeMs < oldUntilMs ? (numbers.get(`${topic}/${partition}`) ?? 0) : 0);
       }
     },
   });
@@ -95,8 +102,9 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
 const unseen = -1;
 
 function keysOf(compacted: Compacted, trimmed: readonly PartitionRange[]) {
-  const keys = new Map<string, { readonly keys: Set<string>; readonly tombstonesKeptMs: number }>();
-  for (const [topic, tombstonesKeptMs] of compacted) keys.set(topic, { keys: new Set(), tombstonesKeptMs });
+  const keys = new Map<string, { readonly keys: IdTable; readonly tombstonesKeptMs: number }>();
+  for (const [topic, tombstonesKeptMs] of compacted)
+    keys.set(topic, { keys: new IdTable(), tombstonesKeptMs });
   for (const { topic } of trimmed) keys.delete(topic);
   return keys;
 }

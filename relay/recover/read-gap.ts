@@ -1,38 +1,20 @@
-/** Reads the table as of one snapshot, and looks each event up in Kafka and the dead letters. */
-import pg from 'pg';
-import { commitToleranceMs } from '../audit/commit-tolerance.ts';
-import { pageRows } from '../audit/read-table.ts';
+/**
+ * Reads the table as of one snapshot, twice, since memory holds neither the rows nor the missing events: first all of it,
+ * for what the verdicts depend on, and then what may be missing, in the order of publishing. The second reading can be
+ * repeated, and gives the same each time.
+ */
+import type pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { pages } from '../connect/postgres/cursor.ts';
 import { quoteTable } from '../connect/postgres/quoting.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
-import { Router } from '../encode/route.ts';
-import { visibility, wholeXid } from '../model/pg-snapshot.ts';
 import type { Position } from '../model/position.ts';
-import { AbsentEvents, type AbsentList, SlotList } from './absent-events.ts';
-import {
-  type AbsentEvent,
-  type Judgement,
-  judge,
-  type Known,
-  type Reason,
-  type Sight,
-  timeMs,
-} from './gap.ts';
+import type { AbsentEvent, Known, Verdict } from './gap.ts';
+import { RowJudge } from './judge-row.ts';
 import type { Letters } from './letters.ts';
 import type { Published } from './published.ts';
-import {
-  attempt,
-  fromPlaces,
-  idOfDigest,
-  nameOf,
-  type Role,
-  readApart,
-  readColumns,
-  readDigest,
-  type TablePlace,
-  valuesOf,
-} from './unreadable.ts';
+import { type Some, SomeEvents } from './some-events.ts';
+import { type RowsOptions, readRows, SortedRows, type TableRow } from './table-rows.ts';
+import { attempt } from './unreadable.ts';
 
 export type Gap = {
   /** Number of rows in the snapshot. */
@@ -47,19 +29,32 @@ export type Gap = {
   readonly snapshot: string;
   /** Whether the table still has a row that was published; then nothing younger was deleted. */
   readonly reachesBack: boolean;
-  readonly absent: Readonly<Record<Judgement, AbsentList>>;
-  /** Of these judgements, in the order of publishing. */
-  readonly inOrder: (which: readonly Judgement[]) => AbsentList;
-  /** Number of unjudged events by reason. */
-  readonly reasons: Readonly<Record<Reason, number>>;
+  /** Events that were committed before the first start of the relay. */
+  readonly before: Some;
+  /** Events that were published, and have been removed from Kafka since. */
+  readonly expired: Some;
+  /** Rows that may be missing. */
+  readonly candidates: number;
+  /** Whether one of these has no commit time. */
+  readonly hasUntimed: boolean;
+  /** Topics of absent events that were not read. */
+  readonly unlisted: readonly string[];
   /** Dead letters whose events are decided again. */
   readonly undecided: readonly Position[];
   /** Dead letters that were closed to read their events again, which are in neither the table nor Kafka. */
   readonly unread: readonly Position[];
   /** Rows without an id; nobody can tell whether these were published. */
   readonly withoutId: number;
-  /** Further rows of an absent id; the latest row counts. */
-  readonly repeated: number;
+  /** What may be missing, in the order of publishing, from its beginning each time; of each id the latest row. */
+  readonly inOrder: () => AsyncIterable<readonly Judged[]>;
+};
+
+export type Judged = {
+  readonly event: AbsentEvent;
+  /** `missing` or `unjudged`. */
+  readonly verdict: Verdict;
+  /** Number of rows with its id. */
+  readonly copies: number;
 };
 
 export type ReadGapOptions = {
@@ -73,52 +68,49 @@ export type ReadGapOptions = {
   readonly coveredMs: number | null;
   /** @param total as Postgres estimates it; undefined if it has not analyzed the table */
   readonly onDone: (done: number, total: number | undefined) => void;
-};
-
-type Row = {
-  id: string | null;
-  aggregatetype: string;
-  type: string;
-  key: string | null;
-  relation: string;
-  place: string;
-  xid: string;
-  xidAge: number;
-  command: string;
-  createdUs: string | null;
-  committedUs: string | null;
+  /** Postgres begins to sort that many rows, or some more. */
+  readonly onSorting: (rows: number) => void;
 };
 
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID */
 export async function readGap(options: ReadGapOptions): Promise<Gap> {
-  const { config, client, published, letters, onDone } = options;
+  const { config, client, onDone, onSorting } = options;
   const [now] = await query(client, readClock);
   const { atMs, hasCommitTimes, snapshot, xmax } = now!;
   const [estimate] = await query(client, estimateRows, [quoteTable(config.outbox.table)]);
   const total = estimate?.rows ?? undefined;
-  const collect = async (sql: string, read: (rows: readonly Row[]) => Promise<readonly Row[]>) => {
-    const collected = new Collected(options, BigInt(xmax), atMs);
+  const rowsOptions = { config, client, hasCommitTimes };
+  const survey = async (use: RowsOptions) => {
+    const surveyed = new Survey(options, new RowJudge({ ...options, xmax: BigInt(xmax), atMs }));
     onDone(0, total);
-    const select = statement<Row>('recover.read_events', 'reading the outbox table', sql);
-    for await (const some of pages(client, select, [], pageRows)) {
-      for (const row of await read(some))
-        if (row.id === null) collected.withoutId += 1;
-        else collected.note(row, row.id, published.ids.find(row.id), letters.deadLettered.has(row.id));
-      collected.events += some.length;
-      onDone(collected.events, total);
+    for await (const rows of readRows(use)) {
+      for (const row of rows) surveyed.note(row);
+      onDone(surveyed.events, total);
     }
-    return collected;
+    return surveyed;
   };
-  const names = selectNames(config);
-  const whole = await attempt(client, () =>
-    collect(selectRows(config, hasCommitTimes, names), async (rows) => rows),
-  );
-  // A name that is not text ends the whole read. So read again: first the places, then the names that can be read.
-  const collected =
-    'result' in whole
-      ? whole.result
-      : await collect(selectRows(config, hasCommitTimes, []), (rows) => withNames(config, client, rows));
-  return { ...collected.result(), atMs, hasCommitTimes, snapshot };
+  const together: RowsOptions = { ...rowsOptions, isEachNameApart: false };
+  const apart: RowsOptions = { ...rowsOptions, isEachNameApart: true };
+  const whole = await attempt(client, () => survey(together));
+  const surveyed = 'result' in whole ? whole.result : await survey(apart);
+  const found = surveyed.result();
+  if (found.candidates === 0) return { ...found, atMs, hasCommitTimes, snapshot, inOrder: nothing };
+  onSorting(found.candidates);
+  const sorted = await SortedRows.open('result' in whole ? together : apart, surveyed.fromUs);
+  return { ...found, atMs, hasCommitTimes, snapshot, inOrder: () => judged(sorted, surveyed.judge) };
+}
+
+async function* nothing(): AsyncGenerator<Judged[]> {}
+
+async function* judged(sorted: SortedRows, judge: RowJudge): AsyncGenerator<Judged[]> {
+  for await (const rows of sorted.pages())
+    yield rows.flatMap((row) => {
+      const event = row.id === null ? undefined : judge.absent(row, row.id);
+      if (event === undefined) return [];
+      const verdict = judge.judge(event);
+      const isOver = verdict.judgement === 'before' || verdict.judgement === 'expired';
+      return isOver ? [] : [{ event, verdict, copies: Number(row.copies) }];
+    });
 }
 
 const readClock = statement<{ atMs: number; hasCommitTimes: boolean; snapshot: string; xmax: string }>(
@@ -138,191 +130,81 @@ const estimateRows = statement<{ rows: number | null }>(
     where oid in (select relid from leaf union all select $1::regclass where not exists (select from leaf))`,
 );
 
-type Names = Pick<Row, 'id' | 'aggregatetype' | 'type' | 'key'>;
-
-/** Leaves out what cannot be read, and puts a digest in place of an unreadable id. */
-async function withNames(config: Config, client: pg.Client, rows: readonly Row[]): Promise<Row[]> {
-  const sql = `select tableoid::text as relation, ctid::text as place, ${selectNames(config).join()} ${fromPlaces(config)}`;
-  const select = statement<Names & TablePlace>('recover.read_names', 'reading names', sql);
-  const names = new Map<string, Names>();
-  const read = async (some: readonly TablePlace[]) => {
-    for (const row of await query(client, select, valuesOf(some))) names.set(nameOf(row), row);
-  };
-  for (const place of await readApart(client, rows, read)) {
-    const row = await readColumns(config, client, place, (column, role) => (isName(role) ? column : 'null'));
-    const id = row.id ?? (await readDigest(config, client, place));
-    names.set(nameOf(place), {
-      id: row.id === null && id !== null ? idOfDigest(id) : id,
-      aggregatetype: row.aggregatetype ?? '',
-      type: row.type ?? '',
-      key: row.aggregateid,
-    });
-  }
-  return rows.map((row) => ({ ...row, ...names.get(nameOf(row)) }));
-}
-
-const isName = (role: Role) => role !== 'payload' && role !== 'headers' && role !== 'createdAt';
-
-class Collected {
+/** What the first reading finds. */
+class Survey {
+  readonly judge: RowJudge;
   events = 0;
-  withoutId = 0;
-  #repeated = 0;
-  #reachesBack = false;
-  #oldestMs = Number.POSITIVE_INFINITY;
-  readonly #use: ReadGapOptions;
-  readonly #router: Router;
-  /** The first transaction number that the snapshot does not show. */
-  readonly #xmax: bigint;
-  /** When the snapshot was taken, by the clock of the database. */
-  readonly #atMs: number;
-  /** Partitions, as `published.ids` numbers them, that still have something from before `covered` was taken. */
-  readonly #seenSince = new Set<number>();
-  readonly #absent = new AbsentEvents();
+  #withoutId = 0;
+  readonly #before = new SomeEvents();
+  readonly #expired = new SomeEvents();
+  #candidates = 0;
+  #hasUntimed = false;
+  #fromUs: bigint | null = null;
+  readonly #unlisted = new Set<string>();
+  /** Ids of absent events that are, or were, dead letters. */
+  readonly #undecided = new Set<string>();
+  readonly #reread = new Set<string>();
+  readonly #use: Pick<ReadGapOptions, 'published' | 'letters'>;
 
-  constructor(options: ReadGapOptions, xmax: bigint, atMs: number) {
+  constructor(options: ReadGapOptions, judge: RowJudge) {
     this.#use = options;
-    this.#atMs = atMs;
-    this.#router = new Router(options.config);
-    this.#xmax = xmax;
+    this.judge = judge;
   }
 
-  /** @param record the entry in `published.ids` */
-  note(row: Row, id: string, record: number | undefined, isDeadLetter: boolean): void {
-    const xid = wholeXid(row.xid, this.#xmax);
-    const createdUs = row.createdUs === null ? null : BigInt(row.createdUs);
-    this.#oldestMs = Math.min(this.#oldestMs, timeMs(createdUs) ?? Number.POSITIVE_INFINITY);
-    const { covered } = this.#use.known;
-    const isCovered = covered !== undefined && visibility(xid, covered) === 'visible';
-    if (isCovered || record !== undefined) this.#reachesBack = true;
-    if (record !== undefined && isCovered) this.#noteSeen(id, record);
-    if (record !== undefined || isDeadLetter) return;
-    const event: AbsentEvent = {
-      id,
-      relation: row.relation,
-      place: row.place,
-      xid: row.xid,
-      wholeXid: xid,
-      xidAge: row.xidAge,
-      command: Number(row.command),
-      committedUs: row.committedUs === null ? null : BigInt(row.committedUs),
-      createdUs,
-      topic: this.#router.topic(row.aggregatetype, row.type),
-      key: row.key,
-    };
-    const other = this.#absent.find(id);
-    if (other === undefined) {
-      this.#absent.add(event);
+  /** The earliest time of a candidate: older rows are not missing. null if no candidate has a time. */
+  get fromUs(): bigint | null {
+    return this.#fromUs;
+  }
+
+  note(row: TableRow): void {
+    this.events += 1;
+    if (row.id === null) {
+      this.#withoutId += 1;
       return;
     }
-    this.#repeated += 1;
-    // A person corrected a refused event and resubmitted it: the later row is the corrected one.
-    if (event.xidAge <= this.#absent.xidAge(other)) this.#absent.replace(other, event);
+    this.judge.see(row, row.id);
+    const event = this.judge.absent(row, row.id);
+    if (event !== undefined) this.#noteAbsent(event);
   }
 
-  /** An event that was once dead-lettered may have been released long after it was covered, so its record proves nothing. */
-  #noteSeen(id: string, record: number): void {
-    const { published, letters, coveredMs } = this.#use;
-    if (coveredMs === null || letters.all.has(id)) return;
-    if (published.ids.timeMs(record) < coveredMs - commitToleranceMs)
-      this.#seenSince.add(published.ids.topic(record));
+  #noteAbsent(event: AbsentEvent): void {
+    const { letters, published } = this.#use;
+    const { id, topic } = event;
+    if (letters.undecided.has(id)) this.#undecided.add(id);
+    if (letters.reread.has(id)) this.#reread.add(id);
+    const { judgement } = this.judge.judge(event);
+    if (judgement === 'before') {
+      this.#before.add(event);
+      return;
+    }
+    if (topic !== undefined && !published.topics.has(topic)) this.#unlisted.add(topic);
+    if (judgement === 'expired') this.#expired.add(event);
+    else this.#noteCandidate(event);
   }
 
-  /** An event that routes to no topic would be a dead letter: no topic has it, and none can have removed it. */
-  #sight({ topic, key }: AbsentEvent): Sight {
-    const removed = topic === undefined ? undefined : this.#use.published.removed.get(topic);
-    if (removed === undefined) return 'whole';
-    if (removed === 'compacted') return this.#isKeyAbsent(topic!, key) ? 'since-covered' : 'part';
-    return removed.every((partition) => this.#seenSince.has(partition)) ? 'since-covered' : 'part';
-  }
-
-  /**
-   * Whether a compacted topic would still show that an event of the key was published since the snapshot `covered` was
-   * taken. Of each key it keeps the last record, and a tombstone for as long as its setting says.
-   */
-  #isKeyAbsent(topic: string, key: string | null): boolean {
-    const { published, coveredMs } = this.#use;
-    const left = published.keys.get(topic);
-    if (left === undefined || key === null || coveredMs === null) return false;
-    return !left.keys.has(key) && this.#atMs - coveredMs + commitToleranceMs < left.tombstonesKeptMs;
+  #noteCandidate(event: AbsentEvent): void {
+    this.#candidates += 1;
+    if (event.committedUs === null) this.#hasUntimed = true;
+    const us = event.committedUs ?? event.createdUs;
+    if (us !== null && (this.#fromUs === null || us < this.#fromUs)) this.#fromUs = us;
   }
 
   result() {
-    const slots = byJudgement(() => new SlotList());
-    const reasons = { 'unknown-start': 0, contradiction: 0, removed: 0 };
-    const undecided: Position[] = [];
-    for (let slot = 0; slot < this.#absent.size; slot++) {
-      const event = this.#absent.at(slot);
-      const letters = this.#use.letters.undecided.get(event.id) ?? [];
-      undecided.push(...letters);
-      // A dead letter was not published, whatever Kafka has removed.
-      const verdict =
-        letters.length > 0
-          ? ({ judgement: 'missing' } as const)
-          : judge(event, this.#use.known, this.#sight(event));
-      slots[verdict.judgement].push(slot);
-      if (verdict.judgement === 'unjudged') reasons[verdict.reason] += 1;
-    }
-    const { published, letters } = this.#use;
-    const unread = [...letters.reread]
-      .filter(([id]) => this.#absent.find(id) === undefined && published.ids.find(id) === undefined)
-      .map(([, position]) => position);
-    const oldestMs = Number.isFinite(this.#oldestMs) ? this.#oldestMs : null;
+    const { letters, published } = this.#use;
     return {
       events: this.events,
-      withoutId: this.withoutId,
-      repeated: this.#repeated,
-      reachesBack: this.#reachesBack,
-      oldestMs,
-      absent: byJudgement((judgement) => this.#absent.list(slots[judgement].slots)),
-      inOrder: (which: readonly Judgement[]) => {
-        const all = which.flatMap((judgement) => slots[judgement].slots);
-        return this.#absent.list(this.#absent.sorted(joined(all)));
-      },
-      reasons,
-      undecided,
-      unread,
+      withoutId: this.#withoutId,
+      reachesBack: this.judge.reachesBack,
+      oldestMs: this.judge.oldestMs,
+      before: this.#before.value,
+      expired: this.#expired.value,
+      candidates: this.#candidates,
+      hasUntimed: this.#hasUntimed,
+      unlisted: [...this.#unlisted],
+      undecided: [...this.#undecided].flatMap((id) => letters.undecided.get(id) ?? []),
+      unread: [...letters.reread]
+        .filter(([id]) => !this.#reread.has(id) && !published.ids.has(id))
+        .map(([, position]) => position),
     };
   }
-}
-
-function byJudgement<Value>(of: (judgement: Judgement) => Value): Record<Judgement, Value> {
-  return {
-    missing: of('missing'),
-    before: of('before'),
-    expired: of('expired'),
-    unjudged: of('unjudged'),
-  };
-}
-
-function joined(parts: readonly Uint32Array[]): Uint32Array {
-  const whole = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-function selectNames({ outbox }: Config): string[] {
-  const { id, aggregatetype, aggregateid, type } = outbox.columns;
-  const column = pg.escapeIdentifier;
-  return [
-    `${column(id)}::text as id`,
-    `coalesce(${column(aggregatetype)}::text, '') as aggregatetype`,
-    `coalesce(${column(type)}::text, '') as type`,
-    `${column(aggregateid)}::text as key`,
-  ];
-}
-
-function selectRows({ outbox }: Config, hasCommitTimes: boolean, names: readonly string[]): string {
-  const { createdAt } = outbox.columns;
-  const column = pg.escapeIdentifier;
-  // The application may write any time. An infinite one counts as none, and the latest ones do not fit a bigint.
-  const us = (time: string) =>
-    `case when isfinite(${time}) then trunc(extract(epoch from ${time}) * 1000000)::text end`;
-  return `select ${names.map((name) => `${name}, `).join('')} tableoid::text as relation, ctid::text as place, xmin::text as xid, age(xmin) as "xidAge", cmin::text as command,
-      ${createdAt === '' ? 'null' : us(column(createdAt))} as "createdUs",
-      ${hasCommitTimes ? us('pg_xact_commit_timestamp(xmin)') : 'null'} as "committedUs"
-    from ${quoteTable(outbox.table)}`;
 }

@@ -54,7 +54,6 @@ import { assertOutboxShown, type Compared, compare } from './compare.ts';
 import { type Decided, readDecided } from './letters.ts';
 import { assertRecoverable, isRecoverable, type Loss, lookForLoss } from './loss.ts';
 import type { RecoverOptions, RecoverStage } from './options.ts';
-import type { Gap } from './read-gap.ts';
 import { doubtsOf, type Recovery, reportOf } from './report.ts';
 import { StageClock } from './stage-clock.ts';
 
@@ -232,13 +231,12 @@ class Run {
           settings: rateLimitsOf(config),
           heedsLimits: true,
         }),
-        unreadable: compared.unreadable,
       },
       compared.missing,
     );
     await assertOutboxShown(pool, config);
     const after = { ...fresh, eventCount: fresh.eventCount + closed.published };
-    await this.#end(held.publisher, after, compared.gap);
+    await this.#end(held.publisher, after, compared);
     return this.#report(compared, { ...facts, ...closed, after, outcome: 'recovered' });
   }
 
@@ -255,10 +253,10 @@ class Run {
   }
 
   /** Step 6. Everything that is missing is published: from here on a relay may start. */
-  async #end(publisher: Publisher, after: Progress, gap: Gap): Promise<void> {
+  async #end(publisher: Publisher, after: Progress, { gap, unjudged }: Compared): Promise<void> {
     const { pool } = this.#means;
     // Events that are skipped must not count as published later.
-    if (this.#options.unjudged === 'skip' && gap.absent.unjudged.length > 0) await forgetCovered(pool, after);
+    if (this.#options.unjudged === 'skip' && unjudged.count > 0) await forgetCovered(pool, after);
     // Whatever comes of the commit: a progress may end at the new slot.
     this.#madeLsn = undefined;
     await publisher.commit(publisher.newBatch(), after);

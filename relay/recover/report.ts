@@ -1,21 +1,14 @@
 /** What a recovery found and did, and what a person must decide first, as data. */
 import type { ErrorCode } from '../errors.ts';
 import type { Progress } from '../model/progress.ts';
-import type { AbsentList } from './absent-events.ts';
 import type { Compared } from './compare.ts';
-import { type AbsentEvent, countUncertainKeys, eventMs, type Reason } from './gap.ts';
+import type { Reason } from './gap.ts';
 import { knownOf, type Loss } from './loss.ts';
 import type { RecoverOptions } from './options.ts';
 import type { Gap } from './read-gap.ts';
-import { nameOf, shownId } from './unreadable.ts';
+import type { Some } from './some-events.ts';
 
-/** Some events: how many, the first of their ids, and the time they span. */
-export type Some = {
-  readonly count: number;
-  readonly ids: readonly string[];
-  readonly from: string | null;
-  readonly until: string | null;
-};
+export type { Some } from './some-events.ts';
 
 export type Recovery = {
   readonly found: readonly { readonly code: ErrorCode; readonly message: string }[];
@@ -59,27 +52,25 @@ const reasons: Readonly<Record<Reason, string>> = {
   removed: 'either were published and have been removed from Kafka since, or were never published',
 };
 
-/** Number of ids shown of each kind. */
-const idsShown = 20;
-
 /** What a person must decide first. */
 export function doubtsOf(
-  { gap, missing, unreadable }: Compared,
+  { gap, missing, reasons: unjudgedBy }: Compared,
   { acceptsWritingOrder, skipsUnreadable, unjudged }: RecoverOptions,
 ): string[] {
   const doubts: string[] = [];
-  const uncertain = countUncertainKeys(missing);
-  if (uncertain > 0 && !acceptsWritingOrder)
+  const { uncertainKeys, unreadable, unreadableWhy } = missing;
+  if (uncertainKeys > 0 && !acceptsWritingOrder)
     doubts.push(
-      `${uncertain} keys have missing events of several transactions, and Postgres did not keep the commit times (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was off then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is the order of the commits if writers lock the aggregate`,
+      `${uncertainKeys} keys have missing events of several transactions, and Postgres did not keep the commit times (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was off then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is the order of the commits if writers lock the aggregate`,
     );
-  const [first, ...others] = unreadableOf({ missing, unreadable });
-  if (first !== undefined && !skipsUnreadable)
+  if (unreadableWhy !== undefined && !skipsUnreadable) {
+    const others = unreadable.count - 1;
     doubts.push(
-      `ROW_UNREADABLE: event ${shownId(first)}${others.length === 0 ? '' : ` and ${others.length} others`}: ${unreadable.get(nameOf(first))!.message}: --skip-unreadable makes a dead letter of each such row and publishes the rest`,
+      `ROW_UNREADABLE: event ${unreadable.ids[0]}${others === 0 ? '' : ` and ${others} others`}: ${unreadableWhy}: --skip-unreadable makes a dead letter of each such row and publishes the rest`,
     );
+  }
   if (unjudged === 'refuse')
-    for (const [reason, count] of Object.entries(gap.reasons) as [Reason, number][])
+    for (const [reason, count] of Object.entries(unjudgedBy) as [Reason, number][])
       if (count > 0) doubts.push(`${count} events ${reasons[reason]}: --unjudged publish or --unjudged skip`);
   return doubts;
 }
@@ -91,9 +82,8 @@ export function reportOf(
   options: RecoverOptions,
   done: Pick<Recovery, 'outcome'> & Partial<Recovery>,
 ): Recovery {
-  const { gap, missing, records } = compared;
-  const { absent, events, withoutId, repeated } = gap;
-  const isTimed = !hasUntimed(missing);
+  const { gap, records, repeated, unjudged } = compared;
+  const { unreadable, isTimed, uncertainKeys, ...missing } = compared.missing;
   return {
     found: loss.found.map(({ code, message }) => ({ code, message })),
     doubts: doubtsOf(compared, options),
@@ -101,16 +91,16 @@ export function reportOf(
     after: null,
     slotLsn: null,
     keepsSlot: loss.slot !== undefined,
-    events,
+    events: gap.events,
     records,
-    missing: some(missing),
-    unreadable: some(unreadableOf(compared)),
-    order: missing.length < 2 ? 'none' : isTimed ? 'commit' : 'writing',
-    uncertainKeys: countUncertainKeys(missing),
-    unjudged: some(absent.unjudged),
-    expired: some(absent.expired),
-    beforeFirstStart: some(absent.before),
-    withoutId,
+    missing: someOf(missing),
+    unreadable,
+    order: missing.count < 2 ? 'none' : isTimed ? 'commit' : 'writing',
+    uncertainKeys,
+    unjudged,
+    expired: gap.expired,
+    beforeFirstStart: gap.before,
+    withoutId: gap.withoutId,
     repeated,
     reopened: gap.unread.length,
     notCovered: notCovered(gap, loss),
@@ -120,33 +110,7 @@ export function reportOf(
   };
 }
 
-function unreadableOf({ missing, unreadable }: Pick<Compared, 'missing' | 'unreadable'>): AbsentEvent[] {
-  const found: AbsentEvent[] = [];
-  if (unreadable.size > 0) for (const event of missing) if (unreadable.has(nameOf(event))) found.push(event);
-  return found;
-}
-
-function hasUntimed(events: Iterable<AbsentEvent>): boolean {
-  for (const { committedUs } of events) if (committedUs === null) return true;
-  return false;
-}
-
-function some(events: AbsentList | readonly AbsentEvent[]): Some {
-  let from = Number.POSITIVE_INFINITY;
-  let until = Number.NEGATIVE_INFINITY;
-  for (const event of events) {
-    const ms = eventMs(event);
-    if (ms === undefined) continue;
-    from = Math.min(from, ms);
-    until = Math.max(until, ms);
-  }
-  return {
-    count: events.length,
-    ids: events.slice(0, idsShown).map(shownId),
-    from: Number.isFinite(from) ? iso(from) : null,
-    until: Number.isFinite(until) ? iso(until) : null,
-  };
-}
+const someOf = ({ count, ids, from, until }: Some): Some => ({ count, ids, from, until });
 
 /**
  * Rows that were deleted from the table, and were committed after what is known to be published, may be lost. The time at

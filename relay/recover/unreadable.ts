@@ -120,8 +120,7 @@ export async function readApart(
 export async function findUnreadable(
   config: Config,
   client: pg.Client,
-  places: { readonly length: number; slice(from: number, to: number): TablePlace[] },
-  onDone: (done: number) => void,
+  places: readonly TablePlace[],
 ): Promise<Map<string, Unreadable>> {
   const sizes = columnsOf(config).map(([, column]) => `coalesce(${bytesOf(column)}::bigint, 0)`);
   const measure = statement<TablePlace & { isOver: boolean }>(
@@ -132,7 +131,6 @@ export async function findUnreadable(
   );
   const found = new Map<string, Unreadable>();
   for (let from = 0; from < places.length; from += probedPlaces) {
-    onDone(from);
     const over: TablePlace[] = [];
     const read = async (some: readonly TablePlace[]) => {
       for (const { isOver, ...place } of await query(client, measure, valuesOf(some)))

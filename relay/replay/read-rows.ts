@@ -63,7 +63,7 @@ async function contentsOf(
 ): Promise<Map<string, CapturedRow>> {
   const read = await attempt(client, () => fetchRows(config, client, places, new Map()));
   if ('result' in read) return read.result;
-  return fetchRows(config, client, places, await findUnreadable(config, client, places, () => {}));
+  return fetchRows(config, client, places, await findUnreadable(config, client, places));
 }
 
 type Letter = Pick<CapturedRow, 'aggregatetype' | 'aggregateid' | 'type' | 'payload' | 'headers'>;

@@ -1,16 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseSnapshot, visibility, wholeXid } from '../../../relay/model/pg-snapshot.ts';
-import {
-  type AbsentEvent,
-  compareOrder,
-  countUncertainKeys,
-  eventMs,
-  judge,
-  type Known,
-  type Sight,
-  transactionsOf,
-} from '../../../relay/recover/gap.ts';
+import { type AbsentEvent, eventMs, judge, type Known, type Sight } from '../../../relay/recover/gap.ts';
 
 const nowMs = Date.UTC(2026, 0, 10);
 
@@ -22,8 +12,6 @@ function event(given: Partial<AbsentEvent> & { atMs?: number } = {}): AbsentEven
     place: '(0,1)',
     xid: '700',
     wholeXid: 700n,
-    xidAge: 5,
-    command: 0,
     committedUs: null,
     createdUs: BigInt(atMs) * 1000n,
     topic: 't',
@@ -126,71 +114,4 @@ describe('a snapshot', () => {
     expect(wholeXid('4294967295', 3n * epoch + 5n)).toBe(3n * epoch - 1n);
     expect(wholeXid('2', 3n * epoch + 5n)).toBe(0n);
   });
-});
-
-describe('missing events are ordered', () => {
-  const ids = (events: readonly AbsentEvent[]) => events.toSorted(compareOrder).map(({ id }) => id);
-
-  test('by their commits, not by when they were written or began', () => {
-    const slow = event({ id: 'slow', atMs: 1, xidAge: 9, committedUs: 500n });
-    const quick = event({ id: 'quick', atMs: 2, xidAge: 8, committedUs: 400n });
-    expect(ids([slow, quick])).toEqual(['quick', 'slow']);
-  });
-
-  test('within a transaction by statement, and within a statement by time and place, savepoints or not', () => {
-    const of = (id: string, command: number, atMs: number, place: string, xid = '700') =>
-      event({ id, command, atMs, place, xid, committedUs: 400n });
-    const d = of('d', 2, 1, '(0,9)');
-    const c = of('c', 1, 3, '(10,1)', '701');
-    const b = of('b', 1, 3, '(9,2)', '701');
-    const a = of('a', 0, 5, '(3,3)');
-    expect(ids([d, c, b, a])).toEqual(['a', 'b', 'c', 'd']);
-  });
-
-  test('by when they were written where the commits are not known, and the same whatever order they come in', () => {
-    const first = event({ id: 'first', atMs: 1, xidAge: 3, command: 7 });
-    const second = event({ id: 'second', atMs: 2, xidAge: 9, command: 0 });
-    expect(ids([second, first])).toEqual(['first', 'second']);
-    const some = Array.from({ length: 12 }, (_, n) =>
-      event({
-        id: String(n),
-        atMs: 1 + (n % 3),
-        xidAge: n % 4,
-        command: n % 2,
-        place: `(0,${n})`,
-        committedUs: n % 5 === 0 ? us(2) : null,
-      }),
-    );
-    fc.assert(
-      fc.property(fc.shuffledSubarray(some, { minLength: 12 }), (shuffled) => {
-        expect(ids(shuffled)).toEqual(ids(some));
-      }),
-    );
-  });
-});
-
-test('a key is uncertain where several transactions wrote it and their commits are not known', () => {
-  const of = (key: string, xid: string, committedUs: bigint | null = null) =>
-    event({ key, xid, committedUs });
-  expect(countUncertainKeys([of('a', '1'), of('a', '1'), of('b', '2')])).toBe(0);
-  expect(countUncertainKeys([of('a', '1'), of('a', '2'), of('b', '2')])).toBe(1);
-  expect(countUncertainKeys([of('a', '1', 5n), of('a', '2', 6n)])).toBe(0);
-  expect(countUncertainKeys([of('a', '1', 5n), of('a', '2')])).toBe(1);
-});
-
-test('neighbours of one transaction are published together', () => {
-  const events = [
-    event({ id: 'a', xid: '1', committedUs: 5n }),
-    event({ id: 'b', xid: '2', committedUs: 5n }),
-    event({ id: 'c', xid: '3', committedUs: 6n }),
-    event({ id: 'd', xid: '4' }),
-    event({ id: 'e', xid: '4' }),
-  ];
-  const ids = ({ from, to }: { from: number; to: number }) =>
-    events
-      .slice(from, to)
-      .map(({ id }) => id)
-      .join('');
-  expect([...transactionsOf(events)].map(ids)).toEqual(['ab', 'c', 'de']);
-  expect([...transactionsOf([])]).toEqual([]);
 });
