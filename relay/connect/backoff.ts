@@ -17,10 +17,10 @@ export function backoffMs(
 }
 
 /** Waits for `durationMs`, or until `signal` is aborted. */
-export async function pause(durationMs: number, signal: AbortSignal): Promise<void> {
+export async function pause(durationMs: number, signal?: AbortSignal): Promise<void> {
   try {
     await delay(durationMs, undefined, { signal });
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (signal?.aborted !== true) throw error;
   }
 }

@@ -13,12 +13,11 @@
  * It neither holds the slot nor fences the relay, which goes on streaming.
  */
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { listTopics } from '../audit/read-topics.ts';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
-import { backoffMs } from '../connect/backoff.ts';
+import { backoffMs, pause } from '../connect/backoff.ts';
 import { openClient } from '../connect/postgres/client.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { readOnly } from '../connect/postgres/transaction.ts';
@@ -143,7 +142,7 @@ async function run(means: Servers, options: Running, id: string): Promise<Omit<R
         throw failure;
       }
       options.log.warn({ err: failure, replay: id }, 'the replay failed and tries again');
-      await delay(backoffMs(attempt, config.retry), undefined, { signal: options.signal }).catch(() => {});
+      await pause(backoffMs(attempt, config.retry), options.signal);
     }
   }
 }
