@@ -56,8 +56,8 @@ export function relayEnv({ databaseUrl, brokers, registryUrl }: Addresses, setti
 export type RelayOptions = {
   /** All of it: nothing is inherited. */
   readonly env: Environment;
-  /** Another command that runs until a signal and logs; `run` by default. */
-  readonly command?: 'run' | 'audit';
+  /** Another command that ends at a signal; `run` by default. */
+  readonly command?: 'run' | 'audit' | 'recover';
   /** In addition to those that a relay always has. */
   readonly nodeFlags?: readonly string[];
   /** A file that its output is appended to. */

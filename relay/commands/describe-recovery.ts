@@ -2,7 +2,7 @@
 import { formatLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 import { printable } from '../observe/printable.ts';
-import type { RecoverStage, Recovery, Some } from '../operations/recover.ts';
+import type { Interrupted, RecoverStage, Recovery, Some } from '../operations/recover.ts';
 import { count, counted, describeDuration } from './format.ts';
 import { bar } from './progress-line.ts';
 
@@ -27,6 +27,14 @@ export function describeRecovery(recovery: Recovery): string[] {
     ...(after === null
       ? []
       : [row('progress', `${summary(after)}; \`outbox-relay run\` continues from there`)]),
+  ];
+}
+
+export function describeInterrupted({ stage }: Interrupted): string[] {
+  const where = stage === null ? '' : ` while ${describeDone(stage)}`;
+  return [
+    row('result', `interrupted${where}`),
+    row('', 'run recover again: what it published counts, and it publishes nothing twice'),
   ];
 }
 

@@ -100,7 +100,7 @@ function describeRelay(relay: KnownRelay, at: string): string {
     !isGone && state !== 'stopped' && facts.error !== null && !facts.error.isOver
       ? `, fails: ${facts.error.code}`
       : '';
-  const where = isGone || state === 'stopped' ? '' : `, http://${httpAddress}`;
+  const where = isGone || state === 'stopped' || httpAddress === '' ? '' : `, http://${httpAddress}`;
   return printable(`${doing}: ${instance}, version ${version}${rate}${failing}${where}`);
 }
 

@@ -4,7 +4,7 @@ import { createLogger } from '../observe/log.ts';
 import { type RecoverOptions, type RecoverStage, recoverByHand } from '../operations/recover.ts';
 import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
-import { describeRecovery, describeStage } from './describe-recovery.ts';
+import { describeInterrupted, describeRecovery, describeStage } from './describe-recovery.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
 
@@ -47,7 +47,10 @@ Memory: about 40 bytes for each record in the topics. It does not grow with the 
 sorts: on its disk, if they are many, 150 bytes or so each. Without commit times it takes another 80 bytes for each key
 that misses an event.
 
-Exit codes: 0 recovered · 1 dry run, or an option has to decide first; nothing was published · 64 no problem found, or
+On SIGTERM or SIGINT it ends after the Kafka transaction in progress, and drops a slot that it created. A second one ends
+it at once. While it runs, \`outbox-relay status\` shows who recovers and how far.
+
+Exit codes: 0 recovered · 1 interrupted, a dry run, or an option has to decide first · 64 no problem found, or
 invalid arguments · 69 a server is unreachable, or a relay holds the slot · 77 access denied · 78 the progress belongs to
 another database, or this one was rewound
 
@@ -80,6 +83,9 @@ export function recoverCommand(load: Load): Command {
 
 async function run({ config, options }: Call<Options>) {
   const line = new ProgressLine<RecoverStage>(describeStage);
+  const stop = new AbortController();
+  const abort = () => stop.abort();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, abort);
   const recovery = await recoverByHand(
     {
       config,
@@ -90,13 +96,20 @@ async function run({ config, options }: Call<Options>) {
       skipsUnreadable: options.skipUnreadable === true,
       acceptsWritingOrder: options.byWritingOrder === true,
       unjudged: options.unjudged,
+      signal: stop.signal,
       onStage: (stage) => line.show(stage, stage.stage),
     },
     { person: options.by, reason: options.reason ?? null },
-  ).finally(() => line.end());
+  ).finally(() => {
+    line.end();
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, abort);
+  });
   return {
     data: recovery,
-    text: describeRecovery(recovery).join('\n'),
+    text: (recovery.outcome === 'interrupted'
+      ? describeInterrupted(recovery)
+      : describeRecovery(recovery)
+    ).join('\n'),
     hasFindings: recovery.outcome !== 'recovered',
   };
 }

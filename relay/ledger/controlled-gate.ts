@@ -2,8 +2,8 @@
  * The gate for work that publishes beside the stream, such as `recover` and `replay`: it reads what people say itself, and
  * waits. What the stream obeys, they obey.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
+import { pause } from '../connect/backoff.ts';
 import { type Control, noControl, type RateLimits } from '../model/control.ts';
 import { Gate, type Load, type Obstacle } from '../model/gate.ts';
 import { readControl } from './control.ts';
@@ -17,6 +17,8 @@ export type ControlledGateOptions = {
   readonly settings: RateLimits;
   /** Whether the rate that people set for the relay is about this work too. */
   readonly heedsLimits: boolean;
+  /** Called with what it obeys from then on. */
+  readonly onControl?: (control: Control) => void;
 };
 
 export class ControlledGate {
@@ -61,13 +63,14 @@ export class ControlledGate {
       }
       onObstacle(obstacle);
       const waitMs = obstacle.kind === 'limited' ? Math.min(lookMs, obstacle.waitMs) : lookMs;
-      await delay(waitMs, undefined, { signal }).catch(() => {});
+      await pause(waitMs, signal);
     }
     return false;
   }
 }
 
-async function read({ pool, slot, heedsLimits }: ControlledGateOptions): Promise<Control> {
+async function read({ pool, slot, heedsLimits, onControl }: ControlledGateOptions): Promise<Control> {
   const control = await readControl(pool, slot);
+  onControl?.(control);
   return heedsLimits ? control : { ...control, limits: noControl.limits };
 }

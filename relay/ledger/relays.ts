@@ -35,7 +35,7 @@ export type RelayFacts = {
   readonly lagBytes: number | null;
   readonly isStanding: boolean;
   readonly isLimited: boolean;
-  /** Recovers by itself from a lost slot. */
+  /** It recovers from a lost slot by itself, or because a person asked for it. */
   readonly isRecovering: boolean;
   /** It read its configuration again and rejected it. Earlier releases do not say so. */
   readonly hasRejectedConfig?: boolean;

@@ -346,9 +346,10 @@ export type RecoveryStage = {
 /**
  * - `refused`: a person has to decide.
  * - `yielded`: another relay has the slot.
+ * - `interrupted`: the relay was asked to end; the next start continues.
  * - `failed`: the failure that follows says why.
  */
-export const recoveryOutcomes = ['recovered', 'refused', 'yielded', 'failed'] as const;
+export const recoveryOutcomes = ['recovered', 'refused', 'yielded', 'interrupted', 'failed'] as const;
 export type RecoveryOutcome = (typeof recoveryOutcomes)[number];
 
 /** How far a consumer group is behind in a topic. */

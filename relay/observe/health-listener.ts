@@ -23,7 +23,7 @@ export function healthListener(health: Health): Listener {
         health.waitFor(
           `${failure.code}: ${pauseMs < 1_000 ? 'recovering from a lost slot' : 'the slot is lost again; recovering after a pause'}`,
         ),
-      recovering: (stage) => health.waitFor(describeRecovery(stage)),
+      recovering: (stage) => health.waitFor(`recovering from a lost slot: ${describeRecoveryStage(stage)}`),
       recoveryEnded: ({ outcome }) => {
         health.waitFor(undefined);
         if (outcome === 'recovered') health.recovered();
@@ -35,10 +35,9 @@ export function healthListener(health: Health): Listener {
   };
 }
 
-function describeRecovery({ stage, done, total, leftMs }: RecoveryStage): string {
+/** One line, for machines that show it as it is. */
+export function describeRecoveryStage({ stage, done, total, leftMs }: RecoveryStage): string {
   const of = total === undefined ? '' : ` of ${total}`;
   const left = leftMs === undefined ? '' : `, about ${Math.ceil(leftMs / 1_000)} s left in this stage`;
-  return stage === 'slot'
-    ? 'recovering from a lost slot: creating a slot'
-    : `recovering from a lost slot: ${stage}, ${done}${of}${left}`;
+  return stage === 'slot' ? 'creating a slot' : `${stage}, ${done}${of}${left}`;
 }

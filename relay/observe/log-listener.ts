@@ -39,6 +39,7 @@ const outcomeMessages: Readonly<Record<Facts['recoveryEnded']['outcome'], string
   recovered: 'recovered from the lost slot',
   refused: 'cannot recover from the lost slot without a decision of a person',
   yielded: 'another relay has the slot, and recovers or has recovered',
+  interrupted: 'interrupted while recovering from the lost slot; the next start continues',
   failed: 'recovering from the lost slot failed',
 };
 

@@ -68,7 +68,7 @@ const counters = {
     labels: ['duty'],
   },
   slot_recoveries_total: {
-    help: 'Recoveries from a lost slot that the relay began by itself (slot.whenLost), by outcome: recovered, refused (a person has to decide), yielded (another relay has the slot) or failed.',
+    help: 'Recoveries from a lost slot that the relay began by itself (slot.whenLost), by outcome: recovered, refused (a person has to decide), yielded (another relay has the slot), interrupted (the relay was asked to end) or failed.',
     labels: ['outcome'],
   },
   sessions_total: { help: 'Sessions: replication connections on which the relay started to stream.' },

@@ -17,9 +17,10 @@ import {
   type RelayFacts,
   withdraw,
 } from '../ledger/relays.ts';
+import type { Control } from '../model/control.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Facts } from '../observe/facts.ts';
-import type { Health } from '../observe/health.ts';
+import type { Readiness } from '../observe/health.ts';
 import { lagOf } from '../observe/lag.ts';
 import type { Listener } from '../observe/observer.ts';
 
@@ -34,7 +35,7 @@ const textMax = 500;
 export type AnnouncerOptions = {
   readonly config: Config;
   readonly instance: string;
-  readonly health: Pick<Health, 'ready'>;
+  readonly health: { readonly ready: () => Pick<Readiness, 'ready' | 'reason'> };
   /** Said once, until it works again. */
   readonly onFailure: (failure: RelayError, retryInMs: number) => void;
 };
@@ -84,10 +85,7 @@ export class Announcer {
           if (state === 'standby') this.#revision = null;
           this.#wake.resolve();
         },
-        controlled: ({ control }) => {
-          this.#revision = control.revision;
-          this.#wake.resolve();
-        },
+        controlled: ({ control }) => this.obey(control),
         committed: ({ events }) => {
           this.#events += events;
           if (this.#error !== undefined) this.#error.isOver = true;
@@ -137,7 +135,20 @@ export class Announcer {
     };
   }
 
-  /** @param httpAddress where /readyz and /metrics are served */
+  /** It obeys what people say as of then. */
+  obey({ revision }: Pick<Control, 'revision'>): void {
+    if (revision === this.#revision) return;
+    this.#revision = revision;
+    this.#wake.resolve();
+  }
+
+  /** It is no relay, but recovers for a person. */
+  beginRecovery(): void {
+    this.#state = 'recovering';
+    this.#isRecovering = true;
+  }
+
+  /** @param httpAddress where /readyz and /metrics are served; empty for nowhere */
   start(httpAddress: string): void {
     this.#httpAddress = httpAddress;
     this.#loop = this.#repeat();

@@ -153,7 +153,7 @@ async function obeying(
   }
 }
 
-/** One that recovers publishes too. It obeys within a second, and does not say so: it has no session yet. */
+/** One that recovers publishes too. It obeys within a second; a relay that recovers by itself does not say so. */
 const mayPublish = ({ state, isGone, facts }: KnownRelay) =>
   !isGone && (state === 'streaming' || state === 'draining' || facts.isRecovering);
 const obeys = ({ revision }: KnownRelay, wanted: number) => revision !== null && revision >= wanted;

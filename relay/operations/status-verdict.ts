@@ -84,7 +84,7 @@ function recoveringOf({ control }: StatusFacts, { facts: { reason } }: KnownRela
   const text = `Not streaming: ${reason}`;
   const holds = activePauses(control).filter(({ mode }) => mode === 'hold');
   const hold = holds.find(({ topic }) => topic === null) ?? holds[0];
-  if (hold === undefined) return { name, text, advice: 'Wait. The relay streams again when it is done.' };
+  if (hold === undefined) return { name, text, advice: 'Wait. Once it is done, a relay streams again.' };
   const { topic, person, reason: why } = hold;
   const waits =
     topic === null ? 'It publishes nothing: everything' : `It may wait at an event of topic ${topic}, which`;
@@ -115,7 +115,7 @@ function withSlot(facts: StatusFacts, live: readonly KnownRelay[]): Said {
     name: 'unknown',
     text: `Unknown: something reads the slot (walsender pid ${pid ?? 'unknown'}), and no relay announces that it streams.`,
     advice:
-      'It may be a relay of an earlier release, one that may not write outbox.relay, or `outbox-relay recover`. Look at its log; `outbox-relay check` names missing rights.',
+      'It may be a relay of an earlier release, one that may not write outbox.relay, or `outbox-relay adopt`. Look at its log; `outbox-relay check` names missing rights.',
   };
 }
 

@@ -1,6 +1,7 @@
 /** What a person decides about a recovery in advance, and what they see of it while it runs. */
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
+import type { Control } from '../model/control.ts';
 import type { RecoveryStage } from '../observe/facts.ts';
 
 export type RecoverOptions = {
@@ -20,7 +21,11 @@ export type RecoverOptions = {
   readonly onStage: (stage: RecoverStage) => void;
   /** A relay recovers by itself: only from a slot that is lost. Left out where a person asked for it. */
   readonly isUnattended?: boolean;
-  /** Ends the recovery with the reason of the abort, as a failure would. */
+  /** Who signs the progress; left out, a name of its own. */
+  readonly instance?: string;
+  /** Called with what people say, once it is obeyed. */
+  readonly onControl?: (control: Control) => void;
+  /** Ends the recovery, as a failure would. What was committed counts, and another recovery continues from there. */
   readonly signal?: AbortSignal;
 };
 

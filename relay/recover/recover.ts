@@ -92,7 +92,7 @@ class Run {
   readonly #options: RecoverOptions;
   readonly #means: Servers;
   readonly #loss: Loss;
-  readonly #instance = instanceName('recover');
+  readonly #instance: string;
   /** Where the new slot starts, once it exists and while nothing in Kafka ends at it. */
   #madeLsn: Lsn | undefined;
   /** Number of the last session on the slot, as far as this process knows. */
@@ -100,6 +100,7 @@ class Run {
 
   constructor(options: RecoverOptions, means: Servers, loss: Loss) {
     this.#options = options;
+    this.#instance = options.instance ?? instanceName('recover');
     this.#means = means;
     this.#loss = loss;
     this.#lastSession = loss.lastSession;
@@ -107,23 +108,17 @@ class Run {
 
   /** Compares as of now, and writes nothing. */
   async show(): Promise<Recovery> {
-    const client = await this.#openClient();
-    try {
+    return this.#withClient(async (client) => {
       await beginReadOnly(client, 'opening a snapshot', 'repeatable read');
       const compared = await this.#compare(client, await this.#decided(this.#loss.progress));
       return this.#report(compared, { outcome: 'dry-run' });
-    } finally {
-      await client.end().catch(() => {});
-    }
+    });
   }
 
-  async recover(): Promise<Recovery> {
-    const client = await this.#openClient();
-    try {
-      return this.#loss.slot === undefined ? await this.#renew(client) : await this.#keep(client);
-    } finally {
-      await client.end().catch(() => {});
-    }
+  recover(): Promise<Recovery> {
+    return this.#withClient((client) =>
+      this.#loss.slot === undefined ? this.#renew(client) : this.#keep(client),
+    );
   }
 
   /** Replaces a slot that is lost: step 2, then 3 to 6. */
@@ -168,8 +163,19 @@ class Run {
     return whileHoldingSlot(this.#means, close, this.#loss.walLsn);
   }
 
-  #openClient(): Promise<pg.Client> {
-    return openClient(this.#options.config, 'outbox-relay recover', scanTimeoutMs);
+  /** On a connection for the snapshot. An abort ends that: a statement on it, such as a sort, may take long. */
+  async #withClient<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+    const { config, signal } = this.#options;
+    const client = await openClient(config, 'outbox-relay recover', scanTimeoutMs);
+    const end = () => client.end().catch(() => {});
+    signal?.addEventListener('abort', end, { once: true });
+    try {
+      signal?.throwIfAborted();
+      return await work(client);
+    } finally {
+      signal?.removeEventListener('abort', end);
+      await end();
+    }
   }
 
   /** Step 2. Opens the snapshot on `client`. @returns its position */
@@ -230,6 +236,7 @@ class Run {
           slot: config.slot.name,
           settings: rateLimitsOf(config),
           heedsLimits: true,
+          ...(this.#options.onControl !== undefined && { onControl: this.#options.onControl }),
         }),
       },
       compared.missing,

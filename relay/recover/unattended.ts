@@ -59,7 +59,7 @@ export class UnattendedRecovery {
       (error: unknown) => ({ recovery: undefined, error: meaningOf(error) }),
     );
     const tookMs = performance.now() - beganMs;
-    const outcome = outcomeOf(recovery, error);
+    const outcome = outcomeOf(recovery, error, signal);
     if (outcome !== 'yielded') this.#pace.ended(performance.now(), tookMs);
     const { published = 0, deadLettered = 0 } = recovery ?? {};
     observer.recoveryEnded?.({ outcome, published, deadLettered, tookMs });
@@ -93,8 +93,13 @@ function meaningOf(error: unknown): RelayError {
   return asRelayError(error);
 }
 
-function outcomeOf(recovery: Recovery | undefined, error: RelayError | undefined): RecoveryOutcome {
+function outcomeOf(
+  recovery: Recovery | undefined,
+  error: RelayError | undefined,
+  { aborted }: AbortSignal,
+): RecoveryOutcome {
   if (recovery !== undefined) return recovery.outcome === 'recovered' ? 'recovered' : 'refused';
+  if (aborted) return 'interrupted';
   return error?.code === 'SLOT_IN_USE' ? 'yielded' : 'failed';
 }
 

@@ -96,7 +96,7 @@ describe('a relay recovers by itself', () => {
       return {};
     });
     await unattended.run(lost, ending.signal);
-    expect(ends).toMatchObject([{ outcome: 'failed' }]);
+    expect(ends).toMatchObject([{ outcome: 'interrupted' }]);
   });
 });
 

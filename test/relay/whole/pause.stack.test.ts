@@ -1,12 +1,7 @@
 /** Pause, resume and rate limit on real servers, as a person uses them: with the commands. */
 import { expect, test } from 'vitest';
 import { itemSchema } from '../../../harness/item-schema.ts';
-import {
-  type LogLine,
-  type RelayProcess,
-  type Settings,
-  settingsEnv,
-} from '../../../harness/relay-process.ts';
+import { type LogLine, RelayProcess, type Settings, settingsEnv } from '../../../harness/relay-process.ts';
 import { createTopic, type ReadRecord, readCommitted, readTopics } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
 import { expectOnceInOrder } from '../once-in-order.ts';
@@ -208,14 +203,28 @@ test('recover obeys too: it waits while everything is paused, and sets aside wha
   await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
   expect((await world.commandWith(env, 'pause', ...by)).code).toBe(0);
   expect((await world.commandWith(env, 'pause', '--topic', other, '--set-aside', ...by)).code).toBe(0);
+  // It shows on every machine who recovers, how far that is, and what it obeys.
+  const said = `select state, facts->>'reason' as reason, control_revision as revision from outbox.relay`;
+  const isSaid = (...rows: object[]) =>
+    expect.poll(async () => (await world.pool.query(said)).rows, { timeout: 30_000 }).toEqual(rows);
+  const reason = expect.stringMatching(/^\S+ recovers by hand: publishing, 0 of 2$/);
+  const atGate = { state: 'recovering', reason, revision: '2' };
+  const interrupted = new RelayProcess({ env: { ...world.env, ...env }, command: 'recover' });
+  await isSaid(atGate);
+  const shown = await world.commandWith(env, 'status');
+  expect(shown.stdout).toMatch(/Not streaming: \S+ recovers by hand: publishing, 0 of 2\./);
+  expect(await interrupted.stop()).toEqual({ code: 1, signal: null });
+  expect(interrupted.strays[0]).toBe('result       interrupted while publishing missing events: 0 of 2');
+  await isSaid();
+  const slots = 'select from pg_replication_slots where slot_name = $1';
+  expect((await world.pool.query(slots, [world.slot])).rowCount).toBe(0);
   const recovering = world.commandWith(env, 'recover', '--json');
-  const atGate = `select from pg_stat_activity where datname = current_database() and query like '%ledger.read_control%'`;
-  const arrived = async () => ((await world.pool.query(atGate)).rowCount ?? 0) > 1; // and this query itself
-  await expect.poll(arrived, { timeout: 30_000 }).toBe(true);
+  await isSaid(atGate);
   expect((await world.commandWith(env, 'resume')).code).toBe(0);
   expect(await recovering).toMatchObject({ code: 0 });
   const trail = `select action from outbox.trail where action = 'recover'`;
-  expect((await world.pool.query(trail)).rowCount).toBe(1);
+  expect((await world.pool.query(trail)).rowCount).toBe(2);
+  await isSaid();
   expect((await readCommitted({ topics: [world.topic] })).map(idOf)).toEqual([published]);
   const letters = `select event_id as id, status, code, first_seen > (
     select acted_at from outbox.trail where action = 'resume') as waited from outbox.dead_letter`;
