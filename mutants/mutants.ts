@@ -1592,6 +1592,16 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/recover/id-table.test.ts'],
   },
   {
+    name: 'a recovery that is asked to end counts as failed',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/recover/unattended.ts',
+    find: "  if (aborted) return 'interrupted';\n",
+    replace: '  void aborted;\n',
+    tests: [unattended],
+    only: 'until it is asked to end',
+  },
+  {
     name: 'a relay whose slot is lost again and again never pauses',
     promise: 'no silence',
     invariants: ['I8'],
