@@ -15,7 +15,7 @@ export function App() {
   const me = useQuery(meQuery);
   if (me.isPending) return <Waiting />;
   if (me.error instanceof ApiFault && me.error.status === 401) return <SignIn />;
-  if (me.isError)
+  if (me.data === undefined)
     return (
       <main className="alone">
         <Failure error={me.error} onRetry={() => void me.refetch()} />
@@ -23,6 +23,8 @@ export function App() {
     );
   return <Frame {...me.data} />;
 }
+
+const askAgainMs = 3_000;
 
 type FrameProps = {
   person: string;
@@ -36,15 +38,19 @@ type FrameProps = {
 function Frame({ person, role, via, slotName, version, grafanaUrl }: FrameProps) {
   const [path, navigate] = useLocation();
   useShortcuts(navigate);
+  // A console that was restarted knows nobody: then the page asks to sign in.
+  const { connection } = useLive();
+  useQuery({ ...meQuery, refetchInterval: connection === 'lost' ? askAgainMs : false });
   const current = loaded.find((screen) => isAt(path, screen.path));
   useEffect(() => {
     document.title = `${current?.title ?? 'Not found'} · ${slotName} · Outbox relay`;
   }, [current, slotName]);
   return (
     <div className="frame">
-      <a className="skip" href="#main">
+      {/* No link: the base of the page would make it lead to another screen. */}
+      <button type="button" className="skip" onClick={() => document.getElementById('main')?.focus()}>
         Skip to the content
-      </a>
+      </button>
       <aside className="side">
         <p className="brand">
           <strong>Outbox relay</strong>

@@ -68,6 +68,14 @@ export function Card({
   );
 }
 
+/** What may be wider than the page, such as a table: it scrolls by keyboard too. @param label what it holds */
+export const Scroll = ({ label, children }: { label: string; children: ReactNode }) => (
+  // biome-ignore lint/a11y/noNoninteractiveTabindex: without it the keyboard cannot scroll
+  <section className="scroll" aria-label={label} tabIndex={0}>
+    {children}
+  </section>
+);
+
 /** Nothing is there, and that is said with what it means. */
 export const Empty = ({ title, children }: { title: string; children?: ReactNode }) => (
   <div className="empty">

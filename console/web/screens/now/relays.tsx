@@ -2,7 +2,7 @@
 import type { KnownRelay } from '../../../../relay/operations/relays.ts';
 import type { Sampled } from '../../../server/live/sampler.ts';
 import { bytes, figure, milliseconds, percent } from '../../data/format.ts';
-import { Ago, Badge, Card, Empty, type Tone } from '../../parts/basics.tsx';
+import { Ago, Badge, Card, Empty, Scroll, type Tone } from '../../parts/basics.tsx';
 
 export function Relays({ relays, sampled }: { relays: readonly KnownRelay[]; sampled: Sampled | null }) {
   const unreached = sampled?.relays.filter(({ failure }) => failure !== null) ?? [];
@@ -11,7 +11,7 @@ export function Relays({ relays, sampled }: { relays: readonly KnownRelay[]; sam
       {relays.length === 0 ? (
         <Empty title="No relay has announced itself">Start one with `outbox-relay run`.</Empty>
       ) : (
-        <div className="scroll">
+        <Scroll label="Relays of the slot">
           <table>
             <thead>
               <tr>
@@ -56,7 +56,7 @@ export function Relays({ relays, sampled }: { relays: readonly KnownRelay[]; sam
               })}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
       {unreached.map(({ url, failure }) => (
         <p key={url} className="quiet">

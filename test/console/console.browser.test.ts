@@ -1,0 +1,286 @@
+/**
+ * The console as a person meets it: in a real browser, as its own process without the right to write a file, with an
+ * operator's role in Postgres, beside a real relay.
+ */
+import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startBrowser } from '../../harness/browser.ts';
+import { ConsoleProcess } from '../../harness/console.ts';
+import type { RelayProcess } from '../../harness/relay-process.ts';
+import { settingsEnv } from '../../harness/relay-process.ts';
+import { TcpProxy } from '../../harness/tcp-proxy.ts';
+import { cacheFolder } from '../../stack/cache.ts';
+import { freePort } from '../../stack/port.ts';
+import { World } from '../relay/world.ts';
+import { unique } from '../support/unique.ts';
+
+const tokens = { view: 'view-view-view-view', operate: 'operate-operate-operate' };
+/** Out of git; look at them after a change. */
+const pictures = join(cacheFolder(), 'console-pictures');
+const looks: readonly [string, BrowserContextOptions][] = [
+  ['light', { colorScheme: 'light', viewport: { width: 1280, height: 900 } }],
+  ['dark', { colorScheme: 'dark', viewport: { width: 1280, height: 900 } }],
+  ['phone', { colorScheme: 'light', viewport: { width: 390, height: 844 } }],
+];
+
+let world: World;
+let proxy: TcpProxy;
+let relay: RelayProcess;
+let browser: Browser;
+let served: ConsoleProcess;
+let port: number;
+const role = unique('operator').replaceAll('-', '_');
+
+function startServing(): Promise<ConsoleProcess> {
+  const url = new URL(proxy.through(world.database.url));
+  [url.username, url.password] = [role, 'sesame'];
+  return ConsoleProcess.start({
+    env: {
+      ...world.env,
+      DATABASE_URL: url.href,
+      ...settingsEnv({
+        CONSOLE_PORT: port,
+        CONSOLE_VIEW_TOKEN: tokens.view,
+        CONSOLE_OPERATE_TOKEN: tokens.operate,
+        CONSOLE_OPERATE_PAYLOADS: 'full',
+      }),
+    },
+  });
+}
+
+beforeAll(async () => {
+  mkdirSync(pictures, { recursive: true });
+  const starting = startBrowser();
+  world = await World.create();
+  await world.pool.query(await readFile(join(import.meta.dirname, '../../migrations/roles.sql'), 'utf8'));
+  await world.pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
+  proxy = await TcpProxy.before(world.database.url);
+  port = await freePort();
+  relay = world.startRelay();
+  [browser, served] = await Promise.all([starting, startServing(), relay.streaming()]);
+  await world.write(Array.from({ length: 200 }, (_, seq) => ({ key: `key ${seq % 20}`, seq })));
+});
+afterAll(async () => {
+  await browser?.close();
+  await served?.stop();
+  proxy?.close();
+  await world?.pool.query(`drop owned by ${role}; drop role ${role}`);
+  await world?.[Symbol.asyncDispose]();
+  const said = served?.lines.join('\n') ?? '';
+  for (const secret of [...Object.values(tokens), 'sesame']) expect(said).not.toContain(secret);
+});
+
+/** A page of a browser of its own, which notes whatever a console would show in red, and every address it asks. */
+async function open(options: BrowserContextOptions = looks[0]![1]) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const errors: string[] = [];
+  const origins = new Set<string>();
+  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+  page.on('pageerror', ({ message }) => errors.push(message));
+  page.on('request', (request) => origins.add(new URL(request.url()).origin));
+  return { context, page, errors, origins, [Symbol.asyncDispose]: () => context.close() };
+}
+
+async function signIn(page: Page, as: keyof typeof tokens = 'operate'): Promise<void> {
+  await page.goto(served.url);
+  await page.getByLabel('Your name').fill('anna');
+  await page.getByLabel('Token').fill(tokens[as]);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('navigation').waitFor();
+}
+
+const streaming = (page: Page) => page.locator('.verdict .badge', { hasText: 'streaming' });
+const stale = (page: Page) => page.locator('.freshness');
+
+async function screens(page: Page): Promise<string[]> {
+  const links = await page.getByRole('navigation', { name: 'Screens' }).getByRole('link').all();
+  return Promise.all(links.map(async (link) => (await link.getAttribute('href'))!));
+}
+
+async function settled(page: Page): Promise<void> {
+  await page.locator('main h1, main h2').first().waitFor();
+  await page.locator('.waiting').first().waitFor({ state: 'detached' });
+}
+
+describe('signing in', () => {
+  test('a wrong token is said, a right one opens, and signing out ends the session', async () => {
+    await using tab = await open();
+    const { page } = tab;
+    await page.goto(served.url);
+    await page.getByLabel('Your name').fill('anna');
+    await page.getByLabel('Token').fill('wrong-wrong-wrong-wrong');
+    await page.keyboard.press('Enter');
+    await page.getByText('TOKEN_WRONG').waitFor();
+    await page.getByLabel('Token').fill(tokens.operate);
+    await page.keyboard.press('Enter');
+    await page.getByText('anna · may act').waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByLabel('Token').waitFor();
+    await page.reload();
+    await page.getByLabel('Token').waitFor();
+    // The name is kept, the token is not.
+    expect(await page.getByLabel('Your name').inputValue()).toBe('anna');
+    expect(await page.getByLabel('Token').inputValue()).toBe('');
+  });
+
+  test('the address that is printed holds the token, and loses it', async () => {
+    await using tab = await open();
+    const { page } = tab;
+    await page.goto(`${served.url}/settings#token=${tokens.view}`);
+    await page.getByLabel('Your name').fill('bert');
+    await page.keyboard.press('Enter');
+    await page.getByText('bert · may look').waitFor();
+    expect(page.url()).toBe(`${served.url}/settings`);
+  });
+
+  test('who may only look is offered nothing that changes something', async () => {
+    await using tab = await open();
+    await signIn(tab.page, 'view');
+    await tab.page.goto(`${served.url}/settings`);
+    const pause = tab.page.getByRole('button', { name: /^Pause/ }).first();
+    await pause.waitFor();
+    expect(await pause.isDisabled()).toBe(true);
+  });
+});
+
+describe('every screen', () => {
+  test.each(looks)('opens clean, %s', async (look, options) => {
+    await using tab = await open(options);
+    const { page, errors, origins } = tab;
+    await page.goto(served.url);
+    await page.getByLabel('Token').waitFor();
+    await inspect(page, `sign-in-${look}`);
+    // The question who is signed in is answered with 401, which the browser notes.
+    errors.length = 0;
+    await signIn(page);
+    errors.length = 0;
+    for (const path of await screens(page)) {
+      await page.goto(`${served.url}${path}`);
+      await settled(page);
+      if (path === '/') await streaming(page).waitFor();
+      await inspect(page, `${path.slice(1) || 'now'}-${look}`);
+      expect(errors, path).toEqual([]);
+      const isWide = await page.evaluate('document.body.scrollWidth > innerWidth');
+      expect(isWide, `${path} scrolls sideways`).toBe(false);
+    }
+    expect([...origins]).toEqual([new URL(served.url).origin]);
+  });
+
+  /** Takes its picture and asks axe. */
+  async function inspect(page: Page, name: string): Promise<void> {
+    await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true });
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+    expect(found, name).toEqual([]);
+  }
+
+  test('is reached by keyboard', async () => {
+    await using tab = await open();
+    const { page } = tab;
+    await signIn(page);
+    const links = await page.getByRole('navigation', { name: 'Screens' }).getByRole('link').all();
+    for (const link of links) {
+      const keys = ((await link.locator('kbd').textContent()) ?? '').split(' ');
+      for (const key of keys) await page.keyboard.press(key);
+      const href = await link.getAttribute('href');
+      await page.locator(`[aria-current=page][href="${href}"]`).waitFor();
+    }
+    await page.reload();
+    await page.getByRole('navigation').waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    expect(await page.evaluate('document.activeElement?.id')).toBe('main');
+    // And stays where it was.
+    const last = (await links.at(-1)!.getAttribute('href'))!;
+    expect(new URL(page.url()).pathname).toBe(last);
+  });
+
+  test('paints quickly', async ({ annotate }) => {
+    await using tab = await open();
+    const { page } = tab;
+    await signIn(page);
+    await page.reload();
+    await streaming(page).waitFor();
+    const paintMs = await page.evaluate<number>(
+      `performance.getEntriesByName('first-contentful-paint')[0].startTime`,
+    );
+    await annotate(`first contentful paint after ${Math.round(paintMs)} ms`);
+    // A second on a quiet machine.
+    expect(paintMs).toBeLessThan(5_000);
+  });
+});
+
+describe('what is shown', () => {
+  test('is asked for only while somebody can see it', async () => {
+    await using tab = await open();
+    const { page } = tab;
+    await signIn(page);
+    await streaming(page).waitFor();
+    const isLive = (request: { url(): string }) => request.url().endsWith('/api/live');
+    const closed = page.waitForEvent('requestfailed', isLive);
+    await see(page, false);
+    await closed;
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(request.url()));
+    const opened = page.waitForRequest(isLive);
+    await see(page, true);
+    await opened;
+    // Nothing between.
+    expect(asked[0]).toMatch(/\/api\/live$/);
+  });
+
+  async function see(page: Page, isVisible: boolean): Promise<void> {
+    await page.evaluate(`
+      Object.defineProperty(document, 'hidden', { configurable: true, value: ${!isVisible} });
+      Object.defineProperty(document, 'visibilityState', { configurable: true, value: '${isVisible ? 'visible' : 'hidden'}' });
+      document.dispatchEvent(new Event('visibilitychange'));`);
+  }
+
+  test('stays with its age while Postgres is away, and is up to date by itself afterwards', async () => {
+    await using tab = await open();
+    const { page } = tab;
+    await signIn(page);
+    await streaming(page).waitFor();
+    proxy.isClosed = true;
+    proxy.reset();
+    await stale(page)
+      .getByText(/from .* ago/)
+      .waitFor();
+    expect(await streaming(page).isVisible()).toBe(true);
+    await page.screenshot({ path: join(pictures, 'now-postgres-away.png'), fullPage: true });
+    proxy.isClosed = false;
+    await stale(page).waitFor({ state: 'detached' });
+  });
+
+  test('says that the relay stopped, and that another streams', async () => {
+    await using tab = await open();
+    const { page } = tab;
+    await signIn(page);
+    await streaming(page).waitFor();
+    await relay.stop();
+    await page.locator('.verdict.bad').waitFor();
+    relay = world.startRelay();
+    await streaming(page).waitFor();
+  });
+
+  test('stays with its age while the console is away; then one signs in again', async () => {
+    await using tab = await open();
+    const { page } = tab;
+    await signIn(page);
+    await streaming(page).waitFor();
+    await served.stop();
+    await stale(page).getByText('The console does not answer').waitFor();
+    expect(await streaming(page).isVisible()).toBe(true);
+    served = await startServing();
+    await page.getByLabel('Token').fill(tokens.operate);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await streaming(page).waitFor();
+    await stale(page).waitFor({ state: 'detached' });
+  });
+});
