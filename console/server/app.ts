@@ -12,6 +12,7 @@ import { asRelayError, RequestInvalid } from '../../relay/errors.ts';
 import { forgeryOf, isForeignRead, isOurHost, withoutPrefix } from './access/requests.ts';
 import { controlApi } from './api/control.ts';
 import { deadLettersApi } from './api/dead-letters.ts';
+import { findApi } from './api/find.ts';
 import { jobsApi } from './api/jobs.ts';
 import { liveApi } from './api/live.ts';
 import { parkedKeysApi } from './api/parked-keys.ts';
@@ -31,7 +32,8 @@ function apiOf(use: Use) {
     .route('/control', controlApi(use))
     .route('/jobs', jobsApi(use))
     .route('/dead-letters', deadLettersApi(use))
-    .route('/parked-keys', parkedKeysApi(use));
+    .route('/parked-keys', parkedKeysApi(use))
+    .route('/find', findApi(use));
 }
 
 export type Api = ReturnType<typeof apiOf>;

@@ -11,6 +11,7 @@ import { writeSafely } from './command.ts';
 import { configCommand } from './config.ts';
 import { consoleCommand } from './console.ts';
 import { deadLettersCommand } from './dead-letters.ts';
+import { findCommand } from './find.ts';
 import { load } from './load.ts';
 import { migrateCommand } from './migrate.ts';
 import { pauseCommand } from './pause.ts';
@@ -30,6 +31,7 @@ const commands = [
   schemasCommand,
   runCommand,
   statusCommand,
+  findCommand,
   consoleCommand,
   pauseCommand,
   resumeCommand,

@@ -264,6 +264,7 @@ function isArgument(command: Command, word: string): boolean {
   const [argument] = command.registeredArguments;
   if (argument === undefined) return false;
   if (argument.name().startsWith('letter') && parsePosition(word) !== undefined) return true;
+  if (argument.name() === 'event') return true;
   return ['…', `<${argument.name()}>`].includes(word) || argument.argChoices?.includes(word) === true;
 }
 

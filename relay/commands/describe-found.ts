@@ -1,0 +1,75 @@
+/** What `outbox-relay find` found, for people. */
+import { printable } from '../observe/printable.ts';
+import type { Found, FoundEvent, FoundRecord, FoundRow } from '../operations/find-event/found.ts';
+import { count, formatTable } from './format.ts';
+
+export function describeFound(found: Found): string {
+  const parts = found.events.length === 0 ? [describeNothing(found)] : found.events.map(describeEvent);
+  if (found.hasMore) parts.push('There are more. Narrow them with --since and --until, or raise --limit.');
+  const missing = Object.entries(found.missing).flatMap(([part, fault]) =>
+    fault === null
+      ? []
+      : [
+          `! ${partNames[part as keyof Found['missing']]}: ${fault.code}: ${printable(fault.message)}\n  ${fault.hint}`,
+        ],
+  );
+  return [...parts, ...missing].join('\n\n');
+}
+
+const partNames = {
+  rows: 'The outbox table could not be read',
+  letters: 'The dead letters could not be read',
+  status: 'The status could not be read',
+  records: 'Kafka could not be read',
+  schemas: 'The registry could not be asked for versions',
+} as const;
+
+const describeNothing = ({ notes }: Found) =>
+  ['Nothing was found.', ...notes.map((note) => `  ${printable(note)}`)].join('\n');
+
+function describeEvent({ id, text, advice, rows, letters, records, story }: FoundEvent): string {
+  const facts = [
+    ['event', id ?? 'without id'],
+    ...rows.flatMap(describeRow),
+    ...letters.map(({ position, status, code }) => ['dead letter', `${position}, ${status}, ${code}`]),
+    ...records.flatMap(describeRecord),
+  ];
+  const events = story.map(({ at, text: what }) => [at ?? 'time not known', what]);
+  return [
+    printable(text),
+    ...(advice === null ? [] : [`  ${printable(advice)}`]),
+    formatTable(facts),
+    'story',
+    indentedTable(events),
+  ].join('\n');
+}
+
+function describeRow({ type, key, table, xid, createdAt, committedAt, payloadBytes }: FoundRow): string[][] {
+  const committed = committedAt === null ? '' : `, committed ${committedAt}`;
+  return [
+    [
+      'row',
+      `${type ?? 'no type'}, key ${key ?? 'none'}, ${payloadBytes === null ? 'tombstone' : `${count(payloadBytes)} bytes`}`,
+    ],
+    ['', `${table}, transaction ${xid}${createdAt === null ? '' : `, written ${createdAt}`}${committed}`],
+  ];
+}
+
+function describeRecord({ topic, partition, offset, position, schema, replayId }: FoundRecord): string[][] {
+  const versions = schema?.versions?.map(({ subject, version }) => `${subject} version ${version}`) ?? [];
+  return [
+    [
+      'record',
+      `${topic}, partition ${partition}, offset ${offset}${replayId === null ? '' : `, by replay ${replayId}`}`,
+    ],
+    ...(position === null ? [] : [['position', position]]),
+    [
+      'schema',
+      schema === null
+        ? 'none'
+        : `id ${schema.id}${versions.length === 0 ? '' : `: ${versions.slice(0, 3).join(', ')}`}`,
+    ],
+  ];
+}
+
+const indentedTable = (rows: readonly (readonly string[])[]) => formatTable(rows).replace(/^/gm, '  ');

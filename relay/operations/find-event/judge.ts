@@ -1,0 +1,171 @@
+/**
+ * From what was found of an event to where it is, in a sentence, and its story. Pure. Promise: what was not looked at, or
+ * could not be, is said; nothing is said not to exist because it was not found.
+ */
+import type { EventState, FoundEvent, FoundLetter, FoundRecord, Looked, StoryEntry } from './found.ts';
+import type { Context, EventParts } from './parts.ts';
+import { tellStory } from './story.ts';
+
+type Said = { readonly state: EventState; readonly text: string; readonly advice?: string };
+
+export function judgeEvent(parts: EventParts, context: Context): FoundEvent {
+  const { id, rows, letters, records } = parts;
+  const { state, text, advice = null } = stateOf(parts, context);
+  const story: readonly StoryEntry[] = tellStory(parts, context);
+  return { id, state, text, advice, rows, letters, records, story };
+}
+
+function stateOf(parts: EventParts, context: Context): Said {
+  const { letters } = parts;
+  const record = latest(parts.records.filter(({ replayId }) => replayId === null));
+  const letter = latest(letters);
+  const isDecided =
+    letter?.status === 'open' || letter?.status === 'parked' || letter?.status === 'discarded';
+  if (letter !== undefined && isDecided && !isLater(record, letter)) return ofLetter(letter);
+  if (record !== undefined) return published(record, parts);
+  if (letter?.status === 'released')
+    return notFound(parts, context, `Its parked key was released, so the relay has published it`);
+  return withoutRecord(parts, context, letter);
+}
+
+function ofLetter(letter: FoundLetter): Said {
+  const { status, position, code, message, path, behind, actions } = letter;
+  const why = `${code}${path === null ? '' : ` at ${path}`}: ${message}`;
+  if (status === 'discarded') {
+    const by = actions.findLast(({ action }) => action === 'discard');
+    const who = by === undefined ? '' : ` by ${by.person}${by.note === null ? '' : `: ${by.note}`}`;
+    return {
+      state: 'discarded',
+      text: `Discarded${who}. The relay does not publish it. It was refused for ${why}`,
+    };
+  }
+  if (status === 'open')
+    return {
+      state: 'dead-letter',
+      text: `Dead letter, open. The relay refused it for ${why}`,
+      advice: `Look at it with \`outbox-relay dead-letters show ${position}\`, fix it or its schema, then resubmit it.`,
+    };
+  if (behind === null)
+    return { state: 'parked', text: 'Parked, and its key is being released or was released a moment ago.' };
+  if (behind.isPaused)
+    return {
+      state: 'parked',
+      text: `Set aside: its topic is paused. It is published in its order when the topic is resumed.`,
+      advice: `Run \`outbox-relay resume --topic ${letter.topic ?? '…'}\` when the reason is gone.`,
+    };
+  return {
+    state: 'parked',
+    text:
+      behind.position === position
+        ? `Parked: its key waits for this event, which was refused for ${why}`
+        : `Parked: its key waits behind the dead letter ${behind.position}.`,
+    advice: `Fix ${behind.position}, then release the key with \`outbox-relay dead-letters release ${behind.position}\`.`,
+  };
+}
+
+function published({ topic, partition, offset }: FoundRecord, { rows, records }: EventParts): Said {
+  const others = records.length - 1;
+  const more =
+    others === 0
+      ? ''
+      : ` ${others === 1 ? 'One further record has' : `${others} further records have`} its id.`;
+  const gone = rows.length === 0 ? ' The outbox table has no row of it now.' : '';
+  return {
+    state: 'published',
+    text: `Published: ${topic}, partition ${partition}, offset ${offset}.${more}${gone}`,
+  };
+}
+
+function withoutRecord(parts: EventParts, context: Context, letter: FoundLetter | undefined): Said {
+  const { rows, looked } = parts;
+  const row = rows[0];
+  const resubmitted = letter === undefined ? '' : 'Resubmitted. ';
+  if (row === undefined)
+    return notFound(
+      parts,
+      context,
+      letter === undefined ? 'It has no row now' : 'It was resubmitted, and its row is gone',
+    );
+  if (row.progress === 'before')
+    return {
+      state: 'before-slot',
+      text: 'Not published: it was committed before the slot was first made, so it never comes on the stream.',
+      advice: '`outbox-relay replay` can publish it.',
+    };
+  if (row.progress === 'covered')
+    return notFound(
+      parts,
+      context,
+      `${resubmitted}The progress covers it, so the relay has published it or made it a dead letter`,
+    );
+  if (!context.isKafkaRead)
+    return notFound(parts, context, `${resubmitted}Whether the relay has published it is not known`);
+  const open = looked.find(({ stableEnd, end }) => BigInt(end) > BigInt(stableEnd));
+  if (open !== undefined)
+    return {
+      state: 'in-open-transaction',
+      text: `${resubmitted}Not visible yet: ${open.topic}, partition ${open.partition} has an open Kafka transaction from offset ${open.stableEnd} on, and it may be in it.${relayOf(context)}`,
+      advice: 'Look again in a moment. Consumers under read_committed wait there, too.',
+    };
+  if (row.progress === 'later' && isReadToEnd(looked))
+    return {
+      state: 'waiting',
+      text: `${resubmitted}Not published yet: its partition was read from its commit to the end, and it is not there.${relayOf(context)}`,
+      advice: 'Look again in some seconds. If it stays, `outbox-relay status` says what holds the relay up.',
+    };
+  return {
+    ...notFound(parts, context, `${resubmitted}Whether the relay has published it is not known`),
+    state: 'unclear',
+  };
+}
+
+const relayOf = ({ verdict }: Context) => (verdict === null ? '' : ` The relay: ${verdict.text}`);
+
+/** Whether nothing lies between the windows, and the last one reaches the end. */
+function isReadToEnd(looked: readonly Looked[]): boolean {
+  const windows = looked.toSorted((a, b) => (BigInt(a.from) < BigInt(b.from) ? -1 : 1));
+  const last = windows.at(-1);
+  return (
+    last !== undefined &&
+    new Set(windows.map(({ topic, partition }) => `${topic}/${partition}`)).size === 1 &&
+    BigInt(last.to) >= BigInt(last.stableEnd) &&
+    windows.every(({ from }, index) => index === 0 || from === windows[index - 1]!.to)
+  );
+}
+
+function notFound({ looked }: EventParts, context: Context, what: string): Said {
+  if (!context.isKafkaRead)
+    return {
+      state: 'unclear',
+      text: `${what}. Kafka could not be read, so where its record is, if it has one, is not known.`,
+    };
+  return {
+    state: 'not-found-in-kafka',
+    text: `${what}. ${describeLooked(looked)}${relayOf(context)}`,
+    advice: '`outbox-relay verify` compares the whole table with the topics.',
+  };
+}
+
+const whole = (value: number) => value.toLocaleString('en-US');
+
+/** What was read, and what was not. */
+export function describeLooked(looked: readonly Looked[]): string {
+  if (looked.length === 0) return 'No partition was read for it.';
+  const parts = looked.slice(0, 3).map(({ topic, partition, from, to, records, begin, stableEnd }) => {
+    const before = BigInt(from) > BigInt(begin) ? 'older' : undefined;
+    const after = BigInt(to) < BigInt(stableEnd) ? 'newer' : undefined;
+    const rest = [before, after].filter((each) => each !== undefined).join(' and ');
+    const removed = BigInt(begin) > 0n ? `; Kafka has removed those before offset ${begin}` : '';
+    return `${whole(records)} ${records === 1 ? 'record' : 'records'} of ${topic}, partition ${partition} (offsets ${from} to ${to}${rest === '' ? '' : `; ${rest} ones were not read`}${removed})`;
+  });
+  const more = looked.length > 3 ? `, and ${looked.length - 3} further windows` : '';
+  return `It was not found in ${parts.join(', ')}${more}.`;
+}
+
+/** By position; those without one come first. */
+function latest<Each extends { readonly position: string | null }>(each: readonly Each[]): Each | undefined {
+  return each.toSorted((a, b) => ((a.position ?? '') < (b.position ?? '') ? -1 : 1)).at(-1);
+}
+
+const isLater = (record: FoundRecord | undefined, letter: FoundLetter) =>
+  record?.position != null && record.position > letter.position;

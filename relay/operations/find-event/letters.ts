@@ -1,0 +1,49 @@
+/** Finds dead letters of events, with what people did to them and what parked ones wait behind. */
+import type pg from 'pg';
+import type { Config } from '../../config/config.ts';
+import { query, statement } from '../../connect/postgres/statement.ts';
+import { type Letter, positionText } from '../dead-letters/letter.ts';
+import { listLetters, readActions } from '../dead-letters/read.ts';
+import type { Selection } from '../dead-letters/selection.ts';
+import { assertLettersShown } from '../dead-letters/transaction.ts';
+import type { FoundLetter } from './found.ts';
+
+/** The oldest positions first. @throws RelayError POSTGRES_* */
+export async function findLetters(
+  client: pg.ClientBase,
+  config: Config,
+  selection: Selection,
+  limit: number,
+): Promise<{ readonly letters: readonly FoundLetter[]; readonly hasMore: boolean }> {
+  const slot = config.slot.name;
+  const listed = await listLetters(client, slot, selection, limit + 1);
+  const letters: FoundLetter[] = [];
+  for (const letter of listed.slice(0, limit))
+    letters.push({
+      ...letter,
+      actions: await readActions(client, slot, letter),
+      behind: await readBehind(client, slot, letter),
+    });
+  await assertLettersShown(client, config);
+  return { letters, hasMore: listed.length > limit };
+}
+
+async function readBehind(
+  client: pg.ClientBase,
+  slot: string,
+  { status, topic, aggregateid }: Letter,
+): Promise<FoundLetter['behind']> {
+  if (status !== 'parked') return null;
+  const [row] = await query(client, readHead, [slot, topic, aggregateid]);
+  if (row === undefined) return null;
+  const { lsn, ordinal, isPaused, parkedAt } = row;
+  return { position: positionText(lsn, ordinal), isPaused, parkedAt: parkedAt.toISOString() };
+}
+
+const readHead = statement<{ lsn: string; ordinal: string; isPaused: boolean; parkedAt: Date }>(
+  'operations.read_parked_head',
+  'reading what a parked key waits behind',
+  `select commit_lsn::text as lsn, ordinal, is_paused as "isPaused", parked_at as "parkedAt"
+     from outbox.parked_key where slot = $1 and topic = $2 and key = $3 and released_lsn is null
+    order by commit_lsn, ordinal limit 1`,
+);
