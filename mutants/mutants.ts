@@ -1721,6 +1721,16 @@ export const mutants: readonly Mutant[] = [
     only: 'was left out',
   },
   {
+    name: 'an undo of many replaces what somebody has corrected since',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/operations/dead-letters/undo-many.ts',
+    find: 'is_last && after !== null',
+    replace: 'after !== null',
+    tests: [repairing],
+    only: 'have changed since',
+  },
+  {
     name: 'a masked payload shows a value',
     promise: 'no leak',
     invariants: ['I1'],

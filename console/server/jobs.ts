@@ -13,6 +13,7 @@ import { Refused } from './use.ts';
 export const jobKinds = [
   'try-letters',
   'patch-letters',
+  'undo-letters',
   'resubmit-letters',
   'discard-letters',
   'release-keys',

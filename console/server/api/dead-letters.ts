@@ -17,6 +17,7 @@ import { type Learned, oneDeadLetter } from '../../../relay/operations/dead-lett
 import { discard, resubmit } from '../../../relay/operations/dead-letters/resubmit-discard.ts';
 import type { Selection } from '../../../relay/operations/dead-letters/selection.ts';
 import { undoFix } from '../../../relay/operations/dead-letters/undo.ts';
+import { undoRun } from '../../../relay/operations/dead-letters/undo-many.ts';
 import type { Visitor } from '../access/visitor.ts';
 import { type Fault, faultOf } from '../fault.ts';
 import { failureShown, previewShown, shown } from '../payloads.ts';
@@ -36,6 +37,13 @@ import { valid } from './valid.ts';
 const payload = z.string().max(8_000_000);
 const patch = z.string().min(1).max(1_000_000);
 const named = valid('param', z.object({ position }));
+const actionId = z.string().regex(/^\d{1,18}$/, 'is not the number of an entry of the trail');
+const fixRun = z.strictObject({
+  person: z.string().min(1).max(200),
+  reason: z.string().max(2_000).nullable(),
+  from: actionId,
+  to: actionId,
+});
 /** Without a condition it is every open one, which has to be said. */
 const chosen = {
   selection: selectionInJson,
@@ -157,6 +165,22 @@ export function deadLettersApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
         ),
       });
     })
+    .post('/jobs/undo', valid('json', z.strictObject({ run: fixRun, reason })), (context) => {
+      const { run, reason } = context.req.valid('json');
+      const actor = actorOf(context, reason);
+      return context.json({
+        jobId: jobs.start(
+          'undo-letters',
+          `Undo what ${run.person} fixed`,
+          context.get('visitor'),
+          ({ signal, onProgress }) =>
+            undoRun(config, run, actor, {
+              signal,
+              onProgress: (done, total) => onProgress({ done, total, phase: 'undoing' }),
+            }),
+        ),
+      });
+    })
     .get('/:position', named, async (context) =>
       context.json(await shownLetter(config, context.get('visitor'), context.req.valid('param').position)),
     )
@@ -186,7 +210,7 @@ export function deadLettersApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
     .post(
       '/:position/undo',
       named,
-      valid('json', z.strictObject({ fix: z.string().regex(/^\d{1,19}$/), reason })),
+      valid('json', z.strictObject({ fix: actionId, reason })),
       async (context) => {
         const { fix, reason } = context.req.valid('json');
         const actor = actorOf(context, reason);

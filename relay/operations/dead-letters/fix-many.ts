@@ -21,6 +21,7 @@ import { type Reason, type RefusedGroup, RefusedGroups } from './refused-groups.
 import type { Selection } from './selection.ts';
 import { storePayloads } from './store-fixes.ts';
 import { assertLettersShown } from './transaction.ts';
+import { type FixRun, latestAction } from './undo-many.ts';
 
 export type LongRun = {
   readonly config: Config;
@@ -117,6 +118,8 @@ export type ManyFixed = {
   readonly refused: readonly RefusedGroup[];
   /** False where it was ended before: the numbers are those of the first ones. */
   readonly isComplete: boolean;
+  /** By which `undoRun` puts back what it replaced. */
+  readonly run: FixRun;
 };
 
 /**
@@ -131,6 +134,7 @@ export async function fixDeadLetters(
   const refused = new RefusedGroups();
   const count = { fixed: 0, unchanged: 0, conflicts: 0 };
   const open = { ...run, selection: { ...run.selection, statuses: ['open'] as const } };
+  const from = await withPool(config, latestAction);
   const { done, isComplete } = await eachPage(open, async (page, judge) => {
     const replacements = [];
     for (const { letter, decision } of await decide(page, patch, judge)) {
@@ -143,7 +147,9 @@ export async function fixDeadLetters(
     count.fixed += stored.size;
     count.conflicts += replacements.length - stored.size;
   });
-  return { seen: done, ...count, refused: refused.list, isComplete };
+  const to = await withPool(config, latestAction);
+  const fixes = { ...actor, from, to };
+  return { seen: done, ...count, refused: refused.list, isComplete, run: fixes };
 }
 
 export type Previewed = {

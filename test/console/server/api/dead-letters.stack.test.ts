@@ -284,6 +284,25 @@ describe('many dead letters', () => {
     expect(rows).toEqual([{ count: 10 }]);
   });
 
+  test('that one patch fixed are put back together, but for those that have changed since', async () => {
+    const [first, second, third, fourth] = await leave(0x1000, bad, 4);
+    const fixed = await job(ada, '/dead-letters/jobs/patch', { selection, patch: toNumber, reason: 'OPS-4' });
+    const { run } = fixed.result as { run: object };
+    const now = '{"key":"k","seq":9223372036854775807}';
+    const edit = { payload: '{"key":"k","seq":5}', seen: now, reason: 'x' };
+    expect(await ask(bob, `/dead-letters/${second}/fix`, edit)).toMatchObject({ status: 200 });
+    await job(bob, '/dead-letters/jobs/discard', { selection: { positions: [third] }, reason: 'x' });
+    const undone = await job(ada, '/dead-letters/jobs/undo', { run, reason: 'wrong patch' });
+    expect(undone).toMatchObject({ result: { seen: 4, undone: 2, left: 2, isComplete: true } });
+    const after = await Promise.all([first!, second!, third!, fourth!].map(stored));
+    expect(after.map(({ payload }) => payload)).toEqual([bad, edit.payload, now, bad]);
+    // Once more it changes nothing: the undo is the last entry now.
+    expect(await job(ada, '/dead-letters/jobs/undo', { run, reason: 'again' })).toMatchObject({
+      result: { seen: 4, undone: 0, left: 4 },
+    });
+    expect(await ask(viewer, '/dead-letters/jobs/undo', { run, reason: 'x' })).toMatchObject({ status: 403 });
+  });
+
   test('that a patch would leave refused keep their payloads', async () => {
     const [position] = await leave(0x1000, bad);
     const patch = '[{"op":"replace","path":"/seq","value":"still a string"}]';
