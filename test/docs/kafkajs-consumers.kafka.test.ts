@@ -42,7 +42,7 @@ async function consume(lines: string, topic: string): Promise<string[]> {
   const { brokers } = await servers();
   const code = `${lines}
     const kafka = new kafkajs.Kafka({ brokers: ${JSON.stringify(brokers)}, logLevel: kafkajs.logLevel.NOTHING });
-    const consumer = kafka.consumer({ groupId: '${unique('docs')}', retry: { retries: 0 } });
+    const consumer = kafka.consumer({ groupId: '${unique('docs')}' });
     consumer.on(consumer.events.CRASH, ({ payload }) => {
       console.log(payload.error.message);
       process.exit();
