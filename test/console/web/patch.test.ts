@@ -1,0 +1,73 @@
+import { expect, test } from 'vitest';
+import { patchFault, pointerOf, type Step, writePatch } from '../../../console/web/parts/patch.ts';
+import { parseLosslessJson } from '../../../relay/encode/formats/json.ts';
+import { applyPatch } from '../../../relay/operations/dead-letters/json-patch.ts';
+import { jsonText } from '../../../relay/operations/json-text.ts';
+
+const applied = (document: string, ...steps: Step[]) => {
+  const written = writePatch(steps);
+  if ('fault' in written) throw new Error(written.fault);
+  return jsonText(applyPatch(parseLosslessJson(document), written.patch));
+};
+
+test.each([
+  ['orderId', '/orderId'],
+  ['$.lines[3].price', '/lines/3/price'],
+  ['lines[3]', '/lines/3'],
+  ['/a~1b/0', '/a~1b/0'],
+  ['a/b', '/a~1b'],
+  ['', ''],
+])('reads the field %j', (path, pointer) => {
+  expect(pointerOf(path)).toBe(pointer);
+});
+
+test.each(['a..b', '[x]', 'a[', '/a~2', 'a[*]'])('refuses the field %j', (path) => {
+  expect(pointerOf(path)).toBeUndefined();
+});
+
+test('sets a field, whether it is there or not, with all its digits', () => {
+  const step: Step = { kind: 'set', path: 'n', as: 'number', value: '9223372036854775807' };
+  expect(applied('{"n":1,"b":2}', step)).toBe('{"n":9223372036854775807,"b":2}');
+  expect(applied('{}', step)).toBe('{"n":9223372036854775807}');
+});
+
+test('replaces an element of an array and moves none', () => {
+  expect(applied('{"a":[1,2]}', { kind: 'set', path: 'a[0]', as: 'text', value: '"' })).toBe(
+    '{"a":["\\"",2]}',
+  );
+});
+
+test('writes each kind of value', () => {
+  const set = (as: 'json' | 'true' | 'null', value = '') =>
+    applied('{}', { kind: 'set', path: 'v', as, value });
+  expect(set('json', '{ "x": 1.25 }')).toBe('{"v":{"x":1.25}}');
+  expect(set('true')).toBe('{"v":true}');
+  expect(set('null')).toBe('{"v":null}');
+});
+
+test('removes a field', () => {
+  expect(applied('{"a":1,"b":2}', { kind: 'remove', path: 'a' })).toBe('{"b":2}');
+});
+
+test('says which step is wrong', () => {
+  const good: Step = { kind: 'remove', path: 'a' };
+  expect(writePatch([good, { kind: 'set', path: 'b', as: 'number', value: '1,5' }])).toEqual({
+    fault: 'Write a number',
+    step: 1,
+  });
+  expect(writePatch([{ kind: 'rename', path: 'a', to: ' ' }])).toMatchObject({ step: 0 });
+  expect(writePatch([{ kind: 'remove', path: '' }])).toMatchObject({ step: 0 });
+});
+
+test('writes a rename as a move beside the old name', () => {
+  expect(writePatch([{ kind: 'rename', path: 'lines[0].prize', to: 'pri/ce' }])).toEqual({
+    patch: '[\n  { "op": "move", "from": "/lines/0/prize", "path": "/lines/0/pri~1ce" }\n]',
+  });
+});
+
+test('says what is wrong with a patch as text', () => {
+  expect(patchFault('[')).toMatch(/not JSON/);
+  expect(patchFault('{}')).toMatch(/not a list/);
+  expect(patchFault('[]')).toMatch(/no operation/);
+  expect(patchFault('[{"op":"remove","path":"/a"}]')).toBeUndefined();
+});

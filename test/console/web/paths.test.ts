@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest';
+import { placeOf, tokensOfPath } from '../../../console/web/parts/json-path.ts';
+import { schemaPlace } from '../../../console/web/parts/schema-path.ts';
+
+const placed = (text: string, path: string) => {
+  const place = placeOf(text, tokensOfPath(path)!)!;
+  return { text: text.slice(place.from, place.to), isExact: place.isExact };
+};
+
+test.each([
+  ['$', []],
+  ['$.orderId', ['orderId']],
+  ['$.lines[3].unitPrice', ['lines', 3, 'unitPrice']],
+  ['$.attributes[*]', ['attributes', '*']],
+])('reads the path %s', (path, tokens) => {
+  expect(tokensOfPath(path)).toEqual(tokens);
+});
+
+test('reads nothing else as a path', () => {
+  for (const path of [null, '', 'orderId', '$.', '$[', '$.a[x]', '$..a'])
+    expect(tokensOfPath(path)).toBeUndefined();
+});
+
+const payload = '{ "orderId": "abc", "lines": [ {"p": 1}, {"p": "x"} ], "lines2": 3, "m": {"k": "v"} }';
+
+test('finds the member that a path names', () => {
+  expect(placed(payload, '$.orderId')).toEqual({ text: '"orderId": "abc"', isExact: true });
+  expect(placed(payload, '$.lines[1].p')).toEqual({ text: '"p": "x"', isExact: true });
+  expect(placed(payload, '$.lines[0]')).toEqual({ text: '{"p": 1}', isExact: true });
+});
+
+test('finds what would hold a member that is missing', () => {
+  expect(placed(payload, '$.lines[1].q')).toEqual({ text: '{"p": "x"}', isExact: false });
+  expect(placed(payload, '$.nothing')).toEqual({ text: payload, isExact: false });
+  expect(placed(payload, '$.m[*]')).toEqual({ text: '"m": {"k": "v"}', isExact: false });
+});
+
+test('takes the last of two members of one name, as the relay does', () => {
+  expect(placed('{"a":1,"\\u0061":2}', '$.a').text).toBe('"\\u0061":2');
+});
+
+const schema = JSON.stringify({
+  type: 'record',
+  name: 'Order',
+  namespace: 'shop',
+  fields: [
+    { name: 'id', type: 'string' },
+    {
+      name: 'lines',
+      type: {
+        type: 'array',
+        items: { type: 'record', name: 'Line', fields: [{ name: 'price', type: ['null', 'long'] }] },
+      },
+    },
+    { name: 'first', type: ['null', 'Line'] },
+    { name: 'more', type: { type: 'map', values: 'shop.Line' } },
+  ],
+});
+
+test.each([
+  ['$.id', ['fields', 0]],
+  ['$.lines', ['fields', 1]],
+  ['$.lines[7].price', ['fields', 1, 'type', 'items', 'fields', 0]],
+  ['$.first.price', ['fields', 1, 'type', 'items', 'fields', 0]],
+  ['$.more[*].price', ['fields', 1, 'type', 'items', 'fields', 0]],
+  ['$.unknown', []],
+  ['$', []],
+])('finds what describes %s', (path, place) => {
+  expect(schemaPlace(schema, 'shop.Order', tokensOfPath(path)!)).toEqual(place);
+});
+
+test('finds the record of the event among several', () => {
+  const union = JSON.stringify([
+    { type: 'record', name: 'a.One', fields: [{ name: 'x', type: 'int' }] },
+    { type: 'record', name: 'a.Two', fields: [{ name: 'x', type: 'string' }] },
+  ]);
+  expect(schemaPlace(union, 'a.Two', ['x'])).toEqual([1, 'fields', 0]);
+  expect(schemaPlace('{', 'a.Two', ['x'])).toBeUndefined();
+});
