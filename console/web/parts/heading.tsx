@@ -15,7 +15,8 @@ export function Heading({
   const ref = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     const { activeElement } = document;
-    if (activeElement === null || activeElement === document.body) ref.current?.focus({ preventScroll: true });
+    if (activeElement === null || activeElement === document.body)
+      ref.current?.focus({ preventScroll: true });
   }, []);
   return (
     <header className="heading">

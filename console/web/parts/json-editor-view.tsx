@@ -6,7 +6,6 @@ import { Compartment, EditorState, type Range, StateEffect, StateField } from '@
 import {
   Decoration,
   type DecorationSet,
-  drawSelection,
   EditorView,
   highlightSpecialChars,
   keymap,
@@ -40,7 +39,6 @@ const common = [
   lineNumbers(),
   foldGutter(),
   highlightSpecialChars(),
-  drawSelection(),
   EditorView.lineWrapping,
   syntaxHighlighting(colours),
   bracketMatching(),
@@ -90,18 +88,26 @@ export default function JsonEditorView({ label, text, onChange, mark, isInvalid 
   }, [text]);
 
   const markText = mark == null ? null : JSON.stringify(mark);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: of the mark, its content counts
   useEffect(() => {
     const editor = view.current;
     if (editor === null) return;
     const place = mark == null ? undefined : placeOf(text, mark.at);
-    const effects: StateEffect<unknown>[] = [setMarks.of(marksAt(editor, place, mark?.message ?? ''))];
-    if (place !== undefined && isReadOnly)
-      effects.push(EditorView.scrollIntoView(place.from, { y: 'center' }));
-    editor.dispatch({ effects });
-    // biome-ignore lint/correctness/useExhaustiveDependencies: its content counts
+    editor.dispatch({ effects: setMarks.of(marksAt(editor, place, mark?.message ?? '')) });
+    if (place !== undefined && isReadOnly) scrollTo(editor, place.from);
   }, [markText, text, isReadOnly]);
 
   return <div ref={host} />;
+}
+
+/** Within the editor only: the page stays where it is. */
+function scrollTo(editor: EditorView, position: number): void {
+  editor.requestMeasure({
+    read: () => editor.lineBlockAt(position).top - editor.scrollDOM.clientHeight / 3,
+    write: (top) => {
+      editor.scrollDOM.scrollTop = Math.max(0, top);
+    },
+  });
 }
 
 function attributesOf(label: string, isReadOnly: boolean, isInvalid: boolean | undefined) {
@@ -125,7 +131,7 @@ function marksAt(editor: EditorView, place: Marked, title: string): DecorationSe
   const ranges: Range<Decoration>[] = [];
   for (let line = first; line <= Math.min(last, first + 200); line++)
     ranges.push(Decoration.line({ class: 'cm-marked' }).range(doc.line(line).from));
-  if (place.isExact && place.to > place.from)
+  if (place.isExact && place.to > place.from && last === first)
     ranges.push(
       Decoration.mark({ class: 'cm-marked-text', attributes: { title } }).range(place.from, place.to),
     );

@@ -1,7 +1,7 @@
 /** JSON to read or edit, with a place marked. The editor itself is loaded when it is needed. */
 import { lazy, Suspense } from 'react';
-import type { PathToken } from './json-path.ts';
 import { Waiting } from './basics.tsx';
+import type { PathToken } from './json-path-tokens.ts';
 
 export type JsonEditorProps = {
   readonly label: string;
@@ -16,9 +16,15 @@ export type JsonEditorProps = {
 
 const View = lazy(() => import('./json-editor-view.tsx'));
 
+/** Of a line, and the most that is shown without scrolling, as the style sheet has them. */
+const [linePx, maxPx] = [18, 520];
+
+/** Nothing jumps when the editor arrives. */
+const heightOf = (text: string) => Math.min(maxPx, text.split('\n', maxPx / linePx).length * linePx + 10);
+
 export function JsonEditor(props: JsonEditorProps) {
   return (
-    <div className="json-editor">
+    <div className="json-editor" style={{ minBlockSize: heightOf(props.text) }}>
       <Suspense fallback={<Waiting lines={6} />}>
         <View {...props} />
       </Suspense>

@@ -1,5 +1,5 @@
 /** Finds in an Avro schema what describes a place in a payload. Pure. */
-import type { PathToken } from './json-path.ts';
+import type { PathToken } from './json-path-tokens.ts';
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 type Spot = { readonly node: Json; readonly at: readonly PathToken[] };

@@ -28,9 +28,10 @@ export const visibleText = (text: string): string =>
 
 const codeOf = (char: string) => `U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
 
-/** Unicode has pictures of the oldest ones. */
-function signOf(char: string): string {
-  const code = char.codePointAt(0)!;
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-  return code === 0x7f ? '␡' : `‹${codeOf(char).slice(2)}›`;
-}
+/** The names of the first 32; their pictures are missing in many fonts. */
+const controls =
+  'NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US'.split(
+    ' ',
+  );
+
+const signOf = (char: string) => `‹${controls[char.codePointAt(0)!] ?? codeOf(char).slice(2)}›`;

@@ -11,5 +11,17 @@ export type ScreenEntry = {
 
 export const screens: readonly ScreenEntry[] = [
   { path: '/', title: 'Now', key: 'n', load: () => import('./now/now.tsx') },
+  {
+    path: '/dead-letters',
+    title: 'Dead letters',
+    key: 'd',
+    load: () => import('./dead-letters/dead-letters.tsx'),
+  },
+  {
+    path: '/parked-keys',
+    title: 'Parked keys',
+    key: 'p',
+    load: () => import('./parked-keys/parked-keys.tsx'),
+  },
   { path: '/settings', title: 'Settings', key: 's', load: () => import('./settings/settings.tsx') },
 ];

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { placeOf, tokensOfPath } from '../../../console/web/parts/json-path.ts';
+import { placeOf } from '../../../console/web/parts/json-path.ts';
+import { tokensOfPath } from '../../../console/web/parts/json-path-tokens.ts';
 import { schemaPlace } from '../../../console/web/parts/schema-path.ts';
 
 const placed = (text: string, path: string) => {

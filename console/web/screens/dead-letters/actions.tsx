@@ -1,0 +1,71 @@
+/** What a person does with dead letters of a selection: each is a job, with a reason. */
+import type { ReactNode } from 'react';
+import { api, ask } from '../../data/api.ts';
+import { counted } from '../../data/format.ts';
+import { Act } from '../../parts/act.tsx';
+import { isUnbounded, type Selected } from './selection.ts';
+
+type ActionProps = {
+  readonly selected: Selected;
+  /** How many it is about, exactly. */
+  readonly total: number;
+  readonly disabled?: boolean;
+  /** Whether it is the next thing to do. */
+  readonly isNext?: boolean;
+  readonly onStarted: (jobId: string) => void;
+};
+
+/** Every one of a status is chosen only by saying so. */
+export const chosen = (selection: Selected) => ({
+  selection,
+  ...(isUnbounded(selection) && { all: true as const }),
+});
+
+export function ResubmitAct({ selected, total, disabled = false, isNext = false, onStarted }: ActionProps) {
+  return (
+    <Act
+      label="Resubmit"
+      kind={isNext ? 'primary' : 'plain'}
+      title={`Resubmit ${counted(total, 'dead letter')}`}
+      disabled={disabled || total === 0}
+      act={(reason) =>
+        ask(api['dead-letters'].jobs.resubmit.$post({ json: { ...chosen(selected), reason } }))
+      }
+      onDone={({ jobId }) => onStarted(jobId)}
+    >
+      <p>
+        The events are inserted into the outbox table again, under their ids and in the order of their
+        positions, in one transaction. Each is sent once, even if somebody else does the same.
+      </p>
+      <p>
+        Later events of the same keys may already be published. Those whose key is parked are left out:
+        release the key instead. What the relay refuses again comes back as a new dead letter.
+      </p>
+    </Act>
+  );
+}
+
+export function DiscardAct({ selected, total, disabled = false, onStarted }: ActionProps) {
+  return (
+    <Act
+      label="Discard"
+      kind="danger"
+      title={`Discard ${counted(total, 'dead letter')}`}
+      disabled={disabled || total === 0}
+      act={(reason) => ask(api['dead-letters'].jobs.discard.$post({ json: { ...chosen(selected), reason } }))}
+      onDone={({ jobId }) => onStarted(jobId)}
+    >
+      <p>
+        <b>They are closed for good and never published.</b> Their payloads stay in the table until closed
+        dead letters are removed, and the audit trail keeps your reason.
+      </p>
+      <p>Events that wait behind them stay parked until their key is released.</p>
+    </Act>
+  );
+}
+
+export const Actions = ({ children }: { children: ReactNode }) => (
+  <fieldset className="buttons" aria-label="Actions">
+    {children}
+  </fieldset>
+);

@@ -1,0 +1,124 @@
+/** What came of a job, in sentences, and what to do next. */
+import { Link } from 'wouter';
+import type { ManyFixed, Trial } from '../../../../relay/operations/dead-letters/fix-many.ts';
+import type { RefusedGroup } from '../../../../relay/operations/dead-letters/refused-groups.ts';
+import type { Closed } from '../../../../relay/operations/dead-letters/resubmit-discard.ts';
+import { count, counted } from '../../data/format.ts';
+import type { JobView } from '../../parts/job.tsx';
+
+export function describeJob(job: JobView) {
+  if (job.result === null) return <p>It was cancelled before anything was changed.</p>;
+  switch (job.kind) {
+    case 'try-letters':
+      return <TrialResult trial={job.result as Trial} />;
+    case 'patch-letters':
+      return <FixResult fixed={job.result as ManyFixed} />;
+    case 'resubmit-letters':
+      return <ClosedResult closed={job.result as Closed} isResubmission />;
+    case 'discard-letters':
+      return <ClosedResult closed={job.result as Closed} isResubmission={false} />;
+    default:
+      return <p>It is done.</p>;
+  }
+}
+
+const Incomplete = ({ seen }: { seen: number }) => (
+  <p className="quiet">It was ended early: the numbers are those of the first {count(seen)}.</p>
+);
+
+export function TrialResult({ trial: { tried, wouldPublish, refused, isComplete } }: { trial: Trial }) {
+  return (
+    <>
+      <p>
+        <b>
+          {count(wouldPublish)} of {count(tried)}
+        </b>{' '}
+        would be published now. Nothing was published or changed.
+      </p>
+      {!isComplete && <Incomplete seen={tried} />}
+      <Reasons refused={refused} title="The relay would refuse" />
+    </>
+  );
+}
+
+function FixResult({
+  fixed: { seen, fixed, unchanged, conflicts, refused, isComplete },
+}: {
+  fixed: ManyFixed;
+}) {
+  return (
+    <>
+      <p>
+        <b>
+          {count(fixed)} of {count(seen)}
+        </b>{' '}
+        were fixed.
+        {unchanged > 0 && ` The patch changes nothing in ${count(unchanged)}.`}
+        {conflicts > 0 &&
+          ` ${counted(conflicts, 'dead letter')} changed or closed by somebody else in the meantime ${conflicts === 1 ? 'was' : 'were'} left as ${conflicts === 1 ? 'it is' : 'they are'}.`}
+      </p>
+      {!isComplete && <Incomplete seen={seen} />}
+      <Reasons refused={refused} title="Not stored, because the relay would still refuse" />
+      {fixed > 0 && <p>Next: resubmit what would be published. Keys that are parked are released instead.</p>}
+    </>
+  );
+}
+
+function ClosedResult({ closed, isResubmission }: { closed: Closed; isResubmission: boolean }) {
+  const { done, open, unsettled, leftOut, withoutId, ofParkedKeys, beingReleased } = closed;
+  return (
+    <>
+      <p>
+        <b>
+          {count(done)} of {count(open)}
+        </b>{' '}
+        {isResubmission
+          ? 'were resubmitted. The relay publishes them now; what it refuses again comes back as a new dead letter.'
+          : 'were discarded.'}
+      </p>
+      <ul className="reasons">
+        {unsettled > 0 && (
+          <li>
+            {count(unsettled)} are not settled yet: a running relay settles them within seconds. Try again
+            then.
+          </li>
+        )}
+        {isResubmission && ofParkedKeys > 0 && (
+          <li>
+            {count(ofParkedKeys)} belong to parked keys. <Link href="/parked-keys">Release the keys</Link>{' '}
+            instead, which keeps their order.
+          </li>
+        )}
+        {isResubmission && leftOut > 0 && (
+          <li>{count(leftOut)} lack their payload or headers, because the row is too large.</li>
+        )}
+        {isResubmission && withoutId > 0 && (
+          <li>{count(withoutId)} have no event id: they can only be discarded.</li>
+        )}
+        {beingReleased > 0 && <li>{count(beingReleased)} are being released.</li>}
+      </ul>
+    </>
+  );
+}
+
+function Reasons({ refused, title }: { refused: readonly RefusedGroup[]; title: string }) {
+  if (refused.length === 0) return null;
+  return (
+    <>
+      <p>{title}:</p>
+      <ul className="reasons">
+        {refused.map(({ code, path, message, count: many }) => (
+          <li key={JSON.stringify([code, path, message])}>
+            <b>{count(many)}</b> {code !== null && <code>{code}</code>} {message}
+            {path !== null && !message.includes(path) && (
+              <>
+                {' '}
+                at <code>{path}</code>
+              </>
+            )}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

@@ -1,0 +1,165 @@
+/** The causes: dead letters of one code, type, topic and path are one group. */
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Link, useSearchParams } from 'wouter';
+import type { LetterGroup } from '../../../../relay/operations/dead-letters/groups.ts';
+import type { LetterStatus } from '../../../../relay/operations/dead-letters/letter.ts';
+import { api, ask } from '../../data/api.ts';
+import { count, counted, percent } from '../../data/format.ts';
+import { Ago, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { useListKeys } from '../../parts/list-keys.ts';
+import { Visible } from '../../parts/visible.tsx';
+import { queryOf, selectionFrom, selectionOfGroup, statuses } from './selection.ts';
+import { TryNow } from './try-now.tsx';
+
+/** New ones come while a person looks; grouping a hundred thousand takes Postgres a fraction of a second. */
+const everyMs = 10_000;
+
+export function Groups() {
+  const [query] = useSearchParams();
+  const status = selectionFrom(query).statuses![0]!;
+  const groups = useQuery({
+    queryKey: ['dead-letters', 'groups', status],
+    queryFn: () => ask(api['dead-letters'].groups.$get({ query: { statuses: status } })),
+    refetchInterval: everyMs,
+    placeholderData: keepPreviousData,
+  });
+  useListKeys({ isReady: groups.data !== undefined });
+  return (
+    <>
+      <Heading
+        aside={<Link href={`/dead-letters/list?${queryOf({ statuses: [status] })}`}>All in one list</Link>}
+      >
+        Dead letters
+      </Heading>
+      <StatusTabs current={status} pathOf={(each) => `/dead-letters?statuses=${each}`} />
+      {groups.error !== null && <Failure error={groups.error} onRetry={() => void groups.refetch()} />}
+      {groups.isPending && <Waiting lines={6} />}
+      {groups.data !== undefined && (
+        <GroupList {...groups.data} status={status} isOld={groups.isPlaceholderData} />
+      )}
+    </>
+  );
+}
+
+export function StatusTabs({
+  current,
+  pathOf,
+}: {
+  current: LetterStatus;
+  pathOf: (status: LetterStatus) => string;
+}) {
+  return (
+    <nav className="tabs" aria-label="Status">
+      {statuses.map((each) => (
+        <Link key={each} href={pathOf(each)} aria-current={each === current ? 'page' : undefined}>
+          {each}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+const nothing: Readonly<Record<LetterStatus, readonly [string, string]>> = {
+  open: ['No dead letter is open', 'Every event that was refused has been dealt with, or none was.'],
+  parked: ['No event waits behind another', 'Events are parked where the policy of their topic is park-key.'],
+  resubmitted: ['None was resubmitted', 'Those that were closed long ago are removed.'],
+  discarded: ['None was discarded', 'Those that were closed long ago are removed.'],
+  released: ['None was released', 'Those that were closed long ago are removed.'],
+};
+
+function GroupList({
+  total,
+  groups,
+  groupsLeftOut,
+  at,
+  status,
+  isOld,
+}: {
+  total: number;
+  groups: readonly LetterGroup[];
+  groupsLeftOut: number;
+  at: string;
+  status: LetterStatus;
+  isOld: boolean;
+}) {
+  const [title, text] = nothing[status];
+  if (total === 0)
+    return (
+      <section className="card">
+        <Empty title={title}>{text}</Empty>
+      </section>
+    );
+  const largest = groups[0]?.count ?? 1;
+  return (
+    <section className="card" aria-label="Causes" aria-busy={isOld}>
+      <p role="status">
+        <b>{counted(total, 'dead letter')}</b> {status}, {counted(groups.length + groupsLeftOut, 'cause')}.{' '}
+        <span className="quiet">
+          As of <Ago at={at} />.
+        </span>
+      </p>
+      <ul className="groups">
+        {groups.map((group) => (
+          <Group
+            key={JSON.stringify(selectionOfGroup(group, status))}
+            {...{ group, status }}
+            share={group.count / total}
+            width={group.count / largest}
+          />
+        ))}
+      </ul>
+      {groupsLeftOut > 0 && (
+        <p className="quiet">
+          {counted(groupsLeftOut, 'smaller cause')} not shown here. “All in one list” has every dead letter.
+        </p>
+      )}
+    </section>
+  );
+}
+
+function Group({
+  group,
+  status,
+  share,
+  width,
+}: {
+  group: LetterGroup;
+  status: LetterStatus;
+  share: number;
+  width: number;
+}) {
+  const { code, type, topic, path, message, firstSeen, lastSeen } = group;
+  const selected = selectionOfGroup(group, status);
+  const query = queryOf(selected).toString();
+  return (
+    <li data-row>
+      <div className="share" title={`${percent(share)} of all`}>
+        <b>{count(group.count)}</b>
+        <span className="bar">
+          <i style={{ inlineSize: `${Math.max(1, width * 100)}%` }} />
+        </span>
+      </div>
+      <div className="cause">
+        <Link href={`/dead-letters/list?${query}`} data-item={query}>
+          {code}
+        </Link>{' '}
+        <Visible text={type ?? 'no type'} max={120} />
+        {path !== null && (
+          <>
+            {' '}
+            at <code>{path}</code>
+          </>
+        )}
+        <p>
+          <Visible text={message} max={400} />
+        </p>
+        <p className="quiet">
+          {topic === null ? 'no topic' : <Visible text={topic} max={120} />} · first <Ago at={firstSeen} /> ·
+          last <Ago at={lastSeen} />
+        </p>
+      </div>
+      {status === 'open' && <TryNow selected={selected} />}
+    </li>
+  );
+}

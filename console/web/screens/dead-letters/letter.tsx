@@ -1,0 +1,298 @@
+/** One dead letter: what happened, what it holds beside its schema, who did what, and repairing it. */
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useCallback } from 'react';
+import { Link, useSearchParams } from 'wouter';
+import { api, ask } from '../../data/api.ts';
+import { bytes } from '../../data/format.ts';
+import { Act } from '../../parts/act.tsx';
+import { Badge, Button, Card, Empty, Failure, Time, type Tone, Waiting } from '../../parts/basics.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { JobCard } from '../../parts/job.tsx';
+import { JsonEditor } from '../../parts/json-editor.tsx';
+import { pretty } from '../../parts/json-text.ts';
+import { useListKeys } from '../../parts/list-keys.ts';
+import { Visible } from '../../parts/visible.tsx';
+import { Actions, DiscardAct, ResubmitAct } from './actions.tsx';
+import { adviceOf } from './advice.ts';
+import { describeJob } from './describe.tsx';
+import { PayloadCard } from './payload.tsx';
+import { queryOf, type Selected } from './selection.ts';
+
+const read = (position: string) => ask(api['dead-letters'][':position'].$get({ param: { position } }));
+export type Shown = Awaited<ReturnType<typeof read>>;
+
+const tones: Readonly<Record<string, Tone>> = {
+  open: 'bad',
+  parked: 'warn',
+  resubmitted: 'good',
+  released: 'good',
+};
+
+export function LetterPage({ position }: { position: string }) {
+  const [query, setQuery] = useSearchParams();
+  const queries = useQueryClient();
+  const shown = useQuery({ queryKey: ['dead-letters', 'one', position], queryFn: () => read(position) });
+  const isEditing = query.has('edit');
+  const list = `/dead-letters/list?${queryOf({ codes: shown.data ? [shown.data.letter.code] : [] })}`;
+  const up = shown.data === undefined ? '/dead-letters' : list;
+  useListKeys(isEditing ? {} : { up });
+  const jobId = query.get('job');
+  const onOver = useCallback(() => void queries.invalidateQueries({ queryKey: ['dead-letters'] }), [queries]);
+  return (
+    <>
+      <Heading
+        trail={[
+          ['Dead letters', '/dead-letters'],
+          ...(shown.data === undefined ? [] : [[shown.data.letter.code, list] as const]),
+        ]}
+        aside={
+          shown.data !== undefined && (
+            <Badge tone={tones[shown.data.letter.status] ?? 'quiet'}>{shown.data.letter.status}</Badge>
+          )
+        }
+      >
+        {position}
+      </Heading>
+      {jobId !== null && (
+        <JobCard id={jobId} describe={describeJob} onOver={onOver} onClose={() => setQuery({})} />
+      )}
+      {shown.isPending && <Waiting lines={8} />}
+      {shown.error !== null && <Failure error={shown.error} onRetry={() => void shown.refetch()} />}
+      {shown.data !== undefined && (
+        <>
+          <What
+            shown={shown.data}
+            onStarted={(job) => setQuery({ job })}
+            onEdit={isEditing ? undefined : () => setQuery({ edit: '' })}
+            onChanged={onOver}
+          />
+          <PayloadCard
+            shown={shown.data}
+            isEditing={isEditing && shown.data.isEditable}
+            onEnd={() => setQuery({})}
+            onStored={() => {
+              setQuery({});
+              onOver();
+            }}
+          />
+          <Facts shown={shown.data} />
+          <Headers shown={shown.data} />
+          <Attempts shown={shown.data} />
+          <Trail shown={shown.data} />
+        </>
+      )}
+    </>
+  );
+}
+
+type WhatProps = {
+  shown: Shown;
+  onStarted: (jobId: string) => void;
+  onEdit: (() => void) | undefined;
+  onChanged: () => void;
+};
+
+function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
+  const { letter, wouldPublish, wouldPublishFailure, isEditable, editableWhy, isBeingReleased, undo } = shown;
+  const { position, status, code, message, isOfParkedKey, leftOut } = letter;
+  const selected: Selected = { positions: [position], statuses: [status] };
+  const about = { selected, total: 1, onStarted };
+  const isOpen = status === 'open';
+  const keyPath = `/parked-keys/events?${new URLSearchParams({ topic: letter.topic ?? '', key: letter.aggregateid ?? '' })}`;
+  return (
+    <Card title="What happened">
+      <p>
+        <code>{code}</code> <Visible text={message} max={2_000} />
+        <At path={letter.path} />
+      </p>
+      {isOpen && (
+        <p role="status">
+          {wouldPublish === null ? (
+            <>
+              <Badge tone="quiet">not known</Badge> Whether it would be published now cannot be decided:{' '}
+              {wouldPublishFailure?.message}. {wouldPublishFailure?.hint}
+            </>
+          ) : wouldPublish.ok ? (
+            <>
+              <Badge tone="good">would be published</Badge> The relay would publish it now.{' '}
+              {isOfParkedKey ? 'Its key is parked: release the key.' : 'Resubmit it.'}
+            </>
+          ) : (
+            <>
+              <Badge tone="bad">would be refused</Badge>{' '}
+              {wouldPublish.code === code && wouldPublish.message === message ? (
+                'The relay would refuse it again, for the same reason.'
+              ) : (
+                <>
+                  The relay would refuse it, for another reason: <code>{wouldPublish.code}</code>{' '}
+                  {wouldPublish.message}
+                  <At path={wouldPublish.path} />
+                </>
+              )}
+            </>
+          )}
+        </p>
+      )}
+      {isOpen && wouldPublish?.ok !== true && <p className="quiet">{adviceOf(code)}</p>}
+      {leftOut !== null && (
+        <p>
+          <Badge tone="warn">not whole</Badge> The row was too large
+          {leftOut.rowBytes === undefined ? '' : ` (${bytes(leftOut.rowBytes)})`}: the dead letter lacks{' '}
+          {Object.keys(leftOut)
+            .filter((name) => name !== 'rowBytes')
+            .join(', ')}
+          .
+        </p>
+      )}
+      {isOfParkedKey && (
+        <p>
+          <Badge tone="warn">parked key</Badge> Later events of its key wait behind it.{' '}
+          <Link href={keyPath}>What waits for the key</Link>
+        </p>
+      )}
+      {isBeingReleased && (
+        <p>
+          <Badge tone="accent">being released</Badge> A release of its key is requested; until the relay has
+          done it, nothing here can change.
+        </p>
+      )}
+      {(isOpen || status === 'parked') && (
+        <Actions>
+          {isOpen && (
+            <>
+              <Button
+                kind={wouldPublish?.ok === true ? 'plain' : 'primary'}
+                disabled={!isEditable || onEdit === undefined}
+                title={editableWhy ?? undefined}
+                onClick={onEdit}
+              >
+                Edit the payload
+              </Button>
+              <Link
+                className="button plain"
+                href={`/dead-letters/patch?${queryOf(selected)}&field=${encodeURIComponent(letter.path ?? '')}`}
+              >
+                Patch…
+              </Link>
+              {isOfParkedKey ? (
+                <Link className="button primary" href={keyPath}>
+                  Release its key…
+                </Link>
+              ) : (
+                <ResubmitAct {...about} isNext={wouldPublish?.ok === true} />
+              )}
+            </>
+          )}
+          {undo.possible && (
+            <Act
+              label="Undo the last fix"
+              title="Undo the last fix"
+              act={(reason) =>
+                ask(
+                  api['dead-letters'][':position'].undo.$post({
+                    param: { position },
+                    json: { fix: undo.fix, reason },
+                  }),
+                )
+              }
+              onDone={onChanged}
+            >
+              <p>The payload of before the last fix comes back. The audit trail keeps both.</p>
+            </Act>
+          )}
+          <DiscardAct {...about} disabled={isBeingReleased} />
+        </Actions>
+      )}
+      {isOpen && !isEditable && editableWhy !== null && (
+        <p className="quiet">The payload cannot be edited here: {editableWhy}.</p>
+      )}
+    </Card>
+  );
+}
+
+const At = ({ path }: { path: string | null }) =>
+  path === null ? null : (
+    <>
+      {' '}
+      at <code>{path}</code>
+    </>
+  );
+
+function Facts({ shown: { letter, schema, createdAt } }: { shown: Shown }) {
+  const { eventId, aggregatetype, aggregateid, type, topic, subject, firstSeen, position } = letter;
+  const text = (value: string | null) =>
+    value === null ? <span className="quiet">none</span> : <Visible text={value} max={1_000} />;
+  const facts = [
+    ['Event id', text(eventId)],
+    ['Key (aggregateid)', text(aggregateid)],
+    ['Type', text(type)],
+    ['Aggregate type', text(aggregatetype)],
+    ['Topic', text(topic)],
+    ['Subject', text(subject ?? schema?.subject ?? null)],
+    ['Position', <code key="position">{position}</code>],
+    ['Became a dead letter', <Time key="seen" at={firstSeen} />],
+    ['created_at of its row', text(createdAt)],
+  ] as const;
+  return (
+    <Card title="The event">
+      <dl className="facts">
+        {facts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </Card>
+  );
+}
+
+function Headers({ shown: { headers, payloadView } }: { shown: Shown }) {
+  if (payloadView === 'off' || headers === null || /^\s*\{\s*\}\s*$/.test(headers)) return null;
+  return (
+    <Card title="Headers">
+      <JsonEditor label="Headers of the event" text={pretty(headers)} />
+    </Card>
+  );
+}
+
+function Attempts({ shown: { failure } }: { shown: Shown }) {
+  if (failure === null) return null;
+  return (
+    <Card title={`Failed ${failure.attempts} times`}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard */}
+      <pre className="scroll stack" tabIndex={0}>
+        {failure.stack}
+      </pre>
+    </Card>
+  );
+}
+
+const past: Readonly<Record<string, string>> = {
+  fix: 'changed the payload',
+  resubmit: 'resubmitted it',
+  discard: 'discarded it',
+};
+
+function Trail({ shown: { letter, actions } }: { shown: Shown }) {
+  return (
+    <Card title="Audit trail">
+      {actions.length === 0 ? (
+        <Empty title="Nobody has acted on it" />
+      ) : (
+        <ol className="trail">
+          <li>
+            <Time at={letter.firstSeen} /> became a dead letter
+          </li>
+          {actions.map(({ actedAt, person, action, note, sessionRole, fromStatus, toStatus }) => (
+            <li key={`${actedAt} ${action}`}>
+              <Time at={actedAt} /> <b>{person}</b> {past[action] ?? action}
+              {fromStatus !== toStatus && ` (${fromStatus} → ${toStatus})`}
+              {note !== null && <>: {note}</>} <span className="quiet">as {sessionRole}</span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </Card>
+  );
+}

@@ -1,0 +1,245 @@
+/** Dead letters of a selection, page by page, and what can be done with all or some of them. */
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useCallback, useState } from 'react';
+import { Link, useSearchParams } from 'wouter';
+import { api, ask } from '../../data/api.ts';
+import { count, counted } from '../../data/format.ts';
+import { Badge, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
+import { FilterBar, type FilterField } from '../../parts/filter-bar.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { JobCard } from '../../parts/job.tsx';
+import { useListKeys } from '../../parts/list-keys.ts';
+import { Pager } from '../../parts/pager.tsx';
+import { Visible } from '../../parts/visible.tsx';
+import { Actions, DiscardAct, ResubmitAct } from './actions.tsx';
+import { adviceOf } from './advice.ts';
+import { describeJob } from './describe.tsx';
+import { StatusTabs } from './groups.tsx';
+import {
+  type ConditionName,
+  conditionsOf,
+  queryOf,
+  type Selected,
+  selectionFrom,
+  without,
+} from './selection.ts';
+import { TryNow } from './try-now.tsx';
+
+const pageLetters = 50;
+
+const read = (selected: Selected, after: string | null) =>
+  ask(
+    api['dead-letters'].$get({
+      query: { ...selected, limit: String(pageLetters), ...(after !== null && { after }) },
+    }),
+  );
+type Letters = Awaited<ReturnType<typeof read>>['letters'];
+
+const fields: readonly [FilterField<ConditionName>, ...FilterField<ConditionName>[]] = [
+  { name: 'keys', label: 'Key', placeholder: 'whole key' },
+  { name: 'codes', label: 'Code', placeholder: 'PAYLOAD_INVALID' },
+  { name: 'types', label: 'Type', placeholder: 'shop.order.OrderPlaced' },
+  { name: 'topics', label: 'Topic', placeholder: 'outbox.event.order' },
+  { name: 'paths', label: 'Path', placeholder: '$.lines[*].price' },
+  { name: 'positions', label: 'Position', placeholder: '0000000001c697a0.00000000' },
+  { name: 'since', label: 'First seen since', type: 'time' },
+  { name: 'until', label: 'First seen before', type: 'time' },
+];
+
+export function LetterList() {
+  const [query, setQuery] = useSearchParams();
+  const queries = useQueryClient();
+  const selected = selectionFrom(query);
+  const status = selected.statuses![0]!;
+  const after = query.get('after');
+  const jobId = query.get('job');
+  const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
+  const page = useQuery({
+    queryKey: ['dead-letters', 'list', queryOf(selected).toString(), after],
+    queryFn: () => read(selected, after),
+    placeholderData: keepPreviousData,
+  });
+  useListKeys({ up: `/dead-letters?statuses=${status}`, isReady: page.data !== undefined });
+  const go = (next: Selected, more: Readonly<Record<string, string>> = {}) => {
+    setPicked(new Set());
+    setQuery(new URLSearchParams([...queryOf(next), ...Object.entries(more)]));
+  };
+  const onOver = useCallback(() => void queries.invalidateQueries({ queryKey: ['dead-letters'] }), [queries]);
+  const onStarted = (job: string) => go(selected, { job });
+  const total = page.data?.total ?? 0;
+  const some: Selected =
+    picked.size === 0 ? selected : { positions: [...picked], statuses: selected.statuses! };
+  const about = { selected: some, total: picked.size === 0 ? total : picked.size, onStarted };
+  const [code] = selected.codes ?? [];
+  return (
+    <>
+      <Heading trail={[['Dead letters', `/dead-letters?statuses=${status}`]]}>
+        {selected.codes?.length === 1 ? code : 'All in one list'}
+      </Heading>
+      <StatusTabs
+        current={status}
+        pathOf={(each) => `/dead-letters/list?${queryOf({ ...selected, statuses: [each] })}`}
+      />
+      {jobId !== null && (
+        <JobCard id={jobId} describe={describeJob} onOver={onOver} onClose={() => go(selected)} />
+      )}
+      <section className="card" aria-label="Repair">
+        <FilterBar
+          conditions={conditionsOf(selected)}
+          fields={fields}
+          onAdd={(name, value) =>
+            go({ ...selected, [name]: name === 'since' || name === 'until' ? value : [value] })
+          }
+          onRemove={(name) => go(without(selected, name))}
+        />
+        {page.data !== undefined && (
+          <p role="status">
+            <b>{counted(total, 'dead letter')}</b> {selected.statuses!.join(' or ')}
+            {picked.size > 0 && (
+              <>
+                , <b>{count(picked.size)} selected</b>{' '}
+                <button type="button" className="link" onClick={() => setPicked(new Set())}>
+                  none
+                </button>
+              </>
+            )}
+          </p>
+        )}
+        {code !== undefined && selected.codes?.length === 1 && <p className="quiet">{adviceOf(code)}</p>}
+        {status === 'open' && total > 0 && (
+          <>
+            <Actions>
+              <Link className="button plain" href={`/dead-letters/patch?${queryOf(some)}`}>
+                Patch…
+              </Link>
+              <ResubmitAct {...about} />
+              <DiscardAct {...about} />
+            </Actions>
+            <TryNow selected={some} isDetailed />
+          </>
+        )}
+        {status === 'parked' && total > 0 && (
+          <Actions>
+            <Link className="button plain" href="/parked-keys">
+              Release their keys…
+            </Link>
+            <DiscardAct {...about} />
+          </Actions>
+        )}
+      </section>
+      {page.error !== null && <Failure error={page.error} onRetry={() => void page.refetch()} />}
+      {page.isPending && <Waiting lines={8} />}
+      {page.data !== undefined && (
+        <section className="card" aria-label="List" aria-busy={page.isPlaceholderData}>
+          {page.data.letters.length === 0 ? (
+            <Empty title="No dead letter like that">
+              {total > 0
+                ? 'The page is empty; go back to the first.'
+                : 'It may have been closed: look at the other states.'}
+            </Empty>
+          ) : (
+            <Table letters={page.data.letters} selected={selected} picked={picked} onPick={setPicked} />
+          )}
+          <Pager
+            {...page.data}
+            shown={page.data.letters.length}
+            after={after}
+            onGo={(to) => go(selected, to === null ? {} : { after: to })}
+          />
+        </section>
+      )}
+    </>
+  );
+}
+
+type TableProps = {
+  letters: Letters;
+  selected: Selected;
+  picked: ReadonlySet<string>;
+  onPick: (picked: ReadonlySet<string>) => void;
+};
+
+/** Columns that the selection fixes are left out: every row would say the same. */
+function Table({ letters, selected, picked, onPick }: TableProps) {
+  const isFixed = (name: 'codes' | 'types' | 'paths' | 'topics') => selected[name]?.length === 1;
+  const isPickable = selected.statuses!.every((each) => each === 'open' || each === 'parked');
+  const isWhole = letters.every(({ position }) => picked.has(position));
+  return (
+    <div className="scroll">
+      <table>
+        <thead>
+          <tr>
+            {isPickable && (
+              <th>
+                <input
+                  type="checkbox"
+                  aria-label="Select this page"
+                  checked={isWhole}
+                  onChange={() =>
+                    onPick(new Set(isWhole ? [] : [...picked, ...letters.map(({ position }) => position)]))
+                  }
+                />
+              </th>
+            )}
+            <th>Position</th>
+            <th>Key</th>
+            <th>First seen</th>
+            {!isFixed('codes') && <th>Code</th>}
+            {!isFixed('types') && <th>Type</th>}
+            {!isFixed('topics') && <th>Topic</th>}
+            <th>Message</th>
+          </tr>
+        </thead>
+        <tbody>
+          {letters.map((letter) => {
+            const { position, aggregateid, firstSeen, code, type, topic, message, isOfParkedKey, leftOut } =
+              letter;
+            return (
+              <tr key={position} data-row>
+                {isPickable && (
+                  <td>
+                    <input
+                      type="checkbox"
+                      aria-label={`Select ${position}`}
+                      checked={picked.has(position)}
+                      onChange={() => {
+                        const next = new Set(picked);
+                        if (!next.delete(position)) next.add(position);
+                        onPick(next);
+                      }}
+                    />
+                  </td>
+                )}
+                <td>
+                  <Link href={`/dead-letters/${position}`} data-item={position}>
+                    <code>{position}</code>
+                  </Link>
+                </td>
+                <td className="wrap key">
+                  {aggregateid === null ? (
+                    <span className="quiet">none</span>
+                  ) : (
+                    <Visible text={aggregateid} max={80} />
+                  )}{' '}
+                  {isOfParkedKey && <Badge tone="warn">parked key</Badge>}
+                </td>
+                <td>
+                  <Time at={firstSeen} />
+                </td>
+                {!isFixed('codes') && <td>{code}</td>}
+                {!isFixed('types') && (
+                  <td className="wrap">{type === null ? '–' : <Visible text={type} max={80} />}</td>
+                )}
+                {!isFixed('topics') && <td>{topic === null ? '–' : <Visible text={topic} max={80} />}</td>}
+                <td className="wrap message">
+                  <Visible text={message} max={160} />{' '}
+                  {leftOut !== null && <Badge tone="warn">not whole</Badge>}
+                </td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}

@@ -1,0 +1,221 @@
+/** One patch for many dead letters: written in a form or as text, previewed, tried on all, then stored. */
+import { useMutation } from '@tanstack/react-query';
+import { lazy, Suspense, useState } from 'react';
+import { useLocation, useSearchParams } from 'wouter';
+import { api, ask } from '../../data/api.ts';
+import { count, counted } from '../../data/format.ts';
+import { Act } from '../../parts/act.tsx';
+import { Badge, Button, Card, Empty, Failure, type Tone, Waiting } from '../../parts/basics.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { JobCard } from '../../parts/job.tsx';
+import { useListKeys } from '../../parts/list-keys.ts';
+import { patchFault, type Step, writePatch } from '../../parts/patch.ts';
+import { Visible } from '../../parts/visible.tsx';
+import { visibleText } from '../../parts/visible-text.ts';
+import { chosen } from './actions.tsx';
+import { describeJob } from './describe.tsx';
+import { StepForm } from './patch-steps.tsx';
+import { conditionsOf, queryOf, type Selected, selectionFrom } from './selection.ts';
+
+const Diff = lazy(() => import('../../parts/diff.tsx'));
+
+const previewLetters = 5;
+
+const preview = (selection: Selected, patch: string) =>
+  ask(api['dead-letters'].preview.$post({ json: { selection, patch, limit: previewLetters } }));
+type Preview = Awaited<ReturnType<typeof preview>>;
+
+export function PatchPage() {
+  const [query] = useSearchParams();
+  const [, navigate] = useLocation();
+  const selected: Selected = { ...selectionFrom(query), statuses: ['open'] };
+  const path = selected.paths?.[0] ?? query.get('field') ?? undefined;
+  const one = selected.positions?.length === 1 ? selected.positions[0]! : null;
+  const list = `/dead-letters/list?${queryOf(selected)}`;
+  useListKeys({ up: one === null ? list : `/dead-letters/${one}` });
+  const [steps, setSteps] = useState<readonly Step[]>([
+    { kind: 'set', path: fieldOf(path), as: 'text', value: '' },
+  ]);
+  /** null while the form writes it. */
+  const [typed, setTyped] = useState<string | null>(null);
+  const [trialId, setTrialId] = useState<string | null>(null);
+  const written = writePatch(steps);
+  const patch = typed ?? ('patch' in written ? written.patch : '');
+  const fault = typed === null ? ('fault' in written ? written.fault : undefined) : patchFault(typed);
+  const shown = useMutation({ mutationFn: () => preview(selected, patch) });
+  const trial = useMutation({
+    mutationFn: () => ask(api['dead-letters'].jobs.try.$post({ json: { selection: selected, patch } })),
+    onSuccess: ({ jobId }) => setTrialId(jobId),
+  });
+  /** What was shown is of another patch now. */
+  const change = () => {
+    shown.reset();
+    trial.reset();
+    setTrialId(null);
+  };
+  return (
+    <>
+      <Heading
+        trail={[
+          ['Dead letters', '/dead-letters'],
+          one === null ? [selected.codes?.[0] ?? 'List', list] : [one, `/dead-letters/${one}`],
+        ]}
+      >
+        Patch
+      </Heading>
+      <Card title="What it applies to">
+        <p>
+          {one === null ? 'Every open dead letter' : 'The dead letter'}
+          {conditionsOf(selected).map(({ name, label, text }, index) => (
+            <span key={name}>
+              {index === 0 ? ' with ' : ', '}
+              {label} <b>{visibleText(text.slice(0, 200))}</b>
+            </span>
+          ))}
+          . An event is stored only if the relay would publish it with the patch.
+        </p>
+      </Card>
+      <Card
+        title="The patch"
+        aside={
+          <Button
+            onClick={() => {
+              setTyped(typed === null ? patch : null);
+              change();
+            }}
+          >
+            {typed === null ? 'Write it as text' : 'Use the form'}
+          </Button>
+        }
+      >
+        {typed === null ? (
+          <StepForm
+            steps={steps}
+            onChange={(next) => {
+              setSteps(next);
+              change();
+            }}
+            fault={'fault' in written ? written : undefined}
+          />
+        ) : (
+          <label className="field">
+            <span>JSON Patch (RFC 6902)</span>
+            <textarea
+              className="mono"
+              rows={10}
+              spellCheck={false}
+              value={typed}
+              aria-invalid={fault !== undefined}
+              onChange={({ target }) => {
+                setTyped(target.value);
+                change();
+              }}
+            />
+            <small>
+              Operations: add, replace, remove, move, copy, test. “Use the form” starts over with the form.
+            </small>
+          </label>
+        )}
+        {typed === null && fault === undefined && (
+          <details>
+            <summary>As JSON Patch (RFC 6902)</summary>
+            <pre className="scroll patch-text">{patch}</pre>
+          </details>
+        )}
+        {typed !== null && fault !== undefined && (
+          <p role="status" className="bad">
+            {fault}.
+          </p>
+        )}
+        <div className="buttons">
+          <Button
+            kind="primary"
+            disabled={fault !== undefined || shown.isPending}
+            onClick={() => shown.mutate()}
+          >
+            {shown.isPending ? 'Working…' : 'Preview'}
+          </Button>
+          <Button disabled={fault !== undefined || trial.isPending} onClick={() => trial.mutate()}>
+            Try it on all
+          </Button>
+          <Act
+            label="Fix all with it"
+            kind="primary"
+            title={shown.data === undefined ? 'Fix' : `Fix ${counted(shown.data.total, 'dead letter')}`}
+            disabled={fault !== undefined || shown.data === undefined}
+            act={(reason) =>
+              ask(api['dead-letters'].jobs.patch.$post({ json: { ...chosen(selected), patch, reason } }))
+            }
+            onDone={({ jobId }) =>
+              navigate(
+                one === null
+                  ? `/dead-letters/list?${new URLSearchParams([...queryOf(selected), ['job', jobId]])}`
+                  : `/dead-letters/${one}?job=${jobId}`,
+              )
+            }
+          >
+            <p>
+              The patch is applied to each of them. Payloads that the relay would publish are stored; the
+              others stay as they are, and the result says why. The audit trail keeps every payload of before,
+              and each fix can be undone. Nothing is published yet.
+            </p>
+          </Act>
+          {shown.data === undefined && <span className="quiet">Preview it before you store anything.</span>}
+        </div>
+        {trial.error !== null && <Failure error={trial.error} />}
+      </Card>
+      {trialId !== null && <JobCard id={trialId} describe={describeJob} onClose={() => setTrialId(null)} />}
+      {shown.error !== null && <Failure error={shown.error} />}
+      {shown.isPending && <Waiting lines={6} />}
+      {shown.data !== undefined && <Previews {...shown.data} />}
+    </>
+  );
+}
+
+/** The field that fails, as a start: of an array, the person has to say which element. */
+const fieldOf = (path: string | undefined) =>
+  path === undefined || path.includes('*') ? '' : path.replace(/^\$\.?/, '');
+
+const outcomes: Readonly<Record<Preview['shown'][number]['outcome'], readonly [Tone, string]>> = {
+  publishable: ['good', 'would be published'],
+  unchanged: ['quiet', 'not changed'],
+  refused: ['bad', 'would not be stored'],
+};
+
+function Previews({ total, shown }: Preview) {
+  if (total === 0) return <Empty title="No open dead letter is like that" />;
+  return (
+    <Card
+      title="Preview"
+      aside={
+        <span className="quiet">
+          the first {count(shown.length)} of {count(total)}
+        </span>
+      }
+    >
+      <ul className="previews" role="status">
+        {shown.map(({ position, key, before, after, outcome, reason }) => {
+          const [tone, words] = outcomes[outcome];
+          return (
+            <li key={position}>
+              <p>
+                <Badge tone={tone}>{words}</Badge> <code>{position}</code>{' '}
+                <span className="quiet">{key !== null && <Visible text={key} max={80} />}</span>
+              </p>
+              {reason !== null && (
+                <p>
+                  {reason.code !== null && <code>{reason.code}</code>} {reason.message}
+                </p>
+              )}
+              {before !== null && after !== null && (
+                <Suspense fallback={<Waiting />}>
+                  <Diff before={before} after={after} label={`Changes of ${position}`} />
+                </Suspense>
+              )}
+            </li>
+          );
+        })}
+      </ul>
+    </Card>
+  );
+}

@@ -1,0 +1,66 @@
+/** "Would they be published now?", answered without publishing. */
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Trial } from '../../../../relay/operations/dead-letters/fix-many.ts';
+import { api, ask } from '../../data/api.ts';
+import { count } from '../../data/format.ts';
+import { Ago, Button, Failure } from '../../parts/basics.tsx';
+import { JobProgress, useJob } from '../../parts/job.tsx';
+import { TrialResult } from './describe.tsx';
+import { queryOf, type Selected } from './selection.ts';
+
+/** @param isDetailed with the reasons of those that would be refused */
+export function TryNow({ selected, isDetailed = false }: { selected: Selected; isDetailed?: boolean }) {
+  const queries = useQueryClient();
+  const key = ['try', queryOf(selected).toString()];
+  // Kept while the page is open, so that who comes back still sees the answer.
+  const { data: jobId = null } = useQuery<string | null>({
+    queryKey: key,
+    queryFn: () => null,
+    enabled: false,
+    initialData: null,
+    gcTime: Number.POSITIVE_INFINITY,
+  });
+  const { job, error } = useJob(jobId);
+  const [fault, setFault] = useState<unknown>();
+  const start = async () => {
+    setFault(undefined);
+    try {
+      const { jobId } = await ask(api['dead-letters'].jobs.try.$post({ json: { selection: selected } }));
+      queries.setQueryData(key, jobId);
+    } catch (error) {
+      setFault(error);
+    }
+  };
+  const trial = job?.state === 'done' || job?.state === 'cancelled' ? (job.result as Trial | null) : null;
+  const isRunning = jobId !== null && (job === null || job.state === 'running') && error === undefined;
+  return (
+    <div className="try-now">
+      {isRunning && <JobProgress progress={job?.progress ?? { done: 0, total: null, phase: 'starting' }} />}
+      <div role="status" className="quiet">
+        {trial !== null && job?.endedAt != null && (
+          <>
+            <b className={trial.wouldPublish === trial.tried ? 'good' : 'warn'}>
+              would publish now: {count(trial.wouldPublish)} of {count(trial.tried)}
+            </b>{' '}
+            <Ago at={job.endedAt} />
+          </>
+        )}
+      </div>
+      {job?.failure != null && (
+        <p className="quiet">
+          <code>{job.failure.code}</code> {job.failure.message}
+        </p>
+      )}
+      {fault !== undefined && <Failure error={fault} />}
+      {!isRunning && (
+        <Button onClick={() => void start()}>{trial === null ? 'Would they publish?' : 'Check again'}</Button>
+      )}
+      {isDetailed && trial !== null && trial.refused.length > 0 && (
+        <div className="job-result">
+          <TrialResult trial={trial} />
+        </div>
+      )}
+    </div>
+  );
+}

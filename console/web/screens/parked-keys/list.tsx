@@ -1,0 +1,232 @@
+/** The keys that wait, longest first. */
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useCallback, useState } from 'react';
+import { Link, useSearchParams } from 'wouter';
+import { api, ask } from '../../data/api.ts';
+import { count, counted } from '../../data/format.ts';
+import { Ago, Badge, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { FilterBar, type FilterField } from '../../parts/filter-bar.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { JobCard } from '../../parts/job.tsx';
+import { useListKeys } from '../../parts/list-keys.ts';
+import { Pager } from '../../parts/pager.tsx';
+import { Visible } from '../../parts/visible.tsx';
+import { visibleText } from '../../parts/visible-text.ts';
+import { Actions } from '../dead-letters/actions.tsx';
+import { describeRelease, type KeyName, OutcomeBadge, pathOf, ReleaseAct } from './release.tsx';
+
+const pageKeys = 50;
+const everyMs = 10_000;
+
+type Asked = { readonly topic: string | null; readonly key: string | null; readonly after: string | null };
+
+const read = ({ topic, key, after }: Asked) =>
+  ask(
+    api['parked-keys'].$get({
+      query: {
+        limit: String(pageKeys),
+        ...(topic !== null && { topic }),
+        ...(key !== null && { key }),
+        ...(after !== null && { after }),
+      },
+    }),
+  );
+type Key = Awaited<ReturnType<typeof read>>['keys'][number];
+
+const fields: readonly [FilterField<'key' | 'topic'>, ...FilterField<'key' | 'topic'>[]] = [
+  { name: 'key', label: 'Key', placeholder: 'whole key' },
+  { name: 'topic', label: 'Topic', placeholder: 'outbox.event.order' },
+];
+
+const idOf = ({ topic, key }: KeyName) => JSON.stringify([topic, key]);
+
+export function KeyList() {
+  const [query, setQuery] = useSearchParams();
+  const queries = useQueryClient();
+  const asked: Asked = { topic: query.get('topic'), key: query.get('key'), after: query.get('after') };
+  const jobId = query.get('job');
+  const [picked, setPicked] = useState<ReadonlyMap<string, KeyName>>(new Map());
+  const page = useQuery({
+    queryKey: ['parked-keys', 'list', asked],
+    queryFn: () => read(asked),
+    refetchInterval: everyMs,
+    placeholderData: keepPreviousData,
+  });
+  useListKeys({ isReady: page.data !== undefined });
+  const go = (change: Readonly<Record<string, string | null>>) => {
+    const next = Object.entries({ topic: asked.topic, key: asked.key, ...change });
+    setQuery(new URLSearchParams(next.filter((each): each is [string, string] => each[1] !== null)));
+  };
+  const onOver = useCallback(() => {
+    setPicked(new Map());
+    void queries.invalidateQueries({ queryKey: ['parked-keys'] });
+    void queries.invalidateQueries({ queryKey: ['dead-letters'] });
+  }, [queries]);
+  const onStarted = (job: string) => go({ job });
+  const isFiltered = asked.topic !== null || asked.key !== null;
+  const total = page.data?.total ?? 0;
+  return (
+    <>
+      <Heading>Parked keys</Heading>
+      {jobId !== null && (
+        <JobCard id={jobId} describe={describeRelease} onOver={onOver} onClose={() => go({})} />
+      )}
+      <section className="card" aria-label="Release">
+        <FilterBar
+          conditions={(['key', 'topic'] as const).flatMap((name) =>
+            asked[name] === null ? [] : [{ name, label: name, text: asked[name] }],
+          )}
+          fields={fields}
+          onAdd={(name, value) => go({ [name]: value })}
+          onRemove={(name) => go({ [name]: null })}
+        />
+        {page.data !== undefined && (
+          <p role="status">
+            <b>{counted(total, 'key')}</b> {isFiltered ? 'like that ' : ''}parked
+            {picked.size > 0 && (
+              <>
+                , <b>{count(picked.size)} selected</b>
+              </>
+            )}
+            .
+          </p>
+        )}
+        {total > 0 && (
+          <Actions>
+            <ReleaseAct
+              label="Release selected"
+              kind="primary"
+              keys={[...picked.values()]}
+              total={picked.size}
+              onStarted={onStarted}
+            />
+            {!isFiltered && <ReleaseAct label="Release all" keys="all" total={total} onStarted={onStarted} />}
+          </Actions>
+        )}
+      </section>
+      {page.error !== null && <Failure error={page.error} onRetry={() => void page.refetch()} />}
+      {page.isPending && <Waiting lines={6} />}
+      {page.data !== undefined && (
+        <section className="card" aria-label="Keys" aria-busy={page.isPlaceholderData}>
+          {page.data.keys.length === 0 ? (
+            <Empty title={isFiltered ? 'No parked key is like that' : 'No key is parked'}>
+              A key is parked when an event of it is refused and the policy of its topic is park-key, or when
+              its topic is set aside.
+            </Empty>
+          ) : (
+            <Table keys={page.data.keys} picked={picked} onPick={setPicked} />
+          )}
+          <Pager
+            {...page.data}
+            shown={page.data.keys.length}
+            after={asked.after}
+            onGo={(after) => go({ after })}
+          />
+        </section>
+      )}
+    </>
+  );
+}
+
+type TableProps = {
+  keys: readonly Key[];
+  picked: ReadonlyMap<string, KeyName>;
+  onPick: (picked: ReadonlyMap<string, KeyName>) => void;
+};
+
+function Table({ keys, picked, onPick }: TableProps) {
+  const isWhole = keys.every((each) => picked.has(idOf(each)));
+  const nameOf = ({ topic, key }: Key): KeyName => ({ topic, key });
+  const toggle = (each: Key) => {
+    const next = new Map(picked);
+    if (!next.delete(idOf(each))) next.set(idOf(each), nameOf(each));
+    onPick(next);
+  };
+  return (
+    <div className="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th>
+              <input
+                type="checkbox"
+                aria-label="Select this page"
+                checked={isWhole}
+                onChange={() =>
+                  onPick(
+                    isWhole
+                      ? new Map()
+                      : new Map([...picked, ...keys.map((each) => [idOf(each), nameOf(each)] as const)]),
+                  )
+                }
+              />
+            </th>
+            <th>Key</th>
+            <th>Topic</th>
+            <th>Parked</th>
+            <th className="number">Wait</th>
+            <th>Behind</th>
+            <th>Release</th>
+          </tr>
+        </thead>
+        <tbody>
+          {keys.map((each) => (
+            <tr key={idOf(each)} data-row>
+              <td>
+                <input
+                  type="checkbox"
+                  aria-label={`Select key ${visibleText(each.key.slice(0, 80))}`}
+                  checked={picked.has(idOf(each))}
+                  onChange={() => toggle(each)}
+                />
+              </td>
+              <td className="wrap key">
+                <Link href={pathOf(each)} data-item={idOf(each)}>
+                  <Visible text={each.key} max={80} />
+                </Link>
+              </td>
+              <td>
+                <Visible text={each.topic} max={100} />
+              </td>
+              <td>
+                <Ago at={each.parkedAt} />
+              </td>
+              <td className="number">{count(each.open + each.parked)}</td>
+              <td className="wrap message">
+                <Behind parked={each} />
+              </td>
+              <td>
+                <Release release={each.release} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Why it waits. */
+export function Behind({ parked: { isPaused, first, firstMessage } }: { parked: Key }) {
+  if (isPaused) return <>Its topic is set aside: resume the topic to publish what waits.</>;
+  if (first === null) return <>No refused event is left: release it.</>;
+  return (
+    <>
+      <Link href={`/dead-letters/${first.position}`}>{first.code}</Link>{' '}
+      <Visible text={firstMessage ?? ''} max={160} />
+    </>
+  );
+}
+
+export function Release({ release }: { release: Key['release'] }) {
+  if (release === null) return <span className="quiet">not asked for</span>;
+  const { person, requestedAt, processedAt, outcome } = release;
+  return (
+    <>
+      {outcome === null ? <Badge tone="accent">requested</Badge> : <OutcomeBadge outcome={outcome} />}{' '}
+      <span className="quiet">
+        {person} <Ago at={processedAt ?? requestedAt} />
+      </span>
+    </>
+  );
+}
