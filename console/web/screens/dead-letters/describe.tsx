@@ -3,16 +3,22 @@ import { Link } from 'wouter';
 import type { ManyFixed, Trial } from '../../../../relay/operations/dead-letters/fix-many.ts';
 import type { RefusedGroup } from '../../../../relay/operations/dead-letters/refused-groups.ts';
 import type { Closed } from '../../../../relay/operations/dead-letters/resubmit-discard.ts';
+import type { ManyUndone } from '../../../../relay/operations/dead-letters/undo-many.ts';
+import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
+import { Act } from '../../parts/act.tsx';
 import type { JobView } from '../../parts/job.tsx';
 
-export function describeJob(job: JobView) {
+/** @param onStarted where what it offers next is a job too */
+export const describeJob = (onStarted: (jobId: string) => void) => (job: JobView) => {
   if (job.result === null) return <p>It was cancelled before anything was changed.</p>;
   switch (job.kind) {
     case 'try-letters':
       return <TrialResult trial={job.result as Trial} />;
     case 'patch-letters':
-      return <FixResult fixed={job.result as ManyFixed} />;
+      return <FixResult fixed={job.result as ManyFixed} onStarted={onStarted} />;
+    case 'undo-letters':
+      return <UndoResult undone={job.result as ManyUndone} />;
     case 'resubmit-letters':
       return <ClosedResult closed={job.result as Closed} isResubmission />;
     case 'discard-letters':
@@ -20,7 +26,7 @@ export function describeJob(job: JobView) {
     default:
       return <p>It is done.</p>;
   }
-}
+};
 
 const Incomplete = ({ seen }: { seen: number }) => (
   <p className="quiet">It was ended early: the numbers are those of the first {count(seen)}.</p>
@@ -42,9 +48,11 @@ export function TrialResult({ trial: { tried, wouldPublish, refused, isComplete 
 }
 
 function FixResult({
-  fixed: { seen, fixed, unchanged, conflicts, refused, isComplete },
+  fixed: { seen, fixed, unchanged, conflicts, refused, isComplete, run },
+  onStarted,
 }: {
   fixed: ManyFixed;
+  onStarted: (jobId: string) => void;
 }) {
   return (
     <>
@@ -59,7 +67,39 @@ function FixResult({
       </p>
       {!isComplete && <Incomplete seen={seen} />}
       <Reasons refused={refused} title="Not stored, because the relay would still refuse" />
-      {fixed > 0 && <p>Next: resubmit what would be published. Keys that are parked are released instead.</p>}
+      {fixed > 0 && (
+        <>
+          <p>Next: resubmit what would be published. Keys that are parked are released instead.</p>
+          <div>
+            <Act
+              label="Undo these fixes"
+              title={`Undo ${count(fixed)} ${fixed === 1 ? 'fix' : 'fixes'}`}
+              act={(reason) => ask(api['dead-letters'].jobs.undo.$post({ json: { run, reason } }))}
+              onDone={({ jobId }) => onStarted(jobId)}
+            >
+              <p>
+                The payloads of before come back, where nothing has happened to the dead letter since. The
+                audit trail keeps both.
+              </p>
+            </Act>
+          </div>
+        </>
+      )}
+    </>
+  );
+}
+
+function UndoResult({ undone: { seen, undone, left, isComplete } }: { undone: ManyUndone }) {
+  return (
+    <>
+      <p>
+        <b>
+          {count(undone)} of {count(seen)}
+        </b>{' '}
+        were undone: they have their payloads of before.
+        {left > 0 && ` ${count(left)} were closed, fixed again or released since, and stay as they are.`}
+      </p>
+      {!isComplete && <Incomplete seen={seen} />}
     </>
   );
 }

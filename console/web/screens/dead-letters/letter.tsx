@@ -1,6 +1,5 @@
 /** One dead letter: what happened, what it holds beside its schema, who did what, and repairing it. */
-import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useCallback } from 'react';
+import { useQuery } from '@tanstack/react-query';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { bytes } from '../../data/format.ts';
@@ -14,6 +13,7 @@ import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { Actions, DiscardAct, ResubmitAct } from './actions.tsx';
 import { adviceOf } from './advice.ts';
+import { useLettersChanged } from './changed.ts';
 import { describeJob } from './describe.tsx';
 import { PayloadCard } from './payload.tsx';
 import { queryOf, type Selected } from './selection.ts';
@@ -30,14 +30,13 @@ const tones: Readonly<Record<string, Tone>> = {
 
 export function LetterPage({ position }: { position: string }) {
   const [query, setQuery] = useSearchParams();
-  const queries = useQueryClient();
   const shown = useQuery({ queryKey: ['dead-letters', 'one', position], queryFn: () => read(position) });
   const isEditing = query.has('edit');
   const list = `/dead-letters/list?${queryOf({ codes: shown.data ? [shown.data.letter.code] : [] })}`;
   const up = shown.data === undefined ? '/dead-letters' : list;
   useListKeys(isEditing ? {} : { up });
   const jobId = query.get('job');
-  const onOver = useCallback(() => void queries.invalidateQueries({ queryKey: ['dead-letters'] }), [queries]);
+  const onOver = useLettersChanged();
   return (
     <>
       <Heading
@@ -54,7 +53,12 @@ export function LetterPage({ position }: { position: string }) {
         {position}
       </Heading>
       {jobId !== null && (
-        <JobCard id={jobId} describe={describeJob} onOver={onOver} onClose={() => setQuery({})} />
+        <JobCard
+          id={jobId}
+          describe={describeJob((job) => setQuery({ job }))}
+          onOver={onOver}
+          onClose={() => setQuery({})}
+        />
       )}
       {shown.isPending && <Waiting lines={8} />}
       {shown.error !== null && <Failure error={shown.error} onRetry={() => void shown.refetch()} />}

@@ -1,6 +1,6 @@
 /** Dead letters of a selection, page by page, and what can be done with all or some of them. */
-import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useCallback, useState } from 'react';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
@@ -13,6 +13,7 @@ import { Pager } from '../../parts/pager.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { Actions, DiscardAct, ResubmitAct } from './actions.tsx';
 import { adviceOf } from './advice.ts';
+import { useLettersChanged } from './changed.ts';
 import { describeJob } from './describe.tsx';
 import { StatusTabs } from './groups.tsx';
 import {
@@ -48,7 +49,6 @@ const fields: readonly [FilterField<ConditionName>, ...FilterField<ConditionName
 
 export function LetterList() {
   const [query, setQuery] = useSearchParams();
-  const queries = useQueryClient();
   const selected = selectionFrom(query);
   const status = selected.statuses![0]!;
   const after = query.get('after');
@@ -64,7 +64,7 @@ export function LetterList() {
     setPicked(new Set());
     setQuery(new URLSearchParams([...queryOf(next), ...Object.entries(more)]));
   };
-  const onOver = useCallback(() => void queries.invalidateQueries({ queryKey: ['dead-letters'] }), [queries]);
+  const onOver = useLettersChanged();
   const onStarted = (job: string) => go(selected, { job });
   const total = page.data?.total ?? 0;
   const some: Selected =
@@ -81,7 +81,7 @@ export function LetterList() {
         pathOf={(each) => `/dead-letters/list?${queryOf({ ...selected, statuses: [each] })}`}
       />
       {jobId !== null && (
-        <JobCard id={jobId} describe={describeJob} onOver={onOver} onClose={() => go(selected)} />
+        <JobCard id={jobId} describe={describeJob(onStarted)} onOver={onOver} onClose={() => go(selected)} />
       )}
       <section className="card" aria-label="Repair">
         <FilterBar

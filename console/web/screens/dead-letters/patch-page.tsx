@@ -164,7 +164,9 @@ export function PatchPage() {
         </div>
         {trial.error !== null && <Failure error={trial.error} />}
       </Card>
-      {trialId !== null && <JobCard id={trialId} describe={describeJob} onClose={() => setTrialId(null)} />}
+      {trialId !== null && (
+        <JobCard id={trialId} describe={describeJob(setTrialId)} onClose={() => setTrialId(null)} />
+      )}
       {shown.error !== null && <Failure error={shown.error} />}
       {shown.isPending && <Waiting lines={6} />}
       {shown.data !== undefined && <Previews {...shown.data} />}

@@ -97,7 +97,7 @@ function StepFields({ step, onChange }: { step: Step; onChange: (step: Step) => 
         <>
           <span>to</span>
           <select
-            aria-label="Kind of value"
+            aria-label="Kind"
             value={step.as}
             onChange={({ target }) => onChange({ ...step, as: target.value as ValueKind })}
           >

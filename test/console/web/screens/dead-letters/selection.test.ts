@@ -7,7 +7,7 @@ import {
   selectionFrom,
   selectionOfGroup,
   without,
-} from '../../../console/web/screens/dead-letters/selection.ts';
+} from '../../../../../console/web/screens/dead-letters/selection.ts';
 
 const group = {
   code: 'SCHEMA_MISSING',

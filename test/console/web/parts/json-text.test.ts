@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compact, isJson, pretty, tokensOf } from '../../../console/web/parts/json-text.ts';
+import { compact, isJson, pretty, tokensOf } from '../../../../console/web/parts/json-text.ts';
 
 test('lays out one member or element a line', () => {
   expect(pretty('{"a":[1,{"b":[]}],"c":{}, "d" : "x, y: {}"}')).toBe(

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { lineDiff } from '../../../console/web/parts/line-diff.ts';
+import { lineDiff } from '../../../../console/web/parts/line-diff.ts';
 
 test('shows what was removed and added, with lines around and the number of the others', () => {
   const before = ['{', '1', '2', '3', '4', 'old', '5', '6', '7', '8', '}'];

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { visibleParts, visibleText } from '../../../console/web/parts/visible-text.ts';
+import { visibleParts, visibleText } from '../../../../console/web/parts/visible-text.ts';
 
 test('shows controls, zero-width characters and changes of direction by signs', () => {
   expect(visibleText('a\u0007b\nc\u007f\u202ed\u200be')).toBe('a‹BEL›b‹LF›c‹007F›‹202E›d‹200B›e');

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { patchFault, pointerOf, type Step, writePatch } from '../../../console/web/parts/patch.ts';
-import { parseLosslessJson } from '../../../relay/encode/formats/json.ts';
-import { applyPatch } from '../../../relay/operations/dead-letters/json-patch.ts';
-import { jsonText } from '../../../relay/operations/json-text.ts';
+import { patchFault, pointerOf, type Step, writePatch } from '../../../../console/web/parts/patch.ts';
+import { parseLosslessJson } from '../../../../relay/encode/formats/json.ts';
+import { applyPatch } from '../../../../relay/operations/dead-letters/json-patch.ts';
+import { jsonText } from '../../../../relay/operations/json-text.ts';
 
 const applied = (document: string, ...steps: Step[]) => {
   const written = writePatch(steps);
