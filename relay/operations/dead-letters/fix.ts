@@ -2,7 +2,7 @@
  * Replaces the payload of an open dead letter with one that the relay would publish. The audit trail keeps the old one.
  */
 import type { Config } from '../../config/config.ts';
-import { parseLosslessJson } from '../../encode/formats/json.ts';
+import { ExactNumber, type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
 import { RelayError, RequestInvalid } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import { jsonText } from '../json-text.ts';
@@ -46,11 +46,30 @@ export function payloadOf({ letter: { leftOut }, content }: FixableLetter): stri
   return content.payload;
 }
 
+/** Patching and writing recurse. A stack of V8 holds some 5,000 levels of it, and no schema has a hundred. */
+const levelsMax = 1_000;
+
+function isDeeper(root: JsonValue, levels: number): boolean {
+  let level = [root];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > levels) return true;
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null && !(value instanceof ExactNumber)
+        ? Object.values(value)
+        : [],
+    );
+  }
+  return false;
+}
+
 /** The payload with a JSON patch applied. @throws RequestInvalid where the patch does not apply */
 export function patchedPayload(fixable: FixableLetter, patch: string): string {
   const before = payloadOf(fixable);
   try {
-    return jsonText(applyPatch(parseLosslessJson(before ?? 'null'), patch));
+    const document = parseLosslessJson(before ?? 'null');
+    if (isDeeper(document, levelsMax))
+      throw new RequestInvalid('the stored payload is nested too deeply for a patch; give a whole one');
+    return jsonText(applyPatch(document, patch));
   } catch (error) {
     // Without the text, which may be quoted.
     if (error instanceof RelayError && error.code === 'PAYLOAD_NOT_JSON')

@@ -5,7 +5,7 @@ import { HeadersInvalid, namedVersion } from '../../encode/headers.ts';
 import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { Router } from '../../encode/route.ts';
 import { heldVersions } from '../../encode/targets.ts';
-import { asRelayError, type RelayError, RequestInvalid } from '../../errors.ts';
+import { asRelayError, type ErrorCode, RelayError, RequestInvalid } from '../../errors.ts';
 import { withPool } from '../with-pool.ts';
 import { type Judged, type Verdict, withJudge } from './judge.ts';
 import { unfixableReason } from './letter.ts';
@@ -48,19 +48,34 @@ export function oneDeadLetter(config: Config, position: string): Promise<OneLett
     const { content, failure: _, actions: __, ...row } = letter;
     const judged = { letter: row, content };
     const [schema, verdict, state] = await Promise.all([
-      learn(() => schemaOf(config, judged)),
-      learn(async () => (await withJudge(config, (judge) => judge([judged])))[0]),
+      learn(() => schemaOf(config, judged), 'REGISTRY_UNAVAILABLE'),
+      learn(async () => (await withJudge(config, (judge) => judge([judged])))[0], 'KAFKA_UNAVAILABLE'),
       stateOf(pool, config, letter),
     ]);
     return { ...letter, schema, verdict, ...state };
   });
 }
 
-async function learn<Value>(ask: () => Promise<Value>): Promise<Learned<Value>> {
+/** A person who looks at a dead letter waits no longer for a server that may be away. */
+const patienceMs = 5_000;
+
+/** @param code of the failure where there is no answer in time */
+export async function learn<Value>(
+  ask: () => Promise<Value>,
+  code: ErrorCode,
+  withinMs = patienceMs,
+): Promise<Learned<Value>> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new RelayError(code, `no answer within ${withinMs / 1_000} s`)),
+    withinMs,
+  );
   try {
-    return { value: await ask() };
+    return { value: await Promise.race([ask(), late]) };
   } catch (error) {
     return { failure: asRelayError(error) };
+  } finally {
+    clearTimeout(timer);
   }
 }
 

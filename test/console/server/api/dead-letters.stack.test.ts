@@ -9,6 +9,7 @@ import { Jobs, type JobView } from '../../../../console/server/jobs.ts';
 import type { Sampler } from '../../../../console/server/live/sampler.ts';
 import type { StatusWatch } from '../../../../console/server/live/status-watch.ts';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
+import { fixDeadLetters } from '../../../../relay/operations/dead-letters/fix-many.ts';
 import { World } from '../../../relay/world.ts';
 import { unique } from '../../../support/unique.ts';
 
@@ -310,6 +311,27 @@ describe('many dead letters', () => {
     expect(result).toMatchObject({ result: { fixed: 0, refused: [{ path: '$.seq', count: 1 }] } });
     expect((await stored(position!)).payload).toBe(bad);
     expect(await trail()).toEqual([]);
+  });
+
+  test('stay consistent where the run ends in the middle: what is stored has its trail', async () => {
+    await leave(0x1000, bad, 1_200);
+    const ending = new AbortController();
+    const fixed = await fixDeadLetters({
+      config,
+      selection,
+      patch: toNumber,
+      actor: { person: 'Ada', reason: null },
+      signal: ending.signal,
+      onProgress: (done) => (done > 0 ? ending.abort() : undefined),
+    });
+    expect(fixed).toMatchObject({ seen: 500, fixed: 500, isComplete: false });
+    const { rows } = await world.pool.query(
+      `select count(*)::int as count from outbox.dead_letter join outbox.dead_letter_action using (slot, commit_lsn, ordinal)
+        where payload like '%9223372036854775807%' and previous_payload = $1`,
+      [bad],
+    );
+    expect(rows).toEqual([{ count: 500 }]);
+    expect(await trail()).toHaveLength(500);
   });
 
   test('of a key that is being released are left alone, and counted', async () => {
