@@ -1731,6 +1731,16 @@ export const mutants: readonly Mutant[] = [
     only: 'have changed since',
   },
   {
+    name: 'a release of chosen keys takes every parked key',
+    promise: 'order',
+    invariants: ['I3'],
+    file: 'relay/operations/dead-letters/release-keys.ts',
+    find: 'or (p.topic, p.key) in (select * from unnest',
+    replace: 'or true or (p.topic, p.key) in (select * from unnest',
+    tests: [repairing],
+    only: 'those keys of those topics',
+  },
+  {
     name: 'a masked payload shows a value',
     promise: 'no leak',
     invariants: ['I1'],

@@ -10,6 +10,7 @@ import type { Sampler } from '../../../../console/server/live/sampler.ts';
 import type { StatusWatch } from '../../../../console/server/live/status-watch.ts';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
 import { fixDeadLetters } from '../../../../relay/operations/dead-letters/fix-many.ts';
+import { previewRelease } from '../../../../relay/operations/dead-letters/release-keys.ts';
 import { World } from '../../../relay/world.ts';
 import { unique } from '../../../support/unique.ts';
 
@@ -411,5 +412,24 @@ describe('parked keys', () => {
     const { body } = await ask(ada, `/jobs/${jobId}`);
     expect(body).toContain('"state":"cancelled"');
     expect(body).toContain('"pending":1');
+  });
+
+  test('that are chosen are those keys of those topics, and no others', async () => {
+    const wanted = [
+      { topic: 'a', key: '1' },
+      { topic: 'b', key: '2' },
+    ];
+    await world.pool.query(
+      `insert into outbox.parked_key (slot, commit_lsn, ordinal, topic, key)
+       select $1, '0/1000', row_number() over (), topic, key from unnest('{a,b}'::text[]) as topic, unnest('{1,2}'::text[]) as key`,
+      [world.slot],
+    );
+    const chosen = await previewRelease(config, { pairs: wanted });
+    const names = chosen.map(({ topic, key }) => ({ topic, key }));
+    expect(names.toSorted((left, right) => left.topic.localeCompare(right.topic))).toEqual(wanted);
+    const pages = await ask(viewer, '/parked-keys?limit=3');
+    expect(pages.body).toMatchObject({ total: 4, keys: { length: 3 } });
+    const rest = await ask(viewer, `/parked-keys?limit=3&after=${pages.body.next}`);
+    expect(rest.body).toMatchObject({ total: 4, next: null, keys: { length: 1 } });
   });
 });
