@@ -34,7 +34,7 @@ export function loadAssets(folder = builtFolder): Assets {
   if (!existsSync(page))
     throw new RelayError(
       'CONFIG_INVALID',
-      'the pages of the console are not built: run `npm run build:console`',
+      'the pages of the console are not built: run `npm ci && npm run build:console` in the checkout; the package and the image hold them',
     );
   const files = globSync('assets/*', { cwd: folder }).flatMap((path): [string, Asset][] => {
     const type = types[extname(path)];

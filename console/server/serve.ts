@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { serve } from '@hono/node-server';
 import type { Logger } from 'pino';
 import type { Config, Provenance } from '../../relay/config/config.ts';
-import { RelayError } from '../../relay/errors.ts';
+import { asRelayError, RelayError } from '../../relay/errors.ts';
+import { readOperatorRights } from '../../relay/operations/operator-rights.ts';
 import { keepPool } from '../../relay/operations/with-pool.ts';
 import { createAccess } from './api/session.ts';
 import { createApp } from './app.ts';
@@ -83,8 +84,25 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
       { address },
       'the console serves other machines without TLS: whoever listens on the network reads tokens and payloads, unless a proxy with TLS stands between',
     );
+  void warnOfRights(config, log);
   const name = family === 'IPv6' ? `[${address}]` : address;
   return { url: `http://${name}:${taken}${pathPrefix}`, madeUpToken, close };
+}
+
+/** Said at the start, so that nobody learns in an incident that the role may not act. */
+async function warnOfRights(config: Config, log: Logger): Promise<void> {
+  try {
+    const { role, missing } = await readOperatorRights(config);
+    if (missing.length > 0)
+      log.warn(
+        { role, missing },
+        'the role of the console may not act: run outbox-relay migrate and roles.sql, and grant outbox_operator to the role',
+      );
+  } catch (error) {
+    // The pages show it too, and when it is over.
+    const { code, message, hint } = asRelayError(error);
+    log.warn({ code, hint }, `the console cannot read Postgres: ${message}`);
+  }
 }
 
 const isLoopback = (address: string) => address === '::1' || /^(::ffff:)?127\./.test(address);
