@@ -12,6 +12,8 @@ type Service = {
   readonly command?: readonly string[];
   readonly environment?: Readonly<Record<string, string | number>>;
   readonly ports?: readonly string[];
+  readonly profiles?: readonly string[];
+  readonly read_only?: boolean;
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
   readonly healthcheck?: { readonly test?: readonly string[]; readonly disable?: boolean };
 };
@@ -35,7 +37,7 @@ describe('docker-compose.yml', () => {
   });
 
   test('names only settings that exist, and settings that are valid', () => {
-    expect(ours.map(([name]) => name)).toEqual(['migrate', 'schemas', 'relay']);
+    expect(ours.map(([name]) => name)).toEqual(['migrate', 'schemas', 'relay', 'console']);
     const known = settings.map(({ env }) => env);
     for (const [, { environment = {} }] of ours) {
       for (const name of Object.keys(environment)) expect(known).toContain(name);
@@ -51,7 +53,8 @@ describe('docker-compose.yml', () => {
     const [, schemas] = ours.find(([name]) => name === 'schemas')!;
     expect(schemas.command?.[0]).toContain('bin/outbox-relay.js schemas register');
     expect(compose.services.migrate?.command).toEqual(['migrate']);
-    expect(known).toEqual(expect.arrayContaining(['migrate', 'schemas', 'run']));
+    expect(compose.services.console?.command).toEqual(['console']);
+    expect(known).toEqual(expect.arrayContaining(['migrate', 'schemas', 'run', 'console']));
   });
 
   test('waits only for services that exist and can tell', () => {
@@ -67,6 +70,16 @@ describe('docker-compose.yml', () => {
     const url = new URL(String(compose.services.relay?.environment?.DATABASE_URL));
     expect(url.username).toBe('outbox_relay');
     expect(compose.services.roles?.command?.join(' ')).toContain(`password '${url.password}'`);
+  });
+
+  test('the console connects as an operator, with a disk that it cannot write to', () => {
+    const { environment, read_only: isReadOnly, ports, profiles } = compose.services.console!;
+    const url = new URL(String(environment?.DATABASE_URL));
+    const made = `create role ${url.username} login password '${url.password}' in role outbox_operator`;
+    expect(compose.services.roles?.command?.join(' ')).toContain(made);
+    expect({ isReadOnly, profiles }).toEqual({ isReadOnly: true, profiles: ['console'] });
+    const port = settings.find(({ path }) => path.join('.') === 'console.port')?.default;
+    expect(ports).toEqual([`127.0.0.1:${port}:${port}`]);
   });
 
   test('publishes ports on loopback only', () => {
@@ -91,7 +104,11 @@ describe('Dockerfile', () => {
 
   test('holds every folder that the package publishes', async () => {
     const { default: manifest } = await import('../../package.json', { with: { type: 'json' } });
-    expect(copied).toEqual(expect.arrayContaining(manifest.files));
+    // The pages are built in a stage of their own, and for the package by `npm pack`.
+    const built = 'console/dist';
+    expect(dockerfile).toContain(`COPY --from=pages /app/${built} ${built}\n`);
+    expect(manifest.scripts.prepack).toBe('npm run build:console');
+    expect([...copied, built]).toEqual(expect.arrayContaining(manifest.files));
   });
 
   test('has the Node that the entry asks for', async () => {
@@ -110,6 +127,9 @@ describe('Dockerfile', () => {
     const port = settings.find(({ path }) => path.join('.') === 'http.port')?.default;
     expect(dockerfile).toContain(`OUTBOX_RELAY_HTTP_PORT || ${port}}/livez`);
     expect(dockerfile).toContain(`EXPOSE ${port}\n`);
+    const consolePort = settings.find(({ path }) => path.join('.') === 'console.port')?.default;
+    expect(dockerfile).toContain(`OUTBOX_RELAY_CONSOLE_PORT || ${consolePort}}/livez`);
+    expect(dockerfile).toContain(`EXPOSE ${consolePort}\n`);
   });
 
   test('is not root, and ends on SIGTERM in less time than Docker allows', () => {
