@@ -13,8 +13,10 @@ import { RegistryClient } from '../relay/encode/registry/registry-client.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { readSchemaFiles } from '../relay/operations/schemas/files.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
+import { DemoConsole } from './console.ts';
 import { Evolution } from './evolution.ts';
 import { Follower } from './follower.ts';
+import { playIncident } from './incident.ts';
 import { Oracle } from './oracle.ts';
 import { OrderService, writerCount } from './order-service.ts';
 import { aggregatetypes } from './payloads.ts';
@@ -31,6 +33,8 @@ export type DemoOptions = {
   readonly crash: boolean;
   /** Leave the servers and the relay running after the verdict, until interrupted. */
   readonly keep: boolean;
+  /** Start the web console and a standby, and have a bad deployment after the verdict. Needs `keep`. */
+  readonly console: boolean;
   readonly seed: number;
 };
 
@@ -38,6 +42,8 @@ export type DemoOptions = {
 export type Addresses = Pick<Stack, 'databaseUrl' | 'brokers' | 'registryUrl'> & {
   readonly relayUrl: string;
   readonly relayLog: string;
+  /** With the token to sign in with. */
+  readonly consoleUrl: string | undefined;
 };
 
 export type Outlet = {
@@ -127,6 +133,8 @@ class Demo {
     ending.defer(() => reader.stop());
     const relay = await DemoRelay.prepare(this.#stack);
     ending.defer(() => relay.end());
+    const beside = this.#options.console ? await DemoConsole.prepare(this.#stack) : undefined;
+    ending.defer(async () => beside?.end());
     const bookkeeping = new pg.Pool({ connectionString: this.#stack.databaseUrl, max: 1 });
     bookkeeping.on('error', () => {}); // of the idle connection; its next use reports it
     ending.defer(() => bookkeeping.end());
@@ -134,7 +142,7 @@ class Demo {
     let error: string | undefined;
     const stopTicking = this.#tick(relay, bookkeeping);
     try {
-      await this.#play(relay, reader, bookkeeping);
+      await this.#play(relay, reader, bookkeeping, beside);
     } catch (failure) {
       error = failure instanceof Error ? failure.message : String(failure);
     } finally {
@@ -143,7 +151,8 @@ class Demo {
     }
     const summary = this.#summary(relay, error);
     onSummary(summary);
-    if (this.#options.keep && error === undefined && !this.#interrupted.aborted) await this.#keep(relay);
+    if (this.#options.keep && error === undefined && !this.#interrupted.aborted)
+      await this.#keep(relay, beside);
     else view.note('stopping the servers');
     return summary;
   }
@@ -184,11 +193,21 @@ class Demo {
     });
   }
 
-  async #play(relay: DemoRelay, consumer: TopicReader, bookkeeping: pg.Pool): Promise<void> {
+  async #play(
+    relay: DemoRelay,
+    consumer: TopicReader,
+    bookkeeping: pg.Pool,
+    beside: DemoConsole | undefined,
+  ): Promise<void> {
     const { view } = this.#outlet;
     view.note('starting the relay and the consumer');
     relay.start();
     await Promise.all([consumer.start(), relay.untilStreaming(this.#interrupted)]);
+    if (beside !== undefined) {
+      view.note(`the console: ${await beside.start()}`);
+      // One that takes over while the first is killed would keep the demo waiting for the first.
+      if (!this.#options.crash) beside.startStandby();
+    }
     const failed = Promise.race([relay.failed, consumer.failed]);
     failed.catch(() => {}); // until it is raced below
     await this.#load(relay, failed);
@@ -317,11 +336,24 @@ class Demo {
     });
   }
 
-  async #keep(relay: DemoRelay): Promise<void> {
+  async #keep(relay: DemoRelay, beside: DemoConsole | undefined): Promise<void> {
     const { databaseUrl, brokers, registryUrl } = this.#stack;
     const { url, logFile } = relay;
-    this.#outlet.onKept({ databaseUrl, brokers, registryUrl, relayUrl: url, relayLog: logFile });
-    await Promise.race([whenAborted(this.#interrupted), relay.failed]);
+    this.#outlet.onKept({
+      databaseUrl,
+      brokers,
+      registryUrl,
+      relayUrl: url,
+      relayLog: logFile,
+      consoleUrl: beside?.url,
+    });
+    const { seed } = this.#options;
+    const note = (line: string) => this.#outlet.view.note(line);
+    const work =
+      beside === undefined
+        ? whenAborted(this.#interrupted)
+        : playIncident({ databaseUrl, seed, note }, this.#interrupted);
+    await Promise.race([work, relay.failed]);
     this.#outlet.view.note('stopping the relay and the servers');
     await relay.stop();
   }

@@ -10,6 +10,8 @@ const help = `
 Starts Postgres, Kafka and a schema registry, and runs the relay as a process of its own. An order service writes events
 in its own transactions, an independent read_committed consumer follows the topics, and the demo compares the two.
 The first run downloads the servers (about 400 MB, of which 240 MB stay in .cache); nothing else is left behind.
+With --console the web console shows it while it runs, and a second relay stands by. After the verdict orders go on until
+Ctrl-C: a deployment forgets a field in every other order, and 500 events wait for you to repair them.
 Ctrl-C ends the demo early, with a summary of what was done so far.
 
 Exit codes: 0 every committed event arrived exactly once and in order; 1 it did not, or a server failed to start;
@@ -19,6 +21,7 @@ Examples:
   $ npm run demo
   $ npm run demo -- --seconds 60 --rate 1000 --crash
   $ npm run demo -- --keep
+  $ npm run demo -- --console
   $ npm run --silent demo -- --json | tail -n 1`;
 
 /** EX_USAGE of sysexits.h, as in `outbox-relay`. */
@@ -32,6 +35,7 @@ type Arguments = {
   seed: number;
   crash?: boolean;
   keep?: boolean;
+  console?: boolean;
   json?: boolean;
 };
 
@@ -46,6 +50,7 @@ const command = new Command('npm run demo --')
   )
   .option('--crash', 'kill the relay with SIGKILL every 1 to 4 s, and restart it')
   .option('--keep', 'keep the servers and the relay running afterwards, until Ctrl-C')
+  .option('--console', 'open the web console, and have a bad deployment to repair; implies --keep')
   .option(
     '--json',
     'print the summary as one JSON object on the last line of stdout, and everything else to stderr',
@@ -59,8 +64,14 @@ const command = new Command('npm run demo --')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : usageExitCode));
 
 ignoreNegativeTimeouts();
-const { json = false, crash = false, keep = false, ...rest } = command.parse().opts<Arguments>();
-process.exit(await demo({ ...rest, crash, keep }, json));
+const {
+  json = false,
+  crash = false,
+  keep = false,
+  console = false,
+  ...rest
+} = command.parse().opts<Arguments>();
+process.exit(await demo({ ...rest, crash, keep: keep || console, console }, json));
 
 async function demo(options: DemoOptions, isJson: boolean): Promise<number> {
   const output = isJson ? process.stderr : process.stdout;
@@ -84,9 +95,11 @@ async function demo(options: DemoOptions, isJson: boolean): Promise<number> {
   }
 }
 
-function describeAddresses({ databaseUrl, brokers, registryUrl, relayUrl, relayLog }: Addresses): string[] {
+function describeAddresses(addresses: Addresses): string[] {
+  const { databaseUrl, brokers, registryUrl, relayUrl, relayLog, consoleUrl } = addresses;
   const event = `'{"orderId":"${crypto.randomUUID()}","cancelledAt":"2030-01-01T00:00:00Z","reason":"OTHER","comment":null}'`;
   return [
+    ...(consoleUrl === undefined ? [] : [`The console: ${consoleUrl}`, '']),
     'Running until Ctrl-C. Try this in another terminal, in the same folder:',
     '',
     `export DATABASE_URL='${databaseUrl}'`,

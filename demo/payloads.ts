@@ -57,6 +57,12 @@ export function badPayload(random: Random): Payload {
   ])();
 }
 
+/** As a version of the order service that forgets the field writes it. */
+export function withoutCurrency(random: Random): Payload {
+  const { json, ...rest } = orderPlaced(random);
+  return { ...rest, json: json.replace('"currency":"EUR",', ''), fate: 'refuse' };
+}
+
 type Written = Omit<Payload, 'fate'> & { readonly json: string };
 
 function orderPlaced(random: Random): Written {
