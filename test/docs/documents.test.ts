@@ -87,12 +87,12 @@ describe.each(documents)('$name', ({ name, text }) => {
 
   test('names only npm scripts that exist', async () => {
     const { default: manifest } = await import('../../package.json', { with: { type: 'json' } });
-    for (const [, script] of text.matchAll(/npm run (?:--silent )?([a-z-]+)/g))
+    for (const [, script] of text.matchAll(/npm run (?:--silent )?([a-z:-]+)/g))
       expect(Object.keys(manifest.scripts)).toContain(script);
   });
 
   test('gives only options that the npm scripts have', async () => {
-    for (const [line, script, args] of text.matchAll(/npm run (?:--silent )?([a-z-]+) -- ([^`\n]*)/g)) {
+    for (const [line, script, args] of text.matchAll(/npm run (?:--silent )?([a-z:-]+) -- ([^`\n]*)/g)) {
       if (script === 'outbox-relay') continue; // a command of the relay: see above
       const source = await readFile(join(root, script!, 'main.ts'), 'utf8');
       for (const [option] of args!.matchAll(/--[a-z][a-z-]*/g))
