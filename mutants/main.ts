@@ -21,7 +21,12 @@ const copy = join(copies, String(process.pid));
 /** Not copied, because large or not part of the code. */
 const left = new Set(['node_modules', '.git', '.cache', 'target']);
 
-type Outcome = { readonly caughtBy: string | undefined; readonly seconds: number };
+type Outcome = {
+  readonly caughtBy: string | undefined;
+  /** Why nobody can say whether it is caught, such as another invariant that broke. */
+  readonly failure?: string;
+  readonly seconds: number;
+};
 
 function prepare(): void {
   mkdirSync(copies, { recursive: true });
@@ -85,9 +90,15 @@ async function tryMutant(mutant: Mutant): Promise<Outcome> {
     source.replace(find, () => replace),
   );
   const begunMs = performance.now();
-  const caughtBy = await catcherOf(mutant);
-  writeFileSync(target, source);
-  return { caughtBy, seconds: secondsSince(begunMs) };
+  try {
+    const caughtBy = await catcherOf(mutant);
+    return { caughtBy, seconds: secondsSince(begunMs) };
+  } catch (error) {
+    // The others are tried all the same: a whole run takes most of an hour.
+    return { caughtBy: undefined, failure: (error as Error).message, seconds: secondsSince(begunMs) };
+  } finally {
+    writeFileSync(target, source);
+  }
 }
 
 /** Undefined if one of the required checks does not notice the mutant. */
@@ -208,15 +219,17 @@ const outcomes: (Outcome & { readonly mutant: Mutant })[] = [];
 for (const mutant of chosen) {
   const outcome = await tryMutant(mutant);
   outcomes.push({ mutant, ...outcome });
-  const { caughtBy, seconds } = outcome;
-  console.log(
-    `${caughtBy === undefined ? 'SURVIVED' : 'caught  '}  ${mutant.promise.padEnd(14)}  ${mutant.name} (${seconds} s)`,
-  );
+  const { caughtBy, failure, seconds } = outcome;
+  const verdict = failure !== undefined ? 'FAILED  ' : caughtBy === undefined ? 'SURVIVED' : 'caught  ';
+  console.log(`${verdict}  ${mutant.promise.padEnd(14)}  ${mutant.name} (${seconds} s)`);
   if (caughtBy !== undefined) console.log(`            by: ${caughtBy}`);
+  if (failure !== undefined) console.log(failure.replace(/^/gm, '            '));
 }
 await (await stack)?.stop();
 rmSync(copy, { recursive: true, force: true });
-if (options.docs) writeFileSync(join(root, 'docs/evidence/mutants.md'), pageOf(outcomes));
+const failed = outcomes.filter(({ failure }) => failure !== undefined).length;
+// A page with a row about which nobody can say anything would be wrong.
+if (options.docs && failed === 0) writeFileSync(join(root, 'docs/evidence/mutants.md'), pageOf(outcomes));
 if (options.json !== undefined)
   writeFileSync(
     options.json,
@@ -226,6 +239,7 @@ if (options.json !== undefined)
       2,
     )}\n`,
   );
-const survivors = outcomes.filter(({ caughtBy }) => caughtBy === undefined).length;
-console.log(`${chosen.length - survivors} caught, ${survivors} survived`);
-process.exitCode = survivors === 0 ? 0 : 1;
+const caught = outcomes.filter(({ caughtBy }) => caughtBy !== undefined).length;
+const survivors = outcomes.length - caught - failed;
+console.log(`${caught} caught, ${survivors} survived, ${failed} failed`);
+process.exitCode = survivors + failed === 0 ? 0 : 1;

@@ -92,7 +92,8 @@ export const mutants: readonly Mutant[] = [
     find: 'if (commitLsn < progress.endLsn) return',
     replace: 'if (commitLsn <= progress.endLsn) return',
     tests: [progress],
-    simulated: ['I1'],
+    // I8: the relay may notice by a heartbeat that it skips, and stop, before anything is lost.
+    simulated: ['I1', 'I8'],
   },
   {
     name: 'LSNs are compared as text',
