@@ -8,6 +8,8 @@
  *   the result the median of all pairs with the interval in which it lies with 95 % confidence.
  * - The garbage of the drain before is collected first. Every batch is full: how full it is by chance decides how often the
  *   relay talks to Kafka, which costs far more than any metric.
+ * - Nobody scrapes during a drain of seconds. What a page costs is measured by itself: it comes every 15 s or so, however
+ *   many events there are.
  *
  * Needs the servers of `npm run stack`, by its variables:
  * `node bench/metrics.ts [pairs] [events] [events a transaction]`
@@ -27,7 +29,6 @@ import { type Config, loadConfig } from '../relay/config/config.ts';
 import { boundHeapGrowth, nodeFlags } from '../relay/config/node-flags.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
 import { RegistryClient } from '../relay/encode/registry/registry-client.ts';
-import { formatLsn, parseLsn } from '../relay/model/position.ts';
 import { componentLogs } from '../relay/observe/component-logs.ts';
 import { Health } from '../relay/observe/health.ts';
 import { createObserver } from '../relay/observe/listeners.ts';
@@ -40,11 +41,15 @@ import { Relay } from '../relay/relay.ts';
 const sizes = [1, 10, 200] as const;
 const partitions = 12;
 type Side = 'on' | 'off';
-type Result = { readonly cpuMicros: number; readonly eventsPerSecond: number; readonly batches: number };
+type Result = {
+  readonly cpuMicros: number;
+  readonly eventsPerSecond: number;
+  readonly batches: number;
+  readonly pageMs: number;
+};
 type Task = {
   readonly databaseUrl: string;
   readonly topic: string;
-  readonly untilLsn: string;
   readonly events: number;
 };
 
@@ -65,13 +70,19 @@ function configOf(databaseUrl: string, topic: string, side: Side): Config {
   return loadConfig({ env }).config;
 }
 
-/** Runs a relay until all up to `untilLsn` is acknowledged. @returns what it took from the begin of the session */
-async function drain(config: Config, side: Side, untilLsn: bigint, events: number): Promise<Result> {
+/**
+ * Runs a relay until so many events are committed. Not until it has reached the end of the WAL: that takes a heartbeat of its
+ * own, up to ten seconds later, in which only the side with metrics has something to do.
+ * @param events none: until it streams
+ * @returns what it took from the begin of the session
+ */
+async function drain(config: Config, side: Side, events: number): Promise<Result> {
   const ending = new AbortController();
   const begun = { cpu: process.cpuUsage(), ms: 0 };
   let batches = 0;
+  let left = events;
   globalThis.gc!();
-  let result: Result | undefined;
+  let result: Omit<Result, 'pageMs'> | undefined;
   const finish = () => {
     if (result !== undefined) return;
     const { user, system } = process.cpuUsage(begun.cpu);
@@ -87,13 +98,13 @@ async function drain(config: Config, side: Side, untilLsn: bigint, events: numbe
         begun.cpu = process.cpuUsage();
         begun.ms = performance.now();
       },
-      committed: () => {
-        // A real one is scraped every 15 s, and a drain takes a few: once is often enough, however busy the machine is.
-        if (batches === 0 && side === 'on') void metrics.registry.metrics();
-        batches += 1;
+      entered: ({ state }) => {
+        if (events === 0 && state === 'streaming') finish();
       },
-      acknowledged: ({ endLsn }) => {
-        if (endLsn >= untilLsn) finish();
+      committed: (batch) => {
+        batches += 1;
+        left -= batch.events;
+        if (events > 0 && left <= 0) finish();
       },
     },
   };
@@ -104,7 +115,10 @@ async function drain(config: Config, side: Side, untilLsn: bigint, events: numbe
   const sampling = setInterval(() => relay.sample(), 1_000);
   await relay.run(ending.signal);
   clearInterval(sampling);
-  return result!;
+  const beforePage = process.cpuUsage();
+  await metrics.registry.metrics();
+  const page = process.cpuUsage(beforePage);
+  return { ...result!, pageMs: (page.user + page.system) / 1_000 };
 }
 
 const insert = `do $$ begin for i in 1..$EVENTS / $SIZE loop
@@ -112,11 +126,6 @@ const insert = `do $$ begin for i in 1..$EVENTS / $SIZE loop
   select 'item', 'key-' || (random() * 1000)::int, 'test.ItemMoved',
          jsonb_build_object('key', 'k', 'seq', n, 'note', repeat('x', 150)) from generate_series(1, $SIZE) n;
   commit; end loop; end $$`;
-
-async function endOfWal(pool: pg.Pool): Promise<bigint> {
-  const { rows } = await pool.query<{ lsn: string }>('select pg_current_wal_insert_lsn() as lsn');
-  return parseLsn(rows[0]!.lsn);
-}
 
 /** A process that drains as one side, again and again. */
 class Drainer {
@@ -148,7 +157,7 @@ async function serve(side: Side): Promise<void> {
   boundHeapGrowth();
   for await (const [task] of on(process, 'message') as AsyncIterable<[Task]>) {
     const config = configOf(task.databaseUrl, task.topic, side);
-    process.send!(await drain(config, side, parseLsn(task.untilLsn), task.events));
+    process.send!(await drain(config, side, task.events));
   }
 }
 
@@ -171,11 +180,9 @@ async function compare(size: number, pairs: number, events: number): Promise<voi
       await pool.query(text);
       await pool.query('checkpoint');
     }
-    const untilLsn = formatLsn(await endOfWal(pool));
     const sides: Side[] = round % 2 === 0 ? ['on', 'off'] : ['off', 'on'];
     for (const side of sides) {
-      if (round === -2) await pool.query(`select pg_logical_emit_message(true, 'bench', 'begin')`);
-      const result = await drainers[side].drain({ databaseUrl, topic, untilLsn, events });
+      const result = await drainers[side].drain({ databaseUrl, topic, events: round === -2 ? 0 : events });
       if (round >= 0) results[side].push(result);
     }
   }
@@ -195,6 +202,7 @@ async function compare(size: number, pairs: number, events: number): Promise<voi
     `${size} events a transaction, ${pairs} pairs of ${events} events\n` +
       `  CPU per event   ${compared(({ cpuMicros }) => cpuMicros)}; µs: ${medians(({ cpuMicros }) => cpuMicros, 2)}\n` +
       `  events/s        ${compared(({ eventsPerSecond }) => eventsPerSecond)}; ${medians(({ eventsPerSecond }) => eventsPerSecond, 0)}\n` +
+      `  a page          ${median(results.on.map(({ pageMs }) => pageMs)).toFixed(1)} ms of CPU\n` +
       `  transactions    ${compared(({ batches }) => batches)}; ${medians(({ batches }) => batches, 0)}`,
   );
 }
