@@ -15,7 +15,7 @@ export function useListKeys({ up, isReady = true }: { up?: string; isReady?: boo
     const onKey = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       const target = event.target instanceof HTMLElement ? event.target : document.body;
-      if (target.closest('dialog, [contenteditable]') !== null) return;
+      if (target.closest('dialog, [contenteditable]:not([aria-readonly="true"])') !== null) return;
       const isTyping = target.closest('input:not([type="checkbox"]), textarea, select') !== null;
       if (event.key === 'Escape') {
         if (isTyping) target.blur();

@@ -67,7 +67,7 @@ export function LetterPage({ position }: { position: string }) {
           <What
             shown={shown.data}
             onStarted={(job) => setQuery({ job })}
-            onEdit={isEditing ? undefined : () => setQuery({ edit: '' })}
+            onEdit={isEditing && shown.data.isEditable ? undefined : () => setQuery({ edit: '' })}
             onChanged={onOver}
           />
           <PayloadCard
@@ -92,6 +92,7 @@ export function LetterPage({ position }: { position: string }) {
 type WhatProps = {
   shown: Shown;
   onStarted: (jobId: string) => void;
+  /** Undefined while it is edited: what else can be done waits for that. */
   onEdit: (() => void) | undefined;
   onChanged: () => void;
 };
@@ -160,13 +161,13 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
           done it, nothing here can change.
         </p>
       )}
-      {(isOpen || status === 'parked') && (
+      {(isOpen || status === 'parked') && onEdit !== undefined && (
         <Actions>
           {isOpen && (
             <>
               <Button
                 kind={wouldPublish?.ok === true ? 'plain' : 'primary'}
-                disabled={!isEditable || onEdit === undefined}
+                disabled={!isEditable}
                 title={editableWhy ?? undefined}
                 onClick={onEdit}
               >

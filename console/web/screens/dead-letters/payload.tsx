@@ -1,5 +1,5 @@
 /** The payload beside its schema, with the failing path marked in both; and editing it. */
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { api, ask } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
 import { Act } from '../../parts/act.tsx';
@@ -21,13 +21,30 @@ type PayloadProps = {
   onStored: () => void;
 };
 
-export function PayloadCard({ shown, isEditing, onEnd, onStored }: PayloadProps) {
+/** What was typed and not stored, by position: a person who looks elsewhere finds it again. */
+const drafts = new Map<string, string>();
+
+export function PayloadCard({ shown: latest, isEditing, onEnd, onStored }: PayloadProps) {
+  // What the person began with: an edit by somebody else neither replaces the text nor goes unnoticed.
+  const begun = useRef(latest);
+  if (!isEditing) begun.current = latest;
+  const shown = begun.current;
   const { letter, payload, payloadView, schema, schemaFailure, wouldPublish } = shown;
   const laidOut = useMemo(() => pretty(payload ?? 'null'), [payload]);
-  const [text, setText] = useState(laidOut);
-  // Another payload was stored, or the edit begins or ends.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: each of them starts over
-  useEffect(() => setText(laidOut), [laidOut, isEditing]);
+  const { position } = letter;
+  const [text, setText] = useState(drafts.get(position) ?? laidOut);
+  const type = (next: string) => {
+    drafts.set(position, next);
+    setText(next);
+  };
+  const leave = (how: () => void) => () => {
+    drafts.delete(position);
+    setText(laidOut);
+    how();
+  };
+  useEffect(() => {
+    if (!drafts.has(position)) setText(laidOut);
+  }, [laidOut, position]);
   const verdict = useVerdict(letter.position, text, isEditing && text !== laidOut);
   const now: Verdict | null = isEditing && verdict.verdict !== null ? verdict.verdict : wouldPublish;
   const isWrong = now === null ? letter.status === 'open' : !now.ok;
@@ -49,6 +66,13 @@ export function PayloadCard({ shown, isEditing, onEnd, onStored }: PayloadProps)
       <div className="beside">
         <div>
           <h3>Payload</h3>
+          <p className="quiet">
+            {payloadView === 'off' || payload === null
+              ? 'not shown'
+              : payloadView === 'masked'
+                ? 'structure, types and lengths; the values stay on the server'
+                : counted(payload.length, 'character')}
+          </p>
           {payloadView === 'off' ? (
             <Empty title="Payloads are not shown">
               The console is configured not to show them to you. A patch can still repair the event.
@@ -60,24 +84,25 @@ export function PayloadCard({ shown, isEditing, onEnd, onStored }: PayloadProps)
               }
             />
           ) : (
-            <>
-              {payloadView === 'masked' && (
-                <p className="quiet">
-                  <Badge tone="quiet">masked</Badge> You see structure, types and lengths. The values stay on
-                  the server.
-                </p>
-              )}
-              {!isEditing && <JsonEditor label="Payload" text={laidOut} mark={mark} />}
-            </>
+            !isEditing && <JsonEditor label="Payload" text={laidOut} mark={mark} />
           )}
           {isEditing && (
-            <JsonEditor
-              label="Payload, editable"
-              text={text}
-              onChange={setText}
-              mark={mark}
-              isInvalid={now?.ok === false}
-            />
+            <>
+              <JsonEditor
+                label="Payload, editable"
+                text={text}
+                onChange={type}
+                mark={mark}
+                isInvalid={now?.ok === false}
+              />
+              <Editing
+                {...{ shown, laidOut, text, verdict }}
+                isOvertaken={latest.payload !== shown.payload || latest.letter.status !== letter.status}
+                onEnd={leave(onEnd)}
+                onStored={leave(onStored)}
+                onLayOut={() => type(pretty(text))}
+              />
+            </>
           )}
         </div>
         <SchemaPane
@@ -88,13 +113,6 @@ export function PayloadCard({ shown, isEditing, onEnd, onStored }: PayloadProps)
           message={message}
         />
       </div>
-      {isEditing && (
-        <Editing
-          {...{ shown, laidOut, text, verdict, onStored }}
-          onEnd={onEnd}
-          onLayOut={() => setText(pretty(text))}
-        />
-      )}
     </Card>
   );
 }
@@ -119,15 +137,12 @@ function SchemaPane({
   }, [schema, type, path]);
   return (
     <div>
-      <h3>
-        Schema{' '}
-        {schema !== null && (
-          <span className="quiet">
-            {schema.subject}
-            {schema.version === null ? '' : ` version ${schema.version}`} · id {schema.id}
-          </span>
-        )}
-      </h3>
+      <h3>Schema</h3>
+      <p className="quiet">
+        {schema === null
+          ? 'not known'
+          : `${schema.subject}${schema.version === null ? '' : ` version ${schema.version}`} · id ${schema.id}`}
+      </p>
       {schema !== null ? (
         <JsonEditor label="Schema" text={text} mark={at === undefined ? null : { at, message }} />
       ) : failure !== null ? (
@@ -183,20 +198,28 @@ type EditingProps = {
   laidOut: string;
   text: string;
   verdict: Judging;
+  /** Somebody else has changed or closed it since the person began. */
+  isOvertaken: boolean;
   onEnd: () => void;
   onStored: () => void;
   onLayOut: () => void;
 };
 
-function Editing({ shown, laidOut, text, verdict, onEnd, onStored, onLayOut }: EditingProps) {
+function Editing({ shown, laidOut, text, verdict, isOvertaken, onEnd, onStored, onLayOut }: EditingProps) {
   const { position } = shown.letter;
   const isChanged = compact(text) !== compact(laidOut);
   const mayStore = isChanged && verdict.verdict?.ok === true && !verdict.isAsking;
   return (
-    <>
-      <p role="status" className="verdict-line">
+    <div className="editing">
+      <p role="status">
         <VerdictLine isChanged={isChanged} {...verdict} />
       </p>
+      {isOvertaken && (
+        <p role="alert">
+          <Badge tone="warn">overtaken</Badge> Somebody else has changed or closed it since you began. What
+          you store is refused; copy your text, cancel, and look at it again.
+        </p>
+      )}
       {isChanged && (
         <details>
           <summary>What you changed</summary>
@@ -237,7 +260,7 @@ function Editing({ shown, laidOut, text, verdict, onEnd, onStored, onLayOut }: E
         <Button onClick={onEnd}>Cancel</Button>
         <span className="quiet">{counted(text.length, 'character')}</span>
       </div>
-    </>
+    </div>
   );
 }
 
@@ -259,6 +282,12 @@ function VerdictLine({ isChanged, verdict, isAsking, fault }: Judging & { isChan
   return (
     <>
       <Badge tone="bad">would be refused</Badge> <code>{verdict.code}</code> {verdict.message}
+      {verdict.path !== null && (
+        <>
+          {' '}
+          at <code>{verdict.path}</code>
+        </>
+      )}
     </>
   );
 }
