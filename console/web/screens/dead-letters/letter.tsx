@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { bytes } from '../../data/format.ts';
+import { useMe } from '../../data/me.ts';
 import { Act } from '../../parts/act.tsx';
 import { Badge, Button, Card, Empty, Failure, Time, type Tone, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
@@ -100,6 +101,7 @@ type WhatProps = {
 function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
   const { letter, wouldPublish, wouldPublishFailure, isEditable, editableWhy, isBeingReleased, undo } = shown;
   const { position, status, code, message, isOfParkedKey, leftOut } = letter;
+  const me = useMe();
   const selected: Selected = { positions: [position], statuses: [status] };
   const about = { selected, total: 1, onStarted };
   const isOpen = status === 'open';
@@ -209,7 +211,10 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
         </Actions>
       )}
       {isOpen && !isEditable && editableWhy !== null && (
-        <p className="quiet">The payload cannot be edited here: {editableWhy}.</p>
+        <p className="quiet">
+          The payload cannot be edited here: {editableWhy}.
+          {me?.role === 'operate' && shown.payloadView !== 'full' && ' A patch repairs it unseen.'}
+        </p>
       )}
     </Card>
   );

@@ -115,6 +115,12 @@ export function LetterList() {
               <ResubmitAct {...about} />
               <DiscardAct {...about} />
             </Actions>
+            {page.data?.letters.some(({ isOfParkedKey }) => isOfParkedKey) === true && (
+              <p className="quiet">
+                Some belong to parked keys: fix them here, then{' '}
+                <Link href="/parked-keys">release the keys</Link>. Resubmit leaves them out.
+              </p>
+            )}
             <TryNow selected={some} isDetailed />
           </>
         )}
@@ -166,7 +172,7 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
   const isWhole = letters.every(({ position }) => picked.has(position));
   return (
     <div className="scroll">
-      <table>
+      <table className="stacked">
         <thead>
           <tr>
             {isPickable && (
@@ -215,7 +221,7 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
                     <code>{position}</code>
                   </Link>
                 </td>
-                <td className="wrap key">
+                <td className="wrap key" data-label="Key">
                   {aggregateid === null ? (
                     <span className="quiet">none</span>
                   ) : (
@@ -223,7 +229,7 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
                   )}{' '}
                   {isOfParkedKey && <Badge tone="warn">parked key</Badge>}
                 </td>
-                <td>
+                <td data-label="First seen">
                   <Time at={firstSeen} />
                 </td>
                 {!isFixed('codes') && <td>{code}</td>}

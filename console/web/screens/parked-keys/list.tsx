@@ -144,7 +144,7 @@ function Table({ keys, picked, onPick }: TableProps) {
   };
   return (
     <div className="scroll">
-      <table>
+      <table className="stacked">
         <thead>
           <tr>
             <th>
@@ -185,17 +185,19 @@ function Table({ keys, picked, onPick }: TableProps) {
                   <Visible text={each.key} max={80} />
                 </Link>
               </td>
-              <td>
+              <td data-label="Topic">
                 <Visible text={each.topic} max={100} />
               </td>
-              <td>
+              <td data-label="Parked">
                 <Ago at={each.parkedAt} />
               </td>
-              <td className="number">{count(each.open + each.parked)}</td>
-              <td className="wrap message">
+              <td className="number" data-label="Wait">
+                {count(each.open + each.parked)}
+              </td>
+              <td className="wrap message" data-label="Behind">
                 <Behind parked={each} />
               </td>
-              <td>
+              <td data-label="Release">
                 <Release release={each.release} />
               </td>
             </tr>
