@@ -16,6 +16,7 @@ import { Actions, DiscardAct, ResubmitAct } from './actions.tsx';
 import { adviceOf } from './advice.ts';
 import { useLettersChanged } from './changed.ts';
 import { describeJob } from './describe.tsx';
+import { lastList } from './last-list.ts';
 import { PayloadCard } from './payload.tsx';
 import { queryOf, type Selected } from './selection.ts';
 
@@ -33,7 +34,8 @@ export function LetterPage({ position }: { position: string }) {
   const [query, setQuery] = useSearchParams();
   const shown = useQuery({ queryKey: ['dead-letters', 'one', position], queryFn: () => read(position) });
   const isEditing = query.has('edit');
-  const list = `/dead-letters/list?${queryOf({ codes: shown.data ? [shown.data.letter.code] : [] })}`;
+  const list =
+    lastList() ?? `/dead-letters/list?${queryOf({ codes: shown.data ? [shown.data.letter.code] : [] })}`;
   const up = shown.data === undefined ? '/dead-letters' : list;
   useListKeys(isEditing ? {} : { up });
   const jobId = query.get('job');

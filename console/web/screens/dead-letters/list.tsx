@@ -1,6 +1,6 @@
 /** Dead letters of a selection, page by page, and what can be done with all or some of them. */
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
@@ -16,6 +16,7 @@ import { adviceOf } from './advice.ts';
 import { useLettersChanged } from './changed.ts';
 import { describeJob } from './describe.tsx';
 import { StatusTabs } from './groups.tsx';
+import { rememberList } from './last-list.ts';
 import {
   type ConditionName,
   conditionsOf,
@@ -53,6 +54,7 @@ export function LetterList() {
   const status = selected.statuses![0]!;
   const after = query.get('after');
   const jobId = query.get('job');
+  useEffect(() => rememberList(query), [query]);
   const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const page = useQuery({
     queryKey: ['dead-letters', 'list', queryOf(selected).toString(), after],

@@ -21,24 +21,26 @@ type PayloadProps = {
   onStored: () => void;
 };
 
-/** What was typed and not stored, by position: a person who looks elsewhere finds it again. */
-const drafts = new Map<string, string>();
+/** What was typed and not stored, by position, and what it began with: a person who looks elsewhere finds both again. */
+const drafts = new Map<string, { readonly text: string; readonly begun: Shown }>();
 
 export function PayloadCard({ shown: latest, isEditing, onEnd, onStored }: PayloadProps) {
   // What the person began with: an edit by somebody else neither replaces the text nor goes unnoticed.
-  const begun = useRef(latest);
-  if (!isEditing) begun.current = latest;
+  const draft = drafts.get(latest.letter.position);
+  const begun = useRef(draft?.begun ?? latest);
+  if (!isEditing && draft === undefined) begun.current = latest;
   const shown = begun.current;
   const { letter, payload, payloadView, schema, schemaFailure, wouldPublish } = shown;
   const laidOut = useMemo(() => pretty(payload ?? 'null'), [payload]);
   const { position } = letter;
-  const [text, setText] = useState(drafts.get(position) ?? laidOut);
+  const [text, setText] = useState(draft?.text ?? laidOut);
   const type = (next: string) => {
-    drafts.set(position, next);
+    drafts.set(position, { text: next, begun: shown });
     setText(next);
   };
   const leave = (how: () => void) => () => {
     drafts.delete(position);
+    begun.current = latest;
     setText(laidOut);
     how();
   };
