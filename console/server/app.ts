@@ -17,6 +17,7 @@ import { jobsApi } from './api/jobs.ts';
 import { liveApi } from './api/live.ts';
 import { parkedKeysApi } from './api/parked-keys.ts';
 import { type Access, meApi, requireVisitor, sessionApi } from './api/session.ts';
+import { topicsApi } from './api/topics.ts';
 import type { Assets } from './assets.ts';
 import { faultOf } from './fault.ts';
 import { type Env, Refused, tooLarge, type Use } from './use.ts';
@@ -33,7 +34,8 @@ function apiOf(use: Use) {
     .route('/jobs', jobsApi(use))
     .route('/dead-letters', deadLettersApi(use))
     .route('/parked-keys', parkedKeysApi(use))
-    .route('/find', findApi(use));
+    .route('/find', findApi(use))
+    .route('/topics', topicsApi(use));
 }
 
 export type Api = ReturnType<typeof apiOf>;

@@ -22,7 +22,7 @@ const defaults: Settings = { maxMessageBytes: 1_048_588, keptMs: 7 * 24 * 3_600_
 
 /** How old a record may be when it is written. Brokers before 3.6 use the second name. */
 const ageLimits = ['message.timestamp.before.max.ms', 'message.timestamp.difference.max.ms'];
-const settingNames = [
+export const limitSettingNames = [
   'max.message.bytes',
   'segment.bytes',
   'message.timestamp.type',
@@ -251,10 +251,10 @@ export class Topics implements TopicDirectory {
     try {
       const { resources } = await this.#admin.describeConfigs({
         includeSynonyms: false,
-        resources: [{ type: topicResource, name: topic, configNames: settingNames }],
+        resources: [{ type: topicResource, name: topic, configNames: limitSettingNames }],
       });
       const entries = resources[0]?.configEntries ?? [];
-      return settingsOf(new Map(entries.map(({ configName, configValue }) => [configName, configValue])));
+      return topicLimits(new Map(entries.map(({ configName, configValue }) => [configName, configValue])));
     } catch (error) {
       const failure = kafkaError(error, `reading the settings of topic ${topic}`);
       if (failure.code === 'KAFKA_UNAUTHORIZED') return defaults;
@@ -263,7 +263,8 @@ export class Topics implements TopicDirectory {
   }
 }
 
-function settingsOf(values: ReadonlyMap<string, string>): Settings {
+/** @param values of `limitSettingNames`; one that is missing counts as Kafka's default */
+export function topicLimits(values: ReadonlyMap<string, string>): Settings {
   const numberOf = (name: string, otherwise: number) => {
     const value = values.get(name);
     return value === undefined ? otherwise : Number(value);

@@ -32,7 +32,7 @@ export async function findEventTopics(context: KafkaContext): Promise<ITopicMeta
   }
 }
 
-type TopicSettings = Readonly<Partial<Record<string, string>>>;
+export type TopicSettings = Readonly<Partial<Record<string, string>>>;
 
 const settingNames = ['cleanup.policy', 'min.insync.replicas', 'max.message.bytes', 'compression.type'];
 
@@ -40,12 +40,13 @@ const settingNames = ['cleanup.policy', 'min.insync.replicas', 'max.message.byte
 export async function readSettings(
   { admin }: KafkaContext,
   topics: string[],
+  names: readonly string[] = settingNames,
 ): Promise<Map<string, TopicSettings>> {
   if (topics.length === 0) return new Map();
   try {
     const { resources } = await admin.describeConfigs({
       includeSynonyms: false,
-      resources: topics.map((name) => ({ type: topicResource, name, configNames: settingNames })),
+      resources: topics.map((name) => ({ type: topicResource, name, configNames: [...names] })),
     });
     return new Map(
       resources.map(({ resourceName, configEntries }) => [

@@ -1,0 +1,222 @@
+/**
+ * What Kafka says of the topics of events: partitions, the settings that limit events, whether they survive the loss of a
+ * broker, and how far consumers are behind. Changes nothing. Promise: what may not be read is null or a failure, never 0.
+ */
+import type { Admin, ITopicMetadata } from 'kafkajs';
+import type { Config } from '../config/config.ts';
+import { allowList } from '../config/topic-patterns.ts';
+import { connectAdmin, createKafka, kafkaError } from '../connect/kafka.ts';
+import { asRelayError, RelayError } from '../errors.ts';
+import { createLogger } from '../observe/log.ts';
+import { readConsumerLag, TopicEnds } from '../publish/consumer-lag.ts';
+import { limitSettingNames, topicLimits } from '../publish/topics.ts';
+import type { Verdict } from './check/finding.ts';
+import {
+  describeTopics,
+  judgeDurability,
+  type KafkaContext,
+  readSettings,
+  type TopicSettings,
+} from './check/topics.ts';
+
+export type TopicSettingsSeen = {
+  /** As large as a batch may be: of the topic's setting and its segments, the smaller. */
+  readonly maxMessageBytes: number;
+  /** How old an event may be when it is published; null: as old as it likes. */
+  readonly acceptedAgeMs: number | null;
+  /** Milliseconds as Kafka has them, `-1` for no limit; null where it does not say. */
+  readonly retentionMs: string | null;
+  readonly retentionBytes: string | null;
+  readonly cleanupPolicy: string | null;
+  readonly minInsyncReplicas: string | null;
+  readonly compressionType: string | null;
+};
+
+export type EventTopic = {
+  readonly topic: string;
+  readonly partitions: number;
+  /** Of the partition that has the fewest. */
+  readonly replicas: number;
+  /** Partitions that no broker leads: nothing can be published to them. */
+  readonly leaderless: readonly number[];
+  /** null where the right to read them is missing. */
+  readonly settings: TopicSettingsSeen | null;
+  /** Whether committed events survive the loss of a broker. */
+  readonly durability: Verdict;
+};
+
+export type EventTopics = {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  /** Topics that `topics.allow` lists and that exist, on whatever page. */
+  readonly total: number;
+  /** By name. */
+  readonly topics: readonly EventTopic[];
+  /** The name after which the next page begins; null on the last one. */
+  readonly next: string | null;
+};
+
+export type TopicSelection = {
+  /** Part of the name. */
+  readonly like?: string;
+  readonly names?: readonly string[];
+  readonly after?: string;
+};
+
+/** Of one consumer group of `metrics.consumerGroups`. */
+export type GroupLag = {
+  readonly group: string;
+  /** null where they cannot be read. Empty: the group has committed no offset in the topics. */
+  readonly lags:
+    | readonly {
+        readonly topic: string;
+        readonly offsets: number;
+        /** Partitions with records in which the group has committed nothing; they do not count in `offsets`. */
+        readonly uncommittedPartitions: number;
+      }[]
+    | null;
+  readonly failure: { readonly code: string; readonly message: string; readonly hint: string } | null;
+};
+
+export type GroupLags = {
+  /** When it was read, by this machine's clock; ISO 8601, UTC. */
+  readonly at: string;
+  readonly groups: readonly GroupLag[];
+};
+
+/** A person waits for it. The client itself tries for longer. */
+const patienceMs = 10_000;
+
+const shownSettings = [
+  'retention.ms',
+  'retention.bytes',
+  'cleanup.policy',
+  'min.insync.replicas',
+  'compression.type',
+] as const;
+const readNames = [...new Set([...shownSettings, ...limitSettingNames])];
+
+/** One page. @throws RelayError KAFKA_* */
+export function pageOfTopics(config: Config, selection: TopicSelection, limit: number): Promise<EventTopics> {
+  return withAdmin(config, 'reading the topics', async (context) => {
+    const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
+    const existing = await context.admin.listTopics().catch((error: unknown) => {
+      throw kafkaError(error, 'listing topics');
+    });
+    const names = chooseTopics(
+      existing.filter((topic) => allowed.test(topic)),
+      selection,
+    );
+    const after = names.filter((name) => selection.after === undefined || name > selection.after);
+    const page = after.slice(0, limit);
+    const [described, settings] = await Promise.all([
+      describeTopics(context, page),
+      readSettings(context, page, readNames),
+    ]);
+    const topics = described
+      .map((topic) => seen(topic, settings.get(topic.name)))
+      .toSorted((left, right) => (left.topic < right.topic ? -1 : 1));
+    return {
+      at: new Date().toISOString(),
+      total: names.length,
+      topics,
+      next: after.length > limit ? page.at(-1)! : null,
+    };
+  });
+}
+
+/** By name, in the order of code points, so that a page goes on where the last one ended. Pure. */
+export function chooseTopics(names: readonly string[], { like, names: wanted }: TopicSelection): string[] {
+  return names
+    .filter((name) => like === undefined || name.toLowerCase().includes(like.toLowerCase()))
+    .filter((name) => wanted === undefined || wanted.includes(name))
+    .toSorted();
+}
+
+/** Pure. @param settings undefined where they may not be read */
+export function seen(topic: ITopicMetadata, settings: TopicSettings | undefined): EventTopic {
+  const { name, partitions } = topic;
+  return {
+    topic: name,
+    partitions: partitions.length,
+    replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
+    leaderless: partitions.filter(({ leader }) => leader < 0).map(({ partitionId }) => partitionId),
+    settings: settings === undefined ? null : settingsSeen(settings),
+    durability: judgeDurability([{ topic, insync: settings?.['min.insync.replicas'] }], name),
+  };
+}
+
+function settingsSeen(settings: TopicSettings): TopicSettingsSeen {
+  const values = new Map(
+    Object.entries(settings).filter((entry): entry is [string, string] => entry[1] != null),
+  );
+  const { maxMessageBytes, keptMs } = topicLimits(values);
+  return {
+    maxMessageBytes,
+    acceptedAgeMs: Number.isFinite(keptMs) ? keptMs : null,
+    retentionMs: values.get('retention.ms') ?? null,
+    retentionBytes: values.get('retention.bytes') ?? null,
+    cleanupPolicy: values.get('cleanup.policy') ?? null,
+    minInsyncReplicas: values.get('min.insync.replicas') ?? null,
+    compressionType: values.get('compression.type') ?? null,
+  };
+}
+
+/** How far the groups of `metrics.consumerGroups` are behind, in all topics or in one. @throws RelayError KAFKA_* */
+export function readGroupLags(config: Config, topic?: string): Promise<GroupLags> {
+  const { consumerGroups } = config.metrics;
+  if (consumerGroups.length === 0) return Promise.resolve({ at: new Date().toISOString(), groups: [] });
+  const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
+  const isWanted = (name: string) => allowed.test(name) && (topic === undefined || name === topic);
+  return withAdmin(config, 'reading the offsets of consumer groups', async ({ admin }) => {
+    const ends = new TopicEnds(admin);
+    const groups: GroupLag[] = [];
+    for (const group of consumerGroups) groups.push(await lagOf(admin, group, isWanted, ends));
+    return { at: new Date().toISOString(), groups };
+  });
+}
+
+/** A group that may not be read does not hide the others. */
+async function lagOf(
+  admin: Admin,
+  group: string,
+  isWanted: (topic: string) => boolean,
+  ends: TopicEnds,
+): Promise<GroupLag> {
+  try {
+    const found = await readConsumerLag(admin, group, isWanted, ends);
+    const lags = found.map(({ topic, offsets, uncommittedPartitions }) => ({
+      topic,
+      offsets,
+      uncommittedPartitions,
+    }));
+    return { group, lags, failure: null };
+  } catch (error) {
+    const failure = asRelayError(error);
+    if (failure.entry.isOutage) throw failure;
+    const { code, message, hint } = failure;
+    return { group, lags: null, failure: { code, message, hint } };
+  }
+}
+
+async function withAdmin<Result>(
+  config: Config,
+  doing: string,
+  work: (context: KafkaContext) => Promise<Result>,
+): Promise<Result> {
+  const kafka = createKafka(config, createLogger('fatal'));
+  const admin = kafka.admin();
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => reject(new RelayError('KAFKA_UNAVAILABLE', `${doing}: no answer within ${patienceMs / 1_000} s`)),
+    patienceMs,
+  );
+  try {
+    const working = connectAdmin(admin).then(() => work({ kafka, admin, config }));
+    return await Promise.race([working, late]);
+  } finally {
+    clearTimeout(timer);
+    // Not waited for: a server that hangs does not say goodbye.
+    void admin.disconnect().catch(() => {});
+  }
+}
