@@ -16,6 +16,7 @@ import { findApi } from './api/find.ts';
 import { jobsApi } from './api/jobs.ts';
 import { liveApi } from './api/live.ts';
 import { parkedKeysApi } from './api/parked-keys.ts';
+import { schemasApi } from './api/schemas.ts';
 import { type Access, meApi, requireVisitor, sessionApi } from './api/session.ts';
 import { topicsApi } from './api/topics.ts';
 import type { Assets } from './assets.ts';
@@ -35,7 +36,8 @@ function apiOf(use: Use) {
     .route('/dead-letters', deadLettersApi(use))
     .route('/parked-keys', parkedKeysApi(use))
     .route('/find', findApi(use))
-    .route('/topics', topicsApi(use));
+    .route('/topics', topicsApi(use))
+    .route('/schemas', schemasApi(use));
 }
 
 export type Api = ReturnType<typeof apiOf>;

@@ -17,6 +17,7 @@ export const jobKinds = [
   'resubmit-letters',
   'discard-letters',
   'release-keys',
+  'try-schema',
   'verify',
 ] as const;
 export type JobKind = (typeof jobKinds)[number];

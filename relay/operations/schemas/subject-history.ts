@@ -66,6 +66,21 @@ export class SubjectHistory {
     return { version, schemaText: schema.schemaText, references: schema.references };
   }
 
+  /** Every subject of the registry, of whatever use; by name. @throws RelayError REGISTRY_* */
+  async subjects(): Promise<string[]> {
+    const doing = 'listing the subjects';
+    const body = await this.#ask(doing, 'GET', '/subjects');
+    if (!Array.isArray(body)) throw unavailable(doing, 'the answer is not a list');
+    return body.map(String).toSorted();
+  }
+
+  /** What the latest version refers to, as a next version may; none where there is no version. @throws RelayError REGISTRY_* */
+  async latestReferences(subject: string): Promise<Reference[]> {
+    const doing = `reading the references of ${subject}`;
+    const answer = await this.#ask(doing, 'GET', `/subjects/${encodeURIComponent(subject)}/versions/latest`);
+    return (read(answer, 'references') as Reference[] | undefined) ?? [];
+  }
+
   /** The level of a subject: its own, else the registry's. @throws RelayError REGISTRY_* */
   async level(subject: string): Promise<Level> {
     const doing = `reading the compatibility level of ${subject}`;
