@@ -23,5 +23,6 @@ export const screens: readonly ScreenEntry[] = [
     key: 'p',
     load: () => import('./parked-keys/parked-keys.tsx'),
   },
+  { path: '/topics', title: 'Topics and keys', key: 't', load: () => import('./topics/topics.tsx') },
   { path: '/settings', title: 'Settings', key: 's', load: () => import('./settings/settings.tsx') },
 ];

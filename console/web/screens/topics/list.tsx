@@ -1,0 +1,196 @@
+/** Every topic of events on one line each. */
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Link, useSearchParams } from 'wouter';
+import { api, ask } from '../../data/api.ts';
+import { bytes, count, figure, percent, unknown } from '../../data/format.ts';
+import { useLive } from '../../data/live.ts';
+import { Ago, Badge, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { FilterBar } from '../../parts/filter-bar.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { Pager } from '../../parts/pager.tsx';
+import { Visible } from '../../parts/visible.tsx';
+import { isWhole, largestLag, others, skewOf, topicRates } from './rates.ts';
+
+const everyMs = 30_000;
+
+export function TopicList() {
+  const [search, setSearch] = useSearchParams();
+  const like = search.get('like') ?? '';
+  const after = search.get('after');
+  const { sampled, seen } = useLive();
+  const topics = useQuery({
+    queryKey: ['topics', like, after],
+    queryFn: () =>
+      ask(
+        api.topics.$get({
+          query: { ...(like === '' ? {} : { like }), ...(after === null ? {} : { after }) },
+        }),
+      ),
+    placeholderData: keepPreviousData,
+    refetchInterval: everyMs,
+  });
+  const lag = useQuery({
+    queryKey: ['topics', 'lag'],
+    queryFn: () => ask(api.topics.lag.$get({ query: {} })),
+    refetchInterval: everyMs,
+  });
+  const letters = useQuery({
+    queryKey: ['dead-letters', 'groups', 'open'],
+    queryFn: () => ask(api['dead-letters'].groups.$get({ query: { statuses: 'open' } })),
+    refetchInterval: everyMs,
+  });
+  const rates = topicRates(sampled);
+  const silent = isWhole(sampled) ? 0 : null;
+  const pauses = seen.status?.control.pauses.filter(({ isOver }) => !isOver) ?? [];
+  // Where Kafka does not say which topics there are, those that the relays publish to are still known.
+  const known = topics.data?.topics ?? null;
+  const names =
+    known?.map(({ topic }) => topic) ?? [...rates.keys()].filter((name) => name !== others).toSorted();
+  const lettersOf = (name: string): number | null =>
+    letters.data === undefined || letters.data.groupsLeftOut > 0
+      ? null
+      : letters.data.groups.reduce((sum, { topic, count: each }) => sum + (topic === name ? each : 0), 0);
+  const lagOf = (name: string): number | null => largestLag(lag.data?.groups ?? [], name);
+  const { eventsPerSecond = null, bytesPerSecond = null } = sampled?.figures ?? {};
+  return (
+    <>
+      <Heading>Topics and keys</Heading>
+      <p className="quiet">
+        {figure(eventsPerSecond)} events/s and {bytes(bytesPerSecond)}/s into all topics together. The relay
+        counts bytes for all of them together.
+      </p>
+      {topics.isError && <Failure error={topics.error} onRetry={() => void topics.refetch()} />}
+      {letters.isError && <Failure error={letters.error} />}
+      {lag.isError && <Failure error={lag.error} />}
+      <FilterBar
+        fields={[{ name: 'like', label: 'Name', placeholder: 'Part of a name' }]}
+        conditions={like === '' ? [] : [{ name: 'like', label: 'Name', text: like }]}
+        onAdd={(_, value) => setSearch({ like: value })}
+        onRemove={() => setSearch({})}
+      />
+      <Card title="Topics">
+        {topics.isPending ? (
+          <Waiting lines={6} />
+        ) : names.length === 0 ? (
+          <Empty title={like === '' ? 'No topic of events exists yet' : 'No topic has such a name'}>
+            {like === ''
+              ? 'The topics are those that topics.allow lists. The relay creates one with its first event where topics.create is on.'
+              : undefined}
+          </Empty>
+        ) : (
+          <div className="scroll">
+            <table>
+              <thead>
+                <tr>
+                  <th>Topic</th>
+                  <th className="number">Events/s</th>
+                  <th className="number">Partitions</th>
+                  <th>Share of partitions</th>
+                  <th>Hottest key</th>
+                  <th className="number">Largest consumer lag</th>
+                  <th className="number">Dead letters</th>
+                  <th>State</th>
+                </tr>
+              </thead>
+              <tbody>
+                {names.map((name) => {
+                  const seenTopic = known?.find(({ topic }) => topic === name);
+                  const rate = rates.get(name);
+                  const skew = skewOf(rate?.partitions ?? [], seenTopic?.partitions ?? null);
+                  const hottest = rate?.hotKeys[0];
+                  return (
+                    <tr key={name}>
+                      <td>
+                        <Link href={`/topics/${name}`}>{name}</Link>
+                      </td>
+                      <td className="number">{figure(rate === undefined ? silent : rate.eventsPerSecond)}</td>
+                      <td className="number">{count(seenTopic?.partitions)}</td>
+                      <td>
+                        {skew.isConcern ? <Badge tone="warn">{skew.text}</Badge> : <span>{skew.text}</span>}
+                      </td>
+                      <td>
+                        {hottest === undefined ? (
+                          unknown
+                        ) : (
+                          <>
+                            <Visible text={hottest.key} max={24} /> {percent(hottest.share)}
+                          </>
+                        )}
+                      </td>
+                      <td className="number">{count(lagOf(name))}</td>
+                      <td className="number">
+                        {lettersOf(name) ? (
+                          <Link href={`/dead-letters?topics=${encodeURIComponent(name)}`}>
+                            {count(lettersOf(name))}
+                          </Link>
+                        ) : (
+                          count(lettersOf(name))
+                        )}
+                      </td>
+                      <td>
+                        <TopicState
+                          isPaused={pauses.some(({ topic }) => topic === name || topic === null)}
+                          isRisky={seenTopic !== undefined && seenTopic.durability.status !== 'ok'}
+                          leaderless={seenTopic?.leaderless.length ?? 0}
+                        />
+                      </td>
+                    </tr>
+                  );
+                })}
+              </tbody>
+            </table>
+          </div>
+        )}
+        {topics.data !== undefined && (
+          <Pager
+            total={topics.data.total}
+            shown={topics.data.topics.length}
+            after={after}
+            next={topics.data.next}
+            onGo={(next) =>
+              setSearch({ ...(like === '' ? {} : { like }), ...(next === null ? {} : { after: next }) })
+            }
+          />
+        )}
+        {topics.data !== undefined && (
+          <p className="quiet">
+            Kafka was asked <Ago at={topics.data.at} />.{' '}
+            {lag.data?.groups.length === 0 &&
+              'No consumer group is followed: name them in metrics.consumerGroups.'}
+          </p>
+        )}
+        <Unreached sampled={sampled} />
+      </Card>
+    </>
+  );
+}
+
+function TopicState({
+  isPaused,
+  isRisky,
+  leaderless,
+}: {
+  isPaused: boolean;
+  isRisky: boolean;
+  leaderless: number;
+}) {
+  return (
+    <span className="buttons">
+      {isPaused && <Badge tone="warn">paused</Badge>}
+      {leaderless > 0 && <Badge tone="bad">partitions without leader</Badge>}
+      {isRisky && <Badge tone="warn">one broker from loss</Badge>}
+    </span>
+  );
+}
+
+/** Why rates are missing. */
+export function Unreached({ sampled }: { sampled: ReturnType<typeof useLive>['sampled'] }) {
+  const failed = sampled?.relays.filter(({ failure }) => failure !== null) ?? [];
+  if (sampled !== null && sampled.relays.length === 0)
+    return <p className="quiet">No relay is known, so there are no rates.</p>;
+  return failed.map(({ url, failure }) => (
+    <p key={url} className="quiet">
+      No figures from {url}: {failure}. Figures are those of the other relays.
+    </p>
+  ));
+}

@@ -1,0 +1,328 @@
+/** One topic: rates by partition, hottest keys, consumers, limits, and what waits or failed in it. */
+import { useQuery } from '@tanstack/react-query';
+import { Link } from 'wouter';
+import { api, ask } from '../../data/api.ts';
+import { count, counted, figure, percent, unknown } from '../../data/format.ts';
+import { useLive } from '../../data/live.ts';
+import { Ago, Badge, Card, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { Visible } from '../../parts/visible.tsx';
+import { limitLines } from './limits.ts';
+import { Unreached } from './list.tsx';
+import { isWhole, skewOf, type TopicRates, topicRates } from './rates.ts';
+
+const everyMs = 15_000;
+/** A person does not compare more bars. */
+const partitionsShown = 48;
+
+export function TopicPage({ topic }: { topic: string }) {
+  const { sampled } = useLive();
+  const found = useQuery({
+    queryKey: ['topics', 'one', topic],
+    queryFn: () => ask(api.topics.$get({ query: { name: topic } })),
+    refetchInterval: everyMs,
+  });
+  const seen = found.data?.topics[0];
+  const rates = topicRates(sampled).get(topic);
+  const rate = rates === undefined ? (isWhole(sampled) ? 0 : null) : rates.eventsPerSecond;
+  return (
+    <>
+      <Heading trail={[['Topics and keys', '/topics']]}>{topic}</Heading>
+      <Pauses topic={topic} />
+      {found.isError && <Failure error={found.error} onRetry={() => void found.refetch()} />}
+      {found.data !== undefined && seen === undefined && (
+        <Card>
+          <Empty title="Kafka has no such topic for events">
+            It does not exist, this console may not see it, or topics.allow does not list it.
+          </Empty>
+        </Card>
+      )}
+      <Partitions
+        rate={rate}
+        rates={rates}
+        partitions={seen?.partitions ?? null}
+        leaderless={seen?.leaderless ?? []}
+      />
+      <Unreached sampled={sampled} />
+      <Keys rates={rates} />
+      <Consumers topic={topic} />
+      <Letters topic={topic} />
+      <Card
+        title="Limits"
+        aside={
+          found.data !== undefined && (
+            <small className="quiet">
+              read <Ago at={found.data.at} />
+            </small>
+          )
+        }
+      >
+        {found.isPending ? (
+          <Waiting lines={6} />
+        ) : seen === undefined ? (
+          <p className="quiet">Not known.</p>
+        ) : (
+          <>
+            <dl className="limits">
+              {limitLines(seen).map(({ title, text, note }) => (
+                <div key={title}>
+                  <dt>{title}</dt>
+                  <dd>
+                    {text}
+                    {note !== null && <small className="quiet">{note}</small>}
+                  </dd>
+                </div>
+              ))}
+            </dl>
+            {seen.settings === null && (
+              <p className="quiet">
+                This console may not read the settings of the topic: it needs DescribeConfigs. The relay then
+                counts with the defaults of Kafka.
+              </p>
+            )}
+            {seen.durability.status !== 'ok' && (
+              <p>
+                <Badge tone="warn">one broker from loss</Badge> {seen.durability.message}.{' '}
+                {seen.durability.fix}
+              </p>
+            )}
+          </>
+        )}
+      </Card>
+    </>
+  );
+}
+
+function Pauses({ topic }: { topic: string }) {
+  const { seen } = useLive();
+  const pauses =
+    seen.status?.control.pauses.filter(
+      (each) => !each.isOver && (each.topic === topic || each.topic === null),
+    ) ?? [];
+  return pauses.map(({ topic: paused, mode, person, reason, since, until }) => (
+    <p key={paused ?? ''} className="freshness warn">
+      <Badge tone="warn">paused</Badge> {paused === null ? 'Everything is paused' : 'This topic is paused'} by{' '}
+      {person} <Ago at={since} />: <Visible text={reason} />.{' '}
+      {mode === 'hold'
+        ? 'The stream waits at its next event.'
+        : 'Its events are set aside, and the stream goes on.'}{' '}
+      {until !== null && (
+        <>
+          Until <Time at={until} />.
+        </>
+      )}{' '}
+      <Link href="/settings">Resume it in the settings</Link>
+    </p>
+  ));
+}
+
+function Partitions({
+  rate,
+  rates,
+  partitions,
+  leaderless,
+}: {
+  rate: number | null;
+  rates: TopicRates | undefined;
+  partitions: number | null;
+  leaderless: readonly number[];
+}) {
+  const measured = rates?.partitions ?? [];
+  const skew = skewOf(measured, partitions);
+  const total = measured.reduce((sum, { eventCount }) => sum + eventCount, 0);
+  const shown = measured.toSorted((a, b) => b.eventCount - a.eventCount).slice(0, partitionsShown);
+  const largest = shown[0]?.eventCount ?? 0;
+  return (
+    <Card title="Rate" aside={<strong>{figure(rate)} events/s</strong>}>
+      <p>
+        {partitions === null ? 'The number of partitions is not known' : counted(partitions, 'partition')}, by
+        events since the relay started:{' '}
+        {skew.isConcern ? <Badge tone="warn">{skew.text}</Badge> : <b>{skew.text}</b>}
+        {skew.ratio !== null && ` (largest over mean: ${figure(skew.ratio)})`}.
+      </p>
+      {skew.isConcern && (
+        <p className="quiet">
+          Order holds for each key, so a key stays in one partition. A hot key, or few keys, fill one
+          partition. See the hottest keys below.
+        </p>
+      )}
+      {leaderless.length > 0 && (
+        <p>
+          <Badge tone="bad">no leader</Badge> Nothing can be published to partition{' '}
+          {leaderless.slice(0, 20).join(', ')}.
+        </p>
+      )}
+      {shown.length > 0 && (
+        <div className="scroll">
+          <table className="partitions">
+            <thead>
+              <tr>
+                <th>Partition</th>
+                <th className="number">Events/s</th>
+                <th className="number">Events</th>
+                <th className="number">Share</th>
+                <th>
+                  <span className="hidden">Share as a bar</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {shown.map(({ partition, eventsPerSecond, eventCount }) => (
+                <tr key={partition}>
+                  <td>{partition}</td>
+                  <td className="number">{figure(eventsPerSecond)}</td>
+                  <td className="number">{count(eventCount)}</td>
+                  <td className="number">{percent(total === 0 ? null : eventCount / total)}</td>
+                  <td className="bar">
+                    <i style={{ inlineSize: `${largest === 0 ? 0 : (eventCount / largest) * 100}%` }} />
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {measured.length > shown.length && (
+        <p className="quiet">
+          The {count(shown.length)} with most events, of {count(measured.length)}.
+        </p>
+      )}
+      {measured.length === 0 && rates !== undefined && (
+        <p className="quiet">The relay keeps no figures of single partitions: see metrics.partitionsMax.</p>
+      )}
+    </Card>
+  );
+}
+
+function Keys({ rates }: { rates: TopicRates | undefined }) {
+  const keys = rates?.hotKeys ?? [];
+  return (
+    <Card title="Hottest keys" aside={<small className="quiet">of the last full minute</small>}>
+      {keys.length === 0 ? (
+        <p className="quiet">
+          No key had 1 % of the events, or there were fewer than 100 events in the minute, or metrics.hotKeys
+          is 0.
+        </p>
+      ) : (
+        <>
+          <ul className="plain-list">
+            {keys.map(({ key, share }) => (
+              <li key={key}>
+                <Visible text={key} />
+                <b>{percent(share)}</b>
+              </li>
+            ))}
+          </ul>
+          <p className="quiet">
+            Estimated share of all events. Keys are shown as hashes unless metrics.showKeys is on.
+          </p>
+        </>
+      )}
+    </Card>
+  );
+}
+
+function Consumers({ topic }: { topic: string }) {
+  const lag = useQuery({
+    queryKey: ['topics', 'lag', topic],
+    queryFn: () => ask(api.topics.lag.$get({ query: { topic } })),
+    refetchInterval: everyMs,
+  });
+  return (
+    <Card
+      title="Consumers"
+      aside={
+        lag.data !== undefined && (
+          <small className="quiet">
+            read <Ago at={lag.data.at} />
+          </small>
+        )
+      }
+    >
+      {lag.isPending && <Waiting />}
+      {lag.isError && <Failure error={lag.error} onRetry={() => void lag.refetch()} />}
+      {lag.data?.groups.length === 0 && (
+        <Empty title="No consumer group is followed">Name the groups in metrics.consumerGroups.</Empty>
+      )}
+      {lag.data !== undefined && lag.data.groups.length > 0 && (
+        <div className="scroll">
+          <table>
+            <thead>
+              <tr>
+                <th>Group</th>
+                <th className="number">Behind by offsets</th>
+                <th>Note</th>
+              </tr>
+            </thead>
+            <tbody>
+              {lag.data.groups.map(({ group, lags, failure }) => {
+                const own = lags?.[0];
+                return (
+                  <tr key={group}>
+                    <td>
+                      <Visible text={group} />
+                    </td>
+                    <td className="number">{count(own?.offsets)}</td>
+                    <td className="wrap">
+                      {failure !== null ? (
+                        <>
+                          <code>{failure.code}</code> {failure.message}. {failure.hint}
+                        </>
+                      ) : own === undefined ? (
+                        'It has committed no offset in this topic.'
+                      ) : own.uncommittedPartitions > 0 ? (
+                        `Without ${counted(own.uncommittedPartitions, 'partition')} in which it has committed nothing.`
+                      ) : (
+                        ''
+                      )}
+                    </td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {lag.data !== undefined && lag.data.groups.length > 0 && (
+        <p className="quiet">Markers of transactions count as offsets, too.</p>
+      )}
+    </Card>
+  );
+}
+
+function Letters({ topic }: { topic: string }) {
+  const letters = useQuery({
+    queryKey: ['dead-letters', 'groups', 'open', topic],
+    queryFn: () => ask(api['dead-letters'].groups.$get({ query: { statuses: 'open', topics: topic } })),
+    refetchInterval: everyMs,
+  });
+  return (
+    <Card
+      title="Open dead letters"
+      aside={<strong>{letters.data === undefined ? unknown : count(letters.data.total)}</strong>}
+    >
+      {letters.isPending && <Waiting />}
+      {letters.isError && <Failure error={letters.error} onRetry={() => void letters.refetch()} />}
+      {letters.data?.total === 0 && <p className="quiet">Every event of this topic can be published.</p>}
+      {letters.data !== undefined && letters.data.total > 0 && (
+        <>
+          <ul className="plain-list">
+            {letters.data.groups.slice(0, 5).map(({ code, type, path, count: each }) => (
+              <li key={`${code} ${type} ${path}`}>
+                <span>
+                  <code>{code}</code> <Visible text={type ?? ''} /> {path !== null && <code>{path}</code>}
+                </span>
+                <b>{count(each)}</b>
+              </li>
+            ))}
+          </ul>
+          <p>
+            <Link href={`/dead-letters?topics=${encodeURIComponent(topic)}`}>
+              Look at them and repair them
+            </Link>
+          </p>
+        </>
+      )}
+    </Card>
+  );
+}

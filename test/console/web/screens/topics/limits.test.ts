@@ -1,0 +1,35 @@
+/** The limits of a topic in words. */
+import { describe, expect, test } from 'vitest';
+import { limitLines, retention } from '../../../../../console/web/screens/topics/limits.ts';
+
+describe('limits', () => {
+  const settings = {
+    maxMessageBytes: 1_048_576,
+    acceptedAgeMs: 86_400_000,
+    retentionMs: '604800000',
+    retentionBytes: '-1',
+    cleanupPolicy: 'delete',
+    minInsyncReplicas: '2',
+    compressionType: 'producer',
+  };
+
+  test('retention is by time, by size, or without limit', () => {
+    expect(retention(settings)).toBe('7 d');
+    expect(retention({ ...settings, retentionBytes: '1073741824' })).toBe('7 d or 1 GiB a partition');
+    expect(retention({ ...settings, retentionMs: '-1' })).toBe('no limit');
+    expect(retention({ ...settings, cleanupPolicy: 'compact' })).toBe('no limit');
+    expect(retention({ ...settings, retentionMs: null, retentionBytes: null })).toBe('–');
+  });
+
+  test('without the right to read them only what Kafka shows is there', () => {
+    const topic = {
+      topic: 'orders',
+      partitions: 6,
+      replicas: 3,
+      leaderless: [],
+      settings: null,
+      durability: { status: 'ok' as const, message: 'orders' },
+    };
+    expect(limitLines(topic).map(({ title }) => title)).toEqual(['Partitions', 'Replicas']);
+  });
+});
