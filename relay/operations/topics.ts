@@ -142,7 +142,10 @@ export function seen(topic: ITopicMetadata, settings: TopicSettings | undefined)
     replicas: Math.min(...partitions.map(({ replicas }) => replicas.length)),
     leaderless: partitions.filter(({ leader }) => leader < 0).map(({ partitionId }) => partitionId),
     settings: settings === undefined ? null : settingsSeen(settings),
-    durability: judgeDurability([{ topic, insync: settings?.['min.insync.replicas'] }], name),
+    durability: judgeDurability(
+      [{ topic, insync: settings?.['min.insync.replicas'] }],
+      `partitions: ${partitions.length}`,
+    ),
   };
 }
 

@@ -24,5 +24,6 @@ export const screens: readonly ScreenEntry[] = [
     load: () => import('./parked-keys/parked-keys.tsx'),
   },
   { path: '/topics', title: 'Topics and keys', key: 't', load: () => import('./topics/topics.tsx') },
+  { path: '/schemas', title: 'Schemas', key: 'm', load: () => import('./schemas/schemas.tsx') },
   { path: '/settings', title: 'Settings', key: 's', load: () => import('./settings/settings.tsx') },
 ];

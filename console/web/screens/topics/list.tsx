@@ -178,7 +178,7 @@ function TopicState({
     <span className="buttons">
       {isPaused && <Badge tone="warn">paused</Badge>}
       {leaderless > 0 && <Badge tone="bad">partitions without leader</Badge>}
-      {isRisky && <Badge tone="warn">one broker from loss</Badge>}
+      {isRisky && <Badge tone="warn">not safe</Badge>}
     </span>
   );
 }

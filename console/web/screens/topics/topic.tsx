@@ -82,8 +82,7 @@ export function TopicPage({ topic }: { topic: string }) {
             )}
             {seen.durability.status !== 'ok' && (
               <p>
-                <Badge tone="warn">one broker from loss</Badge> {seen.durability.message}.{' '}
-                {seen.durability.fix}
+                <Badge tone="warn">not safe</Badge> {seen.durability.message}. {seen.durability.fix}
               </p>
             )}
           </>
@@ -134,12 +133,16 @@ function Partitions({
   const largest = shown[0]?.eventCount ?? 0;
   return (
     <Card title="Rate" aside={<strong>{figure(rate)} events/s</strong>}>
-      <p>
-        {partitions === null ? 'The number of partitions is not known' : counted(partitions, 'partition')}, by
-        events since the relay started:{' '}
-        {skew.isConcern ? <Badge tone="warn">{skew.text}</Badge> : <b>{skew.text}</b>}
-        {skew.ratio !== null && ` (largest over mean: ${figure(skew.ratio)})`}.
-      </p>
+      {partitions === 1 ? (
+        <p>1 partition.</p>
+      ) : (
+        <p>
+          {partitions === null ? 'The number of partitions is not known' : counted(partitions, 'partition')},
+          by events since the relay started:{' '}
+          {skew.isConcern ? <Badge tone="warn">{skew.text}</Badge> : <b>{skew.text}</b>}
+          {skew.ratio !== null && ` (largest over mean: ${figure(skew.ratio)})`}.
+        </p>
+      )}
       {skew.isConcern && (
         <p className="quiet">
           Order holds for each key, so a key stays in one partition. A hot key, or few keys, fill one
@@ -198,7 +201,9 @@ function Keys({ rates }: { rates: TopicRates | undefined }) {
   const keys = rates?.hotKeys ?? [];
   return (
     <Card title="Hottest keys" aside={<small className="quiet">of the last full minute</small>}>
-      {keys.length === 0 ? (
+      {rates === undefined ? (
+        <p className="quiet">Not known: no relay that answers has published to this topic.</p>
+      ) : keys.length === 0 ? (
         <p className="quiet">
           No key had 1 % of the events, or there were fewer than 100 events in the minute, or metrics.hotKeys
           is 0.

@@ -1,0 +1,116 @@
+/** The subjects that the relay's naming leads to. */
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { Link, useSearchParams } from 'wouter';
+import { api, ask } from '../../data/api.ts';
+import { counted } from '../../data/format.ts';
+import { Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { FilterBar } from '../../parts/filter-bar.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { Pager } from '../../parts/pager.tsx';
+
+export function SubjectList() {
+  const [search, setSearch] = useSearchParams();
+  const like = search.get('like') ?? '';
+  const after = search.get('after');
+  const page = useQuery({
+    queryKey: ['schemas', like, after],
+    queryFn: () =>
+      ask(
+        api.schemas.$get({
+          query: { ...(like === '' ? {} : { like }), ...(after === null ? {} : { after }) },
+        }),
+      ),
+    placeholderData: keepPreviousData,
+  });
+  return (
+    <>
+      <Heading>Schemas</Heading>
+      <p className="quiet">
+        Subjects of the registry that the relay can use by its settings. This page registers nothing: use{' '}
+        <code>outbox-relay schemas register</code>.
+      </p>
+      <FilterBar
+        fields={[{ name: 'like', label: 'Subject', placeholder: 'Part of a name' }]}
+        conditions={like === '' ? [] : [{ name: 'like', label: 'Subject', text: like }]}
+        onAdd={(_, value) => setSearch({ like: value })}
+        onRemove={() => setSearch({})}
+      />
+      {page.isError && (
+        <>
+          <Failure error={page.error} onRetry={() => void page.refetch()} />
+          <p className="quiet">
+            While the registry does not answer, the relay publishes with the schemas that it holds. Events
+            that need another schema wait.
+          </p>
+        </>
+      )}
+      {page.isPending && <Waiting lines={6} />}
+      {page.data !== undefined && (
+        <Card title="Subjects">
+          {page.data.subjects.length === 0 ? (
+            <Empty
+              title={like === '' ? 'The registry has no subject for the relay' : 'No subject has such a name'}
+            >
+              {like === '' ? 'An event without a schema is refused and becomes a dead letter.' : undefined}
+            </Empty>
+          ) : (
+            <div className="scroll">
+              <table>
+                <thead>
+                  <tr>
+                    <th>Subject</th>
+                    <th className="number">Latest version</th>
+                    <th>Last change</th>
+                    <th>
+                      <span className="hidden">Next version</span>
+                    </th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {page.data.subjects.map(({ subject, versions }) => {
+                    const [before, latest] = versions.slice(-2);
+                    return (
+                      <tr key={subject}>
+                        <td>
+                          <Link href={`/schemas/${subject}`}>{subject}</Link>
+                        </td>
+                        <td className="number">{versions.at(-1)}</td>
+                        <td>
+                          {latest === undefined ? (
+                            'its only version'
+                          ) : (
+                            <Link href={`/schemas/${subject}?before=${before}&after=${latest}`}>
+                              {before} to {latest}
+                            </Link>
+                          )}
+                        </td>
+                        <td>
+                          <Link href={`/schemas/${subject}/try`}>Try a schema</Link>
+                        </td>
+                      </tr>
+                    );
+                  })}
+                </tbody>
+              </table>
+            </div>
+          )}
+          <Pager
+            total={page.data.total}
+            shown={page.data.subjects.length}
+            after={after}
+            next={page.data.next}
+            onGo={(next) =>
+              setSearch({ ...(like === '' ? {} : { like }), ...(next === null ? {} : { after: next }) })
+            }
+          />
+          {page.data.others > 0 && (
+            <p className="quiet">
+              The registry has {counted(page.data.others, 'further subject')} that no topic of topics.allow
+              leads to.
+            </p>
+          )}
+        </Card>
+      )}
+    </>
+  );
+}
