@@ -44,16 +44,17 @@ async function consume(lines: string, topic: string): Promise<string[]> {
     const kafka = new kafkajs.Kafka({ brokers: ${JSON.stringify(brokers)}, logLevel: kafkajs.logLevel.NOTHING });
     const consumer = kafka.consumer({ groupId: '${unique('docs')}' });
     consumer.on(consumer.events.CRASH, ({ payload }) => {
-      console.log(payload.error.message);
-      process.exit();
+      end(payload.error.message);
     });
-    let left = ${events};
+    const records = [];
+    // An exit cuts off what is not written yet.
+    const end = (text) => process.stdout.write(text, () => process.exit());
     await consumer.connect();
     await consumer.subscribe({ topics: ['${topic}'], fromBeginning: true });
     await consumer.run({
       eachMessage: async ({ message }) => {
-        console.log(message.key + ' ' + message.value.toString().slice(0, 9));
-        if (--left === 0) process.exit();
+        records.push(message.key + ' ' + message.value.toString().slice(0, 9));
+        if (records.length === ${events}) end(records.join('\\n'));
       },
     });`;
   const args = ['--no-warnings', '--input-type=module-typescript', '--eval', code];
