@@ -1760,4 +1760,22 @@ export const mutants: readonly Mutant[] = [
     replace: 'true ? name',
     tests: [masking],
   },
+  {
+    name: 'the console shows a rate although the relay that streams does not answer',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'console/web/screens/topics/rates.ts',
+    find: 'const hasRates = sampled !== null && isMeasured(sampled);',
+    replace: 'const hasRates = sampled !== null;',
+    tests: ['test/console/web/screens/topics/rates.test.ts'],
+  },
+  {
+    name: 'a consumer group that cannot be read counts as one without lag',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'console/web/screens/topics/rates.ts',
+    find: 'if (groups.some(({ lags }) => lags === null)) return null;',
+    replace: '',
+    tests: ['test/console/web/screens/topics/rates.test.ts'],
+  },
 ];

@@ -3,7 +3,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
-import { Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { FilterBar } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { Pager } from '../../parts/pager.tsx';
@@ -54,7 +54,7 @@ export function SubjectList() {
               {like === '' ? 'An event without a schema is refused and becomes a dead letter.' : undefined}
             </Empty>
           ) : (
-            <div className="scroll">
+            <Scroll label="Subjects">
               <table>
                 <thead>
                   <tr>
@@ -92,7 +92,7 @@ export function SubjectList() {
                   })}
                 </tbody>
               </table>
-            </div>
+            </Scroll>
           )}
           <Pager
             total={page.data.total}

@@ -4,7 +4,7 @@ import { lazy, Suspense } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
-import { Badge, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { Badge, Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
 import { pretty } from '../../parts/json-text.ts';
@@ -111,7 +111,7 @@ type Difference = { path: string; kind: string; before: string | null; after: st
 
 function Differences({ differences }: { differences: readonly Difference[] }) {
   return (
-    <div className="scroll">
+    <Scroll label="Differences">
       <table>
         <thead>
           <tr>
@@ -136,6 +136,6 @@ function Differences({ differences }: { differences: readonly Difference[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

@@ -12,6 +12,7 @@ import { JsonEditor } from '../../parts/json-editor.tsx';
 import { pretty } from '../../parts/json-text.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { Findings } from './findings.tsx';
+import { causesOf } from './verdict.ts';
 
 const amounts = [1_000, 10_000, 100_000] as const;
 
@@ -84,6 +85,9 @@ function Trial({ subject, first }: { subject: string; first: string }) {
             Try recent rows
           </Button>
         </div>
+        <p className="quiet">
+          Trying rows reads the outbox table: the role of this console needs the right to select from it.
+        </p>
         {check.isError && <Failure error={check.error} />}
         {start.isError && <Failure error={start.error} />}
       </Card>
@@ -160,11 +164,11 @@ function Tried({ job }: { job: JobView }) {
           <section key={`${aggregatetype} ${type}`} className="affected" aria-label={type}>
             <h3>
               <Visible text={type} />: {count(refused)} refused
-              {refused > failures.length && `, the first ${count(failures.length)}`}
+              {refused > failures.length && `, causes of the first ${count(failures.length)}`}
             </h3>
             <ul>
-              {failures.map(({ id, code, path, message }) => (
-                <li key={`${id} ${path}`}>
+              {causesOf(failures).map(({ key, code, path, message, count: each, ids }) => (
+                <li key={key}>
                   <p>
                     <code>{code}</code>{' '}
                     {path !== null && (
@@ -174,11 +178,14 @@ function Tried({ job }: { job: JobView }) {
                     )}{' '}
                     <Visible text={message} max={500} />
                   </p>
-                  {id !== null && (
-                    <p className="quiet">
-                      event <Visible text={id} />
-                    </p>
-                  )}
+                  <p className="quiet">
+                    {count(each)} of those shown
+                    {ids.length > 0 && (
+                      <>
+                        , such as <Visible text={ids.join(', ')} max={300} />
+                      </>
+                    )}
+                  </p>
                 </li>
               ))}
             </ul>

@@ -23,3 +23,22 @@ export function verdictOf(findings: readonly Affected[]): { tone: 'good' | 'bad'
       : 'fail at such events';
   return { tone: 'bad', text: `${who} ${how}.` };
 }
+
+type Failed = {
+  readonly id: string | null;
+  readonly code: string;
+  readonly path: string | null;
+  readonly message: string;
+};
+
+/** Those of one cause together, the most frequent first, each with some events as examples. */
+export function causesOf<Failure extends Failed>(failures: readonly Failure[], examples = 3) {
+  const groups = Map.groupBy(failures, ({ code, path, message }) => JSON.stringify([code, path, message]));
+  return [...groups.entries()]
+    .map(([key, group]) => {
+      const { code, path, message } = group[0]!;
+      const ids = group.flatMap(({ id }) => (id === null ? [] : [id])).slice(0, examples);
+      return { key, code, path, message, count: group.length, ids };
+    })
+    .toSorted((left, right) => right.count - left.count);
+}

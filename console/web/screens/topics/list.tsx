@@ -4,7 +4,7 @@ import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { bytes, count, figure, percent, unknown } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
-import { Ago, Badge, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { Ago, Badge, Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { FilterBar } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { Pager } from '../../parts/pager.tsx';
@@ -78,18 +78,17 @@ export function TopicList() {
               : undefined}
           </Empty>
         ) : (
-          <div className="scroll">
+          <Scroll label="Topics">
             <table>
               <thead>
                 <tr>
                   <th>Topic</th>
                   <th className="number">Events/s</th>
                   <th className="number">Partitions</th>
-                  <th>Share of partitions</th>
+                  <th>Skew</th>
                   <th>Hottest key</th>
-                  <th className="number">Largest consumer lag</th>
+                  <th className="number">Largest lag</th>
                   <th className="number">Dead letters</th>
-                  <th>State</th>
                 </tr>
               </thead>
               <tbody>
@@ -102,6 +101,11 @@ export function TopicList() {
                     <tr key={name}>
                       <td>
                         <Link href={`/topics/${name}`}>{name}</Link>
+                        <TopicState
+                          isPaused={pauses.some(({ topic }) => topic === name || topic === null)}
+                          isRisky={seenTopic !== undefined && seenTopic.durability.status !== 'ok'}
+                          leaderless={seenTopic?.leaderless.length ?? 0}
+                        />
                       </td>
                       <td className="number">{figure(rate === undefined ? silent : rate.eventsPerSecond)}</td>
                       <td className="number">{count(seenTopic?.partitions)}</td>
@@ -127,19 +131,12 @@ export function TopicList() {
                           count(lettersOf(name))
                         )}
                       </td>
-                      <td>
-                        <TopicState
-                          isPaused={pauses.some(({ topic }) => topic === name || topic === null)}
-                          isRisky={seenTopic !== undefined && seenTopic.durability.status !== 'ok'}
-                          leaderless={seenTopic?.leaderless.length ?? 0}
-                        />
-                      </td>
                     </tr>
                   );
                 })}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         )}
         {topics.data !== undefined && (
           <Pager
@@ -175,7 +172,7 @@ function TopicState({
   leaderless: number;
 }) {
   return (
-    <span className="buttons">
+    <span className="topic-state">
       {isPaused && <Badge tone="warn">paused</Badge>}
       {leaderless > 0 && <Badge tone="bad">partitions without leader</Badge>}
       {isRisky && <Badge tone="warn">not safe</Badge>}

@@ -4,7 +4,7 @@ import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted, figure, percent, unknown } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
-import { Ago, Badge, Card, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
+import { Ago, Badge, Card, Empty, Failure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { limitLines } from './limits.ts';
@@ -156,7 +156,7 @@ function Partitions({
         </p>
       )}
       {shown.length > 0 && (
-        <div className="scroll">
+        <Scroll label="Partitions">
           <table className="partitions">
             <thead>
               <tr>
@@ -183,7 +183,7 @@ function Partitions({
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
       {measured.length > shown.length && (
         <p className="quiet">
@@ -250,7 +250,7 @@ function Consumers({ topic }: { topic: string }) {
         <Empty title="No consumer group is followed">Name the groups in metrics.consumerGroups.</Empty>
       )}
       {lag.data !== undefined && lag.data.groups.length > 0 && (
-        <div className="scroll">
+        <Scroll label="Consumer groups">
           <table>
             <thead>
               <tr>
@@ -286,7 +286,7 @@ function Consumers({ topic }: { topic: string }) {
               })}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
       {lag.data !== undefined && lag.data.groups.length > 0 && (
         <p className="quiet">Markers of transactions count as offsets, too.</p>

@@ -1,6 +1,6 @@
 /** Whom a change of a schema affects, in words. */
 import { expect, test } from 'vitest';
-import { verdictOf } from '../../../../../console/web/screens/schemas/verdict.ts';
+import { causesOf, verdictOf } from '../../../../../console/web/screens/schemas/verdict.ts';
 
 const finding = (breaks: 'consumers' | 'producers', isSilent = false) => ({ breaks, isSilent });
 
@@ -21,4 +21,13 @@ test('a silent change beside a loud one is not hidden', () => {
   const { text } = verdictOf([finding('consumers'), finding('producers', true)]);
   expect(text).toContain('Everybody');
   expect(text).toContain('other values without an error');
+});
+
+test('failures of one cause are one, the most frequent first', () => {
+  const failure = (id: string, path: string) => ({ id, code: 'PAYLOAD_INVALID', path, message: 'm' });
+  const causes = causesOf([failure('1', '$.a'), failure('2', '$.b'), failure('3', '$.b')], 1);
+  expect(causes).toMatchObject([
+    { path: '$.b', count: 2, ids: ['2'] },
+    { path: '$.a', count: 1, ids: ['1'] },
+  ]);
 });
