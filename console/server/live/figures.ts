@@ -95,7 +95,11 @@ const wantedNames = new Set(
     'in_flight_bytes',
   ].map((name) => prefix + name),
 );
-const processNames = new Set(['process_cpu_seconds_total', 'process_resident_memory_bytes']);
+const processNames = new Set([
+  'process_cpu_seconds_total',
+  'process_resident_memory_bytes',
+  'process_start_time_seconds',
+]);
 
 export const isWanted = (name: string): boolean => wantedNames.has(name) || processNames.has(name);
 
@@ -129,15 +133,22 @@ function rate(before: number | null | undefined, now: number | null, seconds: nu
   return (now - before) / seconds;
 }
 
-/** @param before the scrape before, of the same relay */
+/** A relay that has started since counts from 0, and may have counted further than the one before. */
+function sameProcess(last: Reading, current: Reading): Reading | undefined {
+  const started = 'process_start_time_seconds';
+  return last.one(started) === current.one(started) ? last : undefined;
+}
+
+/** @param before the scrape before, of the same address */
 export function figuresOf(
   before: Scrape | undefined,
   now: Scrape,
 ): { figures: Figures; relay: RelayFigures } {
   const current = new Reading(now);
-  const last = before === undefined ? undefined : new Reading(before);
+  const last = before === undefined ? undefined : sameProcess(new Reading(before), current);
   const seconds = last === undefined ? 0 : (current.atMs - last.atMs) / 1_000;
-  const rateOf = (name: string) => rate(last?.sum(name), current.sum(name), seconds);
+  // A counter comes with the first thing that it counts.
+  const rateOf = (name: string) => rate(last && (last.sum(name) ?? 0), current.sum(name), seconds);
   const lagSeconds = current.one('replication_lag_seconds');
   const retained = current.one('slot_retained_bytes');
   const safe = current.one('slot_safe_wal_bytes');
@@ -191,7 +202,8 @@ class Growth {
       }))
       .sort((a, b) => a.le - b.le);
     const total = buckets.at(-1)?.count ?? 0;
-    if (!(total > 0)) return null;
+    // A count that shrank is of another process.
+    if (!(total > 0) || buckets.some(({ count }) => count < 0)) return null;
     const rank = total * share;
     const index = buckets.findIndex(({ count }) => count >= rank);
     const { le, count } = buckets[index]!;
@@ -207,7 +219,8 @@ class Growth {
       return of(this.#current) - of(this.#last);
     };
     const count = grown('publish_latency_stage_seconds_count');
-    return count > 0 ? (grown('publish_latency_stage_seconds_sum') / count) * 1_000 : null;
+    const sum = grown('publish_latency_stage_seconds_sum');
+    return count > 0 && sum >= 0 ? (sum / count) * 1_000 : null;
   }
 }
 

@@ -9,15 +9,20 @@ export type Points = {
 
 export class History {
   readonly #capacity: number;
+  readonly #everyMs: number;
   readonly #atMs: Float64Array;
   /** NaN where a value is not known. */
   readonly #values: Readonly<Record<SeriesName, Float64Array>>;
   #begin = 0;
   #length = 0;
 
-  /** @param capacity points; memory is 8 bytes for each of them and of the series */
-  constructor(capacity: number) {
+  /**
+   * @param capacity points; memory is 8 bytes for each of them and of the series
+   * @param everyMs how often one comes
+   */
+  constructor(capacity: number, everyMs: number) {
     this.#capacity = capacity;
+    this.#everyMs = everyMs;
     this.#atMs = new Float64Array(capacity);
     this.#values = Object.fromEntries(
       seriesNames.map((name) => [name, new Float64Array(capacity)]),
@@ -45,10 +50,28 @@ export class History {
     const step = Math.max(1, Math.ceil(places.length / pointsMax));
     const groups: number[][] = [];
     for (let index = 0; index < places.length; index += step) groups.push(places.slice(index, index + step));
-    const series = Object.fromEntries(
-      seriesNames.map((name) => [name, groups.map((group) => largest(this.#values[name], group))]),
-    ) as Record<SeriesName, (number | null)[]>;
-    return { seconds: groups.map((group) => this.#atMs[group.at(-1)!]! / 1_000), series };
+    return this.#withGaps(groups, step * this.#everyMs);
+  }
+
+  /** Between points that are further apart than they come stands one that is not known. */
+  #withGaps(groups: readonly (readonly number[])[], stepMs: number): Points {
+    const seconds: number[] = [];
+    const series = Object.fromEntries(seriesNames.map((name) => [name, [] as (number | null)[]])) as Record<
+      SeriesName,
+      (number | null)[]
+    >;
+    let beforeMs = Number.POSITIVE_INFINITY;
+    for (const group of groups) {
+      const atMs = this.#atMs[group.at(-1)!]!;
+      if (atMs - beforeMs > 3 * stepMs) {
+        seconds.push((beforeMs + stepMs) / 1_000);
+        for (const name of seriesNames) series[name].push(null);
+      }
+      seconds.push(atMs / 1_000);
+      for (const name of seriesNames) series[name].push(largest(this.#values[name], group));
+      beforeMs = atMs;
+    }
+    return { seconds, series };
   }
 }
 

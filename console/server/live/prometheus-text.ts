@@ -16,7 +16,7 @@ export function parseSamples(text: string, wanted: (name: string) => boolean): S
     if (each === '' || each.startsWith('#')) continue;
     const [, name = '', labelText = '', valueText = ''] = line.exec(each) ?? [];
     if (name === '' || !wanted(name)) continue;
-    const value = valueText === '+Inf' ? Number.POSITIVE_INFINITY : Number(valueText);
+    const value = Number(valueText.replace(/^([+-])Inf$/, '$1Infinity'));
     samples.push({ name, labels: labelsOf(labelText), value });
   }
   return samples;

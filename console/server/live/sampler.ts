@@ -34,7 +34,7 @@ const scrapeBytesMax = 8 * 1024 * 1024;
 
 export class Sampler {
   readonly #config: Config;
-  readonly #history = new History(keptMs / sampleEveryMs);
+  readonly #history = new History(keptMs / sampleEveryMs, sampleEveryMs);
   readonly #before = new Map<string, Scrape>();
   readonly #listeners = new Set<(sampled: Sampled) => void>();
   readonly #ending = new AbortController();
