@@ -254,8 +254,14 @@ async function soughtOf(
   { rows, letters }: Stored,
   listTopics: () => Promise<string[]>,
 ): Promise<Sought[]> {
+  // What waits has no record, unless a further row has the same id.
+  const waiting = new Set(
+    letters.flatMap(({ eventId, status }) => (status === 'open' || status === 'parked' ? [eventId] : [])),
+  );
   const sought: Sought[] = rows.flatMap(({ id, topic, key, fromMs }) =>
-    topic === null ? [] : [{ id, position: null, topic, key, fromMs }],
+    topic === null || (waiting.has(id) && rows.filter((row) => row.id === id).length === 1)
+      ? []
+      : [{ id, position: null, topic, key, fromMs }],
   );
   for (const { eventId, topic, aggregateid, firstSeen, status } of letters) {
     // An open one has no record; the others are published after they were seen, under their old or a new position.

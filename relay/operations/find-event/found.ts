@@ -100,7 +100,6 @@ export type EventState =
   | 'dead-letter'
   | 'parked'
   | 'discarded'
-  | 'resubmitted'
   | 'in-open-transaction'
   | 'waiting'
   | 'before-slot'

@@ -71,7 +71,7 @@ function fromMsOf(
 ): number | null {
   if (committedAt !== null) return Date.parse(committedAt);
   // It was committed after the snapshot that does not show it.
-  if (progress === 'later' && coveredMs !== null) return coveredMs;
+  if (progress === 'later' && coveredMs !== null) return Math.floor(coveredMs);
   return createdAt === null ? null : Date.parse(createdAt);
 }
 
