@@ -11,6 +11,7 @@ export type ScreenEntry = {
 
 export const screens: readonly ScreenEntry[] = [
   { path: '/', title: 'Now', key: 'n', load: () => import('./now/now.tsx') },
+  { path: '/find', title: 'Find an event', key: 'f', load: () => import('./find/find.tsx') },
   {
     path: '/dead-letters',
     title: 'Dead letters',

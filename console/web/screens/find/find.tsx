@@ -1,0 +1,197 @@
+/** Find an event: where it is now, and its story. What is looked for stands in the address. */
+import { useId, useState } from 'react';
+import { useLocation, useSearchParams } from 'wouter';
+import { count } from '../../data/format.ts';
+import { Button, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { EventCard } from './event.tsx';
+import { EventList } from './list.tsx';
+import { type FindQuery, kindOf, type Looking, queryOf, useFind } from './looking.ts';
+import { Missing } from './missing.tsx';
+import './find.css';
+
+export default function Find() {
+  const [params] = useSearchParams();
+  const query = queryOf(params);
+  return (
+    <>
+      <h1>Find an event</h1>
+      <SearchForm key={params.toString()} query={query} />
+      {query === null ? <Hints /> : <Result query={query} />}
+    </>
+  );
+}
+
+const kinds = [
+  ['event', 'Id or position'],
+  ['key', 'Key'],
+  ['type', 'Type'],
+] as const;
+
+function SearchForm({ query }: { query: FindQuery | null }) {
+  const [, navigate] = useLocation();
+  const [kind, setKind] = useState<(typeof kinds)[number][0]>(
+    query?.by === 'key' || query?.by === 'type' ? query.by : 'event',
+  );
+  const [value, setValue] = useState(query?.value ?? '');
+  const [since, setSince] = useState(query?.since ?? '');
+  const [until, setUntil] = useState(query?.until ?? '');
+  const help = useId();
+  const look = () => {
+    const text = kind === 'event' ? value.trim() : value;
+    if (text === '') return;
+    const search = new URLSearchParams({ by: kindOf(kind, text), value: text });
+    if (since !== '') search.set('since', new Date(since).toISOString());
+    if (until !== '') search.set('until', new Date(until).toISOString());
+    navigate(`/find?${search}`);
+  };
+  return (
+    <search>
+      <form
+        className="card find-form"
+        onSubmit={(event) => {
+          event.preventDefault();
+          look();
+        }}
+      >
+        <fieldset className="choices">
+          <legend className="hidden">What you know of it</legend>
+          {kinds.map(([name, label]) => (
+            <label key={name}>
+              <input type="radio" name="kind" checked={kind === name} onChange={() => setKind(name)} />
+              <span>{label}</span>
+            </label>
+          ))}
+        </fieldset>
+        <label className="field what">
+          <span>{kinds.find(([name]) => name === kind)?.[1]}</span>
+          <input
+            // biome-ignore lint/a11y/noAutofocus: the screen is for this
+            autoFocus={query === null}
+            value={value}
+            onChange={({ target }) => setValue(target.value)}
+            maxLength={10_000}
+            spellCheck={false}
+            autoComplete="off"
+            aria-describedby={help}
+          />
+        </label>
+        <label className="field">
+          <span>Written since</span>
+          <input
+            type="datetime-local"
+            step="1"
+            value={localOf(since)}
+            onChange={({ target }) => setSince(target.value)}
+          />
+        </label>
+        <label className="field">
+          <span>and before</span>
+          <input
+            type="datetime-local"
+            step="1"
+            value={localOf(until)}
+            onChange={({ target }) => setUntil(target.value)}
+          />
+        </label>
+        <Button kind="primary" type="submit">
+          Find
+        </Button>
+        <small id={help} className="quiet">
+          {kind === 'event'
+            ? 'The id of the row, which the record has as the header id; or the header position.'
+            : 'The latest events come first. A time makes the search of a large table faster.'}
+        </small>
+      </form>
+    </search>
+  );
+}
+
+/** For the field, in the zone of the viewer. */
+function localOf(text: string): string {
+  if (!text.endsWith('Z')) return text;
+  const at = new Date(text);
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
+function Hints() {
+  return (
+    <Empty title="Where is my event?">
+      Give its id, its position, its key or its type. The answer says where it is: published, a dead letter,
+      waiting, and why.
+    </Empty>
+  );
+}
+
+function Result({ query }: { query: FindQuery }) {
+  const { looking, again } = useFind(query);
+  const { step, found, error } = looking;
+  if (error !== undefined) return <Failure error={error} onRetry={again} />;
+  if (found === undefined) return <Progress step={step} />;
+  const { events, hasMore, notes } = found;
+  return (
+    <>
+      <div role="status" className="row">
+        <p>
+          {events.length === 0
+            ? 'Nothing was found.'
+            : `${count(events.length)} ${events.length === 1 ? 'event' : 'events'}${hasMore ? ', and more: narrow the time' : ''}.`}
+        </p>
+        <Button onClick={again}>Look again</Button>
+      </div>
+      {events.length === 0 && (
+        <Card title="What was looked at">
+          <ul className="notes">
+            {notes.map((note) => (
+              <li key={note}>{note}</li>
+            ))}
+          </ul>
+          <MoreRecords query={query} />
+        </Card>
+      )}
+      {events.length === 1 ? <EventCard event={events[0]!} /> : <EventList events={events} />}
+      {events.some(({ state }) => state === 'not-found-in-kafka' || state === 'unclear') && (
+        <MoreRecords query={query} />
+      )}
+      <Missing missing={found.missing} />
+    </>
+  );
+}
+
+const recordsMost = 2_000_000;
+
+/** Reads further, where what was read did not have it. */
+function MoreRecords({ query }: { query: FindQuery }) {
+  const [, navigate] = useLocation();
+  const [params] = useSearchParams();
+  const next = Math.min(recordsMost, query.records * 10);
+  if (next === query.records) return null;
+  const search = new URLSearchParams(params);
+  search.set('records', String(next));
+  return (
+    <div>
+      <Button onClick={() => navigate(`/find?${search}`)}>Read up to {count(next)} records of Kafka</Button>
+    </div>
+  );
+}
+
+function Progress({ step }: { step: Looking['step'] | undefined }) {
+  return (
+    <Card>
+      <p role="status">{textOf(step)}</p>
+      <Waiting lines={6} />
+    </Card>
+  );
+}
+
+function textOf(step: Looking['step']): string {
+  switch (step?.stage) {
+    case undefined:
+      return 'Looking…';
+    case 'rows':
+      return 'Reading the outbox table. It has no index, so that takes some seconds where it is large.';
+    case 'letters':
+      return 'Reading the dead letters…';
+    case 'records':
+      return `Reading ${step.topic ?? ''}, partition ${step.partition ?? ''}: ${count(step.records)} records, at most ${count(step.recordsMax)}.`;
+  }
+}
