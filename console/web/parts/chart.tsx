@@ -1,7 +1,9 @@
 /** A chart over time. uPlot draws it; what it shows is said in words too. */
-import { useEffect, useId, useRef } from 'react';
+import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { localTime } from '../data/format.ts';
+import { incrementsOf, nearest } from './ticks.ts';
 
 export type Line = {
   readonly label: string;
@@ -17,13 +19,15 @@ export type ChartProps = {
   readonly seconds: readonly number[];
   readonly lines: readonly Line[];
   readonly format: (value: number | null) => string;
+  /** Lines of the axis stand at round values of it. */
+  readonly unit?: 'bytes' | 'number';
   /** Of the time axis, in seconds: it ends now, however much is known. */
   readonly spanSeconds: number;
 };
 
 const height = 150;
 
-export function Chart({ title, seconds, lines, format, spanSeconds }: ChartProps) {
+export function Chart({ title, seconds, lines, format, unit = 'number', spanSeconds }: ChartProps) {
   const ref = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const formatRef = useRef(format);
@@ -32,6 +36,26 @@ export function Chart({ title, seconds, lines, format, spanSeconds }: ChartProps
   span.current = spanSeconds;
   const shape = lines.map(({ label, color, isLimit }) => `${label}|${color}|${isLimit === true}`).join();
   const id = useId();
+  /** The time that is pointed at, in seconds; it stays with its point while others come. */
+  const [pointed, setPointed] = useState<number | null>(null);
+  const index = pointed === null ? undefined : nearest(seconds, pointed);
+  const shown = index ?? seconds.length - 1;
+  const pointAt = (to: number) => {
+    const at = seconds[Math.max(0, Math.min(seconds.length - 1, to))];
+    if (at === undefined || plot.current === undefined) return;
+    setPointed(at);
+    plot.current.setCursor({ left: plot.current.valToPos(at, 'x'), top: 0 }, false);
+  };
+  const onKey = (event: KeyboardEvent) => {
+    const to = keys[event.key]?.(shown, seconds.length);
+    if (to === undefined) return;
+    event.preventDefault();
+    pointAt(to);
+  };
+  const leave = () => {
+    setPointed(null);
+    plot.current?.setCursor({ left: -10, top: -10 }, false);
+  };
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the data has an effect of its own
   useEffect(() => {
@@ -52,7 +76,12 @@ export function Chart({ title, seconds, lines, format, spanSeconds }: ChartProps
           width: element.clientWidth,
           height,
           legend: { show: false },
-          cursor: { drag: { x: false, y: false } },
+          cursor: { y: false, drag: { x: false, y: false } },
+          hooks: {
+            setCursor: [
+              ({ cursor: { left = -1 }, posToVal }) => setPointed(left < 0 ? null : posToVal(left, 'x')),
+            ],
+          },
           scales: {
             x: { range: () => [Date.now() / 1_000 - span.current, Date.now() / 1_000] },
             y: { range: (_, __, max) => [0, max === null || max <= 0 ? 1 : max * 1.1] },
@@ -64,7 +93,12 @@ export function Chart({ title, seconds, lines, format, spanSeconds }: ChartProps
               size: 24,
               values: [[1, '{HH}:{mm}', null, null, null, null, null, null, 1]],
             },
-            { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => formatRef.current(tick)) },
+            {
+              ...axis,
+              size: 64,
+              incrs: incrementsOf(unit),
+              values: (_, ticks) => ticks.map((tick) => formatRef.current(tick)),
+            },
           ],
           series: [
             {},
@@ -98,23 +132,47 @@ export function Chart({ title, seconds, lines, format, spanSeconds }: ChartProps
     plot.current?.setData(dataOf(seconds, lines));
   }, [seconds, lines]);
 
+  const values = lines.map(({ label, values: of }) => `${label} ${format(of[shown] ?? null)}`).join(', ');
+  const time = index === undefined ? '' : localTime(new Date(seconds[index]! * 1_000).toISOString());
   return (
     <figure className="chart" aria-labelledby={id}>
       <figcaption id={id}>
         <span>{title}</span>
         <span className="legend">
-          {lines.map(({ label, values, color, isLimit }) => (
+          {time !== '' && <span>{time}</span>}
+          {lines.map(({ label, values: of, color, isLimit }) => (
             <span key={label}>
               <i className={isLimit === true ? 'limit' : ''} style={{ background: `var(${color})` }} />
-              {label} <b>{format(values.at(-1) ?? null)}</b>
+              {label} <b>{format(of[shown] ?? null)}</b>
             </span>
           ))}
         </span>
       </figcaption>
-      <div ref={ref} aria-hidden="true" style={{ height }} />
+      <div
+        ref={ref}
+        role="slider"
+        tabIndex={0}
+        aria-label={`${title}: arrow keys go through time`}
+        aria-valuemin={0}
+        aria-valuemax={Math.max(0, seconds.length - 1)}
+        aria-valuenow={Math.max(0, shown)}
+        aria-valuetext={`${time === '' ? 'now' : time}: ${values}`}
+        onKeyDown={onKey}
+        onBlur={leave}
+        style={{ height }}
+      />
     </figure>
   );
 }
+
+const keys: Readonly<Record<string, (index: number, count: number) => number>> = {
+  ArrowLeft: (index) => index - 1,
+  ArrowRight: (index) => index + 1,
+  PageUp: (index) => index - 12,
+  PageDown: (index) => index + 12,
+  Home: () => 0,
+  End: (_, count) => count - 1,
+};
 
 function dataOf(seconds: readonly number[], lines: readonly Line[]): uPlot.AlignedData {
   return [[...seconds], ...lines.map(({ values }) => [...values])];

@@ -1,6 +1,6 @@
 /** Throughput, latency, lag and WAL over the last minutes or hours. */
 import { useQuery } from '@tanstack/react-query';
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import type { Points } from '../../../server/live/history.ts';
 import { api, ask } from '../../data/api.ts';
 import { bytes, figure, milliseconds } from '../../data/format.ts';
@@ -47,6 +47,7 @@ export function Charts() {
             : []),
         ],
         format: bytes,
+        unit: 'bytes' as const,
       },
     ],
     [series],
@@ -77,6 +78,9 @@ export function Charts() {
 
 const none = new Proxy({} as Points['series'], { get: () => [] });
 
+/** A sample comes every 5 s. */
+const missedSeconds = 12;
+
 /** What the server kept, and what has come since. */
 function usePoints(span: number): Points {
   const { sampled } = useLive();
@@ -87,13 +91,18 @@ function usePoints(span: number): Points {
     // Long spans are thinned out by the server, so they are read again now and then.
     refetchInterval: span / 60 > 60 ? 60_000 : false,
   });
+  const lastSeconds = useRef<number | null>(null);
   const [points, setPoints] = useState<Points>({ seconds: [], series: none });
   useEffect(() => {
     if (history.data !== undefined) setPoints(history.data);
   }, [history.data]);
+  const { refetch } = history;
   useEffect(() => {
     if (sampled?.at == null) return;
     const at = Date.parse(sampled.at) / 1_000;
+    // What came while the page was hidden is in the history.
+    if (at - (lastSeconds.current ?? at) > missedSeconds) void refetch();
+    lastSeconds.current = at;
     setPoints((before) => {
       if (before.seconds.length === 0 || at <= before.seconds.at(-1)!) return before;
       const begin = before.seconds.findIndex((each) => each >= at - span);
@@ -102,6 +111,6 @@ function usePoints(span: number): Points {
         series[name] = [...series[name].slice(begin), sampled.figures[name]];
       return { seconds: [...before.seconds.slice(begin), at], series };
     });
-  }, [sampled, span]);
+  }, [sampled, span, refetch]);
   return points;
 }

@@ -1,7 +1,7 @@
-/** The path of the data: how long an event spends in each part, on average since the last sample. */
+/** The path of the data from Postgres to Kafka: how long an event spends in each part, on average since the last sample. */
 import type { Figures } from '../../../server/live/figures.ts';
 import { milliseconds } from '../../data/format.ts';
-import { Card, Empty } from '../../parts/basics.tsx';
+import { Card } from '../../parts/basics.tsx';
 
 const parts = [
   ['captureMs', 'Capture', 'from the commit in Postgres until the relay has it'],
@@ -14,24 +14,35 @@ const parts = [
 export function Journey({ figures }: { figures: Figures | null }) {
   const known = parts.map(([name, label, what]) => ({ label, what, ms: figures?.[name] ?? null }));
   const total = known.reduce((sum, { ms }) => sum + (ms ?? 0), 0);
+  const isKnown = total > 0;
   return (
-    <Card title="From commit to commit" aside={<span className="quiet">mean of the last seconds</span>}>
-      {total === 0 ? (
-        <Empty title="No event passed in the last seconds" />
-      ) : (
-        <ol className="journey">
-          {known.map(({ label, what, ms }) => (
-            <li key={label}>
-              <span className="name">{label}</span>
-              <span className="bar">
-                <i style={{ inlineSize: `${Math.max(0.5, ((ms ?? 0) / total) * 100)}%` }} />
-              </span>
-              <b>{milliseconds(ms)}</b>
-              <small className="quiet">{what}</small>
-            </li>
-          ))}
-        </ol>
-      )}
+    <Card
+      title="From commit to commit"
+      aside={
+        <span className="quiet">
+          {isKnown
+            ? `${milliseconds(total)}, mean of the last seconds`
+            : 'no event passed in the last seconds'}
+        </span>
+      }
+    >
+      <ol className="journey">
+        <li className="end">Postgres</li>
+        {known.map(({ label, what, ms }) => (
+          <li key={label} title={what}>
+            <span>{label}</span>
+            <b>{milliseconds(ms)}</b>
+            <span className="bar">
+              <i style={{ inlineSize: `${isKnown ? Math.max(1, ((ms ?? 0) / total) * 100) : 0}%` }} />
+            </span>
+            <small className="quiet">{isKnown ? shareOf((ms ?? 0) / total) : ' '}</small>
+            <small className="quiet">{what}</small>
+          </li>
+        ))}
+        <li className="end">Kafka</li>
+      </ol>
     </Card>
   );
 }
+
+const shareOf = (share: number) => (share < 0.01 ? '< 1 %' : `${Math.round(share * 100)} %`);

@@ -5,7 +5,9 @@ import { Charts } from './charts.tsx';
 import { Journey } from './journey.tsx';
 import { Relays } from './relays.tsx';
 import { Retries } from './retries.tsx';
+import { Transactions } from './transactions.tsx';
 import { VerdictCard } from './verdict.tsx';
+import { WaitingForPeople } from './waiting.tsx';
 import './now.css';
 
 export default function Now() {
@@ -26,10 +28,12 @@ export default function Now() {
     <>
       <h1>Now</h1>
       <VerdictCard verdict={status.verdict} />
+      <Retries relays={status.relays} sampled={sampled} />
       <Charts />
       <Journey figures={sampled?.figures ?? null} />
       <Relays relays={status.relays} sampled={sampled} />
-      <Retries relays={status.relays} sampled={sampled} />
+      <WaitingForPeople status={status} />
+      <Transactions />
     </>
   );
 }

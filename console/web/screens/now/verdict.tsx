@@ -1,33 +1,33 @@
+/** What the relays are doing, in words. */
+import { Link } from 'wouter';
 import type { Verdict } from '../../../../relay/operations/status-verdict.ts';
-import { Badge, type Tone } from '../../parts/basics.tsx';
-
-/** Nothing is published, and nobody said so. */
-const troubles: ReadonlySet<string> = new Set([
-  'failing',
-  'not-streaming',
-  'stopped',
-  'no-relay',
-  'slot-lost',
-  'unknown',
-]);
-
-export const toneOf = ({ name, isGood }: Pick<Verdict, 'name' | 'isGood'>): Tone =>
-  isGood ? 'good' : troubles.has(name) ? 'bad' : 'warn';
+import { Badge } from '../../parts/basics.tsx';
+import { Words } from '../../parts/words.tsx';
+import { looks, toneOf } from './verdicts.ts';
 
 export function VerdictCard({ verdict }: { verdict: Verdict }) {
   const { name, text, advice, concerns } = verdict;
   const tone = toneOf(verdict);
+  const { next } = looks[name];
   return (
     <section className={`card verdict ${tone}`} aria-label="Verdict">
       <div role="status">
         <Badge tone={tone}>{name.replaceAll('-', ' ')}</Badge>
-        <p className="headline">{text}</p>
+        <p className="headline">
+          <Words text={text} />
+        </p>
       </div>
-      {advice !== null && <p>{advice}</p>}
+      {advice !== null && (
+        <p>
+          <Words text={advice} /> {next !== null && <Link href={next.path}>{next.title}</Link>}
+        </p>
+      )}
       {concerns.length > 0 && (
         <ul className="concerns">
           {concerns.map((concern) => (
-            <li key={concern.text}>{concern.text}</li>
+            <li key={concern.text}>
+              <Words text={concern.text} />
+            </li>
           ))}
         </ul>
       )}

@@ -1,0 +1,22 @@
+/** Where the lines of an axis are. Pure. */
+
+/** Steps of 1, 2 and 5, and of sizes those of 1,024. */
+const decimal = Array.from({ length: 16 }, (_, index) => index - 4).flatMap((power) =>
+  [1, 2, 5].map((digit) => digit * 10 ** power),
+);
+const binary = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
+export const incrementsOf = (unit: 'bytes' | 'number'): number[] => (unit === 'bytes' ? binary : decimal);
+
+/** The nearest point to a time that has one; undefined where there is none. @param seconds ascending */
+export function nearest(seconds: readonly number[], at: number): number | undefined {
+  if (seconds.length === 0) return undefined;
+  let low = 0;
+  let high = seconds.length - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (seconds[middle]! < at) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && at - seconds[low - 1]! <= seconds[low]! - at ? low - 1 : low;
+}

@@ -1,0 +1,90 @@
+/** The last Kafka transactions, and the Postgres transactions that each one ends with. */
+import { useQuery } from '@tanstack/react-query';
+import type { KafkaTransaction } from '../../../../relay/operations/recent-transactions.ts';
+import { api, ask } from '../../data/api.ts';
+import { count, milliseconds, unknown } from '../../data/format.ts';
+import { Card, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
+
+const everyMs = 5_000;
+
+export function Transactions() {
+  const { data, error, refetch } = useQuery({
+    queryKey: ['transactions'],
+    queryFn: () => ask(api.find.transactions.$get()),
+    // Only while the page is visible, as TanStack does by itself.
+    refetchInterval: everyMs,
+  });
+  return (
+    <Card
+      title="Last transactions"
+      aside={
+        <span className="quiet">each Kafka transaction, with the Postgres transaction it ends with</span>
+      }
+    >
+      <div className="transactions">
+        {error !== null && <Failure error={error} onRetry={() => void refetch()} />}
+        {data === undefined && error === null && <Waiting lines={8} />}
+        {data !== undefined &&
+          (data.transactions.length === 0 ? (
+            <Empty title="No transaction yet">{data.note}</Empty>
+          ) : (
+            <Table transactions={data.transactions} />
+          ))}
+      </div>
+    </Card>
+  );
+}
+
+const Table = ({ transactions }: { transactions: readonly KafkaTransaction[] }) => (
+  // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls on a narrow screen
+  <section className="scroll" aria-label="Last transactions" tabIndex={0}>
+    <table>
+      <thead>
+        <tr>
+          <th>Postgres committed</th>
+          <th>at LSN</th>
+          <th aria-label="became" />
+          <th>Written to Kafka</th>
+          <th className="number">after</th>
+          <th className="number">Events</th>
+          <th className="number">Dead letters</th>
+          <th className="number">Progress offset</th>
+          <th>Relay</th>
+        </tr>
+      </thead>
+      <tbody>
+        {transactions.map((each) => (
+          <Line key={each.offset} transaction={each} />
+        ))}
+      </tbody>
+    </table>
+  </section>
+);
+
+function Line({ transaction }: { transaction: KafkaTransaction }) {
+  const { committedAt, commitLsn, writtenAt, offset, eventCount, letterCount, instance, isPartial } =
+    transaction;
+  // Without events it only confirms a heartbeat, for which the relay takes its time.
+  const afterMs =
+    committedAt === null || eventCount === 0
+      ? null
+      : Math.max(0, Date.parse(writtenAt) - Date.parse(committedAt));
+  return (
+    <tr>
+      <td>{committedAt === null ? unknown : <Time at={committedAt} />}</td>
+      <td>
+        {commitLsn === null ? unknown : <code>{commitLsn}</code>}
+        {isPartial && <small className="quiet"> part of it</small>}
+      </td>
+      <td aria-hidden="true">→</td>
+      <td>
+        <Time at={writtenAt} />
+      </td>
+      <td className="number">{milliseconds(afterMs)}</td>
+      <td className="number">{count(eventCount)}</td>
+      <td className="number">{count(letterCount)}</td>
+      <td className="number">{offset}</td>
+      <td>{instance}</td>
+    </tr>
+  );
+}
