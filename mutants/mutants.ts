@@ -191,6 +191,15 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/config/config-reload.test.ts'],
   },
   {
+    name: 'find says that an event waits, though part of its partition was not read',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/operations/find-event/judge.ts',
+    find: "row.progress === 'later' && isReadToEnd(looked)",
+    replace: "row.progress === 'later'",
+    tests: ['test/relay/operations/find-event/judge.test.ts'],
+  },
+  {
     name: 'a configuration that is half written applies',
     promise: 'no silence',
     invariants: ['I8'],
