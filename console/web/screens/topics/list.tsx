@@ -20,6 +20,8 @@ export function TopicList() {
   const { sampled, seen } = useLive();
   const topics = useQuery({
     queryKey: ['topics', like, after],
+    // The server has tried for long enough.
+    retry: false,
     queryFn: () =>
       ask(
         api.topics.$get({
@@ -31,6 +33,8 @@ export function TopicList() {
   });
   const lag = useQuery({
     queryKey: ['topics', 'lag'],
+    // The server has tried for long enough.
+    retry: false,
     queryFn: () => ask(api.topics.lag.$get({ query: {} })),
     refetchInterval: everyMs,
   });

@@ -19,6 +19,8 @@ export function TopicPage({ topic }: { topic: string }) {
   const { sampled } = useLive();
   const found = useQuery({
     queryKey: ['topics', 'one', topic],
+    // The server has tried for long enough.
+    retry: false,
     queryFn: () => ask(api.topics.$get({ query: { name: topic } })),
     refetchInterval: everyMs,
   });
@@ -230,6 +232,8 @@ function Keys({ rates }: { rates: TopicRates | undefined }) {
 function Consumers({ topic }: { topic: string }) {
   const lag = useQuery({
     queryKey: ['topics', 'lag', topic],
+    // The server has tried for long enough.
+    retry: false,
     queryFn: () => ask(api.topics.lag.$get({ query: { topic } })),
     refetchInterval: everyMs,
   });
