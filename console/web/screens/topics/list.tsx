@@ -9,7 +9,7 @@ import { FilterBar } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { Pager } from '../../parts/pager.tsx';
 import { Visible } from '../../parts/visible.tsx';
-import { isWhole, largestLag, others, skewOf, topicRates } from './rates.ts';
+import { emptyList, isWhole, largestLag, others, skewOf, topicRates } from './rates.ts';
 
 const everyMs = 30_000;
 
@@ -55,6 +55,7 @@ export function TopicList() {
       ? null
       : letters.data.groups.reduce((sum, { topic, count: each }) => sum + (topic === name ? each : 0), 0);
   const lagOf = (name: string): number | null => largestLag(lag.data?.groups ?? [], name);
+  const empty = emptyList(known !== null, like);
   const { eventsPerSecond = null, bytesPerSecond = null } = sampled?.figures ?? {};
   return (
     <>
@@ -65,7 +66,7 @@ export function TopicList() {
       </p>
       {topics.isError && <Failure error={topics.error} onRetry={() => void topics.refetch()} />}
       {letters.isError && <Failure error={letters.error} />}
-      {lag.isError && <Failure error={lag.error} />}
+      {lag.isError && !topics.isError && <Failure error={lag.error} />}
       <FilterBar
         fields={[{ name: 'like', label: 'Name', placeholder: 'Part of a name' }]}
         conditions={like === '' ? [] : [{ name: 'like', label: 'Name', text: like }]}
@@ -76,11 +77,7 @@ export function TopicList() {
         {topics.isPending ? (
           <Waiting lines={6} />
         ) : names.length === 0 ? (
-          <Empty title={like === '' ? 'No topic of events exists yet' : 'No topic has such a name'}>
-            {like === ''
-              ? 'The topics are those that topics.allow lists. The relay creates one with its first event where topics.create is on.'
-              : undefined}
-          </Empty>
+          <Empty title={empty.title}>{empty.text}</Empty>
         ) : (
           <Scroll label="Topics">
             <table>

@@ -118,3 +118,17 @@ export function largestLag(groups: readonly GroupLag[], topic: string): number |
   const own = groups.flatMap(({ lags }) => lags?.filter((lag) => lag.topic === topic) ?? []);
   return own.length === 0 ? null : Math.max(...own.map(({ offsets }) => offsets));
 }
+
+/** What an empty list means. @param isKnown whether Kafka has said which topics there are */
+export function emptyList(isKnown: boolean, like: string): { title: string; text?: string } {
+  if (!isKnown)
+    return {
+      title: 'Which topics exist is not known',
+      text: 'Kafka does not say it, and no relay names one.',
+    };
+  if (like !== '') return { title: 'No topic has such a name' };
+  return {
+    title: 'No topic of events exists yet',
+    text: 'The topics are those that topics.allow lists. The relay creates one with its first event where topics.create is on.',
+  };
+}

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { noFigures } from '../../../../../console/server/live/figures.ts';
 import type { RelayScrape, Sampled } from '../../../../../console/server/live/sampler.ts';
 import {
+  emptyList,
   isWhole,
   largestLag,
   others,
@@ -113,4 +114,11 @@ describe('lag', () => {
     expect(largestLag([group(3), refused], 'orders')).toBeNull();
     expect(largestLag([group(3)], 'others')).toBeNull();
   });
+});
+
+test('an empty list says that there is nothing only where Kafka has said so', () => {
+  expect(emptyList(false, '').title).toBe('Which topics exist is not known');
+  expect(emptyList(false, 'orders').title).toBe('Which topics exist is not known');
+  expect(emptyList(true, 'orders').title).toBe('No topic has such a name');
+  expect(emptyList(true, '').title).toBe('No topic of events exists yet');
 });
