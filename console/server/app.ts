@@ -10,7 +10,9 @@ import { routePath } from 'hono/route';
 import { NONCE, type SecureHeadersVariables, secureHeaders } from 'hono/secure-headers';
 import { asRelayError, RequestInvalid } from '../../relay/errors.ts';
 import { forgeryOf, isForeignRead, isOurHost, withoutPrefix } from './access/requests.ts';
+import { auditApi } from './api/audit.ts';
 import { controlApi } from './api/control.ts';
+import { databaseApi } from './api/database.ts';
 import { deadLettersApi } from './api/dead-letters.ts';
 import { findApi } from './api/find.ts';
 import { jobsApi } from './api/jobs.ts';
@@ -18,6 +20,7 @@ import { liveApi } from './api/live.ts';
 import { parkedKeysApi } from './api/parked-keys.ts';
 import { schemasApi } from './api/schemas.ts';
 import { type Access, meApi, requireVisitor, sessionApi } from './api/session.ts';
+import { settingsApi } from './api/settings.ts';
 import { topicsApi } from './api/topics.ts';
 import type { Assets } from './assets.ts';
 import { faultOf } from './fault.ts';
@@ -32,6 +35,9 @@ function apiOf(use: Use) {
     .route('/me', meApi(use.config))
     .route('/live', liveApi(use))
     .route('/control', controlApi(use))
+    .route('/audit', auditApi(use))
+    .route('/database', databaseApi(use))
+    .route('/settings', settingsApi(use))
     .route('/jobs', jobsApi(use))
     .route('/dead-letters', deadLettersApi(use))
     .route('/parked-keys', parkedKeysApi(use))

@@ -19,6 +19,8 @@ export const jobKinds = [
   'release-keys',
   'try-schema',
   'verify',
+  'check',
+  'preview-cleanup',
 ] as const;
 export type JobKind = (typeof jobKinds)[number];
 
@@ -105,6 +107,23 @@ export class Jobs {
     this.#jobs.set(id, job);
     void this.#run(job, work).finally(resolve);
     return id;
+  }
+
+  /** As `start`, but one of its kind at a time. @throws Refused where one runs, or too many do */
+  startAlone(kind: JobKind, title: string, visitor: Pick<Visitor, 'person'>, work: Work): string {
+    const latest = this.latest(kind);
+    if (latest?.state === 'running')
+      throw new Refused(
+        409,
+        'JOB_RUNS',
+        `${latest.person} has started this already; wait for it, or cancel it`,
+      );
+    return this.start(kind, title, visitor, work);
+  }
+
+  /** The latest of a kind, whoever started it, and whoever asks: for work whose result everybody may see. */
+  latest(kind: JobKind): JobView | null {
+    return [...this.#jobs.values()].map(({ view }) => view).findLast((view) => view.kind === kind) ?? null;
   }
 
   async #run(job: Job, work: Work): Promise<void> {

@@ -45,11 +45,16 @@ export const tooLarge = (): never => {
   throw new Refused(413, 'TOO_LARGE', 'the request is too large');
 };
 
-/** The person who acts, for the audit trail. @throws Refused for a visitor who may only look */
-export function actorOf(context: Context<Env>, reason: string): Actor {
+/** For what changes nothing, yet costs the servers something. @throws Refused for a visitor who may only look */
+export function mayAct(context: Context<Env>): void {
   const { person, role } = context.get('visitor');
   if (role !== 'operate') throw mayNotAct(person);
-  return { person, reason };
+}
+
+/** The person who acts, for the audit trail. @throws Refused for a visitor who may only look */
+export function actorOf(context: Context<Env>, reason: string): Actor {
+  mayAct(context);
+  return { person: context.get('visitor').person, reason };
 }
 
 export const isRelayError = (error: unknown): error is RelayError => error instanceof RelayError;

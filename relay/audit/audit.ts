@@ -57,6 +57,8 @@ export type AuditOptions = {
   /** Compare each record with its row; true by default. */
   readonly comparesContent?: boolean;
   readonly onStage?: (stage: AuditStage) => void;
+  /** Ends it at its next step, with the reason of the signal as an error. */
+  readonly signal?: AbortSignal;
 };
 
 export type AuditStage = {
@@ -91,7 +93,15 @@ export type AuditReport = Comparison & {
 };
 
 /** @throws RelayError POSTGRES_*, OUTBOX_TABLE_INVALID, KAFKA_*, REGISTRY_*, PROGRESS_UNREADABLE */
-export async function audit(options: AuditOptions): Promise<AuditReport> {
+export async function audit(given: AuditOptions): Promise<AuditReport> {
+  const { signal, onStage } = given;
+  const options = {
+    ...given,
+    onStage: (stage: AuditStage) => {
+      signal?.throwIfAborted();
+      onStage?.(stage);
+    },
+  };
   const admin = options.kafka.admin();
   const client = await connectForAudit(options.config);
   try {
@@ -119,7 +129,9 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
     reach: snapshot.lsn,
     waitMs: options.waitMs,
     onProducer,
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
+  options.signal?.throwIfAborted();
   await findProducers(place, onProducer);
   const topics = await findTopics(config, admin, comparer.topics());
   const compacted = await findCompacted(admin, topics);

@@ -4,8 +4,11 @@ import type { Api, SessionApi } from '../../server/app.ts';
 
 const root = new URL('api', document.baseURI).href;
 
-export const api = hc<Api>(root);
-export const sessionApi = hc<SessionApi>(`${root}/session`);
+/** Without a body, too: the server refuses what a form of another site could send. */
+const headers = { 'content-type': 'application/json' };
+
+export const api = hc<Api>(root, { headers });
+export const sessionApi = hc<SessionApi>(`${root}/session`, { headers });
 
 /** What the server answered instead of data. `status` 0: it cannot be reached. */
 export class ApiFault extends Error {

@@ -26,5 +26,7 @@ export const screens: readonly ScreenEntry[] = [
   },
   { path: '/topics', title: 'Topics and keys', key: 't', load: () => import('./topics/topics.tsx') },
   { path: '/schemas', title: 'Schemas', key: 'm', load: () => import('./schemas/schemas.tsx') },
+  { path: '/audit', title: 'Audit', key: 'a', load: () => import('./audit/audit.tsx') },
+  { path: '/database', title: 'Database', key: 'b', load: () => import('./database/database.tsx') },
   { path: '/settings', title: 'Settings', key: 's', load: () => import('./settings/settings.tsx') },
 ];

@@ -9,6 +9,9 @@ import { kafkaChecks } from './kafka.ts';
 import { postgresChecks } from './postgres.ts';
 import { registryChecks } from './registry.ts';
 
+/** How many findings there will be. */
+export const checksCount = postgresChecks.length + kafkaChecks.length + registryChecks.length;
+
 /** All findings, as they come. A server that does not answer is a finding, not an error. */
 export async function* check(config: Config, timeoutMs: number): AsyncGenerator<Finding> {
   const pool = createPool(config);

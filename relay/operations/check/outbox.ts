@@ -1,5 +1,6 @@
 /** What the relay needs of the schema outbox: its tables, its publication, and the rights on them. One question a function. */
 import { fileURLToPath } from 'node:url';
+import type pg from 'pg';
 import { examineOutbox } from '../../capture/outbox-table.ts';
 import { heartbeatTable, readPublication } from '../../capture/publication.ts';
 import type { Config } from '../../config/config.ts';
@@ -14,7 +15,7 @@ import { findStrangers } from '../migrate/owners.ts';
 import { planMigrations, readMigrations } from '../migrate/plan.ts';
 import { describeBytes } from '../slot-health.ts';
 import { fail, ok, type Verdict, warn } from './finding.ts';
-import { one, type PostgresCheck, type PostgresContext } from './postgres-context.ts';
+import { one, type PostgresCheck } from './postgres-context.ts';
 
 const migrations = fileURLToPath(new URL('../../../migrations/', import.meta.url));
 
@@ -106,32 +107,41 @@ const rightsOfRelay = (config: Config): { on: string; rights: readonly string[] 
 
 const rights: PostgresCheck = {
   name: 'rights',
-  async run(context) {
-    const { pool, config } = context;
-    const wanted = rightsOfRelay(config).flatMap(({ on, rights }) => rights.map((right) => ({ on, right })));
-    const rows = await query(
-      pool,
-      statement<{ on: string; right: string; granted: boolean | null }>(
-        'operations.read_rights',
-        'reading the rights of the role',
-        `select t.on, t.right, has_table_privilege(to_regclass(t.on), t.right) as granted
-         from unnest($1::text[], $2::text[]) as t("on", "right")`,
-      ),
-      [wanted.map(({ on }) => on), wanted.map(({ right }) => right)],
-    );
-    const missing = rows
-      .filter(({ granted }) => granted !== true)
-      .map(({ on, right, granted }) =>
-        granted === null ? `${bare(on)} (does not exist)` : `${right} on ${bare(on)}`,
-      );
-    missing.push(...(await missingFunctions(context)));
+  async run({ pool, config }) {
+    const missing = await rightsMissingTo(pool, config);
     if (missing.length === 0) return ok('everything that migrations/roles.sql grants to the relay');
     return fail(
-      `missing: ${[...new Set(missing)].join(', ')}`,
+      `missing: ${missing.join(', ')}`,
       'Run migrations/roles.sql as the owner, and connect as a member of the role outbox_relay.',
     );
   },
 };
+
+/**
+ * What the relay needs and the role lacks, in words.
+ * @param role by default the one that asks
+ * @throws RelayError POSTGRES_*
+ */
+export async function rightsMissingTo(pool: pg.Pool, config: Config, role?: string): Promise<string[]> {
+  const wanted = rightsOfRelay(config).flatMap(({ on, rights }) => rights.map((right) => ({ on, right })));
+  const rows = await query(
+    pool,
+    statement<{ on: string; right: string; granted: boolean | null }>(
+      'operations.read_rights',
+      'reading the rights of the role',
+      `select t.on, t.right, has_table_privilege(coalesce($3::name, current_user), to_regclass(t.on), t.right) as granted
+         from unnest($1::text[], $2::text[]) as t("on", "right")`,
+    ),
+    [wanted.map(({ on }) => on), wanted.map(({ right }) => right), role ?? null],
+  );
+  const missing = rows
+    .filter(({ granted }) => granted !== true)
+    .map(({ on, right, granted }) =>
+      granted === null ? `${bare(on)} (does not exist)` : `${right} on ${bare(on)}`,
+    );
+  missing.push(...(await missingFunctions(pool, config, role)));
+  return [...new Set(missing)];
+}
 
 /** For people, who see no need for quotes. */
 const bare = (table: string): string => table.replaceAll('"', '');
@@ -180,16 +190,16 @@ const functionsOfCleanup = (table: string): string[] =>
         'outbox.remove_rows(regclass, name, name, bigint, bigint, timestamptz, boolean, boolean, bigint)',
       ];
 
-async function missingFunctions({ pool, config }: PostgresContext): Promise<string[]> {
+async function missingFunctions(pool: pg.Pool, config: Config, role?: string): Promise<string[]> {
   const rows = await query(
     pool,
     statement<{ name: string; exists: boolean }>(
       'operations.read_functions',
       'reading the rights of the role',
       `select name, to_regprocedure(name) is not null as exists from unnest($1::text[]) as name
-      where has_function_privilege(to_regprocedure(name), 'execute') is not true`,
+      where has_function_privilege(coalesce($2::name, current_user), to_regprocedure(name), 'execute') is not true`,
     ),
-    [functionsOfRelay(config)],
+    [functionsOfRelay(config), role ?? null],
   );
   return rows.map(({ name, exists }) => (exists ? `execute on ${name}` : `${name} (does not exist)`));
 }

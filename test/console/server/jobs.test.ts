@@ -10,6 +10,7 @@ const visitor = (person: string, role: Visitor['role'] = 'operate'): Visitor => 
   via: 'token',
 });
 const ada = visitor('Ada');
+const bob = visitor('Bob');
 
 /** Every view until the job is over. */
 function viewsOf(jobs: Jobs, id: string, by = ada): Promise<JobView[]> {
@@ -114,4 +115,21 @@ test('the end of the console cancels what runs, and waits for it', async () => {
   await jobs.end();
   expect(isRolledBack).toBe(true);
   expect(() => jobs.start('try-letters', 'Try', ada, async () => 1)).toThrow();
+});
+
+test('of some work one is under way at a time, and its latest is known to all', async () => {
+  const jobs = new Jobs();
+  expect(jobs.latest('verify')).toBeNull();
+  const gate = Promise.withResolvers<void>();
+  const id = jobs.startAlone('verify', 'Verify', ada, () => gate.promise);
+  expect(() => jobs.startAlone('verify', 'Verify', bob, () => gate.promise)).toThrow(/Ada has started this/);
+  expect(jobs.latest('verify')).toMatchObject({ id, state: 'running' });
+  const other = jobs.startAlone('check', 'Check', bob, async () => []);
+  gate.resolve();
+  await viewsOf(jobs, id);
+  await viewsOf(jobs, other);
+  const next = jobs.startAlone('verify', 'Verify', bob, async () => ({ ok: true }));
+  expect(jobs.latest('verify')).toMatchObject({ id: next, state: 'running' });
+  await viewsOf(jobs, next);
+  expect(jobs.latest('verify')).toMatchObject({ id: next, state: 'done', result: { ok: true } });
 });

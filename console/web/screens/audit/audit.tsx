@@ -1,0 +1,303 @@
+/** Audit: what is proven, up to when, what was found, and what could not be judged. */
+import { useQuery } from '@tanstack/react-query';
+import type { InferResponseType } from 'hono/client';
+import { api, ask } from '../../data/api.ts';
+import { count, counted, milliseconds, unknown } from '../../data/format.ts';
+import { Ago, Badge, Card, Empty, Failure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { Visible } from '../../parts/visible.tsx';
+import './audit.css';
+import { EventLink, UnjudgedTable } from './pieces.tsx';
+import { VerifyCard } from './verify.tsx';
+import { found, kindOf } from './words.ts';
+
+type Standing = NonNullable<InferResponseType<typeof api.audit.$get, 200>['report']>;
+
+const refreshMs = 15_000;
+
+export default function Audit() {
+  const { data, error, isPending, refetch } = useQuery({
+    queryKey: ['audit'],
+    queryFn: () => ask(api.audit.$get()),
+    refetchInterval: refreshMs,
+  });
+  return (
+    <>
+      <Heading>Audit</Heading>
+      {error !== null && (
+        <Failure
+          error={error}
+          onRetry={() => {
+            void refetch();
+          }}
+        />
+      )}
+      {isPending && error === null && <Waiting lines={6} />}
+      {data?.report === null && (
+        <Card title="Standing audit">
+          <Empty title="The standing audit has not run">
+            So nothing is proven, and nothing is known to be wrong. Set <code>audit.everyMinutes</code> and a
+            relay runs it beside the stream, or start <code>outbox-relay audit</code>.
+          </Empty>
+        </Card>
+      )}
+      {data?.report != null && <StandingCards report={data.report} />}
+      <VerifyCard />
+    </>
+  );
+}
+
+function StandingCards({ report }: { report: Standing }) {
+  return (
+    <>
+      <Proof report={report} />
+      <FindingsCard report={report} />
+      <Unjudged counts={report.audit.unjudged} since={report.audit.startedAt} />
+      <Runs report={report} />
+    </>
+  );
+}
+
+function Proof({ report: { audit, open, slot, at } }: { report: Standing }) {
+  const { verifiedAt, verifiedLsn, lastError, lastErrorAt, heldBack } = audit;
+  const total = Object.values(open).reduce((sum, each) => sum + each, 0);
+  const isDelayed = lastError !== null || heldBack !== null;
+  return (
+    <Card title="What is proven" aside={<span className="quiet">slot {slot}</span>}>
+      <p className={`proof ${total > 0 ? 'bad' : verifiedAt === null || isDelayed ? 'warn' : 'good'}`}>
+        {total > 0 ? (
+          `${counted(total, 'finding')}. Look at each before consumers act on it.`
+        ) : verifiedAt === null ? (
+          'Nothing is verified so far.'
+        ) : (
+          <>
+            Every event up to <Time at={verifiedAt} /> is published exactly once, or is a dead letter.
+          </>
+        )}
+      </p>
+      <dl className="facts">
+        <div>
+          <dt>Verified up to</dt>
+          <dd>
+            {verifiedAt === null ? (
+              'nothing yet'
+            ) : (
+              <>
+                <Time at={verifiedAt} /> <span className="quiet">(</span>
+                <Ago at={verifiedAt} />
+                <span className="quiet">)</span>
+              </>
+            )}
+          </dd>
+        </div>
+        <div>
+          <dt>Position</dt>
+          <dd>{verifiedLsn === null ? unknown : <code>{verifiedLsn}</code>}</dd>
+        </div>
+        <div>
+          <dt>Compared</dt>
+          <dd>
+            {count(audit.events)} rows, {counted(audit.records, 'record')}, {counted(audit.windows, 'window')}
+          </dd>
+        </div>
+        <div>
+          <dt>Counted since</dt>
+          <dd>
+            <Time at={audit.startedAt} /> <span className="quiet">({audit.startedBecause})</span>
+          </dd>
+        </div>
+        {audit.beginsAt !== null && (
+          <div>
+            <dt>Begins with</dt>
+            <dd>
+              rows from <Time at={audit.beginsAt} /> on; older ones are left out
+            </dd>
+          </div>
+        )}
+        <div>
+          <dt>Last run</dt>
+          <dd>
+            {audit.lastRunAt === null ? (
+              'none that ended'
+            ) : (
+              <>
+                <Ago at={audit.lastRunAt} />, took {milliseconds(audit.lastRunMs)}
+              </>
+            )}
+          </dd>
+        </div>
+        <div>
+          <dt>Read</dt>
+          <dd>
+            <Ago at={at} />
+          </dd>
+        </div>
+      </dl>
+      {heldBack !== null && (
+        <p className="note">
+          <Badge tone="warn">Held back</Badge> The last run verified nothing:{' '}
+          <Visible text={heldBack} max={1_000} />
+        </p>
+      )}
+      {lastError !== null && (
+        <p className="note">
+          <Badge tone="bad">Failed</Badge> The last run failed
+          {lastErrorAt !== null && (
+            <>
+              {' '}
+              <Ago at={lastErrorAt} />
+            </>
+          )}
+          : <Visible text={lastError} max={1_000} />
+        </p>
+      )}
+    </Card>
+  );
+}
+
+function FindingsCard({ report: { audit, open, latest } }: { report: Standing }) {
+  const { verifiedAt, missing, missingOpen } = audit;
+  return (
+    <Card
+      title="Findings"
+      aside={
+        verifiedAt === null ? undefined : (
+          <span className="quiet">
+            true as of <Time at={verifiedAt} />
+          </span>
+        )
+      }
+    >
+      {verifiedAt === null ? (
+        <Empty title="No window is verified yet, so there is no count to show" />
+      ) : (
+        <dl className="tallies">
+          {Object.entries(open).map(([key, number]) => {
+            const { name, means } = kindOf(found, key);
+            return (
+              <div key={key} className={number > 0 ? 'bad' : 'good'}>
+                <dt>{name}</dt>
+                <dd>
+                  <strong>{count(number)}</strong>
+                  <small className="quiet">
+                    {means}
+                    {key === 'missing' &&
+                      missing > missingOpen &&
+                      `; ${count(missing - missingOpen)} more were published since`}
+                  </small>
+                </dd>
+              </div>
+            );
+          })}
+        </dl>
+      )}
+      {latest.length > 0 && (
+        <Scroll label="Findings that nothing has resolved">
+          <table>
+            <thead>
+              <tr>
+                <th>Found</th>
+                <th>Kind</th>
+                <th>Event</th>
+                <th>Place</th>
+                <th>Position</th>
+                <th>Detail</th>
+              </tr>
+            </thead>
+            <tbody>
+              {latest.map(({ foundAt, kind, id, topic, partition, offset, position, detail }, index) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: several findings can be alike
+                <tr key={index}>
+                  <td>
+                    <Time at={foundAt} />
+                  </td>
+                  <td>{kindOf(found, kind).name}</td>
+                  <td>{id === null ? 'no id' : <EventLink id={id} />}</td>
+                  <td>{offset === null ? (topic ?? unknown) : `${topic}/${partition} @ ${offset}`}</td>
+                  <td>{position ?? unknown}</td>
+                  <td className="wrap">{detail === null ? null : <Visible text={detail} />}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
+      {latest.length >= 100 && (
+        <p className="quiet">The latest 100. The table outbox.audit_finding has all.</p>
+      )}
+    </Card>
+  );
+}
+
+function Unjudged({ counts, since }: { counts: Readonly<Record<string, number>>; since: string }) {
+  const kinds = Object.entries(counts).filter(([, number]) => number > 0);
+  return (
+    <Card
+      title="Not judged"
+      aside={
+        <span className="quiet">
+          since <Time at={since} />
+        </span>
+      }
+    >
+      {kinds.length === 0 ? (
+        <p className="quiet">Everything that the audit has compared was judged.</p>
+      ) : (
+        <UnjudgedTable kinds={kinds} />
+      )}
+    </Card>
+  );
+}
+
+const runsShown = 20;
+
+function Runs({ report: { audit } }: { report: Standing }) {
+  const runs = audit.runs.toSorted((a, b) => b.at.localeCompare(a.at));
+  return (
+    <Card title="History" aside={<span className="quiet">the last {counted(runs.length, 'window')}</span>}>
+      {runs.length === 0 ? (
+        <Empty title="No window has ended yet" />
+      ) : (
+        <Scroll label="Windows, the latest first">
+          <table>
+            <thead>
+              <tr>
+                <th>Ended</th>
+                <th className="number">Took</th>
+                <th className="number">Window</th>
+                <th>Verified up to</th>
+                <th className="number">Rows</th>
+                <th className="number">Records</th>
+                <th>Found</th>
+              </tr>
+            </thead>
+            <tbody>
+              {runs
+                .slice(0, runsShown)
+                .map(({ at, ms, window, verifiedLsn, events, records, found: what }) => (
+                  <tr key={`${window} ${at}`}>
+                    <td>
+                      <Time at={at} />
+                    </td>
+                    <td className="number">{milliseconds(ms)}</td>
+                    <td className="number">{count(window)}</td>
+                    <td>
+                      <code>{verifiedLsn}</code>
+                    </td>
+                    <td className="number">{count(events)}</td>
+                    <td className="number">{count(records)}</td>
+                    <td>
+                      {Object.entries(what)
+                        .map(([kind, number]) => `${count(number)} ${kindOf(found, kind).name.toLowerCase()}`)
+                        .join(', ') || 'nothing'}
+                    </td>
+                  </tr>
+                ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
+      {runs.length > runsShown && <p className="quiet">The latest {runsShown} are shown.</p>}
+    </Card>
+  );
+}

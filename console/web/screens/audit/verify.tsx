@@ -1,0 +1,169 @@
+/** A whole comparison of table and topics: started here, followed here. */
+import { useQuery } from '@tanstack/react-query';
+import type { InferResponseType } from 'hono/client';
+import { api, ask } from '../../data/api.ts';
+import { count, counted } from '../../data/format.ts';
+import { Badge, Card, Failure, Time, Waiting } from '../../parts/basics.tsx';
+import { everyMs, LatestJob } from '../../parts/job-latest.tsx';
+import { Visible } from '../../parts/visible.tsx';
+import { EventLink, UnjudgedTable } from './pieces.tsx';
+import { found, kindOf } from './words.ts';
+
+type Report = NonNullable<InferResponseType<typeof api.audit.verify.$get, 200>['report']>;
+
+const queryKey = ['verify'];
+const idsShown = 20;
+
+export function VerifyCard() {
+  const { data, error, isPending } = useQuery({
+    queryKey,
+    queryFn: () => ask(api.audit.verify.$get()),
+    refetchInterval: ({ state }) => everyMs(state.data?.job),
+  });
+  return (
+    <Card title="Verify now">
+      {error !== null && <Failure error={error} />}
+      {isPending && error === null && <Waiting />}
+      {data !== undefined && (
+        <LatestJob
+          job={data.job}
+          queryKey={queryKey}
+          label="Verify"
+          start={() => ask(api.audit.verify.$post())}
+          never="Compares every row with its record, content too, up to now. It reads the whole table and the topics, and changes nothing."
+        />
+      )}
+      {data?.report != null && <ReportView report={data.report} />}
+    </Card>
+  );
+}
+
+function ReportView({ report }: { report: Report }) {
+  const { ok, findings, unjudged, progress, isCovered, snapshot, topics, withoutId } = report;
+  const kinds = Object.entries(findings);
+  const unjudgedKinds = [
+    ...Object.entries(unjudged).map(([key, { count: number }]) => [key, number] as const),
+    ['withoutId', withoutId] as const,
+  ].filter(([, number]) => number > 0);
+  const number = kinds.reduce((sum, [, { count: each }]) => sum + each, 0);
+  return (
+    <>
+      <p className={`proof ${ok && isCovered ? 'good' : number > 0 ? 'bad' : 'warn'}`}>
+        {number > 0
+          ? counted(number, 'finding')
+          : !isCovered
+            ? 'No findings, but the progress has not reached the snapshot, so missing events could not be judged.'
+            : ok
+              ? 'Every event is published exactly once, or is a dead letter.'
+              : 'No findings, but some records may be leaked or cleaned up; see below.'}
+      </p>
+      <dl className="facts">
+        <div>
+          <dt>Snapshot</dt>
+          <dd>
+            <Time at={snapshot.time} /> at <code>{snapshot.lsn}</code>
+          </dd>
+        </div>
+        <div>
+          <dt>Compared</dt>
+          <dd>
+            {counted(report.events, 'row')} with {counted(report.records, 'record')} in{' '}
+            {counted(topics.length, 'topic')}; {count(report.compared)} by content;{' '}
+            {counted(report.deadLetters, 'dead letter')}
+          </dd>
+        </div>
+        <div>
+          <dt>Progress</dt>
+          <dd>
+            {progress === null ? (
+              'nothing was published for this slot'
+            ) : (
+              <>
+                <code>{progress.endLsn}</code>{' '}
+                {!progress.isSameDatabase
+                  ? 'belongs to another Postgres cluster'
+                  : isCovered
+                    ? 'covers the snapshot'
+                    : 'has not reached the snapshot'}
+              </>
+            )}
+          </dd>
+        </div>
+      </dl>
+      <dl className="tallies">
+        {kinds.map(([key, { count: each }]) => {
+          const { name, means } = kindOf(found, key);
+          const isKnown = key !== 'missing' || isCovered || each > 0;
+          return (
+            <div key={key} className={each > 0 ? 'bad' : isKnown ? 'good' : 'warn'}>
+              <dt>{name}</dt>
+              <dd>
+                <strong>{isKnown ? count(each) : 'not judged'}</strong>
+                <small className="quiet">{means}</small>
+              </dd>
+            </div>
+          );
+        })}
+      </dl>
+      {kinds
+        .filter(([, { count: each }]) => each > 0)
+        .map(([key, { count: each, first }]) => (
+          <details key={key} open>
+            <summary>
+              <Badge tone="bad">{count(each)}</Badge> {kindOf(found, key).name}
+              {each > idsShown && <span className="quiet"> · the first {idsShown}</span>}
+            </summary>
+            <ul className="plain-list">
+              {first.slice(0, idsShown).map((item, index) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: several can be alike
+                <li key={index}>
+                  <Item item={item} />
+                </li>
+              ))}
+            </ul>
+          </details>
+        ))}
+      {unjudgedKinds.length > 0 && <UnjudgedTable kinds={unjudgedKinds} />}
+      {!report.knowsCompacted && (
+        <p className="quiet">
+          The settings of the topics may not be read, so compacted topics are judged like all others.
+        </p>
+      )}
+    </>
+  );
+}
+
+type Place = {
+  id: string | null;
+  topic: string;
+  partition: number;
+  offset: string;
+  reason?: string;
+  path?: string;
+  position?: string | null;
+  after?: string;
+};
+
+function Item({ item }: { item: string | Place }) {
+  if (typeof item === 'string') return <EventLink id={item} />;
+  const { id, topic, partition, offset, reason, path, position, after } = item;
+  return (
+    <span>
+      {id === null ? 'no id' : <EventLink id={id} />} at {topic}/{partition} @ {offset}
+      {path !== undefined && (
+        <>
+          {' '}
+          <code>
+            <Visible text={path} />
+          </code>
+        </>
+      )}
+      {reason !== undefined && (
+        <>
+          : <Visible text={reason} />
+        </>
+      )}
+      {after !== undefined && `: ${position} comes after ${after}`}
+    </span>
+  );
+}
