@@ -39,6 +39,8 @@ export type RelayFacts = {
   readonly isRecovering: boolean;
   /** It read its configuration again and rejected it. Earlier releases do not say so. */
   readonly hasRejectedConfig?: boolean;
+  /** Keys of settings that it has read and that change only with a restart. Earlier releases do not say so. */
+  readonly needRestart?: readonly string[];
   /** By its latest look at the outbox table; null before it, and while it does not stream. Earlier releases do not say so. */
   readonly cleanup?: CleanupFacts | null;
   readonly error: {

@@ -56,6 +56,7 @@ export class Announcer {
   #pace: Facts['paced'] = { obstacle: undefined, isLimited: false };
   #isRecovering = false;
   #hasRejectedConfig = false;
+  #needRestart: readonly string[] = [];
   #kept: Facts['cleanedUp']['kept'] | undefined;
   #cleanup: CleanupFacts | null = null;
   #error: { failure: RelayError; sinceMs: number; isOver: boolean } | undefined;
@@ -90,8 +91,9 @@ export class Announcer {
           this.#events += events;
           if (this.#error !== undefined) this.#error.isOver = true;
         },
-        configRead: ({ result }) => {
-          this.#hasRejectedConfig = result === 'rejected';
+        configRead: (read) => {
+          this.#hasRejectedConfig = read.result === 'rejected';
+          if (read.result !== 'rejected') this.#needRestart = read.needRestart;
         },
         recoveryBegun: () => {
           this.#isRecovering = true;
@@ -227,6 +229,7 @@ export class Announcer {
       isLimited: this.#state === 'streaming' && this.#pace.isLimited,
       isRecovering: this.#isRecovering,
       hasRejectedConfig: this.#hasRejectedConfig,
+      needRestart: this.#needRestart,
       cleanup: this.#cleanup,
       error: this.#describeError(),
     };
