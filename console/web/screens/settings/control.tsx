@@ -1,65 +1,150 @@
 /** Pause, resume and rate limit. */
-import { useState } from 'react';
+import { useQueryClient } from '@tanstack/react-query';
+import { useId, useState } from 'react';
+import type { Obedience } from '../../../../relay/operations/control.ts';
 import { api, ask } from '../../data/api.ts';
-import { bytes, count } from '../../data/format.ts';
+import { bytes, count, counted } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
 import { Act } from '../../parts/act.tsx';
-import { Card, Empty, Time, Waiting } from '../../parts/basics.tsx';
+import { Badge, Card, Empty, Time, Waiting } from '../../parts/basics.tsx';
+import { Visible } from '../../parts/visible.tsx';
+import { actionsKey } from './actions.tsx';
+import { obeyedText } from './obeyed-text.ts';
 
-export function ControlCard() {
+export function ControlCard({ topicsAllowed }: { topicsAllowed: readonly string[] }) {
   const { status } = useLive().seen;
   if (status === null) return <Waiting />;
-  const { control, limits } = status;
+  const { control, limits, setAside, relays } = status;
+  const { limitedBy } = control;
+  const streamers = relays.filter(({ isGone, state }) => !isGone && state === 'streaming');
   return (
-    <Card title="Flow" aside={<PauseAct />}>
+    <Card title="Flow" aside={<PauseAct topicsAllowed={topicsAllowed} />}>
       {control.pauses.length === 0 ? (
         <Empty title="Nothing is paused" />
       ) : (
         <ul className="plain-list">
-          {control.pauses.map(({ topic, mode, person, reason, since }) => (
-            <li key={topic ?? ''}>
+          {control.pauses.map(({ topic, mode, person, reason, since, until, isOver, isReleasing }) => (
+            <li key={`${topic ?? ''} ${mode}`}>
               <span>
-                <b>{topic ?? 'Everything'}</b> paused by {person} since <Time at={since} /> ({mode}): {reason}
+                <b>{topic ?? 'Everything'}</b>{' '}
+                {isReleasing ? (
+                  <Badge tone="accent">being released</Badge>
+                ) : isOver ? (
+                  <Badge tone="quiet">over</Badge>
+                ) : (
+                  <Badge tone="warn">{mode === 'hold' ? 'held' : 'set aside'}</Badge>
+                )}{' '}
+                by <Visible text={person} /> since <Time at={since} />
+                {until === null ? ', until somebody resumes it' : ', until '}
+                {until !== null && <Time at={until} />}: <Visible text={reason} />
               </span>
-              <ResumeAct topic={topic} />
+              {!isReleasing && <ResumeAct topic={topic} />}
             </li>
           ))}
         </ul>
+      )}
+      {setAside.length > 0 && (
+        <p>
+          Waiting because their topic is set aside:{' '}
+          {setAside.map(({ topic, keys }) => `${counted(keys, 'key')} of ${topic}`).join(', ')}.
+        </p>
       )}
       <div className="row">
         <span>
           Rate limit:{' '}
           {limits.eventsPerSecond === 0 ? 'no limit of events' : `${count(limits.eventsPerSecond)} events/s`},{' '}
           {limits.bytesPerSecond === 0 ? 'no limit of bytes' : `${bytes(limits.bytesPerSecond)}/s`}
+          {limitedBy !== null && (
+            <span className="quiet">
+              {' '}
+              · last changed by <Visible text={limitedBy.person} />, <Time at={limitedBy.since} />
+              {limitedBy.reason !== null && (
+                <>
+                  : <Visible text={limitedBy.reason} />
+                </>
+              )}
+            </span>
+          )}
         </span>
-        <LimitAct />
+        <LimitAct limits={control.limits} />
       </div>
+      <p className="quiet">
+        {streamers.length === 0
+          ? 'No relay streams. What is said here counts from the next start on.'
+          : streamers
+              .map(({ instance, revision }) =>
+                revision !== null && revision >= control.revision
+                  ? `Relay ${instance} obeys the last change.`
+                  : `Relay ${instance} does not obey the last change yet.`,
+              )
+              .join(' ')}
+      </p>
     </Card>
   );
 }
 
-function PauseAct() {
+/** What came of it, and the trail has one line more. */
+function useTold() {
+  const client = useQueryClient();
+  return {
+    onDone: () => void client.invalidateQueries({ queryKey: actionsKey }),
+    describe: (obedience: Pick<Obedience, 'outcome' | 'relays'>) => <p>{obeyedText(obedience)}</p>,
+  };
+}
+
+const times: readonly (readonly [seconds: number | null, label: string])[] = [
+  [null, 'until somebody resumes it'],
+  [900, 'for 15 minutes'],
+  [3_600, 'for an hour'],
+  [14_400, 'for 4 hours'],
+  [86_400, 'for a day'],
+];
+
+function PauseAct({ topicsAllowed }: { topicsAllowed: readonly string[] }) {
   const [topic, setTopic] = useState('');
   const [mode, setMode] = useState<'hold' | 'set-aside'>('hold');
+  const [forSeconds, setForSeconds] = useState<number | null>(null);
+  const known = useId();
+  const told = useTold();
   return (
     <Act
       label="Pause"
       title="Pause the relay"
+      {...told}
       act={(reason) =>
         ask(
           api.control.pause.$post({
-            json: { topic: topic === '' ? null : topic, mode, forSeconds: null, reason },
+            json: {
+              topic: topic === '' ? null : topic,
+              mode: topic === '' ? 'hold' : mode,
+              forSeconds,
+              reason,
+            },
           }),
         )
       }
     >
       <p>
-        The relay publishes nothing until somebody resumes it. Nothing is lost; Postgres keeps WAL for as
-        long.
+        {topic !== '' && mode === 'set-aside'
+          ? 'Events of the topic wait by key, as parked ones do. Other topics go on. Nothing is lost, and each key keeps its order.'
+          : 'The relay publishes nothing while it is paused. Nothing is lost; Postgres keeps WAL for as long.'}
       </p>
       <label className="field">
         <span>Topic</span>
-        <input value={topic} onChange={({ target }) => setTopic(target.value)} placeholder="All topics" />
+        <input
+          value={topic}
+          list={known}
+          onChange={({ target }) => setTopic(target.value)}
+          placeholder="All topics"
+        />
+        <datalist id={known}>
+          {topicsAllowed
+            .filter((name) => !name.includes('*'))
+            .map((name) => (
+              <option key={name} value={name} />
+            ))}
+        </datalist>
+        <small>Events go to: {topicsAllowed.join(', ')}</small>
       </label>
       {topic !== '' && (
         <label className="field">
@@ -70,15 +155,30 @@ function PauseAct() {
           </select>
         </label>
       )}
+      <label className="field">
+        <span>How long</span>
+        <select
+          value={forSeconds ?? ''}
+          onChange={({ target }) => setForSeconds(target.value === '' ? null : Number(target.value))}
+        >
+          {times.map(([seconds, label]) => (
+            <option key={label} value={seconds ?? ''}>
+              {label}
+            </option>
+          ))}
+        </select>
+      </label>
     </Act>
   );
 }
 
 function ResumeAct({ topic }: { topic: string | null }) {
+  const told = useTold();
   return (
     <Act
       label="Resume"
       title={topic === null ? 'Resume the relay' : `Resume ${topic}`}
+      {...told}
       act={(reason) => ask(api.control.resume.$post({ json: { topic, reason } }))}
     >
       <p>The relay publishes what waits, in order.</p>
@@ -86,16 +186,27 @@ function ResumeAct({ topic }: { topic: string | null }) {
   );
 }
 
-function LimitAct() {
-  const [events, setEvents] = useState('');
+const rateOf = (text: string): number | null => (text === '' ? null : Number(text));
+const textOf = (rate: number | null): string => (rate === null ? '' : String(rate));
+
+function LimitAct({ limits }: { limits: { eventsPerSecond: number | null; bytesPerSecond: number | null } }) {
+  const [changed, setChanged] = useState<{ events?: string; bytes?: string }>({});
+  const events = changed.events ?? textOf(limits.eventsPerSecond);
+  const size = changed.bytes ?? textOf(limits.bytesPerSecond);
+  const { describe, onDone } = useTold();
   return (
     <Act
       label="Change"
       title="Limit the rate"
+      describe={describe}
+      onDone={() => {
+        setChanged({});
+        onDone();
+      }}
       act={(reason) =>
         ask(
           api.control['rate-limit'].$post({
-            json: { eventsPerSecond: events === '' ? null : Number(events), reason },
+            json: { eventsPerSecond: rateOf(events), bytesPerSecond: rateOf(size), reason },
           }),
         )
       }
@@ -105,9 +216,20 @@ function LimitAct() {
         <span>Events per second</span>
         <input
           inputMode="numeric"
-          pattern="\d{0,9}"
+          pattern="\d{0,8}"
+          title="A whole number, or empty"
           value={events}
-          onChange={({ target }) => setEvents(target.value)}
+          onChange={({ target }) => setChanged({ ...changed, events: target.value })}
+        />
+      </label>
+      <label className="field">
+        <span>Bytes per second</span>
+        <input
+          inputMode="numeric"
+          pattern="\d{0,8}"
+          title="A whole number, or empty"
+          value={size}
+          onChange={({ target }) => setChanged({ ...changed, bytes: target.value })}
         />
       </label>
     </Act>

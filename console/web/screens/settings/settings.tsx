@@ -1,11 +1,166 @@
-/** Settings: what counts, where each value comes from, and what people may change while the relay runs. */
+/** Settings: what people may change while the relay runs, what counts, and where each value comes from. */
+import { useQuery } from '@tanstack/react-query';
+import type { InferResponseType } from 'hono/client';
+import { useSearchParams } from 'wouter';
+import { api, ask } from '../../data/api.ts';
+import { count } from '../../data/format.ts';
+import { useLive } from '../../data/live.ts';
+import { Badge, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { Visible } from '../../parts/visible.tsx';
+import { ActionsCard } from './actions.tsx';
 import { ControlCard } from './control.tsx';
+import { type Chosen, chosenSettings, sectionsOf } from './filter-settings.ts';
+import './settings.css';
+
+type Setting = InferResponseType<typeof api.settings.$get, 200>['settings'][number];
 
 export default function Settings() {
+  const { data, error, isPending, refetch } = useQuery({
+    queryKey: ['settings'],
+    queryFn: () => ask(api.settings.$get()),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
   return (
     <>
-      <h1>Settings</h1>
-      <ControlCard />
+      <Heading>Settings</Heading>
+      <ControlCard topicsAllowed={data?.topicsAllowed ?? []} />
+      <ActionsCard />
+      {error !== null && <Failure error={error} onRetry={() => void refetch()} />}
+      {isPending && error === null && <Waiting lines={9} />}
+      {data !== undefined && <Configuration settings={data.settings} />}
     </>
+  );
+}
+
+const choices: readonly (readonly [Chosen, string])[] = [
+  ['all', 'All'],
+  ['set', 'Set'],
+  ['reload', 'Without restart'],
+];
+
+function Configuration({ settings }: { settings: readonly Setting[] }) {
+  const [search, setSearch] = useSearchParams();
+  const text = search.get('q') ?? '';
+  const chosen = choices.find(([name]) => name === search.get('show'))?.[0] ?? 'all';
+  const change = (name: string, value: string) =>
+    setSearch(
+      (before) => {
+        const next = new URLSearchParams(before);
+        if (value === '') next.delete(name);
+        else next.set(name, value);
+        return next;
+      },
+      { replace: true },
+    );
+  const shown = chosenSettings(settings, text, chosen);
+  return (
+    <Card
+      title="Configuration"
+      aside={
+        <span className="quiet" role="status">
+          {count(shown.length)} of {count(settings.length)} settings
+        </span>
+      }
+    >
+      <p>
+        These are the settings of the console’s own process. A relay reads its own file and environment, and
+        may have others: <code>outbox-relay config</code> beside it shows those.
+      </p>
+      <Relays />
+      <search className="settings-filter">
+        <input
+          type="search"
+          data-filter
+          aria-label="Filter settings"
+          placeholder="Name, description, value or variable"
+          value={text}
+          onChange={({ target }) => change('q', target.value)}
+        />
+        <fieldset className="choices" aria-label="Which settings">
+          {choices.map(([name, label]) => (
+            <label key={name}>
+              <input
+                type="radio"
+                name="show"
+                checked={chosen === name}
+                onChange={() => change('show', name === 'all' ? '' : name)}
+              />
+              <span>{label}</span>
+            </label>
+          ))}
+        </fieldset>
+      </search>
+      {shown.length === 0 && <Empty title="No setting matches" />}
+      {sectionsOf(shown).map(([section, own]) => (
+        <section key={section} aria-label={section}>
+          <h3>{section}</h3>
+          <dl className="settings">
+            {own.map((setting) => (
+              <SettingRow key={setting.key} setting={setting} />
+            ))}
+          </dl>
+        </section>
+      ))}
+    </Card>
+  );
+}
+
+/** Which of them did not take over what they read. */
+function Relays() {
+  const { status } = useLive().seen;
+  if (status === null) return null;
+  const present = status.relays.filter(({ isGone, state }) => !isGone && state !== 'stopped');
+  const rejected = present.filter(({ facts }) => facts.hasRejectedConfig === true);
+  const waiting = present.filter(({ facts }) => (facts.needRestart ?? []).length > 0);
+  if (present.length === 0)
+    return <p className="quiet">No relay runs, so none says what it made of its settings.</p>;
+  if (rejected.length === 0 && waiting.length === 0)
+    return (
+      <p className="quiet">No relay has rejected its settings, and none says that one waits for a restart.</p>
+    );
+  return (
+    <>
+      {rejected.map(({ instance }) => (
+        <p key={instance}>
+          <Badge tone="bad">Rejected</Badge> Relay {instance} read its settings again and rejected them. It
+          goes on with those it had; its log says why.
+        </p>
+      ))}
+      {waiting.map(({ instance, facts }) => (
+        <p key={instance}>
+          <Badge tone="warn">Restart needed</Badge> Relay {instance} has read values that change only with a
+          restart: {facts.needRestart?.join(', ')}
+        </p>
+      ))}
+    </>
+  );
+}
+
+function SettingRow({ setting }: { setting: Setting }) {
+  const { key, value, source, isDefault, env, reload, description } = setting;
+  return (
+    <div>
+      <dt>
+        <code>{key}</code>
+      </dt>
+      <dd className="value">
+        {source === 'not set' || (value === '' && setting.default === null) ? (
+          <span className="quiet">not set</span>
+        ) : (
+          <code>
+            <Visible text={value} max={400} />
+          </code>
+        )}{' '}
+        {!isDefault && source !== 'not set' && <Badge tone="accent">from {source}</Badge>}
+      </dd>
+      <dd className="about">
+        {description}{' '}
+        <span className="quiet">
+          Default: {setting.default === null ? 'none' : setting.default === '' ? 'empty' : setting.default}.{' '}
+          {reload ? 'A running relay takes it over.' : 'Changes with a restart.'} <code>{env}</code>
+        </span>
+      </dd>
+    </div>
   );
 }
