@@ -1,5 +1,5 @@
 /** Pause, resume and rate limit. */
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useId, useState } from 'react';
 import type { Obedience } from '../../../../relay/operations/control.ts';
 import { api, ask } from '../../data/api.ts';
@@ -137,13 +137,7 @@ function PauseAct({ topicsAllowed }: { topicsAllowed: readonly string[] }) {
           onChange={({ target }) => setTopic(target.value)}
           placeholder="All topics"
         />
-        <datalist id={known}>
-          {topicsAllowed
-            .filter((name) => !name.includes('*'))
-            .map((name) => (
-              <option key={name} value={name} />
-            ))}
-        </datalist>
+        <TopicNames id={known} topicsAllowed={topicsAllowed} />
         <small>Events go to: {topicsAllowed.join(', ')}</small>
       </label>
       {topic !== '' && (
@@ -169,6 +163,26 @@ function PauseAct({ topicsAllowed }: { topicsAllowed: readonly string[] }) {
         </select>
       </label>
     </Act>
+  );
+}
+
+const namesMax = '200';
+
+/** Those in Kafka, as far as they can be asked for, and those that the settings name. */
+function TopicNames({ id, topicsAllowed }: { id: string; topicsAllowed: readonly string[] }) {
+  const { data } = useQuery({
+    queryKey: ['topic-names'],
+    queryFn: () => ask(api.topics.$get({ query: { limit: namesMax } })),
+    staleTime: 60_000,
+  });
+  const named = topicsAllowed.filter((name) => !name.includes('*'));
+  const names = new Set([...named, ...(data?.topics.map(({ topic }) => topic) ?? [])]);
+  return (
+    <datalist id={id}>
+      {[...names].toSorted().map((name) => (
+        <option key={name} value={name} />
+      ))}
+    </datalist>
   );
 }
 
