@@ -7,6 +7,7 @@ import { Badge, Card, Failure, Time, Waiting } from '../../parts/basics.tsx';
 import { everyMs, LatestJob } from '../../parts/job-latest.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { EventLink, UnjudgedTable } from './pieces.tsx';
+import { verdictOf } from './verdict.ts';
 import { found, kindOf } from './words.ts';
 
 type Report = NonNullable<InferResponseType<typeof api.audit.verify.$get, 200>['report']>;
@@ -39,24 +40,16 @@ export function VerifyCard() {
 }
 
 function ReportView({ report }: { report: Report }) {
-  const { ok, findings, unjudged, progress, isCovered, snapshot, topics, withoutId } = report;
+  const { findings, unjudged, progress, isCovered, snapshot, topics, withoutId } = report;
   const kinds = Object.entries(findings);
   const unjudgedKinds = [
     ...Object.entries(unjudged).map(([key, { count: number }]) => [key, number] as const),
     ['withoutId', withoutId] as const,
   ].filter(([, number]) => number > 0);
-  const number = kinds.reduce((sum, [, { count: each }]) => sum + each, 0);
+  const verdict = verdictOf(report);
   return (
     <>
-      <p className={`proof ${ok && isCovered ? 'good' : number > 0 ? 'bad' : 'warn'}`}>
-        {number > 0
-          ? counted(number, 'finding')
-          : !isCovered
-            ? 'No findings, but the progress has not reached the snapshot, so missing events could not be judged.'
-            : ok
-              ? 'Every event is published exactly once, or is a dead letter.'
-              : 'No findings, but some records may be leaked or cleaned up; see below.'}
-      </p>
+      <p className={`proof ${verdict.tone}`}>{verdict.text}</p>
       <dl className="facts">
         <div>
           <dt>Snapshot</dt>

@@ -1,9 +1,8 @@
-/** Which settings the console shows, and what it says of an action that relays obey. */
+/** Which settings the console shows. */
 import { expect, test } from 'vitest';
-import { shownSettings } from '../../../console/server/api/settings.ts';
-import { chosenSettings, sectionsOf } from '../../../console/web/screens/settings/filter-settings.ts';
-import { obeyedText } from '../../../console/web/screens/settings/obeyed-text.ts';
-import { describeConfig, loadConfig } from '../../../relay/config/config.ts';
+import { shownSettings } from '../../../../../console/server/api/settings.ts';
+import { chosenSettings, sectionsOf } from '../../../../../console/web/screens/settings/filter-settings.ts';
+import { describeConfig, loadConfig } from '../../../../../relay/config/config.ts';
 
 const { config, provenance } = loadConfig({
   env: {
@@ -38,10 +37,4 @@ test('the filter takes words in any order, and what is set or changes without a 
   expect(set.every(({ isDefault }) => !isDefault)).toBe(true);
   expect(chosenSettings(settings, '', 'reload').every(({ reload }) => reload)).toBe(true);
   expect(sectionsOf(settings).flatMap(([, own]) => own)).toHaveLength(settings.length);
-});
-
-test('it says who obeys', () => {
-  expect(obeyedText({ outcome: 'obeyed', relays: ['a', 'b'] })).toBe('Done. Obeyed by a, b.');
-  expect(obeyedText({ outcome: 'waiting', relays: ['a'] })).toMatch(/not obeyed yet by all of: a/);
-  expect(obeyedText({ outcome: 'nobody', relays: [] })).toMatch(/next start/);
 });

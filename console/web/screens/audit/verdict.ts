@@ -1,0 +1,34 @@
+/** What a verify has proven, in one sentence, as the command says it. Pure. */
+import type { AuditReport } from '../../../../relay/operations/verify.ts';
+import { counted } from '../../data/format.ts';
+
+type Judged = Pick<AuditReport, 'ok' | 'isCovered' | 'events' | 'findings' | 'unjudged'>;
+
+export function verdictOf({ ok, isCovered, events, findings, unjudged }: Judged): {
+  readonly tone: 'good' | 'warn' | 'bad';
+  readonly text: string;
+} {
+  const number = Object.values(findings).reduce((sum, { count }) => sum + count, 0);
+  if (number > 0) return { tone: 'bad', text: `${counted(number, 'finding')}.` };
+  if (!ok)
+    return {
+      tone: 'warn',
+      text: `Not proven: ${counted(unjudged.leakedOrRemoved.count, 'record')} without a row, either leaked or of rows that cleanup removed.`,
+    };
+  if (events === 0) return { tone: 'warn', text: 'Nothing verified: the table holds no events.' };
+  if (!isCovered)
+    return {
+      tone: 'warn',
+      text: 'No findings, but the progress has not reached the snapshot, so missing events could not be judged.',
+    };
+  const waiting = unjudged.notYetPublished.count;
+  if (waiting > 0)
+    return { tone: 'warn', text: `No findings so far: ${counted(waiting, 'event')} not yet published.` };
+  const since =
+    unjudged.undated.count > 0
+      ? 'that is known to be written since the relay first started'
+      : unjudged.before.count > 0
+        ? 'since the relay first started'
+        : 'in the snapshot';
+  return { tone: 'good', text: `Every event ${since} is published exactly once, or is a dead letter.` };
+}

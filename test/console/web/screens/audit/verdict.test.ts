@@ -1,0 +1,33 @@
+/** What a verify has proven. */
+import { expect, test } from 'vitest';
+import { verdictOf } from '../../../../../console/web/screens/audit/verdict.ts';
+
+const none = { count: 0, first: [] };
+const clean = {
+  ok: true,
+  isCovered: true,
+  events: 3,
+  findings: { missing: none, duplicate: none },
+  unjudged: { leakedOrRemoved: none, notYetPublished: none, undated: none, before: none },
+} as unknown as Parameters<typeof verdictOf>[0];
+const some = { count: 2, first: [] };
+
+test('it calls good only what was compared whole', () => {
+  expect(verdictOf(clean)).toMatchObject({
+    tone: 'good',
+    text: expect.stringMatching(/^Every event in the snap/),
+  });
+  const unjudged = { ...clean.unjudged, before: some };
+  expect(verdictOf({ ...clean, unjudged }).text).toMatch(/^Every event since the relay first started/);
+  for (const less of [
+    { events: 0 },
+    { isCovered: false },
+    { unjudged: { ...clean.unjudged, notYetPublished: some } },
+    { ok: false, unjudged: { ...clean.unjudged, leakedOrRemoved: some } },
+  ])
+    expect(verdictOf({ ...clean, ...less })).toMatchObject({ tone: 'warn' });
+  expect(verdictOf({ ...clean, ok: false, findings: { ...clean.findings, missing: some } })).toEqual({
+    tone: 'bad',
+    text: '2 findings.',
+  });
+});
