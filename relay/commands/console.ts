@@ -8,7 +8,7 @@ import { untilSignalled } from './until-signalled.ts';
 
 const help = `
 Shows what the relays of the slot do, and lets a person repair what could not be published, with the rights of its role in
-Postgres: outbox_viewer to look, outbox_operator to act. It listens on console.host and console.port, loopback by default.
+Postgres; grant it outbox_operator. It listens on console.host and console.port, loopback by default.
 
 People sign in with console.viewToken or console.operateToken, or through a proxy that names them (console.userHeader).
 Without any of these it makes up a token and prints the address with it. Everything that a person does is recorded with
