@@ -131,7 +131,8 @@ function compare(node: AvroNode, reader: BytesReader, json: Json, form: Form): D
     }
     case 'float': {
       const value = reader.take(4).readFloatLE();
-      return Object.is(Math.fround(realOf(json)), value) ? undefined : different('float');
+      const real = realOf(json);
+      return real !== undefined && Object.is(Math.fround(real), value) ? undefined : different('float');
     }
     case 'double': {
       const value = reader.take(8).readDoubleLE();
@@ -157,8 +158,9 @@ function compare(node: AvroNode, reader: BytesReader, json: Json, form: Form): D
   }
 }
 
-function realOf(json: Json): number {
-  return json instanceof JsonNumber ? Number(json.source) : Number.NaN;
+/** undefined for what is no number: bytes that hold NaN must not equal it. */
+function realOf(json: Json): number | undefined {
+  return json instanceof JsonNumber ? Number(json.source) : undefined;
 }
 
 type LogicalNode = Extract<AvroNode, { logical?: unknown }>;

@@ -63,6 +63,15 @@ describe('what the relay wrote', () => {
   });
 });
 
+test.each([
+  ['float', '0000c07f'],
+  ['double', '000000000000f87f'],
+])('a %s that is not a number on the wire is no payload that is not a number', (type, hex) => {
+  const bytes = Buffer.from(hex, 'hex');
+  for (const json of ['null', '"NaN"', `{"${type}":1.5}`, '1.5'])
+    expect(found(type, bytes, json), json).toBe(`$: a different ${type}`);
+});
+
 const record = (...fields: object[]) => ({ type: 'record', name: 'r.R', fields });
 const field = (name: string, type: unknown, fallback?: unknown) =>
   fallback === undefined ? { name, type } : { name, type, default: fallback };
