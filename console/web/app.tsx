@@ -127,7 +127,7 @@ function freshnessOf(
   return [undefined, '', null];
 }
 
-/** `g` and a letter go to a screen; `?` is not needed, since the letters stand beside the titles. */
+/** `g` and a letter go to a screen, after Escape where one types; `?` is not needed, since the letters stand beside the titles. */
 function useShortcuts(navigate: (path: string) => void): void {
   const [isGoing, setIsGoing] = useState(false);
   useEffect(() => {
@@ -136,6 +136,7 @@ function useShortcuts(navigate: (path: string) => void): void {
       const isTyping =
         target instanceof HTMLElement &&
         target.closest('input, textarea, select, dialog, [contenteditable]') !== null;
+      if (isTyping && key === 'Escape' && target.closest('dialog') === null) target.blur();
       if (isTyping || ctrlKey || metaKey || altKey) return;
       const screen = isGoing ? screens.find((each) => each.key === key) : undefined;
       if (screen !== undefined) {

@@ -2,98 +2,23 @@
  * The console as a person meets it: in a real browser, as its own process without the right to write a file, with an
  * operator's role in Postgres, beside a real relay.
  */
-import { mkdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startBrowser } from '../../harness/browser.ts';
-import { ConsoleProcess } from '../../harness/console.ts';
 import type { RelayProcess } from '../../harness/relay-process.ts';
-import { settingsEnv } from '../../harness/relay-process.ts';
-import { TcpProxy } from '../../harness/tcp-proxy.ts';
-import { cacheFolder } from '../../stack/cache.ts';
-import { freePort } from '../../stack/port.ts';
-import { World } from '../relay/world.ts';
-import { unique } from '../support/unique.ts';
+import { ConsoleWorld, looks, pictures, tokens } from './console-world.ts';
 
-const tokens = { view: 'view-view-view-view', operate: 'operate-operate-operate' };
-/** Out of git; look at them after a change. */
-const pictures = join(cacheFolder(), 'console-pictures');
-const looks: readonly [string, BrowserContextOptions][] = [
-  ['light', { colorScheme: 'light', viewport: { width: 1280, height: 900 } }],
-  ['dark', { colorScheme: 'dark', viewport: { width: 1280, height: 900 } }],
-  ['phone', { colorScheme: 'light', viewport: { width: 390, height: 844 } }],
-];
-
-let world: World;
-let proxy: TcpProxy;
+let desk: ConsoleWorld;
 let relay: RelayProcess;
-let browser: Browser;
-let served: ConsoleProcess;
-let port: number;
-const role = unique('operator').replaceAll('-', '_');
-
-function startServing(): Promise<ConsoleProcess> {
-  const url = new URL(proxy.through(world.database.url));
-  [url.username, url.password] = [role, 'sesame'];
-  return ConsoleProcess.start({
-    env: {
-      ...world.env,
-      DATABASE_URL: url.href,
-      ...settingsEnv({
-        CONSOLE_PORT: port,
-        CONSOLE_VIEW_TOKEN: tokens.view,
-        CONSOLE_OPERATE_TOKEN: tokens.operate,
-        CONSOLE_OPERATE_PAYLOADS: 'full',
-      }),
-    },
-  });
-}
 
 beforeAll(async () => {
-  mkdirSync(pictures, { recursive: true });
-  const starting = startBrowser();
-  world = await World.create();
-  await world.pool.query(await readFile(join(import.meta.dirname, '../../migrations/roles.sql'), 'utf8'));
-  await world.pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
-  proxy = await TcpProxy.before(world.database.url);
-  port = await freePort();
-  relay = world.startRelay();
-  [browser, served] = await Promise.all([starting, startServing(), relay.streaming()]);
-  await world.write(Array.from({ length: 200 }, (_, seq) => ({ key: `key ${seq % 20}`, seq })));
+  desk = await ConsoleWorld.create();
+  relay = desk.world.startRelay();
+  await relay.streaming();
+  await desk.world.write(Array.from({ length: 200 }, (_, seq) => ({ key: `key ${seq % 20}`, seq })));
 });
-afterAll(async () => {
-  await browser?.close();
-  await served?.stop();
-  proxy?.close();
-  await world?.pool.query(`drop owned by ${role}; drop role ${role}`);
-  await world?.[Symbol.asyncDispose]();
-  const said = served?.lines.join('\n') ?? '';
-  for (const secret of [...Object.values(tokens), 'sesame']) expect(said).not.toContain(secret);
-});
-
-/** A page of a browser of its own, which notes whatever a console would show in red, and every address it asks. */
-async function open(options: BrowserContextOptions = looks[0]![1]) {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
-  const errors: string[] = [];
-  const origins = new Set<string>();
-  page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
-  page.on('pageerror', ({ message }) => errors.push(message));
-  page.on('request', (request) => origins.add(new URL(request.url()).origin));
-  return { context, page, errors, origins, [Symbol.asyncDispose]: () => context.close() };
-}
-
-async function signIn(page: Page, as: keyof typeof tokens = 'operate'): Promise<void> {
-  await page.goto(served.url);
-  await page.getByLabel('Your name').fill('anna');
-  await page.getByLabel('Token').fill(tokens[as]);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('navigation').waitFor();
-}
+afterAll(() => desk?.[Symbol.asyncDispose]());
 
 const streaming = (page: Page) => page.locator('.verdict .badge', { hasText: 'streaming' });
 const stale = (page: Page) => page.locator('.freshness');
@@ -110,9 +35,9 @@ async function settled(page: Page): Promise<void> {
 
 describe('signing in', () => {
   test('a wrong token is said, a right one opens, and signing out ends the session', async () => {
-    await using tab = await open();
+    await using tab = await desk.open();
     const { page } = tab;
-    await page.goto(served.url);
+    await page.goto(desk.served.url);
     await page.getByLabel('Your name').fill('anna');
     await page.getByLabel('Token').fill('wrong-wrong-wrong-wrong');
     await page.keyboard.press('Enter');
@@ -130,19 +55,19 @@ describe('signing in', () => {
   });
 
   test('the address that is printed holds the token, and loses it', async () => {
-    await using tab = await open();
+    await using tab = await desk.open();
     const { page } = tab;
-    await page.goto(`${served.url}/settings#token=${tokens.view}`);
+    await page.goto(`${desk.served.url}/settings#token=${tokens.view}`);
     await page.getByLabel('Your name').fill('bert');
     await page.keyboard.press('Enter');
     await page.getByText('bert · may look').waitFor();
-    expect(page.url()).toBe(`${served.url}/settings`);
+    expect(page.url()).toBe(`${desk.served.url}/settings`);
   });
 
   test('who may only look is offered nothing that changes something', async () => {
-    await using tab = await open();
-    await signIn(tab.page, 'view');
-    await tab.page.goto(`${served.url}/settings`);
+    await using tab = await desk.open();
+    await desk.signIn(tab.page, 'view');
+    await tab.page.goto(`${desk.served.url}/settings`);
     const pause = tab.page.getByRole('button', { name: /^Pause/ }).first();
     await pause.waitFor();
     expect(await pause.isDisabled()).toBe(true);
@@ -151,17 +76,17 @@ describe('signing in', () => {
 
 describe('every screen', () => {
   test.each(looks)('opens clean, %s', async (look, options) => {
-    await using tab = await open(options);
+    await using tab = await desk.open(options);
     const { page, errors, origins } = tab;
-    await page.goto(served.url);
+    await page.goto(desk.served.url);
     await page.getByLabel('Token').waitFor();
     await inspect(page, `sign-in-${look}`);
     // The question who is signed in is answered with 401, which the browser notes.
     errors.length = 0;
-    await signIn(page);
+    await desk.signIn(page);
     errors.length = 0;
     for (const path of await screens(page)) {
-      await page.goto(`${served.url}${path}`);
+      await page.goto(`${desk.served.url}${path}`);
       await settled(page);
       if (path === '/') await streaming(page).waitFor();
       await inspect(page, `${path.slice(1) || 'now'}-${look}`);
@@ -169,7 +94,7 @@ describe('every screen', () => {
       const isWide = await page.evaluate('document.body.scrollWidth > innerWidth');
       expect(isWide, `${path} scrolls sideways`).toBe(false);
     }
-    expect([...origins]).toEqual([new URL(served.url).origin]);
+    expect([...origins]).toEqual([new URL(desk.served.url).origin]);
   });
 
   /** Takes its picture and asks axe. */
@@ -181,15 +106,17 @@ describe('every screen', () => {
   }
 
   test('is reached by keyboard', async () => {
-    await using tab = await open();
+    await using tab = await desk.open();
     const { page } = tab;
-    await signIn(page);
+    await desk.signIn(page);
     const links = await page.getByRole('navigation', { name: 'Screens' }).getByRole('link').all();
     for (const link of links) {
       const keys = ((await link.locator('kbd').textContent()) ?? '').split(' ');
-      for (const key of keys) await page.keyboard.press(key);
+      // Out of a field that has the focus.
+      for (const key of ['Escape', ...keys]) await page.keyboard.press(key);
       const href = await link.getAttribute('href');
       await page.locator(`[aria-current=page][href="${href}"]`).waitFor();
+      await settled(page);
     }
     await page.reload();
     await page.getByRole('navigation').waitFor();
@@ -202,9 +129,9 @@ describe('every screen', () => {
   });
 
   test('paints quickly', async ({ annotate }) => {
-    await using tab = await open();
+    await using tab = await desk.open();
     const { page } = tab;
-    await signIn(page);
+    await desk.signIn(page);
     await page.reload();
     await streaming(page).waitFor();
     const paintMs = await page.evaluate<number>(
@@ -218,9 +145,9 @@ describe('every screen', () => {
 
 describe('what is shown', () => {
   test('is asked for only while somebody can see it', async () => {
-    await using tab = await open();
+    await using tab = await desk.open();
     const { page } = tab;
-    await signIn(page);
+    await desk.signIn(page);
     await streaming(page).waitFor();
     const isLive = (request: { url(): string }) => request.url().endsWith('/api/live');
     const closed = page.waitForEvent('requestfailed', isLive);
@@ -243,41 +170,41 @@ describe('what is shown', () => {
   }
 
   test('stays with its age while Postgres is away, and is up to date by itself afterwards', async () => {
-    await using tab = await open();
+    await using tab = await desk.open();
     const { page } = tab;
-    await signIn(page);
+    await desk.signIn(page);
     await streaming(page).waitFor();
-    proxy.isClosed = true;
-    proxy.reset();
+    desk.proxy.isClosed = true;
+    desk.proxy.reset();
     await stale(page)
       .getByText(/from .* ago/)
       .waitFor();
     expect(await streaming(page).isVisible()).toBe(true);
     await page.screenshot({ path: join(pictures, 'now-postgres-away.png'), fullPage: true });
-    proxy.isClosed = false;
+    desk.proxy.isClosed = false;
     await stale(page).waitFor({ state: 'detached' });
   });
 
   test('says that the relay stopped, and that another streams', async () => {
-    await using tab = await open();
+    await using tab = await desk.open();
     const { page } = tab;
-    await signIn(page);
+    await desk.signIn(page);
     await streaming(page).waitFor();
     await relay.stop();
     await page.locator('.verdict.bad').waitFor();
-    relay = world.startRelay();
+    relay = desk.world.startRelay();
     await streaming(page).waitFor();
   });
 
   test('stays with its age while the console is away; then one signs in again', async () => {
-    await using tab = await open();
+    await using tab = await desk.open();
     const { page } = tab;
-    await signIn(page);
+    await desk.signIn(page);
     await streaming(page).waitFor();
-    await served.stop();
+    await desk.served.stop();
     await stale(page).getByText('The console does not answer').waitFor();
     expect(await streaming(page).isVisible()).toBe(true);
-    served = await startServing();
+    await desk.serve();
     await page.getByLabel('Token').fill(tokens.operate);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await streaming(page).waitFor();

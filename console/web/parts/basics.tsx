@@ -68,10 +68,13 @@ export function Card({
   );
 }
 
-/** What may be wider than the page, such as a table: it scrolls by keyboard too. @param label what it holds */
+/**
+ * What may be wider than the page, such as a table: it scrolls by keyboard too, as a region of its own.
+ * @param label what it holds
+ */
 export const Scroll = ({ label, children }: { label: string; children: ReactNode }) => (
   // biome-ignore lint/a11y/noNoninteractiveTabindex: without it the keyboard cannot scroll
-  <section className="scroll" aria-label={label} tabIndex={0}>
+  <section className="scroll" aria-label={`Table: ${label}`} tabIndex={0}>
     {children}
   </section>
 );

@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { KafkaTransaction } from '../../../../relay/operations/recent-transactions.ts';
 import { api, ask } from '../../data/api.ts';
 import { count, milliseconds, unknown } from '../../data/format.ts';
-import { Card, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
+import { Card, Empty, Failure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
 
 const everyMs = 5_000;
 
@@ -36,14 +36,13 @@ export function Transactions() {
 }
 
 const Table = ({ transactions }: { transactions: readonly KafkaTransaction[] }) => (
-  // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls on a narrow screen
-  <section className="scroll" aria-label="Last transactions" tabIndex={0}>
+  <Scroll label="Kafka transactions, latest first">
     <table>
       <thead>
         <tr>
           <th>Postgres committed</th>
           <th>at LSN</th>
-          <th aria-label="became" />
+          <td />
           <th>Written to Kafka</th>
           <th className="number">after</th>
           <th className="number">Events</th>
@@ -58,7 +57,7 @@ const Table = ({ transactions }: { transactions: readonly KafkaTransaction[] }) 
         ))}
       </tbody>
     </table>
-  </section>
+  </Scroll>
 );
 
 function Line({ transaction }: { transaction: KafkaTransaction }) {

@@ -1,0 +1,115 @@
+/** What the browser tests of the console share: a world with a console in front of it, and a browser to look with. */
+import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { expect } from 'vitest';
+import { startBrowser } from '../../harness/browser.ts';
+import { ConsoleProcess } from '../../harness/console.ts';
+import { type Settings, settingsEnv } from '../../harness/relay-process.ts';
+import { TcpProxy } from '../../harness/tcp-proxy.ts';
+import { cacheFolder } from '../../stack/cache.ts';
+import { freePort } from '../../stack/port.ts';
+import { World } from '../relay/world.ts';
+import { unique } from '../support/unique.ts';
+
+export const tokens = { view: 'view-view-view-view', operate: 'operate-operate-operate' };
+/** Out of git; look at them after a change. */
+export const pictures = join(cacheFolder(), 'console-pictures');
+const desktop: BrowserContextOptions = { colorScheme: 'light', viewport: { width: 1280, height: 900 } };
+export const looks: readonly [string, BrowserContextOptions][] = [
+  ['light', desktop],
+  ['dark', { ...desktop, colorScheme: 'dark' }],
+  ['phone', { colorScheme: 'light', viewport: { width: 390, height: 844 } }],
+];
+
+export class ConsoleWorld implements AsyncDisposable {
+  readonly world: World;
+  /** Between the console and Postgres. */
+  readonly proxy: TcpProxy;
+  readonly browser: Browser;
+  served!: ConsoleProcess;
+  readonly #role: string;
+  readonly #port: number;
+  readonly #settings: Settings;
+
+  private constructor(
+    world: World,
+    proxy: TcpProxy,
+    browser: Browser,
+    role: string,
+    port: number,
+    settings: Settings,
+  ) {
+    this.world = world;
+    this.proxy = proxy;
+    this.browser = browser;
+    this.#role = role;
+    this.#port = port;
+    this.#settings = settings;
+  }
+
+  /** With the console running, as an operator's role. @param settings for it beside those that it always has */
+  static async create(settings: Settings = {}): Promise<ConsoleWorld> {
+    mkdirSync(pictures, { recursive: true });
+    const starting = startBrowser();
+    const world = await World.create();
+    const role = unique('operator').replaceAll('-', '_');
+    await world.pool.query(await readFile(join(import.meta.dirname, '../../migrations/roles.sql'), 'utf8'));
+    await world.pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
+    const proxy = await TcpProxy.before(world.database.url);
+    const made = new ConsoleWorld(world, proxy, await starting, role, await freePort(), settings);
+    await made.serve();
+    return made;
+  }
+
+  /** Starts the console, at the same address each time. */
+  async serve(): Promise<void> {
+    const url = new URL(this.proxy.through(this.world.database.url));
+    [url.username, url.password] = [this.#role, 'sesame'];
+    this.served = await ConsoleProcess.start({
+      env: {
+        ...this.world.env,
+        DATABASE_URL: url.href,
+        ...settingsEnv({
+          CONSOLE_PORT: this.#port,
+          CONSOLE_VIEW_TOKEN: tokens.view,
+          CONSOLE_OPERATE_TOKEN: tokens.operate,
+          CONSOLE_OPERATE_PAYLOADS: 'full',
+          ...this.#settings,
+        }),
+      },
+    });
+  }
+
+  /** A page of a browser of its own, which notes whatever a console would show in red, and every address it asks. */
+  async open(options: BrowserContextOptions = desktop) {
+    const context = await this.browser.newContext(options);
+    const page = await context.newPage();
+    page.setDefaultTimeout(20_000);
+    const errors: string[] = [];
+    const origins = new Set<string>();
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+    page.on('pageerror', ({ message }) => errors.push(message));
+    page.on('request', (request) => origins.add(new URL(request.url()).origin));
+    return { context, page, errors, origins, [Symbol.asyncDispose]: () => context.close() };
+  }
+
+  async signIn(page: Page, as: keyof typeof tokens = 'operate', person = 'anna'): Promise<void> {
+    await page.goto(this.served.url);
+    await page.getByLabel('Your name').fill(person);
+    await page.getByLabel('Token').fill(tokens[as]);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('navigation', { name: 'Screens' }).waitFor();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.browser.close();
+    await this.served?.stop();
+    this.proxy.close();
+    await this.world.pool.query(`drop owned by ${this.#role}; drop role ${this.#role}`);
+    await this.world[Symbol.asyncDispose]();
+    const said = this.served?.lines.join('\n') ?? '';
+    for (const secret of [...Object.values(tokens), 'sesame']) expect(said).not.toContain(secret);
+  }
+}
