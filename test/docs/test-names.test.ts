@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
 /** They say what they are about, as CONTRIBUTING.md lists them. */
-const others = /^(relay\/whole|migrations|security|docs|code|mutants)\b|^(\w+)\/\2\./;
+const others = /^((?:relay|console)\/whole|migrations|security|docs|code|mutants)\b|^(\w+)\/\2\./;
 
 /** `recover-judgement` may test `recover-judgement.ts` or `recover.ts`. */
 function sourcesOf(file: string): string[] {
