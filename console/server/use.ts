@@ -2,7 +2,6 @@
 import type { Context } from 'hono';
 import type { Logger } from 'pino';
 import type { Config, Provenance } from '../../relay/config/config.ts';
-import { RelayError } from '../../relay/errors.ts';
 import type { Actor } from '../../relay/operations/actor.ts';
 import type { Visitor } from './access/visitor.ts';
 import type { Jobs } from './jobs.ts';
@@ -56,5 +55,3 @@ export function actorOf(context: Context<Env>, reason: string): Actor {
   mayAct(context);
   return { person: context.get('visitor').person, reason };
 }
-
-export const isRelayError = (error: unknown): error is RelayError => error instanceof RelayError;
