@@ -6,6 +6,7 @@ import { describeBytes } from '../operations/slot-health.ts';
 import type { KnownRelay, SecondsLeft, Status } from '../operations/status.ts';
 import { hasEnded, unreplaced } from '../operations/status-relays.ts';
 import { ageOf, describeSeconds } from '../operations/status-words.ts';
+import { troubles } from '../operations/verdicts.ts';
 import { brief, describeLimits, describePause } from './describe-control.ts';
 import { count, counted } from './format.ts';
 
@@ -45,16 +46,6 @@ function verdictLines({ verdict }: Status, width: number | undefined): string[] 
     ),
   ];
 }
-
-/** Nothing is published, and nobody said so. */
-const troubles: ReadonlySet<string> = new Set([
-  'failing',
-  'not-streaming',
-  'stopped',
-  'no-relay',
-  'slot-lost',
-  'unknown',
-]);
 
 /** Breaks at spaces; a word that is longer than a line stays whole. */
 export function wrap(text: string, width: number | undefined, indent = ''): string[] {

@@ -4,7 +4,7 @@ import { createLogUpdate } from 'log-update';
 import { printableText } from '../observe/printable.ts';
 import { readStatus, watchStatus } from '../operations/status.ts';
 import { concerns } from '../operations/status-concerns.ts';
-import { verdicts } from '../operations/status-verdict.ts';
+import { verdicts } from '../operations/verdicts.ts';
 import { seconds } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeStatus } from './describe-status.ts';

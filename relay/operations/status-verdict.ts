@@ -8,26 +8,7 @@ import { parkedKeysMax } from '../model/gate.ts';
 import type { StatusFacts } from './status.ts';
 import { type Concern, concernsOf } from './status-concerns.ts';
 import { ageOf, describeMs, describeSeconds } from './status-words.ts';
-
-/** Every verdict: whether it is good, and what it means. */
-export const verdicts = {
-  streaming: [true, 'a relay streams, and events are published as they come'],
-  behind: [false, 'a relay streams, and its oldest unpublished event is older than a minute'],
-  limited: [false, 'the rate limit holds events up'],
-  paused: [false, 'a person has paused everything'],
-  held: [false, 'the stream waits at an event of a topic that a person has paused'],
-  failing: [false, 'a relay has the slot and retries something that fails'],
-  starting: [false, 'a relay has taken the slot and does not stream yet'],
-  recovering: [false, 'the slot was lost, and a relay recovers by itself'],
-  'not-streaming': [false, 'relays run, and none has the slot'],
-  stopped: [false, 'the relay has stopped itself'],
-  'no-relay': [false, 'no relay runs'],
-  'never-started': [false, 'no relay has ever started on this slot'],
-  'slot-lost': [false, 'the slot is lost or cannot be used'],
-  unknown: [false, 'something reads the slot, and no relay says that it does'],
-} as const satisfies Record<string, readonly [boolean, string]>;
-
-export type VerdictName = keyof typeof verdicts;
+import { type VerdictName, verdicts } from './verdicts.ts';
 
 export type Verdict = {
   readonly name: VerdictName;

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import type { StatusFacts } from '../../../relay/operations/status.ts';
 import { concerns } from '../../../relay/operations/status-concerns.ts';
-import { judge, verdicts } from '../../../relay/operations/status-verdict.ts';
+import { judge } from '../../../relay/operations/status-verdict.ts';
+import { verdicts } from '../../../relay/operations/verdicts.ts';
 import { controlOf, pauseOf } from '../model/controls.ts';
 import { factsOf, failure, inactive, relayOf, slot, standby } from './statuses.ts';
 

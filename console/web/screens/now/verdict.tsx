@@ -3,12 +3,12 @@ import { Link } from 'wouter';
 import type { Verdict } from '../../../../relay/operations/status-verdict.ts';
 import { Badge } from '../../parts/basics.tsx';
 import { Words } from '../../parts/words.tsx';
-import { looks, toneOf } from './verdicts.ts';
+import { nextSteps, toneOf } from './verdicts.ts';
 
 export function VerdictCard({ verdict }: { verdict: Verdict }) {
   const { name, text, advice, concerns } = verdict;
   const tone = toneOf(verdict);
-  const { next } = looks[name];
+  const next = nextSteps[name];
   return (
     <section className={`card verdict ${tone}`} aria-label="Verdict">
       <div role="status">

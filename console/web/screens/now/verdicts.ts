@@ -1,38 +1,30 @@
 /** How each verdict is coloured, and where a person goes next. Pure. */
-import type { Verdict, VerdictName } from '../../../../relay/operations/status-verdict.ts';
+import type { Verdict } from '../../../../relay/operations/status-verdict.ts';
+import { troubles, type VerdictName } from '../../../../relay/operations/verdicts.ts';
 
-/** Of the tones of a badge. */
-type Tone = 'good' | 'warn' | 'bad';
+type Step = { readonly title: string; readonly path: string };
 
-type Look = {
-  /** Of the verdict without concerns. */
-  readonly tone: Tone;
-  readonly next: { readonly title: string; readonly path: string } | null;
+const flow: Step = { title: 'Resume, or change the limit', path: '/settings' };
+const database: Step = { title: 'Look at the slot', path: '/database' };
+
+export const nextSteps: Readonly<Record<VerdictName, Step | null>> = {
+  streaming: null,
+  behind: null,
+  limited: flow,
+  paused: flow,
+  held: flow,
+  failing: null,
+  starting: null,
+  recovering: null,
+  'not-streaming': null,
+  stopped: database,
+  'no-relay': null,
+  'never-started': null,
+  'slot-lost': database,
+  unknown: database,
 };
 
-const flow = { title: 'Resume, or change the limit', path: '/settings' };
-const database = { title: 'Look at the slot', path: '/database' };
-
-/** `bad`: nothing is published, and nobody meant that. `warn`: less is published than comes, or a person said so. */
-export const looks: Readonly<Record<VerdictName, Look>> = {
-  streaming: { tone: 'good', next: null },
-  behind: { tone: 'warn', next: null },
-  limited: { tone: 'warn', next: flow },
-  paused: { tone: 'warn', next: flow },
-  held: { tone: 'warn', next: flow },
-  failing: { tone: 'bad', next: null },
-  starting: { tone: 'warn', next: null },
-  recovering: { tone: 'warn', next: null },
-  'not-streaming': { tone: 'bad', next: null },
-  stopped: { tone: 'bad', next: database },
-  'no-relay': { tone: 'bad', next: null },
-  'never-started': { tone: 'warn', next: null },
-  'slot-lost': { tone: 'bad', next: database },
-  unknown: { tone: 'bad', next: database },
-};
-
-/** A good verdict with concerns is one to look at. */
-export function toneOf({ name, isGood }: Pick<Verdict, 'name' | 'isGood'>): Tone {
-  const { tone } = looks[name];
-  return tone === 'good' && !isGood ? 'warn' : tone;
+/** Of the tones of a badge. A good verdict with concerns is one to look at. */
+export function toneOf({ name, isGood }: Pick<Verdict, 'name' | 'isGood'>): 'good' | 'warn' | 'bad' {
+  return isGood ? 'good' : troubles.has(name) ? 'bad' : 'warn';
 }

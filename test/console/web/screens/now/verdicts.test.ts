@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { looks, toneOf } from '../../../../../console/web/screens/now/verdicts.ts';
-import { verdicts } from '../../../../../relay/operations/status-verdict.ts';
+import { nextSteps, toneOf } from '../../../../../console/web/screens/now/verdicts.ts';
+import { verdicts } from '../../../../../relay/operations/verdicts.ts';
 
 const names = Object.keys(verdicts) as (keyof typeof verdicts)[];
 
-test('every verdict has a look, and only streaming looks good', () => {
-  expect(Object.keys(looks).sort()).toEqual(names.toSorted());
+test('every verdict has its next step, and only streaming looks good', () => {
+  expect(Object.keys(nextSteps).sort()).toEqual(names.toSorted());
   expect(names.filter((name) => toneOf({ name, isGood: verdicts[name][0] }) === 'good')).toEqual([
     'streaming',
   ]);
