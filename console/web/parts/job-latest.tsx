@@ -2,10 +2,10 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import type { JobView } from '../../server/jobs.ts';
-import { ApiFault, api, ask } from '../data/api.ts';
-import { progressText } from '../data/job-text.ts';
+import { api, ask } from '../data/api.ts';
 import { useMe } from '../data/me.ts';
 import { Ago, Badge, Button, Failure, type Tone } from './basics.tsx';
+import { faultOf, JobProgress } from './job.tsx';
 import './job-latest.css';
 
 /** A page follows what others have started, too; hidden, it asks nothing. */
@@ -76,23 +76,11 @@ export function LatestJob({
           </Button>
         )}
       </div>
-      {isRunning && (
-        <div className="latest-progress">
-          <progress
-            aria-label={job.progress.phase}
-            {...(job.progress.total === null
-              ? {}
-              : { max: Math.max(1, job.progress.total), value: job.progress.done })}
-          />
-          <span className="quiet">{progressText(job.progress)}</span>
-        </div>
-      )}
+      {isRunning && <JobProgress progress={job.progress} />}
       {job?.state === 'cancelled' && job.result === null && (
         <p className="quiet">It was cancelled, so there is no result.</p>
       )}
-      {job?.failure != null && (
-        <Failure error={new ApiFault(409, job.failure.code, job.failure.message, job.failure.hint)} />
-      )}
+      {job?.failure != null && <Failure error={faultOf(job.failure)} />}
       {error !== null && <Failure error={error} />}
     </div>
   );

@@ -2,7 +2,7 @@
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { JobView } from '../../server/jobs.ts';
 import { ApiFault, api, ask } from '../data/api.ts';
-import { count } from '../data/format.ts';
+import { progressText } from '../data/job-text.ts';
 import { Ago, Badge, Button, Card, Failure, type Tone } from './basics.tsx';
 
 export type { JobView };
@@ -60,12 +60,12 @@ const tones: Readonly<Record<JobView['state'], Tone>> = {
 };
 
 /** A bar with the number in words, for all who read. */
-export function JobProgress({ progress: { done, total, phase } }: Pick<JobView, 'progress'>) {
-  const text = total === null ? phase : `${phase}: ${count(done)} of ${count(total)}`;
+export function JobProgress({ progress }: Pick<JobView, 'progress'>) {
+  const { done, total, phase } = progress;
   return (
     <div className="job-progress">
       <progress aria-label={phase} {...(total === null ? {} : { max: Math.max(1, total), value: done })} />
-      <span className="quiet">{text}</span>
+      <span className="quiet">{progressText(progress)}</span>
     </div>
   );
 }
@@ -124,5 +124,6 @@ function CancelJob({ job: { id, isCancelling } }: { job: JobView }) {
   );
 }
 
-const faultOf = ({ code, message, hint }: NonNullable<JobView['failure']>) =>
+/** What ended it, for `Failure`. */
+export const faultOf = ({ code, message, hint }: NonNullable<JobView['failure']>) =>
   new ApiFault(409, code, message, hint);
