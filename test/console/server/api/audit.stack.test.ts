@@ -1,57 +1,19 @@
 /** Work that the console starts for operators: verify, check and the preview of cleanup. */
-import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Visitor, visitorOf } from '../../../../console/server/access/visitor.ts';
-import { type Access, createAccess } from '../../../../console/server/api/session.ts';
-import { createApp } from '../../../../console/server/app.ts';
-import { Jobs } from '../../../../console/server/jobs.ts';
-import type { Sampler } from '../../../../console/server/live/sampler.ts';
-import type { StatusWatch } from '../../../../console/server/live/status-watch.ts';
-import { type Config, loadConfig } from '../../../../relay/config/config.ts';
+import type { Visitor } from '../../../../console/server/access/visitor.ts';
 import { World } from '../../../relay/world.ts';
+import { ada, startAsking, viewer } from '../asking.ts';
 
 let world: World;
-let config: Config;
-let access: Access;
-let app: ReturnType<typeof createApp>;
+let desk: ReturnType<typeof startAsking>;
 
 beforeAll(async () => {
   world = await World.create();
-  const loaded = loadConfig({ env: world.env });
-  config = loaded.config;
-  const log = pino({ level: 'silent' });
-  access = createAccess(config, { view: undefined, operate: undefined }, log);
-  const use = {
-    config,
-    provenance: loaded.provenance,
-    log,
-    status: undefined as unknown as StatusWatch,
-    sampler: undefined as unknown as Sampler,
-    jobs: new Jobs(),
-  };
-  app = createApp(use, access, { page: '', files: new Map() });
+  desk = startAsking(world.env);
 });
 afterAll(() => world?.[Symbol.asyncDispose]());
 
-const payloads = { viewPayloads: 'masked', operatePayloads: 'full' } as const;
-const ada = visitorOf('Ada', 'operate', 'token', payloads);
-const viewer = visitorOf('Viv', 'view', 'token', payloads);
-
-// biome-ignore lint/suspicious/noExplicitAny: what a page gets
-type Answer = { readonly status: number; readonly body: any };
-
-async function ask(visitor: Visitor, path: string, method = 'GET'): Promise<Answer> {
-  const cookie = `outbox_console_${config.slot.name}_${config.console.port}=${access.sessions.begin(visitor)}`;
-  const headers = { cookie, host: 'localhost', 'content-type': 'application/json' };
-  const incoming = { socket: { remoteAddress: '127.0.0.1', remotePort: 1, remoteFamily: 'IPv4' } };
-  const answer = await app.request(
-    `/api${path}`,
-    { method, headers },
-    { incoming, outgoing: { once() {}, destroy() {} } },
-  );
-  const text = await answer.text();
-  return { status: answer.status, body: text.startsWith('{') ? JSON.parse(text) : text };
-}
+const ask = (visitor: Visitor, path: string, method = 'GET') => desk.ask(visitor, path, { method });
 
 /** Until the job is over. */
 const followed = async (jobId: string) => void (await ask(ada, `/jobs/${jobId}`));

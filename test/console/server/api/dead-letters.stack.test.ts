@@ -1,23 +1,18 @@
 /** Dead letters and parked keys as the console's server answers, with the rights of an operator, on real servers. */
 import { readFile } from 'node:fs/promises';
-import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Visitor, visitorOf } from '../../../../console/server/access/visitor.ts';
-import { type Access, createAccess } from '../../../../console/server/api/session.ts';
-import { createApp } from '../../../../console/server/app.ts';
-import { Jobs, type JobView } from '../../../../console/server/jobs.ts';
-import type { Sampler } from '../../../../console/server/live/sampler.ts';
-import type { StatusWatch } from '../../../../console/server/live/status-watch.ts';
-import { type Config, loadConfig } from '../../../../relay/config/config.ts';
+import type { Visitor } from '../../../../console/server/access/visitor.ts';
+import type { JobView } from '../../../../console/server/jobs.ts';
+import type { Config } from '../../../../relay/config/config.ts';
 import { fixDeadLetters } from '../../../../relay/operations/dead-letters/fix-many.ts';
 import { previewRelease } from '../../../../relay/operations/dead-letters/release-keys.ts';
 import { World } from '../../../relay/world.ts';
 import { unique } from '../../../support/unique.ts';
+import { ada, blind, bob, startAsking, viewer } from '../asking.ts';
 
 let world: World;
 let config: Config;
-let access: Access;
-let app: ReturnType<typeof createApp>;
+let desk: ReturnType<typeof startAsking>;
 const role = unique('operator');
 
 beforeAll(async () => {
@@ -28,23 +23,12 @@ beforeAll(async () => {
   await world.pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
   const url = new URL(world.database.url);
   [url.username, url.password] = [role, 'sesame'];
-  const loaded = loadConfig({ env: { ...world.env, DATABASE_URL: url.href } });
-  config = loaded.config;
+  desk = startAsking({ ...world.env, DATABASE_URL: url.href });
+  config = desk.config;
   await world.pool.query(
     `insert into outbox.progress (slot, initialised_at, end_lsn) values ($1, now(), '0/9000')`,
     [world.slot],
   );
-  const log = pino({ level: 'silent' });
-  access = createAccess(config, { view: undefined, operate: undefined }, log);
-  const use = {
-    config,
-    provenance: loaded.provenance,
-    log,
-    status: undefined as unknown as StatusWatch,
-    sampler: undefined as unknown as Sampler,
-    jobs: new Jobs(),
-  };
-  app = createApp(use, access, { page: '', files: new Map() });
 });
 afterAll(async () => {
   await world?.pool.query(`drop owned by ${role}; drop role ${role}`);
@@ -54,25 +38,8 @@ beforeEach(() =>
   world.pool.query('truncate outbox.dead_letter, outbox.parked_key, outbox.key_release cascade'),
 );
 
-const payloads = { viewPayloads: 'masked', operatePayloads: 'full' } as const;
-const ada = visitorOf('Ada', 'operate', 'token', payloads);
-const bob = visitorOf('Bob', 'operate', 'token', payloads);
-const blind = visitorOf('Blind', 'operate', 'token', { ...payloads, operatePayloads: 'masked' });
-const viewer = visitorOf('Viv', 'view', 'token', payloads);
-
-// biome-ignore lint/suspicious/noExplicitAny: what a page gets
-type Answer = { readonly status: number; readonly body: any };
-
-async function ask(visitor: Visitor, path: string, body?: object): Promise<Answer> {
-  const cookie = `outbox_console_${config.slot.name}_${config.console.port}=${access.sessions.begin(visitor)}`;
-  const headers = { cookie, host: 'localhost', 'content-type': 'application/json' };
-  const init = body === undefined ? { headers } : { method: 'POST', headers, body: JSON.stringify(body) };
-  const incoming = { socket: { remoteAddress: '127.0.0.1', remotePort: 1, remoteFamily: 'IPv4' } };
-  const outgoing = { once() {}, destroy() {} };
-  const answer = await app.request(`/api${path}`, init, { incoming, outgoing });
-  const text = await answer.text();
-  return { status: answer.status, body: text.startsWith('{') ? JSON.parse(text) : text };
-}
+const ask = (visitor: Visitor, path: string, body?: object) =>
+  desk.ask(visitor, path, body === undefined ? {} : { body });
 
 /** Starts a job and follows it to its end. */
 async function job(visitor: Visitor, path: string, body: object): Promise<JobView> {
