@@ -28,6 +28,8 @@ export class Heartbeats {
   readonly #use: Means;
   readonly #uncovered: UncoveredHeartbeats;
   #pending: Heartbeat | undefined;
+  /** The latest that came back. It may come before Postgres has answered the write. */
+  #latest: { readonly beat: number; readonly returnedMs: number } | undefined;
 
   constructor(means: Means, uncovered: UncoveredHeartbeats) {
     this.#use = means;
@@ -49,9 +51,15 @@ export class Heartbeats {
         'PUBLICATION_GAP',
         `heartbeat ${beat} came after ${before}: what lies between was not streamed`,
       );
-    if (this.#pending?.beat !== beat) return;
-    const roundTripMs = performance.now() - this.#pending.writtenMs;
-    this.#use.observer.heartbeatReturned?.({ beat, roundTripMs });
+    this.#latest = { beat, returnedMs: performance.now() };
+    this.#report();
+  }
+
+  #report(): void {
+    const [pending, latest] = [this.#pending, this.#latest];
+    if (pending === undefined || pending.beat !== latest?.beat) return;
+    const roundTripMs = latest.returnedMs - pending.writtenMs;
+    this.#use.observer.heartbeatReturned?.({ beat: pending.beat, roundTripMs });
   }
 
   async #write(): Promise<void> {
@@ -65,6 +73,7 @@ export class Heartbeats {
       );
     this.#pending = await writeHeartbeat(pool, config.slot.name, Math.max(beat, progress().beat));
     this.#uncovered.add(this.#pending);
+    this.#report();
     await failpoint('HEARTBEAT_WRITTEN');
   }
 }
