@@ -118,8 +118,9 @@ describe('every screen', () => {
       await page.locator(`[aria-current=page][href="${href}"]`).waitFor();
       await settled(page);
     }
+    // In a page that was just loaded the keyboard starts at the top, also once the screen is there.
     await page.reload();
-    await page.getByRole('navigation').waitFor();
+    await page.getByRole('heading', { level: 1 }).waitFor();
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     expect(await page.evaluate('document.activeElement?.id')).toBe('main');

@@ -1,4 +1,7 @@
-/** The title of a screen. It takes the focus when the screen opens, so that the keyboard and screen readers go on from there. */
+/**
+ * The title of a screen. It takes the focus when the screen opens, so that the keyboard and screen readers go on from there;
+ * not in a page that was only just loaded, where they start at its top.
+ */
 import { type ReactNode, useEffect, useRef } from 'react';
 import { Link } from 'wouter';
 
@@ -15,8 +18,8 @@ export function Heading({
   const ref = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     const { activeElement } = document;
-    if (activeElement === null || activeElement === document.body)
-      ref.current?.focus({ preventScroll: true });
+    const isFree = activeElement === null || activeElement === document.body;
+    if (isFree && navigator.userActivation.hasBeenActive) ref.current?.focus({ preventScroll: true });
   }, []);
   return (
     <header className="heading">
