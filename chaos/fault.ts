@@ -36,7 +36,10 @@ export type Arena = {
   /** Registers a schema for events of this type, for `load.event(key, { type })`. */
   registerSchema(type: string, schema: object): Promise<void>;
   pause(ms: number): Promise<void>;
-  /** Resolves when all that is acknowledged now, and something newer, is seen by the consumer or dead-lettered. */
+  /**
+   * Resolves when all that is acknowledged now, and something newer, is seen by the consumer or dead-lettered.
+   * @param timeoutMs on an idle machine
+   */
   untilCaughtUp(timeoutMs: number): Promise<void>;
 };
 

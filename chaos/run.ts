@@ -3,14 +3,14 @@
  * decides which faults are injected, in which order and in which pairs; the exact instants depend on the machine.
  */
 import { mkdirSync } from 'node:fs';
-import { availableParallelism, loadavg } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Random } from '../harness/random.ts';
-import { endOf, waitFor } from '../harness/wait.ts';
+import { endOf } from '../harness/wait.ts';
 import { cacheFolder } from '../stack/cache.ts';
 import { type AuditTotals, noTotals } from './audit.ts';
 import type { Arena, Fault, Producer } from './fault.ts';
+import { noteCalmRestart, stretched, waitFor } from './machine.ts';
 import type { Breach } from './oracle.ts';
 import { type Servers, startServers } from './servers.ts';
 import { readDeadLetters, readEvents, World } from './world.ts';
@@ -68,8 +68,6 @@ const haltWithinMs = 20_000;
 const settleWithinMs = 20_000;
 /** A world's table is read whole after each fault, so its size must be bounded. */
 const faultsPerWorld = 8;
-/** On a machine where the time limits hold as they are, a calm restart takes no longer than this. */
-const calmRestartMs = 2_500;
 
 export async function runChaos(options: RunOptions): Promise<RunResult> {
   options.onProgress?.('starting Postgres, three Kafka brokers and a schema registry');
@@ -146,11 +144,7 @@ class Run {
   async #measureCalm(): Promise<void> {
     const { recoveredMs } = await this.#inject([calmRestart]);
     this.#calmMs = recoveredMs ?? 0;
-  }
-
-  /** Time limits assume an idle machine; a busy one stretches them. */
-  get #stretch(): number {
-    return Math.max(1, this.#calmMs / calmRestartMs, loadavg()[0]! / (2 * availableParallelism()));
+    noteCalmRestart(this.#calmMs);
   }
 
   async #enterWorld(faults: readonly Fault[]): Promise<World> {
@@ -185,7 +179,7 @@ class Run {
 
   async #inject(faults: readonly Fault[]): Promise<Outcome> {
     const beganMs = performance.now();
-    const trial = new Trial(faults, this.#stretch);
+    const trial = new Trial(faults);
     try {
       const { arena } = await this.#enterWorld(faults);
       await trial.run(arena);
@@ -224,15 +218,13 @@ function isPairable({ expect, world, firstRelay, isAlone }: Fault): boolean {
 /** One injection and its verdict. */
 class Trial {
   readonly #faults: readonly Fault[];
-  readonly #stretch: number;
   #breaches: Breach[] = [];
   #crashes: readonly string[] = [];
   #recoveredMs: number | null = null;
   #haltedWith: string | null = null;
 
-  constructor(faults: readonly Fault[], stretch: number) {
+  constructor(faults: readonly Fault[]) {
     this.#faults = faults;
-    this.#stretch = stretch;
   }
 
   get result(): Pick<Outcome, 'recoveredMs' | 'haltedWith' | 'breaches' | 'crashes'> {
@@ -258,7 +250,7 @@ class Trial {
     const crashesBefore = relays.crashes.length;
     await Promise.all(
       this.#faults.map((fault) =>
-        endOf(fault.inject(arena), `the end of the fault \`${fault.name}\``, faultWithinMs * this.#stretch),
+        endOf(fault.inject(arena), `the end of the fault \`${fault.name}\``, stretched(faultWithinMs)),
       ),
     );
     const expected = this.#faults.find(({ expect }) => expect !== 'recovers');
@@ -271,8 +263,8 @@ class Trial {
     const { relays } = arena;
     const beganMs = performance.now();
     const within = Math.min(...this.#faults.map(({ withinMs = recoverWithinMs }) => withinMs));
-    const limitMs = within * this.#stretch;
-    await arena.untilCaughtUp(Math.max(giveUpAfterMs, limitMs + 1_000)).catch((error: unknown) => {
+    const limitMs = stretched(within);
+    await arena.untilCaughtUp(Math.max(giveUpAfterMs, within + 1_000)).catch((error: unknown) => {
       if (relays.halted === undefined) throw error;
     });
     const ms = performance.now() - beganMs;
@@ -300,7 +292,11 @@ class Trial {
       );
     await this.#compare(arena, false);
     if (fault.repair === undefined || relays.halted === undefined) return;
-    await endOf(fault.repair(arena), `the repair after the fault \`${fault.name}\``, faultWithinMs);
+    await endOf(
+      fault.repair(arena),
+      `the repair after the fault \`${fault.name}\``,
+      stretched(faultWithinMs),
+    );
     relays.resume();
     await this.#recover(arena);
   }
@@ -328,10 +324,10 @@ class Trial {
 
   async #settle(isSettled: () => Promise<boolean>, seen: () => number): Promise<void> {
     let before = seen();
-    let deadlineMs = performance.now() + settleWithinMs;
+    let deadlineMs = performance.now() + stretched(settleWithinMs);
     while (performance.now() < deadlineMs) {
       if (await isSettled().catch(() => false)) return;
-      if (seen() > before) deadlineMs = performance.now() + settleWithinMs;
+      if (seen() > before) deadlineMs = performance.now() + stretched(settleWithinMs);
       before = seen();
       await delay(20);
     }

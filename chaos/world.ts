@@ -13,12 +13,12 @@ import { Random } from '../harness/random.ts';
 import { registerSchema } from '../harness/registry.ts';
 import { RelayCrew, type RelayVariation } from '../harness/relay-crew.ts';
 import { type Settings, settingsEnv } from '../harness/relay-process.ts';
-import { waitFor } from '../harness/wait.ts';
 import { parseLsn } from '../relay/model/position.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { type AuditTotals, ChaosAudit } from './audit.ts';
 import type { Arena } from './fault.ts';
 import { itemType, Load } from './load.ts';
+import { stretched, waitFor } from './machine.ts';
 import { type Breach, type DeadLetter, Oracle, type WrittenEvent } from './oracle.ts';
 import type { Servers } from './servers.ts';
 
@@ -130,7 +130,7 @@ export class World implements AsyncDisposable {
       relays.start(firstRelay);
       await waitFor(() => hasSlot(arena), 'the slot', startWithinMs);
       load.start();
-      await relays.untilActive(startWithinMs);
+      await relays.untilActive(stretched(startWithinMs));
       await arena.untilCaughtUp(startWithinMs);
       return world;
     } catch (error) {

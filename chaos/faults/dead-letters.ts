@@ -5,11 +5,11 @@
  */
 
 import type { RelayProcess, Settings } from '../../harness/relay-process.ts';
-import { waitFor } from '../../harness/wait.ts';
 import type { Failpoint } from '../../relay/observe/failpoints.ts';
 import { isSettled } from '../../relay/operations/dead-letters/selection.ts';
 import type { Arena, Fault } from '../fault.ts';
 import type { OutboxEvent } from '../load.ts';
+import { waitFor } from '../machine.ts';
 
 /**
  * For a step of the fault itself, including commands that find no relay: each takes seconds to start on a busy machine.

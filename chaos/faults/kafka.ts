@@ -1,9 +1,9 @@
 /** Brokers die, freeze and come back; topics, rights and limits change under the relay. */
 import kafkajs from 'kafkajs';
 import { withAdmin } from '../../harness/kafka.ts';
-import { waitFor } from '../../harness/wait.ts';
 import type { KafkaNode } from '../../stack/kafka.ts';
 import type { Arena, Fault } from '../fault.ts';
+import { waitFor } from '../machine.ts';
 import { relayPrincipal } from '../servers.ts';
 
 /** A text that takes as many bytes on the wire as it has, since the relay compresses what it sends. */

@@ -1,8 +1,8 @@
 /** Postgres stops, or does what only databases do. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { waitFor } from '../../harness/wait.ts';
 import type { Arena, Fault } from '../fault.ts';
+import { waitFor } from '../machine.ts';
 import { endWalsender } from './walsender.ts';
 
 export const postgresFaults: readonly Fault[] = [

@@ -4,8 +4,8 @@
 import { randomUUID } from 'node:crypto';
 import { itemSchema } from '../../harness/item-schema.ts';
 import type { RegistryMood } from '../../harness/registry-gate.ts';
-import { waitFor } from '../../harness/wait.ts';
 import type { Arena, Fault } from '../fault.ts';
+import { waitFor } from '../machine.ts';
 
 const moods: readonly { mood: RegistryMood; name: string; about: string; isShort?: boolean }[] = [
   { mood: 'down', name: 'down', about: 'every connection is reset' },

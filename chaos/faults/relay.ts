@@ -2,9 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RelayCrew } from '../../harness/relay-crew.ts';
 import type { RelayProcess } from '../../harness/relay-process.ts';
-import { waitFor } from '../../harness/wait.ts';
 import { type Failpoint, failpoints } from '../../relay/observe/failpoints.ts';
 import type { Fault } from '../fault.ts';
+import { waitFor } from '../machine.ts';
 import { endWalsender } from './walsender.ts';
 
 /**

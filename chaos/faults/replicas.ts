@@ -8,10 +8,10 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { waitFor } from '../../harness/wait.ts';
 import { startPostgres } from '../../stack/postgres.ts';
 import { backup, startStandby } from '../../stack/postgres-copy.ts';
 import type { Arena, Fault } from '../fault.ts';
+import { waitFor } from '../machine.ts';
 import { readEvents } from '../world.ts';
 
 /** For the steps of the fault itself, which copy and start servers on a busy machine. */

@@ -3,8 +3,8 @@
  * close the gap. Postgres runs with `track_commit_timestamp` here, so that recover knows the order of every key.
  */
 
-import { waitFor } from '../../harness/wait.ts';
 import type { Arena, Fault } from '../fault.ts';
+import { waitFor } from '../machine.ts';
 import { endWalsender } from './walsender.ts';
 
 const withinMs = 15_000;
