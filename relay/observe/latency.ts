@@ -21,7 +21,8 @@ export function latencyOf(
   return ({ committedAtMs, waypoints, begunMs, writtenMs, confirmedMs }) => {
     const { wallMs, monotonicMs } = clock();
     const timeOfMs = wallMs - monotonicMs;
-    for (const [index, { receivedMs, takenMs, encodedMs, encodingMs }] of waypoints.entries()) {
+    for (let index = 0; index < waypoints.length; index++) {
+      const { receivedMs, takenMs, encodedMs, encodingMs } = waypoints[index]!;
       const sinceCommitMs = timeOfMs - committedAtMs[index]!;
       // The clock of the database may be ahead of ours.
       whole.observe(Math.max(0, sinceCommitMs + confirmedMs) / 1000);
