@@ -18,6 +18,7 @@ import { recordExample } from './record-example.ts';
 import { drawRooms, importsBetweenRooms, roomsFile } from './rooms.ts';
 
 const example = await recordExample();
+const program = await createProgram();
 
 /** The table of each region. */
 export const tables: Readonly<Record<string, () => string>> = {
@@ -56,13 +57,13 @@ export const tables: Readonly<Record<string, () => string>> = {
   commands: () =>
     table(
       ['command', 'what it does'],
-      leaves(createProgram()).map((command) => [
+      leaves(program).map((command) => [
         `[${code(nameOf(command))}](#${anchorOf(nameOf(command))})`,
         command.summary() || command.description(),
       ]),
     ),
   help: () =>
-    leaves(createProgram())
+    leaves(program)
       .map((command) => `## ${code(nameOf(command))}\n\n\`\`\`text\n${helpOf(command)}\n\`\`\``)
       .join('\n\n'),
   'record-example': () => example,

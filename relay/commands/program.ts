@@ -3,48 +3,36 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../config/version.ts';
 import { asRelayError, exitCodes, type RelayError, RequestInvalid } from '../errors.ts';
 import { printable, printableText } from '../observe/printable.ts';
-import { adoptCommand } from './adopt.ts';
-import { auditCommand } from './audit.ts';
-import { checkCommand } from './check.ts';
-import { cleanupCommand } from './cleanup.ts';
 import { writeSafely } from './command.ts';
-import { configCommand } from './config.ts';
-import { consoleCommand } from './console.ts';
-import { deadLettersCommand } from './dead-letters.ts';
-import { findCommand } from './find.ts';
-import { load } from './load.ts';
-import { migrateCommand } from './migrate.ts';
-import { pauseCommand } from './pause.ts';
-import { rateLimitCommand } from './rate-limit.ts';
-import { recoverCommand } from './recover.ts';
-import { replayCommand } from './replay.ts';
-import { resumeCommand } from './resume.ts';
-import { runCommand } from './run.ts';
-import { schemasCommand } from './schemas.ts';
-import { statusCommand } from './status.ts';
-import { verifyCommand } from './verify.ts';
+import { type Load, load } from './load.ts';
 
-/** In the order of --help. */
-const commands = [
-  migrateCommand,
-  checkCommand,
-  schemasCommand,
-  runCommand,
-  statusCommand,
-  findCommand,
-  consoleCommand,
-  pauseCommand,
-  resumeCommand,
-  rateLimitCommand,
-  verifyCommand,
-  auditCommand,
-  deadLettersCommand,
-  recoverCommand,
-  cleanupCommand,
-  replayCommand,
-  adoptCommand,
-  configCommand,
-];
+/**
+ * In the order of --help. Each with what it stands on is loaded when it is called: all of them together take as much CPU
+ * time as most commands take for their work.
+ */
+const commands: Readonly<Record<string, () => Promise<(load: Load) => Command>>> = {
+  migrate: async () => (await import('./migrate.ts')).migrateCommand,
+  check: async () => (await import('./check.ts')).checkCommand,
+  schemas: async () => (await import('./schemas.ts')).schemasCommand,
+  run: async () => (await import('./run.ts')).runCommand,
+  status: async () => (await import('./status.ts')).statusCommand,
+  find: async () => (await import('./find.ts')).findCommand,
+  console: async () => (await import('./console.ts')).consoleCommand,
+  pause: async () => (await import('./pause.ts')).pauseCommand,
+  resume: async () => (await import('./resume.ts')).resumeCommand,
+  'rate-limit': async () => (await import('./rate-limit.ts')).rateLimitCommand,
+  verify: async () => (await import('./verify.ts')).verifyCommand,
+  audit: async () => (await import('./audit.ts')).auditCommand,
+  'dead-letters': async () => (await import('./dead-letters.ts')).deadLettersCommand,
+  recover: async () => (await import('./recover.ts')).recoverCommand,
+  cleanup: async () => (await import('./cleanup.ts')).cleanupCommand,
+  replay: async () => (await import('./replay.ts')).replayCommand,
+  adopt: async () => (await import('./adopt.ts')).adoptCommand,
+  config: async () => (await import('./config.ts')).configCommand,
+};
+
+/** The names of the commands, for tests that a text names only real ones. */
+export const documentedCommands: readonly string[] = Object.keys(commands);
 
 const help = `
 Settings: environment variables override the file, and the file overrides the defaults. The file is the one given with -c,
@@ -60,22 +48,39 @@ First steps:
   $ outbox-relay check
   $ outbox-relay run`;
 
-export function createProgram(): Command {
+/** The whole program, as its help and the documentation show it. */
+export async function createProgram(): Promise<Command> {
+  const program = emptyProgram();
+  await addCommands(program, documentedCommands);
+  return program;
+}
+
+function emptyProgram(): Command {
   const program = new Command('outbox-relay')
     .description('Streams a Postgres outbox table to Kafka, Avro-encoded, exactly once.')
     .version(version)
     .option('-c, --config <file>', 'configuration file (default: relay.yaml if present)')
     .addHelpText('after', help);
-  for (const create of commands) program.addCommand(create(load));
-  everyCommand(program, (command) => {
-    writeSafely(command.exitOverride().showHelpAfterError('(--help shows the options)'));
-  });
+  prepare(program);
   return program;
 }
 
-/** The names of the commands, for tests that a text names only real ones. */
-export function documentedCommands(): readonly string[] {
-  return createProgram().commands.map((command) => command.name());
+async function addCommands(program: Command, names: readonly string[]): Promise<void> {
+  for (const create of await Promise.all(names.map((name) => commands[name]!()))) {
+    const command = create(load);
+    everyCommand(command, prepare);
+    program.addCommand(command);
+  }
+}
+
+function prepare(command: Command): void {
+  writeSafely(command.exitOverride().showHelpAfterError('(--help shows the options)'));
+}
+
+/** The command that a command line calls; all of them where it calls none of them, as for help or a misspelt name. */
+function calledBy(program: Command, argv: readonly string[]): readonly string[] {
+  const [name = ''] = program.parseOptions([...argv]).operands;
+  return Object.hasOwn(commands, name) ? [name] : documentedCommands;
 }
 
 /**
@@ -85,7 +90,8 @@ export function documentedCommands(): readonly string[] {
 export async function runProgram(argv: readonly string[]): Promise<number> {
   process.exitCode = undefined;
   try {
-    const program = createProgram();
+    const program = emptyProgram();
+    await addCommands(program, calledBy(program, argv));
     await program.parseAsync([...withoutMisplacedHelp(program, argv)], { from: 'user' });
     // A command with findings has set it.
     return Number(process.exitCode ?? exitCodes.ok);

@@ -1,6 +1,6 @@
 /** The log: JSON lines for machines, coloured lines for a person at a terminal; never a payload. */
+import { createRequire } from 'node:module';
 import pino, { type DestinationStream, type Level, type Logger } from 'pino';
-import { prettyFactory } from 'pino-pretty';
 import { version } from '../config/version.ts';
 import { RelayError } from '../errors.ts';
 import { printableJson, withoutActing } from './printable.ts';
@@ -48,6 +48,8 @@ function safeLines(destination: DestinationStream): DestinationStream {
 
 /** A line at a time rather than pino-pretty's stream, which writes later and so loses the last lines. */
 function prettyLines(destination: DestinationStream, colorize: boolean): DestinationStream {
+  // Loaded here: a relay seldom has a terminal, and each start would load its 29 files.
+  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
   const format = prettyFactory({ colorize });
   return { write: (line) => destination.write(format(withoutActing(line))) };
 }

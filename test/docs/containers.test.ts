@@ -48,8 +48,8 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  test('runs only commands that exist', () => {
-    const known = createProgram().commands.map((command) => command.name());
+  test('runs only commands that exist', async () => {
+    const known = (await createProgram()).commands.map((command) => command.name());
     const [, schemas] = ours.find(([name]) => name === 'schemas')!;
     expect(schemas.command?.[0]).toContain('bin/outbox-relay.js schemas register');
     expect(compose.services.migrate?.command).toEqual(['migrate']);

@@ -15,6 +15,7 @@ import { documentedMetrics } from '../../relay/observe/metrics.ts';
 import { relayStates } from '../../relay/observe/state.ts';
 
 const root = join(import.meta.dirname, '../..');
+const program = await createProgram();
 const map = 'docs/README.md';
 const names = ['README.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root }).sort()];
 const documents = await Promise.all(
@@ -250,7 +251,7 @@ function commandLines(text: string): { line: string; words: string[] }[] {
 }
 
 function findCommand(words: readonly string[]): Command | undefined {
-  let command: Command = createProgram();
+  let command: Command = program;
   for (const word of words) {
     if (word.startsWith('-')) break;
     const child = command.commands.find((each) => each.name() === word);

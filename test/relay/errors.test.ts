@@ -12,6 +12,7 @@ import {
 } from '../../relay/errors.ts';
 
 const codes = Object.keys(errorTable) as ErrorCode[];
+const program = await createProgram();
 const root = join(import.meta.dirname, '../../relay');
 const sources = readdirSync(root, { recursive: true, encoding: 'utf8' })
   .filter((file) => file.endsWith('.ts') && file !== 'errors.ts')
@@ -50,7 +51,7 @@ describe.each(codes)('%s', (code) => {
   test('has a hint of whole sentences that names only commands that exist', () => {
     expect(hint).toMatch(/^[A-Z].*\.$/s);
     for (const [, command] of hint.matchAll(/`outbox-relay (\w+)/g))
-      expect(documentedCommands()).toContain(command);
+      expect(documentedCommands).toContain(command);
   });
 });
 
@@ -69,7 +70,7 @@ test('recover --help names the codes that it repairs', () => {
 
 function helpOf(name: string): string {
   let help = '';
-  const command = createProgram().commands.find((each) => each.name() === name);
+  const command = program.commands.find((each) => each.name() === name);
   command?.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
   return help;
 }

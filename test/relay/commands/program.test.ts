@@ -1,12 +1,17 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, expect, test, vi } from 'vitest';
+import { inheritedEnv } from '../../../harness/relay-process.ts';
 import { createProgram, documentedCommands, runProgram } from '../../../relay/commands/program.ts';
 import { freePort } from '../../../stack/port.ts';
 import { type CliResult, runCli } from './cli.ts';
+
+const programFile = join(import.meta.dirname, '../../../relay/commands/program.ts');
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -30,16 +35,34 @@ test('the version is that of the package', async () => {
 });
 
 test('every command explains itself without a configuration', async () => {
-  expect(documentedCommands()).toEqual(
+  const program = await createProgram();
+  expect(program.commands.map((command) => command.name())).toEqual(documentedCommands);
+  expect(documentedCommands).toEqual(
     expect.arrayContaining(['migrate', 'check', 'schemas', 'run', 'status', 'verify', 'config']),
   );
-  for (const name of documentedCommands()) {
+  for (const name of documentedCommands) {
     let printed = '';
-    const command = createProgram().commands.find((each) => each.name() === name);
+    const command = program.commands.find((each) => each.name() === name);
     command?.configureOutput({ writeOut: (text) => (printed += text) });
     await expect(command?.parseAsync(['--help'], { from: 'user' })).rejects.toMatchObject({ exitCode: 0 });
     expect(printed).toContain(`Usage: outbox-relay ${name}`);
   }
+});
+
+test('a command loads no other, nor what only others stand on', async () => {
+  const loaded = async (name: string) => {
+    const script = `
+      import { createRequire } from 'node:module';
+      const { runProgram } = await import(${JSON.stringify(programFile)});
+      await runProgram([${JSON.stringify(name)}, '--help']);
+      const files = Object.keys(createRequire(${JSON.stringify(programFile)}).cache);
+      console.error(JSON.stringify(files.flatMap((file) => /node_modules.(kafkajs|pg)\\b/.exec(file)?.[1] ?? [])));`;
+    const args = ['--input-type=module', '-e', script];
+    const { stderr } = await promisify(execFile)(process.execPath, args, { env: inheritedEnv() });
+    return [...new Set<string>(JSON.parse(stderr))].sort();
+  };
+  expect(await loaded('status')).toEqual(['pg']);
+  expect(await loaded('run')).toEqual(['kafkajs', 'pg']);
 });
 
 test.each([[['chekc']], [['check', '--jsno']], [['status', '--watch', 'often']], [['schemas', 'regster']]])(
