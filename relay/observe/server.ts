@@ -1,7 +1,7 @@
 /** `/livez`, `/readyz` and `/metrics` over HTTP, on loopback unless configured otherwise. Reads only, no secrets. */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, isIPv6 } from 'node:net';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/config.ts';
 import { RelayError } from '../errors.ts';
@@ -38,6 +38,15 @@ export async function startHttpServer(http: Config['http'], observed: Observed):
   await listen(server, http);
   const { address, port } = server.address() as AddressInfo;
   return { address, port, close: () => close(server) };
+}
+
+/** Where others reach the server. An address such as 0.0.0.0 says only where it listens. */
+export function announcedAddress(
+  { announce }: Pick<Config['http'], 'announce'>,
+  { address, port }: Pick<HttpServer, 'address' | 'port'>,
+): string {
+  if (announce === undefined) return `${address}:${port}`;
+  return isIPv6(announce) ? `[${announce}]:${port}` : `${announce}:${port}`;
 }
 
 async function listen(server: Server, { host, port }: Config['http']): Promise<void> {

@@ -5,7 +5,7 @@ import { type ComponentLogs, setLevels, withFields } from '../observe/component-
 import { Health } from '../observe/health.ts';
 import { createObserver } from '../observe/listeners.ts';
 import { createMetrics } from '../observe/metrics.ts';
-import { startHttpServer } from '../observe/server.ts';
+import { announcedAddress, startHttpServer } from '../observe/server.ts';
 import { startTracing } from '../observe/tracing.ts';
 import { watchThrottling } from '../publish/report-throttling.ts';
 import { Relay } from '../relay.ts';
@@ -52,7 +52,7 @@ export async function runRelay(
   const server = await startHttpServer(config.http, { health, registry: metrics.registry });
   const endThrottleWatch = watchThrottling(config.kafka.clientId, observer);
   logs.relay.info({ http: `${server.address}:${server.port}` }, 'started');
-  announcer.start(`${server.address}:${server.port}`);
+  announcer.start(announcedAddress(config.http, server));
   metrics.gauge.config_last_reload_successful.set(1);
   metrics.gauge.config_restart_needed.set(0);
   const onApplied = () => {

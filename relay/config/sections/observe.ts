@@ -1,11 +1,14 @@
 /** How the relay is watched: HTTP, metrics and the log. */
 import { z } from 'zod';
 import { logComponents, logLevels } from '../log-components.ts';
-import { choice, flag, integer, map, section, text } from '../setting.ts';
+import { choice, flag, integer, map, optionalText, section, text } from '../setting.ts';
 
 export const http = section({
   host: text('Address on which the relay serves `/livez`, `/readyz` and `/metrics`.', '127.0.0.1'),
   port: integer('Port for `/livez`, `/readyz` and `/metrics`; 0 = any free port.', 9465, 0, 65_535),
+  announce: optionalText(
+    'Host name or address, without a port, at which other machines reach the relay. `status` shows it and the console uses it. Without it, `http.host`.',
+  ).refine((host) => host === undefined || /^[\w.:-]+$/.test(host), 'must be a host name or an address'),
 });
 
 export const metrics = section({

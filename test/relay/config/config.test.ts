@@ -210,6 +210,8 @@ describe('faults', () => {
     ['deadLetters.policies', 'orders=drop'],
     ['kafka.ssl', 'yes'],
     ['http.port', '65536'],
+    ['http.announce', 'http://relay'],
+    ['http.announce', 'relay/metrics'],
     ['publish.lingerMs', '1.5'],
     ['publish.lingerMs', 'soon'],
   ])('%s refuses %s', (key, value) => {

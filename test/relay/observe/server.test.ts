@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { RelayError } from '../../../relay/errors.ts';
 import { Health } from '../../../relay/observe/health.ts';
 import { createMetrics } from '../../../relay/observe/metrics.ts';
-import { type HttpServer, startHttpServer } from '../../../relay/observe/server.ts';
+import { announcedAddress, type HttpServer, startHttpServer } from '../../../relay/observe/server.ts';
 
 let server: HttpServer;
 let health: Health;
@@ -73,4 +73,12 @@ test('closing does not wait for a connection that is kept open', async () => {
   const closed = once(socket, 'close');
   await server.close();
   await closed;
+});
+
+test('others are told the address that was set, and otherwise where the server listens', () => {
+  const address = (announce?: string) => announcedAddress({ announce }, { address: '0.0.0.0', port: 9465 });
+  expect(address()).toBe('0.0.0.0:9465');
+  expect(address('10.0.0.7')).toBe('10.0.0.7:9465');
+  expect(address('relay-0.relays')).toBe('relay-0.relays:9465');
+  expect(address('fd00::7')).toBe('[fd00::7]:9465');
 });
