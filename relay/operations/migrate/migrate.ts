@@ -2,6 +2,7 @@
  * Applies `migrations/*.sql` to a database, each once, in order, in one transaction each, and records them in
  * `outbox.migration`. Promise: any number of runs at once end as one; a run that dies leaves whole migrations only.
  */
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { clientOf } from '../../connect/postgres/client.ts';
@@ -31,6 +32,8 @@ export type MigrateOptions = {
   readonly dryRun?: boolean;
   /** Number of the last migration to apply. */
   readonly to?: number;
+  /** Runs roles.sql afterwards: the roles, and the rights that they need. */
+  readonly roles?: boolean;
   /** For how long it waits, in ms; the release's own limits by default. */
   readonly waits?: Waits;
   /** Called after each migration has committed. */
@@ -80,12 +83,21 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   });
   try {
     await client.connect();
-    return options.dryRun ? await look(client, files, options) : await applyAll(client, files, options);
+    if (options.dryRun) return await look(client, files, options);
+    const result = await applyAll(client, files, options);
+    if (options.roles) await grantRights(client);
+    return result;
   } catch (error) {
     throw postgresError(error, doing);
   } finally {
     await client.end().catch(() => undefined);
   }
+}
+
+/** In one transaction, which the file begins and ends itself. */
+async function grantRights(client: pg.Client): Promise<void> {
+  const sql = await readFile(new URL('../../../migrations/roles.sql', import.meta.url), 'utf8');
+  await query(client, statement('operations.grant_rights', 'running roles.sql', sql));
 }
 
 async function look(

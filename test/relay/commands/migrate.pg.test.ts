@@ -55,6 +55,28 @@ test('with --json it prints one object', async () => {
   expect(result.already).toEqual([]);
 });
 
+test('with --roles the roles have their rights afterwards, however often it runs', async () => {
+  const granted = 'roles.sql: the roles exist and have their rights';
+  expect((await run('--roles')).trimEnd().split('\n').at(-1)).toBe(granted);
+  expect(await run('--roles')).toBe(`nothing to apply, ${all.length} already applied\n${granted}\n`);
+  const { rows } = await database.pool.query<{ may: boolean }>(
+    "select has_table_privilege('outbox_relay', 'outbox.event', 'select') as may",
+  );
+  expect(rows).toEqual([{ may: true }]);
+});
+
+test('without --roles nothing is granted', async () => {
+  await run();
+  const { rows } = await database.pool.query<{ may: boolean }>(
+    "select coalesce(bool_or(has_table_privilege(oid, 'outbox.event', 'select')), false) as may from pg_roles where rolname = 'outbox_relay'",
+  );
+  expect(rows).toEqual([{ may: false }]);
+});
+
+test.each(['--dry-run', '--to=2'])('--roles and %s exclude each other', async (option) => {
+  await expect(run('--roles', option)).rejects.toMatchObject({ code: 'commander.error' });
+});
+
 test.each(['0', 'x', '-1', '1.5'])('--to %s is refused', async (value) => {
   await expect(run('--to', value)).rejects.toMatchObject({ code: 'commander.invalidArgument' });
 });
