@@ -1,12 +1,17 @@
 /** `outbox-relay schemas register`: the schema files become versions in the registry. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import { RelayError } from '../../errors.ts';
 import { type Registration, registerSchemas } from '../../operations/schemas/register.ts';
+import { wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
 import { formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
 
-type RegisterOptions = { dryRun?: boolean; json?: boolean };
+type RegisterOptions = { dryRun?: boolean; waitSeconds: number; json?: boolean };
+
+/** A registry takes some seconds to start. */
+const askEveryMs = 1_000;
 
 const help = `
 Reads <schemas.directory>/<aggregatetype>/<any name>.avsc, one record in each file. The folder and topics.template
@@ -33,16 +38,37 @@ export function registerCommand(load: Load): Command {
   const command = new Command('register')
     .description('register the schema files of schemas.directory')
     .option('--dry-run', 'show what would be registered; change nothing')
+    .option(
+      '--wait-seconds <number>',
+      'how long to wait for a registry that is unreachable',
+      wholeNumber(0, 9_999_999),
+      0,
+    )
     .option('--json', 'print a JSON array of {file, subject, status, id}')
     .addHelpText('after', help);
   return define<RegisterOptions>(command, load, { needs: ['registry'], run });
 }
 
 async function run({ config, options, print }: Call<RegisterOptions>) {
-  const registrations = await registerSchemas(config, options.dryRun === true);
+  const register = () => registerSchemas(config, options.dryRun === true);
+  const registrations = await whenReachable(register, options.waitSeconds * 1_000);
   print(options.json ? JSON.stringify(registrations) : describe(registrations));
   refuseIfRefused(registrations);
   return {};
+}
+
+/** It adds versions only, so what was registered before the registry went away is unchanged the next time. */
+async function whenReachable<T>(register: () => Promise<T>, waitMs: number): Promise<T> {
+  const endMs = performance.now() + waitMs;
+  for (;;) {
+    try {
+      return await register();
+    } catch (error) {
+      const isAway = error instanceof RelayError && error.entry.isOutage === true;
+      if (!isAway || performance.now() >= endMs) throw error;
+    }
+    await delay(askEveryMs);
+  }
 }
 
 const words: Readonly<Record<Registration['status'], string>> = {

@@ -190,4 +190,13 @@ describe('register', () => {
     expect(code).toBe(69);
     expect(stderr).toMatch(/^error REGISTRY_UNAVAILABLE/);
   });
+
+  test('with --wait-seconds it waits for a registry that starts', async () => {
+    await using gate = await RegistryGate.open(registryUrl);
+    let asked = 0;
+    gate.instead = () => (asked++ === 0 ? { status: 503, body: '' } : undefined);
+    registryUrl = gate.url;
+    const { code, stdout } = await register('--wait-seconds', '60');
+    expect({ code, stdout }).toMatchObject({ code: 0, stdout: expect.stringMatching(/^registered /) });
+  });
 });
