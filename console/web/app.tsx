@@ -3,9 +3,10 @@ import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense, useEffect, useState } from 'react';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter';
 import { ApiFault } from './data/api.ts';
+import { stalenessOf } from './data/freshness.ts';
 import { useLive } from './data/live.ts';
 import { meQuery } from './data/me.ts';
-import { Ago, Badge, Failure, type Tone, Waiting } from './parts/basics.tsx';
+import { Ago, Badge, Failure, useNow, Waiting } from './parts/basics.tsx';
 import { screens } from './screens/screens.ts';
 import { SignIn, SignOut } from './screens/sign-in.tsx';
 
@@ -99,9 +100,10 @@ const isAt = (path: string, screen: string) =>
 
 /** What is shown may be old: then it says so, with its age. */
 function Freshness() {
-  const { connection, heardMs, seen } = useLive();
-  const [tone, text, sinceMs] = freshnessOf(connection, heardMs, seen.failure);
-  if (tone === undefined) return null;
+  const { seen, ...heard } = useLive();
+  const staleness = stalenessOf({ ...heard, failure: seen.failure }, useNow(1_000));
+  if (staleness === undefined) return null;
+  const { tone, text, sinceMs } = staleness;
   return (
     <p className={`freshness ${tone}`} role="status">
       <Badge tone={tone}>Not up to date</Badge> {text}
@@ -113,18 +115,6 @@ function Freshness() {
       )}
     </p>
   );
-}
-
-function freshnessOf(
-  connection: string,
-  heardMs: number | null,
-  failure: { message: string; hint: string | null; since: string } | null,
-): [Tone | undefined, string, number | null] {
-  if (connection === 'lost')
-    return ['bad', 'The console does not answer; the page tries again by itself.', heardMs];
-  if (failure !== null)
-    return ['warn', `${failure.message}. ${failure.hint ?? ''}`, Date.parse(failure.since)];
-  return [undefined, '', null];
 }
 
 /** `g` and a letter go to a screen, after Escape where one types; `?` is not needed, since the letters stand beside the titles. */

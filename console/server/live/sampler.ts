@@ -29,6 +29,8 @@ export const sampleEveryMs = 5_000;
 const keptMs = 6 * 3_600_000;
 /** A relay answers in a few ms. */
 const scrapeTimeoutMs = 2_000;
+/** As Postgres does. */
+const listTimeoutMs = 2_000;
 /** A scrape has some 100 kB; 1,000 partitions add 100 kB. */
 const scrapeBytesMax = 8 * 1024 * 1024;
 
@@ -102,11 +104,19 @@ export class Sampler {
     const { relays } = this.#config.console;
     if (relays.length > 0) return relays.map((url) => ({ url: url.replace(/\/$/, ''), instance: null }));
     // Postgres away: the page says so, and the relays known so far are asked on.
-    const known = await listRelays(this.#config).catch(() => undefined);
+    const known = await this.#known();
     if (known === undefined) return this.#sampled.relays.map(({ url, instance }) => ({ url, instance }));
     return known
       .filter(({ isGone, state, httpAddress }) => !isGone && state !== 'stopped' && httpAddress !== '')
       .map(({ httpAddress, instance }) => ({ url: `http://${reachable(httpAddress)}`, instance }));
+  }
+
+  /** undefined where Postgres does not answer, or not in time: the next sample must not wait for it. */
+  async #known() {
+    const late = new AbortController();
+    const waited = delay(listTimeoutMs, undefined, { signal: late.signal }).catch(() => undefined);
+    const listed = listRelays(this.#config).catch(() => undefined);
+    return Promise.race([listed, waited]).finally(() => late.abort());
   }
 
   async #scrape({ url, instance }: { url: string; instance: string | null }) {

@@ -1,6 +1,7 @@
 /**
  * Owns the status that pages show live: it reads Postgres while somebody looks, and not otherwise. When Postgres does not
- * answer, the last status stays, with the failure and since when.
+ * answer, the last status stays, with its age and why there is no newer one. Promise: an old status is never passed off as
+ * new.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../../../relay/config/config.ts';
@@ -11,22 +12,28 @@ import { type Fault, faultOf } from '../fault.ts';
 export type Seen = {
   /** null before the first. */
   readonly status: Status | null;
+  /** Since its reading began, by the clock of this process, in ms; null before the first. */
+  readonly ageMs: number | null;
   /** Why it is not up to date; null where it is. */
-  readonly failure: (Fault & { readonly since: string }) | null;
+  readonly failure: Fault | null;
 };
 
 /** What a person sees as live. */
 const everyMs = 2_000;
 
 export class StatusWatch {
-  readonly #config: Config;
+  readonly #read: () => Promise<Status>;
+  readonly #nowMs: () => number;
   readonly #listeners = new Set<(seen: Seen) => void>();
-  #seen: Seen = { status: null, failure: null };
+  #last: { readonly status: Status; readonly readMs: number } | undefined;
+  #failure: Fault | null = null;
   #watching: Promise<void> | undefined;
   #ending = new AbortController();
 
-  constructor(config: Config) {
-    this.#config = config;
+  /** @param read and nowMs differ in tests only */
+  constructor(config: Config, read = () => readStatus(config), nowMs = () => performance.now()) {
+    this.#read = read;
+    this.#nowMs = nowMs;
   }
 
   /** @returns what ends it */
@@ -35,7 +42,7 @@ export class StatusWatch {
     if (this.#watching === undefined) {
       this.#ending = new AbortController();
       this.#watching = this.#watch(this.#ending.signal);
-    } else listener(this.#seen);
+    } else listener(this.#seen());
     return () => {
       this.#listeners.delete(listener);
       if (this.#listeners.size === 0) this.end();
@@ -49,20 +56,25 @@ export class StatusWatch {
 
   async #watch(ended: AbortSignal): Promise<void> {
     while (!ended.aborted) {
-      const seen = await this.#read();
+      const readMs = this.#nowMs();
+      try {
+        const status = await this.#read();
+        // One that hung may come after that of the next watch.
+        if (ended.aborted) return;
+        this.#last = { status, readMs };
+        this.#failure = null;
+      } catch (error) {
+        this.#failure = faultOf(asRelayError(error));
+      }
       if (ended.aborted) return;
-      this.#seen = seen;
-      for (const listener of this.#listeners) listener(seen);
+      for (const listener of this.#listeners) listener(this.#seen());
       await delay(everyMs, undefined, { signal: ended }).catch(() => {});
     }
   }
 
-  async #read(): Promise<Seen> {
-    try {
-      return { status: await readStatus(this.#config), failure: null };
-    } catch (error) {
-      const since = this.#seen.failure?.since ?? new Date().toISOString();
-      return { status: this.#seen.status, failure: { ...faultOf(asRelayError(error)), since } };
-    }
+  #seen(): Seen {
+    const { status = null, readMs = null } = this.#last ?? {};
+    const ageMs = readMs === null ? null : Math.round(this.#nowMs() - readMs);
+    return { status, ageMs, failure: this.#failure };
   }
 }
