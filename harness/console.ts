@@ -1,6 +1,6 @@
 /**
  * The console as a process of its own beside a relay, and its pages built when a source is newer. It runs without the
- * right to write a file, so that whatever would need a disk fails here.
+ * right to write a file, where it stands and for what is temporary too, so that whatever would need a disk fails here.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,6 +8,8 @@ import { existsSync, globSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { nodeFlags } from '../relay/config/node-flags.ts';
+import { cacheFolder } from '../stack/cache.ts';
+import { alone } from '../stack/fill-once.ts';
 import type { Run } from '../stack/run.ts';
 import type { Environment } from './relay-process.ts';
 
@@ -16,9 +18,12 @@ const builtPage = join(root, 'console', 'dist', 'index.html');
 
 let built: Promise<void> | undefined;
 
-/** Builds the pages unless they are newer than their sources; once in a process. */
+/** Builds the pages unless they are newer than their sources; once in a process, and by one process at a time. */
 export function buildConsole(): Promise<void> {
-  built ??= isBuilt() ? Promise.resolve() : build();
+  const lock = join(cacheFolder(), 'console-build.lock');
+  built ??= alone(lock, 'the pages of the console', undefined, async () => {
+    if (!isBuilt()) await build();
+  });
   return built;
 }
 
@@ -45,6 +50,8 @@ async function build(): Promise<void> {
 
 /** Node's permissions: it may read, load its native packages and use the network, and write nothing. */
 const withoutDisk = ['--permission', '--allow-fs-read=*', '--allow-addons'];
+/** Where not even root can write. Not everywhere there is such a folder; the permissions hold there too. */
+const readOnlyFolder = process.platform === 'linux' ? '/proc' : '/';
 
 export type ConsoleOptions = {
   /** All of it: nothing is inherited. */
@@ -86,7 +93,8 @@ export class ConsoleProcess {
     const { NODE_COMPILE_CACHE: _, ...rest } = env;
     const main = join(root, 'relay', 'main.ts');
     const child = spawn(process.execPath, [...nodeFlags, ...withoutDisk, main, 'console'], {
-      env: rest,
+      env: { ...rest, TMPDIR: '/dev/null/none' },
+      cwd: readOnlyFolder,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: run !== undefined,
     });

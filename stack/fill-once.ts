@@ -20,9 +20,7 @@ export async function fillOnce(
   onProgress?: Progress,
 ): Promise<void> {
   if (existsSync(folder)) return;
-  await mkdir(path.dirname(folder), { recursive: true });
-  const unlock = await lock(`${folder}.lock`, what, onProgress);
-  try {
+  await alone(`${folder}.lock`, what, onProgress, async () => {
     if (existsSync(folder)) return; // the one we waited for has filled it
     await using run = await openRun();
     const target = path.join(run.dir, 'fetched');
@@ -30,6 +28,20 @@ export async function fillOnce(
     await rename(target, folder).catch((error) => {
       if (!existsSync(folder)) throw error; // otherwise another process was faster, and its folder is as good
     });
+  });
+}
+
+/** Does the work while no other process does it; they wait. @param file of the lock */
+export async function alone(
+  file: string,
+  what: string,
+  onProgress: Progress | undefined,
+  work: () => Promise<void>,
+): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  const unlock = await lock(file, what, onProgress);
+  try {
+    await work();
   } finally {
     await unlock();
   }
@@ -54,7 +66,7 @@ async function lock(file: string, what: string, onProgress?: Progress): Promise<
       await rm(file, { force: true });
       continue;
     }
-    if (!waiting) onProgress?.(`waiting for another process that downloads ${what}`);
+    if (!waiting) onProgress?.(`waiting for another process that makes ${what}`);
     waiting = true;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
