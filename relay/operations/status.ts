@@ -12,7 +12,7 @@ import { query, statement } from '../connect/postgres/statement.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { readControl } from '../ledger/control.ts';
 import { readWaiting } from '../ledger/dead-letters.ts';
-import { readMarks } from '../ledger/progress-copy.ts';
+import { readFirstStart } from '../ledger/progress-copy.ts';
 import { type CleanupFacts, type KnownRelay, readRelays } from '../ledger/relays.ts';
 import { controlTables } from '../ledger/tables.ts';
 import { type Control, limitsOf, type RateLimits } from '../model/control.ts';
@@ -210,7 +210,7 @@ async function readSlotStatus(pool: pg.Pool, config: Config): Promise<Status['sl
     return { state: 'unusable', code: failure.code, message: failure.message, hint: failure.hint };
   }
   if (slot === undefined)
-    return (await readMarks(pool, name)).initialised ? missing(name) : { state: 'absent' };
+    return Number.isFinite(await readFirstStart(pool, name)) ? missing(name) : { state: 'absent' };
   const [wal] = await query(
     pool,
     statement<{ lsn: string }>(

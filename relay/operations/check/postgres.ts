@@ -5,7 +5,7 @@ import { readSlot } from '../../capture/slot.ts';
 import { postgresError } from '../../connect/postgres/errors.ts';
 import { createReplicationClient } from '../../connect/postgres/replication-client.ts';
 import { hints, RelayError } from '../../errors.ts';
-import { readMarks } from '../../ledger/progress-copy.ts';
+import { readFirstStart } from '../../ledger/progress-copy.ts';
 import { readStandbyNames, standbyHint } from '../../ledger/standbys.ts';
 import { describeBytes, describeSlotHealth } from '../slot-health.ts';
 import { postgresEncryption } from './encryption.ts';
@@ -128,7 +128,7 @@ const mayReplicate: PostgresCheck = {
 /** Whether a relay ever streamed from this slot. The tables may be missing, which other checks say. */
 async function hasMark({ pool, config }: PostgresContext): Promise<boolean> {
   try {
-    return (await readMarks(pool, config.slot.name)).initialised;
+    return Number.isFinite(await readFirstStart(pool, config.slot.name));
   } catch (error) {
     if (error instanceof RelayError && error.code === 'OUTBOX_TABLE_INVALID') return false;
     throw error;

@@ -4,9 +4,8 @@ import { type Visitor, visitorOf } from '../../../console/server/access/visitor.
 import { createAccess } from '../../../console/server/api/session.ts';
 import { createApp } from '../../../console/server/app.ts';
 import { Jobs } from '../../../console/server/jobs.ts';
-import type { Sampler } from '../../../console/server/live/sampler.ts';
-import type { StatusWatch } from '../../../console/server/live/status-watch.ts';
-import { loadConfig } from '../../../relay/config/config.ts';
+import type { Use } from '../../../console/server/use.ts';
+import { type Config, loadConfig } from '../../../relay/config/config.ts';
 
 const payloads = { viewPayloads: 'masked', operatePayloads: 'full' } as const;
 export const ada = visitorOf('Ada', 'operate', 'token', payloads);
@@ -21,29 +20,54 @@ export type Asking = {
   readonly method?: string;
   /** Sent as JSON, with POST. */
   readonly body?: object;
+  /** Of a stream: what has come when it is left. */
+  readonly until?: RegExp;
 };
 
-/** An application for what asks no relay. @returns its configuration, and how a visitor asks it */
-export function startAsking(env: Readonly<Record<string, string>>) {
+type Live = Pick<Use, 'status' | 'sampler'>;
+
+/**
+ * An application for what asks no relay, unless it is given what does.
+ * @returns its configuration, its routes, and how a visitor asks it
+ */
+export function startAsking(
+  env: Readonly<Record<string, string>>,
+  liveOf: (config: Config) => Live = () => ({}) as unknown as Live,
+) {
   const { config, provenance } = loadConfig({ env });
   const log = pino({ level: 'silent' });
   const access = createAccess(config, { view: undefined, operate: undefined }, log);
-  const status = undefined as unknown as StatusWatch;
-  const sampler = undefined as unknown as Sampler;
-  const app = createApp({ config, provenance, log, status, sampler, jobs: new Jobs() }, access, {
-    page: '',
-    files: new Map(),
-  });
-  const ask = async (visitor: Visitor, path: string, { method, body }: Asking = {}): Promise<Answer> => {
+  const use = { config, provenance, log, jobs: new Jobs(), ...liveOf(config) };
+  const app = createApp(use, access, { page: '', files: new Map() });
+  const ask = async (visitor: Visitor, path: string, asking: Asking = {}): Promise<Answer> => {
+    const { method, body, until } = asking;
     const cookie = `outbox_console_${config.slot.name}_${config.console.port}=${access.sessions.begin(visitor)}`;
     const headers = { cookie, host: 'localhost', 'content-type': 'application/json' };
     const sent = body === undefined ? {} : { method: 'POST', body: JSON.stringify(body) };
-    const incoming = { socket: { remoteAddress: '127.0.0.1', remotePort: 1, remoteFamily: 'IPv4' } };
+    const incoming = {
+      socket: { remoteAddress: '127.0.0.1', remotePort: 1, remoteFamily: 'IPv4' },
+      headersDistinct: {},
+    };
     const outgoing = { once() {}, destroy() {} };
-    const init = { headers, ...(method === undefined ? {} : { method }), ...sent };
+    const init = { headers, ...sent, ...(method === undefined ? {} : { method }) };
     const answer = await app.request(`/api${path}`, init, { incoming, outgoing });
-    const text = await answer.text();
-    return { status: answer.status, body: text.startsWith('{') ? JSON.parse(text) : text };
+    const text = until === undefined ? await answer.text() : await textUntil(answer, until);
+    const isJson = answer.headers.get('content-type')?.startsWith('application/json') === true;
+    return { status: answer.status, body: isJson ? JSON.parse(text) : text };
   };
-  return { config, ask };
+  /** `GET /dead-letters/:position`, and so on; each once. */
+  const routes = app.routes
+    .filter(({ method, path }) => method !== 'ALL' && path.startsWith('/api/'))
+    .map(({ method, path }) => `${method} ${path.slice('/api'.length).replace(/\/$/, '')}`)
+    .filter((route) => !route.endsWith(' /session'));
+  return { config, ask, routes: [...new Set(routes)] };
+}
+
+async function textUntil({ body }: Response, until: RegExp): Promise<string> {
+  let text = '';
+  for await (const chunk of body!.pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (until.test(text)) break;
+  }
+  return text;
 }

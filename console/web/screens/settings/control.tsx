@@ -12,8 +12,15 @@ import { actionsKey } from './actions.tsx';
 import { obeyedText } from './obeyed-text.ts';
 
 export function ControlCard({ topicsAllowed }: { topicsAllowed: readonly string[] }) {
-  const { status } = useLive().seen;
-  if (status === null) return <Waiting />;
+  const { status, failure } = useLive().seen;
+  if (status === null)
+    return failure === null ? (
+      <Waiting />
+    ) : (
+      <Card title="Flow">
+        <Empty title="What is paused is not known">{`${failure.message}. ${failure.hint ?? ''}`}</Empty>
+      </Card>
+    );
   const { control, limits, setAside, relays } = status;
   const { limitedBy } = control;
   const streamers = relays.filter(({ isGone, state }) => !isGone && state === 'streaming');

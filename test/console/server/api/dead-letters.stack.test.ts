@@ -1,5 +1,4 @@
 /** Dead letters and parked keys as the console's server answers, with the rights of an operator, on real servers. */
-import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Visitor } from '../../../../console/server/access/visitor.ts';
 import type { JobView } from '../../../../console/server/jobs.ts';
@@ -7,23 +6,18 @@ import type { Config } from '../../../../relay/config/config.ts';
 import { fixDeadLetters } from '../../../../relay/operations/dead-letters/fix-many.ts';
 import { previewRelease } from '../../../../relay/operations/dead-letters/release-keys.ts';
 import { World } from '../../../relay/world.ts';
-import { unique } from '../../../support/unique.ts';
+import { type Login, makeOperator } from '../../../support/roles.ts';
 import { ada, blind, bob, startAsking, viewer } from '../asking.ts';
 
 let world: World;
 let config: Config;
 let desk: ReturnType<typeof startAsking>;
-const role = unique('operator');
+let operator: Login;
 
 beforeAll(async () => {
   world = await World.create();
-  await world.pool.query(
-    await readFile(new URL('../../../../migrations/roles.sql', import.meta.url), 'utf8'),
-  );
-  await world.pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
-  const url = new URL(world.database.url);
-  [url.username, url.password] = [role, 'sesame'];
-  desk = startAsking({ ...world.env, DATABASE_URL: url.href });
+  operator = await makeOperator(world.database);
+  desk = startAsking({ ...world.env, ...operator.env });
   config = desk.config;
   await world.pool.query(
     `insert into outbox.progress (slot, initialised_at, end_lsn) values ($1, now(), '0/9000')`,
@@ -31,7 +25,7 @@ beforeAll(async () => {
   );
 });
 afterAll(async () => {
-  await world?.pool.query(`drop owned by ${role}; drop role ${role}`);
+  await operator?.drop();
   await world?.[Symbol.asyncDispose]();
 });
 beforeEach(() =>
