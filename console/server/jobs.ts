@@ -41,7 +41,7 @@ export type JobView = {
   /** ISO 8601, UTC. */
   readonly startedAt: string;
   readonly endedAt: string | null;
-  /** `cancelled`: the result says what was done before, if anything was. */
+  /** `cancelled`: the result says what was done before, if anything was; without result and failure nothing was. */
   readonly state: 'running' | 'done' | 'failed' | 'cancelled';
   readonly isCancelling: boolean;
   readonly progress: Progress;
@@ -137,8 +137,9 @@ export class Jobs {
       const result = await work({ signal, onProgress });
       this.#end(job, { state: signal.aborted ? 'cancelled' : 'done', result });
     } catch (error) {
-      if (signal.aborted) this.#end(job, { state: 'cancelled' });
-      else this.#end(job, { state: 'failed', failure: faultIn(error) });
+      // A server that failed while the job was ending: what was asked for before may be done or not.
+      const failure = error === signal.reason ? null : faultIn(error);
+      this.#end(job, { state: signal.aborted ? 'cancelled' : 'failed', failure });
     }
   }
 

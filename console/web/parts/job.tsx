@@ -111,6 +111,9 @@ export function JobCard({
         {job !== null && job.state !== 'running' && job.failure === null && describe(job)}
       </div>
       {job?.failure != null && <Failure error={faultOf(job.failure)} />}
+      {job?.failure != null && job.progress.done > 0 && (
+        <p>It had come to: {progressText(job.progress)}. What was stored by then stays.</p>
+      )}
       {error !== undefined && <Failure error={error} />}
     </Card>
   );

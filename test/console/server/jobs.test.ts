@@ -57,6 +57,22 @@ test('a failure has its code, and no result', async () => {
   });
 });
 
+test('a job that fails while it is being cancelled says why: it may have changed something', async () => {
+  const jobs = new Jobs();
+  const id = jobs.start('patch-letters', 'Fix', ada, async ({ signal }) => {
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    throw new RelayError('POSTGRES_UNAVAILABLE', 'away');
+  });
+  const views = viewsOf(jobs, id);
+  await Promise.resolve();
+  jobs.cancel(id, ada);
+  expect((await views).at(-1)).toMatchObject({
+    state: 'cancelled',
+    result: null,
+    failure: { code: 'POSTGRES_UNAVAILABLE' },
+  });
+});
+
 test('a cancelled job keeps the result of what it did before', async () => {
   const jobs = new Jobs();
   const id = jobs.start('patch-letters', 'Fix', ada, async ({ signal }) => {
