@@ -87,8 +87,19 @@ export const Empty = ({ title, children }: { title: string; children?: ReactNode
   </div>
 );
 
-/** Something did not work: what, and what to do. */
-export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => void }) {
+/**
+ * Something did not work: what, and what to do.
+ * @param seenMs of when what is shown nevertheless is; 0 where nothing is
+ */
+export function Failure({
+  error,
+  seenMs = 0,
+  onRetry,
+}: {
+  error: unknown;
+  seenMs?: number;
+  onRetry?: () => void;
+}) {
   const { message, code, hint } =
     error instanceof ApiFault ? error : { message: String(error), code: 'PAGE', hint: null };
   return (
@@ -97,6 +108,11 @@ export function Failure({ error, onRetry }: { error: unknown; onRetry?: () => vo
         <strong>{message}</strong> <code>{code}</code>
       </p>
       {hint !== null && <p>{hint}</p>}
+      {seenMs > 0 && (
+        <p>
+          What you see is from <Ago at={seenMs} />.
+        </p>
+      )}
       {onRetry !== undefined && <Button onClick={onRetry}>Try again</Button>}
     </div>
   );

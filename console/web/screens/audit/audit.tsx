@@ -16,7 +16,7 @@ type Standing = NonNullable<InferResponseType<typeof api.audit.$get, 200>['repor
 const refreshMs = 15_000;
 
 export default function Audit() {
-  const { data, error, isPending, refetch } = useQuery({
+  const { data, error, isPending, refetch, dataUpdatedAt } = useQuery({
     queryKey: ['audit'],
     queryFn: () => ask(api.audit.$get()),
     refetchInterval: refreshMs,
@@ -27,6 +27,7 @@ export default function Audit() {
       {error !== null && (
         <Failure
           error={error}
+          seenMs={dataUpdatedAt}
           onRetry={() => {
             void refetch();
           }}

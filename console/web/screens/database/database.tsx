@@ -17,7 +17,7 @@ type ValueOf<P extends Part> = NonNullable<P['value']>;
 const refreshMs = 15_000;
 
 export default function Database() {
-  const { data, error, isPending, refetch } = useQuery({
+  const { data, error, isPending, refetch, dataUpdatedAt } = useQuery({
     queryKey: ['database'],
     queryFn: () => ask(api.database.$get()),
     refetchInterval: refreshMs,
@@ -38,6 +38,7 @@ export default function Database() {
       {error !== null && (
         <Failure
           error={error}
+          seenMs={dataUpdatedAt}
           onRetry={() => {
             void refetch();
           }}

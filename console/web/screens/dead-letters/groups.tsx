@@ -33,7 +33,9 @@ export function Groups() {
         Dead letters
       </Heading>
       <StatusTabs current={status} pathOf={(each) => `/dead-letters?statuses=${each}`} />
-      {groups.error !== null && <Failure error={groups.error} onRetry={() => void groups.refetch()} />}
+      {groups.error !== null && (
+        <Failure error={groups.error} seenMs={groups.dataUpdatedAt} onRetry={() => void groups.refetch()} />
+      )}
       {groups.isPending && <Waiting lines={6} />}
       {groups.data !== undefined && (
         <GroupList {...groups.data} status={status} isOld={groups.isPlaceholderData} />

@@ -64,7 +64,9 @@ export function LetterPage({ position }: { position: string }) {
         />
       )}
       {shown.isPending && <Waiting lines={8} />}
-      {shown.error !== null && <Failure error={shown.error} onRetry={() => void shown.refetch()} />}
+      {shown.error !== null && (
+        <Failure error={shown.error} seenMs={shown.dataUpdatedAt} onRetry={() => void shown.refetch()} />
+      )}
       {shown.data !== undefined && (
         <>
           <What

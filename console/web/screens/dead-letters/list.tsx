@@ -135,7 +135,9 @@ export function LetterList() {
           </Actions>
         )}
       </section>
-      {page.error !== null && <Failure error={page.error} onRetry={() => void page.refetch()} />}
+      {page.error !== null && (
+        <Failure error={page.error} seenMs={page.dataUpdatedAt} onRetry={() => void page.refetch()} />
+      )}
       {page.isPending && <Waiting lines={8} />}
       {page.data !== undefined && (
         <section className="card" aria-label="List" aria-busy={page.isPlaceholderData}>

@@ -8,8 +8,10 @@ import { Card, Empty, Failure, Scroll, Time, Waiting } from '../../parts/basics.
 const everyMs = 5_000;
 
 export function Transactions() {
-  const { data, error, refetch } = useQuery({
+  const { data, error, refetch, dataUpdatedAt } = useQuery({
     queryKey: ['transactions'],
+    // The server has tried for long enough.
+    retry: false,
     queryFn: () => ask(api.find.transactions.$get()),
     // Only while the page is visible, as TanStack does by itself.
     refetchInterval: everyMs,
@@ -22,7 +24,7 @@ export function Transactions() {
       }
     >
       <div className="transactions">
-        {error !== null && <Failure error={error} onRetry={() => void refetch()} />}
+        {error !== null && <Failure error={error} seenMs={dataUpdatedAt} onRetry={() => void refetch()} />}
         {data === undefined && error === null && <Waiting lines={8} />}
         {data !== undefined &&
           (data.transactions.length === 0 ? (

@@ -57,7 +57,9 @@ export function KeyPage() {
       {jobId !== null && (
         <JobCard id={jobId} describe={describeRelease} onOver={onOver} onClose={() => go({})} />
       )}
-      {error !== null && <Failure error={error} onRetry={() => void key.refetch()} />}
+      {error !== null && (
+        <Failure error={error} seenMs={key.dataUpdatedAt} onRetry={() => void key.refetch()} />
+      )}
       {key.isPending && <Waiting lines={4} />}
       {key.data !== undefined && parked === undefined && (
         <Card>

@@ -104,7 +104,9 @@ export function KeyList() {
           </Actions>
         )}
       </section>
-      {page.error !== null && <Failure error={page.error} onRetry={() => void page.refetch()} />}
+      {page.error !== null && (
+        <Failure error={page.error} seenMs={page.dataUpdatedAt} onRetry={() => void page.refetch()} />
+      )}
       {page.isPending && <Waiting lines={6} />}
       {page.data !== undefined && (
         <section className="card" aria-label="Keys" aria-busy={page.isPlaceholderData}>

@@ -37,7 +37,7 @@ export function SubjectList() {
       />
       {page.isError && (
         <>
-          <Failure error={page.error} onRetry={() => void page.refetch()} />
+          <Failure error={page.error} seenMs={page.dataUpdatedAt} onRetry={() => void page.refetch()} />
           <p className="quiet">
             While the registry does not answer, the relay publishes with the schemas that it holds. Events
             that need another schema wait.

@@ -47,7 +47,9 @@ export function SubjectPage({ subject }: { subject: string }) {
       >
         {subject}
       </Heading>
-      {pair.isError && <Failure error={pair.error} onRetry={() => void pair.refetch()} />}
+      {pair.isError && (
+        <Failure error={pair.error} seenMs={pair.dataUpdatedAt} onRetry={() => void pair.refetch()} />
+      )}
       {pair.isPending && <Waiting lines={8} />}
       {data !== undefined && (
         <>

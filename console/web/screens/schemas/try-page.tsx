@@ -33,7 +33,9 @@ export function TryPage({ subject }: { subject: string }) {
         Try a schema
       </Heading>
       <p className="quiet">Nothing is registered or published here.</p>
-      {latest.isError && <Failure error={latest.error} onRetry={() => void latest.refetch()} />}
+      {latest.isError && (
+        <Failure error={latest.error} seenMs={latest.dataUpdatedAt} onRetry={() => void latest.refetch()} />
+      )}
       {latest.isPending ? (
         <Waiting lines={8} />
       ) : (

@@ -9,7 +9,7 @@ const pageSize = '10';
 const refreshMs = 15_000;
 
 export function ActionsCard() {
-  const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } =
+  const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch, dataUpdatedAt } =
     useInfiniteQuery({
       queryKey: actionsKey,
       queryFn: ({ pageParam }) =>
@@ -25,7 +25,7 @@ export function ActionsCard() {
   const actions = data?.pages.flatMap((page) => page.actions) ?? [];
   return (
     <Card title="What people did" aside={<span className="quiet">from the audit trail</span>}>
-      {error !== null && <Failure error={error} onRetry={() => void refetch()} />}
+      {error !== null && <Failure error={error} seenMs={dataUpdatedAt} onRetry={() => void refetch()} />}
       {isPending && error === null && <Waiting />}
       {data !== undefined && actions.length === 0 && (
         <Empty title="Nobody has done anything to this relay">

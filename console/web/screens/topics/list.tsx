@@ -64,9 +64,11 @@ export function TopicList() {
         {figure(eventsPerSecond)} events/s and {bytes(bytesPerSecond)}/s into all topics together. The relay
         counts bytes for all of them together.
       </p>
-      {topics.isError && <Failure error={topics.error} onRetry={() => void topics.refetch()} />}
-      {letters.isError && <Failure error={letters.error} />}
-      {lag.isError && !topics.isError && <Failure error={lag.error} />}
+      {topics.isError && (
+        <Failure error={topics.error} seenMs={topics.dataUpdatedAt} onRetry={() => void topics.refetch()} />
+      )}
+      {letters.isError && <Failure error={letters.error} seenMs={letters.dataUpdatedAt} />}
+      {lag.isError && !topics.isError && <Failure error={lag.error} seenMs={lag.dataUpdatedAt} />}
       <FilterBar
         fields={[{ name: 'like', label: 'Name', placeholder: 'Part of a name' }]}
         conditions={like === '' ? [] : [{ name: 'like', label: 'Name', text: like }]}

@@ -31,7 +31,9 @@ export function TopicPage({ topic }: { topic: string }) {
     <>
       <Heading trail={[['Topics and keys', '/topics']]}>{topic}</Heading>
       <Pauses topic={topic} />
-      {found.isError && <Failure error={found.error} onRetry={() => void found.refetch()} />}
+      {found.isError && (
+        <Failure error={found.error} seenMs={found.dataUpdatedAt} onRetry={() => void found.refetch()} />
+      )}
       {found.data !== undefined && seen === undefined && (
         <Card>
           <Empty title="Kafka has no such topic for events">
@@ -249,7 +251,9 @@ function Consumers({ topic }: { topic: string }) {
       }
     >
       {lag.isPending && <Waiting />}
-      {lag.isError && <Failure error={lag.error} onRetry={() => void lag.refetch()} />}
+      {lag.isError && (
+        <Failure error={lag.error} seenMs={lag.dataUpdatedAt} onRetry={() => void lag.refetch()} />
+      )}
       {lag.data?.groups.length === 0 && (
         <Empty title="No consumer group is followed">Name the groups in metrics.consumerGroups.</Empty>
       )}
@@ -311,7 +315,13 @@ function Letters({ topic }: { topic: string }) {
       aside={<strong>{letters.data === undefined ? unknown : count(letters.data.total)}</strong>}
     >
       {letters.isPending && <Waiting />}
-      {letters.isError && <Failure error={letters.error} onRetry={() => void letters.refetch()} />}
+      {letters.isError && (
+        <Failure
+          error={letters.error}
+          seenMs={letters.dataUpdatedAt}
+          onRetry={() => void letters.refetch()}
+        />
+      )}
       {letters.data?.total === 0 && <p className="quiet">Every event of this topic can be published.</p>}
       {letters.data !== undefined && letters.data.total > 0 && (
         <>
