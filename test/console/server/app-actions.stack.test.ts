@@ -4,10 +4,9 @@
  */
 
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { World } from '../../../relay/world.ts';
-
-import { type Login, makeOperator } from '../../../support/roles.ts';
-import { ada, startAsking, viewer } from '../asking.ts';
+import { World } from '../../relay/world.ts';
+import { type Login, makeOperator } from '../../support/roles.ts';
+import { ada, startAsking, viewer } from './asking.ts';
 
 let world: World;
 let operator: Login;

@@ -4,18 +4,17 @@
  */
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Visitor } from '../../../../console/server/access/visitor.ts';
-import { Sampler } from '../../../../console/server/live/sampler.ts';
-import { StatusWatch } from '../../../../console/server/live/status-watch.ts';
-import { itemSchema } from '../../../../harness/item-schema.ts';
-import { type Config, settings } from '../../../../relay/config/config.ts';
-import { readStatus } from '../../../../relay/operations/status.ts';
-import { World } from '../../../relay/world.ts';
-import { createTopic } from '../../../support/kafka.ts';
-import { registerSchema } from '../../../support/registry.ts';
-
-import { type Login, makeOperator } from '../../../support/roles.ts';
-import { ada, startAsking, viewer } from '../asking.ts';
+import type { Visitor } from '../../../console/server/access/visitor.ts';
+import { Sampler } from '../../../console/server/live/sampler.ts';
+import { StatusWatch } from '../../../console/server/live/status-watch.ts';
+import { itemSchema } from '../../../harness/item-schema.ts';
+import { type Config, settings } from '../../../relay/config/config.ts';
+import { readStatus } from '../../../relay/operations/status.ts';
+import { World } from '../../relay/world.ts';
+import { createTopic } from '../../support/kafka.ts';
+import { registerSchema } from '../../support/registry.ts';
+import { type Login, makeOperator } from '../../support/roles.ts';
+import { ada, startAsking, viewer } from './asking.ts';
 
 let world: World;
 let operator: Login;

@@ -4,10 +4,10 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { builtFolder } from '../../console/server/assets.ts';
-import { buildConsole } from '../../harness/console.ts';
+import { builtFolder } from '../../../console/server/assets.ts';
+import { buildConsole } from '../../../harness/console.ts';
 
-const root = join(import.meta.dirname, '../..');
+const root = join(import.meta.dirname, '../../..');
 /** By path in the folder. */
 let files: ReadonlyMap<string, string>;
 
