@@ -4,8 +4,10 @@
  *
  * In memory: a console that ends forgets its jobs, and what they have done is in the audit trail.
  */
+
 import { randomUUID } from 'node:crypto';
 import { asRelayError, RequestInvalid } from '../../relay/errors.ts';
+import { withResolvers } from '../../relay/model/builtins.ts';
 import type { Visitor } from './access/visitor.ts';
 import { type Fault, faultOf } from './fault.ts';
 import { Refused } from './use.ts';
@@ -89,7 +91,7 @@ export class Jobs {
       );
     const id = randomUUID();
     const ending = new AbortController();
-    const { promise: settled, resolve } = Promise.withResolvers<void>();
+    const { promise: settled, resolve } = withResolvers<void>();
     const view: JobView = {
       id,
       kind,

@@ -2,7 +2,9 @@
  * Compares records with their rows, some hundred at a time. Rows are read by their places in the snapshot, so memory grows
  * with neither side, and the snapshot does not stay open while the topics are read.
  */
+
 import type { Config } from '../config/config.ts';
+import { groupBy } from '../model/builtins.ts';
 import type { Difference } from './avro/compare-value.ts';
 import { type ComparedRecord, recordDifference } from './compare-record.ts';
 import { avroOf, type Decoder } from './decoder.ts';
@@ -68,7 +70,7 @@ export class Content {
       some.flatMap(({ places }) => places),
       range,
     );
-    const rowsOf = Map.groupBy(rows, ({ id }) => id);
+    const rowsOf = groupBy(rows, ({ id }) => id);
     const isComplete = ({ id, places }: RecordOfRow) => (rowsOf.get(id)?.length ?? 0) >= places.length;
     await this.#compare(some.filter(isComplete), rowsOf);
     for (const each of some) {
@@ -87,7 +89,7 @@ export class Content {
     [this.#moved, this.#movedBytes] = [[], 0];
     if (moved.length === 0) return;
     const rows = await this.#rows.byId([...new Set(moved.map(({ id }) => id))]);
-    const rowsOf = Map.groupBy(rows, ({ id }) => id);
+    const rowsOf = groupBy(rows, ({ id }) => id);
     await this.#compare(
       moved.filter(({ id }) => rowsOf.has(id)),
       rowsOf,
@@ -103,7 +105,7 @@ export class Content {
     this.#options.onCompared(records.length);
     if (different.length === 0) return;
     const released = await this.#rows.released(different.map(({ id }) => id));
-    const lettersOf = Map.groupBy(released, ({ id }) => id);
+    const lettersOf = groupBy(released, ({ id }) => id);
     for (const { id, record, difference } of different) {
       const letters = lettersOf.get(id) ?? [];
       if (letters.length > 0 && this.#difference(record, letters) === undefined) continue;

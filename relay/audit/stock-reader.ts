@@ -13,6 +13,7 @@
  * - avsc refuses some schemas that Java accepts: a default of another type, a name in an object. Values of these are left
  *   to the first reader.
  */
+
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
@@ -20,6 +21,7 @@ import avsc from 'avsc';
 import type { Config } from '../config/config.ts';
 import { registryAccess } from '../connect/registry-http.ts';
 import { RelayError } from '../errors.ts';
+import { withResolvers } from '../model/builtins.ts';
 
 type StockSchema = Awaited<ReturnType<SchemaRegistry['getSchema']>>;
 
@@ -103,7 +105,7 @@ function asFailure(error: unknown): { readonly status: number | undefined; reado
 type Middleware = NonNullable<ConstructorParameters<typeof SchemaRegistry>[0]['middlewares']>[number];
 
 async function within<T>(timeoutMs: number, answer: Promise<T>): Promise<T> {
-  const deadline = Promise.withResolvers<never>();
+  const deadline = withResolvers<never>();
   const timer = setTimeout(() => deadline.reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
   try {
     return await Promise.race([answer, deadline.promise]);

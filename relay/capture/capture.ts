@@ -13,6 +13,7 @@ import { postgresError } from '../connect/postgres/errors.ts';
 import { command } from '../connect/postgres/replication-client.ts';
 import { noTransactionTimeout, withSession } from '../connect/postgres/session-settings.ts';
 import { asRelayError, RelayError } from '../errors.ts';
+import { withResolvers } from '../model/builtins.ts';
 import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import { Inbox } from './inbox.ts';
 import { type StreamPlace, TransactionAssembler } from './pgoutput.ts';
@@ -138,7 +139,7 @@ export class Capture {
   /** Sends what was acknowledged. Waits until the server answers, the connection is lost, or `timeoutMs` has passed. */
   async flush(timeoutMs: number): Promise<void> {
     if (this.#wire === undefined || this.#isClosed) return;
-    const answered = Promise.withResolvers<void>();
+    const answered = withResolvers<void>();
     const timer = setTimeout(answered.resolve, timeoutMs);
     this.#onKeepalive = answered.resolve;
     this.#resume();
@@ -156,7 +157,7 @@ export class Capture {
   }
 
   async #start(): Promise<void> {
-    const started = Promise.withResolvers<void>();
+    const started = withResolvers<void>();
     this.#service.on('error', (error) => this.#fail(this.#translate(error)));
     this.#service.on('start', started.resolve);
     this.#service.on('heartbeat', (lsn, _timestamp, shouldRespond) =>

@@ -5,7 +5,9 @@
  * Promise: a failure of the stream keeps its place in the order. The reader gets first what arrived before it, and never
  * what arrives after it: nobody knows what is missing after a message that could not be read.
  */
+
 import type { RelayError } from '../errors.ts';
+import { withResolvers } from '../model/builtins.ts';
 import type { CommittedTransaction } from './transaction.ts';
 
 export class Inbox {
@@ -25,7 +27,7 @@ export class Inbox {
   constructor(maxBytes: number, onRoom: () => void) {
     this.#maxBytes = maxBytes;
     this.#onRoom = onRoom;
-    const { promise, resolve } = Promise.withResolvers<RelayError>();
+    const { promise, resolve } = withResolvers<RelayError>();
     this.failed = promise;
     this.#fail = resolve;
   }

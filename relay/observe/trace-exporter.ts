@@ -5,6 +5,7 @@
  * Promise: a collector that is slow or down costs the stream nothing. The queue is bounded and spans beyond it are not
  * even made; each is counted.
  */
+
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import {
   defaultResource,
@@ -20,6 +21,7 @@ import {
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { version } from '../config/version.ts';
+import { withResolvers } from '../model/builtins.ts';
 import type { SpanMaker } from './traces-listener.ts';
 
 /** Of the spans that were made. */
@@ -80,7 +82,7 @@ export function openSpanExport(instance: string, counts: SpanCounts): SpanExport
       drop: (spans) => counts.dropped(spans),
     },
     async stop(withinMs) {
-      const { promise: late, resolve } = Promise.withResolvers<void>();
+      const { promise: late, resolve } = withResolvers<void>();
       const timer = setTimeout(resolve, withinMs);
       await Promise.race([provider.shutdown().catch(() => {}), late]);
       clearTimeout(timer);

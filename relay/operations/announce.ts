@@ -3,6 +3,7 @@
  * and every few seconds, in standby too, so that `status` shows every relay of a slot without reaching any of them. A relay
  * that cannot announce itself goes on as if it could.
  */
+
 import { hostname } from 'node:os';
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
@@ -17,6 +18,7 @@ import {
   type RelayFacts,
   withdraw,
 } from '../ledger/relays.ts';
+import { withResolvers } from '../model/builtins.ts';
 import type { Control } from '../model/control.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Facts } from '../observe/facts.ts';
@@ -60,7 +62,7 @@ export class Announcer {
   #kept: Facts['cleanedUp']['kept'] | undefined;
   #cleanup: CleanupFacts | null = null;
   #error: { failure: RelayError; sinceMs: number; isOver: boolean } | undefined;
-  #wake = Promise.withResolvers<void>();
+  #wake = withResolvers<void>();
   #loop: Promise<void> | undefined;
 
   constructor(options: AnnouncerOptions) {
@@ -177,7 +179,7 @@ export class Announcer {
     const slot = this.#use.config.slot.name;
     let isFailing = false;
     for (let round = 0; !this.#ending.signal.aborted; round++) {
-      this.#wake = Promise.withResolvers();
+      this.#wake = withResolvers();
       try {
         await announce(this.#pool, this.#announcement());
         if (round % 100 === 0) await forgetGone(this.#pool, slot);
@@ -250,7 +252,7 @@ export class Announcer {
 
 /** Waits for `work`, or as long as it may take. */
 async function withinMs(work: Promise<void>, limitMs: number): Promise<void> {
-  const late = Promise.withResolvers<void>();
+  const late = withResolvers<void>();
   const timer = setTimeout(late.resolve, limitMs);
   await Promise.race([work, late.promise]);
   clearTimeout(timer);

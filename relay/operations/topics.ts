@@ -2,11 +2,13 @@
  * What Kafka says of the topics of events: partitions, the settings that limit events, whether they survive the loss of a
  * broker, and how far consumers are behind. Changes nothing. Promise: what may not be read is null or a failure, never 0.
  */
+
 import type { Admin, ITopicMetadata } from 'kafkajs';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
 import { connectAdmin, createKafka, kafkaError } from '../connect/kafka.ts';
 import { asRelayError, RelayError } from '../errors.ts';
+import { withResolvers } from '../model/builtins.ts';
 import { createLogger } from '../observe/log.ts';
 import { readConsumerLag, TopicEnds } from '../publish/consumer-lag.ts';
 import { limitSettingNames, topicLimits } from '../publish/topics.ts';
@@ -209,7 +211,7 @@ async function withAdmin<Result>(
 ): Promise<Result> {
   const kafka = createKafka(config, createLogger('fatal'));
   const admin = kafka.admin();
-  const { promise: late, reject } = Promise.withResolvers<never>();
+  const { promise: late, reject } = withResolvers<never>();
   const timer = setTimeout(
     () => reject(new RelayError('KAFKA_UNAVAILABLE', `${doing}: no answer within ${patienceMs / 1_000} s`)),
     patienceMs,

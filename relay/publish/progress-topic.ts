@@ -6,11 +6,13 @@
  * it wrote the claim after it fenced them. Reading "to the end" is not enough: a log may end with transaction markers,
  * which a consumer does not see, so it cannot know that it has reached the end.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Admin, Kafka } from 'kafkajs';
 import { backoffMs } from '../connect/backoff.ts';
 import { kafkaError, kafkaErrorType } from '../connect/kafka.ts';
 import { RelayError } from '../errors.ts';
+import { withResolvers } from '../model/builtins.ts';
 import { committedRecords, decodeFetch, type FetchedRecord, fetchRequest } from './wire/fetch.ts';
 import { Wire } from './wire/kafkajs-wire.ts';
 
@@ -68,8 +70,8 @@ export class ProgressTail {
   readonly #slot: string;
   /** By claim id: called with the text of the last progress before the claim. */
   readonly #waiting = new Map<string, (latest: string | undefined) => void>();
-  readonly #crash = Promise.withResolvers<RelayError>();
-  readonly #caughtUp = Promise.withResolvers<void>();
+  readonly #crash = withResolvers<RelayError>();
+  readonly #caughtUp = withResolvers<void>();
   #isCaughtUp = false;
   #resumed = Promise.resolve();
   /** Set while the tail is paused. */
@@ -102,7 +104,7 @@ export class ProgressTail {
 
   /** Resolves when the tail has caught up, or after `timeoutMs`. This proves nothing: only a claim does. */
   async read(timeoutMs: number): Promise<void> {
-    const late = Promise.withResolvers<void>();
+    const late = withResolvers<void>();
     const timer = setTimeout(late.resolve, timeoutMs);
     await Promise.race([this.#caughtUp.promise, late.promise]);
     clearTimeout(timer);
@@ -124,7 +126,7 @@ export class ProgressTail {
    * @throws RelayError KAFKA_UNAVAILABLE if the claim is not read in time
    */
   async untilClaim(claimId: string, timeoutMs: number): Promise<string | undefined> {
-    const seen = Promise.withResolvers<string | undefined>();
+    const seen = withResolvers<string | undefined>();
     const late = new RelayError('KAFKA_UNAVAILABLE', `the claim was not read back within ${timeoutMs} ms`);
     const timer = setTimeout(() => seen.reject(late), timeoutMs);
     this.#waiting.set(claimId, seen.resolve);
@@ -143,7 +145,7 @@ export class ProgressTail {
    */
   pause(): void {
     if (this.#resume !== undefined) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
+    const { promise, resolve } = withResolvers<void>();
     this.#resumed = promise;
     this.#resume = resolve;
     void this.#disconnect();

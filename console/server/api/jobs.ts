@@ -1,7 +1,9 @@
 /** Long work: what runs and what came of it, followed as server-sent events. */
+
 import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
+import { withResolvers } from '../../../relay/model/builtins.ts';
 import type { JobView } from '../jobs.ts';
 import type { Env, Use } from '../use.ts';
 import { valid } from './valid.ts';
@@ -26,7 +28,7 @@ export function jobsApi({ jobs }: Pick<Use, 'jobs'>) {
       // Proxies such as nginx would hold events back.
       context.header('x-accel-buffering', 'no');
       return streamSSE(context, async (stream) => {
-        const over = Promise.withResolvers<void>();
+        const over = withResolvers<void>();
         let latest: JobView | undefined;
         let timer: NodeJS.Timeout | undefined;
         let isBusy = Promise.resolve();

@@ -3,6 +3,7 @@
 import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
+import { withResolvers } from '../../../relay/model/builtins.ts';
 import type { Env, Use } from '../use.ts';
 import { valid } from './valid.ts';
 
@@ -17,7 +18,7 @@ export function liveApi({ status, sampler }: Pick<Use, 'status' | 'sampler'>) {
       // Proxies such as nginx would hold events back.
       context.header('x-accel-buffering', 'no');
       return streamSSE(context, async (stream) => {
-        const ended = Promise.withResolvers<void>();
+        const ended = withResolvers<void>();
         // Of each kind only the newest: a page that reads slowly must not fill our memory.
         const waiting = new Map<string, unknown>();
         let isSending = false;

@@ -2,6 +2,7 @@
  * From what a relay serves at /metrics to the figures of the console: rates and latencies are those between two scrapes.
  * Pure. Promise: what cannot be known is null, never 0.
  */
+import { groupBy } from '../../../relay/model/builtins.ts';
 import type { Sample } from './prometheus-text.ts';
 
 const prefix = 'outbox_relay_';
@@ -110,7 +111,7 @@ class Reading {
 
   constructor({ atMs, samples }: Scrape) {
     this.atMs = atMs;
-    this.#byName = Map.groupBy(samples, ({ name }) => name);
+    this.#byName = groupBy(samples, ({ name }) => name);
   }
 
   all(name: string): readonly Sample[] {
@@ -228,7 +229,7 @@ function relayFiguresOf(last: Reading | undefined, current: Reading, seconds: nu
   const before = (name: string, like: Sample['labels'], keys: readonly string[]) =>
     last?.all(name).find(({ labels }) => keys.every((key) => labels[key] === like[key]))?.value ??
     (last === undefined ? undefined : 0);
-  const partitions = Map.groupBy(
+  const partitions = groupBy(
     current.all('partition_events_published_total'),
     ({ labels }) => labels.topic ?? '',
   );

@@ -2,6 +2,7 @@
  * Reads again what the topics still have of earlier windows, which have forgotten every row and record that was judged: for
  * a row without a record in its window, and for a record that looks like the second of its event.
  */
+import { groupBy } from '../../model/builtins.ts';
 import { replayOf } from '../audited.ts';
 import {
   headerText,
@@ -53,7 +54,7 @@ export async function findEarlier(
   means: WindowMeans,
   records: readonly OpenRecord[],
 ): Promise<(record: OpenRecord) => Earlier> {
-  const byId = Map.groupBy(records, ({ id }) => id);
+  const byId = groupBy(records, ({ id }) => id);
   const repeated = new Set<OpenRecord>();
   const trimmed = new Set<string>();
   const ranges = await stableRanges(means.admin, [...new Set(records.map(({ topic }) => topic))]);

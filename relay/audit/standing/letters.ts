@@ -2,7 +2,9 @@
  * Owns what dead letters explain. Each accounts for one row that is not published: the refused one. A released one explains
  * one record that comes after later ones of its partition.
  */
+
 import { readOnly } from '../../connect/postgres/transaction.ts';
+import { groupBy } from '../../model/builtins.ts';
 import { formatLsn, formatPosition, parseLsn } from '../../model/position.ts';
 import type { OpenRecord } from './matching.ts';
 import { type Letter, lettersBetween, lettersOf, releasesBetween } from './read-window.ts';
@@ -38,7 +40,7 @@ export class Letters {
   /** Which of these rows a dead letter accounts for, by their place in the list. */
   async account(ids: readonly string[]): Promise<boolean[]> {
     const { now, config } = this.#scope.means;
-    const letters = Map.groupBy(await lettersOf(now, config, [...new Set(ids)]), ({ id }) => id);
+    const letters = groupBy(await lettersOf(now, config, [...new Set(ids)]), ({ id }) => id);
     return ids.map((id) => {
       const letter = letters.get(id)?.find((each) => this.#accounts(each));
       if (letter !== undefined) this.#used.add(positionOf(letter));

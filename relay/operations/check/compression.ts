@@ -1,5 +1,7 @@
 /** Which codecs consumers meet: that of the relay, and those in which brokers store what it sends. Pure. */
+
 import type { CompressionName } from '../../config/compression-names.ts';
+import { groupBy } from '../../model/builtins.ts';
 import { ok, type Verdict } from './finding.ts';
 import { few } from './topics.ts';
 
@@ -17,7 +19,7 @@ export function judgeCompression(
     const codec = topic === progressTopic ? 'none' : sent;
     return type !== 'producer' && (type === 'uncompressed' ? 'none' : type) !== codec;
   });
-  const byCodec = Map.groupBy(stored, ([, type]) => type!);
+  const byCodec = groupBy(stored, ([, type]) => type!);
   const codecs = [...byCodec.keys()].toSorted();
   const found = codecs.map((codec) => `${codec}: ${few(byCodec.get(codec)!.map(([topic]) => topic))}`);
   const needsCodec = [sent, ...codecs].some((codec) => !plainCodecs.has(codec));

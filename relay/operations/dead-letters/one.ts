@@ -1,4 +1,5 @@
 /** One dead letter with all that a person needs to repair it: the schema of today, and what the relay would do now. */
+
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { HeadersInvalid, namedVersion } from '../../encode/headers.ts';
@@ -6,6 +7,7 @@ import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { Router } from '../../encode/route.ts';
 import { heldVersions } from '../../encode/targets.ts';
 import { asRelayError, type ErrorCode, RelayError, RequestInvalid } from '../../errors.ts';
+import { withResolvers } from '../../model/builtins.ts';
 import { withPool } from '../with-pool.ts';
 import { type Judged, type Verdict, withJudge } from './judge.ts';
 import { unfixableReason } from './letter.ts';
@@ -65,7 +67,7 @@ export async function learn<Value>(
   code: ErrorCode,
   withinMs = patienceMs,
 ): Promise<Learned<Value>> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
+  const { promise: late, reject } = withResolvers<never>();
   const timer = setTimeout(
     () => reject(new RelayError(code, `no answer within ${withinMs / 1_000} s`)),
     withinMs,
