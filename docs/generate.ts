@@ -16,6 +16,7 @@ import { avroDocument, avroFile } from './avro.ts';
 import { code, table } from './markdown.ts';
 import { recordExample } from './record-example.ts';
 import { drawRooms, importsBetweenRooms, roomsFile } from './rooms.ts';
+import { settingsType, settingsTypeFile } from './settings-type.ts';
 
 const example = await recordExample();
 const program = await createProgram();
@@ -155,6 +156,7 @@ export const pages = ['commands', 'settings', 'metrics', 'errors', 'record-layou
 if (import.meta.main) {
   for (const page of pages) await writeFile(page, generate(await readFile(page, 'utf8')));
   await writeFile(avroFile, await avroDocument());
+  await writeFile(settingsTypeFile, settingsType());
   await writeFile(roomsFile, drawRooms(importsBetweenRooms()));
   await writeFile(dashboardFile, dashboardJson());
 }

@@ -11,6 +11,8 @@ import { fileURLToPath } from 'node:url';
 export const rooms = [
   'main.ts',
   'commands',
+  'index.ts',
+  'library',
   'operations',
   'relay.ts',
   'stream',

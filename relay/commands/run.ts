@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
+import { boundHeapGrowth } from '../config/node-flags.ts';
 import { exitCodes } from '../errors.ts';
 import { componentLogs } from '../observe/component-logs.ts';
 import { createLogger } from '../observe/log.ts';
@@ -34,6 +35,7 @@ export function runCommand(load: Load): Command {
     .addHelpText('after', help);
   return define(command, load, {
     async run({ config, file, reload }) {
+      boundHeapGrowth();
       const logs = componentLogs(createLogger(config.log.level), config.log);
       const loaded = { config, file, load: () => reload().config };
       await runRelay(loaded, logs, untilSignalled(config, logs.relay));

@@ -85,6 +85,17 @@ export function loadConfig(
     if (off === 'unset' && getIn(tree, path) === '') setIn(tree, path, undefined);
   faults.push(...findMisspelt(env));
   fillUnneeded(tree, options.needs ?? allNeeds, provenance);
+  return { config: validated(tree, faults), provenance, file };
+}
+
+/** Validates settings that a program gives; neither a file nor the environment is read. @throws RelayError CONFIG_INVALID */
+export function configOf(settings: unknown): Config {
+  if (!isTree(settings)) throw invalid(['the settings must be an object']);
+  return validated(longForms(structuredClone(settings)), []);
+}
+
+/** @param faults found so far */
+function validated(tree: Tree, faults: string[]): Config {
   const parsed = configSchema.safeParse(tree);
   if (!parsed.success) faults.push(...parsed.error.issues.map(describeIssue));
   else {
@@ -96,7 +107,7 @@ export function loadConfig(
       faults.push('topics.allow must not match the kafka.progressTopic of other slots');
   }
   if (faults.length > 0 || !parsed.success) throw invalid(faults);
-  return { config: parsed.data, provenance, file };
+  return parsed.data;
 }
 
 function brokenRules(config: Config): string[] {

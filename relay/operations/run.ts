@@ -1,10 +1,10 @@
 /** Runs the service: one relay, and what is seen of it from outside: log, metrics, health and HTTP. */
-import { boundHeapGrowth } from '../config/node-flags.ts';
 import { RegistryClient } from '../encode/registry/registry-client.ts';
 import { type ComponentLogs, setLevels, withFields } from '../observe/component-logs.ts';
 import { Health } from '../observe/health.ts';
 import { createObserver } from '../observe/listeners.ts';
 import { createMetrics } from '../observe/metrics.ts';
+import type { Listener } from '../observe/observer.ts';
 import { announcedAddress, startHttpServer } from '../observe/server.ts';
 import { startTracing } from '../observe/tracing.ts';
 import { watchThrottling } from '../publish/report-throttling.ts';
@@ -20,6 +20,13 @@ const sampleIntervalMs = 1_000;
 /** The configuration, the file that it comes from, and how to read it again. */
 export type Loaded = Pick<ReloadOptions, 'config' | 'file' | 'load'>;
 
+export type Beside = {
+  /** Whether the relay serves metrics and health over HTTP. */
+  readonly servesHttp: boolean;
+  /** The caller's own. */
+  readonly listeners: readonly Listener[];
+};
+
 /**
  * Streams until `ending` is aborted, then finishes the open Kafka transaction.
  * @throws RelayError what stopped the relay, with the hint on what to do; it is logged
@@ -28,8 +35,8 @@ export async function runRelay(
   { config, file, load }: Loaded,
   logs: ComponentLogs,
   ending: AbortSignal,
+  beside: Beside = { servesHttp: true, listeners: [] },
 ): Promise<void> {
-  boundHeapGrowth();
   const metrics = createMetrics({ slot: config.slot.name, ...config.metrics });
   const health = new Health({ notReadyAfterMs: config.retry.notReadyAfterMs });
   const instance = instanceName(process.pid);
@@ -43,16 +50,18 @@ export async function runRelay(
   const { name: slot } = config.slot;
   const { clientId } = config.kafka;
   const tracing = await startTracing({ log: relayLogs.tracing, metrics, instance, slot, clientId });
-  const listeners = tracing === undefined ? [announcer.listener] : [announcer.listener, tracing.listener];
-  const observer = createObserver({ logs: relayLogs, metrics, health }, listeners);
+  const listeners = [announcer.listener, ...(tracing === undefined ? [] : [tracing.listener])];
+  const observer = createObserver({ logs: relayLogs, metrics, health }, [...listeners, ...beside.listeners]);
   const registry = new RegistryClient(config.registry, (tookMs, result) =>
     observer.registryAsked?.({ tookMs, result }),
   );
   const relay = new Relay({ config, instance, log: relayLogs.kafka, observer, registry });
-  const server = await startHttpServer(config.http, { health, registry: metrics.registry });
+  const server = beside.servesHttp
+    ? await startHttpServer(config.http, { health, registry: metrics.registry })
+    : undefined;
   const endThrottleWatch = watchThrottling(config.kafka.clientId, observer);
-  logs.relay.info({ http: `${server.address}:${server.port}` }, 'started');
-  announcer.start(announcedAddress(config.http, server));
+  logs.relay.info(server === undefined ? {} : { http: `${server.address}:${server.port}` }, 'started');
+  announcer.start(server === undefined ? '' : announcedAddress(config.http, server));
   metrics.gauge.config_last_reload_successful.set(1);
   metrics.gauge.config_restart_needed.set(0);
   const onApplied = () => {
@@ -73,6 +82,6 @@ export async function runRelay(
     await auditing;
     endThrottleWatch();
     clearInterval(sampling);
-    await Promise.all([announcer.end(), tracing?.stop(), server.close()]);
+    await Promise.all([announcer.end(), tracing?.stop(), server?.close()]);
   }
 }
