@@ -2,32 +2,33 @@
 #   docker build -t outbox-relay .
 #   docker run --rm -e DATABASE_URL=… -e KAFKA_BROKERS=… -e SCHEMA_REGISTRY_URL=… outbox-relay check
 
-# Node 24 runs the TypeScript sources unchanged. glibc rather than musl, because the tests run on glibc.
+# glibc rather than musl, because the tests run on glibc.
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# No scripts: nothing is compiled. The image has its own Node, so the one that npm would install is omitted.
-RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/node-* node_modules/.bin/node
+# No scripts: nothing is compiled.
+RUN npm ci --omit=dev --ignore-scripts
 
-# The pages of the console. What builds them stays in this stage.
-FROM node:24-slim AS pages
+# What the package runs, and the pages of the console. What builds them stays in this stage.
+FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
-COPY tsconfig.json ./
+COPY tsconfig.json tsconfig.build.json ./
+COPY build build
+COPY relay relay
 COPY console console
-RUN npm run build:console
+RUN node build/main.ts
 
 FROM node:24-slim
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY package.json ./
 COPY bin bin
-COPY relay relay
 COPY migrations migrations
 COPY schemas schemas
-COPY console/server console/server
-COPY --from=pages /app/console/dist console/dist
+COPY --from=build /app/dist dist
+COPY --from=build /app/console/dist console/dist
 
 # Listen on all addresses: Docker decides which ports are published. By default relay and console listen on loopback only.
 ENV NODE_ENV=production OUTBOX_RELAY_HTTP_HOST=0.0.0.0 OUTBOX_RELAY_CONSOLE_HOST=0.0.0.0

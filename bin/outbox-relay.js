@@ -1,32 +1,40 @@
-#!/usr/bin/env -S node --max-semi-space-size=8
-// Plain JavaScript, so that a Node that cannot run TypeScript hands over to the Node 24 that npm installed, or says so.
-import { spawn } from 'node:child_process';
+#!/usr/bin/env node
+// Plain JavaScript, so that a Node that is too old says so. It runs dist/, or in the repository the sources.
 import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 
-const neededMajor = 24;
+const [major, minor] = process.versions.node.split('.').map(Number);
+const isSource = existsSync(new URL('../relay/main.ts', import.meta.url));
 
-if (Number.parseInt(process.versions.node, 10) >= neededMajor) {
-  await import('../relay/main.ts');
+if (isSource && major < 24) {
+  fail('the sources need Node 24: run `npm run outbox-relay -- …`, which uses the one that npm installed');
+} else if (major < 20 || (major === 20 && minor < 19) || major === 21 || (major === 22 && minor < 13)) {
+  fail('outbox-relay needs Node 20.19, 22.13, 24 or newer');
 } else {
-  handOver();
+  withFlags();
+  await import(isSource ? '../relay/main.ts' : '../dist/relay/main.js');
 }
 
-function handOver() {
-  const node = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
-  if (!existsSync(node)) {
-    console.error(`error: outbox-relay needs Node ${neededMajor} or newer; this is ${process.version}`);
-    process.exit(64);
+function fail(message) {
+  console.error(`error: ${message}; this is ${process.version}`);
+  process.exit(64);
+}
+
+/**
+ * The service has a flag that Node takes at its start only (relay/config/node-flags.ts). `env -S` would pass it, which
+ * Alpine lacks. So this process replaces itself, where Node can; elsewhere the service takes somewhat more memory.
+ */
+function withFlags() {
+  const flag = '--max-semi-space-size=8';
+  const given = `${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`;
+  if (!process.argv.includes('run') || process.execve === undefined || /--max[-_]semi[-_]space/.test(given))
+    return;
+  try {
+    process.execve(
+      process.execPath,
+      [process.execPath, flag, ...process.execArgv, ...process.argv.slice(1)],
+      process.env,
+    );
+  } catch {
+    // Windows has no such call.
   }
-  const main = fileURLToPath(new URL('../relay/main.ts', import.meta.url));
-  const child = spawn(node, ['--max-semi-space-size=8', main, ...process.argv.slice(2)], {
-    stdio: 'inherit',
-  });
-  // A terminal sends Ctrl-C to both; a supervisor knows only this process.
-  process.on('SIGTERM', () => child.kill('SIGTERM'));
-  process.on('SIGHUP', () => child.kill('SIGHUP'));
-  process.on('SIGINT', () => {
-    if (!process.stdin.isTTY) child.kill('SIGINT');
-  });
-  child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 70 : 128)));
 }

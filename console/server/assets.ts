@@ -1,8 +1,8 @@
 /** Owns the built pages: read once at the start, so that a read-only file system is enough and no path leads elsewhere. */
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { packageRoot } from '../../relay/config/package-root.ts';
 import { RelayError } from '../../relay/errors.ts';
 
 export type Asset = {
@@ -26,7 +26,7 @@ const types: Readonly<Record<string, string>> = {
   '.woff2': 'font/woff2',
 };
 
-export const builtFolder = fileURLToPath(new URL('../dist', import.meta.url));
+export const builtFolder = join(packageRoot, 'console', 'dist');
 
 /** @throws RelayError CONFIG_INVALID where the pages were not built */
 export function loadAssets(folder = builtFolder): Assets {
@@ -36,7 +36,8 @@ export function loadAssets(folder = builtFolder): Assets {
       'CONFIG_INVALID',
       'the pages of the console are not built: run `npm ci && npm run build:console` in the checkout; the package and the image hold them',
     );
-  const files = globSync('assets/*', { cwd: folder }).flatMap((path): [string, Asset][] => {
+  const files = readdirSync(join(folder, 'assets')).flatMap((name): [string, Asset][] => {
+    const path = `assets/${name}`;
     const type = types[extname(path)];
     if (type === undefined) return [];
     const plain = new Uint8Array(readFileSync(join(folder, path)));

@@ -46,10 +46,13 @@ function safeLines(destination: DestinationStream): DestinationStream {
   return { write: (line) => destination.write(printableJson(line)) };
 }
 
+/** The package has it bundled: see `build/bundle.ts`. */
+const prettyModule = import.meta.filename.endsWith('.ts') ? 'pino-pretty' : '../../libraries/pino-pretty.cjs';
+
 /** A line at a time rather than pino-pretty's stream, which writes later and so loses the last lines. */
 function prettyLines(destination: DestinationStream, colorize: boolean): DestinationStream {
   // Loaded here: a relay seldom has a terminal, and each start would load its 29 files.
-  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
+  const { prettyFactory } = createRequire(import.meta.url)(prettyModule) as typeof import('pino-pretty');
   const format = prettyFactory({ colorize });
   return { write: (line) => destination.write(format(withoutActing(line))) };
 }

@@ -3,6 +3,7 @@
  * of its own. Promise: the event loop of the stream does nothing for it but take one message, and no failure of it ends
  * the stream.
  */
+import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import type { AuditRow } from '../audit/standing/store.ts';
@@ -71,7 +72,7 @@ function note({ log, metrics, isStreaming }: BesideOptions, message: AuditMessag
 }
 
 async function run(config: Config, signal: AbortSignal): Promise<AuditMessage> {
-  const worker = new Worker(new URL('./audit-worker.ts', import.meta.url), {
+  const worker = new Worker(new URL(`./audit-worker${extname(import.meta.filename)}`, import.meta.url), {
     workerData: { config } satisfies AuditWork,
     resourceLimits: { maxOldGenerationSizeMb: heapMaxMb },
   });

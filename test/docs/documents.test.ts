@@ -188,6 +188,7 @@ test('every reason that /readyz can give is explained', () => {
 const foreignNames = [
   'OUTBOX_RELAY_CONFIG',
   'APP_DATABASE_URL',
+  'NODE_OPTIONS',
   'CONCURRENT_TRANSACTIONS',
   'START_REPLICATION',
   'SQL_ASCII',

@@ -1,10 +1,11 @@
 /** What the relay needs of the schema outbox: its tables, its publication, and the rights on them. One question a function. */
-import { fileURLToPath } from 'node:url';
+import path from 'node:path';
 import type pg from 'pg';
 import { examineOutbox } from '../../capture/outbox-table.ts';
 import { heartbeatTable, readPublication } from '../../capture/publication.ts';
 import type { Config } from '../../config/config.ts';
 import { ownTable } from '../../config/own-table.ts';
+import { packageRoot } from '../../config/package-root.ts';
 import { sqlStateOf, sqlStates } from '../../connect/postgres/errors.ts';
 import { quoteTable } from '../../connect/postgres/quoting.ts';
 import { rowSecurity } from '../../connect/postgres/row-security.ts';
@@ -17,7 +18,7 @@ import { describeBytes } from '../slot-health.ts';
 import { fail, ok, type Verdict, warn } from './finding.ts';
 import { one, type PostgresCheck } from './postgres-context.ts';
 
-const migrations = fileURLToPath(new URL('../../../migrations/', import.meta.url));
+const migrations = path.join(packageRoot, 'migrations');
 
 const migrated: PostgresCheck = {
   name: 'migrations',

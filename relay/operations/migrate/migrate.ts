@@ -3,8 +3,9 @@
  * `outbox.migration`. Promise: any number of runs at once end as one; a run that dies leaves whole migrations only.
  */
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import path from 'node:path';
 import type pg from 'pg';
+import { packageRoot } from '../../config/package-root.ts';
 import { clientOf } from '../../connect/postgres/client.ts';
 import { postgresError, sqlStateOf, sqlStates } from '../../connect/postgres/errors.ts';
 import { type Client, query, statement } from '../../connect/postgres/statement.ts';
@@ -56,7 +57,7 @@ export type MigrateResult = {
   readonly already: readonly Migration[];
 };
 
-const releaseMigrations = fileURLToPath(new URL('../../../migrations/', import.meta.url));
+const releaseMigrations = path.join(packageRoot, 'migrations');
 
 const releaseWaits: Waits = {
   // The longest migration of ours builds indexes over dead letters, a million of them in some 10 s.
@@ -96,7 +97,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
 
 /** In one transaction, which the file begins and ends itself. */
 async function grantRights(client: pg.Client): Promise<void> {
-  const sql = await readFile(new URL('../../../migrations/roles.sql', import.meta.url), 'utf8');
+  const sql = await readFile(path.join(releaseMigrations, 'roles.sql'), 'utf8');
   await query(client, statement('operations.grant_rights', 'running roles.sql', sql));
 }
 

@@ -1,0 +1,190 @@
+/** What npm publishes: on each Node that it is for, from an empty folder to a published event, on real servers. */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createDatabase } from '../support/database.ts';
+import { type Installed, installPackage, nodeFolder, oldestNodes } from '../support/package.ts';
+import { servers } from '../support/servers.ts';
+import { unique } from '../support/unique.ts';
+
+const run = promisify(execFile);
+const root = path.join(import.meta.dirname, '../..');
+const nodes = await oldestNodes();
+
+let installed: Installed;
+let own: string;
+beforeAll(async () => {
+  [installed] = await Promise.all([installPackage(), servers(), ...nodes.map(nodeFolder)]);
+  own = path.join(installed.folder, 'node_modules/outbox-relay');
+}, 240_000);
+afterAll(() => installed?.[Symbol.asyncDispose]());
+
+test('has no source that Node would have to strip, no test, and nothing of development', () => {
+  const strange = installed.packed.filter((file) =>
+    /\.tsx?$/.test(file) ? !file.endsWith('.d.ts') : /(^|\/)(test|node_modules|\.cache)\//.test(file),
+  );
+  expect(strange).toEqual([]);
+  expect(installed.packed).toContain('dist/relay/index.d.ts');
+  expect(installed.packed).toContain('console/dist/index.html');
+  const names = readdirSync(path.join(installed.folder, 'node_modules'));
+  expect(names.filter((name) => /^node-(bin|linux|win)|^@types$|^typescript$/.test(name))).toEqual([]);
+});
+
+test('names no folder of this machine, in maps neither', () => {
+  for (const file of installed.packed.filter((name) => /\.(js|map|json)$/.test(name))) {
+    const text = readFileSync(path.join(own, file), 'utf8');
+    expect(text.includes(root), file).toBe(false);
+    if (!file.endsWith('.map')) continue;
+    const { sources, sourcesContent } = JSON.parse(text) as Record<'sources' | 'sourcesContent', string[]>;
+    for (const source of sources) expect(source).toMatch(/^(\.\.\/)+(relay|console)\/[\w/-]+\.ts$/);
+    expect(
+      sourcesContent.every((content) => content.length > 0),
+      file,
+    ).toBe(true);
+  }
+});
+
+test('takes less than 40 MB with all that it needs', async () => {
+  const { stdout } = await run('du', ['-sk', path.join(installed.folder, 'node_modules')]);
+  expect(Number.parseInt(stdout, 10) / 1024).toBeLessThan(40);
+});
+
+describe.concurrent.each(nodes)('on Node %s', (version) => {
+  test('every file of it can be loaded', async () => {
+    const files = installed.packed.filter(
+      (file) => /^dist\/(relay|console)\/.*\.js$/.test(file) && !isEntry(file),
+    );
+    const script =
+      `for (const file of ${JSON.stringify(files)}) await import('outbox-relay/' + file);`.replace(
+        "'outbox-relay/'",
+        `${JSON.stringify(`${own}/`)}`,
+      );
+    const { stdout, stderr } = await run(path.join(await nodeFolder(version), 'node'), [
+      '--input-type=module',
+      '-e',
+      script,
+    ]);
+    expect({ stdout, stderr }).toEqual({ stdout: '', stderr: '' });
+  });
+
+  test('an event comes from the table to Kafka', async () => {
+    await using outbox = await createDatabase();
+    const { brokers, registryUrl } = await servers();
+    const name = unique('package');
+    const env = {
+      PATH: `${await nodeFolder(version)}:${process.env.PATH}`,
+      HOME: installed.folder,
+      DATABASE_URL: outbox.url,
+      KAFKA_BROKERS: brokers.join(','),
+      SCHEMA_REGISTRY_URL: registryUrl,
+      OUTBOX_RELAY_SLOT: name,
+      OUTBOX_RELAY_TOPICS_TEMPLATE: `${name}.{aggregatetype}`,
+      OUTBOX_RELAY_TOPICS_ALLOW: `${name}.*`,
+      OUTBOX_RELAY_HTTP_PORT: '0',
+      OUTBOX_RELAY_SCHEMAS_DIRECTORY: path.join(own, 'schemas'),
+    };
+    const command = async (...args: string[]) => {
+      const program = path.join(installed.folder, 'node_modules/.bin/outbox-relay');
+      const { stdout, stderr } = await run(program, args, { env, cwd: installed.folder });
+      expect(stderr).not.toMatch(/warning/i);
+      return stdout;
+    };
+    const help = await run('npx', ['outbox-relay', '--help'], { env, cwd: installed.folder });
+    expect(help.stdout).toContain('exactly once');
+    await command('migrate');
+    await command('schemas', 'register');
+    expect(await command('check')).not.toContain('\u001b');
+
+    const relay = spawn(path.join(installed.folder, 'node_modules/.bin/outbox-relay'), ['run'], {
+      env,
+      cwd: installed.folder,
+    });
+    try {
+      await streaming(relay);
+      await outbox.pool.query(`select outbox.emit('order', '42', 'shop.order.OrderCancelled', $1::jsonb)`, [
+        JSON.stringify(cancelled),
+      ]);
+      expect(JSON.parse(await command('verify', '--json'))).toMatchObject({
+        ok: true,
+        events: 1,
+        compared: 1,
+      });
+      await command('status');
+      relay.kill('SIGTERM');
+      expect(await once(relay, 'exit')).toEqual([0, null]);
+    } finally {
+      relay.kill('SIGKILL');
+    }
+  });
+});
+
+const cancelled = {
+  orderId: '6f1c2c4e-7f0e-4f0a-9c53-2a5d1c6f9b10',
+  cancelledAt: '2030-01-01T00:00:00Z',
+  reason: 'OTHER',
+  comment: null,
+};
+
+/** Runs something when it is loaded. */
+const isEntry = (file: string) => /\/(main|thread|audit-worker)\.js$/.test(file);
+
+async function streaming(relay: ChildProcess): Promise<void> {
+  let errors = '';
+  relay.stderr!.on('data', (chunk) => {
+    errors += chunk;
+  });
+  for await (const line of createInterface({ input: relay.stdout! }))
+    if (JSON.parse(line).state === 'streaming') return void relay.stdout!.resume();
+  throw new Error(`the relay ended: ${errors}`);
+}
+
+describe('a program that uses the library', () => {
+  const source = `
+    import { createRelay, type Relay, RelayError, type RelaySettings, readSettings } from 'outbox-relay';
+    const settings: RelaySettings = {
+      slot: 'orders',
+      database: { url: 'postgres://x' },
+      kafka: { brokers: ['x:9092'] },
+      registry: { url: 'http://x' },
+    };
+    const relay: Relay = createRelay(settings);
+    const end: () => void = relay.on('retry', ({ error, retryInMs }) => {
+      const code: 'KAFKA_UNAVAILABLE' | string = error.code;
+      const ms: number = retryInMs;
+      void [code, ms, error.hint];
+    });
+    relay.on('failed', ({ error }) => error instanceof RelayError);
+    // @ts-expect-error the brokers are a list
+    createRelay({ ...settings, kafka: { brokers: 'x' } });
+    // @ts-expect-error there is no such event
+    relay.on('published', () => {});
+    const { drained }: { drained: boolean } = await relay.stop({ withinMs: 1_000 });
+    void [drained, end, readSettings({ file: 'relay.yaml' })];
+  `;
+
+  test.each([
+    ['nodenext', 'nodenext'],
+    ['esnext', 'bundler'],
+  ])('compiles with module %s, resolution %s', async (module, moduleResolution) => {
+    const folder = path.join(installed.folder, `consumer-${moduleResolution}`);
+    await mkdir(folder);
+    await writeFile(path.join(folder, 'program.mts'), source);
+    const compilerOptions = {
+      module,
+      moduleResolution,
+      target: 'es2022',
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+      types: [],
+    };
+    await writeFile(path.join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+    const compile = run(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', folder]);
+    await compile.catch(({ stdout }) => expect(stdout).toBe(''));
+  });
+});
