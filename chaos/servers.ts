@@ -8,6 +8,7 @@ import { Kafka as KafkaClient, logLevel } from 'kafkajs';
 import pg from 'pg';
 import { BrokerConnection, findController, findCoordinator, readMetadata } from '../harness/kafka-wire.ts';
 import { RegistryGate } from '../harness/registry-gate.ts';
+import { inheritedEnv } from '../harness/relay-process.ts';
 import { TcpProxy } from '../harness/tcp-proxy.ts';
 import { type Kafka, type KafkaNode, startKafka } from '../stack/kafka.ts';
 import { freePort } from '../stack/port.ts';
@@ -177,7 +178,7 @@ function assemble({ postgres, kafka, registry, network, postgresDoor, end }: Par
       lead(postgres.port);
     },
     relayEnv: {
-      PATH: process.env.PATH ?? '',
+      ...inheritedEnv(),
       KAFKA_BROKERS: [...network.kafka.values()].map(({ port }) => `127.0.0.1:${port}`).join(','),
       SCHEMA_REGISTRY_URL: network.registry.url,
       OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'plain',

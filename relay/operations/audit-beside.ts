@@ -11,7 +11,7 @@ import type { Config } from '../config/config.ts';
 import { pause } from '../connect/backoff.ts';
 import { auditFailed, setAuditMetrics } from '../observe/audit-metrics.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { auditReport, logRun } from './audit.ts';
+import { auditReport, logRun } from './audit-report.ts';
 
 export type AuditWork = { readonly config: Config };
 export type AuditMessage =

@@ -1,23 +1,21 @@
-/** The standing audit: one run, runs until a signal, and what is known from earlier ones. */
+/** The standing audit: one run, and runs until a signal; audit-report.ts has what is known from earlier ones. */
 import type { Logger } from 'pino';
 import { auditDebezium, type DebeziumOptions, type DebeziumReport } from '../audit/debezium.ts';
-import { type AuditReport as Report, readAuditReport } from '../audit/standing/report.ts';
 import { type RunOptions, runAudit } from '../audit/standing/standing.ts';
 import type { AuditRow } from '../audit/standing/store.ts';
-import type { Config } from '../config/config.ts';
 import { pause } from '../connect/backoff.ts';
 import { createKafka } from '../connect/kafka.ts';
 import { asRelayError, type RelayError } from '../errors.ts';
-import { auditFailed, hasFindings, openFindings, setAuditMetrics } from '../observe/audit-metrics.ts';
+import { auditFailed, setAuditMetrics } from '../observe/audit-metrics.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { startHttpServer } from '../observe/server.ts';
-import { withPool } from './with-pool.ts';
+import { logRun } from './audit-report.ts';
 
 export type { DebeziumReport } from '../audit/debezium.ts';
 export type { StoredFinding } from '../audit/standing/report.ts';
 export type { AuditRow } from '../audit/standing/store.ts';
 export { hasFindings, openFindings } from '../observe/audit-metrics.ts';
-export type StandingReport = Report;
+export { auditReport, type StandingReport } from './audit-report.ts';
 
 /** How long the progress may take to reach a snapshot. */
 export const auditWaitMs = 60_000;
@@ -40,11 +38,6 @@ export function auditOfDebezium({
   ...options
 }: Omit<DebeziumOptions, 'kafka'> & { readonly log: Logger }): Promise<DebeziumReport> {
   return auditDebezium({ ...options, kafka: createKafka(options.config, log) });
-}
-
-/** What earlier runs know; undefined before the first. Reads Postgres only. @throws RelayError POSTGRES_* */
-export function auditReport(config: Config): Promise<StandingReport | undefined> {
-  return withPool(config, (pool) => readAuditReport(pool, config.slot.name));
 }
 
 /**
@@ -90,13 +83,4 @@ export async function auditContinuously(
   } finally {
     await server.close();
   }
-}
-
-/** One line a run. */
-export function logRun(log: Logger, row: AuditRow): void {
-  const { events, records, windows, verifiedAt, heldBack, lastRunMs } = row;
-  const facts = { ...openFindings(row), verifiedAt, windows, events, records, lastRunMs };
-  if (heldBack !== null) log.warn({ ...facts, heldBack }, 'audit held back');
-  else if (hasFindings(row)) log.error(facts, 'audit has findings');
-  else log.info(facts, 'audited');
 }

@@ -1,0 +1,26 @@
+/**
+ * What runs of the standing audit know, without the audit itself: a relay that streams reads it, and audits in another
+ * thread, so that it loads none of the audit's code.
+ */
+import type { Logger } from 'pino';
+import { type AuditReport, readAuditReport } from '../audit/standing/report.ts';
+import type { AuditRow } from '../audit/standing/store.ts';
+import type { Config } from '../config/config.ts';
+import { hasFindings, openFindings } from '../observe/audit-metrics.ts';
+import { withPool } from './with-pool.ts';
+
+export type StandingReport = AuditReport;
+
+/** What earlier runs know; undefined before the first. Reads Postgres only. @throws RelayError POSTGRES_* */
+export function auditReport(config: Config): Promise<StandingReport | undefined> {
+  return withPool(config, (pool) => readAuditReport(pool, config.slot.name));
+}
+
+/** One line a run. */
+export function logRun(log: Logger, row: AuditRow): void {
+  const { events, records, windows, verifiedAt, heldBack, lastRunMs } = row;
+  const facts = { ...openFindings(row), verifiedAt, windows, events, records, lastRunMs };
+  if (heldBack !== null) log.warn({ ...facts, heldBack }, 'audit held back');
+  else if (hasFindings(row)) log.error(facts, 'audit has findings');
+  else log.info(facts, 'audited');
+}
