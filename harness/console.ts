@@ -11,6 +11,7 @@ import { nodeFlags } from '../relay/config/node-flags.ts';
 import { cacheFolder } from '../stack/cache.ts';
 import { alone } from '../stack/fill-once.ts';
 import type { Run } from '../stack/run.ts';
+import { endsWithUs } from './ends-with-us.ts';
 import type { Environment } from './relay-process.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -60,11 +61,6 @@ export type ConsoleOptions = {
   readonly run?: Run;
 };
 
-const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
 const startWithinMs = 60_000;
 
 export class ConsoleProcess {
@@ -99,8 +95,7 @@ export class ConsoleProcess {
       detached: run !== undefined,
     });
     run?.adopt(child);
-    running.add(child);
-    child.once('exit', () => running.delete(child));
+    endsWithUs(child);
     const lines: string[] = [];
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     for (const stream of [child.stdout, child.stderr])

@@ -10,6 +10,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { nodeFlags } from '../relay/config/node-flags.ts';
 import type { Run } from '../stack/run.ts';
+import { endsWithUs } from './ends-with-us.ts';
 
 const ownCheckout = path.join(import.meta.dirname, '..');
 const mainOf = (checkout: string): string => path.join(checkout, 'relay', 'main.ts');
@@ -86,12 +87,6 @@ export const describeExit = ({ code, signal }: Exit): string =>
 const stopWithinMs = 12_000;
 const stderrCharactersMax = 10_000;
 
-const running = new Set<ChildProcess>();
-// Nothing is left behind when this process ends in the middle of its work.
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
 export class RelayProcess {
   readonly lines: LogLine[] = [];
   /** What was printed to stdout and is no line of a log. */
@@ -120,14 +115,13 @@ export class RelayProcess {
     this.#child = child;
     this.#logFile = logFile;
     run?.adopt(child);
-    running.add(child);
+    endsWithUs(child);
     this.exited = once(child, 'close').then(([code, signal]) => {
       this.#wake();
       return { code, signal };
     });
     child.once('exit', () => {
       this.hasEnded = true;
-      running.delete(child);
     });
     child.stderr!.on('data', (chunk: Buffer) => {
       if (logFile !== undefined) appendFileSync(logFile, chunk);
