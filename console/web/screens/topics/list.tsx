@@ -10,8 +10,21 @@ import { Heading } from '../../parts/heading.tsx';
 import { Pager } from '../../parts/pager.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { emptyList, isWhole, largestLag, others, skewOf, topicRates } from './rates.ts';
+import { type Column, orderFrom, pressed, sorted } from './sort.ts';
 
 const everyMs = 30_000;
+/** As many as the server gives: they are sorted here, since it does not know their rates. */
+const pageTopics = '200';
+
+const columns: readonly (readonly [Column | null, string, isNumber: boolean])[] = [
+  ['name', 'Topic', false],
+  ['rate', 'Events/s', true],
+  ['partitions', 'Partitions', true],
+  ['skew', 'Skew', false],
+  [null, 'Hottest key', false],
+  ['lag', 'Largest lag', true],
+  ['letters', 'Dead letters', true],
+];
 
 export function TopicList() {
   const [search, setSearch] = useSearchParams();
@@ -25,7 +38,11 @@ export function TopicList() {
     queryFn: () =>
       ask(
         api.topics.$get({
-          query: { ...(like === '' ? {} : { like }), ...(after === null ? {} : { after }) },
+          query: {
+            limit: pageTopics,
+            ...(like === '' ? {} : { like }),
+            ...(after === null ? {} : { after }),
+          },
         }),
       ),
     placeholderData: keepPreviousData,
@@ -56,13 +73,40 @@ export function TopicList() {
       : letters.data.groups.reduce((sum, { topic, count: each }) => sum + (topic === name ? each : 0), 0);
   const lagOf = (name: string): number | null => largestLag(lag.data?.groups ?? [], name);
   const empty = emptyList(known !== null, like);
+  const order = orderFrom(search.get('sort'));
+  const rows = sorted(
+    names.map((name) => {
+      const seenTopic = known?.find(({ topic }) => topic === name);
+      const rate = rates.get(name);
+      const skewed = skewOf(rate?.partitions ?? [], seenTopic?.partitions ?? null);
+      return {
+        name,
+        seenTopic,
+        skewed,
+        hottest: rate?.hotKeys[0],
+        rate: rate === undefined ? silent : rate.eventsPerSecond,
+        partitions: seenTopic?.partitions ?? null,
+        skew: skewed.ratio,
+        lag: lagOf(name),
+        letters: lettersOf(name),
+      };
+    }),
+    order,
+  );
+  const go = (change: Readonly<Record<string, string | null>>) => {
+    const next = new URLSearchParams(search);
+    for (const [name, value] of Object.entries(change))
+      if (value === null || value === '') next.delete(name);
+      else next.set(name, value);
+    setSearch(next);
+  };
   const { eventsPerSecond = null, bytesPerSecond = null } = sampled?.figures ?? {};
   return (
     <>
       <Heading>Topics and keys</Heading>
       <p className="quiet">
-        {figure(eventsPerSecond)} events/s and {bytes(bytesPerSecond)}/s into all topics together. The relay
-        counts bytes for all of them together.
+        {figure(eventsPerSecond)} events/s and {bytes(bytesPerSecond)}/s into all topics together. Bytes are
+        not counted by topic.
       </p>
       {topics.isError && (
         <Failure error={topics.error} seenMs={topics.dataUpdatedAt} onRetry={() => void topics.refetch()} />
@@ -72,8 +116,8 @@ export function TopicList() {
       <FilterBar
         fields={[{ name: 'like', label: 'Name', placeholder: 'Part of a name' }]}
         conditions={like === '' ? [] : [{ name: 'like', label: 'Name', text: like }]}
-        onAdd={(_, value) => setSearch({ like: value })}
-        onRemove={() => setSearch({})}
+        onAdd={(_, value) => go({ like: value, after: null })}
+        onRemove={() => go({ like: null, after: null })}
       />
       <Card title="Topics">
         {topics.isPending ? (
@@ -85,24 +129,34 @@ export function TopicList() {
             <table>
               <thead>
                 <tr>
-                  <th>Topic</th>
-                  <th className="number">Events/s</th>
-                  <th className="number">Partitions</th>
-                  <th>Skew</th>
-                  <th>Hottest key</th>
-                  <th className="number">Largest lag</th>
-                  <th className="number">Dead letters</th>
+                  {columns.map(([column, title, isNumber]) =>
+                    column === null ? (
+                      <th key={title}>{title}</th>
+                    ) : (
+                      <th
+                        key={title}
+                        className={isNumber ? 'number' : undefined}
+                        aria-sort={
+                          order.by !== column ? undefined : order.isDown ? 'descending' : 'ascending'
+                        }
+                      >
+                        <button
+                          type="button"
+                          onClick={() => go({ sort: pressed(order, column), after: null })}
+                        >
+                          {title}
+                          {order.by === column && <span aria-hidden="true">{order.isDown ? '↓' : '↑'}</span>}
+                        </button>
+                      </th>
+                    ),
+                  )}
                 </tr>
               </thead>
               <tbody>
-                {names.map((name) => {
-                  const seenTopic = known?.find(({ topic }) => topic === name);
-                  const rate = rates.get(name);
-                  const skew = skewOf(rate?.partitions ?? [], seenTopic?.partitions ?? null);
-                  const hottest = rate?.hotKeys[0];
+                {rows.map(({ name, seenTopic, skewed, hottest, rate, partitions, lag, letters }) => {
                   return (
                     <tr key={name}>
-                      <td>
+                      <td className="name">
                         <Link href={`/topics/${name}`}>{name}</Link>
                         <TopicState
                           isPaused={pauses.some(({ topic }) => topic === name || topic === null)}
@@ -110,11 +164,9 @@ export function TopicList() {
                           leaderless={seenTopic?.leaderless.length ?? 0}
                         />
                       </td>
-                      <td className="number">{figure(rate === undefined ? silent : rate.eventsPerSecond)}</td>
-                      <td className="number">{count(seenTopic?.partitions)}</td>
-                      <td>
-                        {skew.isConcern ? <Badge tone="warn">{skew.text}</Badge> : <span>{skew.text}</span>}
-                      </td>
+                      <td className="number">{figure(rate)}</td>
+                      <td className="number">{count(partitions)}</td>
+                      <td>{skewed.isConcern ? <Badge tone="warn">{skewed.text}</Badge> : skewed.text}</td>
                       <td>
                         {hottest === undefined ? (
                           unknown
@@ -124,14 +176,14 @@ export function TopicList() {
                           </>
                         )}
                       </td>
-                      <td className="number">{count(lagOf(name))}</td>
+                      <td className="number">{count(lag)}</td>
                       <td className="number">
-                        {lettersOf(name) ? (
-                          <Link href={`/dead-letters?topics=${encodeURIComponent(name)}`}>
-                            {count(lettersOf(name))}
+                        {letters ? (
+                          <Link href={`/dead-letters/list?${new URLSearchParams({ topics: name })}`}>
+                            {count(letters)}
                           </Link>
                         ) : (
-                          count(lettersOf(name))
+                          count(letters)
                         )}
                       </td>
                     </tr>
@@ -147,11 +199,16 @@ export function TopicList() {
             shown={topics.data.topics.length}
             after={after}
             next={topics.data.next}
-            onGo={(next) =>
-              setSearch({ ...(like === '' ? {} : { like }), ...(next === null ? {} : { after: next }) })
-            }
+            onGo={(next) => go({ after: next })}
           />
         )}
+        {topics.data !== undefined &&
+          topics.data.total > topics.data.topics.length &&
+          order.by !== 'name' && (
+            <p className="quiet">
+              Sorted within this page of {count(topics.data.topics.length)}. Filter by name to see others.
+            </p>
+          )}
         {topics.data !== undefined && (
           <p className="quiet">
             Kafka was asked <Ago at={topics.data.at} />.{' '}

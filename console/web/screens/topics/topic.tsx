@@ -284,7 +284,7 @@ function Consumers({ topic }: { topic: string }) {
                       ) : own === undefined ? (
                         'It has committed no offset in this topic.'
                       ) : own.uncommittedPartitions > 0 ? (
-                        `Without ${counted(own.uncommittedPartitions, 'partition')} in which it has committed nothing.`
+                        `Not counted: ${counted(own.uncommittedPartitions, 'partition')} in which it has committed nothing.`
                       ) : (
                         ''
                       )}
@@ -336,7 +336,7 @@ function Letters({ topic }: { topic: string }) {
             ))}
           </ul>
           <p>
-            <Link href={`/dead-letters?topics=${encodeURIComponent(topic)}`}>
+            <Link href={`/dead-letters/list?${new URLSearchParams({ topics: topic })}`}>
               Look at them and repair them
             </Link>
           </p>
