@@ -1,9 +1,19 @@
 /** Builds the pages into static files: `npm run build:console`. */
 import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
-import { defineConfig } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
 
 const folder = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/** Styles of a screen count within it only: they stay loaded when a person goes to another. `app.tsx` names the screen. */
+const screenStyles: Plugin = {
+  name: 'screen-styles',
+  enforce: 'pre',
+  transform(code, id) {
+    const screen = /\/screens\/([\w-]+)\/[\w-]+\.css$/.exec(id.replaceAll('\\', '/'))?.[1];
+    return screen === undefined ? undefined : { code: `[data-screen="${screen}"] {\n${code}\n}`, map: null };
+  },
+};
 
 export default defineConfig(({ command }) => {
   // Whatever the shell says: a build for development is slow, larger, and holds the paths of the machine.
@@ -12,7 +22,7 @@ export default defineConfig(({ command }) => {
     root: folder('web'),
     // The server writes the base of the page, which depends on its path prefix.
     base: './',
-    plugins: [react()],
+    plugins: [screenStyles, react()],
     build: {
       outDir: folder('dist'),
       emptyOutDir: true,

@@ -1,12 +1,17 @@
 /** The frame of every screen: who is signed in, where one can go, and whether what is shown is up to date. */
 import { useQuery } from '@tanstack/react-query';
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter';
 import { ApiFault } from './data/api.ts';
+import { useNow } from './data/clock.ts';
+import { count } from './data/format.ts';
 import { stalenessOf } from './data/freshness.ts';
 import { useLive } from './data/live.ts';
 import { meQuery } from './data/me.ts';
-import { Ago, Badge, Failure, useNow, Waiting } from './parts/basics.tsx';
+import { useTitle } from './data/title.ts';
+import { visit } from './data/visit.ts';
+import icon from './icon.svg';
+import { Ago, Badge, Failure, Waiting } from './parts/basics.tsx';
 import { screens } from './screens/screens.ts';
 import { SignIn, SignOut } from './screens/sign-in.tsx';
 
@@ -14,7 +19,12 @@ const loaded = screens.map(({ load, ...screen }) => ({ ...screen, Screen: lazy(l
 
 export function App() {
   const me = useQuery(meQuery);
-  if (me.isPending) return <Waiting />;
+  if (me.isPending)
+    return (
+      <main className="alone">
+        <Waiting />
+      </main>
+    );
   if (me.error instanceof ApiFault && me.error.status === 401) return <SignIn />;
   if (me.data === undefined)
     return (
@@ -39,30 +49,29 @@ type FrameProps = {
 function Frame({ person, role, via, slotName, version, grafanaUrl }: FrameProps) {
   const [path, navigate] = useLocation();
   useShortcuts(navigate);
-  // A console that was restarted knows nobody: then the page asks to sign in.
-  const { connection } = useLive();
-  useQuery({ ...meQuery, refetchInterval: connection === 'lost' ? askAgainMs : false });
+  useScroll(path);
   const current = loaded.find((screen) => isAt(path, screen.path));
-  useEffect(() => {
-    document.title = `${current?.title ?? 'Not found'} · ${slotName} · Outbox relay`;
-  }, [current, slotName]);
+  useTitle('slot', slotName);
+  useTitle('screen', current?.title ?? '');
   return (
     <div className="frame">
       {/* No link: the base of the page would make it lead to another screen. */}
       <button type="button" className="skip" onClick={() => document.getElementById('main')?.focus()}>
-        Skip to the content
+        Skip to content
       </button>
       <aside className="side">
         <p className="brand">
+          <img src={icon} alt="" width="32" height="32" />
           <strong>Outbox relay</strong>
           <span className="quiet">{slotName}</span>
         </p>
         <nav aria-label="Screens">
           {loaded.map(({ path: to, title, key }) => (
-            <Link key={to} href={to} aria-current={isAt(path, to) ? 'page' : undefined}>
-              {title}
+            <NavLink key={to} href={to} isCurrent={isAt(path, to)}>
+              <span>{title}</span>
+              <WaitingCount of={to} />
               <kbd>g {key}</kbd>
-            </Link>
+            </NavLink>
           ))}
           {grafanaUrl !== null && (
             <a href={grafanaUrl} rel="noreferrer" target="_blank">
@@ -78,7 +87,8 @@ function Frame({ person, role, via, slotName, version, grafanaUrl }: FrameProps)
           <span>{version}</span>
         </footer>
       </aside>
-      <main id="main" tabIndex={-1}>
+      <main id="main" tabIndex={-1} data-screen={current?.path.slice(1) || 'now'}>
+        <StillKnown />
         <Freshness />
         <Suspense fallback={<Waiting />}>
           <Switch>
@@ -98,10 +108,76 @@ function Frame({ person, role, via, slotName, version, grafanaUrl }: FrameProps)
 const isAt = (path: string, screen: string) =>
   screen === '/' ? path === '/' : path === screen || path.startsWith(`${screen}/`);
 
+function NavLink({ href, isCurrent, children }: { href: string; isCurrent: boolean; children: ReactNode }) {
+  const ref = useRef<HTMLAnchorElement>(null);
+  // On a phone the navigation is wider than the page.
+  useEffect(() => {
+    const link = ref.current;
+    const nav = link?.parentElement;
+    if (!isCurrent || link == null || nav == null) return;
+    nav.scrollLeft = link.offsetLeft - (nav.clientWidth - link.clientWidth) / 2;
+  }, [isCurrent]);
+  return (
+    <Link ref={ref} href={href} aria-current={isCurrent ? 'page' : undefined}>
+      {children}
+    </Link>
+  );
+}
+
+/** How many wait for a person, beside the screen that repairs them. */
+function WaitingCount({ of }: { of: string }) {
+  const { status, failure } = useLive().seen;
+  if (of !== '/dead-letters' && of !== '/parked-keys') return null;
+  if (status === null) return failure === null ? null : <Badge tone="quiet">–</Badge>;
+  const [many, what] =
+    of === '/dead-letters'
+      ? ([status.deadLetters.reduce((sum, { open }) => sum + open, 0), 'open'] as const)
+      : ([status.parked.keys, 'parked'] as const);
+  if (many === 0) return null;
+  return (
+    <Badge tone={of === '/dead-letters' ? 'bad' : 'warn'}>
+      {many > countMax ? `${count(countMax)}+` : count(many)}
+      <span className="hidden"> {what}</span>
+    </Badge>
+  );
+}
+
+/** More do not fit, and say no more. */
+const countMax = 99_999;
+
+/** A console that was restarted knows nobody: then the page asks to sign in. */
+function StillKnown() {
+  const { connection } = useLive();
+  useQuery({ ...meQuery, refetchInterval: connection === 'lost' ? askAgainMs : false });
+  return null;
+}
+
+/** Another screen begins at its top, or at the part that the address names. Back and forth keep their places. */
+function useScroll(path: string): void {
+  const isBack = useRef(false);
+  useEffect(() => {
+    const onBack = () => {
+      isBack.current = true;
+    };
+    addEventListener('popstate', onBack);
+    return () => removeEventListener('popstate', onBack);
+  }, []);
+  const loaded = useRef(path);
+  // Before the heading of the screen asks for it.
+  useLayoutEffect(() => {
+    if (path !== loaded.current) visit.hasMoved = true;
+  }, [path]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each path is another screen
+  useEffect(() => {
+    if (!isBack.current && location.hash === '') scrollTo(0, 0);
+    isBack.current = false;
+  }, [path]);
+}
+
 /** What is shown may be old: then it says so, with its age. */
 function Freshness() {
   const { seen, ...heard } = useLive();
-  const staleness = stalenessOf({ ...heard, failure: seen.failure }, useNow(1_000));
+  const staleness = stalenessOf({ ...heard, failure: seen.failure }, useNow());
   if (staleness === undefined) return null;
   const { tone, text, sinceMs } = staleness;
   return (

@@ -1,6 +1,7 @@
 /** An action of a person: what it will do, why, and what came of it. Every change of the console goes through here. */
 import { type ReactNode, useState } from 'react';
-import { useMe } from '../data/me.ts';
+import { useSearchParams } from 'wouter';
+import { useWhyNot } from '../data/me.ts';
 import { Button, Failure } from './basics.tsx';
 import { Dialog } from './dialog.tsx';
 
@@ -11,7 +12,10 @@ export type ActProps<Result> = {
   readonly title: string;
   /** What happens, in sentences; further fields too. */
   readonly children: ReactNode;
-  readonly disabled?: boolean;
+  /** Why it cannot be done now. */
+  readonly why?: string | null;
+  /** In the address while the dialog is open, so that a link leads to it. Not where the page alone knows what is meant. */
+  readonly name?: string;
   readonly act: (reason: string) => Promise<Result>;
   /** What came of it, for the person; the dialog stays open until it is read. Without it the dialog closes. */
   readonly describe?: (result: Result) => ReactNode;
@@ -24,25 +28,20 @@ export function Act<Result>({
   kind,
   title,
   children,
-  disabled,
+  why = null,
+  name,
   act,
   describe,
   onDone,
 }: ActProps<Result>) {
-  const [isOpen, setIsOpen] = useState(false);
-  const me = useMe();
-  const mayAct = me?.role === 'operate';
+  const [isOpen, setIsOpen] = useOpen(name);
+  const whyNot = useWhyNot() ?? why;
   return (
     <>
-      <Button
-        kind={kind ?? 'plain'}
-        disabled={disabled === true || !mayAct}
-        title={mayAct ? undefined : 'You may look. The operators’ token lets you act.'}
-        onClick={() => setIsOpen(true)}
-      >
+      <Button kind={kind ?? 'plain'} why={whyNot} onClick={() => setIsOpen(true)}>
         {label}
       </Button>
-      {isOpen && (
+      {isOpen && (whyNot === null || name === undefined) && (
         <ActDialog
           {...{ label, kind, title, children, act, describe, onDone }}
           onClose={() => setIsOpen(false)}
@@ -50,6 +49,21 @@ export function Act<Result>({
       )}
     </>
   );
+}
+
+function useOpen(name: string | undefined): [boolean, (isOpen: boolean) => void] {
+  const [isOwn, setIsOwn] = useState(false);
+  const [query, setQuery] = useSearchParams();
+  if (name === undefined) return [isOwn, setIsOwn];
+  const setIsOpen = (isOpen: boolean) => {
+    // What came of it may have changed the address since this was drawn.
+    const next = new URLSearchParams(location.search);
+    if (isOpen) next.set('open', name);
+    else if (next.has('open')) next.delete('open');
+    else return;
+    setQuery(next, { replace: true });
+  };
+  return [query.get('open') === name, setIsOpen];
 }
 
 function ActDialog<Result>({
@@ -118,7 +132,8 @@ function ActDialog<Result>({
           <Button
             kind={kind === 'danger' ? 'danger' : 'primary'}
             type="submit"
-            disabled={state.busy || reason.trim() === ''}
+            disabled={state.busy}
+            why={reason.trim() === '' ? 'Give a reason first: it goes into the audit trail.' : null}
           >
             {state.busy ? 'Working…' : label}
           </Button>

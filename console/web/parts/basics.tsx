@@ -1,6 +1,7 @@
 /** The smallest parts: what every screen is made of. */
-import { type ButtonHTMLAttributes, type ReactNode, useEffect, useState } from 'react';
+import { type ButtonHTMLAttributes, type ReactNode, useId } from 'react';
 import { ApiFault } from '../data/api.ts';
+import { useNow } from '../data/clock.ts';
 import { localTime, seconds, utc } from '../data/format.ts';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'quiet' | 'accent';
@@ -9,11 +10,31 @@ export const Badge = ({ tone, children }: { tone: Tone; children: ReactNode }) =
   <span className={`badge ${tone}`}>{children}</span>
 );
 
-export function Button({
-  kind = 'plain',
-  ...rest
-}: ButtonHTMLAttributes<HTMLButtonElement> & { kind?: 'plain' | 'primary' | 'danger' }) {
-  return <button type="button" className={`button ${kind}`} {...rest} />;
+type ButtonProps = ButtonHTMLAttributes<HTMLButtonElement> & {
+  kind?: 'plain' | 'primary' | 'danger';
+  /** Why it cannot be pressed now; null where it can. The keyboard reaches it either way, so that everybody learns why. */
+  why?: string | null;
+};
+
+export function Button({ kind = 'plain', why, ...rest }: ButtonProps) {
+  const id = useId();
+  const className = `button ${kind}`;
+  if (why === undefined) return <button type="button" className={className} {...rest} />;
+  if (why === null)
+    return (
+      <span className="why">
+        <button type="button" className={className} {...rest} />
+      </span>
+    );
+  const { onClick: _, type: __, disabled: ___, ...shown } = rest;
+  return (
+    <span className="why">
+      <button {...shown} type="button" className={className} aria-disabled="true" aria-describedby={id} />
+      <span role="tooltip" id={id}>
+        {why}
+      </span>
+    </span>
+  );
 }
 
 /** In the zone of the viewer; UTC on hover and for screen readers. */
@@ -25,7 +46,7 @@ export const Time = ({ at }: { at: string }) => (
 
 /** How long ago, kept up to date. */
 export function Ago({ at }: { at: string | number }) {
-  const nowMs = useNow(1_000);
+  const nowMs = useNow();
   const atMs = typeof at === 'number' ? at : Date.parse(at);
   const iso = new Date(atMs).toISOString();
   return (
@@ -33,15 +54,6 @@ export function Ago({ at }: { at: string | number }) {
       {seconds(Math.max(0, Math.round((nowMs - atMs) / 1_000)))} ago
     </time>
   );
-}
-
-export function useNow(everyMs: number): number {
-  const [nowMs, setNowMs] = useState(Date.now);
-  useEffect(() => {
-    const timer = setInterval(() => setNowMs(Date.now()), everyMs);
-    return () => clearInterval(timer);
-  }, [everyMs]);
-  return nowMs;
 }
 
 export function Card({
@@ -79,11 +91,20 @@ export const Scroll = ({ label, children }: { label: string; children: ReactNode
   </section>
 );
 
-/** Nothing is there, and that is said with what it means. */
-export const Empty = ({ title, children }: { title: string; children?: ReactNode }) => (
+/** Nothing is there: what would be here, what that means, and what to do. */
+export const Empty = ({
+  title,
+  children,
+  action,
+}: {
+  title: string;
+  children?: ReactNode;
+  action?: ReactNode;
+}) => (
   <div className="empty">
     <p>{title}</p>
     {children !== undefined && <p className="quiet">{children}</p>}
+    {action}
   </div>
 );
 

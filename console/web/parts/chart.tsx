@@ -2,6 +2,7 @@
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import './chart.css';
 import { localTime } from '../data/format.ts';
 import { incrementsOf, nearest } from './ticks.ts';
 
@@ -21,13 +22,15 @@ export type ChartProps = {
   readonly format: (value: number | null) => string;
   /** Lines of the axis stand at round values of it. */
   readonly unit?: 'bytes' | 'number';
-  /** Of the time axis, in seconds: it ends now, however much is known. */
+  /** At most of the time axis, in seconds. It ends now, and begins where something is known. */
   readonly spanSeconds: number;
+  /** What is said in place of lines where there is no value. */
+  readonly nothing: string;
 };
 
 const height = 150;
 
-export function Chart({ title, seconds, lines, format, unit = 'number', spanSeconds }: ChartProps) {
+export function Chart({ title, seconds, lines, format, unit = 'number', spanSeconds, nothing }: ChartProps) {
   const ref = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
   const formatRef = useRef(format);
@@ -76,6 +79,7 @@ export function Chart({ title, seconds, lines, format, unit = 'number', spanSeco
           width: element.clientWidth,
           height,
           legend: { show: false },
+          padding: [8, 16, 0, 0],
           cursor: { y: false, drag: { x: false, y: false } },
           hooks: {
             setCursor: [
@@ -83,13 +87,14 @@ export function Chart({ title, seconds, lines, format, unit = 'number', spanSeco
             ],
           },
           scales: {
-            x: { range: () => [Date.now() / 1_000 - span.current, Date.now() / 1_000] },
+            x: { range: (plotted) => rangeOf(plotted.data[0][0], span.current) },
             y: { range: (_, __, max) => [0, max === null || max <= 0 ? 1 : max * 1.1] },
           },
           axes: [
             {
               ...axis,
               space: 80,
+              incrs: wholeMinutes,
               size: 24,
               values: [[1, '{HH}:{mm}', null, null, null, null, null, null, 1]],
             },
@@ -132,6 +137,7 @@ export function Chart({ title, seconds, lines, format, unit = 'number', spanSeco
     plot.current?.setData(dataOf(seconds, lines));
   }, [seconds, lines]);
 
+  const isEmpty = lines.every(({ values: of }) => of.every((value) => value === null));
   const values = lines.map(({ label, values: of }) => `${label} ${format(of[shown] ?? null)}`).join(', ');
   const time = index === undefined ? '' : localTime(new Date(seconds[index]! * 1_000).toISOString());
   return (
@@ -161,8 +167,20 @@ export function Chart({ title, seconds, lines, format, unit = 'number', spanSeco
         onBlur={leave}
         style={{ height }}
       />
+      {isEmpty && <p className="nothing quiet">{nothing}</p>}
     </figure>
   );
+}
+
+/** Seconds; the axis shows no part of a minute. */
+const wholeMinutes = [1, 2, 5, 10, 15, 30, 60, 120].map((minutes) => minutes * 60);
+
+/** Less would make a wave of every tremble. */
+const spanSecondsMin = 120;
+
+function rangeOf(first: number | undefined, spanSeconds: number): [number, number] {
+  const now = Date.now() / 1_000;
+  return [Math.max(now - spanSeconds, Math.min(first ?? 0, now - spanSecondsMin)), now];
 }
 
 const keys: Readonly<Record<string, (index: number, count: number) => number>> = {

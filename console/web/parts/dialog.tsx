@@ -1,5 +1,6 @@
 /** A dialog of the browser itself: it keeps the focus, and Escape closes it. */
 import { type ReactNode, useEffect, useRef } from 'react';
+import { useTitle } from '../data/title.ts';
 
 export function Dialog({
   title,
@@ -11,6 +12,7 @@ export function Dialog({
   children: ReactNode;
 }) {
   const ref = useRef<HTMLDialogElement>(null);
+  useTitle('dialog', title);
   useEffect(() => {
     const dialog = ref.current!;
     dialog.showModal();

@@ -2,8 +2,10 @@
  * The title of a screen. It takes the focus when the screen opens, so that the keyboard and screen readers go on from there;
  * not in a page that was only just loaded, where they start at its top.
  */
-import { type ReactNode, useEffect, useRef } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
+import { useTitle } from '../data/title.ts';
+import { visit } from '../data/visit.ts';
 
 export function Heading({
   trail = [],
@@ -16,10 +18,13 @@ export function Heading({
   aside?: ReactNode;
 }) {
   const ref = useRef<HTMLHeadingElement>(null);
+  const [text, setText] = useState('');
+  useEffect(() => setText(ref.current?.textContent ?? ''));
+  useTitle('heading', text);
   useEffect(() => {
     const { activeElement } = document;
     const isFree = activeElement === null || activeElement === document.body;
-    if (isFree && navigator.userActivation.hasBeenActive) ref.current?.focus({ preventScroll: true });
+    if (isFree && visit.hasMoved) ref.current?.focus({ preventScroll: true });
   }, []);
   return (
     <header className="heading">

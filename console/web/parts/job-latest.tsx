@@ -1,16 +1,28 @@
 /** The latest long work of a kind: how far it is, who started it, when its result is from; start it, cancel it. */
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import type { JobView } from '../../server/jobs.ts';
 import { api, ask } from '../data/api.ts';
-import { useMe } from '../data/me.ts';
-import { Ago, Badge, Button, Failure, type Tone } from './basics.tsx';
+import { useWhyNot } from '../data/me.ts';
+import { Ago, Badge, Button, Failure, type Tone, Waiting } from './basics.tsx';
 import { faultOf, JobProgress } from './job.tsx';
 import './job-latest.css';
 
+type Answer = { readonly job: JobView | null };
+
 /** A page follows what others have started, too; hidden, it asks nothing. */
-export const everyMs = (job: JobView | null | undefined): number =>
-  job?.state === 'running' ? 1_000 : 10_000;
+const everyMs = (job: JobView | null | undefined): number => (job?.state === 'running' ? 1_000 : 10_000);
+
+/** Asks for the latest of its kind, as often as it changes. For `LatestJob`, and for its result. */
+export function useLatestJob<Latest extends Answer>(kind: string, read: () => Promise<Latest>) {
+  const queryKey = ['latest-job', kind];
+  const { data, error } = useQuery({
+    queryKey,
+    queryFn: read,
+    refetchInterval: ({ state }) => everyMs(state.data?.job),
+  });
+  return { queryKey, data, error };
+}
 
 const tones: Readonly<Record<JobView['state'], Tone>> = {
   running: 'accent',
@@ -20,29 +32,32 @@ const tones: Readonly<Record<JobView['state'], Tone>> = {
 };
 
 export function LatestJob({
-  job,
-  queryKey,
+  latest: { queryKey, data, error: unread },
   label,
   start,
   never,
 }: {
-  job: JobView | null;
-  queryKey: readonly string[];
+  latest: { queryKey: readonly string[]; data: Answer | undefined; error: unknown };
   label: string;
   start: () => Promise<unknown>;
   /** What it does, for those who have not run it. */
   never: ReactNode;
 }) {
   const client = useQueryClient();
-  const mayAct = useMe()?.role === 'operate';
+  const whyNot = useWhyNot();
   const again = () => client.invalidateQueries({ queryKey });
   const starting = useMutation({ mutationFn: start, onSettled: again });
   const ending = useMutation({
     mutationFn: (id: string) => ask(api.jobs[':id'].cancel.$post({ param: { id } })),
     onSettled: again,
   });
+  const error = unread ?? starting.error ?? ending.error;
+  if (data === undefined)
+    return (
+      <div className="latest-job">{error === null ? <Waiting lines={1} /> : <Failure error={error} />}</div>
+    );
+  const { job } = data;
   const isRunning = job?.state === 'running';
-  const error = starting.error ?? ending.error;
   return (
     <div className="latest-job">
       <div className="row">
@@ -62,16 +77,14 @@ export function LatestJob({
           )}
         </span>
         {isRunning ? (
-          <Button disabled={!mayAct || job.isCancelling} onClick={() => ending.mutate(job.id)}>
+          <Button
+            why={whyNot ?? (job.isCancelling ? 'It is ending already.' : null)}
+            onClick={() => ending.mutate(job.id)}
+          >
             Cancel
           </Button>
         ) : (
-          <Button
-            kind="primary"
-            disabled={!mayAct || starting.isPending}
-            title={mayAct ? undefined : 'You may look. The operators’ token lets you act.'}
-            onClick={() => starting.mutate()}
-          >
+          <Button kind="primary" disabled={starting.isPending} why={whyNot} onClick={() => starting.mutate()}>
             {label}
           </Button>
         )}

@@ -3,6 +3,7 @@ import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { JobView } from '../../server/jobs.ts';
 import { ApiFault, api, ask } from '../data/api.ts';
 import { progressText } from '../data/job-text.ts';
+import { useWhyNot } from '../data/me.ts';
 import { Ago, Badge, Button, Card, Failure, type Tone } from './basics.tsx';
 
 export type { JobView };
@@ -19,15 +20,22 @@ export function useJob(id: string | null): { readonly job: JobView | null; reado
     if (id === null) return;
     let source: EventSource | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let isOver = false;
     const end = () => {
       clearTimeout(timer);
       source?.close();
     };
+    const again = () => {
+      if (!document.hidden && !isOver) timer = setTimeout(open, retryMs);
+    };
     const take = (job: JobView) => {
       setState({ id, job });
-      if (job.state !== 'running') end();
+      if (job.state === 'running') return;
+      isOver = true;
+      end();
     };
     const open = () => {
+      end();
       source = new EventSource(new URL(`api/jobs/${encodeURIComponent(id)}`, document.baseURI));
       source.addEventListener('job', ({ data }: MessageEvent<string>) => take(JSON.parse(data) as JobView));
       source.addEventListener('error', () => {
@@ -36,18 +44,27 @@ export function useJob(id: string | null): { readonly job: JobView | null; reado
         ask(api.jobs[':id'].state.$get({ param: { id } })).then(
           (job) => {
             take(job);
-            if (job.state === 'running') timer = setTimeout(open, retryMs);
+            if (job.state === 'running') again();
           },
           (error: unknown) => {
             setState((before) => ({ id, job: before.id === id ? before.job : null, error }));
-            if (!(error instanceof ApiFault) || error.status === 0 || error.status >= 500)
-              timer = setTimeout(open, retryMs);
+            if (!(error instanceof ApiFault) || error.status === 0 || error.status >= 500) again();
           },
         );
       });
     };
-    open();
-    return end;
+    /** Nothing is asked while nobody can see it; whoever comes back gets the state of then. */
+    const onVisibility = () => {
+      end();
+      if (!document.hidden && !isOver) open();
+    };
+    document.addEventListener('visibilitychange', onVisibility);
+    if (!document.hidden) open();
+    return () => {
+      isOver = true;
+      document.removeEventListener('visibilitychange', onVisibility);
+      end();
+    };
   }, [id]);
   return state.id === id ? { job: state.job, error: state.error } : { job: null, error: undefined };
 }
@@ -120,8 +137,9 @@ export function JobCard({
 }
 
 function CancelJob({ job: { id, isCancelling } }: { job: JobView }) {
+  const whyNot = useWhyNot() ?? (isCancelling ? 'It is ending already.' : null);
   return (
-    <Button disabled={isCancelling} onClick={() => void ask(api.jobs[':id'].cancel.$post({ param: { id } }))}>
+    <Button why={whyNot} onClick={() => void ask(api.jobs[':id'].cancel.$post({ param: { id } }))}>
       Cancel
     </Button>
   );

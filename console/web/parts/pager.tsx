@@ -16,6 +16,7 @@ export type PagerProps = {
 export function Pager({ total, shown, after, next, onGo }: PagerProps) {
   /** Beginnings of the pages before this one, as far as they were seen. */
   const before = useRef<(string | null)[]>([]);
+  if (total === 0) return null;
   return (
     <nav className="pager" aria-label="Pages">
       <span role="status">

@@ -37,13 +37,13 @@ export default function Audit() {
       {data?.report === null && (
         <Card title="Standing audit">
           <Empty title="The standing audit has not run">
-            So nothing is proven, and nothing is known to be wrong. Set <code>audit.everyMinutes</code> and a
-            relay runs it beside the stream, or start <code>outbox-relay audit</code>.
+            Nothing is proven, and nothing is known to be wrong. With <code>audit.everyMinutes</code> a relay
+            runs it beside the stream; <code>outbox-relay audit</code> runs it as a process of its own.
           </Empty>
         </Card>
       )}
       {data?.report != null && <StandingCards report={data.report} />}
-      <VerifyCard />
+      {!isPending && <VerifyCard />}
     </>
   );
 }
@@ -69,7 +69,7 @@ function Proof({ report: { audit, open, slot, at } }: { report: Standing }) {
         {total > 0 ? (
           `${counted(total, 'finding')}. Look at each before consumers act on it.`
         ) : verifiedAt === null ? (
-          'Nothing is verified so far.'
+          'Nothing is verified yet.'
         ) : (
           <>
             Every event up to <Time at={verifiedAt} /> is published exactly once, or is a dead letter.

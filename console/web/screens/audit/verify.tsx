@@ -1,10 +1,9 @@
 /** A whole comparison of table and topics: started here, followed here. */
-import { useQuery } from '@tanstack/react-query';
 import type { InferResponseType } from 'hono/client';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
-import { Badge, Card, Failure, Time, Waiting } from '../../parts/basics.tsx';
-import { everyMs, LatestJob } from '../../parts/job-latest.tsx';
+import { Badge, Card, Time } from '../../parts/basics.tsx';
+import { LatestJob, useLatestJob } from '../../parts/job-latest.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { EventLink, UnjudgedTable } from './pieces.tsx';
 import { verdictOf } from './verdict.ts';
@@ -12,29 +11,20 @@ import { found, kindOf } from './words.ts';
 
 type Report = NonNullable<InferResponseType<typeof api.audit.verify.$get, 200>['report']>;
 
-const queryKey = ['verify'];
 const idsShown = 20;
 
 export function VerifyCard() {
-  const { data, error, isPending } = useQuery({
-    queryKey,
-    queryFn: () => ask(api.audit.verify.$get()),
-    refetchInterval: ({ state }) => everyMs(state.data?.job),
-  });
+  const latest = useLatestJob('verify', () => ask(api.audit.verify.$get()));
+  const report = latest.data?.report ?? null;
   return (
     <Card title="Verify now">
-      {error !== null && <Failure error={error} />}
-      {isPending && error === null && <Waiting />}
-      {data !== undefined && (
-        <LatestJob
-          job={data.job}
-          queryKey={queryKey}
-          label="Verify"
-          start={() => ask(api.audit.verify.$post())}
-          never="Compares every row with its record, content too, up to now. It reads the whole table and the topics, and changes nothing."
-        />
-      )}
-      {data?.report != null && <ReportView report={data.report} />}
+      <LatestJob
+        latest={latest}
+        label="Verify"
+        start={() => ask(api.audit.verify.$post())}
+        never="Compares every row with its record, content too, up to now. It reads the whole table and the topics, and changes nothing."
+      />
+      {report !== null && <ReportView report={report} />}
     </Card>
   );
 }

@@ -1,47 +1,44 @@
 /** All that a relay needs, checked from here: what is wrong and how to fix it. */
-import { useQuery } from '@tanstack/react-query';
 import type { InferResponseType } from 'hono/client';
+import { useEffect, useRef } from 'react';
 import { api, ask } from '../../data/api.ts';
 import { count } from '../../data/format.ts';
-import { Badge, Card, Failure, type Tone, Waiting } from '../../parts/basics.tsx';
-import { everyMs, LatestJob } from '../../parts/job-latest.tsx';
+import { Badge, Card, type Tone } from '../../parts/basics.tsx';
+import { LatestJob, useLatestJob } from '../../parts/job-latest.tsx';
 import { type Group, grouped } from './group-findings.ts';
 
 type Finding = NonNullable<InferResponseType<typeof api.database.check.$get, 200>['findings']>[number];
 
-const queryKey = ['check'];
-
 export function CheckCard() {
-  const { data, error, isPending } = useQuery({
-    queryKey,
-    queryFn: () => ask(api.database.check.$get()),
-    refetchInterval: ({ state }) => everyMs(state.data?.job),
-  });
+  const latest = useLatestJob('check', () => ask(api.database.check.$get()));
+  const { data } = latest;
+  const ref = useRef<HTMLDivElement>(null);
+  // The address may name it, and the browser looked for it before it was there.
+  useEffect(() => {
+    if (location.hash === '#check') ref.current?.scrollIntoView();
+  }, []);
   return (
-    <Card title="Check" id="check">
-      {error !== null && <Failure error={error} />}
-      {isPending && error === null && <Waiting />}
-      {data !== undefined && (
+    <div id="check" ref={ref}>
+      <Card title="Check">
         <LatestJob
-          job={data.job}
-          queryKey={queryKey}
+          latest={latest}
           label="Check now"
           start={() => ask(api.database.check.$post())}
           never="Asks Postgres, Kafka and the schema registry for everything that a relay needs. It changes nothing."
         />
-      )}
-      {data?.findings != null && (
-        <>
-          <p className="quiet">
-            Asked with the settings and the role of this console. The relay may have others:{' '}
-            <code>outbox-relay check</code> asks with those.
-          </p>
-          {grouped(data.findings).map(([group, findings]) => (
-            <FindingGroup key={group} group={group} findings={findings} />
-          ))}
-        </>
-      )}
-    </Card>
+        {data?.findings != null && (
+          <>
+            <p className="quiet">
+              Asked with the settings and the role of this console. The relay may have others:{' '}
+              <code>outbox-relay check</code> asks with those.
+            </p>
+            {grouped(data.findings).map(([group, findings]) => (
+              <FindingGroup key={group} group={group} findings={findings} />
+            ))}
+          </>
+        )}
+      </Card>
+    </div>
   );
 }
 

@@ -1,26 +1,20 @@
 /** The pieces of the outbox table, and what cleanup would remove of each. */
-import { useQuery } from '@tanstack/react-query';
 import type { InferResponseType } from 'hono/client';
 import { api, ask } from '../../data/api.ts';
 import { bytes, count, counted } from '../../data/format.ts';
-import { Badge, Card, Empty, Failure, Scroll, Time } from '../../parts/basics.tsx';
-import { everyMs, LatestJob } from '../../parts/job-latest.tsx';
+import { Badge, Card, Empty, Scroll, Time } from '../../parts/basics.tsx';
+import { LatestJob, useLatestJob } from '../../parts/job-latest.tsx';
 import type { Facts } from './database.tsx';
 
 type Pieces = NonNullable<Facts['pieces']['value']>;
 type Report = NonNullable<InferResponseType<typeof api.database.cleanup.$get, 200>['report']>;
 
-const queryKey = ['cleanup'];
 /** A table without end is read by nobody. */
 const shownMax = 100;
 
 export function CleanupCard({ pieces, cleanup }: { pieces: Pieces; cleanup: Facts['cleanup'] }) {
-  const { data, error } = useQuery({
-    queryKey,
-    queryFn: () => ask(api.database.cleanup.$get()),
-    refetchInterval: ({ state }) => everyMs(state.data?.job),
-  });
-  const report = data?.report ?? null;
+  const latest = useLatestJob('cleanup', () => ask(api.database.cleanup.$get()));
+  const report = latest.data?.report ?? null;
   const all = pieces.reduce((sum, piece) => sum + piece.bytes, 0);
   return (
     <Card
@@ -44,18 +38,16 @@ export function CleanupCard({ pieces, cleanup }: { pieces: Pieces; cleanup: Fact
           </>
         )}
       </p>
-      {error !== null && <Failure error={error} />}
-      {data !== undefined && (
-        <LatestJob
-          job={data.job}
-          queryKey={queryKey}
-          label="Preview cleanup"
-          start={() => ask(api.database.cleanup.$post())}
-          never="The preview reads every row, and says what would go and why the rest stays. It removes nothing."
-        />
-      )}
+      <LatestJob
+        latest={latest}
+        label="Preview cleanup"
+        start={() => ask(api.database.cleanup.$post())}
+        never="The preview reads every row, and says what would go and why the rest stays. It removes nothing."
+      />
       {pieces.length === 0 ? (
-        <Empty title="The outbox table is not there" />
+        <Empty title="The outbox table does not exist">
+          <code>outbox-relay migrate</code> creates it.
+        </Empty>
       ) : (
         <Scroll label="Tables of the outbox">
           <table>
@@ -73,7 +65,7 @@ export function CleanupCard({ pieces, cleanup }: { pieces: Pieces; cleanup: Fact
                 const found = report?.pieces.find((piece) => piece.name === name);
                 return (
                   <tr key={name}>
-                    <td>
+                    <td className="name">
                       <code>{name}</code> {isDefault && <Badge tone="quiet">default</Badge>}
                     </td>
                     <td>{until === null ? 'any time' : <Time at={until} />}</td>
@@ -135,7 +127,7 @@ function Totals({ report, keepReasons }: { report: Report; keepReasons: Facts['c
         {bytes(freed)}.
       </p>
       {reasons.length > 0 && (
-        <dl className="choices-list">
+        <dl className="explained">
           {reasons.map((reason) => (
             <div key={reason}>
               <dt>{reason}</dt>

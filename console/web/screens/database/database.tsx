@@ -61,7 +61,7 @@ export default function Database() {
           </Known>
         </>
       )}
-      <CheckCard />
+      {!isPending && <CheckCard />}
     </>
   );
 }
@@ -95,7 +95,9 @@ function Publication({ name, publishes, tables, fault }: ValueOf<Facts['publicat
         <code>{name}</code> publishes {publishes.length === 0 ? 'nothing' : publishes.join(', ')} of:
       </p>
       {tables.length === 0 ? (
-        <Empty title="It has no tables, or does not exist" />
+        <Empty title="It has no tables, or does not exist">
+          <code>outbox-relay migrate</code> creates it.
+        </Empty>
       ) : (
         <ul className="plain-list">
           {tables.map((table) => (
@@ -128,7 +130,7 @@ function Roles({ roles }: { roles: ValueOf<Facts['roles']> }) {
           <tbody>
             {roles.map(({ name, isOurs, streams, isSuperuser, mayReplicate, missing, ...of }) => (
               <tr key={name}>
-                <td>
+                <td className="name">
                   <code>{name}</code> {isSuperuser && <Badge tone="warn">superuser</Badge>}
                 </td>
                 <td>{[isOurs && 'this console', streams && 'the relay'].filter(Boolean).join(', ')}</td>

@@ -26,22 +26,22 @@ export function SlotCard({ slotName, outlook }: { slotName: string; outlook: Out
     >
       {slot === null ? (
         <Empty title={`Postgres has no slot ${slotName}`}>
-          The first start of a relay creates it. If a relay has used it before, it is lost: `outbox-relay
-          recover` publishes what is missing.
+          The first start of a relay creates it. If a relay has used it before, it is lost:{' '}
+          <code>outbox-relay recover</code> publishes what is missing.
         </Empty>
       ) : (
         <>
-          <dl className="forecast">
+          <dl className="tallies">
             <Left
               title="Until Postgres may give up the slot"
               left={untilLimitSeconds}
-              never="never: max_slot_wal_keep_size sets no limit"
+              never="max_slot_wal_keep_size sets no limit"
               unknownWhy="the rate of WAL is not known yet"
             />
             <Left
               title="Until the disk is full"
               left={untilDiskSeconds}
-              never="never at the present rate"
+              never="at the present rate"
               unknownWhy={
                 outlook.diskBytes === null
                   ? 'Postgres cannot tell how large its disk is: set slot.walDiskBytes'
@@ -86,12 +86,12 @@ export function SlotCard({ slotName, outlook }: { slotName: string; outlook: Out
       <h3>What an outage may cost</h3>
       <p>
         <Badge tone={verdict.status === 'ok' ? 'good' : 'warn'}>
-          {verdict.status === 'ok' ? 'fine' : 'to decide'}
+          {verdict.status === 'ok' ? 'fine' : 'decide'}
         </Badge>{' '}
         {verdict.message}.
       </p>
       {verdict.fix !== undefined && <p>{verdict.fix}</p>}
-      <dl className="choices-list">
+      <dl className="explained">
         <div>
           <dt>No limit {limitBytes === null && <Badge tone="accent">now</Badge>}</dt>
           <dd>The slot is never lost. WAL grows until the disk is full, and then every write fails.</dd>
@@ -150,11 +150,17 @@ function Left({
       <dt>{title}</dt>
       <dd>
         {left === 'never' ? (
-          <span className="quiet">{never}</span>
+          <>
+            <strong>never</strong>
+            <small className="quiet">{never}</small>
+          </>
         ) : left === null ? (
-          <span className="quiet">not known: {unknownWhy}</span>
+          <>
+            <strong className="quiet">not known</strong>
+            <small className="quiet">{unknownWhy}</small>
+          </>
         ) : (
-          <strong className={toneOf(left)}>{left === 0 ? 'now' : seconds(left)}</strong>
+          <strong className={`text-${toneOf(left)}`}>{left === 0 ? 'now' : seconds(left)}</strong>
         )}
       </dd>
     </div>

@@ -9,7 +9,10 @@ type ActionProps = {
   readonly selected: Selected;
   /** How many it is about, exactly. */
   readonly total: number;
-  readonly disabled?: boolean;
+  /** Why not now. */
+  readonly why?: string | null;
+  /** Whether the address can say which are meant, so that a link leads to the dialog. */
+  readonly isLinked?: boolean;
   /** Whether it is the next thing to do. */
   readonly isNext?: boolean;
   readonly onStarted: (jobId: string) => void;
@@ -21,13 +24,23 @@ export const chosen = (selection: Selected) => ({
   ...(isUnbounded(selection) && { all: true as const }),
 });
 
-export function ResubmitAct({ selected, total, disabled = false, isNext = false, onStarted }: ActionProps) {
+const none = 'No dead letter is like that.';
+
+export function ResubmitAct({
+  selected,
+  total,
+  why = null,
+  isNext = false,
+  isLinked = false,
+  onStarted,
+}: ActionProps) {
   return (
     <Act
       label="Resubmit"
       kind={isNext ? 'primary' : 'plain'}
+      {...(isLinked && { name: 'resubmit' })}
       title={`Resubmit ${counted(total, 'dead letter')}`}
-      disabled={disabled || total === 0}
+      why={total === 0 ? none : why}
       act={(reason) =>
         ask(api['dead-letters'].jobs.resubmit.$post({ json: { ...chosen(selected), reason } }))
       }
@@ -45,13 +58,14 @@ export function ResubmitAct({ selected, total, disabled = false, isNext = false,
   );
 }
 
-export function DiscardAct({ selected, total, disabled = false, onStarted }: ActionProps) {
+export function DiscardAct({ selected, total, why = null, isLinked = false, onStarted }: ActionProps) {
   return (
     <Act
       label="Discard"
       kind="danger"
+      {...(isLinked && { name: 'discard' })}
       title={`Discard ${counted(total, 'dead letter')}`}
-      disabled={disabled || total === 0}
+      why={total === 0 ? none : why}
       act={(reason) => ask(api['dead-letters'].jobs.discard.$post({ json: { ...chosen(selected), reason } }))}
       onDone={({ jobId }) => onStarted(jobId)}
     >

@@ -78,7 +78,7 @@ function FixResult({
               onDone={({ jobId }) => onStarted(jobId)}
             >
               <p>
-                The payloads of before come back, where nothing has happened to the dead letter since. The
+                The earlier payloads come back, where nothing else has happened to the dead letter since. The
                 audit trail keeps both.
               </p>
             </Act>
@@ -96,7 +96,7 @@ function UndoResult({ undone: { seen, undone, left, isComplete } }: { undone: Ma
         <b>
           {count(undone)} of {count(seen)}
         </b>{' '}
-        were undone: they have their payloads of before.
+        were undone: they have their earlier payloads.
         {left > 0 && ` ${count(left)} were closed, fixed again or released since, and stay as they are.`}
       </p>
       {!isComplete && <Incomplete seen={seen} />}

@@ -62,12 +62,20 @@ export function StatusTabs({
   );
 }
 
+const removed = 'Dead letters that were closed long ago are removed from the table.';
+
 const nothing: Readonly<Record<LetterStatus, readonly [string, string]>> = {
-  open: ['No dead letter is open', 'Every event that was refused has been dealt with, or none was.'],
-  parked: ['No event waits behind another', 'Events are parked where the policy of their topic is park-key.'],
-  resubmitted: ['None was resubmitted', 'Those that were closed long ago are removed.'],
-  discarded: ['None was discarded', 'Those that were closed long ago are removed.'],
-  released: ['None was released', 'Those that were closed long ago are removed.'],
+  open: [
+    'No dead letter is open',
+    'Events that cannot be published come here, grouped by their cause. None was refused, or all were dealt with.',
+  ],
+  parked: [
+    'No event waits behind another',
+    'Where the policy of a topic is park-key, the later events of a key wait behind a refused one.',
+  ],
+  resubmitted: ['No dead letter was resubmitted', removed],
+  discarded: ['No dead letter was discarded', removed],
+  released: ['No dead letter was released', removed],
 };
 
 function GroupList({

@@ -147,7 +147,7 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
       {isOpen && wouldPublish?.ok !== true && <p className="quiet">{adviceOf(code)}</p>}
       {leftOut !== null && (
         <p>
-          <Badge tone="warn">not whole</Badge> The row was too large
+          <Badge tone="warn">incomplete</Badge> The row was too large
           {leftOut.rowBytes === undefined ? '' : ` (${bytes(leftOut.rowBytes)})`}: the dead letter lacks{' '}
           {Object.keys(leftOut)
             .filter((name) => name !== 'rowBytes')
@@ -173,8 +173,7 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
             <>
               <Button
                 kind={wouldPublish?.ok === true ? 'plain' : 'primary'}
-                disabled={!isEditable}
-                title={editableWhy ?? undefined}
+                why={isEditable ? null : `${editableWhy ?? 'It cannot be edited'}.`}
                 onClick={onEdit}
               >
                 Edit the payload
@@ -190,13 +189,14 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
                   Release its key…
                 </Link>
               ) : (
-                <ResubmitAct {...about} isNext={wouldPublish?.ok === true} />
+                <ResubmitAct {...about} isNext={wouldPublish?.ok === true} isLinked />
               )}
             </>
           )}
           {undo.possible && (
             <Act
               label="Undo the last fix"
+              name="undo"
               title="Undo the last fix"
               act={(reason) =>
                 ask(
@@ -208,10 +208,10 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
               }
               onDone={onChanged}
             >
-              <p>The payload of before the last fix comes back. The audit trail keeps both.</p>
+              <p>The payload from before the last fix comes back. The audit trail keeps both.</p>
             </Act>
           )}
-          <DiscardAct {...about} disabled={isBeingReleased} />
+          <DiscardAct {...about} isLinked why={isBeingReleased ? 'It is being released.' : null} />
         </Actions>
       )}
       {isOpen && !isEditable && editableWhy !== null && (
@@ -245,7 +245,10 @@ function Facts({ shown: { letter, schema, createdAt } }: { shown: Shown }) {
     ['Subject', text(subject ?? schema?.subject ?? null)],
     ['Position', <code key="position">{position}</code>],
     ['Became a dead letter', <Time key="seen" at={firstSeen} />],
-    ['created_at of its row', text(createdAt)],
+    [
+      'created_at of its row',
+      isoOf(createdAt) === null ? text(createdAt) : <Time key="created" at={isoOf(createdAt)!} />,
+    ],
   ] as const;
   return (
     <Card title="The event">
@@ -259,6 +262,12 @@ function Facts({ shown: { letter, schema, createdAt } }: { shown: Shown }) {
       </dl>
     </Card>
   );
+}
+
+/** Of a time as Postgres writes it; null for what is none, such as `infinity`. */
+function isoOf(text: string | null): string | null {
+  const ms = Date.parse((text ?? '').replace(' ', 'T').replace(/([+-]\d\d)$/, '$1:00'));
+  return Number.isNaN(ms) ? null : new Date(ms).toISOString();
 }
 
 function Headers({ shown: { headers, payloadView } }: { shown: Shown }) {
@@ -292,9 +301,11 @@ function Trail({ shown: { letter, actions } }: { shown: Shown }) {
   return (
     <Card title="Audit trail">
       {actions.length === 0 ? (
-        <Empty title="Nobody has acted on it" />
+        <Empty title="Nobody has acted on it">
+          Fixes, resubmissions and discards are listed here, each with the person and the reason.
+        </Empty>
       ) : (
-        <ol className="trail">
+        <ol className="reasons">
           <li>
             <Time at={letter.firstSeen} /> became a dead letter
           </li>

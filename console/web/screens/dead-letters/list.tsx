@@ -142,10 +142,10 @@ export function LetterList() {
       {page.data !== undefined && (
         <section className="card" aria-label="List" aria-busy={page.isPlaceholderData}>
           {page.data.letters.length === 0 ? (
-            <Empty title="No dead letter like that">
+            <Empty title={total > 0 ? 'This page is empty' : 'No dead letter is like that'}>
               {total > 0
-                ? 'The page is empty; go back to the first.'
-                : 'It may have been closed: look at the other states.'}
+                ? 'Those that it held have been closed. Go back to the first page.'
+                : 'It may have been closed: look at the other states, or remove a condition.'}
             </Empty>
           ) : (
             <Table letters={page.data.letters} selected={selected} picked={picked} onPick={setPicked} />
@@ -240,10 +240,12 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
                 {!isFixed('types') && (
                   <td className="wrap">{type === null ? '–' : <Visible text={type} max={80} />}</td>
                 )}
-                {!isFixed('topics') && <td>{topic === null ? '–' : <Visible text={topic} max={80} />}</td>}
+                {!isFixed('topics') && (
+                  <td className="name">{topic === null ? '–' : <Visible text={topic} max={80} />}</td>
+                )}
                 <td className="wrap message">
                   <Visible text={message} max={160} />{' '}
-                  {leftOut !== null && <Badge tone="warn">not whole</Badge>}
+                  {leftOut !== null && <Badge tone="warn">incomplete</Badge>}
                 </td>
               </tr>
             );

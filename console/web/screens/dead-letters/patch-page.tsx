@@ -42,7 +42,9 @@ export function PatchPage() {
   const written = writePatch(steps);
   const patch = typed ?? ('patch' in written ? written.patch : '');
   const fault = typed === null ? ('fault' in written ? written.fault : undefined) : patchFault(typed);
+  const whyNot = fault === undefined ? null : `${fault}.`;
   const shown = useMutation({ mutationFn: () => preview(selected, patch) });
+  const isPreviewed = shown.data !== undefined;
   const trial = useMutation({
     mutationFn: () => ask(api['dead-letters'].jobs.try.$post({ json: { selection: selected, patch } })),
     onSuccess: ({ jobId }) => setTrialId(jobId),
@@ -123,26 +125,27 @@ export function PatchPage() {
           </details>
         )}
         {typed !== null && fault !== undefined && (
-          <p role="status" className="bad">
+          <p role="status" className="text-bad">
             {fault}.
           </p>
         )}
         <div className="buttons">
           <Button
-            kind="primary"
-            disabled={fault !== undefined || shown.isPending}
+            kind={isPreviewed ? 'plain' : 'primary'}
+            disabled={shown.isPending}
+            why={whyNot}
             onClick={() => shown.mutate()}
           >
             {shown.isPending ? 'Working…' : 'Preview'}
           </Button>
-          <Button disabled={fault !== undefined || trial.isPending} onClick={() => trial.mutate()}>
+          <Button disabled={trial.isPending} why={whyNot} onClick={() => trial.mutate()}>
             Try it on all
           </Button>
           <Act
             label="Fix all with it"
-            kind="primary"
+            kind={isPreviewed ? 'primary' : 'plain'}
             title={shown.data === undefined ? 'Fix' : `Fix ${counted(shown.data.total, 'dead letter')}`}
-            disabled={fault !== undefined || shown.data === undefined}
+            why={whyNot ?? (isPreviewed ? null : 'Preview it first.')}
             act={(reason) =>
               ask(api['dead-letters'].jobs.patch.$post({ json: { ...chosen(selected), patch, reason } }))
             }
@@ -156,11 +159,10 @@ export function PatchPage() {
           >
             <p>
               The patch is applied to each of them. Payloads that the relay would publish are stored; the
-              others stay as they are, and the result says why. The audit trail keeps every payload of before,
+              others stay as they are, and the result says why. The audit trail keeps every earlier payload,
               and each fix can be undone. Nothing is published yet.
             </p>
           </Act>
-          {shown.data === undefined && <span className="quiet">Preview it before you store anything.</span>}
         </div>
         {trial.error !== null && <Failure error={trial.error} />}
       </Card>
@@ -185,7 +187,14 @@ const outcomes: Readonly<Record<Preview['shown'][number]['outcome'], readonly [T
 };
 
 function Previews({ total, shown }: Preview) {
-  if (total === 0) return <Empty title="No open dead letter is like that" />;
+  if (total === 0)
+    return (
+      <Card title="Preview">
+        <Empty title="No open dead letter is like that">
+          They may have been closed since you chose them.
+        </Empty>
+      </Card>
+    );
   return (
     <Card
       title="Preview"

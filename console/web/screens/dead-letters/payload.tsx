@@ -210,7 +210,13 @@ type EditingProps = {
 function Editing({ shown, laidOut, text, verdict, isOvertaken, onEnd, onStored, onLayOut }: EditingProps) {
   const { position } = shown.letter;
   const isChanged = compact(text) !== compact(laidOut);
-  const mayStore = isChanged && verdict.verdict?.ok === true && !verdict.isAsking;
+  const whyNotStore = !isChanged
+    ? 'You have changed nothing.'
+    : verdict.isAsking
+      ? 'Wait until it is checked.'
+      : verdict.verdict?.ok === true
+        ? null
+        : 'The relay would refuse it.';
   return (
     <div className="editing">
       <p role="status">
@@ -218,8 +224,8 @@ function Editing({ shown, laidOut, text, verdict, isOvertaken, onEnd, onStored, 
       </p>
       {isOvertaken && (
         <p role="alert">
-          <Badge tone="warn">overtaken</Badge> Somebody else has changed or closed it since you began. What
-          you store is refused; copy your text, cancel, and look at it again.
+          <Badge tone="warn">changed</Badge> Somebody else has changed or closed it since you began. The
+          server refuses what you store now: copy your text, cancel, and look at it again.
         </p>
       )}
       {isChanged && (
@@ -235,7 +241,7 @@ function Editing({ shown, laidOut, text, verdict, isOvertaken, onEnd, onStored, 
           label="Store"
           kind="primary"
           title="Store the payload"
-          disabled={!mayStore}
+          why={whyNotStore}
           act={(reason) =>
             ask(
               api['dead-letters'][':position'].fix.$post({
@@ -256,8 +262,8 @@ function Editing({ shown, laidOut, text, verdict, isOvertaken, onEnd, onStored, 
             is published yet.
           </p>
         </Act>
-        <Button disabled={!isJson(text)} onClick={onLayOut}>
-          Lay out
+        <Button why={isJson(text) ? null : 'It is not JSON.'} onClick={onLayOut}>
+          Format
         </Button>
         <Button onClick={onEnd}>Cancel</Button>
         <span className="quiet">{counted(text.length, 'character')}</span>

@@ -1,6 +1,7 @@
 /** Which dead letters a page is about, as its address says it. Pure. */
 import type { LetterGroup } from '../../../../relay/operations/dead-letters/groups.ts';
 import type { LetterStatus } from '../../../../relay/operations/dead-letters/letter.ts';
+import { localTime } from '../../data/format.ts';
 import type { Condition } from '../../parts/condition.ts';
 
 export const statuses: readonly LetterStatus[] = ['open', 'parked', 'resubmitted', 'discarded', 'released'];
@@ -71,10 +72,13 @@ export function conditionsOf(selected: Selected): Condition<ConditionName>[] {
     return [{ name, label: labels[name], text }];
   });
   const timed = times.flatMap((name): Condition<ConditionName>[] =>
-    selected[name] === undefined ? [] : [{ name, label: name, text: selected[name] }],
+    selected[name] === undefined ? [] : [{ name, label: name, text: timeOf(selected[name]) }],
   );
   return [...named, ...timed];
 }
+
+/** In the zone of the viewer. What somebody typed into the address stays as it is. */
+const timeOf = (text: string): string => (Number.isNaN(Date.parse(text)) ? text : localTime(text));
 
 export function without(selected: Selected, name: ConditionName): Selected {
   const { [name]: _, ...rest } = selected;

@@ -40,7 +40,7 @@ export function TryNow({ selected, isDetailed = false }: { selected: Selected; i
       <div role="status" className="quiet">
         {trial !== null && job?.endedAt != null && (
           <>
-            <b className={trial.wouldPublish === trial.tried ? 'good' : 'warn'}>
+            <b className={trial.wouldPublish === trial.tried ? 'text-good' : 'text-warn'}>
               would publish now: {count(trial.wouldPublish)} of {count(trial.tried)}
             </b>{' '}
             <Ago at={job.endedAt} />

@@ -16,7 +16,7 @@ const spans = [
 
 export function Charts() {
   const [span, setSpan] = useState<number>(900);
-  const points = usePoints(span);
+  const { points, isPending } = usePoints(span);
   const { series, seconds } = points;
   const charts = useMemo(
     () => [
@@ -39,7 +39,7 @@ export function Charts() {
         format: milliseconds,
       },
       {
-        title: 'WAL that Postgres keeps for the slot',
+        title: 'WAL kept for the slot',
         lines: [
           { label: 'kept', values: series.retainedBytes, color: '--chart-1' },
           ...(series.limitBytes.some((value) => value !== null)
@@ -69,7 +69,13 @@ export function Charts() {
     >
       <div className="charts">
         {charts.map((chart) => (
-          <Chart key={chart.title} {...chart} seconds={seconds} spanSeconds={span} />
+          <Chart
+            key={chart.title}
+            {...chart}
+            seconds={seconds}
+            spanSeconds={span}
+            nothing={isPending ? 'Loading…' : 'No figures yet. The relays are asked every 5 s.'}
+          />
         ))}
       </div>
     </Card>
@@ -82,7 +88,7 @@ const none = new Proxy({} as Points['series'], { get: () => [] });
 const missedSeconds = 12;
 
 /** What the server kept, and what has come since. */
-function usePoints(span: number): Points {
+function usePoints(span: number): { points: Points; isPending: boolean } {
   const { sampled } = useLive();
   const history = useQuery({
     queryKey: ['history', span],
@@ -112,5 +118,5 @@ function usePoints(span: number): Points {
       return { seconds: [...before.seconds.slice(begin), at], series };
     });
   }, [sampled, span, refetch]);
-  return points;
+  return { points, isPending: history.isPending };
 }

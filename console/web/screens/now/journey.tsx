@@ -20,9 +20,7 @@ export function Journey({ figures }: { figures: Figures | null }) {
       title="From commit to commit"
       aside={
         <span className="quiet">
-          {isKnown
-            ? `${milliseconds(total)}, mean of the last seconds`
-            : 'no event passed in the last seconds'}
+          {isKnown ? `${milliseconds(total)}, mean of the last seconds` : 'no event in the last seconds'}
         </span>
       }
     >
@@ -30,8 +28,9 @@ export function Journey({ figures }: { figures: Figures | null }) {
         <li className="end">Postgres</li>
         {known.map(({ label, what, ms }) => (
           <li key={label} title={what}>
-            <span>{label}</span>
-            <b>{milliseconds(ms)}</b>
+            <span className="part">
+              <span>{label}</span> <b>{milliseconds(ms)}</b>
+            </span>
             <span className="bar">
               <i style={{ inlineSize: `${isKnown ? Math.max(1, ((ms ?? 0) / total) * 100) : 0}%` }} />
             </span>

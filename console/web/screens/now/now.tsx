@@ -1,6 +1,9 @@
 /** Now: what the relays of the slot are doing, in words first, then in pictures. */
+
+import { ApiFault } from '../../data/api.ts';
 import { useLive } from '../../data/live.ts';
-import { Empty, Waiting } from '../../parts/basics.tsx';
+import { Card, Failure, Waiting } from '../../parts/basics.tsx';
+import { Heading } from '../../parts/heading.tsx';
 import { Charts } from './charts.tsx';
 import { Journey } from './journey.tsx';
 import { Relays } from './relays.tsx';
@@ -16,17 +19,19 @@ export default function Now() {
   if (status === null)
     return (
       <>
-        <h1>Now</h1>
+        <Heading>Now</Heading>
         {failure === null ? (
           <Waiting lines={6} />
         ) : (
-          <Empty title="Nothing is known yet">{`${failure.message}. ${failure.hint ?? ''}`}</Empty>
+          <Card title="Nothing is known yet">
+            <Failure error={new ApiFault(503, failure.code, failure.message, failure.hint)} />
+          </Card>
         )}
       </>
     );
   return (
     <>
-      <h1>Now</h1>
+      <Heading>Now</Heading>
       <VerdictCard verdict={status.verdict} />
       <Retries relays={status.relays} sampled={sampled} />
       <Charts />

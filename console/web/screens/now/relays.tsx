@@ -9,7 +9,9 @@ export function Relays({ relays, sampled }: { relays: readonly KnownRelay[]; sam
   return (
     <Card title="Relays">
       {relays.length === 0 ? (
-        <Empty title="No relay has announced itself">Start one with `outbox-relay run`.</Empty>
+        <Empty title="No relay has registered">
+          Each relay of the slot is listed here with its state. Start one with <code>outbox-relay run</code>.
+        </Empty>
       ) : (
         <Scroll label="Relays of the slot">
           <table>
@@ -31,7 +33,7 @@ export function Relays({ relays, sampled }: { relays: readonly KnownRelay[]; sam
                 const figures = sampled?.relays.find((each) => each.instance === instance)?.figures;
                 return (
                   <tr key={instance}>
-                    <td>
+                    <td className="name">
                       {instance} <small className="quiet">{host}</small>
                     </td>
                     <td>

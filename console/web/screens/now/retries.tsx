@@ -14,7 +14,7 @@ export function Retries({ relays, sampled }: { relays: readonly KnownRelay[]; sa
       .find((each) => each.instance === instance)
       ?.figures?.retries.reduce((sum, each) => sum + (each.perMinute ?? 0), 0) ?? null;
   return (
-    <Card title="Being retried">
+    <Card title="Retrying">
       <ul className="retries">
         {failing.map(({ instance, error }) => (
           <li key={instance}>

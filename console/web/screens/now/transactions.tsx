@@ -19,16 +19,14 @@ export function Transactions() {
   return (
     <Card
       title="Last transactions"
-      aside={
-        <span className="quiet">each Kafka transaction, with the Postgres transaction it ends with</span>
-      }
+      aside={<span className="quiet">each Kafka transaction, and the last Postgres transaction in it</span>}
     >
-      <div className="transactions">
+      <div>
         {error !== null && <Failure error={error} seenMs={dataUpdatedAt} onRetry={() => void refetch()} />}
         {data === undefined && error === null && <Waiting lines={8} />}
         {data !== undefined &&
           (data.transactions.length === 0 ? (
-            <Empty title="No transaction yet">{data.note}</Empty>
+            <Empty title="No Kafka transaction yet">{data.note}</Empty>
           ) : (
             <Table transactions={data.transactions} />
           ))}
@@ -71,7 +69,7 @@ function Line({ transaction }: { transaction: KafkaTransaction }) {
       ? null
       : Math.max(0, Date.parse(writtenAt) - Date.parse(committedAt));
   return (
-    <tr>
+    <tr className={eventCount === 0 && letterCount === 0 ? 'idle' : undefined}>
       <td>{committedAt === null ? unknown : <Time at={committedAt} />}</td>
       <td>
         {commitLsn === null ? unknown : <code>{commitLsn}</code>}
@@ -85,7 +83,7 @@ function Line({ transaction }: { transaction: KafkaTransaction }) {
       <td className="number">{count(eventCount)}</td>
       <td className="number">{count(letterCount)}</td>
       <td className="number">{offset}</td>
-      <td>{instance}</td>
+      <td className="name">{instance}</td>
     </tr>
   );
 }

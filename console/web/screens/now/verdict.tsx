@@ -3,7 +3,7 @@ import { Link } from 'wouter';
 import type { Verdict } from '../../../../relay/operations/status-verdict.ts';
 import { Badge } from '../../parts/basics.tsx';
 import { Words } from '../../parts/words.tsx';
-import { nextSteps, toneOf } from './verdicts.ts';
+import { concernSteps, nextSteps, toneOf } from './verdicts.ts';
 
 export function VerdictCard({ verdict }: { verdict: Verdict }) {
   const { name, text, advice, concerns } = verdict;
@@ -17,16 +17,18 @@ export function VerdictCard({ verdict }: { verdict: Verdict }) {
           <Words text={text} />
         </p>
       </div>
-      {advice !== null && (
+      {(advice !== null || next !== null) && (
         <p>
-          <Words text={advice} /> {next !== null && <Link href={next.path}>{next.title}</Link>}
+          {advice !== null && <Words text={advice} />}{' '}
+          {next !== null && <Link href={next.path}>{next.title}</Link>}
         </p>
       )}
       {concerns.length > 0 && (
         <ul className="concerns">
           {concerns.map((concern) => (
             <li key={concern.text}>
-              <Words text={concern.text} />
+              <Words text={concern.text} />{' '}
+              <Link href={concernSteps[concern.name].path}>{concernSteps[concern.name].title}</Link>
             </li>
           ))}
         </ul>

@@ -7,8 +7,8 @@ import { Card } from '../../parts/basics.tsx';
 export function WaitingForPeople({ status: { deadLetters, parked } }: { status: Status }) {
   const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
   return (
-    <Card title="Waits for a person">
-      <dl className="waits">
+    <Card title="Needs attention">
+      <dl className="needs">
         <div>
           <dt>
             <Link href="/dead-letters">Open dead letters</Link>
@@ -28,7 +28,11 @@ export function WaitingForPeople({ status: { deadLetters, parked } }: { status: 
             <Link href="/parked-keys">Parked keys</Link>
           </dt>
           <dd>{count(parked.keys)}</dd>
-          {parked.events > 0 && <dd className="quiet">{counted(parked.events, 'event')} wait behind them</dd>}
+          {parked.events > 0 && (
+            <dd className="quiet">
+              {counted(parked.events, 'event')} {parked.events === 1 ? 'waits' : 'wait'} for them
+            </dd>
+          )}
         </div>
       </dl>
     </Card>

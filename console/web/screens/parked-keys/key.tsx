@@ -10,6 +10,7 @@ import { JobCard } from '../../parts/job.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { Pager } from '../../parts/pager.tsx';
 import { Visible } from '../../parts/visible.tsx';
+import './parked-keys.css';
 import { Behind, Release } from './list.tsx';
 import { describeRelease, type KeyName, ReleaseAct } from './release.tsx';
 
@@ -77,7 +78,8 @@ export function KeyPage() {
               kind="primary"
               keys={[name]}
               total={1}
-              disabled={parked.isBeingReleased}
+              name="release"
+              why={parked.isBeingReleased ? 'A release of it is requested already.' : null}
               onStarted={(job) => go({ job })}
             />
           }

@@ -112,8 +112,8 @@ export function KeyList() {
         <section className="card" aria-label="Keys" aria-busy={page.isPlaceholderData}>
           {page.data.keys.length === 0 ? (
             <Empty title={isFiltered ? 'No parked key is like that' : 'No key is parked'}>
-              A key is parked when an event of it is refused and the policy of its topic is park-key, or when
-              its topic is set aside.
+              A key is parked when one of its events is refused and the policy of its topic is park-key, or
+              when its topic is set aside. Its later events then wait here, in order.
             </Empty>
           ) : (
             <Table keys={page.data.keys} picked={picked} onPick={setPicked} />
@@ -187,7 +187,7 @@ function Table({ keys, picked, onPick }: TableProps) {
                   <Visible text={each.key} max={80} />
                 </Link>
               </td>
-              <td data-label="Topic">
+              <td className="name" data-label="Topic">
                 <Visible text={each.topic} max={100} />
               </td>
               <td data-label="Parked">

@@ -2,7 +2,6 @@
 import { Route, Switch } from 'wouter';
 import { KeyPage } from './key.tsx';
 import { KeyList } from './list.tsx';
-import '../dead-letters/dead-letters.css';
 
 export default function ParkedKeys() {
   return (

@@ -15,7 +15,10 @@ type ReleaseProps = {
   /** `all`: every parked key of the slot. */
   readonly keys: readonly KeyName[] | 'all';
   readonly total: number;
-  readonly disabled?: boolean;
+  /** Why not now. */
+  readonly why?: string | null;
+  /** For a link to the dialog, where the address says which key is meant. */
+  readonly name?: string;
   readonly kind?: 'plain' | 'primary';
   readonly onStarted: (jobId: string) => void;
 };
@@ -24,7 +27,8 @@ export function ReleaseAct({
   label,
   keys,
   total,
-  disabled = false,
+  why = null,
+  name,
   kind = 'plain',
   onStarted,
 }: ReleaseProps) {
@@ -33,7 +37,8 @@ export function ReleaseAct({
       label={label}
       kind={kind}
       title={`Release ${counted(total, 'parked key')}`}
-      disabled={disabled || total === 0}
+      {...(name !== undefined && { name })}
+      why={total === 0 ? 'Select keys first.' : why}
       act={(reason) =>
         ask(
           api['parked-keys'].jobs.release.$post({
@@ -61,7 +66,7 @@ const words: Readonly<Record<string, readonly [Tone, string]>> = {
   refused: ['bad', 'stopped at a refused event'],
   limited: ['warn', 'partly released'],
   pending: ['warn', 'not done yet'],
-  'not-parked': ['quiet', 'was not parked any more'],
+  'not-parked': ['quiet', 'was no longer parked'],
 };
 
 export const OutcomeBadge = ({ outcome }: { outcome: string | null }) => {

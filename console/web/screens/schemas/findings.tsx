@@ -12,8 +12,8 @@ export type Finding = {
 };
 
 const affected = {
-  consumers: 'Consumers that have the earlier version cannot read new events as they are meant',
-  producers: 'Consumers that have the new version cannot read earlier events as they are meant',
+  consumers: 'Consumers with the earlier version cannot read new events correctly',
+  producers: 'Consumers with the new version cannot read earlier events correctly',
 } as const;
 
 export function Findings({ findings }: { findings: readonly Finding[] }) {

@@ -71,7 +71,7 @@ export function SubjectList() {
                     const [before, latest] = versions.slice(-2);
                     return (
                       <tr key={subject}>
-                        <td>
+                        <td className="name">
                           <Link href={`/schemas/${subject}`}>{subject}</Link>
                         </td>
                         <td className="number">{versions.at(-1)}</td>

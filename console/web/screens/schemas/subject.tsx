@@ -74,7 +74,7 @@ export function SubjectPage({ subject }: { subject: string }) {
           </Card>
           {isPair && verdict !== null && (
             <>
-              <Card title="Whom it affects">
+              <Card title="Who is affected">
                 <p>
                   <Badge tone={verdict.tone}>{verdict.tone === 'good' ? 'compatible' : 'breaks'}</Badge>{' '}
                   {verdict.text}
@@ -83,7 +83,7 @@ export function SubjectPage({ subject }: { subject: string }) {
               </Card>
               <Card title={`Version ${data.before.version} to ${data.after.version}`}>
                 {data.differences.length === 0 ? (
-                  <Empty title="The same schema in another text" />
+                  <Empty title="The same schema, written differently" />
                 ) : (
                   <Differences differences={data.differences} />
                 )}

@@ -28,7 +28,7 @@ export function ActionsCard() {
       {error !== null && <Failure error={error} seenMs={dataUpdatedAt} onRetry={() => void refetch()} />}
       {isPending && error === null && <Waiting />}
       {data !== undefined && actions.length === 0 && (
-        <Empty title="Nobody has done anything to this relay">
+        <Empty title="Nobody has acted on this relay">
           Pauses, limits, replays, recoveries and purges are listed here. What was done to a dead letter is
           with that letter.
         </Empty>

@@ -25,9 +25,11 @@ export function ControlCard({ topicsAllowed }: { topicsAllowed: readonly string[
   const { limitedBy } = control;
   const streamers = relays.filter(({ isGone, state }) => !isGone && state === 'streaming');
   return (
-    <Card title="Flow" aside={<PauseAct topicsAllowed={topicsAllowed} />}>
+    <Card title="Pause and rate limit" aside={<PauseAct topicsAllowed={topicsAllowed} />}>
       {control.pauses.length === 0 ? (
-        <Empty title="Nothing is paused" />
+        <Empty title="Nothing is paused">
+          A pause stops everything, or the events of one topic, until somebody resumes it or its time is over.
+        </Empty>
       ) : (
         <ul className="plain-list">
           {control.pauses.map(({ topic, mode, person, reason, since, until, isOver, isReleasing }) => (
@@ -77,12 +79,12 @@ export function ControlCard({ topicsAllowed }: { topicsAllowed: readonly string[
       </div>
       <p className="quiet">
         {streamers.length === 0
-          ? 'No relay streams. What is said here counts from the next start on.'
+          ? 'No relay streams. The next one to start follows what is set here.'
           : streamers
               .map(({ instance, revision }) =>
                 revision !== null && revision >= control.revision
-                  ? `Relay ${instance} obeys the last change.`
-                  : `Relay ${instance} does not obey the last change yet.`,
+                  ? `Relay ${instance} follows the last change.`
+                  : `Relay ${instance} does not follow the last change yet.`,
               )
               .join(' ')}
       </p>
@@ -116,6 +118,7 @@ function PauseAct({ topicsAllowed }: { topicsAllowed: readonly string[] }) {
   return (
     <Act
       label="Pause"
+      name="pause"
       title="Pause the relay"
       {...told}
       act={(reason) =>
@@ -198,6 +201,7 @@ function ResumeAct({ topic }: { topic: string | null }) {
   return (
     <Act
       label="Resume"
+      name={`resume ${topic ?? ''}`.trim()}
       title={topic === null ? 'Resume the relay' : `Resume ${topic}`}
       {...told}
       act={(reason) => ask(api.control.resume.$post({ json: { topic, reason } }))}
@@ -218,6 +222,7 @@ function LimitAct({ limits }: { limits: { eventsPerSecond: number | null; bytesP
   return (
     <Act
       label="Change"
+      name="rate-limit"
       title="Limit the rate"
       describe={describe}
       onDone={() => {

@@ -8,6 +8,7 @@ import { useLive } from '../../data/live.ts';
 import { Badge, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { Visible } from '../../parts/visible.tsx';
+import { Words } from '../../parts/words.tsx';
 import { ActionsCard } from './actions.tsx';
 import { ControlCard } from './control.tsx';
 import { type Chosen, chosenSettings, sectionsOf } from './filter-settings.ts';
@@ -35,14 +36,17 @@ export default function Settings() {
 
 const choices: readonly (readonly [Chosen, string])[] = [
   ['all', 'All'],
-  ['set', 'Set'],
-  ['reload', 'Without restart'],
+  ['set', 'Changed'],
+  ['reload', 'Without a restart'],
 ];
 
 function Configuration({ settings }: { settings: readonly Setting[] }) {
   const [search, setSearch] = useSearchParams();
   const text = search.get('q') ?? '';
-  const chosen = choices.find(([name]) => name === search.get('show'))?.[0] ?? 'all';
+  const hasSet = chosenSettings(settings, '', 'set').length > 0;
+  // What somebody has set is what one comes to look at; whoever searches looks through all.
+  const usual = text === '' && hasSet ? 'set' : 'all';
+  const chosen = choices.find(([name]) => name === search.get('show'))?.[0] ?? usual;
   const change = (name: string, value: string) =>
     setSearch(
       (before) => {
@@ -84,23 +88,33 @@ function Configuration({ settings }: { settings: readonly Setting[] }) {
                 type="radio"
                 name="show"
                 checked={chosen === name}
-                onChange={() => change('show', name === 'all' ? '' : name)}
+                onChange={() => change('show', name)}
               />
               <span>{label}</span>
             </label>
           ))}
         </fieldset>
       </search>
-      {shown.length === 0 && <Empty title="No setting matches" />}
+      {shown.length === 0 && (
+        <Empty title="No setting is like that">
+          {chosen === 'all' ? 'Use fewer words.' : 'Choose “All” to look through every setting.'}
+        </Empty>
+      )}
       {sectionsOf(shown).map(([section, own]) => (
-        <section key={section} aria-label={section}>
-          <h3>{section}</h3>
+        <details
+          key={`${section} ${chosen} ${text === ''}`}
+          className="section"
+          open={chosen !== 'all' || text !== ''}
+        >
+          <summary>
+            {section} <span className="quiet">{count(own.length)}</span>
+          </summary>
           <dl className="settings">
             {own.map((setting) => (
               <SettingRow key={setting.key} setting={setting} />
             ))}
           </dl>
-        </section>
+        </details>
       ))}
     </Card>
   );
@@ -114,10 +128,10 @@ function Relays() {
   const rejected = present.filter(({ facts }) => facts.hasRejectedConfig === true);
   const waiting = present.filter(({ facts }) => (facts.needRestart ?? []).length > 0);
   if (present.length === 0)
-    return <p className="quiet">No relay runs, so none says what it made of its settings.</p>;
+    return <p className="quiet">No relay runs, so none says whether it could use its settings.</p>;
   if (rejected.length === 0 && waiting.length === 0)
     return (
-      <p className="quiet">No relay has rejected its settings, and none says that one waits for a restart.</p>
+      <p className="quiet">No relay has rejected its settings, and none waits for a restart to use them.</p>
     );
   return (
     <>
@@ -155,7 +169,7 @@ function SettingRow({ setting }: { setting: Setting }) {
         {!isDefault && source !== 'not set' && <Badge tone="accent">from {source}</Badge>}
       </dd>
       <dd className="about">
-        {description}{' '}
+        <Words text={description} />{' '}
         <span className="quiet">
           Default: {setting.default === null ? 'none' : setting.default === '' ? 'empty' : setting.default}.{' '}
           {reload ? 'A running relay takes it over.' : 'Changes with a restart.'} <code>{env}</code>
