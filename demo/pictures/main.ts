@@ -1,0 +1,261 @@
+/** `npm run console-pictures`: pictures of every screen and state of the console, with the data of a bad week. */
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Page } from 'playwright-core';
+import { ignoreNegativeTimeouts } from '../../relay/connect/kafkajs-warnings.ts';
+import { Camera, type Shot } from './camera.ts';
+import { longType, oddKey, parkedKey, Scene } from './scene.ts';
+
+ignoreNegativeTimeouts();
+const docs = path.join(import.meta.dirname, '../../docs/guides');
+const begunMs = performance.now();
+const note = (line: string) =>
+  console.log(`${String(Math.round((performance.now() - begunMs) / 1_000)).padStart(4)} s  ${line}`);
+/** Of a picture in the README. */
+const bytesMax = 150_000;
+/** Such as `--only find`: pictures whose name begins so. */
+const only = process.argv[2] === '--only' ? process.argv[3] : undefined;
+
+const click = (name: string | RegExp) => (page: Page) => page.getByRole('button', { name }).first().click();
+const inDialog = async (page: Page, name: string | RegExp, reason: string) => {
+  await page.getByRole('dialog').getByLabel('Reason').fill(reason);
+  await page.getByRole('dialog').getByRole('button', { name }).click();
+};
+
+await using scene = await Scene.open(note);
+await using camera = await Camera.open(note);
+const { url } = scene.served;
+const take = async (shot: Shot) => {
+  if (only !== undefined && !shot.name.startsWith(only)) return;
+  await camera.take(url, shot);
+  note(shot.name);
+};
+note(`the console: ${url}`);
+
+// As it is before anything has happened.
+await take({ name: 'empty-dead-letters', path: '/dead-letters', looks: ['light', 'phone'] });
+await take({ name: 'empty-parked-keys', path: '/parked-keys', looks: ['light'] });
+await take({ name: 'empty-audit', path: '/audit', looks: ['light'] });
+if (only === undefined) await camera.takeSignedOut(url, 'sign-in');
+
+const writing = scene.keepWriting();
+await scene.startRelay();
+await scene.evolve();
+await scene.consume();
+note('two relays, consumers and orders');
+await sleep(60_000);
+await take({ name: 'now-streaming', path: '/' });
+await scene.refuse();
+note('dead letters, and parked keys');
+
+const [published] = (
+  await scene.pool.query<{ id: string }>(
+    `select id from outbox.event where type = 'shop.payment.PaymentCaptured' order by created_at limit 1`,
+  )
+).rows;
+const causes = '/dead-letters/list?codes=PAYLOAD_INVALID&paths=%24.currency';
+const position = await camera.firstItem(`${url}${causes}`, url);
+const letter = `/dead-letters/${position}`;
+
+await take({ name: 'now-dead-letters', path: '/' });
+await take({ name: 'find', path: '/find' });
+await take({ name: 'find-published', path: `/find?by=id&value=${published!.id}` });
+await take({ name: 'find-dead-letter', path: `/find?by=position&value=${position}` });
+await take({ name: 'find-key', path: `/find?${new URLSearchParams({ by: 'key', value: 'customer-1' })}` });
+await take({ name: 'find-parked', path: `/find?${new URLSearchParams({ by: 'key', value: parkedKey })}` });
+await take({ name: 'find-nothing', path: '/find?by=id&value=00000000-0000-4000-8000-000000000000' });
+await take({ name: 'dead-letters', path: '/dead-letters' });
+await take({
+  name: 'dead-letters-tried',
+  path: '/dead-letters',
+  act: async (page) => {
+    for (const button of (await page.getByRole('button', { name: 'Would they publish?' }).all()).slice(0, 2))
+      await button.click();
+    await page.getByText('would publish now').first().waitFor();
+  },
+  looks: ['light', 'phone'],
+});
+await take({ name: 'dead-letters-list', path: causes });
+await take({ name: 'dead-letters-all', path: '/dead-letters/list' });
+await take({ name: 'dead-letter', path: letter });
+await take({ name: 'dead-letter-viewer', path: letter, as: 'view', looks: ['light', 'phone'] });
+await take({
+  name: 'dead-letter-why-not',
+  path: letter,
+  as: 'view',
+  act: (page) => page.getByRole('button', { name: 'Discard' }).hover({ force: true }),
+  looks: ['light', 'phone'],
+});
+await take({
+  name: 'dead-letter-edit',
+  path: `${letter}?edit`,
+  act: async (page) => {
+    const editor = page.getByRole('textbox', { name: 'Payload, editable' });
+    await editor.focus();
+    await page.keyboard.press('ControlOrMeta+Home');
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.insertText('"currency":"EUR",');
+    await page.getByText('The relay would publish it.').waitFor();
+  },
+});
+await take({ name: 'dead-letter-dialog', path: `${letter}?open=discard` });
+await take({
+  name: 'patch',
+  path: `/dead-letters/patch?codes=PAYLOAD_INVALID&paths=%24.currency`,
+  act: async (page) => {
+    await page.getByLabel('Value').fill('EUR');
+    await click('Preview')(page);
+    await page.getByText('would be published').first().waitFor();
+    await page.locator('.diff').first().waitFor();
+  },
+});
+await take({ name: 'parked-keys', path: '/parked-keys' });
+const keyOf = (key: string) =>
+  `/parked-keys/events?${new URLSearchParams({ topic: 'outbox.event.shipment', key })}`;
+await take({ name: 'parked-key', path: keyOf(parkedKey) });
+await take({ name: 'parked-key-odd', path: keyOf(oddKey), looks: ['light', 'phone'] });
+await take({
+  name: 'parked-key-dialog',
+  path: `${keyOf(parkedKey)}&open=release`,
+  looks: ['light', 'phone'],
+});
+await take({ name: 'topics', path: '/topics' });
+await take({ name: 'topics-sorted', path: '/topics?sort=skew', looks: ['light'] });
+await take({ name: 'topic', path: '/topics/outbox.event.order' });
+await take({ name: 'topic-long', path: `/topics/outbox.event.${longType}`, looks: ['light', 'phone'] });
+const subject = 'outbox.event.order-shop.order.OrderCancelled';
+await take({ name: 'schemas', path: '/schemas' });
+await take({ name: 'schema-versions', path: `/schemas/${subject}?before=1&after=2` });
+await take({
+  name: 'schema-try',
+  path: `/schemas/${subject}/try`,
+  act: async (page) => {
+    await page.getByRole('textbox', { name: 'Schema to try' }).focus();
+    await page.keyboard.press('ControlOrMeta+a');
+    const type = { type: 'record', name: 'OrderCancelled', namespace: 'shop.order' };
+    const fields = [
+      { name: 'orderId', type: { type: 'string', logicalType: 'uuid' } },
+      { name: 'refundCents', type: 'long' },
+    ];
+    await page.keyboard.insertText(JSON.stringify({ ...type, fields }, null, 2));
+    await click('Check compatibility')(page);
+    await page.getByText('It must not become').waitFor();
+    await click('Try recent rows')(page);
+    await page.getByText(/The relay would publish|None of/).waitFor();
+  },
+});
+await take({ name: 'audit', path: '/audit' });
+await take({
+  name: 'audit-running',
+  path: '/audit',
+  act: async (page) => {
+    await click(/^Verify$/)(page);
+    await page.getByRole('button', { name: 'Cancel' }).waitFor();
+  },
+  looks: ['light', 'phone'],
+});
+await take({ name: 'database', path: '/database' });
+await take({
+  name: 'database-checked',
+  path: '/database',
+  act: async (page) => {
+    await click('Check now')(page);
+    await page.getByText('Fine').waitFor();
+  },
+});
+await take({ name: 'settings', path: '/settings' });
+await take({ name: 'settings-all', path: '/settings?show=all', looks: ['light', 'phone'] });
+await take({ name: 'settings-viewer', path: '/settings', as: 'view', looks: ['light'] });
+await take({ name: 'settings-pause', path: '/settings?open=pause' });
+
+// For the README, while everything is as it was.
+for (const [name, at, act] of [
+  ['console-now', '/', undefined],
+  ['console-dead-letter', letter, (page: Page) => page.locator('.cm-marked').first().waitFor()],
+  ['console-audit', '/audit', undefined],
+] as const) {
+  if (only !== undefined) break;
+  const file = path.join(docs, `${name}.webp`);
+  const bytes = await camera.portray(url, at, file, act);
+  note(`${file}, ${bytes.toLocaleString('en-US')} bytes`);
+  if (bytes > bytesMax) camera.fault(`${file} has more than ${bytesMax} bytes`);
+}
+
+// What a person then does.
+await take({
+  name: 'dead-letters-fixed',
+  path: `/dead-letters/patch?codes=PAYLOAD_INVALID&paths=%24.currency`,
+  act: async (page) => {
+    await page.getByLabel('Value').fill('EUR');
+    await click('Preview')(page);
+    await click('Fix all with it')(page);
+    await inDialog(page, 'Fix all with it', 'the deployment of noon forgot the currency');
+    await page.getByText('were fixed').waitFor();
+  },
+  looks: ['light'],
+});
+await take({
+  name: 'dead-letters-resubmitted',
+  path: causes,
+  act: async (page) => {
+    await click('Resubmit')(page);
+    await inDialog(page, 'Resubmit', 'patched');
+    await page.getByText('were resubmitted').waitFor();
+  },
+  looks: ['light'],
+});
+await scene.deleteRow();
+await take({
+  name: 'audit-findings',
+  path: '/audit',
+  act: async (page) => {
+    if (await page.getByRole('button', { name: 'Cancel' }).isVisible()) await click('Cancel')(page);
+    await click(/^Verify$/)(page);
+    await page
+      .getByText(/\d finding/)
+      .first()
+      .waitFor();
+  },
+  looks: ['light', 'phone'],
+});
+
+// And what goes wrong.
+await scene.command(
+  'pause',
+  '--for',
+  '1h',
+  '--reason',
+  'Migration of the consumers of orders',
+  '--by',
+  'anna',
+);
+await take({
+  name: 'now-paused',
+  path: '/',
+  act: (page) => page.locator('.badge', { hasText: 'paused' }).first().waitFor(),
+  looks: ['light', 'phone'],
+});
+await take({ name: 'settings-paused', path: '/settings', looks: ['light', 'phone'] });
+await scene.command('resume', '--reason', 'done', '--by', 'anna');
+const kafka = scene.stack.kafka!.nodes[0]!;
+kafka.kill('SIGSTOP');
+await take({
+  name: 'now-kafka-away',
+  path: '/',
+  act: (page) => page.locator('.badge', { hasText: 'failing' }).first().waitFor({ timeout: 120_000 }),
+  looks: ['light', 'dark', 'phone'],
+});
+await take({ name: 'topics-kafka-away', path: '/topics', looks: ['light'] });
+kafka.kill('SIGCONT');
+scene.calm();
+await writing;
+await scene.stopRelays();
+await take({
+  name: 'now-no-relay',
+  path: '/',
+  act: (page) => page.locator('.verdict.bad').waitFor(),
+  looks: ['light', 'phone'],
+});
+
+note(camera.summary);
+process.exitCode = camera.faults === 0 ? 0 : 1;
