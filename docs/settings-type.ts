@@ -60,11 +60,12 @@ function typeOf(schema: Schema, at: readonly string[], indent: string): string {
   if (schema.type === 'array') return 'readonly string[]';
   if (schema.type === 'integer') return 'number';
   if (schema.type === 'object') {
-    const names = schema.propertyNames?.enum?.map((value) => `'${value}'`).join(' | ') ?? 'string';
+    const names = schema.propertyNames?.enum?.map((value) => `'${value}'`).join(' | ');
     const value =
       typeof schema.additionalProperties === 'object'
         ? typeOf(schema.additionalProperties, at, indent)
         : 'string';
+    if (names === undefined) return `{ readonly [name: string]: ${value} }`;
     return `{ readonly [Name in ${names}]?: ${value} | undefined }`;
   }
   return schema.type ?? 'unknown';

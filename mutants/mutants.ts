@@ -1787,4 +1787,23 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     tests: ['test/console/web/screens/topics/rates.test.ts'],
   },
+  {
+    name: 'a broker that refuses a token is taken for one that accepts it',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/connect/kafka-sasl.ts',
+    find: "if (reason === '') return undefined;",
+    replace: 'if (reason !== undefined) return undefined;',
+    tests: ['test/security/oauth.stack.test.ts'],
+    only: 'an audience that the broker does not expect',
+  },
+  {
+    name: 'a token is used after its end while no new one can be had',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/connect/credentials/renewed-token.ts',
+    find: '!counts || this.#held !== held || this.#now() >= held.endsAtMs',
+    replace: 'held === undefined',
+    tests: ['test/relay/connect/credentials/renewed-token.test.ts'],
+  },
 ];

@@ -66,6 +66,8 @@ export type ErrorEntry = {
 const table = {
   // every server
   TLS_REFUSED: { class: 'stop', exit: 'unauthorized', dependency: 'relay' },
+  CREDENTIALS_UNAVAILABLE: { class: 'retry', exit: 'unavailable', dependency: 'relay' },
+  CREDENTIALS_REFUSED: { class: 'stop', exit: 'unauthorized', dependency: 'relay' },
   // Postgres
   POSTGRES_UNAVAILABLE: { class: 'retry', exit: 'unavailable', dependency: 'postgres', isOutage: true },
   REPLICATION_STALLED: { class: 'retry', exit: 'unavailable', dependency: 'postgres' },
@@ -198,7 +200,11 @@ export const errorTable: Readonly<Record<ErrorCode, ErrorEntry>> = table;
 /** What happened and what to do about it, for the operator. */
 export const hints: Readonly<Record<ErrorCode, string>> = {
   TLS_REFUSED:
-    'One side does not accept the other’s TLS. The message names the server and the reason: a certificate that is expired, for another host name or from an unknown authority, a client certificate that is missing or not accepted, or a port that does not speak TLS. Retrying will not help. Correct the certificate or the setting, then restart the relay: it reads these files only at startup.',
+    'One side does not accept the other’s TLS. The message names the server and the reason: a certificate that is expired, for another host name or from an unknown authority, a client certificate that is missing or not accepted, or a port that does not speak TLS. Retrying will not help. Correct the certificate or the setting, then start the relay again.',
+  CREDENTIALS_UNAVAILABLE:
+    'The relay cannot get the token or the password with which it signs in. The message names where it asked: a token endpoint, a file, a command, or AWS. Check that first, not the server that it signs in to. Events wait; none is skipped.',
+  CREDENTIALS_REFUSED:
+    'The token endpoint refused to give the relay a token. The message holds its answer. `invalid_client`: correct the client id or secret. `invalid_scope`, `invalid_target`: correct `scope` or `parameters`. Or the URL leads to something else. Retrying will not help.',
 
   POSTGRES_UNAVAILABLE:
     'The relay cannot reach Postgres, or Postgres closed the connection. Check that the server runs and that DATABASE_URL is correct.',

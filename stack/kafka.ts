@@ -34,6 +34,8 @@ export type KafkaOptions = {
     readonly port: number;
     readonly controllerPort: number;
   }) => Readonly<Record<string, string | number | boolean>>;
+  /** Further arguments for the JVM of each broker, such as system properties. */
+  readonly jvmArgs?: readonly string[];
   /** For tests, never for figures: starts faster, runs slower (no optimising compiler), notices a dead broker in 4 s. */
   readonly quickStart?: boolean;
   readonly onProgress?: Progress;
@@ -212,7 +214,14 @@ async function jarCluster(
   await Promise.all(nodes.map(format));
 
   const heapMb = options.heapMb ?? (nodes.length === 1 ? 512 : 300);
-  const jvm = [`-Xmx${heapMb}m`, `-Xms${heapMb}m`, ...logToStderr, ...(options.quickStart ? quickJvm : [])];
+  const { jvmArgs = [], quickStart } = options;
+  const jvm = [
+    `-Xmx${heapMb}m`,
+    `-Xms${heapMb}m`,
+    ...logToStderr,
+    ...(quickStart ? quickJvm : []),
+    ...jvmArgs,
+  ];
   return {
     nodes,
     boot: (node) =>
@@ -311,6 +320,7 @@ async function containerCluster(
       ...containerEnv(settings),
       CLUSTER_ID: clusterId,
       KAFKA_HEAP_OPTS: `-Xmx${heapMb}m -Xms${heapMb}m`,
+      KAFKA_OPTS: (options.jvmArgs ?? []).join(' '),
     };
     const ports = Object.fromEntries([node, ...node.listeners].map(({ port }) => [port, port]));
     const spec = { name: nameOf(node), image, network, ports, env };

@@ -180,7 +180,7 @@ export function describeConfig(
 
 function mask(setting: Setting, value: unknown): string {
   const shown = asText(value);
-  if (setting.secret === 'whole') return '***';
+  if (setting.secret === 'whole') return shown === '' ? '' : '***';
   return setting.secret === 'url' ? maskUrl(shown) : shown;
 }
 

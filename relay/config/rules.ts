@@ -1,6 +1,7 @@
 /** The rules between settings, which the schema of one setting cannot express. `config.ts` applies them after the schema. */
 import { ownTable } from './own-table.ts';
 import type { Config } from './schema.ts';
+import { signInRules } from './sign-in-rules.ts';
 import { allowList, isLegalTopic, isProgressTopic } from './topic-patterns.ts';
 
 const namesFiles = (section: Config['kafka'] | Config['registry']): boolean =>
@@ -34,18 +35,7 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
       ? { key: 'outbox.columns', message: 'must name each column once' }
       : undefined;
   },
-  (config) =>
-    config.kafka.saslMechanism !== undefined &&
-    (config.kafka.saslUsername === undefined || config.kafka.saslPassword === undefined)
-      ? { key: 'kafka.saslMechanism', message: 'needs kafka.saslUsername and kafka.saslPassword' }
-      : undefined,
-  ({ kafka }) =>
-    kafka.saslMechanism === undefined && (kafka.saslUsername ?? kafka.saslPassword) !== undefined
-      ? {
-          key: 'kafka.saslMechanism',
-          message: 'is required if kafka.saslUsername or kafka.saslPassword is set',
-        }
-      : undefined,
+  ...signInRules,
   ({ kafka }) =>
     !kafka.ssl && namesFiles(kafka)
       ? { key: 'kafka.ssl', message: 'must be true if certificate files are set' }

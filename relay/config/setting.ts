@@ -64,6 +64,10 @@ export const map = <
   values: Value,
 ) => z.partialRecord(z.enum(names), z.enum(values)).default({}).meta({ kind: 'map', description, names });
 
+/** Names and values of the other side's choosing. They may hold a secret. */
+export const pairs = (description: string) =>
+  z.record(z.string().min(1), z.string()).default({}).meta({ kind: 'map', description, secret: 'whole' });
+
 /** A section takes its defaults from its keys, so that an absent section equals an empty one. */
 export const section = <T extends z.ZodRawShape>(shape: T) => z.prefault(z.strictObject(shape), {} as never);
 

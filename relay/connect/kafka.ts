@@ -1,12 +1,14 @@
 /** Owns how the relay connects to Kafka, and what errors of Kafka mean. */
 import { createRequire } from 'node:module';
-import { type Admin, type ISocketFactory, Kafka, logLevel, type SASLOptions } from 'kafkajs';
+import type { ConnectionOptions } from 'node:tls';
+import { type Admin, type ISocketFactory, Kafka, logLevel } from 'kafkajs';
 import type { Logger } from 'pino';
 import { forKafkajs, realHost, withRealHosts } from '../config/broker-address.ts';
 import type { Config } from '../config/config.ts';
 import { type ErrorCode, RelayError } from '../errors.ts';
 import './compression/codecs.ts';
-import { plainMessage, tlsOptions, tlsRefusal } from './tls.ts';
+import { saslOptions } from './kafka-sasl.ts';
+import { freshTls, plainMessage, tlsRefusal } from './tls.ts';
 
 const kafkajsSocketFactory = createRequire(import.meta.url)(
   'kafkajs/src/network/socketFactory',
@@ -23,16 +25,18 @@ export const topicResource = 2;
 export function createKafka(config: Config, log: Logger): Kafka {
   const { kafka } = config;
   bootstrap = kafka.brokers;
-  const sasl = saslOptions(config);
+  const sasl = saslOptions(kafka, log);
+  const tls = kafka.ssl ? freshTls(kafka) : undefined;
   return new Kafka({
     clientId: kafka.clientId,
     brokers: kafka.brokers.map(forKafkajs),
-    socketFactory: ({ host, ...rest }) => connectSocket({ host: realHost(host), ...rest }),
+    socketFactory: ({ host, ...rest }) =>
+      connectSocket({ ...rest, host: realHost(host), ssl: tls?.() as ConnectionOptions }),
     connectionTimeout: kafka.connectTimeoutMs,
     authenticationTimeout: kafka.connectTimeoutMs,
     requestTimeout: kafka.requestTimeoutMs,
     enforceRequestTimeout: true,
-    ssl: kafka.ssl && tlsOptions(kafka),
+    ssl: kafka.ssl,
     ...(sasl === undefined ? {} : { sasl }),
     // InitProducerId answers CONCURRENT_TRANSACTIONS while the broker aborts the predecessor's transaction.
     retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 8 },
@@ -58,15 +62,6 @@ function logKafka(
   const error = typeof entry.error === 'string' ? entry.error : undefined;
   if (level <= logLevel.WARN) log.debug({ namespace, error }, entry.message);
   else log.trace({ namespace }, entry.message);
-}
-
-function saslOptions({ kafka }: Config): SASLOptions | undefined {
-  if (kafka.saslMechanism === undefined) return undefined;
-  return {
-    mechanism: kafka.saslMechanism,
-    username: kafka.saslUsername ?? '',
-    password: kafka.saslPassword ?? '',
-  } as SASLOptions;
 }
 
 /** Kafka's error types for which a retry does not help, and those that say that another relay took over. */
@@ -140,13 +135,25 @@ function advertisedAddress(error: unknown): string {
   return '';
 }
 
+/** An error of ours, such as one of signing in, beneath the wrappers of kafkajs. */
+function relayErrorOf(error: unknown): RelayError | undefined {
+  for (
+    let current = error, depth = 0;
+    current instanceof Error && depth < 8;
+    current = causeOf(current), depth++
+  )
+    if (current instanceof RelayError) return current;
+  return undefined;
+}
+
 /** Turns a client's error into a `RelayError`. @param otherwise the code of an error without a meaning of its own */
 export function kafkaError(
   error: unknown,
   doing: string,
   otherwise: ErrorCode = 'KAFKA_UNAVAILABLE',
 ): RelayError {
-  if (error instanceof RelayError) return error;
+  const own = relayErrorOf(error);
+  if (own !== undefined) return own;
   const type = kafkaErrorType(error);
   const message = withRealHosts(plainMessage(error instanceof Error ? error.message : String(error)));
   const advertised = advertisedAddress(error);

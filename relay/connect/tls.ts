@@ -40,6 +40,23 @@ export function tlsOptions({ sslCaFile, sslCertFile, sslKeyFile }: TlsFiles): Tl
 }
 
 /**
+ * For connections to come: the files are read for each one, so that a certificate that was renewed counts without a
+ * restart. Files that are of no use now, perhaps because they are just being written, leave the last good ones in place.
+ * @throws RelayError CONFIG_INVALID if they are of no use to begin with
+ */
+export function freshTls(files: TlsFiles): () => TlsOptions {
+  let last = tlsOptions(files);
+  return () => {
+    try {
+      last = tlsOptions(files);
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+    }
+    return last;
+  };
+}
+
+/**
  * OpenSSL skips what is not PEM in a CA file. Every server would then be refused, and no message would name the file.
  */
 function readPem(file: string, label: string): string {

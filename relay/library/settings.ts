@@ -63,12 +63,38 @@ export type RelaySettings = {
     readonly sslCertFile?: string | undefined;
     /** File with the client key, PEM. */
     readonly sslKeyFile?: string | undefined;
-    /** SASL mechanism: `plain`, `scram-sha-256` or `scram-sha-512`. */
-    readonly saslMechanism?: 'plain' | 'scram-sha-256' | 'scram-sha-512' | undefined;
-    /** SASL user name. */
+    /** SASL mechanism: `plain`, `scram-sha-256`, `scram-sha-512`, `oauthbearer` (see `kafka.oauth`) or `aws-iam` for Amazon MSK, which needs the package `aws-msk-iam-sasl-signer-js`. */
+    readonly saslMechanism?: 'plain' | 'scram-sha-256' | 'scram-sha-512' | 'oauthbearer' | 'aws-iam' | undefined;
+    /** SASL user name, for `plain` and `scram-sha-…`. */
     readonly saslUsername?: string | undefined;
-    /** SASL password. */
+    /** SASL password, for `plain` and `scram-sha-…`. */
     readonly saslPassword?: string | undefined;
+    readonly oauth?: {
+      /** URL of the token endpoint of the identity provider, where the relay gets tokens for Kafka with its client credentials. */
+      readonly tokenEndpoint?: string | undefined;
+      /** Client id at the token endpoint. */
+      readonly clientId?: string | undefined;
+      /** Client secret. */
+      readonly clientSecret?: string | undefined;
+      /** File with the client secret. The relay reads it for each request. */
+      readonly clientSecretFile?: string | undefined;
+      /** How the secret goes to the token endpoint: `client_secret_basic` = in the header Authorization, `client_secret_post` = in the body. Default: `client_secret_basic`. */
+      readonly authMethod?: 'client_secret_basic' | 'client_secret_post' | undefined;
+      /** Scope to ask for; several are separated by spaces. */
+      readonly scope?: string | undefined;
+      /** Further parameters of the request, such as `audience=…` or `resource=…`, which some identity providers need. */
+      readonly parameters?: { readonly [name: string]: string } | undefined;
+      /** PEM file with the certificate authorities to trust at the token endpoint. */
+      readonly sslCaFile?: string | undefined;
+      /** File with a token for Kafka, instead of a token endpoint. Something else renews it, such as Kubernetes; the relay reads it each time that it signs in. */
+      readonly tokenFile?: string | undefined;
+      /** SASL extensions to send with the token. Confluent Cloud needs `logicalCluster=lkc-…,identityPoolId=pool-…`. */
+      readonly extensions?: { readonly [name: string]: string } | undefined;
+    } | undefined;
+    /** AWS region of the MSK cluster, for `aws-iam`. */
+    readonly awsRegion?: string | undefined;
+    /** ARN of an IAM role to assume, for `aws-iam`. Unset: the relay signs in as the identity that the AWS SDK finds. */
+    readonly awsRoleArn?: string | undefined;
     /** Longest time to open a connection to a broker, in ms. Default: `5000`. */
     readonly connectTimeoutMs?: number | undefined;
     /** How long the relay waits for the answer of a broker, in ms. After that the outcome of the request counts as unknown. Default: `15000`. */

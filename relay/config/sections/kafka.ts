@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { addressFault, parseBrokerAddress } from '../broker-address.ts';
 import { compressionNames } from '../compression-names.ts';
 import { choice, flag, integer, MiB, optionalInteger, optionalText, section, text } from '../setting.ts';
+import { extensions, oauthClient } from './oauth.ts';
 
 const isBrokerAddress = (text: string): boolean => parseBrokerAddress(text) !== undefined;
 
@@ -28,11 +29,26 @@ export const kafka = section({
   sslCertFile: optionalText('File with the client certificate, PEM.'),
   sslKeyFile: optionalText('File with the client key, PEM.'),
   saslMechanism: z
-    .enum(['plain', 'scram-sha-256', 'scram-sha-512'])
+    .enum(['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer', 'aws-iam'])
     .optional()
-    .meta({ kind: 'string', description: 'SASL mechanism: `plain`, `scram-sha-256` or `scram-sha-512`.' }),
-  saslUsername: optionalText('SASL user name.'),
-  saslPassword: optionalText('SASL password.', { secret: 'whole' }),
+    .meta({
+      kind: 'string',
+      description:
+        'SASL mechanism: `plain`, `scram-sha-256`, `scram-sha-512`, `oauthbearer` (see `kafka.oauth`) or `aws-iam` for Amazon MSK, which needs the package `aws-msk-iam-sasl-signer-js`.',
+    }),
+  saslUsername: optionalText('SASL user name, for `plain` and `scram-sha-…`.'),
+  saslPassword: optionalText('SASL password, for `plain` and `scram-sha-…`.', { secret: 'whole' }),
+  oauth: section({
+    ...oauthClient('Kafka'),
+    tokenFile: optionalText(
+      'File with a token for Kafka, instead of a token endpoint. Something else renews it, such as Kubernetes; the relay reads it each time that it signs in.',
+    ),
+    extensions,
+  }),
+  awsRegion: optionalText('AWS region of the MSK cluster, for `aws-iam`.'),
+  awsRoleArn: optionalText(
+    'ARN of an IAM role to assume, for `aws-iam`. Unset: the relay signs in as the identity that the AWS SDK finds.',
+  ),
   connectTimeoutMs: integer('Longest time to open a connection to a broker, in ms.', 5_000, 100, 600_000),
   requestTimeoutMs: integer(
     'How long the relay waits for the answer of a broker, in ms. After that the outcome of the request counts as unknown.',

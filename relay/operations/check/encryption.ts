@@ -1,5 +1,6 @@
 /** Whether events and credentials cross the network unencrypted. */
 import type { Config } from '../../config/config.ts';
+import type { OAuthSettings } from '../../config/sections/oauth.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { type Check, ok, type Verdict, warn } from './finding.ts';
 import type { PostgresContext } from './postgres-context.ts';
@@ -55,18 +56,37 @@ export const postgresEncryption: Check<PostgresContext> = {
   },
 };
 
-export function judgeKafka({ brokers, ssl, saslMechanism }: Config['kafka']): Verdict {
+/** What goes to the brokers unencrypted besides the events, and is worth stealing. */
+const sentInClear: Readonly<Record<string, string>> = {
+  plain: 'password',
+  oauthbearer: 'token',
+};
+
+export function judgeKafka({ brokers, ssl, saslMechanism, oauth }: Config['kafka']): Verdict {
+  const bare = bareTokenEndpoint(oauth, 'kafka.oauth');
+  if (bare !== undefined) return bare;
   const far = brokers.map((broker) => broker.replace(/:\d+$/, '')).filter((host) => !isLoopback(host));
   if (ssl) return ok('TLS; the certificates of the brokers are verified');
   if (far.length === 0) return ok(ofThisMachine);
-  if (saslMechanism === 'plain')
+  const secret = sentInClear[saslMechanism ?? ''];
+  if (secret !== undefined)
     return warn(
-      `kafka.saslMechanism is plain and kafka.ssl is off: the password goes to ${far.join(', ')} unencrypted`,
-      'Set kafka.ssl to true and connect to a SASL_SSL listener, or use scram-sha-512.',
+      `kafka.saslMechanism is ${saslMechanism} and kafka.ssl is off: the ${secret} goes to ${far.join(', ')} unencrypted`,
+      `Set kafka.ssl to true and connect to a SASL_SSL listener${secret === 'password' ? ', or use scram-sha-512' : ''}.`,
     );
   return warn(
     `events go to ${far.join(', ')} unencrypted`,
     'Set kafka.ssl to true, unless you trust the network.',
+  );
+}
+
+/** A warning where the client secret crosses the network unencrypted. */
+function bareTokenEndpoint({ tokenEndpoint }: OAuthSettings, section: string): Verdict | undefined {
+  const url = URL.parse(tokenEndpoint ?? '');
+  if (url === null || url.protocol === 'https:' || isLoopback(url.hostname)) return undefined;
+  return warn(
+    `the client secret goes to ${url.hostname} unencrypted (http)`,
+    `Set ${section}.tokenEndpoint to the https address of the token endpoint.`,
   );
 }
 

@@ -199,6 +199,9 @@ describe('faults', () => {
     ['outbox.table', 'event'],
     ['kafka.brokers', 'kafka'],
     ['kafka.saslMechanism', 'gssapi'],
+    ['kafka.oauth.extensions', 'auth=x'],
+    ['kafka.oauth.extensions', 'logical-cluster=x'],
+    ['kafka.oauth.tokenEndpoint', 'idp/token'],
     ['registry.url', 'registry:8081'],
     ['registry.url', 'http://me:a#b@'],
     ['registry.url', 'http://me:100%@registry'],
@@ -300,11 +303,47 @@ describe('faults', () => {
     expect(faults({ file, env: required })).toContain('slot refers to STAGE, which is not set');
   });
 
+  const oauth = {
+    KAFKA_OAUTH_TOKEN_ENDPOINT: 'https://idp/token',
+    KAFKA_OAUTH_CLIENT_ID: 'relay',
+    KAFKA_OAUTH_CLIENT_SECRET: 'sesame',
+  };
+
   const broken: [key: string, env: Record<string, string>][] = [
     ['slot.recoverByWritingOrder', { SLOT_RECOVER_BY_WRITING_ORDER: 'true' }],
     ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u' }],
     ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_PASSWORD: 'p' }],
     ['kafka.saslMechanism', { KAFKA_SASL_PASSWORD: 'p' }],
+    ['kafka.saslUsername', { KAFKA_SASL_MECHANISM: 'oauthbearer', KAFKA_SASL_USERNAME: 'u', ...oauth }],
+    ['kafka.saslMechanism', oauth],
+    ['kafka.saslMechanism', { KAFKA_OAUTH_TOKEN_FILE: '/token' }],
+    ['kafka.saslMechanism', { KAFKA_OAUTH_EXTENSIONS: 'logicalCluster=lkc-1' }],
+    ['kafka.oauth.tokenEndpoint', { KAFKA_SASL_MECHANISM: 'oauthbearer' }],
+    ['kafka.oauth.tokenEndpoint', { KAFKA_SASL_MECHANISM: 'oauthbearer', KAFKA_OAUTH_CLIENT_ID: 'i' }],
+    [
+      'kafka.oauth.clientSecret',
+      { KAFKA_SASL_MECHANISM: 'oauthbearer', ...oauth, KAFKA_OAUTH_CLIENT_SECRET: '' },
+    ],
+    [
+      'kafka.oauth.clientSecret',
+      { KAFKA_SASL_MECHANISM: 'oauthbearer', ...oauth, KAFKA_OAUTH_CLIENT_SECRET_FILE: '/secret' },
+    ],
+    [
+      'kafka.oauth.tokenFile',
+      { KAFKA_SASL_MECHANISM: 'oauthbearer', ...oauth, KAFKA_OAUTH_TOKEN_FILE: '/token' },
+    ],
+    [
+      'kafka.oauth.tokenEndpoint',
+      {
+        KAFKA_SASL_MECHANISM: 'oauthbearer',
+        ...oauth,
+        KAFKA_OAUTH_TOKEN_ENDPOINT: 'http://idp/token',
+        KAFKA_OAUTH_SSL_CA_FILE: 'ca.pem',
+      },
+    ],
+    ['kafka.saslMechanism', { KAFKA_AWS_REGION: 'eu-west-1' }],
+    ['kafka.awsRegion', { KAFKA_SASL_MECHANISM: 'aws-iam', KAFKA_SSL: 'true' }],
+    ['kafka.ssl', { KAFKA_SASL_MECHANISM: 'aws-iam', KAFKA_AWS_REGION: 'eu-west-1' }],
     ['kafka.sslCertFile', { KAFKA_SSL: 'true', KAFKA_SSL_CERT_FILE: 'client.pem' }],
     ['kafka.ssl', { KAFKA_SSL_CA_FILE: 'ca.pem' }],
     ['registry.url', { REGISTRY_SSL_CA_FILE: 'ca.pem' }],
@@ -413,12 +452,16 @@ describe('secrets', () => {
         ...required,
         OUTBOX_RELAY_REGISTRY_USERNAME: 'relay',
         OUTBOX_RELAY_REGISTRY_PASSWORD: 'sesame',
-        OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'plain',
-        OUTBOX_RELAY_KAFKA_SASL_USERNAME: 'relay',
-        OUTBOX_RELAY_KAFKA_SASL_PASSWORD: 'sesame',
+        OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'oauthbearer',
+        OUTBOX_RELAY_KAFKA_OAUTH_TOKEN_ENDPOINT: 'https://me:sesame@idp/token',
+        OUTBOX_RELAY_KAFKA_OAUTH_CLIENT_ID: 'relay',
+        OUTBOX_RELAY_KAFKA_OAUTH_CLIENT_SECRET: 'sesame',
+        OUTBOX_RELAY_KAFKA_OAUTH_PARAMETERS: 'assertion=sesame',
       },
     });
     const shown = describeConfig(config, provenance);
+    expect(shown).toContainEqual(expect.objectContaining({ key: 'kafka.oauth.parameters', value: '***' }));
+    expect(shown).toContainEqual(expect.objectContaining({ key: 'kafka.oauth.extensions', value: '' }));
     expect(JSON.stringify(shown)).not.toContain('sesame');
     expect(shown).toContainEqual(
       expect.objectContaining({ key: 'database.url', value: 'postgres://relay:***@db:5432/shop' }),

@@ -33,6 +33,13 @@ const plain = {
   OUTBOX_RELAY_KAFKA_SASL_PASSWORD: 'sesame',
 };
 
+const oauth = (protocol: string) => ({
+  OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'oauthbearer',
+  OUTBOX_RELAY_KAFKA_OAUTH_TOKEN_ENDPOINT: `${protocol}://idp/token`,
+  OUTBOX_RELAY_KAFKA_OAUTH_CLIENT_ID: 'relay',
+  OUTBOX_RELAY_KAFKA_OAUTH_CLIENT_SECRET: 'sesame',
+});
+
 test.each([
   [
     { ...plain, KAFKA_BROKERS: 'kafka-1:9092,localhost:9093' },
@@ -43,6 +50,9 @@ test.each([
   [{ ...plain, KAFKA_BROKERS: '127.0.0.1:9092' }, 'ok', 'this machine'],
   [{ ...plain, OUTBOX_RELAY_KAFKA_SASL_MECHANISM: 'scram-sha-512' }, 'warn', 'events go to h unencrypted'],
   [{}, 'warn', 'events go to h unencrypted'],
+  [oauth('https'), 'warn', 'the token goes to h unencrypted'],
+  [{ ...oauth('https'), OUTBOX_RELAY_KAFKA_SSL: 'true' }, 'ok', 'TLS'],
+  [{ ...oauth('http'), OUTBOX_RELAY_KAFKA_SSL: 'true' }, 'warn', 'the client secret goes to idp unencrypted'],
 ])('Kafka with %o is %s: %s', (env, status, message) => {
   const verdict = judgeKafka(configOf(env as Record<string, string>).kafka);
   expect(verdict).toMatchObject({ status, message: expect.stringContaining(message) });
