@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, expect, test, vi } from 'vitest';
 import { inheritedEnv } from '../../../harness/relay-process.ts';
@@ -63,6 +64,29 @@ test('a command loads no other, nor what only others stand on', async () => {
   };
   expect(await loaded('status')).toEqual(['pg']);
   expect(await loaded('run')).toEqual(['kafkajs', 'pg']);
+});
+
+/** The files that a file of the relay loads, itself among them. */
+function filesLoadedBy(file: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(file)) return seen;
+  seen.add(file);
+  const imports = /^(?:import|export)(?! type\b)(?:[^;]*? from)? '(\.[^']+)';/gm;
+  for (const [, path] of readFileSync(file, 'utf8').matchAll(imports))
+    if (path!.endsWith('.ts')) filesLoadedBy(join(dirname(file), path!), seen);
+  return seen;
+}
+
+test('a command that opens connections to Kafka has the patches of kafkajs and every codec', () => {
+  const folder = dirname(programFile);
+  const withKafka = documentedCommands
+    .map((name) => ({ name, files: filesLoadedBy(join(folder, `${name}.ts`)) }))
+    .filter(({ files }) => files.has(join(folder, '../connect/kafka.ts')));
+  expect(withKafka.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['run', 'verify', 'find', 'console']),
+  );
+  for (const { name, files } of withKafka)
+    for (const needed of ['publish/wire/kafkajs-internals.ts', 'connect/compression/codecs.ts'])
+      expect(files.has(join(folder, '..', needed)), `${name}: ${needed}`).toBe(true);
 });
 
 test.each([[['chekc']], [['check', '--jsno']], [['status', '--watch', 'often']], [['schemas', 'regster']]])(
