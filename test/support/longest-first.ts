@@ -10,23 +10,28 @@ const root = join(import.meta.dirname, '../..');
 
 /** Half a minute and more on a quiet machine of two cores, the longest first. */
 const longest = [
-  'test/chaos/chaos.stack.test.ts',
   'test/relay/whole/exactly-once.stack.test.ts',
-  'test/deploy/prometheus/alerts.stack.test.ts',
+  'test/chaos/chaos.stack.test.ts',
+  'test/console/console.browser.test.ts',
+  'test/relay/recover/recover.stack.test.ts',
   'test/relay/session/lineage.stack.test.ts',
   'test/relay/whole/failover.stack.test.ts',
-  'test/relay/whole/pause.stack.test.ts',
+  'test/deploy/prometheus/alerts.stack.test.ts',
+  'test/relay/recover/recover-judgement.stack.test.ts',
+  'test/relay/whole/outage.stack.test.ts',
+  'test/relay/recover/unattended.stack.test.ts',
   'test/relay/whole/quota.stack.test.ts',
   'test/relay/whole/path.stack.test.ts',
-  'test/relay/whole/outage.stack.test.ts',
-  'test/relay/recover/recover.stack.test.ts',
-  'test/relay/recover/unattended.stack.test.ts',
-  'test/relay/whole/parked-keys.stack.test.ts',
-  'test/relay/capture/capture.pg.test.ts',
-  'test/relay/recover/recover-judgement.stack.test.ts',
-  'test/demo/demo.stack.test.ts',
+  'test/relay/commands/dead-letters.stack.test.ts',
   'test/relay/replay/replay.stack.test.ts',
   'test/security/secured.stack.test.ts',
+  'test/demo/demo.stack.test.ts',
+  'test/relay/replay/replay-range.stack.test.ts',
+  'test/relay/whole/pause.stack.test.ts',
+  'test/relay/whole/parked-keys.stack.test.ts',
+  'test/relay/capture/capture.pg.test.ts',
+  'test/console/whole/repair.browser.test.ts',
+  'test/relay/publish/lean/lean-publisher-cluster.kafka.test.ts',
 ].map((file) => join(root, file));
 
 const missing = longest.filter((file) => !existsSync(file));
