@@ -1,6 +1,5 @@
 /** What the browser tests of the console share: a world with a console in front of it, and a browser to look with. */
 import { mkdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { expect } from 'vitest';
@@ -11,7 +10,7 @@ import { TcpProxy } from '../../harness/tcp-proxy.ts';
 import { cacheFolder } from '../../stack/cache.ts';
 import { freePort } from '../../stack/port.ts';
 import { World } from '../relay/world.ts';
-import { unique } from '../support/unique.ts';
+import { type Login, makeOperator } from '../support/roles.ts';
 
 export const tokens = { view: 'view-view-view-view', operate: 'operate-operate-operate' };
 /** Out of git; look at them after a change. */
@@ -29,7 +28,7 @@ export class ConsoleWorld implements AsyncDisposable {
   readonly proxy: TcpProxy;
   readonly browser: Browser;
   served!: ConsoleProcess;
-  readonly #role: string;
+  readonly #operator: Login;
   readonly #port: number;
   readonly #settings: Settings;
 
@@ -37,14 +36,14 @@ export class ConsoleWorld implements AsyncDisposable {
     world: World,
     proxy: TcpProxy,
     browser: Browser,
-    role: string,
+    operator: Login,
     port: number,
     settings: Settings,
   ) {
     this.world = world;
     this.proxy = proxy;
     this.browser = browser;
-    this.#role = role;
+    this.#operator = operator;
     this.#port = port;
     this.#settings = settings;
   }
@@ -54,23 +53,19 @@ export class ConsoleWorld implements AsyncDisposable {
     mkdirSync(pictures, { recursive: true });
     const starting = startBrowser();
     const world = await World.create();
-    const role = unique('operator').replaceAll('-', '_');
-    await world.pool.query(await readFile(join(import.meta.dirname, '../../migrations/roles.sql'), 'utf8'));
-    await world.pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
+    const operator = await makeOperator(world.database);
     const proxy = await TcpProxy.before(world.database.url);
-    const made = new ConsoleWorld(world, proxy, await starting, role, await freePort(), settings);
+    const made = new ConsoleWorld(world, proxy, await starting, operator, await freePort(), settings);
     await made.serve();
     return made;
   }
 
   /** Starts the console, at the same address each time. */
   async serve(): Promise<void> {
-    const url = new URL(this.proxy.through(this.world.database.url));
-    [url.username, url.password] = [this.#role, 'sesame'];
     this.served = await ConsoleProcess.start({
       env: {
         ...this.world.env,
-        DATABASE_URL: url.href,
+        DATABASE_URL: this.proxy.through(this.#operator.url),
         ...settingsEnv({
           CONSOLE_PORT: this.#port,
           CONSOLE_VIEW_TOKEN: tokens.view,
@@ -107,9 +102,10 @@ export class ConsoleWorld implements AsyncDisposable {
     await this.browser.close();
     await this.served?.stop();
     this.proxy.close();
-    await this.world.pool.query(`drop owned by ${this.#role}; drop role ${this.#role}`);
+    await this.#operator.drop();
     await this.world[Symbol.asyncDispose]();
     const said = this.served?.lines.join('\n') ?? '';
-    for (const secret of [...Object.values(tokens), 'sesame']) expect(said).not.toContain(secret);
+    for (const secret of [...Object.values(tokens), new URL(this.#operator.url).password])
+      expect(said).not.toContain(secret);
   }
 }

@@ -1,9 +1,11 @@
 /** A fresh database with every migration and the roles applied, and connections as each of the parties. */
-import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { RelayError } from '../../relay/errors.ts';
 import { migrate } from '../../relay/operations/migrate/migrate.ts';
 import { createMigratedDatabase } from '../support/database.ts';
+import { applyRoles } from '../support/roles.ts';
+
+export { applyRoles };
 
 export type Party = 'owner' | 'outbox_writer' | 'outbox_relay' | 'outbox_operator';
 
@@ -12,8 +14,6 @@ export type Outbox = AsyncDisposable & {
   /** With the rights of the party, as if it had logged in; closed with the outbox. */
   connect(party: Party): Promise<pg.Client>;
 };
-
-const rolesFile = new URL('../../migrations/roles.sql', import.meta.url);
 
 /** @param serverUrl of a server of the test's own, whose database `postgres` it takes; by default a new one, on the shared server */
 export async function openOutbox(serverUrl?: string): Promise<Outbox> {
@@ -37,10 +37,6 @@ export async function openOutbox(serverUrl?: string): Promise<Outbox> {
       await database.drop();
     },
   };
-}
-
-export async function applyRoles(client: pg.Client): Promise<void> {
-  await client.query(await readFile(rolesFile, 'utf8'));
 }
 
 /** The SQLSTATE with which the statement is refused; fails when it is not refused. */

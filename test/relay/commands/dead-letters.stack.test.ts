@@ -1,35 +1,31 @@
 /** The way of an event that could not be published, as an operator walks it, on real servers. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { RelayProcess } from '../../../harness/relay-process.ts';
 import { kafkaClient } from '../../support/kafka.ts';
 import { registerSchema } from '../../support/registry.ts';
+import { type Login, makeOperator } from '../../support/roles.ts';
 import { actingIn, hostile } from '../../support/terminal.ts';
 import { unique } from '../../support/unique.ts';
 import { idOf, itemOf, World } from '../world.ts';
 
 let world: World;
 let relay: RelayProcess;
-let operator: string;
-const role = unique('operator');
+let operator: Login;
 
 beforeAll(async () => {
   world = await World.create();
-  await world.pool.query(await readFile(new URL('../../../migrations/roles.sql', import.meta.url), 'utf8'));
-  await world.pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
-  const url = new URL(world.database.url);
-  [url.username, url.password] = [role, 'sesame'];
-  operator = url.href;
+  operator = await makeOperator(world.database);
   relay = world.startRelay();
   await relay.streaming();
 });
 afterAll(async () => {
-  await world?.pool.query(`drop owned by ${role}; drop role ${role}`);
+  await operator?.drop();
   await world?.[Symbol.asyncDispose]();
 });
 
 /** Runs a command with the rights of an operator. */
-const run = (...args: string[]) => world.commandWith({ DATABASE_URL: operator }, 'dead-letters', ...args);
+const run = (...args: string[]) => world.commandWith(operator.env, 'dead-letters', ...args);
 
 async function json<Result>(...args: string[]): Promise<Result> {
   const { stdout, stderr } = await run(...args, '--json');
@@ -105,8 +101,8 @@ describe('a bad event', () => {
     expect(closed).not.toMatch(/^hint/m);
     const trail = closed.match(/^trail .*$/gm);
     expect(trail).toEqual([
-      expect.stringContaining(`fix by Ada (${role})`),
-      expect.stringContaining(`resubmit by Ada (${role})`),
+      expect.stringContaining(`fix by Ada (${operator.role})`),
+      expect.stringContaining(`resubmit by Ada (${operator.role})`),
     ]);
     const { rows } = await world.pool.query(
       'select previous_payload from outbox.dead_letter_action where previous_payload is not null',
@@ -129,9 +125,9 @@ describe('a bad event', () => {
   test('is edited in $EDITOR, or replaced from standard input or a file', async () => {
     const key = unique('key');
     const [first] = await refused(1, '{"key":"k","seq":"x"}', key);
-    const editor = { DATABASE_URL: operator, EDITOR: `sed -i 's/"x"/7/'` };
+    const editor = { ...operator.env, EDITOR: `sed -i 's/"x"/7/'` };
     expect(await world.commandWith(editor, 'dead-letters', 'fix', first!)).toMatchObject({ code: 0 });
-    const idle = { DATABASE_URL: operator, EDITOR: 'true' };
+    const idle = { ...operator.env, EDITOR: 'true' };
     expect(await world.commandWith(idle, 'dead-letters', 'fix', first!)).toMatchObject({
       code: 1,
       stdout: 'not stored: the payload was not changed\n',

@@ -1,13 +1,14 @@
 /** A migrated database with a login of the relay's rights, and the settings of a relay that nobody else uses. */
-import { readFile } from 'node:fs/promises';
 import { type Config, loadConfig } from '../../../relay/config/config.ts';
 import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts';
+import { applyRoles, makeLogin } from '../../support/roles.ts';
 import { servers } from '../../support/servers.ts';
 import { unique } from '../../support/unique.ts';
 
 export type RelayDatabase = AsyncDisposable & {
   /** Superuser. */
   readonly pool: TestDatabase['pool'];
+  readonly url: TestDatabase['url'];
   /** As the relay logs in. */
   readonly env: Record<string, string>;
   config(settings?: Record<string, string>): Config;
@@ -15,15 +16,10 @@ export type RelayDatabase = AsyncDisposable & {
 
 export async function openRelayDatabase(): Promise<RelayDatabase> {
   const [database, { brokers, registryUrl }] = [await createMigratedDatabase(), await servers()];
-  const role = unique('relay');
-  await database.pool.query(
-    await readFile(new URL('../../../migrations/roles.sql', import.meta.url), 'utf8'),
-  );
-  await database.pool.query(`create role ${role} login replication password 'sesame' in role outbox_relay`);
-  const url = new URL(database.url);
-  [url.username, url.password] = [role, 'sesame'];
+  await applyRoles(database.pool);
+  const login = await makeLogin(database, 'replication in role outbox_relay');
   const env: Record<string, string> = {
-    DATABASE_URL: url.href,
+    ...login.env,
     KAFKA_BROKERS: brokers.join(','),
     SCHEMA_REGISTRY_URL: registryUrl,
     OUTBOX_RELAY_SLOT: unique('slot'),
@@ -33,10 +29,11 @@ export async function openRelayDatabase(): Promise<RelayDatabase> {
   };
   return {
     pool: database.pool,
+    url: database.url,
     env,
     config: (settings = {}) => loadConfig({ env: { ...env, ...settings } }).config,
     async [Symbol.asyncDispose]() {
-      await database.pool.query(`drop owned by ${role}; drop role ${role}`);
+      await login.drop();
       await database.drop();
     },
   };

@@ -3,19 +3,20 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { endExpiredPauses, readControl, releasePaused } from '../../../relay/ledger/control.ts';
 import { announce } from '../../../relay/ledger/relays.ts';
 import { limitRate, pauseRelay, resumeRelay } from '../../../relay/operations/control.ts';
+import { type Login, makeOperator } from '../../support/roles.ts';
 import { unique } from '../../support/unique.ts';
 import { runCli } from '../commands/cli.ts';
 import { openRelayDatabase, type RelayDatabase } from '../commands/outbox.ts';
 import { relayOf } from './statuses.ts';
 
 let relay: RelayDatabase;
-const operator = unique('operator').replaceAll('-', '_');
+let operator: Login;
 beforeAll(async () => {
   relay = await openRelayDatabase();
-  await relay.pool.query(`create role ${operator} login password 'sesame' in role outbox_operator`);
+  operator = await makeOperator(relay);
 });
 afterAll(async () => {
-  await relay.pool.query(`drop role ${operator}`);
+  await operator?.drop();
   await relay[Symbol.asyncDispose]();
 });
 
@@ -29,9 +30,7 @@ const settings = (more: Record<string, string> = {}) =>
 
 /** With the rights of an operator and no others. */
 function asOperator(config: ReturnType<typeof settings>) {
-  const url = new URL(config.database.url);
-  [url.username, url.password] = [operator, 'sesame'];
-  return { ...config, database: { ...config.database, url: url.href } };
+  return { ...config, database: { ...config.database, url: operator.url } };
 }
 
 test('what is said is stored whole, said again it changes, and taken back it is gone', async () => {

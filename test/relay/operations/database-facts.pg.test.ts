@@ -3,17 +3,18 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { recentActions } from '../../../relay/operations/actions.ts';
 import { limitRate, pauseRelay, resumeRelay } from '../../../relay/operations/control.ts';
 import { databaseFacts } from '../../../relay/operations/database-facts.ts';
+import { type Login, makeOperator } from '../../support/roles.ts';
 import { unique } from '../../support/unique.ts';
 import { openRelayDatabase, type RelayDatabase } from '../commands/outbox.ts';
 
 let relay: RelayDatabase;
-const operator = unique('operator').replaceAll('-', '_');
+let operator: Login;
 beforeAll(async () => {
   relay = await openRelayDatabase();
-  await relay.pool.query(`create role ${operator} login password 'sesame' in role outbox_operator`);
+  operator = await makeOperator(relay);
 });
 afterAll(async () => {
-  await relay.pool.query(`drop role ${operator}`);
+  await operator?.drop();
   await relay[Symbol.asyncDispose]();
 });
 
@@ -23,9 +24,7 @@ function asOperator() {
     OUTBOX_RELAY_SLOT: unique('slot').replaceAll('-', '_'),
     OUTBOX_RELAY_TOPICS_ALLOW: 'orders,items',
   });
-  const url = new URL(config.database.url);
-  [url.username, url.password] = [operator, 'sesame'];
-  return { ...config, database: { ...config.database, url: url.href } };
+  return { ...config, database: { ...config.database, url: operator.url } };
 }
 
 test('each part of the database is known, or says why it is not', async () => {
@@ -49,7 +48,14 @@ test('each part of the database is known, or says why it is not', async () => {
     },
     roles: {
       value: [
-        { name: operator, isOurs: true, streams: false, isRelay: false, isOperator: true, missing: null },
+        {
+          name: operator.role,
+          isOurs: true,
+          streams: false,
+          isRelay: false,
+          isOperator: true,
+          missing: null,
+        },
       ],
     },
   });
@@ -76,7 +82,7 @@ test('the trail of a slot goes back page by page, the latest first', async () =>
   await resumeRelay({ ...telling, what: 'all' });
   const first = await recentActions(config, 2);
   expect(first.actions).toMatchObject([
-    { action: 'resume', target: null, person: 'ada', role: operator, reason: 'upgrade' },
+    { action: 'resume', target: null, person: 'ada', role: operator.role, reason: 'upgrade' },
     { action: 'rate-limit', details: expect.stringContaining('5') },
   ]);
   expect(first.next).toBe(first.actions[1]!.id);

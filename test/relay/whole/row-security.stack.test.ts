@@ -1,38 +1,28 @@
 /** Row-level security on the outbox: what would hide rows is refused, and a policy that shows them all is a way on. */
-import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { connectForAudit, readDeadLetters, readTable } from '../../../relay/audit/read-table.ts';
 import { type Config, configSchema } from '../../../relay/config/schema.ts';
 import { inTransaction, takeTurn } from '../../../relay/operations/dead-letters/transaction.ts';
-import { unique } from '../../support/unique.ts';
+import { applyRoles, type Login, makeLogin } from '../../support/roles.ts';
 import { idOf, World } from '../world.ts';
 
 let world: World;
-let asRelay: { readonly DATABASE_URL: string };
-const role = unique('relay').replaceAll('-', '_');
-
-const applyRoles = async () =>
-  world.pool.query(await readFile(new URL('../../../migrations/roles.sql', import.meta.url), 'utf8'));
+let login: Login;
 
 beforeAll(async () => {
   world = await World.create(1);
-  await applyRoles();
-  await world.pool.query(
-    `create role ${role} login replication password 'sesame' in role outbox_relay, outbox_operator`,
-  );
-  const url = new URL(world.database.url);
-  [url.username, url.password] = [role, 'sesame'];
-  asRelay = { DATABASE_URL: url.href };
+  await applyRoles(world.pool);
+  login = await makeLogin(world.database, 'replication in role outbox_relay, outbox_operator');
 });
 afterAll(async () => {
-  await world?.pool.query(`drop owned by ${role}; drop role ${role}`);
+  await login?.drop();
   await world?.[Symbol.asyncDispose]();
 });
 
-const run = (...args: string[]) => world.commandWith(asRelay, ...args);
+const run = (...args: string[]) => world.commandWith(login.env, ...args);
 
 async function relayUntil(ids: readonly string[]): Promise<string[]> {
-  const relay = world.startRelay({}, asRelay);
+  const relay = world.startRelay({}, login.env);
   await relay.streaming();
   const records = await world.read(ids);
   relay.signal('SIGTERM');
@@ -66,7 +56,7 @@ test('verify, recover and schemas test refuse to work on what it hides, and a po
   );
   expect(await run('verify')).toMatchObject({ code: 77 });
   await world.pool.query('drop policy partly on outbox.event');
-  await applyRoles();
+  await applyRoles(world.pool);
   expect((await run('check')).stdout).toContain(
     'enabled on outbox.event; a policy shows this role every row',
   );
@@ -91,7 +81,7 @@ test('dead letters that it hides are not called none', async () => {
   expect(await run('dead-letters', 'list')).toMatchObject(hidden);
   expect(await run('dead-letters', 'discard', '--all', '--reason', 'x', '--yes')).toMatchObject(hidden);
   expect(await run('status')).toMatchObject(hidden);
-  await applyRoles();
+  await applyRoles(world.pool);
   expect(await run('dead-letters', 'list')).toMatchObject({ code: 0 });
   await world.pool.query('alter table outbox.dead_letter disable row level security');
 });
@@ -106,13 +96,13 @@ test('a read after which a table hides rows, in a session to which all was shown
   const hidden = { code: 'POSTGRES_ROWS_HIDDEN' };
   const config: Config = configSchema.parse({
     slot: { name: world.slot },
-    database: { url: asRelay.DATABASE_URL },
+    database: { url: login.url },
     kafka: { brokers: ['127.0.0.1:1'], progressTopic: world.progressTopic },
     registry: { url: 'http://127.0.0.1:1' },
     topics: { template: world.topic, allow: [world.topic], create: false },
   });
   await world.pool.query('alter table outbox.dead_letter enable row level security');
-  await applyRoles();
+  await applyRoles(world.pool);
   const client = await connectForAudit(config);
   try {
     await hide('outbox.event');
@@ -144,7 +134,7 @@ test('a read after which a table hides rows, in a session to which all was shown
   } finally {
     await client.end();
   }
-  await applyRoles();
+  await applyRoles(world.pool);
   const work = inTransaction(config, async (client) => {
     await hide('outbox.dead_letter');
     await takeTurn(client, config.slot.name);
@@ -157,7 +147,7 @@ test('a read after which a table hides rows, in a session to which all was shown
 test('recover, which waited for its slot, takes nothing that is hidden by then for absent', async () => {
   await relayUntil([]);
   await world.pool.query('alter table outbox.event enable row level security');
-  await applyRoles();
+  await applyRoles(world.pool);
   const written = await world.write([{ key: 'k', seq: 6 }]);
   await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
   const writer = await world.pool.connect();

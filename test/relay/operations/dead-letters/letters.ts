@@ -1,8 +1,8 @@
 /** A database with dead letters that a relay might have left, and logins of the parties. */
-import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
 import { createMigratedDatabase } from '../../../support/database.ts';
+import { makeOperator } from '../../../support/roles.ts';
 import { unique } from '../../../support/unique.ts';
 
 export type LetterDatabase = AsyncDisposable & {
@@ -21,17 +21,13 @@ export const progressLsn = '0/5000';
 export async function openLetterDatabase(): Promise<LetterDatabase> {
   const database = await createMigratedDatabase();
   const slot = unique('slot');
-  const role = unique('operator');
   const { pool } = database;
-  await pool.query(await readFile(new URL('../../../../migrations/roles.sql', import.meta.url), 'utf8'));
-  await pool.query(`create role ${role} login password 'sesame' in role outbox_operator`);
+  const operator = await makeOperator(database);
   await pool.query('insert into outbox.progress (slot, initialised_at, end_lsn) values ($1, now(), $2)', [
     slot,
     progressLsn,
   ]);
-  const url = new URL(database.url);
-  [url.username, url.password] = [role, 'sesame'];
-  const env = { DATABASE_URL: url.href, OUTBOX_RELAY_SLOT: slot };
+  const env = { ...operator.env, OUTBOX_RELAY_SLOT: slot };
   return {
     pool,
     url: database.url,
@@ -49,7 +45,7 @@ export async function openLetterDatabase(): Promise<LetterDatabase> {
       return rows.map(({ event_id }) => event_id);
     },
     async [Symbol.asyncDispose]() {
-      await pool.query(`drop owned by ${role}; drop role ${role}`);
+      await operator.drop();
       await database.drop();
     },
   };
