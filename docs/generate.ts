@@ -12,6 +12,7 @@ import { createProgram } from '../relay/commands/program.ts';
 import { asText, type Setting, settings } from '../relay/config/config.ts';
 import { type ErrorCode, errorTable, exitCodes, hints } from '../relay/errors.ts';
 import { documentedMetrics } from '../relay/observe/metrics.ts';
+import { notForOperators, operatorWork, outboxTable, type Right } from '../relay/operations/operator-work.ts';
 import { avroDocument, avroFile } from './avro.ts';
 import { code, table } from './markdown.ts';
 import { recordExample } from './record-example.ts';
@@ -67,6 +68,21 @@ export const tables: Readonly<Record<string, () => string>> = {
     leaves(program)
       .map((command) => `## ${code(nameOf(command))}\n\n\`\`\`text\n${helpOf(command)}\n\`\`\``)
       .join('\n\n'),
+  'operator-work': () =>
+    table(
+      ['to', 'command', 'screen of the console', 'rights'],
+      operatorWork.map(({ does, commands, screens, needs }) => [
+        does,
+        commands.map(code).join(', '),
+        screens.join(', '),
+        rightsCell(needs),
+      ]),
+    ),
+  'not-for-operators': () =>
+    table(
+      ['command', 'why'],
+      notForOperators.map(({ commands, why }) => [commands.map(code).join(', '), why]),
+    ),
   'record-example': () => example,
 };
 
@@ -79,6 +95,15 @@ const exitCodeMeanings: Readonly<Record<(typeof exitCodes)[keyof typeof exitCode
   77: 'credentials or a right are missing or wrong',
   78: 'the relay stopped itself. The error code and the hint say what to do; restarting does not help',
 };
+
+/** By the kind of right, without the schema and the types of parameters. */
+function rightsCell(needs: readonly Right[]): string {
+  const short = (on: string) =>
+    on === outboxTable ? 'the outbox table' : code(on.replace(/^outbox\.|\(.*$/g, ''));
+  return [...Map.groupBy(needs, ({ right }) => right)]
+    .map(([right, of]) => `${right.toUpperCase()}: ${of.map(({ on }) => short(on)).join(', ')}`)
+    .join('<br>');
+}
 
 /** The text of a document with its regions brought up to date. @throws for a region that no table belongs to */
 export function generate(document: string): string {
@@ -149,7 +174,7 @@ function nameOf(command: Command): string {
 }
 
 /** The pages that hold the tables. */
-export const pages = ['commands', 'settings', 'metrics', 'errors', 'record-layout'].map((name) =>
+export const pages = ['commands', 'settings', 'metrics', 'errors', 'record-layout', 'rights'].map((name) =>
   fileURLToPath(new URL(`reference/${name}.md`, import.meta.url)),
 );
 

@@ -11,8 +11,10 @@
 --                Where a managed service has a role in place of the attribute (as `rds_replication`), make the role
 --                outbox_relay with LOGIN beforehand and grant it that one: this file then leaves its attributes alone.
 --
--- outbox_operator  a group without login, for the people (or the job) that run `outbox-relay dead-letters`:
---                    grant outbox_operator to my_colleague;
+-- outbox_operator  a group without login, for the people who look after the relay, for the console and for jobs: they read
+--                everything, events with their payloads included, and repair what could not be published. They change
+--                nothing that was published, and they cannot run a relay.
+--                  grant outbox_operator to my_colleague;
 --
 -- No role owns anything. No right is given to PUBLIC; the migrations revoke those that PostgreSQL gives.
 
@@ -132,35 +134,41 @@ grant execute on function
   outbox.note_removal(text, timestamptz, bigint, bigint, text) to outbox_relay;
 
 -- The operator --------------------------------------------------------------------------------------------------------
--- Resubmit: the same INSERT that a writer has. An outbox table of your own needs it too, and where its id is unique also
--- SELECT and DELETE, for the refused row makes room for the new one.
+-- What each right is for: docs/guides/security.md.
+-- Look at everything: dead letters, parked keys and the trail; what the relays do and what was replayed; what the audit found
+-- and what cleanup removed. All of it changes through functions alone, which run with their owner's rights and write who did
+-- it and when: nobody but the owner can change the trail, or remove what is open.
+grant select on outbox.dead_letter, outbox.dead_letter_action, outbox.parked_key, outbox.key_release, outbox.progress,
+  outbox.control, outbox.pause, outbox.relay, outbox.action, outbox.trail, outbox.wal_sample, outbox.replay,
+  outbox.replay_refusal, outbox.audit, outbox.audit_finding, outbox.removal to outbox_operator;
+-- Find events, compare the table with the topics, try recent rows with a new schema. A dead letter has its payload too, and
+-- operators may replace that and publish it. To keep operators from reading what is published, revoke this one after each run
+-- of this file; what they then cannot do, `outbox-relay check` says.
+grant select on outbox.event to outbox_operator;
+-- See what cleanup would remove: these read only.
+grant execute on function outbox.judge_partition(text, bigint, bigint, timestamptz, boolean, boolean) to outbox_operator;
+grant execute on function
+  outbox.judge_rows(regclass, name, name, bigint, bigint, timestamptz, boolean, boolean),
+  outbox.judging_query(regclass, name, name), outbox.slot_proofs(), outbox.covered_by(outbox.slot_proof[]),
+  outbox.streamed_by(outbox.slot_proof[]), outbox.attached_at(oid), outbox.verified_by(), outbox.compared_since(),
+  outbox.came_on_stream(bigint, timestamptz, boolean, outbox.slot_proof[]) to outbox_operator;
+-- Resubmit: the same INSERT that a writer has. An outbox table of your own needs it too, with SELECT, and where its id is
+-- unique also DELETE, for the refused row makes room for the new one.
 grant insert on outbox.event to outbox_operator;
--- Look at dead letters and at the trail. Both change through functions alone, which run with their owner's rights and
--- write who did it and when: nobody but the owner can change the trail, or remove what is open.
-grant select on outbox.dead_letter, outbox.dead_letter_action to outbox_operator;
+-- Fix, resubmit and discard dead letters, in turns.
 grant execute on function outbox.take_turn(text) to outbox_operator;
 grant execute on function outbox.close_dead_letters(text, pg_lsn[], bigint[], text, text, text) to outbox_operator;
 grant execute on function outbox.fix_dead_letter(text, pg_lsn, bigint, text, text, text, text) to outbox_operator;
--- Only what the progress covers may be resubmitted.
-grant select on outbox.progress to outbox_operator;
--- See how fast WAL is written.
-grant select on outbox.wal_sample to outbox_operator;
--- See what the audit found.
-grant select on outbox.audit, outbox.audit_finding to outbox_operator;
--- See what is parked, ask for its release, see what came of it; the function runs with its owner's rights.
-grant select on outbox.parked_key, outbox.key_release to outbox_operator;
+-- Ask for the release of a parked key.
 grant execute on function outbox.request_release(text, text, text, text, text) to outbox_operator;
--- Pause, resume and limit the relay, see whether it obeys, and see who did what.
-grant select on outbox.control, outbox.pause, outbox.relay, outbox.action, outbox.trail to outbox_operator;
+-- Pause, resume and limit the relay.
 grant execute on function outbox.pause(text, text, text, bigint, text, text) to outbox_operator;
 grant execute on function outbox.resume(text, text, text, text) to outbox_operator;
 grant execute on function outbox.limit_rate(text, bigint, bigint, text, text) to outbox_operator;
-grant execute on function outbox.record_action(text, text, text, text, text, jsonb) to outbox_operator;
--- See what was replayed, by whom and why.
-grant select on outbox.replay, outbox.replay_refusal to outbox_operator;
--- Remove what was closed a day ago or longer, with its trail.
+-- Remove what was closed a day ago or longer, with its trail, and write into the trail who did that.
 grant execute on function outbox.purge_old_dead_letters(text, interval, text[]) to outbox_operator;
 grant execute on function outbox.purge_old_dead_letters_beyond(text, bigint, text[]) to outbox_operator;
+grant execute on function outbox.record_action(text, text, text, text, text, jsonb) to outbox_operator;
 
 -- Row-level security --------------------------------------------------------------------------------------------------
 -- Where it is on for a table, the relay and the operators have to see every row: a command that saw fewer would call

@@ -231,9 +231,9 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   POSTGRES_LIMIT_EXCEEDED:
     'A value, a row or a statement exceeds a limit of Postgres. The message names the limit (1 GB for a text or a row, the size of an index entry, max_stack_depth). Retrying will not help. If a row of the outbox table is larger than 1 GB, `outbox-relay recover --skip-unreadable` skips it. Otherwise raise the limit if it is a setting, or reduce the size of what exceeds it.',
   POSTGRES_UNAUTHORIZED:
-    'Postgres refused the role: its password, pg_hba.conf or a missing right. `migrations/roles.sql` lists the rights of each role. `outbox-relay check` names those that the relay lacks.',
+    'Postgres refused the role: its password, pg_hba.conf or a missing right. `migrations/roles.sql` lists the rights of each role. `outbox-relay check` names those that are missing.',
   POSTGRES_ROWS_HIDDEN:
-    'Row-level security is enabled on a table that this command reads and would hide rows from its role, so the command did not read it. Run `migrations/roles.sql` again as the owner: it creates a policy that shows every row of the schema `outbox` to the relay and the operators. For an outbox table in another schema, create the same policy (`create policy outbox_relay on … to outbox_relay using (true) with check (true)`), or grant BYPASSRLS to the role. `outbox-relay check` names the tables.',
+    'Row-level security is enabled on a table that this command reads and would hide rows from its role, so the command did not read it. Run `migrations/roles.sql` again as the owner: it creates a policy that shows every row of the schema `outbox` to the relay and the operators. For an outbox table in another schema, create the same policy (`create policy outbox_relay on … to outbox_relay, outbox_operator using (true) with check (true)`), or grant BYPASSRLS to the role. `outbox-relay check` names the tables.',
   POSTGRES_UNSUITABLE:
     'The server, or what answers in its place, lacks something that the relay needs: a database of that name, version 14 or newer, wal_level = logical, a free replication slot, and a connection without a pooler. `outbox-relay check` lists what is missing.',
   MIGRATION_CONFLICT:

@@ -89,14 +89,14 @@ export async function startConsole(options: ConsoleOptions): Promise<RunningCons
   return { url: `http://${name}:${taken}${pathPrefix}`, madeUpToken, close };
 }
 
-/** Said at the start, so that nobody learns in an incident that the role may not act. */
+/** Said at the start, so that nobody learns in an incident what the role may not do. */
 async function warnOfRights(config: Config, log: Logger): Promise<void> {
   try {
-    const { role, missing } = await readOperatorRights(config);
+    const { role, missing, cannot, fixes } = await readOperatorRights(config);
     if (missing.length > 0)
       log.warn(
-        { role, missing },
-        'the role of the console may not act: run outbox-relay migrate and roles.sql, and grant outbox_operator to the role',
+        { role, missing, cannot, fixes },
+        'the role of the console lacks rights: it cannot do what `cannot` lists until somebody runs `fixes`',
       );
   } catch (error) {
     // The pages show it too, and when it is over.

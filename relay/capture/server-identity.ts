@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { postgresError } from '../connect/postgres/errors.ts';
 import { command, createReplicationClient } from '../connect/postgres/replication-client.ts';
+import { type Client, query, statement } from '../connect/postgres/statement.ts';
 import { RelayError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
 
@@ -25,6 +26,18 @@ export async function readSystem(config: Config): Promise<SystemIdentity> {
     await client.end().catch(() => {});
   }
 }
+
+/** The cluster alone, on any connection: it takes no right to replicate. @throws RelayError POSTGRES_* */
+export async function readSystemIdentifier(client: Client): Promise<string> {
+  const [row] = await query(client, systemIdentifier);
+  return row!.id;
+}
+
+const systemIdentifier = statement<{ id: string }>(
+  'capture.read_system_identifier',
+  'reading the identity of the server',
+  'select system_identifier::text as id from pg_control_system()',
+);
 
 /** On an open replication connection. @throws the driver's error */
 export async function identifySystem(client: pg.Client): Promise<SystemIdentity> {

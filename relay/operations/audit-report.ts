@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { type AuditReport, readAuditReport } from '../audit/standing/report.ts';
 import type { AuditRow } from '../audit/standing/store.ts';
 import type { Config } from '../config/config.ts';
+import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { hasFindings, openFindings } from '../observe/audit-metrics.ts';
 import { withPool } from './with-pool.ts';
 
@@ -13,7 +14,12 @@ export type StandingReport = AuditReport;
 
 /** What earlier runs know; undefined before the first. Reads Postgres only. @throws RelayError POSTGRES_* */
 export function auditReport(config: Config): Promise<StandingReport | undefined> {
-  return withPool(config, (pool) => readAuditReport(pool, config.slot.name));
+  return withPool(config, async (pool) => {
+    const report = await readAuditReport(pool, config.slot.name);
+    // Hidden rows would look as if the audit had never run, or had found nothing.
+    await assertRowsShown(pool, config, ['outbox.audit', 'outbox.audit_finding']);
+    return report;
+  });
 }
 
 /** One line a run. */

@@ -1,8 +1,9 @@
 /** Removes what is published from the outbox table, once; or tells what would go, and why the rest stays. */
 import { latestProgress } from '../audit/await-progress.ts';
-import { readSystem } from '../capture/server-identity.ts';
+import { readSystemIdentifier } from '../capture/server-identity.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
+import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { createLogger } from '../observe/log.ts';
 import { type CleanupReport, type CleanupStep, removePublished } from '../upkeep/remove-published.ts';
 import { withPool } from './with-pool.ts';
@@ -22,13 +23,17 @@ export type CleanupOptions = {
  * @throws RelayError POSTGRES_*, KAFKA_*, PROGRESS_UNREADABLE; what was removed before stays removed
  */
 export async function cleanUp({ config, ...rest }: CleanupOptions): Promise<CleanupReport> {
-  const beat = await readBeat(config);
-  return withPool(config, (pool) => removePublished({ config, pool, beat, isGentle: false, ...rest }));
+  return withPool(config, async (pool) => {
+    const beat = await readBeat(config, await readSystemIdentifier(pool));
+    const report = await removePublished({ config, pool, beat, isGentle: false, ...rest });
+    // Slots that were hidden would have held rows back, or been the reason why nothing goes.
+    await assertRowsShown(pool, config, ['outbox.progress']);
+    return report;
+  });
 }
 
 /** 0 where there is no progress. */
-async function readBeat(config: Config): Promise<number> {
-  const { systemIdentifier } = await readSystem(config);
+async function readBeat(config: Config, systemIdentifier: string): Promise<number> {
   const kafka = createKafka(config, createLogger('fatal'));
   const admin = kafka.admin();
   try {

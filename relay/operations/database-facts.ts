@@ -7,6 +7,7 @@ import type pg from 'pg';
 import { readPublication } from '../capture/publication.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
 import type { Config } from '../config/config.ts';
+import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { asRelayError, type RelayError } from '../errors.ts';
 import { readPieces } from '../ledger/cleanup.ts';
@@ -122,6 +123,7 @@ async function learn<Value>(ask: () => Promise<Value>): Promise<Part<Value>> {
 
 async function readOutlook(pool: pg.Pool, config: Config): Promise<SlotOutlook> {
   const outlook = await readWalOutlook(pool, config);
+  await assertRowsShown(pool, config, ['outbox.wal_sample']);
   const slot = await readSlot(pool, config.slot.name);
   const { untilLimit, untilDisk } = timeLeft(outlook, slot?.safeWalBytes ?? null);
   return {

@@ -16,6 +16,7 @@ import { findStrangers } from '../migrate/owners.ts';
 import { planMigrations, readMigrations } from '../migrate/plan.ts';
 import { describeBytes } from '../slot-health.ts';
 import { fail, ok, type Verdict, warn } from './finding.ts';
+import { operatorRights } from './operators.ts';
 import { one, type PostgresCheck } from './postgres-context.ts';
 
 const migrations = path.join(packageRoot, 'migrations');
@@ -277,6 +278,7 @@ export const outboxChecks: readonly PostgresCheck[] = [
   rights,
   owners,
   trail,
+  operatorRights,
   partitions,
   hiddenRows,
 ];

@@ -206,7 +206,7 @@ test('what no function of the database records is in the trail all the same, wit
       action: 'purge',
       person: 'bob',
       note: 'room',
-      session_role: operator,
+      session_role: operator.role,
       details: expect.objectContaining({ olderThanSeconds: 7_776_000 }),
     },
   ]);

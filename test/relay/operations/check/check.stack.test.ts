@@ -118,6 +118,22 @@ describe('on a database that is ready', () => {
     expect(open).toMatchObject({ status: 'warn', fix: expect.stringContaining('roles.sql') });
   });
 
+  test('what operators lack is a warning that names the right, what they cannot do, and the GRANT', async () => {
+    expect(await only('operator rights')).toMatchObject({ status: 'ok' });
+    const found = await during(
+      'revoke select on outbox.event from outbox_operator',
+      'grant select on outbox.event to outbox_operator',
+      () => only('operator rights'),
+    );
+    expect(found).toMatchObject({
+      status: 'warn',
+      message: expect.stringMatching(
+        /^role outbox_operator lacks select on outbox\.event\. It cannot: find events; /,
+      ),
+      fix: expect.stringContaining('GRANT SELECT ON outbox.event TO outbox_operator;'),
+    });
+  });
+
   test('a default partition that is too large for others to be attached is a warning', async () => {
     expect(await only('partitions')).toMatchObject({ status: 'ok' });
     const large = await during(
@@ -328,7 +344,13 @@ describe('on a database that is ready', () => {
 test('on an empty database each missing thing says how to get it', async () => {
   await using database = await createDatabase();
   const { brokers, registryUrl } = await servers();
-  const env = { DATABASE_URL: database.url, KAFKA_BROKERS: brokers.join(), SCHEMA_REGISTRY_URL: registryUrl };
+  const env = {
+    DATABASE_URL: database.url,
+    KAFKA_BROKERS: brokers.join(),
+    SCHEMA_REGISTRY_URL: registryUrl,
+    // Slots are of the whole server.
+    OUTBOX_RELAY_SLOT: unique('slot'),
+  };
   const found = notFine(await findings(loadConfig({ env }).config), 'postgres');
   expect(found.map(({ name, status }) => [name, status])).toEqual([
     ['migrations', 'warn'],
