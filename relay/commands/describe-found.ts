@@ -1,11 +1,18 @@
 /** What `outbox-relay find` found, for people. */
 import { printable } from '../observe/printable.ts';
+import { cursorText } from '../operations/find-event/cursor.ts';
 import type { Found, FoundEvent, FoundRecord, FoundRow } from '../operations/find-event/found.ts';
+import { describeUnread } from '../operations/find-event/notes.ts';
 import { count, formatTable } from './format.ts';
 
 export function describeFound(found: Found): string {
   const parts = found.events.length === 0 ? [describeNothing(found)] : found.events.map(describeEvent);
-  if (found.hasMore) parts.push('There are more. Narrow them with --since and --until, or raise --limit.');
+  if (found.next !== null)
+    parts.push(
+      `More than ${count(found.events.length)} match. The next ones: --after ${cursorText(found.next)}. Or narrow them with --since and --until, or raise --limit.`,
+    );
+  else if (found.hasMore) parts.push('There is more of it than is shown here: raise --limit.');
+  if (found.events.length > 0 && found.unread.length > 0) parts.push(printable(describeUnread(found.unread)));
   const missing = Object.entries(found.missing).flatMap(([part, fault]) =>
     fault === null
       ? []
@@ -20,6 +27,9 @@ const partNames = {
   rows: 'The outbox table could not be read',
   letters: 'The dead letters could not be read',
   status: 'The status could not be read',
+  findings: 'What the audit found could not be read',
+  replays: 'The replays could not be read',
+  removals: 'What cleanup removed could not be read',
   records: 'Kafka could not be read',
   schemas: 'The registry could not be asked for versions',
 } as const;
@@ -27,7 +37,7 @@ const partNames = {
 const describeNothing = ({ notes }: Found) =>
   ['Nothing was found.', ...notes.map((note) => `  ${printable(note)}`)].join('\n');
 
-function describeEvent({ id, text, advice, rows, letters, records, story }: FoundEvent): string {
+function describeEvent({ id, text, advice, reasons, rows, letters, records, story }: FoundEvent): string {
   const facts = [
     ['event', id ?? 'without id'],
     ...rows.flatMap(describeRow),
@@ -37,6 +47,7 @@ function describeEvent({ id, text, advice, rows, letters, records, story }: Foun
   const events = story.map(({ at, text: what }) => [at ?? 'time not known', what]);
   return [
     printable(text),
+    ...reasons.map((reason) => `  because: ${printable(reason)}`),
     ...(advice === null ? [] : [`  ${printable(advice)}`]),
     formatTable(facts),
     'story',

@@ -1,9 +1,10 @@
 /** `outbox-relay find`: where an event is, and its story. */
 import { Command } from 'commander';
 import { createLogger } from '../observe/log.ts';
+import { parseCursor } from '../operations/find-event/cursor.ts';
 import { findEvents, recordsMaxDefault } from '../operations/find-event/find-event.ts';
 import type { FindStep, Wanted } from '../operations/find-event/found.ts';
-import { timeOrAge, wholeNumber } from './arguments.ts';
+import { collect, timeOrAge, wholeNumber } from './arguments.ts';
 import { type Call, define } from './command.ts';
 import { describeFound } from './describe-found.ts';
 import { count } from './format.ts';
@@ -15,6 +16,8 @@ type FindCommandOptions = {
   type?: string;
   since?: Date;
   until?: Date;
+  after?: string;
+  topic?: string[];
   limit: number;
   records: number;
   json?: boolean;
@@ -26,10 +29,10 @@ offset, schema), a dead letter, parked behind one, or not yet published, and why
 
 Changes nothing. Reads the outbox table, which has no index of its own: on a large one a search takes some seconds; --since and
 --until limit it to partitions of that time. Of Kafka it reads the partition of the key, under read_committed, from the time
-of the row on, at most --records records. An event without row and dead letter is looked for at the ends of all topics of
-topics.allow, or from --since on. It joins no consumer group. It shows no payload.
+of the row on, at most --records records. An event without row and dead letter is looked for at the ends of the first 20
+topics of topics.allow, or from --since on; --topic looks in others. It joins no consumer group. It shows no payload.
 
-What was not read is said: "not found" names the records that were read, and never means that the event does not exist.
+By --key and --type it shows --limit events at a time, and says where the next ones begin. What was not read is said: "not found" names the records that were read, and never means that the event does not exist.
 
 Exit codes: 0 found · 1 nothing found, or a part could not be read · 64 invalid arguments or configuration · 69 a server is
 unreachable · 77 access denied
@@ -50,6 +53,11 @@ export function findCommand(load: Load): Command {
     .option('--type <type>', 'the events of this type, the latest first')
     .option('--since <time>', 'written at this time or later: a time, or an age such as 2h', timeOrAge)
     .option('--until <time>', 'written before this time', timeOrAge)
+    .option(
+      '--after <place>',
+      'with --key or --type: the next events, from the place that the last page named',
+    )
+    .option('--topic <topic>', 'look here if nothing says in which topic it is; may be repeated', collect)
     .option('--limit <number>', 'events to show at most', wholeNumber(1, 1_000), 20)
     .option(
       '--records <number>',
@@ -62,13 +70,16 @@ export function findCommand(load: Load): Command {
   return define<FindCommandOptions>(command, load, { validate, run });
 }
 
-function validate({ key, type }: FindCommandOptions, args: readonly string[]): string | undefined {
+function validate({ key, type, after }: FindCommandOptions, args: readonly string[]): string | undefined {
   const given = [args[0], key, type].filter((each) => each !== undefined);
-  return given.length === 1 ? undefined : 'give the id or the position of an event, or --key, or --type';
+  if (given.length !== 1) return 'give the id or the position of an event, or --key, or --type';
+  if (after === undefined) return undefined;
+  if (args[0] !== undefined) return '--after is for --key and --type';
+  return parseCursor(after) === undefined ? '--after is not a place that an earlier page named' : undefined;
 }
 
-function wantedOf({ key, type, since, until }: FindCommandOptions, name: string | undefined): Wanted {
-  const times = { since: since ?? null, until: until ?? null };
+function wantedOf({ key, type, since, until, topic }: FindCommandOptions, name: string | undefined): Wanted {
+  const times = { since: since ?? null, until: until ?? null, topics: topic ?? null };
   if (key !== undefined) return { by: { kind: 'key', key }, ...times };
   if (type !== undefined) return { by: { kind: 'type', type }, ...times };
   const isPosition = /^[0-9a-f]{16}\.[0-9a-f]{8}$/.test(name!);
@@ -83,6 +94,7 @@ async function run({ config, options, args }: Call<FindCommandOptions>) {
       log: createLogger('fatal'),
       wanted: wantedOf(options, args[0]),
       limit: options.limit,
+      after: options.after === undefined ? null : parseCursor(options.after)!,
       recordsMax: options.records,
       onStep: (step) => progress.show(step, step.stage),
     });

@@ -65,3 +65,35 @@ const removals = statement<{ beforeMs: number | null; lastMs: number | null }>(
           (extract(epoch from (select removed_at from outbox.removal order by id desc limit 1)) * 1000)::float8 as "lastMs"
      from outbox.removal`,
 );
+
+/** Of an event whose row is gone: the partition of its day, where cleanup dropped it, or else what cleanup removed at all. */
+export type RemovalOfDay = {
+  readonly relation: string | null;
+  readonly removedAt: string;
+  readonly archive: string | null;
+  readonly rowsBefore: string;
+};
+
+/** @param times ISO, of the commits @returns one for each, undefined where no row of that time was removed @throws RelayError POSTGRES_* */
+export async function readRemovalsOf(
+  client: Client,
+  times: readonly string[],
+): Promise<(RemovalOfDay | undefined)[]> {
+  const rows = await query(client, removalsOf, [times]);
+  const found = new Map(rows.map(({ n, ...row }) => [n, row]));
+  return times.map((_, index) => found.get(index + 1));
+}
+
+const iso = (column: string) => `to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+const removalsOf = statement<RemovalOfDay & { n: number }>(
+  'ledger.read_removals_of',
+  'reading what was removed',
+  `select n::float8 as n, case when is_of_day then relation end as relation, ${iso('removed_at')} as "removedAt",
+          case when is_of_day then archive end as archive, ${iso('rows_before')} as "rowsBefore"
+     from unnest($1::timestamptz[]) with ordinality as event(at, n) cross join lateral (
+      select relation, removed_at, archive, rows_before,
+             relation = 'outbox.event_' || to_char(at at time zone 'UTC', 'YYYYMMDD') as is_of_day
+        from outbox.removal where removed_rows > 0 and rows_before > at
+       order by 5 desc, id desc limit 1) as removal`,
+);

@@ -45,7 +45,7 @@ export const noControl: Control = {
 };
 
 /** Those that count now. */
-export function activePauses({ pauses }: Control): readonly Pause[] {
+export function activePauses({ pauses }: Pick<Control, 'pauses'>): readonly Pause[] {
   return pauses.filter(({ isOver, isReleasing }) => !isOver && !isReleasing);
 }
 

@@ -12,14 +12,29 @@ export type Wanted = {
     | { readonly kind: 'type'; readonly type: string };
   readonly since: Date | null;
   readonly until: Date | null;
+  /** Where nothing says in which topic an event is: only these. null: the first ones of those that are allowed. */
+  readonly topics?: readonly string[] | null;
 };
+
+/** The next page of what has a key or a type: after that row, or after that dead letter, once all rows are passed. */
+export type Cursor =
+  | { readonly part: 'rows'; readonly createdAt: string | null; readonly id: string }
+  | { readonly part: 'letters'; readonly position: string | null };
 
 /** A part of the answer that could not be read. */
 export type Missing = { readonly code: string; readonly message: string; readonly hint: string };
 
 export const missingOf = ({ code, message, hint }: RelayError): Missing => ({ code, message, hint });
 
-/** A row of the outbox table, without payload and headers. */
+/** As Postgres prints them. */
+export type RowContents = {
+  readonly payload: string | null;
+  readonly headers: string | null;
+  /** They are larger than what is shown. */
+  readonly isLeftOut: boolean;
+};
+
+/** A row of the outbox table. */
 export type FoundRow = {
   readonly id: string;
   readonly aggregatetype: string | null;
@@ -35,6 +50,8 @@ export type FoundRow = {
   readonly committedAt: string | null;
   /** Of its payload as text; null for a tombstone. */
   readonly payloadBytes: number | null;
+  /** null where they were not asked for. */
+  readonly contents: RowContents | null;
   /** Where the settings of this process route it; null where they allow no topic. */
   readonly topic: string | null;
   /**
@@ -79,6 +96,54 @@ export type FoundRecord = {
   readonly replayId: string | null;
 };
 
+/** What the standing audit found about an event. */
+export type FoundFinding = {
+  readonly id: string;
+  readonly kind: 'missing' | 'duplicate' | 'leaked' | 'out_of_order' | 'undecodable';
+  readonly foundAt: string;
+  /** When a missing event was found in a topic after all. */
+  readonly resolvedAt: string | null;
+  readonly topic: string | null;
+  readonly partition: number | null;
+  readonly offset: string | null;
+  readonly position: string | null;
+  readonly detail: string | null;
+};
+
+/** A replay that published an event again, could not, or may have. */
+export type FoundReplay = {
+  readonly id: string;
+  readonly state: 'running' | 'stopped' | 'done';
+  /** Where all of its events went; null: each to its own topic. */
+  readonly topic: string | null;
+  readonly startedAt: string;
+  readonly finishedAt: string | null;
+  readonly person: string | null;
+  readonly reason: string | null;
+  /** `may-cover`: by its range. Its records were not looked for. */
+  readonly how: 'published' | 'refused' | 'may-cover';
+  /** Why it could not. */
+  readonly why: string | null;
+};
+
+/** What cleanup did with the day of an event whose row is gone. */
+export type FoundRemoval = {
+  /** The partition of the day of its commit; null: cleanup may have removed it with others. */
+  readonly relation: string | null;
+  readonly removedAt: string;
+  /** Name of the file that has the rows. */
+  readonly archive: string | null;
+  /** Rows written earlier were removed. */
+  readonly rowsBefore: string;
+};
+
+/** Where nothing was read, though an event may be there. */
+export type Unread = {
+  readonly topic: string;
+  /** null: none of them. */
+  readonly partition: number | null;
+};
+
 /** What was read of a partition. What lies outside was not looked at. */
 export type Looked = {
   readonly topic: string;
@@ -97,6 +162,7 @@ export type Looked = {
 
 export type EventState =
   | 'published'
+  | 'row-removed'
   | 'dead-letter'
   | 'parked'
   | 'discarded'
@@ -120,6 +186,9 @@ export type StoryEntry = {
     | 'released'
     | 'published'
     | 'replayed'
+    | 'row-removed'
+    | 'finding'
+    | 'resolved'
     | 'audited';
   readonly text: string;
 };
@@ -131,9 +200,13 @@ export type FoundEvent = {
   /** The state, and why, in a sentence. */
   readonly text: string;
   readonly advice: string | null;
+  /** What holds it up, each in a sentence, the most important first; none where nothing does. */
+  readonly reasons: readonly string[];
   readonly rows: readonly FoundRow[];
   readonly letters: readonly FoundLetter[];
   readonly records: readonly FoundRecord[];
+  readonly findings: readonly FoundFinding[];
+  readonly replays: readonly FoundReplay[];
   /** Oldest first. */
   readonly story: readonly StoryEntry[];
 };
@@ -142,16 +215,25 @@ export type Found = {
   /** ISO 8601, by the clock of the database where it could be read. */
   readonly at: string;
   readonly events: readonly FoundEvent[];
-  /** Further ones match: narrow the time. */
+  /** Further ones match. */
   readonly hasMore: boolean;
+  /** Where the next page begins; null where there is none, or where what was asked for has no pages. */
+  readonly next: Cursor | null;
   /** What nothing was found for, in sentences: what was read, and what was not. Never that it does not exist. */
   readonly notes: readonly string[];
   readonly looked: readonly Looked[];
+  /** Topics that may have it and were not read. */
+  readonly unread: readonly Unread[];
+  /** Topics that Kafka does not have, or does not show to this process. */
+  readonly absent: readonly string[];
   /** What could not be read; null where it was. */
   readonly missing: {
     readonly rows: Missing | null;
     readonly letters: Missing | null;
     readonly status: Missing | null;
+    readonly findings: Missing | null;
+    readonly replays: Missing | null;
+    readonly removals: Missing | null;
     readonly records: Missing | null;
     readonly schemas: Missing | null;
   };

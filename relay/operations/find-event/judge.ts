@@ -2,33 +2,50 @@
  * From what was found of an event to where it is, in a sentence, and its story. Pure. Promise: what was not looked at, or
  * could not be, is said; nothing is said not to exist because it was not found.
  */
-import type { EventState, FoundEvent, FoundLetter, FoundRecord, Looked, StoryEntry } from './found.ts';
-import type { Context, EventParts } from './parts.ts';
+import type { EventState, FoundEvent, FoundLetter, FoundRecord, FoundRemoval, Looked } from './found.ts';
+import type { Context, EventExtras, EventParts } from './parts.ts';
+import { reasonsOf } from './reasons.ts';
 import { tellStory } from './story.ts';
 
 type Said = { readonly state: EventState; readonly text: string; readonly advice?: string };
 
-export function judgeEvent(parts: EventParts, context: Context): FoundEvent {
+/** Where the relay still has to do something. */
+const unfinished: ReadonlySet<EventState> = new Set(['parked', 'in-open-transaction', 'waiting', 'unclear']);
+
+export function judgeEvent(parts: EventParts, extras: EventExtras, context: Context): FoundEvent {
   const { id, rows, letters, records } = parts;
-  const { state, text, advice = null } = stateOf(parts, context);
-  const story: readonly StoryEntry[] = tellStory(parts, context);
-  return { id, state, text, advice, rows, letters, records, story };
+  const { findings, replays, removal } = extras;
+  const { state, text, advice = null } = stateOf(parts, removal, context);
+  const topic = rows[0]?.topic ?? letters[0]?.topic ?? null;
+  return {
+    id,
+    state,
+    text,
+    advice,
+    reasons: unfinished.has(state) ? reasonsOf(topic, context) : [],
+    rows,
+    letters,
+    records,
+    findings,
+    replays,
+    story: tellStory(parts, extras, context),
+  };
 }
 
-function stateOf(parts: EventParts, context: Context): Said {
+function stateOf(parts: EventParts, removal: FoundRemoval | null, context: Context): Said {
   const { letters } = parts;
   const record = latest(parts.records.filter(({ replayId }) => replayId === null));
   const letter = latest(letters);
   const isDecided =
     letter?.status === 'open' || letter?.status === 'parked' || letter?.status === 'discarded';
-  if (letter !== undefined && isDecided && !isLater(record, letter)) return ofLetter(letter);
-  if (record !== undefined) return published(record, parts);
+  if (letter !== undefined && isDecided && !isLater(record, letter)) return ofLetter(letter, context);
+  if (record !== undefined) return published(record, parts, removal, context);
   if (letter?.status === 'released')
     return notFound(parts, context, `Its parked key was released, so the relay has published it`);
   return withoutRecord(parts, context, letter);
 }
 
-function ofLetter(letter: FoundLetter): Said {
+function ofLetter(letter: FoundLetter, { control }: Context): Said {
   const { status, position, code, message, path, behind, actions } = letter;
   const why = `${code}${path === null ? '' : ` at ${path}`}: ${message}`;
   if (status === 'discarded') {
@@ -47,12 +64,20 @@ function ofLetter(letter: FoundLetter): Said {
     };
   if (behind === null)
     return { state: 'parked', text: 'Parked, and its key is being released or was released a moment ago.' };
-  if (behind.isPaused)
+  if (behind.isPaused) {
+    const pause = control?.pauses.find(({ topic, mode }) => mode === 'set-aside' && topic === letter.topic);
+    if (control !== null && (pause === undefined || pause.isOver || pause.isReleasing))
+      return {
+        state: 'parked',
+        text: 'Was set aside while its topic was paused. The pause is over, and the relay publishes what waits, key by key.',
+      };
+    const who = pause === undefined ? '' : ` by ${pause.person} since ${pause.since}: ${pause.reason}`;
     return {
       state: 'parked',
-      text: `Set aside: its topic is paused. It is published in its order when the topic is resumed.`,
+      text: `Set aside: its topic is paused${who}. It is published in its order when the topic is resumed.`,
       advice: `Run \`outbox-relay resume --topic ${letter.topic ?? '…'}\` when the reason is gone.`,
     };
+  }
   return {
     state: 'parked',
     text:
@@ -63,17 +88,37 @@ function ofLetter(letter: FoundLetter): Said {
   };
 }
 
-function published({ topic, partition, offset }: FoundRecord, { rows, records }: EventParts): Said {
+function published(
+  { topic, partition, offset }: FoundRecord,
+  { rows, records }: EventParts,
+  removal: FoundRemoval | null,
+  context: Context,
+): Said {
   const others = records.length - 1;
   const more =
     others === 0
       ? ''
       : ` ${others === 1 ? 'One further record has' : `${others} further records have`} its id.`;
-  const gone = rows.length === 0 ? ' The outbox table has no row of it now.' : '';
+  const text = `Published: ${topic}, partition ${partition}, offset ${offset}.${more}`;
+  if (rows.length > 0) return { state: 'published', text };
+  if (!context.areRowsRead)
+    return { state: 'published', text: `${text} Whether the outbox table still has its row is not known.` };
+  const gone = `${text} The outbox table has no row of it now`;
+  if (removal !== null) return { state: 'row-removed', text: `${gone}${removedHow(removal)}` };
+  if (!context.areRemovalsRead)
+    return { state: 'published', text: `${gone}; whether cleanup removed it is not known.` };
   return {
     state: 'published',
-    text: `Published: ${topic}, partition ${partition}, offset ${offset}.${more}${gone}`,
+    text: `${gone}, and cleanup has removed none that was written then.`,
+    advice: '`outbox-relay verify` says whether it is a record without a committed event.',
   };
+}
+
+function removedHow({ relation, removedAt, archive, rowsBefore }: FoundRemoval): string {
+  if (relation === null)
+    return `. Cleanup has removed rows that were written before ${rowsBefore}, the last time at ${removedAt}, so its row may have been one of them.`;
+  const kept = archive === null ? '' : ` The file ${archive} of the archive has its rows.`;
+  return `: cleanup dropped ${relation}, which had the rows of its day, at ${removedAt}.${kept}`;
 }
 
 function withoutRecord(parts: EventParts, context: Context, letter: FoundLetter | undefined): Said {
@@ -104,19 +149,21 @@ function withoutRecord(parts: EventParts, context: Context, letter: FoundLetter 
   if (open !== undefined)
     return {
       state: 'in-open-transaction',
-      text: `${resubmitted}Not visible yet: ${open.topic}, partition ${open.partition} has an open Kafka transaction from offset ${open.stableEnd} on, and it may be in it.${relayOf(context)}`,
+      text: `${resubmitted}Not visible yet: ${open.topic}, partition ${open.partition} has an open Kafka transaction from offset ${open.stableEnd} on, and it may be in it.`,
       advice: 'Look again in a moment. Consumers under read_committed wait there, too.',
     };
   if (row.progress === 'later' && isReadToEnd(looked))
     return {
       state: 'waiting',
-      text: `${resubmitted}Not published yet: its partition was read from its commit to the end, and it is not there.${relayOf(context)}`,
-      advice: 'Look again in some seconds. If it stays, `outbox-relay status` says what holds the relay up.',
+      text: `${resubmitted}Not published yet: its partition was read from its commit to the end, and it is not there.`,
+      advice: 'Look again in some seconds. If it stays, `outbox-relay status` says more about the relay.',
     };
-  return {
-    ...notFound(parts, context, `${resubmitted}Whether the relay has published it is not known`),
-    state: 'unclear',
-  };
+  const { text, advice } = notFound(
+    parts,
+    context,
+    `${resubmitted}Whether the relay has published it is not known`,
+  );
+  return { state: 'unclear', text, ...(advice !== undefined && { advice }) };
 }
 
 const relayOf = ({ verdict }: Context) => (verdict === null ? '' : ` The relay: ${verdict.text}`);

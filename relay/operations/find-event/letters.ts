@@ -8,13 +8,15 @@ import type { Selection } from '../dead-letters/selection.ts';
 import { assertLettersShown } from '../dead-letters/transaction.ts';
 import type { FoundLetter } from './found.ts';
 
+export type LettersFound = { readonly letters: readonly FoundLetter[]; readonly hasMore: boolean };
+
 /** The oldest positions first. @throws RelayError POSTGRES_* */
 export async function findLetters(
   client: pg.ClientBase,
   config: Config,
   selection: Selection,
   limit: number,
-): Promise<{ readonly letters: readonly FoundLetter[]; readonly hasMore: boolean }> {
+): Promise<LettersFound> {
   const slot = config.slot.name;
   const listed = await listLetters(client, slot, selection, limit + 1);
   const letters: FoundLetter[] = [];

@@ -8,7 +8,7 @@ import { extendToHighWatermarks } from '../../audit/high-watermarks.ts';
 import { headerText, type PartitionRange, readTopics, type TopicRecord } from '../../audit/read-topics.ts';
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
 import { partitionOf } from '../../encode/murmur2.ts';
-import type { FoundRecord, Looked } from './found.ts';
+import type { FoundRecord, Looked, Unread } from './found.ts';
 
 /** An event that may have a record in a topic. */
 export type Sought = {
@@ -38,6 +38,8 @@ export type RecordsFound = {
   readonly looked: readonly Looked[];
   /** Topics that do not exist, or are not shown. */
   readonly absent: readonly string[];
+  /** What the limits left no room for. */
+  readonly unread: readonly Unread[];
   /** Number of partitions of each topic. */
   readonly partitions: ReadonlyMap<string, number>;
 };
@@ -58,6 +60,7 @@ class Search implements RecordsFound {
   readonly records: FoundRecord[] = [];
   readonly looked: Looked[] = [];
   readonly absent: string[] = [];
+  readonly unread: Unread[] = [];
   readonly partitions = new Map<string, number>();
   readonly #options: SearchOptions;
   readonly #ids: ReadonlySet<string>;
@@ -77,6 +80,10 @@ class Search implements RecordsFound {
 
   async topic(topic: string): Promise<void> {
     const { kafka } = this.#options;
+    if (this.#isSpent()) {
+      this.unread.push({ topic, partition: null });
+      return;
+    }
     const stable = await this.#stableRanges(topic);
     if (stable === undefined) return;
     this.partitions.set(topic, stable.length);
@@ -86,7 +93,9 @@ class Search implements RecordsFound {
       const mine = here.filter(
         ({ key }) => key === null || partitionOf(key, stable.length) === range.partition,
       );
-      if (mine.length > 0) await this.#partition(range, ends[index]!.end, mine);
+      if (mine.length === 0) continue;
+      if (this.#isSpent()) this.unread.push({ topic, partition: range.partition });
+      else await this.#partition(range, ends[index]!.end, mine);
     }
   }
 

@@ -10,13 +10,16 @@ import { Router } from '../../encode/route.ts';
 import { RequestInvalid } from '../../errors.ts';
 import { readSnapshots, type Snapshots } from '../../ledger/snapshots.ts';
 import { parseSnapshot, visibility, wholeXid } from '../../model/pg-snapshot.ts';
-import type { FoundRow, Wanted } from './found.ts';
+import type { Cursor, FoundRow, RowContents, Wanted } from './found.ts';
 
 export type RowsFound = {
   readonly rows: readonly FoundRow[];
-  readonly hasMore: boolean;
+  /** Where the next ones begin; null where there are none. */
+  readonly next: RowCursor | null;
   readonly nowMs: number;
 };
+
+export type RowCursor = Extract<Cursor, { part: 'rows' }>;
 
 /** By one column; the newest first. */
 export type RowQuery = {
@@ -25,10 +28,20 @@ export type RowQuery = {
   readonly since: Date | null;
   readonly until: Date | null;
   readonly limit: number;
+  /** Only those behind it. */
+  readonly after: RowCursor | null;
+  /** Whether payloads and headers are read. */
+  readonly hasContents: boolean;
 };
 
-export function rowQueryOf({ by, since, until }: Wanted, limit: number): RowQuery | undefined {
-  const narrowed = { since, until, limit };
+/** What a page shows of a payload, and more than most records of Kafka may hold. */
+export const contentBytesMax = 1_048_576;
+
+export function rowQueryOf(
+  { by, since, until }: Wanted,
+  rest: Pick<RowQuery, 'limit' | 'after' | 'hasContents'>,
+): RowQuery | undefined {
+  const narrowed = { since, until, ...rest };
   if (by.kind === 'id') return { column: 'id', values: [by.id], ...narrowed };
   if (by.kind === 'key') return { column: 'aggregateid', values: [by.key], ...narrowed };
   if (by.kind === 'type') return { column: 'type', values: [by.type], ...narrowed };
@@ -51,10 +64,11 @@ export async function findRows(client: pg.ClientBase, config: Config, wanted: Ro
   const snapshots = await readSnapshots(client, { slot: config.slot.name, systemIdentifier: system });
   const router = new Router(config);
   const progressOf = progressBy(snapshots, BigInt(xmax));
+  const last = rows.length > wanted.limit ? rows[wanted.limit - 1] : undefined;
   return {
     nowMs,
-    hasMore: rows.length > wanted.limit,
-    rows: rows.slice(0, wanted.limit).map((row) => ({
+    next: last === undefined ? null : { part: 'rows', createdAt: last.writtenAt, id: last.id },
+    rows: rows.slice(0, wanted.limit).map(({ writtenAt: _, ...row }) => ({
       ...row,
       // `created_at` is the application's, and may be ahead.
       fromMs: fromMsOf(row, progressOf(row.xid), snapshots.coveredMs),
@@ -65,7 +79,7 @@ export async function findRows(client: pg.ClientBase, config: Config, wanted: Ro
 }
 
 function fromMsOf(
-  { committedAt, createdAt }: SelectedRow,
+  { committedAt, createdAt }: Pick<SelectedRow, 'committedAt' | 'createdAt'>,
   progress: FoundRow['progress'],
   coveredMs: number | null,
 ): number | null {
@@ -100,12 +114,18 @@ const readFacts = statement<{ tracks: boolean; xmax: string; system: string; now
           (extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs"`,
 );
 
-type SelectedRow = Omit<FoundRow, 'topic' | 'progress' | 'fromMs'>;
+type SelectedRow = Omit<FoundRow, 'topic' | 'progress' | 'fromMs'> & {
+  /** As `createdAt`, with all its digits. */
+  readonly writtenAt: string | null;
+};
+
+type PrintedRow = Omit<SelectedRow, 'contents' | 'createdAt'> &
+  Omit<RowContents, 'isLeftOut'> & { isLeftOut: boolean };
 
 async function select(
   client: pg.ClientBase,
   { outbox: { table, columns } }: Config,
-  { column, values, since, until, limit }: RowQuery,
+  { column, values, since, until, limit, after, hasContents }: RowQuery,
   tracks: boolean,
 ): Promise<SelectedRow[]> {
   const name = (role: keyof typeof columns) => pg.escapeIdentifier(columns[role]);
@@ -122,17 +142,44 @@ async function select(
   time('<', until);
   // By the type of the column, so that an index of it counts.
   const type = await typeOf(client, table, columns[column]);
+  if (after !== null)
+    parts.push(behind(after, createdAt, name('id'), await typeOf(client, table, columns.id), bound));
+  const bytes = `coalesce(octet_length(${name('payload')}::text), 0)${columns.headers === '' ? '' : ` + coalesce(octet_length(${name('headers')}::text), 0)`}`;
+  const isShown = hasContents ? `${bytes} <= ${contentBytesMax}` : 'false';
+  const content = (role: 'payload' | 'headers') =>
+    columns[role] === '' ? 'null' : `case when ${isShown} then ${name(role)}::text end`;
   const text = `select ${name('id')}::text as id, ${name('aggregatetype')}::text as aggregatetype,
       ${name('aggregateid')}::text as key, ${name('type')}::text as type,
-      ${createdAt === null ? 'null' : `to_json(${createdAt} at time zone 'UTC') #>> '{}'`} as "createdAt",
+      ${createdAt === null ? 'null' : `to_json(${createdAt} at time zone 'UTC') #>> '{}'`} as "writtenAt",
       tableoid::regclass::text as "table", xmin::text as xid,
       ${tracks ? `to_json(pg_xact_commit_timestamp(xmin) at time zone 'UTC') #>> '{}'` : 'null'} as "committedAt",
-      octet_length(${name('payload')}::text) as "payloadBytes"
+      octet_length(${name('payload')}::text) as "payloadBytes",
+      ${content('payload')} as payload, ${content('headers')} as headers, not (${isShown}) as "isLeftOut"
     from ${quoteTable(table)}
     where ${[`${name(column)} = any ($1::${type}[])`, ...parts].join(' and ')}
-    ${createdAt === null ? '' : `order by ${createdAt} desc`} limit ${limit + 1}`;
-  const rows = await query(client, statement<SelectedRow>('operations.find_rows', doing, text), bound);
-  return rows.map((row) => ({ ...row, createdAt: utc(row.createdAt), committedAt: utc(row.committedAt) }));
+    order by ${createdAt === null ? '' : `${createdAt} desc nulls last, `}${name('id')} desc limit ${limit + 1}`;
+  const rows = await query(client, statement<PrintedRow>('operations.find_rows', doing, text), bound);
+  return rows.map(({ payload, headers, isLeftOut, ...row }) => ({
+    ...row,
+    createdAt: utc(row.writtenAt),
+    committedAt: utc(row.committedAt),
+    contents: hasContents ? { payload, headers, isLeftOut } : null,
+  }));
+}
+
+/** In the order of `select`: those without a time are the last ones. */
+function behind(
+  after: RowCursor,
+  createdAt: string | null,
+  id: string,
+  idType: string,
+  bound: unknown[],
+): string {
+  const isSmaller = `${id} < $${bound.push(after.id)}::${idType}`;
+  if (createdAt === null) return isSmaller;
+  if (after.createdAt === null) return `(${createdAt} is null and ${isSmaller})`;
+  const at = `($${bound.push(after.createdAt)}::timestamp at time zone 'UTC')`;
+  return `(${createdAt} < ${at} or (${createdAt} = ${at} and ${isSmaller}) or ${createdAt} is null)`;
 }
 
 const doing = 'looking for the event in the outbox table';

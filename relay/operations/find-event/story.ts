@@ -1,10 +1,14 @@
 /** The story of an event on one timeline. Pure. A time that nobody recorded is not made up. */
 import { formatLsn, parseLsn, parsePosition } from '../../model/position.ts';
 import type { KafkaTransaction } from '../recent-transactions.ts';
-import type { FoundLetter, FoundRecord, StoryEntry } from './found.ts';
-import type { Context, EventParts } from './parts.ts';
+import type { FoundFinding, FoundLetter, FoundRecord, FoundReplay, StoryEntry } from './found.ts';
+import type { Context, EventExtras, EventParts } from './parts.ts';
 
-export function tellStory({ rows, letters, records }: EventParts, context: Context): StoryEntry[] {
+export function tellStory(
+  { rows, letters, records }: EventParts,
+  { findings, replays, removal }: EventExtras,
+  context: Context,
+): StoryEntry[] {
   const committed = new Set(records.map(({ committedAt }) => committedAt));
   const entries: StoryEntry[] = [
     ...rows.flatMap((row): StoryEntry[] => [
@@ -19,7 +23,15 @@ export function tellStory({ rows, letters, records }: EventParts, context: Conte
     ]),
     ...letters.flatMap(ofLetter),
     ...records.flatMap((record) => ofRecord(record, context.transactions)),
+    ...replays.flatMap(ofReplay),
+    ...findings.flatMap(ofFinding),
   ];
+  if (removal?.relation != null && rows.length === 0 && records.length > 0)
+    entries.push({
+      at: removal.removedAt,
+      what: 'row-removed',
+      text: `Cleanup dropped ${removal.relation}, which had the rows of its day`,
+    });
   const last = records
     .map(({ committedAt }) => committedAt)
     .toSorted()
@@ -30,11 +42,18 @@ export function tellStory({ rows, letters, records }: EventParts, context: Conte
       what: 'audited',
       text: 'The standing audit has compared everything that was written before',
     });
-  // Stable: what has the same time, or none, stays in the order above.
-  return entries.toSorted((a, b) => timeOf(a) - timeOf(b));
+  return inOrder(entries);
 }
 
-const timeOf = ({ at }: StoryEntry) => (at === null ? Number.POSITIVE_INFINITY : Date.parse(at));
+/** By time. What has none follows what it follows above: a publication its commit, for example. */
+function inOrder(entries: readonly StoryEntry[]): StoryEntry[] {
+  let latest = Number.NEGATIVE_INFINITY;
+  const timed = entries.map((entry) => {
+    if (entry.at !== null) latest = Date.parse(entry.at);
+    return { entry, ms: latest };
+  });
+  return timed.toSorted((a, b) => (a.ms === b.ms ? 0 : a.ms - b.ms)).map(({ entry }) => entry);
+}
 
 function ofLetter(letter: FoundLetter): StoryEntry[] {
   const { status, code, message, firstSeen, position, actions, behind } = letter;
@@ -71,8 +90,8 @@ const actionWords = { fix: 'Fixed', resubmit: 'Resubmitted', discard: 'Discarded
 function ofRecord(record: FoundRecord, transactions: readonly KafkaTransaction[]): StoryEntry[] {
   const { topic, partition, offset, position, committedAt, replayId } = record;
   const where = `${topic}, partition ${partition}, offset ${offset}`;
-  if (replayId !== null)
-    return [{ at: null, what: 'replayed', text: `Published again by replay ${replayId}: ${where}` }];
+  // With those of the replay.
+  if (replayId !== null) return [];
   const lsn = position === null ? undefined : parsePosition(position)?.commitLsn;
   const transaction = lsn === undefined ? undefined : transactionOf(lsn, transactions);
   return [
@@ -87,6 +106,48 @@ function ofRecord(record: FoundRecord, transactions: readonly KafkaTransaction[]
       text: `Published: ${where}${transaction === undefined ? '' : ` by ${transaction.instance}`}`,
     },
   ];
+}
+
+function ofReplay({ id, startedAt, person, reason, how, why, topic }: FoundReplay): StoryEntry[] {
+  const who = `${person === null ? '' : `, started by ${person}`}${reason === null ? '' : `: ${reason}`}`;
+  const to = topic === null ? '' : ` to ${topic}`;
+  const texts: Readonly<Record<FoundReplay['how'], string>> = {
+    published: `Replay ${id} published it again${to}${who}`,
+    refused: `Replay ${id} could not publish it (${why})${who}`,
+    'may-cover': `Replay ${id} may have published it again${to}, by its range${who}`,
+  };
+  return [{ at: startedAt, what: 'replayed', text: texts[how] }];
+}
+
+const findingWords: Readonly<Record<FoundFinding['kind'], string>> = {
+  missing: 'The audit found it missing',
+  duplicate: 'The audit found a second record of it',
+  leaked: 'The audit found a record without a committed event',
+  out_of_order: 'The audit found it out of order',
+  undecodable: 'The audit found its record undecodable',
+};
+
+function ofFinding({
+  kind,
+  foundAt,
+  resolvedAt,
+  topic,
+  partition,
+  offset,
+  detail,
+}: FoundFinding): StoryEntry[] {
+  const where =
+    topic === null
+      ? ''
+      : ` in ${topic}${partition === null ? '' : `, partition ${partition}`}${offset === null ? '' : `, offset ${offset}`}`;
+  const found: StoryEntry = {
+    at: foundAt,
+    what: 'finding',
+    text: `${findingWords[kind]}${where}${detail === null ? '' : `: ${detail}`}`,
+  };
+  return resolvedAt === null
+    ? [found]
+    : [found, { at: resolvedAt, what: 'resolved', text: 'The audit found it in a topic after all' }];
 }
 
 /** The first whose progress lies beyond it. Only where the one before is known: it may be much older otherwise. */

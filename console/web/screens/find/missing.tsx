@@ -6,6 +6,9 @@ const parts: Readonly<Record<keyof Found['missing'], string>> = {
   rows: 'Rows of the outbox table',
   letters: 'Dead letters',
   status: 'Status of the relay',
+  findings: 'Findings of the audit',
+  replays: 'Replays',
+  removals: 'What cleanup removed',
   records: 'Records in Kafka',
   schemas: 'Versions of schemas',
 };

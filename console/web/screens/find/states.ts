@@ -4,6 +4,7 @@ import type { Tone } from '../../parts/basics.tsx';
 
 export const states: Readonly<Record<EventState, readonly [label: string, tone: Tone]>> = {
   published: ['published', 'good'],
+  'row-removed': ['published, row removed', 'good'],
   'dead-letter': ['dead letter', 'bad'],
   parked: ['parked', 'warn'],
   discarded: ['discarded', 'quiet'],

@@ -1,11 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
+import { cursorText, parseCursor } from '../../../../relay/operations/find-event/cursor.ts';
 import { findEvents } from '../../../../relay/operations/find-event/find-event.ts';
 import type { Found, FoundEvent, Wanted } from '../../../../relay/operations/find-event/found.ts';
 import { recentTransactions } from '../../../../relay/operations/recent-transactions.ts';
-import { kafkaClient } from '../../../support/kafka.ts';
+import { createTopics, kafkaClient } from '../../../support/kafka.ts';
+import { makeOperator } from '../../../support/roles.ts';
 import { unique } from '../../../support/unique.ts';
 import { World } from '../../world.ts';
 
@@ -129,6 +130,161 @@ describe('find', { timeout: 60_000 }, () => {
     });
   });
 
+  it('goes through the events of a key page by page, each once, and then the dead letters without a row', async () => {
+    const key = unique('key');
+    // One transaction, and one time: the order of the pages must not depend on it.
+    const { rows } = await world.pool.query<{ id: string }>(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload, created_at)
+         select 'item', $1::text, 'test.ItemMoved', jsonb_build_object('key', $1::text, 'seq', n), now() from generate_series(1, 5) n
+         returning id`,
+      [key],
+    );
+    await world.pool.query(
+      `insert into outbox.dead_letter (slot, commit_lsn, ordinal, event_id, aggregateid, type, topic, code, message, status)
+         select $1, '0/10', n, $3::text || n, $2, 'test.ItemMoved', $4, 'PAYLOAD_INVALID', 'x', 'discarded'
+           from generate_series(1, 3) n`,
+      [world.slot, key, `${key}-`, world.topic],
+    );
+    const seen: (string | null)[][] = [];
+    let after: Found['next'] = null;
+    do {
+      const page: Found = await findEvents({
+        config: config(),
+        log,
+        wanted: { by: { kind: 'key', key }, since: null, until: null },
+        limit: 2,
+        after,
+      });
+      expect(page.hasMore).toBe(page.next !== null);
+      expect(page.events.every(({ state }) => state !== 'not-found-in-kafka')).toBe(true);
+      seen.push(page.events.map(({ id }) => id));
+      after = page.next === null ? null : parseCursor(cursorText(page.next))!;
+    } while (after !== null);
+    expect(seen.map(({ length }) => length)).toEqual([2, 2, 3, 1]);
+    expect(seen.flat().slice(5)).toEqual([`${key}-1`, `${key}-2`, `${key}-3`]);
+    expect(seen.flat().slice(0, 5)).toEqual(
+      rows
+        .map(({ id }) => id)
+        .sort()
+        .reverse(),
+    );
+    const printed = await world.command('find', '--key', key, '--limit', '2');
+    expect(printed.stdout).toMatch(/^More than 2 match\. The next ones: --after [\w-]+\./m);
+  });
+
+  it('shows the contents of a row only where they are asked for, and as they were written', async () => {
+    const { rows } = await world.pool.query<{ id: string }>(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload, headers)
+         values ('item', 'k', 'test.ItemMoved', '{"seq": 9007199254740993, "key":"k"}', '{"a":"b"}'),
+                ('item', 'too-large', 'test.ItemMoved', json_build_object('key', repeat('x', 1100000), 'seq', 1), '{}')
+         returning id`,
+    );
+    const [small, large] = rows.map(({ id }) => id);
+    await world.read([small!]);
+    const contentsOf = async (by: Wanted['by']) => {
+      const wanted = { by, since: null, until: null };
+      const { events } = await findEvents({ config: config(), log, wanted, hasContents: true });
+      return events[0]!.rows[0]!.contents;
+    };
+    expect(await contentsOf({ kind: 'id', id: small! })).toEqual({
+      payload: '{"seq": 9007199254740993, "key":"k"}',
+      headers: '{"a":"b"}',
+      isLeftOut: false,
+    });
+    expect(await contentsOf({ kind: 'id', id: large! })).toEqual({
+      payload: null,
+      headers: null,
+      isLeftOut: true,
+    });
+    const { position } = (await one(small!)).records[0]!;
+    expect(await contentsOf({ kind: 'position', position: position! })).toMatchObject({
+      headers: '{"a":"b"}',
+    });
+    expect((await one(small!)).rows[0]!.contents).toBeNull();
+  });
+
+  it('tells what cleanup, the audit and replays did with an event', async () => {
+    const [id] = await world.write([{ key: 'k', seq: 1 }]);
+    await world.read([id!]);
+    const { committedAt } = (await one(id!)).records[0]!;
+    await world.pool.query('delete from outbox.event where id = $1', [id]);
+    expect(await one(id!)).toMatchObject({
+      state: 'published',
+      text: expect.stringContaining('cleanup has removed none'),
+    });
+    const day = committedAt.slice(0, 10);
+    await world.pool.query(
+      `insert into outbox.removal (relation, rows_before, removed_rows, archive)
+         values ('outbox.event_other', $2::date + 2, 1, null), ('outbox.event_' || $1::text, $2::date + 1, 7, 'f.gz')`,
+      [day.replaceAll('-', ''), day],
+    );
+    await world.pool.query(
+      `insert into outbox.audit (slot, system_identifier, database_oid, outbox_table, started_at, started_because)
+         values ($1, 's', 1, 'outbox.event', now(), 'first run');`,
+      [world.slot],
+    );
+    await world.pool.query(
+      `insert into outbox.audit_finding (slot, kind, event_id, topic, partition, "offset")
+         values ($1, 'duplicate', $2, 't', 1, 7), ($1, 'missing', 'another', null, null, null)`,
+      [world.slot, id],
+    );
+    await world.pool.query(
+      `insert into outbox.replay (id, slot, range, facts, is_first, total, started_at, updated_at)
+         select name, $1, range::jsonb, '{"order":"commit"}', false, 1, now(), now()
+           from (values ('covers', $2::text), ('does-not', '{"ids":["another"]}')) as given(name, range)`,
+      [world.slot, JSON.stringify({ ids: [id] })],
+    );
+    await world.pool.query(
+      `insert into outbox.action (slot, action, target, person, note) values ($1, 'replay', 'covers', 'ada', 'lost')`,
+      [world.slot],
+    );
+    await world.pool.query(
+      `insert into outbox.replay_refusal (replay_id, event_id, code, message) values ('covers', $1, 'SCHEMA_MISSING', 'gone')`,
+      [id],
+    );
+    const event = await one(id!);
+    expect(event).toMatchObject({
+      state: 'row-removed',
+      text: expect.stringContaining(`cleanup dropped outbox.event_${day.replaceAll('-', '')}`),
+      findings: [{ kind: 'duplicate', topic: 't', partition: 1, offset: '7' }],
+      replays: [{ id: 'covers', person: 'ada', reason: 'lost', how: 'refused', why: 'SCHEMA_MISSING: gone' }],
+    });
+    expect(event.story.map(({ what }) => what).sort()).toEqual([
+      'committed',
+      'finding',
+      'published',
+      'replayed',
+      'row-removed',
+    ]);
+  });
+
+  it('names the topics that it did not read, and reads them when it is told to', async () => {
+    const prefix = unique('many');
+    const topics = Array.from({ length: 21 }, (_, n) => `${prefix}.${String.fromCharCode(97 + n)}`);
+    await createTopics(topics.map((topic) => ({ topic, numPartitions: 1 })));
+    const many = { OUTBOX_RELAY_TOPICS_ALLOW: `${prefix}.*` };
+    const by = { kind: 'id' as const, id: notAnEvent };
+    const found = await find(by, many);
+    expect(found).toMatchObject({ events: [], unread: [{ topic: topics[20], partition: null }] });
+    expect(found.notes.at(-1)).toBe(
+      `This was not read at all, and may have it: ${topics[20]}. Look there by topic.`,
+    );
+    const there = await findEvents({
+      config: config(many),
+      log,
+      wanted: { by, since: null, until: null, topics: [topics[20]!, `${prefix}.absent`] },
+    });
+    expect(there).toMatchObject({
+      unread: [],
+      absent: [`${prefix}.absent`],
+      looked: [{ topic: topics[20] }],
+    });
+    const elsewhere = { by, since: null, until: null, topics: ['_schemas'] };
+    await expect(findEvents({ config: config(many), log, wanted: elsewhere })).rejects.toThrow(
+      'topics.allow',
+    );
+  });
+
   it('never says that an event does not exist: what it read, and what it did not', async () => {
     const nothing = await find({ kind: 'id', id: notAnEvent });
     expect(nothing).toMatchObject({ events: [], missing: { rows: null, letters: null, records: null } });
@@ -152,24 +308,17 @@ describe('find', { timeout: 60_000 }, () => {
   it('takes rows that row-level security hides for unknown', async () => {
     const [id] = await world.write([{ key: 'k', seq: 1 }]);
     await world.read([id!]);
-    const role = unique('reader').replaceAll('-', '_');
-    const roles = await readFile(new URL('../../../../migrations/roles.sql', import.meta.url), 'utf8');
-    await world.pool.query(roles);
-    await world.pool.query(`create role ${role} login password 'sesame' in role outbox_relay`);
-    const url = new URL(world.env.DATABASE_URL!);
-    [url.username, url.password] = [role, 'sesame'];
+    const { env, drop } = await makeOperator(world.database);
     await world.pool.query('alter table outbox.event enable row level security');
     try {
-      const hidden = await find({ kind: 'id', id: id! }, { DATABASE_URL: url.href });
+      const hidden = await find({ kind: 'id', id: id! }, env);
       expect(hidden.missing.rows).toMatchObject({ code: 'POSTGRES_ROWS_HIDDEN' });
       // Kafka has it all the same.
       expect(hidden.events).toMatchObject([{ id, state: 'published', rows: [] }]);
-      expect((await find({ kind: 'key', key: 'k' }, { DATABASE_URL: url.href })).notes.join()).toContain(
-        'table could not be read',
-      );
+      expect((await find({ kind: 'key', key: 'k' }, env)).notes.join()).toContain('table could not be read');
     } finally {
       await world.pool.query('alter table outbox.event disable row level security');
-      await world.pool.query(`drop owned by ${role}; drop role ${role}`);
+      await drop();
     }
   });
 });
@@ -187,7 +336,7 @@ describe('find without a relay', { timeout: 60_000 }, () => {
     expect(await one(early!)).toMatchObject({ state: 'before-slot' });
     expect(await one(waiting!)).toMatchObject({
       state: 'waiting',
-      text: expect.stringContaining('The relay: Not streaming'),
+      reasons: [expect.stringContaining('The relay: Not streaming')],
     });
 
     const producer = (await kafkaClient()).producer({
