@@ -3,15 +3,31 @@ import { Hono } from 'hono';
 import { stream } from 'hono/streaming';
 import { z } from 'zod';
 import { asRelayError, RequestInvalid } from '../../../relay/errors.ts';
+import { cursorText, parseCursor } from '../../../relay/operations/find-event/cursor.ts';
 import { findEvents } from '../../../relay/operations/find-event/find-event.ts';
-import type { FindStep, Found, Wanted } from '../../../relay/operations/find-event/found.ts';
+import type { FindStep, Found, FoundRow, Wanted } from '../../../relay/operations/find-event/found.ts';
+import { describeUnread } from '../../../relay/operations/find-event/notes.ts';
 import { recentTransactions } from '../../../relay/operations/recent-transactions.ts';
+import type { PayloadView } from '../access/visitor.ts';
 import { type Fault, faultOf } from '../fault.ts';
 import { kept } from '../kept.ts';
-import type { Env, Use } from '../use.ts';
+import { shown } from '../payloads.ts';
+import { type Env, Refused, type Use } from '../use.ts';
 import { valid } from './valid.ts';
 
-export type FindLine = { readonly step: FindStep } | { readonly found: Found } | { readonly fault: Fault };
+/** As the visitor may see it. */
+export type ShownFound = Omit<Found, 'next'> & {
+  /** Where the next page begins, as `after`. */
+  readonly next: string | null;
+  /** What was not read at all, in a sentence; null where nothing was left out. */
+  readonly unreadText: string | null;
+  readonly payloadView: PayloadView;
+};
+
+export type FindLine =
+  | { readonly step: FindStep }
+  | { readonly found: ShownFound }
+  | { readonly fault: Fault };
 
 const time = z.iso.datetime({ offset: true }).optional();
 const query = z.object({
@@ -21,7 +37,21 @@ const query = z.object({
   until: time,
   limit: z.coerce.number().int().min(1).max(200).default(20),
   records: z.coerce.number().int().min(1).max(2_000_000).default(100_000),
+  after: z
+    .string()
+    .max(2_000)
+    .transform((text, problem) => {
+      const cursor = parseCursor(text);
+      if (cursor !== undefined) return cursor;
+      problem.addIssue({ code: 'custom', message: 'is not a place that an earlier page named' });
+      return z.NEVER;
+    })
+    .optional(),
+  topic: z.string().min(1).max(249).optional(),
 });
+
+/** Each may read the whole outbox table, and 256 MiB of Kafka. */
+const searchesMax = 4;
 
 /** A step more often than this is not read. */
 const stepEveryMs = 200;
@@ -30,14 +60,20 @@ const transactionsKeptMs = 4_000;
 
 export function findApi({ config, log }: Pick<Use, 'config' | 'log'>) {
   const transactions = kept(transactionsKeptMs, () => recentTransactions({ config, log }));
+  let searches = 0;
   return new Hono<Env>()
     .get('/', valid('query', query), (context) => {
-      const { by, value, since, until, limit, records } = context.req.valid('query');
+      const { by, value, since, until, limit, records, after = null, topic } = context.req.valid('query');
+      const { payloads } = context.get('visitor');
+      if (searches >= searchesMax)
+        throw new Refused(429, 'TOO_MANY_SEARCHES', `${searches} searches are running; wait for one of them`);
       const wanted: Wanted = {
         by: wantedBy(by, value),
         since: since === undefined ? null : new Date(since),
         until: until === undefined ? null : new Date(until),
+        topics: topic === undefined ? null : [topic],
       };
+      const hasContents = payloads !== 'off';
       context.header('content-type', 'application/x-ndjson');
       // Neither compression nor a proxy such as nginx may hold lines back.
       context.header('transfer-encoding', 'chunked');
@@ -52,17 +88,44 @@ export function findApi({ config, log }: Pick<Use, 'config' | 'log'>) {
           steppedMs = performance.now();
           void write({ step });
         };
+        searches += 1;
         try {
           const { signal } = ending;
-          const found = await findEvents({ config, log, wanted, limit, recordsMax: records, signal, onStep });
-          await write({ found });
+          const found = await findEvents({
+            ...{ config, log, wanted, limit, after, hasContents, signal, onStep },
+            recordsMax: records,
+          });
+          await write({ found: foundShown(payloads, found) });
         } catch (error) {
           if (!ending.signal.aborted) await write({ fault: asFault(error) });
+        } finally {
+          searches -= 1;
         }
       });
     })
     .get('/transactions', async (context) => context.json(await transactions()));
 }
+
+/** Exported for its test. */
+export const foundShown = (view: PayloadView, { next, ...found }: Found): ShownFound => ({
+  ...found,
+  next: next === null ? null : cursorText(next),
+  unreadText: found.unread.length === 0 ? null : describeUnread(found.unread),
+  payloadView: view,
+  events: found.events.map((event) => ({ ...event, rows: event.rows.map((row) => rowShown(view, row)) })),
+});
+
+const rowShown = (view: PayloadView, row: FoundRow): FoundRow => ({
+  ...row,
+  contents:
+    row.contents === null || view === 'off'
+      ? null
+      : {
+          ...row.contents,
+          payload: shown(view, row.contents.payload),
+          headers: shown(view, row.contents.headers),
+        },
+});
 
 function wantedBy(by: z.infer<typeof query>['by'], value: string): Wanted['by'] {
   switch (by) {

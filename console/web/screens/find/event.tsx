@@ -2,21 +2,26 @@
 import { Link } from 'wouter';
 import type {
   FoundEvent,
+  FoundFinding,
   FoundLetter,
   FoundRecord,
+  FoundReplay,
   FoundRow,
   StoryEntry,
 } from '../../../../relay/operations/find-event/found.ts';
+import type { PayloadView } from '../../../server/access/visitor.ts';
 import { bytes } from '../../data/format.ts';
 import { Badge, Card, Time } from '../../parts/basics.tsx';
+import { JsonEditor } from '../../parts/json-editor.tsx';
+import { pretty } from '../../parts/json-text.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { Words } from '../../parts/words.tsx';
 import '../now/now.css';
 import { pathOf } from './looking.ts';
 import { states } from './states.ts';
 
-export function EventCard({ event }: { event: FoundEvent }) {
-  const { id, state, text, advice, rows, letters, records, story } = event;
+export function EventCard({ event, payloadView }: { event: FoundEvent; payloadView: PayloadView }) {
+  const { id, state, text, advice, reasons, rows, letters, records, findings, replays, story } = event;
   const [label, tone] = states[state];
   return (
     <>
@@ -27,6 +32,15 @@ export function EventCard({ event }: { event: FoundEvent }) {
             <Words text={text} />
           </p>
         </div>
+        {reasons.length > 0 && (
+          <ul className="notes" aria-label="Why it is not published yet">
+            {reasons.map((reason) => (
+              <li key={reason}>
+                <Words text={reason} />
+              </li>
+            ))}
+          </ul>
+        )}
         {advice !== null && (
           <p>
             <Words text={advice} />
@@ -52,8 +66,15 @@ export function EventCard({ event }: { event: FoundEvent }) {
           {records.map((record) => (
             <Record key={`${record.topic} ${record.partition} ${record.offset}`} record={record} />
           ))}
+          {findings.map((finding) => (
+            <Finding key={`${finding.kind} ${finding.foundAt} ${finding.offset}`} finding={finding} />
+          ))}
+          {replays.map((replay) => (
+            <Replay key={replay.id} replay={replay} />
+          ))}
         </Card>
       </div>
+      <Contents rows={rows} payloadView={payloadView} />
     </>
   );
 }
@@ -110,6 +131,120 @@ function Row({ row }: { row: FoundRow }) {
     </dl>
   );
 }
+
+/** Of each row: a resubmitted event has two, and they may differ. */
+function Contents({ rows, payloadView }: { rows: readonly FoundRow[]; payloadView: PayloadView }) {
+  if (rows.length === 0)
+    return (
+      <Card title="Payload">
+        <p className="quiet">
+          The outbox table has no row of it now, so its payload is not known here. A dead letter has its own.
+        </p>
+      </Card>
+    );
+  if (payloadView === 'off')
+    return (
+      <Card title="Payload">
+        <p className="quiet">The console is configured not to show payloads to you.</p>
+      </Card>
+    );
+  return rows.map((row, index) => (
+    <Card
+      key={`${row.table} ${row.xid} ${row.createdAt}`}
+      title={rows.length === 1 ? 'Payload' : `Payload of row ${index + 1}`}
+    >
+      <Content row={row} isMasked={payloadView === 'masked'} />
+    </Card>
+  ));
+}
+
+function Content({ row: { contents, payloadBytes }, isMasked }: { row: FoundRow; isMasked: boolean }) {
+  if (contents?.isLeftOut === true)
+    return (
+      <p className="quiet">
+        {bytes(payloadBytes ?? 0)}: too large to be shown here. Read it in Postgres, by the id.
+      </p>
+    );
+  return (
+    <>
+      {isMasked && <p className="quiet">Structure, types and lengths; the values stay on the server.</p>}
+      {contents?.payload == null ? (
+        <p className="quiet">NULL: a tombstone</p>
+      ) : (
+        <JsonEditor label="Payload" text={pretty(contents.payload)} />
+      )}
+      <h3>Headers</h3>
+      {contents?.headers == null ? (
+        <p className="quiet">none</p>
+      ) : (
+        <JsonEditor label="Headers" text={pretty(contents.headers)} />
+      )}
+    </>
+  );
+}
+
+const Finding = ({ finding: { kind, foundAt, resolvedAt, detail } }: { finding: FoundFinding }) => (
+  <dl className="facts" aria-label="Finding of the audit">
+    <dt>Audit</dt>
+    <dd>
+      {kind.replaceAll('_', ' ')}, found <Time at={foundAt} />
+      {resolvedAt !== null && (
+        <>
+          {'; over since '}
+          <Time at={resolvedAt} />
+        </>
+      )}
+    </dd>
+    {detail !== null && (
+      <>
+        <dt>Detail</dt>
+        <dd>
+          <Visible text={detail} max={500} />
+        </dd>
+      </>
+    )}
+  </dl>
+);
+
+const how: Readonly<Record<FoundReplay['how'], string>> = {
+  published: 'published it again',
+  refused: 'could not publish it',
+  'may-cover': 'may have published it again, by its range; its records were not looked for',
+};
+
+const Replay = ({ replay }: { replay: FoundReplay }) => (
+  <dl className="facts" aria-label="Replay">
+    <dt>Replay</dt>
+    <dd>
+      <code>{replay.id}</code> {how[replay.how]}
+      {replay.why !== null && (
+        <>
+          {': '}
+          <Visible text={replay.why} max={500} />
+        </>
+      )}
+    </dd>
+    <dt>State</dt>
+    <dd>
+      {replay.state}, begun <Time at={replay.startedAt} />
+      {replay.topic !== null && `, to ${replay.topic}`}
+    </dd>
+    {replay.person !== null && (
+      <>
+        <dt>Started by</dt>
+        <dd>
+          <Visible text={replay.person} />
+          {replay.reason !== null && (
+            <>
+              {': '}
+              <Visible text={replay.reason} max={500} />
+            </>
+          )}
+        </dd>
+      </>
+    )}
+  </dl>
+);
 
 function Letter({ letter: { position, status, code, message, path, behind } }: { letter: FoundLetter }) {
   return (

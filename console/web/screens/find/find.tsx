@@ -1,8 +1,10 @@
 /** Find an event: where it is now, and its story. What is looked for stands in the address. */
-import { useId, useState } from 'react';
-import { useLocation, useSearchParams } from 'wouter';
+import { Fragment, useId, useState } from 'react';
+import { Link, useLocation, useSearchParams } from 'wouter';
+import type { ShownFound } from '../../../server/api/find.ts';
 import { count } from '../../data/format.ts';
 import { Button, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { Visible } from '../../parts/visible.tsx';
 import { EventCard } from './event.tsx';
 import { EventList } from './list.tsx';
 import { type FindQuery, kindOf, type Looking, queryOf, useFind } from './looking.ts';
@@ -127,14 +129,16 @@ function Result({ query }: { query: FindQuery }) {
   const { step, found, error } = looking;
   if (error !== undefined) return <Failure error={error} onRetry={again} />;
   if (found === undefined) return <Progress step={step} />;
-  const { events, hasMore, notes } = found;
+  const { events, hasMore, next, notes, unread, unreadText } = found;
   return (
     <>
       <div role="status" className="row">
         <p>
           {events.length === 0
             ? 'Nothing was found.'
-            : `${count(events.length)} ${events.length === 1 ? 'event' : 'events'}${hasMore ? ', and more: narrow the time' : ''}.`}
+            : next !== null
+              ? `${eventsOf(events.length)} on this page; more than ${count(events.length)} match.`
+              : `${eventsOf(events.length)}${query.after === '' ? '' : ' on the last page'}${hasMore ? ', and there is more of it than is shown' : ''}.`}
         </p>
         <Button onClick={again}>Look again</Button>
       </div>
@@ -146,9 +150,22 @@ function Result({ query }: { query: FindQuery }) {
             ))}
           </ul>
           <MoreRecords query={query} />
+          <OtherTopics unread={unread} />
         </Card>
       )}
-      {events.length === 1 ? <EventCard event={events[0]!} /> : <EventList events={events} />}
+      {events.length > 0 && unreadText !== null && (
+        <Card title="Not read">
+          <p>
+            <Visible text={unreadText} max={2_000} />
+          </p>
+        </Card>
+      )}
+      {events.length === 1 && query.after === '' && next === null ? (
+        <EventCard event={events[0]!} payloadView={found.payloadView} />
+      ) : (
+        <EventList events={events} />
+      )}
+      <Pages after={query.after} next={next} />
       {events.some(({ state }) => state === 'not-found-in-kafka' || state === 'unclear') && (
         <MoreRecords query={query} />
       )}
@@ -156,6 +173,48 @@ function Result({ query }: { query: FindQuery }) {
     </>
   );
 }
+
+const eventsOf = (number: number) => `${count(number)} ${number === 1 ? 'event' : 'events'}`;
+
+/** Back is the browser's: a page is a place with an address. */
+function Pages({ after, next }: { after: string; next: string | null }) {
+  const [params] = useSearchParams();
+  if (after === '' && next === null) return null;
+  const pathTo = (place: string | null) => {
+    const search = new URLSearchParams(params);
+    if (place === null) search.delete('after');
+    else search.set('after', place);
+    return `/find?${search}`;
+  };
+  return (
+    <nav className="row" aria-label="Pages">
+      {after !== '' && <Link href={pathTo(null)}>First page</Link>}
+      {next !== null && <Link href={pathTo(next)}>Older events</Link>}
+    </nav>
+  );
+}
+
+/** Each is looked in by itself. */
+function OtherTopics({ unread }: { unread: ShownFound['unread'] }) {
+  const [params] = useSearchParams();
+  const topics = [...new Set(unread.map(({ topic }) => topic))].slice(0, topicsMost);
+  if (topics.length === 0) return null;
+  return (
+    <p>
+      Look in{' '}
+      {topics.map((topic, index) => (
+        <Fragment key={topic}>
+          {index > 0 && ', '}
+          <Link href={`/find?${new URLSearchParams({ ...Object.fromEntries(params), topic })}`}>
+            <Visible text={topic} max={100} />
+          </Link>
+        </Fragment>
+      ))}
+    </p>
+  );
+}
+
+const topicsMost = 50;
 
 const recordsMost = 2_000_000;
 

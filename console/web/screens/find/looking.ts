@@ -1,7 +1,7 @@
 /** Asks for an event, and hears what is being read until the answer comes. */
 import { useCallback, useEffect, useState } from 'react';
-import type { FindStep, Found } from '../../../../relay/operations/find-event/found.ts';
-import type { FindLine } from '../../../server/api/find.ts';
+import type { FindStep } from '../../../../relay/operations/find-event/found.ts';
+import type { FindLine, ShownFound } from '../../../server/api/find.ts';
 import { ApiFault, ask } from '../../data/api.ts';
 
 export type FindQuery = {
@@ -10,6 +10,10 @@ export type FindQuery = {
   readonly since: string;
   readonly until: string;
   readonly records: number;
+  /** Where this page begins; empty: with the first one. */
+  readonly after: string;
+  /** Look here where nothing says in which topic it is; empty: in the first ones. */
+  readonly topic: string;
 };
 
 const position = /^[0-9a-f]{16}\.[0-9a-f]{8}$/;
@@ -29,6 +33,8 @@ export function queryOf(params: URLSearchParams): FindQuery | null {
     since: params.get('since') ?? '',
     until: params.get('until') ?? '',
     records: Number.isSafeInteger(records) && records > 0 ? records : 100_000,
+    after: params.get('after') ?? '',
+    topic: params.get('topic') ?? '',
   };
 }
 
@@ -37,11 +43,11 @@ export const pathOf = (by: FindQuery['by'], value: string): string =>
 
 export type Looking = {
   readonly step?: FindStep;
-  readonly found?: Found;
+  readonly found?: ShownFound;
   readonly error?: unknown;
 };
 
-export function useFind({ by, value, since, until, records }: FindQuery): {
+export function useFind({ by, value, since, until, records, after, topic }: FindQuery): {
   looking: Looking;
   again: () => void;
 } {
@@ -54,6 +60,8 @@ export function useFind({ by, value, since, until, records }: FindQuery): {
     const search = new URLSearchParams({ by, value, records: String(records) });
     if (since !== '') search.set('since', since);
     if (until !== '') search.set('until', until);
+    if (after !== '') search.set('after', after);
+    if (topic !== '') search.set('topic', topic);
     look(search, ending.signal, (step) => setLooking({ step })).then(
       (found) => setLooking({ found }),
       (error: unknown) => {
@@ -61,7 +69,7 @@ export function useFind({ by, value, since, until, records }: FindQuery): {
       },
     );
     return () => ending.abort();
-  }, [by, value, since, until, records, turn]);
+  }, [by, value, since, until, records, after, topic, turn]);
   return { looking, again: useCallback(() => setTurn((before) => before + 1), []) };
 }
 
@@ -70,7 +78,7 @@ async function look(
   search: URLSearchParams,
   signal: AbortSignal,
   onStep: (step: FindStep) => void,
-): Promise<Found> {
+): Promise<ShownFound> {
   const answer = await fetch(new URL(`api/find?${search}`, document.baseURI), { signal }).catch(() => {
     throw new ApiFault(
       0,
@@ -79,7 +87,7 @@ async function look(
       'Check that its process runs.',
     );
   });
-  if (!answer.ok || answer.body === null) return ask<Found>(Promise.resolve(answer));
+  if (!answer.ok || answer.body === null) return ask<ShownFound>(Promise.resolve(answer));
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
