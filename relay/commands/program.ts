@@ -11,6 +11,7 @@ import { type Load, load } from './load.ts';
  * time as most commands take for their work.
  */
 const commands: Readonly<Record<string, () => Promise<(load: Load) => Command>>> = {
+  init: async () => (await import('./init.ts')).initCommand,
   migrate: async () => (await import('./migrate.ts')).migrateCommand,
   check: async () => (await import('./check.ts')).checkCommand,
   schemas: async () => (await import('./schemas.ts')).schemasCommand,
@@ -43,6 +44,7 @@ Exit codes: 0 done · 1 the command ran and found a problem · 64 invalid argume
 unreachable · 70 a bug in the relay · 77 access denied · 78 the relay stopped itself; the message says what to do
 
 First steps:
+  $ outbox-relay init
   $ outbox-relay migrate
   $ outbox-relay schemas register
   $ outbox-relay check

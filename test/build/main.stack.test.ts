@@ -79,36 +79,35 @@ describe.concurrent.each(nodes)('on Node %s', (version) => {
     const env = {
       PATH: `${await nodeFolder(version)}:${process.env.PATH}`,
       HOME: installed.folder,
-      DATABASE_URL: outbox.url,
-      KAFKA_BROKERS: brokers.join(','),
-      SCHEMA_REGISTRY_URL: registryUrl,
-      OUTBOX_RELAY_SLOT: name,
       OUTBOX_RELAY_TOPICS_TEMPLATE: `${name}.{aggregatetype}`,
       OUTBOX_RELAY_TOPICS_ALLOW: `${name}.*`,
       OUTBOX_RELAY_HTTP_PORT: '0',
-      OUTBOX_RELAY_SCHEMAS_DIRECTORY: path.join(own, 'schemas'),
     };
+    const cwd = path.join(installed.folder, name);
     const command = async (...args: string[]) => {
       const program = path.join(installed.folder, 'node_modules/.bin/outbox-relay');
-      const { stdout, stderr } = await run(program, args, { env, cwd: installed.folder });
+      const { stdout, stderr } = await run(program, args, { env, cwd });
       expect(stderr).not.toMatch(/warning/i);
       return stdout;
     };
-    const help = await run('npx', ['outbox-relay', '--help'], { env, cwd: installed.folder });
-    expect(help.stdout).toContain('exactly once');
+    const given = { slot: name, 'database-url': outbox.url, brokers: brokers.join(), 'registry-url': registryUrl };
+    const options = Object.entries({ ...given, dir: name }).flatMap(([key, value]) => [`--${key}`, value]);
+    const init = await run('npx', ['outbox-relay', 'init', '--yes', '--json', ...options], {
+      env,
+      cwd: installed.folder,
+    });
+    const { firstEvent } = JSON.parse(init.stdout) as { firstEvent: string };
     await command('migrate');
     await command('schemas', 'register');
     expect(await command('check')).not.toContain('\u001b');
 
     const relay = spawn(path.join(installed.folder, 'node_modules/.bin/outbox-relay'), ['run'], {
       env,
-      cwd: installed.folder,
+      cwd,
     });
     try {
       await streaming(relay);
-      await outbox.pool.query(`select outbox.emit('order', '42', 'shop.order.OrderCancelled', $1::jsonb)`, [
-        JSON.stringify(cancelled),
-      ]);
+      await outbox.pool.query(firstEvent);
       expect(JSON.parse(await command('verify', '--json'))).toMatchObject({
         ok: true,
         events: 1,
@@ -122,13 +121,6 @@ describe.concurrent.each(nodes)('on Node %s', (version) => {
     }
   });
 });
-
-const cancelled = {
-  orderId: '6f1c2c4e-7f0e-4f0a-9c53-2a5d1c6f9b10',
-  cancelledAt: '2030-01-01T00:00:00Z',
-  reason: 'OTHER',
-  comment: null,
-};
 
 /** Runs something when it is loaded. */
 const isEntry = (file: string) => /\/(main|thread|audit-worker)\.js$/.test(file);

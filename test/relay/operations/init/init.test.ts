@@ -1,0 +1,109 @@
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { loadConfig } from '../../../../relay/config/config.ts';
+import { RelayError, RequestInvalid } from '../../../../relay/errors.ts';
+import { firstEvent, keepsSecret, localAddresses } from '../../../../relay/operations/init/files.ts';
+import { init } from '../../../../relay/operations/init/init.ts';
+import { eventOf, type Project } from '../../../../relay/operations/init/project.ts';
+
+const project: Project = {
+  ...localAddresses,
+  slot: 'orders',
+  aggregate: 'order',
+  event: 'OrderPlaced',
+  namespace: 'shop.order',
+};
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(path.join(tmpdir(), 'init-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+const start = (own: Partial<Project> = {}, replaces = false) =>
+  init({ project: { ...project, ...own }, directory, replaces });
+const read = (file: string) => readFile(path.join(directory, file), 'utf8');
+const present = async () => (await readdir(directory, { recursive: true })).sort();
+
+describe('what it writes', () => {
+  test('is settings that are valid, and that the environment overrides', async () => {
+    await start();
+    const file = path.join(directory, 'relay.yaml');
+    const { config } = loadConfig({ file, env: {} });
+    expect(config.slot.name).toBe('orders');
+    expect(config.database.url).toBe(localAddresses.databaseUrl);
+    expect(config.kafka.brokers).toEqual(localAddresses.brokers);
+    const env = { DATABASE_URL: 'postgres://other/app' };
+    expect(loadConfig({ file, env }).config.database.url).toBe(env.DATABASE_URL);
+  });
+
+  test.each(['123', 'null', 'yes', '1e3'])('takes the slot %s as a name', async (slot) => {
+    await start({ slot });
+    expect(loadConfig({ file: path.join(directory, 'relay.yaml'), env: {} }).config.slot.name).toBe(slot);
+    expect(parse(await read('kubernetes/values.yaml')).config.slot).toBe(slot);
+  });
+
+  test('is YAML: servers that listen on this machine only, and a job with few rights', async () => {
+    await start();
+    const { services } = parse(await read('compose.yaml')) as { services: Record<string, { ports: string[] }> };
+    expect(Object.keys(services)).toEqual(['postgres', 'kafka', 'registry']);
+    for (const { ports } of Object.values(services)) for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+    expect(parse(await read('.github/workflows/schemas.yml')).permissions).toEqual({ contents: 'read' });
+  });
+
+  test('is a schema with the name that the first event has', async () => {
+    await start({ aggregate: 'line-item', event: eventOf('line-item'), namespace: 'shop' });
+    const schema = JSON.parse(await read('schemas/line-item/LineItemPlaced.avsc'));
+    expect(`${schema.namespace}.${schema.name}`).toBe('shop.LineItemPlaced');
+    expect(firstEvent({ ...project, namespace: 'shop', event: 'LineItemPlaced' })).toContain(`'shop.LineItemPlaced'`);
+  });
+
+  test('has no password of a server on another machine', async () => {
+    await start({ databaseUrl: 'postgres://relay:sesame@db.example/app', registryUrl: 'https://u:sesame@r.example' });
+    for (const file of ['relay.yaml', 'kubernetes/values.yaml']) expect(await read(file)).not.toContain('sesame');
+    expect(keepsSecret('postgres://db.example/app?password=sesame')).toBe(true);
+    expect(keepsSecret('postgres://relay@db.example/app')).toBe(false);
+  });
+});
+
+describe('nothing is written', () => {
+  test.each<[string, Partial<Project>]>([
+    ['a slot that Postgres refuses', { slot: 'Orders!' }],
+    ['a URL of another protocol', { databaseUrl: 'mysql://x' }],
+    ['a broker without a port', { brokers: ['kafka'] }],
+    ['an aggregate that leaves the folder', { aggregate: '../../etc' }],
+    ['a namespace that ends the SQL', { namespace: "x'; drop table y; --" }],
+    ['an event that is no name', { event: 'order placed' }],
+    ['a brace that ends the reference', { registryUrl: 'http://x/}' }],
+  ])('for %s', async (_, own) => {
+    const failure = await start(own).catch((error: unknown) => error);
+    expect(failure instanceof RequestInvalid || failure instanceof RelayError).toBe(true);
+    expect(await present()).toEqual([]);
+  });
+
+  test('where a file exists, which is named and stays', async () => {
+    await writeFile(path.join(directory, 'compose.yaml'), 'mine');
+    await expect(start()).rejects.toThrow(/^compose\.yaml exists already in .*--force/);
+    expect(await present()).toEqual(['compose.yaml']);
+    expect(await read('compose.yaml')).toBe('mine');
+  });
+
+  test('where a file cannot be written: what was made before is removed', async () => {
+    await symlink('nowhere', path.join(directory, 'kubernetes'));
+    const failure = await start().catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(RequestInvalid);
+    const files = await readdir(directory, { recursive: true, withFileTypes: true });
+    expect(files.filter((file) => file.isFile())).toEqual([]);
+  });
+});
+
+test('replaces what exists only if it is told to, and says which', async () => {
+  await writeFile(path.join(directory, 'compose.yaml'), 'mine');
+  const { files } = await start({}, true);
+  const replaced = files.filter(({ status }) => status === 'replaced').map((file) => file.path);
+  expect(replaced).toEqual(['compose.yaml']);
+  expect(await read('compose.yaml')).toContain('services:');
+});
