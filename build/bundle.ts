@@ -8,7 +8,12 @@ import path from 'node:path';
 import { build, type Plugin } from 'vite';
 
 /** Files of `dist/`, without `.js`, that are bundled in place. Their libraries are in `devDependencies`. */
-const inPlace = ['relay/observe/trace-exporter', 'relay/audit/stock-reader'];
+const inPlace = [
+  'relay/observe/trace-exporter',
+  'relay/audit/stock-reader',
+  'demo/follower',
+  'demo/evolution',
+];
 
 /** Libraries that a file requires by path: `libraries/<name>.cjs`. */
 const required = ['pino-pretty'];

@@ -5,7 +5,7 @@
  * error name lines that nobody has seen. See `bundle.ts` for the exceptions.
  */
 import { execFile } from 'node:child_process';
-import { readFile, rm } from 'node:fs/promises';
+import { cp, readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'vite';
@@ -34,4 +34,10 @@ const { dependencies } = JSON.parse(await readFile(path.join(root, 'package.json
 await Promise.all([compile('tsconfig.build.json'), compile('build/types.json')]);
 await keepReachableTypes(path.join(dist, '.types'), dist, 'relay/index.d.ts');
 await bundleLibraries(dist, Object.keys(dependencies));
+// The demo is to be run, not debugged: without maps it is half as large.
+for (const file of await readdir(dist, { recursive: true }))
+  if (/^(demo|harness|stack)\b.*\.map$/.test(file)) await rm(path.join(dist, file));
+// What it starts its servers with.
+for (const file of ['pom.xml', 'guard.sh'])
+  await cp(path.join(root, 'stack', file), path.join(dist, 'stack', file));
 await build({ configFile: path.join(root, 'console/vite.config.ts'), logLevel: 'warn' });

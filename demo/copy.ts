@@ -1,5 +1,7 @@
 /** Owns COPY … FROM STDIN over a `pg` connection: a hook of pg's own query class that its types leave out. */
+
 import pg from 'pg';
+import { withResolvers } from '../relay/model/builtins.ts';
 
 /** What pg passes to the hook: the connection, of whose methods COPY needs two. */
 type CopySink = { sendCopyFromChunk(chunk: Buffer): void; endCopyFrom(): void };
@@ -11,7 +13,7 @@ export async function copyRows(
   columns: readonly string[],
   rows: readonly (readonly (string | null)[])[],
 ): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const { promise, resolve, reject } = withResolvers<void>();
   const query = new pg.Query(`copy ${table} (${columns.join()}) from stdin`, (error: Error | undefined) =>
     error ? reject(error) : resolve(),
   );

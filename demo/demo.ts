@@ -1,4 +1,5 @@
 /** The steps of the demo: start servers, relay, consumer and order service; load; wait for the rest; verdict; stop. */
+
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
@@ -8,6 +9,7 @@ import { Random } from '../harness/random.ts';
 import type { TopicReader } from '../harness/topic-reader.ts';
 import { extendToHighWatermarks } from '../relay/audit/high-watermarks.ts';
 import { stableRanges } from '../relay/audit/read-topics.ts';
+import { packageRoot } from '../relay/config/package-root.ts';
 import { type Config, configSchema } from '../relay/config/schema.ts';
 import { RegistryClient } from '../relay/encode/registry/registry-client.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
@@ -54,7 +56,7 @@ export type Outlet = {
 
 const topics = aggregatetypes.map((aggregatetype) => `outbox.event.${aggregatetype}`);
 const partitionCount = 6;
-const schemasFolder = path.join(import.meta.dirname, '..', 'schemas');
+const schemasFolder = path.join(packageRoot, 'schemas');
 
 const tickIntervalMs = 250;
 /** When the schema changes: near the middle, so that events of both versions are read. */

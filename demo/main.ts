@@ -2,14 +2,21 @@
 import { Command, Option } from 'commander';
 import { integer, randomSeed } from '../harness/arguments.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
+import { cacheFolder } from '../stack/cache.ts';
 import { type Addresses, type DemoOptions, runDemo } from './demo.ts';
 import { describeSummary, isGood, type Summary } from './summary.ts';
 import { LineView, LiveView, type View } from './view.ts';
 
+const isSource = import.meta.filename.endsWith('.ts');
+/** How the demo is called here, and how the command line. */
+const self = isSource ? 'npm run demo --' : 'npx outbox-relay demo';
+const relay = isSource ? 'npm run --silent outbox-relay --' : 'npx outbox-relay';
+const cache = isSource ? '.cache' : cacheFolder();
+
 const help = `
 Starts Postgres, Kafka and a schema registry, and runs the relay as a process of its own. An order service writes events
 in its own transactions, an independent read_committed consumer follows the topics, and the demo compares the two.
-The first run downloads the servers (about 400 MB, of which 240 MB stay in .cache); nothing else is left behind.
+The first run downloads the servers (about 400 MB, of which 240 MB stay in ${cache}); nothing else is left behind.
 With --console the web console shows it while it runs, and a second relay stands by. After the verdict orders go on until
 Ctrl-C: a deployment forgets a field in every other order, and 500 events wait for you to repair them.
 Ctrl-C ends the demo early, with a summary of what was done so far.
@@ -18,11 +25,11 @@ Exit codes: 0 every committed event arrived exactly once and in order; 1 it did 
 64 wrong arguments
 
 Examples:
-  $ npm run demo
-  $ npm run demo -- --seconds 60 --rate 1000 --crash
-  $ npm run demo -- --keep
-  $ npm run demo -- --console
-  $ npm run --silent demo -- --json | tail -n 1`;
+  $ ${self.replace(/ --$/, '')}
+  $ ${self} --seconds 60 --rate 1000 --crash
+  $ ${self} --keep
+  $ ${self} --console
+  $ ${self.replace('run', 'run --silent')} --json | tail -n 1`;
 
 /** EX_USAGE of sysexits.h, as in `outbox-relay`. */
 const usageExitCode = 64;
@@ -39,7 +46,7 @@ type Arguments = {
   json?: boolean;
 };
 
-const command = new Command('npm run demo --')
+const command = new Command(self)
   .description('Shows the outbox relay at work on real servers.')
   .option('--seconds <number>', 'how long the order service writes', integer(1, 86_400), 30)
   .option(
@@ -115,8 +122,8 @@ function describeAddresses(addresses: Addresses): string[] {
     `curl ${relayUrl}/readyz; curl ${relayUrl}/metrics`,
     `tail -f ${relayLog}`,
     '# compare the outbox with the topics',
-    'npm run --silent outbox-relay -- status',
-    'npm run --silent outbox-relay -- verify',
+    `${relay} status`,
+    `${relay} verify`,
     '',
   ];
 }

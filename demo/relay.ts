@@ -1,4 +1,5 @@
 /** The relay of the demo: started, killed at random, restarted; and the state that it reports. */
+
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../harness/random.ts';
@@ -9,6 +10,7 @@ import {
   RelayProcess,
   relayEnv,
 } from '../harness/relay-process.ts';
+import { withResolvers } from '../relay/model/builtins.ts';
 import { freePort } from '../stack/port.ts';
 import { logTail, openRun, type Run } from '../stack/run.ts';
 
@@ -16,7 +18,7 @@ export class DemoRelay {
   readonly #run: Run;
   readonly #env: Environment;
   readonly #port: number;
-  readonly #failure = Promise.withResolvers<never>();
+  readonly #failure = withResolvers<never>();
   #process: RelayProcess | undefined;
   #isStopping = false;
   #kills = 0;

@@ -2,25 +2,31 @@
  * The console as a process of its own beside a relay, and its pages built when a source is newer. It runs without the
  * right to write a file, where it stands and for what is temporary too, so that whatever would need a disk fails here.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, globSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import * as fs from 'node:fs';
+import { extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { nodeFlags } from '../relay/config/node-flags.ts';
+import { packageRoot } from '../relay/config/package-root.ts';
+import { withResolvers } from '../relay/model/builtins.ts';
 import { cacheFolder } from '../stack/cache.ts';
 import { alone } from '../stack/fill-once.ts';
 import type { Run } from '../stack/run.ts';
 import { endsWithUs } from './ends-with-us.ts';
 import type { Environment } from './relay-process.ts';
 
-const root = join(import.meta.dirname, '..');
+const root = packageRoot;
+/** The package has the pages, and no sources to build them from. */
+const isSource = import.meta.filename.endsWith('.ts');
 const builtPage = join(root, 'console', 'dist', 'index.html');
 
 let built: Promise<void> | undefined;
 
 /** Builds the pages unless they are newer than their sources; once in a process, and by one process at a time. */
 export function buildConsole(): Promise<void> {
+  if (!isSource) return Promise.resolve();
   const lock = join(cacheFolder(), 'console-build.lock');
   built ??= alone(lock, 'the pages of the console', undefined, async () => {
     if (!isBuilt()) await build();
@@ -29,10 +35,10 @@ export function buildConsole(): Promise<void> {
 }
 
 function isBuilt(): boolean {
-  if (!existsSync(builtPage)) return false;
-  const { mtimeMs } = statSync(builtPage);
+  if (!fs.existsSync(builtPage)) return false;
+  const { mtimeMs } = fs.statSync(builtPage);
   const sources = ['console/web/**/*.*', 'console/vite.config.ts', 'package-lock.json'];
-  return globSync(sources, { cwd: root }).every((file) => statSync(join(root, file)).mtimeMs < mtimeMs);
+  return fs.globSync(sources, { cwd: root }).every((file) => fs.statSync(join(root, file)).mtimeMs < mtimeMs);
 }
 
 async function build(): Promise<void> {
@@ -49,8 +55,8 @@ async function build(): Promise<void> {
   if (code !== 0) throw new Error(`the pages of the console cannot be built:\n${said}`);
 }
 
-/** Node's permissions: it may read, load its native packages and use the network, and write nothing. */
-const withoutDisk = ['--permission', '--allow-fs-read=*', '--allow-addons'];
+/** Node's permissions: it may read, load its native packages and use the network, and write nothing. Node 20 lacks them. */
+const withoutDisk = isSource ? ['--permission', '--allow-fs-read=*', '--allow-addons'] : [];
 /** Where not even root can write. Not everywhere there is such a folder; the permissions hold there too. */
 const readOnlyFolder = process.platform === 'linux' ? '/proc' : '/';
 
@@ -87,7 +93,7 @@ export class ConsoleProcess {
     await buildConsole();
     // The cache of compiled code would be written.
     const { NODE_COMPILE_CACHE: _, ...rest } = env;
-    const main = join(root, 'relay', 'main.ts');
+    const main = join(import.meta.dirname, '..', 'relay', `main${extname(import.meta.filename)}`);
     const child = spawn(process.execPath, [...nodeFlags, ...withoutDisk, main, 'console'], {
       env: { ...rest, TMPDIR: '/dev/null/none' },
       cwd: readOnlyFolder,
@@ -97,7 +103,7 @@ export class ConsoleProcess {
     run?.adopt(child);
     endsWithUs(child);
     const lines: string[] = [];
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const { promise, resolve, reject } = withResolvers<string>();
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream }).on('line', (line) => {
         lines.push(line);

@@ -2,6 +2,7 @@
  * The relay as a process of its own, as production starts it: its environment, what it logs, how it ends, and what it
  * answers over HTTP. Waiting does not poll: a log line or the end of the process wakes it.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, openSync } from 'node:fs';
@@ -9,11 +10,13 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { nodeFlags } from '../relay/config/node-flags.ts';
+import { withResolvers } from '../relay/model/builtins.ts';
 import type { Run } from '../stack/run.ts';
 import { endsWithUs } from './ends-with-us.ts';
 
 const ownCheckout = path.join(import.meta.dirname, '..');
-const mainOf = (checkout: string): string => path.join(checkout, 'relay', 'main.ts');
+const mainOf = (checkout: string): string =>
+  path.join(checkout, 'relay', `main${path.extname(import.meta.filename)}`);
 const mainFile = mainOf(ownCheckout);
 
 export type Environment = Readonly<Record<string, string>>;
@@ -208,7 +211,7 @@ export class RelayProcess {
   }
 
   async #until<T>(find: () => T | undefined, what: string, timeoutMs: number): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const { promise, resolve, reject } = withResolvers<T>();
     const look = () => {
       const found = find();
       if (found !== undefined) resolve(found);

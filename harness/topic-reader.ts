@@ -2,8 +2,10 @@
  * A consumer like any other: `read_committed`, kafkajs, a group of its own, none of the relay's code. It hands over each
  * offset once, from the beginning of the topics. `CommittedReader` is for brokers that die and for what kafkajs hides.
  */
+
 import { randomUUID } from 'node:crypto';
 import type { Batch, Consumer, Kafka, KafkaMessage } from 'kafkajs';
+import { withResolvers } from '../relay/model/builtins.ts';
 import './kafkajs-lz4.ts';
 
 /** A partition and the offset after its last record. */
@@ -26,7 +28,7 @@ export class TopicReader {
   /** By partition, the first offset that is not handed over, and not passed. */
   readonly #next = new Map<string, bigint>();
   readonly #passed = new Map<string, bigint>();
-  readonly #failure = Promise.withResolvers<never>();
+  readonly #failure = withResolvers<never>();
   #onProgress: () => void = () => {};
 
   constructor(options: TopicReaderOptions) {
@@ -68,7 +70,7 @@ export class TopicReader {
 
   /** Resolves when everything before the ends has been handed over. @throws when nothing moves for `stallMs` */
   async readTo(ends: readonly PartitionEnd[], stallMs: number): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const { promise, resolve, reject } = withResolvers<void>();
     const isAt = ({ topic, partition, end }: PartitionEnd) =>
       end === 0n || (this.#passed.get(`${topic}/${partition}`) ?? 0n) >= end;
     const timer = setTimeout(

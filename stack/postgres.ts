@@ -72,7 +72,12 @@ export function startPostgres(options: PostgresOptions = {}): Promise<Postgres> 
 
 async function start(options: PostgresOptions, run: Run, onStopped: () => Promise<void>): Promise<Postgres> {
   const user = await serverUser();
-  const binDir = await usableBinDir(options.binDir ?? process.env.POSTGRES_BIN_DIR, user, run);
+  const binDir = await usableBinDir(
+    options.binDir ?? process.env.POSTGRES_BIN_DIR,
+    user,
+    run,
+    options.onProgress,
+  );
   const dataDir = options.dataDir ?? (await ownDataDir(user, run));
   const port = options.port ?? (await freePort());
   const password = await prepareData(dataDir, binDir, user, options);
@@ -124,9 +129,14 @@ function handle(
   return postgres;
 }
 
-async function usableBinDir(given: string | undefined, user: User | undefined, run: Run): Promise<string> {
+async function usableBinDir(
+  given: string | undefined,
+  user: User | undefined,
+  run: Run,
+  onProgress: Progress | undefined,
+): Promise<string> {
   if (given !== undefined) return path.resolve(given);
-  const native = await embeddedPostgres();
+  const native = await embeddedPostgres(onProgress);
   if (native === undefined) {
     const platform = `${process.platform}-${process.arch}`;
     throw new Error(

@@ -1,4 +1,5 @@
 /** Owns the three servers together: started in parallel, or the ones that the environment names. */
+import { serverSource } from './fetch.ts';
 import { type Kafka, type KafkaOptions, startKafka } from './kafka.ts';
 import { type Postgres, type PostgresOptions, startPostgres } from './postgres.ts';
 import type { Progress } from './progress.ts';
@@ -46,6 +47,8 @@ async function start(options: StackOptions, run: Run): Promise<Stack> {
   const unsafe: Record<string, string> = quickStart ? { fsync: 'off', full_page_writes: 'off' } : {};
   const settings = { ...unsafe, ...options.postgres?.settings };
 
+  // What is missing is said before anything is downloaded.
+  if (!KAFKA_BROKERS || !SCHEMA_REGISTRY_URL) await serverSource(options.onProgress);
   const [postgres, kafka, registry] = await allOrFirstFailure(
     DATABASE_URL ? undefined : startPostgres({ ...shared, ...options.postgres, settings }),
     KAFKA_BROKERS ? undefined : startKafka({ ...shared, quickStart, ...options.kafka }),

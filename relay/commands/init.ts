@@ -38,7 +38,9 @@ Examples:
 
 export function initCommand(load: Load): Command {
   const command = new Command('init')
-    .description('write the files of a new project: settings, a first schema, servers to try it with, CI, Kubernetes')
+    .description(
+      'write the files of a new project: settings, a first schema, servers to try it with, CI, Kubernetes',
+    )
     .option('--yes', 'ask nothing: take the defaults')
     .option('--dir <folder>', 'write there', '.')
     .option('--force', 'replace files that exist')
@@ -63,7 +65,10 @@ async function run({ options }: Call<InitOptions>) {
   const project = await answers(options);
   const result = await init({ project, directory: options.dir, replaces: options.force === true });
   const next = nextCommands(project, options.dir);
-  return { data: { ...result, next, firstEvent: firstEvent(project) }, text: describe(result.files, project, next) };
+  return {
+    data: { ...result, next, firstEvent: firstEvent(project) },
+    text: describe(result.files, project, next),
+  };
 }
 
 /** In the order of the questions. A later default may follow from an earlier answer. */
@@ -76,7 +81,9 @@ async function answers(given: InitOptions): Promise<Project> {
   };
   // Ctrl-D, and Ctrl-C where the terminal passes it on.
   const ended = new Promise<never>((_, reject) => {
-    asking?.once('close', () => reject(new RequestInvalid('ended before the last answer; nothing was written')));
+    asking?.once('close', () =>
+      reject(new RequestInvalid('ended before the last answer; nothing was written')),
+    );
   });
   ended.catch(() => {});
   const all = async (): Promise<Project> => {

@@ -30,6 +30,7 @@ const commands: Readonly<Record<string, () => Promise<(load: Load) => Command>>>
   replay: async () => (await import('./replay.ts')).replayCommand,
   adopt: async () => (await import('./adopt.ts')).adoptCommand,
   config: async () => (await import('./config.ts')).configCommand,
+  demo: async () => (await import('./demo.ts')).demoCommand,
 };
 
 /** The names of the commands, for tests that a text names only real ones. */

@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
+import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createDatabase } from '../support/database.ts';
 import { type Installed, installPackage, nodeFolder, oldestNodes } from '../support/package.ts';
@@ -49,6 +50,10 @@ test('names no folder of this machine, in maps neither', () => {
   }
 });
 
+test('is as npm and its readers expect a package', async () => {
+  expect((await publint({ pkgDir: own, pack: false })).messages).toEqual([]);
+});
+
 test('takes less than 40 MB with all that it needs', async () => {
   const { stdout } = await run('du', ['-sk', path.join(installed.folder, 'node_modules')]);
   expect(Number.parseInt(stdout, 10) / 1024).toBeLessThan(40);
@@ -57,7 +62,7 @@ test('takes less than 40 MB with all that it needs', async () => {
 describe.concurrent.each(nodes)('on Node %s', (version) => {
   test('every file of it can be loaded', async () => {
     const files = installed.packed.filter(
-      (file) => /^dist\/(relay|console)\/.*\.js$/.test(file) && !isEntry(file),
+      (file) => /^dist\/(relay|console|demo)\/.*\.js$/.test(file) && !isEntry(file),
     );
     const script =
       `for (const file of ${JSON.stringify(files)}) await import('outbox-relay/' + file);`.replace(
@@ -90,7 +95,12 @@ describe.concurrent.each(nodes)('on Node %s', (version) => {
       expect(stderr).not.toMatch(/warning/i);
       return stdout;
     };
-    const given = { slot: name, 'database-url': outbox.url, brokers: brokers.join(), 'registry-url': registryUrl };
+    const given = {
+      slot: name,
+      'database-url': outbox.url,
+      brokers: brokers.join(),
+      'registry-url': registryUrl,
+    };
     const options = Object.entries({ ...given, dir: name }).flatMap(([key, value]) => [`--${key}`, value]);
     const init = await run('npx', ['outbox-relay', 'init', '--yes', '--json', ...options], {
       env,

@@ -48,9 +48,12 @@ describe('what it writes', () => {
 
   test('is YAML: servers that listen on this machine only, and a job with few rights', async () => {
     await start();
-    const { services } = parse(await read('compose.yaml')) as { services: Record<string, { ports: string[] }> };
+    const { services } = parse(await read('compose.yaml')) as {
+      services: Record<string, { ports: string[] }>;
+    };
     expect(Object.keys(services)).toEqual(['postgres', 'kafka', 'registry']);
-    for (const { ports } of Object.values(services)) for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+    for (const { ports } of Object.values(services))
+      for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
     expect(parse(await read('.github/workflows/schemas.yml')).permissions).toEqual({ contents: 'read' });
   });
 
@@ -58,12 +61,18 @@ describe('what it writes', () => {
     await start({ aggregate: 'line-item', event: eventOf('line-item'), namespace: 'shop' });
     const schema = JSON.parse(await read('schemas/line-item/LineItemPlaced.avsc'));
     expect(`${schema.namespace}.${schema.name}`).toBe('shop.LineItemPlaced');
-    expect(firstEvent({ ...project, namespace: 'shop', event: 'LineItemPlaced' })).toContain(`'shop.LineItemPlaced'`);
+    expect(firstEvent({ ...project, namespace: 'shop', event: 'LineItemPlaced' })).toContain(
+      `'shop.LineItemPlaced'`,
+    );
   });
 
   test('has no password of a server on another machine', async () => {
-    await start({ databaseUrl: 'postgres://relay:sesame@db.example/app', registryUrl: 'https://u:sesame@r.example' });
-    for (const file of ['relay.yaml', 'kubernetes/values.yaml']) expect(await read(file)).not.toContain('sesame');
+    await start({
+      databaseUrl: 'postgres://relay:sesame@db.example/app',
+      registryUrl: 'https://u:sesame@r.example',
+    });
+    for (const file of ['relay.yaml', 'kubernetes/values.yaml'])
+      expect(await read(file)).not.toContain('sesame');
     expect(keepsSecret('postgres://db.example/app?password=sesame')).toBe(true);
     expect(keepsSecret('postgres://relay@db.example/app')).toBe(false);
   });
