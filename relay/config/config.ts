@@ -333,7 +333,8 @@ function longForms(tree: Tree): Tree {
  * setting's kind requires, so that numbers can be interpolated too.
  */
 function interpolate(value: unknown, env: Environment, faults: string[], path: readonly string[]): unknown {
-  if (Array.isArray(value)) return value.map((item) => interpolate(item, env, faults, path));
+  // A variable in a list may hold several of its items, as it does where it stands for the whole list.
+  if (Array.isArray(value)) return value.flatMap((item) => interpolate(item, env, faults, path));
   if (isTree(value))
     return Object.fromEntries(
       Object.entries(value)

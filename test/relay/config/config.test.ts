@@ -152,6 +152,12 @@ describe('sources', () => {
     expect(short!.provenance.get('slot.name')).not.toBe('default');
   });
 
+  test('a variable in a list is an item of it, or several', () => {
+    const file = yaml('kafka:\n  brokers: ["${FIRST}:9092", "${MORE}"]\n');
+    const env = { ...required, KAFKA_BROKERS: undefined, FIRST: 'a', MORE: 'b:9092,c:9092' };
+    expect(loadConfig({ file, env }).config.kafka.brokers).toEqual(['a:9092', 'b:9092', 'c:9092']);
+  });
+
   test('a variable is put in where the file refers to it, numbers too', () => {
     const file = yaml(`slot: shop_\${STAGE}\nhttp:\n  port: \${PORT}\nlog:\n  level: \${LEVEL:-debug}\n`);
     const { config } = loadConfig({ file, env: { ...required, STAGE: 'test', PORT: '8080' } });
