@@ -1,0 +1,20 @@
+/**
+ * The programs that judge chart, manifests and workflows. Where one is missing, what needs it is skipped, and the run ends
+ * with the reason; with OUTBOX_RELAY_TOOLS=required it fails.
+ */
+import type { TestContext } from 'vitest';
+import { findProgram, findSchemas, type Program } from '../../deploy/tools/programs.ts';
+
+type Skip = Pick<TestContext, 'skip'>;
+
+export const programOrSkip = (context: Skip, name: Program): string =>
+  findProgram(name) ?? skipFor(context, name);
+
+export const schemasOrSkip = (context: Skip): string =>
+  findSchemas() ?? skipFor(context, 'the JSON Schemas of Kubernetes');
+
+function skipFor({ skip }: Skip, what: string): never {
+  const reason = `${what} is not installed: npm run tools`;
+  if (process.env.OUTBOX_RELAY_TOOLS === 'required') throw new Error(reason);
+  return skip(reason);
+}
