@@ -1,6 +1,6 @@
 /**
  * Writes what docs/ takes from the code: the tables of docs/reference, docs/evidence/avro.md, the drawing of the rooms and
- * Grafana's dashboard.
+ * Grafana's dashboard, and what the Helm chart has from all of these.
  * `npm run docs` brings them up to date; a test fails when they are not. A table is between `<!-- generated:name -->` and
  * `<!-- /generated:name -->`.
  */
@@ -8,6 +8,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { dashboardFile, dashboardJson } from '../deploy/grafana/dashboard.ts';
+import { chartFiles } from '../deploy/helm/chart.ts';
 import { createProgram } from '../relay/commands/program.ts';
 import { asText, type Setting, settings } from '../relay/config/config.ts';
 import { type ErrorCode, errorTable, exitCodes, hints } from '../relay/errors.ts';
@@ -184,4 +185,5 @@ if (import.meta.main) {
   await writeFile(settingsTypeFile, settingsType());
   await writeFile(roomsFile, drawRooms(importsBetweenRooms()));
   await writeFile(dashboardFile, dashboardJson());
+  for (const { file, text } of await chartFiles()) await writeFile(file, text);
 }
