@@ -26,6 +26,8 @@ export class ConsoleWorld implements AsyncDisposable {
   readonly world: World;
   /** Between the console and Postgres. */
   readonly proxy: TcpProxy;
+  /** By which the console finds Kafka; the relays have another way. */
+  readonly kafkaProxy: TcpProxy;
   readonly browser: Browser;
   served!: ConsoleProcess;
   readonly #operator: Login;
@@ -35,6 +37,7 @@ export class ConsoleWorld implements AsyncDisposable {
   private constructor(
     world: World,
     proxy: TcpProxy,
+    kafkaProxy: TcpProxy,
     browser: Browser,
     operator: Login,
     port: number,
@@ -42,6 +45,7 @@ export class ConsoleWorld implements AsyncDisposable {
   ) {
     this.world = world;
     this.proxy = proxy;
+    this.kafkaProxy = kafkaProxy;
     this.browser = browser;
     this.#operator = operator;
     this.#port = port;
@@ -55,7 +59,16 @@ export class ConsoleWorld implements AsyncDisposable {
     const world = await World.create();
     const operator = await makeOperator(world.database);
     const proxy = await TcpProxy.before(world.database.url);
-    const made = new ConsoleWorld(world, proxy, await starting, operator, await freePort(), settings);
+    const kafkaProxy = await TcpProxy.before(`kafka://${world.env.KAFKA_BROKERS!.split(',')[0]}`);
+    const made = new ConsoleWorld(
+      world,
+      proxy,
+      kafkaProxy,
+      await starting,
+      operator,
+      await freePort(),
+      settings,
+    );
     await made.serve();
     return made;
   }
@@ -66,6 +79,7 @@ export class ConsoleWorld implements AsyncDisposable {
       env: {
         ...this.world.env,
         DATABASE_URL: this.proxy.through(this.#operator.url),
+        KAFKA_BROKERS: `127.0.0.1:${this.kafkaProxy.port}`,
         ...settingsEnv({
           CONSOLE_PORT: this.#port,
           CONSOLE_VIEW_TOKEN: tokens.view,
@@ -77,13 +91,20 @@ export class ConsoleWorld implements AsyncDisposable {
     });
   }
 
-  /** A page of a browser of its own, which notes whatever a console would show in red, and every address it asks. */
+  /**
+   * A page of a browser of its own, which notes whatever a console would show in red, what the policy of the page refuses,
+   * and every address it asks.
+   */
   async open(options: BrowserContextOptions = desktop) {
     const context = await this.browser.newContext(options);
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
     const errors: string[] = [];
     const origins = new Set<string>();
+    // Also one that is only reported, and in a frame.
+    await context.exposeFunction('noteViolation', (text: string) => void errors.push(text));
+    await context.addInitScript(`addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) =>
+      noteViolation('the policy refuses ' + violatedDirective + ' ' + blockedURI))`);
     page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
     page.on('pageerror', ({ message }) => errors.push(message));
     page.on('request', (request) => origins.add(new URL(request.url()).origin));
@@ -102,6 +123,7 @@ export class ConsoleWorld implements AsyncDisposable {
     await this.browser.close();
     await this.served?.stop();
     this.proxy.close();
+    this.kafkaProxy.close();
     await this.#operator.drop();
     await this.world[Symbol.asyncDispose]();
     const said = this.served?.lines.join('\n') ?? '';
