@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
-import type { Page } from 'playwright-core';
+import type { Locator, Page, Request } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RelayProcess } from '../../harness/relay-process.ts';
 import { ConsoleWorld, looks, pictures, tokens } from './console-world.ts';
@@ -182,6 +182,25 @@ describe('what is shown', () => {
     expect(asked[0]).toMatch(/\/api\/live$/);
   });
 
+  test('is not asked for on any screen for as long as nobody can see it', async () => {
+    await using tab = await desk.open();
+    const { page } = tab;
+    await page.clock.install();
+    await desk.signIn(page);
+    const quiet: string[] = [];
+    for (const path of await screens(page)) {
+      await page.goto(`${desk.served.url}${path}`);
+      await settled(page);
+      await see(page, false);
+      const note = (request: Request) => quiet.push(`${path}: ${request.url()}`);
+      page.on('request', note);
+      // Every timer of the page is due by then, that of the silent stream too.
+      await page.clock.runFor('01:00');
+      page.off('request', note);
+    }
+    expect(quiet).toEqual([]);
+  });
+
   async function see(page: Page, isVisible: boolean): Promise<void> {
     await page.evaluate(`
       Object.defineProperty(document, 'hidden', { configurable: true, value: ${!isVisible} });
@@ -194,23 +213,69 @@ describe('what is shown', () => {
     const { page } = tab;
     await desk.signIn(page);
     await streaming(page).waitFor();
-    desk.proxy.isClosed = true;
-    desk.proxy.reset();
+    desk.proxy.shut();
+    // The age grows.
+    for (const age of [/from \d+ s ago/, /from ([4-9]|\d\d) s ago/])
+      await stale(page).getByText(age).waitFor();
     await stale(page)
-      .getByText(/from .* ago/)
+      .getByText(/cannot be reached|connection/i)
       .waitFor();
     expect(await streaming(page).isVisible()).toBe(true);
     await page.screenshot({ path: join(pictures, 'now-postgres-away.png'), fullPage: true });
-    desk.proxy.isClosed = false;
+    desk.proxy.calm();
     await stale(page).waitFor({ state: 'detached' });
   });
 
-  test('says that the relay stopped, and that another streams', async () => {
+  test('of Kafka stays with its age while that is away, and the rest goes on', async () => {
+    await using tab = await desk.open();
+    const { page: topics, context } = tab;
+    await desk.signIn(topics);
+    await topics.goto(`${desk.served.url}/topics`);
+    const listed = topics.locator('main table').getByRole('link', { name: desk.world.topic });
+    await listed.waitFor();
+    const page = await context.newPage();
+    await page.goto(desk.served.url);
+    const row = page.getByRole('region', { name: 'Last transactions' }).getByRole('row').nth(2);
+    await row.waitFor();
+    desk.kafkaProxy.shut();
+    for (const [each, known] of [
+      [topics, listed],
+      [page, row],
+    ] as const) {
+      const failure = each.getByRole('alert');
+      await expect.poll(() => comeBack(each, failure), { timeout: 60_000, interval: 1_000 }).toBe(true);
+      await failure.getByText('KAFKA_UNAVAILABLE').waitFor();
+      await failure.getByText(/What you see is from .+ ago/).waitFor();
+      expect(await known.isVisible()).toBe(true);
+    }
+    await page.screenshot({ path: join(pictures, 'now-kafka-away.png'), fullPage: true });
+    await topics.screenshot({ path: join(pictures, 'topics-kafka-away.png'), fullPage: true });
+    // What comes from Postgres and the relays is up to date.
+    expect(await stale(page).count()).toBe(0);
+    expect(await streaming(page).isVisible()).toBe(true);
+    desk.kafkaProxy.calm();
+    for (const each of [topics, page])
+      await each.getByRole('alert').waitFor({ state: 'detached', timeout: 60_000 });
+  });
+
+  /** As a person does, who then sees what is newer. @returns whether that is there */
+  async function comeBack(page: Page, awaited: Locator): Promise<boolean> {
+    await see(page, false);
+    await see(page, true);
+    return (await awaited.count()) > 0;
+  }
+
+  test('says that the relay died, since when nothing is known of it, and that another streams', async () => {
     await using tab = await desk.open();
     const { page } = tab;
     await desk.signIn(page);
     await streaming(page).waitFor();
-    await relay.stop();
+    // It says nothing any more, and what it said last has its age.
+    await relay.kill();
+    await desk.world.pool.query(`update outbox.relay set seen_at = seen_at - interval '1 minute'`);
+    const relays = page.getByRole('region', { name: 'Relays' });
+    await relays.getByText('gone').waitFor();
+    await relays.getByText(/last seen .+ ago/).waitFor();
     await page.locator('.verdict.bad').waitFor();
     relay = desk.world.startRelay();
     await streaming(page).waitFor();
