@@ -130,7 +130,7 @@ async function disturb({ only, invariants }: Mutant): Promise<string | undefined
 async function runTests({ only, invariants }: Mutant, tests: readonly string[]): Promise<string | undefined> {
   const filter = only === undefined ? [] : ['-t', only];
   // A broken relay often shows as an event that never arrives. 20 s is five times what the slowest of these tests takes.
-  const needsServers = tests.some((test) => /\.(pg|kafka|registry|stack)\.test\.ts$/.test(test));
+  const needsServers = tests.some((test) => /\.(pg|kafka|registry|stack|browser)\.test\.ts$/.test(test));
   const env = needsServers ? await sharedServers() : {};
   const args = ['vitest', 'run', '--testTimeout', '20000', ...tests, ...filter];
   const { code, output } = await run('npx', args, env);
