@@ -59,6 +59,8 @@ export type Work = (context: {
 
 type Job = {
   view: JobView;
+  /** Who started it. */
+  readonly by: Visitor;
   readonly ending: AbortController;
   readonly followers: Set<(view: JobView) => void>;
   readonly settled: Promise<void>;
@@ -66,6 +68,8 @@ type Job = {
 
 /** Each holds a connection or two of Postgres, and one of Kafka. */
 const runningMax = 4;
+/** Of them, those of visitors who may only look: people who repair something find room. */
+const runningOfViewersMax = 2;
 /** That are over. A result is a few kilobytes. */
 const keptMax = 200;
 const keptMs = 24 * 3_600_000;
@@ -80,10 +84,12 @@ export class Jobs {
   }
 
   /** @returns its id. @throws Refused where too many run */
-  start(kind: JobKind, title: string, { person }: Pick<Visitor, 'person'>, work: Work): string {
+  start(kind: JobKind, title: string, visitor: Visitor, work: Work): string {
     this.#forgetOld();
     const running = [...this.#jobs.values()].filter(({ view }) => view.state === 'running');
-    if (this.#isEnding || running.length >= runningMax)
+    const ofViewers = running.filter(({ by }) => by.role === 'view');
+    const isFull = visitor.role === 'view' && ofViewers.length >= runningOfViewersMax;
+    if (this.#isEnding || running.length >= runningMax || isFull)
       throw new Refused(
         429,
         'TOO_MANY_JOBS',
@@ -96,7 +102,7 @@ export class Jobs {
       id,
       kind,
       title,
-      person,
+      person: visitor.person,
       startedAt: this.#now(),
       endedAt: null,
       state: 'running',
@@ -105,14 +111,14 @@ export class Jobs {
       result: null,
       failure: null,
     };
-    const job: Job = { view, ending, followers: new Set(), settled };
+    const job: Job = { view, by: visitor, ending, followers: new Set(), settled };
     this.#jobs.set(id, job);
     void this.#run(job, work).finally(resolve);
     return id;
   }
 
   /** As `start`, but one of its kind at a time. @throws Refused where one runs, or too many do */
-  startAlone(kind: JobKind, title: string, visitor: Pick<Visitor, 'person'>, work: Work): string {
+  startAlone(kind: JobKind, title: string, visitor: Visitor, work: Work): string {
     const latest = this.latest(kind);
     if (latest?.state === 'running')
       throw new Refused(
@@ -163,8 +169,8 @@ export class Jobs {
   list(visitor: Visitor): JobView[] {
     this.#forgetOld();
     return [...this.#jobs.values()]
+      .filter((job) => maySee(visitor, job))
       .map(({ view }) => view)
-      .filter((view) => maySee(visitor, view))
       .reverse();
   }
 
@@ -175,7 +181,7 @@ export class Jobs {
 
   #find(id: string, visitor: Visitor): Job {
     const job = this.#jobs.get(id);
-    if (job === undefined || !maySee(visitor, job.view))
+    if (job === undefined || !maySee(visitor, job))
       throw new Refused(
         404,
         'JOB_UNKNOWN',
@@ -227,8 +233,16 @@ export class Jobs {
   }
 }
 
-/** Results are of operations that mask nothing by themselves and hold no payload. */
-const maySee = ({ person, role }: Visitor, job: JobView) => role === 'operate' || job.person === person;
+/**
+ * Operators see all, and everybody what they started. With a token a person states a name that nothing verifies: there it is
+ * the sign-in that counts, whose visitor is one object, and not the name. Whoever signs in again begins without jobs.
+ *
+ * Results are of operations that mask nothing by themselves and hold no payload.
+ */
+const maySee = (visitor: Visitor, { by }: Job): boolean =>
+  visitor.role === 'operate' ||
+  by === visitor ||
+  (visitor.via === 'proxy' && by.via === 'proxy' && by.person === visitor.person);
 
 function faultIn(error: unknown): Fault {
   if (error instanceof RequestInvalid) return { code: 'REQUEST_INVALID', message: error.message, hint: null };

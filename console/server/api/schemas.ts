@@ -7,7 +7,7 @@ import {
   isPossibleSubject,
   pageOfSubjects,
 } from '../../../relay/operations/schemas/subjects.ts';
-import type { Env, Use } from '../use.ts';
+import { type Env, Refused, type Use } from '../use.ts';
 import { limit } from './selection.ts';
 import { valid } from './valid.ts';
 
@@ -61,6 +61,13 @@ export function schemasApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
       valid('json', z.strictObject({ ...pasted, limit: z.number().int().min(1).max(100_000) })),
       (context) => {
         const { limit, ...given } = context.req.valid('json');
+        // Enums, ranges and the keys of records find out values, row by row.
+        if (context.get('visitor').payloads !== 'full')
+          throw new Refused(
+            403,
+            'PAYLOADS_MASKED',
+            'payloads are masked for you, and trying rows with a schema of your own finds out what they hold; `outbox-relay schemas test` tries them with files',
+          );
         return context.json({
           jobId: jobs.start(
             'try-schema',

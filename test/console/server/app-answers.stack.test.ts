@@ -116,9 +116,9 @@ describe('schemas', () => {
       status: 409,
       body: { code: 'SCHEMA_INVALID' },
     });
-    const { jobId } = await ask('/schemas/jobs/try', { subject, text, limit: 10 });
-    await desk.ask(viewer, `/jobs/${jobId}`);
-    expect(await ask(`/jobs/${jobId}/state`)).toMatchObject({
+    const { jobId } = await ask('/schemas/jobs/try', { subject, text, limit: 10 }, ada);
+    await desk.ask(ada, `/jobs/${jobId}`);
+    expect(await ask(`/jobs/${jobId}/state`, undefined, ada)).toMatchObject({
       state: 'done',
       result: { read: 2, rows: 2, failed: 2 },
     });

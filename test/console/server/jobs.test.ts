@@ -93,18 +93,45 @@ test('a cancelled job keeps the result of what it did before', async () => {
 
 test('only the starter and operators see a job', async () => {
   const jobs = new Jobs();
-  const id = jobs.start('try-letters', 'Try', visitor('Viv', 'view'), async () => 1);
+  const viv = visitor('Viv', 'view');
+  const id = jobs.start('try-letters', 'Try', viv, async () => 1);
+  const ofAda = jobs.start('try-letters', 'Try', ada, async () => 1);
   await viewsOf(jobs, id);
-  expect(jobs.find(id, visitor('Viv', 'view'))).toMatchObject({ state: 'done' });
-  expect(jobs.list(ada)).toHaveLength(1);
-  const other = visitor('Vic', 'view');
-  expect(jobs.list(other)).toEqual([]);
-  for (const look of [
-    () => jobs.find(id, other),
-    () => jobs.cancel(id, other),
-    () => jobs.follow(id, other, () => {}),
-  ])
-    expect(look).toThrow('no such job');
+  expect(jobs.find(id, viv)).toMatchObject({ state: 'done' });
+  expect(jobs.list(ada)).toHaveLength(2);
+  // A token proves no name: whoever takes another's sees nothing of that person's.
+  for (const [job, other] of [
+    [id, visitor('Viv', 'view')],
+    [ofAda, visitor('Ada', 'view')],
+    [id, { ...visitor('Viv', 'view'), via: 'proxy' as const }],
+  ] as const) {
+    expect(jobs.list(other)).toEqual([]);
+    for (const look of [
+      () => jobs.find(job, other),
+      () => jobs.cancel(job, other),
+      () => jobs.follow(job, other, () => {}),
+    ])
+      expect(look).toThrow('no such job');
+  }
+});
+
+test('a person whom a proxy names finds the own jobs again', async () => {
+  const jobs = new Jobs();
+  const viv = () => ({ ...visitor('Viv', 'view'), via: 'proxy' as const });
+  const id = jobs.start('try-letters', 'Try', viv(), async () => 1);
+  expect(jobs.find(id, viv())).toMatchObject({ person: 'Viv' });
+  expect(jobs.list({ ...viv(), person: 'Vic' })).toEqual([]);
+});
+
+test('who may only look leaves room for those who act', async () => {
+  const jobs = new Jobs();
+  const gate = Promise.withResolvers<void>();
+  const start = (by: Visitor) => jobs.start('try-letters', 'Try', by, () => gate.promise);
+  const ids = [start(visitor('Viv', 'view')), start(visitor('Vic', 'view'))];
+  expect(() => start(visitor('Val', 'view'))).toThrow('2 jobs are running');
+  ids.push(start(ada));
+  gate.resolve();
+  await Promise.all(ids.map((id) => viewsOf(jobs, id)));
 });
 
 test('few run at once, and those that are over are forgotten after a day', async () => {

@@ -5,12 +5,14 @@ import { Link, useSearchParams } from 'wouter';
 import type { PastedChecked, PastedTried } from '../../../../relay/operations/schemas/pasted.ts';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
+import { useMe } from '../../data/me.ts';
 import { Badge, Button, Card, Failure, type Tone, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard, type JobView } from '../../parts/job.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
 import { pretty } from '../../parts/json-text.ts';
 import { Visible } from '../../parts/visible.tsx';
+import { Words } from '../../parts/words.tsx';
 import { Findings } from './findings.tsx';
 import { causesOf } from './verdict.ts';
 
@@ -47,6 +49,8 @@ export function TryPage({ subject }: { subject: string }) {
 
 function Trial({ subject, first }: { subject: string; first: string }) {
   const [search, setSearch] = useSearchParams();
+  const me = useMe();
+  const isMasked = me !== undefined && me.payloads !== 'full';
   const [text, setText] = useState(first);
   const [rows, setRows] = useState<number>(amounts[1]);
   const jobId = search.get('job');
@@ -83,12 +87,18 @@ function Trial({ subject, first }: { subject: string; first: string }) {
               ))}
             </select>
           </label>
-          <Button disabled={text.trim() === '' || start.isPending} onClick={() => start.mutate()}>
+          <Button disabled={text.trim() === '' || start.isPending || isMasked} onClick={() => start.mutate()}>
             Try recent rows
           </Button>
         </div>
         <p className="quiet">
-          Trying rows reads the outbox table: the role of this console needs the right to select from it.
+          <Words
+            text={
+              isMasked
+                ? 'Payloads are masked for you, and trying rows with a schema of your own would find out what they hold. `outbox-relay schemas test` tries them with files.'
+                : 'Trying rows reads the newest rows of the outbox table.'
+            }
+          />
         </p>
         {check.isError && <Failure error={check.error} />}
         {start.isError && <Failure error={start.error} />}
