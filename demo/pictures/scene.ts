@@ -215,7 +215,7 @@ export class Scene implements AsyncDisposable {
     }
   }
 
-  /** A second version of cancelled orders, with a field that has a default. */
+  /** A second version of cancelled orders, with a field that has a default; and no version that breaks anybody. */
   async evolve(): Promise<void> {
     const file = path.join(root, 'schemas/order/OrderCancelled.avsc');
     const schema = JSON.parse(await readFile(file, 'utf8'));
@@ -225,10 +225,14 @@ export class Scene implements AsyncDisposable {
       kafka: { brokers: this.stack.brokers },
       registry: { url: this.stack.registryUrl },
     });
-    await new RegistryClient(config.registry).register(
-      `${topicOf('order')}-shop.order.OrderCancelled`,
-      JSON.stringify({ ...schema, fields }),
-    );
+    const subject = `${topicOf('order')}-shop.order.OrderCancelled`;
+    const answer = await fetch(`${config.registry.url}/config/${subject}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+      body: JSON.stringify({ compatibility: 'FULL' }),
+    });
+    if (!answer.ok) throw new Error(`the registry takes no compatibility level: ${answer.status}`);
+    await new RegistryClient(config.registry).register(subject, JSON.stringify({ ...schema, fields }));
   }
 
   /** Somebody deletes a row: its record in Kafka then has none, which an audit must find. */

@@ -55,23 +55,25 @@ export function FilterBar<Name extends string>({
           add();
         }}
       >
-        <select
-          aria-label="Filter by"
-          value={field.name}
-          onChange={({ target }) => {
-            setField(fields.find(({ name }) => name === target.value) ?? fields[0]);
-            setText('');
-          }}
-        >
-          {fields.map(({ name, label }) => (
-            <option key={name} value={name}>
-              {label}
-            </option>
-          ))}
-        </select>
+        {fields.length > 1 && (
+          <select
+            aria-label="Filter by"
+            value={field.name}
+            onChange={({ target }) => {
+              setField(fields.find(({ name }) => name === target.value) ?? fields[0]);
+              setText('');
+            }}
+          >
+            {fields.map(({ name, label }) => (
+              <option key={name} value={name}>
+                {label}
+              </option>
+            ))}
+          </select>
+        )}
         <input
           data-filter
-          aria-label="Filter value"
+          aria-label={fields.length > 1 ? 'Filter value' : field.label}
           type={field.type === 'time' ? 'datetime-local' : 'text'}
           value={text}
           placeholder={field.placeholder}

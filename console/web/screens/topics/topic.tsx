@@ -42,6 +42,7 @@ export function TopicPage({ topic }: { topic: string }) {
         </Card>
       )}
       <Partitions
+        isPending={found.isPending || sampled === null}
         rate={rate}
         rates={rates}
         partitions={seen?.partitions ?? null}
@@ -120,11 +121,14 @@ function Pauses({ topic }: { topic: string }) {
 }
 
 function Partitions({
+  isPending,
   rate,
   rates,
   partitions,
   leaderless,
 }: {
+  /** Before the first answers: then the place of a short table is kept. */
+  isPending: boolean;
   rate: number | null;
   rates: TopicRates | undefined;
   partitions: number | null;
@@ -135,6 +139,12 @@ function Partitions({
   const total = measured.reduce((sum, { eventCount }) => sum + eventCount, 0);
   const shown = measured.toSorted((a, b) => b.eventCount - a.eventCount).slice(0, partitionsShown);
   const largest = shown[0]?.eventCount ?? 0;
+  if (isPending)
+    return (
+      <Card title="Rate">
+        <Waiting lines={9} />
+      </Card>
+    );
   return (
     <Card title="Rate" aside={<strong>{figure(rate)} events/s</strong>}>
       {partitions === 1 ? (
@@ -250,7 +260,7 @@ function Consumers({ topic }: { topic: string }) {
         )
       }
     >
-      {lag.isPending && <Waiting />}
+      {lag.isPending && <Waiting lines={4} />}
       {lag.isError && (
         <Failure error={lag.error} seenMs={lag.dataUpdatedAt} onRetry={() => void lag.refetch()} />
       )}
