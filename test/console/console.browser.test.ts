@@ -157,7 +157,13 @@ describe('every screen', () => {
     const paintMs = await page.evaluate<number>(
       `performance.getEntriesByName('first-contentful-paint')[0].startTime`,
     );
-    await annotate(`first contentful paint after ${Math.round(paintMs)} ms`);
+    const bytes = await page.evaluate<number>(
+      `performance.getEntriesByType('resource').filter(({ name }) => name.includes('/assets/'))
+        .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)`,
+    );
+    await annotate(`first contentful paint after ${Math.round(paintMs)} ms, ${bytes} bytes of pages`);
+    expect(bytes).toBeGreaterThan(0);
+    expect(bytes).toBeLessThan(300_000);
     // A second on a quiet machine.
     expect(paintMs).toBeLessThan(5_000);
   });

@@ -6,6 +6,7 @@ import { counted } from '../../data/format.ts';
 import { Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { FilterBar } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
+import { useListKeys } from '../../parts/list-keys.ts';
 import { Pager } from '../../parts/pager.tsx';
 
 export function SubjectList() {
@@ -22,6 +23,7 @@ export function SubjectList() {
       ),
     placeholderData: keepPreviousData,
   });
+  useListKeys({ isReady: page.data !== undefined });
   return (
     <>
       <Heading>Schemas</Heading>
@@ -70,9 +72,11 @@ export function SubjectList() {
                   {page.data.subjects.map(({ subject, versions }) => {
                     const [before, latest] = versions.slice(-2);
                     return (
-                      <tr key={subject}>
+                      <tr key={subject} data-row>
                         <td className="name">
-                          <Link href={`/schemas/${subject}`}>{subject}</Link>
+                          <Link href={`/schemas/${subject}`} data-item={subject}>
+                            {subject}
+                          </Link>
                         </td>
                         <td className="number">{versions.at(-1)}</td>
                         <td>

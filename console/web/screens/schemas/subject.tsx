@@ -8,6 +8,7 @@ import { Badge, Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics
 import { Heading } from '../../parts/heading.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
 import { pretty } from '../../parts/json-text.ts';
+import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { Findings } from './findings.tsx';
 import { verdictOf } from './verdict.ts';
@@ -16,6 +17,7 @@ const Diff = lazy(() => import('../../parts/diff.tsx'));
 
 export function SubjectPage({ subject }: { subject: string }) {
   const [search, setSearch] = useSearchParams();
+  useListKeys({ up: '/schemas' });
   const [before, after] = [search.get('before'), search.get('after')];
   const pair = useQuery({
     queryKey: ['schemas', 'pair', subject, before, after],

@@ -7,6 +7,7 @@ import { count } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
 import { Badge, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
+import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { Words } from '../../parts/words.tsx';
 import { ActionsCard } from './actions.tsx';
@@ -22,6 +23,7 @@ export default function Settings() {
     queryFn: () => ask(api.settings.$get()),
     staleTime: Number.POSITIVE_INFINITY,
   });
+  useListKeys({});
   return (
     <>
       <Heading>Settings</Heading>

@@ -7,6 +7,7 @@ import { useLive } from '../../data/live.ts';
 import { Ago, Badge, Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { FilterBar } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
+import { useListKeys } from '../../parts/list-keys.ts';
 import { Pager } from '../../parts/pager.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { emptyList, isWhole, largestLag, others, skewOf, topicRates } from './rates.ts';
@@ -62,6 +63,7 @@ export function TopicList() {
     queryFn: () => ask(api['dead-letters'].groups.$get({ query: { statuses: 'open' } })),
     refetchInterval: everyMs,
   });
+  useListKeys({ isReady: topics.data !== undefined });
   const rates = topicRates(sampled);
   const silent = isWhole(sampled) ? 0 : null;
   const pauses = seen.status?.control.pauses.filter(({ isOver }) => !isOver) ?? [];
@@ -157,9 +159,11 @@ export function TopicList() {
               <tbody>
                 {rows.map(({ name, seenTopic, skewed, hottest, rate, partitions, lag, letters }) => {
                   return (
-                    <tr key={name}>
+                    <tr key={name} data-row>
                       <td className="name">
-                        <Link href={`/topics/${name}`}>{name}</Link>
+                        <Link href={`/topics/${name}`} data-item={name}>
+                          {name}
+                        </Link>
                         <TopicState
                           isPaused={pauses.some(({ topic }) => topic === name || topic === null)}
                           isRisky={seenTopic !== undefined && seenTopic.durability.status !== 'ok'}

@@ -6,6 +6,7 @@ import { count, counted, figure, percent, unknown } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
 import { Ago, Badge, Card, Empty, Failure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
+import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { limitLines } from './limits.ts';
 import { Unreached } from './list.tsx';
@@ -17,6 +18,7 @@ const partitionsShown = 48;
 
 export function TopicPage({ topic }: { topic: string }) {
   const { sampled } = useLive();
+  useListKeys({ up: '/topics' });
   const found = useQuery({
     queryKey: ['topics', 'one', topic],
     // The server has tried for long enough.
