@@ -161,7 +161,7 @@ await take({
   path: '/database',
   act: async (page) => {
     await click('Check now')(page);
-    await page.getByText('Fine').waitFor();
+    await page.getByText('Fine', { exact: true }).first().waitFor();
   },
 });
 await take({ name: 'settings', path: '/settings' });

@@ -8,20 +8,24 @@ export const actionsKey = ['actions'];
 const pageSize = '10';
 const refreshMs = 15_000;
 
+/** For the card, and for the screen that shows it. */
+export const useActions = () =>
+  useInfiniteQuery({
+    queryKey: actionsKey,
+    queryFn: ({ pageParam }) =>
+      ask(
+        api.settings.actions.$get({
+          query: { limit: pageSize, ...(pageParam === null ? {} : { before: pageParam }) },
+        }),
+      ),
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ next }) => next,
+    refetchInterval: refreshMs,
+  });
+
 export function ActionsCard() {
-  const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage, refetch, dataUpdatedAt } =
-    useInfiniteQuery({
-      queryKey: actionsKey,
-      queryFn: ({ pageParam }) =>
-        ask(
-          api.settings.actions.$get({
-            query: { limit: pageSize, ...(pageParam === null ? {} : { before: pageParam }) },
-          }),
-        ),
-      initialPageParam: null as string | null,
-      getNextPageParam: ({ next }) => next,
-      refetchInterval: refreshMs,
-    });
+  const { data, error, isPending, dataUpdatedAt, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } =
+    useActions();
   const actions = data?.pages.flatMap((page) => page.actions) ?? [];
   return (
     <Card title="What people did" aside={<span className="quiet">from the audit trail</span>}>

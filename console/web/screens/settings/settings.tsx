@@ -8,9 +8,10 @@ import { useLive } from '../../data/live.ts';
 import { Badge, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
+import { useOpening } from '../../parts/opening.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { Words } from '../../parts/words.tsx';
-import { ActionsCard } from './actions.tsx';
+import { ActionsCard, useActions } from './actions.tsx';
 import { ControlCard } from './control.tsx';
 import { type Chosen, chosenSettings, sectionsOf } from './filter-settings.ts';
 import './settings.css';
@@ -24,6 +25,16 @@ export default function Settings() {
     staleTime: Number.POSITIVE_INFINITY,
   });
   useListKeys({});
+  const { status, failure } = useLive().seen;
+  const actions = useActions();
+  const isOpening = useOpening(isPending || actions.isPending || (status === null && failure === null));
+  if (isOpening)
+    return (
+      <>
+        <Heading>Settings</Heading>
+        <Waiting lines={12} />
+      </>
+    );
   return (
     <>
       <Heading>Settings</Heading>

@@ -7,6 +7,7 @@ import { useLive } from '../../data/live.ts';
 import { Ago, Badge, Card, Empty, Failure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
+import { useOpening } from '../../parts/opening.ts';
 import { Visible } from '../../parts/visible.tsx';
 import { limitLines } from './limits.ts';
 import { Unreached } from './list.tsx';
@@ -15,6 +16,22 @@ import { isWhole, skewOf, type TopicRates, topicRates } from './rates.ts';
 const everyMs = 15_000;
 /** A person does not compare more bars. */
 const partitionsShown = 48;
+
+const useLag = (topic: string) =>
+  useQuery({
+    queryKey: ['topics', 'lag', topic],
+    // The server has tried for long enough.
+    retry: false,
+    queryFn: () => ask(api.topics.lag.$get({ query: { topic } })),
+    refetchInterval: everyMs,
+  });
+
+const useLetters = (topic: string) =>
+  useQuery({
+    queryKey: ['dead-letters', 'groups', 'open', topic],
+    queryFn: () => ask(api['dead-letters'].groups.$get({ query: { statuses: 'open', topics: topic } })),
+    refetchInterval: everyMs,
+  });
 
 export function TopicPage({ topic }: { topic: string }) {
   const { sampled } = useLive();
@@ -26,9 +43,18 @@ export function TopicPage({ topic }: { topic: string }) {
     queryFn: () => ask(api.topics.$get({ query: { name: topic } })),
     refetchInterval: everyMs,
   });
+  const [lag, letters] = [useLag(topic), useLetters(topic)];
+  const isOpening = useOpening(found.isPending || lag.isPending || letters.isPending || sampled === null);
   const seen = found.data?.topics[0];
   const rates = topicRates(sampled).get(topic);
   const rate = rates === undefined ? (isWhole(sampled) ? 0 : null) : rates.eventsPerSecond;
+  if (isOpening)
+    return (
+      <>
+        <Heading trail={[['Topics and keys', '/topics']]}>{topic}</Heading>
+        <Waiting lines={12} />
+      </>
+    );
   return (
     <>
       <Heading trail={[['Topics and keys', '/topics']]}>{topic}</Heading>
@@ -44,7 +70,6 @@ export function TopicPage({ topic }: { topic: string }) {
         </Card>
       )}
       <Partitions
-        isPending={found.isPending || sampled === null}
         rate={rate}
         rates={rates}
         partitions={seen?.partitions ?? null}
@@ -123,14 +148,11 @@ function Pauses({ topic }: { topic: string }) {
 }
 
 function Partitions({
-  isPending,
   rate,
   rates,
   partitions,
   leaderless,
 }: {
-  /** Before the first answers: then the place of a short table is kept. */
-  isPending: boolean;
   rate: number | null;
   rates: TopicRates | undefined;
   partitions: number | null;
@@ -141,12 +163,6 @@ function Partitions({
   const total = measured.reduce((sum, { eventCount }) => sum + eventCount, 0);
   const shown = measured.toSorted((a, b) => b.eventCount - a.eventCount).slice(0, partitionsShown);
   const largest = shown[0]?.eventCount ?? 0;
-  if (isPending)
-    return (
-      <Card title="Rate">
-        <Waiting lines={9} />
-      </Card>
-    );
   return (
     <Card title="Rate" aside={<strong>{figure(rate)} events/s</strong>}>
       {partitions === 1 ? (
@@ -244,13 +260,7 @@ function Keys({ rates }: { rates: TopicRates | undefined }) {
 }
 
 function Consumers({ topic }: { topic: string }) {
-  const lag = useQuery({
-    queryKey: ['topics', 'lag', topic],
-    // The server has tried for long enough.
-    retry: false,
-    queryFn: () => ask(api.topics.lag.$get({ query: { topic } })),
-    refetchInterval: everyMs,
-  });
+  const lag = useLag(topic);
   return (
     <Card
       title="Consumers"
@@ -316,11 +326,7 @@ function Consumers({ topic }: { topic: string }) {
 }
 
 function Letters({ topic }: { topic: string }) {
-  const letters = useQuery({
-    queryKey: ['dead-letters', 'groups', 'open', topic],
-    queryFn: () => ask(api['dead-letters'].groups.$get({ query: { statuses: 'open', topics: topic } })),
-    refetchInterval: everyMs,
-  });
+  const letters = useLetters(topic);
   return (
     <Card
       title="Open dead letters"
