@@ -243,7 +243,7 @@ kafka.kill('SIGSTOP');
 await take({
   name: 'now-kafka-away',
   path: '/',
-  act: (page) => page.locator('.badge', { hasText: 'failing' }).first().waitFor({ timeout: 120_000 }),
+  act: (page) => page.locator('.verdict.bad').waitFor({ timeout: 120_000 }),
   looks: ['light', 'dark', 'phone'],
 });
 await take({ name: 'topics-kafka-away', path: '/topics', looks: ['light'] });

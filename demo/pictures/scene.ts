@@ -87,7 +87,9 @@ export class Scene implements AsyncDisposable {
     const { databaseUrl, brokers, registryUrl } = this.stack;
     await migrate({ databaseUrl });
     await this.pool.query(await readFile(path.join(root, 'migrations/roles.sql'), 'utf8'));
-    await this.pool.query(`create role on_call login password 'sesame' in role outbox_operator`);
+    await this.pool.query(`create role on_call login password 'sesame' in role outbox_operator, pg_monitor`);
+    // For a verify from the console, and to find rows.
+    await this.pool.query('grant select on outbox.event, outbox.removal to on_call');
     const config = configSchema.parse({
       database: { url: databaseUrl },
       kafka: { brokers },

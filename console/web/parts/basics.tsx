@@ -3,6 +3,7 @@ import { type ButtonHTMLAttributes, type ReactNode, useId } from 'react';
 import { ApiFault } from '../data/api.ts';
 import { useNow } from '../data/clock.ts';
 import { localTime, seconds, utc } from '../data/format.ts';
+import { Words } from './words.tsx';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'quiet' | 'accent';
 
@@ -126,9 +127,16 @@ export function Failure({
   return (
     <div className="failure" role="alert">
       <p>
-        <strong>{message}</strong> <code>{code}</code>
+        <strong>
+          <Words text={message} />
+        </strong>{' '}
+        <code>{code}</code>
       </p>
-      {hint !== null && <p>{hint}</p>}
+      {hint !== null && (
+        <p>
+          <Words text={hint} />
+        </p>
+      )}
       {seenMs > 0 && (
         <p>
           What you see is from <Ago at={seenMs} />.
