@@ -51,7 +51,7 @@ test('every page and every picture is on the map or on a page of the map', () =>
 
 test('every picture is shown on a page', async () => {
   const shown = new Set(names.flatMap((name) => linksOf(name).map(({ file }) => file)));
-  for (const picture of globSync('docs/**/*.{svg,png}', { cwd: root })) expect(shown).toContain(picture);
+  for (const picture of globSync('docs/**/*.{svg,png,webp}', { cwd: root })) expect(shown).toContain(picture);
 });
 
 test('the generated tables are those of the code: npm run docs brings them up to date', async () => {
