@@ -187,6 +187,7 @@ test('every reason that /readyz can give is explained', () => {
 /** Names of others' that look like ours. */
 const foreignNames = [
   'OUTBOX_RELAY_CONFIG',
+  'DEPLOY_TOOLS',
   'APP_DATABASE_URL',
   'NODE_OPTIONS',
   'CONCURRENT_TRANSACTIONS',

@@ -1,6 +1,6 @@
 /**
  * The programs that judge chart, manifests and workflows. Where one is missing, what needs it is skipped, and the run ends
- * with the reason; with OUTBOX_RELAY_TOOLS=required it fails.
+ * with the reason; with DEPLOY_TOOLS=required it fails.
  */
 import type { TestContext } from 'vitest';
 import { findProgram, findSchemas, type Program } from '../../deploy/tools/programs.ts';
@@ -15,6 +15,6 @@ export const schemasOrSkip = (context: Skip): string =>
 
 function skipFor({ skip }: Skip, what: string): never {
   const reason = `${what} is not installed: npm run tools`;
-  if (process.env.OUTBOX_RELAY_TOOLS === 'required') throw new Error(reason);
+  if (process.env.DEPLOY_TOOLS === 'required') throw new Error(reason);
   return skip(reason);
 }
