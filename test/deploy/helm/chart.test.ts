@@ -3,15 +3,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { chartFiles, chartFolder, documentedValues, leafPaths } from '../../../deploy/helm/chart.ts';
+import { chartFolder, documentedValues, leafPaths } from '../../../deploy/helm/chart.ts';
 import manifest from '../../../package.json' with { type: 'json' };
 import { documentedMetrics } from '../../../relay/observe/metrics.ts';
 
 const values = await readFile(join(chartFolder, 'values.yaml'), 'utf8');
-
-test('what the chart has from elsewhere is up to date: npm run docs writes it', async () => {
-  for (const { file, text } of await chartFiles()) expect(await readFile(file, 'utf8'), file).toBe(text);
-});
 
 test('every value is described', () => {
   const described = documentedValues(values).map(({ path }) => path);
