@@ -53,6 +53,7 @@ const replayRange = 'test/relay/replay/replay-range.stack.test.ts';
 const comparing = 'test/relay/audit/compare.test.ts';
 
 const standing = 'test/relay/audit/standing/standing.stack.test.ts';
+const embedded = 'test/relay/library/relay.stack.test.ts';
 const gate = 'test/relay/model/gate.test.ts';
 const gatekeeper = 'test/relay/stream/gatekeeper.test.ts';
 
@@ -2114,5 +2115,34 @@ export const mutants: readonly Mutant[] = [
     find: '!counts || this.#held !== held || this.#now() >= held.endsAtMs',
     replace: 'held === undefined',
     tests: ['test/relay/connect/credentials/renewed-token.test.ts'],
+  },
+  {
+    name: 'an embedded relay stops itself, and its program does not hear of it',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/library/relay.ts',
+    find: 'this.#finished.reject(error);',
+    replace: 'this.#finished.resolve();',
+    tests: [embedded],
+    only: 'later, as an event',
+  },
+  {
+    name: 'an embedded relay goes on after the time that stop gives it',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/library/relay.ts',
+    find: 'setTimeout(() => void worker.terminate(), withinMs)',
+    replace: 'setTimeout(() => {}, withinMs)',
+    tests: [embedded],
+    only: 'what stop cut off',
+  },
+  {
+    name: 'init writes over a file that exists',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/operations/init/init.ts',
+    find: 'if (there.size > 0 && !replaces)',
+    replace: 'if (there.size > 99 && !replaces)',
+    tests: ['test/relay/operations/init/init.test.ts'],
   },
 ];

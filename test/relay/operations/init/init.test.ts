@@ -66,6 +66,15 @@ describe('what it writes', () => {
     );
   });
 
+  test('is values that the chart has', async () => {
+    await start();
+    const chart = path.join(import.meta.dirname, '../../../../deploy/helm/outbox-relay/values.yaml');
+    const known = Object.keys(parse(await readFile(chart, 'utf8')));
+    const values = parse(await read('kubernetes/values.yaml'));
+    expect(known).toEqual(expect.arrayContaining(Object.keys(values)));
+    expect(values.secretEnv).toEqual({ DATABASE_URL: { name: 'outbox-relay', key: 'database-url' } });
+  });
+
   test('has no password of a server on another machine', async () => {
     await start({
       databaseUrl: 'postgres://relay:sesame@db.example/app',
