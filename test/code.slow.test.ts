@@ -17,6 +17,8 @@ async function outcome(command: string, ...args: string[]): Promise<string> {
 it('is typed without a fault', { timeout: 400_000 }, async () => {
   expect(await outcome('typescript/bin/tsc', '--noEmit')).toBe('clean');
   expect(await outcome('typescript/bin/tsc', '--noEmit', '-p', 'console/web')).toBe('clean');
+  // Without what the oldest Node lacks.
+  expect(await outcome('typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.build.json')).toBe('clean');
 });
 
 it('is clean of lint, and no room reaches past its border', { timeout: 400_000 }, async () => {
