@@ -3,6 +3,9 @@ import { z } from 'zod';
 import { durationPattern } from './duration.ts';
 import { urlFault } from './url.ts';
 
+// zod would compile a parser for each object, which takes three times as long as it takes to read the settings once.
+z.config({ jitless: true });
+
 export type SettingMeta = {
   readonly kind: 'string' | 'integer' | 'boolean' | 'list' | 'map';
   readonly description: string;
