@@ -25,6 +25,14 @@ const isNetwork = (text: string): boolean => {
   );
 };
 
+/** Whoever looks at the console sees it. */
+const isShowableUrl = (text: string): boolean => {
+  const url = URL.parse(text);
+  return (
+    /^https?:\/\//.test(text) && urlFault(text) === undefined && `${url?.username}${url?.password}` === ''
+  );
+};
+
 export const console = section({
   host: text('Address on which `outbox-relay console` serves its pages.', '127.0.0.1'),
   port: integer('Port of the console; 0 = any free port.', 9467, 0, 65_535),
@@ -74,10 +82,7 @@ export const console = section({
     .array(
       z
         .string()
-        .refine(
-          (text) => /^https?:\/\//.test(text) && urlFault(text) === undefined,
-          'must be a URL, for example http://relay-0:9465',
-        ),
+        .refine(isShowableUrl, 'must be a URL without user and password, for example http://relay-0:9465'),
     )
     .max(50)
     .default([])
@@ -89,8 +94,8 @@ export const console = section({
   grafanaUrl: z
     .string()
     .refine(
-      (text) => /^https?:\/\//.test(text) && urlFault(text) === undefined,
-      'must be a URL, for example https://grafana.example.com/d/outbox',
+      isShowableUrl,
+      'must be a URL without user and password, for example https://grafana.example.com/d/outbox',
     )
     .optional()
     .meta({ kind: 'string', description: 'Dashboard that the console links to.' }),

@@ -402,6 +402,18 @@ describe('faults', () => {
     ]);
   });
 
+  test.each(['console.relays', 'console.grafanaUrl'])(
+    '%s holds no password, which pages would show',
+    (key) => {
+      const name = key === 'console.relays' ? 'CONSOLE_RELAYS' : 'CONSOLE_GRAFANA_URL';
+      expect(() => faultsOf({ [name]: 'https://relay-0:9465/d' })).toThrow('no fault was found');
+      for (const url of ['https://anna:sesame@relay-0:9465', 'https://anna@relay-0:9465', 'ftp://relay-0'])
+        expect(faultsOf({ [name]: url })).toEqual([
+          expect.stringMatching(new RegExp(`^${key}.* must be a URL without user and password`)),
+        ]);
+    },
+  );
+
   test('each slot has a progress topic of its own, which rows of no other slot reach', () => {
     const nameOf = (env: Record<string, string>) =>
       loadConfig({ env: { ...required, ...env } }).config.kafka.progressTopic;
