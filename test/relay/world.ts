@@ -26,7 +26,12 @@ const itemType = avsc.Type.forSchema(itemSchema as unknown as avsc.Schema);
 
 export type Item = { readonly key: string; readonly seq: number; readonly note?: string };
 
-export type OwnServers = { readonly databaseUrl?: string; readonly brokers?: readonly string[] };
+export type OwnServers = {
+  readonly databaseUrl?: string;
+  readonly brokers?: readonly string[];
+  /** Number of the last migration that a database of its own has; all by default. */
+  readonly migratedTo?: number;
+};
 
 type OwnDatabase = Pick<TestDatabase, 'url' | 'pool' | 'drop'>;
 
@@ -68,7 +73,9 @@ export class World implements AsyncDisposable {
     const { registryUrl } = shared;
     const database =
       own.databaseUrl === undefined ? await createMigratedDatabase() : ownDatabase(own.databaseUrl);
-    if (own.databaseUrl !== undefined) await migrate({ databaseUrl: own.databaseUrl });
+    const { databaseUrl, migratedTo } = own;
+    if (databaseUrl !== undefined)
+      await migrate({ databaseUrl, ...(migratedTo === undefined ? {} : { to: migratedTo }) });
     const topic = await createTopic('world', partitions, own.brokers);
     await registerSchema(`${topic}-test.ItemMoved`, itemSchema);
     const env = relayEnv(
