@@ -1,5 +1,5 @@
 /**
- * Owns where the programs that judge the deployment come from: the path, Go's own folder, or the cache. `npm run tools`
+ * Owns where the programs that judge the deployment come from: the path, Go's own folder, or the user's cache. `npm run tools`
  * installs them, each in one version; nothing here fetches a program while tests run.
  */
 import { execFile } from 'node:child_process';
@@ -8,7 +8,6 @@ import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { cacheFolder } from '../../stack/cache.ts';
 import { fillOnce } from '../../stack/fill-once.ts';
 import type { Progress } from '../../stack/progress.ts';
 
@@ -33,17 +32,23 @@ export type Program = keyof typeof goPrograms | 'zizmor';
 /** The oldest release of Kubernetes that the chart accepts, and the newest one that the schemas know. */
 export const kubernetesVersions = ['1.27.0', '1.37.0'] as const;
 
+/** Of the machine, as the folder of Go is: a clone that is deleted does not take them with it. */
+function toolsFolder(): string {
+  const caches = process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache');
+  return path.join(caches, 'outbox-relay-tools');
+}
+
 /** @returns undefined where it is not installed */
 export function findProgram(name: Program): string | undefined {
   const onPath = (process.env.PATH ?? '').split(path.delimiter).filter(Boolean);
   const ofGo = process.env.GOBIN ?? path.join(process.env.GOPATH ?? path.join(homedir(), 'go'), 'bin');
-  const folders = [...onPath, ofGo, path.join(cacheFolder(), 'tools', 'zizmor', 'bin')];
+  const folders = [...onPath, ofGo, path.join(toolsFolder(), 'zizmor', 'bin')];
   return folders.map((folder) => path.join(folder, name)).find((file) => existsSync(file));
 }
 
 /** The folder with the schemas of `kubernetesVersions`, as kubeconform reads them; undefined where they are not there. */
 export function findSchemas(): string | undefined {
-  const folder = path.join(cacheFolder(), 'tools', 'kubernetes-schemas');
+  const folder = path.join(toolsFolder(), 'kubernetes-schemas');
   return existsSync(folder) ? folder : undefined;
 }
 
@@ -58,7 +63,7 @@ export async function installPrograms(onProgress: Progress): Promise<string[]> {
     });
   }
   const fill = async (name: keyof typeof wheels, script: string) => {
-    const folder = path.join(cacheFolder(), 'tools', name);
+    const folder = path.join(toolsFolder(), name);
     await fillOnce(
       folder,
       wheels[name],

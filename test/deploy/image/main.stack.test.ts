@@ -1,7 +1,6 @@
 /**
  * The image, built by `npm run image` and started as in a cluster: read-only, not root, as process 1. It needs no engine for
- * containers, but root, buildah and busybox. It takes a minute, so only `npm run image:try` runs it, and .ci/run where these
- * tools are installed.
+ * containers, but root, buildah and busybox. It takes a minute of one core, so only `npm run image:try` runs it.
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
