@@ -2145,4 +2145,14 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (there.size > 99 && !replaces)',
     tests: ['test/relay/operations/init/init.test.ts'],
   },
+  {
+    name: 'the file with the password is read once for all connections of a pool',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/connect/postgres/password.ts',
+    find: 'if (file !== undefined) return () => readPassword(file);',
+    replace: 'if (file !== undefined) return Promise.resolve.bind(Promise, readPassword(file));',
+    tests: ['test/relay/connect/postgres/password.pg.test.ts'],
+    only: 'of a file that changes',
+  },
 ];

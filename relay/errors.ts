@@ -288,7 +288,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   REGISTRY_UNAVAILABLE:
     'The schema registry cannot be reached, is slow, or answers with an error. Check SCHEMA_REGISTRY_URL. Events wait; none is skipped.',
   REGISTRY_UNAUTHORIZED:
-    'The schema registry refused the credentials. Correct registry.username and registry.password, or registry.token.',
+    'The schema registry refused the credentials. Correct registry.username and registry.password, registry.token, or what registry.oauth asks for.',
   REGISTRY_ANSWER_INVALID:
     'The registry answered with something that the relay cannot use for this subject. The message says what. Check the subject in the registry, then resubmit the events that failed on it.',
   REGISTRY_READ_ONLY:

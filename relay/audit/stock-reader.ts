@@ -38,20 +38,24 @@ export class StockReader {
   static async create(settings: Config['registry']): Promise<StockReader> {
     // Loaded for the audit alone: it brings three parsers, and takes 250 ms and 27 MB.
     const { SchemaRegistry, SchemaType } = await import('@kafkajs/confluent-schema-registry');
-    const { url, headers, tls } = registryAccess(settings);
+    const access = registryAccess(settings);
+    const url = access.urls[0]!;
+    const tls = access.tls(url);
     const { timeoutMs } = settings;
     // The library supports neither tokens nor a time limit. The signal closes the socket; but if an answer breaks off, the
     // library never settles.
-    const access: Middleware = () => ({
-      prepareRequest: async (next) =>
-        (await next()).enhance({ headers, signal: AbortSignal.timeout(timeoutMs) }),
+    const signIn: Middleware = () => ({
+      prepareRequest: async (next) => {
+        const { headers } = await access.credentials();
+        return (await next()).enhance({ headers, signal: AbortSignal.timeout(timeoutMs) });
+      },
       response: (next) => within(timeoutMs, next()),
     });
     const registry = new SchemaRegistry(
       {
         host: url.href.replace(/\/+$/, ''),
         agent: tls === undefined ? new HttpAgent() : new HttpsAgent(tls),
-        middlewares: [access],
+        middlewares: [signIn],
         // The first reader has just asked the same question.
         retry: { retries: 0 },
       },

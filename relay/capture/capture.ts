@@ -8,7 +8,7 @@ import pg from 'pg';
 import { LogicalReplicationService } from 'pg-logical-replication';
 import type { Config } from '../config/config.ts';
 import { maxRowBytesOf } from '../config/row-size.ts';
-import { clientConfig } from '../connect/postgres/client.ts';
+import { foreignClientConfig } from '../connect/postgres/client.ts';
 import { postgresError } from '../connect/postgres/errors.ts';
 import { command } from '../connect/postgres/replication-client.ts';
 import { noTransactionTimeout, withSession } from '../connect/postgres/session-settings.ts';
@@ -80,10 +80,8 @@ export class Capture {
       maxRowBytes: maxRowBytesOf(config.publish),
     });
     const more = { wal_sender_timeout: config.capture.walSenderTimeoutMs };
-    this.#service = connect({
-      ...clientConfig(config, undefined, 0),
-      connectionString: withSession(config.database.url, { statementTimeoutMs: 0, more }),
-    });
+    const url = withSession(config.database.url, { statementTimeoutMs: 0, more });
+    this.#service = connect(foreignClientConfig(config, url));
   }
 
   /**

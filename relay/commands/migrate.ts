@@ -48,6 +48,7 @@ function validate({ roles, dryRun, to }: MigrateOptions): string | undefined {
 async function run({ config, options: { dryRun, to, roles, json }, print }: Call<MigrateOptions>) {
   const result = await migrate({
     databaseUrl: config.database.url,
+    database: config.database,
     ...(dryRun === undefined ? {} : { dryRun }),
     ...(to === undefined ? {} : { to }),
     ...(roles === undefined ? {} : { roles }),

@@ -193,8 +193,11 @@ export function asText(value: unknown): string {
     .join(',');
 }
 
-/** A URL with its password as `***`. What cannot be read as a URL is masked whole. */
+/** A URL, or several, with the password as `***`. What cannot be read as a URL is masked whole. */
 export function maskUrl(text: string): string {
+  const several = text.split(',');
+  if (several.length > 1 && several.every((each) => /^https?:/.test(each)))
+    return several.map(maskUrl).join(',');
   if (!URL.canParse(text)) return '***';
   const url = new URL(text);
   if (url.password !== '') url.password = '***';

@@ -41,7 +41,7 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
       ? { key: 'kafka.ssl', message: 'must be true if certificate files are set' }
       : undefined,
   ({ registry }) =>
-    !registry.url.startsWith('https:') && namesFiles(registry)
+    !/(^|,)https:/.test(registry.url) && namesFiles(registry)
       ? { key: 'registry.url', message: 'must start with https:// if certificate files are set' }
       : undefined,
   ({ kafka, registry }) => {
@@ -52,10 +52,6 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
       ? undefined
       : { key: `${half[0]}.sslCertFile`, message: `and ${half[0]}.sslKeyFile must be set together` };
   },
-  ({ registry }) =>
-    registry.token !== undefined && (registry.username ?? registry.password) !== undefined
-      ? { key: 'registry.token', message: 'and registry.username cannot both be set' }
-      : undefined,
   ({ registry }) =>
     registry.password !== undefined && registry.username === undefined
       ? { key: 'registry.username', message: 'is required if registry.password is set' }

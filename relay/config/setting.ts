@@ -82,3 +82,12 @@ export const address = (protocol: RegExp, message: string, example: string) =>
     const fault = protocol.test(text) ? urlFault(text) : message;
     if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
   });
+
+/** Several of them, separated by commas: each is checked. */
+export const addresses = (protocol: RegExp, message: string, example: string) =>
+  z.string({ error: `is required, for example ${example}` }).superRefine((text, context) => {
+    for (const each of text.split(',')) {
+      const fault = protocol.test(each) ? urlFault(each) : message;
+      if (fault !== undefined) context.addIssue({ code: 'custom', message: fault });
+    }
+  });

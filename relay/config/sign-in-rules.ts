@@ -1,4 +1,4 @@
-/** The rules between the settings with which the relay signs in to Kafka and to the registry: each says one thing. */
+/** The rules between the settings with which the relay signs in to its servers: each says one thing. */
 import type { Config } from './schema.ts';
 import type { OAuthSettings } from './sections/oauth.ts';
 
@@ -58,6 +58,17 @@ const clientRules = (
 
 export const signInRules: readonly Rule[] = [
   rule(
+    'database.url',
+    'must hold no password if database.passwordFile, passwordCommand or passwordFrom is set, and only one of these may be',
+    ({ database: { url, passwordFile, passwordCommand, passwordFrom } }) => {
+      const { password, searchParams } = new URL(url);
+      const isInUrl = password !== '' || searchParams.has('password');
+      const sources = [passwordFile !== undefined, passwordCommand.length > 0, passwordFrom !== undefined];
+      const count = sources.filter(Boolean).length;
+      return count > 1 || (count === 1 && isInUrl);
+    },
+  ),
+  rule(
     'kafka.saslMechanism',
     'needs kafka.saslUsername and kafka.saslPassword',
     ({ kafka }) =>
@@ -105,4 +116,13 @@ export const signInRules: readonly Rule[] = [
     'must be true for aws-iam: MSK takes it over TLS only',
     ({ kafka }) => kafka.saslMechanism === 'aws-iam' && !kafka.ssl,
   ),
+  rule(
+    'registry.token',
+    'and registry.username, registry.tokenFile, registry.oauth: only one of them may be set',
+    ({ registry: { token, tokenFile, username, password, oauth } }) => {
+      const ways = [token, tokenFile, username ?? password].map((value) => value !== undefined);
+      return [...ways, hasOAuthClient(oauth)].filter(Boolean).length > 1;
+    },
+  ),
+  ...clientRules('registry.oauth', ({ registry: { oauth } }) => (hasOAuthClient(oauth) ? oauth : undefined)),
 ];

@@ -11,6 +11,8 @@ import { plainMessage, type TlsOptions } from './tls.ts';
 export type HttpRequest = {
   /** Without credentials. */
   readonly url: URL;
+  /** In place of that of the URL: it is sent as it is, where a URL would resolve a name such as `..`. */
+  readonly path?: string;
   readonly method: 'GET' | 'POST';
   readonly headers: Readonly<Record<string, string | number>>;
   readonly body: string;
@@ -28,9 +30,10 @@ const answerLengthMax = 16 * 1024 * 1024;
 
 /** @throws the errors of Node's client */
 export async function exchange(asked: HttpRequest): Promise<HttpAnswer> {
-  const { url, method, headers, body, tls, agent, signal } = asked;
+  const { url, path, method, headers, body, tls, agent, signal } = asked;
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
-  const request = send({ ...urlToHttpOptions(url), ...tls, agent, method, headers, signal });
+  const where = { ...urlToHttpOptions(url), ...(path === undefined ? {} : { path }) };
+  const request = send({ ...where, ...tls, agent, method, headers, signal });
   // A failure after the headers shows while the body is read.
   request.on('error', () => {});
   request.end(body);

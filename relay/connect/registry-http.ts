@@ -1,15 +1,18 @@
 /**
- * Owns one request to the registry over HTTP: with its credentials, over TLS if its URL says so, within its time limit. A
- * missing answer is an error here. What an answer means, the caller decides.
+ * Owns one request to the registry over HTTP: with its credentials, over TLS if its URL says so, within its time limit, at
+ * the first of its URLs that answers. A missing answer is an error here. What an answer means, the caller decides.
  */
-import { once } from 'node:events';
-import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { urlToHttpOptions } from 'node:url';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import type { Config } from '../config/config.ts';
 import { version as release } from '../config/version.ts';
 import { RelayError } from '../errors.ts';
-import { plainMessage, type TlsOptions, tlsOptions, tlsRefusal } from './tls.ts';
+import { type OAuthClient, requestToken } from './credentials/client-credentials.ts';
+import { RenewedToken } from './credentials/renewed-token.ts';
+import type { Token, TokenSource } from './credentials/token.ts';
+import { tokenFile } from './credentials/token-file.ts';
+import { describeFailure, exchange, parseObject } from './http.ts';
+import { freshTls, type TlsOptions, tlsRefusal } from './tls.ts';
 
 /** `body` is undefined if it was not a JSON object. */
 export type Answer = {
@@ -22,9 +25,6 @@ export type OnAsked = (tookMs: number, result: 'answered' | 'failed') => void;
 
 const mediaType = 'application/vnd.schemaregistry.v1+json';
 
-/** A schema has some kilobytes; a longer answer counts as none. */
-const answerLengthMax = 16 * 1024 * 1024;
-
 /**
  * Calls are minutes apart, and a connection kept for that long is often dead. Only calls within `burstMs` of each other, as
  * for invented types, share connections. One that is idle for `keptMs` is closed; servers and proxies keep it longer.
@@ -34,24 +34,21 @@ const keptMs = 1_000;
 const keptMax = 16;
 
 export class RegistryHttp {
-  readonly #base: URL;
-  readonly #connection: object;
-  readonly #authorization: { readonly authorization?: string };
+  readonly #access: RegistryAccess;
   readonly #timeoutMs: number;
-  readonly #agent: HttpAgent;
+  readonly #agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
   readonly #onAsked: OnAsked | undefined;
   #answeredMs = Number.NEGATIVE_INFINITY;
+  /** Number of the URL that answered last. */
+  #at = 0;
 
   /** @throws RelayError CONFIG_INVALID if a file of certificates or keys cannot be used */
   constructor(registry: Config['registry'], onAsked?: OnAsked) {
     this.#onAsked = onAsked;
-    const { url, headers, tls } = registryAccess(registry);
-    this.#authorization = headers;
-    this.#base = url;
-    this.#connection = { ...urlToHttpOptions(url), ...tls };
+    this.#access = registryAccess(registry);
     this.#timeoutMs = registry.timeoutMs;
-    const Agent = url.protocol === 'https:' ? HttpsAgent : HttpAgent;
-    this.#agent = new Agent({ keepAlive: true, maxSockets: keptMax, timeout: keptMs });
+    const options = { keepAlive: true, maxSockets: keptMax, timeout: keptMs };
+    this.#agents = { http: new HttpAgent(options), https: new HttpsAgent(options) };
   }
 
   /**
@@ -59,81 +56,137 @@ export class RegistryHttp {
    * a registry answers by itself.
    * @param doing names the request in errors
    * @param path below the base of the registry, already encoded
-   * @throws RelayError REGISTRY_UNAVAILABLE, TLS_REFUSED
+   * @throws RelayError REGISTRY_UNAVAILABLE, TLS_REFUSED, CREDENTIALS_*
    */
   async ask(doing: string, method: 'GET' | 'POST', path: string, body?: object): Promise<Answer> {
-    // From the resolution of the name to the last byte. When it expires, the socket is closed.
-    const deadline = AbortSignal.timeout(this.#timeoutMs);
     const begunMs = performance.now();
     let status: number | undefined;
     try {
-      const answer = await this.#exchange(
-        deadline,
-        method,
-        path,
-        body === undefined ? '' : JSON.stringify(body),
-      );
+      const answer = await this.#askEach(doing, { method, path, body });
       status = answer.status;
       return answer;
-    } catch (cause) {
-      const why = deadline.aborted ? `no answer within ${this.#timeoutMs} ms` : describe(cause);
-      const code = tlsRefusal(cause) === undefined ? 'REGISTRY_UNAVAILABLE' : 'TLS_REFUSED';
-      throw new RelayError(code, `${doing}: ${why}`, { cause });
     } finally {
       const hasFailed = status === undefined || status >= 500;
       this.#onAsked?.(performance.now() - begunMs, hasFailed ? 'failed' : 'answered');
     }
   }
 
-  async #exchange(deadline: AbortSignal, method: string, path: string, body: string): Promise<Answer> {
+  /** Goes on from a URL that does not answer, or answers with an error of its own, to the next. */
+  async #askEach(doing: string, question: Question): Promise<Answer> {
+    const { urls } = this.#access;
+    for (let tried = 1; ; tried++) {
+      const at = this.#at;
+      try {
+        const answer = await this.#askAt(urls[at]!, doing, question);
+        if (answer.status < 500 || tried === urls.length) return answer;
+      } catch (error) {
+        const isAway = error instanceof RelayError && error.code === 'REGISTRY_UNAVAILABLE';
+        if (!isAway || tried === urls.length) throw error;
+      }
+      this.#at = (at + 1) % urls.length;
+    }
+  }
+
+  async #askAt(url: URL, doing: string, question: Question): Promise<Answer> {
+    const { token, headers } = await this.#access.credentials();
+    const answer = await this.#exchange(url, doing, question, headers);
+    if (answer.status !== 401 || token === undefined) return answer;
+    // Perhaps it was revoked, or the key that it is signed with has changed.
+    this.#access.refused(token);
+    const next = await this.#access.credentials();
+    return next.token?.value === token.value ? answer : this.#exchange(url, doing, question, next.headers);
+  }
+
+  async #exchange(
+    url: URL,
+    doing: string,
+    { method, path, body }: Question,
+    headers: Headers,
+  ): Promise<Answer> {
     const isBurst = performance.now() - this.#answeredMs < burstMs;
-    const send = this.#base.protocol === 'https:' ? httpsRequest : httpRequest;
-    const request = send({
-      ...this.#connection,
-      agent: isBurst ? this.#agent : false,
-      method,
-      path: `${this.#base.pathname.replace(/\/+$/, '')}${path}`,
-      headers: {
-        accept: `${mediaType}, application/json`,
-        'user-agent': `outbox-relay/${release}`,
-        ...this.#authorization,
-        ...(body === '' ? {} : { 'content-type': mediaType, 'content-length': Buffer.byteLength(body) }),
-      },
-      signal: deadline,
-    });
-    // A failure after the headers shows while the body is read.
-    request.on('error', () => {});
-    request.end(body);
-    const [response] = (await once(request, 'response').catch((error) => {
-      // The server has just closed a kept connection, and did not receive the request.
-      if (!request.reusedSocket || deadline.aborted) throw error;
-      this.#answeredMs = Number.NEGATIVE_INFINITY;
-      return undefined;
-    })) ?? [undefined];
-    if (response === undefined) return this.#exchange(deadline, method, path, body);
-    const answer = { status: response.statusCode ?? 0, body: parseObject(await readAll(response)) };
-    this.#answeredMs = performance.now();
-    return answer;
+    const sent = body === undefined ? '' : JSON.stringify(body);
+    // From the resolution of the name to the last byte. When it expires, the socket is closed.
+    const signal = AbortSignal.timeout(this.#timeoutMs);
+    try {
+      const { status, text } = await exchange({
+        url,
+        path: `${url.pathname.replace(/\/+$/, '')}${path}`,
+        method,
+        headers: {
+          accept: `${mediaType}, application/json`,
+          'user-agent': `outbox-relay/${release}`,
+          ...headers,
+          ...(sent === '' ? {} : { 'content-type': mediaType, 'content-length': Buffer.byteLength(sent) }),
+        },
+        body: sent,
+        tls: this.#access.tls(url),
+        agent: isBurst ? this.#agents[url.protocol === 'https:' ? 'https' : 'http'] : false,
+        signal,
+      });
+      this.#answeredMs = performance.now();
+      return { status, body: parseObject(text) };
+    } catch (cause) {
+      const why = signal.aborted ? `no answer within ${this.#timeoutMs} ms` : describeFailure(cause);
+      const code = tlsRefusal(cause) === undefined ? 'REGISTRY_UNAVAILABLE' : 'TLS_REFUSED';
+      const where = this.#access.urls.length > 1 ? ` at ${url.host}` : '';
+      throw new RelayError(code, `${doing}${where}: ${why}`, { cause });
+    }
   }
 }
 
+type Question = {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly body: object | undefined;
+};
+
+type Headers = Readonly<Record<string, string>>;
+
 export type RegistryAccess = {
-  /** Without credentials. */
-  readonly url: URL;
-  readonly headers: { readonly authorization?: string };
-  readonly tls: TlsOptions | undefined;
+  /** Without credentials; at least one. */
+  readonly urls: readonly URL[];
+  /** For the next request. `token` is one that can be replaced. @throws RelayError CREDENTIALS_* */
+  credentials(): Promise<{ readonly headers: Headers; readonly token: Token | undefined }>;
+  refused(token: Token): void;
+  /** For the next connection. */
+  tls(url: URL): TlsOptions | undefined;
 };
 
 /** How the registry is reached. @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
 export function registryAccess(registry: Config['registry']): RegistryAccess {
-  const url = new URL(registry.url);
-  const authorization = authorizationOf(registry, url);
-  [url.username, url.password] = ['', ''];
+  const urls = registry.url.split(',').map((text) => new URL(text));
+  const fixed = authorizationOf(registry, urls[0]!);
+  for (const url of urls) [url.username, url.password] = ['', ''];
+  const tls = urls.some(({ protocol }) => protocol === 'https:') ? freshTls(registry) : undefined;
+  const source = tokensOf(registry);
   return {
-    url,
-    headers: authorization === undefined ? {} : { authorization },
-    tls: url.protocol === 'https:' ? tlsOptions(registry) : undefined,
+    urls,
+    async credentials() {
+      const token = await source?.get();
+      const authorization = token === undefined ? fixed : `Bearer ${token.value}`;
+      return {
+        headers: { ...registry.headers, ...(authorization === undefined ? {} : { authorization }) },
+        token,
+      };
+    },
+    refused: (token) => source?.refused(token),
+    tls: (url) => (url.protocol === 'https:' ? tls?.() : undefined),
   };
+}
+
+/** One for all that ask this registry: they share the token. */
+const sources = new WeakMap<Config['registry'], TokenSource>();
+
+function tokensOf(registry: Config['registry']): TokenSource | undefined {
+  const { tokenFile: file, oauth, timeoutMs } = registry;
+  if (file !== undefined) return tokenFile(file);
+  if (oauth.tokenEndpoint === undefined) return undefined;
+  const known = sources.get(registry);
+  if (known !== undefined) return known;
+  // The rules of the configuration see to it that the client is set.
+  const source = new RenewedToken(() => requestToken(oauth as typeof oauth & OAuthClient, timeoutMs));
+  sources.set(registry, source);
+  return source;
 }
 
 /** Settings win over the URL. */
@@ -143,29 +196,4 @@ function authorizationOf({ token, username, password }: Config['registry'], url:
   const secret = username === undefined ? decodeURIComponent(url.password) : (password ?? '');
   if (user === '' && secret === '') return undefined;
   return `Basic ${Buffer.from(`${user}:${secret}`).toString('base64')}`;
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // If a host has several addresses and all refuse, the error has a list of errors and no message.
-  return plainMessage(error.message) || ('code' in error ? String(error.code) : error.name);
-}
-
-async function readAll(response: IncomingMessage): Promise<string> {
-  let text = '';
-  response.setEncoding('utf8');
-  for await (const chunk of response) {
-    text += chunk;
-    if (text.length > answerLengthMax) throw new Error('the answer is longer than 16 MB');
-  }
-  return text;
-}
-
-function parseObject(text: string): Answer['body'] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Answer['body']) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -19,6 +19,12 @@ export type RelaySettings = {
   readonly database: {
     /** Connection string of the database that holds the outbox. It must lead to Postgres itself, not to a connection pooler. Its parameters set TLS: `?sslmode=verify-full&sslrootcert=ca.pem`, with `sslcert` and `sslkey` for a client certificate. */
     readonly url: string;
+    /** File with the password, instead of a password in the URL. The relay reads it for each connection. */
+    readonly passwordFile?: string | undefined;
+    /** Command that prints the password, as a list of program and arguments: `[gcloud, sql, generate-login-token]`. It runs for each connection, without a shell, for four fifths of `database.connectTimeoutMs` at most. */
+    readonly passwordCommand?: readonly string[] | undefined;
+    /** `rds-iam`: the password is a token of IAM for RDS and Aurora, as the AWS SDK signs it with the credentials that it finds. This needs the package `@aws-sdk/rds-signer`, and TLS. */
+    readonly passwordFrom?: 'rds-iam' | undefined;
     /** Longest time to open a connection, in ms. Default: `10000`. */
     readonly connectTimeoutMs?: number | undefined;
     /** Longest time for one bookkeeping statement, in ms. Default: `15000`. */
@@ -103,7 +109,7 @@ export type RelaySettings = {
     readonly transactionTimeoutMs?: number | undefined;
   };
   readonly registry: {
-    /** URL of the schema registry, which must have the Confluent API. */
+    /** URL of the schema registry, which must have the Confluent API. Several URLs of one registry are separated by commas: if one does not answer, the relay asks the next. */
     readonly url: string;
     /** User name for basic authentication. */
     readonly username?: string | undefined;
@@ -111,6 +117,28 @@ export type RelaySettings = {
     readonly password?: string | undefined;
     /** Token for bearer authentication. */
     readonly token?: string | undefined;
+    /** File with the token for bearer authentication. Something else renews it; the relay reads it for each request. */
+    readonly tokenFile?: string | undefined;
+    readonly oauth?: {
+      /** URL of the token endpoint of the identity provider, where the relay gets tokens for the registry with its client credentials. */
+      readonly tokenEndpoint?: string | undefined;
+      /** Client id at the token endpoint. */
+      readonly clientId?: string | undefined;
+      /** Client secret. */
+      readonly clientSecret?: string | undefined;
+      /** File with the client secret. The relay reads it for each request. */
+      readonly clientSecretFile?: string | undefined;
+      /** How the secret goes to the token endpoint: `client_secret_basic` = in the header Authorization, `client_secret_post` = in the body. Default: `client_secret_basic`. */
+      readonly authMethod?: 'client_secret_basic' | 'client_secret_post' | undefined;
+      /** Scope to ask for; several are separated by spaces. */
+      readonly scope?: string | undefined;
+      /** Further parameters of the request, such as `audience=…` or `resource=…`, which some identity providers need. */
+      readonly parameters?: { readonly [name: string]: string } | undefined;
+      /** PEM file with the certificate authorities to trust at the token endpoint. */
+      readonly sslCaFile?: string | undefined;
+    } | undefined;
+    /** Headers of each request. Confluent Cloud needs `target-sr-cluster=lsrc-…,Confluent-Identity-Pool-Id=pool-…` with a token. */
+    readonly headers?: { readonly [name: string]: string } | undefined;
     /** PEM file with the certificate authorities to trust, for an https URL. */
     readonly sslCaFile?: string | undefined;
     /** File with the client certificate, PEM. */

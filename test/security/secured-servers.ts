@@ -171,8 +171,8 @@ async function prepareDatabase(pool: pg.Pool, databaseUrl: string): Promise<void
   await pool.query(`create role no_replication login password '${canary}' in role outbox_relay`);
 }
 
-/** As long as kafkajs needs: it signs in again 10 s before the end, and a broker takes that once a second at most. */
-export const sessionMs = 12_000;
+/** As short as the relay allows: it signs in again a second before the end, and a broker takes that once a second at most. */
+export const sessionMs = 4_000;
 
 async function startSecuredKafka(
   run: Awaited<ReturnType<typeof openRun>>,

@@ -1,13 +1,20 @@
 /** How events are encoded: the registry and the schemas. */
 import { z } from 'zod';
-import { address, choice, integer, optionalText, section, text, textOrNone } from '../setting.ts';
+import { addresses, choice, integer, optionalText, pairs, section, text, textOrNone } from '../setting.ts';
+import { oauthClient } from './oauth.ts';
+
+const isHeader = ([name, value]: [string, string]): boolean =>
+  /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name) &&
+  /^[\t\x20-\x7e]*$/.test(value) &&
+  name.toLowerCase() !== 'authorization';
 
 export const registry = section({
-  url: address(/^https?:\/\//, 'must start with http:// or https://', 'http://registry:8081').meta({
+  url: addresses(/^https?:\/\//, 'must start with http:// or https://', 'http://registry:8081').meta({
     kind: 'string',
     env: 'SCHEMA_REGISTRY_URL',
     secret: 'url',
-    description: 'URL of the schema registry, which must have the Confluent API.',
+    description:
+      'URL of the schema registry, which must have the Confluent API. Several URLs of one registry are separated by commas: if one does not answer, the relay asks the next.',
   }),
   username: optionalText('User name for basic authentication.'),
   password: optionalText('Password for basic authentication.', { secret: 'whole' }),
@@ -17,6 +24,15 @@ export const registry = section({
     .regex(/^[!-~]+$/, 'must be printable ASCII without spaces')
     .optional()
     .meta({ kind: 'string', description: 'Token for bearer authentication.', secret: 'whole' }),
+  tokenFile: optionalText(
+    'File with the token for bearer authentication. Something else renews it; the relay reads it for each request.',
+  ),
+  oauth: section(oauthClient('the registry')),
+  headers: pairs(
+    'Headers of each request. Confluent Cloud needs `target-sr-cluster=lsrc-…,Confluent-Identity-Pool-Id=pool-…` with a token.',
+  ).refine((headers) => Object.entries(headers).every(isHeader), {
+    error: 'must be names and values of HTTP headers, and not authorization',
+  }),
   sslCaFile: optionalText('PEM file with the certificate authorities to trust, for an https URL.'),
   sslCertFile: optionalText('File with the client certificate, PEM.'),
   sslKeyFile: optionalText('File with the client key, PEM.'),

@@ -8,6 +8,7 @@ import {
   integer,
   MiB,
   optionalInteger,
+  optionalText,
   section,
   text,
   textOrNone,
@@ -56,6 +57,19 @@ export const database = section({
     secret: 'url',
     description:
       'Connection string of the database that holds the outbox. It must lead to Postgres itself, not to a connection pooler. Its parameters set TLS: `?sslmode=verify-full&sslrootcert=ca.pem`, with `sslcert` and `sslkey` for a client certificate.',
+  }),
+  passwordFile: optionalText(
+    'File with the password, instead of a password in the URL. The relay reads it for each connection.',
+  ),
+  passwordCommand: z.array(z.string().min(1)).default([]).meta({
+    kind: 'list',
+    description:
+      'Command that prints the password, as a list of program and arguments: `[gcloud, sql, generate-login-token]`. It runs for each connection, without a shell, for four fifths of `database.connectTimeoutMs` at most.',
+  }),
+  passwordFrom: z.enum(['rds-iam']).optional().meta({
+    kind: 'string',
+    description:
+      '`rds-iam`: the password is a token of IAM for RDS and Aurora, as the AWS SDK signs it with the credentials that it finds. This needs the package `@aws-sdk/rds-signer`, and TLS.',
   }),
   connectTimeoutMs: integer('Longest time to open a connection, in ms.', 10_000, 100, 600_000),
   statementTimeoutMs: integer('Longest time for one bookkeeping statement, in ms.', 15_000, 100, 600_000),

@@ -1,8 +1,10 @@
 /** Owns how a connection to Postgres is made: address, credentials, TLS, limits. */
 import type pg from 'pg';
+import { parseIntoClientConfig } from 'pg-connection-string';
 import type { Config } from '../../config/config.ts';
 import { tlsOptions } from '../tls.ts';
 import { postgresError } from './errors.ts';
+import { type PasswordSource, passwordSource } from './password.ts';
 import { SessionClient, type SessionConfig } from './session-client.ts';
 import { withSession } from './session-settings.ts';
 
@@ -14,6 +16,8 @@ export type Connection = {
   readonly statementTimeoutMs: number;
   /** `schema.table`; of a session that reads it. */
   readonly outboxTable?: string;
+  /** Where it is neither in the URL nor in the environment. */
+  readonly passwordOf?: PasswordSource | undefined;
 };
 
 /**
@@ -33,11 +37,12 @@ export function clientConfig(
     connectTimeoutMs,
     statementTimeoutMs,
     outboxTable: outbox.table,
+    passwordOf: passwordSource(database),
   });
 }
 
 function sessionConfig(connection: Connection): SessionConfig {
-  const { url, applicationName, connectTimeoutMs, statementTimeoutMs, outboxTable } = connection;
+  const { url, applicationName, connectTimeoutMs, statementTimeoutMs, outboxTable, passwordOf } = connection;
   checkFiles(url);
   return {
     connectionString: withSession(url, { statementTimeoutMs }),
@@ -47,6 +52,7 @@ function sessionConfig(connection: Connection): SessionConfig {
     application_name: applicationName,
     keepAlive: true,
     ...(outboxTable === undefined ? {} : { outboxTable }),
+    ...(passwordOf === undefined ? {} : { passwordOf }),
   };
 }
 
@@ -64,6 +70,20 @@ function checkFiles(url: string): void {
 export function createClient(config: Config, applicationName: string, statementTimeoutMs: number): pg.Client {
   return quiet(new SessionClient(clientConfig(config, applicationName, statementTimeoutMs)));
 }
+
+/**
+ * For a client that another library creates of it. The driver prefers the password of a connection string to any other,
+ * even if it has none.
+ */
+export function foreignClientConfig(config: Config, connectionString: string): pg.ClientConfig {
+  const { passwordOf, outboxTable: _, ...rest } = clientConfig(config, undefined, 0);
+  if (passwordOf === undefined) return { ...rest, connectionString };
+  const { connectionString: __, ...others } = rest;
+  return { ...others, ...parseIntoClientConfig(connectionString), password: asDriverTakes(passwordOf) };
+}
+
+/** The driver calls it with what it knows of the connection, which its types do not say. */
+const asDriverTakes = (passwordOf: PasswordSource) => passwordOf as () => Promise<string>;
 
 /** The same for a caller without a configuration. */
 export function clientOf(connection: Connection): pg.Client {

@@ -1,11 +1,15 @@
 /** Owns the connection itself: its session has the relay's settings, and a session that ended keeps saying why. */
+import type { Socket } from 'node:net';
 import pg from 'pg';
+import type { PasswordSource } from './password.ts';
 import { seesAllRows } from './row-security.ts';
 import { noTransactionTimeout } from './session-settings.ts';
 
 export type SessionConfig = pg.ClientConfig & {
   /** `schema.table`; of a session that reads it. */
   readonly outboxTable?: string;
+  /** Asked when the server wants a password. */
+  readonly passwordOf?: PasswordSource;
 };
 
 type Callback = (error: Error | null) => void;
@@ -20,7 +24,9 @@ export class SessionClient extends pg.Client {
 
   constructor(config: SessionConfig) {
     super(config);
-    const { outboxTable, connectionTimeoutMillis } = config;
+    const { outboxTable, connectionTimeoutMillis, passwordOf } = config;
+    // The driver prefers the password of a connection string, even if it has none.
+    if (passwordOf !== undefined) Object.assign(this, { password: passwordOf });
     const rest = outboxTable === undefined ? [] : [seesAllRows(outboxTable)];
     // A server that no longer answers must not delay it for longer than the connection itself.
     this.#settle = {
@@ -43,7 +49,13 @@ export class SessionClient extends pg.Client {
   }
 
   async #connect(): Promise<pg.Client> {
-    await super.connect();
+    try {
+      await super.connect();
+    } catch (error) {
+      // Where no password was to be had, the driver leaves the connection open.
+      (this as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream.destroy();
+      throw error;
+    }
     try {
       await super.query(this.#settle);
     } catch (error) {

@@ -95,14 +95,21 @@ export const kafkaEncryption: Check<KafkaContext> = {
   run: ({ config }) => Promise.resolve(judgeKafka(config.kafka)),
 };
 
-export function judgeRegistry({ url, username, password, token }: Config['registry']): Verdict {
-  const { protocol, hostname, username: user, password: secret } = new URL(url);
-  if (protocol === 'https:') return ok('TLS; the certificate of the registry is verified');
-  if (isLoopback(hostname)) return ok(ofThisMachine);
-  const hasSecret = [username, password, token].some((value) => value !== undefined) || user + secret !== '';
+export function judgeRegistry(registry: Config['registry']): Verdict {
+  const { username, password, token, tokenFile, oauth } = registry;
+  const bareEndpoint = bareTokenEndpoint(oauth, 'registry.oauth');
+  if (bareEndpoint !== undefined) return bareEndpoint;
+  const urls = registry.url.split(',').map((text) => new URL(text));
+  const bare = urls.filter(({ protocol }) => protocol !== 'https:');
+  if (bare.length === 0) return ok('TLS; the certificate of the registry is verified');
+  const far = bare.filter(({ hostname }) => !isLoopback(hostname)).map(({ hostname }) => hostname);
+  if (far.length === 0) return ok(ofThisMachine);
+  const given = [username, password, token, tokenFile, oauth.tokenEndpoint];
+  const hasSecret =
+    given.some((value) => value !== undefined) || urls.some((url) => url.username + url.password !== '');
   if (!hasSecret) return ok('http, without credentials');
   return warn(
-    `the credentials go to ${hostname} unencrypted (http)`,
+    `the credentials go to ${far.join(', ')} unencrypted (http)`,
     'Set registry.url to the https address of the registry.',
   );
 }

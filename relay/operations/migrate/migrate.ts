@@ -5,9 +5,11 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type pg from 'pg';
+import type { Config } from '../../config/config.ts';
 import { packageRoot } from '../../config/package-root.ts';
 import { clientOf } from '../../connect/postgres/client.ts';
 import { postgresError, sqlStateOf, sqlStates } from '../../connect/postgres/errors.ts';
+import { passwordSource } from '../../connect/postgres/password.ts';
 import { type Client, query, statement } from '../../connect/postgres/statement.ts';
 import { transaction } from '../../connect/postgres/transaction.ts';
 import { asRelayError, RelayError } from '../../errors.ts';
@@ -27,6 +29,8 @@ export type { Migration } from './plan.ts';
 export type MigrateOptions = {
   /** Of a role that may create in the database; it becomes the owner of the schema `outbox`. */
   readonly databaseUrl: string;
+  /** Says where the password comes from, where it is not in the URL. */
+  readonly database?: Config['database'] | undefined;
   /** Where the numbered files are; the release's own by default. */
   readonly directory?: string;
   /** Changes nothing, not even `outbox.migration`. */
@@ -77,6 +81,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   const files = await readMigrations(options.directory ?? releaseMigrations);
   const client = clientOf({
     url: options.databaseUrl,
+    passwordOf: options.database === undefined ? undefined : passwordSource(options.database),
     applicationName: 'outbox-relay migrate',
     // A migration may take long, and only the server knows what it waits for.
     statementTimeoutMs: 0,

@@ -212,6 +212,8 @@ describe('faults', () => {
     ['registry.url', 'http://me:a#b@'],
     ['registry.url', 'http://me:100%@registry'],
     ['registry.token', 'token\n'],
+    ['registry.url', 'http://registry-1:8081,registry-2:8081'],
+    ['registry.headers', 'Authorization=x'],
     ['schemas.subjectStrategy', 'random'],
     ['deadLetters.policy', 'drop'],
     ['log.level', 'loud'],
@@ -320,6 +322,7 @@ describe('faults', () => {
     ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u' }],
     ['kafka.saslMechanism', { KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_PASSWORD: 'p' }],
     ['kafka.saslMechanism', { KAFKA_SASL_PASSWORD: 'p' }],
+    ['database.url', { DATABASE_PASSWORD_FILE: '/password' }],
     ['kafka.saslUsername', { KAFKA_SASL_MECHANISM: 'oauthbearer', KAFKA_SASL_USERNAME: 'u', ...oauth }],
     ['kafka.saslMechanism', oauth],
     ['kafka.saslMechanism', { KAFKA_OAUTH_TOKEN_FILE: '/token' }],
@@ -354,6 +357,21 @@ describe('faults', () => {
     ['kafka.ssl', { KAFKA_SSL_CA_FILE: 'ca.pem' }],
     ['registry.url', { REGISTRY_SSL_CA_FILE: 'ca.pem' }],
     ['registry.token', { REGISTRY_TOKEN: 't', REGISTRY_USERNAME: 'u' }],
+    ['registry.token', { REGISTRY_TOKEN_FILE: '/token', REGISTRY_PASSWORD: 'p', REGISTRY_USERNAME: 'u' }],
+    ['registry.oauth.tokenEndpoint', { REGISTRY_OAUTH_CLIENT_ID: 'i' }],
+    [
+      'registry.oauth.clientSecret',
+      { REGISTRY_OAUTH_CLIENT_ID: 'i', REGISTRY_OAUTH_TOKEN_ENDPOINT: 'https://idp/token' },
+    ],
+    [
+      'registry.oauth.tokenEndpoint',
+      {
+        REGISTRY_OAUTH_CLIENT_ID: 'i',
+        REGISTRY_OAUTH_CLIENT_SECRET: 's',
+        REGISTRY_OAUTH_TOKEN_ENDPOINT: 'http://idp/token',
+        REGISTRY_OAUTH_SSL_CA_FILE: 'ca.pem',
+      },
+    ],
     ['registry.username', { REGISTRY_PASSWORD: 'p' }],
     ['outbox.columns', { OUTBOX_COLUMNS_TYPE: 'id' }],
     ['publish.batchEvents', { PUBLISH_BATCH_EVENTS: '10001' }],
@@ -490,6 +508,7 @@ describe('secrets', () => {
   test('a URL loses its password in the authority and in the query', () => {
     expect(maskUrl('postgres://u:p@h/d?password=q&x=1')).toBe('postgres://u:***@h/d?password=***&x=1');
     expect(maskUrl('postgres://u:p @ broken')).toBe('***');
+    expect(maskUrl('http://u:p@a,https://u:q@b')).toBe('http://u:***@a/,https://u:***@b/');
   });
 
   test('a fault never quotes the value', () => {

@@ -8,11 +8,12 @@ import { type Registry, startRegistry } from '../../../../stack/registry.ts';
 import { registerSchema } from '../../../support/registry.ts';
 import { servers } from '../../../support/servers.ts';
 import { unique } from '../../../support/unique.ts';
+import { configOf as wholeConfig } from '../../settings.ts';
 
 const record = (...fields: object[]) => ({ type: 'record', name: 'Order', namespace: 'shop', fields });
 const id = { name: 'id', type: 'string' };
 const total = { name: 'total', type: 'long' };
-const settings = { timeoutMs: 5_000, latestTtlMs: 0, username: undefined, password: undefined };
+const settings = { ...wholeConfig().registry, timeoutMs: 5_000, latestTtlMs: 0 };
 
 describe('at a real registry', () => {
   let client: RegistryClient;
