@@ -16,7 +16,7 @@ import { describeDebezium, describeStanding } from './describe-standing-audit.ts
 import { count } from './format.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
-import { untilSignalled } from './until-signalled.ts';
+import { oneShot, service, untilSignalled } from './until-signalled.ts';
 
 type AuditCommandOptions = {
   once?: boolean;
@@ -48,7 +48,7 @@ Set slot.name to the slot of the connector, outbox.table and outbox.columns, top
 matched with rows by the header id; values may be JSON or Avro. It waits until the slot has confirmed the snapshot. It
 cannot check the order of a key, since the records have no position.
 
-Exit codes: 0 no findings · 1 findings, or --once verified nothing · 64 invalid arguments or configuration · 69 a server is
+Exit codes: 0 no findings · 1 findings, or --once verified nothing or was interrupted · 64 invalid arguments or configuration · 69 a server is
 unreachable · 77 access denied · 78 the audit stopped itself; the message says what to do
 
 Examples:
@@ -105,16 +105,12 @@ function validate({
 async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
   const { config, options } = call;
   if (options.report) return describe(config);
-  // A window that is under way is verified again by the next run.
-  const ending = untilSignalled();
-  const common = { config, signal: ending, start: options.start, waitMs: options.waitSeconds * 1_000 };
+  const common = { config, start: options.start, waitMs: options.waitSeconds * 1_000 };
   if (!options.once) {
-    const minutes = options.everyMinutes ?? (config.audit.everyMinutes || 5);
-    await auditContinuously({
-      ...common,
-      log: componentLogs(createLogger(config.log.level), config.log).audit,
-      everyMs: minutes * 60_000,
-    });
+    const log = componentLogs(createLogger(config.log.level), config.log).audit;
+    const everyMs = 60_000 * (options.everyMinutes ?? (config.audit.everyMinutes || 5));
+    // A window that is under way is verified again by the next run.
+    await untilSignalled(service, (signal) => auditContinuously({ ...common, signal, log, everyMs }));
     return {};
   }
   const line = new ProgressLine<{ events: number; records: number }>(
@@ -131,14 +127,13 @@ async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
     );
     return { data: report, text: describeDebezium(report).join('\n'), hasFindings: !report.ok };
   }
-  const row = await auditOnce({
-    ...common,
-    log,
-    closes: true,
-    onDone,
+  const { row, isInterrupted } = await untilSignalled(oneShot, async (signal) => {
+    const row = await auditOnce({ ...common, signal, log, closes: true, onDone });
+    return { row, isInterrupted: signal.aborted };
   }).finally(() => line.end());
   const result = await describe(config);
-  return { ...result, hasFindings: hasFindings(row) || row.heldBack !== null || row.verifiedAt === null };
+  const isVerified = !isInterrupted && row.heldBack === null && row.verifiedAt !== null;
+  return { ...result, hasFindings: hasFindings(row) || !isVerified };
 }
 
 async function describe(config: Config): Promise<CommandResult> {

@@ -12,6 +12,7 @@ import { type Call, define } from './command.ts';
 import { count, counted, formatTable } from './format.ts';
 import type { Load } from './load.ts';
 import { bar, ProgressLine } from './progress-line.ts';
+import { oneShot, untilSignalled } from './until-signalled.ts';
 
 type Options = { dryRun?: boolean; json?: boolean };
 
@@ -22,12 +23,13 @@ table of your own it deletes rows, at most cleanup.rowsPerSecond. It reads the t
 and the progress in Kafka.
 
 It never removes a row that a slot has not published, that an open transaction may have written, or whose dead letter is
-open or parked. It holds up no writer for longer than 100 ms. If it is killed, nothing is half removed: run it again.
+open or parked. It holds up no writer for longer than 100 ms. On SIGTERM or SIGINT it ends after the step in progress.
+However it ends, nothing is half removed: run it again.
 
 --dry-run removes nothing and takes no lock that a writer waits for. It reads every row, and says how many would go and
 why the rest stays. docs/guides/cleanup.md explains each reason.
 
-Exit codes: 0 done · 64 invalid arguments or configuration · 69 a server is unreachable · 77 access denied
+Exit codes: 0 done · 1 interrupted · 64 invalid arguments or configuration · 69 a server is unreachable · 77 access denied
 
 Examples:
   $ outbox-relay cleanup --dry-run
@@ -50,31 +52,21 @@ async function run({ config, options }: Call<Options>) {
   const line = new ProgressLine<CleanupStep>(
     ({ name, done, blocks }) => `reading ${name}: ${bar(done, blocks)} pages`,
   );
-  const ending = new AbortController();
-  const stop = () => ending.abort();
-  process.once('SIGINT', stop).once('SIGTERM', stop);
-  try {
-    const report = await cleanUp({
-      config,
-      isDryRun: options.dryRun === true,
-      signal: ending.signal,
-      onStep: (step) => line.show(step, step.name),
-    });
-    line.end();
-    return { data: report, text: describeCleanup(report) };
-  } finally {
-    line.end();
-    process.off('SIGINT', stop).off('SIGTERM', stop);
-  }
+  const isDryRun = options.dryRun === true;
+  const onStep = (step: CleanupStep) => line.show(step, step.name);
+  const report = await untilSignalled(oneShot, (signal) =>
+    cleanUp({ config, isDryRun, signal, onStep }),
+  ).finally(() => line.end());
+  return { data: report, text: describeCleanup(report), hasFindings: report.isInterrupted };
 }
 
 /** Exported for its test. */
-export function describeCleanup({ isDryRun, pieces, ...removed }: CleanupReport): string {
+export function describeCleanup({ isDryRun, isInterrupted, pieces, ...removed }: CleanupReport): string {
   const rows = pieces.map((piece) => [
     piece.name,
     `${piece.isEstimate ? '~' : ''}${count(piece.rows)} rows`,
     describeBytes(piece.bytes),
-    outcomeOf(piece, isDryRun),
+    outcomeOf(piece, { isDryRun, isInterrupted }),
   ]);
   const reasons = [...new Set(pieces.map(({ reason }) => reason))].filter((reason) => reason !== null);
   const legend = reasons.map((reason) => `${reason}: ${keepReasons[reason]}`);
@@ -82,14 +74,18 @@ export function describeCleanup({ isDryRun, pieces, ...removed }: CleanupReport)
     ...(rows.length > 0 ? [formatTable(rows)] : []),
     ...legend,
     totalOf(pieces, isDryRun, removed),
+    ...(isInterrupted ? ['interrupted: it has not looked at the rest; run it again'] : []),
   ].join('\n');
 }
 
-function outcomeOf({ outcome, removedRows, reason, slot, held }: PieceReport, isDryRun: boolean): string {
+function outcomeOf(
+  { outcome, removedRows, reason, slot, held }: PieceReport,
+  { isDryRun, isInterrupted }: Pick<CleanupReport, 'isDryRun' | 'isInterrupted'>,
+): string {
   if (outcome === 'removed') return 'removed';
   if (outcome === 'removable') return 'would go';
   const some = removedRows > 0 ? `${counted(removedRows, 'row')} ${isDryRun ? 'would go' : 'removed'}, ` : '';
-  if (reason === null) return `${some}nothing stays`;
+  if (reason === null) return `${some}${isInterrupted ? 'then interrupted' : 'nothing stays'}`;
   const counts = Object.entries(held).map(([kind, rows]) => `${count(rows)} ${kind}`);
   const details = [...(slot === null ? [] : [`slot ${slot}`]), ...counts].join(', ');
   return `${some}stays: ${reason}${details === '' ? '' : ` (${details})`}`;
@@ -98,7 +94,11 @@ function outcomeOf({ outcome, removedRows, reason, slot, held }: PieceReport, is
 function totalOf(
   pieces: readonly PieceReport[],
   isDryRun: boolean,
-  { removedRows, removedPartitions, removedBytes }: Omit<CleanupReport, 'isDryRun' | 'pieces'>,
+  {
+    removedRows,
+    removedPartitions,
+    removedBytes,
+  }: Omit<CleanupReport, 'isDryRun' | 'isInterrupted' | 'pieces'>,
 ): string {
   if (!isDryRun)
     return `removed ${counted(removedRows, 'row')}; ${counted(removedPartitions, 'partition')} dropped, ${describeBytes(removedBytes)}`;

@@ -4,7 +4,7 @@ import { startConsole } from '../../console/server/serve.ts';
 import { createLogger } from '../observe/log.ts';
 import { define } from './command.ts';
 import type { Load } from './load.ts';
-import { untilSignalled } from './until-signalled.ts';
+import { service, untilSignalled } from './until-signalled.ts';
 
 const help = `
 Shows what the relays of the slot do, and lets a person repair what could not be published, with the rights of its role in
@@ -31,14 +31,20 @@ export function consoleCommand(load: Load): Command {
   return define(command, load, {
     async run({ config, provenance, print }) {
       const log = createLogger(config.log.level);
-      const ending = untilSignalled();
-      const running = await startConsole({ config, provenance, log });
-      const { url, madeUpToken } = running;
-      // A token in the fragment reaches no log of a proxy.
-      print(madeUpToken === undefined ? `console: ${url}` : `console: ${url}#token=${madeUpToken}`);
-      await new Promise<void>((resolve) => ending.addEventListener('abort', () => resolve(), { once: true }));
-      await running.close();
+      await untilSignalled(service, async (ending) => {
+        const running = await startConsole({ config, provenance, log });
+        const { url, madeUpToken } = running;
+        // A token in the fragment reaches no log of a proxy.
+        print(madeUpToken === undefined ? `console: ${url}` : `console: ${url}#token=${madeUpToken}`);
+        await aborted(ending);
+        await running.close();
+      });
       return {};
     },
   });
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -7,6 +7,7 @@ import { type Call, define } from './command.ts';
 import { describeInterrupted, describeRecovery, describeStage } from './describe-recovery.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
+import { oneShot, untilSignalled } from './until-signalled.ts';
 
 type Options = ActorOptions & {
   dryRun?: boolean;
@@ -47,8 +48,8 @@ Memory: about 40 bytes for each record in the topics. It does not grow with the 
 sorts: on its disk, if they are many, 150 bytes or so each. Without commit times it takes another 80 bytes for each key
 that misses an event.
 
-On SIGTERM or SIGINT it ends after the Kafka transaction in progress, and drops a slot that it created. A second one ends
-it at once. While it runs, \`outbox-relay status\` shows who recovers and how far.
+On SIGTERM or SIGINT it ends after the Kafka transaction in progress, and drops a slot that it created. A second one,
+more than a second later, ends it at once. While it runs, \`outbox-relay status\` shows who recovers and how far.
 
 Exit codes: 0 recovered · 1 interrupted, a dry run, or an option has to decide first · 64 no problem found, or
 invalid arguments · 69 a server is unreachable, or a relay holds the slot · 77 access denied · 78 the progress belongs to
@@ -83,27 +84,21 @@ export function recoverCommand(load: Load): Command {
 
 async function run({ config, options }: Call<Options>) {
   const line = new ProgressLine<RecoverStage>(describeStage);
-  const stop = new AbortController();
-  const abort = () => stop.abort();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, abort);
-  const recovery = await recoverByHand(
-    {
-      config,
-      log: createLogger('fatal'),
-      isDryRun: options.dryRun === true,
-      isForced: options.force === true,
-      acceptsRewound: options.acceptRewound === true,
-      skipsUnreadable: options.skipUnreadable === true,
-      acceptsWritingOrder: options.byWritingOrder === true,
-      unjudged: options.unjudged,
-      signal: stop.signal,
-      onStage: (stage) => line.show(stage, stage.stage),
-    },
-    { person: options.by, reason: options.reason ?? null },
-  ).finally(() => {
-    line.end();
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, abort);
-  });
+  const recovering = {
+    config,
+    log: createLogger('fatal'),
+    isDryRun: options.dryRun === true,
+    isForced: options.force === true,
+    acceptsRewound: options.acceptRewound === true,
+    skipsUnreadable: options.skipUnreadable === true,
+    acceptsWritingOrder: options.byWritingOrder === true,
+    unjudged: options.unjudged,
+    onStage: (stage: RecoverStage) => line.show(stage, stage.stage),
+  };
+  const actor = { person: options.by, reason: options.reason ?? null };
+  const recovery = await untilSignalled(oneShot, (signal) =>
+    recoverByHand({ ...recovering, signal }, actor),
+  ).finally(() => line.end());
   return {
     data: recovery,
     text: (recovery.outcome === 'interrupted'

@@ -20,6 +20,7 @@ import { type Call, define } from './command.ts';
 import { describeReplays, describeResult, describeShown, describeStage } from './describe-replay.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
+import { oneShot, untilSignalled } from './until-signalled.ts';
 
 type Options = ActorOptions & {
   from?: Date;
@@ -209,27 +210,21 @@ function rangeFrom(options: Options): Range {
 
 async function run({ config, options }: Call<Options>) {
   const line = new ProgressLine<ReplayStage>(describeStage);
-  const stop = new AbortController();
-  const abort = () => stop.abort();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, abort);
   const running = {
     config,
     log: createLogger('fatal'),
     actor: { person: options.by, reason: options.reason ?? null },
     refused: options.refused,
     eventsPerSecond: options.maxEventsPerSecond ?? null,
-    signal: stop.signal,
     onStage: (stage: ReplayStage) => line.show(stage, stage.stage),
   };
   const isPreview = options.yes !== true && options.resume === undefined;
-  const work =
+  const isDryRun = options.dryRun === true || isPreview;
+  const result = await untilSignalled(oneShot, (signal) =>
     options.resume === undefined
-      ? replay({ ...running, ...startOf(options), isDryRun: options.dryRun === true || isPreview })
-      : resume({ ...running, id: options.resume });
-  const result = await work.finally(() => {
-    line.end();
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, abort);
-  });
+      ? replay({ ...running, ...startOf(options), isDryRun, signal })
+      : resume({ ...running, id: options.resume, signal }),
+  ).finally(() => line.end());
   const isShown = options.dryRun === true && result.plan?.doubts.length === 0 && result.plan.events > 0;
   const isWhole = absentOf(result) === null && (result.replay?.gone ?? 0) === 0;
   return {

@@ -9,6 +9,7 @@ import { createLogger } from '../observe/log.ts';
 import { runRelay } from '../operations/run.ts';
 import { define } from './command.ts';
 import type { Load } from './load.ts';
+import { service, untilSignalled } from './until-signalled.ts';
 
 const help = `
 Several relays may run on the same slot. One is active; the others wait in standby, and one of them takes over when it
@@ -21,7 +22,7 @@ When the file of the configuration changes, and on SIGHUP, the relay reads it ag
 settings apply at once. The log says what changed, and which settings need a restart. An invalid file changes nothing.
 
 On SIGTERM or SIGINT the relay finishes the open Kafka transaction, acknowledges it to Postgres and exits with 0. After a
-second signal, or after shutdownMs, it exits at once. In no case is an event lost or repeated.
+second signal, more than a second later, or after shutdownMs, it exits at once. In no case is an event lost or repeated.
 
 Exit codes: 0 stopped by a signal · 64 invalid arguments or configuration · 70 a bug in the relay · 77 access denied ·
 78 the relay stopped itself: the last log line says what to do. It retries by itself while a server is unreachable.`;
@@ -38,37 +39,24 @@ export function runCommand(load: Load): Command {
       boundHeapGrowth();
       const logs = componentLogs(createLogger(config.log.level), config.log);
       const loaded = { config, file, load: () => reload().config };
-      await runRelay(loaded, logs, untilSignalled(config, logs.relay));
+      await untilSignalled(endingOf(config, logs.relay), (ending) => runRelay(loaded, logs, ending));
       return {};
     },
   });
 }
 
-/**
- * A supervisor that signals the whole process group, and a wrapper that passes its signal on, turn one signal into two.
- * A person who presses Ctrl-C twice takes longer.
- */
-const echoMs = 300;
-
-/** Aborted by the first SIGTERM or SIGINT. A second one, or a drain that takes too long, ends the process. */
-function untilSignalled({ shutdownMs }: Config, log: Logger): AbortSignal {
-  const ending = new AbortController();
-  let firstMs = 0;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (ending.signal.aborted && performance.now() - firstMs < echoMs) return;
-    if (ending.signal.aborted) {
-      log.warn({ signal }, 'second signal: exiting at once; the next start resumes');
-      process.exit(exitCodes.ok);
-    }
-    log.info({ signal }, 'stopping');
-    firstMs = performance.now();
-    ending.abort();
-    setTimeout(() => {
-      log.warn({ shutdownMs }, 'shutdown took too long: exiting at once; the next start resumes');
-      process.exit(exitCodes.ok);
-    }, shutdownMs).unref();
+/** A drain that takes too long, or a second signal, ends the process. */
+function endingOf({ shutdownMs }: Config, log: Logger) {
+  return {
+    ...service,
+    onFirst: (signal: NodeJS.Signals) => {
+      log.info({ signal }, 'stopping');
+      setTimeout(() => {
+        log.warn({ shutdownMs }, 'shutdown took too long: exiting at once; the next start resumes');
+        process.exit(exitCodes.ok);
+      }, shutdownMs).unref();
+    },
+    onSecond: (signal: NodeJS.Signals) =>
+      log.warn({ signal }, 'second signal: exiting at once; the next start resumes'),
   };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  return ending.signal;
 }

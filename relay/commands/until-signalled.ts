@@ -1,13 +1,56 @@
-/** For commands that run until they are stopped. */
+/**
+ * How a command that takes a while ends at SIGTERM or SIGINT: the first one lets it finish what must not be cut off, the
+ * second one ends the process at once. Every command that handles signals does so here.
+ */
+import { exitCodes } from '../errors.ts';
 
-/** Aborted by SIGTERM or SIGINT; a second one ends the process at once. */
-export function untilSignalled(): AbortSignal {
+/**
+ * One Ctrl-C arrives twice: the terminal sends it to the whole process group, and npm, npx or another wrapper passes its
+ * own on. So does a supervisor that signals the group. A wrapper on a busy machine takes some hundred milliseconds; a
+ * person who means a second one presses the keys again.
+ */
+export const echoMs = 1_000;
+
+type Manner = {
+  /** Of a process that a second signal ends. */
+  readonly exitCode: number;
+  readonly onFirst?: (signal: NodeJS.Signals) => void;
+  readonly onSecond?: (signal: NodeJS.Signals) => void;
+};
+
+/** For a command that does one thing: what a signal ends has not done all of it. */
+export const oneShot: Manner = {
+  exitCode: exitCodes.findings,
+  onSecond: () => void process.stderr.write('second signal: ended at once; run it again\n'),
+};
+
+/** For a service, which a signal is meant to end. */
+export const service: Manner = { exitCode: exitCodes.ok };
+
+/**
+ * Runs `work` with a signal that SIGTERM or SIGINT aborts. If none came, the default applies again afterwards. If one
+ * came, its echo may still come while the result is printed.
+ */
+export async function untilSignalled<Result>(
+  { exitCode, onFirst, onSecond }: Manner,
+  work: (ending: AbortSignal) => Promise<Result>,
+): Promise<Result> {
   const ending = new AbortController();
-  const onSignal = () => {
-    if (ending.signal.aborted) process.exit(process.exitCode ?? 0);
-    ending.abort();
+  let firstMs = 0;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (!ending.signal.aborted) {
+      firstMs = performance.now();
+      onFirst?.(signal);
+      ending.abort();
+    } else if (performance.now() - firstMs >= echoMs) {
+      onSecond?.(signal);
+      process.exit(exitCode);
+    }
   };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  return ending.signal;
+  process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  try {
+    return await work(ending.signal);
+  } finally {
+    if (!ending.signal.aborted) process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
+  }
 }

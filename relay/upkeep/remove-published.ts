@@ -45,6 +45,8 @@ export type PieceReport = {
 
 export type CleanupReport = {
   readonly isDryRun: boolean;
+  /** The signal came before everything was looked at. */
+  readonly isInterrupted: boolean;
   readonly pieces: readonly PieceReport[];
   readonly removedRows: number;
   readonly removedPartitions: number;
@@ -101,6 +103,7 @@ export async function removePublished(removing: Removing): Promise<CleanupReport
   const dropped = gone.filter(({ outcome, name }) => outcome === 'removed' && wayOf(pieces, name) === 'drop');
   return {
     isDryRun,
+    isInterrupted: signal.aborted,
     pieces: reports,
     removedRows: gone.reduce((sum, { removedRows }) => sum + removedRows, 0),
     removedPartitions: dropped.length,
@@ -268,7 +271,7 @@ async function removeSome(
     }
   }
   const facts = factsOf(piece, sum, slowest, reasonForRows(sum));
-  const isAllGone = facts.reason === null && removed > 0;
+  const isAllGone = facts.reason === null && removed > 0 && !signal.aborted;
   return { ...facts, removedRows: removed, outcome: isAllGone ? 'removed' : 'kept' };
 }
 

@@ -140,8 +140,12 @@ async function streaming(relay: ChildProcess): Promise<void> {
   relay.stderr!.on('data', (chunk) => {
     errors += chunk;
   });
-  for await (const line of createInterface({ input: relay.stdout! }))
-    if (JSON.parse(line).state === 'streaming') return void relay.stdout!.resume();
+  for await (const line of createInterface({ input: relay.stdout! })) {
+    const { state, pid } = JSON.parse(line);
+    // There is no process below it, which SIGKILL would leave behind.
+    expect(pid).toBe(relay.pid);
+    if (state === 'streaming') return void relay.stdout!.resume();
+  }
   throw new Error(`the relay ended: ${errors}`);
 }
 

@@ -14,7 +14,7 @@ const piece = (name: string, rest: Partial<PieceReport>): PieceReport => ({
   held: {},
   ...rest,
 });
-const none = { removedRows: 0, removedPartitions: 0, removedBytes: 0 };
+const none = { isInterrupted: false, removedRows: 0, removedPartitions: 0, removedBytes: 0 };
 
 test('a dry run says what would go, why the rest stays, and what each reason means', () => {
   const pieces = [
@@ -38,10 +38,18 @@ test('a dry run says what would go, why the rest stays, and what each reason mea
 
 test('a run says what went', () => {
   const pieces = [piece('outbox.event_20300101', { outcome: 'removed', removedRows: 1_000 })];
-  const removed = { removedRows: 1_000, removedPartitions: 1, removedBytes: 2 ** 20 };
+  const removed = { isInterrupted: false, removedRows: 1_000, removedPartitions: 1, removedBytes: 2 ** 20 };
   expect(
     describeCleanup({ isDryRun: false, pieces, ...removed })
       .split('\n')
       .at(-1),
   ).toBe('removed 1,000 rows; 1 partition dropped, 1.0 MiB');
+});
+
+test('one that a signal ends says that it has not looked at everything', () => {
+  const pieces = [piece('outbox.event_default', { removedRows: 400 })];
+  const removed = { isInterrupted: true, removedRows: 400, removedPartitions: 0, removedBytes: 0 };
+  const lines = describeCleanup({ isDryRun: false, pieces, ...removed }).split('\n');
+  expect(lines[0]).toMatch(/400 rows removed, then interrupted$/);
+  expect(lines.at(-1)).toBe('interrupted: it has not looked at the rest; run it again');
 });

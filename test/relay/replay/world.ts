@@ -22,7 +22,7 @@ export async function publish<Result>(
   return written;
 }
 
-async function untilCovered(world: World): Promise<void> {
+export async function untilCovered(world: World): Promise<void> {
   const { rows } = await world.pool.query<{ xid: string }>('select pg_current_xact_id()::text as xid');
   const isCovered = async () => {
     const sql = `select pg_snapshot_xmin(covered_snapshot) > $1::xid8 as is_covered from outbox.progress`;

@@ -159,10 +159,13 @@ describe('a second signal', () => {
     const isEnded = () => relay.lines.some(({ msg }) => msg.startsWith('second signal'));
     expect(isEnded()).toBe(false);
     await expect
-      .poll(() => {
-        relay.signal('SIGTERM');
-        return isEnded();
-      })
+      .poll(
+        () => {
+          relay.signal('SIGTERM');
+          return isEnded();
+        },
+        { timeout: 30_000 },
+      )
       .toBe(true);
     expect(await relay.exited).toEqual({ code: 0, signal: null });
   });
