@@ -67,6 +67,7 @@ function describePlan(plan: Plan): string[] {
 
 const reasons = {
   pending: 'not known to be published yet: the stream brings them',
+  streamed: 'published by the stream since the first start',
   before: 'written before the first start: --before-first-start publishes these',
   unknown: 'perhaps never published, from before the relay kept snapshots: --include-unknown adds them',
   'dead-letter': 'dead letters that nobody has published: see `outbox-relay dead-letters list`',

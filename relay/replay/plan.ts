@@ -198,6 +198,7 @@ function leftOutOf(totals: readonly CountRow[]): Plan['leftOut'] {
   return {
     before: of('before'),
     pending: of('pending'),
+    streamed: of('streamed'),
     unknown: of('unknown'),
     'dead-letter': of('dead-letter'),
     replaced: of('replaced'),

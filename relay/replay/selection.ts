@@ -20,6 +20,8 @@ export type Verdict =
   | 'before'
   /** Not known to be published yet: the stream brings it. */
   | 'pending'
+  /** Committed after the first start, which is not asked for: the stream has published it. */
+  | 'streamed'
   /** Whether it was ever published is not known: it is older than the snapshots that the relay keeps. */
   | 'unknown'
   /** It was refused, and nobody had published it when the replay began. */
@@ -130,6 +132,7 @@ function verdictOfFirst(selected: Selected, values: Values): string {
   });
   return `case
     when event.id is null then 'without-id'
+    when ${visibility(facts.first, values)} <> 1 and ${visibility(facts.covered, values)} = 1 then 'streamed'
     when ${visibility(facts.first, values)} <> 1 then 'pending'
     ${done.join('\n    ')}
     ${ofLetters} else 'replay' end`;
