@@ -49,7 +49,7 @@ export function timeWithOffset(value: string): string {
   return new Date(value).toISOString();
 }
 
-/** For an option that may be repeated. */
+/** For an option that may be repeated, each value of which counts once. */
 export function collect(value: string, before: readonly string[] = []): string[] {
-  return [...before, value];
+  return [...new Set([...before, value])];
 }

@@ -16,7 +16,7 @@ import { describeDebezium, describeStanding } from './describe-standing-audit.ts
 import { count } from './format.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
-import { oneShot, service, untilSignalled } from './until-signalled.ts';
+import { oneShot, serve, untilSignalled } from './until-signalled.ts';
 
 type AuditCommandOptions = {
   once?: boolean;
@@ -110,7 +110,8 @@ async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
     const log = componentLogs(createLogger(config.log.level), config.log).audit;
     const everyMs = 60_000 * (options.everyMinutes ?? (config.audit.everyMinutes || 5));
     // A window that is under way is verified again by the next run.
-    await untilSignalled(service, (signal) => auditContinuously({ ...common, signal, log, everyMs }));
+    const audit = (signal: AbortSignal) => auditContinuously({ ...common, signal, log, everyMs });
+    await serve({ log, name: 'the audit' }, audit);
     return {};
   }
   const line = new ProgressLine<{ events: number; records: number }>(

@@ -4,7 +4,7 @@ import { startConsole } from '../../console/server/serve.ts';
 import { createLogger } from '../observe/log.ts';
 import { define } from './command.ts';
 import type { Load } from './load.ts';
-import { service, untilSignalled } from './until-signalled.ts';
+import { serve } from './until-signalled.ts';
 
 const help = `
 Shows what the relays of the slot do, and lets a person repair what could not be published, with the rights of its role in
@@ -31,7 +31,7 @@ export function consoleCommand(load: Load): Command {
   return define(command, load, {
     async run({ config, provenance, print }) {
       const log = createLogger(config.log.level);
-      await untilSignalled(service, async (ending) => {
+      await serve({ log, name: 'the console' }, async (ending) => {
         const running = await startConsole({ config, provenance, log });
         const { url, madeUpToken } = running;
         // A token in the fragment reaches no log of a proxy.

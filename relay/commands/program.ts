@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../config/version.ts';
 import { asRelayError, exitCodes, type RelayError, RequestInvalid } from '../errors.ts';
+import { isLogged } from '../observe/fatal.ts';
 import { printable, printableText } from '../observe/printable.ts';
 import { writeSafely } from './command.ts';
 import { type Load, load } from './load.ts';
@@ -107,13 +108,19 @@ export async function runProgram(argv: readonly string[]): Promise<number> {
       return exitCodes.usage;
     }
     const failure = asRelayError(error);
-    process.stderr.write(printableText(describeFailure(failure)));
+    // What collects the log of a service takes lines of JSON only; a person at a terminal looks at the end.
+    if (!isLogged(failure) || process.stderr.isTTY)
+      process.stderr.write(printableText(describeFailure(failure)));
     return exitCodes[failure.entry.exit];
   }
 }
 
-/** For `nonsense --help` commander shows the general help; without the option it names the unknown command. */
+/**
+ * For `nonsense --help` commander shows the general help; without the option it names the unknown command. To look, it
+ * parses the options, which would add the values of a repeated one twice: only where no command runs.
+ */
 function withoutMisplacedHelp(command: Command, argv: readonly string[]): readonly string[] {
+  if (!argv.some((word) => word === '--help' || word === '-h')) return argv;
   return namesUnknown(command, argv) ? argv.filter((word) => word !== '--help' && word !== '-h') : argv;
 }
 

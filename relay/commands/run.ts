@@ -9,7 +9,7 @@ import { createLogger } from '../observe/log.ts';
 import { runRelay } from '../operations/run.ts';
 import { define } from './command.ts';
 import type { Load } from './load.ts';
-import { service, untilSignalled } from './until-signalled.ts';
+import { serve } from './until-signalled.ts';
 
 const help = `
 Several relays may run on the same slot. One is active; the others wait in standby, and one of them takes over when it
@@ -25,7 +25,7 @@ On SIGTERM or SIGINT the relay finishes the open Kafka transaction, acknowledges
 second signal, more than a second later, or after shutdownMs, it exits at once. In no case is an event lost or repeated.
 
 Exit codes: 0 stopped by a signal · 64 invalid arguments or configuration · 70 a bug in the relay · 77 access denied ·
-78 the relay stopped itself: the last log line says what to do. It retries by itself while a server is unreachable.`;
+78 the relay stopped itself: the log line of level fatal says what to do. It retries by itself while a server is unreachable.`;
 
 export function runCommand(load: Load): Command {
   const command = new Command('run')
@@ -39,16 +39,17 @@ export function runCommand(load: Load): Command {
       boundHeapGrowth();
       const logs = componentLogs(createLogger(config.log.level), config.log);
       const loaded = { config, file, load: () => reload().config };
-      await untilSignalled(endingOf(config, logs.relay), (ending) => runRelay(loaded, logs, ending));
+      await serve(manner(config, logs.relay), (ending) => runRelay(loaded, logs, ending));
       return {};
     },
   });
 }
 
 /** A drain that takes too long, or a second signal, ends the process. */
-function endingOf({ shutdownMs }: Config, log: Logger) {
+function manner({ shutdownMs }: Config, log: Logger): Parameters<typeof serve>[0] {
   return {
-    ...service,
+    log,
+    name: 'the relay',
     onFirst: (signal: NodeJS.Signals) => {
       log.info({ signal }, 'stopping');
       setTimeout(() => {

@@ -2,7 +2,9 @@
  * How a command that takes a while ends at SIGTERM or SIGINT: the first one lets it finish what must not be cut off, the
  * second one ends the process at once. Every command that handles signals does so here.
  */
-import { exitCodes } from '../errors.ts';
+import type { Logger } from 'pino';
+import { asRelayError, exitCodes } from '../errors.ts';
+import { logFatal } from '../observe/fatal.ts';
 
 /**
  * One Ctrl-C arrives twice: the terminal sends it to the whole process group, and npm, npx or another wrapper passes its
@@ -25,7 +27,7 @@ export const oneShot: Manner = {
 };
 
 /** For a service, which a signal is meant to end. */
-export const service: Manner = { exitCode: exitCodes.ok };
+const service: Manner = { exitCode: exitCodes.ok };
 
 /**
  * Runs `work` with a signal that SIGTERM or SIGINT aborts. If none came, the default applies again afterwards. If one
@@ -53,4 +55,18 @@ export async function untilSignalled<Result>(
   } finally {
     if (!ending.signal.aborted) process.off('SIGTERM', onSignal).off('SIGINT', onSignal);
   }
+}
+
+/** As `untilSignalled`, for a service: the error that ends it is a line of its log. */
+export function serve(
+  { log, name, ...manner }: Partial<Manner> & { readonly log: Logger; readonly name: string },
+  work: (ending: AbortSignal) => Promise<void>,
+): Promise<void> {
+  return untilSignalled({ ...service, ...manner }, (ending) =>
+    work(ending).catch((error: unknown) => {
+      const failure = asRelayError(error);
+      logFatal(log, failure, name);
+      throw failure;
+    }),
+  );
 }

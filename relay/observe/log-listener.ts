@@ -5,6 +5,7 @@ import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import { formatLsn, formatPosition, type Lsn } from '../model/position.ts';
 import type { ComponentLogs } from './component-logs.ts';
 import type { Facts } from './facts.ts';
+import { logFatal } from './fatal.ts';
 import { lagOf } from './lag.ts';
 import type { Listener } from './observer.ts';
 import { Repeats } from './repeats.ts';
@@ -87,8 +88,7 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
       drainFailed: ({ failure }) => relay.warn({ err: failure }, 'session failed while draining'),
       drained: ({ progress: { endLsn, eventCount } }) =>
         relay.info({ until: formatLsn(endLsn), events: eventCount }, 'drained'),
-      stopped: ({ failure }) =>
-        relay.fatal({ err: failure }, 'the relay stopped itself; the hint says what to do'),
+      stopped: ({ failure }) => logFatal(relay, failure),
 
       committed: ({ events, committedAtMs, bytes, deadLetters }) => {
         repeats.over('session');

@@ -1,6 +1,13 @@
 /** What is refused before anything is looked at: a row a rule. */
 import { afterEach, expect, test, vi } from 'vitest';
-import { age, seconds, timeOrAge, timeWithOffset, wholeNumber } from '../../../relay/commands/arguments.ts';
+import {
+  age,
+  collect,
+  seconds,
+  timeOrAge,
+  timeWithOffset,
+  wholeNumber,
+} from '../../../relay/commands/arguments.ts';
 import { runProgram } from '../../../relay/commands/program.ts';
 
 afterEach(() => vi.restoreAllMocks());
@@ -58,4 +65,10 @@ test('an age counts back from now', () => {
   vi.useFakeTimers({ now: new Date('2026-01-31T12:00:00Z') });
   expect(timeOrAge('2h')).toEqual(new Date('2026-01-31T10:00:00Z'));
   vi.useRealTimers();
+});
+
+test('a value that is given twice counts once', () => {
+  expect(
+    ['a', 'b', 'a'].reduce<string[] | undefined>((before, value) => collect(value, before), undefined),
+  ).toEqual(['a', 'b']);
 });

@@ -160,6 +160,35 @@ test('a server that accepts and never answers does not keep the process', async 
   }
 });
 
+test.each(['run', 'audit'])(
+  'the error that ends %s is a line of its log, and nothing else is',
+  async (name) => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as { port: number };
+    try {
+      const { code, stdout, stderr } = await runCli([name], {
+        DATABASE_URL: 'postgres://127.0.0.1:1/shop',
+        KAFKA_BROKERS: '127.0.0.1:1',
+        SCHEMA_REGISTRY_URL: 'http://127.0.0.1:1',
+        OUTBOX_RELAY_HTTP_PORT: String(port),
+        OUTBOX_RELAY_AUDIT_HTTP_PORT: String(port),
+      });
+      expect(code).toBe(64);
+      expect(stderr).toBe('');
+      const lines = stdout.trimEnd().split('\n');
+      const fatal = lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'fatal');
+      expect(fatal).toEqual([
+        expect.objectContaining({
+          err: expect.objectContaining({ code: 'CONFIG_INVALID', hint: expect.any(String) }),
+        }),
+      ]);
+    } finally {
+      taken.close();
+    }
+  },
+);
+
 test('-c names the file, before or after the command', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'outbox-relay-cli-'));
   const file = join(folder, 'shop.yaml');
