@@ -12,7 +12,7 @@ import { postgresEncryption } from './encryption.ts';
 import { fail, ok, warn } from './finding.ts';
 import { outboxChecks } from './outbox.ts';
 import { one, type PostgresCheck, type PostgresContext } from './postgres-context.ts';
-import { walLimit } from './wal.ts';
+import { commitOrder, walLimit } from './wal.ts';
 
 const server: PostgresCheck = {
   name: 'server',
@@ -168,4 +168,5 @@ export const postgresChecks: readonly PostgresCheck[] = [
   postgresEncryption,
   slot,
   walLimit,
+  commitOrder,
 ];

@@ -1,4 +1,4 @@
-/** Whether an outage costs the slot or fills the disk, and which of the two was chosen. */
+/** Whether an outage costs the slot or fills the disk, which of the two was chosen, and what a lost slot costs then. */
 import {
   describeBytes,
   planningRate,
@@ -16,26 +16,39 @@ export const walLimit: PostgresCheck = {
   },
 };
 
+export const commitOrder: PostgresCheck = {
+  name: 'order of commits',
+  async run({ pool, config }) {
+    const { keepsCommitTimes } = await readWalOutlook(pool, config);
+    return judgeOrder(keepsCommitTimes, config.slot);
+  },
+};
+
+/** Pure. Before it is needed: Postgres knows no times of what was committed while the setting was off. */
+export function judgeOrder(keepsCommitTimes: boolean, { whenLost, recoverByWritingOrder }: Chosen): Verdict {
+  if (keepsCommitTimes) return ok('known, also of past commits: track_commit_timestamp is on');
+  if (recoverByWritingOrder) return ok('that of writing, since slot.recoverByWritingOrder is set');
+  return warn(
+    `track_commit_timestamp is off, so nobody knows the order of past commits: ${whenLost === 'recover' ? 'the relay that recovers a lost slot stops' : '`recover` and `replay` ask'} if a key has events of several transactions`,
+    "Run ALTER SYSTEM SET track_commit_timestamp = on, then restart Postgres. Or set slot.recoverByWritingOrder if each writer locks its aggregate before it writes the aggregate's events.",
+  );
+}
+
 type Chosen = { readonly whenLost: 'stop' | 'recover'; readonly recoverByWritingOrder: boolean };
 
 /** An outage that is shorter than this is no reason to change anything. */
 const enoughHours = 4;
 
 /** Pure. */
-export function judgeWal(outlook: WalOutlook, { whenLost, recoverByWritingOrder }: Chosen): Verdict {
-  const { limitBytes, keepsCommitTimes } = outlook;
+export function judgeWal(outlook: WalOutlook, { whenLost }: Pick<Chosen, 'whenLost'>): Verdict {
+  const { limitBytes } = outlook;
   if (limitBytes === null)
     return warn(
       `max_slot_wal_keep_size sets no limit: while nothing is published, WAL grows until the disk of Postgres is full and every write fails${untilDisk(outlook)}; ${describeRate(outlook)}`,
-      `Choose what an outage may cost. With a limit, Postgres gives up the slot before the disk is full${proposal(outlook)}. With slot.whenLost: recover the relay then publishes the missing events from the outbox table by itself, and a lost slot costs nothing but time.`,
+      `Choose what an outage may cost. With a limit, Postgres gives up the slot before the disk is full${proposal(outlook)}. With slot.whenLost: recover the relay then publishes the missing events from the outbox table by itself, and a lost slot costs nothing but time where the order of commits is known.`,
     );
   const hours = hoursOf(limitBytes, outlook);
   const found = `max_slot_wal_keep_size ${describeBytes(limitBytes)}: ${holds(hours)}, then Postgres gives up the slot, and the relay ${whenLost === 'recover' ? 'recovers by itself' : 'stops until somebody runs `outbox-relay recover`'}; ${describeRate(outlook)}`;
-  if (whenLost === 'recover' && !keepsCommitTimes && !recoverByWritingOrder)
-    return warn(
-      `${found}. But track_commit_timestamp is off, so the relay stops if a key misses events of several transactions`,
-      "Run ALTER SYSTEM SET track_commit_timestamp = on, then restart Postgres. Or set slot.recoverByWritingOrder if each writer locks its aggregate before it writes the aggregate's events.",
-    );
   if (whenLost === 'recover' || hours === undefined || hours >= enoughHours) return ok(found);
   return warn(found, `Set slot.whenLost: recover, or raise the limit${proposal(outlook)}.`);
 }

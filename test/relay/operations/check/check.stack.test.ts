@@ -48,9 +48,10 @@ describe('on a database that is ready', () => {
     const { code, stdout } = await runCli(['check', '--json'], relay.env);
     const { ok, checks } = JSON.parse(stdout) as { ok: boolean; checks: Finding[] };
     expect([code, ok]).toEqual([0, true]);
-    // What the tests have: no limit on WAL, and one broker.
+    // What the tests have: no limit on WAL, no times of commits, and one broker.
     expect(checks.filter(({ status }) => status !== 'ok').map(({ name }) => name)).toEqual([
       'WAL in an outage',
+      'order of commits',
       'brokers',
     ]);
     const { rows } = await relay.pool.query(
@@ -67,7 +68,7 @@ describe('on a database that is ready', () => {
     expect(stdout).toMatch(
       /^✖ postgres {2}outbox table: outbox\.event has no column uuid for outbox\.columns\.id\n {4}→ Correct outbox\.columns\.$/m,
     );
-    expect(stdout).toMatch(/^\d+ passed, 2 warnings, 1 failed\n$/m);
+    expect(stdout).toMatch(/^\d+ passed, 3 warnings, 1 failed\n$/m);
   });
 
   test('a right that is missing is named', async () => {
@@ -357,10 +358,11 @@ test('on an empty database each missing thing says how to get it', async () => {
     ['outbox table', 'fail'],
     ['publication', 'fail'],
     ['rights', 'fail'],
-    // It needs no table.
+    // These need no table.
     ['WAL in an outage', 'warn'],
+    ['order of commits', 'warn'],
   ]);
-  for (const { fix } of found.slice(0, -1)) expect(fix).toMatch(/outbox-relay migrate|roles\.sql/);
+  for (const { fix } of found.slice(0, -2)) expect(fix).toMatch(/outbox-relay migrate|roles\.sql/);
 });
 
 test('a server without logical decoding is told by its setting', async () => {

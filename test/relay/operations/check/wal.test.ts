@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { judgeWal } from '../../../../relay/operations/check/wal.ts';
+import { judgeOrder, judgeWal } from '../../../../relay/operations/check/wal.ts';
 import { proposedLimitGib, timeLeft, type WalOutlook } from '../../../../relay/operations/slot-health.ts';
 
 const MiB = 1024 ** 2;
@@ -61,16 +61,22 @@ describe('with a limit', () => {
     expect(judgeWal(outlook({ ...limited, limitBytes: 10 * GiB }), stop).status).toBe('ok');
   });
 
-  test('a relay that recovers needs the times of commits, or leave to go without', () => {
+  test('a relay that recovers by itself is not warned of', () => {
     expect(judgeWal(outlook(limited), recover).status).toBe('ok');
-    const without = outlook({ ...limited, keepsCommitTimes: false });
-    expect(judgeWal(without, recover)).toMatchObject({
+  });
+});
+
+test.each([stop, recover])(
+  'who recovers ($whenLost) needs the times of commits, or leave to go without',
+  (chosen) => {
+    expect(judgeOrder(true, chosen).status).toBe('ok');
+    expect(judgeOrder(false, chosen)).toMatchObject({
       status: 'warn',
       message: expect.stringContaining('track_commit_timestamp is off'),
     });
-    expect(judgeWal(without, { ...recover, recoverByWritingOrder: true }).status).toBe('ok');
-  });
-});
+    expect(judgeOrder(false, { ...chosen, recoverByWritingOrder: true }).status).toBe('ok');
+  },
+);
 
 test('the proposal is not below what Postgres keeps anyway, nor above a share of the disk', () => {
   expect(proposedLimitGib(outlook({ lastHour: 1, maxWalBytes: 3 * GiB }))).toBe(6);
