@@ -60,13 +60,16 @@ export const tables: Readonly<Record<string, () => string>> = {
   commands: () =>
     table(
       ['command', 'what it does'],
-      leaves(program).map((command) => [
-        `[${code(nameOf(command))}](#${anchorOf(nameOf(command))})`,
-        command.summary() || command.description(),
-      ]),
+      program.commands
+        .flatMap(callable)
+        .map((command) => [
+          `[${code(nameOf(command))}](#${anchorOf(nameOf(command))})`,
+          command.summary() || command.description(),
+        ]),
     ),
   help: () =>
-    leaves(program)
+    program.commands
+      .flatMap(callable)
       .map((command) => `## ${code(nameOf(command))}\n\n\`\`\`text\n${helpOf(command)}\n\`\`\``)
       .join('\n\n'),
   'operator-work': () =>
@@ -164,8 +167,10 @@ function anchorOf(heading: string): string {
     .replaceAll(' ', '-');
 }
 
-function leaves(command: Command): Command[] {
-  return command.commands.length === 0 ? [command] : command.commands.flatMap(leaves);
+/** What can be called: `replay` does something itself, and has commands below it. `dead-letters` has no option of its own. */
+function callable(command: Command): Command[] {
+  const isCallable = command.commands.length === 0 || command.options.length > 0;
+  return [...(isCallable ? [command] : []), ...command.commands.flatMap(callable)];
 }
 
 function nameOf(command: Command): string {

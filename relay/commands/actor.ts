@@ -1,12 +1,16 @@
 /** Options of every command that changes something: who does it, and why. */
 import { userInfo } from 'node:os';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 
 export type ActorOptions = { by: string; reason?: string };
 
 export function withActor(command: Command, reason = 'why; recorded in the audit trail'): Command {
   return command
-    .option('--by <name>', 'who does it, for the audit trail', person, whoami())
+    .addOption(
+      new Option('--by <name>', 'who does it, for the audit trail')
+        .argParser(person)
+        .default(whoami(), 'your user name'),
+    )
     .option('--reason <text>', reason, upTo(reasonMax));
 }
 
