@@ -16,6 +16,8 @@ export class ProgressLine<Step> {
   readonly #update: ReturnType<typeof createLogUpdate> | undefined;
   #stage: string | undefined;
   #shownMs = Number.NEGATIVE_INFINITY;
+  /** What is not shown yet. */
+  #latest: Step | undefined;
 
   constructor(describe: (step: Step) => string, stream: NodeJS.WriteStream = process.stderr) {
     this.#describe = describe;
@@ -26,16 +28,25 @@ export class ProgressLine<Step> {
   show(step: Step, stage = ''): void {
     const nowMs = performance.now();
     const intervalMs = this.#update === undefined ? repeatMs : redrawMs;
+    this.#latest = step;
     if (stage === this.#stage && nowMs - this.#shownMs < intervalMs) return;
     this.#stage = stage;
     this.#shownMs = nowMs;
+    this.#write(step);
+  }
+
+  /** A line that stays says how far it came. */
+  end(): void {
+    if (this.#update !== undefined) this.#update.clear();
+    else if (this.#latest !== undefined) this.#write(this.#latest);
+    this.#latest = undefined;
+  }
+
+  #write(step: Step): void {
+    this.#latest = undefined;
     const text = printableText(this.#describe(step));
     if (this.#update === undefined) this.#stream.write(`${text}\n`);
     else this.#update(text);
-  }
-
-  end(): void {
-    this.#update?.clear();
   }
 }
 

@@ -11,7 +11,7 @@ import {
 import { type ActorOptions, withActor } from '../actor.ts';
 import { collect, wholeNumber } from '../arguments.ts';
 import { type Call, define } from '../command.ts';
-import { count, formatTable } from '../format.ts';
+import { count, counted, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
 
@@ -36,8 +36,8 @@ the same time, the relay releases it once.
 
 The relay does the work, so it must be running. Until the release is done, the dead letters of the key cannot be changed.
 
-Exit codes: 0 every waiting event is published (with --dry-run: shown) · 1 shown but not done, still refused, or not
-done within --wait · 64 none of these keys is parked, or invalid arguments · 69 Postgres is unreachable · 77 access
+Exit codes: 0 every waiting event is published (with --dry-run: shown) · 1 shown but not done, still refused, the
+topic set aside, or not done within --wait · 64 none of these keys is parked, or invalid arguments · 69 Postgres is unreachable · 77 access
 denied: grant outbox_operator
 
 Examples:
@@ -81,7 +81,9 @@ async function run(call: Call<ReleaseOptions>) {
 
 function release(call: Call<ReleaseOptions>): Promise<KeyRelease[]> {
   const { by, reason, wait } = call.options;
-  const line = new ProgressLine<readonly [number, number]>(([done, of]) => `released: ${bar(done, of)} keys`);
+  const line = new ProgressLine<readonly [number, number]>(
+    ([done, of]) => `looked at: ${bar(done, of)} keys`,
+  );
   return releaseKeys({
     config: call.config,
     selection: selectionOf(call),
@@ -99,7 +101,8 @@ function selectionOf({ args, options: { topic, key } }: Call<ReleaseOptions>): K
   };
 }
 
-function describe(keys: readonly KeyRelease[], isPreview: boolean): string {
+/** Exported for its test. */
+export function describe(keys: readonly KeyRelease[], isPreview: boolean): string {
   const head = ['TOPIC', 'KEY', 'PARKED SINCE', 'OPEN', 'WAITING', 'STOPS AT', isPreview ? '' : 'RESULT'];
   const rows = keys.map(({ topic, key, parkedAt, open, parked, first, outcome, published }) => [
     topic,
@@ -113,11 +116,26 @@ function describe(keys: readonly KeyRelease[], isPreview: boolean): string {
   const table = formatTable([head, ...rows]);
   return isPreview
     ? `${table}\nnothing was changed; run again with --yes to release these keys. A refused event is then encoded again, with the schema and the settings of that moment`
-    : table;
+    : [table, ...asideLines(keys), totalOf(keys)].join('\n');
+}
+
+/** A release cannot pass a pause; what ends the pause releases the keys. */
+function asideLines(keys: readonly KeyRelease[]): string[] {
+  const topics = new Set(keys.flatMap(({ topic, outcome }) => (outcome === 'set-aside' ? [topic] : [])));
+  return [...topics].map(
+    (topic) => `${topic} is set aside: run \`outbox-relay resume --topic ${topic}\`, which releases its keys`,
+  );
+}
+
+function totalOf(keys: readonly KeyRelease[]): string {
+  const released = keys.filter(({ outcome }) => outcome === 'released').length;
+  const events = keys.reduce((sum, { published }) => sum + published, 0);
+  return `released: ${count(released)} of ${counted(keys.length, 'key')}; ${counted(events, 'event')} published`;
 }
 
 const textOf = {
   released: 'released',
+  'set-aside': 'the topic is set aside',
   refused: 'stopped at an event that is still refused',
   pending: 'requested, not done yet: is a relay running?',
   'not-parked': 'no longer parked',

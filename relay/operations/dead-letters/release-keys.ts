@@ -8,6 +8,8 @@ import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { RequestInvalid } from '../../errors.ts';
+import { readControl } from '../../ledger/control.ts';
+import { activePauses } from '../../model/control.ts';
 import type { Actor } from '../actor.ts';
 import { withPool } from '../with-pool.ts';
 import { positionText } from './letter.ts';
@@ -41,10 +43,11 @@ export type KeySelection = {
 
 export type KeyRelease = ParkedKeyView & {
   /**
-   * `refused`: stopped at an event that is still refused. `pending`: the relay has not met the request yet. `not-parked`:
+   * `refused`: stopped at an event that is still refused. `set-aside`: people have set the topic aside, so nothing of it
+   * is published. `pending`: the relay has not met the request yet. `not-parked`:
    * somebody else was faster. null where nothing was requested.
    */
-  readonly outcome: 'released' | 'refused' | 'pending' | 'not-parked' | null;
+  readonly outcome: 'released' | 'refused' | 'set-aside' | 'pending' | 'not-parked' | null;
   readonly published: number;
 };
 
@@ -144,9 +147,16 @@ async function asTheyAre(pool: pg.Pool, slot: string, done: readonly KeyRelease[
   });
   // A topic's name has no NUL.
   const byName = new Map(now.map((each) => [`${each.topic}\0${each.key}`, each]));
+  const aside = new Set(
+    activePauses(await readControl(pool, slot)).flatMap(({ topic, mode }) =>
+      mode === 'set-aside' ? [topic] : [],
+    ),
+  );
   return done.map((each) => {
     const still = byName.get(`${each.topic}\0${each.key}`);
-    return { ...each, ...(still ?? { open: 0, parked: 0, first: null, isBeingReleased: false }) };
+    const isAside = each.outcome === 'refused' && aside.has(each.topic);
+    const outcome = isAside ? 'set-aside' : each.outcome;
+    return { ...each, outcome, ...(still ?? { open: 0, parked: 0, first: null, isBeingReleased: false }) };
   });
 }
 

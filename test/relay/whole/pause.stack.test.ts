@@ -143,10 +143,12 @@ test('events of a topic that is set aside wait while others flow, and are publis
     { id: aside[2], status: 'parked', code: 'KEY_PARKED' },
   ]);
   // A person cannot release a key of it past the pause.
-  await world.pool.query(`select outbox.request_release($1, $2, 'a', 'bob')`, [world.slot, other]);
-  await expect
-    .poll(async () => (await world.pool.query('select outcome from outbox.key_release')).rows)
-    .toEqual([{ outcome: 'refused' }]);
+  const person = ['--key', 'a', '--yes', '--json'];
+  const released = await world.commandWith(env, 'dead-letters', 'release', '--topic', other, ...person);
+  expect(JSON.parse(released.stdout)).toMatchObject([{ key: 'a', outcome: 'set-aside', published: 0 }]);
+  expect((await world.pool.query('select outcome from outbox.key_release')).rows).toEqual([
+    { outcome: 'refused' },
+  ]);
   expect(await readCommitted({ topics: [other] })).toEqual([]);
 
   // Dies after the decisions of a batch are stored and before it is committed.

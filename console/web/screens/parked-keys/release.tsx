@@ -66,6 +66,7 @@ const words: Readonly<Record<string, readonly [Tone, string]>> = {
   refused: ['bad', 'stopped at a refused event'],
   limited: ['warn', 'partly released'],
   pending: ['warn', 'not done yet'],
+  'set-aside': ['bad', 'topic is set aside: resume it'],
   'not-parked': ['quiet', 'was no longer parked'],
 };
 

@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { ProgressLine } from '../../../relay/commands/progress-line.ts';
+
+function progress() {
+  const written: string[] = [];
+  const stream = {
+    isTTY: false,
+    write: (text: string) => written.push(text),
+  } as unknown as NodeJS.WriteStream;
+  return { written, line: new ProgressLine<number>((done) => `${done} of 10`, stream) };
+}
+
+test('a reader that is no terminal hears the first count and the last', () => {
+  const { written, line } = progress();
+  for (const done of [1, 2, 10]) line.show(done);
+  line.end();
+  line.end();
+  expect(written).toEqual(['1 of 10\n', '10 of 10\n']);
+});
+
+test('what was shown is not said again', () => {
+  const { written, line } = progress();
+  line.show(10);
+  line.end();
+  expect(written).toEqual(['10 of 10\n']);
+});

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { describe } from '../../../relay/commands/dead-letters/release-keys.ts';
+import type { KeyRelease } from '../../../relay/operations/dead-letters/release-keys.ts';
+
+const release = (key: string, rest: Partial<KeyRelease>): KeyRelease => ({
+  topic: 'orders',
+  key,
+  since: '0000000000000010.00000000',
+  parkedAt: '2030-01-01T00:00:00.000Z',
+  open: 0,
+  parked: 1,
+  first: null,
+  isBeingReleased: false,
+  outcome: 'released',
+  published: 1,
+  ...rest,
+});
+
+test('a release says what it published, and what ends a topic that is set aside', () => {
+  const aside = { outcome: 'set-aside', published: 0 } as const;
+  const keys = [release('a', {}), release('b', aside), release('c', aside)];
+  const lines = describe(keys, false).split('\n');
+  expect(lines[2]).toMatch(/the topic is set aside, 0 published$/);
+  expect(lines.slice(4)).toEqual([
+    'orders is set aside: run `outbox-relay resume --topic orders`, which releases its keys',
+    'released: 1 of 3 keys; 1 event published',
+  ]);
+});
