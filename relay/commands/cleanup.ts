@@ -79,17 +79,23 @@ export function describeCleanup({ isDryRun, isInterrupted, pieces, ...removed }:
 }
 
 function outcomeOf(
-  { outcome, removedRows, reason, slot, held }: PieceReport,
+  { outcome, rows, isEstimate, removedRows, reason, slot, held }: PieceReport,
   { isDryRun, isInterrupted }: Pick<CleanupReport, 'isDryRun' | 'isInterrupted'>,
 ): string {
   if (outcome === 'removed') return 'removed';
   if (outcome === 'removable') return 'would go';
-  const some = removedRows > 0 ? `${counted(removedRows, 'row')} ${isDryRun ? 'would go' : 'removed'}, ` : '';
+  const done = isDryRun ? 'would go' : 'removed';
+  // What is counted is exact; the rows of a piece that nobody looked through are an estimate.
+  const of = isEstimate || reason === null ? '' : ` of ${count(rows)}`;
+  const some = removedRows > 0 ? `${count(removedRows)}${of} rows ${done}; ` : '';
   if (reason === null) return `${some}${isInterrupted ? 'then interrupted' : 'nothing stays'}`;
+  const left = of === '' || removedRows === 0 ? 'stays' : stays(rows - removedRows);
   const counts = Object.entries(held).map(([kind, rows]) => `${count(rows)} ${kind}`);
   const details = [...(slot === null ? [] : [`slot ${slot}`]), ...counts].join(', ');
-  return `${some}stays: ${reason}${details === '' ? '' : ` (${details})`}`;
+  return `${some}${left}: ${reason}${details === '' ? '' : ` (${details})`}`;
 }
+
+const stays = (rows: number) => `${count(rows)} ${rows === 1 ? 'stays' : 'stay'}`;
 
 function totalOf(
   pieces: readonly PieceReport[],

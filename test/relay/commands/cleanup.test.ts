@@ -28,7 +28,7 @@ test('a dry run says what would go, why the rest stays, and what each reason mea
     'outbox.event_20300101  1,000 rows  1.0 MiB  would go',
     'outbox.event_20300102  1,000 rows  1.0 MiB  stays: uncovered (slot second, 7 uncovered)',
     'outbox.event_20300103  ~1,000 rows  1.0 MiB  stays: retention',
-    'outbox.event_default  1,000 rows  1.0 MiB  998 rows would go, stays: dead-letter (2 waiting)',
+    'outbox.event_default  1,000 rows  1.0 MiB  998 of 1,000 rows would go; 2 stay: dead-letter (2 waiting)',
     expect.stringMatching(/^uncovered: it holds rows/),
     expect.stringMatching(/^retention: /),
     expect.stringMatching(/^dead-letter: /),
@@ -50,6 +50,6 @@ test('one that a signal ends says that it has not looked at everything', () => {
   const pieces = [piece('outbox.event_default', { removedRows: 400 })];
   const removed = { isInterrupted: true, removedRows: 400, removedPartitions: 0, removedBytes: 0 };
   const lines = describeCleanup({ isDryRun: false, pieces, ...removed }).split('\n');
-  expect(lines[0]).toMatch(/400 rows removed, then interrupted$/);
+  expect(lines[0]).toMatch(/400 rows removed; then interrupted$/);
   expect(lines.at(-1)).toBe('interrupted: it has not looked at the rest; run it again');
 });
