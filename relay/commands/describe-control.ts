@@ -5,9 +5,14 @@ import type { Obedience } from '../operations/control.ts';
 import { describeBytes } from '../operations/slot-health.ts';
 import { counted } from './format.ts';
 
-export function describeObedience({ outcome, relays, control, limits }: Obedience): string {
+export function describeObedience({ outcome, relays, control, limits, absentTopic }: Obedience): string {
   return [
     ...describeControl(control, limits),
+    ...(absentTopic === null
+      ? []
+      : [
+          `Kafka shows no topic ${printable(absentTopic)}: no event went there so far. If the name is mistyped, \`outbox-relay resume --topic ${printable(absentTopic)}\` takes the pause back`,
+        ]),
     {
       obeyed: `stored; ${relays.join(' and ')} obeys`,
       waiting: `stored; ${relays.join(' and ')} has not confirmed yet that it obeys; \`outbox-relay status\` shows it`,

@@ -32,7 +32,10 @@ The relay obeys within about a second. The command waits until it does: nothing 
 A pause is stored in outbox.pause, so a relay that starts later obeys too. /readyz stays 200 and says who paused the relay:
 unready, it would stop a rolling deploy, and no restart resumes what a person has paused. Who and why is in outbox.trail.
 
-Changes: outbox.pause, outbox.control, outbox.action. Reads: outbox.relay.
+With --topic it asks Kafka whether the topic exists, and says if it does not: the name may be mistyped. The pause is stored
+in any case, also while Kafka is away.
+
+Changes: outbox.pause, outbox.control, outbox.action. Reads: outbox.relay, the names of the topics.
 
 Exit codes: 0 stored, and every relay that streams obeys, or none streams · 1 stored, but a relay has not confirmed it
 within --wait · 64 invalid arguments, or a topic to which no event goes · 69 Postgres is unreachable · 77 Postgres denies

@@ -14,6 +14,7 @@ import { type KnownRelay, readRelays } from '../ledger/relays.ts';
 import { controlTables } from '../ledger/tables.ts';
 import { type Control, limitsOf, type PauseMode, type RateLimits } from '../model/control.ts';
 import type { Actor } from './actor.ts';
+import { hasTopic } from './known-topic.ts';
 import { withPool } from './with-pool.ts';
 
 /** What became of it. */
@@ -25,6 +26,8 @@ export type Obedience = {
   readonly control: Control;
   /** What counts, by what people say and by the settings. */
   readonly limits: RateLimits;
+  /** The topic of a pause, if Kafka shows none of this name. null also where Kafka did not say. */
+  readonly absentTopic: string | null;
 };
 
 type Telling = {
@@ -47,7 +50,7 @@ export type Pausing = Telling & {
 export function pauseRelay({ topic, mode, forSeconds, ...telling }: Pausing): Promise<Obedience> {
   const { config, actor } = telling;
   if (topic !== undefined) assertEventTopic(config, topic);
-  return tell(telling, (pool) =>
+  const store = (pool: pg.Pool) =>
     change(pool, pause, [
       config.slot.name,
       topic ?? '',
@@ -55,7 +58,11 @@ export function pauseRelay({ topic, mode, forSeconds, ...telling }: Pausing): Pr
       forSeconds ?? null,
       actor.person,
       actor.reason,
-    ]),
+    ]);
+  // A pause is also for the time when Kafka is away: it is stored whatever Kafka says.
+  const isThere = topic === undefined ? null : hasTopic(config, topic);
+  return tell(telling, store).then(async (told) =>
+    (await isThere) === false ? { ...told, absentTopic: topic ?? null } : told,
   );
 }
 
@@ -122,6 +129,7 @@ function tell(
       relays: relays.map(({ instance }) => instance),
       control,
       limits: limitsOf(control, settings),
+      absentTopic: null,
     };
   });
 }
