@@ -78,7 +78,11 @@ export class RowJudge {
     });
     await readFirst(means, ranges, trim, ({ topic, partition, committedAtMs }, id, isOfStream) => {
       if (isOfStream) kept.note(topic, partition, committedAtMs);
-      if (this.#absent.delete(id)) found.skip('rewritten');
+      const row = this.#absent.get(id);
+      if (row === undefined) return;
+      this.#absent.delete(id);
+      // The window that read the record of a release has counted it.
+      if (row.isRelease !== true) found.skip('rewritten');
     });
     kept.noteEmptied();
     for (const row of this.#absent.values()) await this.#note(row, kept);

@@ -13,7 +13,8 @@
  * 1. The progress covers every row of the window before the ends are taken. So each row has its record in this window, or
  *    in an earlier one that left it open. A row without one is *missing*, unless a dead letter of its own accounts for it
  *    (each accounts for one row), the topic has lost its beginning, or a second reading of what earlier windows have read
- *    finds it: an UPDATE gives a row a new `xmin`.
+ *    finds it: an UPDATE gives a row a new `xmin`, and an event that is released between the snapshot and the ends of a
+ *    window is read in that window, while its release is for the next one.
  * 2. A record may be read before its row shows: it is published after the snapshot was taken, or its commit was not visible
  *    yet. Such a record stays open for later windows. It is *final* once every transaction that ran after the record was
  *    read has ended at a later snapshot: from then on its row shows, or there is none. Then it is a *duplicate* if the table
@@ -158,7 +159,13 @@ class Window {
     }
     for (const record of before?.open ?? []) this.#matching.addRecord({ ...record });
     for (const { id, topic } of await this.#letters.releases())
-      this.#matching.addRow({ id, topic: topic ?? undefined, createdAtMs: Number.NaN, origin: 'streamed' });
+      this.#matching.addRow({
+        id,
+        topic: topic ?? undefined,
+        createdAtMs: Number.NaN,
+        origin: 'streamed',
+        isRelease: true,
+      });
     await this.#readTopics(ranges);
     await this.#judgeRows(await RowJudge.create(this.#scope, this.#letters, this.#kept, topics));
     await this.#records.judge(this.#matching);

@@ -321,6 +321,37 @@ describe('a dead letter', () => {
     expect(await scene.findings()).toEqual([['duplicate', refused]]);
   });
 
+  test.each(['in the window of its row', 'in a later window'])(
+    'that is released while a window runs, %s, is no changed row',
+    async (when) => {
+      await using scene = await openScene();
+      const { pool } = scene.database;
+      const [refused, later] = await scene.insert(2);
+      const record = scene.record(refused!, { key: 'k' });
+      const { commitLsn } = parsePosition(record.headers!.position as string)!;
+      await scene.deadLetter(refused!, 'parked', { position: commitLsn });
+      await scene.writer.commit(scene.events(scene.record(later!, { key: 'k' })), await scene.progress());
+      if (when === 'in a later window') await scene.runAudit();
+      // After the snapshot of the next window, and published before that window takes the ends of the topics.
+      await pool.query(
+        `update outbox.dead_letter set status = 'released', released_lsn = pg_current_wal_insert_lsn() + 1048576,
+           system_identifier = (select system_identifier::text from pg_control_system()), topic = $1`,
+        [scene.topic],
+      );
+      await scene.writer.commit(scene.events(record), await scene.progress());
+      await scene.runAudit();
+      await pool.query(`select pg_logical_emit_message(false, 'test', repeat('x', 2097152))`);
+      await scene.writer.commit(await scene.progress());
+      const { unjudged, missing, duplicate } = await scene.runAudit();
+      expect({ unjudged, missing, duplicate }).toEqual({
+        unjudged: when === 'in a later window' ? { released: 1 } : {},
+        missing: 0,
+        duplicate: 0,
+      });
+      expect(await scene.findings()).toEqual([]);
+    },
+  );
+
   test('that is released and not published is missing', async () => {
     await using scene = await openScene();
     const [refused] = await scene.insert();
