@@ -14,7 +14,6 @@ import { type KnownRelay, readRelays } from '../ledger/relays.ts';
 import { controlTables } from '../ledger/tables.ts';
 import { type Control, limitsOf, type PauseMode, type RateLimits } from '../model/control.ts';
 import type { Actor } from './actor.ts';
-import { hasTopic } from './known-topic.ts';
 import { withPool } from './with-pool.ts';
 
 /** What became of it. */
@@ -60,7 +59,7 @@ export function pauseRelay({ topic, mode, forSeconds, ...telling }: Pausing): Pr
       actor.reason,
     ]);
   // A pause is also for the time when Kafka is away: it is stored whatever Kafka says.
-  const isThere = topic === undefined ? null : hasTopic(config, topic);
+  const isThere = topic === undefined ? null : askKafka(config, topic);
   return tell(telling, store).then(async (told) =>
     (await isThere) === false ? { ...told, absentTopic: topic ?? null } : told,
   );
@@ -108,6 +107,12 @@ export function limitRate({ eventsPerSecond, bytesPerSecond, ...telling }: Limit
 }
 
 /** A mistyped name would pause nothing and look like a success. */
+/** Loaded here: no other of these commands needs what it stands on. */
+async function askKafka(config: Config, topic: string): Promise<boolean | null> {
+  const { hasTopic } = await import('./known-topic.ts');
+  return hasTopic(config, topic);
+}
+
 function assertEventTopic({ topics, kafka }: Config, topic: string): void {
   if (!allowList(topics.allow, kafka.progressTopic).test(topic))
     throw new RequestInvalid(`no event goes to topic ${topic}: topics.allow does not list it`);

@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
 import { createLogger } from '../observe/log.ts';
+// Patches kafkajs.
+import '../publish/wire/kafkajs-internals.ts';
 
 const answerWithinMs = 3_000;
 

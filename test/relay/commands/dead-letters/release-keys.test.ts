@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { describe } from '../../../relay/commands/dead-letters/release-keys.ts';
-import type { KeyRelease } from '../../../relay/operations/dead-letters/release-keys.ts';
+import { describe } from '../../../../relay/commands/dead-letters/release-keys.ts';
+import type { KeyRelease } from '../../../../relay/operations/dead-letters/release-keys.ts';
 
 const release = (key: string, rest: Partial<KeyRelease>): KeyRelease => ({
   topic: 'orders',
