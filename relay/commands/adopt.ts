@@ -7,6 +7,7 @@ import { createLogger } from '../observe/log.ts';
 import { type Adopted, adopt } from '../operations/adopt.ts';
 import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
+import { counted } from './format.ts';
 import type { Load } from './load.ts';
 
 type AdoptOptions = ActorOptions & { yes?: boolean; json?: boolean };
@@ -74,6 +75,6 @@ function summarize({ endLsn, partial, timeline, systemIdentifier, beat }: Progre
   const part =
     partial === null
       ? ''
-      : `, plus ${partial.ordinal} events of the transaction ${formatLsn(partial.commitLsn)}`;
+      : `, plus ${counted(partial.ordinal, 'event')} of the transaction ${formatLsn(partial.commitLsn)}`;
   return `up to ${formatLsn(endLsn)}${part}; timeline ${timeline} of cluster ${systemIdentifier}, heartbeat ${beat}`;
 }

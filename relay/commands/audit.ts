@@ -13,7 +13,7 @@ import {
 import { wholeNumber } from './arguments.ts';
 import { type Call, type CommandResult, define } from './command.ts';
 import { describeDebezium, describeStanding } from './describe-standing-audit.ts';
-import { count } from './format.ts';
+import { counted } from './format.ts';
 import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
 import { oneShot, serve, untilSignalled } from './until-signalled.ts';
@@ -115,7 +115,7 @@ async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
     return {};
   }
   const line = new ProgressLine<{ events: number; records: number }>(
-    ({ events, records }) => `comparing: ${count(events)} rows, ${count(records)} records`,
+    ({ events, records }) => `comparing: ${counted(events, 'row')}, ${counted(records, 'record')}`,
   );
   const log = componentLogs(
     createLogger(config.log.level, { destination: process.stderr }),

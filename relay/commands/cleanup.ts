@@ -64,7 +64,7 @@ async function run({ config, options }: Call<Options>) {
 export function describeCleanup({ isDryRun, isInterrupted, pieces, ...removed }: CleanupReport): string {
   const rows = pieces.map((piece) => [
     piece.name,
-    `${piece.isEstimate ? '~' : ''}${count(piece.rows)} rows`,
+    `${piece.isEstimate ? '~' : ''}${counted(piece.rows, 'row')}`,
     describeBytes(piece.bytes),
     outcomeOf(piece, { isDryRun, isInterrupted }),
   ]);
@@ -87,7 +87,10 @@ function outcomeOf(
   const done = isDryRun ? 'would go' : 'removed';
   // What is counted is exact; the rows of a piece that nobody looked through are an estimate.
   const of = isEstimate || reason === null ? '' : ` of ${count(rows)}`;
-  const some = removedRows > 0 ? `${count(removedRows)}${of} rows ${done}; ` : '';
+  const some =
+    removedRows > 0
+      ? `${of === '' ? counted(removedRows, 'row') : `${count(removedRows)}${of} rows`} ${done}; `
+      : '';
   if (reason === null) return `${some}${isInterrupted ? 'then interrupted' : 'nothing stays'}`;
   const left = of === '' || removedRows === 0 ? 'stays' : stays(rows - removedRows);
   const counts = Object.entries(held).map(([kind, rows]) => `${count(rows)} ${kind}`);

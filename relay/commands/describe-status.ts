@@ -70,8 +70,13 @@ function relayLines({ relays, at }: Status): string[] {
   const missed = unreplaced(relays);
   const present = relays.filter((relay) => !hasEnded(relay) || missed.includes(relay));
   const shown = present.slice(0, relaysShown).map((relay) => describeRelay(relay, at));
-  const rest = relays.length - shown.length;
-  return rest === 0 ? shown : [...shown, `and ${count(rest)} more; \`status --json\` lists all`];
+  const more = present.length - shown.length;
+  const ended = relays.length - present.length;
+  const rest = [
+    ...(more === 0 ? [] : [`${count(more)} more`]),
+    ...(ended === 0 ? [] : [`${count(ended)} that ended`]),
+  ];
+  return rest.length === 0 ? shown : [...shown, `and ${rest.join(', ')}; \`status --json\` lists all`];
 }
 
 function describeRelay(relay: KnownRelay, at: string): string {
@@ -154,8 +159,8 @@ function letterLines({ deadLetters }: Status): string[] {
 function describeParked({ parked, setAside }: Status): string {
   if (parked.keys === 0) return 'none';
   const aside = setAside.reduce((sum, { keys }) => sum + keys, 0);
-  const why = aside === 0 ? '' : `, ${count(aside)} of them because a topic was set aside`;
-  return `${count(parked.keys)}, ${counted(parked.events, 'event')} waiting${why}`;
+  const why = aside === 0 ? '' : `; ${counted(aside, 'key')} because a topic is set aside`;
+  return `${counted(parked.keys, 'key')}, ${counted(parked.events, 'event')} waiting${why}`;
 }
 
 function describeCleanup({ cleanup, at }: Status): string[] {

@@ -2,6 +2,8 @@
 import { printableText } from '../observe/printable.ts';
 import { describeSeconds } from '../operations/status-words.ts';
 
+export { count, counted } from '../model/counted.ts';
+
 /** @param widths of the columns, where the rows are only some of a table's */
 export function formatTable(rows: readonly (readonly string[])[], widths = columnWidths(rows)): string {
   return rows
@@ -25,16 +27,6 @@ export function columnWidths(rows: readonly (readonly string[])[], least: readon
 /** Colours of ours stay; ends of lines are those of rows. */
 function cleaned(cell: string): string {
   return printableText(cell).replace(/[\n\t]/g, '·');
-}
-
-/** `12,345` */
-export function count(value: number): string {
-  return value.toLocaleString('en-US');
-}
-
-/** `1 event`, `12,345 events` */
-export function counted(value: number, noun: string): string {
-  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
 }
 
 /** A duration to come, rounded up to what people count in. */

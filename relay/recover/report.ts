@@ -1,5 +1,6 @@
 /** What a recovery found and did, and what a person must decide first, as data. */
 import type { ErrorCode } from '../errors.ts';
+import { counted } from '../model/counted.ts';
 import type { Progress } from '../model/progress.ts';
 import type { Compared } from './compare.ts';
 import type { Reason } from './gap.ts';
@@ -61,17 +62,18 @@ export function doubtsOf(
   const { uncertainKeys, unreadable, unreadableWhy } = missing;
   if (uncertainKeys > 0 && !acceptsWritingOrder)
     doubts.push(
-      `${uncertainKeys} keys have missing events of several transactions, and Postgres did not keep the commit times (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was off then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is the order of the commits if writers lock the aggregate`,
+      `${counted(uncertainKeys, 'key')} ${uncertainKeys === 1 ? 'has' : 'have'} missing events of several transactions, and Postgres did not keep the commit times (track_commit_timestamp is ${gap.hasCommitTimes ? 'on now, but was off then' : 'off'}): --by-writing-order publishes them in the order in which the rows were written, which is the order of the commits if writers lock the aggregate`,
     );
   if (unreadableWhy !== undefined && !skipsUnreadable) {
     const others = unreadable.count - 1;
     doubts.push(
-      `ROW_UNREADABLE: event ${unreadable.ids[0]}${others === 0 ? '' : ` and ${others} others`}: ${unreadableWhy}: --skip-unreadable makes a dead letter of each such row and publishes the rest`,
+      `ROW_UNREADABLE: event ${unreadable.ids[0]}${others === 0 ? '' : ` and ${counted(others, 'other')}`}: ${unreadableWhy}: --skip-unreadable makes a dead letter of each such row and publishes the rest`,
     );
   }
   if (unjudged === 'refuse')
     for (const [reason, count] of Object.entries(unjudgedBy) as [Reason, number][])
-      if (count > 0) doubts.push(`${count} events ${reasons[reason]}: --unjudged publish or --unjudged skip`);
+      if (count > 0)
+        doubts.push(`${counted(count, 'event')} ${reasons[reason]}: --unjudged publish or --unjudged skip`);
   return doubts;
 }
 

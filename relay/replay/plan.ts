@@ -8,6 +8,7 @@ import type { Servers } from '../connect/servers.ts';
 import { Router } from '../encode/route.ts';
 import { RequestInvalid } from '../errors.ts';
 import { readReplays } from '../ledger/replays.ts';
+import { counted as countedNoun } from '../model/counted.ts';
 import { formatLsn } from '../model/position.ts';
 import { findAbsent } from './absent.ts';
 import { type KnownPublished, readKnown } from './known.ts';
@@ -240,7 +241,7 @@ async function orderDoubts(
   if (Number(row!.keys) === 0) return [];
   const state = selected.hasCommitTimes ? 'on now, but was off when they were written' : 'off';
   return [
-    `the commit order of the events of ${row!.keys} keys is not known (track_commit_timestamp is ${state}): --by-writing-order sorts them by created_at, which is the order of the commits if writers lock the aggregate`,
+    `the commit order of the events of ${countedNoun(Number(row!.keys), 'key')} is not known (track_commit_timestamp is ${state}): --by-writing-order sorts them by created_at, which is the order of the commits if writers lock the aggregate`,
   ];
 }
 

@@ -53,3 +53,11 @@ test('one that a signal ends says that it has not looked at everything', () => {
   expect(lines[0]).toMatch(/400 rows removed; then interrupted$/);
   expect(lines.at(-1)).toBe('interrupted: it has not looked at the rest; run it again');
 });
+
+test('one row is a row', () => {
+  const pieces = [piece('outbox.event_default', { rows: 1, outcome: 'removed', removedRows: 1 })];
+  const removed = { isInterrupted: false, removedRows: 1, removedPartitions: 0, removedBytes: 0 };
+  const text = describeCleanup({ isDryRun: false, pieces, ...removed });
+  expect(text).not.toContain('rows');
+  expect(text).toMatch(/ 1 row {2}/);
+});

@@ -79,7 +79,7 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
     },
     /^! 4 dead letters are open.*\n[\s\S]*^dead letters +4 open\n +3 PAYLOAD_INVALID, oldest 3 hours ago$/m,
   ],
-  ['parked', { parked: { keys: 1, events: 2 } }, /^parked keys +1, 2 events waiting$/m],
+  ['parked', { parked: { keys: 1, events: 2 } }, /^parked keys +1 key, 2 events waiting$/m],
   [
     'paused, with who and why',
     { control: controlOf([{ topic: 'orders', until: '2026-01-02T05:00:00.000Z' }]) },
@@ -108,6 +108,16 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
     'many relays',
     { relays: Array.from({ length: 9 }, () => relayOf()) },
     /and 3 more; `status --json` lists all/,
+  ],
+  [
+    'relays that ended',
+    {
+      relays: [
+        relayOf({ startedAt: '2030-01-02T00:00:00.000Z' }),
+        relayOf({ state: 'stopped', stateSince: '2030-01-01T00:00:00.000Z' }),
+      ],
+    },
+    /and 1 that ended; `status --json` lists all/,
   ],
   [
     'an audit',
