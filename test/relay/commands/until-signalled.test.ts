@@ -11,6 +11,8 @@ import { untilSignalled } from ${JSON.stringify(mechanism)};
 const manner = { exitCode: 3, onSecond: () => console.log('second') };
 await untilSignalled(manner, async (ending) => {
   ending.addEventListener('abort', () => console.log('asked'));
+  let signals = 0;
+  process.on('SIGINT', () => console.log('signal', ++signals));
   console.log('ready');
   process.stdin.resume();
   await once(process.stdin, 'end');
@@ -24,9 +26,10 @@ describe('a signal to the whole process group', () => {
     await group.hears(/ready/);
     group.signal('SIGINT');
     await group.hears(/asked/);
+    await group.hears(/signal 2/);
     group.finish();
     expect(await group.ended).toBe(5);
-    expect(group.said).toEqual(['ready', 'asked', 'done']);
+    expect(group.said).toContain('done');
   });
 
   test('ends the process at once the second time', async () => {
@@ -38,6 +41,6 @@ describe('a signal to the whole process group', () => {
     await group.hears(/second/);
     clearInterval(again);
     expect(await group.ended).toBe(3);
-    expect(group.said).toEqual(['ready', 'asked', 'second']);
+    expect(group.said).not.toContain('done');
   });
 });

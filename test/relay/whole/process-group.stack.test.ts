@@ -28,7 +28,7 @@ test('ends each of them as documented', async () => {
   await audit.hears(/"msg":"auditing"/);
   for (const service of [relay, audit]) service.signal('SIGINT');
   expect(await Promise.all([relay.ended, audit.ended])).toEqual([0, 0]);
-  expect(relay.said.at(-1)).toContain('"msg":"stopped"');
+  await relay.hears(/"msg":"stopped"/);
 
   await using replay = start('REPLAY_LISTED', 'replay', '--all', '--reason', 'a test', '--yes');
   await replay.hears(/reached/);
