@@ -11,7 +11,8 @@ export const keepReasons = {
   uncovered: 'it holds rows that a slot has not published yet',
   unproven:
     'it holds rows that nobody can know to be published: from before the first start or an adopt, or from before the partition was attached. `cleanup.unproven: remove` removes them',
-  unverified: 'it holds rows that the standing audit has not compared yet, or the audit misses an event',
+  unverified:
+    'it holds rows that the standing audit has not compared yet, or whose created_at is before an audit that began with --start now; or the audit misses an event',
   'dead-letter': 'it holds rows of dead letters that are open or parked, or whose release is not final',
   'open-transaction': 'an open transaction has written to it',
   busy: 'the table was never free for a moment: a transaction that uses it is open for long. The relay tries again',
