@@ -294,7 +294,7 @@ test('no character of a row or a record acts on the terminal of whoever looks at
 test('without the rights of an operator it ends with 77', async () => {
   const stranger = unique('stranger');
   await world.pool.query(`create role ${stranger} login password 'sesame'`);
-  const url = new URL(operator);
+  const url = new URL(operator.url);
   url.username = stranger;
   const listed = await world.commandWith({ DATABASE_URL: url.href }, 'dead-letters', 'list');
   expect(listed).toMatchObject({ code: 77, stderr: expect.stringContaining('POSTGRES_UNAUTHORIZED') });
