@@ -186,8 +186,9 @@ test('after a known run every number is exact', async () => {
   const page = await scrapeUntil(relay.url, (now) => expect(now.get(lag)).toBeDefined());
   const ends = await withAdmin((admin) => admin.fetchTopicOffsets(world.topic));
   const end = (partition: number) => Number(ends.find((each) => each.partition === partition)!.high);
-  // The latest look may have been before the events. Their exact lag is in consumer-lag.kafka.test.ts.
-  expect([0, end(0)]).toContain(page.get(lag));
+  // The latest look may have been before some of the events. Their exact lag is in consumer-lag.kafka.test.ts.
+  expect(page.get(lag)).toBeGreaterThanOrEqual(0);
+  expect(page.get(lag)).toBeLessThanOrEqual(end(0));
   expect([...page.keys()].filter((name) => name.includes('no-such-group'))).toEqual([]);
 
   const there = new Set([...page.keys()].map((name) => name.replace(/\{.*/, '')));
