@@ -334,10 +334,10 @@ describe('find without a relay', { timeout: 60_000 }, () => {
     await relay.kill();
     const [waiting] = await own.write([{ key: 'k', seq: 2 }]);
     expect(await one(early!)).toMatchObject({ state: 'before-slot' });
-    expect(await one(waiting!)).toMatchObject({
-      state: 'waiting',
-      reasons: [expect.stringContaining('The relay: Not streaming')],
-    });
+    // Once Postgres has noticed that the relay is gone.
+    await expect
+      .poll(() => one(waiting!), { timeout: 20_000 })
+      .toMatchObject({ state: 'waiting', reasons: [expect.stringContaining('The relay: Not streaming')] });
 
     const producer = (await kafkaClient()).producer({
       transactionalId: unique('open'),
