@@ -153,7 +153,7 @@ describe('sources', () => {
   });
 
   test('a variable in a list is an item of it, or several', () => {
-    const file = yaml('kafka:\n  brokers: ["${FIRST}:9092", "${MORE}"]\n');
+    const file = yaml(`kafka:\n  brokers: ["\${FIRST}:9092", "\${MORE}"]\n`);
     const env = { ...required, KAFKA_BROKERS: undefined, FIRST: 'a', MORE: 'b:9092,c:9092' };
     expect(loadConfig({ file, env }).config.kafka.brokers).toEqual(['a:9092', 'b:9092', 'c:9092']);
   });
