@@ -92,7 +92,12 @@ export const operatorWork: readonly Work[] = [
     does: 'release parked keys',
     commands: ['dead-letters release'],
     screens: ['Parked keys'],
-    needs: [...ledger, ...turn, ...execute('request_release(text, text, text, text, text)')],
+    needs: [
+      ...ledger,
+      ...turn,
+      ...select('control', 'pause'),
+      ...execute('request_release(text, text, text, text, text)'),
+    ],
   },
   {
     does: 'try recent rows with new schemas',

@@ -6,6 +6,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
+import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { RequestInvalid } from '../../errors.ts';
 import { readControl } from '../../ledger/control.ts';
@@ -84,6 +85,8 @@ export function releaseKeys(releasing: Releasing): Promise<KeyRelease[]> {
 async function findKeys(pool: pg.Pool, config: Config, selection: KeySelection): Promise<ParkedKeyView[]> {
   const keys = await listParkedKeys(pool, config.slot.name, selection);
   await assertLettersShown(pool, config);
+  // A topic that is set aside keeps its keys parked; the outcome says so.
+  await assertRowsShown(pool, config, ['outbox.control', 'outbox.pause']);
   if (keys.length === 0) throw new RequestInvalid(`no such key is parked in slot ${config.slot.name}`);
   return keys;
 }
