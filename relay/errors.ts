@@ -368,9 +368,15 @@ export class RequestInvalid extends Error {
   override readonly name = 'RequestInvalid';
 }
 
+/** What is said of anything thrown. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  // If a host has several addresses and all refuse, the error has a list of errors and no message.
+  return error.message || ('code' in error ? String(error.code) : error.name);
+}
+
 /** A `RelayError` as it is, anything else as `INTERNAL` with its cause: an unexpected error stops, it never drops. */
 export function asRelayError(error: unknown): RelayError {
   if (error instanceof RelayError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new RelayError('INTERNAL', message, { cause: error });
+  return new RelayError('INTERNAL', messageOf(error), { cause: error });
 }

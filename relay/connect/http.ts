@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { urlToHttpOptions } from 'node:url';
+import { messageOf } from '../errors.ts';
 import { plainMessage, type TlsOptions } from './tls.ts';
 
 export type HttpRequest = {
@@ -50,9 +51,7 @@ export async function exchange(asked: HttpRequest): Promise<HttpAnswer> {
 
 /** What went wrong, without what OpenSSL adds. */
 export function describeFailure(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // If a host has several addresses and all refuse, the error has a list of errors and no message.
-  return plainMessage(error.message) || ('code' in error ? String(error.code) : error.name);
+  return plainMessage(messageOf(error));
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

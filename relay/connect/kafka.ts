@@ -5,7 +5,7 @@ import { type Admin, type ISocketFactory, Kafka, logLevel } from 'kafkajs';
 import type { Logger } from 'pino';
 import { forKafkajs, realHost, withRealHosts } from '../config/broker-address.ts';
 import type { Config } from '../config/config.ts';
-import { type ErrorCode, RelayError } from '../errors.ts';
+import { type ErrorCode, messageOf, RelayError } from '../errors.ts';
 import './compression/codecs.ts';
 import { saslOptions } from './kafka-sasl.ts';
 import { freshTls, plainMessage, tlsRefusal } from './tls.ts';
@@ -93,11 +93,7 @@ const lostWhileSigningIn =
  * failed before.
  */
 export function kafkaErrorType(error: unknown): string | undefined {
-  for (
-    let current = error, depth = 0;
-    current instanceof Error && depth < 8;
-    current = causeOf(current), depth++
-  ) {
+  for (const current of withCauses(error)) {
     if ('type' in current && typeof current.type === 'string' && current.type !== '')
       return isThrottled.test(current.message) ? 'THROTTLING_QUOTA_EXCEEDED' : current.type;
     if (current.name === 'KafkaJSSASLAuthenticationError')
@@ -108,6 +104,18 @@ export function kafkaErrorType(error: unknown): string | undefined {
 
 /** Code 89, for which kafkajs has no name. */
 const isThrottled = /^Unknown error code 89$/;
+
+/** kafkajs wraps an error a few times; more than this is a circle. */
+const depthMax = 8;
+
+/** An error and those beneath it, the outermost first. */
+function* withCauses(error: unknown): Generator<Error> {
+  let current = error;
+  for (let depth = 0; current instanceof Error && depth < depthMax; depth++) {
+    yield current;
+    current = causeOf(current);
+  }
+}
 
 /** createTopics fails with a list of one error per topic; the relay creates one topic at a time. */
 function causeOf(error: Error): unknown {
@@ -122,11 +130,7 @@ let bootstrap: readonly string[] = [];
  * and these may be unreachable from here.
  */
 function advertisedAddress(error: unknown): string {
-  for (
-    let current = error, depth = 0;
-    current instanceof Error && depth < 8;
-    current = causeOf(current), depth++
-  ) {
+  for (const current of withCauses(error)) {
     const broker = 'broker' in current && typeof current.broker === 'string' ? current.broker : undefined;
     if (current.name !== 'KafkaJSConnectionError' || broker === undefined) continue;
     if (bootstrap.length === 0 || bootstrap.map(forKafkajs).includes(broker)) return '';
@@ -137,12 +141,7 @@ function advertisedAddress(error: unknown): string {
 
 /** An error of ours, such as one of signing in, beneath the wrappers of kafkajs. */
 function relayErrorOf(error: unknown): RelayError | undefined {
-  for (
-    let current = error, depth = 0;
-    current instanceof Error && depth < 8;
-    current = causeOf(current), depth++
-  )
-    if (current instanceof RelayError) return current;
+  for (const current of withCauses(error)) if (current instanceof RelayError) return current;
   return undefined;
 }
 
@@ -155,7 +154,7 @@ export function kafkaError(
   const own = relayErrorOf(error);
   if (own !== undefined) return own;
   const type = kafkaErrorType(error);
-  const message = withRealHosts(plainMessage(error instanceof Error ? error.message : String(error)));
+  const message = withRealHosts(plainMessage(messageOf(error)));
   const advertised = advertisedAddress(error);
   return new RelayError(codeOfType[type ?? ''] ?? otherwise, `${doing}: ${message}${advertised}`, {
     cause: error,

@@ -2,7 +2,7 @@
  * Owns tokens for Amazon MSK: its brokers take a signed request in place of a token of OAuth. The package of AWS signs it
  * with the credentials that it finds (environment, container, instance, web identity). Not tried against MSK itself.
  */
-import { RelayError } from '../../errors.ts';
+import { messageOf, RelayError } from '../../errors.ts';
 import { loadPeer } from './peer.ts';
 import type { Token } from './token.ts';
 
@@ -19,7 +19,7 @@ export async function requestMskToken(region: string, roleArn: string | undefine
         : await signer.generateAuthTokenFromRole({ region, awsRoleArn: roleArn });
     return { value: token, expiresAtMs: expiryTime };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new RelayError('CREDENTIALS_UNAVAILABLE', `signing in to MSK: AWS gives no credentials: ${why}`);
   }
 }

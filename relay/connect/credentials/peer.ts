@@ -1,5 +1,5 @@
 /** Owns the loading of packages that only some installations need: none of them is a dependency of the relay. */
-import { RelayError } from '../../errors.ts';
+import { messageOf, RelayError } from '../../errors.ts';
 
 /**
  * @param load imports the package, by its name as a literal so that bundlers and the compiler see it
@@ -15,12 +15,11 @@ export async function loadPeer<Module>(
     return await load();
   } catch (error) {
     const isMissing = error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND';
-    const message = error instanceof Error ? error.message : String(error);
     throw new RelayError(
       'CONFIG_INVALID',
       isMissing
         ? `${setting} needs the package ${name}, which is not installed: run npm install ${name} where outbox-relay is installed`
-        : `${setting} needs the package ${name}, which cannot be loaded: ${message}`,
+        : `${setting} needs the package ${name}, which cannot be loaded: ${messageOf(error)}`,
     );
   }
 }

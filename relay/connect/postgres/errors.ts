@@ -1,6 +1,6 @@
 /** Owns what an error of Postgres, or of its driver, means to the relay: the one map from SQLSTATE to code. */
 import type pg from 'pg';
-import { type ErrorCode, RelayError } from '../../errors.ts';
+import { type ErrorCode, messageOf, RelayError } from '../../errors.ts';
 import { plainMessage, tlsRefusal } from '../tls.ts';
 
 /**
@@ -110,10 +110,4 @@ const endOfSession = /^(57P|25P03|25P04)/;
 function isTlsRefusal(error: unknown): boolean {
   if (tlsRefusal(error) !== undefined) return true;
   return error instanceof Error && error.message === 'The server does not support SSL connections';
-}
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  // Several addresses that all refuse give a list of errors and no message.
-  return error.message || ('code' in error && String(error.code)) || error.name;
 }

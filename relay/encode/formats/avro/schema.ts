@@ -4,7 +4,7 @@
  * the schema has (avsc rounds them and allows only the first branch of a union).
  */
 import avsc from 'avsc';
-import { RelayError } from '../../../errors.ts';
+import { messageOf, RelayError } from '../../../errors.ts';
 import { type JsonValue, parseLosslessJson } from '../json.ts';
 import { isLogicalName, type LogicalName, logicalNames } from './logical-types.ts';
 
@@ -117,7 +117,7 @@ function parseWith(schemaText: string, registry: Registry): avsc.Type {
       logicalTypes: Object.fromEntries(logicalNames.map((name) => [name, LogicalType])) as LogicalTypes,
     });
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new RelayError('SCHEMA_INVALID', `The schema is not valid Avro: ${reason}`, { cause: error });
   }
 }
