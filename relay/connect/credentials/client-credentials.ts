@@ -2,11 +2,11 @@
  * Owns the request for a token with the credentials of a client (OAuth 2.0, RFC 6749 section 4.4), and what the answers
  * mean. The secret is in no message.
  */
-import { readFile } from 'node:fs/promises';
 import { version as release } from '../../config/version.ts';
 import { RelayError } from '../../errors.ts';
 import { describeFailure, exchange, type HttpAnswer, parseObject } from '../http.ts';
 import { tlsOptions, tlsRefusal } from '../tls.ts';
+import { readSecret } from './file.ts';
 import { checkedToken, expiryOf, type Token } from './token.ts';
 
 export type OAuthClient = {
@@ -46,15 +46,8 @@ export async function requestToken(client: OAuthClient, timeoutMs: number): Prom
 /** The file is read for each request: a secret that was changed counts at once. */
 async function secretOf({ clientSecret, clientSecretFile }: OAuthClient): Promise<string> {
   if (clientSecretFile === undefined) return clientSecret ?? '';
-  try {
-    return (await readFile(clientSecretFile, 'utf8')).trim();
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new RelayError(
-      'CREDENTIALS_UNAVAILABLE',
-      `the file with the client secret, ${clientSecretFile}, cannot be read: ${why}`,
-    );
-  }
+  const text = await readSecret(clientSecretFile, `the file with the client secret, ${clientSecretFile},`);
+  return text.trim();
 }
 
 export function encodeRequest(

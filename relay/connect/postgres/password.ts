@@ -2,11 +2,11 @@
  * Owns where the password for Postgres comes from. A source is asked for each connection that the server wants a password
  * for, so a password that was changed counts for the next connection, without a restart.
  */
-import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { Config } from '../../config/config.ts';
-import { RelayError } from '../../errors.ts';
+import { messageOf, RelayError } from '../../errors.ts';
 import { runForPassword } from '../credentials/command.ts';
+import { readSecret } from '../credentials/file.ts';
 import { loadPeer } from '../credentials/peer.ts';
 
 type Database = Pick<
@@ -45,16 +45,7 @@ export function passwordSource(database: Database, env = process.env): PasswordS
 }
 
 async function readPassword(file: string): Promise<string> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new RelayError(
-      'CREDENTIALS_UNAVAILABLE',
-      `the file of database.passwordFile cannot be read: ${why}`,
-    );
-  }
+  const text = await readSecret(file, 'the file of database.passwordFile');
   const password = text.replace(/\r?\n$/, '');
   if (password !== '') return password;
   throw new RelayError('CREDENTIALS_UNAVAILABLE', `the file ${file} of database.passwordFile is empty`);
@@ -93,7 +84,7 @@ async function signForRds({ host, port, user }: Target): Promise<string> {
     });
     return await signer.getAuthToken();
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new RelayError('CREDENTIALS_UNAVAILABLE', `signing in to RDS: AWS gives no credentials: ${why}`);
   }
 }
