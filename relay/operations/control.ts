@@ -106,8 +106,10 @@ export function limitRate({ eventsPerSecond, bytesPerSecond, ...telling }: Limit
   });
 }
 
-/** A mistyped name would pause nothing and look like a success. */
-/** Loaded here: no other of these commands needs what it stands on. */
+/**
+ * A mistyped name would pause nothing and look like a success. Loaded here: no other of these commands needs what it
+ * stands on.
+ */
 async function askKafka(config: Config, topic: string): Promise<boolean | null> {
   const { hasTopic } = await import('./known-topic.ts');
   return hasTopic(config, topic);

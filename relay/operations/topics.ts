@@ -6,20 +6,13 @@
 import type { Admin, ITopicMetadata } from 'kafkajs';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
-import { connectAdmin, createKafka, kafkaError } from '../connect/kafka.ts';
-import { asRelayError, RelayError } from '../errors.ts';
-import { withResolvers } from '../model/builtins.ts';
-import { createLogger } from '../observe/log.ts';
+import { kafkaError } from '../connect/kafka.ts';
+import { asRelayError } from '../errors.ts';
 import { readConsumerLag, TopicEnds } from '../publish/consumer-lag.ts';
 import { limitSettingNames, topicLimits } from '../publish/topics.ts';
 import type { Verdict } from './check/finding.ts';
-import {
-  describeTopics,
-  judgeDurability,
-  type KafkaContext,
-  readSettings,
-  type TopicSettings,
-} from './check/topics.ts';
+import { describeTopics, judgeDurability, readSettings, type TopicSettings } from './check/topics.ts';
+import { withAdmin } from './with-admin.ts';
 
 export type TopicSettingsSeen = {
   /** As large as a batch may be: of the topic's setting and its segments, the smaller. */
@@ -86,8 +79,8 @@ export type GroupLags = {
   readonly groups: readonly GroupLag[];
 };
 
-/** A person waits for it. The client itself tries for longer. */
-const patienceMs = 10_000;
+/** A person waits for it. */
+const withinMs = 10_000;
 
 const shownSettings = [
   'retention.ms',
@@ -100,7 +93,7 @@ const readNames = [...new Set([...shownSettings, ...limitSettingNames])];
 
 /** One page. @throws RelayError KAFKA_* */
 export function pageOfTopics(config: Config, selection: TopicSelection, limit: number): Promise<EventTopics> {
-  return withAdmin(config, 'reading the topics', async (context) => {
+  return withAdmin(config, { doing: 'reading the topics', withinMs }, async (context) => {
     const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
     const existing = await context.admin.listTopics().catch((error: unknown) => {
       throw kafkaError(error, 'listing topics');
@@ -173,12 +166,16 @@ export function readGroupLags(config: Config, topic?: string): Promise<GroupLags
   if (consumerGroups.length === 0) return Promise.resolve({ at: new Date().toISOString(), groups: [] });
   const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
   const isWanted = (name: string) => allowed.test(name) && (topic === undefined || name === topic);
-  return withAdmin(config, 'reading the offsets of consumer groups', async ({ admin }) => {
-    const ends = new TopicEnds(admin);
-    const groups: GroupLag[] = [];
-    for (const group of consumerGroups) groups.push(await lagOf(admin, group, isWanted, ends));
-    return { at: new Date().toISOString(), groups };
-  });
+  return withAdmin(
+    config,
+    { doing: 'reading the offsets of consumer groups', withinMs },
+    async ({ admin }) => {
+      const ends = new TopicEnds(admin);
+      const groups: GroupLag[] = [];
+      for (const group of consumerGroups) groups.push(await lagOf(admin, group, isWanted, ends));
+      return { at: new Date().toISOString(), groups };
+    },
+  );
 }
 
 /** A group that may not be read does not hide the others. */
@@ -201,27 +198,5 @@ async function lagOf(
     if (failure.entry.isOutage) throw failure;
     const { code, message, hint } = failure;
     return { group, lags: null, failure: { code, message, hint } };
-  }
-}
-
-async function withAdmin<Result>(
-  config: Config,
-  doing: string,
-  work: (context: KafkaContext) => Promise<Result>,
-): Promise<Result> {
-  const kafka = createKafka(config, createLogger('fatal'));
-  const admin = kafka.admin();
-  const { promise: late, reject } = withResolvers<never>();
-  const timer = setTimeout(
-    () => reject(new RelayError('KAFKA_UNAVAILABLE', `${doing}: no answer within ${patienceMs / 1_000} s`)),
-    patienceMs,
-  );
-  try {
-    const working = connectAdmin(admin).then(() => work({ kafka, admin, config }));
-    return await Promise.race([working, late]);
-  } finally {
-    clearTimeout(timer);
-    // Not waited for: a server that hangs does not say goodbye.
-    void admin.disconnect().catch(() => {});
   }
 }
