@@ -12,6 +12,7 @@ import { readConsumerLag, TopicEnds } from '../publish/consumer-lag.ts';
 import { limitSettingNames, topicLimits } from '../publish/topics.ts';
 import type { Verdict } from './check/finding.ts';
 import { describeTopics, judgeDurability, readSettings, type TopicSettings } from './check/topics.ts';
+import { isLike, pageOfNames } from './name-page.ts';
 import { withAdmin } from './with-admin.ts';
 
 export type TopicSettingsSeen = {
@@ -102,8 +103,7 @@ export function pageOfTopics(config: Config, selection: TopicSelection, limit: n
       existing.filter((topic) => allowed.test(topic)),
       selection,
     );
-    const after = names.filter((name) => selection.after === undefined || name > selection.after);
-    const page = after.slice(0, limit);
+    const { names: page, next } = pageOfNames(names, selection.after, limit);
     const [described, settings] = await Promise.all([
       describeTopics(context, page),
       readSettings(context, page, readNames),
@@ -115,7 +115,7 @@ export function pageOfTopics(config: Config, selection: TopicSelection, limit: n
       at: new Date().toISOString(),
       total: names.length,
       topics,
-      next: after.length > limit ? page.at(-1)! : null,
+      next,
     };
   });
 }
@@ -123,7 +123,7 @@ export function pageOfTopics(config: Config, selection: TopicSelection, limit: n
 /** By name, in the order of code points, so that a page goes on where the last one ended. Pure. */
 export function chooseTopics(names: readonly string[], { like, names: wanted }: TopicSelection): string[] {
   return names
-    .filter((name) => like === undefined || name.toLowerCase().includes(like.toLowerCase()))
+    .filter((name) => isLike(name, like))
     .filter((name) => wanted === undefined || wanted.includes(name))
     .toSorted();
 }

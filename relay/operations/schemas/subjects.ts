@@ -6,6 +6,7 @@ import type { Config } from '../../config/config.ts';
 import { allowList } from '../../config/topic-patterns.ts';
 import { isPossibleSubject } from '../../encode/route.ts';
 import { RequestInvalid } from '../../errors.ts';
+import { isLike, pageOfNames } from '../name-page.ts';
 import { compareVersions } from './check.ts';
 import { isSilent, type SchemaFinding } from './compare.ts';
 import { type Difference, diffSchemas } from './diff.ts';
@@ -72,11 +73,8 @@ export async function pageOfSubjects(
   const history = new SubjectHistory(config.registry);
   const all = await history.subjects();
   const used = all.filter((subject) => isOfNaming(config, subject));
-  const wanted = used.filter(
-    (subject) => like === undefined || subject.toLowerCase().includes(like.toLowerCase()),
-  );
-  const rest = wanted.filter((subject) => after === undefined || subject > after);
-  const page = rest.slice(0, limit);
+  const wanted = used.filter((subject) => isLike(subject, like));
+  const { names: page, next } = pageOfNames(wanted, after, limit);
   const subjects: Subject[] = [];
   for (let index = 0; index < page.length; index += atOnce)
     subjects.push(
@@ -91,7 +89,7 @@ export async function pageOfSubjects(
     total: wanted.length,
     others: all.length - used.length,
     subjects,
-    next: rest.length > limit ? page.at(-1)! : null,
+    next,
   };
 }
 
