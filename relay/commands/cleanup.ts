@@ -98,7 +98,7 @@ function outcomeOf(
   return `${some}${left}: ${reason}${details === '' ? '' : ` (${details})`}`;
 }
 
-const stays = (rows: number) => `${count(rows)} ${rows === 1 ? 'stays' : 'stay'}`;
+const stays = (rows: number) => counted(rows, 'stays', 'stay');
 
 function totalOf(
   pieces: readonly PieceReport[],

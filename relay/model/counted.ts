@@ -5,7 +5,7 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** `1 event`, `12,345 events` */
-export function counted(value: number, noun: string): string {
-  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`;
+/** `1 event`, `12,345 events`. @param many where it is not `one` with an s */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
 }

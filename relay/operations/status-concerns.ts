@@ -1,8 +1,9 @@
 /** What somebody has to look at beside the verdict of `status`, and what to do about it. Pure. */
 import { activePauses } from '../model/control.ts';
+import { counted } from '../model/counted.ts';
 import type { StatusFacts } from './status.ts';
 import { hasEnded, unreplaced } from './status-relays.ts';
-import { ageOf, countOf, describeSeconds } from './status-words.ts';
+import { ageOf, describeSeconds } from './status-words.ts';
 
 /** What else somebody has to look at. */
 export const concerns = {
@@ -46,13 +47,13 @@ function letterConcerns({ deadLetters, parked, setAside }: StatusFacts): Concern
   if (open > 0)
     found.push({
       name: 'dead-letters',
-      text: `${countOf(open, 'dead letter is', 'dead letters are')} open, the oldest for ${describeSeconds(oldest)}: see \`outbox-relay dead-letters list\`.`,
+      text: `${counted(open, 'dead letter is', 'dead letters are')} open, the oldest for ${describeSeconds(oldest)}: see \`outbox-relay dead-letters list\`.`,
     });
   const behindRefused = parked.keys - setAside.reduce((sum, { keys }) => sum + keys, 0);
   if (behindRefused > 0)
     found.push({
       name: 'parked-keys',
-      text: `${countOf(behindRefused, 'key waits', 'keys wait')} behind a refused event: correct its cause or its payload, then run \`outbox-relay dead-letters release\`.`,
+      text: `${counted(behindRefused, 'key waits', 'keys wait')} behind a refused event: correct its cause or its payload, then run \`outbox-relay dead-letters release\`.`,
     });
   return found;
 }
@@ -64,7 +65,7 @@ function asideConcerns({ control, setAside, at }: StatusFacts): Concern[] {
     return [
       {
         name: 'set-aside' as const,
-        text: `Events of topic ${topic} are set aside by ${person} for ${describeSeconds(ageOf(since, at))}: ${reason}. ${countOf(keys, 'key waits', 'keys wait')} for \`outbox-relay resume --topic ${topic}\`.`,
+        text: `Events of topic ${topic} are set aside by ${person} for ${describeSeconds(ageOf(since, at))}: ${reason}. ${counted(keys, 'key waits', 'keys wait')} for \`outbox-relay resume --topic ${topic}\`.`,
       },
     ];
   });

@@ -1,4 +1,5 @@
 /** Times and numbers as the sentences of `status` say them. Pure. A time left is never longer than it is: it is rounded down. */
+import { count } from '../model/counted.ts';
 
 const hour = 3_600;
 
@@ -11,13 +12,9 @@ export function describeSeconds(seconds: number): string {
   if (seconds < 90) return `${Math.floor(seconds)} s`;
   if (seconds < 2 * hour) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 72 * hour) return `${Math.floor(seconds / hour)} hours`;
-  return `${Math.floor(seconds / (24 * hour)).toLocaleString('en-US')} days`;
+  return `${count(Math.floor(seconds / (24 * hour)))} days`;
 }
 
 export function describeMs(ms: number): string {
   return ms < 1_000 ? `${Math.round(ms)} ms` : describeSeconds(ms / 1_000);
-}
-
-export function countOf(value: number, one: string, many: string): string {
-  return `${value.toLocaleString('en-US')} ${value === 1 ? one : many}`;
 }

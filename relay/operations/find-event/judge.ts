@@ -2,6 +2,7 @@
  * From what was found of an event to where it is, in a sentence, and its story. Pure. Promise: what was not looked at, or
  * could not be, is said; nothing is said not to exist because it was not found.
  */
+import { counted } from '../../model/counted.ts';
 import type { EventState, FoundEvent, FoundLetter, FoundRecord, FoundRemoval, Looked } from './found.ts';
 import type { Context, EventExtras, EventParts } from './parts.ts';
 import { reasonsOf } from './reasons.ts';
@@ -193,8 +194,6 @@ function notFound({ looked }: EventParts, context: Context, what: string): Said 
   };
 }
 
-const whole = (value: number) => value.toLocaleString('en-US');
-
 /** What was read, and what was not. */
 export function describeLooked(looked: readonly Looked[]): string {
   if (looked.length === 0) return 'No partition was read for it.';
@@ -203,7 +202,7 @@ export function describeLooked(looked: readonly Looked[]): string {
     const after = BigInt(to) < BigInt(stableEnd) ? 'newer' : undefined;
     const rest = [before, after].filter((each) => each !== undefined).join(' and ');
     const removed = BigInt(begin) > 0n ? `; Kafka has removed those before offset ${begin}` : '';
-    return `${whole(records)} ${records === 1 ? 'record' : 'records'} of ${topic}, partition ${partition} (offsets ${from} to ${to}${rest === '' ? '' : `; ${rest} ones were not read`}${removed})`;
+    return `${counted(records, 'record')} of ${topic}, partition ${partition} (offsets ${from} to ${to}${rest === '' ? '' : `; ${rest} ones were not read`}${removed})`;
   });
   const more = looked.length > 3 ? `, and ${looked.length - 3} further windows` : '';
   return `It was not found in ${parts.join(', ')}${more}.`;
