@@ -7,7 +7,7 @@ import {
   type WalOutlook,
 } from '../slot-health.ts';
 import { ok, type Verdict, warn } from './finding.ts';
-import type { PostgresCheck } from './postgres-context.ts';
+import { one, type PostgresCheck } from './postgres-context.ts';
 
 export const walLimit: PostgresCheck = {
   name: 'WAL in an outage',
@@ -18,9 +18,13 @@ export const walLimit: PostgresCheck = {
 
 export const commitOrder: PostgresCheck = {
   name: 'order of commits',
-  async run({ pool, config }) {
-    const { keepsCommitTimes } = await readWalOutlook(pool, config);
-    return judgeOrder(keepsCommitTimes, config.slot);
+  async run(context) {
+    const { keepsCommitTimes } = await one<{ keepsCommitTimes: boolean }>(
+      context,
+      'operations.check_commit_order',
+      `select current_setting('track_commit_timestamp')::bool as "keepsCommitTimes"`,
+    );
+    return judgeOrder(keepsCommitTimes, context.config.slot);
   },
 };
 
