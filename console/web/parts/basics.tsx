@@ -147,6 +147,18 @@ export function Failure({
   );
 }
 
+type Question = {
+  readonly error: unknown;
+  readonly dataUpdatedAt: number;
+  readonly refetch: () => Promise<unknown>;
+};
+
+/** That a question to the server failed, beside what an earlier answer still shows; nothing where it did not. */
+export const QueryFailure = ({ of }: { of: Question }) =>
+  of.error === null ? null : (
+    <Failure error={of.error} seenMs={of.dataUpdatedAt} onRetry={() => void of.refetch()} />
+  );
+
 /** Keeps the place of what is not there yet, so that nothing jumps. */
 export const Waiting = ({ lines = 3 }: { lines?: number }) => (
   <div className="waiting" role="status" aria-label="Loading">

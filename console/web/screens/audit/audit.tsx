@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { InferResponseType } from 'hono/client';
 import { api, ask } from '../../data/api.ts';
 import { count, counted, milliseconds, unknown } from '../../data/format.ts';
-import { Ago, Badge, Card, Empty, Failure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
+import { Ago, Badge, Card, Empty, QueryFailure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import './audit.css';
@@ -16,23 +16,16 @@ type Standing = NonNullable<InferResponseType<typeof api.audit.$get, 200>['repor
 const refreshMs = 15_000;
 
 export default function Audit() {
-  const { data, error, isPending, refetch, dataUpdatedAt } = useQuery({
+  const audit = useQuery({
     queryKey: ['audit'],
     queryFn: () => ask(api.audit.$get()),
     refetchInterval: refreshMs,
   });
+  const { data, error, isPending } = audit;
   return (
     <>
       <Heading>Audit</Heading>
-      {error !== null && (
-        <Failure
-          error={error}
-          seenMs={dataUpdatedAt}
-          onRetry={() => {
-            void refetch();
-          }}
-        />
-      )}
+      <QueryFailure of={audit} />
       {isPending && error === null && <Waiting lines={6} />}
       {data?.report === null && (
         <Card title="Standing audit">

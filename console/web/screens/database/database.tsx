@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { InferResponseType } from 'hono/client';
 import type { ReactNode } from 'react';
 import { ApiFault, api, ask } from '../../data/api.ts';
-import { Ago, Badge, Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics.tsx';
+import { Ago, Badge, Card, Empty, Failure, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { CheckCard } from './check.tsx';
 import { CleanupCard } from './cleanup.tsx';
@@ -17,11 +17,12 @@ type ValueOf<P extends Part> = NonNullable<P['value']>;
 const refreshMs = 15_000;
 
 export default function Database() {
-  const { data, error, isPending, refetch, dataUpdatedAt } = useQuery({
+  const facts = useQuery({
     queryKey: ['database'],
     queryFn: () => ask(api.database.$get()),
     refetchInterval: refreshMs,
   });
+  const { data, error, isPending } = facts;
   return (
     <>
       <Heading
@@ -35,15 +36,7 @@ export default function Database() {
       >
         Database
       </Heading>
-      {error !== null && (
-        <Failure
-          error={error}
-          seenMs={dataUpdatedAt}
-          onRetry={() => {
-            void refetch();
-          }}
-        />
-      )}
+      <QueryFailure of={facts} />
       {isPending && error === null && <Waiting lines={9} />}
       {data !== undefined && (
         <>

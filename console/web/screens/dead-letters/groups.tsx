@@ -5,7 +5,7 @@ import type { LetterGroup } from '../../../../relay/operations/dead-letters/grou
 import type { LetterStatus } from '../../../../relay/operations/dead-letters/letter.ts';
 import { api, ask } from '../../data/api.ts';
 import { count, counted, percent } from '../../data/format.ts';
-import { Ago, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { Ago, Empty, QueryFailure, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
@@ -33,9 +33,7 @@ export function Groups() {
         Dead letters
       </Heading>
       <StatusTabs current={status} pathOf={(each) => `/dead-letters?statuses=${each}`} />
-      {groups.error !== null && (
-        <Failure error={groups.error} seenMs={groups.dataUpdatedAt} onRetry={() => void groups.refetch()} />
-      )}
+      <QueryFailure of={groups} />
       {groups.isPending && <Waiting lines={6} />}
       {groups.data !== undefined && (
         <GroupList {...groups.data} status={status} isOld={groups.isPlaceholderData} />

@@ -5,7 +5,7 @@ import { api, ask } from '../../data/api.ts';
 import { bytes } from '../../data/format.ts';
 import { useMe } from '../../data/me.ts';
 import { Act } from '../../parts/act.tsx';
-import { Badge, Button, Card, Empty, Failure, Time, type Tone, Waiting } from '../../parts/basics.tsx';
+import { Badge, Button, Card, Empty, QueryFailure, Time, type Tone, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
@@ -64,9 +64,7 @@ export function LetterPage({ position }: { position: string }) {
         />
       )}
       {shown.isPending && <Waiting lines={8} />}
-      {shown.error !== null && (
-        <Failure error={shown.error} seenMs={shown.dataUpdatedAt} onRetry={() => void shown.refetch()} />
-      )}
+      <QueryFailure of={shown} />
       {shown.data !== undefined && (
         <>
           <What

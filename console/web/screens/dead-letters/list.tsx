@@ -4,7 +4,7 @@ import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
-import { Badge, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
+import { Badge, Empty, QueryFailure, Time, Waiting } from '../../parts/basics.tsx';
 import { FilterBar, type FilterField } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
@@ -135,9 +135,7 @@ export function LetterList() {
           </Actions>
         )}
       </section>
-      {page.error !== null && (
-        <Failure error={page.error} seenMs={page.dataUpdatedAt} onRetry={() => void page.refetch()} />
-      )}
+      <QueryFailure of={page} />
       {page.isPending && <Waiting lines={8} />}
       {page.data !== undefined && (
         <section className="card" aria-label="List" aria-busy={page.isPlaceholderData}>

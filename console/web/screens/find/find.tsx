@@ -77,24 +77,8 @@ function SearchForm({ query }: { query: FindQuery | null }) {
             aria-describedby={help}
           />
         </label>
-        <label className="field">
-          <span>Written since</span>
-          <input
-            type="datetime-local"
-            step="1"
-            value={localOf(since)}
-            onChange={({ target }) => setSince(target.value)}
-          />
-        </label>
-        <label className="field">
-          <span>and before</span>
-          <input
-            type="datetime-local"
-            step="1"
-            value={localOf(until)}
-            onChange={({ target }) => setUntil(target.value)}
-          />
-        </label>
+        <TimeField label="Written since" value={since} onChange={setSince} />
+        <TimeField label="and before" value={until} onChange={setUntil} />
         <Button kind="primary" type="submit">
           Find
         </Button>
@@ -105,6 +89,20 @@ function SearchForm({ query }: { query: FindQuery | null }) {
         </small>
       </form>
     </search>
+  );
+}
+
+function TimeField(props: { label: string; value: string; onChange: (value: string) => void }) {
+  return (
+    <label className="field">
+      <span>{props.label}</span>
+      <input
+        type="datetime-local"
+        step="1"
+        value={localOf(props.value)}
+        onChange={({ target }) => props.onChange(target.value)}
+      />
+    </label>
   );
 }
 

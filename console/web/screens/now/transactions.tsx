@@ -3,12 +3,12 @@ import { useQuery } from '@tanstack/react-query';
 import type { KafkaTransaction } from '../../../../relay/operations/recent-transactions.ts';
 import { api, ask } from '../../data/api.ts';
 import { count, milliseconds, unknown } from '../../data/format.ts';
-import { Card, Empty, Failure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
+import { Card, Empty, QueryFailure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
 
 const everyMs = 5_000;
 
 export function Transactions() {
-  const { data, error, refetch, dataUpdatedAt } = useQuery({
+  const recent = useQuery({
     queryKey: ['transactions'],
     // The server has tried for long enough.
     retry: false,
@@ -16,13 +16,14 @@ export function Transactions() {
     // Only while the page is visible, as TanStack does by itself.
     refetchInterval: everyMs,
   });
+  const { data, error } = recent;
   return (
     <Card
       title="Last transactions"
       aside={<span className="quiet">each Kafka transaction, and the last Postgres transaction in it</span>}
     >
       <div>
-        {error !== null && <Failure error={error} seenMs={dataUpdatedAt} onRetry={() => void refetch()} />}
+        <QueryFailure of={recent} />
         {data === undefined && error === null && <Waiting lines={8} />}
         {data !== undefined &&
           (data.transactions.length === 0 ? (

@@ -4,7 +4,7 @@ import { useCallback, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
-import { Ago, Badge, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { Ago, Badge, Empty, QueryFailure, Waiting } from '../../parts/basics.tsx';
 import { FilterBar, type FilterField } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
@@ -104,9 +104,7 @@ export function KeyList() {
           </Actions>
         )}
       </section>
-      {page.error !== null && (
-        <Failure error={page.error} seenMs={page.dataUpdatedAt} onRetry={() => void page.refetch()} />
-      )}
+      <QueryFailure of={page} />
       {page.isPending && <Waiting lines={6} />}
       {page.data !== undefined && (
         <section className="card" aria-label="Keys" aria-busy={page.isPlaceholderData}>

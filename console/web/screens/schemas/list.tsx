@@ -3,7 +3,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
-import { Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics.tsx';
+import { Card, Empty, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { FilterBar } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
@@ -39,7 +39,7 @@ export function SubjectList() {
       />
       {page.isError && (
         <>
-          <Failure error={page.error} seenMs={page.dataUpdatedAt} onRetry={() => void page.refetch()} />
+          <QueryFailure of={page} />
           <p className="quiet">
             While the registry does not answer, the relay publishes with the schemas that it holds. Events
             that need another schema wait.

@@ -4,7 +4,7 @@ import { lazy, Suspense } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
-import { Badge, Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics.tsx';
+import { Badge, Card, Empty, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
 import { pretty } from '../../parts/json-text.ts';
@@ -49,9 +49,7 @@ export function SubjectPage({ subject }: { subject: string }) {
       >
         {subject}
       </Heading>
-      {pair.isError && (
-        <Failure error={pair.error} seenMs={pair.dataUpdatedAt} onRetry={() => void pair.refetch()} />
-      )}
+      <QueryFailure of={pair} />
       {pair.isPending && <Waiting lines={8} />}
       {data !== undefined && (
         <>

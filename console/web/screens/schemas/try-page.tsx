@@ -6,7 +6,7 @@ import type { PastedChecked, PastedTried } from '../../../../relay/operations/sc
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
 import { useMe } from '../../data/me.ts';
-import { Badge, Button, Card, Failure, type Tone, Waiting } from '../../parts/basics.tsx';
+import { Badge, Button, Card, Failure, QueryFailure, type Tone, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard, type JobView } from '../../parts/job.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
@@ -35,9 +35,7 @@ export function TryPage({ subject }: { subject: string }) {
         Try a schema
       </Heading>
       <p className="quiet">Nothing is registered or published here.</p>
-      {latest.isError && (
-        <Failure error={latest.error} seenMs={latest.dataUpdatedAt} onRetry={() => void latest.refetch()} />
-      )}
+      <QueryFailure of={latest} />
       {latest.isPending ? (
         <Waiting lines={8} />
       ) : (

@@ -1,7 +1,7 @@
 /** Who did what to the relay, the latest first. */
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { api, ask } from '../../data/api.ts';
-import { Ago, Button, Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics.tsx';
+import { Ago, Button, Card, Empty, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { Visible } from '../../parts/visible.tsx';
 
 export const actionsKey = ['actions'];
@@ -24,12 +24,12 @@ export const useActions = () =>
   });
 
 export function ActionsCard() {
-  const { data, error, isPending, dataUpdatedAt, hasNextPage, isFetchingNextPage, fetchNextPage, refetch } =
-    useActions();
+  const trail = useActions();
+  const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage } = trail;
   const actions = data?.pages.flatMap((page) => page.actions) ?? [];
   return (
     <Card title="What people did" aside={<span className="quiet">from the audit trail</span>}>
-      {error !== null && <Failure error={error} seenMs={dataUpdatedAt} onRetry={() => void refetch()} />}
+      <QueryFailure of={trail} />
       {isPending && error === null && <Waiting />}
       {data !== undefined && actions.length === 0 && (
         <Empty title="Nobody has acted on this relay">

@@ -238,26 +238,31 @@ function LimitAct({ limits }: { limits: { eventsPerSecond: number | null; bytesP
       }
     >
       <p>0 means no limit. Empty: as the settings of the relay say.</p>
-      <label className="field">
-        <span>Events per second</span>
-        <input
-          inputMode="numeric"
-          pattern="\d{0,8}"
-          title="A whole number, or empty"
-          value={events}
-          onChange={({ target }) => setChanged({ ...changed, events: target.value })}
-        />
-      </label>
-      <label className="field">
-        <span>Bytes per second</span>
-        <input
-          inputMode="numeric"
-          pattern="\d{0,8}"
-          title="A whole number, or empty"
-          value={size}
-          onChange={({ target }) => setChanged({ ...changed, bytes: target.value })}
-        />
-      </label>
+      <LimitField
+        label="Events per second"
+        value={events}
+        onChange={(events) => setChanged({ ...changed, events })}
+      />
+      <LimitField
+        label="Bytes per second"
+        value={size}
+        onChange={(bytes) => setChanged({ ...changed, bytes })}
+      />
     </Act>
+  );
+}
+
+function LimitField(props: { label: string; value: string; onChange: (value: string) => void }) {
+  return (
+    <label className="field">
+      <span>{props.label}</span>
+      <input
+        inputMode="numeric"
+        pattern="\d{0,8}"
+        title="A whole number, or empty"
+        value={props.value}
+        onChange={({ target }) => props.onChange(target.value)}
+      />
+    </label>
   );
 }

@@ -4,7 +4,7 @@ import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { bytes, count, figure, percent, unknown } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
-import { Ago, Badge, Card, Empty, Failure, Scroll, Waiting } from '../../parts/basics.tsx';
+import { Ago, Badge, Card, Empty, Failure, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { FilterBar } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
@@ -112,9 +112,7 @@ export function TopicList() {
         {figure(eventsPerSecond)} events/s and {bytes(bytesPerSecond)}/s into all topics together. Bytes are
         not counted by topic.
       </p>
-      {topics.isError && (
-        <Failure error={topics.error} seenMs={topics.dataUpdatedAt} onRetry={() => void topics.refetch()} />
-      )}
+      <QueryFailure of={topics} />
       {letters.isError && <Failure error={letters.error} seenMs={letters.dataUpdatedAt} />}
       {lag.isError && !topics.isError && <Failure error={lag.error} seenMs={lag.dataUpdatedAt} />}
       <FilterBar

@@ -4,7 +4,7 @@ import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted, figure, percent, unknown } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
-import { Ago, Badge, Card, Empty, Failure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
+import { Ago, Badge, Card, Empty, QueryFailure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { useOpening } from '../../parts/opening.ts';
@@ -59,9 +59,7 @@ export function TopicPage({ topic }: { topic: string }) {
     <>
       <Heading trail={[['Topics and keys', '/topics']]}>{topic}</Heading>
       <Pauses topic={topic} />
-      {found.isError && (
-        <Failure error={found.error} seenMs={found.dataUpdatedAt} onRetry={() => void found.refetch()} />
-      )}
+      <QueryFailure of={found} />
       {found.data !== undefined && seen === undefined && (
         <Card>
           <Empty title="Kafka has no such topic for events">
@@ -273,9 +271,7 @@ function Consumers({ topic }: { topic: string }) {
       }
     >
       {lag.isPending && <Waiting lines={4} />}
-      {lag.isError && (
-        <Failure error={lag.error} seenMs={lag.dataUpdatedAt} onRetry={() => void lag.refetch()} />
-      )}
+      <QueryFailure of={lag} />
       {lag.data?.groups.length === 0 && (
         <Empty title="No consumer group is followed">Name the groups in metrics.consumerGroups.</Empty>
       )}
@@ -333,13 +329,7 @@ function Letters({ topic }: { topic: string }) {
       aside={<strong>{letters.data === undefined ? unknown : count(letters.data.total)}</strong>}
     >
       {letters.isPending && <Waiting />}
-      {letters.isError && (
-        <Failure
-          error={letters.error}
-          seenMs={letters.dataUpdatedAt}
-          onRetry={() => void letters.refetch()}
-        />
-      )}
+      <QueryFailure of={letters} />
       {letters.data?.total === 0 && <p className="quiet">Every event of this topic can be published.</p>}
       {letters.data !== undefined && letters.data.total > 0 && (
         <>
