@@ -129,7 +129,7 @@ export class Jobs {
     return this.start(kind, title, visitor, work);
   }
 
-  /** The latest of a kind, whoever started it, and whoever asks: for work whose result everybody may see. */
+  /** The latest of a kind, by any visitor and for any: its result is no secret to anybody who may look. */
   latest(kind: JobKind): JobView | null {
     return [...this.#jobs.values()].map(({ view }) => view).findLast((view) => view.kind === kind) ?? null;
   }
@@ -235,7 +235,7 @@ export class Jobs {
 
 /**
  * Operators see all, and everybody what they started. With a token a person states a name that nothing verifies: there it is
- * the sign-in that counts, whose visitor is one object, and not the name. Whoever signs in again begins without jobs.
+ * the sign-in that counts, whose visitor is one object, and not the name. A new sign-in begins without jobs.
  *
  * Results are of operations that mask nothing by themselves and hold no payload.
  */

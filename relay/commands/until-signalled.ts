@@ -8,8 +8,8 @@ import { logFatal } from '../observe/fatal.ts';
 
 /**
  * One Ctrl-C arrives twice: the terminal sends it to the whole process group, and npm, npx or another wrapper passes its
- * own on. So does a supervisor that signals the group. A wrapper on a busy machine takes some hundred milliseconds; a
- * person who means a second one presses the keys again.
+ * own on. So does a supervisor that signals the group. On a busy machine a wrapper takes some hundred
+ * milliseconds. A person who wants to end the process at once presses the keys again.
  */
 export const echoMs = 1_000;
 

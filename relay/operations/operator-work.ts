@@ -125,7 +125,7 @@ export const operatorWork: readonly Work[] = [
       ...select('progress'),
       ...execute(
         'judge_partition(text, bigint, bigint, timestamptz, boolean, boolean)',
-        // Of an outbox table of your own, these judge with the rights of whoever asks.
+        // Of an outbox table of your own, these judge with the rights of the caller.
         'judge_rows(regclass, name, name, bigint, bigint, timestamptz, boolean, boolean)',
         'judging_query(regclass, name, name)',
         'slot_proofs()',

@@ -13,7 +13,7 @@ export function useTitle(level: Level, text: string): void {
   useEffect(() => {
     set(level, text);
     return () => {
-      // Whoever came since has set it already.
+      // The next screen has set it already.
       if (titles[level] === text) set(level, '');
     };
   }, [level, text]);

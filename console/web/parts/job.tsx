@@ -53,7 +53,7 @@ export function useJob(id: string | null): { readonly job: JobView | null; reado
         );
       });
     };
-    /** Nothing is asked while nobody can see it; whoever comes back gets the state of then. */
+    /** Nothing is asked while the page is hidden; when it shows again, it asks for the state of that moment. */
     const onVisibility = () => {
       end();
       if (!document.hidden && !isOver) open();

@@ -56,7 +56,7 @@ export class RenewedToken implements TokenSource {
     const held = this.#held;
     if (held !== undefined && now < held.renewAtMs) return held.token;
     const counts = held !== undefined && now < held.endsAtMs;
-    // Whoever asks during the pause gets the same answer, without a request.
+    // During the pause every caller gets the same answer, without a request.
     if (this.#failure !== undefined && now < this.#againAtMs) {
       if (counts) return held.token;
       throw this.#failure;

@@ -57,7 +57,7 @@ function Configuration({ settings }: { settings: readonly Setting[] }) {
   const [search, setSearch] = useSearchParams();
   const text = search.get('q') ?? '';
   const hasSet = chosenSettings(settings, '', 'set').length > 0;
-  // What somebody has set is what one comes to look at; whoever searches looks through all.
+  // People come to see what was changed; a search looks through everything.
   const usual = text === '' && hasSet ? 'set' : 'all';
   const chosen = choices.find(([name]) => name === search.get('show'))?.[0] ?? usual;
   const change = (name: string, value: string) =>
