@@ -23,6 +23,8 @@ export type Fetch = {
   readonly what: string;
   /** Of Maven's repository and of what is copied out of it, as measured. */
   readonly expectedMegabytes: number;
+  /** Properties of the POM that the environment may set: variable, property. */
+  readonly versions: Readonly<Record<string, string>>;
 };
 
 const servers: Fetch = {
@@ -30,7 +32,16 @@ const servers: Fetch = {
   name: 'servers',
   what: 'Kafka and the schema registry',
   expectedMegabytes: 214 + 199,
+  versions: { KAFKA_VERSION: 'kafka.version' },
 };
+
+/** The same versions where Docker runs them; the tests compare all places that name an image with these. */
+export async function images(): Promise<{ readonly kafka: string; readonly registry: string }> {
+  return {
+    kafka: `apache/kafka:${await versionOf(servers, 'kafka.version')}`,
+    registry: `apicurio/apicurio-registry-mem:${await versionOf(servers, 'registry.version')}`,
+  };
+}
 
 let found: Promise<ServerSource> | undefined;
 
@@ -61,12 +72,31 @@ export async function fetched(wanted: Fetch, onProgress?: Progress): Promise<str
   return folder;
 }
 
-async function folderOf({ pomFile, name }: Fetch): Promise<string> {
+async function folderOf(wanted: Fetch): Promise<string> {
   const key = createHash('sha256')
-    .update(await readFile(pomFile))
+    .update(await readFile(wanted.pomFile))
+    .update(versionArguments(wanted).join(' '))
     .digest('hex')
     .slice(0, 12);
-  return path.join(cacheFolder(), `${name}-${key}`);
+  return path.join(cacheFolder(), `${wanted.name}-${key}`);
+}
+
+/** For Maven: `-Dkafka.version=4.2.1`, where the environment names another version than the POM. */
+function versionArguments({ versions }: Fetch): string[] {
+  return Object.entries(versions).flatMap(([variable, property]) => {
+    const version = process.env[variable];
+    return version ? [`-D${property}=${version}`] : [];
+  });
+}
+
+/** The version that is fetched: of the environment, or of the POM. @param property as `kafka.version` */
+export async function versionOf({ pomFile, versions }: Fetch, property: string): Promise<string> {
+  const variable = Object.keys(versions).find((name) => versions[name] === property);
+  const wanted = variable === undefined ? undefined : process.env[variable];
+  if (wanted) return wanted;
+  const found = new RegExp(`<${property}>(.+)</${property}>`).exec(await readFile(pomFile, 'utf8'));
+  if (found === null) throw new Error(`${pomFile} has no property ${property}`);
+  return found[1]!;
 }
 
 async function jarsIn(folder: string): Promise<ServerSource> {
@@ -82,7 +112,11 @@ async function jarsIn(folder: string): Promise<ServerSource> {
 
 async function fetch(run: Run, target: string, wanted: Fetch, onProgress?: Progress): Promise<void> {
   const { pomFile, what } = wanted;
-  const properties = [`-Dmaven.repo.local=${path.join(run.dir, 'repository')}`, `-Dfetch.to=${target}`];
+  const properties = [
+    `-Dmaven.repo.local=${path.join(run.dir, 'repository')}`,
+    `-Dfetch.to=${target}`,
+    ...versionArguments(wanted),
+  ];
   onProgress?.(`downloading ${what} with Maven (first time only)`);
   const maven = run.start({
     name: 'maven',

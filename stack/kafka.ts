@@ -6,7 +6,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { type Admin, Kafka as KafkaClient, logLevel } from 'kafkajs';
 import { createContainer, createNetwork, uniqueName } from './container.ts';
-import { type ServerSource, serverSource } from './fetch.ts';
+import { images, type ServerSource, serverSource } from './fetch.ts';
 import { javaCommand } from './java.ts';
 import { freePort } from './port.ts';
 import type { Progress } from './progress.ts';
@@ -80,7 +80,6 @@ type Cluster = {
 
 // Each of three brokers on two cores may take this long when tests load the machine; one alone needs 4 s.
 const readyWithinMs = 90_000;
-const image = 'apache/kafka:4.1.0';
 
 /** Starts the cluster and resolves when every broker answers. @throws with the end of a broker's log otherwise. */
 export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
@@ -289,6 +288,7 @@ async function containerCluster(
   run: Run,
   options: KafkaOptions,
 ): Promise<Cluster> {
+  const { kafka: image } = await images();
   options.onProgress?.(`creating containers of ${image}`);
   const clusterId = randomBytes(16).toString('base64url');
   const network = await createNetwork(run);

@@ -1,6 +1,6 @@
 /** Owns a real schema registry (Apicurio, in memory) that serves the Confluent API on a free loopback port. */
 import { createContainer, uniqueName } from './container.ts';
-import { serverSource } from './fetch.ts';
+import { images, serverSource } from './fetch.ts';
 import { javaCommand } from './java.ts';
 import { freePort } from './port.ts';
 import type { Progress } from './progress.ts';
@@ -29,7 +29,6 @@ export type Registry = AsyncDisposable & {
 };
 
 const readyWithinMs = 90_000;
-const image = 'apicurio/apicurio-registry-mem:2.6.13.Final';
 
 /** Starts a registry and resolves when it answers. @throws with the end of its log when it does not come up. */
 export function startRegistry(options: RegistryOptions = {}): Promise<Registry> {
@@ -72,6 +71,7 @@ async function start(options: RegistryOptions, run: Run, onStopped: () => Promis
 async function launcher(options: RegistryOptions, run: Run, port: number): Promise<() => Server> {
   const source = await serverSource(options.onProgress);
   if (source.kind === 'docker') {
+    const { registry: image } = await images();
     options.onProgress?.(`creating a container of ${image}`);
     return createContainer(run, { name: uniqueName('registry'), image, ports: { 8080: port } });
   }

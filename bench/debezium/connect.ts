@@ -1,8 +1,8 @@
 /** Kafka Connect with Debezium's plugin: one distributed worker, since only those publish exactly once from a source. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Fetch, fetched } from '../../stack/fetch.ts';
+import { type Fetch, fetched, versionOf } from '../../stack/fetch.ts';
 import { javaCommand, missingJava } from '../../stack/java.ts';
 import { freePort } from '../../stack/port.ts';
 import type { Progress } from '../../stack/progress.ts';
@@ -14,12 +14,11 @@ const jars: Fetch = {
   name: 'debezium',
   what: 'Debezium and Kafka Connect',
   expectedMegabytes: 61 + 39,
+  versions: { KAFKA_VERSION: 'kafka.version', DEBEZIUM_VERSION: 'debezium.version' },
 };
 
-/** As the POM pins it. */
-export async function debeziumVersion(): Promise<string> {
-  const pom = await readFile(jars.pomFile, 'utf8');
-  return /<debezium.version>(.+)<\/debezium.version>/.exec(pom)?.[1] ?? 'unknown';
+export function debeziumVersion(): Promise<string> {
+  return versionOf(jars, 'debezium.version');
 }
 
 const heapMb = 1_024;

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { parse } from 'yaml';
 import { createProgram } from '../../relay/commands/program.ts';
 import { loadConfig, settings } from '../../relay/config/config.ts';
+import { images } from '../../stack/fetch.ts';
 
 type Service = {
   readonly image?: string;
@@ -27,12 +28,13 @@ const ours = services.filter(([, { image }]) => image === 'outbox-relay');
 const dockerfile = await read('Dockerfile');
 
 describe('docker-compose.yml', () => {
-  test('runs the same servers as the demo', async () => {
-    const images = services.map(([, { image }]) => image);
-    for (const file of ['stack/kafka.ts', 'stack/registry.ts']) {
-      const [, image] = /^const image = '([^']+)'/m.exec(await read(file)) ?? [];
-      expect(images).toContain(image);
-    }
+  test('runs the same servers as the demo and the tests, and so does the one that init writes', async () => {
+    vi.stubEnv('KAFKA_VERSION', '');
+    const { kafka, registry } = await images();
+    expect(compose.services.kafka?.image).toBe(kafka);
+    expect(compose.services.registry?.image).toBe(registry);
+    const written = await read('relay/operations/init/files.ts');
+    for (const image of [kafka, registry]) expect(written).toContain(`    image: ${image}\n`);
   });
 
   test('names only settings that exist, and settings that are valid', () => {
