@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { startRegistry } from '../../stack/registry.ts';
+import { freeze } from '../support/freeze.ts';
 import { registerSchema } from '../support/registry.ts';
 import { servers } from '../support/servers.ts';
 import { unique } from '../support/unique.ts';
@@ -16,7 +17,7 @@ test('the registry registers a schema and hands it out by its id', async () => {
 
 test('a stopped registry does not answer, and has its schemas when it goes on', async () => {
   await using registry = await startRegistry({ quickStart: true });
-  registry.kill('SIGSTOP');
+  await freeze(registry);
   await expect(fetch(`${registry.url}/subjects`, { signal: AbortSignal.timeout(300) })).rejects.toThrow(
     /timeout/,
   );

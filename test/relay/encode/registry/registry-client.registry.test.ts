@@ -5,6 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RegistryClient } from '../../../../relay/encode/registry/registry-client.ts';
 import { type Registry, startRegistry } from '../../../../stack/registry.ts';
+import { freeze } from '../../../support/freeze.ts';
 import { registerSchema } from '../../../support/registry.ts';
 import { servers } from '../../../support/servers.ts';
 import { unique } from '../../../support/unique.ts';
@@ -263,7 +264,7 @@ describe('in an outage', () => {
     const registry: Registry = await startRegistry({ quickStart: true });
     try {
       const client = new RegistryClient({ ...settings, timeoutMs: 1_000, url: registry.url });
-      registry.kill('SIGSTOP');
+      await freeze(registry);
       await expect(client.latest('a')).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
       registry.kill('SIGCONT');
       const patient = new RegistryClient({ ...settings, timeoutMs: 20_000, url: registry.url });
