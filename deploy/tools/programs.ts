@@ -1,10 +1,11 @@
 /**
- * Owns where the programs that judge the deployment come from: the path, Go's own folder, or the user's cache. `npm run tools`
- * installs them, each in one version; nothing here fetches a program while tests run.
+ * Owns where the programs come from with which the tests judge the deployment, and the registry that they try beside the
+ * one of the stack: the path, Go's own folder, or the user's cache. `npm run tools` installs them, each in one version;
+ * nothing here fetches a program while tests run.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -19,6 +20,17 @@ export const goPrograms = {
   kubeconform: 'github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0',
   actionlint: 'github.com/rhysd/actionlint/cmd/actionlint@v1.7.12',
 } as const;
+
+/**
+ * A schema registry in Go that speaks Confluent's API. `go install` would call it `schema-registry`, a name that others
+ * have too, so it is built into a folder of its own.
+ */
+const axonops = {
+  module: 'github.com/axonops/axonops-schema-registry',
+  version: 'v0.2.1',
+  package: 'cmd/schema-registry',
+} as const;
+const axonopsName = `axonops-schema-registry-${axonops.version}`;
 
 /** In wheels that hold them: no Python of a certain version is needed to run the one and read the other. */
 const wheels = {
@@ -52,6 +64,12 @@ export function findSchemas(): string | undefined {
   return existsSync(folder) ? folder : undefined;
 }
 
+/** Undefined where it is not installed. */
+export function findAxonopsRegistry(): string | undefined {
+  const file = path.join(toolsFolder(), axonopsName, 'schema-registry');
+  return existsSync(file) ? file : undefined;
+}
+
 /** Installs what is missing. @returns what could not be had, and why */
 export async function installPrograms(onProgress: Progress): Promise<string[]> {
   const missing: string[] = [];
@@ -62,6 +80,9 @@ export async function installPrograms(onProgress: Progress): Promise<string[]> {
       missing.push(`${name}: ${firstLine(error)}`);
     });
   }
+  await fillOnce(path.join(toolsFolder(), axonopsName), axonopsName, buildAxonops, onProgress).catch(
+    (error) => missing.push(`${axonopsName}: ${firstLine(error)}`),
+  );
   const fill = async (name: keyof typeof wheels, script: string) => {
     const folder = path.join(toolsFolder(), name);
     await fillOnce(
@@ -89,6 +110,17 @@ export async function installPrograms(onProgress: Progress): Promise<string[]> {
   await fill('zizmor', unpackProgram);
   await fill('kubernetes-schemas', unpackSchemas);
   return missing;
+}
+
+async function buildAxonops({ dir }: { readonly dir: string }, target: string): Promise<void> {
+  await mkdir(target, { recursive: true });
+  // A module that requires the version: `go install` also asks for the list of versions, which not every proxy has.
+  await writeFile(
+    path.join(dir, 'go.mod'),
+    `module tools\n\ngo 1.24\n\nrequire ${axonops.module} ${axonops.version}\n`,
+  );
+  const args = ['build', '-mod=mod', '-o', target, `${axonops.module}/${axonops.package}`];
+  await run('go', args, { cwd: dir, maxBuffer: 64 * 1024 * 1024 });
 }
 
 const unpackProgram = `

@@ -1,5 +1,5 @@
 /**
- * The programs that judge chart, manifests and workflows. Where one is missing, what needs it is skipped, and the run ends
+ * The programs that `npm run tools` installs. Where one is missing, what needs it is skipped, and the run ends
  * with the reason; with DEPLOY_TOOLS=required it fails.
  */
 import type { TestContext } from 'vitest';
@@ -13,7 +13,7 @@ export const programOrSkip = (context: Skip, name: Program): string =>
 export const schemasOrSkip = (context: Skip): string =>
   findSchemas() ?? skipFor(context, 'the JSON Schemas of Kubernetes');
 
-function skipFor({ skip }: Skip, what: string): never {
+export function skipFor({ skip }: Skip, what: string): never {
   const reason = `${what} is not installed: npm run tools`;
   if (process.env.DEPLOY_TOOLS === 'required') throw new Error(reason);
   return skip(reason);
