@@ -5,7 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Environment } from '../harness/relay-process.ts';
-import { endOf } from '../harness/wait.ts';
+import { endOf, waitFor } from '../harness/wait.ts';
 import { loadConfig } from '../relay/config/config.ts';
 import { asRelayError } from '../relay/errors.ts';
 import { auditOnce, auditReport } from '../relay/operations/audit.ts';
@@ -39,6 +39,9 @@ export class ChaosAudit {
   readonly #totals: AuditTotals;
   readonly #breaches: Breach[] = [];
   readonly #running: Promise<void>;
+  #begun = 0;
+  /** The last run, by its number, that verified all that was published when it began. */
+  #complete = 0;
   #startedAt: string | undefined;
   #known = 0;
   #windows = 0;
@@ -55,6 +58,12 @@ export class ChaosAudit {
     return this.#breaches.splice(0);
   }
 
+  /** Resolves when what is published now is verified, and is not needed as evidence any more. */
+  async untilVerified(timeoutMs: number): Promise<void> {
+    const wanted = this.#begun + 1;
+    await waitFor(() => this.#complete >= wanted, 'the audit to verify all that is published', timeoutMs);
+  }
+
   async stop(): Promise<void> {
     this.#ending.abort();
     await endOf(this.#running, 'the audit to end', endsWithinMs);
@@ -64,11 +73,13 @@ export class ChaosAudit {
     const { signal } = this.#ending;
     const log = pino({ level: 'silent' });
     while (!signal.aborted) {
+      this.#begun += 1;
       try {
         const row = await auditOnce({ config: this.#config, log, signal, closes: false, waitMs: 5_000 });
         if (row.heldBack !== null)
           this.#count(this.#totals.without, row.heldBack.replace(/[0-9A-F]+\/[0-9A-F]+/g, '…'));
         await this.#note();
+        if (row.heldBack === null) this.#complete = this.#begun;
       } catch (error) {
         if (!signal.aborted) this.#count(this.#totals.without, asRelayError(error).code);
       }

@@ -41,6 +41,11 @@ export type Arena = {
    * @param timeoutMs on an idle machine
    */
   untilCaughtUp(timeoutMs: number): Promise<void>;
+  /**
+   * Resolves when the audit beside the faults, if there is one, has verified all that is published now. The topic is its
+   * evidence: a fault that destroys it waits for this.
+   */
+  untilAudited(timeoutMs: number): Promise<void>;
 };
 
 export type Fault = {

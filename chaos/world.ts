@@ -101,6 +101,7 @@ export class World implements AsyncDisposable {
       [topics.topic, topics.progressTopic],
       (record) => oracle.read(record),
     );
+    const audit = options.audit === undefined ? undefined : new ChaosAudit(relayEnv, options.audit);
     const arena: Arena = {
       servers,
       databaseUrl: urls.direct,
@@ -122,8 +123,8 @@ export class World implements AsyncDisposable {
       },
       pause: (ms) => delay(ms),
       untilCaughtUp: (timeoutMs) => untilCaughtUp(oracle, relays, timeoutMs),
+      untilAudited: async (timeoutMs) => audit?.untilVerified(stretched(timeoutMs)),
     };
-    const audit = options.audit === undefined ? undefined : new ChaosAudit(relayEnv, options.audit);
     const world = new World(arena, reader, audit);
     try {
       await arena.registerSchema(itemType, itemSchema);

@@ -207,6 +207,7 @@ export const kafkaFaults: readonly Fault[] = [
       await untilCaughtUp(20_000);
       await load.pause();
       await waitFor(() => arena.oracle.awaited.size === 0, 'all to be published', 20_000);
+      await arena.untilAudited(20_000);
       await withAdmin(arena.servers.kafkaClient, async (admin) => {
         await admin.deleteTopics({ topics: [topic] });
         load.resume();
