@@ -1,4 +1,6 @@
 /** Waits until everything that was committed before a position is published. */
+import { readControl } from '../../ledger/control.ts';
+import { activePauses, type Control } from '../../model/control.ts';
 import { formatLsn, type Lsn } from '../../model/position.ts';
 import { awaitProgress, isAt } from '../await-progress.ts';
 import type { Producers } from '../producers.ts';
@@ -48,7 +50,18 @@ export async function reach(
   if (!isAt(progress, { reach: lsn, systemIdentifier }))
     return {
       verdict: 'held back',
-      why: `the progress is at ${formatLsn(progress.endLsn)} and has not reached ${formatLsn(lsn)}: is a relay streaming?`,
+      why: `the progress is at ${formatLsn(progress.endLsn)} and has not reached ${formatLsn(lsn)}: ${whyBehind(await readControl(means.now, config.slot.name))}`,
     };
   return undefined;
+}
+
+/** A relay that obeys a pause streams, and publishes nothing. */
+export function whyBehind(control: Pick<Control, 'pauses'>): string {
+  const held = activePauses(control).filter(({ mode }) => mode === 'hold');
+  const hold = held.find(({ topic }) => topic === null) ?? held[0];
+  if (hold === undefined) return 'is a relay streaming?';
+  const { topic, person, reason } = hold;
+  return topic === null
+    ? `everything is paused by ${person}: ${reason}`
+    : `topic ${topic} is paused by ${person}, and everything behind its first event waits: ${reason}`;
 }
