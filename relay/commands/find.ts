@@ -32,7 +32,9 @@ Changes nothing. Reads the outbox table, which has no index of its own: on a lar
 of the row on, at most --records records. An event without row and dead letter is looked for at the ends of the first 20
 topics of topics.allow, or from --since on; --topic looks in others. It joins no consumer group. It shows no payload.
 
-By --key and --type it shows --limit events at a time, and says where the next ones begin. What was not read is said: "not found" names the records that were read, and never means that the event does not exist.
+Give the event, --key or --type: one excludes the others. By --key and --type it shows --limit events at a time, and says
+where the next ones begin. What was not read is said: "not found" names the records that were read, and never means that
+the event does not exist.
 
 Exit codes: 0 found · 1 nothing found, or a part could not be read · 64 invalid arguments or configuration · 69 a server is
 unreachable · 77 access denied

@@ -22,7 +22,10 @@ export function notesOf(
       `Cleanup has removed rows that were written before ${new Date(removedBeforeMs).toISOString()}, so it may have been one of them.`,
     );
   if (missing.letters !== null) notes.push('The dead letters could not be read.');
-  else notes.push('There is no such dead letter. Closed ones are purged after some time.');
+  else
+    notes.push(
+      'There is no such dead letter now. One that was closed may have been removed, by deadLetters.keepClosed, deadLetters.keepClosedDays or `dead-letters purge`.',
+    );
   if (kafka.failure !== null) notes.push('Kafka could not be read, so its records are not known.');
   else if (by.kind === 'id' || by.kind === 'position')
     notes.push(`${describeLooked(kafka.looked)} To look elsewhere, give the time when it was written.`);
