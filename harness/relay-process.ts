@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { nodeFlags } from '../relay/config/node-flags.ts';
 import { withResolvers } from '../relay/model/builtins.ts';
+import type { Readiness } from '../relay/observe/health.ts';
 import type { Run } from '../stack/run.ts';
 import { endsWithUs } from './ends-with-us.ts';
 
@@ -205,9 +206,9 @@ export class RelayProcess {
     throw new Error(`the relay has no metric ${name}{${label}}`);
   }
 
-  async ready(): Promise<{ status: number; state: string; reason: string }> {
+  async ready(): Promise<{ status: number } & Readiness> {
     const answer = await fetch(`${this.url}/readyz`);
-    return { status: answer.status, ...((await answer.json()) as { state: string; reason: string }) };
+    return { status: answer.status, ...((await answer.json()) as Readiness) };
   }
 
   async #until<T>(find: () => T | undefined, what: string, timeoutMs: number): Promise<T> {

@@ -56,6 +56,7 @@ const standing = 'test/relay/audit/standing/standing.stack.test.ts';
 const embedded = 'test/relay/library/relay.stack.test.ts';
 const gate = 'test/relay/model/gate.test.ts';
 const gatekeeper = 'test/relay/stream/gatekeeper.test.ts';
+const announcing = 'test/relay/operations/announce.pg.test.ts';
 
 export const mutants: readonly Mutant[] = [
   {
@@ -2068,6 +2069,60 @@ export const mutants: readonly Mutant[] = [
     replace: "if (typeof value === 'bigint') return Number(value);",
     tests: [repairing],
     only: 'tried without publishing',
+  },
+  {
+    name: 'what a relay says that may not decide is not quoted once the slot that it made is gone',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/operations/status-verdict.ts',
+    find: 'words.code === code || losesSlot(words.code)',
+    replace: 'words.code === code',
+    tests: ['test/relay/operations/status-verdict.test.ts'],
+  },
+  {
+    name: 'what stopped a relay is not shown beside another one that does not stream',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/operations/status-concerns.ts',
+    find: '...(isQuoted ? [] : wordsConcerns(lastWords, facts)),',
+    replace: '...(isQuoted ? [] : wordsConcerns(null, facts)),',
+    tests: ['test/relay/operations/status-verdict.test.ts'],
+  },
+  {
+    name: 'what stopped a relay is shown although another one has streamed since',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/operations/announce.ts',
+    find: 'if (this.#isActive) await endLastWords(this.#pool, slot, instance);',
+    replace: 'if (this.#isActive) return;',
+    tests: [announcing],
+  },
+  {
+    name: 'what stopped a relay is lost if Postgres is away for a moment',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/operations/announce.ts',
+    find: 'await pause(lastWordsRetryMs, giveUp);',
+    replace: 'return;',
+    tests: [announcing],
+  },
+  {
+    name: 'status shows what an unforeseen error quotes',
+    promise: 'no leak',
+    invariants: [],
+    file: 'relay/observe/shown-text.ts',
+    find: "if (code !== 'INTERNAL' || !(cause instanceof Error)) return message;",
+    replace: 'return message;',
+    tests: ['test/relay/observe/shown-text.test.ts'],
+  },
+  {
+    name: 'a relay that recovered by itself leaves no trace in the audit trail',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/recover/unattended.ts',
+    find: "if (outcome === 'recovered' || outcome === 'refused')",
+    replace: "if (outcome === 'refused')",
+    tests: [unattended],
   },
   {
     name: 'an old status of the console is passed off as new',

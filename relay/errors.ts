@@ -339,11 +339,18 @@ export class RelayError extends Error {
   override readonly name = 'RelayError';
   readonly code: ErrorCode;
   readonly context: ErrorContext;
+  /** What to do: that of the code, unless this error knows better. */
+  readonly hint: string;
 
-  constructor(code: ErrorCode, message: string, options: { cause?: unknown; context?: ErrorContext } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { cause?: unknown; context?: ErrorContext; hint?: string } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.context = options.context ?? {};
+    this.hint = options.hint ?? hints[code];
   }
 
   /** Its row of the table. */
@@ -353,10 +360,6 @@ export class RelayError extends Error {
 
   get class(): ErrorClass {
     return this.entry.class;
-  }
-
-  get hint(): string {
-    return hints[this.code];
   }
 }
 

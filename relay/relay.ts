@@ -29,6 +29,7 @@ import { Encoder } from './encode/encoder.ts';
 import type { SchemaSource } from './encode/registry/schemas.ts';
 import { asRelayError, RelayError } from './errors.ts';
 import { readControl } from './ledger/control.ts';
+import { recordOwnRecovery } from './ledger/own-recoveries.ts';
 import type { StreamSample } from './observe/facts.ts';
 import { failpoint } from './observe/failpoints.ts';
 import type { RelayObserver } from './observe/observer.ts';
@@ -116,7 +117,12 @@ export class Relay {
     this.#encoder = new Encoder(config, registry, this.#topics, observer);
     this.#deadLetterTopic = deadLetterTopicOf(config, this.#topics);
     this.#setbacks = new Setbacks(config.retry);
-    this.#recovery = new UnattendedRecovery({ config, log, observer });
+    this.#recovery = new UnattendedRecovery({
+      config,
+      log,
+      observer,
+      record: (recovery) => recordOwnRecovery(this.#pool, config.slot.name, instance, recovery),
+    });
     this.#follower = new ProgressFollower({
       config,
       kafka: this.#kafka,

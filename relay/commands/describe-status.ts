@@ -3,7 +3,7 @@ import { styleText } from 'node:util';
 import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import { printable } from '../observe/printable.ts';
 import { describeBytes } from '../operations/slot-health.ts';
-import type { KnownRelay, SecondsLeft, Status } from '../operations/status.ts';
+import type { CleanupFacts, KnownRecovery, KnownRelay, SecondsLeft, Status } from '../operations/status.ts';
 import { hasEnded, unreplaced } from '../operations/status-relays.ts';
 import { ageOf, describeSeconds } from '../operations/status-words.ts';
 import { troubles } from '../operations/verdicts.ts';
@@ -22,6 +22,9 @@ export function describeStatus(status: Status, width?: number): string {
     ['parked keys', [describeParked(status)]],
     ['audit', [describeAudit(status)]],
     ['cleanup', describeCleanup(status)],
+    ...(status.recovery === null
+      ? []
+      : ([['recovery', [describeOwnRecovery(status.recovery, status.at)]]] as [string, string[]][])),
   ];
   const labelled = rows.flatMap(([label, lines]) =>
     lines.flatMap((line, index) =>
@@ -165,11 +168,11 @@ function describeParked({ parked, setAside }: Status): string {
 
 function describeCleanup({ cleanup, at }: Status): string[] {
   if (cleanup === null) return ['not known: no relay that streams has said yet'];
-  const { kept, lastRemovalAt } = cleanup;
+  const { kept, lastRemovalAt, lastRemoval } = cleanup;
   const last =
     lastRemovalAt === null
       ? 'nothing was ever removed'
-      : `last removed ${describeSeconds(ageOf(lastRemovalAt, at))} ago`;
+      : `last removed ${describeSeconds(ageOf(lastRemovalAt, at))} ago${describeRemoval(lastRemoval)}`;
   if (kept === null) return [`off (cleanup.retention is not set); ${last}`];
   const reasons = Object.entries(kept) as [KeepReason, number][];
   if (reasons.length === 0) return [`${last}; nothing waits`];
@@ -179,6 +182,23 @@ function describeCleanup({ cleanup, at }: Status): string[] {
       ([reason, n]) => `${counted(n, 'partition')} kept: ${reason}, ${keepReasons[reason] ?? ''}`,
     ),
   ];
+}
+
+function describeOwnRecovery(recovery: KnownRecovery, at: string): string {
+  const { by, code, published, deadLettered, uncertainKeys } = recovery;
+  const order = uncertainKeys === 0 ? '' : `; of ${counted(uncertainKeys, 'key')} in the order of writing`;
+  const letters = deadLettered === 0 ? '' : `, ${counted(deadLettered, 'dead letter')}`;
+  return printable(
+    `${describeSeconds(ageOf(recovery.at, at))} ago ${by} recovered by itself from a lost slot (${code}): ${counted(published, 'event')} published from the outbox table${letters}${order}`,
+  );
+}
+
+function describeRemoval(removal: CleanupFacts['lastRemoval']): string {
+  if (removal == null) return '';
+  const { rows, partitions, bytes } = removal;
+  const dropped =
+    partitions === 0 ? '' : `, with ${counted(partitions, 'partition')} (${describeBytes(bytes)})`;
+  return `: ${counted(rows, 'row')}${dropped}`;
 }
 
 function describeAudit({ audit, at }: Status): string {

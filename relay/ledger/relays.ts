@@ -41,6 +41,8 @@ export type RelayFacts = {
   readonly hasRejectedConfig?: boolean;
   /** Keys of settings that it has read and that change only with a restart. Earlier releases do not say so. */
   readonly needRestart?: readonly string[];
+  /** What it does if the slot is lost. Earlier releases do not say so. */
+  readonly whenLost?: 'stop' | 'recover';
   /** By its latest look at the outbox table; null before it, and while it does not stream. Earlier releases do not say so. */
   readonly cleanup?: CleanupFacts | null;
   readonly error: {
@@ -57,7 +59,13 @@ export type CleanupFacts = {
   readonly lookedAt: string;
   /** When rows or a partition were last removed; null if never. */
   readonly lastRemovalAt: string | null;
-  /** Partitions, or tables without any, that stay, by reason; null where nothing is to be removed. */
+  /** What that pass removed; null where another relay did it. Earlier releases do not say so. */
+  readonly lastRemoval?: {
+    readonly rows: number;
+    readonly partitions: number;
+    readonly bytes: number;
+  } | null;
+  /** Partitions with rows, or tables without any, that stay, by reason; null where nothing is to be removed. */
   readonly kept: Readonly<Partial<Record<KeepReason, number>>> | null;
 };
 
@@ -101,6 +109,18 @@ const remove = statement(
   'ledger.withdraw_relay',
   announcing,
   'delete from outbox.relay where slot = $1 and instance = $2',
+);
+
+/** A relay streams: what stopped others before is over. @throws RelayError POSTGRES_* */
+export async function endLastWords(pool: pg.Pool, slot: string, instance: string): Promise<void> {
+  await query(pool, endWords, [slot, instance]);
+}
+
+const endWords = statement(
+  'ledger.end_last_words',
+  announcing,
+  `update outbox.relay set facts = jsonb_set(facts, '{error,isOver}', 'true')
+    where slot = $1 and instance <> $2 and state = 'stopped' and facts #>> '{error,isOver}' = 'false'`,
 );
 
 /** What is known of a relay that is gone helps for this long. */

@@ -22,17 +22,19 @@ export const drain = 'drain';
 export type PlainFailure = {
   readonly code: ErrorCode;
   readonly message: string;
+  readonly hint: string;
   readonly context: ErrorContext;
   readonly cause?: SerializedError;
 };
 
 export function plain(
-  { code, message, context, cause }: RelayError,
+  { code, message, hint, context, cause }: RelayError,
   serialize: (error: unknown) => unknown,
 ): PlainFailure {
   return {
     code,
     message,
+    hint,
     context,
     ...(cause instanceof Error ? { cause: serialize(cause) as SerializedError } : {}),
   };

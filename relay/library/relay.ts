@@ -211,8 +211,8 @@ class EmbeddedRelay implements Relay {
   }
 }
 
-function revive({ code, message, context, cause }: PlainFailure): RelayError {
-  return new RelayError(code, message, { context, ...(cause === undefined ? {} : { cause }) });
+function revive({ code, message, hint, context, cause }: PlainFailure): RelayError {
+  return new RelayError(code, message, { context, hint, ...(cause === undefined ? {} : { cause }) });
 }
 
 function logLine(line: string): LogLine {

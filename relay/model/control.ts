@@ -49,6 +49,12 @@ export function activePauses({ pauses }: Pick<Control, 'pauses'>): readonly Paus
   return pauses.filter(({ isOver, isReleasing }) => !isOver && !isReleasing);
 }
 
+/** What a pause covers, in one word: that of the label `scope` of the metric and of the field in /readyz. */
+export type PauseScope = 'relay' | PauseMode;
+
+export const scopeOf = ({ topic, mode }: Pick<Pause, 'topic' | 'mode'>): PauseScope =>
+  topic === null ? 'relay' : mode;
+
 /** What a person has said wins over the settings, in both directions, until they take it back. */
 export function limitsOf({ limits }: Control, settings: RateLimits): RateLimits {
   return {

@@ -152,6 +152,8 @@ export type Facts = {
     readonly deadLettered: number;
     readonly tookMs: number;
   };
+  /** The audit trail does not have it. */
+  readonly recoveryUnrecorded: { readonly failure: RelayError };
   /** Dead letters beyond the progress are decided again. */
   readonly deadLettersReread: { readonly deadLetters: number };
   /** The server counts the relay as a synchronous standby. */
@@ -192,6 +194,8 @@ export type Facts = {
     readonly bytes: number;
     /** Partitions, or tables without any, that stay, by reason. */
     readonly kept: Readonly<Partial<Record<KeepReason, number>>>;
+    /** Of those that stay for `retention`, partitions to which no row was written yet. */
+    readonly unused: number;
   };
   readonly deadLettersCounted: Waiting;
   readonly deadLettersPurged: { readonly deadLetters: number };

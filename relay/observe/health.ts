@@ -5,7 +5,16 @@
  * state again and again, also when it takes turns with another relay.
  */
 import type { Dependency, RelayError } from '../errors.ts';
-import { activePauses, type Control, noControl, type Pause } from '../model/control.ts';
+import {
+  activePauses,
+  type Control,
+  noControl,
+  type Pause,
+  type PauseScope,
+  scopeOf,
+} from '../model/control.ts';
+import type { LastWords } from '../model/last-words.ts';
+import { shownMessage } from './shown-text.ts';
 import { type RelayState, relayWork } from './state.ts';
 
 export type { RelayState } from './state.ts';
@@ -24,11 +33,19 @@ export type Readiness = {
     readonly hint: string;
     readonly failingSince: string;
   };
+  /** What another relay of the slot said when it stopped itself. Absent once a relay streams. */
+  readonly stoppedBefore?: LastWords;
   /** What somebody has paused. It is a reason to publish less, not a failure. */
-  readonly paused?: readonly Pick<Pause, 'topic' | 'mode' | 'person' | 'reason' | 'since' | 'until'>[];
+  readonly paused?: readonly ShownPause[];
   /** What is being retried; absent while all works. */
   readonly retrying?: readonly Retry[];
 };
+
+/** `scope` is that of the metric `outbox_relay_paused`. */
+type ShownPause = { readonly scope: PauseScope } & Pick<
+  Pause,
+  'topic' | 'mode' | 'person' | 'reason' | 'since' | 'until'
+>;
 
 /**
  * - `closed`: it works, or was not tried yet.
@@ -67,6 +84,7 @@ export class Health {
   readonly #failing = new Map<Dependency, Failing>();
   #isPeerActive = false;
   #control: Control = noControl;
+  #lastWords: LastWords | null = null;
   #waitingFor: string | undefined;
   #throttledUntilMs = 0;
   /** The stream waits at an event of a topic that somebody has paused. */
@@ -92,7 +110,15 @@ export class Health {
     this.#isHeld = false;
     // Another relay may be active now, and hear something else.
     if (state === 'standby') this.#control = noControl;
-    if (state === 'streaming') this.#hasArrived = true;
+    if (state === 'streaming') {
+      this.#hasArrived = true;
+      this.#lastWords = null;
+    }
+  }
+
+  /** What stopped another relay of the slot; null if a relay has streamed since. Only one that does not stream looks. */
+  heardLastWords(words: LastWords | null): void {
+    this.#lastWords = this.#state === 'streaming' ? null : words;
   }
 
   /**
@@ -175,7 +201,10 @@ export class Health {
   ready(): Readiness {
     const failure = this.#failure;
     const retrying = this.retries();
-    const pauses = activePauses(this.#control).map(({ isOver: _, isReleasing: __, ...pause }) => pause);
+    const pauses = activePauses(this.#control).map(({ isOver: _, isReleasing: __, ...pause }) => ({
+      scope: scopeOf(pause),
+      ...pause,
+    }));
     return {
       ...this.#verdict(),
       state: this.#state,
@@ -186,12 +215,13 @@ export class Health {
         : {
             error: {
               code: failure.error.code,
-              message: failure.error.message,
+              message: shownMessage(failure.error),
               hint: failure.error.hint,
               failingSince: iso(failure.sinceMs),
             },
           }),
       ...(retrying.length === 0 ? {} : { retrying }),
+      ...(this.#lastWords === null ? {} : { stoppedBefore: this.#lastWords }),
     };
   }
 

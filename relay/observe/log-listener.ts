@@ -63,6 +63,7 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
   const doubted = new Set<string>();
   let controlled = describeControl(noControl, { eventsPerSecond: 0, bytesPerSecond: 0 });
   let isLimited = false;
+  let isConfigRejected = false;
   /** Said once, until the reason has passed. */
   let keptReasons = new Set<KeepReason>();
 
@@ -147,16 +148,16 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
         ),
 
       configRead: (read) => {
+        const wasRejected = isConfigRejected;
+        isConfigRejected = read.result === 'rejected';
         if (read.result === 'rejected')
           return relay.error(
             { err: read.failure },
             'the configuration is invalid; the relay keeps what it has. Nothing of the file applies',
           );
         const { applied, needRestart } = read;
-        relay.info(
-          { applied },
-          applied.length > 0 ? 'settings changed' : 'no setting changed that applies now',
-        );
+        const what = applied.length > 0 ? 'settings changed' : 'no setting changed that applies now';
+        relay.info({ applied }, wasRejected ? `the configuration is valid again; ${what}` : what);
         if (needRestart.length > 0)
           relay.warn({ needRestart }, 'settings differ that change only with a restart of the relay');
       },
@@ -207,6 +208,8 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
           { outcome, published, deadLettered, tookMs: Math.round(tookMs) },
           outcomeMessages[outcome],
         ),
+      recoveryUnrecorded: ({ failure }) =>
+        recover.warn({ err: failure }, 'cannot write the recovery into outbox.trail'),
       deadLettersReread: ({ deadLetters }) =>
         recover.info({ deadLetters }, 'reading dead letters again that the progress does not cover'),
       standbyCounted: (standby) =>

@@ -1,7 +1,7 @@
 /** Which metric each fact moves. The metrics themselves are the table in `metrics.ts`. */
 import type { Gauge } from 'prom-client';
 import { dependencies, type ErrorCode, errorTable } from '../errors.ts';
-import { activePauses } from '../model/control.ts';
+import { activePauses, scopeOf } from '../model/control.ts';
 import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import type { Lsn } from '../model/position.ts';
 import { freeBytesOf, presentRate, secondsUntil } from '../model/wal-rate.ts';
@@ -164,8 +164,8 @@ export function metricsListener(
   const setControl = ({ control, limits }: Facts['controlled']) => {
     gauge.paused.reset();
     gauge.paused.set({ scope: 'relay', topic: '' }, 0);
-    for (const { topic, mode } of activePauses(control))
-      gauge.paused.set(topic === null ? { scope: 'relay', topic: '' } : { scope: mode, topic }, 1);
+    for (const pause of activePauses(control))
+      gauge.paused.set({ scope: scopeOf(pause), topic: pause.topic ?? '' }, 1);
     setOrRemove(gauge.rate_limit_events_per_second, limits.eventsPerSecond || undefined);
     setOrRemove(gauge.rate_limit_bytes_per_second, limits.bytesPerSecond || undefined);
   };

@@ -22,6 +22,7 @@ import { type HeldSlot, type Means, whileHoldingSlot } from '../session/hold-for
 import { instanceName } from '../session/instance.ts';
 import { type DatabaseState, type Lineage, progressOf } from '../session/lineage.ts';
 import type { Actor } from './actor.ts';
+import { forgetWhyRelaysStopped } from './relays.ts';
 import { recordAction } from './trail.ts';
 
 export type Adopted = {
@@ -57,9 +58,11 @@ export async function adopt(
       await recordAction(pool, action, actor);
       await renewSlot(means);
     }
-    return await whileHoldingSlot(means, (held) =>
+    const adopted = await whileHoldingSlot(means, (held) =>
       decide(means, { ...held, publication }, what, slotRefusal, isDryRun),
     );
+    if (adopted.isWritten) await forgetWhyRelaysStopped(config, 'adopt');
+    return adopted;
   } finally {
     await pool.end();
   }

@@ -8,36 +8,48 @@ import { hostname } from 'node:os';
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
 import { version } from '../config/version.ts';
+import { pause } from '../connect/backoff.ts';
 import { createPool } from '../connect/postgres/pool.ts';
 import { asRelayError, type RelayError } from '../errors.ts';
 import {
   type Announcement,
   announce,
   type CleanupFacts,
+  endLastWords,
   forgetGone,
   type RelayFacts,
+  readRelays,
   withdraw,
 } from '../ledger/relays.ts';
 import { withResolvers } from '../model/builtins.ts';
 import type { Control } from '../model/control.ts';
+import { type LastWords, lastWordsOf } from '../model/last-words.ts';
 import type { Lsn } from '../model/position.ts';
 import type { Facts } from '../observe/facts.ts';
 import type { Readiness } from '../observe/health.ts';
 import { lagOf } from '../observe/lag.ts';
 import type { Listener } from '../observe/observer.ts';
+import { shownMessage, storable } from '../observe/shown-text.ts';
 
 const everyMs = 3_000;
 /** A relay that cannot reach Postgres tries less often: it has nothing to say that cannot wait. */
 const retryMs = 15_000;
 /** At the end; a server that does not answer must not hold up the exit. */
 const farewellMs = 1_000;
-/** No message of the relay needs more. */
-const textMax = 500;
+/** What stopped a relay is worth a restart of Postgres: nobody waits for the process any more. */
+const lastWordsMs = 5_000;
+const lastWordsRetryMs = 250;
+/** In bytes. Together less than the 8 KB of the row, and more than any message of the relay needs. */
+const reasonMax = 500;
+const messageMax = 1_800;
+const hintMax = 1_200;
 
 export type AnnouncerOptions = {
   readonly config: Config;
   readonly instance: string;
   readonly health: { readonly ready: () => Pick<Readiness, 'ready' | 'reason'> };
+  /** While this relay does not stream: what another one of the slot said last, before it stopped itself. */
+  readonly onLastWords?: (words: LastWords | null) => void;
   /** Said once, until it works again. */
   readonly onFailure: (failure: RelayError, retryInMs: number) => void;
 };
@@ -59,9 +71,13 @@ export class Announcer {
   #isRecovering = false;
   #hasRejectedConfig = false;
   #needRestart: readonly string[] = [];
-  #kept: Facts['cleanedUp']['kept'] | undefined;
+  /** Of a pass of cleanup whose survey of the table has not come yet. */
+  #pass: Facts['cleanedUp'] | undefined;
+  #removal: { readonly atMs: number; readonly removed: NonNullable<CleanupFacts['lastRemoval']> } | undefined;
   #cleanup: CleanupFacts | null = null;
   #error: { failure: RelayError; sinceMs: number; isOver: boolean } | undefined;
+  /** It streams, or ends after it did: what stopped others before is over. */
+  #isActive = false;
   #wake = withResolvers<void>();
   #loop: Promise<void> | undefined;
 
@@ -78,7 +94,8 @@ export class Announcer {
     return {
       name: 'announcer',
       hears: {
-        entered: ({ state }) => {
+        entered: ({ state, before }) => {
+          this.#isActive = state === 'streaming' || (state === 'draining' && before === 'streaming');
           this.#state = state;
           this.#stateSinceMs = Date.now();
           if (state !== 'streaming') {
@@ -111,18 +128,11 @@ export class Announcer {
         sampled: (sample) => {
           this.#sample = sample;
         },
-        cleanedUp: ({ kept }) => {
-          this.#kept = kept;
+        cleanedUp: (pass) => {
+          this.#pass = pass;
         },
         // Comes after each pass of cleanup, and without one while cleanup is off.
-        outboxSurveyed: ({ lastRemovalMs }) => {
-          this.#cleanup = {
-            lookedAt: new Date().toISOString(),
-            lastRemovalAt: lastRemovalMs === null ? null : new Date(lastRemovalMs).toISOString(),
-            kept: this.#kept ?? null,
-          };
-          this.#kept = undefined;
-        },
+        outboxSurveyed: ({ lastRemovalMs }) => this.#survey(lastRemovalMs),
         slotSeen: ({ writtenLsn }) => {
           this.#writtenLsn = writtenLsn;
         },
@@ -134,9 +144,25 @@ export class Announcer {
           failed(stopped);
           this.#state = 'stopped';
           this.#stateSinceMs = Date.now();
+          this.#isActive = false;
+          // At once: to close everything may take long, and somebody may kill the process before.
+          this.#wake.resolve();
         },
       },
     };
+  }
+
+  #survey(lastRemovalMs: number | null): void {
+    const { rows = 0, partitions = 0, bytes = 0 } = this.#pass ?? {};
+    if (lastRemovalMs !== null && rows + partitions > 0)
+      this.#removal = { atMs: lastRemovalMs, removed: { rows, partitions, bytes } };
+    this.#cleanup = {
+      lookedAt: new Date().toISOString(),
+      lastRemovalAt: lastRemovalMs === null ? null : new Date(lastRemovalMs).toISOString(),
+      lastRemoval: this.#removal?.atMs === lastRemovalMs ? this.#removal.removed : null,
+      kept: this.#pass === undefined ? null : withoutUnused(this.#pass),
+    };
+    this.#pass = undefined;
   }
 
   /** It obeys what people say as of then. */
@@ -162,17 +188,35 @@ export class Announcer {
   async end(): Promise<void> {
     this.#ending.abort();
     this.#wake.resolve();
+    const isStopped = this.#state === 'stopped';
+    const giveUp = new AbortController();
     const farewell = (async () => {
       await this.#loop;
-      const { config, instance } = this.#use;
-      if (this.#state === 'stopped') await announce(this.#pool, this.#announcement());
-      else await withdraw(this.#pool, config.slot.name, instance);
+      if (isStopped) await this.#sayLastWords(giveUp.signal);
+      else await this.#withdraw();
     })().catch(() => {});
-    await withinMs(farewell, farewellMs);
+    await withinMs(farewell, isStopped ? lastWordsMs : farewellMs);
+    giveUp.abort();
     await withinMs(
       this.#pool.end().catch(() => {}),
       farewellMs,
     );
+  }
+
+  async #sayLastWords(giveUp: AbortSignal): Promise<void> {
+    while (!giveUp.aborted) {
+      try {
+        return await announce(this.#pool, this.#announcement());
+      } catch {
+        await pause(lastWordsRetryMs, giveUp);
+      }
+    }
+  }
+
+  async #withdraw(): Promise<void> {
+    const { config, instance } = this.#use;
+    if (this.#isActive) await endLastWords(this.#pool, config.slot.name, instance);
+    await withdraw(this.#pool, config.slot.name, instance);
   }
 
   async #repeat(): Promise<void> {
@@ -182,6 +226,7 @@ export class Announcer {
       this.#wake = withResolvers();
       try {
         await announce(this.#pool, this.#announcement());
+        await this.#lookAtOthers();
         if (round % 100 === 0) await forgetGone(this.#pool, slot);
         isFailing = false;
       } catch (error) {
@@ -190,6 +235,15 @@ export class Announcer {
       }
       await withinMs(this.#wake.promise, isFailing ? retryMs : everyMs);
     }
+  }
+
+  /** Again and again: another relay may say that it has stopped after this one began to stream. */
+  async #lookAtOthers(): Promise<void> {
+    const { config, instance, onLastWords } = this.#use;
+    const slot = config.slot.name;
+    if (this.#isActive) await endLastWords(this.#pool, slot, instance);
+    else if (onLastWords !== undefined && this.#state !== 'stopped')
+      onLastWords(lastWordsOf(await readRelays(this.#pool, slot)));
   }
 
   #announcement(): Announcement {
@@ -223,7 +277,7 @@ export class Announcer {
     const { ready, reason } = this.#use.health.ready();
     return {
       isReady: ready,
-      reason: reason.slice(0, textMax),
+      reason: storable(reason, reasonMax),
       eventsPerSecond,
       lagMs: lag?.ms ?? null,
       lagBytes: lag?.bytes ?? null,
@@ -232,6 +286,7 @@ export class Announcer {
       isRecovering: this.#isRecovering,
       hasRejectedConfig: this.#hasRejectedConfig,
       needRestart: this.#needRestart,
+      whenLost: this.#use.config.slot.whenLost,
       cleanup: this.#cleanup,
       error: this.#describeError(),
     };
@@ -242,12 +297,18 @@ export class Announcer {
     const { failure, sinceMs, isOver } = this.#error;
     return {
       code: failure.code,
-      message: failure.message.slice(0, textMax),
-      hint: failure.hint.slice(0, 2 * textMax),
+      message: storable(shownMessage(failure), messageMax),
+      hint: storable(failure.hint, hintMax),
       since: new Date(sinceMs).toISOString(),
       isOver,
     };
   }
+}
+
+/** Partitions that were made ahead wait for nothing. */
+function withoutUnused({ kept, unused }: Facts['cleanedUp']): Facts['cleanedUp']['kept'] {
+  const { retention = 0, ...others } = kept;
+  return retention > unused ? { ...others, retention: retention - unused } : others;
 }
 
 /** Waits for `work`, or as long as it may take. */

@@ -10,6 +10,7 @@ import type { Recovery } from '../recover/report.ts';
 import { instanceName } from '../session/instance.ts';
 import type { Actor } from './actor.ts';
 import { Announcer } from './announce.ts';
+import { forgetWhyRelaysStopped } from './relays.ts';
 import { recordAction } from './trail.ts';
 import { withPool } from './with-pool.ts';
 
@@ -59,7 +60,10 @@ async function announced(
   announcer.beginRecovery();
   announcer.start('');
   try {
-    return await recover({ ...options, instance, onControl: (control) => announcer.obey(control) });
+    const onControl: RecoverOptions['onControl'] = (control) => announcer.obey(control);
+    const recovery = await recover({ ...options, instance, onControl });
+    if (recovery.outcome === 'recovered') await forgetWhyRelaysStopped(config, instance);
+    return recovery;
   } finally {
     await announcer.end();
   }

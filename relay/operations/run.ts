@@ -45,6 +45,7 @@ export async function runRelay(
     config,
     instance,
     health,
+    onLastWords: (words) => health.heardLastWords(words),
     onFailure: (failure, retryInMs) => observer.dutyFailed?.({ duty: 'announce', failure, retryInMs }),
   });
   const { name: slot } = config.slot;

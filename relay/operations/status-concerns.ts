@@ -1,12 +1,14 @@
 /** What somebody has to look at beside the verdict of `status`, and what to do about it. Pure. */
 import { activePauses } from '../model/control.ts';
 import { counted } from '../model/counted.ts';
+import type { LastWords } from '../model/last-words.ts';
 import type { StatusFacts } from './status.ts';
 import { hasEnded, unreplaced } from './status-relays.ts';
 import { ageOf, describeSeconds } from './status-words.ts';
 
 /** What else somebody has to look at. */
 export const concerns = {
+  'stopped-before': 'a relay stopped itself, and none has streamed since',
   'dead-letters': 'dead letters are open',
   'parked-keys': 'keys wait behind a refused event',
   'set-aside': 'a topic is paused, and its events are set aside',
@@ -22,21 +24,41 @@ export type ConcernName = keyof typeof concerns;
 
 export type Concern = { readonly name: ConcernName; readonly text: string };
 
-/** Less than this is left for a person to wake up, while nothing is published. */
-const riskSeconds = 24 * 3_600;
+/** Less than this is left for a person to act, while nothing is published. As of the alert OutboxSlotAtRisk. */
+const riskSeconds = 4 * 3_600;
 /** Even while the stream flows: one short outage would be enough. */
 const alwaysRiskSeconds = 3_600;
 
-/** @param isFlowing whether a relay streams, or is about to */
-export function concernsOf(facts: StatusFacts, isFlowing: boolean): Concern[] {
+export type OfVerdict = {
+  /** Whether a relay streams, or is about to. */
+  readonly isFlowing: boolean;
+  readonly lastWords: LastWords | null;
+  /** Whether the verdict says them. */
+  readonly isQuoted: boolean;
+};
+
+export function concernsOf(facts: StatusFacts, { isFlowing, lastWords, isQuoted }: OfVerdict): Concern[] {
   return [
+    ...(isQuoted ? [] : wordsConcerns(lastWords, facts)),
     ...letterConcerns(facts),
     ...asideConcerns(facts),
     ...slotConcerns(facts, isFlowing),
     ...relayConcerns(facts),
-    ...downConcerns(facts),
+    ...downConcerns(facts, lastWords),
     ...configConcerns(facts),
     ...auditConcerns(facts),
+  ];
+}
+
+/** Beside what another relay does now: it may stop for the same reason as soon as it gets as far. */
+function wordsConcerns(words: LastWords | null, { at: now }: StatusFacts): Concern[] {
+  if (words === null) return [];
+  const { instance, host, at, code, message, hint } = words;
+  return [
+    {
+      name: 'stopped-before',
+      text: `${instance} on ${host} stopped itself ${describeSeconds(ageOf(at, now))} ago, and no relay has streamed since: ${message} (${code}). ${hint}`,
+    },
   ];
 }
 
@@ -71,7 +93,7 @@ function asideConcerns({ control, setAside, at }: StatusFacts): Concern[] {
   });
 }
 
-function slotConcerns({ slot }: StatusFacts, isFlowing: boolean): Concern[] {
+function slotConcerns({ slot, relays }: StatusFacts, isFlowing: boolean): Concern[] {
   if (slot.state === 'absent' || slot.state === 'unusable') return [];
   const name = 'slot-at-risk';
   if (slot.walStatus === 'unreserved' || slot.walStatus === 'lost')
@@ -82,16 +104,21 @@ function slotConcerns({ slot }: StatusFacts, isFlowing: boolean): Concern[] {
       },
     ];
   const limitSeconds = isFlowing ? alwaysRiskSeconds : riskSeconds;
+  const live = relays.filter((relay) => !hasEnded(relay));
+  const recovers = live.length > 0 && live.every(({ facts: { whenLost } }) => whenLost === 'recover');
+  const afterwards = recovers
+    ? 'The relay then publishes by itself what is missing, from the outbox table (slot.whenLost: recover).'
+    : 'The relay then stops, and `outbox-relay recover` publishes what is missing, from the outbox table.';
   const texts = [
-    [slot.untilLimitSeconds, 'Postgres gives up the slot'],
-    [slot.untilDiskSeconds, 'the disk of Postgres is full'],
+    [slot.untilLimitSeconds, 'Postgres gives up the slot', afterwards],
+    [slot.untilDiskSeconds, 'the disk of Postgres is full', 'Then no application can write.'],
   ] as const;
-  return texts.flatMap(([seconds, what]) =>
+  return texts.flatMap(([seconds, what, then]) =>
     typeof seconds === 'number' && seconds < limitSeconds
       ? [
           {
             name,
-            text: `In ${describeSeconds(seconds)} ${what}, if nothing is published until then.`,
+            text: `In ${describeSeconds(seconds)} ${what}, if nothing is published until then. ${then}`,
           } as const,
         ]
       : [],
@@ -115,7 +142,8 @@ function relayConcerns({ relays, control, slot, at }: StatusFacts): Concern[] {
       });
   for (const { instance, state, isGone, facts } of relays) {
     const { error, isReady } = facts;
-    const isJudged = slot.state !== 'active' || state === 'streaming';
+    // Without a reader of the slot the verdict says so.
+    const isJudged = slot.state === 'inactive' || slot.state === 'absent' || state === 'streaming';
     if (isGone || isJudged || state === 'stopped' || isReady || error === null || error.isOver) continue;
     found.push({
       name: 'relay-failing',
@@ -126,9 +154,10 @@ function relayConcerns({ relays, control, slot, at }: StatusFacts): Concern[] {
 }
 
 /** Where no relay is left the verdict says so. */
-function downConcerns({ relays, at }: StatusFacts): Concern[] {
+function downConcerns({ relays, at }: StatusFacts, words: LastWords | null): Concern[] {
   if (relays.every(hasEnded)) return [];
-  return unreplaced(relays).map(({ instance, host, state, stateSince, unseenSeconds, facts: { error } }) => {
+  const others = unreplaced(relays).filter(({ instance }) => instance !== words?.instance);
+  return others.map(({ instance, host, state, stateSince, unseenSeconds, facts: { error } }) => {
     const why = error === null ? '' : `: ${error.message} (${error.code})`;
     const end =
       state === 'stopped'

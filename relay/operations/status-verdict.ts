@@ -2,9 +2,11 @@
  * The verdict of `status`: what the relay of a slot is doing, in a sentence, whether somebody has to look at it, and what
  * to do. Pure. Promise: what cannot be known is unknown, and never good.
  */
+import { type ErrorEntry, errorTable } from '../errors.ts';
 import type { KnownRelay } from '../ledger/relays.ts';
 import { activePauses, type Pause } from '../model/control.ts';
 import { parkedKeysMax } from '../model/gate.ts';
+import { type LastWords, lastWordsOf } from '../model/last-words.ts';
 import type { StatusFacts } from './status.ts';
 import { type Concern, concernsOf } from './status-concerns.ts';
 import { ageOf, describeMs, describeSeconds } from './status-words.ts';
@@ -23,37 +25,51 @@ export type Verdict = {
 const flowing: ReadonlySet<VerdictName> = new Set(['streaming', 'starting']);
 
 export function judge(facts: StatusFacts): Verdict {
-  const { name, text, advice = null } = verdictOf(facts);
-  const more = concernsOf(facts, flowing.has(name));
-  return { name, isGood: verdicts[name][0] && more.length === 0, text, advice, concerns: more };
+  const words = lastWordsOf(facts.relays);
+  const { name, text, advice = null, quotes } = verdictOf(facts, words);
+  const more = concernsOf(facts, {
+    isFlowing: flowing.has(name),
+    lastWords: words,
+    isQuoted: words !== null && quotes === words,
+  });
+  return {
+    name,
+    isGood: verdicts[name][0] && more.length === 0,
+    text: text.trimEnd(),
+    advice,
+    concerns: more,
+  };
 }
 
-type Said = { readonly name: VerdictName; readonly text: string; readonly advice?: string };
+type Said = {
+  readonly name: VerdictName;
+  readonly text: string;
+  readonly advice?: string;
+  /** Where the text says what stopped the last relay. */
+  readonly quotes?: LastWords;
+};
 
 /** Older than this is behind, s. A quiet stream takes some ms, and an outage of Kafka's leader a few seconds. */
 const behindSeconds = 60;
 
-function verdictOf(facts: StatusFacts): Said {
+function verdictOf(facts: StatusFacts, words: LastWords | null): Said {
   const { slot, relays } = facts;
   const live = relays.filter(({ isGone, state }) => !isGone && state !== 'stopped');
   const recovering = live.find(({ facts }) => facts.isRecovering);
   if (recovering !== undefined) return recoveringOf(facts, recovering);
   switch (slot.state) {
     case 'absent':
-      return facts.relays.length === 0 || live.length === 0
+      return facts.relays.length === 0
         ? {
             name: 'never-started',
             text: 'Not streaming: no relay has started on this slot yet.',
             advice: 'Run `outbox-relay check`, then `outbox-relay run`: the first start creates the slot.',
           }
-        : withoutSlot(facts, live);
-    case 'unusable': {
-      // A relay that could not recover by itself says which decision it needs.
-      const message = relays.find(stoppedBy(slot.code))?.facts.error?.message ?? slot.message;
-      return { name: 'slot-lost', text: `Not streaming: ${slot.code}: ${message}.`, advice: slot.hint };
-    }
+        : withoutSlot(facts, live, words);
+    case 'unusable':
+      return slotLost(slot, words);
     case 'inactive':
-      return withoutSlot(facts, live);
+      return withoutSlot(facts, live, words);
     case 'active':
       return withSlot(facts, live);
   }
@@ -76,9 +92,28 @@ function recoveringOf({ control }: StatusFacts, { facts: { reason } }: KnownRela
   };
 }
 
-function stoppedBy(code: string): (relay: KnownRelay) => boolean {
-  return ({ state, facts }) => state === 'stopped' && facts.error?.code === code;
+/**
+ * A relay that could not recover by itself says which decision it needs. It has dropped the slot that it made, so the slot
+ * may be missing now where it was invalidated before.
+ */
+function slotLost(
+  { code, message, hint }: Extract<StatusFacts['slot'], { state: 'unusable' }>,
+  words: LastWords | null,
+): Said {
+  const name = 'slot-lost';
+  if (words !== null && (words.code === code || losesSlot(words.code)))
+    return {
+      name,
+      text: `Not streaming: ${words.code}: ${words.message}.`,
+      advice: words.hint,
+      quotes: words,
+    };
+  return { name, text: `Not streaming: ${code}: ${message}.`, advice: hint };
 }
+
+/** A later release may know other codes. */
+const losesSlot = (code: string): boolean =>
+  (errorTable as Readonly<Record<string, ErrorEntry | undefined>>)[code]?.losesSlot === true;
 
 const opening = new Set<KnownRelay['state']>(['fencing', 'claiming', 'lineage', 'draining']);
 
@@ -129,7 +164,7 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
   if (isLimited)
     return {
       name: 'limited',
-      text: `Streaming at the rate limit. ${describeRate(eventsPerSecond)}${oldest}. ${slotSafe(facts)}`,
+      text: `Streaming at the rate limit. ${describeRate(eventsPerSecond, lagMs)}${oldest}. ${slotSafe(facts)}`,
       advice:
         'Run `outbox-relay rate-limit --events none --bytes none` to catch up, if consumers can take it.',
     };
@@ -141,13 +176,13 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
   if (lagMs > behindSeconds * 1_000)
     return {
       name: 'behind',
-      text: `Streaming, and behind. ${describeRate(eventsPerSecond)}${oldest}. ${slotSafe(facts)}`,
+      text: `Streaming, and behind. ${describeRate(eventsPerSecond, lagMs)}${oldest}. ${slotSafe(facts)}`,
       advice:
         'If it does not catch up, look at the parts of the latency (outbox_relay_publish_latency_stage_seconds).',
     };
   return {
     name: 'streaming',
-    text: `Streaming. ${describeRate(eventsPerSecond)}${oldest}. ${slotSafe(facts)}`,
+    text: `Streaming. ${describeRate(eventsPerSecond, lagMs)}${oldest}. ${slotSafe(facts)}`,
   };
 }
 
@@ -164,7 +199,7 @@ function heldTopics(pauses: readonly Pause[], at: string): string {
   return topics.length > 3 ? `one of ${topics.length}` : topics.join('; ');
 }
 
-function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[]): Said {
+function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[], words: LastWords | null): Said {
   const failing = live.find(({ facts: { error } }) => error !== null && !error.isOver);
   const { error } = failing?.facts ?? {};
   if (failing !== undefined && error != null)
@@ -182,23 +217,31 @@ function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[]): Said {
     };
   // The last one that ended: what stopped an earlier one may be repaired.
   const gone = facts.relays[0];
-  const stopped = gone?.state === 'stopped' ? gone : undefined;
-  const why = stopped?.facts.error;
-  if (stopped !== undefined && why != null)
+  if (words !== null && words.instance === gone?.instance)
     return {
       name: 'stopped',
-      text: `Not streaming: the relay stopped itself ${describeSeconds(ageOf(stopped.stateSince, facts.at))} ago: ${why.message} (${why.code}). ${slotSafe(facts)}`,
-      advice: why.hint,
+      text: `Not streaming: the relay stopped itself ${describeSeconds(ageOf(words.at, facts.at))} ago: ${words.message} (${words.code}). ${slotSafe(facts)}`,
+      advice: words.hint,
+      quotes: words,
     };
-  const last =
-    gone === undefined
-      ? ''
-      : ` The last one, ${gone.instance} on ${gone.host}, was seen ${describeSeconds(gone.unseenSeconds)} ago.`;
   return {
     name: 'no-relay',
-    text: `Not streaming${sinceLast(facts)}: no relay runs.${last} ${slotSafe(facts)}`,
+    text: `Not streaming${sinceLast(facts)}: no relay runs.${endOfLast(gone)} ${slotSafe(facts)}`,
     advice: 'Start one with `outbox-relay run`. If one runs, it cannot reach Postgres: look at its log.',
   };
+}
+
+/** Of one that was killed, or lost its way to Postgres: it could not say why. */
+function endOfLast(gone: KnownRelay | undefined): string {
+  if (gone === undefined) return '';
+  const { instance, host, unseenSeconds, state, facts } = gone;
+  const seen = ` The last one, ${instance} on ${host}, was seen ${describeSeconds(unseenSeconds)} ago`;
+  if (state === 'stopped') return `${seen}.`;
+  const failed =
+    facts.error === null || facts.error.isOver
+      ? ''
+      : ` It failed at that time: ${facts.error.message} (${facts.error.code}).`;
+  return `${seen} (${state}) and has not said why it ended: its log may say so.${failed}`;
 }
 
 /** The copy of the progress is written every few seconds while a relay streams. */
@@ -229,9 +272,9 @@ function slotSafe({ slot }: StatusFacts): string {
   return 'How long the slot is safe is not known yet.';
 }
 
-function describeRate(eventsPerSecond: number | null): string {
+function describeRate(eventsPerSecond: number | null, lagMs: number | null): string {
   if (eventsPerSecond === null) return 'Rate not known yet';
-  if (eventsPerSecond === 0) return 'No events';
+  if (eventsPerSecond === 0 && lagMs === 0) return 'Nothing to publish';
   const digits = eventsPerSecond < 10 ? 1 : 0;
   return `${eventsPerSecond.toLocaleString('en-US', { maximumFractionDigits: digits })} events/s`;
 }

@@ -12,6 +12,7 @@ import { query, statement } from '../connect/postgres/statement.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { readControl } from '../ledger/control.ts';
 import { readWaiting } from '../ledger/dead-letters.ts';
+import { type KnownRecovery, readOwnRecovery } from '../ledger/own-recoveries.ts';
 import { readFirstStart } from '../ledger/progress-copy.ts';
 import { type CleanupFacts, type KnownRelay, readRelays } from '../ledger/relays.ts';
 import { controlTables } from '../ledger/tables.ts';
@@ -24,6 +25,7 @@ import { withPool } from './with-pool.ts';
 
 export type Status = StatusFacts & { readonly verdict: Verdict };
 
+export type { KnownRecovery } from '../ledger/own-recoveries.ts';
 export type { CleanupFacts, KnownRelay } from '../ledger/relays.ts';
 
 /** A time that is left, in seconds. `never`: nothing uses it up. null: not known. */
@@ -79,6 +81,8 @@ export type StatusFacts = {
   readonly parked: { readonly keys: number; readonly events: number };
   /** What the standing audit knows; null where it never ran. */
   readonly audit: AuditStatus | null;
+  /** The latest recovery from a lost slot that a relay did by itself; null where there was none within a day. */
+  readonly recovery: KnownRecovery | null;
   /** What cleanup does, by the relay that streams; null where none says so. */
   readonly cleanup: CleanupFacts | null;
 };
@@ -131,10 +135,16 @@ async function readFrom(pool: pg.Pool, config: Config): Promise<Status> {
     parked: await readParked(pool, slot),
     setAside: await query(pool, countSetAside, [slot]),
     audit: await readAudit(pool, slot),
+    recovery: await readOwnRecovery(pool, slot),
     cleanup: streamer?.facts.cleanup ?? null,
   };
   await assertLettersShown(pool, config);
-  await assertRowsShown(pool, config, [...controlTables, 'outbox.audit', 'outbox.wal_sample']);
+  await assertRowsShown(pool, config, [
+    ...controlTables,
+    'outbox.audit',
+    'outbox.wal_sample',
+    'outbox.action',
+  ]);
   return { verdict: judge(facts), ...facts };
 }
 

@@ -11,6 +11,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { backoffMs, pause } from '../connect/backoff.ts';
 import { asRelayError, RelayError, RequestInvalid } from '../errors.ts';
+import type { OwnRecovery } from '../ledger/own-recoveries.ts';
 import type { RecoveryOutcome } from '../observe/facts.ts';
 import type { RelayObserver } from '../observe/observer.ts';
 import { recover } from './recover.ts';
@@ -27,6 +28,8 @@ export type UnattendedMeans = {
   readonly log: Logger;
   readonly observer: RelayObserver;
   readonly recover?: Recover;
+  /** Writes into the audit trail what the relay did. */
+  readonly record: (recovery: OwnRecovery) => Promise<void>;
 };
 
 export class UnattendedRecovery {
@@ -61,11 +64,29 @@ export class UnattendedRecovery {
     const tookMs = performance.now() - beganMs;
     const outcome = outcomeOf(recovery, error, signal);
     if (outcome !== 'yielded') this.#pace.ended(performance.now(), tookMs);
-    const { published = 0, deadLettered = 0 } = recovery ?? {};
+    const { published = 0, deadLettered = 0, uncertainKeys = 0 } = recovery ?? {};
     observer.recoveryEnded?.({ outcome, published, deadLettered, tookMs });
+    if (outcome === 'recovered' || outcome === 'refused')
+      await this.#record({
+        code: failure.code,
+        outcome,
+        published,
+        deadLettered,
+        tookMs,
+        uncertainKeys,
+      });
     if (signal.aborted) return;
     if (error !== undefined) throw error;
     if (recovery.outcome !== 'recovered') throw refusedBy(recovery, failure);
+  }
+
+  /** What is done is done, also where it cannot be recorded. */
+  async #record(recovery: OwnRecovery): Promise<void> {
+    try {
+      await this.#use.record(recovery);
+    } catch (error) {
+      this.#use.observer.recoveryUnrecorded?.({ failure: asRelayError(error) });
+    }
   }
 
   #recover(signal: AbortSignal): Promise<Recovery> {
@@ -105,7 +126,15 @@ function outcomeOf(
 
 function refusedBy({ doubts }: Recovery, failure: RelayError): RelayError {
   const message = `${failure.message}. The relay cannot recover by itself: ${doubts.join('; ')}`;
-  return new RelayError(failure.code, message, { cause: failure, context: failure.context });
+  const hint = hintOf(doubts);
+  return new RelayError(failure.code, message, { cause: failure, context: failure.context, hint });
+}
+
+/** That of the code says to run `recover`, which would refuse too. */
+function hintOf(doubts: readonly string[]): string {
+  const options = new Set(doubts.join(' ').match(/--[a-z-]+/g));
+  const [which, one] = options.size === 1 ? ['this option', 'it'] : ['these options', 'them'];
+  return `The relay published nothing, because a person has to decide. The message says what ${[...options].join(' and ')} would do. Run \`outbox-relay recover --dry-run\`, which shows the events, then \`outbox-relay recover\` with ${which}. Without ${one}, \`recover\` refuses too.`;
 }
 
 /**

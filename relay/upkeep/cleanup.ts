@@ -35,6 +35,7 @@ export function cleanupDuty({ config, pool, observer, progress }: Means): Duty {
           partitions: report.removedPartitions,
           rows: report.removedRows,
           bytes: report.removedBytes,
+          unused: report.pieces.filter(({ isUnused, reason }) => isUnused && reason === 'retention').length,
           kept: countBy(report.pieces.map(({ reason }) => reason).filter((reason) => reason !== null)),
         });
       }

@@ -30,6 +30,8 @@ export type PieceReport = {
   readonly rows: number;
   readonly isEstimate: boolean;
   readonly bytes: number;
+  /** It has no page: no row was ever written to it, as to a partition that was made ahead. */
+  readonly isUnused: boolean;
   /** `removable`: would go, but for `--dry-run`. `kept`: some rows stay, for `reason`. */
   readonly outcome: 'removed' | 'removable' | 'kept';
   /** Rows that went, or would go. */
@@ -124,9 +126,9 @@ export function rulesOf({ cleanup }: Pick<Config, 'cleanup'>): Rules | undefined
 }
 
 function kept(piece: Piece, reason: KeepReason, rest: Partial<PieceReport> = {}): PieceReport {
-  const { name, bytes, estimatedRows } = piece;
-  const facts = { name, bytes, rows: estimatedRows, isEstimate: true, removedRows: 0, slot: null, held: {} };
-  return { ...facts, outcome: 'kept', reason, ...rest };
+  const { name, bytes, estimatedRows: rows, blocks } = piece;
+  const nothing = { isEstimate: true, removedRows: 0, slot: null, held: {} };
+  return { name, bytes, rows, isUnused: blocks === 0, ...nothing, outcome: 'kept', reason, ...rest };
 }
 
 /** @returns undefined if the signal came first */

@@ -77,6 +77,12 @@ async function fires(world: World, ...names: readonly string[]): Promise<void> {
   );
 }
 
+const dropSlot = ({ pool, slot }: World) =>
+  pool.query('select pg_drop_replication_slot($1)', [slot]).then(
+    () => 'dropped',
+    (error: Error) => error.message,
+  );
+
 async function done(world: World, ...args: readonly string[]): Promise<void> {
   const { code, stdout, stderr } = await world.command(...args);
   expect(code, `${stdout}${stderr}`).toBe(0);
@@ -147,6 +153,20 @@ describe.concurrent('on real servers', () => {
     await fires(world, 'OutboxSlotAtRisk', 'OutboxSlotLost', 'OutboxSlotRetainsWal');
     registry.mood = 'well';
     await clear(world, 'OutboxSlotAtRisk', 'OutboxSlotLost', 'OutboxSlotRetainsWal');
+  });
+
+  test('the slot is lost, and the relay recovers by itself', async () => {
+    await using world = await World.create();
+    const first = await healthy(world);
+    await first.stop();
+    await watch.forget(first);
+    await expect.poll(() => dropSlot(world), { timeout: 15_000, interval: 20 }).toBe('dropped');
+    await healthy(world, { SLOT_WHEN_LOST: 'recover' });
+    await fires(world, 'OutboxSlotRecovered');
+    expect((await world.command('status')).stdout).toMatch(
+      /^recovery +\d+ s ago relay .*: 0 events published/m,
+    );
+    await clear(world, 'OutboxSlotRecovered');
   });
 
   test('a duty fails, then sessions end', async () => {

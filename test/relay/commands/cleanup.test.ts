@@ -12,6 +12,7 @@ const piece = (name: string, rest: Partial<PieceReport>): PieceReport => ({
   reason: null,
   slot: null,
   held: {},
+  isUnused: false,
   ...rest,
 });
 const none = { isInterrupted: false, removedRows: 0, removedPartitions: 0, removedBytes: 0 };

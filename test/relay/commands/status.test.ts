@@ -59,6 +59,33 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
     /^cleanup +last removed 6 min ago; nothing waits$/m,
   ],
   [
+    'what cleanup removed',
+    {
+      cleanup: {
+        lookedAt: at,
+        lastRemovalAt: '2026-01-02T03:00:00.000Z',
+        lastRemoval: { rows: 200_000, partitions: 1, bytes: 48 * 1_024 * 1_024 },
+        kept: {},
+      },
+    },
+    /^cleanup +last removed 6 min ago: 200,000 rows, with 1 partition \(48\.0 MiB\); nothing waits$/m,
+  ],
+  [
+    'a recovery that a relay did by itself',
+    {
+      recovery: {
+        at: '2026-01-02T00:06:05.678Z',
+        by: 'relay pod-a/7/1a2b3c4d',
+        code: 'SLOT_INVALIDATED',
+        published: 1_204,
+        deadLettered: 1,
+        tookMs: 900,
+        uncertainKeys: 3,
+      },
+    },
+    /^recovery +3 hours ago relay pod-a\/7\/1a2b3c4d recovered by itself from a lost slot \(SLOT_INVALIDATED\): 1,204 events published from the outbox table, 1 dead letter; of 3 keys in the order of writing$/m,
+  ],
+  [
     'cleanup that waits',
     {
       cleanup: {

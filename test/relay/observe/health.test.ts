@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { errorTable, RelayError } from '../../../relay/errors.ts';
 import { Health } from '../../../relay/observe/health.ts';
+import { controlOf } from '../model/controls.ts';
 
 let nowMs = 0;
 let health: Health;
@@ -169,4 +170,38 @@ test('a stream that waits at an event of a paused topic says so, stays ready, an
   health.enter('standby');
   health.enter('streaming');
   expect(health.ready().reason).toBe('streaming: publishing events');
+});
+
+const words = {
+  instance: 'pod-a/7/1a2b3c4d',
+  host: 'pod-a',
+  at: '2026-01-01T00:00:00.000Z',
+  code: 'SLOT_INVALIDATED',
+  message: 'slot shop is lost. The relay cannot recover by itself',
+  hint: 'Decide.',
+};
+
+test('what stopped another relay is said until one streams', () => {
+  health.heardLastWords(words);
+  expect(health.ready().stoppedBefore).toEqual(words);
+  health.enter('fencing');
+  expect(health.ready().stoppedBefore).toEqual(words);
+  health.enter('streaming');
+  expect(health.ready()).not.toHaveProperty('stoppedBefore');
+  // Read before, and heard after it.
+  health.heardLastWords(words);
+  health.enter('standby');
+  expect(health.ready()).not.toHaveProperty('stoppedBefore');
+  health.heardLastWords(words);
+  health.heardLastWords(null);
+  expect(health.ready()).not.toHaveProperty('stoppedBefore');
+});
+
+test('a pause has the scope that its metric has', () => {
+  health.controlled(controlOf([{}, { topic: 'orders' }, { topic: 'items', mode: 'set-aside' }]));
+  expect(health.ready().paused).toMatchObject([
+    { scope: 'relay', topic: null, mode: 'hold' },
+    { scope: 'hold', topic: 'orders', mode: 'hold' },
+    { scope: 'set-aside', topic: 'items', mode: 'set-aside' },
+  ]);
 });

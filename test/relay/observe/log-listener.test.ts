@@ -203,14 +203,29 @@ test('throttling is logged every ten seconds at most', () => {
 
 test('what cleanup removed is a line, and a reason to keep is said once, until it has passed', () => {
   const { hears, lines } = listen();
-  const nothing = { partitions: 0, rows: 0, bytes: 0 };
+  const nothing = { partitions: 0, rows: 0, bytes: 0, unused: 0 };
   hears.cleanedUp({ ...nothing, kept: { retention: 8, uncovered: 1 } });
   hears.cleanedUp({ ...nothing, kept: { retention: 8, uncovered: 1 } });
-  hears.cleanedUp({ partitions: 1, rows: 3, bytes: 8_192, kept: { retention: 8 } });
+  hears.cleanedUp({ ...nothing, partitions: 1, rows: 3, bytes: 8_192, kept: { retention: 8 } });
   hears.cleanedUp({ ...nothing, kept: { uncovered: 2 } });
   expect(lines).toEqual([
     { level: 'info', reason: 'uncovered', partitions: 1, msg: expect.stringMatching(/^cleanup leaves/) },
     { level: 'info', partitions: 1, rows: 3, bytes: 8_192, msg: 'removed published rows' },
     { level: 'info', reason: 'uncovered', partitions: 2, msg: expect.stringMatching(/^cleanup leaves/) },
+  ]);
+});
+
+test('a configuration that was invalid is said to be valid again, once', () => {
+  const { hears, lines } = listen();
+  const fine = { applied: [], needRestart: [] };
+  hears.configRead({ result: 'unchanged', ...fine });
+  hears.configRead({ result: 'rejected', failure: new RelayError('CONFIG_INVALID', 'no') });
+  hears.configRead({ result: 'unchanged', ...fine });
+  hears.configRead({ result: 'applied', applied: ['log.level'], needRestart: [] });
+  expect(lines.map(({ msg }) => msg)).toEqual([
+    'no setting changed that applies now',
+    expect.stringMatching(/^the configuration is invalid/),
+    'the configuration is valid again; no setting changed that applies now',
+    'settings changed',
   ]);
 });

@@ -432,7 +432,7 @@ test('every metric names the slot, so that a query can put the relays of a slot 
 
 test('cleanup tells what the table holds, what went, and why the rest stays', async () => {
   const metrics = create();
-  const cleaned = { partitions: 2, rows: 500, bytes: 7_000 };
+  const cleaned = { partitions: 2, rows: 500, bytes: 7_000, unused: 0 };
   metrics.hears.cleanedUp({ ...cleaned, kept: { retention: 3, uncovered: 1 } });
   metrics.hears.cleanedUp({ ...cleaned, kept: { retention: 4 } });
   const survey = { partitions: 9, rows: 1_000, bytes: 8_192, lastRemovalMs: null };

@@ -1,25 +1,120 @@
-/** What a relay says of the configuration that it has read. */
-import { expect, test } from 'vitest';
+/** What a relay says of itself in Postgres, and what of it stays when it has stopped. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TcpProxy } from '../../../harness/tcp-proxy.ts';
+import type { Config } from '../../../relay/config/config.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import { readRelays } from '../../../relay/ledger/relays.ts';
-import { Announcer } from '../../../relay/operations/announce.ts';
-import { openRelayDatabase } from '../commands/outbox.ts';
+import { withResolvers } from '../../../relay/model/builtins.ts';
+import type { LastWords } from '../../../relay/model/last-words.ts';
+import { Announcer, type AnnouncerOptions } from '../../../relay/operations/announce.ts';
+import { unique } from '../../support/unique.ts';
+import { openRelayDatabase, type RelayDatabase } from '../commands/outbox.ts';
 
-test('a relay names the settings that wait for a restart, also after it has rejected others', async () => {
-  await using relay = await openRelayDatabase();
-  const config = relay.config();
+let relay: RelayDatabase;
+beforeAll(async () => {
+  relay = await openRelayDatabase();
+});
+afterAll(() => relay[Symbol.asyncDispose]());
+
+/** Each test has a slot of its own. */
+const settings = () => ({ OUTBOX_RELAY_SLOT: unique('slot') });
+
+function announcerOf(config: Config, instance: string, more: Partial<AnnouncerOptions> = {}) {
   const announcer = new Announcer({
     config,
-    instance: 'one',
-    health: { ready: () => ({ ready: true, reason: 'streaming' }) },
+    instance,
+    health: { ready: () => ({ ready: true, reason: 'as it is' }) },
     onFailure: () => {},
+    ...more,
   });
-  const { hears } = announcer.listener;
+  return { announcer, hears: announcer.listener.hears };
+}
+
+const lost = new RelayError('SLOT_INVALIDATED', 'slot x is lost', { hint: 'Decide.' });
+
+const known = ({ slot }: Config) => readRelays(relay.pool, slot.name);
+const poll = (config: Config) => expect.poll(() => known(config), { timeout: 10_000, interval: 20 });
+
+test('a relay names the settings that wait for a restart, also after it has rejected others', async () => {
+  const config = relay.config(settings());
+  const { announcer, hears } = announcerOf(config, 'one');
   hears.configRead?.({ result: 'applied', applied: [], needRestart: ['kafka.brokers'] });
   hears.configRead?.({ result: 'rejected', failure: new RelayError('CONFIG_INVALID', 'no') });
   announcer.start('');
-  await expect
-    .poll(() => readRelays(relay.pool, config.slot.name), { timeout: 10_000 })
-    .toMatchObject([{ facts: { hasRejectedConfig: true, needRestart: ['kafka.brokers'] } }]);
+  await poll(config).toMatchObject([
+    { facts: { hasRejectedConfig: true, needRestart: ['kafka.brokers'], whenLost: 'stop' } },
+  ]);
   await announcer.end();
+  expect(await known(config)).toEqual([]);
+});
+
+test('what stopped a relay is there at once, reaches the others, and is over when one of them streams', async () => {
+  const config = relay.config(settings());
+  const first = announcerOf(config, 'first');
+  first.announcer.start('');
+  await poll(config).toMatchObject([{ state: 'standby' }]);
+  first.hears.stopped?.({ failure: lost });
+  // Before it has closed anything: somebody may kill it then.
+  const error = { code: 'SLOT_INVALIDATED', message: 'slot x is lost', hint: 'Decide.', isOver: false };
+  await poll(config).toMatchObject([{ state: 'stopped', facts: { error } }]);
+
+  const heard = withResolvers<LastWords | null>();
+  const second = announcerOf(config, 'second', { onLastWords: heard.resolve });
+  second.announcer.start('');
+  expect(await heard.promise).toMatchObject({ instance: 'first', code: 'SLOT_INVALIDATED', hint: 'Decide.' });
+  second.hears.entered?.({ state: 'streaming', before: 'lineage' });
+  const isOver = async () =>
+    (await known(config)).find(({ instance }) => instance === 'first')?.facts.error?.isOver;
+  await expect.poll(isOver, { timeout: 10_000, interval: 20 }).toBe(true);
+
+  // Its goodbye comes late, while another one streams, and that one ends before it looks again.
+  await first.announcer.end();
+  second.hears.entered?.({ state: 'draining', before: 'streaming' });
+  await second.announcer.end();
+  expect(await isOver()).toBe(true);
+});
+
+test('a relay that ends without having streamed takes back nothing', async () => {
+  const config = relay.config(settings());
+  const first = announcerOf(config, 'first');
+  first.announcer.start('');
+  first.hears.stopped?.({ failure: lost });
+  await first.announcer.end();
+  const second = announcerOf(config, 'second');
+  second.announcer.start('');
+  await poll(config).toHaveLength(2);
+  second.hears.entered?.({ state: 'draining', before: 'standby' });
+  await second.announcer.end();
+  expect(await known(config)).toMatchObject([{ instance: 'first', facts: { error: { isOver: false } } }]);
+});
+
+test('what stopped a relay is stored although Postgres is away for a moment then', async () => {
+  await using proxy = await TcpProxy.before(relay.url);
+  const config = relay.config({ ...settings(), DATABASE_URL: proxy.through(relay.env.DATABASE_URL!) });
+  const failed = withResolvers<RelayError>();
+  const { announcer, hears } = announcerOf(config, 'one', { onFailure: failed.resolve });
+  announcer.start('');
+  await poll(config).toHaveLength(1);
+  proxy.shut();
+  hears.stopped?.({ failure: lost });
+  expect((await failed.promise).code).toBe('POSTGRES_UNAVAILABLE');
+  const ended = announcer.end();
+  proxy.calm();
+  await ended;
+  expect(await known(config)).toMatchObject([
+    { state: 'stopped', facts: { error: { code: 'SLOT_INVALIDATED' } } },
+  ]);
+});
+
+test('words of any size, and with what jsonb refuses, are stored', async () => {
+  const config = relay.config(settings());
+  const text = `\u0000${'\ud83d\ude00'.repeat(10_000)}\ud83d`;
+  const { announcer, hears } = announcerOf(config, 'one', {
+    health: { ready: () => ({ ready: false, reason: text }) },
+  });
+  announcer.start('');
+  hears.stopped?.({ failure: new RelayError('INTERNAL', text, { hint: text }) });
+  await announcer.end();
+  const [{ facts }] = (await known(config)) as [Awaited<ReturnType<typeof known>>[number]];
+  expect(facts.error?.message).toMatch(/^·(\u{1f600})+…$/u);
 });

@@ -1,15 +1,30 @@
 /** One test for each verdict and each concern, and what is unknown is never good. */
 import { describe, expect, test } from 'vitest';
-import type { StatusFacts } from '../../../relay/operations/status.ts';
+import type { KnownRelay, StatusFacts } from '../../../relay/operations/status.ts';
 import { concerns } from '../../../relay/operations/status-concerns.ts';
 import { judge } from '../../../relay/operations/status-verdict.ts';
 import { verdicts } from '../../../relay/operations/verdicts.ts';
 import { controlOf, pauseOf } from '../model/controls.ts';
-import { factsOf, failure, inactive, relayOf, slot, standby } from './statuses.ts';
+import { at, factsOf, failure, inactive, relayOf, slot, standby } from './statuses.ts';
 
 const paused = controlOf([{}], null, 0);
 const held = controlOf([{ topic: 'orders' }], null, 0);
 const aside = controlOf([{ topic: 'orders', mode: 'set-aside' }], null, 0);
+/** The last words of a relay that was asked to recover by itself, and may not decide. */
+const refused = {
+  ...failure(),
+  code: 'SLOT_INVALIDATED',
+  message: 'slot shop is lost. The relay cannot recover by itself: --by-writing-order decides',
+  hint: 'Run `outbox-relay recover` with this option.',
+};
+const stopped = (more: Partial<KnownRelay> = {}, error: KnownRelay['facts']['error'] = refused) =>
+  relayOf({ state: 'stopped', isGone: true, ...more }, { isReady: false, error });
+const missing = {
+  state: 'unusable',
+  code: 'SLOT_MISSING',
+  message: 'slot shop does not exist',
+  hint: 'Run recover.',
+} as const;
 const invalidated = {
   state: 'unusable',
   code: 'SLOT_INVALIDATED',
@@ -30,7 +45,13 @@ const cases: Case[] = [
     'streaming',
     'a relay to which nothing comes',
     { relays: [relayOf({}, { eventsPerSecond: 0, lagMs: 0 })] },
-    'Streaming. No events. Slot safe for 61 hours if nothing is published.',
+    'Streaming. Nothing to publish. Slot safe for 61 hours if nothing is published.',
+  ],
+  [
+    'streaming',
+    'a relay that has events and has published none since it last said so',
+    { relays: [relayOf({}, { eventsPerSecond: 0, lagMs: 40 })] },
+    /^Streaming\. 0 events\/s, oldest unpublished event 40 ms\./,
   ],
   [
     'streaming',
@@ -131,10 +152,34 @@ const cases: Case[] = [
     /^Not streaming: the relay stopped itself 2 hours ago: .*\(KAFKA_UNAVAILABLE\)/,
   ],
   [
+    'stopped',
+    'a first relay that stopped itself before it made a slot',
+    { slot: { state: 'absent' }, relays: [stopped({ isGone: false }, failure())], progress: null },
+    'Not streaming: the relay stopped itself 2 hours ago: connecting to Kafka: no broker answered (KAFKA_UNAVAILABLE).',
+  ],
+  [
     'no-relay',
     'a relay that died',
     { slot: inactive, relays: [relayOf({ isGone: true, unseenSeconds: 240 })] },
-    /^Not streaming for 1 min: no relay runs\. The last one, .*, was seen 4 min ago\./,
+    /^Not streaming for 1 min: no relay runs\. The last one, .*, was seen 4 min ago \(streaming\) and has not said why it ended/,
+  ],
+  [
+    'no-relay',
+    'a relay that died while it failed',
+    { slot: inactive, relays: [relayOf({ isGone: true, state: 'standby' }, { error: failure() })] },
+    /It failed at that time: connecting to Kafka: no broker answered \(KAFKA_UNAVAILABLE\)\./,
+  ],
+  [
+    'no-relay',
+    'a relay that stopped itself, and others have streamed since',
+    { slot: inactive, relays: [stopped({}, failure(true))] },
+    /^Not streaming for 1 min: no relay runs\. The last one, .*, was seen 1 s ago\. Slot/,
+  ],
+  [
+    'no-relay',
+    'a first relay that died before it made a slot',
+    { slot: { state: 'absent' }, relays: [relayOf({ isGone: true, state: 'standby' })], progress: null },
+    /^Not streaming: no relay runs\. The last one/,
   ],
   [
     'no-relay',
@@ -152,22 +197,20 @@ const cases: Case[] = [
   [
     'slot-lost',
     'a relay that could not recover by itself, with the decision that it needs',
-    {
-      slot: invalidated,
-      relays: [
-        relayOf(
-          { state: 'stopped', isGone: true },
-          {
-            error: {
-              ...failure(),
-              code: 'SLOT_INVALIDATED',
-              message: 'slot shop is lost. The relay cannot recover by itself: decide',
-            },
-          },
-        ),
-      ],
-    },
-    'Not streaming: SLOT_INVALIDATED: slot shop is lost. The relay cannot recover by itself: decide.',
+    { slot: invalidated, relays: [stopped()] },
+    `Not streaming: SLOT_INVALIDATED: ${refused.message}.`,
+  ],
+  [
+    'slot-lost',
+    'the same after it dropped the slot that it had made',
+    { slot: missing, relays: [stopped()] },
+    `Not streaming: SLOT_INVALIDATED: ${refused.message}.`,
+  ],
+  [
+    'slot-lost',
+    'a slot that was lost after a relay had stopped itself for something else',
+    { slot: missing, relays: [stopped({}, failure())] },
+    'Not streaming: SLOT_MISSING: slot shop does not exist.',
   ],
   [
     'unknown',
@@ -206,6 +249,69 @@ test('every verdict has a case', () => {
 const findings = { missing: 0, duplicate: 0, leaked: 0, out_of_order: 0, undecodable: 0 };
 const audited = { findings, verifiedAt: '2026-01-02T03:00:00.000Z', lastRunAt: null, heldBack: null };
 
+test('the advice of a relay that stopped itself wins over that of the slot', () => {
+  expect(judge(factsOf({ slot: missing, relays: [stopped()] })).advice).toBe(refused.hint);
+});
+
+describe('what a relay said before it stopped itself', () => {
+  const seen = (seconds: number) => new Date(Date.parse(at) - seconds * 1_000).toISOString();
+  const words = (relays: KnownRelay[], more: Partial<StatusFacts> = { slot: inactive }) =>
+    judge(factsOf({ ...more, relays }))
+      .concerns.filter(({ name }) => name === 'stopped-before')
+      .map(({ text }) => text);
+
+  test.each<[string, KnownRelay[], Partial<StatusFacts>]>([
+    ['a standby that has not taken the slot yet', [standby(), stopped()], { slot: inactive }],
+    ['one that fails', [standby({ error: failure() }), stopped()], { slot: inactive }],
+    ['one that takes the slot', [relayOf({ state: 'fencing' }), stopped()], {}],
+    ['one that recovers', [standby({ isRecovering: true }), stopped()], { slot: missing }],
+    ['a process that reads the slot', [stopped()], {}],
+    ['one that died after it', [relayOf({ instance: 'b', isGone: true }), stopped()], { slot: inactive }],
+  ])('is said beside %s', (_, relays, more) => {
+    expect(words(relays, more)).toEqual([
+      `pod-a/7/1a2b3c4d on pod-a stopped itself 2 hours ago, and no relay has streamed since: ${refused.message} (SLOT_INVALIDATED). ${refused.hint}`,
+    ]);
+  });
+
+  test('is said once', () => {
+    const { text, concerns: more } = judge(factsOf({ slot: inactive, relays: [stopped()] }));
+    expect(text).toContain(refused.message);
+    expect(more).toEqual([]);
+    const beside = judge(factsOf({ slot: inactive, relays: [standby(), stopped()] })).concerns;
+    expect(beside.filter(({ text }) => text.includes(refused.message))).toHaveLength(1);
+  });
+
+  test('is that of the one that stopped last', () => {
+    const earlier = stopped({ instance: 'pod-c/1', seenAt: seen(600) }, failure());
+    expect(words([standby(), earlier, stopped({ seenAt: seen(60) })])).toEqual([
+      expect.stringContaining('SLOT_INVALIDATED'),
+    ]);
+  });
+
+  test('is over once a relay streams, or has streamed', () => {
+    expect(words([relayOf(), stopped()], {})).toEqual([]);
+    expect(words([standby(), stopped({}, { ...refused, isOver: true })])).toEqual([]);
+    // One that streamed and is gone proves nothing: its last word may be older.
+    expect(words([standby(), relayOf({ isGone: true, instance: 'b' }), stopped()])).toHaveLength(1);
+  });
+});
+
+test('what happens when Postgres gives up the slot depends on what the relays do then', () => {
+  const little = { ...inactive, untilLimitSeconds: 3 * 3_600 };
+  const said = (...relays: KnownRelay[]) => judge(factsOf({ slot: little, relays })).concerns[0]?.text;
+  expect(said(standby({ whenLost: 'recover' }))).toMatch(
+    /^In 3 hours Postgres gives up.*publishes by itself/,
+  );
+  for (const relays of [[standby()], [standby({ whenLost: 'stop' })], []])
+    expect(said(...relays)).toMatch(/The relay then stops, and `outbox-relay recover` publishes/);
+});
+
+test('a relay that cannot recover is named beside the lost slot', () => {
+  const failing = standby({ isReady: false, error: { ...failure(), code: 'REGISTRY_UNAVAILABLE' } });
+  const { concerns: more } = judge(factsOf({ slot: missing, relays: [failing] }));
+  expect(more).toEqual([{ name: 'relay-failing', text: expect.stringContaining('REGISTRY_UNAVAILABLE') }]);
+});
+
 const concernCases: [keyof typeof concerns, Partial<StatusFacts>, RegExp][] = [
   [
     'dead-letters',
@@ -222,6 +328,7 @@ const concernCases: [keyof typeof concerns, Partial<StatusFacts>, RegExp][] = [
     { control: aside, parked: { keys: 2, events: 9 }, setAside: [{ topic: 'orders', keys: 2 }] },
     /^Events of topic orders are set aside by ada for 2 min: upgrade\. 2 keys wait/,
   ],
+  ['stopped-before', { slot: inactive, relays: [standby(), stopped()] }, /stopped itself 2 hours ago/],
   ['slot-at-risk', { slot: { ...slot, walStatus: 'unreserved' } }, /next checkpoint/],
   ['slot-at-risk', { slot: { ...slot, untilLimitSeconds: 3_000 } }, /^In 50 min Postgres gives up the slot/],
   ['slot-at-risk', { slot: { ...slot, untilDiskSeconds: 3_000 } }, /^In 50 min the disk of Postgres is full/],
@@ -298,9 +405,10 @@ describe('no concern', () => {
     expect(judge(factsOf(more))).toMatchObject({ name: 'streaming', isGood: true, concerns: [] });
   });
 
-  test('but a day that is left is one while nothing is published', () => {
-    const less = { ...slot, untilLimitSeconds: 7_200 };
-    expect(judge(factsOf({ slot: less, control: paused })).concerns).toHaveLength(1);
+  test('but hours that are left are one while nothing is published, and a day is none', () => {
+    const left = (hours: number) => ({ ...slot, untilLimitSeconds: hours * 3_600 });
+    expect(judge(factsOf({ slot: left(2), control: paused })).concerns).toHaveLength(1);
+    expect(judge(factsOf({ slot: left(17), control: paused })).concerns).toHaveLength(0);
   });
 });
 

@@ -44,6 +44,7 @@ test('before the first start there is no slot and no progress', async () => {
     limits: { eventsPerSecond: 0, bytesPerSecond: 0 },
     setAside: [],
     audit: null,
+    recovery: null,
     cleanup: null,
   });
 });

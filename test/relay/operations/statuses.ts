@@ -89,6 +89,7 @@ export const factsOf = (more: Partial<StatusFacts> = {}): StatusFacts => ({
   deadLetters: [],
   parked: { keys: 0, events: 0 },
   audit: null,
+  recovery: null,
   cleanup: null,
   ...more,
 });

@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RelayProcess, Settings } from '../../../harness/relay-process.ts';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
+import { loadConfig } from '../../../relay/config/config.ts';
+import { readStatus } from '../../../relay/operations/status.ts';
 import { startKafka } from '../../../stack/kafka.ts';
 import { freePort } from '../../../stack/port.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
@@ -236,8 +238,43 @@ describe('where Postgres does not keep the times of commits', { timeout: 120_000
       hint: expect.stringContaining('outbox-relay recover'),
     });
     expect(await slots(world)).toEqual([]);
-    await world.startRelay({ ...recovering, SLOT_RECOVER_BY_WRITING_ORDER: true }).streaming();
+
+    // What it said last is all that anybody needs to know, and its log may be gone.
+    const { config } = loadConfig({ env: world.env });
+    const status = () => readStatus(config);
+    const verdict = {
+      name: 'slot-lost',
+      text: expect.stringMatching(/cannot recover by itself: .*--by-writing-order publishes/),
+      advice: expect.stringContaining('--by-writing-order'),
+    };
+    expect((await status()).verdict).toMatchObject(verdict);
+    const away = { KAFKA_BROKERS: `127.0.0.1:${await freePort()}` };
+    const next = world.startRelay({ ...recovering, KAFKA_REQUEST_TIMEOUT_MS: 1_000 }, away);
+    await next.line(({ msg }) => msg === 'started');
+    await expect
+      .poll(async () => (await next.ready()).stoppedBefore, { timeout: 20_000 })
+      .toMatchObject({
+        code: 'SLOT_MISSING',
+        message: expect.stringContaining('--by-writing-order'),
+        hint: verdict.advice,
+      });
+    expect((await status()).verdict).toMatchObject(verdict);
+    await next.kill();
+    expect((await status()).verdict).toMatchObject(verdict);
+
+    const allowed = world.startRelay({ ...recovering, SLOT_RECOVER_BY_WRITING_ORDER: true });
+    await allowed.streaming();
     await keys.write();
     expectOnceInOrder(await world.read(keys.ids), keys.ids);
+    expect(await allowed.ready()).not.toHaveProperty('stoppedBefore');
+    await allowed.stop();
+    const { verdict: after, recovery } = await status();
+    expect(JSON.stringify(after)).not.toContain('--by-writing-order');
+    expect(recovery).toMatchObject({ code: 'SLOT_MISSING', published: 6, uncertainKeys: 3 });
+    const trail = `select person, details ->> 'outcome' as outcome from outbox.trail where action = 'recover' order by acted_at`;
+    expect((await world.pool.query(trail)).rows).toEqual([
+      { person: expect.stringMatching(/^relay /), outcome: 'refused' },
+      { person: recovery?.by, outcome: 'recovered' },
+    ]);
   });
 });

@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { type ErrorCode, RelayError, RequestInvalid } from '../../../relay/errors.ts';
+import type { OwnRecovery } from '../../../relay/ledger/own-recoveries.ts';
 import type { Facts } from '../../../relay/observe/facts.ts';
 import type { RecoverOptions } from '../../../relay/recover/options.ts';
 import type { Recovery } from '../../../relay/recover/report.ts';
@@ -12,14 +13,18 @@ const never = new AbortController().signal;
 
 function recovery(recover: (options: RecoverOptions) => Promise<Partial<Recovery>>, whenLost = 'recover') {
   const ends: Facts['recoveryEnded'][] = [];
+  const records: OwnRecovery[] = [];
   const config = configOf({ SLOT_WHEN_LOST: whenLost });
   const unattended = new UnattendedRecovery({
     config,
     log: pino({ level: 'silent' }),
     observer: { recoveryEnded: (end) => ends.push(end) },
     recover: recover as Recover,
+    record: async (recovery) => {
+      records.push(recovery);
+    },
   });
-  return { unattended, ends };
+  return { unattended, ends, records };
 }
 
 const caught = (work: Promise<unknown>): Promise<RelayError> =>
@@ -51,11 +56,14 @@ describe('a relay recovers by itself', () => {
 
   test('with no option of recover that a person would have to give', async () => {
     let given: RecoverOptions | undefined;
-    const { unattended, ends } = recovery(async (options) => {
+    const { unattended, ends, records } = recovery(async (options) => {
       given = options;
-      return { outcome: 'recovered', published: 7, deadLettered: 1 };
+      return { outcome: 'recovered', published: 7, deadLettered: 1, uncertainKeys: 2 };
     });
     await unattended.run(lost, never);
+    expect(records).toMatchObject([
+      { outcome: 'recovered', code: 'SLOT_INVALIDATED', published: 7, deadLettered: 1, uncertainKeys: 2 },
+    ]);
     expect(given).toMatchObject({
       isUnattended: true,
       isDryRun: false,
@@ -69,10 +77,14 @@ describe('a relay recovers by itself', () => {
   });
 
   test('and stops with the error of the lost slot where a person has to decide', async () => {
-    const { unattended, ends } = recovery(async () => ({ outcome: 'refused', doubts: ['one', 'two'] }));
+    const doubts = ['one: --by-writing-order does it', 'two: --unjudged publish or --unjudged skip'];
+    const { unattended, ends, records } = recovery(async () => ({ outcome: 'refused', doubts }));
     const failure = await caught(unattended.run(lost, never));
     expect(failure).toMatchObject({ code: 'SLOT_INVALIDATED', context: { reason: 'wal_removed' } });
-    expect(failure.message).toMatch(/^slot x is lost\..*: one; two$/);
+    expect(failure.message).toMatch(/^slot x is lost\..*: one: .*; two: .*skip$/);
+    // That of the code names `recover` alone, which would refuse too.
+    expect(failure.hint).toContain('--by-writing-order and --unjudged would do.');
+    expect(records).toMatchObject([{ outcome: 'refused', code: 'SLOT_INVALIDATED', published: 0 }]);
     expect(ends).toMatchObject([{ outcome: 'refused' }]);
   });
 

@@ -59,7 +59,7 @@ test('a paused relay publishes nothing, keeps the slot, stays ready, and goes on
     status: 200,
     state: 'streaming',
     reason: 'paused by ada: upgrade',
-    paused: [{ topic: null, mode: 'hold', person: 'ada' }],
+    paused: [{ scope: 'relay', topic: null, mode: 'hold', person: 'ada' }],
   });
   expect(await first.metric('outbox_relay_paused', 'scope="relay"')).toBe(1);
   const slots = 'select active from pg_replication_slots where slot_name = $1';

@@ -28,6 +28,7 @@ export const nextSteps: Readonly<Record<VerdictName, Step | null>> = {
 
 /** Where each concern is looked at, and repaired as far as the console can. */
 export const concernSteps: Readonly<Record<ConcernName, Step>> = {
+  'stopped-before': check,
   'dead-letters': { title: 'Repair dead letters', path: '/dead-letters' },
   'parked-keys': { title: 'Release parked keys', path: '/parked-keys' },
   'set-aside': { title: 'Resume the topic', path: '/settings' },
