@@ -4,12 +4,14 @@ import type { Config } from '../config/config.ts';
 import { componentLogs } from '../observe/component-logs.ts';
 import { createLogger } from '../observe/log.ts';
 import {
+  type AskedStart,
   auditContinuously,
   auditOfDebezium,
   auditOnce,
   auditReport,
   hasFindings,
 } from '../operations/audit.ts';
+import { type ActorOptions, withActor } from './actor.ts';
 import { wholeNumber } from './arguments.ts';
 import { type Call, type CommandResult, define } from './command.ts';
 import { describeDebezium, describeStanding } from './describe-standing-audit.ts';
@@ -18,11 +20,11 @@ import type { Load } from './load.ts';
 import { ProgressLine } from './progress-line.ts';
 import { oneShot, serve, untilSignalled } from './until-signalled.ts';
 
-type AuditCommandOptions = {
+type AuditCommandOptions = ActorOptions & {
   once?: boolean;
   report?: boolean;
   json?: boolean;
-  start?: 'first' | 'now';
+  start?: AskedStart['from'];
   everyMinutes?: number;
   waitSeconds: number;
   source: 'relay' | 'debezium';
@@ -40,20 +42,29 @@ Findings, stored in outbox.audit_finding with id and position, never with a valu
   out of order   a record whose position is not above those before it in its partition
   undecodable    a header is missing, the schema is unknown or not Avro, or the bytes do not fit it
 
-It writes outbox.audit and outbox.audit_finding, and nothing else. It joins no consumer group. Each run scans the outbox
-table on the server and reads what is new in the topics, at most audit.maxPerSecond rows and records per second. The first run begins with the first row. \`verify\` also compares every record with its row, once.
+The first run begins with the first row. --start sets the findings to 0, and who did that and why is in outbox.trail:
+  here    goes on from where the audit is, and leaves nothing out. Missing events still count, until they are published
+  first   compares every row of the table once more
+  now     leaves out what is committed now, for good. With cleanup.requireVerified these rows stay, but for those that the
+          audit had compared already, if it misses nothing
+
+It writes outbox.audit, outbox.audit_finding and, with --start, outbox.trail, and nothing else. It joins no consumer group.
+Each run scans the outbox table on the server and reads what is new in the topics, at most audit.maxPerSecond rows and
+records per second. \`verify\` also compares every record with its row, once.
 
 With --source debezium it audits an outbox that Debezium's event router publishes: it only reads, and needs no migration.
 Set slot.name to the slot of the connector, outbox.table and outbox.columns, topics.allow and topics.template. Records are
 matched with rows by the header id; values may be JSON or Avro. It waits until the slot has confirmed the snapshot. It
 cannot check the order of a key, since the records have no position.
 
-Exit codes: 0 no findings · 1 findings, or --once verified nothing or was interrupted · 64 invalid arguments or configuration · 69 a server is
-unreachable · 77 access denied · 78 the audit stopped itself; the message says what to do
+Exit codes: 0 no findings, or --once --start now has begun · 1 findings; --once verified nothing or was interrupted; nothing is
+verified yet that --report could show · 64 invalid arguments or configuration · 69 a server is unreachable · 77 access
+denied · 78 the audit stopped itself; the message says what to do
 
 Examples:
   $ outbox-relay audit
   $ outbox-relay audit --once
+  $ outbox-relay audit --once --start here --reason 'consumers know of the findings of 14 May'
   $ OUTBOX_RELAY_SLOT=debezium outbox-relay audit --once --source debezium
   $ outbox-relay audit --report --json >> audit.jsonl     # for the record; reads Postgres only`;
 
@@ -66,8 +77,8 @@ export function auditCommand(load: Load): Command {
     .addOption(
       new Option(
         '--start <where>',
-        'forget what is known and start with the first row of the table, or with what is committed from now on',
-      ).choices(['first', 'now']),
+        'forget findings and start where the audit is, with the first row, or with what is committed from now on',
+      ).choices(['here', 'first', 'now']),
     )
     .option(
       '--every-minutes <number>',
@@ -81,7 +92,8 @@ export function auditCommand(load: Load): Command {
         .default('relay'),
     )
     .addHelpText('after', help);
-  return define<AuditCommandOptions>(command, load, { validate, run });
+  const why = 'with --start: why; recorded in the audit trail';
+  return define<AuditCommandOptions>(withActor(command, why), load, { validate, run });
 }
 
 function validate({
@@ -91,12 +103,14 @@ function validate({
   start,
   everyMinutes,
   source,
+  reason,
 }: AuditCommandOptions): string | undefined {
   if (once && report) return '--once and --report exclude each other';
   if (source === 'debezium' && (!once || start !== undefined))
     return '--source debezium needs --once, and keeps nothing to --start from';
   if (json && !once && !report) return '--json needs --once or --report';
   if (report && start !== undefined) return '--start and --report exclude each other';
+  if (reason !== undefined && start === undefined) return '--reason is for --start';
   if ((once || report) && everyMinutes !== undefined)
     return '--every-minutes is for an audit that keeps running';
   return undefined;
@@ -105,7 +119,8 @@ function validate({
 async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
   const { config, options } = call;
   if (options.report) return describe(config);
-  const common = { config, start: options.start, waitMs: options.waitSeconds * 1_000 };
+  const start = startOf(options);
+  const common = { config, start, waitMs: options.waitSeconds * 1_000 };
   if (!options.once) {
     const log = componentLogs(createLogger(config.log.level), config.log).audit;
     const everyMs = 60_000 * (options.everyMinutes ?? (config.audit.everyMinutes || 5));
@@ -128,17 +143,32 @@ async function run(call: Call<AuditCommandOptions>): Promise<CommandResult> {
     );
     return { data: report, text: describeDebezium(report).join('\n'), hasFindings: !report.ok };
   }
+  let hasStarted = false;
+  const onStarted = () => {
+    hasStarted = true;
+  };
   const { row, isInterrupted } = await untilSignalled(oneShot, async (signal) => {
-    const row = await auditOnce({ ...common, signal, log, closes: true, onDone });
+    const row = await auditOnce({ ...common, onStarted, signal, log, closes: true, onDone });
     return { row, isInterrupted: signal.aborted };
   }).finally(() => line.end());
   const result = await describe(config);
+  // To begin now is all that was asked for: what is to be verified is committed later.
   const isVerified = !isInterrupted && row.heldBack === null && row.verifiedAt !== null;
-  return { ...result, hasFindings: hasFindings(row) || !isVerified };
+  const isDone = isVerified || (start?.from === 'now' && hasStarted);
+  return { ...result, hasFindings: hasFindings(row) || !isDone };
+}
+
+function startOf({ start, by, reason }: AuditCommandOptions): AskedStart | undefined {
+  return start === undefined ? undefined : { from: start, person: by, reason: reason ?? null };
 }
 
 async function describe(config: Config): Promise<CommandResult> {
   const report = await auditReport(config);
   if (report === undefined) return { data: null, text: 'no audit has run so far', hasFindings: true };
-  return { data: report, text: describeStanding(report).join('\n'), hasFindings: hasFindings(report.audit) };
+  const { audit } = report;
+  return {
+    data: report,
+    text: describeStanding(report).join('\n'),
+    hasFindings: hasFindings(audit) || audit.verifiedAt === null,
+  };
 }

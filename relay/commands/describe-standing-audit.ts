@@ -115,15 +115,18 @@ function describeFinding({
 }
 
 function verdict(audit: AuditRow): string {
-  const { lastError, heldBack, verifiedAt } = audit;
+  const { lastError, heldBack, verifiedAt, beginsAt } = audit;
   if (hasFindings(audit)) {
     const found = Object.entries(openFindings(audit)).filter(([, number]) => number > 0);
     return `FAILED: ${found.map(([kind, number]) => `${count(number)} ${kind.replaceAll('_', ' ')}`).join(', ')}`;
   }
+  const begun = beginsAt === null ? '' : '; the next run verifies what is committed since the audit began';
   const known = verifiedAt === null ? 'nothing verified so far' : `ok up to ${verifiedAt.toISOString()}`;
   if (lastError !== null) return `${known}; the last run failed: ${printable(lastError)}`;
   if (heldBack !== null) return `${known}; the last run was held back: ${printable(heldBack)}`;
-  return verifiedAt === null ? known : `${known}: every event is published exactly once or is a dead letter`;
+  return verifiedAt === null
+    ? `${known}${begun}`
+    : `${known}: every event is published exactly once or is a dead letter`;
 }
 
 function row(name: string, value: string, note?: string): string {

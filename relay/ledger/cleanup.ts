@@ -1,6 +1,6 @@
 /**
  * Owns the statements that remove what is published from the outbox table. What proves that a row may go is in the
- * database (migrations/0020_cleanup.sql); nothing here decides it. Promise: no row goes before it is published on every slot.
+ * database (migrations/0020_cleanup.sql, 0022_audit_beginning.sql); nothing here decides it. Promise: no row goes before it is published on every slot.
  */
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
@@ -38,8 +38,10 @@ export type Judged = {
   readonly uncovered: number;
   /** Nobody can know: see `cleanup.unproven`. */
   readonly unproven: number;
-  /** Not compared by the standing audit, where `cleanup.requireVerified` asks for that. */
+  /** Not compared by the standing audit, or it misses an event; where `cleanup.requireVerified` asks for that. */
   readonly unverified: number;
+  /** Of these, the ones that the audit will never compare. */
+  readonly leftOut: number;
   /** Of a dead letter that is open or parked, or whose release can still be undone. */
   readonly waiting: number;
   readonly removable: number;
@@ -142,7 +144,7 @@ export async function judge(
     outbox.table === ownTable
       ? await query(client, judgePartition, [bareName(piece), ...rest])
       : await query(client, judgeRows, [piece.oid, id, createdAt, ...rest]);
-  const { all, young, uncovered, unproven, unverified, waiting, removable, oldest } = row!;
+  const { all, young, uncovered, unproven, unverified, leftOut, waiting, removable, oldest } = row!;
   if (all === null) return undefined;
   return {
     allRows: Number(all),
@@ -150,6 +152,7 @@ export async function judge(
     uncovered: Number(uncovered),
     unproven: Number(unproven),
     unverified: Number(unverified),
+    leftOut: Number(leftOut),
     waiting: Number(waiting),
     removable: Number(removable),
     oldestMs: oldest,
@@ -164,8 +167,8 @@ type JudgedRow = Record<Exclude<keyof Judged, 'allRows' | 'oldestMs'> | 'all', s
 };
 
 const doing = 'looking for published rows';
-const counts = `all_rows as all, young, uncovered, unproven, unverified, waiting, removable,
-    (extract(epoch from oldest) * 1000)::float8 as oldest`;
+const counts = `all_rows as all, young, uncovered, unproven, unverified,
+    left_out as "leftOut", waiting, removable, (extract(epoch from oldest) * 1000)::float8 as oldest`;
 const before = (ms: string) => `now() - make_interval(secs => ${ms}::float8 / 1000)`;
 
 const judgePartition = statement<JudgedRow>(

@@ -12,7 +12,9 @@ export const keepReasons = {
   unproven:
     'it holds rows that nobody can know to be published: from before the first start or an adopt, or from before the partition was attached. `cleanup.unproven: remove` removes them',
   unverified:
-    'it holds rows that the standing audit has not compared yet, or whose created_at is before an audit that began with --start now; or the audit misses an event',
+    'it holds rows that the standing audit has not compared yet, or the audit misses an event: `outbox-relay audit --once` compares them, and says what is missing',
+  'before-audit':
+    'it holds rows that the standing audit leaves out: committed before it began, or from a partition that was attached later. `outbox-relay audit --once --start first` compares them too',
   'dead-letter': 'it holds rows of dead letters that are open or parked, or whose release is not final',
   'open-transaction': 'an open transaction has written to it',
   busy: 'the table was never free for a moment: a transaction that uses it is open for long. The relay tries again',

@@ -1,7 +1,7 @@
 /** The standing audit: one run, and runs until a signal; audit-report.ts has what is known from earlier ones. */
 import type { Logger } from 'pino';
 import { auditDebezium, type DebeziumOptions, type DebeziumReport } from '../audit/debezium.ts';
-import { type RunOptions, runAudit } from '../audit/standing/standing.ts';
+import { type AskedStart, type RunOptions, runAudit } from '../audit/standing/standing.ts';
 import type { AuditRow } from '../audit/standing/store.ts';
 import { pause } from '../connect/backoff.ts';
 import { createKafka } from '../connect/kafka.ts';
@@ -13,6 +13,7 @@ import { logRun } from './audit-report.ts';
 
 export type { DebeziumReport } from '../audit/debezium.ts';
 export type { StoredFinding } from '../audit/standing/report.ts';
+export type { AskedStart } from '../audit/standing/standing.ts';
 export type { AuditRow } from '../audit/standing/store.ts';
 export { hasFindings, openFindings } from '../observe/audit-metrics.ts';
 export { auditReport, type StandingReport } from './audit-report.ts';
@@ -20,7 +21,10 @@ export { auditReport, type StandingReport } from './audit-report.ts';
 /** How long the progress may take to reach a snapshot. */
 export const auditWaitMs = 60_000;
 
-export type StandingOptions = Pick<RunOptions, 'config' | 'start' | 'signal' | 'closes' | 'onDone'> & {
+export type StandingOptions = Pick<
+  RunOptions,
+  'config' | 'start' | 'onStarted' | 'signal' | 'closes' | 'onDone'
+> & {
   readonly log: Logger;
   readonly waitMs?: number;
 };
@@ -62,12 +66,15 @@ export async function auditContinuously(
   );
   log.info({ http: `${server.address}:${server.port}`, everyMinutes: everyMs / 60_000 }, 'auditing');
   try {
-    let { start } = options;
+    let start: AskedStart | undefined = options.start;
+    // A run that is held back before it begins leaves the start to the next one.
+    const onStarted = () => {
+      start = undefined;
+    };
     while (!signal.aborted) {
       try {
-        const row = await auditOnce({ ...options, closes: false, start });
+        const row = await auditOnce({ ...options, closes: false, start, onStarted });
         failure = undefined;
-        start = undefined;
         if (signal.aborted) break;
         setAuditMetrics(metrics, row);
         logRun(log, row);

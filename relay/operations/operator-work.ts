@@ -122,7 +122,7 @@ export const operatorWork: readonly Work[] = [
     commands: ['cleanup --dry-run'],
     screens: ['Database'],
     needs: [
-      ...select('progress'),
+      ...select('progress', 'audit'),
       ...execute(
         'judge_partition(text, bigint, bigint, timestamptz, boolean, boolean)',
         // Of an outbox table of your own, these judge with the rights of the caller.
@@ -132,8 +132,10 @@ export const operatorWork: readonly Work[] = [
         'covered_by(outbox.slot_proof[])',
         'streamed_by(outbox.slot_proof[])',
         'attached_at(oid)',
-        'verified_by()',
-        'compared_since()',
+        'audit_proofs(oid)',
+        'verified_by(outbox.audit_proof[])',
+        'compared_from(outbox.audit_proof[])',
+        'is_left_out(bigint, timestamptz, bigint, outbox.audit_proof[])',
         'came_on_stream(bigint, timestamptz, boolean, outbox.slot_proof[])',
       ),
     ],

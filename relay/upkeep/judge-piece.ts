@@ -44,6 +44,8 @@ export function reasonForRows(judged: Judged): KeepReason | undefined {
   if (judged.uncovered > 0) return 'uncovered';
   if (judged.waiting > 0) return 'dead-letter';
   if (judged.unproven > 0) return 'unproven';
+  // What the audit leaves out stays, however far it comes.
+  if (judged.leftOut > 0) return 'before-audit';
   return judged.unverified > 0 ? 'unverified' : 'retention';
 }
 

@@ -1,7 +1,7 @@
 /**
  * Owns one pass over the outbox table that removes what is published: what is looked at first, what is dropped or deleted,
  * and at what pace. The duty and `outbox-relay cleanup` both run it. What proves that a row may go is in the database
- * (migrations/0020_cleanup.sql); this asks for nothing that could not go, so that locks are taken for good reason only.
+ * (migrations/0020_cleanup.sql, 0022_audit_beginning.sql); this asks for nothing that could not go, so that locks are taken for good reason only.
  */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
@@ -41,7 +41,7 @@ export type PieceReport = {
   readonly slot: string | null;
   /** How many of its rows stay for which reason, where they were looked at. */
   readonly held: Readonly<
-    Partial<Record<'young' | 'uncovered' | 'unproven' | 'unverified' | 'waiting', number>>
+    Partial<Record<'young' | 'uncovered' | 'unproven' | 'unverified' | 'leftOut' | 'waiting', number>>
   >;
 };
 
@@ -203,9 +203,12 @@ async function dropOne(
 }
 
 function factsOf(piece: Piece, judged: Judged, slowest: string, reason: KeepReason | undefined): PieceReport {
-  const { young, uncovered, unproven, unverified, waiting } = judged;
+  const { young, uncovered, unproven, leftOut, waiting } = judged;
+  const unverified = judged.unverified - leftOut;
   const held = Object.fromEntries(
-    Object.entries({ young, uncovered, unproven, unverified, waiting }).filter(([, rows]) => rows > 0),
+    Object.entries({ young, uncovered, unproven, unverified, leftOut, waiting }).filter(
+      ([, rows]) => rows > 0,
+    ),
   );
   const slot = reason === 'uncovered' ? slowest : null;
   return kept(piece, reason ?? 'retention', {
@@ -283,6 +286,7 @@ const nothing: Judged = {
   uncovered: 0,
   unproven: 0,
   unverified: 0,
+  leftOut: 0,
   waiting: 0,
   removable: 0,
   oldestMs: null,
@@ -295,6 +299,7 @@ function add(a: Judged, b: Judged): Judged {
     uncovered: a.uncovered + b.uncovered,
     unproven: a.unproven + b.unproven,
     unverified: a.unverified + b.unverified,
+    leftOut: a.leftOut + b.leftOut,
     waiting: a.waiting + b.waiting,
     removable: a.removable + b.removable,
     oldestMs:

@@ -255,7 +255,11 @@ describe('a partition stays', () => {
               pg_snapshot_xmin(pg_current_snapshot()), 1 from outbox.progress`,
     );
     expect(await drop({ requiresVerified: true })).toBe('unverified');
-    await owner.query(`update outbox.audit set missing_open = 0, begins_at = '2020-01-01T13:00:00Z'`);
+    await owner.query(`update outbox.audit set missing_open = 0, outbox_table = 'shop.outbox'`);
+    expect(await drop({ requiresVerified: true })).toBe('unverified');
+    await owner.query(
+      `update outbox.audit set outbox_table = 'outbox.event', begins_at = '2020-01-01T13:00:00Z'`,
+    );
     expect(await drop({ requiresVerified: true })).toBe('unverified');
     await owner.query('update outbox.audit set begins_at = null');
     await write(1);
@@ -279,6 +283,102 @@ describe('a partition stays', () => {
     await cover();
     const { rows } = await relay.query(`select outcome from outbox.drop_partition($1, '1 day')`, [name]);
     expect(rows).toEqual([{ outcome: 'absent' }]);
+  });
+});
+
+describe('where the audit must have compared every row', () => {
+  /** As the audit stores it: it begins now, or with the first row. */
+  async function beginAudit(from: 'first' | 'now', slot = 'first'): Promise<void> {
+    await owner.query(
+      `insert into outbox.audit (slot, system_identifier, database_oid, outbox_table, started_at, started_because, missing_open,
+                                 begins_at, begins_of, begins_xid, compared_besides)
+       select slot, system_identifier, split_part(snapshots_of, '/', 2)::oid, 'outbox.event', now(), 'x', 0,
+              case $2 when 'now' then now() end, now(),
+              case $2 when 'now' then pg_snapshot_xmax(pg_current_snapshot()) end, '{}' from outbox.progress where slot = $1`,
+      [slot, from],
+    );
+  }
+  /** A window that shows everything which is committed now. */
+  const compare = (slot = 'first') =>
+    owner.query(
+      `update outbox.audit set verified_below = pg_snapshot_xmin(pg_current_snapshot()),
+              tables_since = coalesce(tables_since, pg_snapshot_xmin(pg_current_snapshot())) where slot = $1`,
+      [slot],
+    );
+  const judge = async () => {
+    const { rows } = await relay.query(
+      `select all_rows::int as all, unverified::int, left_out::int as "leftOut", removable::int
+         from outbox.judge_partition($1, 0, 1000, now(), true, true)`,
+      [partition],
+    );
+    return rows[0];
+  };
+
+  test('rows of before it stay, whatever they say of their time', async () => {
+    await write(2, '2020-01-01T23:00:00Z');
+    await beginAudit('now');
+    await owner.query(`update outbox.audit set begins_at = '2020-01-01T13:00:00Z'`);
+    await write(3, '2020-01-01T01:00:00Z');
+    await cover();
+    await compare();
+    expect(await judge()).toEqual({ all: 5, unverified: 2, leftOut: 2, removable: 3 });
+    expect(await drop({ requiresVerified: true })).toBe('unverified');
+    expect(await rowsLeft()).toBe(5);
+  });
+
+  test('rows that came later and say they are older go', async () => {
+    await beginAudit('now');
+    await write();
+    await cover();
+    expect(await judge()).toEqual({ all: 3, unverified: 3, leftOut: 0, removable: 0 });
+    await compare();
+    expect(await drop({ requiresVerified: true })).toBe('dropped');
+  });
+
+  test('rows go that the audit of every slot has compared, in whichever way', async () => {
+    const xids = async () =>
+      (await owner.query(`select xmin::text as xid from outbox.event order by created_at`)).rows.map(
+        ({ xid }) => xid,
+      );
+    await startSlot('second');
+    await beginAudit('first', 'first');
+    await write(1, '2020-01-01T01:00:00Z');
+    await beginAudit('now', 'second');
+    await write(1, '2020-01-01T02:00:00Z');
+    for (const slot of ['first', 'second']) {
+      await cover(slot);
+      await compare(slot);
+    }
+    expect(await judge()).toEqual({ all: 2, unverified: 1, leftOut: 1, removable: 1 });
+    const [first] = await xids();
+    await owner.query(
+      `update outbox.audit set compared_besides = int8multirange(int8range($1, $1, '[]')) where slot = 'second'`,
+      [first],
+    );
+    expect(await judge()).toEqual({ all: 2, unverified: 0, leftOut: 0, removable: 2 });
+    // An earlier release began it again: what is known of the beginning before says nothing.
+    await owner.query(`update outbox.audit set started_at = now() + interval '1 s' where slot = 'second'`);
+    expect(await judge()).toMatchObject({ removable: 0, leftOut: 2 });
+  });
+
+  test('rows of a partition that was attached stay until an audit from the first row has come to them', async () => {
+    await beginAudit('first');
+    await compare();
+    await owner.query(`alter table outbox.event detach partition outbox.${partition}`);
+    await owner.query(
+      `insert into outbox.${partition} (aggregatetype, aggregateid, type, created_at) values ('a', 'b', 'c', $1)`,
+      [noon],
+    );
+    await owner.query(
+      `alter table outbox.event attach partition outbox.${partition} for values from ('2020-01-01Z') to ('2020-01-02Z')`,
+    );
+    await cover();
+    await compare();
+    expect(await drop({ requiresVerified: true, keepsUnproven: false })).toBe('unverified');
+    await owner.query('delete from outbox.audit');
+    await beginAudit('first');
+    await compare();
+    expect(await drop({ requiresVerified: true, keepsUnproven: false })).toBe('dropped');
   });
 });
 

@@ -90,6 +90,35 @@ test('dead letters, parked keys and releases come to belong to the cluster of th
   expect((await homes('key_release', 'id')).at(-1)).toBe('a3');
 });
 
+test('an audit of before goes on by created_at, and a relay of the release before may still look what cleanup would remove', async () => {
+  await using database = await createDatabase();
+  const { pool } = database;
+  await migrate({ databaseUrl: database.url, to: 21 });
+  const judges = 'outbox.judge_partition(text, bigint, bigint, timestamptz, boolean, boolean)';
+  const mayJudge = async () =>
+    (await pool.query(`select has_function_privilege('pg_monitor', '${judges}', 'execute') as may`)).rows[0]
+      .may;
+  expect(await mayJudge()).toBe(false);
+  await pool.query(`grant execute on function ${judges} to pg_monitor;
+    insert into outbox.progress (slot, initialised_at, system_identifier, snapshots_of, first_snapshot, streamed_snapshot)
+      select 's', now(), identifier, identifier || '/' || oid, pg_current_snapshot(), pg_current_snapshot()
+        from (select system_identifier::text as identifier from pg_control_system()) as cluster,
+             pg_database where datname = current_database();
+    insert into outbox.event (aggregatetype, aggregateid, type, created_at)
+      values ('a', 'b', 'c', '1999-01-01Z'), ('a', 'b', 'c', '1999-01-03Z')`);
+  await pool.query(`update outbox.progress set covered_snapshot = pg_current_snapshot();
+    insert into outbox.audit (slot, system_identifier, database_oid, outbox_table, started_at, started_because, begins_at, verified_below)
+      select slot, system_identifier, split_part(snapshots_of, '/', 2)::oid, 'outbox.event', now(), 'x', '1999-01-02Z',
+             pg_snapshot_xmax(pg_current_snapshot()) from outbox.progress`);
+  await migrate({ databaseUrl: database.url });
+  expect(await mayJudge()).toBe(true);
+  const judged = await pool.query(
+    `select all_rows::int as all, unverified::int, left_out::int
+       from outbox.judge_partition('event_default', 0, 100, now(), true, true)`,
+  );
+  expect(judged.rows).toEqual([{ all: 2, unverified: 1, left_out: 1 }]);
+});
+
 const release = fileURLToPath(new URL('../../migrations/', import.meta.url));
 
 /** What each file said before its comments became ASCII: of now, and of then. */

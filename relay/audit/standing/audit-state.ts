@@ -15,6 +15,8 @@ export type AuditState = {
   readonly counted: CountedXids;
   /** What was committed below was never to be verified; 0 where the audit began with the first row. */
   readonly beginsLsn: Lsn;
+  /** The first transaction that had not begun when the audit did; 0 where it began with the first row, or is not known. */
+  readonly beginsXid: bigint;
   /** By `topic/partition`: the next offset to read. */
   readonly offsets: ReadonlyMap<string, bigint>;
   /** By `topic/partition`: the highest position so far. */
@@ -37,6 +39,7 @@ export function serializeState({ counted, ...state }: AuditState): Buffer {
     ...state,
     lsn: formatLsn(state.lsn),
     beginsLsn: formatLsn(state.beginsLsn),
+    beginsXid: String(state.beginsXid),
     base: String(counted.base),
     bits: Buffer.from(counted.bits).toString('base64'),
     offsets: [...state.offsets].map(([place, offset]) => [place, String(offset)]),
@@ -58,6 +61,8 @@ export function parseState(bytes: Buffer): AuditState | undefined {
     ...state,
     lsn: parseLsn(state.lsn),
     beginsLsn: parseLsn(state.beginsLsn),
+    // The release before did not keep it.
+    beginsXid: BigInt(state.beginsXid ?? 0),
     counted: new CountedXids(BigInt(base), new Uint8Array(Buffer.from(bits, 'base64'))),
     offsets: new Map(state.offsets.map(([place, offset]: [string, string]) => [place, BigInt(offset)])),
     floors: new Map(state.floors),

@@ -6,13 +6,25 @@ import { stableRanges } from '../read-topics.ts';
 import type { AuditState } from './audit-state.ts';
 import { CountedXids } from './counted-xids.ts';
 import { reach } from './reach.ts';
-import { openWindow, readNow, WindowRows } from './read-window.ts';
+import { besidesMost, openWindow, readNow, WindowRows } from './read-window.ts';
 import { placeOf, type WindowMeans } from './window-means.ts';
 
-/** @throws RelayError POSTGRES_*, KAFKA_*, ROW_UNREADABLE, PROGRESS_UNREADABLE */
+export type Begun = {
+  readonly state: AuditState;
+  /** Whether what an earlier audit has compared is still there, on both sides. */
+  readonly continues: boolean;
+  /** Transactions that it has compared, of those that its last window was not to the end with. */
+  readonly compared: readonly bigint[];
+};
+
+/**
+ * @param known the state of an earlier audit of this table
+ * @throws RelayError POSTGRES_*, KAFKA_*, ROW_UNREADABLE, PROGRESS_UNREADABLE
+ */
 export async function beginNow(
   means: WindowMeans,
-): Promise<{ readonly state: AuditState } | { readonly why: string }> {
+  known: AuditState | undefined,
+): Promise<Begun | { readonly why: string }> {
   const { config, admin, client, now } = means;
   // Before the snapshot: what is published after these ends, and lies before the snapshot, is left out by its position.
   const ends = await stableRanges(admin, await findTopics(config, admin, []));
@@ -20,9 +32,14 @@ export async function beginNow(
   if (held !== undefined) return { why: held.why };
   return readOnly(client, 'opening a snapshot', 'repeatable read', async () => {
     const { text, lsn, atMs } = await openWindow(client);
-    const rows = new WindowRows(client, config, text, new CountedXids(parseSnapshot(text).xmin));
+    const { xmin, xmax } = parseSnapshot(text);
+    const rows = new WindowRows(client, config, text, { counted: new CountedXids(xmin), beginsXid: 0n });
     for await (const _ of rows.pages());
+    const offsets = new Map(ends.map((range) => [placeOf(range), range.end] as const));
+    const continues = known !== undefined && lsn >= known.lsn && hasAll(offsets, known.offsets);
     return {
+      continues,
+      compared: continues ? comparedLast(known) : [],
       state: {
         window: 0,
         snapshot: text,
@@ -30,7 +47,8 @@ export async function beginNow(
         atMs,
         counted: rows.counted,
         beginsLsn: lsn,
-        offsets: new Map(ends.map((range) => [placeOf(range), range.end] as const)),
+        beginsXid: xmax,
+        offsets,
         floors: new Map(),
         open: [],
         after: new Map(),
@@ -39,4 +57,19 @@ export async function beginNow(
       },
     };
   });
+}
+
+/** Not if a topic was removed, recreated or shortened: it may have lost what was compared. */
+function hasAll(now: ReadonlyMap<string, bigint>, before: ReadonlyMap<string, bigint>): boolean {
+  return [...before].every(([place, offset]) => (now.get(place) ?? 0n) >= offset);
+}
+
+/** What an audit left out at its beginning counts for its windows, and was not compared. */
+function comparedLast({ counted, beginsXid }: AuditState): bigint[] {
+  const compared: bigint[] = [];
+  for (const xid of counted.after(beginsXid > counted.base ? beginsXid : counted.base)) {
+    if (compared.length === besidesMost) break;
+    compared.push(xid);
+  }
+  return compared;
 }

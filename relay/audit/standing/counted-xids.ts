@@ -38,9 +38,14 @@ export class CountedXids {
   /** The same above a later base. */
   from(base: bigint): CountedXids {
     const later = new CountedXids(base);
-    const skipped = Number(base - this.base);
-    for (let at = Math.max(0, skipped); at < 8 * this.#bits.length; at++)
-      if ((this.#bits[at >> 3]! & (1 << (at & 7))) !== 0) later.add(this.base + BigInt(at));
+    for (const xid of this.after(base)) later.add(xid);
     return later;
+  }
+
+  /** Those from a number on, one by one. */
+  *after(from: bigint): Generator<bigint> {
+    const skipped = Number(from - this.base);
+    for (let at = Math.max(0, skipped); at < 8 * this.#bits.length; at++)
+      if ((this.#bits[at >> 3]! & (1 << (at & 7))) !== 0) yield this.base + BigInt(at);
   }
 }

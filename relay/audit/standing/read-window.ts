@@ -10,10 +10,17 @@ import { query, statement } from '../../connect/postgres/statement.ts';
 import { parseSnapshot, wholeXid } from '../../model/pg-snapshot.ts';
 import { type Lsn, parseLsn } from '../../model/position.ts';
 import { orUnreadable, selectEvents, type TableRow } from '../read-table.ts';
+import type { AuditState } from './audit-state.ts';
 import { CountedXids } from './counted-xids.ts';
 
 /** Of one page: some 1 MB in the driver. */
 const pageRows = 5_000;
+
+/** Savepoints are few, but nothing limits them. Rows of more transactions stay left out as far as cleanup knows. */
+export const besidesMost = 100_000;
+
+/** Postgres compares ages up to here. */
+const ageMost = 2n ** 31n;
 
 export type WindowSnapshot = {
   /** As Postgres prints it. */
@@ -80,28 +87,37 @@ const readEnd = statement<{ lsn: string; snapshot: string }>(
 /**
  * The rows of the window, in the order of the table, and which transactions are counted after it. Scans the table; the
  * server compares numbers only, at some ten million rows a second and core, and sends the rows of the window.
- * @param before what earlier windows have counted; undefined: nothing
+ * @param before what earlier windows have counted, or the audit left out; undefined: nothing
  */
 export class WindowRows {
   readonly #client: pg.ClientBase;
   readonly #config: Config;
   readonly #before: CountedXids | undefined;
+  readonly #beginsXid: bigint;
   readonly #snapshot: ReturnType<typeof parseSnapshot>;
   readonly counted: CountedXids;
+  /** Transactions of the window that had begun when the audit did, and had not ended. */
+  readonly besides = new Set<bigint>();
   withoutId = 0;
 
-  constructor(client: pg.ClientBase, config: Config, snapshot: string, before: CountedXids | undefined) {
+  constructor(
+    client: pg.ClientBase,
+    config: Config,
+    snapshot: string,
+    before: Pick<AuditState, 'counted' | 'beginsXid'> | undefined,
+  ) {
     this.#client = client;
     this.#config = config;
-    this.#before = before;
+    this.#before = before?.counted;
+    this.#beginsXid = before?.beginsXid ?? 0n;
     this.#snapshot = parseSnapshot(snapshot);
-    this.counted = before?.from(this.#snapshot.xmin) ?? new CountedXids(this.#snapshot.xmin);
+    this.counted = this.#before?.from(this.#snapshot.xmin) ?? new CountedXids(this.#snapshot.xmin);
   }
 
   async *pages(): AsyncGenerator<TableRow[]> {
     const { xmax } = this.#snapshot;
     let where = '';
-    if (this.#before !== undefined) {
+    if (this.#before !== undefined && xmax - this.#before.base < ageMost) {
       // As a number, it is computed once and not for each row.
       const [row] = await query(this.#client, readAge, [String(BigInt.asUintN(32, this.#before.base))]);
       where = ` where age(xmin) between 0 and ${row!.age}`;
@@ -119,6 +135,7 @@ export class WindowRows {
           const xid = wholeXid(row.xid, xmax);
           if (this.#before?.has(xid)) continue;
           this.counted.add(xid);
+          if (xid < this.#beginsXid && this.besides.size < besidesMost) this.besides.add(xid);
           if (id === null) this.withoutId += 1;
           else own.push({ ...row, id });
         }

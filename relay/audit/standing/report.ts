@@ -40,6 +40,6 @@ const readFindings = statement<StoredFinding>(
   'audit.read_findings',
   'reading what was found',
   `select found_at as "foundAt", kind, event_id as id, topic, partition, "offset"::text as offset, position, detail
-    from outbox.audit_finding where slot = $1 and resolved_at is null and found_at >= $2
+    from outbox.audit_finding where slot = $1 and resolved_at is null and (found_at >= $2 or kind = 'missing')
     order by found_at desc, audit_finding.id desc limit ${latestMost}`,
 );

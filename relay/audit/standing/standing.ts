@@ -12,6 +12,7 @@ import type { AuditState } from './audit-state.ts';
 import { beginNow } from './begin-now.ts';
 import { Pace } from './pace.ts';
 import { type Home, readHome } from './read-window.ts';
+import { type AskedStart, forgetFindings, startAudit } from './start.ts';
 import {
   type AuditRow,
   hasUnjudgedRows,
@@ -19,11 +20,12 @@ import {
   noteFailure,
   noteHeldBack,
   openMissing,
-  startAudit,
   storeWindow,
 } from './store.ts';
 import { auditWindow, type WindowResult } from './window.ts';
 import type { WindowMeans } from './window-means.ts';
+
+export type { AskedStart } from './start.ts';
 
 export type RunOptions = {
   readonly config: Config;
@@ -37,8 +39,10 @@ export type RunOptions = {
    * open have ended.
    */
   readonly closes: boolean;
-  /** Forget what is known: start with the first row, or with what is committed from now on. */
-  readonly start?: 'first' | 'now' | undefined;
+  /** Forget what was found: start with the first row, with what is committed from now on, or where the audit is. */
+  readonly start?: AskedStart | undefined;
+  /** It has begun as `start` asks; a run that is held back has not. */
+  readonly onStarted?: (() => void) | undefined;
   readonly signal: AbortSignal;
   readonly onDone?: (events: number, records: number) => void;
 };
@@ -98,7 +102,7 @@ class Run {
         return;
       }
       const tookMs = Math.round(performance.now() - beganMs);
-      await storeWindow(now, this.#slot, { ...result, startedAt: row.startedAt, tookMs });
+      await storeWindow(now, this.#slot, { ...result, before: state, startedAt: row.startedAt, tookMs });
       if (result.state.open.length === 0) return;
     }
   }
@@ -120,39 +124,56 @@ class Run {
 
   /** @returns whether there is something to verify now */
   async #prepare(home: Home, means: WindowMeans): Promise<boolean> {
-    const { start } = this.#options;
+    const { start: asked } = this.#options;
     const known = await loadAudit(this.#servers.now, this.#slot);
-    if (start === 'first' || (known === undefined && start === undefined)) {
+    const difference = known === undefined ? undefined : differenceOf(known.row, home);
+    if (asked?.from === 'first' || (known === undefined && asked?.from !== 'now')) {
       const because = known === undefined ? 'first run' : 'asked to start with the first row';
-      await startAudit(this.#servers.now, { slot: this.#slot, home, because, state: undefined });
+      await startAudit(this.#servers.now, { slot: this.#slot, home, because, begun: undefined, asked });
+      if (asked !== undefined) this.#options.onStarted?.();
       return true;
     }
     const because =
-      start === 'now' || known === undefined
-        ? 'asked to start now'
-        : (differenceOf(known.row, home) ??
-          (known.isReadable ? undefined : 'another release kept its state'));
+      difference ?? (known?.isReadable === false ? 'another release kept its state' : undefined);
+    if (asked?.from === 'here' && because === undefined) {
+      await forgetFindings(this.#servers.now, this.#slot, asked);
+      this.#options.onStarted?.();
+      return true;
+    }
+    if (asked?.from === 'now') {
+      const earlier = difference === undefined ? known?.state : undefined;
+      await this.#startNow('asked to start now', { home, means, earlier, asked });
+      return false;
+    }
     if (because === undefined) return true;
-    await this.#startNow(because, home, means);
+    await this.#startNow(because, { home, means });
     return false;
   }
 
   async #stopAt(result: Exclude<WindowResult, { verdict: 'verified' }>, home: Home, means: WindowMeans) {
     if (this.#options.signal.aborted) return;
     if (result.verdict === 'held back') await noteHeldBack(this.#servers.now, this.#slot, result.why);
-    else await this.#startNow(result.why, home, means);
+    else await this.#startNow(result.why, { home, means });
   }
 
-  async #startNow(because: string, home: Home, means: WindowMeans): Promise<void> {
-    const begun = await beginNow(means);
-    const isReady = 'state' in begun;
-    const state: AuditState | undefined = isReady ? begun.state : undefined;
-    if (isReady) await startAudit(this.#servers.now, { slot: this.#slot, home, because, state });
-    else if ((await loadAudit(this.#servers.now, this.#slot)) !== undefined)
+  /** @param from what to begin with; `earlier`: the state of an audit whose results stay true, unless something was lost */
+  async #startNow(because: string, { home, means, earlier, asked }: StartingNow): Promise<void> {
+    const begun = await beginNow(means, earlier);
+    if ('state' in begun) {
+      await startAudit(this.#servers.now, { slot: this.#slot, home, because, begun, asked });
+      if (asked !== undefined) this.#options.onStarted?.();
+    } else if ((await loadAudit(this.#servers.now, this.#slot)) !== undefined)
       await noteHeldBack(this.#servers.now, this.#slot, `${because}; ${begun.why}`);
     else throw new RelayError('AUDIT_HELD_BACK', begun.why);
   }
 }
+
+type StartingNow = {
+  readonly home: Home;
+  readonly means: WindowMeans;
+  readonly earlier?: AuditState | undefined;
+  readonly asked?: AskedStart | undefined;
+};
 
 function differenceOf(known: Home, home: Home): string | undefined {
   if (known.systemIdentifier !== home.systemIdentifier)

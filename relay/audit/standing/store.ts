@@ -1,5 +1,5 @@
 /**
- * Keeps what the audit knows and found in `outbox.audit` and `outbox.audit_finding`. A window is stored as a whole, with
+ * Keeps what the audit knows and found in `outbox.audit` and `outbox.audit_finding`; `start.ts` begins it. A window is stored as a whole, with
  * its counts and its findings, in one transaction: an audit that dies verifies the window again and counts nothing twice.
  */
 import type pg from 'pg';
@@ -75,65 +75,27 @@ const load = statement<AuditRow & { state: Buffer | null }>(
     from outbox.audit where slot = $1`,
 );
 
-export type Start = {
-  readonly slot: string;
-  readonly home: Home;
-  readonly because: string;
-  /** Where the audit begins; undefined: with the first row. */
-  readonly state: AuditState | undefined;
-};
-
-/** Begins with all counters at 0. Findings of before stay, as resolved by the start. */
-export async function startAudit(
-  client: pg.ClientBase,
-  { slot, home, because, state }: Start,
-): Promise<void> {
-  const { systemIdentifier, databaseOid, outboxTable } = home;
-  await transaction(client, begin.doing, async () => {
-    await query(client, begin, [
-      slot,
-      systemIdentifier,
-      databaseOid,
-      outboxTable,
-      because,
-      state === undefined ? null : state.atMs,
-      state === undefined ? null : serializeState(state),
-    ]);
-    await query(client, closeFindings, [slot]);
-  });
-}
-
-const begin = statement(
-  'audit.start',
-  'starting the audit',
-  `insert into outbox.audit as a (slot, system_identifier, database_oid, outbox_table, started_at, started_because, begins_at, state)
-    values ($1, $2, $3, $4, date_trunc('milliseconds', now()), $5, to_timestamp($6::float8 / 1000), $7)
-    on conflict (slot) do update set
-      system_identifier = excluded.system_identifier, database_oid = excluded.database_oid,
-      outbox_table = excluded.outbox_table, started_at = excluded.started_at,
-      started_because = excluded.started_because, begins_at = excluded.begins_at, state = excluded.state,
-      verified_at = null, verified_lsn = null, verified_snapshot = null, verified_below = null,
-      missing_open = 0, missing = 0, duplicate = 0, leaked = 0, out_of_order = 0, undecodable = 0,
-      events = 0, records = 0, windows = 0, unjudged = '{}', held_back = null, last_error = null, last_error_at = null`,
-);
-
-const closeFindings = statement(
-  'audit.close_findings',
-  'starting the audit',
-  `update outbox.audit_finding set resolved_at = now(), detail = concat_ws('; ', detail, 'the audit started again')
-    where slot = $1 and kind = 'missing' and resolved_at is null`,
-);
-
 /** Kept of each kind. Without its id, nothing tells the late record of a missing event from a duplicate. */
 const findingsMost = 10_000;
 const missingMost = 100_000;
 const runsMost = 100;
 
+export type VerifiedWindow = {
+  /** What was known before; undefined: this is the first window, and began with the first row. */
+  readonly before: AuditState | undefined;
+  readonly state: AuditState;
+  readonly found: Found;
+  /** Transactions below the audit's beginning whose rows the window has compared all the same. */
+  readonly besides: ReadonlySet<bigint>;
+  readonly startedAt: Date;
+  readonly tookMs: number;
+};
+
 /** @throws RelayError AUDIT_OVERTAKEN if another audit has stored a window meanwhile */
 export async function storeWindow(
   client: pg.ClientBase,
   slot: string,
-  { state, found, startedAt, tookMs }: { state: AuditState; found: Found; startedAt: Date; tookMs: number },
+  { before, state, found, besides, startedAt, tookMs }: VerifiedWindow,
 ): Promise<void> {
   const { counts, resolved, resolvedUnlisted, unjudged, events, records } = found;
   const run: AuditRun = {
@@ -166,6 +128,8 @@ export async function storeWindow(
       tookMs,
       JSON.stringify(run),
       serializeState(state),
+      before === undefined ? null : String(parseSnapshot(before.snapshot).xmax),
+      [...besides].map(String),
     ]);
     if (updated.length === 0)
       throw new RelayError('AUDIT_OVERTAKEN', `another audit of slot ${slot} has verified this window`);
@@ -198,7 +162,14 @@ const store = statement<{ slot: string }>(
       runs = (select coalesce(jsonb_agg(r order by at), '[]') from (
                 select r, at from jsonb_array_elements(runs || $18::jsonb) with ordinality as e(r, at)
                 order by at desc limit ${runsMost}) as latest),
-      state = $19
+      state = $19,
+      -- An earlier release has begun it: at the latest what the window before did not show is compared from now on.
+      begins_xid = case when begins_of = started_at or begins_at is null then begins_xid else $20::text::xid8 end,
+      compared_besides = case when begins_of = started_at then compared_besides + (
+                                select coalesce(range_agg(int8range(xid, xid, '[]')), '{}') from unnest($21::bigint[]) as xid) end,
+      tables_since = case when begins_of = started_at
+                          then coalesce(tables_since, case when windows = 0 and begins_at is null then $7::text::xid8 end) end,
+      begins_of = started_at
     where slot = $1 and started_at = $2 and windows = $3 - 1
     returning slot`,
 );

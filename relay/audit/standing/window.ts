@@ -64,7 +64,13 @@ import { RowFeed } from './row-feed.ts';
 import { placeOf, type WindowMeans, type WindowScope } from './window-means.ts';
 
 export type WindowResult =
-  | { readonly verdict: 'verified'; readonly state: AuditState; readonly found: Found }
+  | {
+      readonly verdict: 'verified';
+      readonly state: AuditState;
+      readonly found: Found;
+      /** Transactions below `beginsXid` whose rows it compared all the same. */
+      readonly besides: ReadonlySet<bigint>;
+    }
   | HeldBack
   /** What earlier windows know no longer fits. */
   | { readonly verdict: 'start again'; readonly why: string };
@@ -127,7 +133,7 @@ class Window {
     this.#scope = { means, before, snapshot, found: new Found() };
     this.#number = (before?.window ?? 0) + 1;
     this.#router = new Router(means.config);
-    this.#rows = new WindowRows(means.client, means.config, snapshot.text, before?.counted);
+    this.#rows = new WindowRows(means.client, means.config, snapshot.text, before);
     this.#letters = new Letters(this.#scope);
     this.#records = new RecordJudge(this.#scope, this.#letters);
     this.#matching = new Matching(before?.floors ?? new Map(), (record) => this.#records.noteMatch(record));
@@ -180,7 +186,7 @@ class Window {
       'outbox.replay',
     ];
     await assertRowsShownNow(config, read);
-    return { verdict: 'verified', found, state };
+    return { verdict: 'verified', found, state, besides: this.#rows.besides };
   }
 
   /** Where the table is empty, a row that is younger than the snapshot may still show. */
@@ -351,6 +357,7 @@ class Window {
       atMs: snapshot.atMs,
       counted: this.#rows.counted,
       beginsLsn: before?.beginsLsn ?? 0n,
+      beginsXid: before?.beginsXid ?? 0n,
       offsets: new Map([...(before?.offsets ?? []), ...ends]),
       floors: this.#matching.floors,
       open,

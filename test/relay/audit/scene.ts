@@ -167,7 +167,8 @@ export class Scene implements AsyncDisposable {
     return runAudit({
       config: this.config,
       kafka,
-      waitMs: 0,
+      // A broker under load shows what was committed a moment later.
+      waitMs: 10_000,
       perSecondMax: 0,
       closes: true,
       signal,

@@ -61,6 +61,7 @@ describe('what holds back rows', () => {
     uncovered: 0,
     unproven: 0,
     unverified: 0,
+    leftOut: 0,
     waiting: 0,
     removable: 8,
     oldestMs: null,
@@ -71,6 +72,7 @@ describe('what holds back rows', () => {
     [{ uncovered: 1, waiting: 1, unproven: 1 }, 'uncovered'],
     [{ waiting: 1, unproven: 1 }, 'dead-letter'],
     [{ unproven: 1, unverified: 1 }, 'unproven'],
+    [{ unverified: 2, leftOut: 1, young: 1 }, 'before-audit'],
     [{ unverified: 1, young: 1 }, 'unverified'],
     [{ young: 1 }, 'retention'],
   ])('%j', (rest, expected) => {

@@ -12,6 +12,7 @@ const state: AuditState = {
   atMs: 1_700_000_000_000.5,
   counted,
   beginsLsn: 16n,
+  beginsXid: 2n ** 33n,
   offsets: new Map([['t/0', 2n ** 53n + 1n]]),
   floors: new Map([['t/0', '0000000000000010.00000001']]),
   open: [
