@@ -8,13 +8,14 @@ import {
   type PieceReport,
 } from '../operations/cleanup.ts';
 import { describeBytes } from '../operations/slot-health.ts';
+import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
 import { count, counted, formatTable } from './format.ts';
 import type { Load } from './load.ts';
 import { bar, ProgressLine } from './progress-line.ts';
 import { oneShot, untilSignalled } from './until-signalled.ts';
 
-type Options = { dryRun?: boolean; json?: boolean };
+type Options = ActorOptions & { dryRun?: boolean; json?: boolean };
 
 const help = `
 Drops each partition of outbox.event, and deletes each row of its default partition, whose events are published on every
@@ -24,7 +25,7 @@ and the progress in Kafka.
 
 It never removes a row that a slot has not published, that an open transaction may have written, or whose dead letter is
 open or parked. It holds up no writer for longer than 100 ms. On SIGTERM or SIGINT it ends after the step in progress.
-However it ends, nothing is half removed: run it again.
+However it ends, nothing is half removed: run it again. Who ran it and why is in outbox.trail, what went in outbox.removal.
 
 --dry-run removes nothing and takes no lock that a writer waits for. It reads every row, and says how many would go and
 why the rest stays. docs/guides/cleanup.md explains each reason.
@@ -45,7 +46,7 @@ export function cleanupCommand(load: Load): Command {
     .option('--dry-run', 'show what would go, and why the rest stays; remove nothing')
     .option('--json', 'print one JSON object')
     .addHelpText('after', help);
-  return define<Options>(command, load, { needs: ['database', 'kafka'], run });
+  return define<Options>(withActor(command), load, { needs: ['database', 'kafka'], run });
 }
 
 async function run({ config, options }: Call<Options>) {
@@ -54,8 +55,9 @@ async function run({ config, options }: Call<Options>) {
   );
   const isDryRun = options.dryRun === true;
   const onStep = (step: CleanupStep) => line.show(step, step.name);
+  const actor = isDryRun ? null : { person: options.by, reason: options.reason ?? null };
   const report = await untilSignalled(oneShot, (signal) =>
-    cleanUp({ config, isDryRun, signal, onStep }),
+    cleanUp({ config, actor, signal, onStep }),
   ).finally(() => line.end());
   return { data: report, text: describeCleanup(report), hasFindings: report.isInterrupted };
 }
@@ -93,10 +95,12 @@ function outcomeOf(
       : '';
   if (reason === null) return `${some}${isInterrupted ? 'then interrupted' : 'nothing stays'}`;
   const left = of === '' || removedRows === 0 ? 'stays' : stays(rows - removedRows);
-  const counts = Object.entries(held).map(([kind, rows]) => `${count(rows)} ${kind}`);
+  const counts = Object.entries(held).map(([kind, rows]) => `${count(rows)} ${wordsOf(kind)}`);
   const details = [...(slot === null ? [] : [`slot ${slot}`]), ...counts].join(', ');
   return `${some}${left}: ${reason}${details === '' ? '' : ` (${details})`}`;
 }
+
+const wordsOf = (name: string) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 const stays = (rows: number) => counted(rows, 'stays', 'stay');
 

@@ -6,6 +6,8 @@ import { createKafka } from '../connect/kafka.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { createLogger } from '../observe/log.ts';
 import { type CleanupReport, type CleanupStep, removePublished } from '../upkeep/remove-published.ts';
+import type { Actor } from './actor.ts';
+import { recordAction } from './trail.ts';
 import { withPool } from './with-pool.ts';
 
 export { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
@@ -13,7 +15,8 @@ export type { CleanupReport, CleanupStep, PieceReport } from '../upkeep/remove-p
 
 export type CleanupOptions = {
   readonly config: Config;
-  readonly isDryRun: boolean;
+  /** null: only show what would go. */
+  readonly actor: Actor | null;
   readonly signal: AbortSignal;
   readonly onStep: (step: CleanupStep) => void;
 };
@@ -22,12 +25,24 @@ export type CleanupOptions = {
  * The progress in Kafka is read first: if Kafka has lost what was published, the table may be all that is left of it.
  * @throws RelayError POSTGRES_*, KAFKA_*, PROGRESS_UNREADABLE; what was removed before stays removed
  */
-export async function cleanUp({ config, ...rest }: CleanupOptions): Promise<CleanupReport> {
+export async function cleanUp({ config, actor, ...rest }: CleanupOptions): Promise<CleanupReport> {
   return withPool(config, async (pool) => {
     const beat = await readBeat(config, await readSystemIdentifier(pool));
-    const report = await removePublished({ config, pool, beat, isGentle: false, ...rest });
+    if (actor !== null) {
+      const { retention, unproven, requireVerified, archive } = config.cleanup;
+      const details = { retention, unproven, requireVerified, archive };
+      await recordAction(pool, { slot: config.slot.name, what: 'cleanup', target: null, details }, actor);
+    }
+    const report = await removePublished({
+      config,
+      pool,
+      beat,
+      isDryRun: actor === null,
+      isGentle: false,
+      ...rest,
+    });
     // Slots that were hidden would have held rows back, or been the reason why nothing goes.
-    await assertRowsShown(pool, config, ['outbox.progress']);
+    await assertRowsShown(pool, config, ['outbox.progress', 'outbox.audit']);
     return report;
   });
 }

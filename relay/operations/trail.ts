@@ -8,7 +8,7 @@ import type { Actor } from './actor.ts';
 
 export type Action = {
   readonly slot: string;
-  readonly what: 'adopt' | 'recover' | 'purge';
+  readonly what: 'adopt' | 'recover' | 'purge' | 'cleanup';
   /** For example what is adopted. */
   readonly target: string | null;
   /** Options that decide what happens. */

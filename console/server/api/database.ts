@@ -58,8 +58,8 @@ export function databaseApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
         context.get('visitor'),
         async ({ signal, onProgress }) => {
           const report = await cleanUp({
+            actor: null,
             config,
-            isDryRun: true,
             signal,
             onStep: ({ name, done, blocks }) =>
               onProgress({ done, total: blocks, phase: `reading the pages of ${name}` }),

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { describeCleanup } from '../../../relay/commands/cleanup.ts';
 import type { PieceReport } from '../../../relay/operations/cleanup.ts';
@@ -35,6 +36,37 @@ test('a dry run says what would go, why the rest stays, and what each reason mea
     expect.stringMatching(/^dead-letter: /),
     '1,998 rows would go; 1 partition as a whole, 1.0 MiB',
   ]);
+});
+
+test('the guide shows what a dry run prints', () => {
+  const printed = describeCleanup({
+    isDryRun: true,
+    ...none,
+    pieces: [
+      piece('outbox.event_20300101', {
+        ...{ rows: 201_204, bytes: 148 * 2 ** 20, outcome: 'removable', removedRows: 201_204 },
+      }),
+      piece('outbox.event_20300102', {
+        ...{ rows: 198_770, bytes: 146 * 2 ** 20, reason: 'dead-letter', held: { waiting: 1 } },
+      }),
+      piece('outbox.event_20300105', {
+        ...{ rows: 203_000, isEstimate: true, bytes: 149 * 2 ** 20, reason: 'retention' },
+      }),
+      piece('outbox.event_default', {
+        ...{ rows: 51, bytes: 48 * 2 ** 10, removedRows: 50, reason: 'dead-letter', held: { waiting: 1 } },
+      }),
+    ],
+  });
+  const guide = readFileSync(new URL('../../../docs/guides/cleanup.md', import.meta.url), 'utf8');
+  expect(/outbox-relay cleanup --dry-run\n([^`]*)\n```/.exec(guide)?.[1]).toBe(printed);
+});
+
+test('rows that the audit leaves out are counted apart from those that it has not come to', () => {
+  const pieces = [
+    piece('outbox.event_20300101', { reason: 'before-audit', held: { unverified: 3, leftOut: 7 } }),
+  ];
+  const [line] = describeCleanup({ isDryRun: true, pieces, ...none }).split('\n');
+  expect(line).toMatch(/ stays: before-audit \(3 unverified, 7 left out\)$/);
 });
 
 test('a run says what went', () => {

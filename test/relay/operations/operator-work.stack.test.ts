@@ -156,7 +156,7 @@ const attempts: Readonly<Record<string, (config: Config) => Promise<unknown>>> =
   'verify: compare the table with the topics': (config) =>
     verify({ config, log, waitMs: 0, maxIds: 1, expectAll: false }),
   'preview cleanup': async (config) => {
-    const { pieces } = await cleanUp({ config, isDryRun: true, signal, onStep: () => {} });
+    const { pieces } = await cleanUp({ config, actor: null, signal, onStep: () => {} });
     expect(pieces.find(({ name }) => name === 'outbox.event_default')).toMatchObject({ isEstimate: false });
   },
   'pause, resume and limit the relay': async (config) => {

@@ -43,6 +43,20 @@ test('what is published is removed, and neither verify nor a dry run finds anyth
   const dryRun = await world.commandWith({ OUTBOX_RELAY_CLEANUP_RETENTION: '1d' }, 'cleanup', '--dry-run');
   expect(dryRun.stdout).toContain('stays: retention');
   expect(dryRun.code).toBe(0);
+  const byHand = await world.commandWith(
+    { OUTBOX_RELAY_CLEANUP_RETENTION: '1d' },
+    ...['cleanup', '--by', 'ada', '--reason', 'the disk fills'],
+  );
+  expect(byHand.code).toBe(0);
+  const trail = await world.pool.query('select action, person, note, details from outbox.trail');
+  expect(trail.rows).toMatchObject([
+    {
+      action: 'cleanup',
+      person: 'ada',
+      note: 'the disk fills',
+      details: { retention: '1d', unproven: 'keep' },
+    },
+  ]);
   await expect
     .poll(async () => JSON.parse((await world.command('status', '--json')).stdout).cleanup, {
       timeout: 30_000,

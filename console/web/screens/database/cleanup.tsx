@@ -102,18 +102,24 @@ export function CleanupCard({ pieces, cleanup }: { pieces: Pieces; cleanup: Fact
 }
 
 function Outcome({ piece }: { piece: Report['pieces'][number] }) {
-  const { outcome, removedRows, reason, slot, held } = piece;
+  const { outcome, rows, removedRows, reason, slot, held } = piece;
   if (outcome === 'removable') return <Badge tone="accent">would go</Badge>;
-  const counts = Object.entries(held).map(([kind, rows]) => `${count(rows)} ${kind}`);
+  const counts = Object.entries(held).map(([kind, rows]) => `${count(rows)} ${wordsOf(kind)}`);
   const details = [...(slot === null ? [] : [`slot ${slot}`]), ...counts].join(', ');
   return (
     <>
-      {removedRows > 0 && `${counted(removedRows, 'row')} would go, `}
-      {reason === null ? 'nothing stays' : `stays: ${reason}`}
+      {removedRows > 0 && `${count(removedRows)} of ${counted(rows, 'row')} would go; `}
+      {reason === null
+        ? 'nothing stays'
+        : removedRows > 0
+          ? `${count(rows - removedRows)} ${rows - removedRows === 1 ? 'stays' : 'stay'}: ${reason}`
+          : `stays: ${reason}`}
       {details !== '' && ` (${details})`}
     </>
   );
 }
+
+const wordsOf = (name: string) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 function Totals({ report, keepReasons }: { report: Report; keepReasons: Facts['cleanup']['keepReasons'] }) {
   const going = report.pieces.filter(({ outcome }) => outcome === 'removable');
