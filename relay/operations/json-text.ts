@@ -1,7 +1,12 @@
-/** Writes JSON that `parseLosslessJson` has read, with the digits it was read with. */
-import { ExactNumber, type JsonValue, parseLosslessJson } from '../encode/formats/json.ts';
+/** Writes JSON that `parseJsonAsWritten` has read, with the digits it was read with. */
+import { ExactNumber, type JsonValue, parseJsonAsWritten } from '../encode/formats/json.ts';
 
-export { ExactNumber, type JsonValue, parseLosslessJson } from '../encode/formats/json.ts';
+export {
+  ExactNumber,
+  type JsonValue,
+  parseJsonAsWritten,
+  parseLosslessJson,
+} from '../encode/formats/json.ts';
 
 // JSON.rawJSON of ES2026, which Node 24 has and the compiler's library does not describe.
 const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
@@ -14,7 +19,7 @@ export function jsonText(value: JsonValue, indent = 0): string {
 /** JSON indented for people; text that is not JSON as it is. */
 export function indented(text: string): string {
   try {
-    return jsonText(parseLosslessJson(text), 2);
+    return jsonText(parseJsonAsWritten(text), 2);
   } catch {
     return text.trim();
   }

@@ -49,7 +49,19 @@ const integerLiteral = /^-?\d+$/;
  */
 export function parseLosslessJson(text: string): JsonValue {
   try {
-    return isSuspicious(text) ? parseKeepingDigits(text) : JSON.parse(text);
+    return isSuspicious(text) ? parseKeepingDigits(text, isChanged) : JSON.parse(text);
+  } catch {
+    throw new RelayError('PAYLOAD_NOT_JSON', 'The payload is not JSON.');
+  }
+}
+
+/**
+ * The same for a value that is written again, by `jsonText`: also a number of the same value that would be written in
+ * another way, such as 1.50 or -0, is an `ExactNumber`. For the work of people: it looks at every number.
+ */
+export function parseJsonAsWritten(text: string): JsonValue {
+  try {
+    return parseKeepingDigits(text, isRewritten);
   } catch {
     throw new RelayError('PAYLOAD_NOT_JSON', 'The payload is not JSON.');
   }
@@ -63,7 +75,7 @@ const colon = 58;
 const space = 32;
 const minus = 45;
 
-function parseKeepingDigits(text: string): JsonValue {
+function parseKeepingDigits(text: string, isLost: (source: string) => boolean): JsonValue {
   const mark = unusedCharacter(text);
   const parts: string[] = [];
   let copiedTo = 0;
@@ -75,7 +87,7 @@ function parseKeepingDigits(text: string): JsonValue {
       const source = numberAt(text, at);
       const end = at + Math.max(1, source.length);
       // A name is a string; with a mark it would become a number.
-      if (isChanged(source) && !isName(text, end)) {
+      if (isLost(source) && !isName(text, end)) {
         parts.push(text.slice(copiedTo, at), `"${mark}${source}"`);
         copiedTo = end;
       }
@@ -129,9 +141,13 @@ function isChanged(source: string): boolean {
   return !isSameNumber(source, String(value));
 }
 
+/** Whether it would be written with other characters than it was read with. */
+const isRewritten = (source: string): boolean => source !== '' && String(Number(source)) !== source;
+
 function exactNumber(source: string): bigint | ExactNumber {
-  // Written as an integer, but not a safe one.
-  if (source.length <= integerDigitsMax && integerLiteral.test(source)) return BigInt(source);
+  // Written as an integer, but not a safe one. An integer has no -0.
+  if (source !== '-0' && source.length <= integerDigitsMax && integerLiteral.test(source))
+    return BigInt(source);
   return new ExactNumber(source);
 }
 

@@ -6,7 +6,7 @@
  */
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
-import { parseLosslessJson } from '../../encode/formats/json.ts';
+import { parseJsonAsWritten } from '../../encode/formats/json.ts';
 import { RequestInvalid } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import { jsonText } from '../json-text.ts';
@@ -64,7 +64,7 @@ function patched(judged: Judged, patch: string): Decision {
   if (unfixable !== undefined) return refused(unfixable);
   try {
     const after = patchedPayload(judged, patch);
-    return after === jsonText(parseLosslessJson(before ?? 'null'))
+    return after === jsonText(parseJsonAsWritten(before ?? 'null'))
       ? { kind: 'unchanged' }
       : { kind: 'publishable', before, after };
   } catch (error) {

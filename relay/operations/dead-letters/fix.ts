@@ -2,7 +2,7 @@
  * Replaces the payload of an open dead letter with one that the relay would publish. The audit trail keeps the old one.
  */
 import type { Config } from '../../config/config.ts';
-import { ExactNumber, type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
+import { ExactNumber, type JsonValue, parseJsonAsWritten } from '../../encode/formats/json.ts';
 import { RelayError, RequestInvalid } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import { jsonText } from '../json-text.ts';
@@ -66,11 +66,14 @@ function isDeeper(root: JsonValue, levels: number): boolean {
 export function patchedPayload(fixable: FixableLetter, patch: string): string {
   const before = payloadOf(fixable);
   try {
-    const document = parseLosslessJson(before ?? 'null');
+    const document = parseJsonAsWritten(before ?? 'null');
     if (isDeeper(document, levelsMax))
       throw new RequestInvalid('the stored payload is nested too deeply for a patch; give a whole one');
     return jsonText(applyPatch(document, patch));
   } catch (error) {
+    // A patch that copies or adds can nest what was not, or make it endless.
+    if (error instanceof RangeError)
+      throw new RequestInvalid('the patch makes the payload too large, or nests it too deeply');
     // Without the text, which may be quoted.
     if (error instanceof RelayError && error.code === 'PAYLOAD_NOT_JSON')
       throw new RequestInvalid('the stored payload is not JSON, so no patch applies; give a whole one');

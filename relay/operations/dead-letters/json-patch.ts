@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 import { isSameNumber } from '../../encode/formats/exact-number.ts';
-import { ExactNumber, type JsonValue, parseLosslessJson } from '../../encode/formats/json.ts';
+import { ExactNumber, type JsonValue, parseJsonAsWritten } from '../../encode/formats/json.ts';
 import { RequestInvalid } from '../../errors.ts';
 import { jsonText } from '../json-text.ts';
 
@@ -20,13 +20,17 @@ const operation = z.discriminatedUnion('op', [
 ]);
 type Operation = z.output<typeof operation>;
 
-/** @throws PatchInvalid */
+/** Of what a patch copies, in characters: a few copies of the whole into itself double it each time. */
+const copiedMax = 16 * 1024 * 1024;
+
+/** @throws PatchInvalid; RangeError where the result is nested more deeply than a stack */
 export function applyPatch(document: JsonValue, patchText: string): JsonValue {
   // A holder makes the whole document a member like any other: the empty pointer names it.
   const holder: JsonValue = { document: clone(document) };
+  const budget = { characters: copiedMax };
   for (const [index, each] of parsePatch(patchText).entries())
     try {
-      applyOne(holder, each);
+      applyOne(holder, each, budget);
     } catch (error) {
       if (!(error instanceof PatchInvalid)) throw error;
       throw new PatchInvalid(`operation ${index} (${each.op} ${each.path}): ${error.message}`);
@@ -38,7 +42,7 @@ export function applyPatch(document: JsonValue, patchText: string): JsonValue {
 export function parsePatch(text: string): Operation[] {
   let read: JsonValue;
   try {
-    read = parseLosslessJson(text);
+    read = parseJsonAsWritten(text);
   } catch {
     throw new PatchInvalid('the patch is not JSON');
   }
@@ -50,7 +54,7 @@ export function parsePatch(text: string): Operation[] {
   );
 }
 
-function applyOne(holder: JsonValue, operation: Operation): void {
+function applyOne(holder: JsonValue, operation: Operation, budget: { characters: number }): void {
   const to = tokensOf(operation.path);
   switch (operation.op) {
     case 'add':
@@ -72,7 +76,7 @@ function applyOne(holder: JsonValue, operation: Operation): void {
       break;
     }
     case 'copy':
-      add(holder, to, clone(tokensOf(operation.from).reduce(member, holder)));
+      add(holder, to, copied(tokensOf(operation.from).reduce(member, holder), budget));
       break;
     case 'test':
       if (!isSame(to.reduce(member, holder), givenValue(operation)))
@@ -171,8 +175,15 @@ function remove(holder: JsonValue, tokens: readonly string[]): void {
   else delete container[last];
 }
 
+function copied(value: JsonValue, budget: { characters: number }): JsonValue {
+  const text = jsonText(value);
+  budget.characters -= text.length;
+  if (budget.characters < 0) throw new PatchInvalid('it copies too much');
+  return parseJsonAsWritten(text);
+}
+
 function clone(value: JsonValue): JsonValue {
-  return parseLosslessJson(jsonText(value));
+  return parseJsonAsWritten(jsonText(value));
 }
 
 /** Whether it asks what a payload holds. @throws PatchInvalid */

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
-import { parseLosslessJson } from '../../../../relay/encode/formats/json.ts';
+import { parseJsonAsWritten } from '../../../../relay/encode/formats/json.ts';
 import { applyPatch, PatchInvalid } from '../../../../relay/operations/dead-letters/json-patch.ts';
 import { jsonText } from '../../../../relay/operations/json-text.ts';
 
-const patched = (document: string, patch: string) => jsonText(applyPatch(parseLosslessJson(document), patch));
+const patched = (document: string, patch: string) =>
+  jsonText(applyPatch(parseJsonAsWritten(document), patch));
 
 // Examples of RFC 6902, appendix A.
 test.each([
@@ -48,6 +49,20 @@ test('no digit of a number is lost, neither in what is patched nor in what is gi
   );
 });
 
+test('what a patch does not name stays as it was written, to the digit', () => {
+  const numbers = '-0.0020,-0,0.0,1.50,1e3,1E+2,12e-1,100000000000000000000,9007199254740993,1e400,-1.10,0.1';
+  const document = `{"a":[${numbers}],"1.50":{"b":2.0},"c":"1.50"}`;
+  const after = patched(document, '[{"op":"replace","path":"/c","value":-7.10}]');
+  expect(after).toBe(document.replace('"1.50"}', '-7.10}'));
+  const moved = patched('{"a":{"b":1.0}}', '[{"op":"copy","from":"/a","path":"/c"}]');
+  expect(moved).toBe('{"a":{"b":1.0},"c":{"b":1.0}}');
+});
+
+test('a patch that doubles the document with each operation ends', () => {
+  const doubling = Array.from({ length: 40 }, (_, n) => ({ op: 'copy', from: '', path: `/c${n}` }));
+  expect(() => patched('{"a":[1,2,3]}', JSON.stringify(doubling))).toThrow('copies too much');
+});
+
 test('__proto__ is a member like any other', () => {
   const after = patched('{"__proto__":{"a":1}}', '[{"op":"add","path":"/__proto__/b","value":2}]');
   expect(after).toBe('{"__proto__":{"a":1,"b":2}}');
@@ -59,7 +74,7 @@ test('__proto__ is a member like any other', () => {
 });
 
 test('the document that was given stays as it was', () => {
-  const document = parseLosslessJson('{"a":[1]}');
+  const document = parseJsonAsWritten('{"a":[1]}');
   applyPatch(document, '[{"op":"add","path":"/a/-","value":2}]');
   expect(jsonText(document)).toBe('{"a":[1]}');
 });
