@@ -45,10 +45,19 @@ export const recordsMaxDefault = 100_000;
 
 /** @throws RequestInvalid; RelayError where neither Postgres nor Kafka answers */
 export async function findEvents(options: FindOptions): Promise<Found> {
-  const { config, log, wanted, signal, onStep, recordsMax = recordsMaxDefault } = options;
+  const { config, wanted, onStep } = options;
   const { limit = limitDefault, after = null, hasContents = false } = options;
   assertFindable(options);
   const stored = new Stored({ config, wanted, limit, after, hasContents, onStep });
+  try {
+    return await findIn(stored, options);
+  } finally {
+    await stored.end();
+  }
+}
+
+async function findIn(stored: Stored, options: FindOptions): Promise<Found> {
+  const { config, log, wanted, signal, onStep, recordsMax = recordsMaxDefault } = options;
   await stored.read();
   const kafka = await readKafka({ config, log, wanted, recordsMax, signal, onStep }, stored);
   if (stored.missing.rows !== null && stored.missing.letters !== null && kafka.failure !== null)

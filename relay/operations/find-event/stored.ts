@@ -6,6 +6,7 @@ import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { openClient } from '../../connect/postgres/client.ts';
 import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
+import { query, statement } from '../../connect/postgres/statement.ts';
 import { asRelayError, type RelayError, RequestInvalid } from '../../errors.ts';
 import { readRemovals, readRemovalsOf } from '../../ledger/removals.ts';
 import { parsePosition } from '../../model/position.ts';
@@ -39,6 +40,13 @@ export type StoredOptions = {
 /** A search without an index reads the table. */
 const rowsTimeoutMs = 30_000;
 
+const limitTo = (timeoutMs: number) =>
+  statement(
+    'operations.limit_find',
+    'setting the time limit of a search',
+    `set statement_timeout = ${timeoutMs}`,
+  );
+
 export class Stored {
   rows: readonly FoundRow[] = [];
   letters: readonly FoundLetter[] = [];
@@ -56,6 +64,8 @@ export class Stored {
   /** The first one. */
   failure: RelayError | null = null;
   readonly #options: StoredOptions;
+  /** One for all parts. A part that failed may have broken it, so the next part opens another. */
+  #client: pg.Client | undefined;
 
   constructor(options: StoredOptions) {
     this.#options = options;
@@ -67,8 +77,8 @@ export class Stored {
     this.status = (await this.#attempt('status', () => readStatus(config))) ?? null;
     const { by } = wanted;
     if (by.kind === 'id' || by.kind === 'position') {
-      const query = rowQueryOf(wanted, { limit, after: null, hasContents });
-      const rows = query === undefined ? undefined : await this.#findRows(query);
+      const rowQuery = rowQueryOf(wanted, { limit, after: null, hasContents });
+      const rows = rowQuery === undefined ? undefined : await this.#findRows(rowQuery);
       const letters = await this.#findLetters(lettersOf(wanted), limit);
       this.#add(rows, letters);
       if (by.kind === 'position') await this.readOf(this.letters.map(({ eventId }) => eventId ?? ''));
@@ -190,13 +200,22 @@ export class Stored {
     timeoutMs: number = this.#options.config.database.statementTimeoutMs,
   ): Promise<Result | undefined> {
     return this.#attempt(part, async () => {
-      const client = await openClient(this.#options.config, 'outbox-relay find', timeoutMs);
+      this.#client ??= await openClient(this.#options.config, 'outbox-relay find', rowsTimeoutMs);
       try {
-        return await work(client);
-      } finally {
-        await client.end().catch(() => {});
+        await query(this.#client, limitTo(timeoutMs));
+        return await work(this.#client);
+      } catch (error) {
+        await this.end();
+        throw error;
       }
     });
+  }
+
+  /** Once nothing more is asked. */
+  async end(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    await client?.end().catch(() => {});
   }
 
   async #attempt<Result>(

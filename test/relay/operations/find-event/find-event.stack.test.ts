@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { TcpProxy } from '../../../../harness/tcp-proxy.ts';
 import { type Config, loadConfig } from '../../../../relay/config/config.ts';
 import { cursorText, parseCursor } from '../../../../relay/operations/find-event/cursor.ts';
 import { findEvents } from '../../../../relay/operations/find-event/find-event.ts';
@@ -75,6 +76,14 @@ describe('find', { timeout: 60_000 }, () => {
     expect(printed.code).toBe(0);
     expect(printed.stdout).toContain(`partition ${record.partition}, offset ${record.offset}`);
     expect(printed.stdout).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u);
+  });
+
+  it('asks Postgres on one connection, and one for the status', async () => {
+    const [id] = await world.write([{ key: 'one connection', seq: 1 }]);
+    await using proxy = await TcpProxy.before(world.database.url);
+    const through = { DATABASE_URL: proxy.through(world.database.url) };
+    expect(await one(id!, through)).toMatchObject({ rows: [{ key: 'one connection' }] });
+    expect(proxy.connections).toBeLessThanOrEqual(2);
   });
 
   it('tells a dead letter from what waits behind it, and follows it until it is published', async () => {
