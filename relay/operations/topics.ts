@@ -6,12 +6,17 @@
 import type { Admin, ITopicMetadata } from 'kafkajs';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
-import { kafkaError } from '../connect/kafka.ts';
 import { asRelayError } from '../errors.ts';
 import { readConsumerLag, TopicEnds } from '../publish/consumer-lag.ts';
 import { limitSettingNames, topicLimits } from '../publish/topics.ts';
 import type { Verdict } from './check/finding.ts';
-import { describeTopics, judgeDurability, readSettings, type TopicSettings } from './check/topics.ts';
+import {
+  describeExisting,
+  judgeDurability,
+  listTopics,
+  readSettings,
+  type TopicSettings,
+} from './check/topics.ts';
 import { isLike, pageOfNames } from './name-page.ts';
 import { withAdmin } from './with-admin.ts';
 
@@ -96,16 +101,14 @@ const readNames = [...new Set([...shownSettings, ...limitSettingNames])];
 export function pageOfTopics(config: Config, selection: TopicSelection, limit: number): Promise<EventTopics> {
   return withAdmin(config, { doing: 'reading the topics', withinMs }, async (context) => {
     const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
-    const existing = await context.admin.listTopics().catch((error: unknown) => {
-      throw kafkaError(error, 'listing topics');
-    });
+    const existing = await listTopics(context);
     const names = chooseTopics(
       existing.filter((topic) => allowed.test(topic)),
       selection,
     );
     const { names: page, next } = pageOfNames(names, selection.after, limit);
     const [described, settings] = await Promise.all([
-      describeTopics(context, page),
+      describeExisting(context, page),
       readSettings(context, page, readNames),
     ]);
     const topics = described

@@ -7,29 +7,40 @@ import { ok, type Verdict, warn } from './finding.ts';
 
 export type KafkaContext = { readonly kafka: Kafka; readonly admin: Admin; readonly config: Config };
 
-export async function describeTopics({ admin }: KafkaContext, topics: string[]): Promise<ITopicMetadata[]> {
-  try {
-    const existing = new Set(await admin.listTopics());
-    const wanted = topics.filter((topic) => existing.has(topic));
-    // For an empty list kafkajs describes every topic.
-    return wanted.length === 0 ? [] : (await admin.fetchTopicMetadata({ topics: wanted })).topics;
-  } catch (error) {
+/** Of those that do not exist nothing is said. */
+export async function describeTopics(context: KafkaContext, topics: string[]): Promise<ITopicMetadata[]> {
+  const existing = new Set(await listTopics(context));
+  return describeExisting(
+    context,
+    topics.filter((topic) => existing.has(topic)),
+  );
+}
+
+/** @param topics that the cluster has just listed */
+export async function describeExisting({ admin }: KafkaContext, topics: string[]): Promise<ITopicMetadata[]> {
+  // For an empty list kafkajs describes every topic.
+  if (topics.length === 0) return [];
+  const { topics: described } = await admin.fetchTopicMetadata({ topics }).catch((error: unknown) => {
     throw kafkaError(error, 'describing topics');
-  }
+  });
+  return described;
+}
+
+/** @throws RelayError KAFKA_* */
+export function listTopics({ admin }: KafkaContext): Promise<string[]> {
+  return admin.listTopics().catch((error: unknown) => {
+    throw kafkaError(error, 'listing topics');
+  });
 }
 
 /** The topics that topics.allow lists. */
 export async function findEventTopics(context: KafkaContext): Promise<ITopicMetadata[]> {
-  const { admin, config } = context;
-  const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
-  try {
-    return await describeTopics(
-      context,
-      (await admin.listTopics()).filter((topic) => allowed.test(topic)),
-    );
-  } catch (error) {
-    throw kafkaError(error, 'listing topics');
-  }
+  const { topics, kafka } = context.config;
+  const allowed = allowList(topics.allow, kafka.progressTopic);
+  return describeExisting(
+    context,
+    (await listTopics(context)).filter((topic) => allowed.test(topic)),
+  );
 }
 
 export type TopicSettings = Readonly<Partial<Record<string, string>>>;
