@@ -10,6 +10,7 @@ import { routePath } from 'hono/route';
 import { NONCE, type SecureHeadersVariables, secureHeaders } from 'hono/secure-headers';
 import { asRelayError, RequestInvalid } from '../../relay/errors.ts';
 import { forgeryOf, isForeignRead, isOurHost, withoutPrefix } from './access/requests.ts';
+import { assertRightsStated } from './access/rights.ts';
 import { auditApi } from './api/audit.ts';
 import { controlApi } from './api/control.ts';
 import { databaseApi } from './api/database.ts';
@@ -142,6 +143,7 @@ export function createApp(use: Use, access: Access, assets: Assets) {
     const status = failure.entry.exit === 'unavailable' ? 503 : failure.entry.exit === 'internal' ? 500 : 409;
     return context.json(faultOf(failure), status);
   });
+  assertRightsStated(app.routes);
   return app;
 }
 

@@ -56,18 +56,11 @@ function isOurOrigin(origin: string, host: string, hosts: readonly string[]): bo
 /**
  * Whether a page of another site reads our API. The browser keeps the answer from it, but the work would be done, with the
  * rights of whoever looks at that page.
- * @param fetchSite `none` where a person typed the address
+ * @param fetchSite `none` where a person typed the address; undefined from what is no browser, or an old one. A header that
+ * came twice is one text, which is neither.
  */
 export const isForeignRead = (fetchSite: string | undefined): boolean =>
-  fetchSite === 'cross-site' || fetchSite === 'same-site';
-
-/**
- * The last part of those paths that take a body and yet change nothing: who may only look may ask them. Not `cancel`: with
- * a token a person states the name, and so could end a job of an operator.
- */
-const questions: ReadonlySet<string> = new Set(['try', 'preview', 'check']);
-
-export const isQuestion = (path: string): boolean => questions.has(path.slice(path.lastIndexOf('/') + 1));
+  fetchSite !== undefined && fetchSite !== 'same-origin' && fetchSite !== 'none';
 
 /**
  * The path below the prefix under which browsers see the console. A proxy may leave the prefix or strip it: both work.

@@ -4,11 +4,12 @@ import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { createMiddleware } from 'hono/factory';
+import { matchedRoutes } from 'hono/route';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Config } from '../../../relay/config/config.ts';
 import { version } from '../../../relay/config/version.ts';
-import { isQuestion } from '../access/requests.ts';
+import { rightOf } from '../access/rights.ts';
 import { Attempts, Sessions, sessionSeconds } from '../access/sessions.ts';
 import { Streams } from '../access/streams.ts';
 import {
@@ -52,13 +53,13 @@ const cookieOf = ({ console, slot }: Config) => `${cookieName}_${slot.name}_${co
 const nodeOf = (context: Context): HttpBindings => context.env as HttpBindings;
 const peerOf = (context: Context): string => nodeOf(context).incoming.socket.remoteAddress ?? '';
 
-/** Every route below it has a visitor, who may do what its method does. */
+/** Every route below it has a visitor, who has the right that it asks. */
 export function requireVisitor(access: Access) {
   const { config, streams } = access;
   return createMiddleware<Env>(async (context, next) => {
     const { visitor, owner, leftMs } = whoVisits(access, context);
-    const { method, path } = context.req;
-    if (method !== 'GET' && visitor.role !== 'operate' && !isQuestion(path)) throw mayNotAct(visitor.person);
+    if (rightOf(matchedRoutes(context)) === 'operate' && visitor.role !== 'operate')
+      throw mayNotAct(visitor.person);
     const asksForStream = (context.req.header('accept') ?? '').includes('text/event-stream');
     if (asksForStream && !streams.mayOpen(owner))
       throw new Refused(429, 'TOO_MANY_STREAMS', 'too many pages are open; close some');

@@ -1,5 +1,6 @@
 /** The console's application without a socket, and visitors who ask it. */
 import { pino } from 'pino';
+import { routeNames } from '../../../console/server/access/rights.ts';
 import { type Visitor, visitorOf } from '../../../console/server/access/visitor.ts';
 import { createAccess } from '../../../console/server/api/session.ts';
 import { createApp } from '../../../console/server/app.ts';
@@ -56,11 +57,8 @@ export function startAsking(
     return { status: answer.status, body: isJson ? JSON.parse(text) : text };
   };
   /** `GET /dead-letters/:position`, and so on; each once. */
-  const routes = app.routes
-    .filter(({ method, path }) => method !== 'ALL' && path.startsWith('/api/'))
-    .map(({ method, path }) => `${method} ${path.slice('/api'.length).replace(/\/$/, '')}`)
-    .filter((route) => !route.endsWith(' /session'));
-  return { config, ask, routes: [...new Set(routes)] };
+  const routes = routeNames(app.routes);
+  return { config, ask, routes };
 }
 
 async function textUntil({ body }: Response, until: RegExp): Promise<string> {
