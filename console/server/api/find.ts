@@ -88,19 +88,21 @@ export function findApi({ config, log }: Pick<Use, 'config' | 'log'>) {
           steppedMs = performance.now();
           void write({ step });
         };
+        const { signal } = ending;
         searches += 1;
-        try {
-          const { signal } = ending;
-          const found = await findEvents({
-            ...{ config, log, wanted, limit, after, hasContents, signal, onStep },
-            recordsMax: records,
+        // Over before the page has read the answer: one that never does holds up nobody else.
+        const last = await findEvents({
+          ...{ config, log, wanted, limit, after, hasContents, signal, onStep },
+          recordsMax: records,
+        })
+          .then(
+            (found): FindLine => ({ found: foundShown(payloads, found) }),
+            (error: unknown): FindLine => ({ fault: asFault(error) }),
+          )
+          .finally(() => {
+            searches -= 1;
           });
-          await write({ found: foundShown(payloads, found) });
-        } catch (error) {
-          if (!ending.signal.aborted) await write({ fault: asFault(error) });
-        } finally {
-          searches -= 1;
-        }
+        if (!signal.aborted) await write(last);
       });
     })
     .get('/transactions', async (context) => context.json(await transactions()));

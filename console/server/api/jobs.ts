@@ -5,6 +5,7 @@ import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
 import { withResolvers } from '../../../relay/model/builtins.ts';
 import type { JobView } from '../jobs.ts';
+import { Newest } from '../newest.ts';
 import type { Env, Use } from '../use.ts';
 import { valid } from './valid.ts';
 
@@ -31,17 +32,13 @@ export function jobsApi({ jobs }: Pick<Use, 'jobs'>) {
         const over = withResolvers<void>();
         let latest: JobView | undefined;
         let timer: NodeJS.Timeout | undefined;
-        let isBusy = Promise.resolve();
-        const send = (event: string, data: unknown) => {
-          isBusy = isBusy
-            .then(() => stream.writeSSE({ event, data: JSON.stringify(data) }))
-            .catch(over.resolve);
-        };
+        const page = new Newest(stream, over.resolve);
         const flush = () => {
           clearTimeout(timer);
           timer = undefined;
-          if (latest !== undefined) send('job', latest);
-          if (latest?.state !== undefined && latest.state !== 'running') void isBusy.then(over.resolve);
+          if (latest === undefined) return;
+          const sent = page.send('job', latest);
+          if (latest.state !== 'running') void sent.then(over.resolve);
           latest = undefined;
         };
         const end = jobs.follow(id, visitor, (view) => {
@@ -49,7 +46,7 @@ export function jobsApi({ jobs }: Pick<Use, 'jobs'>) {
           if (view.state !== 'running') flush();
           else timer ??= setTimeout(flush, everyMs);
         });
-        const keepAlive = setInterval(() => send('alive', null), keepAliveMs);
+        const keepAlive = setInterval(() => void page.send('alive', null), keepAliveMs);
         stream.onAbort(over.resolve);
         await over.promise;
         clearInterval(keepAlive);

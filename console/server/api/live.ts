@@ -4,6 +4,7 @@ import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
 import { withResolvers } from '../../../relay/model/builtins.ts';
+import { Newest } from '../newest.ts';
 import type { Env, Use } from '../use.ts';
 import { valid } from './valid.ts';
 
@@ -19,24 +20,12 @@ export function liveApi({ status, sampler }: Pick<Use, 'status' | 'sampler'>) {
       context.header('x-accel-buffering', 'no');
       return streamSSE(context, async (stream) => {
         const ended = withResolvers<void>();
-        // Of each kind only the newest: a page that reads slowly must not fill our memory.
-        const waiting = new Map<string, unknown>();
-        let isSending = false;
-        const send = async (event: string, data: unknown) => {
-          waiting.set(event, data);
-          if (isSending) return;
-          isSending = true;
-          for (const [next, newest] of waiting) {
-            waiting.delete(next);
-            await stream.writeSSE({ event: next, data: JSON.stringify(newest) }).catch(ended.resolve);
-          }
-          isSending = false;
-        };
+        const page = new Newest(stream, ended.resolve);
         const endings = [
-          status.subscribe((seen) => void send('status', seen)),
-          sampler.subscribe((sampled) => void send('figures', sampled)),
+          status.subscribe((seen) => void page.send('status', seen)),
+          sampler.subscribe((sampled) => void page.send('figures', sampled)),
         ];
-        const keepAlive = setInterval(() => void send('alive', null), keepAliveMs);
+        const keepAlive = setInterval(() => void page.send('alive', null), keepAliveMs);
         stream.onAbort(ended.resolve);
         await ended.promise;
         clearInterval(keepAlive);
