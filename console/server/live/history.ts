@@ -29,12 +29,18 @@ export class History {
     ) as Record<SeriesName, Float64Array>;
   }
 
+  /** Where the clock was set back, the points of the time that comes again go. */
   add(atMs: number, figures: Figures): void {
-    const place = (this.#begin + this.#length) % this.#capacity;
+    while (this.#length > 0 && this.#atMs[this.#placeOf(this.#length - 1)]! >= atMs) this.#length--;
+    const place = this.#placeOf(this.#length);
     this.#atMs[place] = atMs;
     for (const name of seriesNames) this.#values[name][place] = figures[name] ?? Number.NaN;
     if (this.#length < this.#capacity) this.#length++;
     else this.#begin = (this.#begin + 1) % this.#capacity;
+  }
+
+  #placeOf(index: number): number {
+    return (this.#begin + index) % this.#capacity;
   }
 
   /**
@@ -44,7 +50,7 @@ export class History {
   since(sinceMs: number, pointsMax: number): Points {
     const places: number[] = [];
     for (let index = 0; index < this.#length; index++) {
-      const place = (this.#begin + index) % this.#capacity;
+      const place = this.#placeOf(index);
       if (this.#atMs[place]! >= sinceMs) places.push(place);
     }
     const step = Math.max(1, Math.ceil(places.length / pointsMax));

@@ -31,6 +31,8 @@ const keptMs = 6 * 3_600_000;
 const scrapeTimeoutMs = 2_000;
 /** As Postgres does. */
 const listTimeoutMs = 2_000;
+/** NTP corrects by less. */
+const skewMaxMs = 500;
 /** A scrape has some 100 kB; 1,000 partitions add 100 kB. */
 const scrapeBytesMax = 8 * 1024 * 1024;
 
@@ -40,6 +42,8 @@ export class Sampler {
   readonly #before = new Map<string, Scrape>();
   readonly #listeners = new Set<(sampled: Sampled) => void>();
   readonly #ending = new AbortController();
+  /** Between the clock and the time that this process runs. */
+  #skewMs = Number.NaN;
   #sampled: Sampled = { at: null, figures: noFigures, relays: [] };
 
   constructor(config: Config) {
@@ -69,6 +73,7 @@ export class Sampler {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       const atMs = Date.now();
+      this.#forgetWhenSet(atMs - performance.now());
       const relays = await this.#scrapeAll();
       if (signal.aborted) return;
       // Only the relay that streams has most of them.
@@ -91,6 +96,12 @@ export class Sampler {
       for (const listener of this.#listeners) listener(this.#sampled);
       await delay(sampleEveryMs, undefined, { signal }).catch(() => {});
     }
+  }
+
+  /** The clock was set, or the machine slept: nobody knows how much time the next rates would be of. */
+  #forgetWhenSet(skewMs: number): void {
+    if (Math.abs(skewMs - this.#skewMs) > skewMaxMs) this.#before.clear();
+    this.#skewMs = skewMs;
   }
 
   async #scrapeAll() {
@@ -124,7 +135,7 @@ export class Sampler {
       const signal = AbortSignal.any([this.#ending.signal, AbortSignal.timeout(scrapeTimeoutMs)]);
       const answer = await fetch(`${url}/metrics`, { signal });
       if (!answer.ok) throw new Error(`it answers ${answer.status}`);
-      const scrape = { atMs: Date.now(), samples: parseSamples(await textOf(answer), isWanted) };
+      const scrape = { atMs: performance.now(), samples: parseSamples(await textOf(answer), isWanted) };
       const before = this.#before.get(url);
       this.#before.set(url, scrape);
       return { url, instance, failure: null, ...figuresOf(before, scrape) };

@@ -35,3 +35,14 @@ test('points that were missed, such as while the machine slept, leave a gap', ()
   expect(series.eventsPerSecond).toEqual([1, 2, null, 3, 4]);
   expect(seconds).toEqual([0, 5, 10, 600, 605]);
 });
+
+test('where the clock is set back, time stays in order, and what comes again takes the place of what was', () => {
+  const history = historyOf([1, 2, 3, 4]);
+  history.add(7_000, of(5));
+  history.add(12_000, of(6));
+  const { seconds, series } = history.since(0, 10);
+  expect(seconds).toEqual([0, 5, 7, 12]);
+  expect(series.eventsPerSecond).toEqual([1, 2, 5, 6]);
+  history.add(0, of(7));
+  expect(history.since(0, 10).series.eventsPerSecond).toEqual([7]);
+});
