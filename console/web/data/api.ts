@@ -1,6 +1,7 @@
 /** The API of the console, typed by the server itself, and how its refusals become errors. */
 import { hc } from 'hono/client';
 import type { Api, SessionApi } from '../../server/app.ts';
+import { learnServerClock } from './clock.ts';
 
 const root = new URL('api', document.baseURI).href;
 
@@ -24,10 +25,11 @@ export class ApiFault extends Error {
   }
 }
 
-type Answer<Data> = { ok: boolean; status: number; json(): Promise<Data> };
+type Answer<Data> = { ok: boolean; status: number; headers: Headers; json(): Promise<Data> };
 
 /** @throws ApiFault */
 export async function ask<Data>(answering: Promise<Answer<Data>>): Promise<Data> {
+  const askedMs = performance.now();
   let answer: Answer<Data>;
   try {
     answer = await answering;
@@ -39,6 +41,7 @@ export async function ask<Data>(answering: Promise<Answer<Data>>): Promise<Data>
       'Check that its process runs.',
     );
   }
+  learnServerClock(answer.headers.get('date'), performance.now() - askedMs);
   if (answer.ok) return answer.json();
   const fault = (await answer.json().catch(() => ({}))) as Partial<ApiFault>;
   throw new ApiFault(

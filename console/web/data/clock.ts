@@ -22,3 +22,28 @@ function subscribe(listener: () => void): () => void {
 const now = () => Math.floor(Date.now() / tickMs) * tickMs;
 
 export const useNow = (): number => useSyncExternalStore(subscribe, now);
+
+/** The Date of an answer has whole seconds, and the way takes time. */
+const exactMs = 2_000;
+
+/**
+ * By how much the server's clock is ahead of this browser's; undefined where the answer does not tell. Pure.
+ * @param date as in the header of an answer
+ * @param tookMs how long it took: of a late one nobody knows when it was written
+ */
+export function aheadOf(date: string | null, nowMs: number, tookMs: number): number | undefined {
+  const serverMs = Date.parse(date ?? '');
+  if (Number.isNaN(serverMs) || tookMs > exactMs) return undefined;
+  const aheadMs = serverMs - nowMs;
+  return Math.abs(aheadMs) > exactMs ? aheadMs : 0;
+}
+
+let aheadMs = 0;
+
+/** The server's times would otherwise be shown as too old or too young wherever the clock of this browser is wrong. */
+export function learnServerClock(date: string | null, tookMs: number): void {
+  aheadMs = aheadOf(date, Date.now(), tookMs) ?? aheadMs;
+}
+
+/** What a time of the server is compared with. @param nowMs by this browser */
+export const byServer = (nowMs: number): number => nowMs + aheadMs;

@@ -1,7 +1,7 @@
 /** The smallest parts: what every screen is made of. */
 import { type ButtonHTMLAttributes, type ReactNode, useId } from 'react';
 import { ApiFault } from '../data/api.ts';
-import { useNow } from '../data/clock.ts';
+import { byServer, useNow } from '../data/clock.ts';
 import { localTime, seconds, utc } from '../data/format.ts';
 import { Words } from './words.tsx';
 
@@ -47,7 +47,9 @@ export const Time = ({ at }: { at: string }) => (
 
 /** How long ago, kept up to date. */
 export function Ago({ at }: { at: string | number }) {
-  const nowMs = useNow();
+  const ownMs = useNow();
+  // A number is a time of this browser.
+  const nowMs = typeof at === 'number' ? ownMs : byServer(ownMs);
   const atMs = typeof at === 'number' ? at : Date.parse(at);
   const iso = new Date(atMs).toISOString();
   return (

@@ -3,6 +3,7 @@ import { type KeyboardEvent, useEffect, useId, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import './chart.css';
+import { byServer } from '../data/clock.ts';
 import { localTime } from '../data/format.ts';
 import { incrementsOf, nearest } from './ticks.ts';
 
@@ -179,7 +180,7 @@ const wholeMinutes = [1, 2, 5, 10, 15, 30, 60, 120].map((minutes) => minutes * 6
 const spanSecondsMin = 120;
 
 function rangeOf(first: number | undefined, spanSeconds: number): [number, number] {
-  const now = Date.now() / 1_000;
+  const now = byServer(Date.now()) / 1_000;
   return [Math.max(now - spanSeconds, Math.min(first ?? 0, now - spanSecondsMin)), now];
 }
 
