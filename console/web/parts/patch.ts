@@ -28,7 +28,7 @@ export function writePatch(steps: readonly Step[]): Written {
       if (value === undefined)
         return { fault: step.as === 'number' ? 'Write a number' : 'Write valid JSON', step: index };
       // In an array, `add` would move the element aside.
-      const op = /\/\d+$/.test(pointer) ? 'replace' : 'add';
+      const op = /\/(\d+|\*)$/.test(pointer) ? 'replace' : 'add';
       operations.push(`{ "op": "${op}", "path": ${path}, "value": ${value} }`);
     }
   }
@@ -50,14 +50,17 @@ function textOf({ as, value }: Extract<Step, { kind: 'set' }>): string | undefin
 
 const escaped = (name: string) => name.replaceAll('~', '~0').replaceAll('/', '~1');
 
-/** @param path `$.lines[3].price`, `lines[3].price`, or a JSON pointer already */
+/**
+ * @param path `$.lines[3].price`, `lines[3].price`, or a JSON pointer already; `[*]` is the element at which an event is
+ * refused
+ */
 export function pointerOf(path: string): string | undefined {
   const text = path.trim();
   if (text.startsWith('/')) return /^(\/([^~/]|~[01])*)*$/.test(text) ? text : undefined;
   const dotted = text.replace(/^\$/, '');
   const parts = dotted === '' || /^[.[]/.test(dotted) ? dotted : `.${dotted}`;
   let pointer = '';
-  const part = /\.([^.[\]]+)|\[(\d+|-)\]/y;
+  const part = /\.([^.[\]]+)|\[(\d+|-|\*)\]/y;
   for (let at = 0; at < parts.length; at = part.lastIndex) {
     part.lastIndex = at;
     const [, name, index] = part.exec(parts) ?? [];

@@ -12,7 +12,7 @@ import type { Actor } from '../actor.ts';
 import { jsonText } from '../json-text.ts';
 import { withPool } from '../with-pool.ts';
 import { patchedPayload, withPayload } from './fix.ts';
-import { parsePatch } from './json-patch.ts';
+import { isPlaced, parsePatch } from './json-patch.ts';
 import { type Judge, type Judged, withJudge } from './judge.ts';
 import { unfixableReason } from './letter.ts';
 import { countLetters } from './read.ts';
@@ -38,34 +38,77 @@ type Decision =
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'refused'; readonly after: string | null; readonly reason: Reason };
 
-type Decided = Judged & { readonly decision: Decision };
+type Decided = Judged & { decision: Decision };
+
+/** Elements of one event that a patch with `*` changes, one after the other: each is known once the one before is right. */
+const placesMax = 100;
 
 /** @throws RelayError REGISTRY_*, KAFKA_* where it cannot be decided now */
 async function decide(judged: readonly Judged[], patch: string, judge: Judge): Promise<Decided[]> {
-  const decided = judged.map((each) => ({ ...each, decision: patched(each, patch) }));
-  const changed = decided.flatMap((each) => (each.decision.kind === 'publishable' ? [each] : []));
-  const verdicts = await judge(
-    changed.map((each) => withPayload(each, (each.decision as { after: string }).after)),
-  );
-  for (const [index, each] of changed.entries()) {
-    const reason = verdicts[index];
-    if (reason === undefined || each.decision.kind !== 'publishable') continue;
-    each.decision = { kind: 'refused', after: each.decision.after, reason };
+  const asTheyAre = isPlaced(patch) ? await judge(judged) : undefined;
+  const decided = judged.map((each, index) => {
+    const places = placesOf(asTheyAre?.[index]);
+    const isRight = asTheyAre !== undefined && asTheyAre[index] === undefined;
+    return { ...each, places, decision: isRight ? unchanged : patched(each, patch, places) };
+  });
+  let changed = decided;
+  for (let round = 0; round < (asTheyAre === undefined ? 1 : placesMax); round++) {
+    changed = changed.filter(({ decision }) => decision.kind === 'publishable');
+    if (changed.length === 0) break;
+    const verdicts = await judge(
+      changed.map((each) => withPayload(each, (each.decision as { after: string }).after)),
+    );
+    const refused = changed.flatMap((each, index) => {
+      const reason = verdicts[index];
+      return reason === undefined ? [] : [{ each, reason }];
+    });
+    for (const { each, reason } of refused) each.decision = refusedAgain(each, reason, patch);
+    changed = refused.map(({ each }) => each);
   }
-  return decided;
+  // Nothing is stored that was not judged.
+  for (const each of changed)
+    if (each.decision.kind === 'publishable') each.decision = tooManyPlaces(each.decision.after);
+  return decided.map(({ places: _, ...each }) => each);
+}
+
+const unchanged = { kind: 'unchanged' } as const;
+
+const tooManyPlaces = (after: string): Decision => ({
+  kind: 'refused',
+  after,
+  reason: { code: null, message: `more than ${placesMax} elements are refused`, path: null },
+});
+
+const placesOf = (reason: Pick<Reason, 'path'> | undefined): string[] =>
+  reason?.path == null ? [] : [reason.path];
+
+/** Perhaps for another element that is wrong too, at which the patch is then done as well. */
+function refusedAgain(
+  each: Decided & { readonly places: string[] },
+  reason: Reason,
+  patch: string,
+): Decision {
+  const { after } = each.decision as { after: string };
+  const [place] = placesOf(reason);
+  if (isPlaced(patch) && place !== undefined && !each.places.includes(place)) {
+    each.places.push(place);
+    const next = patched(each, patch, each.places);
+    if (next.kind === 'publishable' && next.after !== after) return next;
+  }
+  return { kind: 'refused', after, reason };
 }
 
 /** Before it is judged. */
-function patched(judged: Judged, patch: string): Decision {
+function patched(judged: Judged, patch: string, places: readonly string[]): Decision {
   const before = judged.content.payload;
   const refused = (message: string) =>
     ({ kind: 'refused', after: null, reason: { code: null, message, path: null } }) as const;
   const unfixable = unfixableReason(judged.letter);
   if (unfixable !== undefined) return refused(unfixable);
   try {
-    const after = patchedPayload(judged, patch);
+    const after = patchedPayload(judged, patch, places);
     return after === jsonText(parseJsonAsWritten(before ?? 'null'))
-      ? { kind: 'unchanged' }
+      ? unchanged
       : { kind: 'publishable', before, after };
   } catch (error) {
     if (error instanceof RequestInvalid) return refused(error.message);

@@ -62,14 +62,22 @@ function isDeeper(root: JsonValue, levels: number): boolean {
   return false;
 }
 
-/** The payload with a JSON patch applied. @throws RequestInvalid where the patch does not apply */
-export function patchedPayload(fixable: FixableLetter, patch: string): string {
+/**
+ * The payload with a JSON patch applied.
+ * @param places at which the event is refused, for a patch with `*`
+ * @throws RequestInvalid where the patch does not apply
+ */
+export function patchedPayload(
+  fixable: FixableLetter,
+  patch: string,
+  places: readonly string[] = [],
+): string {
   const before = payloadOf(fixable);
   try {
     const document = parseJsonAsWritten(before ?? 'null');
     if (isDeeper(document, levelsMax))
       throw new RequestInvalid('the stored payload is nested too deeply for a patch; give a whole one');
-    return jsonText(applyPatch(document, patch));
+    return jsonText(applyPatch(document, patch, places));
   } catch (error) {
     // A patch that copies or adds can nest what was not, or make it endless.
     if (error instanceof RangeError)

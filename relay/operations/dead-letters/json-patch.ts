@@ -1,5 +1,8 @@
 /**
  * JSON patches (RFC 6902). Pure: the given document is not changed. Numbers keep their digits.
+ *
+ * Beyond the RFC, `*` in place of the index of an array stands for the element at which the event is refused, so that one
+ * patch repairs `lines[0]` of one event and `lines[7]` of another, and leaves the elements that are right.
  * @see https://www.rfc-editor.org/rfc/rfc6902
  */
 
@@ -20,22 +23,74 @@ const operation = z.discriminatedUnion('op', [
 ]);
 type Operation = z.output<typeof operation>;
 
-/** Of what a patch copies, in characters: a few copies of the whole into itself double it each time. */
-const copiedMax = 16 * 1024 * 1024;
+/** Of what a patch copies, in characters: copies of the whole into itself double it each time. Twice a usual record. */
+const copiedMax = 2 * 1024 * 1024;
 
-/** @throws PatchInvalid; RangeError where the result is nested more deeply than a stack */
-export function applyPatch(document: JsonValue, patchText: string): JsonValue {
+/**
+ * @param places paths at which the event is refused, as the relay writes them: an operation with `*` is done for each
+ * @throws PatchInvalid; RangeError where the result is nested more deeply than a stack
+ */
+export function applyPatch(
+  document: JsonValue,
+  patchText: string,
+  places: readonly string[] = [],
+): JsonValue {
   // A holder makes the whole document a member like any other: the empty pointer names it.
   const holder: JsonValue = { document: clone(document) };
   const budget = { characters: copiedMax };
   for (const [index, each] of parsePatch(patchText).entries())
     try {
-      applyOne(holder, each, budget);
+      for (const placed of placesOf(each, holder, places)) applyOne(holder, placed, budget);
     } catch (error) {
       if (!(error instanceof PatchInvalid)) throw error;
       throw new PatchInvalid(`operation ${index} (${each.op} ${each.path}): ${error.message}`);
     }
   return holder.document!;
+}
+
+/** Whether it says `*`, for the element at which an event is refused. @throws PatchInvalid */
+export function isPlaced(text: string): boolean {
+  return parsePatch(text).some((each) => pointersOf(each).some((pointer) => /\/\*(\/|$)/.test(pointer)));
+}
+
+const pointersOf = (each: Operation): string[] => ('from' in each ? [each.path, each.from] : [each.path]);
+
+/** The operation for each of the places; the operation itself where it has no `*` that stands for one. */
+function placesOf(each: Operation, holder: JsonValue, places: readonly string[]): Operation[] {
+  if (!pointersOf(each).some((pointer) => starOf(pointer, holder) !== undefined)) return [each];
+  const placed = places.flatMap((place) => {
+    const tokens = [...place.matchAll(/\.([^.[\]]+)|\[(\d+|\*)\]/g)].map(([, name, index]) => name ?? index!);
+    const [path, from] = pointersOf(each).map((pointer) => atPlace(pointer, holder, tokens));
+    if (path === undefined || ('from' in each && from === undefined)) return [];
+    return [{ ...each, path, ...(from === undefined ? {} : { from }) } as Operation];
+  });
+  if (placed.length === 0) throw new PatchInvalid('it is not refused at an element that * stands for');
+  return placed;
+}
+
+/** Which token of the pointer is a `*` in place of an index. A member of that name is a member. */
+function starOf(pointer: string, holder: JsonValue): number | undefined {
+  let at: JsonValue | undefined = holder;
+  for (const [index, token] of tokensOf(pointer).entries()) {
+    if (token === '*' && Array.isArray(at)) return index;
+    at = at !== undefined && isContainer(at) && Object.hasOwn(at, token) ? (at as never)[token] : undefined;
+  }
+  return undefined;
+}
+
+/** @returns undefined where the pointer does not lead to the place */
+function atPlace(pointer: string, holder: JsonValue, place: readonly string[]): string | undefined {
+  const star = starOf(pointer, holder);
+  if (star === undefined) return pointer;
+  const parts = pointer.split('/');
+  // Both begin with what is not of the path: the empty text, and the document.
+  const isThere = tokensOf(pointer).every(
+    (token, index) => index === 0 || index >= star || token === place[index - 1],
+  );
+  const element = place[star - 1];
+  if (!isThere || element === undefined || !/^\d+$/.test(element)) return undefined;
+  parts[star] = element;
+  return atPlace(parts.join('/'), holder, place);
 }
 
 /** @throws PatchInvalid */

@@ -176,9 +176,8 @@ export function PatchPage() {
   );
 }
 
-/** The field that fails, as a start: of an array, the person has to say which element. */
-const fieldOf = (path: string | undefined) =>
-  path === undefined || path.includes('*') ? '' : path.replace(/^\$\.?/, '');
+/** The field that fails, as a start. */
+const fieldOf = (path: string | undefined) => (path === undefined ? '' : path.replace(/^\$\.?/, ''));
 
 const outcomes: Readonly<Record<Preview['shown'][number]['outcome'], readonly [Tone, string]>> = {
   publishable: ['good', 'would be published'],

@@ -41,6 +41,11 @@ export function StepForm({ steps, onChange, fault }: StepFormProps) {
               ×
             </Button>
           )}
+          {step.path.includes('[*]') && (
+            <small className="quiet">
+              [*] is the element at which each event is refused; the others stay as they are.
+            </small>
+          )}
           {fault?.step === index && <small className="quiet">{fault.fault}.</small>}
         </fieldset>
       ))}

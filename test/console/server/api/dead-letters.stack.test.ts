@@ -6,6 +6,7 @@ import type { Config } from '../../../../relay/config/config.ts';
 import { fixDeadLetters } from '../../../../relay/operations/dead-letters/fix-many.ts';
 import { previewRelease } from '../../../../relay/operations/dead-letters/release-keys.ts';
 import { World } from '../../../relay/world.ts';
+import { registerSchema } from '../../../support/registry.ts';
 import { type Login, makeOperator } from '../../../support/roles.ts';
 import { ada, blind, bob, startAsking, viewer } from '../asking.ts';
 
@@ -74,6 +75,76 @@ const trail = async () =>
 const bad = '{"key":"k","seq":"secret-value"}';
 const toNumber = '[{"op":"replace","path":"/seq","value":9223372036854775807}]';
 const selection = { codes: ['PAYLOAD_INVALID'], paths: ['$.seq'] };
+
+describe('a patch with * for the element that is refused', () => {
+  const line = (quantity: string) => `{"quantity":${quantity}}`;
+  const payload = (...quantities: string[]) => `{"lines":[${quantities.map(line).join()}]}`;
+  const patch = '[{"op":"replace","path":"/lines/*/quantity","value":1}]';
+
+  test('changes each element that is refused now, and none that is right', async () => {
+    await registerSchema(`${world.topic}-test.Order`, {
+      type: 'record',
+      name: 'Order',
+      namespace: 'test',
+      fields: [
+        {
+          name: 'lines',
+          type: {
+            type: 'array',
+            items: { type: 'record', name: 'Line', fields: [{ name: 'quantity', type: 'int' }] },
+          },
+        },
+      ],
+    });
+    const payloads = [
+      payload('"1"', '2'),
+      payload('3', '"1"'),
+      payload('"1"', '7', '"1"', '"1"'),
+      // Refused when it came, and right by now.
+      payload('5', '6'),
+      // Refused at another place.
+      '{"lines":"none"}',
+    ];
+    const positions = await leaveOrders(payloads);
+    const types = { types: ['test.Order'] };
+    const { result } = await job(ada, '/dead-letters/jobs/patch', {
+      selection: types,
+      patch,
+      reason: 'OPS-3',
+    });
+    expect(result).toMatchObject({ seen: 5, fixed: 3, unchanged: 1, refused: [{ count: 1 }] });
+    expect(await Promise.all(positions.map(async (each) => (await stored(each)).payload))).toEqual([
+      payload('1', '2'),
+      payload('3', '1'),
+      payload('1', '7', '1', '1'),
+      ...payloads.slice(3),
+    ]);
+  });
+
+  test('stores nothing of an event in which more elements are refused than it changes', async () => {
+    const before = payload(...Array.from({ length: 101 }, () => '"1"'));
+    const [position] = await leaveOrders([before]);
+    const { result } = await job(ada, '/dead-letters/jobs/patch', {
+      selection: { types: ['test.Order'] },
+      patch,
+      reason: 'OPS-3',
+    });
+    expect(result).toMatchObject({ fixed: 0, refused: [{ message: 'more than 100 elements are refused' }] });
+    expect((await stored(position!)).payload).toBe(before);
+  });
+
+  async function leaveOrders(payloads: readonly string[]): Promise<string[]> {
+    await world.pool.query(
+      `insert into outbox.dead_letter
+         (slot, commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, topic, code, message, path)
+       select $1, '0/7000', n - 1, gen_random_uuid(), 'item', 'k', 'test.Order', given, $3, 'PAYLOAD_INVALID', 'm',
+              '$.lines[0].quantity'
+         from unnest($2::text[]) with ordinality as of_test (given, n)`,
+      [world.slot, payloads, world.topic],
+    );
+    return payloads.map((_, n) => `0000000000007000.0000000${n}`);
+  }
+});
 
 describe('one dead letter', () => {
   test('is shown with its schema and what the relay would do now', async () => {

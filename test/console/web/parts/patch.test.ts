@@ -14,6 +14,7 @@ test.each([
   ['orderId', '/orderId'],
   ['$.lines[3].price', '/lines/3/price'],
   ['lines[3]', '/lines/3'],
+  ['$.lines[*].price', '/lines/*/price'],
   ['/a~1b/0', '/a~1b/0'],
   ['a/b', '/a~1b'],
   ['', ''],
@@ -21,7 +22,7 @@ test.each([
   expect(pointerOf(path)).toBe(pointer);
 });
 
-test.each(['a..b', '[x]', 'a[', '/a~2', 'a[*]'])('refuses the field %j', (path) => {
+test.each(['a..b', '[x]', 'a[', '/a~2'])('refuses the field %j', (path) => {
   expect(pointerOf(path)).toBeUndefined();
 });
 
@@ -35,6 +36,11 @@ test('replaces an element of an array and moves none', () => {
   expect(applied('{"a":[1,2]}', { kind: 'set', path: 'a[0]', as: 'text', value: '"' })).toBe(
     '{"a":["\\"",2]}',
   );
+});
+
+test('replaces the element at which an event is refused', () => {
+  const step: Step = { kind: 'set', path: 'a[*]', as: 'number', value: '7' };
+  expect(writePatch([step])).toEqual({ patch: '[\n  { "op": "replace", "path": "/a/*", "value": 7 }\n]' });
 });
 
 test('writes each kind of value', () => {

@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseJsonAsWritten } from '../../../../relay/encode/formats/json.ts';
-import { applyPatch, PatchInvalid } from '../../../../relay/operations/dead-letters/json-patch.ts';
+import { applyPatch, isPlaced, PatchInvalid } from '../../../../relay/operations/dead-letters/json-patch.ts';
 import { jsonText } from '../../../../relay/operations/json-text.ts';
 
 const patched = (document: string, patch: string) =>
@@ -56,6 +56,43 @@ test('what a patch does not name stays as it was written, to the digit', () => {
   expect(after).toBe(document.replace('"1.50"}', '-7.10}'));
   const moved = patched('{"a":{"b":1.0}}', '[{"op":"copy","from":"/a","path":"/c"}]');
   expect(moved).toBe('{"a":{"b":1.0},"c":{"b":1.0}}');
+});
+
+describe('* in place of an index', () => {
+  const document = '{"lines":[{"n":"1"},{"n":2},{"n":"1"}],"*":[5]}';
+  const at = (patch: string, ...places: string[]) =>
+    jsonText(applyPatch(parseJsonAsWritten(document), patch, places));
+  const setN = '[{"op":"replace","path":"/lines/*/n","value":1}]';
+
+  test('is the element at which the event is refused, and no other', () => {
+    expect(at(setN, '$.lines[0].n')).toBe('{"lines":[{"n":1},{"n":2},{"n":"1"}],"*":[5]}');
+    expect(at(setN, '$.lines[2].n', '$.lines[0].n')).toBe('{"lines":[{"n":1},{"n":2},{"n":1}],"*":[5]}');
+    expect(at('[{"op":"move","from":"/lines/*/n","path":"/lines/*/m"}]', '$.lines[1].n')).toBe(
+      '{"lines":[{"n":"1"},{"m":2},{"n":"1"}],"*":[5]}',
+    );
+    // The place may lie deeper than the patch reaches.
+    expect(at('[{"op":"remove","path":"/lines/*"}]', '$.lines[1].n')).toBe(
+      '{"lines":[{"n":"1"},{"n":"1"}],"*":[5]}',
+    );
+  });
+
+  test('is a member of that name where there is one', () => {
+    expect(at('[{"op":"replace","path":"/*/0","value":6}]')).toContain('"*":[6]');
+  });
+
+  test.each([
+    ['nowhere known', []],
+    ['in another field', ['$.others[0].n']],
+    ['before the list', ['$.lines']],
+    ['at a key of a map, which nobody knows', ['$.lines[*].n']],
+  ])('where the event is refused %s, is refused', (_, places) => {
+    expect(() => at(setN, ...places)).toThrow('it is not refused at an element that * stands for');
+  });
+
+  test('is known of a patch', () => {
+    expect([setN, '[{"op":"remove","path":"/a/*"}]'].map(isPlaced)).toEqual([true, true]);
+    expect(['[{"op":"remove","path":"/a/b*"}]', '[]'].map(isPlaced)).toEqual([false, false]);
+  });
 });
 
 test('a patch that doubles the document with each operation ends', () => {
