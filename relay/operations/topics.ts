@@ -76,6 +76,8 @@ export type GroupLag = {
         readonly uncommittedPartitions: number;
       }[]
     | null;
+  /** Further topics in which the group has committed offsets, and of which nothing was read. */
+  readonly topicsLeftOut: number;
   readonly failure: { readonly code: string; readonly message: string; readonly hint: string } | null;
 };
 
@@ -190,16 +192,16 @@ async function lagOf(
 ): Promise<GroupLag> {
   try {
     const found = await readConsumerLag(admin, group, isWanted, ends);
-    const lags = found.map(({ topic, offsets, uncommittedPartitions }) => ({
+    const lags = found.lags.map(({ topic, offsets, uncommittedPartitions }) => ({
       topic,
       offsets,
       uncommittedPartitions,
     }));
-    return { group, lags, failure: null };
+    return { group, lags, topicsLeftOut: found.topicsLeftOut, failure: null };
   } catch (error) {
     const failure = asRelayError(error);
     if (failure.entry.isOutage) throw failure;
     const { code, message, hint } = failure;
-    return { group, lags: null, failure: { code, message, hint } };
+    return { group, lags: null, topicsLeftOut: 0, failure: { code, message, hint } };
   }
 }

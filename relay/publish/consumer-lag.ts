@@ -33,6 +33,12 @@ export class TopicEnds {
   }
 }
 
+export type LagOfGroup = {
+  readonly lags: ConsumerLag[];
+  /** In which the group has committed offsets too, and of which nothing was read. */
+  readonly topicsLeftOut: number;
+};
+
 type End = { readonly low: bigint; readonly high: bigint };
 
 /**
@@ -44,12 +50,13 @@ export async function readConsumerLag(
   group: string,
   topics: (name: string) => boolean,
   ends: TopicEnds,
-): Promise<ConsumerLag[]> {
+): Promise<LagOfGroup> {
   try {
     // The offsets before the ends: a group that commits in between is behind, not ahead.
     const committed = await admin.fetchOffsets({ groupId: group });
     const lags: ConsumerLag[] = [];
-    for (const { topic, partitions } of committed.filter(({ topic }) => topics(topic)).slice(0, topicsMax)) {
+    const wanted = committed.filter(({ topic }) => topics(topic));
+    for (const { topic, partitions } of wanted.slice(0, topicsMax)) {
       const offsets = new Map(
         partitions
           .map(({ partition, offset }) => [partition, BigInt(offset)] as const)
@@ -57,7 +64,7 @@ export async function readConsumerLag(
       );
       if (offsets.size > 0) lags.push({ group, topic, ...lagIn(await ends.of(topic), offsets) });
     }
-    return lags;
+    return { lags, topicsLeftOut: Math.max(0, wanted.length - topicsMax) };
   } catch (error) {
     throw kafkaError(error, `reading the offsets of consumer group ${group}`);
   }

@@ -43,7 +43,7 @@ async function look({ config, kafka, observer }: Means, signal: AbortSignal): Pr
     const ends = new TopicEnds(admin);
     for (const group of metrics.consumerGroups)
       try {
-        lags.push(...(await readConsumerLag(admin, group, (name) => allowed.test(name), ends)));
+        lags.push(...(await readConsumerLag(admin, group, (name) => allowed.test(name), ends)).lags);
       } catch (error) {
         // The others are seen all the same: a right may be missing for one group.
         failure ??= asRelayError(error);

@@ -318,7 +318,7 @@ const consumerGroups: KafkaCheck = {
     const unknown: string[] = [];
     for (const group of groups)
       try {
-        if ((await readConsumerLag(admin, group, () => true, ends)).length === 0) unknown.push(group);
+        if ((await readConsumerLag(admin, group, () => true, ends)).lags.length === 0) unknown.push(group);
       } catch (error) {
         const failure = asRelayError(error);
         if (failure.code !== 'KAFKA_UNAUTHORIZED') throw failure;

@@ -77,7 +77,7 @@ describe('topics', () => {
     const stated = startAsking(envWith({ OUTBOX_RELAY_METRICS_CONSUMER_GROUPS: 'nobody' }));
     const { body } = await stated.ask(viewer, '/topics/lag');
     // Committed nothing, which is no lag of 0.
-    expect(body.groups).toEqual([{ group: 'nobody', lags: [], failure: null }]);
+    expect(body.groups).toEqual([{ group: 'nobody', lags: [], topicsLeftOut: 0, failure: null }]);
   });
 });
 

@@ -29,7 +29,7 @@ async function scene() {
   const commit = (groupId: string, partitions: { partition: number; offset: string }[]) =>
     commitOffsets(groupId, topic, partitions);
   const look = (group: string, topics = (name: string) => name === topic) =>
-    withAdmin((admin) => readConsumerLag(admin, group, topics, new TopicEnds(admin)));
+    withAdmin(async (admin) => (await readConsumerLag(admin, group, topics, new TopicEnds(admin))).lags);
   return { topic, begin, commit, look, group: unique('group') };
 }
 

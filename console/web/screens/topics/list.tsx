@@ -218,6 +218,8 @@ export function TopicList() {
             Kafka was asked <Ago at={topics.data.at} />.{' '}
             {lag.data?.groups.length === 0 &&
               'No consumer group is followed: name them in metrics.consumerGroups.'}
+            {lag.data?.groups.some(({ topicsLeftOut }) => topicsLeftOut > 0) === true &&
+              'Of a group with very many topics the lag of some is not read; open a topic to see it.'}
           </p>
         )}
         <Unreached sampled={sampled} />

@@ -112,9 +112,11 @@ export function skewOf(partitions: readonly PartitionRate[], count: number | nul
   return { ratio, text, isConcern: ratio >= 3 };
 }
 
-/** Null where one group cannot be read, since it may be the one, and where none has read the topic. */
+/** Null where one group cannot be read in the topic, since it may be the one, and where none has read the topic. */
 export function largestLag(groups: readonly GroupLag[], topic: string): number | null {
-  if (groups.some(({ lags }) => lags === null)) return null;
+  const isRead = ({ lags, topicsLeftOut }: GroupLag) =>
+    lags !== null && (topicsLeftOut === 0 || lags.some((lag) => lag.topic === topic));
+  if (!groups.every(isRead)) return null;
   const own = groups.flatMap(({ lags }) => lags?.filter((lag) => lag.topic === topic) ?? []);
   return own.length === 0 ? null : Math.max(...own.map(({ offsets }) => offsets));
 }

@@ -102,17 +102,27 @@ describe('skew', () => {
 });
 
 describe('lag', () => {
-  const group = (offsets: number) => ({
+  const group = (offsets: number, topicsLeftOut = 0) => ({
     group: 'g',
     lags: [{ topic: 'orders', offsets, uncommittedPartitions: 0 }],
+    topicsLeftOut,
     failure: null,
   });
 
   test('the largest counts, unless a group cannot be read', () => {
-    const refused = { group: 'secret', lags: null, failure: { code: 'C', message: 'm', hint: 'h' } };
+    const refused = {
+      group: 'secret',
+      lags: null,
+      topicsLeftOut: 0,
+      failure: { code: 'C', message: 'm', hint: 'h' },
+    };
     expect(largestLag([group(3), group(8)], 'orders')).toBe(8);
     expect(largestLag([group(3), refused], 'orders')).toBeNull();
     expect(largestLag([group(3)], 'others')).toBeNull();
+    // It may be further behind in a topic of which nothing was read.
+    const other = { ...group(0), lags: [{ topic: 'others', offsets: 1, uncommittedPartitions: 0 }] };
+    expect(largestLag([group(3, 7)], 'orders')).toBe(3);
+    expect(largestLag([group(3, 7), other], 'others')).toBeNull();
   });
 });
 
