@@ -2,12 +2,12 @@
  * Replaces the payload of an open dead letter with one that the relay would publish. The audit trail keeps the old one.
  */
 import type { Config } from '../../config/config.ts';
-import { ExactNumber, type JsonValue, parseJsonAsWritten } from '../../encode/formats/json.ts';
+import { parseJsonAsWritten } from '../../encode/formats/json.ts';
 import { RelayError, RequestInvalid } from '../../errors.ts';
 import type { Actor } from '../actor.ts';
 import { jsonText } from '../json-text.ts';
 import { withPool } from '../with-pool.ts';
-import { applyPatch } from './json-patch.ts';
+import { applyPatch, isTooDeep } from './json-patch.ts';
 import { type Judged, type Verdict, withJudge } from './judge.ts';
 import { parseLetterName, unfixableReason } from './letter.ts';
 import { listLetters, readContent } from './read.ts';
@@ -46,22 +46,6 @@ export function payloadOf({ letter: { leftOut }, content }: FixableLetter): stri
   return content.payload;
 }
 
-/** Patching and writing recurse. A stack of V8 holds some 5,000 levels of it, and no schema has a hundred. */
-const levelsMax = 1_000;
-
-function isDeeper(root: JsonValue, levels: number): boolean {
-  let level = [root];
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > levels) return true;
-    level = level.flatMap((value) =>
-      typeof value === 'object' && value !== null && !(value instanceof ExactNumber)
-        ? Object.values(value)
-        : [],
-    );
-  }
-  return false;
-}
-
 /**
  * The payload with a JSON patch applied.
  * @param places at which the event is refused, for a patch with `*`
@@ -75,13 +59,10 @@ export function patchedPayload(
   const before = payloadOf(fixable);
   try {
     const document = parseJsonAsWritten(before ?? 'null');
-    if (isDeeper(document, levelsMax))
+    if (isTooDeep(document))
       throw new RequestInvalid('the stored payload is nested too deeply for a patch; give a whole one');
     return jsonText(applyPatch(document, patch, places));
   } catch (error) {
-    // A patch that copies or adds can nest what was not, or make it endless.
-    if (error instanceof RangeError)
-      throw new RequestInvalid('the patch makes the payload too large, or nests it too deeply');
     // Without the text, which may be quoted.
     if (error instanceof RelayError && error.code === 'PAYLOAD_NOT_JSON')
       throw new RequestInvalid('the stored payload is not JSON, so no patch applies; give a whole one');

@@ -23,12 +23,25 @@ const operation = z.discriminatedUnion('op', [
 ]);
 type Operation = z.output<typeof operation>;
 
+/** Patching and writing recurse. A stack of V8 holds some 5,000 levels of it, and no schema has a hundred. */
+const levelsMax = 1_000;
+
+/** Without recursion. Pure. */
+export function isTooDeep(root: JsonValue): boolean {
+  let level = [root];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > levelsMax) return true;
+    level = level.flatMap((value) => (isContainer(value) ? Object.values(value) : []));
+  }
+  return false;
+}
+
 /** Of what a patch copies, in characters: copies of the whole into itself double it each time. Twice a usual record. */
 const copiedMax = 2 * 1024 * 1024;
 
 /**
  * @param places paths at which the event is refused, as the relay writes them: an operation with `*` is done for each
- * @throws PatchInvalid; RangeError where the result is nested more deeply than a stack
+ * @throws PatchInvalid
  */
 export function applyPatch(
   document: JsonValue,
@@ -45,7 +58,10 @@ export function applyPatch(
       if (!(error instanceof PatchInvalid)) throw error;
       throw new PatchInvalid(`operation ${index} (${each.op} ${each.path}): ${error.message}`);
     }
-  return holder.document!;
+  const { document: after } = holder;
+  if (after === undefined) throw new PatchInvalid('the patch removes all of the payload');
+  if (isTooDeep(after)) throw new PatchInvalid('the patch nests the payload too deeply');
+  return after;
 }
 
 /** Whether it says `*`, for the element at which an event is refused. @throws PatchInvalid */
@@ -101,6 +117,7 @@ export function parsePatch(text: string): Operation[] {
   } catch {
     throw new PatchInvalid('the patch is not JSON');
   }
+  if (isTooDeep(read)) throw new PatchInvalid('the patch is nested too deeply');
   const parsed = z.array(operation).safeParse(read);
   if (parsed.success) return parsed.data;
   const { path, message } = parsed.error.issues[0]!;
@@ -231,6 +248,7 @@ function remove(holder: JsonValue, tokens: readonly string[]): void {
 }
 
 function copied(value: JsonValue, budget: { characters: number }): JsonValue {
+  if (isTooDeep(value)) throw new PatchInvalid('it copies what is nested too deeply');
   const text = jsonText(value);
   budget.characters -= text.length;
   if (budget.characters < 0) throw new PatchInvalid('it copies too much');

@@ -100,6 +100,20 @@ test('a patch that doubles the document with each operation ends', () => {
   expect(() => patched('{"a":[1,2,3]}', JSON.stringify(doubling))).toThrow('copies too much');
 });
 
+test.each([
+  ['[{"op":"remove","path":""}]', 'removes all'],
+  [`[{"op":"add","path":"/a","value":${'['.repeat(5_000)}${']'.repeat(5_000)}}]`, 'nested too deeply'],
+  [`[${[...Array(8).keys()].map((n) => nested(n)).join()}]`, 'nests the payload too deeply'],
+])('%.40s is refused', (patch, why) => {
+  expect(() => patched('{"a":0}', patch)).toThrow(why);
+});
+
+/** Each adds 300 levels below those of the one before. */
+function nested(n: number): string {
+  const path = `/a${'/0'.repeat(n * 300)}`;
+  return `{"op":"${n === 0 ? 'add' : 'replace'}","path":"${path}","value":${'['.repeat(300)}0${']'.repeat(300)}}`;
+}
+
 test('__proto__ is a member like any other', () => {
   const after = patched('{"__proto__":{"a":1}}', '[{"op":"add","path":"/__proto__/b","value":2}]');
   expect(after).toBe('{"__proto__":{"a":1,"b":2}}');
