@@ -32,15 +32,16 @@ import {
   selectionOf,
   titleOf,
 } from './selection.ts';
+import { text } from './text.ts';
 import { valid } from './valid.ts';
 
-const payload = z.string().max(8_000_000);
+const payload = text(8_000_000);
 const patch = z.string().min(1).max(1_000_000);
 const named = valid('param', z.object({ position }));
 const actionId = z.string().regex(/^\d{1,18}$/, 'is not the number of an entry of the trail');
 const fixRun = z.strictObject({
-  person: z.string().min(1).max(200),
-  reason: z.string().max(2_000).nullable(),
+  person: text(200).min(1),
+  reason: text(2_000).nullable(),
   from: actionId,
   to: actionId,
 });

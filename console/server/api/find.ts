@@ -13,6 +13,7 @@ import { type Fault, faultOf } from '../fault.ts';
 import { kept } from '../kept.ts';
 import { shown } from '../payloads.ts';
 import { type Env, Refused, type Use } from '../use.ts';
+import { text } from './text.ts';
 import { valid } from './valid.ts';
 
 /** As the visitor may see it. */
@@ -32,7 +33,7 @@ export type FindLine =
 const time = z.iso.datetime({ offset: true }).optional();
 const query = z.object({
   by: z.enum(['id', 'position', 'key', 'type']),
-  value: z.string().min(1, 'what to look for').max(10_000),
+  value: text(10_000).min(1, 'what to look for'),
   since: time,
   until: time,
   limit: z.coerce.number().int().min(1).max(200).default(20),
@@ -47,7 +48,7 @@ const query = z.object({
       return z.NEVER;
     })
     .optional(),
-  topic: z.string().min(1).max(249).optional(),
+  topic: text(249).min(1).optional(),
 });
 
 /** Each may read the whole outbox table, and 256 MiB of Kafka. */

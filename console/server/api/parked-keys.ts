@@ -7,6 +7,7 @@ import { type KeyRelease, releaseKeys } from '../../../relay/operations/dead-let
 import { actorOf, type Env, type Use } from '../use.ts';
 import { reason } from './reason.ts';
 import { limit, position } from './selection.ts';
+import { text } from './text.ts';
 import { valid } from './valid.ts';
 
 /** How long a job waits while no relay makes progress, as the command does. */
@@ -14,10 +15,7 @@ const waitMs = 30_000;
 /** Results of single keys that are kept; the others are counted. */
 const resultsMax = 500;
 
-const text = z
-  .string()
-  .max(100_000)
-  .refine((value) => !value.includes('\0'), 'must not hold a NUL');
+const name = text(100_000);
 const after = position.optional();
 
 export type ReleaseResult = {
@@ -33,7 +31,7 @@ export function parkedKeysApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
   return new Hono<Env>()
     .get(
       '/',
-      valid('query', z.strictObject({ topic: text.optional(), key: text.optional(), after, limit })),
+      valid('query', z.strictObject({ topic: name.optional(), key: name.optional(), after, limit })),
       async (context) => {
         const { topic, key, after, limit } = context.req.valid('query');
         const selection = {
@@ -46,7 +44,7 @@ export function parkedKeysApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
     )
     .get(
       '/events',
-      valid('query', z.strictObject({ topic: text, key: text, after, limit })),
+      valid('query', z.strictObject({ topic: name, key: name, after, limit })),
       async (context) => {
         const { topic, key, after, limit } = context.req.valid('query');
         const from = after === undefined ? undefined : parsePosition(after);
@@ -60,7 +58,7 @@ export function parkedKeysApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
         z.union([
           z.strictObject({
             keys: z
-              .array(z.strictObject({ topic: text, key: text }))
+              .array(z.strictObject({ topic: name, key: name }))
               .min(1)
               .max(1_000),
             reason,

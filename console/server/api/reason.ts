@@ -1,4 +1,4 @@
 /** Why somebody does something: every action needs it, for the audit trail. */
-import { z } from 'zod';
+import { text } from './text.ts';
 
-export const reason = z.string().trim().min(1, 'say why').max(2_000);
+export const reason = text(2_000).trim().min(1, 'say why');

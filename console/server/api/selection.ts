@@ -2,12 +2,9 @@
 import { z } from 'zod';
 import { letterStatuses, parseLetterName } from '../../../relay/operations/dead-letters/letter.ts';
 import type { Selection } from '../../../relay/operations/dead-letters/selection.ts';
+import { text } from './text.ts';
 
-/** Postgres holds no text with a NUL. */
-const text = z
-  .string()
-  .max(100_000)
-  .refine((value) => !value.includes('\0'), 'must not hold a NUL');
+const name = text(100_000);
 const position = z.string().regex(/^[0-9a-f]{16}\.[0-9a-f]{8}$/, 'is not a position');
 const time = z.iso.datetime({ offset: true });
 const itemsMax = 1_000;
@@ -25,24 +22,24 @@ const times = { since: time.optional(), until: time.optional() };
 
 /** Strict: a condition of another name, ignored, would choose too many. */
 export const selectionInJson = z.strictObject({
-  codes: some(text),
-  types: some(text),
-  aggregatetypes: some(text),
-  paths: some(text),
-  keys: some(text),
-  topics: some(text),
+  codes: some(name),
+  types: some(name),
+  aggregatetypes: some(name),
+  paths: some(name),
+  keys: some(name),
+  topics: some(name),
   statuses: some(z.enum(letterStatuses)),
   positions: some(position),
   ...times,
 });
 
 export const selectionInQuery = z.strictObject({
-  codes: oneOrSome(text),
-  types: oneOrSome(text),
-  aggregatetypes: oneOrSome(text),
-  paths: oneOrSome(text),
-  keys: oneOrSome(text),
-  topics: oneOrSome(text),
+  codes: oneOrSome(name),
+  types: oneOrSome(name),
+  aggregatetypes: oneOrSome(name),
+  paths: oneOrSome(name),
+  keys: oneOrSome(name),
+  topics: oneOrSome(name),
   statuses: oneOrSome(z.enum(letterStatuses)),
   positions: oneOrSome(position),
   ...times,
