@@ -35,7 +35,8 @@ import { extendToHighWatermarks } from './high-watermarks.ts';
 import { absenceOf } from './judge-event.ts';
 import { KeptFrom } from './kept-from.ts';
 import { findEvents, orUnreadable, selectEvents, type TableRow } from './read-table.ts';
-import { headerText, readTopics, stableRanges, stallMsOf, type TopicRecord } from './read-topics.ts';
+import { readTopics, stableRanges, stallMsOf, type TopicRecord } from './read-topics.ts';
+import { routedId } from './routed-id.ts';
 import { Found, findingOf } from './standing/found.ts';
 import { Matching, type OpenRecord, tooFarApart } from './standing/matching.ts';
 import { openWindow, readHome, type WindowSnapshot } from './standing/read-window.ts';
@@ -199,7 +200,7 @@ class DebeziumAudit {
     const found = this.#found;
     found.records += 1;
     this.#kept.note(topic, partition, committedAtMs);
-    const id = idOf(headerText(headers, 'id'));
+    const id = routedId(headers);
     if (id === undefined) {
       found.skip('foreign');
       return;
@@ -276,10 +277,4 @@ function faultOfJson(value: Buffer | null): string | undefined {
   } catch {
     return 'neither JSON nor Avro with a schema id';
   }
-}
-
-/** A converter of headers may write JSON: a text in quotes. */
-function idOf(header: string | undefined): string | undefined {
-  if (header === undefined || header === '') return undefined;
-  return /^"[^"\\]*"$/.test(header) ? header.slice(1, -1) : header;
 }

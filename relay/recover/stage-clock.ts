@@ -1,12 +1,19 @@
-/** Owns how long a stage of a recovery will still take, as far as its own pace tells. */
-import type { RecoverStage } from './options.ts';
+/** Owns how long a stage of a recovery, or of a take-over, will still take, as far as its own pace tells. */
+
+/** A stage of some work, and how far it is. */
+type Stage = {
+  readonly stage: string;
+  readonly done: number;
+  readonly total?: number;
+  readonly leftMs?: number;
+};
 
 /** Before that, the pace of a stage is chance. */
 const settledMs = 2_000;
 
 export class StageClock {
   readonly #now: () => number;
-  #stage: RecoverStage['stage'] | undefined;
+  #stage: string | undefined;
   #beganMs = 0;
   #first = 0;
 
@@ -16,7 +23,7 @@ export class StageClock {
   }
 
   /** The stage with the time left. `leftMs` stays out while nobody can tell: at the beginning, or without a total. */
-  timed(stage: RecoverStage): RecoverStage {
+  timed<Kind extends Stage>(stage: Kind): Kind {
     const nowMs = this.#now();
     if (stage.stage !== this.#stage) {
       this.#stage = stage.stage;
