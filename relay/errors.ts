@@ -51,7 +51,7 @@ export type ErrorEntry = {
   /** The slot does not bring what is unpublished. With `slot.whenLost: recover` a relay recovers from it by itself. */
   readonly losesSlot?: true;
   /** `outbox-relay adopt` with this word accepts it. */
-  readonly adopt?: Adoption;
+  readonly adopt?: Adoption | 'debezium';
   /** The stream may not be the one that the progress belongs to: what arrived before this error is in doubt too. */
   readonly doubtsHistory?: true;
   /** An upkeep duty that finds it ends the stream: events would be missed, or the slot is gone. */
@@ -141,6 +141,7 @@ const table = {
     recover: 'always',
     losesSlot: true,
   },
+  ADOPTION_UNFINISHED: { class: 'stop', exit: 'stopped', dependency: 'postgres', adopt: 'debezium' },
   LINEAGE_PROGRESS_LOST: {
     class: 'stop',
     exit: 'stopped',
@@ -251,6 +252,8 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
     'The slot starts after the progress: it was recreated or advanced by hand, and the relay never read the events in between. Run `outbox-relay recover` to publish those that are missing, or `outbox-relay adopt slot` to continue without them.',
   RECOVERY_UNFINISHED:
     'A run of `outbox-relay recover` ended before it finished, so the slot would deliver again what that run published. Run `outbox-relay recover` again: it publishes the rest, nothing twice.',
+  ADOPTION_UNFINISHED:
+    'A run of `outbox-relay adopt debezium` ended before it finished, so events that the connector left unpublished may still be missing in Kafka. Keep the connector stopped and its slot in place, and run it again: it publishes the rest, nothing twice.',
   LINEAGE_PROGRESS_LOST:
     'The relay has published from this slot before, but the progress topic holds no progress for it. Early releases kept the progress of all slots in the topic outbox-relay.progress: after an upgrade from one of them, set kafka.progressTopic to that name. Otherwise restore the topic or correct kafka.progressTopic. If the topic cannot be restored, run `outbox-relay recover`: it compares the outbox table with Kafka and publishes what is missing. `outbox-relay adopt progress` continues from the slot instead, and may publish events twice: run `outbox-relay verify` first.',
   PROGRESS_UNREADABLE:

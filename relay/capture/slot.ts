@@ -211,6 +211,36 @@ export async function dropMadeSlot(
   }
 }
 
+/**
+ * Drops a slot, if it exists, whose reader has just ended or died: Postgres notices that a moment later.
+ * @throws RelayError SLOT_IN_USE if somebody goes on reading it; POSTGRES_*
+ */
+export async function dropLeftSlot(pool: pg.Pool, slot: string): Promise<void> {
+  for (const untilMs = performance.now() + dropWaitMs; ; await delay(dropPollMs)) {
+    try {
+      await dropSlot(pool, slot);
+      return;
+    } catch (error) {
+      if (asRelayError(error).code !== 'SLOT_IN_USE' || performance.now() > untilMs) throw error;
+    }
+  }
+}
+
+/**
+ * Copies a slot, which may be in use: the copy starts at the same position, with the same plugin.
+ * @throws RelayError POSTGRES_UNSUITABLE if all slots are taken; POSTGRES_*
+ */
+export async function copySlot(pool: pg.Pool, slot: string, copy: string): Promise<void> {
+  await query(pool, copyOf, [slot, copy]);
+}
+
+const copyOf = statement(
+  'capture.copy_slot',
+  'copying the replication slot',
+  'select pg_copy_logical_replication_slot($1, $2, false)',
+  ownMeanings,
+);
+
 /** A new slot, and the snapshot of the database at exactly the position where it starts. */
 export type SlotWithSnapshot = AsyncDisposable & {
   /** The snapshot has exactly the transactions with a smaller commit LSN; the slot streams the others. */

@@ -6,6 +6,7 @@ import type { Progress } from '../model/progress.ts';
 import { createLogger } from '../observe/log.ts';
 import { type Adopted, adopt } from '../operations/adopt.ts';
 import { type ActorOptions, withActor } from './actor.ts';
+import { adoptDebeziumCommand } from './adopt-debezium.ts';
 import { type Call, define } from './command.ts';
 import { counted } from './format.ts';
 import type { Load } from './load.ts';
@@ -22,6 +23,8 @@ With --yes the command overwrites the progress in Kafka, and events can be lost 
   new-slot  The slot is missing or invalidated (SLOT_MISSING, SLOT_INVALIDATED). It is dropped and created again; events
             before the new slot are not streamed.
   gap       The publication did not cover the outbox for a while (PUBLICATION_GAP). Events of that time are not streamed.
+
+To take over from a connector of Debezium, use \`outbox-relay adopt debezium\`.
 
 \`outbox-relay recover\` publishes such events instead. Run \`outbox-relay verify\` first: it lists the events that are
 missing or would come twice. Stop the relays of this slot.
@@ -44,6 +47,7 @@ export function adoptCommand(load: Load): Command {
     .option('--yes', 'write the progress; without --yes it is only shown')
     .option('--json', 'print one JSON object')
     .addHelpText('after', help);
+  command.addCommand(adoptDebeziumCommand(load));
   return define<AdoptOptions>(withActor(command), load, { needs: ['database', 'kafka'], run });
 }
 

@@ -3,7 +3,7 @@
  * operation. How results leave is decided here alone: `--json` prints the operation's data, else its text for people;
  * findings end with 1. All output passes one writer, through which no character of a row acts on a terminal.
  */
-import type { Command } from 'commander';
+import type { Command, OptionValues } from 'commander';
 import type { Config, Need, Provenance } from '../config/config.ts';
 import { exitCodes } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
@@ -51,7 +51,8 @@ export function define<Options>(
 ): Command {
   return command.action(async (...given: unknown[]) => {
     const self = given.at(-1) as Command;
-    const options = given.at(-2) as Options;
+    // Where the command above has an option of the same name, commander gives it to that one, wherever it stands.
+    const options = self.optsWithGlobals<Options & OptionValues>() as Options;
     const isJson = asksForJson(self);
     const args = given.slice(0, -2).flat() as string[];
     const fault = validate?.(options, args);

@@ -22,6 +22,8 @@ export type Progress = {
   readonly last?: Landmark | undefined;
   /** What `adopt database` replaced by this; the next progress has it no more. */
   readonly givenUp?: GivenUp | undefined;
+  /** The slot of a connector whose events before ours are not all published yet: `adopt debezium` has begun, not ended. */
+  readonly adopting?: string | undefined;
   /** Number of the last heartbeat seen in the stream; 0 before the first. */
   readonly beat: number;
   /** Events published under this slot since its first start. */
@@ -93,6 +95,7 @@ export function parseProgress(text: string): Progress {
               systemIdentifier: string(givenUp.systemIdentifier),
               endLsn: parseLsn(string(givenUp.endLsn)),
             },
+      adopting: raw.adopting === undefined ? undefined : string(raw.adopting),
       beat: count(raw.beat),
       eventCount: count(raw.eventCount),
       instance: string(raw.instance),

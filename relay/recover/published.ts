@@ -12,6 +12,7 @@ import {
   readTopics,
   stableRanges,
   stallMsOf,
+  type TopicRecord,
 } from '../audit/read-topics.ts';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
@@ -28,6 +29,10 @@ export type Published = {
   readonly topics: ReadonlySet<string>;
   /** Topics from which something was removed, each with the numbers of its trimmed partitions, from 1 on. */
   readonly removed: ReadonlyMap<string, readonly number[] | 'compacted'>;
+  /** How many partitions each topic has. */
+  readonly partitions: ReadonlyMap<string, number>;
+  /** Partitions whose beginning Kafka has removed, as `topic/partition`. */
+  readonly trimmed: ReadonlySet<string>;
   /** For compacted topics that are not trimmed: the keys that still have a record, no matter who wrote it. */
   readonly keys: ReadonlyMap<string, CompactedKeys>;
 };
@@ -46,6 +51,12 @@ export type PublishedOptions = {
   /** When the snapshot `covered` was taken, ms since 1970; null if there is none. */
   readonly coveredMs: number | null;
   readonly onDone: (done: number, total: number) => void;
+  /** Only these ids are kept, and so need memory; all by default. */
+  readonly wanted?: Pick<IdTable, 'has'>;
+  /** Called with each record that has an id, before the id is kept. */
+  readonly onEvent?: (id: string, record: TopicRecord) => void;
+  /** Reads the id of a record; by default the header `id` as it is. */
+  readonly idOf?: (record: TopicRecord) => string | undefined;
 };
 
 /**
@@ -54,7 +65,7 @@ export type PublishedOptions = {
  * @throws RelayError KAFKA_*
  */
 export async function readPublished(options: PublishedOptions): Promise<Published> {
-  const { config, kafka, admin, signal, coveredMs, onDone } = options;
+  const { config, kafka, admin, signal, coveredMs, onDone, wanted, onEvent, idOf = idInHeader } = options;
   const allowed = allowList(config.topics.allow, config.kafka.progressTopic);
   const topics = (await listTopics(admin)).filter((topic) => allowed.test(topic));
   const stallMs = stallMsOf(config);
@@ -79,11 +90,14 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
     onTrimmed: (topic) => trimmedMeanwhile.add(topic),
     onRecords: (some) => {
       signal?.throwIfAborted();
-      for (const { topic, partition, committedAtMs, key, headers } of some) {
+      for (const record of some) {
+        const { topic, partition, committedAtMs, key, headers } = record;
         if (key !== null) keys.get(topic)?.keys.add(key.toString(), 0);
-        const id = headerText(headers, 'id');
+        const id = idOf(record);
         if (id === undefined) continue;
         records += 1;
+        onEvent?.(id, record);
+        if (wanted?.has(id) === false) continue;
         // What a replay wrote is younger than its event, so it does not show that what came after the event is still there.
         const timeMs = replayOf(headers) === undefined ? committedAtMs : Number.POSITIVE_INFINITY;
         ids.add(id, timeMs < oldUntilMs ? (numbers.get(`${topic}/${partition}`) ?? 0) : 0);
@@ -95,11 +109,16 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
     keys.delete(topic);
     if (removed.get(topic) !== 'compacted') removed.set(topic, [unseen]);
   }
-  return { ids, records, topics: new Set(topics), removed, keys };
+  const partitions = new Map<string, number>();
+  for (const { topic } of ranges) partitions.set(topic, (partitions.get(topic) ?? 0) + 1);
+  const topicsRead = new Set(topics);
+  return { ids, records, topics: topicsRead, removed, partitions, trimmed: new Set(numbers.keys()), keys };
 }
 
-/** No partition has this number, so the topic never counts as seen. */
-const unseen = -1;
+const idInHeader = ({ headers }: TopicRecord): string | undefined => headerText(headers, 'id');
+
+/** No partition has this number, so the topic never counts as seen: Kafka removed something while it was read. */
+export const unseen = -1;
 
 function keysOf(compacted: Compacted, trimmed: readonly PartitionRange[]) {
   const keys = new Map<string, { readonly keys: IdTable; readonly tombstonesKeptMs: number }>();

@@ -44,7 +44,12 @@ export type Lineage =
 export type LineageRefusal =
   | { readonly kind: 'progress-lost' | 'progress-unreadable'; readonly refusal: RelayError }
   | {
-      readonly kind: 'other-database' | 'rewound' | 'recovery-unfinished' | 'slot-ahead';
+      readonly kind:
+        | 'other-database'
+        | 'rewound'
+        | 'adoption-unfinished'
+        | 'recovery-unfinished'
+        | 'slot-ahead';
       readonly refusal: RelayError;
       readonly progress: Progress;
     };
@@ -55,6 +60,7 @@ export const refusalCodes = {
   'progress-unreadable': 'PROGRESS_UNREADABLE',
   'other-database': 'LINEAGE_OTHER_DATABASE',
   rewound: 'LINEAGE_REWOUND',
+  'adoption-unfinished': 'ADOPTION_UNFINISHED',
   'recovery-unfinished': 'RECOVERY_UNFINISHED',
   'slot-ahead': 'LINEAGE_SLOT_AHEAD',
 } as const satisfies Record<LineageRefusal['kind'], ErrorCode>;
@@ -95,6 +101,12 @@ function withProgress(progress: Progress, database: DatabaseState): Lineage {
       'rewound',
       progress,
       `heartbeat ${progress.beat} was published, but the database holds only ${database.beat}: it was restored from an earlier state`,
+    );
+  if (progress.adopting !== undefined)
+    return refused(
+      'adoption-unfinished',
+      progress,
+      `adopt debezium took over from slot ${progress.adopting} and did not finish: events of that slot may be unpublished`,
     );
   if (isOfRecovery(progress.partial) && database.slotConfirmedLsn <= progress.partial.commitLsn)
     return refused(

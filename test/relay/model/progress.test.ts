@@ -26,7 +26,7 @@ describe('a progress record', () => {
     const partial = progress({ partial: { commitLsn: 0x16_b374_d848n, ordinal: 70_000 } });
     const known = progress({ last: { commitLsn: 2n ** 33n, committedAtMs: 1_767_000_000_123 } });
     const givenUp = { id: 'adoption', systemIdentifier: '1', endLsn: 2n ** 40n };
-    for (const one of [whole, partial, known, progress({ givenUp })])
+    for (const one of [whole, partial, known, progress({ givenUp }), progress({ adopting: 'debezium' })])
       expect(parseProgress(serializeProgress(one))).toEqual(one);
   });
 

@@ -83,6 +83,18 @@ describe('lineage', () => {
       'recovery-unfinished',
     ],
     [
+      'a take-over that did not finish, whose slot is ahead',
+      progress({ endLsn: 1_000n, adopting: 'debezium' }),
+      database({ slotConfirmedLsn: 1_100n }),
+      'adoption-unfinished',
+    ],
+    [
+      'a take-over that did not finish, without a slot',
+      progress({ endLsn: 1_000n, adopting: 'debezium' }),
+      database({ slotConfirmedLsn: 0n }),
+      'adoption-unfinished',
+    ],
+    [
       'a recovery that did not finish, and a new slot behind its events',
       progress({ endLsn: 1_000n, partial: { commitLsn: 1_207n, ordinal: 3 } }),
       database({ slotConfirmedLsn: 1_208n }),

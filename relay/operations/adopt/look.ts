@@ -1,0 +1,71 @@
+/** Looks whether a take-over can begin, or continue, without changing anything. */
+import type pg from 'pg';
+import { latestProgress } from '../../audit/await-progress.ts';
+import { assertStreamable, examineOutbox } from '../../capture/outbox-table.ts';
+import { readPublication } from '../../capture/publication.ts';
+import { readSystem } from '../../capture/server-identity.ts';
+import { readSlot, type SlotState } from '../../capture/slot.ts';
+import type { Servers } from '../../connect/servers.ts';
+import { asRelayError, RelayError, RequestInvalid } from '../../errors.ts';
+import { readMarks } from '../../ledger/progress-copy.ts';
+import type { Progress } from '../../model/progress.ts';
+import { readConnector } from './connector.ts';
+import type { TakeOverOptions } from './options.ts';
+
+export type Before = {
+  readonly connector: SlotState;
+  /** Identity of our publication. */
+  readonly publication: string;
+  readonly isResumed: boolean;
+};
+
+/**
+ * Step 1 of a take-over.
+ * @throws RequestInvalid if a relay has streamed from our slot, or it is not ours; RelayError as `adoptDebezium` does
+ */
+export async function look(
+  { kafka, admin, pool, config }: Servers,
+  options: TakeOverOptions,
+): Promise<Before> {
+  if (options.slot === config.slot.name)
+    throw new RequestInvalid(
+      `the relay and the connector cannot share slot ${options.slot}: give the relay a slot of its own in the setting \`slot\``,
+    );
+  options.onStage({ stage: 'connector', done: 0 });
+  const system = await readSystem(config);
+  const marks = await readMarks(pool, config.slot.name);
+  if (marks.isInRecovery)
+    throw new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby that is not promoted yet');
+  const publication = await readPublication(pool, config);
+  const progress = await latestProgress({ config, kafka, admin }, system.systemIdentifier);
+  assertNotBegun(config.slot.name, progress, marks.initialised);
+  assertStreamable(await examineOutbox(pool, config), true);
+  await assertOwnSlotFree(pool, config.slot.name, progress !== null);
+  const connector = await readConnector(pool, options);
+  return { connector, publication, isResumed: progress !== null };
+}
+
+/** An earlier run may have left our slot. One that was there before anything began is somebody else's, and stays. */
+async function assertOwnSlotFree(pool: pg.Pool, slot: string, isResumed: boolean): Promise<void> {
+  const own = await readSlot(pool, slot).catch((error: unknown) => {
+    if (isResumed && asRelayError(error).code === 'SLOT_INVALIDATED') return undefined;
+    throw error;
+  });
+  if (own?.isActive === true)
+    throw new RelayError(
+      'SLOT_IN_USE',
+      `a process streams from our slot ${slot} (walsender ${own.activePid}): another take-over or a relay runs`,
+    );
+  if (own !== undefined && !isResumed)
+    throw new RequestInvalid(
+      `slot ${slot} exists, and no take-over has made it: drop it if nobody needs it, or choose another name in the setting \`slot\``,
+    );
+}
+
+/** @throws RequestInvalid if a relay has streamed from the slot: it would not publish what is before its progress again */
+export function assertNotBegun(slot: string, progress: Progress | null, isMarked: boolean): void {
+  if (progress?.adopting !== undefined || (progress === null && !isMarked)) return;
+  throw new RequestInvalid(
+    `nothing to adopt: a relay has streamed from slot ${slot} already, or a take-over has ended. To take over once more, choose another name in the setting \`slot\``,
+  );
+}

@@ -1,0 +1,83 @@
+/** What a take-over from Debezium found and did, and what a person must decide first, as data. */
+import { counted } from '../../model/counted.ts';
+import { formatLsn, type Lsn } from '../../model/position.ts';
+import type { Progress } from '../../model/progress.ts';
+import type { ComparedTail, Comparison } from './compare-tail.ts';
+import type { TakeOverOptions } from './options.ts';
+
+export type TakeOver = {
+  readonly outcome: 'dry-run' | 'refused' | 'adopted';
+  /** Whether an earlier run had begun. */
+  readonly isResumed: boolean;
+  readonly connector: {
+    readonly slot: string;
+    readonly publication: string;
+    /** Up to where the connector has confirmed. The tail begins here. */
+    readonly confirmedLsn: string;
+    readonly isDropped: boolean;
+  };
+  /** Where our own slot begins, and the tail ends; in a dry run, the position of the WAL then. */
+  readonly untilLsn: string;
+  readonly tail: ComparedTail;
+  /** What a person must decide first, with the option that decides it. */
+  readonly doubts: readonly string[];
+  readonly published: number;
+  readonly deadLettered: number;
+  readonly after: Progress | null;
+};
+
+/** What a person must decide first. */
+export function doubtsOf(
+  tail: ComparedTail,
+  {
+    unjudged,
+    overtaken,
+    acceptsOtherKeys,
+  }: Pick<TakeOverOptions, 'unjudged' | 'overtaken' | 'acceptsOtherKeys'>,
+): string[] {
+  const doubts: string[] = [];
+  const removed = tail.unjudged.count - tail.unrouted;
+  if (tail.overtaken.count > 0 && overtaken === 'refuse')
+    doubts.push(
+      `${counted(tail.overtaken.count, 'event')} of the tail ${are(tail.overtaken.count)} not in Kafka, but a later event of the same topic and key is: published now, they would come behind it. --overtaken publish or --overtaken skip`,
+    );
+  if (tail.unrouted > 0 && unjudged === 'refuse')
+    doubts.push(
+      `${counted(tail.unrouted, 'event')} of the tail go to no topic of topics.allow, so nobody has looked whether the connector published them: correct topics.template and topics.allow, or --unjudged publish (each becomes a dead letter) or --unjudged skip`,
+    );
+  if (removed > 0 && unjudged === 'refuse')
+    doubts.push(
+      `${counted(removed, 'event')} of the tail ${are(removed)} not in Kafka, which compacts their topics or has removed records of that time: they either were published and have been removed since, or were never published. --unjudged publish or --unjudged skip`,
+    );
+  if (!tail.isConnectorSeen && tail.missing.count > 0 && !acceptsOtherKeys)
+    doubts.push(
+      `no record of a connector is in the topics of topics.allow, so all ${counted(tail.missing.count, 'event')} of the tail would be published. If the connector has published before, its topics are others: correct topics.template and topics.allow. If it has not: --accept-other-keys`,
+    );
+  if (tail.otherKeys.count > 0 && !acceptsOtherKeys)
+    doubts.push(
+      `${counted(tail.otherKeys.count, 'record')} of the connector ${tail.otherKeys.count === 1 ? 'has' : 'have'} another topic or key than the relay would give ${tail.otherKeys.count === 1 ? 'it' : 'them'}, so events of one aggregate may be in two partitions and lose their order: correct topics.template or outbox.columns. If the connector writes keys that are not plain text, a JSON converter for example, the order of a key ends at the take-over: --accept-other-keys`,
+    );
+  return doubts;
+}
+
+const are = (count: number) => (count === 1 ? 'is' : 'are');
+
+export function reportOf(
+  { isWanted: _, wanted: __, ...tail }: Comparison,
+  { slot, publication }: TakeOverOptions,
+  facts: { readonly confirmedLsn: Lsn; readonly untilLsn: Lsn; readonly isResumed: boolean },
+  doubts: readonly string[],
+  done: Pick<TakeOver, 'outcome'> & Partial<TakeOver>,
+): TakeOver {
+  return {
+    isResumed: facts.isResumed,
+    connector: { slot, publication, confirmedLsn: formatLsn(facts.confirmedLsn), isDropped: false },
+    untilLsn: formatLsn(facts.untilLsn),
+    tail,
+    doubts,
+    published: 0,
+    deadLettered: 0,
+    after: null,
+    ...done,
+  };
+}
