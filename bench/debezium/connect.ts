@@ -21,30 +21,53 @@ export function debeziumVersion(): Promise<string> {
   return versionOf(jars, 'debezium.version');
 }
 
-const heapMb = 1_024;
 const readyWithinMs = 120_000;
 const pollMs = 20;
 
 export type ConnectorConfig = Readonly<Record<string, string | number | boolean>>;
+
+export type WorkerOptions = {
+  /** Of the group of workers, whose connectors start again with the next worker. */
+  readonly group: string;
+  readonly isExactlyOnce: boolean;
+  readonly heapMb: number;
+  /** How often a connector stores how far it is, and confirms that to Postgres. */
+  readonly flushMs: number;
+};
+
+const benchWorker: WorkerOptions = {
+  group: 'bench-connect',
+  isExactlyOnce: true,
+  heapMb: 1_024,
+  flushMs: 60_000,
+};
 
 export class Connect {
   readonly #server: Server;
   readonly #url: string;
 
   /** @throws where Java or Maven are missing, or the worker does not come up */
-  static async start(world: BenchWorld, onProgress: Progress): Promise<Connect> {
+  static async start(
+    world: BenchWorld,
+    onProgress: Progress,
+    options: WorkerOptions = benchWorker,
+  ): Promise<Connect> {
     const missing = await missingJava();
     if (missing !== undefined) throw new Error(`Debezium cannot run: ${missing}`);
     const folder = await fetched(jars, onProgress);
     const url = `http://127.0.0.1:${await freePort()}`;
-    const config = path.join(world.run.dir, 'connect.properties');
-    await writeFile(config, properties(workerConfig(world, folder, url)));
+    const config = path.join(world.run.dir, `${options.group}.properties`);
+    await writeFile(config, properties(workerConfig(world, folder, url, options)));
     onProgress('starting Kafka Connect with Debezium');
     const server = world.run.start({
-      name: 'connect',
+      name: options.group,
       command: javaCommand(),
       args: [
-        ...[`-Xms${heapMb}m`, `-Xmx${heapMb}m`, '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'],
+        ...[
+          `-Xms${options.heapMb}m`,
+          `-Xmx${options.heapMb}m`,
+          '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+        ],
         ...['-cp', path.join(folder, 'connect', '*')],
         ...['org.apache.kafka.connect.cli.ConnectDistributed', config],
       ],
@@ -63,6 +86,17 @@ export class Connect {
     return this.#server.pid;
   }
 
+  /** As a crash of its machine would. */
+  async kill(): Promise<void> {
+    await this.#server.end('SIGKILL');
+  }
+
+  /** Ends the tasks of a connector, and leaves its configuration. */
+  async stop(name: string): Promise<void> {
+    await this.#ask('PUT', `/connectors/${name}/stop`);
+    while ((await this.#tasks(name)).length > 0) await sleep(pollMs);
+  }
+
   /** Resolves when the connector is accepted, not when it streams. */
   async create(name: string, config: ConnectorConfig): Promise<void> {
     const own = Object.fromEntries(Object.entries(config).map(([key, value]) => [key, String(value)]));
@@ -71,8 +105,7 @@ export class Connect {
 
   /** Resolves when its task has ended. */
   async remove(name: string): Promise<void> {
-    await this.#ask('PUT', `/connectors/${name}/stop`);
-    while ((await this.#tasks(name)).length > 0) await sleep(pollMs);
+    await this.stop(name);
     await this.#ask('DELETE', `/connectors/${name}`);
   }
 
@@ -114,18 +147,24 @@ export class Connect {
   }
 }
 
-function workerConfig({ stack }: BenchWorld, folder: string, url: string): ConnectorConfig {
+function workerConfig(
+  { stack }: BenchWorld,
+  folder: string,
+  url: string,
+  { group, isExactlyOnce, flushMs }: WorkerOptions,
+): ConnectorConfig {
   const topics = ['config', 'offset', 'status'].flatMap((kind) => [
-    [`${kind}.storage.topic`, `connect-${kind}`],
+    [`${kind}.storage.topic`, `${group}-${kind}`],
     [`${kind}.storage.replication.factor`, 1],
   ]);
   return {
     'bootstrap.servers': stack.brokers.join(','),
-    'group.id': 'bench-connect',
+    'group.id': group,
     ...Object.fromEntries(topics),
     'offset.storage.partitions': 1,
     'status.storage.partitions': 1,
-    'exactly.once.source.support': 'enabled',
+    'exactly.once.source.support': isExactlyOnce ? 'enabled' : 'disabled',
+    'offset.flush.interval.ms': flushMs,
     // Strings pass through as they are: the cheapest conversion there is.
     'key.converter': 'org.apache.kafka.connect.storage.StringConverter',
     'value.converter': 'org.apache.kafka.connect.storage.StringConverter',
