@@ -25,13 +25,20 @@ import { withResolvers } from '../model/builtins.ts';
 
 type StockSchema = Awaited<ReturnType<SchemaRegistry['getSchema']>>;
 
+/** Its own client for each question, so that certificates that were renewed count. */
+type ClientAt = (url: URL) => SchemaRegistry;
+
 export class StockReader {
-  readonly #registry: SchemaRegistry;
+  readonly #urls: readonly URL[];
+  readonly #clientAt: ClientAt;
   /** By id; undefined if the library refuses the schema. */
   readonly #schemas = new Map<number, StockSchema | undefined>();
+  /** Number of the URL that answered last. */
+  #at = 0;
 
-  private constructor(registry: SchemaRegistry) {
-    this.#registry = registry;
+  private constructor(urls: readonly URL[], clientAt: ClientAt) {
+    this.#urls = urls;
+    this.#clientAt = clientAt;
   }
 
   /** @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
@@ -39,8 +46,6 @@ export class StockReader {
     // Loaded for the audit alone: it brings three parsers, and takes 250 ms and 27 MB.
     const { SchemaRegistry, SchemaType } = await import('@kafkajs/confluent-schema-registry');
     const access = registryAccess(settings);
-    const url = access.urls[0]!;
-    const tls = access.tls(url);
     const { timeoutMs } = settings;
     // The library supports neither tokens nor a time limit. The signal closes the socket; but if an answer breaks off, the
     // library never settles.
@@ -51,17 +56,19 @@ export class StockReader {
       },
       response: (next) => within(timeoutMs, next()),
     });
-    const registry = new SchemaRegistry(
-      {
-        host: url.href.replace(/\/+$/, ''),
-        agent: tls === undefined ? new HttpAgent() : new HttpsAgent(tls),
-        middlewares: [signIn],
-        // The first reader has just asked the same question.
-        retry: { retries: 0 },
-      },
-      { [SchemaType.AVRO]: { typeHook: longAsBigint } },
-    );
-    return new StockReader(registry);
+    return new StockReader(access.urls, (url) => {
+      const tls = access.tls(url);
+      return new SchemaRegistry(
+        {
+          host: url.href.replace(/\/+$/, ''),
+          agent: tls === undefined ? new HttpAgent() : new HttpsAgent(tls),
+          middlewares: [signIn],
+          // The first reader has just asked the same question.
+          retry: { retries: 0 },
+        },
+        { [SchemaType.AVRO]: { typeHook: longAsBigint } },
+      );
+    });
   }
 
   /** Fetches a schema that the registry has. @throws RelayError REGISTRY_UNAVAILABLE, REGISTRY_UNAUTHORIZED */
@@ -82,19 +89,24 @@ export class StockReader {
     }
   }
 
+  /** Goes on from a URL that fails to the next, as the first reader does; but what refuses us is an answer. */
   async #load(id: number): Promise<StockSchema | undefined> {
-    try {
-      return await this.#registry.getSchema(id);
-    } catch (error) {
-      // avsc refuses the schema.
-      if (error instanceof Error && error.name === 'ConfluentSchemaRegistryArgumentError') return undefined;
-      const { status, message } = asFailure(error);
-      const isRefused = status === 401 || status === 403;
-      throw new RelayError(
-        isRefused ? 'REGISTRY_UNAUTHORIZED' : 'REGISTRY_UNAVAILABLE',
-        `reading schema ${id} as a consumer: ${message.slice(0, 500)}`,
-        { cause: error, context: { status } },
-      );
+    for (let tried = 1; ; tried++) {
+      try {
+        return await this.#clientAt(this.#urls[this.#at]!).getSchema(id);
+      } catch (error) {
+        // avsc refuses the schema.
+        if (error instanceof Error && error.name === 'ConfluentSchemaRegistryArgumentError') return undefined;
+        const { status, message } = asFailure(error);
+        const isRefused = status === 401 || status === 403;
+        if (isRefused || tried === this.#urls.length)
+          throw new RelayError(
+            isRefused ? 'REGISTRY_UNAUTHORIZED' : 'REGISTRY_UNAVAILABLE',
+            `reading schema ${id} as a consumer: ${message.slice(0, 500)}`,
+            { cause: error, context: { status } },
+          );
+        this.#at = (this.#at + 1) % this.#urls.length;
+      }
     }
   }
 }

@@ -41,6 +41,18 @@ test('what the relay writes, the library of consumers decodes, and neither a byt
   expect(reader.decodes(id, Buffer.concat([bytes(), Buffer.alloc(1)]))).toBe(false);
 });
 
+test('of several URLs it goes on from one that is away to the next, and stays there', async () => {
+  const ids = [await registerSchema(unique('stock'), order), await registerSchema(unique('stock'), { ...order, name: 'Other' })];
+  await using away = await answering((_, response) => response.writeHead(503).end('{}'));
+  const reader = await StockReader.create(registryAt(`${away.url},${(await servers()).registryUrl}`));
+  for (const id of ids) await reader.prepare(id);
+  expect([reader.decodes(ids[0]!, bytes()), away.asked]).toEqual([true, 1]);
+  // It decodes, rather than leaving what it could not fetch to the other reader.
+  expect(reader.decodes(ids[0]!, bytes().subarray(0, -1))).toBe(false);
+  const alone = await StockReader.create(registryAt(`${away.url},${away.url}`));
+  await expect(alone.prepare(ids[0]!)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
+});
+
 test('a schema that refers to another one is read with it', async () => {
   const { registryUrl } = await servers();
   const [country, address] = [unique('country'), unique('address')];
@@ -153,11 +165,20 @@ test.each<[string, RequestListener]>([
   await expect(reader.prepare(1)).rejects.toMatchObject({ code: 'REGISTRY_UNAVAILABLE' });
 });
 
-async function answering(listener: RequestListener): Promise<AsyncDisposable & { readonly url: string }> {
-  const server = createServer(listener).listen(0, '127.0.0.1');
+type Answering = AsyncDisposable & { readonly url: string; readonly asked: number };
+
+async function answering(listener: RequestListener): Promise<Answering> {
+  let asked = 0;
+  const server = createServer((request, response) => {
+    asked += 1;
+    listener(request, response);
+  }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get asked() {
+      return asked;
+    },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       server.close();
