@@ -50,6 +50,7 @@ const withstanding = 'test/console/whole/withstands.browser.test.ts';
 const largeRows = 'test/relay/whole/large-rows.stack.test.ts';
 const replay = 'test/relay/replay/replay.stack.test.ts';
 const replayRange = 'test/relay/replay/replay-range.stack.test.ts';
+const reaching = 'test/relay/connect/postgres/client-reach.pg.test.ts';
 const comparing = 'test/relay/audit/compare.test.ts';
 
 const standing = 'test/relay/audit/standing/standing.stack.test.ts';
@@ -966,6 +967,69 @@ export const mutants: readonly Mutant[] = [
     find: "  row_security: 'off',\n",
     replace: '',
     tests: ['test/relay/whole/row-security.stack.test.ts'],
+  },
+  {
+    name: 'of several hosts a standby counts as the primary',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/connect/postgres/session-client.ts',
+    find: "if (wanted === 'primary' && first?.rows[0]?.standby === true) throw standbyError();",
+    replace: '',
+    tests: [reaching],
+  },
+  {
+    name: 'the relay streams from a standby',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/capture/capture.ts',
+    find: "if (own?.standby === 'true') throw standbyError();",
+    replace: '',
+    tests: [reaching],
+  },
+  {
+    name: 'the bookkeeping goes to another server than the stream comes from',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/connect/postgres/same-server.ts',
+    find: 'if (ofStream === undefined || found === ofStream) return;',
+    replace: 'return;',
+    tests: ['test/relay/ledger/session.pg.test.ts', 'test/relay/ledger/heartbeat.pg.test.ts'],
+  },
+  {
+    name: 'a pooler that drops the settings of the session goes unnoticed',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/connect/postgres/session-client.ts',
+    find: 'if (first?.rows[0]?.settled === false) throw settingsLost();',
+    replace: '',
+    tests: ['test/relay/connect/postgres/session-settings.pg.test.ts'],
+  },
+  {
+    name: 'a password that comes late stops the relay',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/connect/postgres/late-password.ts',
+    find: 'if (refusedMs >= this.#graceMs) return error;',
+    replace: 'return error;',
+    tests: ['test/relay/connect/postgres/late-password.test.ts'],
+  },
+  {
+    name: 'a wrong password is asked for without end',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/connect/postgres/late-password.ts',
+    find: 'if (refusedMs >= this.#graceMs) return error;',
+    replace: '',
+    tests: ['test/relay/connect/postgres/late-password.test.ts'],
+  },
+  {
+    name: 'a file that is being written ends the connections of the relay',
+    promise: 'no silence',
+    invariants: ['I8'],
+    file: 'relay/connect/postgres/client.ts',
+    find: 'if (last === undefined) throw error;',
+    replace: 'throw error;',
+    tests: [reaching],
   },
   {
     name: 'a half-failed transaction returns to the pool unchanged',

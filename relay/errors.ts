@@ -70,6 +70,13 @@ const table = {
   CREDENTIALS_REFUSED: { class: 'stop', exit: 'unauthorized', dependency: 'relay' },
   // Postgres
   POSTGRES_UNAVAILABLE: { class: 'retry', exit: 'unavailable', dependency: 'postgres', isOutage: true },
+  POSTGRES_MOVED: {
+    class: 'retry',
+    exit: 'unavailable',
+    dependency: 'postgres',
+    doubtsHistory: true,
+    endsStream: true,
+  },
   REPLICATION_STALLED: { class: 'retry', exit: 'unavailable', dependency: 'postgres' },
   SLOT_IN_USE: { class: 'retry', exit: 'unavailable', dependency: 'postgres' },
   SLOT_INVALIDATED: {
@@ -209,6 +216,8 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
 
   POSTGRES_UNAVAILABLE:
     'The relay cannot reach Postgres, or Postgres closed the connection. Check that the server runs and that DATABASE_URL is correct.',
+  POSTGRES_MOVED:
+    'New connections lead to another server than the stream, as after a failover. The relay drops its connections, takes the slot at the server where the address leads now, and compares the progress with it. If this repeats, two servers take writes at the addresses of database.url: end the old primary.',
   REPLICATION_STALLED:
     'Nothing arrived on the replication connection for longer than capture.watchdogMs. The relay reconnects.',
   SLOT_IN_USE:

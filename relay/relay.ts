@@ -24,6 +24,7 @@ import type { Logger } from 'pino';
 import type { Capture } from './capture/capture.ts';
 import type { Config } from './config/config.ts';
 import { pause } from './connect/backoff.ts';
+import { cutConnections } from './connect/postgres/pool.ts';
 import { type DeadLetterTopic, deadLetterTopicOf } from './encode/dead-letter-topic.ts';
 import { Encoder } from './encode/encoder.ts';
 import type { SchemaSource } from './encode/registry/schemas.ts';
@@ -203,6 +204,8 @@ export class Relay {
   async #retryLater(failure: RelayError, signal: AbortSignal): Promise<void> {
     const retryInMs = this.#setbacks.nextPauseMs(this.#follower.latest);
     this.#observer.retried?.({ doing: 'session', failure, retryInMs });
+    // Those that are left may lead to a server that is not the primary any more.
+    if (failure.entry.dependency === 'postgres') cutConnections(this.#pool);
     this.#encoder.forgetTopics();
     this.#deadLetterTopic?.forgetTopic();
     this.#enter({ state: 'standby' });

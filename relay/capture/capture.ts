@@ -9,9 +9,12 @@ import { LogicalReplicationService } from 'pg-logical-replication';
 import type { Config } from '../config/config.ts';
 import { maxRowBytesOf } from '../config/row-size.ts';
 import { foreignClientConfig } from '../connect/postgres/client.ts';
-import { postgresError } from '../connect/postgres/errors.ts';
+import { postgresError, settingsLost } from '../connect/postgres/errors.ts';
+import { standbyError } from '../connect/postgres/find-host.ts';
+import { latePasswordOf } from '../connect/postgres/late-password.ts';
 import { command } from '../connect/postgres/replication-client.ts';
-import { noTransactionTimeout, withSession } from '../connect/postgres/session-settings.ts';
+import { serverStart } from '../connect/postgres/same-server.ts';
+import { isSettled, noTransactionTimeout } from '../connect/postgres/session-settings.ts';
 import { asRelayError, RelayError } from '../errors.ts';
 import { withResolvers } from '../model/builtins.ts';
 import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
@@ -34,6 +37,14 @@ type DriverConnection = {
  */
 const statusIntervalMs = 1_000;
 
+/** Of the session that streams. */
+type Self = {
+  readonly pid: number | string;
+  readonly standby: string;
+  readonly started: string;
+  readonly settled: string;
+};
+
 /** What the relay uses of the library. */
 export type ReplicationService = Pick<LogicalReplicationService, 'on' | 'subscribe' | 'destroy'>;
 export type ConnectReplication = (settings: pg.ClientConfig) => ReplicationService;
@@ -51,6 +62,7 @@ export class Capture {
   #wire: DriverConnection | undefined;
   #system: SystemIdentity | undefined;
   #walSenderPid: number | undefined;
+  #serverStart: string | undefined;
   #confirmedLsn: Lsn = 0n;
   #serverLsn: Lsn = 0n;
   #beat = 0;
@@ -61,9 +73,10 @@ export class Capture {
   #timer: NodeJS.Timeout | undefined;
   #onKeepalive: (() => void) | undefined;
 
-  private constructor(config: Config, connect: ConnectReplication, from: Lsn) {
+  private constructor(config: Config, service: ReplicationService, from: Lsn) {
     this.#config = config;
     this.#from = from;
+    this.#service = service;
     this.inbox = new Inbox(config.capture.maxInFlightBytes, () => this.#resume());
     this.#assembler = new TransactionAssembler({
       outboxTable: config.outbox.table,
@@ -79,9 +92,6 @@ export class Capture {
       },
       maxRowBytes: maxRowBytesOf(config.publish),
     });
-    const more = { wal_sender_timeout: config.capture.walSenderTimeoutMs };
-    const url = withSession(config.database.url, { statementTimeoutMs: 0, more });
-    this.#service = connect(foreignClientConfig(config, url));
   }
 
   /**
@@ -94,7 +104,8 @@ export class Capture {
     connect: ConnectReplication = connectReplication,
     from: Lsn = 0n,
   ): Promise<Capture> {
-    const capture = new Capture(config, connect, from);
+    const more = { wal_sender_timeout: config.capture.walSenderTimeoutMs };
+    const capture = new Capture(config, connect(await foreignClientConfig(config, more)), from);
     try {
       await capture.#start();
       return capture;
@@ -112,6 +123,11 @@ export class Capture {
   /** The server process that streams to us. While the slot names it as its reader, the slot is ours. */
   get walSenderPid(): number | undefined {
     return this.#walSenderPid;
+  }
+
+  /** When the server that streams to us started; tells it from every other. */
+  get serverStart(): string | undefined {
+    return this.#serverStart;
   }
 
   /** Number of the last heartbeat that the stream delivered; 0 before the first. */
@@ -191,9 +207,16 @@ export class Capture {
   async #startReplication(client: pg.Client): Promise<unknown> {
     this.#wire = (client as unknown as { connection: DriverConnection }).connection;
     this.#system = await identifySystem(client);
-    const readPid = `select pg_backend_pid() as pid, ${noTransactionTimeout}`;
-    const [own] = await command<{ pid: number | string }>(client, readPid);
+    const readSelf = `select pg_backend_pid() as pid, pg_is_in_recovery()::text as standby, ${serverStart} as started,
+      ${isSettled}::text as settled, ${noTransactionTimeout}`;
+    const [own] = await command<Self>(client, readSelf);
+    // From 16 on a standby streams too, and not what the primary has committed since.
+    if (own?.standby === 'true') throw standbyError();
+    // They also decide how Postgres prints the values that it streams.
+    if (own?.settled === 'false') throw settingsLost();
+    latePasswordOf(this.#config.database).accepted();
     this.#walSenderPid = Number(own?.pid);
+    this.#serverStart = own?.started;
     const publication = this.#config.publication.replaceAll('"', '""').replaceAll("'", "''");
     return client.query(
       `START_REPLICATION SLOT "${this.#config.slot.name}" LOGICAL ${formatLsn(this.#from)} (proto_version '1', publication_names '"${publication}"')`,
@@ -264,7 +287,7 @@ export class Capture {
   }
 
   #translate(error: unknown): RelayError {
-    const failure = replicationError(error);
+    const failure = replicationError(latePasswordOf(this.#config.database).judge(error));
     return failure.code === 'ROW_UNREADABLE'
       ? unreadable(failure, this.#assembler.place, this.#serverLsn)
       : failure;

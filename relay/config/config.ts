@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { RelayError } from '../errors.ts';
 import { nearestName } from './nearest-name.ts';
+import { maskPostgresUrl } from './postgres-url.ts';
 import { configRules, reachesOtherProgress } from './rules.ts';
 import { type Config, configSchema, reloadable } from './schema.ts';
 import type { SettingMeta } from './setting.ts';
@@ -198,10 +199,10 @@ export function maskUrl(text: string): string {
   const several = text.split(',');
   if (several.length > 1 && several.every((each) => /^https?:/.test(each)))
     return several.map(maskUrl).join(',');
+  if (/^postgres/i.test(text)) return maskPostgresUrl(text);
   if (!URL.canParse(text)) return '***';
   const url = new URL(text);
   if (url.password !== '') url.password = '***';
-  if (url.searchParams.has('password')) url.searchParams.set('password', '***');
   return url.toString();
 }
 

@@ -1,4 +1,5 @@
 /** The rules between the settings with which the relay signs in to its servers: each says one thing. */
+import { parsePostgresUrl } from './postgres-url.ts';
 import type { Config } from './schema.ts';
 import type { OAuthSettings } from './sections/oauth.ts';
 
@@ -61,8 +62,8 @@ export const signInRules: readonly Rule[] = [
     'database.url',
     'must hold no password if database.passwordFile, passwordCommand or passwordFrom is set, and only one of these may be',
     ({ database: { url, passwordFile, passwordCommand, passwordFrom } }) => {
-      const { password, searchParams } = new URL(url);
-      const isInUrl = password !== '' || searchParams.has('password');
+      const of = parsePostgresUrl(url)?.url;
+      const isInUrl = of !== undefined && (of.password !== '' || of.searchParams.has('password'));
       const sources = [passwordFile !== undefined, passwordCommand.length > 0, passwordFrom !== undefined];
       const count = sources.filter(Boolean).length;
       return count > 1 || (count === 1 && isInUrl);

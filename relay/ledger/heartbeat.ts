@@ -3,6 +3,7 @@
  * or the publication is no longer the one that the progress belongs to.
  */
 import type pg from 'pg';
+import { assertSameStart, serverStart } from '../connect/postgres/same-server.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { idleTimeoutMs, transaction, withPooled } from '../connect/postgres/transaction.ts';
 import { type Lsn, parseLsn } from '../model/position.ts';
@@ -24,14 +25,21 @@ export type Heartbeat = {
  * yet that another one took over must not write the same number. The lock prevents that; it is taken in a statement of its
  * own, so that the next statement sees what its last holder wrote. It is on the row that every session writes first. An
  * advisory lock would not do: any role that may connect could take it and keep the slot from advancing.
+ * @param streamStart when the server that streams started
+ * @throws RelayError POSTGRES_MOVED if this is another server, before it commits; POSTGRES_*
  */
-export async function writeHeartbeat(pool: pg.Pool, slot: string, floor: number): Promise<Heartbeat> {
+export async function writeHeartbeat(
+  pool: pg.Pool,
+  slot: string,
+  floor: number,
+  streamStart?: string,
+): Promise<Heartbeat> {
   const writtenMs = performance.now();
   return withPooled(pool, doing, async (client) => {
     const { beat, snapshot, takenMs } = await transaction(
       client,
       doing,
-      () => write(client, slot, floor),
+      () => write(client, slot, floor, streamStart),
       idleTimeoutMs,
     );
     // After the commit, and on the same connection: the stream must bring the heartbeat before it passes this position.
@@ -40,17 +48,29 @@ export async function writeHeartbeat(pool: pg.Pool, slot: string, floor: number)
   });
 }
 
-async function write(client: pg.PoolClient, slot: string, floor: number): Promise<Written> {
+async function write(
+  client: pg.PoolClient,
+  slot: string,
+  floor: number,
+  streamStart: string | undefined,
+): Promise<Written> {
   const held = await query(client, lockProgress, [slot]);
   // Somebody removed the row. The next copy of the progress writes it again.
   if (held.length === 0) await query(client, lockHeartbeats);
   const [written] = await query(client, writeNext, [slot, floor]);
+  // Before the commit: on another server it would wait for a stream that never brings it.
+  assertSameStart(written?.started, streamStart);
   return written!;
 }
 
 const doing = 'writing the heartbeat';
 
-type Written = { readonly beat: string; readonly snapshot: string; readonly takenMs: number };
+type Written = {
+  readonly beat: string;
+  readonly snapshot: string;
+  readonly takenMs: number;
+  readonly started: string;
+};
 
 const lockProgress = statement(
   'ledger.lock_progress_for_heartbeat',
@@ -70,7 +90,8 @@ const writeNext = statement<Written>(
   `with last as (delete from outbox.heartbeat where slot = $1 returning beat)
     insert into outbox.heartbeat (slot, beat) select $1, greatest(coalesce(max(beat), 0), $2::bigint) + 1 from last
     returning beat, pg_current_snapshot()::text as snapshot,
-              (extract(epoch from clock_timestamp()) * 1000)::float8 as "takenMs"`,
+              (extract(epoch from clock_timestamp()) * 1000)::float8 as "takenMs",
+              ${serverStart} as started`,
 );
 
 const readInsertLsn = statement<{ lsn: string }>(

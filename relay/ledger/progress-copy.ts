@@ -3,7 +3,7 @@
  * progress for people. Neither decides what is published. The mark shows when the progress in Kafka was lost.
  */
 import type pg from 'pg';
-import { query, statement } from '../connect/postgres/statement.ts';
+import { type Client, query, statement } from '../connect/postgres/statement.ts';
 import { formatLsn, type Lsn, parseLsn } from '../model/position.ts';
 import type { Progress } from '../model/progress.ts';
 
@@ -29,7 +29,7 @@ type MarksRow = {
   recovery: boolean;
 };
 
-export async function readMarks(pool: pg.Pool, slot: string): Promise<DatabaseMarks> {
+export async function readMarks(pool: Client, slot: string): Promise<DatabaseMarks> {
   const [row] = await query(pool, marks, [slot]);
   return {
     walLsn: row?.wal == null ? 0n : parseLsn(row.wal),

@@ -19,6 +19,7 @@
  * dead letters only: the positions of the rest belong to the other database.
  */
 import type pg from 'pg';
+import { assertSameServer, assertSameStart, serverStart } from '../connect/postgres/same-server.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { inTransaction } from '../connect/postgres/transaction.ts';
 import { RelayError } from '../errors.ts';
@@ -28,12 +29,19 @@ import { takeOver } from './end-parking.ts';
 import { beginSnapshots } from './snapshots.ts';
 import { rereadDeadLetters, takeBackParking, takeBackReleases } from './take-back.ts';
 
-export type Session = { readonly slot: string; readonly number: number };
+export type Session = {
+  readonly slot: string;
+  readonly number: number;
+  /** Start of the server that streams; undefined where nothing does. */
+  readonly serverStart?: string | undefined;
+};
 
 /** Proof that no other relay took over. */
 export type Hold = {
   /** The server process that streams the slot to this relay. */
   readonly walSenderPid: number | undefined;
+  /** When the server of that process started. */
+  readonly serverStart?: string | undefined;
   /** Number of the last session that had begun when the slot was taken. */
   readonly lastSession?: number;
   /** Taken before the slot was made, if this process made it and nothing was published from it. */
@@ -52,7 +60,7 @@ export type Begun = {
  * Writes the mark of the slot and the copy of the progress, and puts everything about dead letters back to where the
  * progress stands. Call it once the slot is held and every predecessor is fenced in Kafka.
  * @param publication identity of the publication, to be remembered
- * @throws RelayError SLOT_IN_USE if this relay no longer has the slot; POSTGRES_*
+ * @throws RelayError SLOT_IN_USE if this relay no longer has the slot; POSTGRES_MOVED if another server streams; POSTGRES_*
  */
 export function beginSession(
   pool: pg.Pool,
@@ -61,6 +69,7 @@ export function beginSession(
   hold: Hold,
 ): Promise<Begun> {
   return inTransaction(pool, 'beginning a session', async (client) => {
+    await assertSameServer(client, hold.serverStart);
     await takeOver(client, progress, publication);
     await beginSnapshots(client, progress, hold.firstSnapshot);
     const [row] = await query(client, nextSession, [progress.slot]);
@@ -68,7 +77,7 @@ export function beginSession(
     const reread = await rereadDeadLetters(client, progress);
     await takeBackReleases(client, progress);
     return {
-      session: { slot: progress.slot, number: Number(row?.session) },
+      session: { slot: progress.slot, number: Number(row?.session), serverStart: hold.serverStart },
       reread,
       parked: await takeBackParking(client, progress),
     };
@@ -134,7 +143,7 @@ const beginDeciding = statement<{ session: string }>(
 
 /**
  * Runs `work` in a transaction, if this is still the session that began last.
- * @throws RelayError PRODUCER_FENCED if another one has begun; POSTGRES_*
+ * @throws RelayError PRODUCER_FENCED if another one has begun; POSTGRES_MOVED if this is another server; POSTGRES_*
  */
 export function inSession<Result>(
   pool: pg.Pool,
@@ -146,12 +155,13 @@ export function inSession<Result>(
     // Because of the lock the next session begins only after this commit, and sees it.
     const own = await query(client, { ...lockOwnSession, doing }, [session.slot, session.number]);
     if (own.length === 0) throw new RelayError('PRODUCER_FENCED', `${doing}: another session has begun`);
+    assertSameStart(own[0]?.started, session.serverStart);
     return work(client);
   });
 }
 
-const lockOwnSession = statement(
+const lockOwnSession = statement<{ started: string }>(
   'ledger.lock_own_session',
   'asking which session has begun last',
-  'select from outbox.progress where slot = $1 and session = $2 for share',
+  `select ${serverStart} as started from outbox.progress where slot = $1 and session = $2 for share`,
 );

@@ -17,7 +17,7 @@ export type RelaySettings = {
   /** Name of the publication that covers the outbox table. Default: `outbox_relay`. */
   readonly publication?: string | undefined;
   readonly database: {
-    /** Connection string of the database that holds the outbox. It must lead to Postgres itself, not to a connection pooler. Its parameters set TLS: `?sslmode=verify-full&sslrootcert=ca.pem`, with `sslcert` and `sslkey` for a client certificate. */
+    /** Connection string of the database that holds the outbox, as libpq takes it. It must lead to Postgres itself, not to a connection pooler. It may name several hosts, of which the relay uses the primary: `postgres://relay@db-1:5432,db-2:5432/shop`. Its parameters set TLS: `?sslmode=verify-full&sslrootcert=ca.pem`, with `sslcert` and `sslkey` for a client certificate. */
     readonly url: string;
     /** File with the password, instead of a password in the URL. The relay reads it for each connection. */
     readonly passwordFile?: string | undefined;
@@ -25,7 +25,9 @@ export type RelaySettings = {
     readonly passwordCommand?: readonly string[] | undefined;
     /** `rds-iam`: the password is a token of IAM for RDS and Aurora, as the AWS SDK signs it with the credentials that it finds. This needs the package `@aws-sdk/rds-signer`, and TLS. */
     readonly passwordFrom?: 'rds-iam' | undefined;
-    /** Longest time to open a connection, in ms. Default: `10000`. */
+    /** For how long the relay goes on if Postgres refuses a password that comes from a file, a command or IAM, and accepted one before, in ms: the new password may reach Postgres and its source at different moments. Then it stops. Default: `300000`. */
+    readonly passwordGraceMs?: number | undefined;
+    /** Longest time to open a connection to one host, in ms. Default: `10000`. */
     readonly connectTimeoutMs?: number | undefined;
     /** Longest time for one bookkeeping statement, in ms. Default: `15000`. */
     readonly statementTimeoutMs?: number | undefined;

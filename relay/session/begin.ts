@@ -58,7 +58,8 @@ export async function begin(
   // A slot that somebody else made in the place of ours starts elsewhere.
   const isAsMade = !database.initialised && made?.lsn === database.slotConfirmedLsn;
   const firstSnapshot = isAsMade ? made.snapshot : undefined;
-  const hold = { walSenderPid: capture.walSenderPid, lastSession, firstSnapshot };
+  const { walSenderPid, serverStart } = capture;
+  const hold = { walSenderPid, serverStart, lastSession, firstSnapshot };
   const begun = await beginSession(pool, progress, publication, hold);
   if (begun.reread > 0) observer.deadLettersReread?.({ deadLetters: begun.reread });
   const { setting, includesRelay } = await readStandbyNames(pool);

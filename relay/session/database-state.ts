@@ -2,6 +2,8 @@
 import type pg from 'pg';
 import type { Capture } from '../capture/capture.ts';
 import { readSlot, type SlotState } from '../capture/slot.ts';
+import { assertSameServer } from '../connect/postgres/same-server.ts';
+import { withPooled } from '../connect/postgres/transaction.ts';
 import { RelayError } from '../errors.ts';
 import { readMarks } from '../ledger/progress-copy.ts';
 import type { Lsn } from '../model/position.ts';
@@ -16,17 +18,21 @@ import { compareSystem, type DatabaseState } from './lineage.ts';
  * over, would compare the successor's slot with the progress it once read itself, and stop for good. If nobody has the
  * slot because our stream failed, the slot is as we left it while no other session has begun: only a session acknowledges.
  * @param before what was read before the slot was taken; left out if the slot must be ours
- * @throws RelayError SLOT_IN_USE if it is not ours any more; SLOT_MISSING, SLOT_INVALIDATED, POSTGRES_*
+ * All of it is read on one connection, which must lead to the server that streams: what another one says is no reason to
+ * stop.
+ * @throws RelayError POSTGRES_MOVED if it does not; SLOT_IN_USE if it is not ours any more; SLOT_MISSING, SLOT_INVALIDATED, POSTGRES_*
  */
 export async function readDatabaseState(
   pool: pg.Pool,
   slot: string,
-  capture: Pick<Capture, 'system' | 'walSenderPid'>,
+  capture: Pick<Capture, 'system' | 'walSenderPid' | 'serverStart'>,
   before?: BeforeTaking,
 ): Promise<DatabaseState> {
-  // In this order: a session that began before the slot was read shows in the marks.
-  const state = await readSlot(pool, slot);
-  const marks = await readMarks(pool, slot);
+  const { state, marks } = await withPooled(pool, 'reading the state of the database', async (client) => {
+    await assertSameServer(client, capture.serverStart);
+    // In this order: a session that began before the slot was read shows in the marks.
+    return { state: await readSlot(client, slot), marks: await readMarks(client, slot) };
+  });
   if (state === undefined) throw new RelayError('SLOT_MISSING', `slot ${slot} was dropped while it was held`);
   const found = { activePid: state.activePid, session: marks.session };
   const taken = { walSenderPid: capture.walSenderPid, lastSession: before?.lastSession };

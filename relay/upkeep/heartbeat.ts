@@ -21,7 +21,11 @@ type Means = {
   readonly pool: pg.Pool;
   readonly observer: RelayObserver;
   readonly progress: () => Progress;
-  readonly stream: () => { readonly serverLsn: Lsn; readonly beat: number };
+  readonly stream: () => {
+    readonly serverLsn: Lsn;
+    readonly beat: number;
+    readonly serverStart?: string | undefined;
+  };
 };
 
 export class Heartbeats {
@@ -64,14 +68,15 @@ export class Heartbeats {
 
   async #write(): Promise<void> {
     const { config, pool, progress, stream } = this.#use;
-    const { serverLsn, beat } = stream();
+    const { serverLsn, beat, serverStart } = stream();
     const pending = this.#pending;
     if (pending !== undefined && serverLsn > pending.lsn && beat < pending.beat)
       throw new RelayError(
         'PUBLICATION_MISSING',
         `heartbeat ${pending.beat} did not come back although the stream has passed it`,
       );
-    this.#pending = await writeHeartbeat(pool, config.slot.name, Math.max(beat, progress().beat));
+    const floor = Math.max(beat, progress().beat);
+    this.#pending = await writeHeartbeat(pool, config.slot.name, floor, serverStart);
     this.#uncovered.add(this.#pending);
     this.#report();
     await failpoint('HEARTBEAT_WRITTEN');

@@ -37,6 +37,7 @@ export type UpkeepDependencies = {
   /** How far the stream has got, the last heartbeat it brought, and rows of tables that only look like the outbox. */
   readonly stream: () => {
     readonly serverLsn: Lsn;
+    readonly serverStart?: string | undefined;
     readonly beat: number;
     readonly lookalikes: ReadonlyMap<string, number>;
   };

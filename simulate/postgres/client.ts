@@ -7,7 +7,7 @@ import { formatLsn, type Lsn } from '../../relay/model/position.ts';
 import type { Link, Network } from '../network.ts';
 import type { Machine } from '../scheduler.ts';
 import { type Database, Transaction } from './database.ts';
-import { statementOf } from './statements.ts';
+import { serverStart, statementOf } from './statements.ts';
 import { describeTransaction, pgoutput } from './wal.ts';
 
 export type ClientOptions = {
@@ -310,7 +310,10 @@ class ModelReplication {
       return this.#ask(text, () => ({
         rows: [{ systemid: database.systemIdentifier, timeline: database.timeline }],
       }));
-    if (text.includes('pg_backend_pid')) return this.#ask(text, () => ({ rows: [{ pid: this.pid }] }));
+    if (text.includes('pg_backend_pid'))
+      return this.#ask(text, () => ({
+        rows: [{ pid: this.pid, started: serverStart }],
+      }));
     if (!text.startsWith('START_REPLICATION'))
       throw new Error(`the model does not know this command: ${text}`);
     return this.#start(text, parse);

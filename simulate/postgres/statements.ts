@@ -6,10 +6,14 @@ import type { Row, Statement } from './statement.ts';
 
 const none: Row[] = [];
 
+/** In the model there is one server, and what it forgets in a crash, it forgets without a new start. */
+export const serverStart = 'the one';
+
 const writesProgress = { lock: ['progress', 'exclusive'] } as const;
 
 /** By the name under which the relay declares the statement. */
 export const known: Readonly<Record<string, Statement>> = {
+  'connect.read_server_start': { run: () => [{ started: serverStart }] },
   'capture.read_slot': { run: readSlot },
   'capture.read_publication': { run: readPublication },
   'capture.read_published_schemas': { run: () => none },
@@ -133,7 +137,7 @@ function nextSession(database: Database, _values: readonly unknown[], { undo }: 
 }
 
 function ownSession({ progress }: Database, [, session]: readonly unknown[]): Row[] {
-  return progress?.session === session ? [{}] : none;
+  return progress?.session === session ? [{ started: serverStart }] : none;
 }
 
 function lockProgress({ progress }: Database): Row[] {
@@ -148,7 +152,7 @@ function beat(database: Database, [slot, floor]: readonly unknown[], { undo, atC
     database.beat = before;
   });
   atCommit.push(() => database.commit([], { slot: slot as string, number }));
-  return [{ beat: String(number), snapshot: '1:1:', takenMs: 0 }];
+  return [{ beat: String(number), snapshot: '1:1:', takenMs: 0, started: serverStart }];
 }
 
 function readControl({ control }: Database): Row[] {

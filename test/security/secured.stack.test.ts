@@ -2,12 +2,19 @@
  * The relay on three servers with every lock on: it runs end to end with the keys that fit, and every key that does not
  * ends in one message with its code, in `check` and in `run`. What all of them said is searched for the secrets at the end.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } from 'kafkajs';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { loadConfig } from '../../relay/config/config.ts';
+import { connectAdmin, createKafka } from '../../relay/connect/kafka.ts';
+import { postgresError } from '../../relay/connect/postgres/errors.ts';
+import { createPool } from '../../relay/connect/postgres/pool.ts';
+import { RegistryHttp } from '../../relay/connect/registry-http.ts';
+import { asRelayError } from '../../relay/errors.ts';
+import { createLogger } from '../../relay/observe/log.ts';
 import type { Identity } from '../../stack/certificates.ts';
 import { runCli } from '../relay/commands/cli.ts';
 import { createTopics, readCommitted, readTopics, withAdmin } from '../support/kafka.ts';
@@ -116,6 +123,82 @@ describe('with the keys that fit', () => {
       await Promise.all(runs.map((run) => run[Symbol.asyncDispose]()));
     }
   });
+});
+
+/** What the next connection to each of the three says, of one process that was there before. */
+function askAll(env: Env) {
+  const { config } = loadConfig({ env });
+  const pool = createPool(config);
+  const kafka = createKafka(config, createLogger('fatal'));
+  const registry = new RegistryHttp(config.registry);
+  const outcome = (asked: Promise<unknown>) =>
+    asked.then(
+      () => 'accepted',
+      (error) => asRelayError(error).code,
+    );
+  const postgres = async () => {
+    const client = await pool.connect().catch((error: unknown) => {
+      throw postgresError(error, 'connecting');
+    });
+    client.release(true);
+  };
+  const kafkaAsked = async () => {
+    const admin = kafka.admin();
+    await connectAdmin(admin);
+    await admin.disconnect();
+  };
+  return {
+    next: () =>
+      Promise.all([
+        outcome(postgres()),
+        outcome(kafkaAsked()),
+        outcome(registry.ask('asking', 'GET', '/subjects')),
+      ]),
+    [Symbol.asyncDispose]: () => pool.end(),
+  };
+}
+
+test('certificates, keys and authorities that change count for the next connection to each of the three', async () => {
+  const { files } = servers;
+  const at = (name: string) => path.join(path.dirname(files.ca), name);
+  const put = async (name: string, from: string) => writeFile(at(name), await readFile(from));
+  const present = async (ca: string, cert: string, key: string) => {
+    await put('turn-ca.pem', ca);
+    await put('turn.pem', cert);
+    await put('turn-key.pem', key);
+  };
+  const accepted = ['accepted', 'accepted', 'accepted'];
+  const refused = ['TLS_REFUSED', 'TLS_REFUSED', 'TLS_REFUSED'];
+  await present(files.ca, files.cert, files.key);
+  await using all = askAll({
+    ...servers.env,
+    DATABASE_URL: servers.databaseUrl(({ searchParams }) => {
+      searchParams.set('sslrootcert', at('turn-ca.pem'));
+      searchParams.set('sslcert', at('turn.pem'));
+      searchParams.set('sslkey', at('turn-key.pem'));
+    }),
+    KAFKA_BROKERS: servers.brokers('MUTUAL'),
+    OUTBOX_RELAY_KAFKA_SASL_MECHANISM: '',
+    OUTBOX_RELAY_KAFKA_SASL_USERNAME: '',
+    OUTBOX_RELAY_KAFKA_SASL_PASSWORD: '',
+    ...Object.fromEntries(
+      ['KAFKA', 'REGISTRY'].flatMap((server) => [
+        [`OUTBOX_RELAY_${server}_SSL_CA_FILE`, at('turn-ca.pem')],
+        [`OUTBOX_RELAY_${server}_SSL_CERT_FILE`, at('turn.pem')],
+        [`OUTBOX_RELAY_${server}_SSL_KEY_FILE`, at('turn-key.pem')],
+      ]),
+    ),
+  });
+  expect(await all.next()).toEqual(accepted);
+  await present(files.ca, files.otherCert, files.otherKey);
+  expect(await all.next()).toEqual(refused);
+  await present(files.otherCa, files.cert, files.key);
+  expect(await all.next()).toEqual(refused);
+  await present(files.ca, files.cert, files.key);
+  expect(await all.next()).toEqual(accepted);
+  // While it is written, the last good one counts.
+  await writeFile(at('turn-key.pem'), '-----BEGIN');
+  expect(await all.next()).toEqual(accepted);
 });
 
 type Case = readonly [what: string, code: string, change: () => Env];

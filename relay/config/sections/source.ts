@@ -56,7 +56,7 @@ export const database = section({
     env: 'DATABASE_URL',
     secret: 'url',
     description:
-      'Connection string of the database that holds the outbox. It must lead to Postgres itself, not to a connection pooler. Its parameters set TLS: `?sslmode=verify-full&sslrootcert=ca.pem`, with `sslcert` and `sslkey` for a client certificate.',
+      'Connection string of the database that holds the outbox, as libpq takes it. It must lead to Postgres itself, not to a connection pooler. It may name several hosts, of which the relay uses the primary: `postgres://relay@db-1:5432,db-2:5432/shop`. Its parameters set TLS: `?sslmode=verify-full&sslrootcert=ca.pem`, with `sslcert` and `sslkey` for a client certificate.',
   }),
   passwordFile: optionalText(
     'File with the password, instead of a password in the URL. The relay reads it for each connection.',
@@ -71,7 +71,13 @@ export const database = section({
     description:
       '`rds-iam`: the password is a token of IAM for RDS and Aurora, as the AWS SDK signs it with the credentials that it finds. This needs the package `@aws-sdk/rds-signer`, and TLS.',
   }),
-  connectTimeoutMs: integer('Longest time to open a connection, in ms.', 10_000, 100, 600_000),
+  passwordGraceMs: integer(
+    'For how long the relay goes on if Postgres refuses a password that comes from a file, a command or IAM, and accepted one before, in ms: the new password may reach Postgres and its source at different moments. Then it stops.',
+    300_000,
+    0,
+    3_600_000,
+  ),
+  connectTimeoutMs: integer('Longest time to open a connection to one host, in ms.', 10_000, 100, 600_000),
   statementTimeoutMs: integer('Longest time for one bookkeeping statement, in ms.', 15_000, 100, 600_000),
 });
 

@@ -2,11 +2,14 @@
 import type pg from 'pg';
 import { parseIntoClientConfig } from 'pg-connection-string';
 import type { Config } from '../../config/config.ts';
+import { messageOf, RelayError } from '../../errors.ts';
 import { tlsOptions } from '../tls.ts';
+import { addressOf } from './address.ts';
 import { postgresError } from './errors.ts';
+import { type LatePassword, latePasswordOf } from './late-password.ts';
 import { type PasswordSource, passwordSource } from './password.ts';
-import { SessionClient, type SessionConfig } from './session-client.ts';
-import { withSession } from './session-settings.ts';
+import { hostFor, SessionClient, type SessionConfig } from './session-client.ts';
+import { type SessionLimits, withSession } from './session-settings.ts';
 
 export type Connection = {
   readonly url: string;
@@ -18,49 +21,102 @@ export type Connection = {
   readonly outboxTable?: string;
   /** Where it is neither in the URL nor in the environment. */
   readonly passwordOf?: PasswordSource | undefined;
+  /** Of a process that connects again and again. */
+  readonly late?: LatePassword;
+  /** More settings of the session. */
+  readonly more?: SessionLimits['more'];
 };
 
 /**
- * What a connection is made of, its session's settings included.
+ * What a connection is made of, its session's settings included. The files that the URL names are read each time, so that
+ * a certificate or a service that was changed counts without a restart. Files that are of no use now, perhaps because they
+ * are just being written, leave the last good ones in place.
  * @param statementTimeoutMs 0 for no limit
- * @throws RelayError CONFIG_INVALID when a file that the URL names cannot be used.
+ * @throws RelayError CONFIG_INVALID if a file that the URL names is of no use to begin with
  */
 export function clientConfig(
   { database, outbox }: Config,
   applicationName = 'outbox-relay',
   statementTimeoutMs = database.statementTimeoutMs,
+  more: SessionLimits['more'] = {},
 ): SessionConfig {
   const { url, connectTimeoutMs } = database;
-  return sessionConfig({
-    url,
-    applicationName,
-    connectTimeoutMs,
-    statementTimeoutMs,
-    outboxTable: outbox.table,
-    passwordOf: passwordSource(database),
-  });
+  const known = lastGood.get(database) ?? new Map<string, SessionConfig>();
+  lastGood.set(database, known);
+  const kind = JSON.stringify([applicationName, statementTimeoutMs, more]);
+  try {
+    const late = latePasswordOf(database);
+    const source = passwordSource(database);
+    const config = sessionConfig({
+      url,
+      applicationName,
+      connectTimeoutMs,
+      statementTimeoutMs,
+      outboxTable: outbox.table,
+      ...(source === undefined ? {} : { passwordOf: late.watch(source), late }),
+      more,
+    });
+    known.set(kind, config);
+    return config;
+  } catch (error) {
+    const last = known.get(kind);
+    if (last === undefined) throw error;
+    return last;
+  }
 }
 
+/** By what kind of connection it is for; there are a few. */
+const lastGood = new WeakMap<Config['database'], Map<string, SessionConfig>>();
+
 function sessionConfig(connection: Connection): SessionConfig {
-  const { url, applicationName, connectTimeoutMs, statementTimeoutMs, outboxTable, passwordOf } = connection;
-  checkFiles(url);
+  const { applicationName, connectTimeoutMs, statementTimeoutMs, outboxTable, passwordOf, late, more } =
+    connection;
+  const { url, hosts, wanted } = addressOf(connection.url);
+  trustSystem(url);
+  const limits: SessionLimits = { statementTimeoutMs, ...(more === undefined ? {} : { more }) };
   return {
-    connectionString: withSession(url, { statementTimeoutMs }),
+    application_name: applicationName,
+    ...driverConfig(url, limits),
+    ...hosts[0]!,
     connectionTimeoutMillis: connectTimeoutMs,
     // The server gives up after statement_timeout; the client a little later, in case the server is gone.
     query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + 5_000,
-    application_name: applicationName,
     keepAlive: true,
+    hosts,
+    wanted,
     ...(outboxTable === undefined ? {} : { outboxTable }),
     ...(passwordOf === undefined ? {} : { passwordOf }),
+    ...(late === undefined ? {} : { late }),
   };
 }
 
-/** The driver reads these files when it connects. There, an error of the file system would look like one of the server. */
-function checkFiles(url: string): void {
-  const { searchParams } = new URL(url);
-  const file = (name: string) => searchParams.get(name) ?? undefined;
-  tlsOptions({ sslCaFile: file('sslrootcert'), sslCertFile: file('sslcert'), sslKeyFile: file('sslkey') });
+/** As libpq has it since 16, and as providers write it. Node trusts the authorities that it knows where no file is named. */
+function trustSystem({ searchParams }: URL): void {
+  if (searchParams.get('sslrootcert') !== 'system') return;
+  searchParams.delete('sslrootcert');
+  if (!searchParams.has('sslmode')) searchParams.set('sslmode', 'verify-full');
+}
+
+/**
+ * What the driver makes of a URL. Its files are read here, and not by the driver, where an error of the file system would
+ * look like one of the server.
+ */
+function driverConfig(url: URL, limits: SessionLimits): pg.ClientConfig {
+  const file = (name: string) => url.searchParams.get(name) ?? undefined;
+  const { rejectUnauthorized: _, ...pem } = tlsOptions({
+    sslCaFile: file('sslrootcert'),
+    sslCertFile: file('sslcert'),
+    sslKeyFile: file('sslkey'),
+  });
+  let config: pg.ClientConfig;
+  try {
+    config = parseIntoClientConfig(withSession(url.href, limits));
+  } catch (cause) {
+    throw new RelayError('CONFIG_INVALID', `database.url: ${messageOf(cause)}`, { cause });
+  }
+  // The driver has read them too, perhaps while they were written.
+  if (typeof config.ssl === 'object') Object.assign(config.ssl, pem);
+  return config;
 }
 
 /**
@@ -72,14 +128,21 @@ export function createClient(config: Config, applicationName: string, statementT
 }
 
 /**
- * For a client that another library creates of it. The driver prefers the password of a connection string to any other,
- * even if it has none.
+ * For a client that another library creates of it, at the host that is the right one now.
+ * @throws RelayError POSTGRES_* where there are several hosts, and none is
  */
-export function foreignClientConfig(config: Config, connectionString: string): pg.ClientConfig {
-  const { passwordOf, outboxTable: _, ...rest } = clientConfig(config, undefined, 0);
-  if (passwordOf === undefined) return { ...rest, connectionString };
-  const { connectionString: __, ...others } = rest;
-  return { ...others, ...parseIntoClientConfig(connectionString), password: asDriverTakes(passwordOf) };
+export async function foreignClientConfig(
+  config: Config,
+  more: SessionLimits['more'],
+): Promise<pg.ClientConfig> {
+  const session = clientConfig(config, undefined, 0, more);
+  const { passwordOf, outboxTable: _, hosts = [], wanted: __, late: ___, ...rest } = session;
+  const host = hosts.length > 1 ? await hostFor(session) : {};
+  return {
+    ...rest,
+    ...host,
+    ...(passwordOf === undefined ? {} : { password: asDriverTakes(passwordOf) }),
+  };
 }
 
 /** The driver calls it with what it knows of the connection, which its types do not say. */

@@ -93,7 +93,13 @@ export function sqlStateOf(error: unknown): string | undefined {
 const sqlStatePattern = /^[0-9A-Z]{5}$/;
 
 const behindPooler =
-  '; a connection pooler answers at this address, but the relay needs a direct connection: use the address of Postgres itself';
+  '; PgBouncer, or a pooler like it, answers at this address, but the relay needs a direct connection: use the address of Postgres itself';
+
+/** Of a session that does not have the settings it was opened with. */
+export function settingsLost(): RelayError {
+  const said = 'the settings of the session, sent as options of the connection, did not reach Postgres';
+  return new RelayError('POSTGRES_UNSUITABLE', `connecting: ${said}${behindPooler}`);
+}
 
 /**
  * PgBouncer refuses parameters of a connection that it does not know, such as `replication`, and requests that it cannot

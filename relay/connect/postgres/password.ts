@@ -8,6 +8,7 @@ import { messageOf, RelayError } from '../../errors.ts';
 import { runForPassword } from '../credentials/command.ts';
 import { readSecret } from '../credentials/file.ts';
 import { loadPeer } from '../credentials/peer.ts';
+import { addressOf } from './address.ts';
 
 type Database = Pick<
   Config['database'],
@@ -39,7 +40,7 @@ export function passwordSource(database: Database, env = process.env): PasswordS
   const commandMs = Math.floor(connectTimeoutMs * 0.8);
   if (command.length > 0) return () => runForPassword(command, commandMs, 'database.passwordCommand');
   if (passwordFrom === 'rds-iam') return signForRds;
-  const { password, searchParams } = new URL(url);
+  const { password, searchParams } = addressOf(url, env).url;
   if (password !== '' || searchParams.has('password') || (env.PGPASSWORD ?? '') !== '') return undefined;
   return fromPasswordFile;
 }

@@ -6,10 +6,8 @@ import { SessionClient } from './session-client.ts';
 
 /** Not yet connected; nothing on it has a time limit. */
 export function createReplicationClient(config: Config): pg.Client {
-  const { outboxTable: _, connectionString = '', ...rest } = clientConfig(config, undefined, 0);
-  const url = new URL(connectionString);
-  url.searchParams.set('replication', 'database');
-  const client = new SessionClient({ ...rest, connectionString: url.href });
+  const { outboxTable: _, ...rest } = clientConfig(config, undefined, 0);
+  const client = new SessionClient(Object.assign(rest, { replication: 'database' }));
   client.on('error', () => {}); // the query under way, or the next one, says what is wrong
   return client;
 }

@@ -1,16 +1,23 @@
 /** Owns the connection itself: its session has the relay's settings, and a session that ended keeps saying why. */
 import type { Socket } from 'node:net';
 import pg from 'pg';
+import type { Address, Host } from './address.ts';
+import { postgresError, settingsLost } from './errors.ts';
+import { findHost, standbyError } from './find-host.ts';
+import type { LatePassword } from './late-password.ts';
 import type { PasswordSource } from './password.ts';
 import { seesAllRows } from './row-security.ts';
-import { noTransactionTimeout } from './session-settings.ts';
+import { isSettled, noTransactionTimeout } from './session-settings.ts';
 
-export type SessionConfig = pg.ClientConfig & {
-  /** `schema.table`; of a session that reads it. */
-  readonly outboxTable?: string;
-  /** Asked when the server wants a password. */
-  readonly passwordOf?: PasswordSource;
-};
+export type SessionConfig = pg.ClientConfig &
+  Partial<Pick<Address, 'hosts' | 'wanted'>> & {
+    /** `schema.table`; of a session that reads it. */
+    readonly outboxTable?: string;
+    /** Asked when the server wants a password. */
+    readonly passwordOf?: PasswordSource;
+    /** Judges a refusal of such a password. */
+    readonly late?: LatePassword;
+  };
 
 type Callback = (error: Error | null) => void;
 
@@ -19,18 +26,22 @@ type Callback = (error: Error | null) => void;
  * the driver alone drops the last message of the server, and fails with a message of its own.
  */
 export class SessionClient extends pg.Client {
+  readonly #config: SessionConfig;
   readonly #settle: pg.QueryConfig;
   #ended: Error | undefined;
 
   constructor(config: SessionConfig) {
     super(config);
+    this.#config = config;
     const { outboxTable, connectionTimeoutMillis, passwordOf } = config;
-    // The driver prefers the password of a connection string, even if it has none.
     if (passwordOf !== undefined) Object.assign(this, { password: passwordOf });
     const rest = outboxTable === undefined ? [] : [seesAllRows(outboxTable)];
     // A server that no longer answers must not delay it for longer than the connection itself.
     this.#settle = {
-      text: [`select ${noTransactionTimeout}`, ...rest].join(';'),
+      text: [
+        `select pg_is_in_recovery() as standby, ${isSettled} as settled, ${noTransactionTimeout}`,
+        ...rest,
+      ].join(';'),
       query_timeout: connectionTimeoutMillis,
     } as pg.QueryConfig;
     // The first error is the reason. That the connection is lost follows it.
@@ -49,20 +60,37 @@ export class SessionClient extends pg.Client {
   }
 
   async #connect(): Promise<pg.Client> {
+    const { hosts = [], wanted, late } = this.#config;
+    if (hosts.length > 1) this.#leadTo(await hostFor(this.#config));
     try {
       await super.connect();
     } catch (error) {
       // Where no password was to be had, the driver leaves the connection open.
-      (this as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream.destroy();
-      throw error;
+      this.cut();
+      throw late?.judge(error) ?? error;
     }
+    late?.accepted();
     try {
-      await super.query(this.#settle);
+      const settled = (await super.query(this.#settle)) as pg.QueryResult | pg.QueryResult[];
+      const [first] = Array.isArray(settled) ? settled : [settled];
+      if (first?.rows[0]?.settled === false) throw settingsLost();
+      if (wanted === 'primary' && first?.rows[0]?.standby === true) throw standbyError();
     } catch (error) {
       void this.end().catch(() => {});
       throw error;
     }
     return this;
+  }
+
+  /** Without the goodbye of the driver, which would wait for an answer. */
+  cut(): void {
+    socketOf(this).destroy();
+  }
+
+  /** Before it connects: the driver reads these when it does. */
+  #leadTo(host: Host): void {
+    Object.assign(this, host);
+    Object.assign((this as unknown as { readonly connectionParameters: Host }).connectionParameters, host);
   }
 
   // The driver has many forms of a query. Only the answer of a connection that has ended is ours.
@@ -76,3 +104,30 @@ export class SessionClient extends pg.Client {
     return undefined;
   }) as pg.Client['query'];
 }
+
+/**
+ * The host that a connection with this configuration should lead to now. What it finds may change the next moment, so the
+ * session asks again.
+ * @throws RelayError POSTGRES_* that says what each host said
+ */
+export function hostFor(config: SessionConfig): Promise<Host> {
+  const { outboxTable: _, ...rest } = config;
+  const { hosts = [], wanted = 'any' } = config;
+  return findHost({ hosts, wanted }, async (host, signal) => {
+    const client = new SessionClient({ ...rest, ...host, hosts: [host] });
+    client.on('error', () => {});
+    const cut = () => client.cut();
+    signal.addEventListener('abort', cut, { once: true });
+    try {
+      await client.connect();
+    } catch (error) {
+      throw postgresError(error, 'connecting');
+    } finally {
+      signal.removeEventListener('abort', cut);
+    }
+    void client.end().catch(() => {});
+  });
+}
+
+const socketOf = (client: pg.Client) =>
+  (client as unknown as { readonly connection: { readonly stream: Socket } }).connection.stream;

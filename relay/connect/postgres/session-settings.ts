@@ -69,6 +69,9 @@ function escaped(value: string | number): string {
   return String(value).replace(/[\\\s]/g, '\\$&');
 }
 
+/** Whether the settings of this session arrived. A pooler may be told to drop the options of a connection, and says nothing. */
+export const isSettled = `(current_setting('search_path') = '${settings.search_path}')`;
+
 /** The setting came with 17; an older server refuses a connection that sets it. */
 export const noTransactionTimeout = `case when current_setting('transaction_timeout', true) is not null
   then set_config('transaction_timeout', '0', false) end`;

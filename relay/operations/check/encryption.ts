@@ -1,6 +1,7 @@
 /** Whether events and credentials cross the network unencrypted. */
 import type { Config } from '../../config/config.ts';
 import type { OAuthSettings } from '../../config/sections/oauth.ts';
+import { addressOf } from '../../connect/postgres/address.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { type Check, ok, type Verdict, warn } from './finding.ts';
 import type { PostgresContext } from './postgres-context.ts';
@@ -22,10 +23,12 @@ function isLoopback(host: string): boolean {
 
 /** What `sslmode` and its like mean to the driver, which verifies by default where it speaks TLS. */
 export function judgePostgres(url: string, isEncrypted: boolean): Verdict {
-  const { hostname, searchParams } = new URL(url);
-  const host = decodeURIComponent(searchParams.get('host') ?? hostname);
+  const { hosts, url: completed } = addressOf(url);
+  const { searchParams } = completed;
   const [mode, isCompatible] = [searchParams.get('sslmode'), searchParams.get('uselibpqcompat') === 'true'];
-  if (host === '' || isLoopback(host)) return ok(ofThisMachine);
+  const far = hosts.filter(({ host }) => !isLoopback(host));
+  if (far.length === 0) return ok(ofThisMachine);
+  const host = far.map((each) => each.host).join(' and ');
   if (!isEncrypted)
     return warn(
       `the connection to ${host} is not encrypted: others on the network can read every event, and the password or its hash`,

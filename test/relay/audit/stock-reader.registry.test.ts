@@ -42,7 +42,10 @@ test('what the relay writes, the library of consumers decodes, and neither a byt
 });
 
 test('of several URLs it goes on from one that is away to the next, and stays there', async () => {
-  const ids = [await registerSchema(unique('stock'), order), await registerSchema(unique('stock'), { ...order, name: 'Other' })];
+  const ids = [
+    await registerSchema(unique('stock'), order),
+    await registerSchema(unique('stock'), { ...order, name: 'Other' }),
+  ];
   await using away = await answering((_, response) => response.writeHead(503).end('{}'));
   const reader = await StockReader.create(registryAt(`${away.url},${(await servers()).registryUrl}`));
   for (const id of ids) await reader.prepare(id);

@@ -284,16 +284,18 @@ describe('faults', () => {
   test.each([
     ['postgres://relay:12#34@db/shop', 'contains a #'],
     ['postgres://relay:a#b@db/shop', 'contains a #'],
-    ['postgres://relay:p@db-1:5432,db-2:5432/shop', 'names several hosts'],
-    ['postgres://relay:p@db-1,db-2/shop', 'names several hosts'],
-    ['postgres:///shop?host=db-1,db-2', 'names several hosts'],
+    ['postgres://relay:p@db-1:5432,:5433/shop', 'has hosts and ports that do not belong together'],
+    ['postgres:///shop?host=db-1,db-2&port=1,2,3', 'has hosts and ports that do not belong together'],
+    ['postgres://relay:p@db-1:5432,db-2:x/shop', 'has a port that is no number'],
+    ['postgres://someone:p@db-1/shop?target_session_attrs=standby', 'has a target_session_attrs other than'],
     ['postgres://relay:100%zz@db/shop', 'contains a % '],
     ['postgres://relay:12/34@db/shop', 'has an @ after the host name'],
-    ['postgres://relay:a/b@db/shop', 'cannot be read as a URL'],
+    ['postgres://relay:a/b@db/shop', 'has an @ after the host name'],
+    ['postgres://relay:p@d b/shop', 'cannot be read as a URL'],
   ])('%s %s, reported without the password', (url, fault) => {
     const found = faults({ env: { ...required, DATABASE_URL: url } });
     expect(found).toEqual([expect.stringContaining(`database.url ${fault}`)]);
-    expect(found[0]).not.toMatch(/12|34|zz|a.b@|relay|db-/);
+    expect(found[0]).not.toMatch(/12|34|zz|a.b@|relay:|someone|db-/);
   });
 
   test.each([
@@ -302,6 +304,9 @@ describe('faults', () => {
     'postgres:///shop?host=/var/run/postgresql',
     'postgres://relay@%2Fvar%2Frun%2Fpostgresql/shop',
     'postgres://a,b:c,d@db/shop',
+    'postgres://relay:p@db-1:5432,db-2:5433,[::1]/shop?target_session_attrs=read-write',
+    'postgres:///shop?host=/tmp,db-2&port=5433',
+    'postgres://?service=shop',
   ])('%s is fine', (url) => {
     expect(fromEnv({ DATABASE_URL: url }).database.url).toBe(url);
   });
@@ -508,6 +513,11 @@ describe('secrets', () => {
   test('a URL loses its password in the authority and in the query', () => {
     expect(maskUrl('postgres://u:p@h/d?password=q&x=1')).toBe('postgres://u:***@h/d?password=***&x=1');
     expect(maskUrl('postgres://u:p @ broken')).toBe('***');
+    expect(maskUrl('postgres://u:p@h:1,i:2/d?sslpassword=q')).toBe(
+      'postgres://u:***@h:1,i:2/d?sslpassword=***',
+    );
+    expect(maskUrl('postgres://u@h:1,i:2/d')).toBe('postgres://u@h:1,i:2/d');
+    expect(maskUrl('postgres://h/d?p%61ssword=q')).toBe('***');
     expect(maskUrl('http://u:p@a,https://u:q@b')).toBe('http://u:***@a/,https://u:***@b/');
   });
 

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { serverStart } from '../../../relay/connect/postgres/same-server.ts';
 import { writeHeartbeat } from '../../../relay/ledger/heartbeat.ts';
 import { readMarks } from '../../../relay/ledger/progress-copy.ts';
 import { parseLsn } from '../../../relay/model/position.ts';
@@ -47,6 +48,17 @@ describe('a heartbeat', () => {
     // What others write at the same time is inserted before it is written out, as the LSN of the heartbeat counts it.
     const { rows } = await pool.query('select pg_current_wal_insert_lsn() as lsn');
     expect(lsn > before && lsn <= parseLsn(rows[0].lsn)).toBe(true);
+  });
+
+  test('is not written on another server than the one that streams', async () => {
+    const slot = unique('slot');
+    const { rows } = await pool.query<{ started: string }>(`select ${serverStart} as started`);
+    expect((await writeHeartbeat(pool, slot, 0, rows[0]!.started)).beat).toBe(1);
+    await expect(writeHeartbeat(pool, slot, 0, 'another time')).rejects.toMatchObject({
+      code: 'POSTGRES_MOVED',
+      class: 'retry',
+    });
+    expect((await readMarks(pool, slot)).beat).toBe(1);
   });
 
   test('that fails leaves neither a number nor a connection behind', async () => {

@@ -10,6 +10,7 @@ import { beginSession } from '../../../relay/ledger/session.ts';
 import { formatLsn } from '../../../relay/model/position.ts';
 import type { Progress } from '../../../relay/model/progress.ts';
 import { listParkedKeys } from '../../../relay/operations/dead-letters/release-keys.ts';
+import { readDatabaseState } from '../../../relay/session/database-state.ts';
 import { createMigratedDatabase, type TestDatabase } from '../../support/database.ts';
 import { unique } from '../../support/unique.ts';
 import { blankRow } from '../capture/rows.ts';
@@ -393,4 +394,30 @@ describe('retention', () => {
     expect(await purge(1)).toBe('1');
     expect(await left()).toEqual(['open', 'parked', 'discarded', 'released']);
   });
+});
+
+test('neither begins nor stores anything on another server than the one that streams', async () => {
+  const before = await letters();
+  const hold = { walSenderPid: capture.walSenderPid };
+  const beginAt = (serverStart: string | undefined) =>
+    beginSession(pool, progressAt(0x100n), 'publication', { ...hold, serverStart });
+  const moved = { code: 'POSTGRES_MOVED', class: 'retry' };
+  await expect(beginAt('another time')).rejects.toMatchObject(moved);
+  const { session } = await beginAt(capture.serverStart);
+  const elsewhere = { ...session, serverStart: 'another time' };
+  const stored = storeDecisions(pool, elsewhere, { ...nothing, deadLetters: [deadLetter(0x900n)] });
+  await expect(stored).rejects.toMatchObject(moved);
+  await expect(
+    readDatabaseState(pool, slot, { ...captured(), serverStart: 'another time' }),
+  ).rejects.toMatchObject(moved);
+  expect((await readDatabaseState(pool, slot, captured())).systemIdentifier).toBe(
+    capture.system.systemIdentifier,
+  );
+  expect(await letters()).toEqual(before);
+});
+
+const captured = () => ({
+  system: capture.system,
+  walSenderPid: capture.walSenderPid,
+  serverStart: capture.serverStart,
 });

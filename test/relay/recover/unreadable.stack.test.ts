@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Settings, settingsEnv } from '../../../harness/relay-process.ts';
-import { SessionClient } from '../../../relay/connect/postgres/session-client.ts';
+import { clientOf } from '../../../relay/connect/postgres/client.ts';
 import { query, statement } from '../../../relay/connect/postgres/statement.ts';
 import { readApart } from '../../../relay/recover/unreadable.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
@@ -226,7 +226,12 @@ describe('recover --skip-unreadable', { timeout: 240_000 }, () => {
 
 describe('readApart', () => {
   it('finds the rows of which Postgres cannot make a text, and leaves the snapshot usable', async () => {
-    const client = new SessionClient({ connectionString: postgres.url });
+    const client = clientOf({
+      url: postgres.url,
+      applicationName: 'test',
+      connectTimeoutMs: 10_000,
+      statementTimeoutMs: 0,
+    });
     await client.connect();
     await client.query('begin isolation level repeatable read, read only');
     const places = Array.from({ length: 9 }, (_, index) => ({ relation: '1', place: `(0,${index})` }));

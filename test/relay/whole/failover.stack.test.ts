@@ -67,9 +67,9 @@ class Place implements AsyncDisposable {
 }
 
 /** Counts up the one key there is, so that the order of all events is known. */
-function counter(world: World): () => Promise<string[]> {
+function counter(world: World): (by?: pg.Pool) => Promise<string[]> {
   let seq = 0;
-  return () => world.write([{ key: 'k', seq: seq++ }]);
+  return (by) => world.write([{ key: 'k', seq: seq++ }], by);
 }
 
 async function halt(relay: RelayProcess): Promise<{ code: string; exit: number | null; hint: string }> {
@@ -254,5 +254,93 @@ describe('a standby that is promoted', patient, () => {
     await world.startRelay().streaming();
     ids.push(...(await write()));
     expect((await world.read(ids)).map(idOf)).toEqual(ids);
+  });
+});
+
+/** The standby comes first, so that a relay that takes what answers first would stream from it. */
+function hostsOf(standby: Pick<Postgres, 'port' | 'url'>, primary: { readonly port: number }): string {
+  const { username, password, pathname } = new URL(standby.url);
+  const parameters = 'target_session_attrs=read-write';
+  return `postgres://${username}:${password}@127.0.0.1:${standby.port},127.0.0.1:${primary.port}${pathname}?${parameters}`;
+}
+
+/** A primary and a standby that lacks nothing that is acknowledged or streamed, and a relay that knows both. */
+async function pair(place: Place, primaryPort: number) {
+  const { world } = place;
+  const standby = await place.standby({ keepsSlots: true });
+  await configure(place.primary, {
+    synchronized_standby_slots: standby.slot,
+    synchronous_standby_names: '*',
+  });
+  const relay = world.startRelay({}, { DATABASE_URL: hostsOf(standby, { port: primaryPort }) });
+  await relay.streaming();
+  const pool = poolOf(standby);
+  const isKept = 'select from pg_replication_slots where slot_name = $1 and synced and not temporary';
+  await lookFor(pool, isKept, [world.slot]);
+  return { standby, relay, pool };
+}
+
+/** Each event once and in order, and the relay is the process that it was. */
+async function expectNothingLost(world: World, relay: RelayProcess, acknowledged: readonly string[]) {
+  const ids = await tableIds(world);
+  expect(ids).toEqual(expect.arrayContaining([...acknowledged]));
+  expect((await world.read(ids)).map(idOf)).toEqual(ids);
+  expect((await relay.ready()).state).toBe('streaming');
+}
+
+describe('of two hosts in the URL', patient, () => {
+  it('the relay streams from the primary, and from the other one once that is promoted, each event once', async ({
+    skip,
+  }) => {
+    await using place = await Place.open();
+    skip((await postgresMajor(place.primary.binDir)) < 17, 'failover slots came with 17');
+    const { world } = place;
+    const { standby, relay, pool } = await pair(place, place.primary.port);
+    await using _ = pool;
+    const write = counter(world);
+    const acknowledged: string[] = [];
+    const writing = (async () => {
+      for (;;) acknowledged.push(...(await write()));
+    })().catch(() => {}); // with the primary
+    await lookFor(world.pool, 'select from outbox.progress where slot = $1 and event_count > 20', [
+      world.slot,
+    ]);
+    place.primary.kill('SIGQUIT');
+    await writing;
+    // One message says what each said; while none is the primary, the relay waits.
+    const none = await relay.line((line) => JSON.stringify(line).includes('none of the 2 hosts'));
+    expect(JSON.stringify(none)).toMatch(
+      new RegExp(`127.0.0.1:${standby.port}: the server is a standby; 127.0.0.1:${place.primary.port}: `),
+    );
+    await standby.promote();
+    place.leadTo(standby);
+    acknowledged.push(...(await write()));
+    await expectNothingLost(world, relay, acknowledged);
+  });
+
+  it('the old primary still runs when new connections lead to the other: the session ends, and nothing is lost', async ({
+    skip,
+  }) => {
+    await using place = await Place.open();
+    skip((await postgresMajor(place.primary.binDir)) < 17, 'failover slots came with 17');
+    const { world } = place;
+    await using way = await TcpProxy.open(place.primary.port);
+    const { standby, relay, pool } = await pair(place, way.port);
+    await using _ = pool;
+    const write = counter(world);
+    const acknowledged = await write();
+    await world.read(acknowledged);
+    await standby.promote();
+    // The stream from the old primary stays. Its bookkeeping needs new connections.
+    way.isClosed = true;
+    await using old = poolOf(place.primary);
+    await old.query(`select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'outbox-relay' and backend_type = 'client backend'`);
+    await relay.line((line) => JSON.stringify(line).includes('POSTGRES_MOVED'));
+    way.reset();
+    acknowledged.push(...(await write(pool)));
+    place.leadTo(standby);
+    await lookFor(world.pool, 'select', []);
+    await expectNothingLost(world, relay, acknowledged);
   });
 });

@@ -205,7 +205,9 @@ describe('a connection pooler', () => {
   const refused = {
     code: 'POSTGRES_UNSUITABLE',
     class: 'stop',
-    message: expect.stringMatching(/unsupported startup parameter: \w+; a connection pooler answers/),
+    message: expect.stringMatching(
+      /unsupported startup parameter: \w+; PgBouncer, or a pooler like it, answers/,
+    ),
   };
   const through = (server: Server) => {
     const url = new URL(database.url);

@@ -66,7 +66,15 @@ describe('a password', () => {
     }
     await pool.end();
     await database.pool.query(`alter role ${role} password 'changed'`);
+    // Who was never accepted has a wrong password; for who was, the new one may come late.
     expect(await outcome(settings())).toMatch(/^POSTGRES_UNAUTHORIZED/);
+    const late = { code: 'CREDENTIALS_UNAVAILABLE', class: 'retry' };
+    await expect(openClient(running, 'test', 0)).rejects.toMatchObject(late);
+    await expect(Capture.open(running)).rejects.toMatchObject(late);
+    await expect(readSystem(running)).rejects.toMatchObject(late);
+    await writeFile(file(), 'changed');
+    expect(await Capture.open(running).catch((error: RelayError) => error.code)).toMatch(/^SLOT_/);
+    await (await openClient(running, 'test', 0)).end();
   });
 
   test('of libpq’s password file is used, where nothing else is set', async () => {

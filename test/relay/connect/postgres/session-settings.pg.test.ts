@@ -1,8 +1,9 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createClient } from '../../../../relay/connect/postgres/client.ts';
+import { clientConfig, createClient } from '../../../../relay/connect/postgres/client.ts';
 import { createPool } from '../../../../relay/connect/postgres/pool.ts';
 import { createReplicationClient } from '../../../../relay/connect/postgres/replication-client.ts';
+import { SessionClient } from '../../../../relay/connect/postgres/session-client.ts';
 import { query, statement } from '../../../../relay/connect/postgres/statement.ts';
 import { createDatabase, type TestDatabase } from '../../../support/database.ts';
 import { unique } from '../../../support/unique.ts';
@@ -139,4 +140,18 @@ describe('every connection', () => {
     });
     await client.end();
   });
+});
+
+test('a connection on which the settings do not arrive, as behind a pooler that drops them, is refused', async () => {
+  const database = await createDatabase();
+  try {
+    const { options: _, ...config } = clientConfig(configOf({}, { databaseUrl: database.url }));
+    await expect(new SessionClient(config).connect()).rejects.toMatchObject({
+      code: 'POSTGRES_UNSUITABLE',
+      class: 'stop',
+      message: expect.stringContaining('did not reach Postgres; PgBouncer, or a pooler like it, answers'),
+    });
+  } finally {
+    await database.drop();
+  }
 });
