@@ -118,7 +118,7 @@ function slotLines({ slotName, slot }: Status): string[] {
           ? 'max_slot_wal_keep_size sets no limit'
           : `${describeBytes(Math.max(0, safeWalBytes))} until Postgres may give it up`;
       return [
-        `${slotName}, ${reader}, ${describeBytes(slot.lagBytes)} of WAL after ${slot.confirmedLsn}`,
+        `${slotName}, ${reader}, ${describeBytes(slot.lagBytes)} of WAL not confirmed, after ${slot.confirmedLsn}`,
         `${describeBytes(slot.retainedBytes)} of WAL on disk, wal_status ${walStatus ?? 'unknown'}, ${limit}`,
         `if nothing is published: slot ${describeLeft(untilLimitSeconds, 'lost')}, disk ${describeLeft(untilDiskSeconds, 'full')}`,
       ];
@@ -186,7 +186,7 @@ function describeCleanup({ cleanup, at }: Status): string[] {
 
 function describeOwnRecovery(recovery: KnownRecovery, at: string): string {
   const { by, code, published, deadLettered, uncertainKeys } = recovery;
-  const order = uncertainKeys === 0 ? '' : `; of ${counted(uncertainKeys, 'key')} in the order of writing`;
+  const order = uncertainKeys === 0 ? '' : `; ${counted(uncertainKeys, 'key')} in the order of writing`;
   const letters = deadLettered === 0 ? '' : `, ${counted(deadLettered, 'dead letter')}`;
   return printable(
     `${describeSeconds(ageOf(recovery.at, at))} ago ${by} recovered by itself from a lost slot (${code}): ${counted(published, 'event')} published from the outbox table${letters}${order}`,

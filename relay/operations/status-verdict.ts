@@ -105,11 +105,13 @@ function slotLost(
     return {
       name,
       text: `Not streaming: ${words.code}: ${words.message}.`,
-      advice: words.hint,
+      advice: `${words.hint} ${onlyCopy}`,
       quotes: words,
     };
-  return { name, text: `Not streaming: ${code}: ${message}.`, advice: hint };
+  return { name, text: `Not streaming: ${code}: ${message}.`, advice: `${hint} ${onlyCopy}` };
 }
+
+const onlyCopy = 'Until then remove no rows from the outbox table: it may have the only copy of events.';
 
 /** A later release may know other codes. */
 const losesSlot = (code: string): boolean =>
@@ -205,7 +207,7 @@ function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[], words: Las
   if (failing !== undefined && error != null)
     return {
       name: 'not-streaming',
-      text: `Not streaming for ${describeSeconds(ageOf(error.since, facts.at))}: ${error.message} (${error.code}), retrying. ${slotSafe(facts)}`,
+      text: `Not streaming for ${describeSeconds(Math.max(ageOf(error.since, facts.at), facts.progress?.ageSeconds ?? 0))}: ${error.message} (${error.code}), retrying. ${slotSafe(facts)}`,
       advice: error.hint,
     };
   if (live.length > 0)
@@ -216,7 +218,7 @@ function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[], words: Las
         'A standby takes a free slot within a second. If this lasts, look at the log of the relays and run `outbox-relay check`.',
     };
   // The last one that ended: what stopped an earlier one may be repaired.
-  const gone = facts.relays[0];
+  const [gone] = facts.relays.toSorted((a, b) => Date.parse(b.seenAt) - Date.parse(a.seenAt));
   if (words !== null && words.instance === gone?.instance)
     return {
       name: 'stopped',
@@ -268,7 +270,7 @@ function slotSafe({ slot }: StatusFacts): string {
   }
   if (untilLimitSeconds === 'never' && untilDiskSeconds === 'never') return 'Nothing is written to the WAL.';
   if (untilLimitSeconds === 'never')
-    return 'Postgres keeps all WAL for the slot; when its disk is full is not known.';
+    return 'Postgres keeps all WAL for the slot; when its disk is full is not known (slot.walDiskBytes).';
   return 'How long the slot is safe is not known yet.';
 }
 

@@ -132,9 +132,11 @@ function refusedBy({ doubts }: Recovery, failure: RelayError): RelayError {
 
 /** That of the code says to run `recover`, which would refuse too. */
 function hintOf(doubts: readonly string[]): string {
-  const options = new Set(doubts.join(' ').match(/--[a-z-]+/g));
-  const [which, one] = options.size === 1 ? ['this option', 'it'] : ['these options', 'them'];
-  return `The relay published nothing, because a person has to decide. The message says what ${[...options].join(' and ')} would do. Run \`outbox-relay recover --dry-run\`, which shows the events, then \`outbox-relay recover\` with ${which}. Without ${one}, \`recover\` refuses too.`;
+  const options = [...new Set(doubts.join(' ').match(/--[a-z-]+/g))];
+  const given = options
+    .map((option) => (option === '--unjudged' ? `${option} publish|skip` : option))
+    .join(' ');
+  return `The relay published nothing, because a person has to decide. The message says what ${options.join(' and ')} would do. Run \`outbox-relay recover --dry-run\`, which shows the events, then \`outbox-relay recover ${given}\`. Without, it refuses as the relay did.`;
 }
 
 /**

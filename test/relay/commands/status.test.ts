@@ -19,7 +19,7 @@ test('a working relay is a verdict, and a line or two for each thing that matter
     '',
     'relays        streaming for 2 hours: pod-a/7/1a2b3c4d, version 1.2.0, 1,204.2 events/s, http://10.0.0.7:9465',
     '              standby for 2 hours: pod-b/9/5e6f7a8b, version 1.2.0, http://10.0.0.7:9465',
-    'slot          shop, read by walsender 7, 1.5 KiB of WAL after 16/B374D000',
+    'slot          shop, read by walsender 7, 1.5 KiB of WAL not confirmed, after 16/B374D000',
     '              16.0 MiB of WAL on disk, wal_status reserved, 953.7 MiB until Postgres may give it up',
     '              if nothing is published: slot lost in 61 hours, disk full at an unknown time',
     'progress      16/B374D848, 42 events published; 1 min ago by pod-a/7/1a2b3c4d (a copy; the progress is in the topic outbox-relay.progress.shop)',
@@ -45,7 +45,7 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
     {
       slot: { state: 'unusable', code: 'SLOT_MISSING', message: 'slot shop does not exist', hint: 'Run it.' },
     },
-    /^Not streaming: SLOT_MISSING: slot shop does not exist\.\n {2}Run it\.$/m,
+    /^Not streaming: SLOT_MISSING: slot shop does not exist\.\n {2}Run it\. Until then/m,
   ],
   ['unpublished', { progress: null }, /^progress +nothing published yet$/m],
   [
@@ -83,7 +83,7 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
         uncertainKeys: 3,
       },
     },
-    /^recovery +3 hours ago relay pod-a\/7\/1a2b3c4d recovered by itself from a lost slot \(SLOT_INVALIDATED\): 1,204 events published from the outbox table, 1 dead letter; of 3 keys in the order of writing$/m,
+    /^recovery +3 hours ago relay pod-a\/7\/1a2b3c4d recovered by itself from a lost slot \(SLOT_INVALIDATED\): 1,204 events published from the outbox table, 1 dead letter; 3 keys in the order of writing$/m,
   ],
   [
     'cleanup that waits',

@@ -83,7 +83,7 @@ describe('a relay recovers by itself', () => {
     expect(failure).toMatchObject({ code: 'SLOT_INVALIDATED', context: { reason: 'wal_removed' } });
     expect(failure.message).toMatch(/^slot x is lost\..*: one: .*; two: .*skip$/);
     // That of the code names `recover` alone, which would refuse too.
-    expect(failure.hint).toContain('--by-writing-order and --unjudged would do.');
+    expect(failure.hint).toContain('`outbox-relay recover --by-writing-order --unjudged publish|skip`');
     expect(records).toMatchObject([{ outcome: 'refused', code: 'SLOT_INVALIDATED', published: 0 }]);
     expect(ends).toMatchObject([{ outcome: 'refused' }]);
   });
