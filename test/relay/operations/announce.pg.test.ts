@@ -98,7 +98,9 @@ test('what stopped a relay is stored although Postgres is away for a moment then
   proxy.shut();
   hears.stopped?.({ failure: lost });
   expect((await failed.promise).code).toBe('POSTGRES_UNAVAILABLE');
+  const before = proxy.connections;
   const ended = announcer.end();
+  await expect.poll(() => proxy.connections, { timeout: 4_000, interval: 5 }).toBeGreaterThan(before);
   proxy.calm();
   await ended;
   expect(await known(config)).toMatchObject([

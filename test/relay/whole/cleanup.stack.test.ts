@@ -64,7 +64,9 @@ test('what is published is removed, and neither verify nor a dry run finds anyth
     .toEqual({
       lookedAt: expect.any(String),
       lastRemovalAt: expect.any(String),
-      kept: { retention: expect.any(Number) },
+      lastRemoval: { partitions: 1, rows: expect.any(Number), bytes: expect.any(Number) },
+      // Of the partitions for today and the days ahead, the one that has rows.
+      kept: { retention: 1 },
     });
 });
 
