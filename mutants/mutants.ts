@@ -1668,6 +1668,16 @@ export const mutants: readonly Mutant[] = [
     only: 'an audit from the first row has come to them',
   },
   {
+    name: 'the audit takes a lost row for one whose record is old, because it says so',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/audit/standing/judge-rows.ts',
+    find: 'await this.#note(row, isNew ? this.#kept : kept);',
+    replace: 'await this.#note(row, kept); void isNew;',
+    tests: [standing],
+    only: 'however old it says it is',
+  },
+  {
     name: 'an audit that begins again keeps for compared what is lost since',
     promise: 'no loss',
     invariants: ['I1'],

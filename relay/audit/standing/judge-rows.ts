@@ -6,6 +6,7 @@ import { assertVisible, stableRanges } from '../read-topics.ts';
 import { readFirst } from './earlier-records.ts';
 import type { Letters } from './letters.ts';
 import type { OpenRow } from './matching.ts';
+import { findRewrites } from './read-window.ts';
 import { placeOf, type WindowScope } from './window-means.ts';
 
 export class RowJudge {
@@ -75,6 +76,9 @@ export class RowJudge {
     // A commit is in the WAL, and published, before others see it: long before, where it waits for a standby. If an audit
     // begins in between, the window after leaves out the record and has the row.
     const isBegun = before!.window === 0;
+    const { isGuarded, altering } = await findRewrites(means.now, means.config);
+    /** Transactions that gave published rows a new number, as an ALTER TABLE that rewrites the table does. */
+    const rewriting = new Set(altering);
     const ranges = whole.flatMap((range) => {
       const end = isBegun ? range.end : (before!.offsets.get(placeOf(range)) ?? range.low);
       return end > range.low ? [{ ...range, end }] : [];
@@ -84,11 +88,17 @@ export class RowJudge {
       const row = this.#absent.get(id);
       if (row === undefined) return;
       this.#absent.delete(id);
+      if (row.xid !== undefined) rewriting.add(row.xid);
       // The window that read the record of a release has counted it.
       if (row.isRelease !== true) found.skip(isBegun ? 'before' : 'rewritten');
     });
     kept.noteEmptied();
-    for (const row of this.#absent.values()) await this.#note(row, kept);
+    for (const row of this.#absent.values()) {
+      // A row that was committed since the last window has its record behind what that one read, or none: what it says of
+      // its time excuses nothing. A row that was changed may have one that the topic has lost.
+      const isNew = isGuarded && row.isRelease !== true && !rewriting.has(row.xid!);
+      await this.#note(row, isNew ? this.#kept : kept);
+    }
   }
 
   async #note({ id, topic, createdAtMs, origin }: OpenRow, kept: KeptFrom): Promise<void> {

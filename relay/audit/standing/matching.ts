@@ -17,6 +17,8 @@ export type OpenRow = {
   /** NaN if the table has no such column. */
   readonly createdAtMs: number;
   readonly origin: Origin;
+  /** Of its transaction, as Postgres prints it. */
+  readonly xid?: string;
   /** No row of this window: a released event, whose row an earlier one has counted. */
   readonly isRelease?: boolean;
   /** The next row of the same id. */

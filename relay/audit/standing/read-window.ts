@@ -250,3 +250,26 @@ const readReleases = statement<Letter>(
     where slot = $1 and system_identifier = $2 and event_id is not null and status = 'released'
       and commit_lsn < $3 and released_lsn >= $3 and released_lsn < $4`,
 );
+
+/** What could give rows of earlier windows the number of a later transaction. */
+export type Rewrites = {
+  /** Whether a trigger refuses updates, on each partition too. */
+  readonly isGuarded: boolean;
+  /** Transactions that last altered a table of the outbox, and may have rewritten it, as Postgres prints them. */
+  readonly altering: readonly string[];
+};
+
+export async function findRewrites(client: pg.ClientBase, { outbox }: Config): Promise<Rewrites> {
+  const [row] = await query(client, readRewrites, [quoteTable(outbox.table)]);
+  return { isGuarded: row?.isGuarded ?? false, altering: row?.altering ?? [] };
+}
+
+const readRewrites = statement<{ isGuarded: boolean | null; altering: string[] | null }>(
+  'audit.find_rewrites',
+  'reading the triggers of the outbox table',
+  `select bool_and(exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgenabled in ('O', 'A')
+                            and g.tgtype & 19 = 19)) as "isGuarded",
+      array_agg(distinct c.xmin::text) as altering
+    from pg_class c where c.relkind = 'r' and (c.oid = to_regclass($1)
+      or c.oid in (select relid from pg_partition_tree(to_regclass($1)) where isleaf))`,
+);

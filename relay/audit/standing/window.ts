@@ -248,6 +248,7 @@ class Window {
         topic: this.#router.topic(aggregatetype, type),
         createdAtMs: createdAtMs ?? Number.NaN,
         origin: this.#origins?.of(xid, createdAtMs) ?? 'streamed',
+        xid,
       });
     this.#scope.found.events += rows.length;
     await this.#scope.means.pace.took(rows.length);
