@@ -58,7 +58,7 @@ export class Evolution {
     this.#config = config;
     this.#note = note;
     this.#client = new RegistryClient(config.registry);
-    this.#consumers = new SchemaRegistry({ host: config.registry.url });
+    this.#consumers = new SchemaRegistry({ host: config.registry.url! });
   }
 
   /** The result; undefined until the schema changes. */

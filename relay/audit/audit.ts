@@ -43,7 +43,6 @@ import {
   stallMsOf,
   type TopicRecord,
 } from './read-topics.ts';
-import { StockReader } from './stock-reader.ts';
 
 export type AuditOptions = {
   readonly config: Config;
@@ -252,14 +251,14 @@ async function addRecords(
   // A replay is recorded before its first record is written, so those of all records up to these ends are there.
   comparer.setReplays(await readReplays(client, config.slot.name));
   for (const { topic, partition, low } of ranges) if (low > 0n) comparer.addTrimmed(topic, partition);
-  const decoder = new Decoder(config.registry, await StockReader.create(config.registry));
+  const decoder = await Decoder.create(config.registry);
   const content = new Content({
     config,
     client,
     decoder,
     onDifference: (record, difference) =>
       comparer.addDifference({ ...differentRecord(record), ...difference }),
-    onCompared: (records) => comparer.addCompared(records),
+    onCompared: (records, ofOtherSettings) => comparer.addCompared(records, ofOtherSettings),
     onGone: (id) => comparer.addRemoved(id),
   });
   const router = new Router(config);

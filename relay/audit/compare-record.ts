@@ -1,4 +1,12 @@
-/** Whether a record is what its row says: key, type, headers and value. Pure; shares no code with the relay's encoder. */
+/**
+ * Whether a record is what its row says: key, headers and value. Pure; shares no code with the relay's encoder.
+ *
+ * The settings of `records` may have changed since a record was written, so its value is compared in the form that it has,
+ * and a header that holds a field of the row may have another name, or be absent. Such a record is said to be of other
+ * settings. Under the default names the type must be there.
+ */
+import { areDefaultHeaders, type HeaderField } from '../config/record-headers.ts';
+import type { ValueFormatName } from '../config/value-format.ts';
 import type { RecordHeaders } from '../publish/wire/record-batch.ts';
 import { type AvroNode, branchName, resolved } from './avro/avro-schema.ts';
 import { BytesReader } from './avro/bytes-reader.ts';
@@ -16,22 +24,35 @@ import type { EventRow } from './read-rows.ts';
 export type ComparedRecord = {
   readonly key: Buffer | null;
   readonly headers: RecordHeaders;
-  /** Without the framing; null for a tombstone. */
-  readonly avro: Buffer | null;
-  /** Of the value; undefined for a tombstone. */
-  readonly schema: AvroNode | undefined;
+  /** null for a tombstone. */
+  readonly value: ComparedValue | null;
 };
+
+export type ComparedValue =
+  /** Without the framing. */
+  | { readonly format: 'avro'; readonly avro: Buffer; readonly schema: AvroNode }
+  | { readonly format: 'json'; readonly text: Buffer };
 
 export type Reading = {
   readonly bytes: BytesForm;
   /** Put before a type that has no dot; may be empty. */
   readonly namespace: string;
+  /** Of the record's topic. */
+  readonly format: ValueFormatName;
+  /** `records.headers` */
+  readonly headers: Readonly<Record<string, HeaderField>>;
 };
 
-/** Headers that only the relay writes, or that it reads and leaves out. */
+export type Comparison = {
+  /** The first; undefined if there is none. */
+  readonly difference: Difference | undefined;
+  /** Whether it was written under other settings of `records`; only of a record without a difference. */
+  readonly isOfOtherSettings: boolean;
+};
+
+/** Headers that only the relay writes, or that it reads and leaves out, under every setting. */
 const relayHeaders: ReadonlySet<string> = new Set([
   'id',
-  'type',
   'position',
   'schema-version',
   'committed-at',
@@ -40,35 +61,40 @@ const relayHeaders: ReadonlySet<string> = new Set([
   'replayed-at',
 ]);
 
-/** The first difference; undefined if there is none. */
-export function recordDifference(
-  record: ComparedRecord,
-  row: EventRow,
-  reading: Reading,
-): Difference | undefined {
-  if (!isText(record.key, row.key)) return { path: 'key', reason: 'a different key' };
-  const type = record.headers.find(([name]) => name === 'type')?.[1] ?? null;
-  if (!isText(type, row.type ?? '')) return { path: 'header type', reason: 'a different type' };
-  if (!areHeaders(record.headers, row.headers)) return { path: 'headers', reason: 'different headers' };
+export function compareRecord(record: ComparedRecord, row: EventRow, reading: Reading): Comparison {
+  if (!isText(record.key, row.key)) return different('key', 'a different key');
+  const headers = compareHeaders(record.headers, row, reading.headers);
+  if (headers.difference !== undefined) return headers;
   const difference = valueDifference(record, row, reading);
-  return difference && { ...difference, path: `$${difference.path}` };
+  if (difference !== undefined) return { difference, isOfOtherSettings: false };
+  const hasOtherForm = record.value !== null && record.value.format !== reading.format;
+  return { difference, isOfOtherSettings: hasOtherForm || headers.isOfOtherSettings };
 }
 
+const different = (path: string, reason: string): Comparison => ({
+  difference: { path, reason },
+  isOfOtherSettings: false,
+});
+
 function valueDifference(
-  { avro, schema }: ComparedRecord,
+  { value }: ComparedRecord,
   { payload, type }: EventRow,
   { bytes, namespace }: Reading,
 ): Difference | undefined {
   const json = payload === null ? null : jsonOf(payload);
-  if (json === undefined) return { path: '', reason: 'the payload of the row is not JSON' };
-  if (avro === null || schema === undefined)
+  if (json === undefined) return { path: '$', reason: 'the payload of the row is not JSON' };
+  if (value === null)
     return json === null
       ? undefined
-      : { path: '', reason: 'the record has no value, but the row has a payload' };
-  if (payload === null) return { path: '', reason: 'the record has a value, but the row has no payload' };
-  return (
-    differenceOf(schema, avro, json, bytes) ?? branchDifference(schema, avro, json, type ?? '', namespace)
-  );
+      : { path: '$', reason: 'the record has no value, but the row has a payload' };
+  if (payload === null) return { path: '$', reason: 'the record has a value, but the row has no payload' };
+  // Equal as JSON is not enough: digits, escapes and names that occur twice are what the writer meant.
+  if (value.format === 'json')
+    return isText(value.text, payload) ? undefined : { path: '$', reason: 'not the text of the payload' };
+  const { schema, avro } = value;
+  const difference =
+    differenceOf(schema, avro, json, bytes) ?? branchDifference(schema, avro, json, type ?? '', namespace);
+  return difference && { ...difference, path: `$${difference.path}` };
 }
 
 /** In a union of several named types, the event's type says which one it is; the fields may fit several. */
@@ -111,16 +137,58 @@ function isText(bytes: Buffer | null, text: string | null): boolean {
   return bytes.equals(Buffer.from(text));
 }
 
-function areHeaders(headers: RecordHeaders, text: string | null): boolean {
-  const own = text === null ? {} : jsonOf(text);
-  if (!isJsonObject(own)) return false;
-  const expected = Object.entries(own).filter(([name, value]) => !relayHeaders.has(name) && value !== null);
-  const found = new Map(headers.filter(([name]) => !relayHeaders.has(name)));
-  const isSame = expected.every(([name, value]) => isHeader(found.get(name) ?? null, value));
-  // Each of the relay's own headers occurs once, too.
-  const isOnce = new Set(headers.map(([name]) => name)).size === headers.length;
-  return isSame && isOnce && found.size === expected.length;
+/** Names of fields of a row, and their texts. */
+const textOf: Readonly<Record<HeaderField, (row: EventRow) => string>> = {
+  id: ({ id }) => id,
+  type: ({ type }) => type ?? '',
+  aggregatetype: ({ aggregatetype }) => aggregatetype ?? '',
+  aggregateid: ({ key }) => key ?? '',
+};
+
+function compareHeaders(headers: RecordHeaders, row: EventRow, settings: Reading['headers']): Comparison {
+  const own = row.headers === null ? {} : jsonOf(row.headers);
+  // Each header occurs once.
+  if (!isJsonObject(own) || new Set(headers.map(([name]) => name)).size < headers.length)
+    return differentHeaders;
+  const found = new Map(headers);
+  const expected = new Map(
+    Object.entries(own).filter(
+      ([name, value]) => !relayHeaders.has(name) && name !== 'type' && value !== null,
+    ),
+  );
+  const named = new Map(Object.entries(settings));
+  const isField = (value: Buffer | null) => Object.values(textOf).some((text) => isText(value, text(row)));
+  let isLacking = false;
+  let isOther = false;
+  for (const [name, field] of named) {
+    const value = found.get(name);
+    if (value === undefined) isLacking = true;
+    else if (!isText(value, textOf[field](row))) {
+      // Under an earlier setting this name was left to the rows.
+      if (!expected.has(name) || !isHeader(value, expected.get(name)!))
+        return different(`header ${name}`, `a different ${field}`);
+      isOther = true;
+    }
+  }
+  for (const [name, value] of expected) {
+    if (named.has(name) || isHeader(found.get(name) ?? null, value)) continue;
+    // Under an earlier setting this name was the relay's.
+    if (!found.has(name) || !isField(found.get(name)!)) return differentHeaders;
+    isOther = true;
+  }
+  for (const [name, value] of found) {
+    if (relayHeaders.has(name) || named.has(name) || expected.has(name)) continue;
+    // Under an earlier setting this name was the relay's.
+    if (!isField(value)) return differentHeaders;
+    isOther = true;
+  }
+  // Under an earlier setting the type had another name.
+  if (isLacking && !isOther && areDefaultHeaders({ headers: settings }))
+    return different('header type', 'a different type');
+  return { difference: undefined, isOfOtherSettings: isLacking || isOther };
 }
+
+const differentHeaders = different('headers', 'different headers');
 
 function isHeader(bytes: Buffer | null, value: Json): boolean {
   if (typeof value === 'string') return isText(bytes, value);

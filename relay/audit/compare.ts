@@ -81,6 +81,8 @@ export type Comparison = {
   readonly deadLetters: number;
   /** Records that were compared with their rows. */
   readonly compared: number;
+  /** Of these, records that are right and were written under other settings of `records`: another form, other headers. */
+  readonly otherSettings: number;
   /** Records that replays wrote. */
   readonly replayed: number;
   readonly findings: Findings;
@@ -113,6 +115,7 @@ export class Comparer {
   readonly #different = list<DifferentRecord>();
   readonly #removed = list<string>();
   #compared = 0;
+  #otherSettings = 0;
   #events = 0;
   #records = 0;
   #replayed = 0;
@@ -227,8 +230,9 @@ export class Comparer {
     this.#list(this.#different, () => record);
   }
 
-  addCompared(records: number): void {
+  addCompared(records: number, ofOtherSettings: number): void {
     this.#compared += records;
+    this.#otherSettings += ofOtherSettings;
   }
 
   addRemoved(id: string): void {
@@ -327,6 +331,7 @@ export class Comparer {
       records: this.#records,
       deadLetters: this.#deadLetters,
       compared: this.#compared,
+      otherSettings: this.#otherSettings,
       replayed: this.#replayed,
       findings: {
         missing: absent.missing,

@@ -4,9 +4,10 @@
  */
 
 import type { Config } from '../config/config.ts';
+import { type ValueFormatName, valueFormatByTopic } from '../config/value-format.ts';
 import { groupBy } from '../model/builtins.ts';
 import type { Difference } from './avro/compare-value.ts';
-import { type ComparedRecord, recordDifference } from './compare-record.ts';
+import { type ComparedRecord, type ComparedValue, type Comparison, compareRecord } from './compare-record.ts';
 import { avroOf, type Decoder } from './decoder.ts';
 import { type EventRow, RowReader } from './read-rows.ts';
 import type { TopicRecord } from './read-topics.ts';
@@ -26,7 +27,8 @@ export type ContentOptions = {
   readonly client: ConstructorParameters<typeof RowReader>[0];
   readonly decoder: Decoder;
   readonly onDifference: (record: TopicRecord, difference: Difference) => void;
-  readonly onCompared: (records: number) => void;
+  /** `ofOtherSettings`: how many of them have another form, or other names of headers, than the settings say now. */
+  readonly onCompared: (records: number, ofOtherSettings: number) => void;
   /** The row is gone. */
   readonly onGone: (id: string) => void;
 };
@@ -41,6 +43,7 @@ const mostMovedBytes = 32_000_000;
 export class Content {
   readonly #options: ContentOptions;
   readonly #rows: RowReader;
+  readonly #formatOf: (topic: string) => ValueFormatName;
   #waiting: RecordOfRow[] = [];
   #waitingBytes = 0;
   #moved: RecordOfRow[] = [];
@@ -49,6 +52,7 @@ export class Content {
   constructor(options: ContentOptions) {
     this.#options = options;
     this.#rows = new RowReader(options.client, options.config);
+    this.#formatOf = valueFormatByTopic(options.config.records);
   }
 
   async add(record: RecordOfRow): Promise<void> {
@@ -98,37 +102,48 @@ export class Content {
   }
 
   async #compare(records: readonly RecordOfRow[], rowsOf: ReadonlyMap<string, EventRow[]>): Promise<void> {
+    let ofOtherSettings = 0;
     const different = records.flatMap((each) => {
-      const difference = this.#difference(each.record, rowsOf.get(each.id) ?? []);
+      const { difference, isOfOtherSettings } = this.#compareOne(each.record, rowsOf.get(each.id) ?? []);
+      if (isOfOtherSettings) ofOtherSettings += 1;
       return difference === undefined ? [] : [{ ...each, difference }];
     });
-    this.#options.onCompared(records.length);
+    this.#options.onCompared(records.length, ofOtherSettings);
     if (different.length === 0) return;
     const released = await this.#rows.released(different.map(({ id }) => id));
     const lettersOf = groupBy(released, ({ id }) => id);
     for (const { id, record, difference } of different) {
       const letters = lettersOf.get(id) ?? [];
-      if (letters.length > 0 && this.#difference(record, letters) === undefined) continue;
+      if (letters.length > 0 && this.#compareOne(record, letters).difference === undefined) continue;
       this.#options.onDifference(record, difference);
     }
   }
 
   /** Of several rows with one id, one must match. */
-  #difference(record: TopicRecord, rows: readonly EventRow[]): Difference | undefined {
-    const { decoder, config } = this.#options;
+  #compareOne(record: TopicRecord, rows: readonly EventRow[]): Comparison {
+    const { bytes, namespace } = this.#options.config.schemas;
+    const { headers } = this.#options.config.records;
+    const { key, topic, value } = record;
     const compared: ComparedRecord = {
-      key: record.key,
+      key,
       headers: record.headers,
-      avro: record.value === null ? null : avroOf(record.value),
-      schema: record.value === null ? undefined : decoder.schemaOf(record.value),
+      value: value === null ? null : this.#valueOf(value),
     };
-    let first: Difference | undefined;
+    const reading = { bytes, namespace, headers, format: this.#formatOf(topic) };
+    let first: Comparison | undefined;
     for (const row of rows) {
-      const difference = recordDifference(compared, row, config.schemas);
-      if (difference === undefined) return undefined;
-      first ??= difference;
+      const comparison = compareRecord(compared, row, reading);
+      if (comparison.difference === undefined) return comparison;
+      first ??= comparison;
     }
-    return first;
+    return first ?? { difference: undefined, isOfOtherSettings: false };
+  }
+
+  #valueOf(value: Buffer): ComparedValue {
+    const schema = this.#options.decoder.schemaOf(value);
+    return schema === undefined
+      ? { format: 'json', text: value }
+      : { format: 'avro', avro: avroOf(value), schema };
   }
 }
 

@@ -42,7 +42,6 @@ import { Matching, type OpenRecord, tooFarApart } from './standing/matching.ts';
 import { openWindow, readHome, type WindowSnapshot } from './standing/read-window.ts';
 import { RowFeed } from './standing/row-feed.ts';
 import { chunks, idsMost } from './standing/window-means.ts';
-import { StockReader } from './stock-reader.ts';
 
 export type DebeziumOptions = {
   readonly config: Config;
@@ -131,7 +130,7 @@ class DebeziumAudit {
     const topics = await findTopics(config, admin, []);
     const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMsOf(config));
     for (const { topic, partition, low } of ranges) if (low > 0n) this.#kept.addTrimmed(topic, partition);
-    const decoder = new Decoder(config.registry, await StockReader.create(config.registry));
+    const decoder = await Decoder.create(config.registry);
     await readTopics({
       kafka,
       ranges,

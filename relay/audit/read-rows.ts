@@ -9,6 +9,7 @@ import type { RowPlace } from './row-places.ts';
 /** An event as the stream delivers it: each column in the text of its type. */
 export type EventRow = {
   readonly id: string;
+  readonly aggregatetype: string | null;
   readonly key: string | null;
   readonly type: string | null;
   readonly payload: string | null;
@@ -75,7 +76,7 @@ export class RowReader {
     const payload = sent(columns.payload);
     const isLarge = maxBytes === undefined ? 'false' : `octet_length(${payload}) > ${maxBytes}`;
     const sql = `select ${pg.escapeIdentifier(columns.id)}::text as id, ${sent(columns.aggregateid)} as key,
-        ${sent(columns.type)} as type, ${sent(columns.headers)} as headers,
+        ${sent(columns.aggregatetype)} as aggregatetype, ${sent(columns.type)} as type, ${sent(columns.headers)} as headers,
         case when not coalesce(${isLarge}, false) then ${payload} end as payload,
         coalesce(${isLarge}, false) as "isLarge", tableoid::text as relation, ctid::text as ctid
       from ${quoteTable(table)} where ${where}`;
@@ -90,7 +91,7 @@ export class RowReader {
 const readReleased = statement<EventRow>(
   'audit.read_released_letters',
   'reading dead letters',
-  `select event_id as id, aggregateid as key, type, payload, headers from outbox.dead_letter
+  `select event_id as id, aggregatetype, aggregateid as key, type, payload, headers from outbox.dead_letter
     where slot = $1 and status = 'released' and event_id = any ($2)`,
 );
 

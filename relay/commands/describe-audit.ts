@@ -50,6 +50,15 @@ export function describeReport(report: AuditReport): string[] {
       report.compared,
       report.comparesContent ? undefined : 'not judged: --no-content',
     ),
+    ...(report.otherSettings > 0
+      ? [
+          line(
+            'of other settings',
+            report.otherSettings,
+            'right, in another form or with other headers than `records` has now',
+          ),
+        ]
+      : []),
     line('dead letters', report.deadLetters),
     ...(report.replayed > 0
       ? [line('of replays', report.replayed, 'records that repeat events on purpose')]

@@ -66,7 +66,15 @@ function describeRow({ type, key, table, xid, createdAt, committedAt, payloadByt
   ];
 }
 
-function describeRecord({ topic, partition, offset, position, schema, replayId }: FoundRecord): string[][] {
+function describeRecord({
+  topic,
+  partition,
+  offset,
+  position,
+  schema,
+  format,
+  replayId,
+}: FoundRecord): string[][] {
   const versions = schema?.versions?.map(({ subject, version }) => `${subject} version ${version}`) ?? [];
   return [
     [
@@ -77,7 +85,7 @@ function describeRecord({ topic, partition, offset, position, schema, replayId }
     [
       'schema',
       schema === null
-        ? 'none'
+        ? `none${format === 'json' ? ': the value is JSON' : ''}`
         : `id ${schema.id}${versions.length === 0 ? '' : `: ${versions.slice(0, 3).join(', ')}`}`,
     ],
   ];

@@ -1,7 +1,8 @@
 /** `outbox-relay init`: the files of a new project, from answers or options. */
 import path from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { type ValueFormatName, valueFormats } from '../config/value-format.ts';
 import { RequestInvalid } from '../errors.ts';
 import { firstEvent, keepsSecret, localAddresses } from '../operations/init/files.ts';
 import { init } from '../operations/init/init.ts';
@@ -18,6 +19,7 @@ type InitOptions = {
   slot?: string;
   databaseUrl?: string;
   brokers?: string;
+  format: ValueFormatName;
   registryUrl?: string;
   aggregate?: string;
   event?: string;
@@ -47,6 +49,11 @@ export function initCommand(load: Load): Command {
     .option('--slot <name>', 'name of the replication slot')
     .option('--database-url <url>', 'the Postgres that has the outbox')
     .option('--brokers <list>', 'brokers of Kafka, with commas between')
+    .addOption(
+      new Option('--format <format>', 'form of the values; json needs neither schemas nor a registry')
+        .choices(valueFormats)
+        .default('avro'),
+    )
     .option('--registry-url <url>', 'the schema registry')
     .option('--aggregate <name>', 'aggregate type of a first event')
     .option('--event <name>', 'name of its record')
@@ -90,12 +97,16 @@ async function answers(given: InitOptions): Promise<Project> {
     const slot = await ask(given.slot, 'Name of the replication slot', 'outbox_relay');
     const databaseUrl = await ask(given.databaseUrl, 'Postgres', localAddresses.databaseUrl);
     const brokers = await ask(given.brokers, 'Brokers of Kafka', localAddresses.brokers.join(','));
-    const registryUrl = await ask(given.registryUrl, 'Schema registry', localAddresses.registryUrl);
+    const { format } = given;
+    const registryUrl =
+      format === 'json'
+        ? localAddresses.registryUrl
+        : await ask(given.registryUrl, 'Schema registry', localAddresses.registryUrl);
     const aggregate = await ask(given.aggregate, 'What a first event is about', 'order');
     const event = await ask(given.event, 'Name of the event', eventOf(aggregate));
     const namespace = await ask(given.namespace, 'Its namespace', `app.${aggregate.replaceAll('-', '_')}`);
     const list = brokers.split(',').map((broker) => broker.trim());
-    return { slot, databaseUrl, brokers: list, registryUrl, aggregate, event, namespace };
+    return { slot, databaseUrl, brokers: list, format, registryUrl, aggregate, event, namespace };
   };
   try {
     return await Promise.race([all(), ended]);
@@ -107,7 +118,8 @@ async function answers(given: InitOptions): Promise<Project> {
 function nextCommands(project: Project, dir: string): string[] {
   const isLocal = project.databaseUrl === localAddresses.databaseUrl;
   const inFolder = path.resolve(dir) === process.cwd() ? '' : `cd ${quoted(dir)} && `;
-  const prepare = 'npx outbox-relay migrate && npx outbox-relay schemas register --wait-seconds 60';
+  const register = ' && npx outbox-relay schemas register --wait-seconds 60';
+  const prepare = `npx outbox-relay migrate${project.format === 'json' ? '' : register}`;
   const first = isLocal
     ? 'docker compose up --detach --wait'
     : keepsSecret(project.databaseUrl)

@@ -23,8 +23,10 @@ table, waits until the progress has reached the snapshot, reads the topics of to
 read_committed consumer sees them, and compares the two. It leaves out events that were written after the snapshot.
 
 Each record is compared with its row: key, type, headers and value. Two decoders that share no code with the relay's
-encoder read the value with the schema that the record names; one is the library that consumers in Node.js use. The
-report says where a record differs, and never shows a value.
+encoder read the value with the schema that the record names; one is the library that consumers in Node.js use. A value
+in JSON must be the text of the payload, to the byte. The report says where a record differs, and never shows a value.
+A record whose value has another form, or whose headers have other names, than records.format and records.headers say now
+is compared all the same, and counted as "of other settings".
 
 Findings (exit code 1):
   missing                       in the table and covered by the progress, but neither in Kafka nor a dead letter
@@ -32,7 +34,8 @@ Findings (exit code 1):
   leaked                        in Kafka, but neither in the table nor a dead letter: from a rolled-back transaction or
                                 another database
   out of order                  the positions of a key do not rise with the offsets
-  undecodable                   a header is missing, the schema is unknown or not Avro, or the bytes do not fit it
+  undecodable                   a header is missing, the schema is unknown or not Avro, the bytes do not fit it, or the
+                                value is neither Avro nor JSON
   different from its row
   repeated id                   several rows have the same id; consumers that deduplicate by id drop all but one
   dead letter, but published

@@ -12,6 +12,7 @@ import { maskPostgresUrl } from './postgres-url.ts';
 import { configRules, reachesOtherProgress } from './rules.ts';
 import { type Config, configSchema, reloadable } from './schema.ts';
 import type { SettingMeta } from './setting.ts';
+import { usesRegistry } from './value-format.ts';
 
 export type { Config } from './schema.ts';
 
@@ -75,7 +76,11 @@ export function loadConfig(
     const key = setting.path.join('.');
     const raw = env[setting.env];
     if (raw !== undefined && (raw !== '' || setting.off !== undefined)) {
-      setIn(tree, setting.path, raw === '' ? meaningOfEmpty(setting.off) : fromEnvironment(setting, raw));
+      setIn(
+        tree,
+        setting.path,
+        raw === '' ? meaningOfEmpty(setting.off) : fromEnvironment(setting, raw, faults),
+      );
       provenance.set(key, setting.env);
     } else {
       provenance.set(key, hasIn(tree, setting.path) ? file! : 'default');
@@ -98,6 +103,7 @@ export function configOf(settings: unknown): Config {
 /** @param faults found so far */
 function validated(tree: Tree, faults: string[]): Config {
   const parsed = configSchema.safeParse(tree);
+  if (lacksRegistry(tree)) faults.push(registryRequired);
   if (!parsed.success) faults.push(...parsed.error.issues.map(describeIssue));
   else {
     const { kafka, slot } = parsed.data;
@@ -109,6 +115,18 @@ function validated(tree: Tree, faults: string[]): Config {
   }
   if (faults.length > 0 || !parsed.success) throw invalid(faults);
   return parsed.data;
+}
+
+const registryRequired =
+  'registry.url is required, for example http://registry:8081; only records.format: json needs no registry (SCHEMA_REGISTRY_URL)';
+
+/** Asked of the settings as they are given, so that it shows beside every other fault. */
+function lacksRegistry(tree: Tree): boolean {
+  const records = configSchema.shape.records.safeParse(tree.records);
+  if (!records.success || !usesRegistry(records.data)) return false;
+  return (
+    (tree.registry === undefined || isTree(tree.registry)) && getIn(tree, ['registry', 'url']) === undefined
+  );
 }
 
 function brokenRules(config: Config): string[] {
@@ -253,7 +271,7 @@ function environmentName(path: readonly string[]): string {
   return `OUTBOX_RELAY_${path.map((part) => part.replace(/[A-Z]/g, '_$&')).join('_')}`.toUpperCase();
 }
 
-function fromEnvironment(setting: Setting, raw: string): unknown {
+function fromEnvironment(setting: Setting, raw: string, faults: string[]): unknown {
   switch (setting.kind) {
     case 'integer':
       return /^-?\d+$/.test(raw) ? Number(raw) : raw;
@@ -261,10 +279,17 @@ function fromEnvironment(setting: Setting, raw: string): unknown {
       return raw === 'true' ? true : raw === 'false' ? false : raw;
     case 'list':
       return partsOf(raw);
-    case 'map':
-      return Object.fromEntries(
-        partsOf(raw).map((part) => [part.replace(/\s*=.*$/s, ''), part.replace(/^[^=]*=?\s*/, '')]),
-      );
+    case 'map': {
+      const pairs = partsOf(raw).map((part) => [
+        part.replace(/\s*=.*$/s, ''),
+        part.replace(/^[^=]*=?\s*/, ''),
+      ]);
+      const names = pairs.map(([name]) => name);
+      const twice = names.find((name, at) => names.indexOf(name) < at);
+      // In a file, this is no YAML.
+      if (twice !== undefined) faults.push(`${setting.path.join('.')} names ${twice} twice (${setting.env})`);
+      return Object.fromEntries(pairs);
+    }
     default:
       return raw;
   }
@@ -357,7 +382,7 @@ function interpolate(value: unknown, env: Environment, faults: string[], path: r
     },
   );
   const setting = settings.find((candidate) => candidate.path.join('.') === path.join('.'));
-  return setting === undefined ? text : fromEnvironment(setting, text);
+  return setting === undefined ? text : fromEnvironment(setting, text, faults);
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
@@ -370,7 +395,9 @@ function describeIssue(issue: z.core.$ZodIssue): string {
         : `${key} has no ${JSON.stringify(name)}, only ${setting.names.join(', ')} (${setting.env})`;
     return issue.keys.map(describe).join('\n  ');
   }
-  return `${key} ${issue.message.replace(/^Invalid input: /, '')}${setting === undefined ? '' : ` (${setting.env})`}`;
+  // What is wrong with the name of an entry is a level below.
+  const { message } = issue.code === 'invalid_key' ? (issue.issues[0] ?? issue) : issue;
+  return `${key} ${message.replace(/^Invalid input: /, '')}${setting === undefined ? '' : ` (${setting.env})`}`;
 }
 
 function isTree(value: unknown): value is Tree {

@@ -41,7 +41,7 @@ export const configRules: readonly ((config: Config) => { key: string; message: 
       ? { key: 'kafka.ssl', message: 'must be true if certificate files are set' }
       : undefined,
   ({ registry }) =>
-    !/(^|,)https:/.test(registry.url) && namesFiles(registry)
+    registry.url !== undefined && !/(^|,)https:/.test(registry.url) && namesFiles(registry)
       ? { key: 'registry.url', message: 'must start with https:// if certificate files are set' }
       : undefined,
   ({ kafka, registry }) => {

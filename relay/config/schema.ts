@@ -7,6 +7,7 @@ import { console } from './sections/console.ts';
 import { kafka, publish, topics } from './sections/kafka.ts';
 import { http, log, metrics } from './sections/observe.ts';
 import { audit, cleanup, deadLetters, retry } from './sections/policies.ts';
+import { records } from './sections/records.ts';
 import { registry, schemas } from './sections/schemas.ts';
 import { capture, database, outbox, publication, slot } from './sections/source.ts';
 import { integer } from './setting.ts';
@@ -25,6 +26,7 @@ export const configSchema = z.strictObject({
   database,
   outbox,
   kafka,
+  records,
   registry,
   schemas,
   topics,

@@ -34,7 +34,8 @@ const keptMs = 1_000;
 const keptMax = 16;
 
 export class RegistryHttp {
-  readonly #access: RegistryAccess;
+  /** undefined without a URL, as where every value is JSON: then nobody may ask. */
+  readonly #access: RegistryAccess | undefined;
   readonly #timeoutMs: number;
   readonly #agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
   readonly #onAsked: OnAsked | undefined;
@@ -45,7 +46,7 @@ export class RegistryHttp {
   /** @throws RelayError CONFIG_INVALID if a file of certificates or keys cannot be used */
   constructor(registry: Config['registry'], onAsked?: OnAsked) {
     this.#onAsked = onAsked;
-    this.#access = registryAccess(registry);
+    this.#access = registry.url === undefined ? undefined : registryAccess(registry);
     this.#timeoutMs = registry.timeoutMs;
     const options = { keepAlive: true, maxSockets: keptMax, timeout: keptMs };
     this.#agents = { http: new HttpAgent(options), https: new HttpsAgent(options) };
@@ -73,11 +74,14 @@ export class RegistryHttp {
 
   /** Goes on from a URL that does not answer, or answers with an error of its own, to the next. */
   async #askEach(doing: string, question: Question): Promise<Answer> {
-    const { urls } = this.#access;
+    const access = this.#access;
+    if (access === undefined)
+      throw new RelayError('CONFIG_INVALID', `${doing}: registry.url is not set (SCHEMA_REGISTRY_URL)`);
+    const { urls } = access;
     for (let tried = 1; ; tried++) {
       const at = this.#at;
       try {
-        const answer = await this.#askAt(urls[at]!, doing, question);
+        const answer = await this.#askAt(access, urls[at]!, doing, question);
         if (answer.status < 500 || tried === urls.length) return answer;
       } catch (error) {
         const isAway = error instanceof RelayError && error.code === 'REGISTRY_UNAVAILABLE';
@@ -87,18 +91,19 @@ export class RegistryHttp {
     }
   }
 
-  async #askAt(url: URL, doing: string, question: Question): Promise<Answer> {
-    const { token, headers } = await this.#access.credentials();
-    const answer = await this.#exchange(url, doing, question, headers);
+  async #askAt(access: RegistryAccess, url: URL, doing: string, question: Question): Promise<Answer> {
+    const { token, headers } = await access.credentials();
+    const at = { url, tls: access.tls(url), isOneOfSeveral: access.urls.length > 1 };
+    const answer = await this.#exchange(at, doing, question, headers);
     if (answer.status !== 401 || token === undefined) return answer;
     // Perhaps it was revoked, or the key that it is signed with has changed.
-    this.#access.refused(token);
-    const next = await this.#access.credentials();
-    return next.token?.value === token.value ? answer : this.#exchange(url, doing, question, next.headers);
+    access.refused(token);
+    const next = await access.credentials();
+    return next.token?.value === token.value ? answer : this.#exchange(at, doing, question, next.headers);
   }
 
   async #exchange(
-    url: URL,
+    { url, tls, isOneOfSeveral }: Place,
     doing: string,
     { method, path, body }: Question,
     headers: Headers,
@@ -119,7 +124,7 @@ export class RegistryHttp {
           ...(sent === '' ? {} : { 'content-type': mediaType, 'content-length': Buffer.byteLength(sent) }),
         },
         body: sent,
-        tls: this.#access.tls(url),
+        tls,
         agent: isBurst ? this.#agents[url.protocol === 'https:' ? 'https' : 'http'] : false,
         signal,
       });
@@ -128,11 +133,18 @@ export class RegistryHttp {
     } catch (cause) {
       const why = signal.aborted ? `no answer within ${this.#timeoutMs} ms` : describeFailure(cause);
       const code = tlsRefusal(cause) === undefined ? 'REGISTRY_UNAVAILABLE' : 'TLS_REFUSED';
-      const where = this.#access.urls.length > 1 ? ` at ${url.host}` : '';
+      const where = isOneOfSeveral ? ` at ${url.host}` : '';
       throw new RelayError(code, `${doing}${where}: ${why}`, { cause });
     }
   }
 }
+
+type Place = {
+  readonly url: URL;
+  /** For this connection. */
+  readonly tls: TlsOptions | undefined;
+  readonly isOneOfSeveral: boolean;
+};
 
 type Question = {
   readonly method: 'GET' | 'POST';
@@ -152,8 +164,13 @@ export type RegistryAccess = {
   tls(url: URL): TlsOptions | undefined;
 };
 
-/** How the registry is reached. @throws RelayError CONFIG_INVALID when a file of certificates or keys cannot be used. */
+/**
+ * How the registry is reached.
+ * @throws RelayError CONFIG_INVALID when there is no URL, or a file of certificates or keys cannot be used
+ */
 export function registryAccess(registry: Config['registry']): RegistryAccess {
+  if (registry.url === undefined)
+    throw new RelayError('CONFIG_INVALID', 'registry.url is not set, so the registry cannot be asked');
   const urls = registry.url.split(',').map((text) => new URL(text));
   const fixed = authorizationOf(registry, urls[0]!);
   for (const url of urls) [url.username, url.password] = ['', ''];

@@ -31,8 +31,8 @@ export class Encoder {
     this.#schemas = new Schemas(registry, config.registry.latestTtlMs, config.schemas.bytes, observer);
     this.#router = new Router(config);
     this.#destinations = new Destinations(this.#router, topics);
-    this.#targets = new Targets(config.schemas, this.#router, this.#destinations, this.#schemas);
-    this.#builder = new RecordBuilder(config.publish.maxRecordBytes ?? Number.POSITIVE_INFINITY);
+    this.#targets = new Targets(config, this.#router, this.#destinations, this.#schemas);
+    this.#builder = new RecordBuilder(config);
     this.#unclear = new UnclearFailures(config.retry.unclearAttempts);
     this.#maxRowBytes = maxRowBytesOf(config.publish);
   }

@@ -1,5 +1,7 @@
 /** Owns the headers of a record: ours first, then the row's own. */
 import type { OutboxRow } from '../capture/transaction.ts';
+import type { Config } from '../config/config.ts';
+import { areDefaultHeaders, type HeaderField } from '../config/record-headers.ts';
 import { type Lsn, type Position, positionPrefix } from '../model/position.ts';
 import { ExactNumber } from './formats/exact-number.ts';
 import { parseLosslessJson } from './formats/json.ts';
@@ -9,7 +11,7 @@ import { backfillIdHeader, replayedAtHeader, replayIdHeader } from './replay-hea
 /** A row's wish for a version of its schema. It goes no further: what a reader needs is the id in the value. */
 const versionHeader = 'schema-version';
 
-/** Headers that only the relay writes or reads; a row's own of these names are left out. */
+/** Headers that only the relay writes or reads, whatever the settings; a row's own of these names are left out. */
 const reserved: ReadonlySet<string> = new Set([
   'id',
   'type',
@@ -24,27 +26,53 @@ const reserved: ReadonlySet<string> = new Set([
 /** Why the headers column cannot be used. */
 export class HeadersInvalid extends Error {}
 
+/** Headers that hold a field of the row, as `records.headers` names them. */
+export type FieldHeaders = {
+  readonly entries: readonly (readonly [name: string, field: HeaderField])[];
+  readonly names: ReadonlySet<string>;
+};
+
+/** @returns undefined for the default, for which headers are built without a loop */
+export function fieldHeadersOf(records: Pick<Config['records'], 'headers'>): FieldHeaders | undefined {
+  if (areDefaultHeaders(records)) return undefined;
+  const entries = Object.entries(records.headers);
+  return { entries, names: new Set(entries.map(([name]) => name)) };
+}
+
+type HeaderRow = Pick<OutboxRow, HeaderField | 'headers'>;
+
 /**
  * Of the headers column, strings are taken as they are, numbers and booleans as JSON prints them; null means that the
  * header is absent.
  * @param movedFromMs the commit time, where the timestamp of the record differs from it
+ * @param fields undefined: the type under its own name
  * @throws HeadersInvalid where the column holds no JSON object of such values
  */
 export function buildHeaders(
-  { id, type, headers: own }: Pick<OutboxRow, 'id' | 'type' | 'headers'>,
+  row: HeaderRow,
   position: string,
   movedFromMs?: number,
+  fields?: FieldHeaders,
 ): Record<string, string> {
-  const headers: Record<string, string> = { id: id ?? '', type: type ?? '', position };
+  const { id, type, headers: own } = row;
+  const headers: Record<string, string> =
+    fields === undefined ? { id: id ?? '', type: type ?? '', position } : namedHeaders(row, position, fields);
   if (movedFromMs !== undefined) headers[committedAtHeader] = new Date(movedFromMs).toISOString();
   if (own === null || own === '{}') return headers;
   for (const [name, value] of Object.entries(parseObject(own))) {
-    if (reserved.has(name) || value === null) continue;
+    if (reserved.has(name) || value === null || fields?.names.has(name) === true) continue;
     const text = headerText(value);
     // Assigned, `__proto__` would be lost.
     if (name === '__proto__') Object.defineProperty(headers, name, { value: text, enumerable: true });
     else headers[name] = text;
   }
+  return headers;
+}
+
+function namedHeaders(row: HeaderRow, position: string, { entries }: FieldHeaders): Record<string, string> {
+  const headers: Record<string, string> = { id: row.id ?? '' };
+  for (const [name, field] of entries) headers[name] = row[field] ?? '';
+  headers.position = position;
   return headers;
 }
 

@@ -1,12 +1,19 @@
 /** Owns what an event looks like in Kafka: key, value, headers, time and size. */
 import type { OutboxEvent } from '../capture/event.ts';
 import type { OutboxRow } from '../capture/transaction.ts';
+import type { Config } from '../config/config.ts';
 import { keyLengthMax, nameLengthMax } from '../config/row-size.ts';
 import type { Destination } from './destinations.ts';
 import { ByteSink } from './formats/byte-sink.ts';
 import { parseLosslessJson } from './formats/json.ts';
 import { ValueMismatch } from './formats/mismatch.ts';
-import { buildHeaders, HeadersInvalid, PositionPrinter } from './headers.ts';
+import {
+  buildHeaders,
+  type FieldHeaders,
+  fieldHeadersOf,
+  HeadersInvalid,
+  PositionPrinter,
+} from './headers.ts';
 import { partitionOf } from './murmur2.ts';
 import { assertLength, type Names, NotPublishable } from './not-publishable.ts';
 import type { OutboundRecord } from './record.ts';
@@ -18,15 +25,16 @@ export class RecordBuilder {
   readonly #maxRecordBytes: number;
   readonly #sink = new ByteSink();
   readonly #positions = new PositionPrinter();
+  readonly #fieldHeaders: FieldHeaders | undefined;
 
-  constructor(maxRecordBytes: number) {
-    this.#maxRecordBytes = maxRecordBytes;
+  constructor({ publish, records }: Pick<Config, 'publish' | 'records'>) {
+    this.#maxRecordBytes = publish.maxRecordBytes ?? Number.POSITIVE_INFINITY;
+    this.#fieldHeaders = fieldHeadersOf(records);
   }
 
   /** @throws NotPublishable */
   record(event: OutboxEvent, target: Target): OutboundRecord {
-    const names = { topic: target.topic, subject: target.subject, schemaId: target.schema.id };
-    return this.#build(event, target, target, names);
+    return this.#build(event, target, target, target.names);
   }
 
   /** An event without a payload: the record has no value, and needs no schema. @throws NotPublishable */
@@ -49,7 +57,7 @@ export class RecordBuilder {
     assertLength('aggregateid', aggregateid, keyLengthMax, names);
     const { timestampMs, isMoved } = recordTime(committedAtMs, info.keptMs, Date.now());
     const movedFromMs = isMoved ? committedAtMs : undefined;
-    const headers = headersOf(row, this.#positions.print(position), names, movedFromMs);
+    const headers = headersOf(row, this.#positions.print(position), names, movedFromMs, this.#fieldHeaders);
     const value = target === null ? null : this.#value(row.payload, target, names);
     const bytes = recordBytes(aggregateid, value, headers);
     const maxBatchBytes = info.maxMessageBytes - batchOverheadBytes;
@@ -69,6 +77,7 @@ export class RecordBuilder {
 
   #value(payload: string | null, target: Target, names: Names): Buffer {
     if (payload === null) throw new NotPublishable('PAYLOAD_NOT_JSON', 'the payload is NULL', names);
+    if (target.schema === null) return jsonValue(payload, names);
     const value = parsePayload(payload, names);
     const sink = this.#sink;
     sink.truncate(0);
@@ -94,9 +103,26 @@ function parsePayload(payload: string, names: Names): unknown {
   try {
     return parseLosslessJson(payload);
   } catch {
-    // Without the parser's message, which may quote the payload.
-    throw new NotPublishable('PAYLOAD_NOT_JSON', 'the payload is not JSON', names);
+    throw notJson(names);
   }
+}
+
+/** Without the parser's message, which may quote the payload. */
+const notJson = (names: Names): NotPublishable =>
+  new NotPublishable('PAYLOAD_NOT_JSON', 'the payload is not JSON', names);
+
+/** The text itself: printed again, numbers, escapes and repeated keys would come out otherwise. */
+function jsonValue(payload: string, names: Names): Buffer {
+  // A column of type text takes anything. JSON.parse is as strict as Postgres, and what it makes of numbers is not used.
+  let value: unknown;
+  try {
+    value = JSON.parse(payload);
+  } catch {
+    throw notJson(names);
+  }
+  if (value === null)
+    throw new NotPublishable('PAYLOAD_INVALID', 'expected a value, found null', names, { path: '$' });
+  return Buffer.from(payload);
 }
 
 function headersOf(
@@ -104,9 +130,10 @@ function headersOf(
   position: string,
   names: Names,
   movedFromMs: number | undefined,
+  fields: FieldHeaders | undefined,
 ): Readonly<Record<string, string>> {
   try {
-    return buildHeaders(row, position, movedFromMs);
+    return buildHeaders(row, position, movedFromMs, fields);
   } catch (error) {
     if (!(error instanceof HeadersInvalid)) throw error;
     throw new NotPublishable('EVENT_INVALID', error.message, names);

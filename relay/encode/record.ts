@@ -7,9 +7,11 @@ export type OutboundRecord = {
   readonly partition: number;
   /** The `aggregateid`, UTF-8. */
   readonly key: string;
-  /** Confluent framing: byte 0, schema id (4 bytes, big endian), Avro. null for a tombstone. */
+  /**
+   * Confluent framing: byte 0, schema id (4 bytes, big endian), Avro. Or the payload as JSON, UTF-8. null for a tombstone.
+   */
   readonly value: Buffer | null;
-  /** `id`, `type`, `position`, `committed-at` where that is not the timestamp, then the row's own. */
+  /** `id`, those of `records.headers`, `position`, `committed-at` where that is not the timestamp, then the row's own. */
   readonly headers: Readonly<Record<string, string>>;
   /** Of the record, ms since 1970: the commit time in Postgres, or a later one where the topic would not keep that. */
   readonly timestampMs: number;

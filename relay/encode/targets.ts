@@ -1,11 +1,12 @@
 /**
- * Owns which schema an event is encoded with. The promise that each record is valid under the schema whose id it carries
+ * Owns which schema an event is encoded with, or that its topic holds JSON, which needs none. The promise that each record is valid under the schema whose id it carries
  * rests on it, and so does it that bad events and made-up types do not flood the registry.
  */
 import type { OutboxEvents } from '../capture/event.ts';
 import type { CapturedRow, OutboxRow } from '../capture/transaction.ts';
 import type { Config } from '../config/config.ts';
 import { nameLengthMax } from '../config/row-size.ts';
+import { type ValueFormatName, valueFormatByTopic } from '../config/value-format.ts';
 import type { CacheUse } from '../observe/facts.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { CacheCount } from './cache-use.ts';
@@ -13,7 +14,7 @@ import type { Destination, Destinations } from './destinations.ts';
 import { type TypeMatch, writerOf } from './event-type.ts';
 import type { ValueWriter } from './formats/format.ts';
 import { HeadersInvalid, mayNameVersion, namedVersion } from './headers.ts';
-import { NotPublishable } from './not-publishable.ts';
+import { type Names, NotPublishable } from './not-publishable.ts';
 import { isUsable, type Schemas, type UnusableSchema, type UsableSchema } from './registry/schemas.ts';
 import type { Router } from './route.ts';
 
@@ -28,6 +29,11 @@ const refusedRefreshMs = 1_000;
 
 /** Where an event goes, and how its value is written. */
 export type Target = Destination & {
+  /** For the reason why an event cannot be published. */
+  readonly names: Names;
+} & (WithSchema | AsJson);
+
+type WithSchema = {
   readonly subject: string;
   readonly schema: UsableSchema;
   /** Of the type of the schema that the event's type names. */
@@ -35,6 +41,11 @@ export type Target = Destination & {
   /** The version that the subject is held at; null for the latest. */
   readonly version: number | null;
 };
+
+/** The value is the text of the payload. */
+type AsJson = { readonly subject: null; readonly schema: null; readonly write: null; readonly version: null };
+
+const asJson: AsJson = { subject: null, schema: null, write: null, version: null };
 
 type WantedSchema = readonly [subject: string, version: number | null];
 
@@ -49,12 +60,19 @@ export class Targets {
   /** From which these were read. They change without a restart; a change is another list. */
   #versionList: readonly string[];
   readonly #settings: Pick<Config['schemas'], 'versions'>;
+  readonly #formatOf: (topic: string) => ValueFormatName;
   /** By aggregatetype and type, as long as all of it is fresh. */
   readonly #targets = new BoundedMap<{ target: Target; untilMs: number }>(targetBytesMax);
   readonly #count = new CacheCount();
   #generation = 0;
 
-  constructor(settings: Config['schemas'], router: Router, destinations: Destinations, schemas: Schemas) {
+  constructor(
+    { schemas: settings, records }: Pick<Config, 'schemas' | 'records'>,
+    router: Router,
+    destinations: Destinations,
+    schemas: Schemas,
+  ) {
+    this.#formatOf = valueFormatByTopic(records);
     this.#router = router;
     this.#destinations = destinations;
     this.#schemas = schemas;
@@ -99,15 +117,24 @@ export class Targets {
 
   /** @throws NotPublishable; RelayError REGISTRY_* or KAFKA_* where the target cannot be learned now */
   async find(row: OutboxRow): Promise<Target> {
-    const { topic, info } = await this.#destinations.of(row);
-    // Not empty, or the row has no destination.
-    const subject = this.#router.subject(topic, row.type!);
-    const version = this.#version(row, { topic, subject });
-    const target = { topic, info, subject, version, ...(await this.#schemaOf(row, topic, subject, version)) };
+    const destination = await this.#destinations.of(row);
+    const { topic, info } = destination;
+    const target: Target =
+      this.#formatOf(topic) === 'json'
+        ? { topic, info, names: { topic }, ...asJson }
+        : await this.#withSchema(row, destination);
     this.dropDistrusted();
     if (!mayNameVersion(row.headers))
       this.#targets.set(targetKey(row), { target, untilMs: performance.now() + targetTtlMs }, 0);
     return target;
+  }
+
+  async #withSchema(row: OutboxRow, { topic, info }: Destination): Promise<Target> {
+    // Not empty, or the row has no destination.
+    const subject = this.#router.subject(topic, row.type!);
+    const version = this.#version(row, { topic, subject });
+    const { schema, write } = await this.#schemaOf(row, topic, subject, version);
+    return { topic, info, names: { topic, subject, schemaId: schema.id }, subject, schema, write, version };
   }
 
   /**
@@ -115,14 +142,14 @@ export class Targets {
    * @returns undefined where the registry has no newer one that could write the event
    */
   async newer(row: OutboxRow, target: Target): Promise<Target | undefined> {
-    // A version that the subject is held at never changes.
-    if (target.version !== null) return undefined;
+    // A version that the subject is held at never changes; JSON has no schema.
+    if (target.version !== null || target.schema === null) return undefined;
     const newer = await this.#schemas.refresh(target.subject, null, refusedRefreshMs);
     if (!isUsable(newer) || newer === target.schema) return undefined;
     const write = this.#writerOf(newer, row);
     if (typeof write === 'string') return undefined;
     this.#targets.clear();
-    return { ...target, schema: newer, write };
+    return { ...target, names: { ...target.names, schemaId: newer.id }, schema: newer, write };
   }
 
   /**
@@ -152,6 +179,7 @@ export class Targets {
     if (aggregatetype === null || !type || payload === null || leftOut !== undefined) return undefined;
     const topic = this.#router.topic(aggregatetype, type);
     if (topic === undefined || !this.#destinations.isKnown(topic)) return undefined;
+    if (this.#formatOf(topic) === 'json') return undefined;
     // Events that name a version are few, and their headers may be wrong.
     if (type.length > nameLengthMax || mayNameVersion(headers)) return undefined;
     const subject = this.#router.subject(topic, type);
@@ -164,7 +192,7 @@ export class Targets {
     topic: string,
     subject: string,
     version: number | null,
-  ): Promise<Pick<Target, 'schema' | 'write'>> {
+  ): Promise<Pick<WithSchema, 'schema' | 'write'>> {
     let schema = await this.#schemas.get(subject, version);
     if (!isUsable(schema)) throw unusable(schema, topic, subject);
     let write = this.#writerOf(schema, row);

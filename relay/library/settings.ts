@@ -110,9 +110,17 @@ export type RelaySettings = {
     /** Time after which the brokers abort an unfinished transaction, in ms. If a relay dies and no other takes over, consumers of its partitions wait that long. Default: `60000`. */
     readonly transactionTimeoutMs?: number | undefined;
   };
-  readonly registry: {
-    /** URL of the schema registry, which must have the Confluent API. Several URLs of one registry are separated by commas: if one does not answer, the relay asks the next. */
-    readonly url: string;
+  readonly records?: {
+    /** Form of the values: `avro` = Avro with the id of a schema of the registry; `json` = the text of the payload, unchanged, without a schema. If every topic is `json`, the relay needs no registry. Default: `avro`. */
+    readonly format?: 'avro' | 'json' | undefined;
+    /** Formats by topic, as `<topic>=<format>`. `*` stands for any characters; the first match counts. `records.format` applies to all other topics. */
+    readonly formats?: readonly string[] | undefined;
+    /** Headers with a field of the row: name of the header to field, such as `eventType: type`. Fields: `id`, `type`, `aggregatetype`, `aggregateid`. The headers `id` and `position` are always there under these names. Default: `type=type`. */
+    readonly headers?: { readonly [name: string]: 'id' | 'type' | 'aggregatetype' | 'aggregateid' } | undefined;
+  } | undefined;
+  readonly registry?: {
+    /** URL of the schema registry, which must have the Confluent API. Several URLs of one registry are separated by commas: if one does not answer, the relay asks the next. Required unless `records.format` makes every topic `json`. */
+    readonly url?: string | undefined;
     /** User name for basic authentication. */
     readonly username?: string | undefined;
     /** Password for basic authentication. */
@@ -151,7 +159,7 @@ export type RelaySettings = {
     readonly timeoutMs?: number | undefined;
     /** How long the relay uses the latest version of a subject before it asks the registry again, in ms. Default: `60000`. */
     readonly latestTtlMs?: number | undefined;
-  };
+  } | undefined;
   readonly schemas?: {
     /** Directory with the `.avsc` files that the `schemas` commands read. Default: `schemas`. */
     readonly directory?: string | undefined;

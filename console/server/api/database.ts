@@ -1,6 +1,6 @@
 /** What Postgres holds for the relay; `check` and the preview of `cleanup` as jobs, which change nothing. */
 import { Hono } from 'hono';
-import { check, checksCount } from '../../../relay/operations/check/check.ts';
+import { check, checksCountOf } from '../../../relay/operations/check/check.ts';
 import type { Finding } from '../../../relay/operations/check/finding.ts';
 import { type CleanupReport, cleanUp, keepReasons } from '../../../relay/operations/cleanup.ts';
 import { databaseFacts, type Part } from '../../../relay/operations/database-facts.ts';
@@ -38,7 +38,11 @@ export function databaseApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
           const findings: Finding[] = [];
           for await (const finding of check(config, checkTimeoutMs)) {
             findings.push(finding);
-            onProgress({ done: findings.length, total: checksCount, phase: `checking ${finding.server}` });
+            onProgress({
+              done: findings.length,
+              total: checksCountOf(config),
+              phase: `checking ${finding.server}`,
+            });
             signal.throwIfAborted();
           }
           return findings;

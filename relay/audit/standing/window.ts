@@ -51,7 +51,6 @@ import {
   stallMsOf,
   type TopicRecord,
 } from '../read-topics.ts';
-import { StockReader } from '../stock-reader.ts';
 import type { AuditState } from './audit-state.ts';
 import { Found, findingOf } from './found.ts';
 import { RecordJudge } from './judge-records.ts';
@@ -223,7 +222,7 @@ class Window {
   async #readTopics(ranges: readonly PartitionRange[]): Promise<void> {
     const { means, found } = this.#scope;
     const { config, kafka, pace } = means;
-    const decoder = new Decoder(config.registry, await StockReader.create(config.registry));
+    const decoder = await Decoder.create(config.registry);
     await readTopics({
       kafka,
       ranges,

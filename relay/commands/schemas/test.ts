@@ -14,7 +14,8 @@ type TestOptions = { limit: number; since?: string; failures: number; json?: boo
 const help = `
 Changes nothing, publishes nothing and does not use the registry. It reads the newest rows of the outbox table and encodes
 each one as the relay would if the schema files were registered. The output names ids, paths and types, and never shows a
-value. The command counts rows whose type has no file, but does not try them.
+value. The command counts rows whose type has no file, but does not try them. Topics that hold JSON (records.format) need
+no file.
 
 The table has no index by time, so the command scans it to find the newest rows. --since skips earlier days.
 
@@ -58,12 +59,14 @@ async function run({ config, options: { limit, since, failures } }: Call<TestOpt
 
 function describe({ rows, types }: RowsTried): string {
   if (rows === 0) return 'no rows';
-  const table = types.map(({ type, file, rows, passed, failed }) => [
-    failed > 0 ? '✖' : file === null ? '-' : '✔',
+  const isTried = ({ file, format }: Pick<TypeTrial, 'file' | 'format'>) =>
+    file !== null || format === 'json';
+  const table = types.map(({ type, file, format, rows, passed, failed }) => [
+    failed > 0 ? '✖' : isTried({ file, format }) ? '✔' : '-',
     type,
-    file ?? 'no file',
+    file ?? (format === 'json' ? 'JSON' : 'no file'),
     counted(rows, 'row'),
-    file === null && failed === 0 ? 'not tried' : `${count(passed)} passed`,
+    isTried({ file, format }) || failed > 0 ? `${count(passed)} passed` : 'not tried',
     failed > 0 ? `${count(failed)} failed` : '',
   ]);
   return [formatTable(table), ...types.flatMap(describeFailures)].join('\n');

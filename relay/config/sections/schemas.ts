@@ -9,13 +9,15 @@ const isHeader = ([name, value]: [string, string]): boolean =>
   name.toLowerCase() !== 'authorization';
 
 export const registry = section({
-  url: addresses(/^https?:\/\//, 'must start with http:// or https://', 'http://registry:8081').meta({
-    kind: 'string',
-    env: 'SCHEMA_REGISTRY_URL',
-    secret: 'url',
-    description:
-      'URL of the schema registry, which must have the Confluent API. Several URLs of one registry are separated by commas: if one does not answer, the relay asks the next.',
-  }),
+  url: addresses(/^https?:\/\//, 'must start with http:// or https://', 'http://registry:8081')
+    .optional()
+    .meta({
+      kind: 'string',
+      env: 'SCHEMA_REGISTRY_URL',
+      secret: 'url',
+      description:
+        'URL of the schema registry, which must have the Confluent API. Several URLs of one registry are separated by commas: if one does not answer, the relay asks the next. Required unless `records.format` makes every topic `json`.',
+    }),
   username: optionalText('User name for basic authentication.'),
   password: optionalText('Password for basic authentication.', { secret: 'whole' }),
   // No header can hold a line end: one pasted with the token would look like an outage.

@@ -102,7 +102,7 @@ export function judgeRegistry(registry: Config['registry']): Verdict {
   const { username, password, token, tokenFile, oauth } = registry;
   const bareEndpoint = bareTokenEndpoint(oauth, 'registry.oauth');
   if (bareEndpoint !== undefined) return bareEndpoint;
-  const urls = registry.url.split(',').map((text) => new URL(text));
+  const urls = (registry.url?.split(',') ?? []).map((text) => new URL(text));
   const bare = urls.filter(({ protocol }) => protocol !== 'https:');
   if (bare.length === 0) return ok('TLS; the certificate of the registry is verified');
   const far = bare.filter(({ hostname }) => !isLoopback(hostname)).map(({ hostname }) => hostname);

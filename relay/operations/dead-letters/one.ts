@@ -2,6 +2,7 @@
 
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
+import { type ValueFormatName, valueFormatByTopic } from '../../config/value-format.ts';
 import { HeadersInvalid, namedVersion } from '../../encode/headers.ts';
 import { RegistryClient } from '../../encode/registry/registry-client.ts';
 import { Router } from '../../encode/route.ts';
@@ -29,7 +30,9 @@ export type LetterSchema = {
 export type Learned<Value> = { readonly value: Value } | { readonly failure: RelayError };
 
 export type OneLetter = ShownLetter & {
-  /** null where the registry has none for the event, or the event does not say which. */
+  /** In which form the relay would publish it now; null where the event does not say to which topic it goes. */
+  readonly format: ValueFormatName | null;
+  /** null where the registry has none for the event, the event does not say which, or its topic holds JSON. */
   readonly schema: Learned<LetterSchema | null>;
   /** Why the relay would refuse the event now; undefined where it would publish it. */
   readonly verdict: Learned<Verdict>;
@@ -54,7 +57,7 @@ export function oneDeadLetter(config: Config, position: string): Promise<OneLett
       learn(async () => (await withJudge(config, (judge) => judge([judged])))[0], 'KAFKA_UNAVAILABLE'),
       stateOf(pool, config, letter),
     ]);
-    return { ...letter, schema, verdict, ...state };
+    return { ...letter, format: formatOf(config, row), schema, verdict, ...state };
   });
 }
 
@@ -98,10 +101,15 @@ async function stateOf(
   return { isBeingReleased, fixedWhy: why ?? null, undo };
 }
 
+function formatOf(config: Config, { aggregatetype, type }: Judged['letter']): ValueFormatName | null {
+  const topic = aggregatetype === null ? undefined : new Router(config).topic(aggregatetype, type);
+  return topic === undefined ? null : valueFormatByTopic(config.records)(topic);
+}
+
 /** The schema that the relay would encode the event with. */
 async function schemaOf(config: Config, { letter, content }: Judged): Promise<LetterSchema | null> {
   const { aggregatetype, type } = letter;
-  if (aggregatetype === null || !type) return null;
+  if (aggregatetype === null || !type || formatOf(config, letter) === 'json') return null;
   const router = new Router(config);
   const topic = router.topic(aggregatetype, type);
   if (topic === undefined) return null;

@@ -1,4 +1,5 @@
 /** What people learn of an event: where it is, and its story. Data only. */
+import type { ValueFormatName } from '../../config/value-format.ts';
 import type { RelayError } from '../../errors.ts';
 import type { Letter, LetterAction } from '../dead-letters/letter.ts';
 
@@ -87,6 +88,8 @@ export type FoundRecord = {
   /** When its Postgres transaction was committed; ISO 8601. */
   readonly committedAt: string;
   readonly valueBytes: number | null;
+  /** By the first byte of the value; null for a tombstone. */
+  readonly format: ValueFormatName | null;
   readonly schema: {
     readonly id: number;
     /** Subjects and versions that have this schema; null where the registry could not be asked. */

@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
+import { headerOf } from '../../config/record-headers.ts';
 import { allowList } from '../../config/topic-patterns.ts';
 import { connectAdmin, createKafka } from '../../connect/kafka.ts';
 import { Router } from '../../encode/route.ts';
@@ -55,6 +56,7 @@ export async function readKafka(options: KafkaOptions, stored: Stored): Promise<
       kafka,
       admin,
       sought,
+      typeHeader: headerOf(config.records, 'type'),
       limits,
       signal,
       onProgress: (topic, partition, records) =>

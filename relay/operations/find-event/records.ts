@@ -4,6 +4,7 @@
  */
 import type { Admin, Kafka } from 'kafkajs';
 import { replayOf } from '../../audit/audited.ts';
+import { isAvro } from '../../audit/decoder.ts';
 import { extendToHighWatermarks } from '../../audit/high-watermarks.ts';
 import { headerText, type PartitionRange, readTopics, type TopicRecord } from '../../audit/read-topics.ts';
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
@@ -28,6 +29,8 @@ export type SearchOptions = {
   readonly kafka: Kafka;
   readonly admin: Admin;
   readonly sought: readonly Sought[];
+  /** Header that holds the type of the event; undefined where none does. */
+  readonly typeHeader: string | undefined;
   readonly limits: Limits;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: (topic: string, partition: number, records: number) => void;
@@ -198,7 +201,7 @@ class Search implements RecordsFound {
     if (!this.#ids.has(id) && !(position !== null && this.#positions.has(position))) return;
     this.#seen.add(id);
     if (position !== null) this.#seen.add(position);
-    this.records.push(recordOf(record, id, position));
+    this.records.push(recordOf(record, id, position, this.#options.typeHeader));
   }
 
   #has({ id, position }: Sought): boolean {
@@ -216,7 +219,12 @@ class Search implements RecordsFound {
   }
 }
 
-function recordOf(record: TopicRecord, id: string, position: string | null): FoundRecord {
+function recordOf(
+  record: TopicRecord,
+  id: string,
+  position: string | null,
+  typeHeader: string | undefined,
+): FoundRecord {
   const { topic, partition, offset, committedAtMs, key, value, headers } = record;
   const schemaId = value !== null && value.length >= 5 && value[0] === 0 ? value.readInt32BE(1) : undefined;
   return {
@@ -225,10 +233,11 @@ function recordOf(record: TopicRecord, id: string, position: string | null): Fou
     offset: String(offset),
     id,
     position,
-    type: headerText(headers, 'type') ?? null,
+    type: (typeHeader === undefined ? undefined : headerText(headers, typeHeader)) ?? null,
     key: key?.toString() ?? null,
     committedAt: new Date(committedAtMs).toISOString(),
     valueBytes: value?.length ?? null,
+    format: value === null ? null : isAvro(value) ? 'avro' : 'json',
     schema: schemaId === undefined ? null : { id: schemaId, versions: null },
     replayId: replayOf(headers)?.id ?? null,
   };

@@ -19,23 +19,39 @@ export const localAddresses = {
 
 export function filesOf(project: Project): readonly NewFile[] {
   const { aggregate, event } = project;
+  const settings = { path: 'relay.yaml', what: 'the settings of the relay', text: relayYaml(project) };
+  const values = {
+    path: 'kubernetes/values.yaml',
+    what: 'values of the Helm chart',
+    text: chartValues(project),
+  };
+  if (project.format === 'json')
+    return [
+      settings,
+      { path: 'compose.yaml', what: 'Postgres and Kafka to try it with', text: compose },
+      values,
+    ];
   return [
-    { path: 'relay.yaml', what: 'the settings of the relay', text: relayYaml(project) },
+    settings,
     {
       path: `schemas/${aggregate}/${event}.avsc`,
       what: 'the schema of a first event',
       text: schema(project),
     },
-    { path: 'compose.yaml', what: 'Postgres, Kafka and a registry to try it with', text: compose },
+    {
+      path: 'compose.yaml',
+      what: 'Postgres, Kafka and a registry to try it with',
+      text: `${compose}${composeRegistry}`,
+    },
     { path: '.github/workflows/schemas.yml', what: 'a job that checks schemas in CI', text: workflow },
-    { path: 'kubernetes/values.yaml', what: 'values of the Helm chart', text: chartValues(project) },
+    values,
   ];
 }
 
 /** JSON is YAML too, and needs no rules for quoting. */
 const quoted = (value: unknown) => JSON.stringify(value);
 
-function relayYaml({ slot, databaseUrl, brokers, registryUrl }: Project): string {
+function relayYaml({ slot, databaseUrl, brokers, format, registryUrl }: Project): string {
   return `# Settings of the outbox relay. \`outbox-relay config\` shows those in force, \`outbox-relay config --defaults\` all there are.
 # \${NAME} and \${NAME:-fallback} are replaced by environment variables.
 
@@ -48,10 +64,17 @@ database:
 kafka:
   brokers: ${quoted(brokers)}
 
-registry:
-  url: ${quoted(insteadOf('SCHEMA_REGISTRY_URL', registryUrl))}
-`;
+${format === 'json' ? jsonRecords : registry(quoted(insteadOf('SCHEMA_REGISTRY_URL', registryUrl)))}`;
 }
+
+/** Values are the payloads as they are: nothing asks a registry. */
+const jsonRecords = `records:
+  format: json
+`;
+
+const registry = (url: string) => `registry:
+  url: ${url}
+`;
 
 /** A secret stays out of the file. The password of a server on this machine is none: it is in compose.yaml too. */
 function insteadOf(variable: string, address: string): string {
@@ -127,7 +150,9 @@ services:
       interval: 5s
       timeout: 20s
       retries: 24
+`;
 
+const composeRegistry = `
   registry:
     # In memory: register the schemas again after each restart.
     image: apicurio/apicurio-registry-mem:2.6.13.Final
@@ -161,8 +186,9 @@ jobs:
         run: npx --yes outbox-relay@${version} schemas register
 `;
 
-function chartValues({ slot, brokers, registryUrl }: Project): string {
-  const registry = keepsSecret(registryUrl) ? `\${SCHEMA_REGISTRY_URL}` : registryUrl;
+function chartValues({ slot, brokers, format, registryUrl }: Project): string {
+  const url = keepsSecret(registryUrl) ? `\${SCHEMA_REGISTRY_URL}` : registryUrl;
+  const values = format === 'json' ? jsonRecords : registry(quoted(url));
   return `# Values of the Helm chart in deploy/helm/outbox-relay: helm install relay <chart> --values kubernetes/values.yaml
 # The address of the database holds a password, so it comes from a Secret:
 #   kubectl create secret generic outbox-relay --from-literal=database-url=postgres://outbox_relay:…@db.example:5432/app
@@ -173,9 +199,7 @@ config:
   slot: ${quoted(slot)}
   kafka:
     brokers: ${quoted(brokers)}
-  registry:
-    url: ${quoted(registry)}
-
+${values.replace(/^(?=.)/gm, '  ')}
 secretEnv:
   DATABASE_URL: { name: outbox-relay, key: database-url }
 `;

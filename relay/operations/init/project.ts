@@ -1,11 +1,14 @@
 /** What a new project is asked for, and what is right of the answers. Nothing here touches a disk. */
 import { configOf } from '../../config/config.ts';
+import type { ValueFormatName } from '../../config/value-format.ts';
 import { RequestInvalid } from '../../errors.ts';
 
 export type Project = {
   readonly slot: string;
   readonly databaseUrl: string;
   readonly brokers: readonly string[];
+  /** Of the values. With `json` there are no schemas, and no registry. */
+  readonly format: ValueFormatName;
   readonly registryUrl: string;
   /** The `aggregatetype` of a first event, and folder of its schema. */
   readonly aggregate: string;

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../../config/config.ts';
 import { allowList } from '../../config/topic-patterns.ts';
+import { usesRegistry } from '../../config/value-format.ts';
 import { isPossibleSubject } from '../../encode/route.ts';
 import { RequestInvalid } from '../../errors.ts';
 import { isLike, pageOfNames } from '../name-page.ts';
@@ -29,6 +30,8 @@ export type SubjectPage = {
   readonly subjects: readonly Subject[];
   /** The name after which the next page begins; null on the last one. */
   readonly next: string | null;
+  /** False: the values of every topic are JSON, so no event has a schema, and the registry was not asked. */
+  readonly isUsed: boolean;
 };
 
 export type VersionPair = {
@@ -70,6 +73,7 @@ export async function pageOfSubjects(
   { like, after }: { readonly like?: string; readonly after?: string },
   limit: number,
 ): Promise<SubjectPage> {
+  if (!usesRegistry(config.records)) return { total: 0, others: 0, subjects: [], next: null, isUsed: false };
   const history = new SubjectHistory(config.registry);
   const all = await history.subjects();
   const used = all.filter((subject) => isOfNaming(config, subject));
@@ -90,6 +94,7 @@ export async function pageOfSubjects(
     others: all.length - used.length,
     subjects,
     next,
+    isUsed: true,
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import type { OutboxRow } from '../../capture/transaction.ts';
 import type { Config } from '../../config/config.ts';
+import { type ValueFormatName, valueFormatByTopic } from '../../config/value-format.ts';
 import { Encoder } from '../../encode/encoder.ts';
 import { type EncodedEvent, isRefusal } from '../../encode/record.ts';
 import { Router } from '../../encode/route.ts';
@@ -22,8 +23,10 @@ export type Failure = {
 export type TypeTrial = {
   readonly aggregatetype: string;
   readonly type: string;
-  /** The file that its rows were tried with; null if there is none, and the rows were not tried. */
+  /** The file that its rows were tried with; null if there is none. */
   readonly file: string | null;
+  /** `json`: the rows were tried without a file. In Avro, rows without a file are not tried. */
+  readonly format: ValueFormatName;
   readonly rows: number;
   readonly passed: number;
   readonly failed: number;
@@ -49,6 +52,7 @@ export class Trial {
   readonly #router: Router;
   readonly #fileOf: ReadonlyMap<string, string>;
   readonly #failuresMax: number;
+  readonly #formatOf: (topic: string) => ValueFormatName;
   readonly #types = new Map<string, Tally>();
 
   /** @param failuresMax how many failures of a type are kept */
@@ -61,6 +65,7 @@ export class Trial {
     );
     this.#fileOf = new Map(files.map(({ subject, file }) => [subject, file]));
     this.#failuresMax = failuresMax;
+    this.#formatOf = valueFormatByTopic(config.records);
     this.#router = new Router(config);
     // The file is used whatever version a row asks for.
     const localSchema = async (subject: string) => schemaOf.get(subject);
@@ -103,8 +108,12 @@ export class Trial {
     let tally = this.#types.get(key);
     if (tally === undefined) {
       const topic = this.#router.topic(aggregatetype, type);
-      const file = topic === undefined ? null : (this.#fileOf.get(this.#router.subject(topic, type)) ?? null);
-      tally = { aggregatetype, type, file, rows: 0, passed: 0, failed: 0, failures: [] };
+      const format = topic === undefined ? 'avro' : this.#formatOf(topic);
+      const file =
+        topic === undefined || format === 'json'
+          ? null
+          : (this.#fileOf.get(this.#router.subject(topic, type)) ?? null);
+      tally = { aggregatetype, type, file, format, rows: 0, passed: 0, failed: 0, failures: [] };
       this.#types.set(key, tally);
     }
     return tally;

@@ -121,12 +121,13 @@ test('a position that falls along the offsets of a key is out of order', async (
 
 test('records that no consumer can decode are reported with the reason, and never with their bytes', async () => {
   await using scene = await openScene();
-  const ids = await scene.insert(4);
+  const ids = await scene.insert(5);
   const values = [
     scene.value(Buffer.from([2]), 987_654),
     scene.value(Buffer.from([2, 2])),
     scene.value(Buffer.alloc(0)),
-    Buffer.from('{"total":1}'),
+    Buffer.from('{"total":1'),
+    Buffer.from([0, 1]),
   ];
   const records = values.map((value, n) => scene.record(ids[n]!, { value }));
   await scene.writer.commit(scene.events(...records), await scene.progress());
@@ -138,6 +139,7 @@ test('records that no consumer can decode are reported with the reason, and neve
     'schema: unknown to the registry',
     'schema: the bytes do not fit it',
     'schema: the bytes do not fit it',
+    'neither Confluent framing nor JSON',
     'no Confluent framing',
   ]);
 });

@@ -197,6 +197,9 @@ export type SceneSettings = {
   readonly configEntries?: NonNullable<ITopicConfig['configEntries']>;
   /** Topics, by pattern, that take tombstones; the one of the scene with `true`. */
   readonly takesTombstones?: boolean;
+  readonly records?: Partial<Config['records']>;
+  /** Whether the settings name the registry; true by default. */
+  readonly hasRegistry?: boolean;
 };
 
 export async function openScene(settings: SceneSettings = {}): Promise<Scene> {
@@ -210,7 +213,8 @@ export async function openScene(settings: SceneSettings = {}): Promise<Scene> {
     slot: { name: prefix },
     database: { url: database.url },
     kafka: { brokers, progressTopic: `${prefix}.progress`, transactionTimeoutMs: 5_000 },
-    registry: { url: registryUrl },
+    records: settings.records,
+    registry: settings.hasRegistry === false ? {} : { url: registryUrl },
     // The allow-list matches the progress topic, which must be left out all the same.
     topics: {
       template: `${prefix}.{aggregatetype}`,

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { settingsEnv } from '../../../harness/relay-process.ts';
 import { asText, describeConfig, loadConfig, maskUrl, settings } from '../../../relay/config/config.ts';
 import { configRules } from '../../../relay/config/rules.ts';
 import { RelayError } from '../../../relay/errors.ts';
@@ -120,20 +121,22 @@ describe('sources', () => {
     '%s can be switched off by an empty variable, which wins over the file, and in the file',
     (key, { path, env, off, kind }) => {
       const expected = off === 'unset' ? undefined : off;
+      const others: Record<string, string> = { ...required, OUTBOX_RELAY_RECORDS_FORMAT: 'json' };
+      delete others[env];
       const inFile = path.reduceRight<unknown>(
         (value, name) => ({ [name]: value }),
         kind === 'list' ? [] : kind === 'map' ? {} : '',
       );
       const file = yaml(JSON.stringify(inFile));
-      expect(valueIn(loadConfig({ file, env: required }).config, path)).toEqual(expected);
+      expect(valueIn(loadConfig({ file, env: others }).config, path)).toEqual(expected);
       // biome-ignore lint/suspicious/noTemplateCurlyInString: it is YAML
       const reference = path.reduceRight<unknown>((value, name) => ({ [name]: value }), '${NOTHING:-}');
       const referring = yaml(JSON.stringify(reference));
-      expect(valueIn(loadConfig({ file: referring, env: required }).config, path)).toEqual(expected);
+      expect(valueIn(loadConfig({ file: referring, env: others }).config, path)).toEqual(expected);
       const other = yaml(
         'outbox: {columns: {headers: h, createdAt: c}}\nschemas: {namespace: n, versions: [s=1]}\ntopics: {tombstones: [t]}\n',
       );
-      const { config, provenance } = loadConfig({ file: other, env: { ...required, [env]: '' } });
+      const { config, provenance } = loadConfig({ file: other, env: { ...others, [env]: '' } });
       expect(valueIn(config, path)).toEqual(expected);
       expect(provenance.get(key)).toBe(env);
     },
@@ -460,12 +463,62 @@ describe('faults', () => {
   });
 });
 
+describe('what a record looks like', () => {
+  const { SCHEMA_REGISTRY_URL: _, ...withoutRegistry } = required;
+  const faultsOf = (env: Record<string, string>) =>
+    faults({ env: { ...withoutRegistry, ...settingsEnv(env) } });
+  const isFine = (env: Record<string, string>) => expect(() => faultsOf(env)).toThrow('no fault was found');
+
+  test('where every topic holds JSON, no registry is needed', () => {
+    expect(
+      loadConfig({ env: { ...withoutRegistry, OUTBOX_RELAY_RECORDS_FORMAT: 'json' } }).config.registry.url,
+    ).toBe(undefined);
+    isFine({ RECORDS_FORMAT: 'json', RECORDS_FORMATS: 'outbox.event.*=json' });
+    const isRequired = expect.stringMatching(
+      /^registry\.url is required, for example .*\(SCHEMA_REGISTRY_URL\)$/,
+    );
+    expect(faultsOf({})).toEqual([isRequired]);
+    expect(faultsOf({ RECORDS_FORMATS: 'outbox.event.*=json' })).toEqual([isRequired]);
+    expect(faultsOf({ RECORDS_FORMAT: 'json', RECORDS_FORMATS: 'outbox.event.order=avro' })).toEqual([
+      isRequired,
+    ]);
+  });
+
+  test.each([
+    ['RECORDS_FORMAT', 'protobuf', 'records.format Invalid option'],
+    ['RECORDS_FORMATS', 'order', 'records.formats.0 must be <topic>=<format>'],
+    ['RECORDS_FORMATS', 'order=xml', 'records.formats.0 must be <topic>=<format>'],
+    [
+      'RECORDS_HEADERS',
+      'eventType=kind',
+      'records.headers.eventType must be one of id, type, aggregatetype, aggregateid',
+    ],
+    ['RECORDS_HEADERS', 'id=aggregateid', 'records.headers.id is a header that the relay writes itself'],
+    ['RECORDS_HEADERS', 'position=id', 'records.headers.position is a header that the relay writes itself'],
+    ['RECORDS_HEADERS', 'replay-id=id', 'records.headers.replay-id is a header that the relay writes itself'],
+    ['RECORDS_HEADERS', 'event type=type', 'records.headers.event type must be a name of printable ASCII'],
+    ['RECORDS_HEADERS', 'a=type,a=id', 'records.headers names a twice'],
+  ])('%s=%s is refused', (name, value, fault) => {
+    expect(faultsOf({ RECORDS_FORMAT: 'json', [name]: value })).toEqual([expect.stringContaining(fault)]);
+  });
+
+  test('headers are given as a map, and replace the default', () => {
+    const file = yaml('records: {headers: {eventType: type, aggregateId: aggregateid}}');
+    expect(loadConfig({ file, env: required }).config.records.headers).toEqual({
+      eventType: 'type',
+      aggregateId: 'aggregateid',
+    });
+    const none = loadConfig({ env: { ...required, OUTBOX_RELAY_RECORDS_HEADERS: '' } });
+    expect(none.config.records.headers).toEqual({});
+  });
+});
+
 describe('what a command needs', () => {
   test('a server that is not needed may go without an address', () => {
     const env = { DATABASE_URL: required.DATABASE_URL };
     const { config, provenance } = loadConfig({ env, needs: ['database'] });
     expect(config.database.url).toBe(required.DATABASE_URL);
-    expect(new URL(config.registry.url).hostname).toMatch(/\.invalid$/);
+    expect(new URL(config.registry.url!).hostname).toMatch(/\.invalid$/);
     expect(provenance.get('registry.url')).toBe('not set');
     expect(describeConfig(config, provenance)).toContainEqual(
       expect.objectContaining({ key: 'kafka.brokers', value: '', source: 'not set' }),

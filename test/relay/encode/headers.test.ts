@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { buildHeaders, HeadersInvalid, PositionPrinter } from '../../../relay/encode/headers.ts';
 import { formatPosition } from '../../../relay/model/position.ts';
 
-const build = (own: string | null) => buildHeaders({ id: 'i', type: 'Placed', headers: own }, 'p');
+const row = { id: 'i', type: 'Placed', aggregatetype: 'order', aggregateid: 'o-1' };
+const build = (own: string | null) => buildHeaders({ ...row, headers: own }, 'p');
 const built = (own: string | null) => Object.entries(build(own));
 const ours = [
   ['id', 'i'],

@@ -109,6 +109,7 @@ export function PayloadCard({ shown: latest, isEditing, onEnd, onStored }: Paylo
         </div>
         <SchemaPane
           schema={schema}
+          isJson={letter.format === 'json'}
           failure={schemaFailure}
           type={letter.type}
           path={path}
@@ -121,12 +122,15 @@ export function PayloadCard({ shown: latest, isEditing, onEnd, onStored }: Paylo
 
 function SchemaPane({
   schema,
+  isJson,
   failure,
   type,
   path,
   message,
 }: {
   schema: Shown['schema'];
+  /** Of a topic whose values are JSON. */
+  isJson: boolean;
   failure: Shown['schemaFailure'];
   type: string | null;
   path: string | null;
@@ -142,11 +146,17 @@ function SchemaPane({
       <h3>Schema</h3>
       <p className="quiet">
         {schema === null
-          ? 'not known'
+          ? isJson
+            ? 'none'
+            : 'not known'
           : `${schema.subject}${schema.version === null ? '' : ` version ${schema.version}`} · id ${schema.id}`}
       </p>
       {schema !== null ? (
         <JsonEditor label="Schema" text={text} mark={at === undefined ? null : { at, message }} />
+      ) : isJson ? (
+        <Empty title="It needs no schema">
+          Values of its topic are JSON: the payload is published as it is stored.
+        </Empty>
       ) : failure !== null ? (
         <Empty title="The schema is not known">{`${failure.message}. ${failure.hint ?? ''}`}</Empty>
       ) : (

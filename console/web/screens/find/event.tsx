@@ -282,7 +282,7 @@ function Letter({ letter: { position, status, code, message, path, behind } }: {
 }
 
 function Record({ record }: { record: FoundRecord }) {
-  const { topic, partition, offset, position, committedAt, valueBytes, schema, replayId } = record;
+  const { topic, partition, offset, position, committedAt, valueBytes, schema, format, replayId } = record;
   return (
     <dl className="facts" aria-label="Record">
       <dt>Record</dt>
@@ -303,15 +303,15 @@ function Record({ record }: { record: FoundRecord }) {
         <Time at={committedAt} />
       </dd>
       <dt>Schema</dt>
-      <dd>{schemaText(schema)}</dd>
+      <dd>{schemaText(schema, format)}</dd>
       <dt>Value</dt>
       <dd>{valueBytes === null ? 'none: a tombstone' : bytes(valueBytes)}</dd>
     </dl>
   );
 }
 
-function schemaText(schema: FoundRecord['schema']): string {
-  if (schema === null) return 'none';
+function schemaText(schema: FoundRecord['schema'], format: FoundRecord['format']): string {
+  if (schema === null) return format === 'json' ? 'none: the value is JSON' : 'none';
   const { id, versions } = schema;
   if (versions === null) return `id ${id}; its version is not known`;
   if (versions.length === 0) return `id ${id}, which the registry does not list under any subject`;

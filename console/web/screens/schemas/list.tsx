@@ -47,7 +47,13 @@ export function SubjectList() {
         </>
       )}
       {page.isPending && <Waiting lines={6} />}
-      {page.data !== undefined && (
+      {page.data?.isUsed === false && (
+        <Empty title="There are no schemas">
+          The values of every topic are JSON, as records.format says. The relay passes payloads on unchanged
+          and asks no registry.
+        </Empty>
+      )}
+      {page.data?.isUsed === true && (
         <Card title="Subjects">
           {page.data.subjects.length === 0 ? (
             <Empty

@@ -33,6 +33,7 @@ const record: FoundRecord = {
   key: 'k',
   committedAt: '2026-01-01T00:00:01.000Z',
   valueBytes: 9,
+  format: 'avro',
   schema: null,
   replayId: null,
 };

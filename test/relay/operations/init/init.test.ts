@@ -12,6 +12,7 @@ import { eventOf, type Project } from '../../../../relay/operations/init/project
 const project: Project = {
   ...localAddresses,
   slot: 'orders',
+  format: 'avro',
   aggregate: 'order',
   event: 'OrderPlaced',
   namespace: 'shop.order',
@@ -55,6 +56,25 @@ describe('what it writes', () => {
     for (const { ports } of Object.values(services))
       for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
     expect(parse(await read('.github/workflows/schemas.yml')).permissions).toEqual({ contents: 'read' });
+  });
+
+  test('in JSON needs no registry anywhere, and has no schema', async () => {
+    await start({ format: 'json' });
+    const files = await present();
+    expect(files).toContain('relay.yaml');
+    expect(files).not.toContain('schemas');
+    expect(files).not.toContain('.github');
+    const { config } = loadConfig({ file: path.join(directory, 'relay.yaml'), env: {} });
+    expect([config.records.format, config.registry.url]).toEqual(['json', undefined]);
+    const { services } = parse(await read('compose.yaml')) as { services: object };
+    expect(Object.keys(services)).toEqual(['postgres', 'kafka']);
+    const values = parse(await read('kubernetes/values.yaml'));
+    expect(values.config).toEqual({
+      slot: 'orders',
+      kafka: { brokers: localAddresses.brokers },
+      records: { format: 'json' },
+    });
+    expect(values.secretEnv.DATABASE_URL).toBeDefined();
   });
 
   test('is a schema with the name that the first event has', async () => {
