@@ -210,6 +210,14 @@ function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[], words: Las
       text: `Not streaming for ${describeSeconds(Math.max(ageOf(error.since, facts.at), facts.progress?.ageSeconds ?? 0))}: ${error.message} (${error.code}), retrying. ${slotSafe(facts)}`,
       advice: error.hint,
     };
+  const former = live.find(({ state }) => state === 'streaming');
+  if (former !== undefined)
+    return {
+      name: 'not-streaming',
+      text: `Not streaming${sinceLast(facts)}: nothing reads the slot. ${former.instance} on ${former.host} said ${describeSeconds(former.unseenSeconds)} ago that it streams: it has ended or lost its connection since. ${slotSafe(facts)}`,
+      advice:
+        'A standby takes a free slot within a second, and so does a relay that lost its connection. If no relay runs, start one with `outbox-relay run`.',
+    };
   if (live.length > 0)
     return {
       name: 'not-streaming',

@@ -141,6 +141,12 @@ const cases: Case[] = [
   ],
   [
     'not-streaming',
+    'a relay that streamed a moment ago, and was killed',
+    { slot: inactive, relays: [relayOf({ unseenSeconds: 4 }), standby()] },
+    /^Not streaming for 1 min: nothing reads the slot\. pod-a.* on pod-a said 4 s ago that it streams: it has ended or lost its connection since\. Slot safe/,
+  ],
+  [
+    'not-streaming',
     'a first start that fails',
     { slot: { state: 'absent' }, relays: [standby({ error: failure() })], progress: null },
     /KAFKA_UNAVAILABLE/,
