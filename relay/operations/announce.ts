@@ -87,10 +87,6 @@ export class Announcer {
   }
 
   get listener(): Listener {
-    const failed = ({ failure }: Pick<Facts['retried'], 'failure'>) => {
-      const isSame = this.#error?.isOver === false && this.#error.failure.code === failure.code;
-      this.#error = { failure, sinceMs: isSame ? this.#error!.sinceMs : Date.now(), isOver: false };
-    };
     return {
       name: 'announcer',
       hears: {
@@ -139,14 +135,10 @@ export class Announcer {
         paced: (pace) => {
           this.#pace = pace;
         },
-        retried: failed,
-        stopped: (stopped) => {
-          failed(stopped);
-          this.#state = 'stopped';
-          this.#stateSinceMs = Date.now();
-          this.#isActive = false;
-          // At once: to close everything may take long, and somebody may kill the process before.
-          this.#wake.resolve();
+        retried: ({ failure }) => this.#fail(failure),
+        stopped: ({ failure }) => {
+          this.#fail(failure);
+          this.#stop();
         },
       },
     };
@@ -182,6 +174,26 @@ export class Announcer {
   start(httpAddress: string): void {
     this.#httpAddress = httpAddress;
     this.#loop = this.#repeat();
+  }
+
+  /** It could not start. */
+  async endWith(failure: RelayError): Promise<void> {
+    this.#fail(failure);
+    this.#stop();
+    await this.end();
+  }
+
+  #fail(failure: RelayError): void {
+    const isSame = this.#error?.isOver === false && this.#error.failure.code === failure.code;
+    this.#error = { failure, sinceMs: isSame ? this.#error!.sinceMs : Date.now(), isOver: false };
+  }
+
+  #stop(): void {
+    this.#state = 'stopped';
+    this.#stateSinceMs = Date.now();
+    this.#isActive = false;
+    // At once: to close everything may take long, and somebody may kill the process before.
+    this.#wake.resolve();
   }
 
   /** A relay that ends because it was asked to is gone; what stopped another one stays for people to see. */

@@ -1,5 +1,6 @@
 /** Runs the service: one relay, and what is seen of it from outside: log, metrics, health and HTTP. */
 import { RegistryClient } from '../encode/registry/registry-client.ts';
+import { asRelayError } from '../errors.ts';
 import { type ComponentLogs, setLevels, withFields } from '../observe/component-logs.ts';
 import { Health } from '../observe/health.ts';
 import { createObserver } from '../observe/listeners.ts';
@@ -58,7 +59,11 @@ export async function runRelay(
   );
   const relay = new Relay({ config, instance, log: relayLogs.kafka, observer, registry });
   const server = beside.servesHttp
-    ? await startHttpServer(config.http, { health, registry: metrics.registry })
+    ? await startHttpServer(config.http, { health, registry: metrics.registry }).catch(async (error) => {
+        // Nobody can ask it on its port, and what it says in Postgres is all that `status` can know.
+        await announcer.endWith(asRelayError(error));
+        throw error;
+      })
     : undefined;
   const endThrottleWatch = watchThrottling(config.kafka.clientId, observer);
   logs.relay.info(server === undefined ? {} : { http: `${server.address}:${server.port}` }, 'started');

@@ -1,4 +1,6 @@
 /** What a relay says of itself in Postgres, and what of it stays when it has stopped. */
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { TcpProxy } from '../../../harness/tcp-proxy.ts';
 import type { Config } from '../../../relay/config/config.ts';
@@ -6,7 +8,10 @@ import { RelayError } from '../../../relay/errors.ts';
 import { readRelays } from '../../../relay/ledger/relays.ts';
 import { withResolvers } from '../../../relay/model/builtins.ts';
 import type { LastWords } from '../../../relay/model/last-words.ts';
+import { componentLogs } from '../../../relay/observe/component-logs.ts';
+import { createLogger } from '../../../relay/observe/log.ts';
 import { Announcer, type AnnouncerOptions } from '../../../relay/operations/announce.ts';
+import { runRelay } from '../../../relay/operations/run.ts';
 import { unique } from '../../support/unique.ts';
 import { openRelayDatabase, type RelayDatabase } from '../commands/outbox.ts';
 
@@ -86,6 +91,25 @@ test('a relay that ends without having streamed takes back nothing', async () =>
   second.hears.entered?.({ state: 'draining', before: 'standby' });
   await second.announcer.end();
   expect(await known(config)).toMatchObject([{ instance: 'first', facts: { error: { isOver: false } } }]);
+});
+
+test('a relay that cannot start says why, although it has no port', async () => {
+  const taken = createServer();
+  taken.listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  const config = relay.config({ ...settings(), OUTBOX_RELAY_HTTP_PORT: String(port) });
+  const loaded = { config, file: undefined, load: () => config };
+  const logs = componentLogs(createLogger('fatal'));
+  try {
+    await expect(runRelay(loaded, logs, new AbortController().signal)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    });
+  } finally {
+    taken.close();
+  }
+  const error = { code: 'CONFIG_INVALID', message: expect.stringContaining('http.port is in use') };
+  expect(await known(config)).toMatchObject([{ state: 'stopped', facts: { error } }]);
 });
 
 test('what stopped a relay is stored although Postgres is away for a moment then', async () => {
