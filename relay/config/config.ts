@@ -2,16 +2,17 @@
  * Reads the configuration: defaults, then `relay.yaml`, then the environment. It validates everything at once, so that one
  * run shows every fault, with its key and what is allowed.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { RelayError } from '../errors.ts';
+import { fromText, longForms, readSettingsFile, type UnsetReference } from './file.ts';
 import { nearestName } from './nearest-name.ts';
 import { maskPostgresUrl } from './postgres-url.ts';
 import { configRules, reachesOtherProgress } from './rules.ts';
 import { type Config, configSchema, reloadable } from './schema.ts';
 import type { SettingMeta } from './setting.ts';
+import { getIn, hasIn, isTree, setIn, type Tree } from './tree.ts';
 import { usesRegistry } from './value-format.ts';
 
 export type { Config } from './schema.ts';
@@ -34,7 +35,6 @@ export type Setting = SettingMeta & {
 export type Provenance = ReadonlyMap<string, string>;
 
 type Environment = Readonly<Record<string, string | undefined>>;
-type Tree = Record<string, unknown>;
 
 export const settings: readonly Setting[] = listSettings(configSchema, []);
 
@@ -70,17 +70,14 @@ export function loadConfig(
   const file =
     options.file ?? env.OUTBOX_RELAY_CONFIG ?? (existsSync('relay.yaml') ? 'relay.yaml' : undefined);
   const faults: string[] = [];
-  const tree = file === undefined ? {} : longForms(readTree(file, env, faults));
+  const { tree, unset } =
+    file === undefined ? { tree: {}, unset: [] } : readSettingsFile(file, env, { settings, faults });
   const provenance = new Map<string, string>();
   for (const setting of settings) {
     const key = setting.path.join('.');
     const raw = env[setting.env];
     if (raw !== undefined && (raw !== '' || setting.off !== undefined)) {
-      setIn(
-        tree,
-        setting.path,
-        raw === '' ? meaningOfEmpty(setting.off) : fromEnvironment(setting, raw, faults),
-      );
+      setIn(tree, setting.path, raw === '' ? meaningOfEmpty(setting.off) : fromText(setting, raw, faults));
       provenance.set(key, setting.env);
     } else {
       provenance.set(key, hasIn(tree, setting.path) ? file! : 'default');
@@ -89,27 +86,66 @@ export function loadConfig(
   // An empty value in the file means the same: a reference may have inserted nothing.
   for (const { path, off } of settings)
     if (off === 'unset' && getIn(tree, path) === '') setIn(tree, path, undefined);
+  const needs = options.needs ?? allNeeds;
+  const told = settleReferences(unset, { tree, provenance, needs, faults });
   faults.push(...findMisspelt(env));
-  fillUnneeded(tree, options.needs ?? allNeeds, provenance);
-  return { config: validated(tree, faults), provenance, file };
+  fillUnneeded(tree, needs, provenance);
+  return { config: validated(tree, faults, told), provenance, file };
+}
+
+/**
+ * A reference to a variable that is not set is a fault, unless the environment gives the setting, or it belongs to a server
+ * that is not needed: a job that checks schemas has no password of a database.
+ * @returns the keys and sections of which nothing else is to be said
+ */
+function settleReferences(
+  unset: readonly UnsetReference[],
+  {
+    tree,
+    provenance,
+    needs,
+    faults,
+  }: { tree: Tree; provenance: Map<string, string>; needs: readonly Need[]; faults: string[] },
+): readonly string[] {
+  const told: string[] = [];
+  for (const { path, variable } of unset) {
+    // The key of a map is no setting of its own.
+    const setting = settings.find((each) => each.path.every((name, at) => name === path[at]));
+    const key = (setting?.path ?? path).join('.');
+    if (setting !== undefined && provenance.get(key) === setting.env) continue;
+    const section = allNeeds.find((need) => need === path[0]);
+    const isNeeded = section === undefined || needs.includes(section);
+    if (isNeeded) faults.push(`${path.join('.')} refers to ${variable}, which is not set`);
+    setIn(tree, path, undefined);
+    provenance.set(key, notSet);
+    told.push(isNeeded ? key : section);
+  }
+  return told;
 }
 
 /** Validates settings that a program gives; neither a file nor the environment is read. @throws RelayError CONFIG_INVALID */
 export function configOf(settings: unknown): Config {
   if (!isTree(settings)) throw invalid(['the settings must be an object']);
-  return validated(longForms(structuredClone(settings)), []);
+  return validated(longForms(structuredClone(settings)), [], []);
 }
 
-/** @param faults found so far */
-function validated(tree: Tree, faults: string[]): Config {
+/**
+ * @param faults found so far
+ * @param told keys and sections whose further faults would only repeat these
+ */
+function validated(tree: Tree, faults: string[], told: readonly string[]): Config {
+  const isNew = (key: string) => !told.some((each) => key === each || key.startsWith(`${each}.`));
   const parsed = configSchema.safeParse(tree);
-  if (lacksRegistry(tree)) faults.push(registryRequired);
-  if (!parsed.success) faults.push(...parsed.error.issues.map(describeIssue));
+  if (lacksRegistry(tree) && isNew('registry.url')) faults.push(registryRequired);
+  if (!parsed.success)
+    faults.push(
+      ...parsed.error.issues.filter(({ path }) => isNew(path.join('.'))).map((issue) => describeIssue(issue)),
+    );
   else {
     const { kafka, slot } = parsed.data;
     const template = kafka.progressTopic;
     kafka.progressTopic = template.replaceAll('{slot}', slot.name);
-    faults.push(...brokenRules(parsed.data));
+    faults.push(...brokenRules(parsed.data, isNew));
     if (reachesOtherProgress(template, parsed.data))
       faults.push('topics.allow must not match the kafka.progressTopic of other slots');
   }
@@ -129,9 +165,9 @@ function lacksRegistry(tree: Tree): boolean {
   );
 }
 
-function brokenRules(config: Config): string[] {
+function brokenRules(config: Config, isNew: (key: string) => boolean = () => true): string[] {
   const faults = configRules.map((rule) => rule(config)).filter((fault) => fault !== undefined);
-  return faults.map(({ key, message }) => `${key} ${message}`);
+  return faults.filter(({ key }) => isNew(key)).map(({ key, message }) => `${key} ${message}`);
 }
 
 function invalid(faults: readonly string[]): RelayError {
@@ -271,36 +307,6 @@ function environmentName(path: readonly string[]): string {
   return `OUTBOX_RELAY_${path.map((part) => part.replace(/[A-Z]/g, '_$&')).join('_')}`.toUpperCase();
 }
 
-function fromEnvironment(setting: Setting, raw: string, faults: string[]): unknown {
-  switch (setting.kind) {
-    case 'integer':
-      return /^-?\d+$/.test(raw) ? Number(raw) : raw;
-    case 'boolean':
-      return raw === 'true' ? true : raw === 'false' ? false : raw;
-    case 'list':
-      return partsOf(raw);
-    case 'map': {
-      const pairs = partsOf(raw).map((part) => [
-        part.replace(/\s*=.*$/s, ''),
-        part.replace(/^[^=]*=?\s*/, ''),
-      ]);
-      const names = pairs.map(([name]) => name);
-      const twice = names.find((name, at) => names.indexOf(name) < at);
-      // In a file, this is no YAML.
-      if (twice !== undefined) faults.push(`${setting.path.join('.')} names ${twice} twice (${setting.env})`);
-      return Object.fromEntries(pairs);
-    }
-    default:
-      return raw;
-  }
-}
-
-const partsOf = (raw: string): string[] =>
-  raw
-    .split(',')
-    .map((part) => part.trim())
-    .filter((part) => part !== '');
-
 /** Read elsewhere, not settings. */
 const otherVariables: ReadonlySet<string> = new Set([
   'OUTBOX_RELAY_CONFIG',
@@ -328,63 +334,6 @@ function findMisspelt(env: Environment): string[] {
     .map(([name]) => `${name} is not a setting; the nearest is ${nearest(name)}`);
 }
 
-function readTree(file: string, env: Environment, faults: string[]): Tree {
-  let source: string;
-  try {
-    source = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new RelayError('CONFIG_INVALID', `the configuration file ${file} cannot be read`, { cause });
-  }
-  // Loaded here: it takes a tenth of the start of a process, and most commands have no file.
-  const { parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml');
-  const document = parseDocument(source);
-  // The parser's message may quote the line, and a line may hold a secret, so the error gives only the place.
-  if (document.errors.length > 0) {
-    const line = document.errors[0]?.linePos?.[0].line;
-    throw new RelayError(
-      'CONFIG_INVALID',
-      `${file} is not valid YAML${line === undefined ? '' : ` at line ${line}`}`,
-    );
-  }
-  const tree: unknown = interpolate(document.toJS() ?? {}, env, faults, []);
-  if (!isTree(tree)) throw new RelayError('CONFIG_INVALID', `${file} must hold a mapping of settings`);
-  return tree;
-}
-
-/** `slot: <name>` is short for the section with the name alone. */
-function longForms(tree: Tree): Tree {
-  const { slot } = tree;
-  return slot === undefined || isTree(slot) ? tree : { ...tree, slot: { name: slot } };
-}
-
-/**
- * `${NAME}` stands for an environment variable, `${NAME:-fallback}` for one with a fallback. The result is read as the
- * setting's kind requires, so that numbers can be interpolated too.
- */
-function interpolate(value: unknown, env: Environment, faults: string[], path: readonly string[]): unknown {
-  // A variable in a list may hold several of its items, as it does where it stands for the whole list.
-  if (Array.isArray(value)) return value.flatMap((item) => interpolate(item, env, faults, path));
-  if (isTree(value))
-    return Object.fromEntries(
-      Object.entries(value)
-        // A section whose keys are all commented out is null in YAML, and means the same as an absent one.
-        .filter(([, child]) => child !== null)
-        .map(([key, child]) => [key, interpolate(child, env, faults, [...path, key])]),
-    );
-  if (typeof value !== 'string' || !value.includes('${')) return value;
-  const text = value.replace(
-    /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g,
-    (_, name: string, fallback?: string) => {
-      const found = env[name];
-      if (found !== undefined && found !== '') return found;
-      if (fallback === undefined) faults.push(`${path.join('.')} refers to ${name}, which is not set`);
-      return fallback ?? '';
-    },
-  );
-  const setting = settings.find((candidate) => candidate.path.join('.') === path.join('.'));
-  return setting === undefined ? text : fromEnvironment(setting, text, faults);
-}
-
 function describeIssue(issue: z.core.$ZodIssue): string {
   const key = issue.path.join('.');
   const setting = settings.find(({ path }) => path.every((name, at) => name === issue.path[at]));
@@ -398,30 +347,4 @@ function describeIssue(issue: z.core.$ZodIssue): string {
   // What is wrong with the name of an entry is a level below.
   const { message } = issue.code === 'invalid_key' ? (issue.issues[0] ?? issue) : issue;
   return `${key} ${message.replace(/^Invalid input: /, '')}${setting === undefined ? '' : ` (${setting.env})`}`;
-}
-
-function isTree(value: unknown): value is Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function getIn(tree: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>((node, key) => (isTree(node) ? node[key] : undefined), tree);
-}
-
-function hasIn(tree: unknown, path: readonly string[]): boolean {
-  return getIn(tree, path) !== undefined;
-}
-
-function setIn(tree: Tree, path: readonly string[], value: unknown): void {
-  let node = tree;
-  for (const key of path.slice(0, -1)) {
-    const child = node[key];
-    if (isTree(child)) node = child;
-    else {
-      const made: Tree = {};
-      node[key] = made;
-      node = made;
-    }
-  }
-  node[path.at(-1)!] = value;
 }

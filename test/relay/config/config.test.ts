@@ -316,7 +316,19 @@ describe('faults', () => {
 
   test('a reference to a variable that is not set names both', () => {
     const file = yaml(`slot: \${STAGE}\n`);
-    expect(faults({ file, env: required })).toContain('slot refers to STAGE, which is not set');
+    expect(faults({ file, env: required })).toEqual(['slot.name refers to STAGE, which is not set']);
+  });
+
+  test('a reference to a variable that is not set is no second fault, and none where the environment has the setting', () => {
+    const file = yaml(`database:\n  url: \${OWN}\nregistry:\n  headers: { x: '\${TOKEN}' }\n`);
+    const { DATABASE_URL: _, ...others } = required;
+    expect(faults({ file, env: others })).toEqual([
+      'database.url refers to OWN, which is not set',
+      'registry.headers.x refers to TOKEN, which is not set',
+    ]);
+    expect(faults({ file, env: required })).toEqual(['registry.headers.x refers to TOKEN, which is not set']);
+    const env = { ...required, TOKEN: 'sesame' };
+    expect(loadConfig({ file, env }).config.database.url).toBe(required.DATABASE_URL);
   });
 
   const oauth = {
@@ -523,6 +535,20 @@ describe('what a command needs', () => {
     expect(describeConfig(config, provenance)).toContainEqual(
       expect.objectContaining({ key: 'kafka.brokers', value: '', source: 'not set' }),
     );
+  });
+
+  test('it may refer to variables that are not set: a job that checks schemas has no password', () => {
+    const file = yaml(
+      `database: { url: '\${DATABASE_URL}' }\nkafka: { ssl: true, saslMechanism: plain, saslUsername: relay, saslPassword: '\${SECRET}' }\n`,
+    );
+    const env = { SCHEMA_REGISTRY_URL: required.SCHEMA_REGISTRY_URL };
+    const { config, provenance } = loadConfig({ file, env, needs: ['registry'] });
+    expect(new URL(config.database.url).hostname).toMatch(/\.invalid$/);
+    expect(config.kafka.saslPassword).toBeUndefined();
+    expect(provenance.get('kafka.saslPassword')).toBe('not set');
+    expect(faults({ file, env, needs: ['registry', 'database'] })).toEqual([
+      'database.url refers to DATABASE_URL, which is not set',
+    ]);
   });
 
   test('one that is needed may not', () => {
