@@ -4,7 +4,7 @@
  * type of another file. `<directory>/<any name>.avsc` holds a type that only other files use, under its full name.
  */
 import { readdir, readFile } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { join, resolve, sep } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { compileSchema, parseAvroSchema } from '../../encode/formats/avro/writer.ts';
 import type { Reference, RegistryClient } from '../../encode/registry/registry-client.ts';
@@ -135,7 +135,12 @@ async function listFiles(directory: string): Promise<string[]> {
       .map((name) => name.split(sep).join('/'))
       .sort();
   } catch (cause) {
-    throw new RelayError('CONFIG_INVALID', `cannot read schemas.directory: ${directory}`, { cause });
+    const { code } = cause as NodeJS.ErrnoException;
+    const why =
+      code === 'ENOENT'
+        ? `does not exist. Put each schema into a file ${directory}/<aggregatetype>/<name>.avsc; \`outbox-relay init\` writes a first one`
+        : `cannot be read (${code})`;
+    throw new RelayError('CONFIG_INVALID', `schemas.directory: ${resolve(directory)} ${why}`, { cause });
   }
 }
 
