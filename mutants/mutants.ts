@@ -2421,12 +2421,21 @@ export const mutants: readonly Mutant[] = [
     only: 'what stop cut off',
   },
   {
+    name: 'a setting that refers to a variable that is not set counts as absent',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/config/config.ts',
+    find: 'if (isNeeded) faults.push(',
+    replace: 'if (!isNeeded) faults.push(',
+    tests: ['test/relay/config/config.test.ts'],
+  },
+  {
     name: 'init writes over a file that exists',
     promise: 'no silence',
     invariants: [],
     file: 'relay/operations/init/init.ts',
-    find: 'if (there.size > 0 && !replaces)',
-    replace: 'if (there.size > 99 && !replaces)',
+    find: 'if (!replaces) refuse(directory, [...there]);',
+    replace: 'if (there.size > 99 && !replaces) refuse(directory, [...there]);',
     tests: ['test/relay/operations/init/init.test.ts'],
   },
   {

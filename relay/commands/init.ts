@@ -4,9 +4,10 @@ import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'commander';
 import { type ValueFormatName, valueFormats } from '../config/value-format.ts';
 import { RequestInvalid } from '../errors.ts';
+import { packagesOf } from '../operations/init/consumer.ts';
 import { firstEvent, keepsSecret, localAddresses } from '../operations/init/files.ts';
-import { init } from '../operations/init/init.ts';
-import { eventOf, type Project } from '../operations/init/project.ts';
+import { assertFree, init } from '../operations/init/init.ts';
+import { eventOf, faultOf, type Project } from '../operations/init/project.ts';
 import { type Call, define } from './command.ts';
 import { formatTable } from './format.ts';
 import type { Load } from './load.ts';
@@ -27,10 +28,10 @@ type InitOptions = {
 };
 
 const help = `
-Writes relay.yaml, the schema of a first event, compose.yaml with servers to try it with, a job for GitHub Actions that
-checks schemas, and values for the Helm chart. Asks for what no option gives; --yes takes the defaults instead, which are
+Writes relay.yaml, the schema of a first event, a consumer that prints events, compose.yaml with servers to try it with, a
+job for GitHub Actions that checks schemas, and values for the Helm chart. Asks for what no option gives; --yes takes the defaults instead, which are
 the addresses of compose.yaml. A file that exists stays as it is: without --force nothing is written then. Connects to no
-server. A password of a server on another machine is not written: relay.yaml then refers to DATABASE_URL.
+server. A password is not written, but that of compose.yaml: relay.yaml then refers to DATABASE_URL.
 
 Exit codes: 0 written · 64 a wrong answer, a file that exists, or one that cannot be written; nothing new is left
 
@@ -69,6 +70,7 @@ function validate({ yes }: InitOptions): string | undefined {
 }
 
 async function run({ options }: Call<InitOptions>) {
+  if (!options.force) await assertFree(options.dir);
   const project = await answers(options);
   const result = await init({ project, directory: options.dir, replaces: options.force === true });
   const next = nextCommands(project, options.dir);
@@ -81,10 +83,20 @@ async function run({ options }: Call<InitOptions>) {
 /** In the order of the questions. A later default may follow from an earlier answer. */
 async function answers(given: InitOptions): Promise<Project> {
   const asking = given.yes ? undefined : createInterface({ input: process.stdin, output: process.stdout });
-  const ask = async (option: string | undefined, question: string, fallback: string): Promise<string> => {
-    if (option !== undefined) return option;
-    if (asking === undefined) return fallback;
-    return (await asking.question(`${question} (${fallback}): `)).trim() || fallback;
+  /** An answer that is wrong is asked for again; an option is not. */
+  const ask = async <Key extends keyof Project>(
+    key: Key,
+    { question, fallback }: { question: string; fallback: string },
+    read: (text: string) => Project[Key] = (text) => text as Project[Key],
+  ): Promise<Project[Key]> => {
+    const option = given[key];
+    if (option !== undefined || asking === undefined) return read(option ?? fallback);
+    for (;;) {
+      const answer = read((await asking.question(`${question} (${fallback}): `)).trim() || fallback);
+      const fault = faultOf(key, answer);
+      if (fault === undefined) return answer;
+      process.stdout.write(`  ${fault}\n`);
+    }
   };
   // Ctrl-D, and Ctrl-C where the terminal passes it on.
   const ended = new Promise<never>((_, reject) => {
@@ -94,20 +106,27 @@ async function answers(given: InitOptions): Promise<Project> {
   });
   ended.catch(() => {});
   const all = async (): Promise<Project> => {
-    const slot = await ask(given.slot, 'Name of the replication slot', 'outbox_relay');
-    const databaseUrl = await ask(given.databaseUrl, 'Postgres', localAddresses.databaseUrl);
-    const brokers = await ask(given.brokers, 'Brokers of Kafka', localAddresses.brokers.join(','));
+    const { databaseUrl, brokers, registryUrl } = localAddresses;
     const { format } = given;
-    const registryUrl =
-      format === 'json'
-        ? localAddresses.registryUrl
-        : await ask(given.registryUrl, 'Schema registry', localAddresses.registryUrl);
-    const aggregate = await ask(given.aggregate, 'What a first event is about', 'order');
-    const event = await ask(given.event, 'Name of the event', eventOf(aggregate));
-    const namespace = await ask(given.namespace, 'Its namespace', `app.${aggregate.replaceAll('-', '_')}`);
-    const list = brokers.split(',').map((broker) => broker.trim());
-    return { slot, databaseUrl, brokers: list, format, registryUrl, aggregate, event, namespace };
+    const slot = await ask('slot', { question: 'Name of the replication slot', fallback: 'outbox_relay' });
+    const servers = {
+      databaseUrl: await ask('databaseUrl', { question: 'URL of Postgres', fallback: databaseUrl }),
+      brokers: await ask('brokers', { question: 'Brokers of Kafka', fallback: brokers.join() }, listed),
+      registryUrl:
+        format === 'json'
+          ? registryUrl
+          : await ask('registryUrl', { question: 'URL of the schema registry', fallback: registryUrl }),
+    };
+    const aggregate = await ask('aggregate', {
+      question: 'Aggregate type of a first event',
+      fallback: 'order',
+    });
+    const event = await ask('event', { question: 'Name of the event', fallback: eventOf(aggregate) });
+    const fallback = `app.${aggregate.replaceAll('-', '_')}`;
+    const namespace = await ask('namespace', { question: 'Its namespace', fallback });
+    return { slot, ...servers, format, aggregate, event, namespace };
   };
+  if (asking !== undefined) process.stdout.write('Enter takes the answer in parentheses.\n');
   try {
     return await Promise.race([all(), ended]);
   } finally {
@@ -115,17 +134,32 @@ async function answers(given: InitOptions): Promise<Project> {
   }
 }
 
+const listed = (brokers: string): string[] => brokers.split(',').map((broker) => broker.trim());
+
 function nextCommands(project: Project, dir: string): string[] {
-  const isLocal = project.databaseUrl === localAddresses.databaseUrl;
   const inFolder = path.resolve(dir) === process.cwd() ? '' : `cd ${quoted(dir)} && `;
   const register = ' && npx outbox-relay schemas register --wait-seconds 60';
   const prepare = `npx outbox-relay migrate${project.format === 'json' ? '' : register}`;
-  const first = isLocal
+  const first = isLocal(project)
     ? 'docker compose up --detach --wait'
     : keepsSecret(project.databaseUrl)
       ? `export DATABASE_URL='…'`
       : 'npx outbox-relay config';
-  return [`${inFolder}${first}`, prepare, 'npx outbox-relay run'];
+  return [`${inFolder}${first}`, prepare, 'npx outbox-relay check && npx outbox-relay run'];
+}
+
+/** Whether the database is that of `compose.yaml`. */
+const isLocal = ({ databaseUrl }: Project): boolean => databaseUrl === localAddresses.databaseUrl;
+
+/** For another terminal, once the relay streams. */
+function lookCommands(project: Project): string[] {
+  const psql = isLocal(project)
+    ? 'docker compose exec postgres psql --username postgres app'
+    : `psql ${keepsSecret(project.databaseUrl) ? '"$DATABASE_URL"' : quoted(project.databaseUrl)}`;
+  return [
+    `${psql} --command "${firstEvent(project)}"`,
+    `npm install ${packagesOf(project)} && node consumer.mjs`,
+  ];
 }
 
 /** For a shell. */
@@ -144,7 +178,7 @@ function describe(
     'Next:',
     ...next.map((command) => `  $ ${command}`),
     '',
-    'Then write an event, in the transaction that changes your data:',
-    `  ${firstEvent(project)};`,
+    'Then, in another terminal in this folder, write an event and read it:',
+    ...lookCommands(project).map((command) => `  $ ${command}`),
   ].join('\n');
 }

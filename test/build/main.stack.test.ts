@@ -84,6 +84,7 @@ describe.concurrent.each(nodes)('on Node %s', (version) => {
     const env = {
       PATH: `${await nodeFolder(version)}:${process.env.PATH}`,
       HOME: installed.folder,
+      DATABASE_URL: outbox.url,
       OUTBOX_RELAY_TOPICS_TEMPLATE: `${name}.{aggregatetype}`,
       OUTBOX_RELAY_TOPICS_ALLOW: `${name}.*`,
       OUTBOX_RELAY_HTTP_PORT: '0',

@@ -1,5 +1,6 @@
 /** What `init` writes: the text of each file, from a few answers. */
 import { version } from '../../config/version.ts';
+import { consumer } from './consumer.ts';
 import type { Project } from './project.ts';
 
 export type NewFile = {
@@ -18,16 +19,22 @@ export const localAddresses = {
 } as const;
 
 export function filesOf(project: Project): readonly NewFile[] {
-  const { aggregate, event } = project;
+  const { aggregate, event, registryUrl } = project;
   const settings = { path: 'relay.yaml', what: 'the settings of the relay', text: relayYaml(project) };
   const values = {
     path: 'kubernetes/values.yaml',
     what: 'values of the Helm chart',
     text: chartValues(project),
   };
+  const first = {
+    path: 'consumer.mjs',
+    what: 'a consumer that prints the events',
+    text: consumer({ ...project, registryUrl: keepsSecret(registryUrl) ? undefined : registryUrl }),
+  };
   if (project.format === 'json')
     return [
       settings,
+      first,
       { path: 'compose.yaml', what: 'Postgres and Kafka to try it with', text: compose },
       values,
     ];
@@ -38,6 +45,7 @@ export function filesOf(project: Project): readonly NewFile[] {
       what: 'the schema of a first event',
       text: schema(project),
     },
+    first,
     {
       path: 'compose.yaml',
       what: 'Postgres, Kafka and a registry to try it with',
@@ -47,6 +55,9 @@ export function filesOf(project: Project): readonly NewFile[] {
     values,
   ];
 }
+
+/** Those that every project has, whatever its first event is. */
+export const pathsOfAll = ['relay.yaml', 'consumer.mjs', 'compose.yaml', 'kubernetes/values.yaml'] as const;
 
 /** JSON is YAML too, and needs no rules for quoting. */
 const quoted = (value: unknown) => JSON.stringify(value);
@@ -76,18 +87,20 @@ const registry = (url: string) => `registry:
   url: ${url}
 `;
 
-/** A secret stays out of the file. The password of a server on this machine is none: it is in compose.yaml too. */
+/** A secret stays out of the file. The password of `compose.yaml` is none. */
 function insteadOf(variable: string, address: string): string {
   return keepsSecret(address) ? `\${${variable}}` : `\${${variable}:-${address}}`;
 }
 
 export function keepsSecret(address: string): boolean {
+  if (address === localAddresses.databaseUrl) return false;
   // A list of hosts is no URL to Node. It may have a password.
   if (!URL.canParse(address)) return true;
-  const { hostname, password, searchParams } = new URL(address);
-  const isLocal = ['127.0.0.1', 'localhost', '[::1]'].includes(hostname);
-  return !isLocal && (password !== '' || searchParams.has('password'));
+  const { password, searchParams } = new URL(address);
+  return password !== '' || searchParams.has('password');
 }
+
+const isLocal = (host: string): boolean => ['127.0.0.1', 'localhost', '[::1]'].includes(host);
 
 function schema({ aggregate, event, namespace }: Project): string {
   const record = {
@@ -104,10 +117,10 @@ function schema({ aggregate, event, namespace }: Project): string {
   return `${JSON.stringify(record, null, 2)}\n`;
 }
 
-/** SQL that writes an event of the first schema. */
+/** SQL that writes an event of the first schema. Without double quotes, so that a shell takes it between two. */
 export function firstEvent({ aggregate, event, namespace }: Project): string {
-  const payload = '{"id": "6f1c2c4e-7f0e-4f0a-9c53-2a5d1c6f9b10", "happenedAt": "2030-01-01T00:00:00Z"}';
-  return `select outbox.emit('${aggregate}', '42', '${namespace}.${event}', '${payload}')`;
+  const payload = "json_build_object('id', gen_random_uuid(), 'happenedAt', now())";
+  return `select outbox.emit('${aggregate}', '42', '${namespace}.${event}', ${payload})`;
 }
 
 const compose = `# Servers to try the relay with: docker compose up --detach --wait
@@ -116,7 +129,7 @@ const compose = `# Servers to try the relay with: docker compose up --detach --w
 services:
   postgres:
     image: postgres:18
-    command: [postgres, -c, wal_level=logical, -c, max_slot_wal_keep_size=4GB]
+    command: [postgres, -c, wal_level=logical, -c, track_commit_timestamp=on, -c, max_slot_wal_keep_size=4GB]
     environment:
       POSTGRES_DB: app
       POSTGRES_PASSWORD: postgres
@@ -160,6 +173,7 @@ const composeRegistry = `
 `;
 
 const workflow = `# Checks the Avro schemas against the registry before they are merged, and registers them afterwards.
+# Store the address of the registry as a secret of the repository: SCHEMA_REGISTRY_URL.
 name: schemas
 on:
   pull_request:
@@ -177,30 +191,44 @@ jobs:
     env:
       SCHEMA_REGISTRY_URL: \${{ secrets.SCHEMA_REGISTRY_URL }}
     steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-node@v4
+      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1
+        with:
+          persist-credentials: false
+      - uses: actions/setup-node@820762786026740c76f36085b0efc47a31fe5020 # v7.0.0
         with:
           node-version: 24
+          package-manager-cache: false
       - run: npx --yes outbox-relay@${version} schemas check
       - if: github.event_name == 'push'
         run: npx --yes outbox-relay@${version} schemas register
 `;
 
+/** In a Pod, this machine is the Pod. */
+const ofAPod = (address: string, example: string): string =>
+  isLocal(new URL(address).hostname) ? example : address;
+
 function chartValues({ slot, brokers, format, registryUrl }: Project): string {
-  const url = keepsSecret(registryUrl) ? `\${SCHEMA_REGISTRY_URL}` : registryUrl;
+  const keepsRegistry = format !== 'json' && keepsSecret(registryUrl);
+  const url = keepsRegistry ? `\${SCHEMA_REGISTRY_URL}` : ofAPod(registryUrl, 'http://registry.example:8081');
   const values = format === 'json' ? jsonRecords : registry(quoted(url));
-  return `# Values of the Helm chart in deploy/helm/outbox-relay: helm install relay <chart> --values kubernetes/values.yaml
-# The address of the database holds a password, so it comes from a Secret:
-#   kubectl create secret generic outbox-relay --from-literal=database-url=postgres://outbox_relay:…@db.example:5432/app
+  const secrets = [
+    ['DATABASE_URL', 'database-url', 'postgres://outbox_relay:…@db.example:5432/app'],
+    ...(keepsRegistry ? [['SCHEMA_REGISTRY_URL', 'registry-url', 'https://user:…@registry.example']] : []),
+  ] as const;
+  return `# Values of the Helm chart, which is in deploy/helm/outbox-relay of the repository, and an OCI artifact of each release:
+#   helm install outbox-relay <chart> --values kubernetes/values.yaml
+# What holds a password comes from a Secret:
+#   kubectl create secret generic outbox-relay${secrets.map(([, key, example]) => ` --from-literal=${key}=${quoted(example)}`).join('')}
 
 replicas: 2
 
 config:
   slot: ${quoted(slot)}
+  # As a Pod reaches them.
   kafka:
-    brokers: ${quoted(brokers)}
+    brokers: ${quoted(brokers.map((broker) => ofAPod(`tcp://${broker}`, 'tcp://kafka.example:9092').replace('tcp://', '')))}
 ${values.replace(/^(?=.)/gm, '  ')}
 secretEnv:
-  DATABASE_URL: { name: outbox-relay, key: database-url }
+${secrets.map(([name, key]) => `  ${name}: { name: outbox-relay, key: ${key} }`).join('\n')}
 `;
 }

@@ -5,7 +5,7 @@
 import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { RequestInvalid } from '../../errors.ts';
-import { filesOf, type NewFile } from './files.ts';
+import { filesOf, type NewFile, pathsOfAll } from './files.ts';
 import { assertProject, type Project } from './project.ts';
 
 export type InitOptions = {
@@ -21,16 +21,17 @@ export type InitResult = {
   readonly files: readonly (Pick<NewFile, 'path' | 'what'> & { readonly status: 'written' | 'replaced' })[];
 };
 
-/** @throws RequestInvalid, RelayError CONFIG_INVALID; nothing is written then */
+/** @throws RequestInvalid; nothing is written then */
 export async function init({ project, directory, replaces }: InitOptions): Promise<InitResult> {
   assertProject(project);
   const files = filesOf(project);
-  const there = new Set<string>();
-  for (const file of files) if (await exists(path.join(directory, file.path))) there.add(file.path);
-  if (there.size > 0 && !replaces)
-    throw new RequestInvalid(
-      `${[...there].join(', ')} ${there.size === 1 ? 'exists' : 'exist'} already in ${directory}; nothing was written. --force replaces ${there.size === 1 ? 'it' : 'them'}`,
-    );
+  const there = new Set(
+    await findExisting(
+      directory,
+      files.map((file) => file.path),
+    ),
+  );
+  if (!replaces) refuse(directory, [...there]);
   const written: string[] = [];
   try {
     for (const { path: name, text } of files) {
@@ -53,6 +54,25 @@ export async function init({ project, directory, replaces }: InitOptions): Promi
       status: there.has(name) ? 'replaced' : 'written',
     })),
   };
+}
+
+/** Before anybody answers questions. @throws RequestInvalid if a file is there that every project has */
+export async function assertFree(directory: string): Promise<void> {
+  refuse(directory, await findExisting(directory, pathsOfAll));
+}
+
+async function findExisting(directory: string, paths: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const each of paths) if (await exists(path.join(directory, each))) found.push(each);
+  return found;
+}
+
+function refuse(directory: string, existing: readonly string[]): void {
+  if (existing.length === 0) return;
+  const [verb, them] = existing.length === 1 ? ['exists', 'it'] : ['exist', 'them'];
+  throw new RequestInvalid(
+    `${existing.join(', ')} ${verb} already in ${path.resolve(directory)}; nothing was written. --force replaces ${them}`,
+  );
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** What a new project is asked for, and what is right of the answers. Nothing here touches a disk. */
 import { configOf } from '../../config/config.ts';
 import type { ValueFormatName } from '../../config/value-format.ts';
-import { RequestInvalid } from '../../errors.ts';
+import { messageOf, RequestInvalid } from '../../errors.ts';
 
 export type Project = {
   readonly slot: string;
@@ -20,36 +20,50 @@ export type Project = {
 
 const name = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
-/** By key, what is wrong with a name. Avro has these rules for names; a topic, a folder and SQL take them as they are. */
-const rules: readonly (readonly [keyof Project, (value: string) => boolean, string])[] = [
-  ['aggregate', (value) => /^[a-z][a-z0-9_-]{0,62}$/.test(value), 'must be a word such as order'],
-  ['event', (value) => name.test(value), 'must be a name such as OrderPlaced'],
-  [
-    'namespace',
-    (value) => value.split('.').every((part) => name.test(part)),
-    'must be names with dots between, such as shop.order',
-  ],
-];
+/** Avro has these rules for names; a topic, a folder and SQL take them as they are. */
+const rules: Readonly<Partial<Record<keyof Project, (value: string) => string | undefined>>> = {
+  aggregate: (value) => (/^[a-z][a-z0-9_-]{0,62}$/.test(value) ? undefined : 'must be a word such as order'),
+  event: (value) => (name.test(value) ? undefined : 'must be a name such as OrderPlaced'),
+  namespace: (value) =>
+    value.split('.').every((part) => name.test(part))
+      ? undefined
+      : 'must be names with dots between, such as shop.order',
+};
 
-/**
- * All faults at once, in the words of the settings.
- * @throws RequestInvalid for a name, RelayError CONFIG_INVALID for a setting
- */
-export function assertProject(project: Project): void {
-  const { slot, databaseUrl, brokers, registryUrl } = project;
-  const faults = rules
-    .filter(([key, isRight]) => !isRight(String(project[key])))
-    .map(([key, , message]) => `${key} ${message}, not ${JSON.stringify(project[key])}`);
-  if (faults.length > 0) throw new RequestInvalid(faults.join('; '));
-  configOf({
-    slot,
-    database: { url: databaseUrl },
-    kafka: { brokers: [...brokers] },
-    registry: { url: registryUrl },
-  });
+/** What is wrong with an answer, in the words of the setting if it is one; undefined if nothing is. */
+export function faultOf(key: keyof Project, answer: string | readonly string[]): string | undefined {
+  const rule = rules[key];
+  if (rule !== undefined) {
+    const fault = rule(String(answer));
+    return fault === undefined ? undefined : `${key} ${fault}, not ${JSON.stringify(answer)}`;
+  }
   // It would end the reference to the variable in which the file has it.
-  for (const [key, url] of Object.entries({ databaseUrl, registryUrl }))
-    if (/[{}\s]/.test(url)) throw new RequestInvalid(`${key} must have braces and spaces percent-encoded`);
+  if (key !== 'slot' && /[{}\s]/.test(String(answer)))
+    return `${key} must have no space, and braces percent-encoded`;
+  const { slot, databaseUrl, brokers, registryUrl }: typeof fine = { ...fine, [key]: answer };
+  try {
+    configOf({
+      slot,
+      database: { url: databaseUrl },
+      kafka: { brokers: [...brokers] },
+      registry: { url: registryUrl },
+    });
+    return undefined;
+  } catch (error) {
+    // The first line says how many there are.
+    return messageOf(error).split('\n').slice(1).join(';').trim();
+  }
+}
+
+/** Settings without a fault, for those that are not asked about. */
+const fine = { slot: 'x', databaseUrl: 'postgres://x', brokers: ['x:9092'], registryUrl: 'http://x' };
+
+/** All faults at once. @throws RequestInvalid */
+export function assertProject(project: Project): void {
+  const faults = (Object.keys(project) as (keyof Project)[])
+    .map((key) => faultOf(key, project[key]))
+    .filter((fault) => fault !== undefined);
+  if (faults.length > 0) throw new RequestInvalid(faults.join('; '));
 }
 
 /** `order` and `line-item` as names of events: `OrderPlaced`. */

@@ -4,9 +4,15 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { loadConfig } from '../../../../relay/config/config.ts';
-import { RelayError, RequestInvalid } from '../../../../relay/errors.ts';
-import { firstEvent, keepsSecret, localAddresses } from '../../../../relay/operations/init/files.ts';
-import { init } from '../../../../relay/operations/init/init.ts';
+import { RequestInvalid } from '../../../../relay/errors.ts';
+import {
+  filesOf,
+  firstEvent,
+  keepsSecret,
+  localAddresses,
+  pathsOfAll,
+} from '../../../../relay/operations/init/files.ts';
+import { assertFree, init } from '../../../../relay/operations/init/init.ts';
 import { eventOf, type Project } from '../../../../relay/operations/init/project.ts';
 
 const project: Project = {
@@ -30,6 +36,13 @@ const read = (file: string) => readFile(path.join(directory, file), 'utf8');
 const present = async () => (await readdir(directory, { recursive: true })).sort();
 
 describe('what it writes', () => {
+  test('is the same files for every first event, but for its schema', () => {
+    for (const format of ['avro', 'json'] as const) {
+      const paths = filesOf({ ...project, format }).map((file) => file.path);
+      expect(paths.filter((each) => !/^(schemas|\.github)\//.test(each))).toEqual(pathsOfAll);
+    }
+  });
+
   test('is settings that are valid, and that the environment overrides', async () => {
     await start();
     const file = path.join(directory, 'relay.yaml');
@@ -71,7 +84,7 @@ describe('what it writes', () => {
     const values = parse(await read('kubernetes/values.yaml'));
     expect(values.config).toEqual({
       slot: 'orders',
-      kafka: { brokers: localAddresses.brokers },
+      kafka: { brokers: ['kafka.example:9092'] },
       records: { format: 'json' },
     });
     expect(values.secretEnv.DATABASE_URL).toBeDefined();
@@ -84,6 +97,10 @@ describe('what it writes', () => {
     expect(firstEvent({ ...project, namespace: 'shop', event: 'LineItemPlaced' })).toContain(
       `'shop.LineItemPlaced'`,
     );
+  });
+
+  test('is a first event that a shell takes between double quotes', () => {
+    expect(firstEvent(project)).not.toMatch(/["$`\\!]/);
   });
 
   test('is values that the chart has', async () => {
@@ -100,10 +117,16 @@ describe('what it writes', () => {
       databaseUrl: 'postgres://relay:sesame@db.example/app',
       registryUrl: 'https://u:sesame@r.example',
     });
-    for (const file of ['relay.yaml', 'kubernetes/values.yaml'])
+    for (const file of ['relay.yaml', 'kubernetes/values.yaml', 'consumer.mjs'])
       expect(await read(file)).not.toContain('sesame');
+    // The job that checks schemas knows the registry, and no database.
+    const file = path.join(directory, 'relay.yaml');
+    const env = { SCHEMA_REGISTRY_URL: 'https://u:sesame@r.example' };
+    expect(loadConfig({ file, env, needs: ['registry'] }).config.registry.url).toBe(env.SCHEMA_REGISTRY_URL);
     expect(keepsSecret('postgres://db.example/app?password=sesame')).toBe(true);
     expect(keepsSecret('postgres://relay@db.example/app')).toBe(false);
+    expect(keepsSecret('postgres://me:mine@127.0.0.1/app')).toBe(true);
+    expect(keepsSecret(localAddresses.databaseUrl)).toBe(false);
   });
 });
 
@@ -118,8 +141,21 @@ describe('nothing is written', () => {
     ['a brace that ends the reference', { registryUrl: 'http://x/}' }],
   ])('for %s', async (_, own) => {
     const failure = await start(own).catch((error: unknown) => error);
-    expect(failure instanceof RequestInvalid || failure instanceof RelayError).toBe(true);
+    expect(failure).toBeInstanceOf(RequestInvalid);
     expect(await present()).toEqual([]);
+  });
+
+  test('for several wrong answers, which are named together', async () => {
+    await expect(start({ slot: 'Orders!', brokers: ['kafka'], event: 'order placed' })).rejects.toThrow(
+      /kafka\.brokers\.0 must be .*; slot\.name must be .*; event must be /,
+    );
+  });
+
+  test('before a question, where a file of every project exists', async () => {
+    await assertFree(directory);
+    await assertFree(path.join(directory, 'nowhere'));
+    await writeFile(path.join(directory, 'relay.yaml'), 'mine');
+    await expect(assertFree(directory)).rejects.toThrow(/^relay\.yaml exists already in /);
   });
 
   test('where a file exists, which is named and stays', async () => {

@@ -1,0 +1,46 @@
+/** The consumer that `init` writes. The guide shows it too, so that a newcomer sees the first event as consumers get it. */
+import type { Project } from './project.ts';
+
+type Options = Pick<Project, 'aggregate' | 'brokers' | 'format'> & {
+  /** Undefined if it holds a secret: then the variable has it. */
+  readonly registryUrl: string | undefined;
+};
+
+/** What it needs besides itself. */
+export const packagesOf = ({ format }: Pick<Project, 'format'>): string =>
+  `kafkajs lz4-napi${format === 'json' ? '' : ' @kafkajs/confluent-schema-registry'}`;
+
+export function consumer({ aggregate, brokers, format, registryUrl }: Options): string {
+  const isJson = format === 'json';
+  const host = registryUrl === undefined ? '' : ` ?? ${quoted(registryUrl)}`;
+  return `// Prints the committed events of a topic, decoded, and waits for more:
+//   npm install ${packagesOf({ format })}
+//   node consumer.mjs
+${isJson ? '' : `import { SchemaRegistry } from '@kafkajs/confluent-schema-registry';\n`}import kafkajs from 'kafkajs';
+import { compressFrame, decompressFrame } from 'lz4-napi';
+
+const topic = 'outbox.event.${aggregate}';
+const brokers = process.env.KAFKA_BROKERS ?? ${quoted(brokers.join(','))};
+${isJson ? '' : `const host = process.env.SCHEMA_REGISTRY_URL${host};\n`}
+// The relay compresses with lz4, which kafkajs reads with these lines only.
+const { CompressionCodecs, CompressionTypes, Kafka, logLevel } = kafkajs;
+CompressionCodecs[CompressionTypes.LZ4] = () => ({
+  compress: ({ buffer }) => compressFrame(buffer),
+  decompress: (buffer) => decompressFrame(buffer),
+});
+
+${isJson ? '// If Kafka wants you to sign in, add `ssl` and `sasl` here.' : '// If your servers want you to sign in, add `auth` here, and `ssl` and `sasl` below.\nconst registry = new SchemaRegistry({ host });'}
+const kafka = new Kafka({ brokers: brokers.split(','), logLevel: logLevel.WARN });
+// kafkajs reads committed records only, unless readUncommitted is set.
+const consumer = kafka.consumer({ groupId: 'first-look' });
+await consumer.connect();
+await consumer.subscribe({ topic, fromBeginning: true });
+await consumer.run({
+  async eachMessage({ message: { key, value, headers } }) {
+    console.log(\`\${headers.type}  \${key}\`, ${isJson ? 'JSON.parse(value)' : 'await registry.decode(value)'});
+  },
+});
+`;
+}
+
+const quoted = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
