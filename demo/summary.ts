@@ -88,7 +88,7 @@ export function describeSummary(summary: Summary, colour: boolean): string[] {
     ? paint('green', summary.committed === 0 ? nothingWritten : promiseKept)
     : paint('red', summary.error ?? promiseBroken);
   return [
-    row(['committed', summary.committed, 'events of committed transactions']),
+    row(['committed', summary.committed, 'valid events of committed transactions']),
     row(['published', summary.published, 'of these, received by a read_committed consumer']),
     zero(['missing', summary.missing, 'committed, but neither received nor refused']),
     zero(['duplicates', summary.duplicates, 'received or dead-lettered more than once']),
@@ -97,7 +97,7 @@ export function describeSummary(summary: Summary, colour: boolean): string[] {
     zero(['undecodable', summary.undecodable, 'not Avro of a known schema']),
     zero(['altered', summary.altered, 'topic, key or content is not what was written']),
     zero(['misplaced', summary.misplaced, 'dead-lettered though valid, or the reverse']),
-    row(['dead letters', summary.deadLetters, 'events that no schema or topic accepts']),
+    row(['dead letters', summary.deadLetters, 'committed, but no schema or topic accepts them']),
     row(['rolled back', summary.rolledBack, 'written and rolled back: must never be seen']),
     row(['relay killed', summary.crashes, 'times, with SIGKILL']),
     ...describeEvolution(summary.evolution, row, zero),

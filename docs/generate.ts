@@ -5,14 +5,19 @@
  * `<!-- /generated:name -->`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { dashboardFile, dashboardJson } from '../deploy/grafana/dashboard.ts';
 import { chartFiles } from '../deploy/helm/chart.ts';
 import { createProgram } from '../relay/commands/program.ts';
 import { asText, type Setting, settings } from '../relay/config/config.ts';
+import { packageRoot } from '../relay/config/package-root.ts';
 import { type ErrorCode, errorTable, exitCodes, hints } from '../relay/errors.ts';
 import { documentedMetrics } from '../relay/observe/metrics.ts';
+import { consumer } from '../relay/operations/init/consumer.ts';
+import { localAddresses } from '../relay/operations/init/files.ts';
+import { readMigrations } from '../relay/operations/migrate/plan.ts';
 import { notForOperators, operatorWork, outboxTable, type Right } from '../relay/operations/operator-work.ts';
 import { avroDocument, avroFile } from './avro.ts';
 import { code, table } from './markdown.ts';
@@ -21,6 +26,7 @@ import { drawRooms, importsBetweenRooms, roomsFile } from './rooms.ts';
 import { settingsType, settingsTypeFile } from './settings-type.ts';
 
 const example = await recordExample();
+const migrationsCount = (await readMigrations(path.join(packageRoot, 'migrations'))).length;
 const program = await createProgram();
 
 /** The table of each region. */
@@ -88,6 +94,7 @@ export const tables: Readonly<Record<string, () => string>> = {
       notForOperators.map(({ commands, why }) => [commands.map(code).join(', '), why]),
     ),
   'record-example': () => example,
+  'first-consumer': () => `\`\`\`js\n${consumer({ ...localAddresses, aggregate: 'order' })}\`\`\``,
 };
 
 const exitCodeMeanings: Readonly<Record<(typeof exitCodes)[keyof typeof exitCodes], string>> = {
@@ -111,7 +118,7 @@ function rightsCell(needs: readonly Right[]): string {
 
 /** The text of a document with its regions brought up to date. @throws for a region that no table belongs to */
 export function generate(document: string): string {
-  return document.replace(
+  return withMigrations(document).replace(
     /(<!-- generated:([a-z-]+) -->\n).*?(<!-- \/generated:\2 -->)/gs,
     (_, begin: string, name: string, end: string) => {
       const render = tables[name];
@@ -119,6 +126,11 @@ export function generate(document: string): string {
       return `${begin}\n${render()}\n\n${end}`;
     },
   );
+}
+
+/** The line that a sample of `check` has of them. */
+function withMigrations(document: string): string {
+  return document.replace(/(\bmigrations: all )\d+(?= applied$)/gm, `$1${migrationsCount}`);
 }
 
 /** The environment variable stands below the key: beside it, long names would leave no room for the meaning. */
@@ -179,13 +191,16 @@ function nameOf(command: Command): string {
   return names.join(' ');
 }
 
-/** The pages that hold the tables. */
+/** The pages of which all tables come from the code, and say so. */
 export const pages = ['commands', 'settings', 'metrics', 'errors', 'record-layout', 'rights'].map((name) =>
   fileURLToPath(new URL(`reference/${name}.md`, import.meta.url)),
 );
 
+/** Pages that people write, with samples from the code. */
+export const guides = [fileURLToPath(new URL('guides/install.md', import.meta.url))];
+
 if (import.meta.main) {
-  for (const page of pages) await writeFile(page, generate(await readFile(page, 'utf8')));
+  for (const page of [...pages, ...guides]) await writeFile(page, generate(await readFile(page, 'utf8')));
   await writeFile(avroFile, await avroDocument());
   await writeFile(settingsTypeFile, settingsType());
   await writeFile(roomsFile, drawRooms(importsBetweenRooms()));

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { describeSummary, summarise } from '../../demo/summary.ts';
 import { LineView, picture, type Snapshot, sparkline } from '../../demo/view.ts';
@@ -59,6 +61,21 @@ test('where a figure that should be 0 is not, the summary shows it in red and sa
   expect(lines.filter((line) => line.includes(red))).toHaveLength(2);
   expect(lines.find((line) => line.includes('missing'))).toContain(red);
   expect(lines.at(-1)).toContain('The promise is broken');
+});
+
+test('the README shows what the demo prints', async () => {
+  const readme = await readFile(join(import.meta.dirname, '../../README.md'), 'utf8');
+  const [, shown] = /\n## The demo\n.*?```text\n(.*?)\n```/s.exec(readme)!;
+  const summary = summarise({
+    verdict: { ...noFaults, committed: 5, published: 5, deadLetters: 1, rolledBack: 2 },
+    latenciesMs: [20],
+    elapsedMs: 1_000,
+    crashes: 0,
+    seed: 1,
+    evolved: { withNewField: 1, readByOld: 1, readByNew: 1, unreadable: 0, refused: 'a consumer' },
+  });
+  const words = (text: string) => text.replace(/\d[\d,.]*/g, '#').replace(/ +/g, ' ');
+  expect(words(shown!)).toBe(words(describeSummary(summary, false).join('\n')));
 });
 
 test('a sparkline has a bar a value, the highest one full', () => {

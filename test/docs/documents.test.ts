@@ -4,15 +4,19 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { generate, pages, tables } from '../../docs/generate.ts';
+import { generate, guides, pages, tables } from '../../docs/generate.ts';
 import { createProgram } from '../../relay/commands/program.ts';
 import { loadConfig, settings } from '../../relay/config/config.ts';
 import { errorTable, RelayError } from '../../relay/errors.ts';
+import { counted } from '../../relay/model/counted.ts';
 import { parsePosition } from '../../relay/model/position.ts';
 import { failpoints } from '../../relay/observe/failpoints.ts';
 import { Health } from '../../relay/observe/health.ts';
 import { documentedMetrics } from '../../relay/observe/metrics.ts';
 import { relayStates } from '../../relay/observe/state.ts';
+import { kafkaChecks } from '../../relay/operations/check/kafka.ts';
+import { postgresChecks } from '../../relay/operations/check/postgres.ts';
+import { registryChecks } from '../../relay/operations/check/registry.ts';
 
 const root = join(import.meta.dirname, '../..');
 const program = await createProgram();
@@ -32,6 +36,19 @@ test('the README has the commands that the check of a fresh clone runs', async (
   const steps = (await readFile(join(root, '.ci/run'), 'utf8')).match(/^npm (?:ci|test)$/gm);
   expect(textOf('README.md')).toContain(`$ ${steps!.join(' && ')}\n`);
   expect(textOf('README.md')).toContain('$ npm ci && npm run demo\n');
+});
+
+test('the sample of check in the guide has every check, in order, and their number', () => {
+  const [, sample] = /\$ npx outbox-relay check\n(.*?\d+ failed)\n/s.exec(textOf('docs/guides/install.md'))!;
+  const shown = [...sample!.matchAll(/^([✔!]) (\w+) +([^:]+): /gm)];
+  const all = { postgres: postgresChecks, kafka: kafkaChecks, registry: registryChecks };
+  expect(shown.map(([, , server, name]) => `${server} ${name}`)).toEqual(
+    Object.entries(all).flatMap(([server, checks]) => checks.map(({ name }) => `${server} ${name}`)),
+  );
+  const warnings = shown.filter(([, mark]) => mark === '!').length;
+  expect(sample!.split('\n').at(-1)).toBe(
+    `${shown.length - warnings} passed, ${counted(warnings, 'warning')}, 0 failed`,
+  );
 });
 
 test('the README has its figures from the benchmark page', () => {
@@ -55,6 +72,10 @@ test('every picture is shown on a page', async () => {
 });
 
 test('the generated tables are those of the code: npm run docs brings them up to date', async () => {
+  for (const page of guides) {
+    const text = await readFile(page, 'utf8');
+    expect(generate(text)).toBe(text);
+  }
   for (const page of pages) {
     const text = await readFile(page, 'utf8');
     expect(generate(text)).toBe(text);
@@ -63,7 +84,7 @@ test('the generated tables are those of the code: npm run docs brings them up to
 });
 
 test('every table has its region on a page', async () => {
-  const texts = await Promise.all(pages.map((page) => readFile(page, 'utf8')));
+  const texts = await Promise.all([...pages, ...guides].map((page) => readFile(page, 'utf8')));
   for (const name of Object.keys(tables))
     expect(
       texts.filter((text) => text.includes(`<!-- generated:${name} -->\n\n`)),
@@ -246,7 +267,7 @@ const sections = [...new Set(settings.filter(({ path }) => path.length > 1).map(
 function commandLines(text: string): { line: string; words: string[] }[] {
   const inline = [...withoutBlocks(text).matchAll(/`(outbox-relay [^`]+)`/g)].map(([, code]) => code!);
   const shell = [
-    ...text.matchAll(/^\$ (?:.*\| )?(outbox-relay [^|#\n]+)/gm),
+    ...text.matchAll(/^\$ (?:.*\| )?(?:npx )?(outbox-relay [^|#\n]+)/gm),
     ...text.matchAll(/^\$ npm run (outbox-relay) -- ([^|#\n]+)/gm),
   ].map(([, ...code]) => code.join(' '));
   return [...inline, ...shell].map((line) => ({ line, words: line.trim().split(/\s+/).slice(1) }));

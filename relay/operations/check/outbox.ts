@@ -114,7 +114,7 @@ const rights: PostgresCheck = {
     if (missing.length === 0) return ok('everything that migrations/roles.sql grants to the relay');
     return fail(
       `missing: ${missing.join(', ')}`,
-      'Run migrations/roles.sql as the owner, and connect as a member of the role outbox_relay.',
+      'Run `outbox-relay migrate --roles` as the owner, which runs migrations/roles.sql, and connect as a member of the role outbox_relay.',
     );
   },
 };

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../../config/config.ts';
 import type { RegistryClient } from '../../encode/registry/registry-client.ts';
+import { counted } from '../../model/counted.ts';
 import { findRegistered, readSchemaFiles, Versions } from '../schemas/files.ts';
 import { registryEncryption } from './encryption.ts';
 import { type Check, fail, ok, warn } from './finding.ts';
@@ -41,7 +42,7 @@ const subjects: RegistryCheck = {
         `the schema file matches no registered version of ${differing.join(', ')}`,
         'Run `outbox-relay schemas register`.',
       );
-    return ok(`all ${files.length} schemas in ${directory} are registered`);
+    return ok(`${counted(files.length, 'schema')} of ${directory}, and each is registered`);
   },
 };
 

@@ -9,8 +9,13 @@ const entry = fileURLToPath(new URL('../../../bin/outbox-relay.js', import.meta.
 export type CliResult = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
 /** @param env all that the process knows besides `inheritedEnv`; nothing of the machine's own settings leaks in */
-export function runCli(args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
+export function runCli(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  cwd?: string,
+): Promise<CliResult> {
   const child = spawn(process.execPath, [entry, ...args], {
+    cwd,
     env: { ...inheritedEnv(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

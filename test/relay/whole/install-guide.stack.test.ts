@@ -1,0 +1,195 @@
+/**
+ * Does what docs/guides/install.md says, in its order, on real servers: a newcomer who copies each line comes to the event,
+ * and sees what the page shows. `SAMPLES=write npx vitest run test/relay/whole/install-guide.stack.test.ts` renews what it shows.
+ */
+import { execFile, spawn } from 'node:child_process';
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { urlOf } from '../../../harness/database.ts';
+import { RelayProcess, relayEnv } from '../../../harness/relay-process.ts';
+import { localAddresses } from '../../../relay/operations/init/files.ts';
+import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
+import { servers } from '../../support/servers.ts';
+import { unique } from '../../support/unique.ts';
+import { runCli } from '../commands/cli.ts';
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, '../../..');
+const page = join(root, 'docs/guides/install.md');
+const guide = await readFile(page, 'utf8');
+
+const blocks = (language: string) =>
+  [...guide.matchAll(new RegExp(`\`\`\`${language}\\n(.*?)\`\`\``, 'gs'))].map(([, text]) => text!);
+
+/** The commands of the page, each with what it shows of their output. */
+const samples = new Map(
+  blocks('console')
+    .flatMap((block) => block.split(/^\$ /m).slice(1))
+    .map((text) => {
+      const [command = '', ...lines] = text.split('\n');
+      return [command, lines.join('\n')];
+    }),
+);
+
+/** What differs from run to run. The names of a run are those of the page already. */
+const masked = (text: string) =>
+  text
+    .replace(/^(. postgres {2}WAL in an outage:).*(\n {4}→.*)?$/m, '$1')
+    .replace(/\b\w+\/\d+\/[0-9a-f]{8}\b/g, '<relay>')
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
+    .replace(/[0-9A-F]+\/[0-9A-F]{2,}/g, '<lsn>')
+    .replace(/\b\d+(\.\d+)? (ms|s|min|h|d|B|KiB|MiB|GiB)\b/g, '<amount>')
+    .replace(/\d+(\.\d+)*/g, '<number>')
+    .replace(/ {2,}/g, '  ');
+
+const folder = join('/tmp', unique('install-guide'));
+const slot = unique('slot');
+const topics = unique('guide');
+const printed = new Map<string, string>();
+let postgres: Postgres;
+let relay: RelayProcess | undefined;
+let consumed: string[] = [];
+
+/** As the page has it: the names of this run, and the ports of its servers. */
+function asOnThePage(text: string, ports: readonly (readonly [from: string, to: string])[]): string {
+  const names = [
+    [slot, 'outbox_relay'],
+    [topics, 'outbox.event'],
+  ] as const;
+  return [...names, ...ports].reduce((shown, [from, to]) => shown.replaceAll(from, to), text);
+}
+
+beforeAll(async () => {
+  const { brokers, registryUrl } = await servers();
+  const settings = Object.fromEntries(
+    [...blocks('sql')[0]!.matchAll(/^alter system set (\w+) = '?(\w+)'?;/gm)].map(([, name, value]) => [
+      name,
+      value,
+    ]),
+  );
+  expect(Object.keys(settings)).toHaveLength(3);
+  postgres = await startPostgres({ settings: { ...settings, fsync: 'off' } });
+  const admin = new pg.Pool({ connectionString: postgres.url });
+  const databaseUrl = urlOf(postgres.url, 'app');
+  const as = (role: string) => {
+    const url = new URL(databaseUrl);
+    [url.username, url.password] = [role, 'sesame'];
+    return url.href;
+  };
+  const own = {
+    SLOT: slot,
+    TOPICS_TEMPLATE: `${topics}.{aggregatetype}`,
+    TOPICS_ALLOW: `${topics}.*`,
+    HTTP_PORT: 0,
+  };
+  const envOf = (url: string) => relayEnv({ databaseUrl: url, brokers, registryUrl }, own);
+  const ports: [from: string, to: string][] = [
+    [brokers.join(), localAddresses.brokers.join()],
+    [new URL(databaseUrl).port, new URL(localAddresses.databaseUrl).port],
+  ];
+  const command = async (line: string, url: string, args: readonly string[] = []) => {
+    expect(samples.keys()).toContain(line);
+    const words = line.replace(/^npx outbox-relay /, '').split(' ');
+    const { code, stdout, stderr } = await runCli([...words, ...args], envOf(url), folder);
+    expect({ line, code, why: code === 0 ? '' : stderr }).toEqual({ line, code: 0, why: '' });
+    printed.set(line, asOnThePage(stdout, ports));
+  };
+
+  await mkdir(folder);
+  await symlink(join(root, 'node_modules'), join(folder, 'node_modules'));
+  await admin.query('create database app');
+  await admin.end();
+  const pool = new pg.Pool({ connectionString: databaseUrl });
+  await command('npx outbox-relay init', databaseUrl, ['--yes']);
+  await command('npx outbox-relay migrate --roles', databaseUrl);
+  await pool.query(`alter role outbox_relay password 'sesame'`);
+  for (const role of ['my_app', 'ada']) await pool.query(`create role ${role} login password 'sesame'`);
+  for (const line of samples.keys()) {
+    const [, grant] = /^psql "\$DATABASE_URL" -c '(grant .*)'$/.exec(line) ?? [];
+    if (grant !== undefined) await pool.query(grant);
+  }
+  await command('npx outbox-relay schemas register', databaseUrl);
+  await command('npx outbox-relay check', as('outbox_relay'));
+
+  relay = new RelayProcess({ env: envOf(as('outbox_relay')) });
+  await relay.streaming();
+  ports.push([new URL(relay.url).port, '9465']);
+  const application = new pg.Pool({ connectionString: as('my_app') });
+  for (const sql of blocks('sql').slice(1)) await application.query(sql);
+  await application.end();
+  await pool.query('create table orders (id uuid); grant insert on orders to my_app');
+  await pool.end();
+  await writeFile(join(folder, 'place-order.ts'), blocks('ts')[0]!);
+  const call = `import('./place-order.ts').then(({ placeOrder }) => placeOrder(crypto.randomUUID())).then(() => process.exit())`;
+  await run(process.execPath, ['--no-warnings', '--eval', call], {
+    cwd: folder,
+    env: { APP_DATABASE_URL: as('my_app') },
+  });
+  consumed = await consume({ KAFKA_BROKERS: brokers.join(), SCHEMA_REGISTRY_URL: registryUrl }, 3);
+  printed.set('node consumer.mjs', `${consumed.join('\n')}\n`);
+  await command('npx outbox-relay verify', as('outbox_relay'));
+  await command('npx outbox-relay status', as('ada'));
+  if (process.env.SAMPLES === 'write') await writeFile(page, renewed());
+});
+
+afterAll(async () => {
+  await relay?.stop();
+  await postgres?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** What the consumer prints, which `init` wrote, until it has printed so many events. */
+async function consume(env: Readonly<Record<string, string>>, events: number): Promise<string[]> {
+  const file = join(folder, 'consumer.mjs');
+  expect(await readFile(file, 'utf8')).toBe(blocks('js')[0]);
+  await writeFile(file, blocks('js')[0]!.replace("'outbox.event.order'", `'${topics}.order'`));
+  const child = spawn(process.execPath, ['--no-warnings', file], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    lines.push(line);
+    if (lines.filter((each) => each === '}').length === events) child.kill();
+  }
+  return lines;
+}
+
+/** The page with what the commands printed in this run, where it shows an output. */
+function renewed(): string {
+  let text = guide;
+  for (const [line, output] of printed)
+    if (samples.get(line) !== '')
+      text = text.replace(`$ ${line}\n${samples.get(line)}`, () => `$ ${line}\n${output}`);
+  return text;
+}
+
+test.each(['schemas register', 'check', 'verify'])('%s prints what the page shows', (words) => {
+  const line = `npx outbox-relay ${words}`;
+  expect(masked(printed.get(line)!)).toBe(masked(samples.get(line)!));
+});
+
+test('status has the lines that the page shows; their words are as long as the relay ran', () => {
+  const labels = (text: string) => [...text.matchAll(/^(\w[\w ]*?) {2,}\S/gm)].map(([, label]) => label);
+  const line = 'npx outbox-relay status';
+  expect(labels(printed.get(line)!)).toEqual(labels(samples.get(line)!));
+});
+
+test('of the checks, all pass but that for the one broker, whatever the WAL of this machine', () => {
+  const marks = [...printed.get('npx outbox-relay check')!.matchAll(/^([✔!✖-]) \w+ +([^:]+):/gm)];
+  expect(
+    marks.filter(([, mark, name]) => mark !== '✔' && name !== 'WAL in an outage').map(([, , name]) => name),
+  ).toEqual(['brokers']);
+});
+
+test('the consumer prints the three events of the page, decoded', () => {
+  const text = consumed.join('\n');
+  expect(text.match(/^app\.order\.OrderPlaced {2}/gm)).toHaveLength(3);
+  for (const note of ['note: null', "note: 'by insert'", "note: 'from TypeScript'"])
+    expect(text).toContain(note);
+  expect(text).toContain("id: '6f1c2c4e-7f0e-4f0a-9c53-2a5d1c6f9b10'");
+});
