@@ -89,7 +89,8 @@ const readWalSettings = statement<{
   `select (select setting::float8 from pg_settings where name = 'max_slot_wal_keep_size') as "limitMib",
           (select setting::float8 from pg_settings where name = 'max_wal_size') as "maxWalMib",
           current_setting('track_commit_timestamp')::bool as "keepsCommitTimes",
-          case when not pg_is_in_recovery() then
+          -- What a server wrote in its first seconds, as in the migrations, says nothing of an hour.
+          case when not pg_is_in_recovery() and clock_timestamp() >= checkpoint_time + interval '1 min' then
             (pg_wal_lsn_diff(pg_current_wal_lsn(), redo_lsn)
               / nullif(extract(epoch from clock_timestamp() - checkpoint_time), 0))::float8
           end as "sinceCheckpoint"
