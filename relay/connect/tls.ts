@@ -109,9 +109,16 @@ export function tlsRefusal(error: unknown): string | undefined {
     current = current.cause, depth++
   ) {
     if (!('code' in current) || typeof current.code !== 'string') continue;
-    if (certificateCodes.has(current.code) || refusal.test(current.code)) return current.code;
+    const code = current.code === 'EPROTO' ? codeWithin(current.message) : current.code;
+    if (certificateCodes.has(code) || refusal.test(code)) return code;
   }
   return undefined;
+}
+
+/** A write that waits for the handshake, such as a request over HTTPS, fails with EPROTO: the reason is in the message. */
+function codeWithin(message: string): string {
+  const reason = /:SSL routines:[^:]*:([^:]+):/.exec(message)?.[1] ?? '';
+  return `ERR_SSL_${reason.toUpperCase().replaceAll(' ', '_')}`;
 }
 
 /** The message without what OpenSSL adds to it: thread, code, function, file and line. */

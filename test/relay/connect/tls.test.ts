@@ -32,6 +32,25 @@ describe('a failure of TLS', () => {
     expect(tlsRefusal(coded(code))).toBeUndefined();
   });
 
+  test.each([
+    [
+      'write EPROTO 40F7:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../x.c:354:\n',
+      true,
+    ],
+    [
+      'write EPROTO 40F7:error:0A000410:SSL routines:ssl3_read_bytes:ssl/tls alert handshake failure:../x.c:1605:\n',
+      true,
+    ],
+    [
+      'write EPROTO 40F7:error:0A000126:SSL routines:ssl3_read_n:unexpected eof while reading:../x.c:332:\n',
+      false,
+    ],
+    ['write EPROTO', false],
+  ])('that comes as EPROTO is what its message says: %s', (message, isRefusal) => {
+    const error = Object.assign(new Error(message), { code: 'EPROTO' });
+    expect(tlsRefusal(error) !== undefined).toBe(isRefusal);
+  });
+
   test('is found in the deepest cause, and a loop of causes ends', () => {
     expect(tlsRefusal(coded('ECONNRESET', coded('CERT_HAS_EXPIRED')))).toBe('CERT_HAS_EXPIRED');
     const loop = new Error('loop');
