@@ -205,8 +205,15 @@ function judge(answer: Answer, doing: string, isOffer: boolean): Answer | undefi
     throw new RelayError('REGISTRY_READ_ONLY', `${doing}: ${said}`, { context });
   if (status === 422 && (isOffer ? typeof errorCode === 'number' : errorCode === invalidSchemaCode))
     throw new RelayError('SCHEMA_INVALID', `${doing}: ${said}`, { context });
-  throw new RelayError('REGISTRY_UNAVAILABLE', `${doing}: status ${status}, ${said}`, { context });
+  const noRegistry = status === 404 ? noRegistryThere : '';
+  throw new RelayError('REGISTRY_UNAVAILABLE', `${doing}: status ${status}, ${said}${noRegistry}`, {
+    context,
+  });
 }
+
+/** A registry answers with a code of its own that it has no such thing. */
+const noRegistryThere =
+  '; no registry with the Confluent API answers below registry.url: perhaps its path is missing, which is /apis/ccompat/v7 for Apicurio';
 
 function readText({ body }: Answer, doing: string): string {
   if (typeof body?.schema !== 'string') throw unavailable(doing, 'the answer has no schema');

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { RegistryHttp } from '../../../relay/connect/registry-http.ts';
+import { RegistryClient } from '../../../relay/encode/registry/registry-client.ts';
 import type { RelayError } from '../../../relay/errors.ts';
 import { audience, type OidcServer, scope, startOidc } from '../../support/oidc.ts';
 import { servers } from '../../support/servers.ts';
@@ -95,6 +96,20 @@ test('an endpoint that refuses the client is told apart from a registry that is 
   expect(wrong).not.toContain('canary');
   expect(await failure(registryAt('http://127.0.0.1:1/', oauth()))).toMatch(
     /^REGISTRY_UNAVAILABLE: asking: /,
+  );
+});
+
+test('TLS at a port without TLS does not pass by waiting, and a path that is missing is named', async () => {
+  const { registry } = configOf({});
+  const failureAt = async (url: string) =>
+    new RegistryClient({ ...registry, url })
+      .ping()
+      .catch(({ code, message }: RelayError) => `${code}: ${message}`);
+  expect(await failureAt(registryUrl.href.replace('http:', 'https:'))).toMatch(
+    /^TLS_REFUSED: .*wrong version number/,
+  );
+  expect(await failureAt(registryUrl.origin)).toMatch(
+    /^REGISTRY_UNAVAILABLE: .*status 404.*; no registry .*perhaps its path is missing/,
   );
 });
 
