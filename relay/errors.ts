@@ -235,13 +235,13 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   PUBLICATION_INCOMPLETE:
     'The publication omits a column that the relay needs. If it has a column list, add the column or remove the list (`ALTER PUBLICATION … SET TABLE …`). If the column is generated, make it an ordinary one or, from Postgres 18 on, run `ALTER PUBLICATION … SET (publish_generated_columns = stored)`. Events written before the change lack the column in the stream. `outbox-relay recover --force` publishes them from the table.',
   OUTBOX_TABLE_INVALID:
-    'The outbox table, or a column named under `outbox.columns`, does not exist or cannot be streamed. The message says which. In a new database, run `outbox-relay migrate`. Otherwise correct the mapping. If a column was renamed while events were waiting, run the relay with the old name until it stops with this error, then with the new one.',
+    'In a new database, run `outbox-relay migrate`. Otherwise the outbox table, or a column named under `outbox.columns`, does not exist or cannot be streamed; the message says which. Correct the mapping. If a column was renamed while events were waiting, run the relay with the old name until it stops with this error, then with the new one.',
   ROW_UNREADABLE:
     'Postgres cannot send a row: it holds bytes that are not text in the encoding of the database (an SQL_ASCII database accepts such bytes), or it is larger than 1 GB as text. Everything before it is published. Run `outbox-relay recover --skip-unreadable`: it stores the row as a dead letter and publishes what comes after it, so that `run` can continue. `--dry-run` shows the row first.',
   POSTGRES_LIMIT_EXCEEDED:
     'A value, a row or a statement exceeds a limit of Postgres. The message names the limit (1 GB for a text or a row, the size of an index entry, max_stack_depth). Retrying will not help. If a row of the outbox table is larger than 1 GB, `outbox-relay recover --skip-unreadable` skips it. Otherwise raise the limit if it is a setting, or reduce the size of what exceeds it.',
   POSTGRES_UNAUTHORIZED:
-    'Postgres refused the role: its password, pg_hba.conf or a missing right. `migrations/roles.sql` lists the rights of each role. `outbox-relay check` names those that are missing.',
+    'Postgres refused the role. If it refused the password, correct it where it comes from: DATABASE_URL, or database.password*. If pg_hba.conf has no entry for the role, add one. If a right is missing, `outbox-relay check` names it, and `outbox-relay migrate --roles` grants what migrations/roles.sql lists.',
   POSTGRES_ROWS_HIDDEN:
     'Row-level security is enabled on a table that this command reads and would hide rows from its role, so the command did not read it. Run `migrations/roles.sql` again as the owner: it creates a policy that shows every row of the schema `outbox` to the relay and the operators. For an outbox table in another schema, create the same policy (`create policy outbox_relay on … to outbox_relay, outbox_operator using (true) with check (true)`), or grant BYPASSRLS to the role. `outbox-relay check` names the tables.',
   POSTGRES_UNSUITABLE:

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { openCompressor } from '../../connect/compression/compressors.ts';
 import { kafkaError, kafkaErrorType } from '../../connect/kafka.ts';
 import { asRelayError } from '../../errors.ts';
+import { counted } from '../../model/counted.ts';
 import { readConsumerLag, TopicEnds } from '../../publish/consumer-lag.ts';
 import { ProgressTail, progressTopicSettings } from '../../publish/progress-topic.ts';
 import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
@@ -298,7 +299,7 @@ const topicRights: KafkaCheck = {
       if (missing.length > 0)
         return fail(`missing: ${missing.join('; ')}`, 'Grant these to the relay’s principal.');
       return ok(
-        `the relay may write to ${topics.length} topics${hasProgress ? ` and read ${progress}` : ''}`,
+        `the relay may write to ${counted(topics.length, 'topic')}${hasProgress ? ` and read ${progress}` : ''}`,
       );
     } catch (error) {
       if (kafkaErrorType(error) === 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED')

@@ -24,8 +24,9 @@ const namedMax = 5;
 
 function lacking({ role, missing, cannot, fixes }: OperatorRights): Verdict {
   const more = missing.length > namedMax ? `, and ${missing.length - namedMax} more` : '';
+  const some = missing.length > namedMax ? '' : `, or only: ${fixes.join(' ')}`;
   return warn(
     `role ${role} lacks ${missing.slice(0, namedMax).join(', ')}${more}. It cannot: ${cannot.join('; ')}`,
-    `Run \`outbox-relay migrate --roles\` as the owner, or only: ${fixes.join(' ')}`,
+    `Run \`outbox-relay migrate --roles\` as the owner${some || '.'}`,
   );
 }

@@ -18,6 +18,7 @@ import { describeBytes } from '../slot-health.ts';
 import { fail, ok, type Verdict, warn } from './finding.ts';
 import { operatorRights } from './operators.ts';
 import { one, type PostgresCheck } from './postgres-context.ts';
+import { few } from './topics.ts';
 
 const migrations = path.join(packageRoot, 'migrations');
 
@@ -113,7 +114,7 @@ const rights: PostgresCheck = {
     const missing = await rightsMissingTo(pool, config);
     if (missing.length === 0) return ok('everything that migrations/roles.sql grants to the relay');
     return fail(
-      `missing: ${missing.join(', ')}`,
+      `missing: ${few(missing)}`,
       'Run `outbox-relay migrate --roles` as the owner, which runs migrations/roles.sql, and connect as a member of the role outbox_relay.',
     );
   },
