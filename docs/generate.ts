@@ -94,7 +94,8 @@ export const tables: Readonly<Record<string, () => string>> = {
       notForOperators.map(({ commands, why }) => [commands.map(code).join(', '), why]),
     ),
   'record-example': () => example,
-  'first-consumer': () => `\`\`\`js\n${consumer({ ...localAddresses, aggregate: 'order' })}\`\`\``,
+  'first-consumer': () =>
+    `\`\`\`js\n${consumer({ ...localAddresses, format: 'avro', aggregate: 'order' })}\`\`\``,
 };
 
 const exitCodeMeanings: Readonly<Record<(typeof exitCodes)[keyof typeof exitCodes], string>> = {
