@@ -36,6 +36,7 @@ const filling = 'test/relay/stream/filling.test.ts';
 const judgement = 'test/relay/recover/recover-judgement.stack.test.ts';
 const unreadableRows = 'test/relay/recover/unreadable.stack.test.ts';
 const tableRows = 'test/relay/recover/table-rows.pg.test.ts';
+const takeOver = 'test/relay/operations/adopt/debezium.stack.test.ts';
 const unattended = 'test/relay/recover/unattended.test.ts';
 const unattendedOnServers = 'test/relay/recover/unattended.stack.test.ts';
 const cleaning = 'test/migrations/cleanup.pg.test.ts';
@@ -1275,6 +1276,64 @@ export const mutants: readonly Mutant[] = [
     replace: 'const id = row.id;',
     tests: [unreadableRows],
     only: 'goes on behind',
+  },
+  {
+    name: 'a relay starts before a take-over from Debezium has ended',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/session/lineage.ts',
+    find: '  if (progress.adopting !== undefined)',
+    replace: '  if (progress.adopting === progress.slot)',
+    tests: ['test/relay/session/lineage.test.ts'],
+  },
+  {
+    name: 'a take-over from Debezium publishes before it keeps relays from starting',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/operations/adopt/debezium.ts',
+    find: '      await publisher.commit(publisher.newBatch(), begun);',
+    replace: '',
+    tests: [takeOver],
+    only: 'what a person has to decide',
+  },
+  {
+    name: 'a take-over from Debezium publishes behind a later event of the key',
+    promise: 'order',
+    invariants: ['I3'],
+    file: 'relay/operations/adopt/judge-tail.ts',
+    find: "  if (lastPublished !== undefined && lastPublished > number) return 'overtaken';",
+    replace: '',
+    tests: ['test/relay/operations/adopt/judge-tail.test.ts'],
+  },
+  {
+    name: 'a take-over from Debezium takes what Kafka has removed for missing',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/operations/adopt/compare-tail.ts',
+    find: '    return !this.#found.areTimesForeign && this.#found.seen.has(name);',
+    replace: '    return true;',
+    tests: [takeOver],
+    only: 'what a person has to decide',
+  },
+  {
+    name: 'a take-over from Debezium publishes the whole tail',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/operations/adopt/publish-tail.ts',
+    find: 'if (event.row.id === null || this.#use.isWanted(event.row.id)) wanted.push(event);',
+    replace: 'wanted.push(event);',
+    tests: [takeOver],
+    only: 'what a connector left',
+  },
+  {
+    name: 'a take-over from Debezium drops the slot of another connector',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/operations/adopt/look.ts',
+    find: '  if (own !== undefined && !isResumed)',
+    replace: '  if (own !== undefined && isResumed)',
+    tests: [takeOver],
+    only: 'is left alone',
   },
   {
     name: 'recover leaves dead letters closed that nobody will reread',

@@ -3,6 +3,7 @@ import pino from 'pino';
 import { expect, test } from 'vitest';
 import { compareIds } from '../../../../harness/deliveries.ts';
 import { settingsEnv } from '../../../../harness/relay-process.ts';
+import { Capture } from '../../../../relay/capture/capture.ts';
 import { loadConfig } from '../../../../relay/config/config.ts';
 import {
   adoptDebezium,
@@ -165,6 +166,35 @@ test('what a person has to decide first is not published: an event that was over
     connector: { isDropped: true },
   });
   expect(await slotNames(world)).toEqual([world.slot]);
+});
+
+test('a slot that somebody streams from, or that was there before, is left alone', {
+  timeout: 60_000,
+}, async () => {
+  await using world = await World.create(1);
+  await using connector = await LeftConnector.create(world);
+  const { config } = loadConfig({ env: world.env });
+  const running = await Capture.open({
+    ...config,
+    slot: { ...config.slot, name: connector.slot },
+    publication: connector.publication,
+  });
+  await expect(takeOver(world, connector)).rejects.toMatchObject({
+    code: 'SLOT_IN_USE',
+    message: expect.stringContaining(`walsender ${running.walSenderPid}`),
+  });
+  await running.close();
+  await expect(takeOver(world, connector, { slot: 'no_such_slot' })).rejects.toThrow('--connector-slot');
+  await expect(takeOver(world, connector, { publication: 'none' })).rejects.toThrow(
+    '--connector-publication',
+  );
+  await world.pool.query(`select pg_create_logical_replication_slot('${world.slot}', 'pgoutput')`);
+  await expect(takeOver(world, connector)).rejects.toThrow(`slot ${world.slot} exists`);
+  await expect(takeOver(world, { ...connector, slot: world.slot } as LeftConnector)).rejects.toThrow(
+    'cannot share',
+  );
+  expect(await slotNames(world)).toEqual([connector.slot, world.slot].toSorted());
+  await world.pool.query('select pg_drop_replication_slot($1)', [world.slot]);
 });
 
 async function removeBefore(world: World, offset: string): Promise<void> {
