@@ -58,6 +58,24 @@ export class LeftConnector implements AsyncDisposable {
     return rows[0]?.lsn ?? 'none';
   }
 
+  /** As the guide says for going back. */
+  async advanceTo(slot: string): Promise<void> {
+    await this.#world.pool.query(
+      `select pg_replication_slot_advance($1, confirmed_flush_lsn) from pg_replication_slots where slot_name = $2`,
+      [this.slot, slot],
+    );
+  }
+
+  /** Rows that a connector would get from the slot. */
+  async waitingRows(): Promise<number> {
+    const { rows } = await this.#world.pool.query<{ count: number }>(
+      `select count(*)::int from pg_logical_slot_peek_binary_changes($1, null, null,
+         'proto_version', '1', 'publication_names', $2) where get_byte(data, 0) = ascii('I')`,
+      [this.slot, this.publication],
+    );
+    return rows[0]!.count;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#world.pool.query(
       'select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = $1',

@@ -58,7 +58,7 @@ async function takeOver(
 }
 
 test('what a connector left unpublished is published once and in order, deleted rows too, and a relay goes on', {
-  timeout: 120_000,
+  timeout: 240_000,
 }, async () => {
   await using world = await World.create();
   await using connector = await LeftConnector.create(world);
@@ -118,6 +118,13 @@ test('what a connector left unpublished is published once and in order, deleted 
   expect(findings.leaked.first.toSorted()).toEqual(deleted.toSorted());
   for (const name of ['missing', 'duplicate', 'outOfOrder', 'undecodable', 'different'])
     expect(findings[name].count, name).toBe(0);
+
+  // The way back: the slot of the connector is set to where the relay is.
+  expect(await relay.stop()).toMatchObject({ code: 0 });
+  await connector.advanceTo(world.slot);
+  expect(await connector.waitingRows()).toBe(0);
+  await write(world, items('a', 2, 6));
+  expect(await connector.waitingRows()).toBe(2);
 });
 
 test('what a person has to decide first is not published: an event that was overtaken, and one that may be gone', {
