@@ -66,9 +66,15 @@ describe('signing in', () => {
     const { page } = tab;
     await page.goto(`${desk.served.url}/settings#token=${tokens.view}`);
     await page.getByLabel('Your name').fill('bert');
+    // Before anybody signs in with it.
+    expect(page.url()).toBe(`${desk.served.url}/settings`);
     await page.keyboard.press('Enter');
     await page.getByText('bert · may look').waitFor();
-    expect(page.url()).toBe(`${desk.served.url}/settings`);
+    // Where somebody is signed in already, too.
+    await page.goto(`${desk.served.url}/settings#token=${tokens.view}`);
+    await expect.poll(() => page.url()).toBe(`${desk.served.url}/settings`);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByLabel('Token').waitFor();
   });
 
   test('who may only look is offered nothing that changes something', async () => {

@@ -3,7 +3,6 @@ import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { JobView } from '../../server/jobs.ts';
 import { ApiFault, api, ask } from '../data/api.ts';
 import { progressText } from '../data/job-text.ts';
-import { useWhyNot } from '../data/me.ts';
 import { Ago, Badge, Button, Card, Failure, type Tone } from './basics.tsx';
 
 export type { JobView };
@@ -137,7 +136,8 @@ export function JobCard({
 }
 
 function CancelJob({ job: { id, isCancelling } }: { job: JobView }) {
-  const whyNot = useWhyNot() ?? (isCancelling ? 'It is ending already.' : null);
+  // Whoever finds it may end it.
+  const whyNot = isCancelling ? 'It is ending already.' : null;
   return (
     <Button why={whyNot} onClick={() => void ask(api.jobs[':id'].cancel.$post({ param: { id } }))}>
       Cancel

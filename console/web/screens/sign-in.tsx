@@ -2,6 +2,7 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { ask, sessionApi } from '../data/api.ts';
+import { forgetLinkToken, linkToken } from '../data/link-token.ts';
 import { Button, Failure } from '../parts/basics.tsx';
 
 /** Kept by this browser, so that one types it once. */
@@ -9,7 +10,7 @@ const nameKey = 'outbox-relay.person';
 
 export function SignIn() {
   const queries = useQueryClient();
-  const [token, setToken] = useState(() => new URLSearchParams(location.hash.slice(1)).get('token') ?? '');
+  const [token, setToken] = useState(linkToken);
   const [person, setPerson] = useState(() => localStorage.getItem(nameKey) ?? '');
   const [state, setState] = useState<{ busy: boolean; error?: unknown }>({ busy: false });
   const signIn = async () => {
@@ -17,7 +18,7 @@ export function SignIn() {
     try {
       await ask(sessionApi.index.$post({ json: { token: token.trim(), person: person.trim() } }));
       localStorage.setItem(nameKey, person.trim());
-      history.replaceState(null, '', location.pathname + location.search);
+      forgetLinkToken();
       await queries.invalidateQueries();
     } catch (error) {
       setState({ busy: false, error });
