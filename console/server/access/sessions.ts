@@ -4,7 +4,7 @@ import type { Visitor } from './visitor.ts';
 
 /** A working day, and somewhat more. */
 const lifetimeMs = 12 * 3_600_000;
-/** More than a company has operators; the oldest goes. */
+/** Of each role, so that nobody who may only look signs operators out. More than a company has people; the oldest goes. */
 const sessionsMax = 1_000;
 
 /** A clock that is set ends no session, and holds up nobody for longer. */
@@ -24,9 +24,11 @@ export class Sessions {
   /** @returns its id, which the browser keeps as a cookie */
   begin(visitor: Visitor): string {
     for (const [id, { endsMs }] of this.#sessions) {
-      if (endsMs > this.#nowMs() && this.#sessions.size < sessionsMax) break;
+      if (endsMs > this.#nowMs()) break;
       this.#sessions.delete(id);
     }
+    const ofRole = [...this.#sessions].filter(([, session]) => session.visitor.role === visitor.role);
+    if (ofRole.length >= sessionsMax) this.#sessions.delete(ofRole[0]![0]);
     const id = randomBytes(32).toString('base64url');
     this.#sessions.set(id, { visitor, endsMs: this.#nowMs() + lifetimeMs });
     return id;

@@ -12,6 +12,7 @@ import { version } from '../../../relay/config/version.ts';
 import { rightOf } from '../access/rights.ts';
 import { Attempts, Sessions, sessionSeconds } from '../access/sessions.ts';
 import { Streams } from '../access/streams.ts';
+import { Turns } from '../access/turns.ts';
 import {
   clientOf,
   personOf,
@@ -30,6 +31,7 @@ export type Access = {
   readonly sessions: Sessions;
   readonly attempts: Attempts;
   readonly streams: Streams;
+  readonly turns: Turns;
   readonly log: Logger;
 };
 
@@ -41,6 +43,7 @@ export function createAccess(config: Config, tokens: Tokens, log: Logger): Acces
     sessions: new Sessions(),
     attempts: new Attempts(),
     streams: new Streams(),
+    turns: new Turns(),
   };
 }
 
@@ -55,7 +58,7 @@ const peerOf = (context: Context): string => nodeOf(context).incoming.socket.rem
 
 /** Every route below it has a visitor, who has the right that it asks. */
 export function requireVisitor(access: Access) {
-  const { config, streams } = access;
+  const { config, streams, turns } = access;
   return createMiddleware<Env>(async (context, next) => {
     const { visitor, owner, leftMs } = whoVisits(access, context);
     if (rightOf(matchedRoutes(context)) === 'operate' && visitor.role !== 'operate')
@@ -64,7 +67,12 @@ export function requireVisitor(access: Access) {
     if (asksForStream && !streams.mayOpen(owner))
       throw new Refused(429, 'TOO_MANY_STREAMS', 'too many pages are open; close some');
     context.set('visitor', visitor);
-    await next();
+    const end = await turns.take(owner, visitor.role);
+    try {
+      await next();
+    } finally {
+      end();
+    }
     if (context.res.headers.get('content-type')?.startsWith('text/event-stream'))
       streams.opened(owner, leftMs, nodeOf(context).outgoing);
   });

@@ -237,6 +237,13 @@ describe('sessions', () => {
       expect(sessions.find(wrong)).toBeUndefined();
   });
 
+  test('of visitors who may only look end none of somebody who acts', () => {
+    const sessions = new Sessions();
+    const id = sessions.begin(visitorOf('anna', 'operate', 'token', views));
+    for (let count = 0; count < 2_000; count++) sessions.begin(visitorOf('viv', 'view', 'token', views));
+    expect(sessions.find(id)).toMatchObject({ visitor: { person: 'anna' } });
+  });
+
   test('are bounded: those that ended go first, then the oldest', () => {
     let nowMs = 0;
     const sessions = new Sessions(() => nowMs);

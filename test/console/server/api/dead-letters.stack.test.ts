@@ -398,6 +398,29 @@ describe('many dead letters', () => {
   });
 });
 
+test('two people and a command who close the same dead letters at once close each of them once', async () => {
+  const positions = await leave(0x5000, '{"key":"k","seq":1}', 300);
+  const discarded = await leave(0x6000, '{"key":"k","seq":1}', 30, 'unwanted');
+  const types = { types: ['test.ItemMoved'] };
+  const resubmit = { selection: types, reason: 'OPS-9' };
+  const [first, second, third, command] = await Promise.all([
+    job(ada, '/dead-letters/jobs/resubmit', resubmit),
+    job(bob, '/dead-letters/jobs/resubmit', resubmit),
+    job(bob, '/dead-letters/jobs/discard', { selection: { keys: ['unwanted'] }, reason: 'OPS-9' }),
+    world.command('dead-letters', 'resubmit', '--type', 'test.ItemMoved', '--yes', '--json'),
+  ]);
+  const done = [first, second, third].map(({ result }) => (result as { done: number }).done);
+  const all = positions.length + discarded.length;
+  expect(done.reduce((sum, each) => sum + each, JSON.parse(command.stdout).done)).toBe(all);
+  const { rows } = await world.pool.query(
+    `select (select count(*) from outbox.dead_letter where status = 'open')::int as open,
+            (select count(*) from outbox.dead_letter_action where action <> 'fix' and commit_lsn >= '0/5000')::int as noted,
+            (select count(*) from outbox.event e join outbox.dead_letter d on d.event_id = e.id::text)::int as written,
+            (select count(*) from outbox.dead_letter where status = 'resubmitted')::int as resubmitted`,
+  );
+  expect(rows).toEqual([{ open: 0, noted: all, written: rows[0].resubmitted, resubmitted: all - done[2]! }]);
+});
+
 describe('parked keys', () => {
   const strange = '<b>k</b>\u001b[31m\n"';
 
