@@ -2097,7 +2097,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (rightOf(matchedRoutes(context)) === 'operate' && visitor.role !== 'operate')\n      throw mayNotAct(visitor.person);",
     replace: '',
     tests: [visitors],
-    only: 'answers a viewer',
+    only: 'answer a viewer',
   },
   {
     name: 'a route of the console that nobody has stated the right of answers every visitor',
