@@ -190,7 +190,10 @@ class Growth {
     this.#current = current;
   }
 
-  /** By linear interpolation within the bucket, as `histogram_quantile` of Prometheus. @returns null where there was nothing */
+  /**
+   * By linear interpolation within the bucket, as `histogram_quantile` of Prometheus.
+   * @returns null where there was nothing, and where it is longer than the buckets reach: their end would be too small
+   */
   quantileMs(share: number): number | null {
     const before = new Map(
       this.#last.all('publish_latency_seconds_bucket').map(({ labels, value }) => [labels.le, value]),
@@ -209,7 +212,7 @@ class Growth {
     const index = buckets.findIndex(({ count }) => count >= rank);
     const { le, count } = buckets[index]!;
     const below = buckets[index - 1] ?? { le: 0, count: 0 };
-    if (!Number.isFinite(le)) return below.le * 1_000;
+    if (!Number.isFinite(le)) return null;
     return (below.le + ((le - below.le) * (rank - below.count)) / (count - below.count)) * 1_000;
   }
 

@@ -32,6 +32,7 @@ export function Charts() {
           { label: 'p99', values: series.latencyP99Ms, color: '--chart-2' },
         ],
         format: milliseconds,
+        nothing: 'Nothing was published, or it took longer than the relay measures (some minutes).',
       },
       {
         title: 'Oldest unpublished event',
@@ -74,7 +75,9 @@ export function Charts() {
             {...chart}
             seconds={seconds}
             spanSeconds={span}
-            nothing={isPending ? 'Loading…' : 'No figures yet. The relays are asked every 5 s.'}
+            nothing={
+              isPending ? 'Loading…' : (chart.nothing ?? 'No figures yet. The relays are asked every 5 s.')
+            }
           />
         ))}
       </div>

@@ -65,6 +65,18 @@ test('quantiles are of the events between two scrapes', () => {
   });
 });
 
+test('a quantile that is longer than the buckets reach is not known, rather than as long as they reach', () => {
+  const beyond = (count: number) => ({
+    ...start(1),
+    ...latency(0, 0),
+    'publish_latency_seconds_bucket{le="+Inf"}': count,
+  });
+  expect(figuresOf(scrape(0, beyond(0)), scrape(5_000, beyond(25))).figures).toMatchObject({
+    latencyP50Ms: null,
+    latencyP99Ms: null,
+  });
+});
+
 test('the mean of a part of the latency is of the events between two scrapes', () => {
   const at = (sum: number, count: number) => ({
     ...start(1),
