@@ -75,6 +75,13 @@ function verdictOf(facts: StatusFacts, words: LastWords | null): Said {
   }
 }
 
+/** Who set it and why, so that nobody has to look for it; empty where the settings set it. */
+function limiter({ control: { limits, limitedBy }, at }: StatusFacts): string {
+  if (limitedBy === null || (limits.eventsPerSecond ?? limits.bytesPerSecond) === null) return '';
+  const { person, reason, since } = limitedBy;
+  return ` (by ${person} for ${describeSeconds(ageOf(since, at))}${reason === null ? '' : `: ${reason}`})`;
+}
+
 /** A recovery waits at a pause as the stream does, and then a person has to end that. */
 function recoveringOf({ control }: StatusFacts, { facts: { reason } }: KnownRelay): Said {
   const name = 'recovering';
@@ -166,7 +173,7 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
   if (isLimited)
     return {
       name: 'limited',
-      text: `Streaming at the rate limit. ${describeRate(eventsPerSecond, lagMs)}${oldest}. ${slotSafe(facts)}`,
+      text: `Streaming at the rate limit${limiter(facts)}. ${describeRate(eventsPerSecond, lagMs)}${oldest}. ${slotSafe(facts)}`,
       advice:
         'Run `outbox-relay rate-limit --events none --bytes none` to catch up, if consumers can take it.',
     };

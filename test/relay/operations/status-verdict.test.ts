@@ -8,6 +8,10 @@ import { controlOf, pauseOf } from '../model/controls.ts';
 import { at, factsOf, failure, inactive, relayOf, slot, standby } from './statuses.ts';
 
 const paused = controlOf([{}], null, 0);
+const limited = {
+  ...controlOf([], 5),
+  limitedBy: { person: 'ada', reason: 'backfill', since: controlOf([{}]).pauses[0]!.since },
+};
 const held = controlOf([{ topic: 'orders' }], null, 0);
 const aside = controlOf([{ topic: 'orders', mode: 'set-aside' }], null, 0);
 /** The last words of a relay that was asked to recover by itself, and may not decide. */
@@ -70,6 +74,12 @@ const cases: Case[] = [
     'a relay at its limit, however old the event is',
     { relays: [relayOf({}, { isLimited: true, lagMs: 300_000, eventsPerSecond: 5.04 })] },
     /^Streaming at the rate limit\. 5 events\/s, oldest unpublished event 5 min\./,
+  ],
+  [
+    'limited',
+    'a limit that somebody set',
+    { control: limited, relays: [relayOf({}, { isLimited: true, lagMs: 300_000, eventsPerSecond: 5 })] },
+    /^Streaming at the rate limit \(by ada for 2 min: backfill\)\. 5 events\/s/,
   ],
   [
     'paused',
