@@ -140,6 +140,8 @@ class Take {
       HTTP_PORT: 0,
       SLOT: `relay_${this.#name}`,
       KAFKA_PROGRESS_TOPIC: `progress-${this.#name}`,
+      // `verify` is not to look for the rows that other runs deleted.
+      TOPICS_ALLOW: this.#topic,
       PUBLISH_BATCH_EVENTS: 50,
     });
   }
