@@ -83,6 +83,7 @@ describe('test', () => {
           aggregatetype: 'item',
           type: 'test.ItemMoved',
           file: 'item/ItemMoved.avsc',
+          format: 'avro',
           rows: 1,
           passed: 1,
           failed: 0,
@@ -98,6 +99,11 @@ describe('test', () => {
     expect(all.stdout).toMatch(/[0-9a-f-]{36} {2}PAYLOAD_INVALID \$\.seq: expected long, found string/);
     expect(all.stdout).toMatch(/- +test\.Unknown +no file +1 row +not tried/);
     expect(all.stdout).not.toContain('tahini');
+
+    // A topic of JSON takes any payload, without a file.
+    const asJson = await runCli(['schemas', 'test'], { ...env, OUTBOX_RELAY_RECORDS_FORMAT: 'json' });
+    expect(asJson.code).toBe(0);
+    expect(asJson.stdout).toMatch(/✔ +test\.ItemMoved +JSON +2 rows +2 passed/);
 
     // The newest two, and a schema that those do not fit: it asks for more.
     await write('item/ItemMoved.avsc', moved(seq, { name: 'by', type: 'string' }));
