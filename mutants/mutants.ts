@@ -2319,6 +2319,15 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/operations/status-verdict.test.ts'],
   },
   {
+    name: 'status says that nothing is to be published of what the relay has not received yet',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/operations/status-verdict.ts',
+    find: 'lagMs === 0 && lagEvents === 0',
+    replace: 'lagMs === 0',
+    tests: ['test/relay/operations/status-verdict.test.ts'],
+  },
+  {
     name: 'what stopped a relay is not shown beside another one that does not stream',
     promise: 'no silence',
     invariants: [],

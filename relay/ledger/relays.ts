@@ -31,6 +31,11 @@ export type RelayFacts = {
   readonly eventsPerSecond: number | null;
   /** Age of the oldest event that it has received and not published. */
   readonly lagMs: number | null;
+  /**
+   * Events that it has received and not published; null where Postgres may have some that it has not received. Earlier
+   * releases do not say so.
+   */
+  readonly lagEvents?: number | null;
   /** WAL between the server and what is published. */
   readonly lagBytes: number | null;
   readonly isStanding: boolean;

@@ -292,6 +292,7 @@ export class Announcer {
       reason: storable(reason, reasonMax),
       eventsPerSecond,
       lagMs: lag?.ms ?? null,
+      lagEvents: lag?.events ?? null,
       lagBytes: lag?.bytes ?? null,
       isStanding: this.#state === 'streaming' && this.#pace.obstacle !== undefined,
       isLimited: this.#state === 'streaming' && this.#pace.isLimited,

@@ -145,7 +145,7 @@ function withSlot(facts: StatusFacts, live: readonly KnownRelay[]): Said {
 }
 
 function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
-  const { error, isStanding, isLimited, lagMs, eventsPerSecond } = streamer.facts;
+  const { error, isStanding, isLimited, lagMs } = streamer.facts;
   const pauses = activePauses(facts.control);
   const all = pauses.find(({ topic }) => topic === null);
   const behind = lagMs === null ? '' : `, oldest unpublished event ${describeMs(lagMs)} old`;
@@ -173,7 +173,7 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
   if (isLimited)
     return {
       name: 'limited',
-      text: `Streaming at the rate limit${limiter(facts)}. ${describeRate(eventsPerSecond, lagMs)}${oldest}. ${slotSafe(facts)}`,
+      text: `Streaming at the rate limit${limiter(facts)}. ${describeRate(streamer.facts)}${oldest}. ${slotSafe(facts)}`,
       advice:
         'Run `outbox-relay rate-limit --events none --bytes none` to catch up, if consumers can take it.',
     };
@@ -185,13 +185,13 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
   if (lagMs > behindSeconds * 1_000)
     return {
       name: 'behind',
-      text: `Streaming, and behind. ${describeRate(eventsPerSecond, lagMs)}${oldest}. ${slotSafe(facts)}`,
+      text: `Streaming, and behind. ${describeRate(streamer.facts)}${oldest}. ${slotSafe(facts)}`,
       advice:
         'If it does not catch up, look at the parts of the latency (outbox_relay_publish_latency_stage_seconds).',
     };
   return {
     name: 'streaming',
-    text: `Streaming. ${describeRate(eventsPerSecond, lagMs)}${oldest}. ${slotSafe(facts)}`,
+    text: `Streaming. ${describeRate(streamer.facts)}${oldest}. ${slotSafe(facts)}`,
   };
 }
 
@@ -221,7 +221,7 @@ function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[], words: Las
   if (former !== undefined)
     return {
       name: 'not-streaming',
-      text: `Not streaming${sinceLast(facts)}: nothing reads the slot. ${former.instance} on ${former.host} said ${describeSeconds(former.unseenSeconds)} ago that it streams: it has ended or lost its connection since. ${slotSafe(facts)}`,
+      text: `Not streaming: nothing reads the slot. ${former.instance} on ${former.host} said ${describeSeconds(former.unseenSeconds)} ago that it streams: it has ended or lost its connection since. ${slotSafe(facts)}`,
       advice:
         'A standby takes a free slot within a second, and so does a relay that lost its connection. If no relay runs, start one with `outbox-relay run`.',
     };
@@ -289,9 +289,10 @@ function slotSafe({ slot }: StatusFacts): string {
   return 'How long the slot is safe is not known yet.';
 }
 
-function describeRate(eventsPerSecond: number | null, lagMs: number | null): string {
+function describeRate({ eventsPerSecond, lagMs, lagEvents }: KnownRelay['facts']): string {
   if (eventsPerSecond === null) return 'Rate not known yet';
-  if (eventsPerSecond === 0 && lagMs === 0) return 'Nothing to publish';
+  // Only one that has received all there is can know that nothing waits.
+  if (eventsPerSecond === 0 && lagMs === 0 && lagEvents === 0) return 'Nothing to publish';
   const digits = eventsPerSecond < 10 ? 1 : 0;
   return `${eventsPerSecond.toLocaleString('en-US', { maximumFractionDigits: digits })} events/s`;
 }

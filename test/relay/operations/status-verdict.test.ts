@@ -48,13 +48,19 @@ const cases: Case[] = [
   [
     'streaming',
     'a relay to which nothing comes',
-    { relays: [relayOf({}, { eventsPerSecond: 0, lagMs: 0 })] },
+    { relays: [relayOf({}, { eventsPerSecond: 0, lagMs: 0, lagEvents: 0 })] },
     'Streaming. Nothing to publish. Slot safe for 61 hours if nothing is published.',
   ],
   [
     'streaming',
+    'a relay that may not have received all there is',
+    { relays: [relayOf({}, { eventsPerSecond: 0, lagMs: 0, lagEvents: null })] },
+    /^Streaming\. 0 events\/s\. Slot safe/,
+  ],
+  [
+    'streaming',
     'a relay that has events and has published none since it last said so',
-    { relays: [relayOf({}, { eventsPerSecond: 0, lagMs: 40 })] },
+    { relays: [relayOf({}, { eventsPerSecond: 0, lagMs: 40, lagEvents: 1 })] },
     /^Streaming\. 0 events\/s, oldest unpublished event 40 ms\./,
   ],
   [
@@ -153,7 +159,7 @@ const cases: Case[] = [
     'not-streaming',
     'a relay that streamed a moment ago, and was killed',
     { slot: inactive, relays: [relayOf({ unseenSeconds: 4 }), standby()] },
-    /^Not streaming for 1 min: nothing reads the slot\. pod-a.* on pod-a said 4 s ago that it streams: it has ended or lost its connection since\. Slot safe/,
+    /^Not streaming: nothing reads the slot\. pod-a.* on pod-a said 4 s ago that it streams: it has ended or lost its connection since\. Slot safe/,
   ],
   [
     'not-streaming',
