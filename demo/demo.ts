@@ -12,6 +12,7 @@ import { stableRanges } from '../relay/audit/read-topics.ts';
 import { packageRoot } from '../relay/config/package-root.ts';
 import { type Config, configSchema } from '../relay/config/schema.ts';
 import { RegistryClient } from '../relay/encode/registry/registry-client.ts';
+import { Deferrals } from '../relay/model/builtins.ts';
 import { migrate } from '../relay/operations/migrate/migrate.ts';
 import { readSchemaFiles } from '../relay/operations/schemas/files.ts';
 import { type Stack, startStack } from '../stack/stack.ts';
@@ -129,7 +130,7 @@ class Demo {
 
   async run(): Promise<Summary> {
     const { view, onSummary } = this.#outlet;
-    await using ending = new AsyncDisposableStack();
+    await using ending = new Deferrals();
     await this.#prepare();
     const { reader } = this.#follower();
     ending.defer(() => reader.stop());

@@ -31,3 +31,25 @@ export function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) =>
   }
   return groups;
 }
+
+/** `AsyncDisposableStack`, of Node 24. The types of the compiler have it all the same. */
+export class Deferrals implements AsyncDisposable {
+  readonly #ends: (() => unknown)[] = [];
+
+  /** The last one ends first. */
+  defer(end: () => unknown): void {
+    this.#ends.unshift(end);
+  }
+
+  /** Each of them, whatever another one throws. @throws the first error */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const errors: unknown[] = [];
+    for (const end of this.#ends.splice(0))
+      try {
+        await end();
+      } catch (error) {
+        errors.push(error);
+      }
+    if (errors.length > 0) throw errors[0];
+  }
+}

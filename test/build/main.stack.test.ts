@@ -50,6 +50,15 @@ test('names no folder of this machine, in maps neither', () => {
   }
 });
 
+test('uses no built-in that the compiler knows and Node 20 lacks', () => {
+  const using = installed.packed.filter(
+    (file) =>
+      /^dist\/.*\.js$/.test(file) &&
+      /\bnew (Async)?DisposableStack\b/.test(readFileSync(path.join(own, file), 'utf8')),
+  );
+  expect(using).toEqual([]);
+});
+
 test('is as npm and its readers expect a package', async () => {
   expect((await publint({ pkgDir: own, pack: false })).messages).toEqual([]);
 });
