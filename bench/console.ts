@@ -13,6 +13,7 @@ import { ConsoleProcess } from '../harness/console.ts';
 import { median } from '../harness/percentile.ts';
 import { relayEnv, settingsEnv } from '../harness/relay-process.ts';
 import { type Ear, TcpProxy } from '../harness/tcp-proxy.ts';
+import { brokenLimits, limits } from './console-limits.ts';
 import { cpuMs, peakMemoryMb, resetPeakMemory } from './machine.ts';
 import { defaultRowBytes, eventType, payloadOf } from './workload.ts';
 import { BenchWorld, topicOf } from './world.ts';
@@ -41,7 +42,7 @@ export type ConsoleFigures = {
 type Options = { seconds: number; letters: number; rate: number; json?: string };
 
 const help = `
-Exit codes: 0 measured; 64 wrong arguments
+Exit codes: 0 within the limits; 1 a limit is broken; 64 wrong arguments
 
 Examples:
   $ npm run bench:console
@@ -66,7 +67,9 @@ async function main(): Promise<void> {
   const figures = await measureConsole(options, say);
   process.stdout.write(`${describe(figures)}\n`);
   if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(figures, null, 2)}\n`);
-  process.exit(0);
+  const broken = brokenLimits(figures);
+  for (const sentence of broken) process.stdout.write(`LIMIT: ${sentence}\n`);
+  process.exit(broken.length === 0 ? 0 : 1);
 }
 
 function describe({ eventsPerSecond, costs, letters, answerMs, patch, ...rest }: ConsoleFigures): string {
@@ -78,10 +81,10 @@ function describe({ eventsPerSecond, costs, letters, answerMs, patch, ...rest }:
       ({ pages, cpuPercent, statementsPerMinute, scrapesPerMinute }) =>
         `| ${pages} | ${cpuPercent} % | ${statementsPerMinute} | ${scrapesPerMinute} |`,
     ),
-    `first paint after ${rest.firstPaintMs} ms`,
+    `first paint after ${rest.firstPaintMs} ms (limit ${limits.firstPaintMs})`,
     `with ${letters} dead letters: ${Object.entries(answerMs)
       .map(([what, ms]) => `${what} ${ms} ms`)
-      .join(', ')}; list drawn after ${rest.listDrawnMs} ms`,
+      .join(', ')} (limit ${limits.answerMs}); list drawn after ${rest.listDrawnMs} ms`,
     `one patch for ${patch.fixed} of them: ${patch.seconds} s, at most ${patch.peakMemoryMb} MB in memory`,
   ].join('\n');
 }
