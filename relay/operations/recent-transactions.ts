@@ -4,15 +4,15 @@
  */
 import type { Admin, Kafka } from 'kafkajs';
 import type pg from 'pg';
-import type { Logger } from 'pino';
 import { readTopics } from '../audit/read-topics.ts';
 import type { Config } from '../config/config.ts';
-import { connectAdmin, createKafka, kafkaError, kafkaErrorType } from '../connect/kafka.ts';
+import { kafkaError, kafkaErrorType } from '../connect/kafka.ts';
 import { query, statement } from '../connect/postgres/statement.ts';
 import { asRelayError } from '../errors.ts';
 import { formatLsn } from '../model/position.ts';
 import { type Progress, parseProgress } from '../model/progress.ts';
 import { assertLettersShown } from './dead-letters/transaction.ts';
+import { withAdmin } from './with-admin.ts';
 import { withPool } from './with-pool.ts';
 
 export type KafkaTransaction = {
@@ -48,28 +48,22 @@ const stallMs = 5_000;
 /** Slots may share a progress topic: then the records of this one are a part. */
 const longerTail = 10;
 
+/** A person waits for it. */
+const withinMs = 10_000;
+
 /** @throws RelayError KAFKA_* */
-export async function recentTransactions(
-  { config, log }: { readonly config: Config; readonly log: Logger },
-  limit = 12,
-): Promise<RecentTransactions> {
-  const kafka = createKafka(config, log);
-  const admin = kafka.admin();
-  try {
-    await connectAdmin(admin);
-    const transactions = await readTail({ config, kafka, admin }, limit);
-    const note =
-      transactions.length > 0
-        ? null
-        : `${config.kafka.progressTopic} has no progress of this slot near its end`;
-    return {
-      topic: config.kafka.progressTopic,
-      transactions: await withLetters(config, transactions),
-      note,
-    };
-  } finally {
-    await admin.disconnect().catch(() => {});
-  }
+export async function recentTransactions(config: Config, limit = 12): Promise<RecentTransactions> {
+  const patience = { doing: 'reading the last transactions', withinMs };
+  const transactions = await withAdmin(config, patience, (servers) => readTail(servers, limit));
+  const note =
+    transactions.length > 0
+      ? null
+      : `${config.kafka.progressTopic} has no progress of this slot near its end`;
+  return {
+    topic: config.kafka.progressTopic,
+    transactions: await withLetters(config, transactions),
+    note,
+  };
 }
 
 export type TailServers = { readonly config: Config; readonly kafka: Kafka; readonly admin: Admin };

@@ -60,7 +60,7 @@ const stepEveryMs = 200;
 const transactionsKeptMs = 4_000;
 
 export function findApi({ config, log }: Pick<Use, 'config' | 'log'>) {
-  const transactions = kept(transactionsKeptMs, () => recentTransactions({ config, log }));
+  const transactions = kept(transactionsKeptMs, () => recentTransactions(config));
   let searches = 0;
   return new Hono<Env>()
     .get('/', valid('query', query), (context) => {

@@ -69,7 +69,7 @@ describe('find', { timeout: 60_000 }, () => {
     expect(ofKey.events.map(({ id, state }) => [id, state])).toEqual(
       ids.toReversed().map((id) => [id, 'published']),
     );
-    const { transactions } = await recentTransactions({ config: config(), log });
+    const { transactions } = await recentTransactions(config(), 200);
     expect(transactions.find(({ eventCount }) => eventCount === 2)).toMatchObject({ letterCount: 0 });
 
     const printed = await world.command('find', ids[1]!);
