@@ -1,7 +1,7 @@
 /** What the browser tests of the console share: a world with a console in front of it, and a browser to look with. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { startBrowser } from '../../harness/browser.ts';
 import { ConsoleProcess } from '../../harness/console.ts';
@@ -21,6 +21,16 @@ export const looks: readonly [string, BrowserContextOptions][] = [
   ['dark', { ...desktop, colorScheme: 'dark' }],
   ['phone', { colorScheme: 'light', viewport: { width: 390, height: 844 } }],
 ];
+
+/** Whether all that a screen first asks for is there. */
+export async function settled(page: Page): Promise<void> {
+  await page.locator('main h1').first().waitFor();
+  await page.locator('.waiting').first().waitFor({ state: 'detached' });
+}
+
+/** The links to the screens. */
+export const openScreens = (page: Page): Promise<Locator[]> =>
+  page.getByRole('navigation', { name: 'Screens' }).getByRole('link').all();
 
 export class ConsoleWorld implements AsyncDisposable {
   readonly world: World;
@@ -52,8 +62,15 @@ export class ConsoleWorld implements AsyncDisposable {
     this.#settings = settings;
   }
 
-  /** With the console running, as an operator's role. @param settings for it beside those that it always has */
-  static async create(settings: Settings = {}): Promise<ConsoleWorld> {
+  /**
+   * With the console running, as an operator's role.
+   * @param settings for it beside those that it always has
+   * @param beside what starts at the same time
+   */
+  static async create(
+    settings: Settings = {},
+    beside: (world: World) => Promise<unknown> = async () => {},
+  ): Promise<ConsoleWorld> {
     mkdirSync(pictures, { recursive: true });
     const starting = startBrowser();
     const world = await World.create();
@@ -69,7 +86,7 @@ export class ConsoleWorld implements AsyncDisposable {
       await freePort(),
       settings,
     );
-    await made.serve();
+    await Promise.all([made.serve(), beside(world)]);
     return made;
   }
 
