@@ -1,7 +1,11 @@
-/** Takes pictures of the console's pages, in each look, and notes what a picture does not show: shifts, overflow, errors. */
+/**
+ * Takes pictures of the console's pages, in each look, and notes what a picture does not show: content that moved while the
+ * page loaded, what is wider than the window, what axe finds, and errors.
+ */
 import { globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { axeViolations } from '../../harness/axe.ts';
 import { startBrowser } from '../../harness/browser.ts';
 import { cacheFolder } from '../../stack/cache.ts';
 import { tokens } from './scene.ts';
@@ -25,6 +29,14 @@ export type Shot = {
   readonly act?: (page: Page) => Promise<unknown>;
   readonly looks?: readonly Look[];
   readonly as?: keyof typeof tokens;
+};
+
+/** All but who is signed in, and what is live. */
+const questions = /\/api\/(?!me$|live$)/;
+const away = {
+  code: 'POSTGRES_UNAVAILABLE',
+  message: 'connecting to Postgres: connect ECONNREFUSED 10.0.0.7:5432',
+  hint: 'Postgres does not accept connections. Check `DATABASE_URL`, the network and the server.',
 };
 
 /** Beyond it content has moved under the eyes of whoever reads. */
@@ -51,7 +63,7 @@ export class Camera implements AsyncDisposable {
   readonly #browser: Browser;
   readonly #note: (line: string) => void;
   readonly #pages = new Map<string, Page>();
-  #largestShift = 0;
+  #largestShift = { sum: 0, name: 'none' };
   #taken = 0;
 
   private constructor(browser: Browser, note: (line: string) => void) {
@@ -71,7 +83,8 @@ export class Camera implements AsyncDisposable {
   }
 
   get summary(): string {
-    return `${this.faults} faults; ${this.#taken} pictures in ${folder}; largest layout shift ${this.#largestShift.toFixed(3)}`;
+    const { sum, name } = this.#largestShift;
+    return `${this.faults} faults; ${this.#taken} pictures in ${folder}; largest layout shift ${sum.toFixed(3)} (${name}), ${shiftMax} is allowed`;
   }
 
   /** A page, signed in; kept for the next picture of its look and role. */
@@ -92,20 +105,53 @@ export class Camera implements AsyncDisposable {
     return page;
   }
 
-  async take(url: string, { name, path, act, looks: wanted, as }: Shot): Promise<void> {
+  /** @returns the shift of the layout in each look, while the page loaded */
+  async take(url: string, { name, path, act, looks: wanted, as }: Shot): Promise<string> {
+    const shifts: string[] = [];
     for (const look of wanted ?? (Object.keys(looks) as Look[])) {
       const page = await this.page(url, look, as);
       try {
         await page.goto(`${url}${path}`);
         await settled(page);
-        await act?.(page);
-        await settled(page);
-        await this.#snap(page, `${name}-${look}`, act === undefined);
+        if (act !== undefined) {
+          shifts.push(await this.#measure(page, `${name}-${look}`));
+          await act(page);
+          await settled(page);
+        }
+        await this.#snap(page, `${name}-${look}`);
+        if (act === undefined) shifts.push(await this.#measure(page, `${name}-${look}`));
       } catch (error) {
         this.fault(`${name}-${look}: ${error instanceof Error ? error.message.split('\n')[0] : error}`);
         await page.screenshot({ path: join(folder, `${name}-${look}-failed.png`) }).catch(() => {});
       }
     }
+    return shifts.join(' ');
+  }
+
+  /**
+   * Of screens whose questions are not answered yet, and of those that are refused: the same parts, wherever one is.
+   * @param paths by the name of the picture
+   */
+  async takeUnanswered(url: string, paths: Readonly<Record<string, string>>): Promise<void> {
+    for (const look of ['light', 'dark', 'phone'] as const)
+      for (const [name, path] of Object.entries(paths))
+        for (const isRefused of [false, true]) {
+          const page = await this.page(url, look);
+          const picture = `${isRefused ? 'refused' : 'loading'}-${name}-${look}`;
+          await page.route(questions, (route) => {
+            if (isRefused) return route.fulfill({ status: 503, json: away });
+          });
+          await page.goto(`${url}${path}`);
+          // Of the screen itself, and not of its code.
+          await page.locator('main h1[tabindex]').waitFor();
+          await page
+            .locator(isRefused ? '.failure' : '.waiting')
+            .first()
+            .waitFor();
+          if (isRefused) await settled(page);
+          await this.#snap(page, picture).catch(() => this.fault(`${picture}: not taken`));
+          await page.unrouteAll({ behavior: 'ignoreErrors' });
+        }
   }
 
   /** Of a page that needs no one signed in. */
@@ -116,20 +162,26 @@ export class Camera implements AsyncDisposable {
       const page = await context.newPage();
       await page.goto(url);
       await page.getByLabel('Token').waitFor();
-      await this.#snap(page, `${name}-${look}`, true);
+      await this.#snap(page, `${name}-${look}`);
+      await this.#measure(page, `${name}-${look}`);
       await context.close();
     }
   }
 
-  async #snap(page: Page, name: string, isMeasured: boolean): Promise<void> {
+  async #snap(page: Page, name: string): Promise<void> {
     await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
     this.#taken += 1;
     const wide = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
     if (wide > 0) this.fault(`${name}: ${wide} px wider than the window`);
-    if (!isMeasured) return;
+    for (const violation of await axeViolations(page)) this.fault(`${name}: axe, ${violation}`);
+  }
+
+  /** What has moved since the page was loaded. */
+  async #measure(page: Page, name: string): Promise<string> {
     const { sum, parts } = await page.evaluate<{ sum: number; parts: string[] }>('window.shifted');
-    this.#largestShift = Math.max(this.#largestShift, sum);
+    if (sum > this.#largestShift.sum) this.#largestShift = { sum, name };
     if (sum > shiftMax) this.fault(`${name}: shifted by ${sum.toFixed(3)}: ${parts.join('; ')}`);
+    return sum.toFixed(3);
   }
 
   /** What the first row of a list is about. */

@@ -27,16 +27,39 @@ await using camera = await Camera.open(note);
 const { url } = scene.served;
 const take = async (shot: Shot) => {
   if (only !== undefined && !shot.name.startsWith(only)) return;
-  await camera.take(url, shot);
-  note(shot.name);
+  const shifts = await camera.take(url, shot);
+  note(`${shot.name}, shifted by ${shifts}`);
 };
 note(`the console: ${url}`);
 
 // As it is before anything has happened.
-await take({ name: 'empty-dead-letters', path: '/dead-letters', looks: ['light', 'phone'] });
-await take({ name: 'empty-parked-keys', path: '/parked-keys', looks: ['light'] });
-await take({ name: 'empty-audit', path: '/audit', looks: ['light'] });
+const three = ['light', 'dark', 'phone'] as const;
+await take({ name: 'empty-now', path: '/', looks: three });
+await take({ name: 'empty-dead-letters', path: '/dead-letters', looks: three });
+await take({ name: 'empty-list', path: '/dead-letters/list', looks: three });
+await take({ name: 'empty-parked-keys', path: '/parked-keys', looks: three });
+await take({ name: 'empty-audit', path: '/audit', looks: three });
+await take({ name: 'empty-settings', path: '/settings?q=nothing', looks: three });
 if (only === undefined) await camera.takeSignedOut(url, 'sign-in');
+
+if (only === undefined || only === 'unanswered')
+  await camera.takeUnanswered(url, {
+    now: '/',
+    find: '/find?by=id&value=x',
+    'dead-letters': '/dead-letters',
+    list: '/dead-letters/list',
+    letter: '/dead-letters/0000000000001001.00000000',
+    'parked-keys': '/parked-keys',
+    'parked-key': '/parked-keys/events?topic=outbox.event.order&key=k',
+    topics: '/topics',
+    topic: '/topics/outbox.event.order',
+    schemas: '/schemas',
+    schema: '/schemas/outbox.event.order-shop.order.OrderCancelled',
+    'schema-try': '/schemas/outbox.event.order-shop.order.OrderCancelled/try',
+    audit: '/audit',
+    database: '/database',
+    settings: '/settings',
+  });
 
 const writing = scene.keepWriting();
 await scene.startRelay();
@@ -69,7 +92,10 @@ await take({
   name: 'dead-letters-tried',
   path: '/dead-letters',
   act: async (page) => {
-    for (const button of (await page.getByRole('button', { name: 'Would they publish?' }).all()).slice(0, 2))
+    for (const button of (await page.getByRole('button', { name: 'Would they be published?' }).all()).slice(
+      0,
+      2,
+    ))
       await button.click();
     await page.getByText('would publish now').first().waitFor();
   },
@@ -237,13 +263,15 @@ await take({
   looks: ['light', 'phone'],
 });
 await take({ name: 'settings-paused', path: '/settings', looks: ['light', 'phone'] });
+const waiting = await scene.writeOne('customer-77');
+await take({ name: 'find-waiting', path: `/find?by=id&value=${waiting}` });
 await scene.command('resume', '--reason', 'done', '--by', 'anna');
 const kafka = scene.stack.kafka!.nodes[0]!;
 kafka.kill('SIGSTOP');
 await take({
   name: 'now-kafka-away',
   path: '/',
-  act: (page) => page.locator('.verdict.bad').waitFor({ timeout: 120_000 }),
+  act: (page) => page.locator('.verdict.bad').waitFor({ timeout: 240_000 }),
   looks: ['light', 'dark', 'phone'],
 });
 await take({ name: 'topics-kafka-away', path: '/topics', looks: ['light'] });

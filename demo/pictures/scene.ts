@@ -154,6 +154,17 @@ export class Scene implements AsyncDisposable {
     );
   }
 
+  /** One order. @returns its id */
+  async writeOne(key: string): Promise<string> {
+    const [{ aggregatetype, type, json, headers }] = this.good(1) as [Payload];
+    const { rows } = await this.pool.query<{ id: string }>(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload, headers)
+       values ($1, $2, $3, $4, $5) returning id`,
+      [aggregatetype, key, type, json, JSON.stringify(headers)],
+    );
+    return rows[0]!.id;
+  }
+
   /** One customer of many orders most of all. */
   #key(): string {
     return this.#random.chance(0.18) ? 'customer-1' : `customer-${this.#random.integer(2, 4_000)}`;
