@@ -11,7 +11,9 @@ import { meQuery } from './data/me.ts';
 import { useTitle } from './data/title.ts';
 import { visit } from './data/visit.ts';
 import icon from './icon.svg';
-import { Ago, Badge, Failure, Waiting } from './parts/basics.tsx';
+import { Ago, Badge, Failure, Loading } from './parts/basics.tsx';
+import { useKeptFocus } from './parts/kept-focus.ts';
+import { Words } from './parts/words.tsx';
 import { screens } from './screens/screens.ts';
 import { SignIn, SignOut } from './screens/sign-in.tsx';
 
@@ -22,7 +24,7 @@ export function App() {
   if (me.isPending)
     return (
       <main className="alone">
-        <Waiting />
+        <Loading lines={3} />
       </main>
     );
   if (me.error instanceof ApiFault && me.error.status === 401) return <SignIn />;
@@ -49,6 +51,7 @@ type FrameProps = {
 function Frame({ person, role, via, slotName, version, grafanaUrl }: FrameProps) {
   const [path, navigate] = useLocation();
   useShortcuts(navigate);
+  useKeptFocus();
   useScroll(path);
   const current = loaded.find((screen) => isAt(path, screen.path));
   useTitle('slot', slotName);
@@ -90,7 +93,7 @@ function Frame({ person, role, via, slotName, version, grafanaUrl }: FrameProps)
       <main id="main" tabIndex={-1} data-screen={current?.path.slice(1) || 'now'}>
         <StillKnown />
         <Freshness />
-        <Suspense fallback={<Waiting />}>
+        <Suspense fallback={<Opening title={path === current?.path ? current.title : null} />}>
           <Switch>
             {loaded.map(({ path: to, Screen }) => (
               <Route key={to} path={to === '/' ? '/' : `${to}/*?`} component={Screen} />
@@ -104,6 +107,14 @@ function Frame({ person, role, via, slotName, version, grafanaUrl }: FrameProps)
     </div>
   );
 }
+
+/** While the code of a screen is loaded. */
+const Opening = ({ title }: { title: string | null }) => (
+  <>
+    {title !== null && <h1>{title}</h1>}
+    <Loading />
+  </>
+);
 
 const isAt = (path: string, screen: string) =>
   screen === '/' ? path === '/' : path === screen || path.startsWith(`${screen}/`);
@@ -181,8 +192,8 @@ function Freshness() {
   if (staleness === undefined) return null;
   const { tone, text, sinceMs } = staleness;
   return (
-    <p className={`freshness ${tone}`} role="status">
-      <Badge tone={tone}>Not up to date</Badge> {text}
+    <p className={`banner freshness ${tone}`} role="status">
+      <Badge tone={tone}>not up to date</Badge> <Words text={text} />
       {sinceMs !== null && (
         <>
           {' '}

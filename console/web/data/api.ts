@@ -1,6 +1,7 @@
 /** The API of the console, typed by the server itself, and how its refusals become errors. */
 import { hc } from 'hono/client';
 import type { Api, SessionApi } from '../../server/app.ts';
+import type { Fault } from '../../server/fault.ts';
 import { learnServerClock } from './clock.ts';
 
 const root = new URL('api', document.baseURI).href;
@@ -25,6 +26,12 @@ export class ApiFault extends Error {
   }
 }
 
+/** Of a part of an answer that could not be had, or of a job that failed. */
+export const faultOf = ({ code, message, hint }: Fault) => new ApiFault(503, code, message, hint);
+
+export const unreachable = () =>
+  new ApiFault(0, 'CONSOLE_UNREACHABLE', 'The console does not answer.', 'Check that its process runs.');
+
 type Answer<Data> = { ok: boolean; status: number; headers: Headers; json(): Promise<Data> };
 
 /** @throws ApiFault */
@@ -34,12 +41,7 @@ export async function ask<Data>(answering: Promise<Answer<Data>>): Promise<Data>
   try {
     answer = await answering;
   } catch {
-    throw new ApiFault(
-      0,
-      'CONSOLE_UNREACHABLE',
-      'The console does not answer.',
-      'Check that its process runs.',
-    );
+    throw unreachable();
   }
   learnServerClock(answer.headers.get('date'), performance.now() - askedMs);
   if (answer.ok) return answer.json();

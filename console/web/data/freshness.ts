@@ -1,5 +1,6 @@
 /** Whether what a page shows is up to date, and if not, why and how old it is. Pure. */
 import type { Fault } from '../../server/fault.ts';
+import { sentence } from './sentence.ts';
 
 export type Heard = {
   readonly connection: 'opening' | 'open' | 'lost';
@@ -31,7 +32,7 @@ export function stalenessOf(
   const stale = (tone: Staleness['tone'], text: string) => ({ tone, text, sinceMs: statusMs });
   if (connection === 'lost')
     return stale('bad', 'The console does not answer; the page tries again by itself.');
-  if (failure !== null) return stale('warn', `${failure.message}. ${failure.hint ?? ''}`);
+  if (failure !== null) return stale('warn', `${sentence(failure.message)} ${failure.hint ?? ''}`);
   const isOpening = nowMs - openedMs < openingMs;
   if (!isOpening && statusMs !== null && nowMs - statusMs > lateMs)
     return stale('warn', 'The next status is late; the console may be waiting for Postgres.');

@@ -1,5 +1,5 @@
 /** An action of a person: what it will do, why, and what came of it. Every change of the console goes through here. */
-import { type ReactNode, useState } from 'react';
+import { type ReactNode, type RefObject, useRef, useState } from 'react';
 import { useSearchParams } from 'wouter';
 import { useWhyNot } from '../data/me.ts';
 import { Button, Failure } from './basics.tsx';
@@ -36,14 +36,15 @@ export function Act<Result>({
 }: ActProps<Result>) {
   const [isOpen, setIsOpen] = useOpen(name);
   const whyNot = useWhyNot() ?? why;
+  const opener = useRef<HTMLButtonElement>(null);
   return (
     <>
-      <Button kind={kind ?? 'plain'} why={whyNot} onClick={() => setIsOpen(true)}>
+      <Button ref={opener} kind={kind ?? 'plain'} why={whyNot} onClick={() => setIsOpen(true)}>
         {label}
       </Button>
       {isOpen && (whyNot === null || name === undefined) && (
         <ActDialog
-          {...{ label, kind, title, children, act, describe, onDone }}
+          {...{ label, kind, title, children, act, describe, onDone, opener }}
           onClose={() => setIsOpen(false)}
         />
       )}
@@ -74,11 +75,13 @@ function ActDialog<Result>({
   act,
   describe,
   onDone,
+  opener,
   onClose,
 }: Pick<ActProps<Result>, 'label' | 'title' | 'children' | 'act'> & {
   kind: ActProps<Result>['kind'] | undefined;
   describe: ActProps<Result>['describe'] | undefined;
   onDone: ActProps<Result>['onDone'] | undefined;
+  opener: RefObject<HTMLElement | null>;
   onClose: () => void;
 }) {
   const [reason, setReason] = useState('');
@@ -98,7 +101,7 @@ function ActDialog<Result>({
   };
   if (state.done !== undefined)
     return (
-      <Dialog title={title} onClose={onClose}>
+      <Dialog {...{ title, opener, onClose }}>
         <div role="status">{describe?.(state.done.result)}</div>
         <footer>
           <Button kind="primary" onClick={onClose}>
@@ -108,11 +111,11 @@ function ActDialog<Result>({
       </Dialog>
     );
   return (
-    <Dialog title={title} onClose={onClose}>
+    <Dialog {...{ title, opener, onClose }}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          void run();
+          if (!state.busy && reason.trim() !== '') void run();
         }}
       >
         {children}

@@ -1,8 +1,10 @@
 /** The smallest parts: what every screen is made of. */
-import { type ButtonHTMLAttributes, type ReactNode, useId } from 'react';
+import { type ComponentPropsWithRef, type ReactNode, useId } from 'react';
+import type { Fault } from '../../server/fault.ts';
 import { ApiFault } from '../data/api.ts';
 import { byServer, useNow } from '../data/clock.ts';
 import { localTime, seconds, utc } from '../data/format.ts';
+import { sentence } from '../data/sentence.ts';
 import { Words } from './words.tsx';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'quiet' | 'accent';
@@ -11,29 +13,35 @@ export const Badge = ({ tone, children }: { tone: Tone; children: ReactNode }) =
   <span className={`badge ${tone}`}>{children}</span>
 );
 
-type ButtonProps = ButtonHTMLAttributes<HTMLButtonElement> & {
+type ButtonProps = ComponentPropsWithRef<'button'> & {
   kind?: 'plain' | 'primary' | 'danger';
   /** Why it cannot be pressed now; null where it can. The keyboard reaches it either way, so that everybody learns why. */
   why?: string | null;
 };
 
-export function Button({ kind = 'plain', why, ...rest }: ButtonProps) {
+export function Button({ kind = 'plain', why, disabled = false, ...rest }: ButtonProps) {
   const id = useId();
-  const className = `button ${kind}`;
-  if (why === undefined) return <button type="button" className={className} {...rest} />;
-  if (why === null)
-    return (
-      <span className="why">
-        <button type="button" className={className} {...rest} />
-      </span>
-    );
-  const { onClick: _, type: __, disabled: ___, ...shown } = rest;
+  const { onClick: _, type: __, ...shown } = rest;
+  const isOff = disabled || typeof why === 'string';
+  // Not the attribute `disabled`: the browser takes the focus from a button that has it.
+  const own = isOff ? { ...shown, type: 'button' as const, 'aria-disabled': true } : rest;
+  const button = (
+    <button
+      type="button"
+      className={`button ${kind}`}
+      {...own}
+      {...(typeof why === 'string' && { 'aria-describedby': id })}
+    />
+  );
+  if (why === undefined) return button;
   return (
     <span className="why">
-      <button {...shown} type="button" className={className} aria-disabled="true" aria-describedby={id} />
-      <span role="tooltip" id={id}>
-        {why}
-      </span>
+      {button}
+      {why !== null && (
+        <span role="tooltip" id={id}>
+          {why}
+        </span>
+      )}
     </span>
   );
 }
@@ -130,7 +138,7 @@ export function Failure({
     <div className="failure" role="alert">
       <p>
         <strong>
-          <Words text={message} />
+          <Words text={sentence(message)} />
         </strong>{' '}
         <code>{code}</code>
       </p>
@@ -149,6 +157,13 @@ export function Failure({
   );
 }
 
+/** The same on a line of its own, of one thing among others that are known. */
+export const FaultText = ({ fault: { code, message, hint } }: { fault: Fault }) => (
+  <>
+    <code>{code}</code> <Words text={sentence(message)} /> {hint !== null && <Words text={hint} />}
+  </>
+);
+
 type Question = {
   readonly error: unknown;
   readonly dataUpdatedAt: number;
@@ -161,7 +176,7 @@ export const QueryFailure = ({ of }: { of: Question }) =>
     <Failure error={of.error} seenMs={of.dataUpdatedAt} onRetry={() => void of.refetch()} />
   );
 
-/** Keeps the place of what is not there yet, so that nothing jumps. */
+/** Keeps the place of what is not there yet, so that nothing jumps: within a card, of its contents. */
 export const Waiting = ({ lines = 3 }: { lines?: number }) => (
   <div className="waiting" role="status" aria-label="Loading">
     {Array.from({ length: lines }, (_, index) => (
@@ -169,4 +184,18 @@ export const Waiting = ({ lines = 3 }: { lines?: number }) => (
       <span key={index} />
     ))}
   </div>
+);
+
+/** Of a screen whose first answer is missing. */
+export const Loading = ({ lines = 6 }: { lines?: number }) => (
+  <Card>
+    <Waiting lines={lines} />
+  </Card>
+);
+
+/** A share of a whole, beside its number. What is more than nothing can be seen. */
+export const Bar = ({ share }: { share: number }) => (
+  <span className="bar" aria-hidden="true">
+    <i style={{ inlineSize: `${share <= 0 ? 0 : Math.max(1, Math.min(100, share * 100))}%` }} />
+  </span>
 );

@@ -168,7 +168,11 @@ export function Chart({ title, seconds, lines, format, unit = 'number', spanSeco
         onBlur={leave}
         style={{ height }}
       />
-      {isEmpty && <p className="nothing quiet">{nothing}</p>}
+      {isEmpty && (
+        <p className="nothing quiet">
+          <span>{nothing}</span>
+        </p>
+      )}
     </figure>
   );
 }

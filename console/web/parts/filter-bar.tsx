@@ -1,5 +1,5 @@
 /** What limits a list: a condition each, which goes with a click, and a field to add one. `/` leads here. */
-import { useState } from 'react';
+import { useRef, useState } from 'react';
 import { Button } from './basics.tsx';
 import type { Condition } from './condition.ts';
 import { visibleText } from './visible-text.ts';
@@ -27,6 +27,7 @@ export function FilterBar<Name extends string>({
 }: FilterBarProps<Name>) {
   const [field, setField] = useState(fields[0]);
   const [text, setText] = useState('');
+  const input = useRef<HTMLInputElement>(null);
   const add = () => {
     if (text === '') return;
     onAdd(field.name, field.type === 'time' ? new Date(text).toISOString() : text);
@@ -42,7 +43,10 @@ export function FilterBar<Name extends string>({
               type="button"
               className="link"
               aria-label={`Remove the condition ${label}`}
-              onClick={() => onRemove(name)}
+              onClick={() => {
+                onRemove(name);
+                input.current?.focus();
+              }}
             >
               ×
             </button>
@@ -72,6 +76,7 @@ export function FilterBar<Name extends string>({
           </select>
         )}
         <input
+          ref={input}
           data-filter
           aria-label={fields.length > 1 ? 'Filter value' : field.label}
           type={field.type === 'time' ? 'datetime-local' : 'text'}

@@ -2,10 +2,10 @@
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import type { JobView } from '../../server/jobs.ts';
-import { api, ask } from '../data/api.ts';
+import { api, ask, faultOf } from '../data/api.ts';
 import { useWhyNot } from '../data/me.ts';
 import { Ago, Badge, Button, Failure, type Tone, Waiting } from './basics.tsx';
-import { faultOf, JobProgress } from './job.tsx';
+import { JobProgress } from './job.tsx';
 import './job-latest.css';
 
 type Answer = { readonly job: JobView | null };

@@ -1,7 +1,7 @@
 /** Long work of the server: follows it, shows how far it is and what came of it, and can cancel it. */
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { JobView } from '../../server/jobs.ts';
-import { ApiFault, api, ask } from '../data/api.ts';
+import { ApiFault, api, ask, faultOf } from '../data/api.ts';
 import { progressText } from '../data/job-text.ts';
 import { Ago, Badge, Button, Card, Failure, type Tone } from './basics.tsx';
 
@@ -144,7 +144,3 @@ function CancelJob({ job: { id, isCancelling } }: { job: JobView }) {
     </Button>
   );
 }
-
-/** What ended it, for `Failure`. */
-export const faultOf = ({ code, message, hint }: NonNullable<JobView['failure']>) =>
-  new ApiFault(409, code, message, hint);

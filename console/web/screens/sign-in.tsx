@@ -30,7 +30,7 @@ export function SignIn() {
         className="card sign-in"
         onSubmit={(event) => {
           event.preventDefault();
-          void signIn();
+          if (!state.busy) void signIn();
         }}
       >
         <h1>Outbox relay</h1>

@@ -3,13 +3,23 @@ import { useQuery } from '@tanstack/react-query';
 import type { InferResponseType } from 'hono/client';
 import { api, ask } from '../../data/api.ts';
 import { count, counted, milliseconds, unknown } from '../../data/format.ts';
-import { Ago, Badge, Card, Empty, QueryFailure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
+import {
+  Ago,
+  Badge,
+  Card,
+  Empty,
+  Loading,
+  QueryFailure,
+  Scroll,
+  Time,
+  type Tone,
+} from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
+import { VerdictCard } from '../../parts/verdict.tsx';
 import { Visible } from '../../parts/visible.tsx';
-import './audit.css';
 import { EventLink, UnjudgedTable } from './pieces.tsx';
 import { VerifyCard } from './verify.tsx';
-import { found, kindOf } from './words.ts';
+import { found, kindOf, proofWords } from './words.ts';
 
 type Standing = NonNullable<InferResponseType<typeof api.audit.$get, 200>['report']>;
 
@@ -21,12 +31,12 @@ export default function Audit() {
     queryFn: () => ask(api.audit.$get()),
     refetchInterval: refreshMs,
   });
-  const { data, error, isPending } = audit;
+  const { data, isPending } = audit;
   return (
     <>
       <Heading>Audit</Heading>
       <QueryFailure of={audit} />
-      {isPending && error === null && <Waiting lines={6} />}
+      {isPending && <Loading />}
       {data?.report === null && (
         <Card title="Standing audit">
           <Empty title="The standing audit has not run">
@@ -52,14 +62,17 @@ function StandingCards({ report }: { report: Standing }) {
   );
 }
 
-function Proof({ report: { audit, open, slot, at } }: { report: Standing }) {
+function Proof({ report: { audit, open, at } }: { report: Standing }) {
   const { verifiedAt, verifiedLsn, lastError, lastErrorAt, heldBack } = audit;
   const total = Object.values(open).reduce((sum, each) => sum + each, 0);
-  const isDelayed = lastError !== null || heldBack !== null;
+  const [tone, label] = proofOf(total, verifiedAt !== null, lastError !== null || heldBack !== null);
   return (
-    <Card title="What is proven" aside={<span className="quiet">slot {slot}</span>}>
-      <p className={`proof ${total > 0 ? 'bad' : verifiedAt === null || isDelayed ? 'warn' : 'good'}`}>
-        {total > 0 ? (
+    <VerdictCard
+      about="What is proven"
+      tone={tone}
+      label={label}
+      text={
+        total > 0 ? (
           `${counted(total, 'finding')}. Look at each before consumers act on it.`
         ) : verifiedAt === null ? (
           'Nothing is verified yet.'
@@ -67,8 +80,9 @@ function Proof({ report: { audit, open, slot, at } }: { report: Standing }) {
           <>
             Every event up to <Time at={verifiedAt} /> is published exactly once, or is a dead letter.
           </>
-        )}
-      </p>
+        )
+      }
+    >
       <dl className="facts">
         <div>
           <dt>Verified up to</dt>
@@ -128,14 +142,14 @@ function Proof({ report: { audit, open, slot, at } }: { report: Standing }) {
         </div>
       </dl>
       {heldBack !== null && (
-        <p className="note">
-          <Badge tone="warn">Held back</Badge> The last run verified nothing:{' '}
+        <p>
+          <Badge tone="warn">held back</Badge> The last run verified nothing:{' '}
           <Visible text={heldBack} max={1_000} />
         </p>
       )}
       {lastError !== null && (
-        <p className="note">
-          <Badge tone="bad">Failed</Badge> The last run failed
+        <p>
+          <Badge tone="bad">failed</Badge> The last run failed
           {lastErrorAt !== null && (
             <>
               {' '}
@@ -145,8 +159,14 @@ function Proof({ report: { audit, open, slot, at } }: { report: Standing }) {
           : <Visible text={lastError} max={1_000} />
         </p>
       )}
-    </Card>
+    </VerdictCard>
   );
+}
+
+function proofOf(findings: number, isVerified: boolean, isDelayed: boolean): readonly [Tone, string] {
+  if (findings > 0) return ['bad', proofWords.bad];
+  if (!isVerified) return ['warn', proofWords.warn];
+  return isDelayed ? ['warn', 'delayed'] : ['good', proofWords.good];
 }
 
 function FindingsCard({ report: { audit, open, latest } }: { report: Standing }) {
@@ -235,7 +255,7 @@ function Unjudged({ counts, since }: { counts: Readonly<Record<string, number>>;
       }
     >
       {kinds.length === 0 ? (
-        <p className="quiet">Everything that the audit has compared was judged.</p>
+        <Empty title="Everything that the audit compared is judged" />
       ) : (
         <UnjudgedTable kinds={kinds} />
       )}

@@ -4,10 +4,11 @@ import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
 import { Badge, Card, Time } from '../../parts/basics.tsx';
 import { LatestJob, useLatestJob } from '../../parts/job-latest.tsx';
+import { Verdict } from '../../parts/verdict.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { EventLink, UnjudgedTable } from './pieces.tsx';
 import { verdictOf } from './verdict.ts';
-import { found, kindOf } from './words.ts';
+import { found, kindOf, proofWords } from './words.ts';
 
 type Report = NonNullable<InferResponseType<typeof api.audit.verify.$get, 200>['report']>;
 
@@ -39,7 +40,7 @@ function ReportView({ report }: { report: Report }) {
   const verdict = verdictOf(report);
   return (
     <>
-      <p className={`proof ${verdict.tone}`}>{verdict.text}</p>
+      <Verdict {...verdict} label={proofWords[verdict.tone]} />
       <dl className="facts">
         <div>
           <dt>Snapshot</dt>

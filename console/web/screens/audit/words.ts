@@ -62,6 +62,9 @@ export const unjudged: Readonly<Record<string, Kind>> = {
   withoutId: { name: 'Rows without an id', means: 'they can neither be published nor be found in Kafka' },
 };
 
+/** What an audit says as a whole, by its tone. */
+export const proofWords = { good: 'proven', warn: 'not proven', bad: 'findings' } as const;
+
 /** `out_of_order` as Postgres has it, too. */
 export function kindOf(known: Readonly<Record<string, Kind>>, key: string): Kind {
   const camel = key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase());

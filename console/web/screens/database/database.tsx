@@ -2,8 +2,8 @@
 import { useQuery } from '@tanstack/react-query';
 import type { InferResponseType } from 'hono/client';
 import type { ReactNode } from 'react';
-import { ApiFault, api, ask } from '../../data/api.ts';
-import { Ago, Badge, Card, Empty, Failure, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
+import { api, ask, faultOf } from '../../data/api.ts';
+import { Ago, Badge, Card, Empty, Failure, Loading, QueryFailure, Scroll } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { CheckCard } from './check.tsx';
 import { CleanupCard } from './cleanup.tsx';
@@ -22,7 +22,7 @@ export default function Database() {
     queryFn: () => ask(api.database.$get()),
     refetchInterval: refreshMs,
   });
-  const { data, error, isPending } = facts;
+  const { data, isPending } = facts;
   return (
     <>
       <Heading
@@ -37,7 +37,7 @@ export default function Database() {
         Database
       </Heading>
       <QueryFailure of={facts} />
-      {isPending && error === null && <Waiting lines={9} />}
+      {isPending && <Loading lines={9} />}
       {data !== undefined && (
         <>
           <Known title="Slot" part={data.outlook}>
@@ -72,7 +72,7 @@ function Known<P extends Part>({
   if (failure === null) return children(value as ValueOf<P>);
   return (
     <Card title={title}>
-      <Failure error={new ApiFault(409, failure.code, failure.message, failure.hint)} />
+      <Failure error={faultOf(failure)} />
     </Card>
   );
 }
@@ -83,7 +83,7 @@ function Publication({ name, publishes, tables, fault }: ValueOf<Facts['publicat
       title="Publication"
       aside={<Badge tone={fault === null ? 'good' : 'bad'}>{fault === null ? 'as needed' : 'problem'}</Badge>}
     >
-      {fault !== null && <Failure error={new ApiFault(409, fault.code, fault.message, fault.hint)} />}
+      {fault !== null && <Failure error={faultOf(fault)} />}
       <p>
         <code>{name}</code> publishes {publishes.length === 0 ? 'nothing' : publishes.join(', ')} of:
       </p>

@@ -5,7 +5,7 @@ import type { LetterGroup } from '../../../../relay/operations/dead-letters/grou
 import type { LetterStatus } from '../../../../relay/operations/dead-letters/letter.ts';
 import { api, ask } from '../../data/api.ts';
 import { count, counted, percent } from '../../data/format.ts';
-import { Ago, Empty, QueryFailure, Waiting } from '../../parts/basics.tsx';
+import { Ago, Bar, Card, Empty, Loading, QueryFailure } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
@@ -34,7 +34,7 @@ export function Groups() {
       </Heading>
       <StatusTabs current={status} pathOf={(each) => `/dead-letters?statuses=${each}`} />
       <QueryFailure of={groups} />
-      {groups.isPending && <Waiting lines={6} />}
+      {groups.isPending && <Loading />}
       {groups.data !== undefined && (
         <GroupList {...groups.data} status={status} isOld={groups.isPlaceholderData} />
       )}
@@ -94,9 +94,9 @@ function GroupList({
   const [title, text] = nothing[status];
   if (total === 0)
     return (
-      <section className="card">
+      <Card>
         <Empty title={title}>{text}</Empty>
-      </section>
+      </Card>
     );
   const largest = groups[0]?.count ?? 1;
   return (
@@ -104,7 +104,7 @@ function GroupList({
       <p role="status">
         <b>{counted(total, 'dead letter')}</b> {status}, {counted(groups.length + groupsLeftOut, 'cause')}.{' '}
         <span className="quiet">
-          As of <Ago at={at} />.
+          Read <Ago at={at} />.
         </span>
       </p>
       <ul className="groups">
@@ -144,9 +144,7 @@ function Group({
     <li data-row>
       <div className="share" title={`${percent(share)} of all`}>
         <b>{count(group.count)}</b>
-        <span className="bar">
-          <i style={{ inlineSize: `${Math.max(1, width * 100)}%` }} />
-        </span>
+        <Bar share={width} />
       </div>
       <div className="cause">
         <Link href={`/dead-letters/list?${query}`} data-item={query}>

@@ -5,7 +5,17 @@ import { api, ask } from '../../data/api.ts';
 import { bytes } from '../../data/format.ts';
 import { useMe } from '../../data/me.ts';
 import { Act } from '../../parts/act.tsx';
-import { Badge, Button, Card, Empty, QueryFailure, Time, type Tone, Waiting } from '../../parts/basics.tsx';
+import {
+  Badge,
+  Button,
+  Card,
+  Empty,
+  FaultText,
+  Loading,
+  QueryFailure,
+  Time,
+  type Tone,
+} from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
@@ -63,7 +73,7 @@ export function LetterPage({ position }: { position: string }) {
           onClose={() => setQuery({})}
         />
       )}
-      {shown.isPending && <Waiting lines={8} />}
+      {shown.isPending && <Loading lines={8} />}
       <QueryFailure of={shown} />
       {shown.data !== undefined && (
         <>
@@ -118,8 +128,8 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
         <p role="status">
           {wouldPublish === null ? (
             <>
-              <Badge tone="quiet">not known</Badge> Whether it would be published now cannot be decided:{' '}
-              {wouldPublishFailure?.message}. {wouldPublishFailure?.hint}
+              <Badge tone="quiet">not known</Badge> Whether it would be published now cannot be decided.{' '}
+              {wouldPublishFailure !== null && <FaultText fault={wouldPublishFailure} />}
             </>
           ) : wouldPublish.ok ? (
             <>
@@ -242,7 +252,7 @@ function Facts({ shown: { letter, schema, createdAt } }: { shown: Shown }) {
     ['Topic', text(topic)],
     ['Subject', text(subject ?? schema?.subject ?? null)],
     ['Position', <code key="position">{position}</code>],
-    ['Became a dead letter', <Time key="seen" at={firstSeen} />],
+    ['First seen', <Time key="seen" at={firstSeen} />],
     [
       'created_at of its row',
       isoOf(createdAt) === null ? text(createdAt) : <Time key="created" at={isoOf(createdAt)!} />,

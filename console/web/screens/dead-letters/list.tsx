@@ -4,7 +4,7 @@ import { useEffect, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
-import { Badge, Empty, QueryFailure, Time, Waiting } from '../../parts/basics.tsx';
+import { Badge, Empty, Loading, QueryFailure, Scroll, Time } from '../../parts/basics.tsx';
 import { FilterBar, type FilterField } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
@@ -136,7 +136,7 @@ export function LetterList() {
         )}
       </section>
       <QueryFailure of={page} />
-      {page.isPending && <Waiting lines={8} />}
+      {page.isPending && <Loading lines={8} />}
       {page.data !== undefined && (
         <section className="card" aria-label="List" aria-busy={page.isPlaceholderData}>
           {page.data.letters.length === 0 ? (
@@ -173,12 +173,12 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
   const isPickable = selected.statuses!.every((each) => each === 'open' || each === 'parked');
   const isWhole = letters.every(({ position }) => picked.has(position));
   return (
-    <div className="scroll">
+    <Scroll label="Dead letters">
       <table className="stacked">
         <thead>
           <tr>
             {isPickable && (
-              <th>
+              <th data-label="Select this page">
                 <input
                   type="checkbox"
                   aria-label="Select this page"
@@ -250,6 +250,6 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
           })}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }

@@ -5,7 +5,7 @@ import { useLocation, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
 import { Act } from '../../parts/act.tsx';
-import { Badge, Button, Card, Empty, Failure, type Tone, Waiting } from '../../parts/basics.tsx';
+import { Badge, Button, Card, Empty, Failure, Loading, type Tone, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
@@ -170,7 +170,7 @@ export function PatchPage() {
         <JobCard id={trialId} describe={describeJob(setTrialId)} onClose={() => setTrialId(null)} />
       )}
       {shown.error !== null && <Failure error={shown.error} />}
-      {shown.isPending && <Waiting lines={6} />}
+      {shown.isPending && <Loading />}
       {shown.data !== undefined && <Previews {...shown.data} />}
     </>
   );

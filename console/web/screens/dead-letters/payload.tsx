@@ -1,13 +1,15 @@
 /** The payload beside its schema, with the failing path marked in both; and editing it. */
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
-import { api, ask } from '../../data/api.ts';
+import { api, ask, faultOf } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
+import { sentence } from '../../data/sentence.ts';
 import { Act } from '../../parts/act.tsx';
-import { Badge, Button, Card, Empty, Waiting } from '../../parts/basics.tsx';
+import { Badge, Button, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
 import { tokensOfPath } from '../../parts/json-path-tokens.ts';
 import { compact, isJson, pretty } from '../../parts/json-text.ts';
 import { schemaPlace } from '../../parts/schema-path.ts';
+import { Words } from '../../parts/words.tsx';
 import type { Shown } from './letter.tsx';
 
 const Diff = lazy(() => import('../../parts/diff.tsx'));
@@ -158,7 +160,7 @@ function SchemaPane({
           Values of its topic are JSON: the payload is published as it is stored.
         </Empty>
       ) : failure !== null ? (
-        <Empty title="The schema is not known">{`${failure.message}. ${failure.hint ?? ''}`}</Empty>
+        <Failure error={faultOf(failure)} />
       ) : (
         <Empty title="The registry has no schema for it">Register it under the subject of the event.</Empty>
       )}
@@ -287,7 +289,8 @@ function VerdictLine({ isChanged, verdict, isAsking, fault }: Judging & { isChan
   if (fault !== undefined)
     return (
       <>
-        <Badge tone="warn">not known</Badge> The server could not try it: {String((fault as Error).message)}
+        <Badge tone="warn">not known</Badge> The server could not try it.{' '}
+        <Words text={sentence((fault as Error).message)} />
       </>
     );
   if (isAsking || verdict === null) return <Badge tone="quiet">checking…</Badge>;

@@ -4,7 +4,7 @@ import { useState } from 'react';
 import type { Trial } from '../../../../relay/operations/dead-letters/fix-many.ts';
 import { api, ask } from '../../data/api.ts';
 import { count } from '../../data/format.ts';
-import { Ago, Button, Failure } from '../../parts/basics.tsx';
+import { Ago, Button, Failure, FaultText } from '../../parts/basics.tsx';
 import { JobProgress, useJob } from '../../parts/job.tsx';
 import { TrialResult } from './describe.tsx';
 import { queryOf, type Selected } from './selection.ts';
@@ -42,19 +42,23 @@ export function TryNow({ selected, isDetailed = false }: { selected: Selected; i
           <>
             <b className={trial.wouldPublish === trial.tried ? 'text-good' : 'text-warn'}>
               would publish now: {count(trial.wouldPublish)} of {count(trial.tried)}
-            </b>{' '}
+            </b>
+            <br />
             <Ago at={job.endedAt} />
           </>
         )}
       </div>
       {job?.failure != null && (
         <p className="quiet">
-          <code>{job.failure.code}</code> {job.failure.message}
+          <FaultText fault={job.failure} />
         </p>
       )}
+      {error !== undefined && <Failure error={error} />}
       {fault !== undefined && <Failure error={fault} />}
       {!isRunning && (
-        <Button onClick={() => void start()}>{trial === null ? 'Would they publish?' : 'Check again'}</Button>
+        <Button onClick={() => void start()}>
+          {trial === null ? 'Would they be published?' : 'Check again'}
+        </Button>
       )}
       {isDetailed && trial !== null && trial.refused.length > 0 && (
         <div className="job-result">

@@ -11,12 +11,12 @@ import type {
 } from '../../../../relay/operations/find-event/found.ts';
 import type { PayloadView } from '../../../server/access/visitor.ts';
 import { bytes } from '../../data/format.ts';
-import { Badge, Card, Time } from '../../parts/basics.tsx';
+import { Card, Empty, Time } from '../../parts/basics.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
 import { pretty } from '../../parts/json-text.ts';
+import { VerdictCard } from '../../parts/verdict.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { Words } from '../../parts/words.tsx';
-import '../now/now.css';
 import { pathOf } from './looking.ts';
 import { states } from './states.ts';
 
@@ -25,15 +25,9 @@ export function EventCard({ event, payloadView }: { event: FoundEvent; payloadVi
   const [label, tone] = states[state];
   return (
     <>
-      <section className={`card verdict ${tone}`} aria-label="Where it is">
-        <div>
-          <Badge tone={tone}>{label}</Badge>
-          <p className="headline">
-            <Words text={text} />
-          </p>
-        </div>
+      <VerdictCard about="Where it is" tone={tone} label={label} text={<Words text={text} />}>
         {reasons.length > 0 && (
-          <ul className="notes" aria-label="Why it is not published yet">
+          <ul className="reasons" aria-label="Why it is not published yet">
             {reasons.map((reason) => (
               <li key={reason}>
                 <Words text={reason} />
@@ -47,7 +41,7 @@ export function EventCard({ event, payloadView }: { event: FoundEvent; payloadVi
           </p>
         )}
         <p className="quiet">{id === null ? 'without id' : <code>{id}</code>}</p>
-      </section>
+      </VerdictCard>
       <div className="find-parts">
         <Card title="Story">
           <ol className="story">
@@ -91,7 +85,7 @@ const Entry = ({ entry: { at, what, text } }: { entry: StoryEntry }) => (
 function Row({ row }: { row: FoundRow }) {
   const { type, key, table, xid, createdAt, committedAt, payloadBytes } = row;
   return (
-    <dl className="facts" aria-label="Row">
+    <dl className="belongings" aria-label="Row">
       <dt>Row</dt>
       <dd>{table}</dd>
       <dt>Type</dt>
@@ -137,15 +131,15 @@ function Contents({ rows, payloadView }: { rows: readonly FoundRow[]; payloadVie
   if (rows.length === 0)
     return (
       <Card title="Payload">
-        <p className="quiet">
-          The outbox table has no row of it now, so its payload is not known here. A dead letter has its own.
-        </p>
+        <Empty title="The payload is not known here">
+          The outbox table has no row of the event now. A dead letter has a payload of its own.
+        </Empty>
       </Card>
     );
   if (payloadView === 'off')
     return (
       <Card title="Payload">
-        <p className="quiet">The console is configured not to show payloads to you.</p>
+        <Empty title="Payloads are not shown">The console is configured not to show them to you.</Empty>
       </Card>
     );
   return rows.map((row, index) => (
@@ -161,15 +155,15 @@ function Contents({ rows, payloadView }: { rows: readonly FoundRow[]; payloadVie
 function Content({ row: { contents, payloadBytes }, isMasked }: { row: FoundRow; isMasked: boolean }) {
   if (contents?.isLeftOut === true)
     return (
-      <p className="quiet">
-        {bytes(payloadBytes ?? 0)}: too large to be shown here. Read it in Postgres, by the id.
-      </p>
+      <Empty title="The payload is too large to be shown here">
+        It has {bytes(payloadBytes)}. Read it in Postgres, by the id.
+      </Empty>
     );
   return (
     <>
       {isMasked && <p className="quiet">Structure, types and lengths; the values stay on the server.</p>}
       {contents?.payload == null ? (
-        <p className="quiet">NULL: a tombstone</p>
+        <Empty title="The payload is NULL">The event is a tombstone.</Empty>
       ) : (
         <JsonEditor label="Payload" text={pretty(contents.payload)} />
       )}
@@ -184,7 +178,7 @@ function Content({ row: { contents, payloadBytes }, isMasked }: { row: FoundRow;
 }
 
 const Finding = ({ finding: { kind, foundAt, resolvedAt, detail } }: { finding: FoundFinding }) => (
-  <dl className="facts" aria-label="Finding of the audit">
+  <dl className="belongings" aria-label="Finding of the audit">
     <dt>Audit</dt>
     <dd>
       {kind.replaceAll('_', ' ')}, found <Time at={foundAt} />
@@ -213,7 +207,7 @@ const how: Readonly<Record<FoundReplay['how'], string>> = {
 };
 
 const Replay = ({ replay }: { replay: FoundReplay }) => (
-  <dl className="facts" aria-label="Replay">
+  <dl className="belongings" aria-label="Replay">
     <dt>Replay</dt>
     <dd>
       <code>{replay.id}</code> {how[replay.how]}
@@ -248,7 +242,7 @@ const Replay = ({ replay }: { replay: FoundReplay }) => (
 
 function Letter({ letter: { position, status, code, message, path, behind } }: { letter: FoundLetter }) {
   return (
-    <dl className="facts" aria-label="Dead letter">
+    <dl className="belongings" aria-label="Dead letter">
       <dt>Dead letter</dt>
       <dd>
         <Link href={`/dead-letters/${position}`}>
@@ -284,7 +278,7 @@ function Letter({ letter: { position, status, code, message, path, behind } }: {
 function Record({ record }: { record: FoundRecord }) {
   const { topic, partition, offset, position, committedAt, valueBytes, schema, format, replayId } = record;
   return (
-    <dl className="facts" aria-label="Record">
+    <dl className="belongings" aria-label="Record">
       <dt>Record</dt>
       <dd>
         {topic}, partition {partition}, offset {offset}

@@ -1,10 +1,13 @@
 /** Find an event: where it is now, and its story. What is looked for stands in the address. */
-import { Fragment, useId, useState } from 'react';
+import { Fragment, useId, useRef, useState } from 'react';
 import { Link, useLocation, useSearchParams } from 'wouter';
 import type { ShownFound } from '../../../server/api/find.ts';
-import { count } from '../../data/format.ts';
+import { count, counted } from '../../data/format.ts';
 import { Button, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { Heading } from '../../parts/heading.tsx';
+import { Pager, type PagesBefore } from '../../parts/pager.tsx';
 import { Visible } from '../../parts/visible.tsx';
+import { Words } from '../../parts/words.tsx';
 import { EventCard } from './event.tsx';
 import { EventList } from './list.tsx';
 import { type FindQuery, kindOf, type Looking, queryOf, useFind } from './looking.ts';
@@ -16,12 +19,15 @@ export default function Find() {
   const query = queryOf(params);
   return (
     <>
-      <h1>Find an event</h1>
+      <Heading>Find an event</Heading>
       <SearchForm key={params.toString()} query={query} />
-      {query === null ? <Hints /> : <Result query={query} />}
+      {query === null ? <Hints /> : <Result key={keyOf(query)} query={query} />}
     </>
   );
 }
+
+/** Pages of one search keep what they know of each other. */
+const keyOf = ({ after: _, ...search }: FindQuery) => JSON.stringify(search);
 
 const kinds = [
   ['event', 'Id or position'],
@@ -115,15 +121,20 @@ function localOf(text: string): string {
 
 function Hints() {
   return (
-    <Empty title="Where is my event?">
-      Give its id, its position, its key or its type. The answer says where it is: published, a dead letter,
-      waiting, and why.
-    </Empty>
+    <Card>
+      <Empty title="Where is my event?">
+        Give its id, its position, its key or its type. The answer says where it is: published, a dead letter,
+        waiting, and why.
+      </Empty>
+    </Card>
   );
 }
 
 function Result({ query }: { query: FindQuery }) {
   const { looking, again } = useFind(query);
+  const [params] = useSearchParams();
+  const [, navigate] = useLocation();
+  const before: PagesBefore = useRef([]);
   const { step, found, error } = looking;
   if (error !== undefined) return <Failure error={error} onRetry={again} />;
   if (found === undefined) return <Progress step={step} />;
@@ -135,16 +146,18 @@ function Result({ query }: { query: FindQuery }) {
           {events.length === 0
             ? 'Nothing was found.'
             : next !== null
-              ? `${eventsOf(events.length)} on this page; more than ${count(events.length)} match.`
-              : `${eventsOf(events.length)}${query.after === '' ? '' : ' on the last page'}${hasMore ? ', and there is more of it than is shown' : ''}.`}
+              ? `${counted(events.length, 'event')} on this page; more than ${count(events.length)} match.`
+              : `${counted(events.length, 'event')}${query.after === '' ? '' : ' on the last page'}${hasMore ? ', and there is more of it than is shown' : ''}.`}
         </p>
         <Button onClick={again}>Look again</Button>
       </div>
       {events.length === 0 && (
         <Card title="What was looked at">
-          <ul className="notes">
+          <ul className="reasons">
             {notes.map((note) => (
-              <li key={note}>{note}</li>
+              <li key={note}>
+                <Words text={note} />
+              </li>
             ))}
           </ul>
           <MoreRecords query={query} />
@@ -163,32 +176,24 @@ function Result({ query }: { query: FindQuery }) {
       ) : (
         <EventList events={events} />
       )}
-      <Pages after={query.after} next={next} />
+      <Pager
+        total={null}
+        shown={events.length}
+        after={query.after === '' ? null : query.after}
+        next={next}
+        before={before}
+        onGo={(after) => {
+          const search = new URLSearchParams(params);
+          if (after === null) search.delete('after');
+          else search.set('after', after);
+          navigate(`/find?${search}`);
+        }}
+      />
       {events.some(({ state }) => state === 'not-found-in-kafka' || state === 'unclear') && (
         <MoreRecords query={query} />
       )}
       <Missing missing={found.missing} />
     </>
-  );
-}
-
-const eventsOf = (number: number) => `${count(number)} ${number === 1 ? 'event' : 'events'}`;
-
-/** Back is the browser's: a page is a place with an address. */
-function Pages({ after, next }: { after: string; next: string | null }) {
-  const [params] = useSearchParams();
-  if (after === '' && next === null) return null;
-  const pathTo = (place: string | null) => {
-    const search = new URLSearchParams(params);
-    if (place === null) search.delete('after');
-    else search.set('after', place);
-    return `/find?${search}`;
-  };
-  return (
-    <nav className="row" aria-label="Pages">
-      {after !== '' && <Link href={pathTo(null)}>First page</Link>}
-      {next !== null && <Link href={pathTo(next)}>Older events</Link>}
-    </nav>
   );
 }
 

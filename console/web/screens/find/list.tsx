@@ -1,7 +1,8 @@
 /** Several events, the latest first. */
 import { Link } from 'wouter';
 import type { FoundEvent } from '../../../../relay/operations/find-event/found.ts';
-import { Badge, Card, Time } from '../../parts/basics.tsx';
+import { unknown } from '../../data/format.ts';
+import { Badge, Card, Scroll, Time } from '../../parts/basics.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { pathOf } from './looking.ts';
 import { states } from './states.ts';
@@ -10,8 +11,8 @@ export function EventList({ events }: { events: readonly FoundEvent[] }) {
   if (events.length === 0) return null;
   return (
     <Card title="Events">
-      <div className="scroll">
-        <table>
+      <Scroll label="Events, the latest first">
+        <table className="stacked">
           <thead>
             <tr>
               <th>Event</th>
@@ -28,7 +29,7 @@ export function EventList({ events }: { events: readonly FoundEvent[] }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </Card>
   );
 }
@@ -38,7 +39,6 @@ function Line({ event: { id, state, rows, letters, records } }: { event: FoundEv
   const [row, letter, record] = [rows[0], letters[0], records[0]];
   const name = id ?? letter?.position ?? '';
   const written = row?.createdAt ?? record?.committedAt ?? letter?.firstSeen;
-  const place = record === undefined ? '' : `${record.topic} ${record.partition}/${record.offset}`;
   return (
     <tr>
       <td>
@@ -49,14 +49,22 @@ function Line({ event: { id, state, rows, letters, records } }: { event: FoundEv
       <td>
         <Badge tone={tone}>{label}</Badge>
       </td>
-      <td>{written !== undefined && <Time at={written} />}</td>
-      <td>
+      <td data-label="Written">{written === undefined ? unknown : <Time at={written} />}</td>
+      <td className="wrap">
         <Visible text={row?.type ?? record?.type ?? letter?.type ?? 'NULL'} max={60} />
       </td>
-      <td>
+      <td className="wrap key" data-label="Key">
         <Visible text={row?.key ?? record?.key ?? letter?.aggregateid ?? 'NULL'} max={60} />
       </td>
-      <td>{place}</td>
+      <td className="wrap">
+        {record !== undefined ? (
+          `${record.topic}, partition ${record.partition}, offset ${record.offset}`
+        ) : letter !== undefined ? (
+          <Link href={`/dead-letters/${letter.position}`}>{letter.code}</Link>
+        ) : (
+          unknown
+        )}
+      </td>
     </tr>
   );
 }

@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useState } from 'react';
 import type { FindStep } from '../../../../relay/operations/find-event/found.ts';
 import type { FindLine, ShownFound } from '../../../server/api/find.ts';
-import { ApiFault, ask } from '../../data/api.ts';
+import { ApiFault, ask, faultOf, unreachable } from '../../data/api.ts';
 
 export type FindQuery = {
   readonly by: 'id' | 'position' | 'key' | 'type';
@@ -80,12 +80,7 @@ async function look(
   onStep: (step: FindStep) => void,
 ): Promise<ShownFound> {
   const answer = await fetch(new URL(`api/find?${search}`, document.baseURI), { signal }).catch(() => {
-    throw new ApiFault(
-      0,
-      'CONSOLE_UNREACHABLE',
-      'The console does not answer.',
-      'Check that its process runs.',
-    );
+    throw unreachable();
   });
   if (!answer.ok || answer.body === null) return ask<ShownFound>(Promise.resolve(answer));
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -97,7 +92,7 @@ async function look(
     for (const text of lines) {
       const line = JSON.parse(text) as FindLine;
       if ('found' in line) return line.found;
-      if ('fault' in line) throw new ApiFault(503, line.fault.code, line.fault.message, line.fault.hint);
+      if ('fault' in line) throw faultOf(line.fault);
       onStep(line.step);
     }
     if (done) throw new ApiFault(0, 'CONSOLE_UNREACHABLE', 'The answer of the console broke off.', null);

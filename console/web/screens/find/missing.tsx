@@ -1,16 +1,16 @@
 /** What could not be read: the rest of the screen is right without it, and not complete. */
 import type { Found } from '../../../../relay/operations/find-event/found.ts';
-import { Badge, Card } from '../../parts/basics.tsx';
+import { Badge, Card, FaultText } from '../../parts/basics.tsx';
 
 const parts: Readonly<Record<keyof Found['missing'], string>> = {
-  rows: 'Rows of the outbox table',
-  letters: 'Dead letters',
-  status: 'Status of the relay',
-  findings: 'Findings of the audit',
-  replays: 'Replays',
-  removals: 'What cleanup removed',
-  records: 'Records in Kafka',
-  schemas: 'Versions of schemas',
+  rows: 'rows of the outbox table',
+  letters: 'dead letters',
+  status: 'status of the relay',
+  findings: 'findings of the audit',
+  replays: 'replays',
+  removals: 'what cleanup removed',
+  records: 'records in Kafka',
+  schemas: 'versions of schemas',
 };
 
 export function Missing({ missing }: { missing: Found['missing'] }) {
@@ -20,10 +20,10 @@ export function Missing({ missing }: { missing: Found['missing'] }) {
   if (faults.length === 0) return null;
   return (
     <Card title="Not known">
-      <ul className="notes">
-        {faults.map(({ part, code, message, hint }) => (
+      <ul className="reasons">
+        {faults.map(({ part, ...fault }) => (
           <li key={part}>
-            <Badge tone="warn">{part}</Badge> <code>{code}</code> {message}. {hint}
+            <Badge tone="warn">{part}</Badge> <FaultText fault={fault} />
           </li>
         ))}
       </ul>

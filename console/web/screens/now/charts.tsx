@@ -1,11 +1,12 @@
 /** Throughput, latency, lag and WAL over the last minutes or hours. */
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
+import { useSearchParams } from 'wouter';
 import type { Points } from '../../../server/live/history.ts';
 import { api, ask } from '../../data/api.ts';
 import { bytes, figure, milliseconds } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
-import { Card } from '../../parts/basics.tsx';
+import { Card, QueryFailure } from '../../parts/basics.tsx';
 import { Chart } from '../../parts/chart.tsx';
 
 const spans = [
@@ -15,15 +16,20 @@ const spans = [
 ] as const;
 
 export function Charts() {
-  const [span, setSpan] = useState<number>(900);
-  const { points, isPending } = usePoints(span);
+  const [search, setSearch] = useSearchParams();
+  const asked = Number(search.get('span'));
+  const span = spans.find(([, value]) => value === asked)?.[1] ?? 900;
+  const { points, history } = usePoints(span);
   const { series, seconds } = points;
-  const charts = useMemo(
-    () => [
+  const charts = useMemo(() => {
+    const isAsked = series.eventsPerSecond.some((value) => value !== null);
+    const nothing = isAsked ? 'Not known in this time.' : 'No figures yet. The relays are asked every 5 s.';
+    return [
       {
         title: 'Throughput',
         lines: [{ label: 'events/s', values: series.eventsPerSecond, color: '--chart-1' }],
         format: figure,
+        nothing,
       },
       {
         title: 'Latency, commit to commit',
@@ -32,12 +38,15 @@ export function Charts() {
           { label: 'p99', values: series.latencyP99Ms, color: '--chart-2' },
         ],
         format: milliseconds,
-        nothing: 'Nothing was published, or it took longer than the relay measures (some minutes).',
+        nothing: isAsked
+          ? 'Nothing was published, or it took longer than the relay measures (some minutes).'
+          : nothing,
       },
       {
         title: 'Oldest unpublished event',
         lines: [{ label: 'age', values: series.lagMs, color: '--chart-1' }],
         format: milliseconds,
+        nothing,
       },
       {
         title: 'WAL kept for the slot',
@@ -48,11 +57,11 @@ export function Charts() {
             : []),
         ],
         format: bytes,
+        nothing,
         unit: 'bytes' as const,
       },
-    ],
-    [series],
-  );
+    ];
+  }, [series]);
   return (
     <Card
       title="Figures"
@@ -61,13 +70,19 @@ export function Charts() {
           <legend className="hidden">Time span</legend>
           {spans.map(([label, value]) => (
             <label key={value}>
-              <input type="radio" name="span" checked={span === value} onChange={() => setSpan(value)} />
+              <input
+                type="radio"
+                name="span"
+                checked={span === value}
+                onChange={() => setSearch({ span: String(value) }, { replace: true })}
+              />
               <span>{label}</span>
             </label>
           ))}
         </fieldset>
       }
     >
+      <QueryFailure of={history} />
       <div className="charts">
         {charts.map((chart) => (
           <Chart
@@ -75,9 +90,7 @@ export function Charts() {
             {...chart}
             seconds={seconds}
             spanSeconds={span}
-            nothing={
-              isPending ? 'Loading…' : (chart.nothing ?? 'No figures yet. The relays are asked every 5 s.')
-            }
+            nothing={history.isPending ? 'Loading…' : chart.nothing}
           />
         ))}
       </div>
@@ -91,7 +104,7 @@ const none = new Proxy({} as Points['series'], { get: () => [] });
 const missedSeconds = 12;
 
 /** What the server kept, and what has come since. */
-function usePoints(span: number): { points: Points; isPending: boolean } {
+function usePoints(span: number) {
   const { sampled } = useLive();
   const history = useQuery({
     queryKey: ['history', span],
@@ -121,5 +134,5 @@ function usePoints(span: number): { points: Points; isPending: boolean } {
       return { seconds: [...before.seconds.slice(begin), at], series };
     });
   }, [sampled, span, refetch]);
-  return { points, isPending: history.isPending };
+  return { points, history };
 }

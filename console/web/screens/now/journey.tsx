@@ -1,7 +1,7 @@
 /** The path of the data from Postgres to Kafka: how long an event spends in each part, on average since the last sample. */
 import type { Figures } from '../../../server/live/figures.ts';
 import { milliseconds } from '../../data/format.ts';
-import { Card } from '../../parts/basics.tsx';
+import { Bar, Card } from '../../parts/basics.tsx';
 
 const parts = [
   ['captureMs', 'Capture', 'from the commit in Postgres until the relay has it'],
@@ -31,9 +31,7 @@ export function Journey({ figures }: { figures: Figures | null }) {
             <span className="part">
               <span>{label}</span> <b>{milliseconds(ms)}</b>
             </span>
-            <span className="bar">
-              <i style={{ inlineSize: `${isKnown ? Math.max(1, ((ms ?? 0) / total) * 100) : 0}%` }} />
-            </span>
+            <Bar share={isKnown ? (ms ?? 0) / total : 0} />
             <small className="quiet">{isKnown ? shareOf((ms ?? 0) / total) : ' '}</small>
             <small className="quiet">{what}</small>
           </li>

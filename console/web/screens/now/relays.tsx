@@ -21,7 +21,7 @@ export function Relays({ relays, sampled }: { relays: readonly KnownRelay[]; sam
                 <th>State</th>
                 <th>Since</th>
                 <th className="number">Events/s</th>
-                <th className="number">Oldest event</th>
+                <th className="number">Oldest unpublished</th>
                 <th className="number">CPU</th>
                 <th className="number">Memory</th>
                 <th>Version</th>

@@ -2,7 +2,7 @@
 import type { KnownRelay } from '../../../../relay/operations/relays.ts';
 import type { Sampled } from '../../../server/live/sampler.ts';
 import { figure } from '../../data/format.ts';
-import { Ago, Card } from '../../parts/basics.tsx';
+import { Ago, Card, FaultText } from '../../parts/basics.tsx';
 
 export function Retries({ relays, sampled }: { relays: readonly KnownRelay[]; sampled: Sampled | null }) {
   const failing = relays.flatMap(({ instance, isGone, facts: { error } }) =>
@@ -19,11 +19,10 @@ export function Retries({ relays, sampled }: { relays: readonly KnownRelay[]; sa
         {failing.map(({ instance, error }) => (
           <li key={instance}>
             <p>
-              <code>{error.code}</code> {error.message}
+              <FaultText fault={error} />
             </p>
             <p className="quiet">
-              {instance}, first <Ago at={error.since} />, {figure(perMinute(instance))} attempts a minute.{' '}
-              {error.hint}
+              {instance}, first <Ago at={error.since} />, {figure(perMinute(instance))} attempts a minute
             </p>
           </li>
         ))}

@@ -16,22 +16,20 @@ export function Transactions() {
     // Only while the page is visible, as TanStack does by itself.
     refetchInterval: everyMs,
   });
-  const { data, error } = recent;
+  const { data } = recent;
   return (
     <Card
       title="Last transactions"
       aside={<span className="quiet">each Kafka transaction, and the last Postgres transaction in it</span>}
     >
-      <div>
-        <QueryFailure of={recent} />
-        {data === undefined && error === null && <Waiting lines={8} />}
-        {data !== undefined &&
-          (data.transactions.length === 0 ? (
-            <Empty title="No Kafka transaction yet">{data.note}</Empty>
-          ) : (
-            <Table transactions={data.transactions} />
-          ))}
-      </div>
+      <QueryFailure of={recent} />
+      {recent.isPending && <Waiting lines={8} />}
+      {data !== undefined &&
+        (data.transactions.length === 0 ? (
+          <Empty title="No Kafka transaction yet">{data.note}</Empty>
+        ) : (
+          <Table transactions={data.transactions} />
+        ))}
     </Card>
   );
 }

@@ -1,22 +1,20 @@
 /** What the relays are doing, in words. */
 import { Link } from 'wouter';
 import type { Verdict } from '../../../../relay/operations/status-verdict.ts';
-import { Badge } from '../../parts/basics.tsx';
+import { VerdictCard } from '../../parts/verdict.tsx';
 import { Words } from '../../parts/words.tsx';
 import { concernSteps, nextSteps, toneOf } from './verdicts.ts';
 
-export function VerdictCard({ verdict }: { verdict: Verdict }) {
+export function RelayVerdict({ verdict }: { verdict: Verdict }) {
   const { name, text, advice, concerns } = verdict;
-  const tone = toneOf(verdict);
   const next = nextSteps[name];
   return (
-    <section className={`card verdict ${tone}`} aria-label="Verdict">
-      <div role="status">
-        <Badge tone={tone}>{name.replaceAll('-', ' ')}</Badge>
-        <p className="headline">
-          <Words text={text} />
-        </p>
-      </div>
+    <VerdictCard
+      about="Verdict"
+      tone={toneOf(verdict)}
+      label={name.replaceAll('-', ' ')}
+      text={<Words text={text} />}
+    >
       {(advice !== null || next !== null) && (
         <p>
           {advice !== null && <Words text={advice} />}{' '}
@@ -24,7 +22,7 @@ export function VerdictCard({ verdict }: { verdict: Verdict }) {
         </p>
       )}
       {concerns.length > 0 && (
-        <ul className="concerns">
+        <ul className="reasons">
           {concerns.map((concern) => (
             <li key={concern.text}>
               <Words text={concern.text} />{' '}
@@ -33,6 +31,6 @@ export function VerdictCard({ verdict }: { verdict: Verdict }) {
           ))}
         </ul>
       )}
-    </section>
+    </VerdictCard>
   );
 }

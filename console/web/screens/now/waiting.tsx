@@ -30,7 +30,7 @@ export function WaitingForPeople({ status: { deadLetters, parked } }: { status: 
           <dd>{count(parked.keys)}</dd>
           {parked.events > 0 && (
             <dd className="quiet">
-              {counted(parked.events, 'event')} {parked.events === 1 ? 'waits' : 'wait'} for them
+              {counted(parked.events, 'event')} {parked.events === 1 ? 'waits' : 'wait'} behind them
             </dd>
           )}
         </div>

@@ -4,7 +4,7 @@ import { useCallback } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
-import { Ago, Badge, Card, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
+import { Ago, Badge, Card, Empty, Loading, QueryFailure, Time, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
@@ -49,7 +49,6 @@ export function KeyPage() {
     void queries.invalidateQueries({ queryKey: ['dead-letters'] });
   }, [queries]);
   const [parked] = key.data?.keys ?? [];
-  const error = key.error ?? events.error;
   return (
     <>
       <Heading trail={[['Parked keys', '/parked-keys']]}>
@@ -58,10 +57,8 @@ export function KeyPage() {
       {jobId !== null && (
         <JobCard id={jobId} describe={describeRelease} onOver={onOver} onClose={() => go({})} />
       )}
-      {error !== null && (
-        <Failure error={error} seenMs={key.dataUpdatedAt} onRetry={() => void key.refetch()} />
-      )}
-      {key.isPending && <Waiting lines={4} />}
+      <QueryFailure of={key} />
+      {key.isPending && <Loading />}
       {key.data !== undefined && parked === undefined && (
         <Card>
           <Empty title="This key is not parked">
@@ -115,10 +112,12 @@ export function KeyPage() {
           </dl>
         </Card>
       )}
-      {parked !== undefined && events.data !== undefined && (
+      {parked !== undefined && (
         <Card title="What waits, in order">
+          <QueryFailure of={events} />
+          {events.isPending && <Waiting lines={6} />}
           <ol className="waits" aria-busy={events.isPlaceholderData}>
-            {events.data.events.map(({ position, status, type, eventId, code, message, firstSeen }) => (
+            {events.data?.events.map(({ position, status, type, eventId, code, message, firstSeen }) => (
               <li key={position} data-row>
                 <span className="place" aria-hidden="true">
                   {position === parked.first?.position ? '■' : '↓'}
@@ -143,12 +142,14 @@ export function KeyPage() {
               </li>
             ))}
           </ol>
-          <Pager
-            {...events.data}
-            shown={events.data.events.length}
-            after={after}
-            onGo={(to) => go(to === null ? {} : { after: to })}
-          />
+          {events.data !== undefined && (
+            <Pager
+              {...events.data}
+              shown={events.data.events.length}
+              after={after}
+              onGo={(to) => go(to === null ? {} : { after: to })}
+            />
+          )}
         </Card>
       )}
     </>

@@ -4,7 +4,7 @@ import { useCallback, useState } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
-import { Ago, Badge, Empty, QueryFailure, Waiting } from '../../parts/basics.tsx';
+import { Ago, Badge, Empty, Loading, QueryFailure, Scroll } from '../../parts/basics.tsx';
 import { FilterBar, type FilterField } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard } from '../../parts/job.tsx';
@@ -105,7 +105,7 @@ export function KeyList() {
         )}
       </section>
       <QueryFailure of={page} />
-      {page.isPending && <Waiting lines={6} />}
+      {page.isPending && <Loading />}
       {page.data !== undefined && (
         <section className="card" aria-label="Keys" aria-busy={page.isPlaceholderData}>
           {page.data.keys.length === 0 ? (
@@ -143,11 +143,11 @@ function Table({ keys, picked, onPick }: TableProps) {
     onPick(next);
   };
   return (
-    <div className="scroll">
+    <Scroll label="Parked keys">
       <table className="stacked">
         <thead>
           <tr>
-            <th>
+            <th data-label="Select this page">
               <input
                 type="checkbox"
                 aria-label="Select this page"
@@ -164,9 +164,9 @@ function Table({ keys, picked, onPick }: TableProps) {
             <th>Key</th>
             <th>Topic</th>
             <th>Parked</th>
-            <th className="number">Wait</th>
-            <th>Behind</th>
-            <th>Release</th>
+            <th className="number">Waiting</th>
+            <th>Why</th>
+            <th>Last release</th>
           </tr>
         </thead>
         <tbody>
@@ -191,20 +191,20 @@ function Table({ keys, picked, onPick }: TableProps) {
               <td data-label="Parked">
                 <Ago at={each.parkedAt} />
               </td>
-              <td className="number" data-label="Wait">
+              <td className="number" data-label="Waiting">
                 {count(each.open + each.parked)}
               </td>
-              <td className="wrap message" data-label="Behind">
+              <td className="wrap message" data-label="Why">
                 <Behind parked={each} />
               </td>
-              <td data-label="Release">
+              <td data-label="Last release">
                 <Release release={each.release} />
               </td>
             </tr>
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 
@@ -221,7 +221,7 @@ export function Behind({ parked: { isPaused, first, firstMessage } }: { parked: 
 }
 
 export function Release({ release }: { release: Key['release'] }) {
-  if (release === null) return <span className="quiet">not asked for</span>;
+  if (release === null) return <span className="quiet">none requested</span>;
   const { person, requestedAt, processedAt, outcome } = release;
   return (
     <>

@@ -1,6 +1,7 @@
 /** Whom a change of a schema affects, and how. */
 import { Badge } from '../../parts/basics.tsx';
 import { Visible } from '../../parts/visible.tsx';
+import { Words } from '../../parts/words.tsx';
 
 export type Finding = {
   readonly path: string;
@@ -25,18 +26,18 @@ export function Findings({ findings }: { findings: readonly Finding[] }) {
         <h3>
           <Badge tone="bad">{breaks}</Badge> {affected[breaks]}
         </h3>
-        <ul>
+        <ul className="reasons">
           {own.map(({ path, kind, explanation, remedy, version }) => (
             <li key={`${path} ${kind} ${version} ${explanation}`}>
               <p>
                 <code>
                   <Visible text={path} />
                 </code>{' '}
-                <Visible text={explanation} max={1_000} />
+                <Words text={explanation} />
                 {version != null && <span className="quiet"> (version {version})</span>}
               </p>
               <p className="quiet">
-                <Visible text={remedy} max={1_000} />
+                <Words text={remedy} />
               </p>
             </li>
           ))}

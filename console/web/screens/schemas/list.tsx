@@ -3,7 +3,7 @@ import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
-import { Card, Empty, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
+import { Card, Empty, Loading, QueryFailure, Scroll } from '../../parts/basics.tsx';
 import { FilterBar } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
@@ -31,12 +31,6 @@ export function SubjectList() {
         Subjects of the registry that the relay can use by its settings. This page registers nothing: use{' '}
         <code>outbox-relay schemas register</code>.
       </p>
-      <FilterBar
-        fields={[{ name: 'like', label: 'Subject', placeholder: 'Part of a name' }]}
-        conditions={like === '' ? [] : [{ name: 'like', label: 'Subject', text: like }]}
-        onAdd={(_, value) => setSearch({ like: value })}
-        onRemove={() => setSearch({})}
-      />
       {page.isError && (
         <>
           <QueryFailure of={page} />
@@ -46,15 +40,23 @@ export function SubjectList() {
           </p>
         </>
       )}
-      {page.isPending && <Waiting lines={6} />}
+      {page.isPending && <Loading />}
       {page.data?.isUsed === false && (
-        <Empty title="There are no schemas">
-          The values of every topic are JSON, as records.format says. The relay passes payloads on unchanged
-          and asks no registry.
-        </Empty>
+        <Card>
+          <Empty title="There are no schemas">
+            The values of every topic are JSON, as records.format says. The relay passes payloads on unchanged
+            and asks no registry.
+          </Empty>
+        </Card>
       )}
       {page.data?.isUsed === true && (
         <Card title="Subjects">
+          <FilterBar
+            fields={[{ name: 'like', label: 'Subject', placeholder: 'Part of a name' }]}
+            conditions={like === '' ? [] : [{ name: 'like', label: 'Subject', text: like }]}
+            onAdd={(_, value) => setSearch({ like: value })}
+            onRemove={() => setSearch({})}
+          />
           {page.data.subjects.length === 0 ? (
             <Empty
               title={like === '' ? 'The registry has no subject for the relay' : 'No subject has such a name'}

@@ -4,7 +4,7 @@ import { lazy, Suspense } from 'react';
 import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
-import { Badge, Card, Empty, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
+import { Badge, Card, Empty, Loading, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
 import { pretty } from '../../parts/json-text.ts';
@@ -50,7 +50,7 @@ export function SubjectPage({ subject }: { subject: string }) {
         {subject}
       </Heading>
       <QueryFailure of={pair} />
-      {pair.isPending && <Waiting lines={8} />}
+      {pair.isPending && <Loading lines={8} />}
       {data !== undefined && (
         <>
           <Card title="Versions">

@@ -6,7 +6,7 @@ import type { PastedChecked, PastedTried } from '../../../../relay/operations/sc
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
 import { useMe } from '../../data/me.ts';
-import { Badge, Button, Card, Failure, QueryFailure, type Tone, Waiting } from '../../parts/basics.tsx';
+import { Badge, Button, Card, Failure, Loading, QueryFailure, type Tone } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { JobCard, type JobView } from '../../parts/job.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
@@ -37,7 +37,7 @@ export function TryPage({ subject }: { subject: string }) {
       <p className="quiet">Nothing is registered or published here.</p>
       <QueryFailure of={latest} />
       {latest.isPending ? (
-        <Waiting lines={8} />
+        <Loading lines={8} />
       ) : (
         <Trial subject={subject} first={pretty(latest.data?.after.schemaText ?? '')} />
       )}
@@ -57,6 +57,7 @@ function Trial({ subject, first }: { subject: string; first: string }) {
     mutationFn: () => ask(api.schemas.jobs.try.$post({ json: { subject, text, limit: rows } })),
     onSuccess: ({ jobId: job }) => setSearch({ job }),
   });
+  const whyNot = text.trim() === '' ? 'Write a schema first.' : null;
   const edit = (next: string) => {
     setText(next);
     // What was found is not about this text.
@@ -68,11 +69,7 @@ function Trial({ subject, first }: { subject: string; first: string }) {
       <Card title="Schema" aside={<Link href={`/schemas/${subject}`}>Its versions</Link>}>
         <JsonEditor label="Schema to try" text={text} onChange={edit} />
         <div className="try">
-          <Button
-            kind="primary"
-            disabled={text.trim() === '' || check.isPending}
-            onClick={() => check.mutate()}
-          >
+          <Button kind="primary" disabled={check.isPending} why={whyNot} onClick={() => check.mutate()}>
             {check.isPending ? 'Checking…' : 'Check compatibility'}
           </Button>
           <label>
@@ -85,7 +82,11 @@ function Trial({ subject, first }: { subject: string; first: string }) {
               ))}
             </select>
           </label>
-          <Button disabled={text.trim() === '' || start.isPending || isMasked} onClick={() => start.mutate()}>
+          <Button
+            disabled={start.isPending}
+            why={isMasked ? 'Payloads are masked for you.' : whyNot}
+            onClick={() => start.mutate()}
+          >
             Try recent rows
           </Button>
         </div>
@@ -129,17 +130,17 @@ function Checked({ checked: { status, level, findings, warnings } }: { checked: 
           <h3>
             <Badge tone="warn">check</Badge> Probable mistakes
           </h3>
-          <ul>
+          <ul className="reasons">
             {warnings.map(({ path, explanation, remedy }) => (
               <li key={`${path} ${explanation}`}>
                 <p>
                   <code>
                     <Visible text={path} />
                   </code>{' '}
-                  <Visible text={explanation} max={1_000} />
+                  <Words text={explanation} />
                 </p>
                 <p className="quiet">
-                  <Visible text={remedy} max={1_000} />
+                  <Words text={remedy} />
                 </p>
               </li>
             ))}
@@ -176,7 +177,7 @@ function Tried({ job }: { job: JobView }) {
               <Visible text={type} />: {count(refused)} refused
               {refused > failures.length && `, causes of the first ${count(failures.length)}`}
             </h3>
-            <ul>
+            <ul className="reasons">
               {causesOf(failures).map(({ key, code, path, message, count: each, ids }) => (
                 <li key={key}>
                   <p>

@@ -3,6 +3,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { api, ask } from '../../data/api.ts';
 import { Ago, Button, Card, Empty, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { Visible } from '../../parts/visible.tsx';
+import { detailsText } from './details-text.ts';
 
 export const actionsKey = ['actions'];
 const pageSize = '10';
@@ -25,12 +26,12 @@ export const useActions = () =>
 
 export function ActionsCard() {
   const trail = useActions();
-  const { data, error, isPending, hasNextPage, isFetchingNextPage, fetchNextPage } = trail;
+  const { data, isPending, hasNextPage, isFetchingNextPage, fetchNextPage } = trail;
   const actions = data?.pages.flatMap((page) => page.actions) ?? [];
   return (
-    <Card title="What people did" aside={<span className="quiet">from the audit trail</span>}>
+    <Card title="Audit trail" aside={<span className="quiet">what people did to the relay</span>}>
       <QueryFailure of={trail} />
-      {isPending && error === null && <Waiting />}
+      {isPending && <Waiting />}
       {data !== undefined && actions.length === 0 && (
         <Empty title="Nobody has acted on this relay">
           Pauses, limits, replays, recoveries and purges are listed here. What was done to a dead letter is
@@ -70,7 +71,9 @@ export function ActionsCard() {
                   <td className="wrap">
                     {reason === null ? <span className="quiet">none given</span> : <Visible text={reason} />}
                   </td>
-                  <td className="wrap">{details !== '{}' && <Visible text={details} />}</td>
+                  <td className="wrap">
+                    {details !== '{}' && <Visible text={detailsText(details)} max={500} />}
+                  </td>
                 </tr>
               ))}
             </tbody>

@@ -2,11 +2,11 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useId, useState } from 'react';
 import type { Obedience } from '../../../../relay/operations/control.ts';
-import { api, ask } from '../../data/api.ts';
+import { api, ask, faultOf } from '../../data/api.ts';
 import { bytes, count, counted } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
 import { Act } from '../../parts/act.tsx';
-import { Badge, Card, Empty, Time, Waiting } from '../../parts/basics.tsx';
+import { Badge, Card, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { actionsKey } from './actions.tsx';
 import { obeyedText } from './obeyed-text.ts';
@@ -14,11 +14,9 @@ import { obeyedText } from './obeyed-text.ts';
 export function ControlCard({ topicsAllowed }: { topicsAllowed: readonly string[] }) {
   const { status, failure } = useLive().seen;
   if (status === null)
-    return failure === null ? (
-      <Waiting />
-    ) : (
-      <Card title="Flow">
-        <Empty title="What is paused is not known">{`${failure.message}. ${failure.hint ?? ''}`}</Empty>
+    return (
+      <Card title="Pause and rate limit">
+        {failure === null ? <Waiting /> : <Failure error={faultOf(failure)} />}
       </Card>
     );
   const { control, limits, setAside, relays } = status;
@@ -221,7 +219,7 @@ function LimitAct({ limits }: { limits: { eventsPerSecond: number | null; bytesP
   const { describe, onDone } = useTold();
   return (
     <Act
-      label="Change"
+      label="Change the limit"
       name="rate-limit"
       title="Limit the rate"
       describe={describe}

@@ -5,7 +5,7 @@ import { useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
-import { Badge, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
+import { Badge, Card, Empty, Loading, QueryFailure } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { useOpening } from '../../parts/opening.ts';
@@ -19,11 +19,12 @@ import './settings.css';
 type Setting = InferResponseType<typeof api.settings.$get, 200>['settings'][number];
 
 export default function Settings() {
-  const { data, error, isPending, refetch } = useQuery({
+  const settings = useQuery({
     queryKey: ['settings'],
     queryFn: () => ask(api.settings.$get()),
     staleTime: Number.POSITIVE_INFINITY,
   });
+  const { data, isPending } = settings;
   useListKeys({});
   const { status, failure } = useLive().seen;
   const actions = useActions();
@@ -32,7 +33,7 @@ export default function Settings() {
     return (
       <>
         <Heading>Settings</Heading>
-        <Waiting lines={12} />
+        <Loading lines={12} />
       </>
     );
   return (
@@ -40,8 +41,8 @@ export default function Settings() {
       <Heading>Settings</Heading>
       <ControlCard topicsAllowed={data?.topicsAllowed ?? []} />
       <ActionsCard />
-      {error !== null && <Failure error={error} onRetry={() => void refetch()} />}
-      {isPending && error === null && <Waiting lines={9} />}
+      <QueryFailure of={settings} />
+      {isPending && <Loading lines={9} />}
       {data !== undefined && <Configuration settings={data.settings} />}
     </>
   );
@@ -150,13 +151,13 @@ function Relays() {
     <>
       {rejected.map(({ instance }) => (
         <p key={instance}>
-          <Badge tone="bad">Rejected</Badge> Relay {instance} read its settings again and rejected them. It
+          <Badge tone="bad">rejected</Badge> Relay {instance} read its settings again and rejected them. It
           goes on with those it had; its log says why.
         </p>
       ))}
       {waiting.map(({ instance, facts }) => (
         <p key={instance}>
-          <Badge tone="warn">Restart needed</Badge> Relay {instance} has read values that change only with a
+          <Badge tone="warn">restart needed</Badge> Relay {instance} has read values that change only with a
           restart: {facts.needRestart?.join(', ')}
         </p>
       ))}
@@ -185,7 +186,8 @@ function SettingRow({ setting }: { setting: Setting }) {
         <Words text={description} />{' '}
         <span className="quiet">
           Default: {setting.default === null ? 'none' : setting.default === '' ? 'empty' : setting.default}.{' '}
-          {reload ? 'A running relay takes it over.' : 'Changes with a restart.'} <code>{env}</code>
+          {reload ? 'A running relay takes it over.' : 'Changes with a restart.'}{' '}
+          {source !== env && <code>{env}</code>}
         </span>
       </dd>
     </div>

@@ -4,7 +4,7 @@ import { Link, useSearchParams } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { bytes, count, figure, percent, unknown } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
-import { Ago, Badge, Card, Empty, Failure, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
+import { Ago, Badge, Card, Empty, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { FilterBar } from '../../parts/filter-bar.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
@@ -113,15 +113,15 @@ export function TopicList() {
         not counted by topic.
       </p>
       <QueryFailure of={topics} />
-      {letters.isError && <Failure error={letters.error} seenMs={letters.dataUpdatedAt} />}
-      {lag.isError && !topics.isError && <Failure error={lag.error} seenMs={lag.dataUpdatedAt} />}
-      <FilterBar
-        fields={[{ name: 'like', label: 'Name', placeholder: 'Part of a name' }]}
-        conditions={like === '' ? [] : [{ name: 'like', label: 'Name', text: like }]}
-        onAdd={(_, value) => go({ like: value, after: null })}
-        onRemove={() => go({ like: null, after: null })}
-      />
+      <QueryFailure of={letters} />
+      {!topics.isError && <QueryFailure of={lag} />}
       <Card title="Topics">
+        <FilterBar
+          fields={[{ name: 'like', label: 'Name', placeholder: 'Part of a name' }]}
+          conditions={like === '' ? [] : [{ name: 'like', label: 'Name', text: like }]}
+          onAdd={(_, value) => go({ like: value, after: null })}
+          onRemove={() => go({ like: null, after: null })}
+        />
         {topics.isPending ? (
           <Waiting lines={6} />
         ) : names.length === 0 ? (
@@ -170,7 +170,9 @@ export function TopicList() {
                       </td>
                       <td className="number">{figure(rate)}</td>
                       <td className="number">{count(partitions)}</td>
-                      <td>{skewed.isConcern ? <Badge tone="warn">{skewed.text}</Badge> : skewed.text}</td>
+                      <td className="wrap">
+                        {skewed.isConcern ? <Badge tone="warn">{skewed.text}</Badge> : skewed.text}
+                      </td>
                       <td>
                         {hottest === undefined ? (
                           unknown
@@ -215,7 +217,7 @@ export function TopicList() {
           )}
         {topics.data !== undefined && (
           <p className="quiet">
-            Kafka was asked <Ago at={topics.data.at} />.{' '}
+            Read from Kafka <Ago at={topics.data.at} />.{' '}
             {lag.data?.groups.length === 0 &&
               'No consumer group is followed: name them in metrics.consumerGroups.'}
             {lag.data?.groups.some(({ topicsLeftOut }) => topicsLeftOut > 0) === true &&

@@ -4,7 +4,19 @@ import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted, figure, percent, unknown } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
-import { Ago, Badge, Card, Empty, QueryFailure, Scroll, Time, Waiting } from '../../parts/basics.tsx';
+import {
+  Ago,
+  Badge,
+  Bar,
+  Card,
+  Empty,
+  FaultText,
+  Loading,
+  QueryFailure,
+  Scroll,
+  Time,
+  Waiting,
+} from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { useOpening } from '../../parts/opening.ts';
@@ -52,7 +64,7 @@ export function TopicPage({ topic }: { topic: string }) {
     return (
       <>
         <Heading trail={[['Topics and keys', '/topics']]}>{topic}</Heading>
-        <Waiting lines={12} />
+        <Loading lines={12} />
       </>
     );
   return (
@@ -90,7 +102,7 @@ export function TopicPage({ topic }: { topic: string }) {
         {found.isPending ? (
           <Waiting lines={6} />
         ) : seen === undefined ? (
-          <p className="quiet">Not known.</p>
+          <Empty title="The limits are not known">Kafka does not say them.</Empty>
         ) : (
           <>
             <dl className="limits">
@@ -129,7 +141,7 @@ function Pauses({ topic }: { topic: string }) {
       (each) => !each.isOver && (each.topic === topic || each.topic === null),
     ) ?? [];
   return pauses.map(({ topic: paused, mode, person, reason, since, until }) => (
-    <p key={paused ?? ''} className="freshness warn">
+    <p key={paused ?? ''} className="banner warn">
       <Badge tone="warn">paused</Badge> {paused === null ? 'Everything is paused' : 'This topic is paused'} by{' '}
       {person} <Ago at={since} />: <Visible text={reason} />.{' '}
       {mode === 'hold'
@@ -194,7 +206,7 @@ function Partitions({
                 <th className="number">Events/s</th>
                 <th className="number">Events</th>
                 <th className="number">Share</th>
-                <th>
+                <th className="share">
                   <span className="hidden">Share as a bar</span>
                 </th>
               </tr>
@@ -206,8 +218,8 @@ function Partitions({
                   <td className="number">{figure(eventsPerSecond)}</td>
                   <td className="number">{count(eventCount)}</td>
                   <td className="number">{percent(total === 0 ? null : eventCount / total)}</td>
-                  <td className="bar">
-                    <i style={{ inlineSize: `${largest === 0 ? 0 : (eventCount / largest) * 100}%` }} />
+                  <td className="share">
+                    <Bar share={largest === 0 ? 0 : eventCount / largest} />
                   </td>
                 </tr>
               ))}
@@ -232,12 +244,14 @@ function Keys({ rates }: { rates: TopicRates | undefined }) {
   return (
     <Card title="Hottest keys" aside={<small className="quiet">of the last full minute</small>}>
       {rates === undefined ? (
-        <p className="quiet">Not known: no relay that answers has published to this topic.</p>
+        <Empty title="Which keys are hot is not known">
+          No relay that answers has published to this topic.
+        </Empty>
       ) : keys.length === 0 ? (
-        <p className="quiet">
+        <Empty title="No key stands out">
           No key had 1 % of the events, or there were fewer than 100 events in the minute, or metrics.hotKeys
           is 0.
-        </p>
+        </Empty>
       ) : (
         <>
           <ul className="plain-list">
@@ -277,7 +291,7 @@ function Consumers({ topic }: { topic: string }) {
       )}
       {lag.data !== undefined && lag.data.groups.length > 0 && (
         <Scroll label="Consumer groups">
-          <table>
+          <table className="stacked">
             <thead>
               <tr>
                 <th>Group</th>
@@ -293,12 +307,12 @@ function Consumers({ topic }: { topic: string }) {
                     <td>
                       <Visible text={group} />
                     </td>
-                    <td className="number">{count(own?.offsets)}</td>
+                    <td className="number" data-label="Behind by offsets">
+                      {count(own?.offsets)}
+                    </td>
                     <td className="wrap">
                       {failure !== null ? (
-                        <>
-                          <code>{failure.code}</code> {failure.message}. {failure.hint}
-                        </>
+                        <FaultText fault={failure} />
                       ) : own === undefined ? (
                         'It has committed no offset in this topic.'
                       ) : own.uncommittedPartitions > 0 ? (
@@ -330,7 +344,9 @@ function Letters({ topic }: { topic: string }) {
     >
       {letters.isPending && <Waiting />}
       <QueryFailure of={letters} />
-      {letters.data?.total === 0 && <p className="quiet">Every event of this topic can be published.</p>}
+      {letters.data?.total === 0 && (
+        <Empty title="No dead letter is open">None of this topic was refused, or all were dealt with.</Empty>
+      )}
       {letters.data !== undefined && letters.data.total > 0 && (
         <>
           <ul className="plain-list">
@@ -345,7 +361,7 @@ function Letters({ topic }: { topic: string }) {
           </ul>
           <p>
             <Link href={`/dead-letters/list?${new URLSearchParams({ topics: topic })}`}>
-              Look at them and repair them
+              Repair dead letters
             </Link>
           </p>
         </>
