@@ -39,7 +39,7 @@ await take({ name: 'empty-dead-letters', path: '/dead-letters', looks: three });
 await take({ name: 'empty-list', path: '/dead-letters/list', looks: three });
 await take({ name: 'empty-parked-keys', path: '/parked-keys', looks: three });
 await take({ name: 'empty-audit', path: '/audit', looks: three });
-await take({ name: 'empty-settings', path: '/settings?q=nothing', looks: three });
+await take({ name: 'empty-settings', path: '/settings?q=no+such+setting', looks: three });
 if (only === undefined) await camera.takeSignedOut(url, 'sign-in');
 
 if (only === undefined || only === 'unanswered')
@@ -69,6 +69,8 @@ note('two relays, consumers and orders');
 await sleep(60_000);
 await take({ name: 'now-streaming', path: '/' });
 await scene.refuse();
+// The sentence of the screen Now goes on growing until all are counted.
+await sleep(10_000);
 note('dead letters, and parked keys');
 
 const [published] = (
@@ -176,8 +178,10 @@ await take({
   name: 'audit-running',
   path: '/audit',
   act: async (page) => {
-    await click(/^Verify$/)(page);
-    await page.getByRole('button', { name: 'Cancel' }).waitFor();
+    // In the second look it runs already.
+    const cancel = page.getByRole('button', { name: 'Cancel' });
+    if (!(await cancel.isVisible())) await click(/^Verify$/)(page);
+    await cancel.waitFor();
   },
   looks: ['light', 'phone'],
 });
@@ -187,7 +191,7 @@ await take({
   path: '/database',
   act: async (page) => {
     await click('Check now')(page);
-    await page.getByText('Fine', { exact: true }).first().waitFor();
+    await page.locator('.findings').first().waitFor();
   },
 });
 await take({ name: 'settings', path: '/settings' });
@@ -241,7 +245,7 @@ await take({
     await page
       .getByText(/\d finding/)
       .first()
-      .waitFor();
+      .waitFor({ timeout: 240_000 });
   },
   looks: ['light', 'phone'],
 });
@@ -256,6 +260,8 @@ await scene.command(
   '--by',
   'anna',
 );
+// Until the relay obeys, and the screen Now says so.
+await sleep(5_000);
 await take({
   name: 'now-paused',
   path: '/',

@@ -116,7 +116,7 @@ describe('the keyboard', () => {
     await using tab = await at('/dead-letters/list?job=gone');
     const { page } = tab;
     await page.getByRole('button', { name: 'Close' }).press('Enter');
-    await expect.poll(() => focused(page).evaluate(({ tagName }) => tagName)).toBe('H1');
+    await expect.poll(() => page.evaluate('document.activeElement.tagName')).toBe('H1');
     // A condition leads to the next.
     await go(page, '/dead-letters/list?codes=PAYLOAD_INVALID');
     await page.getByRole('button', { name: 'Remove the condition code' }).press('Enter');
@@ -135,7 +135,7 @@ describe('the keyboard', () => {
   test('reads a chart, which has a name and says its values', async () => {
     await using tab = await at('/');
     const charts = tab.page.getByRole('slider');
-    const names = await charts.evaluateAll((all) => all.map((each) => each.getAttribute('aria-label')));
+    const names = await Promise.all((await charts.all()).map((each) => each.getAttribute('aria-label')));
     expect(names).toEqual([
       expect.stringMatching(/^Throughput/),
       expect.stringMatching(/^Latency, commit to commit/),

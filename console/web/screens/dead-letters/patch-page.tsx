@@ -203,29 +203,31 @@ function Previews({ total, shown }: Preview) {
         </span>
       }
     >
-      <ul className="previews" role="status">
-        {shown.map(({ position, key, before, after, outcome, reason }) => {
-          const [tone, words] = outcomes[outcome];
-          return (
-            <li key={position}>
-              <p>
-                <Badge tone={tone}>{words}</Badge> <code>{position}</code>{' '}
-                <span className="quiet">{key !== null && <Visible text={key} max={80} />}</span>
-              </p>
-              {reason !== null && (
+      <div role="status">
+        <ul className="previews">
+          {shown.map(({ position, key, before, after, outcome, reason }) => {
+            const [tone, words] = outcomes[outcome];
+            return (
+              <li key={position}>
                 <p>
-                  {reason.code !== null && <code>{reason.code}</code>} {reason.message}
+                  <Badge tone={tone}>{words}</Badge> <code>{position}</code>{' '}
+                  <span className="quiet">{key !== null && <Visible text={key} max={80} />}</span>
                 </p>
-              )}
-              {before !== null && after !== null && (
-                <Suspense fallback={<Waiting />}>
-                  <Diff before={before} after={after} label={`Changes of ${position}`} />
-                </Suspense>
-              )}
-            </li>
-          );
-        })}
-      </ul>
+                {reason !== null && (
+                  <p>
+                    {reason.code !== null && <code>{reason.code}</code>} {reason.message}
+                  </p>
+                )}
+                {before !== null && after !== null && (
+                  <Suspense fallback={<Waiting />}>
+                    <Diff before={before} after={after} label={`Changes of ${position}`} />
+                  </Suspense>
+                )}
+              </li>
+            );
+          })}
+        </ul>
+      </div>
     </Card>
   );
 }

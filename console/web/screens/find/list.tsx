@@ -50,7 +50,7 @@ function Line({ event: { id, state, rows, letters, records } }: { event: FoundEv
         <Badge tone={tone}>{label}</Badge>
       </td>
       <td data-label="Written">{written === undefined ? unknown : <Time at={written} />}</td>
-      <td className="wrap">
+      <td>
         <Visible text={row?.type ?? record?.type ?? letter?.type ?? 'NULL'} max={60} />
       </td>
       <td className="wrap key" data-label="Key">
