@@ -274,6 +274,10 @@ await take({ name: 'find-waiting', path: `/find?by=id&value=${waiting}` });
 await scene.command('resume', '--reason', 'done', '--by', 'anna');
 const kafka = scene.stack.kafka!.nodes[0]!;
 kafka.kill('SIGSTOP');
+// Pictures are of the state, and not of the way there.
+const watch = await camera.page(url, 'light');
+await watch.goto(url);
+await watch.locator('.verdict.bad').waitFor({ timeout: 240_000 });
 await take({
   name: 'now-kafka-away',
   path: '/',

@@ -112,9 +112,6 @@ export function TopicList() {
         {figure(eventsPerSecond)} events/s and {bytes(bytesPerSecond)}/s into all topics together. Bytes are
         not counted by topic.
       </p>
-      <QueryFailure of={topics} />
-      <QueryFailure of={letters} />
-      {!topics.isError && <QueryFailure of={lag} />}
       <Card title="Topics">
         <FilterBar
           fields={[{ name: 'like', label: 'Name', placeholder: 'Part of a name' }]}
@@ -122,6 +119,10 @@ export function TopicList() {
           onAdd={(_, value) => go({ like: value, after: null })}
           onRemove={() => go({ like: null, after: null })}
         />
+        {/* Below what is there from the beginning, so that nothing moves when the answer fails to come. */}
+        <QueryFailure of={topics} />
+        <QueryFailure of={letters} />
+        {!topics.isError && <QueryFailure of={lag} />}
         {topics.isPending ? (
           <Waiting lines={6} />
         ) : names.length === 0 ? (
