@@ -2421,6 +2421,15 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/console/server/access/visitor.test.ts'],
   },
   {
+    name: 'a latency that is longer than the buckets reach is shown as long as they reach',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'console/server/live/figures.ts',
+    find: 'if (!Number.isFinite(le)) return null;',
+    replace: 'if (!Number.isFinite(le)) return below.le * 1_000;',
+    tests: ['test/console/server/live/figures.test.ts'],
+  },
+  {
     name: 'an old status of the console is passed off as new',
     promise: 'no silence',
     invariants: ['I1'],
