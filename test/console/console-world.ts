@@ -86,7 +86,12 @@ export class ConsoleWorld implements AsyncDisposable {
       await freePort(),
       settings,
     );
-    await Promise.all([made.serve(), beside(world)]);
+    try {
+      await Promise.all([made.serve(), beside(world)]);
+    } catch (error) {
+      await made[Symbol.asyncDispose]();
+      throw error;
+    }
     return made;
   }
 
