@@ -64,7 +64,7 @@ describe('the keyboard', () => {
     await page.keyboard.press('Enter');
     expect(await focused(page).getAttribute('id')).toBe('main');
     // And stays where it was.
-    expect(pathOf(page)).toBe('/settings');
+    await expect.poll(() => pathOf(page)).toBe('/settings');
   });
 
   test('reaches whatever can be pressed or filled in, and shows where it is', async () => {
@@ -99,14 +99,14 @@ describe('the keyboard', () => {
       await close();
       await dialog.waitFor({ state: 'detached' });
       expect(await focused(page).textContent()).toBe('Pause');
-      expect(pathOf(page)).toBe('/settings');
+      await expect.poll(() => pathOf(page)).toBe('/settings');
     }
     // By a link, where nothing had the focus, and Escape is the first that the person does.
     await go(page, '/settings?open=pause');
     await dialog.waitFor();
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
-    expect(pathOf(page)).toBe('/settings');
+    await expect.poll(() => pathOf(page)).toBe('/settings');
     expect(await focused(page).textContent()).toBe('Pause');
     await page.keyboard.press('Enter');
     await dialog.waitFor();
@@ -240,6 +240,6 @@ describe('an address', () => {
     await page.getByText('50 of 60').waitFor();
     await page.goBack();
     await page.getByRole('region', { name: 'Causes' }).waitFor();
-    expect(pathOf(page)).toBe('/dead-letters');
+    await expect.poll(() => pathOf(page)).toBe('/dead-letters');
   });
 });
