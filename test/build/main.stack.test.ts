@@ -147,16 +147,18 @@ const isEntry = (file: string) => /\/(main|thread|audit-worker)\.js$/.test(file)
 
 async function streaming(relay: ChildProcess): Promise<void> {
   let errors = '';
+  let last = '';
   relay.stderr!.on('data', (chunk) => {
     errors += chunk;
   });
   for await (const line of createInterface({ input: relay.stdout! })) {
+    last = line;
     const { state, pid } = JSON.parse(line);
     // There is no process below it, which SIGKILL would leave behind.
     expect(pid).toBe(relay.pid);
     if (state === 'streaming') return void relay.stdout!.resume();
   }
-  throw new Error(`the relay ended: ${errors}`);
+  throw new Error(`the relay ended: ${last}${errors}`);
 }
 
 describe('a program that uses the library', () => {
