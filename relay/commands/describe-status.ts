@@ -4,8 +4,9 @@ import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import { printable } from '../observe/printable.ts';
 import { describeBytes } from '../operations/slot-health.ts';
 import type { CleanupFacts, KnownRecovery, KnownRelay, SecondsLeft, Status } from '../operations/status.ts';
+import type { Concern } from '../operations/status-concerns.ts';
 import { hasEnded, unreplaced } from '../operations/status-relays.ts';
-import { ageOf, describeSeconds } from '../operations/status-words.ts';
+import { adviceWithCommand, ageOf, describeSeconds } from '../operations/status-words.ts';
 import { troubles } from '../operations/verdicts.ts';
 import { brief, describeLimits, describePause } from './describe-control.ts';
 import { count, counted } from './format.ts';
@@ -39,16 +40,20 @@ export function describeStatus(status: Status, width?: number): string {
 const labelWidth = 14;
 
 function verdictLines({ verdict }: Status, width: number | undefined): string[] {
-  const { name, text, advice, concerns } = verdict;
+  const { name, text, concerns } = verdict;
+  const advice = adviceWithCommand(verdict);
   const colour = verdict.isGood ? 'green' : troubles.has(name) ? 'red' : 'yellow';
   return [
     ...wrap(printable(text), width).map((line) => styleText(colour, line)),
     ...(advice === null ? [] : wrap(`  ${printable(advice)}`, width, '  ')),
     ...concerns.flatMap((concern) =>
-      wrap(`! ${printable(concern.text)}`, width, '  ').map((line) => styleText('yellow', line)),
+      wrap(`! ${printable(textOf(concern))}`, width, '  ').map((line) => styleText('yellow', line)),
     ),
   ];
 }
+
+const textOf = (concern: Concern): string =>
+  [concern.text, adviceWithCommand(concern) ?? ''].join(' ').trimEnd();
 
 /** Breaks at spaces; a word that is longer than a line stays whole. */
 export function wrap(text: string, width: number | undefined, indent = ''): string[] {

@@ -4,7 +4,7 @@ import { counted } from '../model/counted.ts';
 import type { LastWords } from '../model/last-words.ts';
 import type { StatusFacts } from './status.ts';
 import { hasEnded, unreplaced } from './status-relays.ts';
-import { ageOf, describeSeconds } from './status-words.ts';
+import { ageOf, describeSeconds, type Remedy } from './status-words.ts';
 
 /** What else somebody has to look at. */
 export const concerns = {
@@ -22,7 +22,12 @@ export const concerns = {
 
 export type ConcernName = keyof typeof concerns;
 
-export type Concern = { readonly name: ConcernName; readonly text: string };
+/** Its advice goes on after the text, which may say already what to do. */
+export type Concern = { readonly name: ConcernName; readonly text: string } & Remedy;
+
+type Found = { readonly name: ConcernName; readonly text: string } & Partial<Remedy>;
+
+const nothingToRun: Remedy = { advice: null, command: null };
 
 /** Less than this is left for a person to act, while nothing is published. As of the alert OutboxSlotAtRisk. */
 const riskSeconds = 4 * 3_600;
@@ -38,7 +43,7 @@ export type OfVerdict = {
 };
 
 export function concernsOf(facts: StatusFacts, { isFlowing, lastWords, isQuoted }: OfVerdict): Concern[] {
-  return [
+  const found: Found[] = [
     ...(isQuoted ? [] : wordsConcerns(lastWords, facts)),
     ...letterConcerns(facts),
     ...asideConcerns(facts),
@@ -48,10 +53,11 @@ export function concernsOf(facts: StatusFacts, { isFlowing, lastWords, isQuoted 
     ...configConcerns(facts),
     ...auditConcerns(facts),
   ];
+  return found.map((each) => ({ ...nothingToRun, ...each }));
 }
 
 /** Beside what another relay does now: it may stop for the same reason as soon as it gets as far. */
-function wordsConcerns(words: LastWords | null, { at: now }: StatusFacts): Concern[] {
+function wordsConcerns(words: LastWords | null, { at: now }: StatusFacts): Found[] {
   if (words === null) return [];
   const { instance, host, at, code, message, hint } = words;
   return [
@@ -62,38 +68,44 @@ function wordsConcerns(words: LastWords | null, { at: now }: StatusFacts): Conce
   ];
 }
 
-function letterConcerns({ deadLetters, parked, setAside }: StatusFacts): Concern[] {
-  const found: Concern[] = [];
+function letterConcerns({ deadLetters, parked, setAside }: StatusFacts): Found[] {
+  const found: Found[] = [];
   const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
   const oldest = Math.max(0, ...deadLetters.map(({ oldestAgeSeconds }) => oldestAgeSeconds));
   if (open > 0)
     found.push({
       name: 'dead-letters',
-      text: `${counted(open, 'dead letter is', 'dead letters are')} open, the oldest for ${describeSeconds(oldest)}: see \`outbox-relay dead-letters list\`.`,
+      text: `${counted(open, 'dead letter is', 'dead letters are')} open, the oldest for ${describeSeconds(oldest)}.`,
+      advice: 'Look at them.',
+      command: 'outbox-relay dead-letters list',
     });
   const behindRefused = parked.keys - setAside.reduce((sum, { keys }) => sum + keys, 0);
   if (behindRefused > 0)
     found.push({
       name: 'parked-keys',
-      text: `${counted(behindRefused, 'key waits', 'keys wait')} behind a refused event: correct its cause or its payload, then run \`outbox-relay dead-letters release\`.`,
+      text: `${counted(behindRefused, 'key waits', 'keys wait')} behind a refused event.`,
+      advice: 'Correct its cause or its payload, then release the key.',
+      command: 'outbox-relay dead-letters release',
     });
   return found;
 }
 
-function asideConcerns({ control, setAside, at }: StatusFacts): Concern[] {
+function asideConcerns({ control, setAside, at }: StatusFacts): Found[] {
   return activePauses(control).flatMap(({ topic, mode, person, reason, since }) => {
     if (mode !== 'set-aside') return [];
     const keys = setAside.find((each) => each.topic === topic)?.keys ?? 0;
     return [
       {
         name: 'set-aside' as const,
-        text: `Events of topic ${topic} are set aside by ${person} for ${describeSeconds(ageOf(since, at))}: ${reason}. ${counted(keys, 'key waits', 'keys wait')} for \`outbox-relay resume --topic ${topic}\`.`,
+        text: `Events of topic ${topic} are set aside by ${person} for ${describeSeconds(ageOf(since, at))}: ${reason}. ${counted(keys, 'key waits', 'keys wait')} until the topic is resumed.`,
+        advice: 'Resume it when the reason is gone.',
+        command: `outbox-relay resume --topic ${topic}`,
       },
     ];
   });
 }
 
-function slotConcerns({ slot, relays }: StatusFacts, isFlowing: boolean): Concern[] {
+function slotConcerns({ slot, relays }: StatusFacts, isFlowing: boolean): Found[] {
   if (slot.state === 'absent' || slot.state === 'unusable') return [];
   const name = 'slot-at-risk';
   if (slot.walStatus === 'unreserved' || slot.walStatus === 'lost')
@@ -128,8 +140,8 @@ function slotConcerns({ slot, relays }: StatusFacts, isFlowing: boolean): Concer
 /** A relay says every second at most that it obeys; one that says so later hangs. */
 const obeySeconds = 15;
 
-function relayConcerns({ relays, control, slot, at }: StatusFacts): Concern[] {
-  const found: Concern[] = [];
+function relayConcerns({ relays, control, slot, at }: StatusFacts): Found[] {
+  const found: Found[] = [];
   const streamers = relays.filter(({ state, isGone }) => state === 'streaming' && !isGone);
   const since = [...control.pauses.map((pause) => pause.since), control.limitedBy?.since ?? null];
   const latest = since.flatMap((time) => (time === null ? [] : [ageOf(time, at)]));
@@ -154,7 +166,7 @@ function relayConcerns({ relays, control, slot, at }: StatusFacts): Concern[] {
 }
 
 /** Where no relay is left the verdict says so. */
-function downConcerns({ relays, at }: StatusFacts, words: LastWords | null): Concern[] {
+function downConcerns({ relays, at }: StatusFacts, words: LastWords | null): Found[] {
   if (relays.every(hasEnded)) return [];
   const others = unreplaced(relays).filter(({ instance }) => instance !== words?.instance);
   return others.map(({ instance, host, state, stateSince, unseenSeconds, facts: { error } }) => {
@@ -170,7 +182,7 @@ function downConcerns({ relays, at }: StatusFacts, words: LastWords | null): Con
   });
 }
 
-function configConcerns({ relays }: StatusFacts): Concern[] {
+function configConcerns({ relays }: StatusFacts): Found[] {
   return relays.flatMap(({ instance, isGone, state, facts }) =>
     isGone || state === 'stopped' || facts.hasRejectedConfig !== true
       ? []
@@ -183,14 +195,21 @@ function configConcerns({ relays }: StatusFacts): Concern[] {
   );
 }
 
-function auditConcerns({ audit }: StatusFacts): Concern[] {
+function auditConcerns({ audit }: StatusFacts): Found[] {
   if (audit === null) return [];
   const found = Object.entries(audit.findings).filter(([, count]) => count > 0);
   const text = found.map(([kind, count]) => `${count} ${kind.replaceAll('_', ' ')}`).join(', ');
-  const concernsFound: Concern[] =
+  const concernsFound: Found[] =
     found.length === 0
       ? []
-      : [{ name: 'audit', text: `The audit found ${text}: see \`outbox-relay audit --report\`.` }];
+      : [
+          {
+            name: 'audit',
+            text: `The audit found ${text}.`,
+            advice: 'Look at the findings.',
+            command: 'outbox-relay audit --report',
+          },
+        ];
   if (audit.heldBack !== null)
     concernsFound.push({
       name: 'audit',

@@ -9,7 +9,8 @@ import { parkedKeysMax } from '../model/gate.ts';
 import { type LastWords, lastWordsOf } from '../model/last-words.ts';
 import type { StatusFacts } from './status.ts';
 import { type Concern, concernsOf } from './status-concerns.ts';
-import { ageOf, describeMs, describeSeconds } from './status-words.ts';
+import { slotSafe, slotSafeWhileFlowing, waitingText } from './status-headline.ts';
+import { ageOf, describeMs, describeSeconds, type Remedy } from './status-words.ts';
 import { type VerdictName, verdicts } from './verdicts.ts';
 
 export type Verdict = {
@@ -17,16 +18,14 @@ export type Verdict = {
   /** Whether nobody has to look at anything. */
   readonly isGood: boolean;
   readonly text: string;
-  /** What to do; null where there is nothing to do. */
-  readonly advice: string | null;
   readonly concerns: readonly Concern[];
-};
+} & Remedy;
 
 const flowing: ReadonlySet<VerdictName> = new Set(['streaming', 'starting']);
 
 export function judge(facts: StatusFacts): Verdict {
   const words = lastWordsOf(facts.relays);
-  const { name, text, advice = null, quotes } = verdictOf(facts, words);
+  const { name, text, advice = null, command = null, quotes } = verdictOf(facts, words);
   const more = concernsOf(facts, {
     isFlowing: flowing.has(name),
     lastWords: words,
@@ -37,6 +36,7 @@ export function judge(facts: StatusFacts): Verdict {
     isGood: verdicts[name][0] && more.length === 0,
     text: text.trimEnd(),
     advice,
+    command,
     concerns: more,
   };
 }
@@ -45,6 +45,7 @@ type Said = {
   readonly name: VerdictName;
   readonly text: string;
   readonly advice?: string;
+  readonly command?: string;
   /** Where the text says what stopped the last relay. */
   readonly quotes?: LastWords;
 };
@@ -95,7 +96,8 @@ function recoveringOf({ control }: StatusFacts, { facts: { reason } }: KnownRela
   return {
     name,
     text: `${text}. ${waits} is paused by ${person}: ${why}`,
-    advice: `Run \`outbox-relay resume${topic === null ? '' : ` --topic ${topic}`}\` when the reason is gone.`,
+    advice: 'Resume it when the reason is gone.',
+    command: `outbox-relay resume${topic === null ? '' : ` --topic ${topic}`}`,
   };
 }
 
@@ -154,7 +156,8 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
     return {
       name: 'paused',
       text: `Paused by ${all.person} for ${describeSeconds(ageOf(all.since, facts.at))}: ${all.reason}. ${endOf(all)}${slotSafe(facts)}`,
-      advice: 'Run `outbox-relay resume` when the reason is gone.',
+      advice: 'Resume when the reason is gone.',
+      command: 'outbox-relay resume',
     };
   if (error !== null && !error.isOver)
     return {
@@ -167,15 +170,16 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
     return {
       name: 'held',
       text: `Waiting at an event of a paused topic (${heldTopics(holding, facts.at)})${behind}. ${slotSafe(facts)}`,
-      advice: `Run \`outbox-relay resume --topic ${holding.length === 1 ? holding[0]!.topic : '…'}\` when the reason is gone.`,
+      advice: 'Resume the topic when the reason is gone.',
+      command: `outbox-relay resume --topic ${holding.length === 1 ? holding[0]!.topic : '…'}`,
     };
   }
   if (isLimited)
     return {
       name: 'limited',
-      text: `Streaming at the rate limit${limiter(facts)}. ${describeRate(streamer.facts)}${oldest}. ${slotSafe(facts)}`,
-      advice:
-        'Run `outbox-relay rate-limit --events none --bytes none` to catch up, if consumers can take it.',
+      text: `Streaming at the rate limit${limiter(facts)}. ${describeRate(streamer.facts)}${oldest}. ${slotSafeWhileFlowing(facts)}`,
+      advice: 'If consumers can take it, lift the limit to catch up.',
+      command: 'outbox-relay rate-limit --events none --bytes none',
     };
   if (lagMs === null)
     return {
@@ -185,14 +189,20 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
   if (lagMs > behindSeconds * 1_000)
     return {
       name: 'behind',
-      text: `Streaming, and behind. ${describeRate(streamer.facts)}${oldest}. ${slotSafe(facts)}`,
+      text: `Streaming, and behind. ${describeRate(streamer.facts)}${oldest}. ${slotSafeWhileFlowing(facts)}`,
       advice:
         'If it does not catch up, look at the parts of the latency (outbox_relay_publish_latency_stage_seconds).',
     };
   return {
     name: 'streaming',
-    text: `Streaming. ${describeRate(streamer.facts)}${oldest}. ${slotSafe(facts)}`,
+    text: `${headlineOf(facts, `${describeRate(streamer.facts)}${oldest}`)} ${slotSafeWhileFlowing(facts)}`,
   };
+}
+
+/** What is wrong first: a stream that flows may leave events behind. */
+function headlineOf(facts: StatusFacts, rate: string): string {
+  const waiting = waitingText(facts);
+  return waiting === undefined ? `Streaming. ${rate}.` : `${waiting} Others stream. ${rate}.`;
 }
 
 /** The stream waits at a topic that is set aside only when no more keys can wait. */
@@ -230,7 +240,8 @@ function withoutSlot(facts: StatusFacts, live: readonly KnownRelay[], words: Las
       name: 'not-streaming',
       text: `Not streaming${sinceLast(facts)}: ${live.length === 1 ? 'one relay runs' : `${live.length} relays run`}, and none has the slot: ${live[0]!.facts.reason}. ${slotSafe(facts)}`,
       advice:
-        'A standby takes a free slot within a second. If this lasts, look at the log of the relays and run `outbox-relay check`.',
+        'A standby takes a free slot within a second. If this lasts, look at the log of the relays and check what they need.',
+      command: 'outbox-relay check',
     };
   // The last one that ended: what stopped an earlier one may be repaired.
   const [gone] = facts.relays.toSorted((a, b) => Date.parse(b.seenAt) - Date.parse(a.seenAt));
@@ -270,23 +281,6 @@ function endOf({ until }: Pause): string {
   return until === null
     ? 'It has no end. '
     : `It ends by itself at ${until.replace('T', ' ').replace(/\.\d+Z$/, 'Z')}. `;
-}
-
-function slotSafe({ slot }: StatusFacts): string {
-  if (slot.state === 'absent' || slot.state === 'unusable') return '';
-  if (slot.walStatus === 'unreserved' || slot.walStatus === 'lost')
-    return 'The slot can be lost at the next checkpoint.';
-  const { untilLimitSeconds, untilDiskSeconds } = slot;
-  const finite = [untilLimitSeconds, untilDiskSeconds].filter((value) => typeof value === 'number');
-  const least = Math.min(...finite);
-  if (finite.length > 0) {
-    const what = least === untilLimitSeconds ? 'Slot safe' : 'Room on the disk of Postgres';
-    return `${what} for ${describeSeconds(least)} if nothing is published.`;
-  }
-  if (untilLimitSeconds === 'never' && untilDiskSeconds === 'never') return 'Nothing is written to the WAL.';
-  if (untilLimitSeconds === 'never')
-    return 'Postgres keeps all WAL for the slot; when its disk is full is not known (slot.walDiskBytes).';
-  return 'How long the slot is safe is not known yet.';
 }
 
 function describeRate({ eventsPerSecond, lagMs, lagEvents }: KnownRelay['facts']): string {

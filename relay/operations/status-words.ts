@@ -18,3 +18,12 @@ export function describeSeconds(seconds: number): string {
 export function describeMs(ms: number): string {
   return ms < 1_000 ? `${Math.round(ms)} ms` : describeSeconds(ms / 1_000);
 }
+
+/** What to do, and the command that does it; the console has a place for it instead. */
+export type Remedy = { readonly advice: string | null; readonly command: string | null };
+
+/** For a terminal: `Resume when the reason is gone: `outbox-relay resume`.` null where there is nothing to do. */
+export function adviceWithCommand({ advice, command }: Remedy): string | null {
+  if (command === null) return advice;
+  return advice === null ? `Run \`${command}\`.` : `${advice.replace(/\.$/, '')}: \`${command}\`.`;
+}

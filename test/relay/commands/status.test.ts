@@ -15,7 +15,7 @@ const statusOf = (more: Partial<StatusFacts> = {}): Status => {
 
 test('a working relay is a verdict, and a line or two for each thing that matters', () => {
   expect(describeStatus(statusOf()).split('\n')).toEqual([
-    'Streaming. 1,204 events/s, oldest unpublished event 12 ms. Slot safe for 61 hours if nothing is published.',
+    'Streaming. 1,204 events/s, oldest unpublished event 12 ms.',
     '',
     'relays        streaming for 2 hours: pod-a/7/1a2b3c4d, version 1.2.0, 1,204.2 events/s, http://10.0.0.7:9465',
     '              standby for 2 hours: pod-b/9/5e6f7a8b, version 1.2.0, http://10.0.0.7:9465',
@@ -104,7 +104,7 @@ test.each<[string, Partial<StatusFacts>, RegExp]>([
         { code: 'SCHEMA_MISSING', open: 1, oldestAgeSeconds: 1 },
       ],
     },
-    /^! 4 dead letters are open.*\n[\s\S]*^dead letters +4 open\n +3 PAYLOAD_INVALID, oldest 3 hours ago$/m,
+    /^! 4 dead letters are open, the oldest for 3 hours\. Look at them: `outbox-relay dead-letters list`\.\n[\s\S]*^dead letters +4 open\n +3 PAYLOAD_INVALID, oldest 3 hours ago$/m,
   ],
   ['parked', { parked: { keys: 1, events: 2 } }, /^parked keys +1 key, 2 events waiting$/m],
   [

@@ -3,7 +3,7 @@ import { Link } from 'wouter';
 import type { Verdict } from '../../../../relay/operations/status-verdict.ts';
 import { VerdictCard } from '../../parts/verdict.tsx';
 import { Words } from '../../parts/words.tsx';
-import { concernSteps, nextSteps, toneOf } from './verdicts.ts';
+import { concernSteps, nextSteps, type Step, toneOf } from './verdicts.ts';
 
 export function RelayVerdict({ verdict }: { verdict: Verdict }) {
   const { name, text, advice, concerns } = verdict;
@@ -17,16 +17,16 @@ export function RelayVerdict({ verdict }: { verdict: Verdict }) {
     >
       {(advice !== null || next !== null) && (
         <p>
-          {advice !== null && <Words text={advice} />}{' '}
-          {next !== null && <Link href={next.path}>{next.title}</Link>}
+          {advice !== null && <Words text={advice} />} <NextStep step={next} />
         </p>
       )}
       {concerns.length > 0 && (
         <ul className="reasons">
           {concerns.map((concern) => (
             <li key={concern.text}>
-              <Words text={concern.text} />{' '}
-              <Link href={concernSteps[concern.name].path}>{concernSteps[concern.name].title}</Link>
+              <Words text={concern.text} /> {/* Where a command does it, the link says what it does. */}
+              {concern.advice !== null && concern.command === null && <Words text={concern.advice} />}{' '}
+              <NextStep step={concernSteps[concern.name]} />
             </li>
           ))}
         </ul>
@@ -34,3 +34,6 @@ export function RelayVerdict({ verdict }: { verdict: Verdict }) {
     </VerdictCard>
   );
 }
+
+const NextStep = ({ step }: { step: Step | null }) =>
+  step === null ? null : <Link href={step.path}>{step.title}</Link>;

@@ -3,7 +3,8 @@ import type { ConcernName } from '../../../../relay/operations/status-concerns.t
 import type { Verdict } from '../../../../relay/operations/status-verdict.ts';
 import { troubles, type VerdictName } from '../../../../relay/operations/verdicts.ts';
 
-type Step = { readonly title: string; readonly path: string };
+/** The commands that `status` names are done there. */
+export type Step = { readonly title: string; readonly path: string };
 
 const flow: Step = { title: 'Resume, or change the limit', path: '/settings' };
 const database: Step = { title: 'Look at the slot', path: '/database' };

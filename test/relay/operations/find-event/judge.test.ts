@@ -115,8 +115,8 @@ test('an event waits only where its partition was read from its commit to the en
 test('each reason why it is not published is named, and that they could not be read', () => {
   const other = { ...pause, topic: 'other', mode: 'hold' as const, until: '2026-01-02T00:00:00.000Z' };
   const concerns = [
-    { name: 'relay-failing' as const, text: 'r2 fails.' },
-    { name: 'audit' as const, text: 'no reason.' },
+    { name: 'relay-failing' as const, text: 'r2 fails.', advice: null, command: null },
+    { name: 'audit' as const, text: 'no reason.', advice: null, command: null },
   ];
   const control = { pauses: [pause, other, { ...pause, isOver: true, reason: 'over' }] };
   expect(judged([window], {}, { control, verdict: { ...verdict, concerns } }).reasons).toEqual([
