@@ -11,10 +11,14 @@ import {
   type FixOutcome,
   findFixable,
   fixDeadLetter,
-  patchedPayload,
   payloadOf,
 } from '../../operations/dead-letters/fix.ts';
-import { fixDeadLetters, type ManyFixed, tryDeadLetters } from '../../operations/dead-letters/fix-many.ts';
+import {
+  fixDeadLetters,
+  type ManyFixed,
+  patchedByItself,
+  tryDeadLetters,
+} from '../../operations/dead-letters/fix-many.ts';
 import { indented } from '../../operations/json-text.ts';
 import { type ActorOptions, withActor } from '../actor.ts';
 import { type Call, define } from '../command.ts';
@@ -43,6 +47,10 @@ It replaces the stored payload; outbox.dead_letter_action keeps the old one, and
 \`release\` if the key is parked. If the dead letter has no payload because the row is over publish.maxRowBytes, use
 --payload.
 
+Beyond RFC 6902, a patch can convert a value to the type number, text or boolean without changing a digit, with
+{"op":"convert","path":"/total","to":"number"}. A text that is not exactly a number of JSON, such as " 1" or "01", is not
+converted. \`*\` in place of an index stands for the element of a list at which the event is refused.
+
 With --all-matching and the filters of \`list\`, the patch goes to every open dead letter that they choose. Each is judged by
 itself: those that the relay would publish are stored, and the others stay as they are. Without --yes the command shows what
 it would store, as \`try\` does. It stores up to 500 in one Postgres transaction. If it is interrupted, what it has stored
@@ -57,7 +65,9 @@ Examples:
   $ outbox-relay dead-letters fix 000000000172f1a8.00000000 --payload order.json
   $ outbox-relay dead-letters fix 000000000172f1a8.00000000 --patch '[{"op":"replace","path":"/total","value":"9.90"}]'
   $ outbox-relay dead-letters fix --all-matching --code PAYLOAD_INVALID --type shop.OrderPlaced --path '$.total' \\
-      --patch '[{"op":"move","from":"/sum","path":"/total"}]' --reason OPS-17 --yes`;
+      --patch '[{"op":"move","from":"/sum","path":"/total"}]' --reason OPS-17 --yes
+  $ outbox-relay dead-letters fix --all-matching --path '$.lines[*].quantity' \\
+      --patch '[{"op":"convert","path":"/lines/*/quantity","to":"number"}]' --reason OPS-18 --yes`;
 
 export function fixCommand(load: Load): Command {
   const command = new Command('fix')
@@ -95,7 +105,7 @@ async function run(call: Call<FixOptions>) {
   if (options.allMatching === true) return fixAll(call);
   const fixable = await findFixable(config, args[0]!);
   const actor = { person: options.by, reason: options.reason ?? null };
-  const payload = newPayload(fixable, options);
+  const payload = await newPayload(call, fixable);
   const outcome = await fixDeadLetter({ config, fixable, payload, actor });
   return { data: outcome, text: describe(fixable, outcome), hasFindings: !outcome.stored };
 }
@@ -136,8 +146,9 @@ function describeMany({ seen, fixed, unchanged, conflicts, refused }: ManyFixed)
   ]);
 }
 
-function newPayload(fixable: FixableLetter, { payload, patch }: FixOptions): string {
-  if (patch !== undefined) return patchedPayload(fixable, patch);
+async function newPayload({ config, options }: Call<FixOptions>, fixable: FixableLetter): Promise<string> {
+  const { payload, patch } = options;
+  if (patch !== undefined) return patchedByItself(config, fixable, patch);
   if (payload !== undefined) return read(payload);
   return edited(payloadOf(fixable));
 }

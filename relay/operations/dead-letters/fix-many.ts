@@ -71,6 +71,20 @@ async function decide(judged: readonly Judged[], patch: string, judge: Judge): P
   return decided.map(({ places: _, ...each }) => each);
 }
 
+/**
+ * The payload of one with the patch, also with one that has `*`.
+ * @throws RequestInvalid where the patch does not apply; RelayError REGISTRY_*, KAFKA_* where the element that `*` stands
+ * for cannot be found now
+ */
+export async function patchedByItself(config: Config, fixable: Judged, patch: string): Promise<string> {
+  if (!isPlaced(patch)) return patchedPayload(fixable, patch);
+  const [decided] = await withJudge(config, (judge) => decide([fixable], patch, judge));
+  const { decision } = decided!;
+  if (decision.kind === 'unchanged') return fixable.content.payload ?? '';
+  if (decision.after === null) throw new RequestInvalid((decision as { reason: Reason }).reason.message);
+  return decision.after;
+}
+
 const unchanged = { kind: 'unchanged' } as const;
 
 const tooManyPlaces = (after: string): Decision => ({

@@ -1,8 +1,11 @@
 /**
  * JSON patches (RFC 6902). Pure: the given document is not changed. Numbers keep their digits.
  *
- * Beyond the RFC, `*` in place of the index of an array stands for the element at which the event is refused, so that one
- * patch repairs `lines[0]` of one event and `lines[7]` of another, and leaves the elements that are right.
+ * Beyond the RFC:
+ * - `*` in place of the index of an array stands for the element at which the event is refused, so that one patch repairs
+ *   `lines[0]` of one event and `lines[7]` of another, and leaves the elements that are right.
+ * - `convert` gives the value that is there another type, such as the number 2 for the text "2". Promise: it changes no
+ *   digit, and what does not say exactly one value of that type is not converted.
  * @see https://www.rfc-editor.org/rfc/rfc6902
  */
 
@@ -20,6 +23,7 @@ const operation = z.discriminatedUnion('op', [
   z.object({ op: z.enum(['add', 'replace', 'test']), path: pointer, value: z.unknown() }),
   z.object({ op: z.enum(['move', 'copy']), path: pointer, from: pointer }),
   z.object({ op: z.literal('remove'), path: pointer }),
+  z.object({ op: z.literal('convert'), path: pointer, to: z.enum(['number', 'text', 'boolean']) }),
 ]);
 type Operation = z.output<typeof operation>;
 
@@ -122,7 +126,7 @@ export function parsePatch(text: string): Operation[] {
   if (parsed.success) return parsed.data;
   const { path, message } = parsed.error.issues[0]!;
   throw new PatchInvalid(
-    `the patch is not a list of operations of RFC 6902: at ${path.join('.')}: ${message}`,
+    `the patch is not a list of operations (RFC 6902, or convert): at ${path.join('.')}: ${message}`,
   );
 }
 
@@ -153,7 +157,36 @@ function applyOne(holder: JsonValue, operation: Operation, budget: { characters:
     case 'test':
       if (!isSame(to.reduce(member, holder), givenValue(operation)))
         throw new PatchInvalid('another value is there');
+      break;
+    case 'convert':
+      replace(holder, to, converted(to.reduce(member, holder), operation.to));
   }
+}
+
+/** All of the text, since JSON.parse would also take white space around it. */
+const numberText = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+/** A value that has the type already stays as it is, so that a patch can be applied twice. */
+function converted(value: JsonValue, to: Extract<Operation, { op: 'convert' }>['to']): JsonValue {
+  if (to === 'text') {
+    if (typeof value === 'string') return value;
+    if (isNumber(value) || typeof value === 'boolean') return jsonText(value);
+    throw new PatchInvalid(`${kindOf(value)} is there, which is not converted to a text`);
+  }
+  if (to === 'number' ? isNumber(value) : typeof value === 'boolean') return value;
+  if (typeof value !== 'string')
+    throw new PatchInvalid(`${kindOf(value)} is there, which is not converted to a ${to}`);
+  if (!(to === 'number' ? numberText : /^(true|false)$/).test(value))
+    throw new PatchInvalid(`the text there is not a ${to} of JSON`);
+  // As if it had been written without the quotes, with all its digits.
+  return parseJsonAsWritten(value);
+}
+
+function kindOf(value: JsonValue): string {
+  if (value === null) return 'null';
+  if (isNumber(value)) return 'a number';
+  if (Array.isArray(value)) return 'a list';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 function givenValue({ value }: { value?: unknown }): JsonValue {
@@ -171,7 +204,7 @@ function tokensOf(path: string): string[] {
 
 /** Members in any order; numbers by their value, however they are written. */
 function isSame(left: JsonValue, right: JsonValue): boolean {
-  if (isNumber(left) && isNumber(right)) return isSameNumber(numberText(left), numberText(right));
+  if (isNumber(left) && isNumber(right)) return isSameNumber(sourceOf(left), sourceOf(right));
   if (!isContainer(left) || !isContainer(right)) return left === right;
   if (Array.isArray(left) !== Array.isArray(right)) return false;
   const names = Object.keys(left);
@@ -184,7 +217,7 @@ function isSame(left: JsonValue, right: JsonValue): boolean {
 
 const isNumber = (value: JsonValue): value is number | bigint | ExactNumber =>
   typeof value === 'number' || typeof value === 'bigint' || value instanceof ExactNumber;
-const numberText = (value: number | bigint | ExactNumber) =>
+const sourceOf = (value: number | bigint | ExactNumber) =>
   value instanceof ExactNumber ? value.source : String(value);
 
 type Container = JsonValue[] | { [key: string]: JsonValue };

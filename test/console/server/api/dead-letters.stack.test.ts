@@ -76,6 +76,37 @@ const bad = '{"key":"k","seq":"secret-value"}';
 const toNumber = '[{"op":"replace","path":"/seq","value":9223372036854775807}]';
 const selection = { codes: ['PAYLOAD_INVALID'], paths: ['$.seq'] };
 
+test('a patch converts each text to the number that it says, in a preview, a trial and a fix', async () => {
+  const digits = ['7', '9007199254740993', '9223372036854775807', '1e3', ' 7', '07', '1.50', ''];
+  const of = (seq: string) => `{"key":"k","seq":${seq}}`;
+  const positions = await Promise.all(
+    digits.map(async (each, index) => (await leave(0x1000 + index, of(`"${each}"`)))[0]!),
+  );
+  const patch = '[{"op":"convert","path":"/seq","to":"number"}]';
+  const kinds = ['publishable', 'publishable', 'publishable', 'publishable', ...Array(4).fill('refused')];
+  const { body: preview } = await ask(ada, '/dead-letters/preview', { selection, patch, limit: 50 });
+  expect(preview.shown.map(({ outcome }: { outcome: string }) => outcome)).toEqual(kinds);
+  expect(preview.shown[2].after).toBe(of('9223372036854775807'));
+  const { result: trial } = await job(ada, '/dead-letters/jobs/try', { selection, patch });
+  expect(trial).toMatchObject({ tried: 8, wouldPublish: 4 });
+  const { result: fixed } = await job(ada, '/dead-letters/jobs/patch', {
+    selection,
+    patch,
+    reason: 'OPS-18',
+  });
+  const why = 'operation 0 (convert /seq): the text there is not a number of JSON';
+  expect(fixed).toMatchObject({
+    fixed: 4,
+    refused: [
+      { count: 3, message: why },
+      { count: 1, code: 'PAYLOAD_INVALID' },
+    ],
+  });
+  expect(await Promise.all(positions.map(async (each) => (await stored(each)).payload))).toEqual(
+    digits.map((each, index) => of(index < 4 ? each : `"${each}"`)),
+  );
+});
+
 describe('a patch with * for the element that is refused', () => {
   const line = (quantity: string) => `{"quantity":${quantity}}`;
   const payload = (...quantities: string[]) => `{"lines":[${quantities.map(line).join()}]}`;

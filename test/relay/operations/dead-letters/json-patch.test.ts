@@ -58,6 +58,89 @@ test('what a patch does not name stays as it was written, to the digit', () => {
   expect(moved).toBe('{"a":{"b":1.0},"c":{"b":1.0}}');
 });
 
+describe('convert', () => {
+  const to = (type: string, value: string) =>
+    patched(`{"a":${value},"b":1.50}`, `[{"op":"convert","path":"/a","to":"${type}"}]`);
+  const is = (value: string) => `{"a":${value},"b":1.50}`;
+
+  test.each([
+    '1',
+    '-7',
+    '0',
+    '-0',
+    '1.50',
+    '1e3',
+    '1E+2',
+    '9007199254740993',
+    '9223372036854775807',
+    '0.1000000000000000055',
+    '1e400',
+    `${'9'.repeat(1_000)}.${'0'.repeat(1_000)}`,
+  ])('gives the text %s as the number with the same digits, and back', (digits) => {
+    expect(to('number', `"${digits}"`)).toBe(is(digits));
+    expect(to('text', digits)).toBe(is(`"${digits}"`));
+  });
+
+  test.each([
+    '',
+    ' ',
+    ' 1',
+    '1 ',
+    '1\n',
+    '01',
+    '-01',
+    '+1',
+    '1.',
+    '.5',
+    '1,5',
+    '1e',
+    '0x10',
+    'NaN',
+    'Infinity',
+    '1 2',
+    '١',
+    '"1"',
+  ])('leaves the text %j alone, which is not a number', (text) => {
+    expect(() => to('number', JSON.stringify(text))).toThrow(
+      'operation 0 (convert /a): the text there is not a number of JSON',
+    );
+  });
+
+  test.each([
+    ['number', 'null', 'null is there, which is not converted to a number'],
+    ['number', 'true', 'a boolean is there, which is not converted to a number'],
+    ['number', '["1"]', 'a list is there, which is not converted to a number'],
+    ['text', 'null', 'null is there, which is not converted to a text'],
+    ['text', '{"x":1}', 'an object is there, which is not converted to a text'],
+    ['boolean', '1', 'a number is there, which is not converted to a boolean'],
+    ['boolean', '"True"', 'the text there is not a boolean of JSON'],
+    ['boolean', '"null"', 'the text there is not a boolean of JSON'],
+  ])('to %s leaves %s alone, and says what is there', (type, value, reason) => {
+    expect(() => to(type, value)).toThrow(`operation 0 (convert /a): ${reason}`);
+  });
+
+  test('of a text that says true or false, and back', () => {
+    expect(to('boolean', '"true"')).toBe(is('true'));
+    expect(to('boolean', '"false"')).toBe(is('false'));
+    expect(to('text', 'false')).toBe(is('"false"'));
+  });
+
+  test('changes nothing where the type is that already', () => {
+    expect(to('number', '1.0')).toBe(is('1.0'));
+    expect(to('text', '"1.0"')).toBe(is('"1.0"'));
+    expect(to('boolean', 'true')).toBe(is('true'));
+  });
+
+  test('keeps the place, and needs something there', () => {
+    expect(patched('{"l":["1","2"]}', '[{"op":"convert","path":"/l/0","to":"number"}]')).toBe(
+      '{"l":[1,"2"]}',
+    );
+    expect(patched('"12"', '[{"op":"convert","path":"","to":"number"}]')).toBe('12');
+    expect(() => patched('{}', '[{"op":"convert","path":"/a","to":"number"}]')).toThrow('nothing is there');
+    expect(() => patched('{"a":"1"}', '[{"op":"convert","path":"/a","to":"integer"}]')).toThrow(PatchInvalid);
+  });
+});
+
 describe('* in place of an index', () => {
   const document = '{"lines":[{"n":"1"},{"n":2},{"n":"1"}],"*":[5]}';
   const at = (patch: string, ...places: string[]) =>
@@ -69,6 +152,9 @@ describe('* in place of an index', () => {
     expect(at(setN, '$.lines[2].n', '$.lines[0].n')).toBe('{"lines":[{"n":1},{"n":2},{"n":1}],"*":[5]}');
     expect(at('[{"op":"move","from":"/lines/*/n","path":"/lines/*/m"}]', '$.lines[1].n')).toBe(
       '{"lines":[{"n":"1"},{"m":2},{"n":"1"}],"*":[5]}',
+    );
+    expect(at('[{"op":"convert","path":"/lines/*/n","to":"number"}]', '$.lines[2].n')).toBe(
+      '{"lines":[{"n":"1"},{"n":2},{"n":1}],"*":[5]}',
     );
     // The place may lie deeper than the patch reaches.
     expect(at('[{"op":"remove","path":"/lines/*"}]', '$.lines[1].n')).toBe(
