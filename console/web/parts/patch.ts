@@ -3,7 +3,11 @@ import { compact, isJson } from './json-text.ts';
 
 export type ValueKind = 'text' | 'number' | 'json' | 'true' | 'false' | 'null';
 
+/** What a value is written as; the value itself stays. */
+export type ConvertKind = 'number' | 'text' | 'boolean';
+
 export type Step =
+  | { readonly kind: 'convert'; readonly path: string; readonly to: ConvertKind }
   | { readonly kind: 'set'; readonly path: string; readonly as: ValueKind; readonly value: string }
   | { readonly kind: 'remove'; readonly path: string }
   | { readonly kind: 'rename'; readonly path: string; readonly to: string };
@@ -18,7 +22,8 @@ export function writePatch(steps: readonly Step[]): Written {
     if (pointer === undefined) return { fault: 'Write the field as in lines[0].price', step: index };
     if (pointer === '') return { fault: 'Name a field', step: index };
     const path = JSON.stringify(pointer);
-    if (step.kind === 'remove') operations.push(`{ "op": "remove", "path": ${path} }`);
+    if (step.kind === 'convert') operations.push(`{ "op": "convert", "path": ${path}, "to": "${step.to}" }`);
+    else if (step.kind === 'remove') operations.push(`{ "op": "remove", "path": ${path} }`);
     else if (step.kind === 'rename') {
       if (step.to.trim() === '') return { fault: 'Write the new name', step: index };
       const to = `${pointer.slice(0, pointer.lastIndexOf('/'))}/${escaped(step.to.trim())}`;

@@ -1,13 +1,14 @@
 /** One patch for many dead letters: written in a form or as text, previewed, tried on all, then stored. */
 import { useMutation } from '@tanstack/react-query';
-import { lazy, Suspense, useState } from 'react';
+import { lazy, Suspense, useCallback, useState } from 'react';
 import { useLocation, useSearchParams } from 'wouter';
+import type { Trial } from '../../../../relay/operations/dead-letters/fix-many.ts';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
 import { Act } from '../../parts/act.tsx';
 import { Badge, Button, Card, Empty, Failure, Loading, type Tone, Waiting } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
-import { JobCard } from '../../parts/job.tsx';
+import { JobCard, type JobView } from '../../parts/job.tsx';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { patchFault, type Step, writePatch } from '../../parts/patch.ts';
 import { Visible } from '../../parts/visible.tsx';
@@ -44,7 +45,10 @@ export function PatchPage() {
   const fault = typed === null ? ('fault' in written ? written.fault : undefined) : patchFault(typed);
   const whyNot = fault === undefined ? null : `${fault}.`;
   const shown = useMutation({ mutationFn: () => preview(selected, patch) });
-  const isPreviewed = shown.data !== undefined;
+  const [trialResult, setTrialResult] = useState<Trial | null>(null);
+  const onTried = useCallback((job: JobView) => {
+    if (job.state === 'done') setTrialResult(job.result as Trial | null);
+  }, []);
   const trial = useMutation({
     mutationFn: () => ask(api['dead-letters'].jobs.try.$post({ json: { selection: selected, patch } })),
     onSuccess: ({ jobId }) => setTrialId(jobId),
@@ -54,7 +58,20 @@ export function PatchPage() {
     shown.reset();
     trial.reset();
     setTrialId(null);
+    setTrialResult(null);
   };
+  const total = shown.data?.total ?? trialResult?.tried;
+  const isChecked = total !== undefined;
+  // A part of them says little of the others.
+  const isKnown =
+    trialResult !== null || (shown.data !== undefined && shown.data.shown.length >= shown.data.total);
+  const whyNotFix =
+    whyNot ??
+    (!isChecked
+      ? 'Preview it or try it on all first.'
+      : trialResult?.wouldPublish === 0
+        ? 'The relay would publish none of them with this patch.'
+        : null);
   return (
     <>
       <Heading
@@ -74,7 +91,7 @@ export function PatchPage() {
               {label} <b>{visibleText(text.slice(0, 200))}</b>
             </span>
           ))}
-          . An event is stored only if the relay would publish it with the patch.
+          . A dead letter keeps the patched payload only if the relay would publish it.
         </p>
       </Card>
       <Card
@@ -114,7 +131,9 @@ export function PatchPage() {
               }}
             />
             <small>
-              Operations: add, replace, remove, move, copy, test. “Use the form” starts over with the form.
+              Operations: add, replace, remove, move, copy, test, and convert with "to": "number", "text" or
+              "boolean". Where an operation fails, also a test that finds another value, the event stays as it
+              is. “Use the form” starts over with the form.
             </small>
           </label>
         )}
@@ -131,21 +150,29 @@ export function PatchPage() {
         )}
         <div className="buttons">
           <Button
-            kind={isPreviewed ? 'plain' : 'primary'}
+            kind={isChecked ? 'plain' : 'primary'}
             disabled={shown.isPending}
             why={whyNot}
             onClick={() => shown.mutate()}
           >
             {shown.isPending ? 'Working…' : 'Preview'}
           </Button>
-          <Button disabled={trial.isPending} why={whyNot} onClick={() => trial.mutate()}>
+          <Button
+            kind={isChecked && !isKnown ? 'primary' : 'plain'}
+            disabled={trial.isPending}
+            why={whyNot}
+            onClick={() => {
+              setTrialResult(null);
+              trial.mutate();
+            }}
+          >
             Try it on all
           </Button>
           <Act
             label="Fix all with it"
-            kind={isPreviewed ? 'primary' : 'plain'}
-            title={shown.data === undefined ? 'Fix' : `Fix ${counted(shown.data.total, 'dead letter')}`}
-            why={whyNot ?? (isPreviewed ? null : 'Preview it first.')}
+            kind={isKnown ? 'primary' : 'plain'}
+            title={total === undefined ? 'Fix' : `Fix ${counted(total, 'dead letter')}`}
+            why={whyNotFix}
             act={(reason) =>
               ask(api['dead-letters'].jobs.patch.$post({ json: { ...chosen(selected), patch, reason } }))
             }
@@ -157,17 +184,32 @@ export function PatchPage() {
               )
             }
           >
+            {!isKnown && shown.data !== undefined && (
+              <p>
+                <b>
+                  You have seen {count(shown.data.shown.length)} of {count(shown.data.total)}.
+                </b>{' '}
+                The others may hold other values.
+              </p>
+            )}
             <p>
-              The patch is applied to each of them. Payloads that the relay would publish are stored; the
-              others stay as they are, and the result says why. The audit trail keeps every earlier payload,
-              and each fix can be undone. Nothing is published yet.
+              The patch is applied to each of them. Other fields keep their values, numbers to the last digit.
+              Payloads that the relay would publish are stored; the others stay as they are, and the result
+              says why. The audit trail keeps every earlier payload, and each fix can be undone. Nothing is
+              published yet.
             </p>
           </Act>
         </div>
+        {whyNotFix !== null && whyNot === null && <p className="quiet">To fix them: {whyNotFix}</p>}
         {trial.error !== null && <Failure error={trial.error} />}
       </Card>
       {trialId !== null && (
-        <JobCard id={trialId} describe={describeJob(setTrialId)} onClose={() => setTrialId(null)} />
+        <JobCard
+          id={trialId}
+          describe={describeJob(setTrialId)}
+          onOver={onTried}
+          onClose={() => setTrialId(null)}
+        />
       )}
       {shown.error !== null && <Failure error={shown.error} />}
       {shown.isPending && <Loading />}
@@ -204,6 +246,14 @@ function Previews({ total, shown }: Preview) {
       }
     >
       <div role="status">
+        {shown.length < total && (
+          <p>
+            <b>
+              {count(shown.length)} of {count(total)} are shown.
+            </b>{' '}
+            The others may hold other values: “Try it on all” says how many the relay would publish.
+          </p>
+        )}
         <ul className="previews">
           {shown.map(({ position, key, before, after, outcome, reason }) => {
             const [tone, words] = outcomes[outcome];

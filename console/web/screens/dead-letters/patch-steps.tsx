@@ -1,8 +1,9 @@
-/** The common patches as a form: set a field, remove it, rename it. */
+/** The common patches as a form: convert a value, set a field, remove it, rename it. */
 import { Button } from '../../parts/basics.tsx';
-import type { Step, ValueKind } from '../../parts/patch.ts';
+import type { ConvertKind, Step, ValueKind } from '../../parts/patch.ts';
 
 const kinds: readonly (readonly [Step['kind'], string])[] = [
+  ['convert', 'Convert its own value'],
   ['set', 'Set the field'],
   ['remove', 'Remove the field'],
   ['rename', 'Rename the field'],
@@ -15,6 +16,12 @@ const valueKinds: readonly (readonly [ValueKind, string])[] = [
   ['true', 'true'],
   ['false', 'false'],
   ['null', 'null'],
+];
+
+const convertKinds: readonly (readonly [ConvertKind, string])[] = [
+  ['number', 'a number'],
+  ['text', 'text'],
+  ['boolean', 'true or false'],
 ];
 
 type StepFormProps = {
@@ -46,6 +53,17 @@ export function StepForm({ steps, onChange, fault }: StepFormProps) {
               [*] is the element at which each event is refused; the others stay as they are.
             </small>
           )}
+          {step.kind === 'set' && (
+            <small className="quiet">
+              Every event gets this same value. To keep the value that each one has, convert it.
+            </small>
+          )}
+          {step.kind === 'convert' && (
+            <small className="quiet">
+              Each event keeps its own value, written as {convertKinds.find(([kind]) => kind === step.to)![1]}
+              : "12" and 12. Where that is impossible the event stays as it is.
+            </small>
+          )}
           {fault?.step === index && <small className="quiet">{fault.fault}.</small>}
         </fieldset>
       ))}
@@ -61,7 +79,8 @@ export function StepForm({ steps, onChange, fault }: StepFormProps) {
 function StepFields({ step, onChange }: { step: Step; onChange: (step: Step) => void }) {
   const changeKind = (kind: Step['kind']) => {
     const { path } = step;
-    if (kind === 'set') onChange({ kind, path, as: 'text', value: '' });
+    if (kind === 'convert') onChange({ kind, path, to: 'number' });
+    else if (kind === 'set') onChange({ kind, path, as: 'text', value: '' });
     else onChange(kind === 'remove' ? { kind, path } : { kind, path, to: '' });
   };
   return (
@@ -85,6 +104,22 @@ function StepFields({ step, onChange }: { step: Step; onChange: (step: Step) => 
         value={step.path}
         onChange={({ target }) => onChange({ ...step, path: target.value })}
       />
+      {step.kind === 'convert' && (
+        <>
+          <span>to</span>
+          <select
+            aria-label="Convert to"
+            value={step.to}
+            onChange={({ target }) => onChange({ ...step, to: target.value as ConvertKind })}
+          >
+            {convertKinds.map(([kind, label]) => (
+              <option key={kind} value={kind}>
+                {label}
+              </option>
+            ))}
+          </select>
+        </>
+      )}
       {step.kind === 'rename' && (
         <>
           <span>to</span>

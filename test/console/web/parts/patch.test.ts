@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { patchFault, pointerOf, type Step, writePatch } from '../../../../console/web/parts/patch.ts';
-import { parseLosslessJson } from '../../../../relay/encode/formats/json.ts';
+import { parseJsonAsWritten } from '../../../../relay/encode/formats/json.ts';
 import { applyPatch } from '../../../../relay/operations/dead-letters/json-patch.ts';
 import { jsonText } from '../../../../relay/operations/json-text.ts';
 
 const applied = (document: string, ...steps: Step[]) => {
   const written = writePatch(steps);
   if ('fault' in written) throw new Error(written.fault);
-  return jsonText(applyPatch(parseLosslessJson(document), written.patch));
+  return jsonText(applyPatch(parseJsonAsWritten(document), written.patch));
 };
 
 test.each([
@@ -76,4 +76,11 @@ test('says what is wrong with a patch as text', () => {
   expect(patchFault('{}')).toMatch(/not a list/);
   expect(patchFault('[]')).toMatch(/no operation/);
   expect(patchFault('[{"op":"remove","path":"/a"}]')).toBeUndefined();
+});
+
+test('converts the value that each event has, and keeps its digits', () => {
+  const step: Step = { kind: 'convert', path: '$.lines[1].quantity', to: 'number' };
+  expect(applied('{"n":1.50,"lines":[{"quantity":1},{"quantity":"9007199254740993.10"}]}', step)).toBe(
+    '{"n":1.50,"lines":[{"quantity":1},{"quantity":9007199254740993.10}]}',
+  );
 });
