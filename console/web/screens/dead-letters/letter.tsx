@@ -63,8 +63,13 @@ export function LetterPage({ position }: { position: string }) {
           )
         }
       >
-        {position}
+        {shown.data === undefined ? position : <EventName letter={shown.data.letter} />}
       </Heading>
+      {shown.data !== undefined && (
+        <p className="quiet">
+          position <code>{position}</code>
+        </p>
+      )}
       {jobId !== null && (
         <JobCard
           id={jobId}
@@ -98,6 +103,18 @@ export function LetterPage({ position }: { position: string }) {
           <Trail shown={shown.data} />
         </>
       )}
+    </>
+  );
+}
+
+/** What a person can name to others. */
+function EventName({ letter: { eventId, aggregateid, position } }: { letter: Shown['letter'] }) {
+  const key = aggregateid === null ? null : <Visible text={aggregateid} max={80} />;
+  if (eventId === null) return key === null ? position : <>Event of key {key}</>;
+  return (
+    <>
+      Event <Visible text={eventId} max={80} />
+      {key !== null && <span className="quiet"> of key {key}</span>}
     </>
   );
 }
@@ -166,6 +183,10 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
       {isOfParkedKey && (
         <p>
           <Badge tone="warn">parked key</Badge> Later events of its key wait behind it.{' '}
+          {isOpen &&
+            (wouldPublish?.ok === true
+              ? 'A release publishes it first, then those behind it, in order. '
+              : 'While the relay would refuse it, a release stops at it: nothing is skipped and nothing is lost. Fix it or discard it first. ')}
           <Link href={keyPath}>What waits for the key</Link>
         </p>
       )}
@@ -193,7 +214,7 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
                 Patch…
               </Link>
               {isOfParkedKey ? (
-                <Link className="button primary" href={keyPath}>
+                <Link className={`button ${wouldPublish?.ok === true ? 'primary' : 'plain'}`} href={keyPath}>
                   Release its key…
                 </Link>
               ) : (
@@ -321,7 +342,8 @@ function Trail({ shown: { letter, actions } }: { shown: Shown }) {
             <li key={`${actedAt} ${action}`}>
               <Time at={actedAt} /> <b>{person}</b> {past[action] ?? action}
               {fromStatus !== toStatus && ` (${fromStatus} → ${toStatus})`}
-              {note !== null && <>: {note}</>} <span className="quiet">as {sessionRole}</span>
+              {note !== null && <>: {note}</>}{' '}
+              <span className="quiet">with the Postgres role {sessionRole}</span>
             </li>
           ))}
         </ol>

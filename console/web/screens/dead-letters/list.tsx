@@ -20,6 +20,7 @@ import { rememberList } from './last-list.ts';
 import {
   type ConditionName,
   conditionsOf,
+  parkedKeysPath,
   queryOf,
   type Selected,
   selectionFrom,
@@ -73,6 +74,11 @@ export function LetterList() {
     picked.size === 0 ? selected : { positions: [...picked], statuses: selected.statuses! };
   const about = { selected: some, total: picked.size === 0 ? total : picked.size, onStarted };
   const [code] = selected.codes ?? [];
+  const letters = page.data?.letters ?? [];
+  const isWhole = after === null && letters.length === total;
+  const ofParked = letters.filter(({ isOfParkedKey }) => isOfParkedKey).length;
+  const keysPath = parkedKeysPath(selected);
+  const isAllParked = isWhole && ofParked === total;
   return (
     <>
       <Heading trail={[['Dead letters', `/dead-letters?statuses=${status}`]]}>
@@ -114,13 +120,14 @@ export function LetterList() {
               <Link className="button plain" href={`/dead-letters/patch?${queryOf(some)}`}>
                 Patch…
               </Link>
-              <ResubmitAct {...about} />
+              {!isAllParked && <ResubmitAct {...about} />}
               <DiscardAct {...about} />
             </Actions>
-            {page.data?.letters.some(({ isOfParkedKey }) => isOfParkedKey) === true && (
-              <p className="quiet">
-                Some belong to parked keys: fix them here, then{' '}
-                <Link href="/parked-keys">release the keys</Link>. Resubmit leaves them out.
+            {ofParked > 0 && (
+              <p>
+                {isAllParked ? 'All' : 'Some'} belong to parked keys, whose later events wait behind them: fix
+                them here, then <Link href={keysPath}>release the keys</Link>, which publishes both in order.
+                {!isAllParked && ' Resubmit leaves them out.'}
               </p>
             )}
             <TryNow selected={some} isDetailed />
@@ -128,7 +135,7 @@ export function LetterList() {
         )}
         {status === 'parked' && total > 0 && (
           <Actions>
-            <Link className="button plain" href="/parked-keys">
+            <Link className="button plain" href={keysPath}>
               Release their keys…
             </Link>
             <DiscardAct {...about} />

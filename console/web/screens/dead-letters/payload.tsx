@@ -266,12 +266,18 @@ function Editing({ shown, laidOut, text, verdict, isOvertaken, onEnd, onStored, 
             if (outcome.stored) onStored();
           }}
           describe={({ stored, message }) => (
-            <p>{stored ? 'Stored. Next: resubmit it.' : `Not stored: ${message}.`}</p>
+            <p>
+              {!stored
+                ? `Not stored: ${message}.`
+                : shown.letter.isOfParkedKey
+                  ? 'Stored. Next: release its key.'
+                  : 'Stored. Next: resubmit it.'}
+            </p>
           )}
         >
           <p>
-            The dead letter keeps this payload, and the audit trail the one before; you can undo it. Nothing
-            is published yet.
+            The dead letter keeps this payload, and the audit trail the one before; you can undo it. What you
+            did not change keeps its value, numbers to the last digit. Nothing is published yet.
           </p>
         </Act>
         <Button why={isJson(text) ? null : 'It is not JSON.'} onClick={onLayOut}>

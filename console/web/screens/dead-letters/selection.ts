@@ -84,3 +84,11 @@ export function without(selected: Selected, name: ConditionName): Selected {
   const { [name]: _, ...rest } = selected;
   return rest;
 }
+
+/** Where their keys are released: of one topic, where they are all of one. */
+export function parkedKeysPath({ topics }: Selected): string {
+  const [topic] = topics ?? [];
+  return topics?.length === 1 && topic !== ''
+    ? `/parked-keys?${new URLSearchParams({ topic: topic! })}`
+    : '/parked-keys';
+}

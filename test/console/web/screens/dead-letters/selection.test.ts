@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import {
   conditionsOf,
   isUnbounded,
+  parkedKeysPath,
   queryOf,
   type Selected,
   selectionFrom,
@@ -47,4 +48,10 @@ test('knows when every one of a status is chosen', () => {
   expect(isUnbounded({ statuses: ['open'] })).toBe(true);
   expect(isUnbounded({ statuses: ['open'], keys: [''] })).toBe(false);
   expect(isUnbounded(without({ statuses: ['open'], keys: ['k'] }, 'keys'))).toBe(true);
+});
+
+test('releases the keys of one topic where all are of one', () => {
+  expect(parkedKeysPath({ topics: ['a&b'] })).toBe('/parked-keys?topic=a%26b');
+  for (const topics of [[''], ['a', 'b'], []]) expect(parkedKeysPath({ topics })).toBe('/parked-keys');
+  expect(parkedKeysPath({})).toBe('/parked-keys');
 });
