@@ -65,6 +65,7 @@ export function KeyList() {
   const onStarted = (job: string) => go({ job });
   const isFiltered = asked.topic !== null || asked.key !== null;
   const total = page.data?.total ?? 0;
+  const shown = page.data?.keys ?? [];
   return (
     <>
       <Heading>Parked keys</Heading>
@@ -101,6 +102,14 @@ export function KeyList() {
               onStarted={onStarted}
             />
             {!isFiltered && <ReleaseAct label="Release all" keys="all" total={total} onStarted={onStarted} />}
+            {isFiltered && shown.length === total && (
+              <ReleaseAct
+                label={total === 1 ? 'Release it' : `Release all ${count(total)} of them`}
+                keys={shown.map(({ topic, key }) => ({ topic, key }))}
+                total={total}
+                onStarted={onStarted}
+              />
+            )}
           </Actions>
         )}
       </section>
@@ -164,7 +173,7 @@ function Table({ keys, picked, onPick }: TableProps) {
             <th>Key</th>
             <th>Topic</th>
             <th>Parked</th>
-            <th className="number">Waiting</th>
+            <th className="number">Events waiting</th>
             <th>Why</th>
             <th>Last release</th>
           </tr>
@@ -191,7 +200,7 @@ function Table({ keys, picked, onPick }: TableProps) {
               <td data-label="Parked">
                 <Ago at={each.parkedAt} />
               </td>
-              <td className="number" data-label="Waiting">
+              <td className="number" data-label="Events waiting">
                 {count(each.open + each.parked)}
               </td>
               <td className="wrap message" data-label="Why">

@@ -50,8 +50,8 @@ export function ReleaseAct({
     >
       <p>
         The relay publishes what waits for {total === 1 ? 'the key' : 'each key'}, in order and before
-        anything later of it, exactly once. Refused events are encoded again with the present schema and
-        settings.
+        anything later of it, exactly once. Refused events are encoded again, from their payloads as they are
+        now, fixes included, with the present schema and settings.
       </p>
       <p>If an event is still refused, the release stops there, and it and those behind it go on waiting.</p>
     </Act>
@@ -89,7 +89,7 @@ export function describeRelease(job: JobView) {
         <b>
           {count(byOutcome.released ?? 0)} of {count(keys)}
         </b>{' '}
-        released, {counted(published, 'event')} published.
+        released, {counted(published, 'event')} published: the refused ones and those that waited behind them.
       </p>
       {(byOutcome.pending ?? 0) > 0 && (
         <p>
