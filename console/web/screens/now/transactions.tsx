@@ -45,7 +45,7 @@ const Table = ({ transactions }: { transactions: readonly KafkaTransaction[] }) 
           <th>Written to Kafka</th>
           <th className="number">after</th>
           <th className="number">Events</th>
-          <th className="number">Dead letters</th>
+          <th className="number">Refused or waiting</th>
           <th className="number">Progress offset</th>
           <th>Relay</th>
         </tr>

@@ -1,10 +1,11 @@
 /** What waits for a person: open dead letters by code, and parked keys. */
 import { Link } from 'wouter';
 import type { Status } from '../../../../relay/operations/status.ts';
-import { count, counted, seconds } from '../../data/format.ts';
-import { Card } from '../../parts/basics.tsx';
+import { bytes, count, counted, seconds } from '../../data/format.ts';
+import { Ago, Card } from '../../parts/basics.tsx';
+import { Visible } from '../../parts/visible.tsx';
 
-export function WaitingForPeople({ status: { deadLetters, parked } }: { status: Status }) {
+export function WaitingForPeople({ status: { deadLetters, parked, limits, control } }: { status: Status }) {
   const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
   return (
     <Card title="Needs attention">
@@ -34,7 +35,37 @@ export function WaitingForPeople({ status: { deadLetters, parked } }: { status: 
             </dd>
           )}
         </div>
+        <Limit limits={limits} by={control.limitedBy} />
       </dl>
     </Card>
+  );
+}
+
+/** One that stands holds nothing up until the next peak, so it is easily forgotten. */
+function Limit({ limits, by }: { limits: Status['limits']; by: Status['control']['limitedBy'] }) {
+  const { eventsPerSecond, bytesPerSecond } = limits;
+  if (eventsPerSecond === 0 && bytesPerSecond === 0) return null;
+  return (
+    <div>
+      <dt>
+        <Link href="/settings">Rate limit</Link>
+      </dt>
+      {eventsPerSecond > 0 && <dd>{count(eventsPerSecond)} events/s</dd>}
+      {bytesPerSecond > 0 && <dd>{bytes(bytesPerSecond)}/s</dd>}
+      <dd className="quiet">
+        {by === null ? (
+          'as the settings of the relay say'
+        ) : (
+          <>
+            last changed by <Visible text={by.person} />, <Ago at={by.since} />
+            {by.reason !== null && (
+              <>
+                : <Visible text={by.reason} max={300} />
+              </>
+            )}
+          </>
+        )}
+      </dd>
+    </div>
   );
 }

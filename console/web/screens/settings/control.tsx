@@ -6,7 +6,7 @@ import { api, ask, faultOf } from '../../data/api.ts';
 import { bytes, count, counted } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
 import { Act } from '../../parts/act.tsx';
-import { Badge, Card, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
+import { Badge, Button, Card, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { actionsKey } from './actions.tsx';
 import { obeyedText } from './obeyed-text.ts';
@@ -235,7 +235,14 @@ function LimitAct({ limits }: { limits: { eventsPerSecond: number | null; bytesP
         )
       }
     >
-      <p>0 means no limit. Empty: as the settings of the relay say.</p>
+      <p>
+        0: no limit. Empty: nobody sets a limit here, and the settings of the relay count. A relay without{' '}
+        <code>publish.maxEventsPerSecond</code> and <code>publish.maxBytesPerSecond</code> has none.
+      </p>
+      <div className="buttons">
+        <Button onClick={() => setChanged({ events: '', bytes: '' })}>Take back what people set</Button>
+        <Button onClick={() => setChanged({ events: '0', bytes: '0' })}>No limit</Button>
+      </div>
       <LimitField
         label="Events per second"
         value={events}
