@@ -4,7 +4,8 @@ const byCode: Readonly<Record<string, string>> = {
   PAYLOAD_INVALID:
     'Correct the writer first. Then edit the payload, or apply one patch to the whole group; or register a schema that accepts it.',
   PAYLOAD_NOT_JSON: 'The payload is NULL or not JSON. Correct the writer, then edit the payload.',
-  SCHEMA_MISSING: 'Register the schema, check that the events would be published, then resubmit them.',
+  SCHEMA_MISSING:
+    'Register the schema, check that the events would be published, then resubmit them. If nobody needs the events, such as those of a test, discard them.',
   SCHEMA_INVALID:
     'Correct the schema in the registry, check that the events would be published, then resubmit them.',
   TYPE_NOT_IN_SCHEMA:

@@ -22,6 +22,7 @@ import { JsonEditor } from '../../parts/json-editor.tsx';
 import { pretty } from '../../parts/json-text.ts';
 import { useListKeys } from '../../parts/list-keys.ts';
 import { Visible } from '../../parts/visible.tsx';
+import { pathOf as findPath } from '../find/looking.ts';
 import { Actions, DiscardAct, ResubmitAct } from './actions.tsx';
 import { adviceOf } from './advice.ts';
 import { useLettersChanged } from './changed.ts';
@@ -67,7 +68,8 @@ export function LetterPage({ position }: { position: string }) {
       </Heading>
       {shown.data !== undefined && (
         <p className="quiet">
-          position <code>{position}</code>
+          position <code>{position}</code> ·{' '}
+          <Link href={findPath(...nameOf(shown.data.letter))}>Find it in Kafka and in the table</Link>
         </p>
       )}
       {jobId !== null && (
@@ -106,6 +108,10 @@ export function LetterPage({ position }: { position: string }) {
     </>
   );
 }
+
+/** By its id, which a resubmitted event keeps. */
+const nameOf = ({ eventId, position }: Shown['letter']): ['id' | 'position', string] =>
+  eventId === null ? ['position', position] : ['id', eventId];
 
 /** What a person can name to others. */
 function EventName({ letter: { eventId, aggregateid, position } }: { letter: Shown['letter'] }) {

@@ -76,7 +76,13 @@ export function KeyPage() {
               keys={[name]}
               total={1}
               name="release"
-              why={parked.isBeingReleased ? 'A release of it is requested already.' : null}
+              why={
+                parked.isPaused
+                  ? 'Its topic is set aside: resume the topic, which publishes what waits.'
+                  : parked.isBeingReleased
+                    ? 'A release of it is requested already.'
+                    : null
+              }
               onStarted={(job) => go({ job })}
             />
           }

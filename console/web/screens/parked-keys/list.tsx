@@ -66,6 +66,7 @@ export function KeyList() {
   const isFiltered = asked.topic !== null || asked.key !== null;
   const total = page.data?.total ?? 0;
   const shown = page.data?.keys ?? [];
+  const paused = shown.filter(({ isPaused }) => isPaused).length;
   return (
     <>
       <Heading>Parked keys</Heading>
@@ -92,7 +93,13 @@ export function KeyList() {
             .
           </p>
         )}
-        {total > 0 && (
+        {paused > 0 && (
+          <p>
+            {paused === total ? 'All' : 'Some'} wait because their topic is set aside. A release publishes
+            none of these: <Link href="/settings">resume the topic</Link>, which does.
+          </p>
+        )}
+        {total > 0 && paused < total && (
           <Actions>
             <ReleaseAct
               label="Release selected"
@@ -219,7 +226,12 @@ function Table({ keys, picked, onPick }: TableProps) {
 
 /** Why it waits. */
 export function Behind({ parked: { isPaused, first, firstMessage } }: { parked: Key }) {
-  if (isPaused) return <>Its topic is set aside: resume the topic to publish what waits.</>;
+  if (isPaused)
+    return (
+      <>
+        Its topic is set aside: <Link href="/settings">resume the topic</Link> to publish what waits.
+      </>
+    );
   if (first === null) return <>No refused event is left: release it.</>;
   return (
     <>

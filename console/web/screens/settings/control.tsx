@@ -1,6 +1,7 @@
 /** Pause, resume and rate limit. */
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useId, useState } from 'react';
+import { Link } from 'wouter';
 import type { Obedience } from '../../../../relay/operations/control.ts';
 import { api, ask, faultOf } from '../../data/api.ts';
 import { bytes, count, counted } from '../../data/format.ts';
@@ -13,6 +14,8 @@ import { obeyedText } from './obeyed-text.ts';
 
 export function ControlCard({ topicsAllowed }: { topicsAllowed: readonly string[] }) {
   const { status, failure } = useLive().seen;
+  /** Of the last resumption: its dialog goes with the pause. */
+  const [resumed, setResumed] = useState<string | null>(null);
   if (status === null)
     return (
       <Card title="Pause and rate limit">
@@ -45,11 +48,19 @@ export function ControlCard({ topicsAllowed }: { topicsAllowed: readonly string[
                 {until === null ? ', until somebody resumes it' : ', until '}
                 {until !== null && <Time at={until} />}: <Visible text={reason} />
               </span>
-              {!isReleasing && <ResumeAct topic={topic} />}
+              {!isReleasing && (
+                <ResumeAct
+                  topic={topic}
+                  isAside={mode === 'set-aside'}
+                  keys={setAside.find((each) => each.topic === topic)?.keys ?? 0}
+                  onResumed={setResumed}
+                />
+              )}
             </li>
           ))}
         </ul>
       )}
+      {resumed !== null && <p role="status">{resumed}</p>}
       {setAside.length > 0 && (
         <p>
           Waiting because their topic is set aside:{' '}
@@ -194,17 +205,44 @@ function TopicNames({ id, topicsAllowed }: { id: string; topicsAllowed: readonly
   );
 }
 
-function ResumeAct({ topic }: { topic: string | null }) {
-  const told = useTold();
+type ResumeProps = {
+  topic: string | null;
+  isAside: boolean;
+  /** That wait because the topic is set aside. */
+  keys: number;
+  onResumed: (text: string) => void;
+};
+
+function ResumeAct({ topic, isAside, keys, onResumed }: ResumeProps) {
+  const { onDone } = useTold();
   return (
     <Act
       label="Resume"
       name={`resume ${topic ?? ''}`.trim()}
       title={topic === null ? 'Resume the relay' : `Resume ${topic}`}
-      {...told}
       act={(reason) => ask(api.control.resume.$post({ json: { topic, reason } }))}
+      onDone={(obedience) => {
+        onResumed(`Resumed ${topic ?? 'everything'}. ${obeyedText(obedience)}`);
+        onDone();
+      }}
     >
-      <p>The relay publishes what waits, in order.</p>
+      {topic !== null && isAside ? (
+        <>
+          <p>
+            The relay publishes what waits, each key in order. {counted(keys, 'key')}{' '}
+            {keys === 1 ? 'waits' : 'wait'}. Other topics go on at the same time.
+          </p>
+          <p>
+            An event that is refused keeps its key parked behind it: nothing is skipped. Repair the{' '}
+            <Link href={`/dead-letters/list?${new URLSearchParams({ topics: topic })}`}>
+              refused events of the topic
+            </Link>{' '}
+            first.
+          </p>
+        </>
+      ) : (
+        <p>The relay publishes what waits, in order.</p>
+      )}
     </Act>
   );
 }
