@@ -4,6 +4,7 @@
  */
 import type { Preview } from '../../relay/operations/dead-letters/fix-many.ts';
 import type { LetterFailure } from '../../relay/operations/dead-letters/read.ts';
+import type { Present } from '../../relay/operations/dead-letters/value-there.ts';
 import { ExactNumber, type JsonValue, parseLosslessJson } from '../../relay/operations/json-text.ts';
 import type { PayloadView } from './access/visitor.ts';
 
@@ -12,6 +13,14 @@ export function shown(view: PayloadView, text: string | null): string | null {
   if (text === null || view === 'off') return null;
   return view === 'full' ? text : masked(text);
 }
+
+/** The same for one value of a payload, on one line. */
+export const presentOf =
+  (view: PayloadView): Present =>
+  (value) => {
+    if (view === 'full') return value;
+    return view === 'off' ? null : JSON.stringify(JSON.parse(masked(value)));
+  };
 
 /** The JSON with the type of each value in its place, indented. Never fails. */
 export function masked(text: string): string {

@@ -34,6 +34,7 @@ export const rights: Readonly<Record<string, Role>> = {
 
   'GET /dead-letters': 'view',
   'GET /dead-letters/groups': 'view',
+  'GET /dead-letters/outlook': 'view',
   'GET /dead-letters/:position': 'view',
   // Encodes events as they are, or a payload that the visitor sends; changes nothing.
   'POST /dead-letters/jobs/try': 'view',

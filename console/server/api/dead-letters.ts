@@ -14,13 +14,14 @@ import { groupDeadLetters } from '../../../relay/operations/dead-letters/groups.
 import { isTestingPatch } from '../../../relay/operations/dead-letters/json-patch.ts';
 import { pageOfDeadLetters } from '../../../relay/operations/dead-letters/list.ts';
 import { type Learned, oneDeadLetter } from '../../../relay/operations/dead-letters/one.ts';
+import { outlookOf } from '../../../relay/operations/dead-letters/outlook.ts';
 import { discard, resubmit } from '../../../relay/operations/dead-letters/resubmit-discard.ts';
 import type { Selection } from '../../../relay/operations/dead-letters/selection.ts';
 import { undoFix } from '../../../relay/operations/dead-letters/undo.ts';
 import { undoRun } from '../../../relay/operations/dead-letters/undo-many.ts';
 import type { Visitor } from '../access/visitor.ts';
 import { type Fault, faultOf } from '../fault.ts';
-import { failureShown, previewShown, shown } from '../payloads.ts';
+import { failureShown, presentOf, previewShown, shown } from '../payloads.ts';
 import { actorOf, type Env, Refused, type Use } from '../use.ts';
 import { reason } from './reason.ts';
 import {
@@ -63,9 +64,18 @@ export function deadLettersApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
       async (context) => {
         const { after, limit, ...given } = context.req.valid('query');
         const from = after === undefined ? {} : { after: parsePosition(after)! };
-        return context.json(await pageOfDeadLetters(config, { ...selectionOf(given), ...from }, limit));
+        const { payloads } = context.get('visitor');
+        const chosen = { ...selectionOf(given), ...from };
+        const page = await pageOfDeadLetters(config, chosen, limit, presentOf(payloads));
+        return context.json({ ...page, payloadView: payloads });
       },
     )
+    .get('/outlook', valid('query', selectionInQuery), async (context) => {
+      const { payloads } = context.get('visitor');
+      const selection: Selection = { statuses: ['open'], ...selectionOf(context.req.valid('query')) };
+      const outlook = await outlookOf(config, selection, presentOf(payloads));
+      return context.json({ ...outlook, payloadView: payloads });
+    })
     .post(
       '/preview',
       valid(

@@ -14,8 +14,9 @@ type ListOptions = FilterOptions & { status: LetterStatus[]; limit: number; json
 
 const help = `
 Lists the oldest first. The position is the place of an event in the WAL: the LSN of its commit, and its number in the
-transaction. Other commands take it as an argument. A parked event waits behind an open dead letter of its key; see
-\`release\`. The list shows no payloads, and its messages name places and types only.
+transaction. Other commands take it as an argument. The payload of one that is \`open, fixed\` was changed since the event was
+refused; it waits for \`resubmit\`, or for \`release\` if its key is parked. A parked event waits behind an open dead letter of
+its key. The list shows no payloads, and its messages name places and types only.
 
 Exit codes: 0 the list was shown, even if it is empty · 64 invalid arguments or configuration · 69 Postgres is
 unreachable · 77 access denied: grant outbox_operator
@@ -96,7 +97,7 @@ class TablePages {
 function cellsOf(letter: Letter): string[] {
   return [
     letter.position,
-    letter.status,
+    letter.fixedAt === null ? letter.status : `${letter.status}, fixed`,
     letter.firstSeen.slice(0, 19).concat('Z'),
     letter.code,
     letter.type ?? '',

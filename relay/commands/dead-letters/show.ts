@@ -48,7 +48,7 @@ function describe({
     ['position', letter.position],
     [
       'status',
-      `${letter.status}${letter.isOfParkedKey ? ', its key is parked' : ''}, first seen ${letter.firstSeen}`,
+      `${letter.status}${letter.fixedAt === null ? '' : `, fixed ${letter.fixedAt}`}${letter.isOfParkedKey ? ', its key is parked' : ''}, first seen ${letter.firstSeen}`,
     ],
     ['reason', `${letter.code}${letter.path === null ? '' : ` at ${letter.path}`}: ${letter.message}`],
     ...(letter.status === 'open' || letter.status === 'parked' ? [['hint', hintOf(letter.code)]] : []),

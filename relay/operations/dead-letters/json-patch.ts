@@ -14,6 +14,7 @@ import { isSameNumber } from '../../encode/formats/exact-number.ts';
 import { ExactNumber, type JsonValue, parseJsonAsWritten } from '../../encode/formats/json.ts';
 import { RequestInvalid } from '../../errors.ts';
 import { jsonText } from '../json-text.ts';
+import { tokensOfPath } from './letter-path.ts';
 
 /** A patch that cannot be read or applied; never with a value of the document. */
 export class PatchInvalid extends RequestInvalid {}
@@ -79,7 +80,7 @@ const pointersOf = (each: Operation): string[] => ('from' in each ? [each.path, 
 function placesOf(each: Operation, holder: JsonValue, places: readonly string[]): Operation[] {
   if (!pointersOf(each).some((pointer) => starOf(pointer, holder) !== undefined)) return [each];
   const placed = places.flatMap((place) => {
-    const tokens = [...place.matchAll(/\.([^.[\]]+)|\[(\d+|\*)\]/g)].map(([, name, index]) => name ?? index!);
+    const tokens = tokensOfPath(place)?.map(String) ?? [];
     const [path, from] = pointersOf(each).map((pointer) => atPlace(pointer, holder, tokens));
     if (path === undefined || ('from' in each && from === undefined)) return [];
     return [{ ...each, path, ...(from === undefined ? {} : { from }) } as Operation];

@@ -25,9 +25,39 @@ export type Letter = {
   readonly leftOut: LeftOut | null;
   /** Whether its key is parked: then it is released, not resubmitted. */
   readonly isOfParkedKey: boolean;
+  /**
+   * When its payload was changed since it was refused, by the last fix that was not undone; null if it was not. ISO 8601, UTC.
+   */
+  readonly fixedAt: string | null;
+  /** null where it is closed. */
+  readonly waitsFor: WaitsFor | null;
   /** ISO 8601, UTC. */
   readonly firstSeen: string;
 };
+
+/**
+ * What has to happen so that it is published. `repair`: of its payload, or of what the relay refuses it for. `release`: of
+ * its key. `release-under-way`: the relay has still to meet the request. `resume`: of its topic, which is set aside.
+ */
+export const waitKinds = ['repair', 'resubmit', 'release', 'release-under-way', 'resume'] as const;
+export type WaitsFor = (typeof waitKinds)[number];
+
+type Waiting = Pick<Letter, 'status' | 'code' | 'isOfParkedKey'> & {
+  readonly isReleaseAsked: boolean;
+  readonly isFixed: boolean;
+};
+
+/** Pure. */
+export function waitsFor(letter: Waiting): WaitsFor | null {
+  const { status, code, isOfParkedKey, isReleaseAsked, isFixed } = letter;
+  if (status !== 'open' && status !== 'parked') return null;
+  if (isReleaseAsked) return 'release-under-way';
+  if (status === 'parked') return code === 'TOPIC_PAUSED' ? 'resume' : 'release';
+  // What only waited is whole, also where the waiting has ended without a release, as after `adopt database`.
+  const isWhole = isFixed || code === 'KEY_PARKED' || code === 'TOPIC_PAUSED';
+  if (!isWhole) return 'repair';
+  return isOfParkedKey ? 'release' : 'resubmit';
+}
 
 /** What a person did with a dead letter. */
 export type LetterAction = {

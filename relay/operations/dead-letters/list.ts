@@ -1,10 +1,13 @@
-/** Lists dead letters without their payloads. Changes nothing. */
+/** Lists dead letters without their payloads, but with the value at which each was refused. Changes nothing. */
 import type { Config } from '../../config/config.ts';
+import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { withPool } from '../with-pool.ts';
 import type { Letter } from './letter.ts';
-import { countLetters, listLetters, pagesOfLetters } from './read.ts';
+import { countLetters, pagesOfLetters } from './read.ts';
+import { glanceAtLetters } from './read-contents.ts';
 import type { Selection } from './selection.ts';
 import { assertLettersShown } from './transaction.ts';
+import { type Present, payloadOf, type ShownThere, shownThere, valueThere } from './value-there.ts';
 
 /**
  * Hands them over page by page, oldest positions first, so that memory does not depend on how many there are.
@@ -26,29 +29,41 @@ export function listDeadLetters(
       found += page.length;
     }
     await assertLettersShown(pool, config);
+    await assertRowsShown(pool, config, ['outbox.dead_letter_action']);
     return { listed: Math.min(found, limit), hasMore: found > limit };
   });
 }
 
+/** With the value that its payload has now at the place where it was refused. */
+export type ListedLetter = Letter & { readonly there: ShownThere };
+
 export type LetterPage = {
   /** Dead letters of the selection, on whatever page. */
   readonly total: number;
-  readonly letters: readonly Letter[];
+  readonly letters: readonly ListedLetter[];
   /** The position after which the next page begins; null on the last one. */
   readonly next: string | null;
 };
 
 /** One page, oldest positions first. @throws RelayError POSTGRES_* */
-export function pageOfDeadLetters(config: Config, selection: Selection, limit: number): Promise<LetterPage> {
+export function pageOfDeadLetters(
+  config: Config,
+  selection: Selection,
+  limit: number,
+  present: Present = (text) => text,
+): Promise<LetterPage> {
   return withPool(config, async (pool) => {
     const { after: _, ...all } = selection;
     const [total, found] = await Promise.all([
       countLetters(pool, config.slot.name, all),
       // One more than the limit tells whether there are more.
-      listLetters(pool, config.slot.name, selection, limit + 1),
+      glanceAtLetters(pool, config.slot.name, selection, limit + 1),
     ]);
     await assertLettersShown(pool, config);
-    const letters = found.slice(0, limit);
+    await assertRowsShown(pool, config, ['outbox.dead_letter_action']);
+    const letters = found
+      .slice(0, limit)
+      .map((each) => ({ ...each.letter, there: shownThere(valueThere(payloadOf(each), present)) }));
     return { total, letters, next: found.length > limit ? letters.at(-1)!.position : null };
   });
 }

@@ -9,13 +9,16 @@ import {
   type LetterStatus,
   parseLetterName,
   positionText,
+  waitsFor,
 } from './letter.ts';
 import {
   conditionOf,
+  fixedAt,
   isBeingReleased,
   isCovered,
   isLeftOut,
   isOfParkedKey,
+  isReleaseAsked,
   type Selection,
 } from './selection.ts';
 
@@ -35,13 +38,15 @@ export type LetterRow = {
   status: LetterStatus;
   left_out: LeftOut | null;
   is_of_parked_key: boolean;
+  is_release_asked: boolean;
+  fixed_at: Date | null;
   first_seen: Date;
 };
 
 export const letterColumns = `commit_lsn::text, ordinal, event_id, aggregatetype, aggregateid, type, topic,
   context ->> 'subject' as subject, (context ->> 'schemaId')::int as schema_id, code, message, path, status,
   context -> 'leftOut' as left_out,
-  ${isOfParkedKey} as is_of_parked_key, first_seen`;
+  ${isOfParkedKey} as is_of_parked_key, ${isReleaseAsked} as is_release_asked, ${fixedAt} as fixed_at, first_seen`;
 
 /** Dead letters of a page: at about 600 bytes each, little memory and few round trips. */
 const pageLetters = 1_000;
@@ -88,6 +93,8 @@ export async function listLetters(
 }
 
 export function toLetter(row: LetterRow): Letter {
+  const { status, code, is_of_parked_key: isOfParkedKey, is_release_asked: isReleaseAsked } = row;
+  const fixedAt = row.fixed_at?.toISOString() ?? null;
   return {
     position: positionText(row.commit_lsn, row.ordinal),
     eventId: row.event_id,
@@ -97,12 +104,14 @@ export function toLetter(row: LetterRow): Letter {
     topic: row.topic,
     subject: row.subject,
     schemaId: row.schema_id,
-    code: row.code,
+    code,
     message: row.message,
     path: row.path,
-    status: row.status,
+    status,
     leftOut: row.left_out,
-    isOfParkedKey: row.is_of_parked_key,
+    isOfParkedKey,
+    fixedAt,
+    waitsFor: waitsFor({ status, code, isOfParkedKey, isReleaseAsked, isFixed: fixedAt !== null }),
     firstSeen: row.first_seen.toISOString(),
   };
 }

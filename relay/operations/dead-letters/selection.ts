@@ -86,9 +86,26 @@ export const isOfParkedKey = `(select count(*) > 0 from outbox.parked_key as par
 /** True if it lacks its payload or another column, because the row was too large. */
 export const isLeftOut = `coalesce((letter.context -> 'leftOut') - 'rowBytes' <> '{}', false)`;
 
+const itsPendingRelease = `from outbox.key_release as release where release.slot = letter.slot
+  and release.topic = letter.topic and release.key = letter.aggregateid and release.outcome is null`;
+
 /** True while a release of its key is requested and the relay has not met the request: it must stay as it is. */
-export const isBeingReleased = `exists (select from outbox.key_release as release where release.slot = letter.slot
-  and release.topic = letter.topic and release.key = letter.aggregateid and release.outcome is null)`;
+export const isBeingReleased = `exists (select ${itsPendingRelease})`;
+
+/** The same, of each letter of a page: counted, so that Postgres does not read every request for it. */
+export const isReleaseAsked = `(select count(*) <> 0 ${itsPendingRelease})`;
+
+/**
+ * When its payload was last changed since it was refused; null if it has the payload with which it was refused, as after an
+ * undo. The first id is that of a sum, so that Postgres looks among the entries of the letter, and not along all ids.
+ */
+export const fixedAt = `case when letter.status = 'open' then (
+  select since.acted_at
+    from (select min(fix.id + 0) as first, max(fix.acted_at) as acted_at from outbox.dead_letter_action as fix
+           where fix.slot = letter.slot and fix.commit_lsn = letter.commit_lsn and fix.ordinal = letter.ordinal
+             and fix.action = 'fix' and fix.acted_at > letter.last_seen) as since
+    join outbox.dead_letter_action as earliest on earliest.id = since.first
+   where earliest.previous_payload is distinct from letter.payload) end`;
 
 /**
  * True once the progress covers the event. Before that the relay may read it again and decide otherwise, for instance

@@ -13,6 +13,7 @@ export const ada = visitorOf('Ada', 'operate', 'token', payloads);
 export const bob = visitorOf('Bob', 'operate', 'token', payloads);
 export const blind = visitorOf('Blind', 'operate', 'token', { ...payloads, operatePayloads: 'masked' });
 export const viewer = visitorOf('Viv', 'view', 'token', payloads);
+export const unseeing = visitorOf('Una', 'view', 'token', { ...payloads, viewPayloads: 'off' });
 
 // biome-ignore lint/suspicious/noExplicitAny: what a page gets
 export type Answer = { readonly status: number; readonly body: any };

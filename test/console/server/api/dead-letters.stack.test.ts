@@ -8,7 +8,7 @@ import { previewRelease } from '../../../../relay/operations/dead-letters/releas
 import { World } from '../../../relay/world.ts';
 import { registerSchema } from '../../../support/registry.ts';
 import { type Login, makeOperator } from '../../../support/roles.ts';
-import { ada, blind, bob, startAsking, viewer } from '../asking.ts';
+import { ada, blind, bob, startAsking, unseeing, viewer } from '../asking.ts';
 
 let world: World;
 let config: Config;
@@ -75,6 +75,39 @@ const trail = async () =>
 const bad = '{"key":"k","seq":"secret-value"}';
 const toNumber = '[{"op":"replace","path":"/seq","value":9223372036854775807}]';
 const selection = { codes: ['PAYLOAD_INVALID'], paths: ['$.seq'] };
+
+test('the values at the place are shown in the list and counted for the cause, as the role may see them', async () => {
+  await leave(0x2000, bad, 2);
+  await leave(0x2001, '{"key":"k","seq":"other-value!"}');
+  const query = 'codes=PAYLOAD_INVALID&paths=$.seq';
+  const seen = async (visitor: Visitor) => {
+    const list = await ask(visitor, `/dead-letters?${query}&limit=2`);
+    const outlook = await ask(visitor, `/dead-letters/outlook?${query}`);
+    if (visitor !== ada) expect(JSON.stringify([list, outlook])).not.toMatch(/secret-value|other-value/);
+    return [list.body.letters.map(({ there }: { there: object }) => there), outlook.body.values];
+  };
+  const count = { isMore: false, withoutOne: 0, notRead: 0 };
+  const value = (text: string) => ({ text: JSON.stringify(text), isCut: false });
+  const first = { state: 'value', ...value('secret-value') };
+  expect(await seen(ada)).toEqual([
+    [first, first],
+    {
+      ...count,
+      different: 2,
+      top: [
+        { ...value('secret-value'), count: 2 },
+        { ...value('other-value!'), count: 1 },
+      ],
+    },
+  ]);
+  const masked = { state: 'value', ...value('string(12)') };
+  for (const visitor of [viewer, blind])
+    expect(await seen(visitor)).toEqual([
+      [masked, masked],
+      { ...count, different: 1, top: [{ ...value('string(12)'), count: 3 }] },
+    ]);
+  expect(await seen(unseeing)).toEqual([[{ state: 'hidden' }, { state: 'hidden' }], null]);
+});
 
 test('a patch converts each text to the number that it says, in a preview, a trial and a fix', async () => {
   const digits = ['7', '9007199254740993', '9223372036854775807', '1e3', ' 7', '07', '1.50', ''];

@@ -52,6 +52,8 @@ const letter: FoundLetter = {
   status: 'parked',
   leftOut: null,
   isOfParkedKey: true,
+  fixedAt: null,
+  waitsFor: 'release',
   firstSeen: '2026-01-01T00:00:02.000Z',
   actions: [],
   behind: { position: '0000000000000010.00000000', isPaused: true, parkedAt: '2026-01-01T00:00:02.000Z' },
