@@ -71,6 +71,7 @@ describe('a bad deployment', () => {
     await causes.getByText('$.seq').first().waitFor();
     await picture(page, 'story-2-groups');
     await causes.getByRole('link', { name: 'PAYLOAD_INVALID' }).click();
+    await page.getByText(`"twelve" in ${badDeployment}`).waitFor();
     await page.getByRole('link', { name: 'Patch…' }).click();
     expect(await page.getByLabel('Field', { exact: true }).inputValue()).toBe('seq');
     await page.getByLabel('Kind').selectOption('number');
@@ -81,6 +82,7 @@ describe('a bad deployment', () => {
     await page.getByRole('button', { name: 'Fix all with it' }).click();
     await confirm(page, 'Fix all with it', 'the deployment of noon wrote words');
     await page.getByText('500 of 500').waitFor();
+    await page.getByText('fixed, not resubmitted yet').first().waitFor();
     await page.getByRole('button', { name: 'Resubmit' }).first().click();
     await confirm(page, 'Resubmit', 'patched');
     await page.getByText('were resubmitted').waitFor();

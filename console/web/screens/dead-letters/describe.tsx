@@ -8,15 +8,20 @@ import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
 import { Act } from '../../parts/act.tsx';
 import type { JobView } from '../../parts/job.tsx';
+import { NextStep } from './outlook.tsx';
+import type { Selected } from './selection.ts';
 
-/** @param onStarted where what it offers next is a job too */
-export const describeJob = (onStarted: (jobId: string) => void) => (job: JobView) => {
+/**
+ * @param onStarted where what it offers next is a job too
+ * @param selected what the page is about
+ */
+export const describeJob = (onStarted: (jobId: string) => void, selected: Selected) => (job: JobView) => {
   if (job.result === null) return <p>It was cancelled before anything was changed.</p>;
   switch (job.kind) {
     case 'try-letters':
       return <TrialResult trial={job.result as Trial} />;
     case 'patch-letters':
-      return <FixResult fixed={job.result as ManyFixed} onStarted={onStarted} />;
+      return <FixResult fixed={job.result as ManyFixed} {...{ onStarted, selected }} />;
     case 'undo-letters':
       return <UndoResult undone={job.result as ManyUndone} />;
     case 'resubmit-letters':
@@ -50,9 +55,11 @@ export function TrialResult({ trial: { tried, wouldPublish, refused, isComplete 
 function FixResult({
   fixed: { seen, fixed, unchanged, conflicts, refused, isComplete, run },
   onStarted,
+  selected,
 }: {
   fixed: ManyFixed;
   onStarted: (jobId: string) => void;
+  selected: Selected;
 }) {
   return (
     <>
@@ -69,7 +76,8 @@ function FixResult({
       <Reasons refused={refused} title="Not stored, because the relay would still refuse" />
       {fixed > 0 && (
         <>
-          <p>Next: resubmit what would be published. Keys that are parked are released instead.</p>
+          <p>They keep their place in this list until they are published.</p>
+          <NextStep selected={selected} />
           <div>
             <Act
               label="Undo these fixes"

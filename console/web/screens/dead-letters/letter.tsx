@@ -6,6 +6,7 @@ import { bytes } from '../../data/format.ts';
 import { useMe } from '../../data/me.ts';
 import { Act } from '../../parts/act.tsx';
 import {
+  Ago,
   Badge,
   Button,
   Card,
@@ -29,7 +30,7 @@ import { useLettersChanged } from './changed.ts';
 import { describeJob } from './describe.tsx';
 import { lastList } from './last-list.ts';
 import { PayloadCard } from './payload.tsx';
-import { queryOf, type Selected } from './selection.ts';
+import { fixedText, queryOf, type Selected } from './selection.ts';
 
 const read = (position: string) => ask(api['dead-letters'][':position'].$get({ param: { position } }));
 export type Shown = Awaited<ReturnType<typeof read>>;
@@ -75,7 +76,7 @@ export function LetterPage({ position }: { position: string }) {
       {jobId !== null && (
         <JobCard
           id={jobId}
-          describe={describeJob((job) => setQuery({ job }))}
+          describe={describeJob((job) => setQuery({ job }), { positions: [position], statuses: ['open'] })}
           onOver={onOver}
           onClose={() => setQuery({})}
         />
@@ -147,6 +148,12 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
         <code>{code}</code> <Visible text={message} max={2_000} />
         <At path={letter.path} />
       </p>
+      {letter.fixedAt !== null && (
+        <p>
+          <Badge tone="good">{fixedText(letter)}</Badge> Its payload was changed <Ago at={letter.fixedAt} />,
+          after it was refused.
+        </p>
+      )}
       {isOpen && (
         <p role="status">
           {wouldPublish === null ? (
@@ -157,7 +164,11 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
           ) : wouldPublish.ok ? (
             <>
               <Badge tone="good">would be published</Badge> The relay would publish it now.{' '}
-              {isOfParkedKey ? 'Its key is parked: release the key.' : 'Resubmit it.'}
+              {letter.waitsFor === 'resume'
+                ? 'Its topic is set aside: resume the topic.'
+                : isOfParkedKey
+                  ? 'Its key is parked: release the key.'
+                  : 'Resubmit it.'}
             </>
           ) : (
             <>
@@ -191,7 +202,7 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
           <Badge tone="warn">parked key</Badge> Later events of its key wait behind it.{' '}
           {isOpen &&
             (wouldPublish?.ok === true
-              ? 'A release publishes it first, then those behind it, in order. '
+              ? 'A release publishes what waits for the key in order, this event in its place. '
               : 'While the relay would refuse it, a release stops at it: nothing is skipped and nothing is lost. Fix it or discard it first. ')}
           <Link href={keyPath}>What waits for the key</Link>
         </p>

@@ -17,9 +17,11 @@ import { useLettersChanged } from './changed.ts';
 import { describeJob } from './describe.tsx';
 import { StatusTabs } from './groups.tsx';
 import { rememberList } from './last-list.ts';
+import { areAllFixed, isNoneResubmittable, OutlookLines, useOutlook } from './outlook.tsx';
 import {
   type ConditionName,
   conditionsOf,
+  fixedText,
   parkedKeysPath,
   queryOf,
   type Selected,
@@ -78,7 +80,11 @@ export function LetterList() {
   const isWhole = after === null && letters.length === total;
   const ofParked = letters.filter(({ isOfParkedKey }) => isOfParkedKey).length;
   const keysPath = parkedKeysPath(selected);
-  const isAllParked = isWhole && ofParked === total;
+  const outlook = useOutlook(selected, status === 'open' || status === 'parked');
+  const isFixed = outlook.data !== undefined && areAllFixed(outlook.data);
+  const isAllParked =
+    total > 0 &&
+    ((isWhole && ofParked === total) || (outlook.data !== undefined && isNoneResubmittable(outlook.data)));
   return (
     <>
       <Heading trail={[['Dead letters', `/dead-letters?statuses=${status}`]]}>
@@ -89,7 +95,12 @@ export function LetterList() {
         pathOf={(each) => `/dead-letters/list?${queryOf({ ...selected, statuses: [each] })}`}
       />
       {jobId !== null && (
-        <JobCard id={jobId} describe={describeJob(onStarted)} onOver={onOver} onClose={() => go(selected)} />
+        <JobCard
+          id={jobId}
+          describe={describeJob(onStarted, selected)}
+          onOver={onOver}
+          onClose={() => go(selected)}
+        />
       )}
       <section className="card" aria-label="Repair">
         <FilterBar
@@ -113,7 +124,9 @@ export function LetterList() {
             )}
           </p>
         )}
-        {code !== undefined && selected.codes?.length === 1 && <p className="quiet">{adviceOf(code)}</p>}
+        {code !== undefined && selected.codes?.length === 1 && !isFixed && (
+          <p className="quiet">{adviceOf(code)}</p>
+        )}
         {status === 'open' && total > 0 && (
           <>
             <Actions>
@@ -123,13 +136,14 @@ export function LetterList() {
               {!isAllParked && <ResubmitAct {...about} />}
               <DiscardAct {...about} />
             </Actions>
-            {ofParked > 0 && (
+            {ofParked > 0 && !isFixed && (
               <p>
                 {isAllParked ? 'All' : 'Some'} belong to parked keys, whose later events wait behind them: fix
                 them here, then <Link href={keysPath}>release the keys</Link>, which publishes both in order.
                 {!isAllParked && ' Resubmit leaves them out.'}
               </p>
             )}
+            <OutlookLines of={outlook} selected={selected} />
             <TryNow selected={some} isDetailed />
           </>
         )}
@@ -178,6 +192,7 @@ type TableProps = {
 function Table({ letters, selected, picked, onPick }: TableProps) {
   const isFixed = (name: 'codes' | 'types' | 'paths' | 'topics') => selected[name]?.length === 1;
   const isPickable = selected.statuses!.every((each) => each === 'open' || each === 'parked');
+  const hasValues = letters.some(({ there }) => there.state === 'value');
   const isWhole = letters.every(({ position }) => picked.has(position));
   return (
     <Scroll label="Dead letters">
@@ -203,12 +218,24 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
             {!isFixed('types') && <th>Type</th>}
             {!isFixed('topics') && <th>Topic</th>}
             <th>Message</th>
+            {hasValues && <th>Value there</th>}
           </tr>
         </thead>
         <tbody>
           {letters.map((letter) => {
-            const { position, aggregateid, firstSeen, code, type, topic, message, isOfParkedKey, leftOut } =
-              letter;
+            const {
+              position,
+              aggregateid,
+              firstSeen,
+              code,
+              type,
+              topic,
+              message,
+              isOfParkedKey,
+              leftOut,
+              fixedAt,
+              there,
+            } = letter;
             return (
               <tr key={position} data-row>
                 {isPickable && (
@@ -251,7 +278,13 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
                 <td className="wrap message">
                   <Visible text={message} max={160} />{' '}
                   {leftOut !== null && <Badge tone="warn">incomplete</Badge>}
+                  {fixedAt !== null && <Badge tone="good">{fixedText(letter)}</Badge>}
                 </td>
+                {hasValues && (
+                  <td className="wrap" data-label="Value there">
+                    <There there={there} />
+                  </td>
+                )}
               </tr>
             );
           })}
@@ -260,3 +293,23 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
     </Scroll>
   );
 }
+
+const noValue = {
+  nothing: 'nothing',
+  'no-path': '–',
+  'not-json': 'not JSON',
+  'left-out': 'left out',
+  'not-read': 'large, not read',
+  hidden: 'hidden',
+} as const;
+
+/** What its payload holds now where it was refused. */
+const There = ({ there }: { there: Letters[number]['there'] }) =>
+  there.state === 'value' ? (
+    <code>
+      <Visible text={there.text} max={120} />
+      {there.isCut && '…'}
+    </code>
+  ) : (
+    <span className="quiet">{noValue[there.state]}</span>
+  );

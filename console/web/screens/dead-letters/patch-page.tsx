@@ -206,7 +206,7 @@ export function PatchPage() {
       {trialId !== null && (
         <JobCard
           id={trialId}
-          describe={describeJob(setTrialId)}
+          describe={describeJob(setTrialId, selected)}
           onOver={onTried}
           onClose={() => setTrialId(null)}
         />

@@ -1,6 +1,6 @@
 /** Which dead letters a page is about, as its address says it. Pure. */
 import type { LetterGroup } from '../../../../relay/operations/dead-letters/groups.ts';
-import type { LetterStatus } from '../../../../relay/operations/dead-letters/letter.ts';
+import type { Letter, LetterStatus } from '../../../../relay/operations/dead-letters/letter.ts';
 import { localTime } from '../../data/format.ts';
 import type { Condition } from '../../parts/condition.ts';
 
@@ -91,4 +91,18 @@ export function parkedKeysPath({ topics }: Selected): string {
   return topics?.length === 1 && topic !== ''
     ? `/parked-keys?${new URLSearchParams({ topic: topic! })}`
     : '/parked-keys';
+}
+
+/** Of one whose payload was changed since it was refused. */
+export function fixedText({ waitsFor }: Pick<Letter, 'waitsFor'>): string {
+  switch (waitsFor) {
+    case 'release':
+      return 'fixed, waits for release';
+    case 'release-under-way':
+      return 'fixed, being released';
+    case 'resume':
+      return 'fixed, waits for its topic';
+    default:
+      return 'fixed, not resubmitted yet';
+  }
 }

@@ -84,7 +84,8 @@ export function KeyList() {
         />
         {page.data !== undefined && (
           <p role="status">
-            <b>{counted(total, 'key')}</b> {isFiltered ? 'like that ' : ''}parked
+            <b>{counted(total, 'key')}</b> {isFiltered ? 'like that ' : ''}
+            {total === 1 ? 'is' : 'are'} parked
             {picked.size > 0 && (
               <>
                 , <b>{count(picked.size)} selected</b>

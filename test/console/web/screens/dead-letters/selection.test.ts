@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import {
   conditionsOf,
+  fixedText,
   isUnbounded,
   parkedKeysPath,
   queryOf,
@@ -54,4 +55,12 @@ test('releases the keys of one topic where all are of one', () => {
   expect(parkedKeysPath({ topics: ['a&b'] })).toBe('/parked-keys?topic=a%26b');
   for (const topics of [[''], ['a', 'b'], []]) expect(parkedKeysPath({ topics })).toBe('/parked-keys');
   expect(parkedKeysPath({})).toBe('/parked-keys');
+});
+
+test('says of a fixed one what it waits for', () => {
+  const texts = (['release', 'resubmit', 'resume', 'release-under-way'] as const).map((waitsFor) =>
+    fixedText({ waitsFor }),
+  );
+  expect(texts[0]).toBe('fixed, waits for release');
+  expect(new Set(texts).size).toBe(4);
 });

@@ -1,0 +1,146 @@
+/** What a person asks about a cause: which values stand there, whether more come, what waits unseen, and what is next. */
+import { useQuery } from '@tanstack/react-query';
+import { Link } from 'wouter';
+import { api, ask } from '../../data/api.ts';
+import { count, counted } from '../../data/format.ts';
+import { Ago, QueryFailure } from '../../parts/basics.tsx';
+import { Visible } from '../../parts/visible.tsx';
+import { parkedKeysPath, queryOf, type Selected } from './selection.ts';
+
+const read = (selected: Selected) => ask(api['dead-letters'].outlook.$get({ query: { ...selected } }));
+export type Outlook = Awaited<ReturnType<typeof read>>;
+
+export const useOutlook = (selected: Selected, isWanted: boolean) =>
+  useQuery({
+    queryKey: ['dead-letters', 'outlook', queryOf(selected).toString()],
+    queryFn: () => read(selected),
+    enabled: isWanted,
+  });
+
+type Asked = ReturnType<typeof useOutlook>;
+
+export function OutlookLines({ of: asked, selected }: { of: Asked; selected: Selected }) {
+  const { data } = asked;
+  if (data === undefined) return <QueryFailure of={asked} />;
+  return (
+    <>
+      <QueryFailure of={asked} />
+      <ul className="reasons">
+        {data.lastRefused !== null && (
+          <li>
+            The last one came <Ago at={data.lastRefused} />.
+          </li>
+        )}
+        <Values of={data} />
+        <Behind of={data} />
+        <Waits of={data} selected={selected} />
+      </ul>
+    </>
+  );
+}
+
+const ofRead = ({ read, total }: Outlook) =>
+  read < total ? ` Of the oldest ${count(read)} of ${count(total)}.` : '';
+
+function Values({ of: outlook }: { of: Outlook }) {
+  const { values, payloadView } = outlook;
+  if (values === null || values.top.length === 0) return null;
+  const { different, isMore, top } = values;
+  return (
+    <li>
+      {payloadView === 'full'
+        ? `${isMore ? 'More than ' : ''}${counted(different, 'different value')} there: `
+        : 'There, without the values themselves: '}
+      {top.map(({ text, isCut, count: many }, index) => (
+        <span key={text}>
+          {index > 0 && ', '}
+          <code>
+            <Visible text={text} max={80} />
+            {isCut && '…'}
+          </code>{' '}
+          in {count(many)}
+        </span>
+      ))}
+      {(isMore || different > top.length) && ', and others'}.
+      {values.withoutOne > 0 && ` Nothing there in ${count(values.withoutOne)}.`}
+      {values.notRead > 0 && ` Not read, because they are large: ${count(values.notRead)}.`}
+      {ofRead(outlook)}
+    </li>
+  );
+}
+
+function Behind({ of: { behind } }: { of: Outlook }) {
+  const { keys, events, isMore } = behind;
+  if (keys === 0 || events === 0) return null;
+  return (
+    <li>
+      {isMore ? 'More than ' : ''}
+      {counted(events, 'event')} of {counted(keys, 'key')} {events === 1 && !isMore ? 'waits' : 'wait'} behind
+      them. The relay has not judged these yet: it may refuse some of them, too.
+    </li>
+  );
+}
+
+/** What each waits for, and where that is done. @param selected null where a button leads to the release */
+function Waits({ of: outlook, selected }: { of: Outlook; selected: Selected | null }) {
+  const { release, resubmit, resume, 'release-under-way': underWay } = outlook.waitsFor;
+  return (
+    <>
+      {release > 0 && (
+        <li>
+          <b>{count(release)}</b> {release === 1 ? 'waits' : 'wait'} for the release of{' '}
+          {release === 1 ? 'its key' : 'their keys'}.{' '}
+          {selected !== null && <Link href={parkedKeysPath(selected)}>Release these keys</Link>}
+        </li>
+      )}
+      {resume > 0 && (
+        <li>
+          <b>{count(resume)}</b> {resume === 1 ? 'waits' : 'wait'} until the topic is resumed.{' '}
+          <Link href="/settings">Resume the topic</Link>
+        </li>
+      )}
+      {resubmit > 0 && (
+        <li>
+          <b>{count(resubmit)}</b> {resubmit === 1 ? 'is' : 'are'} fixed. Next: resubmit{' '}
+          {resubmit === 1 ? 'it' : 'them'}.
+        </li>
+      )}
+      {underWay > 0 && (
+        <li>
+          <b>{count(underWay)}</b> {underWay === 1 ? 'is' : 'are'} being released.
+        </li>
+      )}
+    </>
+  );
+}
+
+/** After a fix: the step that publishes them. */
+export function NextStep({ selected }: { selected: Selected }) {
+  const asked = useOutlook(selected, true);
+  const { data } = asked;
+  if (data === undefined) return <QueryFailure of={asked} />;
+  const { release, resubmit, resume } = data.waitsFor;
+  if (release + resubmit + resume === 0) return null;
+  return (
+    <>
+      <p>Next:</p>
+      <ul className="reasons">
+        <Waits of={data} selected={null} />
+      </ul>
+      {release > 0 && (
+        <div>
+          <Link className="button primary" href={parkedKeysPath(selected)}>
+            Release these keys…
+          </Link>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Whether none of them can be resubmitted: they are published with their keys. */
+export const isNoneResubmittable = ({ read, total, waitsFor }: Outlook): boolean =>
+  total > 0 && read === total && waitsFor.release + waitsFor['release-under-way'] + waitsFor.resume === total;
+
+/** Whether each was repaired: then the advice about its cause is of no use. */
+export const areAllFixed = ({ read, total, fixed }: Outlook): boolean => read === total && fixed === total;
