@@ -1385,6 +1385,16 @@ export const mutants: readonly Mutant[] = [
     only: 'of a parked key',
   },
   {
+    name: 'people wait for a release to publish what was refused before its key was parked',
+    promise: 'no silence',
+    invariants: ['I1'],
+    file: 'relay/operations/dead-letters/selection.ts',
+    find: 'and (parked.commit_lsn, parked.ordinal) <= (letter.commit_lsn, letter.ordinal))',
+    replace: ')',
+    tests: ['test/relay/operations/dead-letters/outlook.pg.test.ts'],
+    only: 'before its key was parked',
+  },
+  {
     name: 'people can discard what a release is about to publish',
     promise: 'no leak',
     invariants: ['I9'],

@@ -23,6 +23,8 @@ export type Outlook = {
   readonly total: number;
   readonly firstRefused: string | null;
   readonly lastRefused: string | null;
+  /** Those that a release of their key publishes, and `resubmit` leaves out. */
+  readonly ofParkedKeys: number;
   /** Parked keys of these dead letters, and the events that wait behind them, which the relay has not judged yet. */
   readonly behind: {
     readonly keys: number;
@@ -69,7 +71,7 @@ export function outlookOf(
     await assertLettersShown(pool, config);
     await assertRowsShown(pool, config, ['outbox.dead_letter_action']);
     // More may have come since they were counted.
-    return { ...span, total: Math.max(span.total, seen.read), behind, ...seen };
+    return { ...span, total: Math.max(span.total, seen.read), ...behind, ...seen };
   });
 }
 
@@ -117,19 +119,17 @@ async function readSpan(pool: pg.Pool, slot: string, selection: Selection) {
 }
 
 /** Events that only wait; what was refused by itself is open, and listed. */
-async function readBehind(pool: pg.Pool, slot: string, selection: Selection): Promise<Outlook['behind']> {
+async function readBehind(pool: pg.Pool, slot: string, selection: Selection) {
   const { text, values } = conditionOf(slot, selection);
   const [row] = await query(
     pool,
-    statement<{ keys: string; events: string }>(
+    statement<{ letters: string; keys: string; events: string }>(
       'operations.count_behind_letters',
       'counting what waits behind the dead letters',
-      // Keys first: looked up once each, and not for each of their dead letters.
-      `with keys as materialized (
-         select topic, aggregateid
-           from (select distinct topic, aggregateid, slot from outbox.dead_letter as letter where ${text}) as letter
-          where ${isOfParkedKey})
-       select (select count(*) from keys) as keys, count(*) as events from (
+      `with letters as materialized (
+         select topic, aggregateid from outbox.dead_letter as letter where ${text} and ${isOfParkedKey}),
+       keys as materialized (select distinct topic, aggregateid from letters)
+       select (select count(*) from letters) as letters, (select count(*) from keys) as keys, count(*) as events from (
          select from keys join outbox.dead_letter as waiting on waiting.slot = $1 and waiting.topic = keys.topic
             and hashtextextended(waiting.aggregateid, 0) = hashtextextended(keys.aggregateid, 0)
             and waiting.aggregateid = keys.aggregateid and waiting.status = 'parked' limit ${behindMax + 1}) as waiting`,
@@ -137,5 +137,8 @@ async function readBehind(pool: pg.Pool, slot: string, selection: Selection): Pr
     values,
   );
   const events = Number(row!.events);
-  return { keys: Number(row!.keys), events: Math.min(events, behindMax), isMore: events > behindMax };
+  return {
+    ofParkedKeys: Number(row!.letters),
+    behind: { keys: Number(row!.keys), events: Math.min(events, behindMax), isMore: events > behindMax },
+  };
 }

@@ -7,6 +7,7 @@ import { withPool } from '../with-pool.ts';
 import type { Letter } from './letter.ts';
 import { type LetterRow, letterColumns, toLetter } from './read.ts';
 import { type ParkedKeyView, type ParkedRow, toView, waits } from './release-keys.ts';
+import { fixedAt } from './selection.ts';
 import { assertLettersShown } from './transaction.ts';
 
 /** The last request to release a key. */
@@ -25,6 +26,10 @@ export type ParkedKey = ParkedKeyView & {
   /** Because its topic was set aside; `resume` releases it then. Otherwise behind a refused event. */
   readonly isPaused: boolean;
   readonly firstMessage: string | null;
+  /** When the payload of the first one was changed since it was refused; null if it was not. ISO 8601, UTC. */
+  readonly firstFixedAt: string | null;
+  /** Of the open ones: whose payload was changed so. null where more are open than are looked at. */
+  readonly fixed: number | null;
   /** null where nobody asked since it is parked. */
   readonly release: LastRelease | null;
 };
@@ -47,6 +52,8 @@ export type ParkedKeySelection = {
 type Row = ParkedRow & {
   is_paused: boolean;
   first_message: string | null;
+  first_fixed_at: Date | null;
+  fixed: string;
   person: string | null;
   note: string | null;
   requested_at: Date | null;
@@ -54,6 +61,9 @@ type Row = ParkedRow & {
   published: string | null;
   processed_at: Date | null;
 };
+
+/** Open dead letters of one key that are looked at: a page has many keys, and a key has few. */
+const fixesMax = 100;
 
 /** Longest parked first. @throws RelayError POSTGRES_* */
 export function pageOfParkedKeys(
@@ -102,7 +112,7 @@ async function read(
       // The keys of the page are chosen first, so that what waits is counted for these alone.
       `select p.topic, p.key, p.commit_lsn::text, p.ordinal, p.parked_at, p.is_paused, waiting.*,
               first.commit_lsn::text as first_commit_lsn, first.ordinal as first_ordinal, first.code as first_code,
-              first.path as first_path, first.message as first_message,
+              first.path as first_path, first.message as first_message, first.fixed_at as first_fixed_at, fixes.fixed,
               last.person, last.note, last.requested_at, last.outcome, last.published, last.processed_at,
               last.requested_at is not null and last.outcome is null as is_being_released
          from (select * from outbox.parked_key as p where ${condition}
@@ -111,8 +121,11 @@ async function read(
          cross join lateral (select count(*) filter (where status = 'open') as open,
                                     count(*) filter (where status = 'parked') as parked
                                from outbox.dead_letter as letter where ${waits}) as waiting
-         left join lateral (select commit_lsn, ordinal, code, path, message from outbox.dead_letter as letter
+         left join lateral (select commit_lsn, ordinal, code, path, message, ${fixedAt} as fixed_at from outbox.dead_letter as letter
                              where ${waits} and status = 'open' order by commit_lsn, ordinal limit 1) as first on true
+         cross join lateral (select count(fixed_at) as fixed from (
+                               select ${fixedAt} as fixed_at from outbox.dead_letter as letter where ${waits} and status = 'open'
+                                order by commit_lsn, ordinal limit ${fixesMax}) as looked_at) as fixes
          left join lateral (select * from outbox.key_release as asked where asked.slot = p.slot
                                and asked.topic = p.topic and asked.key = p.key and asked.requested_at >= p.parked_at
                              order by id desc limit 1) as last on true
@@ -130,6 +143,8 @@ async function read(
     ...toView(row),
     isPaused: row.is_paused,
     firstMessage: row.first_message,
+    firstFixedAt: row.first_fixed_at?.toISOString() ?? null,
+    fixed: Number(row.open) > fixesMax ? null : Number(row.fixed),
     release: releaseOf(row),
   }));
 }

@@ -77,11 +77,14 @@ function named(names: readonly LetterName[], bind: (value: unknown) => string): 
 export const pathPattern = `regexp_replace(coalesce(letter.path, ''), '\\[\\d+\\]', '[*]', 'g')`;
 
 /**
- * True while its key is parked: the relay publishes it when the key is released, in its place. Counted instead of EXISTS,
- * with which Postgres reads every parked key for each page or round of letters.
+ * True if the relay publishes it when its key is released or its topic resumed, in its place: while the key is parked, since
+ * that event or an earlier one. What was refused before waits for no release, as `readWaiting` of the ledger has it. Counted
+ * instead of EXISTS, with which Postgres reads every parked key for each page or round of letters.
  */
 export const isOfParkedKey = `(select count(*) > 0 from outbox.parked_key as parked where parked.slot = letter.slot
-  and parked.topic = letter.topic and parked.key = letter.aggregateid and parked.released_lsn is null)`;
+  and parked.topic = letter.topic and parked.key = letter.aggregateid and parked.released_lsn is null
+  and parked.system_identifier = letter.system_identifier
+  and (parked.commit_lsn, parked.ordinal) <= (letter.commit_lsn, letter.ordinal))`;
 
 /** True if it lacks its payload or another column, because the row was too large. */
 export const isLeftOut = `coalesce((letter.context -> 'leftOut') - 'rowBytes' <> '{}', false)`;

@@ -3,6 +3,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Config } from '../../../../relay/config/config.ts';
 import { pageOfDeadLetters } from '../../../../relay/operations/dead-letters/list.ts';
 import { outlookOf } from '../../../../relay/operations/dead-letters/outlook.ts';
+import { pageOfParkedKeys } from '../../../../relay/operations/dead-letters/parked-keys.ts';
+import { resubmit } from '../../../../relay/operations/dead-letters/resubmit-discard.ts';
 import { storePayloads } from '../../../../relay/operations/dead-letters/store-fixes.ts';
 import { type LetterDatabase, openLetterDatabase } from './letters.ts';
 
@@ -93,10 +95,35 @@ test('what waits unseen is counted for the parked keys of the selection, each on
       where commit_lsn = '0/4000'`,
   );
   const all = await outlookOf(config, { statuses: ['open'] });
-  expect(all).toMatchObject({ total: 3, behind: { keys: 2, events: 4, isMore: false } });
+  expect(all).toMatchObject({ total: 3, ofParkedKeys: 3, behind: { keys: 2, events: 4, isMore: false } });
   expect(new Date(all.at).getTime()).toBeGreaterThanOrEqual(new Date(all.lastRefused!).getTime());
   const one = await outlookOf(config, { statuses: ['open'], keys: ['k1'] });
   expect(one).toMatchObject({ total: 1, behind: { keys: 1, events: 1 } });
+});
+
+test('one that was refused before its key was parked waits for no release', async () => {
+  await leave(2);
+  // As where its topic was set aside when it was refused, and the key waits since the event behind it.
+  await database.pool.query(`update outbox.dead_letter set aggregateid = 'k'`);
+  await park('k', 1);
+  await fix(0, bad(0), '{"n": 0}');
+  await fix(1, bad(1), '{"n": 1}');
+  expect((await states()).map(([, waits]) => waits)).toEqual(['resubmit', 'release']);
+  expect(await outlookOf(config, {})).toMatchObject({ ofParkedKeys: 1, behind: { keys: 1 } });
+  const actor = { person: 'ada', reason: null };
+  const { done } = await resubmit({ config, selection: {}, actor });
+  expect(done).toBe(1);
+});
+
+test('a parked key says how many of its open ones are fixed, and since when the first one is', async () => {
+  await leave(3);
+  await database.pool.query(`update outbox.dead_letter set aggregateid = 'k'`);
+  await park('k', 0);
+  const key = async () => (await pageOfParkedKeys(config, {}, 9)).keys[0]!;
+  await fix(1, bad(1), '{"n": 1}');
+  expect(await key()).toMatchObject({ open: 3, fixed: 1, firstFixedAt: null });
+  await fix(0, bad(0), '{"n": 0}');
+  expect(await key()).toMatchObject({ open: 3, fixed: 2, firstFixedAt: expect.stringMatching(/Z$/) });
 });
 
 test('there is nothing to say of none', async () => {
