@@ -9,6 +9,7 @@ import { quoteTable } from '../connect/postgres/quoting.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
 import { type Client, query, statement } from '../connect/postgres/statement.ts';
 import { inTransaction, transaction, withPooled } from '../connect/postgres/transaction.ts';
+import { RelayError } from '../errors.ts';
 
 /** What the outbox consists of: a partition, or the table where it has none. */
 export type Piece = {
@@ -338,3 +339,23 @@ export async function readOldestRow(
   );
   return row?.ms ?? undefined;
 }
+
+/**
+ * Whether the role may remove rows at all. Asked before anything is looked at: where nothing is to go, a role without the
+ * right would otherwise be told that all is done.
+ * @throws RelayError POSTGRES_UNAUTHORIZED
+ */
+export async function assertMayRemove(client: pg.Pool | pg.ClientBase): Promise<void> {
+  const [row] = await query(client, mayRemove, []);
+  if (row?.may !== true)
+    throw new RelayError(
+      'POSTGRES_UNAUTHORIZED',
+      'removing rows: permission denied for function outbox.note_removal',
+    );
+}
+
+const mayRemove = statement<{ may: boolean }>(
+  'ledger.may_remove',
+  'reading the rights of the role',
+  `select has_function_privilege('outbox.note_removal(text, timestamptz, bigint, bigint, text)', 'execute') as may`,
+);

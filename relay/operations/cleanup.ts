@@ -4,6 +4,7 @@ import { readSystemIdentifier } from '../capture/server-identity.ts';
 import type { Config } from '../config/config.ts';
 import { createKafka } from '../connect/kafka.ts';
 import { assertRowsShown } from '../connect/postgres/rows-shown.ts';
+import { assertMayRemove } from '../ledger/cleanup.ts';
 import { createLogger } from '../observe/log.ts';
 import { type CleanupReport, type CleanupStep, removePublished } from '../upkeep/remove-published.ts';
 import type { Actor } from './actor.ts';
@@ -27,6 +28,7 @@ export type CleanupOptions = {
  */
 export async function cleanUp({ config, actor, ...rest }: CleanupOptions): Promise<CleanupReport> {
   return withPool(config, async (pool) => {
+    if (actor !== null) await assertMayRemove(pool);
     const beat = await readBeat(config, await readSystemIdentifier(pool));
     if (actor !== null) {
       const { retention, unproven, requireVerified, archive } = config.cleanup;

@@ -30,7 +30,7 @@ const execute = (...functions: readonly string[]): Right[] =>
 
 const ledger = select('dead_letter', 'parked_key', 'key_release', 'progress');
 const control = select('control', 'pause', 'relay');
-const status = [...ledger, ...control, ...select('wal_sample', 'audit')];
+const status = [...ledger, ...control, ...select('wal_sample', 'audit', 'action')];
 const trail = select('dead_letter_action');
 const turn = execute('take_turn(text)');
 const close = execute('close_dead_letters(text, pg_lsn[], bigint[], text, text, text)');
@@ -51,7 +51,7 @@ export const operatorWork: readonly Work[] = [
     needs: [
       ...status,
       ...trail,
-      ...select(outboxTable, 'removal', 'audit_finding', 'replay', 'replay_refusal', 'action'),
+      ...select(outboxTable, 'removal', 'audit_finding', 'replay', 'replay_refusal'),
     ],
   },
   {
