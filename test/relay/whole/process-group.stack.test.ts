@@ -27,7 +27,7 @@ test('ends each of them as documented', async () => {
   await untilCovered(world);
   await audit.hears(/"msg":"auditing"/);
   for (const service of [relay, audit]) service.signal('SIGINT');
-  expect(await Promise.all([relay.ended, audit.ended])).toEqual([0, 0]);
+  for (const service of [relay, audit]) expect(await service.ended, service.said.join('\n')).toBe(0);
   await relay.hears(/"msg":"stopped"/);
 
   await using replay = start('REPLAY_LISTED', 'replay', '--all', '--reason', 'a test', '--yes');
