@@ -209,7 +209,7 @@ describe('behind a reverse proxy that names the person, the console', () => {
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.getByRole('dialog').getByLabel('Reason').fill('try');
     await page.keyboard.press('Escape');
-    expect(page.url()).toBe(`${proxy.url}/settings`);
+    await page.waitForURL(`${proxy.url}/settings`);
     expect(errors).toEqual([]);
     expect(proxy.strays).toEqual([]);
   });

@@ -64,8 +64,13 @@ test('a topic that topics.allow does not list is not shown, even by its name', a
 test('lag covers what a group has committed, and says what it leaves out', async () => {
   const { groups } = await readGroupLags(config, orders);
   expect(groups).toEqual([
-    { group: reader, lags: [{ topic: orders, offsets: 2, uncommittedPartitions: 1 }], failure: null },
-    { group: stranger, lags: [], failure: null },
+    {
+      group: reader,
+      lags: [{ topic: orders, offsets: 2, uncommittedPartitions: 1 }],
+      topicsLeftOut: 0,
+      failure: null,
+    },
+    { group: stranger, lags: [], topicsLeftOut: 0, failure: null },
   ]);
   const elsewhere = await readGroupLags(config, refunds);
   expect(elsewhere.groups[0]).toMatchObject({ lags: [] });

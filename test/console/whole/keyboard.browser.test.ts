@@ -4,7 +4,7 @@
  */
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ConsoleWorld, openScreens, settled } from './console-world.ts';
+import { ConsoleWorld, openScreens, settled } from '../console-world.ts';
 
 let desk: ConsoleWorld;
 /** Of one cause, more than a page has. */
