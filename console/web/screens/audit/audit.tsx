@@ -1,6 +1,7 @@
 /** Audit: what is proven, up to when, what was found, and what could not be judged. */
 import { useQuery } from '@tanstack/react-query';
 import type { InferResponseType } from 'hono/client';
+import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted, milliseconds, unknown } from '../../data/format.ts';
 import {
@@ -34,7 +35,7 @@ export default function Audit() {
   const { data, isPending } = audit;
   return (
     <>
-      <Heading>Audit</Heading>
+      <Heading aside={<Link href="/settings">What people did</Link>}>Audit</Heading>
       <QueryFailure of={audit} />
       {isPending && <Loading />}
       {data?.report === null && (

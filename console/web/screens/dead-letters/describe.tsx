@@ -122,7 +122,8 @@ function ClosedResult({ closed, isResubmission }: { closed: Closed; isResubmissi
         </b>{' '}
         {isResubmission
           ? 'were resubmitted. The relay publishes them now; what it refuses again comes back as a new dead letter.'
-          : 'were discarded.'}
+          : 'were discarded.'}{' '}
+        {isResubmission && done > 0 && <Link href="/audit">Verify that every event is published once</Link>}
       </p>
       <ul className="reasons">
         {unsettled > 0 && (

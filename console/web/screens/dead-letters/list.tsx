@@ -17,7 +17,7 @@ import { useLettersChanged } from './changed.ts';
 import { describeJob } from './describe.tsx';
 import { StatusTabs } from './groups.tsx';
 import { rememberList } from './last-list.ts';
-import { areAllFixed, isNoneResubmittable, OutlookLines, useOutlook } from './outlook.tsx';
+import { areAllFixed, OutlookLines, useOutlook } from './outlook.tsx';
 import {
   type ConditionName,
   conditionsOf,
@@ -77,14 +77,13 @@ export function LetterList() {
   const about = { selected: some, total: picked.size === 0 ? total : picked.size, onStarted };
   const [code] = selected.codes ?? [];
   const letters = page.data?.letters ?? [];
-  const isWhole = after === null && letters.length === total;
-  const ofParked = letters.filter(({ isOfParkedKey }) => isOfParkedKey).length;
-  const keysPath = parkedKeysPath(selected);
   const outlook = useOutlook(selected, status === 'open' || status === 'parked');
+  const ofParkedKeys =
+    outlook.data?.ofParkedKeys ?? letters.filter(({ isOfParkedKey }) => isOfParkedKey).length;
+  const keysPath = parkedKeysPath(selected);
   const isFixed = outlook.data !== undefined && areAllFixed(outlook.data);
-  const isAllParked =
-    total > 0 &&
-    ((isWhole && ofParked === total) || (outlook.data !== undefined && isNoneResubmittable(outlook.data)));
+  // None of these can be resubmitted: they are published with their keys.
+  const isAllParked = total > 0 && ofParkedKeys === total;
   return (
     <>
       <Heading trail={[['Dead letters', `/dead-letters?statuses=${status}`]]}>
@@ -136,10 +135,11 @@ export function LetterList() {
               {!isAllParked && <ResubmitAct {...about} />}
               <DiscardAct {...about} />
             </Actions>
-            {ofParked > 0 && !isFixed && (
+            {ofParkedKeys > 0 && !isFixed && (
               <p>
-                {isAllParked ? 'All' : 'Some'} belong to parked keys, whose later events wait behind them: fix
-                them here, then <Link href={keysPath}>release the keys</Link>, which publishes both in order.
+                {isAllParked ? 'All' : count(ofParkedKeys)} belong{ofParkedKeys === 1 && 's'} to parked keys,
+                whose later events wait behind them: fix them here, then{' '}
+                <Link href={keysPath}>release the keys</Link>, which publishes both in order.
                 {!isAllParked && ' Resubmit leaves them out.'}
               </p>
             )}

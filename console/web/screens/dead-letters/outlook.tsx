@@ -138,9 +138,5 @@ export function NextStep({ selected }: { selected: Selected }) {
   );
 }
 
-/** Whether none of them can be resubmitted: they are published with their keys. */
-export const isNoneResubmittable = ({ read, total, waitsFor }: Outlook): boolean =>
-  total > 0 && read === total && waitsFor.release + waitsFor['release-under-way'] + waitsFor.resume === total;
-
 /** Whether each was repaired: then the advice about its cause is of no use. */
 export const areAllFixed = ({ read, total, fixed }: Outlook): boolean => read === total && fixed === total;

@@ -226,7 +226,8 @@ function Table({ keys, picked, onPick }: TableProps) {
 }
 
 /** Why it waits. */
-export function Behind({ parked: { isPaused, first, firstMessage } }: { parked: Key }) {
+export function Behind({ parked }: { parked: Key }) {
+  const { isPaused, first, firstMessage, firstFixedAt, fixed, open } = parked;
   if (isPaused)
     return (
       <>
@@ -237,7 +238,16 @@ export function Behind({ parked: { isPaused, first, firstMessage } }: { parked: 
   return (
     <>
       <Link href={`/dead-letters/${first.position}`}>{first.code}</Link>{' '}
-      <Visible text={firstMessage ?? ''} max={160} />
+      <Visible text={firstMessage ?? ''} max={160} />{' '}
+      {fixed !== null && fixed > 0 && fixed === open ? (
+        <Badge tone="good">fixed, ready to release</Badge>
+      ) : (
+        firstFixedAt !== null && (
+          <Badge tone="warn">
+            {fixed === null ? 'the first is fixed' : `${count(fixed)} of ${count(open)} fixed`}
+          </Badge>
+        )
+      )}
     </>
   );
 }

@@ -101,6 +101,11 @@ export function describeRelease(job: JobView) {
       {(byOutcome.refused ?? 0) > 0 && (
         <p>Next: fix or discard the event at which each stopped, then release the key again.</p>
       )}
+      {published > 0 && (
+        <p>
+          <Link href="/audit">Verify that every event is published once</Link>
+        </p>
+      )}
       <ul className="reasons">
         {unfinished.slice(0, keysMax).map(({ topic, key, outcome, first }) => (
           <li key={JSON.stringify([topic, key])}>
