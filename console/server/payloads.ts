@@ -22,6 +22,9 @@ export const presentOf =
     return view === 'off' ? null : JSON.stringify(JSON.parse(masked(value)));
   };
 
+/** The same of what a patch writes over. Where values are masked, it is not even said whether they differ. */
+export const comparedBy = (view: PayloadView): Present | null => (view === 'full' ? presentOf(view) : null);
+
 /** The JSON with the type of each value in its place, indented. Never fails. */
 export function masked(text: string): string {
   try {
@@ -68,9 +71,9 @@ export function failureShown(view: PayloadView, failure: LetterFailure | null): 
   return { ...failure, stack: places.join('\n') };
 }
 
-export function previewShown(view: PayloadView, { total, shown: letters }: Preview): Preview {
+export function previewShown(view: PayloadView, { shown: letters, ...preview }: Preview): Preview {
   return {
-    total,
+    ...preview,
     shown: letters.map((letter) => ({
       ...letter,
       before: shown(view, letter.before),

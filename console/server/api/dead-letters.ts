@@ -21,7 +21,7 @@ import { undoFix } from '../../../relay/operations/dead-letters/undo.ts';
 import { undoRun } from '../../../relay/operations/dead-letters/undo-many.ts';
 import type { Visitor } from '../access/visitor.ts';
 import { type Fault, faultOf } from '../fault.ts';
-import { failureShown, presentOf, previewShown, shown } from '../payloads.ts';
+import { comparedBy, failureShown, presentOf, previewShown, shown } from '../payloads.ts';
 import { actorOf, type Env, Refused, type Use } from '../use.ts';
 import { reason } from './reason.ts';
 import {
@@ -85,7 +85,13 @@ export function deadLettersApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
       async (context) => {
         const { patch, selection, limit } = context.req.valid('json');
         const visitor = patcherOf(context, patch);
-        const preview = await previewFix({ config, selection: selectionOf(selection), patch, limit });
+        const preview = await previewFix({
+          config,
+          selection: selectionOf(selection),
+          patch,
+          limit,
+          present: comparedBy(visitor.payloads),
+        });
         return context.json(previewShown(visitor.payloads, preview) satisfies Preview);
       },
     )
@@ -96,6 +102,7 @@ export function deadLettersApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
         const { patch, ...given } = context.req.valid('json');
         if (patch !== undefined) patcherOf(context, patch);
         const selection = selectionOf(given.selection);
+        const present = comparedBy(context.get('visitor').payloads);
         return context.json({
           jobId: jobs.start(
             'try-letters',
@@ -106,6 +113,7 @@ export function deadLettersApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
                 config,
                 selection,
                 signal,
+                present,
                 ...(patch === undefined ? {} : { patch }),
                 onProgress: (done, total) => onProgress({ done, total, phase: 'trying' }),
               }),

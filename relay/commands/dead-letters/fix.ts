@@ -26,7 +26,7 @@ import { count, formatTable } from '../format.ts';
 import type { Load } from '../load.ts';
 import { bar, ProgressLine } from '../progress-line.ts';
 import { type FilterOptions, isEmpty, selectionOf, withFilters } from './options.ts';
-import { rowsOfRefused } from './try.ts';
+import { rowsOfRefused, rowsOfWarnings, withoutValues } from './try.ts';
 
 type FixOptions = ActorOptions &
   FilterOptions & {
@@ -53,7 +53,7 @@ converted. \`*\` in place of an index stands for the element of a list at which 
 
 With --all-matching and the filters of \`list\`, the patch goes to every open dead letter that they choose. Each is judged by
 itself: those that the relay would publish are stored, and the others stay as they are. Without --yes the command shows what
-it would store, as \`try\` does. It stores up to 500 in one Postgres transaction. If it is interrupted, what it has stored
+it would store, as \`try\` does, and warns of a patch that sets one value in events that have different ones there. It stores up to 500 in one Postgres transaction. If it is interrupted, what it has stored
 stays, and running it again does the rest.
 
 Exit codes: 0 stored · 1 not stored, or not all of them: refused again, unchanged, or changed by somebody else; or shown but
@@ -121,9 +121,10 @@ async function fixAll({ config, options }: Call<FixOptions>) {
     const text = formatTable([
       ['would publish with it', `${count(trial.wouldPublish)} of ${count(trial.tried)}`],
       ...rowsOfRefused(trial.refused),
+      ...rowsOfWarnings(trial.sameValues),
       ['not changed', '', 'run again with --yes to store these'],
     ]);
-    return { data: trial, text, hasFindings: options.dryRun !== true };
+    return { data: withoutValues(trial), text, hasFindings: options.dryRun !== true };
   }
   const actor = { person: options.by, reason: options.reason ?? null };
   const fixed = await fixDeadLetters({ ...many, actor }).finally(() => line.end());

@@ -45,14 +45,28 @@ async function run({ config, options, args }: Call<TryOptions>) {
     onProgress: (done, of) => line.show([done, of]),
     ...(options.patch === undefined ? {} : { patch: options.patch }),
   }).finally(() => line.end());
-  return { data: trial, text: describe(trial), hasFindings: trial.wouldPublish < trial.tried };
+  const hasFindings = trial.wouldPublish < trial.tried;
+  return { data: withoutValues(trial), text: describe(trial), hasFindings };
 }
 
-function describe({ tried, wouldPublish, refused }: Trial): string {
+function describe({ tried, wouldPublish, refused, sameValues }: Trial): string {
   return formatTable([
     ['would publish now', `${count(wouldPublish)} of ${count(tried)}`],
     ...rowsOfRefused(refused),
+    ...rowsOfWarnings(sameValues),
   ]);
+}
+
+/** Logs keep what a command prints, and no value of a payload belongs there. */
+export const withoutValues = (trial: Trial) => ({
+  ...trial,
+  sameValues: trial.sameValues.map(({ values: _, ...rest }) => rest),
+});
+
+export function rowsOfWarnings(sameValues: Trial['sameValues']): string[][] {
+  return sameValues.flatMap(({ path, warning }) =>
+    warning === null ? [] : [['warning', '', `${shortened(path)} ${warning}`]],
+  );
 }
 
 /** Why not, a line for each reason. */

@@ -4,6 +4,7 @@
  *
  * Works page by page, each stored in one Postgres transaction with its trail: what was stored stays, whatever ends the run.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { parseJsonAsWritten } from '../../encode/formats/json.ts';
@@ -16,12 +17,14 @@ import { isPlaced, parsePatch } from './json-patch.ts';
 import { type Judge, type Judged, withJudge } from './judge.ts';
 import { unfixableReason } from './letter.ts';
 import { countLetters } from './read.ts';
-import { pagesWithContents } from './read-contents.ts';
+import { glanceAtMany, pagesWithContents } from './read-contents.ts';
 import { type Reason, type RefusedGroup, RefusedGroups } from './refused-groups.ts';
+import { type SameValue, SameValues } from './same-values.ts';
 import type { Selection } from './selection.ts';
 import { storePayloads } from './store-fixes.ts';
 import { assertLettersShown } from './transaction.ts';
 import { type FixRun, latestAction } from './undo-many.ts';
+import type { Present } from './value-there.ts';
 
 export type LongRun = {
   readonly config: Config;
@@ -38,7 +41,8 @@ type Decision =
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'refused'; readonly after: string | null; readonly reason: Reason };
 
-type Decided = Judged & { decision: Decision };
+/** `places`: at which the event is refused now, as far as a patch with `*` asks. */
+type Decided = Judged & { readonly places: string[]; decision: Decision };
 
 /** Elements of one event that a patch with `*` changes, one after the other: each is known once the one before is right. */
 const placesMax = 100;
@@ -68,7 +72,7 @@ async function decide(judged: readonly Judged[], patch: string, judge: Judge): P
   // Nothing is stored that was not judged.
   for (const each of changed)
     if (each.decision.kind === 'publishable') each.decision = tooManyPlaces(each.decision.after);
-  return decided.map(({ places: _, ...each }) => each);
+  return decided;
 }
 
 /**
@@ -97,11 +101,7 @@ const placesOf = (reason: Pick<Reason, 'path'> | undefined): string[] =>
   reason?.path == null ? [] : [reason.path];
 
 /** Perhaps for another element that is wrong too, at which the patch is then done as well. */
-function refusedAgain(
-  each: Decided & { readonly places: string[] },
-  reason: Reason,
-  patch: string,
-): Decision {
+function refusedAgain(each: Decided, reason: Reason, patch: string): Decision {
   const { after } = each.decision as { after: string };
   const [place] = placesOf(reason);
   if (isPlaced(patch) && place !== undefined && !each.places.includes(place)) {
@@ -131,11 +131,17 @@ function patched(judged: Judged, patch: string, places: readonly string[]): Deci
 }
 
 /** How many would be published as they are, or with the patch. */
+/** Who hears of values: how they are shown; null where they may not even be compared. */
+type SeenBy = { readonly present?: Present | null };
+const presentOf = ({ present = (text) => text }: SeenBy): Present | undefined => present ?? undefined;
+
 export type Trial = {
   readonly tried: number;
   readonly wouldPublish: number;
   /** Largest first. */
   readonly refused: readonly RefusedGroup[];
+  /** Constants that the patch sets, in those that would be published with it. */
+  readonly sameValues: readonly SameValue[];
   /** False where it was ended before: the numbers are those of the first ones. */
   readonly isComplete: boolean;
 };
@@ -144,16 +150,19 @@ export type Trial = {
  * Encodes each event as the relay would now, and drops the result. Publishes and changes nothing.
  * @throws RequestInvalid where the patch cannot be read; RelayError POSTGRES_*, REGISTRY_*, KAFKA_*
  */
-export async function tryDeadLetters(run: LongRun & { readonly patch?: string }): Promise<Trial> {
+export async function tryDeadLetters(run: LongRun & { readonly patch?: string } & SeenBy): Promise<Trial> {
   const { patch } = run;
+  const sameValues = new SameValues(patch ?? '[]', presentOf(run));
   const refused = new RefusedGroups();
   let wouldPublish = 0;
   const { done, isComplete } = await eachPage(run, async (page, judge) => {
     const asTheyAre = patch === undefined ? page : [];
     const decided = patch === undefined ? [] : await decide(page, patch, judge);
-    for (const { decision, ...judged } of decided) {
-      if (decision.kind === 'publishable') wouldPublish++;
-      else if (decision.kind === 'refused') refused.add(decision.reason);
+    for (const { decision, places, ...judged } of decided) {
+      if (decision.kind === 'publishable') {
+        wouldPublish++;
+        sameValues.look(judged.content.payload, places);
+      } else if (decision.kind === 'refused') refused.add(decision.reason);
       else asTheyAre.push(judged);
     }
     for (const verdict of await judge(asTheyAre)) {
@@ -161,7 +170,7 @@ export async function tryDeadLetters(run: LongRun & { readonly patch?: string })
       else refused.add(verdict);
     }
   });
-  return { tried: done, wouldPublish, refused: refused.list, isComplete };
+  return { tried: done, wouldPublish, refused: refused.list, sameValues: sameValues.result, isComplete };
 }
 
 export type ManyFixed = {
@@ -226,6 +235,13 @@ export type Preview = {
   readonly total: number;
   /** The first of them: as many as were asked for and fit. */
   readonly shown: readonly Previewed[];
+  /** Constants that the patch sets, in all of the selection, or in as many of the oldest as are read at once. */
+  readonly sameValue: {
+    /** Payloads that were read: of 0, where the patch sets none. */
+    readonly read: number;
+    readonly total: number;
+    readonly operations: readonly SameValue[];
+  };
 };
 
 /** Of payloads before, which bounds what is shown. */
@@ -236,7 +252,7 @@ const previewBytesMax = 2 * 1024 * 1024;
  * @throws as `tryDeadLetters`
  */
 export async function previewFix(
-  run: Pick<LongRun, 'config' | 'selection'> & { readonly patch: string; readonly limit: number },
+  run: Pick<LongRun, 'config' | 'selection'> & { readonly patch: string; readonly limit: number } & SeenBy,
 ): Promise<Preview> {
   const { config, patch, limit } = run;
   parsePatch(patch);
@@ -245,10 +261,34 @@ export async function previewFix(
     const slot = config.slot.name;
     const total = await countLetters(pool, slot, selection);
     const some = await firstOf(pool, slot, selection, limit);
+    const sameValues = new SameValues(patch, presentOf(run));
+    const read = sameValues.isNeeded ? await lookAtAll(pool, slot, selection, { patch, sameValues }) : 0;
     await assertLettersShown(pool, config);
     const decided = await withJudge(config, (judge) => decide(some, patch, judge));
-    return { total, shown: decided.map(toPreviewed) };
+    const sameValue = { read, total: Math.max(total, read), operations: sameValues.result };
+    return { total, shown: decided.map(toPreviewed), sameValue };
   });
+}
+
+/** Without judging them, which takes longer than a person waits: at the places of their last refusal. */
+async function lookAtAll(
+  pool: pg.Pool,
+  slot: string,
+  selection: Selection,
+  { patch, sameValues }: { readonly patch: string; readonly sameValues: SameValues },
+): Promise<number> {
+  const hasPlaces = isPlaced(patch);
+  const letters = await glanceAtMany(pool, slot, selection);
+  let read = 0;
+  for (const [index, { letter, payload, isUnread }] of letters.entries()) {
+    if (index % 500 === 499) await nextTurn();
+    if (isUnread) continue;
+    read++;
+    // What was fixed would be published, so that `*` stands for none of its elements.
+    const isLeft = (hasPlaces && letter.fixedAt !== null) || unfixableReason(letter) !== undefined;
+    if (!isLeft && letter.leftOut?.payload === undefined) sameValues.look(payload, placesOf(letter));
+  }
+  return read;
 }
 
 async function firstOf(pool: pg.Pool, slot: string, selection: Selection, limit: number): Promise<Judged[]> {

@@ -44,6 +44,9 @@ export function isTooDeep(root: JsonValue): boolean {
 /** Of what a patch copies, in characters: copies of the whole into itself double it each time. Twice a usual record. */
 const copiedMax = 2 * 1024 * 1024;
 
+/** Hears what an operation that sets a constant writes over; undefined where nothing is there. */
+export type OnSet = (operation: number, before: JsonValue | undefined) => void;
+
 /**
  * @param places paths at which the event is refused, as the relay writes them: an operation with `*` is done for each
  * @throws PatchInvalid
@@ -52,13 +55,17 @@ export function applyPatch(
   document: JsonValue,
   patchText: string,
   places: readonly string[] = [],
+  onSet?: OnSet,
 ): JsonValue {
   // A holder makes the whole document a member like any other: the empty pointer names it.
   const holder: JsonValue = { document: clone(document) };
   const budget = { characters: copiedMax };
   for (const [index, each] of parsePatch(patchText).entries())
     try {
-      for (const placed of placesOf(each, holder, places)) applyOne(holder, placed, budget);
+      for (const placed of placesOf(each, holder, places)) {
+        if (onSet !== undefined && isSetting(placed, holder)) onSet(index, valueAt(holder, placed.path));
+        applyOne(holder, placed, budget);
+      }
     } catch (error) {
       if (!(error instanceof PatchInvalid)) throw error;
       throw new PatchInvalid(`operation ${index} (${each.op} ${each.path}): ${error.message}`);
@@ -67,6 +74,21 @@ export function applyPatch(
   if (after === undefined) throw new PatchInvalid('the patch removes all of the payload');
   if (isTooDeep(after)) throw new PatchInvalid('the patch nests the payload too deeply');
   return after;
+}
+
+/** Whether it sets a constant in place of what is there: into a list, `add` puts it beside. */
+function isSetting({ op, path }: Operation, holder: JsonValue): boolean {
+  if (op !== 'add') return op === 'replace';
+  return !Array.isArray(valueAt(holder, path.slice(0, Math.max(0, path.lastIndexOf('/'))))) || path === '';
+}
+
+function valueAt(holder: JsonValue, pointer: string): JsonValue | undefined {
+  try {
+    return tokensOf(pointer).reduce(member, holder);
+  } catch (error) {
+    if (error instanceof PatchInvalid) return undefined;
+    throw error;
+  }
 }
 
 /** Whether it says `*`, for the element at which an event is refused. @throws PatchInvalid */

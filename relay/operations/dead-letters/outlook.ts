@@ -12,7 +12,7 @@ import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { withPool } from '../with-pool.ts';
 import { type WaitsFor, waitKinds } from './letter.ts';
-import { glanceAtLetters } from './read-contents.ts';
+import { glanceAtMany } from './read-contents.ts';
 import { conditionOf, isOfParkedKey, type Selection } from './selection.ts';
 import { assertLettersShown } from './transaction.ts';
 import { type Present, payloadOf, type Tallied, ValueTally, valueThere } from './value-there.ts';
@@ -49,9 +49,6 @@ export type LetterValues = Tallied & {
   readonly notRead: number;
 };
 
-/** 10,000 take about as long as a person waits for a screen; one fault is the same in the first ones and in the others. */
-const lettersMax = 10_000;
-const payloadBytesMax = 16 * 1024 * 1024;
 /** Beyond it, how many more wait changes nothing for a person. */
 const behindMax = 100_000;
 
@@ -76,7 +73,7 @@ export function outlookOf(
 }
 
 async function readOldest(pool: pg.Pool, slot: string, selection: Selection, present: Present) {
-  const letters = await glanceAtLetters(pool, slot, selection, lettersMax, payloadBytesMax);
+  const letters = await glanceAtMany(pool, slot, selection);
   const tally = new ValueTally();
   const waitsFor = Object.fromEntries(waitKinds.map((kind) => [kind, 0])) as Record<WaitsFor, number>;
   let [fixed, notFixed, withoutOne, notRead, isHidden] = [0, 0, 0, 0, false];

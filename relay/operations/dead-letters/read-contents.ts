@@ -103,3 +103,11 @@ export async function glanceAtLetters(
   );
   return rows.map((row) => ({ letter: toLetter(row), payload: row.payload, isUnread: row.is_unread }));
 }
+
+/** 10,000 take about as long as a person waits for a screen; one fault is the same in the first ones and in the others. */
+const lettersMax = 10_000;
+const bytesOfManyMax = 16 * 1024 * 1024;
+
+/** As many of the oldest as are read for one screen. @throws RelayError POSTGRES_* */
+export const glanceAtMany = (client: pg.Pool | pg.ClientBase, slot: string, selection: Selection) =>
+  glanceAtLetters(client, slot, selection, lettersMax, bytesOfManyMax);

@@ -81,6 +81,11 @@ test('a failure keeps where it happened, not what it said', () => {
 
 test('a preview masks both sides', () => {
   const letter = { position: 'p', eventId: null, key: 'k', outcome: 'publishable', reason: null } as const;
-  const preview = { total: 1, shown: [{ ...letter, before: '{"a":"secret"}', after: '{"a":"hidden"}' }] };
+  const sameValue = { read: 0, total: 1, operations: [] };
+  const preview = {
+    total: 1,
+    sameValue,
+    shown: [{ ...letter, before: '{"a":"secret"}', after: '{"a":"hidden"}' }],
+  };
   expect(JSON.stringify(previewShown('masked', preview))).not.toMatch(/secret|hidden/);
 });

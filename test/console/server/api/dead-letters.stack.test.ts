@@ -109,6 +109,28 @@ test('the values at the place are shown in the list and counted for the cause, a
   expect(await seen(unseeing)).toEqual([[{ state: 'hidden' }, { state: 'hidden' }], null]);
 });
 
+test('a patch that gives one value to events with different ones is warned of, in a preview and a trial', async () => {
+  await leave(0x2000, bad, 3);
+  await leave(0x2001, '{"key":"k","seq":"other-value!"}');
+  await leave(0x2002, '{"key":"k"}');
+  const events = { operation: 0, path: '/seq', events: 5, withoutOne: 1 };
+  const warning = 'sets the same value in 5 events that have 2 different values there now, or none (1)';
+  const patch = toNumber.replace('replace', 'add');
+  const preview = async (visitor: Visitor, given: string) =>
+    (await ask(visitor, '/dead-letters/preview', { selection, patch: given, limit: 1 })).body;
+  expect(await preview(ada, patch)).toMatchObject({
+    shown: [{ outcome: 'publishable' }],
+    sameValue: { read: 5, total: 5, operations: [{ ...events, different: 2, warning }] },
+  });
+  const { result: trial } = await job(ada, '/dead-letters/jobs/try', { selection, patch });
+  expect(trial).toMatchObject({ wouldPublish: 5, sameValues: [{ ...events, different: 2, warning }] });
+  const unseen = await preview(blind, patch);
+  expect(unseen.sameValue.operations).toMatchObject([{ ...events, different: null, values: null }]);
+  expect(JSON.stringify(unseen)).not.toMatch(/secret-value|other-value|2 different/);
+  const { sameValue } = await preview(ada, '[{"op":"convert","path":"/seq","to":"number"}]');
+  expect(sameValue).toEqual({ read: 0, total: 5, operations: [] });
+});
+
 test('a patch converts each text to the number that it says, in a preview, a trial and a fix', async () => {
   const digits = ['7', '9007199254740993', '9223372036854775807', '1e3', ' 7', '07', '1.50', ''];
   const of = (seq: string) => `{"key":"k","seq":${seq}}`;
