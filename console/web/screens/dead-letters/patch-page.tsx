@@ -16,6 +16,7 @@ import { visibleText } from '../../parts/visible-text.ts';
 import { chosen } from './actions.tsx';
 import { describeJob } from './describe.tsx';
 import { StepForm } from './patch-steps.tsx';
+import { SameValues, warnedOf } from './same-values.tsx';
 import { conditionsOf, queryOf, type Selected, selectionFrom } from './selection.ts';
 
 const Diff = lazy(() => import('../../parts/diff.tsx'));
@@ -65,6 +66,7 @@ export function PatchPage() {
   // A part of them says little of the others.
   const isKnown =
     trialResult !== null || (shown.data !== undefined && shown.data.shown.length >= shown.data.total);
+  const warned = warnedOf(trialResult?.sameValues ?? shown.data?.sameValue.operations ?? []);
   const whyNotFix =
     whyNot ??
     (!isChecked
@@ -170,7 +172,7 @@ export function PatchPage() {
           </Button>
           <Act
             label="Fix all with it"
-            kind={isKnown ? 'primary' : 'plain'}
+            kind={warned.length > 0 ? 'danger' : isKnown ? 'primary' : 'plain'}
             title={total === undefined ? 'Fix' : `Fix ${counted(total, 'dead letter')}`}
             why={whyNotFix}
             act={(reason) =>
@@ -184,6 +186,7 @@ export function PatchPage() {
               )
             }
           >
+            <SameValues warned={warned} />
             {!isKnown && shown.data !== undefined && (
               <p>
                 <b>
@@ -200,6 +203,7 @@ export function PatchPage() {
             </p>
           </Act>
         </div>
+        <SameValues warned={warned} />
         {whyNotFix !== null && whyNot === null && <p className="quiet">To fix them: {whyNotFix}</p>}
         {trial.error !== null && <Failure error={trial.error} />}
       </Card>
