@@ -287,7 +287,8 @@ const learnedOf = <Value>(learned: Learned<Value>): { value: Value | undefined; 
 async function shownLetter(config: Config, visitor: Visitor, position: string) {
   const view = visitor.payloads;
   const one = await oneDeadLetter(config, position);
-  const { content, failure, actions, schema, verdict, isBeingReleased, fixedWhy, undo, ...letter } = one;
+  const { content, failure, actions, release, schema, verdict, isBeingReleased, fixedWhy, undo, ...letter } =
+    one;
   const learnedSchema = learnedOf(schema);
   const judged = learnedOf(verdict);
   const editableWhy =
@@ -308,6 +309,7 @@ async function shownLetter(config: Config, visitor: Visitor, position: string) {
     schemaFailure: learnedSchema.failure,
     failure: failureShown(view, failure),
     actions,
+    release,
     /** null where it cannot be decided now. */
     wouldPublish: judged.failure === null ? verdictShown(judged.value) : null,
     wouldPublishFailure: judged.failure,

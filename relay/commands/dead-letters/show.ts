@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { hints } from '../../errors.ts';
 import type { LetterAction } from '../../operations/dead-letters/letter.ts';
-import type { LetterFailure } from '../../operations/dead-letters/read.ts';
+import type { LetterFailure, LetterRelease } from '../../operations/dead-letters/read.ts';
 import { type ShownLetter, showDeadLetters } from '../../operations/dead-letters/show.ts';
 import { type Call, define } from '../command.ts';
 import { count, formatTable } from '../format.ts';
@@ -42,6 +42,7 @@ function describe({
   content,
   failure,
   actions,
+  release,
   ...letter
 }: Omit<ShownLetter, 'content'> & Partial<ShownLetter>): string {
   const lines = [
@@ -58,6 +59,7 @@ function describe({
     ['schema', letter.subject === null ? 'none' : `${letter.subject}${idOf(letter.schemaId)}`],
     ...describeFailure(failure ?? null),
     ...actions.map((action) => ['trail', describeAction(action)]),
+    ...(release == null ? [] : [['trail', describeAction({ ...release, ...releasing(release) })]]),
     ...(content === undefined
       ? []
       : [
@@ -93,6 +95,14 @@ function idOf(schemaId: number | null): string {
   return schemaId === null ? '' : `, id ${schemaId}`;
 }
 
-function describeAction({ actedAt, action, person, sessionRole, note }: LetterAction): string {
+/** It is published when the relay meets the request, which is when it counts as done. */
+const releasing = ({ requestedAt, processedAt }: LetterRelease) => ({
+  action: 'release',
+  actedAt: processedAt ?? requestedAt,
+});
+
+type Act = Pick<LetterAction, 'actedAt' | 'person' | 'sessionRole' | 'note'> & { readonly action: string };
+
+function describeAction({ actedAt, action, person, sessionRole, note }: Act): string {
   return `${actedAt} ${action} by ${person} (${sessionRole})${note === null ? '' : `: ${note}`}`;
 }

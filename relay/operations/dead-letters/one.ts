@@ -50,7 +50,7 @@ export function oneDeadLetter(config: Config, position: string): Promise<OneLett
   return withPool(config, async (pool) => {
     const [letter] = await showDeadLetters(config, position);
     if (letter === undefined) throw new RequestInvalid(`no dead letter ${position}`);
-    const { content, failure: _, actions: __, ...row } = letter;
+    const { content, failure: _, actions: __, release: ___, ...row } = letter;
     const judged = { letter: row, content };
     const [schema, verdict, state] = await Promise.all([
       learn(() => schemaOf(config, judged), 'REGISTRY_UNAVAILABLE'),

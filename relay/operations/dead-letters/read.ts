@@ -225,6 +225,52 @@ export async function readActions(
   return rows.map((row) => ({ ...row, actedAt: row.actedAt.toISOString() }));
 }
 
+/** Who had it published. */
+export type LetterRelease = {
+  /** As with an action. */
+  readonly sessionRole: string;
+  readonly person: string;
+  readonly note: string | null;
+  /** ISO 8601, UTC. */
+  readonly requestedAt: string;
+  /** When the relay did it. */
+  readonly processedAt: string | null;
+};
+
+/** @returns undefined where no release published it, or the request is not known any more */
+export async function readRelease(
+  client: pg.Pool | pg.ClientBase,
+  slot: string,
+  letter: Pick<Letter, 'position' | 'status'>,
+): Promise<LetterRelease | undefined> {
+  if (letter.status !== 'released') return undefined;
+  const { text, values } = conditionOf(slot, byPosition(letter));
+  const [row] = await query(
+    client,
+    statement<{
+      session_role: string;
+      person: string;
+      note: string | null;
+      requested_at: Date;
+      processed_at: Date | null;
+    }>(
+      'operations.read_letter_release',
+      'reading who released a dead letter',
+      // Of one transaction, hence of one LSN, there may be requests for other keys.
+      `select asked.session_role, asked.person, asked.note, asked.requested_at, asked.processed_at
+         from outbox.dead_letter as letter
+         join outbox.key_release as asked on asked.slot = letter.slot and asked.processed_lsn = letter.released_lsn
+          and asked.topic = letter.topic and asked.key = letter.aggregateid
+        where ${text} order by asked.id desc limit 1`,
+    ),
+    values,
+  );
+  if (row === undefined) return undefined;
+  const { session_role: sessionRole, person, note, requested_at, processed_at } = row;
+  const processedAt = processed_at?.toISOString() ?? null;
+  return { sessionRole, person, note, requestedAt: requested_at.toISOString(), processedAt };
+}
+
 /** A selection, counted. */
 export type Tally = {
   /** Those that can be closed: open ones, and parked ones if the selection has them. */

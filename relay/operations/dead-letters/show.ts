@@ -8,10 +8,12 @@ import { type Letter, type LetterAction, parseLetterName } from './letter.ts';
 import {
   type LetterContent,
   type LetterFailure,
+  type LetterRelease,
   listLetters,
   readActions,
   readContent,
   readFailure,
+  readRelease,
 } from './read.ts';
 import { assertLettersShown } from './transaction.ts';
 
@@ -21,6 +23,8 @@ export type ShownLetter = Letter & {
   readonly failure: LetterFailure | null;
   /** The audit trail, oldest first. */
   readonly actions: readonly LetterAction[];
+  /** null where no release has published it. */
+  readonly release: LetterRelease | null;
 };
 
 /** A person resubmits an event less often than this. */
@@ -45,7 +49,8 @@ async function read(pool: pg.Pool, slot: string, name: string): Promise<ShownLet
     const content = await readContent(pool, slot, letter);
     if (content === undefined) continue;
     const failure = (await readFailure(pool, slot, letter)) ?? null;
-    shown.push({ ...letter, content, failure, actions: await readActions(pool, slot, letter) });
+    const release = (await readRelease(pool, slot, letter)) ?? null;
+    shown.push({ ...letter, content, failure, actions: await readActions(pool, slot, letter), release });
   }
   return shown;
 }

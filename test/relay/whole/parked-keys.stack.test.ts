@@ -253,6 +253,9 @@ test('discarding the refused event leaves the rest parked, and two who release a
     expect(stdout + stderr).toMatch(/"outcome":"(released|not-parked)"|is parked/);
   const { rows } = await world.pool.query('select sum(published)::int as published from outbox.key_release');
   expect(rows).toEqual([{ published: 3 }]);
+  // Who released it is in the trail of each.
+  const { stdout: shown } = await world.command('dead-letters', 'show', waiting[0]!, '--no-payload');
+  expect(shown).toMatch(/trail +\S+Z release by /);
   await expectVerified(world);
   const records = await world.read([...waiting, ...later]);
   expect(records.map(idOf)).toEqual([...waiting, ...later]);

@@ -5,6 +5,7 @@ import { pageOfDeadLetters } from '../../../../relay/operations/dead-letters/lis
 import { outlookOf } from '../../../../relay/operations/dead-letters/outlook.ts';
 import { pageOfParkedKeys } from '../../../../relay/operations/dead-letters/parked-keys.ts';
 import { resubmit } from '../../../../relay/operations/dead-letters/resubmit-discard.ts';
+import { showDeadLetters } from '../../../../relay/operations/dead-letters/show.ts';
 import { storePayloads } from '../../../../relay/operations/dead-letters/store-fixes.ts';
 import { type LetterDatabase, openLetterDatabase } from './letters.ts';
 
@@ -124,6 +125,27 @@ test('a parked key says how many of its open ones are fixed, and since when the 
   expect(await key()).toMatchObject({ open: 3, fixed: 1, firstFixedAt: null });
   await fix(0, bad(0), '{"n": 0}');
   expect(await key()).toMatchObject({ open: 3, fixed: 2, firstFixedAt: expect.stringMatching(/Z$/) });
+});
+
+test('a released one says who released it, and not who released another key in the same transaction', async () => {
+  await leave(3);
+  await database.pool.query(
+    `update outbox.dead_letter set status = 'released', released_lsn = '0/4000' where ordinal < 2`,
+  );
+  await database.pool.query(
+    `insert into outbox.key_release (slot, topic, key, person, note, processed_lsn, outcome, published, processed_at)
+     values ($1, 't', 'k1', 'ada', 'OPS-1', '0/4000', 'released', 1, now()),
+            ($1, 't', 'k1', 'bob', null, '0/3f00', 'refused', 0, now()), ($1, 't', 'k9', 'eve', null, '0/4000', 'released', 1, now())`,
+    [config.slot.name],
+  );
+  const releaseOf = async (ordinal: number) => (await showDeadLetters(config, position(ordinal)))[0]!.release;
+  expect(await releaseOf(1)).toMatchObject({
+    person: 'ada',
+    note: 'OPS-1',
+    processedAt: expect.stringMatching(/Z$/),
+  });
+  expect(await releaseOf(0)).toBeNull();
+  expect(await releaseOf(2)).toBeNull();
 });
 
 test('there is nothing to say of none', async () => {
