@@ -74,6 +74,11 @@ describe('a bad deployment', () => {
     await page.getByText(`"twelve" in ${badDeployment}`).waitFor();
     await page.getByRole('link', { name: 'Patch…' }).click();
     expect(await page.getByLabel('Field', { exact: true }).inputValue()).toBe('seq');
+    await page.getByLabel('What to do').selectOption('convert');
+    await page.getByRole('button', { name: 'Try it on all' }).click();
+    await page.getByText(`0 of ${badDeployment}`).waitFor();
+    await page.getByText('To fix them: The relay would publish none of them').waitFor();
+    await page.getByLabel('What to do').selectOption('set');
     await page.getByLabel('Kind').selectOption('number');
     await page.getByLabel('Value').fill('9007199254740993');
     await page.getByRole('button', { name: 'Preview' }).click();
@@ -161,6 +166,7 @@ describe('a parked key', () => {
     const dying = world.startRelay({ ...settings, FAILPOINT: 'EVENTS_SENT' });
     await dying.streaming();
     await anna.page.goto(`${desk.served.url}/parked-keys`);
+    await anna.page.getByText('fixed, ready to release').waitFor();
     await anna.page.locator('main table').getByRole('link', { name: '<img src=x' }).click();
     await anna.page.getByRole('button', { name: 'Release', exact: true }).click();
     await confirm(anna.page, 'Release', 'corrected');

@@ -277,10 +277,6 @@ function LimitAct({ limits }: { limits: { eventsPerSecond: number | null; bytesP
         0: no limit. Empty: nobody sets a limit here, and the settings of the relay count. A relay without{' '}
         <code>publish.maxEventsPerSecond</code> and <code>publish.maxBytesPerSecond</code> has none.
       </p>
-      <div className="buttons">
-        <Button onClick={() => setChanged({ events: '', bytes: '' })}>Take back what people set</Button>
-        <Button onClick={() => setChanged({ events: '0', bytes: '0' })}>No limit</Button>
-      </div>
       <LimitField
         label="Events per second"
         value={events}
@@ -291,6 +287,12 @@ function LimitAct({ limits }: { limits: { eventsPerSecond: number | null; bytesP
         value={size}
         onChange={(bytes) => setChanged({ ...changed, bytes })}
       />
+      <div className="buttons">
+        <Button onClick={() => setChanged({ events: '', bytes: '' })}>
+          As the settings of the relay say
+        </Button>
+        <Button onClick={() => setChanged({ events: '0', bytes: '0' })}>No limit</Button>
+      </div>
     </Act>
   );
 }
