@@ -53,8 +53,8 @@ converted. \`*\` in place of an index stands for the element of a list at which 
 
 With --all-matching and the filters of \`list\`, the patch goes to every open dead letter that they choose. Each is judged by
 itself: those that the relay would publish are stored, and the others stay as they are. Without --yes the command shows what
-it would store, as \`try\` does, and warns of a patch that sets one value in events that have different ones there. It stores up to 500 in one Postgres transaction. If it is interrupted, what it has stored
-stays, and running it again does the rest.
+it would store, as \`try\` does, and warns of a patch that sets one value in events that have different ones there. It stores
+up to 500 in one Postgres transaction. If it is interrupted, what it has stored stays, and running it again does the rest.
 
 Exit codes: 0 stored · 1 not stored, or not all of them: refused again, unchanged, or changed by somebody else; or shown but
 not done · 64 the patch does not apply, there is no such open dead letter, or invalid arguments · 69 a server is unreachable ·

@@ -13,7 +13,7 @@ import { query, statement } from '../../connect/postgres/statement.ts';
 import { withPool } from '../with-pool.ts';
 import { type WaitsFor, waitKinds } from './letter.ts';
 import { glanceAtMany } from './read-contents.ts';
-import { conditionOf, isOfParkedKey, type Selection } from './selection.ts';
+import { conditionOf, isAmongOfParkedKeys, type Selection } from './selection.ts';
 import { assertLettersShown } from './transaction.ts';
 import { type Present, payloadOf, type Tallied, ValueTally, valueThere } from './value-there.ts';
 
@@ -124,7 +124,7 @@ async function readBehind(pool: pg.Pool, slot: string, selection: Selection) {
       'operations.count_behind_letters',
       'counting what waits behind the dead letters',
       `with letters as materialized (
-         select topic, aggregateid from outbox.dead_letter as letter where ${text} and ${isOfParkedKey}),
+         select topic, aggregateid from outbox.dead_letter as letter where ${text} and ${isAmongOfParkedKeys}),
        keys as materialized (select distinct topic, aggregateid from letters)
        select (select count(*) from letters) as letters, (select count(*) from keys) as keys, count(*) as events from (
          select from keys join outbox.dead_letter as waiting on waiting.slot = $1 and waiting.topic = keys.topic

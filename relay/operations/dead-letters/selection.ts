@@ -76,15 +76,20 @@ function named(names: readonly LetterName[], bind: (value: unknown) => string): 
 /** The path with `[*]` for every index: elements of one array fail for one reason. */
 export const pathPattern = `regexp_replace(coalesce(letter.path, ''), '\\[\\d+\\]', '[*]', 'g')`;
 
+const itsParkedKey = `from outbox.parked_key as parked where parked.slot = letter.slot
+  and parked.topic = letter.topic and parked.key = letter.aggregateid and parked.released_lsn is null
+  and parked.system_identifier = letter.system_identifier
+  and (parked.commit_lsn, parked.ordinal) <= (letter.commit_lsn, letter.ordinal)`;
+
 /**
  * True if the relay publishes it when its key is released or its topic resumed, in its place: while the key is parked, since
  * that event or an earlier one. What was refused before waits for no release, as `readWaiting` of the ledger has it. Counted
  * instead of EXISTS, with which Postgres reads every parked key for each page or round of letters.
  */
-export const isOfParkedKey = `(select count(*) > 0 from outbox.parked_key as parked where parked.slot = letter.slot
-  and parked.topic = letter.topic and parked.key = letter.aggregateid and parked.released_lsn is null
-  and parked.system_identifier = letter.system_identifier
-  and (parked.commit_lsn, parked.ordinal) <= (letter.commit_lsn, letter.ordinal))`;
+export const isOfParkedKey = `(select count(*) > 0 ${itsParkedKey})`;
+
+/** The same, where every letter is looked at: Postgres reads the parked keys once. */
+export const isAmongOfParkedKeys = `exists (select ${itsParkedKey})`;
 
 /** True if it lacks its payload or another column, because the row was too large. */
 export const isLeftOut = `coalesce((letter.context -> 'leftOut') - 'rowBytes' <> '{}', false)`;

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Visitor } from '../../../../console/server/access/visitor.ts';
 import type { JobView } from '../../../../console/server/jobs.ts';
 import type { Config } from '../../../../relay/config/config.ts';
-import { fixDeadLetters } from '../../../../relay/operations/dead-letters/fix-many.ts';
+import { findFixable } from '../../../../relay/operations/dead-letters/fix.ts';
+import { fixDeadLetters, patchedByItself } from '../../../../relay/operations/dead-letters/fix-many.ts';
 import { previewRelease } from '../../../../relay/operations/dead-letters/release-keys.ts';
 import { World } from '../../../relay/world.ts';
 import { registerSchema } from '../../../support/registry.ts';
@@ -205,6 +206,17 @@ describe('a patch with * for the element that is refused', () => {
       payload('1', '7', '1', '1'),
       ...payloads.slice(3),
     ]);
+  });
+
+  test('converts every element of one event that is refused, and says why one is not', async () => {
+    const [quoted, spaced] = await leaveOrders([payload('"12"', '2', '"3"'), payload('1', '" 1"')]);
+    const convert = '[{"op":"convert","path":"/lines/*/quantity","to":"number"}]';
+    const patched = async (position: string) =>
+      patchedByItself(config, await findFixable(config, position), convert);
+    expect(await patched(quoted!)).toBe(payload('12', '2', '3'));
+    await expect(patched(spaced!)).rejects.toThrow(
+      'operation 0 (convert /lines/*/quantity): the text there is not a number of JSON',
+    );
   });
 
   test('stores nothing of an event in which more elements are refused than it changes', async () => {
