@@ -343,10 +343,10 @@ const past: Readonly<Record<string, string>> = {
   discard: 'discarded it',
 };
 
-function Trail({ shown: { letter, actions } }: { shown: Shown }) {
+function Trail({ shown: { letter, actions, release } }: { shown: Shown }) {
   return (
     <Card title="Audit trail">
-      {actions.length === 0 ? (
+      {actions.length === 0 && release === null ? (
         <Empty title="Nobody has acted on it">
           Fixes, resubmissions and discards are listed here, each with the person and the reason.
         </Empty>
@@ -363,6 +363,20 @@ function Trail({ shown: { letter, actions } }: { shown: Shown }) {
               <span className="quiet">with the Postgres role {sessionRole}</span>
             </li>
           ))}
+          {release !== null && (
+            <>
+              <li>
+                <Time at={release.requestedAt} /> <b>{release.person}</b> released its key
+                {release.note !== null && <>: {release.note}</>}{' '}
+                <span className="quiet">with the Postgres role {release.sessionRole}</span>
+              </li>
+              {release.processedAt !== null && (
+                <li>
+                  <Time at={release.processedAt} /> the relay published it
+                </li>
+              )}
+            </>
+          )}
         </ol>
       )}
     </Card>
