@@ -260,3 +260,34 @@ test('discarding the refused event leaves the rest parked, and two who release a
   const records = await world.read([...waiting, ...later]);
   expect(records.map(idOf)).toEqual([...waiting, ...later]);
 });
+
+test('what was refused before its key was parked is resubmitted behind what waits, and released with it', async () => {
+  await using world = await World.create();
+  const writer = new Writer(world);
+  const parking = { ...settings, PUBLISH_LINGER_MS: 5 };
+  const first = world.startRelay({ ...parking, DEAD_LETTERS_POLICY: 'dead-letter' });
+  await first.streaming();
+  const earlier = await writer.bad('k');
+  await untilLetters(world, [earlier]);
+  first.signal('SIGTERM');
+  await first.exited;
+
+  await world.startRelay(parking).streaming();
+  const refused = await writer.bad('k');
+  const [waiting] = await writer.good('k');
+  await untilLetters(world, [earlier, refused, waiting!]);
+  await fix(world, 'k');
+  await vi.waitFor(
+    async () => {
+      const { stdout } = await world.command('dead-letters', 'resubmit', '--all', '--yes');
+      expect(stdout).toMatch(/resubmitted +1\n/);
+    },
+    { timeout: 20_000, interval: 200 },
+  );
+  // It has another dead letter now, which is parked.
+  await untilLetters(world, [earlier, refused, waiting!]);
+  const { stdout } = await world.command('dead-letters', 'release', '--all', '--yes', '--json');
+  expect(stdout).toMatch(/"outcome":"released"/);
+  await expectVerified(world);
+  expect((await world.read([earlier, refused, waiting!])).map(idOf)).toEqual([refused, waiting, earlier]);
+});
