@@ -1804,6 +1804,16 @@ export const mutants: readonly Mutant[] = [
     only: 'where a topic lost its records',
   },
   {
+    name: 'the audit calls an event leaked whose commit waits for a standby',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/audit/standing/read-window.ts',
+    find: ' union select generate_series(ended, next - 1)',
+    replace: '',
+    tests: ['test/relay/audit/standing/read-window.pg.test.ts'],
+    only: 'later than the last one that has ended',
+  },
+  {
     name: 'an audit that begins again keeps for compared what it misses',
     promise: 'no loss',
     invariants: ['I1'],

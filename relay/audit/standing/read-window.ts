@@ -72,7 +72,11 @@ const stayOpen = statement(
   `select set_config('idle_in_transaction_session_timeout', '0', true), set_config('synchronize_seqscans', 'off', true)`,
 );
 
-/** Where the WAL ends now, and which transactions run now. */
+/**
+ * Where the WAL ends now, and a snapshot that lists every transaction that runs now. Postgres' own ends behind the last one
+ * that has ended: of a later one it does not say whether it has begun. Where commits wait for a standby, none ends, and what
+ * they have committed is published meanwhile.
+ */
 export async function readNow(client: pg.ClientBase): Promise<{ lsn: Lsn; snapshot: string }> {
   const [row] = await query(client, readEnd);
   return { lsn: parseLsn(row!.lsn), snapshot: row!.snapshot };
@@ -81,7 +85,13 @@ export async function readNow(client: pg.ClientBase): Promise<{ lsn: Lsn; snapsh
 const readEnd = statement<{ lsn: string; snapshot: string }>(
   'audit.read_now',
   'reading the WAL position',
-  'select pg_current_wal_insert_lsn()::text as lsn, pg_current_snapshot()::text as snapshot',
+  `select pg_current_wal_insert_lsn()::text as lsn, format('%s:%s:%s', oldest, next,
+        (select string_agg(x::text, ',' order by x)
+          from (select pg_snapshot_xip(taken)::text::bigint union select generate_series(ended, next - 1)) as runs(x))) as snapshot
+    from (select pg_current_snapshot() as taken offset 0) as it,
+      lateral (select pg_snapshot_xmin(taken)::text::bigint as oldest, pg_snapshot_xmax(taken)::text::bigint as ended) as ends,
+      -- The next number that is given out is as far ahead as the oldest one is old.
+      lateral (select oldest + age((oldest % 4294967296)::text::xid) as next) as numbers`,
 );
 
 /**
