@@ -313,6 +313,7 @@ describe('no answer', () => {
     'POST /jobs/:id/cancel': {},
     'GET /dead-letters/groups': '',
     'GET /dead-letters': '',
+    'GET /dead-letters/outlook': '',
     'POST /dead-letters/preview': { selection, patch: '[]', limit: 1 },
     'POST /dead-letters/jobs/try': { selection },
     'POST /dead-letters/jobs/patch': { selection, patch: '[]', reason },
