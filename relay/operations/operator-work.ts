@@ -70,13 +70,13 @@ export const operatorWork: readonly Work[] = [
     does: 'resubmit dead letters',
     commands: ['dead-letters resubmit'],
     screens: ['Dead letters'],
-    needs: [...ledger, ...turn, ...close, { right: 'insert', on: outboxTable }],
+    needs: [...ledger, ...trail, ...turn, ...close, { right: 'insert', on: outboxTable }],
   },
   {
     does: 'discard dead letters',
     commands: ['dead-letters discard'],
     screens: ['Dead letters'],
-    needs: [...ledger, ...turn, ...close],
+    needs: [...ledger, ...trail, ...turn, ...close],
   },
   {
     does: 'purge closed dead letters',
