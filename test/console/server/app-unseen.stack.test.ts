@@ -24,6 +24,7 @@ const routes: Readonly<Record<string, string>> = {
   'GET /settings/actions': '/settings/actions',
   'GET /dead-letters/groups': '/dead-letters/groups',
   'GET /dead-letters': '/dead-letters',
+  'GET /dead-letters/outlook': '/dead-letters/outlook',
   'GET /dead-letters/:position': '/dead-letters/0000000000001000.00000000',
   'GET /parked-keys': '/parked-keys',
   'GET /parked-keys/events': '',
