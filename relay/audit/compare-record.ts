@@ -5,7 +5,7 @@
  * and a header that holds a field of the row may have another name, or be absent. Such a record is said to be of other
  * settings. Under the default names the type must be there.
  */
-import { areDefaultHeaders, type HeaderField } from '../config/record-headers.ts';
+import { areDefaultHeaders, fixedHeaders, type HeaderField } from '../config/record-headers.ts';
 import type { ValueFormatName } from '../config/value-format.ts';
 import type { RecordHeaders } from '../publish/wire/record-batch.ts';
 import { type AvroNode, branchName, resolved } from './avro/avro-schema.ts';
@@ -49,17 +49,6 @@ export type Comparison = {
   /** Whether it was written under other settings of `records`; only of a record without a difference. */
   readonly isOfOtherSettings: boolean;
 };
-
-/** Headers that only the relay writes, or that it reads and leaves out, under every setting. */
-const relayHeaders: ReadonlySet<string> = new Set([
-  'id',
-  'position',
-  'schema-version',
-  'committed-at',
-  'replay-id',
-  'backfill-id',
-  'replayed-at',
-]);
 
 export function compareRecord(record: ComparedRecord, row: EventRow, reading: Reading): Comparison {
   if (!isText(record.key, row.key)) return different('key', 'a different key');
@@ -153,7 +142,7 @@ function compareHeaders(headers: RecordHeaders, row: EventRow, settings: Reading
   const found = new Map(headers);
   const expected = new Map(
     Object.entries(own).filter(
-      ([name, value]) => !relayHeaders.has(name) && name !== 'type' && value !== null,
+      ([name, value]) => !fixedHeaders.has(name) && name !== 'type' && value !== null,
     ),
   );
   const named = new Map(Object.entries(settings));
@@ -177,7 +166,7 @@ function compareHeaders(headers: RecordHeaders, row: EventRow, settings: Reading
     isOther = true;
   }
   for (const [name, value] of found) {
-    if (relayHeaders.has(name) || named.has(name) || expected.has(name)) continue;
+    if (fixedHeaders.has(name) || named.has(name) || expected.has(name)) continue;
     // Under an earlier setting this name was the relay's.
     if (!isField(value)) return differentHeaders;
     isOther = true;

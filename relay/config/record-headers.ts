@@ -5,7 +5,10 @@ import type { Config } from './schema.ts';
 export const headerFields = ['id', 'type', 'aggregatetype', 'aggregateid'] as const;
 export type HeaderField = (typeof headerFields)[number];
 
-/** What verify, recover and replay find a record by. No setting gives these names another meaning. */
+/**
+ * What verify, recover and replay find a record by: only the relay writes them, or it reads them and leaves them out. No
+ * setting gives these names another meaning.
+ */
 export const fixedHeaders: ReadonlySet<string> = new Set([
   'id',
   'position',
