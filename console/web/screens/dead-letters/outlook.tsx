@@ -4,7 +4,7 @@ import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
 import { Ago, QueryFailure } from '../../parts/basics.tsx';
-import { Visible } from '../../parts/visible.tsx';
+import { CountedValues } from './counted-values.tsx';
 import { parkedKeysPath, queryOf, type Selected } from './selection.ts';
 
 const read = (selected: Selected) => ask(api['dead-letters'].outlook.$get({ query: { ...selected } }));
@@ -51,17 +51,7 @@ function Values({ of: outlook }: { of: Outlook }) {
       {payloadView === 'full'
         ? `${isMore ? 'More than ' : ''}${counted(different, 'different value')} there: `
         : 'There, without the values themselves: '}
-      {top.map(({ text, isCut, count: many }, index) => (
-        <span key={text}>
-          {index > 0 && ', '}
-          <code>
-            <Visible text={text} max={80} />
-            {isCut && '…'}
-          </code>{' '}
-          in {count(many)}
-        </span>
-      ))}
-      {(isMore || different > top.length) && ', and others'}.
+      <CountedValues values={top} hasOthers={isMore || different > top.length} />.
       {values.withoutOne > 0 && ` Nothing there in ${count(values.withoutOne)}.`}
       {values.notRead > 0 && ` Not read, because they are large: ${count(values.notRead)}.`}
       {ofRead(outlook)}
