@@ -136,7 +136,7 @@ export function JobCard({
 }
 
 function CancelJob({ job: { id, isCancelling } }: { job: JobView }) {
-  // Whoever finds it may end it.
+  // Anybody who finds it may end it.
   const whyNot = isCancelling ? 'It is ending already.' : null;
   return (
     <Button why={whyNot} onClick={() => void ask(api.jobs[':id'].cancel.$post({ param: { id } }))}>

@@ -110,7 +110,7 @@ function usePoints(span: number) {
     queryKey: ['history', span],
     queryFn: () => ask(api.live.history.$get({ query: { seconds: String(span) } })),
     staleTime: Number.POSITIVE_INFINITY,
-    // Whoever comes back to the page finds what was measured while another one was open.
+    // A person who comes back to the page finds what was measured while another one was open.
     refetchOnMount: 'always',
     // Long spans are thinned out by the server, so they are read again now and then.
     refetchInterval: span / 60 > 60 ? 60_000 : false,
