@@ -85,7 +85,8 @@ async function launcher(options: RegistryOptions, run: Run, port: number): Promi
     });
 }
 
-async function answers(url: string): Promise<boolean> {
+/** @param url base of the Confluent API */
+export async function answers(url: string): Promise<boolean> {
   try {
     const response = await fetch(`${url}/subjects`, { signal: AbortSignal.timeout(5_000) });
     await response.body?.cancel();

@@ -9,6 +9,7 @@ import { findAxonopsRegistry } from '../../../../deploy/tools/programs.ts';
 import { RegistryClient } from '../../../../relay/encode/registry/registry-client.ts';
 import { type Level, SubjectHistory } from '../../../../relay/operations/schemas/subject-history.ts';
 import { freePort } from '../../../../stack/port.ts';
+import { answers } from '../../../../stack/registry.ts';
 import { openRun, untilReady } from '../../../../stack/run.ts';
 import { servers } from '../../../support/servers.ts';
 import { skipFor } from '../../../support/tools.ts';
@@ -44,12 +45,7 @@ async function startAxonops(context: TestContext): Promise<Opened> {
       SCHEMA_REGISTRY_STORAGE_TYPE: 'memory',
     },
   });
-  const answers = () =>
-    fetch(`${url}/subjects`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  await untilReady(server, answers, 20_000);
+  await untilReady(server, () => answers(url), 20_000);
   return { url, close: () => run.end() };
 }
 
