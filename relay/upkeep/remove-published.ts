@@ -63,14 +63,25 @@ export type Removing = {
   /** The heartbeat that the progress in Kafka covers; undefined where nobody has read it. */
   readonly beat: number | undefined;
   readonly isDryRun: boolean;
-  /** Whether reading rests for as long as it took. */
+  /** Whether reading goes in small steps with rests between. */
   readonly isGentle: boolean;
   readonly signal: AbortSignal;
   readonly onStep?: (step: CleanupStep) => void;
 };
 
-/** Pages judged at once: 8 MB take some 50 ms from memory. No lock is held. */
+/** When it dropped a partition last, by `performance.now()`. */
+type Pass = Removing & { droppedMs: number };
+
+/** Pages judged at once, where nobody has asked for gentleness: 8 MB take some 50 ms from memory. No lock is held. */
 const judgedPages = 1_024;
+
+/**
+ * A gentle step takes some 3 ms, whatever the disk: on a machine whose CPUs are all in use an INSERT waits for one step at
+ * most. Rests make up four fifths, so that a pass takes a fifth of one CPU: a million rows in some 20 s.
+ */
+const gentleStepMs = 3;
+const gentleRest = 4;
+const gentlePages = { least: 8, first: 32, most: 1_024 } as const;
 
 /** Pages and rows of one DELETE, so that it takes some 50 ms. */
 const deletedPages = 128;
@@ -83,8 +94,12 @@ const archivedPages = 1_024;
 const dropAttempts = 3;
 const dropPauseMs = 2_000;
 
-/** From one drop to the next look at a partition: each may hold up writers for some ms. */
-const betweenDropsMs = 1_000;
+/**
+ * From one drop to the next, where a writer comes first and where somebody waits for the end. A drop holds up writers for some
+ * ms: by its lock, by the plans that every connection makes again, by the files that go. That should meet fewer than one
+ * INSERT in a hundred.
+ */
+const betweenDropsMs = { gentle: 5_000, brisk: 1_000 } as const;
 
 /** @throws RelayError POSTGRES_*; what was removed before stays removed */
 export async function removePublished(removing: Removing): Promise<CleanupReport> {
@@ -92,14 +107,12 @@ export async function removePublished(removing: Removing): Promise<CleanupReport
   const rules = rulesOf(config);
   const pieces = await readPieces(pool, config);
   const reports: PieceReport[] = [];
-  let hasDropped = false;
+  const pass: Pass = { ...removing, droppedMs: Number.NEGATIVE_INFINITY };
   for (const piece of pieces) {
     if (signal.aborted) break;
-    if (hasDropped && piece.way === 'drop' && !isDryRun) await pause(betweenDropsMs, signal);
-    const report = rules === undefined ? kept(piece, 'off') : await removePiece(removing, piece, rules);
+    const report = rules === undefined ? kept(piece, 'off') : await removePiece(pass, piece, rules);
     if (report === undefined) break;
     reports.push(report);
-    hasDropped = report.outcome === 'removed' && piece.way === 'drop';
   }
   const gone = isDryRun ? [] : reports;
   const dropped = gone.filter(({ outcome, name }) => outcome === 'removed' && wayOf(pieces, name) === 'drop');
@@ -132,7 +145,7 @@ function kept(piece: Piece, reason: KeepReason, rest: Partial<PieceReport> = {})
 }
 
 /** @returns undefined if the signal came first */
-async function removePiece(removing: Removing, piece: Piece, rules: Rules): Promise<PieceReport | undefined> {
+async function removePiece(removing: Pass, piece: Piece, rules: Rules): Promise<PieceReport | undefined> {
   const { config, pool, beat, isDryRun } = removing;
   const holds = await readSlotHolds(pool);
   const forAll = reasonForAll(holds, { slot: config.slot.name, beat });
@@ -153,7 +166,7 @@ async function removePiece(removing: Removing, piece: Piece, rules: Rules): Prom
 
 /** Looks at every row without a lock. Only if all may go, the partition is dropped, which looks again under one. */
 async function removeWhole(
-  removing: Removing,
+  removing: Pass,
   piece: Piece,
   rules: Rules,
   slowest: string,
@@ -172,9 +185,12 @@ async function removeWhole(
     const isEmpty = piece.way === 'delete' && judged.allRows === 0;
     return { ...facts, outcome: isEmpty ? 'kept' : 'removable', removedRows: judged.removable };
   }
+  const gapMs = removing.isGentle ? betweenDropsMs.gentle : betweenDropsMs.brisk;
+  await pause(Math.max(0, removing.droppedMs + gapMs - performance.now()), signal);
   for (let attempt = 1; !signal.aborted; attempt += 1) {
     const dropped = await dropOne(removing, piece, rules);
     if (dropped === undefined) break;
+    removing.droppedMs = performance.now();
     const { outcome, rows, bytes } = dropped;
     const left = reasonForOutcome(outcome);
     if (left === undefined)
@@ -226,13 +242,18 @@ async function judgeAll(
   piece: Piece,
   rules: Rules,
 ): Promise<Judged | 'other-owner' | undefined> {
+  const { isGentle, isDryRun, signal } = removing;
   let sum = nothing;
-  for (const pages of pagesOf(piece, judgedPages)) {
-    if (removing.signal.aborted) return undefined;
-    const judged = await judgePages(removing, piece, pages, rules);
-    if (judged === undefined) return 'other-owner';
-    sum = add(sum, judged);
-    if (!removing.isDryRun && sum.removable < sum.allRows) return sum;
+  let step: number = isGentle ? gentlePages.first : judgedPages;
+  for (let from = 0; from < piece.blocks; ) {
+    if (signal.aborted) return undefined;
+    const pages = { from, to: Math.min(piece.blocks, from + step) };
+    const looked = await judgePages(removing, piece, pages, rules);
+    if (looked === undefined) return 'other-owner';
+    sum = add(sum, looked.judged);
+    if (!isDryRun && sum.removable < sum.allRows) return sum;
+    from = pages.to;
+    if (isGentle) step = gentleStep(step, looked.tookMs);
   }
   return sum;
 }
@@ -242,12 +263,19 @@ async function judgePages(
   piece: Piece,
   pages: Pages,
   rules: Rules,
-): Promise<Judged | undefined> {
+): Promise<{ readonly judged: Judged; readonly tookMs: number } | undefined> {
   onStep?.({ name: piece.name, done: pages.from, blocks: piece.blocks });
   const begunMs = performance.now();
   const judged = await judge(pool, config, piece, pages, rules);
-  if (isGentle) await pause(performance.now() - begunMs, signal);
-  return judged;
+  const tookMs = performance.now() - begunMs;
+  if (isGentle) await pause(tookMs * gentleRest, signal);
+  return judged && { judged, tookMs };
+}
+
+/** Pages of the next step, after one of `pages` took so long. */
+export function gentleStep(pages: number, tookMs: number): number {
+  if (tookMs > gentleStepMs) return Math.max(gentlePages.least, Math.floor(pages / 2));
+  return tookMs < gentleStepMs / 2 ? Math.min(gentlePages.most, pages * 2) : pages;
 }
 
 /** Deletes rows page by page, at `cleanup.rowsPerSecond` at most. */
@@ -264,8 +292,9 @@ async function removeSome(
   let removed = 0;
   for (const pages of pagesOf(piece, deletedPages)) {
     if (signal.aborted) break;
-    const judged = await judgePages(removing, piece, pages, rules);
-    if (judged === undefined) return kept(piece, 'other-owner');
+    const looked = await judgePages(removing, piece, pages, rules);
+    if (looked === undefined) return kept(piece, 'other-owner');
+    const { judged } = looked;
     sum = add(sum, judged);
     for (let left = judged.removable; left > 0 && !signal.aborted; ) {
       const begunMs = performance.now();

@@ -9,7 +9,13 @@ import type { Settings } from '../../../harness/relay-process.ts';
 import { createPool } from '../../../relay/connect/postgres/pool.ts';
 import { readRemovals } from '../../../relay/ledger/removals.ts';
 import { migrate } from '../../../relay/operations/migrate/migrate.ts';
-import { type CleanupReport, removePublished } from '../../../relay/upkeep/remove-published.ts';
+import {
+  type CleanupReport,
+  type CleanupStep,
+  gentleStep,
+  type Removing,
+  removePublished,
+} from '../../../relay/upkeep/remove-published.ts';
 import { type Postgres, startPostgres } from '../../../stack/postgres.ts';
 import { configOf } from '../settings.ts';
 
@@ -62,13 +68,16 @@ const cover = (beat = 1) =>
     [beat],
   );
 
-async function clean(settings: Settings = {}, more: { isDryRun?: boolean; beat?: number } = {}) {
+async function clean(
+  settings: Settings = {},
+  more: Partial<Pick<Removing, 'isDryRun' | 'beat' | 'isGentle' | 'onStep'>> = {},
+) {
   const config = configOf({ CLEANUP_RETENTION: '1d', ...settings }, { databaseUrl: server.url });
   const pool = createPool(config);
   try {
     const { signal } = new AbortController();
     const rest = { beat: 1, isDryRun: false, ...more };
-    return await removePublished({ config, pool, isGentle: false, signal, ...rest });
+    return await removePublished({ config, pool, signal, isGentle: false, ...rest });
   } finally {
     await pool.end();
   }
@@ -127,6 +136,35 @@ test('a pass drops partitions, deletes rows of the default one, and leaves what 
   expect(report).toMatchObject({ removedRows: 2_503, removedPartitions: 1 });
   expect(await rowsLeft()).toBe(2);
 });
+
+test('a gentle pass looks at every page too, in more and smaller steps', async () => {
+  await write('2020-01-01Z', 5_000);
+  await cover();
+  const looksAt = async (isGentle: boolean) => {
+    const steps: CleanupStep[] = [];
+    const onStep = (step: CleanupStep) => void (/20200101/.test(step.name) && steps.push(step));
+    const { pieces } = await clean({}, { isGentle, isDryRun: true, onStep });
+    return { rows: pieces.find(({ name }) => /20200101/.test(name))?.rows, steps };
+  };
+  const brisk = await looksAt(false);
+  const gentle = await looksAt(true);
+  expect([brisk.rows, gentle.rows]).toEqual([5_000, 5_000]);
+  expect(brisk.steps.length).toBe(1);
+  expect(gentle.steps.length).toBeGreaterThan(3);
+});
+
+test.each([
+  { pages: 32, tookMs: 2, next: 32 },
+  { pages: 32, tookMs: 1, next: 64 },
+  { pages: 32, tookMs: 4, next: 16 },
+  { pages: 8, tookMs: 400, next: 8 },
+  { pages: 1_024, tookMs: 1, next: 1_024 },
+])(
+  'a gentle step of $pages pages that took $tookMs ms is followed by one of $next',
+  ({ pages, tookMs, next }) => {
+    expect(gentleStep(pages, tookMs)).toBe(next);
+  },
+);
 
 test('no more rows are deleted a second than the settings allow', async () => {
   await write('1999-01-01Z', 300);
