@@ -8,6 +8,8 @@ import type { Compressor } from '../../connect/compression/compressors.ts';
 import type { OutboundRecord } from '../../encode/record.ts';
 import { batchField, batchHeaderBytes, transactionalAttribute } from '../wire/batch-layout.ts';
 import { leastCompressedBytes, pays } from '../wire/compression.ts';
+import { compactLengthBytes } from '../wire/fields.ts';
+import { writeUvarint } from '../wire/uvarint.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { varintBytes, writeText, writeVarint, writeVarlong } from './varint.ts';
 
@@ -21,8 +23,15 @@ export type Seal = {
   readonly baseSequence: number;
 };
 
-/** Partition and size, which precede a batch in a Produce request. In the same buffer, so that one write sends both. */
-const frameBytes = 8;
+/**
+ * How a Produce request frames a batch: the partition and the size before it; in a flexible version the size is an
+ * unsigned varint, and tagged fields, of which there are none, follow. In the same buffer, so that one write sends all.
+ */
+export type Framing = 'fixed' | 'compact';
+
+/** Partition, and a size of at most five bytes. */
+const frameBytes = 9;
+const tailBytes = 1;
 
 /** Length 5, attributes 1, timestamp 10, offset 5, key 5, value 5, number of headers 5. */
 const recordOverheadBytes = 36;
@@ -56,7 +65,7 @@ export class RecordBatch {
   constructor(pool: BufferPool, partition: number, leastBytes = 0) {
     this.#pool = pool;
     this.partition = partition;
-    this.#bytes = pool.take(frameBytes + batchHeaderBytes + leastBytes);
+    this.#bytes = pool.take(frameBytes + batchHeaderBytes + leastBytes + tailBytes);
   }
 
   get count(): number {
@@ -70,7 +79,8 @@ export class RecordBatch {
 
   /** @param bound upper bound of the record's bytes, from `recordBound` */
   append(record: BatchRecord, bound: number): void {
-    if (this.#end + bound > this.#bytes.length) this.#grow(this.#end + bound);
+    const needed = this.#end + bound + tailBytes;
+    if (needed > this.#bytes.length) this.#grow(needed);
     const { key, value, headers, timestampMs } = record;
     if (this.#count === 0) this.#baseTimestampMs = this.#maxTimestampMs = timestampMs;
     else if (timestampMs > this.#maxTimestampMs) this.#maxTimestampMs = timestampMs;
@@ -115,12 +125,10 @@ export class RecordBatch {
 
   /**
    * Fills in the header.
-   * @returns partition, size and batch as a Produce request holds them; valid until `release`
+   * @returns the framed batch as a Produce request holds it; valid until `release`
    */
-  seal({ producerId, producerEpoch, baseSequence }: Seal): Buffer {
+  seal({ producerId, producerEpoch, baseSequence }: Seal, framing: Framing = 'fixed'): Buffer {
     const bytes = this.#bytes;
-    bytes.writeInt32BE(this.partition, 0);
-    bytes.writeInt32BE(this.bytes, 4);
     const at = frameBytes;
     bytes.writeBigInt64BE(0n, at + batchField.baseOffset);
     bytes.writeInt32BE(this.bytes - batchField.leaderEpoch, at + batchField.length);
@@ -135,7 +143,22 @@ export class RecordBatch {
     bytes.writeInt32BE(baseSequence, at + batchField.baseSequence);
     bytes.writeInt32BE(this.#count, at + batchField.count);
     bytes.writeUInt32BE(crc32c(bytes.subarray(at + batchField.attributes, this.#end)), at + batchField.crc);
-    return bytes.subarray(0, this.#end);
+    return framing === 'fixed' ? this.#frame() : this.#compactFrame();
+  }
+
+  #frame(): Buffer {
+    const start = frameBytes - 8;
+    this.#bytes.writeInt32BE(this.partition, start);
+    this.#bytes.writeInt32BE(this.bytes, start + 4);
+    return this.#bytes.subarray(start, this.#end);
+  }
+
+  #compactFrame(): Buffer {
+    const start = frameBytes - 4 - compactLengthBytes(this.bytes);
+    this.#bytes.writeInt32BE(this.partition, start);
+    writeUvarint(this.#bytes, start + 4, this.bytes + 1);
+    this.#bytes[this.#end] = 0;
+    return this.#bytes.subarray(start, this.#end + tailBytes);
   }
 
   /** Returns the buffer to the pool. The batch must not be used again. */

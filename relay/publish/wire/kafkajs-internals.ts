@@ -87,7 +87,12 @@ export type AddPartitionsAnswer = Throttled & {
     readonly partitionErrors: readonly { partition: number; errorCode: number }[];
   }[];
 };
-export type EndTxnAnswer = Throttled & { readonly errorCode: number };
+export type EndTxnAnswer = Throttled & {
+  readonly errorCode: number;
+  /** From version 5 on: the identity that the next transaction has. */
+  readonly producerId?: bigint;
+  readonly producerEpoch?: number;
+};
 
 const protocol = 'kafkajs/src/protocol';
 const decoderOf = <T>(api: string): Decode<T> =>
@@ -101,6 +106,7 @@ export const decodeEndTxn = decoderOf<EndTxnAnswer>('endTxn/v1');
 /** kafkajs's reader of the protocol's primitive types. */
 export type Decoder = {
   readonly offset: number;
+  readInt8(): number;
   readInt16(): number;
   readInt32(): number;
   readInt64(): bigint;
@@ -108,6 +114,11 @@ export type Decoder = {
   /** Bytes with their length before them. */
   readBytes(): Buffer | null;
   readArray<T>(read: () => T): T[];
+  /** As flexible versions hold them. */
+  readUVarInt(): number;
+  readUVarIntString(): string | null;
+  readUVarIntArray<T>(read: () => T): T[] | null;
+  forward(bytes: number): void;
 };
 export const Decoder = internal<new (bytes: Buffer) => Decoder>(`${protocol}/decoder`);
 

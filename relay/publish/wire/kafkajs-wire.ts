@@ -19,7 +19,11 @@ import {
 } from './kafkajs-internals.ts';
 
 /** A request that the relay encodes itself. `body` follows the request header and is written without a copy. */
-export type WireRequest = RequestName & { readonly body: readonly Buffer[] };
+export type WireRequest = RequestName & {
+  /** The version is a flexible one: its request header ends with tagged fields, of which there are none. */
+  readonly isFlexible?: boolean;
+  readonly body: readonly Buffer[];
+};
 
 /** A special timestamp in ListOffsets. */
 const earliest = -2;
@@ -157,10 +161,13 @@ function exchange(connection: Connection, request: WireRequest): Promise<{ paylo
   });
 }
 
-/** Encodes size and request header, version 1. @see https://kafka.apache.org/protocol#protocol_messages */
-function encodeHead(request: WireRequest, correlationId: number, clientId: string): Buffer {
+/**
+ * Encodes size and request header, version 1 or, for a flexible request, 2.
+ * @see https://kafka.apache.org/protocol#protocol_messages
+ */
+export function encodeHead(request: WireRequest, correlationId: number, clientId: string): Buffer {
   const clientBytes = Buffer.byteLength(clientId);
-  const head = Buffer.allocUnsafe(14 + clientBytes);
+  const head = Buffer.allocUnsafe(14 + clientBytes + (request.isFlexible === true ? 1 : 0));
   const size = request.body.reduce((sum, part) => sum + part.length, head.length - 4);
   head.writeInt32BE(size, 0);
   head.writeInt16BE(request.apiKey, 4);
@@ -168,5 +175,6 @@ function encodeHead(request: WireRequest, correlationId: number, clientId: strin
   head.writeInt32BE(correlationId, 8);
   head.writeInt16BE(clientBytes, 12);
   head.write(clientId, 14);
+  if (request.isFlexible === true) head[14 + clientBytes] = 0;
   return head;
 }

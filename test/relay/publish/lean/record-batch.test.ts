@@ -8,6 +8,7 @@ import { openCompressor } from '../../../../relay/connect/compression/compressor
 import { exactRecordBytes } from '../../../../relay/encode/record-size.ts';
 import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import { type BatchRecord, RecordBatch, recordBound } from '../../../../relay/publish/lean/record-batch.ts';
+import { Decoder as WireDecoder } from '../../../../relay/publish/wire/kafkajs-internals.ts';
 import { readBatches } from '../../../../relay/publish/wire/record-batch.ts';
 
 type Decoded = {
@@ -121,6 +122,22 @@ test('the checksum covers everything from the attributes on, and the sizes are r
     }),
     { numRuns: 50 },
   );
+});
+
+test('a compact frame holds the same batch, after a size of few bytes and before no tagged fields', () => {
+  // The first batch fills its buffer to the last byte but one.
+  const filling = 16 * 1024 - 9 - 61 - 1 - recordBound({ key: '', value: null, headers: {}, timestampMs: 0 });
+  for (const size of [0, 40, 100, filling, filling + 1, 3_000_000]) {
+    const batch = batchOf([{ key: '', value: Buffer.alloc(size, 0xff), headers: {}, timestampMs: 0 }]);
+    const fixed = Buffer.from(batch.seal(seal));
+    const frame = batch.seal(seal, 'compact');
+    expect(frame.readInt32BE(0)).toBe(5);
+    const decoder = new WireDecoder(frame.subarray(4));
+    expect(decoder.readUVarInt(), `${size} bytes`).toBe(batch.bytes + 1);
+    const at = 4 + decoder.offset;
+    expect(frame.subarray(at, -1).equals(fixed.subarray(8))).toBe(true);
+    expect(frame.at(-1)).toBe(0);
+  }
 });
 
 test('a record never takes more than its bound', () => {
