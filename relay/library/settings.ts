@@ -195,6 +195,8 @@ export type RelaySettings = {
   readonly publish?: {
     /** Which producer writes to Kafka: `lean`, which is part of the relay, or `kafkajs`, the producer of that library, which takes several times the CPU. Default: `lean`. */
     readonly producer?: 'lean' | 'kafkajs' | undefined;
+    /** Which of Kafka’s transaction protocols the producer `lean` uses: `auto` is version 2 where the cluster has `transaction.version` 2 (Kafka 4.0 or newer), and else version 1. `kafkajs` always uses version 1. Default: `1`. */
+    readonly transactionVersion?: '1' | 'auto' | undefined;
     /** How record batches are compressed: `none`, `gzip`, `snappy`, `lz4` or `zstd`. Every consumer must be able to read the codec: Java and librdkafka read `lz4`, but kafkajs, kafka-python and aiokafka need a package for it, and otherwise stop. Batches under 1 KiB, and those that compression would not make an eighth smaller, are sent as they are. Default: `lz4`. */
     readonly compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd' | undefined;
     /** Most events in one Kafka transaction. A larger Postgres transaction is split. Default: `10000`. */

@@ -112,6 +112,11 @@ export const publish = section({
     ['lean', 'kafkajs'],
     'lean',
   ),
+  transactionVersion: choice(
+    'Which of Kafka’s transaction protocols the producer `lean` uses: `auto` is version 2 where the cluster has `transaction.version` 2 (Kafka 4.0 or newer), and else version 1. `kafkajs` always uses version 1.',
+    ['auto', '1'],
+    '1',
+  ),
   compression: choice(
     'How record batches are compressed: `none`, `gzip`, `snappy`, `lz4` or `zstd`. Every consumer must be able to read the codec: Java and librdkafka read `lz4`, but kafkajs, kafka-python and aiokafka need a package for it, and otherwise stop. Batches under 1 KiB, and those that compression would not make an eighth smaller, are sent as they are.',
     compressionNames,

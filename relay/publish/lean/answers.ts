@@ -4,6 +4,7 @@
  */
 import { RelayError } from '../../errors.ts';
 import { recordsRefused } from '../failed-transaction.ts';
+import type { InitProducerIdAnswer } from '../wire/flexible-answers.ts';
 import {
   type AddPartitionsAnswer,
   type EndTxnAnswer,
@@ -11,6 +12,7 @@ import {
   protocolError,
 } from '../wire/kafkajs-internals.ts';
 import type { Placed } from './produce-plan.ts';
+import type { Producer } from './requests.ts';
 import type { Sequences } from './sequences.ts';
 
 const concurrentTransactions = 51;
@@ -50,6 +52,39 @@ export function checkProduced(
         `${name} answered with offset ${answer.baseOffset}, which is not beyond the last one: the broker took the batch for a duplicate`,
       );
   }
+}
+
+/**
+ * Whether the leader refused every batch because the coordinator still ends the previous transaction. It has then
+ * appended none, so the same request can be sent again. It can be the answer only if the leader adds the partitions.
+ */
+export function isAllBusy(placed: readonly Placed[], { topics }: ProduceAnswer): boolean {
+  const codes = topics.flatMap(({ partitions }) => partitions.map(({ errorCode }) => errorCode));
+  return codes.length === placed.length && codes.every((code) => code === concurrentTransactions);
+}
+
+/** The identity that the coordinator assigned. @throws the client's error */
+export function checkAssigned(producer: Producer, answer: InitProducerIdAnswer): Producer {
+  const { errorCode, producerId, producerEpoch } = answer;
+  if (errorCode !== 0) throw protocolError(errorCode);
+  return { ...producer, producerId, producerEpoch };
+}
+
+/**
+ * Protocol 2: the next transaction has the next epoch or, when the epochs are used up, epoch 0 of another producer id.
+ * Any other answer leaves it unknown to whom the transactional id belongs.
+ * @throws RelayError PUBLISH_UNCERTAIN
+ */
+export function nextIdentity(producer: Producer, answer: EndTxnAnswer): Producer {
+  const { producerId = -1n, producerEpoch = -1 } = answer;
+  const isNext =
+    producerId === producer.producerId
+      ? producerEpoch === producer.producerEpoch + 1
+      : producerId >= 0n && producerEpoch === 0;
+  if (isNext) return { ...producer, producerId, producerEpoch };
+  throw uncertain(
+    `EndTxn of producer ${producer.producerId} epoch ${producer.producerEpoch} assigned producer ${producerId} epoch ${producerEpoch}`,
+  );
 }
 
 /** The transaction is committed when, and only when, this returns. @throws the client's error */

@@ -46,6 +46,7 @@ export class LeanPublisher implements Publisher {
       transactionTimeoutMs: writer.transactionTimeoutMs,
       requestTimeoutMs: config.kafka.requestTimeoutMs,
       topic: writer.progressTopic,
+      transactionVersion: config.publish.transactionVersion,
     });
     return new LeanPublisher(config, writer, producer, compressor);
   }

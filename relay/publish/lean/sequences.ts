@@ -1,6 +1,6 @@
 /**
  * Owns the sequence numbers by which Kafka detects a duplicate record batch. They continue from one transaction to the
- * next in each partition, as long as the producer keeps its epoch. Also owns the check that the answered offsets
+ * next in each partition, as long as the producer keeps its epoch, and then restart. Also owns the check that the answered offsets
  * increase.
  */
 
@@ -10,7 +10,7 @@ const numbers = 2 ** 31;
 export class Sequences {
   readonly #next = new Map<string, number>();
   readonly #lastOffset = new Map<string, bigint>();
-  readonly #first: number;
+  #first: number;
 
   /** @param first sequence number of the first record in each partition */
   constructor(first = 0) {
@@ -22,6 +22,12 @@ export class Sequences {
     const base = this.#next.get(partition) ?? this.#first;
     this.#next.set(partition, (base + count) % numbers);
     return base;
+  }
+
+  /** The producer has another epoch, and numbers each partition from 0. */
+  restart(): void {
+    this.#next.clear();
+    this.#first = 0;
   }
 
   /** Whether the answered offset is beyond all earlier ones. If not, the broker took the batch for a duplicate. */

@@ -4,20 +4,43 @@
  * retries nothing: any error and any missing or unexpected answer ends this producer for good. A transaction is
  * committed when, and only when, the coordinator has confirmed it.
  *
+ * Between two transactions the producer follows the cluster from one transaction protocol to the other. All rules hold
+ * in both; protocol 2 (KIP-890) also makes Kafka refuse whatever belongs to an earlier transaction.
+ *
  * @see https://cwiki.apache.org/confluence/display/KAFKA/KIP-98+-+Exactly+Once+Delivery+and+Transactional+Messaging
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Kafka } from 'kafkajs';
 import { kafkaError } from '../../connect/kafka.ts';
 import { RelayError } from '../../errors.ts';
-import { type Broker, decodeAddPartitions, decodeEndTxn, decodeProduce } from '../wire/kafkajs-internals.ts';
-import { checkConnected, Wire } from '../wire/kafkajs-wire.ts';
+import { decodeFeatures, decodeInitProducerId4 } from '../wire/flexible-answers.ts';
+import {
+  type Broker,
+  decodeAddPartitions,
+  type ProduceAnswer,
+  type RequestName,
+} from '../wire/kafkajs-internals.ts';
+import { checkConnected, Wire, type WireRequest } from '../wire/kafkajs-wire.ts';
 import { type Obstacle, obstacleOf, retryPauseMs } from '../wire/retry.ts';
-import { checkAdded, checkCommitted, checkProduced, uncertain } from './answers.ts';
+import { checkAdded, checkAssigned, checkCommitted, checkProduced, isAllBusy, uncertain } from './answers.ts';
 import type { PartitionBatches } from './batch-builder.ts';
 import { groupByTopic, type Placed, planRequests } from './produce-plan.ts';
-import { addPartitionsRequest, apis, commitRequest, type Producer, produceRequest } from './requests.ts';
+import { type Protocol, protocols } from './protocols.ts';
+import {
+  addPartitionsRequest,
+  apis,
+  apiVersionsRequest,
+  type Producer,
+  raiseEpochRequest,
+} from './requests.ts';
 import { Sequences } from './sequences.ts';
+import {
+  type AllowedVersion,
+  addsFirst,
+  chooseVersion,
+  latestLevel,
+  noFeature,
+} from './transaction-version.ts';
 
 export type ProducerOptions = {
   readonly transactionalId: string;
@@ -27,13 +50,14 @@ export type ProducerOptions = {
   readonly requestTimeoutMs: number;
   /** A topic that is known to exist. */
   readonly topic: string;
+  readonly transactionVersion: AllowedVersion;
   /** Sequence number of the first record in each partition. Only tests of the wraparound set it. */
   readonly firstSequence?: number;
 };
 
 /** Places in a transaction where a test can make the process die or hang. */
 export type CrashPoints = {
-  /** The coordinator knows the partitions; no record is sent yet. */
+  /** No record is sent yet. Unless the leaders add the partitions, the coordinator knows them. */
   readonly begun?: () => Promise<void> | undefined;
   /** A Produce request was answered. */
   readonly answered?: () => Promise<void> | undefined;
@@ -43,8 +67,16 @@ export type CrashPoints = {
   readonly ending?: () => Promise<void> | undefined;
 };
 
+type Place = { readonly topic: string; readonly partition: number };
+
 /** The batches for one broker. */
 type Route = { readonly broker: Broker; readonly parts: PartitionBatches[] };
+
+/**
+ * How long what the coordinator said about the cluster's features counts. The Java client asks at each new connection
+ * only; a relay keeps its connections for months.
+ */
+const featureMaxAgeMs = 60_000;
 
 export class TransactionalProducer {
   readonly #kafka: Kafka;
@@ -53,6 +85,15 @@ export class TransactionalProducer {
   #producer: Producer;
   #wire: Wire | undefined;
   #coordinator: Broker | undefined;
+  #protocol: Protocol = protocols[1];
+  /** Whether a transaction of protocol 1 has had this epoch. */
+  #isUsed = false;
+  /** Whether anything of the current transaction is sent. */
+  #isBegun = false;
+  /** Of the last transaction. */
+  #endedAtMs = Number.NEGATIVE_INFINITY;
+  #feature = noFeature;
+  #featureAskedAtMs = Number.NEGATIVE_INFINITY;
   #isBusy = false;
   #isClosed = false;
   #failure: RelayError | undefined;
@@ -92,6 +133,7 @@ export class TransactionalProducer {
         { cause: this.#failure },
       );
     this.#isBusy = true;
+    this.#isBegun = false;
     let isSent = false;
     try {
       const routes = await this.#untilDone(() => this.#prepare(parts));
@@ -131,13 +173,64 @@ export class TransactionalProducer {
   async #prepare(parts: readonly PartitionBatches[]): Promise<Route[]> {
     const coordinator = await this.#findCoordinator();
     const routes = await this.#route(parts);
+    const brokers = [coordinator, ...routes.map(({ broker }) => broker)];
+    // Better to find a lost connection now than after half of the records are sent.
+    for (const broker of brokers) checkConnected(broker);
+    if (!this.#isBegun) await this.#agree(coordinator, brokers);
+    for (const broker of brokers) checkSuitable(broker, this.#protocol);
+    const sinceEndMs = performance.now() - this.#endedAtMs;
+    if (this.#isBegun || addsFirst(this.#protocol.version, routes.length, sinceEndMs))
+      await this.#add(coordinator, parts);
+    return routes;
+  }
+
+  /** Adds all partitions. Nothing of them is written yet, so this can be repeated. */
+  async #add(coordinator: Broker, parts: readonly Place[]): Promise<void> {
     const topics = [...groupByTopic(parts)].map(([topic, group]) => ({
       topic,
       partitions: group.map(({ partition }) => partition),
     }));
     const request = addPartitionsRequest(this.#producer, topics);
+    this.#isBegun = true;
+    this.#isUsed ||= this.#protocol.version === 1;
     checkAdded(await this.#open.send(coordinator, request, decodeAddPartitions));
-    return routes;
+  }
+
+  /** Chooses the protocol of the next transaction. */
+  async #agree(coordinator: Broker, brokers: readonly Broker[]): Promise<void> {
+    const { transactionVersion } = this.#options;
+    if (transactionVersion !== '1') await this.#askFeature(coordinator);
+    const areAble = brokers.every((broker) => protocols[2].apis.every((api) => supports(broker, api)));
+    const version = chooseVersion(transactionVersion, this.#feature, areAble);
+    if (version === 2 && this.#isUsed) await this.#raiseEpoch(coordinator);
+    this.#protocol = protocols[version];
+  }
+
+  async #askFeature(coordinator: Broker): Promise<void> {
+    if (performance.now() - this.#featureAskedAtMs < featureMaxAgeMs) return;
+    if (supports(coordinator, apis.apiVersions)) {
+      const features = await this.#open.send(coordinator, apiVersionsRequest(), decodeFeatures);
+      this.#feature = latestLevel(this.#feature, features);
+    }
+    this.#featureAskedAtMs = performance.now();
+  }
+
+  /**
+   * Protocol 2 begins with an epoch that no transaction of protocol 1 has had, as in the Java client. If the answer is
+   * lost, the coordinator recognizes the repeated request and assigns the same epoch.
+   */
+  async #raiseEpoch(coordinator: Broker): Promise<void> {
+    const request = raiseEpochRequest(this.#producer, this.#options.transactionTimeoutMs);
+    const answer = await this.#open.send(coordinator, request, decodeInitProducerId4);
+    this.#become(checkAssigned(this.#producer, answer));
+  }
+
+  /** Sequence numbers belong to an identity. */
+  #become(producer: Producer): void {
+    if (producer === this.#producer) return;
+    this.#producer = producer;
+    this.#isUsed = false;
+    this.#sequences.restart();
   }
 
   async #findCoordinator(): Promise<Broker> {
@@ -161,8 +254,6 @@ export class TransactionalProducer {
       if (route === undefined) routes.set(broker, { broker, parts: [part] });
       else route.parts.push(part);
     }
-    // Better to find a lost connection now than after half of the records are sent.
-    for (const broker of routes.keys()) checkSuitable(broker);
     return [...routes.values()];
   }
 
@@ -175,42 +266,70 @@ export class TransactionalProducer {
     for (const placed of planRequests(parts)) {
       // The transaction may already have failed at another broker: send no more of it.
       if (!this.#isBusy) return;
-      const { transactionalId, requestTimeoutMs } = this.#options;
-      const topics = [...groupByTopic(placed)].map(([topic, group]) => ({
-        topic,
-        frames: group.map((one) => this.#seal(one)),
-      }));
-      const request = produceRequest(transactionalId, requestTimeoutMs, topics);
-      const answer = await this.#open.send(broker, request, decodeProduce);
+      const request = this.#produceRequest(placed);
+      const answer = await this.#append(broker, request, placed);
       checkProduced(placed, answer, this.#sequences);
       await places.answered?.();
     }
   }
 
+  #produceRequest(placed: readonly Placed[]): WireRequest {
+    const { transactionalId, requestTimeoutMs } = this.#options;
+    const topics = [...groupByTopic(placed)].map(([topic, group]) => ({
+      topic,
+      frames: group.map((one) => this.#seal(one)),
+    }));
+    return this.#protocol.produceRequest(transactionalId, requestTimeoutMs, topics);
+  }
+
+  /**
+   * If the leader is to begin the transaction, and refuses all of it because the previous one has not ended, the
+   * producer adds the partitions itself, which waits more precisely, and sends the same bytes again.
+   */
+  async #append(broker: Broker, request: WireRequest, placed: readonly Placed[]): Promise<ProduceAnswer> {
+    const send = () => this.#open.send(broker, request, this.#protocol.decodeProduce);
+    const canBegin = !this.#isBegun;
+    this.#isBegun = true;
+    const answer = await send();
+    if (!canBegin || !isAllBusy(placed, answer)) return answer;
+    await this.#untilDone(async () => this.#add(this.#connectedCoordinator, placed), ['busy']);
+    return await send();
+  }
+
   #seal({ topic, partition, batch }: Placed): Buffer {
     const { producerId, producerEpoch } = this.#producer;
     const baseSequence = this.#sequences.take(`${topic}/${partition}`, batch.count);
-    return batch.seal({ producerId, producerEpoch, baseSequence });
+    return batch.seal({ producerId, producerEpoch, baseSequence }, this.#protocol.framing);
   }
 
   async #end(places: CrashPoints): Promise<void> {
-    if (this.#coordinator === undefined) throw uncertain('the producer was closed');
-    const answered = this.#open.send(this.#coordinator, commitRequest(this.#producer), decodeEndTxn);
+    const coordinator = this.#connectedCoordinator;
+    const { commitRequest, decodeEndTxn, next } = this.#protocol;
+    const answered = this.#open.send(coordinator, commitRequest(this.#producer), decodeEndTxn);
     answered.catch(() => {}); // awaited below, after the failpoint
     await places.ending?.();
-    checkCommitted(await answered);
+    const answer = await answered;
+    checkCommitted(answer);
+    this.#become(next(this.#producer, answer));
+    this.#endedAtMs = performance.now();
+  }
+
+  get #connectedCoordinator(): Broker {
+    if (this.#coordinator === undefined) throw uncertain('the producer was closed');
+    return this.#coordinator;
   }
 
   /** Retries, within the request timeout, what is safe to retry because no record is sent yet. */
-  async #untilDone<T>(work: () => Promise<T>): Promise<T> {
+  async #untilDone<T>(work: () => Promise<T>, retried: readonly Obstacle[] = ['busy', 'moved']): Promise<T> {
     const deadlineMs = performance.now() + this.#options.requestTimeoutMs;
     for (let attempt = 0; ; attempt++) {
       try {
         return await work();
       } catch (error) {
-        const obstacle: Obstacle = obstacleOf(error);
+        const obstacle = obstacleOf(error);
         const pauseMs = retryPauseMs(obstacle, attempt);
-        if (obstacle === 'final' || this.#isClosed || performance.now() + pauseMs > deadlineMs) throw error;
+        const isLate = performance.now() + pauseMs > deadlineMs;
+        if (!retried.includes(obstacle) || this.#isClosed || isLate) throw error;
         if (obstacle === 'moved') await this.#disconnect();
         await delay(pauseMs);
       }
@@ -221,20 +340,22 @@ export class TransactionalProducer {
     const wire = this.#wire;
     this.#wire = undefined;
     this.#coordinator = undefined;
+    this.#featureAskedAtMs = Number.NEGATIVE_INFINITY;
     await wire?.close();
   }
 }
 
-/** @throws RelayError KAFKA_UNSUITABLE if the broker does not support our API versions; the client's errors */
-function checkSuitable(broker: Broker): void {
-  checkConnected(broker);
-  const { versions } = broker;
-  for (const { apiKey, apiName, apiVersion } of Object.values(apis)) {
-    const range = versions[apiKey];
-    if (range === undefined || range.minVersion > apiVersion || range.maxVersion < apiVersion)
-      throw new RelayError(
-        'KAFKA_UNSUITABLE',
-        `the broker does not support ${apiName} version ${apiVersion}`,
-      );
-  }
+/** @throws RelayError KAFKA_UNSUITABLE if the broker does not support our API versions */
+function checkSuitable(broker: Broker, { apis }: Protocol): void {
+  const missing = apis.find((api) => !supports(broker, api));
+  if (missing === undefined) return;
+  throw new RelayError(
+    'KAFKA_UNSUITABLE',
+    `the broker does not support ${missing.apiName} version ${missing.apiVersion}`,
+  );
+}
+
+function supports({ versions }: Broker, { apiKey, apiVersion }: RequestName): boolean {
+  const range = versions[apiKey];
+  return range !== undefined && range.minVersion <= apiVersion && apiVersion <= range.maxVersion;
 }

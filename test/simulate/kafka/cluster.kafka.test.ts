@@ -180,7 +180,11 @@ const scripts: Record<string, (side: Side) => Promise<unknown[]>> = {
       await first.close();
       const { transactionalIdPrefix, progressTopic, transactionTimeoutMs, requestTimeoutMs } = config.kafka;
       const transactionalId = `${transactionalIdPrefix}.${config.slot.name}`;
-      const settings = { transactionalId, transactionTimeoutMs, requestTimeoutMs, topic: progressTopic };
+      const { transactionVersion } = config.publish;
+      const settings = {
+        ...{ transactionalId, transactionTimeoutMs, requestTimeoutMs, transactionVersion },
+        topic: progressTopic,
+      };
       const open = await TransactionalProducer.open(kafka, settings);
       const { promise: sent, resolve: isSent } = Promise.withResolvers<void>();
       const { promise: later, resolve: goOn } = Promise.withResolvers<void>();

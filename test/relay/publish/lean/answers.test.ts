@@ -1,6 +1,13 @@
 import { expect, test } from 'vitest';
 import type { RelayError } from '../../../../relay/errors.ts';
-import { checkAdded, checkCommitted, checkProduced } from '../../../../relay/publish/lean/answers.ts';
+import {
+  checkAdded,
+  checkAssigned,
+  checkCommitted,
+  checkProduced,
+  isAllBusy,
+  nextIdentity,
+} from '../../../../relay/publish/lean/answers.ts';
 import { LeanBatchBuilder } from '../../../../relay/publish/lean/batch-builder.ts';
 import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
 import { planRequests } from '../../../../relay/publish/lean/produce-plan.ts';
@@ -92,4 +99,47 @@ test('a transaction is committed only if the code is 0', () => {
   expect(thrownBy(() => checkCommitted({ errorCode: 0 }))).toBeUndefined();
   expect(thrownBy(() => checkCommitted({ errorCode: 51 }))).toBe('CONCURRENT_TRANSACTIONS');
   expect(thrownBy(() => checkCommitted({ errorCode: 48 }))).toBe('INVALID_TXN_STATE');
+});
+
+const producer = { transactionalId: 'relay', producerId: 7n, producerEpoch: 4 };
+const assigned = (producerId: bigint, producerEpoch: number, errorCode = 0) => ({
+  clientSideThrottleTime: 0,
+  errorCode,
+  producerId,
+  producerEpoch,
+});
+
+test('the next transaction has the next epoch, or epoch 0 of another producer id', () => {
+  expect(nextIdentity(producer, assigned(7n, 5))).toEqual({ ...producer, producerEpoch: 5 });
+  const last = { ...producer, producerEpoch: 32_766 };
+  expect(nextIdentity(last, assigned(8n, 0))).toEqual({ ...producer, producerId: 8n, producerEpoch: 0 });
+});
+
+test.each([
+  ['the same epoch', assigned(7n, 4)],
+  ['an earlier epoch', assigned(7n, 3)],
+  ['epoch 0 of the same producer id', assigned(7n, 0)],
+  ['an epoch that another producer has had', assigned(7n, 6)],
+  ['a later epoch of another producer id', assigned(8n, 5)],
+  ['no identity', assigned(-1n, -1)],
+  ['no identity at all', { errorCode: 0 }],
+])('an answer with %s leaves the outcome uncertain', (_, answer) => {
+  expect(thrownBy(() => nextIdentity(producer, answer))).toBe('PUBLISH_UNCERTAIN');
+});
+
+test('a raised epoch is the one that the coordinator assigned', () => {
+  expect(checkAssigned(producer, assigned(7n, 5))).toEqual({ ...producer, producerEpoch: 5 });
+  expect(thrownBy(() => checkAssigned(producer, assigned(-1n, -1, 90)))).toBe('PRODUCER_FENCED');
+  expect(thrownBy(() => checkAssigned(producer, assigned(-1n, -1, 51)))).toBe('CONCURRENT_TRANSACTIONS');
+});
+
+test('a request is sent again only if every batch was refused because the coordinator is busy', () => {
+  const isBusy = (...codes: readonly number[]) =>
+    isAllBusy(twoBatches(), produced(...codes.map((code, index) => [index, code, -1] as const)));
+  expect(isBusy(51, 51)).toBe(true);
+  expect(isBusy(51, 0)).toBe(false);
+  expect(isBusy(51, 19)).toBe(false);
+  expect(isBusy(0, 0)).toBe(false);
+  expect(isBusy(51), 'a partition is missing').toBe(false);
+  expect(isBusy(), 'the answer is empty').toBe(false);
 });

@@ -142,6 +142,7 @@ test('sequence numbers wrap around', async () => {
     transactionTimeoutMs: 60_000,
     requestTimeoutMs: 15_000,
     topic: scene.config.kafka.progressTopic,
+    transactionVersion: '1',
     firstSequence: 2 ** 31 - 4,
   });
   try {

@@ -18,6 +18,16 @@ test('sequence numbers wrap around to 0', () => {
   expect(within.take('a/0', 1)).toBe(3);
 });
 
+test('with another epoch each partition begins at 0, and offsets still have to rise', () => {
+  const sequences = new Sequences(7);
+  sequences.take('a/0', 3);
+  sequences.rises('a/0', 5n, 3);
+  sequences.restart();
+  expect([sequences.take('a/0', 2), sequences.take('a/0', 1), sequences.take('a/1', 1)]).toEqual([0, 2, 0]);
+  expect(sequences.rises('a/0', 7n, 1)).toBe(false);
+  expect(sequences.rises('a/0', 9n, 1), 'a marker took offset 8').toBe(true);
+});
+
 test('an offset must be beyond the last record before', () => {
   const sequences = new Sequences();
   expect(sequences.rises('a/0', 0n, 3)).toBe(true);

@@ -13,6 +13,7 @@ const open = (kafka: ScriptedKafka, requestTimeoutMs = 2_000) =>
     transactionTimeoutMs: 60_000,
     requestTimeoutMs,
     topic: 'progress',
+    transactionVersion: '1',
   });
 
 async function scene(options: ConstructorParameters<typeof ScriptedKafka>[0] = {}) {

@@ -1,0 +1,66 @@
+/** Lists what differs between Kafka's two transaction protocols. */
+
+import { decodeEndTxn5, decodeProduce12 } from '../wire/flexible-answers.ts';
+import {
+  type Decode,
+  decodeEndTxn,
+  decodeProduce,
+  type EndTxnAnswer,
+  type ProduceAnswer,
+  type RequestName,
+} from '../wire/kafkajs-internals.ts';
+import type { WireRequest } from '../wire/kafkajs-wire.ts';
+import { nextIdentity } from './answers.ts';
+import type { Framing } from './record-batch.ts';
+import {
+  apis,
+  commitRequest,
+  commitRequest2,
+  type Producer,
+  produceRequest,
+  produceRequest2,
+  type TopicFrames,
+} from './requests.ts';
+
+export type Protocol = {
+  readonly version: 1 | 2;
+  /** What the coordinator and the leaders must support. */
+  readonly apis: readonly RequestName[];
+  readonly framing: Framing;
+  readonly produceRequest: (
+    transactionalId: string,
+    timeoutMs: number,
+    topics: readonly TopicFrames[],
+  ) => WireRequest;
+  readonly decodeProduce: Decode<ProduceAnswer>;
+  readonly commitRequest: (producer: Producer) => WireRequest;
+  readonly decodeEndTxn: Decode<EndTxnAnswer>;
+  /** Who the producer is in the next transaction. @throws RelayError PUBLISH_UNCERTAIN if the answer is unexpected */
+  readonly next: (producer: Producer, answer: EndTxnAnswer) => Producer;
+};
+
+/** One epoch for all transactions of a producer. */
+const protocol1: Protocol = {
+  version: 1,
+  apis: [apis.produce, apis.addPartitions, apis.endTxn],
+  framing: 'fixed',
+  produceRequest,
+  decodeProduce,
+  commitRequest,
+  decodeEndTxn,
+  next: (producer) => producer,
+};
+
+/** A new epoch for each transaction, so that nothing of an earlier one can enter it. */
+const protocol2: Protocol = {
+  version: 2,
+  apis: [apis.produce2, apis.addPartitions, apis.endTxn2, apis.raiseEpoch],
+  framing: 'compact',
+  produceRequest: produceRequest2,
+  decodeProduce: decodeProduce12,
+  commitRequest: commitRequest2,
+  decodeEndTxn: decodeEndTxn5,
+  next: nextIdentity,
+};
+
+export const protocols: Readonly<Record<1 | 2, Protocol>> = { 1: protocol1, 2: protocol2 };
