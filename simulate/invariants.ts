@@ -5,8 +5,8 @@
 import { activePauses, type Control } from '../relay/model/control.ts';
 import { formatLsn, formatPosition, type Lsn } from '../relay/model/position.ts';
 import { type Progress, parseProgress } from '../relay/model/progress.ts';
+import type { Place } from './kafka/batches.ts';
 import type { Entry, KafkaCluster, Partition } from './kafka/cluster.ts';
-import type { Place } from './kafka/codec.ts';
 import type { Database, DeadLetter } from './postgres/database.ts';
 import type { OutboxEvent, WalTransaction } from './postgres/wal.ts';
 import { Violation } from './violation.ts';

@@ -8,14 +8,8 @@ import type { RequestKind } from '../faults.ts';
 import type { Link, Network, Served, Server } from '../network.ts';
 import type { Machine } from '../scheduler.ts';
 import type { KafkaCluster } from './cluster.ts';
-import {
-  type DecodedRequest,
-  decodeRequest,
-  encodeAddPartitionsAnswer,
-  encodeEndTxnAnswer,
-  encodeFetchAnswer,
-  encodeProduceAnswer,
-} from './codec.ts';
+import { type DecodedRequest, decodeRequest, type Identified, unidentified } from './codec.ts';
+import { serveRequest } from './serve.ts';
 
 const { KafkaJSConnectionError, KafkaJSRequestTimeoutError } = kafkajs;
 
@@ -66,8 +60,10 @@ class Connection {
     push: ({ entry, sendRequest }: PushedRequest): void => {
       sendRequest();
       const request = decodeRequest(Buffer.concat(this.#written.splice(0)));
-      const kind = request.api;
-      const serve = (answer: (payload: Buffer) => void) => serveRequest(this.#options, request, answer);
+      const kind = request.api === 'ApiVersions' ? 'Metadata' : request.api;
+      const { cluster, network } = this.#options;
+      const at = { cluster, scheduler: network.scheduler, server: this.link.server };
+      const serve = (answer: (payload: Buffer) => void) => serveRequest(at, request, answer);
       this.exchange({ kind, what: describe(request) }, serve).then(
         (payload) => entry.resolve({ payload }),
         entry.reject,
@@ -124,74 +120,30 @@ type PushedRequest = {
 };
 
 function describe(request: DecodedRequest): string {
-  if (request.api === 'Produce') {
-    const [batch] = request.batches;
-    const places = request.batches.map(
-      ({ topic, partition, records }) => `${topic}/${partition}×${records.length}`,
-    );
-    return `Produce epoch ${batch?.epoch ?? '?'} ${places.join(' ')}`;
-  }
-  if (request.api === 'Fetch') return `Fetch ${request.topic} from ${request.fromOffset}`;
-  if (request.api === 'EndTxn')
-    return `EndTxn epoch ${request.epoch} ${request.isCommit ? 'commit' : 'abort'}`;
-  return `AddPartitionsToTxn epoch ${request.epoch} ×${request.partitions.length}`;
-}
-
-function serveRequest(
-  { cluster, network }: ClientOptions,
-  request: DecodedRequest,
-  answer: (payload: Buffer) => void,
-): void {
-  if (request.api === 'Fetch') serveFetch(cluster, network, request, answer);
-  else answer(serveAtOnce(cluster, request));
-}
-
-function serveAtOnce(cluster: KafkaCluster, request: Exclude<DecodedRequest, { api: 'Fetch' }>): Buffer {
-  const { transactionalId } = request;
+  const name = `${request.api} v${request.version}`;
   switch (request.api) {
-    case 'Produce':
-      return encodeProduceAnswer(
-        request.batches.map((batch) => ({ ...batch, ...cluster.produce(transactionalId, batch) })),
+    case 'Produce': {
+      const [batch] = request.batches;
+      const places = request.batches.map(
+        ({ topic, partition, sequence, records }) => `${topic}/${partition}@${sequence}×${records.length}`,
       );
-    case 'AddPartitionsToTxn': {
-      const { producerId, epoch, partitions } = request;
-      const error = cluster.addPartitions(transactionalId, producerId, epoch, partitions);
-      return encodeAddPartitionsAnswer(partitions, error);
+      return `${name} epoch ${batch?.epoch ?? '?'} ${places.join(' ')}`;
     }
-    case 'EndTxn': {
-      const { producerId, epoch, isCommit } = request;
-      return encodeEndTxnAnswer(cluster.endTxn(transactionalId, producerId, epoch, isCommit));
-    }
+    case 'Fetch':
+      return `Fetch ${request.topic} from ${request.fromOffset}`;
+    case 'EndTxn':
+      return `${name} epoch ${request.epoch} ${request.isCommit ? 'commit' : 'abort'}`;
+    case 'AddPartitionsToTxn':
+      return `${name} epoch ${request.epoch} ×${request.partitions.length}`;
+    case 'InitProducerId':
+      return `${name} ${request.transactionalId}`;
+    case 'ApiVersions':
+      return name;
   }
 }
-
-/** Answers when there is something to read, or when the wait is over. */
-function serveFetch(
-  cluster: KafkaCluster,
-  { scheduler }: Network,
-  { topic, partition, fromOffset, maxWaitMs }: Extract<DecodedRequest, { api: 'Fetch' }>,
-  answer: (payload: Buffer) => void,
-): void {
-  const log = cluster.partitions(topic)?.[partition];
-  if (log === undefined) throw new Error(`there is no ${topic}/${partition}`);
-  const reply = () => {
-    log.listeners.delete(look);
-    answer(encodeFetchAnswer(log.fetch(fromOffset)));
-  };
-  const look = () => {
-    if (log.fetch(fromOffset).batches.length === 0) return;
-    end.isCancelled = true;
-    reply();
-  };
-  const end = scheduler.after(maxWaitMs, reply);
-  log.listeners.add(look);
-  look();
-}
-
-const version = { minVersion: 0, maxVersion: 99 };
 
 class ModelBroker {
-  readonly versions = { 0: version, 1: version, 24: version, 26: version };
+  readonly versions;
   readonly connectionPool: { readonly pool: readonly [Connection, Connection] };
   readonly #options: ClientOptions;
   readonly #connection: Connection;
@@ -199,14 +151,14 @@ class ModelBroker {
   constructor(options: ClientOptions, connection: Connection) {
     this.#options = options;
     this.#connection = connection;
+    this.versions = options.cluster.supported.versions;
     this.connectionPool = { pool: [connection, connection] };
   }
 
   findGroupCoordinator(): Promise<{ coordinator: { nodeId: number } }> {
     const { cluster } = this.#options;
-    const nodeId = cluster.brokers.indexOf(cluster.coordinator);
     return this.#connection.exchange({ kind: 'Metadata', what: 'FindCoordinator' }, (answer) =>
-      answer({ coordinator: { nodeId } }),
+      answer({ coordinator: { nodeId: cluster.brokers.indexOf(cluster.coordinator.server) } }),
     );
   }
 
@@ -218,12 +170,19 @@ class ModelBroker {
     transactionTimeout: number;
   }) {
     const { cluster } = this.#options;
-    const answer = await this.#connection.exchange<ReturnType<KafkaCluster['initProducerId']>>(
-      { kind: 'InitProducerId', what: `InitProducerId ${transactionalId}` },
-      (reply) => reply(cluster.initProducerId(transactionalId, transactionTimeout)),
+    const { server } = this.#connection.link;
+    const { error, producerId, epoch } = await this.#connection.exchange<
+      Identified & { readonly error: number }
+    >({ kind: 'InitProducerId', what: `InitProducerId ${transactionalId}` }, (reply) =>
+      cluster.coordinator.initProducerId(
+        transactionalId,
+        { timeoutMs: transactionTimeout, expected: undefined },
+        server,
+        (code, identified = unidentified) => reply({ error: code, ...identified }),
+      ),
     );
-    if (typeof answer === 'number') throw protocolError(answer);
-    return { producerId: String(answer.producerId), producerEpoch: answer.epoch };
+    if (error !== 0) throw protocolError(error);
+    return { producerId: String(producerId), producerEpoch: epoch };
   }
 }
 

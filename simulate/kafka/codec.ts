@@ -1,119 +1,99 @@
 /**
  * Decodes the few requests that the relay encodes itself, and encodes the answers. So the relay's encoding is a part of the
- * simulation.
+ * simulation. The layouts are those of the message definitions of Kafka 4.3 (clients/src/main/resources/common/message).
  */
-import { crc32c } from '@node-rs/crc32';
+import { type DecodedBatch, decodeBatch, type FetchedBatches, type Place } from './batches.ts';
+import { Reader, Writer } from './bytes.ts';
 
-export type DecodedRecord = {
-  readonly key: string;
-  readonly value: Buffer;
-  readonly headers: Readonly<Record<string, string>>;
-};
-
-export type DecodedBatch = {
-  readonly topic: string;
-  readonly partition: number;
+type Identity = {
+  readonly transactionalId: string;
   readonly producerId: number;
   readonly epoch: number;
-  readonly sequence: number;
-  readonly records: readonly DecodedRecord[];
-  /** As it was written, for a Fetch to return. */
-  readonly bytes: Buffer;
 };
 
-export type DecodedRequest =
-  | { readonly api: 'Produce'; readonly transactionalId: string; readonly batches: readonly DecodedBatch[] }
-  | {
-      readonly api: 'AddPartitionsToTxn';
-      readonly transactionalId: string;
-      readonly producerId: number;
-      readonly epoch: number;
-      readonly partitions: readonly { readonly topic: string; readonly partition: number }[];
-    }
-  | {
-      readonly api: 'EndTxn';
-      readonly transactionalId: string;
-      readonly producerId: number;
-      readonly epoch: number;
-      readonly isCommit: boolean;
-    }
-  | (Place & { readonly api: 'Fetch'; readonly fromOffset: number; readonly maxWaitMs: number });
+type Versioned = { readonly version: number };
 
-export type Place = { readonly topic: string; readonly partition: number };
+export type DecodedRequest = Versioned &
+  (
+    | {
+        readonly api: 'Produce';
+        readonly transactionalId: string;
+        readonly batches: readonly DecodedBatch[];
+      }
+    | (Identity & { readonly api: 'AddPartitionsToTxn'; readonly partitions: readonly Place[] })
+    | (Identity & { readonly api: 'EndTxn'; readonly isCommit: boolean })
+    | (Identity & { readonly api: 'InitProducerId'; readonly timeoutMs: number })
+    | { readonly api: 'ApiVersions' }
+    | (Place & { readonly api: 'Fetch'; readonly fromOffset: number; readonly maxWaitMs: number })
+  );
 
-class Reader {
-  at = 0;
-  readonly #bytes: Buffer;
+type Api = DecodedRequest['api'];
 
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
+/** Key, and the first version with compact lengths and tagged fields. */
+const apis: Readonly<Record<Api, { readonly key: number; readonly flexibleFrom: number }>> = {
+  Produce: { key: 0, flexibleFrom: 9 },
+  Fetch: { key: 1, flexibleFrom: 12 },
+  ApiVersions: { key: 18, flexibleFrom: 3 },
+  InitProducerId: { key: 22, flexibleFrom: 2 },
+  AddPartitionsToTxn: { key: 24, flexibleFrom: 3 },
+  EndTxn: { key: 26, flexibleFrom: 3 },
+};
 
-  byte(): number {
-    return this.#bytes.readInt8(this.at++);
-  }
-
-  int16(): number {
-    this.at += 2;
-    return this.#bytes.readInt16BE(this.at - 2);
-  }
-
-  int32(): number {
-    this.at += 4;
-    return this.#bytes.readInt32BE(this.at - 4);
-  }
-
-  int64(): number {
-    this.at += 8;
-    return Number(this.#bytes.readBigInt64BE(this.at - 8));
-  }
-
-  take(length: number): Buffer {
-    this.at += length;
-    return this.#bytes.subarray(this.at - length, this.at);
-  }
-
-  string(): string {
-    return this.take(this.int16()).toString();
-  }
-
-  /** Zigzag; what the relay writes here stays below 2^31. */
-  varint(): number {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = this.#bytes[this.at++]!;
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
-    }
-  }
-
-  list<T>(read: () => T): T[] {
-    return Array.from({ length: this.int32() }, read);
-  }
-}
+const isFlexible = (api: Api, version: number) => version >= apis[api].flexibleFrom;
 
 const headBytes = 14;
 
 /** @param bytes with size and request header */
 export function decodeRequest(bytes: Buffer): DecodedRequest {
-  const api = bytes.readInt16BE(4);
-  const reader = new Reader(bytes.subarray(headBytes + bytes.readInt16BE(12)));
-  if (api === 1) return decodeFetch(reader);
-  const transactionalId = reader.string();
-  if (api === 0) return { api: 'Produce', transactionalId, batches: decodeProduce(reader) };
-  const producerId = reader.int64();
-  const epoch = reader.int16();
-  if (api === 26) return { api: 'EndTxn', transactionalId, producerId, epoch, isCommit: reader.byte() === 1 };
-  if (api !== 24) throw new Error(`unknown request ${api}`);
+  const key = bytes.readInt16BE(4);
+  const version = bytes.readInt16BE(6);
+  const api = (Object.keys(apis) as Api[]).find((name) => apis[name].key === key);
+  if (api === undefined) throw new Error(`unknown request ${key}`);
+  const reader = new Reader(
+    bytes.subarray(headBytes + Math.max(0, bytes.readInt16BE(12))),
+    isFlexible(api, version),
+  );
+  reader.tags();
+  return decode(api, version, reader);
+}
+
+function decode(api: Api, version: number, reader: Reader): DecodedRequest {
+  switch (api) {
+    case 'Fetch':
+      return decodeFetch(version, reader);
+    case 'ApiVersions':
+      return { api, version };
+    case 'Produce':
+      return { api, version, transactionalId: reader.string(), batches: decodeProduce(reader) };
+    case 'InitProducerId': {
+      const transactionalId = reader.string();
+      const timeoutMs = reader.int32();
+      const [producerId, epoch] = version >= 3 ? [reader.int64(), reader.int16()] : [-1, -1];
+      return { api, version, transactionalId, timeoutMs, producerId, epoch };
+    }
+    case 'EndTxn':
+      return { api, version, ...decodeIdentity(reader), isCommit: reader.byte() === 1 };
+    case 'AddPartitionsToTxn':
+      return { api, version, ...decodeIdentity(reader), partitions: decodePartitions(reader) };
+  }
+}
+
+function decodeIdentity(reader: Reader): Identity {
+  return { transactionalId: reader.string(), producerId: reader.int64(), epoch: reader.int16() };
+}
+
+function decodePartitions(reader: Reader): Place[] {
   const topics = reader.list(() => {
     const topic = reader.string();
-    return reader.list(() => ({ topic, partition: reader.int32() }));
+    const places = reader.list(() => ({ topic, partition: reader.int32() }));
+    reader.tags();
+    return places;
   });
-  return { api: 'AddPartitionsToTxn', transactionalId, producerId, epoch, partitions: topics.flat() };
+  return topics.flat();
 }
 
 /** Of one partition. */
-function decodeFetch(reader: Reader): DecodedRequest {
+function decodeFetch(version: number, reader: Reader): DecodedRequest {
   reader.int32();
   const maxWaitMs = reader.int32();
   reader.int32();
@@ -122,7 +102,8 @@ function decodeFetch(reader: Reader): DecodedRequest {
   reader.int32();
   const topic = reader.string();
   reader.int32();
-  return { api: 'Fetch', topic, partition: reader.int32(), fromOffset: reader.int64(), maxWaitMs };
+  const partition = reader.int32();
+  return { api: 'Fetch', version, topic, partition, fromOffset: reader.int64(), maxWaitMs };
 }
 
 function decodeProduce(reader: Reader): DecodedBatch[] {
@@ -130,155 +111,116 @@ function decodeProduce(reader: Reader): DecodedBatch[] {
   reader.int32();
   const topics = reader.list(() => {
     const topic = reader.string();
-    return reader.list(() => {
-      const partition = reader.int32();
-      return decodeBatch(topic, partition, reader.take(reader.int32()));
+    const batches = reader.list(() => {
+      const batch = decodeBatch({ topic, partition: reader.int32() }, reader.bytes());
+      reader.tags();
+      return batch;
     });
+    reader.tags();
+    return batches;
   });
   return topics.flat();
 }
 
-function decodeBatch(topic: string, partition: number, bytes: Buffer): DecodedBatch {
-  const count = bytes.readInt32BE(57);
-  const reader = new Reader(bytes);
-  reader.at = 61;
-  return {
-    topic,
-    partition,
-    producerId: Number(bytes.readBigInt64BE(43)),
-    epoch: bytes.readInt16BE(51),
-    sequence: bytes.readInt32BE(53),
-    records: Array.from({ length: count }, () => decodeRecord(reader)),
-    bytes: Buffer.from(bytes),
-  };
-}
-
-function decodeRecord(reader: Reader): DecodedRecord {
-  reader.varint();
-  reader.byte();
-  reader.varint();
-  reader.varint();
-  const key = reader.take(reader.varint()).toString();
-  const value = Buffer.from(reader.take(reader.varint()));
-  const headers: Record<string, string> = {};
-  for (let left = reader.varint(); left > 0; left--) {
-    const name = reader.take(reader.varint()).toString();
-    headers[name] = reader.take(reader.varint()).toString();
-  }
-  return { key, value, headers };
-}
-
-class Writer {
-  readonly #parts: Buffer[] = [];
-
-  int16(value: number): this {
-    const bytes = Buffer.alloc(2);
-    bytes.writeInt16BE(value);
-    this.#parts.push(bytes);
-    return this;
-  }
-
-  int32(value: number): this {
-    const bytes = Buffer.alloc(4);
-    bytes.writeInt32BE(value);
-    this.#parts.push(bytes);
-    return this;
-  }
-
-  int64(value: number): this {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigInt64BE(BigInt(value));
-    this.#parts.push(bytes);
-    return this;
-  }
-
-  string(text: string): this {
-    this.int16(Buffer.byteLength(text));
-    this.#parts.push(Buffer.from(text));
-    return this;
-  }
-
-  raw(bytes: Buffer): this {
-    this.int32(bytes.length);
-    this.#parts.push(bytes);
-    return this;
-  }
-
-  get bytes(): Buffer {
-    return Buffer.concat(this.#parts);
-  }
+/** Begins the answer to a request of this version. */
+function answerTo(api: Api, version: number): Writer {
+  // The header of the answer to ApiVersions has no tagged fields, since the client cannot know yet what the broker speaks.
+  const writer = new Writer(isFlexible(api, version));
+  return api === 'ApiVersions' ? writer : writer.tags();
 }
 
 function byTopic<T extends Place>(items: readonly T[]): [string, T[]][] {
   return [...Map.groupBy(items, ({ topic }) => topic)];
 }
 
-export function encodeProduceAnswer(
-  answers: readonly (Place & { readonly error: number; readonly offset: number })[],
-): Buffer {
-  const writer = new Writer();
-  const topics = byTopic(answers);
-  writer.int32(topics.length);
-  for (const [topic, group] of topics) {
-    writer.string(topic).int32(group.length);
-    for (const { partition, error, offset } of group)
-      writer.int32(partition).int16(error).int64(offset).int64(-1).int64(0);
-  }
-  return writer.int32(0).bytes;
+export type Produced = Place & { readonly error: number; readonly offset: number };
+
+export function encodeProduceAnswer(answers: readonly Produced[], version = 7): Buffer {
+  const writer = answerTo('Produce', version);
+  const write = ({ partition, error, offset }: Produced) => {
+    // No time of the log, and its start.
+    writer.int32(partition).int16(error).int64(offset).int64(-1).int64(0);
+    if (version >= 8) writer.list([], () => {}).noString();
+    writer.tags();
+  };
+  writer.list(byTopic(answers), ([topic, group]) => writer.string(topic).list(group, write).tags());
+  return writer.int32(0).tags().bytes;
 }
 
-export function encodeAddPartitionsAnswer(partitions: readonly Place[], error: number): Buffer {
-  const writer = new Writer().int32(0);
-  const topics = byTopic(partitions);
-  writer.int32(topics.length);
-  for (const [topic, group] of topics) {
-    writer.string(topic).int32(group.length);
-    for (const { partition } of group) writer.int32(partition).int16(error);
-  }
+export function encodeAddPartitionsAnswer(partitions: readonly Place[], error: number, version = 1): Buffer {
+  const writer = answerTo('AddPartitionsToTxn', version).int32(0);
+  const write = ({ partition }: Place) => writer.int32(partition).int16(error).tags();
+  writer.list(byTopic(partitions), ([topic, group]) => writer.string(topic).list(group, write).tags());
+  return writer.tags().bytes;
+}
+
+/** The identity that a producer goes on with. */
+export type Identified = { readonly producerId: number; readonly epoch: number };
+
+export const unidentified: Identified = { producerId: -1, epoch: -1 };
+
+export function encodeEndTxnAnswer(
+  error: number,
+  version = 1,
+  { producerId, epoch }: Identified = unidentified,
+): Buffer {
+  const writer = answerTo('EndTxn', version).int32(0).int16(error);
+  if (version >= 5) writer.int64(producerId).int16(epoch);
+  return writer.tags().bytes;
+}
+
+export function encodeInitAnswer(
+  error: number,
+  version = 1,
+  { producerId, epoch }: Identified = unidentified,
+): Buffer {
+  const writer = answerTo('InitProducerId', version).int32(0).int16(error);
+  return writer.int64(producerId).int16(epoch).tags().bytes;
+}
+
+/** What a broker says of itself. */
+export type Supported = {
+  readonly versions: Readonly<Record<number, { readonly minVersion: number; readonly maxVersion: number }>>;
+  /** The finalized level of `transaction.version`; undefined in a cluster that does not know the feature. */
+  readonly transactionVersion: number | undefined;
+  /** Rises with each change of a feature. */
+  readonly featuresEpoch: number;
+};
+
+export function encodeApiVersionsAnswer(
+  { versions, transactionVersion, featuresEpoch }: Supported,
+  version = 3,
+): Buffer {
+  const writer = answerTo('ApiVersions', version).int16(0);
+  writer.list(Object.entries(versions), ([key, { minVersion, maxVersion }]) =>
+    writer.int16(Number(key)).int16(minVersion).int16(maxVersion).tags(),
+  );
+  writer.int32(0);
+  const name = 'transaction.version';
+  // A feature at level 0 is not listed as finalized.
+  const finalized = transactionVersion === undefined || transactionVersion === 0 ? [] : [transactionVersion];
+  const supported = transactionVersion === undefined ? [] : [2];
+  return writer.tagged({
+    0: features(supported.map((level) => ({ name, levels: [0, level] }))),
+    1: new Writer().int64(featuresEpoch).bytes,
+    2: features(finalized.map((level) => ({ name, levels: [level, level] }))),
+  }).bytes;
+}
+
+function features(list: readonly { readonly name: string; readonly levels: readonly number[] }[]): Buffer {
+  const writer = new Writer(true);
+  writer.list(list, ({ name, levels }) => {
+    writer.string(name);
+    for (const level of levels) writer.int16(level);
+    writer.tags();
+  });
   return writer.bytes;
 }
-
-export function encodeEndTxnAnswer(error: number): Buffer {
-  return new Writer().int32(0).int16(error).bytes;
-}
-
-export type FetchedBatches = Place & {
-  readonly stableOffset: number;
-  readonly aborted: readonly { readonly producerId: number; readonly firstOffset: number }[];
-  readonly batches: readonly Buffer[];
-};
 
 export function encodeFetchAnswer(answer: FetchedBatches): Buffer {
   const { topic, partition, stableOffset, aborted, batches } = answer;
   const writer = new Writer().int32(0).int32(1).string(topic).int32(1).int32(partition).int16(0);
-  writer.int64(stableOffset).int64(stableOffset).int32(aborted.length);
-  for (const { producerId, firstOffset } of aborted) writer.int64(producerId).int64(firstOffset);
+  writer.int64(stableOffset).int64(stableOffset);
+  writer.list(aborted, ({ producerId, firstOffset }) => writer.int64(producerId).int64(firstOffset));
   return writer.raw(Buffer.concat(batches)).bytes;
-}
-
-/** A batch as the log holds it: the offset is in the first bytes, outside the checksum. */
-export function placeBatch(bytes: Buffer, offset: number): Buffer {
-  bytes.writeBigInt64BE(BigInt(offset), 0);
-  return bytes;
-}
-
-const headerBytes = 61;
-const transactionalControl = 0x30;
-
-/** The batch that ends a transaction: one control record. */
-export function encodeMarker(producerId: number, epoch: number, isCommit: boolean): Buffer {
-  // Length 16, attributes, timestamp, offset, a key of 4 bytes, a value of 6, no headers.
-  const record = Buffer.from([32, 0, 0, 0, 8, 0, 0, 0, isCommit ? 1 : 0, 12, 0, 0, 0, 0, 0, 0, 0]);
-  const bytes = Buffer.alloc(headerBytes + record.length);
-  bytes.writeInt32BE(bytes.length - 12, 8);
-  bytes.writeInt32BE(-1, 12);
-  bytes.writeInt8(2, 16);
-  bytes.writeInt16BE(transactionalControl, 21);
-  bytes.writeBigInt64BE(BigInt(producerId), 43);
-  bytes.writeInt16BE(epoch, 51);
-  bytes.writeInt32BE(-1, 53);
-  bytes.writeInt32BE(1, 57);
-  record.copy(bytes, headerBytes);
-  bytes.writeUInt32BE(crc32c(bytes.subarray(21)), 17);
-  return bytes;
 }

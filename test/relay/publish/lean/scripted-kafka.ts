@@ -4,8 +4,8 @@
  */
 import kafkajs, { type Kafka } from 'kafkajs';
 import { protocolError } from '../../../../relay/publish/wire/kafkajs-internals.ts';
+import type { DecodedBatch } from '../../../../simulate/kafka/batches.ts';
 import {
-  type DecodedBatch,
   type DecodedRequest,
   decodeRequest,
   encodeAddPartitionsAnswer,
@@ -13,7 +13,9 @@ import {
   encodeProduceAnswer,
 } from '../../../../simulate/kafka/codec.ts';
 
-export type Api = 'InitProducerId' | Exclude<DecodedRequest['api'], 'Fetch'>;
+/** What this client is sent as bytes. */
+type Sent = Extract<DecodedRequest, { api: 'Produce' | 'AddPartitionsToTxn' | 'EndTxn' }>;
+export type Api = 'InitProducerId' | Sent['api'];
 
 /**
  * An error code for everything in the request; `lost`: the connection is lost before the answer; `silence`: no answer; a
@@ -118,7 +120,8 @@ class ScriptedBroker {
       written = [];
       sendRequest();
       const request = decodeRequest(Buffer.concat(written));
-      if (request.api === 'Fetch') throw new Error('a producer does not fetch');
+      if (request.api === 'Fetch' || request.api === 'ApiVersions' || request.api === 'InitProducerId')
+        throw new Error(`a producer sends no ${request.api} here`);
       this.#waiting.add(entry.reject);
       const reply = this.#kafka.next({ api: request.api, broker: this.id, request });
       if (reply === 'silence') return;
@@ -152,10 +155,7 @@ class ScriptedBroker {
     return { producerId: String(producerId), producerEpoch: epoch };
   }
 
-  #answer(
-    request: Exclude<DecodedRequest, { api: 'Fetch' }>,
-    reply: Exclude<Reply, 'lost' | 'silence'>,
-  ): Buffer {
+  #answer(request: Sent, reply: Exclude<Reply, 'lost' | 'silence'>): Buffer {
     if (request.api === 'Produce')
       return typeof reply === 'number' ? this.#kafka.append(request.batches, reply) : reply(request.batches);
     if (typeof reply !== 'number') throw new Error(`${request.api} is answered with a code`);

@@ -1,0 +1,121 @@
+/** What a broker answers to the requests that the relay encodes itself, in the version in which they came. */
+import type { Server } from '../network.ts';
+import type { Scheduler } from '../scheduler.ts';
+import type { KafkaCluster } from './cluster.ts';
+import {
+  type DecodedRequest,
+  encodeAddPartitionsAnswer,
+  encodeApiVersionsAnswer,
+  encodeEndTxnAnswer,
+  encodeFetchAnswer,
+  encodeInitAnswer,
+  encodeProduceAnswer,
+} from './codec.ts';
+import { codes } from './codes.ts';
+
+export type Served = {
+  readonly cluster: KafkaCluster;
+  readonly scheduler: Scheduler;
+  /** The broker that got the request. */
+  readonly server: Server;
+};
+
+type Answer = (payload: Buffer) => void;
+
+/** The first versions whose clients know PRODUCER_FENCED and TRANSACTION_ABORTABLE, and the one that raises the epoch. */
+const endTxnVersions = { fenced: 2, abortable: 4, bump: 5 };
+const initVersions = { fenced: 4 };
+const addVersions = { fenced: 2 };
+const produceVersions = { abortable: 11 };
+
+/** Older clients get the older code: KafkaApis. */
+const asKnown = (error: number, version: number, { fenced }: { readonly fenced: number }): number =>
+  error === codes.producerFenced && version < fenced ? codes.invalidProducerEpoch : error;
+
+type Of<Api extends DecodedRequest['api']> = Extract<DecodedRequest, { readonly api: Api }>;
+
+export function serveRequest(served: Served, request: DecodedRequest, answer: Answer): void {
+  switch (request.api) {
+    case 'Fetch':
+      serveFetch(served, request, answer);
+      break;
+    case 'ApiVersions':
+      answer(encodeApiVersionsAnswer(served.cluster.supported, request.version));
+      break;
+    case 'Produce':
+      serveProduce(served, request, answer);
+      break;
+    case 'InitProducerId':
+      serveInit(served, request, answer);
+      break;
+    case 'AddPartitionsToTxn':
+      serveAdd(served, request, answer);
+      break;
+    case 'EndTxn':
+      serveEnd(served, request, answer);
+      break;
+  }
+}
+
+function serveProduce({ cluster }: Served, request: Of<'Produce'>, answer: Answer): void {
+  const { version, batches } = request;
+  const error = codes.transactionAbortable;
+  if (version >= produceVersions.abortable && cluster.refusesAbortable())
+    answer(
+      encodeProduceAnswer(
+        batches.map(({ topic, partition }) => ({ topic, partition, error, offset: -1 })),
+        version,
+      ),
+    );
+  else cluster.produce(request, (produced) => answer(encodeProduceAnswer(produced, version)));
+}
+
+function serveInit({ cluster, server }: Served, request: Of<'InitProducerId'>, answer: Answer): void {
+  const { transactionalId, version, timeoutMs, producerId, epoch } = request;
+  const expected = producerId === -1 ? undefined : { producerId, epoch };
+  cluster.coordinator.initProducerId(transactionalId, { timeoutMs, expected }, server, (error, identified) =>
+    answer(encodeInitAnswer(asKnown(error, version, initVersions), version, identified)),
+  );
+}
+
+function serveAdd({ cluster, server }: Served, request: Of<'AddPartitionsToTxn'>, answer: Answer): void {
+  const { transactionalId, version, partitions } = request;
+  const places = partitions.map((place) => cluster.place(place));
+  cluster.coordinator.addPartitions(transactionalId, request, places, 0, server, (error) =>
+    answer(encodeAddPartitionsAnswer(partitions, asKnown(error, version, addVersions), version)),
+  );
+}
+
+function serveEnd({ cluster, server }: Served, request: Of<'EndTxn'>, answer: Answer): void {
+  const { transactionalId, version, producerId, epoch, isCommit } = request;
+  if (version >= endTxnVersions.abortable && cluster.refusesAbortable()) {
+    answer(encodeEndTxnAnswer(codes.transactionAbortable, version));
+    return;
+  }
+  const transactionVersion = version >= endTxnVersions.bump ? 2 : 0;
+  const ending = { producerId, epoch, isCommit, transactionVersion, isFromClient: true };
+  cluster.coordinator.endTxn(transactionalId, ending, server, (error, identified) =>
+    answer(encodeEndTxnAnswer(asKnown(error, version, endTxnVersions), version, identified)),
+  );
+}
+
+/** Answers when there is something to read, or when the wait is over. */
+function serveFetch(
+  { cluster, scheduler }: Served,
+  { topic, partition, fromOffset, maxWaitMs }: Of<'Fetch'>,
+  answer: Answer,
+): void {
+  const log = cluster.place({ topic, partition });
+  const reply = () => {
+    log.listeners.delete(look);
+    answer(encodeFetchAnswer(log.fetch(fromOffset)));
+  };
+  const look = () => {
+    if (log.fetch(fromOffset).batches.length === 0) return;
+    end.isCancelled = true;
+    reply();
+  };
+  const end = scheduler.after(maxWaitMs, reply);
+  log.listeners.add(look);
+  look();
+}
