@@ -2660,4 +2660,13 @@ export const mutants: readonly Mutant[] = [
     tests: ['test/relay/connect/postgres/password.pg.test.ts'],
     only: 'of a file that changes',
   },
+  {
+    name: 'a failure beside a session that is beginning is dropped whatever stops the relay',
+    promise: 'no silence',
+    invariants: [],
+    file: 'relay/observe/beside-session.ts',
+    find: 'this.#held = this.#held.filter(({ failure }) => !isSame(failure, fatal));',
+    replace: 'this.#held = [];',
+    tests: ['test/relay/observe/log-listener.test.ts'],
+  },
 ];

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { activePauses, type Control, noControl, type RateLimits } from '../model/control.ts';
 import { type KeepReason, keepReasons } from '../model/keep-reasons.ts';
 import { formatLsn, formatPosition, type Lsn } from '../model/position.ts';
+import { BesideSession } from './beside-session.ts';
 import type { ComponentLogs } from './component-logs.ts';
 import type { Facts } from './facts.ts';
 import { logFatal } from './fatal.ts';
@@ -52,6 +53,7 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
   const { relay, capture, encode, publish, refusals, recover, upkeep } = logs;
   const nothing = { events: 0, transactions: 0, bytes: 0, deadLetters: 0 };
   const repeats = new Repeats(now);
+  const beside = new BesideSession();
   let work = { ...nothing };
   let workedMs = now();
   let isIdle = false;
@@ -72,14 +74,20 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
     hears: {
       entered: ({ state }) => {
         if (state !== 'standby') isPeerActive = false;
+        if (state === 'standby') beside.begins();
+        else if (state === 'streaming' || state === 'recovering' || state === 'draining') beside.goesOn();
         if (state !== 'streaming') relay.info({ state }, state);
       },
       // Instead of the line of the state.
       sessionBegun: ({ progress: { endLsn, eventCount }, lineage }) =>
         relay.info({ state: 'streaming', from: formatLsn(endLsn), events: eventCount, lineage }, 'streaming'),
-      waited: ({ doing, waitedMs }) => relay.warn({ waitedMs: Math.round(waitedMs) }, `still ${doing}`),
+      waited: ({ doing, waitedMs }) => {
+        beside.goesOn();
+        relay.warn({ waitedMs: Math.round(waitedMs) }, `still ${doing}`);
+      },
       retried: ({ doing, failure, retryInMs }) => {
         isPeerActive = false;
+        if (doing === 'session') beside.goesOn();
         const leftOut = repeats.next(doing, failure.code);
         if (leftOut === undefined) return;
         const consequence = doing === 'session' ? 'returning to standby' : 'retrying';
@@ -89,7 +97,10 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
       drainFailed: ({ failure }) => relay.warn({ err: failure }, 'session failed while draining'),
       drained: ({ progress: { endLsn, eventCount } }) =>
         relay.info({ until: formatLsn(endLsn), events: eventCount }, 'drained'),
-      stopped: ({ failure }) => logFatal(relay, failure),
+      stopped: ({ failure }) => {
+        beside.stopped(failure);
+        logFatal(relay, failure);
+      },
 
       committed: ({ events, committedAtMs, bytes, deadLetters }) => {
         repeats.over('session');
@@ -163,6 +174,7 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
       },
 
       peerSeen: ({ activePid }) => {
+        beside.goesOn();
         if (!isPeerActive) relay.info({ activePid }, 'standby: another relay is active');
         isPeerActive = true;
       },
@@ -172,7 +184,10 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
         if (!doubted.has(message)) capture.warn({ fix }, message);
         doubted.add(message);
       },
-      slotCreating: () => capture.info('creating the slot; Postgres waits for the transactions that run now'),
+      slotCreating: () => {
+        beside.goesOn();
+        capture.info('creating the slot; Postgres waits for the transactions that run now');
+      },
       slotWaited: ({ transactions }) =>
         capture.warn(
           { transactions },
@@ -182,7 +197,9 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
         // An outage has lines of its own.
         if (failure.class === 'retry') return;
         if (!doubted.has(failure.message))
-          capture.warn({ err: failure }, 'cannot measure how fast WAL is written');
+          beside.failed(failure, () =>
+            capture.warn({ err: failure }, 'cannot measure how fast WAL is written'),
+          );
         doubted.add(failure.message);
       },
       recoveryBegun: ({ failure, attempt, pauseMs }) => {
@@ -221,9 +238,9 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
       dutyFailed: ({ duty, failure, retryInMs }) => {
         const leftOut = repeats.next(duty, failure.code);
         if (leftOut === undefined) return;
-        upkeep[failure.class === 'stop' ? 'error' : 'warn'](
-          { duty, err: failure, retryInMs, ...more(leftOut) },
-          'duty failed, retrying',
+        const level = failure.class === 'stop' ? 'error' : 'warn';
+        beside.failed(failure, () =>
+          upkeep[level]({ duty, err: failure, retryInMs, ...more(leftOut) }, 'duty failed, retrying'),
         );
       },
       dutyDone: ({ duty }) => repeats.over(duty),

@@ -219,7 +219,9 @@ export class Announcer {
     while (!giveUp.aborted) {
       try {
         return await announce(this.#pool, this.#announcement());
-      } catch {
+      } catch (error) {
+        // A password that is wrong stays wrong, and some servers lock a role after some attempts.
+        if (asRelayError(error).class !== 'retry') return;
         await pause(lastWordsRetryMs, giveUp);
       }
     }

@@ -340,13 +340,20 @@ const quicklyMs = 20_000;
 
 const redIn = async (env: Env) => (await check(env)).filter(({ status }) => status === 'fail');
 
-/** One red line with a way out in `check`, one error of class `stop` in `run`, both soon. */
+/** What a person is warned of. The harness adds a line of its own. */
+const warnings = ({ lines }: { readonly lines: readonly string[] }) =>
+  lines
+    .map((line) => JSON.parse(line) as { level: string; msg: string; err?: { code: string } })
+    .filter(({ level, msg }) => ['warn', 'error', 'fatal'].includes(level) && msg !== 'stopped itself');
+
+/** One red line with a way out in `check`; one error of class `stop` and no other message in `run`; both soon. */
 async function expectRefusal(change: Env, code: string): Promise<void> {
   const env = { ...servers.env, ...change };
   await using run = startRelay(env);
   const [red, { error, afterMs }] = await Promise.all([redIn(env), run.stopped]);
   expect([error.code, error.class]).toEqual([code, 'stop']);
   expect(error.message).not.toMatch(/\n|OpenSSL|openssl/);
+  expect(warnings(run)).toMatchObject([{ level: 'fatal', err: { code } }]);
   expect(afterMs).toBeLessThan(quicklyMs);
   expect(red).toEqual([expect.objectContaining({ fix: expect.stringMatching(/./) })]);
 }

@@ -76,6 +76,74 @@ test('a failure that repeats is three lines, then one a minute; another kind is 
   expect(lines).toHaveLength(6);
 });
 
+describe('what fails beside a session that is only beginning', () => {
+  const refused = (doing: string, answer = 'no such password') =>
+    new RelayError('POSTGRES_UNAUTHORIZED', `${doing}: ${answer}`, { cause: new Error(answer) });
+  const begin = () => {
+    const { hears, lines } = listen();
+    // What was done, without the answer: pino adds the message of the cause.
+    const said = () => lines.map(({ msg, err }) => (err as Error | undefined)?.message.split(':')[0] ?? msg);
+    hears.entered({ state: 'standby', before: undefined });
+    hears.dutyFailed({ duty: 'announce', failure: refused('announcing'), retryInMs: 5 });
+    hears.walUnmeasured({ failure: refused('measuring'), retryInMs: 5 });
+    expect(said()).toEqual(['standby']);
+    return { hears, said };
+  };
+
+  test('is one line if it is what stops the relay, before and after', () => {
+    const { hears, said } = begin();
+    hears.stopped({ failure: refused('looking') });
+    hears.dutyFailed({ duty: 'announce', failure: refused('announcing again'), retryInMs: 5 });
+    expect(said()).toEqual(['standby', 'looking']);
+  });
+
+  test('is said if the relay stops for something else, before or after', () => {
+    const { hears, said } = begin();
+    hears.stopped({ failure: refused('looking', 'no such right') });
+    hears.dutyFailed({ duty: 'other', failure: refused('doing', 'no such role'), retryInMs: 5 });
+    expect(said()).toEqual(['standby', 'announcing', 'measuring', 'looking', 'doing']);
+  });
+
+  test.each<[string, (hears: Required<RelayObserver>) => void]>([
+    [
+      'the session fails and is tried again',
+      (hears) =>
+        hears.retried({
+          doing: 'session',
+          failure: new RelayError('KAFKA_UNAVAILABLE', 'gone'),
+          retryInMs: 5,
+        }),
+    ],
+    ['a step takes long', (hears) => hears.waited({ doing: 'connecting', waitedMs: 5_000 })],
+    ['another relay is active', (hears) => hears.peerSeen({ activePid: 1, hasPublished: true })],
+    ['the slot is made', (hears) => hears.slotCreating({})],
+    ['it streams', (hears) => hears.entered({ state: 'streaming', before: 'lineage' })],
+    ['it recovers', (hears) => hears.entered({ state: 'recovering', before: 'standby' })],
+    ['it drains', (hears) => hears.entered({ state: 'draining', before: 'standby' })],
+  ])('is said once %s', (_, happens) => {
+    const { hears, said } = begin();
+    happens(hears);
+    expect(said().filter((line) => line === 'announcing' || line === 'measuring')).toEqual([
+      'announcing',
+      'measuring',
+    ]);
+  });
+
+  test('waits in each session that begins, and nothing waits in one that goes on', () => {
+    const { hears, said } = begin();
+    hears.entered({ state: 'streaming', before: 'lineage' });
+    hears.dutyFailed({ duty: 'b', failure: refused('b'), retryInMs: 5 });
+    expect(said().at(-1)).toBe('b');
+    hears.entered({ state: 'standby', before: 'streaming' });
+    hears.dutyFailed({ duty: 'c', failure: refused('c'), retryInMs: 5 });
+    hears.dutyFailed({ duty: 'd', failure: new RelayError('POSTGRES_UNAVAILABLE', 'gone'), retryInMs: 5 });
+    expect(said().at(-1)).toBe('gone');
+    hears.stopped({ failure: refused('looking') });
+    expect(said().at(-1)).toBe('looking');
+    expect(said()).not.toContain('c');
+  });
+});
+
 test('a duty that fails again and again does not fill the log either', () => {
   const { hears, lines, clock } = listen();
   const failure = new RelayError('POSTGRES_UNAVAILABLE', 'gone');

@@ -112,6 +112,19 @@ test('a relay that cannot start says why, although it has no port', async () => 
   expect(await known(config)).toMatchObject([{ state: 'stopped', facts: { error } }]);
 });
 
+test('a password that Postgres refuses is one message, although several ask with it', async () => {
+  const url = new URL(relay.env.DATABASE_URL!);
+  url.password = 'wrong';
+  const config = relay.config({ ...settings(), DATABASE_URL: url.href, OUTBOX_RELAY_HTTP_PORT: '0' });
+  const lines: string[] = [];
+  const destination = { write: (line: string) => void lines.push(line) };
+  const logs = componentLogs(createLogger('warn', { tty: false, destination }));
+  const loaded = { config, file: undefined, load: () => config };
+  const code = 'POSTGRES_UNAUTHORIZED';
+  await expect(runRelay(loaded, logs, new AbortController().signal)).rejects.toMatchObject({ code });
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ level: 'fatal', err: { code } }]);
+});
+
 test('what stopped a relay is stored although Postgres is away for a moment then', async () => {
   await using proxy = await TcpProxy.before(relay.url);
   const config = relay.config({ ...settings(), DATABASE_URL: proxy.through(relay.env.DATABASE_URL!) });
