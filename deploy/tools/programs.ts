@@ -11,6 +11,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { fillOnce } from '../../stack/fill-once.ts';
 import type { Progress } from '../../stack/progress.ts';
+import { operatorSchemas, writeOperatorSchemas } from './operator-schemas.ts';
 
 const run = promisify(execFile);
 
@@ -64,6 +65,12 @@ export function findSchemas(): string | undefined {
   return existsSync(folder) ? folder : undefined;
 }
 
+/** The folder with the schemas of what operators add to Kubernetes; undefined where they are not there. */
+export function findOperatorSchemas(): string | undefined {
+  const folder = path.join(toolsFolder(), operatorSchemas);
+  return existsSync(folder) ? folder : undefined;
+}
+
 /** Undefined where it is not installed. */
 export function findAxonopsRegistry(): string | undefined {
   const file = path.join(toolsFolder(), axonopsName, 'schema-registry');
@@ -82,6 +89,11 @@ export async function installPrograms(onProgress: Progress): Promise<string[]> {
   }
   await fillOnce(path.join(toolsFolder(), axonopsName), axonopsName, buildAxonops, onProgress).catch(
     (error) => missing.push(`${axonopsName}: ${firstLine(error)}`),
+  );
+  const writeSchemas = ({ dir }: { readonly dir: string }, target: string) =>
+    writeOperatorSchemas(dir, target);
+  await fillOnce(path.join(toolsFolder(), operatorSchemas), operatorSchemas, writeSchemas, onProgress).catch(
+    (error) => missing.push(`${operatorSchemas}: ${firstLine(error)}`),
   );
   const fill = async (name: keyof typeof wheels, script: string) => {
     const folder = path.join(toolsFolder(), name);

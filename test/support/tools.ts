@@ -3,7 +3,7 @@
  * with the reason; with DEPLOY_TOOLS=required it fails.
  */
 import type { TestContext } from 'vitest';
-import { findProgram, findSchemas, type Program } from '../../deploy/tools/programs.ts';
+import { findOperatorSchemas, findProgram, findSchemas, type Program } from '../../deploy/tools/programs.ts';
 
 type Skip = Pick<TestContext, 'skip'>;
 
@@ -12,6 +12,9 @@ export const programOrSkip = (context: Skip, name: Program): string =>
 
 export const schemasOrSkip = (context: Skip): string =>
   findSchemas() ?? skipFor(context, 'the JSON Schemas of Kubernetes');
+
+export const operatorSchemasOrSkip = (context: Skip): string =>
+  findOperatorSchemas() ?? skipFor(context, 'the schemas of the operators');
 
 export function skipFor({ skip }: Skip, what: string): never {
   const reason = `${what} is not installed: npm run tools`;
