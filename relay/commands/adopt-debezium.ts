@@ -1,6 +1,9 @@
 /** `outbox-relay adopt debezium`: takes over from a connector of Debezium. */
+import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
+import { messageOf, RequestInvalid } from '../errors.ts';
 import { createLogger } from '../observe/log.ts';
+import type { ConnectorProperties } from '../operations/adopt/connector-properties.ts';
 import { adoptDebezium, type TakeOverOptions, type TakeOverStage } from '../operations/adopt/debezium.ts';
 import { type ActorOptions, withActor } from './actor.ts';
 import { type Call, define } from './command.ts';
@@ -17,13 +20,16 @@ type Options = ActorOptions & {
   unjudged: TakeOverOptions['unjudged'];
   overtaken: TakeOverOptions['overtaken'];
   acceptOtherKeys?: boolean;
+  acceptOtherHeaders?: boolean;
+  connectorConfig?: string;
   dropSlot?: boolean;
 };
 
 const help = `
 Stop the connector first (PUT /connectors/<name>/stop), and delete it before you start a relay: nothing else keeps Kafka
 Connect from starting it again, and then both would publish. Before that, name its table, columns, topics and formats in
-the settings, and run \`outbox-relay migrate\` and \`outbox-relay check\`.
+the settings, and run \`outbox-relay migrate\` and \`outbox-relay check\`. --connector-config compares the settings with
+the properties of the connector, as Kafka Connect answers to GET /connectors/<name>/config, and refuses what differs.
 
 Steps: hold the slot of the connector; fence every earlier relay; create the slot of the relay; read what was committed
 between the positions of the two slots; compare it with the topics by the header \`id\` (read_committed); publish the events
@@ -52,6 +58,7 @@ already, or invalid arguments · 69 a server is unreachable, or the connector or
 
 Examples:
   $ outbox-relay adopt debezium --dry-run
+  $ curl -s http://connect:8083/connectors/orders/config | outbox-relay adopt debezium --dry-run --connector-config -
   $ outbox-relay adopt debezium --connector-slot orders --connector-publication orders_publication
   $ outbox-relay adopt debezium --drop-slot --reason 'moved to the relay'`;
 
@@ -77,11 +84,50 @@ export function adoptDebeziumCommand(load: Load): Command {
         .default('refuse'),
     )
     .option('--accept-other-keys', 'continue even if the records of the connector have other topics or keys')
+    .option(
+      '--accept-other-headers',
+      'continue even if records of the connector have headers that those of the relay will not have',
+    )
+    .option(
+      '--connector-config <file>',
+      'compare the properties of the connector with the settings first (JSON, - for standard input)',
+    )
     .option('--drop-slot', 'drop the slot of the connector at the end')
     .option('--json', 'print one JSON object')
     .addHelpText('after', help);
   return define<Options>(withActor(command), load, { run });
 }
+
+/**
+ * What Kafka Connect answers to GET /connectors/<name>/config, or to GET /connectors/<name>, which has it under `config`.
+ * @throws RequestInvalid
+ */
+export function readProperties(file: string): ConnectorProperties {
+  const where = file === '-' ? 'standard input' : file;
+  let text: string;
+  try {
+    // 0 is standard input.
+    text = readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    throw new RequestInvalid(`cannot read ${where}: ${messageOf(error)}`);
+  }
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    // Without the parser's error: the configuration may hold a password.
+    throw new RequestInvalid(`${where} is not JSON: give what GET /connectors/<name>/config answers`);
+  }
+  const properties = isObject(given) && isObject(given.config) ? given.config : given;
+  if (!isObject(properties) || properties['connector.class'] === undefined)
+    throw new RequestInvalid(
+      `${where} is not the configuration of a connector: it has no connector.class. Give what GET /connectors/<name>/config answers`,
+    );
+  return Object.fromEntries(Object.entries(properties).map(([name, value]) => [name, String(value)]));
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 async function run({ config, options }: Call<Options>) {
   const line = new ProgressLine<TakeOverStage>(describeStage);
@@ -94,6 +140,10 @@ async function run({ config, options }: Call<Options>) {
     unjudged: options.unjudged,
     overtaken: options.overtaken,
     acceptsOtherKeys: options.acceptOtherKeys === true,
+    acceptsOtherHeaders: options.acceptOtherHeaders === true,
+    ...(options.connectorConfig !== undefined && {
+      properties: readProperties(options.connectorConfig),
+    }),
     dropsSlot: options.dropSlot === true,
     onStage: (stage: TakeOverStage) => line.show(stage, stage.stage),
   };

@@ -14,6 +14,7 @@ import {
   stallMsOf,
   type TopicRecord,
 } from '../audit/read-topics.ts';
+import { routedId } from '../audit/routed-id.ts';
 import type { Config } from '../config/config.ts';
 import { allowList } from '../config/topic-patterns.ts';
 import { IdTable } from './id-table.ts';
@@ -55,7 +56,7 @@ export type PublishedOptions = {
   readonly wanted?: Pick<IdTable, 'has'>;
   /** Called with each record that has an id, before the id is kept. */
   readonly onEvent?: (id: string, record: TopicRecord) => void;
-  /** Reads the id of a record; by default the header `id` as it is. */
+  /** Reads the id of a record; by default the header `id`. */
   readonly idOf?: (record: TopicRecord) => string | undefined;
 };
 
@@ -115,7 +116,9 @@ export async function readPublished(options: PublishedOptions): Promise<Publishe
   return { ids, records, topics: topicsRead, removed, partitions, trimmed: new Set(numbers.keys()), keys };
 }
 
-const idInHeader = ({ headers }: TopicRecord): string | undefined => headerText(headers, 'id');
+/** Of a connector, whose records have no position, the id may be in quotes. */
+const idInHeader = ({ headers }: TopicRecord): string | undefined =>
+  headerText(headers, 'position') === undefined ? routedId(headers) : headerText(headers, 'id');
 
 /** No partition has this number, so the topic never counts as seen: Kafka removed something while it was read. */
 export const unseen = -1;

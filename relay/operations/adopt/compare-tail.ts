@@ -12,7 +12,9 @@ import type { Lsn } from '../../model/position.ts';
 import { IdTable } from '../../recover/id-table.ts';
 import { type Published, readPublished, unseen } from '../../recover/published.ts';
 import { judgeTail, type TailJudgement, type TailSight } from './judge-tail.ts';
+import { LastRecords } from './last-records.ts';
 import type { TakeOverOptions } from './options.ts';
+import { lostHeaders, type PlacedHeader } from './placed-headers.ts';
 import { readTail } from './tail.ts';
 import { destinationOf, TailIndex } from './tail-index.ts';
 
@@ -39,6 +41,12 @@ export type ComparedTail = {
   readonly unrouted: number;
   /** Published events whose record has another topic or key than the relay would give it. */
   readonly otherKeys: SomeOfTail;
+  /** Records of the connector in another partition than their key leads to. */
+  readonly otherPartitions: SomeOfTail;
+  /** Names of headers that records of the connector have, and those of the relay will not. */
+  readonly lostHeaders: readonly string[];
+  /** Events to publish whose row lacks a header that the connector takes from another column. */
+  readonly withoutHeaders: SomeOfTail;
   /** Whether the topics have any record that a router wrote. */
   readonly isConnectorSeen: boolean;
 };
@@ -50,15 +58,19 @@ export type Comparison = ComparedTail & {
   readonly isWanted: (id: string) => boolean;
 };
 
-/** @param until everything before it is committed, and nothing before it comes on our own stream */
+/**
+ * @param until everything before it is committed, and nothing before it comes on our own stream
+ * @param ownHeaders that each row of the tail must bring itself
+ */
 export async function compareTail(
   capture: Capture,
   until: Lsn,
   { kafka, admin }: Servers,
   options: TakeOverOptions,
+  ownHeaders: readonly PlacedHeader[] = [],
 ): Promise<Comparison> {
   const { config, signal, onStage } = options;
-  const tail = await readIndex(capture, until, options);
+  const tail = await readIndex(capture, until, options, ownHeaders);
   const found = new FoundRecords(tail);
   const published = await readPublished({
     config,
@@ -82,6 +94,8 @@ export async function compareTail(
 
 type Tail = {
   readonly index: TailIndex;
+  /** Names of the headers that rows bring themselves. */
+  readonly headerNames: ReadonlySet<string>;
   readonly events: number;
   readonly withoutId: number;
   /** Commit times, ms since 1970; infinite without events. */
@@ -89,11 +103,17 @@ type Tail = {
   readonly lastMs: number;
 };
 
-async function readIndex(capture: Capture, until: Lsn, options: TakeOverOptions): Promise<Tail> {
+async function readIndex(
+  capture: Capture,
+  until: Lsn,
+  options: TakeOverOptions,
+  ownHeaders: readonly PlacedHeader[],
+): Promise<Tail> {
   const { config, onStage, signal } = options;
   const index = new TailIndex();
   const router = new Router(config);
   let [events, withoutId, firstMs, lastMs] = [0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const headerNames = new Set<string>();
   let beganLsn: Lsn | undefined;
   for await (const { rows, committedAtMs, commitLsn } of readTail(capture, until, signal)) {
     beganLsn ??= commitLsn;
@@ -101,14 +121,33 @@ async function readIndex(capture: Capture, until: Lsn, options: TakeOverOptions)
     firstMs = Math.min(firstMs, committedAtMs);
     lastMs = Math.max(lastMs, committedAtMs);
     for (let at = 0; at < rows.length; at++) {
-      const { id, aggregatetype, aggregateid, type } = rows.at(at);
+      const { id, aggregatetype, aggregateid, type, headers } = rows.at(at);
       events += 1;
+      const names = namesIn(headers);
+      for (const name of names) if (headerNames.size < namesMax) headerNames.add(name);
       if (id === null) withoutId += 1;
-      else index.add(id, router.topic(aggregatetype ?? '', type), aggregateid);
+      else {
+        const lacksHeaders = ownHeaders.some(({ header }) => !names.includes(header));
+        index.add(id, router.topic(aggregatetype ?? '', type), aggregateid, lacksHeaders);
+      }
     }
     onStage({ stage: 'tail', done: Number(commitLsn - beganLsn), total: Number(until - beganLsn) });
   }
-  return { index, events, withoutId, firstMs, lastMs };
+  return { index, headerNames, events, withoutId, firstMs, lastMs };
+}
+
+/** Names come from rows. */
+const namesMax = 1_000;
+
+/** What the column for headers has; nothing where it cannot be read, and then the event is refused on its own. */
+function namesIn(headers: string | null): string[] {
+  if (headers === null || headers === '{}') return [];
+  try {
+    const parsed: unknown = JSON.parse(headers);
+    return typeof parsed === 'object' && parsed !== null ? Object.keys(parsed) : [];
+  } catch {
+    return [];
+  }
 }
 
 /** `FoundRecords` keeps what counts, by number. */
@@ -125,6 +164,7 @@ class FoundRecords {
   /** Some record of the tail is older than its event: the times say something else. */
   areTimesForeign = false;
   readonly otherKeys = new Sample();
+  readonly lastRecords = new LastRecords();
   readonly #tail: Tail;
   readonly #published: Uint8Array;
 
@@ -142,7 +182,10 @@ class FoundRecords {
     const number = index.find(id);
     const isFromBefore = committedAtMs < firstMs - commitToleranceMs;
     // A record with a position is one of the relay, of an earlier run of the take-over.
-    if (headerText(headers, 'position') === undefined) this.isConnectorSeen = true;
+    if (headerText(headers, 'position') === undefined) {
+      this.isConnectorSeen = true;
+      this.lastRecords.note(id, { topic, partition, key, headers });
+    }
     if (number === undefined) {
       if (isFromBefore) this.seen.add(`${topic}/${partition}`);
       return;
@@ -163,9 +206,10 @@ function judgeAll(
   tail: Tail,
   found: FoundRecords,
   published: Published,
-  { unjudged, overtaken }: TakeOverOptions,
+  { config, unjudged, overtaken }: TakeOverOptions,
 ): Comparison {
-  const { index, firstMs, lastMs, events, withoutId } = tail;
+  const { index, headerNames, firstMs, lastMs, events, withoutId } = tail;
+  const withoutHeaders = new Sample();
   const some: Record<Exclude<TailJudgement, 'published'>, Sample> = {
     missing: new Sample(),
     overtaken: new Sample(),
@@ -189,6 +233,7 @@ function judgeAll(
     if (choice !== 'publish') continue;
     isWanted[number] = 1;
     wanted += 1;
+    if (index.lacksHeaders(number)) withoutHeaders.add(index.name(number));
   }
   const absent = some.missing.count + some.overtaken.count + some.unjudged.count;
   return {
@@ -205,6 +250,9 @@ function judgeAll(
     unjudged: some.unjudged.value,
     unrouted,
     otherKeys: found.otherKeys.value,
+    otherPartitions: someOf(found.lastRecords.elsewhere(published.partitions)),
+    lostHeaders: lostHeaders(found.lastRecords.headerNames, headerNames, config).slice(0, idsShown),
+    withoutHeaders: withoutHeaders.value,
     isConnectorSeen: found.isConnectorSeen,
     wanted,
     isWanted: (id) => isWanted[index.find(id) ?? -1] === 1,
@@ -267,6 +315,8 @@ class Sample {
 }
 
 const idsShown = 20;
+
+const someOf = (ids: readonly string[]): SomeOfTail => ({ count: ids.length, ids: ids.slice(0, idsShown) });
 
 function iso(ms: number): string | null {
   return Number.isFinite(ms) ? new Date(ms).toISOString() : null;

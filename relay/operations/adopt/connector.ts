@@ -28,7 +28,8 @@ export async function readConnector(pool: pg.Pool, options: TakeOverOptions): Pr
   if (slot === undefined)
     throw new RelayError(
       'SLOT_MISSING',
-      `slot ${name} does not exist${await others(pool)}: give the connector's slot.name with --connector-slot. Without its slot nobody can tell what it left unpublished`,
+      `slot ${name} does not exist${await others(pool)}: give the connector's slot.name with --connector-slot`,
+      { hint: withoutSlot },
     );
   if (slot.isActive) throw new RelayError('SLOT_IN_USE', await stillRunning(pool, name, slot.activePid));
   await assertPublication(pool, options);
@@ -46,12 +47,26 @@ export async function holdConnector(pool: pg.Pool, options: TakeOverOptions): Pr
   }
 }
 
+/** The table knows less than the slot did, so a person decides. */
+const withoutSlot =
+  'Without the slot of the connector nobody can tell what it left unpublished of the rows that are deleted by now, nor in which order rows were committed. The rows that the table still has can be compared with the topics by their ids: `outbox-relay recover --force --dry-run` shows which are in no topic, and with `--unjudged publish` it publishes these and creates the slot of the relay. Keep the connector stopped. Read "If the slot is gone" in docs/guides/coming-from-debezium.md first.';
+
+const withoutReader =
+  'The plugin of a slot cannot be changed. Let the connector publish everything, then start the relay with a slot of its own. Read "A slot of decoderbufs" in docs/guides/coming-from-debezium.md.';
+
 function explained(failure: RelayError, slot: string): RelayError {
   const why = {
-    SLOT_WRONG_KIND: `${failure.message}: only the plugin pgoutput can be read (plugin.name of the connector), in the database of the connector`,
-    SLOT_INVALIDATED: `${failure.message}: Postgres no longer has what the connector left unpublished. Nothing after what it published can be read from slot ${slot}`,
+    SLOT_WRONG_KIND: {
+      message: `${failure.message}: only the plugin pgoutput can be read (plugin.name of the connector), in the database of the connector`,
+      hint: withoutReader,
+    },
+    SLOT_INVALIDATED: {
+      message: `${failure.message}: Postgres no longer has what the connector left unpublished. Nothing after what it published can be read from slot ${slot}`,
+      hint: withoutSlot,
+    },
   }[failure.code as string];
-  return why === undefined ? failure : new RelayError(failure.code, why, { cause: failure });
+  if (why === undefined) return failure;
+  return new RelayError(failure.code, why.message, { cause: failure, hint: why.hint });
 }
 
 /** Who has the slot, as far as the role may see it. */

@@ -101,7 +101,7 @@ async function show(servers: Servers, options: TakeOverOptions, before: Before):
   const capture = await holdConnector(servers.pool, options);
   try {
     const untilLsn = await walPosition(servers.pool);
-    const compared = await compareTail(capture, untilLsn, servers, options);
+    const compared = await compareTail(capture, untilLsn, servers, options, before.ownHeaders);
     const facts = { confirmedLsn: before.connector.confirmedLsn, untilLsn, isResumed: before.isResumed };
     return reportOf(compared, options, facts, doubtsOf(compared, options), { outcome: 'dry-run' });
   } finally {
@@ -143,8 +143,10 @@ class Run {
 
   async takeOver(actor: Actor): Promise<TakeOver> {
     const { pool, config } = this.#servers;
-    const { slot, publication, unjudged, overtaken, acceptsOtherKeys, dropsSlot } = this.#options;
-    const details = { slot, publication, unjudged, overtaken, acceptsOtherKeys, dropsSlot };
+    const { slot, publication, unjudged, overtaken, acceptsOtherKeys, acceptsOtherHeaders, dropsSlot } =
+      this.#options;
+    const choices = { unjudged, overtaken, acceptsOtherKeys, acceptsOtherHeaders, dropsSlot };
+    const details = { slot, publication, ...choices };
     await recordAction(pool, { slot: config.slot.name, what: 'adopt', target: 'debezium', details }, actor);
     // Step 2.
     const taken = await whileHoldingForeignSlot(
@@ -245,7 +247,8 @@ class Run {
   async #close(held: Closing): Promise<TakeOver> {
     const { capture, untilLsn, confirmedLsn, begun, publisher, snapshot } = held;
     const { pool } = this.#servers;
-    const compared = await compareTail(capture, untilLsn, this.#servers, this.#options);
+    const { ownHeaders } = this.#before;
+    const compared = await compareTail(capture, untilLsn, this.#servers, this.#options, ownHeaders);
     const facts = { confirmedLsn, untilLsn, isResumed: this.#before.isResumed };
     const doubts = doubtsOf(compared, this.#options);
     const report = (done: Pick<TakeOver, 'outcome'> & Partial<TakeOver>) =>

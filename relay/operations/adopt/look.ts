@@ -10,9 +10,13 @@ import { asRelayError, RelayError, RequestInvalid } from '../../errors.ts';
 import { readMarks } from '../../ledger/progress-copy.ts';
 import type { Progress } from '../../model/progress.ts';
 import { readConnector } from './connector.ts';
+import { judgeProperties } from './connector-properties.ts';
 import type { TakeOverOptions } from './options.ts';
+import type { PlacedHeader } from './placed-headers.ts';
 
 export type Before = {
+  /** That each row of the tail must bring itself. */
+  readonly ownHeaders: readonly PlacedHeader[];
   readonly connector: SlotState;
   /** Identity of our publication. */
   readonly publication: string;
@@ -31,6 +35,7 @@ export async function look(
     throw new RequestInvalid(
       `the relay and the connector cannot share slot ${options.slot}: give the relay a slot of its own in the setting \`slot\``,
     );
+  const ownHeaders = ownHeadersOf(options);
   options.onStage({ stage: 'connector', done: 0 });
   const system = await readSystem(config);
   const marks = await readMarks(pool, config.slot.name);
@@ -42,7 +47,17 @@ export async function look(
   assertStreamable(await examineOutbox(pool, config), true);
   await assertOwnSlotFree(pool, config.slot.name, progress !== null);
   const connector = await readConnector(pool, options);
-  return { connector, publication, isResumed: progress !== null };
+  return { connector, publication, ownHeaders, isResumed: progress !== null };
+}
+
+/** @throws RequestInvalid if the relay would not write what the connector writes */
+function ownHeadersOf({ properties, config, slot, publication }: TakeOverOptions): readonly PlacedHeader[] {
+  if (properties === undefined) return [];
+  const { faults, ownHeaders } = judgeProperties(properties, config, { slot, publication });
+  if (faults.length === 0) return ownHeaders;
+  throw new RequestInvalid(
+    `the relay would not publish as the connector does. Nothing was changed.\n${faults.map((fault) => `- ${fault}`).join('\n')}`,
+  );
 }
 
 /** An earlier run may have left our slot. One that was there before anything began is somebody else's, and stays. */

@@ -1,6 +1,7 @@
 /** What a person decides about a take-over from Debezium in advance, and what they see of it while it runs. */
 import type { Logger } from 'pino';
 import type { Config } from '../../config/config.ts';
+import type { ConnectorProperties } from './connector-properties.ts';
 
 export type Choice = 'refuse' | 'publish' | 'skip';
 
@@ -18,6 +19,10 @@ export type TakeOverOptions = {
   readonly overtaken: Choice;
   /** Go on although records of the connector have another topic or key than those of the relay. */
   readonly acceptsOtherKeys: boolean;
+  /** Go on although records of the connector have headers that those of the relay will not have. */
+  readonly acceptsOtherHeaders: boolean;
+  /** The configuration of the connector; undefined if nobody has given it. */
+  readonly properties?: ConnectorProperties;
   /** Drop the slot of the connector at the end. */
   readonly dropsSlot: boolean;
   readonly onStage: (stage: TakeOverStage) => void;

@@ -33,7 +33,8 @@ export function doubtsOf(
     unjudged,
     overtaken,
     acceptsOtherKeys,
-  }: Pick<TakeOverOptions, 'unjudged' | 'overtaken' | 'acceptsOtherKeys'>,
+    acceptsOtherHeaders,
+  }: Pick<TakeOverOptions, 'unjudged' | 'overtaken' | 'acceptsOtherKeys' | 'acceptsOtherHeaders'>,
 ): string[] {
   const doubts: string[] = [];
   const removed = tail.unjudged.count - tail.unrouted;
@@ -56,6 +57,18 @@ export function doubtsOf(
   if (tail.otherKeys.count > 0 && !acceptsOtherKeys)
     doubts.push(
       `${counted(tail.otherKeys.count, 'record')} of the connector ${tail.otherKeys.count === 1 ? 'has' : 'have'} another topic or key than the relay would give ${tail.otherKeys.count === 1 ? 'it' : 'them'}, so events of one aggregate may be in two partitions and lose their order: correct topics.template or outbox.columns. If the connector writes keys that are not plain text, a JSON converter for example, the order of a key ends at the take-over: --accept-other-keys`,
+    );
+  if (tail.otherPartitions.count > 0 && !acceptsOtherKeys)
+    doubts.push(
+      `the last record of ${counted(tail.otherPartitions.count, 'partition')} is not where the hash of its key leads, as records of the relay are: the connector chooses partitions by a column (placement partition) or by a partitioner of its own, or the topic has got more partitions since. From now on events of one key go to another partition, and may be read before earlier ones. Let the consumers read everything first, then --accept-other-keys`,
+    );
+  if (tail.lostHeaders.length > 0 && !acceptsOtherHeaders)
+    doubts.push(
+      `records of the connector have headers that those of the relay will not have: ${tail.lostHeaders.join(', ')}. Name those of mapped columns in records.headers, have the rows bring the others in the column for headers, or --accept-other-headers`,
+    );
+  if (tail.withoutHeaders.count > 0 && !acceptsOtherHeaders)
+    doubts.push(
+      `${counted(tail.withoutHeaders.count, 'event')} to publish ${tail.withoutHeaders.count === 1 ? 'lacks' : 'lack'} headers that the connector takes from other columns: their rows were written before the column for headers had them. Start the connector once more until it has published them, or --accept-other-headers`,
     );
   return doubts;
 }

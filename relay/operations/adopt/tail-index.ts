@@ -1,6 +1,6 @@
 /**
  * What is remembered of each event of the tail while the topics are read: its id in 28 to 42 bytes, and where it goes in
- * 16.
+ * 17.
  *
  * Promise: two ids never count as one (IdTable). Two destinations may, once in some 10^14 pairs: then a person is asked
  * about an event without need, and nothing is decided by it.
@@ -23,6 +23,7 @@ export class TailIndex {
   #destinations = new Float64Array(firstCapacity);
   #topicOf = new Uint32Array(firstCapacity);
   #keyHashes = new Uint32Array(firstCapacity);
+  #lacking = new Uint8Array(firstCapacity);
   #size = 0;
   #repeated = 0;
 
@@ -50,7 +51,8 @@ export class TailIndex {
     return this.#numbers.find(id);
   }
 
-  add(id: string, topic: string | undefined, key: string | null): void {
+  /** @param lacksHeaders whether its row lacks headers that it should bring */
+  add(id: string, topic: string | undefined, key: string | null, lacksHeaders = false): void {
     const number = this.#size;
     if (this.#numbers.add(id, number) !== number) {
       this.#repeated += 1;
@@ -61,7 +63,12 @@ export class TailIndex {
     this.#destinations[number] = destinationOf(topic, key);
     this.#topicOf[number] = this.#numberOf(topic);
     this.#keyHashes[number] = key === null ? noKey : murmur2(Buffer.from(key)) & 0x7fff_ffff;
+    this.#lacking[number] = lacksHeaders ? 1 : 0;
     this.#size += 1;
+  }
+
+  lacksHeaders(number: number): boolean {
+    return this.#lacking[number] === 1;
   }
 
   /** As `destinationOf`. */
@@ -94,6 +101,9 @@ export class TailIndex {
   #grow(): void {
     const capacity = 2 * this.#size;
     const [destinations, topicOf, keyHashes] = [this.#destinations, this.#topicOf, this.#keyHashes];
+    const lacking = this.#lacking;
+    this.#lacking = new Uint8Array(capacity);
+    this.#lacking.set(lacking);
     this.#destinations = new Float64Array(capacity);
     this.#destinations.set(destinations);
     this.#topicOf = new Uint32Array(capacity);

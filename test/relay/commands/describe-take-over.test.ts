@@ -21,11 +21,19 @@ const tail = (found: Partial<ComparedTail> = {}): ComparedTail => ({
   unjudged: none,
   unrouted: 0,
   otherKeys: none,
+  otherPartitions: none,
+  lostHeaders: [],
+  withoutHeaders: none,
   isConnectorSeen: true,
   ...found,
 });
 
-const refusing = { unjudged: 'refuse', overtaken: 'refuse', acceptsOtherKeys: false } as const;
+const refusing = {
+  unjudged: 'refuse',
+  overtaken: 'refuse',
+  acceptsOtherKeys: false,
+  acceptsOtherHeaders: false,
+} as const;
 
 test.each<[string, Partial<ComparedTail>, Partial<Parameters<typeof doubtsOf>[1]>]>([
   ['--overtaken', { overtaken: one }, { overtaken: 'skip' }],
@@ -33,6 +41,9 @@ test.each<[string, Partial<ComparedTail>, Partial<Parameters<typeof doubtsOf>[1]
   ['topics.allow', { unjudged: one, unrouted: 1 }, { unjudged: 'skip' }],
   ['no record of a connector', { isConnectorSeen: false }, { acceptsOtherKeys: true }],
   ['another topic or key', { otherKeys: one }, { acceptsOtherKeys: true }],
+  ['not where the hash of its key leads', { otherPartitions: one }, { acceptsOtherKeys: true }],
+  ['will not have: tenant', { lostHeaders: ['tenant'] }, { acceptsOtherHeaders: true }],
+  ['lacks headers', { withoutHeaders: one }, { acceptsOtherHeaders: true }],
 ])('what a person has to decide names %s, until an option decides it', (text, found, decision) => {
   expect(doubtsOf(tail(found), refusing)).toEqual([expect.stringContaining(text)]);
   expect(doubtsOf(tail(found), { ...refusing, ...decision })).toEqual([]);

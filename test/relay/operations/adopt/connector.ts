@@ -30,13 +30,21 @@ export class LeftConnector implements AsyncDisposable {
   }
 
   /** Writes records of events, at the present time unless another is given. */
-  async publish(events: readonly (Item & { id: string; timestampMs?: number })[]): Promise<void> {
+  async publish(
+    events: readonly (Item & {
+      id: string;
+      timestampMs?: number;
+      headers?: Readonly<Record<string, string>>;
+      partition?: number;
+    })[],
+  ): Promise<void> {
     const producer = this.#kafka.producer();
     await producer.connect();
-    const messages = events.map(({ id, key, seq, timestampMs = Date.now() }) => ({
+    const messages = events.map(({ id, key, seq, timestampMs = Date.now(), headers, partition }) => ({
       key,
       value: JSON.stringify({ key, seq }),
-      headers: { id },
+      headers: { id, ...headers },
+      ...(partition !== undefined && { partition }),
       timestamp: String(timestampMs),
     }));
     await producer.send({ topic: this.#world.topic, acks: -1, messages });

@@ -5,6 +5,7 @@ import { compareIds } from '../../../../harness/deliveries.ts';
 import { settingsEnv } from '../../../../harness/relay-process.ts';
 import { Capture } from '../../../../relay/capture/capture.ts';
 import { loadConfig } from '../../../../relay/config/config.ts';
+import { partitionOf } from '../../../../relay/encode/murmur2.ts';
 import {
   adoptDebezium,
   type TakeOver,
@@ -50,6 +51,7 @@ async function takeOver(
     unjudged: 'refuse',
     overtaken: 'refuse',
     acceptsOtherKeys: false,
+    acceptsOtherHeaders: false,
     dropsSlot: false,
     onStage: () => {},
     ...given,
@@ -210,6 +212,90 @@ async function removeBefore(world: World, offset: string): Promise<void> {
     await admin.deleteTopicRecords({ topic: world.topic, partitions: [{ partition: 0, offset }] });
   });
 }
+
+test('what the relay would not give its records is refused first: other headers, other partitions, other properties', {
+  timeout: 120_000,
+}, async () => {
+  await using world = await World.create();
+  await using connector = await LeftConnector.create(world);
+  const [before] = await write(world, items('a', 1));
+  const elsewhere = (partitionOf('a', 3) + 1) % 3;
+  await connector.publish([{ ...before!, headers: { tenant: 't' }, partition: elsewhere }]);
+  await connector.confirm();
+  await write(world, items('b', 1));
+  expect(await takeOver(world, connector)).toMatchObject({
+    outcome: 'refused',
+    doubts: [expect.stringContaining('hash of its key'), expect.stringMatching(/will not have: tenant/)],
+    tail: { otherPartitions: { count: 1, ids: [before!.id] } },
+  });
+  const accepted = { acceptsOtherKeys: true, acceptsOtherHeaders: true };
+  expect(await takeOver(world, connector, { ...accepted, isDryRun: true })).toMatchObject({ doubts: [] });
+
+  const router = 'transforms.outbox.';
+  const properties = {
+    'connector.class': 'io.debezium.connector.postgresql.PostgresConnector',
+    'plugin.name': 'pgoutput',
+    'slot.name': connector.slot,
+    'publication.name': connector.publication,
+    transforms: 'outbox',
+    [`${router}type`]: 'io.debezium.transforms.outbox.EventRouter',
+    [`${router}route.topic.replacement`]: world.topic,
+  };
+  const placement = `${router}table.fields.additional.placement`;
+  const given = (place: string) => ({ ...accepted, properties: { ...properties, [placement]: place } });
+  await expect(takeOver(world, connector, given('tenant:envelope'))).rejects.toThrow(
+    'beside the payload, and the relay writes the payload alone',
+  );
+  // The row that is to be published was written without it.
+  expect(
+    await takeOver(world, connector, { ...given('tenant:header'), acceptsOtherHeaders: false }),
+  ).toMatchObject({
+    outcome: 'refused',
+    doubts: [
+      expect.stringMatching(/will not have: tenant/),
+      expect.stringMatching(/1 event to publish lacks/),
+    ],
+  });
+  expect(await slotNames(world)).toEqual([connector.slot]);
+});
+
+test('without the slot of the connector nothing is adopted, and recover compares the rows that are left', {
+  timeout: 120_000,
+}, async () => {
+  await using world = await World.create();
+  await using connector = await LeftConnector.create(world);
+  const published = await write(world, items('a', 2));
+  // As a converter of headers writes them that makes JSON.
+  await connector.publish(published.map((event) => ({ ...event, headers: { id: `"${event.id}"` } })));
+  const left = await write(world, items('b', 1));
+  await connector[Symbol.asyncDispose]();
+  await world.pool.query(`select pg_create_logical_replication_slot('${connector.slot}', 'test_decoding')`);
+  await expect(takeOver(world, connector)).rejects.toMatchObject({
+    code: 'SLOT_WRONG_KIND',
+    hint: expect.stringContaining('A slot of decoderbufs'),
+  });
+  await connector[Symbol.asyncDispose]();
+  await expect(takeOver(world, connector)).rejects.toMatchObject({
+    code: 'SLOT_MISSING',
+    hint: expect.stringContaining('recover --force --dry-run'),
+  });
+  const shown = await world.command('recover', '--force', '--json');
+  expect(JSON.parse(shown.stdout)).toMatchObject({
+    outcome: 'refused',
+    doubts: [expect.stringContaining('--unjudged publish')],
+    unjudged: { count: 1, ids: [left[0]!.id] },
+  });
+  const recovered = await world.command('recover', '--force', '--unjudged', 'publish', '--json');
+  expect(JSON.parse(recovered.stdout)).toMatchObject({ outcome: 'recovered', published: 1 });
+  const relay = world.startRelay();
+  await relay.streaming();
+  const later = await write(world, items('b', 1, 1));
+  const records = await world.read([...left, ...later].map(({ id }) => id));
+  expect(records.filter(({ key }) => key?.toString() === 'b').map(idOf)).toEqual(
+    [...left, ...later].map(({ id }) => id),
+  );
+  expect(records).toHaveLength(4);
+});
 
 test('a take-over that dies at each step goes on from there, and no relay starts in between', {
   timeout: 120_000,
