@@ -53,6 +53,10 @@ export type ProducerOptions = {
   readonly transactionVersion: AllowedVersion;
   /** Sequence number of the first record in each partition. Only tests of the wraparound set it. */
   readonly firstSequence?: number;
+  /** Only tests that move the feature set it. */
+  readonly featureMaxAgeMs?: number;
+  /** Only measurements set it. */
+  readonly addsFirst?: typeof addsFirst;
 };
 
 /** Places in a transaction where a test can make the process die or hang. */
@@ -76,7 +80,7 @@ type Route = { readonly broker: Broker; readonly parts: PartitionBatches[] };
  * How long what the coordinator said about the cluster's features counts. The Java client asks at each new connection
  * only; a relay keeps its connections for months.
  */
-const featureMaxAgeMs = 60_000;
+const defaultFeatureMaxAgeMs = 10_000;
 
 export class TransactionalProducer {
   readonly #kafka: Kafka;
@@ -178,10 +182,13 @@ export class TransactionalProducer {
     for (const broker of brokers) checkConnected(broker);
     if (!this.#isBegun) await this.#agree(coordinator, brokers);
     for (const broker of brokers) checkSuitable(broker, this.#protocol);
-    const sinceEndMs = performance.now() - this.#endedAtMs;
-    if (this.#isBegun || addsFirst(this.#protocol.version, routes.length, sinceEndMs))
-      await this.#add(coordinator, parts);
+    if (this.#isBegun || this.#addsFirst(routes.length)) await this.#add(coordinator, parts);
     return routes;
+  }
+
+  #addsFirst(leaders: number): boolean {
+    const decide = this.#options.addsFirst ?? addsFirst;
+    return decide(this.#protocol.version, leaders, performance.now() - this.#endedAtMs);
   }
 
   /** Adds all partitions. Nothing of them is written yet, so this can be repeated. */
@@ -207,6 +214,7 @@ export class TransactionalProducer {
   }
 
   async #askFeature(coordinator: Broker): Promise<void> {
+    const { featureMaxAgeMs = defaultFeatureMaxAgeMs } = this.#options;
     if (performance.now() - this.#featureAskedAtMs < featureMaxAgeMs) return;
     if (supports(coordinator, apis.apiVersions)) {
       const features = await this.#open.send(coordinator, apiVersionsRequest(), decodeFeatures);

@@ -9,19 +9,22 @@ import {
   type DecodedRequest,
   decodeRequest,
   encodeAddPartitionsAnswer,
+  encodeApiVersionsAnswer,
   encodeEndTxnAnswer,
+  encodeInitAnswer,
   encodeProduceAnswer,
+  type Identified,
 } from '../../../../simulate/kafka/codec.ts';
 
 /** What this client is sent as bytes. */
-type Sent = Extract<DecodedRequest, { api: 'Produce' | 'AddPartitionsToTxn' | 'EndTxn' }>;
-export type Api = 'InitProducerId' | Sent['api'];
+type Sent = Exclude<DecodedRequest, { api: 'Fetch' }>;
+export type Api = Sent['api'];
 
 /**
  * An error code for everything in the request; `lost`: the connection is lost before the answer; `silence`: no answer; a
- * function that encodes an answer to Produce.
+ * function that encodes an answer to Produce; an identity that EndTxn assigns.
  */
-export type Reply = number | 'lost' | 'silence' | ((batches: readonly DecodedBatch[]) => Buffer);
+export type Reply = number | 'lost' | 'silence' | Identified | ((batches: readonly DecodedBatch[]) => Buffer);
 
 export type Asked = { readonly api: Api; readonly broker: number; readonly request?: DecodedRequest };
 
@@ -30,6 +33,8 @@ export type ScriptOptions = {
   readonly leaderOf?: (topic: string, partition: number) => number;
   /** Greatest version of Produce that the brokers support. */
   readonly produceVersion?: number;
+  /** The finalized level of `transaction.version`; undefined in a cluster that does not know features. */
+  readonly transactionVersion?: number | undefined;
 };
 
 const producerId = 4_711;
@@ -47,9 +52,14 @@ export class ScriptedKafka {
   readonly #replies = new Map<Api, Reply[]>();
   readonly #ends = new Map<string, number>();
   readonly brokers: ScriptedBroker[] = [];
+  /** What the coordinator has assigned last. */
+  #identity: Identified = { producerId, epoch };
+  #featuresEpoch = 1;
+  #transactionVersion: number | undefined;
 
   constructor(options: ScriptOptions = {}) {
     this.options = options;
+    this.#transactionVersion = options.transactionVersion;
     const client = { [Symbol('private:Kafka:createCluster')]: () => new ScriptedCluster(this) };
     this.client = client as unknown as Kafka;
   }
@@ -76,8 +86,28 @@ export class ScriptedKafka {
     return this.#replies.get(asked.api)?.shift() ?? 0;
   }
 
+  /** Moves the feature, which the producer learns when it asks again. */
+  finalize(level: number): void {
+    this.#transactionVersion = level;
+    this.#featuresEpoch += 1;
+  }
+
+  features(versions: ScriptedBroker['versions'], version: number): Buffer {
+    const transactionVersion = this.#transactionVersion;
+    return encodeApiVersionsAnswer(
+      { versions, transactionVersion, featuresEpoch: this.#featuresEpoch },
+      version,
+    );
+  }
+
+  /** As protocol 2 does at the end of a transaction, and InitProducerId. */
+  raise(next = { ...this.#identity, epoch: this.#identity.epoch + 1 }): Identified {
+    this.#identity = next;
+    return next;
+  }
+
   /** Appends as a broker does: the offsets of each partition increase. */
-  append(batches: readonly DecodedBatch[], error: number): Buffer {
+  append(batches: readonly DecodedBatch[], error: number, version: number): Buffer {
     return encodeProduceAnswer(
       batches.map(({ topic, partition, records }) => {
         const name = `${topic}/${partition}`;
@@ -85,6 +115,7 @@ export class ScriptedKafka {
         if (error === 0) this.#ends.set(name, offset + records.length);
         return { topic, partition, error, offset: error === 0 ? offset : -1 };
       }),
+      version,
     );
   }
 }
@@ -103,7 +134,8 @@ class ScriptedBroker {
     this.#kafka = kafka;
     this.id = id;
     const produce = { minVersion: 0, maxVersion: kafka.options.produceVersion ?? 99 };
-    this.versions = { 0: produce, 24: version, 26: version };
+    const features = kafka.options.transactionVersion === undefined ? {} : { 18: version };
+    this.versions = { 0: produce, 22: version, 24: version, 26: version, ...features };
     const connection = this.#connection();
     this.connectionPool = { pool: [connection, connection] };
   }
@@ -120,8 +152,7 @@ class ScriptedBroker {
       written = [];
       sendRequest();
       const request = decodeRequest(Buffer.concat(written));
-      if (request.api === 'Fetch' || request.api === 'ApiVersions' || request.api === 'InitProducerId')
-        throw new Error(`a producer sends no ${request.api} here`);
+      if (request.api === 'Fetch') throw new Error('a producer does not fetch');
       this.#waiting.add(entry.reject);
       const reply = this.#kafka.next({ api: request.api, broker: this.id, request });
       if (reply === 'silence') return;
@@ -156,18 +187,40 @@ class ScriptedBroker {
   }
 
   #answer(request: Sent, reply: Exclude<Reply, 'lost' | 'silence'>): Buffer {
-    if (request.api === 'Produce')
-      return typeof reply === 'number' ? this.#kafka.append(request.batches, reply) : reply(request.batches);
-    if (typeof reply !== 'number') throw new Error(`${request.api} is answered with a code`);
-    return request.api === 'EndTxn'
-      ? encodeEndTxnAnswer(reply)
-      : encodeAddPartitionsAnswer(request.partitions, reply);
+    const { version } = request;
+    if (typeof reply === 'function') {
+      if (request.api !== 'Produce') throw new Error(`${request.api} is answered with a code`);
+      return reply(request.batches);
+    }
+    const error = typeof reply === 'number' ? reply : 0;
+    const assigned = () => this.#kafka.raise(typeof reply === 'number' ? undefined : reply);
+    switch (request.api) {
+      case 'Produce':
+        return this.#kafka.append(request.batches, error, version);
+      case 'AddPartitionsToTxn':
+        return encodeAddPartitionsAnswer(request.partitions, error, version);
+      case 'EndTxn':
+        return error !== 0 || version < 5
+          ? encodeEndTxnAnswer(error, version)
+          : encodeEndTxnAnswer(0, version, assigned());
+      case 'InitProducerId':
+        return error !== 0 ? encodeInitAnswer(error, version) : encodeInitAnswer(0, version, assigned());
+      case 'ApiVersions':
+        return error !== 0 ? encodeUnknownVersion(error) : this.#kafka.features(this.versions, version);
+    }
   }
 
   #reject(error: Error): void {
     for (const reject of this.#waiting) reject(error);
     this.#waiting.clear();
   }
+}
+
+/** In version 0: an error, and which versions the broker knows. */
+function encodeUnknownVersion(error: number): Buffer {
+  const bytes = Buffer.alloc(6);
+  bytes.writeInt16BE(error);
+  return bytes;
 }
 
 type PushedRequest = {

@@ -1,0 +1,39 @@
+/** Moves features of a cluster, such as `transaction.version`, as `kafka-features` does, without starting a JVM. */
+import { BrokerConnection } from './kafka-wire.ts';
+
+const updateFeatures = 57;
+const timeoutMs = 10_000;
+
+/** Kinds of a change: a safe downgrade fails where data would be lost. */
+const upgrade = 1;
+const safeDowngrade = 2;
+
+/** Sets the finalized level for all brokers; 0 takes the feature away. @throws unless the controller agrees */
+export async function setFeature(brokers: readonly string[], name: string, level: number): Promise<void> {
+  const connection = await BrokerConnection.open(brokers[0] ?? '', timeoutMs);
+  try {
+    const failures: string[] = [];
+    for (const kind of [upgrade, safeDowngrade]) {
+      const answer = await connection.request(updateFeatures, 1, body(name, level, kind), timeoutMs, true);
+      answer.int32(); // throttle time
+      const errorCode = answer.int16();
+      if (errorCode === 0) return;
+      failures.push(`error ${errorCode}: ${answer.rest.toString('latin1').replace(/[^ -~]+/g, ' ')}`);
+    }
+    throw new Error(`${name} cannot be set to ${level}: ${failures.join('; ')}`);
+  } finally {
+    connection.close();
+  }
+}
+
+function body(name: string, level: number, kind: number): Buffer {
+  // The rest stays 0: no tags, not only a validation, no tags.
+  const bytes = Buffer.alloc(4 + 1 + 1 + name.length + 2 + 1 + 3);
+  let at = bytes.writeInt32BE(timeoutMs, 0);
+  at = bytes.writeInt8(1 + 1, at); // one feature
+  at = bytes.writeInt8(name.length + 1, at);
+  at += bytes.write(name, at);
+  at = bytes.writeInt16BE(level, at);
+  bytes.writeInt8(kind, at);
+  return bytes;
+}

@@ -1,0 +1,271 @@
+/**
+ * Kafka's two transaction protocols on a real cluster whose feature `transaction.version` is moved: what each one writes,
+ * what enters no later transaction, and how a running producer goes from one to the other.
+ */
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { setFeature } from '../../../../harness/kafka-feature.ts';
+import { BrokerConnection, fetchRecords } from '../../../../harness/kafka-wire.ts';
+import type { RelayError } from '../../../../relay/errors.ts';
+import { LeanBatchBuilder } from '../../../../relay/publish/lean/batch-builder.ts';
+import { BufferPool } from '../../../../relay/publish/lean/buffer-pool.ts';
+import { commitRequest, commitRequest2, produceRequest2 } from '../../../../relay/publish/lean/requests.ts';
+import {
+  type CrashPoints,
+  TransactionalProducer,
+} from '../../../../relay/publish/lean/transactional-producer.ts';
+import { decodeEndTxn5, decodeProduce12 } from '../../../../relay/publish/wire/flexible-answers.ts';
+import { decodeEndTxn } from '../../../../relay/publish/wire/kafkajs-internals.ts';
+import { Wire } from '../../../../relay/publish/wire/kafkajs-wire.ts';
+import { type Kafka, startKafka } from '../../../../stack/kafka.ts';
+import { createTopic, kafkaClient, readCommitted } from '../../../support/kafka.ts';
+import { recordOf } from '../records.ts';
+
+let kafka: Kafka;
+let hasFeature = true;
+const setVersion = (level: number) => setFeature(kafka.brokers, 'transaction.version', level);
+
+beforeAll(async () => {
+  kafka = await startKafka({ quickStart: true, settings: { 'transaction.state.log.num.partitions': 1 } });
+  hasFeature = await setVersion(2).then(
+    () => true,
+    () => false,
+  );
+});
+afterAll(() => kafka?.stop());
+beforeEach(async (context) => {
+  if (!hasFeature) context.skip('this Kafka has no transaction protocol 2');
+  await setVersion(2);
+});
+
+const pool = new BufferPool();
+const transactionTimeoutMs = 60_000;
+
+/** A topic, and producers with one transactional id. */
+class Scene implements AsyncDisposable {
+  readonly transactionalId = `relay.${randomUUID()}`;
+  readonly topic: string;
+  readonly #closing: { close(): Promise<void> }[] = [];
+
+  private constructor(topic: string) {
+    this.topic = topic;
+  }
+
+  static async open(partitions = 1): Promise<Scene> {
+    return new Scene(await createTopic('protocols', partitions, kafka.brokers));
+  }
+
+  async producer(transactionVersion: 'auto' | '1' = 'auto'): Promise<TransactionalProducer> {
+    const producer = await TransactionalProducer.open(await kafkaClient(kafka.brokers), {
+      ...{ transactionalId: this.transactionalId, transactionTimeoutMs, transactionVersion },
+      requestTimeoutMs: 5_000,
+      topic: this.topic,
+      featureMaxAgeMs: 0,
+    });
+    this.#closing.push(producer);
+    return producer;
+  }
+
+  async wire(): Promise<Wire> {
+    const wire = await Wire.open(await kafkaClient(kafka.brokers), [this.topic]);
+    this.#closing.push(wire);
+    return wire;
+  }
+
+  /** Commits the keys, each to the partition of its place in the list. */
+  async commit(producer: TransactionalProducer, keys: string, places?: CrashPoints): Promise<void> {
+    const batch = new LeanBatchBuilder(pool);
+    for (const [partition, key] of [...keys].entries())
+      batch.append(recordOf({ topic: this.topic, partition, key }));
+    await producer.commit([...batch.partitions()], places);
+    batch.release();
+  }
+
+  /** What partition 0 holds, in order: `a@3` is the key a in epoch 3, `commit@4` a marker. */
+  async log(): Promise<{ readonly text: string; readonly producerId: bigint; readonly epoch: number }> {
+    const connection = await BrokerConnection.open(kafka.brokers[0]!, 5_000);
+    try {
+      const part = { topic: this.topic, partition: 0, offset: 0n };
+      const [fetched] = await fetchRecords(connection, [part], 1_000, 5_000);
+      // Without what the reader of the test writes.
+      const batches = fetched?.batches.filter(({ isTransactional }) => isTransactional) ?? [];
+      const text = batches.map(
+        ({ marker, records, producerEpoch }) =>
+          `${marker ?? records.map(({ key }) => key).join('')}@${producerEpoch}`,
+      );
+      const last = batches.at(-1);
+      return {
+        text: text.join(' '),
+        producerId: last?.producerId ?? -1n,
+        epoch: last?.producerEpoch ?? -1,
+      };
+    } finally {
+      connection.close();
+    }
+  }
+
+  async keys(): Promise<string> {
+    const read = await readCommitted({ topics: [this.topic], brokers: kafka.brokers });
+    return read.map(({ key }) => key).join('');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const one of this.#closing) await one.close();
+  }
+}
+
+const failureOf = (work: Promise<unknown>): Promise<RelayError> =>
+  work.then(
+    () => Promise.reject(new Error('it did not fail')),
+    (error) => error,
+  );
+
+test('in protocol 2 each transaction has an epoch of its own, and its marker the next', async () => {
+  await using scene = await Scene.open();
+  const producer = await scene.producer();
+  for (const key of 'abc') await scene.commit(producer, key);
+  expect(await scene.keys()).toBe('abc');
+  expect((await scene.log()).text).toBe('a@0 commit@1 b@1 commit@2 c@2 commit@3');
+});
+
+test('in protocol 1 all transactions of a producer have one epoch', async () => {
+  await using scene = await Scene.open();
+  const producer = await scene.producer('1');
+  for (const key of 'abc') await scene.commit(producer, key);
+  expect(await scene.keys()).toBe('abc');
+  expect((await scene.log()).text).toBe('a@0 commit@0 b@0 commit@0 c@0 commit@0');
+});
+
+test('a running producer follows the feature, off and on again, and nothing is lost or doubled', async () => {
+  await using scene = await Scene.open(3);
+  await setVersion(1);
+  const producer = await scene.producer();
+  let sent = '';
+  const commit = async (keys: string) => {
+    await scene.commit(producer, keys);
+    sent += keys;
+  };
+  for (const level of [1, 2, 0, 2, 1]) {
+    await setVersion(level);
+    for (const keys of ['abc', 'def', 'ghi']) await commit(keys);
+  }
+  expect([...(await scene.keys())].sort().join('')).toBe([...sent].sort().join(''));
+  const { text } = await scene.log();
+  const epochs = text.split(' ').map((one) => Number(one.split('@')[1]));
+  // Protocol 1; raised, then protocol 2; protocol 1; raised again, then protocol 2; protocol 1.
+  expect(epochs).toEqual([
+    ...[0, 0, 0, 0, 0, 0],
+    ...[1, 2, 2, 3, 3, 4],
+    ...[4, 4, 4, 4, 4, 4],
+    ...[5, 6, 6, 7, 7, 8],
+    ...[8, 8, 8, 8, 8, 8],
+  ]);
+});
+
+test('a producer that was fenced stays fenced when the feature is turned on', async () => {
+  await using scene = await Scene.open();
+  await setVersion(1);
+  const first = await scene.producer();
+  await scene.commit(first, 'a');
+  const second = await scene.producer();
+  await scene.commit(second, 'b');
+  await setVersion(2);
+  expect((await failureOf(scene.commit(first, 'x'))).code).toBe('PRODUCER_FENCED');
+  await scene.commit(second, 'c');
+  await scene.commit(second, 'd');
+  expect(await scene.keys()).toBe('abcd');
+});
+
+test('an EndTxn that comes again changes nothing, whatever the next transaction does', async () => {
+  await using scene = await Scene.open();
+  const producer = await scene.producer();
+  const wire = await scene.wire();
+  const coordinator = await wire.coordinator(scene.transactionalId);
+  await scene.commit(producer, 'a');
+  await scene.keys();
+  const { producerId } = await scene.log();
+  const again = { transactionalId: scene.transactionalId, producerId, producerEpoch: 0 };
+  const repeat = () => wire.send(coordinator, commitRequest2(again), decodeEndTxn5);
+  // It is confirmed, with the identity that the producer has anyway.
+  expect(await repeat()).toMatchObject({ errorCode: 0, producerId, producerEpoch: 1 });
+  const answers: number[] = [];
+  const open = scene.commit(producer, 'b', {
+    sent: async () => {
+      answers.push((await repeat()).errorCode);
+    },
+  });
+  await open;
+  expect(answers, 'PRODUCER_FENCED while the next is open').toEqual([90]);
+  expect(await scene.keys()).toBe('ab');
+  expect((await scene.log()).text).toBe('a@0 commit@1 b@1 commit@2');
+});
+
+test('in protocol 1 an EndTxn that comes again ends the next transaction: the producer must not send it', async () => {
+  await using scene = await Scene.open();
+  const producer = await scene.producer('1');
+  const wire = await scene.wire();
+  const coordinator = await wire.coordinator(scene.transactionalId);
+  await scene.commit(producer, 'a');
+  await scene.keys();
+  const again = { transactionalId: scene.transactionalId, ...(await scene.log()), producerEpoch: 0 };
+  let seen = '';
+  await failureOf(
+    scene.commit(producer, 'b', {
+      sent: async () => {
+        const { errorCode } = await wire.send(coordinator, commitRequest(again), decodeEndTxn);
+        expect(errorCode).toBe(0);
+        seen = await scene.keys();
+        throw new Error('the relay dies');
+      },
+    }),
+  );
+  expect(seen, 'committed although the producer had not ended it').toBe('ab');
+});
+
+test('records of an earlier transaction enter no later one', async () => {
+  await using scene = await Scene.open();
+  const producer = await scene.producer();
+  const wire = await scene.wire();
+  const leader = await wire.leader(scene.topic, 0);
+  await scene.commit(producer, 'a');
+  await scene.keys();
+  const { producerId } = await scene.log();
+  const late = async (producerEpoch: number, baseSequence: number) => {
+    const batch = new LeanBatchBuilder(pool);
+    batch.append(recordOf({ topic: scene.topic, key: 'x' }));
+    const [part] = [...batch.partitions()];
+    const frames = [part!.batches[0]!.seal({ producerId, producerEpoch, baseSequence }, 'compact')];
+    const request = produceRequest2(scene.transactionalId, 5_000, [{ topic: scene.topic, frames }]);
+    const { topics } = await wire.send(leader, request, decodeProduce12);
+    return topics[0]?.partitions[0]?.errorCode;
+  };
+  const invalidEpoch = 47;
+  expect(await late(0, 1), 'between two transactions').toBe(invalidEpoch);
+  const codes: unknown[] = [];
+  await scene.commit(producer, 'b', {
+    sent: async () => {
+      codes.push(await late(0, 1));
+    },
+  });
+  expect(codes, 'within the next').toEqual([invalidEpoch]);
+  await scene.commit(producer, 'c');
+  expect(await scene.keys()).toBe('abc');
+});
+
+test('a predecessor of protocol 2 is aborted and fenced, and one of protocol 1 too', async () => {
+  await using scene = await Scene.open();
+  for (const [version, keys] of [
+    ['auto', 'ab'],
+    ['1', 'cd'],
+  ] as const) {
+    const first = await scene.producer(version);
+    await scene.commit(first, keys[0]!);
+    let second: TransactionalProducer | undefined;
+    const takeOver = async () => {
+      second = await scene.producer();
+    };
+    expect((await failureOf(scene.commit(first, 'x', { sent: takeOver }))).code).toBe('PRODUCER_FENCED');
+    await scene.commit(second!, keys[1]!);
+  }
+  expect(await scene.keys()).toBe('abcd');
+});
