@@ -11,7 +11,13 @@ import { type Run, startFailure } from './run.ts';
 
 /** Where the servers come from: `jars`, run by the machine's Java, or `docker`, their public images. */
 export type ServerSource =
-  | { readonly kind: 'jars'; readonly kafkaClassPath: string; readonly registryJar: string }
+  | {
+      readonly kind: 'jars';
+      readonly kafkaClassPath: string;
+      /** Where a folder that this Kafka has formatted is kept. */
+      readonly kafkaFormat: string;
+      readonly registryJar: string;
+    }
   | { readonly kind: 'docker' };
 
 /** A POM that copies what it names to `fetch.to` in the phase `generate-resources`. */
@@ -106,6 +112,7 @@ async function jarsIn(folder: string): Promise<ServerSource> {
   return {
     kind: 'jars',
     kafkaClassPath: path.join(folder, 'kafka', '*'),
+    kafkaFormat: `${folder}-format`,
     registryJar: path.join(registry, runner),
   };
 }

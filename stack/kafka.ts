@@ -1,6 +1,5 @@
 /** Owns a real Kafka cluster (KRaft) of one or three brokers on free loopback ports, in the run's folder. */
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -8,6 +7,7 @@ import { type Admin, Kafka as KafkaClient, logLevel } from 'kafkajs';
 import { createContainer, createNetwork, uniqueName } from './container.ts';
 import { images, type ServerSource, serverSource } from './fetch.ts';
 import { javaCommand } from './java.ts';
+import { formatData, kafkaId } from './kafka-format.ts';
 import { freePort } from './port.ts';
 import type { Progress } from './progress.ts';
 import { inRun, type Run, type Server, untilReady } from './run.ts';
@@ -190,7 +190,7 @@ async function jarCluster(
   run: Run,
   options: KafkaOptions,
 ): Promise<Cluster> {
-  const clusterId = randomBytes(16).toString('base64url');
+  const clusterId = kafkaId();
   const root = path.join(run.dir, `kafka-${nodes[0]?.port}`);
   const config = (node: NodePlan) => path.join(root, `${node.id}.properties`);
   const java = (jvmArgs: readonly string[], main: string, args: readonly string[]) =>
@@ -205,10 +205,18 @@ async function jarCluster(
       ...options.settings,
       ...options.nodeSettings?.(node),
     };
-    await writeFile(config(node), properties(jarSettings(node, nodes, root, own)));
-    // With `=`, since an id may begin with a dash.
-    const args = ['format', `--cluster-id=${clusterId}`, '--config', config(node)];
-    await java(quickJvm, 'kafka.tools.StorageTool', args);
+    const settings = jarSettings(node, nodes, root, own);
+    await writeFile(config(node), properties(settings));
+    await formatData(
+      { folder: dataFolder(root, node), clusterId, nodeId: node.id },
+      source.kafkaFormat,
+      async (configFile, id) => {
+        const args = ['format', '--cluster-id', id, '--config', configFile];
+        await java(quickJvm, 'kafka.tools.StorageTool', args);
+      },
+      (folder) => properties({ ...settings, 'log.dirs': folder }),
+      options.onProgress,
+    );
   };
   await Promise.all(nodes.map(format));
 
@@ -241,6 +249,8 @@ const logToStderr = [
   '-Dorg.slf4j.simpleLogger.showDateTime=true',
 ];
 
+const dataFolder = (root: string, node: NodePlan) => path.join(root, `data-${node.id}`);
+
 function jarSettings(node: NodePlan, nodes: readonly NodePlan[], root: string, own: Settings): Settings {
   return {
     ...baseSettings(nodes.length),
@@ -255,7 +265,7 @@ function jarSettings(node: NodePlan, nodes: readonly NodePlan[], root: string, o
     'controller.quorum.voters': nodes
       .map(({ id, controllerPort }) => `${id}@127.0.0.1:${controllerPort}`)
       .join(','),
-    'log.dirs': path.join(root, `data-${node.id}`),
+    'log.dirs': dataFolder(root, node),
     ...own,
   };
 }
@@ -290,7 +300,7 @@ async function containerCluster(
 ): Promise<Cluster> {
   const { kafka: image } = await images();
   options.onProgress?.(`creating containers of ${image}`);
-  const clusterId = randomBytes(16).toString('base64url');
+  const clusterId = kafkaId();
   const network = await createNetwork(run);
   const names = new Map(nodes.map((node) => [node.id, uniqueName(`kafka-${node.id}`)]));
   const nameOf = (node: NodePlan) => names.get(node.id) ?? '';
