@@ -41,6 +41,22 @@ function ownDatabase(url: string): OwnDatabase {
   return { url, pool, drop: () => pool.end() };
 }
 
+/** By server: a database with every migration, to copy, as the shared server has one. */
+const templates = new Map<string, Promise<string>>();
+
+function templateOn(serverUrl: string): Promise<string> {
+  const made = templates.get(serverUrl) ?? makeTemplate(serverUrl);
+  templates.set(serverUrl, made);
+  return made;
+}
+
+async function makeTemplate(serverUrl: string): Promise<string> {
+  const name = unique('template');
+  await withClient(serverUrl, (client) => client.query(`create database ${name}`));
+  await migrate({ databaseUrl: urlOf(serverUrl, name) });
+  return name;
+}
+
 export class World implements AsyncDisposable {
   readonly database: OwnDatabase;
   readonly slot = unique('slot').replaceAll('-', '_');
@@ -98,7 +114,8 @@ export class World implements AsyncDisposable {
   /** On a database of its own of a server that the test may break. */
   static async on(serverUrl: string, partitions = 1): Promise<World> {
     const name = unique('test');
-    await withClient(serverUrl, (client) => client.query(`create database ${name}`));
+    const template = await templateOn(serverUrl);
+    await withClient(serverUrl, (client) => client.query(`create database ${name} template ${template}`));
     return World.create(partitions, { databaseUrl: urlOf(serverUrl, name) });
   }
 

@@ -6,6 +6,9 @@ import { startPostgres } from '../../../stack/postgres.ts';
 import { expectOnceInOrder } from '../once-in-order.ts';
 import { World } from '../world.ts';
 
+/** No test cuts the power, so what the process wrote survives. */
+const settings = { fsync: 'off' };
+
 /** Writes transactions of 1 to 5 events without pause until told to stop; a failed one is of unknown outcome. */
 class Writer {
   readonly #world: World;
@@ -73,7 +76,7 @@ describe('under load', () => {
   it('Postgres is shut down as for a switchover, and the relay does not keep it from ending', {
     timeout: 600_000,
   }, async () => {
-    await using postgres = await startPostgres();
+    await using postgres = await startPostgres({ settings });
     await using world = await World.create(3, { databaseUrl: postgres.url });
     await world.startRelay({ CAPTURE_HEARTBEAT_MS: 60_000 }).streaming();
     await world.read(await world.write([{ key: 'before', seq: 0 }]));
@@ -92,7 +95,7 @@ describe('under load', () => {
   it('Postgres is shut down without a checkpoint and comes back, again and again', {
     timeout: 600_000,
   }, async () => {
-    await using postgres = await startPostgres();
+    await using postgres = await startPostgres({ settings });
     await using world = await World.create(3, { databaseUrl: postgres.url });
     await world.startRelay().streaming();
     const writer = new Writer(world);
