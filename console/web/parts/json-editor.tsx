@@ -1,7 +1,7 @@
 /** JSON to read or edit, with a place marked. The editor itself is loaded when it is needed. */
 import { lazy, Suspense } from 'react';
+import type { PathToken } from '../../../relay/operations/dead-letters/letter-path.ts';
 import { Waiting } from './basics.tsx';
-import type { PathToken } from './json-path-tokens.ts';
 
 export type JsonEditorProps = {
   readonly label: string;

@@ -1,6 +1,6 @@
 /** Finds places in JSON text by the tokens of a path. Pure. */
 import { jsonLanguage } from '@codemirror/lang-json';
-import type { PathToken } from './json-path-tokens.ts';
+import type { PathToken } from '../../../relay/operations/dead-letters/letter-path.ts';
 
 export type Place = {
   readonly from: number;

@@ -65,11 +65,12 @@ export function pointerOf(path: string): string | undefined {
   const dotted = text.replace(/^\$/, '');
   const parts = dotted === '' || /^[.[]/.test(dotted) ? dotted : `.${dotted}`;
   let pointer = '';
-  const part = /\.([^.[\]]+)|\[(\d+|-|\*)\]/y;
+  // A name in quotes is the branch of a union.
+  const part = /\.([^.[\]]+)|\[(?:(\d+|-|\*)|"([^"\\]+)")\]/y;
   for (let at = 0; at < parts.length; at = part.lastIndex) {
     part.lastIndex = at;
-    const [, name, index] = part.exec(parts) ?? [];
-    const token = name ?? index;
+    const [, name, index, branch] = part.exec(parts) ?? [];
+    const token = name ?? index ?? branch;
     if (token === undefined) return undefined;
     pointer += `/${escaped(token)}`;
   }

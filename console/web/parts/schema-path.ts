@@ -1,5 +1,5 @@
 /** Finds in an Avro schema what describes a place in a payload. Pure. */
-import type { PathToken } from './json-path-tokens.ts';
+import type { PathToken } from '../../../relay/operations/dead-letters/letter-path.ts';
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 type Spot = { readonly node: Json; readonly at: readonly PathToken[] };
@@ -63,6 +63,12 @@ function follow(spot: Spot, path: readonly PathToken[], named: ReadonlyMap<strin
     return found === undefined ? stay : atLeast(stay, follow(found, path, named));
   }
   if (Array.isArray(node)) {
+    // The path names a branch where the payload does.
+    const index = node.findIndex((each) => isNamed(each, token, named));
+    if (index >= 0) {
+      const inside = follow({ node: node[index]!, at: [...at, index] }, rest, named);
+      return { at: inside.at, steps: inside.steps + 1 };
+    }
     const branches = node.map((each, index) => follow({ node: each, at: [...at, index] }, path, named));
     return branches.reduce((best, each) => (each.steps > best.steps ? each : best), stay);
   }
@@ -83,5 +89,18 @@ function follow(spot: Spot, path: readonly PathToken[], named: ReadonlyMap<strin
   }
   return node.type === undefined ? stay : follow({ node: node.type, at: [...at, 'type'] }, path, named);
 }
+
+/** Whether the token names this branch of a union: the full name of a type, or that of one without a name. */
+function isNamed(branch: Json, token: PathToken, named: ReadonlyMap<string, Spot>): boolean {
+  if (typeof token !== 'string') return false;
+  const type = isObject(branch) ? branch.type : branch;
+  const meant = named.get(token);
+  if (meant === undefined) return type === token && unnamed.has(token);
+  return branch === meant.node || (typeof branch === 'string' && named.get(branch)?.node === meant.node);
+}
+
+const unnamed: ReadonlySet<string> = new Set(
+  'null boolean int long float double bytes string array map'.split(' '),
+);
 
 const atLeast = (stay: Followed, found: Followed) => (found.steps > 0 ? found : stay);

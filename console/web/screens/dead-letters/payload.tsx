@@ -1,12 +1,12 @@
 /** The payload beside its schema, with the failing path marked in both; and editing it. */
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
+import { tokensOfPath } from '../../../../relay/operations/dead-letters/letter-path.ts';
 import { api, ask, faultOf } from '../../data/api.ts';
 import { counted } from '../../data/format.ts';
 import { sentence } from '../../data/sentence.ts';
 import { Act } from '../../parts/act.tsx';
 import { Badge, Button, Card, Empty, Failure, Waiting } from '../../parts/basics.tsx';
 import { JsonEditor } from '../../parts/json-editor.tsx';
-import { tokensOfPath } from '../../parts/json-path-tokens.ts';
 import { compact, isJson, pretty } from '../../parts/json-text.ts';
 import { schemaPlace } from '../../parts/schema-path.ts';
 import { Words } from '../../parts/words.tsx';

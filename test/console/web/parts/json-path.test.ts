@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { placeOf } from '../../../../console/web/parts/json-path.ts';
-import { tokensOfPath } from '../../../../console/web/parts/json-path-tokens.ts';
+import { tokensOfPath } from '../../../../relay/operations/dead-letters/letter-path.ts';
 
 const placed = (text: string, path: string) => {
   const place = placeOf(text, tokensOfPath(path)!)!;
@@ -12,6 +12,7 @@ test.each([
   ['$.orderId', ['orderId']],
   ['$.lines[3].unitPrice', ['lines', 3, 'unitPrice']],
   ['$.attributes[*]', ['attributes', '*']],
+  ['$.paid["shop.Card"].number', ['paid', 'shop.Card', 'number']],
 ])('reads the path %s', (path, tokens) => {
   expect(tokensOfPath(path)).toEqual(tokens);
 });
@@ -27,6 +28,11 @@ test('finds the member that a path names', () => {
   expect(placed(payload, '$.orderId')).toEqual({ text: '"orderId": "abc"', isExact: true });
   expect(placed(payload, '$.lines[1].p')).toEqual({ text: '"p": "x"', isExact: true });
   expect(placed(payload, '$.lines[0]')).toEqual({ text: '{"p": 1}', isExact: true });
+});
+
+test('finds the place in the branch of a union', () => {
+  const paid = '{ "paid": { "shop.Card": { "number": "1" } } }';
+  expect(placed(paid, '$.paid["shop.Card"].number')).toEqual({ text: '"number": "1"', isExact: true });
 });
 
 test('finds what would hold a member that is missing', () => {

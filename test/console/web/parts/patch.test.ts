@@ -11,6 +11,7 @@ const applied = (document: string, ...steps: Step[]) => {
 };
 
 test.each([
+  ['$.paid["shop.Card"].number', '/paid/shop.Card/number'],
   ['orderId', '/orderId'],
   ['$.lines[3].price', '/lines/3/price'],
   ['lines[3]', '/lines/3'],

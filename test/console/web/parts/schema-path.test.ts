@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { tokensOfPath } from '../../../../console/web/parts/json-path-tokens.ts';
 import { schemaPlace } from '../../../../console/web/parts/schema-path.ts';
+import { tokensOfPath } from '../../../../relay/operations/dead-letters/letter-path.ts';
 
 const schema = JSON.stringify({
   type: 'record',
@@ -16,6 +16,16 @@ const schema = JSON.stringify({
       },
     },
     { name: 'first', type: ['null', 'Line'] },
+    {
+      name: 'paid',
+      type: [
+        'null',
+        { type: 'record', name: 'Cash', fields: [{ name: 'number', type: 'int' }] },
+        { type: 'record', name: 'Card', fields: [{ name: 'number', type: 'string' }] },
+        { type: 'array', items: 'Card' },
+        'Line',
+      ],
+    },
     { name: 'more', type: { type: 'map', values: 'shop.Line' } },
   ],
 });
@@ -26,6 +36,10 @@ test.each([
   ['$.lines[7].price', ['fields', 1, 'type', 'items', 'fields', 0]],
   ['$.first.price', ['fields', 1, 'type', 'items', 'fields', 0]],
   ['$.more[*].price', ['fields', 1, 'type', 'items', 'fields', 0]],
+  ['$.paid["shop.Card"].number', ['fields', 3, 'type', 2, 'fields', 0]],
+  ['$.paid["shop.Cash"].number', ['fields', 3, 'type', 1, 'fields', 0]],
+  ['$.paid["array"][2].number', ['fields', 3, 'type', 2, 'fields', 0]],
+  ['$.paid["shop.Line"].price', ['fields', 1, 'type', 'items', 'fields', 0]],
   ['$.unknown', []],
   ['$', []],
 ])('finds what describes %s', (path, place) => {
