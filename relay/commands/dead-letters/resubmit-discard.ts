@@ -19,7 +19,7 @@ type CloseOptions = FilterOptions &
 
 const choice = `
 Choose dead letters by position or event id, by filters, or both; --all chooses every open one. Without --yes the command
-shows what it would do and changes nothing. With --yes it does everything in one Postgres transaction, or nothing.
+shows what it would do and changes nothing. With --yes it does everything in one Postgres transaction.
 
 It skips dead letters that are not open, those whose key is being released, and those that the progress does not cover
 yet, because the relay may read such an event again. Try these again after a few seconds, while the relay runs.`;
@@ -27,13 +27,14 @@ yet, because the relay may read such an event again. Try these again after a few
 const exitCodes = `
 Exit codes: 0 all done (with --dry-run: shown) · 1 shown but not done, or some skipped · 64 there is no such dead
 letter, or invalid arguments · 69 Postgres is unreachable · 77 access denied: grant outbox_operator · 78 the outbox
-table does not accept a row`;
+table accepts none of the rows`;
 
 const resubmitHelp = `${choice}
 
 The command inserts the events into the outbox table again, with their ids and in the order of their positions. The relay
 publishes them after everything that was written before. Each event is sent once, even if several people run the command.
-An event that is refused again becomes a dead letter at its new position; \`show <event id>\` lists both. If the key is
+An event whose row the table does not accept, for example because its payload has \\u0000 and the column is jsonb, stays
+open, and the others are resubmitted. An event that is refused again becomes a dead letter at its new position; \`show <event id>\` lists both. If the key is
 parked, use \`release\` instead, which keeps the order of the key.
 ${exitCodes}
 
@@ -123,10 +124,14 @@ async function run(action: Action, { config, options, args }: Call<CloseOptions>
   };
 }
 
+/** Of events that the table does not accept. */
+const namedMax = 10;
+
 const pastOf = { resubmit: 'resubmitted', discard: 'discarded' } as const;
 
 function describe(action: Action, closed: Closed, isPreview: boolean): string {
-  const { open, done, unsettled, leftOut, withoutId, ofParkedKeys, beingReleased, byCode } = closed;
+  const { open, done, notAccepted, unsettled, leftOut, withoutId, ofParkedKeys, beingReleased, byCode } =
+    closed;
   const left: [string, number][] = [
     ['not covered by the progress yet; try again in a few seconds', unsettled],
     [
@@ -150,6 +155,16 @@ function describe(action: Action, closed: Closed, isPreview: boolean): string {
       ? [['', '', 'none of them is open; see `list --status all`']]
       : []),
     ...left.filter(([, number]) => number > 0).map(([why, number]) => ['skipped', count(number), why]),
+    ...notAccepted
+      .slice(0, namedMax)
+      .map(({ position, why }) => [
+        'skipped',
+        '1',
+        `${position}: the outbox table does not accept its row (${why})`,
+      ]),
+    ...(notAccepted.length > namedMax
+      ? [['skipped', count(notAccepted.length - namedMax), 'more that the table does not accept; see --json']]
+      : []),
     ...(isPreview ? [['not changed', '', 'run again with --yes to do it']] : []),
   ]);
 }

@@ -44,6 +44,7 @@ export const sqlStates = {
   queryCanceled: '57014',
   lockNotAvailable: '55P03',
   programLimitExceeded: '54000',
+  untranslatableCharacter: '22P05',
 } as const;
 
 /**

@@ -12,6 +12,7 @@ import { RequestInvalid } from '../../errors.ts';
 import { parseLsn } from '../../model/position.ts';
 import type { Actor } from '../actor.ts';
 import { withPool } from '../with-pool.ts';
+import { type Keys, type NotAccepted, writeAccepted } from './accepted-rows.ts';
 import { textOfName } from './letter.ts';
 import { listLetters, type Tally, tally } from './read.ts';
 import { type OutboxStatements, outboxStatements } from './resubmit-statement.ts';
@@ -23,7 +24,7 @@ import {
   isSettled,
   type Selection,
 } from './selection.ts';
-import { assertLettersShown, inTransaction, takeTurn } from './transaction.ts';
+import { assertLettersShown, inTransaction, rowRefusalOf, takeTurn } from './transaction.ts';
 
 export type Closing = {
   readonly config: Config;
@@ -34,7 +35,11 @@ export type Closing = {
 };
 
 /** What was done, out of what could be; the rest is counted by the reason why not, or somebody else was working on it. */
-export type Closed = Tally & { readonly done: number };
+export type Closed = Tally & {
+  readonly done: number;
+  /** Stay open, because the outbox table does not accept their rows. */
+  readonly notAccepted: readonly NotAccepted[];
+};
 
 /**
  * What a closing would come to; changes nothing.
@@ -45,7 +50,7 @@ export function previewClosing(config: Config, selection: Selection): Promise<Cl
     await assertKnown(pool, config, selection);
     const found = await tally(pool, config.slot.name, selection);
     await assertLettersShown(pool, config);
-    return { ...found, done: 0 };
+    return { ...found, done: 0, notAccepted: [] };
   });
 }
 
@@ -53,15 +58,26 @@ export function previewClosing(config: Config, selection: Selection): Promise<Cl
 const roundLetters = 1_000;
 
 /**
- * Inserts the events into the outbox table under their ids, in the order of their positions.
+ * Inserts the events into the outbox table under their ids, in the order of their positions. Those that the table does not
+ * accept stay open; where it accepts none of them, that is an error.
  * @throws RequestInvalid as a preview does; RelayError OUTBOX_TABLE_INVALID, POSTGRES_*; nothing is changed then
  */
 export async function resubmit(closing: Closing): Promise<Closed> {
   await assertNamesKnown(closing);
-  return inTransaction(closing.config, async (client) => {
-    const { insert, deleteOld } = await outboxStatements(client, closing.config);
-    return closeAll(client, closing, 'resubmitted', { insert, deleteOld });
-  });
+  const run = (areApart: boolean) =>
+    inTransaction(closing.config, async (client) => {
+      const outbox = await outboxStatements(client, closing.config);
+      return closeAll(client, closing, 'resubmitted', { ...outbox, areApart });
+    });
+  try {
+    return await run(false);
+  } catch (error) {
+    // Almost always all are accepted, and then it takes no savepoint.
+    if (rowRefusalOf(error) === undefined) throw error;
+    const closed = await run(true);
+    if (closed.done === 0 && closed.notAccepted.length > 0) throw error;
+    return closed;
+  }
 }
 
 /** Closes them for good: nobody needs the events. @throws RequestInvalid as a preview does; RelayError POSTGRES_* */
@@ -90,7 +106,7 @@ async function closeAll(
   client: pg.Client,
   closing: Closing,
   status: 'resubmitted' | 'discarded',
-  outbox: OutboxStatements | undefined,
+  outbox: (OutboxStatements & { readonly areApart: boolean }) | undefined,
 ): Promise<Closed> {
   const {
     slot: { name: slot },
@@ -98,23 +114,25 @@ async function closeAll(
   await takeTurn(client, slot);
   const found = await tally(client, slot, closing.selection);
   let done = 0;
+  const notAccepted: NotAccepted[] = [];
+  const write = async (some: Keys): Promise<number> => {
+    const keys = await close(client, closing, status, some);
+    if (outbox?.deleteOld !== undefined) await query(client, outbox.deleteOld, [slot, ...keys]);
+    if (outbox !== undefined) await query(client, outbox.insert, [slot, ...keys]);
+    return keys[0].length;
+  };
   let selection: Selection = { statuses: ['open'], ...closing.selection };
   for (;;) {
     const next = await findNext(client, slot, selection, outbox !== undefined);
-    if (next === undefined) return { ...found, done };
+    if (next === undefined) return { ...found, done, notAccepted };
     // Each round begins where the one before ended: its closed rows stay in the indexes until the transaction ends.
     const after = { commitLsn: parseLsn(next[0].at(-1)!), ordinal: Number(next[1].at(-1)) };
     selection = { ...selection, after };
-    const keys = await close(client, closing, status, next);
-    if (outbox?.deleteOld !== undefined) await query(client, outbox.deleteOld, [slot, ...keys]);
-    if (outbox !== undefined) await query(client, outbox.insert, [slot, ...keys]);
-    done += keys[0].length;
+    done +=
+      outbox?.areApart === true ? await writeAccepted(client, next, write, notAccepted) : await write(next);
     closing.onProgress?.(done, found.open);
   }
 }
-
-/** Commit LSNs and ordinals. */
-type Keys = readonly [readonly string[], readonly string[]];
 
 async function findNext(
   client: pg.Client,

@@ -5,7 +5,7 @@
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
 import { createClient } from '../../connect/postgres/client.ts';
-import { postgresError, sqlStateOf } from '../../connect/postgres/errors.ts';
+import { postgresError, sqlStateOf, sqlStates } from '../../connect/postgres/errors.ts';
 import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { transaction } from '../../connect/postgres/transaction.ts';
@@ -70,17 +70,32 @@ export async function takeTurn(client: pg.ClientBase, slot: string): Promise<voi
  */
 const refusals = /^(22|23|P0|428C9|42804|42846|42703|42883)/;
 
+/** Those of a single row: another one may be accepted. */
+const rowRefusals = /^(22|23|P0)/;
+
 function refusalOf(error: unknown): RelayError | undefined {
   const cause = error instanceof RelayError ? error.cause : error;
+  const why = whyRefused(error, refusals);
+  if (why === undefined) return undefined;
+  return new RelayError(
+    'OUTBOX_TABLE_INVALID',
+    `the outbox table does not accept the event: ${why}; nothing was changed`,
+    { cause },
+  );
+}
+
+/** Why the outbox table does not accept a row; undefined for an error that is not about one. */
+export const rowRefusalOf = (error: unknown): string | undefined => whyRefused(error, rowRefusals);
+
+function whyRefused(error: unknown, states: RegExp): string | undefined {
   const sqlState = sqlStateOf(error);
-  if (sqlState === undefined || !refusals.test(sqlState)) return undefined;
+  if (sqlState === undefined || !states.test(sqlState)) return undefined;
+  if (sqlState === sqlStates.untranslatableCharacter)
+    return `SQLSTATE ${sqlState}, its payload or headers have \\u0000, which jsonb cannot hold: take that out of them`;
+  const cause = error instanceof RelayError ? error.cause : error;
   const { table, column, constraint } = cause as pg.DatabaseError;
   const where = Object.entries({ table, column, constraint }).flatMap(([what, name]) =>
     name === undefined ? [] : `, ${what} ${name}`,
   );
-  return new RelayError(
-    'OUTBOX_TABLE_INVALID',
-    `the outbox table does not accept the event: SQLSTATE ${sqlState}${where.join('')}; nothing was changed`,
-    { cause },
-  );
+  return `SQLSTATE ${sqlState}${where.join('')}`;
 }

@@ -112,8 +112,11 @@ function UndoResult({ undone: { seen, undone, left, isComplete } }: { undone: Ma
   );
 }
 
+/** Of events that the table does not accept. */
+const namedMax = 10;
+
 function ClosedResult({ closed, isResubmission }: { closed: Closed; isResubmission: boolean }) {
-  const { done, open, unsettled, leftOut, withoutId, ofParkedKeys, beingReleased } = closed;
+  const { done, open, notAccepted, unsettled, leftOut, withoutId, ofParkedKeys, beingReleased } = closed;
   return (
     <>
       <p>
@@ -143,6 +146,17 @@ function ClosedResult({ closed, isResubmission }: { closed: Closed; isResubmissi
         )}
         {isResubmission && withoutId > 0 && (
           <li>{count(withoutId)} have no event id: they can only be discarded.</li>
+        )}
+        {notAccepted.slice(0, namedMax).map(({ position, why }) => (
+          <li key={position}>
+            <Link href={`/dead-letters/${position}`}>
+              <code>{position}</code>
+            </Link>{' '}
+            stays open: the outbox table does not accept its row ({why}).
+          </li>
+        ))}
+        {notAccepted.length > namedMax && (
+          <li>{count(notAccepted.length - namedMax)} more stay open for the like.</li>
         )}
         {beingReleased > 0 && <li>{count(beingReleased)} are being released.</li>}
       </ul>

@@ -55,6 +55,7 @@ describe('resubmit', () => {
       beingReleased: 0,
       byCode: { SCHEMA_MISSING: 5 },
       done: 5,
+      notAccepted: [],
     });
     expect(await eventIds()).toEqual([...earlier, ...later]);
     const { rows } = await database.pool.query(
@@ -258,9 +259,36 @@ describe('an outbox table of another shape', () => {
     }
   });
 
-  test('that refuses a row is named, and all stays as it was', async () => {
+  test('refuses one row, and takes the others in their order', async () => {
+    const ids = await database.leave('0/1000', 1_500);
+    await database.pool.query(
+      String.raw`update outbox.dead_letter set payload = '{"note":"\u0000"}' where ordinal = 3`,
+    );
+    await database.pool.query('update outbox.dead_letter set payload = null where ordinal = 1200');
+    expect(await resubmit(closing({ config: mapped() }))).toMatchObject({
+      open: 1_500,
+      done: 1_498,
+      notAccepted: [
+        {
+          position: '0000000000001000.00000003',
+          why: expect.stringContaining(String.raw`\u0000, which jsonb`),
+        },
+        { position: '0000000000001000.000004b0', why: 'SQLSTATE 23502, table messages, column body' },
+      ],
+    });
+    const left = ids.filter((_, ordinal) => ordinal !== 3 && ordinal !== 1_200);
+    expect(await column('select message_id as one from shop.messages order by n')).toEqual(left);
+    expect(
+      await column(
+        `select ordinal::text as one from outbox.dead_letter where status = 'open' order by ordinal`,
+      ),
+    ).toEqual(['3', '1200']);
+    expect(await column('select count(*) as one from outbox.dead_letter_action')).toEqual(['1498']);
+  });
+
+  test('that refuses every row is named, and all stays as it was', async () => {
     await database.leave('0/1000', 3);
-    await database.pool.query('update outbox.dead_letter set payload = null where ordinal = 2');
+    await database.pool.query('update outbox.dead_letter set payload = null');
     await expect(resubmit(closing({ config: mapped() }))).rejects.toMatchObject({
       code: 'OUTBOX_TABLE_INVALID',
       message: expect.stringContaining('23502, table messages, column body'),
@@ -276,6 +304,7 @@ describe('an outbox table of another shape', () => {
       grant select, insert, delete on shop.numbered to outbox_operator`);
     await database.leave('0/1000', 3);
     await database.pool.query('update outbox.dead_letter set event_id = 9007199254740993 + ordinal');
+    await database.pool.query(`update outbox.dead_letter set payload = '{"seq":2}'`);
     const columns = { id: 'id', aggregateid: 'aggregateid', payload: 'payload' };
     const numbered = { config: mapped(columns, 'shop.numbered') };
     await expect(resubmit(closing(numbered))).rejects.toMatchObject({
