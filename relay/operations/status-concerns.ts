@@ -3,6 +3,7 @@ import { activePauses } from '../model/control.ts';
 import { counted } from '../model/counted.ts';
 import type { LastWords } from '../model/last-words.ts';
 import type { StatusFacts } from './status.ts';
+import { toRepair } from './status-headline.ts';
 import { hasEnded, unreplaced } from './status-relays.ts';
 import { ageOf, describeSeconds, type Remedy } from './status-words.ts';
 
@@ -68,26 +69,37 @@ function wordsConcerns(words: LastWords | null, { at: now }: StatusFacts): Found
   ];
 }
 
-function letterConcerns({ deadLetters, parked, setAside }: StatusFacts): Found[] {
+function letterConcerns({ deadLetters, dealtWith, parked, setAside }: StatusFacts): Found[] {
   const found: Found[] = [];
   const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
   const oldest = Math.max(0, ...deadLetters.map(({ oldestAgeSeconds }) => oldestAgeSeconds));
+  const isRepaired = toRepair({ deadLetters, dealtWith }) === 0;
   if (open > 0)
     found.push({
       name: 'dead-letters',
-      text: `${counted(open, 'dead letter is', 'dead letters are')} open, the oldest for ${describeSeconds(oldest)}.`,
-      advice: 'Look at them.',
-      command: 'outbox-relay dead-letters list',
+      text: `${counted(open, 'dead letter is', 'dead letters are')} open${isRepaired ? ' and fixed' : ''}, the oldest for ${describeSeconds(oldest)}.`,
+      ...nextOf(isRepaired ? dealtWith : null),
     });
   const behindRefused = parked.keys - setAside.reduce((sum, { keys }) => sum + keys, 0);
   if (behindRefused > 0)
     found.push({
       name: 'parked-keys',
       text: `${counted(behindRefused, 'key waits', 'keys wait')} behind a refused event.`,
-      advice: 'Correct its cause or its payload, then release the key.',
+      advice: isRepaired
+        ? 'What was refused is fixed: release the key.'
+        : 'Correct its cause or its payload, then release the key.',
       command: 'outbox-relay dead-letters release',
     });
   return found;
+}
+
+/** @param dealt null where some are to be repaired */
+function nextOf(dealt: StatusFacts['dealtWith']): Remedy {
+  if (dealt === null) return { advice: 'Look at them.', command: 'outbox-relay dead-letters list' };
+  if (dealt.resubmit > 0) return { advice: 'Resubmit them.', command: 'outbox-relay dead-letters resubmit' };
+  if (dealt.release > 0)
+    return { advice: 'Release their keys.', command: 'outbox-relay dead-letters release' };
+  return { advice: 'The relay releases them within seconds.', command: null };
 }
 
 function asideConcerns({ control, setAside, at }: StatusFacts): Found[] {

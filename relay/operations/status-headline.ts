@@ -1,12 +1,12 @@
 /** Parts of the sentence that a person reads first in a status: what waits, and how long the slot is safe. Pure. */
 import { count, counted } from '../model/counted.ts';
-import type { SecondsLeft, StatusFacts } from './status.ts';
+import type { DealtWith, SecondsLeft, StatusFacts } from './status.ts';
 import { describeSeconds } from './status-words.ts';
 
-type Letters = Pick<StatusFacts, 'deadLetters' | 'parked' | 'setAside'>;
+type Letters = Pick<StatusFacts, 'deadLetters' | 'dealtWith' | 'parked' | 'setAside'>;
 
-/** What is refused and what waits behind it; undefined where nothing does. What is set aside is what a person wanted. */
-export function waitingText({ deadLetters, parked, setAside }: Letters): string | undefined {
+/** What is refused, what of it is fixed, and what waits behind it; undefined where nothing does. What is set aside is what a person wanted. */
+export function waitingText({ deadLetters, dealtWith, parked, setAside }: Letters): string | undefined {
   const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
   const keysAside = setAside.reduce((sum, { keys }) => sum + keys, 0);
   const keys = parked.keys - keysAside;
@@ -20,9 +20,57 @@ export function waitingText({ deadLetters, parked, setAside }: Letters): string 
     const what = `${events} ${counted(keys, 'key')}`.trim();
     return `${what} ${what.startsWith('1 ') ? 'waits' : 'wait'} to be released.`;
   }
+  const { text, hasParts } = refusedText(open, deadLetters, dealtWith);
+  if (behind === undefined || isEmpty) return `${text}.`;
+  const link = hasParts ? ';' : ', and';
+  return `${text}${link} ${behind} ${isOne ? 'waits' : 'wait'} behind ${open === 1 ? 'it' : 'them'}.`;
+}
+
+/** How many of the open ones nobody has fixed yet; undefined where that is not known. */
+export function toRepair({ deadLetters, dealtWith }: Pick<Letters, 'deadLetters' | 'dealtWith'>) {
+  const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
+  if (open === 0) return 0;
+  if (dealtWith === null || dealtWith.read < open) return undefined;
+  return open - dealtOf(dealtWith);
+}
+
+const dealtOf = ({ release, resubmit, underWay }: DealtWith): number => release + resubmit + underWay;
+
+type Refused = { readonly text: string; readonly hasParts: boolean };
+
+/** What is true now: an event that is fixed was refused, and is not what somebody has to repair. */
+function refusedText(
+  open: number,
+  deadLetters: Letters['deadLetters'],
+  dealt: Letters['dealtWith'],
+): Refused {
   const refused = `${counted(open, 'event is', 'events are')} refused (${codesText(deadLetters)})`;
-  if (behind === undefined || isEmpty) return `${refused}.`;
-  return `${refused}, and ${behind} ${isOne ? 'waits' : 'wait'} behind ${open === 1 ? 'it' : 'them'}.`;
+  if (dealt === null || dealtOf(dealt) === 0) return { text: refused, hasParts: false };
+  const { release, resubmit, underWay, read } = dealt;
+  const isAll = toRepair({ deadLetters, dealtWith: dealt }) === 0;
+  if (isAll && underWay === open)
+    return {
+      text: `${counted(open, 'refused event is', 'refused events are')} being released`,
+      hasParts: false,
+    };
+  if (isAll && (release === open || resubmit === open)) {
+    const waits = `${open === 1 ? 'waits' : 'wait'} to be ${release > 0 ? 'released' : 'resubmitted'}`;
+    return { text: `${counted(open, 'event is', 'events are')} fixed and ${waits}`, hasParts: false };
+  }
+  const least = read < open ? 'at least ' : '';
+  const waiting = (many: number, until: string) =>
+    many === 0
+      ? []
+      : [`${least}${count(many)} ${many === 1 ? 'is fixed and waits' : 'are fixed and wait'} to be ${until}`];
+  const parts = [
+    ...waiting(release, 'released'),
+    ...waiting(resubmit, 'resubmitted'),
+    ...(underWay === 0 ? [] : [`${least}${count(underWay)} ${underWay === 1 ? 'is' : 'are'} being released`]),
+  ].join(', ');
+  const text = isAll
+    ? `${counted(open, 'event was', 'events were')} refused: ${parts}`
+    : `${refused}, of which ${parts}`;
+  return { text, hasParts: true };
 }
 
 /** The worst by name. */

@@ -5,6 +5,7 @@
 import { type ErrorEntry, errorTable } from '../errors.ts';
 import type { KnownRelay } from '../ledger/relays.ts';
 import { activePauses, type Pause } from '../model/control.ts';
+import { counted } from '../model/counted.ts';
 import { parkedKeysMax } from '../model/gate.ts';
 import { type LastWords, lastWordsOf } from '../model/last-words.ts';
 import type { StatusFacts } from './status.ts';
@@ -177,7 +178,7 @@ function streamingOf(facts: StatusFacts, streamer: KnownRelay): Said {
   if (isLimited)
     return {
       name: 'limited',
-      text: `Streaming at the rate limit${limiter(facts)}. ${describeRate(streamer.facts)}${oldest}. ${slotSafeWhileFlowing(facts)}`,
+      text: `Streaming at the rate limit${limiter(facts)}. ${describeRate(streamer.facts)}${waitingOf(streamer.facts)}${oldest}. ${slotSafeWhileFlowing(facts)}`,
       advice: 'If consumers can take it, lift the limit to catch up.',
       command: 'outbox-relay rate-limit --events none --bytes none',
     };
@@ -282,6 +283,10 @@ function endOf({ until }: Pause): string {
     ? 'It has no end. '
     : `It ends by itself at ${until.replace('T', ' ').replace(/\.\d+Z$/, 'Z')}. `;
 }
+
+/** Only a relay that has received all there is can count them. */
+const waitingOf = ({ lagEvents }: KnownRelay['facts']): string =>
+  lagEvents == null || lagEvents === 0 ? '' : `, ${counted(lagEvents, 'event waits', 'events wait')}`;
 
 function describeRate({ eventsPerSecond, lagMs, lagEvents }: KnownRelay['facts']): string {
   if (eventsPerSecond === null) return 'Rate not known yet';

@@ -20,6 +20,7 @@ import { type Control, limitsOf, type RateLimits } from '../model/control.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
 import { assertLettersShown } from './dead-letters/transaction.ts';
 import { readWalOutlook, timeLeft } from './slot-health.ts';
+import { type DealtWith, readDealtWith } from './status-dealt-with.ts';
 import { judge, type Verdict } from './status-verdict.ts';
 import { withPool } from './with-pool.ts';
 
@@ -27,6 +28,7 @@ export type Status = StatusFacts & { readonly verdict: Verdict };
 
 export type { KnownRecovery } from '../ledger/own-recoveries.ts';
 export type { CleanupFacts, KnownRelay } from '../ledger/relays.ts';
+export type { DealtWith } from './status-dealt-with.ts';
 
 /** A time that is left, in seconds. `never`: nothing uses it up. null: not known. */
 export type SecondsLeft = number | 'never' | null;
@@ -77,6 +79,8 @@ export type StatusFacts = {
     readonly open: number;
     readonly oldestAgeSeconds: number;
   }[];
+  /** What of them people have fixed or are releasing; null where none is open, or the role may not see it. */
+  readonly dealtWith: DealtWith | null;
   /** Keys whose later events wait behind a dead letter, and how many events wait. */
   readonly parked: { readonly keys: number; readonly events: number };
   /** What the standing audit knows; null where it never ran. */
@@ -122,6 +126,7 @@ async function readFrom(pool: pg.Pool, config: Config): Promise<Status> {
   const control = await readControl(pool, slot);
   const relays = await readRelays(pool, slot);
   const streamer = relays.find(({ isGone, state }) => state === 'streaming' && !isGone);
+  const deadLetters = await readDeadLetters(pool, slot);
   const facts: StatusFacts = {
     at: await readClock(pool),
     slotName: slot,
@@ -131,7 +136,8 @@ async function readFrom(pool: pg.Pool, config: Config): Promise<Status> {
     control,
     limits: limitsOf(control, settings),
     progress: await readProgress(pool, slot),
-    deadLetters: await readDeadLetters(pool, slot),
+    deadLetters,
+    dealtWith: deadLetters.length === 0 ? null : await readDealtWith(pool, slot),
     parked: await readParked(pool, slot),
     setAside: await query(pool, countSetAside, [slot]),
     audit: await readAudit(pool, slot),

@@ -77,6 +77,12 @@ const cases: Case[] = [
   ],
   [
     'limited',
+    'a relay at its limit, with what waits',
+    { relays: [relayOf({}, { isLimited: true, lagMs: 300_000, eventsPerSecond: 5.04, lagEvents: 3_201 })] },
+    /^Streaming at the rate limit\. 5 events\/s, 3,201 events wait, oldest/,
+  ],
+  [
+    'limited',
     'a relay at its limit, however old the event is',
     { relays: [relayOf({}, { isLimited: true, lagMs: 300_000, eventsPerSecond: 5.04 })] },
     /^Streaming at the rate limit\. 5 events\/s, oldest unpublished event 5 min\./,
@@ -366,6 +372,14 @@ const concernCases: [keyof typeof concerns, Partial<StatusFacts>, RegExp][] = [
     /^1,200 dead letters are open, the oldest for 3 hours/,
   ],
   [
+    'dead-letters',
+    {
+      deadLetters: [{ code: 'PAYLOAD_INVALID', open: 2, oldestAgeSeconds: 10_800 }],
+      dealtWith: { read: 2, release: 1, resubmit: 1, underWay: 0 },
+    },
+    /^2 dead letters are open and fixed, the oldest for 3 hours\.$/,
+  ],
+  [
     'parked-keys',
     { parked: { keys: 3, events: 9 }, setAside: [{ topic: 'orders', keys: 2 }] },
     /^1 key waits/,
@@ -491,6 +505,54 @@ describe('the sentence that a person reads first', () => {
       'one of each',
       { deadLetters: [{ ...refused[0]!, open: 1 }], parked: { keys: 1, events: 1 } },
       '1 event is refused (PAYLOAD_INVALID), and 1 waits behind it.',
+    ],
+    [
+      'what is fixed, and waits for its release with those behind it',
+      {
+        deadLetters: refused,
+        dealtWith: { read: 52, release: 52, resubmit: 0, underWay: 0 },
+        parked: { keys: 11, events: 1_928 },
+      },
+      '52 events are fixed and wait to be released, and 1,928 wait behind them.',
+    ],
+    [
+      'one that is fixed, and waits to be resubmitted',
+      {
+        deadLetters: [{ ...refused[0]!, open: 1 }],
+        dealtWith: { read: 1, release: 0, resubmit: 1, underWay: 0 },
+      },
+      '1 event is fixed and waits to be resubmitted.',
+    ],
+    [
+      'what is being released',
+      { deadLetters: refused, dealtWith: { read: 52, release: 0, resubmit: 0, underWay: 52 } },
+      '52 refused events are being released.',
+    ],
+    [
+      'what waits for different things',
+      {
+        deadLetters: refused,
+        dealtWith: { read: 52, release: 50, resubmit: 1, underWay: 1 },
+        parked: { keys: 11, events: 9 },
+      },
+      '52 events were refused: 50 are fixed and wait to be released, 1 is fixed and waits to be resubmitted, 1 is being released; 9 wait behind them.',
+    ],
+    [
+      'what is refused, and what of it is fixed',
+      {
+        deadLetters: refused,
+        dealtWith: { read: 52, release: 1, resubmit: 0, underWay: 0 },
+        parked: { keys: 11, events: 9 },
+      },
+      '52 events are refused (PAYLOAD_INVALID), of which 1 is fixed and waits to be released; 9 wait behind them.',
+    ],
+    [
+      'what of the oldest is fixed, where not all were looked at',
+      {
+        deadLetters: [{ ...refused[0]!, open: 1_200 }],
+        dealtWith: { read: 1_000, release: 0, resubmit: 1_000, underWay: 0 },
+      },
+      '1,200 events are refused (PAYLOAD_INVALID), of which at least 1,000 are fixed and wait to be resubmitted.',
     ],
     [
       'what is refused where nothing waits',

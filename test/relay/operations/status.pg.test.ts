@@ -38,6 +38,7 @@ test('before the first start there is no slot and no progress', async () => {
     slot: { state: 'absent' },
     progress: null,
     deadLetters: [],
+    dealtWith: null,
     parked: { keys: 0, events: 0 },
     relays: [],
     control: noControl,

@@ -87,6 +87,7 @@ export const factsOf = (more: Partial<StatusFacts> = {}): StatusFacts => ({
     ageSeconds: 95,
   },
   deadLetters: [],
+  dealtWith: null,
   parked: { keys: 0, events: 0 },
   audit: null,
   recovery: null,
