@@ -29,8 +29,8 @@ export function CheckCard() {
         {data?.findings != null && (
           <>
             <p className="quiet">
-              Asked with the settings and the role of this console. The relay may have others:{' '}
-              <code>outbox-relay check</code> asks with those.
+              Asked with the settings and the role of this console. Where the relay has others, run{' '}
+              <code>outbox-relay check</code> beside it.
             </p>
             {grouped(data.findings).map(([group, findings]) => (
               <FindingGroup key={group} group={group} findings={findings} />

@@ -2,6 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import type { InferResponseType } from 'hono/client';
 import type { ReactNode } from 'react';
+import { Link } from 'wouter';
 import { api, ask, faultOf } from '../../data/api.ts';
 import { Ago, Badge, Card, Empty, Failure, Loading, QueryFailure, Scroll } from '../../parts/basics.tsx';
 import { Heading } from '../../parts/heading.tsx';
@@ -155,8 +156,8 @@ function Roles({ roles }: { roles: ValueOf<Facts['roles']> }) {
       </Scroll>
       {streamer === undefined && (
         <p className="quiet">
-          No relay streams from the slot now, so its role and its rights are not known here. Run
-          <code> outbox-relay check</code> with the settings of the relay.
+          No relay streams from the slot now, so its role and its rights are not known here.{' '}
+          <Link href="/database#check">Check now</Link> looks at those of the console.
         </p>
       )}
     </Card>

@@ -3,7 +3,7 @@ import { Link } from 'wouter';
 import type { Verdict } from '../../../../relay/operations/status-verdict.ts';
 import { VerdictCard } from '../../parts/verdict.tsx';
 import { Words } from '../../parts/words.tsx';
-import { concernSteps, nextSteps, type Step, toneOf } from './verdicts.ts';
+import { nextSteps, type Step, stepOf, toneOf } from './verdicts.ts';
 
 export function RelayVerdict({ verdict }: { verdict: Verdict }) {
   const { name, text, advice, concerns } = verdict;
@@ -26,7 +26,7 @@ export function RelayVerdict({ verdict }: { verdict: Verdict }) {
             <li key={concern.text}>
               <Words text={concern.text} /> {/* Where a command does it, the link says what it does. */}
               {concern.advice !== null && concern.command === null && <Words text={concern.advice} />}{' '}
-              <NextStep step={concernSteps[concern.name]} />
+              <NextStep step={stepOf(concern)} />
             </li>
           ))}
         </ul>

@@ -1,5 +1,5 @@
 /** How each verdict is coloured, and where a person goes next from it and from each concern. Pure. */
-import type { ConcernName } from '../../../../relay/operations/status-concerns.ts';
+import type { Concern, ConcernName } from '../../../../relay/operations/status-concerns.ts';
 import type { Verdict } from '../../../../relay/operations/status-verdict.ts';
 import { troubles, type VerdictName } from '../../../../relay/operations/verdicts.ts';
 
@@ -40,6 +40,14 @@ export const concernSteps: Readonly<Record<ConcernName, Step>> = {
   config: { title: 'See which settings', path: '/settings' },
   audit: { title: 'Look at the findings', path: '/audit' },
 };
+
+/** What is fixed needs no repair. */
+export function stepOf({ name, command }: Pick<Concern, 'name' | 'command'>): Step {
+  if (command === 'outbox-relay dead-letters release') return concernSteps['parked-keys'];
+  if (command === 'outbox-relay dead-letters resubmit')
+    return { title: 'Resubmit dead letters', path: '/dead-letters/list' };
+  return concernSteps[name];
+}
 
 /** Of the tones of a badge. A good verdict with concerns is one to look at. */
 export function toneOf({ name, isGood }: Pick<Verdict, 'name' | 'isGood'>): 'good' | 'warn' | 'bad' {
