@@ -166,9 +166,11 @@ function StillKnown() {
 /** Another screen begins at its top, or at the part that the address names. Back and forth keep their places. */
 function useScroll(path: string): void {
   const isBack = useRef(false);
+  const shown = useRef(location.pathname);
   useEffect(() => {
     const onBack = () => {
-      isBack.current = true;
+      // Back from a dialog stays on the screen.
+      isBack.current = location.pathname !== shown.current;
     };
     addEventListener('popstate', onBack);
     return () => removeEventListener('popstate', onBack);
@@ -182,6 +184,7 @@ function useScroll(path: string): void {
   useEffect(() => {
     if (!isBack.current && location.hash === '') scrollTo(0, 0);
     isBack.current = false;
+    shown.current = location.pathname;
   }, [path]);
 }
 

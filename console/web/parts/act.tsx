@@ -1,9 +1,9 @@
 /** An action of a person: what it will do, why, and what came of it. Every change of the console goes through here. */
 import { type ReactNode, type RefObject, useRef, useState } from 'react';
-import { useSearchParams } from 'wouter';
 import { useWhyNot } from '../data/me.ts';
 import { Button, Failure } from './basics.tsx';
 import { Dialog } from './dialog.tsx';
+import { useDialogHistory } from './dialog-history.ts';
 
 export type ActProps<Result> = {
   /** On the button that opens it, and on the one that does it. */
@@ -34,37 +34,19 @@ export function Act<Result>({
   describe,
   onDone,
 }: ActProps<Result>) {
-  const [isOpen, setIsOpen] = useOpen(name);
+  const { isOpen, open, close } = useDialogHistory(name);
   const whyNot = useWhyNot() ?? why;
   const opener = useRef<HTMLButtonElement>(null);
   return (
     <>
-      <Button ref={opener} kind={kind ?? 'plain'} why={whyNot} onClick={() => setIsOpen(true)}>
+      <Button ref={opener} kind={kind ?? 'plain'} why={whyNot} onClick={open}>
         {label}
       </Button>
       {isOpen && (whyNot === null || name === undefined) && (
-        <ActDialog
-          {...{ label, kind, title, children, act, describe, onDone, opener }}
-          onClose={() => setIsOpen(false)}
-        />
+        <ActDialog {...{ label, kind, title, children, act, describe, onDone, opener }} onClose={close} />
       )}
     </>
   );
-}
-
-function useOpen(name: string | undefined): [boolean, (isOpen: boolean) => void] {
-  const [isOwn, setIsOwn] = useState(false);
-  const [query, setQuery] = useSearchParams();
-  if (name === undefined) return [isOwn, setIsOwn];
-  const setIsOpen = (isOpen: boolean) => {
-    // What came of it may have changed the address since this was drawn.
-    const next = new URLSearchParams(location.search);
-    if (isOpen) next.set('open', name);
-    else if (next.has('open')) next.delete('open');
-    else return;
-    setQuery(next, { replace: true });
-  };
-  return [query.get('open') === name, setIsOpen];
 }
 
 function ActDialog<Result>({
@@ -82,7 +64,7 @@ function ActDialog<Result>({
   describe: ActProps<Result>['describe'] | undefined;
   onDone: ActProps<Result>['onDone'] | undefined;
   opener: RefObject<HTMLElement | null>;
-  onClose: () => void;
+  onClose: () => Promise<void>;
 }) {
   const [reason, setReason] = useState('');
   const [state, setState] = useState<{ busy: boolean; error?: unknown; done?: { result: Result } }>({
@@ -92,26 +74,29 @@ function ActDialog<Result>({
     setState({ busy: true });
     try {
       const result = await act(reason.trim());
+      // Before what comes of it leads elsewhere, from the page and not from its dialog.
+      if (describe === undefined) await onClose();
       onDone?.(result);
-      if (describe === undefined) onClose();
+      if (describe === undefined) await onClose();
       else setState({ busy: false, done: { result } });
     } catch (error) {
       setState({ busy: false, error });
     }
   };
+  const onLeave = () => void onClose();
   if (state.done !== undefined)
     return (
-      <Dialog {...{ title, opener, onClose }}>
+      <Dialog {...{ title, opener }} onClose={onLeave}>
         <div role="status">{describe?.(state.done.result)}</div>
         <footer>
-          <Button kind="primary" onClick={onClose}>
+          <Button kind="primary" onClick={onLeave}>
             Close
           </Button>
         </footer>
       </Dialog>
     );
   return (
-    <Dialog {...{ title, opener, onClose }}>
+    <Dialog {...{ title, opener }} onClose={onLeave}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -131,7 +116,7 @@ function ActDialog<Result>({
         </label>
         {state.error !== undefined && <Failure error={state.error} />}
         <footer>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={onLeave}>Cancel</Button>
           <Button
             kind={kind === 'danger' ? 'danger' : 'primary'}
             type="submit"

@@ -92,6 +92,7 @@ describe('the keyboard', () => {
     for (const close of [
       () => page.keyboard.press('Escape'),
       () => dialog.getByText('Cancel').press('Enter'),
+      () => page.goBack(),
     ]) {
       await pause.press('Enter');
       await dialog.waitFor();
