@@ -2,15 +2,12 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { describeConfig, settings } from '../../../relay/config/config.ts';
-import { recentActions } from '../../../relay/operations/actions.ts';
+import { cursorPattern, recentActions } from '../../../relay/operations/actions.ts';
 import type { Env, Use } from '../use.ts';
 import { valid } from './valid.ts';
 
 const page = z.strictObject({
-  before: z
-    .string()
-    .regex(/^\d{1,18}$/)
-    .optional(),
+  before: z.string().regex(cursorPattern).optional(),
   limit: z.coerce.number().int().min(1).max(200).default(20),
 });
 

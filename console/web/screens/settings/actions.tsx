@@ -1,9 +1,12 @@
-/** Who did what to the relay, the latest first. */
+/** Who did what to the relay, its dead letters and its parked keys, the latest first. */
 import { useInfiniteQuery } from '@tanstack/react-query';
+import { Link } from 'wouter';
+import type { RecordedAction } from '../../../../relay/operations/actions.ts';
 import { api, ask } from '../../data/api.ts';
+import { counted, seconds } from '../../data/format.ts';
 import { Ago, Button, Card, Empty, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { Visible } from '../../parts/visible.tsx';
-import { detailsText } from './details-text.ts';
+import { actionText, detailsText } from './details-text.ts';
 
 export const actionsKey = ['actions'];
 const pageSize = '10';
@@ -29,17 +32,21 @@ export function ActionsCard() {
   const { data, isPending, hasNextPage, isFetchingNextPage, fetchNextPage } = trail;
   const actions = data?.pages.flatMap((page) => page.actions) ?? [];
   return (
-    <Card title="Audit trail" aside={<span className="quiet">what people did to the relay</span>}>
+    <Card
+      id="actions"
+      title="What people did"
+      aside={<span className="quiet">the audit trail, latest first</span>}
+    >
       <QueryFailure of={trail} />
       {isPending && <Waiting />}
       {data !== undefined && actions.length === 0 && (
         <Empty title="Nobody has acted on this relay">
-          Pauses, limits, replays, recoveries and purges are listed here. What was done to a dead letter is
-          with that letter.
+          Pauses, limits, releases, fixes, resubmissions, discards, replays, recoveries and purges are listed
+          here.
         </Empty>
       )}
       {actions.length > 0 && (
-        <Scroll label="What people did to the relay">
+        <Scroll label="What people did to the relay, its dead letters and its parked keys">
           <table>
             <thead>
               <tr>
@@ -52,29 +59,8 @@ export function ActionsCard() {
               </tr>
             </thead>
             <tbody>
-              {actions.map(({ id, at, action, target, person, role, reason, details }) => (
-                <tr key={id}>
-                  <td>
-                    <Ago at={at} />
-                  </td>
-                  <td>{action}</td>
-                  <td className="wrap">
-                    {target === null ? (
-                      <span className="quiet">the whole relay</span>
-                    ) : (
-                      <Visible text={target} />
-                    )}
-                  </td>
-                  <td className="wrap">
-                    <Visible text={person} /> <small className="quiet">{role}</small>
-                  </td>
-                  <td className="wrap">
-                    {reason === null ? <span className="quiet">none given</span> : <Visible text={reason} />}
-                  </td>
-                  <td className="wrap">
-                    {details !== '{}' && <Visible text={detailsText(details)} max={500} />}
-                  </td>
-                </tr>
+              {actions.map((action) => (
+                <Line key={action.id} action={action} />
               ))}
             </tbody>
           </table>
@@ -87,4 +73,48 @@ export function ActionsCard() {
       )}
     </Card>
   );
+}
+
+function Line({ action }: { action: RecordedAction }) {
+  const { at, since, person, role, reason, details } = action;
+  const tookSeconds = Math.round((Date.parse(at) - Date.parse(since)) / 1_000);
+  return (
+    <tr>
+      <td>
+        <Ago at={at} />
+      </td>
+      <td>{actionText(action.action)}</td>
+      <td className="wrap">
+        <Target action={action} />
+      </td>
+      <td className="wrap">
+        <Visible text={person} /> <small className="quiet">{role}</small>
+      </td>
+      <td className="wrap">
+        {reason === null ? <span className="quiet">none given</span> : <Visible text={reason} />}
+      </td>
+      <td className="wrap">
+        {tookSeconds > 1 && <span className="quiet">within {seconds(tookSeconds)} </span>}
+        {details !== '{}' && <Visible text={detailsText(details)} max={500} />}
+      </td>
+    </tr>
+  );
+}
+
+function Target({ action: { on, target, count: many, isCut } }: { action: RecordedAction }) {
+  if (on !== 'relay' && target === null)
+    return (
+      <>
+        {isCut && 'more than '}
+        {counted(many, on === 'keys' ? 'key' : 'dead letter')}
+      </>
+    );
+  if (target === null) return <span className="quiet">the whole relay</span>;
+  if (on === 'dead-letters')
+    return (
+      <Link href={`/dead-letters/${target}`}>
+        <code>{target}</code>
+      </Link>
+    );
+  return <Visible text={target} max={200} />;
 }

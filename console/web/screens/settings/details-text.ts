@@ -1,6 +1,9 @@
 /** The details of an action, which the audit trail keeps as JSON, for people. Pure. No number loses a digit. */
 import { isJson, tokensOf } from '../../parts/json-text.ts';
 
+/** As the trail has it, but for what a person may take for something else: an undo is in it as a change of the payload too. */
+export const actionText = (action: string): string => (action === 'fix' ? 'fix or undo' : action);
+
 /** @param text an object, whose values are shown as they are; anything else stays what it is */
 export function detailsText(text: string): string {
   if (!isJson(text) || !text.trimStart().startsWith('{')) return text;
