@@ -1,10 +1,11 @@
 /** The smallest parts: what every screen is made of. */
-import { type ComponentPropsWithRef, type ReactNode, useId } from 'react';
+import { type ComponentPropsWithRef, type ReactNode, useId, useRef } from 'react';
 import type { Fault } from '../../server/fault.ts';
 import { ApiFault } from '../data/api.ts';
 import { byServer, useNow } from '../data/clock.ts';
 import { localTime, seconds, utc } from '../data/format.ts';
 import { sentence } from '../data/sentence.ts';
+import { useAnchor } from './anchor.ts';
 import { Words } from './words.tsx';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'quiet' | 'accent';
@@ -76,10 +77,13 @@ export function Card({
   title?: string;
   aside?: ReactNode;
   children: ReactNode;
+  /** By which an address leads to it. */
   id?: string;
 }) {
+  const ref = useRef<HTMLElement>(null);
+  useAnchor(id, ref);
   return (
-    <section className="card" id={id} aria-label={title}>
+    <section className="card" id={id} ref={ref} aria-label={title}>
       {(title ?? aside) !== undefined && (
         <header>
           {title !== undefined && <h2>{title}</h2>}

@@ -35,7 +35,7 @@ export default function Audit() {
   const { data, isPending } = audit;
   return (
     <>
-      <Heading aside={<Link href="/settings">What people did</Link>}>Audit</Heading>
+      <Heading aside={<Link href="/settings#actions">What people did</Link>}>Audit</Heading>
       <QueryFailure of={audit} />
       {isPending && <Loading />}
       {data?.report === null && (

@@ -1,6 +1,5 @@
 /** All that a relay needs, checked from here: what is wrong and how to fix it. */
 import type { InferResponseType } from 'hono/client';
-import { useEffect, useRef } from 'react';
 import { api, ask } from '../../data/api.ts';
 import { count } from '../../data/format.ts';
 import { Badge, Card, type Tone } from '../../parts/basics.tsx';
@@ -12,33 +11,26 @@ type Finding = NonNullable<InferResponseType<typeof api.database.check.$get, 200
 export function CheckCard() {
   const latest = useLatestJob('check', () => ask(api.database.check.$get()));
   const { data } = latest;
-  const ref = useRef<HTMLDivElement>(null);
-  // The address may name it, and the browser looked for it before it was there.
-  useEffect(() => {
-    if (location.hash === '#check') ref.current?.scrollIntoView();
-  }, []);
   return (
-    <div id="check" ref={ref}>
-      <Card title="Check">
-        <LatestJob
-          latest={latest}
-          label="Check now"
-          start={() => ask(api.database.check.$post())}
-          never="Asks Postgres, Kafka and the schema registry for everything that a relay needs. It changes nothing."
-        />
-        {data?.findings != null && (
-          <>
-            <p className="quiet">
-              Asked with the settings and the role of this console. Where the relay has others, run{' '}
-              <code>outbox-relay check</code> beside it.
-            </p>
-            {grouped(data.findings).map(([group, findings]) => (
-              <FindingGroup key={group} group={group} findings={findings} />
-            ))}
-          </>
-        )}
-      </Card>
-    </div>
+    <Card title="Check" id="check">
+      <LatestJob
+        latest={latest}
+        label="Check now"
+        start={() => ask(api.database.check.$post())}
+        never="Asks Postgres, Kafka and the schema registry for everything that a relay needs. It changes nothing."
+      />
+      {data?.findings != null && (
+        <>
+          <p className="quiet">
+            Asked with the settings and the role of this console. Where the relay has others, run{' '}
+            <code>outbox-relay check</code> beside it.
+          </p>
+          {grouped(data.findings).map(([group, findings]) => (
+            <FindingGroup key={group} group={group} findings={findings} />
+          ))}
+        </>
+      )}
+    </Card>
   );
 }
 

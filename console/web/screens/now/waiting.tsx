@@ -2,13 +2,14 @@
 import { Link } from 'wouter';
 import type { Status } from '../../../../relay/operations/status.ts';
 import { bytes, count, counted, seconds } from '../../data/format.ts';
+import { Backlog } from '../../parts/backlog.tsx';
 import { Ago, Card } from '../../parts/basics.tsx';
 import { Visible } from '../../parts/visible.tsx';
 
 export function WaitingForPeople({ status: { deadLetters, parked, limits, control } }: { status: Status }) {
   const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
   return (
-    <Card title="Needs attention">
+    <Card title="Needs attention" aside={<Link href="/settings#actions">What people did</Link>}>
       <dl className="needs">
         <div>
           <dt>
@@ -52,6 +53,9 @@ function Limit({ limits, by }: { limits: Status['limits']; by: Status['control']
       </dt>
       {eventsPerSecond > 0 && <dd>{count(eventsPerSecond)} events/s</dd>}
       {bytesPerSecond > 0 && <dd>{bytes(bytesPerSecond)}/s</dd>}
+      <dd className="quiet">
+        <Backlog />
+      </dd>
       <dd className="quiet">
         {by === null ? (
           'as the settings of the relay say'

@@ -7,6 +7,7 @@ import { api, ask, faultOf } from '../../data/api.ts';
 import { bytes, count, counted } from '../../data/format.ts';
 import { useLive } from '../../data/live.ts';
 import { Act } from '../../parts/act.tsx';
+import { Backlog } from '../../parts/backlog.tsx';
 import { Badge, Button, Card, Empty, Failure, Time, Waiting } from '../../parts/basics.tsx';
 import { Visible } from '../../parts/visible.tsx';
 import { actionsKey } from './actions.tsx';
@@ -81,6 +82,12 @@ export function ControlCard({ topicsAllowed }: { topicsAllowed: readonly string[
                   : <Visible text={limitedBy.reason} />
                 </>
               )}
+            </span>
+          )}
+          {(limits.eventsPerSecond > 0 || limits.bytesPerSecond > 0) && (
+            <span className="quiet">
+              {' '}
+              · <Backlog />
             </span>
           )}
         </span>
