@@ -70,6 +70,7 @@ const table = {
   CREDENTIALS_REFUSED: { class: 'stop', exit: 'unauthorized', dependency: 'relay' },
   // Postgres
   POSTGRES_UNAVAILABLE: { class: 'retry', exit: 'unavailable', dependency: 'postgres', isOutage: true },
+  POSTGRES_READ_ONLY: { class: 'retry', exit: 'unavailable', dependency: 'postgres' },
   POSTGRES_MOVED: {
     class: 'retry',
     exit: 'unavailable',
@@ -216,6 +217,8 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
 
   POSTGRES_UNAVAILABLE:
     'The relay cannot reach Postgres, or Postgres closed the connection. Check that the server runs and that DATABASE_URL is correct.',
+  POSTGRES_READ_ONLY:
+    'The server takes no writes: it is a standby, as after a failover until it is promoted, and it may lack the latest. Promote it, or let the address in DATABASE_URL lead to the primary. Nothing is lost, and no action was done; what waits goes on by itself once the server takes writes.',
   POSTGRES_MOVED:
     'New connections lead to another server than the stream, as after a failover. The relay drops its connections, takes the slot at the server where the address leads now, and compares the progress with it. If this repeats, two servers take writes at the addresses of database.url: end the old primary.',
   REPLICATION_STALLED:

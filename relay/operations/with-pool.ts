@@ -1,6 +1,7 @@
 /** Connections to Postgres for the length of one operation, or for a process that runs many. */
 import type pg from 'pg';
 import type { Config } from '../config/config.ts';
+import { needPrimary } from '../connect/postgres/client.ts';
 import { createPool } from '../connect/postgres/pool.ts';
 
 /** Pools that outlive an operation, by the configuration they belong to. */
@@ -20,8 +21,12 @@ export async function withPool<Result>(
   }
 }
 
-/** Every operation with this very configuration uses the same connections from now on. @returns what ends that */
+/**
+ * Every operation with this very configuration uses the same connections from now on, and none of them leads to a standby.
+ * @returns what ends that
+ */
 export function keepPool(config: Config): () => Promise<void> {
+  needPrimary(config);
   const pool = createPool(config);
   kept.set(config, pool);
   return async () => {

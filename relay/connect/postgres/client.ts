@@ -25,7 +25,19 @@ export type Connection = {
   readonly late?: LatePassword;
   /** More settings of the session. */
   readonly more?: SessionLimits['more'];
+  /** Whether a standby is refused, whatever the URL says. */
+  readonly isPrimaryNeeded?: boolean;
 };
+
+/**
+ * From now on no connection with this configuration leads to a standby: for a process that shows what it reads as the
+ * present, for days and across failovers. A standby may lack the latest, and does not say so.
+ */
+export function needPrimary({ database }: Config): void {
+  needingPrimary.add(database);
+}
+
+const needingPrimary = new WeakSet<Config['database']>();
 
 /**
  * What a connection is made of, its session's settings included. The files that the URL names are read each time, so that
@@ -55,6 +67,7 @@ export function clientConfig(
       outboxTable: outbox.table,
       ...(source === undefined ? {} : { passwordOf: late.watch(source), late }),
       more,
+      isPrimaryNeeded: needingPrimary.has(database),
     });
     known.set(kind, config);
     return config;
@@ -83,7 +96,7 @@ function sessionConfig(connection: Connection): SessionConfig {
     query_timeout: statementTimeoutMs === 0 ? 0 : statementTimeoutMs + 5_000,
     keepAlive: true,
     hosts,
-    wanted,
+    wanted: connection.isPrimaryNeeded === true ? 'primary' : wanted,
     ...(outboxTable === undefined ? {} : { outboxTable }),
     ...(passwordOf === undefined ? {} : { passwordOf }),
     ...(late === undefined ? {} : { late }),

@@ -19,6 +19,7 @@ const meanings: Meanings = {
   '57': 'POSTGRES_UNAVAILABLE',
   '58': 'POSTGRES_UNAVAILABLE',
   XX: 'POSTGRES_UNAVAILABLE',
+  '25006': 'POSTGRES_READ_ONLY', // read_only_sql_transaction
   '54': 'POSTGRES_LIMIT_EXCEEDED',
   '28000': 'POSTGRES_UNAUTHORIZED', // invalid_authorization_specification
   '28P01': 'POSTGRES_UNAUTHORIZED', // invalid_password

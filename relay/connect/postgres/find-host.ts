@@ -73,14 +73,14 @@ function noneRight(said: readonly (readonly [Host, RelayError])[]): RelayError {
   const refusal = isAway ? undefined : failures.find((failure) => failure.class !== 'retry');
   const each = said.map(([host, { message }]) => `${hostName(host)}: ${message}`).join('; ');
   return new RelayError(
-    refusal?.code ?? 'POSTGRES_UNAVAILABLE',
+    refusal?.code ?? (failures.every(isStandby) ? 'POSTGRES_READ_ONLY' : 'POSTGRES_UNAVAILABLE'),
     `none of the ${said.length} hosts of database.url is a primary that the relay can use: ${each}`,
     { cause: refusal?.cause, context: refusal?.context ?? {} },
   );
 }
 
 export function standbyError(): RelayError {
-  return new RelayError('POSTGRES_UNAVAILABLE', 'the server is a standby', { context: { isStandby: true } });
+  return new RelayError('POSTGRES_READ_ONLY', 'the server is a standby', { context: { isStandby: true } });
 }
 
 function isStandby({ context }: RelayError): boolean {

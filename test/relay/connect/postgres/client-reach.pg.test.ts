@@ -159,14 +159,14 @@ describe('of several hosts', () => {
     await client.end();
     expect(rows[0]?.standby).toBe(true);
     await expect(Capture.open(config)).rejects.toMatchObject({
-      code: 'POSTGRES_UNAVAILABLE',
+      code: 'POSTGRES_READ_ONLY',
       message: 'the server is a standby',
     });
   });
 
   test('a single one that is a standby is refused where the URL wants a primary', async () => {
     const url = `postgres://postgres:${passwordOf(server)}@127.0.0.1:${standby.port}/postgres`;
-    const failure = { code: 'POSTGRES_UNAVAILABLE', message: 'the server is a standby' };
+    const failure = { code: 'POSTGRES_READ_ONLY', message: 'the server is a standby' };
     await expect(
       openClient(reaching(`${url}?target_session_attrs=primary`), 'test', 0),
     ).rejects.toMatchObject(failure);

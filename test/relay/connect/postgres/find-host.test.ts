@@ -71,7 +71,7 @@ describe('if no host is right, one failure says what each of them said', () => {
     [
       'all are standbys',
       [standby, standby],
-      'POSTGRES_UNAVAILABLE',
+      'POSTGRES_READ_ONLY',
       'h0:N: the server is a standby; h1:N: the server is a standby',
     ],
     [
