@@ -137,6 +137,17 @@ await take({
     await page.locator('.diff').first().waitFor();
   },
 });
+await take({
+  name: 'patch-dialog',
+  path: `/dead-letters/patch?codes=PAYLOAD_INVALID&paths=%24.currency`,
+  act: async (page) => {
+    await page.getByLabel('Value').fill('EUR');
+    await click('Preview')(page);
+    await page.getByText('would be published').first().waitFor();
+    await click('Fix all with it')(page);
+    await page.getByRole('dialog').waitFor();
+  },
+});
 await take({ name: 'parked-keys', path: '/parked-keys' });
 const keyOf = (key: string) =>
   `/parked-keys/events?${new URLSearchParams({ topic: 'outbox.event.shipment', key })}`;
@@ -198,6 +209,7 @@ await take({ name: 'settings', path: '/settings' });
 await take({ name: 'settings-all', path: '/settings?show=all', looks: ['light', 'phone'] });
 await take({ name: 'settings-viewer', path: '/settings', as: 'view', looks: ['light'] });
 await take({ name: 'settings-pause', path: '/settings?open=pause' });
+await take({ name: 'settings-limit', path: '/settings?open=rate-limit', looks: ['light', 'phone'] });
 
 // For the README, while everything is as it was.
 for (const [name, at, act] of [
@@ -225,6 +237,8 @@ await take({
   },
   looks: ['light'],
 });
+await sleep(5_000);
+await take({ name: 'now-fixed', path: '/', looks: ['light', 'phone'] });
 await take({
   name: 'dead-letters-resubmitted',
   path: causes,
@@ -269,9 +283,22 @@ await take({
   looks: ['light', 'phone'],
 });
 await take({ name: 'settings-paused', path: '/settings', looks: ['light', 'phone'] });
+await take({ name: 'settings-resume', path: '/settings?open=resume' });
 const waiting = await scene.writeOne('customer-77');
 await take({ name: 'find-waiting', path: `/find?by=id&value=${waiting}` });
 await scene.command('resume', '--reason', 'done', '--by', 'anna');
+const limiting = ['--reason', 'consumers catch up', '--by', 'anna'];
+await scene.command('rate-limit', '--events', '60', ...limiting);
+// A minute of samples says when it will have caught up.
+await sleep(30_000);
+await take({
+  name: 'now-limited',
+  path: '/',
+  act: (page) => page.locator('.badge', { hasText: 'limited' }).first().waitFor(),
+});
+await take({ name: 'settings-limited', path: '/settings', looks: ['light', 'phone'] });
+await take({ name: 'settings-actions', path: '/settings#actions', looks: ['light', 'phone'] });
+await scene.command('rate-limit', '--events', 'none', ...limiting);
 const kafka = scene.stack.kafka!.nodes[0]!;
 kafka.kill('SIGSTOP');
 // Pictures are of the state, and not of the way there.
