@@ -1389,7 +1389,7 @@ export const mutants: readonly Mutant[] = [
     promise: 'no silence',
     invariants: [],
     file: 'relay/operations/status-headline.ts',
-    find: 'return open - dealtOf(dealtWith);',
+    find: 'return open - dealtOf(dealt);',
     replace: 'return 0;',
     tests: ['test/relay/operations/status-verdict.test.ts'],
   },

@@ -2,8 +2,8 @@
 import { activePauses } from '../model/control.ts';
 import { counted } from '../model/counted.ts';
 import type { LastWords } from '../model/last-words.ts';
-import type { StatusFacts } from './status.ts';
-import { toRepair } from './status-headline.ts';
+import type { DealtWith, StatusFacts } from './status.ts';
+import { seenOf, toRepair } from './status-headline.ts';
 import { hasEnded, unreplaced } from './status-relays.ts';
 import { ageOf, describeSeconds, type Remedy } from './status-words.ts';
 
@@ -74,11 +74,15 @@ function letterConcerns({ deadLetters, dealtWith, parked, setAside }: StatusFact
   const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
   const oldest = Math.max(0, ...deadLetters.map(({ oldestAgeSeconds }) => oldestAgeSeconds));
   const isRepaired = toRepair({ deadLetters, dealtWith }) === 0;
+  const notSeen =
+    dealtWith !== null && 'code' in dealtWith
+      ? ` Which of them are fixed is not known (${dealtWith.code}).`
+      : '';
   if (open > 0)
     found.push({
       name: 'dead-letters',
-      text: `${counted(open, 'dead letter is', 'dead letters are')} open${isRepaired ? ' and fixed' : ''}, the oldest for ${describeSeconds(oldest)}.`,
-      ...nextOf(isRepaired ? dealtWith : null),
+      text: `${counted(open, 'dead letter is', 'dead letters are')} open${isRepaired ? ' and fixed' : ''}, the oldest for ${describeSeconds(oldest)}.${notSeen}`,
+      ...nextOf(isRepaired ? seenOf(dealtWith) : null),
     });
   const behindRefused = parked.keys - setAside.reduce((sum, { keys }) => sum + keys, 0);
   if (behindRefused > 0)
@@ -94,7 +98,7 @@ function letterConcerns({ deadLetters, dealtWith, parked, setAside }: StatusFact
 }
 
 /** @param dealt null where some are to be repaired */
-function nextOf(dealt: StatusFacts['dealtWith']): Remedy {
+function nextOf(dealt: DealtWith | null): Remedy {
   if (dealt === null) return { advice: 'Look at them.', command: 'outbox-relay dead-letters list' };
   if (dealt.resubmit > 0) return { advice: 'Resubmit them.', command: 'outbox-relay dead-letters resubmit' };
   if (dealt.release > 0)

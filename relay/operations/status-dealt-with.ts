@@ -18,11 +18,14 @@ export type DealtWith = {
   readonly underWay: number;
 };
 
+/** Why it is not known. */
+export type NotSeen = { readonly code: string; readonly message: string };
+
 /** Each takes some microseconds in Postgres; the console looks every 2 s. */
 const lettersMax = 1_000;
 
-/** @returns null where the role may not see it @throws RelayError POSTGRES_* */
-export async function readDealtWith(pool: pg.Pool, slot: string): Promise<DealtWith | null> {
+/** @returns why not where the role may not see it @throws RelayError POSTGRES_* */
+export async function readDealtWith(pool: pg.Pool, slot: string): Promise<DealtWith | NotSeen> {
   try {
     const [row] = await query(pool, count, [slot]);
     const { read, release, resubmit, under_way } = row!;
@@ -33,7 +36,8 @@ export async function readDealtWith(pool: pg.Pool, slot: string): Promise<DealtW
       underWay: Number(under_way),
     };
   } catch (error) {
-    if (asRelayError(error).code === 'POSTGRES_UNAUTHORIZED') return null;
+    const { code, message } = asRelayError(error);
+    if (code === 'POSTGRES_UNAUTHORIZED') return { code, message };
     throw error;
   }
 }

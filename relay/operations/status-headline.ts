@@ -20,7 +20,7 @@ export function waitingText({ deadLetters, dealtWith, parked, setAside }: Letter
     const what = `${events} ${counted(keys, 'key')}`.trim();
     return `${what} ${what.startsWith('1 ') ? 'waits' : 'wait'} to be released.`;
   }
-  const { text, hasParts } = refusedText(open, deadLetters, dealtWith);
+  const { text, hasParts } = refusedText(open, deadLetters, seenOf(dealtWith));
   if (behind === undefined || isEmpty) return `${text}.`;
   const link = hasParts ? ';' : ', and';
   return `${text}${link} ${behind} ${isOne ? 'waits' : 'wait'} behind ${open === 1 ? 'it' : 'them'}.`;
@@ -30,20 +30,21 @@ export function waitingText({ deadLetters, dealtWith, parked, setAside }: Letter
 export function toRepair({ deadLetters, dealtWith }: Pick<Letters, 'deadLetters' | 'dealtWith'>) {
   const open = deadLetters.reduce((sum, each) => sum + each.open, 0);
   if (open === 0) return 0;
-  if (dealtWith === null || dealtWith.read < open) return undefined;
-  return open - dealtOf(dealtWith);
+  const dealt = seenOf(dealtWith);
+  if (dealt === null || dealt.read < open) return undefined;
+  return open - dealtOf(dealt);
 }
+
+/** null where nothing is known of them. */
+export const seenOf = (dealt: Letters['dealtWith']): DealtWith | null =>
+  dealt === null || 'code' in dealt ? null : dealt;
 
 const dealtOf = ({ release, resubmit, underWay }: DealtWith): number => release + resubmit + underWay;
 
 type Refused = { readonly text: string; readonly hasParts: boolean };
 
 /** What is true now: an event that is fixed was refused, and is not what somebody has to repair. */
-function refusedText(
-  open: number,
-  deadLetters: Letters['deadLetters'],
-  dealt: Letters['dealtWith'],
-): Refused {
+function refusedText(open: number, deadLetters: Letters['deadLetters'], dealt: DealtWith | null): Refused {
   const refused = `${counted(open, 'event is', 'events are')} refused (${codesText(deadLetters)})`;
   if (dealt === null || dealtOf(dealt) === 0) return { text: refused, hasParts: false };
   const { release, resubmit, underWay, read } = dealt;

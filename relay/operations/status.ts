@@ -20,7 +20,7 @@ import { type Control, limitsOf, type RateLimits } from '../model/control.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
 import { assertLettersShown } from './dead-letters/transaction.ts';
 import { readWalOutlook, timeLeft } from './slot-health.ts';
-import { type DealtWith, readDealtWith } from './status-dealt-with.ts';
+import { type DealtWith, type NotSeen, readDealtWith } from './status-dealt-with.ts';
 import { judge, type Verdict } from './status-verdict.ts';
 import { withPool } from './with-pool.ts';
 
@@ -28,7 +28,7 @@ export type Status = StatusFacts & { readonly verdict: Verdict };
 
 export type { KnownRecovery } from '../ledger/own-recoveries.ts';
 export type { CleanupFacts, KnownRelay } from '../ledger/relays.ts';
-export type { DealtWith } from './status-dealt-with.ts';
+export type { DealtWith, NotSeen } from './status-dealt-with.ts';
 
 /** A time that is left, in seconds. `never`: nothing uses it up. null: not known. */
 export type SecondsLeft = number | 'never' | null;
@@ -79,8 +79,8 @@ export type StatusFacts = {
     readonly open: number;
     readonly oldestAgeSeconds: number;
   }[];
-  /** What of them people have fixed or are releasing; null where none is open, or the role may not see it. */
-  readonly dealtWith: DealtWith | null;
+  /** What of them people have fixed or are releasing, or why that is not known; null where none is open. */
+  readonly dealtWith: DealtWith | NotSeen | null;
   /** Keys whose later events wait behind a dead letter, and how many events wait. */
   readonly parked: { readonly keys: number; readonly events: number };
   /** What the standing audit knows; null where it never ran. */
