@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { integer } from '../harness/arguments.ts';
 import { ignoreNegativeTimeouts } from '../relay/connect/kafkajs-warnings.ts';
+import { kafkaVersion } from '../stack/fetch.ts';
 import { debeziumVersion } from './debezium/connect.ts';
 import { Debezium } from './debezium/debezium.ts';
 import { type Drain, drainDebezium, drainPerfClient, drainRelay } from './drain.ts';
@@ -125,6 +126,7 @@ async function bench(): Promise<Report> {
   const versions = {
     postgres: (await world.database.query<{ v: string }>(`select current_setting('server_version') v`))
       .rows[0]?.v,
+    kafka: await kafkaVersion(),
     slotReader: reader.description,
     debezium: debezium === undefined ? null : await debeziumVersion(),
   };

@@ -16,7 +16,7 @@ export async function writePage(report: Report): Promise<void> {
   await writeFile(path.join(folder, 'bench.svg'), plot(report));
   const { machine, workload } = report;
   const debezium = machine.debezium ? `Debezium ${machine.debezium}, ` : '';
-  const how = `Postgres ${machine.postgres}, ${debezium}Node ${machine.node}, ${machine.cores} cores shared by everything, commit ${machine.commit}, ${workload.events} events of ${workload.rowBytes} bytes of JSON in transactions of ${workload.perTransaction}; load average before ${Number(machine.loadBefore).toFixed(1)}.`;
+  const how = `Postgres ${machine.postgres}, Kafka ${machine.kafka}, ${debezium}Node ${machine.node}, ${machine.cores} cores shared by everything, commit ${machine.commit}, ${workload.events} events of ${workload.rowBytes} bytes of JSON in transactions of ${workload.perTransaction}; load average before ${Number(machine.loadBefore).toFixed(1)}.`;
   const region = [begin, tables(report), '', how, '', '![Throughput and latency](bench.svg)', ''].join('\n');
   await writeFile(file, text.slice(0, from) + region + text.slice(to));
 }

@@ -41,10 +41,12 @@ const servers: Fetch = {
   versions: { KAFKA_VERSION: 'kafka.version' },
 };
 
+export const kafkaVersion = (): Promise<string> => versionOf(servers, 'kafka.version');
+
 /** The same versions where Docker runs them; the tests compare all places that name an image with these. */
 export async function images(): Promise<{ readonly kafka: string; readonly registry: string }> {
   return {
-    kafka: `apache/kafka:${await versionOf(servers, 'kafka.version')}`,
+    kafka: `apache/kafka:${await kafkaVersion()}`,
     registry: `apicurio/apicurio-registry-mem:${await versionOf(servers, 'registry.version')}`,
   };
 }
