@@ -10,7 +10,7 @@ type Held = { readonly failure: RelayError; readonly say: () => void };
 
 export class BesideSession {
   #held: Held[] = [];
-  #isBeginning = true;
+  #isBeginning = false;
   #fatal: RelayError | undefined;
 
   /** Says it now, or once it is known how the session fares. Failures that pass do not wait: they stop no relay. */
@@ -20,7 +20,7 @@ export class BesideSession {
     else say();
   }
 
-  /** Another session begins. */
+  /** A session begins. */
   begins(): void {
     this.#isBeginning = true;
   }
