@@ -42,6 +42,10 @@ export type Incident =
   | 'topic held by a person'
   | 'topic set aside by a person'
   | 'resumed by a person'
+  | 'dead letter fixed by a person'
+  | 'dead letter discarded by a person'
+  | 'key released by a person'
+  | 'policy changed'
   | 'rate limit changed'
   | 'schema registered';
 
@@ -61,6 +65,10 @@ const incidentsPerMinute: Readonly<Record<Incident, number>> = {
   'topic held by a person': 4,
   'topic set aside by a person': 6,
   'resumed by a person': 20,
+  'dead letter fixed by a person': 12,
+  'dead letter discarded by a person': 4,
+  'key released by a person': 6,
+  'policy changed': 3,
   'rate limit changed': 6,
   'schema registered': 2,
 };

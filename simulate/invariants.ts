@@ -3,11 +3,12 @@
  * acknowledgement, through readers that read at any moment, and at the end.
  */
 import { activePauses, type Control } from '../relay/model/control.ts';
-import { formatLsn, formatPosition, type Lsn } from '../relay/model/position.ts';
+import { formatLsn, formatPosition, type Lsn, type Position } from '../relay/model/position.ts';
 import { type Progress, parseProgress } from '../relay/model/progress.ts';
 import type { Place } from './kafka/batches.ts';
 import type { Entry, KafkaCluster, Partition } from './kafka/cluster.ts';
 import type { Database, DeadLetter } from './postgres/database.ts';
+import { waitingOf } from './postgres/parking.ts';
 import type { OutboxEvent, WalTransaction } from './postgres/wal.ts';
 import { Violation } from './violation.ts';
 
@@ -35,6 +36,9 @@ export class Observer {
   #isSplitting = false;
   readonly #sources = new Map<string, Source>();
   readonly #inOrder: Source[] = [];
+  /** Ids of events that a person has repaired or discarded. */
+  readonly #repaired = new Set<string>();
+  readonly #discarded = new Set<string>();
   readonly #obeyed = new Map<string, { control: Control; sinceMs: number; events: number }>();
   #progress: Progress | undefined;
   /** The progress covers everything before this index of `#inOrder`. */
@@ -91,6 +95,16 @@ export class Observer {
     if (progress !== undefined) this.#checkObeyed(progress.instance, this.published - before, nowMs);
     for (const transaction of touched) this.#checkWhole(transaction, progress);
     if (progress !== undefined) this.#checkProgress(progress);
+  }
+
+  /** A person does something with a dead letter that waits for its key. */
+  onPerson(did: 'fix' | 'discard', { id }: DeadLetter): void {
+    (did === 'fix' ? this.#repaired : this.#discarded).add(id);
+  }
+
+  /** Whether nothing can take back what is decided at this position. */
+  isSettled(position: Position): boolean {
+    return this.#progress !== undefined && covers(this.#progress, position);
   }
 
   /** A relay says that it obeys. */
@@ -151,7 +165,7 @@ export class Observer {
   #checkWhole(transaction: WalTransaction, progress: Progress | undefined): void {
     if (this.#isSplitting || transaction.events.length > this.#options.maxTransactionEvents) return;
     // What waited for the release of its key is published with that.
-    if (transaction.events.some(({ id }) => hasWaited(this.#letter(this.#sources.get(id)!)))) return;
+    if (transaction.events.some(({ id }) => wasReleased(this.#letter(this.#sources.get(id)!)))) return;
     const by = new Set<number>();
     for (const { id } of transaction.events) {
       const { publishedBy } = this.#sources.get(id)!;
@@ -176,7 +190,8 @@ export class Observer {
       );
     for (; this.#covered < this.#inOrder.length; this.#covered++) {
       const source = this.#inOrder[this.#covered]!;
-      if (!covers(next, source)) break;
+      if (!covers(next, positionOf(source))) break;
+      this.#checkPlace(next.instance, source);
       if (source.publishedBy === undefined && !this.#isSetAside(source))
         throw new Violation(
           'I1',
@@ -197,6 +212,26 @@ export class Observer {
       );
   }
 
+  /** A relay that says that it sets a topic aside parks the key of a refused event too. */
+  #checkPlace(instance: string, source: Source): void {
+    const { control } = this.#obeyed.get(instance) ?? {};
+    if (control === undefined || control.revision !== this.#database.control.revision) return;
+    const letter = this.#letter(source);
+    if (letter?.status !== 'open') return;
+    const isAside = activePauses(control).some(
+      ({ topic, mode }) => topic === letter.topic && mode === 'set-aside',
+    );
+    if (isAside && !this.#queueOf(letter).includes(letter))
+      throw new Violation(
+        'I11',
+        `${letter.id} at ${source.position} was refused while its topic is set aside, and its key does not wait for it`,
+      );
+  }
+
+  #queueOf({ topic, row: { aggregateid } }: DeadLetter): DeadLetter[] {
+    return waitingOf(this.#database, topic, aggregateid);
+  }
+
   #letter({ transaction, ordinal }: Source) {
     return this.#database.deadLetters.get(this.#database.key(formatLsn(transaction.commitLsn), ordinal));
   }
@@ -206,16 +241,12 @@ export class Observer {
     return status === 'open' || status === 'parked';
   }
 
-  /** Behind an event of its key that was refused when the key was released. */
-  #waitsBehindRefused(source: Source): boolean {
-    if (this.#letter(source)?.status !== 'parked') return false;
-    const { aggregateid } = source.event;
-    return this.#inOrder.some(
-      (other) =>
-        other.event.aggregateid === aggregateid &&
-        other.position < source.position &&
-        this.#letter(other)?.status === 'open',
-    );
+  /** Behind an event of its key that would be refused again. */
+  #waitsBehindRefused(letter: DeadLetter): boolean {
+    const queue = this.#queueOf(letter);
+    const first = queue[0];
+    if (first?.status !== 'open' || first === letter || this.#repaired.has(first.id)) return false;
+    return queue.includes(letter);
   }
 
   get hasCaughtUp(): boolean {
@@ -227,9 +258,16 @@ export class Observer {
     for (const source of this.#inOrder) {
       const isPublished = source.publishedBy !== undefined;
       const isSetAside = this.#isSetAside(source);
-      const { type, payload } = source.event;
-      if (this.#waitsBehindRefused(source) && !isPublished) continue;
-      if (type === 'Item' && isPublished === (payload === badPayload))
+      const { id, type, payload } = source.event;
+      const letter = this.#letter(source);
+      if (!isPublished && letter !== undefined) {
+        if (this.#discarded.has(id) && letter.status === 'discarded') continue;
+        if (this.#waitsBehindRefused(letter)) continue;
+      }
+      if (!isPublished && this.#repaired.has(id))
+        throw new Violation('I11', `${id} at ${source.position} was repaired in its place and not published`);
+      const isRefused = payload === badPayload && !this.#repaired.has(id);
+      if (type === 'Item' && isPublished === isRefused)
         throw new Violation(
           'I1',
           `${source.event.id} was ${isPublished ? 'published' : 'dead-lettered'} against its schema`,
@@ -255,14 +293,16 @@ export class Observer {
 /** What an idle relay may publish at once (relay/model/rate-limit.ts), and the time until it says that it obeys. */
 const obeyingSeconds = 1;
 
-const hasWaited = (letter: DeadLetter | undefined): boolean =>
-  letter !== undefined && (letter.code === 'KEY_PARKED' || letter.code === 'TOPIC_PAUSED');
+const wasReleased = (letter: DeadLetter | undefined): boolean =>
+  letter !== undefined &&
+  (letter.status === 'released' || letter.code === 'KEY_PARKED' || letter.code === 'TOPIC_PAUSED');
 
 /** A payload that no schema accepts. Every other one of type `Item` must be published. */
 export const badPayload = '{"seq":"none"}';
 
-function covers({ endLsn, partial }: Progress, { transaction, ordinal }: Source): boolean {
-  const { commitLsn } = transaction;
+const positionOf = ({ transaction: { commitLsn }, ordinal }: Source): Position => ({ commitLsn, ordinal });
+
+function covers({ endLsn, partial }: Progress, { commitLsn, ordinal }: Position): boolean {
   if (commitLsn < endLsn) return true;
   return partial !== null && partial.commitLsn === commitLsn && ordinal < partial.ordinal;
 }

@@ -8,6 +8,7 @@ import { type Config, loadConfig } from '../relay/config/config.ts';
 import type { RegisteredSchema, SchemaSource } from '../relay/encode/registry/schemas.ts';
 import { asRelayError, RelayError } from '../relay/errors.ts';
 import type { Pause } from '../relay/model/control.ts';
+import { formatLsn } from '../relay/model/position.ts';
 import { componentLogs } from '../relay/observe/component-logs.ts';
 import type { Facts } from '../relay/observe/facts.ts';
 import { Health } from '../relay/observe/health.ts';
@@ -21,7 +22,8 @@ import { modelKafka } from './kafka/client.ts';
 import { KafkaCluster, usualMarkerMs } from './kafka/cluster.ts';
 import { Network } from './network.ts';
 import { type ModelReplication, modelCreateSlot, modelPool, modelReplication } from './postgres/client.ts';
-import { Database } from './postgres/database.ts';
+import { Database, type DeadLetter, Transaction } from './postgres/database.ts';
+import { requestReleases, waitingOf } from './postgres/parking.ts';
 import type { OutboxEvent } from './postgres/wal.ts';
 import { Machine, Scheduler } from './scheduler.ts';
 import { type Invariant, Violation } from './violation.ts';
@@ -102,6 +104,9 @@ const schemaText = JSON.stringify({
 
 const metrics = createMetrics({ process: false });
 
+/** The policies under which nothing stops a relay. */
+const livelyPolicies = ['dead-letter', 'dead-letter', 'park-key'] as const;
+
 /** More than the length of any chain of promises between two effects of the relay. */
 const turnsToSettle = 40;
 
@@ -129,6 +134,8 @@ class Run {
   readonly #cluster: KafkaCluster;
   readonly #observer: Observer;
   readonly #config: Config;
+  /** Applies without a restart. */
+  readonly #rules = { ...baseConfig.deadLetters };
   readonly #relays: (RelayProcess | undefined)[] = [undefined, undefined];
   readonly #trace: ((line: string) => void) | undefined;
   #violation: Outcome['violation'];
@@ -179,10 +186,11 @@ class Run {
   }
 
   #chooseConfig(): Config {
+    this.#rules.policy = this.#random.pick(livelyPolicies);
     const capture = this.#random.chance(0.3)
       ? { ...baseConfig.capture, maxInFlightBytes: smallMemoryBytes }
       : baseConfig.capture;
-    return { ...baseConfig, capture };
+    return { ...baseConfig, capture, deadLetters: this.#rules };
   }
 
   async complete(): Promise<Outcome> {
@@ -198,6 +206,7 @@ class Run {
     if (!this.#observer.hasCaughtUp)
       this.#fail(new Violation('I8', `not caught up ${catchUpMs} ms after the last fault`));
     this.#recoveryMs = Math.max(0, this.#scheduler.nowMs - this.#lastFaultMs);
+    await this.#releaseAll();
     const endMs = Math.max(this.#scheduler.nowMs, this.#network.lastLateMs, this.#lastPauseMs) + quietMs;
     await this.#runUntil(() => this.#scheduler.nowMs > endMs);
     await this.#runUntil(() => this.#cluster.isSettled);
@@ -210,6 +219,28 @@ class Run {
     while (this.#violation === undefined && !isReached()) {
       if (this.#scheduler.step()) await settle();
       if (this.#scheduler.isIdle) return;
+    }
+  }
+
+  /** A person releases whatever waits, until the relay has published all of it but what is refused again. */
+  async #releaseAll(): Promise<void> {
+    const { keyReleases, parkedKeys } = this.#database;
+    const from = keyReleases.size;
+    const isRefused = (topic: string, key: string) =>
+      [...keyReleases].some(
+        ([number, release]) =>
+          number > from && release.topic === topic && release.key === key && release.outcome === 'refused',
+      );
+    for (;;) {
+      const left = [...parkedKeys.values()].filter(
+        ({ topic, key, releasedLsn }) => releasedLsn === undefined && !isRefused(topic, key),
+      );
+      if (left.length === 0 || this.#violation !== undefined) return;
+      requestReleases(this.#database, this.#config.slot.name, left);
+      const limitMs = this.#scheduler.nowMs + catchUpMs;
+      const areDone = () => [...keyReleases.values()].every(({ outcome }) => outcome !== undefined);
+      await this.#runUntil(() => areDone() || this.#scheduler.nowMs > limitMs);
+      if (!areDone()) this.#fail(new Violation('I8', `a release was not done within ${catchUpMs} ms`));
     }
   }
 
@@ -501,6 +532,15 @@ class Run {
         return this.#pauseTopic(eventTopic, 'set-aside');
       case 'resumed by a person':
         return this.#resume();
+      case 'dead letter fixed by a person':
+        return this.#withLetter('fix');
+      case 'dead letter discarded by a person':
+        return this.#withLetter('discard');
+      case 'key released by a person':
+        return this.#releaseKey();
+      case 'policy changed':
+        this.#rules.policy = random.pick(livelyPolicies);
+        return true;
       case 'rate limit changed':
         this.#database.tell({ eventsPerSecond: random.pick([0, 5, 40, 200]) });
         return true;
@@ -516,6 +556,9 @@ class Run {
     const { pauses } = this.#database.control;
     if (pauses.every(({ isReleasing }) => isReleasing) && !this.#faults.isOver) return false;
     const aside = pauses.filter(({ mode }) => mode === 'set-aside');
+    for (const { topic, isReleasing } of aside)
+      if (!isReleasing && topic !== null)
+        this.#database.resumedAfter.set(topic, this.#database.keyReleases.size);
     this.#database.tell({ pauses: aside.map((pause) => ({ ...pause, isReleasing: true })), eventsPerSecond });
     return true;
   }
@@ -529,6 +572,58 @@ class Run {
     const pause = { topic, mode, person: 'ada', reason: 'test', since, until: null };
     this.#database.tell({ pauses: [...pauses, { ...pause, isOver: false, isReleasing: false }] });
     return true;
+  }
+
+  /** A person sees only what is committed: not what a session is in the middle of. */
+  #byPerson(act: () => void): boolean {
+    if (!this.#database.server.isUp) return false;
+    const { locks } = this.#database;
+    const person = {};
+    locks.take('progress', person, 'exclusive', () => {
+      act();
+      locks.release(person);
+    });
+    return true;
+  }
+
+  /** The commands leave a key alone that is being released, and what a session may still decide again. */
+  #withLetter(did: 'fix' | 'discard'): boolean {
+    const isMine = (letter: DeadLetter) =>
+      letter.status === 'open' &&
+      this.#observer.isSettled(letter) &&
+      waitingOf(this.#database, letter.topic, letter.row.aggregateid).includes(letter) &&
+      !this.#isBeingReleased(letter.row.aggregateid);
+    const mine = () => [...this.#database.deadLetters.values()].filter(isMine);
+    if (mine().length === 0) return false;
+    return this.#byPerson(() => {
+      const letter = mine()[0];
+      if (letter === undefined) return;
+      const payload = `{"seq":${letter.id.slice(1)}}`;
+      const after =
+        did === 'fix' ? { ...letter, row: { ...letter.row, payload } } : { ...letter, status: 'discarded' };
+      // What has no schema yet is not repaired by its payload.
+      if (did === 'discard' || letter.row.type === 'Item') this.#observer.onPerson(did, letter);
+      const name = this.#database.key(formatLsn(letter.commitLsn), letter.ordinal);
+      this.#database.setLetter(name, after, new Transaction());
+    });
+  }
+
+  #isBeingReleased(key: string): boolean {
+    return [...this.#database.keyReleases.values()].some(
+      (release) => release.key === key && release.outcome === undefined,
+    );
+  }
+
+  #releaseKey(): boolean {
+    const parked = () =>
+      [...this.#database.parkedKeys.values()].filter(
+        ({ key, releasedLsn }) => releasedLsn === undefined && !this.#isBeingReleased(key),
+      );
+    if (parked().length === 0) return false;
+    return this.#byPerson(() => {
+      const [key] = parked();
+      if (key !== undefined) requestReleases(this.#database, this.#config.slot.name, [key]);
+    });
   }
 
   #withRelay(act: (relay: RelayProcess, index: number) => void): boolean {

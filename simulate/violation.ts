@@ -10,6 +10,7 @@ export const invariants = {
   I8: 'after the last fault the relay catches up, or it has stopped with a code that says why',
   I9: 'each refused event is exactly one open dead letter, and no published event is one',
   I10: 'what a relay says that it obeys, it obeys: nothing is published to what is paused, and no more than the rate limit allows',
+  I11: 'a refused event of a topic that is set aside keeps its place in the queue of its key, and what was repaired there is published there',
 } as const;
 
 export type Invariant = keyof typeof invariants;

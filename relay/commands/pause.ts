@@ -23,7 +23,8 @@ Three ways, from the widest to the narrowest:
                               Events before it are published. WAL accumulates, as with a pause of everything.
   pause --topic T --set-aside Events of topic T become parked dead letters (TOPIC_PAUSED), and all other topics go on.
                               \`resume --topic T\` publishes them in order, key by key. WAL does not accumulate. At most
-                              500,000 keys can wait; then the stream waits as without --set-aside.
+                              500,000 keys can wait; then the stream waits as without --set-aside. An event that is
+                              refused waits in its place too, under every policy: fix or discard it before you resume.
 
 While the stream waits, Postgres keeps the WAL: \`outbox-relay status\` shows how much, and how long the slot is safe. With
 --for the pause ends by itself; without it, only \`outbox-relay resume\` ends it.

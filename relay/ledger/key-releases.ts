@@ -14,15 +14,20 @@ import type { ParkedKey, TopicKey } from '../refusals/parked-keys.ts';
 import { contextOf } from './dead-letters.ts';
 
 /** A parked event, as it is to be published. */
-export type WaitingEvent = { readonly position: Position; readonly row: CapturedRow };
+export type WaitingEvent = {
+  readonly position: Position;
+  readonly row: CapturedRow;
+  /** Refused before, as opposed to one that only waits. */
+  readonly isOpen: boolean;
+};
 
 /** What a request asks for. */
 export type Requested = {
   readonly key: TopicKey;
   /** In the order of their positions, as many as the limits allow. */
   readonly events: readonly WaitingEvent[];
-  /** Whether more events wait behind them. */
-  readonly hasMore: boolean;
+  /** The first event that waits behind them; undefined where none does. */
+  readonly next: Position | undefined;
 };
 
 export type ReleaseLimits = { readonly events: number; readonly bytes: number };
@@ -33,10 +38,16 @@ export type Release = {
   readonly key: TopicKey;
   /** Commit LSN of the transaction that holds the request. */
   readonly lsn: Lsn;
-  /** `released`: all events. `refused`: those before one that is still refused. `limited`: as many as the limits allow. */
-  readonly outcome: 'released' | 'refused' | 'limited';
+  /**
+   * `released`: all events, without those that are passed. `refused`: those before one that is still refused, behind which
+   * the key stays parked. `limited`: as many as the limits allow. `set-aside`: none, since the topic is.
+   */
+  readonly outcome: 'released' | 'refused' | 'limited' | 'set-aside';
   readonly published: readonly Position[];
-  readonly refused: Refusal | undefined;
+  /** Refused again: those that are passed, and the one at which the release stopped. */
+  readonly refused: readonly Refusal[];
+  /** From where on the key is parked now, where the release is limited and has passed some. */
+  readonly movedTo: Position | undefined;
 };
 
 /** A commit is visible within microseconds of its WAL record, unless it waits for a synchronous standby. */
@@ -83,7 +94,9 @@ export async function readRequest(
   const [key] = await query(pool, readOpenRequest, [slot, request]);
   if (key === undefined) return undefined;
   const rows = await query(pool, readWaiting, [slot, key.topic, key.key, limits.bytes, limits.events]);
-  return { key, events: rows.map(toEvent), hasMore: Number(rows[0]?.waiting ?? 0) > rows.length };
+  const last = rows.at(-1);
+  const next = last?.next_lsn == null ? undefined : positionOf(last.next_lsn, last.next_ordinal);
+  return { key, events: rows.map(toEvent), next };
 }
 
 const readOpenRequest = statement<TopicKey>(
@@ -95,14 +108,15 @@ const readOpenRequest = statement<TopicKey>(
 type WaitingRow = OutboxRow & {
   commit_lsn: string;
   ordinal: string;
-  waiting: string;
+  isOpen: boolean;
+  next_lsn: string | null;
+  next_ordinal: string | null;
   leftOut: LeftOut | null;
 };
 
 /**
  * Leaves out dead letters of the key from before it was parked, since later events of the key are published, and those of
- * another cluster, where the database was before. Reads one more than the limit to know whether there are more. It does
- * not count all of them: a key that waits long has very many.
+ * another cluster, where the database was before. Reads one more than the limit to know what follows.
  */
 const readWaiting = statement<WaitingRow>(
   'ledger.read_waiting_events',
@@ -110,7 +124,7 @@ const readWaiting = statement<WaitingRow>(
   `
     with waiting as (
       select commit_lsn, ordinal, event_id, aggregatetype, aggregateid, type, payload, headers, event_created_at,
-             context -> 'leftOut' as left_out
+             status = 'open' as is_open, context -> 'leftOut' as left_out
         from outbox.dead_letter as letter
        where letter.slot = $1 and letter.topic = $2 and letter.aggregateid = $3
          and hashtextextended(letter.aggregateid, 0) = hashtextextended($3, 0) and letter.status in ('open', 'parked')
@@ -120,38 +134,58 @@ const readWaiting = statement<WaitingRow>(
             where parked.slot = $1 and parked.topic = $2 and parked.key = $3 and parked.released_lsn is null
             order by commit_lsn, ordinal limit 1)
        order by letter.commit_lsn, letter.ordinal limit $5::bigint + 1),
-    counted as (
-      select *, count(*) over () as waiting, sum(octet_length(coalesce(payload, ''))) over (order by commit_lsn, ordinal)
-                                               - octet_length(coalesce(payload, '')) as bytes_before
-        from waiting)
-    select commit_lsn::text, ordinal, waiting, event_id as id, aggregatetype, aggregateid, type, payload, headers,
-           event_created_at as "createdAt", left_out as "leftOut"
-      from counted where bytes_before < $4 order by counted.commit_lsn, ordinal limit $5`,
+    summed as (
+      select *, lead(commit_lsn) over in_order as next_lsn, lead(ordinal) over in_order as next_ordinal,
+             sum(octet_length(coalesce(payload, ''))) over in_order - octet_length(coalesce(payload, '')) as bytes_before
+        from waiting window in_order as (order by commit_lsn, ordinal))
+    select commit_lsn::text, ordinal, next_lsn::text, next_ordinal, event_id as id, aggregatetype, aggregateid, type, payload,
+           headers, event_created_at as "createdAt", is_open as "isOpen", left_out as "leftOut"
+      from summed where bytes_before < $4 order by summed.commit_lsn, ordinal limit $5`,
 );
 
 /** A payload that was left out is not NULL: such an event is refused again until somebody gives its payload. */
-function toEvent({ commit_lsn, ordinal, waiting: _, leftOut, ...row }: WaitingRow): WaitingEvent {
+function toEvent(waiting: WaitingRow): WaitingEvent {
+  const { commit_lsn, ordinal, next_lsn: _, next_ordinal: __, isOpen, leftOut, ...row } = waiting;
   return {
-    position: { commitLsn: parseLsn(commit_lsn), ordinal: Number(ordinal) },
+    position: positionOf(commit_lsn, ordinal),
     row: leftOut === null ? row : { ...row, leftOut },
+    isOpen,
   };
+}
+
+function positionOf(commitLsn: string, ordinal: string | null): Position {
+  return { commitLsn: parseLsn(commitLsn), ordinal: Number(ordinal) };
 }
 
 /** @throws RelayError POSTGRES_* */
 export async function storeRelease(client: pg.ClientBase, slot: string, release: Release): Promise<void> {
   await closeReleased(client, slot, release);
-  if (release.refused !== undefined) await describeRefused(client, slot, release.refused);
-  const { request, lsn, outcome, published, key } = release;
-  await query(client, storeOutcome, [slot, request, formatLsn(lsn), outcome, published.length]);
-  if (outcome !== 'released') return;
-  await query(client, endParked, [slot, key.topic, key.key, formatLsn(lsn)]);
+  const { request, lsn, outcome, published, refused, key, movedTo } = release;
+  await describeRefused(client, slot, refused);
+  const at = formatLsn(lsn);
+  await query(client, storeOutcome, [slot, request, at, outcome, published.length, refused.length]);
+  const parked = [slot, key.topic, key.key, at];
+  if (movedTo !== undefined)
+    await query(client, moveParked, [...parked, formatLsn(movedTo.commitLsn), movedTo.ordinal]);
+  if (outcome === 'released') await query(client, endParked, parked);
 }
 
 const storeOutcome = statement(
   'ledger.store_release_outcome',
   'storing the outcome of a release',
-  `update outbox.key_release set processed_lsn = $3, outcome = $4, published = $5, processed_at = now()
+  `update outbox.key_release set processed_lsn = $3, outcome = $4, published = $5, refused = $6, processed_at = now()
     where slot = $1 and id = $2`,
+);
+
+/** In the place of a row that waits from an earlier event on, so that a session which takes the release back finds both. */
+const moveParked = statement(
+  'ledger.move_parked_key',
+  'parking a key behind what was passed',
+  `with before as (
+     update outbox.parked_key set released_lsn = $4
+       where slot = $1 and topic = $2 and key = $3 and released_lsn is null returning is_paused, parked_at)
+   insert into outbox.parked_key (slot, topic, key, moved_lsn, commit_lsn, ordinal, is_paused, parked_at)
+     select $1, $2, $3, $4, $5, $6, bool_or(is_paused), min(parked_at) from before having count(*) > 0`,
 );
 
 const endParked = statement(
@@ -187,26 +221,34 @@ const close = statement(
       and letter.status in ('open', 'parked') returning 1`,
 );
 
-/** The event is open now, with its own reason, even if it was parked before. */
-async function describeRefused(client: pg.ClientBase, slot: string, refused: Refusal): Promise<void> {
-  const { position, code, message, path } = refused;
-  await query(client, storeReason, [
+/** Each is open now, with its own reason, even if it was parked before. */
+async function describeRefused(
+  client: pg.ClientBase,
+  slot: string,
+  refused: readonly Refusal[],
+): Promise<void> {
+  if (refused.length === 0) return;
+  await query(client, storeReasons, [
     slot,
-    formatLsn(position.commitLsn),
-    position.ordinal,
-    code,
-    message,
-    path,
-    contextOf(refused),
+    refused.map(({ position }) => formatLsn(position.commitLsn)),
+    refused.map(({ position }) => position.ordinal),
+    refused.map(({ code }) => code),
+    refused.map(({ message }) => message),
+    refused.map(({ path }) => path),
+    refused.map(contextOf),
   ]);
 }
 
-const storeReason = statement(
+const storeReasons = statement(
   'ledger.store_refused_release',
-  'storing why an event is still refused',
-  `update outbox.dead_letter set status = 'open', code = $4, message = $5, path = $6, context = $7,
-           attempts = attempts + 1, last_seen = now()
-    where slot = $1 and commit_lsn = $2 and ordinal = $3 and status in ('open', 'parked')`,
+  'storing why events are still refused',
+  `update outbox.dead_letter as letter
+      set status = 'open', code = again.code, message = again.message, path = again.path, context = again.context,
+          attempts = attempts + 1, last_seen = now()
+     from unnest($2::pg_lsn[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+            as again (commit_lsn, ordinal, code, message, path, context)
+    where letter.slot = $1 and letter.commit_lsn = again.commit_lsn and letter.ordinal = again.ordinal
+      and letter.status in ('open', 'parked')`,
 );
 
 /** @throws RelayError POSTGRES_* */

@@ -46,6 +46,7 @@ export async function takeBackReleases(
   const values = [slot, formatLsn(endLsn), systemIdentifier];
   await query(client, takeBackLetters, values);
   await query(client, takeBackRequests, values);
+  await query(client, takeBackMovedKeys, values);
   await query(client, takeBackReleasedKeys, values);
 }
 
@@ -59,8 +60,15 @@ const takeBackLetters = statement(
 const takeBackRequests = statement(
   'ledger.take_back_requests',
   'taking back releases',
-  `update outbox.key_release set processed_lsn = null, outcome = null, published = null, processed_at = null
+  `update outbox.key_release set processed_lsn = null, outcome = null, published = null, refused = null, processed_at = null
     where slot = $1 and ${isUncovered('processed_lsn')}`,
+);
+
+/** The row in whose place it is follows. */
+const takeBackMovedKeys = statement(
+  'ledger.take_back_moved_keys',
+  'taking back releases',
+  `delete from outbox.parked_key where slot = $1 and ${isUncovered('moved_lsn')}`,
 );
 
 const takeBackReleasedKeys = statement(

@@ -28,9 +28,9 @@ const select = (...tables: readonly string[]): Right[] =>
 const execute = (...functions: readonly string[]): Right[] =>
   functions.map((name) => ({ right: 'execute', on: `outbox.${name}` }));
 
-const ledger = select('dead_letter', 'parked_key', 'key_release', 'progress');
+const ledger = select('dead_letter', 'parked_key', 'key_release', 'progress', 'pause');
 const control = select('control', 'pause', 'relay');
-const status = [...ledger, ...control, ...select('wal_sample', 'audit', 'action')];
+const status = [...ledger, ...select('control', 'relay', 'wal_sample', 'audit', 'action')];
 const trail = select('dead_letter_action');
 const turn = execute('take_turn(text)');
 const close = execute('close_dead_letters(text, pg_lsn[], bigint[], text, text, text)');
@@ -92,12 +92,7 @@ export const operatorWork: readonly Work[] = [
     does: 'release parked keys',
     commands: ['dead-letters release'],
     screens: ['Parked keys'],
-    needs: [
-      ...ledger,
-      ...turn,
-      ...select('control', 'pause'),
-      ...execute('request_release(text, text, text, text, text)'),
-    ],
+    needs: [...ledger, ...turn, ...execute('request_release(text, text, text, text, text)')],
   },
   {
     does: 'try recent rows with new schemas',

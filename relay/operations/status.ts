@@ -18,6 +18,7 @@ import { type CleanupFacts, type KnownRelay, readRelays } from '../ledger/relays
 import { controlTables } from '../ledger/tables.ts';
 import { type Control, limitsOf, type RateLimits } from '../model/control.ts';
 import { formatLsn, parseLsn } from '../model/position.ts';
+import { waitsForResume } from './dead-letters/selection.ts';
 import { assertLettersShown } from './dead-letters/transaction.ts';
 import { readWalOutlook, timeLeft } from './slot-health.ts';
 import { type DealtWith, type NotSeen, readDealtWith } from './status-dealt-with.ts';
@@ -165,8 +166,8 @@ async function readClock(pool: pg.Pool): Promise<string> {
 const countSetAside = statement<{ topic: string; keys: number }>(
   'operations.count_set_aside',
   'counting the keys that are set aside',
-  `select topic, count(*)::float8 as keys from outbox.parked_key
-    where slot = $1 and is_paused and released_lsn is null group by topic order by topic`,
+  `select topic, count(*)::float8 as keys from outbox.parked_key as parked
+    where slot = $1 and ${waitsForResume('parked')} and released_lsn is null group by topic order by topic`,
 );
 
 /** Only what it found and when: what it remembers of the windows can be large. */

@@ -12,9 +12,15 @@ export type Outcome =
   /** The relay stops, and publishes nothing of the transaction. */
   | { readonly kind: 'halt' };
 
-/** An event of a topic that is set aside waits under every policy, and with it the later ones of its key. */
-export function outcomeOf(refusal: Refusal, policy: Policy): Outcome {
-  if (refusal.code === 'TOPIC_PAUSED') return parkOf(refusal);
+/**
+ * While its topic is set aside, an event that has an order to keep waits under every policy, and with it the later ones of
+ * its key: whoever repairs it before the topic is resumed finds it in its place.
+ */
+export function outcomeOf(refusal: Refusal, policy: Policy, isSetAside: boolean): Outcome {
+  if (isSetAside) {
+    const parked = parkOf(refusal);
+    if (parked.kind === 'park') return parked;
+  }
   switch (policy) {
     case 'dead-letter':
       return { kind: 'dead-letter' };
@@ -26,6 +32,14 @@ export function outcomeOf(refusal: Refusal, policy: Policy): Outcome {
     default:
       return assertNever(policy);
   }
+}
+
+/**
+ * Whether a release goes on behind an event that is refused again. It becomes an ordinary dead letter then. Otherwise its key
+ * stays parked, also under `halt`: a relay that stops at a release would leave nobody a way to repair the event.
+ */
+export function passesOnRelease(refusal: Refusal, policy: Policy): boolean {
+  return outcomeOf(refusal, policy, false).kind === 'dead-letter';
 }
 
 /**

@@ -10,7 +10,7 @@ export type TopicKey = { readonly topic: string; readonly key: string };
 /** A key that waits from the event at `since` on. */
 export type ParkedKey = TopicKey & {
   readonly since: Position;
-  /** Because its topic was set aside, and not behind a refused event. */
+  /** Because its topic was set aside, whether its first event was refused or not: the end of the pause releases it. */
   readonly isPaused?: boolean;
 };
 

@@ -9,7 +9,7 @@ import type { Policy } from '../config/policy-names.ts';
 import { type EncodedEvent, isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
 import { RelayError } from '../errors.ts';
 import { formatLsn, formatPosition } from '../model/position.ts';
-import { assertNever, type Outcome, outcomeOf } from './outcome.ts';
+import { assertNever, type Outcome, outcomeOf, passesOnRelease } from './outcome.ts';
 import { type ParkedKey, ParkedKeys, type TopicKey } from './parked-keys.ts';
 import { type PolicySettings, policyByTopic } from './policy-by-topic.ts';
 import { type StormLimits, StormWatch } from './storm.ts';
@@ -73,7 +73,7 @@ export class Refusals {
           break;
         case 'park': {
           deadLetters.push(one);
-          const key = this.#parked.add(outcome.key, one.position, one.code === 'TOPIC_PAUSED');
+          const key = this.#parked.add(outcome.key, one.position, this.isSetAside(outcome.key.topic));
           if (key !== undefined) parked.push(key);
           break;
         }
@@ -99,6 +99,31 @@ export class Refusals {
     return this.#parked.size;
   }
 
+  isSetAside(topic: string | null): boolean {
+    return topic !== null && this.#asides.isSetAside(topic);
+  }
+
+  /** Whether a release goes on behind an event that is refused again. */
+  passes(refusal: Refusal): boolean {
+    return passesOnRelease(refusal, this.#policyOf(refusal.topic));
+  }
+
+  /**
+   * To be called for each release. What was refused before, and is refused again, is no news of the deployment.
+   * @param events that were encoded
+   * @param refused those that only waited, are refused now and are passed
+   * @throws RelayError DEAD_LETTER_STORM where nothing of the release may be published
+   */
+  assertNoStorm(events: number, refused: readonly Refusal[], nowMs: number): void {
+    const storm = this.#storm.add(events, refused.length, nowMs);
+    if (storm === undefined) return;
+    throw new RelayError(
+      'DEAD_LETTER_STORM',
+      `${storm.refused} of the last ${storm.events} events were refused, the last one for ${refused.at(-1)?.code ?? 'none'}`,
+      { context: { ...storm } },
+    );
+  }
+
   /** From here on the events of the key are published again. */
   release(key: TopicKey): void {
     this.#parked.delete(key);
@@ -108,19 +133,16 @@ export class Refusals {
   #assertMayContinue(events: number, refusals: readonly Refusal[], nowMs: number): void {
     const halting = refusals.find((refusal) => this.#outcomeOf(refusal).kind === 'halt');
     if (halting !== undefined) throw halted(halting);
-    // A row that Postgres cannot send says nothing about the deployment.
-    const counted = refusals.filter(({ row }) => row.unreadable === undefined);
-    const storm = this.#storm.add(events, counted.length, nowMs);
-    if (storm === undefined) return;
-    throw new RelayError(
-      'DEAD_LETTER_STORM',
-      `${storm.refused} of the last ${storm.events} events were refused, the last one for ${counted.at(-1)?.code ?? 'none'}`,
-      { context: { ...storm } },
+    // A row that Postgres cannot send says nothing about the deployment. About a topic that is set aside a person has
+    // decided, and what waits there keeps its order.
+    const counted = refusals.filter(
+      ({ row, topic }) => row.unreadable === undefined && !this.isSetAside(topic),
     );
+    this.assertNoStorm(events, counted, nowMs);
   }
 
   #outcomeOf(refusal: Refusal): Outcome {
-    return outcomeOf(refusal, this.#policyOf(refusal.topic));
+    return outcomeOf(refusal, this.#policyOf(refusal.topic), this.isSetAside(refusal.topic));
   }
 }
 

@@ -26,7 +26,7 @@ export type Beside = {
 };
 
 const nothing: Beside = {
-  released: { records: [], releases: [] },
+  released: { records: [], releases: [], encoded: 0, newlyRefused: [] },
   copies: [],
   waypoints: { receivedMs: 0, takenMs: 0, encodedMs: 0, encodingMs: 0 },
 };

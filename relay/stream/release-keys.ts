@@ -1,7 +1,7 @@
 /**
  * Owns the release of a parked key: publishes the events that wait, at the place of the stream where somebody requested the
- * release, in order, up to the first event that is still refused, and no more than one Kafka transaction may hold. An event
- * that is refused again keeps its key parked under every policy.
+ * release, in order, and no more than one Kafka transaction may hold. The policy of the topic decides about an event that is
+ * refused again: its key stays parked behind it, or the release passes it.
  */
 import type pg from 'pg';
 import type { CommittedTransaction } from '../capture/transaction.ts';
@@ -10,11 +10,14 @@ import type { Encoder } from '../encode/encoder.ts';
 import { isRefusal, type OutboundRecord, type Refusal } from '../encode/record.ts';
 import { type Release, type Requested, readRequest, untilVisible } from '../ledger/key-releases.ts';
 import type { Position } from '../model/position.ts';
-import type { Asides } from '../refusals/refusals.ts';
+import type { Refusals } from '../refusals/refusals.ts';
 
 export type Released = {
   readonly records: readonly OutboundRecord[];
   readonly releases: readonly Release[];
+  /** What was encoded for them, and what of it only waited and is passed because it is refused now. */
+  readonly encoded: number;
+  readonly newlyRefused: readonly Refusal[];
 };
 
 type Means = { readonly config: Config; readonly pool: pg.Pool; readonly encoder: Encoder };
@@ -25,55 +28,51 @@ type Means = { readonly config: Config; readonly pool: pg.Pool; readonly encoder
  */
 export async function releaseKeys(
   means: Means,
-  asides: Asides,
+  refusals: Pick<Refusals, 'isSetAside' | 'passes'>,
   transaction: CommittedTransaction,
 ): Promise<Released> {
   const { config, pool } = means;
   const { maxTransactionEvents, maxTransactionBytes } = config.publish;
   const records: OutboundRecord[] = [];
   const releases: Release[] = [];
+  const newlyRefused: Refusal[] = [];
+  // What is refused is held as well, until its reason is stored.
+  let events = 0;
   let bytes = 0;
   await untilVisible(pool, transaction.xid);
   for (const request of new Set(transaction.releases ?? [])) {
     const requested = await readRequest(pool, config.slot.name, request, {
-      events: Math.max(1, maxTransactionEvents - records.length),
+      events: Math.max(1, maxTransactionEvents - events),
       bytes: Math.max(1, maxTransactionBytes - bytes),
     });
     if (requested === undefined) continue;
     // A key that one transaction requests twice is released once: the second request would find the same events.
     const twin = releases.find(({ key }) => isSame(key, requested.key));
     if (twin !== undefined) {
-      releases.push({ ...twin, request, published: [], refused: undefined });
+      releases.push({ ...twin, request, published: [], refused: [], movedTo: undefined });
       continue;
     }
     // No event of a topic that is set aside is published, not even on request. The key keeps waiting.
-    if (asides.isSetAside(requested.key.topic)) {
-      const { key } = requested;
-      releases.push({
-        request,
-        key,
-        lsn: transaction.commitLsn,
-        outcome: 'refused',
-        published: [],
-        refused: undefined,
-      });
+    const asked = { request, key: requested.key, lsn: transaction.commitLsn };
+    if (refusals.isSetAside(requested.key.topic)) {
+      releases.push({ ...asked, outcome: 'set-aside', published: [], refused: [], movedTo: undefined });
       continue;
     }
-    const done = await encodeWaiting(means.encoder, requested, transaction.committedAtMs);
+    const done = await encodeWaiting(means.encoder, requested, transaction.committedAtMs, refusals);
+    const { published, refused } = done;
     for (const record of done.records) {
       records.push(record);
       bytes += record.bytes;
     }
-    releases.push({
-      request,
-      key: requested.key,
-      lsn: transaction.commitLsn,
-      outcome: done.refused !== undefined ? 'refused' : requested.hasMore ? 'limited' : 'released',
-      published: done.published,
-      refused: done.refused,
-    });
+    for (const { row } of refused) bytes += Buffer.byteLength(row.payload ?? '');
+    for (const refusal of done.newlyRefused) newlyRefused.push(refusal);
+    events += published.length + refused.length;
+    const outcome = done.hasStopped ? 'refused' : requested.next === undefined ? 'released' : 'limited';
+    // Otherwise the next request would meet what was passed again, and might get no further.
+    const movedTo = outcome === 'limited' && refused.length > 0 ? requested.next : undefined;
+    releases.push({ ...asked, outcome, published, refused, movedTo });
   }
-  return { records, releases };
+  return { records, releases, encoded: events, newlyRefused };
 }
 
 function isSame(one: Release['key'], other: Release['key']): boolean {
@@ -81,18 +80,28 @@ function isSame(one: Release['key'], other: Release['key']): boolean {
 }
 
 /** @param committedAtMs of the request, so that the timestamps of the records rise along their partition */
-async function encodeWaiting(encoder: Encoder, { events }: Requested, committedAtMs: number) {
+async function encodeWaiting(
+  encoder: Encoder,
+  { events }: Requested,
+  committedAtMs: number,
+  refusals: Pick<Refusals, 'passes'>,
+) {
   const records: OutboundRecord[] = [];
   const published: Position[] = [];
-  let refused: Refusal | undefined;
-  for (const { position, row } of events) {
+  const refused: Refusal[] = [];
+  const newlyRefused: Refusal[] = [];
+  let hasStopped = false;
+  for (const { position, row, isOpen } of events) {
     const [encoded] = await encoder.encode([{ position, committedAtMs, row }]);
-    if (isRefusal(encoded!)) {
-      refused = encoded;
-      break;
+    if (!isRefusal(encoded!)) {
+      records.push(encoded!);
+      published.push(position);
+      continue;
     }
-    records.push(encoded!);
-    published.push(position);
+    refused.push(encoded);
+    hasStopped = !refusals.passes(encoded);
+    if (hasStopped) break;
+    if (!isOpen) newlyRefused.push(encoded);
   }
-  return { records, published, refused };
+  return { records, published, refused, newlyRefused, hasStopped };
 }

@@ -256,12 +256,14 @@ export class Streaming {
     for (;;) {
       await this.#gatekeeper.whileAllPaused();
       if (this.#isEnding) return nothingReleased;
-      const { gate } = this.#gatekeeper;
-      const released = await this.#patiently('release', () => releaseKeys(this.#use, gate, transaction));
+      const released = await this.#patiently('release', () =>
+        releaseKeys(this.#use, this.#refusals, transaction),
+      );
       if (released.releases.length === 0) return released;
       const passage = await this.#gatekeeper.pass(released.records, 0);
       if (passage === 'again') continue;
       if (passage === 'ended') return nothingReleased;
+      this.#refusals.assertNoStorm(released.encoded, released.newlyRefused, performance.now());
       for (const { outcome, key } of released.releases)
         if (outcome === 'released') this.#refusals.release(key);
       return released;
@@ -280,7 +282,7 @@ export class Streaming {
   async #copy({ releases }: Released, deadLetters: readonly Refusal[]): Promise<OutboundRecord[]> {
     const topic = this.#use.deadLetterTopic;
     if (topic === undefined) return [];
-    const refusedAgain = releases.flatMap(({ refused }) => refused ?? []);
+    const refusedAgain = releases.flatMap(({ refused }) => refused);
     return this.#patiently('dead-letter copy', () => topic.copies([...refusedAgain, ...deadLetters]));
   }
 
@@ -370,7 +372,7 @@ export class Streaming {
   }
 }
 
-const nothingReleased: Released = { records: [], releases: [] };
+const nothingReleased: Released = { records: [], releases: [], encoded: 0, newlyRefused: [] };
 
 /** Events that may go now. */
 type Admitted = {

@@ -29,6 +29,7 @@ export type ParkedKey = {
   readonly ordinal: number;
   readonly isPaused: boolean;
   readonly releasedLsn?: Lsn | undefined;
+  readonly movedLsn?: Lsn | undefined;
 };
 
 export type KeyRelease = {
@@ -85,6 +86,8 @@ export class Database {
   readonly parkedKeys = new Map<string, ParkedKey>();
   /** By number. */
   readonly keyReleases = new Map<number, KeyRelease>();
+  /** Number of the last request when the topic was resumed. */
+  readonly resumedAfter = new Map<string, number>();
   /** Called when there is more WAL; walsenders wait for it. */
   readonly onWal = new Set<() => void>();
   systemIdentifier = '7300000000000000001';

@@ -1,5 +1,6 @@
 /** Parked keys, requests to release them, and what comes of these, as the statements of the relay see and change them. */
 import { formatLsn, type Lsn, parseLsn } from '../../relay/model/position.ts';
+import type { TopicKey } from '../../relay/refusals/parked-keys.ts';
 import { type Database, type DeadLetter, type KeyRelease, type ParkedKey, Transaction } from './database.ts';
 import type { Row, Statement } from './statement.ts';
 
@@ -19,9 +20,11 @@ export const parkingStatements: Readonly<Record<string, Statement>> = {
   'ledger.read_request': { run: readRequest },
   'ledger.read_waiting_events': { run: readWaiting },
   'ledger.close_released_letters': { run: closeReleased },
-  'ledger.store_refused_release': { run: storeReason },
+  'ledger.store_refused_release': { run: storeReasons },
   'ledger.store_release_outcome': { run: storeOutcome },
   'ledger.end_parked_key': { run: endParked },
+  'ledger.move_parked_key': { run: moveParked },
+  'ledger.take_back_moved_keys': { run: takeBackMoved },
   // Postgres shows it committed rows only. The model does so with a lock: no session is in the middle of a decision.
   'ledger.release_paused': { lock: ['progress', 'exclusive'], run: releasePaused },
 };
@@ -82,6 +85,14 @@ function takeBackKeys(database: Database, [, end]: readonly unknown[], transacti
   return none;
 }
 
+/** Before the row in whose place it is follows. */
+function takeBackMoved(database: Database, [, end]: readonly unknown[], transaction: Transaction): Row[] {
+  for (const [name, { movedLsn }] of database.parkedKeys)
+    if (isUncovered(movedLsn, parseLsn(end as string), database))
+      database.put(database.parkedKeys, name, undefined, transaction);
+  return none;
+}
+
 function takeBackParked(database: Database, values: readonly unknown[], transaction: Transaction): Row[] {
   const [, endLsn, partialLsn, ordinal] = values as [string, string, string | null, number | null];
   const from = parseLsn(endLsn);
@@ -102,10 +113,11 @@ function readRequest({ keyReleases }: Database, [, number]: readonly unknown[]):
     : [{ topic: request.topic, key: request.key }];
 }
 
-function waitingOf({ deadLetters, parkedKeys }: Database, topic: string, key: string): DeadLetter[] {
-  const since = [...parkedKeys.values()].find(
-    (parked) => parked.topic === topic && parked.key === key && parked.releasedLsn === undefined,
-  );
+/** What waits for a key, in order. */
+export function waitingOf({ deadLetters, parkedKeys }: Database, topic: string, key: string): DeadLetter[] {
+  const [since] = [...parkedKeys.values()]
+    .filter((parked) => parked.topic === topic && parked.key === key && parked.releasedLsn === undefined)
+    .sort((one, other) => (isBefore(one, other) ? -1 : 1));
   if (since === undefined) return [];
   return [...deadLetters.values()]
     .filter((letter) => letter.topic === topic && letter.row.aggregateid === key && isWaiting(letter))
@@ -116,10 +128,12 @@ function waitingOf({ deadLetters, parkedKeys }: Database, topic: string, key: st
 function readWaiting(database: Database, values: readonly unknown[]): Row[] {
   const [, topic, key, , events] = values as [string, string, string, number, number];
   const waiting = waitingOf(database, topic, key).slice(0, events + 1);
-  return waiting.slice(0, events).map(({ commitLsn, ordinal, id, row }) => ({
+  return waiting.slice(0, events).map(({ commitLsn, ordinal, id, row, status }, index) => ({
     commit_lsn: formatLsn(commitLsn),
     ordinal: String(ordinal),
-    waiting: String(waiting.length),
+    next_lsn: waiting[index + 1] === undefined ? null : formatLsn(waiting[index + 1]!.commitLsn),
+    next_ordinal: waiting[index + 1] === undefined ? null : String(waiting[index + 1]!.ordinal),
+    isOpen: status === 'open',
     id,
     ...row,
     headers: null,
@@ -139,12 +153,14 @@ function closeReleased(database: Database, values: readonly unknown[], transacti
   });
 }
 
-function storeReason(database: Database, values: readonly unknown[], transaction: Transaction): Row[] {
-  const [, lsn, ordinal, code] = values as [string, string, number, string];
-  const name = database.key(lsn, ordinal);
-  const letter = database.deadLetters.get(name);
-  if (letter !== undefined && isWaiting(letter))
-    database.setLetter(name, { ...letter, status: 'open', code }, transaction);
+function storeReasons(database: Database, values: readonly unknown[], transaction: Transaction): Row[] {
+  const [, lsns, ordinals, codes] = values as [string, string[], number[], string[]];
+  lsns.forEach((lsn, index) => {
+    const name = database.key(lsn, ordinals[index]!);
+    const letter = database.deadLetters.get(name);
+    if (letter !== undefined && isWaiting(letter))
+      database.setLetter(name, { ...letter, status: 'open', code: codes[index]! }, transaction);
+  });
   return none;
 }
 
@@ -169,7 +185,38 @@ function endParked(database: Database, values: readonly unknown[], transaction: 
   return none;
 }
 
-/** As outbox.release_paused of migration 0018 does; its own transaction, of which nothing fails. */
+function moveParked(database: Database, values: readonly unknown[], transaction: Transaction): Row[] {
+  const [, topic, key, lsn, commitLsn, ordinal] = values as [string, string, string, string, string, number];
+  const { parkedKeys } = database;
+  const before = [...parkedKeys].filter(
+    ([, parked]) => parked.topic === topic && parked.key === key && parked.releasedLsn === undefined,
+  );
+  if (before.length === 0) return none;
+  const isPaused = before.some(([, parked]) => parked.isPaused);
+  const at = parseLsn(lsn);
+  for (const [name, parked] of before)
+    database.put(parkedKeys, name, { ...parked, releasedLsn: at }, transaction);
+  const name = database.key(commitLsn, ordinal);
+  if (parkedKeys.has(name)) throw new Error(`a key is parked twice at ${name}`);
+  const moved = { topic, key, isPaused, movedLsn: at, commitLsn: parseLsn(commitLsn), ordinal };
+  database.put(parkedKeys, name, moved, transaction);
+  return none;
+}
+
+/** As outbox.request_release does, of several keys. */
+export function requestReleases(database: Database, slot: string, keys: readonly TopicKey[]): number[] {
+  const { keyReleases } = database;
+  const own = new Transaction();
+  const requests = keys.map(({ topic, key }) => {
+    const number = keyReleases.size + 1;
+    database.put(keyReleases, number, { topic, key }, own);
+    return number;
+  });
+  database.commit([], undefined, { slot, requests });
+  return requests;
+}
+
+/** As outbox.release_paused of migration 0023 does; its own transaction, of which nothing fails. */
 function releasePaused(database: Database, values: readonly unknown[]): Row[] {
   const [slot, topic, atMost] = values as [string, string, number];
   const { control, keyReleases, parkedKeys } = database;
@@ -177,18 +224,17 @@ function releasePaused(database: Database, values: readonly unknown[]): Row[] {
   if (!isReleasing) return [{ n: '0' }];
   const pending = [...keyReleases.values()].filter((release) => release.outcome === undefined);
   if (pending.length > 0) return [{ n: String(pending.length) }];
+  const resumedAfter = database.resumedAfter.get(topic) ?? 0;
+  const isTried = (key: string) =>
+    [...keyReleases].some(
+      ([number, tried]) => number > resumedAfter && tried.key === key && tried.outcome === 'refused',
+    );
   const waiting = [...parkedKeys.values()]
     .filter((parked) => parked.isPaused && parked.releasedLsn === undefined && parked.topic === topic)
-    .filter(({ key }) => waitingOf(database, topic, key)[0]?.status !== 'open')
+    .filter(({ key }) => !isTried(key))
     .slice(0, atMost);
-  const own = new Transaction();
-  const requests = waiting.map(({ key }) => {
-    const number = keyReleases.size + 1;
-    database.put(keyReleases, number, { topic, key }, own);
-    return number;
-  });
-  if (requests.length > 0) database.commit([], undefined, { slot, requests });
+  if (waiting.length > 0) requestReleases(database, slot, waiting);
   else
     database.tell({ pauses: control.pauses.filter((pause) => pause.topic !== topic || !pause.isReleasing) });
-  return [{ n: String(requests.length) }];
+  return [{ n: String(waiting.length) }];
 }

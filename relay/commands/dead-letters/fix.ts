@@ -180,8 +180,17 @@ function edited(before: string | null): string {
   }
 }
 
+/** What publishes it. */
+function nextOf(
+  { isOfParkedKey, isOfKeySetAside, topic }: FixableLetter['letter'],
+  position: string,
+): string {
+  if (isOfKeySetAside)
+    return `It is published in its place when its topic is resumed: outbox-relay resume --topic ${topic ?? '…'}`;
+  return `Next: outbox-relay dead-letters ${isOfParkedKey ? 'release' : 'resubmit'} ${position} --yes`;
+}
+
 function describe({ letter }: FixableLetter, { position, stored, code, message, path }: FixOutcome): string {
-  const next = letter.isOfParkedKey ? 'release' : 'resubmit';
-  if (stored) return `stored: ${message}. Next: outbox-relay dead-letters ${next} ${position} --yes`;
+  if (stored) return `stored: ${message}. ${nextOf(letter, position)}`;
   return `not stored: ${code === null ? '' : `${code}${path === null ? '' : ` at ${path}`}: `}${message}`;
 }

@@ -30,8 +30,9 @@ If the policy of a topic is park-key, a refused event parks its key: later event
 discard the refused event first, then release the key. The relay publishes the waiting events in order, before later
 ones.
 
-If an event is still refused, the release stops there. That event and those behind it keep waiting, and \`list\` shows the
-new reason. Without --yes the command shows the parked keys and changes nothing. If several people release the same key at
+If an event is still refused, the policy of its topic decides. Under park-key and halt the release stops there: that event
+and those behind it keep waiting. Under dead-letter it stays an open dead letter, and those behind it are published.
+\`list\` shows the new reason. Without --yes the command shows the parked keys and changes nothing. If several people release the same key at
 the same time, the relay releases it once.
 
 The relay does the work, so it must be running. Until the release is done, the dead letters of the key cannot be changed.
@@ -104,19 +105,25 @@ function selectionOf({ args, options: { topic, key } }: Call<ReleaseOptions>): K
 /** Exported for its test. */
 export function describe(keys: readonly KeyRelease[], isPreview: boolean): string {
   const head = ['TOPIC', 'KEY', 'PARKED SINCE', 'OPEN', 'WAITING', 'STOPS AT', isPreview ? '' : 'RESULT'];
-  const rows = keys.map(({ topic, key, parkedAt, open, parked, first, outcome, published }) => [
+  const rows = keys.map(({ topic, key, parkedAt, open, parked, first, outcome, published, refused }) => [
     topic,
     shortened(key),
     `${parkedAt.slice(0, 19)}Z`,
     count(open),
     count(parked),
     first === null ? '' : `${first.position} ${first.code}`,
-    outcome === null ? '' : `${textOf[outcome]}, ${count(published)} published`,
+    outcome === null ? '' : `${textOf[outcome]}, ${count(published)} published${passedOf(outcome, refused)}`,
   ]);
   const table = formatTable([head, ...rows]);
   return isPreview
     ? `${table}\nnothing was changed; run again with --yes to release these keys. A refused event is then encoded again, with the schema and the settings of that moment`
     : [table, ...asideLines(keys), totalOf(keys)].join('\n');
+}
+
+/** What the policy dead-letter has a release pass. */
+function passedOf(outcome: NonNullable<KeyRelease['outcome']>, refused: number): string {
+  const passed = outcome === 'refused' ? refused - 1 : refused;
+  return passed > 0 ? `, ${count(passed)} refused again and passed` : '';
 }
 
 /** A release cannot pass a pause; what ends the pause releases the keys. */

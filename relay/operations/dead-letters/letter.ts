@@ -25,6 +25,8 @@ export type Letter = {
   readonly leftOut: LeftOut | null;
   /** Whether its key is parked: then it is released, not resubmitted. */
   readonly isOfParkedKey: boolean;
+  /** Whether that key waits for its topic to be resumed: that releases it. */
+  readonly isOfKeySetAside: boolean;
   /**
    * When its payload was changed since it was refused, by the last fix that was not undone; null if it was not. ISO 8601, UTC.
    */
@@ -37,26 +39,27 @@ export type Letter = {
 
 /**
  * What has to happen so that it is published. `repair`: of its payload, or of what the relay refuses it for. `release`: of
- * its key. `release-under-way`: the relay has still to meet the request. `resume`: of its topic, which is set aside.
+ * its key. `release-under-way`: the relay has still to meet the request. `resume`: of its topic, which releases its key.
  */
 export const waitKinds = ['repair', 'resubmit', 'release', 'release-under-way', 'resume'] as const;
 export type WaitsFor = (typeof waitKinds)[number];
 
-type Waiting = Pick<Letter, 'status' | 'code' | 'isOfParkedKey'> & {
+type Waiting = Pick<Letter, 'status' | 'code' | 'isOfParkedKey' | 'isOfKeySetAside'> & {
   readonly isReleaseAsked: boolean;
   readonly isFixed: boolean;
 };
 
 /** Pure. */
 export function waitsFor(letter: Waiting): WaitsFor | null {
-  const { status, code, isOfParkedKey, isReleaseAsked, isFixed } = letter;
+  const { status, code, isOfParkedKey, isOfKeySetAside, isReleaseAsked, isFixed } = letter;
   if (status !== 'open' && status !== 'parked') return null;
   if (isReleaseAsked) return 'release-under-way';
-  if (status === 'parked') return code === 'TOPIC_PAUSED' ? 'resume' : 'release';
+  const release = isOfKeySetAside ? 'resume' : 'release';
+  if (status === 'parked') return release;
   // What only waited is whole, also where the waiting has ended without a release, as after `adopt database`.
   const isWhole = isFixed || code === 'KEY_PARKED' || code === 'TOPIC_PAUSED';
   if (!isWhole) return 'repair';
-  return isOfParkedKey ? 'release' : 'resubmit';
+  return isOfParkedKey ? release : 'resubmit';
 }
 
 /** What a person did with a dead letter. */

@@ -7,7 +7,7 @@ import { withPool } from '../with-pool.ts';
 import type { Letter } from './letter.ts';
 import { type LetterRow, letterColumns, toLetter } from './read.ts';
 import { type ParkedKeyView, type ParkedRow, toView, waits } from './release-keys.ts';
-import { fixedAt } from './selection.ts';
+import { fixedAt, waitsForResume } from './selection.ts';
 import { assertLettersShown } from './transaction.ts';
 
 /** The last request to release a key. */
@@ -17,13 +17,13 @@ export type LastRelease = {
   /** ISO 8601, UTC. */
   readonly requestedAt: string;
   /** null while the relay has not met the request. */
-  readonly outcome: 'released' | 'refused' | 'limited' | null;
+  readonly outcome: 'released' | 'refused' | 'limited' | 'set-aside' | null;
   readonly published: number | null;
   readonly processedAt: string | null;
 };
 
 export type ParkedKey = ParkedKeyView & {
-  /** Because its topic was set aside; `resume` releases it then. Otherwise behind a refused event. */
+  /** Because its topic is set aside; `resume` releases it then. Otherwise behind a refused event. */
   readonly isPaused: boolean;
   readonly firstMessage: string | null;
   /** When the payload of the first one was changed since it was refused; null if it was not. ISO 8601, UTC. */
@@ -110,7 +110,7 @@ async function read(
       'operations.page_of_parked_keys',
       'reading the parked keys',
       // The keys of the page are chosen first, so that what waits is counted for these alone.
-      `select p.topic, p.key, p.commit_lsn::text, p.ordinal, p.parked_at, p.is_paused, waiting.*,
+      `select p.topic, p.key, p.commit_lsn::text, p.ordinal, p.parked_at, ${waitsForResume('p')} as is_paused, waiting.*,
               first.commit_lsn::text as first_commit_lsn, first.ordinal as first_ordinal, first.code as first_code,
               first.path as first_path, first.message as first_message, first.fixed_at as first_fixed_at, fixes.fixed,
               last.person, last.note, last.requested_at, last.outcome, last.published, last.processed_at,

@@ -17,6 +17,7 @@ import {
   isBeingReleased,
   isCovered,
   isLeftOut,
+  isOfKeySetAside,
   isOfParkedKey,
   isReleaseAsked,
   type Selection,
@@ -38,6 +39,7 @@ export type LetterRow = {
   status: LetterStatus;
   left_out: LeftOut | null;
   is_of_parked_key: boolean;
+  is_of_key_set_aside: boolean;
   is_release_asked: boolean;
   fixed_at: Date | null;
   first_seen: Date;
@@ -46,7 +48,8 @@ export type LetterRow = {
 export const letterColumns = `commit_lsn::text, ordinal, event_id, aggregatetype, aggregateid, type, topic,
   context ->> 'subject' as subject, (context ->> 'schemaId')::int as schema_id, code, message, path, status,
   context -> 'leftOut' as left_out,
-  ${isOfParkedKey} as is_of_parked_key, ${isReleaseAsked} as is_release_asked, ${fixedAt} as fixed_at, first_seen`;
+  ${isOfParkedKey} as is_of_parked_key, ${isOfKeySetAside} as is_of_key_set_aside,
+  ${isReleaseAsked} as is_release_asked, ${fixedAt} as fixed_at, first_seen`;
 
 /** Dead letters of a page: at about 600 bytes each, little memory and few round trips. */
 const pageLetters = 1_000;
@@ -93,8 +96,9 @@ export async function listLetters(
 }
 
 export function toLetter(row: LetterRow): Letter {
-  const { status, code, is_of_parked_key: isOfParkedKey, is_release_asked: isReleaseAsked } = row;
+  const { status, code, is_of_parked_key: isOfParkedKey, is_of_key_set_aside: isOfKeySetAside } = row;
   const fixedAt = row.fixed_at?.toISOString() ?? null;
+  const waiting = { isReleaseAsked: row.is_release_asked, isFixed: fixedAt !== null };
   return {
     position: positionText(row.commit_lsn, row.ordinal),
     eventId: row.event_id,
@@ -110,8 +114,9 @@ export function toLetter(row: LetterRow): Letter {
     status,
     leftOut: row.left_out,
     isOfParkedKey,
+    isOfKeySetAside,
     fixedAt,
-    waitsFor: waitsFor({ status, code, isOfParkedKey, isReleaseAsked, isFixed: fixedAt !== null }),
+    waitsFor: waitsFor({ status, code, isOfParkedKey, isOfKeySetAside, ...waiting }),
     firstSeen: row.first_seen.toISOString(),
   };
 }

@@ -6,11 +6,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { Config } from '../../config/config.ts';
-import { assertRowsShown } from '../../connect/postgres/rows-shown.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { RequestInvalid } from '../../errors.ts';
-import { readControl } from '../../ledger/control.ts';
-import { activePauses } from '../../model/control.ts';
 import type { Actor } from '../actor.ts';
 import { withPool } from '../with-pool.ts';
 import { positionText } from './letter.ts';
@@ -50,13 +47,15 @@ export type KeyRelease = ParkedKeyView & {
    */
   readonly outcome: 'released' | 'refused' | 'set-aside' | 'pending' | 'not-parked' | null;
   readonly published: number;
+  /** Refused again, and dead letters: those that the release passed, and the one at which it stopped. */
+  readonly refused: number;
 };
 
 /** Parked keys, longest first; changes nothing. @throws RequestInvalid where none is parked; RelayError POSTGRES_* */
 export function previewRelease(config: Config, selection: KeySelection): Promise<KeyRelease[]> {
   return withPool(config, async (pool) => {
     const keys = await findKeys(pool, config, selection);
-    return keys.map((key) => ({ ...key, outcome: null, published: 0 }));
+    return keys.map((key) => ({ ...key, outcome: null, published: 0, refused: 0 }));
   });
 }
 
@@ -85,8 +84,6 @@ export function releaseKeys(releasing: Releasing): Promise<KeyRelease[]> {
 async function findKeys(pool: pg.Pool, config: Config, selection: KeySelection): Promise<ParkedKeyView[]> {
   const keys = await listParkedKeys(pool, config.slot.name, selection);
   await assertLettersShown(pool, config);
-  // A topic that is set aside keeps its keys parked; the outcome says so.
-  await assertRowsShown(pool, config, ['outbox.control', 'outbox.pause']);
   if (keys.length === 0) throw new RequestInvalid(`no such key is parked in slot ${config.slot.name}`);
   return keys;
 }
@@ -110,7 +107,7 @@ async function awaitReleases(
   keys: readonly ParkedKeyView[],
 ): Promise<KeyRelease[]> {
   const done = new Map<ParkedKeyView, KeyRelease>(
-    keys.map((key) => [key, { ...key, outcome: 'pending', published: 0 }]),
+    keys.map((key) => [key, { ...key, outcome: 'pending', published: 0, refused: 0 }]),
   );
   const pending = new Map<number, ParkedKeyView>();
   const ask = async (key: ParkedKeyView) => {
@@ -122,7 +119,7 @@ async function awaitReleases(
   let untilMs = performance.now() + waitMs;
   while (pending.size > 0) {
     const outcomes = await readOutcomes(pool, slot, [...pending.keys()].slice(0, lookedAtMax));
-    for (const { request, outcome, published } of outcomes) {
+    for (const { request, outcome, published, refused } of outcomes) {
       const key = pending.get(request)!;
       pending.delete(request);
       const before = done.get(key)!;
@@ -131,6 +128,7 @@ async function awaitReleases(
         ...before,
         outcome: isLimited ? 'pending' : outcome,
         published: before.published + published,
+        refused: before.refused + refused,
       });
       if (isLimited) await ask(key);
       untilMs = performance.now() + waitMs;
@@ -150,16 +148,9 @@ async function asTheyAre(pool: pg.Pool, slot: string, done: readonly KeyRelease[
   });
   // A topic's name has no NUL.
   const byName = new Map(now.map((each) => [`${each.topic}\0${each.key}`, each]));
-  const aside = new Set(
-    activePauses(await readControl(pool, slot)).flatMap(({ topic, mode }) =>
-      mode === 'set-aside' ? [topic] : [],
-    ),
-  );
   return done.map((each) => {
     const still = byName.get(`${each.topic}\0${each.key}`);
-    const isAside = each.outcome === 'refused' && aside.has(each.topic);
-    const outcome = isAside ? 'set-aside' : each.outcome;
-    return { ...each, outcome, ...(still ?? { open: 0, parked: 0, first: null, isBeingReleased: false }) };
+    return { ...each, ...(still ?? { open: 0, parked: 0, first: null, isBeingReleased: false }) };
   });
 }
 
@@ -267,8 +258,9 @@ export async function requestRelease(
 
 type RequestOutcome = {
   readonly request: number;
-  readonly outcome: 'released' | 'refused' | 'limited';
+  readonly outcome: 'released' | 'refused' | 'limited' | 'set-aside';
   readonly published: number;
+  readonly refused: number;
 };
 
 /** Of the requests that are done. */
@@ -279,17 +271,18 @@ async function readOutcomes(
 ): Promise<RequestOutcome[]> {
   const rows = await query(
     client,
-    statement<{ id: string; outcome: RequestOutcome['outcome']; published: string }>(
+    statement<{ id: string; outcome: RequestOutcome['outcome']; published: string; refused: string | null }>(
       'operations.read_release_outcomes',
       'reading the outcome of releases',
-      `select id, outcome, published from outbox.key_release
+      `select id, outcome, published, refused from outbox.key_release
      where slot = $1 and id = any ($2::bigint[]) and outcome is not null`,
     ),
     [slot, requests],
   );
-  return rows.map(({ id, outcome, published }) => ({
+  return rows.map(({ id, outcome, published, refused }) => ({
     request: Number(id),
     outcome,
     published: Number(published),
+    refused: Number(refused ?? 0),
   }));
 }

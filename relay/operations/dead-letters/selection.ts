@@ -88,7 +88,14 @@ const itsParkedKey = `from outbox.parked_key as parked where parked.slot = lette
  */
 export const isOfParkedKey = `(select count(*) > 0 ${itsParkedKey})`;
 
-/** The same, where every letter is looked at: Postgres reads the parked keys once. */
+/** Whether `parked` waits for its topic to be resumed, which then releases it. */
+export const waitsForResume = (parked: string) => `${parked}.is_paused and exists (select from outbox.pause
+  where pause.slot = ${parked}.slot and pause.topic = ${parked}.topic and pause.mode = 'set-aside')`;
+
+/** True if the relay publishes it when its topic is resumed. */
+export const isOfKeySetAside = `(select count(*) > 0 ${itsParkedKey} and ${waitsForResume('parked')})`;
+
+/** The same as `isOfParkedKey`, where every letter is looked at: Postgres reads the parked keys once. */
 export const isAmongOfParkedKeys = `exists (select ${itsParkedKey})`;
 
 /** True if it lacks its payload or another column, because the row was too large. */

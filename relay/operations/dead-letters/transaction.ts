@@ -43,11 +43,11 @@ export async function inTransaction<Result>(
 
 /**
  * Call it after a read: dead letters that row-level security hides must not pass for none, nor a trail of which it hides a
- * part for one in which nobody did anything.
+ * part for one in which nobody did anything. What waits for a topic that is set aside follows from the pauses.
  * @throws RelayError POSTGRES_*
  */
 export function assertLettersShown(client: pg.Pool | pg.ClientBase, config: Config): Promise<void> {
-  return assertRowsShown(client, config, [...ledgerTables, 'outbox.dead_letter_action']);
+  return assertRowsShown(client, config, [...ledgerTables, 'outbox.dead_letter_action', 'outbox.pause']);
 }
 
 /** Waits for others who work on the dead letters of the slot. */

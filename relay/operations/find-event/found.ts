@@ -69,7 +69,7 @@ export type FoundLetter = Letter & {
   /** The first dead letter of its parked key, behind which it waits; null for others. */
   readonly behind: {
     readonly position: string;
-    /** Whether the key waits only because its topic is paused. */
+    /** Whether the key waits for its topic to be resumed. */
     readonly isPaused: boolean;
     readonly parkedAt: string;
   } | null;

@@ -61,7 +61,7 @@ function ofLetter(letter: FoundLetter, { control }: Context): Said {
     return {
       state: 'dead-letter',
       text: `Dead letter, open. The relay refused it for ${why}`,
-      advice: `Look at it with \`outbox-relay dead-letters show ${position}\`, fix it or its schema, then resubmit it.`,
+      advice: `Look at it with \`outbox-relay dead-letters show ${position}\`, fix it or its schema, then ${publishing(letter)}.`,
     };
   if (behind === null)
     return { state: 'parked', text: 'Parked, and its key is being released or was released a moment ago.' };
@@ -79,14 +79,23 @@ function ofLetter(letter: FoundLetter, { control }: Context): Said {
       advice: `Run \`outbox-relay resume --topic ${letter.topic ?? '…'}\` when the reason is gone.`,
     };
   }
+  if (behind.position === position)
+    return {
+      state: 'parked',
+      text: 'Parked, the first of its key: no refused event is left before it.',
+      advice: `Release the key with \`outbox-relay dead-letters release ${position}\`.`,
+    };
   return {
     state: 'parked',
-    text:
-      behind.position === position
-        ? `Parked: its key waits for this event, which was refused for ${why}`
-        : `Parked: its key waits behind the dead letter ${behind.position}.`,
+    text: `Parked: its key waits behind the dead letter ${behind.position}.`,
     advice: `Fix ${behind.position}, then release the key with \`outbox-relay dead-letters release ${behind.position}\`.`,
   };
+}
+
+/** What publishes an open dead letter once the relay accepts it. */
+function publishing({ isOfParkedKey, isOfKeySetAside }: FoundLetter): string {
+  if (isOfKeySetAside) return 'resume its topic, which publishes it in its place';
+  return isOfParkedKey ? 'release its key' : 'resubmit it';
 }
 
 function published(

@@ -4,7 +4,8 @@ import type { Config } from '../../config/config.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { type Letter, positionText } from '../dead-letters/letter.ts';
 import { listLetters, readActions } from '../dead-letters/read.ts';
-import type { Selection } from '../dead-letters/selection.ts';
+import { waits } from '../dead-letters/release-keys.ts';
+import { type Selection, waitsForResume } from '../dead-letters/selection.ts';
 import { assertLettersShown } from '../dead-letters/transaction.ts';
 import type { FoundLetter } from './found.ts';
 
@@ -45,7 +46,11 @@ async function readBehind(
 const readHead = statement<{ lsn: string; ordinal: string; isPaused: boolean; parkedAt: Date }>(
   'operations.read_parked_head',
   'reading what a parked key waits behind',
-  `select commit_lsn::text as lsn, ordinal, is_paused as "isPaused", parked_at as "parkedAt"
-     from outbox.parked_key where slot = $1 and topic = $2 and key = $3 and released_lsn is null
-    order by commit_lsn, ordinal limit 1`,
+  `select coalesce(head.commit_lsn, p.commit_lsn)::text as lsn, coalesce(head.ordinal, p.ordinal) as ordinal,
+          ${waitsForResume('p')} as "isPaused", parked_at as "parkedAt"
+     from outbox.parked_key as p
+     left join lateral (select commit_lsn, ordinal from outbox.dead_letter as letter where ${waits}
+                         order by letter.commit_lsn, letter.ordinal limit 1) as head on true
+    where p.slot = $1 and p.topic = $2 and p.key = $3 and p.released_lsn is null
+    order by p.commit_lsn, p.ordinal limit 1`,
 );

@@ -81,7 +81,8 @@ const releaseAt = (lsn: bigint, more: Partial<Release>): Release => ({
   lsn,
   outcome: 'released',
   published: [],
-  refused: undefined,
+  refused: [],
+  movedTo: undefined,
   ...more,
 });
 
@@ -230,11 +231,12 @@ test('a release is cut by number and by bytes, takes one at least, and nothing f
   const id = await request();
   const lsnsWithin = async (events: number, bytes: number) => {
     const requested = await readRequest(pool, slot, id, { events, bytes });
-    return [requested!.events.map(({ position }) => formatLsn(position.commitLsn)), requested!.hasMore];
+    const { events: read, next } = requested!;
+    return [read.map(({ position }) => formatLsn(position.commitLsn)), next && formatLsn(next.commitLsn)];
   };
-  expect(await lsnsWithin(10, 100)).toEqual([['0/300', '0/400', '0/500'], false]);
-  expect(await lsnsWithin(2, 100)).toEqual([['0/300', '0/400'], true]);
-  expect(await lsnsWithin(10, 1)).toEqual([['0/300'], true]);
+  expect(await lsnsWithin(10, 100)).toEqual([['0/300', '0/400', '0/500'], undefined]);
+  expect(await lsnsWithin(2, 100)).toEqual([['0/300', '0/400'], '0/500']);
+  expect(await lsnsWithin(10, 1)).toEqual([['0/300'], '0/400']);
 });
 
 test('an event that a statement by hand took away meanwhile undoes the release', async () => {

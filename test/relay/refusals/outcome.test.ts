@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { type Policy, policies } from '../../../relay/config/policy-names.ts';
 import { keyLengthMax } from '../../../relay/config/row-size.ts';
-import { outcomeOf } from '../../../relay/refusals/outcome.ts';
-import { bad, refusalOf, unreadable } from './refused.ts';
+import { outcomeOf, passesOnRelease } from '../../../relay/refusals/outcome.ts';
+import { bad, type Event, refusalOf, unreadable } from './refused.ts';
 
 const events = {
   'of a key': bad('a'),
@@ -34,15 +34,33 @@ const outcomes: Record<keyof typeof events, Record<Policy, object>> = {
 
 describe.each(policies)('under the policy %s', (policy) => {
   test.each(Object.keys(events) as (keyof typeof events)[])('a refused event %s', (kind) => {
-    expect(outcomeOf(refusalOf(events[kind]), policy)).toEqual(outcomes[kind][policy]);
+    expect(outcomeOf(refusalOf(events[kind]), policy, false)).toEqual(outcomes[kind][policy]);
   });
 });
 
-test.each(policies)('an event of a topic that is set aside parks its key under the policy %s', (policy) => {
-  const event = { ...refusalOf(bad('a')), code: 'TOPIC_PAUSED' } as const;
-  expect(outcomeOf(event, policy)).toEqual(parked('a'));
+describe.each(policies)('of a topic that is set aside, under the policy %s', (policy) => {
+  const waiting = { ...refusalOf(bad('a')), code: 'TOPIC_PAUSED' } as const;
+  test.each([
+    ['that only waits', waiting],
+    ['that is refused', refusalOf(bad('a'))],
+    ['that Postgres cannot send', refusalOf(bad('a', { row: { unreadable } }))],
+  ])('an event %s parks its key', (_, event) => {
+    expect(outcomeOf(event, policy, true)).toEqual(parked('a'));
+  });
+
+  test('one that has no order to keep is up to the policy', () => {
+    for (const event of [bad(null), bad('k'.repeat(keyLengthMax + 1))])
+      expect(outcomeOf(refusalOf(event), policy, true)).toEqual(policy === 'halt' ? halt : deadLetter);
+  });
+});
+
+test('a release passes what is refused again under dead-letter only, and what nobody can ever publish under halt', () => {
+  const passedUnder = (event: Event) =>
+    policies.filter((policy) => passesOnRelease(refusalOf(event), policy));
+  expect(passedUnder(bad('a'))).toEqual(['dead-letter']);
+  expect(passedUnder(bad('a', { row: { unreadable } }))).toEqual(['dead-letter', 'halt']);
 });
 
 test('a policy that nobody handles is an error, not a dead letter', () => {
-  expect(() => outcomeOf(refusalOf(bad('a')), 'drop' as Policy)).toThrow('not handled: "drop"');
+  expect(() => outcomeOf(refusalOf(bad('a')), 'drop' as Policy, false)).toThrow('not handled: "drop"');
 });

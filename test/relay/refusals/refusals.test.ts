@@ -4,7 +4,7 @@ import type { Policy } from '../../../relay/config/policy-names.ts';
 import { RelayError } from '../../../relay/errors.ts';
 import type { TopicKey } from '../../../relay/refusals/parked-keys.ts';
 import { Refusals } from '../../../relay/refusals/refusals.ts';
-import { bad, captured, type Event, encode, good, unreadable } from './refused.ts';
+import { bad, captured, type Event, encode, good, refusalOf, unreadable } from './refused.ts';
 
 const settings = {
   policy: 'park-key' as Policy,
@@ -234,7 +234,8 @@ describe('while a topic is set aside', () => {
     },
     isSetAside: (topic: string) => aside.has(topic),
   };
-  const them = (policy: Policy) => new Refusals({ ...settings, policy }, [], asides);
+  const them = (policy: Policy, more: Partial<typeof settings> = {}) =>
+    new Refusals({ ...settings, policy, ...more }, [], asides);
 
   test.each(['dead-letter', 'park-key', 'halt'] as const)(
     'its events wait by key under the policy %s, and those of other topics flow',
@@ -267,15 +268,74 @@ describe('while a topic is set aside', () => {
     aside.clear();
   });
 
-  test('a key that waits because of it is marked so, and one behind a refused event is not', () => {
+  test.each(['dead-letter', 'park-key', 'halt'] as const)(
+    'a refused event of it keeps its place before the good ones of its key under the policy %s',
+    (policy) => {
+      aside.add('orders');
+      const refusals = them(policy);
+      expect(decide(refusals, 1n, [bad('a'), good('a'), good('a', 'items')])).toEqual({
+        published: ['1.2'],
+        deadLetters: ['0 PAYLOAD_INVALID', '1 KEY_PARKED'],
+        parked: ['orders a 1.0'],
+      });
+      aside.clear();
+      // The topic is resumed: the key waits until the relay has released it, refused events of it too.
+      expect(decide(refusals, 2n, [good('a')])).toMatchObject({ deadLetters: ['0 KEY_PARKED'] });
+      refusals.release({ topic: 'orders', key: 'a' });
+      expect(decide(refusals, 3n, [good('a')]).published).toEqual(['3.0']);
+    },
+  );
+
+  test('the same key of another topic is up to the policy', () => {
     aside.add('orders');
-    const events = [good('a'), bad('b')];
+    expect(
+      decide(them('dead-letter'), 1n, [bad('a'), bad('a', { topic: 'items' }), good('a', 'items')]),
+    ).toEqual({
+      published: ['1.2'],
+      deadLetters: ['0 PAYLOAD_INVALID', '1 PAYLOAD_INVALID'],
+      parked: ['orders a 1.0'],
+    });
+    aside.clear();
+  });
+
+  test('a refused event of it is no storm, and one of another topic is', () => {
+    aside.add('orders');
+    const many = (topic: string) => Array.from({ length: 10 }, (_, n) => bad(`k${n}`, { topic }));
+    const refusals = them('dead-letter', { stormPercent: 50, stormMinEvents: 1 });
+    expect(decide(refusals, 1n, many('orders')).deadLetters).toHaveLength(10);
+    expect(attempt(refusals, 2n, [...many('items'), bad('k', { topic: 'items' })])).toBe('DEAD_LETTER_STORM');
+    aside.clear();
+  });
+
+  test('a key that waits because of it is marked so, also behind a refused event, and one of another topic is not', () => {
+    aside.add('orders');
+    const events = [good('a'), bad('b'), bad('c', { topic: 'items' })];
     const rest = captured(1n, events);
     const { parked } = them('park-key').decide(rest, encode(rest, events), 0);
     expect(parked.map(({ key, isPaused }) => [key, isPaused])).toEqual([
       ['a', true],
-      ['b', false],
+      ['b', true],
+      ['c', false],
     ]);
     aside.clear();
+  });
+});
+
+describe('a release', () => {
+  const refused = refusalOf(bad('a'));
+
+  test('follows the policy of the topic, as it is now', () => {
+    const changing = { ...settings, policies: ['strict=park-key'], policy: 'dead-letter' as Policy };
+    const them = new Refusals(changing, []);
+    const passed = (topic: string) => them.passes(refusalOf(bad('a', { topic })));
+    expect([passed('orders'), passed('strict')]).toEqual([true, false]);
+    changing.policies = ['orders=halt'];
+    expect([passed('orders'), passed('strict')]).toEqual([false, true]);
+  });
+
+  test('that would make dead letters of most of what waits is a storm', () => {
+    const them = refusals({ stormPercent: 50, stormMinEvents: 4 });
+    them.assertNoStorm(4, [refused, refused], 0);
+    expect(() => them.assertNoStorm(2, [refused, refused], 0)).toThrow('4 of the last 6 events were refused');
   });
 });

@@ -230,7 +230,7 @@ describe('a relay refuses to go on, and adopt answers,', () => {
       const decisions = {
         deadLetters: [],
         parked: [],
-        releases: [{ ...release, outcome: 'released' as const, refused: undefined }],
+        releases: [{ ...release, outcome: 'released' as const, refused: [], movedTo: undefined }],
       };
       await expect(storeDecisions(world.pool, earlier, decisions)).rejects.toMatchObject({
         code: 'PRODUCER_FENCED',

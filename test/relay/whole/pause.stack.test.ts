@@ -19,13 +19,13 @@ async function twoTopics(world: World): Promise<{ settings: Settings; other: str
   };
 }
 
-/** One transaction for each of the topics. @returns ids in their order */
-async function write(world: World, topics: readonly string[], key = 'k'): Promise<string[]> {
+/** One transaction for each of the topics. @param seq as SQL; a text is refused. @returns ids in their order */
+async function write(world: World, topics: readonly string[], key = 'k', seq = '1'): Promise<string[]> {
   const ids: string[] = [];
   for (const topic of topics) {
     const { rows } = await world.pool.query<{ id: string }>(
       `insert into outbox.event (aggregatetype, aggregateid, type, payload)
-       values ($1, $2, 'test.ItemMoved', json_build_object('key', $2::text, 'seq', 1)) returning id`,
+       values ($1, $2, 'test.ItemMoved', json_build_object('key', $2::text, 'seq', ${seq})) returning id`,
       [topic, key],
     );
     ids.push(rows[0]!.id);
@@ -154,7 +154,7 @@ test('events of a topic that is set aside wait while others flow, and are publis
   const released = await world.commandWith(env, 'dead-letters', 'release', '--topic', other, ...person);
   expect(JSON.parse(released.stdout)).toMatchObject([{ key: 'a', outcome: 'set-aside', published: 0 }]);
   expect((await world.pool.query('select outcome from outbox.key_release')).rows).toEqual([
-    { outcome: 'refused' },
+    { outcome: 'set-aside' },
   ]);
   expect(await readCommitted({ topics: [other] })).toEqual([]);
 
@@ -181,6 +181,50 @@ test('events of a topic that is set aside wait while others flow, and are publis
     .toEqual([]);
   const waiting = `select from outbox.dead_letter where status in ('open', 'parked')`;
   expect((await world.pool.query(waiting)).rows).toEqual([]);
+});
+
+test('a refused event of a topic that is set aside keeps its place, and a release passes what is refused again', async () => {
+  await using world = await World.create(1);
+  const { settings, other } = await twoTopics(world);
+  const env = { OUTBOX_RELAY_TOPICS_ALLOW: `${world.topic},${other}` };
+  const run = (...args: string[]) => world.commandWith(env, ...args);
+  // The policy is dead-letter, under which later events of a key go on.
+  let relay = world.startRelay(settings);
+  await relay.streaming();
+  expect((await run('pause', '--topic', other, '--set-aside', ...by)).code).toBe(0);
+  const [repaired] = await write(world, [other], 'a', `'x'`);
+  const [behind] = await write(world, [other], 'a');
+  const [discarded] = await write(world, [other], 'b', `'x'`);
+  const [left] = await write(world, [other], 'b', `'y'`);
+  const [passing] = await write(world, [other], 'b');
+  const [flowing] = await write(world, [world.topic], 'a');
+  expect(await readUntil(world.topic, [flowing!])).toEqual([flowing]);
+
+  const resubmitted = await run('dead-letters', 'resubmit', repaired!, '--yes');
+  expect(resubmitted).toMatchObject({ code: 1, stdout: expect.stringContaining('parked') });
+  const seq = (value: number) => JSON.stringify([{ op: 'replace', path: '/seq', value }]);
+  const fixed = await run('dead-letters', 'fix', repaired!, '--patch', seq(1));
+  expect(fixed).toMatchObject({ code: 0, stdout: expect.stringContaining('when its topic is resumed') });
+  expect((await run('dead-letters', 'discard', discarded!, '--yes', ...by)).code).toBe(0);
+
+  // Dies after the outcome of the release is stored and before anything of it is committed.
+  await relay.kill();
+  expect((await run('resume', '--topic', other, '--wait', '0')).code).toBe(1);
+  relay = world.startRelay({ ...settings, FAILPOINT: 'DEAD_LETTERS_STORED' });
+  await relay.exited;
+  world.startRelay(settings);
+  const [after] = await write(world, [other], 'b');
+  const published = await readUntil(other, [behind!, after!]);
+  const ofKeys = (ids: readonly unknown[]) => published.filter((id) => ids.includes(id));
+  expect(ofKeys([repaired, behind])).toEqual([repaired, behind]);
+  expect(ofKeys([discarded, left, passing, after])).toEqual([passing, after]);
+  const letters = `select event_id as id, code from outbox.dead_letter where status in ('open', 'parked')`;
+  const waits = async () => [
+    (await world.pool.query(letters)).rows,
+    (await world.pool.query('select from outbox.parked_key where released_lsn is null')).rowCount,
+    (await world.pool.query('select from outbox.pause')).rowCount,
+  ];
+  await expect.poll(waits, { timeout: 10_000 }).toEqual([[{ id: left, code: 'PAYLOAD_INVALID' }], 0, 0]);
 });
 
 test('a rate limit holds events up, says so, and is changed while the relay runs', async () => {

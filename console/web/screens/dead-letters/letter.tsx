@@ -164,8 +164,8 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
           ) : wouldPublish.ok ? (
             <>
               <Badge tone="good">would be published</Badge> The relay would publish it now.{' '}
-              {letter.waitsFor === 'resume'
-                ? 'Its topic is set aside: resume the topic.'
+              {letter.isOfKeySetAside
+                ? 'Its topic is set aside: resume the topic, which publishes it in its place.'
                 : isOfParkedKey
                   ? 'Its key is parked: release the key.'
                   : 'Resubmit it.'}
@@ -203,7 +203,7 @@ function What({ shown, onStarted, onEdit, onChanged }: WhatProps) {
           {isOpen &&
             (wouldPublish?.ok === true
               ? 'A release publishes what waits for the key in order, this event in its place. '
-              : 'While the relay would refuse it, a release stops at it: nothing is skipped and nothing is lost. Fix it or discard it first. ')}
+              : 'While the relay would refuse it, a release stops at it, unless the policy of its topic is dead-letter: then it stays a dead letter, and later events of its key are published. Fix it or discard it first. ')}
           <Link href={keyPath}>What waits for the key</Link>
         </p>
       )}

@@ -269,9 +269,11 @@ function Editing({ shown, laidOut, text, verdict, isOvertaken, onEnd, onStored, 
             <p>
               {!stored
                 ? `Not stored: ${message}.`
-                : shown.letter.isOfParkedKey
-                  ? 'Stored. Next: release its key.'
-                  : 'Stored. Next: resubmit it.'}
+                : shown.letter.isOfKeySetAside
+                  ? 'Stored. It is published in its place when its topic is resumed.'
+                  : shown.letter.isOfParkedKey
+                    ? 'Stored. Next: release its key.'
+                    : 'Stored. Next: resubmit it.'}
             </p>
           )}
         >

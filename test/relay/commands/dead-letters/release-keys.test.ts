@@ -13,6 +13,7 @@ const release = (key: string, rest: Partial<KeyRelease>): KeyRelease => ({
   isBeingReleased: false,
   outcome: 'released',
   published: 1,
+  refused: 0,
   ...rest,
 });
 
@@ -25,4 +26,14 @@ test('a release says what it published, and what ends a topic that is set aside'
     'orders is set aside: run `outbox-relay resume --topic orders`, which releases its keys',
     'released: 1 of 3 keys; 1 event published',
   ]);
+});
+
+test.each([
+  ['released', 2, /released, 1 published, 2 refused again and passed$/],
+  ['limited', 2, /not done yet.*, 1 published, 2 refused again and passed$/],
+  // The one at which it stops is not passed.
+  ['refused', 1, /still refused, 1 published$/],
+] as const)('a release that is %s with %i refused says which of them it passed', (outcome, refused, said) => {
+  const shown = outcome === 'limited' ? 'pending' : outcome;
+  expect(describe([release('a', { outcome: shown, refused })], false).split('\n')[1]).toMatch(said);
 });

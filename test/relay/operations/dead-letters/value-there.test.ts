@@ -106,13 +106,16 @@ test.each([
   ['release', 'open', { isFixed: true, isOfParkedKey: true }],
   ['release-under-way', 'open', { isFixed: true, isOfParkedKey: true, isReleaseAsked: true }],
   ['release', 'parked', { code: 'KEY_PARKED', isOfParkedKey: true }],
-  ['resume', 'parked', { code: 'TOPIC_PAUSED', isOfParkedKey: true }],
+  // Its topic was set aside once, and is not now: a release of its key stopped before it.
+  ['release', 'parked', { code: 'TOPIC_PAUSED', isOfParkedKey: true }],
+  ['resume', 'parked', { code: 'TOPIC_PAUSED', isOfParkedKey: true, isOfKeySetAside: true }],
+  ['resume', 'parked', { code: 'KEY_PARKED', isOfParkedKey: true, isOfKeySetAside: true }],
+  ['resume', 'open', { isFixed: true, isOfParkedKey: true, isOfKeySetAside: true }],
+  ['repair', 'open', { isOfParkedKey: true, isOfKeySetAside: true }],
   // Its parking has ended without a release.
   ['resubmit', 'open', { code: 'KEY_PARKED' }],
   [null, 'released', { isFixed: true }],
 ] as const)('waits for %s: %s %o', (expected, status, given) => {
-  const code = 'PAYLOAD_INVALID';
-  expect(
-    waitsFor({ status, code, isOfParkedKey: false, isReleaseAsked: false, isFixed: false, ...given }),
-  ).toBe(expected);
+  const isNot = { isOfParkedKey: false, isOfKeySetAside: false, isReleaseAsked: false, isFixed: false };
+  expect(waitsFor({ status, code: 'PAYLOAD_INVALID', ...isNot, ...given })).toBe(expected);
 });

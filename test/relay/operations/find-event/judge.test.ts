@@ -52,6 +52,7 @@ const letter: FoundLetter = {
   status: 'parked',
   leftOut: null,
   isOfParkedKey: true,
+  isOfKeySetAside: false,
   fixedAt: null,
   waitsFor: 'release',
   firstSeen: '2026-01-01T00:00:02.000Z',

@@ -88,6 +88,7 @@ const appliedChecksums = {
   wal_sample: 'fceee00fad13b9afd78f135e7631ea0817547a6a37f74eab5d1623884fc0ab80',
   replay: '92617437d8cd76383e415f2fd3256adf8ee1ab327a924406cdced8ef8ecd3717',
   audit_beginning: '0f98af5d497cd225c18e443359bb059111758cdaae87a7547a141d99aacec8f1',
+  release_by_policy: '3295400d81551d0d1f668c84acb411f7b750d76d1c497ed6059392b0af53b008',
 };
 
 test('no text of a migration that a database may have applied has changed', async () => {
