@@ -77,10 +77,10 @@ type Place = { readonly topic: string; readonly partition: number };
 type Route = { readonly broker: Broker; readonly parts: PartitionBatches[] };
 
 /**
- * How long what the coordinator said about the cluster's features counts. The Java client asks at each new connection
- * only; a relay keeps its connections for months.
+ * How long what the coordinator said about the cluster's features counts, as a part of the request timeout: 10 s by
+ * default. The Java client asks at each new connection only; a relay keeps its connections for months.
  */
-const defaultFeatureMaxAgeMs = 10_000;
+const featureMaxAgePart = 2 / 3;
 
 export class TransactionalProducer {
   readonly #kafka: Kafka;
@@ -214,7 +214,7 @@ export class TransactionalProducer {
   }
 
   async #askFeature(coordinator: Broker): Promise<void> {
-    const { featureMaxAgeMs = defaultFeatureMaxAgeMs } = this.#options;
+    const { requestTimeoutMs, featureMaxAgeMs = requestTimeoutMs * featureMaxAgePart } = this.#options;
     if (performance.now() - this.#featureAskedAtMs < featureMaxAgeMs) return;
     if (supports(coordinator, apis.apiVersions)) {
       const features = await this.#open.send(coordinator, apiVersionsRequest(), decodeFeatures);

@@ -23,43 +23,48 @@ const cases: Case[] = [
   { name: 'EndTxn is not answered in time', api: 'EndTxn', fault: 'silence', isCommitted: true },
 ];
 
+const versions = ['1', 'auto'];
+
 describe.each(cases)('when $name', ({ api, fault, isCommitted }) => {
-  test('the outcome is uncertain, and the progress decides what to resend', async () => {
-    const { brokers } = await servers();
-    await using proxy = await TcpProxy.before(`kafka://${brokers[0]}`, true);
-    await using scene = await Scene.open({
-      partitions: 3,
-      proxy,
-      settings: { KAFKA_REQUEST_TIMEOUT_MS: 2_000 },
-    });
-    const records = (name: string) =>
-      Array.from({ length: 30 }, (_, i) => ({ key: `${name}${i}`, partition: i % 3 }));
+  test.each(versions)(
+    'the outcome is uncertain, and the progress decides what to resend (protocol %s)',
+    async (version) => {
+      const { brokers } = await servers();
+      await using proxy = await TcpProxy.before(`kafka://${brokers[0]}`, true);
+      await using scene = await Scene.open({
+        partitions: 3,
+        proxy,
+        settings: { KAFKA_REQUEST_TIMEOUT_MS: 1_000, PUBLISH_TRANSACTION_VERSION: version },
+      });
+      const records = (name: string) =>
+        Array.from({ length: 30 }, (_, i) => ({ key: `${name}${i}`, partition: i % 3 }));
 
-    const first = await scene.publisher();
-    await scene.publish(first, records('a'));
-    const happened = proxy.failNext(api, fault);
-    const failure: RelayError = await scene.publish(first, records('b')).then(
-      () => Promise.reject(new Error('it did not fail')),
-      (error) => error,
-    );
-    await happened;
-    expect(failure.code).toBe('PUBLISH_UNCERTAIN');
-    await expect(scene.publish(first, records('b'))).rejects.toMatchObject({ code: 'INTERNAL' });
-    await first.close();
+      const first = await scene.publisher();
+      await scene.publish(first, records('a'));
+      const happened = proxy.failNext(api, fault);
+      const failure: RelayError = await scene.publish(first, records('b')).then(
+        () => Promise.reject(new Error('it did not fail')),
+        (error) => error,
+      );
+      await happened;
+      expect(failure.code).toBe('PUBLISH_UNCERTAIN');
+      await expect(scene.publish(first, records('b'))).rejects.toMatchObject({ code: 'INTERNAL' });
+      await first.close();
 
-    const second = await scene.publisher();
-    const claimed = await second.claim(scene.tail);
-    expect(claimed?.eventCount).toBe(isCommitted ? 60 : 30);
-    if (!isCommitted) await scene.publish(second, records('b'));
-    await scene.publish(second, records('c'));
+      const second = await scene.publisher();
+      const claimed = await second.claim(scene.tail);
+      expect(claimed?.eventCount).toBe(isCommitted ? 60 : 30);
+      if (!isCommitted) await scene.publish(second, records('b'));
+      await scene.publish(second, records('c'));
 
-    const read = await readCommitted({ topics: [scene.topic] });
-    for (let partition = 0; partition < 3; partition++) {
-      const expected = ['a', 'b', 'c'].flatMap(records).filter((record) => record.partition === partition);
-      const found = read.filter((record) => record.partition === partition);
-      expect(found.map(({ key }) => key)).toEqual(expected.map(({ key }) => key));
-    }
-  });
+      const read = await readCommitted({ topics: [scene.topic] });
+      for (let partition = 0; partition < 3; partition++) {
+        const expected = ['a', 'b', 'c'].flatMap(records).filter((record) => record.partition === partition);
+        const found = read.filter((record) => record.partition === partition);
+        expect(found.map(({ key }) => key)).toEqual(expected.map(({ key }) => key));
+      }
+    },
+  );
 });
 
 test.each(['request', 'answer'] as const)(

@@ -3,7 +3,8 @@
  * what enters no later transaction, and how a running producer goes from one to the other.
  */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Kafka as KafkaClient, logLevel } from 'kafkajs';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { setFeature } from '../../../../harness/kafka-feature.ts';
 import { BrokerConnection, fetchRecords } from '../../../../harness/kafka-wire.ts';
 import type { RelayError } from '../../../../relay/errors.ts';
@@ -269,3 +270,51 @@ test('a predecessor of protocol 2 is aborted and fenced, and one of protocol 1 t
   }
   expect(await scene.keys()).toBe('abcd');
 });
+
+test('when the epochs of a producer id are used up, the next transaction has another producer id', async () => {
+  await using scene = await Scene.open();
+  // After a start the coordinator has no producer ids at hand: the first that needs one is told to come again.
+  const withNewId = async () => {
+    await using other = await Scene.open();
+    await other.commit(await other.producer(), 'x');
+  };
+  await withNewId();
+  const producerId = 4_000_000n;
+  await storeProducer(scene.transactionalId, producerId, 32_763);
+  await vi.waitFor(withNewId, { timeout: 20_000, interval: 100 });
+  const producer = await scene.producer();
+  for (const key of 'abcd') await scene.commit(producer, key);
+  const successor = await scene.producer();
+  await scene.commit(successor, 'e');
+  expect(await scene.keys()).toBe('abcde');
+  const { text, producerId: last } = await scene.log();
+  expect(text).toMatch(
+    /^a@32764 commit@32765 b@32765 commit@32766 c@32766 commit@32767 d@0 commit@1 e@2 commit@3$/,
+  );
+  expect(last).not.toBe(producerId);
+});
+
+/** Gives the coordinator a producer that has had many transactions: writes its state, and lets the coordinator read it. */
+async function storeProducer(transactionalId: string, producerId: bigint, epoch: number): Promise<void> {
+  const key = Buffer.alloc(4 + transactionalId.length);
+  key.writeInt16BE(transactionalId.length, 2);
+  key.write(transactionalId, 4);
+  const value = Buffer.alloc(37);
+  value.writeBigInt64BE(producerId, 2);
+  value.writeInt16BE(epoch, 10);
+  value.writeInt32BE(transactionTimeoutMs, 12);
+  value.writeInt32BE(-1, 17); // no partitions
+  value.writeBigInt64BE(BigInt(Date.now()), 21);
+  value.writeBigInt64BE(-1n, 29);
+  // Only the client of this name may write to an internal topic.
+  const client = new KafkaClient({
+    clientId: '__admin_client',
+    brokers: kafka.brokers,
+    logLevel: logLevel.NOTHING,
+  });
+  const producer = client.producer({ allowAutoTopicCreation: false });
+  await producer.connect();
+  await producer.send({ topic: '__transaction_state', messages: [{ partition: 0, key, value }] });
+  await producer.disconnect();
+  await kafka.nodes[0]!.restart();
+}

@@ -154,6 +154,7 @@ describe('a transaction of protocol 2', () => {
     ['a batch is too large', 'Produce', 10, 'PUBLISH_REFUSED'],
     ['the coordinator is busy at the commit', 'EndTxn', 51, 'PUBLISH_UNCERTAIN'],
     ['the coordinator moved at the commit', 'EndTxn', 16, 'PUBLISH_UNCERTAIN'],
+    ['the coordinator has no next producer id', 'EndTxn', 14, 'PUBLISH_UNCERTAIN'],
     ['the coordinator has aborted the transaction', 'EndTxn', 48, 'PUBLISH_UNCERTAIN'],
     ['the coordinator asks to abort', 'EndTxn', 120, 'PUBLISH_UNCERTAIN'],
     ['the connection is lost during the commit', 'EndTxn', 'lost', 'PUBLISH_UNCERTAIN'],
