@@ -76,12 +76,21 @@ describe('making a slot', () => {
     const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid');
     const told: (readonly Blocker[])[] = [];
     const making = createSlot(config, { pool, everyMs: 20, onWaiting: (blockers) => told.push(blockers) });
-    await vi.waitFor(async () => {
-      expect(await readSlot(pool, config.slot.name)).toMatchObject({ isActive: true, confirmedLsn: 0n });
-      expect(told.at(-1)).toMatchObject([{ pid: rows[0]?.pid, user: expect.any(String), openForSeconds: 0 }]);
-    });
-    await client.query('rollback');
-    client.release();
+    try {
+      await vi.waitFor(
+        async () => {
+          expect(await readSlot(pool, config.slot.name)).toMatchObject({ isActive: true, confirmedLsn: 0n });
+          expect(told.at(-1)).toMatchObject([
+            { pid: rows[0]?.pid, user: expect.any(String), openForSeconds: expect.any(Number) },
+          ]);
+        },
+        { timeout: 30_000 },
+      );
+    } finally {
+      // Every other slot would wait for it too.
+      await client.query('rollback');
+      client.release();
+    }
     await making;
     expect(await readSlot(pool, config.slot.name)).toMatchObject({ isActive: false });
   });
@@ -92,8 +101,9 @@ describe('making a slot', () => {
     await pool.query(`begin; select pg_current_xact_id(); prepare transaction '${gid}'`);
     const told: (readonly Blocker[])[] = [];
     const making = createSlot(config, { pool, everyMs: 20, onWaiting: (blockers) => told.push(blockers) });
-    await vi.waitFor(() => expect(told.at(-1)).toMatchObject([{ pid: null, prepared: gid }]));
-    await pool.query(`rollback prepared '${gid}'`);
+    await vi
+      .waitFor(() => expect(told.at(-1)).toMatchObject([{ pid: null, prepared: gid }]), { timeout: 30_000 })
+      .finally(() => pool.query(`rollback prepared '${gid}'`));
     await making;
   });
 
