@@ -153,7 +153,7 @@ export const operatorWork: readonly Work[] = [
     does: 'see who did what',
     commands: [],
     screens: ['Settings'],
-    needs: select('action', 'trail'),
+    needs: select('action', 'trail', 'dead_letter_action', 'key_release'),
   },
   {
     does: 'see what was replayed',
