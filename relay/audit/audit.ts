@@ -7,7 +7,8 @@
  * 3. only then take the ends of the topics, so that everything published so far lies before them, and read the topics up
  *    to there under `read_committed`;
  * 4. read the dead letters, which are written before the progress that covers them;
- * 5. look at the table a second time for whatever is in Kafka and was not in the snapshot.
+ * 5. look at the table a second time for whatever is in Kafka and was not in the snapshot, and again once every transaction
+ *    that ran when the ends were taken is over (`running.ts`).
  *
  * While it reads the topics, it compares each record with its row (`content.ts`). Missing rights are an error: what cannot
  * be seen is never taken for absent. `compare.ts` states what may be concluded, and what not.
@@ -32,7 +33,7 @@ import { extendToHighWatermarks } from './high-watermarks.ts';
 import { judgeCompacted } from './judge-compacted.ts';
 import { Origins, readOriginFacts } from './origin.ts';
 import { RowReader } from './read-rows.ts';
-import { connectForAudit, findEvents, readDeadLetters, readTable, type TableSnapshot } from './read-table.ts';
+import { connectForAudit, readDeadLetters, readTable, type TableSnapshot } from './read-table.ts';
 import {
   assertVisible,
   headerText,
@@ -43,11 +44,12 @@ import {
   stallMsOf,
   type TopicRecord,
 } from './read-topics.ts';
+import { lookAgain, readNow } from './running.ts';
 
 export type AuditOptions = {
   readonly config: Config;
   readonly kafka: Kafka;
-  /** How long the progress may take to reach the snapshot, in ms. */
+  /** How long the progress may take to reach the snapshot, and transactions to end whose rows do not show, in ms. */
   readonly waitMs: number;
   /** Most ids kept of each kind. */
   readonly maxIds: number;
@@ -61,7 +63,7 @@ export type AuditOptions = {
 };
 
 export type AuditStage = {
-  readonly stage: 'table' | 'progress' | 'topics' | 'dead letters';
+  readonly stage: 'table' | 'progress' | 'topics' | 'dead letters' | 'transactions';
   readonly done: number;
   /** undefined if it is not known in advance. */
   readonly total?: number;
@@ -135,13 +137,22 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   const topics = await findTopics(config, admin, comparer.topics());
   const compacted = await findCompacted(admin, topics);
   comparer.setCompacted(new Set(compacted?.keys()));
-  await addRecords({ ...options, comparesContent }, { admin, client, comparer, topics, stallMs });
+  const running = await addRecords(
+    { ...options, comparesContent },
+    { admin, client, comparer, topics, stallMs },
+  );
   options.onStage?.({ stage: 'dead letters', done: 0 });
   await readDeadLetters(client, config, snapshot, (rows) => {
     for (const { id, status, releasedLsn, isSinceSnapshot } of rows)
       comparer.addDeadLetter(id, status, parseLsn(releasedLsn), isSinceSnapshot);
   });
-  await findEvents(client, config, comparer.suspects(), (id) => comparer.confirm(id));
+  const { waitMs, signal } = options;
+  const onWait = () => options.onStage?.({ stage: 'transactions', done: 0 });
+  const isFinal = await lookAgain(
+    { client, config, running, waitMs, signal, onWait },
+    () => comparer.suspects(),
+    (id) => comparer.confirm(id),
+  );
   if (compacted !== undefined && compacted.size > 0)
     await judgeCompacted({
       comparer,
@@ -159,11 +170,12 @@ async function compareAll(options: AuditOptions, admin: Admin, client: pg.Client
   ]);
   const isCovered =
     progress !== null && isAt(progress, { reach: snapshot.lsn, systemIdentifier: snapshot.systemIdentifier });
-  const comparison = comparer.finish(isCovered);
+  const comparison = comparer.finish(isCovered, isFinal);
   return {
     ok:
       Object.values(comparison.findings).every(({ count }) => count === 0) &&
-      comparison.unjudged.leakedOrRemoved.count === 0,
+      comparison.unjudged.leakedOrRemoved.count === 0 &&
+      comparison.unjudged.leakedOrNotShown.count === 0,
     snapshot: { lsn: formatLsn(snapshot.lsn), time: new Date(snapshot.atMs).toISOString() },
     progress:
       progress === null
@@ -243,11 +255,13 @@ type Means = {
   readonly stallMs: number;
 };
 
+/** @returns a snapshot that lists what ran once the ends were known */
 async function addRecords(
   { config, kafka, onStage, comparesContent }: AuditOptions,
   { admin, client, comparer, topics, stallMs }: Means,
-): Promise<void> {
+): Promise<string> {
   const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMs);
+  const { snapshot: running } = await readNow(client);
   // A replay is recorded before its first record is written, so those of all records up to these ends are there.
   comparer.setReplays(await readReplays(client, config.slot.name));
   for (const { topic, partition, low } of ranges) if (low > 0n) comparer.addTrimmed(topic, partition);
@@ -281,6 +295,7 @@ async function addRecords(
     },
   });
   await content.finish();
+  return running;
 }
 
 export const hasRelayHeaders = ({ headers }: TopicRecord): boolean =>

@@ -22,6 +22,8 @@
  * - *newer* as well, if a second look at the table finds it (`suspects`, `confirm`): a transaction becomes visible some
  *   time after its commit record was written, so its position can be below the snapshot's;
  * - *unknown*, if it is older than what the table still covers: rows are deleted, partitions dropped;
+ * - *leaked or not shown*, if transactions that ran when it was read have not ended: one of them may still show it, as while
+ *   its commit waits for a synchronous standby;
  * - *leaked or removed*, if it was committed before cleanup last removed rows: these may say that they are older than they are;
  * - *leaked* otherwise: it is of a rolled-back transaction, or of another database.
  *
@@ -36,8 +38,7 @@
  * above: it makes up for none that is missing. The event must exist, the record must equal its row, and within one replay
  * an event may not come twice. An event from before the first start counts as published once a replay has published it.
  *
- * Two cases look like a leak and are not: rows that the application itself deletes while the table keeps older ones, and a
- * transaction that waits for a synchronous standby during both looks at the table.
+ * One case looks like a leak and is not: rows that the application itself deletes while the table keeps older ones.
  */
 import type { Removals } from '../ledger/removals.ts';
 import { type Lsn, parsePosition } from '../model/position.ts';
@@ -296,8 +297,11 @@ export class Comparer {
     if (slot !== undefined) this.#index.addFlag(slot, flag.newer);
   }
 
-  /** @param isCovered whether the progress was at `snapshotLsn` before the ends of the topics were taken */
-  finish(isCovered: boolean): Comparison {
+  /**
+   * @param isCovered whether the progress was at `snapshotLsn` before the ends of the topics were taken
+   * @param isFinal whether every transaction that might show a suspect had ended at the last look
+   */
+  finish(isCovered: boolean, isFinal = true): Comparison {
     const index = this.#index;
     const absent = {
       missing: list<string>(),
@@ -310,6 +314,7 @@ export class Comparer {
     const repeatedId = list<string>();
     const strange = {
       leaked: list<string>(),
+      leakedOrNotShown: list<string>(),
       leakedOrRemoved: list<string>(),
       newer: list<string>(),
       unknown: list<string>(),
@@ -323,7 +328,7 @@ export class Comparer {
       if (isRepeated(index, slot)) this.#list(repeatedId, id);
       if (isAbsent(index, slot)) this.#list(absent[this.#absence(slot, isCovered)], id);
       if (isStranger(index, slot))
-        this.#list(strange[this.#strangeness(index.timeMs(slot), coveredFromMs)], id);
+        this.#list(strange[this.#strangeness(index.timeMs(slot), coveredFromMs, isFinal)], id);
       else if (index.has(slot, flag.newer)) this.#list(strange.newer, id);
     }
     return {
@@ -346,6 +351,7 @@ export class Comparer {
       unjudged: {
         notYetPublished: absent.notYetPublished,
         newer: strange.newer,
+        leakedOrNotShown: strange.leakedOrNotShown,
         leakedOrRemoved: strange.leakedOrRemoved,
         unknown: strange.unknown,
         expired: absent.expired,
@@ -369,8 +375,13 @@ export class Comparer {
     });
   }
 
-  #strangeness(committedAtMs: number, coveredFromMs: number): 'leaked' | 'leakedOrRemoved' | 'unknown' {
+  #strangeness(
+    committedAtMs: number,
+    coveredFromMs: number,
+    isFinal: boolean,
+  ): 'leaked' | 'leakedOrNotShown' | 'leakedOrRemoved' | 'unknown' {
     if (committedAtMs < coveredFromMs) return 'unknown';
+    if (!isFinal) return 'leakedOrNotShown';
     const isPerhapsRemoved = !this.#options.expectAll && this.#covered.isPerhapsRemoved(committedAtMs);
     return isPerhapsRemoved ? 'leakedOrRemoved' : 'leaked';
   }

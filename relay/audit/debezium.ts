@@ -8,7 +8,7 @@
  *
  * A row that is confirmed and has no record is missing. A second record for a row is a duplicate: without exactly-once
  * delivery a connector writes some after each restart. A record without a row is leaked, if the table still covers its
- * time. A value is decodable if it is empty, JSON, or Avro under a schema of the registry.
+ * time, and every transaction that ran when the record was read has ended. A value is decodable if it is empty, JSON, or Avro under a schema of the registry.
  *
  * What the router does not write cannot be checked: records have no position, so the order of a key is not compared, and of
  * two records with one id nothing tells which was the first. The content is not compared with the row.
@@ -37,6 +37,7 @@ import { KeptFrom } from './kept-from.ts';
 import { findEvents, orUnreadable, selectEvents, type TableRow } from './read-table.ts';
 import { readTopics, stableRanges, stallMsOf, type TopicRecord } from './read-topics.ts';
 import { routedId } from './routed-id.ts';
+import { lookAgain, readNow } from './running.ts';
 import { Found, findingOf } from './standing/found.ts';
 import { Matching, type OpenRecord, tooFarApart } from './standing/matching.ts';
 import { openWindow, readHome, type WindowSnapshot } from './standing/read-window.ts';
@@ -46,13 +47,13 @@ import { chunks, idsMost } from './standing/window-means.ts';
 export type DebeziumOptions = {
   readonly config: Config;
   readonly kafka: Kafka;
-  /** How long the connector may take to confirm the snapshot, in ms. */
+  /** How long the connector may take to confirm the snapshot, and transactions to end whose rows do not show, in ms. */
   readonly waitMs: number;
   readonly onDone?: (events: number, records: number) => void;
 };
 
 export type DebeziumReport = {
-  /** No findings, and the snapshot was confirmed. */
+  /** No findings, the snapshot was confirmed, and no record may be leaked. */
   readonly ok: boolean;
   readonly snapshot: { readonly lsn: string; readonly time: string };
   /** What the slot had confirmed when the topics were read. */
@@ -130,6 +131,7 @@ class DebeziumAudit {
     const topics = await findTopics(config, admin, []);
     const ranges = await extendToHighWatermarks(kafka, await stableRanges(admin, topics), stallMsOf(config));
     for (const { topic, partition, low } of ranges) if (low > 0n) this.#kept.addTrimmed(topic, partition);
+    const { snapshot: running } = await readNow(this.#servers.now);
     const decoder = await Decoder.create(config.registry);
     await readTopics({
       kafka,
@@ -148,11 +150,14 @@ class DebeziumAudit {
     this.#kept.noteEmptied();
     for await (const rows of this.#feed.unmatched())
       for (const { id, topic, createdAtMs } of rows) this.#judgeRow(id, topic, createdAtMs, isCovered);
-    await this.#judgeRecords();
+    await this.#judgeRecords(running);
     await assertRowsShownNow(config, [config.outbox.table]);
     const { counts, unjudged, items, events, records } = this.#found;
     return {
-      ok: isCovered && Object.values(counts).every((count) => count === 0),
+      ok:
+        isCovered &&
+        Object.values(counts).every((count) => count === 0) &&
+        unjudged.leakedOrNotShown === undefined,
       snapshot: { lsn: formatLsn(this.#snapshot.lsn), time: new Date(this.#snapshot.atMs).toISOString() },
       confirmedLsn: formatLsn(confirmedLsn),
       isCovered,
@@ -234,28 +239,34 @@ class DebeziumAudit {
   }
 
   /** Records that no row of the snapshot has matched. */
-  async #judgeRecords(): Promise<void> {
+  async #judgeRecords(running: string): Promise<void> {
     const { client, now } = this.#servers;
-    const { config } = this.#options;
-    const strangers: OpenRecord[] = [];
+    const { config, waitMs } = this.#options;
+    const found = this.#found;
+    const suspects = new Map<string, OpenRecord[]>();
     for (const some of chunks([...this.#matching.records()], idsMost)) {
-      const ids = [...new Set(some.map(({ id }) => id))];
-      const [before, after] = [new Set<string>(), new Set<string>()];
-      await findEvents(client, config, ids, (id) => before.add(id));
-      await findEvents(now, config, ids, (id) => after.add(id));
+      const before = new Set<string>();
+      await findEvents(client, config, new Set(some.map(({ id }) => id)), (id) => before.add(id));
       for (const record of some) {
-        if (before.has(record.id))
-          this.#found.add(findingOf('duplicate', { ...record, position: undefined }));
-        else if (after.has(record.id) || record.committedAtMs >= this.#snapshot.atMs - commitToleranceMs)
-          this.#found.skip('newer');
-        else strangers.push(record);
+        if (before.has(record.id)) found.add(findingOf('duplicate', { ...record, position: undefined }));
+        else if (record.committedAtMs >= this.#snapshot.atMs - commitToleranceMs) found.skip('newer');
+        else suspects.set(record.id, [...(suspects.get(record.id) ?? []), record]);
       }
     }
+    const isFinal = await lookAgain(
+      { client: now, config, running, waitMs },
+      () => [...suspects.keys()],
+      (id) => {
+        found.skip('newer', suspects.get(id)?.length ?? 0);
+        suspects.delete(id);
+      },
+    );
+    const strangers = [...suspects.values()].flat();
     for (const { committedAtMs } of strangers) this.#covered.noteStranger(committedAtMs);
     for (const record of strangers) {
-      if (record.committedAtMs >= this.#covered.fromMs())
-        this.#found.add(findingOf('leaked', { ...record, position: undefined }));
-      else this.#found.skip('unknown');
+      if (record.committedAtMs < this.#covered.fromMs()) found.skip('unknown');
+      else if (!isFinal) found.skip('leakedOrNotShown');
+      else found.add(findingOf('leaked', { ...record, position: undefined }));
     }
   }
 

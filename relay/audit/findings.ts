@@ -36,6 +36,10 @@ export type Findings = {
 export type Unjudged = {
   readonly notYetPublished: Listed<string>;
   readonly newer: Listed<string>;
+  /**
+   * Records without a row, while transactions run that may show it. They keep the audit from success.
+   */
+  readonly leakedOrNotShown: Listed<string>;
   /** Records without a row from before cleanup last removed rows: one or the other. They keep the audit from success. */
   readonly leakedOrRemoved: Listed<string>;
   readonly unknown: Listed<string>;

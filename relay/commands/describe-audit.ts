@@ -30,6 +30,7 @@ const findingNames: Readonly<Record<keyof Findings, string>> = {
 const unjudgedNames: Readonly<Record<keyof Unjudged, string>> = {
   notYetPublished: 'not yet published',
   newer: 'newer than the snapshot',
+  leakedOrNotShown: 'leaked, or not shown yet',
   leakedOrRemoved: 'leaked, or cleaned up',
   unknown: 'older than the table',
   expired: 'older than the topics',
@@ -87,6 +88,7 @@ export function describeReport(report: AuditReport): string[] {
 export function describeStage({ stage, done, total }: AuditStage): string {
   if (stage === 'progress') return 'waiting for the progress to reach the snapshot';
   if (stage === 'dead letters') return 'reading the dead letters';
+  if (stage === 'transactions') return 'waiting for transactions that may show what is published already';
   return `reading the ${stage}: ${total === undefined ? counted(done, 'row') : `${bar(done, total)} offsets`}`;
 }
 
@@ -102,6 +104,8 @@ function verdict(report: AuditReport): string {
   const { ok, findings, unjudged } = report;
   if (!ok) {
     const found = kinds(findings).filter((kind) => findings[kind].count > 0);
+    if (found.length === 0 && unjudged.leakedOrNotShown.count > 0)
+      return `NOT PROVEN: ${counted(unjudged.leakedOrNotShown.count, 'record')} without a row, either leaked or of transactions that have not ended, as while a commit waits for a synchronous standby. Wait longer with --wait-seconds`;
     if (found.length === 0)
       return `NOT PROVEN: ${counted(unjudged.leakedOrRemoved.count, 'record')} without a row, either leaked or of rows that cleanup removed: it removed rows up to ${report.removedAt}`;
     return `FAILED: ${found.map((kind) => `${count(findings[kind].count)} ${findingNames[kind]}`).join(', ')}`;

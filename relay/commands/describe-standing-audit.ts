@@ -27,6 +27,7 @@ const unjudgedNames: Readonly<Record<string, string>> = {
   withoutId: 'rows without an id',
   newer: 'newer than the snapshot',
   notYetPublished: 'not yet confirmed',
+  leakedOrNotShown: 'leaked, or not shown yet',
 };
 
 export function describeStanding({ at, slot, audit, latest }: StandingReport): string[] {
@@ -83,7 +84,9 @@ export function describeDebezium(report: DebeziumReport): string[] {
             .filter(([, number]) => number > 0)
             .map(([kind, number]) => `${count(number)} ${kind}`)
             .join(', ')}`
-        : 'not complete: the slot has not confirmed the snapshot; wait longer with --wait-seconds',
+        : isCovered
+          ? 'not complete: records without a row are leaked, or of transactions that have not ended, as while a commit waits for a synchronous standby; wait longer with --wait-seconds'
+          : 'not complete: the slot has not confirmed the snapshot; wait longer with --wait-seconds',
   ];
 }
 

@@ -44,6 +44,9 @@ A record that replay wrote is no duplicate and makes up for none that is missing
 equal its row, and occur once within the replay.
 
 Not judged, and never a success (exit code 1):
+  leaked, or not shown yet      only in Kafka, while transactions run that may show its row: a commit that waits for a
+                                synchronous standby is published before that. The command waits for their ends, for
+                                --wait-seconds at most
   leaked, or cleaned up         only in Kafka, and committed before cleanup last removed rows. Cleanup goes by created_at: it
                                 also removes a row that was committed lately and says that it is old. The standing audit
                                 sees each row before that, with cleanup.requireVerified
@@ -86,7 +89,12 @@ export function verifyCommand(load: Load): Command {
       wholeNumber(0, 9_999_999),
       10_000,
     )
-    .option('--wait-seconds <number>', 'how long to wait for the progress', wholeNumber(0, 9_999_999), 30)
+    .option(
+      '--wait-seconds <number>',
+      'how long to wait for the progress, and for transactions that run',
+      wholeNumber(0, 9_999_999),
+      30,
+    )
     .option(
       '--expect-all',
       'nothing was ever removed: count "older than the table" as leaked, "older than the topics" as missing',

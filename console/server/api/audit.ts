@@ -52,6 +52,7 @@ const phases: Readonly<Record<AuditStage['stage'], string>> = {
   progress: 'waiting until the progress reaches the snapshot',
   topics: 'reading the topics',
   'dead letters': 'reading the dead letters',
+  transactions: 'waiting for transactions that may show what is published already',
 };
 
 /** Exported for its test. */

@@ -3,10 +3,11 @@ import { readOnly } from '../../connect/postgres/transaction.ts';
 import { parseSnapshot } from '../../model/pg-snapshot.ts';
 import { findTopics } from '../audit.ts';
 import { stableRanges } from '../read-topics.ts';
+import { readNow } from '../running.ts';
 import type { AuditState } from './audit-state.ts';
 import { CountedXids } from './counted-xids.ts';
 import { reach } from './reach.ts';
-import { besidesMost, openWindow, readNow, WindowRows } from './read-window.ts';
+import { besidesMost, openWindow, WindowRows } from './read-window.ts';
 import { placeOf, type WindowMeans } from './window-means.ts';
 
 export type Begun = {

@@ -28,6 +28,8 @@ export type Finding = {
  * - `released`: a dead letter that was released explains it
  * - `withoutId`: rows that have none
  * - `newer`, `notYetPublished`: of another publisher only: after the snapshot, or not confirmed by it
+ * - `leakedOrNotShown`: of another publisher only: a record without a row, while transactions run that may show it. The
+ *   standing audit leaves these for its next window
  */
 export type UnjudgedKind =
   | 'unknown'
@@ -42,7 +44,8 @@ export type UnjudgedKind =
   | 'released'
   | 'withoutId'
   | 'newer'
-  | 'notYetPublished';
+  | 'notYetPublished'
+  | 'leakedOrNotShown';
 
 /** Kinds of rows that had no record. */
 export const unjudgedRows: readonly UnjudgedKind[] = ['expired', 'compacted', 'before', 'undated'];

@@ -2,11 +2,12 @@
 import { readRemovals } from '../../ledger/removals.ts';
 import { CoveredFrom } from '../covered-from.ts';
 import { findEvents } from '../read-table.ts';
+import { haveEnded } from '../running.ts';
 import { findEarlier } from './earlier-records.ts';
 import { findingOf } from './found.ts';
 import type { Letters } from './letters.ts';
 import type { Matching, OpenRecord } from './matching.ts';
-import { haveEnded, oldestRowMs } from './read-window.ts';
+import { oldestRowMs } from './read-window.ts';
 import { chunks, idsMost, type WindowScope } from './window-means.ts';
 
 export class RecordJudge {

@@ -73,28 +73,6 @@ const stayOpen = statement(
 );
 
 /**
- * Where the WAL ends now, and a snapshot that lists every transaction that runs now. Postgres' own ends behind the last one
- * that has ended: of a later one it does not say whether it has begun. Where commits wait for a standby, none ends, and what
- * they have committed is published meanwhile.
- */
-export async function readNow(client: pg.ClientBase): Promise<{ lsn: Lsn; snapshot: string }> {
-  const [row] = await query(client, readEnd);
-  return { lsn: parseLsn(row!.lsn), snapshot: row!.snapshot };
-}
-
-const readEnd = statement<{ lsn: string; snapshot: string }>(
-  'audit.read_now',
-  'reading the WAL position',
-  `select pg_current_wal_insert_lsn()::text as lsn, format('%s:%s:%s', oldest, next,
-        (select string_agg(x::text, ',' order by x)
-          from (select pg_snapshot_xip(taken)::text::bigint union select generate_series(ended, next - 1)) as runs(x))) as snapshot
-    from (select pg_current_snapshot() as taken offset 0) as it,
-      lateral (select pg_snapshot_xmin(taken)::text::bigint as oldest, pg_snapshot_xmax(taken)::text::bigint as ended) as ends,
-      -- The next number that is given out is as far ahead as the oldest one is old.
-      lateral (select oldest + age((oldest % 4294967296)::text::xid) as next) as numbers`,
-);
-
-/**
  * The rows of the window, in the order of the table, and which transactions are counted after it. Scans the table; the
  * server compares numbers only, at some ten million rows a second and core, and sends the rows of the window.
  * @param before what earlier windows have counted, or the audit left out; undefined: nothing
@@ -175,30 +153,6 @@ export async function oldestRowMs(client: pg.ClientBase, { outbox }: Config): Pr
   const [row] = await query(client, oldest);
   return row?.atMs ?? Number.POSITIVE_INFINITY;
 }
-
-/**
- * Whether all transactions that ran at each snapshot have ended, as the snapshot of the client shows it. Those of other
- * databases do not count: they cannot have written to this table.
- */
-export async function haveEnded(client: pg.ClientBase, snapshots: readonly string[]): Promise<boolean[]> {
-  const rows = await query(client, readEnded, [snapshots]);
-  return rows.map(({ ended }) => ended);
-}
-
-const readEnded = statement<{ ended: boolean }>(
-  'audit.read_ended',
-  'reading which transactions have ended',
-  `with elsewhere as (
-      select l.transactionid::text as xid from pg_locks l join pg_stat_activity a on a.pid = l.pid
-        where l.locktype = 'transactionid' and l.granted and a.datname <> current_database()
-      union all
-      select transaction::text from pg_prepared_xacts where database <> current_database())
-    select pg_snapshot_xmax(pg_current_snapshot()) >= pg_snapshot_xmax(s.text::pg_snapshot) and not exists (
-        select from pg_snapshot_xip(s.text::pg_snapshot) as x(xid)
-          where not pg_visible_in_snapshot(x.xid, pg_current_snapshot())
-            and (x.xid::text::numeric % 4294967296)::text not in (select xid from elsewhere)) as ended
-    from unnest($1::text[]) with ordinality as s(text, at) order by s.at`,
-);
 
 export type Letter = {
   readonly id: string;

@@ -51,6 +51,7 @@ import {
   stallMsOf,
   type TopicRecord,
 } from '../read-topics.ts';
+import { readNow } from '../running.ts';
 import type { AuditState } from './audit-state.ts';
 import { Found, findingOf } from './found.ts';
 import { RecordJudge } from './judge-records.ts';
@@ -58,7 +59,7 @@ import { RowJudge } from './judge-rows.ts';
 import { Letters } from './letters.ts';
 import { Matching, type OpenRecord, tooFarApart } from './matching.ts';
 import { approach, type HeldBack, reach } from './reach.ts';
-import { oldestRowMs, openWindow, readNow, WindowRows, type WindowSnapshot } from './read-window.ts';
+import { oldestRowMs, openWindow, WindowRows, type WindowSnapshot } from './read-window.ts';
 import { RowFeed } from './row-feed.ts';
 import { placeOf, type WindowMeans, type WindowScope } from './window-means.ts';
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import type { AuditStage } from '../../../relay/audit/audit.ts';
 import { formatPosition } from '../../../relay/model/position.ts';
 import { applyRoles } from '../../migrations/outbox.ts';
 import { withAdmin } from '../../support/kafka.ts';
@@ -63,6 +64,25 @@ test('an event of a transaction that was rolled back in Postgres is leaked', asy
   const leaked = rows[0]!.id;
   await scene.writer.commit(scene.events(scene.record(kept!), scene.record(leaked)), await scene.progress());
   expect(told(await scene.audit())).toEqual({ leaked: [leaked] });
+});
+
+test('a record whose row does not show yet is not leaked: verify waits for what runs, and otherwise proves nothing', async () => {
+  await using scene = await openScene();
+  const [kept] = await scene.insert();
+  await using writer = await scene.openTransaction();
+  const record = scene.record(writer.id, { timestamp: String(Date.now()) });
+  await scene.writer.commit(scene.events(scene.record(kept!), record), await scene.progress());
+  const early = await scene.audit();
+  expect(early.ok).toBe(false);
+  expect(told(early)).toEqual({ leakedOrNotShown: [writer.id] });
+
+  // As a commit that a synchronous standby confirms while the audit waits.
+  const onStage = ({ stage }: AuditStage) => {
+    if (stage === 'transactions') void writer.end('commit');
+  };
+  const report = await scene.audit({ waitMs: 60_000, onStage });
+  expect(told(report)).toEqual({ newer: [writer.id] });
+  expect(report.ok).toBe(true);
 });
 
 test('a record from before the oldest row is unknown, and leaked with expectAll', async () => {

@@ -93,3 +93,21 @@ test('what the slot of the connector has not confirmed is not missing, and not v
     await scene.database.pool.query('select pg_drop_replication_slot($1)', [scene.config.slot.name]);
   }
 });
+
+test('a record whose row does not show yet is not leaked, and the audit is not complete before it shows', async () => {
+  await using scene = await openScene();
+  await confirm(scene);
+  const kept = await scene.insertRow({ createdAt: old() });
+  await using writer = await scene.openTransaction();
+  await scene.writer.commit(scene.events(routed(kept), routed(writer.id)));
+  try {
+    await confirm(scene);
+    const early = await audit(scene);
+    expect(early).toMatchObject({ ok: false, unjudged: { leakedOrNotShown: 1 }, findings: { leaked: 0 } });
+    await writer.end('rollback');
+    expect((await audit(scene)).findings.leaked).toBe(1);
+  } finally {
+    await writer.end('rollback');
+    await scene.database.pool.query('select pg_drop_replication_slot($1)', [scene.config.slot.name]);
+  }
+});

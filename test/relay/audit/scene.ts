@@ -81,6 +81,25 @@ export class Scene implements AsyncDisposable {
     return id;
   }
 
+  /** A transaction that has written one event, and has not ended. */
+  async openTransaction(): Promise<
+    AsyncDisposable & { readonly id: string; readonly end: (how: 'commit' | 'rollback') => Promise<void> }
+  > {
+    const client = await this.database.pool.connect();
+    await client.query('begin');
+    const { rows } = await client.query<{ id: string }>(
+      `insert into outbox.event (aggregatetype, aggregateid, type, payload)
+       values ('order', '1', 'OrderPlaced', $1) returning id`,
+      [`{"total":${total}}`],
+    );
+    let ending: Promise<void> | undefined;
+    const end = (how: 'commit' | 'rollback') => {
+      ending ??= client.query(how).then(() => client.release());
+      return ending;
+    };
+    return { id: rows[0]!.id, end, [Symbol.asyncDispose]: () => end('rollback') };
+  }
+
   /** A record as the relay writes it, at a position of its own unless said otherwise. */
   record(id: string, { headers, ...changes }: RecordChanges = {}): Message {
     nextLsn += 16n;

@@ -28,6 +28,10 @@ export const found: Readonly<Record<string, Kind>> = {
 export const unjudged: Readonly<Record<string, Kind>> = {
   notYetPublished: { name: 'Not yet published', means: 'the progress has not reached the snapshot' },
   newer: { name: 'Newer than the snapshot', means: 'written while the audit ran' },
+  leakedOrNotShown: {
+    name: 'Leaked, or not shown yet',
+    means: 'only in Kafka, while transactions run that may show its row; one or the other',
+  },
   leakedOrRemoved: {
     name: 'Leaked, or cleaned up',
     means: 'only in Kafka, and from before cleanup last removed rows; one or the other',

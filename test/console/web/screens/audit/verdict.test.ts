@@ -8,7 +8,13 @@ const clean = {
   isCovered: true,
   events: 3,
   findings: { missing: none, duplicate: none },
-  unjudged: { leakedOrRemoved: none, notYetPublished: none, undated: none, before: none },
+  unjudged: {
+    leakedOrNotShown: none,
+    leakedOrRemoved: none,
+    notYetPublished: none,
+    undated: none,
+    before: none,
+  },
 } as unknown as Parameters<typeof verdictOf>[0];
 const some = { count: 2, first: [] };
 
@@ -24,6 +30,7 @@ test('it calls good only what was compared whole', () => {
     { isCovered: false },
     { unjudged: { ...clean.unjudged, notYetPublished: some } },
     { ok: false, unjudged: { ...clean.unjudged, leakedOrRemoved: some } },
+    { ok: false, unjudged: { ...clean.unjudged, leakedOrNotShown: some } },
   ])
     expect(verdictOf({ ...clean, ...less })).toMatchObject({ tone: 'warn' });
   expect(verdictOf({ ...clean, ok: false, findings: { ...clean.findings, missing: some } })).toEqual({
