@@ -16,6 +16,8 @@ export type ServerSource =
       readonly kafkaClassPath: string;
       /** Where a folder that this Kafka has formatted is kept. */
       readonly kafkaFormat: string;
+      /** Begins the path of the archive of its classes. */
+      readonly kafkaClasses: string;
       readonly registryJar: string;
     }
   | { readonly kind: 'docker' };
@@ -115,6 +117,7 @@ async function jarsIn(folder: string): Promise<ServerSource> {
     kind: 'jars',
     kafkaClassPath: path.join(folder, 'kafka', '*'),
     kafkaFormat: `${folder}-format`,
+    kafkaClasses: `${folder}-classes`,
     registryJar: path.join(registry, runner),
   };
 }

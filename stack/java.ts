@@ -14,9 +14,14 @@ export function javaCommand(): string {
   return home ? path.join(home, 'bin', 'java') : 'java';
 }
 
+/** What `java -version` prints; undefined where there is none. */
+export function javaVersion(): Promise<string | undefined> {
+  return outputOf(javaCommand(), ['-version']);
+}
+
 /** What is missing to run Java servers, as one line for a person; undefined when nothing is. */
 export async function missingJava(): Promise<string | undefined> {
-  const output = await outputOf(javaCommand(), ['-version']);
+  const output = await javaVersion();
   const major = Number(/version "(\d+)/.exec(output ?? '')?.[1] ?? 0);
   if (major >= oldestJava) return undefined;
   const found = output === undefined ? 'none was found' : `version ${major} was found`;

@@ -7,6 +7,7 @@ import { type Admin, Kafka as KafkaClient, logLevel } from 'kafkajs';
 import { createContainer, createNetwork, uniqueName } from './container.ts';
 import { images, type ServerSource, serverSource } from './fetch.ts';
 import { javaCommand } from './java.ts';
+import { archiveArgs } from './kafka-classes.ts';
 import { formatData, kafkaId } from './kafka-format.ts';
 import { freePort } from './port.ts';
 import type { Progress } from './progress.ts';
@@ -61,7 +62,8 @@ export type Kafka = AsyncDisposable & {
   readonly nodes: KafkaNode[];
   /** Runs one of Kafka's own command line classes, as `kafka.tools.DumpLogSegments`. @throws unless it exits with 0. */
   tool(className: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }>;
-  stop(): Promise<void>;
+  /** @param options.clean has each broker end by itself, which takes seconds; its data goes all the same */
+  stop(options?: { readonly clean?: boolean }): Promise<void>;
 };
 
 type Listener = { readonly name: string; readonly protocol: string; readonly port: number };
@@ -84,6 +86,18 @@ const readyWithinMs = 90_000;
 /** Starts the cluster and resolves when every broker answers. @throws with the end of a broker's log otherwise. */
 export async function startKafka(options: KafkaOptions = {}): Promise<Kafka> {
   const source = await serverSource(options.onProgress);
+  if (source.kind !== 'jars' || !options.quickStart) return start(options, source);
+  const archive = await archiveArgs(source.kafkaClasses, loadClasses, options.onProgress);
+  return start({ ...options, jvmArgs: [...archive, ...(options.jvmArgs ?? [])] }, source);
+}
+
+/** Starts a broker, and ends it so that its JVM does what it does at its exit. */
+async function loadClasses(run: Run, jvmArgs: readonly string[]): Promise<void> {
+  const kafka = await start({ run, quickStart: true, jvmArgs }, await serverSource());
+  await kafka.stop({ clean: true });
+}
+
+function start(options: KafkaOptions, source: ServerSource): Promise<Kafka> {
   return inRun(options.run, async (run, onStopped) => {
     const nodes = await plan(options.brokers ?? 1, options.listeners ?? {});
     options.onProgress?.(`starting Kafka (${nodes.length === 1 ? 'one broker' : `${nodes.length} brokers`})`);
@@ -135,9 +149,9 @@ async function bootAll(cluster: Cluster, onStopped: () => Promise<void>): Promis
       },
     })),
     tool: cluster.tool,
-    async stop() {
-      // Its data goes with it, so there is nothing to save by a clean stop, which takes seconds.
-      await Promise.all([...servers.values()].map((server) => server.end('SIGKILL')));
+    async stop({ clean = false } = {}) {
+      const end = (server: Server) => (clean ? server.end('SIGTERM', 60_000) : server.end('SIGKILL'));
+      await Promise.all([...servers.values()].map(end));
       await onStopped();
     },
     [Symbol.asyncDispose]() {
