@@ -9,11 +9,11 @@ import { createInterface } from 'node:readline';
 const wrapper = `
 import { spawn } from 'node:child_process';
 const child = spawn(process.execPath, process.argv.slice(1), { stdio: 'inherit' });
-// Later, or two signals that wait at once would be one.
+// Later, or two signals that wait at once would be one: on a busy machine a process may not run for a while.
 const passOn = (signal) => setTimeout(() => {
   child.kill(signal);
   console.error('passed on');
-}, 50);
+}, 400);
 process.on('SIGINT', passOn).on('SIGTERM', passOn);
 child.on('exit', (code, signal) => process.exit(code ?? 'died of ' + signal));`;
 

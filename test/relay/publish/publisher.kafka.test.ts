@@ -332,21 +332,28 @@ describe.each(['lean', 'kafkajs'])('with the %s producer', (producer) => {
       },
     );
 
-    test('follows another quickly: a hundred take less than five seconds', async () => {
+    test('follows another quickly: of a hundred, 20 take less than 0.05 s each, 80 less than 0.25 s', async () => {
       const config = await newSlot();
       const topic = await createTopic('many', 4);
       const relay = await newRelay(config);
       const publisher = await fence(relay);
       await publisher.claim(relay.tail);
-      const begunMs = performance.now();
-      for (let i = 1; i <= 100; i++)
+      const tookMs: number[] = [];
+      for (let i = 1; i <= 100; i++) {
+        const begunMs = performance.now();
         await commit(
           publisher,
           progressAt(config, BigInt(i)),
           { topic, partition: i % 4 },
           { topic, partition: (i + 1) % 4 },
         );
-      expect(performance.now() - begunMs).toBeLessThan(5_000);
+        tookMs.push(performance.now() - begunMs);
+      }
+      // Not their sum, which a busy machine makes five times as long.
+      tookMs.sort((a, b) => a - b);
+      expect(tookMs[19]).toBeLessThan(50);
+      // While the broker ends the transaction before, kafkajs by itself would wait 300 ms.
+      expect(tookMs[79]).toBeLessThan(250);
       expect(await committed(topic)).toHaveLength(200);
     });
 
