@@ -32,6 +32,7 @@ const failover = 'test/relay/whole/failover.stack.test.ts';
 const progress = 'test/relay/model/progress.test.ts';
 const producer = 'test/relay/publish/lean/transactional-producer.test.ts';
 const answers = 'test/relay/publish/lean/answers.test.ts';
+const protocols = 'test/relay/publish/lean/transaction-protocols.test.ts';
 const filling = 'test/relay/stream/filling.test.ts';
 const judgement = 'test/relay/recover/recover-judgement.stack.test.ts';
 const unreadableRows = 'test/relay/recover/unreadable.stack.test.ts';
@@ -621,6 +622,79 @@ export const mutants: readonly Mutant[] = [
     find: 'if (this.#failure !== undefined || this.#isBusy)',
     replace: 'if (this.#isBusy)',
     tests: [producer],
+  },
+  {
+    name: 'in protocol 2 the next transaction has the epoch of the one before',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/publish/lean/transactional-producer.ts',
+    find: '    this.#become(next(this.#producer, answer));\n',
+    replace: '',
+    tests: [protocols],
+  },
+  {
+    name: 'in protocol 2 any identity that a commit assigns is taken',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/publish/lean/answers.ts',
+    find: '  if (isNext) return',
+    replace: '  if (isNext || answer.errorCode === 0) return',
+    tests: [answers, protocols],
+  },
+  {
+    name: 'in protocol 2 sequence numbers go on from one epoch to the next',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/publish/lean/transactional-producer.ts',
+    find: '    this.#sequences.restart();\n',
+    replace: '',
+    tests: [protocols],
+  },
+  {
+    name: 'the change to protocol 2 takes the transactional id from whoever has it',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/publish/lean/requests.ts',
+    find: '  fields.int32(transactionTimeoutMs);\n  fields.int64(producerId);\n  fields.int16(producerEpoch);\n',
+    replace:
+      '  fields.int32(transactionTimeoutMs);\n  fields.int64(-1n * (producerId / producerId));\n  fields.int16(producerEpoch * 0 - 1);\n',
+    tests: ['test/relay/publish/lean/requests.test.ts', protocols],
+  },
+  {
+    name: 'protocol 2 begins in an epoch that protocol 1 has used',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/publish/lean/transactional-producer.ts',
+    find: '    if (version === 2 && this.#isUsed) await',
+    replace: '    if (version === 2 && this.#isUsed === undefined) await',
+    tests: [protocols],
+  },
+  {
+    name: 'the protocol changes to 2 within a transaction',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/publish/lean/transactional-producer.ts',
+    find: '    if (!this.#isBegun) await this.#agree',
+    replace: '    if (this.#isBegun !== undefined) await this.#agree',
+    tests: [protocols],
+  },
+  {
+    name: 'protocol 2 is used while the feature is off',
+    promise: 'no loss',
+    invariants: ['I1'],
+    file: 'relay/publish/lean/transaction-version.ts',
+    find: 'level >= 2 && areAble',
+    replace: 'level >= 0 && areAble',
+    tests: [protocols],
+  },
+  {
+    name: 'in protocol 2 a request is sent again that was refused only in part',
+    promise: 'no double',
+    invariants: ['I2'],
+    file: 'relay/publish/lean/answers.ts',
+    find: 'codes.every((code) => code === concurrentTransactions)',
+    replace: 'codes.some((code) => code === concurrentTransactions)',
+    tests: [answers, protocols],
   },
   {
     name: 'dead letters are stored after the commit',
