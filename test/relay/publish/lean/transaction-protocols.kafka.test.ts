@@ -15,11 +15,13 @@ import {
   type CrashPoints,
   TransactionalProducer,
 } from '../../../../relay/publish/lean/transactional-producer.ts';
+import { describeProtocol } from '../../../../relay/publish/transaction-protocol.ts';
 import { decodeEndTxn5, decodeProduce12 } from '../../../../relay/publish/wire/flexible-answers.ts';
 import { decodeEndTxn } from '../../../../relay/publish/wire/kafkajs-internals.ts';
 import { Wire } from '../../../../relay/publish/wire/kafkajs-wire.ts';
 import { type Kafka, startKafka } from '../../../../stack/kafka.ts';
 import { createTopic, kafkaClient, readCommitted } from '../../../support/kafka.ts';
+import { configOf } from '../../settings.ts';
 import { recordOf } from '../records.ts';
 
 let kafka: Kafka;
@@ -146,7 +148,7 @@ test('a running producer follows the feature, off and on again, and nothing is l
     await scene.commit(producer, keys);
     sent += keys;
   };
-  for (const level of [1, 2, 0, 2, 1]) {
+  for (const level of [1, 2, 1, 2, 1]) {
     await setVersion(level);
     for (const keys of ['abc', 'def', 'ghi']) await commit(keys);
   }
@@ -161,6 +163,21 @@ test('a running producer follows the feature, off and on again, and nothing is l
     ...[5, 6, 6, 7, 7, 8],
     ...[8, 8, 8, 8, 8, 8],
   ]);
+});
+
+test('the check says which protocol the relay uses, and why', async () => {
+  const client = await kafkaClient(kafka.brokers);
+  const said = (producer: 'lean' | 'kafkajs', transactionVersion: 'auto' | '1') =>
+    describeProtocol(client, { ...configOf().publish, producer, transactionVersion });
+  expect(await said('lean', 'auto')).toBe(
+    'transaction protocol 2, since transaction.version of the cluster is 2',
+  );
+  expect(await said('lean', '1')).toMatch(/^transaction protocol 1, as publish.transactionVersion says/);
+  expect(await said('kafkajs', 'auto')).toMatch(/^transaction protocol 1/);
+  await setVersion(1);
+  expect(await said('lean', 'auto')).toBe(
+    'transaction protocol 1, since transaction.version of the cluster is 1',
+  );
 });
 
 test('a producer that was fenced stays fenced when the feature is turned on', async () => {
