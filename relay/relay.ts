@@ -270,7 +270,8 @@ export class Relay {
     });
     const stream = { capture: slot.capture, streaming };
     this.#enter({ state: 'streaming', ...stream });
-    this.#observer.sessionBegun?.({ progress, lineage: lineage.kind });
+    const { transactionVersion } = publisher;
+    this.#observer.sessionBegun?.({ progress, lineage: lineage.kind, transactionVersion });
     const drain = () => {
       this.#enter({ state: 'draining', ...stream });
       void failpoint('DRAINING');

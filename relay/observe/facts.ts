@@ -65,6 +65,8 @@ export type Facts = {
     readonly progress: Progress;
     /** How the progress compares with the database. */
     readonly lineage: string;
+    /** Of Kafka's transaction protocols, the one in use. */
+    readonly transactionVersion: 1 | 2;
   };
   /** A step takes long and has not failed; said every few seconds. */
   readonly waited: { readonly doing: string; readonly waitedMs: number };

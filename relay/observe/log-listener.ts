@@ -79,8 +79,10 @@ export function logListener(logs: ComponentLogs, now: () => number = () => perfo
         if (state !== 'streaming') relay.info({ state }, state);
       },
       // Instead of the line of the state.
-      sessionBegun: ({ progress: { endLsn, eventCount }, lineage }) =>
-        relay.info({ state: 'streaming', from: formatLsn(endLsn), events: eventCount, lineage }, 'streaming'),
+      sessionBegun: ({ progress: { endLsn, eventCount }, lineage, transactionVersion }) => {
+        const begun = { from: formatLsn(endLsn), events: eventCount, lineage, transactionVersion };
+        relay.info({ state: 'streaming', ...begun }, 'streaming');
+      },
       waited: ({ doing, waitedMs }) => {
         beside.goesOn();
         relay.warn({ waitedMs: Math.round(waitedMs) }, `still ${doing}`);

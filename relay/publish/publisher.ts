@@ -22,6 +22,8 @@ export interface Batch {
 }
 
 export interface Publisher {
+  /** Of Kafka's transaction protocols, the one of the latest transaction. */
+  readonly transactionVersion: 1 | 2;
   /**
    * Writes a claim in a transaction of its own and waits until it reads the claim back.
    * @returns the last progress before the claim, which is authoritative; null if the topic holds none

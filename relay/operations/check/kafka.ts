@@ -8,6 +8,7 @@ import { counted } from '../../model/counted.ts';
 import { readConsumerLag, TopicEnds } from '../../publish/consumer-lag.ts';
 import { ProgressTail, progressTopicSettings } from '../../publish/progress-topic.ts';
 import { isReadable, unwritableTopics, whyNoCoordinator } from '../../publish/rights.ts';
+import { describeProtocol } from '../../publish/transaction-protocol.ts';
 import { checkIdOf, transactionalIdOf } from '../../publish/transactional-id.ts';
 import { judgeCompression } from './compression.ts';
 import { kafkaEncryption } from './encryption.ts';
@@ -255,7 +256,8 @@ const transactions: KafkaCheck = {
       await producer.connect();
       const transaction = await producer.transaction();
       await transaction.abort();
-      return ok(`the cluster accepts transactional.id ${transactionalId}`);
+      const protocol = await describeProtocol(kafka, config.publish);
+      return ok(`the cluster accepts transactional.id ${transactionalId}; the relay uses ${protocol}`);
     } catch (error) {
       const reason = await whyNoCoordinator(kafka, transactionalId, error);
       const failure = kafkaError(reason, 'beginning a transaction');

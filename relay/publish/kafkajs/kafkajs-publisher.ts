@@ -31,6 +31,7 @@ import { BatchBuilder, isCompressible, type PartitionSlice, toTopicMessages } fr
 const concurrentTransactionsPauseMs = 2;
 
 export class KafkajsPublisher implements Publisher {
+  readonly transactionVersion = 1;
   readonly #writer: Writer;
   readonly #requestTimeoutMs: number;
   readonly #compression: Config['publish']['compression'];

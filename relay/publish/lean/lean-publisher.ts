@@ -51,6 +51,10 @@ export class LeanPublisher implements Publisher {
     return new LeanPublisher(config, writer, producer, compressor);
   }
 
+  get transactionVersion(): 1 | 2 {
+    return this.#producer.transactionVersion;
+  }
+
   async claim(tail: ProgressTail): Promise<Progress | null> {
     const text = await this.claimText(tail);
     return text === undefined ? null : parseProgress(text);

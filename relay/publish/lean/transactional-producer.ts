@@ -154,6 +154,11 @@ export class TransactionalProducer {
     }
   }
 
+  /** Of the latest transaction. */
+  get transactionVersion(): 1 | 2 {
+    return this.#protocol.version;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#disconnect();

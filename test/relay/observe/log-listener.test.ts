@@ -30,10 +30,13 @@ test('a state is one line, and that of streaming says from where', () => {
   const { hears, lines } = listen();
   hears.entered({ state: 'standby', before: undefined });
   hears.entered({ state: 'streaming', before: 'lineage' });
-  hears.sessionBegun({ progress: progressSample, lineage: 'same' });
+  hears.sessionBegun({ progress: progressSample, lineage: 'same', transactionVersion: 2 });
   expect(lines).toEqual([
     { level: 'info', state: 'standby', msg: 'standby' },
-    { level: 'info', state: 'streaming', from: '16/0', events: 12, lineage: 'same', msg: 'streaming' },
+    {
+      ...{ level: 'info', state: 'streaming', from: '16/0', events: 12, lineage: 'same' },
+      ...{ transactionVersion: 2, msg: 'streaming' },
+    },
   ]);
 });
 

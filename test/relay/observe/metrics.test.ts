@@ -91,7 +91,7 @@ test('exactly one state is 1', async () => {
   const metrics = create();
   metrics.hears.entered({ state: 'fencing', before: 'standby' });
   metrics.hears.entered({ state: 'streaming', before: 'claiming' });
-  metrics.hears.sessionBegun({ progress: progressSample, lineage: 'same' });
+  metrics.hears.sessionBegun({ progress: progressSample, lineage: 'same', transactionVersion: 1 });
   const text = await metrics.registry.metrics();
   expect(text.match(/^outbox_relay_state\{.*\} 1$/gm)).toEqual(['outbox_relay_state{state="streaming"} 1']);
   expect(text.match(/^outbox_relay_state\{.*\} 0$/gm)).toHaveLength(6);
@@ -168,7 +168,7 @@ describe('a gauge that nobody can know is absent', () => {
     hears.entered({ state: 'standby', before: undefined });
     hears.slotSeen(slotSample());
     hears.entered({ state: 'streaming', before: 'lineage' });
-    hears.sessionBegun({ progress: progressSample, lineage: 'same' });
+    hears.sessionBegun({ progress: progressSample, lineage: 'same', transactionVersion: 1 });
     hears.heartbeatReturned({ beat: 1, roundTripMs: 2 });
     hears.deadLettersCounted({ open: 1, oldestSeconds: 2, parked: 3, parkedKeys: 4 });
     hears.sampled(sampledSample());
