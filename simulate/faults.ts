@@ -35,6 +35,9 @@ export type Incident =
   | 'Postgres crashed'
   | 'walsender terminated'
   | 'broker restarted'
+  | 'coordinator moved'
+  | 'coordinator moved during EndTxn'
+  | 'transaction version changed'
   | 'registry unavailable'
   | 'transaction markers slow'
   | 'checkpoint'
@@ -58,6 +61,9 @@ const incidentsPerMinute: Readonly<Record<Incident, number>> = {
   'Postgres crashed': 4,
   'walsender terminated': 6,
   'broker restarted': 8,
+  'coordinator moved': 8,
+  'coordinator moved during EndTxn': 10,
+  'transaction version changed': 20,
   'registry unavailable': 4,
   'transaction markers slow': 6,
   checkpoint: 6,

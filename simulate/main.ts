@@ -1,8 +1,9 @@
 /** `npm run simulate`: runs the relay against models of its servers, seed by seed, and reports what broke. */
 
 import { writeFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { integer } from '../harness/arguments.ts';
+import { type TransactionVersions, transactionVersions } from './kafka/weather.ts';
 import { Summary } from './summary.ts';
 import { installVirtualTime } from './virtual-time.ts';
 
@@ -20,6 +21,14 @@ const program = new Command('npm run simulate --')
   .option('--seeds <count>', 'how many seeds', integer(0, Number.MAX_SAFE_INTEGER), 1_000)
   .option('--from <seed>', 'the first seed', integer(0, Number.MAX_SAFE_INTEGER), 1)
   .option('--seed <seed>', 'run only this seed, and print its trace', integer(0, Number.MAX_SAFE_INTEGER))
+  .addOption(
+    new Option(
+      '--transaction-version <version>',
+      'which version of Kafka’s transactions the cluster has in every seed; moving: it changes during the run',
+    )
+      .choices(transactionVersions)
+      .default(undefined, 'drawn from the seed'),
+  )
   .option('--json <file>', 'write the summary as JSON')
   .option('--keep-going', 'do not stop at the first seed that breaks an invariant', false)
   .parse();
@@ -28,17 +37,22 @@ const options = program.opts<{
   seeds: number;
   from: number;
   seed?: number;
+  transactionVersion?: TransactionVersions;
   json?: string;
   keepGoing: boolean;
 }>();
 
-const summary = new Summary(realNow);
+const { transactionVersion } = options;
+const summary = new Summary(realNow, transactionVersion);
 if (options.seed !== undefined) {
-  const outcome = await simulate(options.seed, (line) => console.log(line));
+  const outcome = await simulate(options.seed, {
+    transactionVersions: transactionVersion,
+    trace: (line) => console.log(line),
+  });
   summary.add(outcome);
 } else {
   for (let seed = options.from; seed < options.from + options.seeds; seed++) {
-    summary.add(await simulate(seed));
+    summary.add(await simulate(seed, { transactionVersions: transactionVersion }));
     summary.progress(options.seeds);
     if (summary.failures.length > 0 && !options.keepGoing) break;
   }

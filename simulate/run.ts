@@ -20,6 +20,7 @@ import { Faults, type Incident } from './faults.ts';
 import { badPayload, Observer, readersOf } from './invariants.ts';
 import { modelKafka } from './kafka/client.ts';
 import { KafkaCluster, usualMarkerMs } from './kafka/cluster.ts';
+import { drawKafka, type KafkaWeather, type TransactionVersions } from './kafka/weather.ts';
 import { Network } from './network.ts';
 import { type ModelReplication, modelCreateSlot, modelPool, modelReplication } from './postgres/client.ts';
 import { Database, type DeadLetter, Transaction } from './postgres/database.ts';
@@ -65,6 +66,9 @@ const failing: Listener = {
   hears: { entered: fail, captured: fail, encoded: fail, committed: fail, acknowledged: fail, retried: fail },
 };
 
+/** Added to a seed: what it draws for Kafka depends on nothing else. */
+const apart = 2 ** 33;
+
 const eventTopic = 'events.item';
 const partitions = 3;
 const maxTransactionEvents = 8;
@@ -84,6 +88,7 @@ const baseConfig = loadConfig({
     OUTBOX_RELAY_KAFKA_TRANSACTION_TIMEOUT_MS: '6000',
     OUTBOX_RELAY_PUBLISH_MAX_TRANSACTION_EVENTS: String(maxTransactionEvents),
     OUTBOX_RELAY_PUBLISH_BATCH_EVENTS: '6',
+    OUTBOX_RELAY_PUBLISH_TRANSACTION_VERSION: 'auto',
     OUTBOX_RELAY_CAPTURE_HEARTBEAT_MS: '1000',
     OUTBOX_RELAY_CAPTURE_WAL_SENDER_TIMEOUT_MS: '3000',
     OUTBOX_RELAY_CAPTURE_WATCHDOG_MS: '4000',
@@ -117,8 +122,14 @@ async function settle(): Promise<void> {
 
 type RelayProcess = { machine: Machine; ending: AbortController; isDone: boolean };
 
-export async function simulate(seed: number, trace?: (line: string) => void): Promise<Outcome> {
-  const outcome = await new Run(seed, trace).complete();
+export type SimulateOptions = {
+  /** Instead of what the seed draws. */
+  readonly transactionVersions?: TransactionVersions | undefined;
+  readonly trace?: (line: string) => void;
+};
+
+export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Outcome> {
+  const outcome = await new Run(seed, options).complete();
   // What still runs of this seed must take neither time nor chance from the next one, or a seed would not repeat its run.
   await new Promise((resolve) => setImmediate(resolve));
   return outcome;
@@ -132,6 +143,7 @@ class Run {
   readonly #network: Network;
   readonly #database: Database;
   readonly #cluster: KafkaCluster;
+  readonly #kafka: KafkaWeather;
   readonly #observer: Observer;
   readonly #config: Config;
   /** Applies without a restart. */
@@ -150,7 +162,7 @@ class Run {
   #events = 0;
   #walsenders: { machine: Machine; replication: ModelReplication }[] = [];
 
-  constructor(seed: number, trace?: (line: string) => void) {
+  constructor(seed: number, { trace, transactionVersions }: SimulateOptions) {
     this.#seed = seed;
     this.#trace = trace;
     this.#random = new Random(seed);
@@ -168,12 +180,16 @@ class Run {
       onCommitted: (transaction) => this.#observer.onCommitted(transaction),
     });
     this.#database = database;
+    this.#kafka = drawKafka(new Random(seed + apart), transactionVersions);
     this.#cluster = new KafkaCluster({
+      ...this.#kafka,
       scheduler,
       random,
       count: (what) => this.#faults.count(what),
       onDecided: (entries) => this.#guard(() => this.#observer.onDecided(entries, this.#scheduler.nowMs)),
     });
+    this.#cluster.abortableShare = this.#kafka.abortableShare;
+    this.#faults.count(`seeds with transaction version ${this.#kafka.versions}`);
     const { progressTopic } = baseConfig.kafka;
     this.#cluster.createTopic(progressTopic, 1);
     this.#cluster.createTopic(eventTopic, partitions);
@@ -509,6 +525,13 @@ class Run {
         this.#network.stop(broker, random.around(600));
         return true;
       }
+      case 'coordinator moved':
+        return this.#cluster.moveCoordinator();
+      case 'coordinator moved during EndTxn':
+        this.#cluster.moveAtNextEnd();
+        return true;
+      case 'transaction version changed':
+        return this.#changeTransactionVersion();
       case 'registry unavailable':
         this.#isRegistryAway = true;
         this.#scheduler.after(random.around(1_000), () => {
@@ -549,6 +572,21 @@ class Run {
         this.#isLateRegistered = true;
         return true;
     }
+  }
+
+  #changeTransactionVersion(): boolean {
+    if (this.#kafka.versions !== 'moving') return false;
+    const { transactionVersion } = this.#cluster.supported;
+    this.#cluster.transactionVersion = transactionVersion === 2 ? this.#kafka.lowLevel : 2;
+    return true;
+  }
+
+  /** What a downgrade to level 0 has blocked, people unblock: they raise the level and restart the coordinator. */
+  #endDowngrade(): void {
+    if (this.#kafka.versions !== 'moving' || this.#kafka.lowLevel !== 0) return;
+    const { coordinator, supported } = this.#cluster;
+    if (supported.transactionVersion === 0) this.#cluster.transactionVersion = 1;
+    coordinator.moveTo(coordinator.server);
   }
 
   /** What was set aside is released by the relay. */
@@ -664,6 +702,8 @@ class Run {
     this.#isRegistryAway = false;
     this.#resume(0);
     this.#cluster.markerMs = usualMarkerMs;
+    this.#cluster.abortableShare = 0;
+    this.#endDowngrade();
     this.#lastFaultMs = Math.max(this.#lastFaultMs, this.#scheduler.nowMs);
     for (const index of [0, 1]) this.#start(index);
   }

@@ -8,6 +8,7 @@ const progressEveryMs = 5_000;
 export class Summary {
   readonly failures: Outcome[] = [];
   readonly #now: () => number;
+  readonly #asked: string;
   readonly #begunMs: number;
   readonly #faults = new Map<string, number>();
   readonly #recoveriesMs: number[] = [];
@@ -19,9 +20,13 @@ export class Summary {
   #deadLetters = 0;
   #virtualMs = 0;
 
-  /** @param now real time in ms, monotonic */
-  constructor(now: () => number) {
+  /**
+   * @param now real time in ms, monotonic
+   * @param transactionVersion that was asked for; to repeat a seed
+   */
+  constructor(now: () => number, transactionVersion?: string) {
     this.#now = now;
+    this.#asked = transactionVersion === undefined ? '' : ` --transaction-version ${transactionVersion}`;
     this.#begunMs = now();
     this.#printedMs = this.#begunMs;
   }
@@ -37,7 +42,7 @@ export class Summary {
     for (const [what, count] of outcome.faults) this.#faults.set(what, (this.#faults.get(what) ?? 0) + count);
     if (outcome.violation === undefined) return;
     this.failures.push(outcome);
-    console.log(describe(outcome));
+    console.log(describe(outcome, this.#asked));
   }
 
   progress(seeds: number): void {
@@ -92,12 +97,12 @@ export class Summary {
   }
 }
 
-function describe({ seed, violation }: Outcome): string {
+function describe({ seed, violation }: Outcome, asked: string): string {
   const name = violation?.invariant ?? 'error';
   const meaning = name === 'error' ? 'the simulation itself failed' : invariants[name];
   return [
     `seed ${seed} broke ${name}: ${meaning}`,
     `  ${violation?.message ?? ''}`,
-    `  npm run simulate -- --seed ${seed}`,
+    `  npm run simulate -- --seed ${seed}${asked}`,
   ].join('\n');
 }

@@ -132,6 +132,14 @@ export class KafkaCluster {
     return other !== undefined;
   }
 
+  /** The coordinator moves while it writes the next end of a transaction to its log. */
+  moveAtNextEnd(): void {
+    this.coordinator.onEnding = () => {
+      this.coordinator.onEnding = undefined;
+      this.moveCoordinator();
+    };
+  }
+
   /** Whether a broker refuses a request of a client that knows TRANSACTION_ABORTABLE. It has done nothing then. */
   refusesAbortable(): boolean {
     if (this.abortableShare === 0 || !this.#options.random.chance(this.abortableShare)) return false;

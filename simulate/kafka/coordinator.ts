@@ -10,6 +10,7 @@ import { type Identified, unidentified } from './codec.ts';
 import { codes } from './codes.ts';
 import type { Marker, Partition } from './partition.ts';
 import {
+  canPersist,
   completed,
   type Ending,
   ended,
@@ -60,6 +61,8 @@ const timeoutCheckMs = 500;
 export class Coordinator {
   readonly #options: CoordinatorOptions;
   server: Server;
+  /** Called while the end of a transaction is on its way to the log. */
+  onEnding: (() => void) | undefined;
   readonly #log = new Map<string, Transaction>();
   readonly #cache = new Map<string, Cached>();
   readonly #writes = new Set<Write>();
@@ -139,6 +142,7 @@ export class Coordinator {
     }
     const next: Transaction = {
       ...transaction,
+      previousProducerId: transaction.producerId,
       state: 'Ongoing',
       partitions: new Set([...transaction.partitions, ...partitions]),
       transaction: isOpen ? transaction.transaction : this.#nextTransaction++,
@@ -249,9 +253,16 @@ export class Coordinator {
   #append(cached: Cached, transaction: Transaction, answer: Answer): void {
     const { scheduler, random } = this.#options;
     cached.pending = transaction.state;
+    if (!canPersist(transaction, this.#options.transactionVersion())) {
+      // The broker fails with an exception, and the transition stays pending until another coordinator loads the log.
+      this.#options.count('a transactional id blocked by a downgrade to level 0');
+      answer(codes.unsupportedVersion);
+      return;
+    }
     const epoch = this.#epoch;
     const write = { id: cached.id, transaction };
     this.#writes.add(write);
+    if (isPrepared(transaction.state) && this.onEnding !== undefined) scheduler.after(0, this.onEnding);
     scheduler.after(random.around(logMs), () => {
       // Whether it has reached the log is decided, and its client does not learn it.
       if (this.#epoch !== epoch) {
@@ -269,10 +280,6 @@ export class Coordinator {
   #persist({ id, transaction }: Write): void {
     if (transaction.state === 'PrepareCommit') this.#options.onDecided(transaction);
     this.#log.set(id, persisted(transaction, this.#options.transactionVersion()));
-  }
-
-  get isWriting(): boolean {
-    return [...this.#writes].some(({ transaction }) => isPrepared(transaction.state));
   }
 
   /** Another broker becomes the coordinator. It has what was replicated in time of what was being written. */

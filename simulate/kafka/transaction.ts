@@ -226,8 +226,16 @@ export function completed(known: Transaction): Transaction {
   };
 }
 
-/** What is left of it when it is loaded from the log: TransactionLog.valueToBytes under the finalized feature. */
-export function persisted(transaction: Transaction, transactionVersion: number): Transaction {
-  if (transactionVersion >= 1) return { ...transaction, lastEpoch: -1 };
-  return { ...transaction, lastEpoch: -1, previousProducerId: -1, nextProducerId: -1, transactionVersion: 0 };
+/**
+ * Whether the coordinator can write it to its log. Below level 1 of the feature a record has no place for the version of a
+ * client that raises the epoch: TransactionLog.valueToBytes throws then, in 4.3.1.
+ */
+export function canPersist({ transactionVersion }: Transaction, level: number): boolean {
+  return level >= 1 || transactionVersion < 2;
+}
+
+/** What is left of it when it is loaded from the log. */
+export function persisted(transaction: Transaction, level: number): Transaction {
+  const loaded = { ...transaction, lastEpoch: -1 };
+  return level >= 1 ? loaded : { ...loaded, previousProducerId: -1, nextProducerId: -1 };
 }

@@ -55,6 +55,12 @@ it(
       'Postgres crashed',
       'EndTxn: answer lost',
       'EndTxn: request late',
+      'EndTxn done while its coordinator moved',
+      'TRANSACTION_ABORTABLE',
+      'a new producer id after the last epoch: EndTxn',
+      'seeds with transaction version 1',
+      'seeds with transaction version 2',
+      'transaction version changed',
     ])
       expect(output).toContain(fault);
   },

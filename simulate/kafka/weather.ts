@@ -1,0 +1,40 @@
+/** What the cluster of a run has: the version of its transactions, how much is left of the epochs, which refusals happen. */
+import type { Random } from '../../harness/random.ts';
+
+export const transactionVersions = ['1', '2', 'moving'] as const;
+export type TransactionVersions = (typeof transactionVersions)[number];
+
+export type KafkaWeather = {
+  readonly versions: TransactionVersions;
+  /** Level to which `moving` goes down. At level 0 brokers block what a client of version 2 has used, until they reload it. */
+  readonly lowLevel: 0 | 1;
+  /** The level at the beginning; undefined in a cluster before 4.0. */
+  readonly transactionVersion: number | undefined;
+  /** Epoch with which the relay's transactional id begins. */
+  readonly firstEpoch: number;
+  readonly abortableShare: number;
+};
+
+/** Share of the moving seeds that go down to level 0. There a relay that uses version 2 stops itself: KAFKA_UNSUITABLE. */
+const zeroShare = 0;
+
+/** The last epoch that a client has; the coordinator keeps the one after it. */
+const lastEpoch = 32_766;
+
+/** @param asked instead of the version that is drawn */
+export function drawKafka(random: Random, asked: TransactionVersions | undefined): KafkaWeather {
+  const drawn = random.pick(transactionVersions);
+  const [old, begins] = [random.pick([undefined, 0, 1]), random.pick([0, 1, 2])];
+  const lowLevel = random.chance(zeroShare) ? 0 : 1;
+  const isNearEnd = random.chance(0.25);
+  const left = random.pick([0, 1, 3, 20]);
+  const share = random.pick([0, 0, 0, 0.002, 0.02]);
+  const versions = asked ?? drawn;
+  return {
+    versions,
+    lowLevel,
+    transactionVersion: { 1: old, 2: 2, moving: begins }[versions],
+    firstEpoch: isNearEnd ? lastEpoch - left : 0,
+    abortableShare: share,
+  };
+}
