@@ -12,7 +12,15 @@ import type { ISocketFactory } from 'kafkajs';
 export type Ear = { fromClient(chunk: Buffer): void; fromServer(chunk: Buffer): void };
 
 /** API keys of Kafka requests that can be held, or failed. */
-const kafkaApis = { Produce: 0, Fetch: 1, InitProducerId: 22, AddPartitionsToTxn: 24, EndTxn: 26 } as const;
+const kafkaApis = {
+  Produce: 0,
+  Fetch: 1,
+  InitProducerId: 22,
+  AddPartitionsToTxn: 24,
+  EndTxn: 26,
+  /** Between brokers. */
+  WriteTxnMarkers: 27,
+} as const;
 export type KafkaApi = keyof typeof kafkaApis;
 
 /**
