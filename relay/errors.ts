@@ -218,7 +218,7 @@ export const hints: Readonly<Record<ErrorCode, string>> = {
   POSTGRES_UNAVAILABLE:
     'The relay cannot reach Postgres, or Postgres closed the connection. Check that the server runs and that DATABASE_URL is correct.',
   POSTGRES_READ_ONLY:
-    'The server takes no writes: it is a standby, as after a failover until it is promoted, and it may lack the latest. Promote it, or let the address in DATABASE_URL lead to the primary. Nothing is lost, and no action was done; what waits goes on by itself once the server takes writes.',
+    'A server that takes no writes is a standby: after a failover it stays one until it is promoted, and it may lack the latest. Promote it, or let the address in DATABASE_URL lead to the primary. No action was done, and nothing is lost. What waits goes on by itself once the server takes writes.',
   POSTGRES_MOVED:
     'New connections lead to another server than the stream, as after a failover. The relay drops its connections, takes the slot at the server where the address leads now, and compares the progress with it. If this repeats, two servers take writes at the addresses of database.url: end the old primary.',
   REPLICATION_STALLED:

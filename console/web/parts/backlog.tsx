@@ -17,7 +17,8 @@ export function Backlog() {
     refetchInterval: everyMs,
   });
   if (sampled === null || recent.data === undefined) return <>What waits is not known yet.</>;
-  const { lagEvents, lagBytes } = sampled.figures;
+  const { lagEvents, lagBytes, lagMs } = sampled.figures;
+  if (lagMs === null && lagEvents === null) return <>What waits is not known: no relay says so.</>;
   const catchUp = catchUpOf({ seconds: recent.data.seconds, lagMs: recent.data.series.lagMs });
   return (
     <>

@@ -6,7 +6,7 @@ import { api, ask } from '../../data/api.ts';
 import { counted, seconds } from '../../data/format.ts';
 import { Ago, Button, Card, Empty, QueryFailure, Scroll, Waiting } from '../../parts/basics.tsx';
 import { Visible } from '../../parts/visible.tsx';
-import { actionText, detailsText } from './details-text.ts';
+import { actionText, detailsText, limitText } from './details-text.ts';
 
 export const actionsKey = ['actions'];
 const pageSize = '10';
@@ -95,7 +95,7 @@ function Line({ action }: { action: RecordedAction }) {
       </td>
       <td className="wrap">
         {tookSeconds > 1 && <span className="quiet">within {seconds(tookSeconds)} </span>}
-        {details !== '{}' && <Visible text={detailsText(details)} max={500} />}
+        {details !== '{}' && <Visible text={limitText(details) ?? detailsText(details)} max={500} />}
       </td>
     </tr>
   );

@@ -84,15 +84,14 @@ export function ControlCard({ topicsAllowed }: { topicsAllowed: readonly string[
               )}
             </span>
           )}
-          {(limits.eventsPerSecond > 0 || limits.bytesPerSecond > 0) && (
-            <span className="quiet">
-              {' '}
-              · <Backlog />
-            </span>
-          )}
         </span>
         <LimitAct limits={control.limits} />
       </div>
+      {(limits.eventsPerSecond > 0 || limits.bytesPerSecond > 0) && (
+        <p className="quiet">
+          <Backlog />
+        </p>
+      )}
       <p className="quiet">
         {streamers.length === 0
           ? 'No relay streams. The next one to start follows what is set here.'

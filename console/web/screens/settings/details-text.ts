@@ -4,6 +4,20 @@ import { isJson, tokensOf } from '../../parts/json-text.ts';
 /** As the trail has it, but for what a person may take for something else: an undo is in it as a change of the payload too. */
 export const actionText = (action: string): string => (action === 'fix' ? 'fix or undo' : action);
 
+/** null: as the settings of the relay say; 0: none. undefined for what are not the details of a rate limit. */
+export function limitText(text: string): string | undefined {
+  const [events, bytes] = ['events', 'bytes'].map((unit) => {
+    const value = new RegExp(`"${unit}PerSecond": ?(null|\\d+)`).exec(text)?.[1];
+    if (value === undefined) return undefined;
+    return value === 'null'
+      ? `${unit} as the settings say`
+      : value === '0'
+        ? `no limit of ${unit}`
+        : `${value} ${unit}/s`;
+  });
+  return events === undefined || bytes === undefined ? undefined : `${events}, ${bytes}`;
+}
+
 /** @param text an object, whose values are shown as they are; anything else stays what it is */
 export function detailsText(text: string): string {
   if (!isJson(text) || !text.trimStart().startsWith('{')) return text;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { detailsText } from '../../../../../console/web/screens/settings/details-text.ts';
+import { detailsText, limitText } from '../../../../../console/web/screens/settings/details-text.ts';
 
 test.each([
   ['{}', ''],
@@ -13,4 +13,15 @@ test.each([
   ['not JSON', 'not JSON'],
 ])('%s is shown as %s', (text, shown) => {
   expect(detailsText(text)).toBe(shown);
+});
+
+test.each([
+  ['{"bytesPerSecond": null, "eventsPerSecond": 500}', '500 events/s, bytes as the settings say'],
+  [
+    '{"bytesPerSecond": 9007199254740993, "eventsPerSecond": 0}',
+    'no limit of events, 9007199254740993 bytes/s',
+  ],
+  ['{"mode": "hold", "endsAt": null}', undefined],
+])('the limits %s are shown as %s', (text, shown) => {
+  expect(limitText(text)).toBe(shown);
 });
