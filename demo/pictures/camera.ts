@@ -224,6 +224,9 @@ export async function settled(page: Page): Promise<void> {
   await page.locator('main h1').first().waitFor();
   await page.locator('.waiting').first().waitFor({ state: 'detached' });
   await page.evaluate('document.fonts.ready');
-  // The editor measures its lines once it is drawn.
-  await page.evaluate('new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))');
+  // An editor measures its lines once it is drawn, and once it is seen: below the window, when one scrolls there.
+  const drawn = 'new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))';
+  await page.evaluate(
+    `${drawn}.then(() => { window.scrolledFrom = scrollY; scrollTo(0, document.body.scrollHeight); return ${drawn} }).then(() => { scrollTo(0, window.scrolledFrom); return ${drawn} })`,
+  );
 }

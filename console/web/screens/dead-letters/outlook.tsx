@@ -3,7 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from 'wouter';
 import { api, ask } from '../../data/api.ts';
 import { count, counted } from '../../data/format.ts';
-import { Ago, QueryFailure } from '../../parts/basics.tsx';
+import { Ago, QueryFailure, Waiting } from '../../parts/basics.tsx';
 import { CountedValues } from './counted-values.tsx';
 import { parkedKeysPath, queryOf, type Selected } from './selection.ts';
 
@@ -20,22 +20,24 @@ export const useOutlook = (selected: Selected, isWanted: boolean) =>
 type Asked = ReturnType<typeof useOutlook>;
 
 export function OutlookLines({ of: asked, selected }: { of: Asked; selected: Selected }) {
-  const { data } = asked;
-  if (data === undefined) return <QueryFailure of={asked} />;
+  const { data, isPending } = asked;
   return (
-    <>
+    <div className="outlook">
+      {isPending && <Waiting lines={3} />}
       <QueryFailure of={asked} />
-      <ul className="reasons">
-        {data.lastRefused !== null && (
-          <li>
-            The last one came <Ago at={data.lastRefused} />.
-          </li>
-        )}
-        <Values of={data} />
-        <Behind of={data} />
-        <Waits of={data} selected={selected} />
-      </ul>
-    </>
+      {data !== undefined && (
+        <ul className="reasons">
+          {data.lastRefused !== null && (
+            <li>
+              The last one came <Ago at={data.lastRefused} />.
+            </li>
+          )}
+          <Values of={data} />
+          <Behind of={data} />
+          <Waits of={data} selected={selected} />
+        </ul>
+      )}
+    </div>
   );
 }
 
