@@ -213,12 +213,12 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
             )}
             <th>Position</th>
             <th>Key</th>
-            <th>First seen</th>
             {!isFixed('codes') && <th>Code</th>}
-            {!isFixed('types') && <th>Type</th>}
-            {!isFixed('topics') && <th>Topic</th>}
             <th>Message</th>
             {hasValues && <th>Value there</th>}
+            {!isFixed('types') && <th>Type</th>}
+            {!isFixed('topics') && <th>Topic</th>}
+            <th>First seen</th>
           </tr>
         </thead>
         <tbody>
@@ -265,16 +265,7 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
                   )}{' '}
                   {isOfParkedKey && <Badge tone="warn">parked key</Badge>}
                 </td>
-                <td data-label="First seen">
-                  <Time at={firstSeen} />
-                </td>
                 {!isFixed('codes') && <td>{code}</td>}
-                {!isFixed('types') && (
-                  <td className="wrap">{type === null ? '–' : <Visible text={type} max={80} />}</td>
-                )}
-                {!isFixed('topics') && (
-                  <td className="name">{topic === null ? '–' : <Visible text={topic} max={80} />}</td>
-                )}
                 <td className="wrap message">
                   <Visible text={message} max={160} />{' '}
                   {leftOut !== null && <Badge tone="warn">incomplete</Badge>}
@@ -285,6 +276,15 @@ function Table({ letters, selected, picked, onPick }: TableProps) {
                     <There there={there} />
                   </td>
                 )}
+                {!isFixed('types') && (
+                  <td className="wrap">{type === null ? '–' : <Visible text={type} max={80} />}</td>
+                )}
+                {!isFixed('topics') && (
+                  <td className="name">{topic === null ? '–' : <Visible text={topic} max={80} />}</td>
+                )}
+                <td data-label="First seen">
+                  <Time at={firstSeen} />
+                </td>
               </tr>
             );
           })}
