@@ -76,7 +76,7 @@ export class Scene implements AsyncDisposable {
       CONSOLE_OPERATE_TOKEN: tokens.operate,
       CONSOLE_VIEW_TOKEN: tokens.view,
       CONSOLE_OPERATE_PAYLOADS: 'full',
-      CONSOLE_VIEW_PAYLOADS: 'off',
+      CONSOLE_VIEW_PAYLOADS: 'masked',
     });
     const scene = new Scene(stack, run, env);
     await scene.#prepare();

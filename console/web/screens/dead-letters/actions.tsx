@@ -47,12 +47,14 @@ export function ResubmitAct({
       onDone={({ jobId }) => onStarted(jobId)}
     >
       <p>
-        The events are inserted into the outbox table again, under their ids and in the order of their
-        positions, in one transaction. Each is sent once, even if somebody else does the same.
+        {total === 1
+          ? 'The event is inserted into the outbox table again, under its id. It is sent once, even if somebody else does the same.'
+          : 'The events are inserted into the outbox table again, under their ids and in the order of their positions, in one transaction. Each is sent once, even if somebody else does the same.'}
       </p>
       <p>
-        Later events of the same keys may already be published. Those whose key is parked are left out:
-        release the key instead. What the relay refuses again comes back as a new dead letter.
+        {total === 1
+          ? 'Later events of its key may already be published. If the relay refuses it again, it comes back as a new dead letter.'
+          : 'Later events of the same keys may already be published. Those whose key is parked are left out: release the key instead. What the relay refuses again comes back as a new dead letter.'}
       </p>
     </Act>
   );
@@ -70,10 +72,18 @@ export function DiscardAct({ selected, total, why = null, isLinked = false, onSt
       onDone={({ jobId }) => onStarted(jobId)}
     >
       <p>
-        <b>They are closed for good and never published.</b> Their payloads stay in the table until closed
-        dead letters are removed, and the audit trail keeps your reason.
+        <b>
+          {total === 1
+            ? 'It is closed for good and never published.'
+            : 'They are closed for good and never published.'}
+        </b>{' '}
+        {total === 1 ? 'Its payload stays' : 'Their payloads stay'} in the table until closed dead letters are
+        removed, and the audit trail keeps your reason.
       </p>
-      <p>Events that wait behind them stay parked until their key is released.</p>
+      <p>
+        Events that wait behind {total === 1 ? 'it stay parked until its' : 'them stay parked until their'}{' '}
+        key is released.
+      </p>
     </Act>
   );
 }

@@ -249,7 +249,7 @@ function Previews({ total, shown }: Preview) {
         </span>
       }
     >
-      <div role="status">
+      <div role="status" className="job-result">
         {shown.length < total && (
           <p>
             <b>
