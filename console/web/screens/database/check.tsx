@@ -4,6 +4,7 @@ import { api, ask } from '../../data/api.ts';
 import { count } from '../../data/format.ts';
 import { Badge, Card, type Tone } from '../../parts/basics.tsx';
 import { LatestJob, useLatestJob } from '../../parts/job-latest.tsx';
+import { Words } from '../../parts/words.tsx';
 import { type Group, grouped } from './group-findings.ts';
 
 type Finding = NonNullable<InferResponseType<typeof api.database.check.$get, 200>['findings']>[number];
@@ -55,8 +56,14 @@ function FindingGroup({ group, findings }: { group: Group; findings: readonly Fi
             <span>
               <strong>{name}</strong> <span className="quiet">{server}</span>
             </span>
-            <span>{message}</span>
-            {fix !== undefined && <span className="fix">{fix}</span>}
+            <span>
+              <Words text={message} />
+            </span>
+            {fix !== undefined && (
+              <span className="fix">
+                <Words text={fix} />
+              </span>
+            )}
           </li>
         ))}
       </ul>

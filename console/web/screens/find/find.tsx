@@ -174,7 +174,7 @@ function Result({ query }: { query: FindQuery }) {
       {events.length === 1 && query.after === '' && next === null ? (
         <EventCard event={events[0]!} payloadView={found.payloadView} />
       ) : (
-        <EventList events={events} />
+        <EventList events={events} by={query.by} />
       )}
       <Pager
         total={null}

@@ -7,7 +7,8 @@ import { Visible } from '../../parts/visible.tsx';
 import { pathOf } from './looking.ts';
 import { states } from './states.ts';
 
-export function EventList({ events }: { events: readonly FoundEvent[] }) {
+/** @param by what was searched for: the same in every line */
+export function EventList({ events, by }: { events: readonly FoundEvent[]; by: string }) {
   if (events.length === 0) return null;
   return (
     <Card title="Events">
@@ -18,14 +19,14 @@ export function EventList({ events }: { events: readonly FoundEvent[] }) {
               <th>Event</th>
               <th>State</th>
               <th>Written</th>
-              <th>Type</th>
-              <th>Key</th>
+              {by !== 'type' && <th>Type</th>}
+              {by !== 'key' && <th>Key</th>}
               <th>Where</th>
             </tr>
           </thead>
           <tbody>
             {events.map((event) => (
-              <Line key={event.id ?? event.letters[0]?.position} event={event} />
+              <Line key={event.id ?? event.letters[0]?.position} event={event} by={by} />
             ))}
           </tbody>
         </table>
@@ -34,7 +35,7 @@ export function EventList({ events }: { events: readonly FoundEvent[] }) {
   );
 }
 
-function Line({ event: { id, state, rows, letters, records } }: { event: FoundEvent }) {
+function Line({ event: { id, state, rows, letters, records }, by }: { event: FoundEvent; by: string }) {
   const [label, tone] = states[state];
   const [row, letter, record] = [rows[0], letters[0], records[0]];
   const name = id ?? letter?.position ?? '';
@@ -50,12 +51,16 @@ function Line({ event: { id, state, rows, letters, records } }: { event: FoundEv
         <Badge tone={tone}>{label}</Badge>
       </td>
       <td data-label="Written">{written === undefined ? unknown : <Time at={written} />}</td>
-      <td>
-        <Visible text={row?.type ?? record?.type ?? letter?.type ?? 'NULL'} max={60} />
-      </td>
-      <td className="wrap key" data-label="Key">
-        <Visible text={row?.key ?? record?.key ?? letter?.aggregateid ?? 'NULL'} max={60} />
-      </td>
+      {by !== 'type' && (
+        <td>
+          <Visible text={row?.type ?? record?.type ?? letter?.type ?? 'NULL'} max={60} />
+        </td>
+      )}
+      {by !== 'key' && (
+        <td className="wrap key" data-label="Key">
+          <Visible text={row?.key ?? record?.key ?? letter?.aggregateid ?? 'NULL'} max={60} />
+        </td>
+      )}
       <td className="wrap">
         {record !== undefined ? (
           `${record.topic}, partition ${record.partition}, offset ${record.offset}`
