@@ -47,7 +47,7 @@ export function ActionsCard() {
       )}
       {actions.length > 0 && (
         <Scroll label="What people did to the relay, its dead letters and its parked keys">
-          <table>
+          <table className="stacked">
             <thead>
               <tr>
                 <th>When</th>
@@ -87,10 +87,10 @@ function Line({ action }: { action: RecordedAction }) {
       <td className="wrap">
         <Target action={action} />
       </td>
-      <td className="wrap">
+      <td className="wrap" data-label="By">
         <Visible text={person} /> <small className="quiet">{role}</small>
       </td>
-      <td className="wrap">
+      <td className="wrap" data-label="Why">
         {reason === null ? <span className="quiet">none given</span> : <Visible text={reason} />}
       </td>
       <td className="wrap">
