@@ -32,11 +32,16 @@ export function catchUpOf({ seconds, lagMs }: Aged): CatchUp {
   if (last === undefined || lagMs.at(-1) == null) return { kind: 'unknown' };
   if (last.lag * 1_000 < caughtUpMs) return { kind: 'done' };
   if (known.length < samplesMin || last.at - known[0]!.at < spanSecondsMin) return { kind: 'unknown' };
-  const slope = slopeOf(known);
-  if (slope > slopeMin) return { kind: 'further' };
-  if (slope > -slopeMin) return { kind: 'same' };
-  return { kind: 'nearer', seconds: last.lag / -slope };
+  const slopes = [slopeOf(known), slopeOf(known.slice(-Math.max(3, Math.ceil(known.length / 2))))];
+  // A pause that ended within the minute, or a limit that was changed: what was before says nothing of what comes.
+  const [kind, ...others] = slopes.map(kindOf);
+  if (others.some((other) => other !== kind)) return { kind: 'unknown' };
+  if (kind !== 'nearer') return { kind: kind! };
+  // The slower of the two: a person may rely on it.
+  return { kind, seconds: last.lag / Math.min(...slopes.map((slope) => -slope)) };
 }
+
+const kindOf = (slope: number) => (slope > slopeMin ? 'further' : slope > -slopeMin ? 'same' : 'nearer');
 
 /** Of the line through all of them, by least squares. */
 function slopeOf(known: readonly { readonly at: number; readonly lag: number }[]): number {

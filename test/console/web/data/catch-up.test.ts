@@ -15,17 +15,22 @@ test('says when it has caught up, from how the age shrinks', () => {
   });
 });
 
-test('believes the whole minute rather than its last samples', () => {
-  const { kind, seconds } = catchUpOf(aged(100, 90, 92, 82, 84, 74)) as { kind: string; seconds: number };
+test('is slow rather than hasty about it', () => {
+  const { kind, seconds } = catchUpOf(aged(100, 90, 80, 70, 65, 60, 55, 50)) as {
+    kind: string;
+    seconds: number;
+  };
   expect(kind).toBe('nearer');
-  expect(seconds).toBeGreaterThan(70);
-  expect(seconds).toBeLessThan(90);
+  expect(seconds).toBeCloseTo(50, 6);
 });
 
 test.each([
   ['further', [10, 15, 20, 25]],
-  ['same', [40, 40.1, 40, 39.9]],
+  ['same', [40, 40.1, 40, 40.05, 39.95, 40]],
   ['done', [40, 20, 10, 0.2]],
+  // A pause has ended within the minute, and now a limit holds up more than it lets through.
+  ['unknown', [80, 85, 90, 0.1, 1, 2, 4, 6, 8, 10, 12, 14]],
+  ['unknown', [1, 2, 3, 4, 3, 2, 1.5, 1.2]],
   ['unknown', [40, 30, 20]],
   ['unknown', [40, 30, 20, 10, null]],
   ['unknown', [null, null, null, 20]],
