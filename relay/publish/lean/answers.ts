@@ -19,6 +19,12 @@ const concurrentTransactions = 51;
 /** Partitions that the coordinator skipped because it refused another one of the request. */
 const operationNotAttempted = 55;
 
+/**
+ * Of brokers that offer the request: the coordinator cannot store the state of a producer that has used protocol 2, since
+ * `transaction.version` was taken to 0. Somebody else has to repair that, so the session ends, and the relay tries again.
+ */
+const unsupportedVersion = 35;
+
 /** Common between two transactions, and thrown several times then. Made once: its stack costs more than the request. */
 const busyError = protocolError(concurrentTransactions);
 
@@ -89,10 +95,18 @@ export function nextIdentity(producer: Producer, answer: EndTxnAnswer): Producer
 
 /** The transaction is committed when, and only when, this returns. @throws the client's error */
 export function checkCommitted({ errorCode }: EndTxnAnswer): void {
+  if (errorCode === unsupportedVersion) throw unstorable('EndTxn');
   if (errorCode !== 0) throw protocolError(errorCode);
 }
 
+function unstorable(request: string): RelayError {
+  return uncertain(
+    `Kafka answered ${request} with UNSUPPORTED_VERSION: it cannot store the transaction. If transaction.version of the cluster is 0, set it to 1 or 2, and restart the broker that coordinates the transactional id`,
+  );
+}
+
 function refusedBy(topic: string, errorCode: number): Error {
+  if (errorCode === unsupportedVersion) return unstorable('Produce');
   const error = protocolError(errorCode);
   return recordsRefused(error, topic) ?? error;
 }

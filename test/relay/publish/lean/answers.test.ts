@@ -86,6 +86,7 @@ test.each([
   [18, 'PUBLISH_REFUSED'],
   [32, 'PUBLISH_REFUSED'],
   [87, 'PUBLISH_REFUSED'],
+  [35, 'PUBLISH_UNCERTAIN'],
   [6, 'NOT_LEADER_FOR_PARTITION'],
   [47, 'INVALID_PRODUCER_EPOCH'],
   [90, 'PRODUCER_FENCED'],
@@ -99,6 +100,10 @@ test('a transaction is committed only if the code is 0', () => {
   expect(thrownBy(() => checkCommitted({ errorCode: 0 }))).toBeUndefined();
   expect(thrownBy(() => checkCommitted({ errorCode: 51 }))).toBe('CONCURRENT_TRANSACTIONS');
   expect(thrownBy(() => checkCommitted({ errorCode: 48 }))).toBe('INVALID_TXN_STATE');
+  expect(
+    thrownBy(() => checkCommitted({ errorCode: 35 })),
+    'not fatal',
+  ).toBe('PUBLISH_UNCERTAIN');
 });
 
 const producer = { transactionalId: 'relay', producerId: 7n, producerEpoch: 4 };
