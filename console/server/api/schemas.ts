@@ -1,7 +1,7 @@
 /** Schemas: subjects, what changed between two versions, and trying a schema that somebody pastes. Registers nothing. */
 import { Hono } from 'hono';
 import { z } from 'zod';
-import { count } from '../../../relay/model/counted.ts';
+import { counted } from '../../../relay/model/counted.ts';
 import { checkPasted, tryPasted } from '../../../relay/operations/schemas/pasted.ts';
 import {
   comparePair,
@@ -72,7 +72,7 @@ export function schemasApi({ config, jobs }: Pick<Use, 'config' | 'jobs'>) {
         return context.json({
           jobId: jobs.start(
             'try-schema',
-            `Try a schema of ${given.subject} with ${count(limit)} recent rows`.slice(0, 300),
+            `Try a schema of ${given.subject} with ${counted(limit, 'recent row')}`.slice(0, 300),
             context.get('visitor'),
             ({ signal, onProgress }) =>
               tryPasted({

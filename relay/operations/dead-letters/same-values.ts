@@ -2,6 +2,7 @@
  * What a patch that sets a constant writes over. Pure. Promise: a person who is about to give many events one value hears
  * that they hold different ones.
  */
+import { count, counted } from '../../model/counted.ts';
 import { jsonText, parseJsonAsWritten } from '../json-text.ts';
 import { applyPatch, isTooDeep, parsePatch } from './json-patch.ts';
 import { type CountedValue, type Present, ValueTally } from './value-there.ts';
@@ -92,17 +93,16 @@ export class SameValues {
   }
 }
 
-const eventsOf = (count: number) => `${count} ${count === 1 ? 'event' : 'events'}`;
-
 function unseen({ events, withoutOne }: Pick<SameValue, 'events' | 'withoutOne'>): string | null {
   if (events === withoutOne) return null;
-  return `sets the same value in ${eventsOf(events)}; whether they have different values there now is not shown to you`;
+  return `sets the same value in ${counted(events, 'event')}; whether they have different values there now is not shown to you`;
 }
 
 function warningOf(told: Pick<SameValue, 'events' | 'withoutOne' | 'isMore'> & { different: number }) {
   const { events, withoutOne, different, isMore } = told;
   if (different < 2 && (different === 0 || withoutOne === 0)) return null;
-  const values = different === 1 ? 'one value' : `${isMore ? 'more than ' : ''}${different} different values`;
-  const none = withoutOne === 0 ? '' : `, or none (${withoutOne})`;
-  return `sets the same value in ${eventsOf(events)} that have ${values} there now${none}`;
+  const values =
+    different === 1 ? 'one value' : `${isMore ? 'more than ' : ''}${count(different)} different values`;
+  const none = withoutOne === 0 ? '' : `, or none (${count(withoutOne)})`;
+  return `sets the same value in ${counted(events, 'event')} that have ${values} there now${none}`;
 }

@@ -40,6 +40,15 @@ test('a default that also replaces what others hold is', () => {
   ]);
 });
 
+test('numbers from 1,000 on get a comma', () => {
+  const events = Array.from({ length: 1_234 }, (_, n): [string] => [n < 1_000 ? '{}' : `{"n":${n % 2}}`]);
+  expect(looked(addN, ...events)).toMatchObject([
+    {
+      warning: 'sets the same value in 1,234 events that have 2 different values there now, or none (1,000)',
+    },
+  ]);
+});
+
 test('what a test leaves out, what is not JSON and what has no such field is not counted', () => {
   const tested = `[{"op":"test","path":"/n","value":"1"},${setN.slice(1)}`;
   expect(looked(tested, ['{"n":"1"}'], ['{"n":"2"}'], ['{"n":'], ['{}'], [null])).toMatchObject([
