@@ -1,10 +1,11 @@
 /** Names of topics, and patterns of them as the settings have them. Pure. */
+import { slotNameMax } from './slot-name.ts';
 
 /** Kafka's rule for topic names. */
 const legalTopic = /^[a-zA-Z0-9._-]{1,249}$/;
 
 /** The default of kafka.progressTopic, and what it was when all slots shared one. */
-const defaultProgress = '(?:outbox-relay\\.progress(?:\\.[a-z0-9_]{1,63}(?:-replay)?)?)';
+const defaultProgress = `(?:outbox-relay\\.progress(?:\\.[a-z0-9_]{1,${slotNameMax}}(?:-replay)?)?)`;
 
 export function isLegalTopic(name: string): boolean {
   return legalTopic.test(name) && name !== '.' && name !== '..';

@@ -13,13 +13,14 @@ import {
   text,
   textOrNone,
 } from '../setting.ts';
+import { slotNameMax } from '../slot-name.ts';
 
 export const slot = section({
   name: z
     .string()
     .regex(
-      /^[a-z0-9_]{1,63}$/,
-      'must be 1 to 63 characters of a-z, 0-9 and _, as Postgres requires for a slot name',
+      new RegExp(`^[a-z0-9_]{1,${slotNameMax}}$`),
+      `must be 1 to ${slotNameMax} characters of a-z, 0-9 and _, as Postgres requires for a slot name`,
     )
     .default('outbox_relay')
     .meta({

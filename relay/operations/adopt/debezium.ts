@@ -26,6 +26,7 @@ import type pg from 'pg';
 import { Capture } from '../../capture/capture.ts';
 import { copySlot, dropLeftSlot, dropMadeSlot, readSlot, renewSlotWithSnapshot } from '../../capture/slot.ts';
 import { rateLimitsOf } from '../../config/rate-limits.ts';
+import { slotNameMax } from '../../config/slot-name.ts';
 import { openClient } from '../../connect/postgres/client.ts';
 import { query, statement } from '../../connect/postgres/statement.ts';
 import { beginReadOnly } from '../../connect/postgres/transaction.ts';
@@ -334,7 +335,6 @@ class Run {
   }
 }
 
-const slotNameMax = 63;
 const copySuffix = '_adopt';
 
 type Closing = {
