@@ -55,9 +55,8 @@ function ownHeadersOf({ properties, config, slot, publication }: TakeOverOptions
   if (properties === undefined) return [];
   const { faults, ownHeaders } = judgeProperties(properties, config, { slot, publication });
   if (faults.length === 0) return ownHeaders;
-  throw new RequestInvalid(
-    `the relay would not publish as the connector does. Nothing was changed.\n${faults.map((fault) => `- ${fault}`).join('\n')}`,
-  );
+  const all = faults.map((fault, index) => `(${index + 1}) ${fault}`).join('. ');
+  throw new RequestInvalid(`the relay would not publish as the connector does; nothing was changed: ${all}`);
 }
 
 /** An earlier run may have left our slot. One that was there before anything began is somebody else's, and stays. */
