@@ -16,7 +16,7 @@ export async function setFeature(brokers: readonly string[], name: string, level
     for (const kind of [upgrade, safeDowngrade]) {
       const answer = await connection.request(updateFeatures, 1, body(name, level, kind), timeoutMs, true);
       answer.int32(); // throttle time
-      const errorCode = answer.int16();
+      const errorCode = answer.int16() || featureError(answer.rest);
       if (errorCode === 0) return;
       failures.push(`error ${errorCode}: ${answer.rest.toString('latin1').replace(/[^ -~]+/g, ' ')}`);
     }
@@ -24,6 +24,16 @@ export async function setFeature(brokers: readonly string[], name: string, level
   } finally {
     connection.close();
   }
+}
+
+/** A controller that agrees to the request may still refuse the one feature in it. @param rest after the error of all */
+function featureError(rest: Buffer): number {
+  const messageBytes = Math.max(0, rest.readInt8(0) - 1);
+  const results = 1 + messageBytes;
+  // From Kafka 4.0 on an answer without faults has no results.
+  if (rest.readInt8(results) <= 1) return 0;
+  const nameBytes = rest.readInt8(results + 1) - 1;
+  return rest.readInt16BE(results + 2 + nameBytes);
 }
 
 function body(name: string, level: number, kind: number): Buffer {
