@@ -8,30 +8,48 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const root = join(import.meta.dirname, '../..');
 
-/** Half a minute and more on a quiet machine of two cores, the longest first. */
+/**
+ * Twenty seconds and more on a quiet machine of two cores, the longest first. Those that wait most of the time, for alerts
+ * and for a quota, run beside those that compute.
+ */
 const longest = [
-  'test/relay/whole/exactly-once.stack.test.ts',
-  'test/chaos/chaos.stack.test.ts',
   'test/console/console.browser.test.ts',
-  'test/relay/recover/recover.stack.test.ts',
-  'test/relay/session/lineage.stack.test.ts',
-  'test/relay/whole/failover.stack.test.ts',
+  'test/relay/whole/exactly-once.stack.test.ts',
   'test/deploy/prometheus/alerts.stack.test.ts',
+  'test/chaos/chaos.stack.test.ts',
+  'test/relay/whole/failover.stack.test.ts',
   'test/relay/recover/recover-judgement.stack.test.ts',
-  'test/relay/whole/outage.stack.test.ts',
   'test/relay/recover/unattended.stack.test.ts',
+  'test/relay/session/lineage.stack.test.ts',
   'test/relay/whole/quota.stack.test.ts',
-  'test/relay/whole/path.stack.test.ts',
-  'test/relay/commands/dead-letters.stack.test.ts',
+  'test/console/whole/keyboard.browser.test.ts',
+  'test/relay/whole/outage.stack.test.ts',
+  'test/build/main.stack.test.ts',
   'test/relay/replay/replay.stack.test.ts',
+  'test/relay/recover/recover.stack.test.ts',
   'test/security/secured.stack.test.ts',
+  'test/relay/whole/path.stack.test.ts',
   'test/demo/demo.stack.test.ts',
-  'test/relay/replay/replay-range.stack.test.ts',
-  'test/relay/whole/pause.stack.test.ts',
+  'test/relay/commands/dead-letters.stack.test.ts',
   'test/relay/whole/parked-keys.stack.test.ts',
-  'test/relay/capture/capture.pg.test.ts',
+  'test/relay/audit/standing/standing.stack.test.ts',
+  'test/relay/whole/pause.stack.test.ts',
+  'test/relay/replay/replay-range.stack.test.ts',
+  'test/relay/whole/lifecycle.stack.test.ts',
   'test/console/whole/repair.browser.test.ts',
+  'test/relay/capture/capture.pg.test.ts',
+  'test/relay/stream/streaming-faults.stack.test.ts',
+  'test/security/oauth.stack.test.ts',
+  'test/console/whole/withstands.browser.test.ts',
   'test/relay/publish/lean/lean-publisher-cluster.kafka.test.ts',
+  'test/relay/recover/unreadable.stack.test.ts',
+  'test/relay/whole/row-security.stack.test.ts',
+  'test/relay/publish/publisher.kafka.test.ts',
+  'test/relay/whole/cleanup.stack.test.ts',
+  'test/simulate/simulate.slow.test.ts',
+  'test/relay/whole/standbys.stack.test.ts',
+  'test/relay/whole/large-rows.stack.test.ts',
+  'test/code.slow.test.ts',
 ].map((file) => join(root, file));
 
 const missing = longest.filter((file) => !existsSync(file));
