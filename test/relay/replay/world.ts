@@ -28,7 +28,7 @@ export async function untilCovered(world: World): Promise<void> {
     const sql = `select pg_snapshot_xmin(covered_snapshot) > $1::xid8 as is_covered from outbox.progress`;
     return (await world.pool.query(sql, [rows[0]!.xid])).rows[0]?.is_covered;
   };
-  await vi.waitFor(async () => expect(await isCovered()).toBe(true), { timeout: 30_000, interval: 50 });
+  await vi.waitFor(async () => expect(await isCovered()).toBe(true), { timeout: 120_000, interval: 50 });
 }
 
 export async function recordsOf(replayId: string, topic: string): Promise<ReadRecord[]> {

@@ -7,6 +7,7 @@ import { createLogger } from '../../../relay/observe/log.ts';
 import { check, checksCountOf } from '../../../relay/operations/check/check.ts';
 import type { Finding } from '../../../relay/operations/check/finding.ts';
 import type { ReadRecord } from '../../support/kafka.ts';
+import { untilCovered } from '../replay/world.ts';
 import { idOf, World } from '../world.ts';
 
 const payloads = [
@@ -135,6 +136,8 @@ test('check asks no registry and says why; find says that the value is JSON', as
 });
 
 test('replay publishes the same bytes', async () => {
+  // Until then a transaction of another test may be open that began before.
+  await untilCovered(world);
   const replayed = await world.commandWith(
     withoutRegistry,
     ...['replay', '--id', jsonIds[1]!, '--reason', 'test', '--yes'],
