@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { cacheFolder } from './stack/cache.ts';
-import LongestFirst from './test/support/longest-first.ts';
+import LongestFirst, { longest } from './test/support/longest-first.ts';
 
 /**
  * What a test needs, as its name says: `slot.pg.test.ts` needs Postgres, `code.slow.test.ts` seconds of a whole core. One
@@ -23,6 +23,7 @@ const shared = {
 
 export default defineConfig({
   test: {
+    // Many files take less time than a process of their own, which would load the code for itself: these share one.
     projects: [
       {
         test: {
@@ -30,7 +31,6 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: [...configDefaults.exclude, named([...servers, 'slow'])],
-          // They share a process: to start one for each file takes longer than most of their tests.
           isolate: false,
         },
       },
@@ -39,6 +39,16 @@ export default defineConfig({
           ...shared,
           name: 'servers',
           include: [named([...servers, 'slow'])],
+          exclude: [...configDefaults.exclude, ...longest],
+          globalSetup: 'test/support/global-setup.ts',
+          isolate: false,
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'long',
+          include: [...longest],
           globalSetup: 'test/support/global-setup.ts',
         },
       },

@@ -32,7 +32,29 @@ export type ServerAddresses = {
 
 const onProgress = (line: string) => console.error(`# ${line}`);
 
+type Desk = {
+  readonly url: string;
+  /** Stops what was started. */
+  readonly close: () => Promise<void>;
+};
+
+/** Of all projects of a run: each calls this file's function, on a copy of this module of its own. */
+const common = globalThis as { testServers?: { desk: Promise<Desk>; users: number } };
+
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  common.testServers ??= { desk: open(), users: 0 };
+  const servers = common.testServers;
+  servers.users += 1;
+  project.provide('serversUrl', (await servers.desk).url);
+  return async () => {
+    servers.users -= 1;
+    if (servers.users > 0) return;
+    delete common.testServers;
+    await (await servers.desk).close();
+  };
+}
+
+async function open(): Promise<Desk> {
   ignoreNegativeTimeouts();
   // The one step that may take minutes, once: not within the time limit of a test's hook. What is missing is said
   // again to the first file that needs it.
@@ -54,16 +76,17 @@ export default async function setup(project: TestProject): Promise<() => Promise
   desk.listen(0, '127.0.0.1');
   await once(desk, 'listening');
   const { port } = desk.address() as AddressInfo;
-  project.provide('serversUrl', `http://127.0.0.1:${port}${secretPath}`);
-
-  return async () => {
-    desk.close();
-    desk.closeAllConnections();
-    const started = await stack?.catch(() => undefined);
-    // On a server that is not ours it would stay.
-    if (started !== undefined && started.postgres === undefined)
-      await dropDatabase(started.databaseUrl, template);
-    await started?.stop();
+  return {
+    url: `http://127.0.0.1:${port}${secretPath}`,
+    async close() {
+      desk.close();
+      desk.closeAllConnections();
+      const started = await stack?.catch(() => undefined);
+      // On a server that is not ours it would stay.
+      if (started !== undefined && started.postgres === undefined)
+        await dropDatabase(started.databaseUrl, template);
+      await started?.stop();
+    },
   };
 }
 

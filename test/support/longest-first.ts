@@ -9,10 +9,10 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const root = join(import.meta.dirname, '../..');
 
 /**
- * Twenty seconds and more on a quiet machine of two cores, the longest first. Those that wait most of the time, for alerts
+ * Most take twenty seconds and more on a quiet machine of two cores; the longest first. Those that wait most of the time, for alerts
  * and for a quota, run beside those that compute.
  */
-const longest = [
+export const longest = [
   'test/console/console.browser.test.ts',
   'test/relay/whole/exactly-once.stack.test.ts',
   'test/deploy/prometheus/alerts.stack.test.ts',
@@ -50,17 +50,21 @@ const longest = [
   'test/relay/whole/standbys.stack.test.ts',
   'test/relay/whole/large-rows.stack.test.ts',
   'test/code.slow.test.ts',
-].map((file) => join(root, file));
+  'test/bench/bench.stack.test.ts',
+  'test/hostile/hostile.stack.test.ts',
+];
 
-const missing = longest.filter((file) => !existsSync(file));
+const paths = longest.map((file) => join(root, file));
+
+const missing = paths.filter((file) => !existsSync(file));
 if (missing.length > 0) throw new Error(`no such test, in longest-first.ts: ${missing.join(', ')}`);
 
 export default class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
     const rank = ({ moduleId }: TestSpecification) => {
-      const place = longest.indexOf(moduleId);
-      return place === -1 ? longest.length : place;
+      const place = paths.indexOf(moduleId);
+      return place === -1 ? paths.length : place;
     };
     return sorted.toSorted((a, b) => rank(a) - rank(b));
   }
